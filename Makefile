@@ -1,0 +1,71 @@
+# Sidereal. `make run` starts the product with its demo, `make test` proves it; both need only Go and Node.
+SHELL := /bin/bash
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+BUNDLE := internal/demo/bundle
+FUZZTIME ?= 60s
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: run build unit test check bench bench-scale fuzz soak demo demo-test dist help generate deps
+
+run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
+	@$(MAKE) --no-print-directory build
+	@exec ./bin/sidereal up $(ARGS)
+
+build: ## compile bin/sidereal
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidereal ./cmd/sidereal
+
+# The client bundle of the pinned npm package, its integrity checked by npm against the lock file. Without npm the binary
+# is built without it, and the paths below /socket.io/ say how to get it.
+$(BUNDLE)/package.json: e2e/package.json e2e/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then scripts/bundle.sh $(BUNDLE); \
+	else echo 'make: npm is not here: building without the Socket.IO client bundle (the page says how to get it)' >&2; fi
+
+unit: ## go test ./... with nothing but Go
+	$(GO) test ./...
+
+deps: ## install what `make test` needs: npm packages, redis-server, chromium
+	@scripts/deps.sh
+
+test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Redis, end to end with the official client and a browser
+	TESTKIT_REQUIRE=1 $(GO) test ./...
+	@$(MAKE) --no-print-directory build
+	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 -timeout 15m ./e2e/... ./examples/...
+
+check: ## gofmt, go vet, staticcheck, go test -race
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e/... ./examples/...
+	GOOS=darwin $(GO) build ./...
+	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags e2e ./e2e/... ./examples/...
+	$(GO) test -race ./...
+
+bench: ## Go benchmarks of every hot path, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench-scale: deps build ## compare with Node's socket.io and nginx in one run, into docs/performance.md
+	$(GO) run ./e2e/bench -o docs/performance.md
+
+fuzz: ## run every fuzz target for FUZZTIME (default 60s) each
+	@scripts/fuzz.sh $(FUZZTIME)
+
+soak: build ## 10 minutes of clients that come and go; ends where it began, or fails
+	$(GO) test -tags soak -run TestSoak -count=1 -timeout 20m -v ./e2e/soak
+
+demo: ## docker compose up: Redis, two hosts, a plain balancer on 127.0.0.1:8080
+	docker compose up --build
+
+demo-test: deps ## the same, in the background, with clients joining through the balancer; ends by itself
+	@scripts/demo-test.sh
+
+dist: $(BUNDLE)/package.json ## static binaries for Linux and macOS in dist/
+	@scripts/dist.sh '$(LDFLAGS)'
+
+generate: ## write docs/configuration.md and docs/redis.md anew
+	$(GO) generate ./...
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

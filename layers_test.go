@@ -1,0 +1,106 @@
+package sidereal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sidereal-io/sidereal/"
+
+// layers says which packages of ours each package may import. A key covers the packages below it too, unless they have
+// a row of their own. A package without a row fails the test: give it a place first.
+var layers = map[string][]string{
+	"router":         {"directory", "internal/handoff", "internal/admin", "internal/bufpool", "engineio/packet"},
+	"directory":      {"internal/redisconn"},
+	"worker":         {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config"},
+	"engineio":       {"internal/wheel", "internal/bufpool"},
+	"socketio":       {"engineio", "internal/wheel", "internal/bufpool"},
+	"adapter":        {"socketio", "internal/redisconn"},
+	"client":         {"engineio/packet", "socketio/packet"},
+	"internal/demo":  {"socketio", "worker"},
+	"examples":       {"socketio", "worker", "client"},
+	"cmd/sidereal":   {"*"},
+	"e2e":            {"*"},
+	"internal/admin": {}, "internal/bufpool": {}, "internal/config": {}, "internal/handoff": {},
+	"internal/redisconn": {}, "internal/supervisor": {}, "internal/wheel": {}, "internal/testkit": {},
+}
+
+// TestLayers holds the package table: who may know whom, and nobody knows more.
+func TestLayers(t *testing.T) {
+	for _, p := range list(t) {
+		row, ok := rowOf(p.path)
+		if !ok {
+			t.Errorf("%s has no row in the layer table", p.path)
+			continue
+		}
+		for _, used := range p.imports {
+			if !allowed(row, used) {
+				t.Errorf("%s imports %s, which its row %q does not allow", p.path, used, row)
+			}
+		}
+	}
+}
+
+func allowed(row, used string) bool {
+	for _, a := range append(layers[row], row) {
+		if a == "*" || used == a || strings.HasPrefix(used, a+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// rowOf finds the longest row that covers a package.
+func rowOf(path string) (row string, ok bool) {
+	for r := range layers {
+		if (path == r || strings.HasPrefix(path, r+"/")) && len(r) > len(row) {
+			row, ok = r, true
+		}
+	}
+	return row, ok
+}
+
+type pkg struct {
+	path    string
+	imports []string
+}
+
+// list returns every package of the module with the packages of ours that its non-test files import.
+func list(t *testing.T) (out []pkg) {
+	raw, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(raw))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		path, ours := strings.CutPrefix(p.ImportPath, module)
+		if !ours {
+			continue // the root, which holds nothing but this test
+		}
+		var used []string
+		for _, i := range p.Imports {
+			if name, ours := strings.CutPrefix(i, module); ours {
+				used = append(used, name)
+			}
+		}
+		slices.Sort(used)
+		out = append(out, pkg{path, used})
+	}
+	if len(out) == 0 {
+		t.Fatal("go list found no package of ours")
+	}
+	return out
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# deps.sh: installs what the tests need beside Go and Node, and says how where it may not.
+set -euo pipefail
+
+# lack PROGRAM PACKAGE: installs a Debian package that brings PROGRAM, when root; else says what to do.
+lack() {
+  command -v "$1" >/dev/null 2>&1 && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    [ -n "${updated:-}" ] || { apt-get update -qq; updated=1; }
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+  fi
+  command -v "$1" >/dev/null 2>&1 || { echo "the tests need $1: install the package $2 (apt, dnf, brew) and run this again" >&2; exit 1; }
+}
+
+lack node nodejs
+lack npm npm
+lack redis-server redis-server
+browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+[ -n "$(browser || true)" ] || lack chromium chromium
+
+stamp=e2e/node_modules/.lock-of-all
+if ! cmp -s e2e/package-lock.json "$stamp"; then
+  npm --prefix e2e ci --silent --no-progress
+  cp e2e/package-lock.json "$stamp"
+fi

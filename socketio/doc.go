@@ -1,0 +1,2 @@
+// Package socketio is a Socket.IO v4 server.
+package socketio

@@ -1,0 +1,2 @@
+// Package packet reads and writes the bytes of the Socket.IO protocol, revision 5.
+package packet

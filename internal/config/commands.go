@@ -1,0 +1,71 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Up is what `sidereal up` reads: a whole host.
+type Up struct {
+	Door
+	Redis
+	App
+	// How many workers: a number, `max` or 0 for one per core, a negative number for so many fewer than cores.
+	Instances string `env:"SIDEREAL_INSTANCES" envDefault:"max" form:"instances" short:"i"`
+	Admin
+	Routing
+	Cluster
+	Stopping
+	Log
+}
+
+// Router is what `sidereal router` reads.
+type Router struct {
+	Door
+	Redis
+	App
+	Admin
+	Routing
+	Stopping
+	Log
+	Child
+}
+
+// Worker is what a worker reads, `sidereal worker` or a program of one's own.
+type Worker struct {
+	Door
+	Redis
+	App
+	WorkerAdmin
+	Cluster
+	Stopping
+	Log
+	Child
+}
+
+// Healthcheck is what `sidereal healthcheck` reads.
+type Healthcheck struct {
+	Admin
+}
+
+// EmbeddedRedis is what the child process that is the embedded Redis reads.
+type EmbeddedRedis struct {
+	Redis
+	Log
+	Child
+}
+
+// Count is how many processes a value of SIDEREAL_INSTANCES asks for on a host with so many cores; at least 1.
+func Count(instances string, cores int) int {
+	n, err := strconv.Atoi(instances)
+	if err != nil || n == 0 { // max
+		return max(cores, 1)
+	}
+	if n < 0 {
+		return max(cores+n, 1)
+	}
+	return n
+}
+
+// IsOff reports whether an admin address says that there is no admin door.
+func IsOff(addr string) bool { return addr == "" || strings.EqualFold(addr, "off") }

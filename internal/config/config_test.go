@@ -1,0 +1,245 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func load[T any](t *testing.T, args []string, environ ...string) (T, *Settings, error) {
+	t.Helper()
+	var c T
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	AddFlags(flags, &c)
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Load(&c, Source{Environ: environ, Flags: flags})
+	return c, s, err
+}
+
+func TestPrecedenceIsFlagEnvironmentFallbackDefault(t *testing.T) {
+	for _, c := range []struct {
+		args       []string
+		environ    []string
+		addr, from string
+	}{
+		{nil, nil, ":8080", "default"},
+		{nil, []string{"PORT=3000"}, ":3000", "environment PORT"},
+		{nil, []string{"PORT=3000", "PM2_PORT=4000"}, ":4000", "environment PM2_PORT"},
+		{nil, []string{"PORT=3000", "SIDEREAL_ADDR=127.0.0.1:5000"}, "127.0.0.1:5000", "environment SIDEREAL_ADDR"},
+		{[]string{"--addr", ":6000"}, []string{"SIDEREAL_ADDR=:5000"}, ":6000", "flag --addr"},
+		{nil, []string{"SIDEREAL_ADDR="}, ":8080", "default"},
+	} {
+		up, s, err := load[Up](t, c.args, c.environ...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := s.Get("SIDEREAL_ADDR"); up.Addr != c.addr || v.Text != c.addr || v.From != c.from {
+			t.Errorf("%v %v: %q, %+v; want %q from %q", c.args, c.environ, up.Addr, v, c.addr, c.from)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	up, _, err := load[Up](t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if up.SIDTTL != 90*time.Second || up.DrainRate != 100 || up.RequestsTimeout != 5*time.Second || up.DrainDelay != 0 ||
+		up.ShutdownTimeout != 35*time.Second || up.Format != "json" || up.Path != "/socket.io/" || up.HostName == "" ||
+		up.Instances != "max" || up.AdminAddr != "127.0.0.1:9480" {
+		t.Errorf("%+v", up)
+	}
+	w, _, err := load[Worker](t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !IsOff(w.AdminAddr) || w.Slot != 1 || w.SupervisorFD != -1 || w.ListenFDs != nil {
+		t.Errorf("%+v", w)
+	}
+	var onTerminal Up
+	if _, err := Load(&onTerminal, Source{Terminal: true}); err != nil {
+		t.Fatal(err)
+	}
+	if onTerminal.ShutdownTimeout != 3*time.Second || onTerminal.Format != "console" {
+		t.Errorf("on a terminal: %+v", onTerminal)
+	}
+}
+
+func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
+	for _, c := range []struct {
+		args    []string
+		environ string
+		want    string
+	}{
+		{nil, "SIDEREAL_ADDR=nine", `SIDEREAL_ADDR="nine" must be host:port or :port, such as :8080`},
+		{nil, "SIDEREAL_ADDR=:99999", `SIDEREAL_ADDR=":99999" must be host:port or :port, such as :8080`},
+		{nil, "PORT=http", `SIDEREAL_ADDR="http" (from environment PORT) must be host:port or :port, such as :8080`},
+		{[]string{"--sid-ttl", "90"}, "", `SIDEREAL_SID_TTL="90" (from flag --sid-ttl) must be a duration such as 1500ms, 35s or 2m, at least 1s`},
+		{nil, "SIDEREAL_SID_TTL=10ms", `SIDEREAL_SID_TTL="10ms" must be a duration such as 1500ms, 35s or 2m, at least 1s`},
+		{nil, "SIDEREAL_DRAIN_RATE=0", `SIDEREAL_DRAIN_RATE="0" must be a whole number, at least 1`},
+		{nil, "SIDEREAL_BALANCE=leastconn", `SIDEREAL_BALANCE="leastconn" must be one of least-connection, round-robin, random`},
+		{nil, "SIDEREAL_ADAPTER=redis-streams", `SIDEREAL_ADAPTER="redis-streams" is not in this version: use redis or memory`},
+		{nil, "SIDEREAL_INSTANCES=many", `SIDEREAL_INSTANCES="many" must be a number of processes up to 1024, max, or a negative number (cores less so many)`},
+		{nil, "SIDEREAL_ADVERTISE=0.0.0.0:80", `SIDEREAL_ADVERTISE="0.0.0.0:80" must be host:port as other hosts dial it, such as 10.0.0.4:8080`},
+		{nil, "SIDEREAL_TRUSTED_PROXIES=10.0.0.0/40", `SIDEREAL_TRUSTED_PROXIES="10.0.0.0/40" must be addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7`},
+		{nil, "SIDEREAL_REDIS_CA_FILE=/nowhere/ca.pem", `SIDEREAL_REDIS_CA_FILE="/nowhere/ca.pem" must be a file that can be read: no such file or directory`},
+		{nil, "SIDEREAL_REDIS_PASSWORD_FILE=/nowhere/pw", `SIDEREAL_REDIS_PASSWORD_FILE="/nowhere/pw" must be a file that can be read: no such file or directory`},
+		{nil, "SIDEREAL_TLS_CERT=/cert.pem", `SIDEREAL_TLS_CERT="/cert.pem" is not in this version: end TLS in a load balancer before it, and unset it`},
+		{nil, "SIDEREAL_UPSTREAMS=http://10.0.0.4", `SIDEREAL_UPSTREAMS="http://10.0.0.4" is not in this version: give the router a Redis that the workers register in, and unset it`},
+	} {
+		_, _, err := load[Up](t, c.args, c.environ)
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%v %s:\n got %v\nwant %s", c.args, c.environ, err, c.want)
+		}
+		if !IsUsage(err) {
+			t.Errorf("%s: no usage error", c.environ)
+		}
+	}
+}
+
+func TestAllWrongValuesAreReportedTogether(t *testing.T) {
+	_, _, err := load[Up](t, nil, "SIDEREAL_ADDR=x", "SIDEREAL_DRAIN_RATE=x")
+	if err == nil || len(strings.Split(err.Error(), "\n")) != 2 {
+		t.Errorf("got %v, want two lines", err)
+	}
+	var v *ValueError
+	if !errors.As(err, &v) || v.Variable != "SIDEREAL_ADDR" {
+		t.Errorf("first error is about %v", v)
+	}
+}
+
+func TestSecretsComeFromFilesAndAreHidden(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	up, s, err := load[Up](t, nil, "SIDEREAL_REDIS_PASSWORD_FILE="+path, "SIDEREAL_REDIS_URL=redis://me:swordfish@10.0.0.1:6379/2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if up.RedisPassword != "hunter2" {
+		t.Errorf("password is %q", up.RedisPassword)
+	}
+	if len(s.Warnings) > 0 {
+		t.Errorf("warned: %q", s.Warnings)
+	}
+	var out bytes.Buffer
+	if err := s.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "hunter2") || strings.Contains(out.String(), "swordfish") || !strings.Contains(out.String(), "file "+path) {
+		t.Errorf("printed:\n%s", out.String())
+	}
+	_, _, err = load[Up](t, nil, "SIDEREAL_REDIS_PASSWORD_FILE="+path, "SIDEREAL_REDIS_PASSWORD=x")
+	if err == nil || !strings.Contains(err.Error(), "must not be set beside SIDEREAL_REDIS_PASSWORD") {
+		t.Errorf("both set: %v", err)
+	}
+}
+
+func TestHidden(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                           "",
+		"hunter2":                    "(hidden)",
+		"redis://h:6379/2":           "redis://h:6379/2",
+		"redis://u:p@h:6379":         "redis://***@h:6379",
+		"redis://u:p@q@h:6379/1?a=b": "redis://***@h:6379/1?...",
+		"redis://u:p/q@h:6379":       "redis://(hidden)",
+	} {
+		if got := Hidden(text); got != want {
+			t.Errorf("Hidden(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestUnknownVariablesAreWarnedAboutWithTheNearestName(t *testing.T) {
+	for name, want := range map[string]string{
+		"SIDEREAL_REDIS_ULR":         "SIDEREAL_REDIS_ULR is not a setting: did you mean SIDEREAL_REDIS_URL?",
+		"SIDEREAL_HOSTNAME":          "SIDEREAL_HOSTNAME is not a setting: did you mean SIDEREAL_HOST_NAME?",
+		"SIDEREAL_INSTANCE":          "SIDEREAL_INSTANCE is not a setting: did you mean SIDEREAL_INSTANCES?",
+		"SIDEREAL_SOMETHING_UNHEARD": "SIDEREAL_SOMETHING_UNHEARD is not a setting",
+		"SIDEREAL_HOME":              "SIDEREAL_HOME has no effect in this version",
+	} {
+		_, s, err := load[Worker](t, nil, name+"=x")
+		if err != nil || !slices.Equal(s.Warnings, []string{want}) {
+			t.Errorf("%s: %q, %v; want %q", name, s.Warnings, err, want)
+		}
+	}
+	// What another command reads, or the supervisor sets, is no unknown.
+	if _, s, _ := load[Worker](t, nil, "SIDEREAL_INSTANCES=2", "SIDEREAL_WORKER_ID=1", "OTHER=1"); len(s.Warnings) > 0 {
+		t.Errorf("warned: %q", s.Warnings)
+	}
+}
+
+func TestNormalizedForms(t *testing.T) {
+	up, s, err := load[Up](t, nil, "SIDEREAL_ADDR=9000", "SIDEREAL_PATH=/rt", "SIDEREAL_ADMIN_ADDR=OFF",
+		"SIDEREAL_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7,2001:db8::/32")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}
+	if up.Addr != ":9000" || up.Path != "/rt/" || !IsOff(up.AdminAddr) || !slices.Equal(up.TrustedProxies, want) {
+		t.Errorf("%+v", up)
+	}
+	// A child resolves the same values from the environment that the settings make.
+	var w Worker
+	if _, err := Load(&w, Source{Environ: s.Environ(), Terminal: true}); err != nil {
+		t.Fatal(err)
+	}
+	if w.Addr != up.Addr || w.Stopping != up.Stopping || w.Log != up.Log || w.App != up.App {
+		t.Errorf("worker %+v\n    up %+v", w, up)
+	}
+}
+
+func TestCount(t *testing.T) {
+	for _, c := range []struct {
+		text        string
+		cores, want int
+	}{{"max", 4, 4}, {"0", 4, 4}, {"-1", 4, 3}, {"-9", 4, 1}, {"7", 4, 7}, {"max", 0, 1}} {
+		if got := Count(c.text, c.cores); got != c.want {
+			t.Errorf("Count(%q, %d) = %d, want %d", c.text, c.cores, got, c.want)
+		}
+	}
+}
+
+// TestUpTakesWhatItsProcessesTake keeps `up` able to set everything that its router and workers read.
+func TestUpTakesWhatItsProcessesTake(t *testing.T) {
+	var known []string
+	for _, f := range fields(reflect.TypeFor[Up]()) {
+		known = append(known, f.Variable)
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[Router](), reflect.TypeFor[Worker]()} {
+		for _, f := range fields(typ) {
+			if !f.internal() && !slices.Contains(known, f.Variable) {
+				t.Errorf("up does not take %s, which %s reads", f.Variable, typ.Name())
+			}
+		}
+	}
+}
+
+// TestRulesExist catches a tag that names no form, and a field that no rule covers.
+func TestRulesExist(t *testing.T) {
+	for name, typ := range commands {
+		for _, f := range fields(typ) {
+			if form := f.tag.Get("form"); form != "" && forms[form].normalize == nil {
+				t.Errorf("%s: %s names the form %q, which does not exist", name, f.Variable, form)
+			}
+			if f.kind.Kind() != reflect.String && f.tag.Get("form") == "" && f.tag.Get("min") == "" {
+				t.Errorf("%s: %s has no rule", name, f.Variable)
+			}
+		}
+	}
+}

@@ -1,0 +1,21 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// AddFlags declares the flags of a command's struct (a pointer to it). They hold texts only: [Load] checks and converts
+// them by the same rules as the variables.
+func AddFlags(flags *pflag.FlagSet, command any) {
+	for _, f := range fields(reflect.TypeOf(command)) {
+		if f.internal() {
+			continue
+		}
+		help, _, _ := strings.Cut(help[f.Variable], ". ")
+		flags.StringP(Flag(f.Variable), f.tag.Get("short"), "",
+			strings.ReplaceAll(strings.TrimSuffix(help, "."), "`", "")+" ("+f.Variable+"; default: "+f.shownDefault()+")")
+	}
+}

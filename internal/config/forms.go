@@ -1,0 +1,159 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// A form is a named rule for a text. normalize returns the text as it is used; its error is the rule's own words where
+// one sentence for all violations would not do, else errForm.
+type form struct {
+	rule      string
+	normalize func(text string) (string, error)
+}
+
+var errForm = errors.New("config: not of the form")
+
+var (
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+	keyPattern  = regexp.MustCompile(`^[^\s*?\[\]\\]{1,128}$`)
+	pathPattern = regexp.MustCompile(`^/[A-Za-z0-9_.~/-]*$`)
+)
+
+var forms = map[string]form{
+	"addr":        {"host:port or :port, such as :8080", addr},
+	"addr-or-off": {"host:port, :port or off", addrOrOff},
+	"dialable":    {"host:port as other hosts dial it, such as 10.0.0.4:8080", dialable},
+	"name":        {"1 to 64 letters, digits, dots, dashes or underscores", matching(namePattern)},
+	"key":         {"1 to 128 characters without blanks, *, ?, [, ] and \\, which Redis patterns give a meaning", matching(keyPattern)},
+	"hostname":    {"1 to 128 characters without blanks", hostname},
+	"path":        {"a path such as /socket.io/", path},
+	"instances":   {"a number of processes up to 1024, max, or a negative number (cores less so many)", instances},
+	"prefixes":    {"addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7", prefixes},
+	"descriptors": {"numbers separated by commas", descriptors},
+	"readable":    {"a file that can be read", readable},
+	"adapter":     {"redis or memory", adapter},
+}
+
+// addr takes host:port, :port and a bare port, which is what PORT holds. Names of ports are refused: what they mean
+// depends on the machine.
+func addr(text string) (string, error) {
+	if isPort(text) {
+		return ":" + text, nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || !isPort(port) || strings.ContainsFunc(host, unicode.IsSpace) {
+		return "", errForm
+	}
+	return text, nil
+}
+
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && text[0] != '+'
+}
+
+func addrOrOff(text string) (string, error) {
+	if IsOff(text) {
+		return "off", nil
+	}
+	return addr(text)
+}
+
+func dialable(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || host == "" || port == "0" || !isPort(port) || strings.ContainsFunc(host, unicode.IsSpace) {
+		return "", errForm
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+		return "", errForm
+	}
+	return text, nil
+}
+
+func matching(p *regexp.Regexp) func(string) (string, error) {
+	return func(text string) (string, error) {
+		if !p.MatchString(text) {
+			return "", errForm
+		}
+		return text, nil
+	}
+}
+
+func hostname(text string) (string, error) {
+	bad := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	if len(text) > 128 || strings.ContainsFunc(text, bad) {
+		return "", errForm
+	}
+	return text, nil
+}
+
+// path adds the slash at the end, as Socket.IO does with its own option.
+func path(text string) (string, error) {
+	if !pathPattern.MatchString(text) || strings.Contains(text, "//") {
+		return "", errForm
+	}
+	return strings.TrimRight(text, "/") + "/", nil
+}
+
+func instances(text string) (string, error) {
+	if n, err := strconv.Atoi(text); text != "max" && (err != nil || n > 1024 || n < -1024) {
+		return "", errForm
+	}
+	return text, nil
+}
+
+// prefixes writes single addresses as networks of one, so that the field's type reads both.
+func prefixes(text string) (string, error) {
+	var out []string
+	for one := range strings.SplitSeq(text, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		if ip, err := netip.ParseAddr(one); err == nil {
+			ip = ip.Unmap().WithZone("")
+			out = append(out, netip.PrefixFrom(ip, ip.BitLen()).String())
+			continue
+		}
+		p, err := netip.ParsePrefix(one)
+		if err != nil {
+			return "", errForm
+		}
+		out = append(out, p.Masked().String())
+	}
+	return strings.Join(out, ","), nil
+}
+
+func descriptors(text string) (string, error) {
+	for one := range strings.SplitSeq(text, ",") {
+		if n, err := strconv.Atoi(one); err != nil || n < 0 {
+			return "", errForm
+		}
+	}
+	return text, nil
+}
+
+func readable(text string) (string, error) {
+	f, err := os.Open(text)
+	if err != nil {
+		return "", fmt.Errorf("must be a file that can be read: %w", errors.Unwrap(err))
+	}
+	return text, f.Close()
+}
+
+func adapter(text string) (string, error) {
+	switch text {
+	case "redis", "memory":
+		return text, nil
+	case "redis-sharded", "redis-streams":
+		return "", errors.New("is not in this version: use redis or memory")
+	}
+	return "", errForm
+}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Log says what is logged, and how.
+type Log struct {
+	// The least important level that is logged: `debug`, `info`, `warn` or `error`. At `debug` single sessions and
+	// refused requests show.
+	Level string `env:"SIDEREAL_LOG_LEVEL" envDefault:"info" oneof:"debug info warn error"`
+
+	// `console` writes lines for people, `json` one object a line for collectors.
+	Format string `env:"SIDEREAL_LOG_FORMAT" oneof:"console json" shown:"console on a terminal, else json"`
+}
+
+// Redis says where the shared directory is and the channels between servers.
+type Redis struct {
+	// The Redis that all hosts of an app share: `redis://[user:password@]host:port/db`, `rediss://` for TLS. Without it
+	// `up` starts an embedded one, which serves this host only, and a worker on its own runs in memory.
+	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" shown:"none: up embeds one, worker runs in memory, router needs it"`
+
+	// The user name of the Redis ACL; it wins over the one in the URL.
+	RedisUsername string `env:"SIDEREAL_REDIS_USERNAME"`
+
+	// The password of Redis; it wins over the one in the URL.
+	RedisPassword string `env:"SIDEREAL_REDIS_PASSWORD" secret:"file"`
+
+	// A PEM file with the certificates that sign Redis' own; without it the system's are used. Only read for TLS URLs.
+	RedisCAFile string `env:"SIDEREAL_REDIS_CA_FILE" form:"readable"`
+
+	// A PEM file with the certificate that we show to Redis.
+	RedisCertFile string `env:"SIDEREAL_REDIS_CERT_FILE" form:"readable"`
+
+	// A PEM file with the key of that certificate.
+	RedisKeyFile string `env:"SIDEREAL_REDIS_KEY_FILE" form:"readable"`
+}
+
+// App says which app a process belongs to, and what all members of one app must agree on.
+type App struct {
+	// The name of the app. Apps on one Redis never see each other's sessions and workers.
+	App string `env:"SIDEREAL_APP" envDefault:"default" form:"name"`
+
+	// The name of this host in tables, logs and the demo.
+	HostName string `env:"SIDEREAL_HOST_NAME" form:"hostname" shown:"host name"`
+
+	// The path under which Socket.IO is served; clients must be given the same. Everything else is the app's own HTTP.
+	Path string `env:"SIDEREAL_PATH" envDefault:"/socket.io/" form:"path"`
+}
+
+// Door is the public side of a host or of a lone worker.
+type Door struct {
+	// The public address, `host:port` or `:port`.
+	Addr string `env:"SIDEREAL_ADDR" envDefault:":8080" fallback:"PM2_PORT,PORT" form:"addr"`
+
+	// How other hosts reach this one, `host:port`. A loopback address with a Redis on another host is refused: nobody
+	// else could reach it.
+	Advertise string `env:"SIDEREAL_ADVERTISE" form:"dialable" shown:"local address of the connection to Redis, and the port of SIDEREAL_ADDR"`
+}
+
+// Admin is the operator's door of a command that always has one.
+type Admin struct {
+	// Where `/healthz`, `/readyz`, `/metrics` of all processes of the host, and the status page are served; `off` for
+	// nowhere. Unset, and with the default port taken, the next free port is used and logged.
+	AdminAddr string `env:"SIDEREAL_ADMIN_ADDR" envDefault:"127.0.0.1:9480" form:"addr-or-off"`
+}
+
+// WorkerAdmin is the operator's door of a worker, which has none unless it is asked for.
+type WorkerAdmin struct {
+	// Where `/healthz`, `/readyz`, `/metrics` and the status page of this process are served.
+	AdminAddr string `env:"SIDEREAL_ADMIN_ADDR" envDefault:"off" form:"addr-or-off"`
+}
+
+// Routing is what a router does with requests.
+type Routing struct {
+	// How a new session finds its worker: `least-connection` (of two random workers the one with fewer clients),
+	// `round-robin` or `random`.
+	Balance string `env:"SIDEREAL_BALANCE" envDefault:"least-connection" oneof:"least-connection round-robin random"`
+
+	// How long an unused sid keeps its owner in Redis, at least; routers raise it to ping interval + ping timeout + 30 s.
+	// Shorter frees Redis memory sooner.
+	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"1s"`
+
+	// Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*`
+	// headers are believed; those of anyone else are replaced.
+	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`
+}
+
+// Cluster is how a worker takes part in the cluster.
+type Cluster struct {
+	// How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter) or `memory` (this process
+	// alone).
+	Adapter string `env:"SIDEREAL_ADAPTER" form:"adapter" shown:"redis; memory without a Redis"`
+
+	// The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.
+	AdapterKey string `env:"SIDEREAL_ADAPTER_KEY" envDefault:"socket.io" form:"key"`
+
+	// How long a request to other servers (fetch sockets, server-side acks) waits for their answers.
+	RequestsTimeout time.Duration `env:"SIDEREAL_REQUESTS_TIMEOUT" envDefault:"5s" min:"1ms"`
+
+	// How many sessions a draining worker closes each second. Higher ends a reload sooner, and makes the clients'
+	// reconnects come in a steeper wave.
+	DrainRate int `env:"SIDEREAL_DRAIN_RATE" envDefault:"100" min:"1"`
+}
+
+// Stopping is how long the end of a process may take.
+type Stopping struct {
+	// How long a stopping router is unready and still serves, so that load balancers notice first.
+	DrainDelay time.Duration `env:"SIDEREAL_DRAIN_DELAY" envDefault:"0s" min:"0s"`
+
+	// The longest that stopping may take after the drain delay; what is left then is cut off.
+	ShutdownTimeout time.Duration `env:"SIDEREAL_SHUTDOWN_TIMEOUT" min:"10ms" shown:"35s; 3s on a terminal"`
+}
+
+// Child is what the supervisor tells a process that it started. Operators do not set it.
+type Child struct {
+	// The number of a worker's place on its host, from 1. It survives restarts.
+	Slot int `env:"SIDEREAL_WORKER_ID" envDefault:"1" min:"1"`
+
+	// The private folder of the host's unix sockets. Its presence makes a process part of a supervised host.
+	RuntimeDir string `env:"SIDEREAL_RUNTIME_DIR" shown:"none"`
+
+	// The descriptor of the line to the supervisor; its end of file means that the supervisor is gone.
+	SupervisorFD int `env:"SIDEREAL_SUPERVISOR_FD" envDefault:"-1" min:"-1"`
+
+	// The descriptors of inherited listening sockets, separated by commas.
+	ListenFDs []int `env:"SIDEREAL_LISTEN_FDS" form:"descriptors" shown:"none"`
+}

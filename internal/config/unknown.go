@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// commands are the structs of all commands: a variable that any of them reads is no unknown one.
+var commands = map[string]reflect.Type{
+	"up":          reflect.TypeFor[Up](),
+	"router":      reflect.TypeFor[Router](),
+	"worker":      reflect.TypeFor[Worker](),
+	"healthcheck": reflect.TypeFor[Healthcheck](),
+}
+
+// unknown warns of SIDEREAL_* variables that nothing reads, with the known name that was likely meant.
+func unknown(environ map[string]string) (warnings []string) {
+	known := map[string]bool{"SIDEREAL_HOME": true}
+	for name := range later {
+		known[name] = true
+	}
+	for _, t := range commands {
+		for _, f := range fields(t) {
+			known[f.Variable] = true
+			if f.secret() {
+				known[f.Variable+"_FILE"] = true
+			}
+		}
+	}
+	names := slices.Sorted(maps.Keys(known))
+	for _, name := range slices.Sorted(maps.Keys(environ)) {
+		if name == "SIDEREAL_HOME" {
+			warnings = append(warnings, name+" has no effect in this version")
+			continue
+		}
+		if !strings.HasPrefix(name, "SIDEREAL_") || known[name] {
+			continue
+		}
+		if near := nearest(name, names); near != "" {
+			warnings = append(warnings, fmt.Sprintf("%s is not a setting: did you mean %s?", name, near))
+		} else {
+			warnings = append(warnings, name+" is not a setting")
+		}
+	}
+	return warnings
+}
+
+// nearest is the name with the fewest edits to word, and none where that would be a guess: more than a third of the
+// letters after the common prefix.
+func nearest(word string, names []string) string {
+	best, found := 1+(len(word)-len("SIDEREAL_"))/3, ""
+	for _, name := range names {
+		if d := edits(word, name); d <= best && (found == "" || d < best) {
+			best, found = d, name
+		}
+	}
+	return found
+}
+
+// edits is the number of letters to insert, drop, replace or swap with their neighbour that make a into b.
+func edits(a, b string) int {
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}

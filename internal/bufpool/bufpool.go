@@ -1,0 +1,64 @@
+// Package bufpool lends scratch buffers in size classes.
+//
+// A buffer has one owner from Get to Put; what outlives a call is not taken from here. All functions may be called
+// concurrently. Nothing is cleared: a borrowed buffer holds old bytes beyond its length.
+package bufpool
+
+import (
+	"math/bits"
+	"sync"
+	"unsafe"
+)
+
+// The classes are powers of four from 1 KB to 1 MB: at most four times what was asked for, and few enough that
+// buffers are found again.
+const (
+	minShift = 10
+	step     = 2
+	classes  = 6
+	maxSize  = 1 << (minShift + step*(classes-1))
+)
+
+// pools hold *byte rather than *[]byte: a pointer goes into the interface as it is, so that Put allocates nothing.
+var pools [classes]sync.Pool
+
+// Get lends a buffer of length 0 with room for at least n bytes. Above 1 MB it is a fresh one.
+func Get(n int) []byte {
+	c := class(n)
+	if c >= classes {
+		return make([]byte, 0, n)
+	}
+	size := 1 << (minShift + step*c)
+	if p, _ := pools[c].Get().(*byte); p != nil {
+		return unsafe.Slice(p, size)[:0]
+	}
+	return make([]byte, 0, size)
+}
+
+// Put takes a buffer back. One whose capacity is no class's size (it was grown by append, or came from elsewhere) is
+// left to the collector. The caller must not touch b afterwards.
+func Put(b []byte) {
+	c := class(cap(b))
+	if c < classes && cap(b) == 1<<(minShift+step*c) {
+		pools[c].Put(unsafe.SliceData(b))
+	}
+}
+
+// Grow gives b room for n more bytes: b itself, or a larger borrowed buffer with b's bytes, b being put back. b must
+// have been borrowed, or be nil.
+func Grow(b []byte, n int) []byte {
+	if cap(b)-len(b) >= n {
+		return b
+	}
+	g := append(Get(max(len(b)+n, min(2*cap(b), maxSize))), b...)
+	Put(b)
+	return g
+}
+
+// class is the smallest class with room for n bytes.
+func class(n int) int {
+	if n <= 1<<minShift {
+		return 0
+	}
+	return (bits.Len(uint(n-1)) - minShift + step - 1) / step
+}

@@ -1,0 +1,158 @@
+package handoff
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// handshakeTimeout bounds how long either side waits for the other's first bytes.
+const handshakeTimeout = 5 * time.Second
+
+// Listener is a worker's end. Accept returns a *Conn for each connection passed to it.
+type Listener struct {
+	ln     *net.UnixListener
+	worker string
+	conns  chan *Conn
+	done   chan struct{}
+	once   sync.Once
+	wg     sync.WaitGroup
+	lost   atomic.Uint64
+
+	mu      sync.Mutex
+	senders map[*net.UnixConn]struct{} // nil once closed
+}
+
+var _ net.Listener = (*Listener)(nil)
+
+// Listen opens the handoff socket of a worker. The path must not exist, or be a socket that nobody listens on; the file
+// is made with mode 0600 and removed by Close.
+func Listen(path, workerID string) (*Listener, error) {
+	return listen(defaultNetwork, path, workerID)
+}
+
+func listen(network, path, workerID string) (*Listener, error) {
+	if workerID == "" || len(workerID) > 255 {
+		return nil, fmt.Errorf("handoff: listen on %s: worker id %q", path, workerID)
+	}
+	if err := removeStale(network, path); err != nil {
+		return nil, fmt.Errorf("handoff: listen on %s: %w", path, err)
+	}
+	ln, err := net.ListenUnix(network, &net.UnixAddr{Name: path, Net: network})
+	if err != nil {
+		return nil, fmt.Errorf("handoff: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("handoff: %w", err)
+	}
+	l := &Listener{
+		ln: ln, worker: workerID,
+		conns:   make(chan *Conn),
+		done:    make(chan struct{}),
+		senders: make(map[*net.UnixConn]struct{}),
+	}
+	serve := l.serveStream
+	if network != "unix" {
+		serve = l.servePackets
+	}
+	l.wg.Go(func() { l.accept(serve) })
+	return l, nil
+}
+
+// removeStale removes the socket of a worker that was killed.
+func removeStale(network, path string) error {
+	if fi, err := os.Lstat(path); err != nil || fi.Mode()&fs.ModeSocket == 0 {
+		return nil // not there, or not ours to remove: listening reports it
+	}
+	c, err := net.DialUnix(network, nil, &net.UnixAddr{Name: path, Net: network})
+	if err == nil {
+		c.Close()
+		return os.ErrExist
+	}
+	return os.Remove(path)
+}
+
+// accept takes in senders until the listener closes.
+func (l *Listener) accept(serve func(*net.UnixConn)) {
+	for {
+		c, err := l.ln.AcceptUnix()
+		if err != nil {
+			select {
+			case <-l.done:
+				return
+			case <-time.After(50 * time.Millisecond): // out of descriptors: some may be closed by then
+				continue
+			}
+		}
+		l.mu.Lock()
+		if l.senders == nil {
+			l.mu.Unlock()
+			c.Close()
+			continue
+		}
+		l.senders[c] = struct{}{}
+		l.mu.Unlock()
+		l.wg.Go(func() {
+			serve(c)
+			l.forget(c)
+		})
+	}
+}
+
+// forget makes Close leave c to its serve function.
+func (l *Listener) forget(c *net.UnixConn) {
+	l.mu.Lock()
+	delete(l.senders, c)
+	l.mu.Unlock()
+}
+
+// deliver gives c to Accept, or closes it when the listener ends first.
+func (l *Listener) deliver(c *Conn) bool {
+	select {
+	case l.conns <- c:
+		return true
+	case <-l.done:
+		c.Close()
+		return false
+	}
+}
+
+// Accept waits for the next passed connection. After Close it fails with [net.ErrClosed].
+func (l *Listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, &net.OpError{Op: "accept", Net: defaultNetwork, Addr: l.Addr(), Err: net.ErrClosed}
+	}
+}
+
+// Addr is the socket's path.
+func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
+
+// Lost counts datagrams that brought no usable connection: malformed, meant for another worker, or cut because this
+// process is out of descriptors.
+func (l *Listener) Lost() uint64 { return l.lost.Load() }
+
+// Close removes the socket and waits for the listener's goroutines. Senders see ErrDead; connections that were passed
+// but not accepted are closed; accepted ones are not touched.
+func (l *Listener) Close() error {
+	var err error
+	l.once.Do(func() {
+		close(l.done)
+		err = l.ln.Close()
+		l.mu.Lock()
+		for c := range l.senders {
+			c.Close()
+		}
+		l.senders = nil
+		l.mu.Unlock()
+	})
+	l.wg.Wait()
+	return err
+}

@@ -1,0 +1,60 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+var (
+	// ErrAuth reports that Redis wants another user or password. Only an operator can help: a process ends with exit code 2.
+	ErrAuth = errors.New("redis: wrong user or password")
+	// ErrRights reports that Redis's ACL forbids this user a command, key or channel that Sidereal needs. The text that
+	// follows it is Redis's and names it. Only an operator can help: exit code 2.
+	ErrRights = errors.New("redis: missing right")
+	// ErrUnreachable reports a Redis that cannot be reached, does not answer in time or still loads its data: wait.
+	ErrUnreachable = errors.New("redis: unreachable")
+)
+
+// Check makes one attempt to reach Redis and show the password. It returns nil or an error of [Classify].
+func (c *Conn) Check(ctx context.Context) error { return c.probe(ctx) }
+
+// Classify wraps an error of the client with [ErrAuth], [ErrRights] or [ErrUnreachable], so that callers know whether
+// waiting helps. Nil, answers such as redis.Nil and ordinary command errors come back as they are.
+func Classify(err error) error {
+	var answer redis.Error
+	switch {
+	case err == nil, errors.Is(err, redis.Nil):
+		return err
+	case errors.Is(err, ErrAuth), errors.Is(err, ErrRights), errors.Is(err, ErrUnreachable):
+		return err
+	case errors.As(err, &answer):
+		return classifyAnswer(answer, err)
+	default: // dial, timeout, reset, pool: Redis said nothing
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+}
+
+// classifyAnswer tells Redis's own errors apart by the code word they begin with.
+func classifyAnswer(answer redis.Error, err error) error {
+	text := answer.Error()
+	word, _, _ := strings.Cut(text, " ")
+	switch word {
+	case "NOAUTH", "WRONGPASS":
+		return fmt.Errorf("%w: %w", ErrAuth, err)
+	case "NOPERM":
+		return fmt.Errorf("%w: %w", ErrRights, err)
+	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "NOREPLICAS":
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	switch { // servers without ACL, before Redis 6
+	case strings.HasPrefix(text, "ERR invalid password"), strings.HasPrefix(text, "ERR AUTH"), strings.HasPrefix(text, "ERR Client sent AUTH"):
+		return fmt.Errorf("%w: %w", ErrAuth, err)
+	case strings.HasPrefix(text, "ERR max number of clients"):
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return err
+}

@@ -1,0 +1,233 @@
+package redisconn
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/rs/zerolog"
+)
+
+const (
+	dialTimeout    = 2 * time.Second
+	commandTimeout = 3 * time.Second // read and write, where the context does not end earlier
+	probeTimeout   = 2 * time.Second
+	probeUp        = 2 * time.Second        // between probes while Redis answers
+	probeDownFirst = 20 * time.Millisecond  // after the first that failed: an embedded Redis is there within milliseconds
+	probeDownMost  = time.Second            // then doubling up to this
+	doubtEvery     = 100 * time.Millisecond // doubts closer together than this ask once
+	waitingEvery   = 10 * time.Second       // between log lines while Redis was never there
+)
+
+// Conn is one Redis, whatever its form, and whether it is there.
+type Conn struct {
+	client redis.UniversalClient
+	target target
+	shown  string // the URL with its password hidden
+	log    zerolog.Logger
+	doubt  chan struct{}
+	up     gauge
+
+	mu      sync.Mutex // guards the rest
+	state   bool
+	err     error         // why it is down; nil before the first probe
+	changed chan struct{} // closed at the next change of state
+}
+
+// Open checks cfg and makes a Conn. It dials nothing. Errors are *[ConfigError]: they name the variable, its value with
+// the password hidden, and the rule. Close the Conn when nothing uses it any more.
+func Open(cfg Config) (*Conn, error) {
+	name := cfg.URLName
+	if name == "" {
+		name = "SIDEREAL_REDIS_URL"
+	}
+	t, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, &ConfigError{name, Redact(cfg.URL), err.Error()}
+	}
+	if cfg.Username != "" {
+		t.username = cfg.Username
+	}
+	if cfg.Password != "" {
+		t.password = cfg.Password
+	}
+	opt := options(t)
+	if t.tls {
+		if opt.TLSConfig, err = cfg.tlsConfig(); err != nil {
+			return nil, err
+		}
+	} else if cfg.CAFile+cfg.CertFile+cfg.KeyFile != "" {
+		return nil, &ConfigError{name, Redact(cfg.URL), "must begin with rediss when SIDEREAL_REDIS_CA_FILE, _CERT_FILE or _KEY_FILE is set"}
+	}
+	up, err := newGauge(cfg.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("redisconn: register metrics: %w", err)
+	}
+	quietLibrary(cfg.Log)
+	c := &Conn{
+		target:  t,
+		shown:   Redact(cfg.URL),
+		log:     cfg.Log,
+		doubt:   make(chan struct{}, 1),
+		up:      up,
+		changed: make(chan struct{}),
+	}
+	switch t.form {
+	case cluster:
+		c.client = redis.NewClusterClient(opt.Cluster())
+	case sentinel:
+		c.client = redis.NewFailoverClient(opt.Failover())
+	case single:
+		c.client = redis.NewClient(opt.Simple())
+	}
+	return c, nil
+}
+
+func options(t target) *redis.UniversalOptions {
+	return &redis.UniversalOptions{
+		Addrs: t.addrs, MasterName: t.master, DB: t.db,
+		Username: t.username, Password: t.password,
+		SentinelUsername: t.sentinelUsername, SentinelPassword: t.sentinelPassword,
+		DialTimeout: dialTimeout, ReadTimeout: commandTimeout, WriteTimeout: commandTimeout,
+		DialerRetries: 1, MaxRetries: -1, // a PUBLISH or a beat is repeated by whoever knows that it may be
+		ContextTimeoutEnabled: true,
+		Protocol:              2, // nothing here needs RESP3; 2 spares each connection two more commands
+		DisableIdentity:       true,
+		PipelinePoolSize:      -1, // the ordinary pool serves pipelines: 256 KB less for each connection
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+	}
+}
+
+// Client is the client under c, for commands. It does not retry. Use a context with a deadline where the caller must
+// not wait for commandTimeout (3 s).
+func (c *Conn) Client() redis.UniversalClient { return c.client }
+
+// String is the URL with every password hidden.
+func (c *Conn) String() string { return c.shown }
+
+// Cluster tells whether this is a Redis Cluster, where keys of one command must share a hash slot.
+func (c *Conn) Cluster() bool { return c.target.form == cluster }
+
+// Run probes Redis until ctx ends: every 2 s while it is up, with backoff up to 1 s while it is not. Call it once.
+func (c *Conn) Run(ctx context.Context) error {
+	var (
+		backoff = probeDownFirst
+		timer   = time.NewTimer(0)
+		probed  time.Time
+		waiting = time.Now().Add(waitingEvery)
+		ever    bool
+	)
+	defer timer.Stop()
+	<-timer.C
+	for {
+		err := c.probe(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		probed = time.Now()
+		c.set(err, ever)
+		wait := probeUp
+		if err == nil {
+			ever, backoff = true, probeDownFirst
+		} else {
+			wait, backoff = backoff, min(2*backoff, probeDownMost)
+			if !ever && probed.After(waiting) {
+				c.log.Warn().Str("redis", c.shown).Err(err).Msg("waiting for Redis")
+				waiting = probed.Add(waitingEvery)
+			}
+		}
+		timer.Reset(wait)
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-timer.C:
+				again = true
+			case <-c.doubt:
+				again = err == nil && time.Since(probed) > doubtEvery
+			}
+		}
+	}
+}
+
+func (c *Conn) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return Classify(c.client.Ping(ctx).Err())
+}
+
+// set records the outcome of a probe and tells those who wait for a change.
+func (c *Conn) set(err error, ever bool) {
+	c.mu.Lock()
+	was := c.state
+	first := c.err == nil && !was
+	c.state, c.err = err == nil, err
+	if was != c.state {
+		close(c.changed)
+		c.changed = make(chan struct{})
+	}
+	c.mu.Unlock()
+	c.up.set(err == nil)
+	switch {
+	case err == nil && !was && ever:
+		c.log.Info().Str("redis", c.shown).Msg("Redis is back")
+	case err == nil && !was:
+		c.log.Debug().Str("redis", c.shown).Msg("Redis answers")
+	case err != nil && was:
+		c.log.Warn().Str("redis", c.shown).Err(err).Msg("Redis lost")
+	case err != nil && first && !ever:
+		c.log.Warn().Str("redis", c.shown).Err(err).Msg("Redis does not answer; waiting for it")
+	}
+}
+
+// Up tells whether Redis answered the last probe. It is false until Run has made its first.
+func (c *Conn) Up() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state
+}
+
+// Err tells why Redis is not up: an error of [Classify], or nil while it is up or was never probed.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Changed returns a channel that is closed when Up next changes. Take it before asking Up.
+func (c *Conn) Changed() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
+}
+
+// Wait returns when Redis is up, or with ctx's error. Run must be running.
+func (c *Conn) Wait(ctx context.Context) error {
+	for {
+		changed := c.Changed()
+		if c.Up() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Doubt makes Run probe soon instead of at its next turn: for callers whose own command just failed. It never blocks.
+func (c *Conn) Doubt() {
+	select {
+	case c.doubt <- struct{}{}:
+	default:
+	}
+}
+
+// Close closes every connection. Run and all subscriptions must have ended.
+func (c *Conn) Close() error { return c.client.Close() }

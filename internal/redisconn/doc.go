@@ -1,0 +1,14 @@
+// Package redisconn is the one way Sidereal reaches Redis: it turns a URL into a client, says whether Redis is there,
+// keeps subscriptions alive, and serves the embedded Redis of a host that was given none.
+//
+//   - [Open] checks a [Config] and makes a [Conn]; nothing is dialled before the first command.
+//   - [Conn.Run] probes Redis and keeps [Conn.Up], [Conn.Changed] and [Conn.Wait] true.
+//   - [Conn.Check] makes one attempt and tells a wrong password or a missing right (nothing will help but an operator)
+//     from a Redis that does not answer (waiting helps).
+//   - [Conn.Subscribe] makes a [Subscription]: it reconnects, subscribes again, notices a Redis that went silent without
+//     closing the connection, and never drops a message that reached this process.
+//   - [ServeEmbedded] serves an in-memory Redis on a loopback port.
+//
+// Commands are never retried here: a PUBLISH whose reply was lost may have been heard, and only the caller knows whether
+// saying it twice is right. Everything may be called concurrently unless it says otherwise.
+package redisconn

@@ -1,0 +1,360 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	silenceProbed = 3 * time.Second // without a message this long, Redis is asked for a sign of life
+	pongWithin    = 2 * time.Second
+	retryFirst    = 20 * time.Millisecond
+	retryMost     = time.Second
+	namesAtOnce   = 1000 // channels in one SUBSCRIBE
+)
+
+var errSilent = errors.New("no answer to PING")
+
+// SubConfig says what a [Subscription] listens to and whom it tells. All callbacks run one at a time on Run's goroutine,
+// so none may wait for something that Run delivers.
+type SubConfig struct {
+	// Name says in log lines what the subscription is for.
+	Name string
+	// Channels and Patterns are what is wanted from the start; Add and Remove change it.
+	Channels, Patterns []string
+	// OnMessage gets each message in the order in which Redis sent it. Payload belongs to the receiver, which may keep it
+	// but not write to it. While OnMessage runs nothing is read: backpressure reaches Redis, which cuts off a subscriber
+	// that lags by its client-output-buffer-limit; that shows as OnDown, OnUp.
+	OnMessage func(channel string, payload []byte)
+	// OnUp is called when Redis has confirmed all that is wanted, after each (re)connect: from here on nothing is missed
+	// until OnDown. Nil is allowed, as for OnDown.
+	OnUp func()
+	// OnDown is called when the connection is lost: messages may be missed until OnUp.
+	OnDown func()
+	// Silence is how long Redis may say nothing before it is probed with PING; zero means 3 s. It then has 2 s to answer.
+	Silence time.Duration
+}
+
+// topic is a channel or a pattern.
+type topic struct {
+	name    string
+	pattern bool
+}
+
+// Subscription listens on one connection of its own. Everything but Run may be called concurrently and never blocks on
+// Redis (Wait waits by design).
+type Subscription struct {
+	conn *Conn
+	cfg  SubConfig
+	wake chan struct{} // want has changed
+
+	heard atomic.Int64 // nanoseconds since start when Redis last said something
+	busy  atomic.Bool  // a callback runs: silence is ours
+	start time.Time
+
+	mu      sync.Mutex // guards the rest
+	want    map[topic]struct{}
+	active  map[topic]struct{} // confirmed by Redis on this connection
+	up      bool
+	changed chan struct{} // closed when active or up changes
+}
+
+// Subscribe makes a Subscription; nothing happens before its Run.
+func (c *Conn) Subscribe(cfg SubConfig) *Subscription {
+	if cfg.Silence == 0 {
+		cfg.Silence = silenceProbed
+	}
+	s := &Subscription{
+		conn:    c,
+		cfg:     cfg,
+		wake:    make(chan struct{}, 1),
+		start:   time.Now(),
+		want:    make(map[topic]struct{}),
+		active:  make(map[topic]struct{}),
+		changed: make(chan struct{}),
+	}
+	s.Add(cfg.Channels...)
+	s.AddPatterns(cfg.Patterns...)
+	return s
+}
+
+// Run listens until ctx ends, reconnecting as often as it must. Call it once.
+func (s *Subscription) Run(ctx context.Context) error {
+	retry := retryFirst
+	var logged string
+	for ctx.Err() == nil {
+		err := s.listen(ctx)
+		wasUp := s.lost()
+		if ctx.Err() != nil {
+			break
+		}
+		if wasUp {
+			retry = retryFirst
+			s.conn.Doubt()
+			s.conn.log.Warn().Str("subscription", s.cfg.Name).Err(err).Msg("subscription lost")
+			if s.cfg.OnDown != nil {
+				s.cfg.OnDown()
+			}
+		} else if err = Classify(err); !errors.Is(err, ErrUnreachable) && err.Error() != logged {
+			logged = err.Error() // a missing right: reconnecting will not help, an operator will
+			s.conn.log.Error().Str("subscription", s.cfg.Name).Err(err).Msg("subscription refused")
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retry):
+			retry = min(2*retry, retryMost)
+		}
+	}
+	if s.lost() && s.cfg.OnDown != nil {
+		s.cfg.OnDown()
+	}
+	return nil
+}
+
+// listen lives as long as one connection, and tells why it ended.
+func (s *Subscription) listen(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ps := s.conn.client.Subscribe(ctx)
+	var tender sync.WaitGroup
+	defer tender.Wait()
+	defer cancel(nil)
+	defer ps.Close()
+	// Receive looks at no context while it reads: closing the connection is what ends it.
+	defer context.AfterFunc(ctx, func() { _ = ps.Close() })()
+
+	sent := make(map[topic]struct{})
+	if err := s.sync(ctx, ps, sent); err != nil {
+		return err
+	}
+	if err := ps.Ping(ctx); err != nil { // its pong comes after every confirmation
+		return err
+	}
+	s.hear()
+	tender.Go(func() { cancel(s.tend(ctx, ps, sent)) })
+	for {
+		// No timeout here: it could strike in the middle of a message, and the rest would be read as the next one.
+		m, err := ps.Receive(ctx)
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			return err
+		}
+		s.hear()
+		s.handle(m)
+	}
+}
+
+// handle takes one thing that Redis said.
+func (s *Subscription) handle(m any) {
+	switch m := m.(type) {
+	case *redis.Message:
+		s.busy.Store(true)
+		s.cfg.OnMessage(m.Channel, unsafe.Slice(unsafe.StringData(m.Payload), len(m.Payload)))
+		s.hear()
+		s.busy.Store(false)
+	case *redis.Subscription:
+		s.confirm(m)
+	case *redis.Pong:
+		if s.nowUp() && s.cfg.OnUp != nil {
+			s.busy.Store(true)
+			s.cfg.OnUp()
+			s.hear()
+			s.busy.Store(false)
+		}
+	}
+}
+
+// tend keeps one connection: it sends what Add and Remove asked for, and probes a silent Redis. A stopped process or a
+// cut cable closes no connection, so silence is the only sign of them.
+func (s *Subscription) tend(ctx context.Context, ps *redis.PubSub, sent map[topic]struct{}) error {
+	timer := time.NewTimer(s.cfg.Silence)
+	defer timer.Stop()
+	var pinged int64 // when; 0: no ping is out
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+			if err := s.sync(ctx, ps, sent); err != nil {
+				return err
+			}
+		case <-timer.C:
+			now, heard := int64(time.Since(s.start)), s.heard.Load()
+			switch silent := time.Duration(now - heard); {
+			case s.busy.Load() || silent < s.cfg.Silence:
+				pinged = 0
+				timer.Reset(max(s.cfg.Silence-silent, time.Millisecond))
+				if s.busy.Load() {
+					timer.Reset(s.cfg.Silence)
+				}
+			case pinged > heard:
+				return fmt.Errorf("%w for %v", errSilent, silent.Round(time.Millisecond))
+			default:
+				pinged = now
+				if err := ps.Ping(ctx); err != nil {
+					return err
+				}
+				timer.Reset(pongWithin)
+			}
+		}
+	}
+}
+
+// sync sends the difference between what is wanted and what was sent on this connection.
+func (s *Subscription) sync(ctx context.Context, ps *redis.PubSub, sent map[topic]struct{}) error {
+	s.mu.Lock()
+	want := maps.Clone(s.want)
+	s.mu.Unlock()
+	steps := []struct {
+		from, but map[topic]struct{}
+		pattern   bool
+		send      func(context.Context, ...string) error
+	}{
+		{want, sent, false, ps.Subscribe},
+		{want, sent, true, ps.PSubscribe},
+		{sent, want, false, ps.Unsubscribe},
+		{sent, want, true, ps.PUnsubscribe},
+	}
+	for _, step := range steps {
+		for names := range slices.Chunk(difference(step.from, step.but, step.pattern), namesAtOnce) {
+			if err := step.send(ctx, names...); err != nil {
+				return err
+			}
+		}
+	}
+	clear(sent)
+	maps.Copy(sent, want)
+	return nil
+}
+
+func difference(from, but map[topic]struct{}, pattern bool) []string {
+	var names []string
+	for t := range from {
+		if _, ok := but[t]; !ok && t.pattern == pattern {
+			names = append(names, t.name)
+		}
+	}
+	return names
+}
+
+func (s *Subscription) hear() { s.heard.Store(int64(time.Since(s.start))) }
+
+// confirm notes Redis's answer to one (un)subscribe.
+func (s *Subscription) confirm(m *redis.Subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch m.Kind {
+	case "subscribe":
+		s.active[topic{m.Channel, false}] = struct{}{}
+	case "psubscribe":
+		s.active[topic{m.Channel, true}] = struct{}{}
+	case "unsubscribe":
+		delete(s.active, topic{m.Channel, false})
+	case "punsubscribe":
+		delete(s.active, topic{m.Channel, true})
+	}
+	s.tellLocked()
+}
+
+// nowUp tells whether this is the moment at which the connection came up.
+func (s *Subscription) nowUp() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.up
+	s.up = true
+	if !was {
+		s.tellLocked()
+	}
+	return !was
+}
+
+// lost forgets the connection and tells whether it had come up.
+func (s *Subscription) lost() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.up
+	s.up = false
+	clear(s.active)
+	s.tellLocked()
+	return was
+}
+
+func (s *Subscription) tellLocked() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Add subscribes to channels as well, now or on the next connection.
+func (s *Subscription) Add(channels ...string) { s.change(channels, false, true) }
+
+// AddPatterns is Add for patterns in Redis's glob style.
+func (s *Subscription) AddPatterns(patterns ...string) { s.change(patterns, true, true) }
+
+// Remove ends the subscription to channels. Messages that are under way still arrive.
+func (s *Subscription) Remove(channels ...string) { s.change(channels, false, false) }
+
+// RemovePatterns is Remove for patterns.
+func (s *Subscription) RemovePatterns(patterns ...string) { s.change(patterns, true, false) }
+
+func (s *Subscription) change(names []string, pattern, want bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range names {
+		if want {
+			s.want[topic{name, pattern}] = struct{}{}
+		} else {
+			delete(s.want, topic{name, pattern})
+		}
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Up tells whether everything that is wanted is confirmed by Redis at this moment.
+func (s *Subscription) Up() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.upLocked()
+}
+
+func (s *Subscription) upLocked() bool {
+	if !s.up {
+		return false
+	}
+	for t := range s.want {
+		if _, ok := s.active[t]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// Wait returns when Up is true, or with ctx's error.
+func (s *Subscription) Wait(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		up, changed := s.upLocked(), s.changed
+		s.mu.Unlock()
+		if up {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -7,3 +7,42 @@ type Payload struct {
 	JSON        []byte
 	Attachments [][]byte
 }
+
+// Event reads p as the payload of an event.
+func (p Payload) Event() (name string, args Args, err error) {
+	text, args, err := ParseEvent(p.JSON, len(p.Attachments))
+	return string(text), args.With(p.Attachments), err
+}
+
+// Args reads p as the payload of an acknowledgement.
+func (p Payload) Args() (Args, error) {
+	args, err := ParseArgs(p.JSON, len(p.Attachments))
+	return args.With(p.Attachments), err
+}
+
+// EncodeEvent makes the payload of an event. The []byte values among args, and in them, become attachments; they
+// and what Args refer to are shared with the payload and must not be changed afterwards.
+//
+// Values encode as JavaScript prints them: time.Time in milliseconds and UTC, time.Duration as a number of milliseconds, nil slices as [],
+// NaN and infinities as null, nothing escaped for HTML. Args expand to their values.
+func EncodeEvent(name string, args ...any) (Payload, error) {
+	text, attachments, err := AppendEvent(nil, nil, name, args...)
+	return Payload{text, attachments}, err
+}
+
+// EncodeArgs makes the payload of an acknowledgement, by the rules of EncodeEvent.
+func EncodeArgs(args ...any) (Payload, error) {
+	text, attachments, err := AppendArgs(nil, nil, args...)
+	return Payload{text, attachments}, err
+}
+
+// AppendEvent appends what EncodeEvent makes to a text and to a list of attachments.
+func AppendEvent(dst []byte, attachments [][]byte, name string, args ...any) ([]byte, [][]byte, error) {
+	dst = appendString(append(dst, '['), name)
+	return appendValues(dst, attachments, false, args)
+}
+
+// AppendArgs appends what EncodeArgs makes to a text and to a list of attachments.
+func AppendArgs(dst []byte, attachments [][]byte, args ...any) ([]byte, [][]byte, error) {
+	return appendValues(append(dst, '['), attachments, true, args)
+}

@@ -1,0 +1,214 @@
+package packet
+
+import (
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// ErrNotBinary reports a value that is not binary where a []byte was asked for.
+var ErrNotBinary = errors.New("value is not binary")
+
+// decode decodes one value, checked before, into what v points to. The usual plain types go without reflection.
+func (a Args) decode(raw []byte, v any) error {
+	switch v := v.(type) {
+	case *string:
+		if raw[0] == '"' {
+			text, err := unquote(raw)
+			*v = string(text)
+			return err
+		}
+	case *bool:
+		switch string(raw) {
+		case "true":
+			*v = true
+			return nil
+		case "false":
+			*v = false
+			return nil
+		}
+	case *int:
+		if n := digits(raw); n == len(raw) && n <= maxIDDigits {
+			*v = int(number(raw))
+			return nil
+		}
+	case *float64:
+		if c := raw[0]; c == '-' || c >= '0' && c <= '9' {
+			f, err := strconv.ParseFloat(string(raw), 64)
+			*v = f
+			return err
+		}
+	case *stdjson.RawMessage:
+		text, err := newRaw(raw, a.attachments())
+		*v = text
+		return err
+	case *Value:
+		*v = newValue(raw, a.attachments())
+		return nil
+	case *[]byte:
+		return decodeBinary(raw, a.attachments(), v)
+	}
+	if a.binary == nil {
+		return json.Unmarshal(raw, v, plain)
+	}
+	d := decoders.Get().(*decoder)
+	d.attachments = a.binary.attachments
+	err := json.Unmarshal(raw, v, d.options)
+	d.attachments = nil
+	decoders.Put(d)
+	return err
+}
+
+func (a Args) attachments() [][]byte {
+	if a.binary == nil {
+		return nil
+	}
+	return a.binary.attachments
+}
+
+// decodeBinary reads a placeholder. What the scanner refused does not get here.
+func decodeBinary(raw []byte, attachments [][]byte, v *[]byte) error {
+	if string(raw) == "null" {
+		*v = nil
+		return nil
+	}
+	if len(attachments) > 0 && raw[0] == '{' {
+		s := scanner{text: raw, attachments: len(attachments)}
+		if s.value() == nil && len(s.holes) == 1 && s.holes[0].span == (span{0, uint32(len(raw))}) {
+			*v = attachments[s.holes[0].attachment]
+			return nil
+		}
+	}
+	return ErrNotBinary
+}
+
+// received is how whatever clients send is read: the last of several members with one name counts, lone surrogates become U+FFFD, and names
+// find struct fields as in encoding/json.
+var received = json.JoinOptions(
+	json.MatchCaseInsensitiveNames(true),
+	jsontext.AllowInvalidUTF8(true),
+	jsontext.AllowDuplicateNames(true),
+)
+
+// plain decodes values without attachments.
+var plain = (&decoder{}).unmarshalers(false)
+
+// decoder decodes values with attachments. Each has unmarshalers of its own, since they are the only way by which the
+// attachments reach a place inside a value.
+type decoder struct {
+	attachments [][]byte
+	options     json.Options
+}
+
+var decoders = sync.Pool{New: func() any {
+	d := new(decoder)
+	d.options = d.unmarshalers(true)
+	return d
+}}
+
+// unmarshalers are the options that decode by d; an any needs one only where it may hold attachments.
+func (d *decoder) unmarshalers(attachments bool) json.Options {
+	list := []*json.Unmarshalers{
+		json.UnmarshalFromFunc(d.binary),
+		json.UnmarshalFromFunc(d.value),
+		json.UnmarshalFromFunc(unmarshalDuration),
+	}
+	if attachments {
+		list = append(list, json.UnmarshalFromFunc(d.raw), json.UnmarshalFromFunc(d.any))
+	}
+	return json.JoinOptions(received, json.WithUnmarshalers(json.JoinUnmarshalers(list...)))
+}
+
+func (d *decoder) binary(dec *jsontext.Decoder, v *[]byte) error {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	return decodeBinary(raw, d.attachments, v)
+}
+
+// any reads a value of no given type, with []byte where placeholders are.
+func (d *decoder) any(dec *jsontext.Decoder, v *any) error {
+	if k := dec.PeekKind(); k != '{' && k != '[' || *v != nil {
+		return errors.ErrUnsupported // the default will do
+	}
+	value, err := d.read(dec)
+	*v = value
+	return err
+}
+
+func (d *decoder) read(dec *jsontext.Decoder) (any, error) {
+	token, err := dec.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	switch token.Kind() {
+	case '{':
+		return d.readObject(dec)
+	case '[':
+		list := []any{}
+		for dec.PeekKind() != ']' {
+			value, err := d.read(dec)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, value)
+		}
+		_, err = dec.ReadToken()
+		return list, err
+	case '"':
+		return token.String(), nil
+	case '0':
+		f, err := strconv.ParseFloat(token.String(), 64)
+		if err != nil {
+			return nil, fmt.Errorf("number %.40s: %w", token.String(), strconv.ErrRange)
+		}
+		return f, nil
+	case 'n':
+		return nil, nil
+	default:
+		return token.Bool(), nil
+	}
+}
+
+func (d *decoder) readObject(dec *jsontext.Decoder) (any, error) {
+	object := map[string]any{}
+	for dec.PeekKind() != '}' {
+		key, err := dec.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		name := key.String() // before the next read makes it invalid
+		if object[name], err = d.read(dec); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	if object["_placeholder"] == true {
+		if n, ok := object["num"].(float64); ok && n >= 0 && int(n) < len(d.attachments) {
+			return d.attachments[int(n)], nil
+		}
+	}
+	return object, nil
+}
+
+func unmarshalDuration(dec *jsontext.Decoder, v *time.Duration) error {
+	if dec.PeekKind() == 'n' {
+		*v = 0
+		return dec.SkipValue()
+	}
+	var ms float64
+	if err := json.UnmarshalDecode(dec, &ms); err != nil {
+		return err
+	}
+	*v = time.Duration(ms * float64(time.Millisecond))
+	return nil
+}

@@ -1,0 +1,183 @@
+package packet
+
+import (
+	stdjson "encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// appendValues appends the values and the bracket that closes the array which the caller began; first says that the array
+// is still empty.
+func appendValues(dst []byte, attachments [][]byte, first bool, values []any) ([]byte, [][]byte, error) {
+	var err error
+	for i, v := range values {
+		args, several := v.(Args)
+		if several && len(args.spans) == 0 {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		if several {
+			dst, attachments = args.append(dst, attachments)
+			continue
+		}
+		if dst, attachments, err = appendValue(dst, attachments, v); err != nil {
+			return nil, nil, fmt.Errorf("packet: argument %d: %w", i, err)
+		}
+	}
+	return append(dst, ']'), attachments, nil
+}
+
+// appendValue appends one value. The usual plain types go without reflection.
+func appendValue(dst []byte, attachments [][]byte, v any) ([]byte, [][]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return append(dst, "null"...), attachments, nil
+	case string:
+		return appendString(dst, v), attachments, nil
+	case bool:
+		return strconv.AppendBool(dst, v), attachments, nil
+	case int:
+		return strconv.AppendInt(dst, int64(v), 10), attachments, nil
+	case int64:
+		return strconv.AppendInt(dst, v, 10), attachments, nil
+	case float64:
+		return appendFloat(dst, v, 64), attachments, nil
+	case Value:
+		dst, attachments = v.append(dst, attachments)
+		return dst, attachments, nil
+	case []byte:
+		dst, attachments = appendBinary(dst, attachments, v)
+		return dst, attachments, nil
+	case stdjson.RawMessage:
+		return appendRaw(dst, attachments, v)
+	}
+	e := encoders.Get().(*encoder)
+	e.text, e.attachments = dst, attachments
+	err := json.MarshalWrite(e, v, e.options)
+	dst, attachments = e.text, e.attachments
+	e.text, e.attachments = nil, nil
+	encoders.Put(e)
+	return dst, attachments, err
+}
+
+// appendString quotes as JSON.stringify does; what is no UTF-8 becomes U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s) // its only error is the invalid UTF-8 that it has replaced
+	return dst
+}
+
+// appendFloat prints a number of that many bits as JavaScript does: 1e+21, 1e-7, 0 for -0, null for what is no number.
+func appendFloat(dst []byte, f float64, bits int) []byte {
+	switch {
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return append(dst, "null"...)
+	case f == 0:
+		return append(dst, '0')
+	}
+	format, abs := byte('f'), math.Abs(f)
+	if abs < 1e-6 || abs >= 1e21 {
+		format = 'e'
+	}
+	from := len(dst)
+	dst = strconv.AppendFloat(dst, f, format, -1, bits)
+	if n := len(dst); format == 'e' && n-from >= 4 && dst[n-2] == '0' && dst[n-4] == 'e' {
+		dst[n-2] = dst[n-1] // e-07: JavaScript writes no zero there
+		dst = dst[:n-1]
+	}
+	return dst
+}
+
+// appendBinary appends the placeholder of b, and b to the attachments.
+func appendBinary(dst []byte, attachments [][]byte, b []byte) ([]byte, [][]byte) {
+	dst = append(dst, `{"_placeholder":true,"num":`...)
+	dst = strconv.AppendInt(dst, int64(len(attachments)), 10)
+	return append(dst, '}'), append(attachments, b)
+}
+
+// appendRaw appends a JSON text that the caller made.
+func appendRaw(dst []byte, attachments [][]byte, raw []byte) ([]byte, [][]byte, error) {
+	if len(raw) == 0 {
+		return append(dst, "null"...), attachments, nil
+	}
+	s := scanner{text: raw}
+	s.space()
+	if err := s.document(); err != nil {
+		return dst, attachments, err
+	}
+	return append(dst, raw...), attachments, nil
+}
+
+// encoder is where the reflecting encoder writes. Each has marshalers of its own, since they are the only way by which
+// attachments found inside a value reach it.
+type encoder struct {
+	text        []byte
+	attachments [][]byte
+	options     json.Options
+}
+
+var encoders = sync.Pool{New: func() any {
+	e := new(encoder)
+	e.options = json.JoinOptions(
+		json.WithMarshalers(json.JoinMarshalers(
+			json.MarshalToFunc(e.binary),
+			json.MarshalToFunc(marshalFloat),
+			json.MarshalToFunc(marshalFloat32),
+			json.MarshalToFunc(marshalTime),
+			json.MarshalToFunc(marshalDuration),
+			json.MarshalToFunc(e.args),
+			json.MarshalToFunc(e.value),
+		)),
+		json.Deterministic(true),
+		jsontext.AllowInvalidUTF8(true),
+		jsontext.AllowDuplicateNames(true),
+	)
+	return e
+}}
+
+func (e *encoder) Write(b []byte) (int, error) {
+	e.text = append(e.text, b...)
+	return len(b), nil
+}
+
+func (e *encoder) binary(enc *jsontext.Encoder, b []byte) error {
+	var buf [48]byte
+	var text []byte
+	text, e.attachments = appendBinary(buf[:0], e.attachments, b)
+	return enc.WriteValue(text)
+}
+
+func (e *encoder) args(enc *jsontext.Encoder, a Args) error {
+	var text []byte
+	text, e.attachments = a.append([]byte{'['}, e.attachments)
+	return enc.WriteValue(append(text, ']'))
+}
+
+func marshalFloat(enc *jsontext.Encoder, f float64) error {
+	var buf [32]byte
+	return enc.WriteValue(appendFloat(buf[:0], f, 64))
+}
+
+func marshalFloat32(enc *jsontext.Encoder, f float32) error {
+	var buf [32]byte
+	return enc.WriteValue(appendFloat(buf[:0], float64(f), 32))
+}
+
+func marshalDuration(enc *jsontext.Encoder, d time.Duration) error {
+	return marshalFloat(enc, float64(d)/float64(time.Millisecond))
+}
+
+func marshalTime(enc *jsontext.Encoder, t time.Time) error {
+	var buf [32]byte
+	text := append(buf[:0], '"')
+	text = t.UTC().AppendFormat(text, "2006-01-02T15:04:05.000Z")
+	return enc.WriteValue(append(text, '"'))
+}

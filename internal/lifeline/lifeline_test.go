@@ -1,0 +1,87 @@
+package lifeline
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// pair opens a Line on one end of a socket pair and returns the supervisor's end.
+func pair(t *testing.T) (*Line, net.Conn) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := Open(fds[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fds[1]), "supervisor")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return line, conn
+}
+
+func TestReportsAreLines(t *testing.T) {
+	line, conn := pair(t)
+	defer line.conn.Close()
+	for _, kv := range [][2]string{{Worker, "aB3_"}, {Ready, "1"}} {
+		if err := line.Report(kv[0], kv[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := line.Report("a", "b\nready=1"); err == nil {
+		t.Error("a line break went through")
+	}
+	r := bufio.NewReader(conn)
+	for _, want := range []string{"worker=aB3_\n", "ready=1\n"} {
+		if got, err := r.ReadString('\n'); err != nil || got != want {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+	}
+}
+
+func TestRunEndsWithTheSupervisor(t *testing.T) {
+	line, conn := pair(t)
+	conn.Close()
+	if err := line.Run(t.Context()); !errors.Is(err, ErrGone) {
+		t.Errorf("got %v, want ErrGone", err)
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	line, _ := pair(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := line.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNoSupervisor(t *testing.T) {
+	line, err := Open(-1)
+	if line != nil || err != nil {
+		t.Fatal(line, err)
+	}
+	if err := line.Report(Ready, "1"); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := line.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}

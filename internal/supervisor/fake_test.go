@@ -1,0 +1,178 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"go.uber.org/goleak"
+)
+
+// The test binary is also the child programs: its first argument names one.
+func TestMain(m *testing.M) {
+	if os.Getenv("FAKE_CHILD") != "" && len(os.Args) > 1 {
+		if f, ok := fakes[os.Args[1]]; ok {
+			f(os.Args[2:])
+			return
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// fake is the command of a child program.
+func fake(t *testing.T, args ...string) []string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]string{self}, args...)
+}
+
+var fakes = map[string]func(args []string){
+	// serve <attr>: gets ready, ends when told.
+	"serve": func(args []string) {
+		line, term := begin()
+		line.Report("tag", args[0])
+		line.Report(lifeline.Ready, "1")
+		<-term
+		fmt.Println("stopped " + args[0])
+	},
+	// drain <attr>: gets ready, when told drains and stays.
+	"drain": func(args []string) {
+		line, term := begin()
+		line.Report(lifeline.Ready, "1")
+		<-term
+		fmt.Println("draining " + args[0])
+		line.Report(lifeline.Draining, "1")
+		select {}
+	},
+	// stubborn: gets ready, never ends.
+	"stubborn": func([]string) {
+		line, _ := begin()
+		line.Report(lifeline.Ready, "1")
+		select {}
+	},
+	// mute: never gets ready.
+	"mute": func([]string) {
+		_, term := begin()
+		<-term
+	},
+	// unready-if <file>: gets ready unless the file exists.
+	"unready-if": func(args []string) {
+		line, term := begin()
+		if _, err := os.Stat(args[0]); err != nil {
+			line.Report(lifeline.Ready, "1")
+		}
+		<-term
+	},
+	// exit <code>: ends at once.
+	"exit": func(args []string) {
+		code, _ := strconv.Atoi(args[0])
+		os.Exit(code)
+	},
+	// print <text>: writes it and gets ready.
+	"print": func(args []string) {
+		line, term := begin()
+		fmt.Println(args[0])
+		line.Report(lifeline.Ready, "1")
+		<-term
+	},
+	// env <name>: reports the variable.
+	"env": func(args []string) {
+		line, term := begin()
+		line.Report("value", os.Getenv(args[0]))
+		line.Report(lifeline.Ready, "1")
+		<-term
+	},
+	// accept: answers each connection on the inherited socket with its pid.
+	"accept": func([]string) {
+		line, term := begin()
+		fd, _ := strconv.Atoi(os.Getenv(ListenEnv))
+		ls, err := Inherited([]int{fd})
+		if err != nil {
+			panic(err)
+		}
+		go func() {
+			for {
+				c, err := ls[0].Accept()
+				if err != nil {
+					return
+				}
+				fmt.Fprint(c, os.Getpid())
+				c.Close()
+			}
+		}()
+		line.Report(lifeline.Ready, "1")
+		<-term
+	},
+	// grandchild <unix address>: starts a process of its own that connects to the address, and stays.
+	"grandchild": func(args []string) {
+		line, _ := begin()
+		self, _ := os.Executable()
+		cmd := exec.Command(self, "hold", args[0])
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		line.Report(lifeline.Ready, "1")
+		select {}
+	},
+	// hold <unix address>: connects and stays, deaf to its line.
+	"hold": func(args []string) {
+		if _, err := net.Dial("unix", args[0]); err != nil {
+			panic(err)
+		}
+		select {}
+	},
+	// supervise <unix address>: a supervisor of two children that hold connections, one by its line, one without.
+	"supervise": func(args []string) {
+		self, _ := os.Executable()
+		s, err := New(Config{Specs: []Spec{
+			{Name: "lined", Command: []string{self, "hold-lined", args[0]}},
+			{Name: "deaf", Command: []string{self, "hold", args[0]}},
+		}})
+		if err != nil {
+			panic(err)
+		}
+		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		s.Run(ctx)
+	},
+	// hold-lined <unix address>: connects and stays until the supervisor is gone.
+	"hold-lined": func(args []string) {
+		fd, _ := strconv.Atoi(os.Getenv(LineEnv))
+		line, err := lifeline.Open(fd)
+		if err != nil {
+			panic(err)
+		}
+		if _, err := net.Dial("unix", args[0]); err != nil {
+			panic(err)
+		}
+		line.Run(context.Background())
+	},
+}
+
+// begin opens the line and catches SIGTERM, which is not noticed until term is read.
+func begin() (line *lifeline.Line, term chan os.Signal) {
+	term = make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	fd, err := strconv.Atoi(os.Getenv(LineEnv))
+	if err != nil {
+		panic(err)
+	}
+	if line, err = lifeline.Open(fd); err != nil {
+		panic(err)
+	}
+	go func() {
+		if line.Run(context.Background()) != nil {
+			os.Exit(1)
+		}
+	}()
+	return line, term
+}

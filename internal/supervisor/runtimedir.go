@@ -1,0 +1,97 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+const (
+	dirPrefix = "sidereal-"  // folders in use
+	newPrefix = ".sidereal-" // folders that are not locked yet
+	lockName  = "lock"
+)
+
+// RuntimeDir is a private folder (0700) for the unix sockets of a supervisor and its children. A lock in it, which the
+// kernel frees when the process ends, tells the living from those that a crash left behind.
+type RuntimeDir struct {
+	Path string
+	lock *os.File
+}
+
+// NewRuntimeDir makes a folder in parent ("": the system's folder for temporary files) and removes those of supervisors
+// of this user that are dead.
+func NewRuntimeDir(parent string) (*RuntimeDir, error) {
+	if parent == "" {
+		parent = os.TempDir()
+	}
+	sweep(parent)
+	fresh, err := os.MkdirTemp(parent, newPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("supervisor: runtime folder: %w", err)
+	}
+	lock, err := lockDir(fresh, os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		os.RemoveAll(fresh)
+		return nil, fmt.Errorf("supervisor: runtime folder: %w", err)
+	}
+	// It gets its name only now, with the lock held, so that no sweep takes it for dead.
+	path := filepath.Join(parent, dirPrefix+strings.TrimPrefix(filepath.Base(fresh), newPrefix))
+	if err := os.Rename(fresh, path); err != nil {
+		lock.Close()
+		os.RemoveAll(fresh)
+		return nil, fmt.Errorf("supervisor: runtime folder: %w", err)
+	}
+	return &RuntimeDir{path, lock}, nil
+}
+
+// Close removes the folder and all in it.
+func (d *RuntimeDir) Close() error {
+	return errors.Join(os.RemoveAll(d.Path), d.lock.Close())
+}
+
+// lockDir takes the lock of a folder, without waiting.
+func lockDir(dir string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), flags|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// sweep removes the folders whose supervisor is dead: ours, real folders, with a lock that nobody holds.
+func sweep(parent string) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), dirPrefix) || !owned(e) {
+			continue
+		}
+		path := filepath.Join(parent, e.Name())
+		lock, err := lockDir(path, 0)
+		if err != nil {
+			continue // alive, or none of ours
+		}
+		os.RemoveAll(path)
+		lock.Close()
+	}
+}
+
+func owned(e fs.DirEntry) bool {
+	info, err := e.Info()
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Getuid()
+}

@@ -1,0 +1,184 @@
+package directory
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+	"time"
+)
+
+const cacheShards = 64 // power of two
+
+// cache remembers the owners of sids that this router has seen, the least recently used leaving first. Times are
+// nanoseconds since the Directory was made, on its monotonic clock.
+type cache struct {
+	seed   maphash.Seed
+	most   int // entries in one shard
+	shards [cacheShards]shard
+}
+
+type shard struct {
+	mu      sync.Mutex
+	entries map[string]*entry
+	ring    entry // next is the newest, prev the oldest
+	_       [64]byte
+}
+
+type entry struct {
+	sid, owner string
+	ttl        time.Duration
+	used       int64
+	written    int64 // when its key was last written as far as we know; 0: never
+	queued     bool  // a write is under way
+	prev, next *entry
+}
+
+func newCache(size int) *cache {
+	c := &cache{seed: maphash.MakeSeed(), most: max(size/cacheShards, 1)}
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.entries = make(map[string]*entry)
+		s.ring.prev, s.ring.next = &s.ring, &s.ring
+	}
+	return c
+}
+
+func (c *cache) shard(sid string) *shard {
+	return &c.shards[maphash.String(c.seed, sid)%cacheShards]
+}
+
+// owner returns who owns sid and notes the use.
+func (c *cache) owner(sid string, now int64) (string, bool) {
+	s := c.shard(sid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[sid]
+	if e == nil {
+		return "", false
+	}
+	e.used = now
+	s.toFrontLocked(e)
+	return e.owner, true
+}
+
+// put remembers an owner. Written is when its key was written, 0 if it was not. It tells whether an entry that Redis
+// never got had to leave for it.
+func (c *cache) put(sid, owner string, ttl time.Duration, now, written int64) (lostUnwritten bool) {
+	s := c.shard(sid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[sid]
+	if e == nil {
+		if len(s.entries) >= c.most {
+			oldest := s.ring.prev
+			lostUnwritten = oldest.written == 0
+			s.removeLocked(oldest)
+		}
+		e = &entry{sid: strings.Clone(sid)} // sid may be a slice of a request's buffer
+		s.entries[e.sid] = e
+		e.prev, e.next = e, e
+	}
+	if e.owner != owner {
+		e.owner = strings.Clone(owner)
+	}
+	e.ttl, e.used, e.written = ttl, now, written
+	s.toFrontLocked(e)
+	return lostUnwritten
+}
+
+// due tells whether sid's key should be written again, and then counts on the caller to do it and call wrote or failed.
+func (c *cache) due(sid string, now int64) (owner string, ttl time.Duration, due bool) {
+	s := c.shard(sid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[sid]
+	if e == nil {
+		return "", 0, false
+	}
+	e.used = now
+	s.toFrontLocked(e)
+	if e.queued || e.written != 0 && now-e.written < int64(e.ttl)/3 {
+		return "", 0, false
+	}
+	e.queued = true
+	return e.owner, e.ttl, true
+}
+
+// wrote ends what due began.
+func (c *cache) wrote(sid string, now int64) {
+	s := c.shard(sid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[sid]; e != nil {
+		e.queued, e.written = false, max(now, 1)
+	}
+}
+
+// failed ends what due began: the next use tries again.
+func (c *cache) failed(sid string) {
+	s := c.shard(sid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[sid]; e != nil {
+		e.queued = false
+	}
+}
+
+func (c *cache) remove(sid string) {
+	s := c.shard(sid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.entries[sid]; e != nil {
+		s.removeLocked(e)
+	}
+}
+
+// expire forgets entries that nobody used for their TTL: their keys are gone too, and so are the sessions.
+func (c *cache) expire(now int64) {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for e := s.ring.prev; e != &s.ring && now-e.used > int64(e.ttl); e = s.ring.prev {
+			s.removeLocked(e)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// collect appends the writes that bring one shard's keys back: all of them, or those that Redis never got.
+func (c *cache) collect(shard int, all bool, to []write) []write {
+	s := &c.shards[shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for e := s.ring.prev; e != &s.ring; e = e.prev {
+		if all || e.written == 0 {
+			to = append(to, write{sid: e.sid, owner: e.owner, ttl: e.ttl})
+		}
+	}
+	return to
+}
+
+func (c *cache) len() int {
+	n := 0
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n += len(s.entries)
+		s.mu.Unlock()
+	}
+	return n
+}
+
+func (s *shard) toFrontLocked(e *entry) {
+	if s.ring.next == e {
+		return
+	}
+	e.prev.next, e.next.prev = e.next, e.prev
+	e.prev, e.next = &s.ring, s.ring.next
+	e.prev.next, e.next.prev = e, e
+}
+
+func (s *shard) removeLocked(e *entry) {
+	e.prev.next, e.next.prev = e.next, e.prev
+	delete(s.entries, e.sid)
+}

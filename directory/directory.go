@@ -1,0 +1,138 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+// lastWords is how long an ending process waits for Redis to take its goodbye.
+const lastWords = time.Second
+
+// Directory is one process's view of one app.
+type Directory struct {
+	cfg     Config
+	keys    keys
+	client  redis.UniversalClient
+	metrics *metrics
+	start   time.Time
+	cache   *cache
+	writer  *writer
+	ttls    *longest
+	secret  secret
+
+	events  *redisconn.Subscription
+	refresh chan struct{} // look at the records now
+	deaths  chan string   // workers to be declared gone
+	cut     atomic.Bool   // the events are not heard: Redis may be away
+	back    atomic.Bool   // they are heard again, and the records not yet looked at
+
+	mu      sync.Mutex // guards the rest
+	roster  *roster
+	table   atomic.Pointer[Table] // written under mu
+	changed chan struct{}         // closed when table changes
+}
+
+// New checks cfg and makes a Directory. It dials nothing.
+func New(cfg Config) (*Directory, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("directory: register metrics: %w", err)
+	}
+	d := &Directory{
+		cfg:     cfg,
+		keys:    keys{cfg.App},
+		client:  cfg.Conn.Client(),
+		metrics: m,
+		start:   time.Now(),
+		cache:   newCache(cfg.CacheSize),
+		ttls:    newLongest(cfg.SIDTTL),
+		refresh: make(chan struct{}, 1),
+		deaths:  make(chan string, 16),
+		roster:  newRoster(cfg.SIDTTL),
+		changed: make(chan struct{}),
+	}
+	d.writer = newWriter(d)
+	d.table.Store(newTable(0, nil, nil))
+	d.events = cfg.Conn.Subscribe(redisconn.SubConfig{
+		Name:      "directory events",
+		Channels:  []string{d.keys.events()},
+		OnMessage: func(_ string, payload []byte) { d.heard(payload) },
+		OnUp: func() {
+			d.cut.Store(false)
+			d.back.Store(true)
+			d.lookAgain()
+		},
+		OnDown: func() { d.cut.Store(true) },
+	})
+	return d, nil
+}
+
+// Run follows the records and events of the app and writes sids, until ctx ends. What is queued then is still written,
+// for at most a second. Call it once; a process that only registers itself does not need it.
+func (d *Directory) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.events.Run(ctx) })
+	g.Go(func() error { return d.follow(ctx) })
+	g.Go(func() error { return d.writer.run(ctx) })
+	g.Go(func() error { return d.announceDeaths(ctx) })
+	return g.Wait()
+}
+
+// Workers returns the workers and routers as last seen. It costs one atomic load.
+func (d *Directory) Workers() *Table { return d.table.Load() }
+
+// Changed returns a channel that is closed when Workers next changes. Take it before asking Workers.
+func (d *Directory) Changed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changed
+}
+
+// Synced returns when the directory has seen the app's records and hears its events, or with ctx's error.
+func (d *Directory) Synced(ctx context.Context) error {
+	if err := d.events.Wait(ctx); err != nil {
+		return err
+	}
+	for {
+		changed := d.Changed()
+		if d.Workers().Version() > 0 {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// now is the time on this directory's own clock, never 0.
+func (d *Directory) now() int64 { return int64(time.Since(d.start)) + 1 }
+
+func (d *Directory) lookAgain() {
+	select {
+	case d.refresh <- struct{}{}:
+	default:
+	}
+}
+
+// publishLocked makes the roster's present state the table.
+func (d *Directory) publishLocked() {
+	t := d.roster.table(d.table.Load().Version() + 1)
+	d.table.Store(t)
+	close(d.changed)
+	d.changed = make(chan struct{})
+	d.metrics.countWorkers(t)
+}

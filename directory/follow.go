@@ -1,0 +1,217 @@
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+const (
+	lookEvery   = 2 * time.Second
+	lookTimeout = 2 * time.Second
+	lookAfter   = 10 * time.Millisecond // after a record's expected expiry, for Redis to have expired it
+	lookRetry   = 100 * time.Millisecond
+	sweepEvery  = 10 * time.Second // of expired sids
+)
+
+// follow looks at all records every 2 s, when a record should expire, and when an event says that something changed.
+func (d *Directory) follow(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	away := false
+	for {
+		changed := d.cfg.Conn.Changed()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sweep.C:
+			d.cache.expire(d.now())
+			d.metrics.sids.Set(float64(d.cache.len()))
+			continue
+		case <-changed:
+		case <-d.refresh:
+		case <-timer.C:
+		}
+		if !d.cfg.Conn.Up() {
+			away = true
+			continue // the change back wakes this loop
+		}
+		returned := d.back.Swap(false)
+		wait, err := d.look(ctx, away || returned)
+		if err != nil && ctx.Err() == nil {
+			d.cfg.Log.Debug().Err(err).Msg("directory not readable")
+			d.cfg.Conn.Doubt()
+			away, wait = true, lookRetry
+		} else if err == nil && (away || returned) {
+			away = false
+			d.secret.restore(ctx, d)
+			d.writer.rewrite()
+		}
+		timer.Reset(wait)
+	}
+}
+
+// look reads all records once and tells when to look again.
+func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	o, err := d.read(ctx)
+	if err != nil {
+		return 0, err
+	}
+	d.mu.Lock()
+	if returned {
+		d.roster.returned(o.at)
+	}
+	n := d.roster.observe(o)
+	if n.changed || d.table.Load().Version() == 0 {
+		d.publishLocked()
+	}
+	wait := d.roster.nextExpiry(o.at, lookEvery) + lookAfter
+	d.mu.Unlock()
+	d.tell(n)
+	return wait, d.prune(ctx, n)
+}
+
+// read takes both sets, then every member's record and what is left of its life. All keys share one slot.
+func (d *Directory) read(ctx context.Context) (observation, error) {
+	sets := d.client.Pipeline()
+	workers, routers := sets.SMembers(ctx, d.keys.workers()), sets.SMembers(ctx, d.keys.routers())
+	if _, err := sets.Exec(ctx); err != nil {
+		return observation{}, fmt.Errorf("directory: read members: %w", redisconn.Classify(err))
+	}
+	records := d.client.Pipeline()
+	type reply struct {
+		id  string
+		get *redis.StringCmd
+		ttl *redis.DurationCmd
+	}
+	ask := func(ids []string, key func(string) string) []reply {
+		slices.Sort(ids)
+		replies := make([]reply, len(ids))
+		for i, id := range ids {
+			replies[i] = reply{id, records.Get(ctx, key(id)), records.PTTL(ctx, key(id))}
+		}
+		return replies
+	}
+	w, r := ask(workers.Val(), d.keys.worker), ask(routers.Val(), d.keys.router)
+	if records.Len() > 0 {
+		if _, err := records.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+			return observation{}, fmt.Errorf("directory: read records: %w", redisconn.Classify(err))
+		}
+	}
+	answers := func(replies []reply) []seen {
+		all := make([]seen, len(replies))
+		for i, r := range replies {
+			all[i] = seen{id: r.id, raw: r.get.Val(), ttl: max(r.ttl.Val(), 0)}
+		}
+		return all
+	}
+	return observation{at: time.Now(), workers: answers(w), routers: answers(r), blind: d.cut.Load()}, nil
+}
+
+// prune takes ids whose records are long gone out of the sets. A worker that is back adds itself at its next beat.
+func (d *Directory) prune(ctx context.Context, n news) error {
+	for set, ids := range map[string][]string{d.keys.workers(): n.staleWorkers, d.keys.routers(): n.staleNode} {
+		if len(ids) == 0 {
+			continue
+		}
+		if err := d.client.SRem(ctx, set, ids).Err(); err != nil {
+			return fmt.Errorf("directory: prune %s: %w", set, redisconn.Classify(err))
+		}
+	}
+	return nil
+}
+
+func (d *Directory) tell(n news) {
+	for _, id := range n.lost {
+		d.cfg.Log.Warn().Str("worker", id).Msg("worker lost: its record expired without a goodbye")
+	}
+	for _, id := range n.back {
+		d.cfg.Log.Info().Str("worker", id).Msg("worker back")
+	}
+	for _, id := range n.forgotten {
+		d.cfg.Log.Info().Str("worker", id).Msg("lost worker forgotten")
+	}
+	d.metrics.unreadable.Add(float64(len(n.unreadable)))
+	for _, what := range n.unreadable {
+		d.cfg.Log.Debug().Str("record", what).Msg("record not readable")
+	}
+}
+
+// heard takes one event. What it cannot read is another version's or nobody's, and the records say the rest.
+func (d *Directory) heard(payload []byte) {
+	var e event
+	if json.Unmarshal(payload, &e) != nil || e.Worker == "" {
+		return
+	}
+	d.mu.Lock()
+	if e.State == stateGone {
+		d.diedLocked(e.Worker, "goodbye")
+	} else {
+		d.roster.lives(e.Worker)
+	}
+	d.mu.Unlock()
+	d.lookAgain()
+}
+
+// WorkerGone says that a worker is dead: nobody is sent to it any more, here at once and everywhere by an event. For who
+// saw it: a child that ended, a refused connection, another process answering in its place. It never blocks. A worker
+// that is alive after all is back with its next beat.
+func (d *Directory) WorkerGone(id string) {
+	d.mu.Lock()
+	news := d.diedLocked(id, "seen dead")
+	d.mu.Unlock()
+	if !news {
+		return
+	}
+	select {
+	case d.deaths <- id:
+	default: // so many at once: the other routers see for themselves, or wait for the records to expire
+	}
+}
+
+func (d *Directory) diedLocked(id, why string) bool {
+	had := d.roster.members[id] != nil
+	news := d.roster.died(id, time.Now())
+	if had {
+		d.publishLocked()
+		d.cfg.Log.Info().Str("worker", id).Str("why", why).Msg("worker gone")
+	}
+	return news
+}
+
+// announceDeaths tells the others what WorkerGone was told.
+func (d *Directory) announceDeaths(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case id := <-d.deaths:
+			if err := d.sayGone(ctx, id); err != nil && ctx.Err() == nil {
+				d.cfg.Log.Debug().Str("worker", id).Err(err).Msg("gone worker not announced")
+			}
+		}
+	}
+}
+
+// sayGone removes a worker's record and tells the routers, in this order.
+func (d *Directory) sayGone(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	pipe := d.client.Pipeline()
+	pipe.Del(ctx, d.keys.worker(id))
+	pipe.SRem(ctx, d.keys.workers(), id)
+	pipe.Publish(ctx, d.keys.events(), encode(event{id, stateGone}))
+	_, err := pipe.Exec(ctx)
+	return redisconn.Classify(err)
+}

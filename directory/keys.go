@@ -1,0 +1,71 @@
+package directory
+
+import "time"
+
+const (
+	// recordTTL is the life of a worker's or router's record; beatEvery is how often it is written again.
+	recordTTL = 6 * time.Second
+	beatEvery = 2 * time.Second
+
+	defaultApp    = "default"
+	defaultSIDTTL = 90 * time.Second
+)
+
+// keys names everything that one app has in Redis. What carries the hash tag {sidereal:<app>} shares one slot of a Redis
+// Cluster, so commands may name several such keys; the sids are spread over all slots, so none may name two of them.
+type keys struct{ app string }
+
+func (k keys) sid(sid string) string   { return "sidereal:" + k.app + ":sid:" + sid }
+func (k keys) tagged(s string) string  { return "{sidereal:" + k.app + "}:" + s }
+func (k keys) workers() string         { return k.tagged("workers") }
+func (k keys) routers() string         { return k.tagged("routers") }
+func (k keys) worker(id string) string { return k.tagged("worker:" + id) }
+func (k keys) router(id string) string { return k.tagged("router:" + id) }
+func (k keys) events() string          { return k.tagged("events") }
+func (k keys) secret() string          { return k.tagged("secret") }
+
+// keyDoc describes one key for docs/redis.md.
+type keyDoc struct {
+	name    string
+	kind    string
+	content string
+	life    string
+	writer  string
+	reader  string
+}
+
+// keyDocs is every key and channel of this package. TestRedisDoc keeps docs/redis.md equal to it.
+func keyDocs() []keyDoc {
+	k := keys{"<app>"}
+	return []keyDoc{
+		{
+			k.sid("<sid>"), "string", "the owner's worker id",
+			"`SIDEREAL_SID_TTL` (90 s), or pingInterval + pingTimeout + 30 s of the open packet where that is longer; renewed by use at most once per third of it, per router",
+			"the router that saw the handshake, then every router that the client uses", "routers, on a cache miss; `sidereal trace`",
+		},
+		{
+			k.workers(), "set", "ids of workers that registered", "none; a member whose record has expired is pruned",
+			"workers, at every beat; routers prune", "routers, every 2 s and at events",
+		},
+		{
+			k.worker("<id>"), "string", "JSON `{v, id, slot, host, pid, addr, handoff, state, clients, started, version, adapter, path, tags}`",
+			"6 s, written every 2 s", "the worker; a router deletes it when the worker is dead", "routers, with its TTL",
+		},
+		{
+			k.routers(), "set", "ids of routers that registered", "none; a member whose record has expired is pruned",
+			"routers, at every beat", "routers, `sidereal cluster`",
+		},
+		{
+			k.router("<id>"), "string", "JSON `{v, id, host, addr, state, sessions, started, version}`",
+			"6 s, written every 2 s", "the router", "routers, `sidereal cluster`",
+		},
+		{
+			k.events(), "channel", "JSON `{worker, state}`; state is `ready`, `draining` or `gone`", "not stored",
+			"workers; routers that find a worker dead", "routers",
+		},
+		{
+			k.secret(), "string", "32 random bytes in base64url: what routers show each other as `Sidereal-Key`", "none; SET NX",
+			"the first router", "routers",
+		},
+	}
+}

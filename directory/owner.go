@@ -1,0 +1,213 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// How an owner was found; also the values of the router's metric.
+const (
+	DecisionCache   = "cache"   // this router has seen the sid
+	DecisionTable   = "table"   // the sid's key in Redis
+	DecisionTag     = "tag"     // the worker id that the sid begins with
+	DecisionUnknown = "unknown" // nobody: any ready worker gives the protocol's answer
+)
+
+const (
+	learnWait    = 250 * time.Millisecond // a handshake's response waits this long for a stalled Redis
+	taggedWait   = 250 * time.Millisecond // a look-up waits this long where the tag has an answer too
+	untaggedWait = time.Second
+	sidSlack     = 30 * time.Second
+)
+
+// Owner is who has a session.
+type Owner struct {
+	WorkerID string
+	Decision string
+	// Worker is the owner's record; it may be draining or lost. Nil exactly with DecisionUnknown.
+	Worker *Worker
+}
+
+// EntryTTL is how long the key of a session must live whose open packet has these values: the longest that its client may
+// keep quiet, and 30 s. Learn raises it to the configured SIDTTL.
+func EntryTTL(pingInterval, pingTimeout time.Duration) time.Duration {
+	return pingInterval + pingTimeout + sidSlack
+}
+
+// Owner finds the worker that owns sid: in this router's cache, in Redis, by the sid's tag. From the cache it costs under
+// 200 ns and allocates nothing; otherwise it waits for Redis, at most 250 ms where the tag can answer as well and 1 s
+// where it cannot. An owner that is gone is DecisionUnknown.
+func (d *Directory) Owner(ctx context.Context, sid string) Owner {
+	if id, ok := d.cache.owner(sid, d.now()); ok {
+		if w := d.worker(ctx, id); w != nil {
+			return Owner{id, DecisionCache, w}
+		}
+		return Owner{Decision: DecisionUnknown}
+	}
+	tagged := d.taggedOwner(sid)
+	wait := untaggedWait
+	if tagged != nil {
+		wait = taggedWait
+	}
+	if id := d.readOwner(ctx, sid, wait); id != "" {
+		if w := d.worker(ctx, id); w != nil {
+			return Owner{id, DecisionTable, w}
+		}
+		return Owner{Decision: DecisionUnknown}
+	}
+	if tagged != nil {
+		return Owner{tagged.ID, DecisionTag, tagged}
+	}
+	return Owner{Decision: DecisionUnknown}
+}
+
+// taggedOwner is the worker that sid begins with, if it is known and tags its sids.
+func (d *Directory) taggedOwner(sid string) *Worker {
+	if id, ok := WorkerOf(sid); ok {
+		if w := d.Workers().Get(id); w != nil && w.Tags {
+			return w
+		}
+	}
+	return nil
+}
+
+// readOwner asks Redis for sid's owner and remembers the answer. Empty: there is none, or no answer in time.
+func (d *Directory) readOwner(ctx context.Context, sid string, wait time.Duration) string {
+	if sid == "" || !d.cfg.Conn.Up() {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	pipe := d.client.Pipeline()
+	get, left := pipe.Get(ctx, d.keys.sid(sid)), pipe.PTTL(ctx, d.keys.sid(sid))
+	if _, err := pipe.Exec(ctx); err != nil {
+		if !errors.Is(err, redis.Nil) && !errors.Is(err, context.Canceled) {
+			d.cfg.Conn.Doubt()
+		}
+		return ""
+	}
+	id := get.Val()
+	ttl := d.ttls.of(id, left.Val())
+	now := d.now()
+	written := max(now-int64(ttl-left.Val()), 1) // when the key must have been set, to have this much left
+	d.remember(sid, id, ttl, now, written)
+	return id
+}
+
+// worker returns the record of a worker that is not gone. One that is too new for the table is read.
+func (d *Directory) worker(ctx context.Context, id string) *Worker {
+	if w := d.Workers().Get(id); w != nil {
+		return w
+	}
+	if !d.cfg.Conn.Up() || d.isGone(id) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, taggedWait)
+	defer cancel()
+	raw, err := d.client.Get(ctx, d.keys.worker(id)).Result()
+	if err != nil {
+		return nil
+	}
+	w, err := decodeWorker(raw, id)
+	if err != nil || d.isGone(id) {
+		return nil
+	}
+	d.lookAgain()
+	return w
+}
+
+func (d *Directory) isGone(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	until, ok := d.roster.gone[id]
+	return ok && time.Now().Before(until)
+}
+
+// Learn notes that workerID just opened the session sid: here, and in Redis for every other router. It returns when Redis
+// has it, so that the client's next request finds it anywhere, but after 250 ms at the latest; what could not be written
+// by then is written when it can be. Ttl is [EntryTTL] of the open packet.
+func (d *Directory) Learn(ctx context.Context, sid, workerID string, ttl time.Duration) {
+	ttl = d.ttls.raise(workerID, ttl)
+	d.remember(sid, workerID, ttl, d.now(), 0)
+	wr := write{sid: sid, owner: workerID, ttl: ttl, done: make(chan struct{})}
+	if !d.writer.push(wr) {
+		return
+	}
+	timer := time.NewTimer(learnWait)
+	defer timer.Stop()
+	select {
+	case <-wr.done:
+	case <-timer.C:
+		d.cfg.Conn.Doubt()
+	case <-ctx.Done():
+	}
+}
+
+func (d *Directory) remember(sid, id string, ttl time.Duration, now, written int64) {
+	if d.cache.put(sid, id, ttl, now, written) {
+		d.metrics.writes.WithLabelValues("dropped").Inc()
+	}
+}
+
+// Touch notes that sid was used: call it at the start and the end of each request. It renews the key in the background,
+// at most once per third of its TTL. Sids that this router does not know are none of its business.
+func (d *Directory) Touch(sid string) {
+	owner, ttl, due := d.cache.due(sid, d.now())
+	if due && !d.writer.push(write{sid: sid, owner: owner, ttl: ttl}) {
+		d.cache.failed(sid)
+	}
+}
+
+// Forget notes that the session sid has ended, here and in the background in Redis.
+func (d *Directory) Forget(sid string) {
+	d.cache.remove(sid)
+	d.writer.push(write{sid: sid})
+}
+
+// longest remembers the longest TTL seen for each worker's sids. The ping values are a server's, not a session's, so a
+// router that has seen one handshake of a worker renews all its sids right.
+type longest struct {
+	least time.Duration
+
+	mu       sync.RWMutex
+	byWorker map[string]time.Duration // only those longer than least; workers that have such settings are few
+}
+
+func newLongest(least time.Duration) *longest {
+	return &longest{least: wholeSeconds(least), byWorker: make(map[string]time.Duration)}
+}
+
+// of returns the TTL for a worker's sids when one of them still has left.
+func (l *longest) of(id string, left time.Duration) time.Duration {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return max(l.least, l.byWorker[id], wholeSeconds(left))
+}
+
+// raise notes a TTL asked for by an open packet and returns the one to use.
+func (l *longest) raise(id string, ttl time.Duration) time.Duration {
+	ttl = max(l.least, wholeSeconds(ttl))
+	if ttl == l.least {
+		return ttl
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ttl > l.byWorker[id] {
+		if len(l.byWorker) >= longestMost {
+			clear(l.byWorker) // worker ids come and go; the living ones are learned again
+		}
+		l.byWorker[id] = ttl
+	}
+	return ttl
+}
+
+const longestMost = 4096
+
+// wholeSeconds rounds up, so that the key is set with EX.
+func wholeSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}

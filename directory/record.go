@@ -1,0 +1,97 @@
+package directory
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// recordVersion is the format that this version writes. It reads this one and the next, so that a fleet can be updated
+// host by host.
+const recordVersion = 1
+
+// State is where a worker or router is in its life.
+type State string
+
+const (
+	StateStarting State = "starting" // its id is claimed, it does not serve yet
+	StateReady    State = "ready"
+	StateDraining State = "draining" // serves what it has, gets nothing new
+	StateLost     State = "lost"     // never written: the reader's word for a record that expired without a goodbye
+	stateGone     State = "gone"     // only in events
+)
+
+// Worker is one incarnation of a worker process, as its record in Redis says.
+type Worker struct {
+	V       int       `json:"v"`
+	ID      string    `json:"id"`
+	Slot    int       `json:"slot"` // its number on the host, from 1
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
+	Addr    string    `json:"addr"`    // host:port where other hosts reach it: its host's door, or itself without a router
+	Handoff string    `json:"handoff"` // path of its handoff socket on its host; empty: it has none
+	State   State     `json:"state"`
+	Clients int       `json:"clients"` // Engine.IO sessions at its last beat
+	Started time.Time `json:"started"` // by its host's clock: for people, never compared
+	Version string    `json:"version"`
+	Adapter string    `json:"adapter"`
+	Path    string    `json:"path"` // where its Socket.IO answers, as in SIDEREAL_PATH
+	Tags    bool      `json:"tags"` // its sids begin with its id
+
+	// Beat changes whenever a new beat was seen: from then on Clients includes what happened before it. Not in Redis.
+	Beat uint64 `json:"-"`
+}
+
+// Router is one incarnation of a router process, as its record in Redis says.
+type Router struct {
+	V        int       `json:"v"`
+	ID       string    `json:"id"`
+	Host     string    `json:"host"`
+	Addr     string    `json:"addr"` // its door
+	State    State     `json:"state"`
+	Sessions int       `json:"sessions"` // what it relays and proxies at its last beat
+	Started  time.Time `json:"started"`
+	Version  string    `json:"version"`
+}
+
+// event is a message on the events channel.
+type event struct {
+	Worker string `json:"worker"`
+	State  State  `json:"state"`
+}
+
+// decode reads a record or refuses it: an unknown version, or an id that is not the key's.
+func decode(raw, id string, record any, version func() (v int, ownID string)) error {
+	if err := json.Unmarshal([]byte(raw), record); err != nil {
+		return err
+	}
+	v, own := version()
+	if v != recordVersion && v != recordVersion+1 {
+		return fmt.Errorf("format version %d, this reads %d and %d", v, recordVersion, recordVersion+1)
+	}
+	if own != id {
+		return fmt.Errorf("names itself %q", own)
+	}
+	return nil
+}
+
+func decodeWorker(raw, id string) (*Worker, error) {
+	w := new(Worker)
+	err := decode(raw, id, w, func() (int, string) { return w.V, w.ID })
+	return w, err
+}
+
+func decodeRouter(raw, id string) (*Router, error) {
+	r := new(Router)
+	err := decode(raw, id, r, func() (int, string) { return r.V, r.ID })
+	return r, err
+}
+
+// encode returns the JSON of a record; these structs always have one.
+func encode(record any) string {
+	b, err := json.Marshal(record)
+	if err != nil {
+		panic("directory: a record that JSON cannot hold: " + err.Error())
+	}
+	return string(b)
+}

@@ -1,0 +1,222 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+const (
+	beatTimeout = 2 * time.Second
+	beatRetry   = 200 * time.Millisecond
+)
+
+// ErrTaken reports that the worker id which the caller insisted on belongs to somebody else. Try another.
+var ErrTaken = errors.New("directory: id is taken")
+
+// Registration is this process in the app's table, as a worker or as a router.
+type Registration[R Worker | Router] struct {
+	d    *Directory
+	id   string
+	key  string
+	set  string
+	kind kind[R]
+	load func() int
+	kick chan struct{}
+
+	mu     sync.Mutex // guards record
+	record R
+}
+
+// kind is what differs between the two records.
+type kind[R Worker | Router] struct {
+	name   string
+	state  func(*R) *State
+	prime  func(r *R, id string)
+	load   func(r *R, n int)
+	events bool // its changes of state are events
+}
+
+var workerKind = kind[Worker]{
+	name:   "worker",
+	state:  func(w *Worker) *State { return &w.State },
+	prime:  func(w *Worker, id string) { w.V, w.ID = recordVersion, id },
+	load:   func(w *Worker, n int) { w.Clients = n },
+	events: true,
+}
+
+var routerKind = kind[Router]{
+	name:  "router",
+	state: func(r *Router) *State { return &r.State },
+	prime: func(r *Router, id string) { r.V, r.ID = recordVersion, id },
+	load:  func(r *Router, n int) { r.Sessions = n },
+}
+
+// RegisterWorker claims a worker id and writes the record w under it. It waits for Redis until ctx ends. An empty w.ID is
+// minted anew until a free one is found; one that is given and taken is ErrTaken. Without a state w is StateStarting.
+// Load tells the clients at each beat; nil means none. The claim lasts 6 s: run the Registration before.
+func (d *Directory) RegisterWorker(ctx context.Context, w Worker, load func() (clients int)) (*Registration[Worker], error) {
+	return register(ctx, d, workerKind, w, w.ID, d.keys.workers(), d.keys.worker, load)
+}
+
+// RegisterRouter is RegisterWorker for a router.
+func (d *Directory) RegisterRouter(ctx context.Context, r Router, load func() (sessions int)) (*Registration[Router], error) {
+	return register(ctx, d, routerKind, r, r.ID, d.keys.routers(), d.keys.router, load)
+}
+
+func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], record R, id, set string, key func(string) string, load func() int) (*Registration[R], error) {
+	wanted := id
+	if load == nil {
+		load = func() int { return 0 }
+	}
+	if state := k.state(&record); *state == "" {
+		*state = StateStarting
+	}
+	for {
+		if err := d.cfg.Conn.Wait(ctx); err != nil {
+			return nil, fmt.Errorf("directory: register %s: %w", k.name, errors.Join(err, d.cfg.Conn.Err()))
+		}
+		if wanted == "" {
+			id = NewWorkerID()
+		}
+		r := &Registration[R]{
+			d: d, id: id, key: key(id), set: set, kind: k, load: load,
+			kick: make(chan struct{}, 1), record: record,
+		}
+		k.prime(&r.record, id)
+		claimed, err := r.claim(ctx)
+		switch {
+		case err == nil && claimed:
+			return r, nil
+		case err == nil && wanted != "":
+			return nil, fmt.Errorf("%w: %s %s", ErrTaken, k.name, id)
+		case errors.Is(err, redisconn.ErrAuth), errors.Is(err, redisconn.ErrRights):
+			return nil, fmt.Errorf("directory: register %s: %w", k.name, err)
+		case err != nil:
+			// Whether the claim arrived is not known. If it did, it expires: the next try takes another id.
+			d.cfg.Conn.Doubt()
+			select {
+			case <-ctx.Done():
+			case <-time.After(beatRetry):
+			}
+		}
+	}
+}
+
+// claim takes the id if nobody has it.
+func (r *Registration[R]) claim(ctx context.Context) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	text, _ := r.text()
+	err := r.d.client.SetArgs(ctx, r.key, text, redis.SetArgs{Mode: "NX", TTL: recordTTL}).Err()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	return err == nil, redisconn.Classify(err)
+}
+
+// ID is what this incarnation is called.
+func (r *Registration[R]) ID() string { return r.id }
+
+// SetState changes the state at the next opportunity of Run, which is at once. It never blocks.
+func (r *Registration[R]) SetState(s State) { r.Update(func(record *R) { *r.kind.state(record) = s }) }
+
+// Update changes the record, all but its id, and lets Run write it at once. It never blocks on Redis.
+func (r *Registration[R]) Update(change func(record *R)) {
+	r.mu.Lock()
+	change(&r.record)
+	r.kind.prime(&r.record, r.id)
+	r.mu.Unlock()
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// text returns the record with the present load, and its state.
+func (r *Registration[R]) text() (string, State) {
+	load := r.load()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kind.load(&r.record, load)
+	return encode(r.record), *r.kind.state(&r.record)
+}
+
+// Run writes the record every 2 s, and at once when it changes and when Redis is back, until ctx ends. Then it says
+// goodbye: the record is removed and the routers are told. Call it once.
+func (r *Registration[R]) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var told State
+	for {
+		changed := r.d.cfg.Conn.Changed()
+		select {
+		case <-ctx.Done():
+			return r.goodbye(ctx)
+		case <-changed:
+		case <-r.kick:
+		case <-timer.C:
+		}
+		state, err := r.beat(ctx, told)
+		if err != nil && ctx.Err() == nil {
+			r.d.cfg.Conn.Doubt()
+			timer.Reset(beatRetry)
+			continue
+		}
+		told = state
+		timer.Reset(beatEvery)
+	}
+}
+
+// beat writes the record. Routers are told when the state is not the one that they were told last, and when the record
+// had vanished: somebody said that this worker was gone, or Redis lost its data.
+func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
+	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
+	defer cancel()
+	text, state := r.text()
+	pipe := r.d.client.Pipeline()
+	had := pipe.Exists(ctx, r.key)
+	pipe.Set(ctx, r.key, text, recordTTL)
+	pipe.SAdd(ctx, r.set, r.id)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return told, redisconn.Classify(err)
+	}
+	if !r.kind.events || state == told && had.Val() == 1 || state == StateStarting {
+		return state, nil
+	}
+	err := r.d.client.Publish(ctx, r.d.keys.events(), encode(event{r.id, state})).Err()
+	if err != nil {
+		return told, redisconn.Classify(err)
+	}
+	return state, nil
+}
+
+// goodbye leaves the table. Without Redis there is nothing to leave: the record expires.
+func (r *Registration[R]) goodbye(ctx context.Context) error {
+	if !r.d.cfg.Conn.Up() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	if r.kind.events {
+		return ignoreUnreachable(r.d.sayGone(ctx, r.id))
+	}
+	pipe := r.d.client.Pipeline()
+	pipe.Del(ctx, r.key)
+	pipe.SRem(ctx, r.set, r.id)
+	_, err := pipe.Exec(ctx)
+	return ignoreUnreachable(redisconn.Classify(err))
+}
+
+func ignoreUnreachable(err error) error {
+	if errors.Is(err, redisconn.ErrUnreachable) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,218 @@
+package directory
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// beatSlack is how much later than expected a record must expire for that to be the sign of a new beat: less than the
+// time between two beats, more than the jitter of two trips to Redis.
+const beatSlack = 500 * time.Millisecond
+
+// roster turns what Redis shows into the life of each worker. It does no I/O; its times are the caller's.
+type roster struct {
+	sidTTL  time.Duration
+	members map[string]*member
+	routers []*Router
+	raw     map[string]string    // routers' records, to see changes
+	gone    map[string]time.Time // until when a record of that id is a leftover
+	missing map[string]time.Time // since when a member of the set workers or routers has no record; by prunable key
+	grace   time.Time            // nothing is lost before
+}
+
+type member struct {
+	worker   Worker
+	raw      string
+	expires  time.Time // when the record as last seen will have expired
+	lost     time.Time // since when; zero: not lost
+	recorded bool      // seen in the last observation
+}
+
+// observation is what one look at Redis showed.
+type observation struct {
+	at      time.Time
+	workers []seen
+	routers []seen
+	blind   bool // Redis may just have lost data or us: absence proves nothing
+}
+
+// seen is one member of a set, with its record if it has one.
+type seen struct {
+	id  string
+	raw string        // empty: no record
+	ttl time.Duration // what is left of it
+}
+
+// news is what an observation changed, for the log.
+type news struct {
+	changed                 bool
+	lost, back, forgotten   []string
+	unreadable              []string
+	staleWorkers, staleNode []string // members to prune from the sets workers and routers
+}
+
+func newRoster(sidTTL time.Duration) *roster {
+	return &roster{
+		sidTTL:  sidTTL,
+		members: make(map[string]*member),
+		raw:     make(map[string]string),
+		gone:    make(map[string]time.Time),
+		missing: make(map[string]time.Time),
+	}
+}
+
+// observe takes one look at Redis.
+func (r *roster) observe(o observation) news {
+	var n news
+	for _, m := range r.members {
+		m.recorded = false
+	}
+	for _, s := range o.workers {
+		if s.raw == "" {
+			if r.staleFor(o, "w"+s.id) {
+				n.staleWorkers = append(n.staleWorkers, s.id)
+			}
+			continue
+		}
+		delete(r.missing, "w"+s.id)
+		r.saw(s, o.at, &n)
+	}
+	for id, m := range r.members {
+		if !m.recorded {
+			r.missed(id, m, o, &n)
+		}
+	}
+	r.sawRouters(o, &n)
+	maps.DeleteFunc(r.gone, func(_ string, until time.Time) bool { return o.at.After(until) })
+	maps.DeleteFunc(r.missing, func(_ string, since time.Time) bool { return o.at.Sub(since) > 4*recordTTL })
+	return n
+}
+
+// saw takes one worker's record.
+func (r *roster) saw(s seen, at time.Time, n *news) {
+	if at.Before(r.gone[s.id]) {
+		return // written by commands that were under way when the worker died
+	}
+	expires := at.Add(s.ttl)
+	m := r.members[s.id]
+	if m != nil && m.raw == s.raw && m.lost.IsZero() {
+		m.recorded = true
+		beat := expires.Sub(m.expires) > beatSlack
+		m.expires = expires
+		if beat {
+			m.worker.Beat++
+			n.changed = true
+		}
+		return
+	}
+	w, err := decodeWorker(s.raw, s.id)
+	if err != nil {
+		n.unreadable = append(n.unreadable, s.id+": "+err.Error())
+		return
+	}
+	if m == nil {
+		m = &member{}
+		r.members[s.id] = m
+	} else {
+		w.Beat = m.worker.Beat
+		if !m.lost.IsZero() {
+			n.back = append(n.back, s.id)
+		}
+	}
+	w.Beat++
+	*m = member{worker: *w, raw: s.raw, expires: expires, recorded: true}
+	n.changed = true
+}
+
+// missed takes the absence of a known worker's record: the worker is lost once the record must have expired, and
+// forgotten a sid TTL later.
+func (r *roster) missed(id string, m *member, o observation, n *news) {
+	switch {
+	case o.blind || o.at.Before(r.grace) || o.at.Before(m.expires):
+	case m.lost.IsZero():
+		m.lost = o.at
+		m.worker.State = StateLost
+		n.lost = append(n.lost, id)
+		n.changed = true
+	case o.at.Sub(m.lost) >= r.sidTTL:
+		delete(r.members, id)
+		n.forgotten = append(n.forgotten, id)
+		n.changed = true
+	}
+}
+
+// staleFor tells whether a member of a set has been without its record for a whole record's life.
+func (r *roster) staleFor(o observation, key string) bool {
+	since, ok := r.missing[key]
+	if !ok || o.blind || o.at.Before(r.grace) {
+		r.missing[key] = o.at
+		return false
+	}
+	return o.at.Sub(since) >= recordTTL
+}
+
+func (r *roster) sawRouters(o observation, n *news) {
+	raw := make(map[string]string, len(o.routers))
+	var routers []*Router
+	for _, s := range o.routers {
+		if s.raw == "" {
+			if r.staleFor(o, "r"+s.id) {
+				n.staleNode = append(n.staleNode, s.id)
+			}
+			continue
+		}
+		delete(r.missing, "r"+s.id)
+		rt, err := decodeRouter(s.raw, s.id)
+		if err != nil {
+			n.unreadable = append(n.unreadable, s.id+": "+err.Error())
+			continue
+		}
+		raw[s.id] = s.raw
+		routers = append(routers, rt)
+	}
+	if len(routers) == 0 && o.blind {
+		return
+	}
+	n.changed = n.changed || !maps.Equal(raw, r.raw)
+	r.routers, r.raw = routers, raw
+}
+
+// returned notes that Redis is back: the records get one full TTL to be written again.
+func (r *roster) returned(at time.Time) {
+	r.grace = at.Add(recordTTL)
+	clear(r.missing)
+}
+
+// died removes a worker at once. It returns false if it was known to be gone.
+func (r *roster) died(id string, at time.Time) bool {
+	_, known := r.gone[id]
+	_, had := r.members[id]
+	delete(r.members, id)
+	// A leftover record lives no longer than this; one seen later was beaten by a worker that is alive after all.
+	r.gone[id] = at.Add(recordTTL + time.Second)
+	return had || !known
+}
+
+// lives takes a worker's own word that it is there.
+func (r *roster) lives(id string) { delete(r.gone, id) }
+
+// nextExpiry is when the next record will have expired unless it is beaten, or after most.
+func (r *roster) nextExpiry(at time.Time, most time.Duration) time.Duration {
+	next := most
+	for _, m := range r.members {
+		if m.lost.IsZero() && m.expires.After(at) {
+			next = min(next, m.expires.Sub(at))
+		}
+	}
+	return next
+}
+
+func (r *roster) table(version uint64) *Table {
+	byID := make(map[string]*Worker, len(r.members))
+	for id, m := range r.members {
+		w := m.worker
+		byID[id] = &w
+	}
+	return newTable(version, byID, slices.Clone(r.routers))
+}

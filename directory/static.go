@@ -1,0 +1,110 @@
+package directory
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Static answers what [Directory] answers, from memory: for backends that are listed by hand, and for tests. It knows the
+// sids that it learned, and the tags of workers that tag.
+type Static struct {
+	secret string
+	start  time.Time
+	cache  *cache
+
+	mu      sync.Mutex // guards the rest
+	workers map[string]*Worker
+	table   atomic.Pointer[Table] // written under mu
+	changed chan struct{}
+}
+
+// NewStatic makes a Static that knows these workers. Each needs an ID; an empty State means ready.
+func NewStatic(workers ...Worker) *Static {
+	s := &Static{
+		secret:  randomText(secretBytes),
+		start:   time.Now(),
+		cache:   newCache(defaultCacheSize),
+		changed: make(chan struct{}),
+	}
+	s.table.Store(newTable(0, nil, nil))
+	s.Set(workers...)
+	return s
+}
+
+// Set replaces all workers. Sids of those that remain keep their owner.
+func (s *Static) Set(workers ...Worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.workers = make(map[string]*Worker, len(workers))
+	for _, w := range workers {
+		if w.State == "" {
+			w.State = StateReady
+		}
+		s.workers[w.ID] = &w
+	}
+	s.publishLocked()
+}
+
+func (s *Static) publishLocked() {
+	byID := make(map[string]*Worker, len(s.workers))
+	for id, w := range s.workers {
+		byID[id] = w
+	}
+	s.table.Store(newTable(s.table.Load().Version()+1, byID, nil))
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+func (s *Static) now() int64 { return int64(time.Since(s.start)) + 1 }
+
+// Owner is [Directory.Owner] without Redis: cache, tag, unknown.
+func (s *Static) Owner(_ context.Context, sid string) Owner {
+	if id, ok := s.cache.owner(sid, s.now()); ok {
+		if w := s.Workers().Get(id); w != nil {
+			return Owner{id, DecisionCache, w}
+		}
+		return Owner{Decision: DecisionUnknown}
+	}
+	if id, ok := WorkerOf(sid); ok {
+		if w := s.Workers().Get(id); w != nil && w.Tags {
+			return Owner{id, DecisionTag, w}
+		}
+	}
+	return Owner{Decision: DecisionUnknown}
+}
+
+// Learn is [Directory.Learn]; it never waits.
+func (s *Static) Learn(_ context.Context, sid, workerID string, ttl time.Duration) {
+	s.cache.put(sid, workerID, max(ttl, defaultSIDTTL), s.now(), 1)
+}
+
+// Touch is [Directory.Touch].
+func (s *Static) Touch(sid string) { s.cache.owner(sid, s.now()) }
+
+// Forget is [Directory.Forget].
+func (s *Static) Forget(sid string) { s.cache.remove(sid) }
+
+// Workers is [Directory.Workers].
+func (s *Static) Workers() *Table { return s.table.Load() }
+
+// Changed is [Directory.Changed].
+func (s *Static) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// Secret is [Directory.Secret]: nobody else knows this one.
+func (s *Static) Secret(context.Context) (string, error) { return s.secret, nil }
+
+// WorkerGone is [Directory.WorkerGone]: the worker is removed until the next Set.
+func (s *Static) WorkerGone(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.workers[id] != nil {
+		delete(s.workers, id)
+		s.publishLocked()
+	}
+}

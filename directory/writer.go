@@ -1,0 +1,178 @@
+package directory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	queueMost    = 1 << 14
+	batchMost    = 512
+	writeTimeout = 3 * time.Second
+	retryWrites  = 200 * time.Millisecond
+)
+
+// write is one sid's key to be set, or deleted when owner is empty.
+type write struct {
+	sid, owner string
+	ttl        time.Duration
+	done       chan struct{} // closed when Redis has answered or failed; nil: nobody waits
+}
+
+// writer sends the writes of all sids through one pipeline at a time: what queues up during one trip to Redis shares the
+// next. While Redis is away nothing is queued, because the cache itself is the buffer: what was never written is found
+// there afterwards.
+type writer struct {
+	d    *Directory
+	wake chan struct{}
+
+	mu     sync.Mutex // guards the rest
+	queue  []write
+	behind bool // some cached entries were never written
+	all    bool // every cached entry is to be written again
+}
+
+func newWriter(d *Directory) *writer {
+	return &writer{d: d, wake: make(chan struct{}, 1)}
+}
+
+// push queues w, or notes that the cache has to be gone through later.
+func (w *writer) push(wr write) bool {
+	w.mu.Lock()
+	ok := len(w.queue) < queueMost && w.d.cfg.Conn.Up()
+	if ok {
+		w.queue = append(w.queue, wr)
+	} else if wr.owner != "" {
+		w.behind = true
+		w.d.metrics.writes.WithLabelValues("delayed").Inc()
+	}
+	w.mu.Unlock()
+	w.kick()
+	return ok
+}
+
+// rewrite asks for everything in the cache to be written again.
+func (w *writer) rewrite() {
+	w.mu.Lock()
+	w.all = true
+	w.mu.Unlock()
+	w.kick()
+}
+
+func (w *writer) kick() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes until ctx ends, then once more what is still queued.
+func (w *writer) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		changed := w.d.cfg.Conn.Changed()
+		if batch := w.take(); len(batch) > 0 {
+			w.send(ctx, batch)
+			continue
+		}
+		var again <-chan time.Time
+		if w.d.cfg.Conn.Up() && !w.catchUp(ctx) {
+			again = time.After(retryWrites)
+		}
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		case <-changed:
+		case <-again:
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	defer cancel()
+	for batch := w.take(); len(batch) > 0 && last.Err() == nil; batch = w.take() {
+		w.send(last, batch)
+	}
+	return nil
+}
+
+func (w *writer) take() []write {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.queue), batchMost)
+	batch := w.queue[:n:n]
+	if w.queue = w.queue[n:]; len(w.queue) == 0 {
+		w.queue = nil
+	}
+	return batch
+}
+
+// catchUp goes through the cache for what Redis lacks. It returns false if that failed and should be tried again.
+func (w *writer) catchUp(ctx context.Context) bool {
+	w.mu.Lock()
+	all, behind := w.all, w.behind
+	w.all, w.behind = false, false
+	w.mu.Unlock()
+	if !all && !behind {
+		return true
+	}
+	ok := true
+	var batch []write
+	for i := range cacheShards {
+		batch = w.d.cache.collect(i, all, batch[:0])
+		for len(batch) > 0 && ok {
+			n := min(len(batch), batchMost)
+			ok = w.send(ctx, batch[:n])
+			batch = batch[n:]
+		}
+	}
+	if !ok {
+		w.mu.Lock()
+		w.all, w.behind = w.all || all, w.behind || behind
+		w.mu.Unlock()
+	}
+	return ok
+}
+
+// send makes one trip to Redis and settles every write of it.
+func (w *writer) send(ctx context.Context, batch []write) bool {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+	defer cancel()
+	d := w.d
+	pipe := d.client.Pipeline()
+	for _, wr := range batch {
+		if wr.owner == "" {
+			pipe.Del(ctx, d.keys.sid(wr.sid))
+		} else {
+			pipe.Set(ctx, d.keys.sid(wr.sid), wr.owner, wr.ttl)
+		}
+	}
+	cmds, err := pipe.Exec(ctx) // in a cluster each command may fare differently
+	now, failed := d.now(), 0
+	for i, wr := range batch {
+		if wr.owner != "" {
+			if failedCmd(cmds, i, err) {
+				failed++
+				d.cache.failed(wr.sid)
+			} else {
+				d.cache.wrote(wr.sid, now)
+			}
+		}
+		if wr.done != nil {
+			close(wr.done)
+		}
+	}
+	d.metrics.writes.WithLabelValues("failed").Add(float64(failed))
+	d.metrics.writes.WithLabelValues("written").Add(float64(len(batch) - failed))
+	if failed > 0 {
+		d.cfg.Conn.Doubt()
+		w.mu.Lock()
+		w.behind = true
+		w.mu.Unlock()
+	}
+	return failed == 0
+}
+
+func failedCmd(cmds []redis.Cmder, i int, err error) bool {
+	return err != nil && (i >= len(cmds) || cmds[i].Err() != nil)
+}

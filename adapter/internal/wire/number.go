@@ -1,0 +1,180 @@
+package wire
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+)
+
+// maxSafe is 2^53: up to here every integer is a double, and JavaScript prints it digit by digit.
+const maxSafe = 1 << 53
+
+// AppendNumber appends f as JavaScript prints it (ECMA-262, Number::toString); NaN and the infinities become null, as in
+// JSON.stringify.
+func AppendNumber(dst []byte, f float64) []byte {
+	abs := math.Abs(f)
+	switch {
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return append(dst, "null"...)
+	case f == 0:
+		return append(dst, '0') // -0 too
+	case abs >= 1e-6 && abs < 1e21:
+		return strconv.AppendFloat(dst, f, 'f', -1, 64)
+	}
+	from := len(dst)
+	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
+	// Go pads the exponent to two digits, JavaScript does not.
+	if n := len(dst); n-from >= 4 && dst[n-2] == '0' && (dst[n-3] == '-' || dst[n-3] == '+') {
+		dst[n-2] = dst[n-1]
+		dst = dst[:n-1]
+	}
+	return dst
+}
+
+// appendUint appends an integer. Beyond 2^53 JavaScript has only some of them, and prints those by their shortest digits;
+// the others came from a Go server and are kept exact.
+func appendUint(dst []byte, u uint64) []byte {
+	if u > maxSafe && exactUint(u) {
+		return AppendNumber(dst, float64(u))
+	}
+	return strconv.AppendUint(dst, u, 10)
+}
+
+func appendInt(dst []byte, n int64) []byte {
+	if n < -maxSafe && exactInt(n) {
+		return AppendNumber(dst, float64(n))
+	}
+	return strconv.AppendInt(dst, n, 10)
+}
+
+// exactUint tells whether a double holds u.
+func exactUint(u uint64) bool {
+	f := float64(u)
+	return f < 1<<64 && uint64(f) == u
+}
+
+func exactInt(n int64) bool {
+	f := float64(n)
+	return f >= -1<<63 && f < 1<<63 && int64(f) == n
+}
+
+// number writes the number at the cursor: as an integer when it is one, however it was spelled.
+func (w *msgpackWriter) number() error {
+	from := w.i
+	integral := scanNumber(w.text, &w.i)
+	text := w.text[from:w.i]
+	if len(text) == 0 {
+		return ErrMalformed
+	}
+	if integral && len(text) <= 15 {
+		n, _ := strconv.ParseInt(string(text), 10, 64)
+		w.out = appendIntValue(w.out, n)
+		return nil
+	}
+	f, err := strconv.ParseFloat(string(text), 64)
+	if err != nil && f == 0 {
+		return ErrMalformed
+	}
+	if integral && string(AppendNumber(make([]byte, 0, 32), f)) != string(text) {
+		// Not how JavaScript would print any double: an integer of a Go server, exact.
+		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+			w.out = appendIntValue(w.out, n)
+			return nil
+		}
+		if n, err := strconv.ParseUint(string(text), 10, 64); err == nil {
+			w.out = appendUintValue(w.out, n)
+			return nil
+		}
+	}
+	w.out = appendFloatValue(w.out, f)
+	return nil
+}
+
+// scanNumber moves *i past the JSON number there (not at all, if it is none) and tells whether it has neither fraction
+// nor exponent.
+func scanNumber(text []byte, i *int) (integral bool) {
+	at := func(j int) byte {
+		if j < len(text) {
+			return text[j]
+		}
+		return 0
+	}
+	digits := func(j int) int {
+		for at(j) >= '0' && at(j) <= '9' {
+			j++
+		}
+		return j
+	}
+	j := *i
+	if at(j) == '-' {
+		j++
+	}
+	start := j
+	j = digits(j)
+	if j == start || at(start) == '0' && j > start+1 {
+		return false
+	}
+	integral = true
+	if at(j) == '.' {
+		k := digits(j + 1)
+		if k == j+1 {
+			return false
+		}
+		j, integral = k, false
+	}
+	if at(j) == 'e' || at(j) == 'E' {
+		k := j + 1
+		if at(k) == '+' || at(k) == '-' {
+			k++
+		}
+		end := digits(k)
+		if end == k {
+			return false
+		}
+		j, integral = end, false
+	}
+	*i = j
+	return integral
+}
+
+// appendFloatValue writes an integral number as an integer where 64 bits hold it, as notepack does.
+func appendFloatValue(dst []byte, f float64) []byte {
+	switch {
+	case f != math.Trunc(f):
+	case f >= 0 && f < 1<<64:
+		return appendUintValue(dst, uint64(f))
+	case f < 0 && f >= -1<<63:
+		return appendIntValue(dst, int64(f))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, 0xcb), math.Float64bits(f))
+}
+
+func appendUintValue(dst []byte, u uint64) []byte {
+	switch {
+	case u < 1<<7:
+		return append(dst, byte(u))
+	case u <= math.MaxUint8:
+		return append(dst, 0xcc, byte(u))
+	case u <= math.MaxUint16:
+		return binary.BigEndian.AppendUint16(append(dst, 0xcd), uint16(u))
+	case u <= math.MaxUint32:
+		return binary.BigEndian.AppendUint32(append(dst, 0xce), uint32(u))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, 0xcf), u)
+}
+
+func appendIntValue(dst []byte, n int64) []byte {
+	switch {
+	case n >= 0:
+		return appendUintValue(dst, uint64(n))
+	case n >= -32:
+		return append(dst, byte(n))
+	case n >= math.MinInt8:
+		return append(dst, 0xd0, byte(n))
+	case n >= math.MinInt16:
+		return binary.BigEndian.AppendUint16(append(dst, 0xd1), uint16(n))
+	case n >= math.MinInt32:
+		return binary.BigEndian.AppendUint32(append(dst, 0xd2), uint32(n))
+	}
+	return binary.BigEndian.AppendUint64(append(dst, 0xd3), uint64(n))
+}

@@ -1,0 +1,260 @@
+package wire
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// RequestType numbers the requests of the classic adapter (ADAPTER-WIRE, 2.3). The last two are answers.
+type RequestType int
+
+// The requests, with Node's names.
+const (
+	Sockets RequestType = iota
+	AllRooms
+	RemoteJoin
+	RemoteLeave
+	RemoteDisconnect
+	RemoteFetch
+	ServerSideEmit
+	BroadcastWithAck
+	BroadcastClientCount
+	BroadcastAck
+)
+
+// Request is a message on the request channel. Which fields are set depends on Type.
+type Request struct {
+	UID  string // the sender; empty in what an emitter or an old server sends
+	ID   []byte // the requestId as JSON text; nil when no answer is wanted
+	Type RequestType
+	Options
+	JoinLeave []string       // the rooms to join or leave; for Sockets the rooms asked about
+	SID       string         // the socket id of the form that old servers send, for one socket instead of Options
+	Close     bool           // RemoteDisconnect: the transport too
+	Data      packet.Payload // the event of a ServerSideEmit or a BroadcastWithAck
+	Namespace string         // BroadcastWithAck
+}
+
+// AppendRequest appends q as Node sends it: as JSON, and as msgpack where it carries a packet. A server-side event with
+// attachments goes as msgpack too, since JSON would make its binary arguments lists of numbers.
+func AppendRequest(dst []byte, q Request) ([]byte, error) {
+	if q.Type == BroadcastWithAck || q.Type == ServerSideEmit && len(q.Data.Attachments) > 0 {
+		return appendPackedRequest(dst, q)
+	}
+	dst = append(dst, '{')
+	if q.UID != "" {
+		dst = AppendString(append(dst, `"uid":`...), q.UID)
+		dst = append(dst, ',')
+	}
+	if q.ID != nil {
+		dst = append(append(dst, `"requestId":`...), q.ID...)
+		dst = append(dst, ',')
+	}
+	dst = append(dst, `"type":`...)
+	dst = append(dst, '0'+byte(q.Type))
+	switch q.Type {
+	case RemoteJoin, RemoteLeave:
+		dst = appendJSONOptions(dst, q.Options)
+		dst = appendJSONRooms(append(dst, `,"rooms":`...), q.JoinLeave)
+	case RemoteDisconnect:
+		dst = appendJSONOptions(dst, q.Options)
+		if q.Close {
+			dst = append(dst, `,"close":true`...)
+		} else {
+			dst = append(dst, `,"close":false`...)
+		}
+	case RemoteFetch:
+		dst = appendJSONOptions(dst, q.Options)
+	case ServerSideEmit:
+		dst = append(append(dst, `,"data":`...), q.Data.JSON...)
+	case Sockets:
+		dst = appendJSONRooms(append(dst, `,"rooms":`...), q.JoinLeave)
+	}
+	return append(dst, '}'), nil
+}
+
+func appendJSONOptions(dst []byte, o Options) []byte {
+	dst = appendJSONRooms(append(dst, `,"opts":{"rooms":`...), o.Rooms)
+	dst = appendJSONRooms(append(dst, `,"except":`...), o.Except)
+	return append(dst, '}')
+}
+
+func appendPackedRequest(dst []byte, q Request) ([]byte, error) {
+	header := len(dst)
+	dst = appendMapHeader(dst, 2)
+	if q.UID != "" {
+		dst = appendString(appendString(dst, "uid"), q.UID)
+		dst[header]++
+	}
+	if q.ID != nil {
+		var err error
+		if dst, err = appendValue(appendString(dst, "requestId"), q.ID, nil); err != nil {
+			return dst, err
+		}
+		dst[header]++
+	}
+	dst = append(appendString(dst, "type"), byte(q.Type))
+	if q.Type == ServerSideEmit {
+		return AppendPayload(appendString(dst, "data"), q.Data)
+	}
+	dst[header]++
+	dst, err := appendPacket(appendString(dst, "packet"), q.Namespace, q.Data)
+	if err != nil {
+		return dst, err
+	}
+	return appendOptions(appendString(dst, "opts"), q.Options), nil
+}
+
+// RequestFrom tells from the first bytes of a request whether uid sent it, without allocating. A request whose first
+// field is not its uid (Node's always is) is not recognised here, but by ParseRequest.
+func RequestFrom(msg []byte, uid string) bool {
+	const jsonHead = `{"uid":"`
+	if len(msg) > len(jsonHead)+len(uid) && string(msg[:len(jsonHead)]) == jsonHead {
+		rest := msg[len(jsonHead):]
+		return string(rest[:len(uid)]) == uid && rest[len(uid)] == '"'
+	}
+	r := reader{b: msg}
+	if v, err := r.next(); err != nil || v.kind != kindMap || v.count == 0 {
+		return false
+	}
+	if key, err := r.str(); err != nil || string(key) != "uid" {
+		return false
+	}
+	got, err := r.str()
+	return err == nil && string(got) == uid
+}
+
+// requestFields is a request in JSON.
+type requestFields struct {
+	UID    string         `json:"uid"`
+	ID     jsontext.Value `json:"requestId"`
+	Type   *RequestType   `json:"type"`
+	Opts   *optionFields  `json:"opts"`
+	Rooms  roomNames      `json:"rooms"`
+	SID    string         `json:"sid"`
+	Room   jsontext.Value `json:"room"`
+	Close  bool           `json:"close"`
+	Data   jsontext.Value `json:"data"`
+	Packet *struct {
+		Type      *int           `json:"type"`
+		Data      jsontext.Value `json:"data"`
+		Namespace *string        `json:"nsp"`
+	} `json:"packet"`
+}
+
+type optionFields struct {
+	Rooms  roomNames      `json:"rooms"`
+	Except roomNames      `json:"except"`
+	Flags  jsontext.Value `json:"flags"`
+}
+
+// lenient reads JSON as JSON.parse does.
+var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+
+// unpack returns msg as JSON text: itself, or what its msgpack becomes. Node tells them apart by the first byte, too.
+func unpack(msg []byte) (text []byte, attachments [][]byte, err error) {
+	if len(msg) > 0 && msg[0] == '{' {
+		return msg, nil, nil
+	}
+	return DecodeValue(make([]byte, 0, len(msg)*5/4), nil, msg)
+}
+
+// ParseRequest reads a request in JSON or msgpack and refuses those that lack what their type needs. Types that are not
+// known are read, and are the caller's to ignore.
+func ParseRequest(msg []byte) (q Request, err error) {
+	text, attachments, err := unpack(msg)
+	if err != nil {
+		return q, err
+	}
+	var f requestFields
+	if err := json.Unmarshal(text, &f, lenient); err != nil || f.Type == nil {
+		return q, ErrMalformed
+	}
+	q.UID, q.Type, q.SID, q.Close, q.JoinLeave = f.UID, *f.Type, f.SID, f.Close, f.Rooms
+	if present(f.ID) {
+		q.ID = f.ID
+	}
+	if f.Opts != nil {
+		q.Options = Options{Rooms: f.Opts.Rooms, Except: f.Opts.Except}
+	}
+	switch q.Type {
+	case RemoteJoin, RemoteLeave:
+		return q, q.parseJoinLeave(f)
+	case RemoteDisconnect, RemoteFetch:
+		if f.Opts == nil && (q.SID == "" || q.Type == RemoteFetch) {
+			err = ErrMalformed
+		}
+	case ServerSideEmit:
+		q.Data = packet.Payload{JSON: f.Data, Attachments: attachments}
+		err = checkEventText(f.Data)
+	case BroadcastWithAck:
+		return q, q.parseBroadcast(f, attachments)
+	}
+	return q, err
+}
+
+func present(v jsontext.Value) bool { return len(v) > 0 && v.Kind() != 'n' }
+
+func (q *Request) parseJoinLeave(f requestFields) error {
+	if f.Opts != nil {
+		if len(q.JoinLeave) == 0 {
+			return ErrMalformed
+		}
+		return nil
+	}
+	room, ok := roomFromJSON(f.Room)
+	if q.SID == "" || !ok {
+		return ErrMalformed
+	}
+	q.JoinLeave = []string{room}
+	return nil
+}
+
+func (q *Request) parseBroadcast(f requestFields, attachments [][]byte) error {
+	p := f.Packet
+	if p == nil || f.Opts == nil || q.ID == nil || p.Type != nil && *p.Type != eventType && *p.Type != binaryEventType {
+		return ErrMalformed
+	}
+	if err := checkEventText(p.Data); err != nil {
+		return err
+	}
+	q.Namespace = "/"
+	if p.Namespace != nil {
+		q.Namespace = *p.Namespace
+	}
+	if present(f.Opts.Flags) {
+		flags, err := appendValue(nil, f.Opts.Flags, nil)
+		if err != nil {
+			return err
+		}
+		q.Flags = parseFlags(flags)
+	}
+	if attachments != nil {
+		q.Data = packet.Payload{JSON: p.Data, Attachments: attachments}
+		return nil
+	}
+	// It will be relayed to clients: through msgpack and back, as everything else that is.
+	packed, err := appendValue(nil, p.Data, nil)
+	if err != nil {
+		return err
+	}
+	q.Data.JSON, _, err = DecodeValue(nil, nil, packed)
+	return err
+}
+
+// checkEventText wants a JSON array that begins with an event's name.
+func checkEventText(text jsontext.Value) error {
+	if text.Kind() != '[' {
+		return ErrMalformed
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(text), lenient)
+	_, _ = d.ReadToken()
+	if k := d.PeekKind(); k != '"' && k != '0' {
+		return ErrMalformed
+	}
+	return nil
+}

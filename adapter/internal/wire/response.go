@@ -1,0 +1,237 @@
+package wire
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Response answers a Request. Which fields are set depends on what it answers.
+type Response struct {
+	ID   []byte      // the request's id, as JSON text
+	Type RequestType // ServerSideEmit, BroadcastClientCount or BroadcastAck; the others say no type: NoType
+	// UID is who answers. Node's servers don't say; ours tell each other, so that answers can be attributed.
+	UID string
+
+	Sockets     []Socket       // RemoteFetch; not nil
+	SocketIDs   []string       // Sockets; not nil
+	Rooms       []string       // AllRooms; not nil
+	ClientCount int            // BroadcastClientCount
+	Answer      packet.Payload // ServerSideEmit, BroadcastAck: an array of one value, or of none
+}
+
+// NoType is the Response.Type of answers that carry none.
+const NoType RequestType = -1
+
+// Socket describes a socket of another server.
+type Socket struct {
+	ID        string
+	Handshake []byte // JSON text
+	Rooms     []string
+	Data      []byte // JSON text
+}
+
+// AppendResponse appends a as Node sends it: as JSON, and as msgpack when it is a client's answer, or a server's that
+// has attachments.
+func AppendResponse(dst []byte, a Response) ([]byte, error) {
+	if a.Type == BroadcastAck || a.Type == ServerSideEmit && len(a.Answer.Attachments) > 0 {
+		return appendPackedResponse(dst, a)
+	}
+	dst = append(dst, '{')
+	if a.Type != NoType {
+		dst = append(dst, `"type":`...)
+		dst = append(dst, '0'+byte(a.Type), ',')
+	}
+	dst = append(append(dst, `"requestId":`...), a.ID...)
+	switch {
+	case a.Type == ServerSideEmit:
+		value, err := first(a.Answer.JSON)
+		if err != nil {
+			return dst, err
+		}
+		if value != nil {
+			dst = append(append(dst, `,"data":`...), value...)
+		}
+	case a.Type == BroadcastClientCount:
+		dst = strconv.AppendInt(append(dst, `,"clientCount":`...), int64(a.ClientCount), 10)
+	case a.Sockets != nil:
+		dst = appendSockets(append(dst, `,"sockets":`...), a.Sockets)
+	case a.SocketIDs != nil:
+		dst = appendJSONRooms(append(dst, `,"sockets":`...), a.SocketIDs)
+	case a.Rooms != nil:
+		dst = appendJSONRooms(append(dst, `,"rooms":`...), a.Rooms)
+	}
+	if a.UID != "" {
+		dst = AppendString(append(dst, `,"uid":`...), a.UID)
+	}
+	return append(dst, '}'), nil
+}
+
+func appendSockets(dst []byte, sockets []Socket) []byte {
+	dst = append(dst, '[')
+	for i, s := range sockets {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = AppendString(append(dst, `{"id":`...), s.ID)
+		dst = append(append(dst, `,"handshake":`...), s.Handshake...)
+		dst = appendJSONRooms(append(dst, `,"rooms":`...), s.Rooms)
+		dst = append(append(dst, `,"data":`...), s.Data...)
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
+}
+
+func appendPackedResponse(dst []byte, a Response) ([]byte, error) {
+	header := len(dst)
+	dst = appendMapHeader(dst, 2)
+	dst = append(appendString(dst, "type"), byte(a.Type))
+	dst, err := appendValue(appendString(dst, "requestId"), a.ID, nil)
+	if err != nil {
+		return dst, err
+	}
+	value, err := first(a.Answer.JSON)
+	if err != nil {
+		return dst, err
+	}
+	if value != nil {
+		name := "packet"
+		if a.Type == ServerSideEmit {
+			name = "data"
+		}
+		if dst, err = appendValue(appendString(dst, name), value, a.Answer.Attachments); err != nil {
+			return dst, err
+		}
+		dst[header]++
+	}
+	if a.UID != "" {
+		dst = appendString(appendString(dst, "uid"), a.UID)
+		dst[header]++
+	}
+	return dst, nil
+}
+
+// first returns the text of the first element of a JSON array, nil when it is empty. Only the first argument of an
+// answer travels.
+func first(array []byte) ([]byte, error) {
+	w := msgpackWriter{text: array}
+	if !w.take('[') {
+		return nil, ErrMalformed
+	}
+	if w.peek() == ']' {
+		return nil, nil
+	}
+	from := w.i
+	if err := w.value(1); err != nil {
+		return nil, err
+	}
+	return array[from:w.i], nil
+}
+
+// ResponseID finds the id of the request that msg answers without reading the rest, and without allocating. It is nil
+// for what Node would not write; ParseResponse may still read it.
+func ResponseID(msg []byte) []byte {
+	if len(msg) > 0 && msg[0] == '{' {
+		return jsonResponseID(msg)
+	}
+	r := reader{b: msg}
+	v, err := r.next()
+	if err != nil || v.kind != kindMap {
+		return nil
+	}
+	for range v.count {
+		key, err := r.str()
+		if err != nil {
+			return nil
+		}
+		if string(key) == "requestId" {
+			id, _ := r.str()
+			return id
+		}
+		if r.skip() != nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+func jsonResponseID(msg []byte) []byte {
+	msg = msg[1:]
+	if rest, ok := bytes.CutPrefix(msg, []byte(`"type":`)); ok {
+		_, msg, _ = bytes.Cut(rest, []byte{','})
+	}
+	msg, ok := bytes.CutPrefix(msg, []byte(`"requestId":"`))
+	end := bytes.IndexByte(msg, '"')
+	if !ok || end < 0 {
+		return nil
+	}
+	return msg[:end]
+}
+
+// responseFields is a response in JSON.
+type responseFields struct {
+	ID          jsontext.Value `json:"requestId"`
+	Type        *RequestType   `json:"type"`
+	UID         string         `json:"uid"`
+	Sockets     []socketFields `json:"sockets"`
+	Data        jsontext.Value `json:"data"`
+	ClientCount *int           `json:"clientCount"`
+	Packet      jsontext.Value `json:"packet"`
+}
+
+type socketFields struct {
+	ID        string         `json:"id"`
+	Handshake jsontext.Value `json:"handshake"`
+	Rooms     roomNames      `json:"rooms"`
+	Data      jsontext.Value `json:"data"`
+}
+
+// ParseResponse reads an answer to a RemoteFetch, ServerSideEmit or BroadcastWithAck. It checks only that each part is
+// of its kind: whether the answer has the part that was asked for is the caller's to know.
+func ParseResponse(msg []byte) (a Response, err error) {
+	text, attachments, err := unpack(msg)
+	if err != nil {
+		return a, err
+	}
+	var f responseFields
+	if err := json.Unmarshal(text, &f, lenient); err != nil || !present(f.ID) {
+		return a, ErrMalformed
+	}
+	a.ID, a.UID, a.Type = f.ID, f.UID, NoType
+	if f.Type != nil {
+		a.Type = *f.Type
+	}
+	switch a.Type {
+	case ServerSideEmit:
+		a.Answer = answer(f.Data, attachments)
+	case BroadcastAck:
+		a.Answer = answer(f.Packet, attachments)
+	case BroadcastClientCount:
+		if f.ClientCount == nil || *f.ClientCount < 0 {
+			return a, ErrMalformed
+		}
+		a.ClientCount = *f.ClientCount
+	}
+	if f.Sockets != nil {
+		a.Sockets = make([]Socket, len(f.Sockets))
+		for i, s := range f.Sockets {
+			if s.ID == "" {
+				return a, ErrMalformed
+			}
+			a.Sockets[i] = Socket{ID: s.ID, Handshake: s.Handshake, Rooms: s.Rooms, Data: s.Data}
+		}
+	}
+	return a, nil
+}
+
+// answer puts the one value of an answer into an array, as arguments are kept here.
+func answer(value jsontext.Value, attachments [][]byte) packet.Payload {
+	text := make([]byte, 0, len(value)+2)
+	text = append(text, '[')
+	text = append(text, value...)
+	return packet.Payload{JSON: append(text, ']'), Attachments: attachments}
+}

@@ -1,0 +1,174 @@
+package wire
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// numberPrefix begins the name, here, of every room that Node knows by a number.
+var numberPrefix = strings.TrimSuffix(packet.NumberRoom(0), "0")
+
+// roomText is the name of a room as it stands in the name of a channel.
+func roomText(room string) string {
+	if n, ok := packet.RoomNumber(room); ok {
+		return strconv.FormatInt(n, 10)
+	}
+	return room
+}
+
+// appendRoom appends a room as msgpack: a number where Node knows it by one.
+func appendRoom(dst []byte, room string) []byte {
+	if n, ok := packet.RoomNumber(room); ok {
+		return appendIntValue(dst, n)
+	}
+	return appendString(dst, room)
+}
+
+func appendRooms(dst []byte, rooms []string) []byte {
+	dst = appendArrayHeader(dst, len(rooms))
+	for _, r := range rooms {
+		dst = appendRoom(dst, r)
+	}
+	return dst
+}
+
+// appendJSONRooms appends rooms as a JSON array.
+func appendJSONRooms(dst []byte, rooms []string) []byte {
+	dst = append(dst, '[')
+	for i, r := range rooms {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if n, ok := packet.RoomNumber(r); ok {
+			dst = strconv.AppendInt(dst, n, 10)
+		} else {
+			dst = AppendString(dst, r)
+		}
+	}
+	return append(dst, ']')
+}
+
+// RoomList is a msgpack array of rooms inside a message. A list that Parse returned is well-formed.
+type RoomList []byte
+
+// parseRoomList reads a list and checks that every element can be a room here. Passing over an odd one would widen the
+// broadcast to others than it was for.
+func parseRoomList(r *reader) (RoomList, error) {
+	from := r.i
+	n, err := r.open(kindArray)
+	if err != nil {
+		return nil, err
+	}
+	for range n {
+		v, err := r.next()
+		if err != nil {
+			return nil, err
+		}
+		if !isRoom(v) {
+			return nil, ErrMalformed
+		}
+	}
+	return RoomList(r.b[from:r.i]), nil
+}
+
+func isRoom(v value) bool {
+	return v.kind == kindString || v.kind == kindInt || v.kind == kindUint || v.kind == kindFloat
+}
+
+// roomName is the name, here, of the room that v names: inside the message, or made in scratch. Numbers that are no
+// integers have none of their own and share that of their text.
+func roomName(scratch []byte, v value) []byte {
+	switch v.kind {
+	case kindInt:
+		return strconv.AppendInt(append(scratch[:0], numberPrefix...), int64(v.num), 10)
+	case kindUint:
+		return strconv.AppendUint(append(scratch[:0], numberPrefix...), v.num, 10)
+	case kindFloat:
+		f := math.Float64frombits(v.num)
+		if f == math.Trunc(f) && math.Abs(f) <= maxSafe {
+			return strconv.AppendInt(append(scratch[:0], numberPrefix...), int64(f), 10)
+		}
+		return AppendNumber(scratch[:0], f)
+	}
+	return v.data
+}
+
+// Len is the number of rooms.
+func (l RoomList) Len() int {
+	if len(l) == 0 {
+		return 0
+	}
+	r := reader{b: l}
+	n, _ := r.open(kindArray)
+	return n
+}
+
+// Any reports whether has is true for any of the rooms. The names it gives are valid during the call. It does not allocate
+// when scratch has 32 bytes of room.
+func (l RoomList) Any(scratch []byte, has func(room []byte) bool) bool {
+	r := reader{b: l}
+	for range l.Len() + 1 { // the header, too
+		v, err := r.next()
+		if err == nil && isRoom(v) && has(roomName(scratch, v)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Strings returns the rooms, or nil when there are none.
+func (l RoomList) Strings() []string {
+	n := l.Len()
+	if n == 0 {
+		return nil
+	}
+	var scratch [32]byte
+	rooms := make([]string, 0, n)
+	r := reader{b: l}
+	_, _ = r.open(kindArray)
+	for range n {
+		v, _ := r.next()
+		rooms = append(rooms, string(roomName(scratch[:], v)))
+	}
+	return rooms
+}
+
+// roomNames is a JSON array of rooms.
+type roomNames []string
+
+// UnmarshalJSON refuses elements that cannot be rooms here, for the same reason as parseRoomList.
+func (l *roomNames) UnmarshalJSON(text []byte) error {
+	var values []jsontext.Value
+	if err := json.Unmarshal(text, &values, lenient); err != nil {
+		return err
+	}
+	*l = nil
+	for _, v := range values {
+		room, ok := roomFromJSON(v)
+		if !ok {
+			return ErrMalformed
+		}
+		*l = append(*l, room)
+	}
+	return nil
+}
+
+// roomFromJSON reads one room.
+func roomFromJSON(text jsontext.Value) (string, bool) {
+	switch text.Kind() {
+	case '"':
+		var s string
+		err := json.Unmarshal(text, &s, lenient)
+		return s, err == nil
+	case '0':
+		f, err := strconv.ParseFloat(string(text), 64)
+		return string(roomName(nil, value{kind: kindFloat, num: math.Float64bits(f)})), err == nil
+	}
+	return "", false
+}

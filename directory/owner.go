@@ -17,6 +17,9 @@ const (
 	DecisionUnknown = "unknown" // nobody: any ready worker gives the protocol's answer
 )
 
+// sidMost is longer than any server's sids; what is longer is not worth a trip to Redis.
+const sidMost = 256
+
 const (
 	learnWait    = 250 * time.Millisecond // a handshake's response waits this long for a stalled Redis
 	taggedWait   = 250 * time.Millisecond // a look-up waits this long where the tag has an answer too
@@ -77,7 +80,7 @@ func (d *Directory) taggedOwner(sid string) *Worker {
 
 // readOwner asks Redis for sid's owner and remembers the answer. Empty: there is none, or no answer in time.
 func (d *Directory) readOwner(ctx context.Context, sid string, wait time.Duration) string {
-	if sid == "" || !d.cfg.Conn.Up() {
+	if sid == "" || len(sid) > sidMost || !d.cfg.Conn.Up() {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)

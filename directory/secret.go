@@ -20,7 +20,7 @@ type secret struct {
 }
 
 // Secret returns what routers show each other, made by the first one that asked. After the first time it comes from
-// memory, so that doors open while Redis is away. The error is one of redisconn's.
+// memory, so that doors open while Redis is away. It is never empty without an error, which is one of redisconn's.
 func (d *Directory) Secret(ctx context.Context) (string, error) {
 	d.secret.mu.Lock()
 	value := d.secret.value
@@ -38,13 +38,18 @@ func (s *secret) agree(ctx context.Context, d *Directory, offer string) (string,
 	pipe := d.client.Pipeline()
 	pipe.SetArgs(ctx, d.keys.secret(), offer, redis.SetArgs{Mode: "NX"})
 	get := pipe.Get(ctx, d.keys.secret())
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	_, _ = pipe.Exec(ctx) // its error may be SET's refusal, which is an answer; GET's tells whether there is a secret
+	value, err := get.Result()
+	if err == nil && value == "" {
+		err = errors.New("the key is empty; delete it")
+	}
+	if err != nil {
 		return "", fmt.Errorf("directory: secret: %w", redisconn.Classify(err))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.value = get.Val()
-	return s.value, nil
+	s.value = value
+	return value, nil
 }
 
 // restore gives a Redis that lost its data the secret that all routers still know, and takes over one that was made

@@ -1,0 +1,139 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Config is what an operator is shown.
+type Config struct {
+	// Ready returns nil while the process serves, and otherwise why it does not. Nil: always ready.
+	Ready func(ctx context.Context) error
+
+	// Status describes the process or host; its readiness is filled in here. Nil: nothing to tell.
+	Status func(ctx context.Context) Status
+
+	// Gatherer has the metrics; nil: none.
+	Gatherer prometheus.Gatherer
+}
+
+// Status is what /status answers and the page shows.
+type Status struct {
+	Role      string    `json:"role"` // up, router, worker
+	Host      string    `json:"host"`
+	Version   string    `json:"version"`
+	Started   time.Time `json:"started"`
+	Addr      string    `json:"addr,omitempty"`      // public
+	Advertise string    `json:"advertise,omitempty"` // for other hosts
+	App       string    `json:"app,omitempty"`
+	Redis     string    `json:"redis,omitempty"` // without secrets
+	Ready     bool      `json:"ready"`
+	Reason    string    `json:"reason,omitempty"` // why it is not
+	Problems  []string  `json:"problems,omitempty"`
+	Processes []Process `json:"processes,omitempty"`
+	Workers   []Worker  `json:"workers,omitempty"` // of the whole cluster, as the directory has them
+}
+
+// Process is a child of this host's supervisor.
+type Process struct {
+	Name     string    `json:"name"`
+	State    string    `json:"state"`
+	PID      int       `json:"pid,omitempty"`
+	Worker   string    `json:"worker,omitempty"` // the id of the worker that it is
+	Started  time.Time `json:"started,omitzero"`
+	Restarts int       `json:"restarts"`
+}
+
+// Worker is a worker of the cluster.
+type Worker struct {
+	ID      string `json:"id"`
+	Slot    int    `json:"slot"`
+	Host    string `json:"host"`
+	Addr    string `json:"addr"`
+	PID     int    `json:"pid"`
+	State   string `json:"state"`
+	Clients int    `json:"clients"`
+	Version string `json:"version"`
+}
+
+// Server serves one Config.
+type Server struct {
+	cfg  Config
+	http *http.Server
+}
+
+// New makes a Server. It listens on nothing yet.
+func New(cfg Config) *Server {
+	s := &Server{cfg: cfg}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET /{$}", s.page)
+	if cfg.Gatherer != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
+	}
+	s.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	return s
+}
+
+// Run serves a listener, which it closes, until ctx ends.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	stopped := make(chan struct{})
+	defer context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		s.http.Close()
+	})()
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+func (s *Server) ready(ctx context.Context) error {
+	if s.cfg.Ready == nil {
+		return nil
+	}
+	return s.cfg.Ready(ctx)
+}
+
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
+	if err := s.ready(r.Context()); err != nil {
+		text(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	text(w, http.StatusOK, "ready")
+}
+
+func (s *Server) current(ctx context.Context) Status {
+	var st Status
+	if s.cfg.Status != nil {
+		st = s.cfg.Status(ctx)
+	}
+	err := s.ready(ctx)
+	if st.Ready = err == nil; err != nil {
+		st.Reason = err.Error()
+	}
+	return st
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	out.Encode(s.current(r.Context())) // an error means that the reader left
+}
+
+func text(w http.ResponseWriter, code int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	w.Write([]byte(line + "\n"))
+}

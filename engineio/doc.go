@@ -1,0 +1,2 @@
+// Package engineio is an Engine.IO v4 server.
+package engineio

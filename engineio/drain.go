@@ -1,0 +1,127 @@
+package engineio
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// okAfterDrain is how long posts for a session that Drain has ended are answered "ok": its client may have sent them
+// before it learnt of the end, and an error would be counted as a failed request.
+const okAfterDrain = 5 * time.Second
+
+// shutdownLinger bounds the wait for the answers to our close frames when Run ends.
+const shutdownLinger = time.Second
+
+// drained remembers the sessions that Drain has ended.
+type drained struct {
+	mu   sync.Mutex
+	sids map[string]time.Time // until when posts are answered
+}
+
+func (d *drained) add(sid string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sids == nil {
+		d.sids = make(map[string]time.Time)
+	}
+	d.sids[sid] = time.Now().Add(okAfterDrain)
+}
+
+func (d *drained) has(sid string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Now().Before(d.sids[sid])
+}
+
+// Drain refuses new sessions from now on (503, Retry-After) and ends the live ones with ShuttingDown, perSecond of them
+// a second, all at once if it is 0 or less. It returns when none is left, or with ctx's error.
+func (s *Server) Drain(ctx context.Context, perSecond int) error {
+	s.gate.Lock()
+	s.refusing.Store(true)
+	s.gate.Unlock()
+	limit := rate.Inf
+	if perSecond > 0 {
+		limit = rate.Limit(perSecond)
+	}
+	pace := rate.NewLimiter(limit, 1)
+	for session := range s.Sessions() {
+		if err := pace.Wait(ctx); err != nil {
+			return err
+		}
+		s.drained.add(session.id)
+		session.close(ShuttingDown, nil)
+	}
+	// Sessions between two polls wait for the next.
+	poll := time.NewTicker(tick)
+	defer poll.Stop()
+	for s.Len() > 0 {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// shutdown ends everything, for the end of Run.
+func (s *Server) shutdown() {
+	s.gate.Lock()
+	s.refusing.Store(true)
+	s.gate.Unlock()
+	for session := range s.Sessions() {
+		session.fail(ShuttingDown, nil)
+	}
+	s.lingerMu.Lock()
+	settled := make(chan struct{})
+	if len(s.lingering) == 0 {
+		close(settled)
+	} else {
+		s.settled = settled
+	}
+	s.lingerMu.Unlock()
+	patience := time.NewTimer(shutdownLinger)
+	defer patience.Stop()
+	select {
+	case <-settled:
+	case <-patience.C:
+	}
+	s.gate.Lock()
+	s.stopped = true
+	s.gate.Unlock()
+	s.lingerMu.Lock()
+	left := make([]*webSocket, 0, len(s.lingering))
+	for w := range s.lingering {
+		left = append(left, w)
+	}
+	s.lingerMu.Unlock()
+	for _, w := range left {
+		w.session.mu.Lock()
+		w.cutLocked()
+		w.session.mu.Unlock()
+	}
+}
+
+// answerDraining answers what a server that takes no new sessions answers differently, and reports whether it did.
+func (s *Server) answerDraining(w http.ResponseWriter, r *http.Request, q *query) bool {
+	switch {
+	case q.sid == "" && r.Method == http.MethodGet && s.cfg.enabled(q.transport):
+		s.answerBusy(w)
+		return true
+	case r.Method == http.MethodPost && s.sessions.get(q.sid) == nil && s.drained.has(q.sid):
+		s.answerOK(w, r)
+		return true
+	}
+	return false
+}
+
+// answerBusy tells a client to come back, to another server by then.
+func (s *Server) answerBusy(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Connection", "close")
+	w.WriteHeader(http.StatusServiceUnavailable)
+}

@@ -1,0 +1,75 @@
+package engineio
+
+import (
+	"errors"
+	"net/http"
+)
+
+// ErrClosed reports a send to a session that has ended or is ending. The caller has nothing to do: Closed has been or
+// will be called.
+var ErrClosed = errors.New("engineio: session closed")
+
+// ErrSlowClient ends a session whose client takes its data so slowly that more than Config.MaxQueueBytes wait.
+var ErrSlowClient = errors.New("engineio: client too slow, its queue is full")
+
+// Why a session ended, as given to Receiver.Closed. Clients and Node servers know these words.
+const (
+	TransportError = "transport error"      // the client broke the rules of its transport
+	TransportClose = "transport close"      // the client closed, or its connection was cut
+	ForcedClose    = "forced close"         // Session.Close
+	PingTimeout    = "ping timeout"         // no pong in time
+	ParseError     = "parse error"          // the client sent what is no packet
+	ShuttingDown   = "server shutting down" // Drain, or the end of Run
+)
+
+// What ended a session with TransportError.
+var (
+	errPollOverlap   = errors.New("engineio: poll while another is pending")
+	errPostOverlap   = errors.New("engineio: post while another is being received")
+	errPollAborted   = errors.New("engineio: poll aborted")
+	errPostAborted   = errors.New("engineio: post aborted")
+	errOctetStream   = errors.New("engineio: post of application/octet-stream")
+	errClientPing    = errors.New("engineio: ping from the client")
+	errCloseUnheeded = errors.New("engineio: closing, and the client did not poll again")
+)
+
+// The codes of refused requests. They are part of the protocol.
+const (
+	CodeUnknownTransport    = 0
+	CodeUnknownSID          = 1
+	CodeBadHandshakeMethod  = 2
+	CodeBadRequest          = 3
+	CodeForbidden           = 4
+	CodeUnsupportedProtocol = 5
+)
+
+var codeMessages = [...]string{
+	CodeUnknownTransport:    "Transport unknown",
+	CodeUnknownSID:          "Session ID unknown",
+	CodeBadHandshakeMethod:  "Bad handshake method",
+	CodeBadRequest:          "Bad request",
+	CodeForbidden:           "Forbidden",
+	CodeUnsupportedProtocol: "Unsupported protocol version",
+}
+
+// ConnectionError is a refused request. The client is at fault; it is told Code and Message.
+type ConnectionError struct {
+	Request *http.Request
+	Code    int
+	Message string
+	// Context has details by the names that the reference uses: "transport", "sid", "method", "name" (INVALID_ORIGIN,
+	// TRANSPORT_MISMATCH, PROTOCOL_MISMATCH, TRANSPORT_HANDSHAKE_ERROR, ID_GENERATION_ERROR), "origin",
+	// "previousTransport", "protocol", "previousProtocol", "error", "message".
+	Context map[string]string
+}
+
+// Error gives the message that the client is told.
+func (e *ConnectionError) Error() string { return "engineio: " + e.Message }
+
+func refusal(code int, context ...string) *ConnectionError {
+	e := &ConnectionError{Code: code, Message: codeMessages[code], Context: make(map[string]string, len(context)/2)}
+	for i := 0; i < len(context); i += 2 {
+		e.Context[context[i]] = context[i+1]
+	}
+	return e
+}

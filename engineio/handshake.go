@@ -1,0 +1,91 @@
+package engineio
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"net/http"
+
+	"github.com/sidereal-io/sidereal/engineio/packet"
+)
+
+// randomSID makes the default sids: 15 random bytes, as many characters as the reference's have.
+func randomSID(*http.Request) (string, error) {
+	var b [15]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:]), nil
+}
+
+// mint makes the session for a verified handshake.
+func (s *Server) mint(r *http.Request) (*Session, *ConnectionError) {
+	sid, err := s.cfg.NewSID(r)
+	if err != nil {
+		return nil, refusal(CodeBadRequest, "name", "ID_GENERATION_ERROR", "error", err.Error())
+	}
+	return newSession(s, sid, r), nil
+}
+
+// begin puts a session with its transport into life: the table, the open packet, the receiver, the first ping. What
+// Open sends leaves together with the open packet. It reports false if the server takes no sessions or the sid is taken.
+func (s *Server) begin(session *Session) bool {
+	session.recvMu.Lock() // whoever ends the session meanwhile finds its receiver set
+	defer session.recvMu.Unlock()
+	added := false
+	transport := session.transportLocked()
+	s.admit(true, func() {
+		if added = s.sessions.add(session); added {
+			s.metrics.sessions(transport).Inc()
+			s.metrics.handshakes(transport).Inc()
+		}
+	})
+	if !added {
+		return false
+	}
+	session.mu.Lock()
+	session.corks++
+	session.sendLocked(newPacket(packet.Open, s.openData(session)))
+	if s.cfg.InitialPacket != nil {
+		session.sendLocked(s.cfg.InitialPacket)
+	}
+	if session.state == stateOpen {
+		s.wheel.Schedule(&session.timer, s.cfg.PingInterval)
+	}
+	session.mu.Unlock()
+	if session.recv = s.cfg.Open(session); session.recv == nil {
+		session.recv = discard{}
+	}
+	session.Uncork()
+	return true
+}
+
+func (s *Server) openData(session *Session) []byte {
+	o := packet.OpenData{
+		SID: session.id, PingInterval: s.cfg.PingInterval, PingTimeout: s.cfg.PingTimeout,
+		MaxPayload: s.cfg.MaxHTTPBufferSize,
+	}
+	if session.ws == nil && !s.cfg.DisallowUpgrades && s.cfg.enabled(WebSocket) {
+		o.Upgrades = []string{WebSocket}
+	}
+	return packet.AppendOpen(make([]byte, 0, 160), o)
+}
+
+// serveHandshake begins a session over polling; its response is the first poll's.
+func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q *query) {
+	session, refused := s.mint(r)
+	if refused != nil {
+		s.refuse(w, r, refused, false)
+		return
+	}
+	p := newPoll()
+	session.polling = &polling{poll: p}
+	if !s.begin(session) {
+		s.answerBusy(w)
+		return
+	}
+	if s.cfg.Cookie != nil {
+		w.Header().Set("Set-Cookie", s.cfg.Cookie.header(session.id))
+	}
+	if s.cfg.InitialHeaders != nil {
+		s.cfg.InitialHeaders(w.Header(), r)
+	}
+	session.waitPoll(w, r, q, p)
+}

@@ -1,0 +1,58 @@
+package engineio
+
+import (
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/wheel"
+)
+
+// closeTimeout is how long a closing session waits for the poll that is told.
+const closeTimeout = 30 * time.Second
+
+// What Session.beat says.
+const (
+	beatIdle     = iota // the next ping is scheduled
+	beatAwaiting        // a ping is unanswered
+	beatExtended        // and another packet has come since, which restarted the timeout
+	beatOver            // the session is not open any more: nothing is received
+)
+
+// heartbeat is a Session as the owner of its timer.
+type heartbeat Session
+
+// Expire sends the ping that is due, or ends the session for a pong (or a last poll) that did not come.
+func (h *heartbeat) Expire(t *wheel.Timer) {
+	s := (*Session)(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == stateClosed || s.server.wheel.Active(t):
+	case s.state == stateClosing:
+		s.endLocked(s.reason, s.err)
+	case s.beat.Load() != beatIdle:
+		s.endLocked(PingTimeout, nil)
+	default:
+		s.beat.Store(beatAwaiting)
+		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingTimeout)
+		s.sendLocked(pingPacket)
+	}
+}
+
+// pong schedules the next ping: the interval runs from the pong's arrival. A pong that nobody asked for counts too.
+func (s *Session) pong() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateOpen {
+		s.beat.Store(beatIdle)
+		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingInterval)
+	}
+}
+
+// extend restarts the timeout, once per ping, for a client whose pong is stuck behind other packets.
+func (s *Session) extend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateOpen && s.beat.CompareAndSwap(beatAwaiting, beatExtended) {
+		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingTimeout)
+	}
+}

@@ -1,0 +1,45 @@
+package engineio
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+)
+
+// JSONP, by which pages polled before CORS: the response is a script that calls a function with the payload, and the
+// payload of a post is a form's field. Any request with a parameter j is one.
+
+// appendJSONP wraps a payload. Of j only the digits are used, so that it cannot smuggle script in.
+func appendJSONP(dst []byte, j string, payload []byte) []byte {
+	dst = append(dst, "___eio["...)
+	for _, c := range []byte(j) {
+		if c >= '0' && c <= '9' {
+			dst = append(dst, c)
+		}
+	}
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.Encode(string(payload)) // writes U+2028 and U+2029 escaped, which scripts need
+	return append(append(append(dst, "]("...), bytes.TrimSuffix(text.Bytes(), []byte("\n"))...), ");"...)
+}
+
+// jsonpBody is the payload in a posted form. Clients double the backslash of "\n", since forms normalise newlines.
+func jsonpBody(body []byte) []byte {
+	form, _ := url.ParseQuery(string(body))
+	d := []byte(form.Get("d"))
+	out := make([]byte, 0, len(d))
+	for i := 0; i < len(d); i++ {
+		switch {
+		case bytes.HasPrefix(d[i:], []byte(`\\n`)):
+			out = append(out, `\n`...)
+			i += 2
+		case bytes.HasPrefix(d[i:], []byte(`\n`)):
+			out = append(out, '\n')
+			i++
+		default:
+			out = append(out, d[i])
+		}
+	}
+	return out
+}

@@ -1,0 +1,166 @@
+package engineio
+
+import (
+	"io"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+// readBuffer is what is borrowed to read a socket that has something.
+const readBuffer = 16 << 10
+
+// newLink picks what reads and writes conn. A connection that has SyscallConn lets its descriptor be read and written
+// past its Read and Write; others, TLS above all, are streams.
+func (s *Server) newLink(conn net.Conn) link {
+	if sc, ok := conn.(syscall.Conn); ok {
+		if rc, err := sc.SyscallConn(); err == nil {
+			l := &socketLink{server: s, conn: conn, raw: rc}
+			if rc.Control(func(fd uintptr) { l.fd = int(fd) }) == nil {
+				return l
+			}
+		}
+	}
+	return &streamLink{server: s, conn: conn}
+}
+
+// socketLink is a socket in Go's poller, with a goroutine that waits there and holds no buffer while it does. Nobody
+// but the link closes the socket, under the session's mu, so that holding mu makes the descriptor safe to write to.
+type socketLink struct {
+	server   *Server
+	conn     net.Conn
+	raw      syscall.RawConn
+	fd       int
+	draining bool // a drain goroutine lives; under the session's mu
+}
+
+func (l *socketLink) start(w *webSocket, read []byte) {
+	l.server.tasks.Go(func() { l.read(w, read) })
+}
+
+func (l *socketLink) read(w *webSocket, read []byte) {
+	if len(read) > 0 && !w.feed(read) {
+		w.readStopped()
+		return
+	}
+	var (
+		buf []byte
+		n   int
+		err error
+	)
+	// What is read is handled outside this function: Close waits for it to return.
+	once := func(fd uintptr) bool {
+		if buf == nil {
+			buf = bufpool.Get(readBuffer)[:readBuffer]
+		}
+		if n, err = readFD(int(fd), buf); err == unix.EAGAIN {
+			bufpool.Put(buf)
+			buf = nil
+			return false
+		}
+		return true
+	}
+	defer func() { bufpool.Put(buf) }()
+	for {
+		if e := l.raw.Read(once); e != nil {
+			err = e
+		}
+		if err != nil {
+			w.readEnded(err)
+			return
+		}
+		if !w.feed(buf[:n]) {
+			w.readStopped()
+			return
+		}
+	}
+}
+
+func (l *socketLink) write(b []byte) (int, error)    { return writeFD(l.fd, b) }
+func (l *socketLink) writev(v [][]byte) (int, error) { return writevFD(l.fd, v) }
+func (l *socketLink) close()                         { l.conn.Close() }
+
+func (l *socketLink) arm(w *webSocket) {
+	if !l.draining {
+		l.draining = true
+		l.server.tasks.Go(func() { l.drain(w) })
+	}
+}
+
+// drain waits until the socket takes more, and flushes, until nothing waits.
+func (l *socketLink) drain(w *webSocket) {
+	for {
+		err := l.raw.Write(writable)
+		w.session.mu.Lock()
+		w.blocked = false
+		if err != nil && !w.closed {
+			w.brokenLocked(err)
+		}
+		w.flushLocked()
+		if !w.blocked || w.closed {
+			l.draining = false
+			w.session.mu.Unlock()
+			return
+		}
+		w.session.mu.Unlock()
+	}
+}
+
+// writable asks the kernel: Go's poller only knows of changes, and may have seen this one before it was asked.
+func writable(fd uintptr) bool {
+	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(p[:], 0)
+	return n > 0 || err != nil && err != unix.EINTR
+}
+
+// readFD reads without blocking: unix.EAGAIN if there is nothing, io.EOF at the end.
+func readFD(fd int, b []byte) (int, error) {
+	for {
+		n, errno := sysRead(fd, b)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			return 0, unix.EAGAIN
+		case errno != 0:
+			return 0, errno
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
+// writeFD writes what the kernel takes without blocking.
+func writeFD(fd int, b []byte) (int, error) {
+	for {
+		n, errno := sysWrite(fd, b)
+		switch errno {
+		case 0:
+			return n, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, nil
+		default:
+			return 0, errno
+		}
+	}
+}
+
+func writevFD(fd int, v [][]byte) (int, error) {
+	for {
+		n, errno := sysWritev(fd, v)
+		switch errno {
+		case 0:
+			return n, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return 0, nil
+		default:
+			return 0, errno
+		}
+	}
+}

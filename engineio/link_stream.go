@@ -1,0 +1,87 @@
+package engineio
+
+import (
+	"net"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+// streamBuffer is what a stream's reader holds while it waits. (TLS hands out records of up to 16 KB; bigger reads are
+// rare enough to take several.)
+const streamBuffer = 4 << 10
+
+// streamLink is a connection that can only be read and written with blocking calls: TLS, net.Pipe, or any socket where
+// there is no link_linux.go. It costs a reader goroutine with a buffer, and a writer one while something is written.
+type streamLink struct {
+	server *Server
+	conn   net.Conn
+}
+
+func (l *streamLink) start(w *webSocket, read []byte) {
+	l.server.tasks.Go(func() { l.read(w, read) })
+}
+
+func (l *streamLink) read(w *webSocket, read []byte) {
+	if len(read) > 0 && !w.feed(read) {
+		w.readStopped()
+		return
+	}
+	buf := bufpool.Get(streamBuffer)[:streamBuffer]
+	defer bufpool.Put(buf)
+	for {
+		n, err := l.conn.Read(buf)
+		if n > 0 && !w.feed(buf[:n]) {
+			w.readStopped()
+			return
+		}
+		if err != nil {
+			w.readEnded(err)
+			return
+		}
+	}
+}
+
+func (l *streamLink) write([]byte) (int, error)    { return 0, nil }
+func (l *streamLink) writev([][]byte) (int, error) { return 0, nil }
+func (l *streamLink) close()                       { l.conn.Close() }
+
+func (l *streamLink) arm(w *webSocket) {
+	l.server.tasks.Go(func() { l.drain(w) })
+}
+
+// drain writes what waits, in pieces of up to 16 KB, until nothing does.
+func (l *streamLink) drain(w *webSocket) {
+	buf := bufpool.Get(corkBytes)
+	defer func() { bufpool.Put(buf) }()
+	mu := &w.session.mu
+	mu.Lock()
+	defer mu.Unlock()
+	for !w.closed && len(w.out.items) > 0 {
+		buf = w.takeBytesLocked(buf[:0])
+		mu.Unlock()
+		_, err := l.conn.Write(buf)
+		mu.Lock()
+		if err != nil && !w.closed {
+			w.brokenLocked(err)
+		}
+	}
+	w.blocked = false
+	w.flushLocked()
+}
+
+// takeBytesLocked moves bytes of the queue to dst, as far as it has room.
+func (w *webSocket) takeBytesLocked(dst []byte) []byte {
+	threshold := w.threshold()
+	for len(w.out.items) > 0 && len(dst) < cap(dst) {
+		f := w.out.items[0].wire(threshold)
+		n := copy(dst[len(dst):cap(dst)], f[w.out.off:])
+		dst = dst[:len(dst)+n]
+		if w.out.off+n == len(f) {
+			w.out.drop(1)
+		} else {
+			w.out.off += n
+			w.out.bytes -= n
+		}
+	}
+	return dst
+}

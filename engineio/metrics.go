@@ -1,0 +1,64 @@
+package engineio
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are counted in any case and registered where Config.Metrics says.
+type metrics struct {
+	polling, websocket                     prometheus.Gauge // sessions by their current transport
+	pollingHandshakes, websocketHandshakes prometheus.Counter
+	errors                                 [len(codeMessages)]prometheus.Counter
+	closes                                 map[string]prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	sessions := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sidereal_engine_sessions", Help: "Live Engine.IO sessions by current transport.",
+	}, []string{"transport"})
+	handshakes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_engine_handshakes_total", Help: "Engine.IO sessions begun, by first transport.",
+	}, []string{"transport"})
+	errs := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_engine_errors_total", Help: "Engine.IO requests refused, by protocol error code.",
+	}, []string{"code"})
+	closes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_engine_closes_total", Help: "Engine.IO sessions ended, by reason.",
+	}, []string{"reason"})
+	m := &metrics{
+		polling: sessions.WithLabelValues(Polling), websocket: sessions.WithLabelValues(WebSocket),
+		pollingHandshakes:   handshakes.WithLabelValues(Polling),
+		websocketHandshakes: handshakes.WithLabelValues(WebSocket),
+		closes:              make(map[string]prometheus.Counter),
+	}
+	for code := range codeMessages {
+		m.errors[code] = errs.WithLabelValues(strconv.Itoa(code))
+	}
+	for _, reason := range []string{TransportError, TransportClose, ForcedClose, PingTimeout, ParseError, ShuttingDown} {
+		m.closes[reason] = closes.WithLabelValues(reason)
+	}
+	if r != nil {
+		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes} {
+			if err := r.Register(c); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) sessions(transport string) prometheus.Gauge {
+	if transport == WebSocket {
+		return m.websocket
+	}
+	return m.polling
+}
+
+func (m *metrics) handshakes(transport string) prometheus.Counter {
+	if transport == WebSocket {
+		return m.websocketHandshakes
+	}
+	return m.pollingHandshakes
+}

@@ -1,0 +1,291 @@
+package engineio
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+// polling is the state of a session's polling transport, under Session.mu: at most one poll and one post at a time.
+type polling struct {
+	poll *poll
+	post *post
+}
+
+// poll is a GET that waits. Once answered, its goroutine owns out.
+type poll struct {
+	answered chan struct{}
+	out      []*Message
+}
+
+func newPoll() *poll { return &poll{answered: make(chan struct{})} }
+
+// post is a POST whose body is being received.
+type post struct {
+	control *http.ResponseController
+	cut     bool // another came: this one's connection is to be cut
+}
+
+// answerLocked gives the pending poll what waits, if there is a poll and something waits.
+func (s *Session) answerLocked() {
+	if s.polling == nil || s.polling.poll == nil || len(s.out.items) == 0 {
+		return
+	}
+	p := s.polling.poll
+	s.polling.poll = nil
+	most := s.server.cfg.MaxPollPackets
+	if s.state == stateClosed {
+		most = 0 // there is no next poll
+	}
+	p.out = s.out.take(most)
+	close(p.answered)
+}
+
+// servePolling serves a request with the sid of a session that polls.
+func (s *Session) servePolling(w http.ResponseWriter, r *http.Request, q *query) {
+	switch r.Method {
+	case http.MethodGet:
+		s.servePoll(w, r, q)
+	case http.MethodPost:
+		s.servePost(w, r, q)
+	default:
+		s.server.hookHeaders(w.Header(), r)
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
+	p := newPoll()
+	if status := s.addPoll(p); status != 0 {
+		s.server.answerEmpty(w, r, status)
+		return
+	}
+	s.waitPoll(w, r, q, p)
+}
+
+// addPoll makes p the pending poll, answered already if something waits. A second poll ends the session: the first is
+// told by a close packet, the second by the status that is returned.
+func (s *Session) addPoll(p *poll) (status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == stateClosed || s.ws != nil: // since the request was verified
+		return http.StatusBadRequest
+	case s.polling.poll != nil:
+		s.endLocked(TransportError, errPollOverlap)
+		return http.StatusBadRequest
+	}
+	s.polling.poll = p
+	switch {
+	case s.state == stateClosing:
+		if len(s.out.items) == 0 {
+			s.out.push(noopPacket)
+		}
+		s.endLocked(s.reason, s.err)
+	case s.corks == 0:
+		s.answerLocked()
+	}
+	return 0
+}
+
+// waitPoll writes p's answer when it is there. A client that leaves before ends its session.
+func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, q *query, p *poll) {
+	select {
+	case <-p.answered:
+	case <-r.Context().Done():
+		s.mu.Lock()
+		if s.polling.poll == p {
+			s.polling.poll = nil
+			s.endLocked(TransportError, errPollAborted)
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		<-p.answered
+	}
+	size, compress := 0, false
+	for _, m := range p.out {
+		size += m.textLen() + 1
+		compress = compress || !m.plain
+	}
+	body := bufpool.Get(size)
+	for i, m := range p.out {
+		if i > 0 {
+			body = append(body, packet.Separator)
+		}
+		body = m.appendText(body)
+	}
+	if err := s.server.answerPoll(w, r, q, body, compress); err != nil {
+		s.fail(TransportError, errors.Join(errPollAborted, err))
+	}
+	bufpool.Put(body)
+}
+
+// answerPoll writes a poll's response and sees it off, so that a cut connection is noticed here.
+func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, q *query, body []byte, compress bool) error {
+	h := w.Header()
+	if q.hasJSONP {
+		body = appendJSONP(nil, q.jsonp, body)
+	}
+	if compress && s.cfg.HTTPCompressionThreshold >= 0 && len(body) >= s.cfg.HTTPCompressionThreshold {
+		if encoding := acceptedEncoding(r.Header); encoding != "" {
+			body = compressBody(encoding, body)
+			defer bufpool.Put(body)
+			h.Set("Content-Encoding", encoding)
+		}
+	}
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	s.pollingHeaders(h, r)
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+func (s *Server) pollingHeaders(h http.Header, r *http.Request) {
+	h.Set("Cache-Control", "no-store")
+	// Old Internet Explorers would take the response for HTML and block it.
+	if ua := r.Header.Get("User-Agent"); strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/") {
+		h.Set("X-XSS-Protection", "0")
+	}
+	s.hookHeaders(h, r)
+}
+
+func (s *Server) answerEmpty(w http.ResponseWriter, r *http.Request, status int) {
+	s.hookHeaders(w.Header(), r)
+	w.WriteHeader(status)
+}
+
+// servePost receives a payload. Its packets are handled before the answer, which is "ok" whatever they were.
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q *query) {
+	p := &post{control: http.NewResponseController(w)}
+	if status := s.addPost(p); status != 0 {
+		s.server.answerEmpty(w, r, status)
+		return
+	}
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
+		s.donePost(p)
+		s.fail(TransportError, errOctetStream)
+		s.server.answerEmpty(w, r, http.StatusBadRequest)
+		return
+	}
+	body, whole, err := s.server.readBody(r)
+	defer func() { bufpool.Put(body) }()
+	switch cut := s.donePost(p); {
+	case cut:
+		panic(http.ErrAbortHandler) // the reference destroys the connection of a post that another overlaps
+	case err != nil:
+		s.fail(TransportError, errors.Join(errPostAborted, err))
+		panic(http.ErrAbortHandler)
+	case !whole:
+		s.server.answerEmpty(w, r, http.StatusRequestEntityTooLarge)
+		return
+	}
+	text := body
+	if q.hasJSONP {
+		text = jsonpBody(text)
+	}
+	if !utf8.Valid(text) {
+		text = toValidUTF8(text)
+	}
+	s.receivePayload(text)
+	s.server.answerOK(w, r)
+}
+
+func (s *Server) answerOK(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", "2")
+	s.pollingHeaders(h, r)
+	io.WriteString(w, "ok")
+}
+
+// addPost makes p the post that is being received. A second one ends the session: the first one's connection is cut,
+// the second is answered with the status that is returned.
+func (s *Session) addPost(p *post) (status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch first := s.polling.post; {
+	case s.state == stateClosed:
+		return http.StatusBadRequest
+	case first != nil:
+		first.cut = true
+		first.control.SetReadDeadline(time.Unix(1, 0))
+		s.endLocked(TransportError, errPostOverlap)
+		return http.StatusBadRequest
+	}
+	s.polling.post = p
+	return 0
+}
+
+// donePost makes room for the next post and reports whether p was cut.
+func (s *Session) donePost(p *post) (cut bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.polling.post == p {
+		s.polling.post = nil
+	}
+	return p.cut
+}
+
+// readBody reads a body into a borrowed buffer. whole is false if it is larger than MaxHTTPBufferSize; bytes are counted
+// as they arrive, whatever Content-Length says.
+func (s *Server) readBody(r *http.Request) (body []byte, whole bool, err error) {
+	limit := s.cfg.MaxHTTPBufferSize
+	body = bufpool.Get(int(min(max(r.ContentLength+1, 512), limit+1, 64<<10)))
+	for {
+		body = bufpool.Grow(body, 1)
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > limit:
+			return body, false, nil
+		case err == io.EOF:
+			return body, true, nil
+		case err != nil:
+			return body, false, err
+		}
+	}
+}
+
+// receivePayload handles the packets of a posted payload. An invalid one ends the session and the payload.
+func (s *Session) receivePayload(body []byte) {
+	s.recvMu.Lock()
+	defer s.recvMu.Unlock()
+	s.Cork()
+	defer s.Uncork()
+	handed := false
+	for p, err := range packet.Payload(body) {
+		if err != nil {
+			s.fail(ParseError, err)
+			break
+		}
+		handed = s.receivePacket(p) || handed
+	}
+	if handed {
+		s.recv.Idle()
+	}
+}
+
+// toValidUTF8 replaces each invalid byte by U+FFFD, in a slice of its own.
+func toValidUTF8(b []byte) []byte {
+	out := make([]byte, 0, len(b)+16)
+	for len(b) > 0 {
+		c, n := utf8.DecodeRune(b)
+		out = utf8.AppendRune(out, c)
+		b = b[n:]
+	}
+	return out
+}

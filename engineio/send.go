@@ -1,0 +1,118 @@
+package engineio
+
+// corkBytes is how much may gather under a cork before it leaves all the same.
+const corkBytes = 16 << 10
+
+// Send sends the messages, contiguously and in order. It never blocks: what the transport does not take at once waits.
+// The error is ErrClosed or ErrSlowClient, by which the session has ended.
+func (s *Session) Send(ms ...*Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		return ErrClosed
+	}
+	return s.sendLocked(ms...)
+}
+
+// SendVolatile sends the messages if they would leave at once, and drops them otherwise: when no poll is pending, or
+// when the WebSocket still has something to write. It reports whether they were sent.
+func (s *Session) SendVolatile(ms ...*Message) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		return false
+	}
+	if s.ws != nil && s.ws.blocked || s.ws == nil && s.polling.poll == nil {
+		return false
+	}
+	return s.sendLocked(ms...) == nil
+}
+
+// Cork keeps what is sent until as many Uncorks, so that it leaves in one write (at 16 KB it leaves before).
+func (s *Session) Cork() {
+	s.mu.Lock()
+	s.corks++
+	s.mu.Unlock()
+}
+
+// Uncork ends a Cork.
+func (s *Session) Uncork() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.corks--; s.corks == 0 {
+		s.flushLocked()
+	}
+}
+
+func (s *Session) sendLocked(ms ...*Message) error {
+	if s.ws != nil {
+		return s.ws.sendLocked(ms...)
+	}
+	full := s.out.bytes > 0
+	s.out.push(ms...)
+	if full && s.out.bytes > s.server.cfg.MaxQueueBytes {
+		s.endLocked(TransportError, ErrSlowClient)
+		return ErrSlowClient
+	}
+	if s.corks == 0 || s.out.bytes >= corkBytes {
+		s.answerLocked()
+	}
+	return nil
+}
+
+// flushLocked hands what waits to the transport, as far as that takes it.
+func (s *Session) flushLocked() {
+	if s.ws != nil {
+		s.ws.flushLocked()
+	} else if s.state != stateClosed {
+		s.answerLocked()
+	}
+}
+
+// outbox is a queue of messages, the first of which may be written in part.
+type outbox struct {
+	items []*Message
+	off   int // bytes of items[0]'s frame that are written
+	bytes int // of all frames, uncompressed, less off
+}
+
+func (o *outbox) push(ms ...*Message) {
+	for _, m := range ms {
+		o.bytes += len(m.frame)
+	}
+	o.items = append(o.items, ms...)
+}
+
+// keepItems is the largest queue whose array an idle session keeps.
+const keepItems = 16
+
+// drop takes the first n messages out.
+func (o *outbox) drop(n int) {
+	for _, m := range o.items[:n] {
+		o.bytes -= len(m.frame)
+	}
+	o.bytes += o.off
+	o.off = 0
+	rest := copy(o.items, o.items[n:])
+	clear(o.items[rest:])
+	o.items = o.items[:rest]
+	if rest == 0 {
+		o.bytes = 0
+		if cap(o.items) > keepItems {
+			o.items = nil
+		}
+	}
+}
+
+// take empties the queue, of at most max messages if max is above 0, into a slice of its own.
+func (o *outbox) take(max int) []*Message {
+	n := len(o.items)
+	if max > 0 && n > max {
+		n = max
+	}
+	ms := append([]*Message(nil), o.items[:n]...)
+	o.drop(n)
+	return ms
+}
+
+func (o *outbox) clear() { *o = outbox{} }

@@ -1,0 +1,219 @@
+package engineio
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/wheel"
+)
+
+// tick is the precision of heartbeats and timeouts.
+const tick = 10 * time.Millisecond
+
+// Server is an http.Handler that holds Engine.IO sessions. Its methods may be called concurrently; Run once.
+type Server struct {
+	cfg      Config
+	metrics  *metrics
+	wheel    *wheel.Wheel
+	sessions *sessions
+	tasks    sync.WaitGroup // readers, writers and Closed calls
+	drained  drained
+
+	gate     sync.RWMutex // held for reading while a session or a connection is added
+	refusing atomic.Bool  // no new sessions; changes under gate
+	stopped  bool         // no new connections either; under gate
+
+	lingerMu  sync.Mutex
+	lingering map[*webSocket]struct{} // closed by us, waiting for the client's answer
+	settled   chan struct{}           // closed once lingering is empty; nil while nobody waits
+}
+
+// New checks cfg and makes a server. It starts nothing.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMetrics(cfg.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("engineio: register metrics: %w", err)
+	}
+	return &Server{
+		cfg: cfg, metrics: m, wheel: wheel.New(tick), sessions: newSessions(),
+		lingering: make(map[*webSocket]struct{}),
+	}, nil
+}
+
+// Run keeps time for the sessions until ctx ends, then ends them all with ShuttingDown and returns when every goroutine
+// of the server has ended. Without it there are no heartbeats and no timeouts. Requests are refused with 503 afterwards.
+func (s *Server) Run(ctx context.Context) error {
+	hard, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var parts sync.WaitGroup
+	parts.Go(func() { s.wheel.Run(hard) })
+	<-ctx.Done()
+	s.shutdown()
+	stop()
+	parts.Wait()
+	s.tasks.Wait()
+	return nil
+}
+
+// Len is the number of live sessions.
+func (s *Server) Len() int { return int(s.sessions.n.Load()) }
+
+// Sessions yields the live sessions. Those that begin or end meanwhile may be among them or not.
+func (s *Server) Sessions() iter.Seq[*Session] { return s.sessions.all() }
+
+// Handles reports whether r is for this server: whether its raw target begins with Config.Path. Nothing is decoded or
+// cleaned before that, as in the reference.
+func (s *Server) Handles(r *http.Request) bool {
+	target := r.RequestURI
+	if target == "" {
+		target = r.URL.EscapedPath()
+	}
+	return strings.HasPrefix(target, s.cfg.Path)
+}
+
+// ServeHTTP answers handshakes, polls, posts and upgrades, and 404 what is not for this server.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.Handles(r) {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if s.cfg.CORS != nil && s.cfg.CORS.apply(w, r) {
+		return
+	}
+	q := parseQuery(r)
+	upgrade := isUpgrade(r)
+	if s.refusing.Load() && s.answerDraining(w, r, &q) {
+		return
+	}
+	session, refused := s.verify(r, &q, upgrade)
+	if refused != nil {
+		s.refuse(w, r, refused, upgrade)
+		return
+	}
+	switch {
+	case upgrade:
+		s.serveWebSocket(w, r, session, &q)
+	case session == nil:
+		s.serveHandshake(w, r, &q)
+	default:
+		session.servePolling(w, r, &q)
+	}
+}
+
+// verify finds the session of a request, nil for a handshake, or why it is refused. The order of the checks is the
+// reference's.
+func (s *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *ConnectionError) {
+	if !s.cfg.enabled(q.transport) {
+		return nil, refusal(CodeUnknownTransport, "transport", q.transport)
+	}
+	if origin := r.Header.Get("Origin"); strings.ContainsFunc(origin, invalidHeaderRune) {
+		return nil, refusal(CodeBadRequest, "name", "INVALID_ORIGIN", "origin", origin)
+	}
+	if q.sid != "" {
+		session := s.sessions.get(q.sid)
+		if session == nil {
+			return nil, refusal(CodeUnknownSID, "sid", q.sid)
+		}
+		if current := session.Transport(); !upgrade && current != q.transport {
+			return nil, refusal(CodeBadRequest, "name", "TRANSPORT_MISMATCH",
+				"transport", q.transport, "previousTransport", current)
+		}
+		if q.protocol() != "4" {
+			return nil, refusal(CodeBadRequest, "name", "PROTOCOL_MISMATCH",
+				"protocol", q.protocol(), "previousProtocol", "4")
+		}
+		return session, nil
+	}
+	if r.Method != http.MethodGet {
+		return nil, refusal(CodeBadHandshakeMethod, "method", r.Method)
+	}
+	if q.transport == WebSocket && !upgrade {
+		return nil, refusal(CodeBadRequest, "name", "TRANSPORT_HANDSHAKE_ERROR")
+	}
+	if s.cfg.AllowRequest != nil {
+		if err := s.cfg.AllowRequest(r); err != nil {
+			refused := refusal(CodeForbidden, "message", err.Error())
+			if err.Error() != "" {
+				refused.Message = err.Error()
+			}
+			return nil, refused
+		}
+	}
+	if q.eio != "4" {
+		return nil, refusal(CodeUnsupportedProtocol, "protocol", "3")
+	}
+	return nil, nil
+}
+
+func invalidHeaderRune(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+// refuse answers a request that has no place here: JSON, or for an upgrade request plain text on a connection that
+// ends, as the reference does.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionError, upgrade bool) {
+	s.metrics.errors[e.Code].Inc()
+	e.Request = r
+	s.cfg.Log.Debug().Int("code", e.Code).Str("message", e.Message).Interface("context", e.Context).Msg("request refused")
+	if s.cfg.OnError != nil {
+		s.cfg.OnError(*e)
+	}
+	if upgrade {
+		if s.cfg.CORS != nil {
+			s.cfg.CORS.remove(w.Header())
+		}
+		abortUpgrade(w, http.StatusBadRequest, e.Message)
+		return
+	}
+	status := http.StatusBadRequest
+	if e.Code == CodeForbidden {
+		status = http.StatusForbidden
+	}
+	s.hookHeaders(w.Header(), r)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(appendErrorBody(nil, e.Code, e.Message))
+}
+
+func appendErrorBody(dst []byte, code int, message string) []byte {
+	var text strings.Builder
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.Encode(message)
+	dst = fmt.Appendf(dst, `{"code":%d,"message":`, code)
+	return append(append(dst, strings.TrimSuffix(text.String(), "\n")...), '}')
+}
+
+func (s *Server) hookHeaders(h http.Header, r *http.Request) {
+	if s.cfg.Headers != nil {
+		s.cfg.Headers(h, r)
+	}
+}
+
+// admit runs add, which puts in a session or a connection, unless the server has stopped taking those.
+func (s *Server) admit(session bool, add func()) bool {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.stopped || session && s.refusing.Load() {
+		return false
+	}
+	add()
+	return true
+}
+
+// ended takes a session out that has just ended; its mu is held.
+func (s *Server) ended(session *Session, reason string, err error) {
+	s.sessions.remove(session)
+	s.metrics.sessions(session.transportLocked()).Dec()
+	s.metrics.closes[reason].Inc()
+	s.cfg.Log.Debug().Str("sid", session.id).Str("reason", reason).Err(err).Msg("session ended")
+}

@@ -1,0 +1,191 @@
+package engineio
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/wheel"
+)
+
+// Receiver takes what a session receives. Its methods are never called concurrently for one session, and must not
+// block: they run on the goroutine that reads the connection, which may be shared by all connections.
+type Receiver interface {
+	// Receive takes one message, in order. data is only valid during the call and may be changed by it.
+	Receive(data []byte, binary bool)
+	// Idle follows when all messages of one read were handed over. What was sent during them leaves after it, at once.
+	Idle()
+	// Closed is called exactly once, after the last Receive, on a goroutine of its own: never from within Send or
+	// Close. err says what happened, where there is more to say than reason does.
+	Closed(reason string, err error)
+}
+
+type state uint8
+
+const (
+	stateOpen    state = iota
+	stateClosing       // Close was called while polling; the next poll is told
+	stateClosed
+)
+
+// Session is one client's session. Its methods may be called concurrently, also from within a Receiver.
+type Session struct {
+	server *Server
+	id     string
+	req    *http.Request
+	recv   Receiver // set under recvMu before anything is received
+
+	recvMu sync.Mutex    // held while recv is called; taken before mu
+	beat   atomic.Uint32 // one of beat...; changes under mu
+
+	mu       sync.Mutex
+	state    state
+	upgraded bool        // has switched from the transport that it began with
+	corks    int32       // while above 0, sends wait in out or ws.out
+	timer    wheel.Timer // ping, pong timeout, or the last poll of a closing session
+	polling  *polling    // nil for a session that began on WebSocket
+	ws       *webSocket  // the current transport; nil: polling
+	upgrade  *upgrade    // under way
+	out      outbox      // what waits for a poll
+	// closing
+	reason string
+	err    error
+}
+
+func newSession(srv *Server, id string, r *http.Request) *Session {
+	s := &Session{server: srv, id: id, req: keptRequest(r)}
+	s.timer.Owner = (*heartbeat)(s)
+	return s
+}
+
+// keptRequest is what a session keeps of its first request: no body, and a context with the request's values that does
+// not end with it.
+func keptRequest(r *http.Request) *http.Request {
+	k := r.WithContext(context.WithoutCancel(r.Context()))
+	k.Body, k.GetBody, k.Form, k.PostForm, k.MultipartForm, k.Trailer, k.Response = http.NoBody, nil, nil, nil, nil, nil, nil
+	return k
+}
+
+// ID is the sid.
+func (s *Session) ID() string { return s.id }
+
+// Protocol is the revision of Engine.IO that the client speaks: 4.
+func (s *Session) Protocol() int { return 4 }
+
+// Request is the request that began the session, without its body. It must not be changed.
+func (s *Session) Request() *http.Request { return s.req }
+
+// RemoteAddr is the client's address, as the HTTP server had it for the first request.
+func (s *Session) RemoteAddr() string { return s.req.RemoteAddr }
+
+// Transport is the current transport, Polling or WebSocket.
+func (s *Session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transportLocked()
+}
+
+func (s *Session) transportLocked() string {
+	if s.ws != nil {
+		return WebSocket
+	}
+	return Polling
+}
+
+// Close ends the session with ForcedClose once what was sent has left. A client that is between two polls is told at
+// its next one; the session lives on for that, at most 30 s, but sends and receives nothing more.
+func (s *Session) Close() { s.close(ForcedClose, nil) }
+
+func (s *Session) close(reason string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		return
+	}
+	if s.ws != nil || s.polling.poll != nil {
+		s.endLocked(reason, err)
+		return
+	}
+	s.state, s.reason, s.err = stateClosing, reason, err
+	s.beat.Store(beatOver)
+	s.cancelUpgradeLocked()
+	s.server.wheel.Schedule(&s.timer, closeTimeout)
+}
+
+// fail ends the session for what the client did.
+func (s *Session) fail(reason string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endLocked(reason, err)
+}
+
+// endLocked ends the session now, whatever its state, and tells the client over the transport: a pending poll gets what
+// waits and a close packet, a WebSocket an empty close frame.
+func (s *Session) endLocked(reason string, err error) {
+	if s.state == stateClosed {
+		return
+	}
+	s.state = stateClosed
+	s.beat.Store(beatOver)
+	s.server.wheel.Stop(&s.timer)
+	s.cancelUpgradeLocked()
+	if s.ws != nil {
+		s.ws.closeLocked(0)
+	} else if s.polling.poll != nil {
+		s.out.push(closePacket)
+		s.answerLocked()
+	}
+	s.out.clear()
+	s.server.ended(s, reason, err)
+	s.server.tasks.Go(func() {
+		s.recvMu.Lock()
+		defer s.recvMu.Unlock()
+		s.recv.Closed(reason, err)
+	})
+}
+
+// receivePacket handles a packet of the current transport; recvMu is held. It reports whether a message was handed on.
+func (s *Session) receivePacket(p packet.Packet) (handed bool) {
+	beat := s.beat.Load()
+	if beat == beatOver {
+		return false
+	}
+	if beat == beatAwaiting && p.Type != packet.Pong {
+		s.extend()
+	}
+	switch p.Type {
+	case packet.Pong:
+		s.pong()
+	case packet.Message:
+		s.recv.Receive(p.Data, p.Binary)
+		return true
+	case packet.Ping:
+		s.fail(TransportError, errClientPing)
+	case packet.Close:
+		s.closedByClient()
+	}
+	return false // open, upgrade and noop mean nothing here
+}
+
+// closedByClient handles a close packet. Over WebSocket it is ignored: the client closes the connection itself.
+func (s *Session) closedByClient() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ws != nil || s.state == stateClosed {
+		return
+	}
+	if s.polling.poll != nil {
+		s.out.push(noopPacket)
+		s.answerLocked()
+	}
+	s.endLocked(TransportClose, nil)
+}
+
+// discard is the Receiver of an app that gave none.
+type discard struct{}
+
+func (discard) Receive([]byte, bool) {}
+func (discard) Idle()                {}
+func (discard) Closed(string, error) {}

@@ -1,0 +1,35 @@
+package engineio
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// The system calls on sockets, which are non-blocking. Up to rawBytes they are made without telling the scheduler: a
+// small read or write of a non-blocking socket takes a few microseconds, and the telling (entersyscall, sysmon's retake,
+// the hand-off of the P) made an open-loop echo cost twice the CPU time. Longer copies let the scheduler know.
+const rawBytes = 32 << 10
+
+func sysRead(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errno
+}
+
+func sysWrite(fd int, b []byte) (int, syscall.Errno) {
+	if len(b) > rawBytes {
+		n, _, errno := syscall.Syscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+		return int(n), errno
+	}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errno
+}
+
+func sysWritev(fd int, v [][]byte) (int, syscall.Errno) {
+	var iov [maxVec]syscall.Iovec
+	for i, b := range v {
+		iov[i].Base = unsafe.SliceData(b)
+		iov[i].SetLen(len(b))
+	}
+	n, _, errno := syscall.Syscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov)), uintptr(len(v)))
+	return int(n), errno
+}

@@ -1,0 +1,117 @@
+package engineio
+
+import (
+	"time"
+
+	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/wheel"
+)
+
+// probeInterval is how often a pending poll is ended with a noop after the probe, so that the client can pause its
+// polling and finish the upgrade.
+const probeInterval = 100 * time.Millisecond
+
+// upgrade is a session's attempt to switch to a WebSocket (Engine.IO v4, Upgrade). Until the client's upgrade packet
+// the session lives on its old transport; whatever goes wrong before costs the new connection only.
+type upgrade struct {
+	session *Session
+	ws      *webSocket
+	ends    time.Time
+	timer   wheel.Timer
+}
+
+// probeWith makes ws the session's probing WebSocket. A session that upgrades or has upgraded already wants no other,
+// nor does a request make sense that names another transport: those are closed at once.
+func (s *Session) probeWith(ws *webSocket, transport string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen || s.upgrade != nil || s.upgraded || transport != WebSocket {
+		ws.closeLocked(0)
+		return
+	}
+	ws.role.Store(roleProbing)
+	timeout := s.server.cfg.UpgradeTimeout
+	u := &upgrade{session: s, ws: ws, ends: time.Now().Add(timeout)}
+	u.timer.Owner = u
+	s.upgrade = u
+	s.server.wheel.Schedule(&u.timer, timeout)
+	ws.flushLocked()
+}
+
+// probe takes a packet from the probing WebSocket.
+func (s *Session) probe(ws *webSocket, p packet.Packet, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.upgrade
+	switch {
+	case u == nil || u.ws != ws:
+	case err == nil && p.Type == packet.Ping && string(p.Data) == "probe":
+		ws.sendLocked(probePong)
+		s.server.wheel.Schedule(&u.timer, probeInterval)
+	case err == nil && p.Type == packet.Upgrade:
+		s.switchLocked(u)
+	default:
+		s.cancelUpgradeLocked()
+	}
+}
+
+// Expire ends a pending poll, or the upgrade when its time is up.
+func (u *upgrade) Expire(*wheel.Timer) {
+	s := u.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.upgrade != u {
+		return
+	}
+	left := time.Until(u.ends)
+	if left <= 0 {
+		s.cancelUpgradeLocked()
+		return
+	}
+	if s.ws == nil && s.polling.poll != nil {
+		s.out.push(noopPacket)
+		s.answerLocked()
+	}
+	s.server.wheel.Schedule(&u.timer, min(probeInterval, left))
+}
+
+// switchLocked makes the probing WebSocket the transport. What waited for a poll follows on it.
+func (s *Session) switchLocked(u *upgrade) {
+	s.upgrade = nil
+	s.server.wheel.Stop(&u.timer)
+	m := s.server.metrics
+	m.sessions(s.transportLocked()).Dec()
+	waiting := s.out
+	s.out.clear()
+	old := s.ws
+	if old == nil && s.polling.poll != nil {
+		s.out.push(closePacket)
+		s.answerLocked()
+	}
+	s.ws, s.upgraded = u.ws, true
+	u.ws.role.Store(roleCurrent)
+	m.sessions(WebSocket).Inc()
+	if old != nil {
+		old.closeLocked(0)
+	}
+	if len(waiting.items) > 0 {
+		u.ws.out.push(waiting.items...)
+	}
+	if s.corks == 0 {
+		u.ws.flushLocked()
+	}
+	if s.beat.Load() != beatIdle {
+		// A ping may have been lost with the old transport's poll: the client gets the time of a fresh one. (The
+		// reference never pings again here.)
+		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingTimeout)
+	}
+}
+
+// cancelUpgradeLocked gives an upgrade up, if one is under way.
+func (s *Session) cancelUpgradeLocked() {
+	if u := s.upgrade; u != nil {
+		s.upgrade = nil
+		s.server.wheel.Stop(&u.timer)
+		u.ws.closeLocked(0)
+	}
+}

@@ -1,0 +1,438 @@
+package engineio
+
+import (
+	"encoding/binary"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/wheel"
+)
+
+// lingerTimeout is how long the client may take to answer our close frame, and to read what is before it.
+const lingerTimeout = 30 * time.Second
+
+// What a WebSocket is to its session.
+const (
+	roleCurrent = iota // the transport
+	roleProbing        // may become it
+	roleLeaving        // a close frame was sent or received: what still comes is not looked at
+)
+
+// webSocket is a connection after its handshake. Its bytes come by feed, whoever reads them; what goes out is written
+// at once by whoever sends, and only what the kernel did not take then waits in out.
+type webSocket struct {
+	session *Session
+	link    link
+	role    atomic.Int32 // changes under session.mu
+
+	// feed only, under session.recvMu
+	parser parser
+	handed bool // a message was handed on since the last Idle
+	deaf   bool // after a breach: what comes is dropped, until the client hears our close frame and ends
+
+	// under session.mu
+	timer    wheel.Timer // cuts a connection that lingers
+	out      outbox
+	deflate  bool
+	blocked  bool // the kernel takes no more; drain is called when it does
+	closed   bool // the link is closed
+	saidBye  bool // a close frame was sent
+	heardBye bool // one was received: the connection ends once out is written
+}
+
+// link is a WebSocket's connection: a socket whose descriptor we read and write without blocking, or any net.Conn.
+// write, writev, arm and close are called with the session's mu held.
+type link interface {
+	// start begins to call w.feed with what is read, and w.readEnded once at the end. read comes first.
+	start(w *webSocket, read []byte)
+	// write hands over what the connection takes without blocking, and returns how many bytes that were.
+	write(b []byte) (int, error)
+	writev(v [][]byte) (int, error)
+	// arm has w.drain called when the connection takes more.
+	arm(w *webSocket)
+	// close cuts the connection. It may be called while the link is read.
+	close()
+}
+
+// serveWebSocket begins a session on a WebSocket, or an upgrade of one that is there.
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session *Session, q *query) {
+	if !checkHandshake(w, r) {
+		return
+	}
+	fresh := session == nil
+	if fresh {
+		if s.refusing.Load() {
+			s.answerBusy(w)
+			return
+		}
+		var refused *ConnectionError
+		if session, refused = s.mint(r); refused != nil {
+			s.refuse(w, r, refused, true)
+			return
+		}
+		if s.cfg.InitialHeaders != nil {
+			s.cfg.InitialHeaders(w.Header(), r)
+		}
+	}
+	s.hookHeaders(w.Header(), r)
+	deflate := s.cfg.PerMessageDeflate != nil && acceptsDeflate(r.Header["Sec-Websocket-Extensions"])
+	head := switchHead(r, w.Header(), deflate)
+	conn, read, err := hijack(w)
+	if err != nil {
+		s.cfg.Log.Error().Err(err).Msg("the HTTP server does not let a connection become a WebSocket")
+		abortUpgrade(w, http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
+		return
+	}
+	ws := &webSocket{session: session, deflate: deflate}
+	ws.parser.limit, ws.parser.deflate = s.cfg.MaxHTTPBufferSize, deflate
+	ws.timer.Owner = (*linger)(ws)
+	ws.out.push(newRaw(head)) // leaves with what follows it
+	started := s.admit(false, func() {
+		ws.link = s.newLink(conn)
+		s.tasks.Add(1)
+	})
+	if !started {
+		conn.Close()
+		return
+	}
+	defer s.tasks.Done()
+	switch {
+	case !fresh:
+		session.probeWith(ws, q.transport)
+	case q.transport != WebSocket: // a polling session cannot begin here
+		session.ws = ws
+		session.mu.Lock()
+		ws.closeLocked(0)
+		session.mu.Unlock()
+	default:
+		session.ws = ws
+		if !s.begin(session) {
+			session.mu.Lock()
+			ws.closeLocked(0)
+			session.mu.Unlock()
+		}
+	}
+	ws.link.start(ws, read)
+}
+
+// feed takes bytes that were read, and reports whether more are wanted.
+func (w *webSocket) feed(b []byte) bool {
+	s := w.session
+	s.recvMu.Lock()
+	defer s.recvMu.Unlock()
+	if w.deaf {
+		return true
+	}
+	s.Cork()
+	defer s.Uncork()
+	err := w.parser.feed(b, w)
+	if w.handed {
+		w.handed = false
+		s.recv.Idle()
+	}
+	if breach, ok := err.(*frameError); ok {
+		w.fail(breach)
+		return true
+	}
+	return err == nil
+}
+
+// message takes a message from the parser.
+func (w *webSocket) message(op byte, data []byte) error {
+	role := w.role.Load()
+	if role == roleLeaving {
+		return nil
+	}
+	p, err := packet.Packet{Type: packet.Message, Binary: true, Data: data}, error(nil)
+	if op == opText {
+		p, err = packet.ParseText(data)
+	}
+	switch {
+	case role == roleProbing:
+		w.session.probe(w, p, err)
+	case err != nil:
+		w.session.fail(ParseError, err)
+	case w.session.receivePacket(p):
+		w.handed = true
+	}
+	return nil
+}
+
+// control takes a control frame from the parser.
+func (w *webSocket) control(op byte, data []byte) error {
+	s := w.session
+	if op == opClose {
+		code, err := parseClose(data)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		w.heardBye = true
+		w.leaveLocked(TransportClose, nil)
+		w.sayByeLocked(code)
+		w.lingerLocked()
+		return errStop
+	}
+	if op == opPing && w.role.Load() != roleLeaving {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		w.sendLocked(newControl(opPong, data))
+	}
+	return nil
+}
+
+// fail ends the connection for a breach of the WebSocket protocol. It is still read, since a socket that is closed with
+// unread data in it takes our close frame back.
+func (w *webSocket) fail(breach *frameError) {
+	w.deaf = true
+	w.parser.release()
+	w.session.mu.Lock()
+	defer w.session.mu.Unlock()
+	w.sayByeLocked(breach.code)
+	w.leaveLocked(TransportError, breach)
+	w.lingerLocked()
+}
+
+// readEnded is called by the link when there is nothing more to read.
+func (w *webSocket) readEnded(err error) {
+	if err == io.EOF {
+		err = nil
+	}
+	w.session.mu.Lock()
+	w.leaveLocked(TransportClose, err)
+	w.cutLocked()
+	w.session.mu.Unlock()
+	w.readStopped()
+}
+
+// readStopped is called by the link when feed wanted no more: the client has closed, and what waits still goes out.
+func (w *webSocket) readStopped() {
+	w.session.recvMu.Lock()
+	defer w.session.recvMu.Unlock()
+	w.parser.release()
+	w.deaf = true
+}
+
+// leaveLocked ends what the connection was good for: the session, if it was its transport, or the upgrade.
+func (w *webSocket) leaveLocked(reason string, err error) {
+	role := w.role.Swap(roleLeaving)
+	switch {
+	case role == roleCurrent && w.session.ws == w:
+		w.session.endLocked(reason, err)
+	case role == roleProbing:
+		w.session.cancelUpgradeLocked()
+	}
+}
+
+// sendLocked writes the messages at once, or queues what the kernel does not take.
+func (w *webSocket) sendLocked(ms ...*Message) error {
+	if w.closed || w.saidBye {
+		return ErrClosed
+	}
+	s := w.session
+	corked := s.corks > 0 && s.ws == w // a probe's answer does not wait
+	if len(ms) == 1 && !corked && len(w.out.items) == 0 {
+		f := ms[0].wire(w.threshold())
+		n, err := w.link.write(f)
+		if err != nil {
+			return w.brokenLocked(err)
+		}
+		if n < len(f) {
+			w.out.push(ms[0])
+			w.out.off, w.out.bytes = n, w.out.bytes-n
+			w.blocked = true
+			w.link.arm(w)
+		}
+		return nil
+	}
+	full := w.out.bytes > 0
+	w.out.push(ms...)
+	if full && w.out.bytes > s.server.cfg.MaxQueueBytes {
+		w.brokenLocked(ErrSlowClient)
+		return ErrSlowClient
+	}
+	if !corked || w.out.bytes >= corkBytes {
+		w.flushLocked()
+	}
+	return nil
+}
+
+func (w *webSocket) threshold() int {
+	if !w.deflate {
+		return -1
+	}
+	t := w.session.server.cfg.PerMessageDeflate.Threshold
+	if t == 0 {
+		return 1024
+	}
+	return max(t, 0)
+}
+
+// flushLocked writes what waits, as far as the kernel takes it.
+func (w *webSocket) flushLocked() {
+	for !w.blocked && !w.closed && len(w.out.items) > 0 {
+		if !w.writeSomeLocked() {
+			return
+		}
+		if w.blocked {
+			w.link.arm(w)
+		}
+	}
+	w.cutIfDoneLocked()
+}
+
+// maxVec bounds the frames of one writev.
+const maxVec = 64
+
+// vecs are what writev is given. They are pooled because what goes through an interface would be allocated.
+var vecs = sync.Pool{New: func() any { return new([maxVec][]byte) }}
+
+// writeSomeLocked makes one write: up to 16 KB gathered into scratch, or as many frames as one writev takes. It sets
+// blocked if the kernel took less, and reports false if the connection broke.
+func (w *webSocket) writeSomeLocked() bool {
+	threshold := w.threshold()
+	items := w.out.items
+	if len(items) > maxVec {
+		items = items[:maxVec]
+	}
+	total := -w.out.off
+	for _, m := range items {
+		total += len(m.wire(threshold))
+	}
+	var n int
+	var err error
+	switch {
+	case len(items) == 1:
+		n, err = w.link.write(items[0].wire(threshold)[w.out.off:])
+	case total <= corkBytes:
+		buf := bufpool.Get(total)
+		off := w.out.off
+		for _, m := range items {
+			buf = append(buf, m.wire(threshold)[off:]...)
+			off = 0
+		}
+		n, err = w.link.write(buf)
+		bufpool.Put(buf)
+	default:
+		vec := vecs.Get().(*[maxVec][]byte)
+		for i, m := range items {
+			vec[i] = m.wire(threshold)
+		}
+		vec[0] = vec[0][w.out.off:]
+		n, err = w.link.writev(vec[:len(items)])
+		clear(vec[:len(items)])
+		vecs.Put(vec)
+	}
+	if err != nil {
+		w.brokenLocked(err)
+		return false
+	}
+	w.blocked = n < total
+	w.wroteLocked(items, n, threshold)
+	return true
+}
+
+// wroteLocked takes n written bytes out of the queue, of which items is the beginning.
+func (w *webSocket) wroteLocked(items []*Message, n, threshold int) {
+	whole := 0
+	for _, m := range items {
+		left := len(m.wire(threshold))
+		if whole == 0 {
+			left -= w.out.off
+		}
+		if n < left {
+			break
+		}
+		n -= left
+		whole++
+	}
+	if whole > 0 {
+		w.out.drop(whole)
+	}
+	w.out.off += n
+	w.out.bytes -= n
+}
+
+// brokenLocked ends a connection that cannot be written to.
+func (w *webSocket) brokenLocked(err error) error {
+	w.cutLocked()
+	w.leaveLocked(TransportError, err)
+	return err
+}
+
+// closeLocked begins to close the connection from our side: a close frame behind what waits, with no code if code is
+// 0, and the connection is cut when the client has answered, or has not in time.
+func (w *webSocket) closeLocked(code uint16) {
+	w.role.Store(roleLeaving)
+	w.sayByeLocked(code)
+	w.lingerLocked()
+}
+
+// sayByeLocked queues a close frame, once, and writes what waits: a cork keeps nothing that closes.
+func (w *webSocket) sayByeLocked(code uint16) {
+	if w.saidBye || w.closed {
+		return
+	}
+	w.saidBye = true
+	var payload []byte
+	if code != 0 {
+		payload = binary.BigEndian.AppendUint16(nil, code)
+	}
+	w.out.push(newControl(opClose, payload))
+	w.flushLocked()
+}
+
+// linger is a webSocket as the owner of its timer.
+type linger webSocket
+
+// Expire cuts a connection whose client did not answer the close frame.
+func (l *linger) Expire(*wheel.Timer) {
+	w := (*webSocket)(l)
+	w.session.mu.Lock()
+	defer w.session.mu.Unlock()
+	w.cutLocked()
+}
+
+func (w *webSocket) lingerLocked() {
+	w.cutIfDoneLocked()
+	if w.closed {
+		return
+	}
+	srv := w.session.server
+	srv.wheel.Schedule(&w.timer, lingerTimeout)
+	srv.lingerMu.Lock()
+	srv.lingering[w] = struct{}{}
+	srv.lingerMu.Unlock()
+}
+
+// cutIfDoneLocked closes the connection if the client has closed and was told all.
+func (w *webSocket) cutIfDoneLocked() {
+	if w.heardBye && !w.blocked && len(w.out.items) == 0 {
+		w.cutLocked()
+	}
+}
+
+// cutLocked closes the connection.
+func (w *webSocket) cutLocked() {
+	if w.closed {
+		return
+	}
+	w.closed = true
+	w.out.clear()
+	srv := w.session.server
+	srv.wheel.Stop(&w.timer)
+	w.link.close()
+	srv.lingerMu.Lock()
+	delete(srv.lingering, w)
+	if len(srv.lingering) == 0 && srv.settled != nil {
+		close(srv.settled)
+		srv.settled = nil
+	}
+	srv.lingerMu.Unlock()
+}

@@ -17,7 +17,7 @@ const module = "github.com/sidereal-io/sidereal/"
 var layers = map[string][]string{
 	"router":         {"directory", "internal/handoff", "internal/admin", "internal/bufpool", "engineio/packet"},
 	"directory":      {"internal/redisconn"},
-	"worker":         {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config"},
+	"worker":         {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline"},
 	"engineio":       {"internal/wheel", "internal/bufpool"},
 	"socketio":       {"engineio", "internal/wheel", "internal/bufpool"},
 	"adapter":        {"socketio", "internal/redisconn"},
@@ -26,8 +26,9 @@ var layers = map[string][]string{
 	"examples":       {"socketio", "worker", "client"},
 	"cmd/sidereal":   {"*"},
 	"e2e":            {"*"},
-	"internal/admin": {}, "internal/bufpool": {}, "internal/config": {}, "internal/handoff": {},
-	"internal/redisconn": {}, "internal/supervisor": {}, "internal/wheel": {}, "internal/testkit": {},
+	"internal/admin": {}, "internal/bufpool": {}, "internal/config": {"internal/redisconn"}, "internal/handoff": {},
+	"internal/lifeline": {},
+	"internal/redisconn": {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 
 // TestLayers holds the package table: who may know whom, and nobody knows more.

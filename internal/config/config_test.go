@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -105,8 +108,8 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%v %s:\n got %v\nwant %s", c.args, c.environ, err, c.want)
 		}
-		if !IsUsage(err) {
-			t.Errorf("%s: no usage error", c.environ)
+		if ExitCode(err) != ExitUsage {
+			t.Errorf("%s: exit code %d", c.environ, ExitCode(err))
 		}
 	}
 }
@@ -155,9 +158,9 @@ func TestHidden(t *testing.T) {
 		"":                           "",
 		"hunter2":                    "(hidden)",
 		"redis://h:6379/2":           "redis://h:6379/2",
-		"redis://u:p@h:6379":         "redis://***@h:6379",
-		"redis://u:p@q@h:6379/1?a=b": "redis://***@h:6379/1?...",
-		"redis://u:p/q@h:6379":       "redis://(hidden)",
+		"redis://u:p@h:6379":         "redis://u:***@h:6379",
+		"redis://u:p@q@h:6379/1?a=b": "redis://u:***@h:6379/1?***",
+		"redis://u:p/q@h:6379":       "redis://u:***@h:6379",
 	} {
 		if got := Hidden(text); got != want {
 			t.Errorf("Hidden(%q) = %q, want %q", text, got, want)
@@ -240,6 +243,48 @@ func TestRulesExist(t *testing.T) {
 			if f.kind.Kind() != reflect.String && f.tag.Get("form") == "" && f.tag.Get("min") == "" {
 				t.Errorf("%s: %s has no rule", name, f.Variable)
 			}
+		}
+	}
+}
+
+func TestExitCode(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, ExitDone},
+		{errors.New("x"), ExitFailed},
+		{redisconn.ErrUnreachable, ExitFailed},
+		{fmt.Errorf("x: %w", redisconn.ErrAuth), ExitUsage},
+		{fmt.Errorf("x: %w", redisconn.ErrRights), ExitUsage},
+		{&redisconn.ConfigError{}, ExitUsage},
+		{errors.Join(errors.New("x"), &ValueError{}), ExitUsage},
+	} {
+		if got := ExitCode(c.err); got != c.want {
+			t.Errorf("%v: exit code %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+func TestAdvertised(t *testing.T) {
+	for _, c := range []struct{ listen, advertise, local, want string }{
+		{":8080", "", "10.0.0.4", "10.0.0.4:8080"},
+		{"0.0.0.0:8080", "", "10.0.0.4", "10.0.0.4:8080"},
+		{"[::]:8080", "", "fd00::4", "[fd00::4]:8080"},
+		{"192.0.2.1:8080", "", "10.0.0.4", "192.0.2.1:8080"},
+		{":8080", "door.example:80", "10.0.0.4", "door.example:80"},
+		{":8080", "", "127.0.0.1", "127.0.0.1:8080"},
+		{":8080", "127.0.0.1:8080", "127.0.0.1", "127.0.0.1:8080"},
+		{":8080", "127.0.0.1:8080", "10.0.0.4", `SIDEREAL_ADVERTISE="127.0.0.1:8080" must not be a loopback address, since Redis is on another host`},
+		{":8080", "localhost:8080", "10.0.0.4", `SIDEREAL_ADVERTISE="localhost:8080" must not be a loopback address, since Redis is on another host`},
+		{"127.0.0.1:8080", "", "10.0.0.4", `SIDEREAL_ADDR="127.0.0.1:8080" must not be a loopback address, since Redis is on another host; or set SIDEREAL_ADVERTISE`},
+	} {
+		got, err := Door{Advertise: c.advertise}.Advertised(c.listen, netip.MustParseAddr(c.local))
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%+v: got %s", c, got)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 // ValueError is a setting whose value breaks its rule. It is the operator's to mend: the process ends with exit code 2,
@@ -29,8 +31,23 @@ func (e *ValueError) Error() string {
 	return b.String()
 }
 
-// IsUsage reports whether an error, or any of those joined in it, is the operator's to mend: exit code 2.
-func IsUsage(err error) bool {
-	var v *ValueError
-	return errors.As(err, &v)
+// Exit codes of every command.
+const (
+	ExitDone   = 0
+	ExitFailed = 1
+	ExitUsage  = 2 // wrong usage or configuration: only the operator can mend it
+)
+
+// ExitCode is the exit code of a process that ends with err.
+func ExitCode(err error) int {
+	var value *ValueError
+	var redis *redisconn.ConfigError
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.As(err, &value), errors.As(err, &redis),
+		errors.Is(err, redisconn.ErrAuth), errors.Is(err, redisconn.ErrRights):
+		return ExitUsage
+	}
+	return ExitFailed
 }

@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 // Print writes the settings as a table: variable, value, where it came from. Secrets are hidden.
@@ -24,29 +25,13 @@ func (s *Settings) Print(w io.Writer) error {
 	return t.Flush()
 }
 
-// Hidden is a secret as it may be shown: of a URL everything but user and password, of anything else nothing.
+// Hidden is a secret as it may be shown: of a URL what is no secret, of anything else nothing.
 func Hidden(text string) string {
-	if text == "" {
+	switch {
+	case text == "":
 		return ""
+	case strings.Contains(text, "://"):
+		return redisconn.Redact(text)
 	}
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		return "(hidden)"
-	}
-	authority, path, _ := strings.Cut(rest, "/")
-	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
-		authority = "***@" + authority[at+1:]
-	}
-	path, query, _ := strings.Cut(path, "?")
-	if strings.ContainsRune(path, '@') { // a password with a slash in it: the cut above was inside of it
-		return scheme + "://(hidden)"
-	}
-	out := scheme + "://" + authority
-	if path != "" {
-		out += "/" + path
-	}
-	if _, err := url.ParseQuery(query); query != "" && err == nil {
-		out += "?..." // may hold credentials too
-	}
-	return out
+	return "(hidden)"
 }

@@ -27,7 +27,7 @@ var layers = map[string][]string{
 	"cmd/sidereal":   {"*"},
 	"e2e":            {"*"},
 	"internal/admin": {}, "internal/bufpool": {}, "internal/config": {"internal/redisconn"}, "internal/handoff": {},
-	"internal/lifeline": {},
+	"internal/lifeline":  {},
 	"internal/redisconn": {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 

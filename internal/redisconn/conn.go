@@ -149,7 +149,9 @@ func (c *Conn) Run(ctx context.Context) error {
 			case <-timer.C:
 				again = true
 			case <-c.doubt:
-				again = err == nil && time.Since(probed) > doubtEvery
+				if err == nil {
+					timer.Reset(max(doubtEvery-time.Since(probed), 0))
+				}
 			}
 		}
 	}

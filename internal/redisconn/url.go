@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -32,7 +31,8 @@ type target struct {
 }
 
 // parseURL reads a Redis URL. net/url cannot: its authority is a single host, and its errors quote the password.
-// An error states the rule that was broken and quotes nothing.
+// An error states the rule that was broken and quotes nothing: where special characters are not encoded, any part of the
+// URL may be a part of the password.
 func parseURL(raw string) (target, error) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -102,14 +102,14 @@ func hostPort(s, port string) (string, error) {
 	} else if strings.Contains(s, ":") {
 		var err error
 		if host, port, err = net.SplitHostPort(s); err != nil {
-			return "", fmt.Errorf("%q must be host or host:port, IPv6 addresses in brackets", s)
+			return "", errors.New("hosts must be host or host:port, IPv6 addresses in brackets")
 		}
 	}
 	if host == "" || strings.ContainsAny(host, " \t\"'#") {
 		return "", errors.New("a host name is missing or has characters that no host name has")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-		return "", fmt.Errorf("port %q must be a number from 1 to 65535", port)
+		return "", errors.New("the port must be a number from 1 to 65535")
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -127,7 +127,7 @@ func (t *target) parsePath(path string) error {
 	}
 	db, err := strconv.Atoi(path)
 	if err != nil || db < 0 {
-		return fmt.Errorf("database %q must be a number, as in redis://host:6379/0", path)
+		return errors.New("the database must be a number, as in redis://host:6379/0")
 	}
 	if t.form == cluster && db != 0 {
 		return errors.New("a cluster has only database 0")
@@ -143,7 +143,7 @@ func (t *target) parseQuery(query string) error {
 	}
 	for name := range values {
 		if t.form != sentinel || name != "sentinel_username" && name != "sentinel_password" {
-			return fmt.Errorf("unknown parameter %q: only sentinel_username and sentinel_password exist, with sentinels", name)
+			return errors.New("the only parameters after ? are sentinel_username and sentinel_password, with sentinels")
 		}
 	}
 	t.sentinelUsername = values.Get("sentinel_username")

@@ -1,0 +1,144 @@
+package redisconn
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
+)
+
+func TestCheckTellsWhatHelps(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	m.RequireAuth("right")
+	ctx := context.Background()
+	url := "redis://" + m.Addr()
+
+	if err := open(t, Config{URL: url, Password: "right"}).Check(ctx); err != nil {
+		t.Errorf("right password: %v", err)
+	}
+	for _, password := range []string{"", "wrong"} {
+		if err := open(t, Config{URL: url, Password: password}).Check(ctx); !errors.Is(err, ErrAuth) {
+			t.Errorf("password %q: got %v, want ErrAuth", password, err)
+		}
+	}
+	m.SetError("LOADING Redis is loading the dataset in memory")
+	if err := open(t, Config{URL: url, Password: "right"}).Check(ctx); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("loading: got %v, want ErrUnreachable", err)
+	}
+	m.SetError("")
+	m.Close()
+	if err := open(t, Config{URL: url, Password: "right"}).Check(ctx); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("nobody listens: got %v, want ErrUnreachable", err)
+	}
+}
+
+func TestCheckOnRealRedis(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t, "--requirepass", "right")
+	ctx := context.Background()
+	rich := open(t, Config{URL: r.URL(), Password: "right"})
+	if err := rich.Check(ctx); err != nil {
+		t.Errorf("right password: %v", err)
+	}
+	if err := rich.Client().Do(ctx, "ACL", "SETUSER", "poor", "on", ">p", "+hello", "+auth", "~*", "&*").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(t, Config{URL: r.URL(), Password: "wrong"}).Check(ctx); !errors.Is(err, ErrAuth) {
+		t.Errorf("wrong password: got %v, want ErrAuth", err)
+	}
+	if err := open(t, Config{URL: r.URL()}).Check(ctx); !errors.Is(err, ErrAuth) {
+		t.Errorf("no password: got %v, want ErrAuth", err)
+	}
+	err := open(t, Config{URL: r.URL(), Username: "poor", Password: "p"}).Check(ctx)
+	if !errors.Is(err, ErrRights) || !strings.Contains(err.Error(), "ping") {
+		t.Errorf("no right to PING: got %v, want ErrRights that names it", err)
+	}
+	r.Stop()
+	if err := open(t, Config{URL: r.URL(), Password: "right"}).Check(ctx); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("stopped: got %v, want ErrUnreachable", err)
+	}
+}
+
+// logBuffer is a log that a test may read while others write.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
+}
+
+func TestRunFollowsRedisDownAndUp(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	m.RequireAuth("secret")
+	var log logBuffer
+	reg := prometheus.NewRegistry()
+	c := open(t, Config{URL: "redis://:secret@" + m.Addr(), Log: zerolog.New(&log).Level(zerolog.InfoLevel), Metrics: reg})
+	if c.Up() || c.Err() != nil {
+		t.Error("up or failed before the first probe")
+	}
+	stop := run(t, c.Run)
+	if err := c.Wait(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		m.Close()
+		c.Doubt()
+		testkit.Await(t, "down", c.Changed, func() bool { return !c.Up() })
+		if !errors.Is(c.Err(), ErrUnreachable) {
+			t.Errorf("down because of %v", c.Err())
+		}
+		if n, err := testutil.GatherAndCount(reg, "sidereal_redis_up"); n != 1 || err != nil {
+			t.Errorf("metric: %d, %v", n, err)
+		}
+		if err := m.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Await(t, "up", c.Changed, c.Up)
+	}
+	stop()
+	if lost, back := log.count("Redis lost"), log.count("Redis is back"); lost != 2 || back != 2 {
+		t.Errorf("%d lines of loss and %d of return, want 2 and 2", lost, back)
+	}
+	if log.count("secret") != 0 {
+		t.Error("the password is in the log")
+	}
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	c := open(t, Config{URL: "redis://127.0.0.1:1"})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := c.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestStoppedRedisIsNoticed(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	c := open(t, Config{URL: r.URL()})
+	run(t, c.Run)
+	testkit.Await(t, "up", c.Changed, c.Up)
+	r.Stop()
+	testkit.Await(t, "down", c.Changed, func() bool { return !c.Up() })
+	r.Cont()
+	testkit.Await(t, "up again", c.Changed, c.Up)
+}

@@ -1,0 +1,211 @@
+package redisconn
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
+)
+
+type heard struct{ channel, payload string }
+
+// listener runs a Subscription whose messages and ups and downs are channels. The first are as many as a test sends, so
+// that the subscription never waits for the test.
+type listener struct {
+	*Subscription
+	messages chan heard
+	up, down chan struct{}
+}
+
+func listen(t *testing.T, c *Conn, cfg SubConfig) *listener {
+	t.Helper()
+	l := &listener{messages: make(chan heard, 1<<16), up: make(chan struct{}, 64), down: make(chan struct{}, 64)}
+	cfg.OnMessage = func(channel string, payload []byte) { l.messages <- heard{channel, string(payload)} }
+	cfg.OnUp = func() { l.up <- struct{}{} }
+	cfg.OnDown = func() { l.down <- struct{}{} }
+	l.Subscription = c.Subscribe(cfg)
+	run(t, l.Run)
+	return l
+}
+
+func (l *listener) expect(t *testing.T, channel, payload string) {
+	t.Helper()
+	if got := testkit.Receive(t, payload+" on "+channel, l.messages); got != (heard{channel, payload}) {
+		t.Fatalf("heard %q on %q, want %q on %q", got.payload, got.channel, payload, channel)
+	}
+}
+
+func wait(t *testing.T, s interface{ Wait(context.Context) error }) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := s.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSubscriptionHearsChannelsAndPatterns(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	l := listen(t, open(t, Config{URL: "redis://" + m.Addr()}), SubConfig{Channels: []string{"a"}, Patterns: []string{"p*"}})
+	wait(t, l)
+	m.Publish("a", "1")
+	l.expect(t, "a", "1")
+	m.Publish("px", "\x00\xff")
+	l.expect(t, "px", "\x00\xff")
+
+	l.Add("b")
+	l.AddPatterns("q*")
+	l.Remove("a")
+	l.RemovePatterns("p*")
+	wait(t, l)
+	testkit.Await(t, "unsubscribed", l.changes, func() bool { return len(l.activeNames()) == 2 })
+	if n := m.Publish("a", "nobody") + m.Publish("px", "nobody"); n != 0 {
+		t.Errorf("%d subscribers of what was removed", n)
+	}
+	m.Publish("b", "2")
+	l.expect(t, "b", "2")
+	m.Publish("q", "3")
+	l.expect(t, "q", "3")
+}
+
+func (s *Subscription) changes() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+func (s *Subscription) activeNames() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for t := range s.active {
+		names = append(names, t.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestSubscriptionWithNothingWantedComesUp(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	l := listen(t, open(t, Config{URL: "redis://" + m.Addr()}), SubConfig{})
+	testkit.Receive(t, "up", l.up)
+	l.Add("late")
+	wait(t, l)
+	m.Publish("late", "x")
+	l.expect(t, "late", "x")
+}
+
+func TestSubscriptionSurvivesKillAndRestart(t *testing.T) {
+	r := testkit.StartRedis(t)
+	c := open(t, Config{URL: r.URL()})
+	l := listen(t, c, SubConfig{Channels: []string{"a"}, Patterns: []string{"p*"}})
+	testkit.Receive(t, "up", l.up)
+	for i := range 3 {
+		r.Kill()
+		testkit.Receive(t, "down", l.down)
+		l.Add("added" + strconv.Itoa(i))
+		r.Restart()
+		testkit.Receive(t, "up again", l.up)
+		for _, channel := range []string{"a", "p1", "added" + strconv.Itoa(i)} {
+			if err := c.Client().Publish(context.Background(), channel, i).Err(); err != nil {
+				t.Fatal(err)
+			}
+			l.expect(t, channel, strconv.Itoa(i))
+		}
+	}
+}
+
+func TestSubscriptionNoticesAStoppedRedis(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	l := listen(t, open(t, Config{URL: r.URL()}), SubConfig{Channels: []string{"a"}, Silence: 100 * time.Millisecond})
+	testkit.Receive(t, "up", l.up)
+	r.Stop()
+	testkit.Receive(t, "down", l.down)
+	r.Cont()
+	testkit.Receive(t, "up again", l.up)
+}
+
+func TestSilentRedisThatAnswersStaysUp(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	c := open(t, Config{URL: r.URL()})
+	l := listen(t, c, SubConfig{Channels: []string{"a"}, Silence: 5 * time.Millisecond})
+	testkit.Receive(t, "up", l.up)
+	for probes := range 2 { // each pong moves the time at which Redis was last heard
+		before := l.heard.Load()
+		for l.heard.Load() == before {
+			if err := c.Check(context.Background()); err != nil {
+				t.Fatalf("after %d probes: %v", probes, err)
+			}
+		}
+	}
+	if len(l.down) != 0 {
+		t.Error("a Redis that answers was called lost")
+	}
+}
+
+func TestBurstArrivesWholeAndInOrder(t *testing.T) {
+	r := testkit.StartRedis(t)
+	c := open(t, Config{URL: r.URL()})
+	l := listen(t, c, SubConfig{Channels: []string{"a"}})
+	testkit.Receive(t, "up", l.up)
+	const count = 20_000
+	pipe := c.Client().Pipeline()
+	for i := range count {
+		pipe.Publish(context.Background(), "a", i)
+	}
+	if _, err := pipe.Exec(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range count {
+		l.expect(t, "a", strconv.Itoa(i))
+	}
+}
+
+func TestManyChannelsAtOnce(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	names := make([]string, 3*namesAtOnce+1)
+	for i := range names {
+		names[i] = fmt.Sprintf("c%d", i)
+	}
+	l := listen(t, open(t, Config{URL: "redis://" + m.Addr()}), SubConfig{Channels: names})
+	wait(t, l)
+	m.Publish(names[len(names)-1], "last")
+	l.expect(t, names[len(names)-1], "last")
+}
+
+func BenchmarkReceive(b *testing.B) {
+	r := testkit.StartRedis(b)
+	c := open(b, Config{URL: r.URL()})
+	got := make(chan struct{}, 1)
+	n := 0
+	s := c.Subscribe(SubConfig{Channels: []string{"a"}, OnMessage: func(string, []byte) {
+		if n++; n == b.N {
+			n = 0
+			got <- struct{}{}
+		}
+	}})
+	run(b, s.Run)
+	if err := s.Wait(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	payload := make([]byte, 128)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for sent := 0; sent < b.N; {
+		pipe := c.Client().Pipeline()
+		for range min(b.N-sent, 1000) {
+			pipe.Publish(context.Background(), "a", payload)
+			sent++
+		}
+		if _, err := pipe.Exec(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	<-got
+}

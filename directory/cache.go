@@ -10,7 +10,7 @@ import (
 const cacheShards = 64 // power of two
 
 // cache remembers the owners of sids that this router has seen, the least recently used leaving first. Times are
-// nanoseconds since the Directory was made, on its monotonic clock.
+// nanoseconds on its Directory's monotonic clock.
 type cache struct {
 	seed   maphash.Seed
 	most   int // entries in one shard

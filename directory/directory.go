@@ -16,6 +16,9 @@ import (
 // lastWords is how long an ending process waits for Redis to take its goodbye.
 const lastWords = time.Second
 
+// clockHead is how far the directory's clock has run when it is made, so that keys written before that have a time on it.
+const clockHead = 30 * 24 * time.Hour
+
 // Directory is one process's view of one app.
 type Directory struct {
 	cfg     Config
@@ -31,7 +34,7 @@ type Directory struct {
 	events  *redisconn.Subscription
 	refresh chan struct{} // look at the records now
 	deaths  chan string   // workers to be declared gone
-	cut     atomic.Bool   // the events are not heard: Redis may be away
+	cut     atomic.Bool   // the events are not heard: not yet, or Redis may be away
 	back    atomic.Bool   // they are heard again, and the records not yet looked at
 
 	mu      sync.Mutex // guards the rest
@@ -55,7 +58,7 @@ func New(cfg Config) (*Directory, error) {
 		keys:    keys{cfg.App},
 		client:  cfg.Conn.Client(),
 		metrics: m,
-		start:   time.Now(),
+		start:   time.Now().Add(-clockHead),
 		cache:   newCache(cfg.CacheSize),
 		ttls:    newLongest(cfg.SIDTTL),
 		refresh: make(chan struct{}, 1),
@@ -65,13 +68,16 @@ func New(cfg Config) (*Directory, error) {
 	}
 	d.writer = newWriter(d)
 	d.table.Store(newTable(0, nil, nil))
+	d.cut.Store(true)
+	first := true
 	d.events = cfg.Conn.Subscribe(redisconn.SubConfig{
 		Name:      "directory events",
 		Channels:  []string{d.keys.events()},
 		OnMessage: func(_ string, payload []byte) { d.heard(payload) },
 		OnUp: func() {
 			d.cut.Store(false)
-			d.back.Store(true)
+			d.back.Store(!first)
+			first = false
 			d.lookAgain()
 		},
 		OnDown: func() { d.cut.Store(true) },
@@ -118,8 +124,8 @@ func (d *Directory) Synced(ctx context.Context) error {
 	}
 }
 
-// now is the time on this directory's own clock, never 0.
-func (d *Directory) now() int64 { return int64(time.Since(d.start)) + 1 }
+// now is the time on this directory's own monotonic clock; 0 is long past.
+func (d *Directory) now() int64 { return int64(time.Since(d.start)) }
 
 func (d *Directory) lookAgain() {
 	select {

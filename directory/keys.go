@@ -2,6 +2,8 @@ package directory
 
 import "time"
 
+//go:generate go test -run ^TestRedisDoc$ -update
+
 const (
 	// recordTTL is the life of a worker's or router's record; beatEvery is how often it is written again.
 	recordTTL = 6 * time.Second

@@ -24,7 +24,7 @@ type Static struct {
 func NewStatic(workers ...Worker) *Static {
 	s := &Static{
 		secret:  randomText(secretBytes),
-		start:   time.Now(),
+		start:   time.Now().Add(-clockHead),
 		cache:   newCache(defaultCacheSize),
 		changed: make(chan struct{}),
 	}
@@ -57,7 +57,7 @@ func (s *Static) publishLocked() {
 	s.changed = make(chan struct{})
 }
 
-func (s *Static) now() int64 { return int64(time.Since(s.start)) + 1 }
+func (s *Static) now() int64 { return int64(time.Since(s.start)) }
 
 // Owner is [Directory.Owner] without Redis: cache, tag, unknown.
 func (s *Static) Owner(_ context.Context, sid string) Owner {

@@ -1,13 +1,22 @@
 package socketio
 
 import (
+	"bytes"
 	"encoding/json"
+	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Handshake is what was known when a socket's connection began. It stems from the first request of the session.
+// Handshake is what was known when a socket connected. Its request is the first one of the session. As JSON it is the
+// object that Node's clients and servers know.
 type Handshake struct {
-	// Headers are that request's headers.
+	// Headers are the request's headers, with Host among them.
 	Headers http.Header
 	// Time is when the socket connected, as JavaScript prints a Date.
 	Time string
@@ -23,6 +32,134 @@ type Handshake struct {
 	URL string
 	// Query has the parameters of URL; of several with one name the last.
 	Query map[string]string
-	// Auth is the JSON object the client connected with: {} when it gave none.
+	// Auth is the JSON object that the client connected with: {} when it gave none.
 	Auth json.RawMessage
+}
+
+// DecodeAuth decodes what the client connected with into what v points to.
+func (h *Handshake) DecodeAuth(v any) error {
+	args, err := packet.ParseArgs(slices.Concat([]byte{'['}, h.auth(), []byte{']'}), 0)
+	if err != nil {
+		return err
+	}
+	return args.Decode(0, v)
+}
+
+func (h *Handshake) auth() json.RawMessage {
+	if len(h.Auth) == 0 {
+		return json.RawMessage("{}")
+	}
+	return h.Auth
+}
+
+// jsDate is how JavaScript prints a Date in UTC.
+const jsDate = "Mon Jan 02 2006 15:04:05 GMT+0000 (Coordinated Universal Time)"
+
+func newHandshake(r *http.Request, address string, issued int64, auth json.RawMessage) *Handshake {
+	headers := r.Header.Clone()
+	if headers == nil {
+		headers = make(http.Header)
+	}
+	if r.Host != "" {
+		headers.Set("Host", r.Host)
+	}
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	h := &Handshake{
+		Headers: headers,
+		Time:    time.UnixMilli(issued).UTC().Format(jsDate),
+		Address: address,
+		XDomain: headers.Get("Origin") != "",
+		Secure:  r.TLS != nil,
+		Issued:  issued,
+		URL:     r.RequestURI,
+		Query:   make(map[string]string),
+		Auth:    auth,
+	}
+	if h.URL == "" {
+		h.URL = r.URL.RequestURI()
+	}
+	query, _ := url.ParseQuery(r.URL.RawQuery) // what of it can be read
+	for name, values := range query {
+		h.Query[name] = values[len(values)-1]
+	}
+	h.Auth = h.auth()
+	return h
+}
+
+// wireHandshake has the members in Node's order.
+type wireHandshake struct {
+	Headers map[string]any  `json:"headers"`
+	Time    string          `json:"time"`
+	Address string          `json:"address"`
+	XDomain bool            `json:"xdomain"`
+	Secure  bool            `json:"secure"`
+	Issued  int64           `json:"issued"`
+	URL     string          `json:"url"`
+	Query   map[string]any  `json:"query"`
+	Auth    json.RawMessage `json:"auth"`
+}
+
+// MarshalJSON writes the object that Node's clients and servers know: header names are lower-case, their values joined.
+func (h Handshake) MarshalJSON() ([]byte, error) {
+	w := wireHandshake{
+		Headers: make(map[string]any, len(h.Headers)), Time: h.Time, Address: h.Address, XDomain: h.XDomain, Secure: h.Secure,
+		Issued: h.Issued, URL: h.URL, Query: make(map[string]any, len(h.Query)), Auth: h.auth(),
+	}
+	for name, values := range h.Headers {
+		separator := ", "
+		if name == "Cookie" {
+			separator = "; "
+		}
+		w.Headers[strings.ToLower(name)] = strings.Join(values, separator)
+	}
+	for name, value := range h.Query {
+		w.Query[name] = value
+	}
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(w); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
+}
+
+// UnmarshalJSON reads a Handshake that another server wrote. Headers and parameters of several values are lists there.
+func (h *Handshake) UnmarshalJSON(text []byte) error {
+	var w wireHandshake
+	if err := json.Unmarshal(text, &w); err != nil {
+		return err
+	}
+	*h = Handshake{
+		Headers: make(http.Header, len(w.Headers)), Time: w.Time, Address: w.Address, XDomain: w.XDomain, Secure: w.Secure,
+		Issued: w.Issued, URL: w.URL, Query: make(map[string]string, len(w.Query)), Auth: w.Auth,
+	}
+	for name, value := range w.Headers {
+		for _, text := range listed(value) {
+			h.Headers.Add(name, text)
+		}
+	}
+	for name, value := range w.Query {
+		for _, text := range listed(value) {
+			h.Query[name] = text
+		}
+	}
+	return nil
+}
+
+// listed is the text, or the texts, of a JSON value.
+func listed(v any) []string {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var list []string
+		for _, item := range v {
+			list = append(list, listed(item)...)
+		}
+		return list
+	}
+	return nil
 }

@@ -1,0 +1,143 @@
+package socketio
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/wheel"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// answer is what a client, or another server, waits for.
+type answer struct {
+	given atomic.Bool
+	to    func(Payload) // a server; nil: the client
+	// the client
+	client    *client
+	namespace string
+	id        int64
+}
+
+// send gives the answer. A client gets it as long as its connection is open, also when the socket has left the namespace.
+func (a *answer) send(args ...any) error {
+	if a.given.Swap(true) {
+		return ErrAnswered
+	}
+	if a.to != nil {
+		p, err := packet.EncodeArgs(args...)
+		if err == nil {
+			a.to(p)
+		}
+		return err
+	}
+	ms, err := encode(packet.Header{Type: packet.Ack, Namespace: a.namespace, ID: a.id}, "", args)
+	if err != nil {
+		return err
+	}
+	return a.client.send(ms)
+}
+
+// acks are the questions of one namespace to its clients that are not yet answered. Ids count up from 0, those of
+// broadcasts included.
+type acks struct {
+	wheel   *wheel.Wheel
+	mu      sync.Mutex
+	next    int64
+	waiting map[int64]*question
+}
+
+// question waits for the answers of one socket, or of those that a broadcast reached.
+type question struct {
+	acks  *acks
+	id    int64
+	timer wheel.Timer
+
+	mu     sync.Mutex
+	one    *Socket              // who is asked, or
+	asked  map[*Socket]struct{} // all who are
+	answer func(Args)           // called with mu held; nil once it is over
+	over   func()               // called when the time is over
+}
+
+// ask registers a question to one socket or, with one nil, to asked. Within timeout, if it is above 0, answer is called for each answer, never
+// concurrently; after that over is.
+func (a *acks) ask(one *Socket, asked []*Socket, timeout time.Duration, answer func(Args), over func()) *question {
+	q := &question{acks: a, one: one, answer: answer, over: over}
+	if one == nil {
+		q.asked = make(map[*Socket]struct{}, len(asked))
+		for _, s := range asked {
+			q.asked[s] = struct{}{}
+		}
+	}
+	if timeout > 0 {
+		q.timer.Owner = q
+	}
+	a.mu.Lock()
+	q.id = a.next
+	a.next++
+	if a.waiting == nil {
+		a.waiting = make(map[int64]*question)
+	}
+	a.waiting[q.id] = q
+	a.mu.Unlock()
+	if timeout > 0 {
+		a.wheel.Schedule(&q.timer, timeout)
+	}
+	return q
+}
+
+// answered hands in what s answered. Answers to nothing, late or repeated, are ignored.
+func (a *acks) answered(id int64, s *Socket, args Args) {
+	a.mu.Lock()
+	q := a.waiting[id]
+	a.mu.Unlock()
+	if q == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, ok := q.asked[s]; q.answer == nil || !ok && s != q.one {
+		return
+	}
+	answer := q.answer
+	if delete(q.asked, s); len(q.asked) == 0 {
+		q.answer = nil
+		q.forget()
+	}
+	answer(args)
+}
+
+// forget ends the question: no answer is taken any more.
+func (q *question) forget() {
+	q.acks.mu.Lock()
+	delete(q.acks.waiting, q.id)
+	q.acks.mu.Unlock()
+	if q.timer.Owner != nil {
+		q.acks.wheel.Stop(&q.timer)
+	}
+}
+
+// cancel ends the question for one who no longer waits.
+func (q *question) cancel() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.answer != nil {
+		q.answer = nil
+		q.forget()
+	}
+}
+
+// Expire ends the question because its time is over.
+func (q *question) Expire(*wheel.Timer) {
+	q.mu.Lock()
+	over := q.over
+	if q.answer == nil {
+		over = nil
+	}
+	q.mu.Unlock()
+	q.cancel()
+	if over != nil {
+		over()
+	}
+}

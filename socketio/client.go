@@ -1,0 +1,353 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/internal/wheel"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// client is one connection, which carries the sockets of several namespaces. It is the session's engineio.Receiver.
+type client struct {
+	server  *Server
+	session *engineio.Session
+
+	mu       sync.Mutex
+	sockets  []*Socket        // connecting or connected
+	deadline *connectDeadline // until the first namespace is joined
+	closed   bool
+
+	corked atomic.Pointer[cork] // while handlers run
+
+	// Only for Receive, Idle and Closed, which are never called concurrently.
+	partial     *partial // a packet whose attachments are still to come
+	first, last *event   // of the read that is going on
+}
+
+// connectDeadline closes a connection that joins no namespace.
+type connectDeadline struct {
+	timer  wheel.Timer
+	client *client
+}
+
+// Expire closes the connection.
+func (d *connectDeadline) Expire(*wheel.Timer) {
+	c := d.client
+	c.mu.Lock()
+	late := c.deadline != nil
+	c.mu.Unlock()
+	if late {
+		c.violated("connect_timeout", nil)
+	}
+}
+
+// partial is a packet of type 5 or 6 that has not got all its attachments.
+type partial struct {
+	header packet.Header
+	name   []byte
+	args   Args
+	got    [][]byte
+	size   int
+}
+
+// newClient takes a session over.
+func newClient(srv *Server, s *engineio.Session) *client {
+	c := &client{server: srv, session: s}
+	c.deadline = &connectDeadline{client: c}
+	c.deadline.timer.Owner = c.deadline
+	srv.wheel.Schedule(&c.deadline.timer, srv.cfg.ConnectTimeout)
+	return c
+}
+
+var (
+	errBinary      = errors.New("socketio: binary message where none is due")
+	errText        = errors.New("socketio: text message where an attachment is due")
+	errState       = errors.New("socketio: packet does not fit the state of its namespace")
+	errAttachments = errors.New("socketio: too many attachments")
+	errNamespaces  = errors.New("socketio: too many namespaces")
+	errPending     = errors.New("socketio: too much waits to be handled")
+)
+
+// Receive takes one Engine.IO message, which is a packet or an attachment.
+func (c *client) Receive(data []byte, binary bool) {
+	var err error
+	kind := "malformed"
+	switch {
+	case binary:
+		err = c.receiveAttachment(data)
+	case c.partial != nil:
+		err = errText
+	default:
+		if !utf8.Valid(data) { // a polling body; Node reads it this way
+			data = bytes.ToValidUTF8(data, []byte("\ufffd"))
+		}
+		err = c.receiveText(data)
+	}
+	if err == nil {
+		return
+	}
+	c.partial = nil
+	switch err {
+	case errState:
+		kind = "state"
+	case errNamespaces, errPending, errAttachments:
+		kind = "limit"
+	}
+	c.violated(kind, err)
+}
+
+func (c *client) receiveText(data []byte) error {
+	h, body, err := packet.Parse(data)
+	if err != nil {
+		return err
+	}
+	switch h.Type {
+	case packet.Connect:
+		if body != nil {
+			if err := packet.ParseObject(body); err != nil {
+				return err
+			}
+		}
+		return c.connect(h.Namespace, bytes.Clone(body))
+	case packet.Disconnect:
+		if body != nil {
+			return packet.ErrShape
+		}
+		return c.leave(h.Namespace)
+	case packet.ConnectError:
+		return errState
+	}
+	if h.Type == packet.BinaryEvent || h.Type == packet.BinaryAck {
+		if h.Attachments == 0 {
+			return packet.ErrAttachments
+		}
+		if h.Attachments > c.server.cfg.MaxAttachments {
+			return errAttachments
+		}
+	}
+	body = bytes.Clone(body) // data is the reader's
+	var name []byte
+	var args Args
+	if h.Type == packet.Ack || h.Type == packet.BinaryAck {
+		args, err = packet.ParseArgs(body, h.Attachments)
+	} else {
+		name, args, err = packet.ParseEvent(body, h.Attachments)
+	}
+	if err != nil {
+		return err
+	}
+	if h.Attachments > 0 {
+		c.partial = &partial{header: h, name: name, args: args, size: len(body)}
+		return nil
+	}
+	return c.received(h, name, args, len(body))
+}
+
+func (c *client) receiveAttachment(data []byte) error {
+	p := c.partial
+	if p == nil {
+		return errBinary
+	}
+	if p.size += len(data); p.size > c.server.cfg.MaxPendingBytes {
+		return errPending
+	}
+	if p.got = append(p.got, bytes.Clone(data)); len(p.got) < p.header.Attachments {
+		return nil
+	}
+	c.partial = nil
+	return c.received(p.header, p.name, p.args.With(p.got), p.size)
+}
+
+// received takes a whole event or acknowledgement. Acknowledgements go to who waits for them at once, so that a handler can wait for
+// its own client; events wait for the end of the read.
+func (c *client) received(h packet.Header, name []byte, args Args, size int) error {
+	s := c.socket(h.Namespace)
+	if s == nil {
+		return errState
+	}
+	if h.Type == packet.Ack || h.Type == packet.BinaryAck {
+		if n := s.joined(); n != nil {
+			n.acks.answered(h.ID, s, args)
+		}
+		return nil
+	}
+	c.server.metrics.in.Inc()
+	c.append(newEvent(s, h.ID, name, args, size))
+	return nil
+}
+
+func (c *client) append(e *event) {
+	if c.last == nil {
+		c.first = e
+	} else {
+		c.last.next = e
+	}
+	c.last = e
+}
+
+// Idle hands the events of one read to their sockets.
+func (c *client) Idle() {
+	e := c.first
+	c.first, c.last = nil, nil
+	for e != nil {
+		next := e.next
+		e.next = nil
+		if !e.socket.enqueue(e) {
+			c.violated("limit", errPending)
+		}
+		e = next
+	}
+}
+
+// dropRead drops the events of s that came in the read which is going on: Node, too, dispatches after the whole read, and finds the
+// socket gone.
+func (c *client) dropRead(s *Socket) {
+	e := c.first
+	c.first, c.last = nil, nil
+	for e != nil {
+		next := e.next
+		if e.next = nil; e.socket != s {
+			c.append(e)
+		}
+		e = next
+	}
+}
+
+// socket is the client's socket in a namespace, connecting or connected.
+func (c *client) socket(namespace string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.socketLocked(namespace)
+}
+
+func (c *client) socketLocked(namespace string) *Socket {
+	for _, s := range c.sockets {
+		if s.namespace == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// connect takes a CONNECT packet. What comes of it is decided on the socket's goroutine, since middlewares may block; events that
+// arrive before wait for it.
+func (c *client) connect(namespace string, auth json.RawMessage) error {
+	if !c.server.mayExist(namespace) {
+		return c.refuse(namespace, &Error{Message: "Invalid namespace"})
+	}
+	s := newSocket(c, namespace, auth)
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil
+	}
+	err := errState
+	if c.socketLocked(namespace) == nil {
+		if err = errNamespaces; len(c.sockets) < c.server.cfg.MaxNamespaces {
+			c.sockets = append(c.sockets, s)
+			err = nil
+		}
+	}
+	c.mu.Unlock()
+	if err == nil {
+		s.start(s.connect)
+	}
+	return err
+}
+
+// joined stops the connect deadline.
+func (c *client) joined() {
+	c.mu.Lock()
+	d := c.deadline
+	c.deadline = nil
+	c.mu.Unlock()
+	if d != nil {
+		c.server.wheel.Stop(&d.timer)
+	}
+}
+
+// refuse tells the client that a namespace is closed to it. The connection stays.
+func (c *client) refuse(namespace string, e *Error) error {
+	body, _, err := packet.AppendArgs(nil, nil, refusal{e.Message, e.Data})
+	if err != nil {
+		return err
+	}
+	body = body[1 : len(body)-1] // the object alone
+	return c.send(encodePayload(packet.Header{Type: packet.ConnectError, Namespace: namespace, ID: packet.NoID}, Payload{JSON: body}))
+}
+
+// leave takes a DISCONNECT packet.
+func (c *client) leave(namespace string) error {
+	s := c.socket(namespace)
+	if s == nil {
+		return errState
+	}
+	c.dropRead(s)
+	s.end(ReasonClientDisconnect, false)
+	return nil
+}
+
+// remove forgets a socket that has ended.
+func (c *client) remove(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sockets = slices.DeleteFunc(c.sockets, func(other *Socket) bool { return other == s })
+	if len(c.sockets) == 0 {
+		c.sockets = nil
+	}
+}
+
+// all lists the client's sockets.
+func (c *client) all() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
+func (c *client) send(ms []*engineio.Message) error {
+	if err := c.session.Send(ms...); err != nil {
+		return ErrDisconnected
+	}
+	return nil
+}
+
+// violated closes the connection for what the client did, or did not do. The reasons are those Node gives: a client that is between two
+// polls cannot be told at once, and for a packet out of order its sockets end before it is.
+func (c *client) violated(kind string, err error) {
+	c.server.metrics.violations.WithLabelValues(kind).Inc()
+	c.server.cfg.Log.Debug().Str("sid", c.session.ID()).Str("kind", kind).Err(err).Msg("connection closed for its fault")
+	reason := ReasonForcedClose
+	if kind != "malformed" && c.session.Transport() == engineio.Polling && !c.session.SendVolatile() {
+		reason = ReasonForcedServerClose
+	}
+	c.session.Close()
+	c.end(reason)
+}
+
+// Closed ends all sockets: the connection is gone.
+func (c *client) Closed(reason string, _ error) {
+	c.Idle()
+	c.partial = nil
+	c.end(reason)
+}
+
+func (c *client) end(reason string) {
+	c.mu.Lock()
+	c.closed = true
+	d := c.deadline
+	c.deadline = nil
+	c.mu.Unlock()
+	if d != nil {
+		c.server.wheel.Stop(&d.timer)
+	}
+	for _, s := range c.all() {
+		s.end(reason, false)
+	}
+}

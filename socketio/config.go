@@ -1,0 +1,66 @@
+package socketio
+
+import (
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/sidereal-io/sidereal/engineio"
+)
+
+// Config says how a Server behaves. The zero value of each field is the default of Node's server. The Engine.IO options
+// are embedded: Path (here "/socket.io/" by default), PingInterval, CORS, AllowRequest, NewSID, Log, Metrics, ... Open is the
+// server's own and must not be set.
+type Config struct {
+	engineio.Config
+
+	// ConnectTimeout is how long a connection may take to join its first namespace; then it is closed. Default 45 s.
+	ConnectTimeout time.Duration
+	// CleanupEmptyChildNamespaces removes a namespace that OfFunc or OfRegexp made when its last socket has left.
+	CleanupEmptyChildNamespaces bool
+	// Adapter links this server with others. Default: it is alone.
+	Adapter Cluster
+	// Recovery lets clients that come back after a short break have their rooms, their data and what they missed. Default: off.
+	Recovery *Recovery
+	// ClientBundle has the client's files, socket.io.js and its siblings, and the package.json they came with. They are
+	// served below Path. Default: none, and requests for them are answered 404 with a line that says so.
+	ClientBundle fs.FS
+
+	// AckTimeout is how long a broadcast waits for answers when neither Operator.Timeout nor its context says. Default 10 s.
+	AckTimeout time.Duration
+	// MaxAttachments bounds the binary parts of one packet. Default 10.
+	MaxAttachments int
+	// MaxNamespaces bounds how many namespaces one connection may have joined at a time. Default 100.
+	MaxNamespaces int
+	// MaxPendingBytes bounds what one socket has received and not yet handled: the events that wait while handlers block, and a
+	// packet that waits for its attachments. A connection that exceeds it is closed. Default 16 MiB.
+	MaxPendingBytes int
+}
+
+func (c Config) withDefaults() (Config, error) {
+	c.Path = or(c.Path, "/socket.io/")
+	c.ConnectTimeout = or(c.ConnectTimeout, 45*time.Second)
+	c.AckTimeout = or(c.AckTimeout, 10*time.Second)
+	c.MaxAttachments = or(c.MaxAttachments, 10)
+	c.MaxNamespaces = or(c.MaxNamespaces, 100)
+	c.MaxPendingBytes = or(c.MaxPendingBytes, 16<<20)
+	var errs []error
+	if c.Open != nil {
+		errs = append(errs, errors.New("socketio: Config.Open is set"))
+	}
+	if c.ConnectTimeout < 0 || c.AckTimeout < 0 {
+		errs = append(errs, errors.New("socketio: a timeout in Config is negative"))
+	}
+	if c.MaxAttachments < 0 || c.MaxNamespaces < 0 || c.MaxPendingBytes < 0 {
+		errs = append(errs, errors.New("socketio: a limit in Config is negative"))
+	}
+	return c, errors.Join(errs...)
+}
+
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}

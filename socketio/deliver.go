@@ -1,0 +1,75 @@
+package socketio
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// recipients hold the sockets of one broadcast while it is sent.
+var recipients = sync.Pool{New: func() any { list := make([]*Socket, 0, 64); return &list }}
+
+// maxRecipients is the largest list that goes back to the pool.
+const maxRecipients = 64 << 10
+
+// deliver sends b to the matching sockets here, encoded once. The list of them is taken first, since a send may end a session, and that
+// changes rooms.
+func (n *Namespace) deliver(b *Broadcast) {
+	pooled := recipients.Get().(*[]*Socket)
+	to := n.rooms.matching((*pooled)[:0], &b.Target)
+	if len(to) > 0 {
+		ms := encodePayload(packet.Header{Type: packet.Event, Namespace: n.name, ID: packet.NoID}, b.Data)
+		n.send(to, ms, b)
+	}
+	if clear(to); cap(to) <= maxRecipients {
+		*pooled = to
+		recipients.Put(pooled)
+	}
+}
+
+// deliverWithAck sends b as a question to the matching sockets here and returns how many there are.
+func (n *Namespace) deliverWithAck(b *Broadcast, timeout time.Duration, answered func(Args)) (*question, int) {
+	to := n.rooms.matching(nil, &b.Target)
+	if len(to) == 0 {
+		return nil, 0
+	}
+	q := n.acks.ask(nil, to, timeout, func(args Args) {
+		answered(args.Slice(0, min(args.Len(), 1))) // of a broadcast's answers only the first value counts
+	}, nil)
+	ms := encodePayload(packet.Header{Type: packet.Event, Namespace: n.name, ID: q.id}, b.Data)
+	n.send(to, ms, b)
+	return q, len(to)
+}
+
+// send sends one broadcast's messages to each of a list of sockets.
+func (n *Namespace) send(to []*Socket, ms []*engineio.Message, b *Broadcast) {
+	if b.Flags.Compress != nil && !*b.Flags.Compress {
+		uncompressed(ms)
+	}
+	if hooks := n.registry.Load().anyOutgoing; len(hooks) > 0 {
+		if name, args, err := b.Data.Event(); err == nil {
+			for _, s := range to {
+				s.tellOutgoing(hooks, name, args)
+			}
+		}
+	}
+	n.server.metrics.out.Add(float64(len(to)))
+	if b.Flags.Volatile {
+		for _, s := range to {
+			s.client.session.SendVolatile(ms...)
+		}
+		return
+	}
+	for _, s := range to {
+		s.client.session.Send(ms...) // an ended session is no news: its Closed is on its way
+		s.client.overdue()
+	}
+}
+
+func (s *Socket) tellOutgoing(hooks []func(*Socket, string, Args), name string, args Args) {
+	for _, f := range hooks {
+		s.contain(name, func() error { f(s, name, args); return nil })
+	}
+}

@@ -1,0 +1,246 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// event is one received event that waits for its handlers.
+type event struct {
+	next   *event
+	socket *Socket
+	id     int64
+	name   []byte
+	args   Args
+	size   int
+}
+
+var events = sync.Pool{New: func() any { return new(event) }}
+
+// eventOverhead is what an event counts beyond its bytes while it waits.
+const eventOverhead = 256
+
+func newEvent(s *Socket, id int64, name []byte, args Args, size int) *event {
+	e := events.Get().(*event)
+	*e = event{socket: s, id: id, name: name, args: args, size: size + eventOverhead}
+	return e
+}
+
+func (e *event) free() {
+	*e = event{}
+	events.Put(e)
+}
+
+// enqueue gives the socket an event, and a goroutine unless it has one. It reports whether the event has room.
+func (s *Socket) enqueue(e *event) bool {
+	s.mu.Lock()
+	if s.state == stateEnded {
+		s.mu.Unlock()
+		e.free()
+		return true
+	}
+	if s.pending += e.size; s.pending > s.client.server.cfg.MaxPendingBytes {
+		s.mu.Unlock()
+		return false
+	}
+	if s.tail == nil {
+		s.head = e
+	} else {
+		s.tail.next = e
+	}
+	s.tail = e
+	idle := !s.running
+	s.running = true
+	s.mu.Unlock()
+	if idle {
+		s.start(nil)
+	}
+	return true
+}
+
+// finish has the rest done after the events that wait.
+func (s *Socket) finish(end *ending) {
+	s.mu.Lock()
+	s.extraLocked().ending = end
+	idle := !s.running
+	s.running = true
+	s.mu.Unlock()
+	if idle {
+		s.start(nil)
+	}
+}
+
+// start begins the socket's goroutine, with first if there is one. It lives until nothing waits.
+func (s *Socket) start(first func()) {
+	s.client.server.handlers.Add(1)
+	go s.run(first)
+}
+
+func (s *Socket) run(first func()) {
+	defer s.client.server.handlers.Done()
+	var k *cork
+	if first != nil {
+		k = s.client.hold()
+		first()
+	}
+	for {
+		e, end := s.take()
+		if e == nil && end == nil {
+			k.letGo()
+			return
+		}
+		if !k.holds() {
+			k = s.client.hold()
+		}
+		if e != nil {
+			s.dispatch(e)
+			e.free()
+		} else {
+			s.ended(end)
+		}
+	}
+}
+
+// take is what the socket's goroutine does next; nothing: it is no longer running.
+func (s *Socket) take() (*event, *ending) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.head; e != nil {
+		if s.head = e.next; s.head == nil {
+			s.tail = nil
+		}
+		s.pending -= e.size
+		e.next = nil
+		return e, nil
+	}
+	if x := s.extra; x != nil && x.ending != nil {
+		return nil, x.ending
+	}
+	s.running = false
+	return nil, nil
+}
+
+// dispatch runs an event through OnAny, the middlewares and the handlers.
+func (s *Socket) dispatch(e *event) {
+	r := s.nsp.registry.Load()
+	handlers := r.events[string(e.name)]
+	s.mu.Lock()
+	if s.extra != nil {
+		if own := s.extra.events[string(e.name)]; own != nil {
+			handlers = slices.Concat(handlers, own)
+		}
+	}
+	s.mu.Unlock()
+	if len(r.any) > 0 || len(r.useEvent) > 0 {
+		name := string(e.name)
+		for _, f := range r.any {
+			s.contain(name, func() error { f(s, name, e.args); return nil })
+		}
+		for _, f := range r.useEvent {
+			if err := s.contain(name, func() error { return f(s.Context(), s, name, e.args) }); err != nil {
+				s.tellError(r, err)
+				return
+			}
+		}
+	}
+	if len(handlers) == 0 {
+		return
+	}
+	c := call{ctx: s.Context, socket: s, args: e.args}
+	if e.id != packet.NoID {
+		c.answer = &answer{client: s.client, namespace: s.namespace, id: e.id}
+	}
+	for _, h := range handlers {
+		err := s.handle(h, &c, e)
+		if err != nil {
+			s.failed(r, &c, string(e.name), err)
+		}
+	}
+}
+
+// handle calls one handler and turns a panic into an error.
+func (s *Socket) handle(h handler, c *call, e *event) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = s.panicked(string(e.name), v)
+		}
+	}()
+	return h(c)
+}
+
+// contain calls f and turns a panic into an error.
+func (s *Socket) contain(what string, f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = s.panicked(what, v)
+		}
+	}()
+	return f()
+}
+
+// panicError is a panic that was contained. It has been logged.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+func (s *Socket) panicked(what string, v any) error {
+	server := s.client.server
+	server.metrics.panics.Inc()
+	server.cfg.Log.Error().Str("namespace", s.namespace).Str("socket", s.id).Str("event", what).
+		Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("handler panicked")
+	return &panicError{v}
+}
+
+// failed answers an event whose handler failed, and logs what the client is not shown.
+func (s *Socket) failed(r *registry, c *call, name string, err error) {
+	server := s.client.server
+	told := failure{Error: "internal error"}
+	var public *Error
+	var unfit *argsError
+	var panicked *panicError
+	switch {
+	case errors.As(err, &public):
+		told = failure{public.Message, public.Data}
+	case errors.As(err, &unfit):
+		told.Error = "invalid arguments"
+		server.metrics.undecoded.Inc()
+		server.cfg.Log.Debug().Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("arguments do not fit the handler")
+	case errors.As(err, &panicked): // it is logged
+	case errors.Is(err, context.Canceled) && !s.Connected(): // the client has left meanwhile
+	default:
+		server.metrics.failures.Inc()
+		server.cfg.Log.Warn().Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("handler failed")
+	}
+	c.reply(told)
+	s.tellError(r, err)
+}
+
+func (s *Socket) tellError(r *registry, err error) {
+	for _, f := range r.errors {
+		s.contain("error", func() error { f(s, err); return nil })
+	}
+}
+
+// ended tells the app of the end; nothing follows.
+func (s *Socket) ended(end *ending) {
+	r := s.nsp.registry.Load()
+	for _, f := range r.disconnecting {
+		s.contain("disconnecting", func() error { f(s, end.reason); return nil })
+	}
+	s.mu.Lock()
+	end.rooms = nil
+	s.mu.Unlock()
+	for _, f := range r.disconnect {
+		s.contain("disconnect", func() error { f(s, end.reason); return nil })
+	}
+	s.nsp.release()
+	s.mu.Lock()
+	s.extra.ending = nil
+	s.mu.Unlock()
+}

@@ -1,0 +1,114 @@
+package socketio
+
+import (
+	"context"
+	"time"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Emitter emits to one socket, with flags. It is an immutable value.
+type Emitter struct {
+	socket   *Socket
+	volatile bool
+	compress bool
+	timeout  time.Duration
+}
+
+func (s *Socket) emitter() Emitter { return Emitter{socket: s, compress: true} }
+
+// Emit sends an event to the socket. It does not wait: the error is one of the arguments, ErrReserved or ErrDisconnected. What
+// []byte values among the arguments refer to is copied; what Args refer to is shared.
+func (s *Socket) Emit(event string, args ...any) error { return s.emitter().Emit(event, args...) }
+
+// EmitWithAck sends an event to the socket and waits for the answer: until ctx ends, or the socket disconnects. It may be called in a
+// handler of the same socket.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	return s.emitter().EmitWithAck(ctx, event, args...)
+}
+
+// Volatile returns an Emitter whose events are dropped while the client is not ready to receive.
+func (s *Socket) Volatile() Emitter { return s.emitter().Volatile() }
+
+// Compress returns an Emitter that says whether transports may compress. They may by default.
+func (s *Socket) Compress(on bool) Emitter { return s.emitter().Compress(on) }
+
+// Timeout returns an Emitter whose EmitWithAck returns ErrTimeout after d.
+func (s *Socket) Timeout(d time.Duration) Emitter { return s.emitter().Timeout(d) }
+
+// Volatile returns an Emitter whose events are dropped while the client is not ready to receive.
+func (e Emitter) Volatile() Emitter {
+	e.volatile = true
+	return e
+}
+
+// Compress returns an Emitter that says whether transports may compress.
+func (e Emitter) Compress(on bool) Emitter {
+	e.compress = on
+	return e
+}
+
+// Timeout returns an Emitter whose EmitWithAck returns ErrTimeout after d.
+func (e Emitter) Timeout(d time.Duration) Emitter {
+	e.timeout = d
+	return e
+}
+
+// Emit is Socket.Emit with the flags.
+func (e Emitter) Emit(event string, args ...any) error { return e.emit(packet.NoID, event, args) }
+
+func (e Emitter) emit(id int64, event string, args []any) error {
+	s := e.socket
+	if packet.Reserved(event) {
+		return ErrReserved
+	}
+	ms, err := encode(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: id}, event, args)
+	if err != nil {
+		return err
+	}
+	if hooks := s.nsp.registry.Load().anyOutgoing; len(hooks) > 0 {
+		if p, err := packet.EncodeArgs(args...); err == nil {
+			if args, err := p.Args(); err == nil {
+				s.tellOutgoing(hooks, event, args)
+			}
+		}
+	}
+	if !e.compress {
+		uncompressed(ms)
+	}
+	s.mu.Lock()
+	ended := s.state == stateEnded
+	s.mu.Unlock()
+	if ended {
+		return ErrDisconnected
+	}
+	s.client.server.metrics.out.Inc()
+	if e.volatile {
+		s.client.session.SendVolatile(ms...)
+		return nil
+	}
+	return s.client.send(ms)
+}
+
+// EmitWithAck is Socket.EmitWithAck with the flags.
+func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	s := e.socket
+	got := make(chan Args, 1)
+	late := make(chan struct{})
+	q := s.nsp.acks.ask(s, nil, e.timeout, func(args Args) { got <- args }, func() { close(late) })
+	defer q.cancel()
+	if err := e.emit(q.id, event, args); err != nil {
+		return Args{}, err
+	}
+	s.client.flush()
+	select {
+	case args := <-got:
+		return args, nil
+	case <-late:
+		return Args{}, ErrTimeout
+	case <-ctx.Done():
+		return Args{}, ctx.Err()
+	case <-s.Context().Done():
+		return Args{}, ErrDisconnected
+	}
+}

@@ -1,0 +1,66 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+)
+
+// Error is an error that the client is shown. A handler's *Error answers the event with {"error":Message,"data":Data}; a
+// middleware's refuses the connection with {"message":Message,"data":Data}. Any other error is the server's own business: it
+// is logged, and the client is told "internal error".
+type Error struct {
+	Message string
+	Data    any // not sent when nil
+}
+
+// Error is the message.
+func (e *Error) Error() string { return e.Message }
+
+// NewError makes an error that the client is shown. Data, at most one value, goes with it.
+func NewError(message string, data ...any) *Error {
+	e := &Error{Message: message}
+	if len(data) > 0 {
+		e.Data = data[0]
+	}
+	return e
+}
+
+var (
+	// ErrDisconnected reports a socket that is no longer connected: the client or the network left.
+	ErrDisconnected = errors.New("socketio: socket is disconnected")
+	// ErrReserved reports an event name that belongs to the protocol, such as "disconnect".
+	ErrReserved = errors.New("socketio: event name is reserved")
+	// ErrAnswered reports a second answer to one event. The client has got the first.
+	ErrAnswered = errors.New("socketio: event was answered before")
+	// ErrParent reports a question to the namespaces that were made by a pattern, all together. Ask each.
+	ErrParent = errors.New("socketio: not supported on a parent of namespaces")
+)
+
+// ErrTimeout reports that not all answers came in time. It is also a context.DeadlineExceeded.
+var ErrTimeout error = timeoutError{}
+
+type timeoutError struct{}
+
+func (timeoutError) Error() string        { return "operation has timed out" }
+func (timeoutError) Timeout() bool        { return true }
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// shown is what the client is told of err: its own words if it is an *Error.
+func shown(err error) (e *Error, internal bool) {
+	if errors.As(err, &e) {
+		return e, false
+	}
+	return &Error{Message: "internal error"}, true
+}
+
+// refusal is the body of a CONNECT_ERROR.
+type refusal struct {
+	Message string `json:"message"`
+	Data    any    `json:"data,omitzero"`
+}
+
+// failure is the answer to an event whose handler failed.
+type failure struct {
+	Error string `json:"error"`
+	Data  any    `json:"data,omitzero"`
+}

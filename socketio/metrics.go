@@ -1,0 +1,50 @@
+package socketio
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are counted whether or not they are registered. The names are a contract.
+type metrics struct {
+	sockets    prometheus.Gauge
+	in, out    prometheus.Counter
+	panics     prometheus.Counter
+	undecoded  prometheus.Counter
+	failures   prometheus.Counter
+	violations *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer) (*metrics, error) {
+	events := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_socketio_events_total", Help: "Events received from and sent to clients; a broadcast counts once for each client.",
+	}, []string{"direction"})
+	m := &metrics{
+		sockets: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sidereal_socketio_sockets", Help: "Connected sockets, of all namespaces.",
+		}),
+		in:  events.WithLabelValues("in"),
+		out: events.WithLabelValues("out"),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_socketio_panics_total", Help: "Panics in handlers and middlewares, contained.",
+		}),
+		undecoded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_socketio_undecodable_total", Help: "Events whose arguments did not fit their handler.",
+		}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_socketio_handler_errors_total", Help: "Errors that handlers returned and clients were not shown.",
+		}),
+		violations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sidereal_socketio_violations_total", Help: "Connections closed for what the client sent, or did not send.",
+		}, []string{"kind"}),
+	}
+	if r == nil {
+		return m, nil
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{m.sockets, events, m.panics, m.undecoded, m.failures, m.violations} {
+		errs = append(errs, r.Register(c))
+	}
+	return m, errors.Join(errs...)
+}

@@ -1,0 +1,191 @@
+package socketio
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+)
+
+// Namespace is a channel of its own over the clients' connections: with its own sockets, rooms, middlewares and handlers. Its methods may be
+// called concurrently; what is registered counts for events and sockets that come after it.
+type Namespace struct {
+	server  *Server
+	name    string
+	adapter Adapter // nil: the server is alone
+
+	editMu   sync.Mutex // held while registry is replaced
+	registry atomic.Pointer[registry]
+
+	rooms rooms
+	acks  acks
+
+	// under Server.mu
+	parent   *Namespace            // who made it by a pattern
+	pattern  *pattern              // a parent's
+	children map[string]*Namespace // a parent's
+	users    int                   // sockets connecting and connected
+}
+
+func newNamespace(srv *Server, name string, r *registry) *Namespace {
+	n := &Namespace{server: srv, name: name, rooms: newRooms(), acks: acks{wheel: srv.wheel}}
+	n.registry.Store(r)
+	return n
+}
+
+// Name is the namespace's name, with its leading slash; "/" for the main one.
+func (n *Namespace) Name() string { return n.name }
+
+// Server is the server that the namespace belongs to.
+func (n *Namespace) Server() *Server { return n.server }
+
+// Sockets yields the sockets that are connected to this server.
+func (n *Namespace) Sockets() iter.Seq[*Socket] {
+	return func(yield func(*Socket) bool) {
+		for _, n := range n.each() {
+			for _, s := range n.rooms.matching(nil, &Target{}) {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Socket is the socket with that id, if it is connected to this server.
+func (n *Namespace) Socket(id string) (*Socket, bool) {
+	for _, n := range n.each() {
+		if s := n.rooms.byOwnID(id); s != nil {
+			return s, true
+		}
+	}
+	return nil, false
+}
+
+// connect takes a socket into its namespace, on the socket's goroutine.
+func (s *Socket) connect() {
+	server, c := s.client.server, s.client
+	n, err := s.find()
+	if n == nil {
+		s.abandon()
+		if err != nil {
+			server.cfg.Log.Warn().Str("namespace", s.namespace).Err(err).Msg("namespace refused")
+		}
+		e := &Error{Message: "Invalid namespace"}
+		if err != nil {
+			e, _ = shown(err)
+		}
+		c.refuse(s.namespace, e)
+		return
+	}
+	s.mu.Lock()
+	s.nsp = n
+	s.mu.Unlock()
+	r := n.registry.Load()
+	for _, f := range r.use {
+		if err := s.contain("middleware", func() error { return f(s.Context(), s) }); err != nil {
+			s.refused(err)
+			return
+		}
+	}
+	n.tellRooms(n.rooms.join(s, []string{s.id}))
+	c.send(connectPacket(s))
+	s.mu.Lock()
+	alive := s.state == stateConnecting
+	if alive {
+		s.state = stateConnected
+		server.metrics.sockets.Inc()
+	}
+	s.mu.Unlock()
+	if !alive { // the client has left meanwhile
+		_, events := n.rooms.leaveAll(s)
+		n.tellRooms(events)
+		n.release()
+		return
+	}
+	c.joined()
+	n.rooms.enter(s)
+	for _, f := range r.connect {
+		s.contain("connection", func() error { f(s); return nil })
+	}
+}
+
+// find resolves the namespace, which a pattern may have to make.
+func (s *Socket) find() (n *Namespace, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = s.panicked("namespace", v)
+		}
+	}()
+	return s.client.server.acquire(s)
+}
+
+// refused tells the client what a middleware said.
+func (s *Socket) refused(err error) {
+	server := s.client.server
+	e, internal := shown(err)
+	if internal {
+		server.metrics.failures.Inc()
+		server.cfg.Log.Warn().Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("middleware failed")
+	}
+	s.abandon()
+	_, events := s.nsp.rooms.leaveAll(s)
+	s.nsp.tellRooms(events)
+	if err := s.client.refuse(s.namespace, e); err != nil && err != ErrDisconnected {
+		server.cfg.Log.Warn().Str("namespace", s.namespace).Err(fmt.Errorf("data of a refusal: %w", err)).Msg("middleware failed")
+		s.client.refuse(s.namespace, &Error{Message: e.Message})
+	}
+	s.nsp.release()
+}
+
+// abandon ends a socket that never connected, and what waits for it.
+func (s *Socket) abandon() {
+	s.end("", true)
+}
+
+// tellRooms reports changes of rooms to those who want to know.
+func (n *Namespace) tellRooms(events []RoomEvent) {
+	if len(events) == 0 {
+		return
+	}
+	for _, f := range n.registry.Load().rooms {
+		for _, e := range events {
+			f(e)
+		}
+	}
+}
+
+// raise runs the handlers of an event that another server raised.
+func (n *Namespace) raise(p Payload, reply func(Payload)) {
+	name, args, err := p.Event()
+	if err != nil {
+		n.server.cfg.Log.Warn().Str("namespace", n.name).Err(err).Msg("malformed event of another server")
+		return
+	}
+	handlers := n.registry.Load().server[name]
+	c := call{ctx: func() context.Context { return n.server.life }, args: args}
+	if reply != nil {
+		c.answer = &answer{to: reply}
+	}
+	for _, h := range handlers {
+		if err := n.handle(h, &c, name); err != nil {
+			e, internal := shown(err)
+			if internal {
+				n.server.cfg.Log.Warn().Str("namespace", n.name).Str("event", name).Err(err).Msg("handler of a server's event failed")
+			}
+			c.reply(failure{e.Message, e.Data})
+		}
+	}
+}
+
+// handle calls a handler of a server's event and turns a panic into an error.
+func (n *Namespace) handle(h handler, c *call, name string) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			n.server.metrics.panics.Inc()
+			err = &panicError{v}
+		}
+	}()
+	return h(c)
+}

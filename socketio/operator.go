@@ -1,0 +1,268 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Operator selects sockets of a namespace, on all servers, and acts on them. It is an immutable value: each method returns another,
+// and one may be kept and used again, concurrently too.
+//
+//	io.To("room").Except(id).Emit("said", msg)
+type Operator struct {
+	nsp    *Namespace
+	target Target
+	flags  Flags
+	local  bool
+}
+
+func (n *Namespace) operator() Operator { return Operator{nsp: n} }
+
+// To selects the sockets in any of rooms, besides those selected before.
+func (n *Namespace) To(rooms ...string) Operator { return n.operator().To(rooms...) }
+
+// In is To.
+func (n *Namespace) In(rooms ...string) Operator { return n.operator().To(rooms...) }
+
+// Except leaves out the sockets in any of rooms.
+func (n *Namespace) Except(rooms ...string) Operator { return n.operator().Except(rooms...) }
+
+// Local selects the sockets of this server alone.
+func (n *Namespace) Local() Operator { return n.operator().Local() }
+
+// Volatile lets clients miss the event that are not ready to receive.
+func (n *Namespace) Volatile() Operator { return n.operator().Volatile() }
+
+// Compress says whether transports may compress. They may by default.
+func (n *Namespace) Compress(on bool) Operator { return n.operator().Compress(on) }
+
+// Timeout is how long EmitWithAck waits for answers.
+func (n *Namespace) Timeout(d time.Duration) Operator { return n.operator().Timeout(d) }
+
+// Emit is Operator.Emit to all sockets of the namespace.
+func (n *Namespace) Emit(event string, args ...any) error { return n.operator().Emit(event, args...) }
+
+// EmitWithAck is Operator.EmitWithAck to all sockets of the namespace.
+func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	return n.operator().EmitWithAck(ctx, event, args...)
+}
+
+// FetchSockets is Operator.FetchSockets for all sockets of the namespace.
+func (n *Namespace) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
+	return n.operator().FetchSockets(ctx)
+}
+
+// SocketsJoin makes all sockets of the namespace join rooms.
+func (n *Namespace) SocketsJoin(rooms ...string) error { return n.operator().SocketsJoin(rooms...) }
+
+// SocketsLeave makes all sockets of the namespace leave rooms.
+func (n *Namespace) SocketsLeave(rooms ...string) error { return n.operator().SocketsLeave(rooms...) }
+
+// DisconnectSockets disconnects all sockets of the namespace.
+func (n *Namespace) DisconnectSockets(closeTransport bool) error {
+	return n.operator().DisconnectSockets(closeTransport)
+}
+
+// To selects the sockets in any of rooms of the socket's namespace, but not the socket itself.
+func (s *Socket) To(rooms ...string) Operator { return s.Broadcast().To(rooms...) }
+
+// In is To.
+func (s *Socket) In(rooms ...string) Operator { return s.Broadcast().To(rooms...) }
+
+// Except selects the sockets of the namespace that are in none of rooms, but not the socket itself.
+func (s *Socket) Except(rooms ...string) Operator { return s.Broadcast().Except(rooms...) }
+
+// Broadcast selects all sockets of the namespace but the socket itself.
+func (s *Socket) Broadcast() Operator { return s.nsp.operator().Except(s.id) }
+
+// To selects the sockets in any of rooms, besides those selected before.
+func (o Operator) To(rooms ...string) Operator {
+	o.target.Rooms = append(slices.Clip(o.target.Rooms), rooms...)
+	return o
+}
+
+// In is To.
+func (o Operator) In(rooms ...string) Operator { return o.To(rooms...) }
+
+// Except leaves out the sockets in any of rooms.
+func (o Operator) Except(rooms ...string) Operator {
+	o.target.Except = append(slices.Clip(o.target.Except), rooms...)
+	return o
+}
+
+// Local selects the sockets of this server alone.
+func (o Operator) Local() Operator {
+	o.local = true
+	return o
+}
+
+// Volatile lets clients miss the event that are not ready to receive.
+func (o Operator) Volatile() Operator {
+	o.flags.Volatile = true
+	return o
+}
+
+// Compress says whether transports may compress. They may by default.
+func (o Operator) Compress(on bool) Operator {
+	o.flags.Compress = &on
+	return o
+}
+
+// Timeout is how long EmitWithAck waits for answers.
+func (o Operator) Timeout(d time.Duration) Operator {
+	o.flags.Timeout = d
+	return o
+}
+
+// adapter is what reaches the other servers, or nil.
+func (o Operator) adapter(n *Namespace) Adapter {
+	if o.local {
+		return nil
+	}
+	return n.adapter
+}
+
+// Emit sends an event to the selected sockets: to those of this server at once, in the order of the calls. It does not wait for anybody. The
+// error is one of the arguments, ErrReserved, or the cluster's. []byte values among the arguments must not be changed afterwards.
+func (o Operator) Emit(event string, args ...any) error {
+	b, err := o.broadcast(event, args)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, n := range o.nsp.each() {
+		n.deliver(b)
+		if adapter := o.adapter(n); adapter != nil {
+			errs = append(errs, adapter.Broadcast(b))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (o Operator) broadcast(event string, args []any) (*Broadcast, error) {
+	if packet.Reserved(event) {
+		return nil, ErrReserved
+	}
+	p, err := packet.EncodeEvent(event, args...)
+	if err != nil {
+		return nil, err
+	}
+	return &Broadcast{Target: o.target, Flags: o.flags, Data: p}, nil
+}
+
+// EmitWithAck sends an event to the selected sockets and waits for the answer of each: of its values the first. It waits as long as Timeout says, else
+// until the deadline of ctx, else Config.AckTimeout. When not all have answered by then it returns those that have, in the order in which they
+// came, and ErrTimeout.
+func (o Operator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	if o.nsp.pattern != nil {
+		return nil, ErrParent
+	}
+	if o.flags.Timeout <= 0 {
+		o.flags.Timeout = o.nsp.server.cfg.AckTimeout
+		if deadline, ok := ctx.Deadline(); ok {
+			o.flags.Timeout = time.Until(deadline)
+		}
+	}
+	b, err := o.broadcast(event, args)
+	if err != nil {
+		return nil, err
+	}
+	c := &collector{done: make(chan struct{})}
+	ctx, cancel := context.WithTimeoutCause(ctx, o.flags.Timeout, ErrTimeout)
+	defer cancel()
+	q, clients := o.nsp.deliverWithAck(b, 0, c.add)
+	if q != nil {
+		defer q.cancel()
+	}
+	if adapter := o.adapter(o.nsp); adapter != nil {
+		c.expect(clients)
+		remote := 0
+		err = adapter.BroadcastWithAck(ctx, b, o.flags.Timeout, func(n int) { remote += n }, func(p Payload) {
+			if args, err := p.Args(); err == nil {
+				c.add(args)
+			}
+		})
+		c.expect(remote)
+	} else {
+		c.expect(clients)
+	}
+	c.complete()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+	}
+	return c.result(), err
+}
+
+// collector gathers answers until as many came as were expected.
+type collector struct {
+	mu       sync.Mutex
+	answers  []Args
+	expected int
+	final    bool // nothing more will be expected
+	done     chan struct{}
+}
+
+func (c *collector) add(args Args) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers = append(c.answers, args)
+	if c.final && len(c.answers) == c.expected {
+		close(c.done)
+	}
+}
+
+func (c *collector) expect(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expected += n
+}
+
+func (c *collector) complete() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.final = true; len(c.answers) >= c.expected {
+		close(c.done)
+	}
+}
+
+func (c *collector) result() []Args {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.answers)
+}
+
+// SocketsJoin makes the selected sockets join rooms.
+func (o Operator) SocketsJoin(rooms ...string) error {
+	return o.apply(func(n *Namespace) { local{n}.ApplyJoin(o.target, rooms) }, func(a Adapter) error { return a.Join(o.target, rooms) })
+}
+
+// SocketsLeave makes the selected sockets leave rooms.
+func (o Operator) SocketsLeave(rooms ...string) error {
+	return o.apply(func(n *Namespace) { local{n}.ApplyLeave(o.target, rooms) }, func(a Adapter) error { return a.Leave(o.target, rooms) })
+}
+
+// DisconnectSockets disconnects the selected sockets, with closeTransport their connections.
+func (o Operator) DisconnectSockets(closeTransport bool) error {
+	return o.apply(func(n *Namespace) { local{n}.ApplyDisconnect(o.target, closeTransport) },
+		func(a Adapter) error { return a.Disconnect(o.target, closeTransport) })
+}
+
+func (o Operator) apply(here func(*Namespace), there func(Adapter) error) error {
+	var errs []error
+	for _, n := range o.nsp.each() {
+		here(n)
+		if adapter := o.adapter(n); adapter != nil {
+			errs = append(errs, there(adapter))
+		}
+	}
+	return errors.Join(errs...)
+}

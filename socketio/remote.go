@@ -1,0 +1,131 @@
+package socketio
+
+import (
+	"context"
+	"time"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// RemoteSocket is a socket of any server, as it was when FetchSockets asked, and a way to act on it.
+type RemoteSocket struct {
+	SocketInfo
+	nsp *Namespace
+}
+
+// FetchSockets describes the selected sockets. With an error it returns those it has learned of.
+func (o Operator) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
+	if o.nsp.pattern != nil {
+		return nil, ErrParent
+	}
+	infos := local{o.nsp}.Fetch(o.target)
+	var err error
+	if adapter := o.adapter(o.nsp); adapter != nil {
+		var others []SocketInfo
+		others, err = adapter.FetchSockets(ctx, o.target)
+		infos = append(infos, others...)
+	}
+	list := make([]RemoteSocket, len(infos))
+	for i, info := range infos {
+		list[i] = RemoteSocket{info, o.nsp}
+	}
+	return list, err
+}
+
+func (r RemoteSocket) operator() Operator {
+	o := r.nsp.To(r.ID)
+	o.flags.ExpectSingleResponse = true
+	return o
+}
+
+// DecodeData decodes what the app keeps with the socket into what v points to.
+func (r RemoteSocket) DecodeData(v any) error {
+	args, err := Payload{JSON: append(append([]byte{'['}, r.Data...), ']')}.Args()
+	if err != nil {
+		return err
+	}
+	return args.Decode(0, v)
+}
+
+// Emit sends an event to the socket.
+func (r RemoteSocket) Emit(event string, args ...any) error { return r.operator().Emit(event, args...) }
+
+// EmitWithAck sends an event to the socket and waits for the first value of its answer, as Operator.EmitWithAck does. It returns ErrDisconnected
+// when the socket is nowhere.
+func (r RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	answers, err := r.operator().EmitWithAck(ctx, event, args...)
+	if len(answers) > 0 {
+		return answers[0], nil
+	}
+	if err == nil {
+		err = ErrDisconnected
+	}
+	return Args{}, err
+}
+
+// Timeout returns an Operator on the socket alone whose EmitWithAck waits that long.
+func (r RemoteSocket) Timeout(d time.Duration) Operator { return r.operator().Timeout(d) }
+
+// Join makes the socket join rooms.
+func (r RemoteSocket) Join(rooms ...string) error { return r.operator().SocketsJoin(rooms...) }
+
+// Leave makes the socket leave rooms.
+func (r RemoteSocket) Leave(rooms ...string) error { return r.operator().SocketsLeave(rooms...) }
+
+// Disconnect disconnects the socket.
+func (r RemoteSocket) Disconnect(closeTransport bool) error {
+	return r.operator().DisconnectSockets(closeTransport)
+}
+
+// ServerSideEmit raises an event on the other servers of the cluster: their handlers for it are those of OnServer.
+func (n *Namespace) ServerSideEmit(event string, args ...any) error {
+	if n.pattern != nil {
+		return ErrParent
+	}
+	p, err := serverSide(event, args)
+	if err != nil || n.adapter == nil {
+		return err
+	}
+	return n.adapter.ServerSideEmit(p)
+}
+
+// ServerSideEmitWithAck raises an event on the other servers and returns one answer for each. With an error it returns those that came. When the server
+// is alone there are none.
+func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	if n.pattern != nil {
+		return nil, ErrParent
+	}
+	p, err := serverSide(event, args)
+	if err != nil || n.adapter == nil {
+		return nil, err
+	}
+	payloads, err := n.adapter.ServerSideEmitWithAck(ctx, p)
+	answers := make([]Args, 0, len(payloads))
+	for _, p := range payloads {
+		if args, failure := p.Args(); failure == nil {
+			answers = append(answers, args)
+		} else if err == nil {
+			err = failure
+		}
+	}
+	return answers, err
+}
+
+// serverSide makes the payload of an event for servers. Two names more belong to the server.
+func serverSide(event string, args []any) (Payload, error) {
+	if packet.Reserved(event) || event == "connection" || event == "new_namespace" {
+		return Payload{}, ErrReserved
+	}
+	return packet.EncodeEvent(event, args...)
+}
+
+// ServerCount is the number of servers that have the namespace, this one included.
+func (n *Namespace) ServerCount(ctx context.Context) (int, error) {
+	if n.pattern != nil {
+		return 0, ErrParent
+	}
+	if n.adapter == nil {
+		return 1, nil
+	}
+	return n.adapter.ServerCount(ctx)
+}

@@ -1,0 +1,367 @@
+package socketio
+
+import (
+	"slices"
+	"sync"
+)
+
+// RoomChange is what happened to a room.
+type RoomChange byte
+
+// The changes that Namespace.OnRoom hears of. A room exists while somebody is in it.
+const (
+	RoomCreated RoomChange = iota
+	RoomJoined
+	RoomLeft
+	RoomDeleted
+)
+
+// RoomEvent is one change of one room on this server.
+type RoomEvent struct {
+	Change RoomChange
+	Room   string
+	ID     string // the socket that joined or left; empty with RoomCreated and RoomDeleted
+}
+
+// rooms knows who is where in one namespace. Members lie densely, in the order in which they joined, so that a fan-out
+// walks memory in order; a member that leaves becomes a gap until there are as many gaps as members.
+//
+// The room that each socket has by its own id is not stored: byID and Socket.own stand for it.
+type rooms struct {
+	mu      sync.RWMutex
+	all     room               // the connected sockets
+	byID    map[string]*Socket // the sockets that are in the room of their own id
+	named   map[string]*room
+	watched bool // somebody wants the events
+}
+
+func newRooms() rooms {
+	return rooms{byID: make(map[string]*Socket), named: make(map[string]*room)}
+}
+
+func (r *rooms) watch() {
+	r.mu.Lock()
+	r.watched = true
+	r.mu.Unlock()
+}
+
+// noteLocked appends an event if somebody wants it.
+func (r *rooms) noteLocked(events []RoomEvent, change RoomChange, name, id string) []RoomEvent {
+	if !r.watched {
+		return nil
+	}
+	return append(events, RoomEvent{change, name, id})
+}
+
+type room struct {
+	name    string
+	members []*Socket // nil: a gap
+	gaps    int
+}
+
+// membership is one room of a socket, and its place there.
+type membership struct {
+	room *room
+	at   int32
+}
+
+// scattered is the number of members from which gaps are removed.
+const scattered = 16
+
+func (r *room) live() int { return len(r.members) - r.gaps }
+
+// has reports whether s is a member, by the shorter of the two lists.
+func (r *room) has(s *Socket) bool {
+	if len(r.members) < len(s.rooms) {
+		return slices.Contains(r.members, s)
+	}
+	return s.membershipLocked(r) >= 0
+}
+
+// membershipLocked is the place of r among the rooms of s, or -1.
+func (s *Socket) membershipLocked(r *room) int {
+	for i := range s.rooms {
+		if s.rooms[i].room == r {
+			return i
+		}
+	}
+	return -1
+}
+
+// remove makes a gap, and closes all gaps when they are half; moved is told of each member that got another place.
+func (r *room) remove(at int32, moved func(s *Socket, at int32)) {
+	r.members[at] = nil
+	r.gaps++
+	if len(r.members) < scattered || r.gaps*2 < len(r.members) {
+		return
+	}
+	kept := make([]*Socket, 0, r.live())
+	for _, s := range r.members {
+		if s != nil {
+			moved(s, int32(len(kept)))
+			kept = append(kept, s)
+		}
+	}
+	r.members, r.gaps = kept, 0
+}
+
+func (r *room) moved(s *Socket, at int32) { s.rooms[s.membershipLocked(r)].at = at }
+
+// enter lets s be reached by broadcasts.
+func (r *rooms) enter(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.at = int32(len(r.all.members))
+	r.all.members = append(r.all.members, s)
+}
+
+// join puts s in rooms and returns what changed. A socket that has left for good joins nothing.
+func (r *rooms) join(s *Socket, names []string) (events []RoomEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.gone {
+		return nil
+	}
+	for _, name := range names {
+		if name == s.id {
+			if s.own {
+				continue
+			}
+			if r.named[name] == nil {
+				events = r.noteLocked(events, RoomCreated, name, "")
+			}
+			s.own = true
+			r.byID[name] = s
+		} else {
+			in := r.named[name]
+			if in == nil {
+				if r.byID[name] == nil {
+					events = r.noteLocked(events, RoomCreated, name, "")
+				}
+				in = &room{name: name}
+				r.named[name] = in
+			} else if in.has(s) {
+				continue
+			}
+			s.rooms = append(s.rooms, membership{in, int32(len(in.members))})
+			in.members = append(in.members, s)
+		}
+		events = r.noteLocked(events, RoomJoined, name, s.id)
+	}
+	return events
+}
+
+// leave takes s out of rooms and returns what changed.
+func (r *rooms) leave(s *Socket, names []string) (events []RoomEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		if name == s.id {
+			events = r.leaveOwnLocked(s, events)
+		} else if in := r.named[name]; in != nil {
+			if i := s.membershipLocked(in); i >= 0 {
+				events = r.dropLocked(s, s.rooms[i], events)
+				s.rooms = slices.Delete(s.rooms, i, i+1)
+			}
+		}
+	}
+	return events
+}
+
+// leaveAll takes s out of the namespace for good. It returns the rooms it was in, and what changed.
+func (r *rooms) leaveAll(s *Socket) (was []string, events []RoomEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.gone {
+		return nil, nil
+	}
+	was = s.roomsLocked()
+	s.gone = true
+	if s.at >= 0 {
+		r.all.remove(s.at, func(s *Socket, at int32) { s.at = at })
+		s.at = -1
+	}
+	events = r.leaveOwnLocked(s, nil)
+	for _, m := range s.rooms {
+		events = r.dropLocked(s, m, events)
+	}
+	s.rooms = nil
+	return was, events
+}
+
+func (r *rooms) leaveOwnLocked(s *Socket, events []RoomEvent) []RoomEvent {
+	if !s.own {
+		return events
+	}
+	s.own = false
+	delete(r.byID, s.id)
+	events = r.noteLocked(events, RoomLeft, s.id, s.id)
+	if r.named[s.id] == nil {
+		events = r.noteLocked(events, RoomDeleted, s.id, "")
+	}
+	return events
+}
+
+// dropLocked empties the place of s in a room; the caller takes the membership off s.
+func (r *rooms) dropLocked(s *Socket, m membership, events []RoomEvent) []RoomEvent {
+	events = r.noteLocked(events, RoomLeft, m.room.name, s.id)
+	m.room.remove(m.at, m.room.moved)
+	if m.room.live() == 0 {
+		delete(r.named, m.room.name)
+		if r.byID[m.room.name] == nil {
+			events = r.noteLocked(events, RoomDeleted, m.room.name, "")
+		}
+	}
+	return events
+}
+
+// of lists the rooms of s, its own first, then in the order in which it joined.
+func (r *rooms) of(s *Socket) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return s.roomsLocked()
+}
+
+func (s *Socket) roomsLocked() []string {
+	list := make([]string, 0, len(s.rooms)+1)
+	if s.own {
+		list = append(list, s.id)
+	}
+	for _, m := range s.rooms {
+		list = append(list, m.room.name)
+	}
+	return list
+}
+
+// has reports whether somebody is in the room.
+func (r *rooms) has(name []byte) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.named[string(name)] != nil || r.byID[string(name)] != nil
+}
+
+// names lists all rooms.
+func (r *rooms) names() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	list := make([]string, 0, len(r.byID)+len(r.named))
+	for name := range r.byID {
+		list = append(list, name)
+	}
+	for name := range r.named {
+		if r.byID[name] == nil {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// byOwnID is the connected socket with that id, unless it has left the room of its own id.
+func (r *rooms) byOwnID(id string) *Socket {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if s := r.byID[id]; s != nil && s.at >= 0 {
+		return s
+	}
+	return nil
+}
+
+// place is a room by name: a stored one, the one of a socket's id, or both.
+type place struct {
+	room *room
+	own  *Socket
+}
+
+func (p place) has(s *Socket) bool {
+	return p.own == s || p.room != nil && p.room.has(s)
+}
+
+// few is how many rooms are compared one by one; for more of them a set is built.
+const few = 4
+
+// matching appends the connected sockets that t selects, each once, room by room.
+func (r *rooms) matching(dst []*Socket, t *Target) []*Socket {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var refused exclusion
+	refused.addLocked(r, t.Except)
+	if len(t.Rooms) == 0 {
+		for _, s := range r.all.members {
+			if s != nil && !refused.has(s) {
+				dst = append(dst, s)
+			}
+		}
+		return dst
+	}
+	var seen exclusion
+	for i := range t.Rooms {
+		p := place{r.named[t.Rooms[i]], r.byID[t.Rooms[i]]}
+		if s := p.own; s != nil && s.at >= 0 && !refused.has(s) && !seen.has(s) {
+			dst = append(dst, s)
+		}
+		if p.room != nil {
+			for _, s := range p.room.members {
+				if s != nil && s != p.own && s.at >= 0 && !refused.has(s) && !seen.has(s) {
+					dst = append(dst, s)
+				}
+			}
+		}
+		if i+1 < len(t.Rooms) {
+			seen.addLocked(r, t.Rooms[i:i+1])
+		}
+	}
+	return dst
+}
+
+// exclusion is a set of sockets, as the rooms they are in while these are few.
+type exclusion struct {
+	places [few]place
+	n      int
+	set    map[*Socket]struct{}
+}
+
+func (e *exclusion) addLocked(r *rooms, names []string) {
+	for _, name := range names {
+		p := place{r.named[name], r.byID[name]}
+		if p.room == nil && p.own == nil {
+			continue
+		}
+		if e.set == nil && e.n < few {
+			e.places[e.n] = p
+			e.n++
+			continue
+		}
+		if e.set == nil {
+			e.set = make(map[*Socket]struct{})
+			for _, p := range e.places {
+				e.insert(p)
+			}
+			e.n = 0
+		}
+		e.insert(p)
+	}
+}
+
+func (e *exclusion) insert(p place) {
+	if p.own != nil {
+		e.set[p.own] = struct{}{}
+	}
+	if p.room != nil {
+		for _, s := range p.room.members {
+			e.set[s] = struct{}{}
+		}
+	}
+}
+
+func (e *exclusion) has(s *Socket) bool {
+	for i := range e.n {
+		if e.places[i].has(s) {
+			return true
+		}
+	}
+	if e.set == nil {
+		return false
+	}
+	_, ok := e.set[s]
+	return ok
+}

@@ -1,0 +1,198 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/internal/wheel"
+)
+
+// tick is the precision of timeouts.
+const tick = 10 * time.Millisecond
+
+// Server is a Socket.IO server and an http.Handler. It is also its main namespace, "/": io.On, io.Emit, io.To act on that. Its
+// methods may be called concurrently; Run once.
+type Server struct {
+	*Namespace
+
+	cfg      Config
+	engine   *engineio.Server
+	metrics  *metrics
+	wheel    *wheel.Wheel
+	pages    *http.ServeMux
+	bundle   *bundle
+	handlers sync.WaitGroup // the sockets' goroutines
+	life     context.Context
+	endLife  context.CancelFunc
+
+	mu          sync.Mutex
+	namespaces  map[string]*Namespace
+	parents     []*Namespace // namespaces that are patterns, in the order in which they are tried
+	onNamespace []func(*Namespace)
+	failed      error // why a namespace is not linked to the cluster
+}
+
+// New checks cfg and makes a server. It starts nothing.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, wheel: wheel.New(tick), pages: http.NewServeMux(), namespaces: make(map[string]*Namespace),
+		bundle: newBundle(cfg.ClientBundle),
+	}
+	s.life, s.endLife = context.WithCancel(context.Background())
+	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
+		return nil, fmt.Errorf("socketio: register metrics: %w", err)
+	}
+	engine := cfg.Config
+	engine.Open = func(session *engineio.Session) engineio.Receiver { return newClient(s, session) }
+	if s.engine, err = engineio.New(engine); err != nil {
+		return nil, err
+	}
+	if s.Namespace, err = s.addLocked("/", nil); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Run serves until ctx ends; then it closes all sessions, waits for the handlers to end, and leaves the cluster. Their contexts end with the
+// sessions: a handler that does not heed its own keeps Run from returning.
+func (s *Server) Run(ctx context.Context) error {
+	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, since ending sockets still publish
+	defer stop()
+	g, hard := errgroup.WithContext(hard)
+	g.Go(func() error { return s.wheel.Run(hard) })
+	if s.cfg.Adapter != nil {
+		g.Go(func() error { return s.cfg.Adapter.Run(hard) })
+	}
+	soft, end := context.WithCancel(ctx)
+	defer end()
+	defer context.AfterFunc(hard, end)() // a part failed
+	err := s.engine.Run(soft)
+	s.endLife()
+	s.handlers.Wait()
+	s.mu.Lock()
+	namespaces := slices.Collect(maps.Values(s.namespaces))
+	failed := s.failed
+	s.mu.Unlock()
+	for _, n := range namespaces {
+		if n.adapter != nil {
+			err = errors.Join(err, n.adapter.Close())
+		}
+	}
+	stop()
+	failure := g.Wait()
+	s.handlers.Wait() // those of events that other servers raised until now
+	if !errors.Is(failure, context.Canceled) {
+		err = errors.Join(err, failure)
+	}
+	return errors.Join(err, failed)
+}
+
+// Drain refuses new sessions and closes the open ones, perSecond of them each second, so that their clients come back elsewhere. It returns
+// when none is left or ctx ends.
+func (s *Server) Drain(ctx context.Context, perSecond int) error {
+	return s.engine.Drain(ctx, perSecond)
+}
+
+// Engine is the Engine.IO server below.
+func (s *Server) Engine() *engineio.Server { return s.engine }
+
+// Handle serves the app's own pages on the same port, by the patterns of http.ServeMux. What begins with Config.Path is never theirs.
+func (s *Server) Handle(pattern string, h http.Handler) { s.pages.Handle(pattern, h) }
+
+// ServeHTTP serves clients and client bundles below Config.Path, and elsewhere what was given to Handle.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.engine.Handles(r) {
+		s.pages.ServeHTTP(w, r)
+		return
+	}
+	if name := s.bundleName(r); name != "" {
+		s.bundle.serve(w, r, name)
+		return
+	}
+	s.engine.ServeHTTP(w, r)
+}
+
+// Of returns a namespace, and makes it when it is new. The leading slash may be left out.
+func (s *Server) Of(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	s.mu.Lock()
+	n := s.namespaces[name]
+	if n != nil {
+		s.mu.Unlock()
+		return n
+	}
+	var parent *Namespace
+	for _, p := range s.parents {
+		if p.pattern.regexp != nil && p.pattern.regexp.MatchString(name) {
+			parent = p
+			break
+		}
+	}
+	n, err := s.addLocked(name, parent)
+	if err != nil {
+		s.failed = errors.Join(s.failed, err)
+		s.cfg.Log.Error().Str("namespace", name).Err(err).Msg("namespace is not linked to the cluster")
+	}
+	told := s.onNamespace
+	s.mu.Unlock()
+	for _, f := range told {
+		f(n)
+	}
+	return n
+}
+
+// Namespaces yields the namespaces that exist now.
+func (s *Server) Namespaces() iter.Seq[*Namespace] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Values(maps.Clone(s.namespaces))
+}
+
+// OnNamespace adds a function that is called when a namespace was made.
+func (s *Server) OnNamespace(f func(n *Namespace)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onNamespace = with(s.onNamespace, f)
+}
+
+// addLocked makes a namespace, a parent's child if there is one. With an error the namespace is there, but not linked to the cluster.
+func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
+	r := new(registry)
+	if parent != nil {
+		r = parent.registry.Load()
+	}
+	n := newNamespace(s, name, r)
+	if n.parent = parent; parent != nil {
+		parent.children[name] = n
+		if len(r.rooms) > 0 {
+			n.rooms.watch()
+		}
+	}
+	s.namespaces[name] = n
+	if s.cfg.Adapter == nil {
+		return n, nil
+	}
+	adapter, err := s.cfg.Adapter.Open(local{n})
+	if err != nil {
+		return n, fmt.Errorf("socketio: link namespace %s: %w", name, err)
+	}
+	n.adapter = adapter
+	return n, nil
+}

@@ -1,0 +1,285 @@
+package socketio
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Why a socket disconnected, as OnDisconnect is told. Clients and Node servers know these words.
+const (
+	ReasonTransportError    = engineio.TransportError
+	ReasonTransportClose    = engineio.TransportClose
+	ReasonForcedClose       = engineio.ForcedClose
+	ReasonPingTimeout       = engineio.PingTimeout
+	ReasonParseError        = engineio.ParseError
+	ReasonShuttingDown      = engineio.ShuttingDown
+	ReasonClientDisconnect  = "client namespace disconnect" // the client left the namespace
+	ReasonServerDisconnect  = "server namespace disconnect" // Disconnect was called
+	ReasonForcedServerClose = "forced server close"         // the client broke the protocol, or joined no namespace
+)
+
+// Socket is one client in one namespace. Its methods may be called concurrently.
+type Socket struct {
+	id        string
+	namespace string
+	nsp       *Namespace // set on the socket's goroutine before anybody else can see the socket
+	client    *client
+	auth      json.RawMessage
+	issued    int64 // ms
+
+	mu         sync.Mutex
+	state      state
+	running    bool   // a goroutine dispatches
+	head, tail *event // waiting for it
+	pending    int    // bytes of them
+	extra      *extra // what only some sockets need
+
+	// under nsp.rooms.mu
+	rooms []membership
+	at    int32 // place among the connected sockets; -1: not connected
+	own   bool  // in the room of its own id
+	gone  bool  // has left for good
+}
+
+type state byte
+
+const (
+	stateConnecting state = iota
+	stateConnected
+	stateEnded
+)
+
+// extra is what a socket has once it is asked for, all of it under Socket.mu.
+type extra struct {
+	ctx       context.Context
+	cancel    context.CancelFunc
+	handshake *Handshake
+	data      map[string]any
+	events    map[string][]handler
+	ending    *ending
+	recovered bool
+}
+
+// ending is what is left to do for a socket that has ended.
+type ending struct {
+	reason string
+	rooms  []string // where it was, until OnDisconnecting has been called
+}
+
+func newSocket(c *client, namespace string, auth json.RawMessage) *Socket {
+	return &Socket{
+		id: newID(), namespace: namespace, client: c, auth: auth, issued: time.Now().UnixMilli(),
+		running: true, at: -1, // its goroutine begins with connect
+	}
+}
+
+// newID makes a socket id: 20 characters, as Node's sharded adapter depends on, 120 random bits.
+func newID() string {
+	var b [15]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// ID names the socket in the whole cluster, for as long as it is connected. It is also the name of a room that the socket is in.
+func (s *Socket) ID() string { return s.id }
+
+// SID is the id of the Engine.IO session that carries the socket, and perhaps others.
+func (s *Socket) SID() string { return s.client.session.ID() }
+
+// Namespace is where the socket is.
+func (s *Socket) Namespace() *Namespace { return s.nsp }
+
+// Transport is the session's current transport, "polling" or "websocket".
+func (s *Socket) Transport() string { return s.client.session.Transport() }
+
+// Request is the request that began the session, without its body. It must not be changed.
+func (s *Socket) Request() *http.Request { return s.client.session.Request() }
+
+// Handshake is what was known when the socket connected. It must not be changed.
+func (s *Socket) Handshake() *Handshake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extraLocked()
+	if x.handshake == nil {
+		x.handshake = newHandshake(s.client.session.Request(), s.client.session.RemoteAddr(), s.issued, s.auth)
+	}
+	return x.handshake
+}
+
+// Context ends when the socket disconnects. It has the values of the request's context.
+func (s *Socket) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extraLocked()
+	if x.ctx == nil {
+		x.ctx, x.cancel = context.WithCancel(s.client.session.Request().Context())
+		if s.state == stateEnded {
+			x.cancel()
+		}
+	}
+	return x.ctx
+}
+
+// Connected reports whether the socket is connected: not yet in a middleware, and not any more once it has left.
+func (s *Socket) Connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateConnected
+}
+
+// Recovered reports whether the socket is one that came back, with its rooms, data and missed events: see Config.Recovery.
+func (s *Socket) Recovered() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.extra != nil && s.extra.recovered
+}
+
+func (s *Socket) extraLocked() *extra {
+	if s.extra == nil {
+		s.extra = new(extra)
+	}
+	return s.extra
+}
+
+// Join puts the socket in rooms. When the socket has left it does nothing.
+func (s *Socket) Join(rooms ...string) {
+	s.nsp.tellRooms(s.nsp.rooms.join(s, rooms))
+}
+
+// Leave takes the socket out of rooms.
+func (s *Socket) Leave(rooms ...string) {
+	s.nsp.tellRooms(s.nsp.rooms.leave(s, rooms))
+}
+
+// Rooms lists the rooms that the socket is in: the one of its own id, and what it joined, in that order. While
+// OnDisconnecting is called they are those it was in.
+func (s *Socket) Rooms() []string {
+	s.mu.Lock()
+	if s.extra != nil && s.extra.ending != nil {
+		defer s.mu.Unlock()
+		return slices.Clone(s.extra.ending.rooms)
+	}
+	s.mu.Unlock()
+	return s.nsp.rooms.of(s)
+}
+
+// Set keeps a value with the socket. What is kept is described to other servers as JSON, by FetchSockets.
+func (s *Socket) Set(key string, v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extraLocked()
+	if x.data == nil {
+		x.data = make(map[string]any)
+	}
+	x.data[key] = v
+}
+
+// Get is the value kept under key, or nil.
+func (s *Socket) Get(key string) any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.extra == nil {
+		return nil
+	}
+	return s.extra.data[key]
+}
+
+// Data is a copy of all that is kept with the socket.
+func (s *Socket) Data() map[string]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.extra == nil || s.extra.data == nil {
+		return map[string]any{}
+	}
+	return maps.Clone(s.extra.data)
+}
+
+// On adds a handler for an event of this socket alone, by the rules of Namespace.On. It is called after the namespace's.
+func (s *Socket) On(event string, fn any) {
+	if packet.Reserved(event) {
+		panic("socketio: On(\"" + event + "\"): " + ErrReserved.Error() + "; see Namespace.OnDisconnect and Socket.Context")
+	}
+	h := compile("On", event, fn, true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extraLocked()
+	x.events = withHandler(x.events, event, h)
+}
+
+// Off removes the handlers that On added for an event of this socket.
+func (s *Socket) Off(event string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.extra != nil {
+		s.extra.events = maps.Clone(s.extra.events)
+		delete(s.extra.events, event)
+	}
+}
+
+// Disconnect takes the socket out of its namespace; the client does not come back by itself. With closeTransport it takes out all sockets
+// of the connection and closes that, too.
+func (s *Socket) Disconnect(closeTransport bool) {
+	if !closeTransport {
+		s.disconnect()
+		return
+	}
+	for _, other := range s.client.all() {
+		other.disconnect()
+	}
+	s.client.session.Close()
+}
+
+func (s *Socket) disconnect() {
+	if !s.Connected() {
+		return
+	}
+	s.client.send(encodePayload(packet.Header{Type: packet.Disconnect, Namespace: s.namespace, ID: packet.NoID}, Payload{}))
+	s.end(ReasonServerDisconnect, true)
+}
+
+// joined is the socket's namespace once it is connected.
+func (s *Socket) joined() *Namespace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateConnecting {
+		return nil
+	}
+	return s.nsp
+}
+
+// end ends the socket, whatever its state, and has the app told after the events that wait, or with drop instead of them. Only the
+// first call counts.
+func (s *Socket) end(reason string, drop bool) {
+	s.mu.Lock()
+	if s.state == stateEnded {
+		s.mu.Unlock()
+		return
+	}
+	was := s.state
+	s.state = stateEnded
+	if drop || was == stateConnecting {
+		s.head, s.tail, s.pending = nil, nil, 0
+	}
+	if s.extra != nil && s.extra.cancel != nil {
+		s.extra.cancel()
+	}
+	s.mu.Unlock()
+	s.client.remove(s)
+	if was == stateConnecting {
+		return // connect notices
+	}
+	s.nsp.server.metrics.sockets.Dec()
+	rooms, events := s.nsp.rooms.leaveAll(s)
+	s.nsp.tellRooms(events)
+	s.finish(&ending{reason, rooms})
+}

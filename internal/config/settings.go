@@ -80,7 +80,7 @@ type Routing struct {
 
 	// How long an unused sid keeps its owner in Redis, at least; routers raise it to ping interval + ping timeout + 30 s.
 	// Shorter frees Redis memory sooner.
-	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"1s"`
+	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"6s"`
 
 	// Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*`
 	// headers are believed; those of anyone else are replaced.
@@ -98,16 +98,16 @@ type Cluster struct {
 
 	// How long a request to other servers (fetch sockets, server-side acks) waits for their answers.
 	RequestsTimeout time.Duration `env:"SIDEREAL_REQUESTS_TIMEOUT" envDefault:"5s" min:"1ms"`
-
-	// How many sessions a draining worker closes each second. Higher ends a reload sooner, and makes the clients'
-	// reconnects come in a steeper wave.
-	DrainRate int `env:"SIDEREAL_DRAIN_RATE" envDefault:"100" min:"1"`
 }
 
 // Stopping is how long the end of a process may take.
 type Stopping struct {
 	// How long a stopping router is unready and still serves, so that load balancers notice first.
 	DrainDelay time.Duration `env:"SIDEREAL_DRAIN_DELAY" envDefault:"0s" min:"0s"`
+
+	// How many sessions a draining worker closes each second; a stopping router, how many WebSockets that it relays to
+	// other hosts. Higher ends a reload sooner, and makes the clients' reconnects come in a steeper wave.
+	DrainRate int `env:"SIDEREAL_DRAIN_RATE" envDefault:"100" min:"1"`
 
 	// The longest that stopping may take after the drain delay; what is left then is cut off.
 	ShutdownTimeout time.Duration `env:"SIDEREAL_SHUTDOWN_TIMEOUT" min:"10ms" shown:"35s; 3s on a terminal"`

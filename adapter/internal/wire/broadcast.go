@@ -92,14 +92,17 @@ type Broadcast struct {
 	flags     []byte
 }
 
-// SenderIs tells from the first bytes of a broadcast whether uid sent it.
-func SenderIs(msg []byte, uid string) bool {
+// Sender reads the sender's uid from the first bytes of a broadcast; it is nil where there is none.
+func Sender(msg []byte) []byte {
 	r := reader{b: msg}
 	if v, err := r.next(); err != nil || v.kind != kindArray {
-		return false
+		return nil
 	}
-	got, err := r.str()
-	return err == nil && string(got) == uid
+	uid, err := r.str()
+	if err != nil {
+		return nil
+	}
+	return uid
 }
 
 // ParseBroadcast finds the parts of a broadcast without allocating. Whatever it accepts, Broadcast's methods can read

@@ -42,7 +42,7 @@ func checkPayload(t *testing.T, p packet.Payload) {
 func FuzzBroadcast(f *testing.F) {
 	seed(f, "socket.io#")
 	f.Fuzz(func(t *testing.T, msg []byte) {
-		SenderIs(msg, "4eFhDU")
+		Sender(msg)
 		b, err := ParseBroadcast(msg)
 		if err != nil {
 			return

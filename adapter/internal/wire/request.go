@@ -174,12 +174,14 @@ func ParseRequest(msg []byte) (q Request, err error) {
 	if err := json.Unmarshal(text, &f, lenient); err != nil || f.Type == nil {
 		return q, ErrMalformed
 	}
-	q.UID, q.Type, q.SID, q.Close, q.JoinLeave = f.UID, *f.Type, f.SID, f.Close, f.Rooms
+	q.UID, q.Type, q.Close, q.JoinLeave = f.UID, *f.Type, f.Close, f.Rooms
 	if present(f.ID) {
 		q.ID = f.ID
 	}
 	if f.Opts != nil {
 		q.Options = Options{Rooms: f.Opts.Rooms, Except: f.Opts.Except}
+	} else {
+		q.SID = f.SID
 	}
 	switch q.Type {
 	case RemoteJoin, RemoteLeave:

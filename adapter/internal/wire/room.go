@@ -14,6 +14,11 @@ import (
 // numberPrefix begins the name, here, of every room that Node knows by a number.
 var numberPrefix = strings.TrimSuffix(packet.NumberRoom(0), "0")
 
+// AppendNumberRoom appends packet.NumberRoom(n).
+func AppendNumberRoom(dst []byte, n int64) []byte {
+	return strconv.AppendInt(append(dst, numberPrefix...), n, 10)
+}
+
 // roomText is the name of a room as it stands in the name of a channel.
 func roomText(room string) string {
 	if n, ok := packet.RoomNumber(room); ok {
@@ -86,13 +91,13 @@ func isRoom(v value) bool {
 func roomName(scratch []byte, v value) []byte {
 	switch v.kind {
 	case kindInt:
-		return strconv.AppendInt(append(scratch[:0], numberPrefix...), int64(v.num), 10)
+		return AppendNumberRoom(scratch[:0], int64(v.num))
 	case kindUint:
 		return strconv.AppendUint(append(scratch[:0], numberPrefix...), v.num, 10)
 	case kindFloat:
 		f := math.Float64frombits(v.num)
 		if f == math.Trunc(f) && math.Abs(f) <= maxSafe {
-			return strconv.AppendInt(append(scratch[:0], numberPrefix...), int64(f), 10)
+			return AppendNumberRoom(scratch[:0], int64(f))
 		}
 		return AppendNumber(scratch[:0], f)
 	}

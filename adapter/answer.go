@@ -1,0 +1,153 @@
+package adapter
+
+import (
+	"sync"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// receiveRequest does what another server asks, and answers where an answer is due: exactly one for each request, or
+// requests would hang elsewhere. Messages without a sender are an emitter's.
+func (n *pubsub) receiveRequest(payload []byte) error {
+	if wire.RequestFrom(payload, n.uid) {
+		n.r.metrics.skipped.Inc()
+		return nil
+	}
+	q, err := wire.ParseRequest(payload)
+	if err != nil {
+		return err
+	}
+	if q.UID == n.uid || q.Type < wire.Sockets || q.Type > wire.BroadcastWithAck ||
+		q.Type == wire.BroadcastWithAck && q.Namespace != n.name {
+		n.r.metrics.skipped.Inc()
+		return nil
+	}
+	n.r.metrics.in.Inc()
+	if q.SID != "" && q.Type >= wire.RemoteJoin && q.Type <= wire.RemoteDisconnect {
+		n.carryOutOld(q)
+		return nil
+	}
+	n.carryOut(q)
+	return nil
+}
+
+func (n *pubsub) carryOut(q wire.Request) {
+	target := socketio.Target{Rooms: q.Rooms, Except: q.Except}
+	switch q.Type {
+	case wire.RemoteJoin:
+		n.local.ApplyJoin(target, q.JoinLeave)
+	case wire.RemoteLeave:
+		n.local.ApplyLeave(target, q.JoinLeave)
+	case wire.RemoteDisconnect:
+		n.local.ApplyDisconnect(target, q.Close)
+	case wire.ServerSideEmit:
+		n.raise(q)
+	case wire.BroadcastWithAck:
+		n.survey(q, target)
+	case wire.Sockets:
+		n.respond(q, wire.Response{Type: wire.NoType, SocketIDs: n.ids(q.JoinLeave)})
+	case wire.AllRooms:
+		n.respond(q, wire.Response{Type: wire.NoType, Rooms: append([]string{}, n.local.Rooms()...)})
+	case wire.RemoteFetch:
+		found := n.local.Fetch(target)
+		sockets := make([]wire.Socket, len(found))
+		for i, s := range found {
+			sockets[i] = wireSocket(s)
+		}
+		n.respond(q, wire.Response{Type: wire.NoType, Sockets: sockets})
+	}
+}
+
+// carryOutOld does what servers before version 6 of Node's adapter ask for one socket. Only who has it answers.
+func (n *pubsub) carryOutOld(q wire.Request) {
+	target := socketio.Target{Rooms: []string{q.SID}}
+	if !n.hasRoom([]byte(q.SID)) {
+		return
+	}
+	switch q.Type {
+	case wire.RemoteJoin:
+		n.local.ApplyJoin(target, q.JoinLeave)
+	case wire.RemoteLeave:
+		n.local.ApplyLeave(target, q.JoinLeave)
+	case wire.RemoteDisconnect:
+		n.local.ApplyDisconnect(target, q.Close)
+	}
+	n.respond(q, wire.Response{Type: wire.NoType})
+}
+
+func (n *pubsub) ids(rooms []string) []string {
+	ids := []string{}
+	for _, s := range n.local.Fetch(socketio.Target{Rooms: rooms}) {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
+// raise runs the handlers of a server-side event.
+func (n *pubsub) raise(q wire.Request) {
+	if q.ID == nil {
+		n.local.ServerSideEvent(q.Data, nil)
+		return
+	}
+	n.local.ServerSideEvent(q.Data, func(p socketio.Payload) {
+		n.respond(q, wire.Response{Type: wire.ServerSideEmit, Answer: p})
+	})
+}
+
+// survey asks the clients here. Their number goes out before the first answer: Node's servers are done when the answers
+// are as many as the clients that they know of.
+func (n *pubsub) survey(q wire.Request, target socketio.Target) {
+	timeout := q.Flags.Timeout
+	if timeout <= 0 {
+		timeout = n.r.cfg.RequestsTimeout
+	}
+	var (
+		mu    sync.Mutex
+		open  bool
+		early []socketio.Payload
+	)
+	pass := func(p socketio.Payload) { n.respond(q, wire.Response{Type: wire.BroadcastAck, Answer: p}) }
+	clients := n.local.DeliverWithAck(&socketio.Broadcast{Target: target, Flags: localFlags(q.Flags), Data: q.Data}, timeout,
+		func(p socketio.Payload) {
+			mu.Lock()
+			defer mu.Unlock()
+			if open {
+				pass(p)
+			} else {
+				early = append(early, p)
+			}
+		})
+	mu.Lock()
+	defer mu.Unlock()
+	n.respond(q, wire.Response{Type: wire.BroadcastClientCount, ClientCount: clients})
+	open = true
+	for _, p := range early {
+		pass(p)
+	}
+}
+
+// respond answers a request. A peer of ours hears it alone, and is told who answers; towards Node the bytes and the
+// channel are Node's.
+func (n *pubsub) respond(q wire.Request, a wire.Response) {
+	if q.ID == nil {
+		return
+	}
+	a.ID = q.ID
+	channel := n.channels.Response
+	switch {
+	case q.UID == "":
+	case n.r.peers.has(q.UID):
+		a.UID = n.uid
+		channel = n.channels.ResponseTo(q.UID)
+	case n.r.cfg.SpecificResponses && a.Type != wire.ServerSideEmit:
+		channel = n.channels.ResponseTo(q.UID)
+	}
+	msg, err := wire.AppendResponse(nil, a)
+	if err == nil {
+		err = n.publish(channel, msg, false)
+	}
+	if err != nil {
+		n.r.log.Debug().Str("namespace", n.name).Err(err).Msg("answer to another server not sent")
+	}
+}

@@ -1,0 +1,120 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// tally is who is to answer a request, and who has. Our own peers are known by their uids; of Node's servers only how
+// many subscribe.
+type tally struct {
+	expected int                 // answers, at the beginning
+	waiting  map[string]struct{} // peers that are to answer
+	ghosts   map[string]struct{} // peers that are silent: Redis may count them, but nobody waits for them
+	answered map[string]struct{}
+	rest     int // answers that carry no name, wanted
+	nameless int // and had
+	got      int // answers of both kinds
+}
+
+// census finds out who has the namespace besides this process. A server holds exactly one subscription to the
+// namespace's request channel, and each of ours one to a channel of its own, so what is left of the former without the
+// latter is Node's.
+func (n *pubsub) census(ctx context.Context) (*tally, error) {
+	living, silent := n.r.peers.of(n.name)
+	channels := make([]string, 0, 2+len(living)+len(silent))
+	channels = append(channels, n.channels.Request, n.own)
+	for _, uid := range living {
+		channels = append(channels, n.channels.ResponseTo(uid))
+	}
+	for _, uid := range silent {
+		channels = append(channels, n.channels.ResponseTo(uid))
+	}
+	t := &tally{waiting: make(map[string]struct{}), ghosts: make(map[string]struct{}), answered: make(map[string]struct{})}
+	count, err := numSub(ctx, n.r.conn.Client(), channels)
+	if err != nil {
+		return t, fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	others := count[n.channels.Request] - count[n.own]
+	for _, uid := range living {
+		// One that is no longer subscribed was killed, or its own outage is not over: it would not hear the question.
+		if count[n.channels.ResponseTo(uid)] > 0 {
+			t.waiting[uid] = struct{}{}
+			others--
+		}
+	}
+	var left []string
+	for _, uid := range silent {
+		t.ghosts[uid] = struct{}{}
+		if count[n.channels.ResponseTo(uid)] > 0 {
+			others--
+		} else {
+			left = append(left, uid)
+		}
+	}
+	n.r.peers.forgetSilent(left)
+	t.rest = max(int(others), 0)
+	t.expected = len(t.waiting) + t.rest
+	return t, nil
+}
+
+// numSub counts the subscribers of channels; in a cluster each node knows its own.
+func numSub(ctx context.Context, client redis.UniversalClient, channels []string) (map[string]int64, error) {
+	c, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return client.PubSubNumSub(ctx, channels...).Result()
+	}
+	var mu sync.Mutex
+	total := make(map[string]int64, len(channels))
+	err := c.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error {
+		count, err := node.PubSubNumSub(ctx, channels...).Result()
+		mu.Lock()
+		defer mu.Unlock()
+		for channel, n := range count {
+			total[channel] += n
+		}
+		return err
+	})
+	return total, err
+}
+
+// add notes an answer, and tells whether it is the first of its server as far as can be known.
+func (t *tally) add(uid string) (first bool) {
+	if uid == "" {
+		t.nameless++
+		t.got++
+		return true
+	}
+	if _, again := t.answered[uid]; again {
+		return false
+	}
+	t.got++
+	t.answered[uid] = struct{}{}
+	_, waited := t.waiting[uid]
+	_, ghost := t.ghosts[uid]
+	delete(t.waiting, uid)
+	if !waited && !ghost {
+		t.nameless++ // a peer whose name we had not heard yet was counted as one of Node's
+	}
+	return true
+}
+
+// lose stops waiting for a peer.
+func (t *tally) lose(uid string) {
+	delete(t.waiting, uid)
+	t.ghosts[uid] = struct{}{}
+}
+
+// complete tells whether everybody answered. A peer that has not heard our name yet answers without its own.
+func (t *tally) complete() bool { return t.nameless >= t.rest+len(t.waiting) }
+
+// missing are the peers that did not answer.
+func (t *tally) missing() (uids []string) {
+	for uid := range t.waiting {
+		uids = append(uids, uid)
+	}
+	return uids
+}

@@ -1,0 +1,314 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// trio is three servers that know each other, with one socket each: s0, s1, s2, in room r0, r1, r2 and all in "all".
+type trio struct {
+	redis    *miniredis.Miniredis
+	servers  []*server
+	adapters []socketio.Adapter
+	locals   []*fakeLocal
+}
+
+func startTrio(t *testing.T, cfg Config) *trio {
+	t.Helper()
+	c := &trio{redis: miniredis.RunT(t)}
+	cfg.URL = url(c.redis)
+	for i := range 3 {
+		name := fmt.Sprint("s", i)
+		l := newFakeLocal("/", &fakeSocket{id: name, name: name, rooms: []string{fmt.Sprint("r", i), "all"}})
+		l.answer = func(s *fakeSocket, event string) (socketio.Payload, bool) {
+			p := text(`"`+s.name+`"`, `{"_placeholder":true,"num":0}`)
+			p.Attachments = [][]byte{{1}}
+			return p, event != "silent"
+		}
+		l.handle = func(event string) (socketio.Payload, bool) { return text(`"` + name + `"`), event != "silent" }
+		s, adapters := start(t, cfg, l)
+		c.servers, c.adapters, c.locals = append(c.servers, s), append(c.adapters, adapters[0]), append(c.locals, l)
+	}
+	link(t, c.servers...)
+	return c
+}
+
+func TestBroadcastsArriveInOrder(t *testing.T) {
+	c := startTrio(t, Config{})
+	const n = 2000
+	for i := range n {
+		b := &socketio.Broadcast{Data: text(`"ev"`, fmt.Sprint(i))}
+		if i%2 == 1 {
+			b.Rooms = []string{"all"}
+		}
+		if err := c.adapters[0].Broadcast(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, l := range c.locals[1:] {
+		for i, g := range wait(t, l, n) {
+			if want := fmt.Sprintf(`["ev",%d]`, i); string(g.payload.JSON) != want {
+				t.Fatalf("%s came, want %s", g.payload.JSON, want)
+			}
+		}
+	}
+	if echo := c.locals[0].take(); len(echo) > 0 {
+		t.Errorf("the sender heard %d of its own", len(echo))
+	}
+}
+
+func TestBroadcastKeepsEverything(t *testing.T) {
+	c := startTrio(t, Config{})
+	c.locals[1].sockets[0].rooms = append(c.locals[1].sockets[0].rooms, packet.NumberRoom(42))
+	no := false
+	p := text(`"ev"`, `{"_placeholder":true,"num":1}`, `{"_placeholder":true,"num":0}`, `{"z":1,"a":[null,1.5,"é\u0000"]}`)
+	p.Attachments = [][]byte{{}, {1, 2}}
+	b := &socketio.Broadcast{
+		Target: socketio.Target{Rooms: []string{packet.NumberRoom(42)}, Except: []string{"nobody"}},
+		Flags:  socketio.Flags{Volatile: true, Compress: &no, Timeout: 1500 * time.Millisecond, ExpectSingleResponse: true},
+		Data:   p,
+	}
+	if err := c.adapters[0].Broadcast(b); err != nil {
+		t.Fatal(err)
+	}
+	g := wait(t, c.locals[1], 1)[0]
+	const want = `["ev",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},{"z":1,"a":[null,1.5,"é\u0000"]}]`
+	if string(g.payload.JSON) != want || string(g.payload.Attachments[0]) != "\x01\x02" || len(g.payload.Attachments[1]) != 0 {
+		t.Errorf("%s %v", g.payload.JSON, g.payload.Attachments)
+	}
+	if f := g.flags; !f.Volatile || f.Compress == nil || *f.Compress || f.Timeout != 1500*time.Millisecond || !f.ExpectSingleResponse {
+		t.Errorf("flags %+v", f)
+	}
+}
+
+func TestOrdersReachOthersOnly(t *testing.T) {
+	c := startTrio(t, Config{})
+	target := socketio.Target{Rooms: []string{"all"}, Except: []string{"s2"}}
+	for i, do := range []func() error{
+		func() error { return c.adapters[0].Join(target, []string{"x", packet.NumberRoom(7)}) },
+		func() error { return c.adapters[0].Leave(target, []string{"x"}) },
+		func() error { return c.adapters[0].Disconnect(socketio.Target{Rooms: []string{"r2"}}, true) },
+		func() error { return c.adapters[0].ServerSideEmit(text(`"hello"`, `1`)) },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	wait(t, c.locals[1], 3)
+	log := wait(t, c.locals[2], 4)
+	if got := c.locals[1].sockets[0].rooms; !slices.Contains(got, packet.NumberRoom(7)) || slices.Contains(got, "x") {
+		t.Errorf("rooms %q", got)
+	}
+	if !log[2].gone || string(log[3].payload.JSON) != `["hello",1]` {
+		t.Errorf("%+v", log)
+	}
+	if echo := c.locals[0].take(); len(echo) > 0 {
+		t.Errorf("the sender carried out %d of its own", len(echo))
+	}
+}
+
+func TestFetchSockets(t *testing.T) {
+	c := startTrio(t, Config{})
+	c.locals[1].sockets[0].data = `{"b":1,"a":2}`
+	c.locals[1].sockets[0].shake = socketio.Handshake{
+		Headers: map[string][]string{"X-Many": {"a", "b"}, "Cookie": {"a=1"}}, Time: "now", Address: "10.0.0.1", XDomain: true,
+		Issued: 1795156613069, URL: "/socket.io/?EIO=4", Query: map[string]string{"EIO": "4"}, Auth: []byte(`{"z":1,"a":2}`),
+	}
+	found, err := c.adapters[0].FetchSockets(background(t), socketio.Target{})
+	if err != nil || len(found) != 2 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	slices.SortFunc(found, func(a, b socketio.SocketInfo) int { return int(a.ID[1]) - int(b.ID[1]) })
+	s := found[0]
+	if s.ID != "s1" || !slices.Equal(s.Rooms, []string{"s1", "r1", "all"}) || string(s.Data) != `{"b":1,"a":2}` {
+		t.Errorf("%+v", s)
+	}
+	h, want := s.Handshake, c.locals[1].sockets[0].shake
+	if h.Headers.Get("X-Many") != "a, b" || h.Headers.Get("Cookie") != "a=1" || h.Time != want.Time || h.Address != want.Address ||
+		!h.XDomain || h.Secure || h.Issued != want.Issued || h.URL != want.URL || h.Query["EIO"] != "4" || string(h.Auth) != string(want.Auth) {
+		t.Errorf("handshake %+v", h)
+	}
+	if string(found[1].Handshake.Auth) != "{}" {
+		t.Errorf("auth %s", found[1].Handshake.Auth)
+	}
+	found, err = c.adapters[0].FetchSockets(background(t), socketio.Target{Rooms: []string{"r2"}})
+	if err != nil || len(found) != 1 || found[0].ID != "s2" {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+func TestServerSideEmitWithAck(t *testing.T) {
+	c := startTrio(t, Config{})
+	answers, err := c.adapters[0].ServerSideEmitWithAck(background(t), text(`"ask"`))
+	var got []string
+	for _, a := range answers {
+		got = append(got, string(a.JSON))
+	}
+	slices.Sort(got)
+	if err != nil || !slices.Equal(got, []string{`["s1"]`, `["s2"]`}) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestPartialAnswersComeWithNodesError(t *testing.T) {
+	c := startTrio(t, Config{RequestsTimeout: 300 * time.Millisecond})
+	c.locals[2].handle = nil
+	answers, err := c.adapters[0].ServerSideEmitWithAck(context.Background(), text(`"ask"`))
+	var timeout *TimeoutError
+	if !errors.As(err, &timeout) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	if want := "timeout reached: only 1 responses received out of 2"; err.Error() != want {
+		t.Errorf("%q, want %q", err, want)
+	}
+	if len(answers) != 1 || timeout.Answered != 1 || timeout.Expected != 2 || len(timeout.Missing) != 1 {
+		t.Errorf("%d answers, %+v", len(answers), timeout)
+	}
+}
+
+func TestBroadcastWithAck(t *testing.T) {
+	c := startTrio(t, Config{})
+	var counts []int
+	var answers []string
+	err := c.adapters[0].BroadcastWithAck(background(t), &socketio.Broadcast{Data: text(`"ask"`)}, 10*time.Second,
+		func(n int) { counts = append(counts, n) },
+		func(p socketio.Payload) { answers = append(answers, string(p.JSON)) })
+	slices.Sort(answers)
+	if err != nil || !slices.Equal(counts, []int{1, 1}) || !slices.Equal(answers, []string{`["s1"]`, `["s2"]`}) {
+		t.Errorf("%v, %q, %v", counts, answers, err)
+	}
+}
+
+func TestBroadcastWithAckEndsByTimeout(t *testing.T) {
+	c := startTrio(t, Config{})
+	clients, answers := 0, 0
+	err := c.adapters[0].BroadcastWithAck(background(t), &socketio.Broadcast{Data: text(`"silent"`)}, 200*time.Millisecond,
+		func(n int) { clients += n }, func(socketio.Payload) { answers++ })
+	if err != nil || clients != 2 || answers != 0 {
+		t.Errorf("%d clients, %d answers, %v", clients, answers, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	err = c.adapters[0].BroadcastWithAck(ctx, &socketio.Broadcast{Data: text(`"silent"`)}, time.Hour,
+		func(int) { cancel() }, func(socketio.Payload) {})
+	if !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestServerCount(t *testing.T) {
+	c := startTrio(t, Config{})
+	if n, err := c.adapters[1].ServerCount(background(t)); n != 3 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if err := c.adapters[2].Close(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool { n, err := c.adapters[1].ServerCount(background(t)); return n == 2 && err == nil })
+	if err := c.adapters[2].Broadcast(&socketio.Broadcast{Data: text(`"ev"`)}); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+}
+
+func TestAloneNobodyIsAsked(t *testing.T) {
+	m := miniredis.RunT(t)
+	_, a := start(t, Config{URL: url(m)}, newFakeLocal("/"))
+	if found, err := a[0].FetchSockets(background(t), socketio.Target{}); len(found) != 0 || err != nil {
+		t.Error(found, err)
+	}
+	if answers, err := a[0].ServerSideEmitWithAck(background(t), text(`"ev"`)); len(answers) != 0 || err != nil {
+		t.Error(answers, err)
+	}
+	if err := a[0].BroadcastWithAck(background(t), &socketio.Broadcast{Data: text(`"ev"`)}, time.Hour, nil, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOneBadMessageCostsThatMessage puts everything that would hurt a Node server between two good messages.
+func TestOneBadMessageCostsThatMessage(t *testing.T) {
+	m := miniredis.RunT(t)
+	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
+	s, _ := start(t, Config{URL: url(m), MaxMessageBytes: 1000}, l)
+	c := dial(t, m)
+	good, err := wire.AppendBroadcast(nil, "abcdef", "/", text(`"good"`), wire.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := map[string][]string{
+		"socket.io#/#":             {"", "\xc0", "\x93", "junk", "\x92\xa6abcdef\x80", string(good[:len(good)-1]), string(make([]byte, 1001))},
+		"socket.io#/#s#":           {"\xc1"},
+		"socket.io-request#/#":     {"", "{", "\xc0", `{"type":5,"requestId":"x"}`, `{"type":6}`, `{"type":7,"requestId":"x"}`, `[]`},
+		"socket.io-response#/#":    {"", "\xc0", `{"requestId":"nobody's"}`},
+		"sidereal-peers:socket.io": {"", "{}", `{"v":1}`, `{"v":1,"process":7}`},
+	}
+	for channel, messages := range bad {
+		for _, b := range messages {
+			if err := c.Publish(t.Context(), channel, b).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Publish(t.Context(), "socket.io#/#", good).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, g := range wait(t, l, len(bad)) {
+		if string(g.payload.JSON) != `["good"]` {
+			t.Errorf("%s", g.payload.JSON)
+		}
+	}
+	if n := counter(t, s.metrics.dropped.WithLabelValues(malformed)); n < 15 {
+		t.Errorf("%v counted", n)
+	}
+	if n := counter(t, s.metrics.dropped.WithLabelValues(oversized)); n != 1 {
+		t.Errorf("%v too large", n)
+	}
+}
+
+func TestNamespacesDoNotMix(t *testing.T) {
+	m := miniredis.RunT(t)
+	names := []string{"/", "/#deep", "/a[b]", "/ab", "/*"}
+	locals := func() (all []*fakeLocal) {
+		for _, name := range names {
+			all = append(all, newFakeLocal(name, &fakeSocket{id: "s", name: "s", rooms: []string{"room", "x#y", ""}}))
+		}
+		return all
+	}
+	here, there := locals(), locals()
+	s1, a := start(t, Config{URL: url(m)}, here...)
+	s2, _ := start(t, Config{URL: url(m)}, there...)
+	link(t, s1, s2)
+	for i, name := range names {
+		for _, rooms := range [][]string{nil, {"room"}, {"x#y"}, {""}, {"room", "x#y"}} {
+			b := &socketio.Broadcast{Target: socketio.Target{Rooms: rooms}, Data: text(`"ev"`, `"`+name+`"`)}
+			if err := a[i].Broadcast(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// What comes last on each namespace has been heard, so whatever came twice was heard before it.
+	for i := range names {
+		if err := a[i].ServerSideEmit(text(`"last"`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, l := range there {
+		log := wait(t, l, 6)
+		if len(log) != 6 {
+			t.Errorf("%s was told %d things", names[i], len(log))
+		}
+		for _, g := range log[:5] {
+			if want := `["ev","` + names[i] + `"]`; string(g.payload.JSON) != want {
+				t.Errorf("%s, want %s", g.payload.JSON, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package adapter
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+// Config configures the adapter of one process. The zero value of a field means its default, which is Node's where Node
+// has it.
+type Config struct {
+	// Conn is the process's connection to Redis, run and closed by whoever made it. Without it URL is used.
+	Conn *redisconn.Conn
+	// URL names the Redis when there is no Conn: redis://host:6379, rediss://…, redis+sentinel://…, redis+cluster://….
+	// Run then runs and closes the connection.
+	URL string
+
+	// Key begins the names of all channels; servers share rooms when they share it. Node's option key. Default
+	// "socket.io".
+	Key string `env:"SIDEREAL_ADAPTER_KEY"`
+	// RequestsTimeout is how long the answers of other servers are waited for when the caller's context has no deadline.
+	// Node's option requestsTimeout. Default 5 s.
+	RequestsTimeout time.Duration `env:"SIDEREAL_REQUESTS_TIMEOUT"`
+	// SpecificResponses sends answers to Node's servers only to the one that asked, which Node's option
+	// publishOnSpecificResponseChannel does: less traffic, but servers older than version 7 of the adapter don't hear it.
+	SpecificResponses bool
+
+	// BufferMessages, BufferBytes and BufferAge bound what is kept while Redis is away or slow; the oldest goes first.
+	// Defaults 100,000 messages, 64 MiB, 30 s.
+	BufferMessages int
+	BufferBytes    int
+	BufferAge      time.Duration
+	// MaxMessageBytes bounds one message, both ways. Default 64 MiB.
+	MaxMessageBytes int
+
+	// Version is told to the peers, for operators.
+	Version string
+	// Log gets outages, malformed messages (without their content, at most one line in 10 s) and nothing per message.
+	Log zerolog.Logger
+	// Metrics registers sidereal_adapter_*; nil registers nothing.
+	Metrics prometheus.Registerer
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Key, "socket.io")
+	setDefault(&c.RequestsTimeout, 5*time.Second)
+	setDefault(&c.BufferMessages, 100_000)
+	setDefault(&c.BufferBytes, 64<<20)
+	setDefault(&c.BufferAge, 30*time.Second)
+	setDefault(&c.MaxMessageBytes, 64<<20)
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports every setting that cannot work.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Conn == nil && c.URL == "" {
+		errs = append(errs, errors.New("adapter: Config needs a Conn or a URL"))
+	}
+	if c.RequestsTimeout < 0 {
+		errs = append(errs, fmt.Errorf("SIDEREAL_REQUESTS_TIMEOUT: %v: must not be negative", c.RequestsTimeout))
+	}
+	if min(c.BufferMessages, c.BufferBytes, c.MaxMessageBytes, int(c.BufferAge)) < 0 {
+		errs = append(errs, errors.New("adapter: the bounds of the buffer and of a message must not be negative"))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,41 @@
+// Package adapter links Socket.IO servers over Redis, Node's included: what one emits reaches the clients of all. It
+// implements [socketio.Cluster] with the channels and bytes of @socket.io/redis-adapter's createAdapter, and understands
+// @socket.io/redis-emitter.
+//
+// [NewRedis] makes the Cluster of one process; [Redis.Run] owns everything that runs. Whatever the number of namespaces,
+// there is one publisher, one subscription and one heartbeat. A message's way through the files:
+//
+//	pubsub.go     an operation of the namespace becomes a message (the bytes are in internal/wire)
+//	publisher.go  one goroutine sends what waits, in order, many at a time; callers never wait
+//	receiver.go   one goroutine reads, and drops own echoes and rooms with nobody here by their first bytes
+//	answer.go     what other servers ask for is done, and answered
+//	request.go    what is asked of them: whom to wait for, until when
+//	census.go     whom: our own peers by name, Node's servers by their number
+//	peers.go      the heartbeat by which our own processes know each other
+//	outage.go     Redis lost and found again
+//
+// # Promises
+//
+// Broadcasts, joins, leaves, disconnects and server-side events of one process arrive in the order in which they were
+// made. Delivery is at most once while Redis answers. Nothing here blocks but the calls that have a context.
+//
+// While Redis is away messages are kept, within Config's bounds, and sent in order once Redis, this process's
+// subscription and the peers that were known are back, or 3 s after Redis is. What did not fit is counted and logged,
+// once for an outage. A message that was under way when the connection closed is sent again, since its answer can no
+// longer come; one that Redis left unanswered for too long is not, since Redis may still carry it out. Requests fail with
+// [ErrAway] at once.
+//
+// A message that Node would not have sent costs that message: it is counted, and a log line says so without its content.
+// Whoever may publish on Redis is trusted with what a server may do; that is the protocol's, not ours to change.
+//
+// # Beyond Node
+//
+// Joins and the like act here at once, and our echo is ignored. Processes of this package announce their name, version
+// and the uids of their namespaces every 2 s on a channel that Node's patterns do not match, so that a request waits for
+// them by name, and not at all for one that said goodbye, is no longer subscribed, or was silent for 6 s. Answers between
+// them say who answers and go to the asker alone; towards Node all bytes are Node's. A server-side event with binary
+// arguments is sent as msgpack, which Node reads too, and keeps them binary. Names of namespaces are escaped in patterns.
+//
+// One exception is made to what Node answers: a request that names no sender is answered where all can hear it, even with
+// SpecificResponses; Node would answer to a server named "undefined".
+package adapter

@@ -1,0 +1,207 @@
+package adapter
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// fakeSocket is a client that remembers what it got.
+type fakeSocket struct {
+	id    string
+	name  string // as the golden files call it
+	rooms []string
+	data  string
+	shake socketio.Handshake
+	gone  bool
+}
+
+// got is one thing that a client, or a server-side handler, was told.
+type got struct {
+	who     string
+	payload socketio.Payload
+	flags   socketio.Flags
+	gone    bool
+}
+
+// fakeLocal is a namespace of one server whose clients answer by rule.
+type fakeLocal struct {
+	name string
+	// answer is what a client says to an event that wants an answer; ok false: nothing.
+	answer func(s *fakeSocket, event string) (p socketio.Payload, ok bool)
+	// handle is what a server-side handler answers; ok false: there is no handler.
+	handle func(event string) (p socketio.Payload, ok bool)
+
+	mu      sync.Mutex
+	sockets []*fakeSocket
+	log     []got
+	arrived chan struct{} // has room for one: something was logged
+}
+
+func newFakeLocal(name string, sockets ...*fakeSocket) *fakeLocal {
+	for _, s := range sockets {
+		s.rooms = append([]string{s.id}, s.rooms...)
+		if s.data == "" {
+			s.data = "{}"
+		}
+	}
+	return &fakeLocal{name: name, sockets: sockets, arrived: make(chan struct{}, 1)}
+}
+
+func (l *fakeLocal) note(g got) {
+	l.log = append(l.log, g)
+	select {
+	case l.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// take returns what was logged, and forgets it.
+func (l *fakeLocal) take() []got {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	log := l.log
+	l.log = nil
+	return log
+}
+
+func (l *fakeLocal) matchingLocked(t socketio.Target) (found []*fakeSocket) {
+	in := func(s *fakeSocket) func(string) bool {
+		return func(room string) bool { return slices.Contains(s.rooms, room) }
+	}
+	for _, s := range l.sockets {
+		if !s.gone && (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in(s))) && !slices.ContainsFunc(t.Except, in(s)) {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+func (l *fakeLocal) Name() string { return l.name }
+
+func (l *fakeLocal) HasRoom(room []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sockets {
+		for _, r := range s.rooms {
+			if r == string(room) && !s.gone {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (l *fakeLocal) Deliver(b *socketio.Broadcast) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.matchingLocked(b.Target) {
+		l.note(got{who: s.name, payload: b.Data, flags: b.Flags})
+	}
+}
+
+func (l *fakeLocal) DeliverWithAck(b *socketio.Broadcast, _ time.Duration, answered func(socketio.Payload)) int {
+	l.mu.Lock()
+	matching := l.matchingLocked(b.Target)
+	l.mu.Unlock()
+	l.Deliver(b)
+	for _, s := range matching {
+		if l.answer != nil {
+			if p, ok := l.answer(s, eventOf(b.Data)); ok {
+				answered(p)
+			}
+		}
+	}
+	return len(matching)
+}
+
+func (l *fakeLocal) Fetch(t socketio.Target) (found []socketio.SocketInfo) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.matchingLocked(t) {
+		found = append(found, socketio.SocketInfo{ID: s.id, Rooms: slices.Clone(s.rooms), Data: []byte(s.data), Handshake: s.shake})
+	}
+	return found
+}
+
+func (l *fakeLocal) ApplyJoin(t socketio.Target, rooms []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.matchingLocked(t) {
+		for _, r := range rooms {
+			if !slices.Contains(s.rooms, r) {
+				s.rooms = append(s.rooms, r)
+			}
+		}
+	}
+	l.note(got{who: "join"})
+}
+
+func (l *fakeLocal) ApplyLeave(t socketio.Target, rooms []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.matchingLocked(t) {
+		s.rooms = slices.DeleteFunc(s.rooms, func(r string) bool { return slices.Contains(rooms, r) })
+	}
+	l.note(got{who: "leave"})
+}
+
+func (l *fakeLocal) ApplyDisconnect(t socketio.Target, _ bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.matchingLocked(t) {
+		s.gone = true
+		l.note(got{who: s.name, gone: true})
+	}
+}
+
+func (l *fakeLocal) ServerSideEvent(p socketio.Payload, reply func(socketio.Payload)) {
+	l.mu.Lock()
+	l.note(got{who: "server", payload: p})
+	l.mu.Unlock()
+	if reply != nil && l.handle != nil {
+		if answer, ok := l.handle(eventOf(p)); ok {
+			reply(answer)
+		}
+	}
+}
+
+func (l *fakeLocal) Rooms() (rooms []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Node keeps rooms in the order in which they came up: those that sockets connect with first.
+	for i := 0; ; i++ {
+		any := false
+		for _, s := range l.sockets {
+			if i < len(s.rooms) && !s.gone {
+				any = true
+				if !slices.Contains(rooms, s.rooms[i]) {
+					rooms = append(rooms, s.rooms[i])
+				}
+			}
+		}
+		if !any {
+			return rooms
+		}
+	}
+}
+
+func eventOf(p socketio.Payload) string {
+	var values []any
+	_ = json.Unmarshal(p.JSON, &values)
+	if len(values) == 0 {
+		return ""
+	}
+	name, _ := values[0].(string)
+	return name
+}
+
+func text(values ...string) socketio.Payload {
+	return socketio.Payload{JSON: []byte("[" + strings.Join(values, ",") + "]")}
+}
+
+var _ socketio.Local = (*fakeLocal)(nil)

@@ -1,0 +1,59 @@
+package adapter
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Why a message was dropped: values of the label reason.
+const (
+	malformed  = "malformed"   // received; Node would not have sent it
+	oversized  = "oversized"   // received; longer than MaxMessageBytes
+	bufferFull = "buffer_full" // to be sent; others came after it
+	expired    = "expired"     // to be sent; waited longer than BufferAge
+	volatile   = "volatile"    // to be sent; may be lost, and Redis was away
+	refused    = "refused"     // sent; Redis did not want it
+	uncertain  = "uncertain"   // sent; Redis did not answer, and may or may not have carried it out
+	shutdown   = "shutdown"    // to be sent; the process ended first
+)
+
+// metrics counts; without a registry nobody reads it.
+type metrics struct {
+	in, out, skipped prometheus.Counter
+	dropped          *prometheus.CounterVec
+	requests         *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_adapter_messages_total",
+		Help: "Messages between servers: received and carried out (in), published (out), received and not for this process (skipped).",
+	}, []string{"direction"})
+	m := &metrics{
+		in:      messages.WithLabelValues("in"),
+		out:     messages.WithLabelValues("out"),
+		skipped: messages.WithLabelValues("skipped"),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sidereal_adapter_dropped_total",
+			Help: "Messages between servers that were lost, by reason.",
+		}, []string{"reason"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sidereal_adapter_requests_total",
+			Help: "Requests to the other servers by outcome: complete, alone (nobody to ask), timeout, away, canceled, closed.",
+		}, []string{"outcome"}),
+	}
+	for _, reason := range []string{malformed, oversized, bufferFull, expired, volatile, refused, uncertain, shutdown} {
+		m.dropped.WithLabelValues(reason)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	return m, errors.Join(reg.Register(messages), reg.Register(m.dropped), reg.Register(m.requests))
+}
+
+func (m *metrics) drop(reason string, n int) {
+	if n > 0 {
+		m.dropped.WithLabelValues(reason).Add(float64(n))
+	}
+}

@@ -1,0 +1,285 @@
+package adapter
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The heartbeat's times. A process that was silent for peerDead is not waited for any more.
+const (
+	beatEvery = 2 * time.Second
+	peerDead  = 6 * time.Second
+	// newcomers are answered with a beat of one's own, but not more often than this
+	beatAgain   = 200 * time.Millisecond
+	beatVersion = 1
+	maxProcess  = 64 // bytes of a process's name
+)
+
+// beat is what a process says of itself on sidereal-peers:KEY, a channel that no pattern of Node's matches.
+type beat struct {
+	V          int               `json:"v"`
+	Process    string            `json:"process"`
+	Version    string            `json:"version"`
+	Caps       []string          `json:"caps"`
+	Namespaces map[string]string `json:"nsps"`           // name to uid
+	Gone       bool              `json:"gone,omitempty"` // goodbye
+}
+
+// capabilities tell peers what this process does beyond Node: it signs its answers to peers with its uid.
+var capabilities = []string{"signed-answers"}
+
+// peer is another process of ours.
+type peer struct {
+	namespaces map[string]string
+	heard      time.Time
+	silent     bool // for longer than peerDead: kept, since Redis may still count it as a subscriber
+}
+
+// peers knows the other processes of ours by their heartbeats.
+type peers struct {
+	r       *Redis
+	process string
+	channel string
+	wake    chan struct{}
+	leaving atomic.Bool // goodbye was said, or is being said
+
+	mu       sync.Mutex        // guards the rest
+	known    map[string]*peer  // by process
+	owner    map[string]string // uid to process
+	since    time.Time         // when the subscription last came up: silence before does not count
+	lastRest map[string]int    // by namespace: subscribers that were not ours, at the last beat
+}
+
+func newPeers(r *Redis) *peers {
+	return &peers{
+		r: r, process: newID(12), channel: "sidereal-peers:" + r.cfg.Key, wake: make(chan struct{}, 1),
+		known: make(map[string]*peer), owner: make(map[string]string), lastRest: make(map[string]int),
+	}
+}
+
+// nudge makes a beat soon: for news about this process, or for a newcomer.
+func (p *peers) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run beats, and notices who does not, until ctx ends.
+func (p *peers) run(ctx context.Context) error {
+	ticker := time.NewTicker(beatEvery / 4)
+	defer ticker.Stop()
+	var last time.Time
+	for {
+		var wake <-chan struct{}
+		if time.Since(last) >= beatAgain {
+			wake = p.wake
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-wake:
+			last = time.Time{}
+		case <-ticker.C:
+		}
+		p.expire()
+		if time.Since(last) >= beatEvery && p.r.up.Load() && !p.leaving.Load() {
+			last = time.Now()
+			p.beat(ctx)
+		}
+	}
+}
+
+// beat says that this process lives, and looks how many others of Node's there are, for outages.
+func (p *peers) beat(ctx context.Context) {
+	all := p.r.namespaces()
+	b := beat{V: beatVersion, Process: p.process, Version: p.r.cfg.Version, Caps: capabilities,
+		Namespaces: make(map[string]string, len(all))}
+	for _, n := range all {
+		b.Namespaces[n.name] = n.uid
+	}
+	p.say(ctx, b)
+	for _, n := range all[:min(len(all), maxRemembered)] {
+		if t, err := n.census(ctx); err == nil {
+			p.mu.Lock()
+			p.lastRest[n.name] = t.rest
+			p.mu.Unlock()
+		}
+	}
+}
+
+// maxRemembered is of how many namespaces the number of Node's servers is remembered.
+const maxRemembered = 8
+
+func (p *peers) goodbye(ctx context.Context) {
+	p.leaving.Store(true)
+	if p.r.up.Load() {
+		p.say(ctx, beat{V: beatVersion, Process: p.process, Gone: true})
+	}
+}
+
+// say publishes at once, past what may be waiting: a beat that waited is worth nothing.
+func (p *peers) say(ctx context.Context, b beat) {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return // strings only; it cannot fail
+	}
+	ctx, cancel := context.WithTimeout(ctx, beatEvery)
+	defer cancel()
+	_ = p.r.conn.Client().Publish(ctx, p.channel, text).Err() // lost ones are what silence is for
+}
+
+// hear takes a beat.
+func (p *peers) hear(payload []byte) error {
+	var b beat
+	if err := json.Unmarshal(payload, &b); err != nil {
+		return err
+	}
+	switch {
+	case b.Process == p.process:
+		return nil
+	case b.Process == "" || len(b.Process) > maxProcess || b.V < beatVersion:
+		return errBeat
+	}
+	p.mu.Lock()
+	old := p.known[b.Process]
+	var left []string
+	if old != nil {
+		left = p.dropLocked(b.Process, b.Namespaces)
+	}
+	if !b.Gone {
+		p.known[b.Process] = &peer{namespaces: b.Namespaces, heard: time.Now()}
+		for _, uid := range b.Namespaces {
+			p.owner[uid] = b.Process
+		}
+	}
+	p.mu.Unlock()
+	if !b.Gone && (old == nil || old.silent) {
+		p.nudge() // it may not know us yet
+	}
+	p.tellGone(left)
+	return nil
+}
+
+// dropLocked forgets a process and returns the uids that are not among those it has now.
+func (p *peers) dropLocked(process string, now map[string]string) (left []string) {
+	for name, uid := range p.known[process].namespaces {
+		if p.owner[uid] == process {
+			delete(p.owner, uid)
+		}
+		if now[name] != uid {
+			left = append(left, uid)
+		}
+	}
+	delete(p.known, process)
+	return left
+}
+
+// tellGone ends the waiting for answers of uids that will not come.
+func (p *peers) tellGone(uids []string) {
+	if len(uids) == 0 {
+		return
+	}
+	for _, n := range p.r.namespaces() {
+		for _, uid := range uids {
+			n.calls.lose(uid)
+		}
+	}
+}
+
+// expire marks those as silent that were not heard for long, unless nobody could be heard.
+func (p *peers) expire() {
+	if !p.r.up.Load() {
+		return
+	}
+	var gone []string
+	p.mu.Lock()
+	for process, peer := range p.known {
+		last := peer.heard
+		if p.since.After(last) {
+			last = p.since
+		}
+		if !peer.silent && time.Since(last) > peerDead {
+			peer.silent = true
+			for _, uid := range peer.namespaces {
+				gone = append(gone, uid)
+			}
+			p.r.log.Info().Str("peer", process).Msg("peer silent; not waited for any more")
+		}
+	}
+	p.mu.Unlock()
+	p.tellGone(gone)
+}
+
+// forgetSilent forgets silent processes that Redis does not count any more, given uids of theirs.
+func (p *peers) forgetSilent(uids []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, uid := range uids {
+		if process, ok := p.owner[uid]; ok && p.known[process].silent {
+			p.dropLocked(process, nil)
+		}
+	}
+}
+
+// has tells whether uid is a namespace of a living process of ours.
+func (p *peers) has(uid string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	process, ok := p.owner[uid]
+	return ok && !p.known[process].silent
+}
+
+// of returns the uids of the processes that have a namespace: the living, and the silent.
+func (p *peers) of(namespace string) (living, silent []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, peer := range p.known {
+		switch uid, ok := peer.namespaces[namespace]; {
+		case !ok:
+		case peer.silent:
+			silent = append(silent, uid)
+		default:
+			living = append(living, uid)
+		}
+	}
+	slices.Sort(living)
+	return living, silent
+}
+
+// resumed notes that beats are heard again.
+func (p *peers) resumed() {
+	p.mu.Lock()
+	p.since = time.Now()
+	p.mu.Unlock()
+	p.nudge()
+}
+
+// back tells whether all living peers were heard since the subscription came up, and as many servers of Node's listen
+// as before.
+func (p *peers) back(ctx context.Context) bool {
+	p.mu.Lock()
+	for _, peer := range p.known {
+		if !peer.silent && peer.heard.Before(p.since) {
+			p.mu.Unlock()
+			return false
+		}
+	}
+	before := make(map[string]int, len(p.lastRest))
+	for name, n := range p.lastRest {
+		before[name] = n
+	}
+	p.mu.Unlock()
+	for _, n := range p.r.namespaces() {
+		if want := before[n.name]; want > 0 {
+			if t, err := n.census(ctx); err != nil || t.rest < want {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,302 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+// What goes to Redis in one write: enough that the round trip is shared by many, little enough that Redis answers well
+// within the client's timeout.
+const (
+	batchMessages = 512
+	batchBytes    = 1 << 20
+)
+
+// message waits to be published.
+type message struct {
+	channel string
+	payload []byte
+	queued  time.Duration // since the publisher was made
+}
+
+// publisher sends what the process has to say, in the order of the calls. While one batch is under way the next gathers,
+// so that batches grow with the load; a lone message leaves at once.
+type publisher struct {
+	client  redis.UniversalClient
+	log     zerolog.Logger
+	metrics *metrics
+	failed  func() // told when Redis went away while sending
+	start   time.Time
+	wake    chan struct{}
+	batch   []message // being sent; only run uses it
+
+	maxMessages, maxBytes int
+	maxAge                time.Duration
+
+	mu      sync.Mutex // guards the rest
+	queue   []message  // oldest first, from head on
+	head    int
+	bytes   int // payloads in queue
+	paused  bool
+	ended   bool          // run has returned
+	busy    bool          // a batch is under way
+	changed chan struct{} // made by drain, closed when a batch ended or sending paused
+	lost    int           // dropped since sending was paused
+}
+
+// newPublisher makes a publisher that is paused: resume lets it go.
+func newPublisher(cfg Config, client redis.UniversalClient, m *metrics, failed func()) *publisher {
+	return &publisher{
+		client: client, log: cfg.Log, metrics: m, failed: failed,
+		start: time.Now(), wake: make(chan struct{}, 1), paused: true,
+		maxMessages: cfg.BufferMessages, maxBytes: cfg.BufferBytes, maxAge: cfg.BufferAge,
+	}
+}
+
+// send queues a message; it takes over payload. A message that may be lost is, when Redis is away.
+func (p *publisher) send(channel string, payload []byte, mayBeLost bool) {
+	m := message{channel, payload, time.Since(p.start)}
+	p.mu.Lock()
+	switch {
+	case p.ended:
+		p.mu.Unlock()
+		p.metrics.drop(shutdown, 1)
+		return
+	case p.paused && mayBeLost:
+		p.mu.Unlock()
+		p.metrics.drop(volatile, 1)
+		return
+	}
+	p.queue = append(p.queue, m)
+	p.bytes += len(payload)
+	p.trimLocked()
+	wake := !p.paused && !p.busy
+	p.mu.Unlock()
+	if wake {
+		p.signal()
+	}
+}
+
+func (p *publisher) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// trimLocked drops the oldest until the bounds hold.
+func (p *publisher) trimLocked() {
+	dropped := 0
+	for len(p.queue)-p.head > p.maxMessages || p.bytes > p.maxBytes {
+		p.popLocked()
+		dropped++
+	}
+	p.lost += dropped
+	p.metrics.drop(bufferFull, dropped)
+}
+
+func (p *publisher) popLocked() message {
+	m := p.queue[p.head]
+	p.queue[p.head] = message{}
+	p.head++
+	p.bytes -= len(m.payload)
+	switch {
+	case p.head == len(p.queue):
+		p.queue, p.head = p.queue[:0], 0
+	case p.head >= 1024 && p.head > len(p.queue)/2:
+		n := copy(p.queue, p.queue[p.head:])
+		clear(p.queue[n:])
+		p.queue, p.head = p.queue[:n], 0
+	}
+	return m
+}
+
+// run sends until ctx ends. What is left then is counted as lost.
+func (p *publisher) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if !p.take() {
+			select {
+			case <-p.wake:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		again := p.publish(ctx)
+		p.done(again)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.metrics.drop(shutdown, len(p.queue)-p.head)
+	p.queue, p.head, p.bytes, p.ended = nil, 0, 0, true
+	return nil
+}
+
+// take moves the next messages from the queue into the batch, and those that waited too long nowhere.
+func (p *publisher) take() bool {
+	now := time.Since(p.start)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.paused {
+		return false
+	}
+	size, old := 0, 0
+	for p.head < len(p.queue) && len(p.batch) < batchMessages && size < batchBytes {
+		m := p.popLocked()
+		if now-m.queued > p.maxAge {
+			old++
+			continue
+		}
+		size += len(m.payload)
+		p.batch = append(p.batch, m)
+	}
+	p.lost += old
+	p.metrics.drop(expired, old)
+	p.busy = len(p.batch) > 0
+	return p.busy
+}
+
+// publish sends the batch and tells which messages are to be sent again.
+func (p *publisher) publish(ctx context.Context) (again []message) {
+	node, err := onePlace(ctx, p.client)
+	if err != nil {
+		return append(again, p.batch...)
+	}
+	pipe := node.Pipeline()
+	for _, m := range p.batch {
+		pipe.Publish(ctx, m.channel, m.payload)
+	}
+	cmds, _ := pipe.Exec(ctx)
+	for i, cmd := range cmds {
+		switch err := cmd.Err(); outcome(err) {
+		case "":
+			p.metrics.out.Inc()
+		case refused:
+			p.metrics.drop(refused, 1)
+			p.log.Error().Err(err).Msg("Redis refuses a message between servers")
+		case uncertain:
+			p.metrics.drop(uncertain, 1)
+			p.mu.Lock()
+			p.paused = true
+			p.lost++
+			p.mu.Unlock()
+		case away:
+			again = append(again, p.batch[i])
+		}
+	}
+	return again
+}
+
+// onePlace is where everything is published. In a cluster any node passes messages on to all, but only those of one node
+// stay in order; a node is chosen that exists.
+func onePlace(ctx context.Context, client redis.UniversalClient) (redis.Cmdable, error) {
+	if c, ok := client.(*redis.ClusterClient); ok {
+		return c.MasterForKey(ctx, "")
+	}
+	return client, nil
+}
+
+// away is the outcome of a message that Redis has certainly not carried out, or whose answer can no longer come.
+const away = "away"
+
+// outcome tells what became of a message whose command ended with err.
+func outcome(err error) string {
+	var op *net.OpError
+	var timeout net.Error
+	switch {
+	case err == nil:
+		return ""
+	case !errors.Is(redisconn.Classify(err), redisconn.ErrUnreachable):
+		return refused
+	case errors.As(err, &op) && op.Op == "dial":
+		return away
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return uncertain
+	}
+	return away
+}
+
+// done ends a batch; what is to be sent again goes back to the front.
+func (p *publisher) done(again []message) {
+	clear(p.batch)
+	p.batch = p.batch[:0]
+	p.mu.Lock()
+	if len(again) > 0 {
+		p.paused = true
+		p.queue = append(again, p.queue[p.head:]...)
+		p.head = 0
+		for _, m := range again {
+			p.bytes += len(m.payload)
+		}
+		p.trimLocked()
+	}
+	p.busy = false
+	paused := p.paused
+	p.tellLocked()
+	p.mu.Unlock()
+	if paused {
+		p.failed()
+	}
+}
+
+// pause keeps messages from now on.
+func (p *publisher) pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused = true
+	p.tellLocked()
+}
+
+// resume sends what was kept, and goes on. It is the end of an outage: what that cost is logged.
+func (p *publisher) resume() {
+	p.mu.Lock()
+	if !p.paused {
+		p.mu.Unlock()
+		return
+	}
+	kept, lost := len(p.queue)-p.head, p.lost
+	p.paused, p.lost = false, 0
+	p.mu.Unlock()
+	p.signal()
+	switch {
+	case lost > 0:
+		p.log.Warn().Int("dropped", lost).Int("kept", kept).Msg("messages to other servers were lost while Redis was away")
+	case kept > 0:
+		p.log.Info().Int("kept", kept).Msg("sending the messages to other servers that waited for Redis")
+	}
+}
+
+func (p *publisher) tellLocked() {
+	if p.changed != nil {
+		close(p.changed)
+		p.changed = nil
+	}
+}
+
+// drain returns when everything is sent, nothing can be, or ctx ended.
+func (p *publisher) drain(ctx context.Context) {
+	for {
+		p.mu.Lock()
+		if p.paused || !p.busy && p.head == len(p.queue) {
+			p.mu.Unlock()
+			return
+		}
+		if p.changed == nil {
+			p.changed = make(chan struct{})
+		}
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

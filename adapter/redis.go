@@ -1,0 +1,276 @@
+package adapter
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// farewell bounds how long a process that ends still sends.
+const farewell = time.Second
+
+// Redis links the namespaces of this process with those of all servers on one Redis that share Config.Key.
+type Redis struct {
+	cfg       Config
+	conn      *redisconn.Conn
+	log       zerolog.Logger
+	metrics   *metrics
+	publisher *publisher
+	sub       *redisconn.Subscription
+	peers     *peers
+	complaint complaint
+
+	up    atomic.Bool // the subscription hears everything
+	known atomic.Bool // it has before
+	lost  chan struct{}
+	spare []byte // scratch of the receiver
+
+	mu       sync.RWMutex // guards the rest
+	closed   bool
+	byName   map[string]*pubsub
+	byUID    map[string]*pubsub // by our own uids
+	requests map[string]*pubsub // by channel
+	answers  map[string]*pubsub // by channel
+	patterns map[string]bool    // subscribed
+	longest  int                // bytes of the longest name ever opened
+}
+
+var _ socketio.Cluster = (*Redis)(nil)
+
+// NewRedis checks cfg; nothing is dialled before Run.
+func NewRedis(cfg Config) (*Redis, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	r := &Redis{
+		cfg: cfg, conn: cfg.Conn, log: cfg.Log,
+		lost:     make(chan struct{}, 1),
+		spare:    make([]byte, 0, 256),
+		byName:   make(map[string]*pubsub),
+		byUID:    make(map[string]*pubsub),
+		requests: make(map[string]*pubsub),
+		answers:  make(map[string]*pubsub),
+		patterns: make(map[string]bool),
+	}
+	var err error
+	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
+		return nil, fmt.Errorf("adapter: register metrics: %w", err)
+	}
+	if r.conn == nil {
+		if r.conn, err = redisconn.Open(redisconn.Config{URL: cfg.URL, Log: cfg.Log}); err != nil {
+			return nil, err
+		}
+	}
+	r.publisher = newPublisher(cfg, r.conn.Client(), r.metrics, r.signalLost)
+	r.peers = newPeers(r)
+	r.sub = r.conn.Subscribe(redisconn.SubConfig{
+		Name:      "adapter",
+		Channels:  []string{r.peers.channel},
+		OnMessage: r.receive,
+		OnUp:      r.onUp,
+		OnDown:    r.onDown,
+	})
+	return r, nil
+}
+
+// Open makes the adapter of one namespace. It may be called at any time and does not block.
+func (r *Redis) Open(local socketio.Local) (socketio.Adapter, error) {
+	n := newPubsub(r, local)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+		return nil, ErrClosed
+	case r.byName[n.name] != nil:
+		return nil, fmt.Errorf("%w: %s", ErrOpen, n.name)
+	}
+	r.byName[n.name] = n
+	r.byUID[n.uid] = n
+	r.requests[n.channels.Request] = n
+	r.answers[n.channels.Response] = n
+	r.answers[n.own] = n
+	r.longest = max(r.longest, len(n.name))
+	r.sub.Add(n.channels.Request, n.channels.Response, n.own)
+	r.listenLocked()
+	r.peers.nudge()
+	return n, nil
+}
+
+// forget ends a namespace's part.
+func (r *Redis) forget(n *pubsub) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byName, n.name)
+	delete(r.byUID, n.uid)
+	delete(r.requests, n.channels.Request)
+	delete(r.answers, n.channels.Response)
+	delete(r.answers, n.own)
+	r.listenLocked()
+	r.sub.Remove(n.channels.Request, n.channels.Response, n.own)
+	r.peers.nudge()
+}
+
+// listenLocked subscribes to the patterns of all namespaces but those that another's covers: the pattern of "/" matches
+// the channels of a namespace "/#chat" as well, and with both each message would come twice.
+func (r *Redis) listenLocked() {
+	want := make(map[string]bool, len(r.byName))
+	for _, n := range r.byName {
+		if !r.coveredLocked(n) {
+			want[n.channels.Pattern()] = true
+		}
+	}
+	for p := range want {
+		if !r.patterns[p] {
+			r.sub.AddPatterns(p)
+		}
+	}
+	for p := range r.patterns {
+		if !want[p] {
+			r.sub.RemovePatterns(p)
+		}
+	}
+	r.patterns = want
+}
+
+func (r *Redis) coveredLocked(n *pubsub) bool {
+	for i := range len(n.name) {
+		if n.name[i] == '#' && r.byName[n.name[:i]] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// namespaces returns those that are open.
+func (r *Redis) namespaces() []*pubsub {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := make([]*pubsub, 0, len(r.byName))
+	for _, n := range r.byName {
+		all = append(all, n)
+	}
+	return all
+}
+
+// Run carries messages until ctx ends, then sends what still waits, for a second at most, and says goodbye to the peers.
+// Call it once. Requests that are under way when it returns end with ErrClosed.
+func (r *Redis) Run(ctx context.Context) error {
+	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, for the farewell
+	defer stop()
+	g, hard := errgroup.WithContext(hard)
+	if r.cfg.Conn == nil {
+		g.Go(func() error { return r.conn.Run(hard) })
+	}
+	g.Go(func() error { return r.sub.Run(hard) })
+	g.Go(func() error { return r.publisher.run(hard) })
+	g.Go(func() error { return r.peers.run(hard) })
+	g.Go(func() error { return r.recover(hard) })
+	select {
+	case <-ctx.Done():
+		last, done := context.WithTimeout(hard, farewell)
+		r.publisher.drain(last)
+		r.peers.goodbye(last)
+		done()
+	case <-hard.Done():
+	}
+	stop()
+	err := g.Wait()
+	r.close()
+	if r.cfg.Conn == nil {
+		err = errors.Join(err, r.conn.Close())
+	}
+	return err
+}
+
+func (r *Redis) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	for _, n := range r.namespaces() {
+		n.calls.failAll(ErrClosed)
+	}
+}
+
+// Up tells whether this process hears all other servers at this moment.
+func (r *Redis) Up() bool { return r.up.Load() && r.sub.Up() }
+
+// newID makes a random id in the alphabet of Node's ids.
+func newID(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // it never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// newUID names one namespace of one process: 6 characters, as Node's are.
+func newUID() string { return newID(6)[:6] }
+
+// newRequestID is longer than Node's 6 characters: answers go to all servers, and must not meet another's request.
+func newRequestID() string { return newID(12) }
+
+// complaint bounds the log lines about messages that could not be read.
+type complaint struct {
+	mu   sync.Mutex
+	next time.Time
+	n    int
+}
+
+const complaintEvery = 10 * time.Second
+
+// refuse counts a message that is dropped as it came in, and logs the first in 10 s: where it came, not what it said.
+func (r *Redis) refuse(reason, channel string, size int) {
+	r.metrics.drop(reason, 1)
+	c := &r.complaint
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	if now := time.Now(); now.After(c.next) {
+		r.log.Warn().Str("channel", strings.ToValidUTF8(channel, "\uFFFD")).Int("bytes", size).Str("reason", reason).
+			Int("messages", c.n).Msg("message from another server dropped")
+		c.next, c.n = now.Add(complaintEvery), 0
+	}
+}
+
+// options are what a broadcast says to the wire.
+func options(t socketio.Target, f socketio.Flags) wire.Options {
+	return wire.Options{Rooms: unique(t.Rooms), Except: unique(t.Except), Flags: wire.Flags{
+		ExpectSingleResponse: f.ExpectSingleResponse, Timeout: f.Timeout, Volatile: f.Volatile, Compress: f.Compress,
+	}}
+}
+
+// unique leaves out rooms that were named before.
+func unique(rooms []string) []string {
+	for i, room := range rooms {
+		for _, before := range rooms[:i] {
+			if before == room {
+				return compact(rooms)
+			}
+		}
+	}
+	return rooms
+}
+
+func compact(rooms []string) []string {
+	seen := make(map[string]bool, len(rooms))
+	var out []string
+	for _, room := range rooms {
+		if !seen[room] {
+			seen[room] = true
+			out = append(out, room)
+		}
+	}
+	return out
+}

@@ -1,0 +1,122 @@
+package adapter
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// server is one process of a cluster.
+type server struct {
+	*Redis
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// start runs a server that ends with the test, and returns once it hears the others.
+func start(t testing.TB, cfg Config, locals ...*fakeLocal) (*server, []socketio.Adapter) {
+	t.Helper()
+	r, err := NewRedis(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adapters := make([]socketio.Adapter, len(locals))
+	for i, l := range locals {
+		if adapters[i], err = r.Open(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &server{Redis: r, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(s.done)
+		if err := r.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(s.end)
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := r.sub.Wait(within); err != nil {
+		t.Fatal(err)
+	}
+	return s, adapters
+}
+
+func (s *server) end() {
+	s.stop()
+	<-s.done
+}
+
+// link returns once every server knows all others by name.
+func link(t testing.TB, servers ...*server) {
+	t.Helper()
+	for _, s := range servers {
+		until(t, func() bool {
+			s.peers.mu.Lock()
+			defer s.peers.mu.Unlock()
+			return len(s.peers.known) == len(servers)-1
+		})
+	}
+}
+
+// until polls for something that announces itself in no other way. It bounds the test, and asserts nothing about time.
+func until(t testing.TB, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("did not happen")
+		}
+	}
+}
+
+// wait returns the next n things that l was told.
+func wait(t testing.TB, l *fakeLocal, n int) (log []got) {
+	t.Helper()
+	timeout := time.After(10 * time.Second)
+	for len(log) < n {
+		select {
+		case <-l.arrived:
+			log = append(log, l.take()...)
+		case <-timeout:
+			t.Fatalf("%s was told %d things, want %d", l.name, len(log), n)
+		}
+	}
+	return log
+}
+
+// background is a context that bounds the test.
+func background(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func dial(t testing.TB, m *miniredis.Miniredis) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func url(m *miniredis.Miniredis) string { return "redis://" + m.Addr() }
+
+func counter(t testing.TB, c prometheus.Counter) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
+}

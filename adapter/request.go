@@ -1,0 +1,297 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// call is a request whose answers are awaited.
+type call interface {
+	// answer takes one answer; an odd one is refused.
+	answer(a wire.Response) (understood bool)
+	// lose says that uid will not answer.
+	lose(uid string)
+	// fail ends the call.
+	fail(err error)
+}
+
+// calls are a namespace's requests that are under way, by id.
+type calls struct {
+	mu   sync.RWMutex
+	byID map[string]call
+}
+
+func (c *calls) add(id string, pending call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byID == nil {
+		c.byID = make(map[string]call)
+	}
+	c.byID[id] = pending
+}
+
+func (c *calls) remove(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.byID, id)
+}
+
+// get finds a call without allocating.
+func (c *calls) get(id []byte) call {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.byID[string(id)]
+}
+
+func (c *calls) all() []call {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	all := make([]call, 0, len(c.byID))
+	for _, pending := range c.byID {
+		all = append(all, pending)
+	}
+	return all
+}
+
+func (c *calls) failAll(err error) {
+	for _, pending := range c.all() {
+		pending.fail(err)
+	}
+}
+
+func (c *calls) lose(uid string) {
+	for _, pending := range c.all() {
+		pending.lose(uid)
+	}
+}
+
+// waiter is what all calls have in common: a tally, and an end.
+type waiter struct {
+	mu    sync.Mutex // guards tally, and everything of the call that embeds it
+	tally *tally
+	ended chan struct{} // closed by the first end
+	err   error
+	over  bool
+}
+
+func newWaiter(t *tally) waiter { return waiter{tally: t, ended: make(chan struct{})} }
+
+func (w *waiter) endLocked(err error) {
+	if !w.over {
+		w.over, w.err = true, err
+		close(w.ended)
+	}
+}
+
+func (w *waiter) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.endLocked(err)
+}
+
+// wait returns when the call has ended, for which it sees to itself when ctx ends. Nothing is accepted afterwards.
+func (w *waiter) wait(ctx context.Context) error {
+	select {
+	case <-w.ended:
+	case <-ctx.Done():
+		w.fail(ctx.Err())
+	}
+	return w.err
+}
+
+// question is a call with one answer from each server.
+type question struct {
+	waiter
+	accept func(wire.Response) bool
+}
+
+func (q *question) answer(a wire.Response) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.over || a.UID != "" && q.has(a.UID) {
+		return true
+	}
+	if !q.accept(a) {
+		return false
+	}
+	q.tally.add(a.UID)
+	if q.tally.complete() {
+		q.endLocked(nil)
+	}
+	return true
+}
+
+func (q *question) has(uid string) bool {
+	_, ok := q.tally.answered[uid]
+	return ok
+}
+
+func (q *question) lose(uid string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.tally.lose(uid); q.tally.complete() {
+		q.endLocked(nil)
+	}
+}
+
+// ask sends a request and waits for one answer from each server. Accept runs under the call's lock, never after ask
+// returned.
+func (n *pubsub) ask(ctx context.Context, q wire.Request, timeoutText func(*tally) string, accept func(wire.Response) bool) error {
+	ctx, cancel := n.withTimeout(ctx)
+	defer cancel()
+	t, err := n.prepare(ctx)
+	if err != nil || t.expected == 0 {
+		return n.outcome(err, t)
+	}
+	pending := &question{waiter: newWaiter(t), accept: accept}
+	err = n.send(ctx, q, pending, &pending.waiter)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = &TimeoutError{text: timeoutText(t), Answered: t.got, Expected: t.expected, Missing: t.missing()}
+	}
+	return n.outcome(err, t)
+}
+
+// withTimeout bounds a request that its caller did not bound.
+func (n *pubsub) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, n.r.cfg.RequestsTimeout)
+}
+
+// prepare finds out whom to wait for. A process that has heard Redis before fails at once when it does not now; one that
+// is just starting, or opened the namespace just now, waits until it would hear the answers.
+func (n *pubsub) prepare(ctx context.Context) (*tally, error) {
+	switch {
+	case n.closed.Load():
+		return nil, ErrClosed
+	case n.r.known.Load() && !n.r.up.Load():
+		return nil, ErrAway
+	}
+	if err := n.r.sub.Wait(ctx); err != nil {
+		return nil, errors.Join(ErrAway, err)
+	}
+	return n.census(ctx)
+}
+
+// send publishes a request and waits for its end.
+func (n *pubsub) send(ctx context.Context, q wire.Request, pending call, w *waiter) error {
+	id := newRequestID()
+	q.UID, q.ID = n.uid, strconv.AppendQuote(nil, id)
+	msg, err := wire.AppendRequest(nil, q)
+	if err != nil {
+		return err
+	}
+	n.calls.add(id, pending)
+	defer n.calls.remove(id)
+	if err := n.publish(n.channels.Request, msg, false); err != nil {
+		return err
+	}
+	if !n.r.up.Load() {
+		return ErrAway // lost since prepare; onDown may not have seen this call
+	}
+	return w.wait(ctx)
+}
+
+// outcome counts how a request ended.
+func (n *pubsub) outcome(err error, t *tally) error {
+	label := "failed"
+	switch {
+	case err == nil && t.expected == 0:
+		label = "alone"
+	case err == nil:
+		label = "complete"
+	case errors.Is(err, ErrAway):
+		label = "away"
+	case errors.Is(err, ErrClosed):
+		label = "closed"
+	case errors.Is(err, context.DeadlineExceeded):
+		label = "timeout"
+	case errors.Is(err, context.Canceled):
+		label = "canceled"
+	}
+	n.r.metrics.requests.WithLabelValues(label).Inc()
+	return err
+}
+
+// survey is a broadcast with acks: from each server first the number of clients asked there, then their answers.
+type survey struct {
+	waiter
+	counted  func(clients int)
+	answered func(socketio.Payload)
+	open     int            // clients counted, less answers
+	byPeer   map[string]int // the same, of those that sign their answers
+}
+
+func (s *survey) answer(a wire.Response) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return true
+	}
+	switch a.Type {
+	case wire.BroadcastClientCount:
+		if !s.tally.add(a.UID) {
+			return true
+		}
+		s.openLocked(a.UID, a.ClientCount)
+		s.counted(a.ClientCount)
+	case wire.BroadcastAck:
+		s.openLocked(a.UID, -1)
+		s.answered(a.Answer)
+	default:
+		return false
+	}
+	s.checkLocked()
+	return true
+}
+
+func (s *survey) openLocked(uid string, n int) {
+	s.open += n
+	if uid != "" {
+		s.byPeer[uid] += n
+	}
+}
+
+func (s *survey) checkLocked() {
+	if s.tally.complete() && s.open <= 0 {
+		s.endLocked(nil)
+	}
+}
+
+func (s *survey) lose(uid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tally.lose(uid)
+	s.open -= s.byPeer[uid]
+	delete(s.byPeer, uid)
+	s.checkLocked()
+}
+
+// askClients sends a broadcast with acks and waits until all is answered, timeout has passed (which is no error), or ctx
+// ended.
+func (n *pubsub) askClients(ctx context.Context, q wire.Request, timeout time.Duration,
+	counted func(clients int), answered func(socketio.Payload)) error {
+	limited := ctx
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	t, err := n.prepare(limited)
+	if err != nil || t.expected == 0 {
+		return n.outcome(err, t)
+	}
+	pending := &survey{waiter: newWaiter(t), counted: counted, answered: answered, byPeer: make(map[string]int)}
+	err = n.outcome(n.send(limited, q, pending, &pending.waiter), t)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil // the caller knows what is missing
+	}
+	return err
+}

@@ -1,0 +1,299 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+// maxOpen bounds the body of a handshake's response that is looked at. Open packets have some 120 bytes.
+const maxOpen = 16 << 10
+
+// answer reads the response, whose first bytes are there, and sends it to the client.
+func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
+	n, err := x.readResponse(u)
+	if err != nil {
+		return x.badResponse(ctx, u, err)
+	}
+	h := &x.head
+	first := u.remote && !u.reused
+	u.reused = true // from now on it is the worker's own, whatever it says
+	switch {
+	case first && h.status == 421:
+		x.c.awaited()
+		u.close()
+		return ownerGone
+	case first && h.value(u.bytes(), fieldSiderealKey) != nil:
+		x.c.awaited()
+		u.close()
+		x.c.r.keyRefused(u.b)
+		return broken
+	case h.status == 101 && x.upgrading:
+		return x.relay(u, n)
+	case h.status == 101:
+		return x.badResponse(ctx, u, errBadStatus)
+	}
+	if x.opened {
+		if n, err = x.learn(ctx, u, n); err != nil {
+			return x.badResponse(ctx, u, err)
+		}
+	}
+	return x.respond(u, n)
+}
+
+// readResponse parses the final response's head; interim ones are dropped.
+func (x *exchange) readResponse(u *upstream) (int, error) {
+	seen := 0
+	for {
+		n, err := x.head.parseResponse(u.bytes(), seen)
+		switch {
+		case err == nil && x.head.status < 200 && x.head.status != 101:
+			u.discard(n)
+			seen = 0
+			if len(u.bytes()) > 0 {
+				continue
+			}
+		case err != errMore:
+			return n, err
+		default:
+			seen = len(u.bytes())
+		}
+		if err := u.fill(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (x *exchange) badResponse(ctx context.Context, u *upstream, err error) verdict {
+	var f *refusal
+	if errors.As(err, &f) {
+		x.c.r.metrics.upstreamError("response")
+	}
+	return x.failed(ctx, u, len(x.out), err)
+}
+
+// learn reads a handshake's answer to the end and, if a session was opened, notes who owns it: before the client can know
+// its sid. It returns where the head ends, u's buffer having moved.
+func (x *exchange) learn(ctx context.Context, u *upstream, n int) (int, error) {
+	h := &x.head
+	if h.status != 200 || h.length > maxOpen {
+		x.settle(u.b, false)
+		return n, nil
+	}
+	body, err := x.wholeBody(u, n)
+	if err != nil {
+		return n, err
+	}
+	open, ok := packet.FindOpen(body)
+	x.settle(u.b, ok)
+	if ok {
+		x.c.r.cfg.Directory.Learn(ctx, open.SID, u.b.id, directory.EntryTTL(open.PingInterval, open.PingTimeout))
+	}
+	return n, nil
+}
+
+// wholeBody waits for the body behind the head, up to maxOpen, without taking it from u.
+func (x *exchange) wholeBody(u *upstream, n int) ([]byte, error) {
+	for {
+		raw := u.bytes()[n:]
+		switch h := &x.head; {
+		case h.chunked:
+			var c chunks
+			body, _, done, err := c.decode(nil, raw)
+			if err != nil {
+				return nil, &refusal{502, errChunk.why}
+			}
+			if done || len(raw) > maxOpen {
+				return body, nil
+			}
+		case len(raw) > maxOpen, h.length >= 0 && int64(len(raw)) >= h.length:
+			return raw, nil
+		}
+		if err := u.fill(); err != nil {
+			if err == io.EOF && !x.head.chunked && x.head.length < 0 {
+				return u.bytes()[n:], nil
+			}
+			return nil, err
+		}
+	}
+}
+
+// settle corrects the count of new sessions when one that was balanced did not come to be.
+func (x *exchange) settle(b *backend, opened bool) {
+	if x.opened && !opened {
+		b.opened.Add(-1)
+	}
+	x.opened = false
+}
+
+// respond sends the response whose head is the first n bytes of u.
+func (x *exchange) respond(u *upstream, n int) verdict {
+	h := &x.head
+	bodiless := x.isHead || h.status == 204 || h.status == 304
+	body := body{rest: max(h.length, 0), chunked: h.chunked, decode: h.chunked && x.minor == 0}
+	switch {
+	case bodiless:
+		body.rest, body.chunked = 0, false
+	case h.chunked:
+		body.rest = 0
+	case h.length < 0:
+		body.untilClose = true
+	}
+	if body.untilClose || body.decode && !bodiless {
+		x.close = true
+	}
+	out := x.composeResponse(u.bytes(), n, body.decode)
+	u.discard(n)
+	sound, err := x.sendResponse(u, &body, out)
+	reusable := x.c.awaited() && sound && !h.close && !body.untilClose && len(u.bytes()) == 0
+	if reusable {
+		u.b.put(u)
+	} else {
+		u.close()
+	}
+	if x.route.sid != nil && x.c.bound == nil {
+		x.c.r.cfg.Directory.Touch(x.c.sid)
+	}
+	switch {
+	case err != nil, x.close:
+		if err == nil && x.unread {
+			x.c.linger()
+		}
+		return closeIt
+	}
+	return keepOpen
+}
+
+// composeResponse writes the head for the client.
+func (x *exchange) composeResponse(b []byte, n int, decode bool) []byte {
+	h := &x.head
+	dst := bufpool.Get(n + min(len(b)-n, maxOpen) + 64)
+	dst = append(dst, "HTTP/1.1 "...)
+	line := 9
+	for b[line-1] != '\n' {
+		line++
+	}
+	dst = append(dst, b[9:line]...)
+	for i := range h.n {
+		f := &h.fields[i]
+		switch f.id {
+		case fieldConnection, fieldUpgrade, fieldHop:
+			continue
+		case fieldTransferEncoding:
+			if decode {
+				continue
+			}
+		case fieldOther:
+			if h.named && h.isNamed(b, f.name.of(b)) {
+				continue
+			}
+		}
+		dst = appendField(dst, f, b)
+	}
+	if x.close {
+		dst = append(dst, "Connection: close\r\n"...)
+	} else if x.minor == 0 {
+		dst = append(dst, "Connection: keep-alive\r\n"...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// body is what is still to come of a response.
+type body struct {
+	rest       int64
+	chunked    bool
+	decode     bool // the client speaks HTTP/1.0: chunks are taken apart
+	untilClose bool
+	chunks     chunks
+}
+
+func (b *body) done() bool { return b.rest == 0 && !b.chunked && !b.untilClose }
+
+// sendResponse sends out and the body. Sound: the upstream is where the next response begins. An error means that the
+// client did not get all of it.
+func (x *exchange) sendResponse(u *upstream, b *body, out []byte) (sound bool, err error) {
+	defer func() { bufpool.Put(out) }()
+	c := x.c
+	pending := true // out is not yet sent
+	u.want = smallBuffer
+	if b.chunked || b.untilClose || b.rest > smallBuffer {
+		u.want = largeBuffer
+	}
+	for {
+		p := u.bytes()
+		var k int
+		if k, out, err = b.take(p, out, pending); err != nil {
+			break
+		}
+		if pending || b.decode {
+			if len(out) > 0 {
+				_, err = c.write(out)
+			}
+			out = out[:0]
+		}
+		if k < 0 { // nothing of p is in out
+			k = -k
+			if err == nil {
+				_, err = c.write(p[:k])
+			}
+		}
+		pending = false
+		u.discard(k)
+		if err != nil || b.done() {
+			return err == nil, err
+		}
+		u.release()
+		if err = u.fill(); err != nil {
+			break
+		}
+	}
+	if pending { // a body that was malformed from its first byte
+		return false, err
+	}
+	if b.untilClose && err == io.EOF {
+		return false, nil
+	}
+	c.r.metrics.upstreamError("read")
+	return false, err
+}
+
+// take follows p. What is to be sent of it is appended to out where it has to be decoded, or where it is small and out
+// waits to be sent; else the count is negative and p is sent itself.
+func (b *body) take(p, out []byte, pending bool) (int, []byte, error) {
+	k := len(p)
+	switch {
+	case b.chunked:
+		var done bool
+		var err error
+		if b.decode {
+			out, k, done, err = b.chunks.decode(bufpool.Grow(out, k), p)
+			b.chunked = !done
+			return k, out, err
+		}
+		if k, done, err = b.chunks.feed(p); err != nil {
+			return 0, out, err
+		}
+		b.chunked = !done
+	case !b.untilClose:
+		k = int(min(int64(k), b.rest))
+		b.rest -= int64(k)
+	}
+	if pending && k <= maxOpen {
+		return k, append(bufpool.Grow(out, k), p[:k]...), nil
+	}
+	return -k, out, nil
+}
+
+// keyRefused says, at most every 10 s, that another host's door did not accept our key.
+func (r *Router) keyRefused(b *backend) {
+	r.metrics.upstreamError("key")
+	now, last := time.Now().Unix(), r.keyWarned.Load()
+	if now-last >= 10 && r.keyWarned.CompareAndSwap(last, now) {
+		r.log.Error().Str("worker", b.id).Str("addr", b.addr).Msg("the other host's router refuses our key: do both use one Redis and one SIDEREAL_APP?")
+	}
+}

@@ -1,0 +1,103 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// Config says how a router serves.
+type Config struct {
+	// Directory answers who owns a sid and which workers live: a *directory.Directory, which must be running, or a
+	// *directory.Static.
+	Directory Directory
+	// RuntimeDir is the private folder with the handoff sockets of this host's workers, <worker id>.sock. Empty: this
+	// router has no workers of its own, every worker is reached at its address.
+	RuntimeDir string
+	// HostName is this host's name in worker records. Only workers of this host are looked for in RuntimeDir.
+	HostName string
+	// AdvertiseAddr is host:port where other hosts reach this router. A worker with this address is one of ours.
+	AdvertiseAddr string
+	// Path is where Socket.IO answers. Empty: /socket.io/. A slash at the end is added.
+	Path string
+	// Balance is how a new session finds its worker: least-connection (also empty), round-robin or random.
+	Balance string
+	// TrustedProxies are the load balancers before this host. Only their forwarding headers are believed.
+	TrustedProxies []netip.Prefix
+
+	// MaxHeadBytes bounds a request's head; larger ones get 431. Zero: 16 KB, as Node. At most 64,000.
+	MaxHeadBytes int
+	// HeadTimeout is how long a client may take to send a head once it began. Zero: 10 s.
+	HeadTimeout time.Duration
+	// BodyTimeout is how long a client may send nothing in the middle of a body. Zero: 60 s.
+	BodyTimeout time.Duration
+	// IdleTimeout is how long a client's connection may stay without a request. Longer than a load balancer's, or it meets
+	// connections that just closed. Zero: 120 s.
+	IdleTimeout time.Duration
+	// UpstreamIdle is how long a connection to a worker is kept for the next request: shorter than the worker keeps it.
+	// Zero: 20 s.
+	UpstreamIdle time.Duration
+
+	// DrainDelay is how long a stopping router still accepts, being unready, so that load balancers notice. Zero: not at all.
+	DrainDelay time.Duration
+	// DrainRate is how many relayed WebSockets a stopping router closes each second. Zero: 100.
+	DrainRate int
+	// ShutdownTimeout is the longest that stopping takes after the drain delay; what is left then is cut. Zero: 35 s.
+	ShutdownTimeout time.Duration
+
+	// Log gets one line at start and stop, and when a worker is found gone.
+	Log zerolog.Logger
+	// Metrics registers the sidereal_router_* metrics; nil registers nothing.
+	Metrics prometheus.Registerer
+}
+
+// withDefaults fills zero fields and reports what cannot work.
+func (cfg Config) withDefaults() (Config, error) {
+	var problems []error
+	if cfg.Directory == nil {
+		problems = append(problems, errors.New("router: Directory is missing"))
+	}
+	if cfg.Path == "" {
+		cfg.Path = "/socket.io/"
+	}
+	if !strings.HasSuffix(cfg.Path, "/") {
+		cfg.Path += "/"
+	}
+	if !strings.HasPrefix(cfg.Path, "/") {
+		problems = append(problems, fmt.Errorf("SIDEREAL_PATH: %q: must begin with a slash", cfg.Path))
+	}
+	if _, err := parsePolicy(cfg.Balance); err != nil {
+		problems = append(problems, fmt.Errorf("SIDEREAL_BALANCE: %w", err))
+	}
+	if cfg.RuntimeDir != "" && !filepath.IsAbs(cfg.RuntimeDir) {
+		problems = append(problems, fmt.Errorf("SIDEREAL_RUNTIME_DIR: %q: must be an absolute path", cfg.RuntimeDir))
+	}
+	setDefault(&cfg.MaxHeadBytes, 16<<10)
+	if cfg.MaxHeadBytes < 256 || cfg.MaxHeadBytes > 64_000 {
+		problems = append(problems, fmt.Errorf("router: MaxHeadBytes %d: must be 256 to 64000", cfg.MaxHeadBytes))
+	}
+	setDefault(&cfg.HeadTimeout, 10*time.Second)
+	setDefault(&cfg.BodyTimeout, time.Minute)
+	setDefault(&cfg.IdleTimeout, 2*time.Minute)
+	setDefault(&cfg.UpstreamIdle, 20*time.Second)
+	setDefault(&cfg.DrainRate, 100)
+	setDefault(&cfg.ShutdownTimeout, 35*time.Second)
+	for i, p := range cfg.TrustedProxies {
+		if !p.IsValid() {
+			problems = append(problems, fmt.Errorf("SIDEREAL_TRUSTED_PROXIES: entry %d is not a network", i+1))
+		}
+	}
+	return cfg, errors.Join(problems...)
+}
+
+func setDefault[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}

@@ -1,0 +1,209 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is an accepted connection: a client's, a load balancer's, or another router's. One goroutine serves it, request by
+// request; while it waits it holds no buffer.
+type conn struct {
+	stream
+	r       *Router
+	tcp     *net.TCPConn // nil: its descriptor can't be passed
+	peer    origin       // its other end
+	trusted bool         // the peer's forwarding headers are believed
+	served  int          // requests
+	bound   *backend     // a door's connection that could not be passed: every request is for this worker
+	sid     string       // of the last request; most connections bring one only
+	watched uint64       // the watcher's number for it, 0: none
+
+	state atomic.Uint32 // a connState
+
+	mu    sync.Mutex // guards the rest
+	up    *upstream  // what a request waits for
+	leave leave      // what of the client ends that wait
+	left  leave      // what the client did
+	cut   bool       // the router stops
+}
+
+type connState uint32
+
+const (
+	connActive connState = iota
+	connIdle             // between requests: may be closed at any time
+	connRelay
+	connClosed
+)
+
+// leave grades how far a client has gone.
+type leave uint8
+
+const (
+	stays      leave = iota
+	halfClosed       // it sends no more: whoever polls is gone then, as Node has it too
+	hungUp           // it takes nothing any more
+	never            // nothing that a client does ends the wait
+)
+
+func (r *Router) newConn(nc net.Conn) *conn {
+	c := &conn{r: r}
+	c.init(nc)
+	c.tcp, _ = nc.(*net.TCPConn)
+	c.peer.addr = peerOf(nc.RemoteAddr())
+	c.trusted = r.trusts(c.peer.addr.Addr())
+	return c
+}
+
+// serve reads requests until the connection ends, is passed on, or becomes a relay that ends.
+func (c *conn) serve(ctx context.Context) {
+	defer c.end()
+	for {
+		if len(c.bytes()) == 0 {
+			c.release()
+			c.state.Store(uint32(connIdle))
+			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.IdleTimeout))
+			err := c.fill() // most connections are here most of the time
+			if !c.state.CompareAndSwap(uint32(connIdle), uint32(connActive)) || err != nil {
+				return
+			}
+		}
+		x := exchanges.Get().(*exchange)
+		x.c = c
+		keep := x.serve(ctx)
+		x.reset()
+		exchanges.Put(x)
+		if !keep {
+			return
+		}
+		c.served++
+	}
+}
+
+// end closes the router's copy. What was passed lives on in its worker.
+func (c *conn) end() {
+	if c.watched != 0 {
+		c.r.watcher.remove(c)
+	}
+	c.drop()
+	c.c.Close()
+	c.r.forget(c)
+}
+
+// closeIdle closes the connection if it is between requests.
+func (c *conn) closeIdle() {
+	if c.state.CompareAndSwap(uint32(connIdle), uint32(connClosed)) {
+		c.c.Close()
+	}
+}
+
+// past is a deadline that ends every wait.
+var past = time.Unix(1, 0)
+
+// await makes u end with the client, as far as l says, and with the router. False: that has happened already.
+func (c *conn) await(u *upstream, l leave) bool {
+	if l != never && c.watched == 0 && c.raw != nil {
+		c.r.watcher.add(c)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up, c.leave = u, l
+	return !c.overLocked()
+}
+
+// awaited ends what await began. False: u was broken off, and is of no use any more.
+func (c *conn) awaited() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.up = nil
+	return !c.overLocked()
+}
+
+func (c *conn) overLocked() bool { return c.cut || c.leave != never && c.left >= c.leave }
+
+// clientLeft is the watcher's news.
+func (c *conn) clientLeft(hup bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left = max(c.left, halfClosed); hup {
+		c.left = hungUp
+	}
+	if c.up != nil && c.overLocked() {
+		c.up.c.SetDeadline(past)
+	}
+}
+
+// cutOff ends everything about the connection now.
+func (c *conn) cutOff() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = true
+	if c.up != nil {
+		c.up.c.SetDeadline(past)
+	}
+	c.c.Close()
+}
+
+// readHead reads a request's head into h and returns its length. An error that is a *refusal is to be answered.
+func (c *conn) readHead(h *head) (int, error) {
+	if err := c.skipEmptyLine(); err != nil {
+		return 0, err
+	}
+	seen := 0
+	for {
+		b := c.bytes()
+		n, err := h.parseRequest(b, seen)
+		switch {
+		case err == nil && n > c.r.cfg.MaxHeadBytes, err == errMore && len(b) >= c.r.cfg.MaxHeadBytes:
+			return 0, errTooLarge
+		case err != errMore:
+			return n, err
+		}
+		if seen == 0 { // an absolute deadline: a byte now and then does not move it
+			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
+		}
+		seen = len(b)
+		if err := c.fill(); err != nil {
+			if isTimeout(err) {
+				return 0, errSlow
+			}
+			return 0, err
+		}
+	}
+}
+
+var errSlow = &refusal{408, "request did not come in time"}
+
+// skipEmptyLine drops one CR LF before a request: some clients send it after a body (RFC 9112, section 2.2).
+func (c *conn) skipEmptyLine() error {
+	b := c.bytes()
+	if b[0] != '\r' {
+		return nil
+	}
+	for len(c.bytes()) < 3 {
+		if b := c.bytes(); len(b) == 2 && !bytes.Equal(b, []byte("\r\n")) {
+			return errBareLF
+		}
+		c.c.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
+	if !bytes.HasPrefix(c.bytes(), []byte("\r\n")) {
+		return errBareLF
+	}
+	c.discard(2)
+	return nil
+}
+
+// refusalOf is the answer to a head that could not be read; nil: the client is gone, nobody reads one.
+func refusalOf(err error) *refusal {
+	var f *refusal
+	errors.As(err, &f)
+	return f
+}

@@ -1,0 +1,42 @@
+// Package router is a host's one door: it finds, for every request, the worker that owns its session, whatever connection
+// the request came on.
+//
+// # A request's way
+//
+//	conn.go        accepted; waits, without a buffer, for a request
+//	head.go        its head is read; what two parsers could read differently is refused
+//	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
+//	router.go      whose it is: the directory's answer, or balance.go for a new session
+//	exchange.go    rewritten and forwarded over a kept connection (upstream.go), tried again where that can do no harm
+//	answer.go      the response; a handshake's sid is learned before its client can know it
+//	pass.go        a WebSocket for this host: its connection goes to the worker (internal/handoff) and leaves nothing here
+//	relay.go       a WebSocket for another host: bytes, both ways
+//
+// A connection from another host's router comes through the same listener. Its first request shows the key, and names one
+// of this host's workers; the door (pass.go) gives that worker the whole connection. There is no second hop: a worker
+// that is not here is answered with 421, and the asking router tells everyone that it is gone.
+//
+// # What workers may believe
+//
+// Sidereal-* fields are the routers' own. They are removed from whatever comes from outside, and written on what goes to
+// a worker: Sidereal-Client (ip:port, port 0 where only an address is known) and Sidereal-Proto on proxied requests, also
+// Sidereal-Worker on those that go to another host. A passed connection carries them in the handoff's Meta instead.
+// X-Forwarded-For, -Proto and -Host are for the app: written anew for clients, continued for Config.TrustedProxies. A
+// passed upgrade says "Connection: Upgrade, close", because that connection must not serve a second request if the worker
+// refuses: it could be anyone's.
+//
+// # Promises
+//
+// A request with a sid is tried a second time only at its owner, and only if nothing of it was written. A request whose
+// owner is dead goes to any ready worker, which gives the protocol's own answer to an unknown sid. A poll that waits is
+// given up only when its client has left, which watch_linux.go notices. 503 with Retry-After is the answer where no
+// worker is ready or the one asked for takes nothing at the moment.
+//
+// HTTP/1.0 and 1.1 are spoken (RFC 9112): keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
+// a goroutine, a parked relay two; buffers are borrowed only while there are bytes.
+//
+// # Life
+//
+// [New] checks, [Router.Serve] serves until its context ends, drains (drain.go) and returns when every goroutine has. A
+// Router's methods may be called concurrently.
+package router

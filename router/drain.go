@@ -1,0 +1,70 @@
+package router
+
+import (
+	"context"
+	"time"
+)
+
+// tick is how often a drain looks around.
+const tick = 50 * time.Millisecond
+
+// delay makes the router unready and serves on for DrainDelay, every response ending its connection, so that load
+// balancers see it and move away before a connection is refused.
+func (r *Router) delay(ctx context.Context) {
+	r.draining.Store(true)
+	r.log.Info().Dur("delay", r.cfg.DrainDelay).Int("connections", r.Connections()).Msg("router drains")
+	if r.cfg.DrainDelay <= 0 {
+		return
+	}
+	select {
+	case <-time.After(r.cfg.DrainDelay):
+	case <-ctx.Done():
+	}
+}
+
+// drain waits for the connections to end: idle ones at once, requests with their answer, relayed WebSockets at
+// DrainRate, or faster where the time would not do. At the deadline it calls stop and cuts what is left.
+func (r *Router) drain(stop context.CancelFunc) {
+	deadline := time.Now().Add(r.cfg.ShutdownTimeout)
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	due := 0.0 // relays that may be closed now
+	for now := time.Now(); now.Before(deadline); now = <-t.C {
+		relays, left := r.closeIdle()
+		if left == 0 {
+			break
+		}
+		ticks := max(float64(deadline.Sub(now)/tick)-2, 1)
+		due += max(float64(r.cfg.DrainRate)*tick.Seconds(), float64(len(relays))/ticks)
+		for ; due >= 1 && len(relays) > 0; due-- {
+			relays[0].cutOff()
+			relays = relays[1:]
+		}
+	}
+	stop()
+	r.mu.Lock()
+	cut := len(r.conns)
+	for c := range r.conns {
+		c.cutOff()
+	}
+	r.mu.Unlock()
+	if cut > 0 {
+		r.log.Warn().Int("connections", cut).Msg("time is over: connections cut")
+	}
+	r.serving.Wait()
+}
+
+// closeIdle closes what is between requests and returns the relays that are still whole, and how many connections are left.
+func (r *Router) closeIdle() (relays []*conn, left int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for c := range r.conns {
+		switch connState(c.state.Load()) {
+		case connIdle:
+			c.closeIdle()
+		case connRelay:
+			relays = append(relays, c)
+		}
+	}
+	return relays, len(r.conns)
+}

@@ -1,0 +1,137 @@
+package router
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+)
+
+// origin is who sent a request, as far as it can be believed.
+type origin struct {
+	addr  netip.AddrPort // port 0: only the address is known
+	https bool
+}
+
+func (o origin) scheme() string {
+	if o.https {
+		return "https"
+	}
+	return "http"
+}
+
+// trusts tells whether the forwarding headers of a peer are believed.
+func (r *Router) trusts(a netip.Addr) bool {
+	a = a.Unmap()
+	for _, p := range r.cfg.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// originOf finds the client of a request that came from peer: the rightmost address that is no trusted proxy's. Each proxy
+// appends whom it saw, so whatever stands left of an untrusted address is only that one's word. Before an untrusted peer
+// nothing is believed.
+func (r *Router) originOf(h *head, b []byte, peer origin) origin {
+	if !r.trusts(peer.addr.Addr()) {
+		return peer
+	}
+	o := peer
+	if proto := h.value(b, fieldForwardedProto); proto != nil {
+		if i := bytes.LastIndexByte(proto, ','); i >= 0 {
+			proto = bytes.TrimLeft(proto[i+1:], " \t")
+		}
+		o.https = equalFold(proto, "https")
+	}
+	for i := h.n - 1; i >= 0; i-- {
+		if h.fields[i].id != fieldForwardedFor {
+			continue
+		}
+		for rest := h.fields[i].value.of(b); len(rest) > 0; {
+			entry := rest
+			if c := bytes.LastIndexByte(rest, ','); c >= 0 {
+				entry, rest = rest[c+1:], rest[:c]
+			} else {
+				rest = nil
+			}
+			a, ok := parseAddr(string(bytes.Trim(entry, " \t")))
+			if !ok {
+				return o
+			}
+			o.addr = a
+			if !r.trusts(a.Addr()) {
+				return o
+			}
+		}
+	}
+	return o
+}
+
+// parseAddr reads an address as proxies write it: alone, in brackets, or with a port.
+func parseAddr(s string) (netip.AddrPort, bool) {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), true
+	}
+	if n := len(s); n > 2 && s[0] == '[' && s[n-1] == ']' {
+		s = s[1 : n-1]
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(a.Unmap(), 0), true
+}
+
+// peerOf is the other end of an accepted connection.
+func peerOf(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// appendForwarded writes what a proxy says about the connection before it. Behind a trusted one its X-Forwarded-For is
+// continued and the rest is left as it says.
+func (x *exchange) appendForwarded(dst, b []byte) []byte {
+	h := &x.head
+	dst = append(dst, "X-Forwarded-For: "...)
+	if x.c.trusted {
+		for i := range h.n {
+			if h.fields[i].id == fieldForwardedFor {
+				dst = append(append(dst, h.fields[i].value.of(b)...), ", "...)
+			}
+		}
+	}
+	if peer := x.c.peer.addr; peer.IsValid() {
+		dst = peer.Addr().AppendTo(dst)
+	} else {
+		dst = append(dst, "unknown"...)
+	}
+	if !x.c.trusted || h.value(b, fieldForwardedProto) == nil {
+		dst = append(append(dst, "\r\nX-Forwarded-Proto: "...), x.c.peer.scheme()...)
+	}
+	if host := h.value(b, fieldHost); host != nil && (!x.c.trusted || h.value(b, fieldForwardedHost) == nil) {
+		dst = append(append(dst, "\r\nX-Forwarded-Host: "...), host...)
+	}
+	return append(dst, "\r\n"...)
+}
+
+// appendOrigin writes what only our workers read.
+func (x *exchange) appendOrigin(dst []byte) []byte {
+	if x.origin.addr.IsValid() {
+		dst = x.origin.addr.AppendTo(append(dst, "Sidereal-Client: "...))
+		dst = append(dst, "\r\n"...)
+	}
+	return append(append(append(dst, "Sidereal-Proto: "...), x.origin.scheme()...), "\r\n"...)
+}
+
+// appendRouting writes which worker is meant, and to a door why it should believe that.
+func appendRouting(dst []byte, worker, key string) []byte {
+	dst = append(append(append(dst, "Sidereal-Worker: "...), worker...), "\r\n"...)
+	if key != "" {
+		dst = append(append(append(dst, "Sidereal-Key: "...), key...), "\r\n"...)
+	}
+	return dst
+}

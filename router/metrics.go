@@ -1,0 +1,70 @@
+package router
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	requests     *prometheus.CounterVec
+	upstream     *prometheus.CounterVec
+	refused      *prometheus.CounterVec
+	connections  *prometheus.GaugeVec
+	transferred  *prometheus.CounterVec
+	acceptErrors prometheus.Counter
+
+	// Resolved once: a label look-up costs more than a table look-up.
+	decisions        map[string]prometheus.Counter
+	proxied, relayed prometheus.Gauge
+}
+
+// Decisions that are not the directory's.
+const (
+	decisionBalanced = "balanced" // a new session
+	decisionApp      = "app"      // not a session's request
+	decisionDoor     = "door"     // another router decided
+	decisionUnknown  = "unknown"  // a sid that nobody owns
+)
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	counter := func(name, help, label string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	}
+	m := &metrics{
+		requests: counter("sidereal_router_requests_total",
+			"Requests by how their worker was found: cache, table, tag, balanced, unknown, app, door.", "decision"),
+		upstream: counter("sidereal_router_upstream_errors_total",
+			"What went wrong between router and worker, by kind: dial, gone, full, write, read, response, key, none (no ready worker).", "kind"),
+		refused: counter("sidereal_router_refused_total",
+			"Requests that the router itself answered, by status.", "status"),
+		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sidereal_router_connections",
+			Help: "Connections in this router: proxied (speaking HTTP) and relayed (WebSockets).",
+		}, []string{"kind"}),
+		transferred: counter("sidereal_router_connections_total",
+			"Connections by what became of them: passed (to a worker; nothing is left here), relayed, proxied (counted when accepted).", "kind"),
+		acceptErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_router_accept_errors_total",
+			Help: "Failed accepts; out of file descriptors, mostly.",
+		}),
+		decisions: make(map[string]prometheus.Counter),
+	}
+	for _, d := range []string{"cache", "table", "tag", decisionBalanced, decisionUnknown, decisionApp, decisionDoor} {
+		m.decisions[d] = m.requests.WithLabelValues(d)
+	}
+	m.proxied, m.relayed = m.connections.WithLabelValues("proxied"), m.connections.WithLabelValues("relayed")
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, m.connections, m.transferred, m.acceptErrors} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) decided(decision string) {
+	if c := m.decisions[decision]; c != nil {
+		c.Inc()
+	}
+}
+
+func (m *metrics) upstreamError(kind string) { m.upstream.WithLabelValues(kind).Inc() }

@@ -1,0 +1,126 @@
+package router
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/handoff"
+)
+
+// upgrade sends a WebSocket to its worker: the connection itself, where the worker is on this host; bytes elsewhere, and
+// where the handoff socket cannot take it.
+func (x *exchange) upgrade(ctx context.Context, b *backend, n int) bool {
+	for range 3 {
+		if x.c.tcp == nil || x.c.bound != nil {
+			break
+		}
+		s, err := b.link(ctx)
+		if err == nil && s != nil {
+			if err = x.pass(s, n); err == nil {
+				return false
+			}
+			if errors.Is(err, handoff.ErrDead) {
+				err = b.lost(ctx, s)
+			}
+		}
+		if !errors.Is(err, errGone) {
+			break
+		}
+		x.settle(b, false)
+		if b = x.elsewhere(b); b == nil {
+			return x.refuseNone()
+		}
+	}
+	x.upgrading = true
+	x.compose(x.c.bytes(), n, relayed)
+	x.c.discard(n) // what follows is the worker's, but only once it has agreed
+	return x.forward(ctx, b)
+}
+
+// pass gives the connection away. After nil the router's copy is closed and nothing else is left of it here.
+func (x *exchange) pass(s *handoff.Sender, n int) error {
+	c := x.c
+	x.compose(c.bytes(), n, handed)
+	x.out = append(bufpool.Grow(x.out, len(c.bytes())-n), c.bytes()[n:]...)
+	m := handoff.Meta{Kind: handoff.Client, Scheme: x.origin.scheme(), Head: x.out}
+	if x.origin.addr.IsValid() {
+		m.ClientAddr = x.origin.addr.String()
+	}
+	return c.pass(s, m)
+}
+
+func (c *conn) pass(s *handoff.Sender, m handoff.Meta) error {
+	if c.watched != 0 {
+		c.r.watcher.remove(c)
+	}
+	if err := s.Pass(c.tcp, m); err != nil {
+		if errors.Is(err, handoff.ErrFull) {
+			c.r.metrics.upstreamError("full")
+		}
+		return err
+	}
+	c.r.metrics.transferred.WithLabelValues("passed").Inc()
+	return nil
+}
+
+// door serves the first request of a connection that shows a key: another host's router wants one of our workers, and
+// gets it, for good. There is no way on from here: what is not on this host is refused.
+func (x *exchange) door(ctx context.Context, n int) bool {
+	c, h := x.c, &x.head
+	b := c.bytes()[:n]
+	if c.served > 0 {
+		return x.refuse(400, "not the connection's first request")
+	}
+	secret, err := c.r.cfg.Directory.Secret(ctx)
+	if err != nil {
+		return x.refuse(503, "the key is not known yet")
+	}
+	if subtle.ConstantTimeCompare(h.value(b, fieldSiderealKey), []byte(secret)) != 1 {
+		return x.refuseWith(403, "wrong key", "Sidereal-Key: refused\r\n")
+	}
+	id := string(h.value(b, fieldSiderealWorker))
+	if !validID(id) || c.r.cfg.RuntimeDir == "" {
+		return x.refuse(421, "that worker is not here")
+	}
+	c.r.metrics.decided(decisionDoor)
+	worker := c.r.backendOf(&directory.Worker{ID: id, Host: c.r.cfg.HostName, Addr: c.r.cfg.AdvertiseAddr})
+	s, err := worker.link(ctx)
+	if err == nil && s != nil && c.tcp != nil {
+		if err = x.passPeer(s, n); err == nil {
+			return false
+		}
+		if errors.Is(err, handoff.ErrDead) {
+			err = worker.lost(ctx, s)
+		} else {
+			err = nil // it lives, only the connection could not be passed
+		}
+	}
+	switch {
+	case errors.Is(err, errGone), err == nil && s == nil:
+		return x.refuse(421, "that worker is not here")
+	case err != nil:
+		return x.refuse(503, "the worker does not answer at the moment")
+	}
+	c.bound = worker
+	return x.dispatch(ctx, n)
+}
+
+// passPeer gives a router's connection away: as it is, but for the key.
+func (x *exchange) passPeer(s *handoff.Sender, n int) error {
+	c, h, b := x.c, &x.head, x.c.bytes()
+	x.dropOut()
+	dst := append(append(bufpool.Get(len(b)), h.method.of(b)...), ' ')
+	dst = append(append(dst, h.target.of(b)...), " HTTP/1."...)
+	dst = append(dst, '0'+h.minor, '\r', '\n')
+	for i := range h.n {
+		if f := &h.fields[i]; f.id != fieldSiderealKey {
+			dst = appendField(dst, f, b)
+		}
+	}
+	dst = append(dst, "\r\n"...)
+	x.out = append(bufpool.Grow(dst, len(b)-n), b[n:]...)
+	return c.pass(s, handoff.Meta{Kind: handoff.Peer, ClientAddr: c.peer.addr.String(), Scheme: "http", Head: x.out})
+}

@@ -1,0 +1,303 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/directory"
+)
+
+// Directory is what a router asks about sids and workers: *directory.Directory and *directory.Static.
+type Directory interface {
+	// Owner finds the worker of a sid. It is called for every request with one.
+	Owner(ctx context.Context, sid string) directory.Owner
+	// Learn notes who owns a new session. It returns when other routers can know too, or when waiting is no use.
+	Learn(ctx context.Context, sid, workerID string, ttl time.Duration)
+	// Touch notes that a session was used.
+	Touch(sid string)
+	// Workers is the current table.
+	Workers() *directory.Table
+	// Secret is what routers show each other.
+	Secret(ctx context.Context) (string, error)
+	// WorkerGone notes that a worker is dead.
+	WorkerGone(id string)
+}
+
+var (
+	_ Directory = (*directory.Directory)(nil)
+	_ Directory = (*directory.Static)(nil)
+)
+
+// Router is one host's door.
+type Router struct {
+	cfg     Config
+	log     zerolog.Logger
+	policy  policy
+	metrics *metrics
+	watcher *watcher
+
+	backends  sync.Map // worker id -> *backend
+	turn      atomic.Uint64
+	keyWarned atomic.Int64 // Unix seconds
+
+	listening atomic.Bool
+	draining  atomic.Bool
+	stopped   atomic.Bool
+
+	serving sync.WaitGroup // connections
+	mu      sync.Mutex     // guards conns
+	conns   map[*conn]struct{}
+}
+
+// New checks cfg and makes a Router. It starts nothing.
+func New(cfg Config) (*Router, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &Router{cfg: cfg, log: cfg.Log, conns: make(map[*conn]struct{})}
+	r.policy, _ = parsePolicy(cfg.Balance)
+	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
+		return nil, fmt.Errorf("router: register metrics: %w", err)
+	}
+	r.turn.Store(rand.Uint64()) // routers that start together don't go round together
+	return r, nil
+}
+
+// Ready tells whether new clients can be served, and what is missing.
+func (r *Router) Ready() (ok bool, why string) {
+	switch {
+	case r.draining.Load():
+		return false, "draining"
+	case !r.listening.Load():
+		return false, "not listening"
+	case len(r.cfg.Directory.Workers().Ready()) == 0:
+		return false, "no worker is ready"
+	}
+	return true, ""
+}
+
+// Connections is how many connections this router holds. Those that were passed to workers are not among them.
+func (r *Router) Connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
+}
+
+// Serve serves the listeners, clients and other hosts' routers alike, until ctx ends; then it drains and returns nil. It
+// returns early when a listener fails for good. It closes the listeners. Call it once.
+func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
+	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, for the drain
+	defer stop()
+	var err error
+	if r.watcher, err = newWatcher(); err != nil {
+		return fmt.Errorf("router: %w", err)
+	}
+	var background, accepting sync.WaitGroup
+	background.Go(func() { r.watcher.run(hard) })
+	background.Go(func() { r.tidy(hard) })
+	failed := make(chan error, len(listeners))
+	for _, ln := range listeners {
+		accepting.Go(func() {
+			if err := r.accept(hard, ln); err != nil {
+				failed <- fmt.Errorf("router: accept on %s: %w", ln.Addr(), err)
+			}
+		})
+		r.log.Info().Stringer("addr", ln.Addr()).Msg("router listens")
+	}
+	r.listening.Store(true)
+	select {
+	case <-ctx.Done():
+		r.delay(hard)
+	case err = <-failed:
+	}
+	r.listening.Store(false)
+	r.draining.Store(true)
+	for _, ln := range listeners {
+		ln.Close()
+	}
+	accepting.Wait()
+	r.drain(stop)
+	r.stopped.Store(true)
+	stop()
+	background.Wait()
+	r.backends.Range(func(_, b any) bool {
+		b.(*backend).close()
+		return true
+	})
+	r.log.Info().Msg("router stopped")
+	return err
+}
+
+// accept takes connections until the listener is closed.
+func (r *Router) accept(ctx context.Context, ln net.Listener) error {
+	pause := time.Duration(0)
+	for {
+		nc, err := ln.Accept()
+		if err == nil {
+			pause = 0
+			r.take(ctx, nc)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		if !passes(err) {
+			return err
+		}
+		// Out of descriptors: what waits in the kernel's queue has to wait until some connection ends. Idle ones to
+		// workers are given up for it.
+		r.metrics.acceptErrors.Inc()
+		r.tidyAt(time.Now())
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// passes tells an accept error of the moment (no descriptors, no memory, a connection that was reset while it waited)
+// from a listener that is no good.
+func passes(err error) bool {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno != syscall.EBADF && errno != syscall.EINVAL && errno != syscall.ENOTSOCK && errno != syscall.EOPNOTSUPP
+	}
+	return isTimeout(err)
+}
+
+func (r *Router) take(ctx context.Context, nc net.Conn) {
+	c := r.newConn(nc)
+	r.mu.Lock()
+	r.conns[c] = struct{}{}
+	r.mu.Unlock()
+	r.metrics.proxied.Inc()
+	r.serving.Go(func() { c.serve(ctx) })
+}
+
+// forget ends the accounting of a connection.
+func (r *Router) forget(c *conn) {
+	r.metrics.proxied.Dec()
+	r.mu.Lock()
+	delete(r.conns, c)
+	r.mu.Unlock()
+}
+
+// choose finds the worker for a request; nil: none is ready.
+func (x *exchange) choose(ctx context.Context) *backend {
+	c := x.c
+	r := c.r
+	if c.bound != nil {
+		return c.bound
+	}
+	switch {
+	case x.route.sid != nil:
+		o := r.cfg.Directory.Owner(ctx, c.sid)
+		if o.Worker != nil {
+			r.metrics.decided(o.Decision)
+			r.cfg.Directory.Touch(c.sid)
+			return r.backendOf(o.Worker)
+		}
+		r.metrics.decided(decisionUnknown)
+	case x.route.kind == kindHandshake, x.route.kind == kindUpgrade:
+		r.metrics.decided(decisionBalanced)
+		b := r.balance(nil)
+		x.opened = b != nil
+		return b
+	default:
+		r.metrics.decided(decisionApp)
+	}
+	return r.anyWorker(nil)
+}
+
+// balance chooses the worker of a new session, and counts the session.
+func (r *Router) balance(not *backend) *backend {
+	ready := r.readyBut(not)
+	if len(ready) == 0 {
+		return nil
+	}
+	i := r.policy.pick(len(ready), r.turn.Add(1), rand.IntN, func(i int) load {
+		return r.backendOf(ready[i]).load(ready[i])
+	})
+	b := r.backendOf(ready[i])
+	b.opened.Add(1)
+	return b
+}
+
+// anyWorker chooses a worker for what belongs to no session: one of this host, if there is one, in turn.
+func (r *Router) anyWorker(not *backend) *backend {
+	ready := r.readyBut(not)
+	if len(ready) == 0 {
+		return nil
+	}
+	start := r.turn.Add(1) % uint64(len(ready))
+	for i := range uint64(len(ready)) {
+		if w := ready[(start+i)%uint64(len(ready))]; w.Host == r.cfg.HostName {
+			return r.backendOf(w)
+		}
+	}
+	return r.backendOf(ready[start])
+}
+
+// readyBut is the ready workers without one.
+func (r *Router) readyBut(not *backend) []*directory.Worker {
+	ready := r.cfg.Directory.Workers().Ready()
+	if not == nil {
+		return ready
+	}
+	var others []*directory.Worker
+	for _, w := range ready {
+		if w.ID != not.id {
+			others = append(others, w)
+		}
+	}
+	return others
+}
+
+// workerGone tells everyone about a dead worker, once.
+func (r *Router) workerGone(b *backend) {
+	r.metrics.upstreamError("gone")
+	if !r.backends.CompareAndDelete(b.id, b) {
+		return
+	}
+	b.close()
+	if r.cfg.Directory.Workers().Get(b.id) != nil {
+		r.log.Warn().Str("worker", b.id).Str("host", b.host).Msg("worker is gone")
+		r.cfg.Directory.WorkerGone(b.id)
+	}
+}
+
+// tidy closes what was idle too long, until ctx ends.
+func (r *Router) tidy(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case now := <-t.C:
+			r.tidyAt(now.Add(-r.cfg.UpstreamIdle))
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *Router) tidyAt(then time.Time) {
+	table := r.cfg.Directory.Workers()
+	r.backends.Range(func(id, v any) bool {
+		b := v.(*backend)
+		if b.tidy(then, table.Get(id.(string)) != nil) && r.backends.CompareAndDelete(id, v) {
+			b.close()
+		}
+		return true
+	})
+}

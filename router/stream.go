@@ -1,0 +1,216 @@
+package router
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+const (
+	smallBuffer = 4 << 10  // first read of anything
+	largeBuffer = 64 << 10 // bodies and relays that fill the small one
+
+	// writeTimeout is how long a peer may take nothing of what is written to it, at least; at most twice as long. It takes
+	// slow readers for dead, so that what they hold is given back; the kernel's own patience is a quarter of an hour.
+	writeTimeout = 45 * time.Second
+)
+
+// stream is one side of a forwarded connection. It borrows a buffer only when the kernel has bytes for it, so one that
+// waits holds none. One goroutine at a time uses it, but for Close and deadlines of c.
+type stream struct {
+	c    net.Conn
+	raw  syscall.RawConn       // nil where c is not a descriptor (TLS): then a buffer is held while waiting
+	read func(fd uintptr) bool // onReadable, made once
+	buf  []byte                // borrowed, nil while there is nothing in it
+	r, w int                   // buf[r:w] is read and not yet discarded
+	want int                   // size of the next buffer to borrow
+	err  error                 // what onReadable met
+	out  []byte                // what is to be written once the poller is armed
+	sent int                   // of out
+	till time.Time             // the write deadline that is set
+}
+
+func (s *stream) init(c net.Conn) {
+	s.c, s.want = c, smallBuffer
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			s.raw, s.read = raw, s.onReadable
+		}
+	}
+}
+
+// bytes is what has been read and not discarded. Valid until the next fill or release.
+func (s *stream) bytes() []byte { return s.buf[s.r:s.w] }
+
+func (s *stream) discard(n int) { s.r += n }
+
+// release gives an empty buffer back.
+func (s *stream) release() {
+	if s.buf != nil && s.r == s.w {
+		bufpool.Put(s.buf)
+		s.buf, s.r, s.w = nil, 0, 0
+	}
+}
+
+// drop gives the buffer back with whatever is in it.
+func (s *stream) drop() {
+	s.r = s.w
+	s.release()
+}
+
+// fill reads at least one byte more, behind those that are there.
+func (s *stream) fill() error {
+	s.makeRoom()
+	if s.raw == nil {
+		if s.buf == nil {
+			s.borrow()
+		}
+		n, err := s.c.Read(s.buf[s.w:])
+		if s.w += n; n > 0 {
+			return nil
+		}
+		s.release()
+		return err
+	}
+	s.err = nil
+	if err := s.raw.Read(s.read); err != nil {
+		return err
+	}
+	return s.err
+}
+
+// exchange writes p and reads at least one byte of the answer. The write happens where the poller is armed already: the
+// answer cannot be missed, which saves the read that would only find out that it is not there yet. It returns how
+// much was written.
+func (s *stream) exchange(p []byte) (written int, err error) {
+	if s.raw == nil {
+		if written, err = s.write(p); err != nil {
+			return written, err
+		}
+		return written, s.fill()
+	}
+	s.out, s.sent = p, 0
+	err = s.fill()
+	if s.out == nil { // all written
+		return len(p), err
+	}
+	s.out = nil
+	if err != nil {
+		return s.sent, err
+	}
+	n, err := s.write(p[s.sent:]) // the kernel took a part
+	if err != nil {
+		return s.sent + n, err
+	}
+	return len(p), s.fill()
+}
+
+// onReadable is called by the runtime's poller; false waits for the next edge.
+func (s *stream) onReadable(fd uintptr) bool {
+	if s.out != nil && s.sent < len(s.out) {
+		return !s.writeOut(fd)
+	}
+	if s.buf == nil {
+		s.borrow()
+	}
+	n, err := readFD(fd, s.buf[s.w:])
+	switch {
+	case n > 0:
+		s.w += n
+	case err == syscall.EAGAIN:
+		s.release()
+		return false
+	case err != nil:
+		s.err = &net.OpError{Op: "read", Net: "fd", Err: err}
+	default:
+		s.err = io.EOF
+	}
+	s.release()
+	return true
+}
+
+// writeOut writes out; true: all of it, and the answer can be waited for.
+func (s *stream) writeOut(fd uintptr) bool {
+	n, err := writeFD(fd, s.out)
+	if n > 0 {
+		s.sent = n
+	}
+	if err != nil && err != syscall.EAGAIN {
+		s.err = &net.OpError{Op: "write", Net: "fd", Err: err}
+		return false
+	}
+	if s.sent < len(s.out) {
+		return false
+	}
+	s.out = nil
+	return true
+}
+
+func (s *stream) borrow() {
+	s.buf = bufpool.Get(s.want)
+	s.buf = s.buf[:cap(s.buf)]
+	s.r, s.w = 0, 0
+}
+
+// makeRoom makes sure that there is room to read into, in a larger buffer if it must be.
+func (s *stream) makeRoom() {
+	switch {
+	case s.buf == nil || s.w < len(s.buf):
+	case s.r == s.w:
+		s.r, s.w = 0, 0
+	case s.r > 0:
+		s.w = copy(s.buf, s.buf[s.r:s.w])
+		s.r = 0
+	default:
+		b := bufpool.Get(len(s.buf) + 1)
+		b = b[:cap(b)]
+		copy(b, s.buf)
+		bufpool.Put(s.buf)
+		s.buf = b
+	}
+}
+
+// expect chooses the size of the buffers to come.
+func (s *stream) expect(bytes int64) {
+	if s.want = smallBuffer; bytes > smallBuffer {
+		s.want = largeBuffer
+	}
+}
+
+// write writes all of p, unless the peer takes nothing for writeTimeout.
+func (s *stream) write(p []byte) (int, error) {
+	if now := time.Now(); s.till.Sub(now) < writeTimeout {
+		s.till = now.Add(2 * writeTimeout)
+		s.c.SetWriteDeadline(s.till)
+	}
+	return s.c.Write(p)
+}
+
+// isTimeout tells a deadline that passed from a broken connection.
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// readFD and writeFD are the system calls, on descriptors that don't block.
+func readFD(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Read(int(fd), p)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+func writeFD(fd uintptr, p []byte) (int, error) {
+	for {
+		n, err := syscall.Write(int(fd), p)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}

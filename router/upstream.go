@@ -1,0 +1,316 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/handoff"
+)
+
+const (
+	dialTimeout = 2 * time.Second
+	// openTimeout bounds how long a request waits for a worker that does not take connections.
+	openTimeout = time.Second
+	maxIdle     = 512 // connections kept to one worker
+)
+
+var (
+	// errGone reports a worker that is dead, as its host's sockets tell.
+	errGone = errors.New("router: worker is gone")
+	// errBusy reports a worker that lives but takes nothing new at the moment.
+	errBusy = errors.New("router: worker does not answer")
+)
+
+// backend is one incarnation of a worker: how it is reached, the connections kept to it, and what balancing knows.
+type backend struct {
+	r  *Router
+	id string
+
+	mu      sync.Mutex // guards the rest
+	addr    string
+	host    string
+	sender  *handoff.Sender // nil: not on this host, or not yet asked
+	away    bool            // known to be on another host
+	here    bool            // was once reached on this host
+	dialing chan struct{}   // closed when the dial under way has ended
+	idle    []*upstream     // the last is the most recently used
+	seen    time.Time       // last used
+
+	beat   atomic.Uint64 // the beat that opened counts from
+	opened atomic.Int64  // sessions opened by this router since
+}
+
+// upstream is a connection to a worker that speaks HTTP.
+type upstream struct {
+	stream
+	b      *backend
+	remote bool
+	greet  bool // the first request has to show the key
+	reused bool
+	since  time.Time // idle since
+}
+
+// backendOf returns the backend of a worker's record.
+func (r *Router) backendOf(w *directory.Worker) *backend {
+	if b, ok := r.backends.Load(w.ID); ok {
+		return b.(*backend)
+	}
+	b, _ := r.backends.LoadOrStore(w.ID, &backend{r: r, id: w.ID, addr: w.Addr, host: w.Host, seen: time.Now()})
+	return b.(*backend)
+}
+
+// load is the worker's load as this router knows it.
+func (b *backend) load(w *directory.Worker) load {
+	if old := b.beat.Load(); old != w.Beat && b.beat.CompareAndSwap(old, w.Beat) {
+		b.opened.Store(0) // the record counts them from now on
+	}
+	return load{clients: w.Clients + int(max(b.opened.Load(), 0)), here: w.Host == b.r.cfg.HostName}
+}
+
+// get returns a connection to the worker: one that is idle, unless fresh is asked for, or a new one.
+func (b *backend) get(ctx context.Context, fresh bool) (*upstream, error) {
+	for !fresh {
+		u := b.takeIdle()
+		if u == nil {
+			break
+		}
+		if u.alive() {
+			u.reused = true
+			return u, nil
+		}
+		u.close()
+	}
+	return b.dial(ctx)
+}
+
+func (b *backend) takeIdle() *upstream {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.idle)
+	if n == 0 {
+		return nil
+	}
+	u := b.idle[n-1]
+	b.idle[n-1], b.idle = nil, b.idle[:n-1]
+	return u
+}
+
+// put keeps a connection for the next request.
+func (b *backend) put(u *upstream) {
+	u.release()
+	u.want, u.since = smallBuffer, time.Now()
+	b.mu.Lock()
+	keep := len(b.idle) < maxIdle && !b.r.stopped.Load()
+	if keep {
+		b.seen = u.since
+		b.idle = append(b.idle, u)
+	}
+	b.mu.Unlock()
+	if !keep {
+		u.close()
+	}
+}
+
+// alive finds out whether the worker has closed an idle connection. On this host the next write would tell, and would
+// have written nothing; to other hosts it would be lost.
+func (u *upstream) alive() bool {
+	if !u.remote || u.raw == nil {
+		return true
+	}
+	alive := false
+	err := u.raw.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK) // the descriptor does not block
+		alive = err == syscall.EAGAIN
+	})
+	return err == nil && alive
+}
+
+func (u *upstream) close() {
+	u.drop()
+	u.c.Close()
+}
+
+// dial makes a new connection to the worker.
+func (b *backend) dial(ctx context.Context) (*upstream, error) {
+	s, err := b.link(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u := &upstream{b: b}
+	if s != nil {
+		ctx, cancel := context.WithTimeout(ctx, openTimeout)
+		defer cancel()
+		c, err := s.Open(ctx)
+		if err != nil {
+			return nil, b.sendError(ctx, s, err)
+		}
+		u.init(c)
+		return u, nil
+	}
+	d := net.Dialer{Timeout: dialTimeout}
+	c, err := d.DialContext(ctx, "tcp", b.addr)
+	if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, errGone // a door is held open by its supervisor: refused means that the host's processes ended
+		}
+		b.r.metrics.upstreamError("dial")
+		return nil, fmt.Errorf("%w: %w", errBusy, err)
+	}
+	u.remote, u.greet = true, true
+	u.init(c)
+	return u, nil
+}
+
+// sendError says what a failed send to the worker's handoff socket means.
+func (b *backend) sendError(ctx context.Context, s *handoff.Sender, err error) error {
+	if errors.Is(err, handoff.ErrDead) {
+		return b.lost(ctx, s)
+	}
+	if errors.Is(err, handoff.ErrFull) {
+		b.r.metrics.upstreamError("full")
+	}
+	return fmt.Errorf("%w: %w", errBusy, err)
+}
+
+// lost asks again who is at the worker's socket, after its link s broke: errGone, or errBusy where it answers.
+func (b *backend) lost(ctx context.Context, s *handoff.Sender) error {
+	s.Close() // link does not return it again
+	if _, err := b.link(ctx); err != nil {
+		return err
+	}
+	return errBusy
+}
+
+// check asks whether the worker is dead, after a connection to it ended in the middle of something.
+func (b *backend) check(ctx context.Context) error {
+	s, err := b.link(ctx)
+	if err != nil || s == nil {
+		return err
+	}
+	// A dying process closes its descriptors one by one: the link may be the next.
+	probe, err := b.r.dialHandoff(ctx, b.id)
+	if err == nil {
+		probe.Close()
+		return nil
+	}
+	if errors.Is(err, handoff.ErrDead) || errors.Is(err, handoff.ErrWrongWorker) {
+		return errGone
+	}
+	return nil
+}
+
+// link returns the sender to a worker of this host, nil for one of another host.
+func (b *backend) link(ctx context.Context) (*handoff.Sender, error) {
+	for {
+		b.mu.Lock()
+		b.seen = time.Now()
+		if s := b.sender; s != nil {
+			select {
+			case <-s.Done():
+				b.sender = nil
+			default:
+				b.mu.Unlock()
+				return s, nil
+			}
+		}
+		if b.away {
+			b.mu.Unlock()
+			return nil, nil
+		}
+		if b.r.cfg.RuntimeDir == "" || b.host != b.r.cfg.HostName || !validID(b.id) {
+			b.away = true
+			b.mu.Unlock()
+			continue
+		}
+		wait := b.dialing
+		if wait == nil {
+			b.dialing = make(chan struct{})
+			b.mu.Unlock()
+			return b.dialSender(ctx)
+		}
+		b.mu.Unlock()
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, errBusy
+		}
+	}
+}
+
+// dialSender connects to the worker's handoff socket, alone.
+func (b *backend) dialSender(ctx context.Context) (*handoff.Sender, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	s, err := b.r.dialHandoff(ctx, b.id)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.dialing)
+	b.dialing = nil
+	switch {
+	case err == nil && b.r.stopped.Load():
+		s.Close()
+		return nil, errBusy
+	case err == nil:
+		b.sender, b.here = s, true
+		return s, nil
+	case !errors.Is(err, handoff.ErrDead) && !errors.Is(err, handoff.ErrWrongWorker):
+		b.r.metrics.upstreamError("dial")
+		return nil, fmt.Errorf("%w: %w", errBusy, err)
+	case b.here || b.addr == "" || b.addr == b.r.cfg.AdvertiseAddr:
+		return nil, errGone
+	}
+	b.away = true // another router of a host with the same name, or a worker that serves itself
+	return nil, nil
+}
+
+func (r *Router) dialHandoff(ctx context.Context, id string) (*handoff.Sender, error) {
+	return handoff.Dial(ctx, filepath.Join(r.cfg.RuntimeDir, id+".sock"), id)
+}
+
+// validID keeps ids from leaving the folder.
+func validID(id string) bool {
+	return id != "" && len(id) <= 64 && strings.IndexFunc(id, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+	}) < 0
+}
+
+// tidy closes connections that were idle before then, and tells whether the backend can be forgotten: its worker is not
+// in the table any more and nobody has asked for it since.
+func (b *backend) tidy(then time.Time, known bool) (forget bool) {
+	b.mu.Lock()
+	n := 0
+	for n < len(b.idle) && b.idle[n].since.Before(then) {
+		n++
+	}
+	old := append([]*upstream(nil), b.idle[:n]...)
+	b.idle = append(b.idle[:0], b.idle[n:]...)
+	clear(b.idle[len(b.idle):cap(b.idle)])
+	forget = !known && len(b.idle) == 0 && b.seen.Before(then)
+	b.mu.Unlock()
+	for _, u := range old {
+		u.close()
+	}
+	return forget
+}
+
+// close ends everything idle and the link.
+func (b *backend) close() {
+	b.tidy(time.Now().Add(time.Hour), true)
+	b.mu.Lock()
+	s := b.sender
+	b.sender = nil
+	b.mu.Unlock()
+	if s != nil {
+		s.Close()
+	}
+}

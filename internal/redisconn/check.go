@@ -27,10 +27,12 @@ func (c *Conn) Check(ctx context.Context) error { return c.probe(ctx) }
 func Classify(err error) error {
 	var answer redis.Error
 	switch {
-	case err == nil, errors.Is(err, redis.Nil):
+	case err == nil, err == redis.Nil:
 		return err
 	case errors.Is(err, ErrAuth), errors.Is(err, ErrRights), errors.Is(err, ErrUnreachable):
 		return err
+	case errors.Is(err, redis.Nil): // wrapped by the client: no sentinel knows the master
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case errors.As(err, &answer):
 		return classifyAnswer(answer, err)
 	default: // dial, timeout, reset, pool: Redis said nothing

@@ -1,0 +1,154 @@
+package redisconn
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
+)
+
+// sentinelFor answers as a Redis Sentinel whose only master is the Redis at addr.
+func sentinelFor(t *testing.T, master, addr string) *server.Server {
+	t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := server.NewServer("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	answers := map[string]server.Cmd{
+		"SENTINEL": func(c *server.Peer, _ string, args []string) {
+			switch {
+			case args[0] != "get-master-addr-by-name":
+				c.WriteLen(0) // no other sentinels, no replicas
+			case args[1] == master:
+				c.WriteStrings([]string{host, port})
+			default:
+				c.WriteNull()
+			}
+		},
+		"SUBSCRIBE": func(c *server.Peer, _ string, args []string) {
+			for i, channel := range args {
+				c.WritePushLen(3)
+				c.WriteBulk("subscribe")
+				c.WriteBulk(channel)
+				c.WriteInt(i + 1)
+			}
+		},
+		"PING": func(c *server.Peer, _ string, _ []string) { c.WriteInline("PONG") },
+	}
+	for name, answer := range answers {
+		if err := s.Register(name, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func TestSentinelNamesTheMaster(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	m.RequireAuth("right")
+	s := sentinelFor(t, "main", m.Addr())
+	gone := testkit.FreePort(t) // of several sentinels one is enough
+	ctx := context.Background()
+	url := "redis+sentinel://:right@127.0.0.1:" + strconv.Itoa(gone) + "," + s.Addr().String() + "/main"
+	c := open(t, Config{URL: url})
+	if err := c.Check(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Client().Set(ctx, "k", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := m.Get("k"); got != "v" || err != nil {
+		t.Errorf("the master has %q, %v", got, err)
+	}
+	l := listen(t, c, SubConfig{Channels: []string{"a"}})
+	testkit.Receive(t, "up", l.up)
+	m.Publish("a", "1")
+	l.expect(t, "a", "1")
+
+	other := open(t, Config{URL: "redis+sentinel://" + s.Addr().String() + "/nobody"})
+	if err := other.Check(ctx); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("a master that no sentinel knows: %v", err)
+	}
+}
+
+// identity is a certificate for 127.0.0.1 that signs itself, in files and as a value.
+func identity(t *testing.T) (certFile, keyFile string, pair tls.Certificate) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: true, BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, data := range map[string][]byte{certFile: certPEM, keyFile: keyPEM} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if pair, err = tls.X509KeyPair(certPEM, keyPEM); err != nil {
+		t.Fatal(err)
+	}
+	return certFile, keyFile, pair
+}
+
+func TestTLSShowsAndChecksCertificates(t *testing.T) {
+	serverCert, _, serverPair := identity(t)
+	clientCert, clientKey, clientPair := identity(t)
+	clients := x509.NewCertPool()
+	clients.AddCert(clientPair.Leaf)
+	m, err := miniredis.RunTLS(&tls.Config{
+		Certificates: []tls.Certificate{serverPair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	ctx := context.Background()
+	url := "rediss://" + m.Addr()
+	if err := open(t, Config{URL: url, CAFile: serverCert, CertFile: clientCert, KeyFile: clientKey}).Check(ctx); err != nil {
+		t.Errorf("right certificates: %v", err)
+	}
+	if err := open(t, Config{URL: url, CAFile: serverCert}).Check(ctx); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("none shown: %v", err)
+	}
+	if err := open(t, Config{URL: url, CAFile: clientCert, CertFile: clientCert, KeyFile: clientKey}).Check(ctx); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("Redis's does not descend from the CA: %v", err)
+	}
+}

@@ -74,20 +74,23 @@ func (p *peers) run(ctx context.Context) error {
 	ticker := time.NewTicker(beatEvery / 4)
 	defer ticker.Stop()
 	var last time.Time
+	var damped <-chan time.Time
 	for {
-		var wake <-chan struct{}
-		if time.Since(last) >= beatAgain {
-			wake = p.wake
-		}
+		due := true
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-wake:
-			last = time.Time{}
+		case <-p.wake:
+			if rest := beatAgain - time.Since(last); rest > 0 {
+				damped, due = time.After(rest), false
+			}
+		case <-damped:
+			damped = nil
 		case <-ticker.C:
+			p.expire()
+			due = time.Since(last) >= beatEvery
 		}
-		p.expire()
-		if time.Since(last) >= beatEvery && p.r.up.Load() && !p.leaving.Load() {
+		if due && p.r.up.Load() && !p.leaving.Load() {
 			last = time.Now()
 			p.beat(ctx)
 		}

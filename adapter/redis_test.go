@@ -36,6 +36,15 @@ func start(t testing.TB, cfg Config, locals ...*fakeLocal) (*server, []socketio.
 			t.Fatal(err)
 		}
 	}
+	s := run(t, r)
+	if err := r.sub.Wait(background(t)); err != nil {
+		t.Fatal(err)
+	}
+	return s, adapters
+}
+
+// run runs a server that ends with the test.
+func run(t testing.TB, r *Redis) *server {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &server{Redis: r, stop: stop, done: make(chan struct{})}
 	go func() {
@@ -45,12 +54,7 @@ func start(t testing.TB, cfg Config, locals ...*fakeLocal) (*server, []socketio.
 		}
 	}()
 	t.Cleanup(s.end)
-	within, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := r.sub.Wait(within); err != nil {
-		t.Fatal(err)
-	}
-	return s, adapters
+	return s
 }
 
 func (s *server) end() {

@@ -70,8 +70,9 @@ func TestReplay(t *testing.T) {
 			rec, emitter := readRecording(t, name), readRecording(t, "redis-emitter.json")
 			m := miniredis.RunT(t)
 			main, chat := playB(t, rec)
-			start(t, Config{URL: url(m), SpecificResponses: name != "classic.json"}, main, chat)
-			p := &replay{client: dial(t, m), main: main, chat: chat}
+			mark := newFakeLocal("/mark", &fakeSocket{id: "mark", name: "mark"})
+			start(t, Config{URL: url(m), SpecificResponses: name != "classic.json"}, main, chat, mark)
+			p := &replay{client: dial(t, m), main: main, chat: chat, mark: mark}
 			p.responses = p.client.PSubscribe(t.Context(), "socket.io-response#*")
 			defer p.responses.Close()
 			if _, err := p.responses.Receive(t.Context()); err != nil {
@@ -143,6 +144,7 @@ type replay struct {
 	client     *redis.Client
 	responses  *redis.PubSub
 	main, chat *fakeLocal
+	mark       *fakeLocal // of a namespace that is used to learn that all was heard
 	sentinels  int
 }
 
@@ -172,6 +174,7 @@ func (p *replay) step(t *testing.T, rec recording, step recordedStep) {
 			}
 		}
 	}
+	p.heard(t)
 	// A may have said the very bytes that B did, before or after us, so the order is for other tests.
 	answers, wanted := p.answers(t, said), p.recorded(want)
 	slices.Sort(answers)
@@ -193,6 +196,20 @@ func (p *replay) step(t *testing.T, rec recording, step recordedStep) {
 	if !slices.Equal(delivered, expected) {
 		t.Errorf("%s: delivered\n%q, want\n%q", step.Name, delivered, expected)
 	}
+}
+
+// heard returns once all broadcasts that were published have been heard. Miniredis does not keep the order between
+// patterns and channels, so answers cannot tell.
+func (p *replay) heard(t *testing.T) {
+	t.Helper()
+	msg, err := wire.AppendBroadcast(nil, "foreig", "/mark", text(`"mark"`), wire.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.client.Publish(t.Context(), "socket.io#/mark#", msg).Err(); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, p.mark, 1)
 }
 
 // answers reads what was answered, up to the answer to a request made for that; not what others had said.

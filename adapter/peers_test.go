@@ -1,0 +1,195 @@
+package adapter
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// pretend makes a peer of ours that subscribes and beats as one does, but never answers: a frozen process.
+func pretend(t *testing.T, m *miniredis.Miniredis, s *server, process, uid string) (leave func()) {
+	t.Helper()
+	c := dial(t, m)
+	sub := c.Subscribe(t.Context(), "socket.io-request#/#", "socket.io-response#/#", "socket.io-response#/#"+uid+"#")
+	t.Cleanup(func() { _ = sub.Close() })
+	for range 3 {
+		if _, err := sub.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say := func(b beat) {
+		b.V, b.Process = beatVersion, process
+		text, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Publish(t.Context(), "sidereal-peers:socket.io", text).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(beat{Namespaces: map[string]string{"/": uid}})
+	until(t, func() bool { return s.peers.has(uid) })
+	return func() { say(beat{Gone: true}) }
+}
+
+func TestAPeerThatSaysGoodbyeIsNotWaitedFor(t *testing.T) {
+	m, s, a, _ := pair(t, Config{RequestsTimeout: time.Hour})
+	leave := pretend(t, m, s, "frozen", "frozen")
+	type result struct {
+		found []socketio.SocketInfo
+		err   error
+	}
+	done := make(chan result)
+	go func() {
+		found, err := a.FetchSockets(background(t), socketio.Target{})
+		done <- result{found, err}
+	}()
+	until(t, func() bool {
+		n := s.namespaces()[0]
+		for _, c := range n.calls.all() {
+			q := c.(*question)
+			q.mu.Lock()
+			got := q.tally.got
+			q.mu.Unlock()
+			return got == 1 // all but the frozen one answered
+		}
+		return false
+	})
+	leave()
+	if r := <-done; r.err != nil || len(r.found) != 1 {
+		t.Errorf("%+v, %v", r.found, r.err)
+	}
+}
+
+func TestASilentPeerIsNotCountedThoughItSubscribes(t *testing.T) {
+	m, s, a, _ := pair(t, Config{})
+	pretend(t, m, s, "frozen", "frozen")
+	if n, err := a.ServerCount(background(t)); n != 3 || err != nil {
+		t.Errorf("%d servers, %v", n, err)
+	}
+	s.peers.mu.Lock()
+	s.peers.known["frozen"].heard = time.Now().Add(-time.Hour)
+	s.peers.since = time.Now().Add(-time.Hour)
+	s.peers.mu.Unlock()
+	s.peers.expire()
+	if n, err := a.ServerCount(background(t)); n != 2 || err != nil {
+		t.Errorf("%d servers, %v", n, err)
+	}
+	found, err := a.FetchSockets(background(t), socketio.Target{})
+	if err != nil || len(found) != 1 {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+// TestAnUnknownSubscriberIsWaitedFor: whoever subscribes to the request channel counts as a server of Node's. What the
+// others said comes with the error.
+func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
+	m, _, a, _ := pair(t, Config{RequestsTimeout: 200 * time.Millisecond})
+	sub := dial(t, m).Subscribe(t.Context(), "socket.io-request#/#")
+	defer sub.Close()
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	found, err := a.FetchSockets(t.Context(), socketio.Target{})
+	var timeout *TimeoutError
+	if !errors.As(err, &timeout) || err.Error() != "timeout reached while waiting for fetchSockets response" {
+		t.Fatal(err)
+	}
+	if len(found) != 1 || timeout.Answered != 1 || timeout.Expected != 2 || len(timeout.Missing) != 0 {
+		t.Errorf("%+v, %+v", found, timeout)
+	}
+}
+
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.conn.Close()
+		r.up.Store(true)
+		hear := func(text string) {
+			if err := r.peers.hear([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hear(`{"v":1,"process":"p","nsps":{"/":"uid"}}`)
+		time.Sleep(peerDead)
+		r.peers.expire()
+		if !r.peers.has("uid") {
+			t.Error("dead too soon")
+		}
+		time.Sleep(time.Second)
+		r.up.Store(false) // nobody is heard: silence means nothing
+		r.peers.expire()
+		if !r.peers.has("uid") {
+			t.Error("declared dead while nobody could be heard")
+		}
+		r.onUp()
+		time.Sleep(peerDead)
+		r.peers.expire()
+		if !r.peers.has("uid") {
+			t.Error("not given the time to come back")
+		}
+		time.Sleep(time.Millisecond)
+		r.peers.expire()
+		if r.peers.has("uid") {
+			t.Error("still alive")
+		}
+		hear(`{"v":2,"process":"p","nsps":{"/":"uid"},"news":[]}`)
+		if !r.peers.has("uid") {
+			t.Error("back, but not believed")
+		}
+		hear(`{"v":1,"process":"p","gone":true}`)
+		if r.peers.has("uid") || len(r.peers.known) > 0 {
+			t.Error("said goodbye, but is known")
+		}
+	})
+}
+
+func TestTally(t *testing.T) {
+	set := func(uids ...string) map[string]struct{} {
+		m := map[string]struct{}{}
+		for _, uid := range uids {
+			m[uid] = struct{}{}
+		}
+		return m
+	}
+	tests := []struct {
+		name    string
+		waiting []string
+		ghosts  []string
+		rest    int
+		answers []string // uids; "" of Node's, "-x": x is lost
+		done    bool
+	}{
+		{"all signed", []string{"a", "b"}, nil, 0, []string{"b", "a"}, true},
+		{"the same twice", []string{"a", "b"}, nil, 0, []string{"a", "a"}, false},
+		{"Node's too", []string{"a"}, nil, 1, []string{"a"}, false},
+		{"Node's came", []string{"a"}, nil, 1, []string{"", "a"}, true},
+		{"one that does not know us yet does not sign", []string{"a"}, nil, 1, []string{"", ""}, true},
+		{"one that we do not know yet signs", nil, nil, 1, []string{"x"}, true},
+		{"a ghost that comes back is not one of Node's", nil, []string{"g"}, 1, []string{"g"}, false},
+		{"lost", []string{"a", "b"}, nil, 0, []string{"a", "-b"}, true},
+		{"lost, and back", []string{"a"}, nil, 1, []string{"-a", "a"}, false},
+	}
+	for _, tt := range tests {
+		y := &tally{waiting: set(tt.waiting...), ghosts: set(tt.ghosts...), answered: set(), rest: tt.rest}
+		for _, uid := range tt.answers {
+			if len(uid) == 2 {
+				y.lose(uid[1:])
+			} else {
+				y.add(uid)
+			}
+		}
+		if y.complete() != tt.done {
+			t.Errorf("%s: complete %v", tt.name, y.complete())
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func TestOutcome(t *testing.T) {
+	op := func(op string, err error) error { return fmt.Errorf("wrapped: %w", &net.OpError{Op: op, Err: err}) }
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"answered", nil, ""},
+		{"no such right", answer("NOPERM no permissions to access one of the channels"), refused},
+		{"still loading", answer("LOADING Redis is loading the dataset in memory"), away},
+		{"connection refused", op("dial", errors.New("connection refused")), away},
+		{"dial timed out: nothing was sent", op("dial", os.ErrDeadlineExceeded), away},
+		{"closed: no answer can come", io.EOF, away},
+		{"reset", op("read", errors.New("connection reset by peer")), away},
+		{"no answer in time: it may still be carried out", op("read", os.ErrDeadlineExceeded), uncertain},
+		{"written in part", op("write", os.ErrDeadlineExceeded), uncertain},
+	}
+	for _, tt := range tests {
+		if got := outcome(tt.err); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// answer is an error that Redis answered with.
+type answer string
+
+func (a answer) Error() string { return string(a) }
+func (answer) RedisError()     {}
+
+var _ redis.Error = answer("")
+
+func TestOldMessagesAreNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPublisher(t, Config{BufferAge: time.Minute})
+		p.send("c", []byte("old"), false)
+		time.Sleep(61 * time.Second)
+		p.send("c", []byte("new"), false)
+		p.paused = false
+		if !p.take() || len(p.batch) != 1 || string(p.batch[0].payload) != "new" {
+			t.Errorf("%d messages to send", len(p.batch))
+		}
+		if n := counter(t, p.metrics.dropped.WithLabelValues(expired)); n != 1 {
+			t.Errorf("%v expired", n)
+		}
+	})
+}
+
+func TestBytesAreBounded(t *testing.T) {
+	p := testPublisher(t, Config{BufferBytes: 1000})
+	for i := range 100 {
+		p.send("c", make([]byte, 100+i), false)
+	}
+	if p.bytes > 1000 || len(p.queue)-p.head != 5 {
+		t.Errorf("%d bytes in %d messages", p.bytes, len(p.queue)-p.head)
+	}
+	p.send("c", make([]byte, 2000), false)
+	if p.bytes != 0 {
+		t.Errorf("%d bytes are left of a message that does not fit", p.bytes)
+	}
+}
+
+// TestUnansweredGoFirst: what comes back after a failed batch is sent before what came meanwhile.
+func TestUnansweredGoFirst(t *testing.T) {
+	p := testPublisher(t, Config{})
+	p.paused = false
+	for _, s := range []string{"a", "b", "c"} {
+		p.send(s, []byte(s), false)
+	}
+	if !p.take() {
+		t.Fatal("nothing to send")
+	}
+	p.send("d", []byte("d"), false)
+	p.done(append([]message(nil), p.batch[1:]...))
+	if !p.paused || p.bytes != 3 {
+		t.Errorf("paused %v with %d bytes", p.paused, p.bytes)
+	}
+	p.paused = false
+	p.take()
+	var order string
+	for _, m := range p.batch {
+		order += m.channel
+	}
+	if order != "bcd" {
+		t.Errorf("sent in the order %s", order)
+	}
+}
+
+func TestDrainEndsWithoutRedis(t *testing.T) {
+	p := testPublisher(t, Config{})
+	p.send("c", []byte("x"), false)
+	p.drain(context.Background()) // paused: nothing can be sent
+}
+
+func TestQueueDoesNotGrowWithoutEnd(t *testing.T) {
+	p := testPublisher(t, Config{})
+	p.paused = false
+	for range 10_000 {
+		for range 10 {
+			p.send("c", []byte("x"), false)
+		}
+		p.take()
+		p.done(nil)
+	}
+	if cap(p.queue) > 1000 {
+		t.Errorf("room for %d messages after at most 10 at a time", cap(p.queue))
+	}
+}
+
+func testPublisher(t testing.TB, cfg Config) *publisher {
+	t.Helper()
+	m, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newPublisher(cfg.withDefaults(), nil, m, func() {})
+}

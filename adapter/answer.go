@@ -50,13 +50,21 @@ func (n *pubsub) carryOut(q wire.Request) {
 	case wire.AllRooms:
 		n.respond(q, wire.Response{Type: wire.NoType, Rooms: append([]string{}, n.local.Rooms()...)})
 	case wire.RemoteFetch:
-		found := n.local.Fetch(target)
-		sockets := make([]wire.Socket, len(found))
-		for i, s := range found {
-			sockets[i] = wireSocket(s)
-		}
-		n.respond(q, wire.Response{Type: wire.NoType, Sockets: sockets})
+		n.respond(q, wire.Response{Type: wire.NoType, Sockets: n.fetch(target)})
 	}
+}
+
+func (n *pubsub) fetch(target socketio.Target) []wire.Socket {
+	sockets := []wire.Socket{}
+	for _, info := range n.local.Fetch(target) {
+		s, err := wireSocket(info)
+		if err != nil { // what a client connected with is JSON, so this is an app's doing
+			n.r.log.Warn().Str("namespace", n.name).Str("socket", info.ID).Err(err).Msg("socket cannot be described to another server")
+			continue
+		}
+		sockets = append(sockets, s)
+	}
+	return sockets
 }
 
 // carryOutOld does what servers before version 6 of Node's adapter ask for one socket. Only who has it answers.

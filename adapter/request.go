@@ -100,7 +100,7 @@ func (w *waiter) wait(ctx context.Context) error {
 	select {
 	case <-w.ended:
 	case <-ctx.Done():
-		w.fail(ctx.Err())
+		w.fail(context.Cause(ctx))
 	}
 	return w.err
 }
@@ -290,8 +290,8 @@ func (n *pubsub) askClients(ctx context.Context, q wire.Request, timeout time.Du
 	}
 	pending := &survey{waiter: newWaiter(t), counted: counted, answered: answered, byPeer: make(map[string]int)}
 	err = n.outcome(n.send(limited, q, pending, &pending.waiter), t)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil // the caller knows what is missing
+	if errors.Is(err, context.DeadlineExceeded) {
+		return context.Cause(ctx) // nil when it was our timeout: the caller knows what is missing
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package engineio
 import (
 	"io"
 	"net"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,22 +14,64 @@ import (
 // readBuffer is what is borrowed to read a socket that has something.
 const readBuffer = 16 << 10
 
-// newLink picks what reads and writes conn. A connection that has SyscallConn lets its descriptor be read and written
-// past its Read and Write; others, TLS above all, are streams.
-func (s *Server) newLink(conn net.Conn) link {
-	if sc, ok := conn.(syscall.Conn); ok {
-		if rc, err := sc.SyscallConn(); err == nil {
-			l := &socketLink{server: s, conn: conn, raw: rc}
-			if rc.Control(func(fd uintptr) { l.fd = int(fd) }) == nil {
-				return l
-			}
-		}
-	}
-	return &streamLink{server: s, conn: conn}
+// pollers are what a server on Linux parks its sockets in.
+type pollers struct {
+	once sync.Once
+	one  *poller // nil: not begun, or not to be had
 }
 
-// socketLink is a socket in Go's poller, with a goroutine that waits there and holds no buffer while it does. Nobody
-// but the link closes the socket, under the session's mu, so that holding mu makes the descriptor safe to write to.
+// poller gives the server's poller, begun when the first socket needs it; nil if the server does not run (nobody would
+// wait for the poller's end).
+func (s *Server) poller() *poller {
+	if !s.running.Load() {
+		return nil
+	}
+	s.pollers.once.Do(func() {
+		p, err := newPoller()
+		if err != nil {
+			s.cfg.Log.Warn().Err(err).Msg("no epoll: each WebSocket takes a goroutine")
+			return
+		}
+		s.pollers.one = p
+		s.tasks.Go(p.run)
+	})
+	return s.pollers.one
+}
+
+// stopPolling ends the poller. No socket may be added any more.
+func (s *Server) stopPolling() {
+	s.pollers.once.Do(func() {})
+	if p := s.pollers.one; p != nil {
+		p.close()
+	}
+}
+
+// newLink picks what reads and writes conn. A connection that has SyscallConn lets its descriptor be read and written
+// past its Read and Write: its socket is parked in the server's poller. Others, TLS above all, are streams.
+func (s *Server) newLink(conn net.Conn) link {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return &streamLink{server: s, conn: conn}
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return &streamLink{server: s, conn: conn}
+	}
+	if p := s.poller(); p != nil {
+		if l, err := p.detach(conn, raw); err == nil {
+			return l
+		}
+	}
+	l := &socketLink{server: s, conn: conn, raw: raw}
+	if raw.Control(func(fd uintptr) { l.fd = int(fd) }) != nil {
+		return &streamLink{server: s, conn: conn}
+	}
+	return l
+}
+
+// socketLink is a socket in Go's poller, with a goroutine that waits there and holds no buffer while it does: what a
+// server does that has no poller. Nobody but the link closes the socket, under the session's mu, so that holding mu
+// makes the descriptor safe to write to.
 type socketLink struct {
 	server   *Server
 	conn     net.Conn
@@ -81,6 +124,7 @@ func (l *socketLink) read(w *webSocket, read []byte) {
 
 func (l *socketLink) write(b []byte) (int, error)    { return writeFD(l.fd, b) }
 func (l *socketLink) writev(v [][]byte) (int, error) { return writevFD(l.fd, v) }
+func (l *socketLink) closeWrite()                    { unix.Shutdown(l.fd, unix.SHUT_WR) }
 func (l *socketLink) close()                         { l.conn.Close() }
 
 func (l *socketLink) arm(w *webSocket) {

@@ -45,6 +45,12 @@ func (l *streamLink) write([]byte) (int, error)    { return 0, nil }
 func (l *streamLink) writev([][]byte) (int, error) { return 0, nil }
 func (l *streamLink) close()                       { l.conn.Close() }
 
+func (l *streamLink) closeWrite() {
+	if c, ok := l.conn.(interface{ CloseWrite() error }); !ok || c.CloseWrite() != nil {
+		l.conn.Close()
+	}
+}
+
 func (l *streamLink) arm(w *webSocket) {
 	l.server.tasks.Go(func() { l.drain(w) })
 }

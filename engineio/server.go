@@ -25,10 +25,13 @@ type Server struct {
 	sessions *sessions
 	tasks    sync.WaitGroup // readers, writers and Closed calls
 	drained  drained
+	pollers  pollers
+	running  atomic.Bool
 
-	gate     sync.RWMutex // held for reading while a session or a connection is added
-	refusing atomic.Bool  // no new sessions; changes under gate
-	stopped  bool         // no new connections either; under gate
+	gate     sync.RWMutex   // held for reading while a session or a connection is added
+	refusing atomic.Bool    // no new sessions; changes under gate
+	stopped  bool           // no new connections either; under gate
+	starting sync.WaitGroup // handlers that have added a connection and not yet started it
 
 	lingerMu  sync.Mutex
 	lingering map[*webSocket]struct{} // closed by us, waiting for the client's answer
@@ -58,8 +61,11 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop()
 	var parts sync.WaitGroup
 	parts.Go(func() { s.wheel.Run(hard) })
+	s.running.Store(true)
 	<-ctx.Done()
 	s.shutdown()
+	s.starting.Wait()
+	s.stopPolling()
 	stop()
 	parts.Wait()
 	s.tasks.Wait()

@@ -33,7 +33,7 @@ type webSocket struct {
 	// feed only, under session.recvMu
 	parser parser
 	handed bool // a message was handed on since the last Idle
-	deaf   bool // after a breach: what comes is dropped, until the client hears our close frame and ends
+	deaf   bool // after a breach: what comes is dropped, until the client has heard our close frame and ends
 
 	// under session.mu
 	timer    wheel.Timer // cuts a connection that lingers
@@ -43,6 +43,7 @@ type webSocket struct {
 	closed   bool // the link is closed
 	saidBye  bool // a close frame was sent
 	heardBye bool // one was received: the connection ends once out is written
+	hangUp   bool // our side ends once out is written, for a client that is not listened to
 }
 
 // link is a WebSocket's connection: a socket whose descriptor we read and write without blocking, or any net.Conn.
@@ -55,6 +56,8 @@ type link interface {
 	writev(v [][]byte) (int, error)
 	// arm has w.drain called when the connection takes more.
 	arm(w *webSocket)
+	// closeWrite ends our side, or cuts the connection if its sides don't end one by one.
+	closeWrite()
 	// close cuts the connection. It may be called while the link is read.
 	close()
 }
@@ -94,13 +97,13 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session 
 	ws.out.push(newRaw(head)) // leaves with what follows it
 	started := s.admit(false, func() {
 		ws.link = s.newLink(conn)
-		s.tasks.Add(1)
+		s.starting.Add(1)
 	})
 	if !started {
 		conn.Close()
 		return
 	}
-	defer s.tasks.Done()
+	defer s.starting.Done()
 	switch {
 	case !fresh:
 		session.probeWith(ws, q.transport)
@@ -173,9 +176,9 @@ func (w *webSocket) control(op byte, data []byte) error {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		w.heardBye = true
-		w.leaveLocked(TransportClose, nil)
 		w.sayByeLocked(code)
+		w.leaveLocked(TransportClose, nil)
+		w.heardBye = true
 		w.lingerLocked()
 		return errStop
 	}
@@ -196,6 +199,7 @@ func (w *webSocket) fail(breach *frameError) {
 	defer w.session.mu.Unlock()
 	w.sayByeLocked(breach.code)
 	w.leaveLocked(TransportError, breach)
+	w.hangUp = true
 	w.lingerLocked()
 }
 
@@ -237,7 +241,7 @@ func (w *webSocket) sendLocked(ms ...*Message) error {
 	}
 	s := w.session
 	corked := s.corks > 0 && s.ws == w // a probe's answer does not wait
-	if len(ms) == 1 && !corked && len(w.out.items) == 0 {
+	if len(ms) == 1 && !corked && !w.blocked && len(w.out.items) == 0 {
 		f := ms[0].wire(w.threshold())
 		n, err := w.link.write(f)
 		if err != nil {
@@ -413,8 +417,13 @@ func (w *webSocket) lingerLocked() {
 
 // cutIfDoneLocked closes the connection if the client has closed and was told all.
 func (w *webSocket) cutIfDoneLocked() {
-	if w.heardBye && !w.blocked && len(w.out.items) == 0 {
+	switch {
+	case w.closed || w.blocked || len(w.out.items) > 0:
+	case w.heardBye:
 		w.cutLocked()
+	case w.hangUp:
+		w.hangUp = false
+		w.link.closeWrite()
 	}
 }
 

@@ -1,0 +1,160 @@
+package engineio
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/gobwas/ws"
+)
+
+// script is a frameSink that writes down what it gets.
+type script struct{ lines []string }
+
+func (s *script) message(op byte, data []byte) error {
+	s.lines = append(s.lines, fmt.Sprintf("message %d %x", op, data))
+	return nil
+}
+
+func (s *script) control(op byte, data []byte) error {
+	s.lines = append(s.lines, fmt.Sprintf("control %d %x", op, data))
+	if op == opClose {
+		return errStop
+	}
+	return nil
+}
+
+// parse feeds a copy of stream in chunks of the lengths that cuts repeats, and gives what came out.
+func parse(stream []byte, deflate bool, cuts []byte) []string {
+	var s script
+	p := parser{limit: 1 << 16, deflate: deflate}
+	defer p.release()
+	b := bytes.Clone(stream)
+	for i := 0; len(b) > 0; i++ {
+		n := len(b)
+		if len(cuts) > 0 {
+			n = min(n, int(cuts[i%len(cuts)])+1)
+		}
+		if err := p.feed(b[:n], &s); err != nil {
+			return append(s.lines, err.Error())
+		}
+		b = b[n:]
+	}
+	return s.lines
+}
+
+func FuzzFrames(f *testing.F) {
+	all := bytes.Join([][]byte{
+		text("4hello"), frame(finBit|opBinary, make([]byte, 200)), frame(opText, []byte("4a")), frame(finBit|opPing, []byte("p")),
+		frame(opContinuation, nil), frame(finBit|opContinuation, []byte("b")), frame(finBit|opBinary, make([]byte, 70000)),
+	}, nil)
+	f.Add(all, []byte{0}, false)
+	f.Add(all[:500], []byte{3, 1, 200}, true)
+	f.Add(frame(finBit|rsv1Bit|opText, deflateFrame(opText, []byte("4hello"))[2:]), []byte{0}, true)
+	f.Add(frame(finBit|opClose, []byte{3, 232}), []byte{1}, false)
+	f.Add([]byte{finBit | opText, 5}, []byte{0}, false)
+	f.Fuzz(func(t *testing.T, stream, cuts []byte, deflate bool) {
+		whole, cut := parse(stream, deflate, nil), parse(stream, deflate, cuts)
+		if fmt.Sprint(whole) != fmt.Sprint(cut) {
+			t.Errorf("whole: %v\nin chunks: %v", whole, cut)
+		}
+	})
+}
+
+// Frames of another implementation, in every pair of chunks.
+func TestFramesOfGobwas(t *testing.T) {
+	var stream bytes.Buffer
+	var want []string
+	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536} {
+		payload := bytes.Repeat([]byte("x"), n)
+		want = append(want, fmt.Sprintf("message %d %x", opText, payload))
+		if err := ws.WriteFrame(&stream, ws.MaskFrame(ws.NewTextFrame(bytes.Clone(payload)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range min(stream.Len(), 3000) {
+		p, s := parser{limit: 1 << 16}, script{}
+		b := bytes.Clone(stream.Bytes())
+		if err := p.feed(b[:i], &s); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.feed(b[i:], &s); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 && fmt.Sprint(s.lines) != fmt.Sprint(want) || len(s.lines) != len(want) {
+			t.Fatalf("cut at %d: %d messages", i, len(s.lines))
+		}
+	}
+}
+
+// A header alone makes no buffer, however much it announces.
+func TestAnnouncedLengthCostsNothing(t *testing.T) {
+	p := parser{limit: 1 << 40}
+	defer p.release()
+	h := binary.BigEndian.AppendUint64([]byte{finBit | opBinary, maskBit | 127}, 1<<39)
+	if err := p.feed(append(h, 1, 2, 3, 4, 5), &script{}); err != nil {
+		t.Fatal(err)
+	}
+	if cap(p.msg) > 4096 {
+		t.Errorf("a buffer of %d bytes for 1 byte of payload", cap(p.msg))
+	}
+}
+
+func TestUnmask(t *testing.T) {
+	key := [4]byte{1, 2, 3, 250}
+	for n := range 100 {
+		b := make([]byte, n)
+		want := make([]byte, n)
+		for i := range b {
+			b[i] = byte(i * 7)
+			want[i] = b[i] ^ key[i%4]
+		}
+		k := binary.LittleEndian.Uint32(key[:])
+		for cut := range n + 1 {
+			got := bytes.Clone(b)
+			unmask(got[cut:], unmask(got[:cut], k))
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%d bytes cut at %d: %v, want %v", n, cut, got, want)
+			}
+		}
+	}
+}
+
+type nullSink struct{}
+
+func (nullSink) message(byte, []byte) error { return nil }
+func (nullSink) control(byte, []byte) error { return nil }
+
+func TestParserAllocatesNothing(t *testing.T) {
+	stream := append(text("4hello"), frame(finBit|opPing, []byte("x"))...)
+	b := make([]byte, len(stream))
+	p := parser{limit: 1000}
+	if n := testing.AllocsPerRun(100, func() {
+		copy(b, stream)
+		if p.feed(b[:4], nullSink{}) != nil || p.feed(b[4:], nullSink{}) != nil {
+			t.Fatal("not parsed")
+		}
+	}); n > 0.1 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func BenchmarkParser(b *testing.B) {
+	for _, n := range []int{100, 10000} {
+		stream := frame(finBit|opBinary, make([]byte, n))
+		in := make([]byte, len(stream))
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(n))
+			p := parser{limit: 1 << 20}
+			for b.Loop() {
+				copy(in, stream)
+				if err := p.feed(in, nullSink{}); err != nil && err != io.EOF {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

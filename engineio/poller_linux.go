@@ -1,0 +1,266 @@
+package engineio
+
+import (
+	"net"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	pollBuffer = 64 << 10 // what one read takes at most
+	pollReads  = 4        // of full reads before others get their turn
+	pollEvents = 256
+)
+
+const (
+	readEvents = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+	endEvents  = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+)
+
+// poller parks sockets in an epoll of our own, so that an idle WebSocket has neither goroutine nor buffer (ADR 0002).
+// The epoll's descriptor is itself in Go's poller: one goroutine waits there for all sockets and reads them in turn.
+type poller struct {
+	epfd   int
+	file   *os.File
+	raw    syscall.RawConn
+	links  fdTable
+	gen    atomic.Uint32
+	buf    []byte
+	events [pollEvents]unix.EpollEvent
+	again  []*pollLink // may have more to read
+}
+
+func newPoller() (*poller, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := unix.SetNonblock(epfd, true); err != nil { // else os.NewFile keeps it out of Go's poller
+		unix.Close(epfd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	p := &poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), buf: make([]byte, pollBuffer)}
+	if p.raw, err = p.file.SyscallConn(); err != nil {
+		p.file.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// run serves events until close.
+func (p *poller) run() {
+	p.raw.Read(func(uintptr) bool {
+		// Go watches the epoll by edges: only an empty-handed wait makes sure that the next event is one.
+		for {
+			n := epollWait(p.epfd, p.events[:])
+			for i := range n {
+				ev := &p.events[i]
+				if l := p.links.get(int(ev.Fd)); l != nil && l.gen == uint32(ev.Pad) {
+					l.handle(ev.Events)
+				}
+			}
+			if again := p.again; len(again) > 0 {
+				p.again = nil
+				for _, l := range again {
+					l.handle(unix.EPOLLIN)
+				}
+			}
+			switch {
+			case n == 0 && len(p.again) == 0:
+				return false
+			case n == len(p.events) || len(p.again) > 0:
+				runtime.Gosched() // goroutines that these reads woke get their turn
+			}
+		}
+	})
+	p.links.each(func(l *pollLink) { l.finish() })
+}
+
+// close ends run, and closes the sockets that are left.
+func (p *poller) close() { p.file.Close() }
+
+// detach takes conn's socket out of Go's poller and closes conn; the socket lives on in the link.
+func (p *poller) detach(conn net.Conn, raw syscall.RawConn) (*pollLink, error) {
+	fd, err := -1, error(nil)
+	if e := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
+		return nil, e
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	if !p.links.has(fd) {
+		unix.Close(fd)
+		return nil, unix.EMFILE
+	}
+	conn.Close()
+	return &pollLink{poller: p, fd: fd, gen: p.gen.Add(1)}, nil
+}
+
+// pollLink is a socket that the poller reads. Its descriptor is closed by the poller alone, with the session's mu held,
+// so that whoever holds mu and finds the webSocket not closed may write to it.
+type pollLink struct {
+	poller *poller
+	w      *webSocket
+	gen    uint32 // tells events of this socket from those of an earlier one with the same descriptor
+
+	// poller's goroutine only
+	stopped bool // nothing more is wanted
+
+	// under the session's mu
+	fd      int // -1: closed
+	dead    bool
+	waiting bool // for room to write
+}
+
+func (l *pollLink) start(w *webSocket, read []byte) {
+	l.w = w
+	if len(read) > 0 && !w.feed(read) {
+		w.readStopped()
+		l.stopped = true
+	}
+	w.session.mu.Lock()
+	l.poller.links.set(l.fd, l)
+	err := l.control(unix.EPOLL_CTL_ADD, readEvents)
+	w.session.mu.Unlock()
+	if err != nil {
+		w.readEnded(err)
+		l.finish()
+	}
+}
+
+func (l *pollLink) control(op int, events uint32) error {
+	return unix.EpollCtl(l.poller.epfd, op, l.fd, &unix.EpollEvent{Events: events, Fd: int32(l.fd), Pad: int32(l.gen)})
+}
+
+// handle reads what there is and writes what waited for room, then closes the descriptor of a link that is done.
+func (l *pollLink) handle(events uint32) {
+	if events&(unix.EPOLLIN|endEvents) != 0 {
+		l.read(events)
+	}
+	l.w.session.mu.Lock()
+	if events&unix.EPOLLOUT != 0 && l.waiting && !l.dead {
+		l.waiting = false
+		l.w.blocked = false
+		l.w.flushLocked()
+		if !l.waiting && !l.dead {
+			l.control(unix.EPOLL_CTL_MOD, readEvents)
+		}
+	}
+	done := l.dead
+	l.w.session.mu.Unlock()
+	if done {
+		l.finish()
+	}
+}
+
+func (l *pollLink) read(events uint32) {
+	ends := events&endEvents != 0
+	for turn := 0; !l.stopped; turn++ {
+		if turn == pollReads {
+			l.poller.again = append(l.poller.again, l)
+			return
+		}
+		n, err := readFD(l.fd, l.poller.buf)
+		if err == unix.EAGAIN {
+			break
+		}
+		if err != nil {
+			l.stopped = true
+			l.w.readEnded(err)
+			return
+		}
+		if !l.w.feed(l.poller.buf[:n]) {
+			l.stopped = true
+			l.w.readStopped()
+		}
+		if n < len(l.poller.buf) && !ends {
+			return // the rest, if any, makes another edge
+		}
+	}
+	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		l.stopped = true
+		l.w.readEnded(nil) // nothing goes either way any more
+	}
+}
+
+func (l *pollLink) write(b []byte) (int, error)    { return writeFD(l.fd, b) }
+func (l *pollLink) writev(v [][]byte) (int, error) { return writevFD(l.fd, v) }
+
+// arm asks for an event when there is room; the kernel looks at once, so that none is missed.
+func (l *pollLink) arm(*webSocket) {
+	l.waiting = true
+	l.control(unix.EPOLL_CTL_MOD, readEvents|unix.EPOLLOUT)
+}
+
+func (l *pollLink) closeWrite() { unix.Shutdown(l.fd, unix.SHUT_WR) }
+
+// close ends both directions. The event that this makes has the poller close the descriptor.
+func (l *pollLink) close() {
+	l.dead = true
+	if l.fd >= 0 {
+		unix.Shutdown(l.fd, unix.SHUT_RDWR)
+	}
+}
+
+// finish closes the descriptor, on the poller's goroutine or before that has seen it.
+func (l *pollLink) finish() {
+	l.w.session.mu.Lock()
+	defer l.w.session.mu.Unlock()
+	l.dead = true
+	if l.fd >= 0 {
+		l.poller.links.set(l.fd, nil)
+		unix.Close(l.fd)
+		l.fd = -1
+	}
+}
+
+func epollWait(epfd int, events []unix.EpollEvent) int {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(epfd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// fdTable finds links by descriptor: an array in chunks, since descriptors are small and dense.
+type fdTable struct {
+	chunks [1 << 12]atomic.Pointer[fdChunk] // room for a million descriptors
+}
+
+type fdChunk [1 << 8]atomic.Pointer[pollLink]
+
+func (t *fdTable) get(fd int) *pollLink {
+	if c := t.chunks[fd>>8].Load(); c != nil {
+		return c[fd&0xff].Load()
+	}
+	return nil
+}
+
+func (t *fdTable) set(fd int, l *pollLink) {
+	c := &t.chunks[fd>>8]
+	if c.Load() == nil {
+		c.CompareAndSwap(nil, new(fdChunk))
+	}
+	c.Load()[fd&0xff].Store(l)
+}
+
+func (t *fdTable) each(f func(*pollLink)) {
+	for i := range t.chunks {
+		if c := t.chunks[i].Load(); c != nil {
+			for j := range c {
+				if l := c[j].Load(); l != nil {
+					f(l)
+				}
+			}
+		}
+	}
+}
+
+// has reports whether the table has room for fd.
+func (t *fdTable) has(fd int) bool { return fd>>8 < len(t.chunks) }

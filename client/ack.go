@@ -1,0 +1,115 @@
+package client
+
+import (
+	"slices"
+
+	"github.com/sidereal-io/sidereal/client/internal/engine"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// waiter is somebody who wants an acknowledgement: in EmitWithAck, or a function of EmitFunc, or a delivery. One of the three is set.
+type waiter struct {
+	answer   chan answer
+	call     func(packet.Args, error)
+	delivery *delivery
+}
+
+type answer struct {
+	args packet.Args
+	err  error
+}
+
+// tellLocked hands over the answer. Nothing of it blocks.
+func (w *waiter) tellLocked(s *Socket, args packet.Args, err error) {
+	switch {
+	case w.answer != nil:
+		w.answer <- answer{args, err} // has room for the one answer there is
+	case w.call != nil:
+		s.putLocked(task{do: func() { w.call(args, err) }})
+	default:
+		s.answeredLocked(w.delivery, args, err)
+	}
+}
+
+// expectLocked gives the waiter an acknowledgement id.
+func (s *Socket) expectLocked(w *waiter) int64 {
+	id := s.nextAck
+	s.nextAck++
+	if s.acks == nil {
+		s.acks = make(map[int64]*waiter)
+	}
+	s.acks[id] = w
+	return id
+}
+
+// ackedLocked takes an acknowledgement. One that nobody waits for, or waits for no more, is ignored.
+func (s *Socket) ackedLocked(id int64, args packet.Args) {
+	w, ok := s.acks[id]
+	if !ok {
+		return
+	}
+	delete(s.acks, id)
+	if len(s.acks) == 0 {
+		s.acks = nil // a map that was once large keeps its memory
+	}
+	w.tellLocked(s, args, nil)
+}
+
+// failAcksLocked ends the waits for answers to what was sent. What waits in unsent is still to be.
+func (s *Socket) failAcksLocked(err error) {
+	var failed []int64
+	for id := range s.acks {
+		if !slices.ContainsFunc(s.unsent, func(u unsent) bool { return u.head.ID == id }) {
+			failed = append(failed, id)
+		}
+	}
+	slices.Sort(failed) // answers are told in the order of the questions
+	for _, id := range failed {
+		w := s.acks[id]
+		delete(s.acks, id)
+		w.tellLocked(s, packet.Args{}, err)
+	}
+}
+
+// forget drops a wait that was given up, and the event if it was not sent yet.
+func (s *Socket) forget(w *waiter) {
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	for id, x := range s.acks {
+		if x != w {
+			continue
+		}
+		delete(s.acks, id)
+		s.unsent = slices.DeleteFunc(s.unsent, func(u unsent) bool {
+			if u.head.ID != id {
+				return false
+			}
+			s.unsentN -= u.size()
+			return true
+		})
+	}
+	s.abandonLocked(w)
+}
+
+// Ack answers an event of the server, once: further calls do nothing. As a handler's parameter it is nil when the server asked for no
+// answer. It may be called at any time; after the connection has gone nobody is there to hear it.
+type Ack func(args ...any) error
+
+// reply sends an acknowledgement, on the connection that asked for it.
+func (s *Socket) reply(conn *engine.Conn, id int64, args []any) error {
+	p, err := packet.EncodeArgs(args...)
+	if err != nil {
+		return err
+	}
+	h := packet.Header{Type: packet.Ack, Attachments: len(p.Attachments), Namespace: s.name, ID: id}
+	if len(p.Attachments) > 0 {
+		h.Type = packet.BinaryAck
+	}
+	c := s.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != conn {
+		return ErrDisconnected
+	}
+	return ignoreClosed(s.sendLocked(h, p.JSON, p.Attachments))
+}

@@ -1,0 +1,267 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/client/internal/engine"
+)
+
+// Client is one connection to a server, with a socket for each namespace.
+type Client struct {
+	set      *settings
+	engine   engine.Config
+	own      *http.Transport // of polling, when the Config brought none
+	upgraded atomic.Bool     // WebSocket has worked
+	wg       sync.WaitGroup  // run, and the goroutines of handlers
+
+	mu        sync.Mutex
+	sockets   []*Socket
+	conn      *engine.Conn    // nil while there is none
+	authorize func(s *Socket) // asks AuthFunc; bound to conn
+	step      func()          // ends the attempt, or the wait, that run is in
+	running   bool
+	closed    bool
+}
+
+// New checks cfg and makes a Client. Nothing is started or dialed before Socket.Connect.
+func New(cfg Config) (*Client, error) {
+	set, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{set: set}
+	c.engine = set.engine()
+	c.engine.OnTransport = c.onTransport
+	if c.engine.HTTP == nil && slices.Contains(set.Transports, Polling) {
+		c.own = &http.Transport{DialContext: set.Dial, TLSClientConfig: set.TLS}
+		if cfg.Dial == nil {
+			c.own.Proxy = http.ProxyFromEnvironment
+		}
+		c.engine.HTTP = &http.Client{Transport: c.own}
+	}
+	return c, nil
+}
+
+// Of returns the socket of a namespace, always the same one. It is not connected by that. A name without a leading slash gets one.
+func (c *Client) Of(namespace string) *Socket {
+	if !strings.HasPrefix(namespace, "/") {
+		namespace = "/" + namespace
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.socketLocked(namespace); s != nil {
+		return s
+	}
+	s := &Socket{client: c, name: namespace}
+	c.sockets = append(c.sockets, s)
+	return s
+}
+
+func (c *Client) socketLocked(namespace string) *Socket {
+	for _, s := range c.sockets { // few
+		if s.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// SID is the id of the Engine.IO session; "" without a connection.
+func (c *Client) SID() string {
+	if conn := c.current(); conn != nil {
+		return conn.SID()
+	}
+	return ""
+}
+
+// Transport is the name of the transport in use; "" without a connection.
+func (c *Client) Transport() string {
+	if conn := c.current(); conn != nil {
+		return conn.Transport()
+	}
+	return ""
+}
+
+func (c *Client) current() *engine.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
+}
+
+// Close disconnects all sockets with "io client disconnect", ends the connection, and waits for handlers that run. What was emitted
+// before is sent, if the server takes it within two seconds. Further calls wait, too, and return nil as well.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	for _, s := range c.sockets {
+		s.disconnectLocked(ErrClosed)
+		s.dropLocked(ErrClosed)
+	}
+	c.mu.Unlock()
+	c.wg.Wait()
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+	return nil
+}
+
+// activeLocked reports whether some socket is connected or wants to be.
+func (c *Client) activeLocked() bool {
+	return slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.active })
+}
+
+// startLocked has the connection made, if nobody is at it.
+func (c *Client) startLocked() {
+	if !c.running {
+		c.running = true
+		c.wg.Go(c.run)
+	}
+}
+
+// retireLocked closes the connection when no socket needs it any more.
+func (c *Client) retireLocked() {
+	switch {
+	case c.activeLocked() || !c.running:
+	case c.conn != nil:
+		c.conn.Close()
+	case c.step != nil: // else run has not begun, and will see
+		c.step()
+	}
+}
+
+// run is the connection's goroutine: it connects, reads and reconnects while some socket is active.
+func (c *Client) run() {
+	for attempts := 0; ; {
+		ctx, cancel := context.WithCancel(context.Background())
+		if !c.begin(cancel) {
+			cancel()
+			return
+		}
+		conn, err := c.open(ctx)
+		if err == nil {
+			attempts = 0
+			err = c.serve(ctx, conn)
+		} else {
+			c.failedAttempt(err)
+		}
+		if err != nil && !c.wait(ctx, attempts, err) {
+			attempts = -1 // told everyone; whoever comes now begins anew
+		}
+		attempts++
+		cancel()
+	}
+}
+
+// begin notes how to end the step that begins, or that run ends because nobody is active.
+func (c *Client) begin(cancel func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = c.activeLocked()
+	c.step = cancel
+	return c.running
+}
+
+// open begins a session.
+func (c *Client) open(ctx context.Context) (*engine.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.set.Timeout, fmt.Errorf("no connection within %v: %w", c.set.Timeout, context.DeadlineExceeded))
+	defer cancel()
+	cfg := &c.engine
+	if remembered := c.set.RememberUpgrade && c.upgraded.Load(); remembered {
+		changed := c.engine
+		changed.Transports = slices.SortedStableFunc(slices.Values(cfg.Transports), func(a, b string) int {
+			return strings.Compare(b, a) // websocket before polling
+		})
+		cfg = &changed
+	}
+	conn, err := engine.Open(ctx, cfg)
+	if err != nil {
+		c.upgraded.Store(false)
+		if cause := context.Cause(ctx); cause != nil {
+			err = errors.Join(cause, err)
+		}
+	}
+	return conn, err
+}
+
+// serve holds a session: every active socket connects, and what comes is handed on until the end. The error is nil if we
+// wanted the end.
+func (c *Client) serve(ctx context.Context, conn *engine.Conn) error {
+	l := &link{client: c, conn: conn}
+	c.mu.Lock()
+	c.conn = conn
+	c.authorize = func(s *Socket) { c.wg.Go(func() { s.authorize(ctx, conn) }) }
+	for _, s := range c.sockets {
+		if s.active {
+			s.greetLocked()
+		}
+	}
+	c.retireLocked() // if all have left meanwhile
+	c.mu.Unlock()
+	reason, err := conn.Serve(l)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn, c.authorize = nil, nil
+	for _, s := range c.sockets {
+		s.lostLocked(reason, err)
+	}
+	if reason == ReasonForcedClose {
+		return nil
+	}
+	return fmt.Errorf("connection lost: %s: %w", reason, err)
+}
+
+// failedAttempt tells the sockets that wait for the connection.
+func (c *Client) failedAttempt(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.active {
+			s.failure = err
+			s.tellLocked(func(r *registry) {
+				for _, f := range r.refused {
+					f(err)
+				}
+			})
+		}
+	}
+}
+
+// wait waits before the next attempt, or gives up and tells all sockets.
+func (c *Client) wait(ctx context.Context, attempts int, err error) bool {
+	if c.set.NoReconnection || c.set.ReconnectionAttempts > 0 && attempts >= c.set.ReconnectionAttempts {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, s := range c.sockets {
+			s.giveUpLocked(fmt.Errorf("%w: %w", ErrGaveUp, err))
+		}
+		return false
+	}
+	d := c.set.wait(attempts)
+	if c.set.OnRetry != nil && ctx.Err() == nil {
+		c.set.OnRetry(attempts+1, d, err)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+func (c *Client) onTransport(name string) {
+	if name == WebSocket {
+		c.upgraded.Store(true)
+	}
+	if c.set.OnTransport != nil {
+		c.set.OnTransport(name)
+	}
+}

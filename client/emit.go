@@ -1,0 +1,227 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/sidereal-io/sidereal/client/internal/engine"
+	eio "github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// unsent is an event that waits for the connection.
+type unsent struct {
+	head        packet.Header
+	body        []byte
+	attachments [][]byte
+}
+
+func (u *unsent) size() int {
+	n := len(u.body)
+	for _, a := range u.attachments {
+		n += len(a)
+	}
+	return n
+}
+
+// texts and bodies are scratch: a packet's text and an event's JSON, until they are copied into the connection's queue.
+var (
+	texts  = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+	bodies = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
+)
+
+// maxScratch is the largest scratch that is kept, in bytes.
+const maxScratch = 64 << 10
+
+func keep(pool *sync.Pool, b *[]byte) {
+	if cap(*b) <= maxScratch {
+		pool.Put(b)
+	}
+}
+
+// Emit sends an event. It never blocks; while the socket is not connected the event is kept and sent later. The arguments are encoded before
+// Emit returns, except that []byte values are copied then, too: all of them may be changed afterwards. An error is an
+// argument that does not encode, a reserved name, ErrQueueFull, or ErrClosed.
+func (s *Socket) Emit(event string, args ...any) error {
+	if s.client.set.Retries > 0 {
+		return s.deliver(nil, event, args)
+	}
+	return s.emit(nil, false, event, args)
+}
+
+// EmitWithAck sends an event and waits for its acknowledgement: until ctx ends (and Config.AckTimeout, if ctx has no deadline), the socket
+// disconnects (ErrDisconnected) or the client is closed (ErrClosed).
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (packet.Args, error) {
+	if _, ok := ctx.Deadline(); !ok && s.client.set.AckTimeout > 0 && s.client.set.Retries == 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, s.client.set.AckTimeout, ErrAckTimeout)
+		defer cancel()
+	}
+	w := &waiter{answer: make(chan answer, 1)}
+	var err error
+	if s.client.set.Retries > 0 {
+		err = s.deliver(w, event, args)
+	} else {
+		err = s.emit(w, false, event, args)
+	}
+	if err != nil {
+		return packet.Args{}, err
+	}
+	select {
+	case a := <-w.answer:
+		return a.args, a.err
+	case <-ctx.Done():
+		s.forget(w)
+		return packet.Args{}, fmt.Errorf("client: acknowledgement of %q: %w", event, context.Cause(ctx))
+	}
+}
+
+// EmitFunc sends an event and has answered called with its acknowledgement, in order with the handlers of events, or with the error
+// that EmitWithAck would return. So very many may be under way without a goroutine each.
+func (s *Socket) EmitFunc(answered func(packet.Args, error), event string, args ...any) error {
+	w := &waiter{call: answered}
+	if s.client.set.Retries > 0 {
+		return s.deliver(w, event, args)
+	}
+	return s.emit(w, false, event, args)
+}
+
+// Volatile emits what may be lost.
+type Volatile struct{ socket *Socket }
+
+// Volatile returns the means to emit events that are dropped when they cannot leave at once: the socket is not connected, or
+// the network has not taken what was sent before.
+func (s *Socket) Volatile() Volatile { return Volatile{s} }
+
+// Emit sends the event or drops it, which is no error.
+func (v Volatile) Emit(event string, args ...any) error {
+	return v.socket.emit(nil, true, event, args)
+}
+
+// Cork calls f, and what is emitted on this connection meanwhile leaves together, in as few writes as can be.
+func (s *Socket) Cork(f func()) {
+	if conn := s.client.current(); conn != nil {
+		conn.Cork()
+		defer conn.Uncork()
+	}
+	f()
+}
+
+// emit encodes an event and sends or keeps it.
+func (s *Socket) emit(w *waiter, volatile bool, event string, args []any) error {
+	if packet.Reserved(event) {
+		return fmt.Errorf("%w: %q", ErrReserved, event)
+	}
+	scratch := bodies.Get().(*[]byte)
+	defer keep(&bodies, scratch)
+	body, attachments, err := packet.AppendEvent((*scratch)[:0], nil, event, args...)
+	if err != nil {
+		return fmt.Errorf("client: emit %q: %w", event, err)
+	}
+	*scratch = body[:0]
+	s.tellOutgoing(event, body, attachments)
+	c := s.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if volatile && (!s.connected || !c.conn.Writable()) {
+		return nil
+	}
+	return s.emitLocked(w, body, attachments)
+}
+
+// emitLocked sends an encoded event, or keeps a copy of it for the next connection.
+func (s *Socket) emitLocked(w *waiter, body []byte, attachments [][]byte) error {
+	c := s.client
+	if c.closed {
+		return ErrClosed
+	}
+	h := packet.Header{Type: packet.Event, Attachments: len(attachments), Namespace: s.name, ID: packet.NoID}
+	if len(attachments) > 0 {
+		h.Type = packet.BinaryEvent
+	}
+	if w != nil {
+		h.ID = s.expectLocked(w)
+	}
+	err := engine.ErrClosed
+	if s.connected {
+		err = s.sendLocked(h, body, attachments)
+	}
+	if errors.Is(err, engine.ErrClosed) { // or about to be found lost
+		err = s.keepLocked(h, body, attachments)
+	}
+	if err != nil && w != nil {
+		delete(s.acks, h.ID)
+	}
+	return err
+}
+
+// keepLocked keeps what cannot be sent now.
+func (s *Socket) keepLocked(h packet.Header, body []byte, attachments [][]byte) error {
+	u := unsent{head: h, body: slices.Clone(body)}
+	for _, a := range attachments {
+		u.attachments = append(u.attachments, slices.Clone(a))
+	}
+	if s.unsentN+u.size() > s.client.set.MaxQueueBytes {
+		return ErrQueueFull
+	}
+	s.unsentN += u.size()
+	s.unsent = append(s.unsent, u)
+	return nil
+}
+
+// flushLocked sends what was kept. What does not fit into the connection's queue stays for the next time.
+func (s *Socket) flushLocked() {
+	if len(s.unsent) == 0 {
+		return
+	}
+	conn := s.client.conn
+	conn.Cork()
+	defer conn.Uncork()
+	for i, u := range s.unsent {
+		if s.sendLocked(u.head, u.body, u.attachments) != nil {
+			s.unsent = s.unsent[i:]
+			return
+		}
+		s.unsentN -= u.size()
+	}
+	s.unsent = nil
+}
+
+// dropLocked forgets what was not sent, for good.
+func (s *Socket) dropLocked(err error) {
+	s.unsent, s.unsentN = nil, 0
+	for _, d := range s.delivery {
+		d.finish(s, packet.Args{}, err)
+	}
+	s.delivery = nil
+	s.failAcksLocked(err)
+}
+
+// sendText sends a packet's text and its attachments contiguously. They are copied.
+func sendText(conn *engine.Conn, text []byte, attachments [][]byte) error {
+	first := eio.Packet{Type: eio.Message, Data: text}
+	var err error
+	if len(attachments) == 0 {
+		err = conn.Send(first)
+	} else {
+		ps := append(make([]eio.Packet, 0, 1+len(attachments)), first)
+		for _, a := range attachments {
+			ps = append(ps, eio.Packet{Type: eio.Message, Binary: true, Data: a})
+		}
+		err = conn.Send(ps...)
+	}
+	if errors.Is(err, engine.ErrFull) {
+		return ErrQueueFull
+	}
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, engine.ErrClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+package client
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/sidereal-io/sidereal/client/internal/engine"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// What a server may not send, or not so much of. The connection is closed with "parse error".
+var (
+	errStrayBinary  = errors.New("client: binary message without a packet that announced it")
+	errMissing      = errors.New("client: packet where an attachment was due")
+	errAttachments  = errors.New("client: too many or too large attachments")
+	errInboxTooFull = errors.New("client: handlers fell behind by more than MaxQueueBytes")
+)
+
+// link takes what one session receives. It belongs to the goroutine that serves the session.
+type link struct {
+	client *Client
+	conn   *engine.Conn
+
+	due         int // attachments that are to come
+	head        packet.Header
+	event       string
+	args        packet.Args
+	attachments [][]byte
+	size        int // bytes of the text and of attachments
+}
+
+var _ engine.Receiver = (*link)(nil)
+
+// Receive reads one message: a packet, or one of the attachments of the packet before.
+func (l *link) Receive(data []byte, binary bool) error {
+	switch {
+	case binary && l.due == 0:
+		return errStrayBinary
+	case binary:
+		return l.attach(data)
+	case l.due > 0:
+		return errMissing
+	}
+	h, body, err := packet.Parse(data)
+	if err != nil {
+		return err
+	}
+	switch h.Type {
+	case packet.Event, packet.BinaryEvent, packet.Ack, packet.BinaryAck:
+		return l.message(h, body)
+	}
+	c := l.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.socketLocked(h.Namespace)
+	if s == nil {
+		return nil
+	}
+	switch h.Type {
+	case packet.Connect:
+		return l.answered(s, body)
+	case packet.ConnectError:
+		l.refused(s, body)
+	case packet.Disconnect:
+		if s.connected {
+			s.active = false
+			s.endLocked(ReasonServerDisconnect, nil)
+			c.retireLocked()
+		}
+	}
+	return nil
+}
+
+// message reads an event or an acknowledgement, which is complete unless attachments follow.
+func (l *link) message(h packet.Header, body []byte) (err error) {
+	if h.Attachments > l.client.set.MaxAttachments {
+		return errAttachments
+	}
+	body = bytes.Clone(body) // it outlives the call
+	l.head, l.event, l.attachments, l.size = h, "", nil, len(body)
+	if h.Type == packet.Event || h.Type == packet.BinaryEvent {
+		var name []byte
+		name, l.args, err = packet.ParseEvent(body, h.Attachments)
+		l.event = string(name)
+	} else {
+		l.args, err = packet.ParseArgs(body, h.Attachments)
+	}
+	if err != nil {
+		return err
+	}
+	if l.due = h.Attachments; l.due > 0 {
+		return nil
+	}
+	return l.dispatch()
+}
+
+func (l *link) attach(data []byte) error {
+	if l.size += len(data); l.size > l.client.set.MaxMessageBytes {
+		return errAttachments
+	}
+	l.attachments = append(l.attachments, bytes.Clone(data))
+	if l.due--; l.due > 0 {
+		return nil
+	}
+	l.args = l.args.With(l.attachments)
+	return l.dispatch()
+}
+
+// dispatch hands a complete event or acknowledgement to its socket.
+func (l *link) dispatch() error {
+	c := l.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.socketLocked(l.head.Namespace)
+	args := l.args
+	l.args, l.attachments = packet.Args{}, nil
+	if s == nil || !s.active {
+		return nil
+	}
+	if l.head.Type == packet.Ack || l.head.Type == packet.BinaryAck {
+		s.ackedLocked(l.head.ID, args)
+		return nil
+	}
+	if s.inboxN+l.size > c.set.MaxQueueBytes && s.inboxN > 0 {
+		return fmt.Errorf("%w: namespace %s", errInboxTooFull, s.name)
+	}
+	t := task{event: l.event, args: args, id: l.head.ID, size: l.size, conn: l.conn}
+	if !s.connected {
+		s.early = append(s.early, t)
+		s.inboxN += t.size
+		return nil
+	}
+	s.session.saw(t)
+	s.inboxN += t.size
+	s.putLocked(t)
+	return nil
+}

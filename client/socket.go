@@ -1,0 +1,247 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Socket is one namespace of a connection.
+type Socket struct {
+	client   *Client
+	name     string
+	handlers atomic.Pointer[registry] // replaced as a whole
+
+	// under client.mu
+	active    bool // connected, or to be connected by the connection's goroutine
+	connected bool
+	asked     bool // CONNECT was sent and is not answered
+	recovered bool
+	id        string
+	session   session  // for recovery
+	outcome   *outcome // of the attempts under way, while somebody waits
+	failure   error    // of the last attempt
+	end       context.CancelCauseFunc
+	life      context.Context // of handlers that ask for one; made on demand, ends at disconnection
+
+	nextAck  int64
+	acks     map[int64]*waiter
+	unsent   []unsent // emitted while not connected
+	unsentN  int      // bytes in unsent
+	delivery []*delivery
+	early    []task // received before the answer to CONNECT, on recovery
+	inbox    []task // received, not yet taken by drain
+	inboxN   int    // bytes in early and inbox
+	draining bool
+}
+
+// outcome is what Connect waits for.
+type outcome struct {
+	done chan struct{}
+	err  error // before done is closed
+}
+
+// Namespace is the name of the socket's namespace.
+func (s *Socket) Namespace() string { return s.name }
+
+// Client is the connection that the socket belongs to.
+func (s *Socket) Client() *Client { return s.client }
+
+// ID is the socket id that the server gave; "" while not connected.
+func (s *Socket) ID() string {
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	return s.id
+}
+
+// Connected reports whether the socket is connected.
+func (s *Socket) Connected() bool {
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	return s.connected
+}
+
+// Recovered reports whether the last connection restored the session before: same id, same rooms, nothing missed.
+func (s *Socket) Recovered() bool {
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	return s.recovered
+}
+
+// Connect connects the socket, and returns nil once it is connected. Failed attempts are repeated as Config says. It ends with a *ConnectError
+// when the server refuses the socket, ErrGaveUp when there are no more attempts, ErrClosed, ErrDisconnected, or the end of ctx (the last
+// attempt's error beside it), which disconnects the socket.
+//
+// Once connected, the socket reconnects by itself until one of these happens again.
+func (s *Socket) Connect(ctx context.Context) error {
+	c := s.client
+	c.mu.Lock()
+	switch {
+	case c.closed:
+		c.mu.Unlock()
+		return ErrClosed
+	case s.connected:
+		c.mu.Unlock()
+		return nil
+	}
+	if s.outcome == nil {
+		s.outcome = &outcome{done: make(chan struct{})}
+	}
+	o := s.outcome
+	if !s.active {
+		s.active, s.failure = true, nil
+		if c.conn != nil {
+			s.greetLocked()
+		}
+		c.startLocked()
+	}
+	c.mu.Unlock()
+	select {
+	case <-o.done:
+		return o.err
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-o.done: // at the same moment
+		return o.err
+	default:
+	}
+	err := fmt.Errorf("client: connect %s: %w", s.name, context.Cause(ctx))
+	if s.failure != nil {
+		err = fmt.Errorf("%w (last attempt: %w)", err, s.failure)
+	}
+	s.disconnectLocked(err)
+	return err
+}
+
+// Disconnect disconnects the socket with "io client disconnect"; the connection stays while other sockets use it. Nothing happens
+// if the socket is not connected or connecting. Connect may be called again.
+func (s *Socket) Disconnect() {
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	s.disconnectLocked(ErrDisconnected)
+}
+
+// disconnectLocked takes leave of the server. err is for those who wait in Connect.
+func (s *Socket) disconnectLocked(err error) {
+	if !s.active {
+		return
+	}
+	if s.connected {
+		s.sendLocked(packet.Header{Type: packet.Disconnect, Namespace: s.name, ID: packet.NoID}, nil, nil)
+	}
+	s.active = false
+	s.endLocked(ReasonClientDisconnect, nil)
+	s.settleLocked(err)
+	s.client.retireLocked()
+}
+
+// connectedLocked notes the server's answer to CONNECT: first OnConnect's functions run, then the handlers of what came before it (which
+// recovery sends), and what waited to be sent leaves.
+func (s *Socket) connectedLocked(id, pid string) {
+	s.id, s.connected = id, true
+	s.recovered = s.session.begun(pid)
+	s.tellLocked(func(r *registry) {
+		for _, f := range r.connect {
+			f()
+		}
+	})
+	for _, t := range s.early {
+		s.session.saw(t)
+		s.putLocked(t)
+	}
+	s.early = nil
+	s.flushLocked()
+	s.deliverLocked()
+	s.settleLocked(nil)
+}
+
+// refusedLocked notes that the server, or AuthFunc, said no.
+func (s *Socket) refusedLocked(err error) {
+	s.active = false
+	s.dropEarlyLocked()
+	s.tellLocked(func(r *registry) {
+		for _, f := range r.refused {
+			f(err)
+		}
+	})
+	s.settleLocked(err)
+	s.client.retireLocked()
+}
+
+// lostLocked notes the end of the connection. An active socket will be connected again.
+func (s *Socket) lostLocked(reason string, err error) {
+	s.asked = false
+	s.dropEarlyLocked()
+	if s.connected {
+		s.failure = err
+		s.endLocked(reason, err)
+	}
+}
+
+// giveUpLocked ends a socket for which no more attempts are made.
+func (s *Socket) giveUpLocked(err error) {
+	if s.active {
+		s.active = false
+		s.settleLocked(err)
+	}
+}
+
+// endLocked notes that the socket is not connected any more.
+func (s *Socket) endLocked(reason string, err error) {
+	if s.connected {
+		s.tellLocked(func(r *registry) {
+			for _, f := range r.disconnect {
+				f(reason, err)
+			}
+		})
+	}
+	s.connected, s.id = false, ""
+	s.dropEarlyLocked()
+	if s.end != nil {
+		s.end(ErrDisconnected)
+		s.end, s.life = nil, nil
+	}
+	s.failAcksLocked(ErrDisconnected)
+}
+
+// dropEarlyLocked forgets what came before an answer to CONNECT that will not come.
+func (s *Socket) dropEarlyLocked() {
+	for _, t := range s.early {
+		s.inboxN -= t.size
+	}
+	s.early = nil
+}
+
+func (s *Socket) settleLocked(err error) {
+	if s.outcome != nil {
+		s.outcome.err = err
+		close(s.outcome.done)
+		s.outcome = nil
+	}
+}
+
+// context is what handlers are given: it ends when the socket disconnects.
+func (s *Socket) context() context.Context {
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	if s.life == nil {
+		s.life, s.end = context.WithCancelCause(context.Background())
+		if !s.connected {
+			s.end(ErrDisconnected)
+		}
+	}
+	return s.life
+}
+
+// sendLocked sends a packet of this socket on the connection there is.
+func (s *Socket) sendLocked(h packet.Header, body []byte, attachments [][]byte) error {
+	scratch := texts.Get().(*[]byte)
+	defer keep(&texts, scratch)
+	*scratch = packet.Append((*scratch)[:0], h, body)
+	return sendText(s.client.conn, *scratch, attachments)
+}

@@ -1,0 +1,394 @@
+// Package adaptertest is what every cluster promises, as one suite of tests: run by socketio against its Hub and by package
+// adapter against Redis.
+package adaptertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/internal/peer"
+)
+
+// patience bounds what a test waits for; nothing takes nearly as long.
+const patience = 20 * time.Second
+
+// Run runs the suite. medium makes what links the servers of one test; the function that it returns makes each server's Cluster. The tests
+// run one after the other, each with a medium of its own.
+func Run(t *testing.T, medium func(t *testing.T) func() socketio.Cluster) {
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, a, b *host)
+	}{
+		{"a broadcast reaches all", broadcast},
+		{"a broadcast to rooms reaches each member once", rooms},
+		{"an exception holds everywhere", except},
+		{"a local broadcast stays", local},
+		{"binary parts arrive", binary},
+		{"broadcasts arrive in order", order},
+		{"namespaces do not mix", namespaces},
+		{"answers are collected from all servers", acks},
+		{"missing answers leave the others", partial},
+		{"one remote socket answers", single},
+		{"sockets are described", fetch},
+		{"remote sockets join and leave", joinLeave},
+		{"remote sockets are disconnected", disconnect},
+		{"servers hear each other", serverSide},
+		{"servers answer each other", serverSideAck},
+		{"a server that has left is not waited for", leaver},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			link := medium(t)
+			hosts := []*host{serve(t, link()), serve(t, link())}
+			for _, h := range hosts {
+				h.linked(len(hosts))
+			}
+			c.test(t, hosts[0], hosts[1])
+		})
+	}
+}
+
+// host is a server with two clients, x and y.
+type host struct {
+	*peer.Host
+	t        *testing.T
+	x, y     *peer.Peer
+	xID, yID string
+	raised   chan string // what other servers raised
+	left     chan string // reasons
+}
+
+func serve(t *testing.T, cluster socketio.Cluster) *host {
+	h := &host{t: t, raised: make(chan string, 100), left: make(chan string, 10)}
+	h.Host = peer.Serve(t, socketio.Config{Adapter: cluster}, func(io *socketio.Server) {
+		io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); return nil })
+		io.OnConnect(func(s *socketio.Socket) { s.Set("name", "someone") })
+		io.OnDisconnect(func(_ *socketio.Socket, reason string) { h.left <- reason })
+		io.OnServer("tell", func(args socketio.Args) { h.raised <- args.String() })
+		io.OnServer("ask", func(name string, b []byte) (string, []byte) { return "hello " + name, b })
+		io.OnServer("silent", func() {})
+		io.Of("/other")
+	})
+	h.x, h.xID = h.Join("/")
+	h.y, h.yID = h.Join("/")
+	return h
+}
+
+// linked waits until the server sees n servers.
+func (h *host) linked(n int) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, nsp := range []*socketio.Namespace{h.IO.Namespace, h.IO.Of("/other")} {
+		for {
+			got, err := nsp.ServerCount(ctx)
+			if got == n && err == nil {
+				break
+			}
+			if ctx.Err() != nil {
+				h.t.Fatalf("%s sees %d servers, want %d: %v", nsp.Name(), got, n, err)
+			}
+		}
+	}
+}
+
+// join puts a client in a room.
+func (h *host) join(p *peer.Peer, room string) {
+	h.t.Helper()
+	p.Send(`299["join","` + room + `"]`)
+	p.Want(`399[]`)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// end marks the end of what a test sent: it comes from the same server, after all that.
+func end(t *testing.T, from *host, peers ...*peer.Peer) {
+	t.Helper()
+	must(t, from.IO.Emit("end"))
+	for _, p := range peers {
+		p.Want(`2["end"]`)
+	}
+}
+
+func broadcast(t *testing.T, a, b *host) {
+	must(t, a.IO.Emit("said", "<é>", 1.5, map[string]any{"n": nil}))
+	for _, p := range []*peer.Peer{a.x, a.y, b.x, b.y} {
+		p.Want(`2["said","<é>",1.5,{"n":null}]`)
+	}
+	must(t, a.IO.Compress(false).Volatile().Emit("flags"))
+	for _, p := range []*peer.Peer{a.x, a.y, b.x, b.y} {
+		p.Want(`2["flags"]`)
+	}
+	end(t, a, a.x, a.y, b.x, b.y)
+}
+
+func rooms(t *testing.T, a, b *host) {
+	a.join(a.x, "r1")
+	b.join(b.x, "r1")
+	b.join(b.x, "r2")
+	b.join(b.y, "r2")
+	must(t, a.IO.To("r1").Emit("one"))
+	must(t, a.IO.To("r1", "r2", "nobody").Emit("both"))
+	must(t, a.IO.To("nobody").Emit("none"))
+	must(t, a.IO.To(b.yID).Emit("id"))
+	a.x.Want(`2["one"]`, `2["both"]`)
+	b.x.Want(`2["one"]`, `2["both"]`)
+	b.y.Want(`2["both"]`, `2["id"]`)
+	end(t, a, a.x, a.y, b.x, b.y)
+}
+
+func except(t *testing.T, a, b *host) {
+	b.join(b.x, "r")
+	must(t, a.IO.Except("r").Emit("out"))
+	must(t, a.IO.To("r").Except(b.xID).Emit("nobody"))
+	must(t, b.IO.Except(a.xID).Emit("back"))
+	a.x.Want(`2["out"]`)
+	a.y.Want(`2["out"]`, `2["back"]`)
+	b.y.Want(`2["out"]`, `2["back"]`)
+	b.x.Want(`2["back"]`)
+	end(t, a, a.x, a.y, b.x, b.y)
+}
+
+func local(t *testing.T, a, b *host) {
+	must(t, a.IO.Local().Emit("here"))
+	must(t, a.IO.Local().SocketsJoin("r"))
+	must(t, b.IO.To("r").Emit("r"))
+	a.x.Want(`2["here"]`, `2["r"]`)
+	a.y.Want(`2["here"]`, `2["r"]`)
+	list, err := a.IO.Local().FetchSockets(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Errorf("%d sockets, %v", len(list), err)
+	}
+	end(t, a, a.x, a.y, b.x, b.y)
+}
+
+func binary(t *testing.T, a, b *host) {
+	must(t, a.IO.To(b.xID).Emit("bin", []byte{0, 255}, map[string]any{"deep": []any{[]byte("x")}}))
+	b.x.Want(`52-["bin",{"_placeholder":true,"num":0},{"deep":[{"_placeholder":true,"num":1}]}]`, "b:\x00\xff", "b:x")
+	end(t, a, b.x)
+}
+
+func order(t *testing.T, a, b *host) {
+	a.join(a.x, "r")
+	b.join(b.x, "r")
+	const n = 1000
+	for i := range n {
+		op := a.IO.To("r")
+		if i%3 == 0 {
+			op = a.IO.Except("nobody")
+		}
+		must(t, op.Emit("n", i))
+	}
+	for _, p := range []*peer.Peer{a.x, b.x} {
+		for i := range n {
+			p.Want(fmt.Sprintf(`2["n",%d]`, i))
+		}
+	}
+}
+
+func namespaces(t *testing.T, a, b *host) {
+	b.x.Connect("/other", "")
+	must(t, a.IO.Of("/other").Emit("other"))
+	b.x.Want(`2/other,["other"]`)
+	must(t, a.IO.Emit("main"))
+	b.x.Want(`2["main"]`)
+	b.y.Want(`2["main"]`)
+}
+
+// reply has a client answer a question, whatever its id.
+func reply(t *testing.T, p *peer.Peer, event, answer string) {
+	t.Helper()
+	got := p.Next()
+	id, rest, ok := strings.Cut(strings.TrimPrefix(got, "2"), "[")
+	if !ok || rest != `"`+event+`"]` {
+		t.Fatalf("got %q, want the question %q", got, event)
+	}
+	p.Send("3" + id + answer)
+}
+
+func acks(t *testing.T, a, b *host) {
+	done := make(chan []string)
+	go func() {
+		answers, err := a.IO.Timeout(patience).EmitWithAck(t.Context(), "q")
+		if err != nil {
+			t.Errorf("EmitWithAck: %v", err)
+		}
+		done <- sorted(answers)
+	}()
+	reply(t, a.x, "q", `["ax","second"]`) // only the first value counts
+	reply(t, a.y, "q", `[{"y":"ay"}]`)
+	reply(t, b.x, "q", `["bx"]`)
+	reply(t, b.y, "q", `[null]`)
+	if got, want := <-done, []string{`["ax"]`, `["bx"]`, `[null]`, `[{"y":"ay"}]`}; !slices.Equal(got, want) {
+		t.Errorf("answers %q, want %q", got, want)
+	}
+	answers, err := a.IO.To("nobody").Timeout(patience).EmitWithAck(t.Context(), "q")
+	if err != nil || len(answers) != 0 {
+		t.Errorf("of nobody: %v, %v", answers, err)
+	}
+}
+
+func sorted(answers []socketio.Args) []string {
+	list := []string{}
+	for _, a := range answers {
+		list = append(list, a.String())
+	}
+	slices.Sort(list)
+	return list
+}
+
+func partial(t *testing.T, a, b *host) {
+	done := make(chan []string)
+	go func() {
+		answers, err := a.IO.Timeout(time.Second).EmitWithAck(t.Context(), "q")
+		if !errors.Is(err, socketio.ErrTimeout) {
+			t.Errorf("EmitWithAck: %v, want ErrTimeout", err)
+		}
+		done <- sorted(answers)
+	}()
+	reply(t, a.x, "q", `["ax"]`)
+	reply(t, b.y, "q", `["by"]`)
+	if got, want := <-done, []string{`["ax"]`, `["by"]`}; !slices.Equal(got, want) {
+		t.Errorf("answers %q, want %q", got, want)
+	}
+}
+
+func single(t *testing.T, a, b *host) {
+	list, err := a.IO.To(b.xID).FetchSockets(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d sockets, %v", len(list), err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan string)
+	go func() {
+		answer, err := list[0].EmitWithAck(ctx, "q")
+		done <- fmt.Sprint(answer, err)
+	}()
+	reply(t, b.x, "q", `["bx",2]`)
+	if got := <-done; got != `["bx"] <nil>` {
+		t.Errorf("answer %s", got)
+	}
+}
+
+func fetch(t *testing.T, a, b *host) {
+	a.join(a.x, "r")
+	b.join(b.y, "r")
+	b.join(b.y, "second")
+	ids := func(list []socketio.RemoteSocket, err error) []string {
+		t.Helper()
+		must(t, err)
+		var out []string
+		for _, s := range list {
+			out = append(out, s.ID)
+		}
+		slices.Sort(out)
+		return out
+	}
+	want := func(got []string, want ...string) {
+		t.Helper()
+		if slices.Sort(want); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	want(ids(a.IO.FetchSockets(t.Context())), a.xID, a.yID, b.xID, b.yID)
+	want(ids(b.IO.To("r").FetchSockets(t.Context())), a.xID, b.yID)
+	want(ids(a.IO.To("r").Except("second").FetchSockets(t.Context())), a.xID)
+	list, err := a.IO.To(b.yID).FetchSockets(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d sockets, %v", len(list), err)
+	}
+	s := list[0]
+	var data struct {
+		Name string `json:"name"`
+	}
+	if err := s.DecodeData(&data); err != nil || data.Name != "someone" {
+		t.Errorf("data %s, %v", s.Data, err)
+	}
+	if want := []string{b.yID, "r", "second"}; !slices.Equal(s.Rooms, want) {
+		t.Errorf("rooms %q, want %q", s.Rooms, want)
+	}
+	if s.Handshake.Query["EIO"] != "4" || s.Handshake.Headers.Get("Host") != "peer" || string(s.Handshake.Auth) != "{}" || s.Handshake.Issued == 0 {
+		t.Errorf("handshake %+v", s.Handshake)
+	}
+}
+
+func joinLeave(t *testing.T, a, b *host) {
+	must(t, a.IO.To(b.xID, a.xID).SocketsJoin("r1", "r2"))
+	must(t, a.IO.To("r1").Emit("in"))
+	must(t, a.IO.To("r1").SocketsLeave("r2"))
+	must(t, a.IO.To("r2").Emit("nobody"))
+	must(t, a.IO.SocketsJoin("all"))
+	must(t, a.IO.To("all").Emit("all"))
+	a.x.Want(`2["in"]`, `2["all"]`)
+	b.x.Want(`2["in"]`, `2["all"]`)
+	a.y.Want(`2["all"]`)
+	b.y.Want(`2["all"]`)
+	end(t, a, a.x, a.y, b.x, b.y)
+}
+
+func disconnect(t *testing.T, a, b *host) {
+	must(t, a.IO.To(b.xID).DisconnectSockets(false))
+	b.x.Want("1")
+	if reason := <-b.left; reason != socketio.ReasonServerDisconnect {
+		t.Errorf("reason %q", reason)
+	}
+	must(t, a.IO.To(b.yID).DisconnectSockets(true))
+	b.y.Want("1", "closed")
+	end(t, a, a.x, a.y)
+}
+
+func serverSide(t *testing.T, a, b *host) {
+	must(t, a.IO.ServerSideEmit("tell", "x", 1, []int{}))
+	if got := <-b.raised; got != `["x",1,[]]` {
+		t.Errorf("b heard %s", got)
+	}
+	must(t, b.IO.ServerSideEmit("tell", "back"))
+	if got := <-a.raised; got != `["back"]` {
+		t.Errorf("a heard %s, perhaps its own", got)
+	}
+}
+
+func serverSideAck(t *testing.T, a, b *host) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	answers, err := a.IO.ServerSideEmitWithAck(ctx, "ask", "b", nil)
+	if err != nil || len(answers) != 1 {
+		t.Fatalf("%d answers, %v", len(answers), err)
+	}
+	var text string
+	if err := answers[0].Decode(0, &text); err != nil || text != "hello b" {
+		t.Errorf("answer %s, %v", answers[0], err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if answers, err := a.IO.ServerSideEmitWithAck(short, "silent"); err == nil || len(answers) != 0 {
+		t.Errorf("of a silent server: %d answers, %v", len(answers), err)
+	}
+}
+
+func leaver(t *testing.T, a, b *host) {
+	b.Stop()
+	a.linked(1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	list, err := a.IO.FetchSockets(ctx)
+	if err != nil || len(list) != 2 {
+		t.Errorf("%d sockets, %v", len(list), err)
+	}
+	answers, err := a.IO.ServerSideEmitWithAck(ctx, "ask", "nobody")
+	if err != nil || len(answers) != 0 {
+		t.Errorf("%d answers, %v", len(answers), err)
+	}
+	end(t, a, a.x, a.y)
+}

@@ -1,0 +1,158 @@
+package socketio
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// model is what rooms should do, in the plainest way: Node's sets keep the order of insertion.
+type model struct {
+	connected []*Socket
+	rooms     map[string][]*Socket
+	of        map[*Socket][]string
+}
+
+func (m *model) matching(t Target) (out []*Socket) {
+	in := func(names []string, s *Socket) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(m.rooms[n], s) })
+	}
+	add := func(list []*Socket) {
+		for _, s := range list {
+			if slices.Contains(m.connected, s) && !in(t.Except, s) && !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+	}
+	if len(t.Rooms) == 0 {
+		add(m.connected)
+	}
+	for _, name := range t.Rooms {
+		add(m.rooms[name])
+	}
+	return out
+}
+
+func TestRoomsMatchTheModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := newRooms()
+		m := &model{rooms: map[string][]*Socket{}, of: map[*Socket][]string{}}
+		var sockets []*Socket
+		name := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"})
+		names := rapid.SliceOfN(name, 0, 7)
+		pick := func(t *rapid.T) *Socket {
+			if len(sockets) == 0 {
+				t.Skip("no sockets")
+			}
+			return rapid.SampledFrom(sockets).Draw(t, "socket")
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"connect": func(t *rapid.T) {
+				s := &Socket{id: fmt.Sprint("id", len(m.of)), at: -1}
+				r.join(s, []string{s.id})
+				r.enter(s)
+				sockets = append(sockets, s)
+				m.connected = append(m.connected, s)
+				m.rooms[s.id] = []*Socket{s}
+				m.of[s] = []string{s.id}
+			},
+			"join": func(t *rapid.T) {
+				s, list := pick(t), names.Draw(t, "rooms")
+				r.join(s, list)
+				for _, n := range list {
+					if !slices.Contains(m.rooms[n], s) {
+						m.rooms[n] = append(m.rooms[n], s)
+						m.of[s] = append(m.of[s], n)
+					}
+				}
+			},
+			"leave": func(t *rapid.T) {
+				s, list := pick(t), names.Draw(t, "rooms")
+				r.leave(s, list)
+				for _, n := range list {
+					m.rooms[n] = slices.DeleteFunc(m.rooms[n], func(o *Socket) bool { return o == s })
+					m.of[s] = slices.DeleteFunc(m.of[s], func(o string) bool { return o == n })
+				}
+			},
+			"disconnect": func(t *rapid.T) {
+				s := pick(t)
+				if was, _ := r.leaveAll(s); !slices.Equal(was, m.of[s]) {
+					t.Fatalf("was in %q, want %q", was, m.of[s])
+				}
+				gone := func(o *Socket) bool { return o == s }
+				sockets = slices.DeleteFunc(sockets, gone)
+				m.connected = slices.DeleteFunc(m.connected, gone)
+				for n, list := range m.rooms {
+					m.rooms[n] = slices.DeleteFunc(list, gone)
+				}
+				r.join(s, []string{"a"}) // a socket that left joins nothing
+			},
+			"": func(t *rapid.T) {
+				target := Target{Rooms: names.Draw(t, "to"), Except: names.Draw(t, "except")}
+				if len(sockets) > 0 && rapid.Bool().Draw(t, "by id") {
+					target.Except = append(target.Except, pick(t).id)
+					target.Rooms = append(target.Rooms, pick(t).id)
+				}
+				if got, want := r.matching(nil, &target), m.matching(target); !slices.Equal(got, want) {
+					t.Fatalf("to %q except %q: %d sockets, want %d, or another order", target.Rooms, target.Except, len(got), len(want))
+				}
+				for _, s := range sockets {
+					if got := r.of(s); !slices.Equal(got, m.of[s]) {
+						t.Fatalf("%s is in %q, want %q", s.id, got, m.of[s])
+					}
+				}
+				for _, n := range []string{"a", "g"} {
+					if r.has([]byte(n)) != (len(m.rooms[n]) > 0) {
+						t.Fatalf("has(%q)", n)
+					}
+				}
+			},
+		})
+		for _, s := range sockets {
+			r.leaveAll(s)
+		}
+		if len(r.named) != 0 || len(r.byID) != 0 || r.all.live() != 0 {
+			t.Fatalf("%d rooms, %d ids and %d sockets are left behind", len(r.named), len(r.byID), r.all.live())
+		}
+	})
+}
+
+func TestHasRoomDoesNotAllocate(t *testing.T) {
+	r := newRooms()
+	r.join(&Socket{id: "id", at: -1}, []string{"room"})
+	name := []byte("room")
+	if n := testing.AllocsPerRun(100, func() { r.has(name) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkRoomsMatching(b *testing.B) {
+	r := newRooms()
+	var except string
+	for i := range 1000 {
+		s := &Socket{id: fmt.Sprint(i), at: -1}
+		r.join(s, []string{s.id, "all", fmt.Sprint("room", rand.IntN(100))})
+		r.enter(s)
+		except = s.id
+	}
+	dst := make([]*Socket, 0, 2000)
+	for _, c := range []struct {
+		name string
+		t    Target
+	}{
+		{"namespace", Target{}},
+		{"room", Target{Rooms: []string{"all"}}},
+		{"room except one", Target{Rooms: []string{"all"}, Except: []string{except}}},
+		{"two rooms", Target{Rooms: []string{"room1", "all"}}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r.matching(dst[:0], &c.t)
+			}
+		})
+	}
+}

@@ -134,6 +134,7 @@ func (x *exchange) settle(b *backend, opened bool) {
 // respond sends the response whose head is the first n bytes of u.
 func (x *exchange) respond(u *upstream, n int) verdict {
 	h := &x.head
+	x.close = x.close || x.c.r.draining.Load()
 	bodiless := x.isHead || h.status == 204 || h.status == 304
 	body := body{rest: max(h.length, 0), chunked: h.chunked, decode: h.chunked && x.minor == 0}
 	switch {

@@ -90,25 +90,36 @@ func (s *Socket) connect() {
 		}
 	}
 	n.tellRooms(n.rooms.join(s, []string{s.id}))
-	c.send(connectPacket(s))
-	s.mu.Lock()
-	alive := s.state == stateConnecting
-	if alive {
-		s.state = stateConnected
-		server.metrics.sockets.Inc()
-	}
-	s.mu.Unlock()
-	if !alive { // the client has left meanwhile
+	if !s.welcome() {
 		_, events := n.rooms.leaveAll(s)
 		n.tellRooms(events)
 		n.release()
 		return
 	}
-	c.joined()
-	n.rooms.enter(s)
 	for _, f := range r.connect {
 		s.contain("connection", func() error { f(s); return nil })
 	}
+}
+
+// welcome tells the client that it is connected and lets broadcasts reach it, in that order on the wire; but what it is told leaves
+// once they do, so that it misses none. It reports whether the client is still there.
+func (s *Socket) welcome() bool {
+	c := s.client
+	c.session.Cork()
+	defer c.session.Uncork()
+	c.send(connectPacket(s))
+	s.mu.Lock()
+	alive := s.state == stateConnecting
+	if alive {
+		s.state = stateConnected
+		c.server.metrics.sockets.Inc()
+	}
+	s.mu.Unlock()
+	if alive {
+		c.joined()
+		s.nsp.rooms.enter(s)
+	}
+	return alive
 }
 
 // find resolves the namespace, which a pattern may have to make.

@@ -107,10 +107,13 @@ func (r *room) remove(at int32, moved func(s *Socket, at int32)) {
 
 func (r *room) moved(s *Socket, at int32) { s.rooms[s.membershipLocked(r)].at = at }
 
-// enter lets s be reached by broadcasts.
+// enter lets s be reached by broadcasts, unless it has left meanwhile.
 func (r *rooms) enter(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if s.gone {
+		return
+	}
 	s.at = int32(len(r.all.members))
 	r.all.members = append(r.all.members, s)
 }

@@ -136,14 +136,13 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
-// recorder is a Receiver that hands what it gets to the test. "echo:..." is sent back.
+// recorder is a Receiver that hands what it gets to the test. "echo:..." is sent back, "close" closes.
 type recorder struct {
 	s        *Session
 	messages chan string // binary ones as "b:..."
 	idles    chan struct{}
 	closed   chan string
 	err      error
-	receive  func(data []byte, binary bool)
 }
 
 func newRecorder(s *Session) *recorder {
@@ -151,15 +150,15 @@ func newRecorder(s *Session) *recorder {
 }
 
 func (r *recorder) Receive(data []byte, binary bool) {
-	if r.receive != nil {
-		r.receive(data, binary)
-	}
 	switch {
 	case binary:
 		r.messages <- "b:" + string(data)
 	case strings.HasPrefix(string(data), "echo:"):
 		r.s.Send(NewText(data))
 	default:
+		if string(data) == "close" {
+			r.s.Close()
+		}
 		r.messages <- string(data)
 	}
 }

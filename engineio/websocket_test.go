@@ -214,14 +214,13 @@ func TestServerCloses(t *testing.T) {
 
 // Close from within Receive: nothing more is received, and Closed follows.
 func TestCloseWithinReceive(t *testing.T) {
-	drive(t, Config{Open: nil}, func(t *testing.T, f *fixture) {
+	drive(t, Config{}, func(t *testing.T, f *fixture) {
 		c := f.websocket("")
 		r := f.session()
-		r.receive = func([]byte, bool) { r.s.Close() }
-		c.Write(append(text("4a"), text("4b")...))
+		c.Write(append(text("4close"), text("4b")...))
 		c.wantClose(0)
 		r.wantClosed(t, ForcedClose)
-		r.wantMessage(t, "a")
+		r.wantMessage(t, "close")
 		if len(r.messages) != 0 {
 			t.Error("received something after Close")
 		}

@@ -1,0 +1,96 @@
+package engineio
+
+import (
+	"bytes"
+	"encoding/binary"
+	"sync"
+	"testing"
+)
+
+func TestOutbox(t *testing.T) {
+	var o outbox
+	total := 0
+	for i := range 50 {
+		m := NewText(make([]byte, i))
+		total += len(m.frame)
+		o.push(m)
+	}
+	o.off, o.bytes = 1, o.bytes-1
+	o.drop(3)
+	if want := total - 3 - 4 - 5; o.off != 0 || o.bytes != want || len(o.items) != 47 {
+		t.Errorf("%d items, %d bytes, offset %d; want 47, %d, 0", len(o.items), o.bytes, o.off, want)
+	}
+	if got := o.take(7); len(got) != 7 || got[0].Len() != 4 {
+		t.Errorf("took %d", len(got))
+	}
+	if got := o.take(0); len(got) != 40 || o.bytes != 0 || o.items != nil {
+		t.Errorf("took %d, %d bytes left", len(got), o.bytes)
+	}
+}
+
+func TestMessageForms(t *testing.T) {
+	for _, n := range []int{0, 1, 124, 125, 126, 65534, 65535, 65536} {
+		data := bytes.Repeat([]byte("a"), n)
+		for _, m := range []*Message{NewText(data), NewBinary(data)} {
+			want := data
+			if !m.binary {
+				want = append([]byte("4"), data...)
+			}
+			op, got, err := readFrame(bytes.NewReader(m.wire(-1)))
+			if err != nil || !bytes.Equal(got, want) || m.Len() != len(want) || op == opBinary != m.binary {
+				t.Errorf("%d bytes: opcode %d, %d bytes, %v", n, op, len(got), err)
+			}
+			if got := m.appendText(nil); len(got) != m.textLen() {
+				t.Errorf("%d bytes: text form of %d, said %d", n, len(got), m.textLen())
+			}
+		}
+	}
+}
+
+// Many goroutines send to one session: each one's messages stay contiguous and in order.
+func TestConcurrentSends(t *testing.T) {
+	drive(t, Config{}, func(t *testing.T, f *fixture) {
+		c := f.websocket("")
+		s := f.session().s
+		const senders, each = 8, 200
+		var wg sync.WaitGroup
+		for i := range senders {
+			wg.Go(func() {
+				for j := range each {
+					b := binary.BigEndian.AppendUint32([]byte{byte(i)}, uint32(j))
+					s.Send(NewBinary(b), NewBinary(append(b, 1)))
+				}
+			})
+		}
+		var next [senders]uint32
+		for range senders * each {
+			_, first := c.next()
+			_, second := c.next()
+			i := first[0]
+			if len(first) != 5 || !bytes.Equal(second, append(first, 1)) || binary.BigEndian.Uint32(first[1:]) != next[i] {
+				t.Fatalf("got %v, then %v; want number %d", first, second, next[i])
+			}
+			next[i]++
+		}
+		wg.Wait()
+	})
+}
+
+// Sending a shared message to a session that can write allocates nothing.
+func TestSendAllocatesNothing(t *testing.T) {
+	f := serve(t, Config{}, onPoller)
+	c := f.websocket("")
+	s := f.session().s
+	m := NewText([]byte("shared"))
+	n := testing.AllocsPerRun(200, func() {
+		s.Send(m)
+		s.Cork()
+		s.Send(m)
+		s.Send(m)
+		s.Uncork()
+	})
+	if n > 0.1 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+	c.want("4shared")
+}

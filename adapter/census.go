@@ -88,7 +88,7 @@ func (t *tally) add(uid string) (first bool) {
 		t.got++
 		return true
 	}
-	if _, again := t.answered[uid]; again {
+	if t.has(uid) {
 		return false
 	}
 	t.got++
@@ -100,6 +100,12 @@ func (t *tally) add(uid string) (first bool) {
 		t.nameless++ // a peer whose name we had not heard yet was counted as one of Node's
 	}
 	return true
+}
+
+// has tells whether uid has answered before.
+func (t *tally) has(uid string) bool {
+	_, ok := t.answered[uid]
+	return ok
 }
 
 // lose stops waiting for a peer.

@@ -73,8 +73,8 @@ func (c *calls) lose(uid string) {
 
 // waiter is what all calls have in common: a tally, and an end.
 type waiter struct {
-	mu    sync.Mutex // guards tally, and everything of the call that embeds it
-	tally *tally
+	mu    sync.Mutex    // guards the rest, and everything of the call that embeds it
+	tally *tally        // not touched once the call is over
 	ended chan struct{} // closed by the first end
 	err   error
 	over  bool
@@ -114,7 +114,7 @@ type question struct {
 func (q *question) answer(a wire.Response) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.over || a.UID != "" && q.has(a.UID) {
+	if q.over || q.tally.has(a.UID) {
 		return true
 	}
 	if !q.accept(a) {
@@ -127,14 +127,12 @@ func (q *question) answer(a wire.Response) bool {
 	return true
 }
 
-func (q *question) has(uid string) bool {
-	_, ok := q.tally.answered[uid]
-	return ok
-}
-
 func (q *question) lose(uid string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.over {
+		return
+	}
 	if q.tally.lose(uid); q.tally.complete() {
 		q.endLocked(nil)
 	}
@@ -268,6 +266,9 @@ func (s *survey) checkLocked() {
 func (s *survey) lose(uid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.over {
+		return
+	}
 	s.tally.lose(uid)
 	s.open -= s.byPeer[uid]
 	delete(s.byPeer, uid)

@@ -1,10 +1,3 @@
-// Package lifeline is the child's end of the line to its supervisor: a connected unix stream socket, one per child, whose
-// descriptor is in SIDEREAL_SUPERVISOR_FD. The child reports facts as lines, key=value; the supervisor writes nothing.
-// End of file means that the supervisor is gone, however it ended, and that the child must end at once: an orphan would
-// go on serving sessions that nobody routes to any more.
-//
-// The zero of everything is no supervisor: a nil *Line takes reports and forgets them, and its Run waits for ctx.
-// Methods may be called concurrently.
 package lifeline
 
 import (

@@ -1,0 +1,20 @@
+package lifeline
+
+import (
+	"context"
+	"syscall"
+	"testing"
+)
+
+func TestSecondSignalIsTold(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := make(chan string)
+	OnSignals(ctx, func() { told <- "stop" }, func() { told <- "again" })
+	for _, want := range []string{"stop", "again", "again"} {
+		syscall.Kill(syscall.Getpid(), syscall.SIGTERM)
+		if got := <-told; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

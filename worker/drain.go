@@ -1,0 +1,66 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/engineio"
+)
+
+// lateTime is how long a drained worker still answers clients that poll: they may have sent a last message before they
+// learnt of the end, and engineio answers those for as long. A session whose client has not polled by then has none.
+const lateTime = 5 * time.Second
+
+// drain moves the clients away and ends the serving, within SIDEREAL_SHUTDOWN_TIMEOUT.
+func (w *Worker) drain(ctx context.Context, m *membership) error {
+	begin := time.Now()
+	sessions := w.io.Engine().Len()
+	w.log.Info().Str("worker", w.ID()).Int("sessions", sessions).Msg("worker drains")
+	m.setState(directory.StateDraining)
+	if m.mode != supervised { // there the host's router has the clients' connections, and keeps the delay
+		w.leaving.Store(true)
+		pause(ctx, w.set.DrainDelay)
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.set.ShutdownTimeout)
+	defer cancel()
+	moving, stop := context.WithTimeout(ctx, time.Duration(sessions)*time.Second/time.Duration(max(w.set.DrainRate, 1))+lateTime)
+	defer stop()
+	polled := w.polled()
+	err := w.io.Drain(moving, w.set.DrainRate)
+	if errors.Is(err, context.DeadlineExceeded) {
+		w.log.Warn().Str("worker", w.ID()).Int("sessions", w.io.Engine().Len()).Msg("time is over: sessions cut off")
+		err = nil
+	} else if polled {
+		pause(ctx, min(lateTime, w.set.ShutdownTimeout/2))
+	}
+	err = errors.Join(err, m.leave())
+	if shut := w.http.Shutdown(ctx); shut != nil {
+		err = errors.Join(err, w.http.Close())
+	}
+	w.log.Info().Str("worker", w.ID()).Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("worker stopped")
+	return err
+}
+
+// polled reports whether a session here is one that polls.
+func (w *Worker) polled() bool {
+	for s := range w.io.Engine().Sessions() {
+		if s.Transport() == engineio.Polling {
+			return true
+		}
+	}
+	return false
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,136 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/handoff"
+)
+
+// mode is where a worker finds itself.
+type mode string
+
+const (
+	alone      mode = "alone"      // no Redis: nobody knows of it
+	beside     mode = "beside"     // in the directory, reached at its own address
+	supervised mode = "supervised" // in the directory, reached through its host's router
+)
+
+// membership is a worker's place in its cluster.
+type membership struct {
+	mode mode
+	reg  *directory.Registration[directory.Worker] // nil: alone
+	beat *part                                     // runs reg
+}
+
+// join takes an id, and where there is a directory registers under it, still as starting. It waits for Redis.
+func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
+	if w.conn == nil {
+		id := directory.NewWorkerID()
+		w.id.Store(&id)
+		return &membership{mode: alone}, nil
+	}
+	m := &membership{mode: beside}
+	if w.set.RuntimeDir != "" {
+		m.mode = supervised
+	}
+	w.setUnfit("waiting for Redis")
+	if err := w.conn.Reach(ctx); err != nil {
+		return nil, w.set.Redis.Problem(err)
+	}
+	w.setUnfit("starting")
+	d, err := directory.New(directory.Config{Conn: w.conn, App: w.set.App.App, Log: w.log})
+	if err != nil {
+		return nil, err
+	}
+	m.reg, err = d.RegisterWorker(ctx, directory.Worker{
+		Slot: w.set.Slot, Host: w.set.HostName, PID: os.Getpid(), Started: w.started,
+		Version: w.cfg.Version, Adapter: w.adapterName(), Path: w.set.Path, Tags: w.cfg.SocketIO.NewSID == nil,
+	}, w.io.Engine().Len)
+	if err != nil {
+		return nil, w.set.Redis.Problem(err)
+	}
+	id := m.reg.ID()
+	w.id.Store(&id)
+	m.beat = ps.start("registration", m.reg.Run)
+	if m.mode == beside {
+		if w.secret, err = d.Secret(ctx); err != nil {
+			return nil, w.set.Redis.Problem(err)
+		}
+	}
+	return m, nil
+}
+
+func (w *Worker) adapterName() string {
+	if w.cluster != nil {
+		return "redis"
+	}
+	return "memory"
+}
+
+// setState tells the routers.
+func (m *membership) setState(s directory.State) {
+	if m.reg != nil {
+		m.reg.SetState(s)
+	}
+}
+
+// leave says goodbye.
+func (m *membership) leave() error {
+	if m.beat == nil {
+		return nil
+	}
+	return m.beat.stop()
+}
+
+// startServing opens the worker's own door, serves it, and tells the routers of it.
+func (w *Worker) startServing(ctx context.Context, ps *parts, m *membership) error {
+	if m.mode == supervised {
+		path := filepath.Join(w.set.RuntimeDir, w.ID()+".sock")
+		l, err := handoff.Listen(path, w.ID())
+		if err != nil {
+			return err
+		}
+		ps.start("handoff", func(context.Context) error { return w.serve(l) })
+		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.set.Advertise, path, directory.StateReady })
+		w.log.Debug().Str("worker", w.ID()).Msg("worker ready")
+		return nil
+	}
+	l, err := w.listen(ctx)
+	if err != nil {
+		return err
+	}
+	addr := l.Addr().String()
+	w.addr.Store(&addr)
+	log := w.log.Info().Str("worker", w.ID()).Str("addr", addr)
+	if m.mode == beside {
+		local, err := w.conn.LocalIP(ctx)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		advertise, err := w.set.Door.Advertised(addr, local)
+		if err != nil {
+			return errors.Join(err, l.Close())
+		}
+		log.Str("advertise", advertise)
+		m.reg.Update(func(r *directory.Worker) { r.Addr, r.State = advertise, directory.StateReady })
+	}
+	ps.start("http", func(context.Context) error { return w.serve(l) })
+	log.Msg("worker ready")
+	return nil
+}
+
+func (w *Worker) listen(ctx context.Context) (net.Listener, error) {
+	var c net.ListenConfig
+	l, err := c.Listen(ctx, "tcp", w.set.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &config.ValueError{Variable: "SIDEREAL_ADDR", Value: w.set.Addr, Rule: "is in use by another process"}
+	}
+	return l, err
+}

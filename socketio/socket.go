@@ -236,6 +236,7 @@ func (s *Socket) Disconnect(closeTransport bool) {
 	for _, other := range s.client.all() {
 		other.disconnect()
 	}
+	s.client.flush() // a poll is to bring the packets before the next brings the close: the client would only see that
 	s.client.session.Close()
 }
 

@@ -1,0 +1,92 @@
+// Chat has rooms, names and presence, on as many processes and hosts as there are.
+//
+//	go run .              serves it alone, on :8080
+//	sidereal up ./chat    serves it with a worker per core; with SIDEREAL_REDIS_URL on many hosts
+//
+// The page takes the client from ./node_modules: npm install socket.io-client
+package main
+
+import (
+	"context"
+	_ "embed"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/worker"
+)
+
+//go:embed index.html
+var page []byte
+
+// said is what everybody in a room gets to see.
+type said struct {
+	Room string    `json:"room"`
+	From string    `json:"from"`
+	Text string    `json:"text"`
+	At   time.Time `json:"at"`
+}
+
+func main() { worker.Main(chat) }
+
+func chat(_ context.Context, io *socketio.Server) error {
+	io.Use(authenticate)
+	io.On("join", func(ctx context.Context, s *socketio.Socket, room string) ([]string, error) {
+		if room == "" || len(room) > 40 {
+			return nil, socketio.NewError("a room's name has 1 to 40 characters")
+		}
+		s.Join("room:" + room)
+		s.To("room:"+room).Emit("joined", room, name(s))
+		return present(ctx, io, room)
+	})
+	io.On("leave", func(s *socketio.Socket, room string) error {
+		s.Leave("room:" + room)
+		return io.To("room:"+room).Emit("left", room, name(s))
+	})
+	io.On("say", func(s *socketio.Socket, room, text string) (said, error) {
+		if !slices.Contains(s.Rooms(), "room:"+room) {
+			return said{}, socketio.NewError("join the room first", room)
+		}
+		m := said{Room: room, From: name(s), Text: text, At: time.Now()}
+		return m, s.To("room:"+room).Emit("said", m)
+	})
+	io.OnDisconnecting(func(s *socketio.Socket, _ string) {
+		for _, in := range s.Rooms() {
+			if room, ok := strings.CutPrefix(in, "room:"); ok {
+				s.To(in).Emit("left", room, name(s))
+			}
+		}
+	})
+	io.Handle("GET /{$}", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(page) }))
+	io.Handle("GET /client/", http.StripPrefix("/client", http.FileServerFS(os.DirFS("node_modules/socket.io-client/dist"))))
+	return nil
+}
+
+// authenticate takes the name that the client connects with.
+func authenticate(_ context.Context, s *socketio.Socket) error {
+	var auth struct{ Name string }
+	if err := s.Handshake().DecodeAuth(&auth); err != nil || strings.TrimSpace(auth.Name) == "" {
+		return socketio.NewError("say who you are")
+	}
+	s.Set("name", strings.TrimSpace(auth.Name))
+	return nil
+}
+
+func name(s *socketio.Socket) string { return s.Get("name").(string) }
+
+// present are the names of those in a room, whichever host they are connected to.
+func present(ctx context.Context, io *socketio.Server, room string) ([]string, error) {
+	sockets, err := io.To("room:" + room).FetchSockets(ctx)
+	var names []string
+	for _, s := range sockets {
+		var data struct{ Name string }
+		if s.DecodeData(&data) == nil {
+			names = append(names, data.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
+}

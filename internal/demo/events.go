@@ -1,0 +1,95 @@
+package demo
+
+import (
+	"context"
+
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// whoami is what a client learns about its own connection.
+type whoami struct {
+	SID       string `json:"sid"`
+	ID        string `json:"id"`
+	Worker    string `json:"worker"`
+	Slot      int    `json:"slot"`
+	Host      string `json:"host"`
+	Transport string `json:"transport"`
+}
+
+// workerInfo is one worker's answer to the question `workers`.
+type workerInfo struct {
+	Worker  string `json:"worker"`
+	Host    string `json:"host"`
+	PID     int    `json:"pid"`
+	Clients int    `json:"clients"`
+}
+
+// answerEvents registers the events that the demo promises.
+func (d *demo) answerEvents() {
+	d.io.On("echo", d.echo)
+	d.io.On("join", func(s *socketio.Socket, room string) string { s.Join(room); return "ok" })
+	d.io.On("leave", func(s *socketio.Socket, room string) string { s.Leave(room); return "ok" })
+	d.io.On("say", d.say)
+	d.io.On("count", d.count)
+	d.io.On("whoami", d.whoami)
+	d.io.On("workers", d.workers)
+	d.io.OnServer("workers", d.worker)
+}
+
+// echo sends the arguments back as they came: as the ack, or as an event to a client that asked for none.
+func (d *demo) echo(s *socketio.Socket, args socketio.Args, ack socketio.Ack) error {
+	if ack != nil {
+		return ack(args)
+	}
+	return s.Emit("echo", args)
+}
+
+// said is what somebody says, and, once the server has filled it in, who says it where.
+type said struct {
+	Room   string         `json:"room,omitzero"`
+	Msg    any            `json:"msg"` // may be binary
+	From   string         `json:"from"`
+	Worker string         `json:"worker"`
+	Rest   map[string]any `json:",unknown"` // whatever else the object had
+}
+
+// say tells a room on every host, or everyone, what the client says.
+func (d *demo) say(s *socketio.Socket, m said) (string, error) {
+	m.From, m.Worker = s.ID(), d.me.ID
+	to := d.io.To()
+	if m.Room != "" {
+		to = to.To(m.Room)
+	}
+	return "ok", to.Emit("said", m)
+}
+
+// count is the number of sockets in the cluster, or in a room of it.
+func (d *demo) count(ctx context.Context, room string) (int, error) {
+	to := d.io.To()
+	if room != "" {
+		to = to.To(room)
+	}
+	sockets, err := to.FetchSockets(ctx)
+	return len(sockets), err
+}
+
+func (d *demo) whoami(s *socketio.Socket) whoami {
+	return whoami{SID: s.SID(), ID: s.ID(), Worker: d.me.ID, Slot: d.me.Slot, Host: d.me.Host, Transport: s.Transport()}
+}
+
+// workers asks every other worker who it is, and adds itself.
+func (d *demo) workers(ctx context.Context) ([]workerInfo, error) {
+	answers, err := d.io.ServerSideEmitWithAck(ctx, "workers")
+	all := []workerInfo{d.worker()}
+	for _, a := range answers {
+		var w workerInfo
+		if a.Decode(0, &w) == nil {
+			all = append(all, w)
+		}
+	}
+	return all, err
+}
+
+func (d *demo) worker() workerInfo {
+	return workerInfo{Worker: d.me.ID, Host: d.me.Host, PID: d.pid, Clients: d.io.Engine().Len()}
+}

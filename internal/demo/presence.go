@@ -1,0 +1,71 @@
+package demo
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+const (
+	lobby   = "\x00people" // the room of everyone who said hello; no client can name it by accident
+	maxName = 24           // characters
+)
+
+// person is somebody on the chat page, as the others see them.
+type person struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Worker    string `json:"worker"`
+	Slot      int    `json:"slot"`
+	Host      string `json:"host"`
+	Transport string `json:"transport"`
+}
+
+type hello struct {
+	Name string `json:"name"`
+}
+
+// keepPresence shows who is here to those who said hello, and to nobody else: load generators cost no presence.
+func (d *demo) keepPresence() {
+	d.io.On("hello", d.hello)
+	d.io.On("people", d.people)
+	d.io.OnDisconnect(d.left)
+}
+
+// hello makes the socket a person, or renews what the others know about one (a new name, a new transport).
+func (d *demo) hello(s *socketio.Socket, h hello) error {
+	if h.Name == "" || utf8.RuneCountInString(h.Name) > maxName {
+		return &socketio.Error{Message: "a name has 1 to 24 characters"}
+	}
+	p := person{ID: s.ID(), Name: h.Name, Worker: d.me.ID, Slot: d.me.Slot, Host: d.me.Host, Transport: s.Transport()}
+	s.Set("person", p)
+	s.Join(lobby)
+	return d.io.To(lobby).Emit("joined", p)
+}
+
+// people lists everybody on all hosts.
+func (d *demo) people(ctx context.Context) ([]person, error) {
+	sockets, err := d.io.To(lobby).FetchSockets(ctx)
+	if err != nil && len(sockets) == 0 {
+		return nil, err
+	}
+	people := make([]person, 0, len(sockets))
+	for _, s := range sockets {
+		var data struct{ Person person }
+		if json.Unmarshal(s.Data, &data) == nil && data.Person.ID != "" {
+			people = append(people, data.Person)
+		}
+	}
+	slices.SortFunc(people, func(a, b person) int { return cmp.Compare(a.Name, b.Name) })
+	return people, nil
+}
+
+func (d *demo) left(s *socketio.Socket, _ string) {
+	if s.Get("person") != nil {
+		d.io.To(lobby).Emit("left", map[string]string{"id": s.ID()})
+	}
+}

@@ -62,6 +62,13 @@ func (e Emitter) emit(id int64, event string, args []any) error {
 	if packet.Reserved(event) {
 		return ErrReserved
 	}
+	if s.nsp.recovery != nil && id == packet.NoID && !e.volatile && s.Connected() {
+		o := s.nsp.To(s.id)
+		if !e.compress {
+			o = o.Compress(false)
+		}
+		return o.Emit(event, args...)
+	}
 	ms, err := encode(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: id}, event, args)
 	if err != nil {
 		return err

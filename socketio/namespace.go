@@ -6,6 +6,8 @@ import (
 	"iter"
 	"sync"
 	"sync/atomic"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Namespace is a channel of its own over the clients' connections: with its own sockets, rooms, middlewares and handlers. Its methods may be
@@ -18,8 +20,9 @@ type Namespace struct {
 	editMu   sync.Mutex // held while registry is replaced
 	registry atomic.Pointer[registry]
 
-	rooms rooms
-	acks  acks
+	rooms    rooms
+	acks     acks
+	recovery *recovery // nil: off
 
 	// under Server.mu
 	parent   *Namespace            // who made it by a pattern
@@ -29,7 +32,7 @@ type Namespace struct {
 }
 
 func newNamespace(srv *Server, name string, r *registry) *Namespace {
-	n := &Namespace{server: srv, name: name, rooms: newRooms(), acks: acks{wheel: srv.wheel}}
+	n := &Namespace{server: srv, name: name, rooms: newRooms(), acks: acks{wheel: srv.wheel}, recovery: newRecovery(srv)}
 	n.registry.Store(r)
 	return n
 }
@@ -82,15 +85,27 @@ func (s *Socket) connect() {
 	s.mu.Lock()
 	s.nsp = n
 	s.mu.Unlock()
+	rooms := []string{s.id}
+	var session *savedSession
+	var offset int64
+	if n.recovery != nil {
+		if session, offset = n.recovery.find(s); session != nil {
+			s.restore(session)
+			rooms = session.rooms
+		}
+	}
 	r := n.registry.Load()
 	for _, f := range r.use {
+		if session != nil && !n.recovery.cfg.RunMiddlewares {
+			break
+		}
 		if err := s.contain("middleware", func() error { return f(s.Context(), s) }); err != nil {
 			s.refused(err)
 			return
 		}
 	}
-	n.tellRooms(n.rooms.join(s, []string{s.id}))
-	if !s.welcome() {
+	n.tellRooms(n.rooms.join(s, rooms))
+	if !s.welcome(session, offset) {
 		_, events := n.rooms.leaveAll(s)
 		n.tellRooms(events)
 		n.release()
@@ -102,11 +117,20 @@ func (s *Socket) connect() {
 }
 
 // welcome tells the client that it is connected and lets broadcasts reach it, in that order on the wire; but what it is told leaves
-// once they do, so that it misses none. It reports whether the client is still there.
-func (s *Socket) welcome() bool {
+// once they do, so that it misses none. A client that came back gets what it missed before that, as it expects. welcome reports
+// whether the client is still there.
+func (s *Socket) welcome(session *savedSession, offset int64) bool {
 	c := s.client
 	c.session.Cork()
 	defer c.session.Uncork()
+	if session != nil {
+		r := s.nsp.recovery
+		r.mu.Lock() // until broadcasts reach the socket
+		defer r.mu.Unlock()
+		for _, p := range r.missedLocked(session, offset) {
+			c.send(encodePayload(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: packet.NoID}, p))
+		}
+	}
 	c.send(connectPacket(s))
 	s.mu.Lock()
 	alive := s.state == stateConnecting

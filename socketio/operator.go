@@ -136,7 +136,7 @@ func (o Operator) Emit(event string, args ...any) error {
 	}
 	var errs []error
 	for _, n := range o.nsp.each() {
-		n.deliver(b)
+		n.emit(b)
 		if adapter := o.adapter(n); adapter != nil {
 			errs = append(errs, adapter.Broadcast(b))
 		}

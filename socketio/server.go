@@ -53,6 +53,9 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, wheel: wheel.New(tick), pages: http.NewServeMux(), namespaces: make(map[string]*Namespace),
 		bundle: newBundle(cfg.ClientBundle),
 	}
+	if cfg.Recovery != nil && cfg.Adapter != nil {
+		cfg.Log.Warn().Msg("connection state recovery is off: the adapter does not support it")
+	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("socketio: register metrics: %w", err)

@@ -68,6 +68,7 @@ type extra struct {
 	events    map[string][]handler
 	ending    *ending
 	recovered bool
+	pid       string
 }
 
 // ending is what is left to do for a socket that has ended.
@@ -281,6 +282,9 @@ func (s *Socket) end(reason string, drop bool) {
 	}
 	s.nsp.server.metrics.sockets.Dec()
 	rooms, events := s.nsp.rooms.leaveAll(s)
+	if s.nsp.recovery != nil {
+		s.nsp.recovery.save(s, reason, rooms)
+	}
 	s.nsp.tellRooms(events)
 	s.finish(&ending{reason, rooms})
 }

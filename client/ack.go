@@ -91,7 +91,7 @@ func (s *Socket) forget(w *waiter) {
 	s.abandonLocked(w)
 }
 
-// Ack answers an event of the server, once: further calls do nothing. As a handler's parameter it is nil when the server asked for no
+// Ack answers an event of the server, once: further calls return ErrAnswered. As a handler's parameter it is nil when the server asked for no
 // answer. It may be called at any time; after the connection has gone nobody is there to hear it.
 type Ack func(args ...any) error
 

@@ -31,6 +31,8 @@ var (
 	ErrGaveUp = errors.New("client: no connection")
 	// ErrAckTimeout reports that Config.AckTimeout passed without an acknowledgement.
 	ErrAckTimeout = errors.New("client: no acknowledgement in time")
+	// ErrAnswered reports a second call of an Ack. Nothing was sent.
+	ErrAnswered = errors.New("client: event was answered before")
 	// ErrReserved reports the name of an event that clients and servers keep for themselves, such as "connect".
 	ErrReserved = errors.New("client: reserved event name")
 )

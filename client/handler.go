@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sidereal-io/sidereal/client/internal/engine"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -138,7 +139,7 @@ func (h *handler) call(s *Socket, t task) {
 		for i := range values {
 			values[i] = out[i].Interface()
 		}
-		if err := ack(values...); err != nil {
+		if err := ack(values...); err != nil && !errors.Is(err, ErrAnswered) {
 			s.client.set.Log.Debug().Str("namespace", s.name).Str("event", t.event).Err(err).Msg("answer not sent")
 		}
 	}
@@ -199,12 +200,14 @@ type pendingAck struct {
 	socket *Socket
 	conn   *engine.Conn
 	id     int64
-	once   sync.Once
+	given  atomic.Bool
 }
 
-func (a *pendingAck) answer(args ...any) (err error) {
-	a.once.Do(func() { err = a.socket.reply(a.conn, a.id, args) })
-	return err
+func (a *pendingAck) answer(args ...any) error {
+	if a.given.Swap(true) {
+		return ErrAnswered
+	}
+	return a.socket.reply(a.conn, a.id, args)
 }
 
 // shown is an error as the server gets it.

@@ -42,6 +42,7 @@ type Conn struct {
 	corked  int
 	writing bool // the writer goroutine runs
 	closing bool // Close was called
+	closeBy time.Time
 	said    bool // the close packet or frame was queued
 	reason  string
 	err     error
@@ -117,13 +118,16 @@ func (c *Conn) Close() {
 		return
 	}
 	c.closing = true
+	c.closeBy = time.Now().Add(closeGrace)
 	c.corked = 0
 	if p := c.probed; p != nil {
 		c.probed = nil
 		p.abort()
 	}
 	if c.ws != nil {
-		c.ws.conn.SetWriteDeadline(time.Now().Add(closeGrace))
+		c.ws.conn.SetWriteDeadline(c.closeBy)
+	} else {
+		c.watch.Reset(closeGrace)
 	}
 	c.startWriterLocked()
 }

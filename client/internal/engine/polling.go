@@ -35,6 +35,8 @@ func (c *Conn) openPolling(ctx context.Context) error {
 	}
 	// The session outlives the context of its handshake.
 	c.ctx, c.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	c.mu.Lock()
+	defer c.mu.Unlock() // fail waits until watch is set
 	c.watch = time.AfterFunc(c.patience(), func() { c.fail(ReasonPingTimeout, errPingTimeout) })
 	return nil
 }
@@ -50,7 +52,7 @@ func (c *Conn) servePolling(r Receiver) {
 			return
 		}
 	}
-	for !c.switched() {
+	for c.ctx.Err() == nil && !c.switched() {
 		body, err := c.do(c.ctx, http.MethodGet, nil)
 		if err == nil {
 			err = c.handlePayload(body, r)
@@ -74,12 +76,12 @@ func (c *Conn) handlePayload(body []byte, r Receiver) error {
 	return nil
 }
 
-// post sends one payload. The farewell is sent though the session ends.
-func (c *Conn) post(body []byte, closing bool) error {
+// post sends one payload. What is sent while the session is closed outlives its end, until closeBy.
+func (c *Conn) post(body []byte, closeBy time.Time) error {
 	ctx := c.ctx
-	if closing {
+	if !closeBy.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+		ctx, cancel = context.WithDeadline(context.WithoutCancel(ctx), closeBy)
 		defer cancel()
 	}
 	_, err := c.do(ctx, http.MethodPost, body)

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"sync"
-	"time"
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
 )
@@ -162,9 +161,9 @@ func (c *Conn) writeLocked() bool {
 		}
 	case c.ws == nil && c.probed == nil && len(c.queue) > 0:
 		body, n := c.takePayloadLocked()
-		closing := c.closing
+		closeBy := c.closeBy
 		c.mu.Unlock()
-		err := c.post(body, closing)
+		err := c.post(body, closeBy)
 		c.mu.Lock()
 		c.queued -= n
 		if err != nil {
@@ -173,14 +172,13 @@ func (c *Conn) writeLocked() bool {
 	case c.closing && !c.said:
 		c.said = true
 		if c.ws != nil {
-			c.ws.conn.SetWriteDeadline(time.Now().Add(closeGrace))
 			c.out = c.ws.appendClose(c.out)
 		} else {
 			c.queue = append(c.queue, packet.Packet{Type: packet.Close})
 		}
 	case c.closing && c.ws != nil:
 		// The server's close frame is waited for: to close with bytes unread would reset the connection under what was sent last.
-		c.ws.conn.SetReadDeadline(time.Now().Add(closeGrace))
+		c.ws.conn.SetReadDeadline(c.closeBy)
 		return false
 	case c.closing:
 		c.failLocked(ReasonForcedClose, nil)

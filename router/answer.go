@@ -34,7 +34,9 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 		x.c.r.keyRefused(u.b)
 		return broken
 	case h.status == 101 && x.upgrading:
-		return x.relay(u, n)
+		x.settle(u.b, true)
+		x.c.relaying = u
+		return closeIt
 	case h.status == 101:
 		return x.badResponse(ctx, u, errBadStatus)
 	}

@@ -14,14 +14,15 @@ import (
 // request; while it waits it holds no buffer.
 type conn struct {
 	stream
-	r       *Router
-	tcp     *net.TCPConn // nil: its descriptor can't be passed
-	peer    origin       // its other end
-	trusted bool         // the peer's forwarding headers are believed
-	served  int          // requests
-	bound   *backend     // a door's connection that could not be passed: every request is for this worker
-	sid     string       // of the last request; most connections bring one only
-	watched uint64       // the watcher's number for it, 0: none
+	r        *Router
+	tcp      *net.TCPConn // nil: its descriptor can't be passed
+	peer     origin       // its other end
+	trusted  bool         // the peer's forwarding headers are believed
+	served   int          // requests
+	bound    *backend     // a door's connection that could not be passed: every request is for this worker
+	sid      string       // of the last request; most connections bring one only
+	relaying *upstream    // the worker's end of a WebSocket that a request opened
+	watched  uint64       // the watcher's number for it, 0: none
 
 	state atomic.Uint32 // a connState
 
@@ -60,29 +61,35 @@ func (r *Router) newConn(nc net.Conn) *conn {
 	return c
 }
 
-// serve reads requests until the connection ends, is passed on, or becomes a relay that ends.
+// serve reads requests until the connection ends, is passed on, or becomes a relay.
 func (c *conn) serve(ctx context.Context) {
-	defer c.end()
-	for {
-		if len(c.bytes()) == 0 {
-			c.release()
-			c.state.Store(uint32(connIdle))
-			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.IdleTimeout))
-			err := c.fill() // most connections are here most of the time
-			if !c.state.CompareAndSwap(uint32(connIdle), uint32(connActive)) || err != nil {
-				return
-			}
-		}
-		x := exchanges.Get().(*exchange)
-		x.c = c
-		keep := x.serve(ctx)
-		x.reset()
-		exchanges.Put(x)
-		if !keep {
-			return
-		}
+	for c.next(ctx) {
 		c.served++
 	}
+	if c.relaying != nil {
+		c.relay(c.relaying)
+		return
+	}
+	c.end()
+}
+
+// next waits for a request and sees it answered. False: the connection has served its last.
+func (c *conn) next(ctx context.Context) bool {
+	if len(c.bytes()) == 0 {
+		c.release()
+		c.state.Store(uint32(connIdle))
+		c.c.SetReadDeadline(time.Now().Add(c.r.cfg.IdleTimeout))
+		err := c.fill() // most connections are here most of the time
+		if !c.state.CompareAndSwap(uint32(connIdle), uint32(connActive)) || err != nil {
+			return false
+		}
+	}
+	x := exchanges.Get().(*exchange)
+	x.c = c
+	keep := x.serve(ctx)
+	x.reset()
+	exchanges.Put(x)
+	return keep
 }
 
 // end closes the router's copy. What was passed lives on in its worker.

@@ -283,33 +283,39 @@ func (x *exchange) via(ctx context.Context, u *upstream) verdict {
 		u.close()
 		return broken
 	}
+	written, ok, err := x.send(u, out)
 	if u.remote {
-		defer bufpool.Put(out)
+		bufpool.Put(out)
 	}
-	if !c.await(u, x.patience()) {
+	switch {
+	case !ok:
 		c.awaited()
 		u.close()
 		return closeIt
+	case err != nil:
+		return x.failed(ctx, u, written, err)
 	}
-	var written int
-	var err error
+	u.greet = false
+	return x.answer(ctx, u)
+}
+
+// send writes out and the rest of the body, and reads the first bytes of the response. False: the client left, or was
+// refused for its body.
+func (x *exchange) send(u *upstream, out []byte) (written int, ok bool, err error) {
+	if !x.c.await(u, x.patience()) {
+		return 0, false, nil
+	}
 	if x.rest == 0 && !x.more {
 		written, err = u.exchange(out)
-	} else {
-		if written, err = u.write(out); err == nil {
-			if !x.sendBody(u) {
-				c.awaited()
-				u.close()
-				return closeIt
-			}
-			err = u.fill()
-		}
+		return written, true, err
 	}
-	if err == nil {
-		u.greet = false
-		return x.answer(ctx, u)
+	if written, err = u.write(out); err != nil {
+		return written, true, err
 	}
-	return x.failed(ctx, u, written, err)
+	if !x.sendBody(u) {
+		return written, false, nil
+	}
+	return written, true, u.fill()
 }
 
 // addressed is out for u: a worker of another host is named, and its door shown the key. Then it is borrowed.

@@ -21,7 +21,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/handoff"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(processEnv) != "" {
+		runRouterProcess()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds what should happen at once.
 const patience = 20 * time.Second

@@ -2,40 +2,40 @@ package router
 
 import (
 	"io"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // halfOpen is how long a relay outlives the end of one direction. A WebSocket's ends follow each other at once.
 const halfOpen = 30 * time.Second
 
-// relay carries a WebSocket's bytes both ways until both directions have ended, one broke, or the router stops. The 101
-// is the first n bytes of u.
-func (x *exchange) relay(u *upstream, n int) verdict {
-	c := x.c
+// relay carries a WebSocket's bytes between the client and u until both directions have ended, one broke, or the router
+// stops. What u has read begins with the 101. It returns at once: each direction is a new goroutine, with a stack half as
+// large as one that has served requests, and the later one to end closes both connections.
+func (c *conn) relay(u *upstream) {
 	c.state.Store(uint32(connRelay))
 	m := c.r.metrics
 	m.proxied.Dec()
 	m.relayed.Inc()
 	m.transferred.WithLabelValues("relayed").Inc()
-	defer func() {
+	c.c.SetReadDeadline(time.Time{})
+	if c.watched != 0 {
+		c.r.watcher.remove(c) // its end is read now
+	}
+	var ended atomic.Bool
+	direction := func(to, from *stream) {
+		carry(to, from)
+		if ended.CompareAndSwap(false, true) {
+			return
+		}
 		m.relayed.Dec()
 		m.proxied.Inc()
 		c.awaited()
 		u.close()
-	}()
-	x.dropOut()
-	x.settle(u.b, true)
-	c.c.SetReadDeadline(time.Time{})
-	if _, err := c.write(u.bytes()); err != nil {
-		return closeIt
+		c.end()
 	}
-	u.drop()
-	var down sync.WaitGroup
-	down.Go(func() { carry(&c.stream, &u.stream) })
-	carry(&u.stream, &c.stream)
-	down.Wait()
-	return closeIt
+	c.r.serving.Go(func() { direction(&c.stream, &u.stream) })
+	c.r.serving.Go(func() { direction(&u.stream, &c.stream) })
 }
 
 // carry copies one direction. Its end is passed on; if it breaks, the other direction is broken off too.

@@ -100,6 +100,9 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	defer stop()
 	var err error
 	if r.watcher, err = newWatcher(); err != nil {
+		for _, ln := range listeners {
+			ln.Close()
+		}
 		return fmt.Errorf("router: %w", err)
 	}
 	var background, accepting sync.WaitGroup

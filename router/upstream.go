@@ -56,7 +56,10 @@ type upstream struct {
 	remote bool
 	greet  bool // the first request has to show the key
 	reused bool
-	since  time.Time // idle since
+	since  time.Time        // idle since
+	peek   func(fd uintptr) // onPeek, made once
+	peeked [1]byte
+	silent bool // what onPeek found: neither bytes nor the end
 }
 
 // backendOf returns the backend of a worker's record.
@@ -126,13 +129,13 @@ func (u *upstream) alive() bool {
 	if !u.remote || u.raw == nil {
 		return true
 	}
-	alive := false
-	err := u.raw.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK) // the descriptor does not block
-		alive = err == syscall.EAGAIN
-	})
-	return err == nil && alive
+	u.silent = false
+	return u.raw.Control(u.peek) == nil && u.silent
+}
+
+func (u *upstream) onPeek(fd uintptr) {
+	_, _, err := syscall.Recvfrom(int(fd), u.peeked[:], syscall.MSG_PEEK) // the descriptor does not block
+	u.silent = err == syscall.EAGAIN
 }
 
 func (u *upstream) close() {
@@ -166,7 +169,7 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		b.r.metrics.upstreamError("dial")
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
-	u.remote, u.greet = true, true
+	u.remote, u.greet, u.peek = true, true, u.onPeek
 	u.init(c)
 	return u, nil
 }

@@ -208,6 +208,9 @@ func (r *Redis) close() {
 // Up tells whether this process hears all other servers at this moment.
 func (r *Redis) Up() bool { return r.up.Load() && r.sub.Up() }
 
+// Wait returns when this process hears all other servers, or with ctx's error. Run must be running.
+func (r *Redis) Wait(ctx context.Context) error { return r.sub.Wait(ctx) }
+
 // newID makes a random id in the alphabet of Node's ids.
 func newID(bytes int) string {
 	b := make([]byte, bytes)

@@ -37,7 +37,7 @@ func start(t testing.TB, cfg Config, locals ...*fakeLocal) (*server, []socketio.
 		}
 	}
 	s := run(t, r)
-	if err := r.sub.Wait(background(t)); err != nil {
+	if err := r.Wait(background(t)); err != nil {
 		t.Fatal(err)
 	}
 	return s, adapters

@@ -46,9 +46,9 @@ func Binary() string { return filepath.Join(Root(), "bin", "sidereal") }
 func StartHost(t testing.TB, c HostConfig) *Host {
 	t.Helper()
 	if c.Addr == "" {
-		c.Addr = loopback(t)
+		c.Addr = Loopback(t)
 	}
-	admin := loopback(t)
+	admin := Loopback(t)
 	env := append([]string{
 		"SIDEREAL_HOST_NAME=" + c.Name, "SIDEREAL_ADDR=" + c.Addr, "SIDEREAL_ADMIN_ADDR=" + admin,
 		"SIDEREAL_REDIS_URL=" + c.RedisURL, "SIDEREAL_INSTANCES=" + strconv.Itoa(c.Workers),
@@ -71,7 +71,8 @@ func StartUp(t testing.TB, env []string) *Process {
 	return Start(t, "sidereal up", "", append([]string{"SIDEREAL_LOG_FORMAT=json"}, env...), Binary(), "up")
 }
 
-func loopback(t testing.TB) string { return fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)) }
+// Loopback is a free address of this machine.
+func Loopback(t testing.TB) string { return fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)) }
 
 // Child is a process of a host.
 type Child struct {

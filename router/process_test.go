@@ -169,6 +169,40 @@ func BenchmarkProcessCPU(b *testing.B) {
 			b.ReportMetric((p.cpu(b)-before)*1e6/float64(b.N), "router-µs/op")
 		})
 	}
+	b.Run("relayed echo", func(b *testing.B) {
+		p := startProcess(b)
+		const conns = 50
+		var all []net.Conn
+		for range conns {
+			c, err := net.Dial("tcp", p.addr)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer c.Close()
+			fmt.Fprintf(c, "GET /socket.io/?EIO=4&transport=websocket&sid=%s HTTP/1.1\r\n%s\r\n", directory.MintSID("wkb0"), upgradeFields)
+			if _, err := c.Read(make([]byte, 4096)); err != nil {
+				b.Fatal(err)
+			}
+			all = append(all, c)
+		}
+		before := p.cpu(b)
+		b.ResetTimer()
+		var wg sync.WaitGroup
+		for i, c := range all {
+			wg.Go(func() {
+				msg := make([]byte, 128)
+				for range (b.N + i) / conns {
+					c.Write(msg)
+					if _, err := io.ReadFull(c, msg); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		b.ReportMetric((p.cpu(b)-before)*1e6/float64(b.N), "router-µs/op")
+	})
 	b.Run("handover", func(b *testing.B) {
 		p := startProcess(b)
 		request := fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket&sid=%s HTTP/1.1\r\n%s\r\n", directory.MintSID("wka0"), upgradeFields)

@@ -26,9 +26,14 @@ func isUpgrade(r *http.Request) bool {
 	return false
 }
 
-// abortUpgrade refuses an upgrade request: plain text, and the connection ends.
-func abortUpgrade(w http.ResponseWriter, status int, message string) {
+// abortUpgrade refuses an upgrade request: plain text, and the connection ends. As with the reference, headers that were
+// set before (CORS) are left out; extra are sent.
+func abortUpgrade(w http.ResponseWriter, status int, message string, extra ...string) {
 	h := w.Header()
+	clear(h)
+	for i := 0; i < len(extra); i += 2 {
+		h.Set(extra[i], extra[i+1])
+	}
 	h.Set("Connection", "close")
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len(message)))
@@ -47,8 +52,7 @@ func checkHandshake(w http.ResponseWriter, r *http.Request) (ok bool) {
 	case !validKey(r.Header.Get("Sec-WebSocket-Key")):
 		abortUpgrade(w, http.StatusBadRequest, "Missing or invalid Sec-WebSocket-Key header")
 	case version != "13" && version != "8":
-		w.Header().Set("Sec-WebSocket-Version", "13, 8")
-		abortUpgrade(w, http.StatusBadRequest, "Missing or invalid Sec-WebSocket-Version header")
+		abortUpgrade(w, http.StatusBadRequest, "Missing or invalid Sec-WebSocket-Version header", "Sec-WebSocket-Version", "13, 8")
 	default:
 		return true
 	}

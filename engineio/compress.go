@@ -14,33 +14,34 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// acceptedEncoding picks gzip or deflate by Accept-Encoding, gzip where both are as welcome, "" for neither.
+// acceptedEncoding picks gzip or deflate by Accept-Encoding, the one named first where both are as welcome, "" for
+// neither.
 func acceptedEncoding(h http.Header) string {
-	quality := map[string]float64{}
+	best, most, any := "", 0.0, 0.0
+	named := map[string]bool{}
 	for _, line := range h["Accept-Encoding"] {
 		for item := range strings.SplitSeq(line, ",") {
 			name, params, _ := strings.Cut(item, ";")
+			name = strings.ToLower(strings.TrimSpace(name))
 			q := 1.0
 			if v, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q="); ok {
 				q, _ = strconv.ParseFloat(v, 64)
 			}
-			quality[strings.ToLower(strings.TrimSpace(name))] = q
+			named[name] = true
+			switch {
+			case name == "*":
+				any = q
+			case (name == "gzip" || name == "deflate") && q > most:
+				best, most = name, q
+			}
 		}
 	}
-	accepts := func(name string) float64 {
-		if q, ok := quality[name]; ok {
-			return q
+	for _, name := range []string{"gzip", "deflate"} {
+		if !named[name] && any > most {
+			best, most = name, any
 		}
-		return quality["*"]
 	}
-	gz, def := accepts("gzip"), accepts("deflate")
-	switch {
-	case gz > 0 && gz >= def:
-		return "gzip"
-	case def > 0:
-		return "deflate"
-	}
-	return ""
+	return best
 }
 
 type compressor interface {

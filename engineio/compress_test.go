@@ -20,6 +20,8 @@ func TestHTTPCompression(t *testing.T) {
 		{"gzip", "gzip, deflate, br", 0, long, false, "gzip"},
 		{"deflate", "deflate", 0, long, false, "deflate"},
 		{"deflate is liked better", "gzip;q=0.5, deflate;q=0.9", 0, long, false, "deflate"},
+		{"deflate is named first", "deflate, gzip", 0, long, false, "deflate"},
+		{"anything but gzip", "gzip;q=0, *", 0, long, false, "deflate"},
 		{"anything", "*", 0, long, false, "gzip"},
 		{"brotli only", "br", 0, long, false, ""},
 		{"not wanted", "gzip;q=0, identity", 0, long, false, ""},

@@ -84,13 +84,3 @@ func addVary(h http.Header, field string) {
 	}
 	h.Set("Vary", field)
 }
-
-// remove takes the headers back, for answers that the reference gives without them.
-func (c *CORS) remove(h http.Header) {
-	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") {
-			delete(h, name)
-		}
-	}
-	h.Del("Vary")
-}

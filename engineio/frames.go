@@ -280,23 +280,22 @@ func unmask(b []byte, key uint32) uint32 {
 	return key
 }
 
-// parseClose reads a close frame's payload; code is 0 if it has none.
-func parseClose(data []byte) (code uint16, err error) {
+// checkClose judges a close frame's payload: nothing, or a code that may be sent and a reason in UTF-8.
+func checkClose(data []byte) error {
 	if len(data) == 0 {
-		return 0, nil
+		return nil
 	}
 	if len(data) == 1 {
-		return 0, errCloseFrame
+		return errCloseFrame
 	}
-	code = binary.BigEndian.Uint16(data)
-	switch {
+	switch code := binary.BigEndian.Uint16(data); {
 	case code >= 3000 && code <= 4999:
 	case code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006:
 	default:
-		return 0, errCloseFrame
+		return errCloseFrame
 	}
 	if !utf8.Valid(data[2:]) {
-		return 0, errUTF8
+		return errUTF8
 	}
-	return code, nil
+	return nil
 }

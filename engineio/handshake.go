@@ -76,7 +76,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q *query
 		return
 	}
 	p := newPoll()
-	session.polling = &polling{poll: p}
+	session.polling = &polling{poll: p, jsonp: q.jsonp}
 	if !s.begin(session) {
 		s.answerBusy(w)
 		return
@@ -87,5 +87,5 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q *query
 	if s.cfg.InitialHeaders != nil {
 		s.cfg.InitialHeaders(w.Header(), r)
 	}
-	session.waitPoll(w, r, q, p)
+	session.waitPoll(w, r, p)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // JSONP, by which pages polled before CORS: the response is a script that calls a function with the payload, and the
-// payload of a post is a form's field. Any request with a parameter j is one.
+// payload of a post is a form's field. A session whose handshake has a parameter j is one of these.
 
 // appendJSONP wraps a payload. Of j only the digits are used, so that it cannot smuggle script in.
 func appendJSONP(dst []byte, j string, payload []byte) []byte {

@@ -16,8 +16,9 @@ import (
 
 // polling is the state of a session's polling transport, under Session.mu: at most one poll and one post at a time.
 type polling struct {
-	poll *poll
-	post *post
+	poll  *poll
+	post  *post
+	jsonp *string // the handshake's j: the session speaks JSONP; not changed
 }
 
 // poll is a GET that waits. Once answered, its goroutine owns out.
@@ -50,25 +51,25 @@ func (s *Session) answerLocked() {
 }
 
 // servePolling serves a request with the sid of a session that polls.
-func (s *Session) servePolling(w http.ResponseWriter, r *http.Request, q *query) {
+func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet:
-		s.servePoll(w, r, q)
+		s.servePoll(w, r)
 	case http.MethodPost:
-		s.servePost(w, r, q)
+		s.servePost(w, r)
 	default:
 		s.server.hookHeaders(w.Header(), r)
 		w.WriteHeader(http.StatusInternalServerError)
 	}
 }
 
-func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q *query) {
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	p := newPoll()
 	if status := s.addPoll(p); status != 0 {
 		s.server.answerEmpty(w, r, status)
 		return
 	}
-	s.waitPoll(w, r, q, p)
+	s.waitPoll(w, r, p)
 }
 
 // addPoll makes p the pending poll, answered already if something waits. A second poll ends the session: the first is
@@ -97,7 +98,7 @@ func (s *Session) addPoll(p *poll) (status int) {
 }
 
 // waitPoll writes p's answer when it is there. A client that leaves before ends its session.
-func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, q *query, p *poll) {
+func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 	select {
 	case <-p.answered:
 	case <-r.Context().Done():
@@ -123,18 +124,19 @@ func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, q *query, p *
 		}
 		body = m.appendText(body)
 	}
-	if err := s.server.answerPoll(w, r, q, body, compress); err != nil {
+	defer bufpool.Put(body)
+	text := body
+	if s.polling.jsonp != nil {
+		text = appendJSONP(nil, *s.polling.jsonp, body)
+	}
+	if err := s.server.answerPoll(w, r, text, compress); err != nil {
 		s.fail(TransportError, errors.Join(errPollAborted, err))
 	}
-	bufpool.Put(body)
 }
 
 // answerPoll writes a poll's response and sees it off, so that a cut connection is noticed here.
-func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, q *query, body []byte, compress bool) error {
+func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, body []byte, compress bool) error {
 	h := w.Header()
-	if q.hasJSONP {
-		body = appendJSONP(nil, q.jsonp, body)
-	}
 	if compress && s.cfg.HTTPCompressionThreshold >= 0 && len(body) >= s.cfg.HTTPCompressionThreshold {
 		if encoding := acceptedEncoding(r.Header); encoding != "" {
 			body = compressBody(encoding, body)
@@ -169,7 +171,7 @@ func (s *Server) answerEmpty(w http.ResponseWriter, r *http.Request, status int)
 }
 
 // servePost receives a payload. Its packets are handled before the answer, which is "ok" whatever they were.
-func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q *query) {
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{control: http.NewResponseController(w)}
 	if status := s.addPost(p); status != 0 {
 		s.server.answerEmpty(w, r, status)
@@ -194,7 +196,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q *query) {
 		return
 	}
 	text := body
-	if q.hasJSONP {
+	if s.polling.jsonp != nil {
 		text = jsonpBody(text)
 	}
 	if !utf8.Valid(text) {

@@ -414,9 +414,9 @@ func TestJSONP(t *testing.T) {
 			t.Errorf("Content-Type %q", got)
 		}
 		r := f.session()
-		f.do("POST", "EIO=4&transport=polling&sid=abc&j=1", `d=4a%5Cnb%5C%5Cnc%26`).want(t, 200, "ok")
+		f.do("POST", "EIO=4&transport=polling&sid=abc", `d=4a%5Cnb%5C%5Cnc%26`).want(t, 200, "ok")
 		r.wantMessage(t, "a\nb\\nc&")
 		r.s.Send(NewText([]byte("<\u2028>")))
-		f.do("GET", "EIO=4&transport=polling&sid=abc&j=2", "").want(t, 200, `___eio[2]("4<\u2028>");`)
+		f.poll("abc").want(t, 200, `___eio[12]("4<\u2028>");`)
 	})
 }

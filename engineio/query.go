@@ -8,8 +8,7 @@ import (
 // query is what the engine reads of a request's query. Of repeated parameters the last wins, as in the reference.
 type query struct {
 	eio, transport, sid string
-	jsonp               string // the value of j
-	hasJSONP            bool
+	jsonp               *string // the value of j
 }
 
 func parseQuery(r *http.Request) (q query) {
@@ -23,7 +22,8 @@ func parseQuery(r *http.Request) (q query) {
 		case "sid":
 			q.sid = unescape(value)
 		case "j":
-			q.jsonp, q.hasJSONP = unescape(value), true
+			j := unescape(value)
+			q.jsonp = &j
 		}
 	}
 	return q

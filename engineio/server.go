@@ -113,7 +113,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case session == nil:
 		s.serveHandshake(w, r, &q)
 	default:
-		session.servePolling(w, r, &q)
+		session.servePolling(w, r)
 	}
 }
 
@@ -174,9 +174,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionErr
 		s.cfg.OnError(*e)
 	}
 	if upgrade {
-		if s.cfg.CORS != nil {
-			s.cfg.CORS.remove(w.Header())
-		}
 		abortUpgrade(w, http.StatusBadRequest, e.Message)
 		return
 	}

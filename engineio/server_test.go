@@ -116,6 +116,9 @@ func TestUpgradeRefusals(t *testing.T) {
 			if !resp.Close || resp.Header.Get("Content-Type") != "text/html" || resp.ContentLength != int64(len(c.body)) {
 				t.Errorf("headers %v", resp.Header)
 			}
+			if resp.Header.Get("Access-Control-Allow-Origin") != "" || resp.Header.Get("Vary") != "" {
+				t.Errorf("CORS headers %v", resp.Header)
+			}
 			wantVersion := ""
 			if strings.Contains(c.body, "Version header") {
 				wantVersion = "13, 8"

@@ -132,7 +132,7 @@ func (s *Session) endLocked(reason string, err error) {
 	s.server.wheel.Stop(&s.timer)
 	s.cancelUpgradeLocked()
 	if s.ws != nil {
-		s.ws.closeLocked(0)
+		s.ws.closeLocked()
 	} else if s.polling.poll != nil {
 		s.out.push(closePacket)
 		s.answerLocked()

@@ -26,7 +26,7 @@ func (s *Session) probeWith(ws *webSocket, transport string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != stateOpen || s.upgrade != nil || s.upgraded || transport != WebSocket {
-		ws.closeLocked(0)
+		ws.closeLocked()
 		return
 	}
 	ws.role.Store(roleProbing)
@@ -92,7 +92,7 @@ func (s *Session) switchLocked(u *upgrade) {
 	u.ws.role.Store(roleCurrent)
 	m.sessions(WebSocket).Inc()
 	if old != nil {
-		old.closeLocked(0)
+		old.closeLocked()
 	}
 	if len(waiting.items) > 0 {
 		u.ws.out.push(waiting.items...)
@@ -112,6 +112,6 @@ func (s *Session) cancelUpgradeLocked() {
 	if u := s.upgrade; u != nil {
 		s.upgrade = nil
 		s.server.wheel.Stop(&u.timer)
-		u.ws.closeLocked(0)
+		u.ws.closeLocked()
 	}
 }

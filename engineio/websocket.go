@@ -110,13 +110,13 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session 
 	case q.transport != WebSocket: // a polling session cannot begin here
 		session.ws = ws
 		session.mu.Lock()
-		ws.closeLocked(0)
+		ws.closeLocked()
 		session.mu.Unlock()
 	default:
 		session.ws = ws
 		if !s.begin(session) {
 			session.mu.Lock()
-			ws.closeLocked(0)
+			ws.closeLocked()
 			session.mu.Unlock()
 		}
 	}
@@ -170,13 +170,12 @@ func (w *webSocket) message(op byte, data []byte) error {
 func (w *webSocket) control(op byte, data []byte) error {
 	s := w.session
 	if op == opClose {
-		code, err := parseClose(data)
-		if err != nil {
+		if err := checkClose(data); err != nil {
 			return err
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		w.sayByeLocked(code)
+		w.sayByeLocked(data) // the client's own code and reason, as the reference answers
 		w.leaveLocked(TransportClose, nil)
 		w.heardBye = true
 		w.lingerLocked()
@@ -197,7 +196,7 @@ func (w *webSocket) fail(breach *frameError) {
 	w.parser.release()
 	w.session.mu.Lock()
 	defer w.session.mu.Unlock()
-	w.sayByeLocked(breach.code)
+	w.sayByeLocked(binary.BigEndian.AppendUint16(nil, breach.code))
 	w.leaveLocked(TransportError, breach)
 	w.hangUp = true
 	w.lingerLocked()
@@ -370,24 +369,20 @@ func (w *webSocket) brokenLocked(err error) error {
 	return err
 }
 
-// closeLocked begins to close the connection from our side: a close frame behind what waits, with no code if code is
-// 0, and the connection is cut when the client has answered, or has not in time.
-func (w *webSocket) closeLocked(code uint16) {
+// closeLocked begins to close the connection from our side: a close frame without a code behind what waits. The
+// connection is cut when the client has answered, or has not in time.
+func (w *webSocket) closeLocked() {
 	w.role.Store(roleLeaving)
-	w.sayByeLocked(code)
+	w.sayByeLocked(nil)
 	w.lingerLocked()
 }
 
 // sayByeLocked queues a close frame, once, and writes what waits: a cork keeps nothing that closes.
-func (w *webSocket) sayByeLocked(code uint16) {
+func (w *webSocket) sayByeLocked(payload []byte) {
 	if w.saidBye || w.closed {
 		return
 	}
 	w.saidBye = true
-	var payload []byte
-	if code != 0 {
-		payload = binary.BigEndian.AppendUint16(nil, code)
-	}
 	w.out.push(newControl(opClose, payload))
 	w.flushLocked()
 }

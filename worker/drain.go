@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/engineio"
 )
 
 // lateTime is how long a drained worker still answers clients that poll: they may have sent a last message before they
@@ -29,11 +28,16 @@ func (w *Worker) drain(ctx context.Context, m *membership) error {
 	defer stop()
 	polled := w.polled()
 	err := w.io.Drain(moving, w.set.DrainRate)
-	if errors.Is(err, context.DeadlineExceeded) {
-		w.log.Warn().Str("worker", w.ID()).Int("sessions", w.io.Engine().Len()).Msg("time is over: sessions cut off")
-		err = nil
-	} else if polled {
+	switch {
+	case err == nil && polled:
 		pause(ctx, min(lateTime, w.set.ShutdownTimeout/2))
+	case errors.Is(err, context.DeadlineExceeded):
+		err = nil
+		event := w.log.Info() // of clients that poll no more
+		if ctx.Err() != nil {
+			event = w.log.Warn()
+		}
+		event.Str("worker", w.ID()).Int("sessions", w.io.Engine().Len()).Msg("time is over: sessions cut off")
 	}
 	err = errors.Join(err, m.leave())
 	if shut := w.http.Shutdown(ctx); shut != nil {
@@ -46,7 +50,7 @@ func (w *Worker) drain(ctx context.Context, m *membership) error {
 // polled reports whether a session here is one that polls.
 func (w *Worker) polled() bool {
 	for s := range w.io.Engine().Sessions() {
-		if s.Transport() == engineio.Polling {
+		if s.Transport() == "polling" {
 			return true
 		}
 	}

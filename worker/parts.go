@@ -45,11 +45,13 @@ func (ps *parts) start(name string, run func(context.Context) error) *part {
 	return p
 }
 
-// stop ends a part and waits for it. Once is enough, more does no harm.
+// stop ends a part, waits for it and returns its error, the first time.
 func (p *part) stop() error {
 	p.cancel()
 	<-p.done
-	return p.err
+	err := p.err
+	p.err = nil
+	return err
 }
 
 // stop ends all parts, the last first.

@@ -11,6 +11,7 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 // mode is where a worker finds itself.
@@ -40,14 +41,26 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	if w.set.RuntimeDir != "" {
 		m.mode = supervised
 	}
-	w.setUnfit("waiting for Redis")
-	if err := w.conn.Reach(ctx); err != nil {
-		return nil, w.set.Redis.Problem(err)
+	err := w.conn.Check(ctx)
+	if err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
+		return nil, w.set.Redis.Problem(err) // before Run logs it too
+	}
+	ps.start("redis", w.conn.Run)
+	if err != nil {
+		w.setUnfit("waiting for Redis")
+		if err := w.conn.Reach(ctx); err != nil {
+			return nil, w.set.Redis.Problem(err)
+		}
 	}
 	w.setUnfit("starting")
 	d, err := directory.New(directory.Config{Conn: w.conn, App: w.set.App.App, Log: w.log})
 	if err != nil {
 		return nil, err
+	}
+	if m.mode == beside { // a supervisor has tried before it started workers
+		if err := d.Check(ctx); errors.Is(err, redisconn.ErrRights) {
+			return nil, w.set.Redis.Problem(err)
+		}
 	}
 	m.reg, err = d.RegisterWorker(ctx, directory.Worker{
 		Slot: w.set.Slot, Host: w.set.HostName, PID: os.Getpid(), Started: w.started,

@@ -158,9 +158,6 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	if err := w.startAdmin(ctx, ps); err != nil {
 		return err
 	}
-	if w.conn != nil {
-		ps.start("redis", w.conn.Run)
-	}
 	m, err := w.join(ctx, ps)
 	if err != nil {
 		return unlessStopped(ctx, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +18,7 @@ type Config struct {
 	// Ready returns nil while the process serves, and otherwise why it does not. Nil: always ready.
 	Ready func(ctx context.Context) error
 
-	// Status describes the process or host; its readiness is filled in here. Nil: nothing to tell.
+	// Status describes the process or host; its pid and readiness are filled in here. Nil: nothing to tell.
 	Status func(ctx context.Context) Status
 
 	// Gatherer has the metrics; nil: none.
@@ -28,6 +29,7 @@ type Config struct {
 type Status struct {
 	Role      string    `json:"role"` // up, router, worker
 	Host      string    `json:"host"`
+	PID       int       `json:"pid"`
 	Version   string    `json:"version"`
 	Started   time.Time `json:"started"`
 	Addr      string    `json:"addr,omitempty"`      // public
@@ -118,6 +120,7 @@ func (s *Server) current(ctx context.Context) Status {
 	if s.cfg.Status != nil {
 		st = s.cfg.Status(ctx)
 	}
+	st.PID = os.Getpid()
 	err := s.ready(ctx)
 	if st.Ready = err == nil; err != nil {
 		st.Reason = err.Error()

@@ -91,7 +91,7 @@ func TestStatusAndPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Ready = true
+	want.Ready, want.PID = true, os.Getpid()
 	if g, w := asJSON(t, got), asJSON(t, want); g != w {
 		t.Errorf("got %s\nwant %s", g, w)
 	}

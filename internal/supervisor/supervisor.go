@@ -52,7 +52,7 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	s := &Supervisor{
 		cfg: cfg, env: cfg.Env,
-		metrics: newMetrics(cfg.Metrics),
+		metrics: newMetrics(cfg.Metrics, cfg.Specs),
 		events:  make(chan func()),
 		over:    make(chan struct{}),
 		running: map[*process]bool{},

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+const (
+	checkTimeout = 5 * time.Second
+	fewFiles     = 4096 // descriptors: each connection takes one, each relayed one two
+)
+
+func checkCommand() *cobra.Command {
+	var set config.Up
+	cmd := &cobra.Command{
+		Use: "check", Short: "Try what `sidereal up` needs: settings, Redis and its rights, ports, the descriptor limit", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := load(cmd, &set)
+			if err != nil {
+				return err
+			}
+			c := checks{out: cmd.OutOrStdout(), set: set, settings: settings}
+			return c.run(cmd.Context())
+		},
+	}
+	config.AddFlags(cmd.Flags(), &set)
+	return cmd
+}
+
+// checks tries one thing after the other and prints a line for each.
+type checks struct {
+	out      io.Writer
+	set      config.Up
+	settings *config.Settings
+}
+
+func (c *checks) run(parent context.Context) error {
+	if parent == nil {
+		parent = context.Background()
+	}
+	ctx, cancel := context.WithTimeout(parent, checkTimeout)
+	defer cancel()
+	worst := config.ExitDone
+	for _, check := range []struct {
+		name string
+		try  func(context.Context) (string, error)
+	}{
+		{"settings", c.warnings},
+		{"redis", c.redis},
+		{"addr", c.addr},
+		{"admin", c.admin},
+		{"descriptors", descriptors},
+	} {
+		found, err := check.try(ctx)
+		if err != nil {
+			worst = max(worst, config.ExitCode(err))
+			fmt.Fprintf(c.out, "FAIL  %-12s %v\n", check.name, err)
+			continue
+		}
+		fmt.Fprintf(c.out, "ok    %-12s %s\n", check.name, found)
+	}
+	if worst != config.ExitDone {
+		return exitCode(worst)
+	}
+	return nil
+}
+
+func (c *checks) warnings(context.Context) (string, error) {
+	if len(c.settings.Warnings) > 0 {
+		return "", errors.New(c.settings.Warnings[0])
+	}
+	return "no unknown variable, no wrong value", nil
+}
+
+func (c *checks) redis(ctx context.Context) (string, error) {
+	if c.set.RedisURL == "" {
+		return "none set: sidereal up embeds one, for this host alone", nil
+	}
+	n, err := openNode(c.set.Redis, c.set.App.App, c.set.SIDTTL, zerolog.Nop())
+	if err != nil {
+		return "", err
+	}
+	defer n.close()
+	if err := n.conn.Check(ctx); err != nil {
+		return "", c.set.Redis.Problem(err)
+	}
+	if err := n.dir.Check(ctx); err != nil {
+		return "", c.set.Redis.Problem(err)
+	}
+	return n.conn.String() + " answers and gives every right", nil
+}
+
+func (c *checks) addr(ctx context.Context) (string, error) {
+	return tryListen(ctx, "SIDEREAL_ADDR", c.set.Addr)
+}
+
+func (c *checks) admin(ctx context.Context) (string, error) {
+	if config.IsOff(c.set.AdminAddr) {
+		return "off", nil
+	}
+	return tryListen(ctx, "SIDEREAL_ADMIN_ADDR", c.set.AdminAddr)
+}
+
+func tryListen(ctx context.Context, variable, addr string) (string, error) {
+	l, err := supervisor.Listen(ctx, addr)
+	if err != nil {
+		return "", listenError(variable, addr, err)
+	}
+	return addr + " is free", l.Close()
+}
+
+// descriptors looks at the limit, which the Go runtime has raised as far as it may.
+func descriptors(context.Context) (string, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return "", err
+	}
+	if limit.Cur < fewFiles {
+		return "", fmt.Errorf("%d files may be open: too few for more than some %d clients; raise ulimit -n", limit.Cur, limit.Cur/2)
+	}
+	return fmt.Sprintf("%d files may be open", limit.Cur), nil
+}

@@ -1,0 +1,114 @@
+// Command sidereal runs Socket.IO on many processes and hosts. `sidereal up` is one host in the foreground; the other
+// commands are its parts, and ways to look at them. This package only wires; docs/configuration.md lists the settings.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+)
+
+// version is set by the linker.
+var version string
+
+func main() { os.Exit(execute(os.Args[1:])) }
+
+// execute runs a command line and returns the exit code.
+func execute(args []string) int {
+	running := false // past flags and arguments
+	root := &cobra.Command{
+		Use:               "sidereal",
+		Short:             "Socket.IO on many processes and hosts",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRun:  func(*cobra.Command, []string) { running = true },
+		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.AddCommand(upCommand(), routerCommand(), workerCommand(), redisCommand(), healthcheckCommand(), checkCommand(),
+		configCommand(), versionCommand())
+	root.SetArgs(args)
+	cmd, err := root.ExecuteC()
+	var code exitCode
+	switch {
+	case err == nil:
+		return config.ExitDone
+	case errors.As(err, &code): // the reason has been told
+		return int(code)
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(os.Stderr, "sidereal: "+line)
+	}
+	var usage usageError
+	if !running || errors.As(err, &usage) {
+		fmt.Fprintf(os.Stderr, "sidereal: see %s --help\n", cmd.CommandPath())
+		return config.ExitUsage
+	}
+	return config.ExitCode(err)
+}
+
+// exitCode is an error that has been told to the operator already.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// usageError is a command line that cannot work.
+type usageError string
+
+func (u usageError) Error() string { return string(u) }
+
+// load reads the settings of a command from its flags and the environment.
+func load(cmd *cobra.Command, dst any) (*config.Settings, error) {
+	return config.Load(dst, config.Source{Environ: os.Environ(), Flags: cmd.Flags(), Terminal: config.Terminal(os.Stderr)})
+}
+
+// logger makes a command's logger and gives the warnings of its settings.
+func logger(set config.Log, warnings []string) zerolog.Logger {
+	log := set.Logger(os.Stderr, config.Color(os.Stderr))
+	for _, w := range warnings {
+		log.Warn().Msg(w)
+	}
+	return log
+}
+
+// childLogger makes the logger of a process that a supervisor started, and whose warnings that has given.
+func childLogger(set config.Log, process string) zerolog.Logger {
+	log := logger(set, nil)
+	if set.Format == "json" { // in console lines the supervisor names the process
+		log = log.With().Str("process", process).Logger()
+	}
+	return log
+}
+
+// stopped is the context of a command: it ends with the first SIGTERM or SIGINT.
+func stopped() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) }
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(cmd *cobra.Command, _ []string) {
+			fmt.Fprintf(cmd.OutOrStdout(), "sidereal %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	}
+}
+
+// versionText is the linker's version, else that of the module, for those who go install.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return "dev"
+}

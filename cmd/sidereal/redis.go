@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// redisCommand is the child process that is the embedded Redis of `up`.
+func redisCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "redis", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var set config.EmbeddedRedis
+			if _, err := load(cmd, &set); err != nil {
+				return err
+			}
+			line, err := openLine(set.Child)
+			if err != nil {
+				return err
+			}
+			listeners, err := supervisor.Inherited(set.ListenFDs)
+			if err != nil {
+				return err
+			}
+			if len(listeners) != 1 {
+				return errors.New("redis: is started by sidereal up only")
+			}
+			ctx, stop := stopped()
+			defer stop()
+			lifeline.OnSignals(context.Background(), stop, func() { os.Exit(config.ExitFailed) })
+			e, err := redisconn.ServeEmbeddedOn(ctx, listeners[0], set.RedisPassword)
+			if err != nil {
+				return err
+			}
+			line.Report(lifeline.Ready, "1")
+			e.Wait()
+			return nil
+		},
+	}
+}
+
+// openLine opens the line to the supervisor, whose end ends this process on the spot.
+func openLine(set config.Child) (*lifeline.Line, error) {
+	line, err := lifeline.Open(set.SupervisorFD)
+	if err != nil || line == nil {
+		return line, err
+	}
+	go func() {
+		if err := line.Run(context.Background()); err != nil {
+			os.Exit(config.ExitFailed)
+		}
+	}()
+	return line, nil
+}

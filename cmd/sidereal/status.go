@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+
+	"github.com/sidereal-io/sidereal/internal/admin"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// ready is the router's word, once there is one: it listens, and knows a worker that is ready.
+func (h *host) ready(ctx context.Context) error {
+	s := h.supervisor.Load()
+	if s == nil {
+		return errors.New("waiting for Redis")
+	}
+	for _, st := range s.Status() {
+		if st.Name == "router" && st.State != supervisor.Ready {
+			return fmt.Errorf("the router is %s", st.State)
+		}
+	}
+	return admin.NewSocketClient(admin.Socket(h.dir.Path, "router")).Ready(ctx)
+}
+
+func (h *host) status(context.Context) admin.Status {
+	st := admin.Status{
+		Role: "up", Host: h.set.HostName, Version: versionText(), Started: h.node.started, App: h.set.App.App,
+		Addr: h.door.Addr().String(), Advertise: h.advertise, Redis: h.node.conn.String(), Workers: h.node.workers(),
+	}
+	if h.redis != nil {
+		st.Redis = "embedded"
+	}
+	if !h.node.conn.Up() {
+		st.Problems = append(st.Problems, "Redis does not answer")
+	}
+	if s := h.supervisor.Load(); s != nil {
+		for _, p := range s.Status() {
+			st.Processes = append(st.Processes, admin.Process{Name: p.Name, State: string(p.State), PID: p.PID,
+				Worker: p.Attrs[lifeline.Worker], Started: p.Started, Restarts: p.Restarts})
+		}
+	}
+	return st
+}
+
+// childNames are those of the children that run.
+func (h *host) childNames() (names []string) {
+	s := h.supervisor.Load()
+	if s == nil {
+		return nil
+	}
+	for _, p := range s.Status() {
+		if p.PID != 0 {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
+// announce says that the host is up, once all its processes are ready, and on a terminal what to do with it.
+func (h *host) announce(ctx, node context.Context, s *supervisor.Supervisor) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(node, cancel)()
+	allReady := func(st []supervisor.Status) bool {
+		return !slices.ContainsFunc(st, func(p supervisor.Status) bool { return p.State != supervisor.Ready })
+	}
+	if err := s.Wait(ctx, allReady); err != nil {
+		return nil
+	}
+	workers := len(s.Status()) - 1
+	if h.redis != nil {
+		workers--
+	}
+	open := "http://" + reachable(h.door.Addr())
+	log := h.log.Info().Str("host", h.set.HostName).Str("open", open).Int("workers", workers)
+	if h.admin != nil {
+		log.Stringer("admin", h.admin.Addr())
+	}
+	log.Msg("host ready")
+	if h.set.Format == "console" {
+		fmt.Fprint(os.Stdout, h.banner(open, workers))
+	}
+	return nil
+}
+
+// banner is what a person at a terminal may try.
+func (h *host) banner(open string, workers int) string {
+	text := fmt.Sprintf(`
+  %s is up: %d workers behind one door.
+
+    open   %s   in two browser windows, and chat across workers
+    try    kill -9 a worker: its people reconnect, the others see nothing
+           kill -USR2 %d   replaces the workers one by one
+`, h.set.HostName, workers, open, os.Getpid())
+	if h.admin != nil {
+		text += fmt.Sprintf("    admin  http://%s\n", h.admin.Addr())
+	}
+	return text + "\n  Ctrl-C drains and stops it all.\n\n"
+}
+
+// reachable is a listening address as a browser on this host takes it.
+func reachable(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return addr.String()
+	}
+	return fmt.Sprintf("localhost:%d", tcp.Port)
+}

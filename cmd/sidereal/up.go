@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/admin"
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+func upCommand() *cobra.Command {
+	var set config.Up
+	cmd := &cobra.Command{
+		Use:   "up [command [args...]]",
+		Short: "Run a host in the foreground: a router, and workers of the command or of the demo app",
+		Long: `Run a host in the foreground: a router, and as many workers as SIDEREAL_INSTANCES says, each a process of the command.
+Without a command the workers run the built-in demo app. Flags behind the command are the command's.
+
+SIGTERM and SIGINT drain and end the host, a second one ends it at once; SIGUSR2 replaces the workers one by one.`,
+		Example: "  sidereal up\n  sidereal up -i 4 ./chat\n  SIDEREAL_REDIS_URL=redis://10.0.0.9:6379 sidereal up ./chat",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			settings, err := load(cmd, &set)
+			if err != nil {
+				return err
+			}
+			h := &host{set: set, settings: settings, log: logger(set.Log, settings.Warnings)}
+			return h.run(args)
+		},
+	}
+	config.AddFlags(cmd.Flags(), &set)
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}
+
+// host is `sidereal up`: the processes of one host, and the operator's door to them.
+type host struct {
+	set      config.Up
+	settings *config.Settings
+	log      zerolog.Logger
+
+	dir        *supervisor.RuntimeDir
+	node       *node
+	door       *net.TCPListener
+	admin      net.Listener // nil: off
+	redis      *net.TCPListener
+	password   string // of the embedded Redis
+	advertise  string
+	supervisor atomic.Pointer[supervisor.Supervisor] // nil while Redis is waited for
+}
+
+// run keeps the host up until a signal stops it.
+func (h *host) run(args []string) (err error) {
+	command, own, err := workerProgram(args)
+	if err != nil {
+		return err
+	}
+	count := config.Count(h.set.Instances, supervisor.Cores())
+	if h.set.Adapter == "memory" && count > 1 {
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: "memory", Rule: fmt.Sprintf("is for one process, not for %d: use redis, or set SIDEREAL_INSTANCES=1", count)}
+	}
+	ctx, stop := stopped()
+	defer stop()
+	h.handleSignals(stop)
+	if h.door, err = supervisor.Listen(ctx, h.set.Addr); err != nil {
+		return listenError("SIDEREAL_ADDR", h.set.Addr, err)
+	}
+	defer h.door.Close()
+	if h.admin, err = listenAdmin(ctx, h.set.AdminAddr, h.settings, h.log); err != nil {
+		return err
+	}
+	if h.dir, err = supervisor.NewRuntimeDir(""); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.dir.Close()) }()
+	if h.set.RedisURL == "" {
+		if err := h.embedRedis(ctx); err != nil {
+			return err
+		}
+	}
+	if h.node, err = openNode(h.set.Redis, h.set.App.App, h.set.SIDTTL, h.log.Hook(untilSupervising{h})); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.node.close()) }()
+	h.startAdmin()
+	if err := h.findRedis(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	return h.supervise(ctx, h.specs(command, own, count))
+}
+
+// workerProgram is what the workers run: the command, or the demo app of this program.
+func workerProgram(args []string) (command []string, own bool, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, false, err
+	}
+	if len(args) == 0 {
+		return []string{self, "worker"}, true, nil
+	}
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		if _, stat := os.Stat(args[0]); stat == nil {
+			return nil, false, usageError(args[0] + " is not a program: this version runs executables only, no process files and no scripts without an interpreter")
+		}
+		return nil, false, usageError(args[0] + " is no command of sidereal up: there is no such program")
+	}
+	return append([]string{path}, args[1:]...), false, nil
+}
+
+// handleSignals stops the host at the first signal to stop, and ends it at once at the second.
+func (h *host) handleSignals(stop context.CancelFunc) {
+	lifeline.OnSignals(context.Background(), stop, func() {
+		if s := h.supervisor.Load(); s != nil {
+			s.Kill()
+		} else {
+			os.Exit(config.ExitFailed)
+		}
+	})
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGUSR2)
+	go func() {
+		for range reload {
+			if s := h.supervisor.Load(); s != nil {
+				s.Reload(workerGroup)
+			}
+		}
+	}()
+}
+
+// untilSupervising drops what this process' own connection to Redis has to say once there are children: they say it too.
+type untilSupervising struct{ h *host }
+
+func (u untilSupervising) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+	if u.h.supervisor.Load() != nil {
+		e.Discard()
+	}
+}
+
+// findRedis waits for the Redis of the settings, and settles how other hosts reach this one.
+func (h *host) findRedis(ctx context.Context) error {
+	if h.redis != nil {
+		h.node.run() // the supervisor is about to start it
+	} else if err := h.node.reach(ctx); err != nil {
+		return err
+	}
+	local, err := h.node.conn.LocalIP(ctx)
+	if err != nil {
+		return err
+	}
+	h.advertise, err = h.set.Door.Advertised(h.door.Addr().String(), local)
+	return err
+}
+
+// supervise runs the processes until ctx ends and they have stopped.
+func (h *host) supervise(ctx context.Context, specs []supervisor.Spec) error {
+	s, err := supervisor.New(supervisor.Config{
+		Specs: specs, Env: h.childEnviron(),
+		StopTimeout: h.set.DrainDelay + h.set.ShutdownTimeout + time.Second, // each process cuts off by itself what is left
+		Output:      os.Stderr, Prefix: h.set.Format == "console", Color: config.Color(os.Stderr),
+		OnExit: func(e supervisor.Exit) {
+			if id := e.Attrs[lifeline.Worker]; id != "" {
+				h.node.dir.WorkerGone(id)
+			}
+		},
+		Log: h.log, Metrics: h.node.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	h.supervisor.Store(s)
+	h.node.start(func(node context.Context) error { return h.announce(ctx, node, s) })
+	err = s.Run(ctx)
+	var exit *supervisor.ExitError
+	if errors.As(err, &exit) && exit.Code == config.ExitUsage {
+		return exitCode(config.ExitUsage) // the child has said why
+	}
+	return err
+}
+
+// childEnviron is the environment of all children: this process' own, with the settings in effect in place of what they
+// were made of.
+func (h *host) childEnviron() []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if h.settings.Get(strings.TrimSuffix(name, "_FILE")).Variable == "" {
+			env = append(env, kv)
+		}
+	}
+	env = append(env, h.settings.Environ()...)
+	env = append(env, "SIDEREAL_RUNTIME_DIR="+h.dir.Path, "SIDEREAL_ADVERTISE="+h.advertise)
+	if h.redis != nil {
+		env = append(env, "SIDEREAL_REDIS_URL="+h.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+h.password)
+	}
+	if config.Color(os.Stderr) {
+		env = append(env, "FORCE_COLOR=1")
+	}
+	return env
+}
+
+// startAdmin serves the host's admin HTTP.
+func (h *host) startAdmin() {
+	if h.admin == nil {
+		return
+	}
+	server := admin.New(admin.Config{
+		Ready: h.ready, Status: h.status,
+		Gatherer: admin.Aggregate(h.node.metrics, h.dir.Path, h.childNames),
+	})
+	h.node.start(func(ctx context.Context) error { return server.Run(ctx, h.admin) })
+}

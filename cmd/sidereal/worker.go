@@ -1,0 +1,41 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/demo"
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/worker"
+)
+
+// workerCommand is the demo app as an app of one's own would be: worker.Main reads the environment, so that is where its
+// flags go.
+func workerCommand() *cobra.Command {
+	var set config.Worker
+	cmd := &cobra.Command{
+		Use: "worker", Short: "Run the demo app as one worker", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := load(cmd, &set)
+			if err != nil {
+				return err
+			}
+			for _, v := range settings.Values {
+				if !strings.HasPrefix(v.From, "flag ") {
+					continue
+				}
+				os.Unsetenv(v.Variable + "_FILE") // the flag wins over it
+				if err := os.Setenv(v.Variable, v.Text); err != nil {
+					return err
+				}
+			}
+			worker.MainConfig(socketio.Config{ClientBundle: demo.Bundle()}, demo.App)
+			return nil
+		},
+	}
+	config.AddFlags(cmd.Flags(), &set)
+	return cmd
+}

@@ -1,0 +1,72 @@
+package socketio
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+type said struct {
+	Room string `json:"room"`
+	Text string `json:"text"`
+}
+
+// BenchmarkHandler compares what a call costs through reflection, through a path without it, and through what a generic
+// registration function would make: docs/adr/0005-go-api.md.
+func BenchmarkHandler(b *testing.B) {
+	_, args, err := packet.ParseEvent([]byte(`["say",{"room":"lobby","text":"hello, world"}]`), 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	generic := func(f func(context.Context, *Socket, said) error) handler {
+		return func(c *call) error {
+			v, err := first[said](c)
+			if err != nil {
+				return err
+			}
+			return f(c.ctx(), c.socket, v)
+		}
+	}
+	for _, h := range []struct {
+		name string
+		handler
+	}{
+		{"reflection", compile("On", "say", func(context.Context, *Socket, said) error { return nil }, true)},
+		{"generic", generic(func(context.Context, *Socket, said) error { return nil })},
+		{"args", compile("On", "say", func(*Socket, Args) error { return nil }, true)},
+	} {
+		b.Run(h.name, func(b *testing.B) {
+			c := &call{ctx: context.Background, socket: new(Socket), args: args}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := h.handler(c); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRegistrationPerSocket is the memory that ten handlers cost each socket when every one gets its own, as on Node.
+func BenchmarkRegistrationPerSocket(b *testing.B) {
+	const n = 1000
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	sockets := make([]Socket, n)
+	before := heap()
+	for i := range sockets {
+		s := &sockets[i]
+		for _, event := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"} {
+			s.On(event, func(m said) error { return s.Context().Err() })
+		}
+	}
+	b.ReportMetric(float64(heap()-before)/n, "B/socket")
+	b.ReportMetric(0, "ns/op")
+	runtime.KeepAlive(sockets)
+}

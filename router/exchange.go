@@ -232,7 +232,7 @@ const (
 )
 
 // forward sends out, and the rest of the body, to the worker and its answer to the client. A request is tried again at the
-// same worker once, if nothing of it was written; elsewhere only if the worker is dead.
+// same worker once, if nothing of it was written; elsewhere only if the worker is dead, or if no session is meant.
 func (x *exchange) forward(ctx context.Context, b *backend) bool {
 	fresh := false
 	for range 4 {
@@ -257,10 +257,15 @@ func (x *exchange) forward(ctx context.Context, b *backend) bool {
 			}
 		}
 		x.settle(b, false)
-		if !errors.Is(err, errGone) {
+		switch {
+		case errors.Is(err, errGone):
+			b = x.elsewhere(b)
+		case x.route.sid == nil && x.c.bound == nil:
+			b = x.another(b) // nothing was written, and any worker will do
+		default:
 			return x.refuse(503, "the worker does not answer at the moment")
 		}
-		if b = x.elsewhere(b); b == nil {
+		if b == nil {
 			return x.refuseGone()
 		}
 		fresh = false
@@ -424,15 +429,20 @@ func (x *exchange) elsewhere(dead *backend) *backend {
 	if x.streamed {
 		x.withoutBody()
 	}
-	if x.route.sid == nil && (x.route.kind == kindHandshake || x.route.kind == kindUpgrade) {
-		b := r.balance(dead)
-		x.opened = b != nil
-		return b
-	}
 	if x.route.sid != nil {
 		r.metrics.decided(decisionUnknown)
 	}
-	return r.anyWorker(dead)
+	return x.another(dead)
+}
+
+// another names a worker but that one; nil: no other is ready.
+func (x *exchange) another(not *backend) *backend {
+	if x.route.sid == nil && (x.route.kind == kindHandshake || x.route.kind == kindUpgrade) {
+		b := x.c.r.balance(not)
+		x.opened = b != nil
+		return b
+	}
+	return x.c.r.anyWorker(not)
 }
 
 // withoutBody makes out the same request with an empty body: what was sent to the dead is not here any more, and the

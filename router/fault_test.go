@@ -297,8 +297,36 @@ func TestStoppedWorkerIsBusyNotGone(t *testing.T) {
 	if resp, _ := c.get("/socket.io/?transport=polling&sid=wka0" + strings.Repeat("x", 16)); resp.StatusCode != 503 {
 		t.Error(resp.Status)
 	}
+	good := startWorker(t, dir, "wka1")
+	d.Set(*d.Workers().Get("wka0"), directory.Worker{ID: "wka1", Host: "a", Addr: r.addr, Tags: true})
+	c = dialTo(t, r.addr)
+	for range 4 { // who has no session is served by the other
+		if sid := c.handshake(); sid[:4] != good.id {
+			t.Error(sid)
+		}
+	}
 	if d.Workers().Get("wka0") == nil {
 		t.Error("called gone")
+	}
+}
+
+// A host's door is held open by its supervisor: a refused connection means that the workers ended too.
+func TestRefusedDoorMeansGone(t *testing.T) {
+	d := directory.NewStatic()
+	hosts := cluster(t, d, nil, 1, 1)
+	sid := hosts[1].workers["wkb0"].open()
+	hosts[1].stop()
+	for range hosts[1].done {
+	}
+	c := dialTo(t, hosts[0].addr)
+	if resp, body := c.get("/socket.io/?transport=polling&sid=" + sid); resp.StatusCode != 400 || !strings.Contains(body, `"worker":"wka0"`) {
+		t.Error(resp.Status, body)
+	}
+	if d.Workers().Get("wkb0") != nil {
+		t.Error("nobody was told")
+	}
+	if resp := dialTo(t, hosts[0].addr).upgrade("&sid=" + sid); resp.StatusCode != 400 {
+		t.Error(resp.Status)
 	}
 }
 
@@ -335,10 +363,15 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 }
 
 func TestDrainDelayServesOn(t *testing.T) {
-	h, _ := one(t, 1, func(cfg *Config) { cfg.DrainDelay = 300 * time.Millisecond; cfg.ShutdownTimeout = patience })
+	h, _ := one(t, 1, func(cfg *Config) { cfg.DrainDelay = time.Hour })
 	c := dialTo(t, h.addr)
 	c.get("/")
-	h.stop()
+	ctx, over := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.delay(ctx)
+	}()
 	eventually(t, "unready", func() bool { _, why := h.Ready(); return why == "draining" })
 	if resp, _ := c.get("/"); resp.StatusCode != 200 || !resp.Close {
 		t.Error(resp.Status, resp.Close)
@@ -346,8 +379,9 @@ func TestDrainDelayServesOn(t *testing.T) {
 	if resp, _ := dialTo(t, h.addr).get("/"); resp.StatusCode != 200 || !resp.Close {
 		t.Error(resp.Status, resp.Close)
 	}
-	for range h.done {
-	}
+	over()
+	<-done
+	h.cfg.DrainDelay = 0
 }
 
 func TestDrainCutsAtTheDeadline(t *testing.T) {

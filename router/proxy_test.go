@@ -371,7 +371,7 @@ func TestSlowBodiesEnd(t *testing.T) {
 }
 
 func TestIdleConnectionsEnd(t *testing.T) {
-	h, _ := one(t, 1, func(cfg *Config) { cfg.IdleTimeout = 30 * time.Millisecond })
+	h, _ := one(t, 1, func(cfg *Config) { cfg.IdleTimeout = 300 * time.Millisecond })
 	c := dialTo(t, h.addr)
 	c.get("/")
 	c.ended()

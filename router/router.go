@@ -214,13 +214,10 @@ func (x *exchange) choose(ctx context.Context) *backend {
 		r.metrics.decided(decisionUnknown)
 	case x.route.kind == kindHandshake, x.route.kind == kindUpgrade:
 		r.metrics.decided(decisionBalanced)
-		b := r.balance(nil)
-		x.opened = b != nil
-		return b
 	default:
 		r.metrics.decided(decisionApp)
 	}
-	return r.anyWorker(nil)
+	return x.another(nil)
 }
 
 // balance chooses the worker of a new session, and counts the session.

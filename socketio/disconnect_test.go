@@ -77,6 +77,7 @@ func TestWaitingEventsPrecedeTheEnd(t *testing.T) {
 		synctest.Wait()
 		p.Cut()
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got := strings.Join(heard, " "); got != "1 2 3 transport close" {
 			t.Errorf("heard %s", got)
 		}

@@ -85,13 +85,14 @@ func TestWrongHandlersAreRefusedAtRegistration(t *testing.T) {
 		t.Fatal(err)
 	}
 	for rule, handler := range map[string]any{
-		"must be a function":                      "hello",
-		"is nil":                                  (func(int))(nil),
-		"context.Context must be the first":       func(*socketio.Socket, context.Context) {},
-		"*socketio.Socket must precede":           func(int, *socketio.Socket) {},
-		"chan int has no form in JSON":            func(chan int) {},
-		"func() has no form in JSON":              func() func() { return nil },
-		"fmt.Stringer cannot be decoded into":     func(fmt.Stringer) {},
+		"must be a function":                  "hello",
+		"is nil":                              (func(int))(nil),
+		"context.Context must be the first":   func(*socketio.Socket, context.Context) {},
+		"*socketio.Socket must precede":       func(int, *socketio.Socket) {},
+		"chan int has no form in JSON":        func(chan int) {},
+		"func() has no form in JSON":          func() func() { return nil },
+		"fmt.Stringer cannot be decoded into": func(fmt.Stringer) {},
+		//lint:ignore ST1008 that is the rule
 		"an error must be the last result":        func() (error, int) { return nil, 0 },
 		"nothing may follow the socketio.Ack":     func(socketio.Ack, int) {},
 		"only a socketio.Ack may follow":          func(socketio.Args, int) {},

@@ -80,7 +80,7 @@ func TestRecovery(t *testing.T) {
 		numbered(t, q, `51-["missed",1,{"_placeholder":true,"num":0}]`)
 		q.Want("b:y")
 		numbered(t, q, `2["missed",2]`)
-		last := numbered(t, q, `2["missed",3]`)
+		numbered(t, q, `2["missed",3]`)
 		if again, samePID := session(t, q); again != sid || samePID != pid {
 			t.Errorf("came back as %s, %s; was %s, %s", again, samePID, sid, pid)
 		}
@@ -89,7 +89,7 @@ func TestRecovery(t *testing.T) {
 			t.Errorf("middlewares ran %d times", middlewares)
 		}
 		h.IO.To("room").Emit("live")
-		last = numbered(t, q, `2["live"]`)
+		last := numbered(t, q, `2["live"]`)
 		q.Cut()
 		synctest.Wait()
 

@@ -13,6 +13,7 @@ type metrics struct {
 	// Resolved once: a label look-up costs more than a table look-up.
 	decisions        map[string]prometheus.Counter
 	proxied, relayed prometheus.Gauge
+	accepted         prometheus.Counter
 }
 
 // Decisions that are not the directory's.
@@ -39,7 +40,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Connections in this router: proxied (speaking HTTP) and relayed (WebSockets).",
 		}, []string{"kind"}),
 		transferred: counter("sidereal_router_connections_total",
-			"Connections by what became of them: passed (to a worker; nothing is left here), relayed, proxied (counted when accepted).", "kind"),
+			"Connections by what became of them: passed (to a worker; nothing is left here), relayed, proxied (every connection, when it is accepted).", "kind"),
 		acceptErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sidereal_router_accept_errors_total",
 			Help: "Failed accepts; out of file descriptors, mostly.",
@@ -50,6 +51,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.decisions[d] = m.requests.WithLabelValues(d)
 	}
 	m.proxied, m.relayed = m.connections.WithLabelValues("proxied"), m.connections.WithLabelValues("relayed")
+	m.accepted = m.transferred.WithLabelValues("proxied")
 	if reg == nil {
 		return m, nil
 	}

@@ -185,6 +185,7 @@ func (r *Router) take(ctx context.Context, nc net.Conn) {
 	r.conns[c] = struct{}{}
 	r.mu.Unlock()
 	r.metrics.proxied.Inc()
+	r.metrics.accepted.Inc()
 	r.serving.Go(func() { c.serve(ctx) })
 }
 

@@ -21,6 +21,8 @@ const (
 	// openTimeout bounds how long a request waits for a worker that does not take connections.
 	openTimeout = time.Second
 	maxIdle     = 512 // connections kept to one worker
+	// silence is how long a worker that did not answer is not asked again: requests would queue up behind the asking.
+	silence = 500 * time.Millisecond
 )
 
 var (
@@ -44,6 +46,7 @@ type backend struct {
 	dialing chan struct{}   // closed when the dial under way has ended
 	idle    []*upstream     // the last is the most recently used
 	seen    time.Time       // last used
+	silent  time.Time       // when its handoff socket last did not answer
 
 	beat   atomic.Uint64 // the beat that opened counts from
 	opened atomic.Int64  // sessions opened by this router since
@@ -235,6 +238,10 @@ func (b *backend) link(ctx context.Context) (*handoff.Sender, error) {
 			b.mu.Unlock()
 			continue
 		}
+		if time.Since(b.silent) < silence {
+			b.mu.Unlock()
+			return nil, errBusy
+		}
 		wait := b.dialing
 		if wait == nil {
 			b.dialing = make(chan struct{})
@@ -267,6 +274,7 @@ func (b *backend) dialSender(ctx context.Context) (*handoff.Sender, error) {
 		b.sender, b.here = s, true
 		return s, nil
 	case !errors.Is(err, handoff.ErrDead) && !errors.Is(err, handoff.ErrWrongWorker):
+		b.silent = time.Now()
 		b.r.metrics.upstreamError("dial")
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	case b.here || b.addr == "" || b.addr == b.r.cfg.AdvertiseAddr:

@@ -12,11 +12,14 @@ import (
 // learnt of the end, and engineio answers those for as long. A session whose client has not polled by then has none.
 const lateTime = 5 * time.Second
 
+// notice is how long a draining worker still takes new sessions, so that every router knows by then that it drains: an
+// event and a look at the records, which take a few milliseconds. What came in meanwhile is moved with the rest.
+const notice = 250 * time.Millisecond
+
 // drain moves the clients away and ends the serving, within SIDEREAL_SHUTDOWN_TIMEOUT.
 func (w *Worker) drain(ctx context.Context, m *membership) error {
 	begin := time.Now()
-	sessions := w.io.Engine().Len()
-	w.log.Info().Str("worker", w.ID()).Int("sessions", sessions).Msg("worker drains")
+	w.log.Info().Str("worker", w.ID()).Int("sessions", w.io.Engine().Len()).Msg("worker drains")
 	m.setState(directory.StateDraining)
 	if m.mode != supervised { // there the host's router has the clients' connections, and keeps the delay
 		w.leaving.Store(true)
@@ -24,6 +27,10 @@ func (w *Worker) drain(ctx context.Context, m *membership) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.set.ShutdownTimeout)
 	defer cancel()
+	if m.mode != alone {
+		pause(ctx, min(notice, w.set.ShutdownTimeout/4))
+	}
+	sessions := w.io.Engine().Len()
 	moving, stop := context.WithTimeout(ctx, time.Duration(sessions)*time.Second/time.Duration(max(w.set.DrainRate, 1))+lateTime)
 	defer stop()
 	polled := w.polled()

@@ -126,6 +126,7 @@ func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
 		return nil, p.set.Redis.Problem(err)
 	}
 	n.start(reg.Run)
+	n.start(func(ctx context.Context) error { return n.watchMembers(ctx, p.set.HostName, p.set.Path) })
 	context.AfterFunc(ctx, func() { reg.SetState(directory.StateDraining) })
 	if err := n.dir.Synced(ctx); err != nil {
 		return nil, err
@@ -153,6 +154,7 @@ func (p *routerProcess) status(context.Context) admin.Status {
 	return admin.Status{
 		Role: "router", Host: p.set.HostName, Version: versionText(), Started: p.node.started, Addr: p.addr,
 		App: p.set.App.App, Redis: p.node.conn.String(), Workers: p.node.workers(),
+		Problems: disagreements(p.node.dir.Workers().All(), p.set.HostName, p.set.Path),
 	}
 }
 

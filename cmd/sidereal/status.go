@@ -32,6 +32,7 @@ func (h *host) status(context.Context) admin.Status {
 		Role: "up", Host: h.set.HostName, Version: versionText(), Started: h.node.started, App: h.set.App.App,
 		Addr: h.door.Addr().String(), Advertise: h.advertise, Redis: h.node.conn.String(), Workers: h.node.workers(),
 	}
+	st.Problems = disagreements(h.node.dir.Workers().All(), h.set.HostName, h.set.Path)
 	if h.redis != nil {
 		st.Redis = "embedded"
 	}

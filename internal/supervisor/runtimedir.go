@@ -14,6 +14,10 @@ const (
 	dirPrefix = "sidereal-"  // folders in use
 	newPrefix = ".sidereal-" // folders that are not locked yet
 	lockName  = "lock"
+
+	// longestParent leaves room in a unix socket's address (104 bytes where it has the fewest) for the folder's name and
+	// those of the sockets in it.
+	longestParent = 60
 )
 
 // RuntimeDir is a private folder (0700) for the unix sockets of a supervisor and its children. A lock in it, which the
@@ -27,7 +31,9 @@ type RuntimeDir struct {
 // of this user that are dead.
 func NewRuntimeDir(parent string) (*RuntimeDir, error) {
 	if parent == "" {
-		parent = os.TempDir()
+		if parent = os.TempDir(); len(parent) > longestParent {
+			parent = "/tmp"
+		}
 	}
 	sweep(parent)
 	fresh, err := os.MkdirTemp(parent, newPrefix)

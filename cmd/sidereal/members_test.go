@@ -1,0 +1,36 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/sidereal-io/sidereal/directory"
+)
+
+func TestDisagreements(t *testing.T) {
+	worker := func(host, path, adapter string) *directory.Worker {
+		return &directory.Worker{Host: host, Path: path, Adapter: adapter}
+	}
+	for _, c := range []struct {
+		workers []*directory.Worker
+		want    []string
+	}{
+		{nil, nil},
+		{[]*directory.Worker{worker("a", "/socket.io/", "redis"), worker("b", "/socket.io/", "redis")}, nil},
+		{
+			[]*directory.Worker{worker("a", "/socket.io/", "redis"), worker("b", "/rt/", "memory"), worker("b", "/rt/", "memory")},
+			[]string{
+				`SIDEREAL_ADAPTER must be the same for all workers of an app, and is "memory" on b, "redis" on a`,
+				`SIDEREAL_PATH must be the same for all workers of an app, and is "/rt/" on b, "/socket.io/" on a`,
+			},
+		},
+		{
+			[]*directory.Worker{worker("b", "/rt/", "redis")},
+			[]string{`SIDEREAL_PATH must be the same for all workers of an app, and is "/rt/" on b, "/socket.io/" on a`},
+		},
+	} {
+		if got := disagreements(c.workers, "a", "/socket.io/"); !slices.Equal(got, c.want) {
+			t.Errorf("got %q\nwant %q", got, c.want)
+		}
+	}
+}

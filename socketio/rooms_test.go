@@ -129,6 +129,20 @@ func TestHasRoomDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func TestFanOutIsSelectedWithoutAllocating(t *testing.T) {
+	r := newRooms()
+	for i := range 100 {
+		s := &Socket{id: fmt.Sprint(i), at: -1}
+		r.join(s, []string{s.id, "a", "b"})
+		r.enter(s)
+	}
+	dst := make([]*Socket, 0, 100)
+	target := &Target{Rooms: []string{"a", "b"}, Except: []string{"7", "8"}}
+	if n := testing.AllocsPerRun(100, func() { dst = r.matching(dst[:0], target) }); n != 0 || len(dst) != 98 {
+		t.Errorf("%v allocations, %d sockets", n, len(dst))
+	}
+}
+
 func BenchmarkRoomsMatching(b *testing.B) {
 	r := newRooms()
 	var except string

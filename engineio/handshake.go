@@ -30,31 +30,34 @@ func (s *Server) begin(session *Session) bool {
 	session.recvMu.Lock() // whoever ends the session meanwhile finds its receiver set
 	defer session.recvMu.Unlock()
 	added := false
-	transport := session.transportLocked()
 	s.admit(true, func() {
+		session.mu.Lock() // whoever finds the session in the table sends after its open packet
+		defer session.mu.Unlock()
 		if added = s.sessions.add(session); added {
-			s.metrics.sessions(transport).Inc()
-			s.metrics.handshakes(transport).Inc()
+			s.openLocked(session)
 		}
 	})
 	if !added {
 		return false
 	}
-	session.mu.Lock()
-	session.corks++
-	session.sendLocked(newPacket(packet.Open, s.openData(session)))
-	if s.cfg.InitialPacket != nil {
-		session.sendLocked(s.cfg.InitialPacket)
-	}
-	if session.state == stateOpen {
-		s.wheel.Schedule(&session.timer, s.cfg.PingInterval)
-	}
-	session.mu.Unlock()
 	if session.recv = s.cfg.Open(session); session.recv == nil {
 		session.recv = discard{}
 	}
 	session.Uncork()
 	return true
+}
+
+// openLocked queues what a session begins with, corked, and schedules its first ping.
+func (s *Server) openLocked(session *Session) {
+	transport := session.transportLocked()
+	s.metrics.sessions(transport).Inc()
+	s.metrics.handshakes(transport).Inc()
+	session.corks++
+	session.sendLocked(newPacket(packet.Open, s.openData(session)))
+	if s.cfg.InitialPacket != nil {
+		session.sendLocked(s.cfg.InitialPacket)
+	}
+	s.wheel.Schedule(&session.timer, s.cfg.PingInterval)
 }
 
 func (s *Server) openData(session *Session) []byte {

@@ -249,7 +249,7 @@ func (f *fixture) open() string {
 	}
 	o, ok := packet.FindOpen([]byte(a.body))
 	if a.status != 200 || !ok {
-		f.t.Fatalf("handshake: %d %q", a.status, a.body)
+		f.t.Fatalf("handshake: %d %.80q", a.status, a.body)
 	}
 	return o.SID
 }
@@ -308,7 +308,7 @@ func (f *fixture) websocket(headers string, more ...byte) *wsClient {
 	}
 	op, data := c.next()
 	if _, ok := packet.FindOpen(data); op != opText || !ok {
-		f.t.Fatalf("first frame: opcode %d, %q", op, data)
+		f.t.Fatalf("first frame: opcode %d, %.80q", op, data)
 	}
 	return c
 }

@@ -140,9 +140,10 @@ func (s *Session) endLocked(reason string, err error) {
 	s.out.clear()
 	s.server.ended(s, reason, err)
 	s.server.tasks.Go(func() {
-		s.recvMu.Lock()
-		defer s.recvMu.Unlock()
-		s.recv.Closed(reason, err)
+		s.recvMu.Lock() // until the Receive under way is over; none begins any more
+		recv := s.recv
+		s.recvMu.Unlock()
+		recv.Closed(reason, err)
 	})
 }
 

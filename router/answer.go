@@ -223,9 +223,9 @@ func (x *exchange) sendResponse(u *upstream, b *body, out []byte) (sound bool, e
 	defer func() { bufpool.Put(out) }()
 	c := x.c
 	pending := true // out is not yet sent
-	u.want = smallBuffer
-	if b.chunked || b.untilClose || b.rest > smallBuffer {
-		u.want = largeBuffer
+	u.expect(b.rest)
+	if b.chunked || b.untilClose {
+		u.expect(-1)
 	}
 	for {
 		p := u.bytes()

@@ -7,7 +7,8 @@
 //	head.go        its head is read; what two parsers could read differently is refused
 //	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
 //	router.go      whose it is: the directory's answer, or balance.go for a new session
-//	exchange.go    rewritten and forwarded over a kept connection (upstream.go), tried again where that can do no harm
+//	exchange.go    rewritten for the worker
+//	forward.go     sent over a kept connection (upstream.go), tried again where that can do no harm
 //	answer.go      the response; a handshake's sid is learned before its client can know it
 //	pass.go        a WebSocket for this host: its connection goes to the worker (internal/handoff) and leaves nothing here
 //	relay.go       a WebSocket for another host: bytes, both ways

@@ -174,9 +174,9 @@ func (s *stream) makeRoom() {
 	}
 }
 
-// expect chooses the size of the buffers to come.
+// expect chooses the size of the buffers to come by how many bytes are; -1: not known.
 func (s *stream) expect(bytes int64) {
-	if s.want = smallBuffer; bytes > smallBuffer {
+	if s.want = smallBuffer; bytes < 0 || bytes > smallBuffer {
 		s.want = largeBuffer
 	}
 }

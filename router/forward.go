@@ -1,0 +1,256 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+// verdict is how an attempt at a worker ended.
+type verdict uint8
+
+const (
+	keepOpen verdict = iota // answered
+	closeIt                 // answered, or nobody is there to be answered
+	unsent                  // nothing was written: may be tried again
+	ownerGone
+	broken // no answer came
+)
+
+// forward sends out, and the rest of the body, to the worker and its answer to the client. A request is tried again at the
+// same worker once, if nothing of it was written; elsewhere only if the worker is dead, or if no session is meant.
+func (x *exchange) forward(ctx context.Context, b *backend) bool {
+	fresh := false
+	for range 4 {
+		u, err := b.get(ctx, fresh)
+		if err == nil {
+			switch v := x.via(ctx, u); v {
+			case keepOpen, closeIt:
+				return v == keepOpen
+			case unsent:
+				if !fresh {
+					fresh = true
+					continue
+				}
+				if err = b.check(ctx); err == nil {
+					err = errBusy
+				}
+			case ownerGone:
+				err = errGone
+			case broken:
+				x.settle(b, false)
+				return x.refuse(502, "the worker did not answer")
+			}
+		}
+		x.settle(b, false)
+		switch {
+		case errors.Is(err, errGone):
+			b = x.elsewhere(b)
+		case x.route.sid == nil && x.c.bound == nil:
+			b = x.another(b) // nothing was written, and any worker will do
+		default:
+			return x.refuse(503, "the worker does not answer at the moment")
+		}
+		if b == nil {
+			return x.refuseGone()
+		}
+		fresh = false
+	}
+	return x.refuseNone()
+}
+
+func (x *exchange) refuseGone() bool {
+	if x.c.bound != nil {
+		return x.refuse(421, "that worker is not here")
+	}
+	return x.refuseNone()
+}
+
+// via makes one attempt over u, which it closes or puts back.
+func (x *exchange) via(ctx context.Context, u *upstream) verdict {
+	c := x.c
+	out, ok := x.addressed(ctx, u)
+	if !ok {
+		u.close()
+		return broken
+	}
+	written, ok, err := x.send(u, out)
+	if u.remote {
+		bufpool.Put(out)
+	}
+	switch {
+	case !ok:
+		c.awaited()
+		u.close()
+		return closeIt
+	case err != nil:
+		return x.failed(ctx, u, written, err)
+	}
+	u.greet = false
+	return x.answer(ctx, u)
+}
+
+// send writes out and the rest of the body, and reads the first bytes of the response. False: the client left, or was
+// refused for its body.
+func (x *exchange) send(u *upstream, out []byte) (written int, ok bool, err error) {
+	if !x.c.await(u, x.patience()) {
+		return 0, false, nil
+	}
+	if x.rest == 0 && !x.more {
+		written, err = u.exchange(out)
+		return written, true, err
+	}
+	if written, err = u.write(out); err != nil {
+		return written, true, err
+	}
+	if !x.sendBody(u) {
+		return written, false, nil
+	}
+	return written, true, u.fill()
+}
+
+// addressed is out for u: a worker of another host is named, and its door shown the key. Then it is borrowed.
+func (x *exchange) addressed(ctx context.Context, u *upstream) ([]byte, bool) {
+	if !u.remote {
+		return x.out, true
+	}
+	key := ""
+	if u.greet {
+		var err error
+		if key, err = x.c.r.cfg.Directory.Secret(ctx); err != nil {
+			x.c.r.metrics.upstreamError("key")
+			return nil, false
+		}
+	}
+	dst := append(bufpool.Get(len(x.out)+len(u.b.id)+len(key)+64), x.out[:x.cut]...)
+	return append(appendRouting(dst, u.b.id, key), x.out[x.cut:]...), true
+}
+
+// patience is what the client has to do for the worker to be let off.
+func (x *exchange) patience() leave {
+	switch {
+	case x.route.kind == kindPoll:
+		return halfClosed
+	case x.isGet && !x.upgrading:
+		return hungUp
+	}
+	return never
+}
+
+// failed ends an attempt that had no answer.
+func (x *exchange) failed(ctx context.Context, u *upstream, written int, err error) verdict {
+	there := x.c.awaited()
+	u.close()
+	switch {
+	case !there:
+		return closeIt
+	case written == 0:
+		return unsent
+	}
+	x.c.r.metrics.upstreamError("read")
+	// The dead answer nothing, so a session's request becomes one of an unknown sid. What the app was asked to do may have
+	// been done.
+	if (x.route.sid != nil || x.isGet) && errors.Is(u.b.check(ctx), errGone) {
+		return ownerGone
+	}
+	return broken
+}
+
+var continued = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+// sendBody sends the rest of the request's body. False: the client left or broke the rules. A worker that takes no more
+// has an answer, so that ends the sending too.
+func (x *exchange) sendBody(u *upstream) bool {
+	c := x.c
+	if x.expect {
+		x.expect = false
+		if _, err := c.write(continued); err != nil {
+			return false
+		}
+	}
+	x.streamed = true
+	c.expect(x.rest)
+	if x.more {
+		c.expect(-1)
+	}
+	for x.rest > 0 || x.more {
+		if len(c.bytes()) == 0 {
+			c.release()
+			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.BodyTimeout))
+			if err := c.fill(); err != nil {
+				return isTimeout(err) && x.refuse(errSlow.status, errSlow.why)
+			}
+		}
+		b := c.bytes()
+		k := int(min(int64(len(b)), x.rest))
+		if x.more {
+			var done bool
+			var err error
+			if k, done, err = x.chunks.feed(b); err != nil {
+				return x.refuse(errChunk.status, errChunk.why)
+			}
+			x.more = !done
+		} else {
+			x.rest -= int64(k)
+		}
+		if _, err := u.write(b[:k]); err != nil {
+			x.close, x.unread = true, true
+			break
+		}
+		c.discard(k)
+	}
+	c.expect(0)
+	c.release()
+	return true
+}
+
+// elsewhere gives up on a dead worker and names another: for a session's request any, which answers that the sid is
+// unknown. Nil: there is none.
+func (x *exchange) elsewhere(dead *backend) *backend {
+	r := x.c.r
+	r.workerGone(dead)
+	if x.c.bound != nil {
+		return nil
+	}
+	if x.streamed {
+		x.withoutBody()
+	}
+	if x.route.sid != nil {
+		r.metrics.decided(decisionUnknown)
+	}
+	return x.another(dead)
+}
+
+// another names a worker but that one; nil: no other is ready.
+func (x *exchange) another(not *backend) *backend {
+	if x.route.sid == nil && (x.route.kind == kindHandshake || x.route.kind == kindUpgrade) {
+		b := x.c.r.balance(not)
+		x.opened = b != nil
+		return b
+	}
+	return x.c.r.anyWorker(not)
+}
+
+// withoutBody makes out the same request with an empty body: what was sent to the dead is not here any more, and the
+// answer to an unknown sid does not depend on it.
+func (x *exchange) withoutBody() {
+	var h head
+	n, err := h.parseRequest(x.out, 0)
+	if err != nil {
+		return // never: we wrote it
+	}
+	dst := append(bufpool.Get(n+64), x.out[:bytes.IndexByte(x.out, '\n')+1]...)
+	for i := range h.n {
+		if f := &h.fields[i]; f.id != fieldContentLength && f.id != fieldTransferEncoding {
+			dst = appendField(dst, f, x.out)
+		}
+	}
+	dst = append(dst, "Content-Length: 0\r\n"...)
+	x.dropOut()
+	x.cut = len(dst)
+	x.out = append(dst, "\r\n"...)
+	x.rest, x.more = 0, false
+}

@@ -93,7 +93,7 @@ func (p *poller) detach(conn net.Conn, raw syscall.RawConn) (*pollLink, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	if !p.links.has(fd) {
+	if !p.links.has(fd) || unix.SetNonblock(fd, true) != nil { // a socket that blocks would stop all
 		unix.Close(fd)
 		return nil, unix.EMFILE
 	}

@@ -44,7 +44,7 @@ func (d *connectDeadline) Expire(*wheel.Timer) {
 	late := c.deadline != nil
 	c.mu.Unlock()
 	if late {
-		c.violated("connect_timeout", nil)
+		c.violated(violationTimeout, nil)
 	}
 }
 
@@ -78,7 +78,7 @@ var (
 // Receive takes one Engine.IO message, which is a packet or an attachment.
 func (c *client) Receive(data []byte, binary bool) {
 	var err error
-	kind := "malformed"
+	kind := violationMalformed
 	switch {
 	case binary:
 		err = c.receiveAttachment(data)
@@ -96,9 +96,9 @@ func (c *client) Receive(data []byte, binary bool) {
 	c.partial = nil
 	switch err {
 	case errState:
-		kind = "state"
+		kind = violationState
 	case errNamespaces, errPending, errAttachments:
-		kind = "limit"
+		kind = violationLimit
 	}
 	c.violated(kind, err)
 }
@@ -200,7 +200,7 @@ func (c *client) Idle() {
 		next := e.next
 		e.next = nil
 		if !e.socket.enqueue(e) {
-			c.violated("limit", errPending)
+			c.violated(violationLimit, errPending)
 		}
 		e = next
 	}
@@ -324,7 +324,7 @@ func (c *client) violated(kind string, err error) {
 	c.server.metrics.violations.WithLabelValues(kind).Inc()
 	c.server.cfg.Log.Debug().Str("sid", c.session.ID()).Str("kind", kind).Err(err).Msg("connection closed for its fault")
 	reason := ReasonForcedClose
-	if kind != "malformed" && c.session.Transport() == engineio.Polling && !c.session.SendVolatile() {
+	if kind != violationMalformed && c.session.Transport() == engineio.Polling && !c.session.SendVolatile() {
 		reason = ReasonForcedServerClose
 	}
 	c.session.Close()

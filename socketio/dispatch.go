@@ -19,6 +19,7 @@ type event struct {
 	name   []byte
 	args   Args
 	size   int
+	call   call // for the handlers
 }
 
 var events = sync.Pool{New: func() any { return new(event) }}
@@ -152,14 +153,14 @@ func (s *Socket) dispatch(e *event) {
 	if len(handlers) == 0 {
 		return
 	}
-	c := call{ctx: s.Context, socket: s, args: e.args}
+	c := &e.call
+	c.socket, c.args = s, e.args
 	if e.id != packet.NoID {
 		c.answer = &answer{client: s.client, namespace: s.namespace, id: e.id}
 	}
 	for _, h := range handlers {
-		err := s.handle(h, &c, e)
-		if err != nil {
-			s.failed(r, &c, string(e.name), err)
+		if err := s.handle(h, c, e); err != nil {
+			s.failed(r, c, string(e.name), err)
 		}
 	}
 }

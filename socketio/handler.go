@@ -25,12 +25,20 @@ type Ack func(args ...any) error
 // results. Its error is the function's own, or an *argsError.
 type handler func(c *call) error
 
-// call is one event on its way through handlers.
+// call is one event on its way through handlers, which must not keep it.
 type call struct {
-	ctx    func() context.Context
-	socket *Socket // nil for an event of another server
+	socket *Socket         // nil for an event of another server
+	life   context.Context // of that
 	args   Args
 	answer *answer // nil: nobody waits for one
+}
+
+// ctx is the context of the handler. That of a socket is made when it is first asked for.
+func (c *call) ctx() context.Context {
+	if c.socket == nil {
+		return c.life
+	}
+	return c.socket.Context()
 }
 
 func (c *call) reply(results ...any) error {

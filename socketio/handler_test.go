@@ -29,6 +29,7 @@ func BenchmarkHandler(b *testing.B) {
 			return f(c.ctx(), c.socket, v)
 		}
 	}
+	connected := &Socket{extra: &extra{ctx: context.Background()}}
 	for _, h := range []struct {
 		name string
 		handler
@@ -38,7 +39,7 @@ func BenchmarkHandler(b *testing.B) {
 		{"args", compile("On", "say", func(*Socket, Args) error { return nil }, true)},
 	} {
 		b.Run(h.name, func(b *testing.B) {
-			c := &call{ctx: context.Background, socket: new(Socket), args: args}
+			c := &call{socket: connected, args: args}
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := h.handler(c); err != nil {

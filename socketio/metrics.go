@@ -6,6 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// The kinds of what connections are closed for.
+const (
+	violationMalformed = "malformed"       // no packet
+	violationState     = "state"           // a packet that does not fit the state of its namespace
+	violationLimit     = "limit"           // too many attachments or namespaces, or too much that waits
+	violationTimeout   = "connect_timeout" // no namespace joined in time
+)
+
 // metrics are counted whether or not they are registered. The names are a contract.
 type metrics struct {
 	sockets    prometheus.Gauge
@@ -38,6 +46,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		violations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_socketio_violations_total", Help: "Connections closed for what the client sent, or did not send.",
 		}, []string{"kind"}),
+	}
+	for _, kind := range []string{violationMalformed, violationState, violationLimit, violationTimeout} {
+		m.violations.WithLabelValues(kind) // to be seen before the first
 	}
 	if r == nil {
 		return m, nil

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"context"
 	"fmt"
 	"iter"
 	"sync"
@@ -199,7 +198,7 @@ func (n *Namespace) raise(p Payload, reply func(Payload)) {
 		return
 	}
 	handlers := n.registry.Load().server[name]
-	c := call{ctx: func() context.Context { return n.server.life }, args: args}
+	c := call{life: n.server.life, args: args}
 	if reply != nil {
 		c.answer = &answer{to: reply}
 	}

@@ -117,7 +117,8 @@ func (n *Namespace) OnError(f func(s *Socket, err error)) {
 	n.edit(func(r *registry) { r.errors = with(r.errors, f) })
 }
 
-// OnRoom adds a function that is called when a room of this server changes, on the goroutine that changed it.
+// OnRoom adds a function that is called when a room of this server changes, on the goroutine that changed it, which may be the
+// one that reads for many clients: it must not block.
 func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	n.rooms.watch()
 	n.edit(func(r *registry) { r.rooms = with(r.rooms, f) })

@@ -19,7 +19,8 @@ type answer struct {
 	id        int64
 }
 
-// send gives the answer. A client gets it as long as its connection is open, also when the socket has left the namespace.
+// send gives the answer. A client gets it as long as its connection is open, also when the socket has left the
+// namespace.
 func (a *answer) send(args ...any) error {
 	if a.given.Swap(true) {
 		return ErrAnswered
@@ -60,8 +61,8 @@ type question struct {
 	over   func()               // called when the time is over
 }
 
-// ask registers a question to one socket or, with one nil, to asked. Within timeout, if it is above 0, answer is called for each answer, never
-// concurrently; after that over is.
+// ask registers a question to one socket or, with one nil, to asked. Within timeout, if it is above 0, answer is
+// called for each answer, never concurrently; after that over is.
 func (a *acks) ask(one *Socket, asked []*Socket, timeout time.Duration, answer func(Args), over func()) *question {
 	q := &question{acks: a, one: one, answer: answer, over: over}
 	if one == nil {

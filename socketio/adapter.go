@@ -20,16 +20,16 @@ type Cluster interface {
 	Run(ctx context.Context) error
 }
 
-// Adapter carries the operations of one namespace to the other servers. The namespace has done its own share
-// before it calls, except where a method says otherwise. All methods may be called concurrently; those without a context
+// Adapter carries the operations of one namespace to the other servers. The namespace has done its own share before
+// it calls, except where a method says otherwise. All methods may be called concurrently; those without a context
 // never block.
 type Adapter interface {
 	// Broadcast sends b to the clients of the other servers, in the order of the calls.
 	Broadcast(b *Broadcast) error
-	// BroadcastWithAck sends b and collects what the other servers' clients answer. It calls counted once for each server, with
-	// the number of clients it asked there, and answered once for each answer, never concurrently; it returns when all other servers
-	// reported their counts and all those answers came, when timeout has passed (no error then: the caller knows what
-	// is missing), or when ctx ended.
+	// BroadcastWithAck sends b and collects what the other servers' clients answer. It calls counted once for each
+	// server, with the number of clients it asked there, and answered once for each answer, never concurrently; it
+	// returns when all other servers reported their counts and all those answers came, when timeout has passed (no
+	// error then: the caller knows what is missing), or when ctx ended.
 	BroadcastWithAck(ctx context.Context, b *Broadcast, timeout time.Duration, counted func(clients int), answered func(Payload)) error
 	// FetchSockets describes the matching sockets of the other servers. What was learned is returned beside the error.
 	FetchSockets(ctx context.Context, t Target) ([]SocketInfo, error)
@@ -59,8 +59,9 @@ type Local interface {
 	HasRoom(room []byte) bool
 	// Deliver sends b to the matching sockets here.
 	Deliver(b *Broadcast)
-	// DeliverWithAck sends b to the matching sockets here and returns how many there are. It calls answered for each answer that comes
-	// within timeout, never concurrently and never after that, perhaps before DeliverWithAck has returned.
+	// DeliverWithAck sends b to the matching sockets here and returns how many there are. It calls answered for each
+	// answer that comes within timeout, never concurrently and never after that, perhaps before DeliverWithAck has
+	// returned.
 	DeliverWithAck(b *Broadcast, timeout time.Duration, answered func(Payload)) (clients int)
 	// Fetch describes the matching sockets here.
 	Fetch(t Target) []SocketInfo
@@ -70,8 +71,8 @@ type Local interface {
 	ApplyLeave(t Target, rooms []string)
 	// ApplyDisconnect disconnects the matching sockets here.
 	ApplyDisconnect(t Target, closeTransport bool)
-	// ServerSideEvent runs the handlers that OnServer registered for an event another server raised. It calls reply at most
-	// once, on any goroutine; reply is nil when no answer is wanted.
+	// ServerSideEvent runs the handlers that OnServer registered for an event another server raised. It calls reply
+	// at most once, on any goroutine; reply is nil when no answer is wanted.
 	ServerSideEvent(p Payload, reply func(Payload))
 	// Rooms are all rooms somebody here is in, the rooms named by a socket's own id included.
 	Rooms() []string

@@ -165,8 +165,8 @@ func (c *client) receiveAttachment(data []byte) error {
 	return c.received(p.header, p.name, p.args.With(p.got), p.size)
 }
 
-// received takes a whole event or acknowledgement. Acknowledgements go to who waits for them at once, so that a handler can wait for
-// its own client; events wait for the end of the read.
+// received takes a whole event or acknowledgement. Acknowledgements go to who waits for them at once, so that a
+// handler can wait for its own client; events wait for the end of the read.
 func (c *client) received(h packet.Header, name []byte, args Args, size int) error {
 	s := c.socket(h.Namespace)
 	if s == nil {
@@ -206,8 +206,8 @@ func (c *client) Idle() {
 	}
 }
 
-// dropRead drops the events of s that came in the read which is going on: Node, too, dispatches after the whole read, and finds the
-// socket gone.
+// dropRead drops the events of s that came in the read which is going on: Node, too, dispatches after the whole read,
+// and finds the socket gone.
 func (c *client) dropRead(s *Socket) {
 	e := c.first
 	c.first, c.last = nil, nil
@@ -236,8 +236,8 @@ func (c *client) socketLocked(namespace string) *Socket {
 	return nil
 }
 
-// connect takes a CONNECT packet. What comes of it is decided on the socket's goroutine, since middlewares may block; events that
-// arrive before wait for it.
+// connect takes a CONNECT packet. What comes of it is decided on the socket's goroutine, since middlewares may block;
+// events that arrive before wait for it.
 func (c *client) connect(namespace string, auth json.RawMessage) error {
 	if !c.server.mayExist(namespace) {
 		return c.refuse(namespace, &Error{Message: "Invalid namespace"})
@@ -318,8 +318,8 @@ func (c *client) send(ms []*engineio.Message) error {
 	return nil
 }
 
-// violated closes the connection for what the client did, or did not do. The reasons are those Node gives: a client that is between two
-// polls cannot be told at once, and for a packet out of order its sockets end before it is.
+// violated closes the connection for what the client did, or did not do. The reasons are those Node gives: a client
+// that is between two polls cannot be told at once, and for a packet out of order its sockets end before it is.
 func (c *client) violated(kind string, err error) {
 	c.server.metrics.violations.WithLabelValues(kind).Inc()
 	c.server.cfg.Log.Debug().Str("sid", c.session.ID()).Str("kind", kind).Err(err).Msg("connection closed for its fault")

@@ -8,9 +8,9 @@ import (
 	"github.com/sidereal-io/sidereal/engineio"
 )
 
-// Config says how a Server behaves. The zero value of each field is the default of Node's server. The Engine.IO options
-// are embedded: Path (here "/socket.io/" by default), PingInterval, CORS, AllowRequest, NewSID, Log, Metrics, ... Open is the
-// server's own and must not be set.
+// Config says how a Server behaves. The zero value of each field is the default of Node's server. The Engine.IO
+// options are embedded: Path (here "/socket.io/" by default), PingInterval, CORS, AllowRequest, NewSID, Log, Metrics,
+// ... Open is the server's own and must not be set.
 type Config struct {
 	engineio.Config
 
@@ -20,20 +20,22 @@ type Config struct {
 	CleanupEmptyChildNamespaces bool
 	// Adapter links this server with others. Default: it is alone.
 	Adapter Cluster
-	// Recovery lets clients that come back after a short break have their rooms, their data and what they missed. Default: off.
+	// Recovery lets clients that come back after a short break have their rooms, their data and what they missed.
+	// Default: off.
 	Recovery *Recovery
 	// ClientBundle has the client's files, socket.io.js and its siblings, and the package.json they came with. They are
 	// served below Path. Default: none, and requests for them are answered 404 with a line that says so.
 	ClientBundle fs.FS
 
-	// AckTimeout is how long a broadcast waits for answers when neither Operator.Timeout nor its context says. Default 10 s.
+	// AckTimeout is how long a broadcast waits for answers when neither Operator.Timeout nor its context says.
+	// Default 10 s.
 	AckTimeout time.Duration
 	// MaxAttachments bounds the binary parts of one packet. Default 10.
 	MaxAttachments int
 	// MaxNamespaces bounds how many namespaces one connection may have joined at a time. Default 100.
 	MaxNamespaces int
-	// MaxPendingBytes bounds what one socket has received and not yet handled: the events that wait while handlers block, and a
-	// packet that waits for its attachments. A connection that exceeds it is closed. Default 16 MiB.
+	// MaxPendingBytes bounds what one socket has received and not yet handled: the events that wait while handlers
+	// block, and a packet that waits for its attachments. A connection that exceeds it is closed. Default 16 MiB.
 	MaxPendingBytes int
 }
 

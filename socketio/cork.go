@@ -8,8 +8,8 @@ import (
 )
 
 // cork holds back what is sent to a connection while its handlers run, so that it leaves in one write. A handler that
-// blocks must not keep others from being heard: whoever waits for the client lets go, so does a broadcast that comes after
-// maxCork, and after that, at the latest, the wheel.
+// blocks must not keep others from being heard: whoever waits for the client lets go, so does a broadcast that comes
+// after maxCork, and after that, at the latest, the wheel.
 type cork struct {
 	client *client
 	since  time.Time

@@ -23,8 +23,8 @@ func (n *Namespace) emit(b *Broadcast) {
 	n.deliver(b)
 }
 
-// deliver sends b to the matching sockets here, encoded once. The list of them is taken first, since a send may end a session, and that
-// changes rooms.
+// deliver sends b to the matching sockets here, encoded once. The list of them is taken first, since a send may end a
+// session, and that changes rooms.
 func (n *Namespace) deliver(b *Broadcast) {
 	pooled := recipients.Get().(*[]*Socket)
 	to := n.rooms.matching((*pooled)[:0], &b.Target)

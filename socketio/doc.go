@@ -1,6 +1,7 @@
-// Package socketio is a Socket.IO v4 server: namespaces, events with answers, rooms and broadcasts, over the sessions of package
-// engineio, for one process or, through an Adapter, for many that share clients and rooms. It speaks revision 5 of the
-// protocol, which the official clients speak since their version 3, and behaves for them as Node's server does.
+// Package socketio is a Socket.IO v4 server: namespaces, events with answers, rooms and broadcasts, over the sessions
+// of package engineio, for one process or, through an Adapter, for many that share clients and rooms. It speaks
+// revision 5 of the protocol, which the official clients speak since their version 3, and behaves for them as Node's
+// server does.
 //
 // # A server
 //
@@ -13,14 +14,15 @@
 //	go http.ListenAndServe(":8080", io)
 //	err = io.Run(ctx)
 //
-// It serves below Config.Path, "/socket.io/" by default; Handle adds the app's own pages. Package worker makes a process of it,
-// with settings, signals and a drain. Run returns when every goroutine of the server has ended, those of handlers included.
+// It serves below Config.Path, "/socket.io/" by default; Handle adds the app's own pages. Package worker makes a
+// process of it, with settings, signals and a drain. Run returns when every goroutine of the server has ended, those
+// of handlers included.
 //
 // # Events
 //
-// Handlers are registered on a [Namespace] and count for all its sockets; the Server is the main namespace, "/". A handler is an
-// ordinary function: what the client sends is decoded into its parameters, and what it returns is the answer if the client
-// wants one.
+// Handlers are registered on a [Namespace] and count for all its sockets; the Server is the main namespace, "/". A
+// handler is an ordinary function: what the client sends is decoded into its parameters, and what it returns is the
+// answer if the client wants one.
 //
 //	type order struct{ Item string; Count int }
 //
@@ -31,47 +33,49 @@
 //		return shop.Buy(ctx, s.Get("user").(string), o)
 //	})
 //
-// The rules are those of [Namespace.On]. JSON is what JavaScript would write and reads what it writes; []byte travels as a binary
-// attachment, in whatever it is contained; [Args] and [Value] are what was sent, undecoded.
+// The rules are those of [Namespace.On]. JSON is what JavaScript would write and reads what it writes; []byte travels
+// as a binary attachment, in whatever it is contained; [Args] and [Value] are what was sent, undecoded.
 //
-// The handlers of one socket run one after the other, in the order of its events, on a goroutine that exists while events
-// wait; those of different sockets run concurrently. A handler may block. Its panic is contained, logged and counted.
+// The handlers of one socket run one after the other, in the order of its events, on a goroutine that exists while
+// events wait; those of different sockets run concurrently. A handler may block. Its panic is contained, logged and
+// counted.
 //
 // # Answers
 //
-// EmitWithAck waits for the client, as long as its context, a Timeout and the connection allow. A handler may wait for its own
-// client. A broadcast collects one value from each.
+// EmitWithAck waits for the client, as long as its context, a Timeout and the connection allow. A handler may wait
+// for its own client. A broadcast collects one value from each.
 //
 //	answer, err := s.EmitWithAck(ctx, "confirm", "sure?")
 //	answers, err := io.To("jury").Timeout(time.Second).EmitWithAck(ctx, "vote")
 //
 // # Rooms
 //
-// A socket is in the room of its own id and in those it joined. An [Operator] selects sockets by rooms, on all servers of the
-// cluster, and emits to them, makes them join or leave, describes or disconnects them.
+// A socket is in the room of its own id and in those it joined. An [Operator] selects sockets by rooms, on all
+// servers of the cluster, and emits to them, makes them join or leave, describes or disconnects them.
 //
 //	s.Join("lobby")
 //	io.To("lobby", "garden").Except(s.ID()).Emit("joined", s.Get("name"))
 //
 // # Connecting
 //
-// Middlewares decide who may connect: Use adds one, whose error the client gets as connect_error. OnConnect, OnDisconnecting
-// and OnDisconnect follow a socket's life; its Context ends with it. OfRegexp and OfFunc make namespaces when clients ask for
-// them. Config.Recovery restores clients that come back after a short break.
+// Middlewares decide who may connect: Use adds one, whose error the client gets as connect_error. OnConnect,
+// OnDisconnecting and OnDisconnect follow a socket's life; its Context ends with it. OfRegexp and OfFunc make
+// namespaces when clients ask for them. Config.Recovery restores clients that come back after a short break.
 //
 // # Bounds
 //
-// Whatever a client sends is bounded: the bytes of a message (Config.MaxHTTPBufferSize), attachments, namespaces, the depth of
-// JSON (packet.MaxDepth), and what waits for handlers. A breach, or anything the protocol does not allow, closes the
-// connection and is counted by kind. Arguments that do not fit a handler only cost that event.
+// Whatever a client sends is bounded: the bytes of a message (Config.MaxHTTPBufferSize), attachments, namespaces, the
+// depth of JSON (packet.MaxDepth), and what waits for handlers. A breach, or anything the protocol does not allow,
+// closes the connection and is counted by kind. Arguments that do not fit a handler only cost that event.
 //
 // # Concurrency
 //
-// Everything exported is safe for concurrent use. Emits of one goroutine reach each socket in their order. Nothing that emits waits
-// for a client: what a client does not take is queued, and a client that is too slow is closed (Config.MaxQueueBytes).
-// Values given to Emit are encoded before it returns; only the []byte and Args in a broadcast are shared afterwards.
+// Everything exported is safe for concurrent use. Emits of one goroutine reach each socket in their order. Nothing
+// that emits waits for a client: what a client does not take is queued, and a client that is too slow is closed
+// (Config.MaxQueueBytes). Values given to Emit are encoded before it returns; only the []byte and Args in a broadcast
+// are shared afterwards.
 //
-// Protocol: sections of "Socket.IO protocol, revision 5": connection to a namespace (client.go, namespace.go), disconnection (socket.go),
-// sending and receiving events (dispatch.go, emitter.go), acknowledgement (ack.go), binary (client.go, package packet). What
-// passes between servers is an adapter's: see [Cluster].
+// Protocol: sections of "Socket.IO protocol, revision 5": connection to a namespace (client.go, namespace.go),
+// disconnection (socket.go), sending and receiving events (dispatch.go, emitter.go), acknowledgement (ack.go), binary
+// (client.go, package packet). What passes between servers is an adapter's: see [Cluster].
 package socketio

@@ -17,12 +17,12 @@ type Emitter struct {
 
 func (s *Socket) emitter() Emitter { return Emitter{socket: s, compress: true} }
 
-// Emit sends an event to the socket. It does not wait: the error is one of the arguments, ErrReserved or ErrDisconnected. What
-// []byte values among the arguments refer to is copied; what Args refer to is shared.
+// Emit sends an event to the socket. It does not wait: the error is one of the arguments, ErrReserved or
+// ErrDisconnected. What []byte values among the arguments refer to is copied; what Args refer to is shared.
 func (s *Socket) Emit(event string, args ...any) error { return s.emitter().Emit(event, args...) }
 
-// EmitWithAck sends an event to the socket and waits for the answer: until ctx ends, or the socket disconnects. It may be called in a
-// handler of the same socket.
+// EmitWithAck sends an event to the socket and waits for the answer: until ctx ends, or the socket disconnects. It
+// may be called in a handler of the same socket.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return s.emitter().EmitWithAck(ctx, event, args...)
 }

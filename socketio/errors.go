@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// Error is an error that the client is shown. A handler's *Error answers the event with {"error":Message,"data":Data}; a
-// middleware's refuses the connection with {"message":Message,"data":Data}. Any other error is the server's own business: it
-// is logged, and the client is told "internal error".
+// Error is an error that the client is shown. A handler's *Error answers the event with
+// {"error":Message,"data":Data}; a middleware's refuses the connection with {"message":Message,"data":Data}. Any
+// other error is the server's own business: it is logged, and the client is told "internal error".
 type Error struct {
 	Message string
 	Data    any // not sent when nil

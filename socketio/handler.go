@@ -17,12 +17,12 @@ type Args = packet.Args
 // Value is one undecoded argument, or a part of one, binary parts included.
 type Value = packet.Value
 
-// Ack answers an event, once; a second call returns ErrAnswered. It may be kept and called later from any goroutine. As a
-// handler's parameter it is nil when the client asked for no answer.
+// Ack answers an event, once; a second call returns ErrAnswered. It may be kept and called later from any goroutine.
+// As a handler's parameter it is nil when the client asked for no answer.
 type Ack func(args ...any) error
 
-// handler is a compiled handler: it decodes the arguments of a call, runs the function it was made of, and answers with the
-// results. Its error is the function's own, or an *argsError.
+// handler is a compiled handler: it decodes the arguments of a call, runs the function it was made of, and answers
+// with the results. Its error is the function's own, or an *argsError.
 type handler func(c *call) error
 
 // call is one event on its way through handlers, which must not keep it.
@@ -64,8 +64,8 @@ type argsError struct{ err error }
 func (e *argsError) Error() string { return e.err.Error() }
 func (e *argsError) Unwrap() error { return e.err }
 
-// compile makes a handler of fn, or panics with a message that names the call of On, the function's type and the rule it breaks.
-// Common types go without reflection.
+// compile makes a handler of fn, or panics with a message that names the call of On, the function's type and the rule
+// it breaks. Common types go without reflection.
 func compile(caller, event string, fn any, socket bool) handler {
 	if socket {
 		switch fn := fn.(type) {
@@ -142,7 +142,8 @@ type plan struct {
 	frames   sync.Pool
 }
 
-// frame holds the parameters of one call. The context has a place of its own type there: to convert it was 18 % of a call.
+// frame holds the parameters of one call. The context has a place of its own type there: to convert it was 18 % of a
+// call.
 type frame struct {
 	in  []reflect.Value
 	ctx context.Context

@@ -50,7 +50,8 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// BenchmarkRegistrationPerSocket is the memory that ten handlers cost each socket when every one gets its own, as on Node.
+// BenchmarkRegistrationPerSocket is the memory that ten handlers cost each socket when every one gets its own, as on
+// Node.
 func BenchmarkRegistrationPerSocket(b *testing.B) {
 	const n = 1000
 	heap := func() uint64 {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Hub links the servers of one process, as package adapter links those of many: for tests of an app on several servers. Make one, and
-// give it to each server as Config.Adapter.
+// Hub links the servers of one process, as package adapter links those of many: for tests of an app on several
+// servers. Make one, and give it to each server as Config.Adapter.
 type Hub struct {
 	mu      sync.Mutex
 	members map[string][]*hubMember // by namespace

@@ -9,8 +9,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Namespace is a channel of its own over the clients' connections: with its own sockets, rooms, middlewares and handlers. Its methods may be
-// called concurrently; what is registered counts for events and sockets that come after it.
+// Namespace is a channel of its own over the clients' connections: with its own sockets, rooms, middlewares and
+// handlers. Its methods may be called concurrently; what is registered counts for events and sockets that come after
+// it.
 type Namespace struct {
 	server  *Server
 	name    string
@@ -115,9 +116,9 @@ func (s *Socket) connect() {
 	}
 }
 
-// welcome tells the client that it is connected and lets broadcasts reach it, in that order on the wire; but what it is told leaves
-// once they do, so that it misses none. A client that came back gets what it missed before that, as it expects. welcome reports
-// whether the client is still there.
+// welcome tells the client that it is connected and lets broadcasts reach it, in that order on the wire; but what it
+// is told leaves once they do, so that it misses none. A client that came back gets what it missed before that, as it
+// expects. welcome reports whether the client is still there.
 func (s *Socket) welcome(session *savedSession, offset int64) bool {
 	c := s.client
 	c.session.Cork()

@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Operator selects sockets of a namespace, on all servers, and acts on them. It is an immutable value: each method returns another,
-// and one may be kept and used again, concurrently too.
+// Operator selects sockets of a namespace, on all servers, and acts on them. It is an immutable value: each method
+// returns another, and one may be kept and used again, concurrently too.
 //
 //	io.To("room").Except(id).Emit("said", msg)
 type Operator struct {
@@ -127,8 +127,9 @@ func (o Operator) adapter(n *Namespace) Adapter {
 	return n.adapter
 }
 
-// Emit sends an event to the selected sockets: to those of this server at once, in the order of the calls. It does not wait for anybody. The
-// error is one of the arguments, ErrReserved, or the cluster's. []byte values among the arguments must not be changed afterwards.
+// Emit sends an event to the selected sockets: to those of this server at once, in the order of the calls. It does
+// not wait for anybody. The error is one of the arguments, ErrReserved, or the cluster's. []byte values among the
+// arguments must not be changed afterwards.
 func (o Operator) Emit(event string, args ...any) error {
 	b, err := o.broadcast(event, args)
 	if err != nil {
@@ -155,9 +156,9 @@ func (o Operator) broadcast(event string, args []any) (*Broadcast, error) {
 	return &Broadcast{Target: o.target, Flags: o.flags, Data: p}, nil
 }
 
-// EmitWithAck sends an event to the selected sockets and waits for the answer of each: of its values the first. It waits as long as Timeout says, else
-// until the deadline of ctx, else Config.AckTimeout. When not all have answered by then it returns those that have, in the order in which they
-// came, and ErrTimeout.
+// EmitWithAck sends an event to the selected sockets and waits for the answer of each: of its values the first. It
+// waits as long as Timeout says, else until the deadline of ctx, else Config.AckTimeout. When not all have answered
+// by then it returns those that have, in the order in which they came, and ErrTimeout.
 func (o Operator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	if o.nsp.pattern != nil {
 		return nil, ErrParent

@@ -14,16 +14,17 @@ type pattern struct {
 	match  func(ctx context.Context, name string, auth json.RawMessage) bool
 }
 
-// OfRegexp returns a parent namespace: a client that asks for a namespace which does not exist and whose name matches gets it made. It has the
-// middlewares and handlers that the parent has at that time. Emits and other operations of the parent go to all that it made; it has no sockets
-// of its own. Patterns are tried in the order of these calls.
+// OfRegexp returns a parent namespace: a client that asks for a namespace which does not exist and whose name matches
+// gets it made. It has the middlewares and handlers that the parent has at that time. Emits and other operations of
+// the parent go to all that it made; it has no sockets of its own. Patterns are tried in the order of these calls.
 func (s *Server) OfRegexp(re *regexp.Regexp) *Namespace {
 	return s.addParent(&pattern{regexp: re, match: func(_ context.Context, name string, _ json.RawMessage) bool {
 		return re.MatchString(name)
 	}})
 }
 
-// OfFunc is OfRegexp with a function that decides, by the name and by what the client connects with. It may block; ctx ends when the client leaves.
+// OfFunc is OfRegexp with a function that decides, by the name and by what the client connects with. It may block;
+// ctx ends when the client leaves.
 func (s *Server) OfFunc(match func(ctx context.Context, name string, auth json.RawMessage) bool) *Namespace {
 	return s.addParent(&pattern{match: match})
 }
@@ -54,7 +55,8 @@ func (s *Server) mayExist(name string) bool {
 	return s.namespaces[name] != nil || len(s.parents) > 0
 }
 
-// acquire finds a connecting socket's namespace, or makes it if a pattern allows, and keeps it from being cleaned up until release.
+// acquire finds a connecting socket's namespace, or makes it if a pattern allows, and keeps it from being cleaned up
+// until release.
 func (s *Server) acquire(socket *Socket) (*Namespace, error) {
 	s.mu.Lock()
 	if n := s.namespaces[socket.namespace]; n != nil {

@@ -12,9 +12,10 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Recovery configures connection state recovery: a client that comes back after a short break is the socket it was, with its id,
-// rooms and data, and gets what it missed. Every event that wants no answer and is not volatile then carries one more argument, by which the
-// client says what it has seen. What is kept for that lives in this process; together with Config.Adapter it is off.
+// Recovery configures connection state recovery: a client that comes back after a short break is the socket it was,
+// with its id, rooms and data, and gets what it missed. Every event that wants no answer and is not volatile then
+// carries one more argument, by which the client says what it has seen. What is kept for that lives in this process;
+// together with Config.Adapter it is off.
 type Recovery struct {
 	// MaxDisconnection is how long a client may be away. Default 2 minutes.
 	MaxDisconnection time.Duration
@@ -119,7 +120,8 @@ func (r *recovery) save(s *Socket, reason string, rooms []string) {
 	r.scheduleLocked()
 }
 
-// find is the session that a client asks for, if it can be restored. It stays: the client may be cut off before it hears.
+// find is the session that a client asks for, if it can be restored. It stays: the client may be cut off before it
+// hears.
 func (r *recovery) find(s *Socket) (session *savedSession, offset int64) {
 	var auth struct{ PID, Offset string }
 	if len(s.auth) == 0 || (&Handshake{Auth: s.auth}).DecodeAuth(&auth) != nil || auth.PID == "" || auth.Offset == "" {

@@ -46,15 +46,16 @@ func withHandler(m map[string][]handler, event string, h handler) map[string][]h
 	return m
 }
 
-// Use adds a middleware: it runs for each socket that wants to connect, in the order of registration, before the client is told. Its
-// error refuses the connection; an *Error is shown to the client, with its data. The context ends when the client leaves. It may
-// block, make the socket join rooms, and emit to it: that arrives before the client knows that it is connected.
+// Use adds a middleware: it runs for each socket that wants to connect, in the order of registration, before the
+// client is told. Its error refuses the connection; an *Error is shown to the client, with its data. The context ends
+// when the client leaves. It may block, make the socket join rooms, and emit to it: that arrives before the client
+// knows that it is connected.
 func (n *Namespace) Use(f func(ctx context.Context, s *Socket) error) {
 	n.edit(func(r *registry) { r.use = with(r.use, f) })
 }
 
-// UseEvents adds a middleware for incoming events: it runs before the handlers, after OnAny. Its error keeps the event from them and goes
-// to OnError; the client hears nothing.
+// UseEvents adds a middleware for incoming events: it runs before the handlers, after OnAny. Its error keeps the
+// event from them and goes to OnError; the client hears nothing.
 func (n *Namespace) UseEvents(f func(ctx context.Context, s *Socket, event string, args Args) error) {
 	n.edit(func(r *registry) { r.useEvent = with(r.useEvent, f) })
 }
@@ -74,17 +75,18 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason string)) {
 	n.edit(func(r *registry) { r.disconnect = with(r.disconnect, f) })
 }
 
-// On adds a handler for an event of every socket of the namespace; several are called in the order of registration. It is a function of the form
+// On adds a handler for an event of every socket of the namespace; several are called in the order of registration.
+// It is a function of the form
 //
 //	func([context.Context,] [*Socket,] arguments... [, Ack]) ([answer..., ] [error])
 //
-// and On panics when it is not. Arguments are decoded into the types of the parameters, as Args.Decode does: those that were not sent are
-// zero, further ones are ignored unless the last parameter is variadic or Args. The results, if any, answer the client when it asked
-// for an answer; a handler without results answers only through an Ack. An error answers with {"error": message}. The context ends
-// when the socket disconnects.
+// and On panics when it is not. Arguments are decoded into the types of the parameters, as Args.Decode does: those
+// that were not sent are zero, further ones are ignored unless the last parameter is variadic or Args. The results,
+// if any, answer the client when it asked for an answer; a handler without results answers only through an Ack. An
+// error answers with {"error": message}. The context ends when the socket disconnects.
 //
-// The handlers of one socket run one after the other, in the order of the events, on a goroutine of the socket's own; they may
-// block, and wait for the same client. Those of different sockets run concurrently.
+// The handlers of one socket run one after the other, in the order of the events, on a goroutine of the socket's own;
+// they may block, and wait for the same client. Those of different sockets run concurrently.
 func (n *Namespace) On(event string, fn any) {
 	if packet.Reserved(event) {
 		panic("socketio: On(\"" + event + "\"): " + ErrReserved.Error() + "; see OnConnect and OnDisconnect")
@@ -106,8 +108,8 @@ func (n *Namespace) OnAny(f func(s *Socket, event string, args Args)) {
 	n.edit(func(r *registry) { r.any = with(r.any, f) })
 }
 
-// OnAnyOutgoing adds a function that is called for every event sent to a socket, broadcasts that reach it included, on the goroutine that
-// emits. Without one, sending costs nothing for it.
+// OnAnyOutgoing adds a function that is called for every event sent to a socket, broadcasts that reach it included,
+// on the goroutine that emits. Without one, sending costs nothing for it.
 func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) {
 	n.edit(func(r *registry) { r.anyOutgoing = with(r.anyOutgoing, f) })
 }
@@ -117,15 +119,15 @@ func (n *Namespace) OnError(f func(s *Socket, err error)) {
 	n.edit(func(r *registry) { r.errors = with(r.errors, f) })
 }
 
-// OnRoom adds a function that is called when a room of this server changes, on the goroutine that changed it, which may be the
-// one that reads for many clients: it must not block.
+// OnRoom adds a function that is called when a room of this server changes, on the goroutine that changed it, which
+// may be the one that reads for many clients: it must not block.
 func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	n.rooms.watch()
 	n.edit(func(r *registry) { r.rooms = with(r.rooms, f) })
 }
 
-// OnServer adds a handler for an event that another server raised with ServerSideEmit: a function like one for On, without a
-// *Socket.
+// OnServer adds a handler for an event that another server raised with ServerSideEmit: a function like one for On,
+// without a *Socket.
 func (n *Namespace) OnServer(event string, fn any) {
 	h := compile("OnServer", event, fn, false)
 	n.edit(func(r *registry) { r.server = withHandler(r.server, event, h) })

@@ -50,8 +50,8 @@ func (r RemoteSocket) DecodeData(v any) error {
 // Emit sends an event to the socket.
 func (r RemoteSocket) Emit(event string, args ...any) error { return r.operator().Emit(event, args...) }
 
-// EmitWithAck sends an event to the socket and waits for the first value of its answer, as Operator.EmitWithAck does. It returns ErrDisconnected
-// when the socket is nowhere.
+// EmitWithAck sends an event to the socket and waits for the first value of its answer, as Operator.EmitWithAck does.
+// It returns ErrDisconnected when the socket is nowhere.
 func (r RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	answers, err := r.operator().EmitWithAck(ctx, event, args...)
 	if len(answers) > 0 {
@@ -89,8 +89,8 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	return n.adapter.ServerSideEmit(p)
 }
 
-// ServerSideEmitWithAck raises an event on the other servers and returns one answer for each. With an error it returns those that came. When the server
-// is alone there are none.
+// ServerSideEmitWithAck raises an event on the other servers and returns one answer for each. With an error it
+// returns those that came. When the server is alone there are none.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	if n.pattern != nil {
 		return nil, ErrParent

@@ -21,8 +21,8 @@ import (
 // tick is the precision of timeouts.
 const tick = 10 * time.Millisecond
 
-// Server is a Socket.IO server and an http.Handler. It is also its main namespace, "/": io.On, io.Emit, io.To act on that. Its
-// methods may be called concurrently; Run once.
+// Server is a Socket.IO server and an http.Handler. It is also its main namespace, "/": io.On, io.Emit, io.To act on
+// that. Its methods may be called concurrently; Run once.
 type Server struct {
 	*Namespace
 
@@ -71,8 +71,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Run serves until ctx ends; then it closes all sessions, waits for the handlers to end, and leaves the cluster. Their contexts end with the
-// sessions: a handler that does not heed its own keeps Run from returning.
+// Run serves until ctx ends; then it closes all sessions, waits for the handlers to end, and leaves the cluster.
+// Their contexts end with the sessions: a handler that does not heed its own keeps Run from returning.
 func (s *Server) Run(ctx context.Context) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, since ending sockets still publish
 	defer stop()
@@ -105,8 +105,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, failed)
 }
 
-// Drain refuses new sessions and closes the open ones, perSecond of them each second, so that their clients come back elsewhere. It returns
-// when none is left or ctx ends.
+// Drain refuses new sessions and closes the open ones, perSecond of them each second, so that their clients come back
+// elsewhere. It returns when none is left or ctx ends.
 func (s *Server) Drain(ctx context.Context, perSecond int) error {
 	return s.engine.Drain(ctx, perSecond)
 }
@@ -114,7 +114,8 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 // Engine is the Engine.IO server below.
 func (s *Server) Engine() *engineio.Server { return s.engine }
 
-// Handle serves the app's own pages on the same port, by the patterns of http.ServeMux. What begins with Config.Path is never theirs.
+// Handle serves the app's own pages on the same port, by the patterns of http.ServeMux. What begins with Config.Path
+// is never theirs.
 func (s *Server) Handle(pattern string, h http.Handler) { s.pages.Handle(pattern, h) }
 
 // ServeHTTP serves clients and client bundles below Config.Path, and elsewhere what was given to Handle.
@@ -175,7 +176,8 @@ func (s *Server) OnNamespace(f func(n *Namespace)) {
 	s.onNamespace = with(s.onNamespace, f)
 }
 
-// addLocked makes a namespace, a parent's child if there is one. With an error the namespace is there, but not linked to the cluster.
+// addLocked makes a namespace, a parent's child if there is one. With an error the namespace is there, but not linked
+// to the cluster.
 func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	r := new(registry)
 	if parent != nil {

@@ -91,7 +91,8 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// ID names the socket in the whole cluster, for as long as it is connected. It is also the name of a room that the socket is in.
+// ID names the socket in the whole cluster, for as long as it is connected. It is also the name of a room that the
+// socket is in.
 func (s *Socket) ID() string { return s.id }
 
 // SID is the id of the Engine.IO session that carries the socket, and perhaps others.
@@ -138,7 +139,8 @@ func (s *Socket) Connected() bool {
 	return s.state == stateConnected
 }
 
-// Recovered reports whether the socket is one that came back, with its rooms, data and missed events: see Config.Recovery.
+// Recovered reports whether the socket is one that came back, with its rooms, data and missed events: see
+// Config.Recovery.
 func (s *Socket) Recovered() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -205,7 +207,8 @@ func (s *Socket) Data() map[string]any {
 	return maps.Clone(s.extra.data)
 }
 
-// On adds a handler for an event of this socket alone, by the rules of Namespace.On. It is called after the namespace's.
+// On adds a handler for an event of this socket alone, by the rules of Namespace.On. It is called after the
+// namespace's.
 func (s *Socket) On(event string, fn any) {
 	if packet.Reserved(event) {
 		panic("socketio: On(\"" + event + "\"): " + ErrReserved.Error() + "; see Namespace.OnDisconnect and Socket.Context")
@@ -227,8 +230,8 @@ func (s *Socket) Off(event string) {
 	}
 }
 
-// Disconnect takes the socket out of its namespace; the client does not come back by itself. With closeTransport it takes out all sockets
-// of the connection and closes that, too.
+// Disconnect takes the socket out of its namespace; the client does not come back by itself. With closeTransport it
+// takes out all sockets of the connection and closes that, too.
 func (s *Socket) Disconnect(closeTransport bool) {
 	if !closeTransport {
 		s.disconnect()
@@ -259,8 +262,8 @@ func (s *Socket) joined() *Namespace {
 	return s.nsp
 }
 
-// end ends the socket, whatever its state, and has the app told after the events that wait, or with drop instead of them. Only the
-// first call counts.
+// end ends the socket, whatever its state, and has the app told after the events that wait, or with drop instead of
+// them. Only the first call counts.
 func (s *Socket) end(reason string, drop bool) {
 	s.mu.Lock()
 	if s.state == stateEnded {

@@ -1,5 +1,5 @@
-// Package adaptertest is what every cluster promises, as one suite of tests: run by socketio against its Hub and by package
-// adapter against Redis.
+// Package adaptertest is what every cluster promises, as one suite of tests: run by socketio against its Hub and by
+// package adapter against Redis.
 package adaptertest
 
 import (
@@ -18,8 +18,8 @@ import (
 // patience bounds what a test waits for; nothing takes nearly as long.
 const patience = 20 * time.Second
 
-// Run runs the suite. medium makes what links the servers of one test; the function that it returns makes each server's Cluster. The tests
-// run one after the other, each with a medium of its own.
+// Run runs the suite. medium makes what links the servers of one test; the function that it returns makes each
+// server's Cluster. The tests run one after the other, each with a medium of its own.
 func Run(t *testing.T, medium func(t *testing.T) func() socketio.Cluster) {
 	for _, c := range []struct {
 		name string

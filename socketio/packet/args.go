@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Args are the arguments of one event or acknowledgement, kept as the JSON text they came in and decoded
-// when asked for. Given as an argument to an encoder they expand to all their values, unchanged: what was received is sent on
+// Args are the arguments of one event or acknowledgement, kept as the JSON text they came in and decoded when asked
+// for. Given as an argument to an encoder they expand to all their values, unchanged: what was received is sent on
 // without being decoded. An Args value is immutable; it may be kept and shared.
 type Args struct {
 	text   []byte
@@ -43,8 +43,8 @@ func (a Args) With(attachments [][]byte) Args {
 // Len is the number of arguments.
 func (a Args) Len() int { return len(a.spans) }
 
-// Raw is the JSON text of argument i, with placeholders for binary parts; nil when there is no such argument. It must not be
-// changed.
+// Raw is the JSON text of argument i, with placeholders for binary parts; nil when there is no such argument. It must
+// not be changed.
 func (a Args) Raw(i int) json.RawMessage {
 	if i < 0 || i >= len(a.spans) {
 		return nil
@@ -61,8 +61,8 @@ func (a Args) Slice(i, j int) Args {
 
 // Decode decodes argument i into the value v points to. It returns ErrMissing when there is no such argument.
 //
-// Values decode as with encoding/json, with these additions: binary parts into []byte (in an any, too), milliseconds into
-// time.Duration, and null into the zero value of anything. A []byte takes nothing but binary and null.
+// Values decode as with encoding/json, with these additions: binary parts into []byte (in an any, too), milliseconds
+// into time.Duration, and null into the zero value of anything. A []byte takes nothing but binary and null.
 func (a Args) Decode(i int, v any) error {
 	if i < 0 || i >= len(a.spans) {
 		return fmt.Errorf("argument %d: %w", i, ErrMissing)
@@ -73,7 +73,8 @@ func (a Args) Decode(i int, v any) error {
 	return nil
 }
 
-// Scan decodes the first arguments into the values that vs point to. Arguments that were not sent leave their value as it is.
+// Scan decodes the first arguments into the values that vs point to. Arguments that were not sent leave their value
+// as it is.
 func (a Args) Scan(vs ...any) error {
 	for i, v := range vs {
 		if i == len(a.spans) {
@@ -92,8 +93,8 @@ func (a Args) Payload() Payload {
 	return Payload{JSON: append(text, ']'), Attachments: attachments}
 }
 
-// append appends the values, separated by commas, and their attachments. Attachments are numbered in the order of the text, one for each
-// placeholder, as JavaScript does when it sends what it received.
+// append appends the values, separated by commas, and their attachments. Attachments are numbered in the order of the
+// text, one for each placeholder, as JavaScript does when it sends what it received.
 func (a Args) append(dst []byte, attachments [][]byte) ([]byte, [][]byte) {
 	for i, s := range a.spans {
 		if i > 0 {

@@ -88,8 +88,8 @@ func decodeBinary(raw []byte, attachments [][]byte, v *[]byte) error {
 	return ErrNotBinary
 }
 
-// received is how whatever clients send is read: the last of several members with one name counts, lone surrogates become U+FFFD, and names
-// find struct fields as in encoding/json.
+// received is how whatever clients send is read: the last of several members with one name counts, lone surrogates
+// become U+FFFD, and names find struct fields as in encoding/json.
 var received = json.JoinOptions(
 	json.MatchCaseInsensitiveNames(true),
 	jsontext.AllowInvalidUTF8(true),

@@ -12,8 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// appendValues appends the values and the bracket that closes the array which the caller began; first says that the array
-// is still empty.
+// appendValues appends the values and the bracket that closes the array which the caller began; first says that the
+// array is still empty.
 func appendValues(dst []byte, attachments [][]byte, first bool, values []any) ([]byte, [][]byte, error) {
 	var err error
 	for i, v := range values {

@@ -21,8 +21,8 @@ var (
 	ErrPlaceholder = errors.New("packet: placeholder without attachment")
 )
 
-// ParseEvent reads the body of an EVENT, or with attachments > 0 that of a BINARY_EVENT, whose attachments With adds. It checks
-// all of the text, as JSON.parse does. The name is a part of body, or unescaped from it; a number in its
+// ParseEvent reads the body of an EVENT, or with attachments > 0 that of a BINARY_EVENT, whose attachments With adds.
+// It checks all of the text, as JSON.parse does. The name is a part of body, or unescaped from it; a number in its
 // place is a name, and a body that is absent is an event without name or arguments.
 func ParseEvent(body []byte, attachments int) (name []byte, args Args, err error) {
 	if body == nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Value is one value of any kind, binary parts included, kept as it came: for what is sent on without being looked into. It may be
-// an argument or stand anywhere in one. The zero Value is null.
+// Value is one value of any kind, binary parts included, kept as it came: for what is sent on without being looked
+// into. It may be an argument or stand anywhere in one. The zero Value is null.
 type Value struct{ args Args }
 
 // ErrBinaryPart reports a value with binary parts where plain JSON text was asked for. A Value holds both.

@@ -6,8 +6,8 @@ import (
 )
 
 // The system calls on sockets, which are non-blocking. Up to rawBytes they are made without telling the scheduler: a
-// small read or write of a non-blocking socket takes a few microseconds, and the telling (entersyscall, sysmon's retake,
-// the hand-off of the P) made an open-loop echo cost twice the CPU time. Longer copies let the scheduler know.
+// small read or write of a non-blocking socket takes a few microseconds, and the telling cost more than that in a process
+// that is mostly idle (38 against 25 us per echoed message, ADR 0002). Longer copies let the scheduler know.
 const rawBytes = 32 << 10
 
 func sysRead(fd int, b []byte) (int, syscall.Errno) {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
 // version is set by the linker.
@@ -73,9 +74,9 @@ func load(cmd *cobra.Command, dst any) (*config.Settings, error) {
 }
 
 // logger makes a command's logger and gives the warnings of its settings.
-func logger(set config.Log, warnings []string) zerolog.Logger {
+func logger(set config.Log, settings *config.Settings) zerolog.Logger {
 	log := set.Logger(os.Stderr, config.Color(os.Stderr))
-	for _, w := range warnings {
+	for _, w := range settings.Warnings {
 		log.Warn().Msg(w)
 	}
 	return log
@@ -83,15 +84,22 @@ func logger(set config.Log, warnings []string) zerolog.Logger {
 
 // childLogger makes the logger of a process that a supervisor started, and whose warnings that has given.
 func childLogger(set config.Log, process string) zerolog.Logger {
-	log := logger(set, nil)
+	log := set.Logger(os.Stderr, config.Color(os.Stderr))
 	if set.Format == "json" { // in console lines the supervisor names the process
 		log = log.With().Str("process", process).Logger()
 	}
 	return log
 }
 
-// stopped is the context of a command: it ends with the first SIGTERM or SIGINT.
-func stopped() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) }
+// untilSignal is the context of a command: it ends with the first SIGTERM or SIGINT. Further ones call again.
+func untilSignal(again func()) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(context.Background())
+	lifeline.OnSignals(context.Background(), stop, again)
+	return ctx, stop
+}
+
+// exitAtOnce is what a second signal does to a process without children.
+func exitAtOnce() { os.Exit(config.ExitFailed) }
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{

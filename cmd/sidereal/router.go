@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -31,12 +30,13 @@ func routerCommand() *cobra.Command {
 				return &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must be set: a router finds the workers in Redis"}
 			}
 			p := &routerProcess{set: set}
-			if p.log = childLogger(set.Log, "router"); !p.supervised() {
-				p.log = logger(set.Log, settings.Warnings)
+			if p.supervised() {
+				p.log = childLogger(set.Log, "router")
+			} else {
+				p.log = logger(set.Log, settings)
 			}
-			ctx, stop := stopped()
+			ctx, stop := untilSignal(exitAtOnce)
 			defer stop()
-			lifeline.OnSignals(context.Background(), stop, func() { os.Exit(config.ExitFailed) })
 			return p.run(ctx, settings)
 		},
 	}
@@ -82,9 +82,9 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 	}
 	p.router.Store(r)
 	for i, l := range listeners {
-		listeners[i] = tellingListener{l, func() { line.Report(lifeline.Draining, "1") }}
+		listeners[i] = tellingListener{l, func() { report(line, lifeline.Draining) }}
 	}
-	line.Report(lifeline.Ready, "1")
+	report(line, lifeline.Ready)
 	return r.Serve(ctx, listeners...)
 }
 

@@ -37,7 +37,7 @@ SIGTERM and SIGINT drain and end the host, a second one ends it at once; SIGUSR2
 			if err != nil {
 				return err
 			}
-			h := &host{set: set, settings: settings, log: logger(set.Log, settings.Warnings)}
+			h := &host{set: set, settings: settings, log: logger(set.Log, settings)}
 			return h.run(args)
 		},
 	}
@@ -72,9 +72,9 @@ func (h *host) run(args []string) (err error) {
 	if h.set.Adapter == "memory" && count > 1 {
 		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: "memory", Rule: fmt.Sprintf("is for one process, not for %d: use redis, or set SIDEREAL_INSTANCES=1", count)}
 	}
-	ctx, stop := stopped()
+	ctx, stop := untilSignal(h.endAtOnce)
 	defer stop()
-	h.handleSignals(stop)
+	h.reloadOnSignal()
 	if h.door, err = supervisor.Listen(ctx, h.set.Addr); err != nil {
 		return listenError("SIDEREAL_ADDR", h.set.Addr, err)
 	}
@@ -124,19 +124,21 @@ func workerProgram(args []string) (command []string, own bool, err error) {
 	return append([]string{path}, args[1:]...), false, nil
 }
 
-// handleSignals stops the host at the first signal to stop, and ends it at once at the second.
-func (h *host) handleSignals(stop context.CancelFunc) {
-	lifeline.OnSignals(context.Background(), stop, func() {
-		if s := h.supervisor.Load(); s != nil {
-			s.Kill()
-		} else {
-			os.Exit(config.ExitFailed)
-		}
-	})
-	reload := make(chan os.Signal, 1)
-	signal.Notify(reload, syscall.SIGUSR2)
+// endAtOnce is what a second signal to stop does.
+func (h *host) endAtOnce() {
+	if s := h.supervisor.Load(); s != nil {
+		s.Kill()
+		return
+	}
+	exitAtOnce()
+}
+
+// reloadOnSignal replaces the workers one by one at SIGUSR2.
+func (h *host) reloadOnSignal() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR2)
 	go func() {
-		for range reload {
+		for range signals {
 			if s := h.supervisor.Load(); s != nil {
 				s.Reload(workerGroup)
 			}

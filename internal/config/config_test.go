@@ -101,6 +101,7 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		{nil, "SIDEREAL_TRUSTED_PROXIES=10.0.0.0/40", `SIDEREAL_TRUSTED_PROXIES="10.0.0.0/40" must be addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7`},
 		{nil, "SIDEREAL_REDIS_CA_FILE=/nowhere/ca.pem", `SIDEREAL_REDIS_CA_FILE="/nowhere/ca.pem" must be a file that can be read: no such file or directory`},
 		{nil, "SIDEREAL_REDIS_PASSWORD_FILE=/nowhere/pw", `SIDEREAL_REDIS_PASSWORD_FILE="/nowhere/pw" must be a file that can be read: no such file or directory`},
+		{nil, "REDIS_URL=http://u:p@x", `SIDEREAL_REDIS_URL="http://u:***@x" (from environment REDIS_URL) is no Redis URL: scheme must be redis, rediss, redis+sentinel, rediss+sentinel, redis+cluster or rediss+cluster`},
 		{nil, "SIDEREAL_TLS_CERT=/cert.pem", `SIDEREAL_TLS_CERT="/cert.pem" is not in this version: end TLS in a load balancer before it, and unset it`},
 		{nil, "SIDEREAL_UPSTREAMS=http://10.0.0.4", `SIDEREAL_UPSTREAMS="http://10.0.0.4" is not in this version: give the router a Redis that the workers register in, and unset it`},
 	} {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 // A form is a named rule for a text. normalize returns the text as it is used; its error is the rule's own words where
@@ -40,6 +42,7 @@ var forms = map[string]form{
 	"descriptors": {"numbers separated by commas", descriptors},
 	"readable":    {"a file that can be read", readable},
 	"adapter":     {"redis or memory", adapter},
+	"redis-url":   {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
 }
 
 // addr takes host:port, :port and a bare port, which is what PORT holds. Names of ports are refused: what they mean
@@ -156,4 +159,17 @@ func adapter(text string) (string, error) {
 		return "", errors.New("is not in this version: use redis or memory")
 	}
 	return "", errForm
+}
+
+// redisURL has the reader of the URL judge it.
+func redisURL(text string) (string, error) {
+	conn, err := redisconn.Open(redisconn.Config{URL: text})
+	var wrong *redisconn.ConfigError
+	switch {
+	case err == nil:
+		return text, conn.Close()
+	case errors.As(err, &wrong):
+		return "", errors.New("is no Redis URL: " + wrong.Rule)
+	}
+	return "", err
 }

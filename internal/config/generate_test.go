@@ -8,8 +8,10 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -137,9 +139,10 @@ set to nothing counts as not set. Durations are written ` + "`1500ms`, `35s`, `2
 		b.WriteString("\n")
 	}
 	b.WriteString("## Not in this version\n\nThese are refused, since they would do nothing:\n\n")
-	for _, name := range []string{"SIDEREAL_TLS_CERT", "SIDEREAL_TLS_KEY", "SIDEREAL_UPSTREAMS"} {
+	for _, name := range slices.Sorted(maps.Keys(later)) {
 		fmt.Fprintf(&b, "- `%s`: %s.\n", name, later[name])
 	}
+	b.WriteString("\n`SIDEREAL_HOME` is warned about: nothing is kept there yet.\n")
 	return b.Bytes()
 }
 

@@ -19,7 +19,7 @@ type Log struct {
 type Redis struct {
 	// The Redis that all hosts of an app share: `redis://[user:password@]host:port/db`, `rediss://` for TLS. Without it
 	// `up` starts an embedded one, which serves this host only, and a worker on its own runs in memory.
-	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" shown:"none: up embeds one, worker runs in memory, router needs it"`
+	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" form:"redis-url" shown:"none: up embeds one, worker runs in memory, router needs it"`
 
 	// The user name of the Redis ACL; it wins over the one in the URL.
 	RedisUsername string `env:"SIDEREAL_REDIS_USERNAME"`

@@ -24,13 +24,12 @@ const (
 
 // What ended a session with TransportError.
 var (
-	errPollOverlap   = errors.New("engineio: poll while another is pending")
-	errPostOverlap   = errors.New("engineio: post while another is being received")
-	errPollAborted   = errors.New("engineio: poll aborted")
-	errPostAborted   = errors.New("engineio: post aborted")
-	errOctetStream   = errors.New("engineio: post of application/octet-stream")
-	errClientPing    = errors.New("engineio: ping from the client")
-	errCloseUnheeded = errors.New("engineio: closing, and the client did not poll again")
+	errPollOverlap = errors.New("engineio: poll while another is pending")
+	errPostOverlap = errors.New("engineio: post while another is being received")
+	errPollAborted = errors.New("engineio: poll aborted")
+	errPostAborted = errors.New("engineio: post aborted")
+	errOctetStream = errors.New("engineio: post of application/octet-stream")
+	errClientPing  = errors.New("engineio: ping from the client")
 )
 
 // The codes of refused requests. They are part of the protocol.

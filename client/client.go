@@ -139,28 +139,28 @@ func (c *Client) retireLocked() {
 
 // run is the connection's goroutine: it connects, reads and reconnects while some socket is active.
 func (c *Client) run() {
-	for attempts := 0; ; {
+	for attempts := 0; ; attempts++ {
 		ctx, cancel := context.WithCancel(context.Background())
 		if !c.begin(cancel) {
 			cancel()
 			return
 		}
 		conn, err := c.open(ctx)
+		cancel()
 		if err == nil {
 			attempts = 0
-			err = c.serve(ctx, conn)
+			c.begun(conn)
+			err = c.ended(conn.Serve(&link{client: c, conn: conn}))
 		} else {
 			c.failedAttempt(err)
 		}
-		if err != nil && !c.wait(ctx, attempts, err) {
+		if err != nil && !c.wait(attempts, err) {
 			attempts = -1 // told everyone; whoever comes now begins anew
 		}
-		attempts++
-		cancel()
 	}
 }
 
-// begin notes how to end the step that begins, or that run ends because nobody is active.
+// begin notes how to end the attempt that begins, or that run ends because nobody is active.
 func (c *Client) begin(cancel func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -191,23 +191,31 @@ func (c *Client) open(ctx context.Context) (*engine.Conn, error) {
 	return conn, err
 }
 
-// serve holds a session: every active socket connects, and what comes is handed on until the end. The error is nil if we
-// wanted the end.
-func (c *Client) serve(ctx context.Context, conn *engine.Conn) error {
-	l := &link{client: c, conn: conn}
+// begun has every active socket connect over a new session.
+func (c *Client) begun(conn *engine.Conn) {
 	c.mu.Lock()
-	c.conn = conn
-	c.authorize = func(s *Socket) { c.wg.Go(func() { s.authorize(ctx, conn) }) }
+	defer c.mu.Unlock()
+	c.conn, c.step = conn, nil
+	if c.set.AuthFunc != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		c.step = cancel
+		c.authorize = func(s *Socket) { c.wg.Go(func() { s.authorize(ctx, conn) }) }
+	}
 	for _, s := range c.sockets {
 		if s.active {
 			s.greetLocked()
 		}
 	}
 	c.retireLocked() // if all have left meanwhile
-	c.mu.Unlock()
-	reason, err := conn.Serve(l)
+}
+
+// ended tells the sockets that the session is over. The error is nil if we wanted that.
+func (c *Client) ended(reason string, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.step != nil {
+		c.step()
+	}
 	c.conn, c.authorize = nil, nil
 	for _, s := range c.sockets {
 		s.lostLocked(reason, err)
@@ -235,7 +243,7 @@ func (c *Client) failedAttempt(err error) {
 }
 
 // wait waits before the next attempt, or gives up and tells all sockets.
-func (c *Client) wait(ctx context.Context, attempts int, err error) bool {
+func (c *Client) wait(attempts int, err error) bool {
 	if c.set.NoReconnection || c.set.ReconnectionAttempts > 0 && attempts >= c.set.ReconnectionAttempts {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -244,8 +252,17 @@ func (c *Client) wait(ctx context.Context, attempts int, err error) bool {
 		}
 		return false
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c.mu.Lock()
+	c.step = cancel
+	active := c.activeLocked()
+	c.mu.Unlock()
+	if !active {
+		return true
+	}
 	d := c.set.wait(attempts)
-	if c.set.OnRetry != nil && ctx.Err() == nil {
+	if c.set.OnRetry != nil {
 		c.set.OnRetry(attempts+1, d, err)
 	}
 	timer := time.NewTimer(d)

@@ -107,8 +107,7 @@ func (s *socket) frame() (header, []byte, error) {
 // fill reads more, towards n bytes of which those in buf are the first. While nothing is buffered it holds no memory to read into.
 func (s *socket) fill(n int) error {
 	if s.r == s.w {
-		s.release()
-		return s.firstRead()
+		return s.await()
 	}
 	if s.r > 0 {
 		s.w = copy(s.buf, s.buf[s.r:s.w])
@@ -129,8 +128,12 @@ func (s *socket) fill(n int) error {
 	return err
 }
 
-// firstRead waits for bytes, and borrows a block for them when they are there.
-func (s *socket) firstRead() error {
+// await waits for bytes if none are buffered, and borrows a block for them when they are there.
+func (s *socket) await() error {
+	if s.r < s.w {
+		return nil
+	}
+	s.release()
 	if s.raw != nil {
 		block, n, err := s.raw.read()
 		if err == nil {

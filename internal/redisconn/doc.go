@@ -7,7 +7,8 @@
 //     from a Redis that does not answer (waiting helps).
 //   - [Conn.Subscribe] makes a [Subscription]: it reconnects, subscribes again, notices a Redis that went silent without
 //     closing the connection, and never drops a message that reached this process.
-//   - [ServeEmbedded] serves an in-memory Redis on a loopback port.
+//   - [ServeEmbedded] serves an in-memory Redis on a loopback port, whose pub/sub keeps the order that Redis keeps: one for
+//     all messages, through channels and patterns alike.
 //
 // Commands are never retried here: a PUBLISH whose reply was lost may have been heard, and only the caller knows whether
 // saying it twice is right. Everything may be called concurrently unless it says otherwise.

@@ -1,9 +1,11 @@
 package redisconn
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"sync"
@@ -18,11 +20,20 @@ import (
 const embeddedTick = 50 * time.Millisecond
 
 // Embedded is a Redis inside this process: for one host, a first try and tests. It forgets everything when it ends.
+//
+// Keys, scripts and transactions are miniredis's. Connections and pub/sub are its own ([embeddedPeer], [pubsub]):
+// miniredis hands a connection what it hears through channels and through patterns on two goroutines, in any order,
+// while a join before an emit relies on one; and a subscriber that does not read stops miniredis for everybody.
 type Embedded struct {
 	m        *miniredis.Miniredis
+	pubsub   *pubsub
 	listener net.Listener
 	password string
 	running  sync.WaitGroup
+	serving  sync.WaitGroup // peers and their writers
+
+	mu    sync.Mutex // guards conns
+	conns map[net.Conn]struct{}
 }
 
 // ServeEmbedded listens on addr and serves until ctx ends; then Wait returns. An empty addr is a free port of
@@ -45,7 +56,13 @@ func ServeEmbeddedOn(ctx context.Context, l net.Listener, password string) (*Emb
 	if password == "" {
 		password = rand.Text()
 	}
-	e := &Embedded{m: miniredis.NewMiniRedis(), listener: l, password: password}
+	e := &Embedded{
+		m:        miniredis.NewMiniRedis(),
+		pubsub:   newPubsub(),
+		listener: l,
+		password: password,
+		conns:    make(map[net.Conn]struct{}),
+	}
 	e.m.RequireAuth(password)
 	e.m.ClockTTL(true)
 	e.m.SetTime(time.Now())    // from here on the clock moves only in tick
@@ -55,27 +72,50 @@ func ServeEmbeddedOn(ctx context.Context, l net.Listener, password string) (*Emb
 		return nil, fmt.Errorf("redisconn: embedded Redis: %w", err)
 	}
 	started.Close()
+	commands := e.m.Server()
+	commands.SetPreHook(e.pubsub.answer)
 	accepting := make(chan struct{})
 	e.running.Go(func() {
 		defer close(accepting)
-		e.accept(e.m.Server())
+		e.accept(commands)
 	})
 	e.running.Go(func() {
 		e.tick(ctx)
 		l.Close()
-		<-accepting // what was accepted is known to the server, whose Close ends it
+		<-accepting
+		e.hangUp()
+		e.m.CtxCancel() // ends commands that block, once something wakes them: any command does
+		commands.Dispatch(server.NewPeer(bufio.NewWriter(io.Discard)), []string{"AUTH", password})
+		e.serving.Wait()
 		e.m.Close()
 	})
 	return e, nil
 }
 
-func (e *Embedded) accept(s *server.Server) {
+func (e *Embedded) accept(commands *server.Server) {
 	for {
 		c, err := e.listener.Accept()
 		if err != nil {
 			return
 		}
-		s.ServeConn(c)
+		e.mu.Lock()
+		e.conns[c] = struct{}{}
+		e.mu.Unlock()
+		e.serving.Go(func() {
+			newEmbeddedPeer(c, commands, e.pubsub, &e.serving).serve()
+			e.mu.Lock()
+			delete(e.conns, c)
+			e.mu.Unlock()
+		})
+	}
+}
+
+// hangUp closes every connection, which ends its peer.
+func (e *Embedded) hangUp() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.conns {
+		c.Close()
 	}
 }
 

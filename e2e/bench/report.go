@@ -1,0 +1,164 @@
+//go:build linux
+
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed notes.md
+var notes string
+
+// report is docs/performance.md.
+func report(o options, results []*result, took time.Duration) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "<!-- Written by go run ./e2e/bench; do not edit: the notes are in e2e/bench/notes.md. -->\n# Performance\n\n")
+	fmt.Fprintf(&b, "Sidereal beside what it replaces, measured in one run. CPU time is user and system time of **all** processes of a\n"+
+		"system; the load generator is not counted. Figures are medians of rounds in which the systems take turns, with\nlowest and highest in parentheses.\n\n")
+	fmt.Fprintf(&b, "    go run ./e2e/bench %s\n\n", strings.Join(os.Args[1:], " "))
+	fmt.Fprintf(&b, "- %s, %.0f s, %d rounds, revision %s\n%s", time.Now().UTC().Format("2 January 2006"), took.Seconds(), o.rounds, revision(), machine())
+	lost := 0
+	for _, r := range results {
+		lost += r.lost()
+	}
+	fmt.Fprintf(&b, "- messages lost, or acks out of order, in all rounds of all systems: **%d**\n\nThe systems:\n\n", lost)
+	for _, key := range append(slices.Clone(all), twoHosts) {
+		fmt.Fprintf(&b, "- **%s**: %s\n", key, titles[key])
+	}
+	targetsTable(&b, results)
+	cpuTable(&b, results)
+	partsTable(&b, results)
+	memoryTable(&b, results)
+	startTable(&b, results)
+	return b.String() + "\n" + notes
+}
+
+func of(results []*result, q quantity) (some []*result) {
+	for _, r := range results {
+		if r.quantity == q {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+// column is where a system's figures stand.
+func column(key string) string { return strings.TrimSuffix(key, "z") }
+
+var columns = append(slices.Clone(all), twoHosts)
+
+func row(b *strings.Builder, r *result, figure func(key string) string) {
+	cells := map[string]string{}
+	for _, key := range r.keys() {
+		cells[column(key)] = figure(key)
+	}
+	for _, key := range columns {
+		fmt.Fprintf(b, " %s |", cells[key])
+	}
+}
+
+func cpuTable(b *strings.Builder, results []*result) {
+	some := of(results, cpuTime)
+	if len(some) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## CPU\n\nMicroseconds of CPU time for one unit of work. The last three columns are ratios, taken in each round: our worker against\nthe floor, Node against our worker, and nginx with two Node processes against our host.\n\n"+
+		"| work | per | A | B | C | D | E | F | A ÷ C | B ÷ A | E ÷ D |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, r := range some {
+		fmt.Fprintf(b, "| %s | %s |", r.title, r.unit)
+		row(b, r, func(key string) string {
+			median, low, high := spread(r.values(key, ""))
+			return fmt.Sprintf("**%s** (%s to %s)", short(median), short(low), short(high))
+		})
+		against := func(top, bottom string) string {
+			if ratios := r.ratios(top, "", bottom, ""); len(ratios) > 0 {
+				median, _, _ := spread(ratios)
+				return fmt.Sprintf("%.2f", median)
+			}
+			return ""
+		}
+		top, bottom := node, ours
+		if _, deflated := r.samples[nodeDeflate]; deflated {
+			top, bottom = nodeDeflate, oursDeflate
+		}
+		fmt.Fprintf(b, " %s | %s | %s |\n", against(ours, floor), against(top, bottom), against(nodeHost, host))
+	}
+}
+
+// ratios are those of one system, or part of it, to another, round by round.
+func (r *result) ratios(top, topPart, bottom, bottomPart string) (ratios []float64) {
+	above, below := r.values(top, topPart), r.values(bottom, bottomPart)
+	for i := range min(len(above), len(below)) {
+		if below[i] > 0 {
+			ratios = append(ratios, above[i]/below[i])
+		}
+	}
+	return ratios
+}
+
+func partsTable(b *strings.Builder, results []*result) {
+	some := of(results, cpuTime)
+	some = slices.DeleteFunc(slices.Clone(some), func(r *result) bool { return len(r.samples[host]) == 0 })
+	if len(some) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n### Which process spends it\n\nMedians by process. D's supervisor is in the sums above: its few beats a second carry no messages.\n\n"+
+		"| work | D: router | workers | Redis | E: nginx | Node | Redis |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	for _, r := range some {
+		fmt.Fprintf(b, "| %s |", r.title)
+		for _, p := range []struct{ key, part string }{{host, "router"}, {host, "worker"}, {host, "redis"}, {nodeHost, "nginx"}, {nodeHost, "node"}, {nodeHost, "redis"}} {
+			median, _, _ := spread(r.values(p.key, p.part))
+			fmt.Fprintf(b, " %s |", short(median))
+		}
+		b.WriteString("\n")
+	}
+}
+
+func memoryTable(b *strings.Builder, results []*result) {
+	some := of(results, memory)
+	if len(some) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## Memory\n\nGrowth of the proportional set size (PSS) of all processes, in bytes per connection or session, measured once. Kernel memory of\nthe sockets is not in it.\n\n"+
+		"| held | A | B | C | D | E | F | D: router | workers | E: nginx | Node |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, r := range some {
+		fmt.Fprintf(b, "| %s |", r.title)
+		row(b, r, func(key string) string { return fmt.Sprintf("**%.0f**", r.samples[key][0].value) })
+		ours := pick(r.relayed > 0, twoHosts, host)
+		for _, p := range []struct{ key, part string }{{ours, "router"}, {ours, "worker"}, {nodeHost, "nginx"}, {nodeHost, "node"}} {
+			cell := ""
+			if v := r.values(p.key, p.part); len(v) > 0 {
+				cell = fmt.Sprintf("%.0f", v[0])
+			}
+			fmt.Fprintf(b, " %s |", cell)
+		}
+		b.WriteString("\n")
+	}
+}
+
+func startTable(b *strings.Builder, results []*result) {
+	for _, r := range of(results, wallTime) {
+		fmt.Fprintf(b, "\n## Start\n\n%s, in milliseconds:\n\n| A | B | D |\n|--:|--:|--:|\n|", r.title)
+		for _, key := range r.keys() {
+			median, low, high := spread(r.values(key, ""))
+			fmt.Fprintf(b, " **%.0f** (%.0f to %.0f) |", median, low, high)
+		}
+		b.WriteString("\n")
+	}
+}
+
+// short writes three digits or so.
+func short(v float64) string {
+	switch {
+	case v >= 99.95:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 9.995:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", max(v, 0))
+}

@@ -1,0 +1,45 @@
+// The npm server with the demo app's events, for e2e/bench: alone, or with the Redis adapter when REDIS_URL is set.
+import { createServer } from "node:http";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { Server } from "socket.io";
+import { createAdapter } from "@socket.io/redis-adapter";
+import { createClient } from "redis";
+
+const http = createServer();
+const io = new Server(http, { perMessageDeflate: process.env.BENCH_DEFLATE ? {} : false });
+
+if (process.env.REDIS_URL) {
+  const pub = createClient({ url: process.env.REDIS_URL });
+  const sub = pub.duplicate();
+  await Promise.all([pub.connect(), sub.connect()]);
+  io.adapter(createAdapter(pub, sub));
+}
+
+const worker = String(process.pid);
+io.on("connection", (socket) => {
+  socket.on("echo", (...args) => {
+    if (typeof args.at(-1) === "function") args.pop()(...args);
+    else socket.emit("echo", ...args);
+  });
+  socket.on("join", (room, ack) => {
+    socket.join(room);
+    ack("ok");
+  });
+  socket.on("say", (m, ack) => {
+    (m.room ? io.to(m.room) : io).emit("said", { ...m, from: socket.id, worker });
+    ack?.("ok");
+  });
+  socket.on("burst", (n, ack) => {
+    for (let i = 0; i < n; i++) socket.emit("n", i);
+    ack?.();
+  });
+});
+
+// Memory is measured twice: as it is, and after a collection that this signal asks for.
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc");
+process.on("SIGUSR2", () => collect());
+process.on("SIGTERM", () => process.exit());
+
+http.listen(Number(process.env.BENCH_PORT), "127.0.0.1");

@@ -82,10 +82,14 @@ func (f *fakeServer) session(answer string, before ...string) (*webSocket, strin
 	return w, said
 }
 
+func (w *webSocket) trySend(text string) error {
+	return ws.WriteFrame(w.conn, ws.NewTextFrame([]byte(text)))
+}
+
 func (w *webSocket) send(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
-		if err := ws.WriteFrame(w.conn, ws.NewTextFrame([]byte(text))); err != nil {
+		if err := w.trySend(text); err != nil {
 			w.t.Errorf("send %q: %v", text, err)
 		}
 	}

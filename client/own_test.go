@@ -1,0 +1,102 @@
+package client_test
+
+import (
+	"context"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// startOwn starts servers of ours with the events of testdata/server.cjs.
+func startOwn(t testing.TB) servers {
+	start := func(cfg socketio.Config) string {
+		t.Helper()
+		io, err := socketio.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ownEvents(io, io.Of("/"))
+		ownEvents(io, io.Of("/admin"))
+		ctx, stop := contextOf(t)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := io.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		http := httptest.NewServer(io)
+		t.Cleanup(func() {
+			stop()
+			wg.Wait()
+			http.Close()
+		})
+		return http.URL
+	}
+	return servers{
+		Plain: start(socketio.Config{}),
+		Recovery: start(socketio.Config{
+			Config:   engineio.Config{PingInterval: 100 * time.Millisecond, PingTimeout: 2 * time.Second},
+			Recovery: &socketio.Recovery{},
+		}),
+		Deflate: start(socketio.Config{Config: engineio.Config{PerMessageDeflate: &engineio.PerMessageDeflate{Threshold: 16}}}),
+	}
+}
+
+func ownEvents(io *socketio.Server, n *socketio.Namespace) {
+	n.Use(func(_ context.Context, s *socketio.Socket) error {
+		if string(s.Handshake().Auth) == `{"refuse":true}` {
+			return socketio.NewError("not you", map[string]int{"code": 7})
+		}
+		return nil
+	})
+	n.OnConnect(func(s *socketio.Socket) {
+		h := s.Handshake()
+		s.Emit("hello", map[string]any{"auth": h.Auth, "header": h.Headers.Get("X-Test"), "query": h.Query["q"], "host": s.Request().Host})
+	})
+	n.On("echo", func(s *socketio.Socket, args socketio.Args, ack socketio.Ack) {
+		if ack != nil {
+			ack(args)
+			return
+		}
+		s.Emit("echo", args)
+	})
+	n.On("ask", func(ctx context.Context, s *socketio.Socket, event string, args socketio.Args) (socketio.Args, error) {
+		return s.EmitWithAck(ctx, event, args)
+	})
+	n.On("burst", func(s *socketio.Socket, n int) {
+		for i := range n {
+			s.Emit("n", i)
+		}
+	})
+	n.On("silent", func() {})
+	n.On("flaky", func(s *socketio.Socket, n int, ack socketio.Ack) {
+		tries, _ := s.Get("tries").(int)
+		if tries++; tries >= n {
+			ack(tries)
+			tries = 0
+		}
+		s.Set("tries", tries)
+	})
+	n.On("transport", func(s *socketio.Socket) string { return s.Transport() })
+	n.On("deflate", func(s *socketio.Socket) string { return "permessage-deflate" }) // the session does not tell
+	cut := func(s *socketio.Socket) {
+		for session := range io.Engine().Sessions() {
+			if session.ID() == s.SID() {
+				session.Close()
+			}
+		}
+	}
+	n.On("cut", cut)
+	n.On("drop", cut)
+	n.On("kick", func(s *socketio.Socket, closeTransport bool) { s.Disconnect(closeTransport) })
+	n.On("join", func(s *socketio.Socket, room string) []string { s.Join(room); return s.Rooms() })
+	n.On("rooms", func(s *socketio.Socket) []string { return s.Rooms() })
+	n.On("say", func(s *socketio.Socket, room string, args socketio.Args) { s.Namespace().To(room).Emit("said", args) })
+	var reasons sync.Map
+	n.OnDisconnect(func(s *socketio.Socket, reason string) { reasons.Store(s.ID(), reason) })
+	n.On("reason", func(id string) any { reason, _ := reasons.Load(id); return reason })
+}

@@ -19,7 +19,8 @@ var (
 	ErrUnreachable = errors.New("redis: unreachable")
 )
 
-// Check makes one attempt to reach Redis and show the password. It returns nil or an error of [Classify].
+// Check makes one attempt to reach Redis and show the password. It returns nil or an error of [Classify]; of a Redis that
+// hangs up it finds out whether that is [ErrProtected].
 func (c *Conn) Check(ctx context.Context) error { return c.probe(ctx) }
 
 // Classify wraps an error of the client with [ErrAuth], [ErrRights] or [ErrUnreachable], so that callers know whether
@@ -49,6 +50,8 @@ func classifyAnswer(answer redis.Error, err error) error {
 		return fmt.Errorf("%w: %w", ErrAuth, err)
 	case "NOPERM":
 		return fmt.Errorf("%w: %w", ErrRights, err)
+	case "DENIED":
+		return ErrProtected
 	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "NOREPLICAS":
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

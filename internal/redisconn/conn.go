@@ -3,6 +3,7 @@ package redisconn
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -26,10 +27,12 @@ const (
 type Conn struct {
 	client redis.UniversalClient
 	target target
-	shown  string // the URL with its password hidden
-	log    zerolog.Logger
-	doubt  chan struct{}
-	up     gauge
+	// dial is how the client dials, TLS included.
+	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
+	shown string // the URL with its password hidden
+	log   zerolog.Logger
+	doubt chan struct{}
+	up    gauge
 
 	mu      sync.Mutex // guards the rest
 	state   bool
@@ -69,6 +72,7 @@ func Open(cfg Config) (*Conn, error) {
 	quietLibrary(cfg.Log)
 	c := &Conn{
 		target:  t,
+		dial:    redis.NewDialer(opt.Simple()),
 		shown:   Redact(cfg.URL),
 		log:     cfg.Log,
 		doubt:   make(chan struct{}, 1),
@@ -160,7 +164,11 @@ func (c *Conn) Run(ctx context.Context) error {
 func (c *Conn) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	return Classify(c.client.Ping(ctx).Err())
+	err := Classify(c.client.Ping(ctx).Err())
+	if hungUp(err) && c.protected(ctx) {
+		return ErrProtected
+	}
+	return err
 }
 
 // set records the outcome of a probe and tells those who wait for a change.

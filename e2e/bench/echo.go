@@ -29,7 +29,7 @@ func prepareEchoOpen(ctx context.Context, s *system, o options) (load, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &echoOpen{swarm, pick(o.quick, echoRate/2, echoRate*3/2)}, nil
+	return &echoOpen{swarm, pick(o.quick, echoRate/2, echoRate)}, nil
 }
 
 // round sends evenly in time, whatever the answers do. What falls due while this process did not run is sent at once.

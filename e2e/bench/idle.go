@@ -47,7 +47,7 @@ func runIdle(ctx context.Context, f *fleet, it *item, o options) ([]*result, err
 
 // runParked does the same with polling sessions that wait.
 func runParked(ctx context.Context, f *fleet, it *item, o options) ([]*result, error) {
-	n := o.idle / 5
+	n := o.idle / 10
 	asIs, collected := memoryResults(it, n)
 	for _, key := range it.systems {
 		err := hold(ctx, f, key, o, asIs, collected, func(s *system) (connected, error) {
@@ -218,9 +218,7 @@ func runStart(ctx context.Context, f *fleet, it *item, o options) ([]*result, er
 				err = s.await(ctx, s.entries[0], 0)
 			}
 			took := time.Since(begin)
-			for _, p := range s.parts {
-				p.stop()
-			}
+			s.stop()
 			if err != nil {
 				return nil, err
 			}

@@ -84,7 +84,7 @@ func takeTurns(ctx context.Context, f *fleet, it *item, o options) ([]*result, e
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
 		contenders = append(contenders, contender{s, l})
-		for begin := time.Now(); time.Since(begin) < pick(o.quick, 250*time.Millisecond, 800*time.Millisecond); {
+		for begin := time.Now(); time.Since(begin) < pick(o.quick, 250*time.Millisecond, 500*time.Millisecond); {
 			if _, _, err := l.round(ctx); err != nil {
 				return nil, fmt.Errorf("%s: %w", key, err)
 			}
@@ -145,9 +145,6 @@ func micros(d time.Duration, units int) float64 {
 
 // record lets perf watch the system's processes for one round.
 func record(ctx context.Context, file string, s *system, l load) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
 	pids, err := s.pids()
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ func benchmark(o options) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	fleet, err := newFleet(ctx)
+	fleet, err := newFleet(ctx, o.profile)
 	if err != nil {
 		return err
 	}

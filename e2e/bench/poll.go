@@ -17,11 +17,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// idleLimit is how long a kept connection may rest before it is replaced: Node closes its own after 5 s.
+const idleLimit = 2 * time.Second
+
 // httpConn is one kept connection.
 type httpConn struct {
 	conn net.Conn
 	r    *bufio.Reader
 	addr string
+	i    int // whose it is
+	used time.Time
 }
 
 func dialHTTP(ctx context.Context, addr string, i int) (*httpConn, error) {
@@ -29,7 +34,7 @@ func dialHTTP(ctx context.Context, addr string, i int) (*httpConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &httpConn{conn, bufio.NewReaderSize(conn, 2048), addr}, nil
+	return &httpConn{conn, bufio.NewReaderSize(conn, 2048), addr, i, time.Now()}, nil
 }
 
 // send writes a request: a POST when there is a body.
@@ -66,10 +71,20 @@ func (c *httpConn) receive() (string, error) {
 }
 
 func (c *httpConn) do(sid, body string) (string, error) {
+	if time.Since(c.used) > idleLimit {
+		fresh, err := dialHTTP(context.Background(), c.addr, c.i)
+		if err != nil {
+			return "", err
+		}
+		c.conn.Close()
+		*c = *fresh
+	}
 	if err := c.send(sid, body); err != nil {
 		return "", err
 	}
-	return c.receive()
+	answer, err := c.receive()
+	c.used = time.Now()
+	return answer, err
 }
 
 // pollOpen begins a session and joins the main namespace: a handshake, a post and a poll, on the connections in turn.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -12,7 +13,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 )
@@ -82,7 +85,8 @@ type fleet struct {
 	running                   map[string]*system
 }
 
-func newFleet(ctx context.Context) (*fleet, error) {
+// newFleet builds sidereal. Profiles need the binary later, so it goes beside them.
+func newFleet(ctx context.Context, profiles string) (*fleet, error) {
 	_, file, _, _ := runtime.Caller(0)
 	f := &fleet{root: filepath.Join(filepath.Dir(file), "..", ".."), running: map[string]*system{}}
 	var err error
@@ -97,7 +101,10 @@ func newFleet(ctx context.Context) (*fleet, error) {
 	if f.dir, err = os.MkdirTemp("", "bench"); err != nil {
 		return nil, err
 	}
-	f.sidereal = filepath.Join(f.dir, "sidereal")
+	if profiles, err = filepath.Abs(cmp.Or(profiles, f.dir)); err != nil {
+		return nil, err
+	}
+	f.sidereal = filepath.Join(profiles, "sidereal")
 	build := exec.CommandContext(ctx, "go", "build", "-o", f.sidereal, "./cmd/sidereal")
 	build.Dir, build.Env = f.root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -109,17 +116,17 @@ func newFleet(ctx context.Context) (*fleet, error) {
 
 // close ends every process.
 func (f *fleet) close() {
-	for key := range f.running {
-		f.stop(key)
+	var stops sync.WaitGroup
+	for _, s := range f.running {
+		stops.Go(s.stop)
 	}
+	stops.Wait()
 	os.RemoveAll(f.dir)
 }
 
 func (f *fleet) stop(key string) {
 	if s := f.running[key]; s != nil {
-		for i := len(s.parts) - 1; i >= 0; i-- {
-			s.parts[i].stop()
-		}
+		s.stop()
 		delete(f.running, key)
 	}
 }
@@ -249,6 +256,13 @@ func (f *fleet) nodeHost(s *system) error {
 func (s *system) entry() string {
 	s.entries = append(s.entries, freeAddr())
 	return s.entries[len(s.entries)-1]
+}
+
+// stop ends the last started first: hosts before their Redis.
+func (s *system) stop() {
+	for _, p := range slices.Backward(s.parts) {
+		p.stop()
+	}
 }
 
 func (s *system) start(name string, env []string, program string, args ...string) error {

@@ -33,7 +33,7 @@ func (h *heartbeat) Expire(t *wheel.Timer) {
 		s.endLocked(PingTimeout, nil)
 	default:
 		s.beat.Store(beatAwaiting)
-		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingTimeout)
+		s.server.wheel.Continue(&s.timer, s.server.cfg.PingTimeout)
 		s.sendLocked(pingPacket)
 	}
 }

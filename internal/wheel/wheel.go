@@ -68,9 +68,27 @@ func New(tick time.Duration) *Wheel {
 
 // Schedule makes t expire after d, instead of whatever it was set to before. A d of 0 or less is one tick.
 func (w *Wheel) Schedule(t *Timer, d time.Duration) {
-	at := time.Since(w.start) + max(d, 0)
-	when := uint64((at + w.tick - 1) / w.tick)
 	w.mu.Lock()
+	w.scheduleLocked(t, time.Since(w.start)+max(d, 0))
+}
+
+// maxLate is what Continue makes up for: more is not the wheel's imprecision but a process that was not running.
+const maxLate = 10 * time.Millisecond
+
+// Continue is Schedule for a timer that has expired: d counts from when it was due, and not from when that was noticed,
+// so that the delays of a chain don't add up.
+func (w *Wheel) Continue(t *Timer, d time.Duration) {
+	w.mu.Lock()
+	from := time.Since(w.start)
+	if due := time.Duration(t.when) * w.tick; from-due < maxLate {
+		from = min(from, due)
+	}
+	w.scheduleLocked(t, from+max(d, 0))
+}
+
+// scheduleLocked makes t expire at a time since start, and unlocks.
+func (w *Wheel) scheduleLocked(t *Timer, at time.Duration) {
+	when := uint64((at + w.tick - 1) / w.tick)
 	w.removeLocked(t)
 	t.when = min(max(when, w.now+1), w.now+horizon)
 	w.insertLocked(t)

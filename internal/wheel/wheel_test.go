@@ -152,6 +152,27 @@ func TestAgainstAModel(t *testing.T) {
 	})
 }
 
+// TestContinueDoesNotAddUpDelays: what was noticed a little late counts from when it was due; after a stall it does not.
+func TestContinueDoesNotAddUpDelays(t *testing.T) {
+	w := New(time.Millisecond)
+	var tm Timer
+	tm.Owner = Func(func() {})
+	for _, c := range []struct{ late, want time.Duration }{{0, 50 * time.Millisecond}, {maxLate / 2, 50 * time.Millisecond}, {time.Second, 1050 * time.Millisecond}} {
+		synctest.Test(t, func(t *testing.T) {
+			w.start = time.Now()
+			w.now = 0
+			w.Schedule(&tm, 100*time.Millisecond)
+			time.Sleep(100*time.Millisecond + c.late)
+			w.advance(uint64(time.Since(w.start) / w.tick))
+			w.Continue(&tm, 50*time.Millisecond)
+			if got := time.Duration(tm.when)*w.tick - 100*time.Millisecond; got != c.want {
+				t.Errorf("noticed %v late: due %v after it was due, want %v", c.late, got, c.want)
+			}
+			w.Stop(&tm)
+		})
+	}
+}
+
 func TestNoAllocations(t *testing.T) {
 	w := New(time.Millisecond)
 	tm := &Timer{Owner: Func(func() {})}

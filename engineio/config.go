@@ -48,7 +48,7 @@ type Config struct {
 	DisallowUpgrades bool
 
 	// AllowRequest, if set, decides on each handshake (not on later requests, nor on upgrades). Its error refuses with
-	// status 403, code 4, and the error's text as message.
+	// status 403, code 4, and the error's text as message: with ErrForbidden that is "Forbidden".
 	AllowRequest func(*http.Request) error
 	// NewSID, if set, makes the session ids. They must be unique and need no escaping in JSON and URLs. Its error refuses
 	// the handshake with code 3. Default: 20 characters, base64url, 120 random bits.

@@ -33,8 +33,9 @@ func Origins(list ...string) func(origin string) bool {
 	return func(origin string) bool { return slices.Contains(list, origin) }
 }
 
-// apply sets the headers and reports whether r was a preflight, which it has then answered.
-func (c *CORS) apply(w http.ResponseWriter, r *http.Request) (answered bool) {
+// Apply sets the headers and reports whether r was a preflight, which it has then answered: for what is served beside
+// the sessions.
+func (c *CORS) Apply(w http.ResponseWriter, r *http.Request) (answered bool) {
 	h := w.Header()
 	switch origin := r.Header.Get("Origin"); {
 	case c.AllowOrigin != nil:

@@ -9,6 +9,9 @@ import (
 // will be called.
 var ErrClosed = errors.New("engineio: session closed")
 
+// ErrForbidden refuses a handshake without a reason of its own: see Config.AllowRequest.
+var ErrForbidden = errors.New("engineio: forbidden")
+
 // ErrSlowClient ends a session whose client takes its data so slowly that more than Config.MaxQueueBytes wait.
 var ErrSlowClient = errors.New("engineio: client too slow, its queue is full")
 
@@ -51,24 +54,30 @@ var codeMessages = [...]string{
 	CodeUnsupportedProtocol: "Unsupported protocol version",
 }
 
-// ConnectionError is a refused request. The client is at fault; it is told Code and Message.
+// ConnectionError is a refused request. The client is at fault; it is told Code and Message, or in the place of the
+// latter what AllowRequest said.
 type ConnectionError struct {
 	Request *http.Request
 	Code    int
-	Message string
+	Message string // of the code
 	// Context has details by the names that the reference uses: "transport", "sid", "method", "name" (INVALID_ORIGIN,
 	// TRANSPORT_MISMATCH, PROTOCOL_MISMATCH, TRANSPORT_HANDSHAKE_ERROR, ID_GENERATION_ERROR), "origin",
-	// "previousTransport", "protocol", "previousProtocol", "error", "message".
-	Context map[string]string
+	// "previousTransport", "error", "message" (what AllowRequest said, or nil), which are strings, and "protocol" and
+	// "previousProtocol", which are ints.
+	Context map[string]any
 }
 
 // Error gives the message that the client is told.
-func (e *ConnectionError) Error() string { return "engineio: " + e.Message }
+func (e *ConnectionError) Error() string { return "engineio: " + e.told() }
 
-func refusal(code int, context ...string) *ConnectionError {
-	e := &ConnectionError{Code: code, Message: codeMessages[code], Context: make(map[string]string, len(context)/2)}
-	for i := 0; i < len(context); i += 2 {
-		e.Context[context[i]] = context[i+1]
+// told is the message that the client gets.
+func (e *ConnectionError) told() string {
+	if message, _ := e.Context["message"].(string); message != "" {
+		return message
 	}
-	return e
+	return e.Message
+}
+
+func refusal(code int, context map[string]any) *ConnectionError {
+	return &ConnectionError{Code: code, Message: codeMessages[code], Context: context}
 }

@@ -19,7 +19,7 @@ func randomSID(*http.Request) (string, error) {
 func (s *Server) mint(r *http.Request) (*Session, *ConnectionError) {
 	sid, err := s.cfg.NewSID(r)
 	if err != nil {
-		return nil, refusal(CodeBadRequest, "name", "ID_GENERATION_ERROR", "error", err.Error())
+		return nil, refusal(CodeBadRequest, map[string]any{"name": "ID_GENERATION_ERROR", "error": err.Error()})
 	}
 	return newSession(s, sid, r), nil
 }

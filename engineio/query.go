@@ -29,12 +29,15 @@ func parseQuery(r *http.Request) (q query) {
 	return q
 }
 
+// protocol is the revision of Engine.IO that is spoken here.
+const protocol = 4
+
 // protocol is the revision that a request speaks: 4, or 3 for whatever else it says, as the reference has it.
-func (q *query) protocol() string {
+func (q *query) protocol() int {
 	if q.eio == "4" {
-		return "4"
+		return 4
 	}
-	return "3"
+	return 3
 }
 
 // unescape decodes percent signs and pluses, and leaves malformed escapes as they are.

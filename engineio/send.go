@@ -14,15 +14,20 @@ func (s *Session) Send(ms ...*Message) error {
 	return s.sendLocked(ms...)
 }
 
-// SendVolatile sends the messages if they would leave at once, and drops them otherwise: when no poll is pending, or
-// when the WebSocket still has something to write. It reports whether they were sent.
+// SendVolatile sends the messages if nothing is ahead of them, and drops them otherwise: when no poll is pending, when
+// the WebSocket still has something to write, or when something waits under a cork, as with the reference in one turn of
+// its event loop. It reports whether they were sent.
 func (s *Session) SendVolatile(ms ...*Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != stateOpen {
 		return false
 	}
-	if s.ws != nil && s.ws.blocked || s.ws == nil && s.polling.poll == nil {
+	if s.ws != nil {
+		if s.ws.blocked || len(s.ws.out.items) > 0 {
+			return false
+		}
+	} else if s.polling.poll == nil || len(s.out.items) > 0 {
 		return false
 	}
 	return s.sendLocked(ms...) == nil

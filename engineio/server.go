@@ -3,6 +3,7 @@ package engineio
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -14,8 +15,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// tick is the precision of heartbeats and timeouts.
+// tick is the precision of heartbeats and timeouts, at least.
 const tick = 10 * time.Millisecond
+
+// precision is a thousandth of the shortest time that clients may measure: who sets a timeout of 200 ms asks after 200,
+// not after 220.
+func precision(c *Config) time.Duration {
+	return min(max(min(c.PingInterval, c.PingTimeout, c.UpgradeTimeout)/1000, tick/100), tick)
+}
 
 // Server is an http.Handler that holds Engine.IO sessions. Its methods may be called concurrently; Run once.
 type Server struct {
@@ -49,7 +56,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("engineio: register metrics: %w", err)
 	}
 	return &Server{
-		cfg: cfg, metrics: m, wheel: wheel.New(tick), sessions: newSessions(),
+		cfg: cfg, metrics: m, wheel: wheel.New(precision(&cfg)), sessions: newSessions(),
 		lingering: make(map[*webSocket]struct{}),
 	}, nil
 }
@@ -94,7 +101,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	if s.cfg.CORS != nil && s.cfg.CORS.apply(w, r) {
+	if s.cfg.CORS != nil && s.cfg.CORS.Apply(w, r) {
 		return
 	}
 	q := parseQuery(r)
@@ -121,43 +128,49 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // reference's.
 func (s *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *ConnectionError) {
 	if !s.cfg.enabled(q.transport) {
-		return nil, refusal(CodeUnknownTransport, "transport", q.transport)
+		context := map[string]any{"transport": q.transport}
+		if q.transport == "" {
+			delete(context, "transport")
+		}
+		return nil, refusal(CodeUnknownTransport, context)
 	}
 	if origin := r.Header.Get("Origin"); strings.ContainsFunc(origin, invalidHeaderRune) {
-		return nil, refusal(CodeBadRequest, "name", "INVALID_ORIGIN", "origin", origin)
+		return nil, refusal(CodeBadRequest, map[string]any{"name": "INVALID_ORIGIN", "origin": origin})
 	}
 	if q.sid != "" {
 		session := s.sessions.get(q.sid)
 		if session == nil {
-			return nil, refusal(CodeUnknownSID, "sid", q.sid)
+			return nil, refusal(CodeUnknownSID, map[string]any{"sid": q.sid})
 		}
 		if current := session.Transport(); !upgrade && current != q.transport {
-			return nil, refusal(CodeBadRequest, "name", "TRANSPORT_MISMATCH",
-				"transport", q.transport, "previousTransport", current)
+			return nil, refusal(CodeBadRequest, map[string]any{
+				"name": "TRANSPORT_MISMATCH", "transport": q.transport, "previousTransport": current,
+			})
 		}
-		if q.protocol() != "4" {
-			return nil, refusal(CodeBadRequest, "name", "PROTOCOL_MISMATCH",
-				"protocol", q.protocol(), "previousProtocol", "4")
+		if q.protocol() != protocol {
+			return nil, refusal(CodeBadRequest, map[string]any{
+				"name": "PROTOCOL_MISMATCH", "protocol": q.protocol(), "previousProtocol": protocol,
+			})
 		}
 		return session, nil
 	}
 	if r.Method != http.MethodGet {
-		return nil, refusal(CodeBadHandshakeMethod, "method", r.Method)
+		return nil, refusal(CodeBadHandshakeMethod, map[string]any{"method": r.Method})
 	}
 	if q.transport == WebSocket && !upgrade {
-		return nil, refusal(CodeBadRequest, "name", "TRANSPORT_HANDSHAKE_ERROR")
+		return nil, refusal(CodeBadRequest, map[string]any{"name": "TRANSPORT_HANDSHAKE_ERROR"})
 	}
 	if s.cfg.AllowRequest != nil {
 		if err := s.cfg.AllowRequest(r); err != nil {
-			refused := refusal(CodeForbidden, "message", err.Error())
-			if err.Error() != "" {
-				refused.Message = err.Error()
+			context := map[string]any{"message": nil}
+			if !errors.Is(err, ErrForbidden) {
+				context["message"] = err.Error()
 			}
-			return nil, refused
+			return nil, refusal(CodeForbidden, context)
 		}
 	}
-	if q.eio != "4" {
-		return nil, refusal(CodeUnsupportedProtocol, "protocol", "3")
+	if q.protocol() != protocol {
+		return nil, refusal(CodeUnsupportedProtocol, map[string]any{"protocol": q.protocol()})
 	}
 	return nil, nil
 }
@@ -169,12 +182,12 @@ func invalidHeaderRune(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionError, upgrade bool) {
 	s.metrics.errors[e.Code].Inc()
 	e.Request = r
-	s.cfg.Log.Debug().Int("code", e.Code).Str("message", e.Message).Interface("context", e.Context).Msg("request refused")
+	s.cfg.Log.Debug().Int("code", e.Code).Str("message", e.told()).Interface("context", e.Context).Msg("request refused")
 	if s.cfg.OnError != nil {
 		s.cfg.OnError(*e)
 	}
 	if upgrade {
-		abortUpgrade(w, http.StatusBadRequest, e.Message)
+		abortUpgrade(w, http.StatusBadRequest, e.told())
 		return
 	}
 	status := http.StatusBadRequest
@@ -184,7 +197,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionErr
 	s.hookHeaders(w.Header(), r)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	w.Write(appendErrorBody(nil, e.Code, e.Message))
+	w.Write(appendErrorBody(nil, e.Code, e.told()))
 }
 
 func appendErrorBody(dst []byte, code int, message string) []byte {

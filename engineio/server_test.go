@@ -12,7 +12,7 @@ import (
 func TestRefusals(t *testing.T) {
 	forbid := Config{AllowRequest: func(r *http.Request) error {
 		if r.Header.Get("X-No") != "" {
-			return errors.New(r.Header.Get("X-No"))
+			return errorOf(r.Header.Get("X-No"))
 		}
 		return nil
 	}}
@@ -32,7 +32,7 @@ func TestRefusals(t *testing.T) {
 		body, context       string
 		f                   *fixture
 	}{
-		{name: "no transport", query: "EIO=4", body: `{"code":0,"message":"Transport unknown"}`, context: "map[transport:]"},
+		{name: "no transport", query: "EIO=4", body: `{"code":0,"message":"Transport unknown"}`, context: "map[]"},
 		{name: "unknown transport", query: "EIO=4&transport=x", body: `{"code":0,"message":"Transport unknown"}`, context: "map[transport:x]"},
 		{name: "webtransport", query: "EIO=4&transport=webtransport", body: `{"code":0,"message":"Transport unknown"}`, context: "map[transport:webtransport]"},
 		{name: "last transport wins", query: "EIO=4&transport=polling&transport=x", body: `{"code":0,"message":"Transport unknown"}`, context: "map[transport:x]"},
@@ -50,6 +50,7 @@ func TestRefusals(t *testing.T) {
 		{name: "no protocol", query: "transport=polling&sid=" + sid, body: `{"code":3,"message":"Bad request"}`, context: "map[name:PROTOCOL_MISMATCH previousProtocol:4 protocol:3]"},
 		{name: "no sid to be had", f: badSID, query: "EIO=4&transport=polling", body: `{"code":3,"message":"Bad request"}`, context: "map[error:no ids left name:ID_GENERATION_ERROR]"},
 		{name: "forbidden", query: "EIO=4&transport=polling", headers: []string{"X-No", `say "please" <b>`}, status: 403, body: `{"code":4,"message":"say \"please\" <b>"}`, context: `map[message:say "please" <b>]`},
+		{name: "forbidden without a reason", query: "EIO=4&transport=polling", headers: []string{"X-No", "-"}, status: 403, body: `{"code":4,"message":"Forbidden"}`, context: "map[message:<nil>]"},
 		{name: "forbidden before the protocol is looked at", query: "EIO=3&transport=polling", headers: []string{"X-No", "x"}, status: 403, body: `{"code":4,"message":"x"}`, context: "map[message:x]"},
 		{name: "protocol 3", query: "EIO=3&transport=polling", body: `{"code":5,"message":"Unsupported protocol version"}`, context: "map[protocol:3]"},
 		{name: "no protocol on a handshake", query: "transport=polling", body: `{"code":5,"message":"Unsupported protocol version"}`, context: "map[protocol:3]"},
@@ -134,8 +135,11 @@ func TestUpgradeRefusals(t *testing.T) {
 }
 
 func errorOf(text string) error {
-	if text == "" {
+	switch text {
+	case "":
 		return nil
+	case "-":
+		return ErrForbidden
 	}
 	return errors.New(text)
 }

@@ -72,7 +72,7 @@ func keptRequest(r *http.Request) *http.Request {
 func (s *Session) ID() string { return s.id }
 
 // Protocol is the revision of Engine.IO that the client speaks: 4.
-func (s *Session) Protocol() int { return 4 }
+func (s *Session) Protocol() int { return protocol }
 
 // Request is the request that began the session, without its body. It must not be changed.
 func (s *Session) Request() *http.Request { return s.req }
@@ -95,23 +95,25 @@ func (s *Session) transportLocked() string {
 }
 
 // Close ends the session with ForcedClose once what was sent has left. A client that is between two polls is told at
-// its next one; the session lives on for that, at most 30 s, but sends and receives nothing more.
-func (s *Session) Close() { s.close(ForcedClose, nil) }
+// its next one; the session lives on for that, at most 30 s, but sends and receives nothing more. Close reports whether
+// the session has ended.
+func (s *Session) Close() (ended bool) { return s.close(ForcedClose, nil) }
 
-func (s *Session) close(reason string, err error) {
+func (s *Session) close(reason string, err error) (ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != stateOpen {
-		return
+		return s.state == stateClosed
 	}
 	if s.ws != nil || s.polling.poll != nil {
 		s.endLocked(reason, err)
-		return
+		return true
 	}
 	s.state, s.reason, s.err = stateClosing, reason, err
 	s.beat.Store(beatOver)
 	s.cancelUpgradeLocked()
 	s.server.wheel.Schedule(&s.timer, closeTimeout)
+	return false
 }
 
 // fail ends the session for what the client did.

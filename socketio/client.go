@@ -324,10 +324,9 @@ func (c *client) violated(kind string, err error) {
 	c.server.metrics.violations.WithLabelValues(kind).Inc()
 	c.server.cfg.Log.Debug().Str("sid", c.session.ID()).Str("kind", kind).Err(err).Msg("connection closed for its fault")
 	reason := ReasonForcedClose
-	if kind != violationMalformed && c.session.Transport() == engineio.Polling && !c.session.SendVolatile() {
+	if !c.session.Close() && kind != violationMalformed {
 		reason = ReasonForcedServerClose
 	}
-	c.session.Close()
 	c.end(reason)
 }
 

@@ -53,6 +53,14 @@ func (a Args) Raw(i int) json.RawMessage {
 	return a.text[s.from:s.to:s.to]
 }
 
+// Value is argument i, undecoded; null when there is no such argument.
+func (a Args) Value(i int) Value {
+	if i < 0 || i >= len(a.spans) {
+		return Value{}
+	}
+	return Value{a.Slice(i, i+1)}
+}
+
 // Slice returns the arguments from i up to, without, j, as s[i:j] does.
 func (a Args) Slice(i, j int) Args {
 	a.spans = a.spans[i:j:j]

@@ -85,6 +85,9 @@ func parseArray(body []byte, attachments int) (Args, error) {
 	if err := s.document(); err != nil {
 		return Args{}, err
 	}
+	if s.foreign {
+		return parseArray(rewriteNumbers(body), attachments)
+	}
 	a := Args{text: body, spans: s.spans}
 	if attachments > 0 {
 		a.binary = &binary{holes: s.holes}
@@ -112,6 +115,7 @@ type scanner struct {
 	attachments int    // that placeholders may name; 0: objects are not looked into
 	spans       []span // the values of the outermost array, when not nil
 	holes       []hole
+	foreign     bool // there are numbers that JavaScript would print otherwise: see numbers.go
 }
 
 func (s *scanner) peek() byte {
@@ -296,6 +300,7 @@ func (s *scanner) literal(word string) error {
 }
 
 func (s *scanner) number() error {
+	from := s.at
 	if s.peek() == '-' {
 		s.at++
 	}
@@ -304,7 +309,9 @@ func (s *scanner) number() error {
 		return ErrSyntax
 	}
 	s.at += n
+	whole := true
 	if s.peek() == '.' {
+		whole = false
 		s.at++
 		if n = digits(s.text[s.at:]); n == 0 {
 			return ErrSyntax
@@ -312,6 +319,7 @@ func (s *scanner) number() error {
 		s.at += n
 	}
 	if c := s.peek(); c == 'e' || c == 'E' {
+		whole = false
 		s.at++
 		if c = s.peek(); c == '+' || c == '-' {
 			s.at++
@@ -320,6 +328,9 @@ func (s *scanner) number() error {
 			return ErrSyntax
 		}
 		s.at += n
+	}
+	if !whole || s.at-from > maxIDDigits || s.text[from] == '-' {
+		s.foreign = s.foreign || foreign(s.text[from:s.at])
 	}
 	return nil
 }

@@ -61,6 +61,30 @@ func (n *pubsub) census(ctx context.Context) (*tally, error) {
 	return t, nil
 }
 
+// loseDead stops a call from waiting for peers that no longer subscribe: Redis notices at once that a process was killed,
+// and the beats it no longer sends only after peerDead.
+func (n *pubsub) loseDead(ctx context.Context, pending call) {
+	uids := pending.owing()
+	if len(uids) == 0 {
+		return
+	}
+	channels := make([]string, len(uids))
+	for i, uid := range uids {
+		channels[i] = n.channels.ResponseTo(uid)
+	}
+	ctx, cancel := context.WithTimeout(ctx, firstLook)
+	defer cancel()
+	count, err := numSub(ctx, n.r.conn.Client(), channels)
+	if err != nil {
+		return // the next look may tell, or the outage ends the call
+	}
+	for i, uid := range uids {
+		if count[channels[i]] == 0 {
+			pending.lose(uid)
+		}
+	}
+}
+
 // numSub counts the subscribers of channels; in a cluster each node knows its own.
 func numSub(ctx context.Context, client redis.UniversalClient, channels []string) (map[string]int64, error) {
 	c, ok := client.(*redis.ClusterClient)

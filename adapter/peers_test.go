@@ -12,8 +12,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// pretend makes a peer of ours that subscribes and beats as one does, but never answers: a frozen process.
-func pretend(t *testing.T, m *miniredis.Miniredis, s *server, process, uid string) (leave func()) {
+// pretend makes a peer of ours that subscribes and beats as one does, but never answers: a frozen process. Leave says
+// goodbye, kill ends it without a word.
+func pretend(t *testing.T, m *miniredis.Miniredis, s *server, process, uid string) (leave, kill func()) {
 	t.Helper()
 	c := dial(t, m)
 	sub := c.Subscribe(t.Context(), "socket.io-request#/#", "socket.io-response#/#", "socket.io-response#/#"+uid+"#")
@@ -35,36 +36,72 @@ func pretend(t *testing.T, m *miniredis.Miniredis, s *server, process, uid strin
 	}
 	say(beat{Namespaces: map[string]string{"/": uid}})
 	until(t, func() bool { return s.peers.has(uid) })
-	return func() { say(beat{Gone: true}) }
+	return func() { say(beat{Gone: true}) }, func() { _ = sub.Close() }
 }
 
-func TestAPeerThatSaysGoodbyeIsNotWaitedFor(t *testing.T) {
-	m, s, a, _ := pair(t, Config{RequestsTimeout: time.Hour})
-	leave := pretend(t, m, s, "frozen", "frozen")
-	type result struct {
-		found []socketio.SocketInfo
-		err   error
+// TestAPeerThatIsGoneIsNotWaitedFor: whether it says goodbye or dies with the question unread.
+func TestAPeerThatIsGoneIsNotWaitedFor(t *testing.T) {
+	for name, killed := range map[string]bool{"goodbye": false, "killed": true} {
+		t.Run(name, func(t *testing.T) {
+			m, s, a, _ := pair(t, Config{RequestsTimeout: time.Hour})
+			end, kill := pretend(t, m, s, "frozen", "frozen")
+			if killed {
+				end = kill
+			}
+			type result struct {
+				found []socketio.SocketInfo
+				err   error
+			}
+			done := make(chan result)
+			go func() {
+				found, err := a.FetchSockets(background(t), socketio.Target{})
+				done <- result{found, err}
+			}()
+			untilOneOwes(t, s)
+			end()
+			if r := <-done; r.err != nil || len(r.found) != 1 {
+				t.Errorf("%+v, %v", r.found, r.err)
+			}
+			if killed && !s.peers.has("frozen") {
+				t.Error("the end was noticed by its silence")
+			}
+		})
 	}
-	done := make(chan result)
+}
+
+// TestClientsOfAKilledPeerAreNotWaitedFor: their acknowledgements will not come.
+func TestClientsOfAKilledPeerAreNotWaitedFor(t *testing.T) {
+	m, s, a, l := pair(t, Config{})
+	l.mu.Lock()
+	l.answer = func(s *fakeSocket, _ string) (socketio.Payload, bool) { return text(`"` + s.name + `"`), true }
+	l.mu.Unlock()
+	_, kill := pretend(t, m, s, "frozen", "frozen")
+	done := make(chan error)
 	go func() {
-		found, err := a.FetchSockets(background(t), socketio.Target{})
-		done <- result{found, err}
+		b := &socketio.Broadcast{Data: text(`"hello"`)}
+		done <- a.BroadcastWithAck(background(t), b, time.Hour, func(int) {}, func(socketio.Payload) {})
 	}()
+	untilOneOwes(t, s)
+	kill()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if !s.peers.has("frozen") {
+		t.Error("the end was noticed by its silence")
+	}
+}
+
+// untilOneOwes returns once s has asked, and all but one have answered.
+func untilOneOwes(t *testing.T, s *server) {
+	t.Helper()
 	until(t, func() bool {
-		n := s.namespaces()[0]
-		for _, c := range n.calls.all() {
-			q := c.(*question)
-			q.mu.Lock()
-			got := q.tally.got
-			q.mu.Unlock()
-			return got == 1 // all but the frozen one answered
+		for _, c := range s.namespaces()[0].calls.all() {
+			if owing := c.owing(); len(owing) == 1 && owing[0] == "frozen" {
+				return true
+			}
 		}
 		return false
 	})
-	leave()
-	if r := <-done; r.err != nil || len(r.found) != 1 {
-		t.Errorf("%+v, %v", r.found, r.err)
-	}
 }
 
 func TestASilentPeerIsNotCountedThoughItSubscribes(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 type call interface {
 	// answer takes one answer; an odd one is refused.
 	answer(a wire.Response) (understood bool)
+	// owing are the peers of whom more is awaited.
+	owing() []string
 	// lose says that uid will not answer.
 	lose(uid string)
 	// fail ends the call.
@@ -95,15 +97,29 @@ func (w *waiter) fail(err error) {
 	w.endLocked(err)
 }
 
-// wait returns when the call has ended, for which it sees to itself when ctx ends. Nothing is accepted afterwards.
-func (w *waiter) wait(ctx context.Context) error {
-	select {
-	case <-w.ended:
-	case <-ctx.Done():
-		w.fail(context.Cause(ctx))
+// wait returns when the call has ended, for which it sees to itself when ctx ends. Nothing is accepted afterwards. While it
+// lasts, look is called, at first soon and then more and more seldom.
+func (w *waiter) wait(ctx context.Context, look func()) error {
+	pause := firstLook
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	for {
+		select {
+		case <-w.ended:
+			return w.err
+		case <-ctx.Done():
+			w.fail(context.Cause(ctx))
+			return w.err
+		case <-t.C:
+			look()
+			pause = min(2*pause, beatEvery)
+			t.Reset(pause)
+		}
 	}
-	return w.err
 }
+
+// firstLook is when a call begins to ask who of those that it waits for is still there. Answers take a few milliseconds.
+const firstLook = 250 * time.Millisecond
 
 // question is a call with one answer from each server.
 type question struct {
@@ -125,6 +141,12 @@ func (q *question) answer(a wire.Response) bool {
 		q.endLocked(nil)
 	}
 	return true
+}
+
+func (q *question) owing() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.tally.missing()
 }
 
 func (q *question) lose(uid string) {
@@ -194,7 +216,7 @@ func (n *pubsub) send(ctx context.Context, q wire.Request, pending call, w *wait
 	if !n.r.up.Load() {
 		return ErrAway // lost since prepare; onDown may not have seen this call
 	}
-	return w.wait(ctx)
+	return w.wait(ctx, func() { n.loseDead(ctx, pending) })
 }
 
 // outcome counts how a request ended.
@@ -261,6 +283,18 @@ func (s *survey) checkLocked() {
 	if s.tally.complete() && s.open <= 0 {
 		s.endLocked(nil)
 	}
+}
+
+func (s *survey) owing() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	uids := s.tally.missing()
+	for uid, open := range s.byPeer {
+		if open > 0 {
+			uids = append(uids, uid)
+		}
+	}
+	return uids
 }
 
 func (s *survey) lose(uid string) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -31,6 +32,9 @@ type process struct {
 	draining bool
 	stopping bool
 	kill     *time.Timer // set while stopping
+
+	group  sync.Mutex // held where the group is killed or the process reaped
+	reaped bool       // under group: the number may be another's by now
 }
 
 // start forks. The loop's thread must call it: Pdeathsig fires when the thread that forked ends.
@@ -91,8 +95,7 @@ func (s *Supervisor) watch(p *process, line net.Conn, out *os.File) {
 		}
 	})
 	s.followers.Go(func() {
-		err := p.cmd.Wait()
-		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // what it left behind in its group
+		err := p.reap()
 		soon := time.Now().Add(lingering)
 		line.SetReadDeadline(soon)
 		out.SetReadDeadline(soon)
@@ -136,8 +139,18 @@ func (s *Supervisor) terminate(p *process, d time.Duration) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// killGroup ends a process that has not been waited for, and all that it started.
-func (p *process) killGroup() { syscall.Kill(-p.pid(), syscall.SIGKILL) }
+// killGroup ends a process and all that it started. After the process' end it does nothing.
+func (p *process) killGroup() {
+	p.group.Lock()
+	defer p.group.Unlock()
+	p.killGroupLocked()
+}
+
+func (p *process) killGroupLocked() {
+	if !p.reaped {
+		syscall.Kill(-p.pid(), syscall.SIGKILL)
+	}
+}
 
 func (p *process) state() State {
 	switch {

@@ -6,3 +6,13 @@ import "syscall"
 
 // attributes puts a child into a group of its own. Only its line tells it of our end.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// reap waits for the end of a process and ends what it left behind in its group.
+func (p *process) reap() error {
+	err := p.cmd.Wait()
+	p.group.Lock()
+	defer p.group.Unlock()
+	p.killGroupLocked()
+	p.reaped = true
+	return err
+}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -143,6 +144,31 @@ var fakes = map[string]func(args []string){
 		}
 		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		s.Run(ctx)
+	},
+	// abandon <unix address> <file>: the first one leaves a process behind, outside of its group, and ends.
+	"abandon": func(args []string) {
+		line, term := begin()
+		if f, err := os.OpenFile(args[1], os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+			f.Close()
+			self, _ := os.Executable()
+			cmd := exec.Command(self, "linger", args[0])
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			if err := cmd.Start(); err != nil {
+				panic(err)
+			}
+			return
+		}
+		line.Report(lifeline.Ready, "1")
+		<-term
+	},
+	// linger <unix address>: connects, says its pid, and ends with the connection.
+	"linger": func(args []string) {
+		c, err := net.Dial("unix", args[0])
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(c, os.Getpid())
+		io.Copy(io.Discard, c)
 	},
 	// hold-lined <unix address>: connects and stays until the supervisor is gone.
 	"hold-lined": func(args []string) {

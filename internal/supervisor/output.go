@@ -8,12 +8,16 @@ import (
 	"hash/fnv"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 )
 
 // maxLine is the longest line that is kept whole; longer ones are cut into pieces of it.
 const maxLine = 64 << 10
+
+// timeFormat is that of the processes' own lines.
+const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 // output merges the lines of all children into one writer.
 type output struct {
@@ -25,30 +29,32 @@ type output struct {
 // copy passes the lines of a process on until r ends.
 func (o *output) copy(name string, r io.Reader) {
 	lines := bufio.NewReaderSize(r, maxLine)
-	for {
+	for cut := false; ; {
 		line, err := lines.ReadSlice('\n')
+		more := errors.Is(err, bufio.ErrBufferFull)
 		if len(line) > 0 {
-			o.write(name, bytes.TrimRight(line, "\r\n"))
+			o.write(name, bytes.TrimRight(line, "\r\n"), !cut && !more)
 		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		if cut = more; err != nil && !more {
 			return
 		}
 	}
 }
 
-func (o *output) write(name string, line []byte) {
+// write writes a line, or a piece of one that is too long to be whole.
+func (o *output) write(name string, line []byte, whole bool) {
 	var b []byte
 	switch {
 	case o.cfg.Prefix && o.cfg.Color:
 		b = fmt.Appendf(nil, "\x1b[%dm%-9s│\x1b[0m %s\n", color(name), name, line)
 	case o.cfg.Prefix:
 		b = fmt.Appendf(nil, "%-9s│ %s\n", name, line)
-	case len(line) > 0 && line[0] == '{':
+	case whole && len(line) > 0 && line[0] == '{':
 		b = append(bytes.Clone(line), '\n')
 	default:
 		var wrapped bytes.Buffer
 		log := zerolog.New(&wrapped)
-		log.Info().Str("process", name).Msg(string(line))
+		log.Info().Str(zerolog.TimestampFieldName, time.Now().Format(timeFormat)).Str("process", name).Msg(string(line))
 		b = wrapped.Bytes()
 	}
 	o.mu.Lock()

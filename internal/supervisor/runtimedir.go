@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -73,7 +74,8 @@ func lockDir(dir string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// sweep removes the folders whose supervisor is dead: ours, real folders, with a lock that nobody holds.
+// sweep removes the folders whose supervisor is dead: ours, real folders, with a lock that nobody holds. Other
+// folders may have such names, too: one that holds more than sockets and the lock was never a supervisor's.
 func sweep(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -88,10 +90,14 @@ func sweep(parent string) {
 		if err != nil {
 			continue // alive, or none of ours
 		}
-		os.RemoveAll(path)
+		if content, err := os.ReadDir(path); err == nil && !slices.ContainsFunc(content, foreign) {
+			os.RemoveAll(path)
+		}
 		lock.Close()
 	}
 }
+
+func foreign(e fs.DirEntry) bool { return e.Type() != fs.ModeSocket && e.Name() != lockName }
 
 func owned(e fs.DirEntry) bool {
 	info, err := e.Info()

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,6 +43,17 @@ func TestSweepRemovesTheDeadOnly(t *testing.T) {
 	if err := os.Mkdir(foreign, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(foreign, lockName), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(foreign, "diary"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", filepath.Join(dead.Path, "worker.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	d, err := NewRuntimeDir(parent)
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +62,7 @@ func TestSweepRemovesTheDeadOnly(t *testing.T) {
 	if _, err := os.Stat(dead.Path); !os.IsNotExist(err) {
 		t.Errorf("the dead one: %v", err)
 	}
-	for _, path := range []string{alive.Path, foreign, d.Path} {
+	for _, path := range []string{alive.Path, filepath.Join(foreign, "diary"), filepath.Join(foreign, lockName), d.Path} {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}

@@ -26,6 +26,7 @@ type Supervisor struct {
 	stopping bool
 	stage    int
 	deadline time.Time // of the stop
+	orphans  bool      // the kernel gives us those of our children
 	timers   map[*time.Timer]bool
 	err      error // why the loop stopped by itself
 
@@ -75,6 +76,9 @@ func New(cfg Config) (*Supervisor, error) {
 func (s *Supervisor) Run(ctx context.Context) error {
 	runtime.LockOSThread() // until the children have ended: see start
 	defer runtime.UnlockOSThread()
+	orphans, ignore := adopted()
+	defer ignore()
+	s.orphans = orphans != nil
 	s.startDue()
 	s.publish()
 	done := ctx.Done()
@@ -82,6 +86,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		select {
 		case f := <-s.events:
 			f()
+		case <-orphans:
+			s.reapStrays()
 		case <-done:
 			done = nil
 			s.stop()
@@ -250,6 +256,9 @@ func (s *Supervisor) ended(p *process, err error) {
 	}
 	s.rollEnded(p, successor, exit.Cause)
 	s.advance()
+	if s.orphans {
+		s.reapStrays()
+	}
 }
 
 // restart starts the process of a place again, at once or after a while.

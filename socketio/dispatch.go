@@ -79,12 +79,13 @@ func (s *Socket) finish(end *ending) {
 
 // start begins the socket's goroutine, with first if there is one. It lives until nothing waits.
 func (s *Socket) start(first func()) {
-	s.client.server.handlers.Add(1)
-	go s.run(first)
+	if s.client.server.work.begin() {
+		go s.run(first)
+	}
 }
 
 func (s *Socket) run(first func()) {
-	defer s.client.server.handlers.Done()
+	defer s.client.server.work.done()
 	var k *cork
 	if first != nil {
 		k = s.client.hold()

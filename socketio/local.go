@@ -64,5 +64,12 @@ func (l local) ApplyDisconnect(t Target, closeTransport bool) {
 
 // ServerSideEvent runs the handlers on a goroutine of its own: they may block, and the adapter must go on.
 func (l local) ServerSideEvent(p Payload, reply func(Payload)) {
-	l.n.server.handlers.Go(func() { l.n.raise(p, reply) })
+	work := &l.n.server.work
+	if !work.begin() {
+		return // the server is about to leave the cluster, and is not waited for then
+	}
+	go func() {
+		defer work.done()
+		l.n.raise(p, reply)
+	}()
 }

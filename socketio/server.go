@@ -32,7 +32,7 @@ type Server struct {
 	wheel    *wheel.Wheel
 	pages    *http.ServeMux
 	bundle   *bundle
-	handlers sync.WaitGroup // the sockets' goroutines
+	work     work
 	life     context.Context
 	endLife  context.CancelFunc
 
@@ -86,7 +86,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer context.AfterFunc(hard, end)() // a part failed
 	err := s.engine.Run(soft)
 	s.endLife()
-	s.handlers.Wait()
+	s.work.end()
 	s.mu.Lock()
 	namespaces := slices.Collect(maps.Values(s.namespaces))
 	failed := s.failed
@@ -98,7 +98,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	stop()
 	failure := g.Wait()
-	s.handlers.Wait() // those of events that other servers raised until now
 	if !errors.Is(failure, context.Canceled) {
 		err = errors.Join(err, failure)
 	}
@@ -117,6 +116,10 @@ func (s *Server) Engine() *engineio.Server { return s.engine }
 // Handle serves the app's own pages on the same port, by the patterns of http.ServeMux. What begins with Config.Path
 // is never theirs.
 func (s *Server) Handle(pattern string, h http.Handler) { s.pages.Handle(pattern, h) }
+
+// Handles reports whether ServeHTTP takes r for a client's: whether its target begins with Config.Path. For who puts
+// the server beside others without a mux, which would clean the target.
+func (s *Server) Handles(r *http.Request) bool { return s.engine.Handles(r) }
 
 // ServeHTTP serves clients and client bundles below Config.Path, and elsewhere what was given to Handle.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

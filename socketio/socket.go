@@ -101,6 +101,10 @@ func (s *Socket) SID() string { return s.client.session.ID() }
 // Namespace is where the socket is.
 func (s *Socket) Namespace() *Namespace { return s.nsp }
 
+// Session is the Engine.IO session that carries the socket, and perhaps others: to close it, or to ask about it. What
+// is sent on it directly, the client takes for packets of Socket.IO.
+func (s *Socket) Session() *engineio.Session { return s.client.session }
+
 // Transport is the session's current transport, "polling" or "websocket".
 func (s *Socket) Transport() string { return s.client.session.Transport() }
 

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"time"
+
+	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// protocolApp is for the test suites of the two protocols: Engine.IO alone at /engine.io/, Socket.IO at /socket.io/.
+func protocolApp() (app, error) {
+	fast := engineio.Config{
+		PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond, MaxHTTPBufferSize: 1e6,
+		CORS: &engineio.CORS{Origin: "*"},
+	}
+	raw := fast
+	raw.Path = "/engine.io/"
+	raw.Open = func(s *engineio.Session) engineio.Receiver { return echo{s} }
+	engine, err := engineio.New(raw)
+	if err != nil {
+		return nil, err
+	}
+	io, err := socketio.New(socketio.Config{Config: fast, ConnectTimeout: time.Second})
+	if err != nil {
+		return nil, err
+	}
+	greet := func(s *socketio.Socket) { s.Emit("auth", s.Handshake().Auth) }
+	io.OnConnect(greet)
+	io.On("message", func(s *socketio.Socket, args socketio.Args) { s.Emit("message-back", args) })
+	io.On("message-with-ack", func(args socketio.Args) socketio.Args { return args })
+	io.Of("/custom").OnConnect(greet)
+	return app{engine, io}, nil
+}
+
+// echo sends each message back as it came.
+type echo struct{ session *engineio.Session }
+
+func (e echo) Receive(data []byte, binary bool) {
+	if binary {
+		e.session.Send(engineio.NewBinary(data))
+	} else {
+		e.session.Send(engineio.NewText(data))
+	}
+}
+
+func (echo) Idle()                {}
+func (echo) Closed(string, error) {}

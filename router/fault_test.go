@@ -76,17 +76,54 @@ func TestKilledWorkersSidsAreUnknownAtOnce(t *testing.T) {
 }
 
 func TestParkedPollOfAKilledWorkerIsUnknown(t *testing.T) {
-	h, _ := one(t, 2, nil)
-	w := h.workers["wka0"]
-	c := dialTo(t, h.addr)
-	c.send("GET /socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\n\r\n", w.open())
-	receive(t, w.polling)
-	w.kill()
-	if resp, body := c.answer("GET"); resp.StatusCode != 400 || !strings.Contains(body, `"worker":"wka1"`) {
-		t.Error(resp.Status, body)
+	for _, remote := range []bool{false, true} {
+		t.Run(fmt.Sprintf("remote %v", remote), func(t *testing.T) {
+			d := directory.NewStatic()
+			hosts := cluster(t, d, nil, 1, 2)
+			entry := hosts[1]
+			if remote {
+				entry = hosts[0]
+			}
+			w := hosts[1].workers["wkb0"]
+			var clients []*client
+			for range 5 { // they all ask whether it is dead
+				c := dialTo(t, entry.addr)
+				c.send("GET /socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\n\r\n", w.open())
+				receive(t, w.polling)
+				clients = append(clients, c)
+			}
+			w.kill()
+			for _, c := range clients {
+				if resp, body := c.answer("GET"); resp.StatusCode != 400 || !strings.Contains(body, `"code":1`) || strings.Contains(body, "wkb0") {
+					t.Error(resp.Status, body)
+				}
+				if resp, _ := c.get("/"); resp.StatusCode != 200 {
+					t.Error("the connection does not go on:", resp.Status)
+				}
+			}
+			if d.Workers().Get("wkb0") != nil {
+				t.Error("nobody was told")
+			}
+		})
 	}
-	if resp, _ := c.get("/"); resp.StatusCode != 200 {
-		t.Error("the connection does not go on:", resp.Status)
+}
+
+// A connection that breaks says nothing of its worker, which its host's door knows to live.
+func TestBrokenRemotePollIsNotADeadWorker(t *testing.T) {
+	d := directory.NewStatic()
+	hosts := cluster(t, d, nil, 1, 1)
+	w := hosts[1].workers["wkb0"]
+	c := dialTo(t, hosts[0].addr)
+	w.becomes(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	if resp, _ := c.get("/socket.io/?transport=polling&sid=" + w.open()); resp.StatusCode != 502 {
+		t.Error(resp.Status)
+	}
+	if d.Workers().Get("wkb0") == nil {
+		t.Error("called gone")
 	}
 }
 
@@ -306,6 +343,26 @@ func TestStoppedWorkerIsBusyNotGone(t *testing.T) {
 		}
 	}
 	if d.Workers().Get("wka0") == nil {
+		t.Error("called gone")
+	}
+}
+
+// A draining worker behind a door that is closed lives: nothing new gets to it, but its clients are not everyone's.
+func TestRefusedDoorOfADrainingWorker(t *testing.T) {
+	d := directory.NewStatic()
+	hosts := cluster(t, d, nil, 1, 1)
+	sid := hosts[1].workers["wkb0"].open()
+	hosts[1].stop()
+	for range hosts[1].done {
+	}
+	draining := *d.Workers().Get("wkb0")
+	draining.State = directory.StateDraining
+	d.Set(*d.Workers().Get("wka0"), draining)
+	c := dialTo(t, hosts[0].addr)
+	if resp, body := c.get("/socket.io/?transport=polling&sid=" + sid); resp.StatusCode != 400 || !strings.Contains(body, `"worker":"wka0"`) {
+		t.Error(resp.Status, body)
+	}
+	if d.Workers().Get("wkb0") == nil {
 		t.Error("called gone")
 	}
 }

@@ -49,6 +49,8 @@ func (x *exchange) forward(ctx context.Context, b *backend) bool {
 		switch {
 		case errors.Is(err, errGone):
 			b = x.elsewhere(b)
+		case errors.Is(err, errShut):
+			b = x.unknown(b)
 		case x.route.sid == nil && x.c.bound == nil:
 			b = x.another(b) // nothing was written, and any worker will do
 		default:
@@ -207,11 +209,15 @@ func (x *exchange) sendBody(u *upstream) bool {
 	return true
 }
 
-// elsewhere gives up on a dead worker and names another: for a session's request any, which answers that the sid is
-// unknown. Nil: there is none.
+// elsewhere gives up on a dead worker and names another. Nil: there is none.
 func (x *exchange) elsewhere(dead *backend) *backend {
-	r := x.c.r
-	r.workerGone(dead)
+	x.c.r.workerGone(dead)
+	return x.unknown(dead)
+}
+
+// unknown names another worker for a request that cannot reach its own: for a session's request any, which answers that
+// the sid is unknown. Nil: there is none.
+func (x *exchange) unknown(not *backend) *backend {
 	if x.c.bound != nil {
 		return nil
 	}
@@ -219,9 +225,9 @@ func (x *exchange) elsewhere(dead *backend) *backend {
 		x.withoutBody()
 	}
 	if x.route.sid != nil {
-		r.metrics.decided(decisionUnknown)
+		x.c.r.metrics.decided(decisionUnknown)
 	}
-	return x.another(dead)
+	return x.another(not)
 }
 
 // another names a worker but that one; nil: no other is ready.

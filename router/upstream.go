@@ -23,6 +23,9 @@ const (
 	maxIdle     = 512 // connections kept to one worker
 	// silence is how long a worker that did not answer is not asked again: requests would queue up behind the asking.
 	silence = 500 * time.Millisecond
+	// closing is how long after its host's door a worker may still be known as ready: its own end is announced when no
+	// connection comes in any more.
+	closing = 100 * time.Millisecond
 )
 
 var (
@@ -30,6 +33,8 @@ var (
 	errGone = errors.New("router: worker is gone")
 	// errBusy reports a worker that lives but takes nothing new at the moment.
 	errBusy = errors.New("router: worker does not answer")
+	// errShut reports a worker that drains behind a door that is closed already: it lives, but nobody new gets to it.
+	errShut = errors.New("router: worker's host is closing")
 )
 
 // backend is one incarnation of a worker: how it is reached, the connections kept to it, and what balancing knows.
@@ -44,6 +49,7 @@ type backend struct {
 	away    bool            // known to be on another host
 	here    bool            // was once reached on this host
 	dialing chan struct{}   // closed when the dial under way has ended
+	asking  *asking         // nil: nobody asks whether it lives
 	idle    []*upstream     // the last is the most recently used
 	seen    time.Time       // last used
 	silent  time.Time       // when its handoff socket last did not answer
@@ -167,7 +173,7 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 	c, err := d.DialContext(ctx, "tcp", b.addr)
 	if err != nil {
 		if errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, errGone // a door is held open by its supervisor: refused means that the host's processes ended
+			return nil, b.refused(ctx)
 		}
 		b.r.metrics.upstreamError("dial")
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
@@ -175,6 +181,27 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 	u.remote, u.greet, u.peek = true, true, u.onPeek
 	u.init(c)
 	return u, nil
+}
+
+// refused says what a door that refuses connections means. Its supervisor holds it open, so the host's processes have
+// ended, or are about to: then what reaches the worker over kept connections is still served.
+func (b *backend) refused(ctx context.Context) error {
+	if b.drains() {
+		return errShut
+	}
+	select {
+	case <-time.After(closing):
+	case <-ctx.Done():
+	}
+	if b.drains() {
+		return errShut
+	}
+	return errGone
+}
+
+func (b *backend) drains() bool {
+	w := b.r.cfg.Directory.Workers().Get(b.id)
+	return w != nil && w.State == directory.StateDraining
 }
 
 // sendError says what a failed send to the worker's handoff socket means.
@@ -195,24 +222,6 @@ func (b *backend) lost(ctx context.Context, s *handoff.Sender) error {
 		return err
 	}
 	return errBusy
-}
-
-// check asks whether the worker is dead, after a connection to it ended in the middle of something.
-func (b *backend) check(ctx context.Context) error {
-	s, err := b.link(ctx)
-	if err != nil || s == nil {
-		return err
-	}
-	// A dying process closes its descriptors one by one: the link may be the next.
-	probe, err := b.r.dialHandoff(ctx, b.id)
-	if err == nil {
-		probe.Close()
-		return nil
-	}
-	if errors.Is(err, handoff.ErrDead) || errors.Is(err, handoff.ErrWrongWorker) {
-		return errGone
-	}
-	return nil
 }
 
 // link returns the sender to a worker of this host, nil for one of another host.

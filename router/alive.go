@@ -1,0 +1,109 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/handoff"
+)
+
+// knocks is how often another host's door is asked about one worker: a dying process closes its descriptors one by one,
+// so the first connections may still be passed to it, and end without an answer.
+const knocks = 3
+
+// asking is a question whether a worker lives, which all that want to know share.
+type asking struct {
+	done chan struct{}
+	err  error // once done is closed
+}
+
+// check asks whether the worker is dead, after a connection to it ended in the middle of something.
+func (b *backend) check(ctx context.Context) error {
+	b.mu.Lock()
+	a := b.asking
+	if a == nil {
+		a = &asking{done: make(chan struct{})}
+		b.asking = a
+		b.mu.Unlock()
+		a.err = b.ask(ctx)
+		b.mu.Lock()
+		b.asking = nil
+		b.mu.Unlock()
+		close(a.done)
+		return a.err
+	}
+	b.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.err
+	case <-ctx.Done():
+		return errBusy
+	}
+}
+
+func (b *backend) ask(ctx context.Context) error {
+	s, err := b.link(ctx)
+	switch {
+	case err != nil:
+		return err
+	case s == nil:
+		return b.askDoor(ctx)
+	}
+	// A dying process closes its descriptors one by one: the link may be the next.
+	probe, err := b.r.dialHandoff(ctx, b.id)
+	if err == nil {
+		probe.Close()
+		return nil
+	}
+	if errors.Is(err, handoff.ErrDead) || errors.Is(err, handoff.ErrWrongWorker) {
+		return errGone
+	}
+	return nil
+}
+
+// askDoor asks the door of the worker's host. Nil: it lives, or nobody can tell.
+func (b *backend) askDoor(ctx context.Context) error {
+	for range knocks {
+		switch answered, err := b.knock(ctx); {
+		case errors.Is(err, errGone):
+			return err
+		case answered, err != nil:
+			return nil
+		}
+	}
+	return nil
+}
+
+// knock sends a request for nothing by way of the door. Answered: the worker, or its host's router, said something.
+func (b *backend) knock(ctx context.Context) (answered bool, err error) {
+	u, err := b.dial(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer u.close()
+	key, err := b.r.cfg.Directory.Secret(ctx)
+	if err != nil {
+		return false, err
+	}
+	u.c.SetDeadline(time.Now().Add(openTimeout))
+	request := appendRouting([]byte("OPTIONS * HTTP/1.1\r\nHost: sidereal\r\n"), b.id, key)
+	if _, err := u.write(append(request, "\r\n"...)); err != nil {
+		return false, nil
+	}
+	var h head
+	for {
+		if err := u.fill(); err != nil {
+			if isTimeout(err) {
+				return false, err
+			}
+			return false, nil
+		}
+		if _, err := h.parseResponse(u.bytes(), 0); err != errMore {
+			if err == nil && h.status == 421 {
+				return true, errGone
+			}
+			return true, nil
+		}
+	}
+}

@@ -70,7 +70,8 @@ type Config struct {
 	InitialPacket *Message
 	// InitialHeaders, if set, may change the headers of a handshake's response, WebSocket included.
 	InitialHeaders func(h http.Header, r *http.Request)
-	// Headers, if set, may change the headers of every response, WebSocket handshakes included.
+	// Headers, if set, may change the headers of every response to a session, WebSocket handshakes included. Refusals
+	// are none.
 	Headers func(h http.Header, r *http.Request)
 
 	// OnError, if set, is told of every refused request.

@@ -58,7 +58,6 @@ func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
 	case http.MethodPost:
 		s.servePost(w, r)
 	default:
-		s.server.hookHeaders(w.Header(), r)
 		w.WriteHeader(http.StatusInternalServerError)
 	}
 }
@@ -66,7 +65,7 @@ func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	p := newPoll()
 	if status := s.addPoll(p); status != 0 {
-		s.server.answerEmpty(w, r, status)
+		w.WriteHeader(status)
 		return
 	}
 	s.waitPoll(w, r, p)
@@ -165,22 +164,17 @@ func (s *Server) pollingHeaders(h http.Header, r *http.Request) {
 	s.hookHeaders(h, r)
 }
 
-func (s *Server) answerEmpty(w http.ResponseWriter, r *http.Request, status int) {
-	s.hookHeaders(w.Header(), r)
-	w.WriteHeader(status)
-}
-
 // servePost receives a payload. Its packets are handled before the answer, which is "ok" whatever they were.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{control: http.NewResponseController(w)}
 	if status := s.addPost(p); status != 0 {
-		s.server.answerEmpty(w, r, status)
+		w.WriteHeader(status)
 		return
 	}
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
 		s.donePost(p)
 		s.fail(TransportError, errOctetStream)
-		s.server.answerEmpty(w, r, http.StatusBadRequest)
+		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	body, whole, err := s.server.readBody(r)
@@ -192,7 +186,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		s.fail(TransportError, errors.Join(errPostAborted, err))
 		panic(http.ErrAbortHandler)
 	case !whole:
-		s.server.answerEmpty(w, r, http.StatusRequestEntityTooLarge)
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}
 	text := body

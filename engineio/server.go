@@ -194,7 +194,6 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionErr
 	if e.Code == CodeForbidden {
 		status = http.StatusForbidden
 	}
-	s.hookHeaders(w.Header(), r)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(appendErrorBody(nil, e.Code, e.told()))

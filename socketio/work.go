@@ -1,0 +1,48 @@
+package socketio
+
+import (
+	"context"
+	"sync"
+)
+
+// work counts the goroutines that run the app's functions, for Run to wait for them.
+type work struct {
+	running sync.WaitGroup
+	gate    sync.RWMutex // held for reading while one begins
+	over    bool
+}
+
+// begin counts a goroutine that is about to start. It reports false when Run waits for the last: then none may start.
+func (w *work) begin() bool {
+	w.gate.RLock()
+	defer w.gate.RUnlock()
+	if w.over {
+		return false
+	}
+	w.running.Add(1)
+	return true
+}
+
+func (w *work) done() { w.running.Done() }
+
+// end lets nothing begin any more and waits until all have ended.
+func (w *work) end() {
+	w.gate.Lock()
+	w.over = true
+	w.gate.Unlock()
+	w.running.Wait()
+}
+
+// Go calls f on a goroutine of its own, for what a handler begins and does not wait for: the socket's other events
+// are handled meanwhile. The context ends when the socket disconnects; Server.Run waits for f. A panic is contained,
+// logged and counted as one of a handler. After the end of Run f is not called.
+func (s *Socket) Go(f func(ctx context.Context)) {
+	work := &s.client.server.work
+	if !work.begin() {
+		return
+	}
+	go func() {
+		defer work.done()
+		s.contain("Go", func() error { f(s.Context()); return nil })
+	}()
+}

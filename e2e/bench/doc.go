@@ -1,7 +1,7 @@
 // Bench compares Sidereal with what it replaces, in one run on one machine: CPU time of all processes of each system per
 // message, memory per connection, and messages that got lost, which must be none. It writes docs/performance.md.
 //
-//	go run ./e2e/bench -quick                  # a minute, to standard output
+//	go run ./e2e/bench -quick                  # one to two minutes, to standard output
 //	go run ./e2e/bench -o docs/performance.md  # what `make bench-scale` runs
 //	go run ./e2e/bench -only fan-out,echo-open
 //	go run ./e2e/bench -only echo-closed -profile /tmp/profiles   # a perf recording per system

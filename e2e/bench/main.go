@@ -30,7 +30,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.out, "o", "", "write the report to this `file` (default: standard output)")
 	flag.StringVar(&o.only, "only", "", "run only these `items`, separated by commas: "+itemNames())
-	flag.BoolVar(&o.quick, "quick", false, "fewer and shorter rounds: about a minute")
+	flag.BoolVar(&o.quick, "quick", false, "fewer and shorter rounds: one to two minutes")
 	flag.IntVar(&o.rounds, "rounds", 0, "`rounds` of each item (default 5, quick 2)")
 	flag.IntVar(&o.idle, "idle", 0, "idle `connections` (default 10000, quick 2000); 100000 needs a limit of open files above that")
 	flag.StringVar(&o.profile, "profile", "", "record one more round of each item and system with perf into this `folder`")

@@ -16,7 +16,6 @@ const (
 	minShift = 10
 	step     = 2
 	classes  = 6
-	maxSize  = 1 << (minShift + step*(classes-1))
 )
 
 // pools hold *byte rather than *[]byte: a pointer goes into the interface as it is, so that Put allocates nothing.
@@ -50,7 +49,7 @@ func Grow(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n {
 		return b
 	}
-	g := append(Get(max(len(b)+n, min(2*cap(b), maxSize))), b...)
+	g := append(Get(max(len(b)+n, 2*cap(b))), b...) // doubled, so that a long buffer is not copied for each piece
 	Put(b)
 	return g
 }

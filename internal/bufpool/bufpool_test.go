@@ -11,7 +11,7 @@ func TestGetHasRoom(t *testing.T) {
 		if len(b) != 0 || cap(b) < n {
 			t.Errorf("Get(%d): length %d, capacity %d", n, len(b), cap(b))
 		}
-		if n > 1024 && n <= maxSize && cap(b) > 4*n {
+		if n > 1024 && n <= 1<<20 && cap(b) > 4*n {
 			t.Errorf("Get(%d): capacity %d is more than four times that", n, cap(b))
 		}
 		Put(b)
@@ -40,6 +40,26 @@ func TestGrowKeepsBytes(t *testing.T) {
 		t.Error("bytes were lost while growing")
 	}
 	Put(b)
+}
+
+// A buffer that grows piece by piece is copied a few times, not once for each piece, also beyond the largest class.
+func TestGrowCopiesSeldom(t *testing.T) {
+	const total, piece = 16 << 20, 4 << 10
+	var b []byte
+	grown, last := 0, 0
+	for len(b) < total {
+		b = Grow(b, 1)
+		if cap(b) != last {
+			grown, last = grown+1, cap(b)
+		}
+		b = b[:min(len(b)+piece, cap(b))]
+	}
+	if grown > 12 {
+		t.Errorf("copied %d times on the way to %d bytes", grown, total)
+	}
+	if cap(b) > 2*total {
+		t.Errorf("capacity %d for %d bytes", cap(b), total)
+	}
 }
 
 func TestNoAllocations(t *testing.T) {

@@ -32,7 +32,8 @@ type poller struct {
 	gen    atomic.Uint32
 	buf    []byte
 	events [pollEvents]unix.EpollEvent
-	again  []*pollLink // may have more to read
+	again  []*pollLink // may have more to read, each once
+	spare  []*pollLink // an empty list to take turns with again
 }
 
 func newPoller() (*poller, error) {
@@ -65,10 +66,14 @@ func (p *poller) run() {
 				}
 			}
 			if again := p.again; len(again) > 0 {
-				p.again = nil
+				p.again = p.spare[:0]
 				for _, l := range again {
-					l.handle(unix.EPOLLIN)
+					events := l.again
+					l.again = 0
+					l.handle(events)
 				}
+				clear(again)
+				p.spare = again
 			}
 			switch {
 			case n == 0 && len(p.again) == 0:
@@ -109,7 +114,8 @@ type pollLink struct {
 	gen    uint32 // tells events of this socket from those of an earlier one with the same descriptor
 
 	// poller's goroutine only
-	stopped bool // nothing more is wanted
+	stopped bool   // nothing more is wanted
+	again   uint32 // the events of a link in poller.again: an end is told once, and may be behind what is still to be read
 
 	// under the session's mu
 	fd      int // -1: closed
@@ -125,7 +131,7 @@ func (l *pollLink) start(w *webSocket, read []byte) {
 	}
 	w.session.mu.Lock()
 	l.poller.links.set(l.fd, l)
-	err := l.control(unix.EPOLL_CTL_ADD, readEvents)
+	err := l.control(unix.EPOLL_CTL_ADD)
 	w.session.mu.Unlock()
 	if err != nil {
 		w.readEnded(err)
@@ -133,7 +139,13 @@ func (l *pollLink) start(w *webSocket, read []byte) {
 	}
 }
 
-func (l *pollLink) control(op int, events uint32) error {
+// control tells the kernel what the link waits for. Before start has added the link there is nothing to modify: start
+// then asks for all at once.
+func (l *pollLink) control(op int) error {
+	events := uint32(readEvents)
+	if l.waiting {
+		events |= unix.EPOLLOUT
+	}
 	return unix.EpollCtl(l.poller.epfd, op, l.fd, &unix.EpollEvent{Events: events, Fd: int32(l.fd), Pad: int32(l.gen)})
 }
 
@@ -148,7 +160,7 @@ func (l *pollLink) handle(events uint32) {
 		l.w.blocked = false
 		l.w.flushLocked()
 		if !l.waiting && !l.dead {
-			l.control(unix.EPOLL_CTL_MOD, readEvents)
+			l.control(unix.EPOLL_CTL_MOD)
 		}
 	}
 	done := l.dead
@@ -162,7 +174,10 @@ func (l *pollLink) read(events uint32) {
 	ends := events&endEvents != 0
 	for turn := 0; !l.stopped; turn++ {
 		if turn == pollReads {
-			l.poller.again = append(l.poller.again, l)
+			if l.again == 0 {
+				l.poller.again = append(l.poller.again, l)
+			}
+			l.again |= events | unix.EPOLLIN
 			return
 		}
 		n, err := readFD(l.fd, l.poller.buf)
@@ -194,7 +209,7 @@ func (l *pollLink) writev(v [][]byte) (int, error) { return writevFD(l.fd, v) }
 // arm asks for an event when there is room; the kernel looks at once, so that none is missed.
 func (l *pollLink) arm(*webSocket) {
 	l.waiting = true
-	l.control(unix.EPOLL_CTL_MOD, readEvents|unix.EPOLLOUT)
+	l.control(unix.EPOLL_CTL_MOD)
 }
 
 func (l *pollLink) closeWrite() { unix.Shutdown(l.fd, unix.SHUT_WR) }
@@ -211,7 +226,7 @@ func (l *pollLink) close() {
 func (l *pollLink) finish() {
 	l.w.session.mu.Lock()
 	defer l.w.session.mu.Unlock()
-	l.dead = true
+	l.dead, l.stopped = true, true
 	if l.fd >= 0 {
 		l.poller.links.set(l.fd, nil)
 		unix.Close(l.fd)

@@ -1,8 +1,13 @@
 package engineio
 
 import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"testing"
+	"time"
 )
 
 func TestParkedSocketsAreInThePoller(t *testing.T) {
@@ -49,5 +54,69 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 	// What is left are our own ends of the last connections.
 	if after := descriptors(t); after > before+10 {
 		t.Errorf("%d descriptors, %d before", after, before)
+	}
+}
+
+// What is sent before the socket is in the poller, and is more than the kernel takes, leaves when there is room.
+func TestBlockedBeforeItIsParked(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789abcdef"), 512<<10) // 8 MiB
+	f := serve(t, Config{Open: func(s *Session) Receiver {
+		s.Send(NewBinary(big))
+		return nil
+	}}, onPoller)
+	c := f.websocket("")
+	if op, data := c.next(); op != opBinary || !bytes.Equal(data, big) {
+		t.Errorf("opcode %d, %d bytes", op, len(data))
+	}
+}
+
+// The end of a connection is seen behind more than one turn of reading, though the kernel tells of it only once.
+func TestEndBehindABacklog(t *testing.T) {
+	for _, end := range []string{"close", "half-close"} {
+		t.Run(end, func(t *testing.T) {
+			f := serve(t, Config{}, onPoller)
+			ln, err := net.Listen("unix", t.TempDir()+"/s")
+			if err != nil {
+				t.Fatal(err)
+			}
+			hs := &http.Server{Handler: f.srv}
+			served := make(chan struct{})
+			go func() { hs.Serve(ln); close(served) }()
+			defer func() { hs.Close(); <-served }()
+			f.dial = func() net.Conn {
+				c, err := net.Dial("unix", ln.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+			c := f.websocket("")
+			r := f.session()
+			conn := c.Conn.(*net.UnixConn)
+			if err := conn.SetWriteBuffer(4 * pollReads * pollBuffer); err != nil {
+				t.Fatal(err)
+			}
+			// The poller is held while the socket fills.
+			r.s.recvMu.Lock()
+			c.send("4held")
+			sent := 0
+			for piece := frame(finBit|opBinary, make([]byte, 8<<10)); sent < pollReads*pollBuffer+pollBuffer/2; sent += len(piece) {
+				conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
+				if _, err := conn.Write(piece); err != nil {
+					r.s.recvMu.Unlock()
+					t.Skipf("the socket takes %d bytes only: %v", sent, err)
+				}
+			}
+			if end == "close" {
+				c.Close()
+			} else {
+				conn.CloseWrite()
+			}
+			r.s.recvMu.Unlock()
+			r.wantClosed(t, TransportClose)
+			if end != "close" {
+				io.Copy(io.Discard, c.r)
+			}
+		})
 	}
 }

@@ -93,6 +93,7 @@ func (s *Server) shutdown() {
 	s.gate.Lock()
 	s.stopped = true
 	s.gate.Unlock()
+	s.starting.Wait() // what was taken just before is closed, too, and lingers by now
 	s.lingerMu.Lock()
 	left := make([]*webSocket, 0, len(s.lingering))
 	for w := range s.lingering {

@@ -2,6 +2,8 @@ package engineio
 
 import (
 	"context"
+	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,6 +92,28 @@ func TestRunEndsEverything(t *testing.T) {
 		if f.srv.Len() != 0 {
 			t.Errorf("%d sessions left", f.srv.Len())
 		}
+	})
+}
+
+// A connection that was taken just before Run's end is closed although its handler comes to it only afterwards, and its
+// client does not answer.
+func TestRunEndsLateConnections(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		f.open()
+		session := f.session().s
+		client, conn := net.Pipe()
+		defer client.Close()
+		go io.Copy(io.Discard, client)
+		ws := &webSocket{session: session, link: f.srv.newLink(conn)}
+		ws.timer.Owner = (*linger)(ws)
+		f.srv.admit(false, func() { f.srv.starting.Add(1) })
+		go func() {
+			defer f.srv.starting.Done()
+			time.Sleep(2 * shutdownLinger)
+			session.probeWith(ws, WebSocket)
+			ws.link.start(ws, nil)
+		}()
+		f.stop()
 	})
 }
 

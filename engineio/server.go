@@ -71,7 +71,6 @@ func (s *Server) Run(ctx context.Context) error {
 	s.running.Store(true)
 	<-ctx.Done()
 	s.shutdown()
-	s.starting.Wait()
 	s.stopPolling()
 	stop()
 	parts.Wait()

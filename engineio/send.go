@@ -53,9 +53,9 @@ func (s *Session) sendLocked(ms ...*Message) error {
 	if s.ws != nil {
 		return s.ws.sendLocked(ms...)
 	}
-	full := s.out.bytes > 0
+	full := s.polling.poll == nil && len(s.out.items) > 0
 	s.out.push(ms...)
-	if full && s.out.bytes > s.server.cfg.MaxQueueBytes {
+	if full && s.out.size() > s.server.cfg.MaxQueueBytes {
 		s.endLocked(TransportError, ErrSlowClient)
 		return ErrSlowClient
 	}
@@ -81,6 +81,13 @@ type outbox struct {
 	bytes int // of all frames, uncompressed, less off
 }
 
+// messageBytes is what a message takes beside its frame while it waits. It counts, or a client that sends nothing but
+// pings and reads nothing would have us keep fifty times MaxQueueBytes.
+const messageBytes = 96
+
+// size is what waits, as Config.MaxQueueBytes counts it.
+func (o *outbox) size() int { return o.bytes + len(o.items)*messageBytes }
+
 func (o *outbox) push(ms ...*Message) {
 	for _, m := range ms {
 		o.bytes += len(m.frame)
@@ -91,21 +98,25 @@ func (o *outbox) push(ms ...*Message) {
 // keepItems is the largest queue whose array an idle session keeps.
 const keepItems = 16
 
-// drop takes the first n messages out.
+// drop takes the first n messages out. The rest moves up only if it is no longer than that, so that a long queue is not
+// moved for each of its messages.
 func (o *outbox) drop(n int) {
 	for _, m := range o.items[:n] {
 		o.bytes -= len(m.frame)
 	}
 	o.bytes += o.off
 	o.off = 0
-	rest := copy(o.items, o.items[n:])
+	rest := len(o.items) - n
+	if rest > n {
+		clear(o.items[:n])
+		o.items = o.items[n:]
+		return
+	}
+	copy(o.items, o.items[n:])
 	clear(o.items[rest:])
 	o.items = o.items[:rest]
-	if rest == 0 {
-		o.bytes = 0
-		if cap(o.items) > keepItems {
-			o.items = nil
-		}
+	if rest == 0 && cap(o.items) > keepItems {
+		o.items = nil
 	}
 }
 

@@ -3,6 +3,8 @@ package engineio
 import (
 	"bytes"
 	"encoding/binary"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -25,6 +27,42 @@ func TestOutbox(t *testing.T) {
 	}
 	if got := o.take(0); len(got) != 40 || o.bytes != 0 || o.items != nil {
 		t.Errorf("took %d, %d bytes left", len(got), o.bytes)
+	}
+}
+
+func TestOutboxAgainstAModel(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var o outbox
+	var want []*Message
+	for range 2000 {
+		for range rnd.IntN(40) {
+			m := NewText(make([]byte, rnd.IntN(300)))
+			o.push(m)
+			want = append(want, m)
+		}
+		n := rnd.IntN(len(want) + 1)
+		if rnd.IntN(10) == 0 {
+			n = len(want)
+		}
+		if n < len(want) { // a part of the first that stays is written, as writes end anywhere
+			o.drop(n)
+			want = want[n:]
+			off := rnd.IntN(len(want[0].frame) - o.off)
+			o.off, o.bytes = o.off+off, o.bytes-off
+		} else {
+			o.drop(n)
+			want = nil
+		}
+		bytes := -o.off
+		for _, m := range want {
+			bytes += len(m.frame)
+		}
+		if !slices.Equal(o.items, want) || o.bytes != bytes {
+			t.Fatalf("%d items, %d bytes; want %d, %d", len(o.items), o.bytes, len(want), bytes)
+		}
+		if len(want) == 0 && (cap(o.items) > keepItems || slices.ContainsFunc(o.items[:cap(o.items)], func(m *Message) bool { return m != nil })) {
+			t.Fatalf("an empty queue keeps an array of %d", cap(o.items))
+		}
 	}
 }
 

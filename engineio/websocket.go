@@ -254,9 +254,9 @@ func (w *webSocket) sendLocked(ms ...*Message) error {
 		}
 		return nil
 	}
-	full := w.out.bytes > 0
+	full := w.blocked && len(w.out.items) > 0
 	w.out.push(ms...)
-	if full && w.out.bytes > s.server.cfg.MaxQueueBytes {
+	if full && w.out.size() > s.server.cfg.MaxQueueBytes {
 		w.brokenLocked(ErrSlowClient)
 		return ErrSlowClient
 	}

@@ -269,6 +269,45 @@ func TestSlowWebSocket(t *testing.T) {
 	})
 }
 
+// A client that sends pings and reads nothing is dropped long before its pongs take much more than the queue may.
+func TestPingFlood(t *testing.T) {
+	bubble(t, Config{MaxQueueBytes: 100 * messageBytes}, func(t *testing.T, f *fixture) {
+		c := f.websocket("")
+		r := f.session()
+		ping, pings := frame(finBit|opPing, nil), 0
+		for ; ; pings++ {
+			if _, err := c.Write(ping); err != nil {
+				break
+			}
+		}
+		r.wantClosed(t, TransportError)
+		if r.err != ErrSlowClient {
+			t.Errorf("closed with %v", r.err)
+		}
+		if pings > 250 {
+			t.Errorf("%d pings were taken", pings)
+		}
+	})
+}
+
+// A message larger than the queue is sent all the same, also when it comes behind others under a cork.
+func TestLargeMessageUnderACork(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<10)
+	f := serve(t, Config{MaxQueueBytes: 1000}, onPoller)
+	c := f.websocket("")
+	s := f.session().s
+	s.Cork()
+	s.Send(NewText([]byte("small")))
+	if err := s.Send(NewBinary(big)); err != nil {
+		t.Error(err)
+	}
+	s.Uncork()
+	c.want("4small")
+	if op, data := c.next(); op != opBinary || !bytes.Equal(data, big) {
+		t.Errorf("opcode %d, %d bytes", op, len(data))
+	}
+}
+
 // Corked messages, many and large, are gathered by writev as well.
 func TestManyFramesInOneFlush(t *testing.T) {
 	drive(t, Config{}, func(t *testing.T, f *fixture) {

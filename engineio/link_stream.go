@@ -43,12 +43,19 @@ func (l *streamLink) read(w *webSocket, read []byte) {
 
 func (l *streamLink) write([]byte) (int, error)    { return 0, nil }
 func (l *streamLink) writev([][]byte) (int, error) { return 0, nil }
-func (l *streamLink) close()                       { l.conn.Close() }
+
+// close and closeWrite leave the work to a goroutine: TLS writes an alert, for which it waits up to five seconds where
+// the peer does not read, and the caller holds the session's mu and may be the wheel.
+func (l *streamLink) close() {
+	l.server.tasks.Go(func() { l.conn.Close() })
+}
 
 func (l *streamLink) closeWrite() {
-	if c, ok := l.conn.(interface{ CloseWrite() error }); !ok || c.CloseWrite() != nil {
-		l.conn.Close()
-	}
+	l.server.tasks.Go(func() {
+		if c, ok := l.conn.(interface{ CloseWrite() error }); !ok || c.CloseWrite() != nil {
+			l.conn.Close()
+		}
+	})
 }
 
 func (l *streamLink) arm(w *webSocket) {

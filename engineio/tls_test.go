@@ -3,10 +3,13 @@ package engineio
 import (
 	"bufio"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // TLS is read and written as a stream, in both directions, and closes politely.
@@ -39,4 +42,32 @@ func TestWebSocketOverTLS(t *testing.T) {
 	c.Write([]byte{0xff, 0xff})
 	c.wantClose(1002)
 	r.wantClosed(t, TransportError)
+}
+
+// A TLS client that reads nothing any more is cut without anybody waiting for it: the wheel pings on time.
+func TestCuttingTLSHoldsNothingUp(t *testing.T) {
+	issuer := httptest.NewTLSServer(nil)
+	certificates := issuer.TLS.Certificates
+	issuer.Close()
+	synctest.Test(t, func(t *testing.T) {
+		f := serve(t, Config{PingInterval: lingerTimeout + time.Second})
+		p := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+		hs := &http.Server{Handler: f.srv}
+		go hs.Serve(tls.NewListener(p, &tls.Config{Certificates: certificates}))
+		defer hs.Close()
+		plain := f.dial
+		f.dial = func() net.Conn { return tls.Client(p.dial(), &tls.Config{InsecureSkipVerify: true}) }
+		deaf := f.websocket("")
+		f.dial = plain
+		start := time.Now()
+		c := f.websocket("")
+		f.session().s.Close()
+		if op, _ := deaf.next(); op != opClose {
+			t.Errorf("opcode %d, want a close frame", op)
+		}
+		c.want("2")
+		if d := time.Since(start); d != lingerTimeout+time.Second {
+			t.Errorf("ping after %v, want %v", d, lingerTimeout+time.Second)
+		}
+	})
 }

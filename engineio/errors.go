@@ -25,6 +25,8 @@ const (
 	ShuttingDown   = "server shutting down" // Drain, or the end of Run
 )
 
+var errSID = errors.New("engineio: Config.NewSID gave a sid that is empty or needs escaping")
+
 // What ended a session with TransportError.
 var (
 	errPollOverlap = errors.New("engineio: poll while another is pending")

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"net/http"
+	"strings"
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
 )
@@ -15,9 +16,17 @@ func randomSID(*http.Request) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil
 }
 
+// needsEscaping tells the characters that a sid cannot have: JSON or a cookie would not take them as they are.
+func needsEscaping(c rune) bool {
+	return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"\\,;`, c)
+}
+
 // mint makes the session for a verified handshake.
 func (s *Server) mint(r *http.Request) (*Session, *ConnectionError) {
 	sid, err := s.cfg.NewSID(r)
+	if err == nil && (sid == "" || strings.ContainsFunc(sid, needsEscaping)) {
+		err = errSID
+	}
 	if err != nil {
 		return nil, refusal(CodeBadRequest, map[string]any{"name": "ID_GENERATION_ERROR", "error": err.Error()})
 	}
@@ -40,8 +49,9 @@ func (s *Server) begin(session *Session) bool {
 	if !added {
 		return false
 	}
-	if session.recv = s.cfg.Open(session); session.recv == nil {
-		session.recv = discard{}
+	session.recv = discard{} // also if Open panics
+	if recv := s.cfg.Open(session); recv != nil {
+		session.recv = recv
 	}
 	session.Uncork()
 	return true

@@ -129,7 +129,17 @@ func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 		text = appendJSONP(nil, *s.polling.jsonp, body)
 	}
 	if err := s.server.answerPoll(w, r, text, compress); err != nil {
-		s.fail(TransportError, errors.Join(errPollAborted, err))
+		s.failPolling(errors.Join(errPollAborted, err))
+	}
+}
+
+// failPolling ends the session for a poll whose answer the client did not take. One that has switched to a WebSocket
+// since has given its polls up.
+func (s *Session) failPolling(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ws == nil {
+		s.endLocked(TransportError, err)
 	}
 }
 
@@ -146,10 +156,13 @@ func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, body []byte,
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	s.pollingHeaders(h, r)
+	control := http.NewResponseController(w)
+	// Who has not taken it by then has missed a ping. A server that cannot do this has to see to it itself.
+	control.SetWriteDeadline(time.Now().Add(s.cfg.PingInterval + s.cfg.PingTimeout))
 	if _, err := w.Write(body); err != nil {
 		return err
 	}
-	if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
 	return nil
@@ -213,13 +226,13 @@ func (s *Server) answerOK(w http.ResponseWriter, r *http.Request) {
 func (s *Session) addPost(p *post) (status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch first := s.polling.post; {
-	case s.state == stateClosed:
+	if s.state == stateClosed || s.polling == nil { // the latter named the transport websocket, and is none
 		return http.StatusBadRequest
-	case first != nil:
+	}
+	if first := s.polling.post; first != nil {
+		s.endLocked(TransportError, errPostOverlap)
 		first.cut = true
 		first.control.SetReadDeadline(time.Unix(1, 0))
-		s.endLocked(TransportError, errPostOverlap)
 		return http.StatusBadRequest
 	}
 	s.polling.post = p

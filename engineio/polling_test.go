@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -419,4 +420,73 @@ func TestJSONP(t *testing.T) {
 		r.s.Send(NewText([]byte("<\u2028>")))
 		f.poll("abc").want(t, 200, `___eio[12]("4<\u2028>");`)
 	})
+}
+
+// rawPoll makes a pending poll on a connection that nobody reads. It needs a synctest bubble.
+func (f *fixture) rawPoll(sid string) net.Conn {
+	f.t.Helper()
+	c := f.dial()
+	f.t.Cleanup(func() { c.Close() })
+	go io.WriteString(c, "GET /engine.io/?EIO=4&transport=polling&sid="+sid+" HTTP/1.1\r\nHost: test\r\n\r\n")
+	synctest.Wait()
+	return c
+}
+
+// A client that does not take its poll's answer keeps neither a goroutine nor what was to be sent.
+func TestPollThatIsNotRead(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		start := time.Now()
+		sid := f.open()
+		r := f.session()
+		c := f.rawPoll(sid)
+		r.s.Send(NewText(make([]byte, 1<<20)))
+		<-r.closed // by the ping timeout or by the write's
+		if d := time.Since(start); d != 45*time.Second {
+			t.Errorf("closed after %v, want 45s", d)
+		}
+		time.Sleep(time.Second)
+		if b, err := io.ReadAll(c); len(b) > 4096 {
+			t.Errorf("read %d bytes, %v; want the connection cut", len(b), err)
+		}
+	})
+}
+
+// A post that never ends outlives its session by as long as a closing session waits for a poll.
+func TestPostThatNeverEnds(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		start := time.Now()
+		sid := f.open()
+		c := f.dial()
+		defer c.Close()
+		io.WriteString(c, "POST /engine.io/?EIO=4&transport=polling&sid="+sid+" HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n4begun")
+		f.session().wantClosed(t, PingTimeout)
+		if b, err := io.ReadAll(c); len(b) > 0 {
+			t.Errorf("read %q, %v; want the connection cut", b, err)
+		}
+		if d := time.Since(start); d != 45*time.Second+closeTimeout {
+			t.Errorf("cut after %v, want 75s", d)
+		}
+	})
+}
+
+func TestRequestsThatAreNoUpgrades(t *testing.T) {
+	f := serve(t, Config{})
+	f.websocket("")
+	sid := f.session().s.ID()
+	for _, method := range []string{"GET", "POST"} {
+		f.do(method, wsQuery+sid, "4x").want(t, 400, "")
+	}
+}
+
+// Ids that would leave their place in the open packet or the cookie are refused.
+func TestSIDsThatNeedEscaping(t *testing.T) {
+	var sid string
+	f := serve(t, Config{NewSID: func(*http.Request) (string, error) { return sid, nil }})
+	for _, sid = range []string{"", `a"`, `a\`, "a b", "a\r\nb", "a;b", "a,b", "\u00e9", "\x7f"} {
+		f.do("GET", "EIO=4&transport=polling", "").want(t, 400, `{"code":3,"message":"Bad request"}`)
+	}
+	sid = "worker-1/_~:=.ok"
+	if got := f.open(); got != sid {
+		t.Errorf("sid %q", got)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/internal/wheel"
@@ -138,6 +139,9 @@ func (s *Session) endLocked(reason string, err error) {
 	} else if s.polling.poll != nil {
 		s.out.push(closePacket)
 		s.answerLocked()
+	}
+	if s.polling != nil && s.polling.post != nil { // nobody waits for the rest of it any more
+		s.polling.post.control.SetReadDeadline(time.Now().Add(closeTimeout))
 	}
 	s.out.clear()
 	s.server.ended(s, reason, err)

@@ -216,3 +216,18 @@ func TestUpgradeIsHonouredThoughNotOffered(t *testing.T) {
 		c.want("4echo:a")
 	})
 }
+
+// A poll that was pending at the switch, and whose answer the client does not take, is none of the session's business.
+func TestPollCutAfterTheSwitch(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		poll := f.rawPoll(sid)
+		c := f.probe(sid)
+		c.send("5")
+		synctest.Wait() // the poll's answer is being written
+		poll.Close()
+		synctest.Wait()
+		c.send("4echo:lives")
+		c.want("4echo:lives")
+	})
+}

@@ -2,14 +2,17 @@ package socketio
 
 import (
 	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"io"
 	"io/fs"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zlib"
 )
 
 // bundle serves the client's files, compressed once for each encoding.
@@ -73,7 +76,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) {
 	if strings.HasSuffix(name, ".map") {
 		h.Set("Content-Type", "application/json; charset=utf-8")
 	}
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	if encoding := acceptedEncoding(r.Header.Get("Accept-Encoding")); encoding != "" {
 		h.Set("Content-Encoding", encoding)
 		text = b.compressed(codedName{name, encoding}, text)
@@ -97,20 +100,23 @@ func (b *bundle) version() string {
 	return b.etag
 }
 
-// acceptedEncoding picks what the client prefers of what we have.
-func acceptedEncoding(accept string) string {
-	offered := map[string]bool{}
+// acceptedEncoding picks what the client prefers of what we have: of those it likes as much the one it names first.
+func acceptedEncoding(accept string) (best string) {
+	most := 0.0
 	for part := range strings.SplitSeq(accept, ",") {
-		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		q := strings.ReplaceAll(params, " ", "")
-		offered[strings.ToLower(strings.TrimSpace(name))] = q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
-	}
-	for _, name := range []string{"gzip", "deflate"} {
-		if offered[name] {
-			return name
+		name, params, _ := strings.Cut(part, ";")
+		q := 1.0
+		if text, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q="); ok {
+			q, _ = strconv.ParseFloat(text, 64)
+		}
+		switch name = strings.ToLower(strings.TrimSpace(name)); name {
+		case "br", "gzip", "deflate":
+			if q > most {
+				best, most = name, q
+			}
 		}
 	}
-	return ""
+	return best
 }
 
 func (b *bundle) compressed(as codedName, text []byte) []byte {
@@ -120,8 +126,13 @@ func (b *bundle) compressed(as codedName, text []byte) []byte {
 		return coded
 	}
 	var out bytes.Buffer
-	var w io.WriteCloser = gzip.NewWriter(&out)
-	if as.encoding == "deflate" {
+	var w io.WriteCloser
+	switch as.encoding {
+	case "br":
+		w = brotli.NewWriter(&out)
+	case "gzip":
+		w = gzip.NewWriter(&out)
+	default: // what HTTP calls deflate
 		w = zlib.NewWriter(&out)
 	}
 	w.Write(text)

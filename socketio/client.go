@@ -27,6 +27,7 @@ type client struct {
 	corked atomic.Pointer[cork] // while handlers run
 
 	// Only for Receive, Idle and Closed, which are never called concurrently.
+	deaf        bool     // what comes is not looked at any more
 	partial     *partial // a packet whose attachments are still to come
 	first, last *event   // of the read that is going on
 }
@@ -77,8 +78,10 @@ var (
 
 // Receive takes one Engine.IO message, which is a packet or an attachment.
 func (c *client) Receive(data []byte, binary bool) {
+	if c.deaf {
+		return
+	}
 	var err error
-	kind := violationMalformed
 	switch {
 	case binary:
 		err = c.receiveAttachment(data)
@@ -96,11 +99,12 @@ func (c *client) Receive(data []byte, binary bool) {
 	c.partial = nil
 	switch err {
 	case errState:
-		kind = violationState
+		c.violated(violationState, err)
 	case errNamespaces, errPending, errAttachments:
-		kind = violationLimit
+		c.violated(violationLimit, err)
+	default:
+		c.bidFarewell(err)
 	}
-	c.violated(kind, err)
 }
 
 func (c *client) receiveText(data []byte) error {
@@ -323,11 +327,12 @@ func (c *client) send(ms []*engineio.Message) error {
 func (c *client) violated(kind string, err error) {
 	c.server.metrics.violations.WithLabelValues(kind).Inc()
 	c.server.cfg.Log.Debug().Str("sid", c.session.ID()).Str("kind", kind).Err(err).Msg("connection closed for its fault")
-	reason := ReasonForcedClose
-	if !c.session.Close() && kind != violationMalformed {
-		reason = ReasonForcedServerClose
+	switch ended := c.session.Close(); {
+	case ended:
+		c.end(ReasonForcedClose)
+	case kind != violationMalformed:
+		c.end(ReasonForcedServerClose)
 	}
-	c.end(reason)
 }
 
 // Closed ends all sockets: the connection is gone.

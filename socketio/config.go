@@ -18,6 +18,9 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// CleanupEmptyChildNamespaces removes a namespace that OfFunc or OfRegexp made when its last socket has left.
 	CleanupEmptyChildNamespaces bool
+	// DestroyUpgradeTimeout is when the connection of a request to upgrade is cut, unanswered, that is neither for Path nor
+	// for what was given to Handle. Default 1 s; below 0: such requests are answered 404 like any other.
+	DestroyUpgradeTimeout time.Duration
 	// Adapter links this server with others. Default: it is alone.
 	Adapter Cluster
 	// Recovery lets clients that come back after a short break have their rooms, their data and what they missed.
@@ -42,6 +45,7 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	c.Path = or(c.Path, "/socket.io/")
 	c.ConnectTimeout = or(c.ConnectTimeout, 45*time.Second)
+	c.DestroyUpgradeTimeout = or(c.DestroyUpgradeTimeout, time.Second)
 	c.AckTimeout = or(c.AckTimeout, 10*time.Second)
 	c.MaxAttachments = or(c.MaxAttachments, 10)
 	c.MaxNamespaces = or(c.MaxNamespaces, 100)

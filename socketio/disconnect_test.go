@@ -202,7 +202,7 @@ func TestClientBundle(t *testing.T) {
 				t.Errorf("with %s: %v", tag, r)
 			}
 		}
-		for accept, want := range map[string]string{"br, gzip, deflate": "gzip", "deflate": "deflate", "gzip;q=0": "", "br": ""} {
+		for accept, want := range map[string]string{"br, gzip, deflate": "br", "gzip, deflate, br": "gzip", "gzip;q=0.5, deflate": "deflate", "gzip;q=0": "", "zstd": ""} {
 			if r, body = do("GET", "/socket.io/socket.io.js", "Accept-Encoding", accept); r.Header.Get("Content-Encoding") != want || want != "" && len(body) > 500 {
 				t.Errorf("%s: %v, %d bytes", accept, r.Header, len(body))
 			}

@@ -20,6 +20,8 @@ type event struct {
 	args   Args
 	size   int
 	call   call // for the handlers
+
+	farewell *farewell // the event is none, but a malformed packet
 }
 
 var events = sync.Pool{New: func() any { return new(event) }}
@@ -131,6 +133,11 @@ func (s *Socket) take() (*event, *ending) {
 // dispatch runs an event through OnAny, the middlewares and the handlers.
 func (s *Socket) dispatch(e *event) {
 	r := s.nsp.registry.Load()
+	if e.farewell != nil {
+		s.tellError(r, e.farewell.err)
+		e.farewell.told()
+		return
+	}
 	handlers := r.events[string(e.name)]
 	s.mu.Lock()
 	if s.extra != nil {

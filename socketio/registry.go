@@ -114,7 +114,9 @@ func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) {
 	n.edit(func(r *registry) { r.anyOutgoing = with(r.anyOutgoing, f) })
 }
 
-// OnError adds a function that is called for each error that a handler or an event's middleware returned.
+// OnError adds a function that is called for each error that a handler or an event's middleware returned, and with a
+// *PacketError before a connection is closed on which came what is no packet. A client's event that is called "error"
+// is an event like any other.
 func (n *Namespace) OnError(f func(s *Socket, err error)) {
 	n.edit(func(r *registry) { r.errors = with(r.errors, f) })
 }

@@ -124,14 +124,34 @@ func (s *Server) Handles(r *http.Request) bool { return s.engine.Handles(r) }
 // ServeHTTP serves clients and client bundles below Config.Path, and elsewhere what was given to Handle.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.engine.Handles(r) {
-		s.pages.ServeHTTP(w, r)
+		s.serveElsewhere(w, r)
 		return
 	}
 	if name := s.bundleName(r); name != "" {
-		s.bundle.serve(w, r, name)
+		if s.cfg.CORS == nil || !s.cfg.CORS.Apply(w, r) {
+			s.bundle.serve(w, r, name)
+		}
 		return
 	}
 	s.engine.ServeHTTP(w, r)
+}
+
+// serveElsewhere serves the app's pages. A request to upgrade that is for none of them is not answered, as the
+// reference does it.
+func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.DestroyUpgradeTimeout > 0 && r.Header.Get("Upgrade") != "" {
+		if _, pattern := s.pages.Handler(r); pattern == "" {
+			patience := time.NewTimer(s.cfg.DestroyUpgradeTimeout)
+			defer patience.Stop()
+			select {
+			case <-patience.C:
+			case <-r.Context().Done():
+			case <-s.life.Done():
+			}
+			panic(http.ErrAbortHandler)
+		}
+	}
+	s.pages.ServeHTTP(w, r)
 }
 
 // Of returns a namespace, and makes it when it is new. The leading slash may be left out.

@@ -1,0 +1,79 @@
+package socketio
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/wheel"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// PacketError is what OnError is told when a client sent what is no packet. The connection is closed after that. Its
+// words are those of Node's parser.
+type PacketError struct{ Err error }
+
+// Error is how Node's parser puts it.
+func (e *PacketError) Error() string {
+	switch e.Err {
+	case packet.ErrType:
+		return "unknown packet type"
+	case packet.ErrAttachments:
+		return "Illegal attachments"
+	case errAttachments:
+		return "too many attachments"
+	case errBinary:
+		return "got binary data when not reconstructing a packet"
+	case errText:
+		return "got plaintext data when reconstructing a packet"
+	}
+	return "invalid payload"
+}
+
+// Unwrap is what exactly was wrong.
+func (e *PacketError) Unwrap() error { return e.Err }
+
+// maxFarewell is how long a connection that is to be closed waits for OnError.
+const maxFarewell = time.Second
+
+// farewell closes a connection for a malformed packet once the sockets that care have been told.
+type farewell struct {
+	client *client
+	err    *PacketError
+	left   atomic.Int32 // those who are still to be told
+	said   atomic.Bool
+	timer  wheel.Timer
+}
+
+// bidFarewell tells OnError of each connected socket, and then closes.
+func (c *client) bidFarewell(err error) {
+	c.deaf = true
+	f := &farewell{client: c, err: &PacketError{err}}
+	f.left.Store(1)
+	f.timer.Owner = f
+	c.server.wheel.Schedule(&f.timer, maxFarewell)
+	for _, s := range c.all() {
+		if n := s.joined(); n != nil && len(n.registry.Load().errors) > 0 {
+			f.left.Add(1)
+			e := newEvent(s, packet.NoID, nil, Args{}, 0)
+			e.farewell = f
+			c.append(e)
+		}
+	}
+	c.Idle()
+	f.told()
+}
+
+// told counts one who has been told; the last closes.
+func (f *farewell) told() {
+	if f.left.Add(-1) == 0 {
+		f.client.server.wheel.Stop(&f.timer)
+		f.Expire(nil)
+	}
+}
+
+// Expire closes: all have been told, or a handler takes its time.
+func (f *farewell) Expire(*wheel.Timer) {
+	if !f.said.Swap(true) {
+		f.client.violated(violationMalformed, f.err.Err)
+	}
+}

@@ -11,15 +11,19 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// startAdmin serves the operator's HTTP: to the supervisor on the worker's socket, else on SIDEREAL_ADMIN_ADDR.
-func (w *Worker) startAdmin(ctx context.Context, ps *parts) error {
+// startAdmin serves the operator's HTTP: to the supervisor on the worker's socket, which it finds once publish was called,
+// else on SIDEREAL_ADMIN_ADDR.
+func (w *Worker) startAdmin(ctx context.Context, ps *parts) (publish func() error, err error) {
 	var l net.Listener
-	var err error
+	publish = func() error { return nil }
 	switch addr := w.set.AdminAddr; {
 	case w.set.RuntimeDir != "":
-		l, err = admin.ListenSocket(w.set.RuntimeDir, fmt.Sprintf("worker-%d", w.set.Slot))
+		var socket *admin.SocketListener
+		if socket, err = admin.ListenSocket(w.set.RuntimeDir, fmt.Sprintf("worker-%d", w.set.Slot)); err == nil {
+			l, publish = socket, socket.Publish
+		}
 	case config.IsOff(addr):
-		return nil
+		return publish, nil
 	default:
 		l, err = admin.Listen(ctx, addr, false)
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -27,11 +31,11 @@ func (w *Worker) startAdmin(ctx context.Context, ps *parts) error {
 		}
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	server := admin.New(admin.Config{Ready: w.Ready, Status: w.status, Gatherer: w.metrics})
 	ps.start("admin", func(ctx context.Context) error { return server.Run(ctx, l) })
-	return nil
+	return publish, nil
 }
 
 func (w *Worker) status(context.Context) admin.Status {

@@ -155,7 +155,8 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 		}
 		return nil
 	})
-	if err := w.startAdmin(ctx, ps); err != nil {
+	publish, err := w.startAdmin(ctx, ps)
+	if err != nil {
 		return err
 	}
 	m, err := w.join(ctx, ps)
@@ -178,6 +179,9 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 		return err
 	}
 	w.unfit.Store(nil)
+	if err := publish(); err != nil {
+		return err
+	}
 	report(line, lifeline.Worker, w.ID())
 	report(line, lifeline.Ready, "1")
 

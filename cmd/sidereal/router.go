@@ -70,7 +70,8 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, p.node.close()) }()
-	if err := p.startAdmin(ctx, settings); err != nil {
+	publish, err := p.startAdmin(ctx, settings)
+	if err != nil {
 		return err
 	}
 	r, err := p.join(ctx)
@@ -83,6 +84,9 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 	p.router.Store(r)
 	for i, l := range listeners {
 		listeners[i] = tellingListener{l, func() { report(line, lifeline.Draining) }}
+	}
+	if err := publish(); err != nil {
+		return err
 	}
 	report(line, lifeline.Ready)
 	return r.Serve(ctx, listeners...)
@@ -158,21 +162,24 @@ func (p *routerProcess) status(context.Context) admin.Status {
 	}
 }
 
-// startAdmin serves the admin HTTP to the supervisor, or on SIDEREAL_ADMIN_ADDR.
-func (p *routerProcess) startAdmin(ctx context.Context, settings *config.Settings) error {
+// startAdmin serves the admin HTTP to the supervisor, which finds it once publish was called, or on SIDEREAL_ADMIN_ADDR.
+func (p *routerProcess) startAdmin(ctx context.Context, settings *config.Settings) (publish func() error, err error) {
 	var l net.Listener
-	var err error
+	publish = func() error { return nil }
 	if p.supervised() {
-		l, err = admin.ListenSocket(p.set.RuntimeDir, "router")
+		var socket *admin.SocketListener
+		if socket, err = admin.ListenSocket(p.set.RuntimeDir, "router"); err == nil {
+			l, publish = socket, socket.Publish
+		}
 	} else {
 		l, err = listenAdmin(ctx, p.set.AdminAddr, settings, p.log)
 	}
 	if err != nil || l == nil {
-		return err
+		return publish, err
 	}
 	server := admin.New(admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.node.metrics})
 	p.node.start(func(ctx context.Context) error { return server.Run(ctx, l) })
-	return nil
+	return publish, nil
 }
 
 // tellingListener tells when it is closed: a supervisor lets the workers stop once their router takes nobody in.

@@ -24,7 +24,11 @@ func (h *host) ready(ctx context.Context) error {
 			return fmt.Errorf("the router is %s", st.State)
 		}
 	}
-	return admin.NewSocketClient(admin.Socket(h.dir.Path, "router")).Ready(ctx)
+	err := admin.NewSocketClient(admin.Socket(h.dir.Path, "router")).Ready(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errors.New("the router does not answer")
+	}
+	return err
 }
 
 func (h *host) status(context.Context) admin.Status {

@@ -130,20 +130,64 @@ func TestListenMovesOnlyWhenAllowed(t *testing.T) {
 	}
 }
 
-func TestSocketOfAnEarlierIncarnationIsReplaced(t *testing.T) {
+// published opens the admin socket of a child that is ready.
+func published(t *testing.T, dir, child string) *SocketListener {
+	t.Helper()
+	l, err := ListenSocket(dir, child)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Publish(); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestSuccessorTakesTheNameOnceItIsReady(t *testing.T) {
 	dir := t.TempDir()
-	old, err := ListenSocket(dir, "worker-1")
+	answering := func(want string) {
+		t.Helper()
+		if err := NewSocketClient(Socket(dir, "worker-1")).Ready(t.Context()); err == nil || err.Error() != want {
+			t.Errorf("%q answered %v", want, err)
+		}
+	}
+	unready := func(why string) Config {
+		return Config{Ready: func(context.Context) error { return errors.New(why) }}
+	}
+	old := published(t, dir, "worker-1")
+	serve(t, unready("old"), old)
+	failed, err := ListenSocket(dir, "worker-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := ListenSocket(dir, "worker-1")
-	if err != nil {
-		t.Fatal(err)
+	answering("old")
+	failed.Close() // it never got ready
+	answering("old")
+	next := published(t, dir, "worker-1")
+	serve(t, unready("next"), next)
+	answering("next")
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left behind: %v, %v", files, err)
 	}
-	defer l.Close()
+}
+
+func TestEndedProcessLeavesItsSuccessorTheName(t *testing.T) {
+	dir := t.TempDir()
+	old := published(t, dir, "worker-1")
+	next := published(t, dir, "worker-1")
+	defer next.Close()
 	old.Close()
 	if _, err := os.Stat(Socket(dir, "worker-1")); err != nil {
 		t.Errorf("the old one took the new one's socket with it: %v", err)
+	}
+}
+
+func TestReadyOfAHangingProcessIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	l := published(t, dir, "router") // nobody accepts
+	defer l.Close()
+	if err := NewSocketClient(Socket(dir, "router")).Ready(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -159,11 +203,7 @@ func gauge(name, labelName, labelValue string, value float64) *prometheus.Regist
 func TestAggregateLabelsEachProcess(t *testing.T) {
 	dir := t.TempDir()
 	for i, name := range []string{"worker-1", "worker-2"} {
-		l, err := ListenSocket(dir, name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		serve(t, Config{Gatherer: gauge("sessions", "transport", "polling", float64(i+1))}, l)
+		serve(t, Config{Gatherer: gauge("sessions", "transport", "polling", float64(i+1))}, published(t, dir, name))
 	}
 	all := Aggregate(gauge("restarts", "name", "x", 9), dir, func() []string { return []string{"worker-1", "worker-2", "gone"} })
 	w := httptest.NewRecorder()
@@ -183,13 +223,9 @@ sessions{process="worker-2",transport="polling"} 2
 
 func TestAggregateReportsDisagreement(t *testing.T) {
 	dir := t.TempDir()
-	l, err := ListenSocket(dir, "worker-1")
-	if err != nil {
-		t.Fatal(err)
-	}
 	counter := prometheus.NewRegistry()
 	counter.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "x", Help: "A test's."}))
-	serve(t, Config{Gatherer: counter}, l)
+	serve(t, Config{Gatherer: counter}, published(t, dir, "worker-1"))
 	all := Aggregate(gauge("x", "a", "b", 1), dir, func() []string { return []string{"worker-1"} })
 	families, err := all.Gather()
 	if err == nil || len(families) != 1 {

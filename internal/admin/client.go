@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Client asks the admin HTTP of a process.
@@ -36,8 +37,14 @@ func NewSocketClient(path string) *Client {
 	return &Client{base: "http://child", http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-// Ready returns nil when the process says that it serves, else why not.
+// answerTimeout is what a process gets to say whether it is ready: less than those who ask a host wait, who ask for its
+// router's word.
+const answerTimeout = time.Second
+
+// Ready returns nil when the process says that it serves, else why not. One that does not answer in a second is not.
 func (c *Client) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	res, err := c.get(ctx, "/readyz", "")
 	if err != nil {
 		return err

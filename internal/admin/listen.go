@@ -38,17 +38,32 @@ func Socket(runtimeDir, child string) string {
 	return filepath.Join(runtimeDir, child+".admin.sock")
 }
 
-// ListenSocket opens the admin socket of a child. One that an earlier incarnation left is replaced; the folder's owner
-// removes the last one.
-func ListenSocket(runtimeDir, child string) (net.Listener, error) {
-	path := Socket(runtimeDir, child)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+// SocketListener is the admin socket of a child. It has the child's name once it is published: until then that belongs to
+// an earlier incarnation, which in a reload still serves, and goes on if this one never gets ready.
+type SocketListener struct {
+	*net.UnixListener
+	path string // published
+}
+
+// ListenSocket opens the admin socket of a child, not published yet. One that is never published goes with Close, a
+// published one with the folder: by its end the name may be the successor's.
+func ListenSocket(runtimeDir, child string) (*SocketListener, error) {
+	own := filepath.Join(runtimeDir, fmt.Sprintf("%s.%d", child, os.Getpid()))
+	if err := os.Remove(own); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: own, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	l.SetUnlinkOnClose(false) // in a reload the path is the successor's by then
-	return l, nil
+	return &SocketListener{l, Socket(runtimeDir, child)}, nil
+}
+
+// Publish gives the socket the child's name, instead of the one that has it.
+func (l *SocketListener) Publish() error {
+	if err := os.Rename(l.Addr().String(), l.path); err != nil {
+		return fmt.Errorf("admin: %w", err)
+	}
+	l.SetUnlinkOnClose(false) // another socket may have this one's old name
+	return nil
 }

@@ -17,6 +17,8 @@ const (
 )
 
 // errProtocol reports bytes that are no command. The text after it is what Redis tells the client before it hangs up.
+//
+//lint:ignore ST1005 these are Redis's own words
 var errProtocol = errors.New("Protocol error")
 
 // readRequest reads one command as clients send it: an array of bulk strings (RESP, "Sending commands to a Redis

@@ -103,6 +103,8 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		{nil, "SIDEREAL_REDIS_PASSWORD_FILE=/nowhere/pw", `SIDEREAL_REDIS_PASSWORD_FILE="/nowhere/pw" must be a file that can be read: no such file or directory`},
 		{nil, "REDIS_URL=http://u:p@x", `SIDEREAL_REDIS_URL="http://u:***@x" (from environment REDIS_URL) is no Redis URL: scheme must be redis, rediss, redis+sentinel, rediss+sentinel, redis+cluster or rediss+cluster`},
 		{nil, "SIDEREAL_TLS_CERT=/cert.pem", `SIDEREAL_TLS_CERT="/cert.pem" is not in this version: end TLS in a load balancer before it, and unset it`},
+		{nil, "SIDEREAL_REDIS_USERNAME=bob", `SIDEREAL_REDIS_USERNAME="bob" needs SIDEREAL_REDIS_URL, which is not set`},
+		{nil, "SIDEREAL_REDIS_PASSWORD=secret", `SIDEREAL_REDIS_PASSWORD="(hidden)" needs SIDEREAL_REDIS_URL, which is not set`},
 		{nil, "SIDEREAL_UPSTREAMS=http://10.0.0.4", `SIDEREAL_UPSTREAMS="http://10.0.0.4" is not in this version: give the router a Redis that the workers register in, and unset it`},
 	} {
 		_, _, err := load[Up](t, c.args, c.environ)
@@ -238,6 +240,9 @@ func TestUpTakesWhatItsProcessesTake(t *testing.T) {
 func TestRulesExist(t *testing.T) {
 	for name, typ := range commands {
 		for _, f := range fields(typ) {
+			if needed := f.tag.Get("needs"); needed != "" && !slices.ContainsFunc(fields(typ), func(o field) bool { return o.Variable == needed }) {
+				t.Errorf("%s: %s needs %s, which the command does not read", name, f.Variable, needed)
+			}
 			if form := f.tag.Get("form"); form != "" && forms[form].normalize == nil {
 				t.Errorf("%s: %s names the form %q, which does not exist", name, f.Variable, form)
 			}

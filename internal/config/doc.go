@@ -18,6 +18,7 @@
 //	min:"1s"           the least duration or number
 //	secret:"file"      hidden where settings are printed, and also read from <VAR>_FILE
 //	fallback:"A,B"     other variables read, in this order, where it is not set
+//	needs:"A"          is an error where A is not set: A was forgotten
 //	short:"i"          the flag's one-letter form
 //	shown:"text"       how the default is described where it is computed at run time
 //

@@ -47,10 +47,13 @@ func (f field) fallbacks() []string {
 
 func (f field) secret() bool { return f.tag.Get("secret") != "" }
 
-// internal reports whether the supervisor sets the field, and no operator: it has no flag.
-func (f field) internal() bool {
-	return slices.ContainsFunc(fields(reflect.TypeFor[Child]()), func(c field) bool { return c.Variable == f.Variable })
+// ForChild reports whether a variable is one that a supervisor sets, and no operator.
+func ForChild(variable string) bool {
+	return slices.ContainsFunc(fields(reflect.TypeFor[Child]()), func(c field) bool { return c.Variable == variable })
 }
+
+// internal reports whether the field is for children only: it has no flag.
+func (f field) internal() bool { return ForChild(f.Variable) }
 
 // shownDefault describes the default to people.
 func (f field) shownDefault() string {

@@ -195,14 +195,16 @@ func alternatives(f field) string {
 	return out
 }
 
-func rule(f field) string {
+func rule(f field) (out string) {
 	if form, ok := forms[f.tag.Get("form")]; ok {
-		return " Value: " + form.rule + "."
+		out += " Value: " + form.rule + "."
+	} else if least := f.tag.Get("min"); least != "" && least != "0s" && !f.internal() {
+		out += " At least " + least + "."
 	}
-	if least := f.tag.Get("min"); least != "" && least != "0s" && !f.internal() {
-		return " At least " + least + "."
+	if needed := f.tag.Get("needs"); needed != "" {
+		out += " Only with `" + needed + "`."
 	}
-	return ""
+	return out
 }
 
 func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }

@@ -82,6 +82,9 @@ func Load(dst any, src Source) (*Settings, error) {
 		s.Values = append(s.Values, v)
 		texts[f.Variable] = v.Text
 	}
+	if len(errs) == 0 {
+		errs = forgotten(reflect.TypeOf(dst), s)
+	}
 	errs = append(errs, absent(r.environ)...)
 	s.Warnings = unknown(r.environ)
 	if len(errs) > 0 {
@@ -209,6 +212,22 @@ func check(f field, v Value) (string, error) {
 		}
 	}
 	return v.Text, nil
+}
+
+// forgotten refuses settings that do nothing without another one that is not set.
+func forgotten(command reflect.Type, s *Settings) (errs []error) {
+	for _, f := range fields(command) {
+		v, needed := s.Get(f.Variable), f.tag.Get("needs")
+		if needed == "" || v.Text == "" || s.Get(needed).Text != "" {
+			continue
+		}
+		e := &ValueError{Variable: f.Variable, Value: v.Text, From: v.From, Rule: "needs " + needed + ", which is not set"}
+		if v.Secret {
+			e.Value = Hidden(v.Text)
+		}
+		errs = append(errs, e)
+	}
+	return errs
 }
 
 // absent refuses variables that later versions take and that would do nothing in this one.

@@ -22,19 +22,19 @@ type Redis struct {
 	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" form:"redis-url" shown:"none: up embeds one, worker runs in memory, router needs it"`
 
 	// The user name of the Redis ACL; it wins over the one in the URL.
-	RedisUsername string `env:"SIDEREAL_REDIS_USERNAME"`
+	RedisUsername string `env:"SIDEREAL_REDIS_USERNAME" needs:"SIDEREAL_REDIS_URL"`
 
 	// The password of Redis; it wins over the one in the URL.
-	RedisPassword string `env:"SIDEREAL_REDIS_PASSWORD" secret:"file"`
+	RedisPassword string `env:"SIDEREAL_REDIS_PASSWORD" secret:"file" needs:"SIDEREAL_REDIS_URL"`
 
 	// A PEM file with the certificates that sign Redis' own; without it the system's are used. Only read for TLS URLs.
-	RedisCAFile string `env:"SIDEREAL_REDIS_CA_FILE" form:"readable"`
+	RedisCAFile string `env:"SIDEREAL_REDIS_CA_FILE" form:"readable" needs:"SIDEREAL_REDIS_URL"`
 
 	// A PEM file with the certificate that we show to Redis.
-	RedisCertFile string `env:"SIDEREAL_REDIS_CERT_FILE" form:"readable"`
+	RedisCertFile string `env:"SIDEREAL_REDIS_CERT_FILE" form:"readable" needs:"SIDEREAL_REDIS_URL"`
 
 	// A PEM file with the key of that certificate.
-	RedisKeyFile string `env:"SIDEREAL_REDIS_KEY_FILE" form:"readable"`
+	RedisKeyFile string `env:"SIDEREAL_REDIS_KEY_FILE" form:"readable" needs:"SIDEREAL_REDIS_URL"`
 }
 
 // App says which app a process belongs to, and what all members of one app must agree on.

@@ -108,7 +108,11 @@ func (c *checks) admin(ctx context.Context) (string, error) {
 	if config.IsOff(c.set.AdminAddr) {
 		return "off", nil
 	}
-	return tryListen(ctx, "SIDEREAL_ADMIN_ADDR", c.set.AdminAddr)
+	found, err := tryListen(ctx, "SIDEREAL_ADMIN_ADDR", c.set.AdminAddr)
+	if err != nil && !c.settings.Get("SIDEREAL_ADMIN_ADDR").Set() {
+		return c.set.AdminAddr + " is not free: sidereal up takes the next port", nil
+	}
+	return found, err
 }
 
 func tryListen(ctx context.Context, variable, addr string) (string, error) {

@@ -29,6 +29,7 @@ func execute(args []string) int {
 	root := &cobra.Command{
 		Use:               "sidereal",
 		Short:             "Socket.IO on many processes and hosts",
+		Version:           versionLine(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
@@ -38,6 +39,7 @@ func execute(args []string) int {
 	}
 	root.AddCommand(upCommand(), routerCommand(), workerCommand(), redisCommand(), healthcheckCommand(), checkCommand(),
 		configCommand(), versionCommand())
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetArgs(args)
 	cmd, err := root.ExecuteC()
 	var code exitCode
@@ -105,9 +107,13 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
-			fmt.Fprintf(cmd.OutOrStdout(), "sidereal %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprint(cmd.OutOrStdout(), versionLine())
 		},
 	}
+}
+
+func versionLine() string {
+	return fmt.Sprintf("sidereal %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // versionText is the linker's version, else that of the module, for those who go install.

@@ -124,13 +124,21 @@ func workerProgram(args []string) (command []string, own bool, err error) {
 	return append([]string{path}, args[1:]...), false, nil
 }
 
-// endAtOnce is what a second signal to stop does.
+// lastWord is what a host that is killed gets for its own end.
+const lastWord = time.Second
+
+// endAtOnce is what a second signal to stop does. Where even that hangs, because nobody reads what we log, the process ends
+// on the spot, and its children with it.
 func (h *host) endAtOnce() {
-	if s := h.supervisor.Load(); s != nil {
-		s.Kill()
-		return
+	s := h.supervisor.Load()
+	if s == nil {
+		exitAtOnce()
 	}
-	exitAtOnce()
+	time.AfterFunc(lastWord, func() {
+		os.RemoveAll(h.dir.Path)
+		exitAtOnce()
+	})
+	s.Kill()
 }
 
 // reloadOnSignal replaces the workers one by one at SIGUSR2.
@@ -197,12 +205,12 @@ func (h *host) supervise(ctx context.Context, specs []supervisor.Spec) error {
 }
 
 // childEnviron is the environment of all children: this process' own, with the settings in effect in place of what they
-// were made of.
+// were made of, and without what a supervisor above us told us alone.
 func (h *host) childEnviron() []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if h.settings.Get(strings.TrimSuffix(name, "_FILE")).Variable == "" {
+		if h.settings.Get(strings.TrimSuffix(name, "_FILE")).Variable == "" && !config.ForChild(name) {
 			env = append(env, kv)
 		}
 	}

@@ -156,7 +156,7 @@ func AwaitSessions(t testing.TB, n int, hosts ...*Host) {
 // all reports whether the host shows samples of a metric with that label, and all of them pass.
 func (h *Host) all(metric, label string, pass func(float64) bool) bool {
 	found, ok := false, true
-	for name, value := range h.metrics() {
+	for name, value := range h.Metrics() {
 		if base, labels, _ := strings.Cut(name, "{"); base == metric && strings.Contains(labels, label) {
 			found = true
 			ok = pass(value) && ok
@@ -165,7 +165,8 @@ func (h *Host) all(metric, label string, pass func(float64) bool) bool {
 	return found && ok
 }
 
-func (h *Host) metrics() map[string]float64 {
+// Metrics are the samples that the host shows, by name and labels as Prometheus writes them; none when it does not answer.
+func (h *Host) Metrics() map[string]float64 {
 	var text strings.Builder
 	all := map[string]float64{}
 	if status, err := h.get("/metrics", &text); err != nil || status != http.StatusOK {

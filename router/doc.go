@@ -9,6 +9,7 @@
 //	router.go      whose it is: the directory's answer, or balance.go for a new session
 //	exchange.go    rewritten for the worker
 //	forward.go     sent over a kept connection (upstream.go), tried again where that can do no harm
+//	alive.go       where no answer came: is its worker dead, or was it the connection?
 //	answer.go      the response; a handshake's sid is learned before its client can know it
 //	pass.go        a WebSocket for this host: its connection goes to the worker (internal/handoff) and leaves nothing here
 //	relay.go       a WebSocket for another host: bytes, both ways
@@ -29,8 +30,8 @@
 // # Promises
 //
 // A request with a sid is tried a second time only at its owner, and only if nothing of it was written. A request whose
-// owner is dead goes to any ready worker, which gives the protocol's own answer to an unknown sid. A poll that waits is
-// given up only when its client has left, which watch_linux.go notices. 503 with Retry-After is the answer where no
+// owner is dead goes to any ready worker, which gives the protocol's own answer to an unknown sid; so does one whose owner
+// drains on a host that takes no connections any more, without the owner being called dead. A poll that waits is given up only when its client has left, which watch_linux.go notices. 503 with Retry-After is the answer where no
 // worker is ready or the one asked for takes nothing at the moment.
 //
 // HTTP/1.0 and 1.1 are spoken (RFC 9112): keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs

@@ -32,11 +32,12 @@ func (a *answer) send(args ...any) error {
 		}
 		return err
 	}
-	ms, err := encode(packet.Header{Type: packet.Ack, Namespace: a.namespace, ID: a.id}, "", args)
+	h := packet.Header{Type: packet.Ack, Namespace: a.namespace, ID: a.id}
+	ms, err := a.client.server.encode(h, "", args)
 	if err != nil {
 		return err
 	}
-	return a.client.send(ms)
+	return a.client.send(h, ms)
 }
 
 // acks are the questions of one namespace to its clients that are not yet answered. Ids count up from 0, those of
@@ -46,6 +47,7 @@ type acks struct {
 	mu      sync.Mutex
 	next    int64
 	waiting map[int64]*question
+	most    int // that may wait for one socket
 }
 
 // question waits for the answers of one socket, or of those that a broadcast reached.
@@ -62,7 +64,7 @@ type question struct {
 }
 
 // ask registers a question to one socket or, with one nil, to asked. Within timeout, if it is above 0, answer is
-// called for each answer, never concurrently; after that over is.
+// called for each answer, never concurrently; after that over is. It returns nil if one has too many that wait.
 func (a *acks) ask(one *Socket, asked []*Socket, timeout time.Duration, answer func(Args), over func()) *question {
 	q := &question{acks: a, one: one, answer: answer, over: over}
 	if one == nil {
@@ -75,6 +77,13 @@ func (a *acks) ask(one *Socket, asked []*Socket, timeout time.Duration, answer f
 		q.timer.Owner = q
 	}
 	a.mu.Lock()
+	if one != nil {
+		if one.asked == a.most {
+			a.mu.Unlock()
+			return nil
+		}
+		one.asked++
+	}
 	q.id = a.next
 	a.next++
 	if a.waiting == nil {
@@ -113,6 +122,9 @@ func (a *acks) answered(id int64, s *Socket, args Args) {
 func (q *question) forget() {
 	q.acks.mu.Lock()
 	delete(q.acks.waiting, q.id)
+	if q.one != nil {
+		q.one.asked--
+	}
 	q.acks.mu.Unlock()
 	if q.timer.Owner != nil {
 		q.acks.wheel.Stop(&q.timer)

@@ -7,7 +7,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
+
+	"golang.org/x/time/rate"
 
 	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/internal/wheel"
@@ -27,7 +30,9 @@ type client struct {
 	corked atomic.Pointer[cork] // while handlers run
 
 	// Only for Receive, Idle and Closed, which are never called concurrently.
-	deaf        bool     // what comes is not looked at any more
+	deaf        bool    // what comes is not looked at any more
+	decoder     Decoder // of Config.Parser; nil: the protocol's own form
+	rate        *rate.Limiter
 	partial     *partial // a packet whose attachments are still to come
 	first, last *event   // of the read that is going on
 }
@@ -51,6 +56,9 @@ func (d *connectDeadline) Expire(*wheel.Timer) {
 
 // partial is a packet of type 5 or 6 that has not got all its attachments.
 type partial struct {
+	client *client
+	timer  wheel.Timer // set once a read ended without them
+	late   atomic.Bool // whoever sets it first, the timer or the last attachment, has its way
 	header packet.Header
 	name   []byte
 	args   Args
@@ -64,6 +72,12 @@ func newClient(srv *Server, s *engineio.Session) *client {
 	c.deadline = &connectDeadline{client: c}
 	c.deadline.timer.Owner = c.deadline
 	srv.wheel.Schedule(&c.deadline.timer, srv.cfg.ConnectTimeout)
+	if n := srv.cfg.MaxEventsPerSecond; n > 0 {
+		c.rate = rate.NewLimiter(rate.Limit(n), n)
+	}
+	if srv.cfg.Parser != nil {
+		c.decoder = srv.cfg.Parser.NewDecoder()
+	}
 	return c
 }
 
@@ -74,6 +88,9 @@ var (
 	errAttachments = errors.New("socketio: too many attachments")
 	errNamespaces  = errors.New("socketio: too many namespaces")
 	errPending     = errors.New("socketio: too much waits to be handled")
+	errRate        = errors.New("socketio: too many events in a second")
+	errRooms       = errors.New("socketio: too many rooms")
+	errSlow        = errors.New("socketio: attachments did not come in time")
 )
 
 // Receive takes one Engine.IO message, which is a packet or an attachment.
@@ -83,6 +100,8 @@ func (c *client) Receive(data []byte, binary bool) {
 	}
 	var err error
 	switch {
+	case c.decoder != nil:
+		err = c.decode(data, binary)
 	case binary:
 		err = c.receiveAttachment(data)
 	case c.partial != nil:
@@ -102,6 +121,8 @@ func (c *client) Receive(data []byte, binary bool) {
 		c.violated(violationState, err)
 	case errNamespaces, errPending, errAttachments:
 		c.violated(violationLimit, err)
+	case errRate:
+		c.violated(violationRate, err)
 	default:
 		c.bidFarewell(err)
 	}
@@ -112,21 +133,9 @@ func (c *client) receiveText(data []byte) error {
 	if err != nil {
 		return err
 	}
-	switch h.Type {
-	case packet.Connect:
-		if body != nil {
-			if err := packet.ParseObject(body); err != nil {
-				return err
-			}
-		}
-		return c.connect(h.Namespace, bytes.Clone(body))
-	case packet.Disconnect:
-		if body != nil {
-			return packet.ErrShape
-		}
-		return c.leave(h.Namespace)
-	case packet.ConnectError:
-		return errState
+	c.server.cfg.Trace.received(c.session, h, len(data))
+	if h.Type == packet.Connect || h.Type == packet.Disconnect || h.Type == packet.ConnectError {
+		return c.control(h, body)
 	}
 	if h.Type == packet.BinaryEvent || h.Type == packet.BinaryAck {
 		if h.Attachments == 0 {
@@ -148,10 +157,29 @@ func (c *client) receiveText(data []byte) error {
 		return err
 	}
 	if h.Attachments > 0 {
-		c.partial = &partial{header: h, name: name, args: args, size: len(body)}
+		c.partial = &partial{client: c, header: h, name: name, args: args, size: len(body)}
 		return nil
 	}
 	return c.received(h, name, args, len(body))
+}
+
+// control takes a packet that is neither an event nor an answer.
+func (c *client) control(h packet.Header, body []byte) error {
+	switch h.Type {
+	case packet.Connect:
+		if body != nil {
+			if err := packet.ParseObject(body); err != nil {
+				return err
+			}
+		}
+		return c.connect(h.Namespace, bytes.Clone(body))
+	case packet.Disconnect:
+		if body != nil {
+			return packet.ErrShape
+		}
+		return c.leave(h.Namespace)
+	}
+	return errState
 }
 
 func (c *client) receiveAttachment(data []byte) error {
@@ -166,7 +194,27 @@ func (c *client) receiveAttachment(data []byte) error {
 		return nil
 	}
 	c.partial = nil
+	if p.timer.Owner != nil {
+		c.server.wheel.Stop(&p.timer)
+		if p.late.Swap(true) {
+			return nil // the connection is being closed
+		}
+	}
 	return c.received(p.header, p.name, p.args.With(p.got), p.size)
+}
+
+// await gives the attachments a time by which they are to be there, once a read has ended without them: most come with
+// their packet, and need no timer.
+func (p *partial) await(timeout time.Duration) {
+	p.timer.Owner = p
+	p.client.server.wheel.Schedule(&p.timer, timeout)
+}
+
+// Expire closes the connection.
+func (p *partial) Expire(*wheel.Timer) {
+	if !p.late.Swap(true) {
+		p.client.violated(violationSlow, errSlow)
+	}
 }
 
 // received takes a whole event or acknowledgement. Acknowledgements go to who waits for them at once, so that a
@@ -181,6 +229,9 @@ func (c *client) received(h packet.Header, name []byte, args Args, size int) err
 			n.acks.answered(h.ID, s, args)
 		}
 		return nil
+	}
+	if c.rate != nil && !c.rate.Allow() {
+		return errRate
 	}
 	c.server.metrics.in.Inc()
 	c.append(newEvent(s, h.ID, name, args, size))
@@ -198,6 +249,9 @@ func (c *client) append(e *event) {
 
 // Idle hands the events of one read to their sockets.
 func (c *client) Idle() {
+	if p := c.partial; p != nil && p.timer.Owner == nil {
+		p.await(c.server.cfg.AttachmentTimeout)
+	}
 	e := c.first
 	c.first, c.last = nil, nil
 	for e != nil {
@@ -284,7 +338,7 @@ func (c *client) refuse(namespace string, e *Error) error {
 		return err
 	}
 	body = body[1 : len(body)-1] // the object alone
-	return c.send(encodePayload(packet.Header{Type: packet.ConnectError, Namespace: namespace, ID: packet.NoID}, Payload{JSON: body}))
+	return c.sendPacket(packet.Header{Type: packet.ConnectError, Namespace: namespace, ID: packet.NoID}, Payload{JSON: body})
 }
 
 // leave takes a DISCONNECT packet.
@@ -315,11 +369,18 @@ func (c *client) all() []*Socket {
 	return slices.Clone(c.sockets)
 }
 
-func (c *client) send(ms []*engineio.Message) error {
+// send sends the messages of a packet.
+func (c *client) send(h packet.Header, ms []*engineio.Message) error {
 	if err := c.session.Send(ms...); err != nil {
 		return ErrDisconnected
 	}
+	c.server.cfg.Trace.sent(c.session, h, ms)
 	return nil
+}
+
+// sendPacket sends a packet whose content is in wire form.
+func (c *client) sendPacket(h packet.Header, p Payload) error {
+	return c.send(h, c.server.encodePayload(h, p))
 }
 
 // violated closes the connection for what the client did, or did not do. The reasons are those Node gives: a client
@@ -338,7 +399,10 @@ func (c *client) violated(kind string, err error) {
 // Closed ends all sockets: the connection is gone.
 func (c *client) Closed(reason string, _ error) {
 	c.Idle()
-	c.partial = nil
+	if p := c.partial; p != nil {
+		c.server.wheel.Stop(&p.timer)
+		c.partial = nil
+	}
 	c.end(reason)
 }
 

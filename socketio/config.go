@@ -40,6 +40,22 @@ type Config struct {
 	// MaxPendingBytes bounds what one socket has received and not yet handled: the events that wait while handlers
 	// block, and a packet that waits for its attachments. A connection that exceeds it is closed. Default 16 MiB.
 	MaxPendingBytes int
+	// AttachmentTimeout is how long a client may take to send the binary parts of a packet after the packet itself; then
+	// its connection is closed. Default 60 s.
+	AttachmentTimeout time.Duration
+	// MaxRooms bounds the rooms that one socket is in, besides its own. A socket that is to join more is disconnected with
+	// its connection. Default 10,000.
+	MaxRooms int
+	// MaxPendingAcks bounds the answers that one socket owes to EmitWithAck. Default 10,000.
+	MaxPendingAcks int
+	// MaxEventsPerSecond bounds the events of one connection, after as many at once; a connection that exceeds it is
+	// closed. Default 0: not bounded.
+	MaxEventsPerSecond int
+
+	// Parser is how packets are written on the wire, which clients must be told, too. Default: as the protocol has it.
+	Parser Parser
+	// Trace is told of packets and events. Default: nobody is.
+	Trace *Trace
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -50,14 +66,17 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxAttachments = or(c.MaxAttachments, 10)
 	c.MaxNamespaces = or(c.MaxNamespaces, 100)
 	c.MaxPendingBytes = or(c.MaxPendingBytes, 16<<20)
+	c.AttachmentTimeout = or(c.AttachmentTimeout, time.Minute)
+	c.MaxRooms = or(c.MaxRooms, 10_000)
+	c.MaxPendingAcks = or(c.MaxPendingAcks, 10_000)
 	var errs []error
 	if c.Open != nil {
 		errs = append(errs, errors.New("socketio: Config.Open is set"))
 	}
-	if c.ConnectTimeout < 0 || c.AckTimeout < 0 {
+	if c.ConnectTimeout < 0 || c.AckTimeout < 0 || c.AttachmentTimeout < 0 {
 		errs = append(errs, errors.New("socketio: a timeout in Config is negative"))
 	}
-	if c.MaxAttachments < 0 || c.MaxNamespaces < 0 || c.MaxPendingBytes < 0 {
+	if min(c.MaxAttachments, c.MaxNamespaces, c.MaxPendingBytes, c.MaxRooms, c.MaxPendingAcks, c.MaxEventsPerSecond) < 0 {
 		errs = append(errs, errors.New("socketio: a limit in Config is negative"))
 	}
 	return c, errors.Join(errs...)

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -29,8 +28,7 @@ func (n *Namespace) deliver(b *Broadcast) {
 	pooled := recipients.Get().(*[]*Socket)
 	to := n.rooms.matching((*pooled)[:0], &b.Target)
 	if len(to) > 0 {
-		ms := encodePayload(packet.Header{Type: packet.Event, Namespace: n.name, ID: packet.NoID}, b.Data)
-		n.send(to, ms, b)
+		n.send(to, packet.Header{Type: packet.Event, Namespace: n.name, ID: packet.NoID}, b)
 	}
 	if clear(to); cap(to) <= maxRecipients {
 		*pooled = to
@@ -47,13 +45,13 @@ func (n *Namespace) deliverWithAck(b *Broadcast, timeout time.Duration, answered
 	q := n.acks.ask(nil, to, timeout, func(args Args) {
 		answered(args.Slice(0, min(args.Len(), 1))) // of a broadcast's answers only the first value counts
 	}, nil)
-	ms := encodePayload(packet.Header{Type: packet.Event, Namespace: n.name, ID: q.id}, b.Data)
-	n.send(to, ms, b)
+	n.send(to, packet.Header{Type: packet.Event, Namespace: n.name, ID: q.id}, b)
 	return q, len(to)
 }
 
-// send sends one broadcast's messages to each of a list of sockets.
-func (n *Namespace) send(to []*Socket, ms []*engineio.Message, b *Broadcast) {
+// send sends one broadcast to each of a list of sockets.
+func (n *Namespace) send(to []*Socket, h packet.Header, b *Broadcast) {
+	ms := n.server.encodePayload(h, b.Data)
 	if b.Flags.Compress != nil && !*b.Flags.Compress {
 		uncompressed(ms)
 	}
@@ -67,12 +65,14 @@ func (n *Namespace) send(to []*Socket, ms []*engineio.Message, b *Broadcast) {
 	n.server.metrics.out.Add(float64(len(to)))
 	if b.Flags.Volatile {
 		for _, s := range to {
-			s.client.session.SendVolatile(ms...)
+			if s.client.session.SendVolatile(ms...) {
+				n.server.cfg.Trace.sent(s.client.session, h, ms)
+			}
 		}
 		return
 	}
 	for _, s := range to {
-		s.client.session.Send(ms...) // an ended session is no news: its Closed is on its way
+		s.client.send(h, ms) // an ended session is no news: its Closed is on its way
 		s.client.overdue()
 	}
 }

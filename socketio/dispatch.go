@@ -146,31 +146,41 @@ func (s *Socket) dispatch(e *event) {
 		}
 	}
 	s.mu.Unlock()
+	ctx, done := s.client.server.cfg.Trace.handle(s, e.name, e.args)
+	err := s.call(ctx, r, handlers, e)
+	if done != nil {
+		s.contain("Trace", func() error { done(err); return nil })
+	}
+}
+
+// call runs an event with ctx, or with the socket's context if that is nil, and returns the first error.
+func (s *Socket) call(ctx context.Context, r *registry, handlers []handler, e *event) (first error) {
+	c := &e.call
+	c.socket, c.life, c.args = s, ctx, e.args
 	if len(r.any) > 0 || len(r.useEvent) > 0 {
 		name := string(e.name)
 		for _, f := range r.any {
 			s.contain(name, func() error { f(s, name, e.args); return nil })
 		}
 		for _, f := range r.useEvent {
-			if err := s.contain(name, func() error { return f(s.Context(), s, name, e.args) }); err != nil {
+			if err := s.contain(name, func() error { return f(c.ctx(), s, name, e.args) }); err != nil {
 				s.tellError(r, err)
-				return
+				return err
 			}
 		}
 	}
-	if len(handlers) == 0 {
-		return
-	}
-	c := &e.call
-	c.socket, c.args = s, e.args
-	if e.id != packet.NoID {
+	if len(handlers) > 0 && e.id != packet.NoID {
 		c.answer = &answer{client: s.client, namespace: s.namespace, id: e.id}
 	}
 	for _, h := range handlers {
 		if err := s.handle(h, c, e); err != nil {
 			s.failed(r, c, string(e.name), err)
+			if first == nil {
+				first = err
+			}
 		}
 	}
+	return first
 }
 
 // handle calls one handler and turns a panic into an error.

@@ -22,7 +22,8 @@ func (s *Socket) emitter() Emitter { return Emitter{socket: s, compress: true} }
 func (s *Socket) Emit(event string, args ...any) error { return s.emitter().Emit(event, args...) }
 
 // EmitWithAck sends an event to the socket and waits for the answer: until ctx ends, or the socket disconnects. It
-// may be called in a handler of the same socket.
+// may be called in a handler of the same socket. While Config.MaxPendingAcks others wait for the same socket it returns
+// ErrTooManyAcks.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return s.emitter().EmitWithAck(ctx, event, args...)
 }
@@ -69,7 +70,8 @@ func (e Emitter) emit(id int64, event string, args []any) error {
 		}
 		return o.Emit(event, args...)
 	}
-	ms, err := encode(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: id}, event, args)
+	h := packet.Header{Type: packet.Event, Namespace: s.namespace, ID: id}
+	ms, err := s.client.server.encode(h, event, args)
 	if err != nil {
 		return err
 	}
@@ -91,10 +93,12 @@ func (e Emitter) emit(id int64, event string, args []any) error {
 	}
 	s.client.server.metrics.out.Inc()
 	if e.volatile {
-		s.client.session.SendVolatile(ms...)
+		if s.client.session.SendVolatile(ms...) {
+			s.client.server.cfg.Trace.sent(s.client.session, h, ms)
+		}
 		return nil
 	}
-	return s.client.send(ms)
+	return s.client.send(h, ms)
 }
 
 // EmitWithAck is Socket.EmitWithAck with the flags.
@@ -103,6 +107,10 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	got := make(chan Args, 1)
 	late := make(chan struct{})
 	q := s.nsp.acks.ask(s, nil, e.timeout, func(args Args) { got <- args }, func() { close(late) })
+	if q == nil {
+		s.client.server.metrics.unasked.Inc()
+		return Args{}, ErrTooManyAcks
+	}
 	defer q.cancel()
 	if err := e.emit(q.id, event, args); err != nil {
 		return Args{}, err

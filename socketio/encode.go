@@ -22,7 +22,7 @@ func putScratch(p *[]byte, b []byte) {
 
 // encode makes the messages of a packet: its text, then its attachments. An Event or an Ack with attachments becomes
 // its binary form. With an empty name values are those of an acknowledgement.
-func encode(h packet.Header, name string, values []any) ([]*engineio.Message, error) {
+func (s *Server) encode(h packet.Header, name string, values []any) ([]*engineio.Message, error) {
 	pooled := scratch.Get().(*[]byte)
 	text := packet.Append(*pooled, h, nil)
 	body := len(text)
@@ -37,17 +37,20 @@ func encode(h packet.Header, name string, values []any) ([]*engineio.Message, er
 		return nil, err
 	}
 	var ms []*engineio.Message
-	if len(attachments) == 0 {
+	if len(attachments) == 0 && s.cfg.Parser == nil {
 		ms = []*engineio.Message{engineio.NewText(text)}
 	} else {
-		ms = encodePayload(h, Payload{JSON: text[body:], Attachments: attachments})
+		ms = s.encodePayload(h, Payload{JSON: text[body:], Attachments: attachments})
 	}
 	putScratch(pooled, text)
 	return ms, nil
 }
 
 // encodePayload makes the messages of a packet whose content is in wire form.
-func encodePayload(h packet.Header, p Payload) []*engineio.Message {
+func (s *Server) encodePayload(h packet.Header, p Payload) []*engineio.Message {
+	if s.cfg.Parser != nil {
+		return s.cfg.Parser.Encode(Packet{h, p})
+	}
 	if h.Attachments = len(p.Attachments); h.Attachments > 0 {
 		switch h.Type {
 		case packet.Event:

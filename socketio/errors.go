@@ -32,6 +32,8 @@ var (
 	ErrReserved = errors.New("socketio: event name is reserved")
 	// ErrAnswered reports a second answer to one event. The client has got the first.
 	ErrAnswered = errors.New("socketio: event was answered before")
+	// ErrTooManyAcks reports a question to a socket that owes too many answers: see Config.MaxPendingAcks.
+	ErrTooManyAcks = errors.New("socketio: socket owes too many answers")
 	// ErrParent reports a question to the namespaces that were made by a pattern, all together. Ask each.
 	ErrParent = errors.New("socketio: not supported on a parent of namespaces")
 )

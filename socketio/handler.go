@@ -28,14 +28,14 @@ type handler func(c *call) error
 // call is one event on its way through handlers, which must not keep it.
 type call struct {
 	socket *Socket         // nil for an event of another server
-	life   context.Context // of that
+	life   context.Context // of that, or as Trace.Handle made it; nil: the socket's
 	args   Args
 	answer *answer // nil: nobody waits for one
 }
 
 // ctx is the context of the handler. That of a socket is made when it is first asked for.
 func (c *call) ctx() context.Context {
-	if c.socket == nil {
+	if c.life != nil {
 		return c.life
 	}
 	return c.socket.Context()

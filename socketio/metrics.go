@@ -11,6 +11,9 @@ const (
 	violationMalformed = "malformed"       // no packet
 	violationState     = "state"           // a packet that does not fit the state of its namespace
 	violationLimit     = "limit"           // too many attachments or namespaces, or too much that waits
+	violationRate      = "rate"            // too many events in a second
+	violationRooms     = "rooms"           // too many rooms
+	violationSlow      = "attachments"     // which did not come in time
 	violationTimeout   = "connect_timeout" // no namespace joined in time
 )
 
@@ -21,6 +24,7 @@ type metrics struct {
 	panics     prometheus.Counter
 	undecoded  prometheus.Counter
 	failures   prometheus.Counter
+	unasked    prometheus.Counter
 	violations *prometheus.CounterVec
 }
 
@@ -43,18 +47,23 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sidereal_socketio_handler_errors_total", Help: "Errors that handlers returned and clients were not shown.",
 		}),
+		unasked: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_socketio_refused_acks_total", Help: "Questions not asked, since the socket owed too many answers.",
+		}),
 		violations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_socketio_violations_total", Help: "Connections closed for what the client sent, or did not send.",
 		}, []string{"kind"}),
 	}
-	for _, kind := range []string{violationMalformed, violationState, violationLimit, violationTimeout} {
+	for _, kind := range []string{
+		violationMalformed, violationState, violationLimit, violationRate, violationRooms, violationSlow, violationTimeout,
+	} {
 		m.violations.WithLabelValues(kind) // to be seen before the first
 	}
 	if r == nil {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.sockets, events, m.panics, m.undecoded, m.failures, m.violations} {
+	for _, c := range []prometheus.Collector{m.sockets, events, m.panics, m.undecoded, m.failures, m.unasked, m.violations} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)

@@ -32,7 +32,10 @@ type Namespace struct {
 }
 
 func newNamespace(srv *Server, name string, r *registry) *Namespace {
-	n := &Namespace{server: srv, name: name, rooms: newRooms(), acks: acks{wheel: srv.wheel}, recovery: newRecovery(srv)}
+	n := &Namespace{
+		server: srv, name: name, rooms: newRooms(srv.cfg.MaxRooms), acks: acks{wheel: srv.wheel, most: srv.cfg.MaxPendingAcks},
+		recovery: newRecovery(srv),
+	}
 	n.registry.Store(r)
 	return n
 }
@@ -104,7 +107,8 @@ func (s *Socket) connect() {
 			return
 		}
 	}
-	n.tellRooms(n.rooms.join(s, rooms))
+	events, _ := n.rooms.join(s, rooms)
+	n.tellRooms(events)
 	if !s.welcome(session, offset) {
 		_, events := n.rooms.leaveAll(s)
 		n.tellRooms(events)
@@ -128,10 +132,10 @@ func (s *Socket) welcome(session *savedSession, offset int64) bool {
 		r.mu.Lock() // until broadcasts reach the socket
 		defer r.mu.Unlock()
 		for _, p := range r.missedLocked(session, offset) {
-			c.send(encodePayload(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: packet.NoID}, p))
+			c.sendPacket(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: packet.NoID}, p)
 		}
 	}
-	c.send(connectPacket(s))
+	c.sendPacket(packet.Header{Type: packet.Connect, Namespace: s.namespace, ID: packet.NoID}, connectPayload(s))
 	s.mu.Lock()
 	alive := s.state == stateConnecting
 	if alive {

@@ -7,9 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/internal/wheel"
-	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Recovery configures connection state recovery: a client that comes back after a short break is the socket it was,
@@ -205,11 +203,11 @@ func (s *Socket) restore(session *savedSession) {
 	x.pid, x.recovered, x.data = session.pid, true, maps.Clone(session.data)
 }
 
-// connectPacket tells a client that it is connected.
-func connectPacket(s *Socket) []*engineio.Message {
+// connectPayload tells a client that it is connected.
+func connectPayload(s *Socket) Payload {
 	body := `{"sid":"` + s.id + `"}`
 	if s.nsp.recovery != nil {
 		body = `{"sid":"` + s.id + `","pid":"` + s.pid() + `"}`
 	}
-	return encodePayload(packet.Header{Type: packet.Connect, Namespace: s.namespace, ID: packet.NoID}, Payload{JSON: []byte(body)})
+	return Payload{JSON: []byte(body)}
 }

@@ -33,10 +33,11 @@ type rooms struct {
 	byID    map[string]*Socket // the sockets that are in the room of their own id
 	named   map[string]*room
 	watched bool // somebody wants the events
+	most    int  // rooms that a socket may be in, besides its own
 }
 
-func newRooms() rooms {
-	return rooms{byID: make(map[string]*Socket), named: make(map[string]*room)}
+func newRooms(most int) rooms {
+	return rooms{byID: make(map[string]*Socket), named: make(map[string]*room), most: most}
 }
 
 func (r *rooms) watch() {
@@ -118,12 +119,13 @@ func (r *rooms) enter(s *Socket) {
 	r.all.members = append(r.all.members, s)
 }
 
-// join puts s in rooms and returns what changed. A socket that has left for good joins nothing.
-func (r *rooms) join(s *Socket, names []string) (events []RoomEvent) {
+// join puts s in rooms and returns what changed, and whether s had no room for all. A socket that has left for good
+// joins nothing.
+func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s.gone {
-		return nil
+		return nil, false
 	}
 	for _, name := range names {
 		if name == s.id {
@@ -137,6 +139,9 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent) {
 			r.byID[name] = s
 		} else {
 			in := r.named[name]
+			if len(s.rooms) >= r.most && (in == nil || !in.has(s)) {
+				return events, true
+			}
 			if in == nil {
 				if r.byID[name] == nil {
 					events = r.noteLocked(events, RoomCreated, name, "")
@@ -151,7 +156,7 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent) {
 		}
 		events = r.noteLocked(events, RoomJoined, name, s.id)
 	}
-	return events
+	return events, false
 }
 
 // leave takes s out of rooms and returns what changed.

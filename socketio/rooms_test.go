@@ -38,7 +38,7 @@ func (m *model) matching(t Target) (out []*Socket) {
 
 func TestRoomsMatchTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := newRooms()
+		r := newRooms(1000)
 		m := &model{rooms: map[string][]*Socket{}, of: map[*Socket][]string{}}
 		var sockets []*Socket
 		name := rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f", "g"})
@@ -121,7 +121,7 @@ func TestRoomsMatchTheModel(t *testing.T) {
 }
 
 func TestHasRoomDoesNotAllocate(t *testing.T) {
-	r := newRooms()
+	r := newRooms(1000)
 	r.join(&Socket{id: "id", at: -1}, []string{"room"})
 	name := []byte("room")
 	if n := testing.AllocsPerRun(100, func() { r.has(name) }); n != 0 {
@@ -130,7 +130,7 @@ func TestHasRoomDoesNotAllocate(t *testing.T) {
 }
 
 func TestFanOutIsSelectedWithoutAllocating(t *testing.T) {
-	r := newRooms()
+	r := newRooms(1000)
 	for i := range 100 {
 		s := &Socket{id: fmt.Sprint(i), at: -1}
 		r.join(s, []string{s.id, "a", "b"})
@@ -144,7 +144,7 @@ func TestFanOutIsSelectedWithoutAllocating(t *testing.T) {
 }
 
 func BenchmarkRoomsMatching(b *testing.B) {
-	r := newRooms()
+	r := newRooms(1000)
 	var except string
 	for i := range 1000 {
 		s := &Socket{id: fmt.Sprint(i), at: -1}

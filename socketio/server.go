@@ -26,15 +26,15 @@ const tick = 10 * time.Millisecond
 type Server struct {
 	*Namespace
 
-	cfg      Config
-	engine   *engineio.Server
-	metrics  *metrics
-	wheel    *wheel.Wheel
-	pages    *http.ServeMux
-	bundle   *bundle
-	work     work
-	life     context.Context
-	endLife  context.CancelFunc
+	cfg     Config
+	engine  *engineio.Server
+	metrics *metrics
+	wheel   *wheel.Wheel
+	pages   *http.ServeMux
+	bundle  *bundle
+	work    work
+	life    context.Context
+	endLife context.CancelFunc
 
 	mu          sync.Mutex
 	namespaces  map[string]*Namespace

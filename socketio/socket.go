@@ -49,6 +49,8 @@ type Socket struct {
 	at    int32 // place among the connected sockets; -1: not connected
 	own   bool  // in the room of its own id
 	gone  bool  // has left for good
+
+	asked int // how many questions wait for the socket; under nsp.acks.mu
 }
 
 type state byte
@@ -158,9 +160,14 @@ func (s *Socket) extraLocked() *extra {
 	return s.extra
 }
 
-// Join puts the socket in rooms. When the socket has left it does nothing.
+// Join puts the socket in rooms. When the socket has left it does nothing; beyond Config.MaxRooms its connection is
+// closed.
 func (s *Socket) Join(rooms ...string) {
-	s.nsp.tellRooms(s.nsp.rooms.join(s, rooms))
+	events, full := s.nsp.rooms.join(s, rooms)
+	s.nsp.tellRooms(events)
+	if full {
+		s.client.violated(violationRooms, errRooms)
+	}
 }
 
 // Leave takes the socket out of rooms.
@@ -252,7 +259,7 @@ func (s *Socket) disconnect() {
 	if !s.Connected() {
 		return
 	}
-	s.client.send(encodePayload(packet.Header{Type: packet.Disconnect, Namespace: s.namespace, ID: packet.NoID}, Payload{}))
+	s.client.sendPacket(packet.Header{Type: packet.Disconnect, Namespace: s.namespace, ID: packet.NoID}, Payload{})
 	s.end(ReasonServerDisconnect, true)
 }
 

@@ -31,8 +31,9 @@
 //
 // A request with a sid is tried a second time only at its owner, and only if nothing of it was written. A request whose
 // owner is dead goes to any ready worker, which gives the protocol's own answer to an unknown sid; so does one whose owner
-// drains on a host that takes no connections any more, without the owner being called dead. A poll that waits is given up only when its client has left, which watch_linux.go notices. 503 with Retry-After is the answer where no
-// worker is ready or the one asked for takes nothing at the moment.
+// drains on a host that takes no connections any more, without the owner being called dead. A poll that waits is given up
+// only when its client has left, which watch_linux.go notices. 503 with Retry-After is the answer where no worker is ready
+// or the one asked for takes nothing at the moment.
 //
 // HTTP/1.0 and 1.1 are spoken (RFC 9112): keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
 // a goroutine, a parked relay two; buffers are borrowed only while there are bytes.

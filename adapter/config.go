@@ -11,6 +11,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
+// DefaultKey is the prefix of the channels of servers that were given none, Node's included.
+const DefaultKey = "socket.io"
+
 // Config configures the adapter of one process. The zero value of a field means its default, which is Node's where Node
 // has it.
 type Config struct {
@@ -47,7 +50,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.Key, "socket.io")
+	setDefault(&c.Key, DefaultKey)
 	setDefault(&c.RequestsTimeout, 5*time.Second)
 	setDefault(&c.BufferMessages, 100_000)
 	setDefault(&c.BufferBytes, 64<<20)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/handoff"
@@ -80,11 +81,15 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	return m, nil
 }
 
+// adapterName is what all workers of an app must agree on: the adapter, and its key where that is not the default.
 func (w *Worker) adapterName() string {
-	if w.cluster != nil {
-		return "redis"
+	switch {
+	case w.cluster == nil:
+		return "memory"
+	case w.set.AdapterKey != adapter.DefaultKey:
+		return "redis:" + w.set.AdapterKey
 	}
-	return "memory"
+	return "redis"
 }
 
 // setState tells the routers.

@@ -172,7 +172,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	}
 	if w.cluster != nil {
 		if err := w.cluster.Wait(ctx); err != nil {
-			return unlessStopped(ctx, err)
+			return unlessStopped(ctx, w.set.Redis.Problem(err))
 		}
 	}
 	if err := w.startServing(ctx, ps, m); err != nil {

@@ -5,12 +5,21 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/mattn/go-isatty"
 )
 
-// OnSignals calls stop at the first SIGTERM or SIGINT, and again at every further one. It listens until ctx ends.
+// OnSignals calls stop at the first SIGTERM or SIGINT, and again at every further one. It listens until ctx ends. SIGHUP
+// is one of them where a terminal is at the other end, which was closed then. Elsewhere it asks to read certificates
+// again, and ends nothing.
 func OnSignals(ctx context.Context, stop, again func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	if isatty.IsTerminal(os.Stdin.Fd()) {
+		signal.Notify(signals, syscall.SIGHUP)
+	} else {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // not Ignore, which children would inherit
+	}
 	go func() {
 		defer signal.Stop(signals)
 		for first := true; ; first = false {

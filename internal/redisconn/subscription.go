@@ -65,7 +65,8 @@ type Subscription struct {
 	want    map[topic]struct{}
 	active  map[topic]struct{} // confirmed by Redis on this connection
 	up      bool
-	changed chan struct{} // closed when active or up changes
+	refused error         // why Redis will not let us listen, until it does: a missing right
+	changed chan struct{} // closed when active, up or refused changes
 }
 
 // Subscribe makes a Subscription; nothing happens before its Run.
@@ -104,9 +105,10 @@ func (s *Subscription) Run(ctx context.Context) error {
 			if s.cfg.OnDown != nil {
 				s.cfg.OnDown()
 			}
-		} else if err = Classify(err); !errors.Is(err, ErrUnreachable) && err.Error() != logged {
-			logged = err.Error() // a missing right: reconnecting will not help, an operator will
+		} else if err = Classify(err); (errors.Is(err, ErrRights) || errors.Is(err, ErrAuth)) && err.Error() != logged {
+			logged = err.Error() // reconnecting will not help, an operator will
 			s.conn.log.Error().Str("subscription", s.cfg.Name).Err(err).Msg("subscription refused")
+			s.refuse(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -272,7 +274,7 @@ func (s *Subscription) nowUp() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := s.up
-	s.up = true
+	s.up, s.refused = true, nil
 	if !was {
 		s.tellLocked()
 	}
@@ -342,14 +344,26 @@ func (s *Subscription) upLocked() bool {
 	return true
 }
 
-// Wait returns when Up is true, or with ctx's error.
+// refuse notes that Redis does not let us listen.
+func (s *Subscription) refuse(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = err
+	s.tellLocked()
+}
+
+// Wait returns when Up is true, or with ctx's error, or with [ErrRights] or [ErrAuth] when Redis does not let us listen:
+// waiting would not help then, though Run goes on trying.
 func (s *Subscription) Wait(ctx context.Context) error {
 	for {
 		s.mu.Lock()
-		up, changed := s.upLocked(), s.changed
+		up, refused, changed := s.upLocked(), s.refused, s.changed
 		s.mu.Unlock()
-		if up {
+		switch {
+		case up:
 			return nil
+		case refused != nil:
+			return refused
 		}
 		select {
 		case <-changed:

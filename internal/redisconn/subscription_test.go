@@ -2,9 +2,11 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -208,4 +210,37 @@ func BenchmarkReceive(b *testing.B) {
 		}
 	}
 	<-got
+}
+
+func TestWaitEndsAtAMissingRight(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	admin := open(t, Config{URL: r.URL()}).Client()
+	if err := admin.Do(ctx, "ACL", "SETUSER", "deaf", "on", ">p", "+@all", "~*", "resetchannels").Err(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Config{URL: r.URL(), Username: "deaf", Password: "p"}).Subscribe(SubConfig{Name: "test", Channels: []string{"c"}, OnMessage: func(string, []byte) {}})
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	if err := s.Wait(ctx); !errors.Is(err, ErrRights) || !strings.Contains(err.Error(), "channel") {
+		t.Errorf("got %v, want ErrRights that says what", err)
+	}
+	if err := admin.Do(ctx, "ACL", "SETUSER", "deaf", "allchannels").Err(); err != nil {
+		t.Fatal(err)
+	}
+	changed := func() <-chan struct{} {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.changed
+	}
+	testkit.Await(t, "Run goes on trying", changed, s.Up)
+	if err := s.Wait(ctx); err != nil {
+		t.Errorf("with the right at last: %v", err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

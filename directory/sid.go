@@ -10,8 +10,15 @@ const (
 	sidLen      = 20 // as long as Node's: its sharded adapter tells private rooms by this length
 )
 
-// NewWorkerID returns 4 random characters of [A-Za-z0-9_-]. RegisterWorker makes sure that nobody else has them.
-func NewWorkerID() string { return randomText(workerIDLen / 4 * 3) }
+// NewWorkerID returns 4 random characters of [A-Za-z0-9_-], the first of them not a dash, which a command line would take
+// for a flag. RegisterWorker makes sure that nobody else has them.
+func NewWorkerID() string {
+	for {
+		if id := randomText(workerIDLen / 4 * 3); id[0] != '-' {
+			return id
+		}
+	}
+}
 
 // MintSID returns a new sid of the worker: its id and 96 random bits, 20 characters of [A-Za-z0-9_-]. The sid is a bearer
 // secret, as in Engine.IO: whoever knows it may poll the session.

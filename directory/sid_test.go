@@ -40,3 +40,11 @@ func BenchmarkMintSID(b *testing.B) {
 		MintSID("aB-_")
 	}
 }
+
+func TestAWorkerIDIsNoFlag(t *testing.T) {
+	for range 1000 {
+		if id := NewWorkerID(); len(id) != workerIDLen || id[0] == '-' {
+			t.Fatalf("minted %q", id)
+		}
+	}
+}

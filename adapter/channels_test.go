@@ -1,47 +1,20 @@
 package adapter
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 //go:generate go test . -run ^TestRedisDoc$ -update
 
-var update = flag.Bool("update", false, "write docs/redis.md anew")
-
-const (
-	redisDoc  = "../docs/redis.md"
-	docBegins = "<!-- adapter: generated from adapter/internal/wire/channels.go by `make generate` -->\n"
-	docEnds   = "<!-- end of adapter -->\n"
-)
-
-// TestRedisDoc keeps the part of docs/redis.md between the two marks equal to the names that the code makes. The other
-// parts are other packages'.
+// TestRedisDoc keeps the adapter's part of docs/redis.md equal to the names that the code makes.
 func TestRedisDoc(t *testing.T) {
-	old, err := os.ReadFile(redisDoc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, begins := strings.Cut(string(old), docBegins)
-	part, after, ends := strings.Cut(rest, docEnds)
-	if !begins || !ends {
-		t.Fatalf("%s has no part between %q and %q", redisDoc, docBegins, docEnds)
-	}
-	want := channelTable()
-	if part == want {
-		return
-	}
-	if !*update {
-		t.Fatalf("%s is not what channels.go says: run `make generate`", redisDoc)
-	}
-	if err := os.WriteFile(redisDoc, []byte(before+docBegins+want+docEnds+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Document(t, "../docs/redis.md", "<!-- adapter: generated from adapter/internal/wire/channels.go by `make generate` -->",
+		"<!-- end of adapter -->", channelTable())
 }
 
 // channelTable is every channel of this package, for any key and namespace.

@@ -30,7 +30,7 @@ func TestWorkersAreCountedByState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, d.Run)
+	testkit.Run(t, d.Run)
 	inSync(t, d)
 	join(t, d, Worker{}, d)
 	want := `# HELP sidereal_directory_workers Workers of the app as this process knows them, by state: starting, ready, draining, lost.

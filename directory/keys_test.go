@@ -1,42 +1,17 @@
 package directory
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-var update = flag.Bool("update", false, "write docs/redis.md anew")
-
-const (
-	redisDoc  = "../docs/redis.md"
-	docBegins = "<!-- directory: generated from directory/keys.go by `make generate` -->\n"
-	docEnds   = "<!-- end of directory -->\n"
-)
-
-// TestRedisDoc keeps the part of docs/redis.md between the two marks equal to keyDocs. The other parts are other packages'.
+// TestRedisDoc keeps the directory's part of docs/redis.md equal to keyDocs.
 func TestRedisDoc(t *testing.T) {
-	old, err := os.ReadFile(redisDoc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, begins := strings.Cut(string(old), docBegins)
-	part, after, ends := strings.Cut(rest, docEnds)
-	if !begins || !ends {
-		t.Fatalf("%s has no part between %q and %q", redisDoc, docBegins, docEnds)
-	}
-	want := keyTable()
-	if part == want {
-		return
-	}
-	if !*update {
-		t.Fatalf("%s is not what keys.go says: run `make generate`", redisDoc)
-	}
-	if err := os.WriteFile(redisDoc, []byte(before+docBegins+want+docEnds+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Document(t, "../docs/redis.md", "<!-- directory: generated from directory/keys.go by `make generate` -->",
+		"<!-- end of directory -->", keyTable())
 }
 
 func keyTable() string {

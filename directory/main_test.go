@@ -17,27 +17,6 @@ const bound = 30 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// run runs f in the background until the test ends, or until the function that it returns is called.
-func run(t testing.TB, f func(context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- f(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
-}
-
 // connect makes a running connection to the Redis at url.
 func connect(t testing.TB, url string) *redisconn.Conn {
 	t.Helper()
@@ -46,7 +25,7 @@ func connect(t testing.TB, url string) *redisconn.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	run(t, c.Run)
+	testkit.Run(t, c.Run)
 	testkit.Await(t, "Redis", c.Changed, c.Up)
 	return c
 }
@@ -58,7 +37,7 @@ func node(t testing.TB, url string) *Directory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, d.Run)
+	testkit.Run(t, d.Run)
 	inSync(t, d)
 	return d
 }
@@ -87,7 +66,7 @@ func join(t testing.TB, d *Directory, w Worker, seers ...*Directory) (reg *Regis
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop = run(t, reg.Run)
+	stop = testkit.Run(t, reg.Run)
 	for _, s := range seers {
 		awaitState(t, s, reg.ID(), StateReady)
 	}

@@ -76,7 +76,7 @@ func TestGoneOwnerIsUnknownAtOnceEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := run(t, reg.Run)
+	stop := testkit.Run(t, reg.Run)
 	awaitState(t, a, reg.ID(), StateReady)
 	awaitState(t, b, reg.ID(), StateReady)
 	sid := MintSID(reg.ID())

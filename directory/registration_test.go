@@ -27,7 +27,7 @@ func TestWorkerRecordInRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	reg.Update(func(w *Worker) { w.Handoff, w.State, w.ID = "/run/x.sock", StateReady, "nope" })
-	run(t, reg.Run)
+	testkit.Run(t, reg.Run)
 	awaitState(t, d, reg.ID(), StateReady)
 
 	key := "{sidereal:default}:worker:" + reg.ID()
@@ -56,7 +56,7 @@ func TestWorkerLifeIsSeenByEvents(t *testing.T) {
 		Channels:  []string{"{sidereal:default}:events"},
 		OnMessage: func(_ string, payload []byte) { events <- string(payload) },
 	})
-	run(t, sub.Run)
+	testkit.Run(t, sub.Run)
 	if err := sub.Wait(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestWorkerLifeIsSeenByEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := run(t, reg.Run)
+	stop := testkit.Run(t, reg.Run)
 	awaitState(t, d, reg.ID(), StateStarting)
 	for _, state := range []State{StateReady, StateDraining} {
 		reg.SetState(state)
@@ -170,7 +170,7 @@ func TestRouterRegistersToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := run(t, reg.Run)
+	stop := testkit.Run(t, reg.Run)
 	testkit.Await(t, "the router", d.Changed, func() bool { return len(d.Workers().Routers()) == 1 })
 	got, err := json.Marshal(d.Workers().Routers()[0])
 	want := `{"v":1,"id":"` + reg.ID() + `","host":"host-a","addr":"10.0.0.1:8080","state":"ready","sessions":3,"started":"0001-01-01T00:00:00Z","version":"v1"}`
@@ -190,7 +190,7 @@ func TestAppsDoNotMix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, shop.Run)
+	testkit.Run(t, shop.Run)
 	inSync(t, shop)
 	d := node(t, url)
 	mine, _ := join(t, d, Worker{}, d)

@@ -94,7 +94,7 @@ func TestRunFollowsRedisDownAndUp(t *testing.T) {
 	if c.Up() || c.Err() != nil {
 		t.Error("up or failed before the first probe")
 	}
-	stop := run(t, c.Run)
+	stop := testkit.Run(t, c.Run)
 	if err := c.Wait(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestStoppedRedisIsNoticed(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
 	c := open(t, Config{URL: r.URL()})
-	run(t, c.Run)
+	testkit.Run(t, c.Run)
 	testkit.Await(t, "up", c.Changed, c.Up)
 	r.Stop()
 	testkit.Await(t, "down", c.Changed, func() bool { return !c.Up() })

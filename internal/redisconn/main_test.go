@@ -1,7 +1,6 @@
 package redisconn
 
 import (
-	"context"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -18,25 +17,4 @@ func open(t testing.TB, cfg Config) *Conn {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return c
-}
-
-// run runs f in the background until the test ends, or until the function that it returns is called.
-func run(t testing.TB, f func(context.Context) error) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- f(ctx) }()
-	stopped := false
-	stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-	}
-	t.Cleanup(stop)
-	return stop
 }

@@ -298,7 +298,7 @@ func BenchmarkPubSub(b *testing.B) {
 				c := open(b, Config{URL: server.serve(b)})
 				heard := make(chan struct{}, burst)
 				s := c.Subscribe(SubConfig{Channels: []string{"a"}, OnMessage: func(string, []byte) { heard <- struct{}{} }})
-				run(b, s.Run)
+				testkit.Run(b, s.Run)
 				if err := s.Wait(context.Background()); err != nil {
 					b.Fatal(err)
 				}

@@ -30,7 +30,7 @@ func listen(t *testing.T, c *Conn, cfg SubConfig) *listener {
 	cfg.OnUp = func() { l.up <- struct{}{} }
 	cfg.OnDown = func() { l.down <- struct{}{} }
 	l.Subscription = c.Subscribe(cfg)
-	run(t, l.Run)
+	testkit.Run(t, l.Run)
 	return l
 }
 
@@ -192,7 +192,7 @@ func BenchmarkReceive(b *testing.B) {
 			got <- struct{}{}
 		}
 	}})
-	run(b, s.Run)
+	testkit.Run(b, s.Run)
 	if err := s.Wait(context.Background()); err != nil {
 		b.Fatal(err)
 	}

@@ -1,9 +1,14 @@
 package engineio
 
 import (
+	"math/rand/v2"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sidereal-io/sidereal/engineio/packet"
 )
 
 const wsQuery = "EIO=4&transport=websocket&sid="
@@ -230,4 +235,185 @@ func TestPollCutAfterTheSwitch(t *testing.T) {
 		c.send("4echo:lives")
 		c.want("4echo:lives")
 	})
+}
+
+// talker is a Receiver that checks that the client's numbers come in order, and sends numbers of its own until stopped.
+type talker struct {
+	t       *testing.T
+	s       *Session
+	got     int
+	stop    chan struct{}
+	stopped chan int // how many were sent
+}
+
+func (k *talker) Receive(data []byte, binary bool) {
+	if string(data) != sprint(k.got) {
+		k.t.Errorf("received %q, want %d", data, k.got)
+	}
+	k.got++
+}
+
+func (k *talker) Idle()                {}
+func (k *talker) Closed(string, error) {}
+
+// talk sends numbers in every way that there is, in bursts with pauses of any length up to a few steps of an upgrade.
+func (k *talker) talk(rnd *rand.Rand) {
+	n := 0
+	next := func() *Message {
+		n++
+		if rnd.IntN(2) == 0 {
+			return NewBinary([]byte(sprint(n - 1)))
+		}
+		return NewText([]byte(sprint(n - 1)))
+	}
+	for {
+		select {
+		case <-k.stop:
+			k.stopped <- n
+			return
+		default:
+		}
+		switch rnd.IntN(5) {
+		case 0:
+			k.s.Send(next(), next())
+		case 1:
+			k.s.Cork()
+			for range rnd.IntN(5) {
+				k.s.Send(next())
+			}
+			k.s.Uncork()
+		case 2:
+			k.s.Send(next())
+		default:
+			for range rnd.IntN(3000) {
+				runtime.Gosched()
+			}
+		}
+	}
+}
+
+// Both sides talk all through an upgrade: each message arrives once, in order.
+func TestUpgradeKeepsPacketOrder(t *testing.T) {
+	for _, d := range drives[1:] {
+		t.Run(d, func(t *testing.T) {
+			talkers := make(chan *talker)
+			f := serve(t, Config{Open: func(s *Session) Receiver {
+				k := &talker{t: t, s: s, stop: make(chan struct{}), stopped: make(chan int, 1)}
+				go func() { talkers <- k }()
+				return k
+			}}, d)
+			var opening sync.Mutex
+			var clients sync.WaitGroup
+			for i := range 4 {
+				clients.Go(func() {
+					rnd := rand.New(rand.NewPCG(uint64(i), 11))
+					for range 5 {
+						opening.Lock()
+						sid := f.open()
+						k := <-talkers
+						opening.Unlock()
+						f.upgradeTalking(k, sid, rnd)
+					}
+				})
+			}
+			clients.Wait()
+		})
+	}
+}
+
+// upgradeTalking upgrades as the official client does: it lets its poll and its post end before it sends the upgrade packet.
+func (f *fixture) upgradeTalking(k *talker, sid string, rnd *rand.Rand) {
+	t := k.t
+	got, sent := 0, 0
+	take := func(data []byte) {
+		if string(data) != sprint(got) {
+			t.Errorf("got %q, want %d", data, got)
+		}
+		got++
+	}
+	poll := func() {
+		a := f.poll(sid)
+		if a == nil || a.status != 200 {
+			t.Errorf("poll: %+v", a)
+			return
+		}
+		for p, err := range packet.Payload([]byte(a.body)) {
+			if err != nil || p.Type != packet.Message && p.Type != packet.Noop {
+				t.Errorf("poll: %v, %v", p, err)
+			}
+			if p.Type == packet.Message {
+				take(p.Data)
+			}
+		}
+	}
+	post := func() {
+		var ps []packet.Packet
+		for range 1 + rnd.IntN(3) {
+			ps = append(ps, packet.Packet{Type: packet.Message, Binary: rnd.IntN(2) == 0, Data: []byte(sprint(sent))})
+			sent++
+		}
+		f.post(sid, string(packet.AppendPayload(nil, ps...))).want(t, 200, "ok")
+	}
+	go k.talk(rand.New(rand.NewPCG(rnd.Uint64(), 0)))
+	for range rnd.IntN(4) {
+		poll()
+		post()
+	}
+	pause := make(chan struct{})
+	var polling sync.WaitGroup
+	polling.Go(func() {
+		for {
+			select {
+			case <-pause:
+				return
+			default:
+				poll()
+			}
+		}
+	})
+	c, _ := f.upgrade(wsQuery+sid, "")
+	defer c.Close()
+	post()
+	c.send("2probe")
+	post()
+	c.want("3probe")
+	for range rnd.IntN(3) {
+		post()
+	}
+	close(pause)
+	polling.Wait()
+	c.send("5")
+	for range 10 {
+		c.send("4" + sprint(sent))
+		sent++
+	}
+	total := -1
+	stopAt := got + rnd.IntN(50)
+	for total < 0 || got < total {
+		if total < 0 && got >= stopAt {
+			close(k.stop)
+			if total = <-k.stopped; got == total {
+				break
+			}
+		}
+		op, data := c.next()
+		switch {
+		case op == opBinary:
+			take(data)
+		case op == opText && len(data) > 0 && data[0] == '4':
+			take(data[1:])
+		default:
+			t.Errorf("opcode %d, %q", op, data)
+			return
+		}
+	}
+	c.Write(frame(finBit|opClose, nil)) // everything before it is handled by the time it is answered
+	if op, data := c.next(); op != opClose {
+		t.Errorf("opcode %d, %q behind the last message", op, data)
+	}
+	k.s.recvMu.Lock()
+	defer k.s.recvMu.Unlock()
+	if k.got != sent {
+		t.Errorf("%d messages received, %d sent", k.got, sent)
+	}
 }

@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -35,7 +34,7 @@ const (
 type Session struct {
 	server *Server
 	id     string
-	req    *http.Request
+	req    firstRequest
 	recv   Receiver // set under recvMu before anything is received
 
 	recvMu sync.Mutex    // held while recv is called; taken before mu
@@ -56,17 +55,9 @@ type Session struct {
 }
 
 func newSession(srv *Server, id string, r *http.Request) *Session {
-	s := &Session{server: srv, id: id, req: keptRequest(r)}
+	s := &Session{server: srv, id: id, req: packRequest(r)}
 	s.timer.Owner = (*heartbeat)(s)
 	return s
-}
-
-// keptRequest is what a session keeps of its first request: no body, and a context with the request's values that does
-// not end with it.
-func keptRequest(r *http.Request) *http.Request {
-	k := r.WithContext(context.WithoutCancel(r.Context()))
-	k.Body, k.GetBody, k.Form, k.PostForm, k.MultipartForm, k.Trailer, k.Response = http.NoBody, nil, nil, nil, nil, nil, nil
-	return k
 }
 
 // ID is the sid.
@@ -75,11 +66,12 @@ func (s *Session) ID() string { return s.id }
 // Protocol is the revision of Engine.IO that the client speaks: 4.
 func (s *Session) Protocol() int { return protocol }
 
-// Request is the request that began the session, without its body. It must not be changed.
-func (s *Session) Request() *http.Request { return s.req }
+// Request is the request that began the session, without its body; its context has the values of the original one, and
+// does not end. It is made anew for each call, so that an idle session need not hold it.
+func (s *Session) Request() *http.Request { return s.req.unpack() }
 
 // RemoteAddr is the client's address, as the HTTP server had it for the first request.
-func (s *Session) RemoteAddr() string { return s.req.RemoteAddr }
+func (s *Session) RemoteAddr() string { return s.req.remoteAddr() }
 
 // Transport is the current transport, Polling or WebSocket.
 func (s *Session) Transport() string {

@@ -14,11 +14,12 @@ import (
 	"time"
 )
 
-// Slots of level n are 64^n ticks wide. Six levels of a 10 ms tick reach 21 years.
+// Slots of level n are 64^n ticks wide. Eight levels must reach further than any process lives, since a wheel does not
+// turn over: with a tick of 0.1 ms it is 890 years, where six were 80 days.
 const (
 	levelBits = 6
 	perLevel  = 1 << levelBits
-	levels    = 6
+	levels    = 8
 	horizon   = 1<<(levelBits*levels) - 1
 )
 

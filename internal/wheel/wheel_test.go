@@ -173,6 +173,32 @@ func TestContinueDoesNotAddUpDelays(t *testing.T) {
 	}
 }
 
+// A wheel that has run for long is as good as a new one, whatever digits of its time change.
+func TestLongUptime(t *testing.T) {
+	const tick = 100 * time.Microsecond
+	for shift := 3 * levelBits; shift <= 42; shift += levelBits {
+		synctest.Test(t, func(t *testing.T) {
+			w := New(tick)
+			w.start = w.start.Add(-tick<<shift + time.Second)
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error)
+			go func() { ended <- w.Run(ctx) }()
+			synctest.Wait()
+			start := time.Now()
+			for _, d := range []time.Duration{time.Millisecond, 2 * time.Second, time.Minute} {
+				fired := make(chan time.Duration, 1)
+				w.Schedule(&Timer{Owner: Func(func() { fired <- time.Since(start) })}, d)
+				if got, want := <-fired, d; got != want {
+					t.Errorf("2^%d ticks: expired after %v, want %v", shift, got, want)
+				}
+				start = time.Now()
+			}
+			stop()
+			<-ended
+		})
+	}
+}
+
 func TestNoAllocations(t *testing.T) {
 	w := New(time.Millisecond)
 	tm := &Timer{Owner: Func(func() {})}

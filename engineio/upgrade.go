@@ -16,6 +16,7 @@ const probeInterval = 100 * time.Millisecond
 type upgrade struct {
 	session *Session
 	ws      *webSocket
+	probed  bool
 	ends    time.Time
 	timer   wheel.Timer
 }
@@ -47,7 +48,10 @@ func (s *Session) probe(ws *webSocket, p packet.Packet, err error) {
 	case u == nil || u.ws != ws:
 	case err == nil && p.Type == packet.Ping && string(p.Data) == "probe":
 		ws.sendLocked(probePong)
-		s.server.wheel.Schedule(&u.timer, probeInterval)
+		if !u.probed { // one who goes on probing puts nothing off
+			u.probed = true
+			s.server.wheel.Schedule(&u.timer, probeInterval)
+		}
 	case err == nil && p.Type == packet.Upgrade:
 		s.switchLocked(u)
 	default:

@@ -137,6 +137,36 @@ func TestUpgradeFailures(t *testing.T) {
 	}
 }
 
+// A client that probes again and again gets its noops and runs out of time all the same.
+func TestProbingOn(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		poll := f.polling(sid)
+		start := time.Now()
+		c := f.probe(sid)
+		var probing sync.WaitGroup
+		probing.Go(func() {
+			for {
+				time.Sleep(50 * time.Millisecond)
+				if _, err := c.Write(text("2probe")); err != nil {
+					return
+				}
+			}
+		})
+		for {
+			if op, _ := c.next(); op == opClose {
+				break
+			}
+		}
+		if d := time.Since(start); d != 10*time.Second {
+			t.Errorf("closed after %v, want 10s", d)
+		}
+		(<-poll).want(t, 200, "6")
+		c.Close()
+		probing.Wait()
+	})
+}
+
 func TestSecondUpgrade(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, f *fixture) {
 		sid := f.open()

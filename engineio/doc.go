@@ -44,7 +44,7 @@
 //
 // A session has no goroutine, timer or channel of its own. Goroutines are: net/http's, in which polls wait; the wheel's and
 // the poller's, one each per server, in Run; one per WebSocket that is not in the poller; one per such WebSocket while
-// it has something to write; and one per ended session for as long as Receiver.Closed runs.
+// it has something to write, or is being closed; and one per ended session for as long as Receiver.Closed runs.
 //
 // Lock order: Session.recvMu (held while the Receiver is called), then Session.mu (all state and every write, none of
 // which blocks), then the leaves: the wheel's, a shard of the session table, Server.lingerMu. A Receiver may call any

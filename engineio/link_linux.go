@@ -180,31 +180,28 @@ func readFD(fd int, b []byte) (int, error) {
 
 // writeFD writes what the kernel takes without blocking.
 func writeFD(fd int, b []byte) (int, error) {
-	for {
-		n, errno := sysWrite(fd, b)
-		switch errno {
-		case 0:
-			return n, nil
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return 0, nil
-		default:
-			return 0, errno
-		}
+	n, errno := sysWrite(fd, b)
+	for errno == unix.EINTR {
+		n, errno = sysWrite(fd, b)
 	}
+	return written(n, errno)
 }
 
 func writevFD(fd int, v [][]byte) (int, error) {
-	for {
-		n, errno := sysWritev(fd, v)
-		switch errno {
-		case 0:
-			return n, nil
-		case unix.EINTR:
-		case unix.EAGAIN:
-			return 0, nil
-		default:
-			return 0, errno
-		}
+	n, errno := sysWritev(fd, v)
+	for errno == unix.EINTR {
+		n, errno = sysWritev(fd, v)
 	}
+	return written(n, errno)
+}
+
+// written is what a write came to: nothing, and no error, if the kernel takes no more.
+func written(n int, errno syscall.Errno) (int, error) {
+	switch errno {
+	case 0:
+		return n, nil
+	case unix.EAGAIN:
+		return 0, nil
+	}
+	return 0, errno
 }

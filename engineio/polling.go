@@ -133,8 +133,8 @@ func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 	}
 }
 
-// failPolling ends the session for a poll whose answer the client did not take. One that has switched to a WebSocket
-// since has given its polls up.
+// failPolling ends the session for a poll or a post that the client cut. One that has switched to a WebSocket since has
+// given its requests up.
 func (s *Session) failPolling(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +196,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	case cut:
 		panic(http.ErrAbortHandler) // the reference destroys the connection of a post that another overlaps
 	case err != nil:
-		s.fail(TransportError, errors.Join(errPostAborted, err))
+		s.failPolling(errors.Join(errPostAborted, err))
 		panic(http.ErrAbortHandler)
 	case !whole:
 		w.WriteHeader(http.StatusRequestEntityTooLarge)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -327,10 +328,24 @@ func TestManyFramesInOneFlush(t *testing.T) {
 	})
 }
 
+// countingLink counts the writes that go through it.
+type countingLink struct {
+	link
+	writes atomic.Int32
+}
+
+func (l *countingLink) write(b []byte) (int, error) { l.writes.Add(1); return l.link.write(b) }
+
+func (l *countingLink) writev(v [][]byte) (int, error) { l.writes.Add(1); return l.link.writev(v) }
+
 func TestEchoLeavesInOneWrite(t *testing.T) {
 	f := serve(t, Config{}, onPoller)
 	c := f.websocket("")
-	f.session()
+	s := f.session().s
+	s.mu.Lock()
+	counted := &countingLink{link: s.ws.link}
+	s.ws.link = counted
+	s.mu.Unlock()
 	var in, want []byte
 	for i := range 20 {
 		m := "4echo:" + sprint(i)
@@ -342,6 +357,9 @@ func TestEchoLeavesInOneWrite(t *testing.T) {
 	n, err := io.ReadAtLeast(c.r, got, len(want))
 	if err != nil || !bytes.Equal(got[:n], want) {
 		t.Errorf("%q, %v", got[:n], err)
+	}
+	if n := counted.writes.Load(); n != 1 {
+		t.Errorf("%d writes, want 1", n)
 	}
 }
 

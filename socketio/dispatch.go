@@ -231,7 +231,7 @@ func (s *Socket) failed(r *registry, c *call, name string, err error) {
 		server.metrics.undecoded.Inc()
 		server.cfg.Log.Debug().Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("arguments do not fit the handler")
 	case errors.As(err, &panicked): // it is logged
-	case errors.Is(err, context.Canceled) && !s.Connected(): // the client has left meanwhile
+	case !s.Connected() && (errors.Is(err, context.Canceled) || errors.Is(err, ErrDisconnected)): // the client has left meanwhile
 	default:
 		server.metrics.failures.Inc()
 		server.cfg.Log.Warn().Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("handler failed")

@@ -1,6 +1,7 @@
 package socketio_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 
@@ -18,6 +19,10 @@ func TestMetrics(t *testing.T) {
 		echo(io)
 		io.On("panic", func() { panic("oh") })
 		io.On("int", func(int) {})
+		io.On("late", func(ctx context.Context, s *socketio.Socket) error {
+			<-ctx.Done()
+			return s.Emit("gone") // no fault of the app's
+		})
 	}, func(t *testing.T, h *peer.Host) {
 		p, _ := h.Join("/")
 		q, _ := h.Join("/")
@@ -25,7 +30,7 @@ func TestMetrics(t *testing.T) {
 		p.Want(`2["echo"]`)
 		h.IO.Emit("all")
 		p.Want(`2["all"]`)
-		q.Send(`2/other,["x"]`)
+		q.Send(`2["late"]`, `2/other,["x"]`)
 		q.Want(`2["all"]`, "closed")
 		synctest.Wait()
 		got := map[string]float64{}
@@ -44,7 +49,7 @@ func TestMetrics(t *testing.T) {
 		}
 		for name, want := range map[string]float64{
 			"sidereal_socketio_sockets":                  1,
-			"sidereal_socketio_events_total in":          3,
+			"sidereal_socketio_events_total in":          4,
 			"sidereal_socketio_events_total out":         3,
 			"sidereal_socketio_panics_total":             1,
 			"sidereal_socketio_undecodable_total":        1,

@@ -1,0 +1,80 @@
+package emitter
+
+import (
+	"context"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Emitter speaks to one namespace of all servers. It is immutable.
+type Emitter struct{ form *pubsub }
+
+// New makes an Emitter for the main namespace, "/", in the form of the classic adapter. It dials nothing.
+func New(cfg Config) (*Emitter, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Emitter{newPubsub(cfg.withDefaults(), "/")}, nil
+}
+
+// Of is an Emitter for another namespace. A name without a leading slash gets one.
+func (e *Emitter) Of(namespace string) *Emitter {
+	if namespace == "" || namespace[0] != '/' {
+		namespace = "/" + namespace
+	}
+	return &Emitter{newPubsub(e.form.cfg, namespace)}
+}
+
+func (e *Emitter) operator() Operator { return Operator{form: e.form} }
+
+// To selects the sockets in any of rooms.
+func (e *Emitter) To(rooms ...string) Operator { return e.operator().To(rooms...) }
+
+// In is To.
+func (e *Emitter) In(rooms ...string) Operator { return e.operator().To(rooms...) }
+
+// Except leaves out the sockets in any of rooms.
+func (e *Emitter) Except(rooms ...string) Operator { return e.operator().Except(rooms...) }
+
+// Volatile lets clients miss the event that are not ready to receive.
+func (e *Emitter) Volatile() Operator { return e.operator().Volatile() }
+
+// Compress says whether transports may compress. They may by default.
+func (e *Emitter) Compress(on bool) Operator { return e.operator().Compress(on) }
+
+// Emit is Operator.Emit to all sockets of the namespace.
+func (e *Emitter) Emit(ctx context.Context, event string, args ...any) error {
+	return e.operator().Emit(ctx, event, args...)
+}
+
+// SocketsJoin makes all sockets of the namespace join rooms.
+func (e *Emitter) SocketsJoin(ctx context.Context, rooms ...string) error {
+	return e.operator().SocketsJoin(ctx, rooms...)
+}
+
+// SocketsLeave makes all sockets of the namespace leave rooms.
+func (e *Emitter) SocketsLeave(ctx context.Context, rooms ...string) error {
+	return e.operator().SocketsLeave(ctx, rooms...)
+}
+
+// DisconnectSockets disconnects all sockets of the namespace, with closeTransport their connections.
+func (e *Emitter) DisconnectSockets(ctx context.Context, closeTransport bool) error {
+	return e.operator().DisconnectSockets(ctx, closeTransport)
+}
+
+// ServerSideEmit raises an event on the namespace of every server, for handlers such as socketio's OnServer and Node's
+// namespace.on; clients are told nothing. The error is ErrReserved, ErrAck, one of the arguments, or Redis's.
+//
+// An event with binary arguments goes as msgpack, which servers of ours and Node's read, and keeps them binary: in Node's
+// emitter they become lists of numbers.
+func (e *Emitter) ServerSideEmit(ctx context.Context, event string, args ...any) error {
+	if err := checkServerEvent(event, args); err != nil {
+		return err
+	}
+	p, err := packet.EncodeEvent(event, args...)
+	if err != nil {
+		return err
+	}
+	return e.form.order(ctx, wire.Request{UID: senderUID, Type: wire.ServerSideEmit, Data: p})
+}

@@ -1,0 +1,114 @@
+package emitter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// senderUID is what emitters call themselves; no server has that name.
+const senderUID = "emitter"
+
+// pubsub is one namespace in the classic form, which @socket.io/redis-adapter's createAdapter hears.
+type pubsub struct {
+	cfg       Config // with defaults
+	namespace string
+	channels  wire.Channels
+}
+
+func newPubsub(cfg Config, namespace string) *pubsub {
+	return &pubsub{cfg, namespace, wire.NewChannels(cfg.Key, namespace)}
+}
+
+// broadcast sends an event to clients.
+func (p *pubsub) broadcast(ctx context.Context, o wire.Options, event string, args []any) error {
+	channel := p.channels.Main
+	if len(o.Rooms) == 1 {
+		channel = p.channels.Room(o.Rooms[0])
+	}
+	msg, err := appendBroadcast(p.namespace, o, event, args)
+	if err != nil {
+		return err
+	}
+	return p.publish(ctx, channel, msg)
+}
+
+// order sends what servers carry out.
+func (p *pubsub) order(ctx context.Context, q wire.Request) error {
+	msg, err := wire.AppendRequest(nil, q)
+	if err != nil {
+		return err
+	}
+	return p.publish(ctx, p.channels.Request, msg)
+}
+
+func (p *pubsub) publish(ctx context.Context, channel string, msg []byte) error {
+	if len(msg) > p.cfg.MaxMessageBytes {
+		return ErrTooLarge
+	}
+	err := p.cfg.Redis.Publish(ctx, channel, msg).Err()
+	switch deadline, ok := ctx.Deadline(); {
+	case err == nil:
+		return nil
+	case ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline):
+		// The connection noticed before the context's own timer did.
+		err = context.DeadlineExceeded
+	}
+	return fmt.Errorf("emitter: publish on %s: %w", channel, err)
+}
+
+// appendBroadcast makes ["emitter", {type, data, nsp}, {rooms, flags, except}]. The options of servers have another order,
+// so wire.AppendBroadcast does not fit; the whole message is written as JSON around the event, in one piece, and goes
+// through the transcoder like any event.
+func appendBroadcast(namespace string, o wire.Options, event string, args []any) ([]byte, error) {
+	text := append(make([]byte, 0, 512), `["`+senderUID+`",{"type":2,"data":`...)
+	text, attachments, err := packet.AppendEvent(text, nil, event, args...)
+	if err != nil {
+		return nil, err
+	}
+	text = wire.AppendString(append(text, `,"nsp":`...), namespace)
+	text = appendRooms(append(text, `},{"rooms":`...), o.Rooms)
+	text = appendFlags(append(text, `,"flags":`...), o.Flags)
+	text = appendRooms(append(text, `,"except":`...), o.Except)
+	text = append(text, `}]`...)
+	size := len(text)
+	for _, a := range attachments {
+		size += len(a)
+	}
+	return wire.AppendPayload(make([]byte, 0, size), packet.Payload{JSON: text, Attachments: attachments})
+}
+
+func appendRooms(dst []byte, rooms []string) []byte {
+	dst = append(dst, '[')
+	for i, room := range rooms {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		if n, ok := packet.RoomNumber(room); ok {
+			dst = strconv.AppendInt(dst, n, 10)
+		} else {
+			dst = wire.AppendString(dst, room)
+		}
+	}
+	return append(dst, ']')
+}
+
+func appendFlags(dst []byte, f wire.Flags) []byte {
+	dst = append(dst, '{')
+	if f.Volatile {
+		dst = append(dst, `"volatile":true`...)
+		if f.Compress != nil {
+			dst = append(dst, ',')
+		}
+	}
+	if f.Compress != nil {
+		dst = strconv.AppendBool(append(dst, `"compress":`...), *f.Compress)
+	}
+	return append(dst, '}')
+}

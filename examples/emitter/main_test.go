@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/client"
+	"github.com/sidereal-io/sidereal/internal/testkit"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// said is what the chat's page reads.
+type said struct {
+	Room, From, Text string
+	At               time.Time
+}
+
+// serve runs a server whose clients are all in the lobby, and returns its URL.
+func serve(t *testing.T, redis string) string {
+	cluster, err := adapter.NewRedis(adapter.Config{URL: redis})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io, err := socketio.New(socketio.Config{Adapter: cluster})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.OnConnect(func(s *socketio.Socket) { s.Join("room:lobby") })
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := io.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	server := httptest.NewServer(io)
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		server.Close()
+	})
+	if err := cluster.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return server.URL
+}
+
+func TestTheRoomHears(t *testing.T) {
+	redis := "redis://" + testkit.MiniRedis(t).Addr()
+	c, err := client.New(client.Config{URL: serve(t, redis)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	heard := make(chan said, 2)
+	c.Of("/").On("said", func(m said) { heard <- m })
+	if err := c.Of("/").Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, room := range []string{"elsewhere", "lobby"} {
+		if err := say(t.Context(), redis, room, "Lunch is ready"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := testkit.Receive(t, "what was said", heard)
+	if got.Room != "lobby" || got.From != "cron" || got.Text != "Lunch is ready" || got.At.IsZero() {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	addr := m.Addr()
+	m.Close()
+	if err := say(t.Context(), "redis://"+addr, "lobby", "Lunch is ready"); err == nil {
+		t.Error("no error without Redis")
+	}
+	if err := say(t.Context(), "http://"+addr, "lobby", "Lunch is ready"); err == nil {
+		t.Error("no error for what is no Redis")
+	}
+}

@@ -38,6 +38,21 @@ func (h *heartbeat) Expire(t *wheel.Timer) {
 	}
 }
 
+// lapsed reports whether the session ends now because its pong is overdue. A client that asks may be quicker than the
+// wheel, and is to be told the truth.
+func (s *Session) lapsed() bool {
+	if beat := s.beat.Load(); beat != beatAwaiting && beat != beatExtended {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen || s.beat.Load() == beatIdle || !s.server.wheel.Overdue(&s.timer) {
+		return false
+	}
+	s.endLocked(PingTimeout, nil)
+	return true
+}
+
 // pong schedules the next ping: the interval runs from the pong's arrival. A pong that nobody asked for counts too.
 func (s *Session) pong() {
 	s.mu.Lock()

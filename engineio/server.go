@@ -138,7 +138,7 @@ func (s *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *Con
 	}
 	if q.sid != "" {
 		session := s.sessions.get(q.sid)
-		if session == nil {
+		if session == nil || session.lapsed() {
 			return nil, refusal(CodeUnknownSID, map[string]any{"sid": q.sid})
 		}
 		if current := session.Transport(); !upgrade && current != q.transport {

@@ -117,6 +117,13 @@ func (w *Wheel) Active(t *Timer) bool {
 	return t.active
 }
 
+// Overdue reports whether t is due and its Expire has not begun: the wheel may be late on a busy machine.
+func (w *Wheel) Overdue(t *Timer) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return t.active && uint64(time.Since(w.start)/w.tick) >= t.when
+}
+
 // Run calls what is due until ctx ends, and returns nil then.
 func (w *Wheel) Run(ctx context.Context) error {
 	alarm := time.NewTimer(time.Hour)

@@ -75,6 +75,9 @@ func appendString(dst []byte, s string) []byte {
 	return dst
 }
 
+// AppendNumber prints a number as JavaScript does: see EncodeEvent.
+func AppendNumber(dst []byte, f float64) []byte { return appendFloat(dst, f, 64) }
+
 // appendFloat prints a number of that many bits as JavaScript does: 1e+21, 1e-7, 0 for -0, null for what is no number.
 func appendFloat(dst []byte, f float64, bits int) []byte {
 	switch {

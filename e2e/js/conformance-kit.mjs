@@ -4,17 +4,23 @@ import { connect } from "node:net";
 import { WebSocket } from "ws";
 import { io } from "socket.io-client";
 
+// show is a value for people, as much of it as they can take.
+const show = (v) => {
+  const text = inspect(v, { depth: 6, maxStringLength: 300 });
+  return text.length < 2000 ? text : `${text.slice(0, 2000)}...`;
+};
+
 const checks = [];
 export const check = (name, run) => checks.push({ name, run });
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export function equal(got, want, what = "value") {
-  if (!isDeepStrictEqual(got, want)) throw new Error(`${what} is ${inspect(got, { depth: 6 })}, want ${inspect(want, { depth: 6 })}`);
+  if (!isDeepStrictEqual(got, want)) throw new Error(`${what} is ${show(got)}, want ${show(want)}`);
 }
 
 export function matches(got, pattern, what = "value") {
-  if (!pattern.test(got)) throw new Error(`${what} is ${inspect(got)}, want ${pattern}`);
+  if (!pattern.test(got)) throw new Error(`${what} is ${show(got)}, want ${pattern}`);
 }
 
 export function within(promise, ms, what) {

@@ -1,0 +1,97 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/sidereal-io/sidereal/e2e/harness"
+	"github.com/sidereal-io/sidereal/internal/testkit"
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/msgpack"
+)
+
+// TestConformance runs the checks of e2e/js/conformance-*.mjs against the apps of e2e/conformance.
+func TestConformance(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "conformance")
+	build := exec.Command("go", "build", "-o", program, "./e2e/conformance")
+	build.Dir = harness.Root()
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, app := range []string{"protocol", "client", "edge"} {
+		t.Run(app, func(t *testing.T) {
+			addr := "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t))
+			server := harness.Start(t, app+" app", "", nil, program, "-app", app, "-addr", addr)
+			server.Output.Wait(t, 0, "the app", func(line string) bool { return line == "ready" })
+			conform(t, app, "http://"+addr)
+		})
+	}
+}
+
+// TestConformanceOfTheReference runs them against the same apps on Node's own servers: a check that does not hold there
+// is wrong.
+func TestConformanceOfTheReference(t *testing.T) {
+	for _, app := range []string{"protocol", "client", "edge"} {
+		t.Run(app, func(t *testing.T) {
+			port := strconv.Itoa(testkit.FreePort(t))
+			dir := filepath.Join(harness.Root(), "e2e", "js")
+			server := harness.Start(t, "reference "+app, dir, nil, "node", "conformance-reference.mjs", app, port)
+			server.Output.Wait(t, 0, "the app", func(line string) bool { return line == "ready" })
+			conform(t, app, "http://127.0.0.1:"+port)
+		})
+	}
+}
+
+// TestMsgpackParser: the official client with socket.io-msgpack-parser.
+func TestMsgpackParser(t *testing.T) {
+	io, err := socketio.New(socketio.Config{Parser: msgpack.Parser{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.On("echo", func(args ...socketio.Value) []socketio.Value { return args })
+	io.On("all", func(s *socketio.Socket, args socketio.Args) { io.To(s.ID()).Emit("all", args) })
+	io.On("ask", func(ctx context.Context, s *socketio.Socket, b []byte) (socketio.Value, error) {
+		answer, err := s.EmitWithAck(ctx, "question", b)
+		return answer.Value(0), err
+	})
+	io.Of("/auth").Use(func(_ context.Context, s *socketio.Socket) error {
+		var auth struct{ Token string }
+		if err := s.Handshake().DecodeAuth(&auth); err != nil {
+			return err
+		}
+		return socketio.NewError("token " + auth.Token)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := io.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+	server := httptest.NewServer(io)
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		server.Close()
+	})
+	conform(t, "msgpack", server.URL)
+}
+
+// conform runs the checks of one app and wants all of them to hold.
+func conform(t *testing.T, app, url string) {
+	t.Helper()
+	cmd := exec.Command("node", "conformance.mjs", app, url)
+	cmd.Dir = filepath.Join(harness.Root(), "e2e", "js")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

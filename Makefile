@@ -15,6 +15,7 @@ run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS=
 	@exec ./bin/sidereal up $(ARGS)
 
 build: ## compile bin/sidereal
+	@echo 'make: building bin/sidereal (the first time takes a minute)' >&2
 	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidereal ./cmd/sidereal
 
 # The client bundle of the pinned npm package, its integrity checked by npm against the lock file. Without npm the binary
@@ -27,7 +28,7 @@ unit: ## go test ./... with nothing but Go
 	$(GO) test ./...
 
 deps: ## install what `make test` needs: npm packages, redis-server, chromium
-	@scripts/deps.sh
+	@scripts/deps.sh test
 
 test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Redis, end to end with the official client and a browser
 	TESTKIT_REQUIRE=1 $(GO) test ./...
@@ -35,6 +36,7 @@ test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Red
 	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 -timeout 15m ./e2e/... ./examples/...
 
 check: ## gofmt, go vet, staticcheck, go test -race
+	@scripts/deps.sh check
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags e2e,soak ./e2e/... ./examples/...

@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
-# deps.sh: installs what the tests need beside Go and Node, and says how where it may not.
+# deps.sh check|test: installs what `make check` or `make test` needs beside Go and Node, and says how where it may not.
 set -euo pipefail
 
-# lack PROGRAM PACKAGE: installs a Debian package that brings PROGRAM, when root; else says what to do.
+# lack PROGRAM PACKAGES: installs the Debian packages that bring PROGRAM, when root; else says what to do.
 lack() {
   command -v "$1" >/dev/null 2>&1 && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     [ -n "${updated:-}" ] || { apt-get update -qq; updated=1; }
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $2 >/dev/null
   fi
-  command -v "$1" >/dev/null 2>&1 || { echo "the tests need $1: install the package $2 (apt, dnf, brew) and run this again" >&2; exit 1; }
+  command -v "$1" >/dev/null 2>&1 || { echo "the tests need $1: install $2 (apt, dnf, brew) and run this again" >&2; exit 1; }
 }
+
+if [ "$1" = check ]; then
+  lack "$(go env CC)" "gcc libc6-dev" # the race detector is linked with C
+  exit
+fi
 
 lack node nodejs
 lack npm npm

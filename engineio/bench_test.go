@@ -29,7 +29,6 @@ func (l *nullLink) writev(v [][]byte) (n int, err error) {
 func nullSession(srv *Server, l *nullLink) *Session {
 	s := newSession(srv, fmt.Sprint(srv.Len()), httptest.NewRequest("GET", "/", nil))
 	s.ws = &webSocket{session: s, link: l}
-	s.ws.timer.Owner = (*linger)(s.ws)
 	srv.begin(s)
 	return s
 }

@@ -47,7 +47,7 @@
 // it has something to write, or is being closed; and one per ended session for as long as Receiver.Closed runs.
 //
 // Lock order: Session.recvMu (held while the Receiver is called), then Session.mu (all state and every write, none of
-// which blocks), then the leaves: the wheel's, a shard of the session table, Server.lingerMu. A Receiver may call any
+// which blocks), then Server.lingerMu, then the leaves: the wheel's, a shard of the session table. A Receiver may call any
 // method of any session; Send from elsewhere never waits for a Receiver.
 //
 // # How it ends

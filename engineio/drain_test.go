@@ -105,7 +105,6 @@ func TestRunEndsLateConnections(t *testing.T) {
 		defer client.Close()
 		go io.Copy(io.Discard, client)
 		ws := &webSocket{session: session, link: f.srv.newLink(conn)}
-		ws.timer.Owner = (*linger)(ws)
 		f.srv.admit(false, func() { f.srv.starting.Add(1) })
 		go func() {
 			defer f.srv.starting.Done()

@@ -41,8 +41,8 @@ type Server struct {
 	starting sync.WaitGroup // handlers that have added a connection and not yet started it
 
 	lingerMu  sync.Mutex
-	lingering map[*webSocket]struct{} // closed by us, waiting for the client's answer
-	settled   chan struct{}           // closed once lingering is empty; nil while nobody waits
+	lingering map[*webSocket]*linger // closed by us, waiting for the client's answer
+	settled   chan struct{}          // closed once lingering is empty; nil while nobody waits
 }
 
 // New checks cfg and makes a server. It starts nothing.
@@ -57,7 +57,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	return &Server{
 		cfg: cfg, metrics: m, wheel: wheel.New(precision(&cfg)), sessions: newSessions(),
-		lingering: make(map[*webSocket]struct{}),
+		lingering: make(map[*webSocket]*linger),
 	}, nil
 }
 

@@ -36,7 +36,6 @@ type webSocket struct {
 	deaf   bool // after a breach: what comes is dropped, until the client has heard our close frame and ends
 
 	// under session.mu
-	timer    wheel.Timer // cuts a connection that lingers
 	out      outbox
 	deflate  bool
 	blocked  bool // the kernel takes no more; drain is called when it does
@@ -93,7 +92,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session 
 	}
 	ws := &webSocket{session: session, deflate: deflate}
 	ws.parser.limit, ws.parser.deflate = s.cfg.MaxHTTPBufferSize, deflate
-	ws.timer.Owner = (*linger)(ws)
 	ws.out.push(newRaw(head)) // leaves with what follows it
 	started := s.admit(false, func() {
 		ws.link = s.newLink(conn)
@@ -387,15 +385,17 @@ func (w *webSocket) sayByeLocked(payload []byte) {
 	w.flushLocked()
 }
 
-// linger is a webSocket as the owner of its timer.
-type linger webSocket
+// linger is a webSocket that waits for the client to answer our close frame.
+type linger struct {
+	ws    *webSocket
+	timer wheel.Timer
+}
 
-// Expire cuts a connection whose client did not answer the close frame.
+// Expire cuts the connection.
 func (l *linger) Expire(*wheel.Timer) {
-	w := (*webSocket)(l)
-	w.session.mu.Lock()
-	defer w.session.mu.Unlock()
-	w.cutLocked()
+	l.ws.session.mu.Lock()
+	defer l.ws.session.mu.Unlock()
+	l.ws.cutLocked()
 }
 
 func (w *webSocket) lingerLocked() {
@@ -404,10 +404,15 @@ func (w *webSocket) lingerLocked() {
 		return
 	}
 	srv := w.session.server
-	srv.wheel.Schedule(&w.timer, lingerTimeout)
 	srv.lingerMu.Lock()
-	srv.lingering[w] = struct{}{}
+	l := srv.lingering[w]
+	if l == nil {
+		l = &linger{ws: w}
+		l.timer.Owner = l
+		srv.lingering[w] = l
+	}
 	srv.lingerMu.Unlock()
+	srv.wheel.Schedule(&l.timer, lingerTimeout)
 }
 
 // cutIfDoneLocked closes the connection if the client has closed and was told all.
@@ -430,13 +435,15 @@ func (w *webSocket) cutLocked() {
 	w.closed = true
 	w.out.clear()
 	srv := w.session.server
-	srv.wheel.Stop(&w.timer)
 	w.link.close()
 	srv.lingerMu.Lock()
-	delete(srv.lingering, w)
+	defer srv.lingerMu.Unlock()
+	if l := srv.lingering[w]; l != nil {
+		srv.wheel.Stop(&l.timer)
+		delete(srv.lingering, w)
+	}
 	if len(srv.lingering) == 0 && srv.settled != nil {
 		close(srv.settled)
 		srv.settled = nil
 	}
-	srv.lingerMu.Unlock()
 }

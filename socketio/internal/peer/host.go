@@ -37,7 +37,7 @@ func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *
 	}
 	h := &Host{IO: io, t: t, pipes: &listener{conns: make(chan net.Conn), closed: make(chan struct{})}}
 	transport := &http.Transport{
-		DialContext:        func(context.Context, string, string) (net.Conn, error) { return h.pipes.dial() },
+		DialContext:        h.DialContext,
 		DisableCompression: true,
 	}
 	h.HTTP = &http.Client{Transport: transport}
@@ -59,6 +59,9 @@ func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *
 	t.Cleanup(h.Stop)
 	return h
 }
+
+// DialContext connects to the server, whatever the address.
+func (h *Host) DialContext(context.Context, string, string) (net.Conn, error) { return h.pipes.dial() }
 
 // listener accepts net.Pipe connections.
 type listener struct {

@@ -1,0 +1,126 @@
+package socketio_test
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"sync"
+
+	"github.com/sidereal-io/sidereal/client"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// serveExample serves io until the function that it returns is called, and connects one client.
+func serveExample(io *socketio.Server, auth any) (*client.Socket, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { io.Run(ctx) })
+	server := httptest.NewServer(io)
+	c, err := client.New(client.Config{URL: server.URL, Auth: auth, Transports: []string{client.WebSocket}, NoReconnection: true})
+	if err != nil {
+		panic(err)
+	}
+	return c.Of("/"), func() {
+		c.Close()
+		cancel()
+		running.Wait()
+		server.Close()
+	}
+}
+
+// A server answers what its clients ask.
+func Example() {
+	io, err := socketio.New(socketio.Config{})
+	if err != nil {
+		panic(err)
+	}
+	io.On("add", func(a, b int) int { return a + b })
+
+	socket, stop := serveExample(io, nil)
+	defer stop()
+	ctx := context.Background()
+	if err := socket.Connect(ctx); err != nil {
+		panic(err)
+	}
+	answer, err := socket.EmitWithAck(ctx, "add", 40, 2)
+	fmt.Println(answer, err)
+	// Output: [42] <nil>
+}
+
+// What a handler returns answers the client; an Error is shown to it.
+func ExampleNamespace_On() {
+	type order struct {
+		Item  string
+		Count int
+	}
+	type receipt struct {
+		Total int `json:"total"`
+	}
+	io, err := socketio.New(socketio.Config{})
+	if err != nil {
+		panic(err)
+	}
+	io.On("order", func(ctx context.Context, s *socketio.Socket, o order) (receipt, error) {
+		if o.Count < 1 {
+			return receipt{}, socketio.NewError("nothing ordered", o.Item)
+		}
+		return receipt{Total: 3 * o.Count}, nil
+	})
+
+	socket, stop := serveExample(io, nil)
+	defer stop()
+	ctx := context.Background()
+	if err := socket.Connect(ctx); err != nil {
+		panic(err)
+	}
+	for _, count := range []int{2, 0} {
+		answer, _ := socket.EmitWithAck(ctx, "order", order{"pear", count})
+		fmt.Println(answer)
+	}
+	// Output:
+	// [{"total":6}]
+	// [{"error":"nothing ordered","data":"pear"}]
+}
+
+// A middleware decides who may connect; its Error reaches the client as connect_error.
+func ExampleNamespace_Use() {
+	io, err := socketio.New(socketio.Config{})
+	if err != nil {
+		panic(err)
+	}
+	io.Use(func(ctx context.Context, s *socketio.Socket) error {
+		var auth struct{ Token string }
+		if err := s.Handshake().DecodeAuth(&auth); err != nil || auth.Token != "secret" {
+			return socketio.NewError("not authorized")
+		}
+		return nil
+	})
+
+	socket, stop := serveExample(io, map[string]string{"token": "guess"})
+	defer stop()
+	fmt.Println(socket.Connect(context.Background()))
+	// Output: client: connect /: refused by the server: not authorized
+}
+
+// A broadcast reaches the sockets of rooms, and can ask them something.
+func ExampleOperator() {
+	io, err := socketio.New(socketio.Config{})
+	if err != nil {
+		panic(err)
+	}
+	io.On("join", func(s *socketio.Socket) error { s.Join("jury"); return nil })
+
+	socket, stop := serveExample(io, nil)
+	defer stop()
+	ctx := context.Background()
+	socket.On("vote", func(name string) string { return "yes to " + name })
+	if err := socket.Connect(ctx); err != nil {
+		panic(err)
+	}
+	if _, err := socket.EmitWithAck(ctx, "join"); err != nil {
+		panic(err)
+	}
+	answers, err := io.To("jury").Except("absent").EmitWithAck(ctx, "vote", "Ada")
+	fmt.Println(answers, err)
+	// Output: [["yes to Ada"]] <nil>
+}

@@ -1,0 +1,138 @@
+package socketiotest_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sidereal-io/sidereal/client"
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/socketiotest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// app is what is tested here: a room with names, a slow question, a page.
+func app(_ context.Context, io *socketio.Server) error {
+	io.Use(func(_ context.Context, s *socketio.Socket) error {
+		var auth struct{ Name string }
+		if err := s.Handshake().DecodeAuth(&auth); err != nil || auth.Name == "" {
+			return socketio.NewError("say who you are", 401)
+		}
+		s.Set("name", auth.Name)
+		return nil
+	})
+	io.On("join", func(s *socketio.Socket, room string) string {
+		s.Join(room)
+		s.To(room).Emit("joined", map[string]any{"room": room, "name": s.Get("name")}, []byte("photo"))
+		return "welcome"
+	})
+	io.On("poll", func(ctx context.Context, s *socketio.Socket) (int, error) {
+		answers, _ := io.Timeout(time.Minute).EmitWithAck(ctx, "vote")
+		return len(answers), nil
+	})
+	io.On("bye", (*socketio.Socket).Disconnect)
+	io.Handle("GET /hello", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
+	return nil
+}
+
+type named struct {
+	Name string `json:"name"`
+}
+
+func TestCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		servers := socketiotest.ServeCluster(t, 2, socketio.Config{}, app)
+		if refusal := servers[0].Refused("/", nil); refusal.Message != "say who you are" || string(refusal.Data) != "401" {
+			t.Errorf("refused with %v", refusal)
+		}
+		ada, bob := servers[0].Connect("/", named{"Ada"}), servers[1].Connect("/", named{"Bob"})
+		ada.Call("join", "lobby")
+		var welcome string
+		if err := bob.Call("join", "lobby").Scan(&welcome); err != nil || welcome != "welcome" {
+			t.Errorf("%q, %v", welcome, err)
+		}
+		ada.Want("joined", map[string]string{"room": "lobby", "name": "Bob"}, []byte("photo"))
+		synctest.Wait()
+		ada.WantNothing()
+		bob.WantNothing()
+
+		// A minute passes at once.
+		bob.On("vote", func() string { return "yes" })
+		start := time.Now()
+		var votes int
+		if err := ada.Call("poll").Scan(&votes); err != nil || votes != 1 || time.Since(start) != time.Minute {
+			t.Errorf("%d votes after %v, %v", votes, time.Since(start), err)
+		}
+		if event, _ := bob.Next(); event != "vote" {
+			t.Errorf("got %q", event)
+		}
+		bob.Emit("bye", false)
+		bob.WantDisconnect(client.ReasonServerDisconnect)
+		servers[0].Stop()
+		ada.Want("vote")
+		ada.WantDisconnect(client.ReasonTransportClose)
+	})
+}
+
+func TestPagesAndPolling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := socketiotest.Serve(t, socketio.Config{}, app)
+		r, err := server.HTTP.Get("http://any/hello")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if string(text) != "hello" {
+			t.Errorf("page %q", text)
+		}
+		poller := server.Dial(client.Config{Auth: named{"Eve"}, Transports: []string{client.Polling}})
+		if err := poller.Of("/").Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if answer, err := poller.Of("/").EmitWithAck(t.Context(), "join", "lobby"); err != nil || answer.String() != `["welcome"]` {
+			t.Errorf("%v, %v", answer, err)
+		}
+	})
+}
+
+// failing is a test that has failed, by its message.
+type failing struct {
+	testing.TB
+	message string
+}
+
+func (f *failing) Helper()                   {}
+func (f *failing) Fatalf(s string, v ...any) { f.message = fmt.Sprintf(s, v...); panic(f) }
+
+func TestWhatFailsSaysWhy(t *testing.T) {
+	for _, c := range []struct {
+		do   func(c *socketiotest.Client)
+		want string
+	}{
+		{func(c *socketiotest.Client) { c.Call("join", "a"); c.Want("joined") }, `no event came, want joined[]`},
+		{func(c *socketiotest.Client) { c.Emit("bye", true); c.Next() }, `no event came, want one: disconnected for io server disconnect`},
+		{func(c *socketiotest.Client) { c.WantDisconnect("x") }, `disconnected for "", want "x"`},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &failing{TB: t}
+			server := socketiotest.Serve(f, socketio.Config{}, app)
+			client := server.Connect("/", named{"Ada"})
+			func() {
+				defer func() { recover() }()
+				c.do(client)
+			}()
+			if !strings.Contains(f.message, c.want) {
+				t.Errorf("failed with %q, want %q", f.message, c.want)
+			}
+		})
+	}
+}

@@ -37,8 +37,8 @@
 // as a binary attachment, in whatever it is contained; [Args] and [Value] are what was sent, undecoded.
 //
 // The handlers of one socket run one after the other, in the order of its events, on a goroutine that exists while
-// events wait; those of different sockets run concurrently. A handler may block. Its panic is contained, logged and
-// counted.
+// events wait; those of different sockets run concurrently. A handler may block; Socket.Go runs beside the events what a
+// handler begins and does not wait for. A panic is contained, logged and counted.
 //
 // # Answers
 //
@@ -64,9 +64,15 @@
 //
 // # Bounds
 //
-// Whatever a client sends is bounded: the bytes of a message (Config.MaxHTTPBufferSize), attachments, namespaces, the
-// depth of JSON (packet.MaxDepth), and what waits for handlers. A breach, or anything the protocol does not allow,
-// closes the connection and is counted by kind. Arguments that do not fit a handler only cost that event.
+// Whatever a client sends is bounded: the bytes of a message (Config.MaxHTTPBufferSize), attachments and the time until
+// they are there, namespaces, rooms, the depth of JSON (packet.MaxDepth), what waits for handlers, and if asked for the
+// events of a second. A breach, or anything the protocol does not allow, closes the connection and is counted by kind;
+// OnError hears of malformed packets before. Arguments that do not fit a handler only cost that event.
+//
+// # Around it
+//
+// Config.Trace is told of packets and events. Config.Parser writes packets in another form: package msgpack has one.
+// Package socketiotest tests an app without a network. [Hub] links servers of one process.
 //
 // # Concurrency
 //

@@ -7,32 +7,23 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// receiveRequest does what another server asks, and answers where an answer is due: exactly one for each request, or
-// requests would hang elsewhere. Messages without a sender are an emitter's.
-func (n *pubsub) receiveRequest(payload []byte) error {
-	if wire.RequestFrom(payload, n.uid) {
-		n.r.metrics.skipped.Inc()
-		return nil
-	}
-	q, err := wire.ParseRequest(payload)
-	if err != nil {
-		return err
-	}
+// take does what another server asks, and answers where an answer is due: exactly one for each request, or requests would
+// hang elsewhere.
+func (n *namespace) take(q wire.Request) {
 	if q.UID == n.uid || q.Type < wire.Sockets || q.Type > wire.BroadcastWithAck ||
 		q.Type == wire.BroadcastWithAck && q.Namespace != n.name {
 		n.r.metrics.skipped.Inc()
-		return nil
+		return
 	}
 	n.r.metrics.in.Inc()
 	if q.SID != "" && q.Type >= wire.RemoteJoin && q.Type <= wire.RemoteDisconnect {
 		n.carryOutOld(q)
-		return nil
+		return
 	}
 	n.carryOut(q)
-	return nil
 }
 
-func (n *pubsub) carryOut(q wire.Request) {
+func (n *namespace) carryOut(q wire.Request) {
 	target := socketio.Target{Rooms: q.Rooms, Except: q.Except}
 	switch q.Type {
 	case wire.RemoteJoin:
@@ -54,7 +45,7 @@ func (n *pubsub) carryOut(q wire.Request) {
 	}
 }
 
-func (n *pubsub) fetch(target socketio.Target) []wire.Socket {
+func (n *namespace) fetch(target socketio.Target) []wire.Socket {
 	sockets := []wire.Socket{}
 	for _, info := range n.local.Fetch(target) {
 		s, err := wireSocket(info)
@@ -68,7 +59,7 @@ func (n *pubsub) fetch(target socketio.Target) []wire.Socket {
 }
 
 // carryOutOld does what servers before version 6 of Node's adapter ask for one socket. Only who has it answers.
-func (n *pubsub) carryOutOld(q wire.Request) {
+func (n *namespace) carryOutOld(q wire.Request) {
 	target := socketio.Target{Rooms: []string{q.SID}}
 	if !n.hasRoom([]byte(q.SID)) {
 		return
@@ -84,7 +75,7 @@ func (n *pubsub) carryOutOld(q wire.Request) {
 	n.respond(q, wire.Response{Type: wire.NoType})
 }
 
-func (n *pubsub) ids(rooms []string) []string {
+func (n *namespace) ids(rooms []string) []string {
 	ids := []string{}
 	for _, s := range n.local.Fetch(socketio.Target{Rooms: rooms}) {
 		ids = append(ids, s.ID)
@@ -93,7 +84,7 @@ func (n *pubsub) ids(rooms []string) []string {
 }
 
 // raise runs the handlers of a server-side event.
-func (n *pubsub) raise(q wire.Request) {
+func (n *namespace) raise(q wire.Request) {
 	if q.ID == nil {
 		n.local.ServerSideEvent(q.Data, nil)
 		return
@@ -105,7 +96,7 @@ func (n *pubsub) raise(q wire.Request) {
 
 // survey asks the clients here. Their number goes out before the first answer: Node's servers are done when the answers
 // are as many as the clients that they know of.
-func (n *pubsub) survey(q wire.Request, target socketio.Target) {
+func (n *namespace) survey(q wire.Request, target socketio.Target) {
 	timeout := q.Flags.Timeout
 	if timeout <= 0 {
 		timeout = n.r.cfg.RequestsTimeout
@@ -135,23 +126,13 @@ func (n *pubsub) survey(q wire.Request, target socketio.Target) {
 	}
 }
 
-// respond answers a request. A peer of ours hears it alone, and is told who answers; towards Node the bytes and the
-// channel are Node's.
-func (n *pubsub) respond(q wire.Request, a wire.Response) {
+// respond answers a request.
+func (n *namespace) respond(q wire.Request, a wire.Response) {
 	if q.ID == nil {
 		return
 	}
 	a.ID = q.ID
-	channel := n.channels.Response
-	switch {
-	case q.UID == "":
-	case n.r.peers.has(q.UID):
-		a.UID = n.uid
-		channel = n.channels.ResponseTo(q.UID)
-	case n.r.cfg.SpecificResponses && a.Type != wire.ServerSideEmit:
-		channel = n.channels.ResponseTo(q.UID)
-	}
-	msg, err := wire.AppendResponse(nil, a)
+	channel, msg, err := n.talk.answer(q, a, q.UID != "" && n.r.peers.has(q.UID))
 	if err == nil {
 		err = n.publish(channel, msg, false)
 	}

@@ -23,25 +23,25 @@ type tally struct {
 // census finds out who has the namespace besides this process. A server holds exactly one subscription to the
 // namespace's request channel, and each of ours one to a channel of its own, so what is left of the former without the
 // latter is Node's.
-func (n *pubsub) census(ctx context.Context) (*tally, error) {
+func (n *namespace) census(ctx context.Context) (*tally, error) {
 	living, silent := n.r.peers.of(n.name)
 	channels := make([]string, 0, 2+len(living)+len(silent))
-	channels = append(channels, n.channels.Request, n.own)
+	channels = append(channels, n.talk.counted(), n.own)
 	for _, uid := range living {
-		channels = append(channels, n.channels.ResponseTo(uid))
+		channels = append(channels, n.talk.answersTo(uid))
 	}
 	for _, uid := range silent {
-		channels = append(channels, n.channels.ResponseTo(uid))
+		channels = append(channels, n.talk.answersTo(uid))
 	}
 	t := &tally{waiting: make(map[string]struct{}), ghosts: make(map[string]struct{}), answered: make(map[string]struct{})}
-	count, err := numSub(ctx, n.r.conn.Client(), channels)
+	count, err := n.r.numSub(ctx, channels)
 	if err != nil {
 		return t, fmt.Errorf("%w: %w", ErrAway, err)
 	}
-	others := count[n.channels.Request] - count[n.own]
+	others := count[n.talk.counted()] - count[n.own]
 	for _, uid := range living {
 		// One that is no longer subscribed was killed, or its own outage is not over: it would not hear the question.
-		if count[n.channels.ResponseTo(uid)] > 0 {
+		if count[n.talk.answersTo(uid)] > 0 {
 			t.waiting[uid] = struct{}{}
 			others--
 		}
@@ -49,7 +49,7 @@ func (n *pubsub) census(ctx context.Context) (*tally, error) {
 	var left []string
 	for _, uid := range silent {
 		t.ghosts[uid] = struct{}{}
-		if count[n.channels.ResponseTo(uid)] > 0 {
+		if count[n.talk.answersTo(uid)] > 0 {
 			others--
 		} else {
 			left = append(left, uid)
@@ -63,18 +63,18 @@ func (n *pubsub) census(ctx context.Context) (*tally, error) {
 
 // loseDead stops a call from waiting for peers that no longer subscribe: Redis notices at once that a process was killed,
 // and the beats it no longer sends only after peerDead.
-func (n *pubsub) loseDead(ctx context.Context, pending call) {
+func (n *namespace) loseDead(ctx context.Context, pending call) {
 	uids := pending.owing()
 	if len(uids) == 0 {
 		return
 	}
 	channels := make([]string, len(uids))
 	for i, uid := range uids {
-		channels[i] = n.channels.ResponseTo(uid)
+		channels[i] = n.talk.answersTo(uid)
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstLook)
 	defer cancel()
-	count, err := numSub(ctx, n.r.conn.Client(), channels)
+	count, err := n.r.numSub(ctx, channels)
 	if err != nil {
 		return // the next look may tell, or the outage ends the call
 	}
@@ -86,15 +86,16 @@ func (n *pubsub) loseDead(ctx context.Context, pending call) {
 }
 
 // numSub counts the subscribers of channels; in a cluster each node knows its own.
-func numSub(ctx context.Context, client redis.UniversalClient, channels []string) (map[string]int64, error) {
+func (r *Redis) numSub(ctx context.Context, channels []string) (map[string]int64, error) {
+	client := r.conn.Client()
 	c, ok := client.(*redis.ClusterClient)
 	if !ok {
-		return client.PubSubNumSub(ctx, channels...).Result()
+		return r.form.numSub(ctx, client, channels)
 	}
 	var mu sync.Mutex
 	total := make(map[string]int64, len(channels))
 	err := c.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error {
-		count, err := node.PubSubNumSub(ctx, channels...).Result()
+		count, err := r.form.numSub(ctx, node, channels)
 		mu.Lock()
 		defer mu.Unlock()
 		for channel, n := range count {

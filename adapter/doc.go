@@ -5,7 +5,9 @@
 // [NewRedis] makes the Cluster of one process; [Redis.Run] owns everything that runs. Whatever the number of namespaces,
 // there is one publisher, one subscription and one heartbeat. A message's way through the files:
 //
-//	pubsub.go     an operation of the namespace becomes a message (the bytes are in internal/wire)
+//	namespace.go  an operation of the namespace becomes a message
+//	form.go       what differs between the families of Node's adapters
+//	pubsub.go     the classic one (the bytes are in internal/wire)
 //	publisher.go  one goroutine sends what waits, in order, many at a time; callers never wait
 //	receiver.go   one goroutine reads, and drops own echoes and rooms with nobody here by their first bytes
 //	answer.go     what other servers ask for is done, and answered

@@ -36,8 +36,6 @@ func (e *TimeoutError) Error() string { return e.text }
 // Unwrap makes errors.Is(err, context.DeadlineExceeded) true.
 func (e *TimeoutError) Unwrap() error { return context.DeadlineExceeded }
 
-func fetchTimeout(*tally) string { return "timeout reached while waiting for fetchSockets response" }
-
 func eventTimeout(t *tally) string {
 	return fmt.Sprintf("timeout reached: only %d responses received out of %d", t.got, t.expected)
 }

@@ -30,6 +30,7 @@ type message struct {
 // publisher sends what the process has to say, in the order of the calls. While one batch is under way the next gathers,
 // so that batches grow with the load; a lone message leaves at once.
 type publisher struct {
+	form    form
 	client  redis.UniversalClient
 	log     zerolog.Logger
 	metrics *metrics
@@ -53,9 +54,9 @@ type publisher struct {
 }
 
 // newPublisher makes a publisher that is paused: resume lets it go.
-func newPublisher(cfg Config, client redis.UniversalClient, m *metrics, failed func()) *publisher {
+func newPublisher(cfg Config, f form, client redis.UniversalClient, m *metrics, failed func()) *publisher {
 	return &publisher{
-		client: client, log: cfg.Log, metrics: m, failed: failed,
+		form: f, client: client, log: cfg.Log, metrics: m, failed: failed,
 		start: time.Now(), wake: make(chan struct{}, 1), paused: true,
 		maxMessages: cfg.BufferMessages, maxBytes: cfg.BufferBytes, maxAge: cfg.BufferAge,
 	}
@@ -171,7 +172,7 @@ func (p *publisher) publish(ctx context.Context) (again []message) {
 	}
 	pipe := node.Pipeline()
 	for _, m := range p.batch {
-		pipe.Publish(ctx, m.channel, m.payload)
+		p.form.publish(ctx, pipe, m.channel, m.payload)
 	}
 	cmds, _ := pipe.Exec(ctx)
 	for i, cmd := range cmds {

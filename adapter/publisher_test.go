@@ -129,5 +129,5 @@ func testPublisher(t testing.TB, cfg Config) *publisher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newPublisher(cfg.withDefaults(), nil, m, func() {})
+	return newPublisher(cfg.withDefaults(), nil, nil, m, func() {})
 }

@@ -2,158 +2,138 @@ package adapter
 
 import (
 	"context"
-	"sync/atomic"
-	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// pubsub is one namespace over classic pub/sub, the form that @socket.io/redis-adapter's createAdapter and
-// @socket.io/redis-emitter speak.
+// pubsub is the form of classic pub/sub, which @socket.io/redis-adapter's createAdapter and @socket.io/redis-emitter speak.
+// Its maps are guarded by Redis.mu.
 type pubsub struct {
 	r        *Redis
-	local    socketio.Local
-	name     string
-	uid      string
-	channels wire.Channels
-	own      string                 // where answers to this namespace alone arrive
-	hasRoom  func(room []byte) bool // local.HasRoom, bound once: binding allocates
-	calls    calls
-	closed   atomic.Bool
+	requests map[string]*namespace // by channel
+	answers  map[string]*namespace // by channel
+	patterns map[string]bool       // subscribed
+	longest  int                   // bytes of the longest name ever opened
+	spare    []byte                // scratch of receive
 }
 
-var _ socketio.Adapter = (*pubsub)(nil)
+var _ form = (*pubsub)(nil)
 
-func newPubsub(r *Redis, local socketio.Local) *pubsub {
-	n := &pubsub{r: r, local: local, name: local.Name(), uid: newUID(), hasRoom: local.HasRoom}
-	n.channels = wire.NewChannels(r.cfg.Key, n.name)
-	n.own = n.channels.ResponseTo(n.uid)
-	return n
-}
-
-// publish queues a message for other servers.
-func (n *pubsub) publish(channel string, msg []byte, mayBeLost bool) error {
-	switch {
-	case n.closed.Load():
-		return ErrClosed
-	case len(msg) > n.r.cfg.MaxMessageBytes:
-		return ErrTooLarge
+func newPubsub(r *Redis) *pubsub {
+	return &pubsub{
+		r:        r,
+		requests: make(map[string]*namespace),
+		answers:  make(map[string]*namespace),
+		patterns: make(map[string]bool),
+		spare:    make([]byte, 0, 256),
 	}
-	n.r.publisher.send(channel, msg, mayBeLost)
-	return nil
 }
 
-// Broadcast implements socketio.Adapter.
-func (n *pubsub) Broadcast(b *socketio.Broadcast) error {
+func (f *pubsub) talk(n *namespace) (string, talk) {
+	uid := newUID()
+	return uid, pubsubTalk{name: n.name, uid: uid, channels: wire.NewChannels(f.r.cfg.Key, n.name), specific: f.r.cfg.SpecificResponses}
+}
+
+func (f *pubsub) join(n *namespace) {
+	c := n.talk.(pubsubTalk).channels
+	f.requests[c.Request] = n
+	f.answers[c.Response] = n
+	f.answers[n.own] = n
+	f.longest = max(f.longest, len(n.name))
+	f.r.sub.Add(c.Request, c.Response, n.own)
+	f.listen()
+}
+
+func (f *pubsub) leave(n *namespace) {
+	c := n.talk.(pubsubTalk).channels
+	delete(f.requests, c.Request)
+	delete(f.answers, c.Response)
+	delete(f.answers, n.own)
+	f.listen()
+	f.r.sub.Remove(c.Request, c.Response, n.own)
+}
+
+// listen subscribes to the patterns of all namespaces but those that another's covers: the pattern of "/" matches the
+// channels of a namespace "/#chat" as well, and with both each message would come twice.
+func (f *pubsub) listen() {
+	want := make(map[string]bool, len(f.r.byName))
+	for _, n := range f.r.byName {
+		if !f.covered(n) {
+			want[n.talk.(pubsubTalk).channels.Pattern()] = true
+		}
+	}
+	for p := range want {
+		if !f.patterns[p] {
+			f.r.sub.AddPatterns(p)
+		}
+	}
+	for p := range f.patterns {
+		if !want[p] {
+			f.r.sub.RemovePatterns(p)
+		}
+	}
+	f.patterns = want
+}
+
+func (f *pubsub) covered(n *namespace) bool {
+	for i := range len(n.name) {
+		if n.name[i] == '#' && f.r.byName[n.name[:i]] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *pubsub) publish(ctx context.Context, pipe redis.Pipeliner, channel string, payload []byte) {
+	pipe.Publish(ctx, channel, payload)
+}
+
+func (f *pubsub) numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error) {
+	return node.PubSubNumSub(ctx, channels...).Result()
+}
+
+func (f *pubsub) run(context.Context) error { return nil }
+
+// pubsubTalk is one namespace over classic pub/sub.
+type pubsubTalk struct {
+	name, uid string
+	channels  wire.Channels
+	specific  bool // Config.SpecificResponses
+}
+
+func (t pubsubTalk) counted() string             { return t.channels.Request }
+func (t pubsubTalk) answersTo(uid string) string { return t.channels.ResponseTo(uid) }
+
+func (t pubsubTalk) broadcast(b *socketio.Broadcast) (string, []byte, error) {
 	o := options(b.Target, b.Flags)
-	channel := n.channels.Main
+	channel := t.channels.Main
 	if len(o.Rooms) == 1 {
-		channel = n.channels.Room(o.Rooms[0])
+		channel = t.channels.Room(o.Rooms[0])
 	}
-	msg, err := wire.AppendBroadcast(make([]byte, 0, sizeOf(b)), n.uid, n.name, b.Data, o)
-	if err != nil {
-		return err
+	msg, err := wire.AppendBroadcast(make([]byte, 0, sizeOf(b)), t.uid, t.name, b.Data, o)
+	return channel, msg, err
+}
+
+func (t pubsubTalk) request(q wire.Request) ([]byte, error) { return wire.AppendRequest(nil, q) }
+
+// answer lets a peer of ours hear it alone, and tells it who answers; towards Node the bytes and the channel are Node's.
+func (t pubsubTalk) answer(q wire.Request, a wire.Response, peer bool) (string, []byte, error) {
+	channel := t.channels.Response
+	switch {
+	case q.UID == "":
+	case peer:
+		a.UID = t.uid
+		channel = t.channels.ResponseTo(q.UID)
+	case t.specific && a.Type != wire.ServerSideEmit:
+		channel = t.channels.ResponseTo(q.UID)
 	}
-	return n.publish(channel, msg, b.Flags.Volatile)
+	msg, err := wire.AppendResponse(nil, a)
+	return channel, msg, err
 }
 
-// sizeOf is about how long a broadcast's message will be.
-func sizeOf(b *socketio.Broadcast) int {
-	size := 128 + len(b.Data.JSON)
-	for _, a := range b.Data.Attachments {
-		size += len(a)
-	}
-	return size
-}
-
-// order publishes a request that nobody answers.
-func (n *pubsub) order(q wire.Request) error {
-	q.UID = n.uid
-	msg, err := wire.AppendRequest(nil, q)
-	if err != nil {
-		return err
-	}
-	return n.publish(n.channels.Request, msg, false)
-}
-
-// Join implements socketio.Adapter.
-func (n *pubsub) Join(t socketio.Target, rooms []string) error {
-	return n.order(wire.Request{Type: wire.RemoteJoin, Options: options(t, socketio.Flags{}), JoinLeave: rooms})
-}
-
-// Leave implements socketio.Adapter.
-func (n *pubsub) Leave(t socketio.Target, rooms []string) error {
-	return n.order(wire.Request{Type: wire.RemoteLeave, Options: options(t, socketio.Flags{}), JoinLeave: rooms})
-}
-
-// Disconnect implements socketio.Adapter.
-func (n *pubsub) Disconnect(t socketio.Target, closeTransport bool) error {
-	return n.order(wire.Request{Type: wire.RemoteDisconnect, Options: options(t, socketio.Flags{}), Close: closeTransport})
-}
-
-// ServerSideEmit implements socketio.Adapter.
-func (n *pubsub) ServerSideEmit(p socketio.Payload) error {
-	return n.order(wire.Request{Type: wire.ServerSideEmit, Data: p})
-}
-
-// ServerSideEmitWithAck implements socketio.Adapter. A server that has no handler for the event does not answer, in Node
-// as here, and costs the whole time.
-func (n *pubsub) ServerSideEmitWithAck(ctx context.Context, p socketio.Payload) ([]socketio.Payload, error) {
-	var answers []socketio.Payload
-	err := n.ask(ctx, wire.Request{Type: wire.ServerSideEmit, Data: p}, eventTimeout, func(a wire.Response) bool {
-		if a.Type != wire.ServerSideEmit {
-			return false
-		}
-		answers = append(answers, a.Answer)
-		return true
-	})
-	return answers, err
-}
-
-// FetchSockets implements socketio.Adapter.
-func (n *pubsub) FetchSockets(ctx context.Context, t socketio.Target) ([]socketio.SocketInfo, error) {
-	var found []socketio.SocketInfo
-	seen := make(map[string]bool)
-	q := wire.Request{Type: wire.RemoteFetch, Options: options(t, socketio.Flags{})}
-	err := n.ask(ctx, q, fetchTimeout, func(a wire.Response) bool {
-		if a.Sockets == nil {
-			return false
-		}
-		for _, s := range a.Sockets {
-			if !seen[s.ID] {
-				seen[s.ID] = true
-				found = append(found, socketInfo(s))
-			}
-		}
-		return true
-	})
-	return found, err
-}
-
-// BroadcastWithAck implements socketio.Adapter.
-func (n *pubsub) BroadcastWithAck(ctx context.Context, b *socketio.Broadcast, timeout time.Duration,
-	counted func(clients int), answered func(socketio.Payload)) error {
-	flags := b.Flags
-	flags.Timeout = timeout
-	q := wire.Request{Type: wire.BroadcastWithAck, Options: options(b.Target, flags), Data: b.Data, Namespace: n.name}
-	return n.askClients(ctx, q, timeout, counted, answered)
-}
-
-// ServerCount implements socketio.Adapter.
-func (n *pubsub) ServerCount(ctx context.Context) (int, error) {
-	ctx, cancel := n.withTimeout(ctx)
-	defer cancel()
-	t, err := n.census(ctx)
-	return 1 + t.expected, err
-}
-
-// Close implements socketio.Adapter.
-func (n *pubsub) Close() error {
-	if n.closed.Swap(true) {
-		return nil
-	}
-	n.r.forget(n)
-	n.calls.failAll(ErrClosed)
-	return nil
+func (t pubsubTalk) fetchTimeout(*tally) string {
+	return "timeout reached while waiting for fetchSockets response"
 }

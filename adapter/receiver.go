@@ -15,52 +15,56 @@ func (r *Redis) receive(channel string, payload []byte) {
 		r.refuse(oversized, channel, len(payload))
 		return
 	}
-	if strings.HasPrefix(channel, r.cfg.Key) && len(channel) > len(r.cfg.Key) && channel[len(r.cfg.Key)] == '#' {
-		r.receiveBroadcast(channel, payload)
-		return
-	}
-	r.mu.RLock()
-	asked, answered := r.requests[channel], r.answers[channel]
-	r.mu.RUnlock()
 	var err error
-	switch {
-	case asked != nil:
-		err = asked.receiveRequest(payload)
-	case answered != nil:
-		err = answered.receiveResponse(payload)
-	case channel == r.peers.channel:
+	if channel == r.peers.channel {
 		err = r.peers.hear(payload)
-	default: // of a namespace that was closed meanwhile
-		r.metrics.skipped.Inc()
+	} else {
+		err = r.form.receive(channel, payload)
 	}
 	if err != nil {
 		r.refuse(malformed, channel, len(payload))
 	}
 }
 
+func (f *pubsub) receive(channel string, payload []byte) error {
+	if key := f.r.cfg.Key; strings.HasPrefix(channel, key) && len(channel) > len(key) && channel[len(key)] == '#' {
+		return f.receiveBroadcast(channel, payload)
+	}
+	f.r.mu.RLock()
+	asked, answered := f.requests[channel], f.answers[channel]
+	f.r.mu.RUnlock()
+	switch {
+	case asked != nil:
+		return asked.receiveRequest(payload)
+	case answered != nil:
+		return answered.receiveResponse(payload)
+	}
+	f.r.metrics.skipped.Inc() // of a namespace that was closed meanwhile
+	return nil
+}
+
 // receiveBroadcast delivers a broadcast that is for somebody here. The others cost little: a look at the channel and at
 // the sender first, then a walk over the message for its namespace and rooms, and decoding only at last.
-func (r *Redis) receiveBroadcast(channel string, payload []byte) {
-	if !r.concerns(channel) || r.isEcho(payload) {
+func (f *pubsub) receiveBroadcast(channel string, payload []byte) error {
+	r := f.r
+	if !f.concerns(channel) || r.isEcho(wire.Sender(payload)) {
 		r.metrics.skipped.Inc()
-		return
+		return nil
 	}
 	b, err := wire.ParseBroadcast(payload)
 	if err != nil {
-		r.refuse(malformed, channel, len(payload))
-		return
+		return err
 	}
 	r.mu.RLock()
 	n := r.byName[string(b.Namespace)]
 	r.mu.RUnlock()
-	if n == nil || !strings.HasPrefix(channel, n.channels.Main) || b.Rooms.Len() > 0 && !b.Rooms.Any(r.spare, n.hasRoom) {
+	if n == nil || !strings.HasPrefix(channel, n.talk.(pubsubTalk).channels.Main) || b.Rooms.Len() > 0 && !b.Rooms.Any(f.spare, n.hasRoom) {
 		r.metrics.skipped.Inc()
-		return
+		return nil
 	}
 	data, err := b.Payload()
 	if err != nil {
-		r.refuse(malformed, channel, len(payload))
-		return
+		return err
 	}
 	r.metrics.in.Inc()
 	n.local.Deliver(&socketio.Broadcast{
@@ -68,15 +72,15 @@ func (r *Redis) receiveBroadcast(channel string, payload []byte) {
 		Flags:  localFlags(b.Flags()),
 		Data:   data,
 	})
+	return nil
 }
 
 func localFlags(f wire.Flags) socketio.Flags {
 	return socketio.Flags{Volatile: f.Volatile, Compress: f.Compress, Timeout: f.Timeout, ExpectSingleResponse: f.ExpectSingleResponse}
 }
 
-// isEcho tells whether the message is one of ours.
-func (r *Redis) isEcho(payload []byte) bool {
-	uid := wire.Sender(payload)
+// isEcho tells whether uid is one of ours.
+func (r *Redis) isEcho(uid []byte) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.byUID[string(uid)] != nil
@@ -84,15 +88,15 @@ func (r *Redis) isEcho(payload []byte) bool {
 
 // concerns tells whether the channel is that of a namespace here, or of a room in it with somebody here. The names in a
 // channel are not escaped, so that every # may be where the namespace ends.
-func (r *Redis) concerns(channel string) bool {
-	names := channel[len(r.cfg.Key)+1:]
+func (f *pubsub) concerns(channel string) bool {
+	names := channel[len(f.r.cfg.Key)+1:]
 	for i := range len(names) {
 		if names[i] != '#' {
 			continue
 		}
-		n, longer := r.namespace(names[:i])
+		n, longer := f.namespace(names[:i])
 		if n != nil {
-			if room, single := wire.RoomOf(channel, n.channels.Main); !single || r.hasRoom(n, room) {
+			if room, single := wire.RoomOf(channel, n.talk.(pubsubTalk).channels.Main); !single || f.hasRoom(n, room) {
 				return true
 			}
 		}
@@ -104,21 +108,21 @@ func (r *Redis) concerns(channel string) bool {
 }
 
 // namespace finds an open namespace, and tells whether there may be one with a longer name.
-func (r *Redis) namespace(name string) (n *pubsub, longer bool) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.byName[name], len(name) < r.longest
+func (f *pubsub) namespace(name string) (n *namespace, longer bool) {
+	f.r.mu.RLock()
+	defer f.r.mu.RUnlock()
+	return f.r.byName[name], len(name) < f.longest
 }
 
 // hasRoom tells whether somebody here is in the room that a channel names. Digits may be a room's number or its text.
-func (r *Redis) hasRoom(n *pubsub, room string) bool {
-	r.spare = append(r.spare[:0], room...)
-	if n.hasRoom(r.spare) {
+func (f *pubsub) hasRoom(n *namespace, room string) bool {
+	f.spare = append(f.spare[:0], room...)
+	if n.hasRoom(f.spare) {
 		return true
 	}
 	if number, ok := number(room); ok {
-		r.spare = wire.AppendNumberRoom(r.spare[:0], number)
-		return n.hasRoom(r.spare)
+		f.spare = wire.AppendNumberRoom(f.spare[:0], number)
+		return n.hasRoom(f.spare)
 	}
 	return false
 }
@@ -132,8 +136,22 @@ func number(s string) (int64, bool) {
 	return n, err == nil
 }
 
+// receiveRequest reads a request. Messages without a sender are an emitter's.
+func (n *namespace) receiveRequest(payload []byte) error {
+	if wire.RequestFrom(payload, n.uid) {
+		n.r.metrics.skipped.Inc()
+		return nil
+	}
+	q, err := wire.ParseRequest(payload)
+	if err != nil {
+		return err
+	}
+	n.take(q)
+	return nil
+}
+
 // receiveResponse takes an answer. Most are answers to others: all servers hear all.
-func (n *pubsub) receiveResponse(payload []byte) error {
+func (n *namespace) receiveResponse(payload []byte) error {
 	pending := n.calls.get(wire.ResponseID(payload))
 	if pending == nil {
 		n.r.metrics.skipped.Inc()

@@ -33,7 +33,7 @@ func (m *mute) ServerSideEvent(socketio.Payload, func(socketio.Payload)) {}
 func (m *mute) Rooms() []string                                          { return nil }
 
 // deaf is a Redis that is told messages directly.
-func deaf(t testing.TB) (*Redis, *pubsub, *mute) {
+func deaf(t testing.TB) (*Redis, *namespace, *mute) {
 	t.Helper()
 	r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
 	if err != nil {
@@ -45,7 +45,7 @@ func deaf(t testing.TB) (*Redis, *pubsub, *mute) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r, a.(*pubsub), m
+	return r, a.(*namespace), m
 }
 
 // said is a broadcast as it arrives.

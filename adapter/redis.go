@@ -28,6 +28,7 @@ type Redis struct {
 	conn      *redisconn.Conn
 	log       zerolog.Logger
 	metrics   *metrics
+	form      form
 	publisher *publisher
 	sub       *redisconn.Subscription
 	peers     *peers
@@ -36,36 +37,32 @@ type Redis struct {
 	up    atomic.Bool // the subscription hears everything
 	known atomic.Bool // it has before
 	lost  chan struct{}
-	spare []byte // scratch of the receiver
 
-	mu       sync.RWMutex // guards the rest
-	closed   bool
-	byName   map[string]*pubsub
-	byUID    map[string]*pubsub // by our own uids
-	requests map[string]*pubsub // by channel
-	answers  map[string]*pubsub // by channel
-	patterns map[string]bool    // subscribed
-	longest  int                // bytes of the longest name ever opened
+	mu     sync.RWMutex // guards the rest, and the maps of the form
+	closed bool
+	byName map[string]*namespace
+	byUID  map[string]*namespace // by our own uids
 }
 
 var _ socketio.Cluster = (*Redis)(nil)
 
-// NewRedis checks cfg; nothing is dialled before Run.
+// NewRedis makes a Redis that speaks as createAdapter does. It checks cfg; nothing is dialled before Run.
 func NewRedis(cfg Config) (*Redis, error) {
+	return newRedis(cfg, func(r *Redis) form { return newPubsub(r) })
+}
+
+func newRedis(cfg Config, speaking func(*Redis) form) (*Redis, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
 	r := &Redis{
 		cfg: cfg, conn: cfg.Conn, log: cfg.Log,
-		lost:     make(chan struct{}, 1),
-		spare:    make([]byte, 0, 256),
-		byName:   make(map[string]*pubsub),
-		byUID:    make(map[string]*pubsub),
-		requests: make(map[string]*pubsub),
-		answers:  make(map[string]*pubsub),
-		patterns: make(map[string]bool),
+		lost:   make(chan struct{}, 1),
+		byName: make(map[string]*namespace),
+		byUID:  make(map[string]*namespace),
 	}
+	r.form = speaking(r)
 	var err error
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("adapter: register metrics: %w", err)
@@ -75,7 +72,7 @@ func NewRedis(cfg Config) (*Redis, error) {
 			return nil, err
 		}
 	}
-	r.publisher = newPublisher(cfg, r.conn.Client(), r.metrics, r.signalLost)
+	r.publisher = newPublisher(cfg, r.form, r.conn.Client(), r.metrics, r.signalLost)
 	r.peers = newPeers(r)
 	r.sub = r.conn.Subscribe(redisconn.SubConfig{
 		Name:      "adapter",
@@ -89,7 +86,7 @@ func NewRedis(cfg Config) (*Redis, error) {
 
 // Open makes the adapter of one namespace. It may be called at any time and does not block.
 func (r *Redis) Open(local socketio.Local) (socketio.Adapter, error) {
-	n := newPubsub(r, local)
+	n := newNamespace(r, local)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -100,66 +97,26 @@ func (r *Redis) Open(local socketio.Local) (socketio.Adapter, error) {
 	}
 	r.byName[n.name] = n
 	r.byUID[n.uid] = n
-	r.requests[n.channels.Request] = n
-	r.answers[n.channels.Response] = n
-	r.answers[n.own] = n
-	r.longest = max(r.longest, len(n.name))
-	r.sub.Add(n.channels.Request, n.channels.Response, n.own)
-	r.listenLocked()
+	r.form.join(n)
 	r.peers.nudge()
 	return n, nil
 }
 
 // forget ends a namespace's part.
-func (r *Redis) forget(n *pubsub) {
+func (r *Redis) forget(n *namespace) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.byName, n.name)
 	delete(r.byUID, n.uid)
-	delete(r.requests, n.channels.Request)
-	delete(r.answers, n.channels.Response)
-	delete(r.answers, n.own)
-	r.listenLocked()
-	r.sub.Remove(n.channels.Request, n.channels.Response, n.own)
+	r.form.leave(n)
 	r.peers.nudge()
 }
 
-// listenLocked subscribes to the patterns of all namespaces but those that another's covers: the pattern of "/" matches
-// the channels of a namespace "/#chat" as well, and with both each message would come twice.
-func (r *Redis) listenLocked() {
-	want := make(map[string]bool, len(r.byName))
-	for _, n := range r.byName {
-		if !r.coveredLocked(n) {
-			want[n.channels.Pattern()] = true
-		}
-	}
-	for p := range want {
-		if !r.patterns[p] {
-			r.sub.AddPatterns(p)
-		}
-	}
-	for p := range r.patterns {
-		if !want[p] {
-			r.sub.RemovePatterns(p)
-		}
-	}
-	r.patterns = want
-}
-
-func (r *Redis) coveredLocked(n *pubsub) bool {
-	for i := range len(n.name) {
-		if n.name[i] == '#' && r.byName[n.name[:i]] != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // namespaces returns those that are open.
-func (r *Redis) namespaces() []*pubsub {
+func (r *Redis) namespaces() []*namespace {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	all := make([]*pubsub, 0, len(r.byName))
+	all := make([]*namespace, 0, len(r.byName))
 	for _, n := range r.byName {
 		all = append(all, n)
 	}
@@ -179,6 +136,7 @@ func (r *Redis) Run(ctx context.Context) error {
 	g.Go(func() error { return r.publisher.run(hard) })
 	g.Go(func() error { return r.peers.run(hard) })
 	g.Go(func() error { return r.recover(hard) })
+	g.Go(func() error { return r.form.run(hard) })
 	select {
 	case <-ctx.Done():
 		last, done := context.WithTimeout(hard, farewell)

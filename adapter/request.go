@@ -162,7 +162,7 @@ func (q *question) lose(uid string) {
 
 // ask sends a request and waits for one answer from each server. Accept runs under the call's lock, never after ask
 // returned.
-func (n *pubsub) ask(ctx context.Context, q wire.Request, timeoutText func(*tally) string, accept func(wire.Response) bool) error {
+func (n *namespace) ask(ctx context.Context, q wire.Request, timeoutText func(*tally) string, accept func(wire.Response) bool) error {
 	ctx, cancel := n.withTimeout(ctx)
 	defer cancel()
 	t, err := n.prepare(ctx)
@@ -178,7 +178,7 @@ func (n *pubsub) ask(ctx context.Context, q wire.Request, timeoutText func(*tall
 }
 
 // withTimeout bounds a request that its caller did not bound.
-func (n *pubsub) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+func (n *namespace) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return ctx, func() {}
 	}
@@ -187,7 +187,7 @@ func (n *pubsub) withTimeout(ctx context.Context) (context.Context, context.Canc
 
 // prepare finds out whom to wait for. A process that has heard Redis before fails at once when it does not now; one that
 // is just starting, or opened the namespace just now, waits until it would hear the answers.
-func (n *pubsub) prepare(ctx context.Context) (*tally, error) {
+func (n *namespace) prepare(ctx context.Context) (*tally, error) {
 	switch {
 	case n.closed.Load():
 		return nil, ErrClosed
@@ -201,16 +201,16 @@ func (n *pubsub) prepare(ctx context.Context) (*tally, error) {
 }
 
 // send publishes a request and waits for its end.
-func (n *pubsub) send(ctx context.Context, q wire.Request, pending call, w *waiter) error {
+func (n *namespace) send(ctx context.Context, q wire.Request, pending call, w *waiter) error {
 	id := newRequestID()
 	q.UID, q.ID = n.uid, strconv.AppendQuote(nil, id)
-	msg, err := wire.AppendRequest(nil, q)
+	msg, err := n.talk.request(q)
 	if err != nil {
 		return err
 	}
 	n.calls.add(id, pending)
 	defer n.calls.remove(id)
-	if err := n.publish(n.channels.Request, msg, false); err != nil {
+	if err := n.publish(n.talk.counted(), msg, false); err != nil {
 		return err
 	}
 	if !n.r.up.Load() {
@@ -220,7 +220,7 @@ func (n *pubsub) send(ctx context.Context, q wire.Request, pending call, w *wait
 }
 
 // outcome counts how a request ended.
-func (n *pubsub) outcome(err error, t *tally) error {
+func (n *namespace) outcome(err error, t *tally) error {
 	label := "failed"
 	switch {
 	case err == nil && t.expected == 0:
@@ -311,7 +311,7 @@ func (s *survey) lose(uid string) {
 
 // askClients sends a broadcast with acks and waits until all is answered, timeout has passed (which is no error), or ctx
 // ended.
-func (n *pubsub) askClients(ctx context.Context, q wire.Request, timeout time.Duration,
+func (n *namespace) askClients(ctx context.Context, q wire.Request, timeout time.Duration,
 	counted func(clients int), answered func(socketio.Payload)) error {
 	limited := ctx
 	if timeout > 0 {

@@ -1,0 +1,42 @@
+package adapter
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// form is one of the families that Node's adapters come in: how messages look, and how they travel. Servers hear only those
+// of their own family. A process has one form; everything else here is the same for all.
+type form interface {
+	// talk makes a namespace's uid, and what it talks through.
+	talk(n *namespace) (uid string, t talk)
+	// join and leave begin and end the listening of a namespace, under Redis.mu.
+	join(n *namespace)
+	leave(n *namespace)
+	// receive takes a message, on the subscription's goroutine. An error is the sender's fault.
+	receive(channel string, payload []byte) error
+	// publish adds a message to what is sent to Redis next.
+	publish(ctx context.Context, pipe redis.Pipeliner, channel string, payload []byte)
+	// numSub counts the subscribers of channels on one Redis.
+	numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error)
+	// run does what the form needs besides, until ctx ends.
+	run(ctx context.Context) error
+}
+
+// talk is what one namespace says in a form: the bytes, and the channels that they go to.
+type talk interface {
+	// counted is the channel for requests, to which every server with the namespace is subscribed exactly once.
+	counted() string
+	// answersTo is the channel of answers to the server uid, to which it alone is subscribed.
+	answersTo(uid string) string
+	broadcast(b *socketio.Broadcast) (channel string, msg []byte, err error)
+	request(q wire.Request) (msg []byte, err error)
+	// answer answers q, which came from a process of ours or (peer false) from one of Node's.
+	answer(q wire.Request, a wire.Response, peer bool) (channel string, msg []byte, err error)
+	// fetchTimeout is Node's text for a fetch that not everybody answered in time.
+	fetchTimeout(t *tally) string
+}

@@ -1,0 +1,154 @@
+package adapter
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// namespace is one namespace's part in the cluster. What it says has the form of its talk; whom it asks, and what becomes
+// of answers, is the same in every form.
+type namespace struct {
+	r       *Redis
+	local   socketio.Local
+	name    string
+	uid     string
+	talk    talk
+	own     string                 // where answers to this namespace alone arrive
+	hasRoom func(room []byte) bool // local.HasRoom, bound once: binding allocates
+	calls   calls
+	closed  atomic.Bool
+}
+
+var _ socketio.Adapter = (*namespace)(nil)
+
+func newNamespace(r *Redis, local socketio.Local) *namespace {
+	n := &namespace{r: r, local: local, name: local.Name(), hasRoom: local.HasRoom}
+	n.uid, n.talk = r.form.talk(n)
+	n.own = n.talk.answersTo(n.uid)
+	return n
+}
+
+// publish queues a message for other servers.
+func (n *namespace) publish(channel string, msg []byte, mayBeLost bool) error {
+	switch {
+	case n.closed.Load():
+		return ErrClosed
+	case len(msg) > n.r.cfg.MaxMessageBytes:
+		return ErrTooLarge
+	}
+	n.r.publisher.send(channel, msg, mayBeLost)
+	return nil
+}
+
+// Broadcast implements socketio.Adapter.
+func (n *namespace) Broadcast(b *socketio.Broadcast) error {
+	channel, msg, err := n.talk.broadcast(b)
+	if err != nil {
+		return err
+	}
+	return n.publish(channel, msg, b.Flags.Volatile)
+}
+
+// sizeOf is about how long a broadcast's message will be.
+func sizeOf(b *socketio.Broadcast) int {
+	size := 128 + len(b.Data.JSON)
+	for _, a := range b.Data.Attachments {
+		size += len(a)
+	}
+	return size
+}
+
+// order publishes a request that nobody answers.
+func (n *namespace) order(q wire.Request) error {
+	q.UID = n.uid
+	msg, err := n.talk.request(q)
+	if err != nil {
+		return err
+	}
+	return n.publish(n.talk.counted(), msg, false)
+}
+
+// Join implements socketio.Adapter.
+func (n *namespace) Join(t socketio.Target, rooms []string) error {
+	return n.order(wire.Request{Type: wire.RemoteJoin, Options: options(t, socketio.Flags{}), JoinLeave: rooms})
+}
+
+// Leave implements socketio.Adapter.
+func (n *namespace) Leave(t socketio.Target, rooms []string) error {
+	return n.order(wire.Request{Type: wire.RemoteLeave, Options: options(t, socketio.Flags{}), JoinLeave: rooms})
+}
+
+// Disconnect implements socketio.Adapter.
+func (n *namespace) Disconnect(t socketio.Target, closeTransport bool) error {
+	return n.order(wire.Request{Type: wire.RemoteDisconnect, Options: options(t, socketio.Flags{}), Close: closeTransport})
+}
+
+// ServerSideEmit implements socketio.Adapter.
+func (n *namespace) ServerSideEmit(p socketio.Payload) error {
+	return n.order(wire.Request{Type: wire.ServerSideEmit, Data: p})
+}
+
+// ServerSideEmitWithAck implements socketio.Adapter. A server that has no handler for the event does not answer, in Node
+// as here, and costs the whole time.
+func (n *namespace) ServerSideEmitWithAck(ctx context.Context, p socketio.Payload) ([]socketio.Payload, error) {
+	var answers []socketio.Payload
+	err := n.ask(ctx, wire.Request{Type: wire.ServerSideEmit, Data: p}, eventTimeout, func(a wire.Response) bool {
+		if a.Type != wire.ServerSideEmit {
+			return false
+		}
+		answers = append(answers, a.Answer)
+		return true
+	})
+	return answers, err
+}
+
+// FetchSockets implements socketio.Adapter.
+func (n *namespace) FetchSockets(ctx context.Context, t socketio.Target) ([]socketio.SocketInfo, error) {
+	var found []socketio.SocketInfo
+	seen := make(map[string]bool)
+	q := wire.Request{Type: wire.RemoteFetch, Options: options(t, socketio.Flags{})}
+	err := n.ask(ctx, q, n.talk.fetchTimeout, func(a wire.Response) bool {
+		if a.Sockets == nil {
+			return false
+		}
+		for _, s := range a.Sockets {
+			if !seen[s.ID] {
+				seen[s.ID] = true
+				found = append(found, socketInfo(s))
+			}
+		}
+		return true
+	})
+	return found, err
+}
+
+// BroadcastWithAck implements socketio.Adapter.
+func (n *namespace) BroadcastWithAck(ctx context.Context, b *socketio.Broadcast, timeout time.Duration,
+	counted func(clients int), answered func(socketio.Payload)) error {
+	flags := b.Flags
+	flags.Timeout = timeout
+	q := wire.Request{Type: wire.BroadcastWithAck, Options: options(b.Target, flags), Data: b.Data, Namespace: n.name}
+	return n.askClients(ctx, q, timeout, counted, answered)
+}
+
+// ServerCount implements socketio.Adapter.
+func (n *namespace) ServerCount(ctx context.Context) (int, error) {
+	ctx, cancel := n.withTimeout(ctx)
+	defer cancel()
+	t, err := n.census(ctx)
+	return 1 + t.expected, err
+}
+
+// Close implements socketio.Adapter.
+func (n *namespace) Close() error {
+	if n.closed.Swap(true) {
+		return nil
+	}
+	n.r.forget(n)
+	n.calls.failAll(ErrClosed)
+	return nil
+}

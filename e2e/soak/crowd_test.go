@@ -88,8 +88,11 @@ func (c *crowd) live(ctx context.Context) error {
 	defer io.Close()
 	s := io.Of("/")
 	gone := make(chan struct{})
-	var once sync.Once
-	s.OnDisconnect(func(string, error) { once.Do(func() { close(gone) }) })
+	var lost error // once gone
+	s.OnDisconnect(func(reason string, err error) {
+		lost = fmt.Errorf("%s: %w", reason, err)
+		close(gone)
+	})
 	s.On("said", func(client.Args) { c.heard.Add(1) })
 	if err := s.Connect(ctx); err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -99,12 +102,18 @@ func (c *crowd) live(ctx context.Context) error {
 	if err := c.ask(ctx, s, "join", room); err != nil {
 		return err
 	}
+	begin := time.Now()
 	for range rand.IntN(2 * deeds) {
 		if !wait(ctx, rand.N(2*pause)) {
 			break
 		}
 		if err := c.act(ctx, s, room); err != nil {
-			return err
+			select {
+			case <-gone:
+				err = fmt.Errorf("%w: %w", err, lost)
+			default:
+			}
+			return fmt.Errorf("%s by %s of %q after %v: %w", io.SID(), io.Transport(), cfg.Transports, time.Since(begin), err)
 		}
 	}
 	switch rand.IntN(10) {

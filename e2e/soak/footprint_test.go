@@ -102,27 +102,34 @@ func measure(t *testing.T, host *harness.Host) footprints {
 	return all
 }
 
-// settle waits until the host has forgotten the crowd: no session and no socket is left, and, with a footprint to compare
-// with, each process is as it was.
-func settle(t *testing.T, host *harness.Host, before footprints) {
+// settle waits until the host has forgotten the crowd, and returns its footprints then: no session and no socket is left,
+// each process is as idle as a fresh one, which holds that no timers are left, and as large as before, unless that is nil.
+func settle(t *testing.T, host *harness.Host, fresh, before footprints) (now footprints) {
 	t.Helper()
 	var left []string
 	for end := time.Now().Add(patience); time.Now().Before(end) && wait(t.Context(), look); {
-		if left = remains(t, host, before); len(left) == 0 {
-			break
+		if left = remains(t, host, before); len(left) > 0 {
+			continue
+		}
+		now = measure(t, host)
+		if left = now.busier(fresh); len(left) == 0 {
+			return now
 		}
 	}
 	for _, what := range left {
 		t.Errorf("%v after the crowd has left, %s", patience, what)
 	}
-	if t.Failed() || before == nil {
-		return
-	}
-	for name, f := range measure(t, host) {
-		if was := before[name].idle; f.idle > 2*was+idleTime/50 { // timers that nobody stopped
-			t.Errorf("%s, idle: %v of CPU time in %v, before %v", name, f.idle, idleTime, was)
+	return measure(t, host)
+}
+
+// busier tells which idle processes do more than fresh ones.
+func (fs footprints) busier(fresh footprints) (busy []string) {
+	for name, f := range fs {
+		if was := fresh[name].idle; f.idle > 2*was+idleTime/50 {
+			busy = append(busy, fmt.Sprintf("%s takes %v of CPU time in %v, fresh %v", name, f.idle, idleTime, was))
 		}
 	}
+	return busy
 }
 
 func remains(t *testing.T, host *harness.Host, before footprints) (left []string) {

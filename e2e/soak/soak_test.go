@@ -26,15 +26,15 @@ func TestSoak(t *testing.T) {
 	total, clients := setting(t, "SOAK_TIME", defaultTime, time.ParseDuration), setting(t, "SOAK_CLIENTS", defaultClients, strconv.Atoi)
 	host := harness.StartHost(t, harness.HostConfig{Name: "soak", Workers: 2})
 	c := &crowd{url: host.URL, clients: clients}
+	fresh := measure(t, host)
 
 	c.stay(t, total/warmUp)
-	settle(t, host, nil)
-	before := measure(t, host)
+	before := settle(t, host, fresh, nil)
 	t.Logf("after %v of warming up: %s\n%s", total/warmUp, c, before)
 
 	c.stay(t, total-total/warmUp)
-	settle(t, host, before)
-	t.Logf("after %v: %s\n%s", total, c, measure(t, host))
+	after := settle(t, host, fresh, before)
+	t.Logf("after %v: %s\n%s", total, c, after)
 	c.judge(t)
 	if restarts := sum(host.Metrics(), "sidereal_supervisor_restarts_total"); restarts != 0 {
 		t.Errorf("%v processes ended under the crowd", restarts)

@@ -73,8 +73,8 @@ func (w *Wheel) Schedule(t *Timer, d time.Duration) {
 	w.scheduleLocked(t, time.Since(w.start)+max(d, 0))
 }
 
-// maxLate is what Continue makes up for: more is not the wheel's imprecision but a process that was not running.
-const maxLate = 10 * time.Millisecond
+// maxLate is what Continue makes up for: more is not a busy machine but a process that was not running.
+const maxLate = 50 * time.Millisecond
 
 // Continue is Schedule for a timer that has expired: d counts from when it was due, and not from when that was noticed,
 // so that the delays of a chain don't add up.

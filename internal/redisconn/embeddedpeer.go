@@ -44,7 +44,7 @@ func newEmbeddedPeer(conn net.Conn, commands *server.Server, ps *pubsub, serving
 		readers:  serving,
 		sub: &subscriber{
 			out:    &outbox{conn: conn, writers: serving},
-			topics: make(map[topic]struct{}),
+			topics: make(map[listening]struct{}),
 		},
 	}
 	p.peer = server.NewPeer(bufio.NewWriter(&p.replies))

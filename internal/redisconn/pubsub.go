@@ -24,7 +24,13 @@ type pubsub struct {
 type subscriber struct {
 	out    *outbox
 	resp3  atomic.Bool // messages and confirmations are pushes, not arrays
-	topics map[topic]struct{}
+	topics map[listening]struct{}
+}
+
+// listening is a channel or a pattern of a subscriber.
+type listening struct {
+	name    string
+	pattern bool
 }
 
 func newPubsub() *pubsub {
@@ -52,7 +58,7 @@ func (p *pubsub) subscribe(s *subscriber, names []string, pattern bool) int {
 			all[name] = make(map[*subscriber]struct{})
 		}
 		all[name][s] = struct{}{}
-		s.topics[topic{name, pattern}] = struct{}{}
+		s.topics[listening{name, pattern}] = struct{}{}
 		p.confirmLocked(s, "subscribe", name, pattern)
 	}
 	return len(s.topics)
@@ -71,7 +77,7 @@ func (p *pubsub) unsubscribe(s *subscriber, names []string, pattern bool) int {
 		slices.Sort(names)
 	}
 	for _, name := range names {
-		p.removeLocked(s, topic{name, pattern})
+		p.removeLocked(s, listening{name, pattern})
 		p.confirmLocked(s, "unsubscribe", name, pattern)
 	}
 	if len(names) == 0 { // there is always an answer
@@ -97,7 +103,7 @@ func (p *pubsub) drop(s *subscriber) {
 	}
 }
 
-func (p *pubsub) removeLocked(s *subscriber, t topic) {
+func (p *pubsub) removeLocked(s *subscriber, t listening) {
 	delete(s.topics, t)
 	all := p.byName(t.pattern)
 	if delete(all[t.name], s); len(all[t.name]) == 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -44,10 +43,19 @@ type SubConfig struct {
 	Silence time.Duration
 }
 
-// topic is a channel or a pattern.
+// kind is how a topic is subscribed to.
+type kind byte
+
+const (
+	channels kind = iota
+	patterns
+	shards // channels of sharded pub/sub, which have names of their own
+)
+
+// topic is a channel, a pattern or a shard channel.
 type topic struct {
-	name    string
-	pattern bool
+	name string
+	kind kind
 }
 
 // Subscription listens on one connection of its own. Everything but Run may be called concurrently and never blocks on
@@ -61,9 +69,11 @@ type Subscription struct {
 	busy  atomic.Bool  // a callback runs: silence is ours
 	start time.Time
 
-	mu      sync.Mutex // guards the rest
-	want    map[topic]struct{}
+	mu      sync.Mutex         // guards the rest
+	want    map[topic]bool     // true: Up and Wait are about it
 	active  map[topic]struct{} // confirmed by Redis on this connection
+	missing int                // topics that Up is about and that are not active
+	dirty   map[topic]struct{} // to be sent: wanted or not since the last sync
 	up      bool
 	refused error         // why Redis will not let us listen, until it does: a missing right
 	changed chan struct{} // closed when active, up or refused changes
@@ -79,7 +89,8 @@ func (c *Conn) Subscribe(cfg SubConfig) *Subscription {
 		cfg:     cfg,
 		wake:    make(chan struct{}, 1),
 		start:   time.Now(),
-		want:    make(map[topic]struct{}),
+		want:    make(map[topic]bool),
+		dirty:   make(map[topic]struct{}),
 		active:  make(map[topic]struct{}),
 		changed: make(chan struct{}),
 	}
@@ -134,15 +145,15 @@ func (s *Subscription) listen(ctx context.Context) error {
 	// Receive looks at no context while it reads: closing the connection is what ends it.
 	defer context.AfterFunc(ctx, func() { _ = ps.Close() })()
 
-	sent := make(map[topic]struct{})
-	if err := s.sync(ctx, ps, sent); err != nil {
+	s.forgetSent()
+	if err := s.sync(ctx, ps); err != nil {
 		return err
 	}
 	if err := ps.Ping(ctx); err != nil { // its pong comes after every confirmation
 		return err
 	}
 	s.hear()
-	tender.Go(func() { cancel(s.tend(ctx, ps, sent)) })
+	tender.Go(func() { cancel(s.tend(ctx, ps)) })
 	for {
 		// No timeout here: it could strike in the middle of a message, and the rest would be read as the next one.
 		m, err := ps.Receive(ctx)
@@ -179,7 +190,7 @@ func (s *Subscription) handle(m any) {
 
 // tend keeps one connection: it sends what Add and Remove asked for, and probes a silent Redis. A stopped process or a
 // cut cable closes no connection, so silence is the only sign of them.
-func (s *Subscription) tend(ctx context.Context, ps *redis.PubSub, sent map[topic]struct{}) error {
+func (s *Subscription) tend(ctx context.Context, ps *redis.PubSub) error {
 	timer := time.NewTimer(s.cfg.Silence)
 	defer timer.Stop()
 	var pinged int64 // when; 0: no ping is out
@@ -188,7 +199,7 @@ func (s *Subscription) tend(ctx context.Context, ps *redis.PubSub, sent map[topi
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
-			if err := s.sync(ctx, ps, sent); err != nil {
+			if err := s.sync(ctx, ps); err != nil {
 				return err
 			}
 		case <-timer.C:
@@ -213,41 +224,47 @@ func (s *Subscription) tend(ctx context.Context, ps *redis.PubSub, sent map[topi
 	}
 }
 
-// sync sends the difference between what is wanted and what was sent on this connection.
-func (s *Subscription) sync(ctx context.Context, ps *redis.PubSub, sent map[topic]struct{}) error {
+// forgetSent has sync send all that is wanted, on a new connection.
+func (s *Subscription) forgetSent() {
 	s.mu.Lock()
-	want := maps.Clone(s.want)
-	s.mu.Unlock()
-	steps := []struct {
-		from, but map[topic]struct{}
-		pattern   bool
-		send      func(context.Context, ...string) error
-	}{
-		{want, sent, false, ps.Subscribe},
-		{want, sent, true, ps.PSubscribe},
-		{sent, want, false, ps.Unsubscribe},
-		{sent, want, true, ps.PUnsubscribe},
+	defer s.mu.Unlock()
+	clear(s.dirty)
+	for t := range s.want {
+		s.dirty[t] = struct{}{}
 	}
-	for _, step := range steps {
-		for names := range slices.Chunk(difference(step.from, step.but, step.pattern), namesAtOnce) {
+}
+
+// sync sends what has changed since it last did: as many names in one command as there are by then.
+func (s *Subscription) sync(ctx context.Context, ps *redis.PubSub) error {
+	var add, remove [shards + 1][]string
+	s.mu.Lock()
+	for t := range s.dirty {
+		if _, ok := s.want[t]; ok {
+			add[t.kind] = append(add[t.kind], t.name)
+		} else {
+			remove[t.kind] = append(remove[t.kind], t.name)
+		}
+	}
+	clear(s.dirty)
+	s.mu.Unlock()
+	for _, step := range [...]struct {
+		names []string
+		send  func(context.Context, ...string) error
+	}{
+		{add[channels], ps.Subscribe},
+		{add[patterns], ps.PSubscribe},
+		{add[shards], ps.SSubscribe},
+		{remove[channels], ps.Unsubscribe},
+		{remove[patterns], ps.PUnsubscribe},
+		{remove[shards], ps.SUnsubscribe},
+	} {
+		for names := range slices.Chunk(step.names, namesAtOnce) {
 			if err := step.send(ctx, names...); err != nil {
 				return err
 			}
 		}
 	}
-	clear(sent)
-	maps.Copy(sent, want)
 	return nil
-}
-
-func difference(from, but map[topic]struct{}, pattern bool) []string {
-	var names []string
-	for t := range from {
-		if _, ok := but[t]; !ok && t.pattern == pattern {
-			names = append(names, t.name)
-		}
-	}
-	return names
 }
 
 func (s *Subscription) hear() { s.heard.Store(int64(time.Since(s.start))) }
@@ -258,15 +275,37 @@ func (s *Subscription) confirm(m *redis.Subscription) {
 	defer s.mu.Unlock()
 	switch m.Kind {
 	case "subscribe":
-		s.active[topic{m.Channel, false}] = struct{}{}
+		s.activateLocked(topic{m.Channel, channels})
 	case "psubscribe":
-		s.active[topic{m.Channel, true}] = struct{}{}
+		s.activateLocked(topic{m.Channel, patterns})
+	case "ssubscribe":
+		s.activateLocked(topic{m.Channel, shards})
 	case "unsubscribe":
-		delete(s.active, topic{m.Channel, false})
+		s.deactivateLocked(topic{m.Channel, channels})
 	case "punsubscribe":
-		delete(s.active, topic{m.Channel, true})
+		s.deactivateLocked(topic{m.Channel, patterns})
+	case "sunsubscribe":
+		s.deactivateLocked(topic{m.Channel, shards})
 	}
 	s.tellLocked()
+}
+
+func (s *Subscription) activateLocked(t topic) {
+	if _, ok := s.active[t]; !ok {
+		s.active[t] = struct{}{}
+		if s.want[t] {
+			s.missing--
+		}
+	}
+}
+
+func (s *Subscription) deactivateLocked(t topic) {
+	if _, ok := s.active[t]; ok {
+		delete(s.active, t)
+		if s.want[t] {
+			s.missing++
+		}
+	}
 }
 
 // nowUp tells whether this is the moment at which the connection came up.
@@ -288,6 +327,12 @@ func (s *Subscription) lost() bool {
 	was := s.up
 	s.up = false
 	clear(s.active)
+	s.missing = 0
+	for _, awaited := range s.want {
+		if awaited {
+			s.missing++
+		}
+	}
 	s.tellLocked()
 	return was
 }
@@ -298,27 +343,63 @@ func (s *Subscription) tellLocked() {
 }
 
 // Add subscribes to channels as well, now or on the next connection.
-func (s *Subscription) Add(channels ...string) { s.change(channels, false, true) }
+func (s *Subscription) Add(names ...string) { s.add(names, channels, true) }
 
 // AddPatterns is Add for patterns in Redis's glob style.
-func (s *Subscription) AddPatterns(patterns ...string) { s.change(patterns, true, true) }
+func (s *Subscription) AddPatterns(names ...string) { s.add(names, patterns, true) }
+
+// AddShards is Add for channels of sharded pub/sub, which Redis has since version 7.
+func (s *Subscription) AddShards(names ...string) { s.add(names, shards, true) }
+
+// AddShardsLoosely is AddShards for channels that come and go: Up and Wait are not about them, though OnUp is when Redis
+// has confirmed those, too, that were wanted by then.
+func (s *Subscription) AddShardsLoosely(names ...string) { s.add(names, shards, false) }
 
 // Remove ends the subscription to channels. Messages that are under way still arrive.
-func (s *Subscription) Remove(channels ...string) { s.change(channels, false, false) }
+func (s *Subscription) Remove(names ...string) { s.remove(names, channels) }
 
 // RemovePatterns is Remove for patterns.
-func (s *Subscription) RemovePatterns(patterns ...string) { s.change(patterns, true, false) }
+func (s *Subscription) RemovePatterns(names ...string) { s.remove(names, patterns) }
 
-func (s *Subscription) change(names []string, pattern, want bool) {
+// RemoveShards is Remove for channels of sharded pub/sub.
+func (s *Subscription) RemoveShards(names ...string) { s.remove(names, shards) }
+
+func (s *Subscription) add(names []string, k kind, awaited bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range names {
-		if want {
-			s.want[topic{name, pattern}] = struct{}{}
-		} else {
-			delete(s.want, topic{name, pattern})
+		t := topic{name, k}
+		if _, ok := s.want[t]; ok {
+			continue
+		}
+		s.want[t] = awaited
+		s.dirty[t] = struct{}{}
+		if _, ok := s.active[t]; !ok && awaited {
+			s.missing++
 		}
 	}
+	s.nudge()
+}
+
+func (s *Subscription) remove(names []string, k kind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range names {
+		t := topic{name, k}
+		awaited, ok := s.want[t]
+		if !ok {
+			continue
+		}
+		delete(s.want, t)
+		s.dirty[t] = struct{}{}
+		if _, ok := s.active[t]; !ok && awaited {
+			s.missing--
+		}
+	}
+	s.nudge()
+}
+
+func (s *Subscription) nudge() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -332,17 +413,7 @@ func (s *Subscription) Up() bool {
 	return s.upLocked()
 }
 
-func (s *Subscription) upLocked() bool {
-	if !s.up {
-		return false
-	}
-	for t := range s.want {
-		if _, ok := s.active[t]; !ok {
-			return false
-		}
-	}
-	return true
-}
+func (s *Subscription) upLocked() bool { return s.up && s.missing == 0 }
 
 // refuse notes that Redis does not let us listen.
 func (s *Subscription) refuse(err error) {

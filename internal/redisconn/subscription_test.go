@@ -244,3 +244,34 @@ func TestWaitEndsAtAMissingRight(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestSubscriptionHearsShardChannels(t *testing.T) {
+	r := testkit.StartRedis(t)
+	c := open(t, Config{URL: r.URL()})
+	l := listen(t, c, SubConfig{Channels: []string{"plain"}})
+	l.AddShards("s1")
+	wait(t, l)
+	publish := func(channel, payload string) {
+		t.Helper()
+		if err := c.Client().SPublish(t.Context(), channel, payload).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish("s1", "1")
+	l.expect(t, "s1", "1")
+	l.AddShardsLoosely("s2", "s3")
+	testkit.Await(t, "subscribed", l.changes, func() bool { return len(l.activeNames()) == 4 })
+	l.RemoveShards("s2")
+	testkit.Await(t, "unsubscribed", l.changes, func() bool { return len(l.activeNames()) == 3 })
+	publish("s2", "nobody")
+	publish("s3", "3")
+	l.expect(t, "s3", "3")
+
+	r.Kill()
+	testkit.Receive(t, "down", l.down)
+	r.Restart()
+	testkit.Receive(t, "first up", l.up)
+	testkit.Receive(t, "up again", l.up)
+	publish("s3", "4") // what was wanted loosely is heard from OnUp on, too
+	l.expect(t, "s3", "4")
+}

@@ -131,6 +131,7 @@ func (x *exchange) settle(b *backend, opened bool) {
 		b.opened.Add(-1)
 	}
 	x.opened = false
+	x.leave()
 }
 
 // respond sends the response whose head is the first n bytes of u.

@@ -112,15 +112,31 @@ func (c *conn) closeIdle() {
 // past is a deadline that ends every wait.
 var past = time.Unix(1, 0)
 
-// await makes u end with the client, as far as l says, and with the router. False: that has happened already.
-func (c *conn) await(u *upstream, l leave) bool {
+// await makes u end with the client, as far as l says, and with the router, and its reads at a time that is not zero. False:
+// that has happened already.
+func (c *conn) await(u *upstream, l leave, until time.Time) bool {
 	if l != never && c.watched == 0 && c.raw != nil {
 		c.r.watcher.add(c)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.up, c.leave = u, l
-	return !c.overLocked()
+	if c.overLocked() {
+		return false
+	}
+	if !until.IsZero() {
+		u.c.SetReadDeadline(until)
+	}
+	return true
+}
+
+// answered lifts the time that await set.
+func (c *conn) answered(u *upstream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.overLocked() {
+		u.c.SetReadDeadline(time.Time{})
+	}
 }
 
 // awaited ends what await began. False: u was broken off, and is of no use any more.

@@ -7,6 +7,7 @@
 //	head.go        its head is read; what two parsers could read differently is refused
 //	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
 //	router.go      whose it is: the directory's answer, or balance.go for a new session
+//	limit.go       and whether that worker may get one more; the rest of a storm is turned away
 //	exchange.go    rewritten for the worker
 //	forward.go     sent over a kept connection (upstream.go), tried again where that can do no harm
 //	alive.go       where no answer came: is its worker dead, or was it the connection?
@@ -33,7 +34,8 @@
 // owner is dead goes to any ready worker, which gives the protocol's own answer to an unknown sid; so does one whose owner
 // drains on a host that takes no connections any more, without the owner being called dead. A poll that waits is given up
 // only when its client has left, which watch_linux.go notices. 503 with Retry-After is the answer where no worker is ready
-// or the one asked for takes nothing at the moment.
+// or the one asked for takes nothing at the moment. A handshake that is not answered in time is tried once at another worker:
+// before its answer nothing is decided.
 //
 // HTTP/1.0 and 1.1 are spoken (RFC 9112): keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
 // a goroutine, a parked relay two; buffers are borrowed only while there are bytes.

@@ -26,16 +26,22 @@ type exchange struct {
 	rest      int64 // of a body with Content-Length: not yet taken
 	more      bool  // of a chunked body
 	chunks    chunks
-	upgrading bool // to WebSocket, through this router
-	streamed  bool // body bytes were taken that out does not have
-	opened    bool // counted as a new session of its backend
-	unread    bool // the client is still sending a body that nobody wants
+	upgrading bool     // to WebSocket, through this router
+	streamed  bool     // body bytes were taken that out does not have
+	opened    bool     // counted as a new session of its backend
+	handshake *backend // whose gate the request is in
+	limited   limit    // what forbids the request
+	moved     bool     // from a worker that did not answer
+	headLen   int      // of the request, while the head is in the connection's buffer
+	unread    bool     // the client is still sending a body that nobody wants
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 func (x *exchange) reset() {
 	x.dropOut()
+	x.leave()
+	x.limited, x.moved, x.headLen = unlimited, false, 0
 	x.c, x.route, x.origin, x.chunks = nil, route{}, origin{}, chunks{}
 	x.rest, x.more, x.streamed, x.opened, x.upgrading, x.unread = 0, false, false, false, false, false
 }
@@ -102,6 +108,7 @@ func (x *exchange) understand(b []byte) *refusal {
 func (x *exchange) dispatch(ctx context.Context, n int) bool {
 	c, h := x.c, &x.head
 	b := c.bytes()[:n]
+	x.headLen = n
 	x.route = classify(c.r.cfg.Path, h.method.of(b), h.target.of(b), h.upgrade, &x.scratch)
 	if x.route.sid != nil && string(x.route.sid) != c.sid {
 		c.sid = string(x.route.sid)
@@ -119,7 +126,11 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 	return x.forward(ctx, worker)
 }
 
+// refuseNone answers where no worker takes the request.
 func (x *exchange) refuseNone() bool {
+	if x.limited != unlimited {
+		return x.turnAway(x.limited)
+	}
 	x.c.r.metrics.upstreamError("none")
 	return x.refuse(503, "no worker is ready")
 }
@@ -138,6 +149,7 @@ func (x *exchange) prepare(n int, f form) bool {
 	c := x.c
 	x.compose(c.bytes(), n, f)
 	c.discard(n)
+	x.headLen = 0
 	var err error
 	body := c.bytes()
 	switch k := 0; {

@@ -17,7 +17,8 @@ const (
 	closeIt                 // answered, or nobody is there to be answered
 	unsent                  // nothing was written: may be tried again
 	ownerGone
-	broken // no answer came
+	stalled // a handshake's answer takes too long: may be tried elsewhere
+	broken  // no answer came
 )
 
 // forward sends out, and the rest of the body, to the worker and its answer to the client. A request is tried again at the
@@ -40,6 +41,11 @@ func (x *exchange) forward(ctx context.Context, b *backend) bool {
 				}
 			case ownerGone:
 				err = errGone
+			case stalled:
+				x.moved = true
+				b.gate.stalled.Store(time.Now().UnixNano())
+				x.c.r.metrics.upstreamError("stalled")
+				err = errBusy
 			case broken:
 				x.settle(b, false)
 				return x.refuse(502, "the worker did not answer")
@@ -98,11 +104,15 @@ func (x *exchange) via(ctx context.Context, u *upstream) verdict {
 // send writes out and the rest of the body, and reads the first bytes of the response. False: the client left, or was
 // refused for its body.
 func (x *exchange) send(u *upstream, out []byte) (written int, ok bool, err error) {
-	if !x.c.await(u, x.patience()) {
+	until := x.until()
+	if !x.c.await(u, x.patience(), until) {
 		return 0, false, nil
 	}
 	if x.rest == 0 && !x.more {
 		written, err = u.exchange(out)
+		if err == nil && !until.IsZero() {
+			x.c.answered(u)
+		}
 		return written, true, err
 	}
 	if written, err = u.write(out); err != nil {
@@ -142,6 +152,17 @@ func (x *exchange) patience() leave {
 	return never
 }
 
+// until is when a handshake is tried at another worker, if it has no answer by then. Zero: it waits; there is no other,
+// or this is that other. Nothing is decided before the answer; a session that comes of the first attempt all the same is
+// nobody's, and ends with its worker's connect timeout.
+func (x *exchange) until() (t time.Time) {
+	r := x.c.r
+	if x.handshake == nil || x.moved || x.rest > 0 || x.more || r.cfg.StallTimeout < 0 || len(r.cfg.Directory.Workers().Ready()) < 2 {
+		return t
+	}
+	return time.Now().Add(r.cfg.StallTimeout)
+}
+
 // failed ends an attempt that had no answer.
 func (x *exchange) failed(ctx context.Context, u *upstream, written int, err error) verdict {
 	there := x.c.awaited()
@@ -149,6 +170,8 @@ func (x *exchange) failed(ctx context.Context, u *upstream, written int, err err
 	switch {
 	case !there:
 		return closeIt
+	case x.handshake != nil && !x.moved && isTimeout(err):
+		return stalled
 	case written == 0:
 		return unsent
 	}
@@ -233,11 +256,21 @@ func (x *exchange) unknown(not *backend) *backend {
 // another names a worker but that one; nil: no other is ready.
 func (x *exchange) another(not *backend) *backend {
 	if x.route.sid == nil && (x.route.kind == kindHandshake || x.route.kind == kindUpgrade) {
-		b := x.c.r.balance(not)
-		x.opened = b != nil
+		x.leave()
+		var b *backend
+		b, x.limited = x.c.r.balance(not)
+		x.opened, x.handshake = b != nil, b
 		return b
 	}
 	return x.c.r.anyWorker(not)
+}
+
+// leave gives back the handshake's place in flight.
+func (x *exchange) leave() {
+	if x.handshake != nil {
+		x.handshake.gate.leave()
+		x.handshake = nil
+	}
 }
 
 // withoutBody makes out the same request with an empty body: what was sent to the dead is not here any more, and the

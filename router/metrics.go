@@ -12,6 +12,8 @@ type metrics struct {
 
 	// Resolved once: a label look-up costs more than a table look-up.
 	decisions        map[string]prometheus.Counter
+	limited          map[limit]prometheus.Counter
+	refused503       prometheus.Counter
 	proxied, relayed prometheus.Gauge
 	accepted         prometheus.Counter
 }
@@ -32,7 +34,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		requests: counter("sidereal_router_requests_total",
 			"Requests by how their worker was found: cache, table, tag, balanced, unknown, app, door.", "decision"),
 		upstream: counter("sidereal_router_upstream_errors_total",
-			"What went wrong between router and worker, by kind: dial, gone, full, write, read, response, key, none (no ready worker).", "kind"),
+			"What went wrong between router and worker, by kind: dial, gone, full, read, response, stalled, key, none (no ready worker).", "kind"),
 		refused: counter("sidereal_router_refused_total",
 			"Requests that the router itself answered, by status.", "status"),
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -46,7 +48,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Failed accepts; out of file descriptors, mostly.",
 		}),
 		decisions: make(map[string]prometheus.Counter),
+		limited:   make(map[limit]prometheus.Counter),
 	}
+	limited := counter("sidereal_router_limited_total",
+		"What was turned away, by the limit that it met: in_flight and rate (handshakes of a worker), address (of a client), connections.", "limit")
+	for _, l := range []limit{byInFlight, byRate, byAddress, byConnections} {
+		m.limited[l] = limited.WithLabelValues(l.String())
+	}
+	m.refused503 = m.refused.WithLabelValues("503")
 	for _, d := range []string{"cache", "table", "tag", decisionBalanced, decisionUnknown, decisionApp, decisionDoor} {
 		m.decisions[d] = m.requests.WithLabelValues(d)
 	}
@@ -55,7 +64,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, m.connections, m.transferred, m.acceptErrors} {
+	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -70,3 +79,9 @@ func (m *metrics) decided(decision string) {
 }
 
 func (m *metrics) upstreamError(kind string) { m.upstream.WithLabelValues(kind).Inc() }
+
+// turnedAway counts an answer that a limit gave.
+func (m *metrics) turnedAway(l limit) {
+	m.limited[l].Inc()
+	m.refused503.Inc()
+}

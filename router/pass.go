@@ -36,6 +36,7 @@ func (x *exchange) upgrade(ctx context.Context, b *backend, n int) bool {
 	}
 	x.upgrading = true
 	x.compose(x.c.bytes(), n, relayed)
+	x.headLen = 0
 	x.c.discard(n) // what follows is the worker's, but only once it has agreed
 	return x.forward(ctx, b)
 }

@@ -48,6 +48,7 @@ type Router struct {
 	backends  sync.Map // worker id -> *backend
 	turn      atomic.Uint64
 	keyWarned atomic.Int64 // Unix seconds
+	addresses addresses
 
 	listening atomic.Bool
 	draining  atomic.Bool
@@ -182,8 +183,15 @@ func passes(err error) bool {
 func (r *Router) take(ctx context.Context, nc net.Conn) {
 	c := r.newConn(nc)
 	r.mu.Lock()
-	r.conns[c] = struct{}{}
+	full := r.cfg.MaxConnections > 0 && len(r.conns) >= r.cfg.MaxConnections
+	if !full {
+		r.conns[c] = struct{}{}
+	}
 	r.mu.Unlock()
+	if full {
+		r.turnOut(nc)
+		return
+	}
 	r.metrics.proxied.Inc()
 	r.metrics.accepted.Inc()
 	r.serving.Go(func() { c.serve(ctx) })
@@ -197,7 +205,7 @@ func (r *Router) forget(c *conn) {
 	r.mu.Unlock()
 }
 
-// choose finds the worker for a request; nil: none is ready.
+// choose finds the worker for a request; nil: none is ready, or x.limited says what forbids it.
 func (x *exchange) choose(ctx context.Context) *backend {
 	c := x.c
 	r := c.r
@@ -215,24 +223,14 @@ func (x *exchange) choose(ctx context.Context) *backend {
 		r.metrics.decided(decisionUnknown)
 	case x.route.kind == kindHandshake, x.route.kind == kindUpgrade:
 		r.metrics.decided(decisionBalanced)
+		if x.tooMany() {
+			x.limited = byAddress
+			return nil
+		}
 	default:
 		r.metrics.decided(decisionApp)
 	}
 	return x.another(nil)
-}
-
-// balance chooses the worker of a new session, and counts the session.
-func (r *Router) balance(not *backend) *backend {
-	ready := r.readyBut(not)
-	if len(ready) == 0 {
-		return nil
-	}
-	i := r.policy.pick(len(ready), r.turn.Add(1), rand.IntN, func(i int) load {
-		return r.backendOf(ready[i]).load(ready[i])
-	})
-	b := r.backendOf(ready[i])
-	b.opened.Add(1)
-	return b
 }
 
 // anyWorker chooses a worker for what belongs to no session: one of this host, if there is one, in turn.

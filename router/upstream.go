@@ -56,6 +56,7 @@ type backend struct {
 
 	beat   atomic.Uint64 // the beat that opened counts from
 	opened atomic.Int64  // sessions opened by this router since
+	gate   gate
 }
 
 // upstream is a connection to a worker that speaks HTTP.

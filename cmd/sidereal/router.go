@@ -138,6 +138,8 @@ func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
 	return router.New(router.Config{
 		Directory: n.dir, RuntimeDir: p.set.RuntimeDir, HostName: p.set.HostName, AdvertiseAddr: advertise,
 		Path: p.set.Path, Balance: p.set.Balance, TrustedProxies: p.set.TrustedProxies,
+		HandshakesInFlight: p.set.HandshakesInFlight, HandshakeRate: p.set.HandshakeRate,
+		HandshakesPerAddress: p.set.HandshakesPerAddress, MaxConnections: p.set.MaxConnections,
 		DrainDelay: p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
 		Log: p.log, Metrics: n.metrics,
 	})

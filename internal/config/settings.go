@@ -82,6 +82,23 @@ type Routing struct {
 	// Shorter frees Redis memory sooner.
 	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"6s"`
 
+	// How many handshakes a worker may have unanswered at a time, at each router. The rest is answered with 503 and
+	// Retry-After, or goes to a worker that has room.
+	HandshakesInFlight int `env:"SIDEREAL_HANDSHAKES_IN_FLIGHT" envDefault:"500" min:"1"`
+
+	// How many new sessions a worker gets each second, from each router; the rest as before. A Go worker answers a
+	// handshake in 28 to 46 µs of CPU, and the connect that follows costs as much again: 5,000 leave half a core to those
+	// who are connected. Node workers take some 250 µs: there 1500 leave as much.
+	HandshakeRate int `env:"SIDEREAL_HANDSHAKE_RATE" envDefault:"5000" min:"1"`
+
+	// How many new sessions one client address (IPv6: one /64) may begin each second, at each router; 0 for no limit. Many
+	// clients may share an address. `SIDEREAL_TRUSTED_PROXIES` are never limited.
+	HandshakesPerAddress int `env:"SIDEREAL_HANDSHAKES_PER_ADDRESS" envDefault:"0" min:"0"`
+
+	// How many connections a router holds; one more is answered with 503. WebSockets of this host's workers are not among
+	// them. 0 for as many as there are file descriptors.
+	MaxConnections int `env:"SIDEREAL_MAX_CONNECTIONS" envDefault:"0" min:"0"`
+
 	// Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*`
 	// headers are believed; those of anyone else are replaced.
 	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`

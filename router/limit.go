@@ -1,0 +1,188 @@
+package router
+
+import (
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+)
+
+// maxRetryAfter is the longest that a client turned away is asked to stay away, in seconds. Each is told a random number
+// from 1 on, so that they don't come back together.
+const maxRetryAfter = 5
+
+// limit is why a request was turned away.
+type limit uint8
+
+const (
+	unlimited     limit = iota
+	byInFlight          // handshakes that the workers have not answered yet
+	byRate              // handshakes of a second, by worker
+	byAddress           // handshakes of a second, by client address
+	byConnections       // connections of this router
+)
+
+func (l limit) String() string {
+	return [...]string{"none", "in_flight", "rate", "address", "connections"}[l]
+}
+
+// gate lets as many handshakes to a worker as it can take. It is part of a backend.
+type gate struct {
+	inFlight atomic.Int64
+	full     atomic.Int64 // Unix nanoseconds when all that came would have come at the rate: GCRA's theoretical arrival time
+	stalled  atomic.Int64 // Unix nanoseconds when a handshake had no answer in time
+}
+
+// enter takes a place in flight and in the second; leave gives the former back.
+func (g *gate) enter(cfg *Config, now int64) limit {
+	if g.inFlight.Add(1) > int64(cfg.HandshakesInFlight) {
+		g.inFlight.Add(-1)
+		return byInFlight
+	}
+	gap := int64(time.Second) / int64(cfg.HandshakeRate)
+	for {
+		full := g.full.Load()
+		next := max(full, now) + gap
+		if next-now > int64(time.Second) {
+			g.inFlight.Add(-1)
+			return byRate
+		}
+		if g.full.CompareAndSwap(full, next) {
+			return unlimited
+		}
+	}
+}
+
+func (g *gate) leave() { g.inFlight.Add(-1) }
+
+// avoided tells whether the worker did not answer a handshake a moment ago.
+func (g *gate) avoided(now int64) bool { return now-g.stalled.Load() < int64(silence) }
+
+// balance chooses the worker of a new session and enters its gate. Where that one has no room, or did not answer a moment
+// ago, the next that has is taken. Nil: none is ready, or l says why none takes it.
+func (r *Router) balance(not *backend) (b *backend, l limit) {
+	ready := r.readyBut(not)
+	n := len(ready)
+	if n == 0 {
+		return nil, unlimited
+	}
+	first := r.policy.pick(n, r.turn.Add(1), rand.IntN, func(i int) load {
+		return r.backendOf(ready[i]).load(ready[i])
+	})
+	now := time.Now().UnixNano()
+	if b, l = r.enterFrom(ready, first, now, false); b == nil && l == unlimited { // all of them are silent
+		b, l = r.enterFrom(ready, first, now, true)
+	}
+	if b != nil {
+		b.opened.Add(1)
+	}
+	return b, l
+}
+
+func (r *Router) enterFrom(ready []*directory.Worker, first int, now int64, all bool) (b *backend, l limit) {
+	for i := range len(ready) {
+		b := r.backendOf(ready[(first+i)%len(ready)])
+		if !all && b.gate.avoided(now) {
+			continue
+		}
+		if l = b.gate.enter(&r.cfg, now); l == unlimited {
+			return b, l
+		}
+	}
+	return nil, l
+}
+
+// maxAddresses bounds what addresses remembers. Beyond it new ones are let in: the workers' own limits hold.
+const maxAddresses = 1 << 16
+
+// addresses counts handshakes by client address: IPv6 ones by their /64, which is what one client has.
+type addresses struct {
+	mu     sync.Mutex
+	second int64
+	counts map[netip.Addr]int
+}
+
+// enter counts one of a second in Unix time; false: the address has had its most.
+func (a *addresses) enter(addr netip.Addr, most int, second int64) bool {
+	if addr = addr.Unmap(); addr.Is6() {
+		p, _ := addr.WithZone("").Prefix(64)
+		addr = p.Addr()
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.counts == nil {
+		a.counts = make(map[netip.Addr]int)
+	}
+	if a.second != second {
+		a.second = second
+		clear(a.counts)
+	}
+	n, known := a.counts[addr]
+	if n >= most {
+		return false
+	}
+	if known || len(a.counts) < maxAddresses {
+		a.counts[addr] = n + 1
+	}
+	return true
+}
+
+// tooMany tells whether the client's address has had its handshakes of this second. A trusted proxy is no client: where
+// it names none, nobody is limited.
+func (x *exchange) tooMany() bool {
+	r, most := x.c.r, x.c.r.cfg.HandshakesPerAddress
+	addr := x.origin.addr.Addr()
+	if most <= 0 || !addr.IsValid() || r.trusts(addr) {
+		return false
+	}
+	return !r.addresses.enter(addr, most, time.Now().Unix())
+}
+
+// turnAway answers what a limit forbids. A connection that can go on does: making a new one would cost both sides more
+// than the answer.
+func (x *exchange) turnAway(l limit) bool {
+	c := x.c
+	c.r.metrics.turnedAway(l)
+	x.close = x.close || x.minor == 0 || x.head.upgrade || x.head.length > 0 || x.head.chunked || x.headLen == 0
+	wait := 1 + rand.IntN(maxRetryAfter)
+	_, err := c.write(awayAnswers[wait-1][b2i(x.close)])
+	if err != nil {
+		return false
+	}
+	if x.close {
+		c.linger()
+		return false
+	}
+	c.discard(x.headLen)
+	return true
+}
+
+// turnOut ends a connection that is one too many. Its kernel buffer is empty, so the answer does not wait.
+func (r *Router) turnOut(nc net.Conn) {
+	r.metrics.limited[byConnections].Inc()
+	nc.Write(awayAnswers[rand.IntN(maxRetryAfter)][1])
+	nc.Close()
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// awayAnswers are turnAway's, made once: by seconds to wait, and whether the connection ends.
+var awayAnswers = func() (all [maxRetryAfter][2][]byte) {
+	const head, body = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nRetry-After: ",
+		"\r\nContent-Length: 33\r\n\r\ntoo many at once, try again soon"
+	for i := range all {
+		seconds := string(rune('1' + i))
+		all[i][0] = []byte(head + seconds + body + "\n")
+		all[i][1] = []byte(head + seconds + "\r\nConnection: close" + body + "\n")
+	}
+	return all
+}()

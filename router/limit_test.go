@@ -320,4 +320,3 @@ func TestTurningAwayAllocatesNothing(t *testing.T) {
 		t.Errorf("%d allocations (%d bytes) per request", n, res.AllocedBytesPerOp())
 	}
 }
-

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 )
 
 // drive runs a test over each kind of connection.
@@ -280,6 +281,7 @@ func TestPingFlood(t *testing.T) {
 			if _, err := c.Write(ping); err != nil {
 				break
 			}
+			synctest.Wait() // the connection of a client that was dropped is read and ignored until it is closed
 		}
 		r.wantClosed(t, TransportError)
 		if r.err != ErrSlowClient {

@@ -43,6 +43,7 @@ func emit(t *testing.T, a socketio.Adapter, n int, flags socketio.Flags) {
 func TestWhatWasSaidDuringAnOutageArrivesInOrder(t *testing.T) {
 	m, s, a, l := pair(t, Config{})
 	emit(t, a, 0, socketio.Flags{})
+	told := wait(t, l, 1) // what Redis has taken and not passed on when it dies is lost
 	takeAway(t, m, s)
 	for i := 1; i < 1000; i++ {
 		emit(t, a, i, socketio.Flags{})
@@ -52,7 +53,8 @@ func TestWhatWasSaidDuringAnOutageArrivesInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	emit(t, a, 1000, socketio.Flags{})
-	for i, g := range wait(t, l, 1001) {
+	told = append(told, wait(t, l, 1000)...)
+	for i, g := range told {
 		if want := fmt.Sprintf(`["ev",%d]`, i); string(g.payload.JSON) != want {
 			t.Fatalf("%s came, want %s", g.payload.JSON, want)
 		}

@@ -1,5 +1,5 @@
 // Checks of the edge app. "[v]" of SOCKETIO-FEATURES: seen on Node's server, and so by conformance-reference.mjs.
-import { check, equal, matches, sleep, join, within } from "./conformance-kit.mjs";
+import { check, checkAlone, equal, matches, sleep, join, within } from "./conformance-kit.mjs";
 
 const S = "/socket.io/";
 
@@ -70,7 +70,7 @@ function handshakes(t) {
 }
 
 function refusals(t) {
-  check("refusals, and what is recorded of them", async () => {
+  checkAlone("refusals, and what is recorded of them", async () => {
     const s = await ready(t);
     await ask(s, "errors");
     const get = async (query, options) => {

@@ -11,7 +11,9 @@ const show = (v) => {
 };
 
 const checks = [];
-export const check = (name, run) => checks.push({ name, run });
+export const check = (name, run) => checks.push({ name, run, alone: false });
+// checkAlone is for what others would disturb: it runs before them.
+export const checkAlone = (name, run) => checks.push({ name, run, alone: true });
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -183,9 +185,9 @@ export class Client {
 // run goes through the checks, some at a time, and reports what failed.
 export async function run(only, width = 1) {
   const failed = [];
-  const queue = checks.filter((c) => !only || c.name.includes(only));
-  const total = queue.length;
-  await Promise.all(Array.from({ length: width }, async () => {
+  const wanted = checks.filter((c) => !only || c.name.includes(only));
+  const total = wanted.length;
+  const work = async (queue) => {
     for (let c = queue.shift(); c; c = queue.shift()) {
       try {
         await within(Promise.resolve(c.run()), 15000, "the check");
@@ -194,7 +196,10 @@ export async function run(only, width = 1) {
         console.log(`FAIL ${c.name}: ${e.message}`);
       }
     }
-  }));
+  };
+  await work(wanted.filter((c) => c.alone));
+  const together = wanted.filter((c) => !c.alone);
+  await Promise.all(Array.from({ length: width }, () => work(together)));
   console.log(`${total - failed.length} of ${total} checks hold`);
   return failed.length === 0;
 }

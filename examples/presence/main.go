@@ -1,0 +1,62 @@
+// Presence shows who is online, on whichever host: people come with their first connection and go with their last, and
+// everyone is told of both.
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/worker"
+)
+
+func main() { worker.Main(presence) }
+
+func presence(_ context.Context, io *socketio.Server) error {
+	io.Use(func(_ context.Context, s *socketio.Socket) error {
+		var auth struct{ Name string }
+		if err := s.Handshake().DecodeAuth(&auth); err != nil || auth.Name == "" {
+			return socketio.NewError("say who you are")
+		}
+		s.Set("name", auth.Name)
+		return nil
+	})
+	io.OnConnect(func(s *socketio.Socket) {
+		s.Go(func(ctx context.Context) {
+			others, err := connections(ctx, io, name(s))
+			s.Join(room(name(s)))
+			if err == nil && others == 0 {
+				io.Emit("online", name(s))
+			}
+		})
+	})
+	io.OnDisconnect(func(s *socketio.Socket, _ string) {
+		// The socket's own context has ended with it.
+		if others, err := connections(context.Background(), io, name(s)); err == nil && others == 0 {
+			io.Emit("offline", name(s))
+		}
+	})
+	io.On("who", func(ctx context.Context) ([]string, error) {
+		sockets, err := io.FetchSockets(ctx)
+		names := map[string]bool{}
+		for _, s := range sockets {
+			var data struct{ Name string }
+			if s.DecodeData(&data) == nil {
+				names[data.Name] = true
+			}
+		}
+		return slices.Sorted(maps.Keys(names)), err // with an error, those who could be asked
+	})
+	return nil
+}
+
+func name(s *socketio.Socket) string { return s.Get("name").(string) }
+
+func room(name string) string { return "person:" + name }
+
+// connections counts somebody's connections on all hosts.
+func connections(ctx context.Context, io *socketio.Server, name string) (int, error) {
+	sockets, err := io.To(room(name)).FetchSockets(ctx)
+	return len(sockets), err
+}

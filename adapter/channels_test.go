@@ -14,23 +14,40 @@ import (
 // TestRedisDoc keeps the adapter's part of docs/redis.md equal to the names that the code makes.
 func TestRedisDoc(t *testing.T) {
 	testkit.Document(t, "../docs/redis.md", "<!-- adapter: generated from adapter/internal/wire/channels.go by `make generate` -->",
-		"<!-- end of adapter -->", channelTable())
+		"<!-- end of adapter -->", channelTable()+"\n"+shardTable())
 }
 
-// channelTable is every channel of this package, for any key and namespace.
+// channelTable is every channel of the classic form, for any key and namespace.
 func channelTable() string {
 	c := wire.NewChannels("<key>", "<namespace>")
 	peers := newPeers(&Redis{cfg: Config{Key: "<key>"}}).channel
-	var b strings.Builder
-	b.WriteString("| channel | carries | published by | heard by |\n|---|---|---|---|\n")
-	for _, row := range [][4]string{
+	return table([][4]string{
 		{c.Main, "broadcasts to no room or to several, msgpack", "the server that emits; redis-emitter", "every server with the namespace, through the pattern `" + c.Pattern() + "`"},
 		{c.Room("<room>"), "broadcasts to that room alone, msgpack", "the server that emits; redis-emitter", "the same pattern; a server without the room drops the message by its channel"},
 		{c.Request, "questions (fetch sockets, acks) and orders (join, leave, disconnect, server-side events), JSON, or msgpack where packets or binary are in it", "the server that asks; redis-emitter", "every server with the namespace"},
 		{c.Response, "answers to Node's servers", "the servers that were asked", "every server with the namespace"},
 		{c.ResponseTo("<uid>"), "answers to that server; 6 characters name it, anew for each process and namespace", "our servers to each other; with SpecificResponses to Node's too", "that server"},
 		{peers, "JSON `{v, process, version, caps, nsps, gone}`: the heartbeat of our own processes, every 2 s", "every worker", "every worker; no pattern of Node's matches it"},
-	} {
+	})
+}
+
+// shardTable is every channel of the sharded form.
+func shardTable() string {
+	t := shardedTalk{channels: wire.NewChannels("<key>", "<namespace>")}
+	peers := newPeers(&Redis{cfg: Config{Key: "<key>"}}).channel
+	return "With `SIDEREAL_ADAPTER=redis-sharded` these are channels of sharded pub/sub (but for the last), which have names of their own:\n\n" +
+		table([][4]string{
+			{t.counted(), "broadcasts to no room or to several, questions and orders; JSON, or msgpack where binary is in it", "the server that speaks", "every server with the namespace"},
+			{t.channels.Room("<room>"), "broadcasts to that room alone", "the server that emits", "servers with somebody in the room, and for 2 s after the last has left; in the mode static none has such channels"},
+			{t.answersTo("<uid>"), "answers to that server; 16 hexadecimal digits name it, anew for each process and namespace", "the servers that were asked", "that server"},
+			{peers, "the heartbeat, as above, over ordinary pub/sub", "every worker", "every worker"},
+		})
+}
+
+func table(rows [][4]string) string {
+	var b strings.Builder
+	b.WriteString("| channel | carries | published by | heard by |\n|---|---|---|---|\n")
+	for _, row := range rows {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", row[0], row[1], row[2], row[3])
 	}
 	return b.String()

@@ -1,13 +1,14 @@
 // Package adapter links Socket.IO servers over Redis, Node's included: what one emits reaches the clients of all. It
-// implements [socketio.Cluster] with the channels and bytes of @socket.io/redis-adapter's createAdapter, and understands
-// @socket.io/redis-emitter.
+// implements [socketio.Cluster] with the channels and bytes of @socket.io/redis-adapter: those of its createAdapter, with
+// which it understands @socket.io/redis-emitter, or those of its createShardedAdapter.
 //
-// [NewRedis] makes the Cluster of one process; [Redis.Run] owns everything that runs. Whatever the number of namespaces,
+// [NewRedis] makes the Cluster of one process in the classic form, [NewSharded] in the sharded; [Redis.Run] owns everything that runs. Whatever the number of namespaces,
 // there is one publisher, one subscription and one heartbeat. A message's way through the files:
 //
 //	namespace.go  an operation of the namespace becomes a message
 //	form.go       what differs between the families of Node's adapters
 //	pubsub.go     the classic one (the bytes are in internal/wire)
+//	sharded.go    the sharded one; rooms.go has which rooms' channels it listens to
 //	publisher.go  one goroutine sends what waits, in order, many at a time; callers never wait
 //	receiver.go   one goroutine reads, and drops own echoes and rooms with nobody here by their first bytes
 //	answer.go     what other servers ask for is done, and answered
@@ -15,6 +16,14 @@
 //	census.go     whom: our own peers by name, Node's servers by their number
 //	peers.go      the heartbeat by which our own processes know each other
 //	outage.go     Redis lost and found again
+//
+// # The sharded form
+//
+// A broadcast to one room goes over a channel of that room, to the servers that have somebody in it. They subscribe when
+// somebody joins, and Redis confirms that a moment later: what other servers say to the room in between is missed here, as
+// in Node. A server that has sockets elsewhere join a room speaks to that room where all hear it for a second, so that a
+// broadcast behind a join reaches those that joined; Node's does not. Channels of rooms that emptied are kept for a while,
+// and left many at once.
 //
 // # Promises
 //

@@ -36,6 +36,8 @@ type fakeLocal struct {
 	// handle is what a server-side handler answers; ok false: there is no handler.
 	handle func(event string) (p socketio.Payload, ok bool)
 
+	watcher func(socketio.RoomEvent) // nil: nobody wants to know
+
 	mu      sync.Mutex
 	sockets []*fakeSocket
 	log     []got
@@ -128,7 +130,27 @@ func (l *fakeLocal) Fetch(t socketio.Target) (found []socketio.SocketInfo) {
 	return found
 }
 
+// WatchRooms tells f of the rooms that are there already, as a namespace never has to.
+func (l *fakeLocal) WatchRooms(f func(socketio.RoomEvent)) {
+	l.watcher = f
+	for _, s := range l.sockets {
+		for _, room := range s.rooms {
+			f(socketio.RoomEvent{Change: socketio.RoomJoined, Room: room, ID: s.id})
+		}
+	}
+}
+
+// tell reports changes, once they are made.
+func (l *fakeLocal) tell(change socketio.RoomChange, rooms []string) {
+	for _, room := range rooms {
+		if l.watcher != nil && l.HasRoom([]byte(room)) == (change == socketio.RoomJoined) {
+			l.watcher(socketio.RoomEvent{Change: change, Room: room})
+		}
+	}
+}
+
 func (l *fakeLocal) ApplyJoin(t socketio.Target, rooms []string) {
+	defer l.tell(socketio.RoomJoined, rooms)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
@@ -142,6 +164,7 @@ func (l *fakeLocal) ApplyJoin(t socketio.Target, rooms []string) {
 }
 
 func (l *fakeLocal) ApplyLeave(t socketio.Target, rooms []string) {
+	defer l.tell(socketio.RoomDeleted, rooms)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
@@ -151,10 +174,13 @@ func (l *fakeLocal) ApplyLeave(t socketio.Target, rooms []string) {
 }
 
 func (l *fakeLocal) ApplyDisconnect(t socketio.Target, _ bool) {
+	var left []string
+	defer func() { l.tell(socketio.RoomDeleted, left) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
 		s.gone = true
+		left = append(left, s.rooms...)
 		l.note(got{who: s.name, gone: true})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -178,6 +179,13 @@ func newID(bytes int) string {
 
 // newUID names one namespace of one process: 6 characters, as Node's are.
 func newUID() string { return newID(6)[:6] }
+
+// newHexID names one namespace of one process in the sharded form: 16 hexadecimal digits, as Node's are.
+func newHexID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
 
 // newRequestID is longer than Node's 6 characters: answers go to all servers, and must not meet another's request.
 func newRequestID() string { return newID(12) }

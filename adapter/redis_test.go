@@ -30,6 +30,12 @@ func start(t testing.TB, cfg Config, locals ...*fakeLocal) (*server, []socketio.
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startRedis(t, r, locals...)
+}
+
+func startRedis(t testing.TB, r *Redis, locals ...*fakeLocal) (*server, []socketio.Adapter) {
+	t.Helper()
+	var err error
 	adapters := make([]socketio.Adapter, len(locals))
 	for i, l := range locals {
 		if adapters[i], err = r.Open(l); err != nil {

@@ -23,6 +23,7 @@ import (
 // were told (ADAPTER-WIRE, section 11).
 type recording struct {
 	Sockets map[string]string
+	Nodes   map[string]map[string]string // uids by server and namespace
 	Steps   []recordedStep
 	Vectors []recordedVector
 }

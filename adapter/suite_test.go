@@ -22,3 +22,25 @@ func TestSuite(t *testing.T) {
 		}
 	})
 }
+
+func TestShardedSuite(t *testing.T) {
+	for _, mode := range []Mode{Static, Dynamic, DynamicPrivate} {
+		t.Run(string(mode), func(t *testing.T) {
+			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
+				address := testkit.StartRedis(t).URL()
+				return func() socketio.Cluster {
+					r, err := NewSharded(ShardedConfig{Config: Config{URL: address}, Mode: mode})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return settler{r}
+				}
+			})
+		})
+	}
+}
+
+// settler lets the suite wait for the channels of rooms.
+type settler struct{ *Redis }
+
+func (s settler) Settled() bool { return s.sub.Settled() }

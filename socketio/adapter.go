@@ -78,6 +78,12 @@ type Local interface {
 	Rooms() []string
 }
 
+// RoomWatcher is a Local whose adapter can follow its rooms.
+type RoomWatcher interface {
+	// WatchRooms has f told of every change of a room here from now on, as Namespace.OnRoom does.
+	WatchRooms(f func(e RoomEvent))
+}
+
 // Target selects sockets: those in any of Rooms (of the whole namespace, when there are none) and in none of Except.
 type Target struct {
 	Rooms  []string

@@ -52,6 +52,14 @@ const (
 	shards // channels of sharded pub/sub, which have names of their own
 )
 
+// wish is in which ways a topic is wanted.
+type wish byte
+
+const (
+	firmly  wish = 1 << iota // Up and Wait are about it
+	loosely                  // they are not
+)
+
 // topic is a channel, a pattern or a shard channel.
 type topic struct {
 	name string
@@ -69,8 +77,8 @@ type Subscription struct {
 	busy  atomic.Bool  // a callback runs: silence is ours
 	start time.Time
 
-	mu      sync.Mutex         // guards the rest
-	want    map[topic]bool     // true: Up and Wait are about it
+	mu      sync.Mutex // guards the rest
+	want    map[topic]wish
 	active  map[topic]struct{} // confirmed by Redis on this connection
 	missing int                // topics that Up is about and that are not active
 	dirty   map[topic]struct{} // to be sent: wanted or not since the last sync
@@ -89,7 +97,7 @@ func (c *Conn) Subscribe(cfg SubConfig) *Subscription {
 		cfg:     cfg,
 		wake:    make(chan struct{}, 1),
 		start:   time.Now(),
-		want:    make(map[topic]bool),
+		want:    make(map[topic]wish),
 		dirty:   make(map[topic]struct{}),
 		active:  make(map[topic]struct{}),
 		changed: make(chan struct{}),
@@ -293,7 +301,7 @@ func (s *Subscription) confirm(m *redis.Subscription) {
 func (s *Subscription) activateLocked(t topic) {
 	if _, ok := s.active[t]; !ok {
 		s.active[t] = struct{}{}
-		if s.want[t] {
+		if s.want[t]&firmly != 0 {
 			s.missing--
 		}
 	}
@@ -302,7 +310,7 @@ func (s *Subscription) activateLocked(t topic) {
 func (s *Subscription) deactivateLocked(t topic) {
 	if _, ok := s.active[t]; ok {
 		delete(s.active, t)
-		if s.want[t] {
+		if s.want[t]&firmly != 0 {
 			s.missing++
 		}
 	}
@@ -328,8 +336,8 @@ func (s *Subscription) lost() bool {
 	s.up = false
 	clear(s.active)
 	s.missing = 0
-	for _, awaited := range s.want {
-		if awaited {
+	for _, w := range s.want {
+		if w&firmly != 0 {
 			s.missing++
 		}
 	}
@@ -343,63 +351,55 @@ func (s *Subscription) tellLocked() {
 }
 
 // Add subscribes to channels as well, now or on the next connection.
-func (s *Subscription) Add(names ...string) { s.add(names, channels, true) }
+func (s *Subscription) Add(names ...string) { s.add(names, channels, firmly) }
 
 // AddPatterns is Add for patterns in Redis's glob style.
-func (s *Subscription) AddPatterns(names ...string) { s.add(names, patterns, true) }
+func (s *Subscription) AddPatterns(names ...string) { s.add(names, patterns, firmly) }
 
 // AddShards is Add for channels of sharded pub/sub, which Redis has since version 7.
-func (s *Subscription) AddShards(names ...string) { s.add(names, shards, true) }
+func (s *Subscription) AddShards(names ...string) { s.add(names, shards, firmly) }
 
 // AddShardsLoosely is AddShards for channels that come and go: Up and Wait are not about them, though OnUp is when Redis
 // has confirmed those, too, that were wanted by then.
-func (s *Subscription) AddShardsLoosely(names ...string) { s.add(names, shards, false) }
+func (s *Subscription) AddShardsLoosely(names ...string) { s.add(names, shards, loosely) }
 
 // Remove ends the subscription to channels. Messages that are under way still arrive.
-func (s *Subscription) Remove(names ...string) { s.remove(names, channels) }
+func (s *Subscription) Remove(names ...string) { s.remove(names, channels, firmly) }
 
 // RemovePatterns is Remove for patterns.
-func (s *Subscription) RemovePatterns(names ...string) { s.remove(names, patterns) }
+func (s *Subscription) RemovePatterns(names ...string) { s.remove(names, patterns, firmly) }
 
 // RemoveShards is Remove for channels of sharded pub/sub.
-func (s *Subscription) RemoveShards(names ...string) { s.remove(names, shards) }
+func (s *Subscription) RemoveShards(names ...string) { s.remove(names, shards, firmly) }
 
-func (s *Subscription) add(names []string, k kind, awaited bool) {
+// RemoveLooseShards takes back AddShardsLoosely; a channel that AddShards named as well stays.
+func (s *Subscription) RemoveLooseShards(names ...string) { s.remove(names, shards, loosely) }
+
+func (s *Subscription) add(names []string, k kind, w wish) {
+	s.change(names, k, func(was wish) wish { return was | w })
+}
+
+func (s *Subscription) remove(names []string, k kind, w wish) {
+	s.change(names, k, func(was wish) wish { return was &^ w })
+}
+
+func (s *Subscription) change(names []string, k kind, revise func(was wish) wish) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range names {
 		t := topic{name, k}
-		if _, ok := s.want[t]; ok {
-			continue
+		was := s.want[t]
+		now := revise(was)
+		if _, ok := s.active[t]; !ok {
+			s.missing += int(now&firmly) - int(was&firmly)
 		}
-		s.want[t] = awaited
-		s.dirty[t] = struct{}{}
-		if _, ok := s.active[t]; !ok && awaited {
-			s.missing++
+		if s.want[t] = now; now == 0 {
+			delete(s.want, t)
 		}
-	}
-	s.nudge()
-}
-
-func (s *Subscription) remove(names []string, k kind) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range names {
-		t := topic{name, k}
-		awaited, ok := s.want[t]
-		if !ok {
-			continue
-		}
-		delete(s.want, t)
-		s.dirty[t] = struct{}{}
-		if _, ok := s.active[t]; !ok && awaited {
-			s.missing--
+		if (was == 0) != (now == 0) {
+			s.dirty[t] = struct{}{}
 		}
 	}
-	s.nudge()
-}
-
-func (s *Subscription) nudge() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -414,6 +414,19 @@ func (s *Subscription) Up() bool {
 }
 
 func (s *Subscription) upLocked() bool { return s.up && s.missing == 0 }
+
+// Settled tells whether Redis has confirmed everything at this moment, what is wanted loosely and what is no longer wanted
+// included.
+func (s *Subscription) Settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := range s.want {
+		if _, ok := s.active[t]; !ok {
+			return false
+		}
+	}
+	return s.up && len(s.active) == len(s.want)
+}
 
 // refuse notes that Redis does not let us listen.
 func (s *Subscription) refuse(err error) {

@@ -261,7 +261,7 @@ func TestSubscriptionHearsShardChannels(t *testing.T) {
 	l.expect(t, "s1", "1")
 	l.AddShardsLoosely("s2", "s3")
 	testkit.Await(t, "subscribed", l.changes, func() bool { return len(l.activeNames()) == 4 })
-	l.RemoveShards("s2")
+	l.RemoveLooseShards("s2")
 	testkit.Await(t, "unsubscribed", l.changes, func() bool { return len(l.activeNames()) == 3 })
 	publish("s2", "nobody")
 	publish("s3", "3")

@@ -61,10 +61,28 @@ type host struct {
 	xID, yID string
 	raised   chan string // what other servers raised
 	left     chan string // reasons
+	cluster  socketio.Cluster
+}
+
+// Settler is a Cluster whose servers hear what others say to a room only a while after somebody joined it.
+type Settler interface {
+	// Settled tells whether it hears everything for all rooms as they are now.
+	Settled() bool
+}
+
+// settle returns when the server hears what is for its rooms.
+func (h *host) settle() {
+	h.t.Helper()
+	s, ok := h.cluster.(Settler)
+	for end := time.Now().Add(patience); ok && !s.Settled(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			h.t.Fatal("does not hear what is for its rooms")
+		}
+	}
 }
 
 func serve(t *testing.T, cluster socketio.Cluster) *host {
-	h := &host{t: t, raised: make(chan string, 100), left: make(chan string, 10)}
+	h := &host{t: t, raised: make(chan string, 100), left: make(chan string, 10), cluster: cluster}
 	h.Host = peer.Serve(t, socketio.Config{Adapter: cluster}, func(io *socketio.Server) {
 		io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); return nil })
 		io.OnConnect(func(s *socketio.Socket) { s.Set("name", "someone") })
@@ -102,6 +120,7 @@ func (h *host) join(p *peer.Peer, room string) {
 	h.t.Helper()
 	p.Send(`299["join","` + room + `"]`)
 	p.Want(`399[]`)
+	h.settle()
 }
 
 func must(t *testing.T, err error) {
@@ -164,6 +183,7 @@ func except(t *testing.T, a, b *host) {
 func local(t *testing.T, a, b *host) {
 	must(t, a.IO.Local().Emit("here"))
 	must(t, a.IO.Local().SocketsJoin("r"))
+	a.settle()
 	must(t, b.IO.To("r").Emit("r"))
 	a.x.Want(`2["here"]`, `2["r"]`)
 	a.y.Want(`2["here"]`, `2["r"]`)

@@ -127,3 +127,35 @@ func FuzzText(f *testing.F) {
 		checkPayload(t, packet.Payload{JSON: decoded, Attachments: attachments})
 	})
 }
+
+func FuzzCluster(f *testing.F) {
+	for _, v := range shardPublished(f) {
+		f.Add([]byte(v.B64))
+	}
+	var scratch Scratch
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		c, err := ParseCluster(msg)
+		if err != nil || c.Type < ClusterBroadcast || c.Type > ClusterAck {
+			return
+		}
+		_, _ = c.Concerns(&scratch, func([]byte) bool { return false })
+		c.ResponseID()
+		if c.Type == ClusterBroadcast || c.Type == ClusterServerSideEmit {
+			if p, err := c.Payload(); err == nil && !jsontext.Value(p.JSON).IsValid(lenient) {
+				t.Fatalf("not JSON: %q", p.JSON)
+			}
+		}
+		again, err := reencode(c)
+		if err != nil {
+			return
+		}
+		c2, err := ParseCluster(again)
+		if err != nil {
+			t.Fatalf("%q: %v", again, err)
+		}
+		once, err := reencode(c2)
+		if err != nil || !bytes.Equal(once, again) {
+			t.Fatalf("%q became %q, %v", again, once, err)
+		}
+	})
+}

@@ -217,15 +217,20 @@ func ParseResponse(msg []byte) (a Response, err error) {
 		a.ClientCount = *f.ClientCount
 	}
 	if f.Sockets != nil {
-		a.Sockets = make([]Socket, len(f.Sockets))
-		for i, s := range f.Sockets {
-			if s.ID == "" {
-				return a, ErrMalformed
-			}
-			a.Sockets[i] = Socket{ID: s.ID, Handshake: s.Handshake, Rooms: s.Rooms, Data: s.Data}
-		}
+		a.Sockets, err = sockets(f.Sockets)
 	}
-	return a, nil
+	return a, err
+}
+
+func sockets(fields []socketFields) ([]Socket, error) {
+	all := make([]Socket, len(fields))
+	for i, s := range fields {
+		if s.ID == "" {
+			return nil, ErrMalformed
+		}
+		all[i] = Socket{ID: s.ID, Handshake: s.Handshake, Rooms: s.Rooms, Data: s.Data}
+	}
+	return all, nil
 }
 
 // answer puts the one value of an answer into an array, as arguments are kept here.

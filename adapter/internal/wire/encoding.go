@@ -1,0 +1,265 @@
+package wire
+
+import (
+	"bytes"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// encoding is which of its two encodings a cluster message has. The methods read values in it without decoding what is
+// not asked for.
+type encoding bool
+
+const (
+	asText   encoding = true // JSON
+	asPacked encoding = false
+)
+
+// encodingOf tells them apart as Node does, by the first byte.
+func encodingOf(msg []byte) encoding { return len(msg) > 0 && msg[0] == '{' }
+
+// each visits the fields of an object. It does not allocate.
+func (e encoding) each(object []byte, visit func(key, value []byte) error) error {
+	if e == asText {
+		return eachText(object, visit)
+	}
+	r := reader{b: object}
+	n, err := r.open(kindMap)
+	for ; err == nil && n > 0; n-- {
+		var key, value []byte
+		if key, err = r.str(); err != nil {
+			break
+		}
+		if value, err = r.raw(); err == nil {
+			err = visit(key, value)
+		}
+	}
+	if err == nil && r.i != len(object) {
+		err = ErrMalformed
+	}
+	return err
+}
+
+func eachText(object []byte, visit func(key, value []byte) error) error {
+	w := msgpackWriter{text: object}
+	if !w.take('{') {
+		return ErrMalformed
+	}
+	for first := true; !w.take('}'); first = false {
+		if !first && !w.take(',') {
+			return ErrMalformed
+		}
+		key, err := w.skim()
+		if err != nil || key[0] != '"' || !w.take(':') {
+			return ErrMalformed
+		}
+		value, err := w.skim()
+		if err != nil {
+			return err
+		}
+		if err := visit(key[1:len(key)-1], value); err != nil {
+			return err
+		}
+		w.space()
+	}
+	if w.i != len(object) {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// skim passes over the value at the cursor, looking only for its end, and returns its text.
+func (w *msgpackWriter) skim() ([]byte, error) {
+	from, depth := w.i, 0
+	for w.i < len(w.text) {
+		switch c := w.text[w.i]; c {
+		case '"':
+			if err := w.skimString(); err != nil {
+				return nil, err
+			}
+			if depth == 0 {
+				return w.text[from:w.i], nil
+			}
+			continue
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return nil, ErrMalformed
+			}
+		case '}', ']', ',', ' ', '\t', '\n', '\r', ':':
+			if depth == 0 { // the end of a number or a literal
+				if w.i == from {
+					return nil, ErrMalformed
+				}
+				return w.text[from:w.i], nil
+			}
+			if c == '}' || c == ']' {
+				if depth--; depth == 0 {
+					w.i++
+					return w.text[from:w.i], nil
+				}
+			}
+		}
+		w.i++
+	}
+	return nil, ErrMalformed
+}
+
+func (w *msgpackWriter) skimString() error {
+	for w.i++; w.i < len(w.text); w.i++ {
+		n := bytes.IndexByte(w.text[w.i:], '"')
+		if n < 0 {
+			break
+		}
+		end, escapes := w.i+n, 0
+		for p := end - 1; p >= w.i && w.text[p] == '\\'; p-- {
+			escapes++
+		}
+		w.i = end
+		if escapes%2 == 0 {
+			w.i++
+			return nil
+		}
+	}
+	return ErrMalformed
+}
+
+// string reads a string. It allocates only for escapes in JSON.
+func (e encoding) string(v []byte) ([]byte, error) {
+	if e == asPacked {
+		r := reader{b: v}
+		return r.str()
+	}
+	if len(v) < 2 || v[0] != '"' {
+		return nil, ErrMalformed
+	}
+	if bytes.IndexByte(v, '\\') < 0 {
+		return v[1 : len(v)-1], nil
+	}
+	var s string
+	if json.Unmarshal(v, &s, lenient) != nil {
+		return nil, ErrMalformed
+	}
+	return []byte(s), nil
+}
+
+// integer reads a small integer.
+func (e encoding) integer(v []byte) (int, error) {
+	if e == asText {
+		if len(v) > 10 {
+			return 0, ErrMalformed
+		}
+		n, err := strconv.Atoi(string(v))
+		if err != nil {
+			return 0, ErrMalformed
+		}
+		return n, nil
+	}
+	r := reader{b: v}
+	u, err := r.next()
+	if err != nil || u.kind != kindUint || u.num > 1<<31 {
+		return 0, ErrMalformed
+	}
+	return int(u.num), nil
+}
+
+func (e encoding) isNull(v []byte) bool {
+	return e == asText && string(v) == "null" || e == asPacked && len(v) == 1 && v[0] == 0xc0
+}
+
+func (e encoding) isTrue(v []byte) bool {
+	return e == asText && string(v) == "true" || e == asPacked && len(v) == 1 && v[0] == 0xc3
+}
+
+// isEvent tells whether v may be an array that begins with an event's name.
+func (e encoding) isEvent(v []byte) bool {
+	if e == asText {
+		w := msgpackWriter{text: v}
+		return w.take('[') && (w.peek() == '"' || w.peek() == '-' || w.peek() >= '0' && w.peek() <= '9')
+	}
+	return checkEvent(v) == nil
+}
+
+// text returns a value as JSON text, which it may alias, checked to be that and to be fit for clients.
+func (e encoding) text(v []byte) (text []byte, attachments [][]byte, err error) {
+	switch {
+	case e == asPacked:
+		return DecodeValue(make([]byte, 0, len(v)+len(v)/4+16), nil, v)
+	case !jsontext.Value(v).IsValid(lenient):
+		return nil, nil, ErrMalformed
+	case utf8.Valid(v):
+		return v, nil, nil
+	}
+	packed, err := appendValue(nil, v, nil) // replaces what is not UTF-8
+	if err != nil {
+		return nil, nil, err
+	}
+	return DecodeValue(nil, nil, packed)
+}
+
+// roomList reads a list of rooms, which is made in scratch or aliases v. None is an empty one.
+func (e encoding) roomList(scratch, v []byte) (RoomList, error) {
+	if v == nil {
+		return nil, nil
+	}
+	if e == asText {
+		var err error
+		if v, err = appendValue(scratch[:0], v, nil); err != nil {
+			return nil, err
+		}
+	}
+	r := reader{b: v}
+	return parseRoomList(&r)
+}
+
+// flags reads the flags that are known here; what cannot be read has none.
+func (e encoding) flags(v []byte) Flags {
+	if e == asText {
+		var err error
+		if v, err = appendValue(nil, v, nil); err != nil {
+			return Flags{}
+		}
+	}
+	return parseFlags(v)
+}
+
+// readSockets reads a JSON array of descriptions.
+func readSockets(text []byte) ([]Socket, error) {
+	var fields []socketFields
+	if err := json.Unmarshal(text, &fields, lenient); err != nil || fields == nil {
+		return nil, ErrMalformed
+	}
+	return sockets(fields)
+}
+
+// inlineBuffers replaces the placeholders in text, which DecodeValue wrote, by what JSON.stringify makes of a Buffer.
+func inlineBuffers(text []byte, attachments [][]byte) []byte {
+	if len(attachments) == 0 {
+		return text
+	}
+	out := make([]byte, 0, 2*len(text))
+	for {
+		i := bytes.Index(text, []byte(`{"_placeholder":true,"num":`))
+		if i < 0 {
+			return append(out, text...)
+		}
+		w := msgpackWriter{text: text, i: i, attachments: attachments}
+		n, end, ok := w.placeholder()
+		if !ok {
+			out = append(out, text[:i+1]...)
+			text = text[i+1:]
+			continue
+		}
+		out = append(append(out, text[:i]...), `{"type":"Buffer","data":[`...)
+		for k, b := range attachments[n] {
+			if k > 0 {
+				out = append(out, ',')
+			}
+			out = strconv.AppendUint(out, uint64(b), 10)
+		}
+		out = append(out, "]}"...)
+		text = text[end:]
+	}
+}

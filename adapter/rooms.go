@@ -1,0 +1,182 @@
+package adapter
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// roomSubscriber is the part of a subscription that rooms need. Both gather: however many rooms are added while a command
+// is being written, the next names them all.
+type roomSubscriber interface {
+	AddShardsLoosely(channels ...string)
+	RemoveLooseShards(channels ...string)
+}
+
+// roomChannels are the channels of rooms with somebody in them, and for a while of rooms that emptied.
+type roomChannels struct {
+	sub    func() roomSubscriber // made after the form is
+	linger time.Duration
+	wake   chan struct{}
+
+	mu        sync.Mutex // guards the rest
+	byChannel map[string]*roomChannel
+	empty     []emptied // in the order of due
+}
+
+// roomChannel is a subscribed channel, of one room as a rule. A number and its text share one, and so do rooms of two
+// namespaces where the names have a # in them.
+type roomChannel struct {
+	rooms []roomOf
+	empty bool
+	left  int // how often it emptied: only the last counts
+}
+
+type roomOf struct {
+	n    *namespace
+	room string
+}
+
+// occupied tells whether there is somebody in one of the rooms.
+func (rc *roomChannel) occupied() bool {
+	return slices.ContainsFunc(rc.rooms, func(r roomOf) bool { return r.n.hasRoom([]byte(r.room)) })
+}
+
+// emptied says that a room's channel is to be left, if nobody came back meanwhile.
+type emptied struct {
+	channel string
+	of      *roomChannel
+	left    int
+	due     time.Time
+}
+
+func newRoomChannels(sub func() roomSubscriber, linger time.Duration) *roomChannels {
+	return &roomChannels{sub: sub, linger: linger, wake: make(chan struct{}, 1), byChannel: make(map[string]*roomChannel)}
+}
+
+// look subscribes to the channel of a room that was joined if there is somebody in it, and lets the channel of one that was
+// left linger.
+func (c *roomChannels) look(n *namespace, channel, room string, joined bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	rc := c.byChannel[channel]
+	switch {
+	case n.closed.Load():
+		return
+	case rc == nil && (!joined || !n.hasRoom([]byte(room))):
+		return
+	case rc == nil:
+		rc = new(roomChannel)
+		c.byChannel[channel] = rc
+		c.sub().AddShardsLoosely(channel)
+	}
+	if r := (roomOf{n, room}); joined && !slices.Contains(rc.rooms, r) {
+		rc.rooms = append(rc.rooms, r)
+	}
+	was := rc.empty
+	rc.empty = !rc.occupied()
+	if !rc.empty || was {
+		return
+	}
+	rc.left++
+	c.empty = append(c.empty, emptied{channel, rc, rc.left, time.Now().Add(c.linger)})
+	if len(c.empty) == 1 {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// forget leaves all channels of a namespace.
+func (c *roomChannels) forget(n *namespace) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var left []string
+	for channel, rc := range c.byChannel {
+		if rc.rooms = slices.DeleteFunc(rc.rooms, func(r roomOf) bool { return r.n == n }); len(rc.rooms) == 0 {
+			left = append(left, channel)
+			delete(c.byChannel, channel)
+		}
+	}
+	c.sub().RemoveLooseShards(left...)
+}
+
+// run leaves channels that have lingered, many at once, until ctx ends.
+func (c *roomChannels) run(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.wake:
+		case <-timer.C:
+		}
+		if wait, any := c.leaveDue(time.Now()); any {
+			timer.Reset(wait)
+		}
+	}
+}
+
+// gathered is how long a channel may linger beyond its time, so that one command leaves many.
+const gathered = 50 * time.Millisecond
+
+// leaveDue leaves the channels whose time has come and returns how long the next one has.
+func (c *roomChannels) leaveDue(now time.Time) (wait time.Duration, any bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var left []string
+	for len(c.empty) > 0 && !c.empty[0].due.After(now) {
+		e := c.empty[0]
+		c.empty = c.empty[1:]
+		if rc := c.byChannel[e.channel]; rc == e.of && rc.empty && rc.left == e.left {
+			left = append(left, e.channel)
+			delete(c.byChannel, e.channel)
+		}
+	}
+	if len(left) > 0 {
+		c.sub().RemoveLooseShards(left...)
+	}
+	if len(c.empty) == 0 {
+		c.empty = nil
+		return 0, false
+	}
+	return c.empty[0].due.Sub(now) + gathered, true
+}
+
+// joinedAfar are rooms that sockets of other servers were told to join a moment ago. Those servers may not be subscribed to
+// the rooms' channels yet, so that broadcasts go where all hear them: io.SocketsJoin("r") and then io.To("r").Emit reaches
+// those that joined, as it would in the classic form.
+type joinedAfar struct {
+	mu    sync.Mutex
+	until map[string]time.Time // by room
+}
+
+// subscribesWithin is how soon a server is taken to hear a room that somebody joined there.
+const subscribesWithin = time.Second
+
+func (j *joinedAfar) note(rooms []string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.until == nil {
+		j.until = make(map[string]time.Time)
+	}
+	now := time.Now()
+	for room, until := range j.until {
+		if until.Before(now) {
+			delete(j.until, room)
+		}
+	}
+	for _, room := range rooms {
+		j.until[room] = now.Add(subscribesWithin)
+	}
+}
+
+func (j *joinedAfar) has(room string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	until, ok := j.until[room]
+	return ok && time.Now().Before(until)
+}

@@ -1,0 +1,288 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Mode says which rooms have a channel of their own, so that a broadcast to one of them reaches only the servers with
+// somebody in it. Node's option subscriptionMode. All servers must have the same: what one publishes on a room's channel is
+// not heard by one that has no such channels.
+type Mode string
+
+// The modes, with Node's names.
+const (
+	// Static has none: two subscriptions for each namespace, whatever its rooms.
+	Static Mode = "static"
+	// Dynamic has one for every room but those by which a socket is known. A room whose name has 20 characters looks like one
+	// of those to the senders, whose broadcasts to it go to all servers. The default.
+	Dynamic Mode = "dynamic"
+	// DynamicPrivate has one for every room, those of single sockets included.
+	DynamicPrivate Mode = "dynamic-private"
+)
+
+// ShardedConfig configures an adapter over sharded pub/sub. The zero value of a field means its default.
+type ShardedConfig struct {
+	// Config is what all forms have in common. Key is Node's option channelPrefix. SpecificResponses means nothing here:
+	// answers always go to the server that asked.
+	Config
+	// Mode is one of Static, Dynamic and DynamicPrivate.
+	Mode Mode
+	// RoomChannel, when set, decides instead of Mode which rooms of a namespace have a channel of their own. It must answer
+	// the same on every server and at any time, may be called concurrently, and must not block. Node's servers have no such
+	// setting: with them in the cluster leave it out.
+	RoomChannel func(namespace, room string) bool
+	// Linger is how long the channel of a room stays subscribed after the last socket has left: a client that comes back at
+	// once then costs Redis nothing. Default 2 s; negative ends a subscription at once.
+	Linger time.Duration
+}
+
+// Validate reports every setting that cannot work.
+func (c ShardedConfig) Validate() error {
+	err := c.Config.Validate()
+	switch c.Mode {
+	case "", Static, Dynamic, DynamicPrivate:
+	default:
+		err = errors.Join(err, fmt.Errorf("adapter: Mode %q: must be static, dynamic or dynamic-private", string(c.Mode)))
+	}
+	return err
+}
+
+// NewSharded makes a Redis that speaks as createShardedAdapter does, for Redis 7 or later. It checks cfg; nothing is
+// dialled before Run. A Redis Cluster is refused: its nodes would each have to be listened to.
+func NewSharded(cfg ShardedConfig) (*Redis, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	setDefault(&cfg.Mode, Dynamic)
+	setDefault(&cfg.Linger, 2*time.Second)
+	r, err := newRedis(cfg.Config, func(r *Redis) form { return newSharded(r, cfg) })
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := r.conn.Client().(*redis.ClusterClient); ok {
+		if cfg.Conn == nil {
+			_ = r.conn.Close()
+		}
+		return nil, ErrShardedCluster
+	}
+	return r, nil
+}
+
+// sharded is the form of sharded pub/sub, which @socket.io/redis-adapter's createShardedAdapter speaks.
+type sharded struct {
+	r       *Redis
+	cfg     ShardedConfig
+	rooms   *roomChannels
+	scratch wire.Scratch // of receive
+}
+
+var _ form = (*sharded)(nil)
+
+func newSharded(r *Redis, cfg ShardedConfig) *sharded {
+	return &sharded{
+		r: r, cfg: cfg,
+		rooms: newRoomChannels(func() roomSubscriber { return r.sub }, cfg.Linger),
+	}
+}
+
+func (f *sharded) talk(n *namespace) (string, talk) {
+	uid := newHexID()
+	return uid, &shardedTalk{name: n.name, uid: uid, form: f, channels: wire.NewChannels(f.r.cfg.Key, n.name)}
+}
+
+func (f *sharded) join(n *namespace) {
+	t := n.talk.(*shardedTalk)
+	f.r.sub.AddShards(t.channels.Main, n.own)
+	if w, ok := n.local.(socketio.RoomWatcher); ok && (f.cfg.Mode != Static || f.cfg.RoomChannel != nil) {
+		w.WatchRooms(func(e socketio.RoomEvent) { f.roomChanged(n, e) })
+	}
+}
+
+func (f *sharded) leave(n *namespace) {
+	t := n.talk.(*shardedTalk)
+	f.r.sub.RemoveShards(t.channels.Main, n.own)
+	f.rooms.forget(n)
+}
+
+// roomChanged follows a room of a namespace. It is told after the fact and perhaps out of order, so that what counts is
+// whether there is somebody in the room now.
+func (f *sharded) roomChanged(n *namespace, e socketio.RoomEvent) {
+	switch e.Change {
+	case socketio.RoomJoined:
+		if !f.listensTo(n.name, e.Room, e.Room == e.ID) {
+			return
+		}
+	case socketio.RoomDeleted:
+	default:
+		return
+	}
+	f.rooms.look(n, n.talk.(*shardedTalk).channels.Room(e.Room), e.Room, e.Change == socketio.RoomJoined)
+}
+
+// listensTo tells whether a room that somebody is in has a channel of its own; known says that it is the room by which a
+// socket is known.
+func (f *sharded) listensTo(namespace, room string, known bool) bool {
+	if f.cfg.RoomChannel != nil {
+		return f.cfg.RoomChannel(namespace, room)
+	}
+	return f.cfg.Mode == DynamicPrivate || f.cfg.Mode == Dynamic && !known
+}
+
+// speaksTo tells whether broadcasts to a room go to a channel of its own. In Node's Dynamic mode the sender goes by the
+// length of the name, since a socket may be on any server.
+func (f *sharded) speaksTo(namespace, room string) bool {
+	if f.cfg.RoomChannel != nil {
+		return f.cfg.RoomChannel(namespace, room)
+	}
+	return f.cfg.Mode == DynamicPrivate || f.cfg.Mode == Dynamic && !looksLikeSocket(room)
+}
+
+// looksLikeSocket tells whether Node would take a room's name for the id of a socket: a string of 20 UTF-16 units.
+func looksLikeSocket(room string) bool {
+	if _, number := packet.RoomNumber(room); number || len(room) < 20 || len(room) > 60 {
+		return false
+	}
+	units := 0
+	for _, c := range room {
+		if units++; c > 0xffff {
+			units++
+		}
+	}
+	return units == 20
+}
+
+func (f *sharded) publish(ctx context.Context, pipe redis.Pipeliner, channel string, payload []byte) {
+	pipe.SPublish(ctx, channel, payload)
+}
+
+func (f *sharded) numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error) {
+	return node.PubSubShardNumSub(ctx, channels...).Result()
+}
+
+func (f *sharded) run(ctx context.Context) error { return f.rooms.run(ctx) }
+
+// receive passes over echoes by their last bytes. Answers are heard on the namespace's own channel alone, and nothing else
+// is heard there.
+func (f *sharded) receive(channel string, payload []byte) error {
+	if f.isEcho(payload) {
+		f.r.metrics.skipped.Inc()
+		return nil
+	}
+	c, err := wire.ParseCluster(payload)
+	if err != nil {
+		return err
+	}
+	f.r.mu.RLock()
+	n := f.r.byName[string(c.Namespace)]
+	f.r.mu.RUnlock()
+	private := n != nil && channel == n.own
+	switch { // n is nil for a namespace that is not here, or no longer
+	case n == nil, !strings.HasPrefix(channel, n.talk.counted()), string(c.UID) == n.uid,
+		c.Type < wire.ClusterBroadcast, c.Type > wire.ClusterAck, private != c.Type.IsAnswer():
+		f.r.metrics.skipped.Inc()
+		return nil
+	case private:
+		return n.takeClusterAnswer(&c)
+	case c.Type == wire.ClusterBroadcast && !c.WantsAck():
+		return f.deliver(n, &c)
+	}
+	q, err := c.Request()
+	if err == nil {
+		n.take(q)
+	}
+	return err
+}
+
+// isEcho tells whether a message ends with one of our names, as all of ours do.
+func (f *sharded) isEcho(msg []byte) bool {
+	return f.r.isEcho(wire.ClusterSender(msg))
+}
+
+func (f *sharded) deliver(n *namespace, c *wire.Cluster) error {
+	concerns, err := c.Concerns(&f.scratch, n.hasRoom)
+	if err != nil {
+		return err
+	}
+	if !concerns {
+		f.r.metrics.skipped.Inc()
+		return nil
+	}
+	o, err := c.Options()
+	if err != nil {
+		return err
+	}
+	data, err := c.Payload()
+	if err != nil {
+		return err
+	}
+	f.r.metrics.in.Inc()
+	n.local.Deliver(&socketio.Broadcast{
+		Target: socketio.Target{Rooms: o.Rooms, Except: o.Except},
+		Flags:  localFlags(o.Flags),
+		Data:   data,
+	})
+	return nil
+}
+
+// takeClusterAnswer takes an answer to a request of this namespace.
+func (n *namespace) takeClusterAnswer(c *wire.Cluster) error {
+	pending := n.calls.get(c.ResponseID())
+	if pending == nil { // it comes too late
+		n.r.metrics.skipped.Inc()
+		return nil
+	}
+	a, err := c.Response()
+	if err != nil {
+		return err
+	}
+	if !pending.answer(a) {
+		return wire.ErrMalformed
+	}
+	n.r.metrics.in.Inc()
+	return nil
+}
+
+// shardedTalk is one namespace over sharded pub/sub.
+type shardedTalk struct {
+	name, uid string
+	form      *sharded
+	channels  wire.Channels
+	joined    joinedAfar
+}
+
+func (t *shardedTalk) counted() string             { return t.channels.Main }
+func (t *shardedTalk) answersTo(uid string) string { return t.channels.Main + uid + "#" }
+
+func (t *shardedTalk) broadcast(b *socketio.Broadcast) (string, []byte, error) {
+	o := options(b.Target, b.Flags)
+	channel := t.channels.Main
+	if len(o.Rooms) == 1 && t.form.speaksTo(t.name, o.Rooms[0]) && !t.joined.has(o.Rooms[0]) {
+		channel = t.channels.Room(o.Rooms[0])
+	}
+	msg, err := wire.AppendClusterBroadcast(make([]byte, 0, sizeOf(b)), t.uid, t.name, b.Data, o)
+	return channel, msg, err
+}
+
+func (t *shardedTalk) request(q wire.Request) ([]byte, error) {
+	if q.Type == wire.RemoteJoin {
+		t.joined.note(q.JoinLeave)
+	}
+	return wire.AppendClusterRequest(nil, t.name, q)
+}
+
+func (t *shardedTalk) answer(q wire.Request, a wire.Response, _ bool) (string, []byte, error) {
+	msg, err := wire.AppendClusterResponse(nil, t.uid, t.name, a)
+	return t.answersTo(q.UID), msg, err
+}
+
+func (t *shardedTalk) fetchTimeout(asked *tally) string { return eventTimeout(asked) }

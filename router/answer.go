@@ -24,7 +24,7 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 	first := u.remote && !u.reused
 	u.reused = true // from now on it is the worker's own, whatever it says
 	switch {
-	case first && h.status == 421:
+	case h.status == 421 && (first || u.doored && h.value(u.bytes(), fieldSiderealWorker) != nil):
 		x.c.awaited()
 		u.close()
 		return ownerGone
@@ -188,6 +188,10 @@ func (x *exchange) composeResponse(b []byte, n int, decode bool) []byte {
 		switch f.id {
 		case fieldConnection, fieldUpgrade, fieldHop:
 			continue
+		case fieldSidereal, fieldSiderealWorker, fieldSiderealKey: // routers' own words to each other
+			if x.c.bound != nil {
+				continue
+			}
 		case fieldTransferEncoding:
 			if decode {
 				continue

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/handoff"
@@ -110,6 +111,34 @@ func BenchmarkProxiedPost(b *testing.B) {
 func BenchmarkProxiedPollAtAnotherHost(b *testing.B) {
 	r, _ := benchHosts(b)
 	benchRequests(b, r.addr, fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n", directory.MintSID("wkb0")))
+}
+
+// BenchmarkProxiedPollOverTLS goes to a worker of this host; AtAnotherHost, through two routers, both hops encrypted.
+func BenchmarkProxiedPollOverTLS(b *testing.B) { benchTLS(b, "wka0") }
+
+func BenchmarkProxiedPollOverTLSAtAnotherHost(b *testing.B) { benchTLS(b, "wkb0") }
+
+func benchTLS(b *testing.B, worker string) {
+	d := directory.NewStatic()
+	hosts := cluster(b, d, secured(b), 0, 0)
+	var all []directory.Worker
+	for i, h := range hosts {
+		id := "wk" + string(rune('a'+i)) + "0"
+		benchWorker(b, h.dir, id)
+		all = append(all, directory.Worker{ID: id, Host: string(rune('a' + i)), Addr: h.addr, Handoff: id, Tags: true})
+	}
+	d.Set(all...)
+	c := secureTo(b, hosts[0].addr, "x")
+	c.SetDeadline(time.Time{})
+	request := fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n", directory.MintSID(worker))
+	buf := make([]byte, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.over.Write(request)
+		if n, err := c.over.Read(buf); err != nil || string(buf[9:12]) != "200" {
+			b.Fatalf("%q, %v", buf[:n], err)
+		}
+	}
 }
 
 // BenchmarkHandedOverUpgrade includes the connect, the worker's goroutine and the close.

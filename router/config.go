@@ -31,6 +31,10 @@ type Config struct {
 	// TrustedProxies are the load balancers before this host. Only their forwarding headers are believed.
 	TrustedProxies []netip.Prefix
 
+	// Certificates make the door speak TLS to clients, and this router to the doors of other hosts. Plain text is then
+	// served to other routers only. Nil: no TLS for clients. They are watched while the router serves.
+	Certificates *Certificates
+
 	// MaxHeadBytes bounds a request's head; larger ones get 431. Zero: 16 KB, as Node. At most 64,000.
 	MaxHeadBytes int
 	// HeadTimeout is how long a client may take to send a head once it began. Zero: 10 s.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -15,14 +16,17 @@ import (
 type conn struct {
 	stream
 	r        *Router
-	tcp      *net.TCPConn // nil: its descriptor can't be passed
-	peer     origin       // its other end
-	trusted  bool         // the peer's forwarding headers are believed
-	served   int          // requests
-	bound    *backend     // a door's connection that could not be passed: every request is for this worker
-	sid      string       // of the last request; most connections bring one only
-	relaying *upstream    // the worker's end of a WebSocket that a request opened
-	watched  uint64       // the watcher's number for it, 0: none
+	nc       net.Conn        // as accepted: below TLS, where there is TLS
+	fd       syscall.RawConn // of nc; nil: it has none
+	tcp      *net.TCPConn    // nil: its descriptor can't be passed
+	fromDoor bool            // TLS under the routers' own name
+	peer     origin          // its other end
+	trusted  bool            // the peer's forwarding headers are believed
+	served   int             // requests
+	bound    *backend        // a door's connection that could not be passed: every request is for this worker
+	sid      string          // of the last request; most connections bring one only
+	relaying *upstream       // the worker's end of a WebSocket that a request opened
+	watched  uint64          // the watcher's number for it, 0: none
 
 	state atomic.Uint32 // a connState
 
@@ -53,8 +57,9 @@ const (
 )
 
 func (r *Router) newConn(nc net.Conn) *conn {
-	c := &conn{r: r}
+	c := &conn{r: r, nc: nc}
 	c.init(nc)
+	c.fd = c.raw
 	c.tcp, _ = nc.(*net.TCPConn)
 	c.peer.addr = peerOf(nc.RemoteAddr())
 	c.trusted = r.trusts(c.peer.addr.Addr())
@@ -75,12 +80,15 @@ func (c *conn) serve(ctx context.Context) {
 
 // next waits for a request and sees it answered. False: the connection has served its last.
 func (c *conn) next(ctx context.Context) bool {
-	if len(c.bytes()) == 0 {
+	for len(c.bytes()) == 0 {
 		c.release()
 		c.state.Store(uint32(connIdle))
 		c.c.SetReadDeadline(time.Now().Add(c.r.cfg.IdleTimeout))
 		err := c.fill() // most connections are here most of the time
 		if !c.state.CompareAndSwap(uint32(connIdle), uint32(connActive)) || err != nil {
+			return false
+		}
+		if c.bytes()[0] == recordHandshake && c.served == 0 && c.tcp != nil && !c.secure() {
 			return false
 		}
 	}
@@ -105,7 +113,7 @@ func (c *conn) end() {
 // closeIdle closes the connection if it is between requests.
 func (c *conn) closeIdle() {
 	if c.state.CompareAndSwap(uint32(connIdle), uint32(connClosed)) {
-		c.c.Close()
+		c.nc.Close()
 	}
 }
 
@@ -115,7 +123,7 @@ var past = time.Unix(1, 0)
 // await makes u end with the client, as far as l says, and with the router, and its reads at a time that is not zero. False:
 // that has happened already.
 func (c *conn) await(u *upstream, l leave, until time.Time) bool {
-	if l != never && c.watched == 0 && c.raw != nil {
+	if l != never && c.watched == 0 && c.fd != nil {
 		c.r.watcher.add(c)
 	}
 	c.mu.Lock()
@@ -169,7 +177,7 @@ func (c *conn) cutOff() {
 	if c.up != nil {
 		c.up.c.SetDeadline(past)
 	}
-	c.c.Close()
+	c.nc.Close() // TLS would wait for a client that takes nothing
 }
 
 // readHead reads a request's head into h and returns its length. An error that is a *refusal is to be answered.

@@ -4,6 +4,7 @@
 // # A request's way
 //
 //	conn.go        accepted; waits, without a buffer, for a request
+//	tls.go         over TLS, if it begins so: with certificates.go for clients, with the door's own key for routers
 //	head.go        its head is read; what two parsers could read differently is refused
 //	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
 //	router.go      whose it is: the directory's answer, or balance.go for a new session
@@ -17,7 +18,8 @@
 //
 // A connection from another host's router comes through the same listener. Its first request shows the key, and names one
 // of this host's workers; the door (pass.go) gives that worker the whole connection. There is no second hop: a worker
-// that is not here is answered with 421, and the asking router tells everyone that it is gone.
+// that is not here is answered with 421, and the asking router tells everyone that it is gone. Over TLS the door cannot give
+// the connection away: it stays between them, for that one worker.
 //
 // # What workers may believe
 //

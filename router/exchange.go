@@ -71,6 +71,9 @@ func (x *exchange) serve(ctx context.Context) bool {
 		if h.value(b, fieldSiderealKey) != nil {
 			return x.door(ctx, n)
 		}
+		if f := c.misplaced(); f != nil {
+			return x.refuse(f.status, f.why)
+		}
 		x.origin = c.r.originOf(h, b, c.peer)
 	}
 	return x.dispatch(ctx, n)

@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -291,7 +292,8 @@ func one(t testing.TB, workers int, change func(*Config)) (*host, *directory.Sta
 type client struct {
 	t testing.TB
 	*net.TCPConn
-	br *bufio.Reader
+	br   *bufio.Reader
+	over *tls.Conn // nil: plain
 }
 
 func dialTo(t testing.TB, addr string) *client {
@@ -302,12 +304,16 @@ func dialTo(t testing.TB, addr string) *client {
 	}
 	c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { c.Close() })
-	return &client{t, c.(*net.TCPConn), bufio.NewReader(c)}
+	return &client{t: t, TCPConn: c.(*net.TCPConn), br: bufio.NewReader(c)}
 }
 
 func (c *client) send(format string, args ...any) {
 	c.t.Helper()
-	if _, err := fmt.Fprintf(c.TCPConn, format, args...); err != nil {
+	var w io.Writer = c.TCPConn
+	if c.over != nil {
+		w = c.over
+	}
+	if _, err := fmt.Fprintf(w, format, args...); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -70,9 +70,12 @@ func (x *exchange) forward(ctx context.Context, b *backend) bool {
 	return x.refuseNone()
 }
 
+// goneField tells a door's 421 from one of the worker's app, on a connection that both speak on.
+const goneField = "Sidereal-Worker: gone\r\n"
+
 func (x *exchange) refuseGone() bool {
 	if x.c.bound != nil {
-		return x.refuse(421, "that worker is not here")
+		return x.refuseWith(421, "that worker is not here", goneField)
 	}
 	return x.refuseNone()
 }
@@ -244,7 +247,10 @@ func (x *exchange) unknown(not *backend) *backend {
 	if x.c.bound != nil {
 		return nil
 	}
-	if x.streamed {
+	switch {
+	case x.streamed && x.route.sid == nil:
+		return nil // what the app was sent is not here any more
+	case x.streamed:
 		x.withoutBody()
 	}
 	if x.route.sid != nil {

@@ -164,7 +164,9 @@ func (x *exchange) turnAway(l limit) bool {
 // turnOut ends a connection that is one too many. Its kernel buffer is empty, so the answer does not wait.
 func (r *Router) turnOut(nc net.Conn) {
 	r.metrics.limited[byConnections].Inc()
-	nc.Write(awayAnswers[rand.IntN(maxRetryAfter)][1])
+	if r.cfg.Certificates == nil {
+		nc.Write(awayAnswers[rand.IntN(maxRetryAfter)][1])
+	}
 	nc.Close()
 }
 

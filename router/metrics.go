@@ -9,6 +9,7 @@ type metrics struct {
 	connections  *prometheus.GaugeVec
 	transferred  *prometheus.CounterVec
 	acceptErrors prometheus.Counter
+	tlsErrors    prometheus.Counter
 
 	// Resolved once: a label look-up costs more than a table look-up.
 	decisions        map[string]prometheus.Counter
@@ -47,6 +48,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "sidereal_router_accept_errors_total",
 			Help: "Failed accepts; out of file descriptors, mostly.",
 		}),
+		tlsErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_router_tls_errors_total",
+			Help: "TLS handshakes with clients and other routers that failed.",
+		}),
 		decisions: make(map[string]prometheus.Counter),
 		limited:   make(map[limit]prometheus.Counter),
 	}
@@ -64,7 +69,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors} {
+	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

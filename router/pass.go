@@ -84,7 +84,7 @@ func (x *exchange) door(ctx context.Context, n int) bool {
 	}
 	id := string(h.value(b, fieldSiderealWorker))
 	if !validID(id) || c.r.cfg.RuntimeDir == "" {
-		return x.refuse(421, "that worker is not here")
+		return x.refuseWith(421, "that worker is not here", goneField)
 	}
 	c.r.metrics.decided(decisionDoor)
 	worker := c.r.backendOf(&directory.Worker{ID: id, Host: c.r.cfg.HostName, Addr: c.r.cfg.AdvertiseAddr})
@@ -101,7 +101,7 @@ func (x *exchange) door(ctx context.Context, n int) bool {
 	}
 	switch {
 	case errors.Is(err, errGone), err == nil && s == nil:
-		return x.refuse(421, "that worker is not here")
+		return x.refuseWith(421, "that worker is not here", goneField)
 	case err != nil:
 		return x.refuse(503, "the worker does not answer at the moment")
 	}

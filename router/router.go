@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -49,6 +50,8 @@ type Router struct {
 	turn      atomic.Uint64
 	keyWarned atomic.Int64 // Unix seconds
 	addresses addresses
+	tls       *tls.Config
+	door      atomic.Pointer[doorKey]
 
 	listening atomic.Bool
 	draining  atomic.Bool
@@ -70,6 +73,7 @@ func New(cfg Config) (*Router, error) {
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("router: register metrics: %w", err)
 	}
+	r.tls = &tls.Config{GetConfigForClient: r.tlsFor}
 	r.turn.Store(rand.Uint64()) // routers that start together don't go round together
 	return r, nil
 }
@@ -109,6 +113,9 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	var background, accepting sync.WaitGroup
 	background.Go(func() { r.watcher.run(hard) })
 	background.Go(func() { r.tidy(hard) })
+	if r.cfg.Certificates != nil {
+		background.Go(func() { r.cfg.Certificates.watch(hard, &r.log) })
+	}
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
 		accepting.Go(func() {

@@ -74,6 +74,9 @@ func (s *stream) fill() error {
 			return nil
 		}
 		s.release()
+		if err == nil {
+			err = io.ErrNoProgress
+		}
 		return err
 	}
 	s.err = nil

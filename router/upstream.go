@@ -66,7 +66,9 @@ type upstream struct {
 	remote bool
 	greet  bool // the first request has to show the key
 	reused bool
+	doored bool             // the door does not give it away: it goes on speaking between us and the worker
 	since  time.Time        // idle since
+	fd     syscall.RawConn  // of a remote one, below TLS
 	peek   func(fd uintptr) // onPeek, made once
 	peeked [1]byte
 	silent bool // what onPeek found: neither bytes nor the end
@@ -136,11 +138,11 @@ func (b *backend) put(u *upstream) {
 // alive finds out whether the worker has closed an idle connection. On this host the next write would tell, and would
 // have written nothing; to other hosts it would be lost.
 func (u *upstream) alive() bool {
-	if !u.remote || u.raw == nil {
+	if !u.remote || u.fd == nil {
 		return true
 	}
 	u.silent = false
-	return u.raw.Control(u.peek) == nil && u.silent
+	return u.fd.Control(u.peek) == nil && u.silent
 }
 
 func (u *upstream) onPeek(fd uintptr) {
@@ -179,8 +181,17 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		b.r.metrics.upstreamError("dial")
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
+	door, err := b.toDoor(ctx, c)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
 	u.remote, u.greet, u.peek = true, true, u.onPeek
 	u.init(c)
+	if u.fd = u.raw; door != c {
+		u.doored, u.stream = true, stream{}
+		u.init(door)
+	}
 	return u, nil
 }
 

@@ -75,7 +75,7 @@ func (w *watcher) add(c *conn) {
 	c.watched = w.last
 	w.conns[c.watched] = c
 	w.mu.Unlock()
-	c.raw.Control(func(fd uintptr) {
+	c.fd.Control(func(fd uintptr) {
 		unix.EpollCtl(w.ep, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{
 			Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(c.watched), Pad: int32(c.watched >> 32),
 		})
@@ -88,7 +88,7 @@ func (w *watcher) remove(c *conn) {
 	delete(w.conns, c.watched)
 	w.mu.Unlock()
 	c.watched = 0
-	c.raw.Control(func(fd uintptr) {
+	c.fd.Control(func(fd uintptr) {
 		unix.EpollCtl(w.ep, unix.EPOLL_CTL_DEL, int(fd), nil)
 	})
 }

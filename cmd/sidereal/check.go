@@ -57,6 +57,7 @@ func (c *checks) run(parent context.Context) error {
 	}{
 		{"settings", c.warnings},
 		{"redis", c.redis},
+		{"tls", c.tls},
 		{"addr", c.addr},
 		{"admin", c.admin},
 		{"descriptors", descriptors},
@@ -98,6 +99,16 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 		return "", c.set.Redis.Problem(err)
 	}
 	return n.conn.String() + " answers and gives every right", nil
+}
+
+func (c *checks) tls(context.Context) (string, error) {
+	switch found, err := openCertificates(c.set.TLS); {
+	case err != nil:
+		return "", err
+	case found == nil:
+		return "no certificate is set: the door speaks plain HTTP", nil
+	}
+	return c.set.TLSCert + " can be used", nil
 }
 
 func (c *checks) addr(ctx context.Context) (string, error) {

@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "unready": unready, "get": get, "redis": startRedis, "occupy": occupy,
 			"kill9": kill9, "processes": processes, "ended": ended, "reload": reload, "replaced": replaced, "exits": exits,
+			"certify": certify, "serves": serves, "hangup": hangup,
 		},
 	})
 }
@@ -115,8 +116,12 @@ func unready(ts *testscript.TestScript, _ bool, args []string) {
 
 // get makes one request, once, and looks for a text in the response.
 func get(ts *testscript.TestScript, neg bool, args []string) {
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	res, err := c.Get("http://" + args[0])
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: anyCertificate}, Timeout: patience}
+	url := args[0]
+	if !strings.HasPrefix(url, "https://") {
+		url = "http://" + url
+	}
+	res, err := c.Get(url)
 	if err != nil {
 		if !neg {
 			ts.Fatalf("%v", err)
@@ -175,14 +180,18 @@ func kill9(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// reload sends SIGUSR2 to the host.
-func reload(ts *testscript.TestScript, _ bool, _ []string) {
+// reload sends SIGUSR2 to the host, hangup SIGHUP.
+func reload(ts *testscript.TestScript, _ bool, _ []string) { signalHost(ts, syscall.SIGUSR2) }
+
+func hangup(ts *testscript.TestScript, _ bool, _ []string) { signalHost(ts, syscall.SIGHUP) }
+
+func signalHost(ts *testscript.TestScript, sig syscall.Signal) {
 	st, err := client(ts).Status(context.Background())
 	ts.Check(err)
 	if st.PID <= 1 || st.Role != "up" {
 		ts.Fatalf("the host says that it is %s %d", st.Role, st.PID)
 	}
-	ts.Check(syscall.Kill(st.PID, syscall.SIGUSR2))
+	ts.Check(syscall.Kill(st.PID, sig))
 }
 
 // replaced waits until other processes than the remembered ones stand ready in these places.

@@ -51,12 +51,34 @@ type routerProcess struct {
 	node   *node
 	addr   string                        // that it listens on
 	router atomic.Pointer[router.Router] // nil before Redis has been there
+
+	certificates *router.Certificates // nil: no TLS
+}
+
+// openCertificates reads what SIDEREAL_TLS_CERT names; nil: nothing.
+func openCertificates(set config.TLS) (*router.Certificates, error) {
+	files, err := set.Pairs()
+	if err != nil || files == nil {
+		return nil, err
+	}
+	var pairs []router.KeyPair
+	for _, f := range files {
+		pairs = append(pairs, router.KeyPair{Cert: f[0], Key: f[1]})
+	}
+	c, err := router.OpenCertificates(pairs...)
+	if err != nil {
+		return nil, &config.ValueError{Variable: "SIDEREAL_TLS_CERT", Value: set.TLSCert, Rule: "must be certificates with their keys: " + err.Error()}
+	}
+	return c, nil
 }
 
 func (p *routerProcess) supervised() bool { return p.set.RuntimeDir != "" }
 
 // run serves until ctx ends, then drains.
 func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err error) {
+	if p.certificates, err = openCertificates(p.set.TLS); err != nil {
+		return err
+	}
 	line, err := openLine(p.set.Child)
 	if err != nil {
 		return err
@@ -82,6 +104,7 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 		return err
 	}
 	p.router.Store(r)
+	lifeline.OnHangup(ctx, r.ReloadCertificates)
 	for i, l := range listeners {
 		listeners[i] = tellingListener{l, func() { report(line, lifeline.Draining) }}
 	}
@@ -140,7 +163,8 @@ func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
 		Path: p.set.Path, Balance: p.set.Balance, TrustedProxies: p.set.TrustedProxies,
 		HandshakesInFlight: p.set.HandshakesInFlight, HandshakeRate: p.set.HandshakeRate,
 		HandshakesPerAddress: p.set.HandshakesPerAddress, MaxConnections: p.set.MaxConnections,
-		DrainDelay: p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
+		Certificates: p.certificates,
+		DrainDelay:   p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
 		Log: p.log, Metrics: n.metrics,
 	})
 }

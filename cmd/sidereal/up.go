@@ -30,7 +30,8 @@ func upCommand() *cobra.Command {
 		Long: `Run a host in the foreground: a router, and as many workers as SIDEREAL_INSTANCES says, each a process of the command.
 Without a command the workers run the built-in demo app. Flags behind the command are the command's.
 
-SIGTERM and SIGINT drain and end the host, a second one ends it at once; SIGUSR2 replaces the workers one by one.`,
+SIGTERM and SIGINT drain and end the host, a second one ends it at once; SIGUSR2 replaces the workers one by one;
+SIGHUP has the certificates read again.`,
 		Example: "  sidereal up\n  sidereal up -i 4 ./chat\n  SIDEREAL_REDIS_URL=redis://10.0.0.9:6379 sidereal up ./chat",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			settings, err := load(cmd, &set)
@@ -74,7 +75,15 @@ func (h *host) run(args []string) (err error) {
 	}
 	ctx, stop := untilSignal(h.endAtOnce)
 	defer stop()
+	if _, err := openCertificates(h.set.TLS); err != nil {
+		return err
+	}
 	h.reloadOnSignal()
+	lifeline.OnHangup(ctx, func() {
+		if s := h.supervisor.Load(); s != nil {
+			s.Signal("router", syscall.SIGHUP)
+		}
+	})
 	if h.door, err = supervisor.Listen(ctx, h.set.Addr); err != nil {
 		return listenError("SIDEREAL_ADDR", h.set.Addr, err)
 	}

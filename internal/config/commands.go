@@ -14,6 +14,7 @@ type Up struct {
 	Instances string `env:"SIDEREAL_INSTANCES" envDefault:"max" form:"instances" short:"i"`
 	Admin
 	Routing
+	TLS
 	Cluster
 	Stopping
 	Log
@@ -26,6 +27,7 @@ type Router struct {
 	App
 	Admin
 	Routing
+	TLS
 	Stopping
 	Log
 	Child

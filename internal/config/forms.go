@@ -41,6 +41,7 @@ var forms = map[string]form{
 	"prefixes":    {"addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7", prefixes},
 	"descriptors": {"numbers separated by commas", descriptors},
 	"readable":    {"a file that can be read", readable},
+	"readables":   {"files that can be read, separated by commas", readables},
 	"adapter":     {"redis or memory", adapter},
 	"redis-url":   {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
 }
@@ -149,6 +150,18 @@ func readable(text string) (string, error) {
 		return "", fmt.Errorf("must be a file that can be read: %w", errors.Unwrap(err))
 	}
 	return text, f.Close()
+}
+
+func readables(text string) (string, error) {
+	files := strings.Split(text, ",")
+	for i, one := range files {
+		file, err := readable(strings.TrimSpace(one))
+		if err != nil {
+			return "", err
+		}
+		files[i] = file
+	}
+	return strings.Join(files, ","), nil
 }
 
 func adapter(text string) (string, error) {

@@ -25,6 +25,8 @@ var help = map[string]string{
 	"SIDEREAL_HANDSHAKES_PER_ADDRESS": "How many new sessions one client address (IPv6: one /64) may begin each second, at each router; 0 for no limit. Many clients may share an address. `SIDEREAL_TRUSTED_PROXIES` are never limited.",
 	"SIDEREAL_MAX_CONNECTIONS":        "How many connections a router holds; one more is answered with 503. WebSockets of this host's workers are not among them. 0 for as many as there are file descriptors.",
 	"SIDEREAL_TRUSTED_PROXIES":        "Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*` headers are believed; those of anyone else are replaced.",
+	"SIDEREAL_TLS_CERT":               "PEM files with the certificates of the public door, each followed by its chain; several are separated by commas. A client gets the first that has the name it asks for, or the first of all. With it the door speaks TLS only, to clients and to other hosts. The files are read again when they change, and at SIGHUP.",
+	"SIDEREAL_TLS_KEY":                "PEM files with the keys of these certificates, in the same order.",
 	"SIDEREAL_ADAPTER":                "How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter) or `memory` (this process alone).",
 	"SIDEREAL_ADAPTER_KEY":            "The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.",
 	"SIDEREAL_REQUESTS_TIMEOUT":       "How long a request to other servers (fetch sockets, server-side acks) waits for their answers.",

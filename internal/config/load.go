@@ -86,6 +86,7 @@ func Load(dst any, src Source) (*Settings, error) {
 		errs = forgotten(reflect.TypeOf(dst), s)
 	}
 	errs = append(errs, absent(r.environ)...)
+	errs = append(errs, plain(reflect.TypeOf(dst), r.environ)...)
 	s.Warnings = unknown(r.environ)
 	if len(errs) > 0 {
 		return s, errors.Join(errs...)
@@ -240,9 +241,16 @@ func absent(environ map[string]string) (errs []error) {
 	return errs
 }
 
+// plain refuses certificates where a worker would serve clients itself, which it does in plain text.
+func plain(command reflect.Type, environ map[string]string) []error {
+	if command != reflect.TypeFor[*Worker]() || environ["SIDEREAL_TLS_CERT"] == "" || environ["SIDEREAL_RUNTIME_DIR"] != "" {
+		return nil
+	}
+	return []error{&ValueError{Variable: "SIDEREAL_TLS_CERT", Value: environ["SIDEREAL_TLS_CERT"],
+		Rule: "is for sidereal up and router: a worker alone speaks no TLS; put one of them before it, and unset it"}}
+}
+
 // later are the settings that are planned, and what to do without them.
 var later = map[string]string{
-	"SIDEREAL_TLS_CERT":  "end TLS in a load balancer before it, and unset it",
-	"SIDEREAL_TLS_KEY":   "end TLS in a load balancer before it, and unset it",
 	"SIDEREAL_UPSTREAMS": "give the router a Redis that the workers register in, and unset it",
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -102,6 +103,32 @@ type Routing struct {
 	// Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*`
 	// headers are believed; those of anyone else are replaced.
 	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`
+}
+
+// TLS is what the public door shows to clients.
+type TLS struct {
+	// PEM files with the certificates of the public door, each followed by its chain; several are separated by commas. A
+	// client gets the first that has the name it asks for, or the first of all. With it the door speaks TLS only, to
+	// clients and to other hosts. The files are read again when they change, and at SIGHUP.
+	TLSCert string `env:"SIDEREAL_TLS_CERT" form:"readables" needs:"SIDEREAL_TLS_KEY"`
+
+	// PEM files with the keys of these certificates, in the same order.
+	TLSKey string `env:"SIDEREAL_TLS_KEY" form:"readables" needs:"SIDEREAL_TLS_CERT"`
+}
+
+// Pairs are the names of the files, two by two; none where there is no TLS.
+func (t TLS) Pairs() (pairs [][2]string, err error) {
+	if t.TLSCert == "" {
+		return nil, nil
+	}
+	certs, keys := strings.Split(t.TLSCert, ","), strings.Split(t.TLSKey, ",")
+	if len(certs) != len(keys) {
+		return nil, &ValueError{Variable: "SIDEREAL_TLS_KEY", Value: t.TLSKey, Rule: "must name as many files as SIDEREAL_TLS_CERT"}
+	}
+	for i := range certs {
+		pairs = append(pairs, [2]string{certs[i], keys[i]})
+	}
+	return pairs, nil
 }
 
 // Cluster is how a worker takes part in the cluster.

@@ -9,6 +9,27 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
+// OnHangup calls reload at every SIGHUP, until ctx ends; never where a terminal is at the other end: there it ends the
+// process.
+func OnHangup(ctx context.Context, reload func()) {
+	if isatty.IsTerminal(os.Stdin.Fd()) {
+		return
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-signals:
+				reload()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+}
+
 // OnSignals calls stop at the first SIGTERM or SIGINT, and again at every further one. It listens until ctx ends. SIGHUP
 // is one of them where a terminal is at the other end, which was closed then. Elsewhere it asks to read certificates
 // again, and ends nothing.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -114,6 +115,17 @@ func (s *Supervisor) Kill() {
 			p.killGroup()
 		}
 		s.stop()
+	})
+}
+
+// Signal sends a signal to the process of that name, if it runs. It returns at once.
+func (s *Supervisor) Signal(name string, sig syscall.Signal) {
+	s.post(func() {
+		for _, pl := range s.places {
+			if pl.spec.Name == name && pl.current != nil {
+				pl.current.cmd.Process.Signal(sig)
+			}
+		}
 	})
 }
 

@@ -1,0 +1,152 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/rs/zerolog"
+)
+
+const (
+	// settleTime is how long certificates' folders have to be quiet before the files are read: a certificate and its key are
+	// written one after the other.
+	settleTime = 200 * time.Millisecond
+	// lookTime is how often the files are read without any news, for file systems that send none.
+	lookTime = time.Minute
+)
+
+// KeyPair names the PEM files of a certificate, followed by its chain, and of its key.
+type KeyPair struct{ Cert, Key string }
+
+// Certificates are what a door shows to clients, read from files that may change at any time. Safe for concurrent use.
+type Certificates struct {
+	pairs   []KeyPair
+	current atomic.Pointer[tls.Config]
+
+	mu    sync.Mutex          // guards the rest
+	tried [][sha256.Size]byte // what each pair's files held when they were last read
+	certs []tls.Certificate   // what was last good of each pair
+}
+
+// OpenCertificates reads the pairs. A client is shown the first whose names have the one that it asks for (SNI), or the
+// first of all.
+func OpenCertificates(pairs ...KeyPair) (*Certificates, error) {
+	if len(pairs) == 0 {
+		return nil, errors.New("router: no certificate")
+	}
+	c := &Certificates{pairs: pairs, tried: make([][sha256.Size]byte, len(pairs)), certs: make([]tls.Certificate, len(pairs))}
+	if _, err := c.Reload(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Reload reads the files again. A pair that is no good is reported once, and its old certificate stays. Connections go on
+// with what they have.
+func (c *Certificates) Reload() (changed bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var problems []error
+	for i, p := range c.pairs {
+		cert, certErr := os.ReadFile(p.Cert)
+		key, keyErr := os.ReadFile(p.Key)
+		err := errors.Join(certErr, keyErr)
+		sum := sha256.Sum256(fmt.Appendf(nil, "%d %s%s%v", len(cert), cert, key, err))
+		if sum == c.tried[i] {
+			continue
+		}
+		c.tried[i] = sum
+		var pair tls.Certificate
+		if err == nil {
+			pair, err = tls.X509KeyPair(cert, key)
+		}
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("router: certificate %s, key %s: %w", p.Cert, p.Key, err))
+		case !sameChain(pair, c.certs[i]):
+			c.certs[i], changed = pair, true
+		}
+	}
+	if changed {
+		// Without versions and ciphers of ours: Go's defaults are modern, and stay so with its updates.
+		c.current.Store(&tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: append([]tls.Certificate(nil), c.certs...)})
+	}
+	return changed, errors.Join(problems...)
+}
+
+func sameChain(a, b tls.Certificate) bool {
+	return len(a.Certificate) == len(b.Certificate) && bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
+}
+
+// reload is Reload with its log line.
+func (c *Certificates) reload(log *zerolog.Logger) {
+	changed, err := c.Reload()
+	if err != nil {
+		log.Error().Err(err).Msg("certificates are no good: the old ones stay")
+	}
+	if changed {
+		log.Info().Msg("certificates changed")
+	}
+}
+
+// watch reloads when the files change, until ctx ends. It looks at folders, not at files: these are replaced, by renaming
+// or by turning a link somewhere on the way to them, as Kubernetes does with ..data.
+func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
+	var events chan fsnotify.Event // nil: no news
+	var failed chan error
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		log.Warn().Err(err).Msg("certificates cannot be watched: they are read once a minute, and at SIGHUP")
+	} else {
+		events, failed = w.Events, w.Errors
+		defer w.Close()
+		c.follow(w)
+	}
+	settled := time.NewTimer(lookTime)
+	defer settled.Stop()
+	for {
+		select {
+		case <-events:
+			settled.Reset(settleTime)
+		case <-failed: // too much news
+			settled.Reset(settleTime)
+		case <-settled.C:
+			c.reload(log)
+			if w != nil {
+				c.follow(w)
+			}
+			settled.Reset(lookTime)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// follow watches the folders that the files are in, by their names and in fact. One that is gone is left out.
+func (c *Certificates) follow(w *fsnotify.Watcher) {
+	for _, p := range c.pairs {
+		for _, file := range []string{p.Cert, p.Key} {
+			w.Add(filepath.Dir(file))
+			if real, err := filepath.EvalSymlinks(file); err == nil {
+				w.Add(filepath.Dir(real))
+			}
+		}
+	}
+}
+
+// ReloadCertificates reads the certificates' files again, now.
+func (r *Router) ReloadCertificates() {
+	if r.cfg.Certificates != nil {
+		r.cfg.Certificates.reload(&r.log)
+	}
+}

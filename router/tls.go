@@ -1,0 +1,177 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"time"
+)
+
+const (
+	// recordHandshake is the first byte of a TLS connection (RFC 8446, section 5.1). No HTTP request begins with it, so
+	// one port serves both.
+	recordHandshake = 22
+	// doorName is the server name by which routers ask for the door's own certificate.
+	doorName = "door.sidereal.internal"
+)
+
+var (
+	errPlain   = &refusal{400, "this port speaks TLS"}
+	errNoKey   = &refusal{400, "this name is for routers"}
+	errNoCerts = errors.New("router: no certificate is set")
+	// errWrongDoor reports a door whose certificate is not made of our key.
+	errWrongDoor = errors.New("router: the door does not know our key")
+)
+
+// secure makes the connection, which began with a TLS record, one over TLS. Its requests are inside. False: that failed.
+func (c *conn) secure() bool {
+	c.tcp.SetDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
+	tc := tls.Server(&readAhead{c.tcp, bytes.Clone(c.bytes())}, c.r.tls)
+	c.drop()
+	if err := tc.Handshake(); err != nil {
+		c.r.metrics.tlsErrors.Inc()
+		return false
+	}
+	c.tcp.SetDeadline(time.Time{})
+	c.tcp = nil // what the worker would need is not in the descriptor
+	c.stream = stream{}
+	c.init(tc)
+	c.fromDoor = tc.ConnectionState().ServerName == doorName
+	c.peer.https = !c.fromDoor
+	return true
+}
+
+// readAhead is a connection of which something was read.
+type readAhead struct {
+	net.Conn
+	seen []byte
+}
+
+func (c *readAhead) Read(p []byte) (int, error) {
+	if len(c.seen) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.seen)
+	if c.seen = c.seen[n:]; len(c.seen) == 0 {
+		c.seen = nil
+	}
+	return n, nil
+}
+
+// misplaced refuses what is not for clients: requests without a key in plain text, where TLS is spoken, and under the name
+// that routers use.
+func (c *conn) misplaced() *refusal {
+	switch {
+	case c.fromDoor:
+		return errNoKey
+	case c.r.cfg.Certificates != nil && c.tcp != nil:
+		return errPlain
+	}
+	return nil
+}
+
+// tlsFor chooses what a TLS client is shown.
+func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if hello.ServerName == doorName {
+		k, err := r.doorKey(hello.Context())
+		if err != nil {
+			return nil, err
+		}
+		return k.server, nil
+	}
+	if r.cfg.Certificates == nil {
+		return nil, errNoCerts
+	}
+	return r.cfg.Certificates.current.Load(), nil
+}
+
+// doorKey is how routers of one app know each other over TLS: all make one and the same Ed25519 key of the secret that
+// they share, so a door that can use it is one of theirs, without an authority and whatever its name. The secret itself
+// is shown only inside.
+type doorKey struct {
+	secret         string
+	server, client *tls.Config
+}
+
+func (r *Router) doorKey(ctx context.Context) (*doorKey, error) {
+	secret, err := r.cfg.Directory.Secret(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if k := r.door.Load(); k != nil && k.secret == secret {
+		return k, nil
+	}
+	k, err := newDoorKey(secret)
+	if err != nil {
+		return nil, fmt.Errorf("router: door's certificate: %w", err)
+	}
+	r.door.Store(k)
+	return k, nil
+}
+
+func newDoorKey(secret string) (*doorKey, error) {
+	seed, err := hkdf.Key(sha256.New, []byte(secret), nil, "sidereal door, version 1", ed25519.SeedSize)
+	if err != nil {
+		return nil, err
+	}
+	private := ed25519.NewKeyFromSeed(seed)
+	public := private.Public().(ed25519.PublicKey)
+	// Nobody looks at its dates: hosts' clocks are never compared.
+	t := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<37, 0), DNSNames: []string{doorName}}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, public, private)
+	if err != nil {
+		return nil, err
+	}
+	return &doorKey{
+		secret: secret,
+		server: &tls.Config{
+			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}},
+			SessionTicketsDisabled: true, // nothing may come on a connection that is kept: see upstream.alive
+		},
+		client: &tls.Config{
+			MinVersion: tls.VersionTLS13, ServerName: doorName,
+			InsecureSkipVerify: true, // of names and authorities; this is verified instead:
+			VerifyConnection: func(s tls.ConnectionState) error {
+				if k, ok := s.PeerCertificates[0].PublicKey.(ed25519.PublicKey); !ok || !k.Equal(public) {
+					return errWrongDoor
+				}
+				return nil
+			},
+		},
+	}, nil
+}
+
+// toDoor makes c, a connection to b's door, one over TLS where our own door speaks it: who encrypts what clients say does
+// not say it in plain text between hosts. A worker without a router before it speaks plain HTTP.
+func (b *backend) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
+	w := b.r.cfg.Directory.Workers().Get(b.id)
+	if b.r.cfg.Certificates == nil || w == nil || w.Handoff == "" {
+		return c, nil
+	}
+	k, err := b.r.doorKey(ctx)
+	if err != nil {
+		b.r.metrics.upstreamError("key")
+		return nil, fmt.Errorf("%w: %w", errBusy, err)
+	}
+	c.SetDeadline(time.Now().Add(dialTimeout))
+	tc := tls.Client(c, k.client)
+	if err := tc.Handshake(); err != nil {
+		if errors.Is(err, errWrongDoor) {
+			b.r.keyRefused(b)
+		} else {
+			b.r.metrics.upstreamError("dial")
+		}
+		return nil, fmt.Errorf("%w: %w", errBusy, err)
+	}
+	c.SetDeadline(time.Time{})
+	return tc, nil
+}

@@ -81,15 +81,22 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	return m, nil
 }
 
+// sharded is the SIDEREAL_ADAPTER of sharded pub/sub.
+const sharded = "redis-sharded"
+
 // adapterName is what all workers of an app must agree on: the adapter, and its key where that is not the default.
 func (w *Worker) adapterName() string {
-	switch {
-	case w.cluster == nil:
+	if w.cluster == nil {
 		return "memory"
-	case w.set.AdapterKey != adapter.DefaultKey:
-		return "redis:" + w.set.AdapterKey
 	}
-	return "redis"
+	name := "redis"
+	if w.set.Adapter == sharded {
+		name = sharded
+	}
+	if w.set.AdapterKey != adapter.DefaultKey {
+		name += ":" + w.set.AdapterKey
+	}
+	return name
 }
 
 // setState tells the routers.

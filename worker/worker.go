@@ -99,16 +99,28 @@ func (w *Worker) newServer() (*socketio.Server, error) {
 		cfg.NewSID = func(*http.Request) (string, error) { return directory.MintSID(w.ID()), nil }
 	}
 	if cfg.Adapter == nil && w.conn != nil && w.set.Adapter != "memory" {
-		cluster, err := adapter.NewRedis(adapter.Config{
-			Conn: w.conn, Key: w.set.AdapterKey, RequestsTimeout: w.set.RequestsTimeout,
-			Version: w.cfg.Version, Log: w.log, Metrics: w.metrics,
-		})
+		cluster, err := w.newCluster()
 		if err != nil {
 			return nil, err
 		}
 		w.cluster, cfg.Adapter = cluster, cluster
 	}
 	return socketio.New(cfg)
+}
+
+func (w *Worker) newCluster() (*adapter.Redis, error) {
+	cfg := adapter.Config{
+		Conn: w.conn, Key: w.set.AdapterKey, RequestsTimeout: w.set.RequestsTimeout,
+		Version: w.cfg.Version, Log: w.log, Metrics: w.metrics,
+	}
+	if w.set.Adapter != sharded {
+		return adapter.NewRedis(cfg)
+	}
+	cluster, err := adapter.NewSharded(adapter.ShardedConfig{Config: cfg})
+	if errors.Is(err, adapter.ErrShardedCluster) {
+		err = &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: sharded, Rule: "is for one Redis, not for a Redis Cluster: use redis"}
+	}
+	return cluster, err
 }
 
 // ID is the worker's id; empty before it has one.

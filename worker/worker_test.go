@@ -391,9 +391,35 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-func TestRedisAdapterNeedsRedis(t *testing.T) {
-	_, err := New(Config{Settings: settings(t, "SIDEREAL_ADAPTER=redis")}, hello)
-	if config.ExitCode(err) != config.ExitUsage {
-		t.Errorf("got %v", err)
+func TestAdaptersThatCannotBe(t *testing.T) {
+	for _, env := range [][]string{
+		{"SIDEREAL_ADAPTER=redis"},
+		{"SIDEREAL_ADAPTER=redis-sharded"},
+		{"SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_REDIS_URL=redis+cluster://127.0.0.1:1"},
+	} {
+		if _, err := New(Config{Settings: settings(t, env...)}, hello); config.ExitCode(err) != config.ExitUsage {
+			t.Errorf("%q: got %v", env, err)
+		}
+	}
+}
+
+func TestWorkersOfOneAppMustHaveOneAdapter(t *testing.T) {
+	for want, env := range map[string][]string{
+		"memory":             {"SIDEREAL_ADAPTER=memory"},
+		"redis":              nil,
+		"redis:rooms":        {"SIDEREAL_ADAPTER=redis", "SIDEREAL_ADAPTER_KEY=rooms"},
+		"redis-sharded":      {"SIDEREAL_ADAPTER=redis-sharded"},
+		"redis-sharded:room": {"SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_ADAPTER_KEY=room"},
+	} {
+		w, err := New(Config{Settings: settings(t, append(env, "SIDEREAL_REDIS_URL=redis://127.0.0.1:1")...)}, hello)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.adapterName(); got != want {
+			t.Errorf("%q: %s, want %s", env, got, want)
+		}
+		if err := w.closeConn(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -73,6 +73,9 @@ func (h *host) run(args []string) (err error) {
 	if h.set.Adapter == "memory" && count > 1 {
 		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: "memory", Rule: fmt.Sprintf("is for one process, not for %d: use redis, or set SIDEREAL_INSTANCES=1", count)}
 	}
+	if h.set.Adapter == "redis-sharded" && h.set.RedisURL == "" {
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: h.set.Adapter, Rule: "needs SIDEREAL_REDIS_URL: the embedded Redis has no sharded pub/sub"}
+	}
 	ctx, stop := untilSignal(h.endAtOnce)
 	defer stop()
 	if _, err := openCertificates(h.set.TLS); err != nil {

@@ -42,7 +42,7 @@ var forms = map[string]form{
 	"descriptors": {"numbers separated by commas", descriptors},
 	"readable":    {"a file that can be read", readable},
 	"readables":   {"files that can be read, separated by commas", readables},
-	"adapter":     {"redis or memory", adapter},
+	"adapter":     {"redis, redis-sharded or memory", adapter},
 	"redis-url":   {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
 }
 
@@ -166,10 +166,10 @@ func readables(text string) (string, error) {
 
 func adapter(text string) (string, error) {
 	switch text {
-	case "redis", "memory":
+	case "redis", "redis-sharded", "memory":
 		return text, nil
-	case "redis-sharded", "redis-streams":
-		return "", errors.New("is not in this version: use redis or memory")
+	case "redis-streams":
+		return "", errors.New("is not in this version: use redis, redis-sharded or memory")
 	}
 	return "", errForm
 }

@@ -27,7 +27,7 @@ var help = map[string]string{
 	"SIDEREAL_TRUSTED_PROXIES":        "Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*` headers are believed; those of anyone else are replaced.",
 	"SIDEREAL_TLS_CERT":               "PEM files with the certificates of the public door, each followed by its chain; several are separated by commas. A client gets the first that has the name it asks for, or the first of all. With it the door speaks TLS only, to clients and to other hosts. The files are read again when they change, and at SIGHUP.",
 	"SIDEREAL_TLS_KEY":                "PEM files with the keys of these certificates, in the same order.",
-	"SIDEREAL_ADAPTER":                "How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter) or `memory` (this process alone).",
+	"SIDEREAL_ADAPTER":                "How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter), `redis-sharded` (that of its createShardedAdapter, for a single Redis 7 or later; not with the embedded one) or `memory` (this process alone).",
 	"SIDEREAL_ADAPTER_KEY":            "The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.",
 	"SIDEREAL_REQUESTS_TIMEOUT":       "How long a request to other servers (fetch sockets, server-side acks) waits for their answers.",
 	"SIDEREAL_DRAIN_DELAY":            "How long a stopping router is unready and still serves, so that load balancers notice first.",

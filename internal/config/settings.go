@@ -133,8 +133,8 @@ func (t TLS) Pairs() (pairs [][2]string, err error) {
 
 // Cluster is how a worker takes part in the cluster.
 type Cluster struct {
-	// How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter) or `memory` (this process
-	// alone).
+	// How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter), `redis-sharded` (that of its
+	// createShardedAdapter, for a single Redis 7 or later; not with the embedded one) or `memory` (this process alone).
 	Adapter string `env:"SIDEREAL_ADAPTER" form:"adapter" shown:"redis; memory without a Redis"`
 
 	// The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.

@@ -121,6 +121,7 @@ func TestRoomEvents(t *testing.T) {
 		io.OnConnect(func(s *socketio.Socket) { s.Join("r", "r"); s.Join("r") })
 	}, func(t *testing.T, h *peer.Host) {
 		p, _ := h.Join("/")
+		synctest.Wait() // all is joined: changes at the same time would be told at the same time
 		p.Cut()
 		synctest.Wait()
 		want := []string{"created own", "joined own", "created r", "joined r", "left own", "deleted own", "left r", "deleted r"}

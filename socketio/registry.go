@@ -121,8 +121,9 @@ func (n *Namespace) OnError(f func(s *Socket, err error)) {
 	n.edit(func(r *registry) { r.errors = with(r.errors, f) })
 }
 
-// OnRoom adds a function that is called when a room of this server changes, on the goroutine that changed it, which
-// may be the one that reads for many clients: it must not block.
+// OnRoom adds a function that is called after a room of this server has changed, on the goroutine that changed it, which
+// may be the one that reads for many clients: it must not block. Changes at the same time are told at the same time, in
+// any order.
 func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	n.rooms.watch()
 	n.edit(func(r *registry) { r.rooms = with(r.rooms, f) })

@@ -183,20 +183,7 @@ func (p *replay) step(t *testing.T, rec recording, step recordedStep) {
 	if !slices.Equal(answers, wanted) {
 		t.Errorf("%s: answered\n%q, want\n%q", step.Name, answers, wanted)
 	}
-	var delivered, expected []string
-	for _, g := range append(p.main.take(), p.chat.take()...) {
-		if g.payload.JSON != nil && g.who != "server" || g.gone {
-			delivered = append(delivered, describe(t, g))
-		}
-	}
-	for _, d := range step.Delivered {
-		if strings.HasPrefix(d.Client, "b") || d.Client == "d1" {
-			expected = append(expected, d.describe(t))
-		}
-	}
-	if !slices.Equal(delivered, expected) {
-		t.Errorf("%s: delivered\n%q, want\n%q", step.Name, delivered, expected)
-	}
+	sameDeliveries(t, step, append(p.main.take(), p.chat.take()...))
 }
 
 // heard returns once all broadcasts that were published have been heard. Miniredis does not keep the order between
@@ -303,4 +290,23 @@ func tagged(v any, attachments [][]byte) any {
 		}
 	}
 	return v
+}
+
+// sameDeliveries compares what B's clients were told with what they were told in the recording.
+func sameDeliveries(t *testing.T, step recordedStep, told []got) {
+	t.Helper()
+	var delivered, expected []string
+	for _, g := range told {
+		if g.payload.JSON != nil && g.who != "server" || g.gone {
+			delivered = append(delivered, describe(t, g))
+		}
+	}
+	for _, d := range step.Delivered {
+		if strings.HasPrefix(d.Client, "b") || d.Client == "d1" {
+			expected = append(expected, d.describe(t))
+		}
+	}
+	if !slices.Equal(delivered, expected) {
+		t.Errorf("%s: delivered\n%q, want\n%q", step.Name, delivered, expected)
+	}
 }

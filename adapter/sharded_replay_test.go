@@ -129,20 +129,7 @@ func (p *shardedReplay) step(t *testing.T, rec recording, step recordedStep) {
 			t.Errorf("%s: answered\n%q, want\n%q", step.Name, answers, wanted)
 		}
 	}
-	var delivered, expected []string
-	for _, g := range append(p.main.take(), p.chat.take()...) {
-		if g.payload.JSON != nil && g.who != "server" || g.gone {
-			delivered = append(delivered, describe(t, g))
-		}
-	}
-	for _, d := range step.Delivered {
-		if strings.HasPrefix(d.Client, "b") || d.Client == "d1" {
-			expected = append(expected, d.describe(t))
-		}
-	}
-	if !slices.Equal(delivered, expected) {
-		t.Errorf("%s: delivered\n%q, want\n%q", step.Name, delivered, expected)
-	}
+	sameDeliveries(t, step, append(p.main.take(), p.chat.take()...))
 }
 
 // answers reads what was answered, up to the answer to a request made for that: Redis keeps the order of one publisher.

@@ -29,7 +29,7 @@ var layers = map[string][]string{
 	"cmd/sidereal":          {"*"},
 	"e2e":                   {"*"},
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"internal/redisconn"}, "internal/handoff": {},
-	"internal/lifeline":  {},
+	"internal/lifeline": {}, "internal/processfile": {},
 	"internal/redisconn": {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 

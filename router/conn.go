@@ -84,7 +84,7 @@ func (c *conn) next(ctx context.Context) bool {
 		c.release()
 		c.state.Store(uint32(connIdle))
 		c.c.SetReadDeadline(time.Now().Add(c.r.cfg.IdleTimeout))
-		err := c.fill() // most connections are here most of the time
+		err := c.first() // most connections are here most of the time
 		if !c.state.CompareAndSwap(uint32(connIdle), uint32(connActive)) || err != nil {
 			return false
 		}
@@ -98,6 +98,14 @@ func (c *conn) next(ctx context.Context) bool {
 	x.reset()
 	exchanges.Put(x)
 	return keep
+}
+
+// first reads the first bytes of a request. Of a connection that a worker may want untouched it only looks at them.
+func (c *conn) first() error {
+	if c.served == 0 && c.tcp != nil && !c.trusted && c.r.peeks.Load() {
+		return c.peek()
+	}
+	return c.fill()
 }
 
 // end closes the router's copy. What was passed lives on in its worker.
@@ -199,6 +207,7 @@ func (c *conn) readHead(h *head) (int, error) {
 			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
 		}
 		seen = len(b)
+		c.take()
 		if err := c.fill(); err != nil {
 			if isTimeout(err) {
 				return 0, errSlow
@@ -216,6 +225,7 @@ func (c *conn) skipEmptyLine() error {
 	if b[0] != '\r' {
 		return nil
 	}
+	c.take()
 	for len(c.bytes()) < 3 {
 		if b := c.bytes(); len(b) == 2 && !bytes.Equal(b, []byte("\r\n")) {
 			return errBareLF

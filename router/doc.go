@@ -30,6 +30,11 @@
 // passed upgrade says "Connection: Upgrade, close", because that connection must not serve a second request if the worker
 // refuses: it could be anyone's.
 //
+// A worker may take its clients' connections only as they came (handoff.ListenUntouched; Node's do). Where a router knows
+// of one on its host, it looks at a connection's first request before it takes anything (MSG_PEEK). An upgrade that came
+// whole, without a forwarding field and not from a trusted proxy, is then passed with all its bytes still in the kernel;
+// what that worker believes of it is the connection itself. Everything else is proxied to it.
+//
 // # Promises
 //
 // A request with a sid is tried a second time only at its owner, and only if nothing of it was written. A request whose

@@ -57,6 +57,9 @@ func (x *exchange) dropOut() {
 func (x *exchange) serve(ctx context.Context) bool {
 	c := x.c
 	n, err := c.readHead(&x.head)
+	if err != nil || !x.head.passesUntouched() {
+		c.take()
+	}
 	if err != nil {
 		if f := refusalOf(err); f != nil {
 			return x.refuse(f.status, f.why)

@@ -57,6 +57,11 @@ func startWorker(t testing.TB, dir, id string) *testWorker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveWorker(t, l, id)
+}
+
+func serveWorker(t testing.TB, l *handoff.Listener, id string) *testWorker {
+	t.Helper()
 	w := &testWorker{
 		t: t, id: id, l: l,
 		sessions: make(map[string]chan string), kinds: make(map[string]int),

@@ -375,6 +375,18 @@ func (h *head) value(b []byte, id fieldID) []byte {
 	return nil
 }
 
+// passesUntouched tells whether a worker may read this request as its client wrote it: an upgrade that says nothing about
+// where it comes from.
+func (h *head) passesUntouched() bool {
+	for i := range h.n {
+		switch h.fields[i].id {
+		case fieldForwarded, fieldForwardedFor, fieldForwardedProto, fieldForwardedHost, fieldSidereal, fieldSiderealWorker, fieldSiderealKey:
+			return false
+		}
+	}
+	return h.upgrade && !h.expect
+}
+
 // fieldOf tells a field by its name.
 func fieldOf(n []byte) fieldID {
 	switch len(n) {

@@ -146,6 +146,7 @@ func (x *exchange) tooMany() bool {
 // than the answer.
 func (x *exchange) turnAway(l limit) bool {
 	c := x.c
+	c.take()
 	c.r.metrics.turnedAway(l)
 	x.close = x.close || x.minor == 0 || x.head.upgrade || x.head.length > 0 || x.head.chunked || x.headLen == 0
 	wait := 1 + rand.IntN(maxRetryAfter)

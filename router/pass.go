@@ -35,6 +35,7 @@ func (x *exchange) upgrade(ctx context.Context, b *backend, n int) bool {
 		}
 	}
 	x.upgrading = true
+	x.c.take()
 	x.compose(x.c.bytes(), n, relayed)
 	x.headLen = 0
 	x.c.discard(n) // what follows is the worker's, but only once it has agreed
@@ -44,13 +45,33 @@ func (x *exchange) upgrade(ctx context.Context, b *backend, n int) bool {
 // pass gives the connection away. After nil the router's copy is closed and nothing else is left of it here.
 func (x *exchange) pass(s *handoff.Sender, n int) error {
 	c := x.c
-	x.compose(c.bytes(), n, handed)
-	x.out = append(bufpool.Grow(x.out, len(c.bytes())-n), c.bytes()[n:]...)
-	m := handoff.Meta{Kind: handoff.Client, Scheme: x.origin.scheme(), Head: x.out}
+	m := handoff.Meta{Kind: handoff.Client, Scheme: x.origin.scheme()}
 	if x.origin.addr.IsValid() {
 		m.ClientAddr = x.origin.addr.String()
 	}
+	if s.Untouched() {
+		return x.passUntouched(s, m)
+	}
+	c.take()
+	x.compose(c.bytes(), n, handed)
+	x.out = append(bufpool.Grow(x.out, len(c.bytes())-n), c.bytes()[n:]...)
+	m.Head = x.out
 	return c.pass(s, m)
+}
+
+// passUntouched gives a connection away that was only looked at, with everything still in the kernel. There may be no
+// such worker on this host, so routers look before they read only once they have met one: the first upgrade that goes to
+// one without another request before it is relayed.
+func (x *exchange) passUntouched(s *handoff.Sender, m handoff.Meta) error {
+	c := x.c
+	if c.seen == 0 {
+		return handoff.ErrTouched
+	}
+	err := c.pass(s, m)
+	if err == nil {
+		c.seen = 0 // the worker takes it
+	}
+	return err
 }
 
 func (c *conn) pass(s *handoff.Sender, m handoff.Meta) error {

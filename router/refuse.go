@@ -21,6 +21,7 @@ func (x *exchange) refuse(status int, why string) bool { return x.refuseWith(sta
 // refuseWith is refuse with one more field, ended by CR LF.
 func (x *exchange) refuseWith(status int, why, extra string) bool {
 	c := x.c
+	c.take()
 	c.r.metrics.refused.WithLabelValues(strconv.Itoa(status)).Inc()
 	b := appendAnswer(bufpool.Get(512), status, why, extra)
 	_, err := c.write(b)

@@ -50,6 +50,7 @@ type Router struct {
 	turn      atomic.Uint64
 	keyWarned atomic.Int64 // Unix seconds
 	addresses addresses
+	peeks     atomic.Bool // a worker of this host takes untouched connections only
 	tls       *tls.Config
 	door      atomic.Pointer[doorKey]
 

@@ -32,6 +32,8 @@ type stream struct {
 	out  []byte                // what is to be written once the poller is armed
 	sent int                   // of out
 	till time.Time             // the write deadline that is set
+	look bool                  // leave in the kernel what is read next
+	seen int                   // bytes of buf that are still in the kernel, too
 }
 
 func (s *stream) init(c net.Conn) {
@@ -86,6 +88,31 @@ func (s *stream) fill() error {
 	return s.err
 }
 
+// peek is fill that takes nothing from the kernel. Until take nothing else may be done with the stream but to look at bytes.
+func (s *stream) peek() error {
+	s.look = true
+	err := s.fill()
+	s.look = false
+	return err
+}
+
+// take takes from the kernel what peek saw.
+func (s *stream) take() {
+	if s.seen == 0 {
+		return
+	}
+	s.raw.Control(func(fd uintptr) {
+		for at := s.w - s.seen; at < s.w; {
+			n, err := readFD(fd, s.buf[at:s.w])
+			if n <= 0 || err != nil {
+				return // never: they are there
+			}
+			at += n
+		}
+	})
+	s.seen = 0
+}
+
 // exchange writes p and reads at least one byte of the answer. The write happens where the poller is armed already: the
 // answer cannot be missed, which saves the read that would only find out that it is not there yet. It returns how
 // much was written.
@@ -120,7 +147,13 @@ func (s *stream) onReadable(fd uintptr) bool {
 	if s.buf == nil {
 		s.borrow()
 	}
-	n, err := readFD(fd, s.buf[s.w:])
+	n, err := 0, error(nil)
+	if s.look {
+		n, err = peekFD(fd, s.buf[s.w:])
+		s.seen = max(n, 0)
+	} else {
+		n, err = readFD(fd, s.buf[s.w:])
+	}
 	switch {
 	case n > 0:
 		s.w += n
@@ -199,10 +232,19 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// readFD and writeFD are the system calls, on descriptors that don't block.
+// readFD, peekFD and writeFD are the system calls, on descriptors that don't block.
 func readFD(fd uintptr, p []byte) (int, error) {
 	for {
 		n, err := syscall.Read(int(fd), p)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+func peekFD(fd uintptr, p []byte) (int, error) {
+	for {
+		n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK)
 		if err != syscall.EINTR {
 			return n, err
 		}

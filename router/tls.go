@@ -34,6 +34,7 @@ var (
 
 // secure makes the connection, which began with a TLS record, one over TLS. Its requests are inside. False: that failed.
 func (c *conn) secure() bool {
+	c.take()
 	c.tcp.SetDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
 	tc := tls.Server(&readAhead{c.tcp, bytes.Clone(c.bytes())}, c.r.tls)
 	c.drop()

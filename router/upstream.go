@@ -293,6 +293,9 @@ func (b *backend) dialSender(ctx context.Context) (*handoff.Sender, error) {
 		return nil, errBusy
 	case err == nil:
 		b.sender, b.here = s, true
+		if s.Untouched() {
+			b.r.peeks.Store(true)
+		}
 		return s, nil
 	case !errors.Is(err, handoff.ErrDead) && !errors.Is(err, handoff.ErrWrongWorker):
 		b.silent = time.Now()

@@ -12,6 +12,9 @@
 //   - [Peer]: a connection of another host's router, which showed the key at this host's door.
 //   - [Local]: one end of a socket pair, over which this host's router proxies requests ([Sender.Open]).
 //
+// A server that reads only from the connection itself takes client connections untouched ([ListenUntouched]): the router
+// then passes those that it has only looked at, and Pass answers [ErrTouched] to others.
+//
 // Passing never waits. A worker that does not keep up fills its socket and [Sender.Pass] answers [ErrFull]; a worker that
 // died answers [ErrDead]; a head that does not fit a datagram answers [ErrTooLarge]. In each case the connection is
 // untouched and the caller still has it. A descriptor belongs to exactly one side at any time: to the caller until

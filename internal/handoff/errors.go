@@ -15,6 +15,10 @@ var (
 	// ErrTooLarge reports a Meta that does not fit one datagram. The caller keeps the connection and proxies.
 	ErrTooLarge = errors.New("handoff: head too large")
 
+	// ErrTouched reports a client connection of which something was read, for a worker that takes only untouched ones. The
+	// caller keeps the connection and proxies.
+	ErrTouched = errors.New("handoff: worker takes untouched connections only")
+
 	// ErrUnsupported reports a system without descriptor passing. The caller keeps the connection and proxies.
 	ErrUnsupported = errors.New("handoff: not supported on this system")
 

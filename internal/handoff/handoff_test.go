@@ -40,7 +40,7 @@ func within(t testing.TB) context.Context {
 func pair(t testing.TB, network string) (*Listener, *Sender) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "wrkA.sock")
-	l, err := listen(network, path, "wrkA")
+	l, err := listen(network, path, "wrkA", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,14 +141,14 @@ func TestDialTellsWhoIsThere(t *testing.T) {
 			if _, err := dial(within(t), network, path, "wrkA"); !errors.Is(err, ErrDead) {
 				t.Errorf("no socket: %v", err)
 			}
-			l, err := listen(network, path, "wrkB")
+			l, err := listen(network, path, "wrkB", false)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if _, err := dial(within(t), network, path, "wrkA"); !errors.Is(err, ErrWrongWorker) {
 				t.Errorf("other worker: %v", err)
 			}
-			if _, err := listen(network, path, "wrkC"); !errors.Is(err, os.ErrExist) {
+			if _, err := listen(network, path, "wrkC", false); !errors.Is(err, os.ErrExist) {
 				t.Errorf("second listener: %v", err)
 			}
 			l.Close()
@@ -162,7 +162,7 @@ func TestDialTellsWhoIsThere(t *testing.T) {
 			if _, err := dial(within(t), network, path, "wrkA"); !errors.Is(err, ErrDead) {
 				t.Errorf("killed worker: %v", err)
 			}
-			if l, err = listen(network, path, "wrkA"); err != nil {
+			if l, err = listen(network, path, "wrkA", false); err != nil {
 				t.Fatalf("in place of a killed worker: %v", err)
 			}
 			l.Close()
@@ -228,9 +228,10 @@ func FuzzWire(f *testing.F) {
 	f.Add(append(good, "GET / HTTP/1.1\r\n\r\n"...))
 	f.Add(good)
 	f.Add([]byte{1, 3, 0, 0, 0})
-	f.Add(appendGreeting(nil, "wrkA"))
+	f.Add(appendGreeting(nil, "wrkA", false))
+	f.Add(appendGreeting(nil, "wrkA", true))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if id, err := parseGreeting(b); err == nil && !bytes.Equal(appendGreeting(nil, id), b) {
+		if id, untouched, err := parseGreeting(b); err == nil && !bytes.Equal(appendGreeting(nil, id, untouched), b) {
 			t.Errorf("greeting %q reads as %q", b, id)
 		}
 		worker, m, err := parse(b)

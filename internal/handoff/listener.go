@@ -15,13 +15,14 @@ const handshakeTimeout = 5 * time.Second
 
 // Listener is a worker's end. Accept returns a *Conn for each connection passed to it.
 type Listener struct {
-	ln     *net.UnixListener
-	worker string
-	conns  chan *Conn
-	done   chan struct{}
-	once   sync.Once
-	wg     sync.WaitGroup
-	lost   atomic.Uint64
+	ln        *net.UnixListener
+	worker    string
+	untouched bool // client connections come without a head
+	conns     chan *Conn
+	done      chan struct{}
+	once      sync.Once
+	wg        sync.WaitGroup
+	lost      atomic.Uint64
 
 	mu      sync.Mutex
 	senders map[*net.UnixConn]struct{} // nil once closed
@@ -32,10 +33,18 @@ var _ net.Listener = (*Listener)(nil)
 // Listen opens the handoff socket of a worker. The path must not exist, or be a socket that nobody listens on; the file
 // is made with mode 0600 and removed by Close.
 func Listen(path, workerID string) (*Listener, error) {
-	return listen(defaultNetwork, path, workerID)
+	return listen(defaultNetwork, path, workerID, false)
 }
 
-func listen(network, path, workerID string) (*Listener, error) {
+// ListenUntouched is Listen for a worker whose server cannot be given bytes that were read before, as Node's. Its
+// connections of kind Client are those of which the router has only looked at the first request (MSG_PEEK): a WebSocket
+// upgrade, whole, without a forwarding field, from the client itself. They have no head, and nobody can have forged who
+// sent them. All other requests come over connections of kind Local and Peer, with their heads, as ever.
+func ListenUntouched(path, workerID string) (*Listener, error) {
+	return listen(defaultNetwork, path, workerID, true)
+}
+
+func listen(network, path, workerID string, untouched bool) (*Listener, error) {
 	if workerID == "" || len(workerID) > 255 {
 		return nil, fmt.Errorf("handoff: listen on %s: worker id %q", path, workerID)
 	}
@@ -51,7 +60,7 @@ func listen(network, path, workerID string) (*Listener, error) {
 		return nil, fmt.Errorf("handoff: %w", err)
 	}
 	l := &Listener{
-		ln: ln, worker: workerID,
+		ln: ln, worker: workerID, untouched: untouched,
 		conns:   make(chan *Conn),
 		done:    make(chan struct{}),
 		senders: make(map[*net.UnixConn]struct{}),
@@ -135,8 +144,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 // Addr is the socket's path.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
-// Lost counts datagrams that brought no usable connection: malformed, meant for another worker, or cut because this
-// process is out of descriptors.
+// Lost counts datagrams that brought no usable connection: malformed, meant for another worker, touched where they must not
+// be, or cut because this process is out of descriptors.
 func (l *Listener) Lost() uint64 { return l.lost.Load() }
 
 // Close removes the socket and waits for the listener's goroutines. Senders see ErrDead; connections that were passed

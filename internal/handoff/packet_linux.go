@@ -49,7 +49,7 @@ func (l *Listener) servePackets(c *net.UnixConn) {
 		l.lost.Add(1)
 		return
 	}
-	if _, err := c.Write(appendGreeting(nil, l.worker)); err != nil {
+	if _, err := c.Write(appendGreeting(nil, l.worker, l.untouched)); err != nil {
 		return
 	}
 	b := make([]byte, maxPrefix+MaxHead)
@@ -82,6 +82,9 @@ func (l *Listener) receive(b, oob []byte, flags int) (*Conn, error) {
 		if worker, m, err = parse(b); err == nil && worker != l.worker {
 			err = ErrWrongWorker
 		}
+	}
+	if err == nil && l.untouched && m.Kind == Client && len(m.Head) > 0 {
+		err = ErrTouched
 	}
 	var inner *socket
 	if err == nil {

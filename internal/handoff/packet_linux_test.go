@@ -69,6 +69,51 @@ func TestPassedConnectionReadsHeadFirst(t *testing.T) {
 	}
 }
 
+func TestUntouchedConnections(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "w.sock")
+	l, err := ListenUntouched(path, "wrkA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s, err := Dial(t.Context(), path, "wrkA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if !s.Untouched() {
+		t.Fatal("the greeting does not tell")
+	}
+	router, client := tcp(t)
+	if err := s.Pass(router, Meta{Kind: Client, Scheme: "http", Head: []byte("taken")}); !errors.Is(err, ErrTouched) {
+		t.Errorf("a touched connection: %v", err)
+	}
+	// What a router of a version that does not ask would send is refused on this side.
+	if err := s.link.pass(router, &Meta{Kind: Client, Scheme: "http", Head: []byte("taken")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Pass(router, Meta{Kind: Client, ClientAddr: "203.0.113.9:4711", Scheme: "http"}); err != nil {
+		t.Fatal(err)
+	}
+	client.Write([]byte("as it came"))
+	c := accept(t, l)
+	b := make([]byte, len("as it came"))
+	if _, err := io.ReadFull(c, b); err != nil || c.Kind() != Client || string(b) != "as it came" {
+		t.Errorf("%v %q %v", c.Kind(), b, err)
+	}
+	if l.Lost() != 1 {
+		t.Errorf("%d connections lost, want the touched one", l.Lost())
+	}
+	// Other routers' connections bring their heads all the same.
+	peer, _ := tcp(t)
+	if err := s.Pass(peer, Meta{Kind: Peer, Scheme: "http", Head: []byte("head")}); err != nil {
+		t.Fatal(err)
+	}
+	if c := accept(t, l); c.Kind() != Peer || c.Buffered() != 4 {
+		t.Errorf("%v, %d bytes buffered", c.Kind(), c.Buffered())
+	}
+}
+
 func TestHeadOfAnySizeArrivesWhole(t *testing.T) {
 	l, s := pair(t, defaultNetwork)
 	for _, n := range []int{0, 1, 4096, MaxHead} {

@@ -14,11 +14,12 @@ import (
 
 // Sender is a router's end of one worker's handoff socket.
 type Sender struct {
-	worker string
-	link   link
-	c      *net.UnixConn
-	done   chan struct{}
-	once   sync.Once
+	worker    string
+	untouched bool
+	link      link
+	c         *net.UnixConn
+	done      chan struct{}
+	once      sync.Once
 }
 
 // link is how connections cross: packetLink on Linux, streamLink elsewhere.
@@ -34,11 +35,11 @@ func Dial(ctx context.Context, path, workerID string) (*Sender, error) {
 }
 
 func dial(ctx context.Context, network, path, workerID string) (*Sender, error) {
-	c, err := connect(ctx, network, path, workerID)
+	c, untouched, err := connect(ctx, network, path, workerID)
 	if err != nil {
 		return nil, err
 	}
-	s := &Sender{worker: workerID, c: c, done: make(chan struct{})}
+	s := &Sender{worker: workerID, untouched: untouched, c: c, done: make(chan struct{})}
 	if network == "unix" {
 		if _, err := c.Write([]byte{streamWatch}); err != nil {
 			c.Close()
@@ -54,26 +55,26 @@ func dial(ctx context.Context, network, path, workerID string) (*Sender, error) 
 }
 
 // connect dials and reads the greeting.
-func connect(ctx context.Context, network, path, workerID string) (*net.UnixConn, error) {
+func connect(ctx context.Context, network, path, workerID string) (c *net.UnixConn, untouched bool, err error) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, network, path)
 	if err != nil {
 		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("handoff: worker %s: %w", workerID, ErrDead)
+			return nil, false, fmt.Errorf("handoff: worker %s: %w", workerID, ErrDead)
 		}
-		return nil, fmt.Errorf("handoff: worker %s: %w", workerID, err)
+		return nil, false, fmt.Errorf("handoff: worker %s: %w", workerID, err)
 	}
-	c := nc.(*net.UnixConn)
-	if err := greet(ctx, c, network, workerID); err != nil {
+	c = nc.(*net.UnixConn)
+	if untouched, err = greet(ctx, c, network, workerID); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("handoff: worker %s: %w", workerID, err)
+		return nil, false, fmt.Errorf("handoff: worker %s: %w", workerID, err)
 	}
-	return c, nil
+	return c, untouched, nil
 }
 
-func greet(ctx context.Context, c *net.UnixConn, network, workerID string) error {
+func greet(ctx context.Context, c *net.UnixConn, network, workerID string) (untouched bool, err error) {
 	if err := sameUser(c); err != nil {
-		return err
+		return false, err
 	}
 	deadline := time.Now().Add(handshakeTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
@@ -84,7 +85,6 @@ func greet(ctx context.Context, c *net.UnixConn, network, workerID string) error
 	defer stop()
 	b := make([]byte, maxGreeting)
 	var n int
-	var err error
 	if network == "unix" {
 		n, err = io.ReadFull(c, b[:len(greeting)+1+len(workerID)])
 	} else {
@@ -92,21 +92,21 @@ func greet(ctx context.Context, c *net.UnixConn, network, workerID string) error
 	}
 	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) {
-			return ErrDead // it ended between our connect and its accept
+			return false, ErrDead // it ended between our connect and its accept
 		}
-		return err
+		return false, err
 	}
-	id, err := parseGreeting(b[:n])
+	id, untouched, err := parseGreeting(b[:n])
 	if err != nil {
-		return err
+		return false, err
 	}
 	if id != workerID {
-		return ErrWrongWorker
+		return false, ErrWrongWorker
 	}
 	if !stop() {
-		return ctx.Err() // it has set, or is about to set, a deadline that is over
+		return false, ctx.Err() // it has set, or is about to set, a deadline that is over
 	}
-	return c.SetReadDeadline(time.Time{})
+	return untouched, c.SetReadDeadline(time.Time{})
 }
 
 // watch ends when the worker closes its end: nothing is ever sent this way after the greeting.
@@ -120,6 +120,9 @@ func (s *Sender) watch() {
 // WorkerID is the worker that answers.
 func (s *Sender) WorkerID() string { return s.worker }
 
+// Untouched tells whether the worker takes connections of kind Client only as they came: see [ListenUntouched].
+func (s *Sender) Untouched() bool { return s.untouched }
+
 // Done is closed when the worker, or Close, has ended the connection to it.
 func (s *Sender) Done() <-chan struct{} { return s.done }
 
@@ -130,6 +133,9 @@ func (s *Sender) Pass(c syscall.Conn, m Meta) error {
 	case <-s.done:
 		return ErrDead
 	default:
+		if s.untouched && m.Kind == Client && len(m.Head) > 0 {
+			return ErrTouched
+		}
 		return s.link.pass(c, &m)
 	}
 }

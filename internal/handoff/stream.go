@@ -39,7 +39,7 @@ func (l *Listener) greetStream(c *net.UnixConn) (what byte, err error) {
 		return 0, err
 	}
 	c.SetDeadline(time.Now().Add(handshakeTimeout))
-	if _, err := c.Write(appendGreeting(nil, l.worker)); err != nil {
+	if _, err := c.Write(appendGreeting(nil, l.worker, false)); err != nil {
 		return 0, err
 	}
 	var b [1]byte
@@ -60,7 +60,7 @@ var _ link = (*streamLink)(nil)
 func (*streamLink) pass(syscall.Conn, *Meta) error { return ErrUnsupported }
 
 func (s *streamLink) open(ctx context.Context) (net.Conn, error) {
-	c, err := connect(ctx, "unix", s.path, s.worker)
+	c, _, err := connect(ctx, "unix", s.path, s.worker)
 	if err != nil {
 		return nil, err
 	}

@@ -42,12 +42,14 @@ const MaxHead = 64 << 10
 //	version kind len(worker) worker len(address) address len(scheme) scheme head
 //
 // one byte for each of version, kind and the lengths; the head is the rest. The greeting, which the worker sends to
-// whoever connects, is "sidereal" version worker.
+// whoever connects, is "sidereal" version worker, or "sidereal" untouchedVersion worker where it takes client connections
+// only untouched: a router that does not know about that does not understand the greeting, and proxies.
 const (
-	wireVersion = 1
-	greeting    = "sidereal"
-	maxPrefix   = 5 + 3*255
-	maxGreeting = len(greeting) + 1 + 255
+	wireVersion      = 1
+	untouchedVersion = 2
+	greeting         = "sidereal"
+	maxPrefix        = 5 + 3*255
+	maxGreeting      = len(greeting) + 1 + 255
 )
 
 // appendPrefix appends everything of m but the head.
@@ -89,15 +91,26 @@ func parse(b []byte) (worker string, m Meta, err error) {
 	return worker, m, nil
 }
 
-func appendGreeting(dst []byte, worker string) []byte {
+func appendGreeting(dst []byte, worker string, untouched bool) []byte {
 	dst = append(dst, greeting...)
-	dst = append(dst, wireVersion)
+	if untouched {
+		dst = append(dst, untouchedVersion)
+	} else {
+		dst = append(dst, wireVersion)
+	}
 	return append(dst, worker...)
 }
 
-func parseGreeting(b []byte) (worker string, err error) {
-	if len(b) <= len(greeting)+1 || string(b[:len(greeting)]) != greeting || b[len(greeting)] != wireVersion {
-		return "", errWire
+func parseGreeting(b []byte) (worker string, untouched bool, err error) {
+	if len(b) <= len(greeting)+1 || string(b[:len(greeting)]) != greeting {
+		return "", false, errWire
 	}
-	return string(b[len(greeting)+1:]), nil
+	switch b[len(greeting)] {
+	case wireVersion:
+	case untouchedVersion:
+		untouched = true
+	default:
+		return "", false, errWire
+	}
+	return string(b[len(greeting)+1:]), untouched, nil
 }

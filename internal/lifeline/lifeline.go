@@ -2,27 +2,30 @@ package lifeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"strings"
+	"sync"
 	"syscall"
+	"time"
 )
 
-// What a child may report. The supervisor acts on Ready and Draining; other keys are attributes that it keeps for those
-// who ask about the process.
-const (
-	Worker   = "worker"   // the id of the worker that the process is
-	Ready    = "ready"    // "1": it serves
-	Draining = "draining" // "1": it takes nothing new
-)
+// BeatInterval is how often a child's Run says that it is alive.
+const BeatInterval = 2 * time.Second
 
 // ErrGone reports that the supervisor ended without stopping its children first.
 var ErrGone = errors.New("lifeline: the supervisor is gone")
 
+var errLineBreak = errors.New("lifeline: a line break in a fact, or an = in its key")
+
 // Line is the child's end.
-type Line struct{ conn net.Conn }
+type Line struct {
+	conn *net.UnixConn
+	once sync.Once
+	said chan struct{} // closed with the first report: from then on Run beats
+}
 
 // Open takes over the descriptor fd; a negative one gives a nil Line.
 func Open(fd int) (*Line, error) {
@@ -35,11 +38,24 @@ func Open(fd int) (*Line, error) {
 		return nil, fmt.Errorf("lifeline: %d is no descriptor", fd)
 	}
 	defer f.Close()
-	conn, err := net.FileConn(f)
+	conn, err := unixConn(f)
 	if err != nil {
 		return nil, fmt.Errorf("lifeline: descriptor %d: %w", fd, err)
 	}
-	return &Line{conn}, nil
+	return &Line{conn: conn, said: make(chan struct{})}, nil
+}
+
+func unixConn(f *os.File) (*net.UnixConn, error) {
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		conn.Close()
+		return nil, errors.New("is no unix socket")
+	}
+	return u, nil
 }
 
 // Report tells the supervisor a fact. Neither part may hold a line break. An error means that nobody listens any more,
@@ -48,28 +64,71 @@ func (l *Line) Report(key, value string) error {
 	if l == nil {
 		return nil
 	}
-	if strings.ContainsAny(key+value, "\n\r") {
-		return fmt.Errorf("lifeline: %q=%q has a line break", key, value)
+	text, err := line(key, value)
+	if err != nil {
+		return err
 	}
-	_, err := l.conn.Write([]byte(key + "=" + value + "\n"))
+	l.once.Do(func() { close(l.said) })
+	_, err = l.conn.Write([]byte(text))
 	return err
 }
 
-// Run waits for the end: nil when ctx ended, ErrGone when the supervisor did. It closes the line.
+// ReportJSON is Report of a structured value.
+func (l *Line) ReportJSON(key string, value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("lifeline: %s: %w", key, err)
+	}
+	return l.Report(key, string(raw))
+}
+
+// Run beats, and waits for the end: nil when ctx ended, ErrGone when the supervisor did. It closes the line. What the
+// supervisor tells is dropped.
 func (l *Line) Run(ctx context.Context) error {
+	return l.Follow(ctx, func(t Told) {
+		if t.File != nil {
+			t.File.Close()
+		}
+	})
+}
+
+// Follow is Run, with told called for each line of the supervisor, in order, from this goroutine.
+func (l *Line) Follow(ctx context.Context, told func(Told)) error {
 	if l == nil {
 		<-ctx.Done()
 		return nil
 	}
 	defer context.AfterFunc(ctx, func() { l.conn.Close() })()
-	defer l.conn.Close()
-	var buf [64]byte
+	over := make(chan struct{})
+	var beating sync.WaitGroup
+	beating.Go(func() { l.beat(over) })
+	l.read(told)
+	close(over)
+	l.conn.Close()
+	beating.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return ErrGone
+}
+
+// beat says that this process runs. A supervisor that does not read stops it, and nothing else.
+func (l *Line) beat(over chan struct{}) {
+	select {
+	case <-l.said:
+	case <-over:
+		return
+	}
+	tick := time.NewTicker(BeatInterval)
+	defer tick.Stop()
 	for {
-		if _, err := l.conn.Read(buf[:]); err != nil {
-			if ctx.Err() != nil {
-				return nil
+		select {
+		case <-tick.C:
+			if l.Report(Alive, "1") != nil {
+				return
 			}
-			return ErrGone
+		case <-over:
+			return
 		}
 	}
 }

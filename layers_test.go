@@ -30,6 +30,7 @@ var layers = map[string][]string{
 	"e2e":                   {"*"},
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"internal/redisconn"}, "internal/handoff": {},
 	"internal/lifeline": {}, "internal/processfile": {},
+	"internal/daemon":    {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/redisconn": {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 

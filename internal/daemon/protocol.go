@@ -1,0 +1,200 @@
+package daemon
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// protocolVersion is in every path. It changes when a daemon and a command of different versions would misunderstand each
+// other.
+const protocolVersion = 1
+
+// Status is where a process stands, by PM2's words.
+type Status string
+
+// The states of a process.
+const (
+	Launching Status = "launching"       // started, not ready yet
+	Online    Status = "online"          //
+	Stopping  Status = "stopping"        // told to end
+	Stopped   Status = "stopped"         // by command, or by an exit that was wanted
+	Errored   Status = "errored"         // crashed too often, or could not be started or killed
+	Waiting   Status = "waiting restart" // between two processes
+)
+
+// Process is one process of an app, as it is now.
+type Process struct {
+	ID        int                  `json:"id"` // pm_id
+	Name      string               `json:"name"`
+	Namespace string               `json:"namespace"`
+	App       string               `json:"app"`      // key in Listing.Apps
+	Instance  int                  `json:"instance"` // NODE_APP_INSTANCE: the lowest free number of the name
+	Mode      processfile.ExecMode `json:"mode"`
+	UniqueID  string               `json:"uniqueID"`
+
+	Status     Status    `json:"status"`
+	Reason     string    `json:"reason,omitempty"`   // of Errored, and of the last end
+	PID        int       `json:"pid,omitempty"`      // 0: none runs
+	Created    time.Time `json:"created"`            // first start, or last restart by command
+	Started    time.Time `json:"started,omitzero"`   // of the process that runs, or ran last
+	Restarts   int       `json:"restarts"`           // by command or not, since reset
+	Unstable   int       `json:"unstable"`           // ends within min_uptime, among the last max_restarts
+	ExitCode   *int      `json:"exitCode,omitempty"` // of the last end; -1: a signal
+	CPU        float64   `json:"cpu"`                // percent of one core since the last look, at least 200 ms ago
+	Memory     int64     `json:"memory"`             // resident bytes
+	Worker     string    `json:"worker,omitempty"`   // its id in the directory
+	Port       int       `json:"port,omitempty"`     // of its own, given by us
+	OutFile    string    `json:"outFile,omitempty"`  // as in App, with the id where it has one; empty: none
+	ErrorFile  string    `json:"errorFile,omitempty"`
+	LogFile    string    `json:"logFile,omitempty"`
+	PIDFile    string    `json:"pidFile,omitempty"`
+	ReloadedAt time.Time `json:"reloadedAt,omitzero"`
+}
+
+// AppStatus is an app with what stands around its processes.
+type AppStatus struct {
+	App       processfile.App `json:"app"`
+	Directory string          `json:"directory"`       // its SIDEREAL_APP
+	Doors     []string        `json:"doors,omitempty"` // addresses that its router serves
+	Redis     string          `json:"redis,omitempty"` // "embedded", or the URL without secrets
+	Problems  []string        `json:"problems,omitempty"`
+	Services  []Service       `json:"services,omitempty"`
+}
+
+// Service is a process of ours: a router, a nodehost, the embedded Redis.
+type Service struct {
+	Name     string    `json:"name"`
+	Status   Status    `json:"status"`
+	PID      int       `json:"pid,omitempty"`
+	Started  time.Time `json:"started,omitzero"`
+	Restarts int       `json:"restarts"`
+	Memory   int64     `json:"memory"`
+	CPU      float64   `json:"cpu"`
+}
+
+// Listing is everything the daemon runs, processes by id.
+type Listing struct {
+	Processes []Process            `json:"processes"`
+	Apps      map[string]AppStatus `json:"apps"` // by Process.App
+	Services  []Service            `json:"services,omitempty"`
+}
+
+// Info is who answers.
+type Info struct {
+	Protocol int               `json:"protocol"`
+	Version  string            `json:"version"`
+	PID      int               `json:"pid"`
+	Started  time.Time         `json:"started"`
+	Home     string            `json:"home"`
+	Admin    string            `json:"admin,omitempty"` // address of its /metrics
+	Settings map[string]string `json:"settings"`        // its own, by variable, secrets hidden: what a command may compare
+}
+
+// StartMode is what to do with apps whose name the daemon knows already.
+type StartMode string
+
+// The modes.
+const (
+	StartNew     StartMode = "new"     // running: an error; stopped: started. What `start script` does
+	StartRestart StartMode = "restart" // restarted with the new settings. What `start file` and startOrRestart do
+	StartReload  StartMode = "reload"  // reloaded with the new settings. What startOrReload does
+	StartForce   StartMode = "force"   // started once more beside the running ones. What `start -f` does
+)
+
+// Start asks for apps to run. It ends when all processes are online, or have failed.
+type Start struct {
+	Apps     []processfile.App `json:"apps"`
+	Mode     StartMode         `json:"mode"`
+	Parallel int               `json:"parallel,omitempty"` // StartReload: see Action
+	// Settings are the command's own, by variable, as Info has the daemon's: those that differ come back as warnings.
+	Settings map[string]string `json:"settings,omitempty"`
+}
+
+// Verb is what to do with processes.
+type Verb string
+
+// The verbs. All but Scale take any number of targets.
+const (
+	Stop       Verb = "stop"       // end, stay in the list
+	Restart    Verb = "restart"    // stop, then start; stopped ones are started
+	Reload     Verb = "reload"     // a new one up before the old one drains
+	Delete     Verb = "delete"     // stop, and forget
+	Reset      Verb = "reset"      // counters to 0
+	Scale      Verb = "scale"      // Count instances of one app
+	Signal     Verb = "signal"     // send Action.Signal
+	Send       Verb = "send"       // send Action.Message over the IPC channel
+	Flush      Verb = "flush"      // empty the log files
+	ReloadLogs Verb = "reloadLogs" // open the log files anew
+)
+
+// Action is a command about processes that are known.
+type Action struct {
+	Verb Verb `json:"verb"`
+	// Targets are ids, names, namespaces, or "all". One that fits nothing is an error, before anything is done.
+	Targets []string `json:"targets"`
+	// Env, with Restart and Reload, is set over the environments that the processes were started with (--update-env).
+	Env map[string]string `json:"env,omitempty"`
+	// Parallel, with Reload, is how many processes of an app may be replaced at a time. 0: one.
+	Parallel int             `json:"parallel,omitempty"`
+	Count    string          `json:"count,omitempty"`   // Scale: "4", "+2", "-1"
+	Signal   string          `json:"signal,omitempty"`  // as processfile.ParseSignal reads it
+	Message  json.RawMessage `json:"message,omitempty"` // Send
+}
+
+// Event is one thing that happened while a command was carried out.
+type Event struct {
+	// Level is "info", "warn" or "error". An error in an event is not yet the end: the command's own error says that.
+	Level string `json:"level"`
+	Text  string `json:"text"`           // a line for people, without the process' name
+	ID    *int   `json:"id,omitempty"`   // of the process, if it is about one
+	Name  string `json:"name,omitempty"` // of the process or app, if it is about one
+	Step  string `json:"step,omitempty"` // "launched", "online", "stopped", "reloaded", "deleted", "failed"
+	Done  *Done  `json:"done,omitempty"` // the last one has only this; callers don't see it
+}
+
+// Done is how a command ended.
+type Done struct {
+	Code  int    `json:"code"`            // exit code for the command: 0, 1 failed, 2 wrong usage or configuration
+	Error string `json:"error,omitempty"` // one or more lines
+}
+
+// Failure is a command that the daemon did not carry out, or not fully.
+type Failure struct {
+	Code int    // exit code: 1 failed, 2 wrong usage or configuration
+	Text string // one or more lines
+}
+
+func (f *Failure) Error() string { return f.Text }
+
+// ExitCode is for who ends a program with it.
+func (f *Failure) ExitCode() int { return f.Code }
+
+// LogRequest asks for lines of processes' output.
+type LogRequest struct {
+	Targets []string `json:"targets,omitempty"` // as in Action; none: all, and the daemon's own
+	Lines   int      `json:"lines"`             // how many past ones of each file
+	Follow  bool     `json:"follow"`            // and then those to come, until the context ends
+	Out     bool     `json:"out"`               // neither: both
+	Err     bool     `json:"err"`
+}
+
+// LogLine is one line.
+type LogLine struct {
+	ID     int       `json:"id"` // -1: not of a process in the list
+	Name   string    `json:"name"`
+	Stream string    `json:"stream"` // "out" or "err"
+	Time   time.Time `json:"time"`   // when it was written; zero for past ones, whose files may say
+	Text   string    `json:"text"`   // without the line break; past ones as they stand in the file
+	File   string    `json:"file,omitempty"`
+	// Dropped is how many lines of this stream were not sent just before this one, because the reader was slower than they came.
+	Dropped int64 `json:"dropped,omitempty"`
+}
+
+// Saved is what Save wrote.
+type Saved struct {
+	Apps      int    `json:"apps"`
+	Processes int    `json:"processes"`
+	File      string `json:"file"`
+}

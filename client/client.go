@@ -150,7 +150,7 @@ func (c *Client) run() {
 		if err == nil {
 			attempts = 0
 			c.begun(conn)
-			err = c.ended(conn.Serve(&link{client: c, conn: conn}))
+			err = c.ended(conn.Serve(newLink(c, conn)))
 		} else {
 			c.failedAttempt(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/client/internal/engine"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Names of the transports, for Config.Transports.
@@ -91,6 +92,10 @@ type Config struct {
 	// HTTP sends the requests of polling. Its Jar's cookies go with WebSockets, too. It must have no Timeout of
 	// its own below the server's pingInterval. Nil: one of the client's own, made from TLS and Dial, closed by Close. [agent, withCredentials]
 	HTTP *http.Client
+
+	// Parser is how packets are written on the wire; the server must have the same. Zero: as the protocol has it. Package
+	// socketio/msgpack has one. [parser]
+	Parser packet.Parser
 
 	// MaxMessageBytes bounds one received message, its attachments included, and the body of one poll. Beyond it the connection is
 	// closed. Zero: 64 MB.

@@ -203,16 +203,18 @@ func (s *Socket) dropLocked(err error) {
 // sendText sends a packet's text and its attachments contiguously. They are copied.
 func sendText(conn *engine.Conn, text []byte, attachments [][]byte) error {
 	first := eio.Packet{Type: eio.Message, Data: text}
-	var err error
 	if len(attachments) == 0 {
-		err = conn.Send(first)
-	} else {
-		ps := append(make([]eio.Packet, 0, 1+len(attachments)), first)
-		for _, a := range attachments {
-			ps = append(ps, eio.Packet{Type: eio.Message, Binary: true, Data: a})
-		}
-		err = conn.Send(ps...)
+		return send(conn, first)
 	}
+	ps := append(make([]eio.Packet, 0, 1+len(attachments)), first)
+	for _, a := range attachments {
+		ps = append(ps, eio.Packet{Type: eio.Message, Binary: true, Data: a})
+	}
+	return send(conn, ps...)
+}
+
+func send(conn *engine.Conn, ps ...eio.Packet) error {
+	err := conn.Send(ps...)
 	if errors.Is(err, engine.ErrFull) {
 		return ErrQueueFull
 	}

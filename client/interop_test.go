@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/client"
+	"github.com/sidereal-io/sidereal/socketio/msgpack"
 )
 
 // servers are the URLs of three servers with the same events: testdata/server.cjs lists them.
@@ -17,6 +18,7 @@ type servers struct {
 	Plain    string
 	Recovery string // with recovery, and a ping each 100 ms
 	Deflate  string // with permessage-deflate from 16 bytes
+	Msgpack  string // with the MessagePack parser
 }
 
 // TestServers has the client talk with the official server and with ours.
@@ -82,12 +84,16 @@ func scenarioConversation(t *testing.T, n servers) {
 		"polling":   {Transports: []string{client.Polling}},
 		"upgrade":   {},
 		"deflate":   {Transports: []string{client.WebSocket}, PerMessageDeflate: true, DeflateThreshold: 16},
+		"msgpack":   {Parser: msgpack.Parser{}},
 		"backwards": {Transports: []string{client.WebSocket, client.Polling}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg.URL = n.Plain
-			if name == "deflate" {
+			switch name {
+			case "deflate":
 				cfg.URL = n.Deflate
+			case "msgpack":
+				cfg.URL = n.Msgpack
 			}
 			testConversation(t, cfg, name)
 		})
@@ -116,7 +122,7 @@ func testConversation(t *testing.T, cfg client.Config, name string) {
 		t.Errorf("handshake: %+v", h)
 	}
 	first := next(t, upgraded, "the transport")
-	if name == "upgrade" {
+	if name == "upgrade" || name == "msgpack" {
 		if to := next(t, upgraded, "the upgrade"); first != client.Polling || to != client.WebSocket {
 			t.Errorf("from %s to %s", first, to)
 		}
@@ -237,7 +243,7 @@ func testConversation(t *testing.T, cfg client.Config, name string) {
 		if err := s.Emit("x"); !errors.Is(err, client.ErrClosed) {
 			t.Errorf("emit after Close: %v", err)
 		}
-		other := newClient(t, client.Config{URL: cfg.URL, Transports: []string{client.WebSocket}}).Of("/")
+		other := newClient(t, client.Config{URL: cfg.URL, Parser: cfg.Parser, Transports: []string{client.WebSocket}}).Of("/")
 		connect(t, other)
 		var got *string
 		for got == nil { // nothing orders the two connections at the server

@@ -51,10 +51,10 @@ func startNode(t testing.TB) servers {
 	if err != nil {
 		t.Fatalf("node servers: %v", err)
 	}
-	var ports struct{ Plain, Recovery, Deflate int }
+	var ports struct{ Plain, Recovery, Deflate, Msgpack int }
 	if err := json.Unmarshal([]byte(line), &ports); err != nil {
 		t.Fatalf("node servers: %v in %s", err, line)
 	}
 	url := func(port int) string { return fmt.Sprintf("http://127.0.0.1:%d", port) }
-	return servers{url(ports.Plain), url(ports.Recovery), url(ports.Deflate)}
+	return servers{url(ports.Plain), url(ports.Recovery), url(ports.Deflate), url(ports.Msgpack)}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/msgpack"
 )
 
 // startOwn starts servers of ours with the events of testdata/server.cjs.
@@ -42,6 +43,7 @@ func startOwn(t testing.TB) servers {
 			Config:   engineio.Config{PingInterval: 100 * time.Millisecond, PingTimeout: 2 * time.Second},
 			Recovery: &socketio.Recovery{},
 		}),
+		Msgpack: start(socketio.Config{Parser: msgpack.Parser{}}),
 		Deflate: start(socketio.Config{Config: engineio.Config{PerMessageDeflate: &engineio.PerMessageDeflate{Threshold: 16}}}),
 	}
 }

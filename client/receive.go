@@ -22,6 +22,8 @@ type link struct {
 	client *Client
 	conn   *engine.Conn
 
+	decoder packet.Decoder // of Config.Parser; nil: the protocol's own form
+
 	due         int // attachments that are to come
 	head        packet.Header
 	event       string
@@ -32,9 +34,19 @@ type link struct {
 
 var _ engine.Receiver = (*link)(nil)
 
+func newLink(c *Client, conn *engine.Conn) *link {
+	l := &link{client: c, conn: conn}
+	if c.set.Parser != nil {
+		l.decoder = c.set.Parser.NewDecoder()
+	}
+	return l
+}
+
 // Receive reads one message: a packet, or one of the attachments of the packet before.
 func (l *link) Receive(data []byte, binary bool) error {
 	switch {
+	case l.decoder != nil:
+		return l.decode(data, binary)
 	case binary && l.due == 0:
 		return errStrayBinary
 	case binary:
@@ -50,6 +62,11 @@ func (l *link) Receive(data []byte, binary bool) error {
 	case packet.Event, packet.BinaryEvent, packet.Ack, packet.BinaryAck:
 		return l.message(h, body)
 	}
+	return l.control(h, body)
+}
+
+// control takes a packet that is neither an event nor an acknowledgement.
+func (l *link) control(h packet.Header, body []byte) error {
 	c := l.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,26 +90,30 @@ func (l *link) Receive(data []byte, binary bool) error {
 }
 
 // message reads an event or an acknowledgement, which is complete unless attachments follow.
-func (l *link) message(h packet.Header, body []byte) (err error) {
+func (l *link) message(h packet.Header, body []byte) error {
 	if h.Attachments > l.client.set.MaxAttachments {
 		return errAttachments
 	}
-	body = bytes.Clone(body) // it outlives the call
-	l.head, l.event, l.attachments, l.size = h, "", nil, len(body)
-	if h.Type == packet.Event || h.Type == packet.BinaryEvent {
-		var name []byte
-		name, l.args, err = packet.ParseEvent(body, h.Attachments)
-		l.event = string(name)
-	} else {
-		l.args, err = packet.ParseArgs(body, h.Attachments)
-	}
-	if err != nil {
+	if err := l.parse(h, bytes.Clone(body), h.Attachments); err != nil { // it outlives the call
 		return err
 	}
 	if l.due = h.Attachments; l.due > 0 {
 		return nil
 	}
 	return l.dispatch()
+}
+
+// parse begins an event or an acknowledgement with its text.
+func (l *link) parse(h packet.Header, body []byte, attachments int) (err error) {
+	l.head, l.event, l.attachments, l.size = h, "", nil, len(body)
+	if h.Type == packet.Event || h.Type == packet.BinaryEvent {
+		var name []byte
+		name, l.args, err = packet.ParseEvent(body, attachments)
+		l.event = string(name)
+	} else {
+		l.args, err = packet.ParseArgs(body, attachments)
+	}
+	return err
 }
 
 func (l *link) attach(data []byte) error {

@@ -240,6 +240,9 @@ func (s *Socket) context() context.Context {
 
 // sendLocked sends a packet of this socket on the connection there is.
 func (s *Socket) sendLocked(h packet.Header, body []byte, attachments [][]byte) error {
+	if parser := s.client.set.Parser; parser != nil {
+		return sendOwn(s.client.conn, parser, packet.Packet{Header: plain(h), Payload: packet.Payload{JSON: body, Attachments: attachments}})
+	}
 	scratch := texts.Get().(*[]byte)
 	defer keep(&texts, scratch)
 	*scratch = packet.Append((*scratch)[:0], h, body)

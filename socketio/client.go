@@ -30,8 +30,8 @@ type client struct {
 	corked atomic.Pointer[cork] // while handlers run
 
 	// Only for Receive, Idle and Closed, which are never called concurrently.
-	deaf        bool    // what comes is not looked at any more
-	decoder     Decoder // of Config.Parser; nil: the protocol's own form
+	deaf        bool           // what comes is not looked at any more
+	decoder     packet.Decoder // of Config.Parser; nil: the protocol's own form
 	rate        *rate.Limiter
 	partial     *partial // a packet whose attachments are still to come
 	first, last *event   // of the read that is going on
@@ -193,14 +193,21 @@ func (c *client) receiveAttachment(data []byte) error {
 	if p.got = append(p.got, bytes.Clone(data)); len(p.got) < p.header.Attachments {
 		return nil
 	}
-	c.partial = nil
-	if p.timer.Owner != nil {
-		c.server.wheel.Stop(&p.timer)
-		if p.late.Swap(true) {
-			return nil // the connection is being closed
-		}
+	if !c.completed() {
+		return nil
 	}
 	return c.received(p.header, p.name, p.args.With(p.got), p.size)
+}
+
+// completed ends the wait for the rest of a packet. It reports false when that took too long and the connection is being
+// closed.
+func (c *client) completed() bool {
+	p := c.partial
+	if c.partial = nil; p == nil || p.timer.Owner == nil {
+		return true
+	}
+	c.server.wheel.Stop(&p.timer)
+	return !p.late.Swap(true)
 }
 
 // await gives the attachments a time by which they are to be there, once a read has ended without them: most come with

@@ -49,7 +49,7 @@ func (s *Server) encode(h packet.Header, name string, values []any) ([]*engineio
 // encodePayload makes the messages of a packet whose content is in wire form.
 func (s *Server) encodePayload(h packet.Header, p Payload) []*engineio.Message {
 	if s.cfg.Parser != nil {
-		return s.cfg.Parser.Encode(Packet{h, p})
+		return encodeOwn(s.cfg.Parser, packet.Packet{Header: h, Payload: p})
 	}
 	if h.Attachments = len(p.Attachments); h.Attachments > 0 {
 		switch h.Type {

@@ -53,6 +53,13 @@ func TestBreachesCloseTheConnection(t *testing.T) {
 			p.Send(`52-["quiet",{"_placeholder":true,"num":0}]`)
 			p.SendBinary("x")
 		}, "attachments"},
+		{"attachments of a parser in time", socketio.Config{AttachmentTimeout: time.Second, Parser: twoParts{}}, func(p *peer.Peer) {
+			p.Send(`2["quiet"`)
+			time.Sleep(900 * time.Millisecond)
+			p.Send(`]`)
+			time.Sleep(time.Minute)
+			p.Send(`2["quiet"`)
+		}, "attachments"},
 		{"number of attachments", socketio.Config{MaxAttachments: 2}, func(p *peer.Peer) { p.Send(`53-["quiet"]`) }, "limit"},
 		{"namespaces", socketio.Config{MaxNamespaces: 1}, func(p *peer.Peer) { p.Send(`0/other,`) }, "limit"},
 		{"malformed", socketio.Config{}, func(p *peer.Peer) { p.Send(`2{}`) }, "malformed"},
@@ -268,4 +275,25 @@ func TestForeignUpgradesAreNotAnswered(t *testing.T) {
 			}
 		})
 	}
+}
+
+// twoParts is a parser whose clients send an event in two messages, the second of which is its last byte.
+type twoParts struct{}
+
+func (twoParts) Encode(p packet.Packet) []packet.Message {
+	return []packet.Message{{Data: packet.Append(nil, p.Header, p.Payload.JSON)}}
+}
+
+func (twoParts) NewDecoder() packet.Decoder { return new(halfPacket) }
+
+type halfPacket struct{ text []byte }
+
+func (d *halfPacket) Decode(data []byte, _ bool) (p packet.Packet, whole bool, err error) {
+	d.text = append(d.text, data...)
+	p.Header, p.Payload.JSON, err = packet.Parse(d.text)
+	if err != nil || p.Type == packet.Event && d.text[len(d.text)-1] != ']' {
+		return p, false, err
+	}
+	d.text = nil
+	return p, true, nil
 }

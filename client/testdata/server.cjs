@@ -1,4 +1,5 @@
-// Official Socket.IO servers for the client's tests: one with defaults, one with recovery and short pings, one that allows deflate.
+// Official Socket.IO servers for the client's tests: one with defaults, one with recovery and short pings, one that allows deflate,
+// one with the MessagePack parser.
 // Prints their ports as one JSON line; ends with its input.
 const { createServer } = require("node:http");
 const { Server } = require("socket.io");
@@ -42,5 +43,6 @@ Promise.all([
   serve({}),
   serve({ pingInterval: 100, pingTimeout: 2000, connectionStateRecovery: {} }),
   serve({ perMessageDeflate: { threshold: 16 } }),
-]).then(([plain, recovery, deflate]) => console.log(JSON.stringify({ plain, recovery, deflate })));
+  serve({ parser: require("socket.io-msgpack-parser") }),
+]).then(([plain, recovery, deflate, msgpack]) => console.log(JSON.stringify({ plain, recovery, deflate, msgpack })));
 process.stdin.resume().on("end", () => process.exit(0)).on("close", () => process.exit(0));

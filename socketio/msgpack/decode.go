@@ -10,7 +10,6 @@ import (
 	codec "github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 
-	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -36,7 +35,7 @@ type reader struct {
 }
 
 // readPacket reads a whole packet: {type, nsp, data, id}, and members that mean nothing to a server.
-func readPacket(data []byte) (p socketio.Packet, err error) {
+func readPacket(data []byte) (p packet.Packet, err error) {
 	in := bytes.NewReader(data)
 	r := reader{in: in, dec: codec.GetDecoder()}
 	defer codec.PutDecoder(r.dec)
@@ -63,7 +62,7 @@ func readPacket(data []byte) (p socketio.Packet, err error) {
 			err = r.id(&p.ID)
 		case "data":
 			err = r.value(0)
-			p.Payload = socketio.Payload{JSON: r.out, Attachments: r.attachments}
+			p.Payload = packet.Payload{JSON: r.out, Attachments: r.attachments}
 		default:
 			err = r.dec.Skip()
 		}
@@ -76,7 +75,7 @@ func readPacket(data []byte) (p socketio.Packet, err error) {
 	}
 	p.Type = packet.Type(kind)
 	if string(p.Payload.JSON) == "null" && (p.Type == packet.Connect || p.Type == packet.Disconnect) {
-		p.Payload = socketio.Payload{} // undefined, as some clients write it
+		p.Payload = packet.Payload{} // undefined, as some clients write it
 	}
 	return p, nil
 }

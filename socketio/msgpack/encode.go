@@ -10,11 +10,11 @@ import (
 	codec "github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // appendPacket appends a packet as {type, data, nsp, id}, without what it has not.
-func appendPacket(dst []byte, p socketio.Packet) []byte {
+func appendPacket(dst []byte, p packet.Packet) []byte {
 	w := writer{out: dst, attachments: p.Payload.Attachments}
 	w.enc = codec.GetEncoder()
 	defer codec.PutEncoder(w.enc)

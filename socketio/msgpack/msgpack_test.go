@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -42,7 +41,7 @@ func goldens(t testing.TB) (list []golden) {
 }
 
 // unbin puts {"$bin":base64} in the place of placeholders.
-func unbin(p socketio.Payload) string {
+func unbin(p packet.Payload) string {
 	text := string(p.JSON)
 	for i, b := range p.Attachments {
 		n, _ := json.Marshal(i)
@@ -76,8 +75,8 @@ func TestGolden(t *testing.T) {
 }
 
 func TestMalformed(t *testing.T) {
-	good := appendPacket(nil, socketio.Packet{
-		Header: packet.Header{Type: packet.Event, Namespace: "/", ID: 1}, Payload: socketio.Payload{JSON: []byte(`["e",{"a":[1.5,null]},"text"]`)},
+	good := appendPacket(nil, packet.Packet{
+		Header: packet.Header{Type: packet.Event, Namespace: "/", ID: 1}, Payload: packet.Payload{JSON: []byte(`["e",{"a":[1.5,null]},"text"]`)},
 	})
 	for i := range good {
 		if _, err := readPacket(good[:i]); err == nil {
@@ -146,8 +145,8 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	wire := appendPacket(nil, socketio.Packet{
-		Header: packet.Header{Type: packet.Event, Namespace: "/", ID: 7}, Payload: socketio.Payload{JSON: []byte(`["say",{"room":"lobby","text":"hello","at":1763629200000}]`)},
+	wire := appendPacket(nil, packet.Packet{
+		Header: packet.Header{Type: packet.Event, Namespace: "/", ID: 7}, Payload: packet.Payload{JSON: []byte(`["say",{"room":"lobby","text":"hello","at":1763629200000}]`)},
 	})
 	b.ReportAllocs()
 	for b.Loop() {
@@ -156,8 +155,8 @@ func BenchmarkDecode(b *testing.B) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	p := socketio.Packet{
-		Header: packet.Header{Type: packet.Event, Namespace: "/", ID: 7}, Payload: socketio.Payload{JSON: []byte(`["say",{"room":"lobby","text":"hello","at":1763629200000}]`)},
+	p := packet.Packet{
+		Header: packet.Header{Type: packet.Event, Namespace: "/", ID: 7}, Payload: packet.Payload{JSON: []byte(`["say",{"room":"lobby","text":"hello","at":1763629200000}]`)},
 	}
 	b.ReportAllocs()
 	for b.Loop() {

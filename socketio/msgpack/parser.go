@@ -3,8 +3,6 @@ package msgpack
 import (
 	"errors"
 
-	"github.com/sidereal-io/sidereal/engineio"
-	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -14,22 +12,22 @@ var ErrMalformed = errors.New("msgpack: malformed packet")
 // Parser is the parser. Its zero value is ready.
 type Parser struct{}
 
-var _ socketio.Parser = Parser{}
+var _ packet.Parser = Parser{}
 
 // Encode makes the message of a packet.
-func (Parser) Encode(p socketio.Packet) []*engineio.Message {
-	return []*engineio.Message{engineio.NewBinary(appendPacket(make([]byte, 0, 64+len(p.Payload.JSON)), p))}
+func (Parser) Encode(p packet.Packet) []packet.Message {
+	return []packet.Message{{Data: appendPacket(make([]byte, 0, 64+len(p.Payload.JSON)), p), Binary: true}}
 }
 
 // NewDecoder makes the decoder of a connection. It keeps nothing: a message is a packet.
-func (Parser) NewDecoder() socketio.Decoder { return decoder{} }
+func (Parser) NewDecoder() packet.Decoder { return decoder{} }
 
 type decoder struct{}
 
 // Decode reads a packet.
-func (decoder) Decode(data []byte, binary bool) (socketio.Packet, bool, error) {
+func (decoder) Decode(data []byte, binary bool) (packet.Packet, bool, error) {
 	if !binary {
-		return socketio.Packet{}, false, ErrMalformed
+		return packet.Packet{}, false, ErrMalformed
 	}
 	p, err := readPacket(data)
 	return p, err == nil, err

@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"internal/redisconn"}, "internal/handoff": {},
 	"internal/lifeline": {}, "internal/processfile": {},
 	"internal/daemon":    {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
+	"internal/nodehost":  {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline"},
 	"internal/redisconn": {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 

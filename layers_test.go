@@ -29,7 +29,7 @@ var layers = map[string][]string{
 	"cmd/sidereal":          {"*"},
 	"e2e":                   {"*"},
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"internal/redisconn"}, "internal/handoff": {},
-	"internal/lifeline": {}, "internal/processfile": {},
+	"internal/lifeline": {}, "internal/processfile": {}, "internal/systemd": {},
 	"internal/daemon":    {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/nodehost":  {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline"},
 	"internal/redisconn": {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},

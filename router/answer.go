@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -300,8 +301,13 @@ func (b *body) take(p, out []byte, pending bool) (int, []byte, error) {
 // keyRefused says, at most every 10 s, that another host's door did not accept our key.
 func (r *Router) keyRefused(b *backend) {
 	r.metrics.upstreamError("key")
-	now, last := time.Now().Unix(), r.keyWarned.Load()
-	if now-last >= 10 && r.keyWarned.CompareAndSwap(last, now) {
+	if seldom(&r.keyWarned) {
 		r.log.Error().Str("worker", b.id).Str("addr", b.addr).Msg("the other host's router refuses our key: do both use one Redis and one SIDEREAL_APP?")
 	}
+}
+
+// seldom tells whether 10 s have passed since it last did.
+func seldom(last *atomic.Int64) bool {
+	now, before := time.Now().Unix(), last.Load()
+	return now-before >= 10 && last.CompareAndSwap(before, now)
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,13 @@ func (c *Certificates) Reload() (changed bool, err error) {
 
 func sameChain(a, b tls.Certificate) bool {
 	return len(a.Certificate) == len(b.Certificate) && bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
+}
+
+// cover tells whether a certificate has the name or, in brackets if it is of version 6, the address.
+func (c *Certificates) cover(host string) bool {
+	return c != nil && slices.ContainsFunc(c.current.Load().Certificates, func(t tls.Certificate) bool {
+		return t.Leaf.VerifyHostname(host) == nil
+	})
 }
 
 // reload is Reload with its log line.

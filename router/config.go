@@ -31,9 +31,16 @@ type Config struct {
 	// TrustedProxies are the load balancers before this host. Only their forwarding headers are believed.
 	TrustedProxies []netip.Prefix
 
+	// ProxyProtocol has connections of TrustedProxies begin with a PROXY header, version 1 or 2, and takes the client's
+	// address from it. Those without one are refused, but for other hosts' routers. Nobody else's header is read.
+	ProxyProtocol bool
+
 	// Certificates make the door speak TLS to clients, and this router to the doors of other hosts. Plain text is then
 	// served to other routers only. Nil: no TLS for clients. They are watched while the router serves.
 	Certificates *Certificates
+
+	// RedirectPort is the port of the addresses that a Redirecting listener sends to. Zero: 443.
+	RedirectPort int
 
 	// MaxHeadBytes bounds a request's head; larger ones get 431. Zero: 16 KB, as Node. At most 64,000.
 	MaxHeadBytes int
@@ -102,6 +109,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.MaxHeadBytes < 256 || cfg.MaxHeadBytes > 64_000 {
 		problems = append(problems, fmt.Errorf("router: MaxHeadBytes %d: must be 256 to 64000", cfg.MaxHeadBytes))
 	}
+	setDefault(&cfg.RedirectPort, 443)
 	setDefault(&cfg.HeadTimeout, 10*time.Second)
 	setDefault(&cfg.BodyTimeout, time.Minute)
 	setDefault(&cfg.IdleTimeout, 2*time.Minute)
@@ -113,6 +121,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	setDefault(&cfg.DrainRate, 100)
 	setDefault(&cfg.ShutdownTimeout, 35*time.Second)
+	if cfg.ProxyProtocol && len(cfg.TrustedProxies) == 0 {
+		problems = append(problems, errors.New("SIDEREAL_PROXY_PROTOCOL: needs SIDEREAL_TRUSTED_PROXIES"))
+	}
 	for i, p := range cfg.TrustedProxies {
 		if !p.IsValid() {
 			problems = append(problems, fmt.Errorf("SIDEREAL_TRUSTED_PROXIES: entry %d is not a network", i+1))

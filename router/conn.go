@@ -15,18 +15,22 @@ import (
 // request; while it waits it holds no buffer.
 type conn struct {
 	stream
-	r        *Router
-	nc       net.Conn        // as accepted: below TLS, where there is TLS
-	fd       syscall.RawConn // of nc; nil: it has none
-	tcp      *net.TCPConn    // nil: its descriptor can't be passed
-	fromDoor bool            // TLS under the routers' own name
-	peer     origin          // its other end
-	trusted  bool            // the peer's forwarding headers are believed
-	served   int             // requests
-	bound    *backend        // a door's connection that could not be passed: every request is for this worker
-	sid      string          // of the last request; most connections bring one only
-	relaying *upstream       // the worker's end of a WebSocket that a request opened
-	watched  uint64          // the watcher's number for it, 0: none
+	r           *Router
+	nc          net.Conn        // as accepted: below TLS, where there is TLS
+	fd          syscall.RawConn // of nc; nil: it has none
+	tcp         *net.TCPConn    // nil: its descriptor can't be passed
+	fromDoor    bool            // TLS under the routers' own name
+	redirects   bool            // accepted where plain HTTP is sent on to HTTPS
+	awaitsProxy bool            // a PROXY header has to come first
+	unproxied   bool            // and did not
+	proxied     bool            // and named the client: the other end of the descriptor is somebody else
+	peer        origin          // its other end
+	trusted     bool            // the peer's forwarding headers are believed
+	served      int             // requests
+	bound       *backend        // a door's connection that could not be passed: every request is for this worker
+	sid         string          // of the last request; most connections bring one only
+	relaying    *upstream       // the worker's end of a WebSocket that a request opened
+	watched     uint64          // the watcher's number for it, 0: none
 
 	state atomic.Uint32 // a connState
 
@@ -63,6 +67,7 @@ func (r *Router) newConn(nc net.Conn) *conn {
 	c.tcp, _ = nc.(*net.TCPConn)
 	c.peer.addr = peerOf(nc.RemoteAddr())
 	c.trusted = r.trusts(c.peer.addr.Addr())
+	c.awaitsProxy = c.trusted && r.cfg.ProxyProtocol
 	return c
 }
 
@@ -88,7 +93,7 @@ func (c *conn) next(ctx context.Context) bool {
 		if !c.state.CompareAndSwap(uint32(connIdle), uint32(connActive)) || err != nil {
 			return false
 		}
-		if c.bytes()[0] == recordHandshake && c.served == 0 && c.tcp != nil && !c.secure() {
+		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() {
 			return false
 		}
 	}
@@ -102,7 +107,7 @@ func (c *conn) next(ctx context.Context) bool {
 
 // first reads the first bytes of a request. Of a connection that a worker may want untouched it only looks at them.
 func (c *conn) first() error {
-	if c.served == 0 && c.tcp != nil && !c.trusted && c.r.peeks.Load() {
+	if c.served == 0 && c.tcp != nil && !c.trusted && !c.proxied && c.r.peeks.Load() {
 		return c.peek()
 	}
 	return c.fill()

@@ -70,6 +70,9 @@ func (x *exchange) serve(ctx context.Context) bool {
 	if f := x.understand(b); f != nil {
 		return x.refuse(f.status, f.why)
 	}
+	if c.redirects {
+		return x.redirect(b)
+	}
 	if c.bound == nil {
 		if h.value(b, fieldSiderealKey) != nil {
 			return x.door(ctx, n)

@@ -10,6 +10,7 @@ type metrics struct {
 	transferred  *prometheus.CounterVec
 	acceptErrors prometheus.Counter
 	tlsErrors    prometheus.Counter
+	proxyErrors  prometheus.Counter
 
 	// Resolved once: a label look-up costs more than a table look-up.
 	decisions        map[string]prometheus.Counter
@@ -52,6 +53,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "sidereal_router_tls_errors_total",
 			Help: "TLS handshakes with clients and other routers that failed.",
 		}),
+		proxyErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_router_proxy_errors_total",
+			Help: "Connections and requests of trusted proxies with a malformed PROXY header, or without one.",
+		}),
 		decisions: make(map[string]prometheus.Counter),
 		limited:   make(map[limit]prometheus.Counter),
 	}
@@ -69,7 +74,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors} {
+	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors, m.proxyErrors} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -46,13 +46,14 @@ type Router struct {
 	metrics *metrics
 	watcher *watcher
 
-	backends  sync.Map // worker id -> *backend
-	turn      atomic.Uint64
-	keyWarned atomic.Int64 // Unix seconds
-	addresses addresses
-	peeks     atomic.Bool // a worker of this host takes untouched connections only
-	tls       *tls.Config
-	door      atomic.Pointer[doorKey]
+	backends    sync.Map // worker id -> *backend
+	turn        atomic.Uint64
+	keyWarned   atomic.Int64 // Unix seconds
+	proxyWarned atomic.Int64 // Unix seconds
+	addresses   addresses
+	peeks       atomic.Bool // a worker of this host takes untouched connections only
+	tls         *tls.Config
+	door        atomic.Pointer[doorKey]
 
 	listening atomic.Bool
 	draining  atomic.Bool
@@ -152,12 +153,13 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 
 // accept takes connections until the listener is closed.
 func (r *Router) accept(ctx context.Context, ln net.Listener) error {
+	_, redirects := ln.(redirecting)
 	pause := time.Duration(0)
 	for {
 		nc, err := ln.Accept()
 		if err == nil {
 			pause = 0
-			r.take(ctx, nc)
+			r.take(ctx, nc, redirects)
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -188,8 +190,9 @@ func passes(err error) bool {
 	return isTimeout(err)
 }
 
-func (r *Router) take(ctx context.Context, nc net.Conn) {
+func (r *Router) take(ctx context.Context, nc net.Conn, redirects bool) {
 	c := r.newConn(nc)
+	c.redirects = redirects
 	r.mu.Lock()
 	full := r.cfg.MaxConnections > 0 && len(r.conns) >= r.cfg.MaxConnections
 	if !full {

@@ -32,6 +32,12 @@ var (
 	errWrongDoor = errors.New("router: the door does not know our key")
 )
 
+// beginsTLS tells whether what came first is a TLS record.
+func (c *conn) beginsTLS() bool {
+	b := c.bytes()
+	return len(b) > 0 && b[0] == recordHandshake && c.served == 0 && c.tcp != nil && !c.redirects
+}
+
 // secure makes the connection, which began with a TLS record, one over TLS. Its requests are inside. False: that failed.
 func (c *conn) secure() bool {
 	c.take()
@@ -47,7 +53,7 @@ func (c *conn) secure() bool {
 	c.stream = stream{}
 	c.init(tc)
 	c.fromDoor = tc.ConnectionState().ServerName == doorName
-	c.peer.https = !c.fromDoor
+	c.peer.https = c.peer.https || !c.fromDoor
 	return true
 }
 
@@ -68,10 +74,13 @@ func (c *readAhead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// misplaced refuses what is not for clients: requests without a key in plain text, where TLS is spoken, and under the name
-// that routers use.
+// misplaced refuses what is not for clients: requests without a key in plain text, where TLS is spoken, under the name
+// that routers use, and from proxies that do not say for whom.
 func (c *conn) misplaced() *refusal {
 	switch {
+	case c.unproxied:
+		c.r.proxyIsSilent(c.peer.addr.Addr())
+		return errProxyMissing
 	case c.fromDoor:
 		return errNoKey
 	case c.r.cfg.Certificates != nil && c.tcp != nil:

@@ -83,12 +83,18 @@ func behindDoors(d *directory.Static) {
 func secureTo(t testing.TB, addr, name string) *client {
 	t.Helper()
 	c := dialTo(t, addr)
+	c.secure(name)
+	return c
+}
+
+// secure goes on over TLS.
+func (c *client) secure(name string) {
+	c.t.Helper()
 	c.over = tls.Client(c.TCPConn, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 	if err := c.over.Handshake(); err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	c.br = bufio.NewReader(c.over)
-	return c
 }
 
 func (c *client) shown() string {

@@ -175,3 +175,16 @@ func TestDoorOfAnUntouchedWorkerPassesPeers(t *testing.T) {
 		t.Fatal(resp.Status, resp.Header)
 	}
 }
+
+// Whose connection came through a proxy is not the other end of it: nothing of that is passed as it came.
+func TestProxiedUpgradeIsNotPassedUntouched(t *testing.T) {
+	r, w := untouched(t, trustingLoopback)
+	r.peeks.Store(true)
+	c := dialTo(t, r.addr)
+	c.send("PROXY TCP4 192.0.2.7 198.51.100.1 4660 443\r\n")
+	c.send(plainUpgrade + "\r\n")
+	resp, _ := c.answer("GET")
+	if resp.StatusCode != 101 || w.last().Header.Get("Sidereal-Client") != "192.0.2.7:4660" {
+		t.Error(resp.Status, w.last().Header)
+	}
+}

@@ -27,12 +27,12 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sidereal": main})
 }
 
-// TestScripts holds the behaviour of the command line. $ADDR, $ADMIN and $REDIS are free addresses of this machine.
+// TestScripts holds the behaviour of the command line. $ADDR, $ADMIN, $REDIS and $PLAIN are free addresses of this machine.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
-			for _, name := range []string{"ADDR", "ADMIN", "REDIS"} {
+			for _, name := range []string{"ADDR", "ADMIN", "REDIS", "PLAIN"} {
 				env.Setenv(name, fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)))
 			}
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "unready": unready, "get": get, "redis": startRedis, "occupy": occupy,
 			"kill9": kill9, "processes": processes, "ended": ended, "reload": reload, "replaced": replaced, "exits": exits,
-			"certify": certify, "serves": serves, "hangup": hangup,
+			"certify": certify, "serves": serves, "redirects": redirects, "hangup": hangup,
 		},
 	})
 }

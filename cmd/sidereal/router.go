@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -14,6 +15,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
+	"github.com/sidereal-io/sidereal/internal/systemd"
 	"github.com/sidereal-io/sidereal/router"
 )
 
@@ -50,6 +52,8 @@ type routerProcess struct {
 	log    zerolog.Logger
 	node   *node
 	addr   string                        // that it listens on
+	admin  net.Listener                  // nil: systemd gives none
+	line   *lifeline.Line                // nil: no supervisor
 	router atomic.Pointer[router.Router] // nil before Redis has been there
 
 	certificates *router.Certificates // nil: no TLS
@@ -79,15 +83,14 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 	if p.certificates, err = openCertificates(p.set.TLS); err != nil {
 		return err
 	}
-	line, err := openLine(p.set.Child)
-	if err != nil {
+	if p.line, err = openLine(p.set.Child); err != nil {
 		return err
 	}
+	manager := systemd.OpenNotifier()
 	listeners, err := p.listen(ctx)
 	if err != nil {
 		return err
 	}
-	p.addr = listeners[0].Addr().String()
 	if p.node, err = openNode(p.set.Redis, p.set.App.App, p.set.SIDTTL, p.log); err != nil {
 		return err
 	}
@@ -105,26 +108,40 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 	}
 	p.router.Store(r)
 	lifeline.OnHangup(ctx, r.ReloadCertificates)
-	for i, l := range listeners {
-		listeners[i] = tellingListener{l, func() { report(line, lifeline.Draining) }}
-	}
 	if err := publish(); err != nil {
 		return err
 	}
-	report(line, lifeline.Ready)
+	report(p.line, lifeline.Ready)
+	defer context.AfterFunc(ctx, func() { p.notify(manager, systemd.Stopping) })()
+	p.notify(manager, systemd.Ready)
 	return r.Serve(ctx, listeners...)
 }
 
-// listen opens SIDEREAL_ADDR, or takes over the sockets that the supervisor holds.
-func (p *routerProcess) listen(ctx context.Context) ([]net.Listener, error) {
+// listen opens SIDEREAL_ADDR and SIDEREAL_REDIRECT_ADDR, or takes over the sockets that the supervisor or systemd holds.
+func (p *routerProcess) listen(ctx context.Context) (listeners []net.Listener, err error) {
+	redirects := p.set.RedirectAddr != ""
 	if len(p.set.ListenFDs) > 0 {
-		return supervisor.Inherited(p.set.ListenFDs)
+		if listeners, err = supervisor.Inherited(p.set.ListenFDs); err != nil {
+			return nil, err
+		}
+	} else {
+		d, err := openDoors(ctx, p.set.Door, p.set.TLS)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range d.all() {
+			listeners = append(listeners, l)
+		}
+		p.admin, redirects = d.admin, d.redirect != nil
 	}
-	l, err := supervisor.Listen(ctx, p.set.Addr)
-	if err != nil {
-		return nil, listenError("SIDEREAL_ADDR", p.set.Addr, err)
+	p.addr = listeners[0].Addr().String()
+	for i, l := range listeners {
+		listeners[i] = tellingListener{l, func() { report(p.line, lifeline.Draining) }}
 	}
-	return []net.Listener{l}, nil
+	if last := len(listeners) - 1; redirects {
+		listeners[last] = router.Redirecting(listeners[last])
+	}
+	return listeners, nil
 }
 
 // join waits for Redis, registers, and makes the router.
@@ -161,12 +178,29 @@ func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
 	return router.New(router.Config{
 		Directory: n.dir, RuntimeDir: p.set.RuntimeDir, HostName: p.set.HostName, AdvertiseAddr: advertise,
 		Path: p.set.Path, Balance: p.set.Balance, TrustedProxies: p.set.TrustedProxies,
+		ProxyProtocol: p.set.ProxyProtocol == "on", RedirectPort: p.redirectPort(),
 		HandshakesInFlight: p.set.HandshakesInFlight, HandshakeRate: p.set.HandshakeRate,
 		HandshakesPerAddress: p.set.HandshakesPerAddress, MaxConnections: p.set.MaxConnections,
 		Certificates: p.certificates,
 		DrainDelay:   p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
 		Log: p.log, Metrics: n.metrics,
 	})
+}
+
+// redirectPort is where clients reach the public door.
+func (p *routerProcess) redirectPort() int {
+	if p.set.RedirectPort != 0 {
+		return p.set.RedirectPort
+	}
+	_, port, _ := net.SplitHostPort(p.addr)
+	n, _ := strconv.Atoi(port) // an address of ours
+	return n
+}
+
+func (p *routerProcess) notify(manager systemd.Notifier, state string) {
+	if err := manager.Say(state); err != nil {
+		p.log.Warn().Err(err).Msg("the service manager does not hear us")
+	}
 }
 
 func (p *routerProcess) ready(context.Context) error {
@@ -197,7 +231,7 @@ func (p *routerProcess) startAdmin(ctx context.Context, settings *config.Setting
 		if socket, err = admin.ListenSocket(p.set.RuntimeDir, "router"); err == nil {
 			l, publish = socket, socket.Publish
 		}
-	} else {
+	} else if l = p.admin; l == nil {
 		l, err = listenAdmin(ctx, p.set.AdminAddr, settings, p.log)
 	}
 	if err != nil || l == nil {

@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
+	"github.com/sidereal-io/sidereal/internal/systemd"
 )
 
 // ready is the router's word, once there is one: it listens, and knows a worker that is ready.
@@ -34,7 +36,7 @@ func (h *host) ready(ctx context.Context) error {
 func (h *host) status(context.Context) admin.Status {
 	st := admin.Status{
 		Role: "up", Host: h.set.HostName, Version: versionText(), Started: h.node.started, App: h.set.App.App,
-		Addr: h.door.Addr().String(), Advertise: h.advertise, Redis: h.node.conn.String(), Workers: h.node.workers(),
+		Addr: h.doors.addr().String(), Advertise: h.advertise, Redis: h.node.conn.String(), Workers: h.node.workers(),
 	}
 	st.Problems = disagreements(h.node.dir.Workers().All(), h.set.HostName, h.set.Path)
 	if h.redis != nil {
@@ -74,14 +76,15 @@ func (h *host) announce(ctx, node context.Context, s *supervisor.Supervisor) err
 	allReady := func(st []supervisor.Status) bool {
 		return !slices.ContainsFunc(st, func(p supervisor.Status) bool { return p.State != supervisor.Ready })
 	}
-	if err := s.Wait(ctx, allReady); err != nil {
+	if s.Wait(ctx, allReady) != nil || h.awaitReady(ctx) != nil {
 		return nil
 	}
+	h.notify(systemd.Ready)
 	workers := len(s.Status()) - 1
 	if h.redis != nil {
 		workers--
 	}
-	open := "http://" + reachable(h.door.Addr())
+	open := "http://" + reachable(h.doors.addr())
 	log := h.log.Info().Str("host", h.set.HostName).Str("open", open).Int("workers", workers)
 	if h.admin != nil {
 		log.Stringer("admin", h.admin.Addr())
@@ -91,6 +94,30 @@ func (h *host) announce(ctx, node context.Context, s *supervisor.Supervisor) err
 		fmt.Fprint(os.Stdout, h.banner(open, workers))
 	}
 	return nil
+}
+
+// readyEvery is how often a router is asked whether it has heard of its workers. That takes milliseconds.
+const readyEvery = 20 * time.Millisecond
+
+// awaitReady waits until the router would serve a client.
+func (h *host) awaitReady(ctx context.Context) error {
+	tick := time.NewTicker(readyEvery)
+	defer tick.Stop()
+	for h.ready(ctx) != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// notify says to systemd how the host does.
+func (h *host) notify(state string) {
+	if err := h.manager.Say(state); err != nil {
+		h.log.Warn().Err(err).Msg("the service manager does not hear us")
+	}
 }
 
 // banner is what a person at a terminal may try.

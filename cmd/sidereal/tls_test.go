@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"net/http"
 	"os"
 	"time"
 
@@ -45,4 +46,17 @@ func serves(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return nil
 	})
+}
+
+// redirects asks an address as the host of a name, and looks where it is sent.
+func redirects(ts *testscript.TestScript, _ bool, args []string) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+args[0]+"/page", nil)
+	ts.Check(err)
+	req.Host, req.Close = args[1], true
+	res, err := (&http.Transport{}).RoundTrip(req)
+	ts.Check(err)
+	res.Body.Close()
+	if got := res.Header.Get("Location"); got != args[2] {
+		ts.Fatalf("%s, to %q", res.Status, got)
+	}
 }

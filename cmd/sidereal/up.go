@@ -20,6 +20,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
+	"github.com/sidereal-io/sidereal/internal/systemd"
 )
 
 func upCommand() *cobra.Command {
@@ -55,8 +56,9 @@ type host struct {
 
 	dir        *supervisor.RuntimeDir
 	node       *node
-	door       *net.TCPListener
+	doors      doors
 	admin      net.Listener // nil: off
+	manager    systemd.Notifier
 	redis      *net.TCPListener
 	password   string // of the embedded Redis
 	advertise  string
@@ -87,12 +89,15 @@ func (h *host) run(args []string) (err error) {
 			s.Signal("router", syscall.SIGHUP)
 		}
 	})
-	if h.door, err = supervisor.Listen(ctx, h.set.Addr); err != nil {
-		return listenError("SIDEREAL_ADDR", h.set.Addr, err)
-	}
-	defer h.door.Close()
-	if h.admin, err = listenAdmin(ctx, h.set.AdminAddr, h.settings, h.log); err != nil {
+	h.manager = systemd.OpenNotifier()
+	if h.doors, err = openDoors(ctx, h.set.Door, h.set.TLS); err != nil {
 		return err
+	}
+	defer h.doors.close()
+	if h.admin = h.doors.admin; h.admin == nil {
+		if h.admin, err = listenAdmin(ctx, h.set.AdminAddr, h.settings, h.log); err != nil {
+			return err
+		}
 	}
 	if h.dir, err = supervisor.NewRuntimeDir(""); err != nil {
 		return err
@@ -186,7 +191,7 @@ func (h *host) findRedis(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.advertise, err = h.set.Door.Advertised(h.door.Addr().String(), local)
+	h.advertise, err = h.set.Door.Advertised(h.doors.addr().String(), local)
 	return err
 }
 
@@ -208,6 +213,7 @@ func (h *host) supervise(ctx context.Context, specs []supervisor.Spec) error {
 	}
 	h.supervisor.Store(s)
 	h.node.start(func(node context.Context) error { return h.announce(ctx, node, s) })
+	defer context.AfterFunc(ctx, func() { h.notify(systemd.Stopping) })()
 	err = s.Run(ctx)
 	var exit *supervisor.ExitError
 	if errors.As(err, &exit) && exit.Code == config.ExitUsage {
@@ -228,6 +234,9 @@ func (h *host) childEnviron() []string {
 	}
 	env = append(env, h.settings.Environ()...)
 	env = append(env, "SIDEREAL_RUNTIME_DIR="+h.dir.Path, "SIDEREAL_ADVERTISE="+h.advertise)
+	if h.doors.redirect != nil {
+		env = append(env, "SIDEREAL_REDIRECT_ADDR="+h.doors.redirect.Addr().String())
+	}
 	if h.redis != nil {
 		env = append(env, "SIDEREAL_REDIS_URL="+h.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+h.password)
 	}

@@ -32,6 +32,7 @@ var (
 var forms = map[string]form{
 	"addr":        {"host:port or :port, such as :8080", addr},
 	"addr-or-off": {"host:port, :port or off", addrOrOff},
+	"port":        {"a port, 1 to 65535", port},
 	"dialable":    {"host:port as other hosts dial it, such as 10.0.0.4:8080", dialable},
 	"name":        {"1 to 64 letters, digits, dots, dashes or underscores", matching(namePattern)},
 	"key":         {"1 to 128 characters without blanks, *, ?, [, ] and \\, which Redis patterns give a meaning", matching(keyPattern)},
@@ -62,6 +63,13 @@ func addr(text string) (string, error) {
 func isPort(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && text[0] != '+'
+}
+
+func port(text string) (string, error) {
+	if !isPort(text) || text == "0" {
+		return "", errForm
+	}
+	return text, nil
 }
 
 func addrOrOff(text string) (string, error) {

@@ -219,7 +219,7 @@ func check(f field, v Value) (string, error) {
 func forgotten(command reflect.Type, s *Settings) (errs []error) {
 	for _, f := range fields(command) {
 		v, needed := s.Get(f.Variable), f.tag.Get("needs")
-		if needed == "" || v.Text == "" || s.Get(needed).Text != "" {
+		if needed == "" || v.Text == "" || v.Text == "off" || s.Get(needed).Text != "" {
 			continue
 		}
 		e := &ValueError{Variable: f.Variable, Value: v.Text, From: v.From, Rule: "needs " + needed + ", which is not set"}

@@ -103,6 +103,10 @@ type Routing struct {
 	// Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*`
 	// headers are believed; those of anyone else are replaced.
 	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`
+
+	// `on` has every connection of `SIDEREAL_TRUSTED_PROXIES` begin with a PROXY header (version 1 or 2), which names the
+	// client: for balancers that work on TCP. Those that send none are refused; other hosts' routers need none.
+	ProxyProtocol string `env:"SIDEREAL_PROXY_PROTOCOL" oneof:"off on" needs:"SIDEREAL_TRUSTED_PROXIES" shown:"off"`
 }
 
 // TLS is what the public door shows to clients.
@@ -114,6 +118,13 @@ type TLS struct {
 
 	// PEM files with the keys of these certificates, in the same order.
 	TLSKey string `env:"SIDEREAL_TLS_KEY" form:"readables" needs:"SIDEREAL_TLS_CERT"`
+
+	// A second address, such as `:80`, where plain HTTP is answered with 308 and where the same is over HTTPS. Only names
+	// that a certificate has are sent on.
+	RedirectAddr string `env:"SIDEREAL_REDIRECT_ADDR" form:"addr" needs:"SIDEREAL_TLS_CERT"`
+
+	// The port of those addresses, where clients reach the public door by another than it listens on.
+	RedirectPort int `env:"SIDEREAL_REDIRECT_PORT" form:"port" needs:"SIDEREAL_REDIRECT_ADDR" shown:"the port of SIDEREAL_ADDR"`
 }
 
 // Pairs are the names of the files, two by two; none where there is no TLS.

@@ -1,0 +1,204 @@
+package router
+
+import (
+	"bytes"
+	"encoding/binary"
+	"hash/crc32"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// The PROXY protocol, versions 1 and 2, as HAProxy's proxy-protocol.txt has it: what a proxy that works on TCP says about
+// a connection before its first byte.
+
+const (
+	proxyV1     = "PROXY "
+	proxyV1Most = 107 // bytes of the longest version 1 header, with its CR LF
+	proxyV2     = "\r\n\r\n\x00\r\nQUIT\n"
+	proxyV2Head = 16      // signature, version and command, family, length
+	proxyMost   = 4 << 10 // of a version 2 header; addresses take 36 bytes, what proxies add some hundred
+)
+
+// Kinds of what may follow the addresses of version 2.
+const (
+	proxyCRC = 0x03
+	proxySSL = 0x20
+)
+
+// proxied is what a PROXY header says of the connection behind it.
+type proxied struct {
+	addr  netip.AddrPort // not valid: the connection is the proxy's own (LOCAL, UNKNOWN), or no TCP at all
+	https bool           // the client spoke TLS to the proxy
+}
+
+var (
+	errProxyHeader  = &refusal{400, "malformed PROXY header"}
+	errProxyMissing = &refusal{400, "PROXY header missing"}
+)
+
+// parseProxy reads a header from the start of b, which is not empty, and returns its length: 0 where there is none. It may
+// ask for more with errMore.
+func parseProxy(b []byte) (p proxied, n int, err error) {
+	switch {
+	case startsLike(b, proxyV1):
+		return parseProxyV1(b)
+	case startsLike(b, proxyV2):
+		return parseProxyV2(b)
+	}
+	return p, 0, nil
+}
+
+// startsLike tells whether b begins with the text, or is too short to tell.
+func startsLike(b []byte, text string) bool {
+	n := min(len(b), len(text))
+	return string(b[:n]) == text[:n]
+}
+
+// parseProxyV1 reads the line "PROXY TCP4 source destination port port".
+func parseProxyV1(b []byte) (p proxied, n int, err error) {
+	end := bytes.IndexByte(b[:min(len(b), proxyV1Most)], '\n')
+	if end < 0 {
+		if len(b) >= proxyV1Most {
+			return p, 0, errProxyHeader
+		}
+		return p, 0, errMore
+	}
+	line, ok := bytes.CutSuffix(b[:end], []byte("\r"))
+	if !ok || len(line) < len(proxyV1) {
+		return p, 0, errProxyHeader
+	}
+	words := bytes.Split(line[len(proxyV1):], []byte(" "))
+	switch family := string(words[0]); {
+	case family == "UNKNOWN":
+		return p, end + 1, nil
+	case family != "TCP4" && family != "TCP6" || len(words) != 5:
+		return p, 0, errProxyHeader
+	default:
+		from, ok1 := proxyAddr(words[1], words[3], family == "TCP4")
+		_, ok2 := proxyAddr(words[2], words[4], family == "TCP4")
+		if !ok1 || !ok2 {
+			return p, 0, errProxyHeader
+		}
+		return proxied{addr: from}, end + 1, nil
+	}
+}
+
+// proxyAddr reads an address and a port in the only form that each has.
+func proxyAddr(addr, port []byte, v4 bool) (netip.AddrPort, bool) {
+	a, err := netip.ParseAddr(string(addr))
+	n, portErr := strconv.ParseUint(string(port), 10, 16)
+	if err != nil || portErr != nil || a.Is4() != v4 || a.Zone() != "" || len(port) > 1 && port[0] == '0' || port[0] == '+' {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(a.Unmap(), uint16(n)), true
+}
+
+func parseProxyV2(b []byte) (p proxied, n int, err error) {
+	if len(b) < proxyV2Head {
+		return p, 0, errMore
+	}
+	command, family := b[12], b[13]
+	n = proxyV2Head + int(binary.BigEndian.Uint16(b[14:]))
+	if command != 0x20 && command != 0x21 || n > proxyMost {
+		return p, 0, errProxyHeader
+	}
+	if len(b) < n {
+		return p, 0, errMore
+	}
+	if command == 0x20 { // LOCAL: a health check
+		return p, n, nil
+	}
+	b = b[:n]
+	addresses := map[byte]int{0: 0, 1: 12, 2: 36, 3: 216}
+	size, known := addresses[family>>4]
+	if !known || family&0x0f > 2 || len(b)-proxyV2Head < size {
+		return p, 0, errProxyHeader
+	}
+	a := b[proxyV2Head : proxyV2Head+size]
+	switch family {
+	case 0x11:
+		p.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte(a)), binary.BigEndian.Uint16(a[8:]))
+	case 0x21:
+		p.addr = netip.AddrPortFrom(netip.AddrFrom16([16]byte(a)).Unmap(), binary.BigEndian.Uint16(a[32:]))
+	}
+	if !p.readExtras(b, proxyV2Head+size) {
+		return proxied{}, 0, errProxyHeader
+	}
+	return p, n, nil
+}
+
+// readExtras reads what follows the addresses, from at to the end of the header.
+func (p *proxied) readExtras(header []byte, at int) bool {
+	for rest := header[at:]; len(rest) > 0; {
+		if len(rest) < 3 {
+			return false
+		}
+		kind, n := rest[0], int(binary.BigEndian.Uint16(rest[1:]))
+		if len(rest) < 3+n {
+			return false
+		}
+		value := rest[3 : 3+n]
+		switch rest = rest[3+n:]; kind {
+		case proxyCRC:
+			if n != 4 || !sumsUp(header, len(header)-len(rest)-4) {
+				return false
+			}
+		case proxySSL:
+			if n < 5 {
+				return false
+			}
+			p.https = value[0]&1 != 0
+		}
+	}
+	return true
+}
+
+// sumsUp verifies the CRC32c of a header that is at that offset of it, and counts as zero in it.
+func sumsUp(header []byte, at int) bool {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	sum := crc32.Update(0, table, header[:at])
+	sum = crc32.Update(sum, table, make([]byte, 4))
+	sum = crc32.Update(sum, table, header[at+4:])
+	return sum == binary.BigEndian.Uint32(header[at:])
+}
+
+// readProxy takes the PROXY header that a trusted proxy's connection begins with, and takes its word for who is at the
+// other end. A connection without one may still be another host's router, which shows its key. False: the header is no
+// good, or did not come in time.
+func (c *conn) readProxy() bool {
+	c.awaitsProxy = false
+	deadline := time.Now().Add(c.r.cfg.HeadTimeout)
+	for {
+		p, n, err := parseProxy(c.bytes())
+		switch {
+		case err == errMore:
+			c.c.SetReadDeadline(deadline)
+			if c.fill() != nil {
+				return false
+			}
+			continue
+		case err != nil:
+			c.r.metrics.proxyErrors.Inc()
+			return false
+		case n == 0:
+			c.unproxied = true
+			return true
+		}
+		c.discard(n)
+		if p.addr.IsValid() {
+			c.peer = origin{addr: p.addr, https: p.https}
+			c.trusted = c.r.trusts(p.addr.Addr())
+			c.proxied = true
+		}
+		return true
+	}
+}
+
+// proxyIsSilent says, at most every 10 s, that a trusted proxy's requests are refused.
+func (r *Router) proxyIsSilent(addr netip.Addr) {
+	r.metrics.proxyErrors.Inc()
+	if seldom(&r.proxyWarned) {
+		r.log.Warn().Stringer("addr", addr).Msg("a trusted proxy sends no PROXY header: its requests are refused")
+	}
+}

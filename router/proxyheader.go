@@ -26,20 +26,15 @@ const (
 	proxySSL = 0x20
 )
 
-// proxied is what a PROXY header says of the connection behind it.
-type proxied struct {
-	addr  netip.AddrPort // not valid: the connection is the proxy's own (LOCAL, UNKNOWN), or no TCP at all
-	https bool           // the client spoke TLS to the proxy
-}
-
 var (
 	errProxyHeader  = &refusal{400, "malformed PROXY header"}
 	errProxyMissing = &refusal{400, "PROXY header missing"}
 )
 
-// parseProxy reads a header from the start of b, which is not empty, and returns its length: 0 where there is none. It may
-// ask for more with errMore.
-func parseProxy(b []byte) (p proxied, n int, err error) {
+// parseProxy reads a header from the start of b, which is not empty: who is behind it, and whether over TLS, and its
+// length, 0 where there is none. An address that is not valid means that the connection is the proxy's own (LOCAL, UNKNOWN),
+// or no TCP at all. It may ask for more with errMore.
+func parseProxy(b []byte) (p origin, n int, err error) {
 	switch {
 	case startsLike(b, proxyV1):
 		return parseProxyV1(b)
@@ -56,7 +51,7 @@ func startsLike(b []byte, text string) bool {
 }
 
 // parseProxyV1 reads the line "PROXY TCP4 source destination port port".
-func parseProxyV1(b []byte) (p proxied, n int, err error) {
+func parseProxyV1(b []byte) (p origin, n int, err error) {
 	end := bytes.IndexByte(b[:min(len(b), proxyV1Most)], '\n')
 	if end < 0 {
 		if len(b) >= proxyV1Most {
@@ -80,7 +75,7 @@ func parseProxyV1(b []byte) (p proxied, n int, err error) {
 		if !ok1 || !ok2 {
 			return p, 0, errProxyHeader
 		}
-		return proxied{addr: from}, end + 1, nil
+		return origin{addr: from}, end + 1, nil
 	}
 }
 
@@ -94,7 +89,7 @@ func proxyAddr(addr, port []byte, v4 bool) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a.Unmap(), uint16(n)), true
 }
 
-func parseProxyV2(b []byte) (p proxied, n int, err error) {
+func parseProxyV2(b []byte) (p origin, n int, err error) {
 	if len(b) < proxyV2Head {
 		return p, 0, errMore
 	}
@@ -123,13 +118,13 @@ func parseProxyV2(b []byte) (p proxied, n int, err error) {
 		p.addr = netip.AddrPortFrom(netip.AddrFrom16([16]byte(a)).Unmap(), binary.BigEndian.Uint16(a[32:]))
 	}
 	if !p.readExtras(b, proxyV2Head+size) {
-		return proxied{}, 0, errProxyHeader
+		return origin{}, 0, errProxyHeader
 	}
 	return p, n, nil
 }
 
 // readExtras reads what follows the addresses, from at to the end of the header.
-func (p *proxied) readExtras(header []byte, at int) bool {
+func (o *origin) readExtras(header []byte, at int) bool {
 	for rest := header[at:]; len(rest) > 0; {
 		if len(rest) < 3 {
 			return false
@@ -148,7 +143,7 @@ func (p *proxied) readExtras(header []byte, at int) bool {
 			if n < 5 {
 				return false
 			}
-			p.https = value[0]&1 != 0
+			o.https = value[0]&1 != 0
 		}
 	}
 	return true
@@ -187,7 +182,7 @@ func (c *conn) readProxy() bool {
 		}
 		c.discard(n)
 		if p.addr.IsValid() {
-			c.peer = origin{addr: p.addr, https: p.https}
+			c.peer = p
 			c.trusted = c.r.trusts(p.addr.Addr())
 			c.proxied = true
 		}

@@ -78,7 +78,7 @@ var proxyHeaders = []struct {
 }
 
 // verdictOf is what parseProxy finds in all of b.
-func verdictOf(b []byte) (string, proxied, int) {
+func verdictOf(b []byte) (string, origin, int) {
 	p, n, err := parseProxy(b)
 	switch {
 	case err == errMore:
@@ -122,7 +122,7 @@ func FuzzProxyHeader(f *testing.F) {
 		switch {
 		case n < 0 || n > len(b) || n > proxyMost:
 			t.Fatalf("%d of %d bytes", n, len(b))
-		case err != nil && (n != 0 || p != proxied{}):
+		case err != nil && (n != 0 || p != origin{}):
 			t.Fatal("something is believed of what is refused")
 		case err == errMore && len(b) >= proxyMost:
 			t.Fatal("there is no end of asking")

@@ -3,6 +3,7 @@ package processfile
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,8 +42,8 @@ func (a *App) Validate() error {
 	v.check(a.LogType == "" || a.LogType == "json", "log_type", `must be "json"`)
 	v.durations(a)
 	v.environment("env", a.Env)
-	for stage, env := range a.Stages {
-		v.environment("env_"+stage, env)
+	for _, stage := range slices.Sorted(maps.Keys(a.Stages)) {
+		v.environment("env_"+stage, a.Stages[stage])
 	}
 	if _, err := ParseCron(a.CronRestart); err != nil {
 		v.check(false, "cron_restart", err.Error())
@@ -69,19 +70,22 @@ func (v *validation) absolute(field, path string, needed bool) {
 }
 
 func (v *validation) durations(a *App) {
-	for field, d := range map[string]Duration{
-		"restart_delay": a.RestartDelay, "exp_backoff_restart_delay": a.ExpBackoffRestartDelay, "kill_timeout": a.KillTimeout,
-		"kill_retry_time": a.KillRetryTime, "listen_timeout": a.ListenTimeout, "watch_delay": a.WatchDelay,
+	for _, d := range []struct {
+		field string
+		time  Duration
+	}{
+		{"restart_delay", a.RestartDelay}, {"exp_backoff_restart_delay", a.ExpBackoffRestartDelay}, {"kill_timeout", a.KillTimeout},
+		{"kill_retry_time", a.KillRetryTime}, {"listen_timeout", a.ListenTimeout}, {"watch_delay", a.WatchDelay},
 	} {
-		v.check(d >= 0, field, "must not be negative")
+		v.check(d.time >= 0, d.field, "must not be negative")
 	}
 }
 
 // environment refuses what the kernel would cut or misread.
 func (v *validation) environment(field string, env map[string]string) {
-	for name, value := range env {
+	for _, name := range slices.Sorted(maps.Keys(env)) {
 		v.check(name != "" && !strings.ContainsAny(name, "=\x00"), field, fmt.Sprintf("has a variable %q, which cannot be one", name))
-		v.check(!strings.Contains(value, "\x00"), field, fmt.Sprintf("has a zero byte in %s", name))
+		v.check(!strings.Contains(env[name], "\x00"), field, fmt.Sprintf("has a zero byte in %s", name))
 	}
 }
 
@@ -104,12 +108,12 @@ var cronParser = cron.NewParser(cron.SecondOptional | cron.Minute | cron.Hour | 
 type FieldError struct {
 	File  string // where it stands; empty for the command line
 	App   string // its name, or its place in the file; may be empty
-	Field string
-	Rule  string // "must be ..., or what else is wrong"
+	Field string // empty: the app as a whole
+	Rule  string // "must be ...", or what else is wrong
 }
 
 func (e *FieldError) Error() string {
 	parts := []string{e.File, e.App}
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
-	return strings.Join(append(parts, e.Field+" "+e.Rule), ": ")
+	return strings.Join(append(parts, strings.TrimSpace(e.Field+" "+e.Rule)), ": ")
 }

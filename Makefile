@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check bench bench-scale fuzz soak demo demo-test dist help generate deps
+.PHONY: run build unit test check bench bench-scale interop fuzz soak demo demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -50,6 +50,9 @@ bench: ## Go benchmarks of every hot path, with allocations
 
 bench-scale: deps build ## compare with Node's socket.io and nginx in one run, into docs/performance.md
 	$(GO) run ./e2e/bench -o docs/performance.md
+
+interop: deps ## compare servers of ours and Node's in one cluster, operation by operation, into docs/interop.md
+	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 ./e2e/interop -write
 
 fuzz: ## run every fuzz target for FUZZTIME (default 60s) each
 	@scripts/fuzz.sh $(FUZZTIME)

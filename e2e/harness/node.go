@@ -24,7 +24,7 @@ type Node struct {
 
 // Event is something that a client or server reported by itself.
 type Event struct {
-	Event     string            // connect, disconnect, connect_error, reconnect_attempt, upgrade, message, server-side
+	Event     string            // connect, disconnect, connect_error, reconnect_attempt, upgrade, message, server-side, fence
 	Of        string            // the client or server
 	Name      string            // of the message
 	Args      []json.RawMessage // of the message
@@ -34,6 +34,8 @@ type Event struct {
 	Socket    string
 	Transport string
 	Recovered bool
+	ID        int               // of a fence
+	Heard     []json.RawMessage // by a listener, between two fences
 }
 
 // StartNode starts a driver process.

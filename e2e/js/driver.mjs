@@ -8,28 +8,17 @@ import { Server } from "socket.io";
 import { io } from "socket.io-client";
 import { createAdapter } from "@socket.io/redis-adapter";
 import { createClient } from "redis";
+import { peerOperations } from "./peers.mjs";
+import { pack, unpack } from "./values.mjs";
 
 const clients = new Map(); // name -> Socket of socket.io-client
 const servers = new Map(); // name -> {io, http, redis: []}
 
 const out = (message) => process.stdout.write(JSON.stringify(pack(message)) + "\n");
 
-// pack and unpack translate between binary and its JSON form, at any depth.
-function pack(v) {
-  if (v instanceof ArrayBuffer) v = Buffer.from(v);
-  if (ArrayBuffer.isView(v)) return { $bin: Buffer.from(v.buffer, v.byteOffset, v.byteLength).toString("base64") };
-  if (Array.isArray(v)) return v.map(pack);
-  if (v === null || typeof v !== "object" || v instanceof Date) return v;
-  return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, pack(x)]));
-}
-function unpack(v) {
-  if (Array.isArray(v)) return v.map(unpack);
-  if (v === null || typeof v !== "object") return v;
-  if (typeof v.$bin === "string") return Buffer.from(v.$bin, "base64");
-  return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, unpack(x)]));
-}
-
 const operations = {
+  ...peerOperations(out),
+
   // connect opens a client and answers once it is connected (or refused).
   connect({ name, url, options = {} }) {
     const socket = io(url, { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 500, ...options });

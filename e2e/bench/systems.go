@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -87,9 +86,11 @@ type fleet struct {
 
 // newFleet builds sidereal. Profiles need the binary later, so it goes beside them.
 func newFleet(ctx context.Context, profiles string) (*fleet, error) {
-	_, file, _, _ := runtime.Caller(0)
-	f := &fleet{root: filepath.Join(filepath.Dir(file), "..", ".."), running: map[string]*system{}}
-	var err error
+	module, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find the module: %w", err)
+	}
+	f := &fleet{root: filepath.Dir(strings.TrimSpace(string(module))), running: map[string]*system{}}
 	if f.self, err = os.Executable(); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,10 +22,19 @@ type Process struct {
 	err    error         // of Wait, after done
 }
 
-// Root is the repository's root folder.
+// Root is the repository's root folder, somewhere above the one that the test runs in.
 func Root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	panic("harness: not run inside the repository")
 }
 
 // Start runs a program in dir (the root when empty) with env added to this process's own.

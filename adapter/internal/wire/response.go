@@ -78,12 +78,20 @@ func appendSockets(dst []byte, sockets []Socket) []byte {
 			dst = append(dst, ',')
 		}
 		dst = AppendString(append(dst, `{"id":`...), s.ID)
-		dst = append(append(dst, `,"handshake":`...), s.Handshake...)
+		dst = append(append(dst, `,"handshake":`...), object(s.Handshake)...)
 		dst = appendJSONRooms(append(dst, `,"rooms":`...), s.Rooms)
-		dst = append(append(dst, `,"data":`...), s.Data...)
+		dst = append(append(dst, `,"data":`...), object(s.Data)...)
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
+}
+
+// object is a text that may be missing, where Node's servers expect an object.
+func object(text []byte) []byte {
+	if len(text) == 0 {
+		return []byte("{}")
+	}
+	return text
 }
 
 func appendPackedResponse(dst []byte, a Response) ([]byte, error) {

@@ -86,7 +86,7 @@ func (h *host) run(args []string) (err error) {
 	h.reloadOnSignal()
 	lifeline.OnHangup(ctx, func() {
 		if s := h.supervisor.Load(); s != nil {
-			s.Signal("router", syscall.SIGHUP)
+			s.Signal(syscall.SIGHUP, "router")
 		}
 	})
 	h.manager = systemd.OpenNotifier()

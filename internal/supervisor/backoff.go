@@ -1,6 +1,10 @@
 package supervisor
 
-import "time"
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+)
 
 const (
 	steady    = 10 * time.Second // a process that lived so long was well: its end counts as the first again
@@ -9,23 +13,99 @@ const (
 	loop      = 5 // ends in a row from which on a process counts as crash-looping
 )
 
-// backoff is the restart rule of one place: at once after the first end, then 100 ms doubled each time up to 15 s, until a
-// process lived for 10 s.
-type backoff struct{ failures int }
+// Backoff is how the waits between processes grow: none after the first end, then First, each further one Factor times as
+// long, up to Max, until a process lived for Steady.
+type Backoff struct {
+	First  time.Duration // 0: 100 ms
+	Max    time.Duration // 0: 15 s
+	Factor float64       // 0: 2
+	Steady time.Duration // 0: 10 s
+
+	// Always has the first end waited for, too.
+	Always bool
+
+	// Jitter is the part of each wait that is left to chance, so that processes that ended together don't start together:
+	// 0.2 waits between 80 and 120 %. 0: none.
+	Jitter float64
+}
+
+// backoff is the restart rule of one place.
+type backoff struct {
+	rule     Backoff
+	failures int
+}
 
 // next tells how long to wait after a process that lived for uptime.
 func (b *backoff) next(uptime time.Duration) time.Duration {
-	if uptime >= steady {
+	r := b.rule
+	if uptime >= orElse(r.Steady, steady) {
 		b.failures = 0
 	}
 	b.failures++
-	if b.failures == 1 {
+	n := b.failures - 2
+	if r.Always {
+		n++
+	}
+	if n < 0 {
 		return 0
 	}
-	if shift := b.failures - 2; shift < 8 { // 100 ms << 8 is past the bound
-		return min(firstWait<<shift, maxWait)
+	factor := r.Factor
+	if factor == 0 {
+		factor = 2
 	}
-	return maxWait
+	wait := float64(orElse(r.First, firstWait)) * math.Pow(factor, float64(n))
+	wait = min(wait, float64(orElse(r.Max, maxWait)))
+	if r.Jitter > 0 {
+		wait *= 1 + r.Jitter*(2*rand.Float64()-1)
+	}
+	return time.Duration(wait)
 }
 
 func (b *backoff) looping() bool { return b.failures >= loop }
+
+func orElse(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// lives is a window over how long the last processes of a place lived: it slides with each end, however long the waits
+// between them were, and whenever the loop began.
+type lives struct {
+	size  int           // of the window; 0: nothing is noted
+	least time.Duration // a life that counts as stable
+	last  []time.Duration
+}
+
+func (l *lives) add(d time.Duration) {
+	if l.size == 0 {
+		return
+	}
+	l.last = append(l.last, d)
+	if more := len(l.last) - l.size; more > 0 {
+		l.last = append(l.last[:0], l.last[more:]...)
+	}
+}
+
+// unstable counts the lives that were too short.
+func (l *lives) unstable() (n int) {
+	for _, d := range l.last {
+		if d < l.least {
+			n++
+		}
+	}
+	return n
+}
+
+// looping reports whether the window is full of lives that were too short on the whole.
+func (l *lives) looping() bool {
+	if l.size == 0 || len(l.last) < l.size {
+		return false
+	}
+	var sum time.Duration
+	for _, d := range l.last {
+		sum += min(d, time.Duration(l.size)*l.least) // one long life is enough to be well, and no sum overflows
+	}
+	return sum < time.Duration(l.size)*l.least
+}

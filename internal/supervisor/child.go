@@ -1,16 +1,16 @@
 package supervisor
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
 	"os/exec"
-	"strings"
+	"strconv"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/lifeline"
@@ -19,137 +19,238 @@ import (
 // LineEnv is the variable in which a child finds the descriptor of its line.
 const LineEnv = "SIDEREAL_SUPERVISOR_FD"
 
+// firstFD is the first descriptor that a child inherits beside the standard ones.
+const firstFD = 3
+
 // lingering is how long the streams of an ended process may stay open, held by processes that escaped its group.
 const lingering = 200 * time.Millisecond
 
-// process is one incarnation at a place. Its fields belong to the loop.
+// process is one incarnation at a place. Its fields belong to the loop, but those that say otherwise.
 type process struct {
 	place    *place
+	spec     *Spec // by which it was started
 	cmd      *exec.Cmd
+	line     *lifeline.End // nil: none
 	started  time.Time
 	attrs    map[string]string
 	ready    bool
 	draining bool
 	stopping bool
-	kill     *time.Timer // set while stopping
+	kill     *time.Timer   // while stopping
+	probing  chan struct{} // closed to end the readiness probe; nil: none
+
+	id      int      // by which its host knows it; 0: it has none
+	port    int      // of its own; 0: none
+	host    *process // that was told of it
+	channel *os.File // the end of its channel that is the host's, until it is told
+	cut     bool     // its host is gone: it ends, too, and that is no fault of its own
+	leaving bool     // its host moves its sessions away
+
+	beat atomic.Int64 // when it last said that it runs, as unix nanoseconds; 0: never. Anybody's
 
 	group  sync.Mutex // held where the group is killed or the process reaped
 	reaped bool       // under group: the number may be another's by now
 }
 
 // start forks. The loop's thread must call it: Pdeathsig fires when the thread that forked ends.
-func (s *Supervisor) start(pl *place) (*process, error) {
-	ours, theirs, err := socketpair()
+func (s *Supervisor) start(pl *place, spec Spec) (_ *process, err error) {
+	p := &process{place: pl, spec: &spec, attrs: map[string]string{}}
+	in := inheritance{}
+	defer in.close()
+	if !spec.Unlined {
+		if err := in.addLine(p); err != nil {
+			return nil, err
+		}
+	}
+	if err := in.addListeners(spec.Listeners); err != nil {
+		return nil, errors.Join(err, p.closeLine())
+	}
+	if spec.Host != nil {
+		if err := s.addHosted(p, &in); err != nil {
+			return nil, errors.Join(err, p.closeLine())
+		}
+	}
+	streams, err := in.addStreams(&spec)
 	if err != nil {
-		return nil, fmt.Errorf("line: %w", err)
+		return nil, errors.Join(err, p.closeLine(), p.closeChannel())
 	}
-	defer theirs.Close()
-	const firstFD = 3
-	sockets, listenEnv, err := inherit(pl.spec.Listeners, firstFD+1)
-	if err != nil {
-		ours.Close()
-		return nil, fmt.Errorf("listening socket: %w", err)
+	p.cmd = s.command(&spec, &in)
+	if err := p.cmd.Start(); err != nil {
+		for _, r := range streams {
+			r.Close()
+		}
+		return nil, errors.Join(err, p.closeLine(), p.closeChannel())
 	}
-	defer closeAll(sockets)
-	out, in, err := os.Pipe()
-	if err != nil {
-		ours.Close()
-		return nil, fmt.Errorf("output: %w", err)
-	}
-	defer in.Close()
-
-	cmd := exec.Command(pl.spec.Command[0], pl.spec.Command[1:]...)
-	cmd.Stdout, cmd.Stderr = in, in
-	cmd.ExtraFiles = append([]*os.File{theirs}, sockets...)
-	cmd.Env = append(append([]string{}, s.env...), pl.spec.Env...)
-	cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", LineEnv, firstFD))
-	if len(sockets) > 0 {
-		cmd.Env = append(cmd.Env, listenEnv)
-	}
-	cmd.SysProcAttr = attributes()
-	if err := cmd.Start(); err != nil {
-		ours.Close()
-		out.Close()
-		return nil, err
-	}
-	p := &process{place: pl, cmd: cmd, started: time.Now(), attrs: map[string]string{}}
-	s.watch(p, ours, out)
+	p.started = time.Now()
+	s.watch(p, streams)
 	return p, nil
 }
 
+// command is what is to be executed.
+func (s *Supervisor) command(spec *Spec, in *inheritance) *exec.Cmd {
+	cmd := exec.Command(spec.Command[0], spec.Command[1:]...)
+	cmd.Dir = spec.Dir
+	cmd.Stdout, cmd.Stderr = in.stdout, in.stderr
+	cmd.ExtraFiles = in.files
+	env := s.env
+	if spec.Environ != nil {
+		env = spec.Environ
+	}
+	cmd.Env = append(append(append([]string{}, env...), spec.Env...), in.env...)
+	cmd.SysProcAttr = attributes(spec.User)
+	return cmd
+}
+
+// inheritance is what a child gets at its birth. The supervisor's copies are closed when it has been born.
+type inheritance struct {
+	files          []*os.File // from firstFD on
+	env            []string
+	stdout, stderr *os.File
+}
+
+func (in *inheritance) close() {
+	closeAll(in.files)
+	for _, f := range []*os.File{in.stdout, in.stderr} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// add gives the child a file and tells its number there.
+func (in *inheritance) add(f *os.File) int {
+	in.files = append(in.files, f)
+	return firstFD + len(in.files) - 1
+}
+
+func (in *inheritance) addLine(p *process) error {
+	ours, theirs, err := lifeline.Pair()
+	if err != nil {
+		return fmt.Errorf("line: %w", err)
+	}
+	p.line = ours
+	in.env = append(in.env, fmt.Sprintf("%s=%d", LineEnv, in.add(theirs)))
+	return nil
+}
+
+func (in *inheritance) addListeners(listeners []*net.TCPListener) error {
+	if len(listeners) == 0 {
+		return nil
+	}
+	sockets, env, err := inherit(listeners, firstFD+len(in.files))
+	if err != nil {
+		return fmt.Errorf("listening socket: %w", err)
+	}
+	in.files = append(in.files, sockets...)
+	in.env = append(in.env, env)
+	return nil
+}
+
+// addStreams makes the pipes of the child's output, and returns our ends: one of both, or two.
+func (in *inheritance) addStreams(spec *Spec) (ours []*stream, err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	in.stdout, in.stderr = w, w
+	if spec.Stdout == nil && spec.Stderr == nil {
+		return []*stream{{File: r}}, nil
+	}
+	r2, w2, err := os.Pipe()
+	if err != nil {
+		r.Close()
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	in.stderr = w2
+	return []*stream{{File: r}, {File: r2}}, nil
+}
+
 // watch starts what follows a process: its output, its line, its end. The end is told last.
-func (s *Supervisor) watch(p *process, line net.Conn, out *os.File) {
+func (s *Supervisor) watch(p *process, streams []*stream) {
+	for i, r := range streams {
+		s.followers.Go(func() {
+			defer r.Close()
+			s.copyOutput(p.spec, i, r)
+		})
+	}
 	read := make(chan struct{})
 	s.followers.Go(func() {
-		defer out.Close()
-		s.output.copy(p.place.spec.Name, out)
-	})
-	s.followers.Go(func() {
 		defer close(read)
-		defer line.Close()
-		lines := bufio.NewScanner(line)
-		for lines.Scan() {
-			if key, value, ok := strings.Cut(lines.Text(), "="); ok {
-				s.post(func() { s.reported(p, key, value) })
-			}
+		if p.line == nil {
+			return
 		}
+		defer p.line.Close()
+		p.line.Reports(func(key, value string) {
+			if key == lifeline.Alive {
+				p.beat.Store(time.Now().UnixNano())
+				return
+			}
+			s.post(func() { s.reported(p, key, value) })
+		})
 	})
 	s.followers.Go(func() {
 		err := p.reap()
 		soon := time.Now().Add(lingering)
-		line.SetReadDeadline(soon)
-		out.SetReadDeadline(soon)
+		if p.line != nil {
+			p.line.SetReadDeadline(soon)
+		}
+		for _, r := range streams {
+			r.endBy(soon)
+		}
 		<-read // all that it reported comes before its end
 		s.post(func() { s.ended(p, err) })
 	})
 }
 
+// copyOutput passes one stream of a process on: the first is its output, or all of it.
+func (s *Supervisor) copyOutput(spec *Spec, number int, r *stream) {
+	w := spec.Stdout
+	if number == 1 {
+		w = spec.Stderr
+	}
+	switch {
+	case spec.Stdout == nil && spec.Stderr == nil:
+		s.output.copy(spec.Name, r)
+	case w == nil:
+		io.Copy(io.Discard, r)
+	default:
+		r.copyLines(w)
+	}
+}
+
 // reported takes a line of a process.
 func (s *Supervisor) reported(p *process, key, value string) {
-	p.attrs = maps.Clone(p.attrs) // the old map may be in a published Status
-	p.attrs[key] = value
+	switch key {
+	case lifeline.Child:
+		s.hostReported(p, value)
+		return
+	case lifeline.Listen:
+		s.hostListens(p, value)
+		return
+	}
+	p.note(key, value)
 	switch key {
 	case lifeline.Ready:
-		if !p.ready {
-			p.ready = true
-			s.becameReady(p)
-		}
+		s.becameReady(p)
 	case lifeline.Draining:
 		p.draining = true
 		s.advance()
 	}
 }
 
-// terminate asks a process to stop, and kills it if it has not within d. Asking again changes nothing.
-func (s *Supervisor) terminate(p *process, d time.Duration) {
-	if p == nil || p.stopping {
-		return
-	}
-	p.stopping = true
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	p.kill = time.AfterFunc(d, func() {
-		s.post(func() {
-			if s.running[p] {
-				s.cfg.Log.Warn().Str("process", p.place.spec.Name).Int("pid", p.pid()).Stringer("after", d).Msg("did not stop: killed")
-				p.killGroup()
-			}
-		})
-	})
+// note keeps an attribute. The old map may be in a published Status.
+func (p *process) note(key, value string) {
+	p.attrs = maps.Clone(p.attrs)
+	p.attrs[key] = value
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// killGroup ends a process and all that it started. After the process' end it does nothing.
-func (p *process) killGroup() {
-	p.group.Lock()
-	defer p.group.Unlock()
-	p.killGroupLocked()
-}
-
-func (p *process) killGroupLocked() {
-	if !p.reaped {
-		syscall.Kill(-p.pid(), syscall.SIGKILL)
+func (p *process) idText() string {
+	if p.id == 0 {
+		return ""
 	}
+	return strconv.Itoa(p.id)
 }
 
 func (p *process) state() State {
@@ -162,9 +263,26 @@ func (p *process) state() State {
 	return Starting
 }
 
+func (p *process) closeLine() error {
+	if p.line == nil {
+		return nil
+	}
+	return p.line.Close()
+}
+
+// closeChannel closes our end of the channel, if it was not told on.
+func (p *process) closeChannel() error {
+	if p.channel == nil {
+		return nil
+	}
+	err := p.channel.Close()
+	p.channel = nil
+	return err
+}
+
 // exitOf tells the end of a process from the error of its Wait.
 func exitOf(p *process, err error) Exit {
-	e := Exit{Name: p.place.spec.Name, Group: p.place.spec.group(), PID: p.pid(), Attrs: p.attrs, Planned: p.stopping}
+	e := Exit{Name: p.spec.Name, Group: p.spec.group(), PID: p.pid(), Attrs: p.attrs, Planned: p.stopping}
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -175,27 +293,4 @@ func exitOf(p *process, err error) Exit {
 		e.Code, e.Cause = -1, err.Error()
 	}
 	return e
-}
-
-// socketpair makes a line: our end, and the child's.
-func socketpair() (net.Conn, *os.File, error) {
-	syscall.ForkLock.RLock()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fds[0])
-		syscall.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	theirs := os.NewFile(uintptr(fds[1]), "line")
-	f := os.NewFile(uintptr(fds[0]), "line")
-	defer f.Close()
-	ours, err := net.FileConn(f)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return ours, theirs, nil
 }

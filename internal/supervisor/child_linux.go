@@ -8,8 +8,8 @@ import (
 )
 
 // attributes puts a child into a group of its own, and has the kernel end it with us.
-func attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+func attributes(user *User) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: user.credential()}
 }
 
 // reap waits for the end of a process and ends what it left behind in its group. That comes first: the kernel keeps the

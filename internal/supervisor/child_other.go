@@ -5,7 +5,9 @@ package supervisor
 import "syscall"
 
 // attributes puts a child into a group of its own. Only its line tells it of our end.
-func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+func attributes(user *User) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Credential: user.credential()}
+}
 
 // reap waits for the end of a process and ends what it left behind in its group.
 func (p *process) reap() error {

@@ -1,22 +1,23 @@
 package supervisor
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"syscall"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 )
 
-// Spec says what to run at one place.
+// Spec says what to run at one place. The zero value of each field is how `sidereal up` treats its own processes.
 type Spec struct {
 	Name    string   // unique; names the process in logs and metrics
 	Group   string   // what Reload rolls; empty: Name
 	Command []string // program and arguments; the program is looked up in PATH
-	Env     []string // set over Config.Env
+	Dir     string   // working directory; empty: the supervisor's
+	Environ []string // the whole environment, in place of Config.Env; nil: that
+	Env     []string // set over Environ
+	User    *User    // nil: the supervisor's own
 
 	// After names a spec whose process must have been ready once before this one is first started; empty: at once.
 	After string
@@ -32,123 +33,141 @@ type Spec struct {
 	// its own copies when it begins to stop.
 	Listeners []*net.TCPListener
 
-	// FatalCode is the exit code by which the process says that a restart would not help: the supervisor stops and
-	// returns an ExitError. 0: none.
+	// FatalCode is the exit code by which the process says that a restart would not help. 0: none.
 	FatalCode int
+
+	// Manual leaves the place empty until Start is called for it.
+	Manual bool
+
+	// Single says that two processes of this place cannot run at a time: a reload ends the old one first.
+	Single bool
+
+	// Unlined is for programs that do not know of a line: they get none.
+	Unlined bool
+
+	// Host makes the process one that a process of another place looks after; nil: none does.
+	Host *Host
+
+	Readiness Readiness
+	Restart   RestartRule
+	Stop      StopRule
+
+	// AliveTimeout is how long a process that has sent a beat may send none before it is killed, as one that hangs. 0: never.
+	AliveTimeout time.Duration
+
+	// MemoryLimit has a process replaced, as by a reload, whose resident bytes are beyond it. 0: none.
+	MemoryLimit int64
+
+	// Schedule says when the place is restarted, or started; nil: never.
+	Schedule interface{ Next(time.Time) time.Time }
+
+	// Stdout and Stderr get what the processes write, one Write for one or more whole lines, or for a piece of a line that is
+	// long or pauses; two processes may write at a time during a reload. A slow Write holds up the process that wrote. Nil: both
+	// go to Config.Output.
+	Stdout, Stderr io.Writer
 }
 
-func (s Spec) group() string {
+// User is whom a process runs as.
+type User struct {
+	UID, GID uint32
+	Groups   []uint32
+}
+
+func (u *User) credential() *syscall.Credential {
+	if u == nil {
+		return nil
+	}
+	return &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups, NoSetGroups: len(u.Groups) == 0 && os.Getuid() != 0}
+}
+
+// Host says how a process is bound to the process of another place, which is told of it over its line (package lifeline) and
+// may report it ready, alive and drained. The process is started only while that one is ready, and ends with it.
+type Host struct {
+	Place string // the name of the other place
+
+	// Channel is the serialization of a Node IPC channel, "advanced" or "json", whose parent end the host gets; empty: none.
+	Channel string
+
+	// Cluster makes the process a worker of a Node cluster: it gets a NODE_UNIQUE_ID. WaitReady is told to the host.
+	Cluster, WaitReady bool
+
+	// Port gives each process a free loopback port of its own in PORT, and tells the host of it.
+	Port bool
+
+	// Slot is told to the host.
+	Slot int
+
+	// Drains says that the host moves the sessions of a process away before it is replaced or removed.
+	Drains bool
+}
+
+// Readiness says when a process counts as ready. It always does when it, or its host, has said so.
+type Readiness struct {
+	// AtStart: as soon as it runs. Programs that say nothing have no other sign. A successor in a reload has to show one all the
+	// same, unless its place is Single.
+	AtStart bool
+
+	// Timeout is when it counts as ready without having said so; not so in a reload, whose successors must show that they
+	// work. 0: never.
+	Timeout time.Duration
+
+	// Probe is a URL that answers with a status below 400 once the process is ready; "{port}" in it is its own port.
+	Probe string
+}
+
+// RestartRule says what happens when a process has ended by itself.
+type RestartRule struct {
+	Never     bool  // the place stays empty
+	StopCodes []int // exit codes that count as a wanted end: the place stays empty
+
+	// Max bounds a crash loop: when the last Max processes together lived for less than Max times MinUptime, the place is given
+	// up ([Errored]). Waits between them do not count. 0: never given up.
+	Max       int
+	MinUptime time.Duration
+
+	// Delay is waited before each restart, in place of the backoff.
+	Delay time.Duration
+
+	// Backoff is how waits grow. Its zero value: none after the first end, then 100 ms doubled each time up to 15 s, until
+	// a process lived for 10 s.
+	Backoff Backoff
+}
+
+// StopRule says how a process is asked to end.
+type StopRule struct {
+	Signal  syscall.Signal // 0: SIGTERM
+	Message string         // JSON, sent over the channel in place of the signal; empty: none
+	Timeout time.Duration  // until SIGKILL; 0: Config.StopTimeout
+	Tree    Tree
+}
+
+// Tree says what becomes of the processes that a process has started.
+type Tree int
+
+const (
+	// TreeAfter kills what is left of the process group when the process has ended.
+	TreeAfter Tree = iota
+	// TreeToo sends them the signal, too, and kills what is left, also what has left the group.
+	TreeToo
+	// TreeSpare leaves them alone.
+	TreeSpare
+)
+
+func (s *Spec) group() string {
 	if s.Group != "" {
 		return s.Group
 	}
 	return s.Name
 }
 
-// Config is what a supervisor is made from.
-type Config struct {
-	Specs []Spec
-
-	// Env is the whole environment of every child; nil: the supervisor's own.
-	Env []string
-
-	// StopTimeout is how long a process may take from SIGTERM to its end before it is killed, and all together when the
-	// supervisor stops. 0: 35 s.
-	StopTimeout time.Duration
-
-	// ReadyTimeout is how long a successor may take to get ready in a reload before the reload is given up and the old
-	// process stays. 0: 30 s.
-	ReadyTimeout time.Duration
-
-	// Output gets the children's lines, one Write each; nil: none. Prefix puts the process' name before each (in color,
-	// with Color). Without it, lines that are JSON objects pass unchanged and others are wrapped in one.
-	Output io.Writer
-	Prefix bool
-	Color  bool
-
-	// OnExit is told of every end of a process, in a goroutine of its own; Run waits for it to return.
-	OnExit func(Exit)
-
-	Log     zerolog.Logger
-	Metrics prometheus.Registerer // nil: counted, not registered
-}
-
-func (c *Config) setDefaults() error {
-	if c.StopTimeout <= 0 {
-		c.StopTimeout = 35 * time.Second
+func (s *Spec) validate() error {
+	switch {
+	case s.Name == "":
+		return fmt.Errorf("supervisor: a spec has no name")
+	case len(s.Command) == 0:
+		return fmt.Errorf("supervisor: %s has no command", s.Name)
+	case s.Stop.Message != "" && (s.Host == nil || s.Host.Channel == ""):
+		return fmt.Errorf("supervisor: %s is to be stopped by a message, and has no channel", s.Name)
 	}
-	if c.ReadyTimeout <= 0 {
-		c.ReadyTimeout = 30 * time.Second
-	}
-	if c.Output == nil {
-		c.Output = io.Discard
-	}
-	names := map[string]bool{}
-	var errs []error
-	for _, s := range c.Specs {
-		if s.Name == "" || names[s.Name] {
-			errs = append(errs, fmt.Errorf("supervisor: the name %q is empty or taken", s.Name))
-		}
-		if len(s.Command) == 0 {
-			errs = append(errs, fmt.Errorf("supervisor: %s has no command", s.Name))
-		}
-		names[s.Name] = true
-	}
-	for _, s := range c.Specs {
-		if s.After != "" && !names[s.After] {
-			errs = append(errs, fmt.Errorf("supervisor: %s starts after %s, which does not exist", s.Name, s.After))
-		}
-	}
-	return errors.Join(errs...)
+	return nil
 }
-
-// State is where a process stands in its life.
-type State string
-
-// The states, in the order of a life. Waiting is a place without a process: before its first start or between two.
-const (
-	Waiting  State = "waiting"
-	Starting State = "starting"
-	Ready    State = "ready"
-	Stopping State = "stopping"
-)
-
-// Status is one place as it is now.
-type Status struct {
-	Name     string            `json:"name"`
-	Group    string            `json:"group"`
-	State    State             `json:"state"`
-	PID      int               `json:"pid,omitempty"`
-	Started  time.Time         `json:"started,omitzero"` // of the process
-	Restarts int               `json:"restarts"`         // unplanned ends, all of them
-	Attrs    map[string]string `json:"attrs,omitempty"`  // what the process reported; never changed once published
-}
-
-// Exit is the end of a process.
-type Exit struct {
-	Name    string
-	Group   string
-	PID     int
-	Attrs   map[string]string // what it had reported
-	Cause   string            // "exit status 1", "signal: killed"
-	Code    int               // -1: ended by a signal
-	Planned bool              // it had been told to stop
-}
-
-// ExitError ends a supervisor because of a process that a restart would not help, or that could not be started at all.
-type ExitError struct {
-	Name string
-	Code int   // of the process; -1: it did not start
-	Err  error // why it did not start
-}
-
-func (e *ExitError) Error() string {
-	if e.Err != nil {
-		return fmt.Sprintf("%s: %v", e.Name, e.Err)
-	}
-	return fmt.Sprintf("%s ended with code %d", e.Name, e.Code)
-}
-
-func (e *ExitError) Unwrap() error { return e.Err }
-
-// ErrKilled reports that Kill ended the processes before they had stopped by themselves.
-var ErrKilled = errors.New("supervisor: killed before all processes had stopped")

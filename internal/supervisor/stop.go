@@ -1,9 +1,25 @@
 package supervisor
 
-import "time"
+import (
+	"math"
+	"syscall"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+)
 
 // lastBreath is what a stage gets, even where the ones before used up the time.
 const lastBreath = time.Second
+
+// descent is a stop of places, stage by stage, from which they do not come back.
+type descent struct {
+	places   map[*place]bool // nil: all
+	stage    int
+	deadline time.Time
+	done     chan struct{} // closed when the last process has ended
+}
+
+func (d *descent) covers(pl *place) bool { return d.places == nil || d.places[pl] }
 
 // stop begins the end: nothing is restarted any more, no connection is queued, and the lowest stage is told to stop.
 func (s *Supervisor) stop() {
@@ -11,56 +27,186 @@ func (s *Supervisor) stop() {
 		return
 	}
 	s.stopping = true
-	s.roll = nil
-	s.deadline = time.Now().Add(s.cfg.StopTimeout)
+	for _, pl := range s.places {
+		s.abandon(pl, ErrStopping)
+	}
 	s.closeListeners()
-	s.stage = s.nextStage(0)
-	s.stopStage()
+	s.descend(nil)
 }
 
-// advance goes on to the next stage once the present one needs no more waiting for.
-func (s *Supervisor) advance() {
-	if !s.stopping {
-		return
+// descend begins to stop places; nil: all.
+func (s *Supervisor) descend(places map[*place]bool) *descent {
+	d := &descent{places: places, deadline: time.Now().Add(s.cfg.StopTimeout), done: make(chan struct{})}
+	s.descents = append(s.descents, d)
+	if first, ok := s.nextStage(d, math.MinInt); ok {
+		d.stage = first
+		s.stopStage(d)
 	}
-	for p := range s.running {
-		if p.place.spec.Stage <= s.stage && !(p.place.spec.Yields && p.draining) {
-			return
+	return d
+}
+
+// advance goes on to the next stage of each stop, once its present one needs no more waiting for.
+func (s *Supervisor) advance() {
+	left := s.descents[:0]
+	for _, d := range s.descents {
+		if s.step(d) {
+			close(d.done)
+		} else {
+			left = append(left, d)
 		}
 	}
-	if next := s.nextStage(s.stage + 1); next > s.stage {
-		s.stage = next
-		s.stopStage()
+	s.descents = left
+}
+
+// step reports whether a stop is complete.
+func (s *Supervisor) step(d *descent) (over bool) {
+	over = true
+	for p := range s.running {
+		if !d.covers(p.place) {
+			continue
+		}
+		over = false
+		if p.spec.Stage <= d.stage && !(p.spec.Yields && p.draining) {
+			return false
+		}
 	}
+	if over {
+		return true
+	}
+	if next, ok := s.nextStage(d, d.stage+1); ok {
+		d.stage = next
+		s.stopStage(d)
+	}
+	return false
 }
 
 // stopStage tells the processes of the present stage to stop.
-func (s *Supervisor) stopStage() {
-	left := max(time.Until(s.deadline), min(lastBreath, s.cfg.StopTimeout))
+func (s *Supervisor) stopStage(d *descent) {
+	left := max(time.Until(d.deadline), min(lastBreath, s.cfg.StopTimeout))
 	for p := range s.running {
-		if p.place.spec.Stage == s.stage {
-			s.terminate(p, left)
+		if d.covers(p.place) && p.spec.Stage == d.stage {
+			s.leave(p, left, d)
 		}
 	}
 }
 
-// nextStage is the lowest stage from the given one on with a process that runs; -1: none.
-func (s *Supervisor) nextStage(from int) int {
-	next := -1
+// nextStage is the lowest stage from the given one on with a process that runs.
+func (s *Supervisor) nextStage(d *descent, from int) (next int, ok bool) {
 	for p := range s.running {
-		if st := p.place.spec.Stage; st >= from && (next < 0 || st < next) {
-			next = st
+		if st := p.spec.Stage; d.covers(p.place) && st >= from && (!ok || st < next) {
+			next, ok = st, true
 		}
 	}
-	return next
+	return next, ok
+}
+
+// stopTimeout is how long a process has from being told to stop to being killed.
+func (s *Supervisor) stopTimeout(p *process) time.Duration {
+	if p.spec.Stop.Timeout > 0 {
+		return p.spec.Stop.Timeout
+	}
+	return s.cfg.StopTimeout
+}
+
+// leave has a process end. Where its host moves sessions, and stays, that comes first; d is the stop that it is part of, nil
+// a reload.
+func (s *Supervisor) leave(p *process, limit time.Duration, d *descent) {
+	h := p.spec.Host
+	moves := h != nil && h.Drains && s.running[p.host] && !p.host.stopping && (d == nil || !d.covers(p.host.place))
+	if p.stopping || p.leaving || !moves || p.host.line.Tell(lifeline.Drain, p.idText(), nil) != nil {
+		s.terminate(p, min(limit, s.stopTimeout(p)))
+		return
+	}
+	p.leaving, p.draining = true, true
+	s.later(min(limit, s.cfg.StopTimeout), func() {
+		if s.running[p] && p.leaving {
+			p.leaving = false
+			s.terminate(p, s.stopTimeout(p))
+		}
+	})
+}
+
+// terminate asks a process to stop, and kills it if it has not within d. Asking again changes nothing.
+func (s *Supervisor) terminate(p *process, d time.Duration) {
+	if p == nil || p.stopping {
+		return
+	}
+	p.stopping = true
+	p.endProbe()
+	if !s.askToEnd(p) {
+		sig := p.spec.Stop.Signal
+		if sig == 0 {
+			sig = syscall.SIGTERM
+		}
+		p.signal(sig)
+	}
+	p.kill = s.later(d, func() {
+		if s.running[p] {
+			s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Stringer("after", d).Msg("did not stop: killed")
+			p.killAll()
+		}
+	})
+}
+
+// askToEnd sends the message that stands for the signal, and reports whether there is one.
+func (s *Supervisor) askToEnd(p *process) bool {
+	m := p.spec.Stop.Message
+	return m != "" && s.message(p, []byte(m)) == nil
+}
+
+// signal sends a signal to a process, and as its spec has it to those below it. After its end it does nothing.
+func (p *process) signal(sig syscall.Signal) {
+	p.group.Lock()
+	defer p.group.Unlock()
+	if p.reaped {
+		return
+	}
+	if p.spec.Stop.Tree != TreeToo {
+		syscall.Kill(p.pid(), sig)
+		return
+	}
+	for _, pid := range strangers(p.pid()) {
+		syscall.Kill(pid, sig)
+	}
+	syscall.Kill(-p.pid(), sig)
+}
+
+// killAll ends a process and all that it started. After the process' end it does nothing.
+func (p *process) killAll() {
+	p.group.Lock()
+	defer p.group.Unlock()
+	if p.reaped {
+		return
+	}
+	if p.spec.Stop.Tree == TreeSpare {
+		syscall.Kill(p.pid(), syscall.SIGKILL)
+		return
+	}
+	if p.spec.Stop.Tree == TreeToo {
+		for _, pid := range strangers(p.pid()) {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	syscall.Kill(-p.pid(), syscall.SIGKILL)
+}
+
+// killGroupLocked ends what is left of the group of a process that has ended and was not reaped.
+func (p *process) killGroupLocked() {
+	if !p.reaped && p.spec.Stop.Tree != TreeSpare {
+		syscall.Kill(-p.pid(), syscall.SIGKILL)
+	}
 }
 
 // closeListeners drops our copies of the inherited sockets: once the children that serve them have closed theirs,
 // connections are refused, and a load balancer goes elsewhere.
 func (s *Supervisor) closeListeners() {
 	for _, pl := range s.places {
-		for _, l := range pl.spec.Listeners {
-			l.Close()
-		}
+		pl.closeListeners()
+	}
+}
+
+func (pl *place) closeListeners() {
+	for _, l := range pl.spec.Listeners {
+		l.Close()
 	}
 }

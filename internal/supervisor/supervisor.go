@@ -4,12 +4,12 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
-	"syscall"
 	"time"
 )
 
-// Supervisor runs the processes of a Config.
+// Supervisor runs the processes of a Config, and of what is added later.
 type Supervisor struct {
 	cfg     Config
 	env     []string
@@ -18,38 +18,30 @@ type Supervisor struct {
 
 	events    chan func()    // what the followers and callers want done by the loop
 	over      chan struct{}  // closed when the loop has ended
-	followers sync.WaitGroup // goroutines of processes and of OnExit
+	followers sync.WaitGroup // goroutines of processes, of OnExit and OnListen
 
 	// The loop's own.
 	places   []*place
 	running  map[*process]bool
-	roll     *roll // the reload under way
+	nextID   int
 	stopping bool
-	stage    int
-	deadline time.Time // of the stop
-	orphans  bool      // the kernel gives us those of our children
+	descents []*descent // stops under way
+	orphans  bool       // the kernel gives us those of our children
 	timers   map[*time.Timer]bool
-	err      error // why the loop stopped by itself
+	err      error     // why the loop stopped by itself
+	quiet    bool      // what was done just now changed no status
+	looked   time.Time // when, and how often, the loop looked whether processes are alive
+	looks    int
 
 	mu      sync.Mutex // guards what others read
 	status  []Status
 	changed chan struct{} // closed at the next change of status
 }
 
-// place is a Spec with the processes that serve it.
-type place struct {
-	spec     Spec
-	current  *process // serving or about to; nil between two
-	next     *process // in a reload: the successor, not ready yet
-	backoff  backoff
-	restarts int
-	begun    bool // has been started once
-	served   bool // has been ready once
-}
-
 // New checks a Config. It starts nothing.
 func New(cfg Config) (*Supervisor, error) {
-	if err := cfg.setDefaults(); err != nil {
+	cfg.setDefaults()
+	if err := check(cfg.Specs, func(string) bool { return false }); err != nil {
 		return nil, err
 	}
 	s := &Supervisor{
@@ -58,6 +50,7 @@ func New(cfg Config) (*Supervisor, error) {
 		events:  make(chan func()),
 		over:    make(chan struct{}),
 		running: map[*process]bool{},
+		nextID:  cfg.FirstID,
 		timers:  map[*time.Timer]bool{},
 		changed: make(chan struct{}),
 	}
@@ -66,7 +59,7 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	s.output = &output{w: cfg.Output, cfg: &s.cfg}
 	for _, spec := range cfg.Specs {
-		s.places = append(s.places, &place{spec: spec})
+		s.places = append(s.places, newPlace(spec))
 	}
 	s.publish()
 	return s, nil
@@ -80,20 +73,30 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	orphans, ignore := adopted()
 	defer ignore()
 	s.orphans = orphans != nil
+	watch := time.NewTicker(lookInterval)
+	defer watch.Stop()
+	for _, pl := range s.places {
+		s.schedule(pl)
+	}
 	s.startDue()
 	s.publish()
 	done := ctx.Done()
 	for !s.stopping || len(s.running) > 0 {
+		s.quiet = false
 		select {
 		case f := <-s.events:
 			f()
 		case <-orphans:
 			s.reapStrays()
+		case now := <-watch.C:
+			s.lookAfter(now)
 		case <-done:
 			done = nil
 			s.stop()
 		}
-		s.publish()
+		if !s.quiet {
+			s.publish()
+		}
 	}
 	close(s.over)
 	for t := range s.timers {
@@ -112,31 +115,21 @@ func (s *Supervisor) Kill() {
 		}
 		for p := range s.running {
 			p.stopping = true
-			p.killGroup()
+			p.killAll()
 		}
 		s.stop()
 	})
 }
 
-// Signal sends a signal to the process of that name, if it runs. It returns at once.
-func (s *Supervisor) Signal(name string, sig syscall.Signal) {
-	s.post(func() {
-		for _, pl := range s.places {
-			if pl.spec.Name == name && pl.current != nil {
-				pl.current.cmd.Process.Signal(sig)
-			}
-		}
-	})
-}
-
-// Status returns a snapshot of all places, in the order of the Config.
+// Status returns a snapshot of all places, in the order in which they were added. Nobody may change it.
 func (s *Supervisor) Status() []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status
 }
 
-// Wait blocks until the status is as wanted, and returns ctx's error if that ends first.
+// Wait blocks until the status is as wanted, and returns ctx's error if that ends first, or ErrStopping when the supervisor
+// has ended.
 func (s *Supervisor) Wait(ctx context.Context, wanted func([]Status) bool) error {
 	for {
 		s.mu.Lock()
@@ -147,6 +140,8 @@ func (s *Supervisor) Wait(ctx context.Context, wanted func([]Status) bool) error
 		}
 		select {
 		case <-changed:
+		case <-s.over:
+			return ErrStopping
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -154,11 +149,22 @@ func (s *Supervisor) Wait(ctx context.Context, wanted func([]Status) bool) error
 }
 
 // post has the loop call f. After the loop's end it does nothing.
-func (s *Supervisor) post(f func()) {
+func (s *Supervisor) post(f func()) bool {
 	select {
 	case s.events <- f:
+		return true
 	case <-s.over:
+		return false
 	}
+}
+
+// ask has the loop call f and returns what that returns.
+func (s *Supervisor) ask(f func() error) error {
+	result := make(chan error, 1)
+	if !s.post(func() { result <- f() }) {
+		return ErrStopping
+	}
+	return <-result
 }
 
 // later has the loop call f after d.
@@ -166,132 +172,31 @@ func (s *Supervisor) later(d time.Duration, f func()) *time.Timer {
 	var t *time.Timer
 	t = time.AfterFunc(d, func() {
 		s.post(func() {
-			delete(s.timers, t)
-			f()
+			if s.timers[t] {
+				delete(s.timers, t)
+				f()
+			}
 		})
 	})
 	s.timers[t] = true
 	return t
 }
 
-// cancel takes back what later promised.
+// cancel takes back what later promised; nil is nothing.
 func (s *Supervisor) cancel(t *time.Timer) {
-	t.Stop()
-	delete(s.timers, t)
-}
-
-// startDue starts the places that have never been and wait for nothing any more.
-func (s *Supervisor) startDue() {
-	for _, pl := range s.places {
-		if !pl.begun && !s.stopping && s.served(pl.spec.After) {
-			pl.begun = true
-			s.launch(pl)
-		}
+	if t != nil {
+		t.Stop()
+		delete(s.timers, t)
 	}
 }
 
-func (s *Supervisor) served(name string) bool {
-	if name == "" {
-		return true
+// find is the place of that name; nil: there is none.
+func (s *Supervisor) find(name string) *place {
+	i := slices.IndexFunc(s.places, func(pl *place) bool { return pl.spec.Name == name })
+	if i < 0 {
+		return nil
 	}
-	for _, pl := range s.places {
-		if pl.spec.Name == name {
-			return pl.served
-		}
-	}
-	return false
-}
-
-// launch starts the process of an empty place.
-func (s *Supervisor) launch(pl *place) {
-	if s.stopping || pl.current != nil {
-		return
-	}
-	p, err := s.start(pl)
-	if err != nil {
-		if pl.restarts == 0 {
-			s.fail(&ExitError{Name: pl.spec.Name, Code: -1, Err: err})
-			s.stop()
-			return
-		}
-		wait := max(pl.backoff.next(0), firstWait)
-		s.cfg.Log.Error().Str("process", pl.spec.Name).Err(err).Stringer("again_in", wait).Msg("process does not start")
-		s.later(wait, func() { s.launch(pl) })
-		return
-	}
-	pl.current = p
-	s.running[p] = true
-	s.cfg.Log.Debug().Str("process", pl.spec.Name).Int("pid", p.pid()).Msg("process started")
-}
-
-func (s *Supervisor) becameReady(p *process) {
-	p.place.served = true
-	s.cfg.Log.Debug().Str("process", p.place.spec.Name).Int("pid", p.pid()).Stringer("took", time.Since(p.started)).Msg("process ready")
-	s.startDue()
-	s.rollReady(p)
-}
-
-// ended takes a process out and, where it was to go on, starts the next.
-func (s *Supervisor) ended(p *process, err error) {
-	pl, exit := p.place, exitOf(p, err)
-	delete(s.running, p)
-	if p.kill != nil {
-		p.kill.Stop()
-	}
-	if s.cfg.OnExit != nil {
-		s.followers.Go(func() { s.cfg.OnExit(exit) })
-	}
-	log := s.cfg.Log.With().Str("process", pl.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Logger()
-	switch {
-	case exit.Planned:
-		log.Debug().Msg("process stopped")
-	case exit.Code != 0 && exit.Code == pl.spec.FatalCode:
-		log.Debug().Msg("process cannot run")
-		s.fail(&ExitError{Name: pl.spec.Name, Code: exit.Code})
-		s.stop()
-	default:
-		pl.restarts++
-		s.metrics.restarts.WithLabelValues(pl.spec.Name).Inc()
-	}
-	if pl.current == p {
-		pl.current = nil
-	}
-	successor := pl.next == p
-	switch {
-	case successor:
-		pl.next = nil
-	case s.stopping || pl.current != nil:
-	case pl.next != nil:
-		pl.current, pl.next = pl.next, nil // the successor of a reload is on its way
-	default:
-		s.restart(p, exit)
-	}
-	s.rollEnded(p, successor, exit.Cause)
-	s.advance()
-	if s.orphans {
-		s.reapStrays()
-	}
-}
-
-// restart starts the process of a place again, at once or after a while.
-func (s *Supervisor) restart(p *process, exit Exit) {
-	pl := p.place
-	wait := pl.backoff.next(time.Since(p.started))
-	event := s.cfg.Log.Warn()
-	if pl.backoff.looping() {
-		event = s.cfg.Log.Error()
-	}
-	event = event.Str("process", pl.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Stringer("again_in", wait)
-	if pl.backoff.looping() {
-		event.Int("in_a_row", pl.backoff.failures).Msg("process keeps ending")
-	} else {
-		event.Msg("process ended")
-	}
-	if wait == 0 {
-		s.launch(pl)
-		return
-	}
-	s.later(wait, func() { s.launch(pl) })
+	return s.places[i]
 }
 
 // fail remembers why Run ends by itself; the first reason stays.
@@ -305,11 +210,7 @@ func (s *Supervisor) fail(err error) {
 func (s *Supervisor) publish() {
 	status := make([]Status, len(s.places))
 	for i, pl := range s.places {
-		st := Status{Name: pl.spec.Name, Group: pl.spec.group(), State: Waiting, Restarts: pl.restarts}
-		if p := pl.current; p != nil {
-			st.State, st.PID, st.Started, st.Attrs = p.state(), p.pid(), p.started, p.attrs
-		}
-		status[i] = st
+		status[i] = pl.status()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

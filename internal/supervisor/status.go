@@ -1,0 +1,87 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// State is where a process stands in its life.
+type State string
+
+// The states, in the order of a life. The last three are of places without a process.
+const (
+	Starting State = "starting"
+	Ready    State = "ready"
+	Stopping State = "stopping"
+	Waiting  State = "waiting" // before its first start, or between two processes
+	Stopped  State = "stopped" // by command, or by an end that was wanted
+	Errored  State = "errored" // given up
+)
+
+// Status is one place as it is now.
+type Status struct {
+	Name     string            `json:"name"`
+	Group    string            `json:"group"`
+	State    State             `json:"state"`
+	PID      int               `json:"pid,omitempty"`
+	ID       string            `json:"id,omitempty"`     // by which its host knows it
+	Port     int               `json:"port,omitempty"`   // of its own
+	Started  time.Time         `json:"started,omitzero"` // of the process that runs, else of the last
+	Starts   int               `json:"starts"`           // processes so far, failed starts included
+	Restarts int               `json:"restarts"`         // unplanned ends, all of them
+	Unstable int               `json:"unstable"`         // of the last Restart.Max processes, how many lived for less than MinUptime
+	Attrs    map[string]string `json:"attrs,omitempty"`  // what the process reported; never changed once published
+	Last     *Exit             `json:"-"`                // the last end of a process here; nil: none yet
+	Reason   string            `json:"reason,omitempty"` // of Errored
+}
+
+// Exit is the end of a process.
+type Exit struct {
+	Name    string
+	Group   string
+	PID     int
+	Attrs   map[string]string // what it had reported
+	Cause   string            // "exit status 1", "signal: killed"
+	Code    int               // -1: ended by a signal
+	Planned bool              // it had been told to stop
+}
+
+// ExitError ends a supervisor because of a process that a restart would not help, or that could not be started at all.
+type ExitError struct {
+	Name string
+	Code int   // of the process; -1: it did not start
+	Err  error // why it did not start
+}
+
+func (e *ExitError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %v", e.Name, e.Err)
+	}
+	return fmt.Sprintf("%s ended with code %d", e.Name, e.Code)
+}
+
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Errors of commands.
+var (
+	// ErrKilled reports that Kill ended the processes before they had stopped by themselves.
+	ErrKilled = errors.New("supervisor: killed before all processes had stopped")
+	// ErrStopping reports a command to a supervisor that stops, or has stopped.
+	ErrStopping = errors.New("supervisor: it is stopping")
+	// ErrReloading reports that a place is being reloaded already.
+	ErrReloading = errors.New("supervisor: a reload is under way")
+	// ErrNoPlace reports a name that no place has.
+	ErrNoPlace = errors.New("supervisor: no such place")
+	// ErrNoChannel reports a message for a process that takes none.
+	ErrNoChannel = errors.New("supervisor: the process has no channel")
+)
+
+// ReloadError is a reload that was given up: the place kept its old process, and so did those after it.
+type ReloadError struct {
+	Name  string
+	Cause string
+	Done  int // how many places had been renewed before
+}
+
+func (e *ReloadError) Error() string { return fmt.Sprintf("%s: %s", e.Name, e.Cause) }

@@ -1,0 +1,78 @@
+package supervisor
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// pauseTime is how long a piece of a line waits for its rest: a prompt has none.
+	pauseTime = 200 * time.Millisecond
+
+	// firstRead is the buffer of a process that writes little, as most do.
+	firstRead = 4 << 10
+)
+
+// stream is our end of a pipe that a process writes to.
+type stream struct {
+	*os.File
+	until atomic.Int64 // when reading ends, as unix nanoseconds; 0: with the stream
+}
+
+// endBy bounds the reading: the process has ended, and whoever else holds the pipe is nobody's.
+func (r *stream) endBy(t time.Time) {
+	r.until.Store(t.UnixNano())
+	r.SetReadDeadline(t)
+}
+
+// copyLines passes on what a process writes, in whole lines as long as they come whole and in time. One Write takes all that
+// is there, so that a process that writes much costs little for each line. An error of w is not the process' fault: it loses
+// what it writes, and is not held up.
+func (r *stream) copyLines(w io.Writer) {
+	buf := make([]byte, firstRead)
+	held := 0 // bytes in buf that are a piece of a line
+	for {
+		r.expect(held > 0)
+		n, err := r.Read(buf[held:])
+		held += n
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && r.until.Load() == 0: // a pause
+			held = flush(w, buf, held, held)
+		case err != nil:
+			flush(w, buf, held, held)
+			return
+		default:
+			end := bytes.LastIndexByte(buf[:held], '\n') + 1
+			if full := held == len(buf); full && end == 0 && len(buf) == maxLine {
+				end = held
+			} else if full && len(buf) < maxLine {
+				buf = append(buf, make([]byte, 3*len(buf))...)
+			}
+			held = flush(w, buf, held, end)
+		}
+	}
+}
+
+// flush writes the first end bytes and moves the rest to the front. It returns how many those are.
+func flush(w io.Writer, buf []byte, held, end int) int {
+	if end > 0 {
+		w.Write(buf[:end])
+	}
+	return copy(buf, buf[end:held])
+}
+
+// expect sets how long the next read may take.
+func (r *stream) expect(rest bool) {
+	var t time.Time
+	if rest {
+		t = time.Now().Add(pauseTime)
+	}
+	r.SetReadDeadline(t)
+	if until := r.until.Load(); until != 0 { // which endBy may have set just before
+		r.SetReadDeadline(time.Unix(0, until))
+	}
+}

@@ -132,9 +132,9 @@ func (n *namespace) respond(q wire.Request, a wire.Response) {
 		return
 	}
 	a.ID = q.ID
-	channel, msg, err := n.talk.answer(q, a, q.UID != "" && n.r.peers.has(q.UID))
+	m, err := n.talk.answer(q, a, q.UID != "" && n.r.peers.has(q.UID))
 	if err == nil {
-		err = n.publish(channel, msg, false)
+		err = n.publish(m, false)
 	}
 	if err != nil {
 		n.r.log.Debug().Str("namespace", n.name).Err(err).Msg("answer to another server not sent")

@@ -20,12 +20,26 @@ type form interface {
 	// receive takes a message, on the subscription's goroutine. An error is the sender's fault.
 	receive(channel string, payload []byte) error
 	// publish adds a message to what is sent to Redis next.
-	publish(ctx context.Context, pipe redis.Pipeliner, channel string, payload []byte)
+	publish(ctx context.Context, pipe redis.Pipeliner, m message)
 	// numSub counts the subscribers of channels on one Redis.
 	numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error)
+	// interrupted is told that the subscription was lost.
+	interrupted()
+	// wait returns when the form hears what does not come through the subscription, or with ctx's error.
+	wait(ctx context.Context) error
 	// run does what the form needs besides, until ctx ends.
 	run(ctx context.Context) error
+	// adapter is what the server gets for a namespace.
+	adapter(n *namespace) socketio.Adapter
 }
+
+// plain is what forms have in common that hear all through the subscription.
+type plain struct{}
+
+func (plain) interrupted()                          {}
+func (plain) wait(context.Context) error            { return nil }
+func (plain) run(context.Context) error             { return nil }
+func (plain) adapter(n *namespace) socketio.Adapter { return n }
 
 // talk is what one namespace says in a form: the bytes, and the channels that they go to.
 type talk interface {
@@ -33,10 +47,10 @@ type talk interface {
 	counted() string
 	// answersTo is the channel of answers to the server uid, to which it alone is subscribed.
 	answersTo(uid string) string
-	broadcast(b *socketio.Broadcast) (channel string, msg []byte, err error)
-	request(q wire.Request) (msg []byte, err error)
+	broadcast(b *socketio.Broadcast) (message, error)
+	request(q wire.Request) (message, error)
 	// answer answers q, which came from a process of ours or (peer false) from one of Node's.
-	answer(q wire.Request, a wire.Response, peer bool) (channel string, msg []byte, err error)
+	answer(q wire.Request, a wire.Response, peer bool) (message, error)
 	// fetchTimeout is Node's text for a fetch that not everybody answered in time.
 	fetchTimeout(t *tally) string
 }

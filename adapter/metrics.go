@@ -16,6 +16,7 @@ const (
 	refused    = "refused"     // sent; Redis did not want it
 	uncertain  = "uncertain"   // sent; Redis did not answer, and may or may not have carried it out
 	shutdown   = "shutdown"    // to be sent; the process ended first
+	trimmed    = "trimmed"     // sent by others; gone from the stream before it was read
 )
 
 // metrics counts; without a registry nobody reads it.
@@ -43,7 +44,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Requests to the other servers by outcome: complete, alone (nobody to ask), timeout, away, canceled, closed.",
 		}, []string{"outcome"}),
 	}
-	for _, reason := range []string{malformed, oversized, bufferFull, expired, volatile, refused, uncertain, shutdown} {
+	for _, reason := range []string{malformed, oversized, bufferFull, expired, volatile, refused, uncertain, shutdown, trimmed} {
 		m.dropped.WithLabelValues(reason)
 	}
 	if reg == nil {

@@ -33,24 +33,24 @@ func newNamespace(r *Redis, local socketio.Local) *namespace {
 }
 
 // publish queues a message for other servers.
-func (n *namespace) publish(channel string, msg []byte, mayBeLost bool) error {
+func (n *namespace) publish(m message, mayBeLost bool) error {
 	switch {
 	case n.closed.Load():
 		return ErrClosed
-	case len(msg) > n.r.cfg.MaxMessageBytes:
+	case len(m.payload) > n.r.cfg.MaxMessageBytes:
 		return ErrTooLarge
 	}
-	n.r.publisher.send(channel, msg, mayBeLost)
+	n.r.publisher.send(m, mayBeLost)
 	return nil
 }
 
 // Broadcast implements socketio.Adapter.
 func (n *namespace) Broadcast(b *socketio.Broadcast) error {
-	channel, msg, err := n.talk.broadcast(b)
+	m, err := n.talk.broadcast(b)
 	if err != nil {
 		return err
 	}
-	return n.publish(channel, msg, b.Flags.Volatile)
+	return n.publish(m, b.Flags.Volatile)
 }
 
 // sizeOf is about how long a broadcast's message will be.
@@ -65,11 +65,11 @@ func sizeOf(b *socketio.Broadcast) int {
 // order publishes a request that nobody answers.
 func (n *namespace) order(q wire.Request) error {
 	q.UID = n.uid
-	msg, err := n.talk.request(q)
+	m, err := n.talk.request(q)
 	if err != nil {
 		return err
 	}
-	return n.publish(n.talk.counted(), msg, false)
+	return n.publish(m, false)
 }
 
 // Join implements socketio.Adapter.

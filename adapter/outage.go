@@ -24,6 +24,7 @@ func (r *Redis) onUp() {
 func (r *Redis) onDown() {
 	r.up.Store(false)
 	r.publisher.pause()
+	r.form.interrupted()
 	r.signalLost()
 	for _, n := range r.namespaces() {
 		n.calls.failAll(ErrAway)
@@ -67,7 +68,7 @@ func (r *Redis) awaitRedis(ctx context.Context) {
 			return
 		}
 	}
-	_ = r.sub.Wait(ctx) // fails with ctx only
+	_ = r.Wait(ctx) // fails with ctx only
 }
 
 // awaitPeers returns when those who listened before listen again, or have had the time.

@@ -20,11 +20,12 @@ const (
 	batchBytes    = 1 << 20
 )
 
-// message waits to be published.
+// message is what a form has Redis carry.
 type message struct {
-	channel string
-	payload []byte
-	queued  time.Duration // since the publisher was made
+	channel string        // or a stream
+	payload []byte        // of an entry its data
+	entry   *entry        // what else an entry of a stream says; nil: the message is published
+	queued  time.Duration // when, since the publisher was made
 }
 
 // publisher sends what the process has to say, in the order of the calls. While one batch is under way the next gathers,
@@ -62,9 +63,9 @@ func newPublisher(cfg Config, f form, client redis.UniversalClient, m *metrics, 
 	}
 }
 
-// send queues a message; it takes over payload. A message that may be lost is, when Redis is away.
-func (p *publisher) send(channel string, payload []byte, mayBeLost bool) {
-	m := message{channel, payload, time.Since(p.start)}
+// send queues a message; it takes over its payload. A message that may be lost is, when Redis is away.
+func (p *publisher) send(m message, mayBeLost bool) {
+	m.queued = time.Since(p.start)
 	p.mu.Lock()
 	switch {
 	case p.ended:
@@ -77,7 +78,7 @@ func (p *publisher) send(channel string, payload []byte, mayBeLost bool) {
 		return
 	}
 	p.queue = append(p.queue, m)
-	p.bytes += len(payload)
+	p.bytes += len(m.payload)
 	p.trimLocked()
 	wake := !p.paused && !p.busy
 	p.mu.Unlock()
@@ -172,7 +173,7 @@ func (p *publisher) publish(ctx context.Context) (again []message) {
 	}
 	pipe := node.Pipeline()
 	for _, m := range p.batch {
-		p.form.publish(ctx, pipe, m.channel, m.payload)
+		p.form.publish(ctx, pipe, m)
 	}
 	cmds, _ := pipe.Exec(ctx)
 	for i, cmd := range cmds {

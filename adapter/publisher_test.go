@@ -49,9 +49,9 @@ var _ redis.Error = answer("")
 func TestOldMessagesAreNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := testPublisher(t, Config{BufferAge: time.Minute})
-		p.send("c", []byte("old"), false)
+		p.send(message{channel: "c", payload: []byte("old")}, false)
 		time.Sleep(61 * time.Second)
-		p.send("c", []byte("new"), false)
+		p.send(message{channel: "c", payload: []byte("new")}, false)
 		p.paused = false
 		if !p.take() || len(p.batch) != 1 || string(p.batch[0].payload) != "new" {
 			t.Errorf("%d messages to send", len(p.batch))
@@ -65,12 +65,12 @@ func TestOldMessagesAreNotSent(t *testing.T) {
 func TestBytesAreBounded(t *testing.T) {
 	p := testPublisher(t, Config{BufferBytes: 1000})
 	for i := range 100 {
-		p.send("c", make([]byte, 100+i), false)
+		p.send(message{channel: "c", payload: make([]byte, 100+i)}, false)
 	}
 	if p.bytes > 1000 || len(p.queue)-p.head != 5 {
 		t.Errorf("%d bytes in %d messages", p.bytes, len(p.queue)-p.head)
 	}
-	p.send("c", make([]byte, 2000), false)
+	p.send(message{channel: "c", payload: make([]byte, 2000)}, false)
 	if p.bytes != 0 {
 		t.Errorf("%d bytes are left of a message that does not fit", p.bytes)
 	}
@@ -81,12 +81,12 @@ func TestUnansweredGoFirst(t *testing.T) {
 	p := testPublisher(t, Config{})
 	p.paused = false
 	for _, s := range []string{"a", "b", "c"} {
-		p.send(s, []byte(s), false)
+		p.send(message{channel: s, payload: []byte(s)}, false)
 	}
 	if !p.take() {
 		t.Fatal("nothing to send")
 	}
-	p.send("d", []byte("d"), false)
+	p.send(message{channel: "d", payload: []byte("d")}, false)
 	p.done(append([]message(nil), p.batch[1:]...))
 	if !p.paused || p.bytes != 3 {
 		t.Errorf("paused %v with %d bytes", p.paused, p.bytes)
@@ -104,7 +104,7 @@ func TestUnansweredGoFirst(t *testing.T) {
 
 func TestDrainEndsWithoutRedis(t *testing.T) {
 	p := testPublisher(t, Config{})
-	p.send("c", []byte("x"), false)
+	p.send(message{channel: "c", payload: []byte("x")}, false)
 	p.drain(context.Background()) // paused: nothing can be sent
 }
 
@@ -113,7 +113,7 @@ func TestQueueDoesNotGrowWithoutEnd(t *testing.T) {
 	p.paused = false
 	for range 10_000 {
 		for range 10 {
-			p.send("c", []byte("x"), false)
+			p.send(message{channel: "c", payload: []byte("x")}, false)
 		}
 		p.take()
 		p.done(nil)

@@ -12,6 +12,7 @@ import (
 // pubsub is the form of classic pub/sub, which @socket.io/redis-adapter's createAdapter and @socket.io/redis-emitter speak.
 // Its maps are guarded by Redis.mu.
 type pubsub struct {
+	plain
 	r        *Redis
 	requests map[string]*namespace // by channel
 	answers  map[string]*namespace // by channel
@@ -87,15 +88,13 @@ func (f *pubsub) covered(n *namespace) bool {
 	return false
 }
 
-func (f *pubsub) publish(ctx context.Context, pipe redis.Pipeliner, channel string, payload []byte) {
-	pipe.Publish(ctx, channel, payload)
+func (f *pubsub) publish(ctx context.Context, pipe redis.Pipeliner, m message) {
+	pipe.Publish(ctx, m.channel, m.payload)
 }
 
 func (f *pubsub) numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error) {
 	return node.PubSubNumSub(ctx, channels...).Result()
 }
-
-func (f *pubsub) run(context.Context) error { return nil }
 
 // pubsubTalk is one namespace over classic pub/sub.
 type pubsubTalk struct {
@@ -107,20 +106,23 @@ type pubsubTalk struct {
 func (t pubsubTalk) counted() string             { return t.channels.Request }
 func (t pubsubTalk) answersTo(uid string) string { return t.channels.ResponseTo(uid) }
 
-func (t pubsubTalk) broadcast(b *socketio.Broadcast) (string, []byte, error) {
+func (t pubsubTalk) broadcast(b *socketio.Broadcast) (message, error) {
 	o := options(b.Target, b.Flags)
 	channel := t.channels.Main
 	if len(o.Rooms) == 1 {
 		channel = t.channels.Room(o.Rooms[0])
 	}
 	msg, err := wire.AppendBroadcast(make([]byte, 0, sizeOf(b)), t.uid, t.name, b.Data, o)
-	return channel, msg, err
+	return message{channel: channel, payload: msg}, err
 }
 
-func (t pubsubTalk) request(q wire.Request) ([]byte, error) { return wire.AppendRequest(nil, q) }
+func (t pubsubTalk) request(q wire.Request) (message, error) {
+	msg, err := wire.AppendRequest(nil, q)
+	return message{channel: t.channels.Request, payload: msg}, err
+}
 
 // answer lets a peer of ours hear it alone, and tells it who answers; towards Node the bytes and the channel are Node's.
-func (t pubsubTalk) answer(q wire.Request, a wire.Response, peer bool) (string, []byte, error) {
+func (t pubsubTalk) answer(q wire.Request, a wire.Response, peer bool) (message, error) {
 	channel := t.channels.Response
 	switch {
 	case q.UID == "":
@@ -131,7 +133,7 @@ func (t pubsubTalk) answer(q wire.Request, a wire.Response, peer bool) (string, 
 		channel = t.channels.ResponseTo(q.UID)
 	}
 	msg, err := wire.AppendResponse(nil, a)
-	return channel, msg, err
+	return message{channel: channel, payload: msg}, err
 }
 
 func (t pubsubTalk) fetchTimeout(*tally) string {

@@ -100,7 +100,7 @@ func (r *Redis) Open(local socketio.Local) (socketio.Adapter, error) {
 	r.byUID[n.uid] = n
 	r.form.join(n)
 	r.peers.nudge()
-	return n, nil
+	return r.form.adapter(n), nil
 }
 
 // forget ends a namespace's part.
@@ -168,7 +168,12 @@ func (r *Redis) close() {
 func (r *Redis) Up() bool { return r.up.Load() && r.sub.Up() }
 
 // Wait returns when this process hears all other servers, or with ctx's error. Run must be running.
-func (r *Redis) Wait(ctx context.Context) error { return r.sub.Wait(ctx) }
+func (r *Redis) Wait(ctx context.Context) error {
+	if err := r.sub.Wait(ctx); err != nil {
+		return err
+	}
+	return r.form.wait(ctx)
+}
 
 // newID makes a random id in the alphabet of Node's ids.
 func newID(bytes int) string {

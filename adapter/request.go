@@ -194,7 +194,7 @@ func (n *namespace) prepare(ctx context.Context) (*tally, error) {
 	case n.r.known.Load() && !n.r.up.Load():
 		return nil, ErrAway
 	}
-	if err := n.r.sub.Wait(ctx); err != nil {
+	if err := n.r.Wait(ctx); err != nil {
 		return nil, errors.Join(ErrAway, err)
 	}
 	return n.census(ctx)
@@ -204,13 +204,13 @@ func (n *namespace) prepare(ctx context.Context) (*tally, error) {
 func (n *namespace) send(ctx context.Context, q wire.Request, pending call, w *waiter) error {
 	id := newRequestID()
 	q.UID, q.ID = n.uid, strconv.AppendQuote(nil, id)
-	msg, err := n.talk.request(q)
+	m, err := n.talk.request(q)
 	if err != nil {
 		return err
 	}
 	n.calls.add(id, pending)
 	defer n.calls.remove(id)
-	if err := n.publish(n.talk.counted(), msg, false); err != nil {
+	if err := n.publish(m, false); err != nil {
 		return err
 	}
 	if !n.r.up.Load() {

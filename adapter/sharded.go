@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -80,17 +79,17 @@ func NewSharded(cfg ShardedConfig) (*Redis, error) {
 
 // sharded is the form of sharded pub/sub, which @socket.io/redis-adapter's createShardedAdapter speaks.
 type sharded struct {
-	r       *Redis
-	cfg     ShardedConfig
-	rooms   *roomChannels
-	scratch wire.Scratch // of receive
+	plain
+	clusterReceiver
+	cfg   ShardedConfig
+	rooms *roomChannels
 }
 
 var _ form = (*sharded)(nil)
 
 func newSharded(r *Redis, cfg ShardedConfig) *sharded {
 	return &sharded{
-		r: r, cfg: cfg,
+		clusterReceiver: clusterReceiver{r: r}, cfg: cfg,
 		rooms: newRoomChannels(func() roomSubscriber { return r.sub }, cfg.Linger),
 	}
 }
@@ -161,8 +160,8 @@ func looksLikeSocket(room string) bool {
 	return units == 20
 }
 
-func (f *sharded) publish(ctx context.Context, pipe redis.Pipeliner, channel string, payload []byte) {
-	pipe.SPublish(ctx, channel, payload)
+func (f *sharded) publish(ctx context.Context, pipe redis.Pipeliner, m message) {
+	pipe.SPublish(ctx, m.channel, m.payload)
 }
 
 func (f *sharded) numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error) {
@@ -170,87 +169,6 @@ func (f *sharded) numSub(ctx context.Context, node redis.UniversalClient, channe
 }
 
 func (f *sharded) run(ctx context.Context) error { return f.rooms.run(ctx) }
-
-// receive passes over echoes by their last bytes. Answers are heard on the namespace's own channel alone, and nothing else
-// is heard there.
-func (f *sharded) receive(channel string, payload []byte) error {
-	if f.isEcho(payload) {
-		f.r.metrics.skipped.Inc()
-		return nil
-	}
-	c, err := wire.ParseCluster(payload)
-	if err != nil {
-		return err
-	}
-	f.r.mu.RLock()
-	n := f.r.byName[string(c.Namespace)]
-	f.r.mu.RUnlock()
-	private := n != nil && channel == n.own
-	switch { // n is nil for a namespace that is not here, or no longer
-	case n == nil, !strings.HasPrefix(channel, n.talk.counted()), string(c.UID) == n.uid,
-		c.Type < wire.ClusterBroadcast, c.Type > wire.ClusterAck, private != c.Type.IsAnswer():
-		f.r.metrics.skipped.Inc()
-		return nil
-	case private:
-		return n.takeClusterAnswer(&c)
-	case c.Type == wire.ClusterBroadcast && !c.WantsAck():
-		return f.deliver(n, &c)
-	}
-	q, err := c.Request()
-	if err == nil {
-		n.take(q)
-	}
-	return err
-}
-
-// isEcho tells whether a message ends with one of our names, as all of ours do.
-func (f *sharded) isEcho(msg []byte) bool {
-	return f.r.isEcho(wire.ClusterSender(msg))
-}
-
-func (f *sharded) deliver(n *namespace, c *wire.Cluster) error {
-	concerns, err := c.Concerns(&f.scratch, n.hasRoom)
-	if err != nil {
-		return err
-	}
-	if !concerns {
-		f.r.metrics.skipped.Inc()
-		return nil
-	}
-	o, err := c.Options()
-	if err != nil {
-		return err
-	}
-	data, err := c.Payload()
-	if err != nil {
-		return err
-	}
-	f.r.metrics.in.Inc()
-	n.local.Deliver(&socketio.Broadcast{
-		Target: socketio.Target{Rooms: o.Rooms, Except: o.Except},
-		Flags:  localFlags(o.Flags),
-		Data:   data,
-	})
-	return nil
-}
-
-// takeClusterAnswer takes an answer to a request of this namespace.
-func (n *namespace) takeClusterAnswer(c *wire.Cluster) error {
-	pending := n.calls.get(c.ResponseID())
-	if pending == nil { // it comes too late
-		n.r.metrics.skipped.Inc()
-		return nil
-	}
-	a, err := c.Response()
-	if err != nil {
-		return err
-	}
-	if !pending.answer(a) {
-		return wire.ErrMalformed
-	}
-	n.r.metrics.in.Inc()
-	return nil
-}
 
 // shardedTalk is one namespace over sharded pub/sub.
 type shardedTalk struct {
@@ -263,26 +181,27 @@ type shardedTalk struct {
 func (t *shardedTalk) counted() string             { return t.channels.Main }
 func (t *shardedTalk) answersTo(uid string) string { return t.channels.Main + uid + "#" }
 
-func (t *shardedTalk) broadcast(b *socketio.Broadcast) (string, []byte, error) {
+func (t *shardedTalk) broadcast(b *socketio.Broadcast) (message, error) {
 	o := options(b.Target, b.Flags)
 	channel := t.channels.Main
 	if len(o.Rooms) == 1 && t.form.speaksTo(t.name, o.Rooms[0]) && !t.joined.has(o.Rooms[0]) {
 		channel = t.channels.Room(o.Rooms[0])
 	}
 	msg, err := wire.AppendClusterBroadcast(make([]byte, 0, sizeOf(b)), t.uid, t.name, b.Data, o)
-	return channel, msg, err
+	return message{channel: channel, payload: msg}, err
 }
 
-func (t *shardedTalk) request(q wire.Request) ([]byte, error) {
+func (t *shardedTalk) request(q wire.Request) (message, error) {
 	if q.Type == wire.RemoteJoin {
 		t.joined.note(q.JoinLeave)
 	}
-	return wire.AppendClusterRequest(nil, t.name, q)
+	msg, err := wire.AppendClusterRequest(nil, t.name, q)
+	return message{channel: t.channels.Main, payload: msg}, err
 }
 
-func (t *shardedTalk) answer(q wire.Request, a wire.Response, _ bool) (string, []byte, error) {
+func (t *shardedTalk) answer(q wire.Request, a wire.Response, _ bool) (message, error) {
 	msg, err := wire.AppendClusterResponse(nil, t.uid, t.name, a)
-	return t.answersTo(q.UID), msg, err
+	return message{channel: t.answersTo(q.UID), payload: msg}, err
 }
 
 func (t *shardedTalk) fetchTimeout(asked *tally) string { return eventTimeout(asked) }

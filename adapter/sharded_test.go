@@ -67,8 +67,8 @@ func TestRoomsAreSubscribedToAsTheModeSays(t *testing.T) {
 				t.Errorf("subscribed to %q, want %q", got, c.want)
 			}
 			for room, want := range c.to {
-				channel, _, err := adapters[0].(*namespace).talk.broadcast(&socketio.Broadcast{Target: socketio.Target{Rooms: []string{room}}, Data: text(`"ev"`)})
-				if got := strings.TrimPrefix(channel, "socket.io#/#"); got != want || err != nil {
+				m, err := adapters[0].(*namespace).talk.broadcast(&socketio.Broadcast{Target: socketio.Target{Rooms: []string{room}}, Data: text(`"ev"`)})
+				if got := strings.TrimPrefix(m.channel, "socket.io#/#"); got != want || err != nil {
 					t.Errorf("room %q: spoken of on %q, want %q, %v", room, got, want, err)
 				}
 			}

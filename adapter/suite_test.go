@@ -44,3 +44,25 @@ func TestShardedSuite(t *testing.T) {
 type settler struct{ *Redis }
 
 func (s settler) Settled() bool { return s.sub.Settled() }
+
+func TestStreamsSuite(t *testing.T) {
+	for name, cfg := range map[string]StreamsConfig{
+		"one stream":        {},
+		"many":              {StreamCount: 4, ReadCount: 3},
+		"sharded pub/sub":   {UseShardedPubSub: true},
+		"little block time": {BlockTimeInMs: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
+				cfg.URL = testkit.StartRedis(t).URL()
+				return func() socketio.Cluster {
+					r, err := NewStreams(cfg)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return r
+				}
+			})
+		})
+	}
+}

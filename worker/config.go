@@ -37,7 +37,7 @@ func (c *Config) validate() error {
 		return nil
 	}
 	switch s := c.Settings; {
-	case (s.Adapter == "redis" || s.Adapter == sharded) && s.RedisURL == "":
+	case s.Adapter != "memory" && s.Adapter != "" && s.RedisURL == "":
 		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: s.Adapter, Rule: "needs SIDEREAL_REDIS_URL"}
 	case s.RuntimeDir != "" && s.RedisURL == "":
 		return errors.New("worker: a supervised worker needs SIDEREAL_REDIS_URL")

@@ -81,8 +81,11 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	return m, nil
 }
 
-// sharded is the SIDEREAL_ADAPTER of sharded pub/sub.
-const sharded = "redis-sharded"
+// What SIDEREAL_ADAPTER says, besides redis and memory.
+const (
+	sharded = "redis-sharded"
+	streams = "redis-streams"
+)
 
 // adapterName is what all workers of an app must agree on: the adapter, and its key where that is not the default.
 func (w *Worker) adapterName() string {
@@ -90,8 +93,8 @@ func (w *Worker) adapterName() string {
 		return "memory"
 	}
 	name := "redis"
-	if w.set.Adapter == sharded {
-		name = sharded
+	if w.set.Adapter == sharded || w.set.Adapter == streams {
+		name = w.set.Adapter
 	}
 	if w.set.AdapterKey != adapter.DefaultKey {
 		name += ":" + w.set.AdapterKey

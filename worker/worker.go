@@ -113,7 +113,11 @@ func (w *Worker) newCluster() (*adapter.Redis, error) {
 		Conn: w.conn, Key: w.set.AdapterKey, RequestsTimeout: w.set.RequestsTimeout,
 		Version: w.cfg.Version, Log: w.log, Metrics: w.metrics,
 	}
-	if w.set.Adapter != sharded {
+	switch w.set.Adapter {
+	case streams:
+		return adapter.NewStreams(adapter.StreamsConfig{Config: cfg})
+	case sharded:
+	default:
 		return adapter.NewRedis(cfg)
 	}
 	cluster, err := adapter.NewSharded(adapter.ShardedConfig{Config: cfg})

@@ -95,7 +95,7 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		{nil, "SIDEREAL_SID_TTL=10ms", `SIDEREAL_SID_TTL="10ms" must be a duration such as 1500ms, 35s or 2m, at least 6s`},
 		{nil, "SIDEREAL_DRAIN_RATE=0", `SIDEREAL_DRAIN_RATE="0" must be a whole number, at least 1`},
 		{nil, "SIDEREAL_BALANCE=leastconn", `SIDEREAL_BALANCE="leastconn" must be one of least-connection, round-robin, random`},
-		{nil, "SIDEREAL_ADAPTER=redis-streams", `SIDEREAL_ADAPTER="redis-streams" is not in this version: use redis, redis-sharded or memory`},
+		{nil, "SIDEREAL_ADAPTER=streams", `SIDEREAL_ADAPTER="streams" must be redis, redis-sharded, redis-streams or memory`},
 		{nil, "SIDEREAL_INSTANCES=many", `SIDEREAL_INSTANCES="many" must be a number of processes up to 1024, max, or a negative number (cores less so many)`},
 		{nil, "SIDEREAL_ADVERTISE=0.0.0.0:80", `SIDEREAL_ADVERTISE="0.0.0.0:80" must be host:port as other hosts dial it, such as 10.0.0.4:8080`},
 		{nil, "SIDEREAL_TRUSTED_PROXIES=10.0.0.0/40", `SIDEREAL_TRUSTED_PROXIES="10.0.0.0/40" must be addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7`},

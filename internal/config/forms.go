@@ -43,7 +43,7 @@ var forms = map[string]form{
 	"descriptors": {"numbers separated by commas", descriptors},
 	"readable":    {"a file that can be read", readable},
 	"readables":   {"files that can be read, separated by commas", readables},
-	"adapter":     {"redis, redis-sharded or memory", adapter},
+	"adapter":     {"redis, redis-sharded, redis-streams or memory", adapter},
 	"redis-url":   {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
 }
 
@@ -174,10 +174,8 @@ func readables(text string) (string, error) {
 
 func adapter(text string) (string, error) {
 	switch text {
-	case "redis", "redis-sharded", "memory":
+	case "redis", "redis-sharded", "redis-streams", "memory":
 		return text, nil
-	case "redis-streams":
-		return "", errors.New("is not in this version: use redis, redis-sharded or memory")
 	}
 	return "", errForm
 }

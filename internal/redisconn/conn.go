@@ -25,8 +25,9 @@ const (
 
 // Conn is one Redis, whatever its form, and whether it is there.
 type Conn struct {
-	client redis.UniversalClient
-	target target
+	client  redis.UniversalClient
+	options redis.UniversalOptions // of client
+	target  target
 	// dial is how the client dials, TLS included.
 	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
 	shown string // the URL with its password hidden
@@ -71,6 +72,7 @@ func Open(cfg Config) (*Conn, error) {
 	}
 	quietLibrary(cfg.Log)
 	c := &Conn{
+		options: *opt,
 		target:  t,
 		dial:    redis.NewDialer(opt.Simple()),
 		shown:   Redact(cfg.URL),
@@ -79,14 +81,7 @@ func Open(cfg Config) (*Conn, error) {
 		up:      up,
 		changed: make(chan struct{}),
 	}
-	switch t.form {
-	case cluster:
-		c.client = redis.NewClusterClient(opt.Cluster())
-	case sentinel:
-		c.client = redis.NewFailoverClient(opt.Failover())
-	case single:
-		c.client = redis.NewClient(opt.Simple())
-	}
+	c.client = newClient(t.form, opt)
 	return c, nil
 }
 

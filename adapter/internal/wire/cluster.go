@@ -41,77 +41,76 @@ func AppendClusterBroadcast(dst []byte, uid, namespace string, p packet.Payload,
 // has attachments. A BroadcastWithAck without an ID is a broadcast that nobody acknowledges. It fails on a type that there
 // is not among cluster messages, and on a packet that is not JSON.
 func AppendClusterRequest(dst []byte, namespace string, q Request) ([]byte, error) {
-	w := clusterWriter{out: dst, packed: len(q.Data.Attachments) > 0}
-	switch q.Type {
-	case BroadcastWithAck:
-		w.begin(ClusterBroadcast)
-		w.key("packet")
-		w.object()
-		w.key("type")
-		w.integer(eventType)
-		w.key("data")
-		w.payload(q.Data.JSON, q.Data.Attachments)
-		w.end()
-		w.id(q.ID)
-		w.options(q.Options)
-	case RemoteJoin, RemoteLeave:
-		w.begin(ClusterJoin + ClusterType(q.Type-RemoteJoin))
-		w.options(q.Options)
-		w.key("rooms")
-		w.out = appendJSONRooms(w.out, q.JoinLeave)
-	case RemoteDisconnect:
-		w.begin(ClusterDisconnect)
-		w.options(q.Options)
-		w.key("close")
-		w.out = strconv.AppendBool(w.out, q.Close)
-	case RemoteFetch:
-		w.begin(ClusterFetch)
-		w.options(q.Options)
-		w.id(q.ID)
-	case ServerSideEmit:
-		w.begin(ClusterServerSideEmit)
-		w.id(q.ID)
-		w.key("packet")
-		w.payload(q.Data.JSON, q.Data.Attachments)
-	default:
-		return dst, ErrMalformed
+	return appendClusterRequest(dst, namespace, q, len(q.Data.Attachments) > 0)
+}
+
+// AppendPackedRequest appends q as Node's adapter over streams publishes what does not go through the stream: always as
+// msgpack.
+func AppendPackedRequest(dst []byte, namespace string, q Request) ([]byte, error) {
+	return appendClusterRequest(dst, namespace, q, true)
+}
+
+func appendClusterRequest(dst []byte, namespace string, q Request, packed bool) ([]byte, error) {
+	t, err := q.clusterType()
+	if err != nil {
+		return dst, err
 	}
+	w := clusterWriter{out: dst, packed: packed}
+	w.begin(t)
+	w.request(q)
 	return w.finish(dst, q.UID, namespace)
 }
 
 // AppendClusterResponse appends the answer of uid to a request, in the same manner.
 func AppendClusterResponse(dst []byte, uid, namespace string, a Response) ([]byte, error) {
-	w := clusterWriter{out: dst, packed: len(a.Answer.Attachments) > 0}
+	return appendClusterResponse(dst, uid, namespace, a, len(a.Answer.Attachments) > 0)
+}
+
+// AppendPackedResponse is AppendClusterResponse for the adapter over streams.
+func AppendPackedResponse(dst []byte, uid, namespace string, a Response) ([]byte, error) {
+	return appendClusterResponse(dst, uid, namespace, a, true)
+}
+
+func appendClusterResponse(dst []byte, uid, namespace string, a Response, packed bool) ([]byte, error) {
+	t, err := a.clusterType()
+	if err != nil {
+		return dst, err
+	}
+	w := clusterWriter{out: dst, packed: packed}
+	w.begin(t)
+	w.response(a)
+	return w.finish(dst, uid, namespace)
+}
+
+// clusterType is what a request is called among cluster messages.
+func (q *Request) clusterType() (ClusterType, error) {
+	switch q.Type {
+	case BroadcastWithAck:
+		return ClusterBroadcast, nil
+	case RemoteJoin, RemoteLeave:
+		return ClusterJoin + ClusterType(q.Type-RemoteJoin), nil
+	case RemoteDisconnect:
+		return ClusterDisconnect, nil
+	case RemoteFetch:
+		return ClusterFetch, nil
+	case ServerSideEmit:
+		return ClusterServerSideEmit, nil
+	}
+	return 0, ErrMalformed
+}
+
+func (a *Response) clusterType() (ClusterType, error) {
 	switch {
 	case a.Sockets != nil:
-		w.begin(ClusterFetchResponse)
-		w.id(a.ID)
-		w.key("sockets")
-		w.out = appendSockets(w.out, a.Sockets)
+		return ClusterFetchResponse, nil
 	case a.Type == BroadcastClientCount:
-		w.begin(ClusterClientCount)
-		w.id(a.ID)
-		w.key("clientCount")
-		w.integer(a.ClientCount)
-	case a.Type == ServerSideEmit || a.Type == BroadcastAck:
-		t := ClusterAck
-		if a.Type == ServerSideEmit {
-			t = ClusterServerSideEmitResponse
-		}
-		w.begin(t)
-		w.id(a.ID)
-		value, err := first(a.Answer.JSON)
-		if err != nil {
-			return dst, err
-		}
-		if value != nil {
-			w.key("packet")
-			w.payload(value, a.Answer.Attachments)
-		}
-	default:
-		return dst, ErrMalformed
+		return ClusterClientCount, nil
+	case a.Type == ServerSideEmit:
+		return ClusterServerSideEmitResponse, nil
+	case a.Type == BroadcastAck:
+		return ClusterAck, nil
 	}
-	return w.finish(dst, uid, namespace)
+	return 0, ErrMalformed
 }
 
 // clusterWriter writes {type, data, uid, nsp} in either encoding. Its methods are called in the order of the fields.
@@ -129,6 +128,63 @@ func (w *clusterWriter) begin(t ClusterType) {
 	w.integer(int(t))
 	w.key("data")
 	w.object()
+}
+
+// request writes the fields of a request's data.
+func (w *clusterWriter) request(q Request) {
+	switch q.Type {
+	case BroadcastWithAck:
+		w.key("packet")
+		w.object()
+		w.key("type")
+		w.integer(eventType)
+		w.key("data")
+		w.payload(q.Data.JSON, q.Data.Attachments)
+		w.end()
+		w.id(q.ID)
+		w.options(q.Options)
+	case RemoteJoin, RemoteLeave:
+		w.options(q.Options)
+		w.key("rooms")
+		w.rooms(q.JoinLeave)
+	case RemoteDisconnect:
+		w.options(q.Options)
+		w.key("close")
+		w.payload(strconv.AppendBool(nil, q.Close), nil)
+	case RemoteFetch:
+		w.options(q.Options)
+		w.id(q.ID)
+	case ServerSideEmit:
+		w.id(q.ID)
+		w.key("packet")
+		w.payload(q.Data.JSON, q.Data.Attachments)
+	}
+}
+
+// response writes the fields of an answer's data. A server that answers with nothing says so in msgpack, and leaves it
+// out in JSON.
+func (w *clusterWriter) response(a Response) {
+	w.id(a.ID)
+	switch {
+	case a.Sockets != nil:
+		w.key("sockets")
+		w.payload(appendSockets(nil, a.Sockets), nil)
+	case a.Type == BroadcastClientCount:
+		w.key("clientCount")
+		w.integer(a.ClientCount)
+	default:
+		value, err := first(a.Answer.JSON)
+		if w.err == nil {
+			w.err = err
+		}
+		if value == nil && w.packed {
+			value = []byte("null")
+		}
+		if value != nil {
+			w.key("packet")
+			w.payload(value, a.Answer.Attachments)
+		}
+	}
 }
 
 // object opens an object. Its keys are counted as they come.
@@ -209,10 +265,20 @@ func (w *clusterWriter) options(o Options) {
 		w.out = appendOptions(w.out, o)
 		return
 	}
-	w.out = appendJSONRooms(append(w.out, `{"rooms":`...), o.Rooms)
-	w.out = appendJSONRooms(append(w.out, `,"except":`...), o.Except)
+	w.out = append(w.out, `{"rooms":`...)
+	w.rooms(o.Rooms)
+	w.out = append(w.out, `,"except":`...)
+	w.rooms(o.Except)
 	w.out = appendJSONFlags(append(w.out, `,"flags":`...), o.Flags)
 	w.out = append(w.out, '}')
+}
+
+func (w *clusterWriter) rooms(rooms []string) {
+	if w.packed {
+		w.out = appendRooms(w.out, rooms)
+	} else {
+		w.out = appendJSONRooms(w.out, rooms)
+	}
 }
 
 func appendJSONFlags(dst []byte, f Flags) []byte {
@@ -307,13 +373,18 @@ func ParseCluster(msg []byte) (c Cluster, err error) {
 	if err != nil || len(c.UID) == 0 || c.Namespace == nil {
 		return c, ErrMalformed
 	}
+	return c, c.fill(data)
+}
+
+// fill finds the parts of a message's data.
+func (c *Cluster) fill(data []byte) error {
 	if c.Type < ClusterBroadcast || c.Type > ClusterAck {
-		return c, nil
+		return nil
 	}
 	if err := c.enc.each(data, c.field); err != nil {
-		return c, err
+		return err
 	}
-	return c, c.check()
+	return c.check()
 }
 
 // field takes one field of a message's data.

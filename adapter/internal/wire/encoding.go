@@ -7,6 +7,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // encoding is which of its two encodings a cluster message has. The methods read values in it without decoding what is
@@ -232,6 +234,11 @@ func readSockets(text []byte) ([]Socket, error) {
 		return nil, ErrMalformed
 	}
 	return sockets(fields)
+}
+
+// Plain is p with its attachments in the text, as what JSON.stringify makes of a Buffer.
+func Plain(p packet.Payload) packet.Payload {
+	return packet.Payload{JSON: inlineBuffers(p.JSON, p.Attachments)}
 }
 
 // inlineBuffers replaces the placeholders in text, which DecodeValue wrote, by what JSON.stringify makes of a Buffer.

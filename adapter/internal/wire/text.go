@@ -3,6 +3,7 @@ package wire
 import (
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
 
 const hexDigits = "0123456789abcdef"
@@ -142,3 +143,6 @@ func hexRune(s []byte) (r rune, ok bool) {
 	}
 	return r, true
 }
+
+// bytesOf is the text of s, which must not be written to.
+func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

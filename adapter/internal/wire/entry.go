@@ -1,0 +1,69 @@
+package wire
+
+import (
+	"encoding/base64"
+	"strconv"
+)
+
+// Entry is an entry of a stream of Node's adapter over streams, whose fields are uid, nsp, type and data, in that order
+// (ADAPTER-WIRE, 5). It carries a cluster message.
+type Entry struct {
+	UID       string
+	Namespace string
+	Type      string // a ClusterType, in decimal
+	Data      string // the message's data: JSON, or msgpack in base64
+}
+
+// The names of an entry's fields.
+const (
+	FieldUID       = "uid"
+	FieldNamespace = "nsp"
+	FieldType      = "type"
+	FieldData      = "data"
+)
+
+// AppendEntryData appends the data of the entry that is q: JSON, or msgpack in base64 where its packet has attachments. A
+// BroadcastWithAck without an ID is a broadcast that nobody acknowledges.
+func AppendEntryData(dst []byte, q Request) ([]byte, error) {
+	w := clusterWriter{out: dst, packed: len(q.Data.Attachments) > 0}
+	if w.packed {
+		w.out = nil
+	}
+	w.object()
+	w.request(q)
+	if w.err != nil {
+		return dst, w.err
+	}
+	w.end()
+	if w.packed {
+		return base64.StdEncoding.AppendEncode(dst, w.out), nil
+	}
+	return w.out, nil
+}
+
+// EntryType is the type of the entry that is q.
+func EntryType(q Request) (string, error) {
+	t, err := q.clusterType()
+	return strconv.Itoa(int(t)), err
+}
+
+// Parse finds the parts of the message that an entry carries, and refuses one that lacks what its type needs. The entry's
+// text must not change while the message is in use.
+func (e *Entry) Parse() (c Cluster, err error) {
+	t, err := strconv.Atoi(e.Type)
+	if err != nil || len(e.Type) > 3 || e.UID == "" || e.Namespace == "" {
+		return c, ErrMalformed
+	}
+	c.Type, c.UID, c.Namespace = ClusterType(t), bytesOf(e.UID), bytesOf(e.Namespace)
+	if c.Type < ClusterBroadcast || c.Type > ClusterAck {
+		return c, nil
+	}
+	data := bytesOf(e.Data)
+	c.enc = encodingOf(data)
+	if c.enc == asPacked {
+		if data, err = base64.StdEncoding.AppendDecode(nil, data); err != nil {
+			return c, ErrMalformed
+		}
+	}
+	return c, c.fill(data)
+}

@@ -30,9 +30,10 @@ var layers = map[string][]string{
 	"e2e":                   {"*"},
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"internal/redisconn"}, "internal/handoff": {},
 	"internal/lifeline": {}, "internal/processfile": {}, "internal/systemd": {},
-	"internal/daemon":    {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
-	"internal/nodehost":  {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline"},
-	"internal/redisconn": {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
+	"internal/processview": {"internal/daemon", "internal/processfile"},
+	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
+	"internal/nodehost":    {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline"},
+	"internal/redisconn":   {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 
 // TestLayers holds the package table: who may know whom, and nobody knows more.

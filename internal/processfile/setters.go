@@ -169,6 +169,7 @@ func (s *settler) setExitCodes(a *App, v value) error {
 	if !ok {
 		list = []value{v}
 	}
+	a.StopExitCodes = nil
 	for _, e := range list {
 		code, err := whole(e, 255)
 		if err != nil {

@@ -1,0 +1,138 @@
+package processview
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// record is one process in `jlist`, by the keys that scripts know from PM2.
+type record struct {
+	PID    int            `json:"pid"`
+	Name   string         `json:"name"`
+	Env    map[string]any `json:"pm2_env"`
+	ID     int            `json:"pm_id"`
+	Sample sample         `json:"monit"`
+}
+
+type sample struct {
+	Memory int64   `json:"memory"`
+	CPU    float64 `json:"cpu"`
+}
+
+// JList writes all processes as one line of JSON.
+func JList(w io.Writer, l daemon.Listing) error {
+	records := make([]record, 0, len(l.Processes))
+	for i := range l.Processes {
+		p := &l.Processes[i]
+		app := l.Apps[p.App]
+		records = append(records, record{p.PID, p.Name, environment(p, &app), p.ID, sample{p.Memory, p.CPU}})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(records)
+}
+
+// environment is PM2's record of a process: the variables of its environment, and over them what PM2 knows of it.
+func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
+	app := &status.App
+	env := map[string]any{}
+	for name, v := range app.Env {
+		env[name] = v
+	}
+	maps.Copy(env, settings(app))
+	maps.Copy(env, map[string]any{
+		"name": p.Name, "namespace": p.Namespace, "pm_id": p.ID, "status": string(p.Status), "unique_id": p.UniqueID,
+		"pm_uptime": millis(p.Started), "created_at": millis(p.Created), "restart_time": p.Restarts, "unstable_restarts": p.Unstable,
+		"exec_mode": string(p.Mode), "pm_out_log_path": p.OutFile, "pm_err_log_path": p.ErrorFile, "pm_pid_path": p.PIDFile,
+		"version": version(app), "exit_code": p.ExitCode, app.InstanceVar: p.Instance, "env": processEnv(p, app),
+	})
+	if p.LogFile != "" {
+		env["pm_log_path"] = p.LogFile
+	}
+	if p.Port != 0 {
+		env["PORT"] = p.Port
+	}
+	return env
+}
+
+// settings are an app's fields, by the names that PM2's record has.
+func settings(a *processfile.App) map[string]any {
+	s := map[string]any{
+		"pm_exec_path": a.Script, "pm_cwd": a.Cwd, "exec_interpreter": a.Interpreter, "node_args": list(a.NodeArgs), "args": list(a.Args),
+		"instances": a.Instances, "instance_var": a.InstanceVar, "autostart": a.Autostart, "autorestart": a.Autorestart,
+		"max_restarts": a.MaxRestarts, "min_uptime": a.MinUptime, "restart_delay": a.RestartDelay,
+		"exp_backoff_restart_delay": a.ExpBackoffRestartDelay, "kill_timeout": a.KillTimeout, "kill_retry_time": a.KillRetryTime,
+		"listen_timeout": a.ListenTimeout, "wait_ready": a.WaitReady, "shutdown_with_message": a.ShutdownWithMessage, "treekill": a.TreeKill,
+		"watch": watched(a), "merge_logs": a.MergeLogs, "username": user(a), "filter_env": list(a.FilterEnv), "windowsHide": true,
+		"vizion": false, "pmx": false, "automation": false, "km_link": false, "vizion_running": false,
+		"axm_actions": []any{}, "axm_monitor": map[string]any{}, "axm_options": map[string]any{}, "axm_dynamic": map[string]any{},
+	}
+	for name, v := range map[string]string{"cron_restart": a.CronRestart, "log_date_format": a.LogDateFormat, "log_type": a.LogType,
+		"increment_var": a.IncrementVar, "uid": a.UID, "gid": a.GID} {
+		if v != "" {
+			s[name] = v
+		}
+	}
+	if a.MaxMemoryRestart != 0 {
+		s["max_memory_restart"] = a.MaxMemoryRestart
+	}
+	if len(a.StopExitCodes) > 0 {
+		s["stop_exit_codes"] = a.StopExitCodes
+	}
+	return s
+}
+
+// processEnv is the environment that one process has, with what is its own.
+func processEnv(p *daemon.Process, a *processfile.App) map[string]string {
+	env := maps.Clone(a.Env)
+	if env == nil {
+		env = map[string]string{}
+	}
+	env[a.InstanceVar] = fmt.Sprint(p.Instance)
+	env["WORKER_ID"] = fmt.Sprint(p.Instance)
+	env["pm_id"], env["unique_id"], env["name"] = fmt.Sprint(p.ID), p.UniqueID, p.Name
+	if p.Port != 0 {
+		env["PORT"] = fmt.Sprint(p.Port)
+	}
+	return env
+}
+
+// Env writes the environment of a process, a variable a line.
+func Env(w io.Writer, p *daemon.Process, a *processfile.App) error {
+	var b strings.Builder
+	env := processEnv(p, a)
+	for _, name := range sortedKeys(env) {
+		fmt.Fprintf(&b, "%s: %s\n", name, env[name])
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func list(texts []string) []string {
+	if texts == nil {
+		return []string{}
+	}
+	return texts
+}
+
+// watched is what PM2 shows: false, or the paths.
+func watched(a *processfile.App) any {
+	if len(a.Watch) == 0 {
+		return false
+	}
+	return a.Watch
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

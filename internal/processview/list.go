@@ -1,0 +1,129 @@
+package processview
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// SortBy are the columns that List sorts by.
+var SortBy = []string{"id", "name", "namespace", "pid", "status", "uptime", "cpu", "memory", "restart"}
+
+// Sort orders a listing's processes as `list --sort` asks: a column of SortBy, with ":desc" behind it for the other way
+// round. An error names the columns.
+func Sort(l *daemon.Listing, by string) error {
+	by, order, _ := strings.Cut(by, ":")
+	less, ok := orders[by]
+	if !ok || order != "" && order != "asc" && order != "desc" {
+		return fmt.Errorf("cannot sort by %q: take one of %s, with :desc for the other way round", by, strings.Join(SortBy, ", "))
+	}
+	slices.SortStableFunc(l.Processes, func(a, b daemon.Process) int {
+		if order == "desc" {
+			a, b = b, a
+		}
+		return less(&a, &b)
+	})
+	return nil
+}
+
+// List writes the table of all processes, and under it where each app is reached.
+func List(s Screen, l daemon.Listing, now time.Time) error {
+	t := table{columns: []column{
+		{head: "id"}, {head: "name", min: 10}, {head: "namespace", rank: 8, min: 8}, {head: "version", rank: 9, min: 6}, {head: "mode", rank: 5},
+		{head: "pid", rank: 6}, {head: "uptime", rank: 3}, {head: "↺", rank: 2}, {head: "status"}, {head: "cpu", rank: 4},
+		{head: "mem", rank: 1}, {head: "user", rank: 10, min: 6}, {head: "watching", rank: 7},
+	}}
+	versions := map[string]string{}
+	for i := range l.Processes {
+		p := &l.Processes[i]
+		app := l.Apps[p.App].App
+		if _, known := versions[p.App]; !known {
+			versions[p.App] = version(&app)
+		}
+		t.rows = append(t.rows, []cell{
+			{strconv.Itoa(p.ID), cyan}, {clean(p.Name), bold}, {clean(p.Namespace), plain}, {clean(versions[p.App]), plain}, {mode(p.Mode), modeColor(p.Mode)},
+			{pid(p), plain}, {uptime(p, now), plain}, {strconv.Itoa(p.Restarts), plain}, {string(p.Status), statusColor(p.Status)},
+			{percent(p.CPU), plain}, {size(p.Memory), plain}, {clean(user(&app)), bold}, {watching(&app), plain},
+		})
+	}
+	if err := t.write(s); err != nil {
+		return err
+	}
+	return footnotes(s, l)
+}
+
+// footnotes say where apps are reached, and what is wrong with them.
+func footnotes(s Screen, l daemon.Listing) error {
+	for _, key := range slices.Sorted(maps.Keys(l.Apps)) {
+		a := l.Apps[key]
+		if where := reached(&a); where != "" {
+			if _, err := fmt.Fprintf(s, " %s %s\n", s.paint(bold, clean(a.App.Name)), where); err != nil {
+				return err
+			}
+		}
+		for _, problem := range a.Problems {
+			if _, err := fmt.Fprintf(s, " %s\n", s.paint(red, clean(a.App.Name+": "+problem))); err != nil {
+				return err
+			}
+		}
+	}
+	for _, p := range l.Processes {
+		if p.Status != daemon.Errored || p.Reason == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(s, " %s\n", s.paint(red, clean(fmt.Sprintf("%s (%d): %s", p.Name, p.ID, p.Reason)))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reached says at which addresses an app answers, and how far its messages go.
+func reached(a *daemon.AppStatus) string {
+	if len(a.Doors) == 0 {
+		return ""
+	}
+	text := "on " + clean(strings.Join(a.Doors, ", "))
+	switch a.Redis {
+	case "":
+	case "embedded":
+		text += ", this host only: no Redis is set"
+	default:
+		text += ", all hosts of " + clean(a.Redis)
+	}
+	return text
+}
+
+func pid(p *daemon.Process) string {
+	if p.PID == 0 {
+		return "0"
+	}
+	return strconv.Itoa(p.PID)
+}
+
+func user(a *processfile.App) string {
+	if a.UID != "" {
+		return a.UID
+	}
+	return a.Env["USER"]
+}
+
+func watching(a *processfile.App) string {
+	if len(a.Watch) > 0 {
+		return "enabled"
+	}
+	return "disabled"
+}
+
+func modeColor(m processfile.ExecMode) color {
+	if m == processfile.Cluster {
+		return blue
+	}
+	return plain
+}

@@ -1,0 +1,86 @@
+package processview
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// Logs writes lines of processes as they come.
+type Logs struct {
+	Screen
+	Raw       bool   // the lines alone
+	JSON      bool   // an object a line, as PM2 has it
+	Timestamp string // a format of dates, before each line of which it is known when it was written; empty: none
+	Highlight string // a text to mark
+
+	names int    // characters of the longest prefix so far
+	file  string // the one whose past lines were written last
+}
+
+// Line writes one line.
+func (v *Logs) Line(l daemon.LogLine) error {
+	switch {
+	case v.JSON:
+		return v.object(l)
+	case v.Raw:
+		_, err := io.WriteString(v, l.Text+"\n")
+		return err
+	}
+	prefix := v.prefix(&l)
+	var b strings.Builder
+	if past := l.Time.IsZero(); past && l.File != "" && l.File != v.file {
+		fmt.Fprintf(&b, "%s\n", v.paint(gray, l.File+", its last lines:"))
+		v.file = l.File
+	}
+	if l.Dropped > 0 {
+		fmt.Fprintf(&b, "%s%s\n", prefix, v.paint(yellow, fmt.Sprintf("%d lines came too fast to be shown: they are in the file", l.Dropped)))
+	}
+	b.WriteString(prefix)
+	if v.Timestamp != "" && !l.Time.IsZero() {
+		b.WriteString(v.paint(gray, processfile.FormatDate(v.Timestamp, l.Time.Local())) + ": ")
+	}
+	b.WriteString(v.marked(l.Text) + "\n")
+	_, err := io.WriteString(v, b.String())
+	return err
+}
+
+// prefix names the process, in one column for all.
+func (v *Logs) prefix(l *daemon.LogLine) string {
+	name := l.Name
+	if l.ID >= 0 {
+		name = fmt.Sprintf("%d|%s", l.ID, l.Name)
+	}
+	name = clean(name)
+	v.names = max(v.names, utf8.RuneCountInString(name))
+	c := green
+	if l.Stream == "err" {
+		c = red
+	}
+	return v.paint(c, name+strings.Repeat(" ", v.names-utf8.RuneCountInString(name))+" | ")
+}
+
+func (v *Logs) marked(text string) string {
+	if v.Highlight == "" || !v.Color {
+		return text
+	}
+	return strings.ReplaceAll(text, v.Highlight, "\x1b[7m"+v.Highlight+"\x1b[27m")
+}
+
+func (v *Logs) object(l daemon.LogLine) error {
+	enc := json.NewEncoder(v)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(struct {
+		Message   string    `json:"message"`
+		Timestamp time.Time `json:"timestamp,omitzero"`
+		Type      string    `json:"type"`
+		ID        int       `json:"process_id"`
+		Name      string    `json:"app_name"`
+	}{l.Text, l.Time, l.Stream, l.ID, l.Name})
+}

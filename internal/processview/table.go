@@ -1,0 +1,189 @@
+package processview
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Screen is what a view is written to.
+type Screen struct {
+	io.Writer
+	Width int  // in characters; 0: no end, for files and pipes
+	Color bool // with escapes for colors
+}
+
+// color is the parameter of a terminal's escape; empty: none.
+type color string
+
+const (
+	plain  color = ""
+	bold   color = "1"
+	red    color = "31"
+	green  color = "32"
+	yellow color = "33"
+	blue   color = "34"
+	cyan   color = "36;1"
+	gray   color = "90"
+)
+
+// paint puts a text into a color, where there are colors.
+func (s Screen) paint(c color, text string) string {
+	if !s.Color || c == plain || text == "" {
+		return text
+	}
+	return "\x1b[" + string(c) + "m" + text + "\x1b[39;22m"
+}
+
+// cell is one field of a table.
+type cell struct {
+	text  string
+	color color
+}
+
+// column is one column of a table.
+type column struct {
+	head string
+	rank int // the higher, the sooner it goes where there is no room; 0: it stays
+	min  int // characters below which it is not cut; 0: it is never cut
+}
+
+// table is rows under heads, in a box.
+type table struct {
+	columns []column
+	rows    [][]cell
+	noHead  bool
+}
+
+const (
+	border  = 3 // characters that a column takes beside its text
+	atLeast = 6 // of a text that is cut
+)
+
+// write prints the table so that it fits the screen.
+func (t *table) write(s Screen) error {
+	widths := t.fit(s.Width)
+	var b strings.Builder
+	t.rule(s, &b, widths, "┌", "┬", "┐")
+	if !t.noHead {
+		heads := make([]cell, len(t.columns))
+		for i, c := range t.columns {
+			heads[i] = cell{c.head, cyan}
+		}
+		t.row(s, &b, widths, heads)
+		t.rule(s, &b, widths, "├", "┼", "┤")
+	}
+	for _, row := range t.rows {
+		t.row(s, &b, widths, row)
+	}
+	t.rule(s, &b, widths, "└", "┴", "┘")
+	_, err := io.WriteString(s, b.String())
+	return err
+}
+
+// fit returns the widths of the columns; 0 for those that go.
+func (t *table) fit(width int) []int {
+	widths := make([]int, len(t.columns))
+	for i, c := range t.columns {
+		if !t.noHead {
+			widths[i] = utf8.RuneCountInString(c.head)
+		}
+		for _, row := range t.rows {
+			widths[i] = max(widths[i], utf8.RuneCountInString(row[i].text))
+		}
+		widths[i] = max(widths[i], 1)
+	}
+	if width <= 0 {
+		return widths
+	}
+	for total(widths) > width && t.drop(widths) {
+	}
+	for total(widths) > width && t.cut(widths) {
+	}
+	return widths
+}
+
+func total(widths []int) int {
+	sum := 1
+	for _, w := range widths {
+		if w > 0 {
+			sum += w + border
+		}
+	}
+	return sum
+}
+
+// drop takes the least important column out.
+func (t *table) drop(widths []int) bool {
+	worst := -1
+	for i, c := range t.columns {
+		if widths[i] > 0 && c.rank > 0 && (worst < 0 || c.rank > t.columns[worst].rank) {
+			worst = i
+		}
+	}
+	if worst >= 0 {
+		widths[worst] = 0
+	}
+	return worst >= 0
+}
+
+// cut makes the widest column that may be cut one narrower.
+func (t *table) cut(widths []int) bool {
+	widest := -1
+	for i, c := range t.columns {
+		if c.min > 0 && widths[i] > max(c.min, atLeast) && (widest < 0 || widths[i] > widths[widest]) {
+			widest = i
+		}
+	}
+	if widest >= 0 {
+		widths[widest]--
+	}
+	return widest >= 0
+}
+
+func (t *table) rule(s Screen, b *strings.Builder, widths []int, left, middle, right string) {
+	var line strings.Builder
+	for _, w := range widths {
+		if w == 0 {
+			continue
+		}
+		if line.Len() == 0 {
+			line.WriteString(left)
+		} else {
+			line.WriteString(middle)
+		}
+		line.WriteString(strings.Repeat("─", w+border-1))
+	}
+	line.WriteString(right)
+	b.WriteString(s.paint(gray, line.String()) + "\n")
+}
+
+func (t *table) row(s Screen, b *strings.Builder, widths []int, row []cell) {
+	for i, c := range row {
+		if widths[i] == 0 {
+			continue
+		}
+		text := shorten(c.text, widths[i])
+		pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
+		b.WriteString(s.paint(gray, "│") + " " + s.paint(c.color, text) + pad + " ")
+	}
+	b.WriteString(s.paint(gray, "│") + "\n")
+}
+
+// shorten cuts a text to so many characters; its end says that something is missing.
+func shorten(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	return string([]rune(text)[:width-1]) + "…"
+}
+
+// clean keeps a text from moving the cursor or breaking the box.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, text)
+}

@@ -20,6 +20,25 @@ type Up struct {
 	Log
 }
 
+// Daemon is what `sidereal start` reads, and the daemon that it starts.
+type Daemon struct {
+	Home
+	AppDoor
+	Redis
+	App
+	Admin
+	Routing
+	TLS
+	Cluster
+	Stopping
+	Log
+}
+
+// Control is what the commands read that talk to a daemon.
+type Control struct {
+	Home
+}
+
 // Router is what `sidereal router` reads.
 type Router struct {
 	Door

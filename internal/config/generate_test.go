@@ -142,7 +142,6 @@ set to nothing counts as not set. Durations are written ` + "`1500ms`, `35s`, `2
 	for _, name := range slices.Sorted(maps.Keys(later)) {
 		fmt.Fprintf(&b, "- `%s`: %s.\n", name, later[name])
 	}
-	b.WriteString("\n`SIDEREAL_HOME` is warned about: nothing is kept there yet.\n")
 	return b.Bytes()
 }
 
@@ -151,12 +150,13 @@ var title = map[string]string{
 	"Log": "Logs", "Redis": "Redis", "App": "The app", "Door": "Addresses", "Admin": "The admin door",
 	"WorkerAdmin": "The admin door of a worker", "Routing": "Routing", "TLS": "TLS", "Cluster": "Workers in the cluster",
 	"Stopping": "Stopping", "Child": "Given by the supervisor", "Up": "A whole host",
+	"AppDoor": "Addresses of a daemon's apps", "Home": "The daemon",
 }
 
 // find returns the field of a variable in a group, and the commands that read it there.
 func find(t *testing.T, group, variable string) (f field, readers string) {
 	var names []string
-	for _, command := range []string{"up", "router", "worker"} {
+	for _, command := range []string{"start", "up", "router", "worker"} {
 		typ := commands[command]
 		_, embedded := typ.FieldByName(group)
 		if !embedded && typ.Name() != group {

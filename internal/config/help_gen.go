@@ -17,6 +17,7 @@ var help = map[string]string{
 	"SIDEREAL_PATH":                   "The path under which Socket.IO is served; clients must be given the same. Everything else is the app's own HTTP.",
 	"SIDEREAL_ADDR":                   "The public address, `host:port` or `:port`.",
 	"SIDEREAL_ADVERTISE":              "How other hosts reach this one, `host:port`. A loopback address with a Redis on another host is refused: nobody else could reach it.",
+	"SIDEREAL_HOME":                   "The folder of the daemon that `sidereal start` starts, for its user only: control socket, logs, saved list. Each folder has a daemon of its own.",
 	"SIDEREAL_ADMIN_ADDR":             "Where `/healthz`, `/readyz`, `/metrics` of all processes of the host, and the status page are served; `off` for nowhere. Unset, and with the default port taken, the next free port is used and logged.",
 	"SIDEREAL_BALANCE":                "How a new session finds its worker: `least-connection` (of two random workers the one with fewer clients), `round-robin` or `random`.",
 	"SIDEREAL_SID_TTL":                "How long an unused sid keeps its owner in Redis, at least; routers raise it to ping interval + ping timeout + 30 s. Shorter frees Redis memory sooner.",

@@ -60,6 +60,23 @@ type Door struct {
 	Advertise string `env:"SIDEREAL_ADVERTISE" form:"dialable" shown:"local address of the connection to Redis, and the port of SIDEREAL_ADDR"`
 }
 
+// AppDoor is the public side of the apps that a daemon runs.
+type AppDoor struct {
+	// The public address of apps whose workers do not listen, and one for all that have none of their own. Unset, workers
+	// that listen are reached at their own ports, and those that never do at 8080.
+	Addr string `env:"SIDEREAL_ADDR" fallback:"PM2_PORT" form:"addr" shown:"the workers' own ports; :8080 for workers that never listen"`
+
+	// How other hosts reach this one, `host:port`.
+	Advertise string `env:"SIDEREAL_ADVERTISE" form:"dialable" shown:"local address of the connection to Redis, and the port of SIDEREAL_ADDR"`
+}
+
+// Home says where a user's daemon is.
+type Home struct {
+	// The folder of the daemon that `sidereal start` starts, for its user only: control socket, logs, saved list. Each
+	// folder has a daemon of its own.
+	Home string `env:"SIDEREAL_HOME" shown:"~/.sidereal; called as pm2 or pm2-runtime: PM2_HOME, if it is set"`
+}
+
 // Admin is the operator's door of a command that always has one.
 type Admin struct {
 	// Where `/healthz`, `/readyz`, `/metrics` of all processes of the host, and the status page are served; `off` for

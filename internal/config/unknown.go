@@ -10,6 +10,7 @@ import (
 
 // commands are the structs of all commands: a variable that any of them reads is no unknown one.
 var commands = map[string]reflect.Type{
+	"start":       reflect.TypeFor[Daemon](),
 	"up":          reflect.TypeFor[Up](),
 	"router":      reflect.TypeFor[Router](),
 	"worker":      reflect.TypeFor[Worker](),
@@ -18,7 +19,7 @@ var commands = map[string]reflect.Type{
 
 // unknown warns of SIDEREAL_* variables that nothing reads, with the known name that was likely meant.
 func unknown(environ map[string]string) (warnings []string) {
-	known := map[string]bool{"SIDEREAL_HOME": true}
+	known := map[string]bool{}
 	for name := range later {
 		known[name] = true
 	}
@@ -32,10 +33,6 @@ func unknown(environ map[string]string) (warnings []string) {
 	}
 	names := slices.Sorted(maps.Keys(known))
 	for _, name := range slices.Sorted(maps.Keys(environ)) {
-		if name == "SIDEREAL_HOME" {
-			warnings = append(warnings, name+" has no effect in this version")
-			continue
-		}
 		if !strings.HasPrefix(name, "SIDEREAL_") || known[name] {
 			continue
 		}

@@ -20,7 +20,8 @@ type cache struct {
 type shard struct {
 	mu      sync.Mutex
 	entries map[string]*entry
-	ring    entry // next is the newest, prev the oldest
+	owners  map[string]int // entries of each
+	ring    entry          // next is the newest, prev the oldest
 	_       [64]byte
 }
 
@@ -37,7 +38,7 @@ func newCache(size int) *cache {
 	c := &cache{seed: maphash.MakeSeed(), most: max(size/cacheShards, 1)}
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.entries = make(map[string]*entry)
+		s.entries, s.owners = make(map[string]*entry), make(map[string]int)
 		s.ring.prev, s.ring.next = &s.ring, &s.ring
 	}
 	return c
@@ -79,7 +80,9 @@ func (c *cache) put(sid, owner string, ttl time.Duration, now, written int64) (l
 		e.prev, e.next = e, e
 	}
 	if e.owner != owner {
+		s.disownLocked(e.owner)
 		e.owner = strings.Clone(owner)
+		s.owners[e.owner]++
 	}
 	e.ttl, e.used, e.written = ttl, now, written
 	s.toFrontLocked(e)
@@ -169,6 +172,18 @@ func (c *cache) len() int {
 	return n
 }
 
+// owned is how many entries an owner has.
+func (c *cache) owned(owner string) int {
+	n := 0
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		n += s.owners[owner]
+		s.mu.Unlock()
+	}
+	return n
+}
+
 func (s *shard) toFrontLocked(e *entry) {
 	if s.ring.next == e {
 		return
@@ -181,4 +196,14 @@ func (s *shard) toFrontLocked(e *entry) {
 func (s *shard) removeLocked(e *entry) {
 	e.prev.next, e.next.prev = e.next, e.prev
 	delete(s.entries, e.sid)
+	s.disownLocked(e.owner)
+}
+
+func (s *shard) disownLocked(owner string) {
+	if owner == "" {
+		return
+	}
+	if s.owners[owner]--; s.owners[owner] == 0 {
+		delete(s.owners, owner)
+	}
 }

@@ -39,6 +39,8 @@ type Directory struct {
 
 	mu      sync.Mutex // guards the rest
 	roster  *roster
+	listed  []Worker              // by hand
+	looked  bool                  // at the records
 	table   atomic.Pointer[Table] // written under mu
 	changed chan struct{}         // closed when table changes
 }
@@ -112,8 +114,10 @@ func (d *Directory) Synced(ctx context.Context) error {
 		return err
 	}
 	for {
-		changed := d.Changed()
-		if d.Workers().Version() > 0 {
+		d.mu.Lock()
+		changed, looked := d.changed, d.looked
+		d.mu.Unlock()
+		if looked {
 			return nil
 		}
 		select {
@@ -136,9 +140,19 @@ func (d *Directory) lookAgain() {
 
 // publishLocked makes the roster's present state the table.
 func (d *Directory) publishLocked() {
-	t := d.roster.table(d.table.Load().Version() + 1)
+	t := d.roster.table(d.table.Load().Version()+1, d.listed)
 	d.table.Store(t)
 	close(d.changed)
 	d.changed = make(chan struct{})
 	d.metrics.countWorkers(t)
 }
+
+// setUpstreams puts backends that are listed by hand beside the workers that registered.
+func (d *Directory) setUpstreams(workers []Worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.listed = workers
+	d.publishLocked()
+}
+
+func (d *Directory) owned(id string) int { return d.cache.owned(id) }

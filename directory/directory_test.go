@@ -33,11 +33,12 @@ func TestWorkersAreCountedByState(t *testing.T) {
 	testkit.Run(t, d.Run)
 	inSync(t, d)
 	join(t, d, Worker{}, d)
-	want := `# HELP sidereal_directory_workers Workers of the app as this process knows them, by state: starting, ready, draining, lost.
+	want := `# HELP sidereal_directory_workers Workers of the app as this process knows them, by state: starting, ready, draining, lost, sick.
 # TYPE sidereal_directory_workers gauge
 sidereal_directory_workers{state="draining"} 0
 sidereal_directory_workers{state="lost"} 0
 sidereal_directory_workers{state="ready"} 1
+sidereal_directory_workers{state="sick"} 0
 sidereal_directory_workers{state="starting"} 0
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "sidereal_directory_workers"); err != nil {

@@ -10,7 +10,16 @@
 //   - [Directory.WorkerGone]: a worker is known to be dead, tell everyone.
 //
 // A worker needs only [Directory.RegisterWorker], and runs the [Registration]; a router has [Directory.RegisterRouter].
-// [Static] answers the same questions from memory, for backends listed by hand and for tests.
+// [Static] answers the same questions from memory.
+//
+// # Backends listed by hand
+//
+// [Upstreams] puts servers into the table that know nothing of us (SIDEREAL_UPSTREAMS): it looks up their names
+// (backends.go), checks them, and hears from the router how requests end there (upstream.go, health.go). A backend is
+// starting until its first good check, ready, sick (it fails checks, or was ejected for requests without an answer: nothing
+// new, what it has is tried), draining (its name does not stand for it any more: the same, until its last session has
+// ended), or down and not in the table (it refuses connections, so its sessions have ended with it). What it is built on
+// keeps the sids: a Directory, which all routers share, or a Static of its own, which forgets none that is in use.
 //
 // # Time
 //

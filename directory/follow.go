@@ -73,7 +73,8 @@ func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, err
 		d.roster.returned(o.at)
 	}
 	n := d.roster.observe(o)
-	if n.changed || d.table.Load().Version() == 0 {
+	if n.changed || !d.looked {
+		d.looked = true
 		d.publishLocked()
 	}
 	wait := d.roster.nextExpiry(o.at, lookEvery) + lookAfter

@@ -1,6 +1,10 @@
 package directory
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type metrics struct {
 	workers    *prometheus.GaugeVec
@@ -9,12 +13,16 @@ type metrics struct {
 	unreadable prometheus.Counter
 }
 
+func newWorkersGauge() *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sidereal_directory_workers",
+		Help: "Workers of the app as this process knows them, by state: starting, ready, draining, lost, sick.",
+	}, []string{"state"})
+}
+
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
-		workers: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "sidereal_directory_workers",
-			Help: "Workers of the app as this process knows them, by state: starting, ready, draining, lost.",
-		}, []string{"state"}),
+		workers: newWorkersGauge(),
 		sids: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sidereal_directory_sids",
 			Help: "Sids whose owner this process remembers.",
@@ -39,12 +47,41 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) countWorkers(t *Table) {
-	counts := map[State]int{StateStarting: 0, StateReady: 0, StateDraining: 0, StateLost: 0}
+func (m *metrics) countWorkers(t *Table) { countWorkers(m.workers, t) }
+
+func countWorkers(gauge *prometheus.GaugeVec, t *Table) {
+	counts := map[State]int{StateStarting: 0, StateReady: 0, StateDraining: 0, StateLost: 0, StateSick: 0}
 	for _, w := range t.All() {
 		counts[w.State]++
 	}
 	for state, n := range counts {
-		m.workers.WithLabelValues(string(state)).Set(float64(n))
+		gauge.WithLabelValues(string(state)).Set(float64(n))
 	}
+}
+
+// upstreamMetrics count what happens to backends that are listed by hand.
+type upstreamMetrics struct {
+	checks    map[verdict]prometheus.Counter
+	ejections prometheus.Counter
+}
+
+func newUpstreamMetrics(reg prometheus.Registerer) (*upstreamMetrics, error) {
+	checks := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_directory_upstream_checks_total",
+		Help: "Checks of the backends of SIDEREAL_UPSTREAMS, by outcome: good, bad, refused.",
+	}, []string{"outcome"})
+	m := &upstreamMetrics{
+		checks: make(map[verdict]prometheus.Counter),
+		ejections: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_directory_upstream_ejections_total",
+			Help: "Backends of SIDEREAL_UPSTREAMS that got no new sessions for a while, since requests there had no answer.",
+		}),
+	}
+	for _, v := range []verdict{good, bad, refused} {
+		m.checks[v] = checks.WithLabelValues(v.String())
+	}
+	if reg == nil {
+		return m, nil
+	}
+	return m, errors.Join(reg.Register(checks), reg.Register(m.ejections))
 }

@@ -18,6 +18,7 @@ const (
 	StateReady    State = "ready"
 	StateDraining State = "draining" // serves what it has, gets nothing new
 	StateLost     State = "lost"     // never written: the reader's word for a record that expired without a goodbye
+	StateSick     State = "sick"     // never written: an upstream that fails its checks or was ejected: nothing new, what it has is tried
 	stateGone     State = "gone"     // only in events
 )
 
@@ -40,6 +41,8 @@ type Worker struct {
 
 	// Beat changes whenever a new beat was seen: from then on Clients includes what happened before it. Not in Redis.
 	Beat uint64 `json:"-"`
+	// Upstream is set for backends that are listed by hand, which have no record in Redis.
+	Upstream *Upstream `json:"-"`
 }
 
 // Router is one incarnation of a router process, as its record in Redis says.

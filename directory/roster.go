@@ -208,8 +208,12 @@ func (r *roster) nextExpiry(at time.Time, most time.Duration) time.Duration {
 	return next
 }
 
-func (r *roster) table(version uint64) *Table {
-	byID := make(map[string]*Worker, len(r.members))
+// table is the roster's present state, with workers that it does not know.
+func (r *roster) table(version uint64, more []Worker) *Table {
+	byID := make(map[string]*Worker, len(r.members)+len(more))
+	for i := range more {
+		byID[more[i].ID] = &more[i]
+	}
 	for id, m := range r.members {
 		w := m.worker
 		byID[id] = &w

@@ -2,17 +2,21 @@ package directory
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Static answers what [Directory] answers, from memory: for backends that are listed by hand, and for tests. It knows the
-// sids that it learned, and the tags of workers that tag.
+// Static answers what [Directory] answers, from memory, for workers that somebody else knows: those of [Upstreams] where
+// no Redis is shared, and those of tests. It knows the sids that it learned, and the tags of workers that tag.
 type Static struct {
 	secret string
 	start  time.Time
 	cache  *cache
+	gauge  *prometheus.GaugeVec // nil: nobody counts
 
 	mu      sync.Mutex // guards the rest
 	workers map[string]*Worker
@@ -33,6 +37,17 @@ func NewStatic(workers ...Worker) *Static {
 	return s
 }
 
+// newAlone makes a Static that forgets no sid that is in use, however many there are.
+func newAlone(reg prometheus.Registerer) (*Static, error) {
+	s := NewStatic()
+	s.cache = newCache(math.MaxInt)
+	s.gauge = newWorkersGauge()
+	if reg == nil {
+		return s, nil
+	}
+	return s, reg.Register(s.gauge)
+}
+
 // Set replaces all workers. Sids of those that remain keep their owner.
 func (s *Static) Set(workers ...Worker) {
 	s.mu.Lock()
@@ -47,12 +62,20 @@ func (s *Static) Set(workers ...Worker) {
 	s.publishLocked()
 }
 
+func (s *Static) setUpstreams(workers []Worker) { s.Set(workers...) }
+
+// owned is how many sids that are in use a worker has.
+func (s *Static) owned(id string) int { return s.cache.owned(id) }
+
 func (s *Static) publishLocked() {
 	byID := make(map[string]*Worker, len(s.workers))
 	for id, w := range s.workers {
 		byID[id] = w
 	}
 	s.table.Store(newTable(s.table.Load().Version()+1, byID, nil))
+	if s.gauge != nil {
+		countWorkers(s.gauge, s.table.Load())
+	}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }

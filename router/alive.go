@@ -47,6 +47,8 @@ func (b *backend) ask(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
+	case b.up != nil:
+		return b.askUpstream(ctx)
 	case s == nil:
 		return b.askDoor(ctx)
 	}
@@ -58,6 +60,19 @@ func (b *backend) ask(ctx context.Context) error {
 	}
 	if errors.Is(err, handoff.ErrDead) || errors.Is(err, handoff.ErrWrongWorker) {
 		return errGone
+	}
+	return nil
+}
+
+// askUpstream finds out whether anybody listens where a listed backend was.
+func (b *backend) askUpstream(ctx context.Context) error {
+	u, err := b.dial(ctx)
+	switch {
+	case err == nil:
+		u.close()
+		return nil
+	case errors.Is(err, errGone):
+		return err
 	}
 	return nil
 }

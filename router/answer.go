@@ -22,7 +22,8 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 		return x.badResponse(ctx, u, err)
 	}
 	h := &x.head
-	first := u.remote && !u.reused
+	u.b.answered(h.status < 502 || h.status > 504)
+	first := u.named && !u.reused
 	u.reused = true // from now on it is the worker's own, whatever it says
 	switch {
 	case h.status == 421 && (first || u.doored && h.value(u.bytes(), fieldSiderealWorker) != nil):

@@ -14,8 +14,8 @@ import (
 
 // Config says how a router serves.
 type Config struct {
-	// Directory answers who owns a sid and which workers live: a *directory.Directory, which must be running, or a
-	// *directory.Static.
+	// Directory answers who owns a sid and which workers live: a *directory.Directory or a
+	// *directory.Upstreams, which must be running, or a *directory.Static.
 	Directory Directory
 	// RuntimeDir is the private folder with the handoff sockets of this host's workers, <worker id>.sock. Empty: this
 	// router has no workers of its own, every worker is reached at its address.

@@ -45,6 +45,7 @@ func (x *exchange) forward(ctx context.Context, b *backend) bool {
 				x.moved = true
 				b.gate.stalled.Store(time.Now().UnixNano())
 				x.c.r.metrics.upstreamError("stalled")
+				b.answered(false)
 				err = errBusy
 			case broken:
 				x.settle(b, false)
@@ -89,7 +90,7 @@ func (x *exchange) via(ctx context.Context, u *upstream) verdict {
 		return broken
 	}
 	written, ok, err := x.send(u, out)
-	if u.remote {
+	if u.named {
 		bufpool.Put(out)
 	}
 	switch {
@@ -129,7 +130,7 @@ func (x *exchange) send(u *upstream, out []byte) (written int, ok bool, err erro
 
 // addressed is out for u: a worker of another host is named, and its door shown the key. Then it is borrowed.
 func (x *exchange) addressed(ctx context.Context, u *upstream) ([]byte, bool) {
-	if !u.remote {
+	if !u.named {
 		return x.out, true
 	}
 	key := ""
@@ -179,6 +180,7 @@ func (x *exchange) failed(ctx context.Context, u *upstream, written int, err err
 		return unsent
 	}
 	x.c.r.metrics.upstreamError("read")
+	u.b.answered(false)
 	// The dead answer nothing, so a session's request becomes one of an unknown sid. What the app was asked to do may have
 	// been done.
 	if (x.route.sid != nil || x.isGet) && errors.Is(u.b.check(ctx), errGone) {

@@ -18,6 +18,7 @@ func (c *conn) relay(u *upstream) {
 	m.proxied.Dec()
 	m.relayed.Inc()
 	m.transferred.WithLabelValues("relayed").Inc()
+	u.b.relays(+1)
 	c.c.SetReadDeadline(time.Time{})
 	if c.watched != 0 {
 		c.r.watcher.remove(c) // its end is read now
@@ -30,6 +31,7 @@ func (c *conn) relay(u *upstream) {
 		}
 		m.relayed.Dec()
 		m.proxied.Inc()
+		u.b.relays(-1)
 		c.awaited()
 		u.close()
 		c.end()

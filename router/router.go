@@ -17,7 +17,7 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// Directory is what a router asks about sids and workers: *directory.Directory and *directory.Static.
+// Directory is what a router asks about sids and workers: *directory.Directory, *directory.Upstreams and *directory.Static.
 type Directory interface {
 	// Owner finds the worker of a sid. It is called for every request with one.
 	Owner(ctx context.Context, sid string) directory.Owner
@@ -35,6 +35,7 @@ type Directory interface {
 
 var (
 	_ Directory = (*directory.Directory)(nil)
+	_ Directory = (*directory.Upstreams)(nil)
 	_ Directory = (*directory.Static)(nil)
 )
 
@@ -171,7 +172,7 @@ func (r *Router) accept(ctx context.Context, ln net.Listener) error {
 		// Out of descriptors: what waits in the kernel's queue has to wait until some connection ends. Idle ones to
 		// workers are given up for it.
 		r.metrics.acceptErrors.Inc()
-		r.tidyAt(time.Now())
+		r.tidyAt(time.Now(), true)
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		select {
 		case <-time.After(pause):
@@ -294,17 +295,21 @@ func (r *Router) tidy(ctx context.Context) {
 	for {
 		select {
 		case now := <-t.C:
-			r.tidyAt(now.Add(-r.cfg.UpstreamIdle))
+			r.tidyAt(now, false)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (r *Router) tidyAt(then time.Time) {
+// tidyAt closes what is idle for too long at that time, or all that is idle.
+func (r *Router) tidyAt(now time.Time, all bool) {
 	table := r.cfg.Directory.Workers()
 	r.backends.Range(func(id, v any) bool {
-		b := v.(*backend)
+		b, then := v.(*backend), now
+		if !all {
+			then = now.Add(-b.keeps())
+		}
 		if b.tidy(then, table.Get(id.(string)) != nil) && r.backends.CompareAndDelete(id, v) {
 			b.close()
 		}

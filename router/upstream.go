@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -21,6 +22,9 @@ const (
 	// openTimeout bounds how long a request waits for a worker that does not take connections.
 	openTimeout = time.Second
 	maxIdle     = 512 // connections kept to one worker
+	// unknownIdle is how long a connection to a server is kept that we know nothing of: Node's closes it after 5 s, and a
+	// request that is sent at that moment is lost.
+	unknownIdle = 3 * time.Second
 	// silence is how long a worker that did not answer is not asked again: requests would queue up behind the asking.
 	silence = 500 * time.Millisecond
 	// closing is how long after its host's door a worker may still be known as ready: its own end is announced when no
@@ -41,6 +45,7 @@ var (
 type backend struct {
 	r  *Router
 	id string
+	up *directory.Upstream // not nil: listed by hand, and knows nothing of routers
 
 	mu      sync.Mutex // guards the rest
 	addr    string
@@ -64,7 +69,8 @@ type upstream struct {
 	stream
 	b      *backend
 	remote bool
-	greet  bool // the first request has to show the key
+	named  bool // requests say which worker is meant
+	greet  bool // the first one has to show the key
 	reused bool
 	doored bool             // the door does not give it away: it goes on speaking between us and the worker
 	since  time.Time        // idle since
@@ -76,11 +82,23 @@ type upstream struct {
 
 // backendOf returns the backend of a worker's record.
 func (r *Router) backendOf(w *directory.Worker) *backend {
-	if b, ok := r.backends.Load(w.ID); ok {
-		return b.(*backend)
+	for {
+		old, ok := r.backends.Load(w.ID)
+		if ok && old.(*backend).up == w.Upstream {
+			return old.(*backend)
+		}
+		b := &backend{r: r, id: w.ID, up: w.Upstream, addr: w.Addr, host: w.Host, away: w.Upstream != nil, seen: time.Now()}
+		if !ok {
+			if now, loaded := r.backends.LoadOrStore(w.ID, b); loaded {
+				return now.(*backend)
+			}
+			return b
+		}
+		if r.backends.CompareAndSwap(w.ID, old, b) { // it was forgotten and is listed again
+			old.(*backend).close()
+			return b
+		}
 	}
-	b, _ := r.backends.LoadOrStore(w.ID, &backend{r: r, id: w.ID, addr: w.Addr, host: w.Host, seen: time.Now()})
-	return b.(*backend)
 }
 
 // load is the worker's load as this router knows it.
@@ -179,18 +197,23 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 			return nil, b.refused(ctx)
 		}
 		b.r.metrics.upstreamError("dial")
+		b.answered(false)
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
-	door, err := b.toDoor(ctx, c)
+	secure := b.toDoor
+	if b.up != nil {
+		secure = b.toUpstream
+	}
+	over, err := secure(ctx, c)
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
-	u.remote, u.greet, u.peek = true, true, u.onPeek
+	u.remote, u.named, u.greet, u.peek = true, b.up == nil, b.up == nil, u.onPeek
 	u.init(c)
-	if u.fd = u.raw; door != c {
-		u.doored, u.stream = true, stream{}
-		u.init(door)
+	if u.fd = u.raw; over != c {
+		u.doored, u.stream = b.up == nil, stream{}
+		u.init(over)
 	}
 	return u, nil
 }
@@ -198,6 +221,9 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 // refused says what a door that refuses connections means. Its supervisor holds it open, so the host's processes have
 // ended, or are about to: then what reaches the worker over kept connections is still served.
 func (b *backend) refused(ctx context.Context) error {
+	if b.up != nil {
+		return errGone
+	}
 	if b.drains() {
 		return errShut
 	}
@@ -214,6 +240,36 @@ func (b *backend) refused(ctx context.Context) error {
 func (b *backend) drains() bool {
 	w := b.r.cfg.Directory.Workers().Get(b.id)
 	return w != nil && w.State == directory.StateDraining
+}
+
+// toUpstream makes c one over TLS, where the list says so.
+func (b *backend) toUpstream(ctx context.Context, c net.Conn) (net.Conn, error) {
+	if b.up.TLS == nil {
+		return c, nil
+	}
+	c.SetDeadline(time.Now().Add(dialTimeout))
+	tc := tls.Client(c, b.up.TLS)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		b.r.metrics.upstreamError("dial")
+		b.answered(false)
+		return nil, fmt.Errorf("%w: %w", errBusy, err)
+	}
+	c.SetDeadline(time.Time{})
+	return tc, nil
+}
+
+// answered tells a listed backend's health how a request ended.
+func (b *backend) answered(ok bool) {
+	if b.up != nil {
+		b.up.Answered(ok)
+	}
+}
+
+// relays counts the WebSockets of a listed backend, which has nobody else to tell.
+func (b *backend) relays(change int) {
+	if b.up != nil {
+		b.up.Relays(change)
+	}
 }
 
 // sendError says what a failed send to the worker's handoff socket means.
@@ -317,6 +373,14 @@ func validID(id string) bool {
 	return id != "" && len(id) <= 64 && strings.IndexFunc(id, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
 	}) < 0
+}
+
+// keeps is how long a connection to b may be idle.
+func (b *backend) keeps() time.Duration {
+	if b.up != nil {
+		return min(b.r.cfg.UpstreamIdle, unknownIdle)
+	}
+	return b.r.cfg.UpstreamIdle
 }
 
 // tidy closes connections that were idle before then, and tells whether the backend can be forgotten: its worker is not

@@ -1,0 +1,114 @@
+package directory
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Upstream is a backend that was listed by hand: a server that knows nothing of routers. It is part of its record in the
+// table, and takes what a router sees of it. Safe for concurrent use.
+type Upstream struct {
+	// TLS is how it is spoken to; nil: in plain text. Not to be changed.
+	TLS *tls.Config
+
+	owner  *Upstreams
+	id     string
+	name   string // of its entry, with the port
+	addr   string
+	host   string // of its entry
+	slot   int
+	broken atomic.Int32 // requests in a row without a good answer
+	relays atomic.Int64
+	look   chan struct{} // check now
+	client *http.Client
+
+	// Guarded by owner.mu.
+	health  health
+	listed  bool
+	told    State // as last logged
+	clients int
+	beat    uint64
+	forget  context.CancelFunc
+}
+
+func (u *Upstreams) newUpstream(l listing, a netip.Addr) *Upstream {
+	b := &Upstream{owner: u, id: l.id(a), name: l.String(), addr: l.addr(a), host: l.host, look: make(chan struct{}, 1)}
+	if l.scheme == "https" {
+		b.TLS = &tls.Config{
+			ServerName: l.host, RootCAs: u.cfg.RootCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+			ClientSessionCache: tls.NewLRUClientSessionCache(0),
+		}
+	}
+	b.client = &http.Client{
+		Timeout: min(u.cfg.Interval, checkTimeout),
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, b.addr)
+			},
+			TLSClientConfig: b.TLS, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return b
+}
+
+// Answered takes how a request ended that was sent there: ok, or without an answer. Five failures in a row take the backend
+// out for a while, if enough others are left.
+func (b *Upstream) Answered(ok bool) {
+	if ok {
+		if b.broken.Load() != 0 { // mostly it is: a read is cheaper than a write that all cores share
+			b.broken.Store(0)
+		}
+		return
+	}
+	if b.broken.Add(1) >= brokenMost {
+		b.owner.eject(b)
+	}
+}
+
+// Relays takes the change of the number of WebSockets that a router relays there.
+func (b *Upstream) Relays(change int) { b.relays.Add(int64(change)) }
+
+// probe asks a backend whether it is well. An Engine.IO server answers a request that names no transport with 400 and code
+// 0, which opens no session: so without a path of the operator's any answer is good that does not begin with a 5.
+func probe(ctx context.Context, b *Upstream) verdict {
+	path := b.owner.cfg.Check
+	if path == "" {
+		path = b.owner.cfg.Path
+	}
+	req, err := http.NewRequestWithContext(ctx, "GET", b.name+path, nil)
+	if err != nil {
+		return bad // never: both were checked
+	}
+	req.Header.Set("User-Agent", "sidereal")
+	resp, err := b.client.Do(req)
+	if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return refused
+		}
+		return bad
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
+	if resp.StatusCode >= 500 || b.owner.cfg.Check != "" && resp.StatusCode >= 400 {
+		return bad
+	}
+	return good
+}
+
+// validCheckPath tells whether a path can be asked for.
+func validCheckPath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' })
+}
+
+// checkTimeout bounds a check; with a shorter interval, that does.
+const checkTimeout = 2 * time.Second

@@ -1,0 +1,358 @@
+package directory
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	defaultInterval = 5 * time.Second
+	// countEvery is how often the table gets the present number of each backend's clients.
+	countEvery = time.Second
+	// lookupTimeout bounds the resolution of a name.
+	lookupTimeout = 5 * time.Second
+)
+
+// UpstreamConfig lists backends by hand.
+type UpstreamConfig struct {
+	// List has the backends, separated by commas: http:// or https://, host and port. A name stands for all its addresses,
+	// which are looked up again every Interval: what is new gets new sessions, what is gone keeps those that it has.
+	List string
+	// Shared keeps the sids in Redis, where all routers with the same list find them; its own workers are in the table too.
+	// It must be running. Nil: this process keeps them, and is the only one that knows. Those that are used are never
+	// forgotten, so the memory that they take is bounded by the handshakes of 90 s alone: some 162 bytes each.
+	Shared *Directory
+	// Path is where Socket.IO answers. Empty: /socket.io/.
+	Path string
+	// Check is what a healthy backend answers with a status under 400. Empty: Path, and every status under 500.
+	Check string
+	// Interval is how often backends are checked and names looked up. Zero: 5 s.
+	Interval time.Duration
+	// RootCAs are the authorities that backends' certificates may come from. Nil: the system's.
+	RootCAs *x509.CertPool
+	// Resolver looks up names. Nil: the system's.
+	Resolver interface {
+		LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	}
+	// Log gets one line when a backend's state changes.
+	Log zerolog.Logger
+	// Metrics registers the sidereal_directory_upstream_* metrics, and without Shared sidereal_directory_workers; nil
+	// registers nothing.
+	Metrics prometheus.Registerer
+}
+
+// book is where sids are kept and the table is: a Static, or a Directory.
+type book interface {
+	Owner(ctx context.Context, sid string) Owner
+	Learn(ctx context.Context, sid, workerID string, ttl time.Duration)
+	Touch(sid string)
+	Workers() *Table
+	Changed() <-chan struct{}
+	Secret(ctx context.Context) (string, error)
+	WorkerGone(id string)
+
+	setUpstreams(workers []Worker)
+	owned(id string) int
+}
+
+var (
+	_ book = (*Static)(nil)
+	_ book = (*Directory)(nil)
+)
+
+// Upstreams is a directory of backends that are listed by hand. It checks them, and serves a router in place of the
+// [Directory] or [Static] that it is built on.
+type Upstreams struct {
+	book
+	cfg     UpstreamConfig
+	alone   *Static // book, where nobody shares it
+	entries []listing
+	metrics *upstreamMetrics
+	check   func(context.Context, *Upstream) verdict
+
+	mu    sync.Mutex // guards the rest
+	found [][]netip.Addr // what each entry stands for
+	byID  map[string]*Upstream
+	watch func(*Upstream) // starts its checks; nil before Run
+}
+
+// NewUpstreams checks cfg and makes an Upstreams. It dials nothing.
+func NewUpstreams(cfg UpstreamConfig) (*Upstreams, error) {
+	var problems []error
+	entries, err := parseUpstreams(cfg.List)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("SIDEREAL_UPSTREAMS: %w", err))
+	}
+	if cfg.Path == "" {
+		cfg.Path = "/socket.io/"
+	}
+	for _, p := range []string{cfg.Path, cfg.Check} {
+		if p != "" && !validCheckPath(p) {
+			problems = append(problems, fmt.Errorf("SIDEREAL_UPSTREAM_CHECK: %q: must be a path such as /healthz", p))
+		}
+	}
+	if cfg.Interval <= 0 {
+		cfg.Interval = defaultInterval
+	}
+	if cfg.Resolver == nil {
+		cfg.Resolver = net.DefaultResolver
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	u := &Upstreams{cfg: cfg, entries: entries, found: make([][]netip.Addr, len(entries)), byID: make(map[string]*Upstream), check: probe}
+	if u.metrics, err = newUpstreamMetrics(cfg.Metrics); err != nil {
+		return nil, fmt.Errorf("directory: register metrics: %w", err)
+	}
+	if u.book = cfg.Shared; cfg.Shared == nil {
+		if u.alone, err = newAlone(cfg.Metrics); err != nil {
+			return nil, fmt.Errorf("directory: register metrics: %w", err)
+		}
+		u.book = u.alone
+	}
+	return u, nil
+}
+
+// Run looks up and checks the backends until ctx ends. Call it once.
+func (u *Upstreams) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	u.mu.Lock()
+	u.watch = func(b *Upstream) {
+		var watching context.Context
+		watching, b.forget = context.WithCancel(ctx)
+		g.Go(func() error { return u.keepChecking(watching, b) })
+	}
+	u.mu.Unlock()
+	for i, l := range u.entries {
+		if a := l.literal(); a.IsValid() {
+			u.list(i, []netip.Addr{a})
+			continue
+		}
+		g.Go(func() error { return u.follow(ctx, i) })
+	}
+	g.Go(func() error { return u.count(ctx) })
+	return g.Wait()
+}
+
+// WorkerGone notes a backend that refuses connections: nobody is sent there until one of its checks is good. Other routers
+// find out for themselves. Ids that are not of this list are the shared directory's.
+func (u *Upstreams) WorkerGone(id string) {
+	u.mu.Lock()
+	b := u.byID[id]
+	if b == nil {
+		u.mu.Unlock()
+		u.book.WorkerGone(id)
+		return
+	}
+	b.health.refused()
+	u.publishLocked()
+	u.mu.Unlock()
+	b.lookAgain()
+}
+
+func (b *Upstream) lookAgain() {
+	select {
+	case b.look <- struct{}{}:
+	default:
+	}
+}
+
+// eject takes b out if that leaves at least half of the listed backends in: more don't fail by themselves.
+func (u *Upstreams) eject(b *Upstream) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	now, listed, out := time.Now(), 0, 1
+	for _, other := range u.byID {
+		if !other.listed {
+			continue
+		}
+		listed++
+		if other != b && (other.health.down || !other.health.known || other.health.sick(now)) {
+			out++
+		}
+	}
+	b.broken.Store(brokenMost - 1) // the next failure after its term is one too many
+	if now.Before(b.health.out) || 2*out > listed {
+		return
+	}
+	b.health.eject(now)
+	u.metrics.ejections.Inc()
+	u.cfg.Log.Warn().Str("upstream", b.id).Dur("for", b.health.term).Msg("upstream ejected: requests there have no answer")
+	u.publishLocked()
+}
+
+// follow looks up the name of an entry until ctx ends. While that fails what it last stood for stays.
+func (u *Upstreams) follow(ctx context.Context, entry int) error {
+	l, failing := u.entries[entry], false
+	for ctx.Err() == nil {
+		looking, cancel := context.WithTimeout(ctx, lookupTimeout)
+		found, err := u.cfg.Resolver.LookupNetIP(looking, "ip", l.host)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil || len(found) == 0:
+			if !failing {
+				u.cfg.Log.Warn().Str("upstream", l.String()).AnErr("err", err).Msg("upstream's name cannot be looked up")
+			}
+			failing = true
+		default:
+			failing = false
+			u.list(entry, found)
+		}
+		pause(ctx, u.cfg.Interval)
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// list notes what an entry stands for now.
+func (u *Upstreams) list(entry int, found []netip.Addr) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.found[entry] = slices.Clone(found)
+	for _, b := range u.byID {
+		b.listed = false
+	}
+	slot := 0
+	for i, l := range u.entries {
+		slices.SortFunc(u.found[i], netip.Addr.Compare)
+		for _, a := range u.found[i] {
+			b := u.byID[l.id(a)]
+			if b == nil {
+				b = u.newUpstream(l, a)
+				u.byID[b.id] = b
+				u.watch(b)
+			}
+			if b.listed {
+				continue // an entry before this one has it
+			}
+			slot++
+			b.listed, b.slot = true, slot
+		}
+	}
+	u.publishLocked()
+}
+
+// keepChecking checks b until ctx ends.
+func (u *Upstreams) keepChecking(ctx context.Context, b *Upstream) error {
+	for {
+		v := u.check(ctx, b)
+		if ctx.Err() != nil {
+			return nil
+		}
+		next := time.NewTimer(u.checked(b, v))
+		select {
+		case <-next.C:
+		case <-b.look:
+		case <-ctx.Done():
+		}
+		next.Stop()
+	}
+}
+
+func (u *Upstreams) checked(b *Upstream, v verdict) time.Duration {
+	u.metrics.checks[v].Inc()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	before, _ := b.health.state(b.listed, time.Now())
+	next := b.health.checked(v, u.cfg.Interval)
+	if after, _ := b.health.state(b.listed, time.Now()); after != before {
+		u.publishLocked()
+	}
+	return next
+}
+
+// count brings the table up to date with time, until ctx ends: how many clients each backend has, whose ejection is over,
+// and who is not listed any more and has nobody left.
+func (u *Upstreams) count(ctx context.Context) error {
+	tick := time.NewTicker(countEvery)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if u.alone != nil && n%int(sweepEvery/countEvery) == 0 {
+			u.alone.cache.expire(u.alone.now())
+		}
+		u.countOnce()
+	}
+}
+
+func (u *Upstreams) countOnce() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for id, b := range u.byID {
+		b.beat++
+		b.clients = u.owned(id) + int(b.relays.Load())
+		if !b.listed && (b.clients == 0 || b.health.down) {
+			b.forget()
+			delete(u.byID, id)
+			u.cfg.Log.Info().Str("upstream", id).Msg("upstream forgotten: it is not listed any more")
+		}
+	}
+	u.publishLocked()
+}
+
+// publishLocked puts the present state of every backend into the table. Where none is ready, those that fail their checks
+// are tried all the same, if they were well once: it may be the checks.
+func (u *Upstreams) publishLocked() {
+	now, ready := time.Now(), false
+	var sick []int
+	workers := make([]Worker, 0, len(u.byID))
+	for _, b := range u.byID {
+		s, shown := b.health.state(b.listed, now)
+		u.tellLocked(b, s)
+		if !shown {
+			continue
+		}
+		ready = ready || s == StateReady
+		if s == StateSick {
+			sick = append(sick, len(workers))
+		}
+		workers = append(workers, Worker{
+			ID: b.id, Slot: b.slot, Host: b.host, Addr: b.addr, State: s, Clients: b.clients, Path: u.cfg.Path, Beat: b.beat, Upstream: b,
+		})
+	}
+	if !ready {
+		for _, i := range sick {
+			workers[i].State = StateReady
+		}
+	}
+	u.setUpstreams(workers)
+}
+
+func (u *Upstreams) tellLocked(b *Upstream, s State) {
+	if s == b.told {
+		return
+	}
+	line := u.cfg.Log.Info()
+	if s == StateSick || s == "" {
+		line = u.cfg.Log.Warn()
+	}
+	if b.told = s; s == "" {
+		s = "down"
+	}
+	line.Str("upstream", b.id).Str("state", string(s)).Msg("upstream changed")
+}

@@ -90,6 +90,7 @@ func registered(t *testing.T) map[string]*metric {
 	defer conn.Close()
 	dir, err := directory.New(directory.Config{Conn: conn, Metrics: reg})
 	must(dir, err)
+	must(directory.NewUpstreams(directory.UpstreamConfig{List: "http://10.0.0.4", Shared: dir, Metrics: reg}))
 	must(router.New(router.Config{Directory: dir, Metrics: reg}))
 	must(adapter.NewRedis(adapter.Config{Conn: conn, Metrics: reg}))
 	var cfg socketio.Config

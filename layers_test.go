@@ -28,7 +28,7 @@ var layers = map[string][]string{
 	"examples":              {"socketio", "worker", "client", "adapter/emitter"},
 	"cmd/sidereal":          {"*"},
 	"e2e":                   {"*"},
-	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"internal/redisconn"}, "internal/handoff": {},
+	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"directory", "internal/redisconn"}, "internal/handoff": {},
 	"internal/lifeline": {}, "internal/processfile": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/processfile"},
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},

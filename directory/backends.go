@@ -64,7 +64,12 @@ func parseUpstreams(list string) (all []listing, err error) {
 	return all, nil
 }
 
+var errScheme = errors.New("must begin with http:// or https://")
+
 func parseListing(text string) (l listing, err error) {
+	if !strings.Contains(text, "://") {
+		return l, errScheme
+	}
 	u, err := url.Parse(text)
 	if err != nil {
 		var why *url.Error
@@ -77,7 +82,7 @@ func parseListing(text string) (l listing, err error) {
 	port := u.Port()
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		return l, errors.New("must begin with http:// or https://")
+		return l, errScheme
 	case l.host == "":
 		return l, errors.New("has no host")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":

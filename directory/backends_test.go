@@ -35,7 +35,7 @@ func TestBackendsThatCannotBe(t *testing.T) {
 	for list, rule := range map[string]string{
 		"":                          "no backend is listed",
 		" , ":                       "no backend is listed",
-		"10.0.0.4:3000":             "first path segment",
+		"10.0.0.4:3000":             "must begin with http:// or https://",
 		"ftp://10.0.0.4":            "must begin with http:// or https://",
 		"localhost:3000":            "must begin with http:// or https://",
 		"http://:3000":              "has no host",

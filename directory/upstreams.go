@@ -81,7 +81,7 @@ type Upstreams struct {
 	metrics *upstreamMetrics
 	check   func(context.Context, *Upstream) verdict
 
-	mu    sync.Mutex // guards the rest
+	mu    sync.Mutex     // guards the rest
 	found [][]netip.Addr // what each entry stands for
 	byID  map[string]*Upstream
 	watch func(*Upstream) // starts its checks; nil before Run

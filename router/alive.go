@@ -8,7 +8,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/handoff"
 )
 
-// knocks is how often another host's door is asked about one worker: a dying process closes its descriptors one by one,
+// knocks is how often another host's door, or a server, is asked about one worker: a dying process closes its descriptors one by one,
 // so the first connections may still be passed to it, and end without an answer.
 const knocks = 3
 
@@ -64,15 +64,25 @@ func (b *backend) ask(ctx context.Context) error {
 	return nil
 }
 
-// askUpstream finds out whether anybody listens where a listed backend was.
+// grace is how long a connection to a server that may be dying has to last to be believed.
+const grace = 50 * time.Millisecond
+
+// askUpstream finds out whether anybody serves where a listed backend was. Nil: somebody does, or nobody can tell.
 func (b *backend) askUpstream(ctx context.Context) error {
-	u, err := b.dial(ctx)
-	switch {
-	case err == nil:
+	for range knocks {
+		u, err := b.dial(ctx)
+		if errors.Is(err, errGone) {
+			return err
+		}
+		if err != nil {
+			return nil
+		}
+		u.c.SetReadDeadline(time.Now().Add(grace))
+		err = u.fill()
 		u.close()
-		return nil
-	case errors.Is(err, errGone):
-		return err
+		if err == nil || isTimeout(err) {
+			return nil
+		}
 	}
 	return nil
 }

@@ -33,11 +33,11 @@ func TestMain(m *testing.M) {
 // patience bounds what should happen at once.
 const patience = 20 * time.Second
 
-// testWorker is an Engine.IO-like server behind a real handoff socket.
+// testWorker is an Engine.IO-like server behind a real handoff socket, or on a port.
 type testWorker struct {
 	t   testing.TB
 	id  string
-	l   *handoff.Listener
+	l   net.Listener
 	srv *http.Server
 
 	mu       sync.Mutex
@@ -60,7 +60,7 @@ func startWorker(t testing.TB, dir, id string) *testWorker {
 	return serveWorker(t, l, id)
 }
 
-func serveWorker(t testing.TB, l *handoff.Listener, id string) *testWorker {
+func serveWorker(t testing.TB, l net.Listener, id string) *testWorker {
 	t.Helper()
 	w := &testWorker{
 		t: t, id: id, l: l,
@@ -69,7 +69,7 @@ func serveWorker(t testing.TB, l *handoff.Listener, id string) *testWorker {
 	}
 	w.srv = &http.Server{Handler: w, ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 		w.mu.Lock()
-		w.kinds[c.(*handoff.Conn).Kind().String()]++
+		w.kinds[kindOf(c)]++
 		w.mu.Unlock()
 		return context.WithValue(ctx, connKey{}, c)
 	}}
@@ -86,6 +86,14 @@ func serveWorker(t testing.TB, l *handoff.Listener, id string) *testWorker {
 }
 
 type connKey struct{}
+
+// kindOf is how a connection came to its worker; tcp: to a port of its own.
+func kindOf(c net.Conn) string {
+	if passed, ok := c.(*handoff.Conn); ok {
+		return passed.Kind().String()
+	}
+	return "tcp"
+}
 
 // answers replaces what the worker says to requests outside of Socket.IO's path.
 func (w *testWorker) answers(h http.HandlerFunc) {
@@ -188,10 +196,10 @@ func (w *testWorker) echo(rw http.ResponseWriter, r *http.Request) {
 	w.upgrades++
 	w.mu.Unlock()
 	c.SetDeadline(time.Time{})
-	kind := r.Context().Value(connKey{}).(*handoff.Conn).Kind()
+	kind := kindOf(r.Context().Value(connKey{}).(net.Conn))
 	fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Worker: %s\r\nX-Kind: %s\r\nX-From: %s\r\n\r\n", w.id, kind, c.RemoteAddr())
 	io.Copy(c, buf)
-	c.(*handoff.Conn).CloseWrite()
+	c.(interface{ CloseWrite() error }).CloseWrite()
 }
 
 func (w *testWorker) last() *http.Request {

@@ -23,7 +23,7 @@ const (
 func checkCommand() *cobra.Command {
 	var set config.Up
 	cmd := &cobra.Command{
-		Use: "check", Short: "Try what `sidereal up` needs: settings, Redis and its rights, ports, the descriptor limit", Args: cobra.NoArgs,
+		Use: "check", Short: "Try what `sidereal up` or `router` needs: settings, Redis and its rights, listed servers, ports, the descriptor limit", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {
@@ -57,6 +57,7 @@ func (c *checks) run(parent context.Context) error {
 	}{
 		{"settings", c.warnings},
 		{"redis", c.redis},
+		{"upstreams", c.upstreams},
 		{"tls", c.tls},
 		{"addr", c.addr},
 		{"admin", c.admin},
@@ -85,7 +86,7 @@ func (c *checks) warnings(context.Context) (string, error) {
 
 func (c *checks) redis(ctx context.Context) (string, error) {
 	if c.set.RedisURL == "" {
-		return "none set: sidereal up embeds one, for this host alone", nil
+		return "none set: sidereal up embeds one, for this host alone; a router without one is the only one", nil
 	}
 	n, err := openNode(c.set.Redis, c.set.App.App, c.set.SIDTTL, zerolog.Nop())
 	if err != nil {
@@ -99,6 +100,20 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 		return "", c.set.Redis.Problem(err)
 	}
 	return n.conn.String() + " answers and gives every right", nil
+}
+
+func (c *checks) upstreams(ctx context.Context) (string, error) {
+	if c.set.Upstreams.List == "" {
+		return "none listed", nil
+	}
+	if _, err := authorities(c.set.Upstreams.CAFile); err != nil {
+		return "", err
+	}
+	n, err := lookUp(ctx, c.set.Upstreams.List)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d servers are listed", n), nil
 }
 
 func (c *checks) tls(context.Context) (string, error) {

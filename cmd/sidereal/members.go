@@ -14,6 +14,9 @@ import (
 func disagreements(workers []*directory.Worker, host, path string) (lines []string) {
 	paths, adapters := map[string][]string{path: {host}}, map[string][]string{}
 	for _, w := range workers {
+		if w.Upstream != nil {
+			continue // it says nothing of itself
+		}
 		paths[w.Path] = append(paths[w.Path], w.Host)
 		adapters[w.Adapter] = append(adapters[w.Adapter], w.Host)
 	}

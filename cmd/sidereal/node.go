@@ -26,17 +26,21 @@ type node struct {
 	started time.Time
 	metrics *prometheus.Registry
 	redis   config.Redis
-	conn    *redisconn.Conn
-	dir     *directory.Directory
-	ctx     context.Context // of the parts
+	conn    *redisconn.Conn      // nil: no Redis
+	dir     *directory.Directory // nil: no Redis
+	ctx     context.Context      // of the parts
 	stop    context.CancelFunc
 	parts   *errgroup.Group
 }
 
-// openNode makes a node. Nothing runs yet.
+// openNode makes a node, without a Redis if there is no URL. Nothing runs yet.
 func openNode(redis config.Redis, app string, sidTTL time.Duration, log zerolog.Logger) (*node, error) {
 	n := &node{log: log, started: time.Now(), metrics: prometheus.NewRegistry(), redis: redis, parts: new(errgroup.Group)}
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	n.ctx, n.stop = context.WithCancel(context.Background())
+	if redis.RedisURL == "" {
+		return n, nil
+	}
 	var err error
 	if n.conn, err = redis.Open(log, n.metrics); err != nil {
 		return nil, err
@@ -45,7 +49,6 @@ func openNode(redis config.Redis, app string, sidTTL time.Duration, log zerolog.
 	if err != nil {
 		return nil, errors.Join(err, n.conn.Close())
 	}
-	n.ctx, n.stop = context.WithCancel(context.Background())
 	return n, nil
 }
 
@@ -78,12 +81,16 @@ func (n *node) start(run func(context.Context) error) {
 
 func (n *node) close() error {
 	n.stop()
-	return errors.Join(n.parts.Wait(), n.conn.Close())
+	err := n.parts.Wait()
+	if n.conn != nil {
+		err = errors.Join(err, n.conn.Close())
+	}
+	return err
 }
 
-// workers are those of the whole cluster, for the status.
-func (n *node) workers() (out []admin.Worker) {
-	for _, w := range n.dir.Workers().All() {
+// shownWorkers are those of a table, for the status.
+func shownWorkers(t *directory.Table) (out []admin.Worker) {
+	for _, w := range t.All() {
 		out = append(out, admin.Worker{ID: w.ID, Slot: w.Slot, Host: w.Host, Addr: w.Addr, PID: w.PID,
 			State: string(w.State), Clients: w.Clients, Version: w.Version})
 	}

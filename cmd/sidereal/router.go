@@ -22,14 +22,14 @@ import (
 func routerCommand() *cobra.Command {
 	var set config.Router
 	cmd := &cobra.Command{
-		Use: "router", Short: "Run a router alone, before workers that share its Redis", Args: cobra.NoArgs,
+		Use: "router", Short: "Run a router alone, before workers that share its Redis, or before a list of servers", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {
 				return err
 			}
-			if set.RedisURL == "" {
-				return &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must be set: a router finds the workers in Redis"}
+			if set.RedisURL == "" && set.Upstreams.List == "" {
+				return &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must be set, or SIDEREAL_UPSTREAMS: a router finds the workers in Redis, or is given a list of servers"}
 			}
 			p := &routerProcess{set: set}
 			if p.supervised() {
@@ -57,6 +57,7 @@ type routerProcess struct {
 	router atomic.Pointer[router.Router] // nil before Redis has been there
 
 	certificates *router.Certificates // nil: no TLS
+	upstreams    *directory.Upstreams // nil: none are listed
 }
 
 // openCertificates reads what SIDEREAL_TLS_CERT names; nil: nothing.
@@ -95,6 +96,9 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, p.node.close()) }()
+	if p.upstreams, err = openUpstreams(p.set.Upstreams, p.set.Path, p.node.dir, p.log, p.node.metrics); err != nil {
+		return err
+	}
 	publish, err := p.startAdmin(ctx, settings)
 	if err != nil {
 		return err
@@ -144,19 +148,47 @@ func (p *routerProcess) listen(ctx context.Context) (listeners []net.Listener, e
 	return listeners, nil
 }
 
-// join waits for Redis, registers, and makes the router.
+// join takes part in the cluster, if there is one, and makes the router.
 func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
+	advertise := ""
+	if p.node.conn != nil {
+		var err error
+		if advertise, err = p.register(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var dir router.Directory = p.node.dir
+	if p.upstreams != nil {
+		p.node.start(p.upstreams.Run)
+		dir = p.upstreams
+	}
+	return router.New(router.Config{
+		Directory: dir, RuntimeDir: p.set.RuntimeDir, HostName: p.set.HostName, AdvertiseAddr: advertise,
+		Path: p.set.Path, Balance: p.set.Balance, TrustedProxies: p.set.TrustedProxies,
+		ProxyProtocol: p.set.ProxyProtocol == "on", RedirectPort: p.redirectPort(),
+		HandshakesInFlight: p.set.HandshakesInFlight, HandshakeRate: p.set.HandshakeRate,
+		HandshakesPerAddress: p.set.HandshakesPerAddress, MaxConnections: p.set.MaxConnections,
+		Certificates: p.certificates,
+		DrainDelay:   p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
+		Log: p.log, Metrics: p.node.metrics,
+	})
+}
+
+// register waits for Redis, and says there how other hosts reach this one.
+func (p *routerProcess) register(ctx context.Context) (advertise string, err error) {
 	n := p.node
 	if err := n.reach(ctx); err != nil {
-		return nil, err
+		return "", err
 	}
 	local, err := n.conn.LocalIP(ctx)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	advertise, err := p.set.Door.Advertised(p.addr, local)
-	if err != nil {
-		return nil, err
+	if err := seenByOthers(p.set.Upstreams.List, local); err != nil {
+		return "", err
+	}
+	if advertise, err = p.set.Door.Advertised(p.addr, local); err != nil {
+		return "", err
 	}
 	reg, err := n.dir.RegisterRouter(ctx, directory.Router{
 		Host: p.set.HostName, Addr: advertise, State: directory.StateReady, Started: n.started, Version: versionText(),
@@ -167,24 +199,20 @@ func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
 		return 0
 	})
 	if err != nil {
-		return nil, p.set.Redis.Problem(err)
+		return "", p.set.Redis.Problem(err)
 	}
 	n.start(reg.Run)
 	n.start(func(ctx context.Context) error { return n.watchMembers(ctx, p.set.HostName, p.set.Path) })
 	context.AfterFunc(ctx, func() { reg.SetState(directory.StateDraining) })
-	if err := n.dir.Synced(ctx); err != nil {
-		return nil, err
+	return advertise, n.dir.Synced(ctx)
+}
+
+// table is the workers that this router knows.
+func (p *routerProcess) table() *directory.Table {
+	if p.upstreams != nil {
+		return p.upstreams.Workers()
 	}
-	return router.New(router.Config{
-		Directory: n.dir, RuntimeDir: p.set.RuntimeDir, HostName: p.set.HostName, AdvertiseAddr: advertise,
-		Path: p.set.Path, Balance: p.set.Balance, TrustedProxies: p.set.TrustedProxies,
-		ProxyProtocol: p.set.ProxyProtocol == "on", RedirectPort: p.redirectPort(),
-		HandshakesInFlight: p.set.HandshakesInFlight, HandshakeRate: p.set.HandshakeRate,
-		HandshakesPerAddress: p.set.HandshakesPerAddress, MaxConnections: p.set.MaxConnections,
-		Certificates: p.certificates,
-		DrainDelay:   p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
-		Log: p.log, Metrics: n.metrics,
-	})
+	return p.node.dir.Workers()
 }
 
 // redirectPort is where clients reach the public door.
@@ -215,10 +243,14 @@ func (p *routerProcess) ready(context.Context) error {
 }
 
 func (p *routerProcess) status(context.Context) admin.Status {
+	redis := "none"
+	if p.node.conn != nil {
+		redis = p.node.conn.String()
+	}
 	return admin.Status{
 		Role: "router", Host: p.set.HostName, Version: versionText(), Started: p.node.started, Addr: p.addr,
-		App: p.set.App.App, Redis: p.node.conn.String(), Workers: p.node.workers(),
-		Problems: disagreements(p.node.dir.Workers().All(), p.set.HostName, p.set.Path),
+		App: p.set.App.App, Redis: redis, Workers: shownWorkers(p.table()),
+		Problems: disagreements(p.table().All(), p.set.HostName, p.set.Path),
 	}
 }
 

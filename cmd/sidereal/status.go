@@ -36,7 +36,7 @@ func (h *host) ready(ctx context.Context) error {
 func (h *host) status(context.Context) admin.Status {
 	st := admin.Status{
 		Role: "up", Host: h.set.HostName, Version: versionText(), Started: h.node.started, App: h.set.App.App,
-		Addr: h.doors.addr().String(), Advertise: h.advertise, Redis: h.node.conn.String(), Workers: h.node.workers(),
+		Addr: h.doors.addr().String(), Advertise: h.advertise, Redis: h.node.conn.String(), Workers: shownWorkers(h.node.dir.Workers()),
 	}
 	st.Problems = disagreements(h.node.dir.Workers().All(), h.set.HostName, h.set.Path)
 	if h.redis != nil {

@@ -14,6 +14,7 @@ type Up struct {
 	Instances string `env:"SIDEREAL_INSTANCES" envDefault:"max" form:"instances" short:"i"`
 	Admin
 	Routing
+	Upstreams
 	TLS
 	Cluster
 	Stopping
@@ -28,6 +29,7 @@ type Daemon struct {
 	App
 	Admin
 	Routing
+	Upstreams
 	TLS
 	Cluster
 	Stopping
@@ -46,6 +48,7 @@ type Router struct {
 	App
 	Admin
 	Routing
+	Upstreams
 	TLS
 	Stopping
 	Log

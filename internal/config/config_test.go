@@ -106,7 +106,6 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		{nil, "SIDEREAL_TLS_KEY=settings.go, load.go", `SIDEREAL_TLS_KEY="settings.go,load.go" needs SIDEREAL_TLS_CERT, which is not set`},
 		{nil, "SIDEREAL_REDIS_USERNAME=bob", `SIDEREAL_REDIS_USERNAME="bob" needs SIDEREAL_REDIS_URL, which is not set`},
 		{nil, "SIDEREAL_REDIS_PASSWORD=secret", `SIDEREAL_REDIS_PASSWORD="(hidden)" needs SIDEREAL_REDIS_URL, which is not set`},
-		{nil, "SIDEREAL_UPSTREAMS=http://10.0.0.4", `SIDEREAL_UPSTREAMS="http://10.0.0.4" is not in this version: give the router a Redis that the workers register in, and unset it`},
 	} {
 		_, _, err := load[Up](t, c.args, c.environ)
 		if err == nil || err.Error() != c.want {
@@ -114,6 +113,21 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		}
 		if ExitCode(err) != ExitUsage {
 			t.Errorf("%s: exit code %d", c.environ, ExitCode(err))
+		}
+	}
+}
+
+func TestWrongBackends(t *testing.T) {
+	for environ, want := range map[string]string{
+		"SIDEREAL_UPSTREAMS=10.0.0.4:3000":                 `SIDEREAL_UPSTREAMS="10.0.0.4:3000" is no list of backends: "10.0.0.4:3000": must begin with http:// or https://`,
+		"SIDEREAL_UPSTREAMS=http://a:3000,http://b/chat":   `SIDEREAL_UPSTREAMS="http://a:3000,http://b/chat" is no list of backends: "http://b/chat": must be a scheme, a host and a port, nothing more`,
+		"SIDEREAL_UPSTREAM_CHECK=/healthz":                 `SIDEREAL_UPSTREAM_CHECK="/healthz" needs SIDEREAL_UPSTREAMS, which is not set`,
+		"SIDEREAL_UPSTREAM_CHECK=healthz":                  `SIDEREAL_UPSTREAM_CHECK="healthz" must be a path such as /healthz`,
+		"SIDEREAL_UPSTREAM_INTERVAL=0s":                    `SIDEREAL_UPSTREAM_INTERVAL="0s" must be a duration such as 1500ms, 35s or 2m, at least 100ms`,
+		"SIDEREAL_UPSTREAM_CA_FILE=/nowhere/upstreams.pem": `SIDEREAL_UPSTREAM_CA_FILE="/nowhere/upstreams.pem" must be a file that can be read: no such file or directory`,
+	} {
+		if _, _, err := load[Router](t, nil, environ); err == nil || err.Error() != want {
+			t.Errorf("%s:\n got %v\nwant %s", environ, err, want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
@@ -30,21 +31,23 @@ var (
 )
 
 var forms = map[string]form{
-	"addr":        {"host:port or :port, such as :8080", addr},
-	"addr-or-off": {"host:port, :port or off", addrOrOff},
-	"port":        {"a port, 1 to 65535", port},
-	"dialable":    {"host:port as other hosts dial it, such as 10.0.0.4:8080", dialable},
-	"name":        {"1 to 64 letters, digits, dots, dashes or underscores", matching(namePattern)},
-	"key":         {"1 to 128 characters without blanks, *, ?, [, ] and \\, which Redis patterns give a meaning", matching(keyPattern)},
-	"hostname":    {"1 to 128 characters without blanks", hostname},
-	"path":        {"a path such as /socket.io/", path},
-	"instances":   {"a number of processes up to 1024, max, or a negative number (cores less so many)", instances},
-	"prefixes":    {"addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7", prefixes},
-	"descriptors": {"numbers separated by commas", descriptors},
-	"readable":    {"a file that can be read", readable},
-	"readables":   {"files that can be read, separated by commas", readables},
-	"adapter":     {"redis, redis-sharded, redis-streams or memory", adapter},
-	"redis-url":   {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
+	"addr":         {"host:port or :port, such as :8080", addr},
+	"addr-or-off":  {"host:port, :port or off", addrOrOff},
+	"port":         {"a port, 1 to 65535", port},
+	"dialable":     {"host:port as other hosts dial it, such as 10.0.0.4:8080", dialable},
+	"name":         {"1 to 64 letters, digits, dots, dashes or underscores", matching(namePattern)},
+	"key":          {"1 to 128 characters without blanks, *, ?, [, ] and \\, which Redis patterns give a meaning", matching(keyPattern)},
+	"hostname":     {"1 to 128 characters without blanks", hostname},
+	"path":         {"a path such as /socket.io/", path},
+	"instances":    {"a number of processes up to 1024, max, or a negative number (cores less so many)", instances},
+	"prefixes":     {"addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7", prefixes},
+	"descriptors":  {"numbers separated by commas", descriptors},
+	"readable":     {"a file that can be read", readable},
+	"readables":    {"files that can be read, separated by commas", readables},
+	"adapter":      {"redis, redis-sharded, redis-streams or memory", adapter},
+	"upstreams":    {"http:// or https:// addresses separated by commas, such as http://10.0.0.4:3000", upstreams},
+	"request-path": {"a path such as /healthz", requestPath},
+	"redis-url":    {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
 }
 
 // addr takes host:port, :port and a bare port, which is what PORT holds. Names of ports are refused: what they mean
@@ -178,6 +181,21 @@ func adapter(text string) (string, error) {
 		return text, nil
 	}
 	return "", errForm
+}
+
+// upstreams has the reader of the list judge it.
+func upstreams(text string) (string, error) {
+	if err := directory.CheckUpstreams(text); err != nil {
+		return "", fmt.Errorf("is no list of backends: %w", err)
+	}
+	return text, nil
+}
+
+func requestPath(text string) (string, error) {
+	if !strings.HasPrefix(text, "/") || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) {
+		return "", errForm
+	}
+	return text, nil
 }
 
 // redisURL has the reader of the URL judge it.

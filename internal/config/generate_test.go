@@ -8,10 +8,8 @@ import (
 	"go/format"
 	"go/parser"
 	"go/token"
-	"maps"
 	"os"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -138,17 +136,13 @@ set to nothing counts as not set. Durations are written ` + "`1500ms`, `35s`, `2
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("## Not in this version\n\nThese are refused, since they would do nothing:\n\n")
-	for _, name := range slices.Sorted(maps.Keys(later)) {
-		fmt.Fprintf(&b, "- `%s`: %s.\n", name, later[name])
-	}
 	return b.Bytes()
 }
 
 // title is the heading of each group.
 var title = map[string]string{
 	"Log": "Logs", "Redis": "Redis", "App": "The app", "Door": "Addresses", "Admin": "The admin door",
-	"WorkerAdmin": "The admin door of a worker", "Routing": "Routing", "TLS": "TLS", "Cluster": "Workers in the cluster",
+	"WorkerAdmin": "The admin door of a worker", "Routing": "Routing", "Upstreams": "Backends listed by hand", "TLS": "TLS", "Cluster": "Workers in the cluster",
 	"Stopping": "Stopping", "Child": "Given by the supervisor", "Up": "A whole host",
 	"AppDoor": "Addresses of a daemon's apps", "Home": "The daemon",
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -85,7 +84,6 @@ func Load(dst any, src Source) (*Settings, error) {
 	if len(errs) == 0 {
 		errs = forgotten(reflect.TypeOf(dst), s)
 	}
-	errs = append(errs, absent(r.environ)...)
 	errs = append(errs, plain(reflect.TypeOf(dst), r.environ)...)
 	s.Warnings = unknown(r.environ)
 	if len(errs) > 0 {
@@ -231,16 +229,6 @@ func forgotten(command reflect.Type, s *Settings) (errs []error) {
 	return errs
 }
 
-// absent refuses variables that later versions take and that would do nothing in this one.
-func absent(environ map[string]string) (errs []error) {
-	for _, name := range slices.Sorted(maps.Keys(later)) {
-		if environ[name] != "" {
-			errs = append(errs, &ValueError{Variable: name, Value: environ[name], Rule: "is not in this version: " + later[name]})
-		}
-	}
-	return errs
-}
-
 // plain refuses certificates where a worker would serve clients itself, which it does in plain text.
 func plain(command reflect.Type, environ map[string]string) []error {
 	if command != reflect.TypeFor[*Worker]() || environ["SIDEREAL_TLS_CERT"] == "" || environ["SIDEREAL_RUNTIME_DIR"] != "" {
@@ -248,9 +236,4 @@ func plain(command reflect.Type, environ map[string]string) []error {
 	}
 	return []error{&ValueError{Variable: "SIDEREAL_TLS_CERT", Value: environ["SIDEREAL_TLS_CERT"],
 		Rule: "is for sidereal up and router: a worker alone speaks no TLS; put one of them before it, and unset it"}}
-}
-
-// later are the settings that are planned, and what to do without them.
-var later = map[string]string{
-	"SIDEREAL_UPSTREAMS": "give the router a Redis that the workers register in, and unset it",
 }

@@ -20,7 +20,7 @@ type Log struct {
 type Redis struct {
 	// The Redis that all hosts of an app share: `redis://[user:password@]host:port/db`, `rediss://` for TLS. Without it
 	// `up` starts an embedded one, which serves this host only, and a worker on its own runs in memory.
-	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" form:"redis-url" shown:"none: up embeds one, worker runs in memory, router needs it"`
+	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" form:"redis-url" shown:"none: up embeds one, worker runs in memory, router needs it or SIDEREAL_UPSTREAMS"`
 
 	// The user name of the Redis ACL; it wins over the one in the URL.
 	RedisUsername string `env:"SIDEREAL_REDIS_USERNAME" needs:"SIDEREAL_REDIS_URL"`
@@ -124,6 +124,24 @@ type Routing struct {
 	// `on` has every connection of `SIDEREAL_TRUSTED_PROXIES` begin with a PROXY header (version 1 or 2), which names the
 	// client: for balancers that work on TCP. Those that send none are refused; other hosts' routers need none.
 	ProxyProtocol string `env:"SIDEREAL_PROXY_PROTOCOL" oneof:"off on" needs:"SIDEREAL_TRUSTED_PROXIES" shown:"off"`
+}
+
+// Upstreams are servers that a router is given by hand, instead of workers that register in Redis, or beside them.
+type Upstreams struct {
+	// Servers that know nothing of Sidereal (Socket.IO in Node, anything that speaks Engine.IO): `http://` or `https://` with
+	// host and port, separated by commas. A name stands for all its addresses, which are looked up again and again. Without
+	// Redis the router alone knows whose a session is: with more than one router set SIDEREAL_REDIS_URL, and the same list at all.
+	List string `env:"SIDEREAL_UPSTREAMS" form:"upstreams"`
+
+	// A path that these servers answer with a status below 400 while they are well. Unset, they are asked for SIDEREAL_PATH,
+	// where Engine.IO answers 400 without opening a session, and every status below 500 is good.
+	Check string `env:"SIDEREAL_UPSTREAM_CHECK" form:"request-path" needs:"SIDEREAL_UPSTREAMS" shown:"SIDEREAL_PATH"`
+
+	// How often these servers are checked and their names looked up. One that failed is checked sooner.
+	Interval time.Duration `env:"SIDEREAL_UPSTREAM_INTERVAL" envDefault:"5s" min:"100ms"`
+
+	// A PEM file with the certificates that sign those of `https://` servers; without it the system's are used.
+	CAFile string `env:"SIDEREAL_UPSTREAM_CA_FILE" form:"readable" needs:"SIDEREAL_UPSTREAMS"`
 }
 
 // TLS is what the public door shows to clients.

@@ -20,9 +20,6 @@ var commands = map[string]reflect.Type{
 // unknown warns of SIDEREAL_* variables that nothing reads, with the known name that was likely meant.
 func unknown(environ map[string]string) (warnings []string) {
 	known := map[string]bool{}
-	for name := range later {
-		known[name] = true
-	}
 	for _, t := range commands {
 		for _, f := range fields(t) {
 			known[f.Variable] = true

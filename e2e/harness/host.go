@@ -31,7 +31,7 @@ type HostConfig struct {
 	Env      []string
 }
 
-// Host is one `sidereal up`.
+// Host is one `sidereal up`, or a router alone.
 type Host struct {
 	*Process
 	Addr  string // public host:port
@@ -45,6 +45,17 @@ func Binary() string { return filepath.Join(Root(), "bin", "sidereal") }
 // StartHost starts a host and waits until it is ready.
 func StartHost(t testing.TB, c HostConfig) *Host {
 	t.Helper()
+	return startHost(t, c, append([]string{"up"}, c.App...))
+}
+
+// StartRouter starts a router alone and waits until it is ready.
+func StartRouter(t testing.TB, c HostConfig) *Host {
+	t.Helper()
+	return startHost(t, c, []string{"router"})
+}
+
+func startHost(t testing.TB, c HostConfig, command []string) *Host {
+	t.Helper()
 	if c.Addr == "" {
 		c.Addr = Loopback(t)
 	}
@@ -55,7 +66,7 @@ func StartHost(t testing.TB, c HostConfig) *Host {
 		"SIDEREAL_SHUTDOWN_TIMEOUT=5s", "SIDEREAL_LOG_FORMAT=json",
 	}, c.Env...)
 	h := &Host{
-		Process: Start(t, c.Name, "", env, Binary(), append([]string{"up"}, c.App...)...),
+		Process: Start(t, c.Name, "", env, Binary(), command...),
 		Addr:    c.Addr, URL: "http://" + c.Addr, admin: "http://" + admin,
 	}
 	h.await(t, "readiness", func() bool {
@@ -119,7 +130,8 @@ func (h *Host) child(t testing.TB, what string, is func(Child) bool) Child {
 	return Child{}
 }
 
-// AwaitWorkers waits until every process of the host that keeps the table of workers has n ready ones in it.
+// AwaitWorkers waits until every process of the host that keeps the table of workers has n ready ones in it, listed
+// backends included.
 func (h *Host) AwaitWorkers(t testing.TB, n int) {
 	t.Helper()
 	h.await(t, fmt.Sprintf("%d ready workers", n), func() bool {

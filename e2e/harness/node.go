@@ -100,6 +100,12 @@ func (n *Node) Must(op string, fields map[string]any, into any) {
 	}
 }
 
+// Kill ends the process without a word, and its clients and servers with it.
+func (n *Node) Kill() {
+	n.t.Helper()
+	n.process.Kill(n.t)
+}
+
 // Next returns the next event of a kind of one client or server, in the order they happened; each is returned once.
 func (n *Node) Next(of, event string) Event {
 	n.t.Helper()

@@ -57,7 +57,7 @@ const operations = {
   },
 
   // serve starts an official server, with the Redis adapter when `redis` is given; its sockets know a few events.
-  async serve({ name, redis, options = {}, adapter = {} }) {
+  async serve({ name, redis, port = 0, options = {}, adapter = {} }) {
     const http = createServer();
     const server = new Server(http, options);
     const connections = [];
@@ -71,6 +71,7 @@ const operations = {
     }
     server.on("connection", (socket) => {
       socket.on("echo", (...args) => (typeof args.at(-1) === "function" ? args.pop()(...args) : socket.emit("echo", ...args)));
+      socket.on("name", (ack) => ack(name));
       socket.on("join", async (room, ack) => ack((await socket.join(room), "ok")));
       socket.on("leave", async (room, ack) => ack((await socket.leave(room), "ok")));
     });
@@ -79,7 +80,7 @@ const operations = {
       out({ event: "server-side", of: name, name: "ping-servers", args });
       ack?.({ from: name, args });
     });
-    await new Promise((done) => http.listen(0, "127.0.0.1", done));
+    await new Promise((done) => http.listen(port, "127.0.0.1", done));
     servers.set(name, { server, http, connections });
     return { url: `http://127.0.0.1:${http.address().port}` };
   },

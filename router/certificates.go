@@ -32,12 +32,15 @@ type KeyPair struct{ Cert, Key string }
 // Certificates are what a door shows to clients, read from files that may change at any time. Safe for concurrent use.
 type Certificates struct {
 	pairs   []KeyPair
-	current atomic.Pointer[tls.Config]
+	current atomic.Pointer[shown]
 
 	mu    sync.Mutex          // guards the rest
 	tried [][sha256.Size]byte // what each pair's files held when they were last read
 	certs []tls.Certificate   // what was last good of each pair
 }
+
+// shown is what the certificates make, without and with HTTP/2.
+type shown struct{ h1, h2 *tls.Config }
 
 // OpenCertificates reads the pairs. A client is shown the first whose names have the one that it asks for (SNI), or the
 // first of all.
@@ -80,7 +83,11 @@ func (c *Certificates) Reload() (changed bool, err error) {
 	}
 	if changed {
 		// Without versions and ciphers of ours: Go's defaults are modern, and stay so with its updates.
-		c.current.Store(&tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, Certificates: append([]tls.Certificate(nil), c.certs...)})
+		certs := slices.Clone(c.certs)
+		c.current.Store(&shown{
+			h1: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{protoH1}, Certificates: certs},
+			h2: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{protoH2, protoH1}, Certificates: certs},
+		})
 	}
 	return changed, errors.Join(problems...)
 }
@@ -91,7 +98,7 @@ func sameChain(a, b tls.Certificate) bool {
 
 // cover tells whether a certificate has the name or, in brackets if it is of version 6, the address.
 func (c *Certificates) cover(host string) bool {
-	return c != nil && slices.ContainsFunc(c.current.Load().Certificates, func(t tls.Certificate) bool {
+	return c != nil && slices.ContainsFunc(c.current.Load().h1.Certificates, func(t tls.Certificate) bool {
 		return t.Leaf.VerifyHostname(host) == nil
 	})
 }

@@ -39,6 +39,8 @@ type Config struct {
 	// served to other routers only. Nil: no TLS for clients. They are watched while the router serves.
 	Certificates *Certificates
 
+	// HTTP1Only leaves HTTP/2 out of what clients are offered over TLS.
+	HTTP1Only bool
 	// RedirectPort is the port of the addresses that a Redirecting listener sends to. Zero: 443.
 	RedirectPort int
 

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -29,6 +30,7 @@ type conn struct {
 	served      int             // requests
 	bound       *backend        // a door's connection that could not be passed: every request is for this worker
 	sid         string          // of the last request; most connections bring one only
+	streams     *tls.Conn       // what nc carries, where that is HTTP/2
 	relaying    *upstream       // the worker's end of a WebSocket that a request opened
 	watched     uint64          // the watcher's number for it, 0: none
 
@@ -47,6 +49,7 @@ const (
 	connActive connState = iota
 	connIdle             // between requests: may be closed at any time
 	connRelay
+	connStreams // HTTP/2
 	connClosed
 )
 
@@ -76,11 +79,14 @@ func (c *conn) serve(ctx context.Context) {
 	for c.next(ctx) {
 		c.served++
 	}
-	if c.relaying != nil {
+	switch {
+	case c.relaying != nil:
 		c.relay(c.relaying)
-		return
+	case c.streams != nil:
+		c.r.h2.take(c)
+	default:
+		c.end()
 	}
-	c.end()
 }
 
 // next waits for a request and sees it answered. False: the connection has served its last.
@@ -93,7 +99,7 @@ func (c *conn) next(ctx context.Context) bool {
 		if !c.state.CompareAndSwap(uint32(connIdle), uint32(connActive)) || err != nil {
 			return false
 		}
-		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() {
+		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() || c.streams != nil {
 			return false
 		}
 	}
@@ -180,6 +186,12 @@ func (c *conn) clientLeft(hup bool) {
 	if c.up != nil && c.overLocked() {
 		c.up.c.SetDeadline(past)
 	}
+}
+
+func (c *conn) isCut() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut
 }
 
 // cutOff ends everything about the connection now.

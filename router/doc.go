@@ -4,7 +4,9 @@
 // # A request's way
 //
 //	conn.go        accepted; waits, without a buffer, for a request
+//	proxyheader.go what a trusted proxy that works on TCP says about it comes first
 //	tls.go         over TLS, if it begins so: with certificates.go for clients, with the door's own key for routers
+//	http2.go       which may agree on HTTP/2: h2stream.go makes each request one of HTTP/1.1, on a connection of its own
 //	head.go        its head is read; what two parsers could read differently is refused
 //	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
 //	router.go      whose it is: the directory's answer, or balance.go for a new session
@@ -44,7 +46,7 @@
 // or the one asked for takes nothing at the moment. A handshake that is not answered in time is tried once at another worker:
 // before its answer nothing is decided.
 //
-// HTTP/1.0 and 1.1 are spoken (RFC 9112): keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
+// HTTP/1.0 and 1.1 are spoken (RFC 9112), and over TLS HTTP/2: keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
 // a goroutine, a parked relay two; buffers are borrowed only while there are bytes.
 //
 // # Life

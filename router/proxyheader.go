@@ -105,11 +105,11 @@ func parseProxyV2(b []byte) (p origin, n int, err error) {
 		return p, n, nil
 	}
 	b = b[:n]
-	addresses := map[byte]int{0: 0, 1: 12, 2: 36, 3: 216}
-	size, known := addresses[family>>4]
-	if !known || family&0x0f > 2 || len(b)-proxyV2Head < size {
+	sizes := [...]int{0, 12, 36, 216} // none, IPv4, IPv6, unix
+	if int(family>>4) >= len(sizes) || family&0x0f > 2 || len(b)-proxyV2Head < sizes[family>>4] {
 		return p, 0, errProxyHeader
 	}
+	size := sizes[family>>4]
 	a := b[proxyV2Head : proxyV2Head+size]
 	switch family {
 	case 0x11:

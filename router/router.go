@@ -54,6 +54,7 @@ type Router struct {
 	addresses   addresses
 	peeks       atomic.Bool // a worker of this host takes untouched connections only
 	tls         *tls.Config
+	h2          *h2 // nil: HTTP/2 is not spoken
 	door        atomic.Pointer[doorKey]
 
 	listening atomic.Bool
@@ -77,6 +78,9 @@ func New(cfg Config) (*Router, error) {
 		return nil, fmt.Errorf("router: register metrics: %w", err)
 	}
 	r.tls = &tls.Config{GetConfigForClient: r.tlsFor}
+	if cfg.Certificates != nil && !cfg.HTTP1Only {
+		r.h2 = newH2(r)
+	}
 	r.turn.Store(rand.Uint64()) // routers that start together don't go round together
 	return r, nil
 }
@@ -119,6 +123,9 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if r.cfg.Certificates != nil {
 		background.Go(func() { r.cfg.Certificates.watch(hard, &r.log) })
 	}
+	if r.h2 != nil {
+		background.Go(func() { r.h2.run(hard) })
+	}
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
 		accepting.Go(func() {
@@ -140,6 +147,9 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 		ln.Close()
 	}
 	accepting.Wait()
+	if r.h2 != nil {
+		background.Go(func() { r.h2.drain(hard) })
+	}
 	r.drain(stop)
 	r.stopped.Store(true)
 	stop()

@@ -54,6 +54,9 @@ func (c *conn) secure() bool {
 	c.init(tc)
 	c.fromDoor = tc.ConnectionState().ServerName == doorName
 	c.peer.https = c.peer.https || !c.fromDoor
+	if speaksH2(tc) {
+		c.streams = tc
+	}
 	return true
 }
 
@@ -101,7 +104,10 @@ func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if r.cfg.Certificates == nil {
 		return nil, errNoCerts
 	}
-	return r.cfg.Certificates.current.Load(), nil
+	if r.h2 == nil {
+		return r.cfg.Certificates.current.Load().h1, nil
+	}
+	return r.cfg.Certificates.current.Load().h2, nil
 }
 
 // doorKey is how routers of one app know each other over TLS: all make one and the same Ed25519 key of the secret that

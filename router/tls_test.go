@@ -121,11 +121,30 @@ func TestCertificateByServerName(t *testing.T) {
 		old.Close()
 		t.Error("TLS 1.1 is spoken")
 	}
-	both, err := tls.Dial("tcp", h.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
-	if err != nil || both.ConnectionState().NegotiatedProtocol != "http/1.1" {
-		t.Fatal("no HTTP/1.1 beside HTTP/2", err)
+}
+
+func TestProtocolOverTLS(t *testing.T) {
+	for _, test := range []struct {
+		h1Only  bool
+		offered []string
+		want    string
+	}{
+		{false, []string{"h2", "http/1.1"}, "h2"}, {false, []string{"http/1.1"}, "http/1.1"}, {false, nil, ""},
+		{true, []string{"h2", "http/1.1"}, "http/1.1"}, {true, nil, ""},
+	} {
+		h, _ := one(t, 1, func(cfg *Config) {
+			secured(t)(cfg)
+			cfg.HTTP1Only = test.h1Only
+		})
+		c, err := tls.Dial("tcp", h.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: test.offered})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.ConnectionState().NegotiatedProtocol; got != test.want {
+			t.Errorf("offered %v, HTTP/1 only %v: %q", test.offered, test.h1Only, got)
+		}
+		c.Close()
 	}
-	both.Close()
 }
 
 // What a session does, through a door with TLS, at a worker of its host and of another.

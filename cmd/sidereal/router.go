@@ -168,8 +168,8 @@ func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
 		ProxyProtocol: p.set.ProxyProtocol == "on", RedirectPort: p.redirectPort(),
 		HandshakesInFlight: p.set.HandshakesInFlight, HandshakeRate: p.set.HandshakeRate,
 		HandshakesPerAddress: p.set.HandshakesPerAddress, MaxConnections: p.set.MaxConnections,
-		Certificates: p.certificates,
-		DrainDelay:   p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
+		Certificates: p.certificates, HTTP1Only: p.set.HTTP2 == "off",
+		DrainDelay: p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
 		Log: p.log, Metrics: p.node.metrics,
 	})
 }

@@ -33,6 +33,7 @@ var help = map[string]string{
 	"SIDEREAL_UPSTREAM_CA_FILE":       "A PEM file with the certificates that sign those of `https://` servers; without it the system's are used.",
 	"SIDEREAL_TLS_CERT":               "PEM files with the certificates of the public door, each followed by its chain; several are separated by commas. A client gets the first that has the name it asks for, or the first of all. With it the door speaks TLS only, to clients and to other hosts. The files are read again when they change, and at SIGHUP.",
 	"SIDEREAL_TLS_KEY":                "PEM files with the keys of these certificates, in the same order.",
+	"SIDEREAL_HTTP2":                  "Whether clients are offered HTTP/2 over TLS, `on` or `off`. Polling then shares one connection with everything else of a page; WebSockets come over HTTP/1.1 in any case.",
 	"SIDEREAL_REDIRECT_ADDR":          "A second address, such as `:80`, where plain HTTP is answered with 308 and where the same is over HTTPS. Only names that a certificate has are sent on.",
 	"SIDEREAL_REDIRECT_PORT":          "The port of those addresses, where clients reach the public door by another than it listens on.",
 	"SIDEREAL_ADAPTER":                "How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter), `redis-sharded` (that of its createShardedAdapter, for a single Redis 7 or later; not with the embedded one), `redis-streams` (that of @socket.io/redis-streams-adapter) or `memory` (this process alone).",

@@ -154,6 +154,10 @@ type TLS struct {
 	// PEM files with the keys of these certificates, in the same order.
 	TLSKey string `env:"SIDEREAL_TLS_KEY" form:"readables" needs:"SIDEREAL_TLS_CERT"`
 
+	// Whether clients are offered HTTP/2 over TLS, `on` or `off`. Polling then shares one connection with everything else of
+	// a page; WebSockets come over HTTP/1.1 in any case.
+	HTTP2 string `env:"SIDEREAL_HTTP2" oneof:"on off" envDefault:"on"`
+
 	// A second address, such as `:80`, where plain HTTP is answered with 308 and where the same is over HTTPS. Only names
 	// that a certificate has are sent on.
 	RedirectAddr string `env:"SIDEREAL_REDIRECT_ADDR" form:"addr" needs:"SIDEREAL_TLS_CERT"`

@@ -1,0 +1,255 @@
+package router
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+// h2stream is one request of HTTP/2 as a connection that speaks HTTP/1.1: what is read from it is the request, what is
+// written to it becomes the response. Nothing runs beside the handler: reads pull the body, writes push the response.
+type h2stream struct {
+	w       http.ResponseWriter
+	req     *http.Request
+	control *http.ResponseController
+
+	text    []byte // the request's head; borrowed
+	at      int    // of it that was read
+	chunked bool   // the body has no length
+	ended   bool   // it was read to its end
+	until   time.Time
+
+	response  []byte // what came of the response's head
+	head      head
+	answered  bool // the head is out
+	body      body
+	malformed bool
+}
+
+var h2streams = sync.Pool{New: func() any { return new(h2stream) }}
+
+func (s *h2stream) begin(w http.ResponseWriter, req *http.Request) {
+	s.w, s.req, s.control = w, req, http.NewResponseController(w)
+}
+
+// end gives the stream back. Nobody uses it any more.
+func (s *h2stream) end() {
+	if s.text != nil {
+		bufpool.Put(s.text)
+	}
+	*s = h2stream{response: s.response[:0]}
+	h2streams.Put(s)
+}
+
+// compose writes the request's head as HTTP/1.1 has it. False: something in it cannot stand there. HTTP/2 carries any byte
+// in its fields, so each is held to the rules of the parser that reads it next.
+func (s *h2stream) compose() bool {
+	req := s.req
+	if !only(req.Method, &isToken) || !only(req.RequestURI, &isTarget) || !only(req.Host, &isHost) || req.Method == "" || req.RequestURI == "" {
+		return false
+	}
+	b := append(append(bufpool.Get(1 << 10)[:0], req.Method...), ' ')
+	b = append(append(b, req.RequestURI...), " HTTP/1.1\r\nHost: "...)
+	b = append(append(b, req.Host...), "\r\n"...)
+	for name, values := range req.Header {
+		if !s.carries(name) {
+			continue
+		}
+		for _, v := range values {
+			if !only(name, &isToken) || !only(v, &isValue) {
+				bufpool.Put(b)
+				return false
+			}
+			b = bufpool.Grow(b, len(name)+len(v)+4)
+			b = append(append(append(append(b, name...), ": "...), v...), "\r\n"...)
+		}
+	}
+	b = bufpool.Grow(b, 48)
+	switch s.chunked = req.ContentLength < 0; {
+	case s.chunked:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case req.ContentLength > 0 || req.Method == http.MethodPost:
+		b = append(strconv.AppendInt(append(b, "Content-Length: "...), req.ContentLength, 10), "\r\n"...)
+	}
+	s.text = append(b, "\r\n"...)
+	return true
+}
+
+// carries tells whether a field goes on: not those of the connection, of the framing, and of our own routers, which speak
+// HTTP/1.1.
+func (s *h2stream) carries(name string) bool {
+	if name == "" {
+		return false
+	}
+	switch fieldOf([]byte(name)) {
+	case fieldHost, fieldContentLength, fieldTransferEncoding, fieldConnection, fieldUpgrade, fieldExpect, fieldHop,
+		fieldSidereal, fieldSiderealWorker, fieldSiderealKey:
+		return false
+	}
+	return true
+}
+
+func only(text string, class *[256]bool) bool {
+	for i := range len(text) {
+		if !class[text[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// Read is of the request.
+func (s *h2stream) Read(p []byte) (int, error) {
+	if s.at < len(s.text) {
+		n := copy(p, s.text[s.at:])
+		s.at += n
+		return n, nil
+	}
+	if !s.until.IsZero() {
+		s.control.SetReadDeadline(s.until)
+		s.until = time.Time{}
+	}
+	if !s.chunked {
+		return s.req.Body.Read(p)
+	}
+	return s.readChunk(p)
+}
+
+// readChunk reads a piece of the body as a chunk. P has room for that: what is read into is a whole buffer, or grown.
+func (s *h2stream) readChunk(p []byte) (int, error) {
+	const before, after = 8, 2 // six digits, CR LF; CR LF
+	const last = "0\r\n\r\n"
+	if s.ended {
+		return 0, io.EOF
+	}
+	if len(p) < before+after+1 {
+		return 0, io.ErrShortBuffer
+	}
+	n, err := s.req.Body.Read(p[before : len(p)-after])
+	if n > 0 {
+		size := strconv.AppendInt(make([]byte, 0, before), int64(n)|1<<24, 16) // seven digits, of which the first goes
+		copy(p, size[1:])
+		copy(p[6:], "\r\n")
+		copy(p[before+n:], "\r\n")
+		return before + n + after, nil
+	}
+	if err == io.EOF {
+		s.ended = true
+		return copy(p, last), nil
+	}
+	return 0, err
+}
+
+// Write is of the response: its head, in any pieces, and its body.
+func (s *h2stream) Write(p []byte) (int, error) {
+	n := len(p)
+	if !s.answered {
+		if len(s.response) > 0 {
+			s.response = append(s.response, p...)
+			p = s.response
+		}
+		end, err := s.head.parseResponse(p, 0)
+		if err == errMore {
+			if len(s.response) == 0 {
+				s.response = append(s.response, p...)
+			}
+			return n, nil
+		}
+		if err != nil {
+			s.malformed = true
+			return 0, err
+		}
+		s.answer(p)
+		p = p[end:]
+	}
+	if err := s.writeBody(p); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// answer sends the response's head. What HTTP/1.1 says about the connection is left out; that the router drains makes the
+// client go elsewhere with its next request.
+func (s *h2stream) answer(b []byte) {
+	h, to := &s.head, s.w.Header()
+	for i := range h.n {
+		switch f := &h.fields[i]; f.id {
+		case fieldConnection, fieldUpgrade, fieldHop, fieldTransferEncoding:
+		default:
+			name := textproto.CanonicalMIMEHeaderKey(string(f.name.of(b)))
+			to[name] = append(to[name], string(f.value.of(b)))
+		}
+	}
+	if c, _ := s.req.Context().Value(h2key{}).(*conn); c != nil && c.r.draining.Load() {
+		to.Set("Connection", "close")
+	}
+	s.answered = true
+	switch {
+	case s.req.Method == http.MethodHead || h.status == http.StatusNoContent || h.status == http.StatusNotModified:
+	case h.chunked:
+		s.body = body{chunked: true, decode: true}
+	case h.length < 0:
+		s.body.untilClose = true
+	default:
+		s.body.rest = h.length
+	}
+	s.w.WriteHeader(h.status)
+}
+
+// writeBody sends a piece of the body. One that is complete leaves with the end of the stream.
+func (s *h2stream) writeBody(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	var out []byte
+	if s.body.chunked {
+		out = bufpool.Get(len(p))
+		defer func() { bufpool.Put(out) }()
+	}
+	k, out, err := s.body.take(p, out, false)
+	if err != nil {
+		s.malformed = true
+		return err
+	}
+	if k < 0 {
+		out, k = p[:-k], 0
+	}
+	if len(out) > 0 {
+		if _, err := s.w.Write(out); err != nil {
+			return err
+		}
+	}
+	if !s.body.done() {
+		return s.control.Flush()
+	}
+	return nil
+}
+
+// whole tells whether the client got a whole response. One without a length is whole when the router is done with it.
+func (s *h2stream) whole() bool {
+	return s.answered && !s.malformed && s.body.rest == 0 && !s.body.chunked
+}
+
+func (s *h2stream) Close() error         { return nil }
+func (s *h2stream) LocalAddr() net.Addr  { return nil }
+func (s *h2stream) RemoteAddr() net.Addr { return nil }
+
+// SetDeadline is what ends a connection on the spot; the handler's end does that here.
+func (s *h2stream) SetDeadline(time.Time) error { return nil }
+
+// SetReadDeadline is for the body. It costs a message to the connection's goroutine, so it waits for a read that needs it.
+func (s *h2stream) SetReadDeadline(t time.Time) error {
+	s.until = t
+	return nil
+}
+
+// SetWriteDeadline bounds how long a client may let the response wait.
+func (s *h2stream) SetWriteDeadline(t time.Time) error { return s.control.SetWriteDeadline(t) }
+
+var _ net.Conn = (*h2stream)(nil)

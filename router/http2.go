@@ -1,0 +1,163 @@
+package router
+
+import (
+	"context"
+	"crypto/tls"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// h2 serves the connections that speak HTTP/2. The protocol is net/http's; each of its requests goes the way of all
+// others, as the one request of a connection of its own (h2stream.go). WebSockets don't: without the extension of RFC 8441,
+// which is not offered, clients open them over HTTP/1.1.
+type h2 struct {
+	r      *Router
+	server http.Server
+	feed   h2feed
+	conns  sync.Map // *tls.Conn -> *conn
+}
+
+const (
+	h2Streams = 250       // requests at a time on one connection: polls of as many clients behind one proxy
+	h2Frame   = 16 << 10  // largest that is read: the least that may be announced
+	h2Window  = 64 << 10  // bytes of one body that may wait here
+	h2Windows = 256 << 10 // of all bodies of a connection
+	// A connection that is silent for h2Silence is asked whether it lives. Without that nobody would miss a client that
+	// vanished during its poll.
+	h2Silence = 30 * time.Second
+)
+
+type h2key struct{}
+
+func newH2(r *Router) *h2 {
+	h := &h2{r: r, feed: h2feed{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	h.server = http.Server{
+		MaxHeaderBytes: r.cfg.MaxHeadBytes,
+		IdleTimeout:    r.cfg.IdleTimeout,
+		ErrorLog:       log.New(warnings{&r.log}, "", 0),
+		ConnState:      h.changed,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			c, _ := h.conns.Load(nc)
+			return context.WithValue(ctx, h2key{}, c)
+		},
+		Protocols: new(http.Protocols),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: h2Streams, MaxReadFrameSize: h2Frame,
+			MaxReceiveBufferPerStream: h2Window, MaxReceiveBufferPerConnection: h2Windows,
+			SendPingTimeout: h2Silence, WriteByteTimeout: writeTimeout,
+		},
+	}
+	h.server.Protocols.SetHTTP2(true)
+	return h
+}
+
+// run serves until drain. What requests start for others must not end with them, so their context is ctx.
+func (h *h2) run(ctx context.Context) {
+	h.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { h.serve(ctx, w, req) })
+	h.server.Serve(&h.feed) // ends with the feed, and cannot fail otherwise
+}
+
+// take gives a connection that speaks HTTP/2 to the server, which ends it. Until then it counts as served.
+func (h *h2) take(c *conn) {
+	c.state.Store(uint32(connStreams))
+	h.conns.Store(c.streams, c)
+	h.r.serving.Add(1)
+	select {
+	case h.feed.conns <- c.streams:
+	case <-h.feed.closed:
+		h.end(c.streams)
+	}
+}
+
+func (h *h2) changed(nc net.Conn, state http.ConnState) {
+	if state == http.StateClosed {
+		h.end(nc)
+	}
+}
+
+func (h *h2) end(nc net.Conn) {
+	if c, ok := h.conns.LoadAndDelete(nc); ok {
+		c.(*conn).end()
+		h.r.serving.Done()
+	}
+}
+
+// drain has clients take their next request elsewhere, and ends each connection with its last answer. It returns with ctx.
+func (h *h2) drain(ctx context.Context) {
+	h.server.Shutdown(ctx)
+	h.server.Close()
+}
+
+// serve serves one request.
+func (h *h2) serve(ctx context.Context, w http.ResponseWriter, req *http.Request) {
+	parent := req.Context().Value(h2key{}).(*conn)
+	s := h2streams.Get().(*h2stream)
+	s.begin(w, req)
+	if !s.compose() {
+		s.end()
+		h.r.metrics.refused.WithLabelValues("400").Inc()
+		http.Error(w, errLine.why, http.StatusBadRequest)
+		return
+	}
+	c := &conn{r: h.r, nc: s, peer: parent.peer, trusted: parent.trusted, unproxied: parent.unproxied}
+	c.stream.c, c.want = s, smallBuffer
+	leave := context.AfterFunc(req.Context(), func() {
+		if parent.isCut() {
+			c.cutOff()
+		} else {
+			c.clientLeft(true)
+		}
+	})
+	c.next(ctx)
+	leave()
+	c.drop()
+	whole := s.whole()
+	s.end()
+	if !whole {
+		panic(http.ErrAbortHandler) // resets the stream: what came is not all
+	}
+}
+
+// h2feed is the listener that the server accepts from.
+type h2feed struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (f *h2feed) Accept() (net.Conn, error) {
+	select {
+	case c := <-f.conns:
+		return c, nil
+	case <-f.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (f *h2feed) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return nil
+}
+
+func (f *h2feed) Addr() net.Addr { return &net.TCPAddr{} }
+
+// warnings logs what net/http has to say.
+type warnings struct{ log *zerolog.Logger }
+
+func (w warnings) Write(p []byte) (int, error) {
+	w.log.Warn().Msg(string(p))
+	return len(p), nil
+}
+
+// speaksH2 tells what was agreed on.
+func speaksH2(tc *tls.Conn) bool { return tc.ConnectionState().NegotiatedProtocol == protoH2 }
+
+const (
+	protoH1 = "http/1.1"
+	protoH2 = "h2"
+)

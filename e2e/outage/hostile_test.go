@@ -1,0 +1,157 @@
+//go:build e2e
+
+package outage
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/e2e/harness"
+	"github.com/sidereal-io/sidereal/internal/testkit"
+)
+
+// secret stands in every hostile message: no log may have it.
+const secret = "SECRET"
+
+// longest is the bound on messages of the server under attack.
+const longest = 64 << 10
+
+// recorded are the files with real messages of each form, which are cut short.
+var recorded = map[string]string{"redis": "classic.json", "redis-sharded": "sharded-static.json"}
+
+// TestHostileMessages: whatever is published on whichever channel, the server lives, its clients hear nothing of it, each
+// message is counted, and the log has no word of any.
+func TestHostileMessages(t *testing.T) {
+	inEveryForm(t, func(t *testing.T, form string) {
+		store := testkit.StartRedis(t)
+		a := join(t, form, "a", store.URL(), fmt.Sprintf("%s=%d", messageEnv, longest))
+		ask[bool](a, "join", "room")
+		client := redis.NewClient(&redis.Options{Addr: store.Addr()})
+		defer client.Close()
+		channels := channelsOf(t, form, client)
+		messages := hostile(t, form)
+		before := handled(a)
+		pipe := client.Pipeline()
+		for _, channel := range channels {
+			for _, m := range messages {
+				if form == "redis-sharded" && !strings.HasPrefix(channel, "sidereal-peers") {
+					pipe.SPublish(context.Background(), channel, m)
+				} else {
+					pipe.Publish(context.Background(), channel, m)
+				}
+			}
+		}
+		sent, err := pipe.Exec(patience(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cmd := range sent {
+			if n := cmd.(*redis.IntCmd).Val(); n != 1 {
+				t.Fatalf("%d heard %v", n, cmd.Args()[:2])
+			}
+		}
+		last := 0.0
+		await(t, "all hostile messages to be counted", func() bool {
+			last = handled(a) - before
+			return last >= float64(len(sent))
+		})
+		if last != float64(len(sent)) {
+			t.Errorf("%v counted of %d", last, len(sent))
+		}
+		counters := ask[map[string]float64](a, "counters")
+		if counters["dropped_total malformed"] == 0 || counters["dropped_total oversized"] != float64(len(channels)) {
+			t.Errorf("counted as %v", counters)
+		}
+		b := join(t, form, "b", store.URL())
+		b.burst(0, 10)
+		a.expect(0, 10)
+		if a.heardAnything.Load() {
+			t.Error("a client was told something hostile")
+		}
+		a.Stop(t)
+		for _, line := range a.Output.All() {
+			if strings.Contains(line, secret) {
+				t.Errorf("the log says %.200s", line)
+			}
+		}
+	})
+}
+
+// handled is how many messages the server has heard and made up its mind about.
+func handled(m *member) float64 {
+	c := ask[map[string]float64](m, "counters")
+	return c["messages_total in"] + c["messages_total skipped"] + c["dropped_total malformed"] + c["dropped_total oversized"]
+}
+
+// channelsOf are the channels that the only server listens to.
+func channelsOf(t *testing.T, form string, client *redis.Client) (channels []string) {
+	t.Helper()
+	ctx := patience(t)
+	channels, err := client.PubSubChannels(ctx, "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if form != "redis-sharded" {
+		return append(channels, "socket.io#/#", "socket.io#/#room#") // it has a pattern for these
+	}
+	await(t, "the room to have its channel", func() bool {
+		n, err := client.PubSubShardNumSub(ctx, "socket.io#/#room#").Result()
+		return err == nil && n["socket.io#/#room#"] == 1
+	})
+	shards, err := client.PubSubShardChannels(ctx, "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(channels, shards...)
+}
+
+// hostile are messages that no server sends.
+func hostile(t *testing.T, form string) (messages [][]byte) {
+	t.Helper()
+	for _, text := range []string{
+		"", "{", "{}", "[]", "null", "0", "\xc0", "\x80", "\x90", "\x93\xc0\xc0\xc0", "\xc1", secret, `"` + secret + `"`,
+		`{"uid":"` + secret + `"}`, `{"uid":1,"type":5,"requestId":2}`, `{"uid":"x","type":5,"requestId":"r"}`, `{"uid":"x","type":6}`,
+		`{"uid":"x","type":7,"requestId":"r"}`, `{"uid":"x","type":99,"requestId":"r","data":["` + secret + `"]}`,
+		`{"uid":"x","nsp":"/","type":3}`, `{"uid":"x","nsp":"/","type":3,"data":null}`, `{"uid":"x","nsp":"/","type":9,"data":{}}`,
+		`{"type":3,"data":{"packet":{},"opts":{}},"uid":"x","nsp":"/"}`, `{"requestId":"` + secret + `","sockets":1}`,
+		`{"__proto__":{"` + secret + `":1}}`,
+		"\x93\xa6foreig\x83\xa4type\x02\xa4data\x91", // a packet that ends in its data
+		"\x93\xa6foreig\xdf\xff\xff\xff\xff",         // a map of 4 billion members
+		"\xdd\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff" + secret,
+		strings.Repeat("[", 20_000), strings.Repeat("\x91", 20_000), `{"a":` + strings.Repeat("[", 20_000),
+		strings.Repeat("x", longest+1),
+	} {
+		messages = append(messages, []byte(text))
+	}
+	raw, err := os.ReadFile(filepath.Join(harness.Root(), "adapter", "testdata", recorded[form]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var recording struct {
+		Vectors []struct {
+			Cmd, Enc string
+			B64      []byte
+		}
+	}
+	if err := json.Unmarshal(raw, &recording); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range recording.Vectors {
+		if size := len(v.B64); v.Enc != "raw" && size > 1 && size < longest {
+			cut := bytes.Clone(v.B64[:1+i*7919%(size-1)])
+			messages = append(messages, cut)
+		}
+	}
+	if len(messages) < 100 {
+		t.Fatalf("only %d messages", len(messages))
+	}
+	return messages
+}

@@ -1,0 +1,149 @@
+//go:build e2e
+
+package outage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// The environment of a server, which is this test's own program started again.
+const (
+	formEnv     = "OUTAGE_FORM" // a name in forms
+	redisEnv    = "OUTAGE_REDIS"
+	bufferEnv   = "OUTAGE_BUFFER"  // messages kept while Redis is away; default: the adapter's
+	messageEnv  = "OUTAGE_MESSAGE" // bytes of the longest message; default: the adapter's
+	requestTime = time.Hour        // of a request: who waits for a dead server fails the test
+)
+
+// forms are what is tested.
+var forms = map[string]func(adapter.Config) (*adapter.Redis, error){
+	"redis": adapter.NewRedis,
+	"redis-sharded": func(c adapter.Config) (*adapter.Redis, error) {
+		return adapter.NewSharded(adapter.ShardedConfig{Config: c})
+	},
+}
+
+func TestMain(m *testing.M) {
+	if form := os.Getenv(formEnv); form != "" {
+		if err := serve(form); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// program is the server.
+type program struct {
+	io      *socketio.Server
+	adapter *adapter.Redis
+	metrics *prometheus.Registry
+}
+
+func serve(form string) error {
+	p := &program{metrics: prometheus.NewRegistry()}
+	cfg := adapter.Config{
+		URL: os.Getenv(redisEnv), RequestsTimeout: requestTime, Metrics: p.metrics,
+		BufferMessages: number(bufferEnv), MaxMessageBytes: number(messageEnv),
+		Log: zerolog.New(os.Stdout),
+	}
+	var err error
+	if p.adapter, err = forms[form](cfg); err != nil {
+		return err
+	}
+	if p.io, err = socketio.New(socketio.Config{Adapter: p.adapter}); err != nil {
+		return err
+	}
+	p.answerEvents()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	web := &http.Server{Handler: p.io}
+	go web.Serve(l)
+	defer web.Close()
+	fmt.Println("serving http://" + l.Addr().String())
+	return p.io.Run(ctx)
+}
+
+func number(variable string) int {
+	n, _ := strconv.Atoi(os.Getenv(variable)) // of the tests' own making
+	return n
+}
+
+// found is what a server can say of the whole cluster.
+type found struct {
+	Sockets int
+	Away    bool // the error is ErrAway
+	Error   string
+}
+
+func (p *program) answerEvents() {
+	p.io.On("echo", func(n int) int { return n })
+	p.io.On("join", func(s *socketio.Socket, room string) bool { s.Join(room); return true })
+	// burst tells everybody the numbers from, ..., to-1.
+	p.io.On("burst", func(from, to int) (bool, error) {
+		for i := from; i < to; i++ {
+			if err := p.io.Emit("said", i); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+	p.io.On("volatile", func(n int) (bool, error) { return true, p.io.Volatile().Emit("said", n) })
+	// flood sends a room n events of that size.
+	p.io.On("flood", func(room string, n, size int) (bool, error) {
+		for range n {
+			if err := p.io.To(room).Emit("flood", strings.Repeat("x", size)); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+	p.io.On("count", func(ctx context.Context) found {
+		sockets, err := p.io.FetchSockets(ctx)
+		f := found{Sockets: len(sockets), Away: errors.Is(err, adapter.ErrAway)}
+		if err != nil {
+			f.Error = err.Error()
+		}
+		return f
+	})
+	p.io.On("up", func() bool { return p.adapter.Up() })
+	p.io.On("counters", p.counters)
+}
+
+// counters are the adapter's, by name and label.
+func (p *program) counters() (map[string]float64, error) {
+	families, err := p.metrics.Gather()
+	counters := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			name := strings.TrimPrefix(f.GetName(), "sidereal_adapter_")
+			for _, l := range m.Label {
+				name += " " + l.GetValue()
+			}
+			counters[name] = m.GetCounter().GetValue()
+		}
+	}
+	return counters, err
+}

@@ -32,6 +32,12 @@ var transports = []transport{
 	{name: "redis-sharded:dynamic", open: sharded(adapter.Dynamic)},
 	{name: "redis-sharded:dynamic-private", open: sharded(adapter.DynamicPrivate)},
 	{name: "redis-sharded:static", open: sharded(adapter.Static)},
+	{
+		name: "redis-streams",
+		open: func(redis, key string) (socketio.Cluster, error) {
+			return adapter.NewStreams(adapter.StreamsConfig{Config: adapter.Config{URL: redis, Key: key}})
+		},
+	},
 }
 
 func sharded(mode adapter.Mode) func(redis, key string) (socketio.Cluster, error) {

@@ -25,7 +25,7 @@ const secret = "SECRET"
 const longest = 64 << 10
 
 // recorded are the files with real messages of each form, which are cut short.
-var recorded = map[string]string{"redis": "classic.json", "redis-sharded": "sharded-static.json"}
+var recorded = map[string]string{"redis": "classic.json", "redis-sharded": "sharded-static.json", "redis-streams": "streams.json"}
 
 // TestHostileMessages: whatever is published on whichever channel, the server lives, its clients hear nothing of it, each
 // message is counted, and the log has no word of any.
@@ -36,17 +36,13 @@ func TestHostileMessages(t *testing.T) {
 		ask[bool](a, "join", "room")
 		client := redis.NewClient(&redis.Options{Addr: store.Addr()})
 		defer client.Close()
-		channels := channelsOf(t, form, client)
+		ways := waysTo(t, form, client)
 		messages := hostile(t, form)
 		before := handled(a)
 		pipe := client.Pipeline()
-		for _, channel := range channels {
-			for _, m := range messages {
-				if form == "redis-sharded" && !strings.HasPrefix(channel, "sidereal-peers") {
-					pipe.SPublish(context.Background(), channel, m)
-				} else {
-					pipe.Publish(context.Background(), channel, m)
-				}
+		for _, w := range ways {
+			for i, m := range messages {
+				w.publish(pipe, i, m)
 			}
 		}
 		sent, err := pipe.Exec(patience(t))
@@ -54,8 +50,8 @@ func TestHostileMessages(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, cmd := range sent {
-			if n := cmd.(*redis.IntCmd).Val(); n != 1 {
-				t.Fatalf("%d heard %v", n, cmd.Args()[:2])
+			if n, ok := cmd.(*redis.IntCmd); ok && n.Val() != 1 {
+				t.Fatalf("%d heard %v", n.Val(), cmd.Args()[:2])
 			}
 		}
 		last := 0.0
@@ -67,7 +63,7 @@ func TestHostileMessages(t *testing.T) {
 			t.Errorf("%v counted of %d", last, len(sent))
 		}
 		counters := ask[map[string]float64](a, "counters")
-		if counters["dropped_total malformed"] == 0 || counters["dropped_total oversized"] != float64(len(channels)) {
+		if counters["dropped_total malformed"] == 0 || counters["dropped_total oversized"] != float64(len(ways)) {
 			t.Errorf("counted as %v", counters)
 		}
 		b := join(t, form, "b", store.URL())
@@ -91,26 +87,55 @@ func handled(m *member) float64 {
 	return c["messages_total in"] + c["messages_total skipped"] + c["dropped_total malformed"] + c["dropped_total oversized"]
 }
 
-// channelsOf are the channels that the only server listens to.
-func channelsOf(t *testing.T, form string, client *redis.Client) (channels []string) {
+// way is one by which messages reach servers: a channel, a channel of sharded pub/sub, or a stream.
+type way struct {
+	name            string
+	sharded, stream bool
+}
+
+func (w way) publish(pipe redis.Pipeliner, i int, message []byte) {
+	ctx := context.Background() // of the pipeline's end
+	switch {
+	case w.stream:
+		types := []string{"3", "4", "5", "6", "9", "-1", secret}
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: w.name, Values: []any{"uid", "x", "nsp", "/", "type", types[i%len(types)], "data", message}})
+	case w.sharded:
+		pipe.SPublish(ctx, w.name, message)
+	default:
+		pipe.Publish(ctx, w.name, message)
+	}
+}
+
+// waysTo are those to the only server.
+func waysTo(t *testing.T, form string, client *redis.Client) (ways []way) {
 	t.Helper()
 	ctx := patience(t)
 	channels, err := client.PubSubChannels(ctx, "*").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if form != "redis-sharded" {
-		return append(channels, "socket.io#/#", "socket.io#/#room#") // it has a pattern for these
+	for _, name := range channels {
+		ways = append(ways, way{name: name})
+	}
+	const room = "socket.io#/#room#"
+	switch form {
+	case "redis": // it has a pattern for these
+		return append(ways, way{name: "socket.io#/#"}, way{name: room})
+	case "redis-streams":
+		return append(ways, way{name: "socket.io", stream: true})
 	}
 	await(t, "the room to have its channel", func() bool {
-		n, err := client.PubSubShardNumSub(ctx, "socket.io#/#room#").Result()
-		return err == nil && n["socket.io#/#room#"] == 1
+		n, err := client.PubSubShardNumSub(ctx, room).Result()
+		return err == nil && n[room] == 1
 	})
 	shards, err := client.PubSubShardChannels(ctx, "*").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(channels, shards...)
+	for _, name := range shards {
+		ways = append(ways, way{name: name, sharded: true})
+	}
+	return ways
 }
 
 // hostile are messages that no server sends.

@@ -43,6 +43,9 @@ func TestCutOffServerComesBack(t *testing.T) {
 // so, and hears the next word.
 func TestReaderThatRedisCutsOff(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
+		if form == "redis-streams" {
+			t.Skip("a stream waits for its readers: see TestStreamWaitsForItsReaders")
+		}
 		redis := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 256kb 256kb 1")
 		a, b := join(t, form, "a", redis.URL()), join(t, form, "b", redis.URL())
 		ask[bool](b, "join", "crowd")
@@ -65,6 +68,25 @@ func TestReaderThatRedisCutsOff(t *testing.T) {
 			return len(b.said) > 0
 		})
 	})
+}
+
+// TestStreamWaitsForItsReaders: what is said over a stream while a server is frozen, or cut off, is heard later.
+func TestStreamWaitsForItsReaders(t *testing.T) {
+	t.Parallel()
+	redis := testkit.StartRedis(t)
+	net := startNetwork(t, redis.Addr())
+	a, b := join(t, "redis-streams", "a", redis.URL()), join(t, "redis-streams", "b", "redis://"+net.addr())
+	a.burst(0, 1)
+	b.expect(0, 1)
+	b.freeze()
+	a.burst(1, 1000)
+	b.thaw()
+	b.expect(1, 1000)
+	net.cut()
+	b.awaitUp(false)
+	a.burst(1000, 2000)
+	net.heal()
+	b.expect(1000, 2000)
 }
 
 // network carries connections to one address until it is cut; then it holds what they say, and accepts without answering.

@@ -25,11 +25,12 @@ import (
 
 // The environment of a server, which is this test's own program started again.
 const (
-	formEnv     = "OUTAGE_FORM" // a name in forms
-	redisEnv    = "OUTAGE_REDIS"
-	bufferEnv   = "OUTAGE_BUFFER"  // messages kept while Redis is away; default: the adapter's
-	messageEnv  = "OUTAGE_MESSAGE" // bytes of the longest message; default: the adapter's
-	requestTime = time.Hour        // of a request: who waits for a dead server fails the test
+	formEnv      = "OUTAGE_FORM" // a name in forms
+	redisEnv     = "OUTAGE_REDIS"
+	bufferEnv    = "OUTAGE_BUFFER"  // messages kept while Redis is away; default: the adapter's
+	messageEnv   = "OUTAGE_MESSAGE" // bytes of the longest message; default: the adapter's
+	streamLength = 10_000           // entries that a stream keeps
+	requestTime  = time.Hour        // of a request: who waits for a dead server fails the test
 )
 
 // forms are what is tested.
@@ -37,6 +38,9 @@ var forms = map[string]func(adapter.Config) (*adapter.Redis, error){
 	"redis": adapter.NewRedis,
 	"redis-sharded": func(c adapter.Config) (*adapter.Redis, error) {
 		return adapter.NewSharded(adapter.ShardedConfig{Config: c})
+	},
+	"redis-streams": func(c adapter.Config) (*adapter.Redis, error) {
+		return adapter.NewStreams(adapter.StreamsConfig{Config: c, MaxLen: streamLength})
 	},
 }
 

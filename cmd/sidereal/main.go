@@ -15,32 +15,32 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/processfile"
 )
 
 // version is set by the linker.
 var version string
 
-func main() { os.Exit(execute(os.Args[1:])) }
+func main() { os.Exit(execute(arguments(calledAs(), os.Args[1:]))) }
 
 // execute runs a command line and returns the exit code.
 func execute(args []string) int {
 	running := false // past flags and arguments
 	root := &cobra.Command{
-		Use:               "sidereal",
-		Short:             "Socket.IO on many processes and hosts",
-		Version:           versionLine(),
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		PersistentPreRun:  func(*cobra.Command, []string) { running = true },
-		Args:              cobra.NoArgs,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:              calledAs(),
+		Short:            "Socket.IO on many processes and hosts",
+		Version:          versionLine(),
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		PersistentPreRun: func(*cobra.Command, []string) { running = true },
+		Args:             cobra.NoArgs,
+		RunE:             func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(upCommand(), routerCommand(), workerCommand(), redisCommand(), healthcheckCommand(), checkCommand(),
-		configCommand(), versionCommand())
+	addCommands(root)
 	root.SetVersionTemplate("{{.Version}}")
-	root.SetArgs(args)
+	root.SetArgs(rearranged(root, args))
 	cmd, err := root.ExecuteC()
 	var code exitCode
 	switch {
@@ -50,11 +50,25 @@ func execute(args []string) int {
 		return int(code)
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(os.Stderr, "sidereal: "+line)
+		fmt.Fprintln(os.Stderr, calledAs()+": "+line)
 	}
 	var usage usageError
 	if !running || errors.As(err, &usage) {
-		fmt.Fprintf(os.Stderr, "sidereal: see %s --help\n", cmd.CommandPath())
+		fmt.Fprintf(os.Stderr, "%s: see %s --help\n", calledAs(), cmd.CommandPath())
+		return config.ExitUsage
+	}
+	return exitCodeOf(err)
+}
+
+// exitCodeOf is the exit code for an error: what the daemon says, wrong usage for a wrong process file.
+func exitCodeOf(err error) int {
+	var failure *daemon.Failure
+	var field *processfile.FieldError
+	var syntax *processfile.SyntaxError
+	switch {
+	case errors.As(err, &failure):
+		return failure.ExitCode()
+	case errors.As(err, &field), errors.As(err, &syntax):
 		return config.ExitUsage
 	}
 	return config.ExitCode(err)

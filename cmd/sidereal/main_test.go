@@ -24,7 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sidereal": main})
+	testscript.Main(m, map[string]func(){"sidereal": main, "pm2": main, "pm2-runtime": main})
 }
 
 // TestScripts holds the behaviour of the command line. $ADDR, $ADMIN, $REDIS and $PLAIN are free addresses of this machine.

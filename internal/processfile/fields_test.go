@@ -290,7 +290,7 @@ func TestScripts(t *testing.T) {
 	for script, want := range map[string]string{
 		"none.js":   "script " + in("none.js") + " is not there, and no program of PATH has that name",
 		"sub":       "script " + in("sub") + " is a folder: name the file in it",
-		"worker.rb": "worker: interpreter of worker.rb is none of PATH: install ruby",
+		"worker.rb": "interpreter of worker.rb is none of PATH: install ruby",
 		"":          "script is missing: it says what to run",
 	} {
 		if _, err := l.Script(script, nil); err == nil || !strings.Contains(err.Error(), want) {

@@ -75,7 +75,7 @@ func TestChange(t *testing.T) {
 		t.Errorf("%s, %v", asJSON(t, got), err)
 	}
 	l.Options = map[string]any{"max_restarts": "x"}
-	if _, err := l.Change(a); err == nil || err.Error() != `worker: max_restarts must be a number, not "x"` {
+	if _, err := l.Change(a); err == nil || err.Error() != `max_restarts must be a number, not "x"` {
 		t.Error(err)
 	}
 }

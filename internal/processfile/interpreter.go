@@ -19,6 +19,10 @@ var interpreters = map[string][]string{
 // program finds the script, and what runs it.
 func (s *settler) program(a *App) error {
 	path := resolve(a.Cwd, s.home(a.Script))
+	if s.loader.namesOnly {
+		a.Script, a.Interpreter = path, "none"
+		return nil
+	}
 	info, err := os.Stat(path)
 	if err != nil || info.IsDir() {
 		found := s.loader.lookPath(a.Script)

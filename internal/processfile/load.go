@@ -32,6 +32,8 @@ type Loader struct {
 	Argv   []string  // what configurations in JavaScript see in process.argv, behind the program
 	Output io.Writer // gets what configurations print; nil: nobody
 	Node   string    // the node that evaluates configurations in JavaScript; empty: that of PATH in Environ
+
+	namesOnly bool // scripts and interpreters need not be there
 }
 
 // Result is what a file asks for.
@@ -86,6 +88,23 @@ func (l *Loader) File(ctx context.Context, path string) (*Result, error) {
 		return nil, err
 	}
 	return l.settle(path, v)
+}
+
+// Names reads the names of a file's apps. It needs none of their scripts, which may be gone.
+func (l *Loader) Names(ctx context.Context, path string) (names []string, err error) {
+	names = []string{}
+	only := *l
+	only.namesOnly = true
+	r, err := only.File(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range r.Apps {
+		if !slices.Contains(names, a.Name) {
+			names = append(names, a.Name)
+		}
+	}
+	return names, nil
 }
 
 func (l *Loader) read(ctx context.Context, path, src string) (value, error) {

@@ -77,6 +77,17 @@ func TestOnlyKeepsNamesAndNamespaces(t *testing.T) {
 	}
 }
 
+func TestNamesNeedNoScripts(t *testing.T) {
+	l := loader(t)
+	write(t, l, "a.json", `[{script: "gone.js"}, {script: "gone.rb", name: "b"}, {script: "x", name: "b"}]`)
+	if names, err := l.Names(context.Background(), "a.json"); err != nil || !slices.Equal(names, []string{"gone", "b"}) {
+		t.Errorf("%q, %v", names, err)
+	}
+	if _, err := l.File(context.Background(), "a.json"); err == nil {
+		t.Error("apps without scripts are taken")
+	}
+}
+
 func TestStage(t *testing.T) {
 	l := loader(t)
 	l.Stage = "production"

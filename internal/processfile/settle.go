@@ -69,9 +69,12 @@ func (s *settler) app(o *object) (App, []error) {
 	return app, nil
 }
 
-// called is how messages name the app.
+// called is how messages name the app; on a command line there is but one.
 func (s *settler) called(a *App) string {
-	if a.Name != "" || s.file == "" {
+	switch {
+	case s.file == "":
+		return ""
+	case a.Name != "":
 		return a.Name
 	}
 	return fmt.Sprintf("app %d", s.place)
@@ -232,7 +235,10 @@ func isNode(interpreter string) bool {
 }
 
 func (s *settler) notice(a *App, text string) {
-	s.notices = append(s.notices, s.called(a)+": "+text)
+	if name := s.called(a); name != "" {
+		text = name + ": " + text
+	}
+	s.notices = append(s.notices, text)
 }
 
 // paths makes all paths absolute, from the app's working directory.

@@ -115,6 +115,13 @@ func Env(w io.Writer, p *daemon.Process, a *processfile.App) error {
 	return err
 }
 
+// EnvJSON writes the environment of a process as an object.
+func EnvJSON(w io.Writer, p *daemon.Process, a *processfile.App) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(processEnv(p, a))
+}
+
 func list(texts []string) []string {
 	if texts == nil {
 		return []string{}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/processview"
+)
+
+// targetsCommand makes a command that does one thing to processes.
+func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cobra.Command {
+	var only []string
+	cmd := talkCommand(&cobra.Command{
+		Use: use + " <id | name | namespace | all | file>...", Short: short, Aliases: aliases, Args: cobra.MinimumNArgs(1),
+		ValidArgsFunction: completeFiles,
+	}, func(ctx context.Context, c *control, args []string) error {
+		targets, err := c.targets(ctx, args, only)
+		if err != nil {
+			return err
+		}
+		return c.act(ctx, daemon.Action{Verb: verb, Targets: targets})
+	})
+	cmd.Flags().StringSliceVar(&only, "only", nil, "act on these `apps` of the file alone")
+	cmd.Flags().String("env", "", "accepted, and not used")
+	return cmd
+}
+
+// targets puts the names of its apps in place of a process file, as far as they are known.
+func (c *control) targets(ctx context.Context, args, only []string) ([]string, error) {
+	var targets []string
+	for _, arg := range args {
+		if !processfile.IsFile(arg) {
+			targets = append(targets, arg)
+			continue
+		}
+		loader, err := c.newLoader()
+		if err != nil {
+			return nil, err
+		}
+		loader.Only = only
+		names, err := loader.Names(ctx, arg)
+		if err != nil {
+			return nil, err
+		}
+		l, err := c.listing(ctx)
+		if err != nil {
+			return nil, err
+		}
+		running := slices.DeleteFunc(names, func(name string) bool { return len(processview.Find(l, name)) == 0 })
+		if len(running) == 0 {
+			return nil, usageError("none of the apps of " + arg + " is in the list")
+		}
+		targets = append(targets, running...)
+	}
+	return targets, nil
+}
+
+// everythingCommand makes a command that is about all processes where none is named.
+func everythingCommand(use, short string, verb daemon.Verb) *cobra.Command {
+	return talkCommand(&cobra.Command{Use: use + " [id | name | namespace]...", Short: short},
+		func(ctx context.Context, c *control, args []string) error {
+			if len(args) == 0 {
+				args = []string{"all"}
+			}
+			client, err := c.connect(ctx)
+			if err != nil {
+				return err
+			}
+			defer client.Close()
+			return client.Act(ctx, daemon.Action{Verb: verb, Targets: args}, c.happened())
+		})
+}
+
+var countPattern = regexp.MustCompile(`^[+-]?\d{1,5}$`)
+
+func scaleCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "scale <name> <n | +n | -n>", Short: "Set how many processes an app has", Args: cobra.ExactArgs(2),
+		Example: "  sidereal scale api 4\n  sidereal scale api +2",
+	}, func(ctx context.Context, c *control, args []string) error {
+		if !countPattern.MatchString(args[1]) {
+			return usageError("how many? " + args[1] + " is not a number like 4, +2 or -1")
+		}
+		return c.act(ctx, daemon.Action{Verb: daemon.Scale, Targets: args[:1], Count: args[1]})
+	})
+}
+
+func signalCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "sendSignal <signal> <id | name | namespace | all>", Short: "Send a signal to processes", Args: cobra.ExactArgs(2),
+	}, func(ctx context.Context, c *control, args []string) error {
+		if _, err := processfile.ParseSignal(args[0]); err != nil {
+			return usageError("the signal " + err.Error())
+		}
+		return c.act(ctx, daemon.Action{Verb: daemon.Signal, Signal: args[0], Targets: args[1:]})
+	})
+}
+
+func sendCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "send <id | name> <text>", Short: "Send a text to Node processes, as a message of process.on(\"message\")", Args: cobra.ExactArgs(2),
+	}, func(ctx context.Context, c *control, args []string) error {
+		message, err := json.Marshal(args[1])
+		if err != nil {
+			return err
+		}
+		client, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		return client.Act(ctx, daemon.Action{Verb: daemon.Send, Targets: args[:1], Message: message}, c.happened())
+	})
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// The groups of commands in the help.
+const (
+	groupRun  = "run"
+	groupLook = "look"
+	groupKeep = "keep"
+	groupHost = "host"
+)
+
+// addCommands puts all commands together.
+func addCommands(root *cobra.Command) {
+	cobra.EnableCommandSorting = false // the most used come first
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run apps:"}, &cobra.Group{ID: groupLook, Title: "Look at them:"},
+		&cobra.Group{ID: groupKeep, Title: "Keep them running:"}, &cobra.Group{ID: groupHost, Title: "Hosts and the cluster:"})
+	add(root, groupRun,
+		startCommand(), targetsCommand("stop", "Stop processes; they stay in the list", daemon.Stop), restartCommand(), reloadCommand("reload"),
+		scaleCommand(), targetsCommand("delete", "Stop processes and take them out of the list; also del", daemon.Delete, "del"),
+		startOrCommand("startOrRestart", "restart", daemon.StartRestart), startOrCommand("startOrReload", "reload", daemon.StartReload),
+		sendCommand(), signalCommand(), resetCommand(), ecosystemCommand())
+	add(root, groupLook,
+		listCommand(), logsCommand(), describeCommand(), jlistCommand(), envCommand(), idCommand(), pidCommand(),
+		everythingCommand("flush", "Empty log files", daemon.Flush),
+		everythingCommand("reloadLogs", "Open log files anew, after a tool has moved them", daemon.ReloadLogs))
+	add(root, groupKeep, saveCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), killCommand(), pingCommand())
+	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), configCommand(), versionCommand())
+	root.SetHelpCommandGroupID(groupHost)
+	root.SetCompletionCommandGroupID(groupHost)
+	root.AddCommand(redisCommand(), hidden(reloadCommand("gracefulReload")),
+		hidden(startOrCommand("startOrGracefulReload", "reload", daemon.StartReload)))
+	root.AddCommand(insteadCommands()...)
+}
+
+func add(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+	}
+	root.AddCommand(commands...)
+}
+
+func hidden(c *cobra.Command) *cobra.Command {
+	c.Hidden = true
+	return c
+}
+
+// arguments are those of a call by one of our names: pm2-runtime is a command by itself.
+func arguments(name string, args []string) []string {
+	switch name {
+	case "pm2-runtime", "pm2-docker":
+		return append([]string{"runtime"}, args...)
+	}
+	return args
+}
+
+// rearranged puts the arguments of process commands into the form that they are parsed in.
+func rearranged(root *cobra.Command, args []string) []string {
+	cmd, _, err := root.Find(args)
+	if err != nil || cmd == root || cmd.DisableFlagParsing || !slices.Contains([]string{groupRun, groupLook, groupKeep}, cmd.GroupID) && !cmd.Hidden {
+		return args
+	}
+	for i, arg := range args {
+		if arg == cmd.CalledAs() || arg == cmd.Name() || cmd.HasAlias(arg) {
+			return append(slices.Clone(args[:i+1]), processfile.Rearrange(args[i+1:], cmd.Flags())...)
+		}
+	}
+	return args
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+const ecosystemFile = "ecosystem.config.js"
+
+// ecosystem is a process file to begin with.
+const ecosystem = `module.exports = {
+  apps: [{
+    name: "app",
+    script: "./worker.js",
+    instances: "max", // one process per core; they share the port, and sessions stay with their process
+    exec_mode: "cluster",
+    max_memory_restart: "300M",
+    env: {
+      NODE_ENV: "development",
+    },
+    env_production: { // with --env production
+      NODE_ENV: "production",
+    },
+  }],
+};
+`
+
+// simpleEcosystem is the shortest one.
+const simpleEcosystem = `module.exports = {
+  apps: [{
+    name: "app",
+    script: "./worker.js",
+  }],
+};
+`
+
+func ecosystemCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "ecosystem [simple]", Aliases: []string{"init"}, Short: "Write an " + ecosystemFile + " to begin with; also init",
+		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: []string{"simple"},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text := ecosystem
+			if len(args) > 0 {
+				text = simpleEcosystem
+			}
+			f, err := os.OpenFile(ecosystemFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+			if errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("%s is there already: it has not been touched", ecosystemFile)
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := f.WriteString(text); err != nil {
+				f.Close()
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "Wrote %s. Name your script in it, then: %s start\n", ecosystemFile, calledAs())
+			return f.Close()
+		},
+	}
+}

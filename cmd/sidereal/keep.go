@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/daemon"
+)
+
+func saveCommand() *cobra.Command {
+	force := false
+	cmd := talkCommand(&cobra.Command{
+		Use: "save", Aliases: []string{"dump"}, Short: "Write the list of processes down, for resurrect and the next boot; also dump", Args: cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}, func(ctx context.Context, c *control, _ []string) error {
+		client, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		saved, err := client.Save(ctx, force)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return json.NewEncoder(c.out).Encode(saved)
+		}
+		c.say("Saved %d processes of %d apps in %s", saved.Processes, saved.Apps, saved.File)
+		return nil
+	})
+	cmd.Flags().BoolVar(&force, "force", false, "also an empty list over one that is not")
+	return cmd
+}
+
+func resurrectCommand() *cobra.Command {
+	s := &starter{}
+	cmd := starting(&cobra.Command{
+		Use: "resurrect", Short: "Start what save wrote down", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+	}, s, func(ctx context.Context, _, _ []string) error {
+		client, err := s.ensure(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if err := client.Resurrect(ctx, s.happened()); err != nil {
+			return err
+		}
+		return s.show(ctx, client)
+	})
+	cmd.Flags().BoolVar(&s.front, "no-daemon", false, "stay in the foreground, for an init system")
+	return cmd
+}
+
+func killCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "kill", Short: "Stop all processes, and the daemon", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+	}, func(ctx context.Context, c *control, _ []string) error {
+		client, err := c.connect(ctx)
+		if errors.Is(err, errNothingRuns) {
+			c.say("No daemon is running in %s.", c.home)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if err := client.Kill(ctx, c.happened()); err != nil {
+			return err
+		}
+		c.say("The daemon has ended.")
+		return nil
+	})
+}
+
+func pingCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "ping", Short: "Ask whether the daemon runs", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+	}, func(ctx context.Context, c *control, _ []string) error {
+		client, err := c.connect(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		info, err := client.Ping(ctx)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			return json.NewEncoder(c.out).Encode(info)
+		}
+		_, err = fmt.Fprintf(c.out, "pong: daemon %d, sidereal %s, in %s\n", info.PID, info.Version, info.Home)
+		return err
+	})
+}
+
+func resetCommand() *cobra.Command {
+	return targetsCommand("reset", "Set the counters of restarts to 0", daemon.Reset)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/processview"
+)
+
+func listCommand() *cobra.Command {
+	sort := "id"
+	cmd := talkCommand(&cobra.Command{
+		Use: "list", Aliases: []string{"ls", "l", "ps", "status"}, Short: "List all processes; also ls, l, ps, status", Args: cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}, func(ctx context.Context, c *control, _ []string) error {
+		l, err := c.listing(ctx)
+		if err != nil {
+			return err
+		}
+		if len(l.Processes) == 0 && !c.silent && !c.json {
+			c.warn("nothing runs yet: start an app with `" + calledAs() + " start <file or script>`")
+		}
+		if err := processview.Sort(&l, sort); err != nil {
+			return usageError(err.Error())
+		}
+		if c.json {
+			return processview.JList(c.out, l)
+		}
+		return processview.List(c.out, l, time.Now())
+	})
+	cmd.Flags().StringVar(&sort, "sort", sort, "by a `column`: "+strings.Join(processview.SortBy, ", ")+"; with :desc the other way round")
+	cmd.Flags().BoolP("mini-list", "m", false, "accepted, and not used")
+	return cmd
+}
+
+func jlistCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "jlist", Short: "List all processes as JSON, by PM2's keys", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+	}, func(ctx context.Context, c *control, _ []string) error {
+		l, err := c.listing(ctx)
+		if err != nil {
+			return err
+		}
+		return processview.JList(c.out, l)
+	})
+}
+
+func describeCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "describe <id | name | namespace>...", Aliases: []string{"desc", "info", "show"}, Short: "Show everything about processes; also show, info, desc",
+		Args: cobra.MinimumNArgs(1),
+	}, func(ctx context.Context, c *control, args []string) error {
+		l, found, err := c.find(ctx, args)
+		if err != nil {
+			return err
+		}
+		if c.json {
+			l.Processes = found
+			return processview.JList(c.out, l)
+		}
+		shell := processfile.Shell(environ())
+		for i := range found {
+			status := l.Apps[found[i].App]
+			if err := processview.Describe(c.out, &found[i], &status, shell, time.Now()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func envCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "env <id>", Short: "Print the environment of a process", Args: cobra.ExactArgs(1),
+	}, func(ctx context.Context, c *control, args []string) error {
+		l, found, err := c.find(ctx, args)
+		if err != nil {
+			return err
+		}
+		app := l.Apps[found[0].App].App
+		if c.json {
+			return processview.EnvJSON(c.out, &found[0], &app)
+		}
+		return processview.Env(c.out, &found[0], &app)
+	})
+}
+
+func idCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "id <name>", Short: "Print the ids of an app's processes", Args: cobra.ExactArgs(1),
+	}, func(ctx context.Context, c *control, args []string) error {
+		l, err := c.listing(ctx)
+		if err != nil {
+			return err
+		}
+		var ids []string
+		for _, p := range processview.Find(l, args[0]) {
+			ids = append(ids, strconv.Itoa(p.ID))
+		}
+		switch {
+		case c.json:
+			_, err = fmt.Fprintf(c.out, "[%s]\n", strings.Join(ids, ","))
+		case len(ids) == 0:
+			_, err = fmt.Fprintln(c.out, "[]")
+		default:
+			_, err = fmt.Fprintf(c.out, "[ %s ]\n", strings.Join(ids, ", "))
+		}
+		return err
+	})
+}
+
+func pidCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "pid [id | name | namespace]", Short: "Print process ids, a line each; 0 for one that does not run", Args: cobra.MaximumNArgs(1),
+	}, func(ctx context.Context, c *control, args []string) error {
+		if len(args) == 0 {
+			args = []string{"all"}
+		}
+		l, err := c.listing(ctx)
+		if err != nil {
+			return err
+		}
+		found := processview.Find(l, args[0])
+		if args[0] != "all" && len(found) == 0 {
+			return fmt.Errorf("there is no process, name or namespace %s", args[0])
+		}
+		return printPIDs(c, found)
+	})
+}
+
+func printPIDs(c *control, found []daemon.Process) error {
+	var pids []string
+	for _, p := range found {
+		pids = append(pids, strconv.Itoa(p.PID))
+	}
+	text := strings.Join(pids, "\n") + "\n"
+	switch {
+	case c.json:
+		text = "[" + strings.Join(pids, ",") + "]\n"
+	case len(pids) == 0:
+		return nil
+	}
+	_, err := fmt.Fprint(c.out, text)
+	return err
+}

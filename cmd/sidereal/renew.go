@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+func restartCommand() *cobra.Command {
+	s := &starter{}
+	return starting(&cobra.Command{
+		Use: "restart <id | name | namespace | all | file | ->...", Short: "Stop processes and start them again, also those that are stopped",
+		Long: `Stop processes and start them again, also those that are stopped.
+
+They keep the environment that they were started with, but with --update-env or --env; a process file always brings its own. Flags of
+` + "`start`" + ` change the apps.`,
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeFiles,
+	}, s, func(ctx context.Context, targets, _ []string) error {
+		return s.renew(ctx, targets, daemon.Restart, daemon.StartRestart)
+	})
+}
+
+func reloadCommand(name string) *cobra.Command {
+	s := &starter{}
+	cmd := starting(&cobra.Command{
+		Use: name + " <id | name | namespace | all | file>...", Short: "Replace processes one by one: a new one is ready before the old one drains",
+		Long: `Replace processes without an interruption: a new one is ready before the old one drains, one after the other.
+
+A new version that does not come up ends the reload: the old processes go on, and the exit code is 1. Processes that share no port
+are restarted.`,
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeFiles,
+	}, s, func(ctx context.Context, targets, _ []string) error {
+		return s.renew(ctx, targets, daemon.Reload, daemon.StartReload)
+	})
+	cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace so `many` processes of an app at a time")
+	cmd.Flags().Bool("force", false, "accepted: a second reload waits for the first")
+	return cmd
+}
+
+// renew restarts or reloads what targets name.
+func (s *starter) renew(ctx context.Context, targets []string, verb daemon.Verb, mode daemon.StartMode) error {
+	var steps []step
+	var known []string
+	for _, t := range targets {
+		if !isFile(t) {
+			known = append(known, t)
+			continue
+		}
+		step, err := s.fromFile(ctx, t, mode)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, step)
+	}
+	if len(known) > 0 {
+		more, err := s.renewKnown(ctx, known, verb, mode)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, more...)
+	}
+	return s.carryOut(ctx, steps)
+}
+
+// renewKnown restarts or reloads processes of the list. What belongs to one app has its environment renewed together.
+func (s *starter) renewKnown(ctx context.Context, targets []string, verb daemon.Verb, mode daemon.StartMode) ([]step, error) {
+	l, found, err := s.find(ctx, targets)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.options.Options()) > 0 {
+		changed, err := s.changed(l, found, mode)
+		return []step{changed}, err
+	}
+	if !s.update && s.stage == "" {
+		return []step{{action: &daemon.Action{Verb: verb, Targets: targets, Parallel: s.parallel}}}, nil
+	}
+	var steps []step
+	for _, app := range appsOf(found) {
+		some := slices.DeleteFunc(slices.Clone(found), func(p daemon.Process) bool { return p.App != app })
+		steps = append(steps, step{action: s.renewed(l, some, verb)})
+	}
+	return steps, nil
+}
+
+// renewed is the action on processes, with their environment as the flags ask for.
+func (s *starter) renewed(l daemon.Listing, found []daemon.Process, verb daemon.Verb) *daemon.Action {
+	a := &daemon.Action{Verb: verb, Parallel: s.parallel}
+	for _, p := range found {
+		a.Targets = append(a.Targets, strconv.Itoa(p.ID))
+	}
+	if s.update || s.stage != "" {
+		a.Env = map[string]string{}
+		for _, key := range appsOf(found) {
+			app := l.Apps[key].App
+			if s.update {
+				maps.Copy(a.Env, app.Filtered(processfile.Shell(environ())))
+			}
+			stage, ok := app.Stages[s.stage]
+			if s.stage != "" && !ok {
+				s.warn(app.Name + ": there is no env_" + s.stage)
+			}
+			maps.Copy(a.Env, stage)
+		}
+	}
+	return a
+}
+
+// changed starts apps that are known with the flags of this command.
+func (s *starter) changed(l daemon.Listing, found []daemon.Process, mode daemon.StartMode) (step, error) {
+	loader, err := s.loader()
+	if err != nil {
+		return step{}, err
+	}
+	r := &processfile.Result{}
+	for _, key := range appsOf(found) {
+		app, err := loader.Change(l.Apps[key].App)
+		if err != nil {
+			return step{}, err
+		}
+		if s.update {
+			maps.Copy(app.Env, app.Filtered(processfile.Shell(environ())))
+		}
+		maps.Copy(app.Env, app.Stages[s.stage])
+		r.Apps = append(r.Apps, app)
+	}
+	return s.starting(r, mode), nil
+}
+
+// appsOf are the apps of processes, each once.
+func appsOf(found []daemon.Process) (apps []string) {
+	for _, p := range found {
+		if !slices.Contains(apps, p.App) {
+			apps = append(apps, p.App)
+		}
+	}
+	return apps
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/processview"
+)
+
+// starter is a command that starts apps: from files and scripts, with flags that say what files say.
+type starter struct {
+	control
+	set      config.Daemon
+	settings *config.Settings
+	options  *processfile.Flags
+	stage    string
+	only     []string
+	force    bool
+	update   bool
+	attach   bool
+	front    bool // --no-daemon
+	parallel int
+}
+
+// startFlags declares the flags of commands that may read process files.
+func (s *starter) startFlags(cmd *cobra.Command) {
+	config.AddFlags(cmd.Flags(), &s.set)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "home" && f.Name != "redis-url" && f.Name != "addr" }) // `sidereal config` has them all
+	s.control.flags(cmd)
+	s.options = processfile.AddFlags(cmd.Flags())
+	cmd.Flags().StringVar(&s.stage, "env", "", "use env_`stage` of the file over env")
+	cmd.Flags().StringSliceVar(&s.only, "only", nil, "act on these `apps` of the file alone")
+	cmd.Flags().BoolVarP(&s.update, "update-env", "a", false, "take over this shell's environment; files always do")
+	cmd.Flags().BoolVar(&s.attach, "attach", false, "follow the logs afterwards")
+}
+
+// starting makes a command of a starter.
+func starting(cmd *cobra.Command, s *starter, run func(context.Context, []string, []string) error) *cobra.Command {
+	s.startFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if s.settings, err = load(cmd, &s.set); err != nil {
+			return err
+		}
+		if err := s.open(s.settings, s.set.Home); err != nil {
+			return err
+		}
+		targets, scriptArgs := args, []string(nil)
+		if at := cmd.ArgsLenAtDash(); at >= 0 {
+			targets, scriptArgs = args[:at], args[at:]
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return run(ctx, targets, scriptArgs)
+	}
+	return cmd
+}
+
+func startCommand() *cobra.Command {
+	s := &starter{}
+	cmd := starting(&cobra.Command{
+		Use:   "start [file | script | command | name | id | namespace | -]...",
+		Short: "Start apps in the background: a process file, scripts, commands; or known ones again",
+		Long: `Start apps in the background. Without an argument the process file of this folder is used: ecosystem.config.js and its like.
+
+A process file lists apps (.config.js, .json, .yaml: PM2's, unchanged); a script or program is an app by itself; a text with blanks
+runs in bash; - reads JSON from the standard input. A name, id or namespace of ` + "`list`" + ` is started again.
+What stands behind -- are the script's arguments.
+
+Every setting of ` + "`sidereal config`" + ` is a flag here, too. They are the daemon's: one that runs already keeps its own, and says so.`,
+		Example:           "  sidereal start ecosystem.config.js --env production\n  sidereal start worker.js -i max\n  sidereal start ./app --name api -- --verbose\n  sidereal start \"npm run start\"",
+		ValidArgsFunction: completeFiles,
+	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
+		mode := daemon.StartNew
+		if s.force {
+			mode = daemon.StartForce
+		}
+		return s.start(ctx, targets, scriptArgs, mode)
+	})
+	cmd.Flags().BoolVarP(&s.force, "force", "f", false, "start once more what runs already")
+	cmd.Flags().BoolVar(&s.front, "no-daemon", false, "stay in the foreground, as `up` does")
+	return cmd
+}
+
+// startOrCommand makes startOrRestart and startOrReload, which deploy scripts call.
+func startOrCommand(name, does string, mode daemon.StartMode) *cobra.Command {
+	s := &starter{}
+	cmd := starting(&cobra.Command{
+		Use: name + " <file>", Short: "Start the apps of a process file, or " + does + " those that run", Args: cobra.ExactArgs(1),
+		ValidArgsFunction: completeFiles,
+	}, s, func(ctx context.Context, targets, _ []string) error {
+		return s.start(ctx, targets, nil, mode)
+	})
+	if mode == daemon.StartReload {
+		cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace so `many` processes of an app at a time")
+	}
+	return cmd
+}
+
+// step is one thing that a command line asks for.
+type step struct {
+	start  *daemon.Start
+	action *daemon.Action
+}
+
+// start does what a command line asks for, in its order. All of it is read before anything is started.
+func (s *starter) start(ctx context.Context, targets, scriptArgs []string, mode daemon.StartMode) error {
+	if len(targets) == 0 {
+		file, err := ecosystemHere()
+		if err != nil {
+			return err
+		}
+		targets = []string{file}
+	}
+	known, err := s.listing(ctx)
+	if err != nil {
+		return err
+	}
+	var steps []step
+	for _, t := range targets {
+		step, err := s.resolve(ctx, known, t, scriptArgs, mode)
+		if err != nil {
+			return err
+		}
+		steps = append(steps, step)
+	}
+	return s.carryOut(ctx, steps)
+}
+
+// resolve finds out what one target of `start` is.
+func (s *starter) resolve(ctx context.Context, known daemon.Listing, target string, scriptArgs []string, mode daemon.StartMode) (step, error) {
+	if isFile(target) {
+		if mode == daemon.StartNew {
+			mode = daemon.StartRestart // a file says how things are to be
+		}
+		return s.fromFile(ctx, target, mode)
+	}
+	if found := processview.Find(known, target); len(found) > 0 && mode != daemon.StartForce && isName(target) {
+		return s.again(known, found)
+	}
+	if isNumber(target) {
+		return step{}, fmt.Errorf("there is no process %s: `%s list` shows what there is", target, calledAs())
+	}
+	loader, err := s.loader()
+	if err != nil {
+		return step{}, err
+	}
+	r, err := loader.Script(target, scriptArgs)
+	if err != nil {
+		return step{}, err
+	}
+	return s.starting(r, mode), nil
+}
+
+// again starts processes that the daemon knows.
+func (s *starter) again(known daemon.Listing, found []daemon.Process) (step, error) {
+	if len(s.options.Options()) > 0 {
+		return s.changed(known, found, daemon.StartRestart)
+	}
+	return step{action: s.renewed(known, found, daemon.Restart)}, nil
+}
+
+// loader reads files with the flags of this command.
+func (s *starter) loader() (*processfile.Loader, error) {
+	l, err := s.newLoader()
+	if err != nil {
+		return nil, err
+	}
+	l.Stage, l.Only, l.Options = s.stage, s.only, s.options.Options()
+	return l, nil
+}
+
+// fromFile reads a process file, or the standard input.
+func (s *starter) fromFile(ctx context.Context, name string, mode daemon.StartMode) (step, error) {
+	loader, err := s.loader()
+	if err != nil {
+		return step{}, err
+	}
+	var r *processfile.Result
+	if name == "-" {
+		src, err := io.ReadAll(io.LimitReader(os.Stdin, maxInput))
+		if err != nil {
+			return step{}, err
+		}
+		if r, err = loader.JSON("standard input", src); err != nil {
+			return step{}, err
+		}
+	} else if r, err = loader.File(ctx, name); err != nil {
+		return step{}, err
+	}
+	return s.starting(r, mode), nil
+}
+
+const maxInput = 8 << 20
+
+// starting is the step that starts what was read.
+func (s *starter) starting(r *processfile.Result, mode daemon.StartMode) step {
+	for _, n := range r.Notices {
+		s.warn(n)
+	}
+	return step{start: &daemon.Start{Apps: r.Apps, Mode: mode, Parallel: s.parallel, Settings: s.chosen()}}
+}
+
+// chosen are the settings that somebody has made for this command.
+func (s *starter) chosen() map[string]string {
+	chosen := map[string]string{}
+	for _, v := range s.settings.Values {
+		if !v.Set() || v.Variable == "SIDEREAL_HOME" {
+			continue
+		}
+		chosen[v.Variable] = v.Text
+		if v.Secret {
+			chosen[v.Variable] = config.Hidden(v.Text)
+		}
+	}
+	return chosen
+}
+
+// carryOut has the daemon do the steps, and starts it where there is none.
+func (s *starter) carryOut(ctx context.Context, steps []step) error {
+	client, err := s.ensure(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for _, step := range steps {
+		if step.start != nil {
+			err = client.Start(ctx, *step.start, s.happened())
+		} else {
+			err = client.Act(ctx, *step.action, s.happened())
+		}
+		if err != nil {
+			break
+		}
+	}
+	if shown := s.show(ctx, client); err == nil {
+		err = shown
+	}
+	if err == nil && s.attach {
+		return follow(ctx, &s.control, client, daemon.LogRequest{Follow: true}, processview.Logs{Screen: s.out})
+	}
+	return err
+}
+
+// ensure finds the daemon or starts it, with the settings of this command.
+func (s *starter) ensure(ctx context.Context) (*daemon.Client, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	client, started, err := daemon.Ensure(ctx, daemon.Spawn{Home: s.home, Command: []string{self, "daemon"}, Env: s.daemonEnviron()})
+	if err == nil && started {
+		s.happened()(daemon.Event{Level: "info", Text: "started the daemon, in " + string(s.home)})
+	}
+	return client, err
+}
+
+// daemonEnviron is this environment with the flags of the command as variables.
+func (s *starter) daemonEnviron() []string {
+	env := environ()
+	for _, v := range s.settings.Values {
+		if strings.HasPrefix(v.From, "flag ") {
+			env = append(env, v.Variable+"="+v.Text, v.Variable+"_FILE=") // what comes last counts
+		}
+	}
+	return env
+}
+
+// isFile reports whether a target is a process file, or the standard input.
+func isFile(target string) bool { return target == "-" || processfile.IsFile(target) }
+
+// isName reports whether a target can be a name or an id: PM2 takes what has a slash or an extension for a script.
+func isName(target string) bool { return !strings.Contains(target, "/") && filepath.Ext(target) == "" }
+
+func isNumber(target string) bool { return target != "" && strings.Trim(target, "0123456789") == "" }
+
+// ecosystemHere finds the process file of this folder.
+func ecosystemHere() (string, error) {
+	for _, name := range []string{
+		"ecosystem.config.js", "ecosystem.config.cjs", "ecosystem.config.mjs", "ecosystem.json", "ecosystem.yaml", "ecosystem.yml",
+	} {
+		if _, err := os.Stat(name); err == nil {
+			return name, nil
+		}
+	}
+	return "", usageError("there is no ecosystem.config.js in this folder: name a process file or a script, or make one with `" + calledAs() + " init`")
+}
+
+// completeFiles completes file names, and what the daemon knows.
+func completeFiles(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	targets, _ := completeTargets(cmd, args, word)
+	return targets, cobra.ShellCompDirectiveDefault
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// instead are PM2's verbs that we don't have, and what to use in their place.
+var instead = []struct {
+	verbs []string
+	use   string
+}{
+	{[]string{"monit", "imonit", "dashboard", "dash", "sysmonit"}, "`sidereal list`, `sidereal logs` and the status page at the admin address show the same; /metrics is for Prometheus"},
+	{[]string{"prettylist", "slist", "sysinfos"}, "`sidereal jlist` is for programs, `sidereal describe` for people"},
+	{[]string{"attach"}, "`sidereal logs <id>` follows its output, and `sidereal send <id> <text>` sends it a message"},
+	{[]string{"serve", "expose", "static"}, "serve static files from the app itself, or from a web server before the host"},
+	{[]string{"update", "updatePM2"}, "`sidereal save`, `sidereal kill` and, with the new version, `sidereal resurrect`"},
+	{[]string{"deploy", "setup"}, "copy the files with the tool of your choice, then `sidereal startOrReload ecosystem.config.js`"},
+	{[]string{"pull", "forward", "backward", "deepUpdate"}, "`git pull` (or checkout), then `sidereal reload <name>`"},
+	{[]string{"install", "uninstall", "module:install", "module:uninstall", "module:update", "module:generate", "publish", "module:publish", "package"},
+		"modules are PM2's alone. Log rotation, metrics and restarts are built in"},
+	{[]string{"set", "multiset", "get", "conf", "unset", "autoinstall"}, "settings are variables of the environment: `sidereal config` prints them"},
+	{[]string{"link", "unlink", "plus", "login", "register", "logout", "open", "web", "monitor", "unmonitor"}, "there is no cloud service. /metrics at the admin address is for a Prometheus of your own"},
+	{[]string{"profile:cpu", "profile:mem", "profile", "inspect", "trigger"}, "start the app with --node-args=--inspect, and use the inspector of node"},
+	{[]string{"report"}, "`sidereal check`, `sidereal describe` and `sidereal logs` have what a report needs"},
+	{[]string{"logrotate"}, "log files are rotated by themselves; with a tool of your own, `sidereal reloadLogs` opens them anew"},
+	{[]string{"gc", "snapshot"}, "use the inspector of node: --node-args=--inspect"},
+}
+
+// insteadCommands answer to the verbs that we don't have.
+func insteadCommands() (commands []*cobra.Command) {
+	for _, i := range instead {
+		for _, verb := range i.verbs {
+			commands = append(commands, &cobra.Command{
+				Use: verb, Hidden: true, DisableFlagParsing: true,
+				RunE: func(*cobra.Command, []string) error {
+					return fmt.Errorf("there is no %s here: %s", verb, i.use)
+				},
+			})
+		}
+	}
+	return commands
+}

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,7 @@ type Static struct {
 
 	mu      sync.Mutex // guards the rest
 	workers map[string]*Worker
+	routers []*Router
 	table   atomic.Pointer[Table] // written under mu
 	changed chan struct{}
 }
@@ -35,6 +37,17 @@ func NewStatic(workers ...Worker) *Static {
 	s.table.Store(newTable(0, nil, nil))
 	s.Set(workers...)
 	return s
+}
+
+// SetRouters replaces the routers that the table has.
+func (s *Static) SetRouters(routers ...Router) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.routers = nil
+	for _, r := range routers {
+		s.routers = append(s.routers, &r)
+	}
+	s.publishLocked()
 }
 
 // newAlone makes a Static that forgets no sid that is in use, however many there are.
@@ -72,7 +85,7 @@ func (s *Static) publishLocked() {
 	for id, w := range s.workers {
 		byID[id] = w
 	}
-	s.table.Store(newTable(s.table.Load().Version()+1, byID, nil))
+	s.table.Store(newTable(s.table.Load().Version()+1, byID, slices.Clone(s.routers)))
 	if s.gauge != nil {
 		countWorkers(s.gauge, s.table.Load())
 	}

@@ -70,8 +70,9 @@ func (r *Router) balance(not *backend) (b *backend, l limit) {
 	if n == 0 {
 		return nil, unlimited
 	}
-	first := r.policy.pick(n, r.turn.Add(1), rand.IntN, func(i int) load {
-		return r.backendOf(ready[i]).load(ready[i])
+	routers := max(len(r.cfg.Directory.Workers().Routers()), 1)
+	first := r.policy.pick(n, r.turn.Add(1), r.random, func(i int) load {
+		return r.backendOf(ready[i]).load(ready[i], routers)
 	})
 	now := time.Now().UnixNano()
 	if b, l = r.enterFrom(ready, first, now, false); b == nil && l == unlimited { // all of them are silent
@@ -84,8 +85,13 @@ func (r *Router) balance(not *backend) (b *backend, l limit) {
 }
 
 func (r *Router) enterFrom(ready []*directory.Worker, first int, now int64, all bool) (b *backend, l limit) {
-	for i := range len(ready) {
-		b := r.backendOf(ready[(first+i)%len(ready)])
+	others := r.random(len(ready)) // not the first one's neighbour: it would get a full worker's whole share
+	for i := -1; i < len(ready); i++ {
+		at := first
+		if i >= 0 {
+			at = (others + i) % len(ready)
+		}
+		b := r.backendOf(ready[at])
 		if !all && b.gate.avoided(now) {
 			continue
 		}

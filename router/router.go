@@ -49,8 +49,9 @@ type Router struct {
 
 	backends    sync.Map // worker id -> *backend
 	turn        atomic.Uint64
-	keyWarned   atomic.Int64 // Unix seconds
-	proxyWarned atomic.Int64 // Unix seconds
+	random      func(n int) int // rand.IntN
+	keyWarned   atomic.Int64    // Unix seconds
+	proxyWarned atomic.Int64    // Unix seconds
 	addresses   addresses
 	peeks       atomic.Bool // a worker of this host takes untouched connections only
 	tls         *tls.Config
@@ -72,7 +73,7 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, log: cfg.Log, conns: make(map[*conn]struct{})}
+	r := &Router{cfg: cfg, log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN}
 	r.policy, _ = parsePolicy(cfg.Balance)
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("router: register metrics: %w", err)

@@ -101,12 +101,12 @@ func (r *Router) backendOf(w *directory.Worker) *backend {
 	}
 }
 
-// load is the worker's load as this router knows it.
-func (b *backend) load(w *directory.Worker) load {
+// load is the worker's load as this router knows it, being one of so many.
+func (b *backend) load(w *directory.Worker, routers int) load {
 	if old := b.beat.Load(); old != w.Beat && b.beat.CompareAndSwap(old, w.Beat) {
 		b.opened.Store(0) // the record counts them from now on
 	}
-	return load{clients: w.Clients + int(max(b.opened.Load(), 0)), here: w.Host == b.r.cfg.HostName}
+	return load{clients: w.Clients + routers*int(max(b.opened.Load(), 0)), here: w.Host == b.r.cfg.HostName}
 }
 
 // get returns a connection to the worker: one that is idle, unless fresh is asked for, or a new one.

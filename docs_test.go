@@ -20,6 +20,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/handoff"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/router"
@@ -92,6 +93,10 @@ func registered(t *testing.T) map[string]*metric {
 	must(dir, err)
 	must(directory.NewUpstreams(directory.UpstreamConfig{List: "http://10.0.0.4", Shared: dir, Metrics: reg}))
 	must(router.New(router.Config{Directory: dir, Metrics: reg}))
+	passed, err := handoff.Listen(filepath.Join(t.TempDir(), "w.sock"), "wrk0")
+	must(passed, err)
+	defer passed.Close()
+	must(nil, passed.Register(reg))
 	must(adapter.NewRedis(adapter.Config{Conn: conn, Metrics: reg}))
 	var cfg socketio.Config
 	cfg.Metrics = reg

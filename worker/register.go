@@ -125,6 +125,9 @@ func (w *Worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		if err != nil {
 			return err
 		}
+		if err := l.Register(w.metrics); err != nil {
+			return errors.Join(err, l.Close())
+		}
 		ps.start("handoff", func(context.Context) error { return w.serve(l) })
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.set.Advertise, path, directory.StateReady })
 		w.log.Debug().Str("worker", w.ID()).Msg("worker ready")

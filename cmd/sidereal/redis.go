@@ -22,7 +22,7 @@ func redisCommand() *cobra.Command {
 			if _, err := load(cmd, &set); err != nil {
 				return err
 			}
-			line, err := openLine(set.Child)
+			line, err := openLine(set.Child, nil)
 			if err != nil {
 				return err
 			}
@@ -46,14 +46,18 @@ func redisCommand() *cobra.Command {
 	}
 }
 
-// openLine opens the line to the supervisor, whose end ends this process on the spot.
-func openLine(set config.Child) (*lifeline.Line, error) {
+// openLine opens the line to the supervisor, whose end ends this process on the spot. told gets what it tells; nil: nobody.
+func openLine(set config.Child, told func(lifeline.Told)) (*lifeline.Line, error) {
 	line, err := lifeline.Open(set.SupervisorFD)
 	if err != nil || line == nil {
 		return line, err
 	}
+	follow := line.Run
+	if told != nil {
+		follow = func(ctx context.Context) error { return line.Follow(ctx, told) }
+	}
 	go func() {
-		if err := line.Run(context.Background()); err != nil {
+		if err := follow(context.Background()); err != nil {
 			os.Exit(config.ExitFailed)
 		}
 	}()

@@ -84,7 +84,8 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 	if p.certificates, err = openCertificates(p.set.TLS); err != nil {
 		return err
 	}
-	if p.line, err = openLine(p.set.Child); err != nil {
+	late := newLateDoors()
+	if p.line, err = openLine(p.set.Child, late.told); err != nil {
 		return err
 	}
 	manager := systemd.OpenNotifier()
@@ -118,7 +119,7 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 	report(p.line, lifeline.Ready)
 	defer context.AfterFunc(ctx, func() { p.notify(manager, systemd.Stopping) })()
 	p.notify(manager, systemd.Ready)
-	return r.Serve(ctx, listeners...)
+	return r.Serve(ctx, append(listeners, late)...)
 }
 
 // listen opens SIDEREAL_ADDR and SIDEREAL_REDIRECT_ADDR, or takes over the sockets that the supervisor or systemd holds.

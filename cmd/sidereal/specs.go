@@ -47,7 +47,7 @@ func (h *host) specs(command []string, own bool, workers int) []supervisor.Spec 
 	})
 	for i := range workers {
 		spec := supervisor.Spec{
-			Name: fmt.Sprintf("worker-%d", i+1), Group: workerGroup, Command: command, Stage: stageWorkers,
+			Name: fmt.Sprintf("worker-%d", i+1), Group: workerGroup, Command: command, Stage: stageWorkers, AliveTimeout: h.set.AliveTimeout,
 			Env: []string{
 				fmt.Sprintf("SIDEREAL_WORKER_ID=%d", i+1),
 				fmt.Sprintf("NODE_APP_INSTANCE=%d", i), fmt.Sprintf("WORKER_ID=%d", i),

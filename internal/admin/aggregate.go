@@ -26,8 +26,20 @@ var asProtobuf = string(expfmt.NewFormat(expfmt.TypeProtoDelim))
 // Aggregate gathers the metrics of a supervisor and of its children. Each gets the label process: "supervisor", or the
 // child's name. children lists the names of those that run, whose sockets are in runtimeDir.
 func Aggregate(own prometheus.Gatherer, runtimeDir string, children func() []string) prometheus.Gatherer {
+	return AggregateSockets(own, func() map[string]string {
+		sockets := map[string]string{}
+		for _, name := range children() {
+			sockets[name] = Socket(runtimeDir, name)
+		}
+		return sockets
+	})
+}
+
+// AggregateSockets is Aggregate for children whose sockets are anywhere; children tells them by name.
+func AggregateSockets(own prometheus.Gatherer, children func() map[string]string) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		names := children()
+		sockets := children()
+		names := slices.Sorted(maps.Keys(sockets))
 		scraped := make([][]*dto.MetricFamily, len(names)+1)
 		errs := make([]error, len(names)+1)
 		var wg sync.WaitGroup
@@ -37,7 +49,7 @@ func Aggregate(own prometheus.Gatherer, runtimeDir string, children func() []str
 		})
 		for i, name := range names {
 			wg.Go(func() {
-				scraped[i], errs[i] = scrape(NewSocketClient(Socket(runtimeDir, name)))
+				scraped[i], errs[i] = scrape(NewSocketClient(sockets[name]))
 				label(scraped[i], name)
 			})
 		}

@@ -18,6 +18,7 @@ type Up struct {
 	TLS
 	Cluster
 	Stopping
+	Liveness
 	Log
 }
 
@@ -33,6 +34,8 @@ type Daemon struct {
 	TLS
 	Cluster
 	Stopping
+	Liveness
+	LogFiles
 	Log
 }
 

@@ -208,6 +208,25 @@ type Stopping struct {
 	ShutdownTimeout time.Duration `env:"SIDEREAL_SHUTDOWN_TIMEOUT" min:"10ms" shown:"35s; 3s on a terminal"`
 }
 
+// Liveness is how a supervisor finds processes that hang.
+type Liveness struct {
+	// How long a process may give no sign of life before it is killed and replaced: one that is stopped, or whose event loop
+	// does not turn. Processes that never gave one are left alone. `0s`: never.
+	AliveTimeout time.Duration `env:"SIDEREAL_ALIVE_TIMEOUT" envDefault:"15s" min:"0s"`
+}
+
+// LogFiles is how the log files of a daemon's processes are kept from growing for ever.
+type LogFiles struct {
+	// The size, in MiB, from which on a log file is put aside and a new one begun; 0 for any size.
+	LogMaxMB int `env:"SIDEREAL_LOG_MAX_MB" envDefault:"50" min:"0"`
+
+	// How many log files that were put aside are kept of each: `<file>.1` is the youngest.
+	LogKeep int `env:"SIDEREAL_LOG_KEEP" envDefault:"5" min:"0"`
+
+	// The age from which on a log file is put aside, and one that was is removed; `0s` for any age.
+	LogMaxAge time.Duration `env:"SIDEREAL_LOG_MAX_AGE" envDefault:"0s" min:"0s"`
+}
+
 // Child is what the supervisor tells a process that it started. Operators do not set it.
 type Child struct {
 	// The number of a worker's place on its host, from 1. It survives restarts.

@@ -14,7 +14,7 @@ import (
 
 // ReadyEnv is the variable in which a daemon that was started detached finds the descriptor over which it says how its
 // start went.
-const ReadyEnv = "SIDEREAL_DAEMON_READY_FD"
+const ReadyEnv = "DAEMON_READY_FD"
 
 // startTimeout is how long a daemon may take to answer. It opens files and a socket, on however busy a machine.
 const startTimeout = 30 * time.Second

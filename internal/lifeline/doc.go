@@ -22,6 +22,7 @@
 //	drain=                      the id of one whose sessions are to be moved elsewhere; it is stopped when that is reported
 //	send=                       [SendTold]: a message for one of them
 //	listener= and a descriptor  an address that the child is to serve as well, to a router
+//	advertise=                  how other hosts reach this one, in place of SIDEREAL_ADVERTISE: a door opens when it is needed
 //
 // Keys that are not known are ignored, so that either side may be newer. Any other report is an attribute, which the
 // supervisor keeps for those who ask about the process.

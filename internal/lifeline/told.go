@@ -18,12 +18,13 @@ const (
 
 // What a supervisor may tell.
 const (
-	Channel  = "channel"  // ChannelTold, with a descriptor
-	Port     = "port"     // PortTold
-	Exited   = "exited"   // an id
-	Drain    = "drain"    // an id
-	Send     = "send"     // SendTold
-	Listener = "listener" // an address, with a descriptor
+	Channel   = "channel"   // ChannelTold, with a descriptor
+	Port      = "port"      // PortTold
+	Exited    = "exited"    // an id
+	Drain     = "drain"     // an id
+	Send      = "send"      // SendTold
+	Listener  = "listener"  // an address, with a descriptor
+	Advertise = "advertise" // host:port
 )
 
 // ChannelTold is a Node process that has just been started; its channel's parent end comes with it.

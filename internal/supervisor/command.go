@@ -164,6 +164,19 @@ func (s *Supervisor) Serve(name string, l *net.TCPListener) error {
 	})
 }
 
+// Tell sends the process at a place a line of package lifeline; one that is not there misses nothing.
+func (s *Supervisor) Tell(name, key, value string) error {
+	return s.each([]string{name}, func(pl *place) error {
+		if pl.current == nil || pl.current.line == nil {
+			return nil
+		}
+		return pl.current.line.Tell(key, value, nil)
+	})
+}
+
+// Poke has everyone who waits look again.
+func (s *Supervisor) Poke() { s.post(func() {}) }
+
 // message has the host of a process send it something.
 func (s *Supervisor) message(p *process, m json.RawMessage) error {
 	if p.host == nil || p.spec.Host.Channel == "" || !s.running[p.host] {

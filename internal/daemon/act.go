@@ -1,0 +1,363 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// act carries an Action out.
+func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
+	entries, err := d.targets(a.Targets)
+	if err != nil {
+		return err
+	}
+	if a.Env != nil {
+		d.updateEnv(entries, a.Env)
+	}
+	switch a.Verb {
+	case Stop:
+		w := d.watchFor(entries, down, emit)
+		if err := d.sup.Stop(places(entries)...); err != nil {
+			return err
+		}
+		return w.wait(ctx)
+	case Restart:
+		return d.restart(ctx, entries, emit)
+	case Reload:
+		return d.eachApp(entries, func(ap *application, mine []*entry) error {
+			release, err := ap.acquire()
+			if err != nil {
+				return err
+			}
+			defer release()
+			return d.reload(ctx, ap, mine, a.Parallel, emit)
+		})
+	case Delete:
+		return d.delete(ctx, entries, emit)
+	case Scale:
+		return d.scale(ctx, entries, a.Count, emit)
+	case Reset:
+		d.mu.Lock()
+		for _, e := range entries {
+			e.commands = 0
+		}
+		d.mu.Unlock()
+		return d.sup.Reset(places(entries)...)
+	case Signal:
+		sig, err := processfile.ParseSignal(a.Signal)
+		if err != nil {
+			return &Failure{Code: config.ExitUsage, Text: "signal " + err.Error()}
+		}
+		return d.sup.Signal(sig, places(entries)...)
+	case Send:
+		return d.send(entries, a)
+	case Flush, ReloadLogs:
+		return d.eachLog(entries, a.Verb)
+	}
+	return &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is not something that can be done to processes", a.Verb)}
+}
+
+// targets are the processes that ids, names, namespaces or "all" stand for, by id, each once.
+func (d *Daemon) targets(names []string) ([]*entry, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	found := map[int]*entry{}
+	var errs []error
+	for _, name := range names {
+		mine := d.targetLocked(name)
+		if len(mine) == 0 && name != "all" {
+			errs = append(errs, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: no process has this id, name or namespace", name)})
+		}
+		for _, e := range mine {
+			found[e.id] = e
+		}
+	}
+	if len(names) == 0 {
+		return nil, &Failure{Code: config.ExitUsage, Text: "no process was named"}
+	}
+	if len(errs) > 0 {
+		return nil, joined(errs)
+	}
+	if len(found) == 0 {
+		return nil, &Failure{Code: config.ExitFailed, Text: "there are no processes"}
+	}
+	var out []*entry
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		out = append(out, found[id])
+	}
+	return out, nil
+}
+
+func (d *Daemon) targetLocked(name string) (out []*entry) {
+	if id, err := strconv.Atoi(name); err == nil && d.entries[id] != nil {
+		return []*entry{d.entries[id]}
+	}
+	fits := func(of func(*processfile.App) string) {
+		for _, e := range d.entries {
+			if name == "all" || of(&e.app.app) == name {
+				out = append(out, e)
+			}
+		}
+	}
+	if fits(func(a *processfile.App) string { return a.Name }); len(out) == 0 {
+		fits(func(a *processfile.App) string { return a.Namespace })
+	}
+	return out
+}
+
+// eachApp calls f for each app with those of its processes that are meant.
+func (d *Daemon) eachApp(entries []*entry, f func(*application, []*entry) error) error {
+	byApp := map[*application][]*entry{}
+	var order []*application
+	for _, e := range entries {
+		if byApp[e.app] == nil {
+			order = append(order, e.app)
+		}
+		byApp[e.app] = append(byApp[e.app], e)
+	}
+	var errs []error
+	for _, ap := range order {
+		if err := f(ap, byApp[ap]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return joined(errs)
+}
+
+func (d *Daemon) updateEnv(entries []*entry, env map[string]string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	done := map[*application]bool{}
+	for _, e := range entries {
+		if !done[e.app] {
+			done[e.app] = true
+			merged := maps.Clone(e.app.app.Env)
+			maps.Copy(merged, env)
+			e.app.app.Env = merged
+		}
+	}
+}
+
+// specs are those of processes, by the settings of now.
+func (d *Daemon) specs(entries []*entry) (specs []supervisor.Spec, err error) {
+	for _, e := range entries {
+		s, err := d.spec(e)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, s)
+	}
+	return specs, nil
+}
+
+// restart stops processes and starts them by the settings of now.
+func (d *Daemon) restart(ctx context.Context, entries []*entry, emit func(Event)) error {
+	specs, err := d.specs(entries)
+	if err != nil {
+		return err
+	}
+	w := d.watchFor(entries, up, emit)
+	if err := d.sup.Become(specs...); err != nil {
+		return err
+	}
+	if err := d.sup.Restart(places(entries)...); err != nil {
+		return err
+	}
+	d.commanded(entries, false)
+	d.eachApp(entries, func(ap *application, _ []*entry) error {
+		d.mu.Lock()
+		ap.problems = nil
+		d.mu.Unlock()
+		d.rewatch(ap)
+		return nil
+	})
+	return w.wait(ctx)
+}
+
+// reload replaces processes of one app without a gap, and starts those that do not run. The caller holds the app.
+func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, parallel int, emit func(Event)) error {
+	st := d.statuses()
+	idle := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return st[e.place].PID != 0 })
+	live := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return st[e.place].PID == 0 })
+	specs, err := d.specs(live)
+	if err != nil {
+		return err
+	}
+	for i := range specs {
+		if ap.kind == anyProgram && st[specs[i].Name].Attrs[lifeline.Worker] == "" {
+			specs[i].Single = true // it has shown no sign by which a successor could be known to work
+		}
+	}
+	d.rewatch(ap)
+	err = d.sup.Roll(ctx, specs, parallel)
+	var reload *supervisor.ReloadError
+	switch {
+	case errors.As(err, &reload):
+		return &Failure{Code: config.ExitFailed, Text: d.reloadText(ap, reload, len(live))}
+	case errors.Is(err, supervisor.ErrReloading):
+		return &Failure{Code: config.ExitFailed, Text: ap.app.Name + ": a reload is under way"}
+	case err != nil:
+		return err
+	}
+	d.commanded(live, true)
+	for _, e := range live {
+		emit(Event{Level: "info", ID: &e.id, Name: ap.app.Name, Step: "reloaded", Text: "reloaded"})
+	}
+	if len(idle) > 0 {
+		return d.restart(ctx, idle, emit)
+	}
+	return nil
+}
+
+func (d *Daemon) reloadText(ap *application, r *supervisor.ReloadError, of int) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	text := fmt.Sprintf("%s: reload given up: ", ap.app.Name)
+	if e := d.byPlace[r.Name]; e != nil {
+		text += fmt.Sprintf("the new process of id %d did not come up: ", e.id)
+	}
+	return text + fmt.Sprintf("%s; %d of %d had been replaced, the others serve on as they were", r.Cause, r.Done, of)
+}
+
+// delete stops processes and takes them out of the list; with the last one of an app all of it goes.
+func (d *Daemon) delete(ctx context.Context, entries []*entry, emit func(Event)) error {
+	return d.eachApp(entries, func(ap *application, mine []*entry) (err error) {
+		if len(mine) == len(d.entriesOf(ap)) {
+			err = d.dissolve(ctx, ap)
+		} else {
+			err = d.forget(ctx, ap, mine)
+		}
+		if err == nil {
+			for _, e := range mine {
+				emit(Event{Level: "info", ID: &e.id, Name: ap.app.Name, Step: "deleted", Text: "deleted"})
+			}
+		}
+		return err
+	})
+}
+
+// scale brings an app to a number of processes.
+func (d *Daemon) scale(ctx context.Context, entries []*entry, count string, emit func(Event)) error {
+	ap := entries[0].app
+	for _, e := range entries {
+		if e.app != ap {
+			return &Failure{Code: config.ExitUsage, Text: "scale takes one app: these are several"}
+		}
+	}
+	release, err := ap.acquire()
+	if err != nil {
+		return err
+	}
+	defer release()
+	have := len(d.entriesOf(ap))
+	n, err := scaled(have, count)
+	if err != nil {
+		return err
+	}
+	if n == have {
+		emit(Event{Level: "info", Name: ap.app.Name, Text: fmt.Sprintf("has %d already", n)})
+		return nil
+	}
+	d.mu.Lock()
+	ap.app.Instances = n
+	d.mu.Unlock()
+	gone := d.entriesOf(ap)
+	if err := d.resize(ctx, ap, n); err != nil {
+		return err
+	}
+	now := d.entriesOf(ap)
+	for _, e := range gone[min(n, have):] {
+		emit(Event{Level: "info", ID: &e.id, Name: ap.app.Name, Step: "deleted", Text: "deleted"})
+	}
+	if n > have {
+		return d.launch(ctx, ap, now[have:], emit)
+	}
+	return nil
+}
+
+// scaled reads "4", "+2" or "-1".
+func scaled(have int, count string) (int, error) {
+	n, err := strconv.Atoi(count)
+	if err == nil && strings.HasPrefix(count, "+") || strings.HasPrefix(count, "-") {
+		n += have
+	}
+	if err != nil || n < 1 || n > 4096 {
+		return 0, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is no number of processes: 4, +2 or -1, and at least one must be left", count)}
+	}
+	return n, nil
+}
+
+func (d *Daemon) send(entries []*entry, a Action) error {
+	var errs []error
+	for _, e := range entries {
+		err := d.sup.Send(e.place, a.Message)
+		if errors.Is(err, supervisor.ErrNoChannel) {
+			err = &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s (id %d): takes no messages: it is no Node process, or does not run", e.app.app.Name, e.id)}
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return joined(errs)
+}
+
+// eachLog empties log files, or opens them anew.
+func (d *Daemon) eachLog(entries []*entry, verb Verb) error {
+	done := map[*logFile]bool{}
+	var errs []error
+	for _, e := range entries {
+		for _, l := range e.files {
+			if done[l] {
+				continue
+			}
+			done[l] = true
+			var err error
+			if verb == Flush {
+				err = l.flush()
+			} else {
+				err = l.reopen()
+			}
+			if err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return joined(errs)
+}
+
+// killAll stops everything, and then the daemon.
+func (d *Daemon) killAll(ctx context.Context, emit func(Event)) error {
+	d.mu.Lock()
+	n := len(d.entries)
+	d.mu.Unlock()
+	d.cfg.Log.Info().Int("processes", n).Msg("daemon is told to end")
+	for _, ap := range d.allApps() {
+		d.unwatch(ap)
+	}
+	var entries []*entry
+	if n > 0 {
+		var err error
+		if entries, err = d.targets([]string{"all"}); err == nil {
+			w := d.watchFor(entries, down, emit)
+			if err := d.sup.Stop(places(entries)...); err == nil {
+				w.wait(ctx)
+			}
+		}
+	}
+	time.AfterFunc(lastAnswer, d.end) // so that the command gets its answer
+	return nil
+}
+
+// lastAnswer is how long the answer to the last command may take to be written.
+const lastAnswer = 50 * time.Millisecond

@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/sidereal-io/sidereal/internal/admin"
+	"github.com/sidereal-io/sidereal/internal/config"
+)
+
+// listenAdmin opens the operator's port; nil where it is off. The default moves to the next free port.
+func (d *Daemon) listenAdmin(ctx context.Context) (net.Listener, error) {
+	addr := d.cfg.Settings.AdminAddr
+	if config.IsOff(addr) {
+		return nil, nil
+	}
+	chosen := d.cfg.AdminChosen
+	l, err := admin.Listen(ctx, addr, !chosen)
+	if err != nil {
+		return nil, &config.ValueError{Variable: "SIDEREAL_ADMIN_ADDR", Value: addr, Rule: fmt.Sprintf("cannot be listened on: %v", err)}
+	}
+	return l, nil
+}
+
+// serveAdmin answers operators until ctx ends.
+func (d *Daemon) serveAdmin(ctx context.Context) error {
+	if d.admin == nil {
+		return nil
+	}
+	server := admin.New(admin.Config{Ready: d.ready, Status: d.adminStatus, Gatherer: admin.AggregateSockets(d.metrics, d.sockets)})
+	return server.Run(ctx, d.admin)
+}
+
+// sockets are the admin sockets of all processes that may have one, by the names of their places.
+func (d *Daemon) sockets() map[string]string {
+	out := map[string]string{}
+	st := d.statuses()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, ap := range d.apps {
+		if ap.dir == nil {
+			continue
+		}
+		for _, name := range ap.services() {
+			if st[name].PID != 0 {
+				_, role, _ := strings.Cut(name, ap.key+"/")
+				out[name] = admin.Socket(ap.dir.Path, role)
+			}
+		}
+		if ap.kind != goWorker {
+			continue
+		}
+		for _, e := range ap.entries {
+			if st[e.place].PID != 0 {
+				out[e.place] = admin.Socket(ap.dir.Path, fmt.Sprintf("worker-%d", e.instance+1))
+			}
+		}
+	}
+	return out
+}
+
+// ready is whether every app that has a door serves it.
+func (d *Daemon) ready(ctx context.Context) error {
+	var errs []error
+	for _, ap := range d.allApps() {
+		d.mu.Lock()
+		doors, problems := len(ap.doors), strings.Join(ap.problems, "; ")
+		d.mu.Unlock()
+		switch {
+		case problems != "":
+			errs = append(errs, errors.New(problems))
+		case doors > 0:
+			if err := admin.NewSocketClient(admin.Socket(ap.dir.Path, "router")).Ready(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", ap.app.Name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Daemon) adminStatus(context.Context) admin.Status {
+	host, _ := os.Hostname()
+	st := admin.Status{Role: "daemon", Host: host, Version: d.cfg.Version, Started: d.started}
+	l := d.list()
+	for _, p := range l.Processes {
+		st.Processes = append(st.Processes, admin.Process{Name: fmt.Sprintf("%s (%d)", p.Name, p.ID), State: string(p.Status), PID: p.PID,
+			Worker: p.Worker, Started: p.Started, Restarts: p.Restarts})
+	}
+	for _, a := range l.Apps {
+		st.Problems = append(st.Problems, a.Problems...)
+		for _, s := range a.Services {
+			st.Processes = append(st.Processes, admin.Process{Name: s.Name, State: string(s.Status), PID: s.PID, Started: s.Started, Restarts: s.Restarts})
+		}
+	}
+	for _, ap := range d.allApps() {
+		if ap.backend == nil {
+			continue
+		}
+		for _, w := range ap.backend.dir.Workers().All() {
+			st.Workers = append(st.Workers, admin.Worker{ID: w.ID, Slot: w.Slot, Host: w.Host, Addr: w.Addr, PID: w.PID,
+				State: string(w.State), Clients: w.Clients, Version: w.Version})
+		}
+	}
+	return st
+}

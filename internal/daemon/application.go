@@ -1,0 +1,189 @@
+package daemon
+
+import (
+	"debug/buildinfo"
+	"fmt"
+	"maps"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// kind is how an app's processes are made workers.
+type kind int
+
+const (
+	nodeCluster kind = iota // Node's cluster, through a nodehost
+	nodeFork                // a Node process with a channel, and nothing else
+	goWorker                // a program on our packages: its line is enough
+	anyProgram              // gets a port of its own, through a nodehost
+)
+
+// hosted reports whether a nodehost looks after the processes.
+func (k kind) hosted() bool { return k != goWorker }
+
+// routed reports whether the processes may be reached through a router.
+func (k kind) routed() bool { return k != nodeFork }
+
+// application is an app with what the daemon runs for it.
+type application struct {
+	key      string // unique; names its places
+	kind     kind
+	set      config.Daemon    // from the app's environment
+	settings *config.Settings // the same, by variable
+	warnings []string
+	dir      *supervisor.RuntimeDir
+	backend  *backend
+	busy     chan struct{} // holds a token while a command changes what the app consists of
+
+	// Guarded by Daemon.mu.
+	app       processfile.App
+	local     netip.Addr // from which this host reaches Redis
+	advertise string     // how other hosts reach the first door; empty: none yet
+	doors     []*door
+	problems  []string
+	entries   []*entry // by id
+	watch     *watch   // nil: off
+}
+
+// entry is one process of the list.
+type entry struct {
+	id       int
+	app      *application
+	instance int
+	place    string // its supervisor's name for it
+	uniqueID string
+	out, err *sink
+	files    []*logFile
+
+	// Guarded by Daemon.mu.
+	created  time.Time
+	reloaded time.Time
+	commands int // restarts by command
+}
+
+// resolve reads what an app's environment says of its settings.
+func resolve(a processfile.App, key string) (*application, error) {
+	ap := &application{key: key, app: a, kind: kindOf(&a), busy: make(chan struct{}, 1)}
+	env := map[string]string{"SIDEREAL_APP": directoryName(key)}
+	for name, value := range a.Env {
+		if name != "PORT" && !config.ForChild(name) && value != "" {
+			env[name] = value
+		}
+	}
+	settings, err := config.Load(&ap.set, config.Source{Environ: pairs(env)})
+	if err != nil {
+		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
+	}
+	ap.settings, ap.warnings = settings, settings.Warnings
+	if err := ap.check(); err != nil {
+		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
+	}
+	return ap, nil
+}
+
+// check refuses settings that cannot work together.
+func (ap *application) check() error {
+	count := ap.app.Count(supervisor.Cores())
+	switch {
+	case ap.set.Adapter == "memory" && count > 1:
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: "memory", Rule: fmt.Sprintf("is for one process, not for %d: use redis", count)}
+	case ap.set.Adapter == "redis-sharded" && ap.set.RedisURL == "":
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: ap.set.Adapter, Rule: "needs SIDEREAL_REDIS_URL: the embedded Redis has no sharded pub/sub"}
+	}
+	return nil
+}
+
+// names of interpreters that are Node, or run on it.
+var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee", "lsc", "bun"}
+
+func kindOf(a *processfile.App) kind {
+	switch name := filepath.Base(a.Interpreter); {
+	case a.ExecMode == processfile.Cluster:
+		return nodeCluster
+	case slices.Contains(nodes, name):
+		return nodeFork
+	case a.Interpreter == "none" && onOurPackages(a.Script):
+		return goWorker
+	}
+	return anyProgram
+}
+
+// module is our own: what a Go program was built with tells whether it is a worker.
+const module = "github.com/sidereal-io/sidereal"
+
+func onOurPackages(program string) bool {
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		return false
+	}
+	if info.Main.Path == module {
+		return true
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == module {
+			return true
+		}
+	}
+	return false
+}
+
+var notInNames = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
+
+// directoryName makes the name under which an app is known in Redis of what it is called here.
+func directoryName(name string) string {
+	name = strings.Trim(notInNames.ReplaceAllString(name, "-"), "-")
+	if name == "" {
+		return "default"
+	}
+	return name[:min(len(name), 64)]
+}
+
+// acquire takes the right to change what the app consists of, without waiting.
+func (ap *application) acquire() (release func(), err error) {
+	select {
+	case ap.busy <- struct{}{}:
+		return func() { <-ap.busy }, nil
+	default:
+		return nil, &Failure{Code: config.ExitFailed, Text: ap.app.Name + ": another command is at work on it"}
+	}
+}
+
+func (ap *application) router() string { return ap.key + "/router" }
+
+func (ap *application) nodehost() string { return ap.key + "/nodehost" }
+
+// services are the names of the places that serve the app's processes.
+func (ap *application) services() (names []string) {
+	if ap.kind.routed() {
+		names = append(names, ap.router())
+	}
+	if ap.kind.hosted() {
+		names = append(names, ap.nodehost())
+	}
+	return names
+}
+
+func prefixed(name, text string) string {
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		out = append(out, name+": "+line)
+	}
+	return strings.Join(out, "\n")
+}
+
+// pairs is an environment as the system takes it.
+func pairs(env map[string]string) []string {
+	out := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		out = append(out, name+"="+env[name])
+	}
+	return out
+}

@@ -1,0 +1,179 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// patience is how many ends of a process in a row a command waits for. The daemon goes on trying.
+const patience = 3
+
+// goal is what a command waits for at each process.
+type goal int
+
+const (
+	up   goal = iota // a new process is ready
+	down             // none runs
+)
+
+// waiting follows processes until they are where a command wants them.
+type waiting struct {
+	d       *Daemon
+	goal    goal
+	emit    func(Event)
+	entries []*entry
+	before  map[string]supervisor.Status
+	settled map[*entry]bool
+	begun   map[*entry]int // starts that have been told
+	failed  []string
+}
+
+// watchFor notes where processes are before a command does something to them.
+func (d *Daemon) watchFor(entries []*entry, g goal, emit func(Event)) *waiting {
+	return &waiting{d: d, goal: g, emit: emit, entries: entries, before: d.statuses(), settled: map[*entry]bool{}, begun: map[*entry]int{}}
+}
+
+// wait returns when all are there, or with what kept them.
+func (w *waiting) wait(ctx context.Context) error {
+	err := w.d.sup.Wait(ctx, func(st []supervisor.Status) bool {
+		now := byName(st)
+		for _, e := range w.entries {
+			if !w.settled[e] {
+				w.look(e, now[e.place])
+			}
+		}
+		return len(w.settled) == len(w.entries) && w.reachable(now)
+	})
+	if err != nil {
+		return err
+	}
+	w.problems()
+	if len(w.failed) > 0 {
+		return &Failure{Code: config.ExitFailed, Text: strings.Join(w.failed, "\n")}
+	}
+	return nil
+}
+
+// look tells what has happened to a process, and settles it when nothing more is to come.
+func (w *waiting) look(e *entry, st supervisor.Status) {
+	before := w.before[e.place]
+	if st.Name == "" { // removed meanwhile
+		w.settle(e, "info", "deleted", "deleted")
+		return
+	}
+	if w.goal == down {
+		if st.PID == 0 && st.State != supervisor.Waiting {
+			w.settle(e, "info", "stopped", "stopped")
+		}
+		return
+	}
+	fresh := st.Starts > before.Starts
+	if fresh && st.PID != 0 && w.begun[e] != st.Starts {
+		w.begun[e] = st.Starts
+		w.say(e, "info", "launched", fmt.Sprintf("launched, pid %d", st.PID))
+	}
+	switch {
+	case fresh && st.State == supervisor.Ready:
+		w.settle(e, "info", "online", "online")
+	case st.State == supervisor.Errored:
+		w.fail(e, st.Reason)
+	case fresh && st.State == supervisor.Stopped && st.Last != nil && st.Last.Code != 0 && !st.Last.Planned && !slices.Contains(e.app.app.StopExitCodes, st.Last.Code):
+		w.fail(e, "ended: "+st.Last.Cause)
+	case fresh && st.State == supervisor.Stopped:
+		w.settle(e, "info", "stopped", "has run, and ended")
+	case fresh && st.Restarts >= before.Restarts+patience && st.Last != nil:
+		w.fail(e, "keeps ending: "+st.Last.Cause)
+	}
+}
+
+// reachable reports whether the services of the apps are up, as far as they are known to be needed.
+func (w *waiting) reachable(now map[string]supervisor.Status) bool {
+	if w.goal == down || len(w.failed) > 0 {
+		return true
+	}
+	for _, e := range w.entries {
+		w.d.mu.Lock()
+		doors, problems, kind := len(e.app.doors), len(e.app.problems), e.app.kind
+		w.d.mu.Unlock()
+		st := now[e.place]
+		needs := kind.routed() && st.State == supervisor.Ready && st.Attrs[lifeline.Worker] != ""
+		if problems > 0 || !needs && doors == 0 {
+			continue
+		}
+		if st.Attrs[supervisor.ReadyBy] == "listening" && doors == 0 {
+			continue // at a port of its own choice, or a path
+		}
+		if router := now[e.app.router()]; router.State != supervisor.Ready && router.State != supervisor.Errored {
+			return false
+		}
+	}
+	return true
+}
+
+// problems adds what keeps the apps from being reached.
+func (w *waiting) problems() {
+	if w.goal == down {
+		return
+	}
+	now := w.d.statuses()
+	seen := map[*application]bool{}
+	for _, e := range w.entries {
+		if seen[e.app] {
+			continue
+		}
+		seen[e.app] = true
+		w.d.mu.Lock()
+		w.failed = append(w.failed, e.app.problems...)
+		w.d.mu.Unlock()
+		for _, name := range e.app.services() {
+			if st := now[name]; st.State == supervisor.Errored {
+				w.failed = append(w.failed, fmt.Sprintf("%s: %s: see the daemon's log", name, st.Reason))
+			}
+		}
+	}
+}
+
+func (w *waiting) say(e *entry, level, step, text string) {
+	w.emit(Event{Level: level, ID: &e.id, Name: e.app.app.Name, Step: step, Text: text})
+}
+
+func (w *waiting) settle(e *entry, level, step, text string) {
+	w.settled[e] = true
+	w.say(e, level, step, text)
+}
+
+func (w *waiting) fail(e *entry, why string) {
+	w.settle(e, "error", "failed", why)
+	w.failed = append(w.failed, fmt.Sprintf("%s (id %d): %s", e.app.app.Name, e.id, why))
+}
+
+// statuses are the supervisor's places by name.
+func (d *Daemon) statuses() map[string]supervisor.Status { return byName(d.sup.Status()) }
+
+func byName(st []supervisor.Status) map[string]supervisor.Status {
+	out := make(map[string]supervisor.Status, len(st))
+	for _, s := range st {
+		out[s.Name] = s
+	}
+	return out
+}
+
+// commanded notes restarts by command.
+func (d *Daemon) commanded(entries []*entry, reloaded bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range entries {
+		e.commands++
+		e.created = time.Now()
+		if reloaded {
+			e.reloaded = e.created
+		}
+	}
+}

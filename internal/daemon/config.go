@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// Config is what a daemon is made from.
+type Config struct {
+	Home    Home
+	Version string
+
+	// Program runs this program: its subcommands `router`, `nodehost` and `redis` are what the services run.
+	Program []string
+
+	// Environ is the environment of the services, with each app's settings in place of those it has. Nil: this process' own.
+	Environ []string
+
+	Settings    config.Daemon
+	AdminChosen bool // the operator named AdminAddr: it is used or the start fails
+	// Shown are the settings by variable, secrets hidden, that Ping tells: a command compares its own.
+	Shown map[string]string
+
+	// Apps are started at once, and a list that was saved is not: Run returns when none of them is left (ErrIdle), or with what
+	// kept them from starting. For one that runs in the foreground. Nil: nothing is started.
+	Apps []processfile.App
+
+	// Output gets the lines of all processes beside their log files; nil: nothing. Prefix and Color as in supervisor.Config.
+	Output io.Writer
+	Prefix bool
+	Color  bool
+
+	// NoFiles turns log files off.
+	NoFiles bool
+
+	Log zerolog.Logger
+}
+
+// ErrIdle reports a daemon in the foreground that has nothing left to run.
+var ErrIdle = errors.New("daemon: no process is left that runs")
+
+// ErrRunning reports that another daemon owns the home folder.
+var ErrRunning = errors.New("daemon: another one is running")
+
+const (
+	// idleChecks and idleInterval are how long a daemon in the foreground has nothing online before it gives up.
+	idleChecks   = 4
+	idleInterval = 2 * time.Second
+)
+
+func (c *Config) rotation() Rotation {
+	return Rotation{MaxSize: int64(c.Settings.LogMaxMB) << 20, MaxAge: c.Settings.LogMaxAge, Keep: c.Settings.LogKeep}
+}

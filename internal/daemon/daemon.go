@@ -1,0 +1,253 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// Daemon runs the apps of one home folder.
+type Daemon struct {
+	cfg     Config
+	environ []string
+	started time.Time
+	metrics *prometheus.Registry
+	sup     *supervisor.Supervisor
+	logs    logFiles
+	follow  followers
+	usage   meter
+	doorway sync.Mutex // held while a door is opened
+	admin   net.Listener
+	end     context.CancelFunc // of Run
+
+	mu      sync.Mutex // guards what follows, and what entries and applications say of themselves
+	apps    map[string]*application
+	entries map[int]*entry
+	byPlace map[string]*entry
+	nextID  int
+	redis   *embedded // nil: not needed yet
+}
+
+// embedded is the Redis of apps that have none.
+type embedded struct {
+	listener *net.TCPListener
+	set      config.Redis
+}
+
+// Run is the daemon of a home folder until ctx ends, or a command ends it; then everything is stopped. The error is ErrRunning
+// where another daemon owns the folder. It must be called from the main goroutine's process once.
+func Run(ctx context.Context, cfg Config) error {
+	say := starter()
+	unlock, err := cfg.Home.lock()
+	if errors.Is(err, errLocked) {
+		say(saidRunning)
+		return ErrRunning
+	}
+	if err != nil {
+		say(sayFailure(config.ExitFailed, err.Error()))
+		return err
+	}
+	defer unlock()
+	d, err := newDaemon(cfg)
+	if err == nil {
+		err = d.run(ctx, func() { say(saidReady) })
+	}
+	if err != nil {
+		say(sayFailure(config.ExitCode(err), err.Error())) // too late where it has said that it is ready
+	}
+	return err
+}
+
+func newDaemon(cfg Config) (*Daemon, error) {
+	d := &Daemon{
+		cfg: cfg, started: time.Now(), metrics: prometheus.NewRegistry(),
+		environ: cfg.Environ,
+		apps:    map[string]*application{}, entries: map[int]*entry{}, byPlace: map[string]*entry{},
+		logs: logFiles{rotation: cfg.rotation(), log: cfg.Log, open: map[string]*logFile{}},
+	}
+	if d.environ == nil {
+		d.environ = os.Environ()
+	}
+	d.follow.all = map[*follower]bool{}
+	d.usage.last = map[int]sample{}
+	first, err := rand.Int(rand.Reader, big.NewInt(1<<30))
+	if err != nil {
+		return nil, fmt.Errorf("daemon: %w", err)
+	}
+	d.sup, err = supervisor.New(supervisor.Config{
+		Lasting: true, Output: d.serviceOutput(), Prefix: cfg.Prefix, Color: cfg.Color,
+		FirstID: int(first.Int64()) + 1, // so that Node's worker ids differ between hosts
+		OnExit:  d.exited, OnListen: d.listens,
+		Log: cfg.Log, Metrics: d.metrics,
+	})
+	return d, err
+}
+
+// serviceOutput is where the lines of our own processes go, and in the foreground those of all.
+func (d *Daemon) serviceOutput() interface{ Write([]byte) (int, error) } {
+	if d.cfg.Output != nil {
+		return d.cfg.Output
+	}
+	return os.Stderr // the daemon's log
+}
+
+// run serves until ctx ends, or kill.
+func (d *Daemon) run(ctx context.Context, ready func()) error {
+	ctx, d.end = context.WithCancel(ctx)
+	defer d.end()
+	control, err := d.listenControl()
+	if err != nil {
+		return err
+	}
+	defer os.Remove(d.cfg.Home.socket())
+	if d.admin, err = d.listenAdmin(ctx); err != nil {
+		return errors.Join(err, control.Close())
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // the control socket is there to the last
+	defer stop()
+	var parts errgroup.Group
+	parts.Go(func() error { return d.serveControl(serving, control) })
+	parts.Go(func() error { return d.serveAdmin(serving) })
+	parts.Go(func() error {
+		d.tend(ctx)
+		return nil
+	})
+	parts.Go(func() error {
+		d.writePIDs(ctx)
+		return nil
+	})
+	var idle error
+	if d.cfg.Apps != nil {
+		parts.Go(func() error {
+			idle = d.foreground(ctx)
+			d.end()
+			return nil
+		})
+	}
+	d.cfg.Log.Info().Str("home", string(d.cfg.Home)).Int("pid", os.Getpid()).Msg("daemon ready")
+	ready()
+	err = d.sup.Run(ctx)
+	stop()
+	err = errors.Join(err, parts.Wait(), idle)
+	d.closeAll()
+	d.cfg.Log.Info().Msg("daemon stopped")
+	return err
+}
+
+// foreground starts the apps of the Config and returns when nothing of them runs any more, or ctx ends.
+func (d *Daemon) foreground(ctx context.Context) error {
+	err := d.start(ctx, Start{Apps: d.cfg.Apps, Mode: StartRestart}, func(e Event) {
+		if e.Level != "info" {
+			d.cfg.Log.Warn().Str("process", e.Name).Msg(e.Text)
+		}
+	})
+	var failure *Failure
+	if errors.As(err, &failure) && failure.Code == config.ExitUsage {
+		return err
+	}
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.Error().Msg(err.Error())
+	}
+	tick := time.NewTicker(idleInterval)
+	defer tick.Stop()
+	for idle := 0; idle < idleChecks; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if idle++; d.anyAlive() {
+			idle = 0
+		}
+	}
+	return ErrIdle
+}
+
+// anyAlive reports whether a process of the list runs, or is about to.
+func (d *Daemon) anyAlive() bool {
+	for _, p := range d.list().Processes {
+		if p.Status != Stopped && p.Status != Errored {
+			return true
+		}
+	}
+	return false
+}
+
+// exited tells the other hosts of a worker that died, and sees to the pid file.
+func (d *Daemon) exited(x supervisor.Exit) {
+	d.mu.Lock()
+	e := d.byPlace[x.Name]
+	d.mu.Unlock()
+	if e == nil {
+		return
+	}
+	removePID(d.pidFile(e), x.PID)
+	if id := x.Attrs[lifeline.Worker]; id != "" && e.app.backend != nil {
+		e.app.backend.dir.WorkerGone(id)
+	}
+}
+
+// closeAll lets go of what is left when all processes have ended.
+func (d *Daemon) closeAll() {
+	for _, ap := range d.allApps() {
+		d.closeApp(ap)
+	}
+	if d.admin != nil {
+		d.admin.Close()
+	}
+}
+
+func (d *Daemon) allApps() []*application {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []*application
+	for _, ap := range d.apps {
+		out = append(out, ap)
+	}
+	slices.SortFunc(out, func(a, b *application) int { return strings.Compare(a.key, b.key) })
+	return out
+}
+
+// embed makes ready for a Redis of our own, once.
+func (d *Daemon) embed(ctx context.Context) (*embedded, error) {
+	d.doorway.Lock()
+	defer d.doorway.Unlock()
+	d.mu.Lock()
+	have := d.redis
+	d.mu.Unlock()
+	if have != nil {
+		return have, nil
+	}
+	l, err := supervisor.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("embedded Redis: %w", err)
+	}
+	e := &embedded{listener: l, set: config.Redis{RedisURL: "redis://" + l.Addr().String(), RedisPassword: rand.Text()}}
+	err = d.sup.Add(supervisor.Spec{
+		Name: "redis", Command: d.service("redis"), Stage: stageRedis, Listeners: []*net.TCPListener{l}, FatalCode: errorCode,
+		Environ: append(d.plainEnv(), "SIDEREAL_REDIS_URL="+e.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+e.set.RedisPassword),
+	})
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	d.mu.Lock()
+	d.redis = e
+	d.mu.Unlock()
+	return e, nil
+}

@@ -1,0 +1,224 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// orphanTime is how long the processes of a daemon that was killed may take to end, and to let their ports go.
+const orphanTime = 2 * time.Second
+
+// door is an address that an app's router serves.
+type door struct {
+	wanted   string // as it was asked for
+	listener *net.TCPListener
+}
+
+func (d *door) port() int { return d.listener.Addr().(*net.TCPAddr).Port }
+
+// openDoor has the app's router serve an address. One that it serves already is fine; that of another app is not.
+func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) error {
+	d.doorway.Lock() // one at a time: the first makes the router
+	defer d.doorway.Unlock()
+	if d.hasDoor(ap, addr) {
+		return nil
+	}
+	l, err := d.listen(ctx, ap, addr)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	first := len(ap.doors) == 0
+	if first {
+		ap.advertise, err = config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
+	}
+	if err == nil {
+		ap.doors = append(ap.doors, &door{wanted: addr, listener: l})
+	}
+	advertise := ap.advertise
+	d.mu.Unlock()
+	if err != nil {
+		l.Close()
+		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
+	}
+	if !first {
+		return d.sup.Serve(ap.router(), l)
+	}
+	if err := d.sup.Add(d.routerSpec(ap, l, advertise)); err != nil {
+		return err
+	}
+	if ap.kind.hosted() {
+		return d.sup.Tell(ap.nodehost(), lifeline.Advertise, advertise)
+	}
+	return nil
+}
+
+func (d *Daemon) hasDoor(ap *application, addr string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, have := range ap.doors {
+		if have.wanted == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// listen opens a port. One that is in use may still be held by what a killed daemon left, for a moment.
+func (d *Daemon) listen(ctx context.Context, ap *application, addr string) (*net.TCPListener, error) {
+	for deadline := d.started.Add(orphanTime); ; {
+		l, err := supervisor.Listen(ctx, addr)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			if err != nil {
+				err = &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: %s cannot be listened on: %v", ap.app.Name, addr, err)}
+			}
+			return l, err
+		}
+		if owner := d.ownerOf(addr, ap); owner != "" {
+			return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf(
+				"%s: port %s is served for the app %s: give one of them another PM2_PORT or SIDEREAL_ADDR", ap.app.Name, portOf(addr), owner)}
+		}
+		if time.Now().After(deadline) {
+			return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf(
+				"%s: %s is in use by another process: set PM2_PORT or SIDEREAL_ADDR", ap.app.Name, addr)}
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// ownerOf is the name of another app that has a port; empty: none of ours.
+func (d *Daemon) ownerOf(addr string, asks *application) string {
+	port, err := strconv.Atoi(portOf(addr))
+	if err != nil {
+		return ""
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, ap := range d.apps {
+		for _, have := range ap.doors {
+			if ap != asks && have.port() == port {
+				return ap.app.Name
+			}
+		}
+	}
+	return ""
+}
+
+func portOf(addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return port
+}
+
+// doorAddr is the address of an app that does not say one by listening; chosen reports whether the operator named it.
+func (ap *application) doorAddr() (addr string, chosen bool) {
+	if ap.set.Addr != "" {
+		return ap.set.Addr, true
+	}
+	if ap.kind == goWorker || ap.kind == anyProgram { // their own PORT, if any, is ours to give
+		if ap.app.Port != 0 {
+			return ":" + strconv.Itoa(ap.app.Port), true
+		}
+		if port, err := strconv.Atoi(ap.app.Env["PORT"]); err == nil && port > 0 && port < 1<<16 {
+			return ":" + strconv.Itoa(port), true
+		}
+	}
+	return defaultAddr, false
+}
+
+// defaultAddr is the address of apps that name none.
+const defaultAddr = ":8080"
+
+// guessAdvertise is how other hosts will reach this app, as long as no door is open: a nodehost is told when it turns out
+// otherwise.
+func (ap *application) guessAdvertise() string {
+	if ap.advertise != "" {
+		return ap.advertise
+	}
+	addr, _ := ap.doorAddr()
+	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(addr, ap.local)
+	if err != nil {
+		return ""
+	}
+	return advertise
+}
+
+// eager reports whether the app's door is opened before any process is ready.
+func (ap *application) eager() bool {
+	_, chosen := ap.doorAddr()
+	return ap.kind == goWorker || ap.kind == nodeCluster && chosen
+}
+
+// tend opens the default door of apps whose processes turn out to need one: those that are ready and in the directory without
+// having listened anywhere.
+func (d *Daemon) tend(ctx context.Context) {
+	for {
+		var due []*application
+		err := d.sup.Wait(ctx, func(st []supervisor.Status) bool {
+			due = d.doorless(st)
+			return len(due) > 0
+		})
+		if err != nil {
+			return
+		}
+		for _, ap := range due {
+			addr, _ := ap.doorAddr()
+			if err := d.openDoor(ctx, ap, addr); err != nil {
+				d.problem(ap, err)
+			}
+		}
+	}
+}
+
+// doorless are the apps that have to be given a door.
+func (d *Daemon) doorless(st []supervisor.Status) (due []*application) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range st {
+		e := d.byPlace[st[i].Name]
+		if e == nil || st[i].State != supervisor.Ready || st[i].Attrs[lifeline.Worker] == "" || st[i].Attrs[supervisor.ReadyBy] == "listening" {
+			continue
+		}
+		if ap := e.app; ap.kind.routed() && len(ap.doors) == 0 && len(ap.problems) == 0 {
+			due = append(due, ap)
+		}
+	}
+	return due
+}
+
+// listens serves a port that a process wants.
+func (d *Daemon) listens(place, addr string) {
+	d.mu.Lock()
+	e := d.byPlace[place]
+	d.mu.Unlock()
+	if e == nil || !e.app.kind.routed() {
+		return
+	}
+	if err := d.openDoor(context.Background(), e.app, addr); err != nil {
+		d.problem(e.app, err)
+	}
+}
+
+// problem notes what keeps an app from serving.
+func (d *Daemon) problem(ap *application, err error) {
+	d.cfg.Log.Error().Str("app", ap.app.Name).Err(err).Msg("app cannot be reached")
+	d.mu.Lock()
+	ap.problems = append(ap.problems, err.Error())
+	d.mu.Unlock()
+	d.sup.Poke()
+}

@@ -1,0 +1,126 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// dump is a saved list.
+type dump struct {
+	Version int         `json:"version"`
+	Apps    []dumpedApp `json:"apps"`
+}
+
+type dumpedApp struct {
+	App       processfile.App `json:"app"`
+	Instances int             `json:"instances"`
+	Stopped   bool            `json:"stopped,omitempty"` // by command: it is listed, and not started
+}
+
+const dumpVersion = 1
+
+// save writes the list down. The file before it stays as .bak.
+func (d *Daemon) save(force bool) (Saved, error) {
+	s := Saved{File: d.cfg.Home.Dump()}
+	out := dump{Version: dumpVersion, Apps: []dumpedApp{}}
+	st := d.statuses()
+	for _, ap := range d.allApps() {
+		entries := d.entriesOf(ap)
+		stopped := true
+		for _, e := range entries {
+			stopped = stopped && st[e.place].State == supervisor.Stopped
+		}
+		d.mu.Lock()
+		out.Apps = append(out.Apps, dumpedApp{App: ap.app, Instances: len(entries), Stopped: stopped})
+		d.mu.Unlock()
+		s.Apps++
+		s.Processes += len(entries)
+	}
+	if s.Processes == 0 && !force {
+		if old, err := readDump(s.File); err == nil && len(old.Apps) > 0 {
+			return s, &Failure{Code: config.ExitFailed, Text: "the list is empty: the saved one is kept; --force replaces it"}
+		}
+	}
+	raw, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return s, fmt.Errorf("daemon: save: %w", err)
+	}
+	if err := replace(s.File, raw); err != nil {
+		return s, fmt.Errorf("daemon: save: %w", err)
+	}
+	return s, nil
+}
+
+// replace writes a file in one step, and keeps the one before it.
+func replace(path string, raw []byte) error {
+	next := path + ".new"
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600) // environments hold secrets
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(raw)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	os.Remove(path + ".bak")
+	if err := os.Link(path, path+".bak"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(next, path)
+}
+
+func readDump(path string) (in dump, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return in, err
+	}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return in, fmt.Errorf("%s: %w", path, err)
+	}
+	if in.Version > dumpVersion {
+		return in, fmt.Errorf("%s was written by a newer version", path)
+	}
+	return in, nil
+}
+
+// resurrect starts what was saved and does not run.
+func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
+	path := d.cfg.Home.Dump()
+	saved, err := readDump(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Failure{Code: config.ExitFailed, Text: "no list was saved: `sidereal save` does"}
+	}
+	if err != nil {
+		emit(Event{Level: "warn", Text: err.Error() + ": the one before it is used"})
+		if saved, err = readDump(path + ".bak"); err != nil {
+			return &Failure{Code: config.ExitFailed, Text: err.Error()}
+		}
+	}
+	var errs []error
+	for _, one := range saved.Apps {
+		if known := d.known(&one.App); known != nil && known.app.Script == one.App.Script {
+			emit(Event{Level: "info", Name: one.App.Name, Text: "is in the list already"})
+			continue
+		}
+		a := one.App
+		if one.Instances > 0 {
+			a.Instances = one.Instances
+		}
+		if err := a.Validate(); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if err := d.create(ctx, a, a.Autostart && !one.Stopped, emit); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return joined(errs)
+}

@@ -1,0 +1,161 @@
+package daemon
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// list is everything that runs, as it is now.
+func (d *Daemon) list() Listing {
+	st := d.statuses()
+	d.mu.Lock()
+	l := Listing{Processes: []Process{}, Apps: map[string]AppStatus{}}
+	for _, id := range slices.Sorted(maps.Keys(d.entries)) {
+		e := d.entries[id]
+		l.Processes = append(l.Processes, d.describeLocked(e, st[e.place]))
+	}
+	for key, ap := range d.apps {
+		l.Apps[key] = d.appLocked(ap, st)
+	}
+	if s, ok := st["redis"]; ok {
+		l.Services = append(l.Services, serviceOf(s))
+	}
+	d.mu.Unlock()
+	d.measure(&l)
+	return l
+}
+
+func (d *Daemon) describeLocked(e *entry, st supervisor.Status) Process {
+	a := &e.app.app
+	p := Process{
+		ID: e.id, Name: a.Name, Namespace: a.Namespace, App: e.app.key, Instance: e.instance, Mode: a.ExecMode, UniqueID: e.uniqueID,
+		Status: statusOf(st), Reason: st.Reason, PID: st.PID, Created: e.created, Started: st.Started,
+		Restarts: st.Restarts + e.commands, Unstable: st.Unstable, Worker: st.Attrs[lifeline.Worker], Port: st.Port,
+		OutFile: pathOf(e.out.file), ErrorFile: pathOf(e.err.file), LogFile: pathOf(e.out.both), PIDFile: d.pidFile(e), ReloadedAt: e.reloaded,
+	}
+	if st.Last != nil {
+		p.ExitCode = &st.Last.Code
+		if p.Reason == "" {
+			p.Reason = st.Last.Cause
+		}
+	}
+	return p
+}
+
+func statusOf(st supervisor.Status) Status {
+	switch st.State {
+	case supervisor.Starting:
+		return Launching
+	case supervisor.Ready:
+		return Online
+	case supervisor.Stopping:
+		return Stopping
+	case supervisor.Errored:
+		return Errored
+	case supervisor.Waiting:
+		if st.Starts == 0 {
+			return Launching // its host is on its way
+		}
+		return Waiting
+	}
+	return Stopped
+}
+
+func (d *Daemon) appLocked(ap *application, st map[string]supervisor.Status) AppStatus {
+	s := AppStatus{App: ap.app, Directory: ap.set.App.App, Problems: slices.Clone(ap.problems)}
+	for _, have := range ap.doors {
+		s.Doors = append(s.Doors, have.listener.Addr().String())
+	}
+	if ap.backend != nil {
+		if s.Redis = ap.backend.conn.String(); ap.set.RedisURL == "" {
+			s.Redis = "embedded"
+		}
+		if !ap.backend.conn.Up() {
+			s.Problems = append(s.Problems, "Redis does not answer")
+		}
+	}
+	for _, name := range ap.services() {
+		if status, ok := st[name]; ok {
+			s.Services = append(s.Services, serviceOf(status))
+		}
+	}
+	return s
+}
+
+func serviceOf(st supervisor.Status) Service {
+	return Service{Name: st.Name, Status: statusOf(st), PID: st.PID, Started: st.Started, Restarts: st.Restarts}
+}
+
+// measure adds what the processes take.
+func (d *Daemon) measure(l *Listing) {
+	var alive []int
+	take := func(pid int) (memory int64, cpu float64) {
+		if pid == 0 {
+			return 0, 0
+		}
+		alive = append(alive, pid)
+		return d.usage.of(pid)
+	}
+	for i := range l.Processes {
+		p := &l.Processes[i]
+		p.Memory, p.CPU = take(p.PID)
+	}
+	for _, services := range append([][]Service{l.Services}, servicesOf(l.Apps)...) {
+		for i := range services {
+			services[i].Memory, services[i].CPU = take(services[i].PID)
+		}
+	}
+	d.usage.keep(alive)
+}
+
+func servicesOf(apps map[string]AppStatus) (out [][]Service) {
+	for _, a := range apps {
+		out = append(out, a.Services)
+	}
+	return out
+}
+
+// minSample is the shortest time over which processor use is told: the kernel counts it in hundredths of a second.
+const minSample = 200 * time.Millisecond
+
+// meter tells what processes take, by what they took when somebody looked last.
+type meter struct {
+	mu   sync.Mutex // guards last
+	last map[int]sample
+}
+
+type sample struct {
+	at      time.Time
+	cpu     time.Duration
+	percent float64
+}
+
+// of is a process' resident memory, and its use of one core in percent.
+func (m *meter) of(pid int) (memory int64, percent float64) {
+	memory, cpu := supervisor.Usage(pid)
+	now := time.Now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before, seen := m.last[pid]
+	if seen && now.Sub(before.at) < minSample {
+		return memory, before.percent
+	}
+	next := sample{at: now, cpu: cpu}
+	if seen && cpu >= before.cpu {
+		next.percent = 100 * float64(cpu-before.cpu) / float64(now.Sub(before.at))
+	}
+	m.last[pid] = next
+	return memory, next.percent
+}
+
+// keep forgets all processes but these.
+func (m *meter) keep(pids []int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.last, func(pid int, _ sample) bool { return !slices.Contains(pids, pid) })
+}

@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Rotation says when a log file is put aside, and what is kept of those.
+type Rotation struct {
+	MaxSize int64         // bytes; 0: never by size
+	MaxAge  time.Duration // of the file in use and of those put aside; 0: any
+	Keep    int           // files put aside: <file>.1 is the youngest
+}
+
+// logFile is a log file that any number of processes write to. Its path is open once, however many ask for it.
+type logFile struct {
+	path     string
+	rotation Rotation
+	log      zerolog.Logger
+
+	mu      sync.Mutex // guards what follows; held over writes, so that a slow disk holds up who writes
+	f       *os.File   // nil: could not be opened
+	size    int64
+	begun   time.Time // when the file was begun, as far as is known
+	users   int
+	failing bool // the last write failed: said once
+}
+
+// open opens the file where it is not, and makes its folder.
+func (l *logFile) openLocked() error {
+	if l.f != nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	if err != nil {
+		return err
+	}
+	l.f, l.size, l.begun = f, 0, time.Now()
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		if l.size = info.Size(); l.size > 0 {
+			l.begun = info.ModTime()
+		}
+	}
+	return nil
+}
+
+// Write appends. What cannot be written is lost, and said once: the process that wrote it is not to blame.
+func (l *logFile) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dueLocked(len(b)) {
+		l.rotateLocked()
+	}
+	err := l.openLocked()
+	if err == nil {
+		var n int
+		n, err = l.f.Write(b)
+		l.size += int64(n)
+	}
+	if err != nil && !l.failing {
+		l.log.Error().Str("file", l.path).Err(err).Msg("log file cannot be written: lines are lost")
+	}
+	l.failing = err != nil
+	return len(b), err
+}
+
+func (l *logFile) dueLocked(more int) bool {
+	if l.f == nil || l.size == 0 {
+		return false
+	}
+	r := l.rotation
+	return r.MaxSize > 0 && l.size+int64(more) > r.MaxSize || r.MaxAge > 0 && time.Since(l.begun) > r.MaxAge
+}
+
+// rotateLocked puts the file aside and begins a new one.
+func (l *logFile) rotateLocked() {
+	l.f.Close()
+	l.f = nil
+	aside := func(i int) string { return fmt.Sprintf("%s.%d", l.path, i) }
+	os.Remove(aside(max(l.rotation.Keep, 1)))
+	for i := l.rotation.Keep - 1; i >= 1; i-- {
+		os.Rename(aside(i), aside(i+1)) // an error is that there is none
+	}
+	if err := os.Rename(l.path, aside(1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		l.log.Error().Str("file", l.path).Err(err).Msg("log file cannot be put aside")
+		l.size = 0 // and not tried again at each line
+	}
+	if l.rotation.Keep == 0 {
+		os.Remove(aside(1))
+	}
+	l.expireLocked(aside)
+}
+
+// expireLocked removes what is older than it may be.
+func (l *logFile) expireLocked(aside func(int) string) {
+	if l.rotation.MaxAge == 0 {
+		return
+	}
+	for i := 1; i <= l.rotation.Keep; i++ {
+		if info, err := os.Stat(aside(i)); err == nil && time.Since(info.ModTime()) > l.rotation.MaxAge {
+			os.Remove(aside(i))
+		}
+	}
+}
+
+// reopen goes on in a new file, when the old one has been moved away.
+func (l *logFile) reopen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f != nil {
+		l.f.Close()
+		l.f = nil
+	}
+	return l.openLocked()
+}
+
+// flush empties the file.
+func (l *logFile) flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := os.Truncate(l.path, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	l.size, l.begun = 0, time.Now()
+	return nil
+}
+
+// logFiles are the open log files of a daemon.
+type logFiles struct {
+	rotation Rotation
+	log      zerolog.Logger
+
+	mu   sync.Mutex // guards open, and the users of each
+	open map[string]*logFile
+}
+
+// use opens a file, or one more time the same; release gives it back.
+func (fs *logFiles) use(path string) *logFile {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	l := fs.open[path]
+	if l == nil {
+		l = &logFile{path: path, rotation: fs.rotation, log: fs.log}
+		fs.open[path] = l
+	}
+	l.users++
+	return l
+}
+
+func (fs *logFiles) release(l *logFile) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if l.users--; l.users > 0 {
+		return
+	}
+	delete(fs.open, l.path)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f != nil {
+		l.f.Close()
+		l.f = nil
+	}
+}

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+)
+
+// daemonLog is the source of the daemon's own lines.
+var daemonLog = source{id: -1, name: "sidereal"}
+
+// serveLogs sends the last lines of log files, and then those that come.
+func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
+	var req LogRequest
+	if !read(w, r, &req) {
+		return
+	}
+	if !req.Out && !req.Err {
+		req.Out, req.Err = true, true
+	}
+	wants, entries, err := d.wanted(req)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	var f *follower
+	if req.Follow { // before the past is read: a line may come twice, and none is missed
+		f = d.follow.add(wants)
+		defer d.follow.remove(f)
+	}
+	out := json.NewEncoder(w)
+	d.past(req, entries, func(l LogLine) { out.Encode(l) })
+	w.(http.Flusher).Flush()
+	if f == nil {
+		return
+	}
+	for {
+		select {
+		case l := <-f.lines:
+			err := out.Encode(l)
+			for more := true; more && err == nil; { // all that is there goes out at once
+				select {
+				case l := <-f.lines:
+					err = out.Encode(l)
+				default:
+					more = false
+				}
+			}
+			if err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// wanted tells whose lines a request is about. Processes that come to an app or a name later are among them.
+func (d *Daemon) wanted(req LogRequest) (wants func(source, string) bool, entries []*entry, err error) {
+	stream := func(s string) bool { return s == streamOut && req.Out || s == streamErr && req.Err }
+	if len(req.Targets) == 0 {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for _, e := range d.entries {
+			entries = append(entries, e)
+		}
+		slices.SortFunc(entries, func(a, b *entry) int { return a.id - b.id })
+		return func(_ source, s string) bool { return stream(s) }, entries, nil
+	}
+	if entries, err = d.targets(req.Targets); err != nil {
+		return nil, nil, err
+	}
+	ids, names := map[int]bool{}, map[string]bool{}
+	for _, e := range entries {
+		ids[e.id] = true
+		if slices.Contains(req.Targets, e.app.app.Name) || slices.Contains(req.Targets, e.app.app.Namespace) || slices.Contains(req.Targets, "all") {
+			names[e.app.app.Name] = true
+		}
+	}
+	return func(from source, s string) bool { return stream(s) && (ids[from.id] || names[from.name]) }, entries, nil
+}
+
+// past sends the last lines of the files, each file once.
+func (d *Daemon) past(req LogRequest, entries []*entry, send func(LogLine)) {
+	seen := map[*logFile]bool{}
+	each := func(from source, stream string, path string) {
+		for _, line := range tail(path, req.Lines) {
+			send(LogLine{ID: from.id, Name: from.name, Stream: stream, Text: line, File: path})
+		}
+	}
+	if len(req.Targets) == 0 && req.Err {
+		each(daemonLog, streamErr, d.cfg.Home.Log())
+	}
+	for _, s := range []struct {
+		wanted bool
+		of     func(*entry) *sink
+	}{{req.Out, func(e *entry) *sink { return e.out }}, {req.Err, func(e *entry) *sink { return e.err }}} {
+		for _, e := range entries {
+			sink := s.of(e)
+			if !s.wanted || sink.file == nil || seen[sink.file] {
+				continue
+			}
+			seen[sink.file] = true
+			each(sink.from, sink.stream, sink.file.path)
+		}
+	}
+}

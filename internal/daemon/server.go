@@ -1,0 +1,173 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+)
+
+// maxRequest bounds a request: apps with their environments.
+const maxRequest = 64 << 20
+
+// starter is how a daemon that was started detached says how its start went, to whoever started it; only the first word counts.
+func starter() (say func(string)) {
+	fd, err := strconv.Atoi(os.Getenv(ReadyEnv))
+	os.Unsetenv(ReadyEnv)
+	if err != nil || fd < 3 {
+		return func(string) {}
+	}
+	f := os.NewFile(uintptr(fd), "ready")
+	var once sync.Once
+	return func(word string) {
+		once.Do(func() {
+			fmt.Fprintln(f, word)
+			f.Close()
+		})
+	}
+}
+
+func sayFailure(code int, why string) string {
+	return fmt.Sprintf("%d %s", code, strings.ReplaceAll(why, "\n", `\n`))
+}
+
+// listenControl opens the control socket, in place of one that a dead daemon left: we hold the lock.
+func (d *Daemon) listenControl() (net.Listener, error) {
+	path := d.cfg.Home.socket()
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("daemon: control socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("daemon: control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("daemon: control socket: %w", err)
+	}
+	return ownUser{l.(*net.UnixListener)}, nil
+}
+
+// ownUser is a listener for the same user only: the folder's rights say so too, but a folder may be shared by mistake.
+type ownUser struct{ *net.UnixListener }
+
+func (l ownUser) Accept() (net.Conn, error) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		if uid, err := peerUID(c); err == nil && uid == os.Getuid() {
+			return c, nil
+		}
+		c.Close()
+	}
+}
+
+// serveControl answers commands until ctx ends.
+func (d *Daemon) serveControl(ctx context.Context, l net.Listener) error {
+	prefix := fmt.Sprintf("/v%d", protocolVersion)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+prefix+"/{$}", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.info()) })
+	mux.HandleFunc("GET "+prefix+"/processes", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.list()) })
+	mux.HandleFunc("POST "+prefix+"/start", stream(d.start))
+	mux.HandleFunc("POST "+prefix+"/act", stream(d.act))
+	mux.HandleFunc("POST "+prefix+"/resurrect", stream(func(ctx context.Context, _ struct{}, emit func(Event)) error {
+		return d.resurrect(ctx, emit)
+	}))
+	mux.HandleFunc("POST "+prefix+"/kill", stream(func(ctx context.Context, _ struct{}, emit func(Event)) error {
+		return d.killAll(ctx, emit)
+	}))
+	mux.HandleFunc("POST "+prefix+"/save", d.serveSave)
+	mux.HandleFunc("POST "+prefix+"/logs", d.serveLogs)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("daemon: control socket: %w", err)
+	}
+	return nil
+}
+
+func (d *Daemon) info() Info {
+	i := Info{Protocol: protocolVersion, Version: d.cfg.Version, PID: os.Getpid(), Started: d.started, Home: string(d.cfg.Home), Settings: d.cfg.Shown}
+	if d.admin != nil {
+		i.Admin = d.admin.Addr().String()
+	}
+	return i
+}
+
+func (d *Daemon) serveSave(w http.ResponseWriter, r *http.Request) {
+	var req struct {
+		Force bool `json:"force"`
+	}
+	if !read(w, r, &req) {
+		return
+	}
+	saved, err := d.save(req.Force)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	answer(w, saved)
+}
+
+// stream serves a command whose answer is what happens, a line each, and how it ended.
+func stream[T any](do func(context.Context, T, func(Event)) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var req T
+		if !read(w, r, &req) {
+			return
+		}
+		out := json.NewEncoder(w)
+		var mu sync.Mutex
+		emit := func(e Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			out.Encode(e) // an error is that the command has gone: what it began goes on
+			w.(http.Flusher).Flush()
+		}
+		err := do(r.Context(), req, emit)
+		emit(Event{Done: doneOf(err)})
+	}
+}
+
+func doneOf(err error) *Done {
+	if err == nil {
+		return &Done{}
+	}
+	var f *Failure
+	if errors.As(err, &f) {
+		return &Done{Code: f.Code, Error: f.Text}
+	}
+	return &Done{Code: config.ExitCode(err), Error: err.Error()}
+}
+
+func read(w http.ResponseWriter, r *http.Request, into any) bool {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(into); err != nil {
+		refuse(w, &Failure{Code: config.ExitUsage, Text: "unreadable command: " + err.Error()})
+		return false
+	}
+	return true
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v)
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	json.NewEncoder(w).Encode(doneOf(err))
+}

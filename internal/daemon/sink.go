@@ -1,0 +1,166 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// The names of the streams.
+const (
+	streamOut = "out"
+	streamErr = "err"
+)
+
+// source is who writes lines.
+type source struct {
+	id   int
+	name string
+}
+
+// sink takes one stream of one process of the list to where it goes: its file, the file of both, and whoever follows.
+type sink struct {
+	from   source
+	stream string
+	file   *logFile // nil: none
+	both   *logFile // nil: none
+	also   io.Writer
+	date   func(time.Time) string // nil: none
+	json   bool
+	follow *followers
+}
+
+// newSink makes the sink of a stream of a process.
+func newSink(from source, stream string, a *processfile.App, file, both *logFile, follow *followers) *sink {
+	s := &sink{from: from, stream: stream, file: file, both: both, json: a.LogType == "json", follow: follow}
+	if a.LogDateFormat != "" {
+		s.date = func(t time.Time) string { return processfile.FormatDate(a.LogDateFormat, t) }
+	}
+	return s
+}
+
+// Write takes whole lines, or a piece of one (supervisor.Spec).
+func (s *sink) Write(b []byte) (int, error) {
+	now := time.Now()
+	s.follow.publish(s, b, now)
+	if s.file == nil && s.both == nil && s.also == nil {
+		return len(b), nil
+	}
+	out := b
+	if s.json || s.date != nil {
+		out = s.dress(b, now)
+	}
+	for _, w := range []*logFile{s.file, s.both} {
+		if w != nil {
+			w.Write(out)
+		}
+	}
+	if s.also != nil {
+		s.also.Write(out)
+	}
+	return len(b), nil
+}
+
+// dress puts what the app wants before each line, or makes objects of them.
+func (s *sink) dress(b []byte, now time.Time) []byte {
+	var out bytes.Buffer
+	for line := range bytes.Lines(b) {
+		if s.json {
+			s.object(&out, bytes.TrimRight(line, "\r\n"), now)
+			continue
+		}
+		out.WriteString(s.date(now))
+		out.WriteString(": ")
+		out.Write(line)
+	}
+	return out.Bytes()
+}
+
+// object writes a line as PM2's log_type "json" has it.
+func (s *sink) object(out *bytes.Buffer, line []byte, now time.Time) {
+	o := struct {
+		Message   string `json:"message"`
+		Timestamp string `json:"timestamp,omitempty"`
+		Type      string `json:"type"`
+		ProcessID int    `json:"process_id"`
+		AppName   string `json:"app_name"`
+	}{Message: string(line) + "\n", Type: s.stream, ProcessID: s.from.id, AppName: s.from.name}
+	if s.date != nil {
+		o.Timestamp = s.date(now)
+	} else {
+		o.Timestamp = now.Format(time.RFC3339Nano)
+	}
+	raw, err := json.Marshal(o)
+	if err == nil {
+		out.Write(append(raw, '\n'))
+	}
+}
+
+// maxFollowed is how many lines wait for a command that follows; more are dropped, and counted.
+const maxFollowed = 4096
+
+// maxFollowedLine bounds what one of these may hold.
+const maxFollowedLine = 16 << 10
+
+// followers are the commands that want to see lines as they come.
+type followers struct {
+	count atomic.Int32 // of all, so that nobody pays for none
+
+	mu  sync.Mutex // guards all
+	all map[*follower]bool
+}
+
+// follower is one of them.
+type follower struct {
+	wants   func(source, string) bool
+	lines   chan LogLine
+	dropped atomic.Int64
+}
+
+func (fs *followers) add(wants func(source, string) bool) *follower {
+	f := &follower{wants: wants, lines: make(chan LogLine, maxFollowed)}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.all[f] = true
+	fs.count.Add(1)
+	return f
+}
+
+func (fs *followers) remove(f *follower) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	delete(fs.all, f)
+	fs.count.Add(-1)
+}
+
+// publish gives lines to all who want them, without waiting for anybody.
+func (fs *followers) publish(s *sink, b []byte, now time.Time) {
+	if fs.count.Load() == 0 {
+		return
+	}
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	for f := range fs.all {
+		if !f.wants(s.from, s.stream) {
+			continue
+		}
+		for line := range bytes.Lines(b) {
+			f.offer(s, line, now)
+		}
+	}
+}
+
+func (f *follower) offer(s *sink, line []byte, now time.Time) {
+	if len(f.lines) == cap(f.lines) { // only publish sends, under its lock
+		f.dropped.Add(1)
+		return
+	}
+	line = bytes.TrimRight(line, "\r\n")
+	line = line[:min(len(line), maxFollowedLine)]
+	f.lines <- LogLine{ID: s.from.id, Name: s.from.name, Stream: s.stream, Time: now, Text: string(line), Dropped: f.dropped.Swap(0)}
+}

@@ -1,0 +1,443 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// start carries a Start out.
+func (d *Daemon) start(ctx context.Context, req Start, emit func(Event)) error {
+	for i := range req.Apps {
+		if err := req.Apps[i].Validate(); err != nil {
+			return &Failure{Code: config.ExitUsage, Text: err.Error()}
+		}
+	}
+	d.compareSettings(req.Settings, emit)
+	var errs []error
+	for _, a := range req.Apps {
+		if err := d.startApp(ctx, a, req, emit); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return joined(errs)
+}
+
+// compareSettings names what this daemon was started with otherwise.
+func (d *Daemon) compareSettings(theirs map[string]string, emit func(Event)) {
+	for _, name := range slices.Sorted(maps.Keys(theirs)) {
+		if ours, ok := d.cfg.Shown[name]; ok && ours != theirs[name] {
+			emit(Event{Level: "warn", Text: fmt.Sprintf("the running daemon has %s=%s, not %s: `sidereal kill` and start again to change it", name, ours, theirs[name])})
+		}
+	}
+}
+
+// startApp starts an app that is new, or deals with one that is known as the mode says.
+func (d *Daemon) startApp(ctx context.Context, a processfile.App, req Start, emit func(Event)) error {
+	known := d.known(&a)
+	if req.Mode == StartForce || known == nil {
+		return d.create(ctx, a, a.Autostart, emit)
+	}
+	if req.Mode == StartNew {
+		if d.running(known) {
+			return &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: is running already: `sidereal restart %s`, or start it once more with -f", a.Name, a.Name)}
+		}
+		return d.renew(ctx, known, a, StartRestart, 0, emit)
+	}
+	return d.renew(ctx, known, a, req.Mode, req.Parallel, emit)
+}
+
+// known finds the app of that name and namespace, the one of the same script first; nil: it is new.
+func (d *Daemon) known(a *processfile.App) (found *application) {
+	for _, ap := range d.allApps() {
+		if ap.app.Name == a.Name && ap.app.Namespace == a.Namespace && (found == nil || ap.app.Script == a.Script) {
+			found = ap
+		}
+	}
+	return found
+}
+
+// running reports whether a process of an app runs, or is about to.
+func (d *Daemon) running(ap *application) bool {
+	st := d.statuses()
+	for _, e := range d.entriesOf(ap) {
+		switch st[e.place].State {
+		case supervisor.Stopped, supervisor.Errored, "":
+		default:
+			return true
+		}
+	}
+	return false
+}
+
+// create puts a new app into the list, and starts it.
+func (d *Daemon) create(ctx context.Context, a processfile.App, start bool, emit func(Event)) error {
+	ap, err := d.enlist(a)
+	if err != nil {
+		return err
+	}
+	release, _ := ap.acquire() // it is new: nobody else has it
+	defer release()
+	for _, w := range ap.warnings {
+		emit(Event{Level: "warn", Name: a.Name, Text: w})
+	}
+	if err := d.equip(ctx, ap, emit); err != nil {
+		d.dissolve(context.WithoutCancel(ctx), ap)
+		return err
+	}
+	if err := d.grow(ap, a.Count(supervisor.Cores())); err != nil {
+		d.dissolve(context.WithoutCancel(ctx), ap)
+		return err
+	}
+	if !start {
+		emit(Event{Level: "info", Name: a.Name, Step: "stopped", Text: "is in the list, and not started"})
+		return nil
+	}
+	return d.launch(ctx, ap, d.entriesOf(ap), emit)
+}
+
+// enlist gives a new app its key.
+func (d *Daemon) enlist(a processfile.App) (*application, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := a.Name
+	if a.Namespace != "" && a.Namespace != "default" {
+		key = a.Namespace + "." + a.Name
+	}
+	for i, base := 2, key; d.apps[key] != nil; i++ {
+		key = fmt.Sprintf("%s.%d", base, i)
+	}
+	ap, err := resolve(a, key)
+	if err != nil {
+		return nil, err
+	}
+	d.apps[key] = ap
+	return ap, nil
+}
+
+// equip gives an app what its processes need around them: a folder for sockets, Redis, a nodehost, a door.
+func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (err error) {
+	if ap.dir, err = supervisor.NewRuntimeDir(""); err != nil {
+		return err
+	}
+	if who, err := whom(&ap.app); err == nil && who.user != nil && ap.kind == goWorker {
+		if err := os.Chown(ap.dir.Path, int(who.user.UID), int(who.user.GID)); err != nil { // its workers' sockets are made there
+			return fmt.Errorf("%s: %w", ap.app.Name, err)
+		}
+	}
+	if ap.kind.routed() {
+		if err := d.connect(ctx, ap, emit); err != nil {
+			return err
+		}
+	}
+	if ap.kind.hosted() {
+		if err := d.sup.Add(d.nodehostSpec(ap)); err != nil {
+			return err
+		}
+	}
+	if ap.eager() {
+		addr, _ := ap.doorAddr()
+		return d.openDoor(ctx, ap, addr)
+	}
+	return nil
+}
+
+// connect finds the app's Redis.
+func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event)) error {
+	set := ap.set.Redis
+	if set.RedisURL == "" {
+		redis, err := d.embed(ctx)
+		if err != nil {
+			return err
+		}
+		set = redis.set
+		emit(Event{Level: "info", Name: ap.app.Name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
+	}
+	b, err := openBackend(set, ap.set.App.App, d.cfg.Log.Hook(quietly{}))
+	if err != nil {
+		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
+	}
+	ap.backend = b
+	local, err := b.reach(ctx, func() {
+		if ap.set.RedisURL != "" { // ours is about to start
+			emit(Event{Level: "warn", Name: ap.app.Name, Text: "waiting for Redis at " + b.conn.String()})
+		}
+	})
+	if err != nil {
+		return &Failure{Code: config.ExitCode(err), Text: prefixed(ap.app.Name, err.Error())}
+	}
+	d.mu.Lock()
+	ap.local = local
+	d.mu.Unlock()
+	if ap.set.RedisURL != "" {
+		emit(Event{Level: "info", Name: ap.app.Name, Text: "Redis at " + b.conn.String() + b.others(ctx, ap.set.HostName)})
+	}
+	return nil
+}
+
+// grow adds processes to an app until it has n. They are not started.
+func (d *Daemon) grow(ap *application, n int) error {
+	d.mu.Lock()
+	var fresh []*entry
+	for len(ap.entries) < n {
+		e := d.newEntryLocked(ap)
+		fresh = append(fresh, e)
+	}
+	d.mu.Unlock()
+	return d.addPlaces(fresh)
+}
+
+func (d *Daemon) addPlaces(fresh []*entry) error {
+	var specs []supervisor.Spec
+	for _, e := range fresh {
+		spec, err := d.spec(e)
+		if err != nil {
+			return err
+		}
+		specs = append(specs, spec)
+	}
+	return d.sup.Add(specs...)
+}
+
+// newEntryLocked puts a process into the list.
+func (d *Daemon) newEntryLocked(ap *application) *entry {
+	e := &entry{id: d.nextID, app: ap, instance: d.freeInstanceLocked(ap), uniqueID: rand.Text(), created: time.Now()}
+	d.nextID++
+	e.place = fmt.Sprintf("%s-%d", ap.key, e.id)
+	d.openLogs(e)
+	ap.entries = append(ap.entries, e)
+	d.entries[e.id] = e
+	d.byPlace[e.place] = e
+	return e
+}
+
+// freeInstanceLocked is the lowest number that no process of the app's name has.
+func (d *Daemon) freeInstanceLocked(ap *application) int {
+	taken := map[int]bool{}
+	for _, e := range d.entries {
+		if e.app.app.Name == ap.app.Name {
+			taken[e.instance] = true
+		}
+	}
+	n := 0
+	for taken[n] {
+		n++
+	}
+	return n
+}
+
+// openLogs opens the log files of a process as PM2 names them.
+func (d *Daemon) openLogs(e *entry) {
+	a := &e.app.app
+	open := func(set, kind string) *logFile {
+		path := set
+		if path == "" && kind != "" {
+			path = filepath.Join(d.cfg.Home.Logs(), fileName(a.Name)+"-"+kind+".log")
+		}
+		if path == "" || path == processfile.LogOff || a.DisableLogs || d.cfg.NoFiles {
+			return nil
+		}
+		if !a.MergeLogs {
+			path = numbered(path, e.id)
+		}
+		l := d.logs.use(path)
+		e.files = append(e.files, l)
+		return l
+	}
+	from := source{e.id, a.Name}
+	both := open(a.LogFile, "")
+	e.out = newSink(from, streamOut, a, open(a.OutFile, "out"), both, &d.follow)
+	e.err = newSink(from, streamErr, a, open(a.ErrorFile, "error"), both, &d.follow)
+	if d.cfg.Output != nil {
+		e.out.also, e.err.also = d.cfg.Output, d.cfg.Output
+	}
+}
+
+// launch starts processes that are in the list and waits until they are up.
+func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, emit func(Event)) error {
+	d.mu.Lock()
+	ap.problems = nil
+	d.mu.Unlock()
+	w := d.watchFor(entries, up, emit)
+	if err := d.sup.Start(places(entries)...); err != nil {
+		return err
+	}
+	d.rewatch(ap)
+	return w.wait(ctx)
+}
+
+// renew gives an app that is known new settings, and restarts or reloads it.
+func (d *Daemon) renew(ctx context.Context, ap *application, a processfile.App, mode StartMode, parallel int, emit func(Event)) error {
+	next, err := resolve(a, ap.key)
+	if err != nil {
+		return err
+	}
+	release, err := ap.acquire()
+	if err != nil {
+		return err
+	}
+	if changed := differences(ap, next); len(changed) > 0 {
+		if mode != StartReload {
+			release()
+			if err := d.dissolve(ctx, ap); err != nil {
+				return err
+			}
+			return d.create(ctx, a, a.Autostart, emit)
+		}
+		emit(Event{Level: "warn", Name: a.Name, Text: strings.Join(changed, ", ") + " changed, which a reload does not: `sidereal restart` with the file does"})
+	}
+	defer release()
+	d.mu.Lock()
+	ap.app = a
+	d.mu.Unlock()
+	if err := d.resize(ctx, ap, a.Count(supervisor.Cores())); err != nil {
+		return err
+	}
+	entries := d.entriesOf(ap)
+	if mode == StartReload {
+		return d.reload(ctx, ap, entries, parallel, emit)
+	}
+	return d.restart(ctx, entries, emit)
+}
+
+// differences names the settings that an app's services would have to be started anew for.
+func differences(old, next *application) (names []string) {
+	if old.kind != next.kind {
+		names = append(names, "exec_mode or interpreter")
+	}
+	if old.app.MergeLogs != next.app.MergeLogs || old.app.OutFile != next.app.OutFile || old.app.ErrorFile != next.app.ErrorFile ||
+		old.app.LogFile != next.app.LogFile || old.app.LogType != next.app.LogType || old.app.LogDateFormat != next.app.LogDateFormat {
+		names = append(names, "log files")
+	}
+	for _, v := range old.settings.Values {
+		if next.settings.Get(v.Variable).Text != v.Text {
+			names = append(names, v.Variable)
+		}
+	}
+	if a, _ := old.doorAddr(); true {
+		if b, _ := next.doorAddr(); a != b && !slices.Contains(names, "SIDEREAL_ADDR") {
+			names = append(names, "port")
+		}
+	}
+	return names
+}
+
+// resize brings an app to a number of processes. New ones are not started.
+func (d *Daemon) resize(ctx context.Context, ap *application, n int) error {
+	entries := d.entriesOf(ap)
+	if n >= len(entries) {
+		return d.grow(ap, n)
+	}
+	return d.forget(ctx, ap, entries[n:])
+}
+
+// forget stops processes and takes them out of the list.
+func (d *Daemon) forget(ctx context.Context, ap *application, entries []*entry) error {
+	err := d.sup.Remove(ctx, places(entries)...)
+	if err != nil && !errors.Is(err, supervisor.ErrNoPlace) { // which another command has removed
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, e := range entries {
+		if d.entries[e.id] != e {
+			continue
+		}
+		delete(d.entries, e.id)
+		delete(d.byPlace, e.place)
+		for _, l := range e.files {
+			d.logs.release(l)
+		}
+		os.Remove(d.pidFile(e))
+	}
+	ap.entries = slices.DeleteFunc(ap.entries, func(e *entry) bool { return slices.Contains(entries, e) })
+	if len(d.entries) == 0 {
+		d.nextID = 0 // as PM2 does
+	}
+	return nil
+}
+
+// dissolve stops an app, and everything around it, and forgets it.
+func (d *Daemon) dissolve(ctx context.Context, ap *application) error {
+	d.unwatch(ap)
+	entries := d.entriesOf(ap)
+	st := d.statuses()
+	names := places(entries)
+	for _, service := range ap.services() {
+		if _, ok := st[service]; ok {
+			names = append(names, service)
+		}
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { _, ok := st[name]; return !ok })
+	if err := d.sup.Remove(ctx, names...); err != nil && !errors.Is(err, supervisor.ErrNoPlace) {
+		return err
+	}
+	if err := d.forget(ctx, ap, entries); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	if d.apps[ap.key] == ap {
+		delete(d.apps, ap.key)
+	}
+	d.mu.Unlock()
+	d.closeApp(ap)
+	return nil
+}
+
+// closeApp lets go of what an app had beside its processes.
+func (d *Daemon) closeApp(ap *application) {
+	d.unwatch(ap)
+	var errs []error
+	if ap.backend != nil {
+		errs = append(errs, ap.backend.close())
+	}
+	if ap.dir != nil {
+		errs = append(errs, ap.dir.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.cfg.Log.Warn().Str("app", ap.app.Name).Err(err).Msg("app closed")
+	}
+}
+
+// entriesOf are the processes of an app, by id.
+func (d *Daemon) entriesOf(ap *application) []*entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(ap.entries)
+}
+
+func places(entries []*entry) (names []string) {
+	for _, e := range entries {
+		names = append(names, e.place)
+	}
+	return names
+}
+
+// joined makes one failure of several; nil of none.
+func joined(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	f := &Failure{Code: config.ExitUsage}
+	var texts []string
+	for _, err := range errs {
+		texts = append(texts, err.Error())
+		var one *Failure
+		if !errors.As(err, &one) || one.Code != config.ExitUsage {
+			f.Code = config.ExitFailed
+		}
+	}
+	f.Text = strings.Join(texts, "\n")
+	return f
+}

@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// settle is the least time without a change before a restart: an editor that saves, or a tool that builds, touches files more
+// than once.
+const settle = 100 * time.Millisecond
+
+// watch restarts an app when its files change.
+type watch struct {
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// rewatch watches what an app wants watched, in place of what was.
+func (d *Daemon) rewatch(ap *application) {
+	d.unwatch(ap)
+	d.mu.Lock()
+	a := ap.app
+	d.mu.Unlock()
+	if len(a.Watch) == 0 {
+		return
+	}
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		d.cfg.Log.Error().Str("app", a.Name).Err(err).Msg("files cannot be watched")
+		return
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	running := &watch{stop: stop}
+	d.mu.Lock()
+	ap.watch = running
+	d.mu.Unlock()
+	running.running.Go(func() {
+		defer w.Close()
+		d.watchFiles(ctx, ap, &a, w)
+	})
+}
+
+// unwatch ends the watch of an app. It may be called by a restart that the watch itself began.
+func (d *Daemon) unwatch(ap *application) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if ap.watch != nil {
+		ap.watch.stop()
+		ap.watch = nil
+	}
+}
+
+// watchFiles follows changes until ctx ends.
+func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile.App, w *fsnotify.Watcher) {
+	for _, root := range a.Watch {
+		d.addTree(w, a, root)
+	}
+	delay := max(a.WatchDelay.D(), settle)
+	quiet := time.NewTimer(time.Hour)
+	quiet.Stop()
+	defer quiet.Stop()
+	changed := ""
+	for {
+		select {
+		case e, ok := <-w.Events:
+			if !ok {
+				return
+			}
+			if e.Op == fsnotify.Chmod || ignored(a, e.Name) {
+				continue
+			}
+			if e.Op.Has(fsnotify.Create) {
+				d.addTree(w, a, e.Name)
+			}
+			changed = e.Name
+			quiet.Reset(delay)
+		case err, ok := <-w.Errors:
+			if !ok {
+				return
+			}
+			d.cfg.Log.Warn().Str("app", a.Name).Err(err).Msg("watching files")
+		case <-quiet.C:
+			d.filesChanged(ap, changed)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// filesChanged restarts all processes of the app's name that run.
+func (d *Daemon) filesChanged(ap *application, file string) {
+	d.cfg.Log.Info().Str("app", ap.app.Name).Str("file", file).Msg("file changed: restarted")
+	st := d.statuses()
+	var names []string
+	for _, other := range d.allApps() {
+		if other.app.Name != ap.app.Name {
+			continue
+		}
+		for _, e := range d.entriesOf(other) {
+			if st[e.place].PID != 0 {
+				names = append(names, e.place)
+			}
+		}
+	}
+	if err := d.sup.Restart(names...); err != nil {
+		d.cfg.Log.Warn().Str("app", ap.app.Name).Err(err).Msg("not restarted")
+	}
+}
+
+// addTree watches a file, or a folder and those below it.
+func (d *Daemon) addTree(w *fsnotify.Watcher, a *processfile.App, root string) {
+	info, err := os.Stat(root)
+	if err != nil {
+		return
+	}
+	if !info.IsDir() {
+		w.Add(root)
+		return
+	}
+	filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !e.IsDir():
+			return nil
+		case path != root && ignored(a, path):
+			return filepath.SkipDir
+		}
+		if err := w.Add(path); err != nil {
+			d.cfg.Log.Warn().Str("app", a.Name).Str("folder", path).Err(err).Msg("not watched")
+		}
+		return nil
+	})
+}
+
+func ignored(a *processfile.App, path string) bool {
+	for _, p := range a.IgnoreWatch {
+		if p.Match(a.Cwd, path) {
+			return true
+		}
+	}
+	return false
+}

@@ -3,9 +3,6 @@ package adapter
 import (
 	"context"
 	"fmt"
-	"sync"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // tally is who is to answer a request, and who has. Our own peers are known by their uids; of Node's servers only how
@@ -18,6 +15,8 @@ type tally struct {
 	rest     int // answers that carry no name, wanted
 	nameless int // and had
 	got      int // answers of both kinds
+
+	listening int // subscribers of the request channel besides this process, whoever they are
 }
 
 // census finds out who has the namespace besides this process. A server holds exactly one subscription to the
@@ -39,6 +38,7 @@ func (n *namespace) census(ctx context.Context) (*tally, error) {
 		return t, fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	others := count[n.talk.counted()] - count[n.own]
+	t.listening = int(others)
 	for _, uid := range living {
 		// One that is no longer subscribed was killed, or its own outage is not over: it would not hear the question.
 		if count[n.talk.answersTo(uid)] > 0 {
@@ -83,27 +83,6 @@ func (n *namespace) loseDead(ctx context.Context, pending call) {
 			pending.lose(uid)
 		}
 	}
-}
-
-// numSub counts the subscribers of channels; in a cluster each node knows its own.
-func (r *Redis) numSub(ctx context.Context, channels []string) (map[string]int64, error) {
-	client := r.conn.Client()
-	c, ok := client.(*redis.ClusterClient)
-	if !ok {
-		return r.form.numSub(ctx, client, channels)
-	}
-	var mu sync.Mutex
-	total := make(map[string]int64, len(channels))
-	err := c.ForEachShard(ctx, func(ctx context.Context, node *redis.Client) error {
-		count, err := r.form.numSub(ctx, node, channels)
-		mu.Lock()
-		defer mu.Unlock()
-		for channel, n := range count {
-			total[channel] += n
-		}
-		return err
-	})
-	return total, err
 }
 
 // add notes an answer, and tells whether it is the first of its server as far as can be known.

@@ -161,7 +161,7 @@ func TestServerSideEmitWithAck(t *testing.T) {
 }
 
 func TestPartialAnswersComeWithNodesError(t *testing.T) {
-	c := startTrio(t, Config{RequestsTimeout: 300 * time.Millisecond})
+	c := startTrio(t, Config{RequestsTimeout: time.Second})
 	c.locals[2].handle = nil
 	answers, err := c.adapters[0].ServerSideEmitWithAck(context.Background(), text(`"ask"`))
 	var timeout *TimeoutError

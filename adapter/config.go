@@ -41,6 +41,10 @@ type Config struct {
 	// MaxMessageBytes bounds one message, both ways. Default 64 MiB.
 	MaxMessageBytes int
 
+	// OnGap is told when messages of other servers may have been missed, once that is over. It is called by who receives
+	// messages, and must not block. Nil is allowed: a log line and sidereal_adapter_gaps_total tell in any case.
+	OnGap func(Gap)
+
 	// Version is told to the peers, for operators.
 	Version string
 	// Log gets outages, malformed messages (without their content, at most one line in 10 s) and nothing per message.

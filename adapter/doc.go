@@ -2,14 +2,15 @@
 // implements [socketio.Cluster] with the channels and bytes of @socket.io/redis-adapter: those of its createAdapter, with
 // which it understands @socket.io/redis-emitter, or those of its createShardedAdapter.
 //
-// [NewRedis] makes the Cluster of one process in the classic form, [NewSharded] in the sharded; [Redis.Run] owns everything that runs. Whatever the number of namespaces,
-// there is one publisher, one subscription and one heartbeat. A message's way through the files:
+// [NewRedis] makes the Cluster of one process in the classic form, [NewSharded] in the sharded; [Redis.Run] owns everything
+// that runs. Whatever the number of namespaces, there is one publisher, one subscription and one heartbeat. A message's way through the files:
 //
 //	namespace.go  an operation of the namespace becomes a message
 //	form.go       what differs between the families of Node's adapters
 //	pubsub.go     the classic one (the bytes are in internal/wire)
 //	sharded.go    the sharded one; rooms.go has which rooms' channels it listens to
 //	publisher.go  one goroutine sends what waits, in order, many at a time; callers never wait
+//	lanes.go      to which nodes, where Redis is a Cluster
 //	receiver.go   one goroutine reads, and drops own echoes and rooms with nobody here by their first bytes
 //	answer.go     what other servers ask for is done, and answered
 //	request.go    what is asked of them: whom to wait for, until when
@@ -24,6 +25,11 @@
 // in Node. A server that has sockets elsewhere join a room speaks to that room where all hear it for a second, so that a
 // broadcast behind a join reaches those that joined; Node's does not. Channels of rooms that emptied are kept for a while,
 // and left many at once.
+//
+// In a Redis Cluster a channel lives on the node that serves its hash slot: the subscription has a connection to each such
+// node, and follows a slot that moves and a node that is replaced. Messages on one channel stay in order; between those of a
+// namespace and of its rooms, which may be on different nodes, there is no order. A Key with a hash tag, such as
+// "{socket.io}", keeps all on one node, in order. While the node of any waiting message is away, all wait.
 //
 // # Promises
 //

@@ -14,8 +14,6 @@ var (
 	ErrClosed = errors.New("adapter: closed")
 	// ErrTooLarge reports a message beyond Config.MaxMessageBytes. It was not sent.
 	ErrTooLarge = errors.New("adapter: message too large")
-	// ErrShardedCluster reports that NewSharded was given a Redis Cluster.
-	ErrShardedCluster = errors.New("adapter: sharded pub/sub over a Redis Cluster is not supported: use one Redis, or the classic adapter")
 	// ErrOpen reports a namespace that was opened twice.
 	ErrOpen = errors.New("adapter: namespace is open already")
 )

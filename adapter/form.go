@@ -19,10 +19,12 @@ type form interface {
 	leave(n *namespace)
 	// receive takes a message, on the subscription's goroutine. An error is the sender's fault.
 	receive(channel string, payload []byte) error
+	// place names the key or channel whose node a message goes to in a cluster; empty: any node passes it on to all.
+	place(m message) string
 	// publish adds a message to what is sent to Redis next.
 	publish(ctx context.Context, pipe redis.Pipeliner, m message)
-	// numSub counts the subscribers of channels on one Redis.
-	numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error)
+	// numSub counts the subscribers of channels that one node has.
+	numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error)
 	// interrupted is told that the subscription was lost.
 	interrupted()
 	// wait returns when the form hears what does not come through the subscription, or with ctx's error.

@@ -24,6 +24,7 @@ type metrics struct {
 	in, out, skipped prometheus.Counter
 	dropped          *prometheus.CounterVec
 	requests         *prometheus.CounterVec
+	gaps             prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -43,6 +44,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "sidereal_adapter_requests_total",
 			Help: "Requests to the other servers by outcome: complete, alone (nobody to ask), timeout, away, canceled, closed.",
 		}, []string{"outcome"}),
+		gaps: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_adapter_gaps_total",
+			Help: "Times after which messages of other servers may have been missed: Redis was away or cut us off, or channels went to another node of a cluster.",
+		}),
 	}
 	for _, reason := range []string{malformed, oversized, bufferFull, expired, volatile, refused, uncertain, shutdown, trimmed} {
 		m.dropped.WithLabelValues(reason)
@@ -50,7 +55,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(messages), reg.Register(m.dropped), reg.Register(m.requests))
+	return m, errors.Join(reg.Register(messages), reg.Register(m.dropped), reg.Register(m.requests), reg.Register(m.gaps))
 }
 
 func (m *metrics) drop(reason string, n int) {

@@ -12,16 +12,46 @@ const (
 	peersAsked  = 50 * time.Millisecond
 )
 
+// Gap is a time in which messages of other servers may have been missed: Redis was away, or ended our subscription because
+// we read too slowly (its client-output-buffer-limit), or a cluster gave channels to another node. Nothing says how many
+// there were. An app that cannot bear it asks for what it needs to know, or uses the adapter over streams.
+type Gap struct {
+	From, To time.Time
+	// Rooms is not 0 when nothing but what was said to that many rooms may have been missed.
+	Rooms int
+}
+
 // onUp is called by the subscription when nothing is missed any more.
 func (r *Redis) onUp() {
 	r.up.Store(true)
-	r.known.Store(true)
+	if r.known.Swap(true) {
+		r.tellGap(Gap{From: r.down, To: time.Now()})
+	}
 	r.peers.resumed()
+}
+
+// onMoved is called by the subscription when nodes of a cluster took over channels of rooms.
+func (r *Redis) onMoved(rooms int) {
+	now := time.Now()
+	r.tellGap(Gap{From: now, To: now, Rooms: rooms})
+}
+
+func (r *Redis) tellGap(g Gap) {
+	r.metrics.gaps.Inc()
+	line := r.log.Warn().Dur("ms", g.To.Sub(g.From))
+	if g.Rooms > 0 {
+		line.Int("rooms", g.Rooms)
+	}
+	line.Msg("messages of other servers may have been missed")
+	if r.cfg.OnGap != nil {
+		r.cfg.OnGap(g)
+	}
 }
 
 // onDown is called by the subscription when messages may be missed: other servers may be deaf as well, so what is
 // published now would be lost, and answers under way will not be heard.
 func (r *Redis) onDown() {
+	r.down = time.Now()
 	r.up.Store(false)
 	r.publisher.pause()
 	r.form.interrupted()
@@ -38,35 +68,45 @@ func (r *Redis) signalLost() {
 	}
 }
 
-// recover lets the publisher go, at first and after each outage, once messages will find who they are for.
+// recover lets the publisher go, at first and after each outage, once messages will find who they are for. Where that is of
+// no use, since a part of a cluster is away that only some messages need, it tries more and more seldom.
 func (r *Redis) recover(ctx context.Context) error {
-	for {
+	for pause := pingFirst; ctx.Err() == nil; {
 		r.awaitRedis(ctx)
 		r.awaitPeers(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if !r.up.Load() {
-			continue // lost again
+			rest(ctx, pingFirst)
+			continue // lost again, or we are not let listen
 		}
 		r.publisher.resume()
+		resumed := time.Now()
 		select {
 		case <-r.lost:
 			r.conn.Doubt()
 		case <-ctx.Done():
 			return nil
 		}
+		if time.Since(resumed) > flushWithin {
+			pause = pingFirst
+		}
+		rest(ctx, pause)
+		pause = min(2*pause, pingMost)
+	}
+	return nil
+}
+
+// rest waits, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 
 // awaitRedis returns when Redis takes commands and the subscription hears.
 func (r *Redis) awaitRedis(ctx context.Context) {
-	for wait := pingFirst; r.conn.Client().Ping(ctx).Err() != nil; wait = min(2*wait, pingMost) {
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
+	for wait := pingFirst; r.conn.Check(ctx) != nil && ctx.Err() == nil; wait = min(2*wait, pingMost) {
+		rest(ctx, wait)
 	}
 	_ = r.Wait(ctx) // fails with ctx only
 }
@@ -75,11 +115,7 @@ func (r *Redis) awaitRedis(ctx context.Context) {
 func (r *Redis) awaitPeers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
-	for !r.peers.back(ctx) {
-		select {
-		case <-time.After(peersAsked):
-		case <-ctx.Done():
-			return
-		}
+	for !r.peers.back(ctx) && ctx.Err() == nil {
+		rest(ctx, peersAsked)
 	}
 }

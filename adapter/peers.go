@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -133,7 +134,7 @@ func (p *peers) say(ctx context.Context, b beat) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, beatEvery)
 	defer cancel()
-	_ = p.r.conn.Client().Publish(ctx, p.channel, text).Err() // lost ones are what silence is for
+	p.r.tellAll(ctx, p.channel, text) // lost ones are what silence is for
 }
 
 // hear takes a beat.
@@ -272,16 +273,15 @@ func (p *peers) back(ctx context.Context) bool {
 			return false
 		}
 	}
-	before := make(map[string]int, len(p.lastRest))
-	for name, n := range p.lastRest {
-		before[name] = n
-	}
+	before := maps.Clone(p.lastRest)
 	p.mu.Unlock()
 	for _, n := range p.r.namespaces() {
-		if want := before[n.name]; want > 0 {
-			if t, err := n.census(ctx); err != nil || t.rest < want {
-				return false
-			}
+		living, _ := p.of(n.name)
+		if before[n.name]+len(living) == 0 {
+			continue
+		}
+		if t, err := n.census(ctx); err != nil || t.rest < before[n.name] || t.listening < before[n.name]+len(living) {
+			return false
 		}
 	}
 	return true

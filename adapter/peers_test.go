@@ -127,7 +127,7 @@ func TestASilentPeerIsNotCountedThoughItSubscribes(t *testing.T) {
 // TestAnUnknownSubscriberIsWaitedFor: whoever subscribes to the request channel counts as a server of Node's. What the
 // others said comes with the error.
 func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
-	m, _, a, _ := pair(t, Config{RequestsTimeout: 200 * time.Millisecond})
+	m, _, a, _ := pair(t, Config{RequestsTimeout: time.Second})
 	sub := dial(t, m).Subscribe(t.Context(), "socket.io-request#/#")
 	defer sub.Close()
 	if _, err := sub.Receive(t.Context()); err != nil {

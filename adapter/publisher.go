@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -32,13 +31,14 @@ type message struct {
 // so that batches grow with the load; a lone message leaves at once.
 type publisher struct {
 	form    form
-	client  redis.UniversalClient
+	conn    *redisconn.Conn
 	log     zerolog.Logger
 	metrics *metrics
 	failed  func() // told when Redis went away while sending
 	start   time.Time
 	wake    chan struct{}
-	batch   []message // being sent; only run uses it
+	batch   []message // being sent; only run uses it, as the next
+	lanes   lanes
 
 	maxMessages, maxBytes int
 	maxAge                time.Duration
@@ -55,9 +55,9 @@ type publisher struct {
 }
 
 // newPublisher makes a publisher that is paused: resume lets it go.
-func newPublisher(cfg Config, f form, client redis.UniversalClient, m *metrics, failed func()) *publisher {
+func newPublisher(cfg Config, f form, conn *redisconn.Conn, m *metrics, failed func()) *publisher {
 	return &publisher{
-		form: f, client: client, log: cfg.Log, metrics: m, failed: failed,
+		form: f, conn: conn, log: cfg.Log, metrics: m, failed: failed,
 		start: time.Now(), wake: make(chan struct{}, 1), paused: true,
 		maxMessages: cfg.BufferMessages, maxBytes: cfg.BufferBytes, maxAge: cfg.BufferAge,
 	}
@@ -167,17 +167,8 @@ func (p *publisher) take() bool {
 
 // publish sends the batch and tells which messages are to be sent again.
 func (p *publisher) publish(ctx context.Context) (again []message) {
-	node, err := onePlace(ctx, p.client)
-	if err != nil {
-		return append(again, p.batch...)
-	}
-	pipe := node.Pipeline()
-	for _, m := range p.batch {
-		p.form.publish(ctx, pipe, m)
-	}
-	cmds, _ := pipe.Exec(ctx)
-	for i, cmd := range cmds {
-		switch err := cmd.Err(); outcome(err) {
+	for i, err := range p.lanes.send(ctx, p.conn, p.form, p.batch) {
+		switch outcome(err) {
 		case "":
 			p.metrics.out.Inc()
 		case refused:
@@ -194,15 +185,6 @@ func (p *publisher) publish(ctx context.Context) (again []message) {
 		}
 	}
 	return again
-}
-
-// onePlace is where everything is published. In a cluster any node passes messages on to all, but only those of one node
-// stay in order; a node is chosen that exists.
-func onePlace(ctx context.Context, client redis.UniversalClient) (redis.Cmdable, error) {
-	if c, ok := client.(*redis.ClusterClient); ok {
-		return c.MasterForKey(ctx, "")
-	}
-	return client, nil
 }
 
 // away is the outcome of a message that Redis has certainly not carried out, or whose answer can no longer come.

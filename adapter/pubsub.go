@@ -88,11 +88,13 @@ func (f *pubsub) covered(n *namespace) bool {
 	return false
 }
 
+func (f *pubsub) place(message) string { return "" }
+
 func (f *pubsub) publish(ctx context.Context, pipe redis.Pipeliner, m message) {
 	pipe.Publish(ctx, m.channel, m.payload)
 }
 
-func (f *pubsub) numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error) {
+func (f *pubsub) numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
 	return node.PubSubNumSub(ctx, channels...).Result()
 }
 

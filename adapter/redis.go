@@ -37,6 +37,7 @@ type Redis struct {
 
 	up    atomic.Bool // the subscription hears everything
 	known atomic.Bool // it has before
+	down  time.Time   // when it last stopped hearing; only its callbacks use it
 	lost  chan struct{}
 
 	mu     sync.RWMutex // guards the rest, and the maps of the form
@@ -73,7 +74,7 @@ func newRedis(cfg Config, speaking func(*Redis) form) (*Redis, error) {
 			return nil, err
 		}
 	}
-	r.publisher = newPublisher(cfg, r.form, r.conn.Client(), r.metrics, r.signalLost)
+	r.publisher = newPublisher(cfg, r.form, r.conn, r.metrics, r.signalLost)
 	r.peers = newPeers(r)
 	r.sub = r.conn.Subscribe(redisconn.SubConfig{
 		Name:      "adapter",
@@ -81,6 +82,7 @@ func newRedis(cfg Config, speaking func(*Redis) form) (*Redis, error) {
 		OnMessage: r.receive,
 		OnUp:      r.onUp,
 		OnDown:    r.onDown,
+		OnMoved:   r.onMoved,
 	})
 	return r, nil
 }

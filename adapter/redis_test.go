@@ -83,7 +83,7 @@ func link(t testing.TB, servers ...*server) {
 // until polls for something that announces itself in no other way. It bounds the test, and asserts nothing about time.
 func until(t testing.TB, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("did not happen")
 		}
@@ -93,7 +93,7 @@ func until(t testing.TB, ok func() bool) {
 // wait returns the next n things that l was told.
 func wait(t testing.TB, l *fakeLocal, n int) (log []got) {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(30 * time.Second)
 	for len(log) < n {
 		select {
 		case <-l.arrived:

@@ -57,24 +57,14 @@ func (c ShardedConfig) Validate() error {
 }
 
 // NewSharded makes a Redis that speaks as createShardedAdapter does, for Redis 7 or later. It checks cfg; nothing is
-// dialled before Run. A Redis Cluster is refused: its nodes would each have to be listened to.
+// dialled before Run. In a Redis Cluster each channel is published and heard on the node that serves it, wherever that moves.
 func NewSharded(cfg ShardedConfig) (*Redis, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	setDefault(&cfg.Mode, Dynamic)
 	setDefault(&cfg.Linger, 2*time.Second)
-	r, err := newRedis(cfg.Config, func(r *Redis) form { return newSharded(r, cfg) })
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := r.conn.Client().(*redis.ClusterClient); ok {
-		if cfg.Conn == nil {
-			_ = r.conn.Close()
-		}
-		return nil, ErrShardedCluster
-	}
-	return r, nil
+	return newRedis(cfg.Config, func(r *Redis) form { return newSharded(r, cfg) })
 }
 
 // sharded is the form of sharded pub/sub, which @socket.io/redis-adapter's createShardedAdapter speaks.
@@ -160,11 +150,13 @@ func looksLikeSocket(room string) bool {
 	return units == 20
 }
 
+func (f *sharded) place(m message) string { return m.channel }
+
 func (f *sharded) publish(ctx context.Context, pipe redis.Pipeliner, m message) {
 	pipe.SPublish(ctx, m.channel, m.payload)
 }
 
-func (f *sharded) numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error) {
+func (f *sharded) numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
 	return node.PubSubShardNumSub(ctx, channels...).Result()
 }
 

@@ -1,7 +1,6 @@
 package adapter
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -178,9 +177,6 @@ func TestShardedTimeoutsHaveNodesWords(t *testing.T) {
 }
 
 func TestShardedRefusesWhatItCannotDo(t *testing.T) {
-	if _, err := NewSharded(ShardedConfig{Config: Config{URL: "redis+cluster://127.0.0.1:1"}}); !errors.Is(err, ErrShardedCluster) {
-		t.Error(err)
-	}
 	if _, err := NewSharded(ShardedConfig{Config: Config{URL: "redis://127.0.0.1:1"}, Mode: "some"}); err == nil {
 		t.Error("a mode that is none was accepted")
 	}

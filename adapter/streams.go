@@ -143,6 +143,13 @@ func (f *streams) leave(n *namespace) {
 // entry is what an entry of a stream says beside its data.
 type entry struct{ uid, namespace, kind string }
 
+func (f *streams) place(m message) string {
+	if m.entry != nil || f.cfg.UseShardedPubSub {
+		return m.channel
+	}
+	return ""
+}
+
 func (f *streams) publish(ctx context.Context, pipe redis.Pipeliner, m message) {
 	switch {
 	case m.entry != nil:
@@ -155,7 +162,7 @@ func (f *streams) publish(ctx context.Context, pipe redis.Pipeliner, m message) 
 	}
 }
 
-func (f *streams) numSub(ctx context.Context, node redis.UniversalClient, channels []string) (map[string]int64, error) {
+func (f *streams) numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
 	if f.cfg.UseShardedPubSub {
 		return node.PubSubShardNumSub(ctx, channels...).Result()
 	}

@@ -12,14 +12,7 @@ import (
 // keep the order between what a subscriber hears through a channel and what it hears through a pattern.
 func TestSuite(t *testing.T) {
 	adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
-		address := testkit.StartRedis(t).URL()
-		return func() socketio.Cluster {
-			r, err := NewRedis(Config{URL: address})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r
-		}
+		return classicOn(t, testkit.StartRedis(t).URL())
 	})
 }
 
@@ -27,16 +20,54 @@ func TestShardedSuite(t *testing.T) {
 	for _, mode := range []Mode{Static, Dynamic, DynamicPrivate} {
 		t.Run(string(mode), func(t *testing.T) {
 			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
-				address := testkit.StartRedis(t).URL()
-				return func() socketio.Cluster {
-					r, err := NewSharded(ShardedConfig{Config: Config{URL: address}, Mode: mode})
-					if err != nil {
-						t.Fatal(err)
-					}
-					return settler{r}
-				}
+				return shardedOn(t, ShardedConfig{Config: Config{URL: testkit.StartRedis(t).URL()}, Mode: mode})
 			})
 		})
+	}
+}
+
+// TestSuiteOnRedisCluster has each test on keys of its own in one Redis Cluster. There is no order between channels of
+// different nodes, so that the modes with channels of rooms run on a key whose hash tag keeps them all on one.
+func TestSuiteOnRedisCluster(t *testing.T) {
+	url := testkit.StartCluster(t).URL()
+	for name, medium := range map[string]func(t *testing.T, key string) func() socketio.Cluster{
+		"classic": func(t *testing.T, key string) func() socketio.Cluster {
+			return classicOn(t, url, key)
+		},
+		"static": func(t *testing.T, key string) func() socketio.Cluster {
+			return shardedOn(t, ShardedConfig{Config: Config{URL: url, Key: key}, Mode: Static})
+		},
+		"dynamic": func(t *testing.T, key string) func() socketio.Cluster {
+			return shardedOn(t, ShardedConfig{Config: Config{URL: url, Key: "{" + key + "}"}, Mode: Dynamic})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster { return medium(t, t.Name()) })
+		})
+	}
+}
+
+func classicOn(t *testing.T, url string, key ...string) func() socketio.Cluster {
+	return func() socketio.Cluster {
+		cfg := Config{URL: url}
+		if len(key) > 0 {
+			cfg.Key = key[0]
+		}
+		r, err := NewRedis(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+}
+
+func shardedOn(t *testing.T, cfg ShardedConfig) func() socketio.Cluster {
+	return func() socketio.Cluster {
+		r, err := NewSharded(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return settler{r}
 	}
 }
 

@@ -120,11 +120,15 @@ func (w *Worker) newCluster() (*adapter.Redis, error) {
 	default:
 		return adapter.NewRedis(cfg)
 	}
-	cluster, err := adapter.NewSharded(adapter.ShardedConfig{Config: cfg})
-	if errors.Is(err, adapter.ErrShardedCluster) {
-		err = &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: sharded, Rule: "is for one Redis, not for a Redis Cluster: use redis"}
+	return adapter.NewSharded(adapter.ShardedConfig{Config: cfg})
+}
+
+// problem puts what only an operator can mend into one line with the variable that is wrong.
+func (w *Worker) problem(err error) error {
+	if errors.Is(err, redisconn.ErrNoShards) {
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: sharded, Rule: "takes Redis 7 or later: use redis here"}
 	}
-	return cluster, err
+	return w.set.Redis.Problem(err)
 }
 
 // ID is the worker's id; empty before it has one.
@@ -188,7 +192,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	}
 	if w.cluster != nil {
 		if err := w.cluster.Wait(ctx); err != nil {
-			return unlessStopped(ctx, w.set.Redis.Problem(err))
+			return unlessStopped(ctx, w.problem(err))
 		}
 	}
 	if err := w.startServing(ctx, ps, m); err != nil {

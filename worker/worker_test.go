@@ -395,7 +395,6 @@ func TestAdaptersThatCannotBe(t *testing.T) {
 	for _, env := range [][]string{
 		{"SIDEREAL_ADAPTER=redis"},
 		{"SIDEREAL_ADAPTER=redis-sharded"},
-		{"SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_REDIS_URL=redis+cluster://127.0.0.1:1"},
 	} {
 		if _, err := New(Config{Settings: settings(t, env...)}, hello); config.ExitCode(err) != config.ExitUsage {
 			t.Errorf("%q: got %v", env, err)

@@ -36,7 +36,7 @@ var help = map[string]string{
 	"SIDEREAL_HTTP2":                  "Whether clients are offered HTTP/2 over TLS, `on` or `off`. Polling then shares one connection with everything else of a page; WebSockets come over HTTP/1.1 in any case.",
 	"SIDEREAL_REDIRECT_ADDR":          "A second address, such as `:80`, where plain HTTP is answered with 308 and where the same is over HTTPS. Only names that a certificate has are sent on.",
 	"SIDEREAL_REDIRECT_PORT":          "The port of those addresses, where clients reach the public door by another than it listens on.",
-	"SIDEREAL_ADAPTER":                "How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter), `redis-sharded` (that of its createShardedAdapter, for a single Redis 7 or later; not with the embedded one), `redis-streams` (that of @socket.io/redis-streams-adapter) or `memory` (this process alone).",
+	"SIDEREAL_ADAPTER":                "How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter), `redis-sharded` (that of its createShardedAdapter, for Redis 7 or later, one or a Cluster; not with the embedded one), `redis-streams` (that of @socket.io/redis-streams-adapter) or `memory` (this process alone).",
 	"SIDEREAL_ADAPTER_KEY":            "The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.",
 	"SIDEREAL_REQUESTS_TIMEOUT":       "How long a request to other servers (fetch sockets, server-side acks) waits for their answers.",
 	"SIDEREAL_DRAIN_DELAY":            "How long a stopping router is unready and still serves, so that load balancers notice first.",

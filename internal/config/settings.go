@@ -184,7 +184,7 @@ func (t TLS) Pairs() (pairs [][2]string, err error) {
 // Cluster is how a worker takes part in the cluster.
 type Cluster struct {
 	// How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter), `redis-sharded` (that of its
-	// createShardedAdapter, for a single Redis 7 or later; not with the embedded one), `redis-streams` (that of
+	// createShardedAdapter, for Redis 7 or later, one or a Cluster; not with the embedded one), `redis-streams` (that of
 	// @socket.io/redis-streams-adapter) or `memory` (this process alone).
 	Adapter string `env:"SIDEREAL_ADAPTER" form:"adapter" shown:"redis; memory without a Redis"`
 

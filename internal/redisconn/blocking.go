@@ -18,7 +18,9 @@ func (c *Conn) Blocking(wait time.Duration) redis.UniversalClient {
 func newClient(f form, opt *redis.UniversalOptions) redis.UniversalClient {
 	switch f {
 	case cluster:
-		return redis.NewClusterClient(opt.Cluster())
+		of := opt.Cluster()
+		of.ClusterStateReloadInterval = atlasOld
+		return redis.NewClusterClient(of)
 	case sentinel:
 		return redis.NewFailoverClient(opt.Failover())
 	}

@@ -15,6 +15,8 @@ var (
 	// ErrRights reports that Redis's ACL forbids this user a command, key or channel that Sidereal needs. The text that
 	// follows it is Redis's and names it. Only an operator can help: exit code 2.
 	ErrRights = errors.New("redis: missing right")
+	// ErrNoShards reports a Redis before version 7, which has no sharded pub/sub. Only an operator can help: exit code 2.
+	ErrNoShards = errors.New("redis: no sharded pub/sub: it takes Redis 7 or later")
 	// ErrUnreachable reports a Redis that cannot be reached, does not answer in time or still loads its data: wait.
 	ErrUnreachable = errors.New("redis: unreachable")
 )
@@ -41,6 +43,15 @@ func Classify(err error) error {
 	}
 }
 
+// refusal is Classify for the answer to a subscription.
+func refusal(err error) error {
+	var answer redis.Error
+	if errors.As(err, &answer) && strings.HasPrefix(strings.ToLower(answer.Error()), "err unknown command") {
+		return fmt.Errorf("%w: %w", ErrNoShards, err)
+	}
+	return Classify(err)
+}
+
 // classifyAnswer tells Redis's own errors apart by the code word they begin with.
 func classifyAnswer(answer redis.Error, err error) error {
 	text := answer.Error()
@@ -52,7 +63,7 @@ func classifyAnswer(answer redis.Error, err error) error {
 		return fmt.Errorf("%w: %w", ErrRights, err)
 	case "DENIED":
 		return ErrProtected
-	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "NOREPLICAS":
+	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "NOREPLICAS", "MOVED", "ASK":
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	switch { // servers without ACL, before Redis 6

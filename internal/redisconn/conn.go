@@ -2,7 +2,9 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -26,6 +28,9 @@ const (
 // Conn is one Redis, whatever its form, and whether it is there.
 type Conn struct {
 	client  redis.UniversalClient
+	one     *redis.Client          // client, outside a cluster
+	atlas   *atlas                 // nil outside a cluster
+	place   int                    // which of a cluster's nodes this process prefers
 	options redis.UniversalOptions // of client
 	target  target
 	// dial is how the client dials, TLS included.
@@ -82,6 +87,16 @@ func Open(cfg Config) (*Conn, error) {
 		changed: make(chan struct{}),
 	}
 	c.client = newClient(t.form, opt)
+	if t.form == cluster {
+		c.place = rand.IntN(slots)
+		c.atlas = newAtlas(t.addrs, func(addr string) *redis.Client {
+			alone := *opt
+			alone.Addrs = []string{addr}
+			return redis.NewClient(alone.Simple())
+		})
+	} else {
+		c.one = c.client.(*redis.Client)
+	}
 	return c, nil
 }
 
@@ -111,7 +126,8 @@ func options(t target) *redis.UniversalOptions {
 	}
 }
 
-// Client is the client under c, for commands. It does not retry. Use a context with a deadline where the caller must
+// Client is the client under c, for commands on keys. It does not retry; that of a cluster does, where a node is lost or does
+// not serve the key any more, so what it is given must bear being said twice. Use a context with a deadline where the caller must
 // not wait for commandTimeout (3 s).
 func (c *Conn) Client() redis.UniversalClient { return c.client }
 
@@ -157,6 +173,10 @@ func (c *Conn) Run(ctx context.Context) error {
 			case <-timer.C:
 				again = true
 			case <-c.doubt:
+				// The library asks nobody when a node is dead: its keys would be sought there until the next turn.
+				if of, ok := c.client.(*redis.ClusterClient); ok {
+					of.ReloadState(ctx)
+				}
 				if err == nil {
 					timer.Reset(max(doubtEvery-time.Since(probed), 0))
 				}
@@ -168,7 +188,12 @@ func (c *Conn) Run(ctx context.Context) error {
 func (c *Conn) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	err := Classify(c.client.Ping(ctx).Err())
+	var err error
+	if c.atlas != nil {
+		err = Classify(c.atlas.ping(ctx))
+	} else {
+		err = Classify(c.one.Ping(ctx).Err())
+	}
 	if hungUp(err) && c.protected(ctx) {
 		return ErrProtected
 	}
@@ -244,4 +269,10 @@ func (c *Conn) Doubt() {
 }
 
 // Close closes every connection. Run and all subscriptions must have ended.
-func (c *Conn) Close() error { return c.client.Close() }
+func (c *Conn) Close() error {
+	err := c.client.Close()
+	if c.atlas != nil {
+		err = errors.Join(err, c.atlas.close())
+	}
+	return err
+}

@@ -7,9 +7,14 @@
 //     from a Redis that does not answer (waiting helps).
 //   - [Conn.Subscribe] makes a [Subscription]: it reconnects, subscribes again, notices a Redis that went silent without
 //     closing the connection, and never drops a message that reached this process.
+//   - [Conn.Node], [Conn.AnyNode] and [Conn.Nodes] find the nodes of a Redis Cluster, for what goes to one of them; a
+//     Subscription follows its shard channels from node to node by itself.
 //   - [ServeEmbedded] serves an in-memory Redis on a loopback port, whose pub/sub keeps the order that Redis keeps: one for
 //     all messages, through channels and patterns alike.
 //
-// Commands are never retried here: a PUBLISH whose reply was lost may have been heard, and only the caller knows whether
+// A message's way through a Subscription: wishes.go has what is wanted, route.go binds it to connections, link.go is one of
+// them, and subscription.go has what they tell together.
+//
+// Commands are never retried here, but by the client of a cluster: a PUBLISH whose reply was lost may have been heard, and only the caller knows whether
 // saying it twice is right. Everything may be called concurrently unless it says otherwise.
 package redisconn

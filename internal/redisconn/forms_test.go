@@ -92,6 +92,47 @@ func TestSentinelNamesTheMaster(t *testing.T) {
 	}
 }
 
+func TestSentinelFailoverIsFollowed(t *testing.T) {
+	s := testkit.StartSentinel(t)
+	c := open(t, Config{URL: s.URL()})
+	testkit.Run(t, c.Run)
+	testkit.Await(t, "Redis", c.Changed, c.Up)
+	l := listen(t, c, SubConfig{Channels: []string{"a"}})
+	testkit.Receive(t, "up", l.up)
+	s.First.Kill()
+	testkit.Receive(t, "down", l.down)
+	s.Promoted(s.Second)
+	testkit.Receive(t, "up again", l.up)
+	testkit.Await(t, "Redis again", c.Changed, c.Up)
+	if err := c.Client().Publish(t.Context(), "a", "to the new master").Err(); err != nil {
+		t.Fatal(err)
+	}
+	l.expect(t, "a", "to the new master")
+	if got := c.one.ConfigGet(t.Context(), "port").Val()["port"]; "127.0.0.1:"+got != s.Second.Addr() {
+		t.Errorf("connected to port %s, want that of %s", got, s.Second.Addr())
+	}
+}
+
+// TestRealRedisOverTLS has a Redis that wants to be shown a certificate.
+func TestRealRedisOverTLS(t *testing.T) {
+	serverCert, serverKey, _ := identity(t)
+	clientCert, clientKey, _ := identity(t)
+	port := strconv.Itoa(testkit.FreePort(t))
+	r := testkit.StartRedis(t, "--tls-port", port, "--tls-cert-file", serverCert, "--tls-key-file", serverKey, "--tls-ca-cert-file", clientCert)
+	url := "rediss://127.0.0.1:" + port
+	c := open(t, Config{URL: url, CAFile: serverCert, CertFile: clientCert, KeyFile: clientKey})
+	l := listen(t, c, SubConfig{Channels: []string{"a"}})
+	testkit.Receive(t, "up", l.up)
+	r.Do("PUBLISH", "a", "1")
+	l.expect(t, "a", "1")
+	if err := open(t, Config{URL: url, CAFile: serverCert}).Check(t.Context()); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("no certificate shown: %v", err)
+	}
+	if err := open(t, Config{URL: url}).Check(t.Context()); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("an unknown authority: %v", err)
+	}
+}
+
 // identity is a certificate for 127.0.0.1 that signs itself, in files and as a value.
 func identity(t *testing.T) (certFile, keyFile string, pair tls.Certificate) {
 	t.Helper()

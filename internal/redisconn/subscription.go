@@ -3,12 +3,8 @@ package redisconn
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -23,22 +19,27 @@ const (
 
 var errSilent = errors.New("no answer to PING")
 
-// SubConfig says what a [Subscription] listens to and whom it tells. All callbacks run one at a time on Run's goroutine,
-// so none may wait for something that Run delivers.
+// SubConfig says what a [Subscription] listens to and whom it tells. All callbacks run one at a time, so none may wait for
+// something that Run delivers.
 type SubConfig struct {
 	// Name says in log lines what the subscription is for.
 	Name string
 	// Channels and Patterns are what is wanted from the start; Add and Remove change it.
 	Channels, Patterns []string
-	// OnMessage gets each message in the order in which Redis sent it. Payload belongs to the receiver, which may keep it
-	// but not write to it. While OnMessage runs nothing is read: backpressure reaches Redis, which cuts off a subscriber
-	// that lags by its client-output-buffer-limit; that shows as OnDown, OnUp.
+	// OnMessage gets each message in the order in which Redis sent it; in a cluster there is no order between messages of
+	// shard channels of different nodes. Payload belongs to the receiver, which may keep it but not write to it. While
+	// OnMessage runs nothing is read: backpressure reaches Redis, which cuts off a subscriber that lags by its
+	// client-output-buffer-limit; that shows as OnDown, OnUp.
 	OnMessage func(channel string, payload []byte)
 	// OnUp is called when Redis has confirmed all that is wanted, after each (re)connect: from here on nothing is missed
 	// until OnDown. Nil is allowed, as for OnDown.
 	OnUp func()
-	// OnDown is called when the connection is lost: messages may be missed until OnUp.
+	// OnDown is called when a connection is lost, or when another node of a cluster took over a shard channel of AddShards:
+	// messages may be missed until OnUp.
 	OnDown func()
+	// OnMoved is called when another node took over shard channels of AddShardsLoosely, with their number: messages there may
+	// be missed for a moment. Nil is allowed.
+	OnMoved func(channels int)
 	// Silence is how long Redis may say nothing before it is probed with PING; zero means 3 s. It then has 2 s to answer.
 	Silence time.Duration
 }
@@ -66,22 +67,21 @@ type topic struct {
 	kind kind
 }
 
-// Subscription listens on one connection of its own. Everything but Run may be called concurrently and never blocks on
-// Redis (Wait waits by design).
+// Subscription listens on connections of its own: one, and in a cluster one more for each node that serves shard channels
+// which are wanted. Everything but Run may be called concurrently and never blocks on Redis (Wait waits by design).
 type Subscription struct {
 	conn *Conn
 	cfg  SubConfig
-	wake chan struct{} // want has changed
-
-	heard atomic.Int64 // nanoseconds since start when Redis last said something
-	busy  atomic.Bool  // a callback runs: silence is ours
-	start time.Time
+	wake chan struct{} // there is something for place to do
+	told sync.Mutex    // held while a callback runs, and while up changes
 
 	mu      sync.Mutex // guards the rest
 	want    map[topic]wish
-	active  map[topic]struct{} // confirmed by Redis on this connection
+	active  map[topic]struct{} // confirmed by Redis on the connection that it is bound to
 	missing int                // topics that Up is about and that are not active
-	dirty   map[topic]struct{} // to be sent: wanted or not since the last sync
+	lost    map[topic]struct{} // wanted, and not active since a connection ended: what OnUp waits for
+	links   map[string]*link   // by place
+	routing                    // where shard channels of a cluster are
 	up      bool
 	refused error         // why Redis will not let us listen, until it does: a missing right
 	changed chan struct{} // closed when active, up or refused changes
@@ -96,10 +96,11 @@ func (c *Conn) Subscribe(cfg SubConfig) *Subscription {
 		conn:    c,
 		cfg:     cfg,
 		wake:    make(chan struct{}, 1),
-		start:   time.Now(),
 		want:    make(map[topic]wish),
-		dirty:   make(map[topic]struct{}),
 		active:  make(map[topic]struct{}),
+		lost:    make(map[topic]struct{}),
+		links:   make(map[string]*link),
+		routing: newRouting(),
 		changed: make(chan struct{}),
 	}
 	s.Add(cfg.Channels...)
@@ -109,196 +110,150 @@ func (c *Conn) Subscribe(cfg SubConfig) *Subscription {
 
 // Run listens until ctx ends, reconnecting as often as it must. Call it once.
 func (s *Subscription) Run(ctx context.Context) error {
-	retry := retryFirst
-	var logged string
+	var running sync.WaitGroup
+	s.begin()
 	for ctx.Err() == nil {
-		err := s.listen(ctx)
-		wasUp := s.lost()
-		if ctx.Err() != nil {
-			break
-		}
-		if wasUp {
-			retry = retryFirst
-			s.conn.Doubt()
-			s.conn.log.Warn().Str("subscription", s.cfg.Name).Err(err).Msg("subscription lost")
-			if s.cfg.OnDown != nil {
-				s.cfg.OnDown()
-			}
-		} else if err = Classify(err); (errors.Is(err, ErrRights) || errors.Is(err, ErrAuth)) && err.Error() != logged {
-			logged = err.Error() // reconnecting will not help, an operator will
-			s.conn.log.Error().Str("subscription", s.cfg.Name).Err(err).Msg("subscription refused")
-			s.refuse(err)
-		}
+		again := s.place(ctx, &running)
+		s.rise()
+		timer := time.NewTimer(again)
 		select {
 		case <-ctx.Done():
-		case <-time.After(retry):
-			retry = min(2*retry, retryMost)
+		case <-s.wake:
+		case <-timer.C:
 		}
+		timer.Stop()
 	}
-	if s.lost() && s.cfg.OnDown != nil {
+	running.Wait()
+	s.fall()
+	return nil
+}
+
+// begin has OnUp wait for all that is wanted from the start.
+func (s *Subscription) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := range s.want {
+		s.lost[t] = struct{}{}
+	}
+}
+
+// start makes a link and runs it. It has to be sent all topics that are bound to it.
+func (s *Subscription) startLocked(ctx context.Context, running *sync.WaitGroup, place string, node *redis.Client) *link {
+	l := newLink(s, place, node)
+	s.links[place] = l
+	running.Go(func() {
+		s.ended(ctx, l, l.run(ctx))
+	})
+	return l
+}
+
+// ended takes note of a link that has ended: all that was bound to it is missed from now on.
+func (s *Subscription) ended(ctx context.Context, l *link, err error) {
+	s.told.Lock()
+	defer s.told.Unlock()
+	s.mu.Lock()
+	affected := s.unbindLocked(l)
+	delete(s.links, l.place)
+	s.restLocked(l)
+	down := s.up && affected
+	if down {
+		s.up = false
+	}
+	s.tellLocked()
+	s.mu.Unlock()
+	defer s.poke()
+	if ctx.Err() != nil {
+		if down && s.cfg.OnDown != nil {
+			s.cfg.OnDown()
+		}
+		return
+	}
+	if l.alive {
+		s.conn.Doubt()
+		line := s.conn.log.Warn().Str("subscription", s.cfg.Name).Err(err)
+		if s.conn.atlas != nil {
+			line.Str("node", l.node.Options().Addr)
+		}
+		line.Msg("subscription lost")
+	} else {
+		s.refuse(refusal(err))
+	}
+	if down && s.cfg.OnDown != nil {
 		s.cfg.OnDown()
 	}
-	return nil
 }
 
-// listen lives as long as one connection, and tells why it ended.
-func (s *Subscription) listen(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	ps := s.conn.client.Subscribe(ctx)
-	var tender sync.WaitGroup
-	defer tender.Wait()
-	defer cancel(nil)
-	defer ps.Close()
-	// Receive looks at no context while it reads: closing the connection is what ends it.
-	defer context.AfterFunc(ctx, func() { _ = ps.Close() })()
-
-	s.forgetSent()
-	if err := s.sync(ctx, ps); err != nil {
-		return err
-	}
-	if err := ps.Ping(ctx); err != nil { // its pong comes after every confirmation
-		return err
-	}
-	s.hear()
-	tender.Go(func() { cancel(s.tend(ctx, ps)) })
-	for {
-		// No timeout here: it could strike in the middle of a message, and the rest would be read as the next one.
-		m, err := ps.Receive(ctx)
-		if err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
-			}
-			return err
+// unbindLocked makes inactive what was bound to a link, and tells whether anything was that is still wanted.
+func (s *Subscription) unbindLocked(l *link) (affected bool) {
+	affected = l.place == home
+	for t := range s.want {
+		if s.linkLocked(t) != l {
+			continue
 		}
-		s.hear()
-		s.handle(m)
+		affected = true
+		s.loseLocked(t)
+		s.lost[t] = struct{}{}
 	}
-}
-
-// handle takes one thing that Redis said.
-func (s *Subscription) handle(m any) {
-	switch m := m.(type) {
-	case *redis.Message:
-		s.busy.Store(true)
-		s.cfg.OnMessage(m.Channel, unsafe.Slice(unsafe.StringData(m.Payload), len(m.Payload)))
-		s.hear()
-		s.busy.Store(false)
-	case *redis.Subscription:
-		s.confirm(m)
-	case *redis.Pong:
-		if s.nowUp() && s.cfg.OnUp != nil {
-			s.busy.Store(true)
-			s.cfg.OnUp()
-			s.hear()
-			s.busy.Store(false)
+	for t := range s.active {
+		if s.want[t] == 0 && (l.place == home || s.linkLocked(t) == l) {
+			delete(s.active, t)
 		}
 	}
+	s.unrouteLocked(l)
+	return affected
 }
 
-// tend keeps one connection: it sends what Add and Remove asked for, and probes a silent Redis. A stopped process or a
-// cut cable closes no connection, so silence is the only sign of them.
-func (s *Subscription) tend(ctx context.Context, ps *redis.PubSub) error {
-	timer := time.NewTimer(s.cfg.Silence)
-	defer timer.Stop()
-	var pinged int64 // when; 0: no ping is out
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.wake:
-			if err := s.sync(ctx, ps); err != nil {
-				return err
-			}
-		case <-timer.C:
-			now, heard := int64(time.Since(s.start)), s.heard.Load()
-			switch silent := time.Duration(now - heard); {
-			case s.busy.Load() || silent < s.cfg.Silence:
-				pinged = 0
-				timer.Reset(max(s.cfg.Silence-silent, time.Millisecond))
-				if s.busy.Load() {
-					timer.Reset(s.cfg.Silence)
-				}
-			case pinged > heard:
-				return fmt.Errorf("%w for %v", errSilent, silent.Round(time.Millisecond))
-			default:
-				pinged = now
-				if err := ps.Ping(ctx); err != nil {
-					return err
-				}
-				timer.Reset(pongWithin)
-			}
-		}
+// loseLocked notes that a wanted topic is not heard any more.
+func (s *Subscription) loseLocked(t topic) {
+	s.deactivateLocked(t)
+	if s.roamsLocked(t) {
+		s.strays[t] = struct{}{}
 	}
 }
 
-// forgetSent has sync send all that is wanted, on a new connection.
-func (s *Subscription) forgetSent() {
+// pending returns what is to be sent on a link, by kind.
+func (s *Subscription) pending(l *link) (add, remove [shards + 1][]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.dirty)
-	for t := range s.want {
-		s.dirty[t] = struct{}{}
-	}
-}
-
-// sync sends what has changed since it last did: as many names in one command as there are by then.
-func (s *Subscription) sync(ctx context.Context, ps *redis.PubSub) error {
-	var add, remove [shards + 1][]string
-	s.mu.Lock()
-	for t := range s.dirty {
+	for t := range l.dirty {
 		if _, ok := s.want[t]; ok {
 			add[t.kind] = append(add[t.kind], t.name)
-		} else {
-			remove[t.kind] = append(remove[t.kind], t.name)
+			continue
+		}
+		remove[t.kind] = append(remove[t.kind], t.name)
+		if l.place != home {
+			l.leaving[t]++
 		}
 	}
-	clear(s.dirty)
-	s.mu.Unlock()
-	for _, step := range [...]struct {
-		names []string
-		send  func(context.Context, ...string) error
-	}{
-		{add[channels], ps.Subscribe},
-		{add[patterns], ps.PSubscribe},
-		{add[shards], ps.SSubscribe},
-		{remove[channels], ps.Unsubscribe},
-		{remove[patterns], ps.PUnsubscribe},
-		{remove[shards], ps.SUnsubscribe},
-	} {
-		for names := range slices.Chunk(step.names, namesAtOnce) {
-			if err := step.send(ctx, names...); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	clear(l.dirty)
+	return add, remove
 }
 
-func (s *Subscription) hear() { s.heard.Store(int64(time.Since(s.start))) }
-
-// confirm notes Redis's answer to one (un)subscribe.
-func (s *Subscription) confirm(m *redis.Subscription) {
+// confirm notes Redis's answer to one (un)subscribe, or its word that it serves a shard channel no more.
+func (s *Subscription) confirm(l *link, m *redis.Subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.tellLocked()
 	switch m.Kind {
 	case "subscribe":
 		s.activateLocked(topic{m.Channel, channels})
 	case "psubscribe":
 		s.activateLocked(topic{m.Channel, patterns})
 	case "ssubscribe":
-		s.activateLocked(topic{m.Channel, shards})
+		if t := (topic{m.Channel, shards}); s.linkLocked(t) == l {
+			s.activateLocked(t)
+		}
 	case "unsubscribe":
 		s.deactivateLocked(topic{m.Channel, channels})
 	case "punsubscribe":
 		s.deactivateLocked(topic{m.Channel, patterns})
 	case "sunsubscribe":
-		s.deactivateLocked(topic{m.Channel, shards})
+		s.leftLocked(l, topic{m.Channel, shards})
 	}
-	s.tellLocked()
 }
 
 func (s *Subscription) activateLocked(t topic) {
+	delete(s.lost, t)
 	if _, ok := s.active[t]; !ok {
 		s.active[t] = struct{}{}
 		if s.want[t]&firmly != 0 {
@@ -316,33 +271,50 @@ func (s *Subscription) deactivateLocked(t topic) {
 	}
 }
 
-// nowUp tells whether this is the moment at which the connection came up.
-func (s *Subscription) nowUp() bool {
+// answered notes a link's first pong: everything that it was sent before is confirmed.
+func (s *Subscription) answered(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := s.up
-	s.up, s.refused = true, nil
-	if !was {
-		s.tellLocked()
-	}
-	return !was
+	l.alive = true
+	s.refused = nil
+	delete(s.rests, l.place)
+	s.tellLocked()
 }
 
-// lost forgets the connection and tells whether it had come up.
-func (s *Subscription) lost() bool {
+// rise calls OnUp if everything that was lost is heard again.
+func (s *Subscription) rise() {
+	s.told.Lock()
+	defer s.told.Unlock()
+	s.riseTold()
+}
+
+// riseTold is rise for who holds told.
+func (s *Subscription) riseTold() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	l := s.links[home]
+	rises := !s.up && len(s.lost) == 0 && l != nil && l.alive
+	if rises {
+		s.up = true
+		s.tellLocked()
+	}
+	s.mu.Unlock()
+	if rises && s.cfg.OnUp != nil {
+		s.cfg.OnUp()
+	}
+}
+
+// fall calls OnDown if OnUp was the last that was called.
+func (s *Subscription) fall() {
+	s.told.Lock()
+	defer s.told.Unlock()
+	s.mu.Lock()
 	was := s.up
 	s.up = false
-	clear(s.active)
-	s.missing = 0
-	for _, w := range s.want {
-		if w&firmly != 0 {
-			s.missing++
-		}
-	}
 	s.tellLocked()
-	return was
+	s.mu.Unlock()
+	if was && s.cfg.OnDown != nil {
+		s.cfg.OnDown()
+	}
 }
 
 func (s *Subscription) tellLocked() {
@@ -350,109 +322,10 @@ func (s *Subscription) tellLocked() {
 	s.changed = make(chan struct{})
 }
 
-// Add subscribes to channels as well, now or on the next connection.
-func (s *Subscription) Add(names ...string) { s.add(names, channels, firmly) }
-
-// AddPatterns is Add for patterns in Redis's glob style.
-func (s *Subscription) AddPatterns(names ...string) { s.add(names, patterns, firmly) }
-
-// AddShards is Add for channels of sharded pub/sub, which Redis has since version 7.
-func (s *Subscription) AddShards(names ...string) { s.add(names, shards, firmly) }
-
-// AddShardsLoosely is AddShards for channels that come and go: Up and Wait are not about them, though OnUp is when Redis
-// has confirmed those, too, that were wanted by then.
-func (s *Subscription) AddShardsLoosely(names ...string) { s.add(names, shards, loosely) }
-
-// Remove ends the subscription to channels. Messages that are under way still arrive.
-func (s *Subscription) Remove(names ...string) { s.remove(names, channels, firmly) }
-
-// RemovePatterns is Remove for patterns.
-func (s *Subscription) RemovePatterns(names ...string) { s.remove(names, patterns, firmly) }
-
-// RemoveShards is Remove for channels of sharded pub/sub.
-func (s *Subscription) RemoveShards(names ...string) { s.remove(names, shards, firmly) }
-
-// RemoveLooseShards takes back AddShardsLoosely; a channel that AddShards named as well stays.
-func (s *Subscription) RemoveLooseShards(names ...string) { s.remove(names, shards, loosely) }
-
-func (s *Subscription) add(names []string, k kind, w wish) {
-	s.change(names, k, func(was wish) wish { return was | w })
-}
-
-func (s *Subscription) remove(names []string, k kind, w wish) {
-	s.change(names, k, func(was wish) wish { return was &^ w })
-}
-
-func (s *Subscription) change(names []string, k kind, revise func(was wish) wish) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, name := range names {
-		t := topic{name, k}
-		was := s.want[t]
-		now := revise(was)
-		if _, ok := s.active[t]; !ok {
-			s.missing += int(now&firmly) - int(was&firmly)
-		}
-		if s.want[t] = now; now == 0 {
-			delete(s.want, t)
-		}
-		if (was == 0) != (now == 0) {
-			s.dirty[t] = struct{}{}
-		}
-	}
+// poke has Run look for something to do.
+func (s *Subscription) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
-	}
-}
-
-// Up tells whether everything that is wanted is confirmed by Redis at this moment.
-func (s *Subscription) Up() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.upLocked()
-}
-
-func (s *Subscription) upLocked() bool { return s.up && s.missing == 0 }
-
-// Settled tells whether Redis has confirmed everything at this moment, what is wanted loosely and what is no longer wanted
-// included.
-func (s *Subscription) Settled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for t := range s.want {
-		if _, ok := s.active[t]; !ok {
-			return false
-		}
-	}
-	return s.up && len(s.active) == len(s.want)
-}
-
-// refuse notes that Redis does not let us listen.
-func (s *Subscription) refuse(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.refused = err
-	s.tellLocked()
-}
-
-// Wait returns when Up is true, or with ctx's error, or with [ErrRights] or [ErrAuth] when Redis does not let us listen:
-// waiting would not help then, though Run goes on trying.
-func (s *Subscription) Wait(ctx context.Context) error {
-	for {
-		s.mu.Lock()
-		up, refused, changed := s.upLocked(), s.refused, s.changed
-		s.mu.Unlock()
-		switch {
-		case up:
-			return nil
-		case refused != nil:
-			return refused
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
 }

@@ -138,9 +138,12 @@ func TestSilentRedisThatAnswersStaysUp(t *testing.T) {
 	c := open(t, Config{URL: r.URL()})
 	l := listen(t, c, SubConfig{Channels: []string{"a"}, Silence: 5 * time.Millisecond})
 	testkit.Receive(t, "up", l.up)
+	l.mu.Lock()
+	heard := &l.links[home].heard
+	l.mu.Unlock()
 	for probes := range 2 { // each pong moves the time at which Redis was last heard
-		before := l.heard.Load()
-		for l.heard.Load() == before {
+		before := heard.Load()
+		for heard.Load() == before {
 			if err := c.Check(context.Background()); err != nil {
 				t.Fatalf("after %d probes: %v", probes, err)
 			}

@@ -55,3 +55,14 @@ func Closed(t testing.TB, what string, ch <-chan struct{}) {
 		t.Fatalf("waited %v in vain: %s", patience, what)
 	}
 }
+
+// Until polls for something that announces itself in no other way, in another process as a rule. It bounds the test and
+// asserts nothing about time.
+func Until(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v in vain: %s", patience, what)
+		}
+	}
+}

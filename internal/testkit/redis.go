@@ -4,6 +4,7 @@ package testkit
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"net"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Redis is a redis-server process of one test, on a port of 127.0.0.1, which keeps nothing on disk. Its methods are for
@@ -19,7 +22,9 @@ import (
 type Redis struct {
 	t    testing.TB
 	path string
-	args []string
+	args func() []string // for another attempt to start on a port that is free
+	last []string        // with which it runs
+	says string          // the log line that tells that it serves
 	port int
 	dir  string
 
@@ -34,7 +39,25 @@ type Redis struct {
 // "--requirepass", "secret". The test is skipped where redis-server is not installed, see [Need].
 func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
-	r := &Redis{t: t, path: Need(t, "redis-server"), args: args, dir: t.TempDir()}
+	return startRedis(t, func(r *Redis) []string { return r.with(args...) }, serves)
+}
+
+// serves is what a Redis logs when it takes commands.
+const serves = "Ready to accept connections"
+
+// with is the command line of an ordinary Redis, and more.
+func (r *Redis) with(args ...string) []string {
+	return append([]string{
+		"--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--dir", r.dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	}, args...)
+}
+
+// startRedis starts a redis-server whose arguments may depend on its port and folder.
+func startRedis(t testing.TB, args func(*Redis) []string, says string) *Redis {
+	t.Helper()
+	r := &Redis{t: t, path: Need(t, "redis-server"), says: says, dir: t.TempDir()}
+	r.args = func() []string { return args(r) }
 	t.Cleanup(func() {
 		r.Kill()
 		if t.Failed() {
@@ -43,6 +66,7 @@ func StartRedis(t testing.TB, args ...string) *Redis {
 	})
 	for range 5 {
 		r.port = FreePort(t)
+		r.last = r.args()
 		if r.start() {
 			return r
 		}
@@ -54,10 +78,7 @@ func StartRedis(t testing.TB, args ...string) *Redis {
 // start runs the process and returns true once it accepts connections, false if it ended before.
 func (r *Redis) start() bool {
 	r.t.Helper()
-	r.cmd = exec.Command(r.path, append([]string{
-		"--port", strconv.Itoa(r.port), "--bind", "127.0.0.1", "--dir", r.dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no",
-	}, r.args...)...)
+	r.cmd = exec.Command(r.path, r.last...)
 	r.cmd.SysProcAttr = endWithParent()
 	out, err := r.cmd.StdoutPipe()
 	if err != nil {
@@ -84,7 +105,7 @@ func (r *Redis) read(out io.Reader, ready chan<- bool) {
 		r.mu.Lock()
 		r.log.WriteString(lines.Text() + "\n")
 		r.mu.Unlock()
-		if !told && strings.Contains(lines.Text(), "Ready to accept connections") {
+		if !told && strings.Contains(lines.Text(), r.says) {
 			told = true
 			ready <- true
 		}
@@ -99,6 +120,29 @@ func (r *Redis) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Ito
 
 // URL is how Sidereal is told of it. Credentials are the caller's to add.
 func (r *Redis) URL() string { return "redis://" + r.Addr() }
+
+// Do runs a command on it as the default user and returns the answer; an error ends the test.
+func (r *Redis) Do(args ...any) any {
+	r.t.Helper()
+	answer, err := r.try(args...)
+	if err != nil {
+		r.t.Fatalf("%v on %s: %v", args, r.Addr(), err)
+	}
+	return answer
+}
+
+func (r *Redis) try(args ...any) (any, error) {
+	c := redis.NewClient(&redis.Options{Addr: r.Addr(), Protocol: 2, DisableIdentity: true, MaxRetries: -1})
+	defer c.Close()
+	return c.Do(context.Background(), args...).Result()
+}
+
+// answers tells whether the text that a command answers with has part in it. An error has not.
+func (r *Redis) answers(part string, args ...any) bool {
+	answer, err := r.try(args...)
+	text, _ := answer.(string)
+	return err == nil && strings.Contains(text, part)
+}
 
 // Log is what it has written so far.
 func (r *Redis) Log() string {

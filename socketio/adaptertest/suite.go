@@ -70,6 +70,12 @@ type Settler interface {
 	Settled() bool
 }
 
+// Waiter is a Cluster that hears the others only a while after it was started.
+type Waiter interface {
+	// Wait returns when it hears them.
+	Wait(ctx context.Context) error
+}
+
 // settle returns when the server hears what is for its rooms.
 func (h *host) settle() {
 	h.t.Helper()
@@ -102,6 +108,9 @@ func (h *host) linked(n int) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if w, ok := h.cluster.(Waiter); ok {
+		must(h.t, w.Wait(ctx))
+	}
 	for _, nsp := range []*socketio.Namespace{h.IO.Namespace, h.IO.Of("/other")} {
 		for {
 			got, err := nsp.ServerCount(ctx)

@@ -1,0 +1,112 @@
+package adapter
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// rooms are names whose channels are on all nodes of a cluster.
+func rooms(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprint("room", i))
+	}
+	return names
+}
+
+// hears emits to each room until its message arrives: what was said while a subscription moved may be missed.
+func hears(t *testing.T, a socketio.Adapter, l *fakeLocal, rooms ...string) {
+	t.Helper()
+	for _, room := range rooms {
+		b := &socketio.Broadcast{Target: socketio.Target{Rooms: []string{room}}, Data: text(`"ev"`, `"`+room+`"`)}
+		testkit.Until(t, room+" to hear", func() bool {
+			if err := a.Broadcast(b); err != nil {
+				t.Fatal(err)
+			}
+			for _, g := range l.take() {
+				if string(g.payload.JSON) == `["ev","`+room+`"]` {
+					return true
+				}
+			}
+			return false
+		})
+	}
+}
+
+// TestShardedFollowsTheNodesOfACluster has rooms on all nodes, whose slots move and whose nodes die.
+func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
+	c := testkit.StartCluster(t)
+	names := rooms(30)
+	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: names})
+	receiver, _ := startSharded(t, ShardedConfig{Config: Config{URL: c.URL()}}, l)
+	sender, adapters := startSharded(t, ShardedConfig{Config: Config{URL: c.URL()}}, newFakeLocal("/"))
+	link(t, sender, receiver)
+	a := adapters[0]
+	for _, room := range names {
+		if err := a.Broadcast(&socketio.Broadcast{Target: socketio.Target{Rooms: []string{room}}, Data: text(`"ev"`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait(t, l, len(names))
+	if n, err := a.ServerCount(background(t)); n != 2 || err != nil {
+		t.Errorf("%d servers, %v", n, err)
+	}
+
+	// The slot of a room moves, then that of the namespace itself.
+	const main = "socket.io#/#"
+	for _, channel := range []string{main + "room7#", main} {
+		c.Move(channel, c.Other(c.Owner(channel)))
+		hears(t, a, l, "room7")
+		until(t, receiver.Up)
+		until(t, sender.Up)
+	}
+	if n := counter(t, receiver.metrics.gaps); n < 2 {
+		t.Errorf("%v gaps were counted", n)
+	}
+
+	// A node dies. Nothing that is said meanwhile is lost at the sender, and all is as before under its replica.
+	dead := c.Owner(main)
+	dead.Kill()
+	until(t, func() bool { return !sender.up.Load() })
+	for i := range 100 {
+		emit(t, a, i, socketio.Flags{})
+	}
+	c.Promote(dead)
+	until(t, receiver.sub.Settled)
+	hears(t, a, l, names...)
+	until(t, func() bool { n, err := a.ServerCount(background(t)); return n == 2 && err == nil })
+	if found, err := a.FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
+		t.Errorf("%d sockets, %v", len(found), err)
+	}
+}
+
+// TestClassicOutlivesANodeOfACluster: any node will do, so that one that dies costs nothing but what is under way.
+func TestClassicOutlivesANodeOfACluster(t *testing.T) {
+	c := testkit.StartCluster(t)
+	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"room"}})
+	receiver, _ := start(t, Config{URL: c.URL()}, l)
+	sender, adapters := start(t, Config{URL: c.URL()}, newFakeLocal("/"))
+	link(t, sender, receiver)
+	promoted := make(map[int]bool)
+	for _, s := range []*server{receiver, sender} {
+		node, err := s.conn.AnyNode(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hears(t, adapters[0], l, "room")
+		i := slices.IndexFunc(c.Nodes, func(r *testkit.Redis) bool { return r.Addr() == node.Options().Addr })
+		c.Nodes[i].Kill() // again, perhaps
+		hears(t, adapters[0], l, "room")
+		until(t, func() bool {
+			found, err := adapters[0].FetchSockets(background(t), socketio.Target{})
+			return len(found) == 1 && err == nil
+		})
+		if !promoted[i] {
+			c.Promote(c.Nodes[i])
+		}
+		promoted[i] = true
+	}
+}

@@ -1,0 +1,196 @@
+package redisconn
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// link is one connection of a subscription, from its dialling to its end.
+type link struct {
+	s     *Subscription
+	place string        // the node's address; home for everything but shard channels of a cluster
+	node  *redis.Client // who is listened to
+	wake  chan struct{} // dirty has changed
+
+	heard atomic.Int64 // nanoseconds since start when Redis last said something
+	busy  atomic.Bool  // a callback runs: silence is ours
+	start time.Time
+
+	// under Subscription.mu
+	dirty   map[topic]struct{} // to be sent: wanted or not since the last sync
+	leaving map[topic]int      // unsubscriptions of shard channels that are sent and not confirmed
+	alive   bool               // Redis has answered
+}
+
+// home is the place of all that is not bound to a node.
+const home = ""
+
+func newLink(s *Subscription, place string, node *redis.Client) *link {
+	return &link{
+		s: s, place: place, node: node, wake: make(chan struct{}, 1), start: time.Now(),
+		dirty: make(map[topic]struct{}), leaving: make(map[topic]int),
+	}
+}
+
+// run listens until the connection or ctx ends, and tells why.
+func (l *link) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ps := l.node.Subscribe(ctx)
+	var tender sync.WaitGroup
+	defer tender.Wait()
+	defer cancel(nil)
+	defer ps.Close()
+	// Receive looks at no context while it reads: closing the connection is what ends it.
+	defer context.AfterFunc(ctx, func() { _ = ps.Close() })()
+
+	if err := l.sync(ctx, ps); err != nil {
+		return err
+	}
+	if err := ps.Ping(ctx); err != nil { // its pong comes after every confirmation
+		return err
+	}
+	l.hear()
+	tender.Go(func() { cancel(l.tend(ctx, ps)) })
+	for {
+		// No timeout here: it could strike in the middle of a message, and the rest would be read as the next one.
+		m, err := ps.Receive(ctx)
+		if err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
+			if l.s.movedAway(l, err) {
+				continue
+			}
+			return err
+		}
+		l.hear()
+		l.handle(m)
+	}
+}
+
+// handle takes one thing that Redis said.
+func (l *link) handle(m any) {
+	switch m := m.(type) {
+	case *redis.Message:
+		l.callback(func() { l.s.cfg.OnMessage(m.Channel, unsafe.Slice(unsafe.StringData(m.Payload), len(m.Payload))) })
+	case *redis.Subscription:
+		l.s.confirm(l, m)
+		l.callback(l.s.riseTold)
+	case *redis.Pong:
+		l.s.answered(l)
+		l.callback(l.s.riseTold)
+	}
+}
+
+// callback runs f while no other callback of the subscription runs.
+func (l *link) callback(f func()) {
+	l.busy.Store(true)
+	l.s.told.Lock()
+	f()
+	l.s.told.Unlock()
+	l.hear()
+	l.busy.Store(false)
+}
+
+func (l *link) hear() { l.heard.Store(int64(time.Since(l.start))) }
+
+// tend keeps the connection: it sends what Add and Remove asked for, and probes a silent Redis. A stopped process or a
+// cut cable closes no connection, so silence is the only sign of them.
+func (l *link) tend(ctx context.Context, ps *redis.PubSub) error {
+	silence := l.s.cfg.Silence
+	timer := time.NewTimer(silence)
+	defer timer.Stop()
+	var pinged int64 // when; 0: no ping is out
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.wake:
+			if err := l.sync(ctx, ps); err != nil {
+				return err
+			}
+		case <-timer.C:
+			now, heard := int64(time.Since(l.start)), l.heard.Load()
+			switch silent := time.Duration(now - heard); {
+			case l.busy.Load() || silent < silence:
+				pinged = 0
+				timer.Reset(max(silence-silent, time.Millisecond))
+				if l.busy.Load() {
+					timer.Reset(silence)
+				}
+			case pinged > heard:
+				return fmt.Errorf("%w for %v", errSilent, silent.Round(time.Millisecond))
+			default:
+				pinged = now
+				if err := ps.Ping(ctx); err != nil {
+					return err
+				}
+				timer.Reset(pongWithin)
+			}
+		}
+	}
+}
+
+// sync sends what has changed since it last did: as many names in one command as there are by then.
+func (l *link) sync(ctx context.Context, ps *redis.PubSub) error {
+	add, remove := l.s.pending(l)
+	for _, step := range [...]struct {
+		names []string
+		send  func(context.Context, ...string) error
+	}{
+		{add[channels], ps.Subscribe},
+		{add[patterns], ps.PSubscribe},
+		{remove[channels], ps.Unsubscribe},
+		{remove[patterns], ps.PUnsubscribe},
+	} {
+		for names := range slices.Chunk(step.names, namesAtOnce) {
+			if err := step.send(ctx, names...); err != nil {
+				return err
+			}
+		}
+	}
+	if err := l.sendShards(ctx, add[shards], ps.SSubscribe); err != nil {
+		return err
+	}
+	return l.sendShards(ctx, remove[shards], ps.SUnsubscribe)
+}
+
+// sendShards names shard channels, in a cluster those of one slot in each command: Redis takes no others together.
+func (l *link) sendShards(ctx context.Context, names []string, send func(context.Context, ...string) error) error {
+	groups := [][]string{names}
+	if l.place != home {
+		bySlot := make(map[uint16][]string)
+		for _, name := range names {
+			slot := slotOf(name)
+			bySlot[slot] = append(bySlot[slot], name)
+		}
+		groups = groups[:0]
+		for _, names := range bySlot {
+			groups = append(groups, names)
+		}
+	}
+	for _, group := range groups {
+		for names := range slices.Chunk(group, namesAtOnce) {
+			if err := send(ctx, names...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// nudge makes the tender send what has changed.
+func (l *link) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}

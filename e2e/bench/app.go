@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,15 +31,19 @@ const deflateEnv = "BENCH_DEFLATE"
 // collectSignal asks a server under test, Go or Node, to collect its garbage now.
 const collectSignal = unix.SIGUSR2
 
-// runApp is the demo app, as `sidereal worker` runs it, with one more event, `burst`.
+// runApp is the demo app, as `sidereal worker` runs it, with two more events, `burst` and `publish`.
 func runApp() {
 	collectWhenAsked()
 	var cfg socketio.Config
 	if os.Getenv(deflateEnv) != "" {
 		cfg.PerMessageDeflate = &engineio.PerMessageDeflate{}
 	}
+	if os.Getenv(quietEnv) != "" {
+		cfg.PingInterval = time.Hour
+	}
 	worker.MainConfig(cfg, func(ctx context.Context, io *socketio.Server) error {
 		io.On("burst", burst)
+		io.On("publish", func(n int) (bool, error) { return true, publish(io, n) })
 		return demo.App(ctx, io)
 	})
 }
@@ -46,6 +52,19 @@ func runApp() {
 func burst(s *socketio.Socket, n int) error {
 	for i := range n {
 		if err := s.Emit("n", i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish tells a room of other servers something n times.
+func publish(io *socketio.Server, n int) error {
+	data := struct {
+		Msg string `json:"msg"`
+	}{strings.Repeat("x", 128)}
+	for range n {
+		if err := io.To("elsewhere").Emit("said", data); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/gobwas/ws"
@@ -18,7 +19,8 @@ import (
 
 // runBare is the floor: a goroutine per connection around gobwas/ws that matches bytes and does nothing else. It speaks
 // just enough for our clients: the open packet, the main namespace, echo, join, say and burst. It has no heartbeat, no
-// limits, no queue (a slow client would stop everybody), and no cluster.
+// limits, and no queue (a slow client would stop everybody). With REDIS_URL it is one of several, and a bare PUBLISH and SUBSCRIBE
+// loop between them.
 func runBare() {
 	collectWhenAsked()
 	l, err := net.Listen("tcp", os.Getenv("BENCH_ADDR"))
@@ -26,6 +28,9 @@ func runBare() {
 		log.Fatal(err)
 	}
 	b := &bare{rooms: map[string][]*bareConn{}, room: map[*bareConn]string{}}
+	if url := os.Getenv("REDIS_URL"); url != "" {
+		b.others = dialBareRedis(url, b.hear)
+	}
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -39,12 +44,17 @@ type bare struct {
 	mu    sync.RWMutex
 	rooms map[string][]*bareConn // "" is everybody
 	room  map[*bareConn]string
+
+	others *bareRedis // nil: there are none
 }
 
 type bareConn struct {
 	net.Conn
 	out []byte // scratch of its goroutine
 }
+
+// elsewhere is what is published to a room of other servers.
+var elsewhere = fmt.Sprintf(`42["said",{"msg":"%s"}]`, strings.Repeat("x", 128))
 
 const (
 	bareOpen  = `0{"sid":"AAAAAAAAAAAAAAAAAAAA","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`
@@ -114,6 +124,9 @@ func (b *bare) handle(c *bareConn, op ws.OpCode, p []byte) error {
 				return err
 			}
 		}
+	case bytes.HasPrefix(args, []byte(`["publish",`)):
+		n, _ := strconv.Atoi(string(bytes.Trim(args[len(`["publish",`):], `]`)))
+		b.others.publish("elsewhere", elsewhere, n)
 	case bytes.HasPrefix(args, []byte(`["say",`)):
 		b.say(args)
 	}
@@ -129,7 +142,25 @@ func (b *bare) say(args []byte) {
 	}
 	object := bytes.TrimSuffix(args[len(`["say",`):], []byte("}]"))
 	text := fmt.Sprintf(`42["said",%s,"from":"BBBBBBBBBBBBBBBBBBBB","worker":"AAAA"}]`, object)
-	frame := ws.MustCompileFrame(ws.NewTextFrame([]byte(text)))
+	if b.others != nil {
+		b.others.publish(room, text, 1) // comes back to us, too
+		return
+	}
+	b.tell(room, []byte(text))
+}
+
+// hear takes what a server said, this one included.
+func (b *bare) hear(room string, text []byte) {
+	b.mu.RLock()
+	anybody := len(b.rooms[room]) > 0
+	b.mu.RUnlock()
+	if anybody {
+		b.tell(room, text)
+	}
+}
+
+func (b *bare) tell(room string, text []byte) {
+	frame := ws.MustCompileFrame(ws.NewTextFrame(text))
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	for _, c := range b.rooms[room] {

@@ -32,7 +32,16 @@ type load interface {
 	close()
 }
 
+// watched is a load that is about some of its system's processes, and leaves something to be cleared away after each
+// round, outside of what is measured.
+type watched interface {
+	load
+	measured() *system
+	clear(context.Context) error
+}
+
 var (
+	pairs   = []string{oursTwo, nodeTwo, bareTwo}
 	single  = []string{ours, node, floor}
 	all     = []string{ours, node, floor, host, nodeHost}
 	served  = []string{ours, node, host, nodeHost}
@@ -53,6 +62,11 @@ var items = []item{
 	{"connect", "WebSocket: connect, join the main namespace, close", "connection", all, takeTurns, prepareConnects},
 	{"poll-session", "Polling session: handshake, post, poll, close (4 requests)", "session", polling, takeTurns, preparePollSessions},
 	{"poll-request", "Polling request of open sessions that share connections (echo: one POST, one GET)", "request", polling, takeTurns, preparePollRequests},
+	{"other-skip", "Received, for a room with nobody here", "message", pairs, takeTurns, prepareReceive("nobody", 0, 40_000)},
+	{"other-one", "Received, and queued for one socket", "message", pairs, takeTurns, prepareReceive("one", 1, 20_000)},
+	{"other-thousand", "Received, and queued for 1,000 sockets", "message", pairs, takeTurns, prepareReceive("thousand", 1000, 400)},
+	{"other-publish", "Published, 10,000 in one turn", "message", pairs, takeTurns, preparePublish},
+	{latencyItem, "From a client over both servers to a client, 99th percentile of a round", "message", pairs, runLatency, nil},
 	{"poll-parked", "A session whose poll waits, each on a connection of its own", "session", served, runParked, nil},
 	{idleItem, "An idle WebSocket", "connection", all, runIdle, nil},
 	{"relay", "An idle WebSocket that enters at one of two hosts; half are relayed to the other", "connection", []string{twoHosts}, runRelayed, nil},
@@ -64,9 +78,8 @@ const settle = 40 * time.Millisecond
 // takeTurns prepares all systems, lets each warm up, and then lets them take turns.
 func takeTurns(ctx context.Context, f *fleet, it *item, o options) ([]*result, error) {
 	r := newResult(it.name, it.title, it.unit, cpuTime)
-	type contender struct {
-		*system
-		load
+	if slices.Equal(it.systems, pairs) {
+		r.quantity = between
 	}
 	var contenders []contender
 	defer func() {
@@ -83,16 +96,24 @@ func takeTurns(ctx context.Context, f *fleet, it *item, o options) ([]*result, e
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
-		contenders = append(contenders, contender{s, l})
+		c := contender{s, l}
+		contenders = append(contenders, c)
 		for begin := time.Now(); time.Since(begin) < pick(o.quick, 250*time.Millisecond, 500*time.Millisecond); {
-			if _, _, err := l.round(ctx); err != nil {
+			_, _, err := l.round(ctx)
+			if err == nil {
+				err = c.clear(ctx)
+			}
+			if err != nil {
 				return nil, fmt.Errorf("%s: %w", key, err)
 			}
 		}
 	}
 	for range o.rounds {
 		for _, c := range contenders {
-			m, err := measure(ctx, c.system, c.load)
+			m, err := measure(ctx, c.measured(), c.load)
+			if err == nil {
+				err = c.clear(ctx)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", c.key, err)
 			}
@@ -101,12 +122,33 @@ func takeTurns(ctx context.Context, f *fleet, it *item, o options) ([]*result, e
 	}
 	if o.profile != "" {
 		for _, c := range contenders {
-			if err := record(ctx, filepath.Join(o.profile, it.name+"-"+c.key+".perf"), c.system, c.load); err != nil {
+			if err := record(ctx, filepath.Join(o.profile, it.name+"-"+c.key+".perf"), c); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return []*result{r}, ctx.Err()
+}
+
+// contender is a system with its load.
+type contender struct {
+	*system
+	load
+}
+
+// measured is what of the system is looked at.
+func (c contender) measured() *system {
+	if w, ok := c.load.(watched); ok {
+		return w.measured()
+	}
+	return c.system
+}
+
+func (c contender) clear(ctx context.Context) error {
+	if w, ok := c.load.(watched); ok {
+		return w.clear(ctx)
+	}
+	return nil
 }
 
 // measure does one round and reads what it took, in CPU microseconds per unit.
@@ -143,9 +185,12 @@ func micros(d time.Duration, units int) float64 {
 	return float64(d) / float64(time.Microsecond) / float64(max(units, 1))
 }
 
-// record lets perf watch the system's processes for one round.
-func record(ctx context.Context, file string, s *system, l load) error {
-	pids, err := s.pids()
+// recordFor is how long a profile is at least.
+const recordFor = time.Second
+
+// record lets perf watch the system's processes for some rounds.
+func record(ctx context.Context, file string, c contender) error {
+	pids, err := c.measured().pids()
 	if err != nil {
 		return err
 	}
@@ -159,7 +204,11 @@ func record(ctx context.Context, file string, s *system, l load) error {
 		return err
 	}
 	time.Sleep(300 * time.Millisecond) // it says nowhere that it has begun
-	_, _, err = l.round(ctx)
+	for begin := time.Now(); err == nil && time.Since(begin) < recordFor; {
+		if _, _, err = c.round(ctx); err == nil {
+			err = c.clear(ctx)
+		}
+	}
 	_ = perf.Process.Signal(os.Interrupt)
 	_ = perf.Wait() // ends by the signal
 	return err

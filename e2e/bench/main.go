@@ -33,7 +33,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "fewer and shorter rounds: one to two minutes")
 	flag.IntVar(&o.rounds, "rounds", 0, "`rounds` of each item (default 5, quick 2)")
 	flag.IntVar(&o.idle, "idle", 0, "idle `connections` (default 10000, quick 2000); 100000 needs a limit of open files above that")
-	flag.StringVar(&o.profile, "profile", "", "record one more round of each item and system with perf into this `folder`")
+	flag.StringVar(&o.profile, "profile", "", "record a second of each item and system with perf into this `folder`")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "bench: unexpected argument %q\n", flag.Arg(0))

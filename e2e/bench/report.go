@@ -27,13 +27,14 @@ func report(o options, results []*result, took time.Duration) string {
 		lost += r.lost()
 	}
 	fmt.Fprintf(&b, "- messages lost, or acks out of order, in all rounds of all systems: **%d**\n\nThe systems:\n\n", lost)
-	for _, key := range append(slices.Clone(all), twoHosts) {
+	for _, key := range slices.Concat(all, []string{twoHosts}, pairs) {
 		fmt.Fprintf(&b, "- **%s**: %s\n", key, titles[key])
 	}
 	targetsTable(&b, results)
 	cpuTable(&b, results)
 	partsTable(&b, results)
 	memoryTable(&b, results)
+	betweenTable(&b, results)
 	startTable(&b, results)
 	return b.String() + "\n" + notes
 }
@@ -136,6 +137,29 @@ func memoryTable(b *strings.Builder, results []*result) {
 				cell = fmt.Sprintf("%.0f", v[0])
 			}
 			fmt.Fprintf(b, " %s |", cell)
+		}
+		b.WriteString("\n")
+	}
+}
+
+// betweenTable is about servers beside each other.
+func betweenTable(b *strings.Builder, results []*result) {
+	some := slices.Concat(of(results, between), of(results, delay))
+	if len(some) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## Between servers\n\nCPU microseconds of one server alone, without its Redis, for a message of 128 B from, or to, another one; and the delay between\n"+
+		"clients of two servers. Sidereal and Node say the same bytes; the bare loop reads them and does nothing. What is for sockets\nis queued for polls that come later: no sends are in these figures.\n\n"+
+		"| work | in | Sidereal | Node | bare loop | Sidereal ÷ Node | bare ÷ Sidereal |\n|---|---|--:|--:|--:|--:|--:|\n")
+	for _, r := range some {
+		fmt.Fprintf(b, "| %s | %s |", r.title, pick(r.quantity == delay, "µs", "CPU µs"))
+		for _, key := range pairs {
+			median, low, high := spread(r.values(key, ""))
+			fmt.Fprintf(b, " **%s** (%s to %s) |", short(median), short(low), short(high))
+		}
+		for _, of := range [][2]string{{oursTwo, nodeTwo}, {bareTwo, oursTwo}} {
+			median, _, _ := spread(r.ratios(of[0], "", of[1], ""))
+			fmt.Fprintf(b, " %.2f |", median)
 		}
 		b.WriteString("\n")
 	}

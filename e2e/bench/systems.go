@@ -38,6 +38,9 @@ var titles = map[string]string{
 	host:        "a Sidereal host: `sidereal up` with a router, 2 workers, and redis-server",
 	nodeHost:    "nginx (hash of the client address), 2 Node processes with @socket.io/redis-adapter, and redis-server",
 	twoHosts:    "two Sidereal hosts of one worker each on one redis-server; clients take turns between the two doors",
+	oursTwo:     "two Sidereal workers and redis-server",
+	nodeTwo:     "two Node processes with @socket.io/redis-adapter and redis-server",
+	bareTwo:     "two floors with a bare PUBLISH and SUBSCRIBE loop, and redis-server",
 	oursDeflate: "A with permessage-deflate",
 	nodeDeflate: "B with permessage-deflate",
 }
@@ -46,6 +49,7 @@ var titles = map[string]string{
 type system struct {
 	key     string
 	entries []string // public addresses
+	redis   string   // its address, of pairs
 	parts   []*process
 }
 
@@ -170,6 +174,8 @@ func (f *fleet) launch(s *system) error {
 		return f.host(s, 2, 1)
 	case nodeHost:
 		return f.nodeHost(s)
+	case oursTwo, nodeTwo, bareTwo:
+		return f.pairOf(s)
 	}
 	return fmt.Errorf("no system %q", s.key)
 }

@@ -51,6 +51,19 @@ func routerAndWorker(r *result) (float64, bool) {
 	return m.parts["router"] + m.parts["worker"], true
 }
 
+// beyond is by how much one system's figure exceeds another's.
+func beyond(key, than string) func(*result) (float64, bool) {
+	return func(r *result) (float64, bool) {
+		above, below := r.values(key, ""), r.values(than, "")
+		var over []float64
+		for i := range min(len(above), len(below)) {
+			over = append(over, above[i]-below[i])
+		}
+		median, _, _ := spread(over)
+		return median, len(over) > 0
+	}
+}
+
 var targets = []target{
 	{"worker ÷ floor, echo open loop", "echo-open", ratio(ours, "", floor, ""), 1.15, 0, "%.2f ×"},
 	{"worker ÷ floor, echo closed loop", "echo-closed", ratio(ours, "", floor, ""), 1.4, 0, "%.2f ×"},
@@ -70,6 +83,10 @@ var targets = []target{
 	{"PSS in the router per WebSocket handed over (target 0; a fixed 64 B for its pools)", idleItem + "-collected", absolute(host, "router"), 64, 0, "%.0f B"},
 	{"PSS in both routers per relayed WebSocket", "relay", perRelayed, 8 << 10, 0, "%.0f B"},
 	{"PSS of a parked poll, router and worker together", "poll-parked", routerAndWorker, 40 << 10, 0, "%.0f B"},
+	{"adapter ÷ Node, a message received and queued for one socket", "other-one", ratio(oursTwo, "", nodeTwo, ""), 0.3, 0, "%.2f ×"},
+	{"the same, for 1,000 sockets", "other-thousand", ratio(oursTwo, "", nodeTwo, ""), 0.3, 0, "%.2f ×"},
+	{"the same, for nobody here", "other-skip", ratio(oursTwo, "", nodeTwo, ""), 0.2, 0, "%.2f ×"},
+	{"message to a client of another server, 99th percentile, beyond the bare loop's", latencyItem, beyond(oursTwo, bareTwo), 500, 0, "%.0f µs"},
 	{"start of `sidereal up` to the first message", "start", absolute(host, ""), 300, 0, "%.0f ms"},
 }
 

@@ -7,7 +7,9 @@ import { createAdapter } from "@socket.io/redis-adapter";
 import { createClient } from "redis";
 
 const http = createServer();
-const io = new Server(http, { perMessageDeflate: process.env.BENCH_DEFLATE ? {} : false });
+const options = { perMessageDeflate: process.env.BENCH_DEFLATE ? {} : false };
+if (process.env.BENCH_QUIET) options.pingInterval = 3_600_000;
+const io = new Server(http, options);
 
 if (process.env.REDIS_URL) {
   const pub = createClient({ url: process.env.REDIS_URL });
@@ -29,6 +31,10 @@ io.on("connection", (socket) => {
   socket.on("say", (m, ack) => {
     (m.room ? io.to(m.room) : io).emit("said", { ...m, from: socket.id, worker });
     ack?.("ok");
+  });
+  socket.on("publish", (n, ack) => {
+    for (let i = 0; i < n; i++) io.to("elsewhere").emit("said", { msg: "x".repeat(128) });
+    ack?.();
   });
   socket.on("burst", (n, ack) => {
     for (let i = 0; i < n; i++) socket.emit("n", i);

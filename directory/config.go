@@ -3,6 +3,7 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,7 +20,8 @@ const defaultCacheSize = 1 << 18
 type Config struct {
 	// Conn is the Redis; its Run must be running.
 	Conn *redisconn.Conn
-	// App separates the apps on one Redis: letters, digits, dot, dash and underscore. Empty means default.
+	// App separates the apps on one Redis: letters, digits, dot, dash and underscore, or what PortApp made of them. Empty
+	// means default.
 	App string
 	// SIDTTL is how long an unused sid keeps its owner in Redis, at least. Routers renew it by use, and raise it to
 	// pingInterval + pingTimeout + 30 s. Shorter frees Redis memory sooner, and forgets lost workers sooner. Zero: 90 s.
@@ -48,7 +50,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Conn == nil {
 		problems = append(problems, errors.New("directory: Conn is missing"))
 	}
-	if i := strings.IndexFunc(cfg.App, notInAppName); i >= 0 {
+	name, port, ofPort := strings.Cut(cfg.App, ":")
+	if strings.IndexFunc(name, notInAppName) >= 0 || name == "" || ofPort && !isPort(port) {
 		problems = append(problems, fmt.Errorf("SIDEREAL_APP: %q: must be letters, digits, dots, dashes and underscores", cfg.App))
 	}
 	if cfg.SIDTTL < recordTTL {
@@ -58,6 +61,20 @@ func (cfg Config) withDefaults() (Config, error) {
 		problems = append(problems, fmt.Errorf("directory: CacheSize %d: must be at least %d", cfg.CacheSize, cacheShards))
 	}
 	return cfg, errors.Join(problems...)
+}
+
+// PortApp names the part of an app that is reached at a port of its own: its sessions and workers are apart from those
+// of other ports.
+func PortApp(app string, port int) string {
+	if app == "" {
+		app = defaultApp
+	}
+	return app + ":" + strconv.Itoa(port)
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0
 }
 
 func notInAppName(r rune) bool {

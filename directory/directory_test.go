@@ -23,6 +23,18 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 	}
 }
 
+func TestPortsHaveAppsOfTheirOwn(t *testing.T) {
+	_, url := mini(t)
+	conn := connect(t, url)
+	for app, ok := range map[string]bool{
+		PortApp("", 3000): true, PortApp("shop.eu", 443): true, "shop:": false, "shop:0": false, "shop:65536": false, ":3000": false, "a:1:2": false,
+	} {
+		if _, err := New(Config{Conn: conn, App: app}); (err == nil) != ok {
+			t.Errorf("%q: %v", app, err)
+		}
+	}
+}
+
 func TestWorkersAreCountedByState(t *testing.T) {
 	_, url := mini(t)
 	reg := prometheus.NewRegistry()

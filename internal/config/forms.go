@@ -25,7 +25,7 @@ type form struct {
 var errForm = errors.New("config: not of the form")
 
 var (
-	namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(:[0-9]{1,5})?$`) // a port is what a supervisor adds: directory.PortApp
 	keyPattern  = regexp.MustCompile(`^[^\s*?\[\]\\]{1,128}$`)
 	pathPattern = regexp.MustCompile(`^/[A-Za-z0-9_.~/-]*$`)
 )

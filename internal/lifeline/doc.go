@@ -21,6 +21,7 @@
 //	exited=                     the id of one of these children that has ended
 //	drain=                      the id of one whose sessions are to be moved elsewhere; it is stopped when that is reported
 //	send=                       [SendTold]: a message for one of them
+//	listened=                   [ListenedTold]: the answer to listen=
 //	listener= and a descriptor  an address that the child is to serve as well, to a router
 //	advertise=                  how other hosts reach this one, in place of SIDEREAL_ADVERTISE: a door opens when it is needed
 //

@@ -23,6 +23,7 @@ const (
 	Exited    = "exited"    // an id
 	Drain     = "drain"     // an id
 	Send      = "send"      // SendTold
+	Listened  = "listened"  // ListenedTold
 	Listener  = "listener"  // an address, with a descriptor
 	Advertise = "advertise" // host:port
 )
@@ -78,6 +79,13 @@ type ChildReport struct {
 type ListenReport struct {
 	ID   string `json:"id"`
 	Addr string `json:"addr"` // host:port, ":port"; unix paths and port 0 stay with the nodehost
+}
+
+// ListenedTold answers a ListenReport.
+type ListenedTold struct {
+	Addr string `json:"addr"` // as in the report
+	// Error is why nobody can be reached there, as Node names it: "EADDRINUSE", "EACCES". Empty: it is served.
+	Error string `json:"error,omitempty"`
 }
 
 // Told is one line from the supervisor. Who takes it owns File.

@@ -10,7 +10,7 @@ import (
 // take does what another server asks, and answers where an answer is due: exactly one for each request, or requests would
 // hang elsewhere.
 func (n *namespace) take(q wire.Request) {
-	if q.UID == n.uid || q.Type < wire.Sockets || q.Type > wire.BroadcastWithAck ||
+	if q.UID == n.uid || n.r.cfg.Group.has([]byte(q.UID)) || q.Type < wire.Sockets || q.Type > wire.BroadcastWithAck ||
 		q.Type == wire.BroadcastWithAck && q.Namespace != n.name {
 		n.r.metrics.skipped.Inc()
 		return
@@ -37,17 +37,21 @@ func (n *namespace) carryOut(q wire.Request) {
 	case wire.BroadcastWithAck:
 		n.survey(q, target)
 	case wire.Sockets:
-		n.respond(q, wire.Response{Type: wire.NoType, SocketIDs: n.ids(q.JoinLeave)})
+		n.describe(socketio.Target{Rooms: q.JoinLeave}, func(found []socketio.SocketInfo) {
+			n.respond(q, wire.Response{Type: wire.NoType, SocketIDs: ids(found)})
+		})
 	case wire.AllRooms:
-		n.respond(q, wire.Response{Type: wire.NoType, Rooms: append([]string{}, n.local.Rooms()...)})
+		n.listRooms(func(rooms []string) { n.respond(q, wire.Response{Type: wire.NoType, Rooms: rooms}) })
 	case wire.RemoteFetch:
-		n.respond(q, wire.Response{Type: wire.NoType, Sockets: n.fetch(target)})
+		n.describe(target, func(found []socketio.SocketInfo) {
+			n.respond(q, wire.Response{Type: wire.NoType, Sockets: n.wireSockets(found)})
+		})
 	}
 }
 
-func (n *namespace) fetch(target socketio.Target) []wire.Socket {
+func (n *namespace) wireSockets(infos []socketio.SocketInfo) []wire.Socket {
 	sockets := []wire.Socket{}
-	for _, info := range n.local.Fetch(target) {
+	for _, info := range infos {
 		s, err := wireSocket(info)
 		if err != nil { // what a client connected with is JSON, so this is an app's doing
 			n.r.log.Warn().Str("namespace", n.name).Str("socket", info.ID).Err(err).Msg("socket cannot be described to another server")
@@ -64,20 +68,25 @@ func (n *namespace) carryOutOld(q wire.Request) {
 	if !n.hasRoom([]byte(q.SID)) {
 		return
 	}
-	switch q.Type {
-	case wire.RemoteJoin:
-		n.local.ApplyJoin(target, q.JoinLeave)
-	case wire.RemoteLeave:
-		n.local.ApplyLeave(target, q.JoinLeave)
-	case wire.RemoteDisconnect:
-		n.local.ApplyDisconnect(target, q.Close)
-	}
-	n.respond(q, wire.Response{Type: wire.NoType})
+	n.describe(target, func(found []socketio.SocketInfo) {
+		if len(found) == 0 {
+			return
+		}
+		switch q.Type {
+		case wire.RemoteJoin:
+			n.local.ApplyJoin(target, q.JoinLeave)
+		case wire.RemoteLeave:
+			n.local.ApplyLeave(target, q.JoinLeave)
+		case wire.RemoteDisconnect:
+			n.local.ApplyDisconnect(target, q.Close)
+		}
+		n.respond(q, wire.Response{Type: wire.NoType})
+	})
 }
 
-func (n *namespace) ids(rooms []string) []string {
+func ids(sockets []socketio.SocketInfo) []string {
 	ids := []string{}
-	for _, s := range n.local.Fetch(socketio.Target{Rooms: rooms}) {
+	for _, s := range sockets {
 		ids = append(ids, s.ID)
 	}
 	return ids
@@ -107,7 +116,16 @@ func (n *namespace) survey(q wire.Request, target socketio.Target) {
 		early []socketio.Payload
 	)
 	pass := func(p socketio.Payload) { n.respond(q, wire.Response{Type: wire.BroadcastAck, Answer: p}) }
-	clients := n.local.DeliverWithAck(&socketio.Broadcast{Target: target, Flags: localFlags(q.Flags), Data: q.Data}, timeout,
+	n.deliverWithAck(&socketio.Broadcast{Target: target, Flags: localFlags(q.Flags), Data: q.Data}, timeout,
+		func(clients int) {
+			mu.Lock()
+			defer mu.Unlock()
+			n.respond(q, wire.Response{Type: wire.BroadcastClientCount, ClientCount: clients})
+			open = true
+			for _, p := range early {
+				pass(p)
+			}
+		},
 		func(p socketio.Payload) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -117,13 +135,6 @@ func (n *namespace) survey(q wire.Request, target socketio.Target) {
 				early = append(early, p)
 			}
 		})
-	mu.Lock()
-	defer mu.Unlock()
-	n.respond(q, wire.Response{Type: wire.BroadcastClientCount, ClientCount: clients})
-	open = true
-	for _, p := range early {
-		pass(p)
-	}
 }
 
 // respond answers a request.

@@ -24,8 +24,12 @@ type tally struct {
 // latter is Node's.
 func (n *namespace) census(ctx context.Context) (*tally, error) {
 	living, silent := n.r.peers.of(n.name)
-	channels := make([]string, 0, 2+len(living)+len(silent))
+	group := n.r.cfg.Group.others(n.name, n.uid)
+	channels := make([]string, 0, 2+len(group)+len(living)+len(silent))
 	channels = append(channels, n.talk.counted(), n.own)
+	for _, uid := range group {
+		channels = append(channels, n.talk.answersTo(uid))
+	}
 	for _, uid := range living {
 		channels = append(channels, n.talk.answersTo(uid))
 	}
@@ -38,6 +42,9 @@ func (n *namespace) census(ctx context.Context) (*tally, error) {
 		return t, fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	others := count[n.talk.counted()] - count[n.own]
+	for _, uid := range group {
+		others -= min(count[n.talk.answersTo(uid)], 1)
+	}
 	t.listening = int(others)
 	for _, uid := range living {
 		// One that is no longer subscribed was killed, or its own outage is not over: it would not hear the question.

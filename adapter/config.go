@@ -45,6 +45,10 @@ type Config struct {
 	// messages, and must not block. Nil is allowed: a log line and sidereal_adapter_gaps_total tell in any case.
 	OnGap func(Gap)
 
+	// Group, if set, are clusters of this process that this one neither hears nor asks nor counts: they reach each other
+	// without Redis.
+	Group *Group
+
 	// Version is told to the peers, for operators.
 	Version string
 	// Log gets outages, malformed messages (without their content, at most one line in 10 s) and nothing per message.

@@ -244,7 +244,7 @@ func (p *peers) of(namespace string) (living, silent []string) {
 	defer p.mu.Unlock()
 	for _, peer := range p.known {
 		switch uid, ok := peer.namespaces[namespace]; {
-		case !ok:
+		case !ok, p.r.cfg.Group.has([]byte(uid)):
 		case peer.silent:
 			silent = append(silent, uid)
 		default:

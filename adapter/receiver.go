@@ -79,8 +79,11 @@ func localFlags(f wire.Flags) socketio.Flags {
 	return socketio.Flags{Volatile: f.Volatile, Compress: f.Compress, Timeout: f.Timeout, ExpectSingleResponse: f.ExpectSingleResponse}
 }
 
-// isEcho tells whether uid is one of ours.
+// isEcho tells whether uid is one of ours, or of our group.
 func (r *Redis) isEcho(uid []byte) bool {
+	if r.cfg.Group.has(uid) {
+		return true
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.byUID[string(uid)] != nil

@@ -100,6 +100,7 @@ func (r *Redis) Open(local socketio.Local) (socketio.Adapter, error) {
 	}
 	r.byName[n.name] = n
 	r.byUID[n.uid] = n
+	r.cfg.Group.add(n.name, n.uid)
 	r.form.join(n)
 	r.peers.nudge()
 	return r.form.adapter(n), nil
@@ -111,6 +112,7 @@ func (r *Redis) forget(n *namespace) {
 	defer r.mu.Unlock()
 	delete(r.byName, n.name)
 	delete(r.byUID, n.uid)
+	r.cfg.Group.remove(n.name, n.uid)
 	r.form.leave(n)
 	r.peers.nudge()
 }

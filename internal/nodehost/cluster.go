@@ -1,0 +1,134 @@
+package nodehost
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
+)
+
+// cluster does a primary's duty for one message of Node's cluster module.
+func (c *child) cluster(o *ipc.Object) {
+	switch o.Text("act") {
+	case "queryServer":
+		c.queryServer(o)
+	case "listening":
+		if q := queryOf(o); q.shareable() {
+			c.becameReady(byListening)
+		} else {
+			c.openDoor(portKey(q.port), directory.PortApp(c.h.cfg.App, q.port), byListening, q.key(), func() (ipc.Frame, error) {
+				return c.serverFrame(q.key())
+			})
+		}
+	case "close":
+		c.closeServer(o.Text("key"))
+	case "exitedAfterDisconnect":
+		_ = c.reply(o, &ipc.Object{})
+	}
+}
+
+// reply answers an internal message with fields of its own.
+func (c *child) reply(to *ipc.Object, answer *ipc.Object) error {
+	m := (&ipc.Object{}).Set("cmd", "NODE_CLUSTER").Set("seq", float64(c.seq.Add(1)-1)).Set("ack", to.Get("seq"))
+	m.Keys, m.Values = append(m.Keys, answer.Keys...), append(m.Values, answer.Values...)
+	return c.ch.sendValue(m)
+}
+
+// query is what a worker wants to listen on.
+type query struct {
+	address string // empty: all
+	port    int
+	kind    string // 4, 6, -1 (a path), "udp4", "udp6"
+	fd      int
+	index   int
+}
+
+func queryOf(o *ipc.Object) query {
+	q := query{address: o.Text("address"), fd: -1}
+	switch port := o.Get("port").(type) {
+	case float64:
+		q.port = int(port)
+	case string:
+		q.port, _ = strconv.Atoi(port)
+	}
+	switch kind := o.Get("addressType").(type) {
+	case float64:
+		q.kind = strconv.Itoa(int(kind))
+	case string:
+		q.kind = kind
+	}
+	if fd, ok := o.Int("fd"); ok {
+		q.fd = fd
+	}
+	q.index, _ = o.Int("index")
+	return q
+}
+
+// key tells servers apart. It is the same for all workers of an app, which share a server.
+func (q query) key() string {
+	return fmt.Sprintf("%s:%d:%s:%d:%d", q.address, q.port, q.kind, q.fd, q.index)
+}
+
+// shareable tells what the supervisor's router cannot serve: its listening descriptor is shared with the workers.
+func (q query) shareable() bool {
+	return q.kind != "4" && q.kind != "6" || q.port <= 0 || q.port > 65535
+}
+
+// queryServer answers a worker that wants to listen.
+func (c *child) queryServer(o *ipc.Object) {
+	q := queryOf(o)
+	switch {
+	case q.fd >= 0:
+		c.refuse(o, "EBADF") // a descriptor that was inherited: there is none
+	case q.shareable():
+		c.share(o, q)
+	default:
+		c.h.ports.open(q, func(errno string) {
+			if errno != "" {
+				c.refuse(o, errno)
+				return
+			}
+			c.accept(o, q)
+		})
+	}
+}
+
+// accept lets a worker listen, to connections that are given to it.
+func (c *child) accept(o *ipc.Object, q query) {
+	family, address := "IPv6", q.address
+	if q.kind == "4" {
+		family = "IPv4"
+	}
+	if address == "" {
+		address = "::"
+	}
+	_ = c.reply(o, (&ipc.Object{}).Set("errno", nil).Set("key", q.key()).Set("data", o.Get("data")).
+		Set("sockname", (&ipc.Object{}).Set("address", address).Set("family", family).Set("port", float64(q.port))))
+}
+
+// errnos are Linux's numbers, which libuv negates. Others than these are an invalid argument.
+var errnos = map[string]float64{"EACCES": 13, "EADDRINUSE": 98, "EADDRNOTAVAIL": 99, "EBADF": 9, "EMFILE": 24}
+
+func (c *child) refuse(o *ipc.Object, errno string) {
+	n := errnos[errno]
+	if n == 0 {
+		n = 22
+	}
+	_ = c.reply(o, (&ipc.Object{}).Set("errno", -n).Set("key", queryOf(o).key()).Set("data", nil))
+}
+
+// closeServer takes a server that the worker has closed out of the directory.
+func (c *child) closeServer(key string) {
+	c.mu.Lock()
+	var found string
+	for name, d := range c.doors {
+		if d.server == key {
+			found = name
+		}
+	}
+	c.mu.Unlock()
+	if found != "" {
+		c.closeDoor(found)
+	}
+}

@@ -1,0 +1,76 @@
+package nodehost
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+// Config says what a nodehost works for.
+type Config struct {
+	// App is the directory's app. Ports that its processes listen on have apps of their own, by directory.PortApp.
+	App string
+	// HostName, Advertise, Path and Version are what the workers' records say, as those of Go workers do.
+	HostName  string
+	Advertise string
+	Path      string
+	Version   string
+	// RuntimeDir is where the handoff sockets go, and the preloaded script.
+	RuntimeDir string
+
+	// Conn is the Redis of the directory and of the adapters, run by the caller.
+	Conn *redisconn.Conn
+	// NewAdapter makes the adapter of one worker, which is to be of the group. Nil: workers hear those of this host alone.
+	NewAdapter func(*adapter.Group) (*adapter.Redis, error)
+	// AdapterName is what all workers of an app must agree on, as their records say it.
+	AdapterName string
+
+	// DrainRate is how many sessions a draining worker moves elsewhere each second; zero: 100.
+	DrainRate int
+	// MaxFrame bounds a frame of a worker, in bytes; one that sends a longer one loses its channel. Zero: 64 MiB.
+	MaxFrame int
+	// MaxUnread bounds what waits for a worker that does not read, in bytes; beyond it the worker loses its channel. Zero:
+	// 64 MiB.
+	MaxUnread int
+
+	// Report tells the supervisor, as lifeline.Line.ReportJSON does. It must not block for long.
+	Report func(key string, value any) error
+
+	Log zerolog.Logger
+	// Metrics registers sidereal_nodehost_*; nil registers nothing.
+	Metrics prometheus.Registerer
+}
+
+const (
+	defaultDrainRate = 100
+	defaultMaxFrame  = 64 << 20
+	defaultMaxUnread = 64 << 20
+
+	// listenTimeout is how long a supervisor may take to open a port. One that does not answer is taken to have done it.
+	listenTimeout = 5 * time.Second
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.DrainRate <= 0 {
+		c.DrainRate = defaultDrainRate
+	}
+	if c.MaxFrame == 0 {
+		c.MaxFrame = defaultMaxFrame
+	}
+	if c.MaxUnread == 0 {
+		c.MaxUnread = defaultMaxUnread
+	}
+	var errs []error
+	if c.Conn == nil || c.Report == nil {
+		errs = append(errs, errors.New("nodehost: Config needs a Conn and a Report"))
+	}
+	if c.RuntimeDir == "" {
+		errs = append(errs, errors.New("nodehost: Config needs a RuntimeDir: it works under a supervisor only"))
+	}
+	return c, errors.Join(errs...)
+}

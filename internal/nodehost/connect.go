@@ -1,0 +1,189 @@
+package nodehost
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
+)
+
+// openDoor gives the process a place in an app of the directory. Connections reach it with the message that frame makes.
+// There is at most one door for a key.
+func (c *child) openDoor(key, app, by, server string, frame func() (ipc.Frame, error)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.doors == nil || c.doors[key] != nil {
+		return
+	}
+	d := &door{
+		app:    app,
+		server: server,
+		record: directory.Worker{Slot: c.told.Slot, PID: c.told.PID},
+		load:   c.load,
+		give:   func(conn *handoff.Conn) error { return c.connect(conn, frame) },
+		before: c.settled,
+		opened: func(worker string) { c.doorOpened(by, worker) },
+	}
+	c.doors[key] = d
+	c.h.open(c.ctx, d)
+}
+
+func (c *child) closeDoor(key string) {
+	c.mu.Lock()
+	d := c.doors[key]
+	delete(c.doors, key)
+	c.mu.Unlock()
+	if d != nil {
+		d.close()
+	}
+}
+
+// settled waits until the process hears the other servers, and has said that it is ready where it is to.
+func (c *child) settled(ctx context.Context) error {
+	if c.told.WaitReady {
+		select {
+		case <-c.said:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return c.bridge.wait(ctx)
+}
+
+func (c *child) doorOpened(by, worker string) {
+	c.mu.Lock()
+	if c.worker == "" {
+		c.worker = worker
+	}
+	c.mu.Unlock()
+	c.becameReady(by)
+	c.log.Debug().Str("worker", worker).Str("by", by).Msg("worker ready")
+}
+
+// stickyFrame hands a connection to a process that uses @socket.io/sticky, of any version. There are no first bytes of a
+// request in it: they are still in the connection.
+func (c *child) stickyFrame() (ipc.Frame, error) {
+	return ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", "net.Socket").
+		Set("msg", (&ipc.Object{}).Set("type", "sticky:connection").Set("data", "")), c.h.cfg.MaxUnread)
+}
+
+// serverFrame hands a connection to one of the process' listening servers.
+func (c *child) serverFrame(key string) (ipc.Frame, error) {
+	return ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", "net.Native").
+		Set("msg", (&ipc.Object{}).Set("cmd", "NODE_CLUSTER").Set("act", "newconn").Set("key", key).
+			Set("seq", float64(c.seq.Add(1)-1))), c.h.cfg.MaxUnread)
+}
+
+// connect gives a connection to the process itself. One that brings bytes that were read already stays with us, and the
+// process gets a pair's end: Node's servers read from connections only.
+func (c *child) connect(conn *handoff.Conn, frame func() (ipc.Frame, error)) error {
+	f, err := frame()
+	if err != nil {
+		return err
+	}
+	if conn.Buffered() == 0 {
+		if err := c.ch.give(f, conn); err != nil {
+			return err
+		}
+		c.h.metrics.connections.WithLabelValues(conn.Kind().String()).Inc()
+		return nil
+	}
+	ours, theirs, err := pair()
+	if err != nil {
+		return err
+	}
+	if err := c.ch.give(f, theirs); err != nil {
+		ours.Close()
+		theirs.Close()
+		return err
+	}
+	c.h.metrics.connections.WithLabelValues("copied").Inc()
+	c.h.copy(c.ctx, conn, ours)
+	return nil
+}
+
+// pair makes two connected sockets.
+func pair() (ours, theirs *net.UnixConn, err error) {
+	fds, err := socketpair()
+	if err != nil {
+		return nil, nil, err
+	}
+	if ours, err = unixConn(fds[0]); err != nil {
+		syscall.Close(fds[1])
+		return nil, nil, err
+	}
+	if theirs, err = unixConn(fds[1]); err != nil {
+		ours.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+func socketpair() ([2]int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return fds, os.NewSyscallError("socketpair", err)
+	}
+	syscall.CloseOnExec(fds[0])
+	syscall.CloseOnExec(fds[1])
+	return fds, nil
+}
+
+func unixConn(fd int) (*net.UnixConn, error) {
+	f := os.NewFile(uintptr(fd), "pair")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.UnixConn), nil
+}
+
+// halfCloser is a connection whose sending direction can be ended.
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// copy carries bytes between two connections, which it takes over, until both directions have ended, or ctx has.
+func (h *Host) copy(ctx context.Context, a, b halfCloser) {
+	one := func(dst, src halfCloser) {
+		_, err := io.Copy(dst, src)
+		if err != nil {
+			src.Close()
+			dst.Close()
+			return
+		}
+		_ = dst.CloseWrite() // fails where dst is closed
+	}
+	ok := h.start(func() {
+		defer a.Close()
+		defer b.Close()
+		defer context.AfterFunc(ctx, func() {
+			a.Close()
+			b.Close()
+		})()
+		back := make(chan struct{})
+		go func() {
+			defer close(back)
+			one(b, a)
+		}()
+		one(a, b)
+		<-back
+	})
+	if !ok {
+		a.Close()
+		b.Close()
+	}
+}
+
+// portKey is what a port's door goes by among those of a process.
+func portKey(port int) string { return "port " + strconv.Itoa(port) }

@@ -1,0 +1,215 @@
+package nodehost
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// outward carries a message of the worker to the servers beyond this host. What has no answer is queued by the adapter; what
+// has one is asked by a goroutine of its own.
+func (s *space) outward(k kind, o *ipc.Object) {
+	data := o.Object("data")
+	var err error
+	switch k {
+	case kindHello:
+		s.introduce()
+	case kindGone:
+		if s.b.gen == third {
+			s.b.drop(s)
+		}
+	case kindBroadcast:
+		err = s.broadcast(data)
+	case kindJoin, kindLeave, kindDisconnect:
+		err = s.order(k, data)
+	case kindFetch:
+		s.inBackground(func(ctx context.Context) error { return s.fetch(ctx, data) })
+	case kindEvent:
+		err = s.event(data)
+	}
+	s.complain(err)
+}
+
+// complain says that a message of the worker did not get beyond this host: it holds what JSON and msgpack cannot carry, or is
+// none that Node's adapter would have sent.
+func (s *space) complain(err error) {
+	if err != nil {
+		s.b.c.h.metrics.malformed.Inc()
+		s.b.c.log.Debug().Str("namespace", s.name).Err(err).Msg("message not carried beyond this host")
+	}
+}
+
+// inBackground runs f, which asks other servers, unless too much is asked already.
+func (s *space) inBackground(f func(ctx context.Context) error) {
+	if s.b.asking.Add(1) > maxAsking {
+		s.b.asking.Add(-1)
+		return
+	}
+	ok := s.b.c.h.start(func() {
+		defer s.b.asking.Add(-1)
+		if err := f(s.b.c.ctx); err != nil && !errors.Is(err, adapter.ErrAway) && !errors.Is(err, context.DeadlineExceeded) {
+			s.complain(err)
+		}
+	})
+	if !ok {
+		s.b.asking.Add(-1)
+	}
+}
+
+func (s *space) broadcast(data *ipc.Object) error {
+	target, flags, err := targetOf(data.Object("opts"))
+	if err != nil {
+		return err
+	}
+	payload, err := payloadOf(data.Object("packet").Get("data"), s.limit())
+	if err != nil {
+		return err
+	}
+	b := &socketio.Broadcast{Target: target, Flags: flags, Data: payload}
+	if _, none := data.Get("requestId").(ipc.Undefined); none {
+		return s.adapter.Broadcast(b)
+	}
+	nodes := s.nodeList()
+	if len(nodes) == 0 { // the worker waits for nobody beyond this host
+		return s.adapter.Broadcast(b)
+	}
+	id := data.Get("requestId")
+	s.inBackground(func(ctx context.Context) error { return s.survey(ctx, b, id, nodes) })
+	return nil
+}
+
+// survey asks the clients of other servers. The worker is done when each node has given a number and the answers are as many
+// as the numbers say: so the last number is held back until all is known.
+func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id ipc.Value, nodes []node) error {
+	timeout := b.Flags.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	var (
+		mu   sync.Mutex
+		told int // nodes that have given their number
+		held int // clients whose number is not told yet
+	)
+	number := func(clients int) {
+		s.send(s.reply(nodes[told], kindCount, (&ipc.Object{}).Set("requestId", id).Set("clientCount", float64(clients))))
+		told++
+	}
+	err := s.adapter.BroadcastWithAck(ctx, b, timeout, func(clients int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if told < len(nodes)-1 {
+			number(clients)
+		} else {
+			held += clients
+		}
+	}, func(p socketio.Payload) {
+		data := (&ipc.Object{}).Set("requestId", id)
+		if v := answerValue(p); v != (ipc.Undefined{}) {
+			data.Set("packet", v)
+		}
+		s.send(s.reply(nodes[0], kindAck, data))
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for told < len(nodes) && err == nil {
+		clients := 0
+		if told == len(nodes)-1 {
+			clients = held
+		}
+		number(clients)
+	}
+	return err
+}
+
+func (s *space) order(k kind, data *ipc.Object) error {
+	target, _, err := targetOf(data.Object("opts"))
+	if err != nil {
+		return err
+	}
+	if k == kindDisconnect {
+		closeTransport, _ := data.Get("close").(bool)
+		return s.adapter.Disconnect(target, closeTransport)
+	}
+	rooms, err := roomsOf(data.Get("rooms"))
+	switch {
+	case err != nil:
+		return err
+	case k == kindJoin:
+		return s.adapter.Join(target, rooms)
+	}
+	return s.adapter.Leave(target, rooms)
+}
+
+// fetch describes the sockets of other servers: the first node has them all, the others have none.
+func (s *space) fetch(ctx context.Context, data *ipc.Object) error {
+	target, flags, err := targetOf(data.Object("opts"))
+	if err != nil {
+		return err
+	}
+	timeout := flags.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	infos, err := s.adapter.FetchSockets(ctx, target)
+	if err != nil {
+		return err // the worker's own time runs out, and says so
+	}
+	found := sockets(infos)
+	for _, n := range s.nodeList() {
+		s.send(s.reply(n, kindFetched, s.addressed(data).Set("sockets", found)))
+		found = &ipc.Array{}
+	}
+	return nil
+}
+
+// addressed begins the data of an answer.
+func (s *space) addressed(question *ipc.Object) *ipc.Object {
+	data := (&ipc.Object{}).Set("requestId", question.Get("requestId"))
+	if s.b.gen == second {
+		data.Set("workerId", question.Get("workerId"))
+	}
+	return data
+}
+
+func (s *space) event(data *ipc.Object) error {
+	payload, err := payloadOf(data.Get("packet"), s.limit())
+	if err != nil {
+		return err
+	}
+	if _, none := data.Get("requestId").(ipc.Undefined); none {
+		return s.adapter.ServerSideEmit(payload)
+	}
+	s.inBackground(func(ctx context.Context) error { return s.eventWithAck(ctx, data, payload) })
+	return nil
+}
+
+// eventWithAck collects the answers of other servers. Each is some node's. Where fewer came than there are nodes, the others
+// have left meanwhile; where more came, the worker did not know of all.
+func (s *space) eventWithAck(ctx context.Context, data *ipc.Object, payload socketio.Payload) error {
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	answers, err := s.adapter.ServerSideEmitWithAck(ctx, payload)
+	nodes := s.nodeList()
+	surplus := max(len(answers)-len(nodes), 0)
+	for i, p := range answers {
+		answer := s.addressed(data)
+		if v := answerValue(p); v != (ipc.Undefined{}) {
+			answer.Set("packet", v)
+		}
+		n := node{uid: outside}
+		if i >= surplus {
+			n = nodes[i-surplus]
+		}
+		s.send(s.reply(n, kindEventAnswer, answer))
+	}
+	if err == nil && len(answers) < len(nodes) {
+		s.setNodes(len(answers))
+	}
+	return err
+}

@@ -1,0 +1,178 @@
+package nodehost
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
+)
+
+// ports are the addresses that the processes listen on: those that the supervisor opens for a router, and those whose
+// descriptor is shared with the processes.
+type ports struct {
+	h *Host
+
+	mu     sync.Mutex // guards the rest
+	asked  map[string]*asked
+	shared map[string]*os.File
+}
+
+// asked is an address that the supervisor was asked to open.
+type asked struct {
+	settled bool
+	errno   string
+	waiting []func(errno string)
+	timer   *time.Timer
+}
+
+func newPorts(h *Host) *ports {
+	return &ports{h: h, asked: make(map[string]*asked), shared: make(map[string]*os.File)}
+}
+
+// open has the supervisor open the address of q, and calls then when it is: perhaps at once. A failure is not remembered.
+func (p *ports) open(q query, then func(errno string)) {
+	addr := net.JoinHostPort(q.address, strconv.Itoa(q.port))
+	p.mu.Lock()
+	a := p.asked[addr]
+	if a != nil && a.settled {
+		p.mu.Unlock()
+		then("")
+		return
+	}
+	first := a == nil
+	if first {
+		a = &asked{}
+		a.timer = time.AfterFunc(listenTimeout, func() { p.opened(addr, "") })
+		p.asked[addr] = a
+	}
+	a.waiting = append(a.waiting, then)
+	p.mu.Unlock()
+	if first {
+		if err := p.h.cfg.Report(lifeline.Listen, lifeline.ListenReport{Addr: addr}); err != nil {
+			p.opened(addr, "EINVAL")
+		}
+	}
+}
+
+// opened takes the supervisor's answer; an empty errno is success.
+func (p *ports) opened(addr, errno string) {
+	p.mu.Lock()
+	a := p.asked[addr]
+	if a == nil || a.settled {
+		p.mu.Unlock()
+		return
+	}
+	a.timer.Stop()
+	waiting := a.waiting
+	a.waiting, a.settled = nil, true
+	if errno != "" {
+		delete(p.asked, addr) // the next one may have more luck
+	}
+	p.mu.Unlock()
+	for _, then := range waiting {
+		then(errno)
+	}
+}
+
+// share gives a worker the descriptor that it is to listen on itself, as Node's primary does for what cannot be balanced.
+func (c *child) share(o *ipc.Object, q query) {
+	f, errno := c.h.ports.share(q)
+	if errno != "" {
+		c.refuse(o, errno)
+		return
+	}
+	msg := (&ipc.Object{}).Set("cmd", "NODE_CLUSTER").Set("seq", float64(c.seq.Add(1)-1)).Set("ack", o.Get("seq")).
+		Set("errno", nil).Set("key", q.key()).Set("data", o.Get("data"))
+	typ := "net.Native"
+	if strings.HasPrefix(q.kind, "udp") {
+		typ = "dgram.Native"
+	}
+	frame, err := ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", typ).Set("msg", msg), c.h.cfg.MaxUnread)
+	if err == nil {
+		err = c.ch.give(frame, f)
+	}
+	if err != nil {
+		f.Close()
+		c.log.Debug().Err(err).Msg("listening socket not shared")
+	}
+}
+
+// share returns a duplicate of the listening descriptor for q, which it opens the first time.
+func (p *ports) share(q query) (*os.File, string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.shared[q.key()]
+	if f == nil {
+		var err error
+		if f, err = listen(q); err != nil {
+			return nil, errnoOf(err)
+		}
+		p.shared[q.key()] = f
+	}
+	fd, err := syscall.Dup(int(f.Fd()))
+	if err != nil {
+		return nil, errnoOf(err)
+	}
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), "shared"), ""
+}
+
+// listen opens what cannot be balanced.
+func listen(q query) (*os.File, error) {
+	type filer interface {
+		io.Closer
+		File() (*os.File, error)
+	}
+	var l any
+	var err error
+	switch q.kind {
+	case "4", "6":
+		l, err = net.Listen("tcp", net.JoinHostPort(q.address, strconv.Itoa(q.port)))
+	case "udp4", "udp6":
+		l, err = net.ListenPacket(q.kind, net.JoinHostPort(q.address, strconv.Itoa(q.port)))
+	default:
+		l, err = net.Listen("unix", q.address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false) // the copy listens on
+	}
+	f := l.(filer)
+	defer f.Close()
+	return f.File()
+}
+
+// errnoOf names an error as Node does.
+func errnoOf(err error) string {
+	for _, known := range []syscall.Errno{syscall.EACCES, syscall.EADDRINUSE, syscall.EADDRNOTAVAIL, syscall.EMFILE} {
+		if errors.Is(err, known) {
+			return unix.ErrnoName(known)
+		}
+	}
+	return "EINVAL"
+}
+
+// close closes our copies of what was shared.
+func (p *ports) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, f := range p.shared {
+		f.Close()
+		delete(p.shared, key)
+	}
+	for _, a := range p.asked {
+		a.timer.Stop()
+	}
+}

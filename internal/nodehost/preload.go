@@ -1,0 +1,82 @@
+package nodehost
+
+import (
+	"context"
+	_ "embed"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
+)
+
+//go:embed preload.js
+var preload []byte
+
+// preloadCommand is the cmd of the messages between preload.js and us.
+const preloadCommand = "NODE_SIDEREAL"
+
+// WritePreload writes the script that Node workers are to be started with (node -r) into a folder, and returns its path.
+// It may be there already.
+func WritePreload(dir string) (path string, err error) {
+	path = filepath.Join(dir, "preload.cjs")
+	part := path + ".part"
+	if err := os.WriteFile(part, preload, 0o600); err != nil {
+		return "", err
+	}
+	return path, os.Rename(part, path)
+}
+
+// fromPreload takes what our script in the process says.
+func (c *child) fromPreload(o *ipc.Object) {
+	switch o.Text("act") {
+	case "hello":
+		c.preloaded.Store(true)
+	case "beat":
+		if n, ok := o.Int("clients"); ok {
+			c.clients.Store(int64(n))
+		}
+		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildAlive})
+	case "sticky":
+		c.openSticky()
+	case "drained":
+		c.onDrained.Do(func() { close(c.drained) })
+	}
+}
+
+// openSticky lets routers come to a process that takes connections by @socket.io/sticky's messages.
+func (c *child) openSticky() {
+	c.openDoor("sticky", c.h.cfg.App, bySticky, "", c.stickyFrame)
+}
+
+const (
+	// notice is how long a draining worker still takes new sessions, so that every router knows by then that it drains.
+	notice = 250 * time.Millisecond
+	// overtime is how long more than its rate asks for a drain may take: for clients whose next poll has to come first.
+	overtime = 40 * time.Second
+)
+
+// drain moves the process' sessions elsewhere, and reports when they have left.
+func (c *child) drain() {
+	c.mu.Lock()
+	for _, d := range c.doors {
+		c.h.start(func() { d.setState(directory.StateDraining) })
+	}
+	c.mu.Unlock()
+	pause(c.ctx, notice)
+	if c.preloaded.Load() {
+		rate := c.h.cfg.DrainRate
+		err := c.ch.sendValue((&ipc.Object{}).Set("cmd", preloadCommand).Set("act", "drain").Set("rate", float64(rate)))
+		ctx, cancel := context.WithTimeout(c.ctx, time.Duration(c.load()/rate)*time.Second+overtime)
+		defer cancel()
+		if err == nil {
+			select {
+			case <-c.drained:
+			case <-ctx.Done():
+			}
+		}
+	}
+	c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildDrained})
+}

@@ -1,0 +1,242 @@
+// Checks with the official client, each by name: node checks.js NAME JSON-of-its-parameters. A failure is a stack and exit 1.
+"use strict";
+const assert = require("assert").strict;
+const http = require("http");
+const { io } = require("socket.io-client");
+
+const open = [];
+
+function connect(url, opts = {}) {
+  const { nsp = "/", ...rest } = opts;
+  return new Promise((resolve, reject) => {
+    const socket = io(url + nsp, { forceNew: true, reconnection: false, ...rest });
+    open.push(socket);
+    socket.once("connect", () => resolve(socket));
+    socket.once("connect_error", reject);
+  });
+}
+
+const ask = (socket, ...args) => socket.timeout(20000).emitWithAck(...args);
+
+async function must(socket, ...args) {
+  const { ok, error } = await ask(socket, ...args);
+  assert.equal(error, undefined, `${args[0]}: ${error}`);
+  return ok;
+}
+
+const said = (socket) => new Promise((resolve) => socket.once("said", (...args) => resolve(args)));
+
+async function eventually(check) {
+  for (let i = 0; ; i++) {
+    try {
+      return await check();
+    } catch (e) {
+      if (i > 200) throw e;
+      await new Promise((r) => setTimeout(r, 50));
+    }
+  }
+}
+
+// one from each worker, by connecting as often as it takes
+async function oneOfEach(url, workers, opts = {}) {
+  const byPid = new Map();
+  for (let i = 0; byPid.size < workers; i++) {
+    assert(i < 40 * workers, `clients reach ${byPid.size} of ${workers} workers`);
+    const socket = await connect(url, { ...opts, query: { name: `client${i}` } });
+    const { pid } = await ask(socket, "whoami");
+    if (byPid.has(pid)) socket.close();
+    else byPid.set(pid, socket);
+  }
+  return [...byPid.values()];
+}
+
+function request(url, { agent, method = "GET", body, headers } = {}) {
+  return new Promise((resolve, reject) => {
+    const req = http.request(url, { agent, method, headers }, (res) => {
+      let text = "";
+      res.setEncoding("utf8");
+      res.on("data", (chunk) => (text += chunk));
+      res.on("end", () => resolve({ status: res.statusCode, text, headers: res.headers }));
+    });
+    req.on("error", reject);
+    req.end(body);
+  });
+}
+
+const checks = {
+  async transports({ url }) {
+    for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+      const socket = await connect(url, { transports });
+      if (transports.length > 1 && socket.io.engine.transport.name === "polling") {
+        await new Promise((resolve) => socket.io.engine.once("upgrade", resolve));
+      }
+      const got = await ask(socket, "echo", "text", { a: [1, null, "ä€😀"] }, Buffer.from([0, 1, 255]));
+      assert.deepEqual(JSON.parse(JSON.stringify(got)), "text");
+      const bytes = Buffer.alloc(600_000, "x");
+      const back = await ask(socket, "echo", bytes);
+      assert(Buffer.isBuffer(back) && back.equals(bytes), "600 kB of bytes");
+      const text = "ü".repeat(300_000);
+      assert.equal(await ask(socket, "echo", text), text);
+      const who = await ask(socket, "whoami");
+      assert.match(who.address, /^(::ffff:)?127\.0\.0\.1$/, `${transports}: address ${who.address}`);
+      assert.equal(who.transport, transports[transports.length - 1]);
+      socket.close();
+    }
+    const { text } = await request(`${url}/page`, { headers: { "Sidereal-Client": "9.9.9.9:9" } });
+    const page = JSON.parse(text);
+    assert.match(page.address, /^(::ffff:)?127\.0\.0\.1$/);
+    assert.deepEqual(Object.keys(page.headers).filter((name) => name.startsWith("sidereal")), []);
+    const big = await request(`${url}/big`, { method: "POST", body: Buffer.alloc(3_000_000) });
+    assert.equal(big.text, "3000000");
+  },
+
+  // urls are the entries to a cluster of so many servers
+  async cluster({ urls, servers, raw = false }) {
+    const clients = [];
+    for (const [url, workers] of urls) clients.push(...(await oneOfEach(url, workers)));
+    assert.equal(clients.length, servers);
+    const [first] = clients;
+    for (const socket of clients) {
+      socket.on("question", (arg, ack) => ack(socket.id));
+      await eventually(async () => assert.equal((await must(socket, "servers")).length, servers - 1));
+    }
+    const ids = clients.map((s) => s.id).sort();
+    for (const socket of clients) {
+      // broadcasts, text and binary
+      const all = Promise.all(clients.map(said));
+      socket.emit("say", null, "hello", { deep: [Buffer.from("bytes")] });
+      for (const [text, { deep }] of await all) {
+        assert.equal(text, "hello");
+        assert(Buffer.isBuffer(deep[0]) && deep[0].toString() === "bytes");
+      }
+      // fetchSockets, serverSideEmit, acks: from everyone, about everyone
+      const found = await must(socket, "fetch", null);
+      assert.deepEqual(found.map((s) => s.id), ids);
+      assert(found.every((s) => s.pid && s.query.startsWith("client") && s.rooms.includes(s.id)), JSON.stringify(found));
+      const answers = await must(socket, "servers");
+      assert.equal(new Set(answers).size, servers - 1, `${answers}`);
+      if (raw) assert(answers.every((a) => a.endsWith("true true")), `what siblings say keeps its types: ${answers}`);
+      assert.deepEqual((await must(socket, "ask", null)).sort(), ids);
+      for (const other of clients) {
+        const got = await must(socket, "askOne", other.id);
+        assert.deepEqual(got, [other.id]);
+      }
+    }
+    // rooms: some are numbers
+    for (const room of ["room", 42]) {
+      await ask(first, "joinAll", room);
+      await eventually(async () => assert.equal((await must(first, "fetch", room)).length, servers));
+      const all = Promise.all(clients.map(said));
+      clients[servers - 1].emit("say", room, "to the room");
+      await all;
+      await ask(clients[servers - 1], "leaveAll", room);
+      await eventually(async () => assert.equal((await must(first, "fetch", room)).length, 0));
+    }
+    // other namespaces
+    const chat = [];
+    for (const [url] of urls) chat.push(await connect(url, { nsp: "/chat" }));
+    const heard = Promise.all(chat.map(said));
+    await eventually(async () => assert.equal((await must(chat[0], "fetch", null)).length, chat.length));
+    chat[0].emit("say", null, "in the chat");
+    await heard;
+    // and out
+    await ask(first, "join", "out");
+    const gone = new Promise((resolve) => first.once("disconnect", resolve));
+    clients[servers - 1].emit("kick", "out");
+    assert.equal(await gone, "io server disconnect");
+  },
+
+  async keepalive({ url, sessions }) {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const path = `${url}/socket.io/?EIO=4&transport=polling`;
+    const pids = new Set();
+    const sids = [];
+    for (let i = 0; i < sessions; i++) {
+      const { status, text } = await request(path, { agent });
+      assert.equal(status, 200, text);
+      const { sid } = JSON.parse(text.slice(1));
+      sids.push(sid);
+    }
+    for (const sid of sids) {
+      const post = await request(`${path}&sid=${sid}`, { agent, method: "POST", body: "40" });
+      assert.equal(post.status, 200, post.text);
+      const poll = await request(`${path}&sid=${sid}`, { agent });
+      assert.equal(poll.status, 200, poll.text);
+      assert.match(poll.text, /^40\{"sid"/);
+      await request(`${path}&sid=${sid}`, { agent, method: "POST", body: '420["whoami"]' });
+      const answer = await request(`${path}&sid=${sid}`, { agent });
+      pids.add(JSON.parse(answer.text.slice(3))[0].pid);
+      assert.equal((await request(`${path}&sid=${sid}`, { agent, method: "POST", body: "1" })).status, 200);
+    }
+    assert(pids.size > 1, "sessions of one worker only");
+    assert.equal(Object.values(agent.sockets).flat().length + Object.values(agent.freeSockets).flat().length, 1);
+    agent.destroy();
+  },
+
+  async burst({ url, sessions, parallel }) {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: parallel });
+    const path = `${url}/socket.io/?EIO=4&transport=polling`;
+    const statuses = {};
+    let left = sessions;
+    const note = ({ status }) => (statuses[status] = (statuses[status] || 0) + 1);
+    await Promise.all(
+      Array.from({ length: parallel }, async () => {
+        while (left-- > 0) {
+          const opened = await request(path, { agent });
+          note(opened);
+          if (opened.status !== 200) continue;
+          const { sid } = JSON.parse(opened.text.slice(1));
+          note(await request(`${path}&sid=${sid}`, { agent, method: "POST", body: "40" }));
+          note(await request(`${path}&sid=${sid}`, { agent, method: "POST", body: "1" }));
+        }
+      })
+    );
+    agent.destroy();
+    assert.deepEqual(statuses, { 200: 3 * sessions });
+  },
+
+  // clients say once they are there, and leave by themselves from a worker that drains
+  async drain({ url, pid }) {
+    const clients = [];
+    for (const transports of [["polling"], ["websocket"]]) {
+      for (let i = 0; clients.filter((c) => c.transports === transports).length < 3; i++) {
+        assert(i < 300);
+        const socket = await connect(url, { transports, reconnection: true, reconnectionDelay: 10, reconnectionDelayMax: 50 });
+        const at = (await ask(socket, "whoami")).pid;
+        if (at === pid) clients.push({ socket, transports });
+        else socket.close();
+      }
+    }
+    for (const { socket } of clients) {
+      socket.io.engine.on("upgradeError", (e) => console.error("upgrade error", e));
+      socket.reasons = [];
+      socket.on("disconnect", (reason) => socket.reasons.push(reason));
+    }
+    console.log("there");
+    for (const { socket } of clients) {
+      await eventually(async () => {
+        assert(socket.connected && socket.reasons.length > 0);
+        assert.notEqual((await ask(socket, "whoami")).pid, pid);
+      });
+      assert.deepEqual(socket.reasons, ["transport close"]);
+    }
+  },
+
+  async say({ url, event = "whoami", args = [] }) {
+    const socket = await connect(url, { transports: ["websocket"] });
+    console.log(JSON.stringify(await ask(socket, event, ...args)));
+  },
+};
+
+const [name, params] = process.argv.slice(2);
+checks[name](JSON.parse(params || "{}")).then(
+  () => {
+    open.forEach((socket) => socket.close());
+    console.log("done");
+    process.exit(0);
+  },
+  (e) => {
+    console.error(`${name}:`, e);
+    process.exit(1);
+  }
+);

@@ -1,0 +1,354 @@
+package nodehost
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/testkit"
+	"github.com/sidereal-io/sidereal/router"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds a test, and asserts nothing about time.
+const patience = 60 * time.Second
+
+// modules are the npm packages that tests are made with.
+func modules(t testing.TB) string {
+	t.Helper()
+	testkit.Need(t, "node")
+	path, err := filepath.Abs("../../e2e/node_modules")
+	if err == nil {
+		_, err = os.Stat(filepath.Join(path, "socket.io"))
+	}
+	if err != nil {
+		if os.Getenv("TESTKIT_REQUIRE") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("the npm packages are not installed: %v", err)
+	}
+	return path
+}
+
+// world is a host with a Redis, whose supervisor is the test.
+type world struct {
+	*Host
+	t       *testing.T
+	redis   string // URL
+	conn    *redisconn.Conn
+	preload string
+	ids     int
+
+	mu      sync.Mutex // guards the rest
+	reports []lifeline.ChildReport
+	changed chan struct{} // closed, and replaced, at each report
+	listens func(addr string) (errno string)
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	modules(t)
+	return newWorldOn(t, testkit.StartRedis(t).URL())
+}
+
+// newWorldOn makes one more host on a Redis.
+func newWorldOn(t *testing.T, url string) *world {
+	t.Helper()
+	w := &world{t: t, redis: url, changed: make(chan struct{})}
+	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
+	var err error
+	if w.conn, err = redisconn.Open(redisconn.Config{URL: w.redis}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.conn.Close() })
+	testkit.Run(t, w.conn.Run)
+	dir := t.TempDir()
+	if w.preload, err = WritePreload(dir); err != nil {
+		t.Fatal(err)
+	}
+	w.Host, err = New(Config{
+		App: "app", HostName: "host" + strconv.Itoa(os.Getpid()) + filepath.Base(dir), RuntimeDir: dir, Path: "/socket.io/",
+		Conn: w.conn, AdapterName: "redis", Log: log, Report: w.report,
+		NewAdapter: func(g *adapter.Group) (*adapter.Redis, error) {
+			return adapter.NewRedis(adapter.Config{Conn: w.conn, Group: g, Log: log})
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Run(t, w.Host.Run)
+	return w
+}
+
+// report is the supervisor's side of the line.
+func (w *world) report(key string, value any) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch r := value.(type) {
+	case lifeline.ChildReport:
+		w.reports = append(w.reports, r)
+		close(w.changed)
+		w.changed = make(chan struct{})
+	case lifeline.ListenReport:
+		errno := ""
+		if w.listens != nil {
+			errno = w.listens(r.Addr)
+		}
+		answer, _ := json.Marshal(lifeline.ListenedTold{Addr: r.Addr, Error: errno})
+		go w.Told(lifeline.Told{Key: lifeline.Listened, Value: string(answer)})
+	}
+	return nil
+}
+
+// await returns the first report of a process, and state.
+func (w *world) await(id, state string) lifeline.ChildReport {
+	w.t.Helper()
+	timeout := time.After(patience)
+	for {
+		w.mu.Lock()
+		changed := w.changed
+		for _, r := range w.reports {
+			if r.ID == id && r.State == state {
+				w.mu.Unlock()
+				return r
+			}
+		}
+		w.mu.Unlock()
+		select {
+		case <-changed:
+		case <-timeout:
+			w.t.Fatalf("process %s was never reported as %s; %+v", id, state, w.reports)
+		}
+	}
+}
+
+// process is a Node process that the test started for a host.
+type process struct {
+	id  string
+	cmd *exec.Cmd
+}
+
+// how says how to start a process.
+type how struct {
+	script    string
+	env       []string
+	mode      ipc.Mode // Advanced
+	forked    bool     // not of a cluster
+	bare      bool     // without our script
+	waitReady bool
+}
+
+// start starts a process, and tells the host of it.
+func (w *world) node(h how) *process {
+	w.t.Helper()
+	ours, theirs, err := lifeline.SocketPair("channel")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer theirs.Close()
+	if h.mode == "" {
+		h.mode = ipc.Advanced
+	}
+	w.ids++
+	id := strconv.Itoa(w.ids)
+	args := []string{"-r", w.preload, h.script}
+	if h.bare {
+		args = args[2:]
+	}
+	cmd := exec.Command("node", args...)
+	cmd.Env = append(os.Environ(), "NODE_PATH="+modules(w.t), "NODE_CHANNEL_FD=3", "NODE_CHANNEL_SERIALIZATION_MODE="+string(h.mode))
+	if !h.forked {
+		cmd.Env = append(cmd.Env, "NODE_UNIQUE_ID="+id)
+	}
+	cmd.Env = append(cmd.Env, h.env...)
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	p := &process{id, cmd}
+	w.t.Cleanup(func() { p.kill() })
+	told, err := json.Marshal(lifeline.ChannelTold{ID: id, Name: "worker-" + id, Slot: w.ids, PID: cmd.Process.Pid,
+		Mode: string(h.mode), Cluster: !h.forked, WaitReady: h.waitReady})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.Told(lifeline.Told{Key: lifeline.Channel, Value: string(told), File: ours})
+	return p
+}
+
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+}
+
+// workers starts so many of a kind, and returns when all are ready.
+func (w *world) workers(n int, h how) (list []*process) {
+	w.t.Helper()
+	for range n {
+		list = append(list, w.node(h))
+	}
+	for _, p := range list {
+		w.await(p.id, lifeline.ChildReady)
+	}
+	return list
+}
+
+// router starts a router of the host for an app, and returns its URL once it knows so many workers.
+func (w *world) router(app string, workers int) string {
+	w.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.routerOn(l, app, workers)
+}
+
+func (w *world) routerOn(l net.Listener, app string, workers int) string {
+	w.t.Helper()
+	d, err := directory.New(directory.Config{Conn: w.conn, App: app})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	testkit.Run(w.t, d.Run)
+	r, err := router.New(router.Config{
+		Directory: d, RuntimeDir: w.cfg.RuntimeDir, HostName: w.cfg.HostName, AdvertiseAddr: l.Addr().String(), Path: "/socket.io/",
+		ShutdownTimeout: time.Millisecond,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	testkit.Run(w.t, func(ctx context.Context) error { return r.Serve(ctx, l) })
+	timeout := time.After(patience)
+	for {
+		changed := d.Changed()
+		if len(d.Workers().Ready()) >= workers {
+			return "http://" + l.Addr().String()
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			w.t.Fatalf("the router knows %d workers, want %d", len(d.Workers().Ready()), workers)
+		}
+	}
+}
+
+// check runs a check of testdata/checks.js.
+func (w *world) check(name string, params map[string]any) {
+	w.t.Helper()
+	c := w.startCheck(name, params)
+	c.line("done")
+	c.end()
+}
+
+// checking is a check that goes on.
+type checking struct {
+	t     *testing.T
+	name  string
+	cmd   *exec.Cmd
+	lines *bufio.Scanner
+}
+
+func (w *world) startCheck(name string, params map[string]any) *checking {
+	w.t.Helper()
+	raw, err := json.Marshal(params)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	w.t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, "node", "testdata/checks.js", name, string(raw))
+	cmd.Env = append(os.Environ(), "NODE_PATH="+modules(w.t))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	c := &checking{w.t, name, cmd, bufio.NewScanner(out)}
+	w.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return c
+}
+
+// line waits for a line of the check's.
+func (c *checking) line(want string) {
+	c.t.Helper()
+	for c.lines.Scan() {
+		if c.lines.Text() == want {
+			return
+		}
+	}
+	c.t.Fatalf("%s failed", c.name)
+}
+
+func (c *checking) end() {
+	c.t.Helper()
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Fatalf("%s: %v", c.name, err)
+	}
+}
+
+// redisServer starts a Node server that is linked by @socket.io/redis-adapter, and returns its URL.
+func (w *world) redisServer() string {
+	w.t.Helper()
+	cmd := exec.Command("node", "testdata/redis-server.js")
+	cmd.Env = append(os.Environ(), "NODE_PATH="+modules(w.t), "REDIS_URL="+w.redis)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		w.t.Fatalf("redis-server.js: %v", err)
+	}
+	return "http://127.0.0.1:" + strings.TrimSpace(line)
+}
+
+// get asks for a page.
+func get(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(raw)
+}

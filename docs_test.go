@@ -21,6 +21,7 @@ import (
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/nodehost"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/router"
@@ -102,6 +103,9 @@ func registered(t *testing.T) map[string]*metric {
 	cfg.Metrics = reg
 	must(socketio.New(cfg)) // with its engineio.Server
 	must(supervisor.New(supervisor.Config{Metrics: reg}))
+	must(nodehost.New(nodehost.Config{
+		Conn: conn, RuntimeDir: "none", Report: func(string, any) error { return nil }, Metrics: reg,
+	}))
 	families, err := reg.Gather()
 	must(families, err)
 	for _, f := range families {

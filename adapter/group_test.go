@@ -6,13 +6,24 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
 // TestAGroupKeepsToItself: what two members of a group say to all, only the third server hears, and only that one is asked
 // and counted.
 func TestAGroupKeepsToItself(t *testing.T) {
-	m := miniredis.RunT(t)
+	for name, make := range map[string]func(Config) (*Redis, error){
+		"classic": NewRedis,
+		"sharded": func(c Config) (*Redis, error) { return NewSharded(ShardedConfig{Config: c}) },
+		"streams": func(c Config) (*Redis, error) { return NewStreams(StreamsConfig{Config: c}) },
+	} {
+		t.Run(name, func(t *testing.T) { checkGroup(t, make) })
+	}
+}
+
+func checkGroup(t *testing.T, make func(Config) (*Redis, error)) {
+	url := testkit.StartRedis(t).URL()
 	group := new(Group)
 	locals := []*fakeLocal{
 		newFakeLocal("/", &fakeSocket{id: "a", name: "a"}), newFakeLocal("/", &fakeSocket{id: "b", name: "b"}),
@@ -21,13 +32,17 @@ func TestAGroupKeepsToItself(t *testing.T) {
 	var servers []*server
 	var adapters []socketio.Adapter
 	for i, l := range locals {
-		cfg := Config{URL: url(m), RequestsTimeout: time.Hour}
+		cfg := Config{URL: url, RequestsTimeout: time.Hour}
 		if i < 2 {
 			cfg.Group = group
 		}
 		l.handle = func(string) (socketio.Payload, bool) { return text(`"` + l.sockets[0].name + `"`), true }
 		l.answer = func(s *fakeSocket, _ string) (socketio.Payload, bool) { return text(`"` + s.name + `"`), true }
-		s, a := start(t, cfg, l)
+		r, err := make(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, a := startRedis(t, r, l)
 		servers, adapters = append(servers, s), append(adapters, a[0])
 	}
 	link(t, servers...)

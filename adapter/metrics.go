@@ -19,7 +19,7 @@ const (
 	trimmed    = "trimmed"     // sent by others; gone from the stream before it was read
 )
 
-// metrics counts; without a registry nobody reads it.
+// metrics counts; without a registry nobody reads it. Clusters that have one registry share their counts.
 type metrics struct {
 	in, out, skipped prometheus.Counter
 	dropped          *prometheus.CounterVec
@@ -28,34 +28,48 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
-	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
+	var failed error
+	messages := share(reg, &failed, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sidereal_adapter_messages_total",
 		Help: "Messages between servers: received and carried out (in), published (out), received and not for this process (skipped).",
-	}, []string{"direction"})
+	}, []string{"direction"}))
 	m := &metrics{
 		in:      messages.WithLabelValues("in"),
 		out:     messages.WithLabelValues("out"),
 		skipped: messages.WithLabelValues("skipped"),
-		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+		dropped: share(reg, &failed, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_adapter_dropped_total",
 			Help: "Messages between servers that were lost, by reason.",
-		}, []string{"reason"}),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+		}, []string{"reason"})),
+		requests: share(reg, &failed, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_adapter_requests_total",
 			Help: "Requests to the other servers by outcome: complete, alone (nobody to ask), timeout, away, canceled, closed.",
-		}, []string{"outcome"}),
-		gaps: prometheus.NewCounter(prometheus.CounterOpts{
+		}, []string{"outcome"})),
+		gaps: share(reg, &failed, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sidereal_adapter_gaps_total",
 			Help: "Times after which messages of other servers may have been missed: Redis was away or cut us off, or channels went to another node of a cluster.",
-		}),
+		})),
 	}
 	for _, reason := range []string{malformed, oversized, bufferFull, expired, volatile, refused, uncertain, shutdown, trimmed} {
 		m.dropped.WithLabelValues(reason)
 	}
+	return m, failed
+}
+
+// share registers a collector, or finds the one that another cluster of the process has registered.
+func share[C prometheus.Collector](reg prometheus.Registerer, failed *error, c C) C {
 	if reg == nil {
-		return m, nil
+		return c
 	}
-	return m, errors.Join(reg.Register(messages), reg.Register(m.dropped), reg.Register(m.requests), reg.Register(m.gaps))
+	err := reg.Register(c)
+	var registered prometheus.AlreadyRegisteredError
+	if errors.As(err, &registered) {
+		if other, ok := registered.ExistingCollector.(C); ok {
+			return other
+		}
+	}
+	*failed = errors.Join(*failed, err)
+	return c
 }
 
 func (m *metrics) drop(reason string, n int) {

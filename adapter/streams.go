@@ -187,7 +187,7 @@ func (f *streams) take(e *wire.Entry, at offset) error {
 	r.mu.RLock()
 	n := r.byName[e.Namespace]
 	r.mu.RUnlock()
-	if n == nil || e.UID == n.uid || e.Namespace == "" {
+	if n == nil || r.isEcho([]byte(e.UID)) || e.Namespace == "" {
 		r.metrics.skipped.Inc()
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
 )
 
@@ -17,9 +16,7 @@ func (c *child) cluster(o *ipc.Object) {
 		if q := queryOf(o); q.shareable() {
 			c.becameReady(byListening)
 		} else {
-			c.openDoor(portKey(q.port), directory.PortApp(c.h.cfg.App, q.port), byListening, q.key(), func() (ipc.Frame, error) {
-				return c.serverFrame(q.key())
-			})
+			c.openDoor(portKey(q.port), q.port, byListening, q.key(), func() (ipc.Frame, error) { return c.serverFrame(q.key()) })
 		}
 	case "close":
 		c.closeServer(o.Text("key"))
@@ -84,7 +81,7 @@ func (c *child) queryServer(o *ipc.Object) {
 	case q.shareable():
 		c.share(o, q)
 	default:
-		c.h.ports.open(q, func(errno string) {
+		c.h.ports.open(c.told.ID, q, func(errno string) {
 			if errno != "" {
 				c.refuse(o, errno)
 				return

@@ -13,7 +13,8 @@ import (
 
 // Config says what a nodehost works for.
 type Config struct {
-	// App is the directory's app. Ports that its processes listen on have apps of their own, by directory.PortApp.
+	// App is the directory's app. Where a process listens on several ports, those behind the first are apps of their own, by
+	// directory.PortApp.
 	App string
 	// HostName, Advertise, Path and Version are what the workers' records say, as those of Go workers do.
 	HostName  string
@@ -51,8 +52,9 @@ const (
 	defaultMaxFrame  = 64 << 20
 	defaultMaxUnread = 64 << 20
 
-	// listenTimeout is how long a supervisor may take to open a port. One that does not answer is taken to have done it.
-	listenTimeout = 5 * time.Second
+	// listenTimeout is how long a supervisor may take to say that a port cannot be opened. One that does not answer is taken
+	// to open it.
+	listenTimeout = 250 * time.Millisecond
 )
 
 func (c Config) withDefaults() (Config, error) {

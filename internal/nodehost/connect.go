@@ -13,13 +13,21 @@ import (
 	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
 )
 
-// openDoor gives the process a place in an app of the directory. Connections reach it with the message that frame makes.
-// There is at most one door for a key.
-func (c *child) openDoor(key, app, by, server string, frame func() (ipc.Frame, error)) {
+// openDoor gives the process a place in the directory, where connections reach it with the message that frame makes. The
+// first is the app's, and the only one where the process listens to one port, with sticky or without: both ways lead to the
+// same server. Further ports are apart. There is at most one door for a key.
+func (c *child) openDoor(key string, port int, by, server string, frame func() (ipc.Frame, error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.doors == nil || c.doors[key] != nil {
 		return
+	}
+	app := c.h.cfg.App
+	if len(c.doors) > 0 {
+		if key == stickyKey || len(c.doors) == 1 && c.doors[stickyKey] != nil {
+			return
+		}
+		app = directory.PortApp(app, port)
 	}
 	d := &door{
 		app:    app,
@@ -185,5 +193,7 @@ func (h *Host) copy(ctx context.Context, a, b halfCloser) {
 	}
 }
 
-// portKey is what a port's door goes by among those of a process.
+// stickyKey and portKey are what doors go by among those of a process.
+const stickyKey = "sticky"
+
 func portKey(port int) string { return "port " + strconv.Itoa(port) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -29,36 +30,75 @@ type door struct {
 	// opened is told that routers may come, under that id.
 	opened func(worker string)
 
-	close  context.CancelFunc
-	done   chan struct{}        // closed when nothing is left of it
-	states chan directory.State // to be told to the routers
+	close context.CancelFunc
+	done  chan struct{} // closed when nothing is left of it
+
+	mu  sync.Mutex                                // guards the rest
+	reg *directory.Registration[directory.Worker] // nil: not yet registered
 }
 
 // open starts d.
 func (h *Host) open(ctx context.Context, d *door) {
-	d.h, d.done, d.states = h, make(chan struct{}), make(chan directory.State, 1)
+	d.h, d.done = h, make(chan struct{})
 	r := &d.record
-	r.Host, r.Version, r.Adapter, r.Path, r.Addr, r.Started =
-		h.cfg.HostName, h.cfg.Version, h.cfg.AdapterName, h.cfg.Path, h.cfg.Advertise, time.Now()
+	r.Host, r.Version, r.Adapter, r.Path, r.Started = h.cfg.HostName, h.cfg.Version, h.cfg.AdapterName, h.cfg.Path, time.Now()
 	ctx, d.close = context.WithCancel(ctx)
-	if !h.start(func() { d.run(ctx) }) {
+	h.mu.Lock()
+	r.Addr = h.cfg.Advertise
+	h.doors[d] = struct{}{}
+	h.mu.Unlock()
+	ok := h.start(func() {
+		d.run(ctx)
+		h.mu.Lock()
+		delete(h.doors, d)
+		h.mu.Unlock()
+		close(d.done)
+	})
+	if !ok {
 		close(d.done)
 	}
 }
 
+// tell changes the record, and lets the routers know. It never blocks.
+func (d *door) tell(change func(*directory.Worker)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.reg == nil {
+		change(&d.record)
+	} else {
+		d.reg.Update(change)
+	}
+}
+
+// register takes a place in the directory.
+func (d *door) register(ctx context.Context) (*directory.Registration[directory.Worker], error) {
+	dir, err := d.h.directory(d.app)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	record := d.record
+	d.mu.Unlock()
+	reg, err := dir.RegisterWorker(ctx, record, d.load)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	addr := d.record.Addr // it may have been told meanwhile
+	reg.Update(func(r *directory.Worker) { r.Addr = addr })
+	d.reg = reg
+	return reg, nil
+}
+
 func (d *door) run(ctx context.Context) {
-	defer close(d.done)
 	if err := d.serve(ctx); err != nil && ctx.Err() == nil {
 		d.h.log.Error().Str("app", d.app).Int("pid", d.record.PID).Err(err).Msg("worker cannot be reached")
 	}
 }
 
 func (d *door) serve(ctx context.Context) error {
-	dir, err := d.h.directory(d.app)
-	if err != nil {
-		return err
-	}
-	reg, err := dir.RegisterWorker(ctx, d.record, d.load)
+	reg, err := d.register(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,26 +128,16 @@ func (d *door) serve(ctx context.Context) error {
 		defer close(accepting)
 		d.accept(l)
 	}()
-	reg.Update(func(r *directory.Worker) { r.Handoff, r.State = path, directory.StateReady })
-	d.opened(reg.ID())
-	for {
-		select {
-		case s := <-d.states:
-			reg.SetState(s)
-		case <-ctx.Done():
-			err := l.Close()
-			<-accepting
-			return err
+	reg.Update(func(r *directory.Worker) {
+		if r.Handoff = path; r.State == directory.StateStarting {
+			r.State = directory.StateReady
 		}
-	}
-}
-
-// setState tells the routers, which is not waited for.
-func (d *door) setState(s directory.State) {
-	select {
-	case d.states <- s:
-	case <-d.done:
-	}
+	})
+	d.opened(reg.ID())
+	<-ctx.Done()
+	err = l.Close()
+	<-accepting
+	return err
 }
 
 func (d *door) accept(l net.Listener) {

@@ -31,6 +31,7 @@ type Host struct {
 	children    map[string]*child
 	programs    map[string]*program
 	directories map[string]*directory.Directory // by app
+	doors       map[*door]struct{}
 	ports       *ports
 
 	numbers atomic.Int64 // of nodes
@@ -45,8 +46,8 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, log: cfg.Log,
 		children: make(map[string]*child), programs: make(map[string]*program),
-		directories: make(map[string]*directory.Directory),
-		groups:      map[generation]*group{third: newGroup(), second: newGroup()},
+		directories: make(map[string]*directory.Directory), doors: make(map[*door]struct{}),
+		groups: map[generation]*group{third: newGroup(), second: newGroup()},
 	}
 	h.ports = newPorts(h)
 	if h.metrics, err = newMetrics(cfg.Metrics); err != nil {
@@ -90,6 +91,8 @@ func (h *Host) Told(t lifeline.Told) {
 		h.drain(t.Value)
 	case lifeline.Send:
 		err = h.toldSend(t)
+	case lifeline.Advertise:
+		h.advertise(t.Value)
 	case lifeline.Listened:
 		var l lifeline.ListenedTold
 		if err = t.Decode(&l); err == nil {
@@ -166,6 +169,16 @@ func (h *Host) toldSend(t lifeline.Told) error {
 		return c.ch.sendValue(v)
 	}
 	return nil
+}
+
+// advertise changes how other hosts reach this one.
+func (h *Host) advertise(addr string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cfg.Advertise = addr
+	for d := range h.doors {
+		d.tell(func(r *directory.Worker) { r.Addr = addr })
+	}
 }
 
 // drain moves a process' sessions elsewhere, and reports when they have left.

@@ -39,8 +39,9 @@ func newPorts(h *Host) *ports {
 	return &ports{h: h, asked: make(map[string]*asked), shared: make(map[string]*os.File)}
 }
 
-// open has the supervisor open the address of q, and calls then when it is: perhaps at once. A failure is not remembered.
-func (p *ports) open(q query, then func(errno string)) {
+// open has the supervisor open the address of q, which a process wants, and calls then when it is: perhaps at once. A
+// failure is not remembered.
+func (p *ports) open(id string, q query, then func(errno string)) {
 	addr := net.JoinHostPort(q.address, strconv.Itoa(q.port))
 	p.mu.Lock()
 	a := p.asked[addr]
@@ -58,7 +59,7 @@ func (p *ports) open(q query, then func(errno string)) {
 	a.waiting = append(a.waiting, then)
 	p.mu.Unlock()
 	if first {
-		if err := p.h.cfg.Report(lifeline.Listen, lifeline.ListenReport{Addr: addr}); err != nil {
+		if err := p.h.cfg.Report(lifeline.Listen, lifeline.ListenReport{ID: id, Addr: addr}); err != nil {
 			p.opened(addr, "EINVAL")
 		}
 	}

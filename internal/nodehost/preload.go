@@ -48,7 +48,7 @@ func (c *child) fromPreload(o *ipc.Object) {
 
 // openSticky lets routers come to a process that takes connections by @socket.io/sticky's messages.
 func (c *child) openSticky() {
-	c.openDoor("sticky", c.h.cfg.App, bySticky, "", c.stickyFrame)
+	c.openDoor(stickyKey, 0, bySticky, "", c.stickyFrame)
 }
 
 const (
@@ -58,11 +58,14 @@ const (
 	overtime = 40 * time.Second
 )
 
+// draining keeps new sessions away.
+func draining(r *directory.Worker) { r.State = directory.StateDraining }
+
 // drain moves the process' sessions elsewhere, and reports when they have left.
 func (c *child) drain() {
 	c.mu.Lock()
 	for _, d := range c.doors {
-		c.h.start(func() { d.setState(directory.StateDraining) })
+		d.tell(draining)
 	}
 	c.mu.Unlock()
 	pause(c.ctx, notice)

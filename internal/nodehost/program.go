@@ -84,7 +84,7 @@ func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 
 // drain keeps new sessions away. Those that are there leave with the program: nobody but itself could close them.
 func (p *program) drain() {
-	p.door.setState(directory.StateDraining)
+	p.door.tell(draining)
 	pause(p.h.ctx, notice)
 	p.h.report(lifeline.ChildReport{ID: p.told.ID, State: lifeline.ChildDrained})
 }

@@ -177,6 +177,7 @@ func (s *starter) loader() (*processfile.Loader, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.Environ = s.daemonEnviron() // settings by flag are for these apps, not for all that the daemon runs
 	l.Stage, l.Only, l.Options = s.stage, s.only, s.options.Options()
 	return l, nil
 }

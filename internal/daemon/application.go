@@ -69,7 +69,7 @@ type entry struct {
 	commands int // restarts by command
 }
 
-// resolve reads what an app's environment says of its settings.
+// resolve reads what an app's environment says of its settings: each app has its own.
 func resolve(a processfile.App, key string) (*application, error) {
 	ap := &application{key: key, app: a, kind: kindOf(&a), busy: make(chan struct{}, 1)}
 	env := map[string]string{"SIDEREAL_APP": directoryName(key)}

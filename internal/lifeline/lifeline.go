@@ -121,12 +121,9 @@ func (l *Line) beat(over chan struct{}) {
 	}
 	tick := time.NewTicker(BeatInterval)
 	defer tick.Stop()
-	for {
+	for l.Report(Alive, "1") == nil {
 		select {
 		case <-tick.C:
-			if l.Report(Alive, "1") != nil {
-				return
-			}
 		case <-over:
 			return
 		}

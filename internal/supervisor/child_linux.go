@@ -2,6 +2,8 @@ package supervisor
 
 import (
 	"errors"
+	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -10,6 +12,23 @@ import (
 // attributes puts a child into a group of its own, and has the kernel end it with us.
 func attributes(user *User) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: user.credential()}
+}
+
+// keepDescriptors has no child inherit what this process inherited itself, from a shell that had files open.
+func keepDescriptors() {
+	const all = 1<<32 - 1
+	if unix.CloseRange(firstFD, all, unix.CLOSE_RANGE_CLOEXEC) == nil {
+		return
+	}
+	entries, err := os.ReadDir("/proc/self/fd") // before Linux 5.11
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= firstFD {
+			syscall.CloseOnExec(fd)
+		}
+	}
 }
 
 // reap waits for the end of a process and ends what it left behind in its group. That comes first: the kernel keeps the

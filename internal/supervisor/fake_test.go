@@ -1,7 +1,9 @@
 package supervisor
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -132,6 +134,51 @@ var fakes = map[string]func(args []string){
 		}
 		select {}
 	},
+	// grandchild-linger <unix address>: starts a process that ends with its connection, and stays.
+	"grandchild-linger": func(args []string) {
+		line, _ := begin()
+		self, _ := os.Executable()
+		if err := exec.Command(self, "linger", args[0]).Start(); err != nil {
+			panic(err)
+		}
+		line.Report(lifeline.Ready, "1")
+		select {}
+	},
+	// alone <file>: gets ready if nobody has the file, which it has until it ends.
+	"alone": func(args []string) {
+		f, err := os.OpenFile(args[0], os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			os.Exit(1)
+		}
+		f.Close()
+		line, term := begin()
+		line.Report(lifeline.Ready, "1")
+		<-term
+		os.Remove(args[0])
+	},
+	// sleep: stays, without a line.
+	"sleep": func([]string) { select {} },
+	// hosted: says over its channel, or nowhere, what it is, and does what it is told there.
+	"hosted": func([]string) {
+		fd, err := strconv.Atoi(os.Getenv("NODE_CHANNEL_FD"))
+		if err != nil {
+			select {} // a program with a port, to be reported by its host
+		}
+		channel := os.NewFile(uintptr(fd), "channel")
+		fmt.Fprintf(channel, "%s %s\n", os.Getenv("NODE_CHANNEL_SERIALIZATION_MODE"), os.Getenv("NODE_UNIQUE_ID"))
+		for lines := bufio.NewScanner(channel); lines.Scan(); {
+			switch text := lines.Text(); text {
+			case `"shutdown"`:
+				os.Exit(9)
+			case `"leave"`:
+				fmt.Fprintln(channel, `{"cmd":"disconnect"}`)
+			default:
+				fmt.Fprintln(channel, "got "+text)
+			}
+		}
+	},
+	// host: looks after hosted processes.
+	"host": func([]string) { new(fakeHost).run() },
 	// supervise <unix address>: a supervisor of two children that hold connections, one by its line, one without.
 	"supervise": func(args []string) {
 		self, _ := os.Executable()
@@ -201,4 +248,67 @@ func begin() (line *lifeline.Line, term chan os.Signal) {
 		}
 	}()
 	return line, term
+}
+
+// fakeHost does what a nodehost does, as far as a supervisor can see.
+type fakeHost struct {
+	line     *lifeline.Line
+	channels map[string]*os.File
+}
+
+func (h *fakeHost) run() {
+	fd, _ := strconv.Atoi(os.Getenv(LineEnv))
+	line, err := lifeline.Open(fd)
+	if err != nil {
+		panic(err)
+	}
+	h.line, h.channels = line, map[string]*os.File{}
+	line.Report(lifeline.Ready, "1")
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	line.Follow(ctx, h.told)
+}
+
+func (h *fakeHost) told(t lifeline.Told) {
+	switch t.Key {
+	case lifeline.Channel:
+		var c lifeline.ChannelTold
+		if err := t.Decode(&c); err != nil {
+			panic(err)
+		}
+		h.channels[c.ID] = t.File
+		go h.hear(c, t.File)
+	case lifeline.Port:
+		var p lifeline.PortTold
+		if err := t.Decode(&p); err != nil {
+			panic(err)
+		}
+		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: p.ID, State: lifeline.ChildReady, Worker: p.Addr, By: "port"})
+	case lifeline.Drain:
+		fmt.Println("drained " + t.Value)
+		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: t.Value, State: lifeline.ChildDrained})
+	case lifeline.Send:
+		var s lifeline.SendTold
+		if err := t.Decode(&s); err != nil {
+			panic(err)
+		}
+		fmt.Fprintf(h.channels[s.ID], "%s\n", s.Message)
+	}
+}
+
+// hear reports the first line of a child as its worker id, and later ones as reasons or messages.
+func (h *fakeHost) hear(c lifeline.ChannelTold, channel *os.File) {
+	first := true
+	for lines := bufio.NewScanner(channel); lines.Scan(); first = false {
+		text := lines.Text()
+		r := lifeline.ChildReport{ID: c.ID, State: lifeline.ChildReady, Worker: text, By: "listening"}
+		switch {
+		case first && c.Cluster:
+			h.line.ReportJSON(lifeline.Listen, lifeline.ListenReport{ID: c.ID, Addr: ":3000"})
+		case !first && json.Valid([]byte(text)):
+			r = lifeline.ChildReport{ID: c.ID, State: lifeline.ChildMessage, Message: json.RawMessage(text)}
+		case !first:
+			r.Worker, r.By = "", text
+		}
+		h.line.ReportJSON(lifeline.Child, r)
+	}
 }

@@ -68,6 +68,7 @@ func New(cfg Config) (*Supervisor, error) {
 // Run starts the processes and keeps them running until ctx ends; then it stops them, stage by stage, and returns when the
 // last has ended. An error is an ExitError or ErrKilled.
 func (s *Supervisor) Run(ctx context.Context) error {
+	keepDescriptors()
 	runtime.LockOSThread() // until the children have ended: see start
 	defer runtime.UnlockOSThread()
 	orphans, ignore := adopted()

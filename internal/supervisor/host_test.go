@@ -1,0 +1,133 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func hosted(t *testing.T, name string, h Host) Spec {
+	h.Place = "host"
+	return Spec{Name: name, Unlined: true, Command: fake(t, "hosted"), Host: &h}
+}
+
+func TestHostGetsChannelsAndMakesChildrenReady(t *testing.T) {
+	var asked lines
+	h := run(t, Config{Lasting: true, FirstID: 41,
+		OnListen: func(name, addr string) { asked.Write([]byte(name + " " + addr + "\n")) },
+		Specs: []Spec{
+			hosted(t, "w1", Host{Channel: "advanced", Cluster: true, Slot: 1}), // waits for its host, wherever that stands
+			{Name: "host", Command: fake(t, "host")},
+			hosted(t, "w2", Host{Channel: "json", Slot: 2}),
+			hosted(t, "p", Host{Port: true, Slot: 3}),
+		}})
+	h.wait("all ready", allReady)
+	w1, w2, p := h.status("w1"), h.status("w2"), h.status("p")
+	// The children say over their channels what they found in their environments; the host reports it as the worker's id.
+	if got := w1.Attrs["worker"]; got != "advanced "+w1.ID || w1.ID == "" {
+		t.Errorf("w1: %q, id %s", got, w1.ID)
+	}
+	if got := w2.Attrs["worker"]; got != "json " { // no cluster: no id
+		t.Errorf("w2: %q", got)
+	}
+	if got := p.Attrs["worker"]; p.Port == 0 || got != "127.0.0.1:"+strconv.Itoa(p.Port) || p.Attrs[ReadyBy] != "port" {
+		t.Errorf("p: %+v", p)
+	}
+	if ids := w1.ID + w2.ID + p.ID; strings.Count(ids, "41") == 0 || w1.ID == w2.ID {
+		t.Errorf("ids: %q", ids)
+	}
+	if err := h.Send("w2", json.RawMessage(`{"a":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	h.wait("the message heard", func([]Status) bool { return h.status("w2").Attrs[ReadyBy] == `got {"a":1}` })
+	if err := h.Send("p", json.RawMessage(`1`)); err == nil {
+		t.Error("a program without a channel took a message")
+	}
+	h.wait("the wish to listen", func([]Status) bool { h.Poke(); return strings.Contains(asked.String(), "w1 :3000\n") })
+}
+
+func TestHostedProcessesEndAndComeBackWithTheirHost(t *testing.T) {
+	h := run(t, Config{Lasting: true, Specs: []Spec{
+		{Name: "host", Command: fake(t, "host")},
+		hosted(t, "w", Host{Channel: "advanced", Cluster: true}),
+		hosted(t, "deaf", Host{Port: true}), // knows nothing of its host's end
+	}})
+	before := h.wait("ready", allReady)
+	syscall.Kill(before[0].PID, syscall.SIGKILL)
+	h.wait("all anew", func(st []Status) bool {
+		for i := range st {
+			if st[i].PID == before[i].PID || st[i].State != Ready {
+				return false
+			}
+		}
+		return true
+	})
+	if w := h.status("w"); w.Restarts != 0 || w.Unstable != 0 {
+		t.Errorf("it was not its fault: %+v", w)
+	}
+}
+
+func TestReloadDrainsThroughTheHost(t *testing.T) {
+	spec := hosted(t, "w", Host{Channel: "advanced", Cluster: true, Drains: true})
+	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, spec}})
+	before := h.wait("ready", allReady)
+	if err := h.Roll(t.Context(), []Spec{spec}, 1); err != nil {
+		t.Fatal(err)
+	}
+	e := h.exit()
+	if e.PID != before[1].PID || !e.Planned {
+		t.Errorf("%+v", e)
+	}
+	h.wait("drained first", func([]Status) bool { h.Poke(); return strings.Contains(h.out.String(), "drained "+before[1].ID) })
+}
+
+func TestMessageInPlaceOfASignal(t *testing.T) {
+	spec := hosted(t, "w", Host{Channel: "json"})
+	spec.Stop = StopRule{Message: `"shutdown"`, Timeout: 20 * time.Second}
+	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, spec}})
+	h.wait("ready", allReady)
+	if err := h.Stop("w"); err != nil {
+		t.Fatal(err)
+	}
+	if e := h.exit(); e.Code != 9 { // with which it answers the message
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestProcessMayAskToBeReplaced(t *testing.T) {
+	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, hosted(t, "w", Host{Channel: "json"})}})
+	before := h.wait("ready", allReady)[1]
+	if err := h.Send("w", json.RawMessage(`"leave"`)); err != nil {
+		t.Fatal(err)
+	}
+	if e := h.exit(); e.PID != before.PID || !e.Planned {
+		t.Errorf("%+v", e)
+	}
+	if w := h.status("w"); w.State != Ready || w.PID == before.PID || w.Restarts != 0 {
+		t.Errorf("%+v", w)
+	}
+}
+
+func TestProbeMakesReady(t *testing.T) {
+	answers := make(chan int, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case code := <-answers:
+			w.WriteHeader(code)
+		default:
+			w.WriteHeader(http.StatusOK)
+		}
+	}))
+	defer server.Close()
+	answers <- http.StatusServiceUnavailable
+	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "a", Command: fake(t, "mute"), Readiness: Readiness{Probe: server.URL + "/ready"}}}})
+	h.wait("ready", allReady)
+	if len(answers) > 0 {
+		t.Error("nobody asked")
+	}
+}

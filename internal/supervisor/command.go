@@ -45,7 +45,7 @@ func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 		set := map[*place]bool{}
 		for _, pl := range places {
 			set[pl] = true
-			s.vacate(pl, errors.New("removed"))
+			s.keepEmpty(pl, errors.New("removed"))
 			pl.gone = true
 			s.cancel(pl.cron)
 			pl.closeListeners()
@@ -214,11 +214,16 @@ func (s *Supervisor) named(names []string) (places []*place, err error) {
 	return places, nil
 }
 
-// vacate empties a place, for good or until it is started again.
-func (s *Supervisor) vacate(pl *place, why error) {
+// keepEmpty has no process follow the one that is at a place.
+func (s *Supervisor) keepEmpty(pl *place, why error) {
 	s.abandon(pl, why)
 	s.cancel(pl.again)
 	pl.again, pl.idle, pl.begun = nil, Stopped, true
+}
+
+// vacate empties a place, until it is started again.
+func (s *Supervisor) vacate(pl *place, why error) {
+	s.keepEmpty(pl, why)
 	if pl.current != nil {
 		s.terminate(pl.current, s.stopTimeout(pl.current))
 	}

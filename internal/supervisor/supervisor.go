@@ -159,12 +159,13 @@ func (s *Supervisor) post(f func()) bool {
 	}
 }
 
-// ask has the loop call f and returns what that returns.
+// ask has the loop call f and returns what that returns, once Status shows what it did.
 func (s *Supervisor) ask(f func() error) error {
 	result := make(chan error, 1)
 	if !s.post(func() { result <- f() }) {
 		return ErrStopping
 	}
+	s.post(func() { s.quiet = true }) // the loop takes it after it has published
 	return <-result
 }
 

@@ -156,7 +156,7 @@ func (x *exchange) respond(u *upstream, n int) verdict {
 	out := x.composeResponse(u.bytes(), n, body.decode)
 	u.discard(n)
 	sound, err := x.sendResponse(u, &body, out)
-	reusable := x.c.awaited() && sound && !h.close && !body.untilClose && len(u.bytes()) == 0
+	reusable := x.c.awaited() && sound && !x.unread && !h.close && !body.untilClose && len(u.bytes()) == 0
 	if reusable {
 		u.b.put(u)
 	} else {

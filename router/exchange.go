@@ -57,7 +57,7 @@ func (x *exchange) dropOut() {
 func (x *exchange) serve(ctx context.Context) bool {
 	c := x.c
 	n, err := c.readHead(&x.head)
-	if err != nil || !x.head.passesUntouched() {
+	if err != nil || !x.head.passesUntouched(c.bytes()) {
 		c.take()
 	}
 	if err != nil {
@@ -101,7 +101,8 @@ func (x *exchange) understand(b []byte) *refusal {
 	switch {
 	case string(method) == "CONNECT", string(method) == "TRACE":
 		return errMethod
-	case target[0] == '/', foldPrefix(target, "http://"), foldPrefix(target, "https://"):
+	case target[0] == '/':
+	case (foldPrefix(target, "http://") || foldPrefix(target, "https://")) && h.originForm(b):
 	case string(method) == "OPTIONS" && string(target) == "*":
 	default:
 		return errTarget
@@ -189,15 +190,18 @@ func (x *exchange) compose(b []byte, n int, f form) {
 	h, believed := &x.head, x.c.bound != nil
 	x.dropOut()
 	dst := bufpool.Get(n + min(len(b)-n, largeBuffer) + 512)
-	dst = append(append(append(dst, h.method.of(b)...), ' '), h.target.of(b)...)
-	dst = append(dst, " HTTP/1.1\r\n"...)
+	dst = append(append(dst, h.method.of(b)...), ' ')
+	if h.authority.to > 0 && (h.target.from == h.target.to || b[h.target.from] != '/') {
+		dst = append(dst, '/')
+	}
+	dst = append(append(dst, h.target.of(b)...), " HTTP/1.1\r\n"...)
 	for i := range h.n {
 		if fl := &h.fields[i]; x.forwards(fl, b, believed) {
 			dst = appendField(dst, fl, b)
 		}
 	}
-	if h.minor == 0 && h.value(b, fieldHost) == nil {
-		dst = append(dst, "Host: \r\n"...) // HTTP/1.1 must have one
+	if h.authority.to > 0 || h.minor == 0 && h.host(b) == nil { // HTTP/1.1 must have one
+		dst = append(append(append(dst, "Host: "...), h.host(b)...), "\r\n"...)
 	}
 	if !believed {
 		dst = x.appendForwarded(dst, b)
@@ -219,6 +223,8 @@ func (x *exchange) compose(b []byte, n int, f form) {
 // forwards tells whether a request's field goes to the worker as it is.
 func (x *exchange) forwards(f *field, b []byte, believed bool) bool {
 	switch f.id {
+	case fieldHost:
+		return x.head.authority.to == 0
 	case fieldConnection, fieldUpgrade, fieldHop, fieldExpect, fieldSiderealWorker, fieldSiderealKey:
 		return false
 	case fieldSidereal, fieldForwardedFor:

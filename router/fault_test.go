@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -314,6 +315,63 @@ func TestEarlyAnswer(t *testing.T) {
 		}
 	}()
 	if resp, body := c.answer("POST"); resp.StatusCode != 413 || body != "big" {
+		t.Error(resp.Status, body)
+	}
+}
+
+// A worker that has answered may take nothing more of the body, and keep its end open.
+func TestEarlyAnswerOfAWorkerThatReadsNoMore(t *testing.T) {
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) })
+	var conns atomic.Int32
+	r, _ := scripted(t, func(c net.Conn, br *bufio.Reader) {
+		if conns.Add(1) > 1 {
+			http.ReadRequest(br)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfresh")
+			return
+		}
+		for b := make([]byte, 1<<16); ; { // the head, and some of the body
+			if _, err := br.Read(b); err != nil {
+				return
+			}
+			io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+			break
+		}
+		<-over
+	})
+	c := dialTo(t, r.addr)
+	go func() {
+		io.WriteString(c.TCPConn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+		for range 1000 {
+			if _, err := io.WriteString(c.TCPConn, strings.Repeat("x", 100_000)); err != nil {
+				return
+			}
+		}
+	}()
+	if resp, body := c.answer("POST"); resp.StatusCode != 413 || body != "big" || !resp.Close {
+		t.Error(resp.Status, body)
+	}
+	// The worker still waits for the rest of that body: nothing else may be sent there.
+	if _, body := dialTo(t, r.addr).get("/"); body != "fresh" {
+		t.Error(body)
+	}
+}
+
+// What comes before the answer is none.
+func TestInterimResponseDoesNotEndTheBody(t *testing.T) {
+	const size = 10_000_000
+	r, _ := scripted(t, func(c net.Conn, br *bufio.Reader) {
+		req, err := http.ReadRequest(br)
+		if err != nil {
+			return
+		}
+		io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
+		n, _ := io.Copy(io.Discard, req.Body)
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n%08d", n)
+	})
+	c := dialTo(t, r.addr)
+	go c.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+	if resp, body := c.answer("POST"); resp.StatusCode != 200 || body != fmt.Sprintf("%08d", size) {
 		t.Error(resp.Status, body)
 	}
 }

@@ -191,8 +191,8 @@ func (x *exchange) failed(ctx context.Context, u *upstream, written int, err err
 
 var continued = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
-// sendBody sends the rest of the request's body. False: the client left or broke the rules. A worker that takes no more
-// has an answer, so that ends the sending too.
+// sendBody sends the rest of the request's body. False: the client left or broke the rules. A worker that answers before
+// the end wants no more of it, nor does one that takes no more: that ends the sending, and then the connections.
 func (x *exchange) sendBody(u *upstream) bool {
 	c := x.c
 	if x.expect {
@@ -226,7 +226,7 @@ func (x *exchange) sendBody(u *upstream) bool {
 		} else {
 			x.rest -= int64(k)
 		}
-		if _, err := u.write(b[:k]); err != nil {
+		if u.answers() || u.writeOrHear(b[:k]) != nil {
 			x.close, x.unread = true, true
 			break
 		}

@@ -112,7 +112,7 @@ func (x *exchange) appendForwarded(dst, b []byte) []byte {
 	if !x.c.trusted || h.value(b, fieldForwardedProto) == nil {
 		dst = append(append(dst, "\r\nX-Forwarded-Proto: "...), x.c.peer.scheme()...)
 	}
-	if host := h.value(b, fieldHost); host != nil && (!x.c.trusted || h.value(b, fieldForwardedHost) == nil) {
+	if host := h.host(b); host != nil && (!x.c.trusted || h.value(b, fieldForwardedHost) == nil) {
 		dst = append(append(dst, "\r\nX-Forwarded-Host: "...), host...)
 	}
 	return append(dst, "\r\n"...)

@@ -46,6 +46,7 @@ const (
 // allocates nothing and what is not changed is forwarded byte for byte.
 type head struct {
 	method, target span
+	authority      span // of a target in absolute form, which then stands for the Host field; empty: none
 	status         int
 	minor          byte // HTTP/1.minor
 	fields         [maxFields]field
@@ -126,6 +127,31 @@ func (h *head) parseRequest(b []byte, seen int) (int, error) {
 	return end, nil
 }
 
+// originForm makes a target in absolute form one in origin form, as a proxy has to (RFC 9112, section 3.2.2): servers look
+// for their path at its start. Without a path, one has to be written before what is left. False: there is no host in it.
+func (h *head) originForm(b []byte) bool {
+	target := h.target.of(b)
+	from := bytes.Index(target, []byte("://")) + 3
+	to := from
+	for to < len(target) && isHost[target[to]] {
+		to++
+	}
+	if to == from || to < len(target) && target[to] != '/' && target[to] != '?' {
+		return false
+	}
+	at := h.target.from
+	h.authority, h.target.from = span{at + uint16(from), at + uint16(to)}, at+uint16(to)
+	return true
+}
+
+// host is the host that a request is for; nil: it names none.
+func (h *head) host(b []byte) []byte {
+	if h.authority.to > 0 {
+		return h.authority.of(b)
+	}
+	return h.value(b, fieldHost)
+}
+
 // parseResponse is parseRequest for a response.
 func (h *head) parseResponse(b []byte, seen int) (int, error) {
 	end, err := h.reset(b, seen)
@@ -157,7 +183,7 @@ func (h *head) reset(b []byte, seen int) (end int, err error) {
 	if end = from + i + 4; end > maxHead {
 		return 0, errTooLarge
 	}
-	h.n, h.status, h.length = 0, 0, -1
+	h.n, h.status, h.length, h.authority = 0, 0, -1, span{}
 	h.chunked, h.close, h.keepAlive, h.upgrade, h.expect, h.named = false, false, false, false, false, false
 	return end, nil
 }
@@ -377,7 +403,10 @@ func (h *head) value(b []byte, id fieldID) []byte {
 
 // passesUntouched tells whether a worker may read this request as its client wrote it: an upgrade that says nothing about
 // where it comes from.
-func (h *head) passesUntouched() bool {
+func (h *head) passesUntouched(b []byte) bool {
+	if b[h.target.from] != '/' {
+		return false
+	}
 	for i := range h.n {
 		switch h.fields[i].id {
 		case fieldForwarded, fieldForwardedFor, fieldForwardedProto, fieldForwardedHost, fieldSidereal, fieldSiderealWorker, fieldSiderealKey:

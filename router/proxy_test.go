@@ -195,6 +195,39 @@ func TestHTTP10(t *testing.T) {
 	c.ended()
 }
 
+// A target in absolute form names the host, whatever Host says, and servers look for the path at the start of theirs.
+func TestAbsoluteTargets(t *testing.T) {
+	h, _ := one(t, 4, func(cfg *Config) { cfg.Balance = "round-robin" })
+	c := dialTo(t, h.addr)
+	var sids []string
+	for range 8 {
+		sids = append(sids, c.handshake())
+	}
+	for _, sid := range sids {
+		c.send("POST http://a.example:81/socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: ignored\r\nContent-Length: 1\r\n\r\n6", sid)
+		if resp, body := c.answer("POST"); body != "ok" {
+			t.Fatal(resp.Status, body)
+		}
+		if r := h.workers[sid[:4]].last(); r.Host != "a.example:81" || r.Header.Get("X-Forwarded-Host") != "a.example:81" || r.RequestURI != "/socket.io/?transport=polling&sid="+sid {
+			t.Errorf("the worker reads %s %s %v", r.Host, r.RequestURI, r.Header)
+		}
+	}
+	c.send("GET HTTP://x/socket.io/?transport=websocket HTTP/1.1\r\n%s\r\n", upgradeFields)
+	if resp, _ := c.answer("GET"); resp.StatusCode != 101 {
+		t.Error(resp.Status)
+	}
+	for target, want := range map[string]string{"http://x": "/", "http://x?a=/": "/?a=/", "https://[::1]:8/b": "/b"} {
+		if _, body := dialTo(t, h.addr).get(target); !strings.Contains(body, " GET "+want+" ") {
+			t.Errorf("%s: %s", target, body)
+		}
+	}
+	for _, target := range []string{"http://", "http:///a", "http://user@x/", "ftp://x/", "http:x"} {
+		if resp, _ := dialTo(t, h.addr).get(target); resp.StatusCode != 400 {
+			t.Errorf("%s: %s", target, resp.Status)
+		}
+	}
+}
+
 func TestConnectionClose(t *testing.T) {
 	h, _ := one(t, 1, nil)
 	c := dialTo(t, h.addr)

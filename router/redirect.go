@@ -30,19 +30,11 @@ func (x *exchange) redirect(b []byte) bool {
 	return x.refuseWith(http.StatusPermanentRedirect, "HTTPS is spoken here", string(to))
 }
 
-// authority returns the host that a request is for, without its port, and the path with the query. An absolute target
-// wins over Host (RFC 9112, section 3.2.2).
+// authority returns the host that a request is for, without its port, and the path with the query.
 func (x *exchange) authority(b []byte) (host, path []byte) {
-	host, path = x.head.value(b, fieldHost), x.head.target.of(b)
-	if i := bytes.Index(path, []byte("://")); i > 0 && path[0] != '/' {
-		rest := path[i+3:]
-		end := bytes.IndexAny(rest, "/?")
-		if end < 0 {
-			end = len(rest)
-		}
-		if host, path = rest[:end], rest[end:]; len(path) == 0 || path[0] == '?' {
-			path = append([]byte("/"), path...)
-		}
+	host, path = x.head.host(b), x.head.target.of(b)
+	if x.head.authority.to > 0 && (len(path) == 0 || path[0] == '?') {
+		path = append([]byte("/"), path...)
 	}
 	if i := bytes.LastIndexByte(host, ':'); i >= 0 && i > bytes.LastIndexByte(host, ']') {
 		host = host[:i]

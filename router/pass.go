@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
@@ -19,6 +20,10 @@ func (x *exchange) upgrade(ctx context.Context, b *backend, n int) bool {
 		}
 		s, err := b.link(ctx)
 		if err == nil && s != nil {
+			if other := x.rather(b, s); other != nil {
+				b = other
+				continue
+			}
 			if err = x.pass(s, n); err == nil {
 				return false
 			}
@@ -40,6 +45,24 @@ func (x *exchange) upgrade(ctx context.Context, b *backend, n int) bool {
 	x.headLen = 0
 	x.c.discard(n) // what follows is the worker's, but only once it has agreed
 	return x.forward(ctx, b)
+}
+
+// rather names another worker for a new session whose worker does not take what it was passed, as a stopped process. Nil:
+// there is no need, or no other. Sessions of its own have nowhere else to go.
+func (x *exchange) rather(b *backend, s *handoff.Sender) *backend {
+	now := time.Now()
+	if x.handshake == nil || x.moved || s.Behind(now) < silence || len(x.c.r.readyBut(b)) == 0 {
+		return nil
+	}
+	x.moved = true
+	b.gate.stalled.Store(now.UnixNano())
+	x.c.r.metrics.upstreamError("stalled")
+	x.settle(b, false)
+	other := x.another(b)
+	if other == nil { // all others are full
+		x.limited, x.opened = unlimited, false
+	}
+	return other
 }
 
 // pass gives the connection away. After nil the router's copy is closed and nothing else is left of it here.

@@ -498,3 +498,31 @@ func TestRelayedConnectionsAreTrackedForTheDrain(t *testing.T) {
 		}
 	}
 }
+
+// A worker that is stopped takes nothing from its socket: new sessions go to others long before it is known as lost.
+func TestNewWebSocketsAvoidAStoppedWorker(t *testing.T) {
+	h, d := one(t, 1, nil)
+	l, err := handoff.Listen(filepath.Join(h.dir, "stop.sock"), "stop") // nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	stopped := directory.Worker{ID: "stop", Host: "a", Addr: h.addr, Tags: true}
+	d.Set(stopped, *d.Workers().All()[0])
+	for range 3 { // these are its own
+		dialTo(t, h.addr).send("GET /socket.io/?transport=websocket&sid=%s HTTP/1.1\r\n%s\r\n", directory.MintSID("stop"), upgradeFields)
+	}
+	s, err := h.backendOf(&stopped).link(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is behind", func() bool { return s.Behind(time.Now()) > silence })
+	for range 50 {
+		if resp := dialTo(t, h.addr).upgrade(""); resp.StatusCode != 101 || resp.Header.Get("X-Worker") != "wka0" {
+			t.Fatal(resp.Status, resp.Header)
+		}
+	}
+	d.Set(stopped) // with nobody else, it may still come back
+	dialTo(t, h.addr).send("GET /socket.io/?transport=websocket HTTP/1.1\r\n%s\r\n", upgradeFields)
+	eventually(t, "it is passed", func() bool { return h.Connections() == 0 })
+}

@@ -208,6 +208,12 @@ func sendError(err error) error {
 	return fmt.Errorf("handoff: %w", os.NewSyscallError("sendmsg", err))
 }
 
+func (p *packetLink) waiting() bool {
+	n := 0
+	p.rc.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	return n > 0
+}
+
 func (p *packetLink) open(ctx context.Context) (net.Conn, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {

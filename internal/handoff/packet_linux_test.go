@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -111,6 +112,33 @@ func TestUntouchedConnections(t *testing.T) {
 	}
 	if c := accept(t, l); c.Kind() != Peer || c.Buffered() != 4 {
 		t.Errorf("%v, %d bytes buffered", c.Kind(), c.Buffered())
+	}
+}
+
+func TestWorkerThatTakesNothingIsBehind(t *testing.T) {
+	l, s := pair(t, defaultNetwork)
+	start := time.Now()
+	if d := s.Behind(start); d != 0 {
+		t.Fatalf("behind for %v before anything was passed", d)
+	}
+	router, _ := tcp(t)
+	for range 3 { // one is taken and waits for Accept, the others stay in the socket
+		if err := s.Pass(router, Meta{Kind: Client, Scheme: "http"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Behind(start)
+	if d := s.Behind(start.Add(time.Second)); d != time.Second {
+		t.Errorf("behind for %v, want 1s", d)
+	}
+	for range 3 {
+		accept(t, l)
+	}
+	if d := s.Behind(start.Add(2 * time.Second)); d != 0 {
+		t.Errorf("behind for %v after everything was taken", d)
+	}
+	if d := s.Behind(start.Add(3 * time.Second)); d != 0 {
+		t.Errorf("behind for %v", d)
 	}
 }
 

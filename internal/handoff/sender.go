@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -16,6 +17,7 @@ import (
 type Sender struct {
 	worker    string
 	untouched bool
+	behind    atomic.Int64 // Unix nanoseconds when the worker was first seen behind; 0: it is not
 	link      link
 	c         *net.UnixConn
 	done      chan struct{}
@@ -26,6 +28,7 @@ type Sender struct {
 type link interface {
 	pass(c syscall.Conn, m *Meta) error
 	open(ctx context.Context) (net.Conn, error)
+	waiting() bool // something that was passed is not taken yet
 }
 
 // Dial connects to the handoff socket at path and checks that workerID answers there. ErrDead: nobody does;
@@ -149,6 +152,17 @@ func (s *Sender) Open(ctx context.Context) (net.Conn, error) {
 	default:
 		return s.link.open(ctx)
 	}
+}
+
+// Behind is for how long the worker has not taken everything that was passed to it, as far as calls have seen: a sign that
+// its process is stopped or starved, long before the socket is full.
+func (s *Sender) Behind(now time.Time) time.Duration {
+	if !s.link.waiting() {
+		s.behind.Store(0)
+		return 0
+	}
+	s.behind.CompareAndSwap(0, now.UnixNano())
+	return time.Duration(max(now.UnixNano()-s.behind.Load(), 0))
 }
 
 // Close ends the connection to the worker. Connections that were passed or opened live on.

@@ -57,6 +57,8 @@ type streamLink struct{ path, worker string }
 
 var _ link = (*streamLink)(nil)
 
+func (*streamLink) waiting() bool { return false }
+
 func (*streamLink) pass(syscall.Conn, *Meta) error { return ErrUnsupported }
 
 func (s *streamLink) open(ctx context.Context) (net.Conn, error) {

@@ -13,6 +13,7 @@ import { pack, unpack } from "./values.mjs";
 
 const clients = new Map(); // name -> Socket of socket.io-client
 const servers = new Map(); // name -> {io, http, redis: []}
+const mirrors = new Map(); // name -> {http, seen: []}
 
 const out = (message) => process.stdout.write(JSON.stringify(pack(message)) + "\n");
 
@@ -83,6 +84,27 @@ const operations = {
     await new Promise((done) => http.listen(port, "127.0.0.1", done));
     servers.set(name, { server, http, connections });
     return { url: `http://127.0.0.1:${http.address().port}` };
+  },
+  // mirror starts a plain server that notes the requests it reads; seen tells them, once.
+  async mirror({ name }) {
+    const seen = [];
+    const http = createServer(async (request, response) => {
+      const chunks = [];
+      const at = seen.push(null) - 1; // in the order of their heads
+      try {
+        for await (const chunk of request) chunks.push(chunk);
+      } catch {
+        return; // not a whole request
+      }
+      seen[at] = `${request.method} ${request.url} ${request.headers.host} ${JSON.stringify(Buffer.concat(chunks).toString())}`;
+      response.end("seen");
+    });
+    await new Promise((done) => http.listen(0, "127.0.0.1", done));
+    mirrors.set(name, { http, seen });
+    return { url: `http://127.0.0.1:${http.address().port}` };
+  },
+  seen({ name }) {
+    return mirrors.get(name).seen.splice(0).filter(Boolean);
   },
   // server runs one operation of an official server, on the rooms given.
   async server({ name, do: op, rooms = [], except = [], args = [], timeout = 5000 }) {

@@ -36,6 +36,7 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 		x.c.r.keyRefused(u.b)
 		return broken
 	case h.status == 101 && x.upgrading:
+		x.account.status = h.status
 		x.settle(u.b, true)
 		x.c.relaying = u
 		return closeIt
@@ -139,6 +140,7 @@ func (x *exchange) settle(b *backend, opened bool) {
 // respond sends the response whose head is the first n bytes of u.
 func (x *exchange) respond(u *upstream, n int) verdict {
 	h := &x.head
+	x.account.status = h.status
 	x.close = x.close || x.c.r.draining.Load()
 	bodiless := x.isHead || h.status == 204 || h.status == 304
 	body := body{rest: max(h.length, 0), chunked: h.chunked, decode: h.chunked && x.minor == 0}
@@ -191,20 +193,21 @@ func (x *exchange) composeResponse(b []byte, n int, decode bool) []byte {
 		case fieldConnection, fieldUpgrade, fieldHop:
 			continue
 		case fieldSidereal, fieldSiderealWorker, fieldSiderealKey: // routers' own words to each other
-			if x.c.bound != nil {
+			if x.c.bound != nil || x.c.r.cfg.DebugHeader {
 				continue
 			}
 		case fieldTransferEncoding:
 			if decode {
 				continue
 			}
-		case fieldOther:
+		case fieldOther, fieldOrigin:
 			if h.named && h.isNamed(b, f.name.of(b)) {
 				continue
 			}
 		}
 		dst = appendField(dst, f, b)
 	}
+	dst = x.appendDebug(dst)
 	if x.close {
 		dst = append(dst, "Connection: close\r\n"...)
 	} else if x.minor == 0 {
@@ -263,11 +266,13 @@ func (x *exchange) sendResponse(u *upstream, b *body, out []byte) (sound bool, e
 		}
 	}
 	if pending { // a body that was malformed from its first byte
+		x.account.broken = true
 		return false, err
 	}
 	if b.untilClose && err == io.EOF {
 		return false, nil
 	}
+	x.account.broken = true
 	c.r.metrics.upstreamError("read")
 	return false, err
 }

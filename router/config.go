@@ -48,6 +48,9 @@ type Config struct {
 	MaxHeadBytes int
 	// HeadTimeout is how long a client may take to send a head once it began. Zero: 10 s.
 	HeadTimeout time.Duration
+	// MaxBodyBytes bounds a request's body; larger ones get 413. Bodies are streamed, so that they cost the router nothing,
+	// and Socket.IO servers have a limit of their own (1 MB). Zero: none.
+	MaxBodyBytes int64
 	// BodyTimeout is how long a client may send nothing in the middle of a body. Zero: 60 s.
 	BodyTimeout time.Duration
 	// IdleTimeout is how long a client's connection may stay without a request. Longer than a load balancer's, or it meets
@@ -67,6 +70,15 @@ type Config struct {
 	// HandshakesPerAddress is how many new sessions a client's address may begin each second at this router. Zero: as many
 	// as it likes; many clients may share an address. Trusted proxies are not limited.
 	HandshakesPerAddress int
+	// RequestsInFlight is how many requests a worker may have unanswered at a time, polls that wait included, by this router.
+	// One more is answered with 503 and Retry-After. Zero: as many as there are.
+	RequestsInFlight int
+	// TLSHandshakeRate is how many TLS handshakes of clients this router takes up in a second; further ones are broken off
+	// before they cost a signature. Zero: all.
+	TLSHandshakeRate int
+	// AllowedOrigins are the pages that may open and use sessions: scheme://host[:port], *. before the host for all below it,
+	// or null. Requests of sessions with another Origin get 403. Empty: all.
+	AllowedOrigins []string
 	// MaxConnections bounds the connections that this router holds; one more is answered with 503. Zero: descriptors do.
 	MaxConnections int
 	// StallTimeout is how long a handshake waits for its answer before it is tried once at another worker. Zero: 1 s;
@@ -79,6 +91,12 @@ type Config struct {
 	DrainRate int
 	// ShutdownTimeout is the longest that stopping takes after the drain delay; what is left then is cut. Zero: 35 s.
 	ShutdownTimeout time.Duration
+
+	// AccessLog says which requests get a line: off (also empty), errors (answers from 400 on), all, or 1/N for one of N.
+	// Sids are shortened, unless ",sids" stands behind.
+	AccessLog string
+	// DebugHeader adds Sidereal-Debug to answers: how the worker was found, which one it is, and the time until the answer.
+	DebugHeader bool
 
 	// Log gets one line at start and stop, and when a worker is found gone.
 	Log zerolog.Logger
@@ -103,6 +121,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if _, err := parsePolicy(cfg.Balance); err != nil {
 		problems = append(problems, fmt.Errorf("SIDEREAL_BALANCE: %w", err))
+	}
+	if _, err := parseAccessLog(cfg.AccessLog); err != nil {
+		problems = append(problems, fmt.Errorf("SIDEREAL_ACCESS_LOG: %q: %w", cfg.AccessLog, err))
+	}
+	if _, err := parseOrigins(cfg.AllowedOrigins); err != nil {
+		problems = append(problems, fmt.Errorf("SIDEREAL_ALLOWED_ORIGINS: %w", err))
 	}
 	if cfg.RuntimeDir != "" && !filepath.IsAbs(cfg.RuntimeDir) {
 		problems = append(problems, fmt.Errorf("SIDEREAL_RUNTIME_DIR: %q: must be an absolute path", cfg.RuntimeDir))

@@ -105,7 +105,9 @@ func (c *conn) next(ctx context.Context) bool {
 	}
 	x := exchanges.Get().(*exchange)
 	x.c = c
+	x.begin()
 	keep := x.serve(ctx)
+	x.closeAccount()
 	x.reset()
 	exchanges.Put(x)
 	return keep

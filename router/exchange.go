@@ -34,6 +34,8 @@ type exchange struct {
 	moved     bool     // from a worker that did not answer
 	headLen   int      // of the request, while the head is in the connection's buffer
 	unread    bool     // the client is still sending a body that nobody wants
+	taken     int64    // bytes of a chunked body
+	account   account
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -43,6 +45,7 @@ func (x *exchange) reset() {
 	x.leave()
 	x.limited, x.moved, x.headLen = unlimited, false, 0
 	x.c, x.route, x.origin, x.chunks = nil, route{}, origin{}, chunks{}
+	x.taken = 0
 	x.rest, x.more, x.streamed, x.opened, x.upgrading, x.unread = 0, false, false, false, false, false
 }
 
@@ -67,6 +70,7 @@ func (x *exchange) serve(ctx context.Context) bool {
 		return false
 	}
 	h, b := &x.head, c.bytes()[:n]
+	x.note(b)
 	if f := x.understand(b); f != nil {
 		return x.refuse(f.status, f.why)
 	}
@@ -123,9 +127,16 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 	if x.route.sid != nil && string(x.route.sid) != c.sid {
 		c.sid = string(x.route.sid)
 	}
+	if f := x.forbidden(b); f != nil {
+		return x.refuse(f.status, f.why)
+	}
 	worker := x.choose(ctx)
 	if worker == nil {
 		return x.refuseNone()
+	}
+	if worker.busy() && c.bound == nil {
+		x.settle(worker, false)
+		return x.turnAway(byRequests)
 	}
 	if h.upgrade {
 		return x.upgrade(ctx, worker, n)
@@ -134,6 +145,28 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 		return false
 	}
 	return x.forward(ctx, worker)
+}
+
+// forbidden tells what is wrong with a request that another router has not let in before.
+func (x *exchange) forbidden(b []byte) *refusal {
+	switch most := x.c.r.cfg.MaxBodyBytes; {
+	case x.c.bound != nil:
+		return nil
+	case x.strange(b):
+		return errOrigin
+	case most > 0 && x.head.length > most:
+		return errBody
+	}
+	return nil
+}
+
+var errBody = &refusal{413, "body too large"}
+
+// tooMuch counts bytes of a chunked body, and tells whether they are more than it may have.
+func (x *exchange) tooMuch(n int) bool {
+	x.taken += int64(n)
+	most := x.c.r.cfg.MaxBodyBytes
+	return most > 0 && x.taken > most && x.c.bound == nil
 }
 
 // refuseNone answers where no worker takes the request.
@@ -172,8 +205,11 @@ func (x *exchange) prepare(n int, f form) bool {
 		x.rest = x.head.length - int64(k)
 		x.takeBody(k)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return x.refuse(errChunk.status, errChunk.why)
+	case x.head.chunked && x.tooMuch(len(x.out)-x.cut-2):
+		return x.refuse(errBody.status, errBody.why)
 	}
 	c.release()
 	return true
@@ -233,7 +269,7 @@ func (x *exchange) forwards(f *field, b []byte, believed bool) bool {
 		return believed || x.c.trusted
 	case fieldAcceptEncoding:
 		return x.route.kind != kindHandshake // its answer is read
-	case fieldOther:
+	case fieldOther, fieldOrigin:
 		return !x.head.named || !x.head.isNamed(b, f.name.of(b))
 	}
 	return true

@@ -84,6 +84,9 @@ func (x *exchange) refuseGone() bool {
 // via makes one attempt over u, which it closes or puts back.
 func (x *exchange) via(ctx context.Context, u *upstream) verdict {
 	c := x.c
+	x.account.worker = u.b.id
+	u.b.requests.Add(1)
+	defer u.b.requests.Add(-1)
 	out, ok := x.addressed(ctx, u)
 	if !ok {
 		u.close()
@@ -223,6 +226,9 @@ func (x *exchange) sendBody(u *upstream) bool {
 				return x.refuse(errChunk.status, errChunk.why)
 			}
 			x.more = !done
+			if x.tooMuch(k) {
+				return x.refuse(errBody.status, errBody.why)
+			}
 		} else {
 			x.rest -= int64(k)
 		}
@@ -256,7 +262,7 @@ func (x *exchange) unknown(not *backend) *backend {
 		x.withoutBody()
 	}
 	if x.route.sid != nil {
-		x.c.r.metrics.decided(decisionUnknown)
+		x.decided(decisionUnknown)
 	}
 	return x.another(not)
 }

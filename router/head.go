@@ -22,6 +22,7 @@ const (
 	fieldForwardedProto // X-Forwarded-Proto
 	fieldForwardedHost  // X-Forwarded-Host
 	fieldAcceptEncoding
+	fieldOrigin
 	fieldSidereal       // Sidereal-Client, Sidereal-Proto and whatever else begins so: what our own routers say
 	fieldSiderealWorker // Sidereal-Worker
 	fieldSiderealKey    // Sidereal-Key
@@ -430,6 +431,9 @@ func fieldOf(n []byte) fieldID {
 	case 6:
 		if equalFold(n, "expect") {
 			return fieldExpect
+		}
+		if equalFold(n, "origin") {
+			return fieldOrigin
 		}
 	case 7:
 		if equalFold(n, "upgrade") {

@@ -24,16 +24,18 @@ const (
 	byRate              // handshakes of a second, by worker
 	byAddress           // handshakes of a second, by client address
 	byConnections       // connections of this router
+	byRequests          // requests that the worker has not answered yet
+	byTLS               // TLS handshakes of a second
 )
 
 func (l limit) String() string {
-	return [...]string{"none", "in_flight", "rate", "address", "connections"}[l]
+	return [...]string{"none", "in_flight", "rate", "address", "connections", "requests", "tls"}[l]
 }
 
 // gate lets as many handshakes to a worker as it can take. It is part of a backend.
 type gate struct {
 	inFlight atomic.Int64
-	full     atomic.Int64 // Unix nanoseconds when all that came would have come at the rate: GCRA's theoretical arrival time
+	pace     pace         // of a second
 	stalled  atomic.Int64 // Unix nanoseconds when a handshake had no answer in time
 }
 
@@ -43,21 +45,38 @@ func (g *gate) enter(cfg *Config, now int64) limit {
 		g.inFlight.Add(-1)
 		return byInFlight
 	}
-	gap := int64(time.Second) / int64(cfg.HandshakeRate)
+	if !g.pace.take(cfg.HandshakeRate, now) {
+		g.inFlight.Add(-1)
+		return byRate
+	}
+	return unlimited
+}
+
+// pace lets so many pass in each second: GCRA. It is the Unix nanoseconds when all that came would have come at the rate.
+type pace struct{ full atomic.Int64 }
+
+// take takes a place in the second that ends now; false: there is none.
+func (p *pace) take(perSecond int, now int64) bool {
+	gap := int64(time.Second) / int64(perSecond)
 	for {
-		full := g.full.Load()
+		full := p.full.Load()
 		next := max(full, now) + gap
 		if next-now > int64(time.Second) {
-			g.inFlight.Add(-1)
-			return byRate
+			return false
 		}
-		if g.full.CompareAndSwap(full, next) {
-			return unlimited
+		if p.full.CompareAndSwap(full, next) {
+			return true
 		}
 	}
 }
 
 func (g *gate) leave() { g.inFlight.Add(-1) }
+
+// busy tells whether the worker has as many requests as it may have. More come to it only where one was moved from another.
+func (b *backend) busy() bool {
+	most := b.r.cfg.RequestsInFlight
+	return most > 0 && b.requests.Load() >= int64(most)
+}
 
 // avoided tells whether the worker did not answer a handshake a moment ago.
 func (g *gate) avoided(now int64) bool { return now-g.stalled.Load() < int64(silence) }
@@ -154,6 +173,7 @@ func (x *exchange) turnAway(l limit) bool {
 	c := x.c
 	c.take()
 	c.r.metrics.turnedAway(l)
+	x.account.status, x.account.reason = 503, "limit "+l.String()
 	x.close = x.close || x.minor == 0 || x.head.upgrade || x.head.length > 0 || x.head.chunked || x.headLen == 0
 	wait := 1 + rand.IntN(maxRetryAfter)
 	_, err := c.write(awayAnswers[wait-1][b2i(x.close)])

@@ -61,8 +61,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		limited:   make(map[limit]prometheus.Counter),
 	}
 	limited := counter("sidereal_router_limited_total",
-		"What was turned away, by the limit that it met: in_flight and rate (handshakes of a worker), address (of a client), connections.", "limit")
-	for _, l := range []limit{byInFlight, byRate, byAddress, byConnections} {
+		"What was turned away, by the limit that it met: in_flight and rate (handshakes of a worker), address (of a client), connections, requests (of a worker, in flight), tls (handshakes).", "limit")
+	for _, l := range []limit{byInFlight, byRate, byAddress, byConnections, byRequests, byTLS} {
 		m.limited[l] = limited.WithLabelValues(l.String())
 	}
 	m.refused503 = m.refused.WithLabelValues("503")

@@ -25,6 +25,7 @@ func (x *exchange) upgrade(ctx context.Context, b *backend, n int) bool {
 				continue
 			}
 			if err = x.pass(s, n); err == nil {
+				x.account.worker, x.account.passed = b.id, true
 				return false
 			}
 			if errors.Is(err, handoff.ErrDead) {
@@ -130,11 +131,12 @@ func (x *exchange) door(ctx context.Context, n int) bool {
 	if !validID(id) || c.r.cfg.RuntimeDir == "" {
 		return x.refuseWith(421, "that worker is not here", goneField)
 	}
-	c.r.metrics.decided(decisionDoor)
+	x.decided(decisionDoor)
 	worker := c.r.backendOf(&directory.Worker{ID: id, Host: c.r.cfg.HostName, Addr: c.r.cfg.AdvertiseAddr})
 	s, err := worker.link(ctx)
 	if err == nil && s != nil && c.tcp != nil {
 		if err = x.passPeer(s, n); err == nil {
+			x.account.worker, x.account.passed = id, true
 			return false
 		}
 		if errors.Is(err, handoff.ErrDead) {

@@ -23,7 +23,8 @@ func (x *exchange) refuseWith(status int, why, extra string) bool {
 	c := x.c
 	c.take()
 	c.r.metrics.refused.WithLabelValues(strconv.Itoa(status)).Inc()
-	b := appendAnswer(bufpool.Get(512), status, why, extra)
+	x.account.status, x.account.reason = status, why
+	b := appendAnswer(bufpool.Get(512), status, why, extra+string(x.appendDebug(nil)))
 	_, err := c.write(b)
 	bufpool.Put(b)
 	if err == nil {

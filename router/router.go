@@ -58,6 +58,12 @@ type Router struct {
 	h2          *h2 // nil: HTTP/2 is not spoken
 	door        atomic.Pointer[doorKey]
 
+	origins      []pattern
+	hellos       pace // TLS handshakes
+	access       accessLog
+	accessLogger zerolog.Logger
+	asked        atomic.Uint64 // requests, where one of several is logged
+
 	listening atomic.Bool
 	draining  atomic.Bool
 	stopped   atomic.Bool
@@ -75,6 +81,9 @@ func New(cfg Config) (*Router, error) {
 	}
 	r := &Router{cfg: cfg, log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN}
 	r.policy, _ = parsePolicy(cfg.Balance)
+	r.access, _ = parseAccessLog(cfg.AccessLog)
+	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
+	r.accessLogger = accessLogger(cfg.Log)
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("router: register metrics: %w", err)
 	}
@@ -239,19 +248,19 @@ func (x *exchange) choose(ctx context.Context) *backend {
 	case x.route.sid != nil:
 		o := r.cfg.Directory.Owner(ctx, c.sid)
 		if o.Worker != nil {
-			r.metrics.decided(o.Decision)
+			x.decided(o.Decision)
 			r.cfg.Directory.Touch(c.sid)
 			return r.backendOf(o.Worker)
 		}
-		r.metrics.decided(decisionUnknown)
+		x.decided(decisionUnknown)
 	case x.route.kind == kindHandshake, x.route.kind == kindUpgrade:
-		r.metrics.decided(decisionBalanced)
+		x.decided(decisionBalanced)
 		if x.tooMany() {
 			x.limited = byAddress
 			return nil
 		}
 	default:
-		r.metrics.decided(decisionApp)
+		x.decided(decisionApp)
 	}
 	return x.another(nil)
 }

@@ -22,18 +22,19 @@ const (
 // stream is one side of a forwarded connection. It borrows a buffer only when the kernel has bytes for it, so one that
 // waits holds none. One goroutine at a time uses it, but for Close and deadlines of c.
 type stream struct {
-	c    net.Conn
-	raw  syscall.RawConn       // nil where c is not a descriptor (TLS): then a buffer is held while waiting
-	read func(fd uintptr) bool // onReadable, made once
-	buf  []byte                // borrowed, nil while there is nothing in it
-	r, w int                   // buf[r:w] is read and not yet discarded
-	want int                   // size of the next buffer to borrow
-	err  error                 // what onReadable met
-	out  []byte                // what is to be written once the poller is armed
-	sent int                   // of out
-	till time.Time             // the write deadline that is set
-	look bool                  // leave in the kernel what is read next
-	seen int                   // bytes of buf that are still in the kernel, too
+	c       net.Conn
+	raw     syscall.RawConn       // nil where c is not a descriptor (TLS): then a buffer is held while waiting
+	read    func(fd uintptr) bool // onReadable, made once
+	buf     []byte                // borrowed, nil while there is nothing in it
+	r, w    int                   // buf[r:w] is read and not yet discarded
+	want    int                   // size of the next buffer to borrow
+	err     error                 // what onReadable met
+	out     []byte                // what is to be written once the poller is armed
+	sent    int                   // of out
+	till    time.Time             // the write deadline that is set
+	written int64                 // by write
+	look    bool                  // leave in the kernel what is read next
+	seen    int                   // bytes of buf that are still in the kernel, too
 }
 
 func (s *stream) init(c net.Conn) {
@@ -223,7 +224,9 @@ func (s *stream) write(p []byte) (int, error) {
 		s.till = now.Add(2 * writeTimeout)
 		s.c.SetWriteDeadline(s.till)
 	}
-	return s.c.Write(p)
+	n, err := s.c.Write(p)
+	s.written += int64(n)
+	return n, err
 }
 
 // isTimeout tells a deadline that passed from a broken connection.

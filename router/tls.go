@@ -27,6 +27,7 @@ const (
 var (
 	errPlain   = &refusal{400, "this port speaks TLS"}
 	errNoKey   = &refusal{400, "this name is for routers"}
+	errHellos  = errors.New("router: too many TLS handshakes")
 	errNoCerts = errors.New("router: no certificate is set")
 	// errWrongDoor reports a door whose certificate is not made of our key.
 	errWrongDoor = errors.New("router: the door does not know our key")
@@ -103,6 +104,10 @@ func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	if r.cfg.Certificates == nil {
 		return nil, errNoCerts
+	}
+	if rate := r.cfg.TLSHandshakeRate; rate > 0 && !r.hellos.take(rate, time.Now().UnixNano()) {
+		r.metrics.limited[byTLS].Inc()
+		return nil, errHellos
 	}
 	if r.h2 == nil {
 		return r.cfg.Certificates.current.Load().h1, nil

@@ -59,9 +59,10 @@ type backend struct {
 	seen    time.Time       // last used
 	silent  time.Time       // when its handoff socket last did not answer
 
-	beat   atomic.Uint64 // the beat that opened counts from
-	opened atomic.Int64  // sessions opened by this router since
-	gate   gate
+	beat     atomic.Uint64 // the beat that opened counts from
+	opened   atomic.Int64  // sessions opened by this router since
+	gate     gate
+	requests atomic.Int64 // under way
 }
 
 // upstream is a connection to a worker that speaks HTTP.

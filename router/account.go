@@ -1,0 +1,170 @@
+package router
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+const (
+	shownPath = 256 // bytes of a path in the access log
+	shownSID  = 8   // characters of a sid: its worker's tag and 24 of its 96 random bits
+)
+
+// account is what is known about a request for the access log and the debug field. While neither is on, nothing looks at
+// the clock and nothing is copied.
+type account struct {
+	told     bool // kept for the access log
+	began    time.Time
+	sent     int64  // by the connection when it began
+	text     []byte // method and path; the exchange keeps the buffer
+	method   int    // bytes of text
+	decision string
+	worker   string // that was tried last
+	status   int    // 0: the client has no answer of ours, because it left or was passed
+	reason   string // of a refusal
+	passed   bool
+	broken   bool // the answer broke off
+}
+
+// accessLog says which requests get a line.
+type accessLog struct {
+	errors bool
+	every  uint64 // one of so many; 0: none
+	sids   bool   // in full
+}
+
+var errAccessLog = errors.New("must be off, errors, all or 1/N, and ,sids behind it for whole sids")
+
+// parseAccessLog reads Config.AccessLog.
+func parseAccessLog(text string) (l accessLog, err error) {
+	mode, more, found := strings.Cut(text, ",")
+	if l.sids = found; found && more != "sids" {
+		return l, errAccessLog
+	}
+	switch mode {
+	case "", "off":
+	case "errors":
+		l.errors = true
+	case "all":
+		l.every = 1
+	default:
+		n, ok := strings.CutPrefix(mode, "1/")
+		if l.every, err = strconv.ParseUint(n, 10, 32); !ok || err != nil || l.every == 0 {
+			return l, errAccessLog
+		}
+	}
+	return l, nil
+}
+
+// begin opens the account of a request whose first bytes are there.
+func (x *exchange) begin() {
+	r, a := x.c.r, &x.account
+	switch l := &r.access; {
+	case l.errors:
+		a.told = true
+	case l.every > 0:
+		a.told = r.asked.Add(1)%l.every == 0
+	}
+	if a.told || r.cfg.DebugHeader {
+		a.began, a.sent = time.Now(), x.c.written
+	}
+}
+
+// note keeps what the head says, which is gone when the answer is there. A query stays out of the log: sids and the app's
+// secrets are in it.
+func (x *exchange) note(b []byte) {
+	a := &x.account
+	if !a.told {
+		return
+	}
+	method, path := x.head.method.of(b), x.head.target.of(b)
+	for i, c := range path {
+		if c == '?' || i == shownPath {
+			path = path[:i]
+			break
+		}
+	}
+	a.text = append(append(a.text[:0], method...), path...)
+	a.method = len(method)
+}
+
+// decided counts how the worker was found.
+func (x *exchange) decided(decision string) {
+	x.c.r.metrics.decided(decision)
+	x.account.decision = decision
+}
+
+// closeAccount writes the line, if the request gets one, and begins a new page.
+func (x *exchange) closeAccount() {
+	a := &x.account
+	if a.told && (!x.c.r.access.errors || a.status >= 400 || a.broken) {
+		x.writeLine()
+	}
+	x.account = account{text: a.text[:0]}
+}
+
+func (x *exchange) writeLine() {
+	c, a := x.c, &x.account
+	from, proto := x.origin.addr, protoH1
+	if !from.IsValid() {
+		from = c.peer.addr
+	}
+	if _, ok := c.nc.(*h2stream); ok {
+		proto = protoH2
+	}
+	e := c.r.accessLogger.Info().Stringer("client", from).Str("proto", proto).
+		Bytes("method", a.text[:a.method]).Bytes("path", a.text[a.method:]).Stringer("kind", x.route.kind)
+	if x.route.sid != nil {
+		e.Str("sid", c.r.shown(c.sid))
+	}
+	if a.decision != "" {
+		e.Str("decision", a.decision)
+	}
+	if a.worker != "" {
+		e.Str("worker", a.worker)
+	}
+	switch {
+	case a.passed:
+		e.Bool("passed", true)
+	case a.status != 0:
+		e.Int("status", a.status)
+	default:
+		e.Bool("left", true)
+	}
+	if a.reason != "" {
+		e.Str("reason", a.reason)
+	}
+	if a.broken {
+		e.Bool("broken", true)
+	}
+	e.Int64("bytes", c.written-a.sent).Dur("took", time.Since(a.began)).Msg("request")
+}
+
+// shown is a sid as the log has it: who knows all of it may read and write the session.
+func (r *Router) shown(sid string) string {
+	if r.access.sids || len(sid) <= shownSID {
+		return sid
+	}
+	return sid[:shownSID] + "…"
+}
+
+// appendDebug writes the debug field, where it is wanted: not to other routers, which write their own.
+func (x *exchange) appendDebug(dst []byte) []byte {
+	a := &x.account
+	if !x.c.r.cfg.DebugHeader || x.c.bound != nil {
+		return dst
+	}
+	dst = append(append(bufpool.Grow(dst, 128), "Sidereal-Debug: decision="...), a.decision...)
+	dst = append(append(dst, "; worker="...), a.worker...)
+	dst = strconv.AppendInt(append(dst, "; took="...), time.Since(a.began).Microseconds(), 10)
+	return append(dst, "us\r\n"...)
+}
+
+// accessLogger logs whatever the level of the rest is: lines were asked for.
+func accessLogger(log zerolog.Logger) zerolog.Logger { return log.Level(zerolog.InfoLevel) }

@@ -1,0 +1,62 @@
+package router
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+var errOrigin = &refusal{403, "origin not allowed"}
+
+// pattern is an allowed origin: scheme://host[:port] in lower case, cut where a star stands for the beginning of the host.
+type pattern struct {
+	before, after string
+	star          bool
+}
+
+func parseOrigins(texts []string) (all []pattern, err error) {
+	for _, text := range texts {
+		var p pattern
+		lower := strings.ToLower(text)
+		p.before, p.after, p.star = strings.Cut(lower, "*")
+		scheme, host, ok := strings.Cut(lower, "://")
+		rest := strings.TrimPrefix(host, "*.")
+		if lower != "null" && (!ok || scheme == "" || rest == "" || strings.ContainsAny(rest, "*/?#@ ,")) {
+			return nil, fmt.Errorf("%q: must be null or scheme://host[:port], with *. before the host for all below it", text)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func (p pattern) matches(origin []byte) bool {
+	o := bytes.ToLower(origin)
+	if !p.star {
+		return string(o) == p.before
+	}
+	return len(o) > len(p.before)+len(p.after) && string(o[:len(p.before)]) == p.before && bytes.HasSuffix(o, []byte(p.after))
+}
+
+// strange tells whether a request of a session comes from a page that may not make it: browsers let any page open a
+// WebSocket anywhere, cookies included. Who sends no Origin is no browser.
+func (x *exchange) strange(b []byte) bool {
+	allowed := x.c.r.origins
+	if len(allowed) == 0 || x.route.kind == kindApp {
+		return false
+	}
+	for i := range x.head.n {
+		if f := &x.head.fields[i]; f.id == fieldOrigin && !isAllowed(allowed, f.value.of(b)) {
+			return true
+		}
+	}
+	return false
+}
+
+func isAllowed(allowed []pattern, origin []byte) bool {
+	for _, p := range allowed {
+		if p.matches(origin) {
+			return true
+		}
+	}
+	return false
+}

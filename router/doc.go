@@ -10,6 +10,7 @@
 //	head.go        its head is read; what two parsers could read differently is refused
 //	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
 //	router.go      whose it is: the directory's answer, or balance.go for a new session
+//	origins.go     which pages may ask for it
 //	limit.go       and whether that worker may get one more; the rest of a storm is turned away
 //	exchange.go    rewritten for the worker
 //	forward.go     sent over a kept connection (upstream.go), tried again where that can do no harm
@@ -17,6 +18,7 @@
 //	answer.go      the response; a handshake's sid is learned before its client can know it
 //	pass.go        a WebSocket for this host: its connection goes to the worker (internal/handoff) and leaves nothing here
 //	relay.go       a WebSocket for another host: bytes, both ways
+//	account.go     and what became of it, for the access log
 //
 // A connection from another host's router comes through the same listener. Its first request shows the key, and names one
 // of this host's workers; the door (pass.go) gives that worker the whole connection. There is no second hop: a worker

@@ -124,27 +124,29 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 
 // listen opens SIDEREAL_ADDR and SIDEREAL_REDIRECT_ADDR, or takes over the sockets that the supervisor or systemd holds.
 func (p *routerProcess) listen(ctx context.Context) (listeners []net.Listener, err error) {
-	redirects := p.set.RedirectAddr != ""
+	redirects := p.set.ListenRedirects
 	if len(p.set.ListenFDs) > 0 {
 		if listeners, err = supervisor.Inherited(p.set.ListenFDs); err != nil {
 			return nil, err
 		}
 	} else {
-		d, err := openDoors(ctx, p.set.Door, p.set.TLS)
+		d, err := openDoors(ctx, p.set.Door, p.set.TLS, p.set.Redirect)
 		if err != nil {
 			return nil, err
 		}
 		for _, l := range d.all() {
 			listeners = append(listeners, l)
 		}
-		p.admin, redirects = d.admin, d.redirect != nil
+		if p.admin = d.admin; d.redirect != nil {
+			redirects = 1
+		}
 	}
 	p.addr = listeners[0].Addr().String()
 	for i, l := range listeners {
 		listeners[i] = tellingListener{l, func() { report(p.line, lifeline.Draining) }}
-	}
-	if last := len(listeners) - 1; redirects {
-		listeners[last] = router.Redirecting(listeners[last])
+		if i >= len(listeners)-redirects {
+			listeners[i] = router.Redirecting(listeners[i])
+		}
 	}
 	return listeners, nil
 }
@@ -163,16 +165,24 @@ func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
 		p.node.start(p.upstreams.Run)
 		dir = p.upstreams
 	}
-	return router.New(router.Config{
-		Directory: dir, RuntimeDir: p.set.RuntimeDir, HostName: p.set.HostName, AdvertiseAddr: advertise,
-		Path: p.set.Path, Balance: p.set.Balance, TrustedProxies: p.set.TrustedProxies,
-		ProxyProtocol: p.set.ProxyProtocol == "on", RedirectPort: p.redirectPort(),
-		HandshakesInFlight: p.set.HandshakesInFlight, HandshakeRate: p.set.HandshakeRate,
-		HandshakesPerAddress: p.set.HandshakesPerAddress, MaxConnections: p.set.MaxConnections,
-		Certificates: p.certificates, HTTP1Only: p.set.HTTP2 == "off",
-		DrainDelay: p.set.DrainDelay, DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout,
+	return router.New(p.routerConfig(dir, advertise))
+}
+
+// routerConfig is the settings as the router takes them.
+func (p *routerProcess) routerConfig(dir router.Directory, advertise string) router.Config {
+	set := &p.set
+	return router.Config{
+		Directory: dir, RuntimeDir: set.RuntimeDir, HostName: set.HostName, AdvertiseAddr: advertise, Path: set.Path,
+		Balance: set.Balance, TrustedProxies: set.TrustedProxies, ProxyProtocol: set.ProxyProtocol == "on",
+		Certificates: p.certificates, HTTP1Only: set.HTTP2 == "off", RedirectPort: p.redirectPort(),
+		MaxHeadBytes: set.MaxHeadBytes, MaxBodyBytes: set.MaxBodyBytes, HeadTimeout: set.HeadTimeout, IdleTimeout: set.IdleTimeout,
+		HandshakesInFlight: set.HandshakesInFlight, HandshakeRate: set.HandshakeRate, HandshakesPerAddress: set.HandshakesPerAddress,
+		RequestsInFlight: set.RequestsInFlight, TLSHandshakeRate: set.TLSHandshakeRate, MaxConnections: set.MaxConnections,
+		AllowedOrigins: set.AllowedOrigins,
+		AccessLog:      set.AccessLog, DebugHeader: set.DebugHeader == "on" || set.Level == "debug",
+		DrainDelay: set.DrainDelay, DrainRate: set.DrainRate, ShutdownTimeout: set.ShutdownTimeout,
 		Log: p.log, Metrics: p.node.metrics,
-	})
+	}
 }
 
 // register waits for Redis, and says there how other hosts reach this one.

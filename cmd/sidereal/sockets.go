@@ -23,7 +23,7 @@ type doors struct {
 }
 
 // openDoors takes over systemd's sockets and listens on what the settings name and it did not give.
-func openDoors(ctx context.Context, door config.Door, tls config.TLS) (d doors, err error) {
+func openDoors(ctx context.Context, door config.Door, tls config.TLS, redirect config.Redirect) (d doors, err error) {
 	defer func() {
 		if err != nil {
 			d.close()
@@ -56,9 +56,9 @@ func openDoors(ctx context.Context, door config.Door, tls config.TLS) (d doors, 
 	switch {
 	case d.redirect != nil && tls.TLSCert == "":
 		return d, &config.ValueError{Variable: "SIDEREAL_TLS_CERT", Rule: "must be set: systemd gives a socket named redirect"}
-	case d.redirect == nil && tls.RedirectAddr != "":
-		if d.redirect, err = supervisor.Listen(ctx, tls.RedirectAddr); err != nil {
-			return d, listenError("SIDEREAL_REDIRECT_ADDR", tls.RedirectAddr, err)
+	case d.redirect == nil && redirect.RedirectAddr != "":
+		if d.redirect, err = supervisor.Listen(ctx, redirect.RedirectAddr); err != nil {
+			return d, listenError("SIDEREAL_REDIRECT_ADDR", redirect.RedirectAddr, err)
 		}
 	}
 	return d, nil
@@ -73,6 +73,14 @@ func (d doors) all() []*net.TCPListener {
 		return d.public
 	}
 	return append(d.public[:len(d.public):len(d.public)], d.redirect)
+}
+
+// env tells a router which of them is which.
+func (d doors) env() []string {
+	if d.redirect == nil {
+		return nil
+	}
+	return []string{"SIDEREAL_LISTEN_REDIRECTS=1"}
 }
 
 func (d doors) close() {

@@ -43,7 +43,7 @@ func (h *host) specs(command []string, own bool, workers int) []supervisor.Spec 
 	}
 	specs = append(specs, supervisor.Spec{
 		Name: "router", Command: []string{self, "router"}, Stage: stageRouter, Yields: true,
-		Listeners: h.doors.all(), FatalCode: config.ExitUsage,
+		Listeners: h.doors.all(), Env: h.doors.env(), FatalCode: config.ExitUsage,
 	})
 	for i := range workers {
 		spec := supervisor.Spec{

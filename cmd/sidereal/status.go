@@ -85,6 +85,9 @@ func (h *host) announce(ctx, node context.Context, s *supervisor.Supervisor) err
 		workers--
 	}
 	open := "http://" + reachable(h.doors.addr())
+	if h.set.TLSCert != "" {
+		open = "https://" + reachable(h.doors.addr())
+	}
 	log := h.log.Info().Str("host", h.set.HostName).Str("open", open).Int("workers", workers)
 	if h.admin != nil {
 		log.Stringer("admin", h.admin.Addr())

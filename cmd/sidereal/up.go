@@ -90,7 +90,7 @@ func (h *host) run(args []string) (err error) {
 		}
 	})
 	h.manager = systemd.OpenNotifier()
-	if h.doors, err = openDoors(ctx, h.set.Door, h.set.TLS); err != nil {
+	if h.doors, err = openDoors(ctx, h.set.Door, h.set.TLS, h.set.Redirect); err != nil {
 		return err
 	}
 	defer h.doors.close()
@@ -234,9 +234,6 @@ func (h *host) childEnviron() []string {
 	}
 	env = append(env, h.settings.Environ()...)
 	env = append(env, "SIDEREAL_RUNTIME_DIR="+h.dir.Path, "SIDEREAL_ADVERTISE="+h.advertise)
-	if h.doors.redirect != nil {
-		env = append(env, "SIDEREAL_REDIRECT_ADDR="+h.doors.redirect.Addr().String())
-	}
 	if h.redis != nil {
 		env = append(env, "SIDEREAL_REDIS_URL="+h.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+h.password)
 	}

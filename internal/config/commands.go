@@ -14,8 +14,11 @@ type Up struct {
 	Instances string `env:"SIDEREAL_INSTANCES" envDefault:"max" form:"instances" short:"i"`
 	Admin
 	Routing
+	Limits
+	Requests
 	Upstreams
 	TLS
+	Redirect
 	Cluster
 	Stopping
 	Liveness
@@ -30,6 +33,8 @@ type Daemon struct {
 	App
 	Admin
 	Routing
+	Limits
+	Requests
 	Upstreams
 	TLS
 	Cluster
@@ -51,8 +56,11 @@ type Router struct {
 	App
 	Admin
 	Routing
+	Limits
+	Requests
 	Upstreams
 	TLS
+	Redirect
 	Stopping
 	Log
 	Child

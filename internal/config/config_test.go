@@ -99,6 +99,11 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		{nil, "SIDEREAL_INSTANCES=many", `SIDEREAL_INSTANCES="many" must be a number of processes up to 1024, max, or a negative number (cores less so many)`},
 		{nil, "SIDEREAL_ADVERTISE=0.0.0.0:80", `SIDEREAL_ADVERTISE="0.0.0.0:80" must be host:port as other hosts dial it, such as 10.0.0.4:8080`},
 		{nil, "SIDEREAL_TRUSTED_PROXIES=10.0.0.0/40", `SIDEREAL_TRUSTED_PROXIES="10.0.0.0/40" must be addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7`},
+		{nil, "SIDEREAL_PROXY_PROTOCOL=on", `SIDEREAL_PROXY_PROTOCOL="on" needs SIDEREAL_TRUSTED_PROXIES, which is not set`},
+		{nil, "SIDEREAL_REDIRECT_ADDR=:80", `SIDEREAL_REDIRECT_ADDR=":80" needs SIDEREAL_TLS_CERT, which is not set`},
+		{nil, "SIDEREAL_ACCESS_LOG=1/0", `SIDEREAL_ACCESS_LOG="1/0" must be off, errors, all or 1/N, and ,sids behind it`},
+		{nil, "SIDEREAL_ALLOWED_ORIGINS=*", `SIDEREAL_ALLOWED_ORIGINS="*" must be origins separated by commas, such as https://chat.example or https://*.example.com`},
+		{nil, "SIDEREAL_MAX_HEAD_BYTES=1", `SIDEREAL_MAX_HEAD_BYTES="1" must be a number of bytes, 1024 to 64000`},
 		{nil, "SIDEREAL_REDIS_CA_FILE=/nowhere/ca.pem", `SIDEREAL_REDIS_CA_FILE="/nowhere/ca.pem" must be a file that can be read: no such file or directory`},
 		{nil, "SIDEREAL_REDIS_PASSWORD_FILE=/nowhere/pw", `SIDEREAL_REDIS_PASSWORD_FILE="/nowhere/pw" must be a file that can be read: no such file or directory`},
 		{nil, "REDIS_URL=http://u:p@x", `SIDEREAL_REDIS_URL="http://u:***@x" (from environment REDIS_URL) is no Redis URL: scheme must be redis, rediss, redis+sentinel, rediss+sentinel, redis+cluster or rediss+cluster`},
@@ -114,6 +119,18 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		if ExitCode(err) != ExitUsage {
 			t.Errorf("%s: exit code %d", c.environ, ExitCode(err))
 		}
+	}
+}
+
+func TestEdge(t *testing.T) {
+	up, _, err := load[Up](t, nil, "SIDEREAL_ALLOWED_ORIGINS=https://Chat.example/, https://*.b.example", "SIDEREAL_PROXY_PROTOCOL=off",
+		"SIDEREAL_ACCESS_LOG=1/100,sids", "SIDEREAL_MAX_BODY_BYTES=5000000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(up.AllowedOrigins, []string{"https://chat.example", "https://*.b.example"}) || up.AccessLog != "1/100,sids" ||
+		up.MaxBodyBytes != 5e9 || up.MaxHeadBytes != 16<<10 || up.HeadTimeout != 10*time.Second || up.HTTP2 != "on" {
+		t.Errorf("%+v", up)
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -25,15 +26,21 @@ type form struct {
 var errForm = errors.New("config: not of the form")
 
 var (
-	namePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(:[0-9]{1,5})?$`) // a port is what a supervisor adds: directory.PortApp
-	keyPattern  = regexp.MustCompile(`^[^\s*?\[\]\\]{1,128}$`)
-	pathPattern = regexp.MustCompile(`^/[A-Za-z0-9_.~/-]*$`)
+	namePattern   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(:[0-9]{1,5})?$`) // a port is what a supervisor adds: directory.PortApp
+	keyPattern    = regexp.MustCompile(`^[^\s*?\[\]\\]{1,128}$`)
+	pathPattern   = regexp.MustCompile(`^/[A-Za-z0-9_.~/-]*$`)
+	accessPattern = regexp.MustCompile(`^(off|errors|all|1/[1-9][0-9]{0,8})(,sids)?$`)
+	originPattern = regexp.MustCompile(`^(null|[a-z][a-z0-9+.-]*://(\*\.)?[^*/?#@\s]+)$`)
 )
 
 var forms = map[string]form{
 	"addr":         {"host:port or :port, such as :8080", addr},
 	"addr-or-off":  {"host:port, :port or off", addrOrOff},
 	"port":         {"a port, 1 to 65535", port},
+	"access-log":   {"off, errors, all or 1/N, and ,sids behind it", matching(accessPattern)},
+	"origins":      {"origins separated by commas, such as https://chat.example or https://*.example.com", origins},
+	"bytes":        {"a number of bytes", number(0, math.MaxInt64)},
+	"head-bytes":   {"a number of bytes, 1024 to 64000", number(1024, 64_000)},
 	"dialable":     {"host:port as other hosts dial it, such as 10.0.0.4:8080", dialable},
 	"name":         {"1 to 64 letters, digits, dots, dashes or underscores", matching(namePattern)},
 	"key":          {"1 to 128 characters without blanks, *, ?, [, ] and \\, which Redis patterns give a meaning", matching(keyPattern)},
@@ -48,6 +55,26 @@ var forms = map[string]form{
 	"upstreams":    {"http:// or https:// addresses separated by commas, such as http://10.0.0.4:3000", upstreams},
 	"request-path": {"a path such as /healthz", requestPath},
 	"redis-url":    {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
+}
+
+// origins are taken as browsers write them, in lower case.
+func origins(text string) (string, error) {
+	list := strings.Split(strings.ToLower(text), ",")
+	for i, one := range list {
+		if list[i] = strings.TrimSuffix(strings.TrimSpace(one), "/"); !originPattern.MatchString(list[i]) {
+			return "", errForm
+		}
+	}
+	return strings.Join(list, ","), nil
+}
+
+func number(least, most int64) func(string) (string, error) {
+	return func(text string) (string, error) {
+		if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < least || n > most {
+			return "", errForm
+		}
+		return text, nil
+	}
 }
 
 // addr takes host:port, :port and a bare port, which is what PORT holds. Names of ports are refused: what they mean

@@ -100,6 +100,17 @@ type Routing struct {
 	// Shorter frees Redis memory sooner.
 	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"6s"`
 
+	// Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*`
+	// headers are believed; those of anyone else are replaced.
+	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`
+
+	// `on` has every connection of `SIDEREAL_TRUSTED_PROXIES` begin with a PROXY header (version 1 or 2), which names the
+	// client: for balancers that work on TCP. Those that send none are refused; other hosts' routers need none.
+	ProxyProtocol string `env:"SIDEREAL_PROXY_PROTOCOL" oneof:"off on" needs:"SIDEREAL_TRUSTED_PROXIES" shown:"off"`
+}
+
+// Limits is what clients may ask of a router at most.
+type Limits struct {
 	// How many handshakes a worker may have unanswered at a time, at each router. The rest is answered with 503 and
 	// Retry-After, or goes to a worker that has room.
 	HandshakesInFlight int `env:"SIDEREAL_HANDSHAKES_IN_FLIGHT" envDefault:"500" min:"1"`
@@ -117,13 +128,41 @@ type Routing struct {
 	// them. 0 for as many as there are file descriptors.
 	MaxConnections int `env:"SIDEREAL_MAX_CONNECTIONS" envDefault:"0" min:"0"`
 
-	// Addresses or networks of the load balancers before this host, separated by commas. Only their `X-Forwarded-*`
-	// headers are believed; those of anyone else are replaced.
-	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`
+	// How many requests a worker may have unanswered at a time, polls that wait included, at each router; one more is answered
+	// with 503 and Retry-After. 0 for no limit.
+	RequestsInFlight int `env:"SIDEREAL_REQUESTS_IN_FLIGHT" envDefault:"0" min:"0"`
 
-	// `on` has every connection of `SIDEREAL_TRUSTED_PROXIES` begin with a PROXY header (version 1 or 2), which names the
-	// client: for balancers that work on TCP. Those that send none are refused; other hosts' routers need none.
-	ProxyProtocol string `env:"SIDEREAL_PROXY_PROTOCOL" oneof:"off on" needs:"SIDEREAL_TRUSTED_PROXIES" shown:"off"`
+	// How many TLS handshakes of clients a router takes up each second; further ones are broken off before they cost a
+	// signature. 0 for no limit.
+	TLSHandshakeRate int `env:"SIDEREAL_TLS_HANDSHAKE_RATE" envDefault:"0" min:"0"`
+
+	// The pages that may open and use sessions: origins such as `https://chat.example`, `https://*.example.com` for all below
+	// a name, or `null`, separated by commas. Requests of sessions with another `Origin` get 403; those without one pass.
+	AllowedOrigins []string `env:"SIDEREAL_ALLOWED_ORIGINS" form:"origins" shown:"all"`
+
+	// The largest head of a request, in bytes; larger ones get 431.
+	MaxHeadBytes int `env:"SIDEREAL_MAX_HEAD_BYTES" envDefault:"16384" form:"head-bytes"`
+
+	// The largest body of a request, in bytes; larger ones get 413. 0 for no limit: bodies are streamed, and Socket.IO servers
+	// have a limit of their own.
+	MaxBodyBytes int64 `env:"SIDEREAL_MAX_BODY_BYTES" envDefault:"0" form:"bytes"`
+
+	// How long a client may take to send a head, a PROXY header or its part of a TLS handshake once it began.
+	HeadTimeout time.Duration `env:"SIDEREAL_HEAD_TIMEOUT" envDefault:"10s" min:"100ms"`
+
+	// How long a connection may stay without a request. Longer than the balancers before this host keep theirs.
+	IdleTimeout time.Duration `env:"SIDEREAL_IDLE_TIMEOUT" envDefault:"2m" min:"1s"`
+}
+
+// Requests says what is told about single requests.
+type Requests struct {
+	// Which requests get a line in the log: `off`, `errors` (answers from 400 on), `all`, or `1/N` for one of N. With `,sids`
+	// behind it sids are written in full; who knows one may read and write its session.
+	AccessLog string `env:"SIDEREAL_ACCESS_LOG" envDefault:"off" form:"access-log"`
+
+	// `on` adds `Sidereal-Debug` to answers: how the worker was found, which one it is, the time until the answer. So does
+	// SIDEREAL_LOG_LEVEL=debug.
+	DebugHeader string `env:"SIDEREAL_DEBUG_HEADER" envDefault:"off" oneof:"off on"`
 }
 
 // Upstreams are servers that a router is given by hand, instead of workers that register in Redis, or beside them.
@@ -157,13 +196,16 @@ type TLS struct {
 	// Whether clients are offered HTTP/2 over TLS, `on` or `off`. Polling then shares one connection with everything else of
 	// a page; WebSockets come over HTTP/1.1 in any case.
 	HTTP2 string `env:"SIDEREAL_HTTP2" oneof:"on off" envDefault:"on"`
+}
 
+// Redirect sends clients of plain HTTP to HTTPS.
+type Redirect struct {
 	// A second address, such as `:80`, where plain HTTP is answered with 308 and where the same is over HTTPS. Only names
 	// that a certificate has are sent on.
 	RedirectAddr string `env:"SIDEREAL_REDIRECT_ADDR" form:"addr" needs:"SIDEREAL_TLS_CERT"`
 
 	// The port of those addresses, where clients reach the public door by another than it listens on.
-	RedirectPort int `env:"SIDEREAL_REDIRECT_PORT" form:"port" needs:"SIDEREAL_REDIRECT_ADDR" shown:"the port of SIDEREAL_ADDR"`
+	RedirectPort int `env:"SIDEREAL_REDIRECT_PORT" form:"port" needs:"SIDEREAL_TLS_CERT" shown:"the port of SIDEREAL_ADDR"`
 }
 
 // Pairs are the names of the files, two by two; none where there is no TLS.
@@ -237,6 +279,9 @@ type Child struct {
 
 	// The descriptor of the line to the supervisor; its end of file means that the supervisor is gone.
 	SupervisorFD int `env:"SIDEREAL_SUPERVISOR_FD" envDefault:"-1" min:"-1"`
+
+	// How many of the inherited sockets, the last of them, send clients on to HTTPS.
+	ListenRedirects int `env:"SIDEREAL_LISTEN_REDIRECTS" envDefault:"0" min:"0"`
 
 	// The descriptors of inherited listening sockets, separated by commas.
 	ListenFDs []int `env:"SIDEREAL_LISTEN_FDS" form:"descriptors" shown:"none"`

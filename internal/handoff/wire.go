@@ -82,7 +82,8 @@ func parse(b []byte) (worker string, m Meta, err error) {
 		if len(b) == 0 || len(b) < 1+int(b[0]) {
 			return "", Meta{}, errWire
 		}
-		*s, b = string(b[1:1+b[0]]), b[1+int(b[0]):]
+		end := 1 + int(b[0])
+		*s, b = string(b[1:end]), b[end:]
 	}
 	if len(b) > MaxHead {
 		return "", Meta{}, errWire

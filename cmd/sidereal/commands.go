@@ -35,7 +35,7 @@ func addCommands(root *cobra.Command) {
 	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
-	root.AddCommand(redisCommand(), daemonCommand(), hidden(reloadCommand("gracefulReload")),
+	root.AddCommand(redisCommand(), nodehostCommand(), daemonCommand(), hidden(reloadCommand("gracefulReload")),
 		hidden(startOrCommand("startOrGracefulReload", "reload", daemon.StartReload)))
 	root.AddCommand(insteadCommands()...)
 }

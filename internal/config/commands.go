@@ -90,6 +90,17 @@ type EmbeddedRedis struct {
 	Child
 }
 
+// NodeHost is what the child process reads that makes workers of Node processes.
+type NodeHost struct {
+	Door // of the host's router
+	Redis
+	App
+	Cluster
+	Stopping
+	Log
+	Child
+}
+
 // Count is how many processes a value of SIDEREAL_INSTANCES asks for on a host with so many cores; at least 1.
 func Count(instances string, cores int) int {
 	n, err := strconv.Atoi(instances)

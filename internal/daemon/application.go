@@ -29,6 +29,9 @@ const (
 // hosted reports whether a nodehost looks after the processes.
 func (k kind) hosted() bool { return k != goWorker }
 
+// channeled reports whether the processes get an IPC channel of Node's.
+func (k kind) channeled() bool { return k == nodeCluster || k == nodeFork }
+
 // routed reports whether the processes may be reached through a router.
 func (k kind) routed() bool { return k != nodeFork }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/processfile"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -41,7 +42,7 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 		return supervisor.Spec{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, "cron_restart "+err.Error())}
 	}
 	s := supervisor.Spec{
-		Name: e.place, Group: ap.key, Command: command(a), Dir: a.Cwd, Environ: pairs(d.processEnv(e, who)), User: who.user,
+		Name: e.place, Group: ap.key, Command: ap.command(), Dir: a.Cwd, Environ: pairs(d.processEnv(e, who)), User: who.user,
 		Stage: stageWorkers, Manual: true, Unlined: ap.kind != goWorker,
 		Restart: restartRule(a), Stop: stopRule(ap), MemoryLimit: a.MaxMemoryRestart, AliveTimeout: ap.set.AliveTimeout,
 		Stdout: e.out, Stderr: e.err,
@@ -70,11 +71,16 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 	return s, nil
 }
 
-// command is what to execute.
-func command(a *processfile.App) []string {
+// command is what to execute. Node processes with a channel get the script along that speaks for them to the nodehost.
+func (ap *application) command() []string {
 	var c []string
+	a := &ap.app
 	if a.Interpreter != "none" {
-		c = append(append(c, a.Interpreter), a.NodeArgs...)
+		c = append(c, a.Interpreter)
+		if ap.kind.channeled() {
+			c = append(c, "-r", filepath.Join(ap.dir.Path, lifeline.Preload))
+		}
+		c = append(c, a.NodeArgs...)
 	}
 	return append(append(c, a.Script), a.Args...)
 }

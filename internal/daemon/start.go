@@ -136,6 +136,11 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 			return fmt.Errorf("%s: %w", ap.app.Name, err)
 		}
 	}
+	if who, err := whom(&ap.app); err == nil && who.user != nil && ap.kind.channeled() {
+		if err := os.Chmod(ap.dir.Path, 0o711); err != nil { // it finds the script that it is started with; the sockets stay ours
+			return fmt.Errorf("%s: %w", ap.app.Name, err)
+		}
+	}
 	if ap.kind.routed() {
 		if err := d.connect(ctx, ap, emit); err != nil {
 			return err

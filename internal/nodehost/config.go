@@ -24,7 +24,7 @@ type Config struct {
 	// RuntimeDir is where the handoff sockets go, and the preloaded script.
 	RuntimeDir string
 
-	// Conn is the Redis of the directory and of the adapters, run by the caller.
+	// Conn is the Redis of the directory and of the adapters, run by the caller. Nil: nobody is to be reached by routers.
 	Conn *redisconn.Conn
 	// NewAdapter makes the adapter of one worker, which is to be of the group. Nil: workers hear those of this host alone.
 	NewAdapter func(*adapter.Group) (*adapter.Redis, error)
@@ -68,8 +68,8 @@ func (c Config) withDefaults() (Config, error) {
 		c.MaxUnread = defaultMaxUnread
 	}
 	var errs []error
-	if c.Conn == nil || c.Report == nil {
-		errs = append(errs, errors.New("nodehost: Config needs a Conn and a Report"))
+	if c.Report == nil {
+		errs = append(errs, errors.New("nodehost: Config needs a Report"))
 	}
 	if c.RuntimeDir == "" {
 		errs = append(errs, errors.New("nodehost: Config needs a RuntimeDir: it works under a supervisor only"))

@@ -19,7 +19,7 @@ import (
 func (c *child) openDoor(key string, port int, by, server string, frame func() (ipc.Frame, error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.doors == nil || c.doors[key] != nil {
+	if c.doors == nil || c.doors[key] != nil || c.h.cfg.Conn == nil {
 		return
 	}
 	app := c.h.cfg.App

@@ -19,11 +19,11 @@ var preload []byte
 const preloadCommand = "NODE_SIDEREAL"
 
 // WritePreload writes the script that Node workers are to be started with (node -r) into a folder, and returns its path.
-// It may be there already.
+// It may be there already. Processes of other users read it, too.
 func WritePreload(dir string) (path string, err error) {
-	path = filepath.Join(dir, "preload.cjs")
+	path = filepath.Join(dir, lifeline.Preload)
 	part := path + ".part"
-	if err := os.WriteFile(part, preload, 0o600); err != nil {
+	if err := os.WriteFile(part, preload, 0o644); err != nil {
 		return "", err
 	}
 	return path, os.Rename(part, path)

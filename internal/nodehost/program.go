@@ -40,7 +40,7 @@ func (h *Host) addProgram(told lifeline.PortTold) {
 		},
 	}
 	h.mu.Lock()
-	known := h.programs[told.ID] != nil || h.stopped
+	known := h.programs[told.ID] != nil || h.stopped || h.cfg.Conn == nil
 	if !known {
 		h.programs[told.ID] = p
 	}

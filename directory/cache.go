@@ -62,6 +62,18 @@ func (c *cache) owner(sid string, now int64) (string, bool) {
 	return e.owner, true
 }
 
+// peek is owner without noting the use.
+func (c *cache) peek(sid string) (string, bool) {
+	s := c.shard(sid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.entries[sid]
+	if e == nil {
+		return "", false
+	}
+	return e.owner, true
+}
+
 // put remembers an owner. Written is when its key was written, 0 if it was not. It tells whether an entry that Redis
 // never got had to leave for it.
 func (c *cache) put(sid, owner string, ttl time.Duration, now, written int64) (lostUnwritten bool) {

@@ -32,7 +32,7 @@ func addCommands(root *cobra.Command) {
 		everythingCommand("flush", "Empty log files", daemon.Flush),
 		everythingCommand("reloadLogs", "Open log files anew, after a tool has moved them", daemon.ReloadLogs))
 	add(root, groupKeep, saveCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), killCommand(), pingCommand())
-	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), configCommand(), versionCommand())
+	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), clusterCommand(), traceCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
 	root.AddCommand(redisCommand(), nodehostCommand(), daemonCommand(), hidden(reloadCommand("gracefulReload")),

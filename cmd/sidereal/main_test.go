@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +45,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"ready": ready, "unready": unready, "get": get, "redis": startRedis, "occupy": occupy,
 			"kill9": kill9, "processes": processes, "ended": ended, "reload": reload, "replaced": replaced, "exits": exits,
-			"certify": certify, "serves": serves, "redirects": redirects, "hangup": hangup,
+			"certify": certify, "serves": serves, "redirects": redirects, "session": session, "shows": shows, "hangup": hangup,
 		},
 	})
 }
@@ -134,6 +136,31 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.Contains(string(body), args[1]) == neg {
 		ts.Fatalf("got %s %s", res.Status, body)
 	}
+}
+
+// session opens a polling session at a URL and keeps its sid in a variable.
+func session(ts *testscript.TestScript, _ bool, args []string) {
+	res, err := http.Get("http://" + args[1] + "/socket.io/?EIO=4&transport=polling")
+	ts.Check(err)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	ts.Check(err)
+	var open struct{ SID string }
+	ts.Check(json.Unmarshal(bytes.TrimPrefix(body, []byte("0")), &open))
+	ts.Setenv(args[0], open.SID)
+}
+
+// shows runs a command until a text is in its output: what hosts tell each other takes its time.
+func shows(ts *testscript.TestScript, _ bool, args []string) {
+	await(ts, func(context.Context) error {
+		if err := ts.Exec(args[1], args[2:]...); err != nil {
+			return err
+		}
+		if out := ts.ReadFile("stdout"); !strings.Contains(out, args[0]) {
+			return fmt.Errorf("no %q in %q", args[0], out)
+		}
+		return nil
+	})
 }
 
 // startRedis serves an in-memory Redis at $REDIS with a password.

@@ -7,23 +7,35 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// disagreements are the settings that all workers of an app must share and do not, a line each. path is this host's own.
+// disagreements are the settings that all workers of an app must share and do not, a line each. path is this host's own;
+// empty: it has none to compare.
 func disagreements(workers []*directory.Worker, host, path string) (lines []string) {
-	paths, adapters := map[string][]string{path: {host}}, map[string][]string{}
+	paths, adapters, keys := map[string][]string{}, map[string][]string{}, map[string][]string{}
+	if path != "" {
+		paths[path] = []string{host}
+	}
 	for _, w := range workers {
 		if w.Upstream != nil {
 			continue // it says nothing of itself
 		}
 		paths[w.Path] = append(paths[w.Path], w.Host)
-		adapters[w.Adapter] = append(adapters[w.Adapter], w.Host)
+		mode, key, ok := strings.Cut(w.Adapter, ":") // as worker/register.go writes it
+		adapters[mode] = append(adapters[mode], w.Host)
+		if !ok {
+			key = adapter.DefaultKey
+		}
+		if mode != "memory" {
+			keys[key] = append(keys[key], w.Host)
+		}
 	}
 	for _, setting := range []struct {
 		variable string
 		hosts    map[string][]string
-	}{{"SIDEREAL_ADAPTER", adapters}, {"SIDEREAL_PATH", paths}} {
+	}{{"SIDEREAL_ADAPTER", adapters}, {"SIDEREAL_ADAPTER_KEY", keys}, {"SIDEREAL_PATH", paths}} {
 		if len(setting.hosts) < 2 {
 			continue
 		}

@@ -25,6 +25,13 @@ func TestDisagreements(t *testing.T) {
 			},
 		},
 		{
+			[]*directory.Worker{worker("a", "/socket.io/", "redis"), worker("b", "/socket.io/", "redis:other"), worker("c", "/socket.io/", "redis-sharded:other")},
+			[]string{
+				`SIDEREAL_ADAPTER must be the same for all workers of an app, and is "redis" on a, b, "redis-sharded" on c`,
+				`SIDEREAL_ADAPTER_KEY must be the same for all workers of an app, and is "other" on b, c, "socket.io" on a`,
+			},
+		},
+		{
 			[]*directory.Worker{worker("b", "/rt/", "redis")},
 			[]string{`SIDEREAL_PATH must be the same for all workers of an app, and is "/rt/" on b, "/socket.io/" on a`},
 		},

@@ -280,7 +280,12 @@ func (p *routerProcess) startAdmin(ctx context.Context, settings *config.Setting
 	if err != nil || l == nil {
 		return publish, err
 	}
-	server := admin.New(admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.node.metrics})
+	cfg := admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.node.metrics}
+	if p.node.dir != nil {
+		cfg.Trace = p.traceSID
+		cfg.Cluster = func(context.Context) (any, error) { return clusterOf(p.set.App.App, p.node.dir.Workers()), nil }
+	}
+	server := admin.New(cfg)
 	p.node.start(func(ctx context.Context) error { return server.Run(ctx, l) })
 	return publish, nil
 }

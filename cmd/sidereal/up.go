@@ -249,7 +249,8 @@ func (h *host) startAdmin() {
 		return
 	}
 	server := admin.New(admin.Config{
-		Ready: h.ready, Status: h.status,
+		Ready: h.ready, Status: h.status, Trace: h.traceSID,
+		Cluster:  func(context.Context) (any, error) { return clusterOf(h.set.App.App, h.node.dir.Workers()), nil },
 		Gatherer: admin.Aggregate(h.node.metrics, h.dir.Path, h.childNames),
 	})
 	h.node.start(func(ctx context.Context) error { return server.Run(ctx, h.admin) })

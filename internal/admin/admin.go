@@ -21,6 +21,11 @@ type Config struct {
 	// Status describes the process or host; its pid and readiness are filled in here. Nil: nothing to tell.
 	Status func(ctx context.Context) Status
 
+	// Cluster describes all hosts, for /cluster; Trace says who owns a sid, for /trace?sid=. Both answer as JSON. Nil: there
+	// is no such page.
+	Cluster func(ctx context.Context) (any, error)
+	Trace   func(ctx context.Context, sid string) (any, error)
+
 	// Gatherer has the metrics; nil: none.
 	Gatherer prometheus.Gatherer
 }
@@ -79,6 +84,18 @@ func New(cfg Config) *Server {
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("GET /{$}", s.page)
+	if cfg.Cluster != nil {
+		mux.HandleFunc("GET /cluster", func(w http.ResponseWriter, r *http.Request) {
+			found, err := cfg.Cluster(r.Context())
+			answer(w, found, err)
+		})
+	}
+	if cfg.Trace != nil {
+		mux.HandleFunc("GET /trace", func(w http.ResponseWriter, r *http.Request) {
+			found, err := cfg.Trace(r.Context(), r.URL.Query().Get("sid"))
+			answer(w, found, err)
+		})
+	}
 	if cfg.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	}
@@ -129,10 +146,19 @@ func (s *Server) current(ctx context.Context) Status {
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	answer(w, s.current(r.Context()), nil)
+}
+
+// answer writes what was found as JSON, or why nothing was.
+func answer(w http.ResponseWriter, found any, err error) {
+	if err != nil {
+		text(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
-	out.Encode(s.current(r.Context())) // an error means that the reader left
+	out.Encode(found) // an error means that the reader left
 }
 
 func text(w http.ResponseWriter, code int, line string) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -72,6 +73,34 @@ func (c *Client) Status(ctx context.Context) (st Status, err error) {
 	}
 	return st, json.NewDecoder(res.Body).Decode(&st)
 }
+
+// Cluster and Trace return what the pages of these names answer.
+func (c *Client) Cluster(ctx context.Context, into any) error { return c.ask(ctx, "/cluster", into) }
+
+func (c *Client) Trace(ctx context.Context, sid string, into any) error {
+	return c.ask(ctx, "/trace?sid="+url.QueryEscape(sid), into)
+}
+
+func (c *Client) ask(ctx context.Context, path string, into any) error {
+	res, err := c.get(ctx, path, "")
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
+		return &AnswerError{Code: res.StatusCode, Why: strings.TrimSpace(string(why))}
+	}
+	return json.NewDecoder(res.Body).Decode(into)
+}
+
+// AnswerError is a process' answer that is none.
+type AnswerError struct {
+	Code int // HTTP's
+	Why  string
+}
+
+func (e *AnswerError) Error() string { return fmt.Sprintf("admin: %d: %s", e.Code, e.Why) }
 
 func (c *Client) get(ctx context.Context, path, accept string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)

@@ -23,7 +23,11 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 // page shows the status to people.
 func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, s.current(r.Context())); err != nil {
+	shown := struct {
+		Status
+		Cluster bool // there is such a page
+	}{s.current(r.Context()), s.cfg.Cluster != nil}
+	if err := pageTemplate.Execute(&b, shown); err != nil {
 		text(w, http.StatusInternalServerError, err.Error())
 		return
 	}

@@ -78,6 +78,13 @@ type Worker struct {
 	Child
 }
 
+// Inspect is what `sidereal cluster` and `sidereal trace` read.
+type Inspect struct {
+	Redis
+	App
+	Admin
+}
+
 // Healthcheck is what `sidereal healthcheck` reads.
 type Healthcheck struct {
 	Admin

@@ -15,6 +15,7 @@ var commands = map[string]reflect.Type{
 	"router":      reflect.TypeFor[Router](),
 	"worker":      reflect.TypeFor[Worker](),
 	"healthcheck": reflect.TypeFor[Healthcheck](),
+	"cluster":     reflect.TypeFor[Inspect](),
 }
 
 // unknown warns of SIDEREAL_* variables that nothing reads, with the known name that was likely meant.

@@ -1,0 +1,68 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+// Trace is what a directory knows about a sid, source by source, and what it would answer.
+type Trace struct {
+	SID      string        `json:"sid"`
+	Decision string        `json:"decision"`         // as Owner would say
+	Worker   *Worker       `json:"worker,omitempty"` // the owner's record; nil exactly with DecisionUnknown
+	Cache    string        `json:"cache,omitempty"`  // the owner that this process remembers
+	Entry    string        `json:"entry,omitempty"`  // the owner in Redis
+	TTL      time.Duration `json:"ttl,omitempty"`    // what is left of the entry, in nanoseconds
+	Tag      string        `json:"tag,omitempty"`    // the worker that the sid begins with, if it has the form of a minted sid
+	Away     bool          `json:"away,omitempty"`   // Redis did not answer: there may be an entry
+}
+
+// Trace says who owns a sid and why, as Owner would, without leaving a trace: nothing is remembered or renewed. An error
+// is Redis'; what is known without it is in the Trace all the same.
+func (d *Directory) Trace(ctx context.Context, sid string) (Trace, error) {
+	t := Trace{SID: sid, Decision: DecisionUnknown}
+	t.Cache, _ = d.cache.peek(sid)
+	if id, ok := WorkerOf(sid); ok {
+		t.Tag = id
+	}
+	err := d.traceEntry(ctx, &t)
+	t.Away = err != nil
+	switch tagged := d.taggedOwner(sid); {
+	case t.Cache != "":
+		t.decide(DecisionCache, d.worker(ctx, t.Cache))
+	case t.Entry != "":
+		t.decide(DecisionTable, d.worker(ctx, t.Entry))
+	case tagged != nil:
+		t.decide(DecisionTag, tagged)
+	}
+	return t, err
+}
+
+func (t *Trace) decide(decision string, w *Worker) {
+	if w != nil {
+		t.Decision, t.Worker = decision, w
+	}
+}
+
+func (d *Directory) traceEntry(ctx context.Context, t *Trace) error {
+	if t.SID == "" || len(t.SID) > sidMost {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, untaggedWait)
+	defer cancel()
+	pipe := d.client.Pipeline()
+	get, left := pipe.Get(ctx, d.keys.sid(t.SID)), pipe.PTTL(ctx, d.keys.sid(t.SID))
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("directory: trace: %w", redisconn.Classify(err))
+	}
+	if t.Entry = get.Val(); t.Entry != "" {
+		t.TTL = max(left.Val(), 0)
+	}
+	return nil
+}

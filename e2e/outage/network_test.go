@@ -59,14 +59,13 @@ func TestReaderThatRedisCutsOff(t *testing.T) {
 			return strings.Contains(redis.Log(), "overcoming of output buffer limits")
 		})
 		b.thaw()
-		next := 0
-		await(t, "b to hear again", func() bool {
-			a.burst(next, next+1)
-			next++
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return len(b.said) > 0
-		})
+		b.Output.Wait(t, 0, "the gap", func(line string) bool { return strings.Contains(line, "may have been missed") })
+		b.awaitUp(true)
+		if n := ask[map[string]float64](b, "counters")["gaps_total"]; n < 1 {
+			t.Errorf("%v gaps counted", n)
+		}
+		a.burst(0, 10)
+		b.expect(0, 10)
 	})
 }
 

@@ -5,6 +5,9 @@ package outage
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -13,8 +16,17 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func (m *member) freeze() { m.t.Helper(); m.Signal(m.t, syscall.SIGSTOP) }
-func (m *member) thaw()   { m.t.Helper(); m.Signal(m.t, syscall.SIGCONT) }
+// freeze stops the server's process, and returns once none of its threads runs any more.
+func (m *member) freeze() {
+	m.t.Helper()
+	m.Signal(m.t, syscall.SIGSTOP)
+	await(m.t, m.Name+" to stop", func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.PID()))
+		return err != nil || strings.Contains(string(stat), ") T ") // systems without /proc are believed to be quick
+	})
+}
+
+func (m *member) thaw() { m.t.Helper(); m.Signal(m.t, syscall.SIGCONT) }
 
 // TestDeadServersAreNotWaitedFor: who asks the cluster gets the answers of those that live, and no error, although requests
 // may take an hour here. A frozen server keeps its subscription, so that only its silence tells.
@@ -27,13 +39,9 @@ func TestDeadServersAreNotWaitedFor(t *testing.T) {
 		a.awaitCount(3)
 
 		b.freeze()
-		if f := ask[found](a, "count"); f != (found{Sockets: 2}) {
-			t.Errorf("with a frozen server: %+v", f)
-		}
+		a.awaitCount(2) // at the first try: it would not return
 		c.Kill(t)
-		if f := ask[found](a, "count"); f != (found{Sockets: 1}) {
-			t.Errorf("with a frozen and a killed server: %+v", f)
-		}
+		a.awaitCount(1)
 		b.thaw()
 		a.awaitCount(2)
 	})

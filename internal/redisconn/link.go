@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -22,6 +22,8 @@ type link struct {
 	heard atomic.Int64 // nanoseconds since start when Redis last said something
 	busy  atomic.Bool  // a callback runs: silence is ours
 	start time.Time
+
+	doubted atomic.Bool // Redis was asked for a sign of life: what was read before counts, too, while it is handled
 
 	// under Subscription.mu
 	dirty   map[topic]struct{} // to be sent: wanted or not since the last sync
@@ -43,7 +45,10 @@ func newLink(s *Subscription, place string, node *redis.Client) *link {
 func (l *link) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ps := l.node.Subscribe(ctx)
+	ps, err := dialPush(ctx, l.node, l.hear)
+	if err != nil {
+		return err
+	}
 	var tender sync.WaitGroup
 	defer tender.Wait()
 	defer cancel(nil)
@@ -71,21 +76,27 @@ func (l *link) run(ctx context.Context) error {
 			}
 			return err
 		}
-		l.hear()
 		l.handle(m)
 	}
 }
 
 // handle takes one thing that Redis said.
-func (l *link) handle(m any) {
-	switch m := m.(type) {
-	case *redis.Message:
-		l.callback(func() { l.s.cfg.OnMessage(m.Channel, unsafe.Slice(unsafe.StringData(m.Payload), len(m.Payload))) })
-	case *redis.Subscription:
-		l.s.confirm(l, m)
-		l.callback(l.s.riseTold)
-	case *redis.Pong:
+func (l *link) handle(m said) {
+	switch {
+	case m.isMessage():
+		l.busy.Store(true)
+		l.s.told.Lock()
+		l.s.cfg.OnMessage(m.channel, m.payload)
+		l.s.told.Unlock()
+		if l.doubted.Load() { // a glance at the clock costs as much as a message that is skipped
+			l.hear()
+		}
+		l.busy.Store(false)
+	case m.kind == "pong":
 		l.s.answered(l)
+		l.callback(l.s.riseTold)
+	default:
+		l.s.confirm(l, m.kind, strings.Clone(m.channel)) // kept for long, unlike what else was read with it
 		l.callback(l.s.riseTold)
 	}
 }
@@ -104,7 +115,7 @@ func (l *link) hear() { l.heard.Store(int64(time.Since(l.start))) }
 
 // tend keeps the connection: it sends what Add and Remove asked for, and probes a silent Redis. A stopped process or a
 // cut cable closes no connection, so silence is the only sign of them.
-func (l *link) tend(ctx context.Context, ps *redis.PubSub) error {
+func (l *link) tend(ctx context.Context, ps *push) error {
 	silence := l.s.cfg.Silence
 	timer := time.NewTimer(silence)
 	defer timer.Stop()
@@ -122,6 +133,7 @@ func (l *link) tend(ctx context.Context, ps *redis.PubSub) error {
 			switch silent := time.Duration(now - heard); {
 			case l.busy.Load() || silent < silence:
 				pinged = 0
+				l.doubted.Store(false)
 				timer.Reset(max(silence-silent, time.Millisecond))
 				if l.busy.Load() {
 					timer.Reset(silence)
@@ -130,6 +142,7 @@ func (l *link) tend(ctx context.Context, ps *redis.PubSub) error {
 				return fmt.Errorf("%w for %v", errSilent, silent.Round(time.Millisecond))
 			default:
 				pinged = now
+				l.doubted.Store(true)
 				if err := ps.Ping(ctx); err != nil {
 					return err
 				}
@@ -140,7 +153,7 @@ func (l *link) tend(ctx context.Context, ps *redis.PubSub) error {
 }
 
 // sync sends what has changed since it last did: as many names in one command as there are by then.
-func (l *link) sync(ctx context.Context, ps *redis.PubSub) error {
+func (l *link) sync(ctx context.Context, ps *push) error {
 	add, remove := l.s.pending(l)
 	for _, step := range [...]struct {
 		names []string

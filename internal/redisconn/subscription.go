@@ -230,25 +230,25 @@ func (s *Subscription) pending(l *link) (add, remove [shards + 1][]string) {
 }
 
 // confirm notes Redis's answer to one (un)subscribe, or its word that it serves a shard channel no more.
-func (s *Subscription) confirm(l *link, m *redis.Subscription) {
+func (s *Subscription) confirm(l *link, kind, channel string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.tellLocked()
-	switch m.Kind {
+	switch kind {
 	case "subscribe":
-		s.activateLocked(topic{m.Channel, channels})
+		s.activateLocked(topic{channel, channels})
 	case "psubscribe":
-		s.activateLocked(topic{m.Channel, patterns})
+		s.activateLocked(topic{channel, patterns})
 	case "ssubscribe":
-		if t := (topic{m.Channel, shards}); s.linkLocked(t) == l {
+		if t := (topic{channel, shards}); s.linkLocked(t) == l {
 			s.activateLocked(t)
 		}
 	case "unsubscribe":
-		s.deactivateLocked(topic{m.Channel, channels})
+		s.deactivateLocked(topic{channel, channels})
 	case "punsubscribe":
-		s.deactivateLocked(topic{m.Channel, patterns})
+		s.deactivateLocked(topic{channel, patterns})
 	case "sunsubscribe":
-		s.leftLocked(l, topic{m.Channel, shards})
+		s.leftLocked(l, topic{channel, shards})
 	}
 }
 

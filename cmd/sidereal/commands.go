@@ -35,7 +35,7 @@ func addCommands(root *cobra.Command) {
 	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), clusterCommand(), traceCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
-	root.AddCommand(redisCommand(), nodehostCommand(), daemonCommand(), hidden(reloadCommand("gracefulReload")),
+	root.AddCommand(redisCommand(), nodehostCommand(), daemonCommand(), runtimeCommand(), hidden(reloadCommand("gracefulReload")),
 		hidden(startOrCommand("startOrGracefulReload", "reload", daemon.StartReload)))
 	root.AddCommand(insteadCommands()...)
 }
@@ -63,6 +63,9 @@ func arguments(name string, args []string) []string {
 
 // rearranged puts the arguments of process commands into the form that they are parsed in.
 func rearranged(root *cobra.Command, args []string) []string {
+	if len(args) > 1 && args[0] == "up" {
+		args = upOrStart(root, args)
+	}
 	cmd, _, err := root.Find(args)
 	if err != nil || cmd == root || cmd.DisableFlagParsing || !slices.Contains([]string{groupRun, groupLook, groupKeep}, cmd.GroupID) && !cmd.Hidden {
 		return args

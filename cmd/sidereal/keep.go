@@ -41,6 +41,9 @@ func resurrectCommand() *cobra.Command {
 	cmd := starting(&cobra.Command{
 		Use: "resurrect", Short: "Start what save wrote down", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 	}, s, func(ctx context.Context, _, _ []string) error {
+		if s.front {
+			return s.resurrectInFront()
+		}
 		client, err := s.ensure(ctx)
 		if err != nil {
 			return err

@@ -82,6 +82,9 @@ Every setting of ` + "`sidereal config`" + ` is a flag here, too. They are the d
 		Example:           "  sidereal start ecosystem.config.js --env production\n  sidereal start worker.js -i max\n  sidereal start ./app --name api -- --verbose\n  sidereal start \"npm run start\"",
 		ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
+		if s.front {
+			return s.inFront(ctx, targets, scriptArgs, front{idle: config.ExitFailed})
+		}
 		mode := daemon.StartNew
 		if s.force {
 			mode = daemon.StartForce
@@ -116,12 +119,9 @@ type step struct {
 
 // start does what a command line asks for, in its order. All of it is read before anything is started.
 func (s *starter) start(ctx context.Context, targets, scriptArgs []string, mode daemon.StartMode) error {
-	if len(targets) == 0 {
-		file, err := ecosystemHere()
-		if err != nil {
-			return err
-		}
-		targets = []string{file}
+	targets, err := orEcosystem(targets)
+	if err != nil {
+		return err
 	}
 	known, err := s.listing(ctx)
 	if err != nil {

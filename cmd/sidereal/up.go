@@ -26,10 +26,12 @@ import (
 func upCommand() *cobra.Command {
 	var set config.Up
 	cmd := &cobra.Command{
-		Use:   "up [command [args...]]",
+		Use:   "up [file | script | command [args...]]",
 		Short: "Run a host in the foreground: a router, and workers of the command or of the demo app",
 		Long: `Run a host in the foreground: a router, and as many workers as SIDEREAL_INSTANCES says, each a process of the command.
 Without a command the workers run the built-in demo app. Flags behind the command are the command's.
+
+Process files (ecosystem.config.js and its like) and scripts (worker.js) are run as ` + "`start --no-daemon`" + ` does, which has the flags for them.
 
 SIGTERM and SIGINT drain and end the host, a second one ends it at once; SIGUSR2 replaces the workers one by one;
 SIGHUP has the certificates read again.`,
@@ -133,9 +135,6 @@ func workerProgram(args []string) (command []string, own bool, err error) {
 	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {
-		if _, stat := os.Stat(args[0]); stat == nil {
-			return nil, false, usageError(args[0] + " is not a program: this version runs executables only, no process files and no scripts without an interpreter")
-		}
 		return nil, false, usageError(args[0] + " is no command of sidereal up: there is no such program")
 	}
 	return append([]string{path}, args[1:]...), false, nil

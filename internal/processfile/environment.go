@@ -30,14 +30,15 @@ func (s *settler) setEnv(_ *App, v value) error {
 	return err
 }
 
+// fallbacks are the variables by which PM2's users set a field for all apps of a shell.
+var fallbacks = map[string]string{
+	"stop_signal": "PM2_KILL_SIGNAL", "kill_timeout": "PM2_KILL_TIMEOUT", "listen_timeout": "PM2_GRACEFUL_LISTEN_TIMEOUT",
+}
+
 // environments puts the app's environment together: the shell's, less what the file filters, under the file's, under that
 // of the stage.
 func (s *settler) environments(a *App) {
-	shell := Shell(s.loader.Environ)
-	if signal := shell["PM2_KILL_SIGNAL"]; signal != "" && a.StopSignal == Default().StopSignal {
-		a.StopSignal = signal
-	}
-	a.Env = a.Filtered(shell)
+	a.Env = a.Filtered(Shell(s.loader.Environ))
 	maps.Copy(a.Env, texts(s.envs[""]))
 	for stage, env := range s.envs {
 		if stage != "" {

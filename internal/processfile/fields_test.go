@@ -320,14 +320,15 @@ func TestOptionsWinOverTheFile(t *testing.T) {
 	}
 }
 
-func TestKillSignalOfTheCommand(t *testing.T) {
+func TestFieldsThatTheShellSets(t *testing.T) {
 	l := loader(t)
-	l.Environ = append(l.Environ, "PM2_KILL_SIGNAL=SIGTERM")
-	if a, _ := one(t, l, `{script: "worker.js"}`); a.StopSignal != "SIGTERM" {
-		t.Error(a.StopSignal)
+	l.Environ = append(l.Environ, "PM2_KILL_SIGNAL=SIGTERM", "PM2_KILL_TIMEOUT=5000", "PM2_GRACEFUL_LISTEN_TIMEOUT=9000")
+	a, _ := one(t, l, `{script: "worker.js"}`)
+	if a.StopSignal != "SIGTERM" || a.KillTimeout.Millis() != 5000 || a.ListenTimeout.Millis() != 9000 {
+		t.Error(asJSON(t, a))
 	}
-	if a, _ := one(t, l, `{script: "worker.js", stop_signal: "SIGHUP"}`); a.StopSignal != "SIGHUP" {
-		t.Error(a.StopSignal)
+	if a, _ = one(t, l, `{script: "worker.js", stop_signal: "SIGHUP", kill_timeout: 0}`); a.StopSignal != "SIGHUP" || a.KillTimeout != 0 {
+		t.Error(asJSON(t, a))
 	}
 }
 

@@ -143,6 +143,12 @@ func (s *settler) canonical(o *object) (given map[string]value, envs map[string]
 	for name, v := range s.loader.Options {
 		given[name] = option(v)
 	}
+	shell := world{environ: s.loader.Environ}
+	for name, variable := range fallbacks {
+		if text, ok := shell.variable(variable).(string); ok && given[name] == nil && text != "" {
+			given[name] = text
+		}
+	}
 	return given, envs
 }
 

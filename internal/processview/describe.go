@@ -52,7 +52,7 @@ func pairs(s Screen, list []pair) error {
 func processPairs(p *daemon.Process, a *processfile.App, now time.Time) []pair {
 	return append([]pair{
 		{name: "status", value: string(p.Status), color: statusColor(p.Status)},
-		{name: "reason", value: p.Reason},
+		{name: "last end", value: p.Reason},
 		{name: "name", value: p.Name},
 		{name: "namespace", value: p.Namespace},
 		{name: "version", value: version(a)},

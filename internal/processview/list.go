@@ -89,7 +89,11 @@ func reached(a *daemon.AppStatus) string {
 	if len(a.Doors) == 0 {
 		return ""
 	}
-	text := "on " + clean(strings.Join(a.Doors, ", "))
+	doors := make([]string, len(a.Doors))
+	for i, door := range a.Doors { // an address of all interfaces is its port
+		doors[i] = strings.TrimPrefix(strings.TrimPrefix(clean(door), "[::]"), "0.0.0.0")
+	}
+	text := "on " + strings.Join(doors, ", ")
 	switch a.Redis {
 	case "":
 	case "embedded":

@@ -58,7 +58,7 @@ func TestListLooksLikeATable(t *testing.T) {
 │ 1  │ api  │ default   │ 1.2.3   │ cluster │ 4712 │ 0s     │ 0 │ launching │ 0%    │ 0b     │ ann  │ disabled │
 │ 2  │ job  │ night     │ N/A     │ fork    │ 0    │ 0      │ 0 │ errored   │ 0%    │ 0b     │      │ enabled  │
 └────┴──────┴───────────┴─────────┴─────────┴──────┴────────┴───┴───────────┴───────┴────────┴──────┴──────────┘
- api on 0.0.0.0:8080, this host only: no Redis is set
+ api on :8080, this host only: no Redis is set
  job: port 80 is taken
  job (2): ended 16 times
 `
@@ -168,7 +168,7 @@ func TestDescribe(t *testing.T) {
 	if err := Describe(Screen{Writer: &b, Width: 70}, &l.Processes[0], &api, map[string]string{"USER": "ann"}, now); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Process 0: api", "│ status", "online", "cluster_mode", "worker.js", "a1B2", "300.0mb", "on 0.0.0.0:8080", "TOKEN", "1m"} {
+	for _, want := range []string{"Process 0: api", "│ status", "online", "cluster_mode", "worker.js", "a1B2", "300.0mb", "on :8080", "TOKEN", "1m"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, b.String())
 		}

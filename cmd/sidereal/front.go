@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// runtimeCommand is what pm2-runtime is: apps in the foreground of a container, their lines on the output and in no files.
+func runtimeCommand() *cobra.Command {
+	s := &starter{}
+	cmd := starting(&cobra.Command{
+		Use: "runtime [start] <file | script | command>...", Short: "Run apps in the foreground of a container, as pm2-runtime does", Hidden: true,
+		Args: cobra.MinimumNArgs(1),
+	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
+		if targets[0] == "start" && len(targets) > 1 {
+			targets = targets[1:]
+		}
+		return s.inFront(ctx, targets, scriptArgs, front{noFiles: true, idle: config.ExitUsage})
+	})
+	f := cmd.Flags()
+	for _, name := range []string{"raw", "format", "formatted", "auto-exit", "no-auto-exit"} {
+		f.Bool(name, false, "accepted, and not used")
+	}
+	for _, name := range []string{"delay", "secret", "public", "machine-name", "web"} {
+		f.String(name, "", "accepted, and not used")
+	}
+	return cmd
+}
+
+// front is how a daemon in the foreground differs from one behind.
+type front struct {
+	noFiles bool
+	idle    int // exit code where nothing is left that runs
+}
+
+// inFront runs what targets name in the foreground, until it is told to stop or nothing is left.
+func (s *starter) inFront(ctx context.Context, targets, scriptArgs []string, how front) error {
+	targets, err := orEcosystem(targets)
+	if err != nil {
+		return err
+	}
+	apps := []processfile.App{}
+	for _, t := range targets {
+		step, err := s.resolve(ctx, daemon.Listing{}, t, scriptArgs, daemon.StartNew)
+		if err != nil {
+			return err
+		}
+		apps = append(apps, step.start.Apps...)
+	}
+	cfg, err := s.frontConfig(how)
+	if err != nil {
+		return err
+	}
+	cfg.Apps = apps
+	return s.serve(cfg, how, nil)
+}
+
+// resurrectInFront does what an init system wants: the saved list, in its own process.
+func (s *starter) resurrectInFront() error {
+	cfg, err := s.frontConfig(front{})
+	if err != nil {
+		return err
+	}
+	return s.serve(cfg, front{}, func(ctx context.Context, c *daemon.Client) error { return c.Resurrect(ctx, s.happened()) })
+}
+
+func (s *starter) frontConfig(how front) (daemon.Config, error) {
+	s.set.Home.Home = string(s.home)
+	s.settings.Warnings = nil // they have been told
+	cfg, err := daemonConfig(s.set, s.settings)
+	cfg.Output, cfg.NoFiles = os.Stdout, how.noFiles
+	cfg.Prefix, cfg.Color = s.set.Format == "console", config.Color(os.Stdout)
+	return cfg, err
+}
+
+// serve is the daemon in this process. What is to be done first is done when it answers.
+func (s *starter) serve(cfg daemon.Config, how front, first func(context.Context, *daemon.Client) error) error {
+	ctx, stop := untilSignal(exitAtOnce)
+	defer stop()
+	s.reloadAtSignal(ctx)
+	failed := make(chan error, 1)
+	if first != nil {
+		go func() {
+			if err := s.whenReady(ctx, first); err != nil {
+				failed <- err
+				stop()
+			}
+		}()
+	}
+	err := daemon.Run(ctx, cfg)
+	select {
+	case why := <-failed:
+		return why
+	default:
+	}
+	switch {
+	case errors.Is(err, daemon.ErrRunning):
+		return fmt.Errorf("a daemon runs in %s already: end it with `%s kill`, or give this one a SIDEREAL_HOME of its own", s.home, calledAs())
+	case errors.Is(err, daemon.ErrIdle):
+		s.warn("nothing is left that runs")
+		return exitCode(how.idle)
+	}
+	return err
+}
+
+const connectEvery = 10 * time.Millisecond
+
+// whenReady does something with the daemon of this process as soon as it answers.
+func (s *starter) whenReady(ctx context.Context, do func(context.Context, *daemon.Client) error) error {
+	tick := time.NewTicker(connectEvery)
+	defer tick.Stop()
+	for {
+		client, err := daemon.Connect(ctx, s.home)
+		if err == nil {
+			defer client.Close()
+			return do(ctx, client)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// reloadAtSignal replaces all processes at SIGUSR2.
+func (s *starter) reloadAtSignal(ctx context.Context) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR2)
+	go func() {
+		for range signals {
+			if err := s.whenReady(ctx, func(ctx context.Context, c *daemon.Client) error {
+				return c.Act(ctx, daemon.Action{Verb: daemon.Reload, Targets: []string{"all"}}, s.happened())
+			}); err != nil {
+				s.warn("reload: " + err.Error())
+			}
+		}
+	}()
+}
+
+// orEcosystem are targets, or else the process file of this folder.
+func orEcosystem(targets []string) ([]string, error) {
+	if len(targets) > 0 {
+		return targets, nil
+	}
+	file, err := ecosystemHere()
+	return []string{file}, err
+}
+
+// upOrStart decides what `up` is given: process files and scripts are for the daemon, in the foreground. Everything else is
+// a program whose flags are its own.
+func upOrStart(root *cobra.Command, args []string) []string {
+	start, _, err := root.Find([]string{"start"})
+	if err != nil {
+		return args
+	}
+	rest := processfile.Rearrange(args[1:], start.Flags())
+	if at := slices.IndexFunc(rest, func(arg string) bool { return arg == "-" || !strings.HasPrefix(arg, "-") }); at >= 0 && isFileOrScript(rest[at]) {
+		return append([]string{"start", "--no-daemon"}, rest...)
+	}
+	return args
+}
+
+// isFileOrScript reports whether a target needs more than to be executed.
+func isFileOrScript(target string) bool {
+	if isFile(target) || strings.Contains(target, " ") {
+		return true
+	}
+	info, err := os.Stat(target)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	return info.Mode()&0o111 == 0 || slices.Contains([]string{".js", ".cjs", ".mjs", ".ts"}, filepath.Ext(target))
+}

@@ -28,6 +28,7 @@ type conn struct {
 	peer        origin          // its other end
 	trusted     bool            // the peer's forwarding headers are believed
 	served      int             // requests
+	last        bool            // the next request is the last one
 	bound       *backend        // a door's connection that could not be passed: every request is for this worker
 	sid         string          // of the last request; most connections bring one only
 	streams     *tls.Conn       // what nc carries, where that is HTTP/2
@@ -79,6 +80,11 @@ func (c *conn) serve(ctx context.Context) {
 	for c.next(ctx) {
 		c.served++
 	}
+	c.finish()
+}
+
+// finish leaves a connection that serves no more requests to whom it is now.
+func (c *conn) finish() {
 	switch {
 	case c.relaying != nil:
 		c.relay(c.relaying)
@@ -204,7 +210,9 @@ func (c *conn) cutOff() {
 	if c.up != nil {
 		c.up.c.SetDeadline(past)
 	}
-	c.nc.Close() // TLS would wait for a client that takes nothing
+	if c.nc != nil {
+		c.nc.Close() // TLS would wait for a client that takes nothing
+	}
 }
 
 // readHead reads a request's head into h and returns its length. An error that is a *refusal is to be answered.

@@ -51,6 +51,14 @@
 // HTTP/1.0 and 1.1 are spoken (RFC 9112), and over TLS HTTP/2: keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
 // a goroutine, a parked relay two; buffers are borrowed only while there are bytes.
 //
+// # Inside another program
+//
+// A Router is an [net/http.Handler]: mount it at Socket.IO's path of a server of your own (handler.go). Requests that this
+// server has read go the way of all others, as connections of one request each, at the price of reading twice; a WebSocket's
+// connection is taken over, and passed to its worker where it can be. [Router.Listener] (listener.go) has the router take
+// WebSockets before that server reads them. [Router.Serve] has to run, if need be without a listener. What the handler cannot
+// be is a door: where workers of this host are to be reached from other hosts, Serve needs a listener for their routers.
+//
 // # Life
 //
 // [New] checks, [Router.Serve] serves until its context ends, drains (drain.go) and returns when every goroutine has. A

@@ -43,6 +43,7 @@ func (r *Router) drain(stop context.CancelFunc) {
 	}
 	stop()
 	r.mu.Lock()
+	r.ended = true
 	cut := len(r.conns)
 	for c := range r.conns {
 		c.cutOff()

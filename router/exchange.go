@@ -99,7 +99,7 @@ var (
 func (x *exchange) understand(b []byte) *refusal {
 	h := &x.head
 	method, target := h.method.of(b), h.target.of(b)
-	x.minor, x.close = h.minor, h.close || x.c.r.draining.Load()
+	x.minor, x.close = h.minor, h.close || x.c.last || x.c.r.draining.Load()
 	x.isHead = string(method) == "HEAD"
 	x.isGet = x.isHead || string(method) == "GET"
 	switch {

@@ -96,18 +96,27 @@ func (h *h2) drain(ctx context.Context) {
 // serve serves one request.
 func (h *h2) serve(ctx context.Context, w http.ResponseWriter, req *http.Request) {
 	parent := req.Context().Value(h2key{}).(*conn)
+	c := &conn{r: h.r, peer: parent.peer, trusted: parent.trusted, unproxied: parent.unproxied}
+	c.serveStream(ctx, w, req, parent.isCut)
+}
+
+// serveStream serves a request that net/http has read, as the only one of c. Cut tells whether its end is the router's doing,
+// and not its client's.
+func (c *conn) serveStream(ctx context.Context, w http.ResponseWriter, req *http.Request, cut func() bool) {
 	s := h2streams.Get().(*h2stream)
 	s.begin(w, req)
 	if !s.compose() {
 		s.end()
-		h.r.metrics.refused.WithLabelValues("400").Inc()
+		c.r.metrics.refused.WithLabelValues("400").Inc()
 		http.Error(w, errLine.why, http.StatusBadRequest)
 		return
 	}
-	c := &conn{r: h.r, nc: s, peer: parent.peer, trusted: parent.trusted, unproxied: parent.unproxied}
 	c.stream.c, c.want = s, smallBuffer
+	c.mu.Lock()
+	c.nc = s
+	c.mu.Unlock()
 	leave := context.AfterFunc(req.Context(), func() {
-		if parent.isCut() {
+		if cut() {
 			c.cutOff()
 		} else {
 			c.clientLeft(true)

@@ -69,7 +69,8 @@ type Router struct {
 	stopped   atomic.Bool
 
 	serving sync.WaitGroup // connections
-	mu      sync.Mutex     // guards conns
+	mu      sync.Mutex     // guards the rest
+	ended   bool           // nobody new is served
 	conns   map[*conn]struct{}
 }
 
@@ -116,7 +117,8 @@ func (r *Router) Connections() int {
 }
 
 // Serve serves the listeners, clients and other hosts' routers alike, until ctx ends; then it drains and returns nil. It
-// returns early when a listener fails for good. It closes the listeners. Call it once.
+// returns early when a listener fails for good. It closes the listeners. Without any it serves what comes by [Router.ServeHTTP].
+// Call it once.
 func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, for the drain
 	defer stop()

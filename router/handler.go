@@ -1,0 +1,119 @@
+package router
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+)
+
+var _ http.Handler = (*Router)(nil)
+
+// ServeHTTP serves one request that another server has read: a Go program's own, which has the router beside its pages.
+// [Router.Serve] has to run, with listeners of its own or without. A WebSocket's connection is taken over, and passed to its
+// worker where that is possible; the rest is forwarded. The server must not have changed the request: its RequestURI is
+// what counts, and its RemoteAddr and TLS are the client. Other hosts' routers cannot come in here: they need the door of a
+// listener.
+func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if isUpgrade(req) {
+		r.takeOver(w, req)
+		return
+	}
+	c := &conn{r: r, peer: peerOfRequest(req)}
+	c.trusted = r.trusts(c.peer.addr.Addr())
+	if !r.enter(c) {
+		refuseIdle(w)
+		return
+	}
+	defer r.serving.Done()
+	defer r.forget(c)
+	if r.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	c.serveStream(context.WithoutCancel(req.Context()), w, req, c.isCut) // what a request starts for others does not end with it
+}
+
+func refuseIdle(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "the router does not run", http.StatusServiceUnavailable)
+}
+
+// enter counts c among what a drain waits for, until forget and serving.Done. False: the router does not run.
+func (r *Router) enter(c *conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.runsLocked() {
+		return false
+	}
+	r.conns[c] = struct{}{}
+	r.serving.Add(1)
+	r.metrics.proxied.Inc()
+	r.metrics.accepted.Inc()
+	return true
+}
+
+func (r *Router) runs() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.runsLocked()
+}
+
+func (r *Router) runsLocked() bool {
+	return !r.ended && (r.listening.Load() || r.draining.Load())
+}
+
+func peerOfRequest(req *http.Request) origin {
+	o := origin{https: req.TLS != nil}
+	if a, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
+		o.addr = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	}
+	return o
+}
+
+// isUpgrade tells whether a request asks for a WebSocket, over a connection that it may have for itself.
+func isUpgrade(req *http.Request) bool {
+	return req.ProtoMajor == 1 && strings.EqualFold(req.Header.Get("Upgrade"), "websocket")
+}
+
+// takeOver serves an upgrade with the connection that it came on, as its last request.
+func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
+	if !r.runs() {
+		refuseIdle(w)
+		return
+	}
+	s := h2streams.Get().(*h2stream)
+	defer s.end()
+	s.begin(w, req)
+	if !s.compose() {
+		http.Error(w, errLine.why, http.StatusBadRequest)
+		return
+	}
+	nc, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, "this server does not give connections away", http.StatusNotImplemented)
+		return
+	}
+	nc.SetDeadline(time.Time{})
+	c := r.newConn(nc)
+	c.peer, c.awaitsProxy, c.last = peerOfRequest(req), false, true
+	if !r.enter(c) {
+		nc.Close()
+		return
+	}
+	defer r.serving.Done()
+	c.taken(append(s.text[:len(s.text)-2], "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"...), buffered.Reader)
+	s.text = nil
+	c.next(context.WithoutCancel(req.Context()))
+	c.finish()
+}
+
+// taken puts what somebody else has read of a connection before what is still to be read. It takes head over.
+func (c *conn) taken(head []byte, rest *bufio.Reader) {
+	more, _ := rest.Peek(rest.Buffered())
+	head = append(bufpool.Grow(head, len(more)), more...)
+	c.buf, c.stream.r, c.stream.w = head[:cap(head)], 0, len(head)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
@@ -271,7 +272,7 @@ func (p *routerProcess) startAdmin(ctx context.Context, settings *config.Setting
 	publish = func() error { return nil }
 	if p.supervised() {
 		var socket *admin.SocketListener
-		if socket, err = admin.ListenSocket(p.set.RuntimeDir, "router"); err == nil {
+		if socket, err = admin.ListenSocket(p.set.RuntimeDir, p.socketName()); err == nil {
 			l, publish = socket, socket.Publish
 		}
 	} else if l = p.admin; l == nil {
@@ -288,6 +289,14 @@ func (p *routerProcess) startAdmin(ctx context.Context, settings *config.Setting
 	server := admin.New(cfg)
 	p.node.start(func(ctx context.Context) error { return server.Run(ctx, l) })
 	return publish, nil
+}
+
+// socketName is what the router's admin socket is called: a host may have one router for each port of an app.
+func (p *routerProcess) socketName() string {
+	if _, port, ok := strings.Cut(p.set.App.App, ":"); ok {
+		return "router-" + port
+	}
+	return "router"
 }
 
 // tellingListener tells when it is closed: a supervisor lets the workers stop once their router takes nobody in.

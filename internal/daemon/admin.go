@@ -45,7 +45,7 @@ func (d *Daemon) sockets() map[string]string {
 		if ap.dir == nil {
 			continue
 		}
-		for _, name := range ap.services() {
+		for _, name := range ap.servicesLocked() {
 			if st[name].PID != 0 {
 				_, role, _ := strings.Cut(name, ap.key+"/")
 				out[name] = admin.Socket(ap.dir.Path, role)

@@ -67,6 +67,7 @@ type entry struct {
 	files    []*logFile
 
 	// Guarded by Daemon.mu.
+	listens  string // the first address that its processes asked for
 	created  time.Time
 	reloaded time.Time
 	commands int // restarts by command
@@ -163,15 +164,23 @@ func (ap *application) router() string { return ap.key + "/router" }
 
 func (ap *application) nodehost() string { return ap.key + "/nodehost" }
 
-// services are the names of the places that serve the app's processes.
-func (ap *application) services() (names []string) {
-	if ap.kind.routed() {
-		names = append(names, ap.router())
+// servicesLocked are the names of the places that serve the app's processes.
+func (ap *application) servicesLocked() (names []string) {
+	for _, have := range ap.doors {
+		if !slices.Contains(names, have.router) {
+			names = append(names, have.router)
+		}
 	}
 	if ap.kind.hosted() {
 		names = append(names, ap.nodehost())
 	}
 	return names
+}
+
+func (d *Daemon) servicesOf(ap *application) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return ap.servicesLocked()
 }
 
 func prefixed(name, text string) string {

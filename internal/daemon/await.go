@@ -132,7 +132,7 @@ func (w *waiting) problems() {
 		w.d.mu.Lock()
 		w.failed = append(w.failed, e.app.problems...)
 		w.d.mu.Unlock()
-		for _, name := range e.app.services() {
+		for _, name := range w.d.servicesOf(e.app) {
 			if st := now[name]; st.State == supervisor.Errored {
 				w.failed = append(w.failed, fmt.Sprintf("%s: %s: see the daemon's log", name, st.Reason))
 			}

@@ -40,6 +40,8 @@ type Config struct {
 	NoFiles bool
 
 	Log zerolog.Logger
+
+	idleInterval time.Duration // between looks whether anything of Apps is left; 0: 2 s, as PM2 has it
 }
 
 // ErrIdle reports a daemon in the foreground that has nothing left to run.
@@ -48,11 +50,8 @@ var ErrIdle = errors.New("daemon: no process is left that runs")
 // ErrRunning reports that another daemon owns the home folder.
 var ErrRunning = errors.New("daemon: another one is running")
 
-const (
-	// idleChecks and idleInterval are how long a daemon in the foreground has nothing online before it gives up.
-	idleChecks   = 4
-	idleInterval = 2 * time.Second
-)
+// idleChecks is how often in a row a daemon in the foreground finds nothing that runs before it gives up.
+const idleChecks = 4
 
 func (c *Config) rotation() Rotation {
 	return Rotation{MaxSize: int64(c.Settings.LogMaxMB) << 20, MaxAge: c.Settings.LogMaxAge, Keep: c.Settings.LogKeep}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -163,7 +164,7 @@ func (d *Daemon) foreground(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		d.cfg.Log.Error().Msg(err.Error())
 	}
-	tick := time.NewTicker(idleInterval)
+	tick := time.NewTicker(cmp.Or(d.cfg.idleInterval, 2*time.Second))
 	defer tick.Stop()
 	for idle := 0; idle < idleChecks; {
 		select {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
@@ -17,9 +19,10 @@ import (
 // orphanTime is how long the processes of a daemon that was killed may take to end, and to let their ports go.
 const orphanTime = 2 * time.Second
 
-// door is an address that an app's router serves.
+// door is an address that a router of the app serves.
 type door struct {
 	wanted   string // as it was asked for
+	router   string // the place of its router
 	listener *net.TCPListener
 }
 
@@ -36,30 +39,53 @@ func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) err
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	first := len(ap.doors) == 0
-	if first {
-		ap.advertise, err = config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
-	}
-	if err == nil {
-		ap.doors = append(ap.doors, &door{wanted: addr, listener: l})
-	}
-	advertise := ap.advertise
-	d.mu.Unlock()
+	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
 	if err != nil {
 		l.Close()
 		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
 	}
+	d.mu.Lock()
+	first := ap.advertise == ""
+	if first {
+		ap.advertise = advertise
+	}
+	ap.doors = append(ap.doors, &door{wanted: addr, router: ap.router(), listener: l})
+	d.mu.Unlock()
 	if !first {
 		return d.sup.Serve(ap.router(), l)
 	}
-	if err := d.sup.Add(d.routerSpec(ap, l, advertise)); err != nil {
+	if err := d.sup.Add(d.routerSpec(ap, ap.router(), ap.set.App.App, l, advertise)); err != nil {
 		return err
 	}
 	if ap.kind.hosted() {
 		return d.sup.Tell(ap.nodehost(), lifeline.Advertise, advertise)
 	}
 	return nil
+}
+
+// openSideDoor has a router of its own serve a further port of processes that listen on several: what is behind it is another
+// app of the directory (docs/adr/0011).
+func (d *Daemon) openSideDoor(ctx context.Context, ap *application, addr string) error {
+	d.doorway.Lock()
+	defer d.doorway.Unlock()
+	if d.hasDoor(ap, addr) {
+		return nil
+	}
+	l, err := d.listen(ctx, ap, addr)
+	if err != nil {
+		return err
+	}
+	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	side := &door{wanted: addr, listener: l}
+	side.router = fmt.Sprintf("%s-%d", ap.router(), side.port())
+	d.mu.Lock()
+	ap.doors = append(ap.doors, side)
+	d.mu.Unlock()
+	return d.sup.Add(d.routerSpec(ap, side.router, directory.PortApp(ap.set.App.App, side.port()), l, advertise))
 }
 
 func (d *Daemon) hasDoor(ap *application, addr string) bool {
@@ -79,7 +105,7 @@ func (d *Daemon) listen(ctx context.Context, ap *application, addr string) (*net
 		l, err := supervisor.Listen(ctx, addr)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			if err != nil {
-				err = &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: %s cannot be listened on: %v", ap.app.Name, addr, err)}
+				err = &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: %s cannot be listened on: %v", ap.app.Name, addr, err), cause: err}
 			}
 			return l, err
 		}
@@ -201,16 +227,35 @@ func (d *Daemon) doorless(st []supervisor.Status) (due []*application) {
 	return due
 }
 
-// listens serves a port that a process wants.
+// listens serves a port that a process wants, and tells its nodehost how that went.
 func (d *Daemon) listens(place, addr string) {
 	d.mu.Lock()
 	e := d.byPlace[place]
+	side := false
+	if e != nil {
+		if e.listens == "" {
+			e.listens = addr
+		}
+		side = e.listens != addr
+	}
 	d.mu.Unlock()
 	if e == nil || !e.app.kind.routed() {
 		return
 	}
-	if err := d.openDoor(context.Background(), e.app, addr); err != nil {
+	open := d.openDoor
+	if side {
+		open = d.openSideDoor
+	}
+	answer := lifeline.ListenedTold{Addr: addr}
+	if err := open(context.Background(), e.app, addr); err != nil {
 		d.problem(e.app, err)
+		answer.Error = "EADDRINUSE"
+		if errors.Is(err, syscall.EACCES) {
+			answer.Error = "EACCES"
+		}
+	}
+	if raw, err := json.Marshal(answer); err == nil {
+		d.sup.Tell(e.app.nodehost(), lifeline.Listened, string(raw)) // one that is gone asks again
 	}
 }
 

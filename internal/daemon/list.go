@@ -79,7 +79,7 @@ func (d *Daemon) appLocked(ap *application, st map[string]supervisor.Status) App
 			s.Problems = append(s.Problems, "Redis does not answer")
 		}
 	}
-	for _, name := range ap.services() {
+	for _, name := range ap.servicesLocked() {
 		if status, ok := st[name]; ok {
 			s.Services = append(s.Services, serviceOf(status))
 		}
@@ -105,7 +105,7 @@ func (d *Daemon) measure(l *Listing) {
 		p := &l.Processes[i]
 		p.Memory, p.CPU = take(p.PID)
 	}
-	for _, services := range append([][]Service{l.Services}, servicesOf(l.Apps)...) {
+	for _, services := range append([][]Service{l.Services}, appServices(l.Apps)...) {
 		for i := range services {
 			services[i].Memory, services[i].CPU = take(services[i].PID)
 		}
@@ -113,7 +113,7 @@ func (d *Daemon) measure(l *Listing) {
 	d.usage.keep(alive)
 }
 
-func servicesOf(apps map[string]AppStatus) (out [][]Service) {
+func appServices(apps map[string]AppStatus) (out [][]Service) {
 	for _, a := range apps {
 		out = append(out, a.Services)
 	}

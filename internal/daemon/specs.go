@@ -77,7 +77,7 @@ func (ap *application) command() []string {
 	a := &ap.app
 	if a.Interpreter != "none" {
 		c = append(c, a.Interpreter)
-		if ap.kind.channeled() {
+		if ap.kind.channeled() && a.UID == "" { // another user could not read it
 			c = append(c, "-r", filepath.Join(ap.dir.Path, lifeline.Preload))
 		}
 		c = append(c, a.NodeArgs...)
@@ -167,11 +167,12 @@ func number(text string) uint32 {
 	return uint32(n)
 }
 
-// routerSpec is the router of an app, with its first door.
-func (d *Daemon) routerSpec(ap *application, l *net.TCPListener, advertise string) supervisor.Spec {
+// routerSpec is a router of an app, with its first door. behind is the app of the directory that it serves.
+func (d *Daemon) routerSpec(ap *application, name, behind string, l *net.TCPListener, advertise string) supervisor.Spec {
 	return supervisor.Spec{
-		Name: ap.router(), Group: ap.key + "/services", Command: d.service("router"), Environ: d.serviceEnv(ap, advertise),
-		Stage: stageRouter, Yields: true, Listeners: []*net.TCPListener{l}, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
+		Name: name, Group: ap.key + "/services", Command: d.service("router"),
+		Environ: append(d.serviceEnv(ap, advertise), "SIDEREAL_APP="+behind),
+		Stage:   stageRouter, Yields: true, Listeners: []*net.TCPListener{l}, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
 		Stop: supervisor.StopRule{Timeout: ap.set.DrainDelay + ap.set.ShutdownTimeout + time.Second},
 	}
 }

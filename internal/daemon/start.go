@@ -379,7 +379,7 @@ func (d *Daemon) dissolve(ctx context.Context, ap *application) error {
 	entries := d.entriesOf(ap)
 	st := d.statuses()
 	names := places(entries)
-	for _, service := range ap.services() {
+	for _, service := range d.servicesOf(ap) {
 		if _, ok := st[service]; ok {
 			names = append(names, service)
 		}

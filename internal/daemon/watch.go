@@ -17,6 +17,9 @@ import (
 // than once.
 const settle = 100 * time.Millisecond
 
+// patienceDelays is how many delays a restart waits at most for changes to pause: some files change for ever.
+const patienceDelays = 5
+
 // watch restarts an app when its files change.
 type watch struct {
 	stop    context.CancelFunc
@@ -68,6 +71,7 @@ func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile
 	quiet.Stop()
 	defer quiet.Stop()
 	changed := ""
+	var first time.Time // of the changes that wait; zero: none does
 	for {
 		select {
 		case e, ok := <-w.Events:
@@ -81,13 +85,17 @@ func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile
 				d.addTree(w, a, e.Name)
 			}
 			changed = e.Name
-			quiet.Reset(delay)
+			if first.IsZero() {
+				first = time.Now()
+			}
+			quiet.Reset(min(delay, max(0, time.Until(first.Add(patienceDelays*delay)))))
 		case err, ok := <-w.Errors:
 			if !ok {
 				return
 			}
 			d.cfg.Log.Warn().Str("app", a.Name).Err(err).Msg("watching files")
 		case <-quiet.C:
+			first = time.Time{}
 			d.filesChanged(ap, changed)
 		case <-ctx.Done():
 			return

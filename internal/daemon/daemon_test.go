@@ -1,0 +1,566 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/processfile"
+)
+
+// limit is a bound that only a failure reaches.
+const limit = 30 * time.Second
+
+func testHome(t *testing.T) Home {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sh") // short: unix addresses are
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	home, err := OpenHome(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return home
+}
+
+// running is a daemon in this process, and a client of it.
+type running struct {
+	*Client
+	t    *testing.T
+	home Home
+	done chan error
+	stop context.CancelFunc
+}
+
+func runDaemon(t *testing.T, change ...func(*Config)) *running {
+	t.Helper()
+	home := testHome(t)
+	cfg := testConfig(home)
+	for _, f := range change {
+		f(&cfg)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	r := &running{t: t, home: home, done: make(chan error, 1), stop: stop}
+	go func() { r.done <- Run(ctx, cfg) }()
+	r.Client = r.connect()
+	t.Cleanup(func() {
+		stop()
+		r.Close()
+		select {
+		case <-r.done:
+		case <-time.After(limit):
+			t.Error("Run does not return")
+		}
+	})
+	return r
+}
+
+func (r *running) connect() *Client {
+	r.t.Helper()
+	for begin := time.Now(); time.Since(begin) < limit; time.Sleep(time.Millisecond) { // another process would be no easier to hear of
+		if c, err := Connect(context.Background(), r.home); err == nil {
+			return c
+		}
+	}
+	r.t.Fatal("no daemon answers")
+	return nil
+}
+
+// app is one that the test binary plays.
+func app(t *testing.T, name, role string, env ...string) processfile.App {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := processfile.Default()
+	a.Name, a.Script, a.Interpreter, a.Cwd = name, self, "none", t.TempDir()
+	a.MergeLogs = false
+	a.Env = map[string]string{"FAKE_ROLE": role, "GORACE": "atexit_sleep_ms=0", "SIDEREAL_ADDR": "127.0.0.1:0", "SIDEREAL_SHUTDOWN_TIMEOUT": "10s"}
+	for _, kv := range env {
+		k, v, _ := strings.Cut(kv, "=")
+		a.Env[k] = v
+	}
+	return a
+}
+
+// interpreted has an app run by something called so.
+func interpreted(t *testing.T, a processfile.App, as string) processfile.App {
+	t.Helper()
+	a.Interpreter = filepath.Join(t.TempDir(), as)
+	if err := os.Symlink(a.Script, a.Interpreter); err != nil {
+		t.Fatal(err)
+	}
+	a.Script = filepath.Join(a.Cwd, "script.js")
+	return a
+}
+
+func (r *running) start(mode StartMode, apps ...processfile.App) ([]Event, error) {
+	r.t.Helper()
+	return r.collect(func(ctx context.Context, happened func(Event)) error {
+		return r.Start(ctx, Start{Apps: apps, Mode: mode}, happened)
+	})
+}
+
+func (r *running) act(a Action) ([]Event, error) {
+	r.t.Helper()
+	return r.collect(func(ctx context.Context, happened func(Event)) error { return r.Act(ctx, a, happened) })
+}
+
+func (r *running) collect(do func(context.Context, func(Event)) error) (events []Event, err error) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	err = do(ctx, func(e Event) { events = append(events, e) })
+	if errors.Is(err, context.DeadlineExceeded) {
+		r.t.Fatalf("never done: %+v", events)
+	}
+	return events, err
+}
+
+func (r *running) must(events []Event, err error) []Event {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatalf("%v\n%+v", err, events)
+	}
+	return events
+}
+
+func (r *running) list() Listing {
+	r.t.Helper()
+	l, err := r.List(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return l
+}
+
+// eventually waits until the list is as wanted.
+func (r *running) eventually(what string, wanted func(Listing) bool) Listing {
+	r.t.Helper()
+	for begin := time.Now(); time.Since(begin) < limit; time.Sleep(5 * time.Millisecond) {
+		if l := r.list(); wanted(l) {
+			return l
+		}
+	}
+	r.t.Fatalf("never %s: %+v", what, r.list().Processes)
+	return Listing{}
+}
+
+func fails(t *testing.T, err error, code int, parts ...string) {
+	t.Helper()
+	var f *Failure
+	if !errors.As(err, &f) || f.Code != code {
+		t.Fatalf("got %#v, want a failure with code %d", err, code)
+	}
+	for _, part := range parts {
+		if !strings.Contains(f.Text, part) {
+			t.Errorf("%q does not say %q", f.Text, part)
+		}
+	}
+}
+
+func statuses(l Listing) (out []Status) {
+	for _, p := range l.Processes {
+		out = append(out, p.Status)
+	}
+	return out
+}
+
+// askDoor tells which app answers at an address.
+func askDoor(t *testing.T, addr string) string {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", addr, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetReadDeadline(time.Now().Add(limit))
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+func TestLifeOfAnApp(t *testing.T) {
+	r := runDaemon(t)
+	a := app(t, "api", "worker")
+	a.Instances = 2
+	r.must(r.start(StartNew, a))
+	l := r.list()
+	if len(l.Processes) != 2 || !slices.Equal(statuses(l), []Status{Online, Online}) {
+		t.Fatalf("%+v", l.Processes)
+	}
+	for i, p := range l.Processes {
+		if p.ID != i || p.Instance != i || p.PID == 0 || p.Worker != fmt.Sprintf("W%d", i) || p.Memory == 0 || p.Restarts != 0 {
+			t.Errorf("%+v", p)
+		}
+		if want := filepath.Join(r.home.Logs(), fmt.Sprintf("api-out-%d.log", i)); p.OutFile != want {
+			t.Errorf("writes to %s, want %s", p.OutFile, want)
+		}
+		if raw, err := os.ReadFile(p.PIDFile); err != nil || string(raw) != fmt.Sprint(p.PID) {
+			r.eventually("a pid file", func(Listing) bool { raw, _ := os.ReadFile(p.PIDFile); return string(raw) == fmt.Sprint(p.PID) })
+		}
+	}
+	status := l.Apps["api"]
+	if len(status.Doors) != 1 || status.Redis != "embedded" || status.Directory != "api" || len(status.Services) != 1 {
+		t.Errorf("%+v", status)
+	}
+	if got := askDoor(t, status.Doors[0]); got != "api" {
+		t.Errorf("%s answers", got)
+	}
+	_, err := r.start(StartNew, a)
+	fails(t, err, 1, "api: is running already")
+
+	r.must(r.act(Action{Verb: Restart, Targets: []string{"api"}}))
+	after := r.list()
+	for i, p := range after.Processes {
+		if p.PID == l.Processes[i].PID || p.Restarts != 1 || p.Status != Online {
+			t.Errorf("%+v", p)
+		}
+	}
+	r.must(r.act(Action{Verb: Reset, Targets: []string{"default"}}))
+	r.must(r.act(Action{Verb: Stop, Targets: []string{"0"}}))
+	if l := r.list(); !slices.Equal(statuses(l), []Status{Stopped, Online}) || l.Processes[0].Restarts != 0 {
+		t.Errorf("%+v", l.Processes)
+	}
+	r.must(r.act(Action{Verb: Reload, Targets: []string{"all"}}))
+	if l := r.list(); !slices.Equal(statuses(l), []Status{Online, Online}) {
+		t.Errorf("%+v", l.Processes)
+	}
+	if _, err := r.act(Action{Verb: Stop, Targets: []string{"0", "nobody"}}); true {
+		fails(t, err, 1, "nobody")
+	}
+	r.must(r.act(Action{Verb: Delete, Targets: []string{"api"}}))
+	if l := r.list(); len(l.Processes)+len(l.Apps) != 0 {
+		t.Errorf("%+v", l)
+	}
+	if c, err := net.Dial("tcp", status.Doors[0]); err == nil {
+		c.Close()
+		t.Error("the port is still open")
+	}
+	r.must(r.start(StartNew, a))
+	if l := r.list(); l.Processes[0].ID != 0 {
+		t.Errorf("ids do not begin anew: %+v", l.Processes)
+	}
+}
+
+func TestScale(t *testing.T) {
+	r := runDaemon(t)
+	a := app(t, "api", "worker")
+	r.must(r.start(StartNew, a))
+	r.must(r.act(Action{Verb: Scale, Targets: []string{"api"}, Count: "+2"}))
+	if l := r.list(); !slices.Equal(statuses(l), []Status{Online, Online, Online}) || l.Processes[2].Instance != 2 {
+		t.Errorf("%+v", l.Processes)
+	}
+	r.must(r.act(Action{Verb: Delete, Targets: []string{"1"}}))
+	r.must(r.act(Action{Verb: Scale, Targets: []string{"api"}, Count: "3"}))
+	l := r.list()
+	if p := l.Processes[2]; p.ID != 3 || p.Instance != 1 { // the lowest number that is free
+		t.Errorf("%+v", p)
+	}
+	r.must(r.act(Action{Verb: Scale, Targets: []string{"api"}, Count: "-2"}))
+	if l := r.list(); len(l.Processes) != 1 || l.Processes[0].ID != 0 {
+		t.Errorf("%+v", l.Processes)
+	}
+	_, err := r.act(Action{Verb: Scale, Targets: []string{"api"}, Count: "-1"})
+	fails(t, err, 2, "at least one")
+}
+
+func TestReloadThatFailsKeepsWhatServes(t *testing.T) {
+	r := runDaemon(t)
+	flag := filepath.Join(t.TempDir(), "fail")
+	a := app(t, "api", "worker", "FAKE_FAIL="+flag)
+	a.Instances = 2
+	r.must(r.start(StartNew, a))
+	before := r.list()
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.act(Action{Verb: Reload, Targets: []string{"api"}})
+	fails(t, err, 1, "api: reload given up", "id 0", "exit status 1", "0 of 2")
+	for i, p := range r.list().Processes {
+		if p.PID != before.Processes[i].PID || p.Status != Online {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+func TestCrashingAppIsReported(t *testing.T) {
+	r := runDaemon(t)
+	a := app(t, "bad", "crash")
+	a.MaxRestarts = 2
+	_, err := r.start(StartNew, a)
+	fails(t, err, 1, "bad (id 0)", "exit status 3")
+	l := r.eventually("given up", func(l Listing) bool { return l.Processes[0].Status == Errored })
+	if p := l.Processes[0]; p.Restarts != 2 || p.ExitCode == nil || *p.ExitCode != 3 {
+		t.Errorf("%+v", p)
+	}
+	a = app(t, "missing", "crash")
+	a.Script = "/nowhere/program"
+	_, err = r.start(StartNew, a)
+	fails(t, err, 1, "missing (id 1)", "no such file")
+	job := interpreted(t, app(t, "job", "job"), "sh")
+	job.Autorestart = false
+	r.must(r.start(StartNew, job))
+	r.eventually("done", func(l Listing) bool { return l.Processes[2].Status == Stopped && *l.Processes[2].ExitCode == 0 })
+}
+
+func TestTwoAppsThatWantOnePort(t *testing.T) {
+	r := runDaemon(t)
+	r.must(r.start(StartNew, app(t, "one", "worker")))
+	_, port, _ := net.SplitHostPort(r.list().Apps["one"].Doors[0])
+	_, err := r.start(StartNew, app(t, "two", "worker", "SIDEREAL_ADDR=127.0.0.1:"+port))
+	fails(t, err, 1, "two: port "+port, "app one")
+	if l := r.list(); len(l.Processes) != 1 || len(l.Apps) != 1 {
+		t.Errorf("%+v", l)
+	}
+	_, err = r.start(StartNew, app(t, "three", "worker", "SIDEREAL_ADAPTER=nonsense"))
+	fails(t, err, 2, "three: ", "SIDEREAL_ADAPTER")
+}
+
+func TestNodeWorkersAreServedWhereTheyListen(t *testing.T) {
+	r := runDaemon(t)
+	first, second := freeAddr(t), freeAddr(t)
+	a := interpreted(t, app(t, "web app", "node", "FAKE_LISTEN="+first+" "+second, "SIDEREAL_ADDR="), "node")
+	a.ExecMode, a.Instances = processfile.Cluster, 2
+	r.must(r.start(StartNew, a))
+	l := r.eventually("both doors", func(l Listing) bool { return len(l.Apps["web app"].Doors) == 2 })
+	if got := askDoor(t, first); got != "web-app" { // as an app of the directory may be called
+		t.Errorf("%s answers", got)
+	}
+	_, port, _ := net.SplitHostPort(second)
+	r.eventually("its router", func(l Listing) bool {
+		return slices.ContainsFunc(l.Apps["web app"].Services, func(s Service) bool {
+			return s.Name == "web app/router-"+port && s.Status == Online
+		})
+	})
+	if got := askDoor(t, second); got != "web-app:"+port {
+		t.Errorf("%s answers at the second port", got)
+	}
+	r.must(r.act(Action{Verb: Send, Targets: []string{"web app"}, Message: json.RawMessage(`{"topic":"x"}`)}))
+	for i := range 2 {
+		out := fileEventually(t, l.Processes[i].OutFile, `message {"topic":"x"}`)
+		if !strings.Contains(out, "command -r ") || !strings.Contains(out, ".cjs "+a.Script) {
+			t.Errorf("not started with our script: %q", out)
+		}
+	}
+	r.must(r.act(Action{Verb: Reload, Targets: []string{"web app"}, Parallel: 2}))
+	for i, p := range r.list().Processes {
+		if p.PID == l.Processes[i].PID || p.Status != Online || p.Instance != i {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+func TestNodeWorkersThatDoNotListenAreServedAtTheirDoor(t *testing.T) {
+	r := runDaemon(t)
+	addr := freeAddr(t)
+	a := interpreted(t, app(t, "chat", "node", "SIDEREAL_ADDR=", "PM2_PORT="+addr[strings.LastIndex(addr, ":")+1:]), "node")
+	a.ExecMode = processfile.Cluster
+	r.must(r.start(StartNew, a))
+	if got := askDoor(t, addr); got != "chat" {
+		t.Errorf("%s answers", got)
+	}
+	_, err := r.act(Action{Verb: Send, Targets: []string{"chat"}, Message: json.RawMessage(`1`)})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOtherProgramsGetAPortAndADoorOnceTheyAnswer(t *testing.T) {
+	r := runDaemon(t)
+	addr := freeAddr(t)
+	a := interpreted(t, app(t, "py", "program", "SIDEREAL_ADDR=", "PORT="+addr[strings.LastIndex(addr, ":")+1:]), "python3")
+	r.must(r.start(StartNew, a))
+	l := r.eventually("a door", func(l Listing) bool {
+		return len(l.Apps["py"].Doors) == 1 && len(l.Apps["py"].Services) == 2 && l.Apps["py"].Services[0].Status == Online
+	})
+	if p := l.Processes[0]; p.Port == 0 || strings.HasSuffix(addr, fmt.Sprint(":", p.Port)) {
+		t.Errorf("%+v", p)
+	}
+	if got := askDoor(t, addr); got != "py" {
+		t.Errorf("%s answers", got)
+	}
+	_, err := r.act(Action{Verb: Send, Targets: []string{"py"}, Message: json.RawMessage(`1`)})
+	fails(t, err, 1, "takes no messages")
+}
+
+func TestChangedSettings(t *testing.T) {
+	r := runDaemon(t)
+	a := app(t, "api", "worker")
+	r.must(r.start(StartRestart, a))
+	pid := r.list().Processes[0].PID
+	a.Env["COLOR"] = "blue"
+	r.must(r.start(StartReload, a))
+	l := r.list()
+	if l.Processes[0].PID == pid || l.Apps["api"].App.Env["COLOR"] != "blue" {
+		t.Errorf("%+v", l.Processes)
+	}
+	addr := freeAddr(t)
+	a.Env["SIDEREAL_ADDR"] = addr
+	events := r.must(r.start(StartReload, a))
+	if !slices.ContainsFunc(events, func(e Event) bool { return e.Level == "warn" && strings.Contains(e.Text, "SIDEREAL_ADDR") }) {
+		t.Errorf("nobody said that the address stays: %+v", events)
+	}
+	r.must(r.start(StartRestart, a))
+	if got := askDoor(t, addr); got != "api" {
+		t.Errorf("%s answers", got)
+	}
+	events, err := r.collect(func(ctx context.Context, happened func(Event)) error {
+		return r.Start(ctx, Start{Mode: StartRestart, Settings: map[string]string{"SIDEREAL_LOG_LEVEL": "debug"}}, happened)
+	})
+	if err != nil || len(events) != 1 || !strings.Contains(events[0].Text, "SIDEREAL_LOG_LEVEL=info, not debug") {
+		t.Errorf("%+v, %v", events, err)
+	}
+}
+
+func TestSaveAndResurrect(t *testing.T) {
+	r := runDaemon(t)
+	if _, err := r.collect(r.Resurrect); true {
+		fails(t, err, 1, "no list was saved")
+	}
+	a, b := app(t, "a", "worker"), app(t, "b", "worker")
+	r.must(r.start(StartNew, a, b))
+	r.must(r.act(Action{Verb: Scale, Targets: []string{"a"}, Count: "2"}))
+	r.must(r.act(Action{Verb: Stop, Targets: []string{"b"}}))
+	saved, err := r.Save(t.Context(), false)
+	if err != nil || saved.Apps != 2 || saved.Processes != 3 {
+		t.Fatalf("%+v, %v", saved, err)
+	}
+	if info, err := os.Stat(saved.File); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	r.must(r.act(Action{Verb: Delete, Targets: []string{"all"}}))
+	_, err = r.Save(t.Context(), false)
+	fails(t, err, 1, "is kept")
+	if err := os.WriteFile(saved.File+".bak", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.must(r.collect(r.Resurrect))
+	if l := r.list(); !slices.Equal(statuses(l), []Status{Online, Online, Stopped}) {
+		t.Errorf("%+v", l.Processes)
+	}
+	if saved, err = r.Save(t.Context(), false); err != nil { // the list that was good is the .bak now
+		t.Fatal(err)
+	}
+	r.must(r.act(Action{Verb: Delete, Targets: []string{"all"}}))
+	if err := os.WriteFile(saved.File, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.must(r.collect(r.Resurrect))
+	if l := r.list(); len(l.Processes) != 3 {
+		t.Errorf("%+v", l.Processes)
+	}
+	_, err = r.Save(t.Context(), true)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWatchRestarts(t *testing.T) {
+	r := runDaemon(t)
+	a := app(t, "api", "worker")
+	a.Watch = []string{a.Cwd}
+	if err := os.Mkdir(filepath.Join(a.Cwd, "node_modules"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.must(r.start(StartNew, a))
+	before := r.list().Processes[0]
+	// The folder may not be watched yet: changes come until one is seen.
+	r.eventually("restarted", func(l Listing) bool {
+		os.WriteFile(filepath.Join(a.Cwd, "index.js"), []byte(time.Now().String()), 0o600)
+		return l.Processes[0].PID != before.PID && l.Processes[0].Status == Online
+	})
+}
+
+func TestKillEndsEverything(t *testing.T) {
+	r := runDaemon(t)
+	r.must(r.start(StartNew, app(t, "api", "worker")))
+	pid := r.list().Processes[0].PID
+	r.must(r.collect(r.Kill))
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	r.done <- nil
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("a worker lives on: %v", err)
+	}
+	if _, err := Connect(t.Context(), r.home); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("got %v", err)
+	}
+	if entries, _ := os.ReadDir(r.home.PIDs()); len(entries) > 0 {
+		t.Errorf("pid files are left: %v", entries)
+	}
+}
+
+func TestForegroundEndsWhenNothingIsLeft(t *testing.T) {
+	home := testHome(t)
+	cfg := testConfig(home)
+	job := interpreted(t, app(t, "job", "job"), "sh")
+	job.Autorestart = false
+	var out syncBuffer
+	cfg.idleInterval = 50 * time.Millisecond
+	cfg.Apps, cfg.NoFiles, cfg.Output, cfg.Prefix = []processfile.App{job}, true, &out, true
+	if err := Run(t.Context(), cfg); !errors.Is(err, ErrIdle) {
+		t.Errorf("got %v", err)
+	}
+	if got := out.String(); !strings.Contains(got, "job-0    │ done\n") {
+		t.Errorf("printed %q", got)
+	}
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// freeAddr is an address that nobody had a moment ago.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// fileEventually waits until a file has a text, and returns all of it.
+func fileEventually(t *testing.T, path, text string) string {
+	t.Helper()
+	var raw []byte
+	for begin := time.Now(); time.Since(begin) < limit; time.Sleep(5 * time.Millisecond) {
+		if raw, _ = os.ReadFile(path); strings.Contains(string(raw), text) {
+			return string(raw)
+		}
+	}
+	t.Fatalf("%s has no %q: %q", path, text, raw)
+	return ""
+}

@@ -1,0 +1,254 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// The test binary is also the services, by their subcommands, and the apps, by FAKE_ROLE in their environment.
+func TestMain(m *testing.M) {
+	role := os.Getenv("FAKE_ROLE")
+	if role == "" && os.Getenv("FAKE_SERVICES") != "" && len(os.Args) > 1 {
+		role = os.Args[1]
+	}
+	if f := roles[role]; f != nil {
+		f()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var roles = map[string]func(){
+	"redis": func() {
+		line, _ := begin(nil)
+		e, err := redisconn.ServeEmbeddedOn(context.Background(), inheritedListener(), os.Getenv("SIDEREAL_REDIS_PASSWORD"))
+		check(err)
+		line.Report(lifeline.Ready, "1")
+		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		<-ctx.Done()
+		_ = e
+	},
+	// router: answers each connection with the name of its app.
+	"router": func() {
+		serve := func(l net.Listener) {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				fmt.Fprintln(c, os.Getenv("SIDEREAL_APP"))
+				c.Close()
+			}
+		}
+		line, term := begin(func(t lifeline.Told) {
+			if t.Key == lifeline.Listener {
+				l, err := net.FileListener(t.File)
+				check(err)
+				go serve(l)
+			}
+		})
+		go serve(inheritedListener())
+		line.Report(lifeline.Ready, "1")
+		<-term
+	},
+	"nodehost": func() {
+		h := &nodehost{channels: map[string]*os.File{}}
+		line, term := begin(func(t lifeline.Told) {
+			<-h.begun()
+			h.told(t)
+		})
+		h.line = line
+		close(h.begun())
+		line.Report(lifeline.Ready, "1")
+		<-term
+	},
+	// daemon: as `sidereal daemon`.
+	"daemon": func() {
+		home, err := OpenHome(os.Getenv("SIDEREAL_HOME"))
+		check(err)
+		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+		Run(ctx, testConfig(home))
+	},
+	// worker: a Go worker. It fails where the file FAKE_FAIL is, and holds a connection to FAKE_HOLD, if that is set.
+	"worker": func() {
+		line, term := begin(nil)
+		failWhereTold()
+		hold()
+		fmt.Printf("env NODE_APP_INSTANCE=%s pm_id=%s name=%s\n", os.Getenv("NODE_APP_INSTANCE"), os.Getenv("pm_id"), os.Getenv("name"))
+		fmt.Fprintln(os.Stderr, "an error of "+os.Getenv("pm_id"))
+		line.Report(lifeline.Worker, "W"+os.Getenv("pm_id"))
+		line.Report(lifeline.Ready, "1")
+		<-term
+	},
+	// node: a Node process. It says over its channel what it is to be reported as, and prints what it is sent.
+	"node": func() {
+		failWhereTold()
+		fd, err := strconv.Atoi(os.Getenv("NODE_CHANNEL_FD"))
+		check(err)
+		channel := os.NewFile(uintptr(fd), "channel")
+		fmt.Fprintln(channel, os.Getenv("FAKE_LISTEN"))
+		fmt.Println("command " + strings.Join(os.Args[1:], " "))
+		for lines := bufio.NewScanner(channel); lines.Scan(); {
+			fmt.Println("message " + lines.Text())
+		}
+	},
+	// program: anything that serves its PORT.
+	"program": func() {
+		l, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+		check(err)
+		for {
+			c, err := l.Accept()
+			check(err)
+			c.Close()
+		}
+	},
+	// flood: writes a line, and then without end and without a line break.
+	"flood": func() {
+		fmt.Println("before")
+		b := make([]byte, 64<<10)
+		for i := range b {
+			b[i] = byte('a' + i%26)
+		}
+		for {
+			os.Stdout.Write(b)
+		}
+	},
+	// job: does its work, and ends.
+	"job":   func() { fmt.Println("done") },
+	"crash": func() { os.Exit(3) },
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func begin(told func(lifeline.Told)) (*lifeline.Line, chan os.Signal) {
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM, os.Interrupt)
+	fd, err := strconv.Atoi(os.Getenv(supervisor.LineEnv))
+	check(err)
+	line, err := lifeline.Open(fd)
+	check(err)
+	if told == nil {
+		told = func(lifeline.Told) {}
+	}
+	go func() {
+		line.Follow(context.Background(), told)
+		os.Exit(1)
+	}()
+	return line, term
+}
+
+func inheritedListener() net.Listener {
+	fd, err := strconv.Atoi(os.Getenv(supervisor.ListenEnv))
+	check(err)
+	ls, err := supervisor.Inherited([]int{fd})
+	check(err)
+	return ls[0]
+}
+
+func failWhereTold() {
+	if file := os.Getenv("FAKE_FAIL"); file != "" {
+		if _, err := os.Stat(file); err == nil {
+			os.Exit(1)
+		}
+	}
+}
+
+func hold() {
+	if addr := os.Getenv("FAKE_HOLD"); addr != "" {
+		_, err := net.Dial("unix", addr)
+		check(err)
+	}
+}
+
+// nodehost does what the real one does, as far as a daemon can see.
+type nodehost struct {
+	line     *lifeline.Line
+	once     sync.Once
+	ready    chan struct{}
+	channels map[string]*os.File
+}
+
+func (h *nodehost) begun() chan struct{} {
+	h.once.Do(func() { h.ready = make(chan struct{}) })
+	return h.ready
+}
+
+func (h *nodehost) told(t lifeline.Told) {
+	switch t.Key {
+	case lifeline.Channel:
+		var c lifeline.ChannelTold
+		check(t.Decode(&c))
+		h.channels[c.ID] = t.File
+		go h.hear(c.ID, t.File)
+	case lifeline.Port:
+		var p lifeline.PortTold
+		check(t.Decode(&p))
+		go h.probe(p)
+	case lifeline.Drain:
+		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: t.Value, State: lifeline.ChildDrained})
+	case lifeline.Send:
+		var s lifeline.SendTold
+		check(t.Decode(&s))
+		fmt.Fprintf(h.channels[s.ID], "%s\n", s.Message)
+	}
+}
+
+// hear takes the addresses that a process wants to listen on from its first line: none is a worker of sticky.
+func (h *nodehost) hear(id string, channel *os.File) {
+	for lines := bufio.NewScanner(channel); lines.Scan(); {
+		by := "sticky"
+		for _, addr := range strings.Fields(lines.Text()) {
+			by = "listening"
+			h.line.ReportJSON(lifeline.Listen, lifeline.ListenReport{ID: id, Addr: addr})
+		}
+		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: id, State: lifeline.ChildReady, Worker: "N" + id, By: by})
+	}
+}
+
+func (h *nodehost) probe(p lifeline.PortTold) {
+	for {
+		if c, err := net.Dial("tcp", p.Addr); err == nil {
+			c.Close()
+			h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: p.ID, State: lifeline.ChildReady, Worker: "P" + p.ID, By: "port"})
+			return
+		}
+		time.Sleep(time.Millisecond) // between two processes: nothing tells
+	}
+}
+
+// testConfig is a daemon of fakes.
+func testConfig(home Home) Config {
+	self, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	set := config.Daemon{}
+	set.AdminAddr = "off"
+	return Config{
+		Home: home, Version: "test", Program: []string{self}, Environ: append(os.Environ(), "FAKE_SERVICES=1", "FAKE_ROLE=", "GORACE=atexit_sleep_ms=0"),
+		Settings: set, Shown: map[string]string{"SIDEREAL_LOG_LEVEL": "info"}, Log: zerolog.New(os.Stderr),
+	}
+}

@@ -1,0 +1,141 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// spawned starts a daemon as `sidereal start` does.
+func spawned(t *testing.T, home Home) (*Client, bool) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, started, err := Ensure(t.Context(), Spawn{Home: home, Command: []string{self, "daemon"}, Env: append(os.Environ(), "FAKE_SERVICES=1", "GORACE=atexit_sleep_ms=0")})
+	if err != nil {
+		log, _ := os.ReadFile(home.Log())
+		t.Fatalf("%v\n%s", err, log)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), limit)
+		defer cancel()
+		if err := c.Kill(ctx, nil); err != nil && !errors.Is(err, ErrNotRunning) {
+			t.Errorf("kill: %v", err)
+		}
+		c.Close()
+	})
+	return c, started
+}
+
+func TestKilledDaemonTakesItsProcessesAlong(t *testing.T) {
+	home := testHome(t)
+	addr := filepath.Join(string(home), "hold")
+	l, err := net.Listen("unix", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, started := spawned(t, home)
+	if !started {
+		t.Error("there was one already")
+	}
+	a := app(t, "api", "worker", "FAKE_HOLD="+addr, "SIDEREAL_ADDR="+freeAddr(t))
+	r := &running{Client: c, t: t, home: home}
+	r.must(r.start(StartNew, a))
+	held, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	info, err := c.Ping(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	if err := syscall.Kill(info.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	held.SetReadDeadline(time.Now().Add(limit))
+	if _, err := held.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the worker lives on")
+	}
+	t.Logf("the worker ended after %v", time.Since(begin))
+	c.Close()
+	// The socket and the lock file of the dead one are in nobody's way, and neither are its processes that are still ending.
+	again, started := spawned(t, home)
+	if !started {
+		t.Error("the dead one still answers")
+	}
+	r.Client = again
+	r.must(r.start(StartNew, a))
+	held2, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held2.Close()
+}
+
+func TestCommandsThatRaceStartOneDaemon(t *testing.T) {
+	home := testHome(t)
+	const racing = 6
+	pids, starts := make([]int, racing), make([]bool, racing)
+	var all sync.WaitGroup
+	for i := range racing {
+		all.Go(func() {
+			c, started := spawned(t, home)
+			starts[i] = started
+			if info, err := c.Ping(context.Background()); err == nil {
+				pids[i] = info.PID
+			}
+		})
+	}
+	all.Wait()
+	began := 0
+	for i := range racing {
+		if pids[i] != pids[0] || pids[i] == 0 {
+			t.Errorf("daemons %v", pids)
+		}
+		if starts[i] {
+			began++
+		}
+	}
+	if began != 1 {
+		t.Errorf("%d of them say that they started it", began)
+	}
+	if err := Run(t.Context(), testConfig(home)); !errors.Is(err, ErrRunning) {
+		t.Errorf("a second daemon: %v", err)
+	}
+}
+
+func TestDaemonThatCannotStartSaysWhy(t *testing.T) {
+	home := testHome(t)
+	_, _, err := Ensure(t.Context(), Spawn{Home: home, Command: []string{"/bin/sh", "-c", `printf '%s\n' '2 SIDEREAL_X must be y\nand z' >&3`}})
+	fails(t, err, 2, "SIDEREAL_X must be y\nand z")
+	_, _, err = Ensure(t.Context(), Spawn{Home: home, Command: []string{"/bin/sh", "-c", "exit 3"}})
+	fails(t, err, 1, home.Log())
+}
+
+func TestHomeIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenHome(dir); err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := os.Stat(dir); info.Mode().Perm() != 0o700 {
+		t.Errorf("rights %v", info.Mode())
+	}
+	if _, err := OpenHome(filepath.Join(dir, strings.Repeat("x", 100))); err == nil || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("got %v", err)
+	}
+}

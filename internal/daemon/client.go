@@ -32,6 +32,9 @@ func Connect(ctx context.Context, home Home) (*Client, error) {
 	c := newClient(home)
 	if _, err := c.Ping(ctx); err != nil {
 		c.Close()
+		if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%w in %s: it has just ended", ErrNotRunning, home)
+		}
 		return nil, err
 	}
 	return c, nil

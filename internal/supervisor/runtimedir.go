@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
 const (
@@ -75,7 +77,7 @@ func lockDir(dir string, flags int) (*os.File, error) {
 }
 
 // sweep removes the folders whose supervisor is dead: ours, real folders, with a lock that nobody holds. Other
-// folders may have such names, too: one that holds more than sockets and the lock was never a supervisor's.
+// folders may have such names, too: one that holds more than sockets, the lock and a nodehost's script was never a supervisor's.
 func sweep(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -97,7 +99,9 @@ func sweep(parent string) {
 	}
 }
 
-func foreign(e fs.DirEntry) bool { return e.Type() != fs.ModeSocket && e.Name() != lockName }
+func foreign(e fs.DirEntry) bool {
+	return e.Type() != fs.ModeSocket && e.Name() != lockName && !strings.HasPrefix(e.Name(), lifeline.Preload)
+}
 
 func owned(e fs.DirEntry) bool {
 	info, err := e.Info()

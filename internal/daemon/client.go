@@ -32,13 +32,22 @@ func Connect(ctx context.Context, home Home) (*Client, error) {
 	c := newClient(home)
 	if _, err := c.Ping(ctx); err != nil {
 		c.Close()
-		if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) {
+		if hungUp(err) {
 			return nil, fmt.Errorf("%w in %s: it has just ended", ErrNotRunning, home)
 		}
 		return nil, err
 	}
 	return c, nil
 }
+
+// hungUp reports whether a daemon ended while it was being asked.
+func hungUp(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, errCutOff)
+}
+
+// errCutOff is a command whose answer has no end.
+var errCutOff = errors.New("daemon: it ended before the command was done")
 
 func newClient(home Home) *Client {
 	var d net.Dialer
@@ -87,7 +96,7 @@ func (c *Client) Resurrect(ctx context.Context, happened func(Event)) error {
 // Kill stops all processes and then the daemon, and returns when it is gone.
 func (c *Client) Kill(ctx context.Context, happened func(Event)) error {
 	err := c.command(ctx, "/kill", struct{}{}, happened)
-	if err == nil {
+	if err == nil || hungUp(err) { // which is what another command wanted, too
 		c.Close()
 		err = c.home.awaitFree(ctx)
 	}
@@ -139,7 +148,7 @@ func (c *Client) command(ctx context.Context, path string, request any, happened
 	case err != nil:
 		return err
 	case done == nil:
-		return errors.New("daemon: it ended before the command was done")
+		return errCutOff
 	case done.Code != 0:
 		return &Failure{Code: done.Code, Text: done.Error}
 	}

@@ -41,7 +41,7 @@ type Config struct {
 	// OnExit is told of every end of a process, in a goroutine of its own; Run waits for it to return.
 	OnExit func(Exit)
 
-	// OnListen is told that a process with a host wants to be served at an address, as OnExit is.
+	// OnListen is told that a process with a host wants to be served at an address, as OnExit is, but one at a time and in order.
 	OnListen func(name, addr string)
 
 	Log     zerolog.Logger

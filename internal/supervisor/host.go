@@ -170,6 +170,19 @@ func (s *Supervisor) hostListens(host *process, value string) {
 	}
 	if p := s.hosted(host, r.ID); p != nil && s.cfg.OnListen != nil {
 		name := p.spec.Name
-		s.followers.Go(func() { s.cfg.OnListen(name, r.Addr) })
+		s.tellInOrder(func() { s.cfg.OnListen(name, r.Addr) })
 	}
+}
+
+// tellInOrder calls f in a goroutine, after those of earlier calls have returned.
+func (s *Supervisor) tellInOrder(f func()) {
+	before, done := s.told, make(chan struct{})
+	s.told = done
+	s.followers.Go(func() {
+		defer close(done)
+		if before != nil {
+			<-before
+		}
+		f()
+	})
 }

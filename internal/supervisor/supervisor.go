@@ -28,9 +28,10 @@ type Supervisor struct {
 	descents []*descent // stops under way
 	orphans  bool       // the kernel gives us those of our children
 	timers   map[*time.Timer]bool
-	err      error     // why the loop stopped by itself
-	quiet    bool      // what was done just now changed no status
-	looked   time.Time // when, and how often, the loop looked whether processes are alive
+	err      error         // why the loop stopped by itself
+	told     chan struct{} // closed when the last call of tellInOrder has returned
+	quiet    bool          // what was done just now changed no status
+	looked   time.Time     // when, and how often, the loop looked whether processes are alive
 	looks    int
 
 	mu      sync.Mutex // guards what others read

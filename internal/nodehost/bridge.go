@@ -44,6 +44,12 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 	if k == kindNone || !b.joined(gen) {
 		return
 	}
+	m, err := b.read(k, o)
+	if err != nil { // it could bring others down that trust it
+		b.c.h.metrics.malformed.Inc()
+		b.c.log.Debug().Err(err).Msg("message for other servers dropped")
+		return
+	}
 	s := b.space(o.Text("nsp"), o.Text("uid"))
 	if s == nil {
 		return
@@ -55,7 +61,7 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 	}
 	b.group.relay(b, f)
 	if s.adapter != nil {
-		s.outward(k, o)
+		s.outward(k, m)
 	}
 }
 
@@ -120,13 +126,17 @@ func (b *bridge) joined(gen generation) bool {
 func (b *bridge) space(name, uid string) *space {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if s := b.spaces[name]; s != nil || b.closed {
+	s := b.spaces[name]
+	if s != nil && s.uid == uid || b.closed {
 		return s
+	}
+	if s != nil { // there is another namespace of that name now
+		b.forsakeLocked(s)
 	}
 	if !validNamespace(name) || len(b.spaces) >= maxNamespaces || len(uid) > maxNamespace {
 		return nil
 	}
-	s := &space{b: b, name: name, uid: uid, pending: make(map[string]*pending)}
+	s = &space{b: b, name: name, uid: uid, pending: make(map[string]*pending)}
 	if b.cluster != nil {
 		a, err := b.cluster.Open(s)
 		if err != nil {
@@ -140,6 +150,15 @@ func (b *bridge) space(name, uid string) *space {
 		b.group.owns(b, uid)
 	}
 	return s
+}
+
+// forsakeLocked ends a namespace that the worker has replaced without a word.
+func (b *bridge) forsakeLocked(s *space) {
+	delete(b.spaces, s.name)
+	for _, other := range b.group.all(b) {
+		_ = other.c.ch.sendValue(third.message(s.name, s.uid, kindGone))
+	}
+	s.close()
 }
 
 // list returns the namespaces that the worker has.

@@ -43,15 +43,16 @@ type child struct {
 	drained   chan struct{} // closed when it says that its sessions have left
 	onDrained sync.Once
 
-	mu     sync.Mutex // guards the rest
-	doors  map[string]*door
-	ready  bool
-	worker string // its id in the directory, the first it got
+	mu      sync.Mutex // guards the rest
+	doors   map[string]*door
+	servers map[string]struct{} // that listen to what is given to them, by their keys
+	ready   bool
+	worker  string // its id in the directory, the first it got
 }
 
 func newChild(h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {
 	c := &child{
-		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), doors: make(map[string]*door),
+		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), doors: make(map[string]*door), servers: make(map[string]struct{}),
 		log: h.log.With().Str("process", told.Name).Int("pid", told.PID).Logger(),
 	}
 	c.ctx, c.end = context.WithCancel(h.ctx)

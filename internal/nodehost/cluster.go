@@ -13,10 +13,10 @@ func (c *child) cluster(o *ipc.Object) {
 	case "queryServer":
 		c.queryServer(o)
 	case "listening":
-		if q := queryOf(o); q.shareable() {
-			c.becameReady(byListening)
-		} else {
+		if q := queryOf(o); c.isBalanced(q.key()) { // of port 0 the message has the real one
 			c.openDoor(portKey(q.port), q.port, byListening, q.key(), func() (ipc.Frame, error) { return c.serverFrame(q.key()) })
+		} else {
+			c.becameReady(byListening)
 		}
 	case "close":
 		c.closeServer(o.Text("key"))
@@ -91,8 +91,19 @@ func (c *child) queryServer(o *ipc.Object) {
 	}
 }
 
+// isBalanced tells whether the worker was let listen to connections that are given to it.
+func (c *child) isBalanced(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.servers[key]
+	return ok
+}
+
 // accept lets a worker listen, to connections that are given to it.
 func (c *child) accept(o *ipc.Object, q query) {
+	c.mu.Lock()
+	c.servers[q.key()] = struct{}{}
+	c.mu.Unlock()
 	family, address := "IPv6", q.address
 	if q.kind == "4" {
 		family = "IPv4"
@@ -118,6 +129,7 @@ func (c *child) refuse(o *ipc.Object, errno string) {
 // closeServer takes a server that the worker has closed out of the directory.
 func (c *child) closeServer(key string) {
 	c.mu.Lock()
+	delete(c.servers, key)
 	var found string
 	for name, d := range c.doors {
 		if d.server == key {

@@ -1,6 +1,7 @@
 package nodehost
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -83,13 +84,19 @@ func (g generation) message(namespace, uid string, k kind) *ipc.Object {
 	return o
 }
 
-// targetOf reads whom a message is for.
+// errRooms reports rooms that only processes of one host can have: their names are neither strings nor integers.
+var errRooms = errors.New("nodehost: rooms with names that cannot be sent")
+
+// targetOf reads whom a message is for. With errRooms the target is nobody beyond this host.
 func targetOf(opts *ipc.Object) (t socketio.Target, flags socketio.Flags, err error) {
-	if t.Rooms, err = roomsOf(opts.Get("rooms")); err != nil {
-		return t, flags, err
+	rooms, ok := opts.Get("rooms").(*ipc.Array)
+	except, ok2 := opts.Get("except").(*ipc.Array)
+	if !ok || !ok2 {
+		return t, flags, errNotSent
 	}
-	if t.Except, err = roomsOf(opts.Get("except")); err != nil {
-		return t, flags, err
+	t.Rooms, t.Except = roomsOf(rooms), roomsOf(except)
+	if len(t.Rooms) == 0 && len(rooms.Items) > 0 {
+		return t, flags, errRooms
 	}
 	f := opts.Object("flags")
 	flags.Volatile, _ = f.Get("volatile").(bool)
@@ -103,31 +110,20 @@ func targetOf(opts *ipc.Object) (t socketio.Target, flags socketio.Flags, err er
 	return t, flags, nil
 }
 
-// roomsOf reads a list of rooms, which are strings, or numbers.
-func roomsOf(v ipc.Value) ([]string, error) {
-	a, ok := v.(*ipc.Array)
-	if !ok {
-		if _, none := v.(ipc.Undefined); none || v == nil {
-			return nil, nil
-		}
-		a = &ipc.Array{Items: []ipc.Value{v}}
-	}
+// roomsOf reads the rooms of a list that can be told to other servers.
+func roomsOf(a *ipc.Array) []string {
 	rooms := make([]string, 0, len(a.Items))
 	for _, item := range a.Items {
 		switch room := item.(type) {
 		case string:
 			rooms = append(rooms, room)
 		case float64:
-			n, ok := ipc.Int(room)
-			if !ok {
-				return nil, fmt.Errorf("nodehost: a room called %v", room)
+			if n, ok := ipc.Int(room); ok {
+				rooms = append(rooms, packet.NumberRoom(int64(n)))
 			}
-			rooms = append(rooms, packet.NumberRoom(int64(n)))
-		default:
-			return nil, fmt.Errorf("nodehost: a room of type %T", item)
 		}
 	}
-	return rooms, nil
+	return rooms
 }
 
 // rooms writes a list of rooms.

@@ -12,9 +12,11 @@ import (
 
 // outward carries a message of the worker to the servers beyond this host. What has no answer is queued by the adapter; what
 // has one is asked by a goroutine of its own.
-func (s *space) outward(k kind, o *ipc.Object) {
-	data := o.Object("data")
-	var err error
+func (s *space) outward(k kind, m message) {
+	err := m.opaque
+	if err != nil {
+		k = kindNone
+	}
 	switch k {
 	case kindHello:
 		s.introduce()
@@ -23,13 +25,17 @@ func (s *space) outward(k kind, o *ipc.Object) {
 			s.b.drop(s)
 		}
 	case kindBroadcast:
-		err = s.broadcast(data)
-	case kindJoin, kindLeave, kindDisconnect:
-		err = s.order(k, data)
+		err = s.broadcast(m)
+	case kindJoin:
+		err = s.adapter.Join(m.target, m.rooms)
+	case kindLeave:
+		err = s.adapter.Leave(m.target, m.rooms)
+	case kindDisconnect:
+		err = s.adapter.Disconnect(m.target, m.closes)
 	case kindFetch:
-		s.inBackground(func(ctx context.Context) error { return s.fetch(ctx, data) })
+		s.inBackground(func(ctx context.Context) error { return s.fetch(ctx, m) })
 	case kindEvent:
-		err = s.event(data)
+		err = s.event(m)
 	}
 	s.complain(err)
 }
@@ -60,31 +66,19 @@ func (s *space) inBackground(f func(ctx context.Context) error) {
 	}
 }
 
-func (s *space) broadcast(data *ipc.Object) error {
-	target, flags, err := targetOf(data.Object("opts"))
-	if err != nil {
-		return err
-	}
-	payload, err := payloadOf(data.Object("packet").Get("data"), s.limit())
-	if err != nil {
-		return err
-	}
-	b := &socketio.Broadcast{Target: target, Flags: flags, Data: payload}
-	if _, none := data.Get("requestId").(ipc.Undefined); none {
-		return s.adapter.Broadcast(b)
-	}
+func (s *space) broadcast(m message) error {
+	b := &socketio.Broadcast{Target: m.target, Flags: m.flags, Data: m.payload}
 	nodes := s.nodeList()
-	if len(nodes) == 0 { // the worker waits for nobody beyond this host
+	if m.id == "" || len(nodes) == 0 { // without nodes the worker waits for nobody beyond this host
 		return s.adapter.Broadcast(b)
 	}
-	id := data.Get("requestId")
-	s.inBackground(func(ctx context.Context) error { return s.survey(ctx, b, id, nodes) })
+	s.inBackground(func(ctx context.Context) error { return s.survey(ctx, b, m.id, nodes) })
 	return nil
 }
 
 // survey asks the clients of other servers. The worker is done when each node has given a number and the answers are as many
 // as the numbers say: so the last number is held back until all is known.
-func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id ipc.Value, nodes []node) error {
+func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id string, nodes []node) error {
 	timeout := b.Flags.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
@@ -125,80 +119,53 @@ func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id ipc.Value,
 	return err
 }
 
-func (s *space) order(k kind, data *ipc.Object) error {
-	target, _, err := targetOf(data.Object("opts"))
-	if err != nil {
-		return err
-	}
-	if k == kindDisconnect {
-		closeTransport, _ := data.Get("close").(bool)
-		return s.adapter.Disconnect(target, closeTransport)
-	}
-	rooms, err := roomsOf(data.Get("rooms"))
-	switch {
-	case err != nil:
-		return err
-	case k == kindJoin:
-		return s.adapter.Join(target, rooms)
-	}
-	return s.adapter.Leave(target, rooms)
-}
-
 // fetch describes the sockets of other servers: the first node has them all, the others have none.
-func (s *space) fetch(ctx context.Context, data *ipc.Object) error {
-	target, flags, err := targetOf(data.Object("opts"))
-	if err != nil {
-		return err
-	}
-	timeout := flags.Timeout
+func (s *space) fetch(ctx context.Context, m message) error {
+	timeout := m.flags.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	infos, err := s.adapter.FetchSockets(ctx, target)
+	infos, err := s.adapter.FetchSockets(ctx, m.target)
 	if err != nil {
 		return err // the worker's own time runs out, and says so
 	}
 	found := sockets(infos)
 	for _, n := range s.nodeList() {
-		s.send(s.reply(n, kindFetched, s.addressed(data).Set("sockets", found)))
+		s.send(s.reply(n, kindFetched, s.addressed(m).Set("sockets", found)))
 		found = &ipc.Array{}
 	}
 	return nil
 }
 
 // addressed begins the data of an answer.
-func (s *space) addressed(question *ipc.Object) *ipc.Object {
-	data := (&ipc.Object{}).Set("requestId", question.Get("requestId"))
+func (s *space) addressed(question message) *ipc.Object {
+	data := (&ipc.Object{}).Set("requestId", question.id)
 	if s.b.gen == second {
-		data.Set("workerId", question.Get("workerId"))
+		data.Set("workerId", float64(question.worker))
 	}
 	return data
 }
 
-func (s *space) event(data *ipc.Object) error {
-	payload, err := payloadOf(data.Get("packet"), s.limit())
-	if err != nil {
-		return err
+func (s *space) event(m message) error {
+	if m.id == "" {
+		return s.adapter.ServerSideEmit(m.payload)
 	}
-	if _, none := data.Get("requestId").(ipc.Undefined); none {
-		return s.adapter.ServerSideEmit(payload)
-	}
-	s.inBackground(func(ctx context.Context) error { return s.eventWithAck(ctx, data, payload) })
+	s.inBackground(func(ctx context.Context) error { return s.eventWithAck(ctx, m) })
 	return nil
 }
 
 // eventWithAck collects the answers of other servers. Each is some node's. Where fewer came than there are nodes, the others
 // have left meanwhile; where more came, the worker did not know of all.
-func (s *space) eventWithAck(ctx context.Context, data *ipc.Object, payload socketio.Payload) error {
+func (s *space) eventWithAck(ctx context.Context, m message) error {
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	answers, err := s.adapter.ServerSideEmitWithAck(ctx, payload)
+	answers, err := s.adapter.ServerSideEmitWithAck(ctx, m.payload)
 	nodes := s.nodeList()
 	surplus := max(len(answers)-len(nodes), 0)
 	for i, p := range answers {
-		answer := s.addressed(data)
+		answer := s.addressed(m)
 		if v := answerValue(p); v != (ipc.Undefined{}) {
 			answer.Set("packet", v)
 		}

@@ -27,6 +27,9 @@ type ports struct {
 	shared map[string]*os.File
 }
 
+// maxPorts bounds the addresses that processes may have opened, and those that they share.
+const maxPorts = 1024
+
 // asked is an address that the supervisor was asked to open.
 type asked struct {
 	settled bool
@@ -51,6 +54,11 @@ func (p *ports) open(id string, q query, then func(errno string)) {
 		return
 	}
 	first := a == nil
+	if first && len(p.asked) >= maxPorts {
+		p.mu.Unlock()
+		then("EMFILE")
+		return
+	}
 	if first {
 		a = &asked{}
 		a.timer = time.AfterFunc(listenTimeout, func() { p.opened(addr, "") })
@@ -114,6 +122,9 @@ func (p *ports) share(q query) (*os.File, string) {
 	defer p.mu.Unlock()
 	f := p.shared[q.key()]
 	if f == nil {
+		if len(p.shared) >= maxPorts {
+			return nil, "EMFILE"
+		}
 		var err error
 		if f, err = listen(q); err != nil {
 			return nil, errnoOf(err)

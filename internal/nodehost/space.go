@@ -261,11 +261,11 @@ func (s *space) socketsOf(v ipc.Value) []socketio.SocketInfo {
 			continue
 		}
 		info := socketio.SocketInfo{ID: o.Text("id")}
-		rooms, err := roomsOf(o.Get("rooms"))
-		if err == nil {
-			info.Rooms = rooms
-			info.Data, err = ipc.AppendText(nil, o.Get("data"), s.limit(), nil)
+		if rooms, ok := o.Get("rooms").(*ipc.Array); ok {
+			info.Rooms = roomsOf(rooms)
 		}
+		var err error
+		info.Data, err = ipc.AppendText(nil, o.Get("data"), s.limit(), nil)
 		var handshake []byte
 		if err == nil {
 			handshake, err = ipc.AppendText(nil, o.Get("handshake"), s.limit(), nil)

@@ -1,13 +1,26 @@
 package nodehost
 
 import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 const (
 	worker   = "testdata/worker.js"
+	plain    = "testdata/plain.js"
 	adapter3 = "ADAPTER=@socket.io/cluster-adapter"
 	adapter2 = "ADAPTER=cluster-adapter-0.2"
 	sticky2  = "STICKY=@socket.io/sticky"
@@ -16,7 +29,10 @@ const (
 
 // TestUnmodifiedWorkers runs the worker of @socket.io/pm2's documentation, with both generations of its packages.
 func TestUnmodifiedWorkers(t *testing.T) {
-	for name, env := range map[string][]string{"sticky 2, adapter 0.3": {sticky2, adapter3}, "sticky 1, adapter 0.2": {sticky1, adapter2}} {
+	for name, env := range map[string][]string{
+		"sticky 2, adapter 0.3": {sticky2, adapter3},
+		"sticky 1, adapter 0.2": {sticky1, adapter2},
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			list := w.workers(2, how{script: worker, env: env})
@@ -27,6 +43,204 @@ func TestUnmodifiedWorkers(t *testing.T) {
 			w.check("transports", map[string]any{"url": url})
 			w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2, "raw": true})
 			w.check("keepalive", map[string]any{"url": url, "sessions": 20})
+			w.check("burst", map[string]any{"url": url, "sessions": 400, "parallel": 40})
 		})
+	}
+}
+
+func TestESModulesAndAppsThatBranch(t *testing.T) {
+	w := newWorld(t)
+	w.workers(2, how{script: "testdata/esm.mjs"})
+	url := w.router("app", 2)
+	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2, "raw": true})
+}
+
+// TestWithoutTheScript: a process that was started without our preloaded script is reached all the same.
+func TestWithoutTheScript(t *testing.T) {
+	w := newWorld(t)
+	w.workers(2, how{script: worker, env: []string{adapter3}, bare: true})
+	url := w.router("app", 2)
+	w.check("keepalive", map[string]any{"url": url, "sessions": 20})
+}
+
+// TestListeningWorkers: an app that only listens is routed by sid, and its WebSockets are its own.
+func TestListeningWorkers(t *testing.T) {
+	w := newWorld(t)
+	port := testkit.FreePort(t)
+	list := w.workers(2, how{script: worker, env: []string{adapter3, "PORT=" + strconv.Itoa(port)}})
+	if r := w.await(list[1].id, lifeline.ChildReady); r.By != byListening {
+		t.Errorf("ready by %q", r.By)
+	}
+	url := w.router("app", 2)
+	w.check("transports", map[string]any{"url": url})
+	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2})
+	w.check("keepalive", map[string]any{"url": url, "sessions": 20})
+	if n := testutil.ToFloat64(w.metrics.connections.WithLabelValues("client")); n == 0 {
+		t.Error("no WebSocket was given to its worker")
+	}
+}
+
+// TestPorts: those of one process are apart from each other, and what cannot be balanced is shared.
+func TestPorts(t *testing.T) {
+	w := newWorld(t)
+	one, two, taken := testkit.FreePort(t), testkit.FreePort(t), testkit.FreePort(t)
+	var asked []string
+	w.listens = func(addr string) string {
+		asked = append(asked, addr)
+		if strings.HasSuffix(addr, ":"+strconv.Itoa(taken)) {
+			return "EADDRINUSE"
+		}
+		return ""
+	}
+	path := filepath.Join(t.TempDir(), "own.sock")
+	ports := strings.Join([]string{strconv.Itoa(one), strconv.Itoa(two), strconv.Itoa(taken), path, "0"}, ",")
+	w.workers(2, how{script: plain, env: []string{"PORTS=" + ports}})
+	for app, want := range map[string]int{"app": one, "app:" + strconv.Itoa(two): two} {
+		if status, body := get(t, w.router(app, 2)+"/"); status != 200 || !strings.HasPrefix(body, strconv.Itoa(want)+" ") || !strings.HasSuffix(body, "127.0.0.1") {
+			t.Errorf("%s: %d %s", app, status, body)
+		}
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", path)
+	}}}
+	resp, err := client.Get("http://own/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	w.mu.Lock()
+	if len(asked) != 4 {
+		t.Errorf("asked for %q, want two ports once, and once for each process the one that is taken", asked)
+	}
+	w.mu.Unlock()
+}
+
+// TestOtherPrograms: any program that listens on its port is routed.
+func TestOtherPrograms(t *testing.T) {
+	w := newWorld(t)
+	for i := range 2 {
+		port := testkit.FreePort(t)
+		told, _ := json.Marshal(lifeline.PortTold{ID: strconv.Itoa(100 + i), Name: "program", Slot: i + 1, Addr: "127.0.0.1:" + strconv.Itoa(port)})
+		w.Told(lifeline.Told{Key: lifeline.Port, Value: string(told)}) // before it listens
+		w.startProgram(worker, []string{"PORT=" + strconv.Itoa(port), "ADDRESS=127.0.0.1"})
+		if r := w.await(strconv.Itoa(100+i), lifeline.ChildReady); r.By != byPort {
+			t.Errorf("ready by %q", r.By)
+		}
+	}
+	url := w.router("app", 2)
+	w.check("keepalive", map[string]any{"url": url, "sessions": 10})
+	w.check("say", map[string]any{"url": url}) // over WebSocket
+	w.Told(lifeline.Told{Key: lifeline.Drain, Value: "100"})
+	w.await("100", lifeline.ChildDrained)
+	w.Told(lifeline.Told{Key: lifeline.Exited, Value: "100"})
+	w.awaitReady(w.directoryOf("app"), 1)
+}
+
+// TestMannersOfSupervisors: PM2's ready and shutdown, recluster's wish to be replaced, in cluster and in fork mode.
+func TestMannersOfSupervisors(t *testing.T) {
+	w := newWorld(t)
+	for _, h := range []how{
+		{script: plain, env: []string{"MODE=ready recluster"}, waitReady: true},
+		{script: plain, env: []string{"MODE=ready recluster"}, waitReady: true, forked: true, mode: ipc.JSON},
+	} {
+		p := w.node(h)
+		if r := w.await(p.id, lifeline.ChildReady); r.By != byMessage {
+			t.Errorf("ready by %q", r.By)
+		}
+		if r := w.await(p.id, lifeline.ChildMessage); string(r.Message) != `{"cmd":"disconnect"}` {
+			t.Errorf("message %s", r.Message)
+		}
+		w.await(p.id, lifeline.ChildAlive)
+		w.Told(lifeline.Told{Key: lifeline.Send, Value: `{"id":"` + p.id + `","message":"shutdown"}`})
+		p.cmd.Wait()
+		if code := p.cmd.ProcessState.ExitCode(); code != 7 {
+			t.Errorf("it ended with %d, want its own answer to shutdown", code)
+		}
+		w.gone(p.id)
+	}
+}
+
+// TestWaitReadyKeepsRoutersAway: a worker that is to say when it is ready gets nothing before.
+func TestWaitReadyKeepsRoutersAway(t *testing.T) {
+	w := newWorld(t)
+	port := testkit.FreePort(t)
+	w.workers(1, how{script: plain, env: []string{"PORTS=" + strconv.Itoa(port)}})
+	silent := w.node(how{script: plain, env: []string{"PORTS=" + strconv.Itoa(port)}, waitReady: true})
+	w.await(silent.id, lifeline.ChildAlive) // it has long listened
+	d := w.directoryOf("app")
+	if all, ready := len(d.Workers().All()), len(d.Workers().Ready()); all != 2 || ready != 1 {
+		t.Errorf("%d workers, %d ready; want 2 and 1", all, ready)
+	}
+}
+
+// TestADeadWorkerIsNotWaitedFor: the others are told at once, in both generations.
+func TestADeadWorkerIsNotWaitedFor(t *testing.T) {
+	for name, env := range map[string][]string{"0.3": {sticky2, adapter3}, "0.2": {sticky1, adapter2}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			list := w.workers(3, how{script: worker, env: env})
+			w.router("app", 3)
+			list[2].cmd.Process.Signal(syscall.SIGKILL)
+			w.gone(list[2].id)
+			url := w.router("app", 2)
+			w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2})
+		})
+	}
+}
+
+// TestDrainMovesSessions: clients of a draining worker find another by themselves, and none is told an error.
+func TestDrainMovesSessions(t *testing.T) {
+	w := newWorld(t)
+	list := w.workers(2, how{script: worker, env: []string{adapter3}})
+	url := w.router("app", 2)
+	c := w.startCheck("drain", map[string]any{"url": url, "pid": list[0].cmd.Process.Pid})
+	c.line("there")
+	w.Told(lifeline.Told{Key: lifeline.Drain, Value: list[0].id})
+	w.await(list[0].id, lifeline.ChildDrained)
+	c.line("done")
+	c.end()
+}
+
+// TestHostileWorkers: what they send costs themselves at most.
+func TestHostileWorkers(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.MaxFrame = 1 << 20
+	w.workers(2, how{script: worker, env: []string{adapter3}})
+	url := w.router("app", 2)
+	for _, mode := range []string{"malformed", "deep"} {
+		p := w.hostile(mode)
+		w.await(p.id, lifeline.ChildReady) // it is heard after all
+	}
+	huge := w.hostile("huge")
+	w.gone(huge.id)
+	w.hostile("endless")
+	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2})
+}
+
+// TestAWorkerThatStopsReading loses its channel when too much waits for it, and nobody else feels it.
+func TestAWorkerThatStopsReading(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.MaxUnread = 1 << 20
+	list := w.workers(3, how{script: worker, env: []string{adapter3}})
+	list[2].cmd.Process.Signal(syscall.SIGSTOP)
+	t.Cleanup(func() { list[2].cmd.Process.Signal(syscall.SIGCONT) })
+	message, _ := json.Marshal(lifeline.SendTold{ID: list[2].id, Message: json.RawMessage(`"` + strings.Repeat("x", 100_000) + `"`)})
+	for range 50 {
+		w.Told(lifeline.Told{Key: lifeline.Send, Value: string(message)})
+	}
+	w.gone(list[2].id)
+	url := w.router("app", 2)
+	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2})
+}
+
+// TestEndOfTheHostEndsItsWorkers: their channels close, as when Node's primary dies.
+func TestEndOfTheHostEndsItsWorkers(t *testing.T) {
+	w := newWorld(t)
+	list := w.workers(2, how{script: worker, env: []string{adapter3}})
+	w.stop()
+	for _, p := range list {
+		if err := p.cmd.Wait(); err != nil {
+			t.Errorf("%v, want exit 0", err)
+		}
 	}
 }

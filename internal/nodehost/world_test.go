@@ -57,6 +57,7 @@ type world struct {
 	redis   string // URL
 	conn    *redisconn.Conn
 	preload string
+	stop    func() // ends the host
 	ids     int
 
 	mu      sync.Mutex // guards the rest
@@ -96,7 +97,7 @@ func newWorldOn(t *testing.T, url string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Run(t, w.Host.Run)
+	w.stop = testkit.Run(t, w.Host.Run)
 	return w
 }
 
@@ -137,7 +138,7 @@ func (w *world) await(id, state string) lifeline.ChildReport {
 		select {
 		case <-changed:
 		case <-timeout:
-			w.t.Fatalf("process %s was never reported as %s; %+v", id, state, w.reports)
+			w.t.Fatalf("process %s was never reported as %s", id, state)
 		}
 	}
 }
@@ -202,6 +203,32 @@ func (p *process) kill() {
 	p.cmd.Wait()
 }
 
+// hostile starts a process that writes to its channel past Node.
+func (w *world) hostile(mode string) *process {
+	return w.node(how{script: "testdata/hostile.js", env: []string{"MODE=" + mode, "SECOND_FD=3"}, waitReady: true})
+}
+
+// startProgram starts a program without a channel.
+func (w *world) startProgram(script string, env []string) {
+	w.t.Helper()
+	cmd := exec.Command("node", script)
+	cmd.Env = append(append(os.Environ(), "NODE_PATH="+modules(w.t)), env...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+}
+
+// gone returns when the host has forgotten a process, and told the others.
+func (w *world) gone(id string) {
+	w.t.Helper()
+	testkit.Until(w.t, "the process to be forgotten", func() bool { return w.child(id) == nil })
+}
+
 // workers starts so many of a kind, and returns when all are ready.
 func (w *world) workers(n int, h how) (list []*process) {
 	w.t.Helper()
@@ -226,11 +253,7 @@ func (w *world) router(app string, workers int) string {
 
 func (w *world) routerOn(l net.Listener, app string, workers int) string {
 	w.t.Helper()
-	d, err := directory.New(directory.Config{Conn: w.conn, App: app})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	testkit.Run(w.t, d.Run)
+	d := w.directoryOf(app)
 	r, err := router.New(router.Config{
 		Directory: d, RuntimeDir: w.cfg.RuntimeDir, HostName: w.cfg.HostName, AdvertiseAddr: l.Addr().String(), Path: "/socket.io/",
 		ShutdownTimeout: time.Millisecond,
@@ -239,16 +262,37 @@ func (w *world) routerOn(l net.Listener, app string, workers int) string {
 		w.t.Fatal(err)
 	}
 	testkit.Run(w.t, func(ctx context.Context) error { return r.Serve(ctx, l) })
+	w.awaitReady(d, workers)
+	return "http://" + l.Addr().String()
+}
+
+// directoryOf follows an app, and returns once it has seen its records.
+func (w *world) directoryOf(app string) *directory.Directory {
+	w.t.Helper()
+	d, err := directory.New(directory.Config{Conn: w.conn, App: app})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	testkit.Run(w.t, d.Run)
+	if err := d.Synced(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+	return d
+}
+
+// awaitReady returns when so many workers are ready.
+func (w *world) awaitReady(d *directory.Directory, workers int) {
+	w.t.Helper()
 	timeout := time.After(patience)
 	for {
 		changed := d.Changed()
-		if len(d.Workers().Ready()) >= workers {
-			return "http://" + l.Addr().String()
+		if len(d.Workers().Ready()) == workers {
+			return
 		}
 		select {
 		case <-changed:
 		case <-timeout:
-			w.t.Fatalf("the router knows %d workers, want %d", len(d.Workers().Ready()), workers)
+			w.t.Fatalf("%d workers are ready, want %d", len(d.Workers().Ready()), workers)
 		}
 	}
 }

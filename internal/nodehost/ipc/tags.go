@@ -58,6 +58,6 @@ const (
 )
 
 const (
-	maxDepth    = 200     // of values in values
+	maxDepth    = 1000    // of values in values
 	maxElements = 1 << 20 // of one frame: properties, items, and values that stand alone
 )

@@ -1,0 +1,243 @@
+package router
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+)
+
+// relays are the ways on which a WebSocket goes through a router's hands: each is a router, its worker, and a client that
+// is not yet upgraded.
+func relays(t *testing.T, test func(t *testing.T, h *host, w *testWorker, c *client)) {
+	t.Run("to another host", func(t *testing.T) {
+		hosts := cluster(t, directory.NewStatic(), nil, 1, 1)
+		test(t, hosts[0], hosts[1].workers["wkb0"], dialTo(t, hosts[0].addr))
+	})
+	t.Run("over TLS", func(t *testing.T) {
+		h, _ := one(t, 1, secured(t))
+		test(t, h, h.workers["wka0"], secureTo(t, h.addr, "x"))
+	})
+	t.Run("over TLS on both sides", func(t *testing.T) {
+		d := directory.NewStatic()
+		hosts := cluster(t, d, secured(t), 1, 1)
+		behindDoors(d)
+		test(t, hosts[0], hosts[1].workers["wkb0"], secureTo(t, hosts[0].addr, "x"))
+	})
+}
+
+// speaks makes the worker's WebSockets what f does with them.
+func (w *testWorker) speaks(f func(c net.Conn, r io.Reader)) {
+	w.becomes(func(rw http.ResponseWriter, _ *http.Request) {
+		c, buf, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		f(c, buf)
+	})
+}
+
+func (c *client) closeWrite() error {
+	if c.over != nil {
+		return c.over.CloseWrite()
+	}
+	return c.TCPConn.CloseWrite()
+}
+
+func (c *client) upgraded(w *testWorker) {
+	c.t.Helper()
+	if resp := c.upgrade("&sid=" + w.open()); resp.StatusCode != 101 {
+		c.t.Fatal(resp.Status)
+	}
+}
+
+func TestRelayPassesTheClientsEndOn(t *testing.T) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+		w.speaks(func(wc net.Conn, r io.Reader) {
+			b, _ := io.ReadAll(r) // to its end
+			fmt.Fprintf(wc, "got %s", b)
+		})
+		c.upgraded(w)
+		c.send("all of it")
+		c.closeWrite()
+		if b, err := io.ReadAll(c.br); string(b) != "got all of it" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+		eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+	})
+}
+
+func TestRelayPassesTheWorkersEndOn(t *testing.T) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+		heard := make(chan string, 1)
+		w.speaks(func(wc net.Conn, r io.Reader) {
+			io.WriteString(wc, "bye")
+			wc.(interface{ CloseWrite() error }).CloseWrite()
+			b, _ := io.ReadAll(r)
+			heard <- string(b)
+		})
+		c.upgraded(w)
+		if b, err := io.ReadAll(c.br); string(b) != "bye" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+		c.send("after the end")
+		c.closeWrite()
+		if got := receive(t, heard); got != "after the end" {
+			t.Errorf("the worker heard %q", got)
+		}
+		eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+	})
+}
+
+// Who reads late gets everything, and meanwhile the other one waits: the router keeps no more than a buffer.
+func TestRelayWaitsForSlowReaders(t *testing.T) {
+	const size = 16 << 20
+	sum := func(r io.Reader) (string, error) {
+		h := sha256.New()
+		_, err := io.CopyN(h, r, size)
+		return fmt.Sprintf("%x", h.Sum(nil)), err
+	}
+	block := strings.Repeat("0123456789abcdef", 4<<10)
+	want, _ := sum(strings.NewReader(strings.Repeat(block, size/len(block))))
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+		for _, reader := range []string{"worker", "client"} {
+			if reader == "client" {
+				if c = dialTo(t, h.addr); h.cfg.Certificates != nil {
+					c.secure("x")
+				}
+			}
+			read, got := make(chan struct{}), make(chan string, 1)
+			w.speaks(func(wc net.Conn, r io.Reader) {
+				if reader == "client" {
+					for range size / len(block) {
+						io.WriteString(wc, block)
+					}
+					io.Copy(io.Discard, r)
+					return
+				}
+				<-read
+				s, _ := sum(r)
+				got <- s
+			})
+			c.upgraded(w)
+			if reader == "worker" {
+				var sending sync.WaitGroup
+				sending.Go(func() {
+					for i := range size / len(block) {
+						c.send("%s", block)
+						if i == 0 {
+							close(read)
+						}
+					}
+				})
+				if s := receive(t, got); s != want {
+					t.Error("what the worker got is not what was sent")
+				}
+				sending.Wait()
+				c.Close()
+				continue
+			}
+			if s, err := sum(c.br); s != want {
+				t.Errorf("what the client got is not what was sent: %v", err)
+			}
+		}
+	})
+}
+
+// A peer that takes nothing is given up, and the other side with it.
+func TestRelayGivesUpOnAPeerThatTakesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fromClient, toClient := net.Pipe()
+		toWorker, fromWorker := net.Pipe() // nobody reads at fromWorker
+		defer fromWorker.Close()
+		defer fromClient.Close()
+		var client, worker stream
+		client.init(toClient)
+		worker.init(toWorker)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			carry(&worker, &client)
+		}()
+		start := time.Now()
+		fromClient.Write([]byte("hello"))
+		<-done
+		if d := time.Since(start); d < writeTimeout || d > 2*writeTimeout {
+			t.Errorf("given up after %v", d)
+		}
+		if _, err := toClient.Read(make([]byte, 1)); !isTimeout(err) {
+			t.Errorf("the client's side goes on: %v", err)
+		}
+	})
+}
+
+// What moves is not given up, however slowly it does.
+func TestRelayKeepsWhatMovesSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fromClient, toClient := net.Pipe()
+		toWorker, fromWorker := net.Pipe()
+		defer fromWorker.Close()
+		var client, worker stream
+		client.init(toClient)
+		worker.init(toWorker)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			carry(&worker, &client)
+		}()
+		b := make([]byte, 1)
+		for i := range 20 { // ten minutes
+			if _, err := fromClient.Write([]byte{byte(i)}); err != nil {
+				t.Fatalf("after %d: %v", i, err)
+			}
+			time.Sleep(writeTimeout - 15*time.Second)
+			if _, err := fromWorker.Read(b); err != nil || b[0] != byte(i) {
+				t.Fatalf("after %d: %v", i, err)
+			}
+		}
+		fromClient.Close()
+		<-done
+	})
+}
+
+// A worker that dies takes its relays with it, whatever hangs in them.
+func TestRelayEndsWithADeadWorker(t *testing.T) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+		stuck := make(chan struct{})
+		w.speaks(func(wc net.Conn, _ io.Reader) {
+			io.WriteString(wc, "x")
+			<-stuck
+		})
+		c.upgraded(w)
+		var sending sync.WaitGroup
+		sending.Go(func() { // until nothing goes any more, and then until it breaks
+			block := []byte(strings.Repeat("x", 1<<16))
+			var to io.Writer = c.TCPConn
+			if c.over != nil {
+				to = c.over
+			}
+			for {
+				if _, err := to.Write(block); err != nil {
+					return
+				}
+			}
+		})
+		if b, err := c.br.ReadByte(); b != 'x' || err != nil {
+			t.Fatal(err)
+		}
+		close(stuck) // the worker closes with everything unread: a reset
+		sending.Wait()
+		eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+	})
+}

@@ -69,7 +69,7 @@ func (n *namespace) census(ctx context.Context) (*tally, error) {
 }
 
 // loseDead stops a call from waiting for peers that no longer subscribe: Redis notices at once that a process was killed,
-// and the beats it no longer sends only after peerDead.
+// and the beats it no longer sends only after some time.
 func (n *namespace) loseDead(ctx context.Context, pending call) {
 	uids := pending.owing()
 	if len(uids) == 0 {

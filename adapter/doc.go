@@ -48,8 +48,8 @@
 // # Beyond Node
 //
 // Joins and the like act here at once, and our echo is ignored. Processes of this package announce their name, version
-// and the uids of their namespaces every 2 s on a channel that Node's patterns do not match, so that a request waits for
-// them by name, and not at all for one that said goodbye, is no longer subscribed, or was silent for 6 s. Answers between
+// and the uids of their namespaces every 2 s (more than 100 more seldom) on a channel that Node's patterns do not match, so that a request waits for
+// them by name, and not at all for one that said goodbye, is no longer subscribed, or missed three beats. Answers between
 // them say who answers and go to the asker alone; towards Node all bytes are Node's. A server-side event with binary
 // arguments is sent as msgpack, which Node reads too, and keeps them binary. Names of namespaces are escaped in patterns.
 //

@@ -10,10 +10,13 @@ import (
 	"time"
 )
 
-// The heartbeat's times. A process that was silent for peerDead is not waited for any more.
+// The heartbeat's times. A process of which three beats did not come is not waited for any more: after 6 s, up to fewPeers.
+// More of them beat more seldom, or every beat of each, told to all, would be half of what one Redis can do at 500.
 const (
-	beatEvery = 2 * time.Second
-	peerDead  = 6 * time.Second
+	beatEvery   = 2 * time.Second
+	beatsMissed = 3
+	fewPeers    = 100
+	longestBeat = 10 * time.Minute // that a peer may announce
 	// newcomers are answered with a beat of one's own, but not more often than this
 	beatAgain   = 200 * time.Millisecond
 	beatVersion = 1
@@ -26,8 +29,9 @@ type beat struct {
 	Process    string            `json:"process"`
 	Version    string            `json:"version"`
 	Caps       []string          `json:"caps"`
-	Namespaces map[string]string `json:"nsps"`           // name to uid
-	Gone       bool              `json:"gone,omitempty"` // goodbye
+	Namespaces map[string]string `json:"nsps"`            // name to uid
+	Every      int64             `json:"every,omitempty"` // ms to the next one, when that is not beatEvery
+	Gone       bool              `json:"gone,omitempty"`  // goodbye
 }
 
 // capabilities tell peers what this process does beyond Node: it signs its answers to peers with its uid.
@@ -37,7 +41,8 @@ var capabilities = []string{"signed-answers"}
 type peer struct {
 	namespaces map[string]string
 	heard      time.Time
-	silent     bool // for longer than peerDead: kept, since Redis may still count it as a subscriber
+	every      time.Duration
+	silent     bool // too long: kept, since Redis may still count it as a subscriber
 }
 
 // peers knows the other processes of ours by their heartbeats.
@@ -89,7 +94,7 @@ func (p *peers) run(ctx context.Context) error {
 			damped = nil
 		case <-ticker.C:
 			p.expire()
-			due = time.Since(last) >= beatEvery
+			due = time.Since(last) >= p.every()
 		}
 		if due && p.r.up.Load() && !p.leaving.Load() {
 			last = time.Now()
@@ -98,11 +103,21 @@ func (p *peers) run(ctx context.Context) error {
 	}
 }
 
+// every is the time between beats, by the number of processes.
+func (p *peers) every() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return beatEvery * time.Duration(max(len(p.known)+1, fewPeers)) / fewPeers
+}
+
 // beat says that this process lives, and looks how many others of Node's there are, for outages.
 func (p *peers) beat(ctx context.Context) {
 	all := p.r.namespaces()
 	b := beat{V: beatVersion, Process: p.process, Version: p.r.cfg.Version, Caps: capabilities,
 		Namespaces: make(map[string]string, len(all))}
+	if every := p.every(); every != beatEvery {
+		b.Every = every.Milliseconds()
+	}
 	for _, n := range all {
 		b.Namespaces[n.name] = n.uid
 	}
@@ -156,17 +171,26 @@ func (p *peers) hear(payload []byte) error {
 		left = p.dropLocked(b.Process, b.Namespaces)
 	}
 	if !b.Gone {
-		p.known[b.Process] = &peer{namespaces: b.Namespaces, heard: time.Now()}
+		p.known[b.Process] = &peer{namespaces: b.Namespaces, heard: time.Now(), every: b.every()}
 		for _, uid := range b.Namespaces {
 			p.owner[uid] = b.Process
 		}
 	}
+	few := len(p.known) < fewPeers // among many each counts the others as strangers until they beat
 	p.mu.Unlock()
-	if !b.Gone && (old == nil || old.silent) {
+	if !b.Gone && (old == nil || old.silent) && few {
 		p.nudge() // it may not know us yet
 	}
 	p.tellGone(left)
 	return nil
+}
+
+// every is when the next beat is to come, unless the process ends.
+func (b *beat) every() time.Duration {
+	if b.Every <= 0 {
+		return beatEvery
+	}
+	return min(max(time.Duration(b.Every)*time.Millisecond, beatEvery), longestBeat)
 }
 
 // dropLocked forgets a process and returns the uids that are not among those it has now.
@@ -207,7 +231,7 @@ func (p *peers) expire() {
 		if p.since.After(last) {
 			last = p.since
 		}
-		if !peer.silent && time.Since(last) > peerDead {
+		if !peer.silent && time.Since(last) > beatsMissed*peer.every {
 			peer.silent = true
 			for _, uid := range peer.namespaces {
 				gone = append(gone, uid)

@@ -3,6 +3,7 @@ package adapter
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,7 +158,7 @@ func TestSilence(t *testing.T) {
 			}
 		}
 		hear(`{"v":1,"process":"p","nsps":{"/":"uid"}}`)
-		time.Sleep(peerDead)
+		time.Sleep(beatsMissed * beatEvery)
 		r.peers.expire()
 		if !r.peers.has("uid") {
 			t.Error("dead too soon")
@@ -169,7 +170,7 @@ func TestSilence(t *testing.T) {
 			t.Error("declared dead while nobody could be heard")
 		}
 		r.onUp()
-		time.Sleep(peerDead)
+		time.Sleep(beatsMissed * beatEvery)
 		r.peers.expire()
 		if !r.peers.has("uid") {
 			t.Error("not given the time to come back")
@@ -229,4 +230,48 @@ func TestTally(t *testing.T) {
 			t.Errorf("%s: complete %v", tt.name, y.complete())
 		}
 	}
+}
+
+// TestManyPeersBeatMoreSeldom: what all of them say together grows with their number, and not with its square.
+func TestManyPeersBeatMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.conn.Close()
+		r.up.Store(true)
+		hear := func(b beat) {
+			b.V = beatVersion
+			text, err := json.Marshal(b)
+			if err == nil {
+				err = r.peers.hear(text)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range fewPeers - 1 {
+			hear(beat{Process: fmt.Sprint("p", i)})
+		}
+		if every := r.peers.every(); every != beatEvery {
+			t.Errorf("%d beat every %v", fewPeers, every)
+		}
+		for i := range 9 * fewPeers {
+			hear(beat{Process: fmt.Sprint("more", i), Every: 20_000, Namespaces: map[string]string{"/": fmt.Sprint("uid", i)}})
+		}
+		if every := r.peers.every(); every != 10*beatEvery {
+			t.Errorf("%d beat every %v", 10*fewPeers, every)
+		}
+		time.Sleep(59 * time.Second)
+		r.peers.expire()
+		if !r.peers.has("uid0") {
+			t.Error("dead before its third beat was due")
+		}
+		time.Sleep(2 * time.Second)
+		r.peers.expire()
+		if r.peers.has("uid0") {
+			t.Error("alive after three beats that did not come")
+		}
+	})
 }

@@ -22,18 +22,19 @@ type conn struct {
 	tcp         *net.TCPConn    // nil: its descriptor can't be passed
 	fromDoor    bool            // TLS under the routers' own name
 	redirects   bool            // accepted where plain HTTP is sent on to HTTPS
-	awaitsProxy bool            // a PROXY header has to come first
-	unproxied   bool            // and did not
-	proxied     bool            // and named the client: the other end of the descriptor is somebody else
-	peer        origin          // its other end
-	trusted     bool            // the peer's forwarding headers are believed
-	served      int             // requests
-	last        bool            // the next request is the last one
-	bound       *backend        // a door's connection that could not be passed: every request is for this worker
-	sid         string          // of the last request; most connections bring one only
-	streams     *tls.Conn       // what nc carries, where that is HTTP/2
-	relaying    *upstream       // the worker's end of a WebSocket that a request opened
-	watched     uint64          // the watcher's number for it, 0: none
+	accepted    time.Time
+	awaitsProxy bool      // a PROXY header has to come first
+	unproxied   bool      // and did not
+	proxied     bool      // and named the client: the other end of the descriptor is somebody else
+	peer        origin    // its other end
+	trusted     bool      // the peer's forwarding headers are believed
+	served      int       // requests
+	last        bool      // the next request is the last one
+	bound       *backend  // a door's connection that could not be passed: every request is for this worker
+	sid         string    // of the last request; most connections bring one only
+	streams     *tls.Conn // what nc carries, where that is HTTP/2
+	relaying    *upstream // the worker's end of a WebSocket that a request opened
+	watched     uint64    // the watcher's number for it, 0: none
 
 	state atomic.Uint32 // a connState
 
@@ -48,6 +49,7 @@ type connState uint32
 
 const (
 	connActive connState = iota
+	connFresh            // before its first request, which may be on its way
 	connIdle             // between requests: may be closed at any time
 	connRelay
 	connStreams // HTTP/2
@@ -65,7 +67,7 @@ const (
 )
 
 func (r *Router) newConn(nc net.Conn) *conn {
-	c := &conn{r: r, nc: nc}
+	c := &conn{r: r, nc: nc, accepted: time.Now()}
 	c.init(nc)
 	c.fd = c.raw
 	c.tcp, _ = nc.(*net.TCPConn)
@@ -99,10 +101,14 @@ func (c *conn) finish() {
 func (c *conn) next(ctx context.Context) bool {
 	for len(c.bytes()) == 0 {
 		c.release()
-		c.state.Store(uint32(connIdle))
+		idle := connIdle
+		if c.served == 0 {
+			idle = connFresh
+		}
+		c.state.Store(uint32(idle))
 		c.c.SetReadDeadline(time.Now().Add(c.r.cfg.IdleTimeout))
 		err := c.first() // most connections are here most of the time
-		if !c.state.CompareAndSwap(uint32(connIdle), uint32(connActive)) || err != nil {
+		if !c.state.CompareAndSwap(uint32(idle), uint32(connActive)) || err != nil {
 			return false
 		}
 		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() || c.streams != nil {
@@ -137,9 +143,14 @@ func (c *conn) end() {
 	c.r.forget(c)
 }
 
-// closeIdle closes the connection if it is between requests.
+// freshTime is how long a stopping router waits for the first request of a connection. It has accepted the connection, so
+// nobody else can serve it, and a client cannot tell that from a server that dies.
+const freshTime = 2 * time.Second
+
+// closeIdle closes the connection if it is between requests, or waits for its first one for too long.
 func (c *conn) closeIdle() {
-	if c.state.CompareAndSwap(uint32(connIdle), uint32(connClosed)) {
+	if c.state.CompareAndSwap(uint32(connIdle), uint32(connClosed)) ||
+		time.Since(c.accepted) > freshTime && c.state.CompareAndSwap(uint32(connFresh), uint32(connClosed)) {
 		c.nc.Close()
 	}
 }

@@ -22,8 +22,9 @@ func (r *Router) delay(ctx context.Context) {
 	}
 }
 
-// drain waits for the connections to end: idle ones at once, requests with their answer, relayed WebSockets at
-// DrainRate, or faster where the time would not do. At the deadline it calls stop and cuts what is left.
+// drain waits for the connections to end: idle ones at once, new ones with the answer to their first request, requests with
+// their answer, relayed WebSockets at DrainRate, or faster where the time would not do. At the deadline it calls stop and
+// cuts what is left.
 func (r *Router) drain(stop context.CancelFunc) {
 	deadline := time.Now().Add(r.cfg.ShutdownTimeout)
 	t := time.NewTicker(tick)
@@ -61,7 +62,7 @@ func (r *Router) closeIdle() (relays []*conn, left int) {
 	defer r.mu.Unlock()
 	for c := range r.conns {
 		switch connState(c.state.Load()) {
-		case connIdle:
+		case connFresh, connIdle:
 			c.closeIdle()
 		case connRelay:
 			relays = append(relays, c)

@@ -445,6 +445,38 @@ func TestRefusedDoorMeansGone(t *testing.T) {
 	}
 }
 
+// Who was accepted a moment ago cannot go elsewhere with a request that is on its way.
+func TestDrainServesTheFirstRequestOfANewConnection(t *testing.T) {
+	h, _ := one(t, 1, func(cfg *Config) { cfg.ShutdownTimeout = time.Hour })
+	late, never := dialTo(t, h.addr), dialTo(t, h.addr)
+	eventually(t, "both wait", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		n := 0
+		for c := range h.conns {
+			if connState(c.state.Load()) == connFresh {
+				n++
+			}
+			if c.peer.addr.String() == late.LocalAddr().String() {
+				c.accepted = time.Now().Add(time.Hour)
+			} else {
+				c.accepted = time.Now().Add(-time.Hour)
+			}
+		}
+		return n == 2
+	})
+	h.stop()
+	never.ended()
+	if resp, _ := late.get("/"); resp.StatusCode != 200 || !resp.Close {
+		t.Error(resp.Status, resp.Header)
+	}
+	for err := range h.done {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.ShutdownTimeout = patience })
 	w := h.workers["wka0"]

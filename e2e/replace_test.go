@@ -16,16 +16,16 @@ import (
 	"github.com/sidereal-io/sidereal/e2e/harness"
 )
 
-// load asks for a page again and again, each time over a connection of its own.
-type load struct {
+// visitors ask for a page again and again, each time over a connection of its own.
+type visitors struct {
 	stop                     chan struct{}
 	clients                  sync.WaitGroup
 	answered, refused, other atomic.Int64
 	last                     atomic.Value // error
 }
 
-func startLoad(t *testing.T, url string, clients int) *load {
-	l := &load{stop: make(chan struct{})}
+func startVisitors(t *testing.T, url string, clients int) *visitors {
+	l := &visitors{stop: make(chan struct{})}
 	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{}).DialContext}}
 	for range clients {
 		l.clients.Go(func() {
@@ -43,7 +43,7 @@ func startLoad(t *testing.T, url string, clients int) *load {
 	return l
 }
 
-func (l *load) ask(c *http.Client, url string) {
+func (l *visitors) ask(c *http.Client, url string) {
 	res, err := c.Get(url)
 	if err == nil {
 		_, err = io.Copy(io.Discard, res.Body)
@@ -65,7 +65,7 @@ func (l *load) ask(c *http.Client, url string) {
 }
 
 // more waits for so many more answers.
-func (l *load) more(t *testing.T, n int64) {
+func (l *visitors) more(t *testing.T, n int64) {
 	t.Helper()
 	want := l.answered.Load() + n
 	for end := time.Now().Add(time.Minute); l.answered.Load() < want; time.Sleep(10 * time.Millisecond) {
@@ -75,7 +75,7 @@ func (l *load) more(t *testing.T, n int64) {
 	}
 }
 
-func (l *load) end() {
+func (l *visitors) end() {
 	select {
 	case <-l.stop:
 	default:
@@ -93,7 +93,7 @@ func TestReplaceRouter(t *testing.T) {
 		signal syscall.Signal
 		lost   int64
 	}{{syscall.SIGTERM, 0}, {syscall.SIGKILL, clients}} {
-		l := startLoad(t, host.URL+"/icon.svg", clients)
+		l := startVisitors(t, host.URL+"/icon.svg", clients)
 		l.more(t, 20)
 		pid := host.Child(t, "router").PID
 		if pid <= 1 {

@@ -14,9 +14,9 @@ type answer struct {
 	given atomic.Bool
 	to    func(Payload) // a server; nil: the client
 	// the client
-	client    *client
-	namespace string
-	id        int64
+	client *client
+	nsp    *Namespace
+	id     int64
 }
 
 // send gives the answer. A client gets it as long as its connection is open, also when the socket has left the
@@ -32,12 +32,16 @@ func (a *answer) send(args ...any) error {
 		}
 		return err
 	}
-	h := packet.Header{Type: packet.Ack, Namespace: a.namespace, ID: a.id}
+	h := packet.Header{Type: packet.Ack, Namespace: a.nsp.name, ID: a.id}
 	ms, err := a.client.server.encode(h, "", args)
 	if err != nil {
 		return err
 	}
-	return a.client.send(h, ms)
+	if a.nsp.recovery == nil {
+		return a.client.send(h, ms)
+	}
+	a.nsp.after(func() { _ = a.client.send(h, ms) }) // behind what the handler emitted
+	return nil
 }
 
 // acks are the questions of one namespace to its clients that are not yet answered. Ids count up from 0, those of

@@ -107,6 +107,8 @@ type Broadcast struct {
 	Target
 	Flags Flags
 	Data  Payload // ["event",args...]
+	// Offset is the event's place in a Recoverer's log: clients get it as one more argument. Empty: none.
+	Offset string
 }
 
 // SocketInfo describes a socket to another server.

@@ -23,7 +23,8 @@ type Config struct {
 	DestroyUpgradeTimeout time.Duration
 	// Adapter links this server with others. Default: it is alone.
 	Adapter Cluster
-	// Recovery lets clients that come back after a short break have their rooms, their data and what they missed.
+	// Recovery lets clients that come back after a short break have their rooms, their data and what they missed: at this
+	// server, or at any where the Adapter is a RecoveringAdapter.
 	// Default: off.
 	Recovery *Recovery
 	// ClientBundle has the client's files, socket.io.js and its siblings, and the package.json they came with. They are
@@ -69,6 +70,12 @@ func (c Config) withDefaults() (Config, error) {
 	c.AttachmentTimeout = or(c.AttachmentTimeout, time.Minute)
 	c.MaxRooms = or(c.MaxRooms, 10_000)
 	c.MaxPendingAcks = or(c.MaxPendingAcks, 10_000)
+	if c.Recovery != nil {
+		r := *c.Recovery
+		r.MaxDisconnection = or(r.MaxDisconnection, 2*time.Minute)
+		r.MaxBytes = or(r.MaxBytes, 64<<20)
+		c.Recovery = &r
+	}
 	var errs []error
 	if c.Open != nil {
 		errs = append(errs, errors.New("socketio: Config.Open is set"))

@@ -13,15 +13,6 @@ var recipients = sync.Pool{New: func() any { list := make([]*Socket, 0, 64); ret
 // maxRecipients is the largest list that goes back to the pool.
 const maxRecipients = 64 << 10
 
-// emit delivers b, numbered if clients may come back for it.
-func (n *Namespace) emit(b *Broadcast) {
-	if n.recovery != nil && !b.Flags.Volatile {
-		n.recovery.emit(n, b)
-		return
-	}
-	n.deliver(b)
-}
-
 // deliver sends b to the matching sockets here, encoded once. The list of them is taken first, since a send may end a
 // session, and that changes rooms.
 func (n *Namespace) deliver(b *Broadcast) {

@@ -170,7 +170,7 @@ func (s *Socket) call(ctx context.Context, r *registry, handlers []handler, e *e
 		}
 	}
 	if len(handlers) > 0 && e.id != packet.NoID {
-		c.answer = &answer{client: s.client, namespace: s.namespace, id: e.id}
+		c.answer = &answer{client: s.client, nsp: s.nsp, id: e.id}
 	}
 	for _, h := range handlers {
 		if err := s.handle(h, c, e); err != nil {

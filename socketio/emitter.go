@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -92,13 +93,22 @@ func (e Emitter) emit(id int64, event string, args []any) error {
 		return ErrDisconnected
 	}
 	s.client.server.metrics.out.Inc()
-	if e.volatile {
-		if s.client.session.SendVolatile(ms...) {
-			s.client.server.cfg.Trace.sent(s.client.session, h, ms)
-		}
-		return nil
+	if s.nsp.recovery == nil {
+		return e.send(h, ms)
 	}
-	return s.client.send(h, ms)
+	s.nsp.after(func() { _ = e.send(h, ms) })
+	return nil
+}
+
+func (e Emitter) send(h packet.Header, ms []*engineio.Message) error {
+	c := e.socket.client
+	if !e.volatile {
+		return c.send(h, ms)
+	}
+	if c.session.SendVolatile(ms...) {
+		c.server.cfg.Trace.sent(c.session, h, ms)
+	}
+	return nil
 }
 
 // EmitWithAck is Socket.EmitWithAck with the flags.

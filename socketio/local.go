@@ -18,8 +18,14 @@ func (l local) Name() string                 { return l.n.name }
 func (l local) HasRoom(room []byte) bool     { return l.n.rooms.has(room) }
 func (l local) Rooms() []string              { return l.n.rooms.names() }
 func (l local) WatchRooms(f func(RoomEvent)) { l.n.OnRoom(f) }
-func (l local) Deliver(b *Broadcast)         { l.n.deliver(b) }
 func (l local) sockets(t Target) []*Socket   { return l.n.rooms.matching(nil, &t) }
+
+func (l local) Deliver(b *Broadcast) {
+	if l.n.recovery != nil {
+		b = b.withOffset()
+	}
+	l.n.deliver(b)
+}
 
 func (l local) DeliverWithAck(b *Broadcast, timeout time.Duration, answered func(Payload)) (clients int) {
 	_, clients = l.n.deliverWithAck(b, timeout, func(args Args) { answered(args.Payload()) })

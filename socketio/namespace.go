@@ -22,7 +22,7 @@ type Namespace struct {
 
 	rooms    rooms
 	acks     acks
-	recovery *recovery // nil: off
+	recovery Recoverer // nil: off
 
 	// under Server.mu
 	parent   *Namespace            // who made it by a pattern
@@ -34,7 +34,6 @@ type Namespace struct {
 func newNamespace(srv *Server, name string, r *registry) *Namespace {
 	n := &Namespace{
 		server: srv, name: name, rooms: newRooms(srv.cfg.MaxRooms), acks: acks{wheel: srv.wheel, most: srv.cfg.MaxPendingAcks},
-		recovery: newRecovery(srv),
 	}
 	n.registry.Store(r)
 	return n
@@ -89,17 +88,15 @@ func (s *Socket) connect() {
 	s.nsp = n
 	s.mu.Unlock()
 	rooms := []string{s.id}
-	var session *savedSession
-	var offset int64
 	if n.recovery != nil {
-		if session, offset = n.recovery.find(s); session != nil {
-			s.restore(session)
-			rooms = session.rooms
+		s.resume()
+		if s.Recovered() {
+			rooms = s.extra.back
 		}
 	}
 	r := n.registry.Load()
 	for _, f := range r.use {
-		if session != nil && !n.recovery.cfg.RunMiddlewares {
+		if s.Recovered() && !server.cfg.Recovery.RunMiddlewares {
 			break
 		}
 		if err := s.contain("middleware", func() error { return f(s.Context(), s) }); err != nil {
@@ -109,9 +106,10 @@ func (s *Socket) connect() {
 	}
 	events, _ := n.rooms.join(s, rooms)
 	n.tellRooms(events)
-	if !s.welcome(session, offset) {
-		_, events := n.rooms.leaveAll(s)
+	if !s.welcome() {
+		was, events := n.rooms.leaveAll(s)
 		n.tellRooms(events)
+		s.keep(s.Recovered(), was)
 		n.release()
 		return
 	}
@@ -123,21 +121,27 @@ func (s *Socket) connect() {
 // welcome tells the client that it is connected and lets broadcasts reach it, in that order on the wire; but what it
 // is told leaves once they do, so that it misses none. A client that came back gets what it missed before that, as it
 // expects. welcome reports whether the client is still there.
-func (s *Socket) welcome(session *savedSession, offset int64) bool {
+func (s *Socket) welcome() (alive bool) {
+	s.client.session.Cork()
+	defer s.client.session.Uncork()
+	if t := s.tenure(); t != nil {
+		t.Enter(func(missed []Payload) bool {
+			alive = s.enter(missed)
+			return alive
+		})
+		return alive
+	}
+	return s.enter(nil)
+}
+
+func (s *Socket) enter(missed []Payload) (alive bool) {
 	c := s.client
-	c.session.Cork()
-	defer c.session.Uncork()
-	if session != nil {
-		r := s.nsp.recovery
-		r.mu.Lock() // until broadcasts reach the socket
-		defer r.mu.Unlock()
-		for _, p := range r.missedLocked(session, offset) {
-			c.sendPacket(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: packet.NoID}, p)
-		}
+	for _, p := range missed {
+		c.sendPacket(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: packet.NoID}, p)
 	}
 	c.sendPacket(packet.Header{Type: packet.Connect, Namespace: s.namespace, ID: packet.NoID}, connectPayload(s))
 	s.mu.Lock()
-	alive := s.state == stateConnecting
+	alive = s.state == stateConnecting
 	if alive {
 		s.state = stateConnected
 		c.server.metrics.sockets.Inc()
@@ -169,7 +173,11 @@ func (s *Socket) refused(err error) {
 		server.cfg.Log.Warn().Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("middleware failed")
 	}
 	s.abandon()
-	_, events := s.nsp.rooms.leaveAll(s)
+	was, events := s.nsp.rooms.leaveAll(s)
+	if s.Recovered() {
+		was = s.extra.back
+	}
+	s.keep(s.Recovered(), was)
 	s.nsp.tellRooms(events)
 	if err := s.client.refuse(s.namespace, e); err != nil && err != ErrDisconnected {
 		server.cfg.Log.Warn().Str("namespace", s.namespace).Err(fmt.Errorf("data of a refusal: %w", err)).Msg("middleware failed")

@@ -137,10 +137,7 @@ func (o Operator) Emit(event string, args ...any) error {
 	}
 	var errs []error
 	for _, n := range o.nsp.each() {
-		n.emit(b)
-		if adapter := o.adapter(n); adapter != nil {
-			errs = append(errs, adapter.Broadcast(b))
-		}
+		errs = append(errs, n.emit(b, o.local))
 	}
 	return errors.Join(errs...)
 }
@@ -176,6 +173,7 @@ func (o Operator) EmitWithAck(ctx context.Context, event string, args ...any) ([
 	c := &collector{done: make(chan struct{})}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.flags.Timeout, ErrTimeout)
 	defer cancel()
+	o.nsp.settle(ctx)
 	q, clients := o.nsp.deliverWithAck(b, 0, c.add)
 	if q != nil {
 		defer q.cancel()

@@ -1,185 +1,212 @@
 package socketio
 
 import (
-	"maps"
+	"context"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
-
-	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
 // Recovery configures connection state recovery: a client that comes back after a short break is the socket it was,
 // with its id, rooms and data, and gets what it missed. Every event that wants no answer and is not volatile then
-// carries one more argument, by which the client says what it has seen. What is kept for that lives in this process;
-// together with Config.Adapter it is off.
+// carries one more argument, the offset, by which the client says what it has seen.
+//
+// What that takes is kept in this process; with a Config.Adapter it is kept by the adapter, so that the client may come
+// back to any server, or recovery is off where the adapter is no [RecoveringAdapter].
 type Recovery struct {
 	// MaxDisconnection is how long a client may be away. Default 2 minutes.
 	MaxDisconnection time.Duration
 	// RunMiddlewares runs the namespace's middlewares for a client that came back, too. They are skipped by default.
 	RunMiddlewares bool
-	// MaxBytes bounds the events that are kept in one namespace; beyond it the oldest go first. Default 64 MiB.
+	// MaxBytes bounds the events that are kept of one namespace in this process; beyond it the oldest go first. An adapter
+	// bounds what the cluster keeps by settings of its own. Default 64 MiB.
 	MaxBytes int
 }
 
-// sweepInterval is how often what is too old is let go of.
-const sweepInterval = time.Minute
-
-// recovery is what one namespace keeps for clients that may come back.
-type recovery struct {
-	cfg   Recovery
-	wheel *wheel.Wheel
-	timer wheel.Timer
-
-	mu       sync.Mutex // held while an event is numbered and sent, so that clients see the numbers rise
-	sessions map[string]*savedSession
-	events   []savedEvent // oldest first
-	bytes    int
-	last     int64 // the last number, which is about the time in ms
+// RecoveringAdapter is an Adapter whose cluster keeps what recovery needs.
+type RecoveringAdapter interface {
+	Adapter
+	// Recover turns recovery on, before the namespace is used.
+	Recover(cfg Recovery) Recoverer
 }
 
-// savedSession is what a socket was when it disconnected.
-type savedSession struct {
-	id, pid string
-	rooms   []string
-	data    map[string]any
-	at      time.Time
+// Recoverer keeps the sessions of one namespace, and a log of the events that a client may have missed. Its methods may
+// be called concurrently.
+type Recoverer interface {
+	// Emit has b delivered to the sockets of all servers, here too, in the order of the log. It does not block: b may be
+	// delivered after it has returned, soon and in the order of the calls.
+	Emit(b *Broadcast) error
+	// After calls f once all that Emit was called for has been delivered here: now, as a rule, or soon, on another goroutine.
+	// F must not block.
+	After(f func())
+	// Begin is the time of a new socket.
+	Begin(pid string, h Holder) Tenure
+	// Resume ends the absence of a client, if its session and what it missed since offset are still known; then nobody else
+	// can. An empty offset says that the client has seen no event that had one. It returns what the socket was, and its new
+	// time, or false.
+	Resume(ctx context.Context, pid, offset string, h Holder) (Session, Tenure, bool)
 }
 
-// savedEvent is an event that somebody may have missed.
-type savedEvent struct {
-	number int64
-	target Target
-	data   Payload
-	at     time.Time
+// Holder is a socket as a Recoverer sees it.
+type Holder interface {
+	// Session is what the socket is at the moment, or false once it has ended.
+	Session() (Session, bool)
+	// Displaced says that another server has the session now, and the client with it.
+	Displaced()
 }
 
-func newRecovery(srv *Server) *recovery {
-	if srv.cfg.Recovery == nil || srv.cfg.Adapter != nil {
-		return nil
-	}
-	r := &recovery{cfg: *srv.cfg.Recovery, wheel: srv.wheel, sessions: make(map[string]*savedSession)}
-	r.cfg.MaxDisconnection = or(r.cfg.MaxDisconnection, 2*time.Minute)
-	r.cfg.MaxBytes = or(r.cfg.MaxBytes, 64<<20)
-	r.timer.Owner = r
-	return r
+// Tenure is the time during which this server has a session. It ends with Left or End, after which nothing has an effect.
+type Tenure interface {
+	// Enter calls f while nothing is delivered, with what the client missed: what is delivered later is not among that. F
+	// makes the socket visible to broadcasts, and tells whether it did. Enter returns once f has.
+	Enter(f func(missed []Payload) bool)
+	// Changed says that the socket's rooms or data have changed.
+	Changed()
+	// Left says that the client is gone, and may come back.
+	Left(was Session)
+	// End says that it will not.
+	End()
 }
 
-// emit numbers b, keeps it and delivers it.
-func (r *recovery) emit(n *Namespace, b *Broadcast) {
-	r.mu.Lock()
-	now := time.Now()
-	r.last = max(r.last+1, now.UnixMilli())
-	text := append(slices.Clip(b.Data.JSON[:len(b.Data.JSON)-1]), `,"`...)
-	text = append(strconv.AppendInt(text, r.last, 36), `"]`...)
-	numbered := &Broadcast{Target: b.Target, Flags: b.Flags, Data: Payload{JSON: text, Attachments: b.Data.Attachments}}
-	r.events = append(r.events, savedEvent{r.last, b.Target, numbered.Data, now})
-	for r.bytes += numbered.size(); r.bytes > r.cfg.MaxBytes; {
-		r.dropLocked(1)
-	}
-	r.scheduleLocked()
-	if len(n.registry.Load().anyOutgoing) > 0 { // they may emit
-		r.mu.Unlock()
-		n.deliver(numbered)
-		return
-	}
-	defer r.mu.Unlock()
-	n.deliver(numbered)
+// Session is what a socket is to be once its client is back.
+type Session struct {
+	ID    string // the socket's
+	PID   string // the secret by which the client shows that it was the socket
+	Rooms []string
+	Data  map[string]any
 }
 
-func (b *Broadcast) size() int {
-	size := len(b.Data.JSON)
-	for _, a := range b.Data.Attachments {
-		size += len(a)
-	}
-	return size
-}
-
-func (r *recovery) dropLocked(n int) {
-	for _, e := range r.events[:n] {
-		r.bytes -= (&Broadcast{Data: e.data}).size()
-	}
-	clear(r.events[:n])
-	r.events = r.events[n:]
-}
-
-// save keeps what a socket was, if it ended for a reason after which clients come back.
-func (r *recovery) save(s *Socket, reason string, rooms []string) {
+// comesBack tells whether a client that is gone for this reason may come back.
+func comesBack(reason string) bool {
 	switch reason {
 	case ReasonTransportError, ReasonTransportClose, ReasonForcedClose, ReasonPingTimeout, ReasonShuttingDown, ReasonForcedServerClose:
+		return true
+	}
+	return false
+}
+
+// emit has b delivered here and, unless local, on the other servers.
+func (n *Namespace) emit(b *Broadcast, local bool) error {
+	alone := local || n.adapter == nil
+	switch {
+	case n.recovery == nil:
+		n.deliver(b)
+	case !b.Flags.Volatile && (!local || n.adapter == nil):
+		return n.recovery.Emit(b)
 	default:
+		n.recovery.After(func() { n.deliver(b) })
+	}
+	if alone {
+		return nil
+	}
+	return n.adapter.Broadcast(b)
+}
+
+// after calls f once what was emitted before has been delivered here, as far as it was not yet.
+func (n *Namespace) after(f func()) {
+	if n.recovery == nil {
+		f()
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	pid := s.pid()
-	r.sessions[pid] = &savedSession{s.id, pid, rooms, s.Data(), time.Now()}
-	r.scheduleLocked()
+	n.recovery.After(f)
 }
 
-// find is the session that a client asks for, if it can be restored. It stays: the client may be cut off before it
-// hears.
-func (r *recovery) find(s *Socket) (session *savedSession, offset int64) {
+// settle waits until what was emitted before has been delivered here, or ctx ends.
+func (n *Namespace) settle(ctx context.Context) {
+	if n.recovery == nil {
+		return
+	}
+	settled := make(chan struct{})
+	n.recovery.After(func() { close(settled) })
+	select {
+	case <-settled:
+	case <-ctx.Done():
+	}
+}
+
+// withOffset is b as clients get it: with its offset as one more argument, if it has one.
+func (b *Broadcast) withOffset() *Broadcast {
+	if b.Offset == "" {
+		return b
+	}
+	return &Broadcast{Target: b.Target, Flags: b.Flags, Data: WithOffset(b.Data, b.Offset)}
+}
+
+// WithOffset returns an event with one more argument. For a Recoverer, whose offsets are of letters, digits and hyphens.
+func WithOffset(event Payload, offset string) Payload {
+	text := slices.Grow(slices.Clip(event.JSON[:len(event.JSON)-1]), len(offset)+4)
+	text = append(append(append(text, `,"`...), offset...), `"]`...)
+	return Payload{JSON: text, Attachments: event.Attachments}
+}
+
+// resume restores s if its client was here before, and begins its tenure either way. It is not visible to anybody yet.
+func (s *Socket) resume() {
 	var auth struct{ PID, Offset string }
-	if len(s.auth) == 0 || (&Handshake{Auth: s.auth}).DecodeAuth(&auth) != nil || auth.PID == "" || auth.Offset == "" {
-		return nil, 0
-	}
-	offset, err := strconv.ParseInt(auth.Offset, 36, 64)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	session = r.sessions[auth.PID]
-	if err != nil || session == nil || time.Since(session.at) > r.cfg.MaxDisconnection || r.indexLocked(offset) < 0 {
-		return nil, 0
-	}
-	return session, offset
-}
-
-// indexLocked is the place of the event with a number, or -1.
-func (r *recovery) indexLocked(number int64) int {
-	i, ok := slices.BinarySearchFunc(r.events, number, func(e savedEvent, n int64) int { return int(e.number - n) })
-	if !ok {
-		return -1
-	}
-	return i
-}
-
-// missedLocked are the events after offset that were for a session.
-func (r *recovery) missedLocked(session *savedSession, offset int64) (missed []Payload) {
-	in := func(rooms []string) bool {
-		return slices.ContainsFunc(rooms, func(room string) bool { return slices.Contains(session.rooms, room) })
-	}
-	for _, e := range r.events[r.indexLocked(offset)+1:] {
-		if (len(e.target.Rooms) == 0 || in(e.target.Rooms)) && !in(e.target.Except) {
-			missed = append(missed, e.data)
+	if len(s.auth) > 0 && (&Handshake{Auth: s.auth}).DecodeAuth(&auth) == nil && auth.PID != "" {
+		if session, tenure, ok := s.nsp.recovery.Resume(s.Context(), auth.PID, auth.Offset, holder{s}); ok {
+			s.restore(session, tenure)
+			return
 		}
 	}
-	return missed
+	tenure := s.nsp.recovery.Begin(s.pid(), holder{s})
+	s.mu.Lock()
+	s.extraLocked().tenure = tenure
+	s.mu.Unlock()
 }
 
-func (r *recovery) scheduleLocked() {
-	if !r.wheel.Active(&r.timer) {
-		r.wheel.Schedule(&r.timer, sweepInterval)
+// restore makes s the socket that it was.
+func (s *Socket) restore(session Session, tenure Tenure) {
+	s.id = session.ID
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.extraLocked()
+	x.pid, x.recovered, x.data, x.back, x.tenure = session.PID, true, session.Data, session.Rooms, tenure
+}
+
+// holder is a socket as its Recoverer sees it.
+type holder struct{ s *Socket }
+
+// Session implements Holder.
+func (h holder) Session() (Session, bool) {
+	s := h.s
+	was := Session{ID: s.id, PID: s.pid(), Rooms: s.nsp.rooms.of(s), Data: s.Data()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return was, s.state != stateEnded
+}
+
+// Displaced closes the connection, of which the client knows nothing any more, or from which it comes back.
+func (h holder) Displaced() { h.s.client.session.Close() }
+
+// tenure is nil where recovery is off, or the socket's end has been told.
+func (s *Socket) tenure() Tenure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.extra == nil {
+		return nil
+	}
+	return s.extra.tenure
+}
+
+// changed says that the socket's rooms or data have changed.
+func (s *Socket) changed() {
+	if s.nsp == nil || s.nsp.recovery == nil {
+		return
+	}
+	if t := s.tenure(); t != nil {
+		t.Changed()
 	}
 }
 
-// Expire lets go of what is too old.
-func (r *recovery) Expire(*wheel.Timer) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	old := time.Now().Add(-r.cfg.MaxDisconnection)
-	for pid, session := range r.sessions {
-		if session.at.Before(old) {
-			delete(r.sessions, pid)
-		}
-	}
-	n := 0
-	for n < len(r.events) && r.events[n].at.Before(old) {
-		n++
-	}
-	r.dropLocked(n)
-	if len(r.sessions)+len(r.events) > 0 {
-		r.scheduleLocked()
+// keep ends the tenure: with what the socket was, if its client may come back.
+func (s *Socket) keep(back bool, rooms []string) {
+	t := s.tenure()
+	switch {
+	case t == nil:
+	case back:
+		t.Left(Session{ID: s.id, PID: s.pid(), Rooms: rooms, Data: s.Data()})
+	default:
+		t.End()
 	}
 }
 
@@ -194,20 +221,11 @@ func (s *Socket) pid() string {
 	return x.pid
 }
 
-// restore makes s the socket that it was. It is not visible to anybody yet.
-func (s *Socket) restore(session *savedSession) {
-	s.id = session.id
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	x := s.extraLocked()
-	x.pid, x.recovered, x.data = session.pid, true, maps.Clone(session.data)
-}
-
 // connectPayload tells a client that it is connected.
 func connectPayload(s *Socket) Payload {
-	body := `{"sid":"` + s.id + `"}`
+	body := `{"sid":` + strconv.Quote(s.id) + `}`
 	if s.nsp.recovery != nil {
-		body = `{"sid":"` + s.id + `","pid":"` + s.pid() + `"}`
+		body = `{"sid":` + strconv.Quote(s.id) + `,"pid":` + strconv.Quote(s.pid()) + `}`
 	}
 	return Payload{JSON: []byte(body)}
 }

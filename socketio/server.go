@@ -53,9 +53,6 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, wheel: wheel.New(tick), pages: http.NewServeMux(), namespaces: make(map[string]*Namespace),
 		bundle: newBundle(cfg.ClientBundle),
 	}
-	if cfg.Recovery != nil && cfg.Adapter != nil {
-		cfg.Log.Warn().Msg("connection state recovery is off: the adapter does not support it")
-	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("socketio: register metrics: %w", err)
@@ -215,6 +212,9 @@ func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	}
 	s.namespaces[name] = n
 	if s.cfg.Adapter == nil {
+		if s.cfg.Recovery != nil {
+			n.recovery = newRemembered(n, *s.cfg.Recovery)
+		}
 		return n, nil
 	}
 	adapter, err := s.cfg.Adapter.Open(local{n})
@@ -222,5 +222,13 @@ func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 		return n, fmt.Errorf("socketio: link namespace %s: %w", name, err)
 	}
 	n.adapter = adapter
+	if s.cfg.Recovery == nil {
+		return n, nil
+	}
+	if a, ok := adapter.(RecoveringAdapter); ok {
+		n.recovery = a.Recover(*s.cfg.Recovery)
+	} else if name == "/" {
+		s.cfg.Log.Warn().Msg("connection state recovery is off: the adapter does not support it")
+	}
 	return n, nil
 }

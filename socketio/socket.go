@@ -71,6 +71,8 @@ type extra struct {
 	ending    *ending
 	recovered bool
 	pid       string
+	back      []string // the rooms of a client that came back
+	tenure    Tenure
 }
 
 // ending is what is left to do for a socket that has ended.
@@ -165,6 +167,7 @@ func (s *Socket) extraLocked() *extra {
 func (s *Socket) Join(rooms ...string) {
 	events, full := s.nsp.rooms.join(s, rooms)
 	s.nsp.tellRooms(events)
+	s.changed()
 	if full {
 		s.client.violated(violationRooms, errRooms)
 	}
@@ -173,6 +176,7 @@ func (s *Socket) Join(rooms ...string) {
 // Leave takes the socket out of rooms.
 func (s *Socket) Leave(rooms ...string) {
 	s.nsp.tellRooms(s.nsp.rooms.leave(s, rooms))
+	s.changed()
 }
 
 // Rooms lists the rooms that the socket is in: the one of its own id, and what it joined, in that order. While
@@ -190,12 +194,13 @@ func (s *Socket) Rooms() []string {
 // Set keeps a value with the socket. What is kept is described to other servers as JSON, by FetchSockets.
 func (s *Socket) Set(key string, v any) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	x := s.extraLocked()
 	if x.data == nil {
 		x.data = make(map[string]any)
 	}
 	x.data[key] = v
+	s.mu.Unlock()
+	s.changed()
 }
 
 // Get is the value kept under key, or nil.
@@ -244,6 +249,10 @@ func (s *Socket) Off(event string) {
 // Disconnect takes the socket out of its namespace; the client does not come back by itself. With closeTransport it
 // takes out all sockets of the connection and closes that, too.
 func (s *Socket) Disconnect(closeTransport bool) {
+	s.nsp.after(func() { s.leave(closeTransport) }) // behind what was emitted
+}
+
+func (s *Socket) leave(closeTransport bool) {
 	if !closeTransport {
 		s.disconnect()
 		return
@@ -296,9 +305,7 @@ func (s *Socket) end(reason string, drop bool) {
 	}
 	s.nsp.server.metrics.sockets.Dec()
 	rooms, events := s.nsp.rooms.leaveAll(s)
-	if s.nsp.recovery != nil {
-		s.nsp.recovery.save(s, reason, rooms)
-	}
+	s.keep(comesBack(reason), rooms)
 	s.nsp.tellRooms(events)
 	s.finish(&ending{reason, rooms})
 }

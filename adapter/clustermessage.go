@@ -37,7 +37,7 @@ func (f *clusterReceiver) receive(channel string, payload []byte) error {
 	case private:
 		return n.takeClusterAnswer(&c)
 	case c.Type == wire.ClusterBroadcast && !c.WantsAck():
-		return f.deliver(n, &c)
+		return f.deliver(n, &c, "")
 	}
 	q, err := c.Request()
 	if err == nil {
@@ -51,7 +51,7 @@ func (f *clusterReceiver) isEcho(msg []byte) bool {
 	return f.r.isEcho(wire.ClusterSender(msg))
 }
 
-func (f *clusterReceiver) deliver(n *namespace, c *wire.Cluster) error {
+func (f *clusterReceiver) deliver(n *namespace, c *wire.Cluster, offset string) error {
 	concerns, err := c.Concerns(&f.scratch, n.hasRoom)
 	if err != nil {
 		return err
@@ -73,6 +73,7 @@ func (f *clusterReceiver) deliver(n *namespace, c *wire.Cluster) error {
 		Target: socketio.Target{Rooms: o.Rooms, Except: o.Except},
 		Flags:  localFlags(o.Flags),
 		Data:   data,
+		Offset: offset,
 	})
 	return nil
 }

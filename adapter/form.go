@@ -29,6 +29,8 @@ type form interface {
 	interrupted()
 	// wait returns when the form hears what does not come through the subscription, or with ctx's error.
 	wait(ctx context.Context) error
+	// farewell sends what the form still has to, when the process ends, until ctx does.
+	farewell(ctx context.Context)
 	// run does what the form needs besides, until ctx ends.
 	run(ctx context.Context) error
 	// adapter is what the server gets for a namespace.
@@ -38,6 +40,7 @@ type form interface {
 // plain is what forms have in common that hear all through the subscription.
 type plain struct{}
 
+func (plain) farewell(context.Context)              {}
 func (plain) interrupted()                          {}
 func (plain) wait(context.Context) error            { return nil }
 func (plain) run(context.Context) error             { return nil }

@@ -25,7 +25,16 @@ type metrics struct {
 	dropped          *prometheus.CounterVec
 	requests         *prometheus.CounterVec
 	gaps             prometheus.Counter
+	recoveries       *prometheus.CounterVec
 }
+
+// How it ended that a client came back: values of the label outcome. The others are away and malformed.
+const (
+	recovered = "recovered"
+	unknown   = "unknown" // no such session
+	gone      = "gone"    // what it missed is not known any more
+	taken     = "taken"   // by another server in the same moment
+)
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	var failed error
@@ -50,6 +59,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Times after which messages of other servers may have been missed: Redis was away or cut us off, or channels went to another node of a cluster.",
 		})),
 	}
+	m.recoveries = share(reg, &failed, prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_adapter_recoveries_total",
+		Help: "Clients that came back with a session of before, by outcome: recovered, unknown, gone, taken, away, malformed.",
+	}, []string{"outcome"}))
 	for _, reason := range []string{malformed, oversized, bufferFull, expired, volatile, refused, uncertain, shutdown, trimmed} {
 		m.dropped.WithLabelValues(reason)
 	}

@@ -137,7 +137,12 @@ func (r *Redis) Run(ctx context.Context) error {
 	if r.cfg.Conn == nil {
 		g.Go(func() error { return r.conn.Run(hard) })
 	}
-	g.Go(func() error { return r.sub.Run(hard) })
+	g.Go(func() error {
+		if r.form.wait(hard) != nil { // who subscribes is counted on to hear everything
+			return nil
+		}
+		return r.sub.Run(hard)
+	})
 	g.Go(func() error { return r.publisher.run(hard) })
 	g.Go(func() error { return r.peers.run(hard) })
 	g.Go(func() error { return r.recover(hard) })
@@ -146,6 +151,7 @@ func (r *Redis) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		last, done := context.WithTimeout(hard, farewell)
 		r.publisher.drain(last)
+		r.form.farewell(last)
 		r.peers.goodbye(last)
 		done()
 	case <-hard.Done():

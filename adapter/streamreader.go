@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,14 +38,64 @@ type streamReader struct {
 // stream is how far one stream has been read.
 type stream struct {
 	name string
-	at   offset
-	gap  gapWatch
+	gap  gapWatch // the reader's
+
+	turn   sync.Mutex // held while an entry is taken, guards the rest
+	at     offset
+	tail   tail
+	behind []catchingUp
+}
+
+// catchingUp waits until the stream has been read up to a place.
+type catchingUp struct {
+	to   offset
+	done chan struct{}
+}
+
+// wait returns once the stream has been read up to a place; false: not in time.
+func (st *stream) wait(ctx context.Context, to offset, atMost time.Duration) bool {
+	st.turn.Lock()
+	if !to.after(st.at) {
+		st.turn.Unlock()
+		return true
+	}
+	done := make(chan struct{})
+	st.behind = append(st.behind, catchingUp{to, done})
+	st.turn.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, atMost)
+	defer cancel()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (st *stream) movedLocked(at offset) {
+	st.at = at
+	st.behind = slices.DeleteFunc(st.behind, func(c catchingUp) bool {
+		if c.to.after(at) {
+			return false
+		}
+		close(c.done)
+		return true
+	})
+}
+
+// restart has reading go on after at, and forgets what was read before.
+func (st *stream) restart(at offset, info streamInfo) {
+	st.turn.Lock()
+	defer st.turn.Unlock()
+	st.movedLocked(at)
+	st.tail.restart(at)
+	st.gap = gapWatch{known: info.counted, count: info.added}
 }
 
 func newStreamReader(r *Redis, f *streams) *streamReader {
 	s := &streamReader{r: r, form: f, names: f.cfg.names(), streams: make(map[string]*stream), begun: make(chan struct{})}
 	for _, name := range s.names {
-		s.streams[name] = &stream{name: name}
+		s.streams[name] = &stream{name: name, tail: tail{maxLen: f.cfg.MaxLen + f.cfg.MaxLen/10}}
 	}
 	return s
 }
@@ -123,7 +174,7 @@ func (s *streamReader) read(ctx context.Context, client redis.UniversalClient) (
 		args = append(args, name)
 	}
 	for _, name := range s.names {
-		args = append(args, s.streams[name].at.String())
+		args = append(args, s.streams[name].at.String()) // which the reader alone moves
 	}
 	cmd := redis.NewSliceCmd(ctx, args...)
 	cmd.SetFirstKeyPos(6)
@@ -173,9 +224,12 @@ func readEntry(e any) (at offset, fields []any, ok bool) {
 // take moves on before anything else, so that an entry costs at most itself.
 func (s *streamReader) take(st *stream, at offset, fields []any) {
 	s.lost(st, st.gap.before(at))
-	st.at = at
-	s.lost(st, st.gap.read(at))
 	e := entryOf(fields)
+	st.turn.Lock()
+	defer st.turn.Unlock()
+	st.movedLocked(at)
+	st.tail.add(at, e)
+	s.lostLocked(st, st.gap.read(at))
 	switch err := s.form.take(&e, at); {
 	case errors.Is(err, ErrTooLarge):
 		s.r.refuse(oversized, st.name, len(e.Data))
@@ -212,15 +266,14 @@ func (s *streamReader) locate(ctx context.Context, client redis.UniversalClient,
 	select {
 	case <-s.begun:
 	default:
-		st.at = info.last
-		st.gap = gapWatch{known: info.counted, count: info.added}
-		return nil
+		st.restart(info.last, info)
+		return s.remember(ctx, client, st, info.last)
 	}
 	if st.at.after(info.last) {
 		s.r.log.Warn().Str("stream", st.name).Str("read", st.at.String()).Str("last", info.last.String()).
 			Msg("Redis lost a part of the stream; what other servers said then may be lost")
-		st.at = info.last
-		st.gap = gapWatch{known: info.counted, count: info.added}
+		st.restart(info.last, info)
+		s.form.keeper.again()
 		return nil
 	}
 	s.lost(st, st.gap.ask(st.at, info))
@@ -233,11 +286,50 @@ func (s *streamReader) askGap(ctx context.Context, client redis.UniversalClient,
 	}
 }
 
+// remember reads what the stream has so far, for clients that come back to this process soon after it began.
+func (s *streamReader) remember(ctx context.Context, client redis.UniversalClient, st *stream, upTo offset) error {
+	st.turn.Lock()
+	on := st.tail.on
+	st.turn.Unlock()
+	from := "-"
+	for on && from != "" {
+		batch, err := client.XRangeN(ctx, st.name, from, upTo.String(), missedAtOnce).Result()
+		if err != nil {
+			return err
+		}
+		st.turn.Lock()
+		if from == "-" && len(batch) > 0 {
+			first, _ := parseOffset(batch[0].ID)
+			st.tail.restart(first)
+			batch = batch[1:]
+			from = "(" + first.String()
+		}
+		for _, m := range batch {
+			if at, ok := parseOffset(m.ID); ok {
+				st.tail.add(at, entryOfValues(m.Values))
+			}
+		}
+		st.turn.Unlock()
+		if len(batch) < missedAtOnce-1 {
+			return nil
+		}
+		from = "(" + batch[len(batch)-1].ID
+	}
+	return nil
+}
+
 // lost reports entries that were trimmed before they were read.
 func (s *streamReader) lost(st *stream, n uint64) {
+	st.turn.Lock()
+	defer st.turn.Unlock()
+	s.lostLocked(st, n)
+}
+
+func (s *streamReader) lostLocked(st *stream, n uint64) {
 	if n == 0 {
 		return
 	}
+	st.tail.restart(st.at) // something before is missing
 	s.r.metrics.drop(trimmed, int(n))
 	s.r.log.Warn().Str("stream", st.name).Uint64("messages", n).Int("max_len", s.form.cfg.MaxLen).
 		Msg("messages from other servers were trimmed from the stream before they were read")

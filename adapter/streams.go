@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf16"
 
@@ -78,6 +80,7 @@ type streams struct {
 	clusterReceiver
 	cfg    StreamsConfig
 	reader *streamReader
+	keeper *keeper
 }
 
 var _ form = (*streams)(nil)
@@ -85,6 +88,7 @@ var _ form = (*streams)(nil)
 func newStreams(r *Redis, cfg StreamsConfig) *streams {
 	f := &streams{clusterReceiver: clusterReceiver{r: r}, cfg: cfg}
 	f.reader = newStreamReader(r, f)
+	f.keeper = newKeeper(f)
 	return f
 }
 
@@ -140,6 +144,26 @@ func (f *streams) leave(n *namespace) {
 	}
 }
 
+// broadcastType is the type of an entry that is a broadcast.
+var broadcastType = strconv.Itoa(int(wire.ClusterBroadcast))
+
+// receive takes, beside what servers ask and answer, the news that a session was taken over.
+func (f *streams) receive(channel string, payload []byte) error {
+	if c, err := wire.ParseCluster(payload); err == nil && c.Type == wire.ClusterTaken {
+		f.r.mu.RLock()
+		n := f.r.byName[string(c.Namespace)]
+		f.r.mu.RUnlock()
+		if n == nil || channel != n.own {
+			return wire.ErrMalformed
+		}
+		if rec := n.talk.(*streamTalk).recovery.Load(); rec != nil {
+			rec.taken(c.PID())
+		}
+		return nil
+	}
+	return f.clusterReceiver.receive(channel, payload)
+}
+
 // entry is what an entry of a stream says beside its data.
 type entry struct{ uid, namespace, kind string }
 
@@ -171,7 +195,16 @@ func (f *streams) numSub(ctx context.Context, node *redis.Client, channels []str
 
 func (f *streams) interrupted()                   { f.reader.interrupt() }
 func (f *streams) wait(ctx context.Context) error { return f.reader.wait(ctx) }
-func (f *streams) run(ctx context.Context) error  { return f.reader.run(ctx) }
+func (f *streams) farewell(ctx context.Context)   { f.keeper.drain(ctx) }
+
+func (f *streams) adapter(n *namespace) socketio.Adapter { return streamNamespace{n} }
+
+func (f *streams) run(ctx context.Context) error {
+	var keeping sync.WaitGroup
+	keeping.Go(func() { _ = f.keeper.run(ctx) })
+	defer keeping.Wait()
+	return f.reader.run(ctx)
+}
 
 // block is how long Redis may hold a read.
 func (c *StreamsConfig) block() time.Duration {
@@ -187,7 +220,19 @@ func (f *streams) take(e *wire.Entry, at offset) error {
 	r.mu.RLock()
 	n := r.byName[e.Namespace]
 	r.mu.RUnlock()
-	if n == nil || r.isEcho([]byte(e.UID)) || e.Namespace == "" {
+	if n == nil || e.Namespace == "" {
+		r.metrics.skipped.Inc()
+		return nil
+	}
+	rec := n.talk.(*streamTalk).recovery.Load()
+	if e.UID == n.uid {
+		r.metrics.skipped.Inc()
+		if rec != nil && e.Type == broadcastType {
+			rec.line.seen([]byte(e.Data), at)
+		}
+		return nil
+	}
+	if r.isEcho([]byte(e.UID)) {
 		r.metrics.skipped.Inc()
 		return nil
 	}
@@ -200,7 +245,11 @@ func (f *streams) take(e *wire.Entry, at offset) error {
 		r.metrics.skipped.Inc() // answers don't go this way; heartbeats are those of older versions of Node's adapter
 		return nil
 	case c.Type == wire.ClusterBroadcast && !c.WantsAck():
-		return f.deliver(n, &c)
+		place := ""
+		if rec != nil && c.Recoverable() {
+			place = at.String()
+		}
+		return f.deliver(n, &c, place)
 	}
 	q, err := c.Request()
 	if err == nil {
@@ -215,6 +264,7 @@ type streamTalk struct {
 	stream    string
 	form      *streams
 	channels  wire.Channels
+	recovery  atomic.Pointer[recovery] // nil: off
 }
 
 func (t *streamTalk) counted() string             { return t.channels.Main }

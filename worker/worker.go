@@ -98,6 +98,9 @@ func (w *Worker) newServer() (*socketio.Server, error) {
 	if cfg.NewSID == nil {
 		cfg.NewSID = func(*http.Request) (string, error) { return directory.MintSID(w.ID()), nil }
 	}
+	if cfg.Recovery == nil && w.set.Recovery > 0 {
+		cfg.Recovery = &socketio.Recovery{MaxDisconnection: w.set.Recovery}
+	}
 	if cfg.Adapter == nil && w.conn != nil && w.set.Adapter != "memory" {
 		cluster, err := w.newCluster()
 		if err != nil {

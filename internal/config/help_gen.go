@@ -47,6 +47,7 @@ var help = map[string]string{
 	"SIDEREAL_REDIRECT_PORT":          "The port of those addresses, where clients reach the public door by another than it listens on.",
 	"SIDEREAL_ADAPTER":                "How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter), `redis-sharded` (that of its createShardedAdapter, for Redis 7 or later, one or a Cluster; not with the embedded one), `redis-streams` (that of @socket.io/redis-streams-adapter) or `memory` (this process alone).",
 	"SIDEREAL_ADAPTER_KEY":            "The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.",
+	"SIDEREAL_RECOVERY":               "How long a client that lost its connection may be away and still be the socket it was, with its rooms, its data and what it missed: with `redis-streams` at any worker, also when its worker was killed; in memory at the same worker; with the other adapters not at all. 0: off.",
 	"SIDEREAL_REQUESTS_TIMEOUT":       "How long a request to other servers (fetch sockets, server-side acks) waits for their answers.",
 	"SIDEREAL_DRAIN_DELAY":            "How long a stopping router is unready and still serves, so that load balancers notice first.",
 	"SIDEREAL_DRAIN_RATE":             "How many sessions a draining worker closes each second; a stopping router, how many WebSockets that it relays to other hosts. Higher ends a reload sooner, and makes the clients' reconnects come in a steeper wave.",

@@ -233,6 +233,11 @@ type Cluster struct {
 	// The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.
 	AdapterKey string `env:"SIDEREAL_ADAPTER_KEY" envDefault:"socket.io" form:"key"`
 
+	// How long a client that lost its connection may be away and still be the socket it was, with its rooms, its data and what
+	// it missed: with `redis-streams` at any worker, also when its worker was killed; in memory at the same worker; with the
+	// other adapters not at all. 0: off.
+	Recovery time.Duration `env:"SIDEREAL_RECOVERY" envDefault:"0s" min:"0s"`
+
 	// How long a request to other servers (fetch sockets, server-side acks) waits for their answers.
 	RequestsTimeout time.Duration `env:"SIDEREAL_REQUESTS_TIMEOUT" envDefault:"5s" min:"1ms"`
 }

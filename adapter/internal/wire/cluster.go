@@ -27,6 +27,18 @@ const (
 	ClusterAck
 )
 
+// ClusterTaken tells a server of ours, on its own channel, that another took a session over. Node has no such message.
+const ClusterTaken ClusterType = 100
+
+// AppendTaken appends a ClusterTaken for the session pid.
+func AppendTaken(dst []byte, uid, namespace, pid string) ([]byte, error) {
+	w := clusterWriter{out: dst, packed: true}
+	w.begin(ClusterTaken)
+	w.key("pid")
+	w.string(pid)
+	return w.finish(dst, uid, namespace)
+}
+
 // IsAnswer tells whether a message of the type answers another.
 func (t ClusterType) IsAnswer() bool {
 	return t == ClusterFetchResponse || t == ClusterServerSideEmitResponse || t == ClusterClientCount || t == ClusterAck
@@ -339,6 +351,8 @@ type Cluster struct {
 	Namespace []byte
 
 	enc    encoding
+	acked  bool // a client's answer is wanted
+	pid    []byte
 	id     []byte
 	packet []byte // of a broadcast: its data
 	rooms  []byte
@@ -378,7 +392,7 @@ func ParseCluster(msg []byte) (c Cluster, err error) {
 
 // fill finds the parts of a message's data.
 func (c *Cluster) fill(data []byte) error {
-	if c.Type < ClusterBroadcast || c.Type > ClusterAck {
+	if c.Type != ClusterTaken && (c.Type < ClusterBroadcast || c.Type > ClusterAck) {
 		return nil
 	}
 	if err := c.enc.each(data, c.field); err != nil {
@@ -406,6 +420,8 @@ func (c *Cluster) field(key, value []byte) error {
 		c.socks = value
 	case "clientCount":
 		c.count = value
+	case "pid":
+		c.pid = value
 	}
 	return nil
 }
@@ -433,6 +449,8 @@ func (c *Cluster) check() error {
 			switch string(key) {
 			case "data":
 				c.packet = value
+			case "id":
+				c.acked = !c.enc.isNull(value)
 			case "type":
 				if n, err := c.enc.integer(value); err != nil || n != eventType && n != binaryEventType {
 					return ErrMalformed
@@ -468,6 +486,18 @@ func (c *Cluster) check() error {
 
 // WantsAck tells a broadcast that is to be acknowledged from one that is not.
 func (c *Cluster) WantsAck() bool { return c.id != nil }
+
+// Recoverable tells whether clients that missed a broadcast get it when they come back: not when it may be lost, nor when
+// somebody waits for what they answer.
+func (c *Cluster) Recoverable() bool {
+	return c.Type == ClusterBroadcast && c.id == nil && !c.acked && !c.enc.flags(c.flags).Volatile
+}
+
+// PID is the session that a ClusterTaken is about.
+func (c *Cluster) PID() string {
+	pid, _ := c.enc.string(c.pid)
+	return string(pid)
+}
 
 // Scratch is what Concerns works in, so that it need not allocate. Its zero value is ready.
 type Scratch struct{ list, name []byte }

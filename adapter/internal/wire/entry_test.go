@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // streamVector is a vector of a golden file of the adapter over streams.
@@ -238,6 +241,68 @@ func FuzzEntry(f *testing.F) {
 		once, err := AppendEntryData(nil, q)
 		if err != nil || !bytes.Equal(once, again) {
 			t.Fatalf("%q became %q, %v", again, once, err)
+		}
+	})
+}
+
+func TestGoldenSessions(t *testing.T) {
+	for _, v := range streamGolden(t, "SET") {
+		s, err := ParseSession(string(v.B64))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := v.Decoded.(map[string]any)
+		data, _ := json.Marshal(want["data"])
+		var got any
+		if json.Unmarshal(s.Data.JSON, &got) != nil {
+			t.Fatalf("%s", s.Data.JSON)
+		}
+		again, _ := json.Marshal(got)
+		if s.ID != want["sid"] || s.PID != want["pid"] || !reflect.DeepEqual(s.Rooms, roomsOf(want["rooms"])) || !bytes.Equal(again, data) {
+			t.Errorf("%s: %+v, want %v", v.Name, s, want)
+		}
+		text, err := AppendSession(nil, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What Node reads comes first, as Node writes it, but for the number of fields; the rest is ours.
+		node, _ := base64.StdEncoding.DecodeString(string(v.B64))
+		ours, _ := base64.StdEncoding.DecodeString(string(text))
+		if !bytes.HasPrefix(ours[1:], node[1:]) {
+			t.Errorf("%s: again %q\nwant  %q", v.Name, ours, node)
+		}
+	}
+}
+
+func TestSessionsKeepWhatIsOurs(t *testing.T) {
+	want := Session{ID: "sid", PID: "pid", Rooms: []string{"sid", packet.NumberRoom(42)}, Owner: "0123456789abcdef", Epoch: 300, From: "1-0",
+		Data: packet.Payload{JSON: []byte(`{"a":[1,{"_placeholder":true,"num":0}]}`), Attachments: [][]byte{{1, 2}}}}
+	text, err := AppendSession(nil, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseSession(string(text))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+}
+
+func FuzzSession(f *testing.F) {
+	for _, v := range streamGolden(f, "SET") {
+		f.Add(string(v.B64))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseSession(text)
+		if err != nil {
+			return
+		}
+		again, err := AppendSession(nil, s)
+		if err != nil {
+			return
+		}
+		once, err := ParseSession(string(again))
+		if err != nil || !reflect.DeepEqual(once, s) {
+			t.Fatalf("%+v became %+v, %v", s, once, err)
 		}
 	})
 }

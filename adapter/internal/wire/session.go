@@ -1,0 +1,90 @@
+package wire
+
+import (
+	"encoding/base64"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Session is what Node's adapter over streams keeps for a client that may come back: msgpack in base64, of a map with sid,
+// pid, rooms and data (ADAPTER-WIRE, 5). The other fields are ours; Node passes over them.
+type Session struct {
+	ID    string
+	PID   string
+	Rooms []string
+	Data  packet.Payload // an object
+	// Owner is the uid of the server that has the socket; empty: none has.
+	Owner string
+	// Epoch makes the value differ from each that was there before.
+	Epoch int
+	// From is the place in the stream before all that the socket was ever sent.
+	From string
+}
+
+// AppendSession appends a session. It fails when its data is no JSON.
+func AppendSession(dst []byte, s Session) ([]byte, error) {
+	fields := 5
+	if s.Owner != "" {
+		fields++
+	}
+	if s.From != "" {
+		fields++
+	}
+	msg := appendMapHeader(nil, fields)
+	msg = appendString(appendString(msg, "sid"), s.ID)
+	msg = appendString(appendString(msg, "pid"), s.PID)
+	msg = appendRooms(appendString(msg, "rooms"), s.Rooms)
+	msg, err := AppendPayload(appendString(msg, "data"), s.Data)
+	if err != nil {
+		return dst, err
+	}
+	msg = appendUintValue(appendString(msg, "epoch"), uint64(s.Epoch))
+	if s.Owner != "" {
+		msg = appendString(appendString(msg, "owner"), s.Owner)
+	}
+	if s.From != "" {
+		msg = appendString(appendString(msg, "from"), s.From)
+	}
+	return base64.StdEncoding.AppendEncode(dst, msg), nil
+}
+
+// ParseSession reads a session of ours or Node's.
+func ParseSession(text string) (s Session, err error) {
+	msg, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return s, ErrMalformed
+	}
+	err = asPacked.each(msg, func(key, value []byte) (err error) {
+		var word []byte
+		switch string(key) {
+		case "sid":
+			word, err = asPacked.string(value)
+			s.ID = string(word)
+		case "pid":
+			word, err = asPacked.string(value)
+			s.PID = string(word)
+		case "owner":
+			word, err = asPacked.string(value)
+			s.Owner = string(word)
+		case "from":
+			word, err = asPacked.string(value)
+			s.From = string(word)
+		case "epoch":
+			s.Epoch, err = asPacked.integer(value)
+		case "rooms":
+			var rooms RoomList
+			rooms, err = asPacked.roomList(nil, value)
+			s.Rooms = rooms.Strings()
+		case "data":
+			s.Data.JSON, s.Data.Attachments, err = asPacked.text(value)
+		}
+		return err
+	})
+	if err != nil || s.ID == "" || s.PID == "" {
+		return s, ErrMalformed
+	}
+	if len(s.Data.JSON) == 0 || s.Data.JSON[0] != '{' { // Node's apps may put anything there
+		s.Data = packet.Payload{JSON: []byte("{}")}
+	}
+	return s, nil
+}

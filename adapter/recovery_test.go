@@ -1,0 +1,288 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/client"
+	"github.com/sidereal-io/sidereal/internal/testkit"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// wireTo is a way to Redis that can be cut: who uses it is then, for all others, as good as dead.
+type wireTo struct {
+	listener net.Listener
+	mu       sync.Mutex
+	cut      bool
+	conns    []net.Conn
+	copying  sync.WaitGroup
+}
+
+func newWire(t *testing.T, addr string) *wireTo {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wireTo{listener: l}
+	w.copying.Go(func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			w.mu.Lock()
+			out, err := net.Dial("tcp", addr)
+			if err != nil || w.cut {
+				in.Close()
+				w.mu.Unlock()
+				continue
+			}
+			w.conns = append(w.conns, in, out)
+			w.mu.Unlock()
+			w.copying.Go(func() { _, _ = io.Copy(out, in); out.Close() })
+			w.copying.Go(func() { _, _ = io.Copy(in, out); in.Close() })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		w.sever(true)
+		w.copying.Wait()
+	})
+	return w
+}
+
+func (w *wireTo) url() string { return "redis://" + w.listener.Addr().String() }
+
+// sever closes what there is, and until it is mended refuses what comes.
+func (w *wireTo) sever(cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut = cut
+	for _, c := range w.conns {
+		c.Close()
+	}
+	w.conns = nil
+}
+
+// place is a server over streams.
+type place struct {
+	io    *socketio.Server
+	redis *Redis
+	addr  string
+}
+
+func openPlace(t *testing.T, cfg StreamsConfig, recovery socketio.Recovery) *place {
+	t.Helper()
+	r, err := NewStreams(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io, err := socketio.New(socketio.Config{Adapter: r, Recovery: &recovery})
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); s.Set("joined", room); return nil })
+	io.On("hi", func(s *socketio.Socket) error { return s.Emit("hi") })
+	io.On("bye", func(s *socketio.Socket) { s.Emit("last"); s.Disconnect(false) })
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := io.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	server := httptest.NewServer(io)
+	t.Cleanup(func() {
+		stop()
+		running.Wait()
+		server.Close()
+	})
+	if err := r.Wait(background(t)); err != nil {
+		t.Fatal(err)
+	}
+	return &place{io, r, server.Listener.Addr().String()}
+}
+
+// settle returns once what was emitted here has been delivered here.
+func (p *place) settle() {
+	settled := make(chan struct{})
+	p.recovery().After(func() { close(settled) })
+	<-settled
+}
+
+func (p *place) recovery() *recovery {
+	p.redis.mu.RLock()
+	defer p.redis.mu.RUnlock()
+	return p.redis.byName["/"].talk.(*streamTalk).recovery.Load()
+}
+
+// traveller is a client that can be sent to another server.
+type traveller struct {
+	*client.Socket
+	t    *testing.T
+	at   atomic.Pointer[string]
+	mu   sync.Mutex
+	conn net.Conn
+	told chan string
+}
+
+func travel(t *testing.T, to *place) *traveller {
+	t.Helper()
+	v := &traveller{t: t, told: make(chan string, 1000)}
+	v.at.Store(&to.addr)
+	c, err := client.New(client.Config{
+		URL: "http://somewhere", Transports: []string{client.WebSocket}, ReconnectionDelay: time.Millisecond, ReconnectionDelayMax: 10 * time.Millisecond,
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, network, *v.at.Load())
+			v.mu.Lock()
+			v.conn = conn
+			v.mu.Unlock()
+			return conn, err
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	v.Socket = c.Of("/")
+	v.OnAny(func(event string, args client.Args) {
+		text := args.String()
+		if i := strings.LastIndex(text, `"`); strings.HasSuffix(text, `"]`) && i > 0 { // without the offset
+			from := strings.LastIndex(text[:i], `"`)
+			if _, ok := parseOffset(text[from+1 : i]); ok {
+				text = strings.TrimSuffix(text[:from], ",") + "]#"
+			}
+		}
+		v.told <- event + text
+	})
+	v.OnDisconnect(func(reason string, _ error) {
+		if reason == client.ReasonServerDisconnect {
+			v.told <- "left " + reason
+		}
+	})
+	v.OnConnect(func() { v.told <- fmt.Sprint("connected ", v.Recovered()) })
+	if err := v.Connect(background(t)); err != nil {
+		t.Fatal(err)
+	}
+	v.want("connected false")
+	return v
+}
+
+// move has the client come back at another server.
+func (v *traveller) move(to *place) {
+	v.at.Store(&to.addr)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.conn.Close()
+}
+
+func (v *traveller) want(all ...string) {
+	v.t.Helper()
+	for _, want := range all {
+		if got := testkit.Receive(v.t, want, v.told); got != want {
+			v.t.Fatalf("told %s, want %s", got, want)
+		}
+	}
+}
+
+// ask emits an event and waits for its answer.
+func (v *traveller) ask(event string, args ...any) {
+	v.t.Helper()
+	if _, err := v.EmitWithAck(background(v.t), event, args...); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// stored returns the only session in Redis once ok; with a nil ok it waits until there is none.
+func stored(t *testing.T, addr string, ok func(wire.Session) bool) (s wire.Session) {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: addr})
+	defer c.Close()
+	until(t, func() bool {
+		keys, err := c.Keys(t.Context(), "sio:session:*").Result()
+		if ok == nil {
+			return err == nil && len(keys) == 0
+		}
+		if err != nil || len(keys) != 1 {
+			return false
+		}
+		text, err := c.Get(t.Context(), keys[0]).Result()
+		if err != nil {
+			return false
+		}
+		s, err = wire.ParseSession(text)
+		return err == nil && ok(s)
+	})
+	return s
+}
+
+// TestClientOfADeadServerComesBackElsewhere cuts a server from Redis, which then has stored nothing at the end.
+func TestClientOfADeadServerComesBackElsewhere(t *testing.T) {
+	server := testkit.StartRedis(t)
+	way := newWire(t, server.Addr())
+	a := openPlace(t, StreamsConfig{Config: Config{URL: way.url()}}, socketio.Recovery{})
+	b := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{})
+	v := travel(t, a)
+	id := v.ID()
+	v.ask("join", "room")
+	v.ask("join", "second")
+	if err := b.io.To("room").Emit("seen", 1); err != nil {
+		t.Fatal(err)
+	}
+	v.want("seen[1]#")
+	s := stored(t, server.Addr(), func(s wire.Session) bool { return len(s.Rooms) == 3 })
+	if s.ID != id || s.Owner == "" || string(s.Data.JSON) != `{"joined":"second"}` {
+		t.Errorf("stored %+v", s)
+	}
+	way.sever(true)
+
+	for i := range 3 {
+		b.io.To("room").Emit("missed", i)
+	}
+	b.io.Emit("missed", []byte("x"))
+	b.io.To("elsewhere").Emit("no")
+	b.io.Except("second").Emit("no")
+	b.io.Volatile().Emit("no")
+	b.io.Of("/other").Emit("no")
+	b.io.To(id).Emit("missed", "own")
+	b.settle()
+	v.move(b)
+	v.want("connected true", "missed[0]#", "missed[1]#", "missed[2]#", `missed[{"_placeholder":true,"num":0}]#`, `missed["own"]#`)
+	if v.ID() != id {
+		t.Errorf("came back as %s, was %s", v.ID(), id)
+	}
+	back, ok := b.io.Socket(id)
+	if !ok || !back.Recovered() || back.Get("joined") != "second" || !slices.Equal(back.Rooms()[1:], []string{"room", "second"}) {
+		t.Errorf("restored %v with %v", ok, back)
+	}
+	b.io.To("second").Emit("live")
+	v.want("live[]#")
+
+	way.sever(false) // the old owner is back, and must not store what it had
+	until(t, a.redis.Up)
+	until(t, func() bool { _, ok := a.io.Socket(id); return !ok })
+	v.ask("join", "third")
+	s = stored(t, server.Addr(), func(s wire.Session) bool { return slices.Contains(s.Rooms, "third") })
+	if string(s.Data.JSON) != `{"joined":"third"}` {
+		t.Errorf("stored %+v", s)
+	}
+	v.ask("hi")
+	v.want("hi[]#")
+	v.Emit("bye") // what was emitted before a disconnect arrives, and nobody comes back after it
+	v.want("last[]#", "left io server disconnect")
+	stored(t, server.Addr(), nil)
+}

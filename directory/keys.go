@@ -50,7 +50,7 @@ func keyDocs() []keyDoc {
 			"workers, at every beat; routers prune", "routers, every 2 s and at events",
 		},
 		{
-			k.worker("<id>"), "string", "JSON `{v, id, slot, host, pid, addr, handoff, state, clients, started, version, adapter, path, tags}`",
+			k.worker("<id>"), "string", "JSON `{v, id, slot, host, pid, addr, handoff, state, clients, started, version, adapter, adapter_key, adapter_mode, path, tags}`",
 			"6 s, written every 2 s", "the worker; a router deletes it when the worker is dead", "routers, with its TTL",
 		},
 		{

@@ -36,8 +36,11 @@ type Worker struct {
 	Started time.Time `json:"started"` // by its host's clock: for people, never compared
 	Version string    `json:"version"`
 	Adapter string    `json:"adapter"`
-	Path    string    `json:"path"` // where its Socket.IO answers, as in SIDEREAL_PATH
-	Tags    bool      `json:"tags"` // its sids begin with its id
+	// AdapterKey is its channels' prefix, and AdapterMode its mode if the adapter is redis-sharded; empty where there are none.
+	AdapterKey  string `json:"adapter_key,omitempty"`
+	AdapterMode string `json:"adapter_mode,omitempty"`
+	Path        string `json:"path"` // where its Socket.IO answers, as in SIDEREAL_PATH
+	Tags        bool   `json:"tags"` // its sids begin with its id
 
 	// Beat changes whenever a new beat was seen: from then on Clients includes what happened before it. Not in Redis.
 	Beat uint64 `json:"-"`

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/handoff"
@@ -63,10 +62,12 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 			return nil, w.set.Redis.Problem(err)
 		}
 	}
-	m.reg, err = d.RegisterWorker(ctx, directory.Worker{
+	record := directory.Worker{
 		Slot: w.set.Slot, Host: w.set.HostName, PID: os.Getpid(), Started: w.started,
-		Version: w.cfg.Version, Adapter: w.adapterName(), Path: w.set.Path, Tags: w.cfg.SocketIO.NewSID == nil,
-	}, w.io.Engine().Len)
+		Version: w.cfg.Version, Tags: w.cfg.SocketIO.NewSID == nil,
+	}
+	w.describe(&record)
+	m.reg, err = d.RegisterWorker(ctx, record, w.io.Engine().Len)
 	if err != nil {
 		return nil, w.set.Redis.Problem(err)
 	}
@@ -87,19 +88,20 @@ const (
 	streams = "redis-streams"
 )
 
-// adapterName is what all workers of an app must agree on: the adapter, and its key where that is not the default.
-func (w *Worker) adapterName() string {
+// describe says in the record what all workers of an app must agree on.
+func (w *Worker) describe(r *directory.Worker) {
+	r.Path = w.set.Path
 	if w.cluster == nil {
-		return "memory"
+		r.Adapter = "memory"
+		return
 	}
-	name := "redis"
-	if w.set.Adapter == sharded || w.set.Adapter == streams {
-		name = w.set.Adapter
+	r.Adapter, r.AdapterKey = "redis", w.set.AdapterKey
+	switch w.set.Adapter {
+	case streams:
+		r.Adapter = streams
+	case sharded:
+		r.Adapter, r.AdapterMode = sharded, w.set.AdapterMode
 	}
-	if w.set.AdapterKey != adapter.DefaultKey {
-		name += ":" + w.set.AdapterKey
-	}
-	return name
 }
 
 // setState tells the routers.

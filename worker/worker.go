@@ -120,10 +120,9 @@ func (w *Worker) newCluster() (*adapter.Redis, error) {
 	case streams:
 		return adapter.NewStreams(adapter.StreamsConfig{Config: cfg})
 	case sharded:
-	default:
-		return adapter.NewRedis(cfg)
+		return adapter.NewSharded(adapter.ShardedConfig{Config: cfg, Mode: adapter.Mode(w.set.AdapterMode)})
 	}
-	return adapter.NewSharded(adapter.ShardedConfig{Config: cfg})
+	return adapter.NewRedis(cfg)
 }
 
 // problem puts what only an operator can mend into one line with the variable that is wrong.

@@ -402,23 +402,39 @@ func TestAdaptersThatCannotBe(t *testing.T) {
 	}
 }
 
-func TestWorkersOfOneAppMustHaveOneAdapter(t *testing.T) {
-	for want, env := range map[string][]string{
-		"memory":             {"SIDEREAL_ADAPTER=memory"},
-		"redis":              nil,
-		"redis:rooms":        {"SIDEREAL_ADAPTER=redis", "SIDEREAL_ADAPTER_KEY=rooms"},
-		"redis-sharded":      {"SIDEREAL_ADAPTER=redis-sharded"},
-		"redis-sharded:room": {"SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_ADAPTER_KEY=room"},
+func TestRecordsSayWhatWorkersMustAgreeOn(t *testing.T) {
+	for want, env := range map[directory.Worker][]string{
+		{Adapter: "memory"}:                                                         {"SIDEREAL_ADAPTER=memory"},
+		{Adapter: "redis", AdapterKey: "socket.io"}:                                 nil,
+		{Adapter: "redis", AdapterKey: "rooms"}:                                     {"SIDEREAL_ADAPTER=redis", "SIDEREAL_ADAPTER_KEY=rooms"},
+		{Adapter: "redis-streams", AdapterKey: "r"}:                                 {"SIDEREAL_ADAPTER=redis-streams", "SIDEREAL_ADAPTER_KEY=r"},
+		{Adapter: "redis-sharded", AdapterKey: "socket.io", AdapterMode: "dynamic"}: {"SIDEREAL_ADAPTER=redis-sharded"},
+		{Adapter: "redis-sharded", AdapterKey: "socket.io", AdapterMode: "static"}:  {"SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_ADAPTER_MODE=static"},
 	} {
 		w, err := New(Config{Settings: settings(t, append(env, "SIDEREAL_REDIS_URL=redis://127.0.0.1:1")...)}, hello)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := w.adapterName(); got != want {
-			t.Errorf("%q: %s, want %s", env, got, want)
+		want.Path = "/socket.io/"
+		var got directory.Worker
+		if w.describe(&got); got != want {
+			t.Errorf("%q: %+v, want %+v", env, got, want)
 		}
 		if err := w.closeConn(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestOldRedisForSharded has the Redis of tests, which knows no sharded pub/sub, as Redis 6 does.
+func TestOldRedisForSharded(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	w, err := New(Config{Settings: settings(t, "SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_REDIS_URL=redis://"+m.Addr())}, hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `SIDEREAL_ADAPTER="redis-sharded" takes Redis 7 or later: use redis here`
+	if err := w.Run(t.Context()); err == nil || err.Error() != want || config.ExitCode(err) != config.ExitUsage {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -7,35 +7,31 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 )
 
 // disagreements are the settings that all workers of an app must share and do not, a line each. path is this host's own;
 // empty: it has none to compare.
 func disagreements(workers []*directory.Worker, host, path string) (lines []string) {
-	paths, adapters, keys := map[string][]string{}, map[string][]string{}, map[string][]string{}
-	if path != "" {
-		paths[path] = []string{host}
-	}
-	for _, w := range workers {
-		if w.Upstream != nil {
-			continue // it says nothing of itself
-		}
-		paths[w.Path] = append(paths[w.Path], w.Host)
-		mode, key, ok := strings.Cut(w.Adapter, ":") // as worker/register.go writes it
-		adapters[mode] = append(adapters[mode], w.Host)
-		if !ok {
-			key = adapter.DefaultKey
-		}
-		if mode != "memory" {
-			keys[key] = append(keys[key], w.Host)
-		}
-	}
-	for _, setting := range []struct {
+	settings := []struct {
 		variable string
-		hosts    map[string][]string
-	}{{"SIDEREAL_ADAPTER", adapters}, {"SIDEREAL_ADAPTER_KEY", keys}, {"SIDEREAL_PATH", paths}} {
+		of       func(*directory.Worker) string
+		hosts    map[string][]string // by value
+	}{
+		{"SIDEREAL_ADAPTER", func(w *directory.Worker) string { return w.Adapter }, map[string][]string{}},
+		{"SIDEREAL_ADAPTER_KEY", func(w *directory.Worker) string { return w.AdapterKey }, map[string][]string{}},
+		{"SIDEREAL_ADAPTER_MODE", func(w *directory.Worker) string { return w.AdapterMode }, map[string][]string{}},
+		{"SIDEREAL_PATH", func(w *directory.Worker) string { return w.Path }, map[string][]string{}},
+	}
+	if path != "" {
+		settings[len(settings)-1].hosts[path] = []string{host}
+	}
+	for _, setting := range settings {
+		for _, w := range workers {
+			if value := setting.of(w); value != "" && w.Upstream == nil { // an upstream says nothing of itself
+				setting.hosts[value] = append(setting.hosts[value], w.Host)
+			}
+		}
 		if len(setting.hosts) < 2 {
 			continue
 		}

@@ -11,6 +11,9 @@ func TestDisagreements(t *testing.T) {
 	worker := func(host, path, adapter string) *directory.Worker {
 		return &directory.Worker{Host: host, Path: path, Adapter: adapter}
 	}
+	in := func(host, key, mode string) *directory.Worker {
+		return &directory.Worker{Host: host, Path: "/socket.io/", Adapter: "redis-sharded", AdapterKey: key, AdapterMode: mode}
+	}
 	for _, c := range []struct {
 		workers []*directory.Worker
 		want    []string
@@ -25,10 +28,10 @@ func TestDisagreements(t *testing.T) {
 			},
 		},
 		{
-			[]*directory.Worker{worker("a", "/socket.io/", "redis"), worker("b", "/socket.io/", "redis:other"), worker("c", "/socket.io/", "redis-sharded:other")},
+			[]*directory.Worker{in("a", "socket.io", "dynamic"), in("b", "rooms", "dynamic"), in("c", "rooms", "static")},
 			[]string{
-				`SIDEREAL_ADAPTER must be the same for all workers of an app, and is "redis" on a, b, "redis-sharded" on c`,
-				`SIDEREAL_ADAPTER_KEY must be the same for all workers of an app, and is "other" on b, c, "socket.io" on a`,
+				`SIDEREAL_ADAPTER_KEY must be the same for all workers of an app, and is "rooms" on b, c, "socket.io" on a`,
+				`SIDEREAL_ADAPTER_MODE must be the same for all workers of an app, and is "dynamic" on a, b, "static" on c`,
 			},
 		},
 		{

@@ -52,6 +52,7 @@ var forms = map[string]form{
 	"readable":     {"a file that can be read", readable},
 	"readables":    {"files that can be read, separated by commas", readables},
 	"adapter":      {"redis, redis-sharded, redis-streams or memory", adapter},
+	"adapter-mode": {"static, dynamic or dynamic-private", adapterMode},
 	"upstreams":    {"http:// or https:// addresses separated by commas, such as http://10.0.0.4:3000", upstreams},
 	"request-path": {"a path such as /healthz", requestPath},
 	"redis-url":    {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
@@ -205,6 +206,14 @@ func readables(text string) (string, error) {
 func adapter(text string) (string, error) {
 	switch text {
 	case "redis", "redis-sharded", "redis-streams", "memory":
+		return text, nil
+	}
+	return "", errForm
+}
+
+func adapterMode(text string) (string, error) {
+	switch text {
+	case "static", "dynamic", "dynamic-private":
 		return text, nil
 	}
 	return "", errForm

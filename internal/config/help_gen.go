@@ -46,6 +46,7 @@ var help = map[string]string{
 	"SIDEREAL_REDIRECT_ADDR":          "A second address, such as `:80`, where plain HTTP is answered with 308 and where the same is over HTTPS. Only names that a certificate has are sent on.",
 	"SIDEREAL_REDIRECT_PORT":          "The port of those addresses, where clients reach the public door by another than it listens on.",
 	"SIDEREAL_ADAPTER":                "How servers reach each other's clients: `redis` (the wire of @socket.io/redis-adapter), `redis-sharded` (that of its createShardedAdapter, for Redis 7 or later, one or a Cluster; not with the embedded one), `redis-streams` (that of @socket.io/redis-streams-adapter) or `memory` (this process alone).",
+	"SIDEREAL_ADAPTER_MODE":           "Which rooms have a channel of their own with `redis-sharded`, as Node's option subscriptionMode says: `static` none, `dynamic` all but those of single sockets, `dynamic-private` all. The same at all servers, Node's included.",
 	"SIDEREAL_ADAPTER_KEY":            "The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.",
 	"SIDEREAL_RECOVERY":               "How long a client that lost its connection may be away and still be the socket it was, with its rooms, its data and what it missed: with `redis-streams` at any worker, also when its worker was killed; in memory at the same worker; with the other adapters not at all. 0: off.",
 	"SIDEREAL_REQUESTS_TIMEOUT":       "How long a request to other servers (fetch sockets, server-side acks) waits for their answers.",

@@ -230,6 +230,10 @@ type Cluster struct {
 	// @socket.io/redis-streams-adapter) or `memory` (this process alone).
 	Adapter string `env:"SIDEREAL_ADAPTER" form:"adapter" shown:"redis; memory without a Redis"`
 
+	// Which rooms have a channel of their own with `redis-sharded`, as Node's option subscriptionMode says: `static` none,
+	// `dynamic` all but those of single sockets, `dynamic-private` all. The same at all servers, Node's included.
+	AdapterMode string `env:"SIDEREAL_ADAPTER_MODE" envDefault:"dynamic" form:"adapter-mode"`
+
 	// The prefix of the adapter's channels. Servers share rooms with all servers of the same key, Node's included.
 	AdapterKey string `env:"SIDEREAL_ADAPTER_KEY" envDefault:"socket.io" form:"key"`
 

@@ -19,6 +19,10 @@ type tally struct {
 	listening int // subscribers of the request channel besides this process, whoever they are
 }
 
+func newTally() *tally {
+	return &tally{waiting: make(map[string]struct{}), ghosts: make(map[string]struct{}), answered: make(map[string]struct{})}
+}
+
 // census finds out who has the namespace besides this process. A server holds exactly one subscription to the
 // namespace's request channel, and each of ours one to a channel of its own, so what is left of the former without the
 // latter is Node's.
@@ -36,7 +40,7 @@ func (n *namespace) census(ctx context.Context) (*tally, error) {
 	for _, uid := range silent {
 		channels = append(channels, n.talk.answersTo(uid))
 	}
-	t := &tally{waiting: make(map[string]struct{}), ghosts: make(map[string]struct{}), answered: make(map[string]struct{})}
+	t := newTally()
 	count, err := n.r.numSub(ctx, channels)
 	if err != nil {
 		return t, fmt.Errorf("%w: %w", ErrAway, err)

@@ -15,7 +15,7 @@ type clusterReceiver struct {
 }
 
 // receive passes over echoes by their last bytes. Answers are heard on the namespace's own channel alone, and nothing else
-// is heard there.
+// is heard there but events for this process.
 func (f *clusterReceiver) receive(channel string, payload []byte) error {
 	if f.isEcho(payload) {
 		f.r.metrics.skipped.Inc()
@@ -29,12 +29,13 @@ func (f *clusterReceiver) receive(channel string, payload []byte) error {
 	n := f.r.byName[string(c.Namespace)]
 	f.r.mu.RUnlock()
 	private := n != nil && channel == n.own
-	switch { // n is nil for a namespace that is not here, or no longer
+	alone := private && c.Type == wire.ClusterServerSideEmit // an event for this process and no other
+	switch {                                                 // n is nil for a namespace that is not here, or no longer
 	case n == nil, !strings.HasPrefix(channel, n.talk.counted()), string(c.UID) == n.uid,
-		c.Type < wire.ClusterBroadcast, c.Type > wire.ClusterAck, private != c.Type.IsAnswer():
+		c.Type < wire.ClusterBroadcast, c.Type > wire.ClusterAck, private != c.Type.IsAnswer() && !alone:
 		f.r.metrics.skipped.Inc()
 		return nil
-	case private:
+	case private && !alone:
 		return n.takeClusterAnswer(&c)
 	case c.Type == wire.ClusterBroadcast && !c.WantsAck():
 		return f.deliver(n, &c, "")

@@ -49,6 +49,9 @@ type Config struct {
 	// without Redis.
 	Group *Group
 
+	// Name is what this process is called towards others, such as "host-1/worker-3": in errors that say who did not answer,
+	// and among a namespace's Peers. At most 512 bytes. Empty: it has none.
+	Name string
 	// Version is told to the peers, for operators.
 	Version string
 	// Log gets outages, malformed messages (without their content, at most one line in 10 s) and nothing per message.
@@ -85,6 +88,9 @@ func (c Config) Validate() error {
 	}
 	if min(c.BufferMessages, c.BufferBytes, c.MaxMessageBytes, int(c.BufferAge)) < 0 {
 		errs = append(errs, errors.New("adapter: the bounds of the buffer and of a message must not be negative"))
+	}
+	if len(c.Name) > maxName {
+		errs = append(errs, fmt.Errorf("adapter: Name: must have at most %d bytes", maxName))
 	}
 	return errors.Join(errs...)
 }

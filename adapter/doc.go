@@ -14,6 +14,7 @@
 //	receiver.go   one goroutine reads, and drops own echoes and rooms with nobody here by their first bytes
 //	answer.go     what other servers ask for is done, and answered
 //	request.go    what is asked of them: whom to wait for, until when
+//	oneserver.go  events for one of them
 //	census.go     whom: our own peers by name, Node's servers by their number
 //	peers.go      the heartbeat by which our own processes know each other
 //	outage.go     Redis lost and found again

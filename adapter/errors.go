@@ -1,9 +1,10 @@
 package adapter
 
 import (
-	"context"
 	"errors"
 	"fmt"
+
+	"github.com/sidereal-io/sidereal/socketio"
 )
 
 var (
@@ -21,21 +22,11 @@ var (
 // errBeat reports a heartbeat that none of ours would have sent.
 var errBeat = errors.New("adapter: malformed heartbeat")
 
-// TimeoutError reports that not every server answered in time; what did come is returned beside it. Its text is that of
-// Node's adapter. It matches context.DeadlineExceeded.
-type TimeoutError struct {
-	text     string
-	Answered int
-	Expected int
-	// Missing are the uids of our own peers that did not answer; Node's servers cannot be named.
-	Missing []string
-}
-
-func (e *TimeoutError) Error() string { return e.text }
-
-// Unwrap makes errors.Is(err, context.DeadlineExceeded) true.
-func (e *TimeoutError) Unwrap() error { return context.DeadlineExceeded }
+// TimeoutError is what a request ends with that not every server answered in time.
+type TimeoutError = socketio.MissingError
 
 func eventTimeout(t *tally) string {
 	return fmt.Sprintf("timeout reached: only %d responses received out of %d", t.got, t.expected)
 }
+
+func roomsTimeout(*tally) string { return "timeout reached while waiting for allRooms response" }

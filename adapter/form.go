@@ -56,6 +56,8 @@ type talk interface {
 	request(q wire.Request) (message, error)
 	// answer answers q, which came from a process of ours or (peer false) from one of Node's.
 	answer(q wire.Request, a wire.Response, peer bool) (message, error)
+	// asksRooms tells whether there is a question for all rooms.
+	asksRooms() bool
 	// fetchTimeout is Node's text for a fetch that not everybody answered in time.
 	fetchTimeout(t *tally) string
 }

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -133,6 +134,26 @@ func (n *namespace) BroadcastWithAck(ctx context.Context, b *socketio.Broadcast,
 	flags.Timeout = timeout
 	q := wire.Request{Type: wire.BroadcastWithAck, Options: options(b.Target, flags), Data: b.Data, Namespace: n.name}
 	return n.askClients(ctx, q, timeout, counted, answered)
+}
+
+// AllRooms implements socketio.Adapter. The forms that have no question for it learn of the rooms from the sockets.
+func (n *namespace) AllRooms(ctx context.Context) ([]string, error) {
+	var rooms []string
+	var err error
+	if n.talk.asksRooms() {
+		err = n.ask(ctx, wire.Request{Type: wire.AllRooms}, roomsTimeout, func(a wire.Response) bool {
+			rooms = append(rooms, a.Rooms...)
+			return a.Rooms != nil
+		})
+	} else {
+		var sockets []socketio.SocketInfo
+		sockets, err = n.FetchSockets(ctx, socketio.Target{})
+		for _, s := range sockets {
+			rooms = append(rooms, s.Rooms...)
+		}
+	}
+	slices.Sort(rooms)
+	return slices.Compact(rooms), err
 }
 
 // ServerCount implements socketio.Adapter.

@@ -20,13 +20,15 @@ const (
 	// newcomers are answered with a beat of one's own, but not more often than this
 	beatAgain   = 200 * time.Millisecond
 	beatVersion = 1
-	maxProcess  = 64 // bytes of a process's name
+	maxProcess  = 64 // bytes of a process's id
+	maxName     = 512
 )
 
 // beat is what a process says of itself on sidereal-peers:KEY, a channel that no pattern of Node's matches.
 type beat struct {
 	V          int               `json:"v"`
 	Process    string            `json:"process"`
+	Name       string            `json:"name,omitempty"` // for people
 	Version    string            `json:"version"`
 	Caps       []string          `json:"caps"`
 	Namespaces map[string]string `json:"nsps"`            // name to uid
@@ -34,11 +36,13 @@ type beat struct {
 	Gone       bool              `json:"gone,omitempty"`  // goodbye
 }
 
-// capabilities tell peers what this process does beyond Node: it signs its answers to peers with its uid.
-var capabilities = []string{"signed-answers"}
+// capabilities tell peers what this process does beyond Node: it signs its answers to peers with its uid, and hears events
+// that are for it alone where it hears answers.
+var capabilities = []string{"signed-answers", "events-to-one"}
 
 // peer is another process of ours.
 type peer struct {
+	name       string
 	namespaces map[string]string
 	heard      time.Time
 	every      time.Duration
@@ -113,7 +117,7 @@ func (p *peers) every() time.Duration {
 // beat says that this process lives, and looks how many others of Node's there are, for outages.
 func (p *peers) beat(ctx context.Context) {
 	all := p.r.namespaces()
-	b := beat{V: beatVersion, Process: p.process, Version: p.r.cfg.Version, Caps: capabilities,
+	b := beat{V: beatVersion, Process: p.process, Name: p.r.cfg.Name, Version: p.r.cfg.Version, Caps: capabilities,
 		Namespaces: make(map[string]string, len(all))}
 	if every := p.every(); every != beatEvery {
 		b.Every = every.Milliseconds()
@@ -161,7 +165,7 @@ func (p *peers) hear(payload []byte) error {
 	switch {
 	case b.Process == p.process:
 		return nil
-	case b.Process == "" || len(b.Process) > maxProcess || b.V < beatVersion:
+	case b.Process == "" || len(b.Process) > maxProcess || len(b.Name) > maxName || b.V < beatVersion:
 		return errBeat
 	}
 	p.mu.Lock()
@@ -171,7 +175,7 @@ func (p *peers) hear(payload []byte) error {
 		left = p.dropLocked(b.Process, b.Namespaces)
 	}
 	if !b.Gone {
-		p.known[b.Process] = &peer{namespaces: b.Namespaces, heard: time.Now(), every: b.every()}
+		p.known[b.Process] = &peer{name: b.Name, namespaces: b.Namespaces, heard: time.Now(), every: b.every()}
 		for _, uid := range b.Namespaces {
 			p.owner[uid] = b.Process
 		}
@@ -260,6 +264,16 @@ func (p *peers) has(uid string) bool {
 	defer p.mu.Unlock()
 	process, ok := p.owner[uid]
 	return ok && !p.known[process].silent
+}
+
+// name is what the process with the namespace uid calls itself.
+func (p *peers) name(uid string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if process, ok := p.owner[uid]; ok {
+		return p.known[process].name
+	}
+	return ""
 }
 
 // of returns the uids of the processes that have a namespace: the living, and the silent.

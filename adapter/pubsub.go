@@ -138,6 +138,8 @@ func (t pubsubTalk) answer(q wire.Request, a wire.Response, peer bool) (message,
 	return message{channel: channel, payload: msg}, err
 }
 
+func (t pubsubTalk) asksRooms() bool { return true }
+
 func (t pubsubTalk) fetchTimeout(*tally) string {
 	return "timeout reached while waiting for fetchSockets response"
 }

@@ -36,6 +36,8 @@ func (f *pubsub) receive(channel string, payload []byte) error {
 	switch {
 	case asked != nil:
 		return asked.receiveRequest(payload)
+	case answered != nil && channel == answered.own && wire.IsRequest(payload):
+		return answered.receiveEvent(payload)
 	case answered != nil:
 		return answered.receiveResponse(payload)
 	}
@@ -151,6 +153,18 @@ func (n *namespace) receiveRequest(payload []byte) error {
 	}
 	n.take(q)
 	return nil
+}
+
+// receiveEvent takes a server-side event that is for this process alone. Nothing else is asked of one process.
+func (n *namespace) receiveEvent(payload []byte) error {
+	q, err := wire.ParseRequest(payload)
+	if err == nil && q.Type != wire.ServerSideEmit {
+		err = wire.ErrMalformed
+	}
+	if err == nil {
+		n.take(q)
+	}
+	return err
 }
 
 // receiveResponse takes an answer. Most are answers to others: all servers hear all.

@@ -170,11 +170,20 @@ func (n *namespace) ask(ctx context.Context, q wire.Request, timeoutText func(*t
 		return n.outcome(err, t)
 	}
 	pending := &question{waiter: newWaiter(t), accept: accept}
-	err = n.send(ctx, q, pending, &pending.waiter)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = &TimeoutError{text: timeoutText(t), Answered: t.got, Expected: t.expected, Missing: t.missing()}
+	err = n.send(ctx, n.talk.counted(), q, pending, &pending.waiter)
+	return n.outcome(n.explain(err, t, timeoutText), t)
+}
+
+// explain says what a request was waiting for when its time was over.
+func (n *namespace) explain(err error, t *tally, text func(*tally) string) error {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
-	return n.outcome(err, t)
+	e := &TimeoutError{Text: text(t), Answered: t.got, Expected: t.expected}
+	for _, uid := range t.missing() {
+		e.Missing = append(e.Missing, socketio.Peer{ID: uid, Name: n.r.peers.name(uid)})
+	}
+	return e
 }
 
 // withTimeout bounds a request that its caller did not bound.
@@ -188,26 +197,35 @@ func (n *namespace) withTimeout(ctx context.Context) (context.Context, context.C
 // prepare finds out whom to wait for. A process that has heard Redis before fails at once when it does not now; one that
 // is just starting, or opened the namespace just now, waits until it would hear the answers.
 func (n *namespace) prepare(ctx context.Context) (*tally, error) {
-	switch {
-	case n.closed.Load():
-		return nil, ErrClosed
-	case n.r.known.Load() && !n.r.up.Load():
-		return nil, ErrAway
-	}
-	if err := n.r.Wait(ctx); err != nil {
-		return nil, errors.Join(ErrAway, err)
+	if err := n.ready(ctx); err != nil {
+		return nil, err
 	}
 	return n.census(ctx)
 }
 
-// send publishes a request and waits for its end.
-func (n *namespace) send(ctx context.Context, q wire.Request, pending call, w *waiter) error {
+// ready returns when answers would be heard, or why they would not.
+func (n *namespace) ready(ctx context.Context) error {
+	switch {
+	case n.closed.Load():
+		return ErrClosed
+	case n.r.known.Load() && !n.r.up.Load():
+		return ErrAway
+	}
+	if err := n.r.Wait(ctx); err != nil {
+		return errors.Join(ErrAway, err)
+	}
+	return nil
+}
+
+// send publishes a request on a channel and waits for its end.
+func (n *namespace) send(ctx context.Context, channel string, q wire.Request, pending call, w *waiter) error {
 	id := newRequestID()
 	q.UID, q.ID = n.uid, strconv.AppendQuote(nil, id)
 	m, err := n.talk.request(q)
 	if err != nil {
 		return err
 	}
+	m.channel = channel
 	n.calls.add(id, pending)
 	defer n.calls.remove(id)
 	if err := n.publish(m, false); err != nil {
@@ -324,7 +342,7 @@ func (n *namespace) askClients(ctx context.Context, q wire.Request, timeout time
 		return n.outcome(err, t)
 	}
 	pending := &survey{waiter: newWaiter(t), counted: counted, answered: answered, byPeer: make(map[string]int)}
-	err = n.outcome(n.send(limited, q, pending, &pending.waiter), t)
+	err = n.outcome(n.send(limited, n.talk.counted(), q, pending, &pending.waiter), t)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return context.Cause(ctx) // nil when it was our timeout: the caller knows what is missing
 	}

@@ -196,4 +196,6 @@ func (t *shardedTalk) answer(q wire.Request, a wire.Response, _ bool) (message, 
 	return message{channel: t.answersTo(q.UID), payload: msg}, err
 }
 
+func (t *shardedTalk) asksRooms() bool { return false }
+
 func (t *shardedTalk) fetchTimeout(asked *tally) string { return eventTimeout(asked) }

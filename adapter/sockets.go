@@ -13,13 +13,13 @@ func wireSocket(s socketio.SocketInfo) (wire.Socket, error) {
 	if err != nil {
 		return wire.Socket{}, err
 	}
-	return wire.Socket{ID: s.ID, Handshake: handshake, Rooms: s.Rooms, Data: object(s.Data)}, nil
+	return wire.Socket{ID: s.ID, Handshake: handshake, Rooms: s.Rooms, Data: object(s.Data), Attachments: s.Attachments}, nil
 }
 
 // socketInfo reads another server's description of a socket. A handshake that cannot be read is left out: it should not
 // cost the socket, nor the others.
 func socketInfo(s wire.Socket) socketio.SocketInfo {
-	info := socketio.SocketInfo{ID: s.ID, Rooms: s.Rooms, Data: object(s.Data)}
+	info := socketio.SocketInfo{ID: s.ID, Rooms: s.Rooms, Data: object(s.Data), Attachments: s.Attachments}
 	_ = json.Unmarshal(s.Handshake, &info.Handshake)
 	info.Handshake.Auth = object(info.Handshake.Auth)
 	return info

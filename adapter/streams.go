@@ -303,4 +303,6 @@ func (t *streamTalk) answer(q wire.Request, a wire.Response, _ bool) (message, e
 	return message{channel: t.answersTo(q.UID), payload: msg}, err
 }
 
+func (t *streamTalk) asksRooms() bool { return false }
+
 func (t *streamTalk) fetchTimeout(asked *tally) string { return eventTimeout(asked) }

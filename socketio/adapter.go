@@ -44,8 +44,17 @@ type Adapter interface {
 	// ServerSideEmitWithAck raises an event on the other servers and returns one answer for each. What came is returned
 	// beside the error.
 	ServerSideEmitWithAck(ctx context.Context, p Payload) ([]Payload, error)
+	// ServerSideEmitTo raises an event on one server, by the ID of its Peer. It returns ErrNoPeer when that is not known.
+	ServerSideEmitTo(peer string, p Payload) error
+	// ServerSideEmitToWithAck is ServerSideEmitTo for an event that is answered.
+	ServerSideEmitToWithAck(ctx context.Context, peer string, p Payload) (Payload, error)
+	// Peers are the other servers that have this namespace and are known by name.
+	Peers() []Peer
 	// ServerCount is the number of servers that have this namespace, this one included.
 	ServerCount(ctx context.Context) (int, error)
+	// AllRooms are the rooms that sockets of the other servers are in, those of single sockets included, each once. What was
+	// learned is returned beside the error.
+	AllRooms(ctx context.Context) ([]string, error)
 	// Close ends the namespace's part in the cluster. No call follows it.
 	Close() error
 }
@@ -116,5 +125,15 @@ type SocketInfo struct {
 	ID        string
 	Handshake Handshake
 	Rooms     []string
-	Data      []byte // the text of a JSON object
+	// Data is what the app keeps with the socket: the text of a JSON object, with placeholders for Attachments.
+	Data        []byte
+	Attachments [][]byte
+}
+
+// Peer is another server of the cluster, in one namespace.
+type Peer struct {
+	// ID names it for as long as it runs.
+	ID string
+	// Name is what its operator calls it, such as "host-1/worker-3"; empty where it says no name.
+	Name string
 }

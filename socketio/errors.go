@@ -38,6 +38,25 @@ var (
 	ErrParent = errors.New("socketio: not supported on a parent of namespaces")
 )
 
+// ErrNoPeer reports an event for a server that is not known: it left, or is no server of Sidereal.
+var ErrNoPeer = errors.New("socketio: no such server")
+
+// MissingError reports that not every server answered in time; what the others said is returned beside it. Its text is
+// that of Node's adapters. It is also a context.DeadlineExceeded.
+type MissingError struct {
+	Text     string
+	Answered int // servers
+	Expected int
+	// Missing are those that did not answer and are known by name. Servers of Node's are not: they are what Answered and
+	// these lack to Expected.
+	Missing []Peer
+}
+
+func (e *MissingError) Error() string { return e.Text }
+
+// Unwrap makes errors.Is(err, context.DeadlineExceeded) true.
+func (e *MissingError) Unwrap() error { return context.DeadlineExceeded }
+
 // ErrTimeout reports that not all answers came in time. It is also a context.DeadlineExceeded.
 var ErrTimeout error = timeoutError{}
 

@@ -3,7 +3,9 @@ package socketio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -13,6 +15,7 @@ import (
 type Hub struct {
 	mu      sync.Mutex
 	members map[string][]*hubMember // by namespace
+	opened  int                     // how many there ever were
 }
 
 var _ Cluster = (*Hub)(nil)
@@ -25,6 +28,8 @@ func (h *Hub) Open(local Local) (Adapter, error) {
 	m := &hubMember{hub: h, local: local}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.opened++
+	m.id = strconv.Itoa(h.opened)
 	h.members[local.Name()] = append(slices.Clip(h.members[local.Name()]), m)
 	return m, nil
 }
@@ -38,6 +43,7 @@ func (h *Hub) Run(ctx context.Context) error {
 // hubMember is the namespace of one server.
 type hubMember struct {
 	hub   *Hub
+	id    string
 	local Local
 	order sync.Mutex // held while a broadcast is handed to the others, which get them in the order of the calls
 }
@@ -46,15 +52,17 @@ var _ Adapter = (*hubMember)(nil)
 
 // others are the namespaces of the same name on the other servers.
 func (m *hubMember) others() []Local {
-	m.hub.mu.Lock()
-	defer m.hub.mu.Unlock()
 	var list []Local
-	for _, other := range m.hub.members[m.local.Name()] {
-		if other != m {
-			list = append(list, other.local)
-		}
+	for _, other := range m.peers() {
+		list = append(list, other.local)
 	}
 	return list
+}
+
+func (m *hubMember) peers() []*hubMember {
+	m.hub.mu.Lock()
+	defer m.hub.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(m.hub.members[m.local.Name()]), func(other *hubMember) bool { return other == m })
 }
 
 func (m *hubMember) Broadcast(b *Broadcast) error {
@@ -131,21 +139,85 @@ func (m *hubMember) ServerSideEmit(p Payload) error {
 }
 
 func (m *hubMember) ServerSideEmitWithAck(ctx context.Context, p Payload) ([]Payload, error) {
-	others := m.others()
-	answers := make(chan Payload, len(others))
-	for _, other := range others {
-		other.ServerSideEvent(p, func(p Payload) { answers <- p })
+	return askHub(ctx, m.peers(), p)
+}
+
+// askHub raises an event on some servers and waits for an answer of each.
+func askHub(ctx context.Context, peers []*hubMember, p Payload) ([]Payload, error) {
+	type answer struct {
+		from    *hubMember
+		payload Payload
+	}
+	answers := make(chan answer, len(peers))
+	for _, peer := range peers {
+		peer.local.ServerSideEvent(p, func(p Payload) { answers <- answer{peer, p} })
 	}
 	var list []Payload
-	for range others {
+	missing := slices.Clone(peers)
+	for len(missing) > 0 {
 		select {
-		case p := <-answers:
-			list = append(list, p)
+		case a := <-answers:
+			list = append(list, a.payload)
+			missing = slices.DeleteFunc(missing, func(m *hubMember) bool { return m == a.from })
 		case <-ctx.Done():
-			return list, ctx.Err()
+			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return list, ctx.Err()
+			}
+			e := &MissingError{Answered: len(list), Expected: len(peers)}
+			e.Text = fmt.Sprintf("timeout reached: only %d responses received out of %d", e.Answered, e.Expected)
+			for _, m := range missing {
+				e.Missing = append(e.Missing, Peer{ID: m.id})
+			}
+			return list, e
 		}
 	}
 	return list, nil
+}
+
+// peer finds another server by its id.
+func (m *hubMember) peer(id string) ([]*hubMember, error) {
+	for _, other := range m.peers() {
+		if other.id == id {
+			return []*hubMember{other}, nil
+		}
+	}
+	return nil, ErrNoPeer
+}
+
+func (m *hubMember) ServerSideEmitTo(peer string, p Payload) error {
+	to, err := m.peer(peer)
+	if err == nil {
+		to[0].local.ServerSideEvent(p, nil)
+	}
+	return err
+}
+
+func (m *hubMember) ServerSideEmitToWithAck(ctx context.Context, peer string, p Payload) (Payload, error) {
+	to, err := m.peer(peer)
+	if err != nil {
+		return Payload{}, err
+	}
+	answers, err := askHub(ctx, to, p)
+	if err != nil {
+		return Payload{}, err
+	}
+	return answers[0], nil
+}
+
+func (m *hubMember) Peers() (list []Peer) {
+	for _, other := range m.peers() {
+		list = append(list, Peer{ID: other.id})
+	}
+	return list
+}
+
+func (m *hubMember) AllRooms(context.Context) ([]string, error) {
+	var list []string
+	for _, other := range m.others() {
+		list = append(list, other.Rooms()...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }
 
 func (m *hubMember) ServerCount(context.Context) (int, error) { return len(m.others()) + 1, nil }

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -13,10 +14,17 @@ type RemoteSocket struct {
 	nsp *Namespace
 }
 
-// FetchSockets describes the selected sockets. With an error it returns those it has learned of.
+// FetchSockets describes the selected sockets. It waits for the other servers as long as Timeout says, else until the
+// deadline of ctx, else as long as the adapter does. With an error it returns those it has learned of; where servers did
+// not answer in time that is a *MissingError, which names them.
 func (o Operator) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
 	if o.nsp.pattern != nil {
 		return nil, ErrParent
+	}
+	if o.flags.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.flags.Timeout)
+		defer cancel()
 	}
 	infos := local{o.nsp}.Fetch(o.target)
 	var err error
@@ -40,7 +48,7 @@ func (r RemoteSocket) operator() Operator {
 
 // DecodeData decodes what the app keeps with the socket into what v points to.
 func (r RemoteSocket) DecodeData(v any) error {
-	args, err := Payload{JSON: append(append([]byte{'['}, r.Data...), ']')}.Args()
+	args, err := Payload{JSON: append(append([]byte{'['}, r.Data...), ']'), Attachments: r.Attachments}.Args()
 	if err != nil {
 		return err
 	}
@@ -89,8 +97,68 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	return n.adapter.ServerSideEmit(p)
 }
 
+// ServerSideEmitTo raises an event on one other server, by the ID of its Peer. It returns ErrNoPeer when that has left.
+func (n *Namespace) ServerSideEmitTo(peer, event string, args ...any) error {
+	p, err := n.serverSideTo(event, args)
+	if err != nil {
+		return err
+	}
+	return n.adapter.ServerSideEmitTo(peer, p)
+}
+
+// ServerSideEmitToWithAck is ServerSideEmitTo for an event that is answered: it returns what the handler there returns. It
+// waits until the deadline of ctx, else as long as the adapter does.
+func (n *Namespace) ServerSideEmitToWithAck(ctx context.Context, peer, event string, args ...any) (Args, error) {
+	p, err := n.serverSideTo(event, args)
+	if err != nil {
+		return Args{}, err
+	}
+	answer, err := n.adapter.ServerSideEmitToWithAck(ctx, peer, p)
+	if err != nil {
+		return Args{}, err
+	}
+	return answer.Args()
+}
+
+// serverSideTo makes the payload of an event for one other server.
+func (n *Namespace) serverSideTo(event string, args []any) (Payload, error) {
+	switch {
+	case n.pattern != nil:
+		return Payload{}, ErrParent
+	case n.adapter == nil:
+		return Payload{}, ErrNoPeer
+	}
+	return serverSide(event, args)
+}
+
+// Peers are the other servers that have the namespace and are known by name, which Node's are not. Servers hear of each
+// other within a moment; one that was killed is listed for some seconds more.
+func (n *Namespace) Peers() []Peer {
+	if n.pattern != nil || n.adapter == nil {
+		return nil
+	}
+	return n.adapter.Peers()
+}
+
+// AllRooms are the rooms that sockets are in, on all servers, each once and in order. The rooms of single sockets, which
+// have their ids, are among them. With an error it returns those it has learned of, as FetchSockets does.
+func (n *Namespace) AllRooms(ctx context.Context) ([]string, error) {
+	if n.pattern != nil {
+		return nil, ErrParent
+	}
+	rooms := local{n}.Rooms()
+	var err error
+	if n.adapter != nil {
+		var others []string
+		others, err = n.adapter.AllRooms(ctx)
+		rooms = append(rooms, others...)
+	}
+	slices.Sort(rooms)
+	return slices.Compact(rooms), err
+}
+
 // ServerSideEmitWithAck raises an event on the other servers and returns one answer for each. With an error it
-// returns those that came. When the server is alone there are none.
+// returns those that came; where servers did not answer in time that is a *MissingError, which names them. When the server is alone there are none.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	if n.pattern != nil {
 		return nil, ErrParent

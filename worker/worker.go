@@ -114,7 +114,7 @@ func (w *Worker) newServer() (*socketio.Server, error) {
 func (w *Worker) newCluster() (*adapter.Redis, error) {
 	cfg := adapter.Config{
 		Conn: w.conn, Key: w.set.AdapterKey, RequestsTimeout: w.set.RequestsTimeout,
-		Version: w.cfg.Version, Log: w.log, Metrics: w.metrics,
+		Name: fmt.Sprintf("%s/%d", w.set.HostName, max(w.set.Slot, 1)), Version: w.cfg.Version, Log: w.log, Metrics: w.metrics,
 	}
 	switch w.set.Adapter {
 	case streams:

@@ -40,6 +40,10 @@ func Run(t *testing.T, medium func(t *testing.T) func() socketio.Cluster) {
 		{"remote sockets are disconnected", disconnect},
 		{"servers hear each other", serverSide},
 		{"servers answer each other", serverSideAck},
+		{"one server hears and answers", oneServer},
+		{"servers that do not answer are named", missing},
+		{"all rooms are known", allRooms},
+		{"binary in a socket's data arrives", data},
 		{"a server that has left is not waited for", leaver},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -91,6 +95,11 @@ func serve(t *testing.T, cluster socketio.Cluster) *host {
 	h := &host{t: t, raised: make(chan string, 100), left: make(chan string, 10), cluster: cluster}
 	h.Host = peer.Serve(t, socketio.Config{Adapter: cluster}, func(io *socketio.Server) {
 		io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); return nil })
+		io.On("keep", func(s *socketio.Socket) error {
+			s.Set("bytes", []byte{0, 255})
+			s.Set("deep", map[string]any{"list": []any{[]byte("x"), 1}})
+			return nil
+		})
 		io.OnConnect(func(s *socketio.Socket) { s.Set("name", "someone") })
 		io.OnDisconnect(func(_ *socketio.Socket, reason string) { h.left <- reason })
 		io.OnServer("tell", func(args socketio.Args) { h.raised <- args.String() })
@@ -405,6 +414,103 @@ func serverSideAck(t *testing.T, a, b *host) {
 	defer cancel()
 	if answers, err := a.IO.ServerSideEmitWithAck(short, "silent"); err == nil || len(answers) != 0 {
 		t.Errorf("of a silent server: %d answers, %v", len(answers), err)
+	}
+}
+
+// peerOf returns the only other server, once it is known by name.
+func peerOf(t *testing.T, h *host) socketio.Peer {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if peers := h.IO.Peers(); len(peers) == 1 {
+			return peers[0]
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d other servers are known by name, want 1", len(h.IO.Peers()))
+		}
+	}
+}
+
+func oneServer(t *testing.T, a, b *host) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	peer := peerOf(t, a).ID
+	must(t, a.IO.ServerSideEmitTo(peer, "tell", "alone", []byte{1}))
+	if got := <-b.raised; got != `["alone",{"_placeholder":true,"num":0}]` {
+		t.Errorf("b heard %s", got)
+	}
+	answer, err := a.IO.ServerSideEmitToWithAck(ctx, peer, "ask", "b", []byte{0, 255})
+	var text string
+	if err != nil || answer.Scan(&text) != nil || text != "hello b" {
+		t.Errorf("answer %s, %v", answer, err)
+	}
+	if err := a.IO.ServerSideEmitTo("nobody", "tell"); !errors.Is(err, socketio.ErrNoPeer) {
+		t.Error(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	var timeout *socketio.MissingError
+	if _, err := a.IO.ServerSideEmitToWithAck(short, peer, "silent"); !errors.As(err, &timeout) || len(timeout.Missing) != 1 || timeout.Missing[0].ID != peer {
+		t.Errorf("of a silent server: %v", err)
+	}
+	b.Stop()
+	if _, err := a.IO.ServerSideEmitToWithAck(ctx, peer, "ask", "nobody", nil); !errors.Is(err, socketio.ErrNoPeer) {
+		t.Errorf("of one that left: %v", err)
+	}
+}
+
+func missing(t *testing.T, a, b *host) {
+	peer := peerOf(t, a)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	answers, err := a.IO.ServerSideEmitWithAck(ctx, "silent")
+	var timeout *socketio.MissingError
+	if len(answers) != 0 || !errors.As(err, &timeout) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("%d answers, %v", len(answers), err)
+	}
+	if timeout.Answered != 0 || timeout.Expected != 1 || !slices.Equal(timeout.Missing, []socketio.Peer{peer}) {
+		t.Errorf("%+v, want %+v", timeout, peer)
+	}
+}
+
+func allRooms(t *testing.T, a, b *host) {
+	a.join(a.x, "r")
+	b.join(b.x, "r")
+	b.join(b.y, "s")
+	got, err := a.IO.AllRooms(t.Context())
+	want := []string{"r", "s", a.xID, a.yID, b.xID, b.yID}
+	slices.Sort(want)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v, want %q", got, err, want)
+	}
+}
+
+func data(t *testing.T, a, b *host) {
+	peerOf(t, b) // to servers that it does not know, it speaks as Node's do
+	b.x.Send(`299["keep"]`)
+	b.x.Want(`399[]`)
+	list, err := a.IO.FetchSockets(t.Context())
+	if err != nil || len(list) != 4 {
+		t.Fatalf("%d sockets, %v", len(list), err)
+	}
+	type kept struct {
+		Name  string `json:"name"`
+		Bytes []byte `json:"bytes"`
+		Deep  struct {
+			List []any `json:"list"`
+		} `json:"deep"`
+	}
+	for _, s := range list {
+		var got kept
+		must(t, s.DecodeData(&got))
+		if s.ID != b.xID {
+			if got.Name != "someone" || got.Bytes != nil || len(s.Attachments) != 0 {
+				t.Errorf("another's: %+v", got)
+			}
+			continue
+		}
+		if got.Name != "someone" || string(got.Bytes) != "\x00\xff" || len(got.Deep.List) != 2 || fmt.Sprint(got.Deep.List[0]) != "[120]" {
+			t.Errorf("%+v of %s and %v", got, s.Data, s.Attachments)
+		}
 	}
 }
 

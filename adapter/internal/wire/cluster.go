@@ -75,7 +75,7 @@ func appendClusterRequest(dst []byte, namespace string, q Request, packed bool) 
 
 // AppendClusterResponse appends the answer of uid to a request, in the same manner.
 func AppendClusterResponse(dst []byte, uid, namespace string, a Response) ([]byte, error) {
-	return appendClusterResponse(dst, uid, namespace, a, len(a.Answer.Attachments) > 0)
+	return appendClusterResponse(dst, uid, namespace, a, len(a.Answer.Attachments) > 0 || haveBinary(a.Sockets))
 }
 
 // AppendPackedResponse is AppendClusterResponse for the adapter over streams.
@@ -180,7 +180,7 @@ func (w *clusterWriter) response(a Response) {
 	switch {
 	case a.Sockets != nil:
 		w.key("sockets")
-		w.payload(appendSockets(nil, a.Sockets), nil)
+		w.sockets(a.Sockets)
 	case a.Type == BroadcastClientCount:
 		w.key("clientCount")
 		w.integer(a.ClientCount)
@@ -290,6 +290,17 @@ func (w *clusterWriter) rooms(rooms []string) {
 		w.out = appendRooms(w.out, rooms)
 	} else {
 		w.out = appendJSONRooms(w.out, rooms)
+	}
+}
+
+func (w *clusterWriter) sockets(sockets []Socket) {
+	if !w.packed {
+		w.out = appendSockets(w.out, sockets)
+		return
+	}
+	var err error
+	if w.out, err = appendPackedSockets(w.out, sockets); w.err == nil {
+		w.err = err
 	}
 }
 
@@ -610,12 +621,11 @@ func (c *Cluster) Response() (a Response, err error) {
 	return a, err
 }
 
-// sockets reads descriptions of sockets. Binary in their data, for which a description has no place here, becomes what
-// JSON.stringify makes of a Buffer, as it would in the classic adapter.
+// sockets reads descriptions of sockets.
 func (c *Cluster) sockets() ([]Socket, error) {
 	text, attachments, err := c.enc.text(c.socks)
 	if err != nil {
 		return nil, err
 	}
-	return readSockets(inlineBuffers(text, attachments))
+	return readSockets(text, attachments)
 }

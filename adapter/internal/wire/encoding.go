@@ -228,12 +228,12 @@ func (e encoding) flags(v []byte) Flags {
 }
 
 // readSockets reads a JSON array of descriptions.
-func readSockets(text []byte) ([]Socket, error) {
+func readSockets(text []byte, attachments [][]byte) ([]Socket, error) {
 	var fields []socketFields
 	if err := json.Unmarshal(text, &fields, lenient); err != nil || fields == nil {
 		return nil, ErrMalformed
 	}
-	return sockets(fields)
+	return sockets(fields, attachments)
 }
 
 // Plain is p with its attachments in the text, as what JSON.stringify makes of a Buffer.
@@ -241,8 +241,33 @@ func Plain(p packet.Payload) packet.Payload {
 	return packet.Payload{JSON: inlineBuffers(p.JSON, p.Attachments)}
 }
 
-// inlineBuffers replaces the placeholders in text, which DecodeValue wrote, by what JSON.stringify makes of a Buffer.
+// inlineBuffers replaces placeholders by what JSON.stringify makes of a Buffer.
 func inlineBuffers(text []byte, attachments [][]byte) []byte {
+	return replacePlaceholders(text, attachments, func(dst []byte, n int) []byte {
+		dst = append(dst, `{"type":"Buffer","data":[`...)
+		for k, b := range attachments[n] {
+			if k > 0 {
+				dst = append(dst, ',')
+			}
+			dst = strconv.AppendUint(dst, uint64(b), 10)
+		}
+		return append(dst, "]}"...)
+	})
+}
+
+// ownAttachments picks what the placeholders in a part of a message stand for, and numbers them anew.
+func ownAttachments(text []byte, all [][]byte) (_ []byte, own [][]byte) {
+	text = replacePlaceholders(text, all, func(dst []byte, n int) []byte {
+		dst = append(strconv.AppendInt(append(dst, `{"_placeholder":true,"num":`...), int64(len(own)), 10), '}')
+		own = append(own, all[n])
+		return dst
+	})
+	return text, own
+}
+
+// replacePlaceholders has write put something in the place of each placeholder in text, which DecodeValue or an encoder of
+// ours wrote: no other text has their form outside of strings, and in strings quotes are escaped.
+func replacePlaceholders(text []byte, attachments [][]byte, write func(dst []byte, n int) []byte) []byte {
 	if len(attachments) == 0 {
 		return text
 	}
@@ -259,14 +284,7 @@ func inlineBuffers(text []byte, attachments [][]byte) []byte {
 			text = text[i+1:]
 			continue
 		}
-		out = append(append(out, text[:i]...), `{"type":"Buffer","data":[`...)
-		for k, b := range attachments[n] {
-			if k > 0 {
-				out = append(out, ',')
-			}
-			out = strconv.AppendUint(out, uint64(b), 10)
-		}
-		out = append(out, "]}"...)
+		out = write(append(out, text[:i]...), n)
 		text = text[end:]
 	}
 }

@@ -128,6 +128,20 @@ func RequestFrom(msg []byte, uid string) bool {
 	return err == nil && string(got) == uid
 }
 
+// IsRequest tells whether msg begins as our requests do, with the sender's uid; answers never do. On a channel for answers
+// it is a request to one server alone.
+func IsRequest(msg []byte) bool {
+	if len(msg) > 0 && msg[0] == '{' {
+		return bytes.HasPrefix(msg, []byte(`{"uid":`))
+	}
+	r := reader{b: msg}
+	if v, err := r.next(); err != nil || v.kind != kindMap || v.count == 0 {
+		return false
+	}
+	key, err := r.str()
+	return err == nil && string(key) == "uid"
+}
+
 // requestFields is a request in JSON.
 type requestFields struct {
 	UID    string         `json:"uid"`

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -32,13 +33,21 @@ type Socket struct {
 	ID        string
 	Handshake []byte // JSON text
 	Rooms     []string
-	Data      []byte // JSON text
+	Data      []byte // JSON text, with placeholders for Attachments
+
+	Attachments [][]byte
+}
+
+// haveBinary tells whether the data of any of the sockets has binary in it.
+func haveBinary(sockets []Socket) bool {
+	return slices.ContainsFunc(sockets, func(s Socket) bool { return len(s.Attachments) > 0 })
 }
 
 // AppendResponse appends a as Node sends it: as JSON, and as msgpack when it is a client's answer, or a server's that
-// has attachments.
+// has attachments. Sockets with binary in their data are described in msgpack to our own servers; Node's tell each other of
+// them in JSON, and so they are told.
 func AppendResponse(dst []byte, a Response) ([]byte, error) {
-	if a.Type == BroadcastAck || a.Type == ServerSideEmit && len(a.Answer.Attachments) > 0 {
+	if a.Type == BroadcastAck || a.Type == ServerSideEmit && len(a.Answer.Attachments) > 0 || a.UID != "" && haveBinary(a.Sockets) {
 		return appendPackedResponse(dst, a)
 	}
 	dst = append(dst, '{')
@@ -80,7 +89,7 @@ func appendSockets(dst []byte, sockets []Socket) []byte {
 		dst = AppendString(append(dst, `{"id":`...), s.ID)
 		dst = append(append(dst, `,"handshake":`...), object(s.Handshake)...)
 		dst = appendJSONRooms(append(dst, `,"rooms":`...), s.Rooms)
-		dst = append(append(dst, `,"data":`...), object(s.Data)...)
+		dst = append(append(dst, `,"data":`...), inlineBuffers(object(s.Data), s.Attachments)...)
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')
@@ -94,14 +103,50 @@ func object(text []byte) []byte {
 	return text
 }
 
+// appendPackedSockets is appendSockets in msgpack, which keeps binary.
+func appendPackedSockets(dst []byte, sockets []Socket) (_ []byte, err error) {
+	dst = appendArrayHeader(dst, len(sockets))
+	for _, s := range sockets {
+		dst = appendString(appendString(appendMapHeader(dst, 4), "id"), s.ID)
+		if dst, err = appendValue(appendString(dst, "handshake"), object(s.Handshake), nil); err != nil {
+			return dst, err
+		}
+		dst = appendRooms(appendString(dst, "rooms"), s.Rooms)
+		if dst, err = appendValue(appendString(dst, "data"), object(s.Data), s.Attachments); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
 func appendPackedResponse(dst []byte, a Response) ([]byte, error) {
 	header := len(dst)
-	dst = appendMapHeader(dst, 2)
-	dst = append(appendString(dst, "type"), byte(a.Type))
+	dst = appendMapHeader(dst, 1)
+	if a.Type != NoType {
+		dst = append(appendString(dst, "type"), byte(a.Type))
+		dst[header]++
+	}
 	dst, err := appendValue(appendString(dst, "requestId"), a.ID, nil)
 	if err != nil {
 		return dst, err
 	}
+	if a.Sockets != nil {
+		if dst, err = appendPackedSockets(appendString(dst, "sockets"), a.Sockets); err != nil {
+			return dst, err
+		}
+		dst[header]++
+	} else if dst, err = appendPackedAnswer(dst, header, a); err != nil {
+		return dst, err
+	}
+	if a.UID != "" {
+		dst = appendString(appendString(dst, "uid"), a.UID)
+		dst[header]++
+	}
+	return dst, nil
+}
+
+// appendPackedAnswer adds the value of an answer to the map at header, where there is one.
+func appendPackedAnswer(dst []byte, header int, a Response) ([]byte, error) {
 	value, err := first(a.Answer.JSON)
 	if err != nil {
 		return dst, err
@@ -114,10 +159,6 @@ func appendPackedResponse(dst []byte, a Response) ([]byte, error) {
 		if dst, err = appendValue(appendString(dst, name), value, a.Answer.Attachments); err != nil {
 			return dst, err
 		}
-		dst[header]++
-	}
-	if a.UID != "" {
-		dst = appendString(appendString(dst, "uid"), a.UID)
 		dst[header]++
 	}
 	return dst, nil
@@ -186,6 +227,7 @@ type responseFields struct {
 	Type        *RequestType   `json:"type"`
 	UID         string         `json:"uid"`
 	Sockets     []socketFields `json:"sockets"`
+	Rooms       roomNames      `json:"rooms"`
 	Data        jsontext.Value `json:"data"`
 	ClientCount *int           `json:"clientCount"`
 	Packet      jsontext.Value `json:"packet"`
@@ -198,7 +240,7 @@ type socketFields struct {
 	Data      jsontext.Value `json:"data"`
 }
 
-// ParseResponse reads an answer to a RemoteFetch, ServerSideEmit or BroadcastWithAck. It checks only that each part is
+// ParseResponse reads an answer to an AllRooms, RemoteFetch, ServerSideEmit or BroadcastWithAck. It checks only that each part is
 // of its kind: whether the answer has the part that was asked for is the caller's to know.
 func ParseResponse(msg []byte) (a Response, err error) {
 	text, attachments, err := unpack(msg)
@@ -224,19 +266,22 @@ func ParseResponse(msg []byte) (a Response, err error) {
 		}
 		a.ClientCount = *f.ClientCount
 	}
+	a.Rooms = f.Rooms
 	if f.Sockets != nil {
-		a.Sockets, err = sockets(f.Sockets)
+		a.Sockets, err = sockets(f.Sockets, attachments)
 	}
 	return a, err
 }
 
-func sockets(fields []socketFields) ([]Socket, error) {
+// sockets takes descriptions whose placeholders stand for attachments of the whole message.
+func sockets(fields []socketFields, attachments [][]byte) ([]Socket, error) {
 	all := make([]Socket, len(fields))
 	for i, s := range fields {
 		if s.ID == "" {
 			return nil, ErrMalformed
 		}
-		all[i] = Socket{ID: s.ID, Handshake: s.Handshake, Rooms: s.Rooms, Data: s.Data}
+		all[i] = Socket{ID: s.ID, Handshake: s.Handshake, Rooms: s.Rooms}
+		all[i].Data, all[i].Attachments = ownAttachments(s.Data, attachments)
 	}
 	return all, nil
 }

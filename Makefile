@@ -48,7 +48,8 @@ check: ## gofmt, go vet, staticcheck, go test -race
 bench: ## Go benchmarks of every hot path, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-bench-scale: deps build ## compare with Node's socket.io and nginx in one run, into docs/performance.md
+bench-scale: deps build ## compare with Node's socket.io, nginx and HAProxy in one run, into docs/performance.md
+	@scripts/deps.sh bench
 	$(GO) run ./e2e/bench -o docs/performance.md
 
 interop: deps ## compare servers of ours and Node's in one cluster, operation by operation, into docs/interop.md

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deps.sh check|test: installs what `make check` or `make test` needs beside Go and Node, and says how where it may not.
+# deps.sh check|test|bench: installs what `make check`, `make test` or `make bench-scale` needs beside Go and Node, and says how where it may not.
 set -euo pipefail
 
 # lack PROGRAM PACKAGES: installs the Debian packages that bring PROGRAM, when root; else says what to do.
@@ -14,6 +14,12 @@ lack() {
 
 if [ "$1" = check ]; then
   lack "$(go env CC)" "gcc libc6-dev" # the race detector is linked with C
+  exit
+fi
+
+if [ "$1" = bench ]; then # beside what the tests need
+  lack nginx nginx-light
+  lack haproxy haproxy
   exit
 fi
 

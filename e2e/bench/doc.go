@@ -7,7 +7,7 @@
 //	go run ./e2e/bench -only echo-closed -profile /tmp/profiles   # a perf recording per system
 //
 // The systems are in systems.go, the items of work in one file each (echo.go, fanout.go, ...), the targets of the design
-// in targets.go. Everything runs on loopback in processes of its own that this one starts and ends. The load comes from
+// in targets.go, routers before the same workers in routed.go. Everything runs on loopback in processes of its own that this one starts and ends. The load comes from
 // this process, which is never counted: clients here speak the bytes of the official client with as little work as can be.
 //
 // Each item runs in rounds that take turns between the systems, so that whatever else the machine does meets all of

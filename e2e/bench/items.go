@@ -67,6 +67,10 @@ var items = []item{
 	{"other-thousand", "Received, and queued for 1,000 sockets", "message", pairs, takeTurns, prepareReceive("thousand", 1000, 400)},
 	{"other-publish", "Published, 10,000 in one turn", "message", pairs, takeTurns, preparePublish},
 	{latencyItem, "From a client over both servers to a client, 99th percentile of a round", "message", pairs, runLatency, nil},
+	{"routed-request", "Polling request of open sessions that share connections", "request", routers, takeTurns, preparePollRequests},
+	{"routed-session", "Polling session: handshake, post, poll, close", "session", routers, takeTurns, preparePollSessions},
+	{"routed-connect", "WebSocket: connect, join the main namespace, close", "connection", routers, takeTurns, prepareConnects},
+	{"routed-echo", "Echo with ack over 200 WebSockets, closed loop", "echo", routers, takeTurns, prepareEchoClosed},
 	{"poll-parked", "A session whose poll waits, each on a connection of its own", "session", served, runParked, nil},
 	{idleItem, "An idle WebSocket", "connection", all, runIdle, nil},
 	{"relay", "An idle WebSocket that enters at one of two hosts; half are relayed to the other", "connection", []string{twoHosts}, runRelayed, nil},
@@ -78,8 +82,11 @@ const settle = 40 * time.Millisecond
 // takeTurns prepares all systems, lets each warm up, and then lets them take turns.
 func takeTurns(ctx context.Context, f *fleet, it *item, o options) ([]*result, error) {
 	r := newResult(it.name, it.title, it.unit, cpuTime)
-	if slices.Equal(it.systems, pairs) {
+	switch {
+	case slices.Equal(it.systems, pairs):
 		r.quantity = between
+	case slices.Equal(it.systems, routers):
+		r.quantity = routed
 	}
 	var contenders []contender
 	defer func() {

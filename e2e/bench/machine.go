@@ -22,8 +22,8 @@ func machine() string {
 	var info unix.Sysinfo_t
 	_ = unix.Sysinfo(&info) // zero memory is seen to be wrong
 	fmt.Fprintf(&b, "- %d cores (%s), %d GiB of memory, Linux %s, %s\n", runtime.NumCPU(), processor(), info.Totalram>>30, kernel(), runtime.GOARCH)
-	fmt.Fprintf(&b, "- %s, Node %s, nginx %s, Redis %s\n", strings.Replace(runtime.Version(), "go", "Go ", 1),
-		version("node", "--version"), version("nginx", "-v"), version("redis-server", "--version"))
+	fmt.Fprintf(&b, "- %s, Node %s, nginx %s, HAProxy %s, Redis %s\n", strings.Replace(runtime.Version(), "go", "Go ", 1),
+		version("node", "--version"), version("nginx", "-v"), version("haproxy", "-v"), version("redis-server", "--version"))
 	fmt.Fprintf(&b, "- load average before the start: %s\n", startLoad)
 	return b.String()
 }

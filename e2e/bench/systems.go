@@ -38,6 +38,8 @@ var titles = map[string]string{
 	host:        "a Sidereal host: `sidereal up` with a router, 2 workers, and redis-server",
 	nodeHost:    "nginx (hash of the client address), 2 Node processes with @socket.io/redis-adapter, and redis-server",
 	twoHosts:    "two Sidereal hosts of one worker each on one redis-server; clients take turns between the two doors",
+	nginxTags:   "nginx that routes by the tag in the sid, two Sidereal workers that listen for themselves, and redis-server",
+	haproxyTags: "the same with HAProxy",
 	oursTwo:     "two Sidereal workers and redis-server",
 	nodeTwo:     "two Node processes with @socket.io/redis-adapter and redis-server",
 	bareTwo:     "two floors with a bare PUBLISH and SUBSCRIBE loop, and redis-server",
@@ -72,7 +74,7 @@ func (s *system) pids() (map[int]string, error) {
 // part names a process by its command line.
 func part(line string) string {
 	for _, p := range []struct{ text, name string }{
-		{"redis", "redis"}, {"nginx", "nginx"}, {"bench-server.mjs", "node"}, {" router", "router"}, {" up ", "supervisor"},
+		{"redis", "redis"}, {"nginx", "nginx"}, {"haproxy", "haproxy"}, {"bench-server.mjs", "node"}, {" router", "router"}, {" up ", "supervisor"},
 		{" " + roleBare, "floor"}, {" " + roleApp, "worker"},
 	} {
 		if strings.Contains(line, p.text) {
@@ -98,9 +100,9 @@ func newFleet(ctx context.Context, profiles string) (*fleet, error) {
 	if f.self, err = os.Executable(); err != nil {
 		return nil, err
 	}
-	for _, need := range []string{"node", "redis-server", "nginx"} {
+	for _, need := range []string{"node", "redis-server", "nginx", "haproxy"} {
 		if _, err := exec.LookPath(need); err != nil {
-			return nil, fmt.Errorf("%w (see `make deps`)", err)
+			return nil, fmt.Errorf("%w (scripts/deps.sh bench installs it)", err)
 		}
 	}
 	if f.dir, err = os.MkdirTemp("", "bench"); err != nil {
@@ -146,7 +148,7 @@ func (f *fleet) get(ctx context.Context, key string) (*system, error) {
 	if err := f.launch(s); err != nil {
 		return nil, err
 	}
-	workers := map[string]int{host: 2, twoHosts: 2}[key]
+	workers := map[string]int{host: 2, twoHosts: 2, nginxTags: 2, haproxyTags: 2}[key]
 	for _, entry := range s.entries {
 		if err := s.await(ctx, entry, workers); err != nil {
 			return nil, err
@@ -174,6 +176,8 @@ func (f *fleet) launch(s *system) error {
 		return f.host(s, 2, 1)
 	case nodeHost:
 		return f.nodeHost(s)
+	case nginxTags, haproxyTags:
+		return f.routed(s)
 	case oursTwo, nodeTwo, bareTwo:
 		return f.pairOf(s)
 	}

@@ -147,6 +147,22 @@ func (m *member) expect(from, to int) {
 	}
 }
 
+// checkOrder wants the numbers that the client was told to grow, with gaps, but for what it was told before: what was under
+// way when a connection broke may come twice.
+func (m *member) checkOrder() {
+	m.t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last, told := -1, map[int]bool{}
+	for _, n := range m.said {
+		if n < last && !told[n] {
+			m.t.Fatalf("the client of %s was told %d after %d", m.Name, n, last)
+		}
+		told[n] = true
+		last = max(last, n)
+	}
+}
+
 // awaitUp waits until the server has found that it hears the others, or that it does not.
 func (m *member) awaitUp(up bool) {
 	m.t.Helper()

@@ -29,13 +29,7 @@ func TestFrozenRedisBlocksNobody(t *testing.T) {
 			defer b.mu.Unlock()
 			return len(b.said) > 0 && b.said[len(b.said)-1] >= 1000
 		})
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		for i := 1; i < len(b.said); i++ {
-			if b.said[i] <= b.said[i-1] {
-				t.Fatalf("b's client was told %d after %d", b.said[i], b.said[i-1])
-			}
-		}
+		b.checkOrder()
 	})
 }
 

@@ -25,7 +25,7 @@ const secret = "SECRET"
 const longest = 64 << 10
 
 // recorded are the files with real messages of each form, which are cut short.
-var recorded = map[string]string{"redis": "classic.json", "redis-sharded": "sharded-static.json", "redis-streams": "streams.json"}
+var recorded = map[string]string{"redis": "classic.json", "redis-sharded": "sharded-static.json", "redis-streams": "streams.json", recovering: "streams-csr.json"}
 
 // TestHostileMessages: whatever is published on whichever channel, the server lives, its clients hear nothing of it, each
 // message is counted, and the log has no word of any.
@@ -121,7 +121,7 @@ func waysTo(t *testing.T, form string, client *redis.Client) (ways []way) {
 	switch form {
 	case "redis": // it has a pattern for these
 		return append(ways, way{name: "socket.io#/#"}, way{name: room})
-	case "redis-streams":
+	case "redis-streams", recovering:
 		return append(ways, way{name: "socket.io", stream: true})
 	}
 	await(t, "the room to have its channel", func() bool {

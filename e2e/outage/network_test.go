@@ -43,7 +43,7 @@ func TestCutOffServerComesBack(t *testing.T) {
 // so, and hears the next word.
 func TestReaderThatRedisCutsOff(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
-		if form == "redis-streams" {
+		if strings.HasPrefix(form, "redis-streams") {
 			t.Skip("a stream waits for its readers: see TestStreamWaitsForItsReaders")
 		}
 		redis := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 256kb 256kb 1")

@@ -33,15 +33,21 @@ const (
 	requestTime  = time.Hour        // of a request: who waits for a dead server fails the test
 )
 
+// recovering is the form over streams with connection state recovery.
+const recovering = "redis-streams-recovering"
+
+func overStreams(c adapter.Config) (*adapter.Redis, error) {
+	return adapter.NewStreams(adapter.StreamsConfig{Config: c})
+}
+
 // forms are what is tested.
 var forms = map[string]func(adapter.Config) (*adapter.Redis, error){
 	"redis": adapter.NewRedis,
 	"redis-sharded": func(c adapter.Config) (*adapter.Redis, error) {
 		return adapter.NewSharded(adapter.ShardedConfig{Config: c})
 	},
-	"redis-streams": func(c adapter.Config) (*adapter.Redis, error) {
-		return adapter.NewStreams(adapter.StreamsConfig{Config: c, MaxLen: streamLength})
-	},
+	"redis-streams": overStreams,
+	recovering:      overStreams,
 }
 
 func TestMain(m *testing.M) {
@@ -73,7 +79,11 @@ func serve(form string) error {
 	if p.adapter, err = forms[form](cfg); err != nil {
 		return err
 	}
-	if p.io, err = socketio.New(socketio.Config{Adapter: p.adapter}); err != nil {
+	var recovery *socketio.Recovery
+	if form == recovering {
+		recovery = &socketio.Recovery{}
+	}
+	if p.io, err = socketio.New(socketio.Config{Adapter: p.adapter, Recovery: recovery}); err != nil {
 		return err
 	}
 	p.answerEvents()

@@ -171,17 +171,17 @@ func (d *Daemon) restart(ctx context.Context, entries []*entry, emit func(Event)
 	if err := d.sup.Become(specs...); err != nil {
 		return err
 	}
-	if err := d.sup.Restart(places(entries)...); err != nil {
-		return err
-	}
-	d.commanded(entries, false)
 	d.eachApp(entries, func(ap *application, _ []*entry) error {
 		d.mu.Lock()
 		ap.problems = nil
 		d.mu.Unlock()
 		d.rewatch(ap)
-		return nil
+		return d.sup.Start(d.fallen(ap)...)
 	})
+	if err := d.sup.Restart(places(entries)...); err != nil {
+		return err
+	}
+	d.commanded(entries, false)
 	return w.wait(ctx)
 }
 

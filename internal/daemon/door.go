@@ -173,7 +173,7 @@ const defaultAddr = ":8080"
 // guessAdvertise is how other hosts will reach this app, as long as no door is open: a nodehost is told when it turns out
 // otherwise.
 func (ap *application) guessAdvertise() string {
-	if ap.advertise != "" {
+	if ap.advertise != "" || !ap.local.IsValid() { // no Redis: nobody is told
 		return ap.advertise
 	}
 	addr, _ := ap.doorAddr()

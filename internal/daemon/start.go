@@ -275,11 +275,22 @@ func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, 
 	ap.problems = nil
 	d.mu.Unlock()
 	w := d.watchFor(entries, up, emit)
-	if err := d.sup.Start(places(entries)...); err != nil {
+	if err := d.sup.Start(append(d.fallen(ap), places(entries)...)...); err != nil {
 		return err
 	}
 	d.rewatch(ap)
 	return w.wait(ctx)
+}
+
+// fallen are the services of an app that were given up: a command is reason to try them again.
+func (d *Daemon) fallen(ap *application) (names []string) {
+	st := d.statuses()
+	for _, name := range d.servicesOf(ap) {
+		if st[name].State == supervisor.Errored {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // renew gives an app that is known new settings, and restarts or reloads it.

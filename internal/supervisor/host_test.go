@@ -72,6 +72,20 @@ func TestHostedProcessesEndAndComeBackWithTheirHost(t *testing.T) {
 	}
 }
 
+func TestHostThatCannotRunIsNotWaitedFor(t *testing.T) {
+	h := run(t, Config{Lasting: true, Specs: []Spec{
+		hosted(t, "early", Host{Port: true}),
+		{Name: "host", FatalCode: 2, Command: fake(t, "exit", "2")},
+	}})
+	h.wait("both given up", func(st []Status) bool { return st[0].State == Errored && st[1].State == Errored })
+	if err := h.Add(hosted(t, "late", Host{Port: true})); err != nil {
+		t.Fatal(err)
+	}
+	if st := h.status("late"); st.State != Errored || !strings.Contains(st.Reason, "host") {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestReloadDrainsThroughTheHost(t *testing.T) {
 	spec := hosted(t, "w", Host{Channel: "advanced", Cluster: true, Drains: true})
 	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, spec}})

@@ -85,6 +85,9 @@ func (s *Supervisor) launch(pl *place) {
 	s.cancel(pl.again)
 	pl.again, pl.idle, pl.reason, pl.begun = nil, Waiting, "", true
 	if pl.spec.Host != nil && s.hostOf(&pl.spec) == nil {
+		if host := s.find(pl.spec.Host.Place); host == nil || host.idle == Errored && host.current == nil {
+			s.giveUp(pl, pl.spec.Host.Place+" does not run")
+		}
 		return
 	}
 	p, err := s.start(pl, pl.spec)
@@ -131,6 +134,11 @@ func (s *Supervisor) giveUp(pl *place, why string) {
 	s.cfg.Log.Error().Str("process", pl.spec.Name).Str("cause", why).Msg("process given up")
 	if n := pl.renewal; n != nil && !n.renewed {
 		s.rollBack(n, why)
+	}
+	for _, other := range s.places { // those that wait for it would do so for ever
+		if h := other.spec.Host; h != nil && h.Place == pl.spec.Name && other.current == nil && other.idle == Waiting && other.begun {
+			s.giveUp(other, pl.spec.Name+" cannot run: "+why)
+		}
 	}
 }
 

@@ -238,7 +238,7 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		return u, nil
 	}
 	d := net.Dialer{Timeout: dialTimeout}
-	c, err := d.DialContext(ctx, "tcp", b.addr)
+	c, err := d.DialContext(ctx, "tcp", b.address())
 	if err != nil {
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return nil, b.refused(ctx)
@@ -263,6 +263,14 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		u.init(over)
 	}
 	return u, nil
+}
+
+// address is how the worker is reached: the door of its host may open, or move, after the worker is known.
+func (b *backend) address() string {
+	if w := b.r.cfg.Directory.Workers().Get(b.id); w != nil && w.Addr != "" {
+		return w.Addr
+	}
+	return b.addr
 }
 
 // refused says what a door that refuses connections means. Its supervisor holds it open, so the host's processes have

@@ -31,7 +31,8 @@
 //
 // # Promises
 //
-// Messages of one worker reach each other worker, and each other server, in the order in which they were sent. A worker that
+// Messages of one worker that want no answer reach each other worker, and each other server, in the order in which they were
+// sent. A worker that
 // ends is told to the others at once. Everything may be called concurrently; lines of the supervisor come one at a time. Run
 // owns all goroutines.
 package nodehost

@@ -17,9 +17,9 @@ import (
 )
 
 // goServer starts a server of ours on a Redis, which does what testdata/app.js does, and returns its URL.
-func goServer(t *testing.T, redis string) string {
+func goServer(t *testing.T, redis string, f form) string {
 	t.Helper()
-	cluster, err := adapter.NewRedis(adapter.Config{URL: redis})
+	cluster, err := f(adapter.Config{URL: redis})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,10 +36,7 @@ func goServer(t *testing.T, redis string) string {
 	if err := cluster.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listenLocal(t)
 	server := &http.Server{Handler: io}
 	t.Cleanup(func() { server.Close() })
 	testkit.Run(t, func(ctx context.Context) error {
@@ -50,6 +47,15 @@ func goServer(t *testing.T, redis string) string {
 		return nil
 	})
 	return "http://" + l.Addr().String()
+}
+
+func listenLocal(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // room reads a room's name as the checks send it: a string, a number, or null.
@@ -83,7 +89,8 @@ func goApp(n *socketio.Namespace) {
 	}
 	n.OnConnect(func(s *socketio.Socket) { s.Set("pid", -1) })
 	n.On("whoami", func() map[string]any { return map[string]any{"pid": -1} })
-	n.On("join", func(s *socketio.Socket, name string) { s.Join(name) })
+	n.On("count", func(ctx context.Context) answer { return ok(n.ServerCount(ctx)) })
+	n.On("join", func(s *socketio.Socket, name string) bool { s.Join(name); return true })
 	n.On("say", func(r json.RawMessage, args socketio.Args) error { return to(r).Emit("said", args) })
 	n.On("fetch", func(ctx context.Context, r json.RawMessage) answer {
 		found, err := to(r).FetchSockets(ctx)
@@ -106,8 +113,8 @@ func goApp(n *socketio.Namespace) {
 		answers, err := n.To(id).Timeout(8*time.Second).EmitWithAck(ctx, "question", 1)
 		return ok(first(answers), err)
 	})
-	n.On("joinAll", func(r json.RawMessage) { name, _ := room(r); n.SocketsJoin(name) })
-	n.On("leaveAll", func(r json.RawMessage) { name, _ := room(r); n.SocketsLeave(name) })
+	n.On("joinAll", func(r json.RawMessage) (bool, error) { name, _ := room(r); return true, n.SocketsJoin(name) })
+	n.On("leaveAll", func(r json.RawMessage) (bool, error) { name, _ := room(r); return true, n.SocketsLeave(name) })
 	n.On("kick", func(r json.RawMessage) { to(r).DisconnectSockets(false) })
 	n.OnServer("who", func() string { return "go" })
 }

@@ -94,20 +94,16 @@ func (s *space) introduce() {
 	})
 }
 
-// count finds out how many servers are beyond this host. Where Redis is away they are out of reach, and nobody is to wait
-// for them.
+// count finds out how many servers are beyond this host; -1: it may be as before.
 func (s *space) count(ctx context.Context) (others int) {
 	ctx, cancel := context.WithTimeout(ctx, lookEvery)
 	defer cancel()
 	n, err := s.adapter.ServerCount(ctx)
-	switch {
-	case err == nil:
-		others = n - 1
-	case s.b.cluster.Up():
-		return -1 // it may be as before
+	if err != nil {
+		return -1
 	}
-	s.setNodes(others)
-	return others
+	s.setNodes(n - 1)
+	return n - 1
 }
 
 // watchServers keeps the workers' nodes as many as there are servers, one look for all workers that share a namespace.
@@ -130,16 +126,24 @@ func (h *Host) look(now time.Time) {
 		for _, b := range g.all(nil) {
 			for _, s := range b.list() {
 				s.tidy(now)
-				if s.adapter == nil {
-					continue
+				if s.adapter != nil {
+					s.look(h.ctx, counted)
+					s.beat(now)
 				}
-				if n, ok := counted[s.name]; ok && n >= 0 {
-					s.setNodes(n)
-				} else if !ok {
-					counted[s.name] = s.count(h.ctx)
-				}
-				s.beat(now)
 			}
 		}
+	}
+}
+
+// look makes the worker's nodes as many as there are servers. Where its adapter does not hear them nobody is to wait for them.
+func (s *space) look(ctx context.Context, counted map[string]int) {
+	n, ok := counted[s.name]
+	switch {
+	case !s.b.cluster.Up():
+		s.setNodes(0)
+	case ok && n >= 0:
+		s.setNodes(n)
+	case !ok:
+		counted[s.name] = s.count(ctx)
 	}
 }

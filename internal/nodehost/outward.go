@@ -68,16 +68,17 @@ func (s *space) inBackground(f func(ctx context.Context) error) {
 
 func (s *space) broadcast(m message) error {
 	b := &socketio.Broadcast{Target: m.target, Flags: m.flags, Data: m.payload}
-	nodes := s.nodeList()
-	if m.id == "" || len(nodes) == 0 { // without nodes the worker waits for nobody beyond this host
+	if m.id == "" {
 		return s.adapter.Broadcast(b)
 	}
+	nodes := s.nodeList()
 	s.inBackground(func(ctx context.Context) error { return s.survey(ctx, b, m.id, nodes) })
 	return nil
 }
 
 // survey asks the clients of other servers. The worker is done when each node has given a number and the answers are as many
-// as the numbers say: so the last number is held back until all is known.
+// as the numbers say: so the last number is held back until all is known. Where it knows of no node it waits for nobody, but
+// the clients of one that has just come are asked all the same.
 func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id string, nodes []node) error {
 	timeout := b.Flags.Timeout
 	if timeout <= 0 {
@@ -101,6 +102,9 @@ func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id string, no
 			held += clients
 		}
 	}, func(p socketio.Payload) {
+		if len(nodes) == 0 {
+			return
+		}
 		data := (&ipc.Object{}).Set("requestId", id)
 		if v := answerValue(p); v != (ipc.Undefined{}) {
 			data.Set("packet", v)

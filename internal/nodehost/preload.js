@@ -123,6 +123,13 @@ function tidy(now) {
   }
 }
 
+// setHeader keeps a router's connection open where the app would close it with each answer: @socket.io/sticky does, since in
+// Node's cluster the next request might be another session's. A router looks at each request.
+function setHeader(name, value) {
+  if (value === "close" && /^connection$/i.test(name)) return this;
+  return http.ServerResponse.prototype.setHeader.call(this, name, value);
+}
+
 // Requests and upgrades pass here on their way to the app.
 const emit = http.Server.prototype.emit;
 http.Server.prototype.emit = function (event, req, other, ...rest) {
@@ -136,7 +143,9 @@ http.Server.prototype.emit = function (event, req, other, ...rest) {
     } else {
       if (sid && closed.has(sid)) return farewell(req, other, sid);
       if (sid && params.get("transport") === "polling") polled(this, req, other, sid);
-      if (originOf(req.socket) === "client") other.shouldKeepAlive = false; // whose the next request is, only a router can tell
+      const origin = originOf(req.socket);
+      if (origin === "client") other.shouldKeepAlive = false; // whose the next request is, only a router can tell
+      if (origin === "router") other.setHeader = setHeader;
     }
   }
   return emit.call(this, event, req, other, ...rest);

@@ -244,11 +244,7 @@ func (w *world) workers(n int, h how) (list []*process) {
 // router starts a router of the host for an app, and returns its URL once it knows so many workers.
 func (w *world) router(app string, workers int) string {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return w.routerOn(l, app, workers)
+	return w.routerOn(listenLocal(w.t), app, workers)
 }
 
 func (w *world) routerOn(l net.Listener, app string, workers int) string {

@@ -16,7 +16,13 @@ function connect(url, opts = {}) {
   });
 }
 
-const ask = (socket, ...args) => socket.timeout(20000).emitWithAck(...args);
+async function ask(socket, ...args) {
+  try {
+    return await socket.timeout(20000).emitWithAck(...args);
+  } catch (e) {
+    throw new Error(`${JSON.stringify(args)} to ${socket.io.uri}: ${e.message}`);
+  }
+}
 
 async function must(socket, ...args) {
   const { ok, error } = await ask(socket, ...args);
@@ -98,7 +104,7 @@ const checks = {
     const [first] = clients;
     for (const socket of clients) {
       socket.on("question", (arg, ack) => ack(socket.id));
-      await eventually(async () => assert.equal((await must(socket, "servers")).length, servers - 1));
+      await eventually(async () => assert.equal(await must(socket, "count"), servers));
     }
     const ids = clients.map((s) => s.id).sort();
     for (const socket of clients) {

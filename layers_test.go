@@ -22,7 +22,7 @@ var layers = map[string][]string{
 	"socketio":              {"engineio", "internal/wheel", "internal/bufpool"},
 	"socketio/socketiotest": {"socketio", "client"},
 	"adapter":               {"socketio", "internal/redisconn"},
-	"adapter/emitter":       {"socketio/packet", "adapter/internal/wire"},
+	"adapter/emitter":       {"socketio/packet", "adapter/internal/wire", "adapter/internal/joined"},
 	"client":                {"engineio/packet", "socketio/packet"},
 	"internal/demo":         {"socketio", "worker"},
 	"examples":              {"socketio", "worker", "client", "adapter/emitter"},

@@ -145,38 +145,3 @@ func (c *roomChannels) leaveDue(now time.Time) (wait time.Duration, any bool) {
 	}
 	return c.empty[0].due.Sub(now) + gathered, true
 }
-
-// joinedAfar are rooms that sockets of other servers were told to join a moment ago. Those servers may not be subscribed to
-// the rooms' channels yet, so that broadcasts go where all hear them: io.SocketsJoin("r") and then io.To("r").Emit reaches
-// those that joined, as it would in the classic form.
-type joinedAfar struct {
-	mu    sync.Mutex
-	until map[string]time.Time // by room
-}
-
-// subscribesWithin is how soon a server is taken to hear a room that somebody joined there.
-const subscribesWithin = time.Second
-
-func (j *joinedAfar) note(rooms []string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.until == nil {
-		j.until = make(map[string]time.Time)
-	}
-	now := time.Now()
-	for room, until := range j.until {
-		if until.Before(now) {
-			delete(j.until, room)
-		}
-	}
-	for _, room := range rooms {
-		j.until[room] = now.Add(subscribesWithin)
-	}
-}
-
-func (j *joinedAfar) has(room string) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	until, ok := j.until[room]
-	return ok && time.Now().Before(until)
-}

@@ -8,25 +8,25 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sidereal-io/sidereal/adapter/internal/joined"
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio"
-	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Mode says which rooms have a channel of their own, so that a broadcast to one of them reaches only the servers with
 // somebody in it. Node's option subscriptionMode. All servers must have the same: what one publishes on a room's channel is
 // not heard by one that has no such channels.
-type Mode string
+type Mode = wire.Mode
 
 // The modes, with Node's names.
 const (
 	// Static has none: two subscriptions for each namespace, whatever its rooms.
-	Static Mode = "static"
+	Static = wire.Static
 	// Dynamic has one for every room but those by which a socket is known. A room whose name has 20 characters looks like one
 	// of those to the senders, whose broadcasts to it go to all servers. The default.
-	Dynamic Mode = "dynamic"
+	Dynamic = wire.Dynamic
 	// DynamicPrivate has one for every room, those of single sockets included.
-	DynamicPrivate Mode = "dynamic-private"
+	DynamicPrivate = wire.DynamicPrivate
 )
 
 // ShardedConfig configures an adapter over sharded pub/sub. The zero value of a field means its default.
@@ -48,9 +48,7 @@ type ShardedConfig struct {
 // Validate reports every setting that cannot work.
 func (c ShardedConfig) Validate() error {
 	err := c.Config.Validate()
-	switch c.Mode {
-	case "", Static, Dynamic, DynamicPrivate:
-	default:
+	if c.Mode != "" && !c.Mode.Known() {
 		err = errors.Join(err, fmt.Errorf("adapter: Mode %q: must be static, dynamic or dynamic-private", string(c.Mode)))
 	}
 	return err
@@ -127,27 +125,12 @@ func (f *sharded) listensTo(namespace, room string, known bool) bool {
 	return f.cfg.Mode == DynamicPrivate || f.cfg.Mode == Dynamic && !known
 }
 
-// speaksTo tells whether broadcasts to a room go to a channel of its own. In Node's Dynamic mode the sender goes by the
-// length of the name, since a socket may be on any server.
+// speaksTo tells whether broadcasts to a room go to a channel of its own.
 func (f *sharded) speaksTo(namespace, room string) bool {
 	if f.cfg.RoomChannel != nil {
 		return f.cfg.RoomChannel(namespace, room)
 	}
-	return f.cfg.Mode == DynamicPrivate || f.cfg.Mode == Dynamic && !looksLikeSocket(room)
-}
-
-// looksLikeSocket tells whether Node would take a room's name for the id of a socket: a string of 20 UTF-16 units.
-func looksLikeSocket(room string) bool {
-	if _, number := packet.RoomNumber(room); number || len(room) < 20 || len(room) > 60 {
-		return false
-	}
-	units := 0
-	for _, c := range room {
-		if units++; c > 0xffff {
-			units++
-		}
-	}
-	return units == 20
+	return f.cfg.Mode.SpeaksTo(room)
 }
 
 func (f *sharded) place(m message) string { return m.channel }
@@ -167,7 +150,7 @@ type shardedTalk struct {
 	name, uid string
 	form      *sharded
 	channels  wire.Channels
-	joined    joinedAfar
+	joined    joined.Rooms
 }
 
 func (t *shardedTalk) counted() string             { return t.channels.Main }
@@ -176,7 +159,7 @@ func (t *shardedTalk) answersTo(uid string) string { return t.channels.Main + ui
 func (t *shardedTalk) broadcast(b *socketio.Broadcast) (message, error) {
 	o := options(b.Target, b.Flags)
 	channel := t.channels.Main
-	if len(o.Rooms) == 1 && t.form.speaksTo(t.name, o.Rooms[0]) && !t.joined.has(o.Rooms[0]) {
+	if len(o.Rooms) == 1 && t.form.speaksTo(t.name, o.Rooms[0]) && !t.joined.Has(o.Rooms[0]) {
 		channel = t.channels.Room(o.Rooms[0])
 	}
 	msg, err := wire.AppendClusterBroadcast(make([]byte, 0, sizeOf(b)), t.uid, t.name, b.Data, o)
@@ -185,7 +168,7 @@ func (t *shardedTalk) broadcast(b *socketio.Broadcast) (message, error) {
 
 func (t *shardedTalk) request(q wire.Request) (message, error) {
 	if q.Type == wire.RemoteJoin {
-		t.joined.note(q.JoinLeave)
+		t.joined.Note(q.JoinLeave)
 	}
 	msg, err := wire.AppendClusterRequest(nil, t.name, q)
 	return message{channel: t.channels.Main, payload: msg}, err

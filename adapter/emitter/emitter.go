@@ -8,7 +8,16 @@ import (
 )
 
 // Emitter speaks to one namespace of all servers. It is immutable.
-type Emitter struct{ form *pubsub }
+type Emitter struct{ form form }
+
+// form is what a family of adapters listens to, in one namespace. It is immutable.
+type form interface {
+	of(namespace string) form
+	// broadcast sends an event to clients.
+	broadcast(ctx context.Context, o wire.Options, event string, args []any) error
+	// order sends what servers carry out.
+	order(ctx context.Context, q wire.Request) error
+}
 
 // New makes an Emitter for the main namespace, "/", in the form of the classic adapter. It dials nothing.
 func New(cfg Config) (*Emitter, error) {
@@ -23,7 +32,7 @@ func (e *Emitter) Of(namespace string) *Emitter {
 	if namespace == "" || namespace[0] != '/' {
 		namespace = "/" + namespace
 	}
-	return &Emitter{newPubsub(e.form.cfg, namespace)}
+	return &Emitter{e.form.of(namespace)}
 }
 
 func (e *Emitter) operator() Operator { return Operator{form: e.form} }

@@ -13,7 +13,7 @@ import (
 // A socket's id is a room with that socket alone. A room that Node's servers know by a number is named by
 // packet.NumberRoom.
 type Operator struct {
-	form    *pubsub
+	form    form
 	options wire.Options
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -21,6 +23,10 @@ type pubsub struct {
 	namespace string
 	channels  wire.Channels
 }
+
+var _ form = (*pubsub)(nil)
+
+func (p *pubsub) of(namespace string) form { return newPubsub(p.cfg, namespace) }
 
 func newPubsub(cfg Config, namespace string) *pubsub {
 	return &pubsub{cfg, namespace, wire.NewChannels(cfg.Key, namespace)}
@@ -49,10 +55,16 @@ func (p *pubsub) order(ctx context.Context, q wire.Request) error {
 }
 
 func (p *pubsub) publish(ctx context.Context, channel string, msg []byte) error {
-	if len(msg) > p.cfg.MaxMessageBytes {
+	return p.cfg.send(ctx, channel, msg, p.cfg.Redis.Publish)
+}
+
+// send has Redis carry a message, by PUBLISH or SPUBLISH.
+func (c Config) send(ctx context.Context, channel string, msg []byte,
+	publish func(ctx context.Context, channel string, msg any) *redis.IntCmd) error {
+	if len(msg) > c.MaxMessageBytes {
 		return ErrTooLarge
 	}
-	err := p.cfg.Redis.Publish(ctx, channel, msg).Err()
+	err := publish(ctx, channel, msg).Err()
 	switch deadline, ok := ctx.Deadline(); {
 	case err == nil:
 		return nil

@@ -49,12 +49,8 @@ type listener struct {
 }
 
 // serve runs a server with package adapter, and its clients.
-func serve(t *testing.T, url, name string) *host {
+func serve(t *testing.T, cluster *adapter.Redis, name string) *host {
 	t.Helper()
-	cluster, err := adapter.NewRedis(adapter.Config{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
 	io, err := socketio.New(socketio.Config{Adapter: cluster})
 	if err != nil {
 		t.Fatal(err)
@@ -136,8 +132,60 @@ func bounded(t testing.TB) context.Context {
 // TestServersHearEveryOperation has two servers on one Redis and no word between them but the emitter's.
 func TestServersHearEveryOperation(t *testing.T) {
 	r := testkit.StartRedis(t)
-	hosts := []*host{serve(t, r.URL(), "a"), serve(t, r.URL(), "b")}
-	e, ctx := dial(t, r.Addr()), bounded(t)
+	hosts := make([]*host, 2)
+	for i := range hosts {
+		cluster, err := adapter.NewRedis(adapter.Config{URL: r.URL()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hosts[i] = serve(t, cluster, fmt.Sprint(i))
+	}
+	heardByAll(t, dial(t, r.Addr()), hosts)
+}
+
+// TestShardedServersHearEveryOperation has a key whose hash tag keeps all channels in order, on a Redis Cluster.
+func TestShardedServersHearEveryOperation(t *testing.T) {
+	c := testkit.StartCluster(t)
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Nodes[0].Addr()}, ContextTimeoutEnabled: true, MaxRetries: -1})
+	defer client.Close()
+	for _, mode := range []emitter.Mode{emitter.Static, emitter.Dynamic, emitter.DynamicPrivate} {
+		t.Run(string(mode), func(t *testing.T) {
+			key := "{" + string(mode) + "}"
+			hosts := make([]*host, 2)
+			for i := range hosts {
+				cluster, err := adapter.NewSharded(adapter.ShardedConfig{Config: adapter.Config{URL: c.URL(), Key: key}, Mode: mode})
+				if err != nil {
+					t.Fatal(err)
+				}
+				hosts[i] = serve(t, cluster, fmt.Sprint(i))
+			}
+			e, err := emitter.NewSharded(emitter.ShardedConfig{Config: emitter.Config{Redis: client, Key: key}, Mode: mode})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, room := range []string{"one", "two"} { // whose channels the servers subscribe to when somebody joins
+				testkit.Until(t, "the rooms' channels", func() bool {
+					return mode == emitter.Static || subscribed(t, c, key+"#/#"+room+"#") == 2
+				})
+			}
+			heardByAll(t, e, hosts)
+		})
+	}
+}
+
+// subscribed counts the subscribers of a shard channel on all nodes.
+func subscribed(t *testing.T, c *testkit.Cluster, channel string) (n int64) {
+	t.Helper()
+	for _, r := range c.Nodes {
+		n += r.Do("PUBSUB", "SHARDNUMSUB", channel).([]any)[1].(int64)
+	}
+	return n
+}
+
+// heardByAll says everything that an emitter can, and wants the servers and their clients to hear it.
+func heardByAll(t *testing.T, e *emitter.Emitter, hosts []*host) {
+	t.Helper()
+	ctx := bounded(t)
 	number := packet.NumberRoom(42)
 	for _, err := range []error{
 		e.Emit(ctx, "everybody", 1, "é", nil),

@@ -293,14 +293,17 @@ func (s *Subscription) riseTold() {
 	s.mu.Lock()
 	l := s.links[home]
 	rises := !s.up && len(s.lost) == 0 && l != nil && l.alive
-	if rises {
-		s.up = true
-		s.tellLocked()
-	}
 	s.mu.Unlock()
-	if rises && s.cfg.OnUp != nil {
+	if !rises {
+		return
+	}
+	if s.cfg.OnUp != nil {
 		s.cfg.OnUp()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.up = true // after OnUp: who waited finds all done that it does
+	s.tellLocked()
 }
 
 // fall calls OnDown if OnUp was the last that was called.

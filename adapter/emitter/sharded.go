@@ -1,0 +1,107 @@
+package emitter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/joined"
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
+
+// Mode says which rooms have a channel of their own over sharded pub/sub: Node's option subscriptionMode. It is that of the
+// servers.
+type Mode = wire.Mode
+
+// The modes, with Node's names. Package adapter says what they mean.
+const (
+	Static         = wire.Static
+	Dynamic        = wire.Dynamic
+	DynamicPrivate = wire.DynamicPrivate
+)
+
+// ShardedConfig configures an emitter to servers with the sharded adapter. The zero value of a field means its default.
+type ShardedConfig struct {
+	// Config is what all forms have in common. Key is Node's option channelPrefix.
+	Config
+	// Mode is one of Static, Dynamic and DynamicPrivate: that of the servers. Default Dynamic.
+	Mode Mode
+	// RoomChannel decides instead of Mode, where the servers have one: see adapter.ShardedConfig.
+	RoomChannel func(namespace, room string) bool
+}
+
+// NewSharded makes an Emitter for the main namespace, "/", of servers with the sharded adapter; Node's have no emitter for
+// theirs. It takes Redis 7 or later, one or a Cluster, and dials nothing. In a Cluster there is no order between what is
+// said to different rooms.
+func NewSharded(cfg ShardedConfig) (*Emitter, error) {
+	err := cfg.Validate()
+	if cfg.Mode == "" {
+		cfg.Mode = Dynamic
+	}
+	if !cfg.Mode.Known() {
+		err = errors.Join(err, fmt.Errorf("emitter: Mode %q: must be static, dynamic or dynamic-private", string(cfg.Mode)))
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg.Config = cfg.withDefaults()
+	return &Emitter{newSharded(cfg, "/")}, nil
+}
+
+// sharded is one namespace in the form of sharded pub/sub, which @socket.io/redis-adapter's createShardedAdapter hears.
+type sharded struct {
+	cfg       ShardedConfig // with defaults
+	namespace string
+	channels  wire.Channels
+	joined    *joined.Rooms
+}
+
+var _ form = (*sharded)(nil)
+
+func newSharded(cfg ShardedConfig, namespace string) *sharded {
+	return &sharded{cfg, namespace, wire.NewChannels(cfg.Key, namespace), new(joined.Rooms)}
+}
+
+func (s *sharded) of(namespace string) form { return newSharded(s.cfg, namespace) }
+
+// broadcast sends an event to clients.
+func (s *sharded) broadcast(ctx context.Context, o wire.Options, event string, args []any) error {
+	p, err := packet.EncodeEvent(event, args...)
+	if err != nil {
+		return err
+	}
+	channel := s.channels.Main
+	if len(o.Rooms) == 1 && s.speaksTo(o.Rooms[0]) && !s.joined.Has(o.Rooms[0]) {
+		channel = s.channels.Room(o.Rooms[0])
+	}
+	msg, err := wire.AppendClusterBroadcast(nil, senderUID, s.namespace, p, o)
+	if err != nil {
+		return err
+	}
+	return s.publish(ctx, channel, msg)
+}
+
+func (s *sharded) speaksTo(room string) bool {
+	if s.cfg.RoomChannel != nil {
+		return s.cfg.RoomChannel(s.namespace, room)
+	}
+	return s.cfg.Mode.SpeaksTo(room)
+}
+
+// order sends what servers carry out.
+func (s *sharded) order(ctx context.Context, q wire.Request) error {
+	if q.Type == wire.RemoteJoin {
+		s.joined.Note(q.JoinLeave)
+	}
+	q.UID = senderUID
+	msg, err := wire.AppendClusterRequest(nil, s.namespace, q)
+	if err != nil {
+		return err
+	}
+	return s.publish(ctx, s.channels.Main, msg)
+}
+
+func (s *sharded) publish(ctx context.Context, channel string, msg []byte) error {
+	return s.cfg.send(ctx, channel, msg, s.cfg.Redis.SPublish)
+}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
@@ -61,8 +64,7 @@ func (p *nodehostProcess) run(ctx context.Context) (err error) {
 		return err
 	}
 	host, err := nodehost.New(nodehost.Config{
-		App: p.set.App.App, HostName: p.set.HostName, Advertise: p.set.Advertise, Path: p.set.Path, Version: versionText(),
-		RuntimeDir: p.set.RuntimeDir, Conn: p.conn, NewAdapter: p.newAdapter(), AdapterName: p.adapterName(),
+		App: p.set.App.App, Record: p.record(), RuntimeDir: p.set.RuntimeDir, Conn: p.conn, NewAdapter: p.newAdapter(),
 		DrainRate: p.set.DrainRate, Report: line.ReportJSON, Log: p.log, Metrics: p.metrics,
 	})
 	if err != nil {
@@ -110,33 +112,42 @@ func (p *nodehostProcess) follow(line *lifeline.Line, host *nodehost.Host) {
 }
 
 // newAdapter makes what SIDEREAL_ADAPTER names; nil: workers of this host alone hear each other.
-func (p *nodehostProcess) newAdapter() func(*adapter.Group) (*adapter.Redis, error) {
+func (p *nodehostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Redis, error) {
 	if p.conn == nil || p.set.Adapter == "memory" {
 		return nil
 	}
-	return func(g *adapter.Group) (*adapter.Redis, error) {
+	return func(slot int, g *adapter.Group) (*adapter.Redis, error) {
 		cfg := adapter.Config{
 			Conn: p.conn, Group: g, Key: p.set.AdapterKey, RequestsTimeout: p.set.RequestsTimeout,
-			Version: versionText(), Log: p.log, Metrics: p.metrics,
+			Name: fmt.Sprintf("%s/%d", p.set.HostName, slot), Version: versionText(), Log: p.log, Metrics: p.metrics,
 		}
 		switch p.set.Adapter {
-		case "redis-streams":
+		case streams:
 			return adapter.NewStreams(adapter.StreamsConfig{Config: cfg})
-		case "redis-sharded": // the rooms of Node workers are not known here: they hear what all hear
+		case sharded: // the rooms of Node workers are not known here: they hear what all hear
 			return adapter.NewSharded(adapter.ShardedConfig{Config: cfg, Mode: adapter.Static})
 		}
 		return adapter.NewRedis(cfg)
 	}
 }
 
-// adapterName is what all workers of an app must agree on, as Go workers say it.
-func (p *nodehostProcess) adapterName() string {
-	name := p.set.Adapter
-	if name == "" {
-		name = "redis"
+// What SIDEREAL_ADAPTER says, besides redis and memory.
+const (
+	sharded = "redis-sharded"
+	streams = "redis-streams"
+)
+
+// record is what the workers' records have in common.
+func (p *nodehostProcess) record() directory.Worker {
+	w := directory.Worker{
+		Host: p.set.HostName, Addr: p.set.Advertise, Path: p.set.Path, Version: versionText(),
+		Adapter: cmp.Or(p.set.Adapter, "redis"), AdapterKey: p.set.AdapterKey,
 	}
-	if name != "memory" && p.set.AdapterKey != adapter.DefaultKey {
-		name += ":" + p.set.AdapterKey
+	switch w.Adapter {
+	case "memory":
+		w.AdapterKey = ""
+	case sharded:
+		w.AdapterMode = string(adapter.Static)
 	}
-	return name
+	return w
 }

@@ -23,7 +23,7 @@ var (
 
 // speak has the host's workers reach others in another form than the classic one.
 func (w *world) speak(f form) {
-	w.cfg.NewAdapter = func(g *adapter.Group) (*adapter.Redis, error) {
+	w.cfg.NewAdapter = func(_ int, g *adapter.Group) (*adapter.Redis, error) {
 		return f(adapter.Config{Conn: w.conn, Group: g, Log: w.log})
 	}
 }

@@ -101,7 +101,7 @@ func (b *bridge) joined(gen generation) bool {
 	if b.c.h.cfg.NewAdapter == nil {
 		return true
 	}
-	cluster, err := b.c.h.cfg.NewAdapter(b.group.adapters)
+	cluster, err := b.c.h.cfg.NewAdapter(b.c.told.Slot, b.group.adapters)
 	if err != nil {
 		b.c.log.Error().Err(err).Msg("the worker hears nobody beyond this host")
 		return true

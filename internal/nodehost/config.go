@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
@@ -16,20 +17,17 @@ type Config struct {
 	// App is the directory's app. Where a process listens on several ports, those behind the first are apps of their own, by
 	// directory.PortApp.
 	App string
-	// HostName, Advertise, Path and Version are what the workers' records say, as those of Go workers do.
-	HostName  string
-	Advertise string
-	Path      string
-	Version   string
+	// Record is what the records of all workers have in common: Host, Addr, Path, Version, and the adapter's part, which must be
+	// the same for all workers of the app.
+	Record directory.Worker
 	// RuntimeDir is where the handoff sockets go, and the preloaded script.
 	RuntimeDir string
 
 	// Conn is the Redis of the directory and of the adapters, run by the caller. Nil: nobody is to be reached by routers.
 	Conn *redisconn.Conn
-	// NewAdapter makes the adapter of one worker, which is to be of the group. Nil: workers hear those of this host alone.
-	NewAdapter func(*adapter.Group) (*adapter.Redis, error)
-	// AdapterName is what all workers of an app must agree on, as their records say it.
-	AdapterName string
+	// NewAdapter makes the adapter of one worker, by its slot, which is to be of the group. Nil: workers hear those of this
+	// host alone.
+	NewAdapter func(slot int, g *adapter.Group) (*adapter.Redis, error)
 
 	// DrainRate is how many sessions a draining worker moves elsewhere each second; zero: 100.
 	DrainRate int

@@ -40,11 +40,11 @@ type door struct {
 // open starts d.
 func (h *Host) open(ctx context.Context, d *door) {
 	d.h, d.done = h, make(chan struct{})
-	r := &d.record
-	r.Host, r.Version, r.Adapter, r.Path, r.Started = h.cfg.HostName, h.cfg.Version, h.cfg.AdapterName, h.cfg.Path, time.Now()
 	ctx, d.close = context.WithCancel(ctx)
 	h.mu.Lock()
-	r.Addr = h.cfg.Advertise
+	slot, pid := d.record.Slot, d.record.PID
+	d.record = h.cfg.Record
+	d.record.Slot, d.record.PID, d.record.Started = slot, pid, time.Now()
 	h.doors[d] = struct{}{}
 	h.mu.Unlock()
 	ok := h.start(func() {

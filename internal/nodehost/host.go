@@ -175,7 +175,7 @@ func (h *Host) toldSend(t lifeline.Told) error {
 func (h *Host) advertise(addr string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.cfg.Advertise = addr
+	h.cfg.Record.Addr = addr
 	for d := range h.doors {
 		d.tell(func(r *directory.Worker) { r.Addr = addr })
 	}

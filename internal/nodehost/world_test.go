@@ -88,9 +88,9 @@ func newWorldOn(t *testing.T, url string) *world {
 		t.Fatal(err)
 	}
 	w.Host, err = New(Config{
-		App: "app", HostName: "host" + strconv.Itoa(os.Getpid()) + filepath.Base(dir), RuntimeDir: dir, Path: "/socket.io/",
-		Conn: w.conn, AdapterName: "redis", Log: log, Report: w.report,
-		NewAdapter: func(g *adapter.Group) (*adapter.Redis, error) {
+		App: "app", RuntimeDir: dir, Conn: w.conn, Log: log, Report: w.report,
+		Record: directory.Worker{Host: "host" + strconv.Itoa(os.Getpid()) + filepath.Base(dir), Path: "/socket.io/", Adapter: "redis"},
+		NewAdapter: func(_ int, g *adapter.Group) (*adapter.Redis, error) {
 			return adapter.NewRedis(adapter.Config{Conn: w.conn, Group: g, Log: log})
 		},
 	})
@@ -251,7 +251,7 @@ func (w *world) routerOn(l net.Listener, app string, workers int) string {
 	w.t.Helper()
 	d := w.directoryOf(app)
 	r, err := router.New(router.Config{
-		Directory: d, RuntimeDir: w.cfg.RuntimeDir, HostName: w.cfg.HostName, AdvertiseAddr: l.Addr().String(), Path: "/socket.io/",
+		Directory: d, RuntimeDir: w.cfg.RuntimeDir, HostName: w.cfg.Record.Host, AdvertiseAddr: l.Addr().String(), Path: "/socket.io/",
 		ShutdownTimeout: time.Millisecond,
 	})
 	if err != nil {

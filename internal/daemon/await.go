@@ -45,7 +45,9 @@ func (w *waiting) wait(ctx context.Context) error {
 	err := w.d.sup.Wait(ctx, func(st []supervisor.Status) bool {
 		now := byName(st)
 		for _, e := range w.entries {
-			if !w.settled[e] {
+			if host := now[e.app.nodehost()]; !w.settled[e] && w.goal == up && host.State == supervisor.Errored {
+				w.fail(e, "its nodehost does not start: "+host.Reason)
+			} else if !w.settled[e] {
 				w.look(e, now[e.place])
 			}
 		}

@@ -179,8 +179,12 @@ func (d *Daemon) routerSpec(ap *application, name, behind string, l *net.TCPList
 
 // nodehostSpec is the nodehost of an app.
 func (d *Daemon) nodehostSpec(ap *application) supervisor.Spec {
+	advertise := ""
+	if ap.kind.routed() {
+		advertise = ap.guessAdvertise()
+	}
 	return supervisor.Spec{
-		Name: ap.nodehost(), Group: ap.key + "/services", Command: d.service("nodehost"), Environ: d.serviceEnv(ap, ap.guessAdvertise()),
+		Name: ap.nodehost(), Group: ap.key + "/services", Command: d.service("nodehost"), Environ: d.serviceEnv(ap, advertise),
 		Stage: stageHosts, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
 	}
 }
@@ -213,7 +217,7 @@ func (d *Daemon) settingsEnv(ap *application, advertise string) []string {
 	if advertise != "" {
 		env = append(env, "SIDEREAL_ADVERTISE="+advertise)
 	}
-	if ap.set.RedisURL == "" {
+	if ap.set.RedisURL == "" && ap.kind.routed() { // others need no Redis, and have not asked for the embedded one
 		env = append(env, "SIDEREAL_REDIS_URL="+d.redis.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+d.redis.set.RedisPassword)
 	}
 	return env

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -52,11 +53,15 @@ func hidden(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// arguments are those of a call by one of our names: pm2-runtime is a command by itself.
+// arguments are those of a call by one of our names: pm2-runtime is a command by itself. A copy of that name also starts
+// its services by it.
 func arguments(name string, args []string) []string {
+	service := len(args) > 0 && os.Getenv("SIDEREAL_SUPERVISOR_FD") != "" && slices.Contains([]string{"redis", "router", "nodehost", "worker"}, args[0])
 	switch name {
 	case "pm2-runtime", "pm2-docker":
-		return append([]string{"runtime"}, args...)
+		if !service {
+			return append([]string{"runtime"}, args...)
+		}
 	}
 	return args
 }

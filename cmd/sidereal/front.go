@@ -32,7 +32,8 @@ func runtimeCommand() *cobra.Command {
 		return s.inFront(ctx, targets, scriptArgs, front{noFiles: true, idle: config.ExitUsage})
 	})
 	f := cmd.Flags()
-	for _, name := range []string{"raw", "format", "formatted", "auto-exit", "no-auto-exit"} {
+	f.BoolVar(&s.raw, "raw", false, "print the lines alone")
+	for _, name := range []string{"format", "formatted", "auto-exit", "no-auto-exit"} {
 		f.Bool(name, false, "accepted, and not used")
 	}
 	for _, name := range []string{"delay", "secret", "public", "machine-name", "web"} {
@@ -65,7 +66,12 @@ func (s *starter) inFront(ctx context.Context, targets, scriptArgs []string, how
 	if err != nil {
 		return err
 	}
-	cfg.Apps = apps
+	if cfg.Apps = apps; s.raw {
+		cfg.NoFiles = false
+		for i := range apps {
+			apps[i].DisableLogs = true
+		}
+	}
 	return s.serve(cfg, how, nil)
 }
 
@@ -83,7 +89,7 @@ func (s *starter) frontConfig(how front) (daemon.Config, error) {
 	s.settings.Warnings = nil // they have been told
 	cfg, err := daemonConfig(s.set, s.settings)
 	cfg.Output, cfg.NoFiles = os.Stdout, how.noFiles
-	cfg.Prefix, cfg.Color = s.set.Format == "console", config.Color(os.Stdout)
+	cfg.Prefix, cfg.Color = s.set.Format == "console" || how.noFiles && !s.json && !s.settings.Get("SIDEREAL_LOG_FORMAT").Set(), config.Color(os.Stdout)
 	return cfg, err
 }
 

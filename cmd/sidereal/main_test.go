@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 			"ready": ready, "unready": unready, "get": get, "redis": startRedis, "occupy": occupy,
 			"kill9": kill9, "processes": processes, "ended": ended, "reload": reload, "replaced": replaced, "exits": exits,
 			"certify": certify, "serves": serves, "redirects": redirects, "session": session, "shows": shows, "hangup": hangup,
-			"home": home, "are": processesAre, "remember": remember, "fresh": fresh, "gone": gone, "holds": holds,
+			"home": home, "are": processesAre, "remember": remember, "fresh": fresh, "tell": tell, "fresh+": becomesFresh, "gone": gone, "holds": holds,
 		},
 	})
 }

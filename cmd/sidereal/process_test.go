@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sidereal-io/sidereal/internal/processfile"
 )
 
 // home gives the script a daemon of its own, which ends with the script at the latest: home [variable].
@@ -90,6 +92,39 @@ func fresh(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
+}
+
+// becomesFresh waits until processes are others than the remembered ones.
+func becomesFresh(ts *testscript.TestScript, _ bool, args []string) {
+	known := ts.Value(pids).(map[string]int)
+	await(ts, func(context.Context) error {
+		for _, p := range listed(ts) {
+			for _, id := range args {
+				if strconv.Itoa(p.ID) == id && (p.PID == known[id] || p.Env.Status != "online") {
+					return fmt.Errorf("process %s is %d, %s", id, p.PID, p.Env.Status)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// tell sends a signal to the daemon, or to the foreground process that is one: tell USR2.
+func tell(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := exec.Command("sidereal", "ping", "--json")
+	cmd.Env = append(os.Environ(), "SIDEREAL_HOME="+ts.Getenv("SIDEREAL_HOME"))
+	out, err := cmd.Output()
+	ts.Check(err)
+	var info struct {
+		PID int `json:"pid"`
+	}
+	ts.Check(json.Unmarshal(out, &info))
+	s, err := processfile.ParseSignal(args[0])
+	ts.Check(err)
+	if info.PID <= 1 {
+		ts.Fatalf("the daemon says that it is %d", info.PID)
+	}
+	ts.Check(syscall.Kill(info.PID, s))
 }
 
 // gone waits until none of the processes lives whose ids stand in the files.

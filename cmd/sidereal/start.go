@@ -31,6 +31,7 @@ type starter struct {
 	update   bool
 	attach   bool
 	front    bool // --no-daemon
+	raw      bool // pm2-runtime
 	parallel int
 }
 

@@ -97,10 +97,13 @@ func (d *Daemon) adminStatus(context.Context) admin.Status {
 		}
 	}
 	for _, ap := range d.allApps() {
-		if ap.backend == nil {
+		d.mu.Lock()
+		b := ap.backend
+		d.mu.Unlock()
+		if b == nil {
 			continue
 		}
-		for _, w := range ap.backend.dir.Workers().All() {
+		for _, w := range b.dir.Workers().All() {
 			st.Workers = append(st.Workers, admin.Worker{ID: w.ID, Slot: w.Slot, Host: w.Host, Addr: w.Addr, PID: w.PID,
 				State: string(w.State), Clients: w.Clients, Version: w.Version})
 		}

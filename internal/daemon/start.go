@@ -128,9 +128,13 @@ func (d *Daemon) enlist(a processfile.App) (*application, error) {
 
 // equip gives an app what its processes need around them: a folder for sockets, Redis, a nodehost, a door.
 func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (err error) {
-	if ap.dir, err = supervisor.NewRuntimeDir(""); err != nil {
+	dir, err := supervisor.NewRuntimeDir("")
+	if err != nil {
 		return err
 	}
+	d.mu.Lock()
+	ap.dir = dir
+	d.mu.Unlock()
 	if who, err := whom(&ap.app); err == nil && who.user != nil && ap.kind == goWorker {
 		if err := os.Chown(ap.dir.Path, int(who.user.UID), int(who.user.GID)); err != nil { // its workers' sockets are made there
 			return fmt.Errorf("%s: %w", ap.app.Name, err)
@@ -173,7 +177,9 @@ func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event))
 	if err != nil {
 		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
 	}
+	d.mu.Lock()
 	ap.backend = b
+	d.mu.Unlock()
 	local, err := b.reach(ctx, func() {
 		if ap.set.RedisURL != "" { // ours is about to start
 			emit(Event{Level: "warn", Name: ap.app.Name, Text: "waiting for Redis at " + b.conn.String()})

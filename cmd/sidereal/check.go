@@ -60,6 +60,7 @@ func (c *checks) run(parent context.Context) error {
 		{"upstreams", c.upstreams},
 		{"tls", c.tls},
 		{"addr", c.addr},
+		{"redirect", c.redirect},
 		{"admin", c.admin},
 		{"descriptors", descriptors},
 	} {
@@ -128,6 +129,13 @@ func (c *checks) tls(context.Context) (string, error) {
 
 func (c *checks) addr(ctx context.Context) (string, error) {
 	return tryListen(ctx, "SIDEREAL_ADDR", c.set.Addr)
+}
+
+func (c *checks) redirect(ctx context.Context) (string, error) {
+	if c.set.RedirectAddr == "" {
+		return "none set: plain HTTP is not sent on to HTTPS", nil
+	}
+	return tryListen(ctx, "SIDEREAL_REDIRECT_ADDR", c.set.RedirectAddr)
 }
 
 func (c *checks) admin(ctx context.Context) (string, error) {

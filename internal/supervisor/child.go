@@ -234,6 +234,7 @@ func (s *Supervisor) reported(p *process, key, value string) {
 		s.becameReady(p)
 	case lifeline.Draining:
 		p.draining = true
+		s.replace(p)
 		s.advance()
 	}
 }

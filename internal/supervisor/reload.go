@@ -60,6 +60,21 @@ func (s *Supervisor) Roll(ctx context.Context, specs []Spec, parallel int) error
 	}
 }
 
+// replace starts the successor of a process that leaves without our word: somebody else told it to. Where the next need
+// not wait for its end when all of them stop, the successor need not either, and who connects meanwhile is served.
+func (s *Supervisor) replace(p *process) {
+	pl := p.place
+	if !p.spec.Yields || p.stopping || p.leaving || s.stopping || pl.gone || pl.current != p || pl.renewal != nil {
+		return
+	}
+	s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Msg("process leaves by itself: its successor is started")
+	p.stopping = true
+	s.killLater(p, s.stopTimeout(p))
+	if err := s.beginRoll([]Spec{pl.spec}, 1, nil); err != nil {
+		s.cfg.Log.Warn().Str("process", p.spec.Name).Err(err).Msg("no successor before it has ended")
+	}
+}
+
 func (s *Supervisor) beginRoll(specs []Spec, parallel int, result chan error) error {
 	if s.stopping {
 		return ErrStopping

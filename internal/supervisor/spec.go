@@ -26,7 +26,8 @@ type Spec struct {
 	// are of specs with Yields.
 	Stage int
 
-	// Yields says that the next stage needs not wait for this process to end once it reported that it is draining.
+	// Yields says that the next stage needs not wait for this process to end once it reported that it is draining; nor does
+	// its successor, where somebody else told it to stop.
 	Yields bool
 
 	// Listeners are inherited by the process, which finds their descriptors in SIDEREAL_LISTEN_FDS. The supervisor closes

@@ -140,6 +140,11 @@ func (s *Supervisor) terminate(p *process, d time.Duration) {
 		}
 		p.signal(sig)
 	}
+	s.killLater(p, d)
+}
+
+// killLater ends a process that has not ended within d.
+func (s *Supervisor) killLater(p *process, d time.Duration) {
 	p.kill = s.later(d, func() {
 		if s.running[p] {
 			s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Stringer("after", d).Msg("did not stop: killed")

@@ -158,6 +158,21 @@ func TestYieldingProcessLetsTheNextStageGo(t *testing.T) {
 	}
 }
 
+// A router that somebody tells to stop has a successor at once, while it ends what it still serves.
+func TestYieldingProcessThatLeavesIsReplaced(t *testing.T) {
+	h := run(t, Config{StopTimeout: time.Hour, Specs: []Spec{{Name: "router", Yields: true, Command: fake(t, "drain", "router")}}})
+	first := h.wait("ready", allReady)[0].PID
+	syscall.Kill(first, syscall.SIGTERM)
+	h.wait("another is ready", func(st []Status) bool { return st[0].State == Ready && st[0].PID != first })
+	if err := syscall.Kill(first, 0); err != nil || len(h.exits) > 0 {
+		t.Errorf("the first has ended: %v", err)
+	}
+	h.Kill()
+	if err := h.end(); !errors.Is(err, ErrKilled) {
+		t.Errorf("got %v, want ErrKilled", err)
+	}
+}
+
 func TestStubbornProcessIsKilled(t *testing.T) {
 	h := run(t, Config{StopTimeout: 100 * time.Millisecond, Specs: []Spec{{Name: "a", Command: fake(t, "stubborn")}}})
 	h.wait("ready", allReady)

@@ -66,12 +66,7 @@ func (s *starter) inFront(ctx context.Context, targets, scriptArgs []string, how
 	if err != nil {
 		return err
 	}
-	if cfg.Apps = apps; s.raw {
-		cfg.NoFiles = false
-		for i := range apps {
-			apps[i].DisableLogs = true
-		}
-	}
+	cfg.Apps, cfg.Raw = apps, s.raw
 	return s.serve(cfg, how, nil)
 }
 

@@ -178,8 +178,9 @@ func (s *starter) loader() (*processfile.Loader, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.Environ = s.daemonEnviron() // settings by flag are for these apps, not for all that the daemon runs
+	l.Environ = s.flaggedEnviron() // settings by flag are for these apps, not for all that the daemon runs
 	l.Stage, l.Only, l.Options = s.stage, s.only, s.options.Options()
+	l.Environ = s.flaggedEnviron() // an app's settings are those of its environment
 	return l, nil
 }
 
@@ -261,19 +262,22 @@ func (s *starter) ensure(ctx context.Context) (*daemon.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, started, err := daemon.Ensure(ctx, daemon.Spawn{Home: s.home, Command: []string{self, "daemon"}, Env: s.daemonEnviron()})
+	client, started, err := daemon.Ensure(ctx, daemon.Spawn{Home: s.home, Command: []string{self, "daemon"}, Env: s.flaggedEnviron()})
 	if err == nil && started {
 		s.happened()(daemon.Event{Level: "info", Text: "started the daemon, in " + string(s.home)})
 	}
 	return client, err
 }
 
-// daemonEnviron is this environment with the flags of the command as variables.
-func (s *starter) daemonEnviron() []string {
+// flaggedEnviron is this environment with the settings among the command's flags as variables.
+func (s *starter) flaggedEnviron() []string {
 	env := environ()
 	for _, v := range s.settings.Values {
 		if strings.HasPrefix(v.From, "flag ") {
-			env = append(env, v.Variable+"="+v.Text, v.Variable+"_FILE=") // what comes last counts
+			env = append(env, v.Variable+"="+v.Text) // what comes last counts
+			if v.Secret {
+				env = append(env, v.Variable+"_FILE=")
+			}
 		}
 	}
 	return env

@@ -36,6 +36,9 @@ type Config struct {
 	Prefix bool
 	Color  bool
 
+	// Raw has the lines of the apps in Output as they are, whatever Prefix says.
+	Raw bool
+
 	// NoFiles turns log files off.
 	NoFiles bool
 

@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,9 +26,9 @@ type source struct {
 type sink struct {
 	from   source
 	stream string
-	file   *logFile // nil: none
-	both   *logFile // nil: none
-	also   io.Writer
+	file   *logFile               // nil: none
+	both   *logFile               // nil: none
+	also   func([]byte)           // nil: nobody
 	date   func(time.Time) string // nil: none
 	json   bool
 	follow *followers
@@ -61,7 +60,7 @@ func (s *sink) Write(b []byte) (int, error) {
 		}
 	}
 	if s.also != nil {
-		s.also.Write(out)
+		s.also(out)
 	}
 	return len(b), nil
 }

@@ -50,9 +50,6 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 	if schedule != nil {
 		s.Schedule = schedule
 	}
-	if d.cfg.Output != nil && d.cfg.NoFiles {
-		s.Stdout, s.Stderr = nil, nil
-	}
 	host := supervisor.Host{Place: ap.nodehost(), Slot: e.instance + 1, WaitReady: a.WaitReady}
 	switch ap.kind {
 	case nodeCluster:

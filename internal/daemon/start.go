@@ -271,7 +271,11 @@ func (d *Daemon) openLogs(e *entry) {
 	e.out = newSink(from, streamOut, a, open(a.OutFile, "out"), both, &d.follow)
 	e.err = newSink(from, streamErr, a, open(a.ErrorFile, "error"), both, &d.follow)
 	if d.cfg.Output != nil {
-		e.out.also, e.err.also = d.cfg.Output, d.cfg.Output
+		also := func(lines []byte) { d.sup.Print(e.place, lines) }
+		if d.cfg.Raw {
+			also = func(lines []byte) { d.cfg.Output.Write(lines) } // as above: who does not read misses them
+		}
+		e.out.also, e.err.also = also, also
 	}
 }
 

@@ -41,6 +41,13 @@ func (o *output) copy(name string, r io.Reader) {
 	}
 }
 
+// Print writes lines of a process as the supervisor writes those of processes without streams of their own (Spec.Stdout).
+func (s *Supervisor) Print(name string, lines []byte) {
+	for line := range bytes.Lines(lines) {
+		s.output.write(name, bytes.TrimRight(line, "\r\n"), bytes.HasSuffix(line, []byte("\n")))
+	}
+}
+
 // write writes a line, or a piece of one that is too long to be whole.
 func (o *output) write(name string, line []byte, whole bool) {
 	var b []byte

@@ -59,7 +59,7 @@ func TestRightsOfTheDocs(t *testing.T) {
 		for _, m := range []*member{a, b} {
 			m.Stop(t)
 			for _, line := range m.Output.All() {
-				if strings.Contains(line, "permissions") {
+				if strings.Contains(line, "permissions") || strings.Contains(line, `"level":"error"`) {
 					t.Errorf("%s: %s", m.Name, line)
 				}
 			}

@@ -122,6 +122,9 @@ func await(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// roomOf is a room that only clients of one server are in.
+func roomOf(server string) string { return "of " + server }
+
 // awaitRooms returns once all clients are in their rooms: they are told that they are connected a little before.
 func (c *cluster) awaitRooms(t *testing.T) {
 	t.Helper()
@@ -129,7 +132,7 @@ func (c *cluster) awaitRooms(t *testing.T) {
 		await(t, "clients of "+s.name(), func() bool {
 			rooms := s.inspect(t).Rooms
 			for _, client := range clientsOf {
-				if len(rooms[client]) < 1+len(clientRooms[client]) {
+				if len(rooms[client]) < 2+len(clientRooms[client]) {
 					return false
 				}
 			}

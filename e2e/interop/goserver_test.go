@@ -78,7 +78,8 @@ func (p *goPeer) welcome(s *socketio.Socket) {
 	s.Set("client", auth.Client)
 	s.Set("since", time.UnixMilli(0))
 	s.Set("list", []any{1, "two", nil})
-	s.Join(roomNames(auth.Rooms)...)
+	s.Set("picture", []byte{1, 2, 0xff})
+	s.Join(append(roomNames(auth.Rooms), roomOf(p.called))...)
 }
 
 func (p *goPeer) note(t *testing.T, args []socketio.Value) {
@@ -169,7 +170,9 @@ func (p *goPeer) act(t *testing.T, c call, args payload) (out outcome) {
 		var sockets []socketio.RemoteSocket
 		sockets, err = o.FetchSockets(ctx)
 		for _, s := range sockets {
-			answers = append(answers, fields{"id": s.ID, "handshake": s.Handshake, "rooms": rooms(s.Rooms), "data": json.RawMessage(s.Data)})
+			var data socketio.Value
+			err = errors.Join(err, s.DecodeData(&data))
+			answers = append(answers, fields{"id": s.ID, "handshake": s.Handshake, "rooms": rooms(s.Rooms), "data": data})
 		}
 	case "join":
 		err = o.SocketsJoin(roomNames(c.Join)...)
@@ -183,6 +186,10 @@ func (p *goPeer) act(t *testing.T, c call, args payload) (out outcome) {
 		var got []socketio.Args
 		got, err = p.io.ServerSideEmitWithAck(ctx, c.Event, args.golang...)
 		answers = firstValues(got)
+	case "allRooms":
+		var names []string
+		names, err = p.io.AllRooms(ctx)
+		answers = []any{rooms(names)}
 	case "serverCount":
 		var n int
 		n, err = p.io.ServerCount(ctx)

@@ -30,6 +30,9 @@ func TestInterop(t *testing.T) {
 		t.Run(transport.name, func(t *testing.T) {
 			c := startCluster(t, transport, d, store)
 			for _, op := range operations {
+				if op.only != "" && op.only != transport.name {
+					continue
+				}
 				for _, p := range op.payloads {
 					c.compare(t, &table, op, p)
 				}

@@ -105,6 +105,10 @@ func (c *cluster) sortAnswers(t *testing.T, op operation, answers []json.RawMess
 		if err := json.Unmarshal(text, &v); err != nil {
 			t.Fatal(err)
 		}
+		if op.Do == "allRooms" {
+			list(v.([]any), seen)
+			continue
+		}
 		object, ok := v.(fields)
 		if !ok { // of nobody in particular
 			for _, o := range seen {
@@ -128,6 +132,21 @@ func (c *cluster) sortAnswers(t *testing.T, op operation, answers []json.RawMess
 	}
 }
 
+// list notes of a list of all rooms whether those that everybody has are in it, and that of each server.
+func list(listed []any, seen map[string]*observation) {
+	for server, o := range seen {
+		for _, room := range []any{roomOf(server), "one", "two", "doomed", "all", float64(number), fmt.Sprint(number), oddRoom} {
+			times := 0
+			for _, r := range listed {
+				if r == room {
+					times++
+				}
+			}
+			o.Answers = append(o.Answers, strings.ReplaceAll(fmt.Sprintf("%v, a %T: %d", room, room, times), server, "its own"))
+		}
+	}
+}
+
 // describe replaces what differs from socket to socket in what fetchSockets tells.
 func describe(socket fields) {
 	id := socket["id"]
@@ -135,6 +154,9 @@ func describe(socket fields) {
 	rooms, _ := socket["rooms"].([]any)
 	names := []string{}
 	for _, room := range rooms {
+		if server, ok := room.(string); ok && strings.HasPrefix(server, roomOf("")) {
+			room = roomOf("its server")
+		}
 		names = append(names, canonical(cmp.Or(map[bool]any{true: "its id"}[room == id], room)))
 	}
 	slices.Sort(names)

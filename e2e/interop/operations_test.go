@@ -43,12 +43,13 @@ type operation struct {
 	name     string
 	payloads []payload
 	call
-	emitter bool // an emitter can do it
-	members bool // what counts is who is in the call's own room afterwards
-	leaves  bool // everybody called a is in that room before
-	ends    bool // clients c are disconnected, and come back
-	events  int  // server-side events that every other server gets
-	silent  bool // nothing is to be noticed elsewhere
+	emitter bool   // an emitter can do it
+	members bool   // what counts is who is in the call's own room afterwards
+	leaves  bool   // everybody called a is in that room before
+	ends    bool   // clients c are disconnected, and come back
+	events  int    // server-side events that every other server gets
+	only    string // the only transport in which Node's adapter has it
+	silent  bool   // nothing is to be noticed elsewhere
 }
 
 var (
@@ -96,5 +97,6 @@ var operations = []operation{
 	{name: "disconnectSockets, connections too", payloads: none, emitter: true, ends: true, call: call{Do: "disconnect", Rooms: doomed, Close: true}},
 	{name: "serverSideEmit", payloads: payloads, emitter: true, events: 1, call: call{Do: "serverSideEmit", Event: "tell"}},
 	{name: "serverSideEmit with acks", payloads: payloads, events: 1, call: call{Do: "serverSideAsk", Event: "ask"}},
+	{name: "allRooms", payloads: none, only: "redis", call: call{Do: "allRooms"}},
 	{name: "serverCount", payloads: none, call: call{Do: "serverCount"}},
 }

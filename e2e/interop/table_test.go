@@ -54,6 +54,10 @@ func (tb *table) page() string {
 	for _, op := range operations {
 		fmt.Fprintf(&b, "| %s |", op.name)
 		for _, t := range transports {
+			if op.only != "" && op.only != t.name {
+				b.WriteString(" Node has none |")
+				continue
+			}
 			fmt.Fprintf(&b, " %s |", tb.summary(t.name, op.name))
 		}
 		b.WriteString("\n")

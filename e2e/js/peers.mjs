@@ -47,8 +47,8 @@ export function peerOperations(out) {
       const peer = { io: server, http, connections, events: [] };
       server.on("connection", (socket) => {
         const { rooms, ...who } = socket.handshake.auth;
-        Object.assign(socket.data, who, { since: new Date(0), list: [1, "two", null] });
-        socket.join(rooms);
+        Object.assign(socket.data, who, { since: new Date(0), list: [1, "two", null], picture: Buffer.from([1, 2, 0xff]) });
+        socket.join([...rooms, `of ${name}`]);
       });
       server.on("tell", (...args) => peer.events.push(digest(args)));
       server.on("ask", (...args) => {
@@ -124,7 +124,7 @@ export function peerOperations(out) {
       switch (op) {
         case "emit": return void to.emit(event, ...args);
         case "ask": return asked((done) => to.timeout(timeout).emit(event, ...args, done));
-        case "fetch": return { answers: (await remote()).map((s) => ({ id: s.id, handshake: s.handshake, rooms: [...s.rooms], data: s.data })) };
+        case "fetch": return { answers: digest((await remote()).map((s) => ({ id: s.id, handshake: s.handshake, rooms: [...s.rooms], data: s.data }))) };
         case "join": return void to.socketsJoin(join);
         case "leave": return void to.socketsLeave(join);
         case "disconnect": return void to.disconnectSockets(close);

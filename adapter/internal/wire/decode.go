@@ -34,6 +34,10 @@ type jsonWriter struct {
 }
 
 func (w *jsonWriter) value(depth int) error {
+	if s, ok := w.short(); ok {
+		w.out = AppendString(w.out, s)
+		return nil
+	}
 	v, err := w.next()
 	if err != nil {
 		return err
@@ -132,6 +136,10 @@ func (w *jsonWriter) object(n, depth int) error {
 
 // key writes a map's key: whatever scalar it is, JavaScript makes it a string.
 func (w *jsonWriter) key() (proto bool, err error) {
+	if s, ok := w.short(); ok {
+		w.out = AppendString(w.out, s)
+		return string(s) == protoKey, nil
+	}
 	v, err := w.next()
 	if err != nil {
 		return false, err

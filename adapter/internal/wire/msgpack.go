@@ -211,14 +211,25 @@ func (r *reader) raw() ([]byte, error) {
 	return r.b[from:r.i], err
 }
 
+// short reads a string of less than 32 bytes, if that is what comes: most keys, names and texts are. It saves what next costs
+// for any kind of value.
+func (r *reader) short() (s []byte, ok bool) {
+	if r.i >= len(r.b) {
+		return nil, false
+	}
+	c := r.b[r.i]
+	if c < 0xa0 || c >= 0xc0 || r.i+int(c&0x1f) >= len(r.b) {
+		return nil, false
+	}
+	from := r.i + 1
+	r.i = from + int(c&0x1f)
+	return r.b[from:r.i], true
+}
+
 // str reads a string.
 func (r *reader) str() ([]byte, error) {
-	if r.i < len(r.b) {
-		if c := r.b[r.i]; c >= 0xa0 && c < 0xc0 && r.i+int(c&0x1f) < len(r.b) {
-			from := r.i + 1
-			r.i = from + int(c&0x1f)
-			return r.b[from:r.i], nil
-		}
+	if s, ok := r.short(); ok {
+		return s, nil
 	}
 	v, err := r.next()
 	if err == nil && v.kind != kindString {

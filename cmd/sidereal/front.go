@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,7 +90,6 @@ func (s *starter) frontConfig(how front) (daemon.Config, error) {
 func (s *starter) serve(cfg daemon.Config, how front, first func(context.Context, *daemon.Client) error) error {
 	ctx, stop := untilSignal(exitAtOnce)
 	defer stop()
-	s.reloadAtSignal(ctx)
 	failed := make(chan error, 1)
 	if first != nil {
 		go func() {
@@ -136,21 +133,6 @@ func (s *starter) whenReady(ctx context.Context, do func(context.Context, *daemo
 			return nil
 		}
 	}
-}
-
-// reloadAtSignal replaces all processes at SIGUSR2.
-func (s *starter) reloadAtSignal(ctx context.Context) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGUSR2)
-	go func() {
-		for range signals {
-			if err := s.whenReady(ctx, func(ctx context.Context, c *daemon.Client) error {
-				return c.Act(ctx, daemon.Action{Verb: daemon.Reload, Targets: []string{"all"}}, s.happened())
-			}); err != nil {
-				s.warn("reload: " + err.Error())
-			}
-		}
-	}()
 }
 
 // orEcosystem are targets, or else the process file of this folder.

@@ -145,7 +145,7 @@ var title = map[string]string{
 	"WorkerAdmin": "The admin door of a worker", "Routing": "Routing", "Limits": "Limits", "Requests": "Requests in the log", "Redirect": "Plain HTTP", "Upstreams": "Backends listed by hand", "TLS": "TLS", "Cluster": "Workers in the cluster",
 	"Stopping": "Stopping", "Child": "Given by the supervisor", "Up": "A whole host",
 	"AppDoor": "Addresses of a daemon's apps", "Home": "The daemon",
-	"Liveness": "Processes that hang", "LogFiles": "Log files of a daemon's processes",
+	"Liveness": "Signs of life", "LogFiles": "Log files of a daemon's processes",
 }
 
 // find returns the field of a variable in a group, and the commands that read it there.

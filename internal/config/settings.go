@@ -259,11 +259,15 @@ type Stopping struct {
 	ShutdownTimeout time.Duration `env:"SIDEREAL_SHUTDOWN_TIMEOUT" min:"10ms" shown:"35s; 3s on a terminal"`
 }
 
-// Liveness is how a supervisor finds processes that hang.
+// Liveness is how a supervisor finds out that processes are ready, and that they hang.
 type Liveness struct {
 	// How long a process may give no sign of life before it is killed and replaced: one that is stopped, or whose event loop
 	// does not turn. Processes that never gave one are left alone. `0s`: never.
 	AliveTimeout time.Duration `env:"SIDEREAL_ALIVE_TIMEOUT" envDefault:"15s" min:"0s"`
+
+	// A URL that answers with a status below 400 once a process is ready, for programs of a daemon that say nothing by
+	// themselves; `{port}` in it is the process' own, as in `http://127.0.0.1:{port}/healthz`.
+	ReadyURL string `env:"SIDEREAL_READY_URL"`
 }
 
 // LogFiles is how the log files of a daemon's processes are kept from growing for ever.

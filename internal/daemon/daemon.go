@@ -132,6 +132,11 @@ func (d *Daemon) run(ctx context.Context, ready func()) error {
 		d.writePIDs(ctx)
 		return nil
 	})
+	parts.Go(func() error {
+		d.reloadAtSignal(ctx)
+		return nil
+	})
+	lifeline.OnHangup(ctx, d.hangUp)
 	var idle error
 	if d.cfg.Apps != nil {
 		parts.Go(func() error {

@@ -65,6 +65,9 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 		host.Port, host.Drains = true, true
 		s.Host, s.Readiness.AtStart = &host, true
 	}
+	if url := ap.set.ReadyURL; url != "" {
+		s.Readiness = supervisor.Readiness{Probe: url}
+	}
 	return s, nil
 }
 

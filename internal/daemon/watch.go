@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,7 +79,7 @@ func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile
 			if !ok {
 				return
 			}
-			if e.Op == fsnotify.Chmod || ignored(a, e.Name) {
+			if e.Op == fsnotify.Chmod || d.ignored(a, e.Name) {
 				continue
 			}
 			if e.Op.Has(fsnotify.Create) {
@@ -137,7 +138,7 @@ func (d *Daemon) addTree(w *fsnotify.Watcher, a *processfile.App, root string) {
 		switch {
 		case err != nil || !e.IsDir():
 			return nil
-		case path != root && ignored(a, path):
+		case path != root && d.ignored(a, path):
 			return filepath.SkipDir
 		}
 		if err := w.Add(path); err != nil {
@@ -147,7 +148,16 @@ func (d *Daemon) addTree(w *fsnotify.Watcher, a *processfile.App, root string) {
 	})
 }
 
-func ignored(a *processfile.App, path string) bool {
+// ignored reports whether a change is of no matter: the app says so, or it is us who write there.
+func (d *Daemon) ignored(a *processfile.App, path string) bool {
+	if home := string(d.cfg.Home); path == home || strings.HasPrefix(path, home+"/") {
+		return true
+	}
+	for _, own := range []string{a.OutFile, a.ErrorFile, a.LogFile, a.PIDFile} { // with the process' id, and a rotated file's number
+		if own != "" && strings.HasPrefix(path, strings.TrimSuffix(own, filepath.Ext(own))) {
+			return true
+		}
+	}
 	for _, p := range a.IgnoreWatch {
 		if p.Match(a.Cwd, path) {
 			return true

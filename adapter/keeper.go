@@ -12,7 +12,7 @@ import (
 
 const (
 	storedAtOnce = 256
-	gathering    = 5 * time.Millisecond // a socket that connects joins rooms, too: one write for both
+	gathering    = time.Millisecond // a socket that connects joins rooms, too: one write for both
 	storeAgain   = 250 * time.Millisecond
 	renewAtOnce  = 500
 )

@@ -93,7 +93,7 @@ func (st *stream) restart(at offset, info streamInfo) {
 }
 
 func newStreamReader(r *Redis, f *streams) *streamReader {
-	s := &streamReader{r: r, form: f, names: f.cfg.names(), streams: make(map[string]*stream), begun: make(chan struct{})}
+	s := &streamReader{r: r, form: f, names: f.cfg.streams().All(), streams: make(map[string]*stream), begun: make(chan struct{})}
 	for _, name := range s.names {
 		s.streams[name] = &stream{name: name, tail: tail{maxLen: f.cfg.MaxLen + f.cfg.MaxLen/10}}
 	}

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf16"
 
 	"github.com/redis/go-redis/v9"
 
@@ -95,35 +94,12 @@ func newStreams(r *Redis, cfg StreamsConfig) *streams {
 func (f *streams) talk(n *namespace) (string, talk) {
 	uid := newHexID()
 	t := &streamTalk{name: n.name, uid: uid, form: f, channels: wire.NewChannels(f.r.cfg.Key, n.name)}
-	t.stream = f.cfg.streamOf(n.name)
+	t.stream = f.cfg.streams().Of(n.name)
 	return uid, t
 }
 
-// streamOf is the stream of a namespace. Node takes the remainder of a hash that may be negative, so that there are names
-// with a negative number.
-func (c *StreamsConfig) streamOf(namespace string) string {
-	if c.StreamCount == 1 {
-		return c.StreamName
-	}
-	var hash int32
-	for _, unit := range utf16.Encode([]rune(namespace)) {
-		hash = hash*31 + int32(unit)
-	}
-	return c.numbered(int(hash) % c.StreamCount)
-}
-
-func (c *StreamsConfig) numbered(n int) string { return c.StreamName + "-" + strconv.Itoa(n) }
-
-// names are all streams that a namespace can be in.
-func (c *StreamsConfig) names() []string {
-	if c.StreamCount == 1 {
-		return []string{c.StreamName}
-	}
-	var names []string
-	for n := 1 - c.StreamCount; n < c.StreamCount; n++ {
-		names = append(names, c.numbered(n))
-	}
-	return names
+func (c *StreamsConfig) streams() wire.Streams {
+	return wire.Streams{Name: c.StreamName, Count: c.StreamCount}
 }
 
 func (f *streams) join(n *namespace) {

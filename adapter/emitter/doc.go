@@ -13,7 +13,7 @@
 //
 // Everything here is immutable and may be used concurrently. The Redis client is the caller's, to close too.
 //
-// A form is what a family of adapters listens to. pubsub.go has the classic one, of [New]; sharded.go that of sharded pub/sub,
-// of [NewSharded], for which Node has no emitter. A form sends two kinds of message: broadcasts, and orders, which servers
-// carry out.
+// A form (form.go) is what a family of adapters listens to. pubsub.go has the classic one, of [New]; sharded.go that of sharded
+// pub/sub, of [NewSharded], for which Node has no emitter; streams.go that of [NewStreams], which says what
+// @socket.io/redis-streams-emitter says. A form sends two kinds of message: broadcasts, and orders, which servers carry out.
 package emitter

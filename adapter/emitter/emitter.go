@@ -10,15 +10,6 @@ import (
 // Emitter speaks to one namespace of all servers. It is immutable.
 type Emitter struct{ form form }
 
-// form is what a family of adapters listens to, in one namespace. It is immutable.
-type form interface {
-	of(namespace string) form
-	// broadcast sends an event to clients.
-	broadcast(ctx context.Context, o wire.Options, event string, args []any) error
-	// order sends what servers carry out.
-	order(ctx context.Context, q wire.Request) error
-}
-
 // New makes an Emitter for the main namespace, "/", in the form of the classic adapter. It dials nothing.
 func New(cfg Config) (*Emitter, error) {
 	if err := cfg.Validate(); err != nil {
@@ -85,5 +76,5 @@ func (e *Emitter) ServerSideEmit(ctx context.Context, event string, args ...any)
 	if err != nil {
 		return err
 	}
-	return e.form.order(ctx, wire.Request{UID: senderUID, Type: wire.ServerSideEmit, Data: p})
+	return e.form.order(ctx, wire.Request{Type: wire.ServerSideEmit, Data: p})
 }

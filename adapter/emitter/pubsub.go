@@ -2,20 +2,13 @@ package emitter
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
 	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
-
-// senderUID is what emitters call themselves; no server has that name.
-const senderUID = "emitter"
 
 // pubsub is one namespace in the classic form, which @socket.io/redis-adapter's createAdapter hears.
 type pubsub struct {
@@ -45,8 +38,11 @@ func (p *pubsub) broadcast(ctx context.Context, o wire.Options, event string, ar
 	return p.publish(ctx, channel, msg)
 }
 
-// order sends what servers carry out.
+// order sends what servers carry out. Only server-side events say whose they are.
 func (p *pubsub) order(ctx context.Context, q wire.Request) error {
+	if q.Type == wire.ServerSideEmit {
+		q.UID = senderUID
+	}
 	msg, err := wire.AppendRequest(nil, q)
 	if err != nil {
 		return err
@@ -64,15 +60,7 @@ func (c Config) send(ctx context.Context, channel string, msg []byte,
 	if len(msg) > c.MaxMessageBytes {
 		return ErrTooLarge
 	}
-	err := publish(ctx, channel, msg).Err()
-	switch deadline, ok := ctx.Deadline(); {
-	case err == nil:
-		return nil
-	case ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline):
-		// The connection noticed before the context's own timer did.
-		err = context.DeadlineExceeded
-	}
-	return fmt.Errorf("emitter: publish on %s: %w", channel, err)
+	return failure(ctx, "publish on "+channel, publish(ctx, channel, msg).Err())
 }
 
 // appendBroadcast makes ["emitter", {type, data, nsp}, {rooms, flags, except}]. The options of servers have another order,

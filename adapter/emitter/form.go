@@ -1,0 +1,35 @@
+package emitter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+)
+
+// senderUID is what emitters call themselves; no server has that name.
+const senderUID = "emitter"
+
+// form is what one family of adapters listens to, for one namespace.
+type form interface {
+	of(namespace string) form
+	// broadcast sends an event to clients.
+	broadcast(ctx context.Context, o wire.Options, event string, args []any) error
+	// order sends what servers carry out.
+	order(ctx context.Context, q wire.Request) error
+}
+
+// failure is what a command to Redis ended with, if that is an error.
+func failure(ctx context.Context, what string, err error) error {
+	switch deadline, ok := ctx.Deadline(); {
+	case err == nil:
+		return nil
+	case ok && errors.Is(err, os.ErrDeadlineExceeded) && !time.Now().Before(deadline):
+		// The connection noticed before the context's own timer did.
+		err = context.DeadlineExceeded
+	}
+	return fmt.Errorf("emitter: %s: %w", what, err)
+}

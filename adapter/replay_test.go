@@ -49,6 +49,7 @@ type recordedVector struct {
 	Cmd     string
 	Channel string
 	B64     []byte
+	Fields  [][2]string // of an entry of a stream
 }
 
 func readRecording(t *testing.T, name string) (rec recording) {

@@ -19,7 +19,7 @@ func TestShardedReplay(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			rec := readRecording(t, "sharded-"+string(mode)+".json")
 			server := testkit.StartRedis(t)
-			main, chat := playShardedB(t, rec)
+			main, chat := playClusterB(t, rec)
 			r, err := NewSharded(ShardedConfig{Config: Config{URL: server.URL()}, Mode: mode})
 			if err != nil {
 				t.Fatal(err)
@@ -52,7 +52,7 @@ func TestShardedReplay(t *testing.T) {
 	}
 }
 
-func playShardedB(t *testing.T, rec recording) (main, chat *fakeLocal) {
+func playClusterB(t *testing.T, rec recording) (main, chat *fakeLocal) {
 	main, chat = playB(t, rec)
 	handle := main.handle
 	main.handle = func(event string) (socketio.Payload, bool) {

@@ -78,10 +78,8 @@ func (s settler) Settled() bool { return s.sub.Settled() }
 
 func TestStreamsSuite(t *testing.T) {
 	for name, cfg := range map[string]StreamsConfig{
-		"one stream":        {},
-		"many":              {StreamCount: 4, ReadCount: 3},
-		"sharded pub/sub":   {UseShardedPubSub: true},
-		"little block time": {BlockTimeInMs: 5},
+		"default": {},
+		"other":   {StreamCount: 4, ReadCount: 3, UseShardedPubSub: true, BlockTimeInMs: 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {

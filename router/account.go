@@ -115,7 +115,7 @@ func (x *exchange) writeLine() {
 	if !from.IsValid() {
 		from = c.peer.addr
 	}
-	if _, ok := c.nc.(*h2stream); ok {
+	if s, ok := c.nc.(*h2stream); ok && s.req.ProtoMajor == 2 {
 		proto = protoH2
 	}
 	e := c.r.accessLogger.Info().Stringer("client", from).Str("proto", proto).

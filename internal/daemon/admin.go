@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -31,8 +32,57 @@ func (d *Daemon) serveAdmin(ctx context.Context) error {
 	if d.admin == nil {
 		return nil
 	}
-	server := admin.New(admin.Config{Ready: d.ready, Status: d.adminStatus, Gatherer: admin.AggregateSockets(d.metrics, d.sockets)})
+	server := admin.New(admin.Config{
+		Ready: d.ready, Status: d.adminStatus, Cluster: d.cluster, Trace: d.trace, Gatherer: admin.AggregateSockets(d.metrics, d.sockets),
+	})
 	return server.Run(ctx, d.admin)
+}
+
+// errNoRouter reports that no app has a door, and so no router that could tell.
+var errNoRouter = errors.New("no app of this daemon has a router")
+
+// cluster is the word of the first router that answers: apps of one name share what they know.
+func (d *Daemon) cluster(ctx context.Context) (any, error) {
+	err := errNoRouter
+	for _, c := range d.routers() {
+		var found json.RawMessage
+		if err = c.Cluster(ctx, &found); err == nil {
+			return found, nil
+		}
+	}
+	return nil, err
+}
+
+// trace is the word of the first router that knows an owner, or else of any.
+func (d *Daemon) trace(ctx context.Context, sid string) (found any, err error) {
+	err = errNoRouter
+	for _, c := range d.routers() {
+		var raw json.RawMessage
+		if failed := c.Trace(ctx, sid, &raw); failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		var known struct{ Worker json.RawMessage }
+		if found = raw; json.Unmarshal(raw, &known) == nil && known.Worker != nil {
+			break
+		}
+	}
+	if found != nil {
+		err = nil
+	}
+	return found, err
+}
+
+// routers are those of the apps with a door.
+func (d *Daemon) routers() (all []*admin.Client) {
+	for _, ap := range d.allApps() {
+		d.mu.Lock()
+		if len(ap.doors) > 0 && ap.dir != nil {
+			all = append(all, admin.NewSocketClient(admin.Socket(ap.dir.Path, "router")))
+		}
+		d.mu.Unlock()
+	}
+	return all
 }
 
 // sockets are the admin sockets of all processes that may have one, by the names of their places.

@@ -78,6 +78,7 @@ func (r *Redis) recover(ctx context.Context) error {
 			rest(ctx, pingFirst)
 			continue // lost again, or we are not let listen
 		}
+		r.publisher.settle(r.conn.Incarnation(ctx))
 		r.publisher.resume()
 		resumed := time.Now()
 		select {

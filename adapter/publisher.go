@@ -52,6 +52,9 @@ type publisher struct {
 	busy    bool          // a batch is under way
 	changed chan struct{} // made by drain, closed when a batch ended or sending paused
 	lost    int           // dropped since sending was paused
+
+	doubtful    []message // that Redis left unanswered
+	incarnation string    // of Redis when sending was last resumed; empty: not known
 }
 
 // newPublisher makes a publisher that is paused: resume lets it go.
@@ -137,6 +140,7 @@ func (p *publisher) run(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.metrics.drop(shutdown, len(p.queue)-p.head)
+	p.metrics.drop(uncertain, len(p.doubtful))
 	p.queue, p.head, p.bytes, p.ended = nil, 0, 0, true
 	return nil
 }
@@ -167,6 +171,7 @@ func (p *publisher) take() bool {
 
 // publish sends the batch and tells which messages are to be sent again.
 func (p *publisher) publish(ctx context.Context) (again []message) {
+	var doubtful []message
 	for i, err := range p.lanes.send(ctx, p.conn, p.form, p.batch) {
 		switch outcome(err) {
 		case "":
@@ -175,14 +180,16 @@ func (p *publisher) publish(ctx context.Context) (again []message) {
 			p.metrics.drop(refused, 1)
 			p.log.Error().Err(err).Msg("Redis refuses a message between servers")
 		case uncertain:
-			p.metrics.drop(uncertain, 1)
-			p.mu.Lock()
-			p.paused = true
-			p.lost++
-			p.mu.Unlock()
+			doubtful = append(doubtful, p.batch[i])
 		case away:
 			again = append(again, p.batch[i])
 		}
+	}
+	if len(doubtful) > 0 {
+		p.mu.Lock()
+		p.paused = true
+		p.doubtful = append(p.doubtful, doubtful...)
+		p.mu.Unlock()
 	}
 	return again
 }
@@ -214,12 +221,7 @@ func (p *publisher) done(again []message) {
 	p.mu.Lock()
 	if len(again) > 0 {
 		p.paused = true
-		p.queue = append(again, p.queue[p.head:]...)
-		p.head = 0
-		for _, m := range again {
-			p.bytes += len(m.payload)
-		}
-		p.trimLocked()
+		p.requeueLocked(again)
 	}
 	p.busy = false
 	paused := p.paused
@@ -228,6 +230,39 @@ func (p *publisher) done(again []message) {
 	if paused {
 		p.failed()
 	}
+}
+
+// settle decides, once Redis answers, about messages that it left unanswered. The process that was asked has them in its
+// socket and carries them out when it goes on, so that they must not be said twice; if another process answers, one that was
+// started since or another master, it never heard of them. Incarnation names who answers; empty: nobody knows.
+func (p *publisher) settle(incarnation string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	another := incarnation != "" && p.incarnation != "" && incarnation != p.incarnation
+	if incarnation != "" {
+		p.incarnation = incarnation
+	}
+	doubtful := p.doubtful
+	p.doubtful = nil
+	if another {
+		p.requeueLocked(doubtful)
+		return
+	}
+	p.metrics.drop(uncertain, len(doubtful))
+	p.lost += len(doubtful)
+}
+
+// requeueLocked puts messages in front of all that wait.
+func (p *publisher) requeueLocked(first []message) {
+	if len(first) == 0 {
+		return
+	}
+	p.queue = append(first, p.queue[p.head:]...)
+	p.head = 0
+	for _, m := range first {
+		p.bytes += len(m.payload)
+	}
+	p.trimLocked()
 }
 
 // pause keeps messages from now on.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +100,31 @@ func TestUnansweredGoFirst(t *testing.T) {
 	}
 	if order != "bcd" {
 		t.Errorf("sent in the order %s", order)
+	}
+}
+
+// TestUnansweredMessagesAreSaidAgainToAnotherRedisAlone: the one that was asked carries them out when it goes on.
+func TestUnansweredMessagesAreSaidAgainToAnotherRedisAlone(t *testing.T) {
+	for _, c := range []struct {
+		before, after string
+		again         bool
+	}{{"a", "b", true}, {"a", "a", false}, {"a", "", false}, {"", "b", false}} {
+		p := testPublisher(t, Config{})
+		p.settle(c.before)
+		p.send(message{channel: "later", payload: []byte("x")}, false)
+		p.doubtful = []message{{channel: "first", payload: []byte("x")}, {channel: "second", payload: []byte("x")}}
+		p.settle(c.after)
+		var order []string
+		for p.head < len(p.queue) {
+			order = append(order, p.popLocked().channel)
+		}
+		want, dropped := []string{"later"}, 2.0
+		if c.again {
+			want, dropped = []string{"first", "second", "later"}, 0
+		}
+		if n := counter(t, p.metrics.dropped.WithLabelValues(uncertain)); !slices.Equal(order, want) || n != dropped || p.bytes != 0 {
+			t.Errorf("%q, then %q: %q to be sent, %v dropped, %d bytes left", c.before, c.after, order, n, p.bytes)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package adapter
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -108,5 +109,40 @@ func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 			c.Promote(c.Nodes[i])
 		}
 		promoted[i] = true
+	}
+}
+
+// TestLeastRightsOnACluster has a user with the rights that docs/adapters.md names, and no other.
+func TestLeastRightsOnACluster(t *testing.T) {
+	c := testkit.StartCluster(t)
+	const common = "reset on >pass +ping +publish +subscribe +unsubscribe +cluster|slots &sidereal-peers:socket.io &socket.io#/#*"
+	for name, more := range map[string]string{
+		"classic": "+psubscribe +punsubscribe +pubsub|numsub &socket.io-request#* &socket.io-response#*",
+		"sharded": "+ssubscribe +sunsubscribe +spublish +pubsub|shardnumsub",
+	} {
+		t.Run(name, func(t *testing.T) {
+			command := []any{"ACL", "SETUSER", name}
+			for rule := range strings.FieldsSeq(common + " " + more) {
+				command = append(command, rule)
+			}
+			for _, r := range c.Nodes {
+				r.Do(command...)
+			}
+			url := strings.Replace(c.URL(), "://", "://"+name+":pass@", 1)
+			serve := func(l *fakeLocal) (*server, []socketio.Adapter) {
+				if name == "sharded" {
+					return startSharded(t, ShardedConfig{Config: Config{URL: url}}, l)
+				}
+				return start(t, Config{URL: url}, l)
+			}
+			l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"a", "b", "c", "d"}})
+			receiver, _ := serve(l)
+			sender, adapters := serve(newFakeLocal("/"))
+			link(t, sender, receiver)
+			hears(t, adapters[0], l, "a", "b", "c", "d")
+			if found, err := adapters[0].FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
+				t.Errorf("%d sockets, %v", len(found), err)
+			}
+		})
 	}
 }

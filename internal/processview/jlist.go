@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -95,9 +96,17 @@ func processEnv(p *daemon.Process, a *processfile.App) map[string]string {
 	if env == nil {
 		env = map[string]string{}
 	}
-	env[a.InstanceVar] = fmt.Sprint(p.Instance)
-	env["WORKER_ID"] = fmt.Sprint(p.Instance)
-	env["pm_id"], env["unique_id"], env["name"] = fmt.Sprint(p.ID), p.UniqueID, p.Name
+	for name, v := range map[string]any{
+		a.InstanceVar: p.Instance, "WORKER_ID": p.Instance, "SIDEREAL_WORKER_ID": p.Instance + 1, "pm_id": p.ID, "unique_id": p.UniqueID,
+		"name": p.Name, "namespace": p.Namespace, "exec_mode": p.Mode, "pm_cwd": a.Cwd, "pm_exec_path": a.Script,
+		"pm_out_log_path": p.OutFile, "pm_err_log_path": p.ErrorFile, "pm_pid_path": p.PIDFile,
+	} {
+		env[name] = fmt.Sprint(v)
+	}
+	if a.IncrementVar != "" {
+		first, _ := strconv.Atoi(a.Env[a.IncrementVar]) // 0 where there is none
+		env[a.IncrementVar] = strconv.Itoa(first + p.Instance)
+	}
 	if p.Port != 0 {
 		env["PORT"] = fmt.Sprint(p.Port)
 	}

@@ -43,6 +43,8 @@ type conn struct {
 	leave leave      // what of the client ends that wait
 	left  leave      // what the client did
 	cut   bool       // the router stops
+
+	carried *relay // what it became; set before its state says so
 }
 
 type connState uint32
@@ -220,6 +222,9 @@ func (c *conn) cutOff() {
 	c.cut = true
 	if c.up != nil {
 		c.up.c.SetDeadline(past)
+	}
+	if c.carried != nil {
+		c.carried.tear()
 	}
 	if c.nc != nil {
 		c.nc.Close() // TLS would wait for a client that takes nothing

@@ -49,7 +49,8 @@
 // before its answer nothing is decided.
 //
 // HTTP/1.0 and 1.1 are spoken (RFC 9112), and over TLS HTTP/2: keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
-// a goroutine, a parked relay two; buffers are borrowed only while there are bytes.
+// a goroutine, a relay two while bytes move and none while it is quiet (park_linux.go); buffers are borrowed only while there
+// are bytes.
 //
 // # Inside another program
 //

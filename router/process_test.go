@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type processConfig struct {
 	RuntimeDir string
 	Workers    []directory.Worker
 	Secret     string
+	Pair       KeyPair // empty: no TLS
 }
 
 // sharedSecret is a Static whose secret two processes know.
@@ -47,7 +49,13 @@ func runRouterProcess() {
 	if err != nil {
 		panic(err)
 	}
-	r, err := New(Config{Directory: sharedSecret{directory.NewStatic(pc.Workers...), pc.Secret}, RuntimeDir: pc.RuntimeDir, HostName: "a", AdvertiseAddr: "none"})
+	cfg := Config{Directory: sharedSecret{directory.NewStatic(pc.Workers...), pc.Secret}, RuntimeDir: pc.RuntimeDir, HostName: "a", AdvertiseAddr: "none"}
+	if pc.Pair.Cert != "" {
+		if cfg.Certificates, err = OpenCertificates(pc.Pair); err != nil {
+			panic(err)
+		}
+	}
+	r, err := New(cfg)
 	if err != nil {
 		panic(err)
 	}
@@ -55,6 +63,7 @@ func runRouterProcess() {
 	go func() {
 		defer stop()
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); { // asked to tidy up before it is measured
+			r.settleRelays()
 			for range 3 { // a stack halves with each collection
 				runtime.GC()
 			}
@@ -67,6 +76,21 @@ func runRouterProcess() {
 	r.Serve(ctx, ln)
 }
 
+// settleRelays waits until nothing moves any more.
+func (r *Router) settleRelays() {
+	for settled := false; !settled; runtime.Gosched() {
+		r.lookAfterRelays()
+		settled = true
+		r.mu.Lock()
+		for c := range r.conns {
+			if connState(c.state.Load()) == connRelay {
+				settled = settled && c.carried.ways[0].parked.Load() && c.carried.ways[1].parked.Load()
+			}
+		}
+		r.mu.Unlock()
+	}
+}
+
 type routerProcess struct {
 	addr string
 	pid  int
@@ -74,8 +98,8 @@ type routerProcess struct {
 	out  *bufio.Reader
 }
 
-// startProcess starts a router for one worker of its own, wka0, and one of another host, wkb0.
-func startProcess(b *testing.B) *routerProcess {
+// startProcess starts a router for one worker of its own, wka0, and one of another host, wkb0. Over TLS, if there is a pair.
+func startProcess(b *testing.B, pair KeyPair) *routerProcess {
 	b.Helper()
 	dir, other := b.TempDir(), b.TempDir()
 	benchWorker(b, dir, "wka0")
@@ -83,7 +107,7 @@ func startProcess(b *testing.B) *routerProcess {
 	door := loopback(b)
 	secret := "a secret of two processes"
 	startRouter(b, door, Config{Directory: sharedSecret{directory.NewStatic(), secret}, RuntimeDir: other, HostName: "b", AdvertiseAddr: door.Addr().String()})
-	env, err := json.Marshal(processConfig{RuntimeDir: dir, Secret: secret, Workers: []directory.Worker{
+	env, err := json.Marshal(processConfig{RuntimeDir: dir, Secret: secret, Pair: pair, Workers: []directory.Worker{
 		{ID: "wka0", Host: "a", Addr: "none", Tags: true},
 		{ID: "wkb0", Host: "b", Addr: door.Addr().String(), Tags: true},
 	}})
@@ -141,7 +165,7 @@ func (p *routerProcess) memory(b *testing.B) float64 {
 func BenchmarkProcessCPU(b *testing.B) {
 	for name, target := range map[string]string{"poll": "wka0", "poll at another host": "wkb0"} {
 		b.Run(name, func(b *testing.B) {
-			p := startProcess(b)
+			p := startProcess(b, KeyPair{})
 			request := fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=polling&t=Pabcdef&sid=%s HTTP/1.1\r\nHost: chat.example.com\r\nAccept: */*\r\nUser-Agent: Mozilla/5.0\r\nCookie: a=b\r\n\r\n", directory.MintSID(target))
 			const conns = 50
 			before := p.cpu(b)
@@ -170,7 +194,7 @@ func BenchmarkProcessCPU(b *testing.B) {
 		})
 	}
 	b.Run("relayed echo", func(b *testing.B) {
-		p := startProcess(b)
+		p := startProcess(b, KeyPair{})
 		const conns = 50
 		var all []net.Conn
 		for range conns {
@@ -204,7 +228,7 @@ func BenchmarkProcessCPU(b *testing.B) {
 		b.ReportMetric((p.cpu(b)-before)*1e6/float64(b.N), "router-µs/op")
 	})
 	b.Run("handover", func(b *testing.B) {
-		p := startProcess(b)
+		p := startProcess(b, KeyPair{})
 		request := fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket&sid=%s HTTP/1.1\r\n%s\r\n", directory.MintSID("wka0"), upgradeFields)
 		const clients = 8
 		before := p.cpu(b)
@@ -235,18 +259,23 @@ func BenchmarkProcessCPU(b *testing.B) {
 }
 
 // BenchmarkProcessMemory reports the router's memory for each of 2,000 connections: idle after a request, passed on, with
-// a parked poll, and relayed.
+// a parked poll, and relayed, for another host or since it came over TLS.
 func BenchmarkProcessMemory(b *testing.B) {
 	const conns = 2000
 	for name, request := range map[string]string{
 		"idle":   "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"passed": "GET /socket.io/?transport=websocket&sid=" + directory.MintSID("wka0") + " HTTP/1.1\r\n" + upgradeFields + "\r\n",
 		"poll":   "GET /socket.io/?transport=polling&sid=" + directory.MintSID("wka0") + "&park HTTP/1.1\r\nHost: x\r\n\r\n",
+		"TLS":    "GET /socket.io/?transport=websocket&sid=" + directory.MintSID("wka0") + " HTTP/1.1\r\n" + upgradeFields + "\r\n",
 		"relay":  "GET /socket.io/?transport=websocket&sid=" + directory.MintSID("wkb0") + " HTTP/1.1\r\n" + upgradeFields + "\r\n",
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				p := startProcess(b)
+				var pair KeyPair
+				if name == "TLS" {
+					pair = writePair(b, b.TempDir(), "x")
+				}
+				p := startProcess(b, pair)
 				before := p.memory(b)
 				buf := make([]byte, 4096)
 				var all []net.Conn
@@ -254,6 +283,9 @@ func BenchmarkProcessMemory(b *testing.B) {
 					c, err := net.Dial("tcp", p.addr)
 					if err != nil {
 						b.Fatal(err)
+					}
+					if name == "TLS" {
+						c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
 					}
 					all = append(all, c)
 					io.WriteString(c, request)

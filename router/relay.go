@@ -3,17 +3,41 @@ package router
 import (
 	"io"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // halfOpen is how long a relay outlives the end of one direction. A WebSocket's ends follow each other at once.
 const halfOpen = 30 * time.Second
 
-// relay carries a WebSocket's bytes between the client and u until both directions have ended, one broke, or the router
-// stops. What u has read begins with the 101. It returns at once: each direction is a new goroutine, with a stack half as
-// large as one that has served requests, and the later one to end closes both connections.
+// relay carries a WebSocket's bytes between a client and a worker until both ways have ended, one broke, or the router
+// stops. A way has a goroutine while bytes move on it. One that was quiet for a second or two is parked: it waits in an
+// epoll set with all others, without a goroutine and without a buffer, until bytes come.
+type relay struct {
+	c    *conn
+	u    *upstream
+	ways [2]way       // to the worker, to the client
+	left atomic.Int32 // ways that have not ended
+	half atomic.Int64 // Unix nanoseconds until when the other may go on, since one has; 0: none has
+	torn atomic.Bool  // broken off
+}
+
+// way is one direction of a relay.
+type way struct {
+	relay    *relay
+	to, from *stream
+	fd       syscall.RawConn // of from, below TLS; nil: it has none, and is not parked
+
+	moved   atomic.Uint32 // reads
+	seen    atomic.Uint32 // of these, when it was last looked after
+	resting atomic.Bool   // it shall park
+	parked  atomic.Bool   // who makes it false again has to run it
+	id      uint64        // the park's, 0: none; guarded by its mu
+}
+
+// relay becomes one with u. What u has read begins with the 101. It returns at once: the goroutines are new, with stacks
+// half as large as one that has served requests.
 func (c *conn) relay(u *upstream) {
-	c.state.Store(uint32(connRelay))
 	m := c.r.metrics
 	m.proxied.Dec()
 	m.relayed.Inc()
@@ -23,47 +47,180 @@ func (c *conn) relay(u *upstream) {
 	if c.watched != 0 {
 		c.r.watcher.remove(c) // its end is read now
 	}
-	var ended atomic.Bool
-	direction := func(to, from *stream) {
-		carry(to, from)
-		if ended.CompareAndSwap(false, true) {
-			return
-		}
-		m.relayed.Dec()
-		m.proxied.Inc()
-		u.b.relays(-1)
-		c.awaited()
-		u.close()
-		c.end()
+	r := &relay{c: c, u: u}
+	r.left.Store(2)
+	r.ways[0] = way{relay: r, to: &u.stream, from: &c.stream, fd: c.fd}
+	r.ways[1] = way{relay: r, to: &c.stream, from: &u.stream, fd: u.raw}
+	if u.fd != nil {
+		r.ways[1].fd = u.fd
 	}
-	c.r.serving.Go(func() { direction(&c.stream, &u.stream) })
-	c.r.serving.Go(func() { direction(&u.stream, &c.stream) })
+	c.mu.Lock()
+	c.carried = r
+	if c.cut {
+		r.torn.Store(true)
+	}
+	c.mu.Unlock()
+	c.r.serving.Add(1) // for the relay itself: its ways come and go
+	c.state.Store(uint32(connRelay))
+	for i := range r.ways {
+		c.r.serving.Go(r.ways[i].run)
+	}
 }
 
-// carry copies one direction. Its end is passed on; if it breaks, the other direction is broken off too.
-func carry(to, from *stream) {
+// run carries until the way is parked or has ended. The later one to end closes both connections.
+func (w *way) run() {
+	if w.carry() {
+		return
+	}
+	if r := w.relay; r.left.Add(-1) == 0 {
+		r.end()
+	}
+}
+
+func (r *relay) end() {
+	c := r.c
+	c.r.park.remove(&r.ways[0])
+	c.r.park.remove(&r.ways[1])
+	c.r.metrics.relayed.Dec()
+	c.r.metrics.proxied.Inc()
+	r.u.b.relays(-1)
+	c.awaited()
+	r.u.close()
+	c.end()
+	c.r.serving.Done()
+}
+
+// carry copies. Its end is passed on; if it breaks, the other way is broken off too. True: it is parked, and whoever wakes
+// it goes on with it.
+func (w *way) carry() (parked bool) {
+	to, from := w.to, w.from
 	for {
 		if len(from.bytes()) == 0 {
 			from.release()
 			if err := from.fill(); err != nil {
-				if cw, ok := to.c.(interface{ CloseWrite() error }); ok && err == io.EOF && cw.CloseWrite() == nil {
-					to.c.SetReadDeadline(time.Now().Add(halfOpen))
-				} else {
-					to.c.SetDeadline(past)
+				if isTimeout(err) && w.goesOn() {
+					if w.resting.Swap(false) && w.rest() {
+						return true
+					}
+					continue
 				}
-				return
+				w.ended(err)
+				return false
 			}
+			w.moved.Add(1)
 		}
 		p := from.bytes()
 		if _, err := to.write(p); err != nil {
-			from.c.SetDeadline(past)
-			to.c.SetDeadline(past)
-			return
+			w.relay.tear()
+			return false
 		}
 		from.want = smallBuffer
 		if len(p) >= smallBuffer {
 			from.want = largeBuffer // more than a small one holds is on its way
 		}
 		from.discard(len(p))
+	}
+}
+
+// ended passes the end of this way on.
+func (w *way) ended(err error) {
+	if cw, ok := w.to.c.(interface{ CloseWrite() error }); ok && err == io.EOF && cw.CloseWrite() == nil {
+		w.relay.half.Store(time.Now().Add(halfOpen).UnixNano())
+		w.other().setDeadline()
+		w.other().wake() // it has to see that deadline
+		return
+	}
+	w.relay.tear()
+}
+
+func (w *way) other() *way {
+	if r := w.relay; w == &r.ways[0] {
+		return &r.ways[1]
+	}
+	return &w.relay.ways[0]
+}
+
+// tear breaks both ways off.
+func (r *relay) tear() {
+	r.torn.Store(true)
+	for i := range r.ways {
+		r.ways[i].from.c.SetDeadline(past)
+	}
+	for i := range r.ways {
+		r.ways[i].wake()
+	}
+}
+
+// goesOn tells whether a read that timed out was only interrupted.
+func (w *way) goesOn() bool {
+	r := w.relay
+	if until := r.half.Load(); r.torn.Load() || until != 0 && time.Now().UnixNano() >= until {
+		return false
+	}
+	w.setDeadline()
+	return true
+}
+
+// setDeadline makes reads wait as long as they should, whatever interrupted them. What changes meanwhile is seen here, or by
+// whoever changes it.
+func (w *way) setDeadline() {
+	r := w.relay
+	w.from.c.SetReadDeadline(time.Time{})
+	if until := r.half.Load(); until != 0 {
+		w.from.c.SetReadDeadline(time.Unix(0, until))
+	}
+	if r.torn.Load() {
+		w.from.c.SetDeadline(past)
+	}
+}
+
+// rest parks the way. False: it has to go on.
+func (w *way) rest() bool {
+	r := w.relay
+	w.parked.Store(true)
+	if !r.torn.Load() && r.half.Load() == 0 && r.c.r.park.arm(w) {
+		return true
+	}
+	return !w.parked.CompareAndSwap(true, false) // somebody else goes on with it
+}
+
+// wake has a parked way go on.
+func (w *way) wake() {
+	if w.parked.CompareAndSwap(true, false) {
+		w.relay.c.r.serving.Go(w.run)
+	}
+}
+
+// lookAfter parks the ways on which nothing moved since the last time.
+func (r *relay) lookAfter() {
+	if r.half.Load() != 0 || r.torn.Load() {
+		return
+	}
+	for i := range r.ways {
+		w := &r.ways[i]
+		moved := w.moved.Load()
+		if moved == w.seen.Load() && w.fd != nil && !w.parked.Load() {
+			w.resting.Store(true)
+			w.from.c.SetReadDeadline(past) // ends its wait, see carry
+		}
+		w.seen.Store(moved)
+	}
+}
+
+// lookAfterRelays is called once a second.
+func (r *Router) lookAfterRelays() {
+	if !r.park.works() {
+		return
+	}
+	var all []*relay
+	r.mu.Lock()
+	for c := range r.conns {
+		if connState(c.state.Load()) == connRelay {
+			all = append(all, c.carried)
+		}
+	}
+	r.mu.Unlock()
+	for _, relay := range all {
+		relay.lookAfter()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -165,10 +166,12 @@ func TestRelayGivesUpOnAPeerThatTakesNothing(t *testing.T) {
 		var client, worker stream
 		client.init(toClient)
 		worker.init(toWorker)
+		r := &relay{}
+		r.ways = [2]way{{relay: r, to: &worker, from: &client}, {relay: r, to: &client, from: &worker}}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			carry(&worker, &client)
+			r.ways[0].carry()
 		}()
 		start := time.Now()
 		fromClient.Write([]byte("hello"))
@@ -191,10 +194,12 @@ func TestRelayKeepsWhatMovesSlowly(t *testing.T) {
 		var client, worker stream
 		client.init(toClient)
 		worker.init(toWorker)
+		r := &relay{}
+		r.ways = [2]way{{relay: r, to: &worker, from: &client}, {relay: r, to: &client, from: &worker}}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			carry(&worker, &client)
+			r.ways[0].carry()
 		}()
 		b := make([]byte, 1)
 		for i := range 20 { // ten minutes
@@ -239,5 +244,68 @@ func TestRelayEndsWithADeadWorker(t *testing.T) {
 		close(stuck) // the worker closes with everything unread: a reset
 		sending.Wait()
 		eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+	})
+}
+
+// What is quiet waits without a goroutine, and goes on as if it had one.
+func TestParkedRelays(t *testing.T) {
+	end := map[string]func(t *testing.T, w *testWorker, c *client){
+		"the client's end": func(t *testing.T, _ *testWorker, c *client) { c.closeWrite(); c.ended() },
+		"a reset":          func(_ *testing.T, _ *testWorker, c *client) { c.SetLinger(0); c.Close() },
+		"the worker's end": func(_ *testing.T, _ *testWorker, c *client) { c.send("end"); c.ended(); c.Close() },
+	}
+	for name, end := range end {
+		t.Run(name, func(t *testing.T) {
+			relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+				w.speaks(func(wc net.Conn, r io.Reader) { // an echo, until it is told to end
+					for b := make([]byte, 1<<16); ; {
+						n, err := r.Read(b)
+						if err != nil || string(b[:n]) == "end" {
+							return
+						}
+						wc.Write(b[:n])
+					}
+				})
+				c.upgraded(w)
+				big := strings.Repeat("0123456789", 100_000)
+				for _, s := range []string{"hello", "hello again", big, "x"} {
+					h.settleRelays()
+					c.echoes(s)
+				}
+				h.settleRelays()
+				end(t, w, c)
+				eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+			})
+		})
+	}
+}
+
+func TestParkedRelaysAreDrained(t *testing.T) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+		c.upgraded(w)
+		c.echoes("hello")
+		h.settleRelays()
+		h.stop()
+		c.ended()
+		for range h.done { // Serve returns
+		}
+	})
+}
+
+// Bytes that come while a way is on its way to its rest are not missed.
+func TestRelayIsParkedWhileBytesCome(t *testing.T) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+		c.upgraded(w)
+		for i := range 50 {
+			var parking sync.WaitGroup
+			parking.Go(func() {
+				for range 10 {
+					h.lookAfterRelays()
+					runtime.Gosched()
+				}
+			})
+			c.echoes(fmt.Sprint("message ", i))
+			parking.Wait()
+		}
 	})
 }

@@ -46,6 +46,7 @@ type Router struct {
 	policy  policy
 	metrics *metrics
 	watcher *watcher
+	park    *park
 
 	backends    sync.Map // worker id -> *backend
 	turn        atomic.Uint64
@@ -123,7 +124,12 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, for the drain
 	defer stop()
 	var err error
-	if r.watcher, err = newWatcher(); err != nil {
+	if r.watcher, err = newWatcher(); err == nil {
+		if r.park, err = newPark(); err != nil {
+			r.watcher.close()
+		}
+	}
+	if err != nil {
 		for _, ln := range listeners {
 			ln.Close()
 		}
@@ -131,6 +137,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	var background, accepting sync.WaitGroup
 	background.Go(func() { r.watcher.run(hard) })
+	background.Go(func() { r.park.run(hard) })
 	background.Go(func() { r.tidy(hard) })
 	if r.cfg.Certificates != nil {
 		background.Go(func() { r.cfg.Certificates.watch(hard, &r.log) })
@@ -318,6 +325,7 @@ func (r *Router) tidy(ctx context.Context) {
 		select {
 		case now := <-t.C:
 			r.tidyAt(now, false)
+			r.lookAfterRelays()
 		case <-ctx.Done():
 			return
 		}

@@ -23,50 +23,29 @@ type watcher struct {
 }
 
 func newWatcher() (*watcher, error) {
-	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	ep, file, raw, err := newEpoll()
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	if err := unix.SetNonblock(ep, true); err != nil { // so that the runtime polls it instead of blocking a thread
-		unix.Close(ep)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	w := &watcher{ep: ep, file: os.NewFile(uintptr(ep), "epoll"), conns: make(map[uint64]*conn)}
-	if w.raw, err = w.file.SyscallConn(); err != nil {
-		w.file.Close()
 		return nil, err
 	}
-	return w, nil
+	return &watcher{ep: ep, file: file, raw: raw, conns: make(map[uint64]*conn)}, nil
 }
 
 // run tells connections that their client left, until ctx ends.
 func (w *watcher) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { w.file.Close() })
 	defer stop()
-	events := make([]unix.EpollEvent, 128)
-	for {
-		n := 0
-		err := w.raw.Read(func(fd uintptr) bool {
-			var err error
-			if n, err = unix.EpollWait(int(fd), events, 0); err != nil {
-				n = 0
-				return err != unix.EINTR // nothing else can fail but by a mistake of ours
-			}
-			return n > 0
-		})
-		if err != nil {
-			return
+	waitEpoll(w.raw, func(e *unix.EpollEvent) {
+		w.mu.Lock()
+		c := w.conns[eventID(e)]
+		w.mu.Unlock()
+		if c != nil {
+			c.clientLeft(e.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0)
 		}
-		for _, e := range events[:n] {
-			w.mu.Lock()
-			c := w.conns[uint64(uint32(e.Fd))|uint64(uint32(e.Pad))<<32]
-			w.mu.Unlock()
-			if c != nil {
-				c.clientLeft(e.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0)
-			}
-		}
-	}
+	})
 }
+
+// close is for a watcher that never runs.
+func (w *watcher) close() { w.file.Close() }
 
 // add begins to watch c. It fails only for lack of memory; the poll then ends with its worker's next packet.
 func (w *watcher) add(c *conn) {
@@ -76,9 +55,7 @@ func (w *watcher) add(c *conn) {
 	w.conns[c.watched] = c
 	w.mu.Unlock()
 	c.fd.Control(func(fd uintptr) {
-		unix.EpollCtl(w.ep, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{
-			Events: unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(c.watched), Pad: int32(c.watched >> 32),
-		})
+		unix.EpollCtl(w.ep, unix.EPOLL_CTL_ADD, int(fd), event(unix.EPOLLRDHUP|unix.EPOLLET&0xffffffff, c.watched))
 	})
 }
 

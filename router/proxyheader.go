@@ -149,12 +149,16 @@ func (o *origin) readExtras(header []byte, at int) bool {
 	return true
 }
 
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	zeros      [4]byte
+)
+
 // sumsUp verifies the CRC32c of a header that is at that offset of it, and counts as zero in it.
 func sumsUp(header []byte, at int) bool {
-	table := crc32.MakeTable(crc32.Castagnoli)
-	sum := crc32.Update(0, table, header[:at])
-	sum = crc32.Update(sum, table, make([]byte, 4))
-	sum = crc32.Update(sum, table, header[at+4:])
+	sum := crc32.Update(0, castagnoli, header[:at])
+	sum = crc32.Update(sum, castagnoli, zeros[:])
+	sum = crc32.Update(sum, castagnoli, header[at+4:])
 	return sum == binary.BigEndian.Uint32(header[at:])
 }
 

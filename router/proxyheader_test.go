@@ -110,6 +110,17 @@ func TestProxyHeaders(t *testing.T) {
 	}
 }
 
+func TestProxyHeaderV2AllocatesNothing(t *testing.T) {
+	b := []byte(summed(proxyHeaderV2(0x21, 0x21, append(fromV6[:len(fromV6):len(fromV6)], overTLS...)...)))
+	if n := testing.AllocsPerRun(100, func() {
+		if _, n, err := parseProxy(b); n != len(b) || err != nil {
+			t.Fatal(n, err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func FuzzProxyHeader(f *testing.F) {
 	for _, h := range proxyHeaders {
 		f.Add([]byte(h.text))

@@ -24,6 +24,8 @@ func daemonCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			cfg.OwnLog = cfg.Home.OpenLog(daemon.RotationOf(set.LogFiles))
+			cfg.Log = set.Log.Logger(cfg.OwnLog, false)
 			ctx, stop := untilSignal(exitAtOnce)
 			defer stop()
 			if err := daemon.Run(ctx, cfg); !errors.Is(err, daemon.ErrRunning) {

@@ -31,6 +31,9 @@ type Config struct {
 	// kept them from starting. For one that runs in the foreground. Nil: nothing is started.
 	Apps []processfile.App
 
+	// OwnLog gets the lines of routers, nodehosts and the embedded Redis, where there is no Output. Nil: the standard error.
+	OwnLog io.Writer
+
 	// Output gets the lines of all processes beside their log files; nil: nothing. Prefix and Color as in supervisor.Config.
 	Output io.Writer
 	Prefix bool
@@ -56,6 +59,7 @@ var ErrRunning = errors.New("daemon: another one is running")
 // idleChecks is how often in a row a daemon in the foreground finds nothing that runs before it gives up.
 const idleChecks = 4
 
-func (c *Config) rotation() Rotation {
-	return Rotation{MaxSize: int64(c.Settings.LogMaxMB) << 20, MaxAge: c.Settings.LogMaxAge, Keep: c.Settings.LogKeep}
+// RotationOf is what settings say of log files.
+func RotationOf(set config.LogFiles) Rotation {
+	return Rotation{MaxSize: int64(set.LogMaxMB) << 20, MaxAge: set.LogMaxAge, Keep: set.LogKeep}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -79,7 +80,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 		cfg: cfg, started: time.Now(), metrics: prometheus.NewRegistry(),
 		environ: cfg.Environ,
 		apps:    map[string]*application{}, entries: map[int]*entry{}, byPlace: map[string]*entry{},
-		logs: logFiles{rotation: cfg.rotation(), log: cfg.Log, open: map[string]*logFile{}},
+		logs: logFiles{rotation: RotationOf(cfg.Settings.LogFiles), log: cfg.Log, open: map[string]*logFile{}},
 	}
 	if d.environ == nil {
 		d.environ = os.Environ()
@@ -100,11 +101,14 @@ func newDaemon(cfg Config) (*Daemon, error) {
 }
 
 // serviceOutput is where the lines of our own processes go, and in the foreground those of all.
-func (d *Daemon) serviceOutput() interface{ Write([]byte) (int, error) } {
+func (d *Daemon) serviceOutput() io.Writer {
 	if d.cfg.Output != nil {
 		return d.cfg.Output
 	}
-	return os.Stderr // the daemon's log
+	if d.cfg.OwnLog != nil {
+		return d.cfg.OwnLog
+	}
+	return os.Stderr
 }
 
 // run serves until ctx ends, or kill.

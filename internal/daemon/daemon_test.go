@@ -320,6 +320,24 @@ func TestCrashingAppIsReported(t *testing.T) {
 	r.eventually("done", func(l Listing) bool { return l.Processes[2].Status == Stopped && *l.Processes[2].ExitCode == 0 })
 }
 
+func TestAppThatDoesNotComeUpKeepsNoOtherFromIt(t *testing.T) {
+	r := runDaemon(t)
+	done := make(chan error, 1)
+	go func() {
+		done <- r.Start(context.Background(), Start{Mode: StartNew, Apps: []processfile.App{app(t, "stuck", "mute"), app(t, "good", "worker")}}, nil)
+	}()
+	l := r.eventually("one online", func(l Listing) bool { return slices.Equal(statuses(l), []Status{Launching, Online}) })
+	if l.Processes[0].Name != "stuck" { // ids in the order of the file, whoever is first
+		t.Errorf("%+v", l.Processes)
+	}
+	_, err := r.start(StartRestart, app(t, "stuck", "worker"))
+	fails(t, err, 1, "another command is at work")
+	r.must(r.act(Action{Verb: Stop, Targets: []string{"stuck"}}))
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTwoAppsThatWantOnePort(t *testing.T) {
 	r := runDaemon(t)
 	r.must(r.start(StartNew, app(t, "one", "worker")))

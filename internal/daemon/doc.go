@@ -14,6 +14,10 @@
 //	<app>-<id>       its processes, which commands and lists call by id, name or namespace
 //	redis            one for all apps that have no SIDEREAL_REDIS_URL
 //
+// home.go, spawn.go and client.go are the commands' side, protocol.go is what both sides speak. Behind server.go, start.go and
+// act.go carry commands out, await.go waits for what they led to, specs.go says what runs, door.go opens ports, sink.go and
+// logfile.go take the processes' lines.
+//
 // A port is opened when it is known who serves it: at once where PM2_PORT or SIDEREAL_ADDR names it, else when the first
 // worker that listens, or is ready without listening (then 8080), reports. Every app has its own, and its own SIDEREAL_APP
 // in the directory; a second app that wants a port of another is told so.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -261,9 +262,14 @@ func (d *Daemon) listens(place, addr string) {
 
 // problem notes what keeps an app from serving.
 func (d *Daemon) problem(ap *application, err error) {
-	d.cfg.Log.Error().Str("app", ap.app.Name).Err(err).Msg("app cannot be reached")
 	d.mu.Lock()
-	ap.problems = append(ap.problems, err.Error())
+	known := slices.Contains(ap.problems, err.Error()) // each of its processes may have met it
+	if !known {
+		ap.problems = append(ap.problems, err.Error())
+	}
 	d.mu.Unlock()
+	if !known {
+		d.cfg.Log.Error().Str("app", ap.app.Name).Err(err).Msg("app cannot be reached")
+	}
 	d.sup.Poke()
 }

@@ -105,6 +105,7 @@ func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
 		}
 	}
 	var errs []error
+	var todo []func() error
 	for _, one := range saved.Apps {
 		if known := d.known(&one.App); known != nil && known.app.Script == one.App.Script {
 			emit(Event{Level: "info", Name: one.App.Name, Text: "is in the list already"})
@@ -118,9 +119,12 @@ func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
 			errs = append(errs, err)
 			continue
 		}
-		if err := d.create(ctx, a, a.Autostart && !one.Stopped, emit); err != nil {
+		do, err := d.create(ctx, a, a.Autostart && !one.Stopped, emit)
+		if err != nil {
 			errs = append(errs, err)
+			continue
 		}
+		todo = append(todo, do)
 	}
-	return joined(errs)
+	return joined(append(errs, atOnce(todo)...))
 }

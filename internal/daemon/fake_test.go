@@ -98,6 +98,11 @@ var roles = map[string]func(){
 		line.Report(lifeline.Ready, "1")
 		<-term
 	},
+	// mute: a Go worker that never gets ready.
+	"mute": func() {
+		_, term := begin(nil)
+		<-term
+	},
 	// node: a Node process. It says over its channel what it is to be reported as, and prints what it is sent.
 	"node": func() {
 		failWhereTold()

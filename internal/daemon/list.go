@@ -49,6 +49,8 @@ func (d *Daemon) describeLocked(e *entry, st supervisor.Status) Process {
 
 func statusOf(st supervisor.Status) Status {
 	switch st.State {
+	case "":
+		return Launching // what it needs around it is being made
 	case supervisor.Starting:
 		return Launching
 	case supervisor.Ready:

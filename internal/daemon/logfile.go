@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -133,6 +134,11 @@ func (l *logFile) flush() error {
 	}
 	l.size, l.begun = 0, time.Now()
 	return nil
+}
+
+// OpenLog opens the daemon's own log file, to be written to by whoever has something to say. It rotates like the others.
+func (h Home) OpenLog(r Rotation) io.Writer {
+	return &logFile{path: h.Log(), rotation: r, log: zerolog.New(os.Stderr)}
 }
 
 // logFiles are the open log files of a daemon.

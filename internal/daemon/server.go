@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
 // maxRequest bounds a request: apps with their environments.
@@ -151,6 +152,12 @@ func doneOf(err error) *Done {
 	var f *Failure
 	if errors.As(err, &f) {
 		return &Done{Code: f.Code, Error: f.Text}
+	}
+	switch {
+	case errors.Is(err, supervisor.ErrNoPlace):
+		return &Done{Code: config.ExitFailed, Error: "a process was started or deleted by another command meanwhile: try again"}
+	case errors.Is(err, supervisor.ErrStopping):
+		return &Done{Code: config.ExitFailed, Error: "the daemon is ending"}
 	}
 	return &Done{Code: config.ExitCode(err), Error: err.Error()}
 }

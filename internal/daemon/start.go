@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -25,13 +26,34 @@ func (d *Daemon) start(ctx context.Context, req Start, emit func(Event)) error {
 		}
 	}
 	d.compareSettings(req.Settings, emit)
+	var todo []func() error
 	var errs []error
 	for _, a := range req.Apps {
-		if err := d.startApp(ctx, a, req, emit); err != nil {
+		do, err := d.startApp(ctx, a, req, emit)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		todo = append(todo, do)
+	}
+	return joined(append(errs, atOnce(todo)...))
+}
+
+// atOnce does things side by side, so that an app that does not come up keeps no other from it. It returns what went wrong, in
+// their order.
+func atOnce(todo []func() error) (errs []error) {
+	results := make([]error, len(todo))
+	var all sync.WaitGroup
+	for i, do := range todo {
+		all.Go(func() { results[i] = do() })
+	}
+	all.Wait()
+	for _, err := range results {
+		if err != nil {
 			errs = append(errs, err)
 		}
 	}
-	return joined(errs)
+	return errs
 }
 
 // compareSettings names what this daemon was started with otherwise.
@@ -43,19 +65,19 @@ func (d *Daemon) compareSettings(theirs map[string]string, emit func(Event)) {
 	}
 }
 
-// startApp starts an app that is new, or deals with one that is known as the mode says.
-func (d *Daemon) startApp(ctx context.Context, a processfile.App, req Start, emit func(Event)) error {
+// startApp puts an app that is new into the list, or finds the one that is known, and returns what then brings it to where the
+// mode wants it.
+func (d *Daemon) startApp(ctx context.Context, a processfile.App, req Start, emit func(Event)) (func() error, error) {
 	known := d.known(&a)
-	if req.Mode == StartForce || known == nil {
+	switch {
+	case req.Mode == StartForce || known == nil:
 		return d.create(ctx, a, a.Autostart, emit)
+	case req.Mode == StartNew && d.running(known):
+		return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: is running already: `sidereal restart %s`, or start it once more with -f", a.Name, a.Name)}
+	case req.Mode == StartNew:
+		return func() error { return d.renew(ctx, known, a, StartRestart, 0, emit) }, nil
 	}
-	if req.Mode == StartNew {
-		if d.running(known) {
-			return &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: is running already: `sidereal restart %s`, or start it once more with -f", a.Name, a.Name)}
-		}
-		return d.renew(ctx, known, a, StartRestart, 0, emit)
-	}
-	return d.renew(ctx, known, a, req.Mode, req.Parallel, emit)
+	return func() error { return d.renew(ctx, known, a, req.Mode, req.Parallel, emit) }, nil
 }
 
 // known finds the app of that name and namespace, the one of the same script first; nil: it is new.
@@ -81,33 +103,34 @@ func (d *Daemon) running(ap *application) bool {
 	return false
 }
 
-// create puts a new app into the list, and starts it.
-func (d *Daemon) create(ctx context.Context, a processfile.App, start bool, emit func(Event)) error {
+// create puts a new app and its processes into the list, and returns what starts it.
+func (d *Daemon) create(ctx context.Context, a processfile.App, start bool, emit func(Event)) (func() error, error) {
 	ap, err := d.enlist(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	release, _ := ap.acquire() // it is new: nobody else has it
-	defer release()
-	for _, w := range ap.warnings {
-		emit(Event{Level: "warn", Name: a.Name, Text: w})
-	}
-	if err := d.equip(ctx, ap, emit); err != nil {
-		d.dissolve(context.WithoutCancel(ctx), ap)
-		return err
-	}
-	if err := d.grow(ap, a.Count(supervisor.Cores())); err != nil {
-		d.dissolve(context.WithoutCancel(ctx), ap)
-		return err
-	}
-	if !start {
-		emit(Event{Level: "info", Name: a.Name, Step: "stopped", Text: "is in the list, and not started"})
-		return nil
-	}
-	return d.launch(ctx, ap, d.entriesOf(ap), emit)
+	return func() error {
+		defer release()
+		for _, w := range ap.warnings {
+			emit(Event{Level: "warn", Name: a.Name, Text: w})
+		}
+		err := d.equip(ctx, ap, emit)
+		if err == nil {
+			err = d.addPlaces(d.entriesOf(ap))
+		}
+		if err != nil {
+			return errors.Join(err, d.dissolve(context.WithoutCancel(ctx), ap))
+		}
+		if !start {
+			emit(Event{Level: "info", Name: a.Name, Step: "stopped", Text: "is in the list, and not started"})
+			return nil
+		}
+		return d.launch(ctx, ap, d.entriesOf(ap), emit)
+	}, nil
 }
 
-// enlist gives a new app its key.
+// enlist gives a new app its key, and its processes their ids.
 func (d *Daemon) enlist(a processfile.App) (*application, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -123,6 +146,9 @@ func (d *Daemon) enlist(a processfile.App) (*application, error) {
 		return nil, err
 	}
 	d.apps[key] = ap
+	for range a.Count(supervisor.Cores()) {
+		d.newEntryLocked(ap)
+	}
 	return ap, nil
 }
 
@@ -319,7 +345,11 @@ func (d *Daemon) renew(ctx context.Context, ap *application, a processfile.App, 
 			if err := d.dissolve(ctx, ap); err != nil {
 				return err
 			}
-			return d.create(ctx, a, a.Autostart, emit)
+			do, err := d.create(ctx, a, true, emit)
+			if err != nil {
+				return err
+			}
+			return do()
 		}
 		emit(Event{Level: "warn", Name: a.Name, Text: strings.Join(changed, ", ") + " changed, which a reload does not: `sidereal restart` with the file does"})
 	}

@@ -8,8 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
+
+// Parser encodes messages of the classic form in another way than Node's msgpack: compressed, encrypted, or as another
+// format. Node's servers need one that does the same, as their option parser.
+type Parser = wire.Parser
 
 // DefaultKey is the prefix of the channels of servers that were given none, Node's included.
 const DefaultKey = "socket.io"
@@ -32,6 +37,10 @@ type Config struct {
 	// SpecificResponses sends answers to Node's servers only to the one that asked, which Node's option
 	// publishOnSpecificResponseChannel does: less traffic, but servers older than version 7 of the adapter don't hear it.
 	SpecificResponses bool
+
+	// Parser, when set, encodes the messages of the classic form that are not JSON: Node's option parser. All servers and
+	// emitters must have the same. The other forms have none.
+	Parser Parser
 
 	// BufferMessages, BufferBytes and BufferAge bound what is kept while Redis is away or slow; the oldest goes first.
 	// Defaults 100,000 messages, 64 MiB, 30 s.

@@ -35,7 +35,7 @@ func newPubsub(r *Redis) *pubsub {
 
 func (f *pubsub) talk(n *namespace) (string, talk) {
 	uid := newUID()
-	return uid, pubsubTalk{name: n.name, uid: uid, channels: wire.NewChannels(f.r.cfg.Key, n.name), specific: f.r.cfg.SpecificResponses}
+	return uid, pubsubTalk{name: n.name, uid: uid, channels: wire.NewChannels(f.r.cfg.Key, n.name), specific: f.r.cfg.SpecificResponses, parser: f.r.cfg.Parser}
 }
 
 func (f *pubsub) join(n *namespace) {
@@ -103,6 +103,7 @@ type pubsubTalk struct {
 	name, uid string
 	channels  wire.Channels
 	specific  bool // Config.SpecificResponses
+	parser    Parser
 }
 
 func (t pubsubTalk) counted() string             { return t.channels.Request }
@@ -115,12 +116,18 @@ func (t pubsubTalk) broadcast(b *socketio.Broadcast) (message, error) {
 		channel = t.channels.Room(o.Rooms[0])
 	}
 	msg, err := wire.AppendBroadcast(make([]byte, 0, sizeOf(b)), t.uid, t.name, b.Data, o)
-	return message{channel: channel, payload: msg}, err
+	return t.message(channel, msg, err)
 }
 
 func (t pubsubTalk) request(q wire.Request) (message, error) {
 	msg, err := wire.AppendRequest(nil, q)
-	return message{channel: t.channels.Request, payload: msg}, err
+	return t.message(t.channels.Request, msg, err)
+}
+
+// message is what was made for a channel, in the parser's form.
+func (t pubsubTalk) message(channel string, msg []byte, err error) (message, error) {
+	msg, err = wire.Parsed(t.parser, msg, err)
+	return message{channel: channel, payload: msg}, err
 }
 
 // answer lets a peer of ours hear it alone, and tells it who answers; towards Node the bytes and the channel are Node's.
@@ -135,7 +142,7 @@ func (t pubsubTalk) answer(q wire.Request, a wire.Response, peer bool) (message,
 		channel = t.channels.ResponseTo(q.UID)
 	}
 	msg, err := wire.AppendResponse(nil, a)
-	return message{channel: channel, payload: msg}, err
+	return t.message(channel, msg, err)
 }
 
 func (t pubsubTalk) asksRooms() bool { return true }

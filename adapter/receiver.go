@@ -33,23 +33,44 @@ func (f *pubsub) receive(channel string, payload []byte) error {
 	f.r.mu.RLock()
 	asked, answered := f.requests[channel], f.answers[channel]
 	f.r.mu.RUnlock()
+	if asked == nil && answered == nil {
+		f.r.metrics.skipped.Inc() // of a namespace that was closed meanwhile
+		return nil
+	}
+	payload, err := f.unparsed(payload, true)
 	switch {
+	case err != nil:
+		return err
 	case asked != nil:
 		return asked.receiveRequest(payload)
-	case answered != nil && channel == answered.own && wire.IsRequest(payload):
+	case channel == answered.own && wire.IsRequest(payload):
 		return answered.receiveEvent(payload)
-	case answered != nil:
-		return answered.receiveResponse(payload)
 	}
-	f.r.metrics.skipped.Inc() // of a namespace that was closed meanwhile
-	return nil
+	return answered.receiveResponse(payload)
+}
+
+// unparsed undoes what Config.Parser did. What grows beyond all bounds by that is refused.
+func (f *pubsub) unparsed(payload []byte, mayBeJSON bool) ([]byte, error) {
+	msg, err := wire.Unparsed(f.r.cfg.Parser, payload, mayBeJSON)
+	if err == nil && len(msg) > f.r.cfg.MaxMessageBytes {
+		err = ErrTooLarge
+	}
+	return msg, err
 }
 
 // receiveBroadcast delivers a broadcast that is for somebody here. The others cost little: a look at the channel and at
 // the sender first, then a walk over the message for its namespace and rooms, and decoding only at last.
 func (f *pubsub) receiveBroadcast(channel string, payload []byte) error {
 	r := f.r
-	if !f.concerns(channel) || r.isEcho(wire.Sender(payload)) {
+	if !f.concerns(channel) {
+		r.metrics.skipped.Inc()
+		return nil
+	}
+	payload, err := f.unparsed(payload, false)
+	if err != nil {
+		return err
+	}
+	if r.isEcho(wire.Sender(payload)) {
 		r.metrics.skipped.Inc()
 		return nil
 	}

@@ -4,7 +4,12 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 )
+
+// Parser encodes messages of the classic form in another way than Node's msgpack.
+type Parser = wire.Parser
 
 // Config configures an emitter. The zero value of a field means its default, which is Node's where Node has it.
 type Config struct {
@@ -15,6 +20,8 @@ type Config struct {
 	Redis redis.UniversalClient
 	// Key begins the names of all channels; it is that of the servers. Node's option key. Default "socket.io".
 	Key string
+	// Parser is that of the servers, where they have one: see adapter.Config. Of the classic form alone.
+	Parser Parser
 	// MaxMessageBytes bounds one message. Sidereal's servers drop larger ones than their own bound, which has the same
 	// default: 64 MiB.
 	MaxMessageBytes int

@@ -32,7 +32,7 @@ func (p *pubsub) broadcast(ctx context.Context, o wire.Options, event string, ar
 		channel = p.channels.Room(o.Rooms[0])
 	}
 	msg, err := appendBroadcast(p.namespace, o, event, args)
-	if err != nil {
+	if msg, err = wire.Parsed(p.cfg.Parser, msg, err); err != nil {
 		return err
 	}
 	return p.publish(ctx, channel, msg)
@@ -44,7 +44,7 @@ func (p *pubsub) order(ctx context.Context, q wire.Request) error {
 		q.UID = senderUID
 	}
 	msg, err := wire.AppendRequest(nil, q)
-	if err != nil {
+	if msg, err = wire.Parsed(p.cfg.Parser, msg, err); err != nil {
 		return err
 	}
 	return p.publish(ctx, p.channels.Request, msg)

@@ -1,0 +1,67 @@
+package adapter
+
+import (
+	"bytes"
+	"compress/flate"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
+	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/adaptertest"
+)
+
+// deflated is a Parser that compresses, behind a first byte of its own.
+type deflated struct{}
+
+func (deflated) Encode(msg []byte) ([]byte, error) {
+	b := bytes.NewBufferString("z")
+	w, err := flate.NewWriter(b, flate.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(msg)
+	err = errors.Join(err, w.Close())
+	return b.Bytes(), err
+}
+
+func (deflated) Decode(b []byte) ([]byte, error) {
+	if len(b) == 0 || b[0] != 'z' {
+		return nil, errors.New("not ours")
+	}
+	return io.ReadAll(flate.NewReader(bytes.NewReader(b[1:])))
+}
+
+func TestSuiteWithAParser(t *testing.T) {
+	adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
+		url := testkit.StartRedis(t).URL()
+		return func() socketio.Cluster {
+			r, err := NewRedis(Config{URL: url, Parser: deflated{}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+	})
+}
+
+// TestParsersMustAgree: what one cannot decode costs that message, and a bomb is not let in.
+func TestParsersMustAgree(t *testing.T) {
+	m := miniredis.RunT(t)
+	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
+	receiver, _ := start(t, Config{URL: url(m), Parser: deflated{}, MaxMessageBytes: 10_000}, l)
+	_, plain := start(t, Config{URL: url(m)}, newFakeLocal("/"))
+	_, same := start(t, Config{URL: url(m), Parser: deflated{}}, newFakeLocal("/"))
+	emit(t, plain[0], 1, socketio.Flags{})
+	if err := same[0].Broadcast(&socketio.Broadcast{Data: text(`"ev"`, `"`+string(bytes.Repeat([]byte("x"), 100_000))+`"`)}); err != nil {
+		t.Fatal(err)
+	}
+	emit(t, same[0], 2, socketio.Flags{})
+	if g := wait(t, l, 1)[0]; string(g.payload.JSON) != `["ev",2]` {
+		t.Errorf("%s came", g.payload.JSON)
+	}
+	until(t, func() bool { return counter(t, receiver.metrics.dropped.WithLabelValues(malformed)) == 2 })
+}

@@ -14,7 +14,7 @@ import (
 // TestRedisDoc keeps the adapter's part of docs/redis.md equal to the names that the code makes.
 func TestRedisDoc(t *testing.T) {
 	testkit.Document(t, "../docs/redis.md", "<!-- adapter: generated from adapter/internal/wire/channels.go by `make generate` -->",
-		"<!-- end of adapter -->", channelTable()+"\n"+shardTable())
+		"<!-- end of adapter -->", channelTable()+"\n"+shardTable()+"\n"+streamTable())
 }
 
 // channelTable is every channel of the classic form, for any key and namespace.
@@ -41,6 +41,22 @@ func shardTable() string {
 			{t.channels.Room("<room>"), "broadcasts to that room alone", "the server that emits", "servers with somebody in the room, and for 2 s after the last has left; in the mode static none has such channels"},
 			{t.answersTo("<uid>"), "answers to that server; 16 hexadecimal digits name it, anew for each process and namespace", "the servers that were asked", "that server"},
 			{peers, "the heartbeat, as above, over ordinary pub/sub", "every worker", "every worker"},
+		})
+}
+
+// streamTable is every stream, channel and key of the form over streams.
+func streamTable() string {
+	cfg := StreamsConfig{StreamName: "<key>", StreamCount: 1}
+	t := streamTalk{channels: wire.NewChannels("<key>", "<namespace>"), stream: cfg.streams().Of("/")}
+	peers := newPeers(&Redis{cfg: Config{Key: "<key>"}}).channel
+	session := StreamsConfig{}.withDefaults().SessionKeyPrefix + "<pid>"
+	return "With `SIDEREAL_ADAPTER=redis-streams` these are a stream, channels, and with `SIDEREAL_RECOVERY` a key for each client:\n\n" +
+		table([][4]string{
+			{t.stream, "a stream: broadcasts and orders (join, leave, disconnect); entries `uid`, `nsp`, `type`, `data`, about the last 10,000", "the server that speaks; redis-streams-emitter", "every server, each from a place of its own"},
+			{t.counted(), "questions, server-side events, broadcasts that are to be acknowledged; msgpack", "the server that asks", "every server with the namespace"},
+			{t.answersTo("<uid>"), "answers to that server; 16 hexadecimal digits name it, anew for each process and namespace. Between our servers also that a session was taken over", "the servers that were asked", "that server"},
+			{session, "a string: the session of a client that may come back, msgpack in base64. It lives for 1.5 times SIDEREAL_RECOVERY from its last renewal, and for SIDEREAL_RECOVERY once the client is gone", "the server that has the client", "the server that it comes back to"},
+			{peers, "the heartbeat, as above", "every worker", "every worker"},
 		})
 }
 

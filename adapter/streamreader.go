@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,21 +23,25 @@ const (
 // errReply reports an answer of Redis that is not what its documentation says.
 var errReply = errors.New("adapter: Redis answered a read of streams with something else")
 
-// streamReader reads the streams of a process, in one goroutine.
+// streamReader reads the streams of a process: in one goroutine, but in a cluster, where a command names the streams of one
+// node, in one for each.
 type streamReader struct {
 	r       *Redis
 	form    *streams
 	streams map[string]*stream
 	names   []string
-	begun   chan struct{} // closed when the first places are known
-	once    sync.Once
-	client  atomic.Pointer[redis.UniversalClient] // that reads; closing it ends the read
+	begun   chan struct{} // closed when all first places are known
+
+	mu      sync.Mutex                         // guards the rest
+	unknown int                                // first places
+	clients map[redis.UniversalClient]struct{} // that read; closing them ends their reads
 }
 
 // stream is how far one stream has been read.
 type stream struct {
-	name string
-	gap  gapWatch // the reader's
+	name  string
+	known bool // its first place is; the reader's, as the next
+	gap   gapWatch
 
 	turn   sync.Mutex // held while an entry is taken, guards the rest
 	at     offset
@@ -93,7 +96,9 @@ func (st *stream) restart(at offset, info streamInfo) {
 }
 
 func newStreamReader(r *Redis, f *streams) *streamReader {
-	s := &streamReader{r: r, form: f, names: f.cfg.streams().All(), streams: make(map[string]*stream), begun: make(chan struct{})}
+	s := &streamReader{r: r, form: f, names: f.cfg.streams().All(), streams: make(map[string]*stream), begun: make(chan struct{}),
+		clients: make(map[redis.UniversalClient]struct{})}
+	s.unknown = len(s.names)
 	for _, name := range s.names {
 		s.streams[name] = &stream{name: name, tail: tail{maxLen: f.cfg.MaxLen + f.cfg.MaxLen/10}}
 	}
@@ -110,19 +115,34 @@ func (s *streamReader) wait(ctx context.Context) error {
 	}
 }
 
-// interrupt ends the read that is going on: its connection may be dead without having said so.
+// interrupt ends the reads that are going on: their connections may be dead without having said so.
 func (s *streamReader) interrupt() {
-	if c := s.client.Load(); c != nil {
-		_ = (*c).Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		_ = c.Close()
 	}
 }
 
-// run reads until ctx ends, on a new connection whenever it must.
-func (s *streamReader) run(ctx context.Context) error {
+// run reads until ctx ends.
+func (s *streamReader) run(ctx context.Context) {
+	together := len(s.names)
+	if s.r.conn.Cluster() {
+		together = 1
+	}
+	var reading sync.WaitGroup
+	for names := range slices.Chunk(s.names, together) {
+		reading.Go(func() { s.follow(ctx, names) })
+	}
+	reading.Wait()
+}
+
+// follow reads some of the streams until ctx ends, on a new connection whenever it must.
+func (s *streamReader) follow(ctx context.Context, names []string) {
 	retry := rereadFirst
 	var logged string
 	for ctx.Err() == nil {
-		read, err := s.listen(ctx)
+		read, err := s.listen(ctx, names)
 		if read {
 			retry, logged = rereadFirst, ""
 		}
@@ -136,23 +156,34 @@ func (s *streamReader) run(ctx context.Context) error {
 			retry = min(2*retry, rereadMost)
 		}
 	}
-	return nil
+}
+
+// use makes a client that interrupt knows, until done is called.
+func (s *streamReader) use() (client redis.UniversalClient, done func()) {
+	client = s.r.conn.Blocking(s.form.cfg.block())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients[client] = struct{}{}
+	return client, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.clients, client)
+		_ = client.Close()
+	}
 }
 
 // listen reads as long as one connection lasts, and tells whether it read at all.
-func (s *streamReader) listen(ctx context.Context) (read bool, err error) {
-	client := s.r.conn.Blocking(s.form.cfg.block())
-	s.client.Store(&client)
-	defer client.Close()
+func (s *streamReader) listen(ctx context.Context, names []string) (read bool, err error) {
+	client, done := s.use()
+	defer done()
 	defer context.AfterFunc(ctx, s.interrupt)()
-	for _, name := range s.names {
+	for _, name := range names {
 		if err := s.locate(ctx, client, s.streams[name]); err != nil {
 			return false, err
 		}
 	}
-	s.once.Do(func() { close(s.begun) })
 	for ctx.Err() == nil {
-		reply, err := s.read(ctx, client)
+		reply, err := s.read(ctx, client, names)
 		switch {
 		case errors.Is(err, redis.Nil): // nothing new
 			read = true
@@ -168,12 +199,12 @@ func (s *streamReader) listen(ctx context.Context) (read bool, err error) {
 	return read, ctx.Err()
 }
 
-func (s *streamReader) read(ctx context.Context, client redis.UniversalClient) ([]any, error) {
+func (s *streamReader) read(ctx context.Context, client redis.UniversalClient, names []string) ([]any, error) {
 	args := []any{"XREAD", "COUNT", s.form.cfg.ReadCount, "BLOCK", s.form.cfg.BlockTimeInMs, "STREAMS"}
-	for _, name := range s.names {
+	for _, name := range names {
 		args = append(args, name)
 	}
-	for _, name := range s.names {
+	for _, name := range names {
 		args = append(args, s.streams[name].at.String()) // which the reader alone moves
 	}
 	cmd := redis.NewSliceCmd(ctx, args...)
@@ -263,11 +294,18 @@ func (s *streamReader) locate(ctx context.Context, client redis.UniversalClient,
 	if err != nil {
 		return err
 	}
-	select {
-	case <-s.begun:
-	default:
+	if !st.known {
 		st.restart(info.last, info)
-		return s.remember(ctx, client, st, info.last)
+		if err := s.remember(ctx, client, st, info.last); err != nil {
+			return err
+		}
+		st.known = true
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.unknown--; s.unknown == 0 {
+			close(s.begun)
+		}
+		return nil
 	}
 	if st.at.after(info.last) {
 		s.r.log.Warn().Str("stream", st.name).Str("read", st.at.String()).Str("last", info.last.String()).

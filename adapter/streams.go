@@ -179,7 +179,8 @@ func (f *streams) run(ctx context.Context) error {
 	var keeping sync.WaitGroup
 	keeping.Go(func() { _ = f.keeper.run(ctx) })
 	defer keeping.Wait()
-	return f.reader.run(ctx)
+	f.reader.run(ctx)
+	return nil
 }
 
 // block is how long Redis may hold a read.

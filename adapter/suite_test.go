@@ -37,6 +37,15 @@ func TestSuiteOnRedisCluster(t *testing.T) {
 		"static": func(t *testing.T, key string) func() socketio.Cluster {
 			return shardedOn(t, ShardedConfig{Config: Config{URL: url, Key: key}, Mode: Static})
 		},
+		"streams": func(t *testing.T, key string) func() socketio.Cluster {
+			return func() socketio.Cluster {
+				r, err := NewStreams(StreamsConfig{Config: Config{URL: url, Key: key}, StreamCount: 2})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return r
+			}
+		},
 		"dynamic": func(t *testing.T, key string) func() socketio.Cluster {
 			return shardedOn(t, ShardedConfig{Config: Config{URL: url, Key: "{" + key + "}"}, Mode: Dynamic})
 		},

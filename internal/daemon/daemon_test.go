@@ -314,10 +314,14 @@ func TestCrashingAppIsReported(t *testing.T) {
 	a.Script = "/nowhere/program"
 	_, err = r.start(StartNew, a)
 	fails(t, err, 1, "missing (id 1)", "no such file")
+	broken := interpreted(t, app(t, "broken", "crash"), "node") // merely forked: it says nothing by itself
+	broken.MinUptime, broken.MaxRestarts = processfile.Duration(time.Hour), 3
+	_, err = r.start(StartNew, broken)
+	fails(t, err, 1, "broken (id 2)", "exit status 3")
 	job := interpreted(t, app(t, "job", "job"), "sh")
 	job.Autorestart = false
 	r.must(r.start(StartNew, job))
-	r.eventually("done", func(l Listing) bool { return l.Processes[2].Status == Stopped && *l.Processes[2].ExitCode == 0 })
+	r.eventually("done", func(l Listing) bool { return l.Processes[3].Status == Stopped && *l.Processes[3].ExitCode == 0 })
 }
 
 func TestAppThatDoesNotComeUpKeepsNoOtherFromIt(t *testing.T) {

@@ -26,6 +26,10 @@ const (
 	stageRedis
 )
 
+// settleTime is how long programs that say nothing have to run to count as online: a script that does not parse has ended by
+// then, and the command that started it says so.
+const settleTime = 150 * time.Millisecond
+
 // errorCode is how services say that a setting is wrong: another start would not help.
 const errorCode = config.ExitUsage
 
@@ -58,12 +62,12 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 	case nodeFork:
 		host.Channel = "json"
 		s.Host, s.Single = &host, true
-		s.Readiness = supervisor.Readiness{AtStart: !a.WaitReady, Timeout: a.ListenTimeout.D()}
+		s.Readiness = supervisor.Readiness{AtStart: !a.WaitReady, Settle: settleTime, Timeout: a.ListenTimeout.D()}
 	case goWorker:
 		s.FatalCode = errorCode
 	case anyProgram:
 		host.Port, host.Drains = true, true
-		s.Host, s.Readiness.AtStart = &host, true
+		s.Host, s.Readiness = &host, supervisor.Readiness{AtStart: true, Settle: settleTime}
 	}
 	if url := ap.set.ReadyURL; url != "" {
 		s.Readiness = supervisor.Readiness{Probe: url}

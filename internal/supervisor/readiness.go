@@ -17,7 +17,7 @@ func (s *Supervisor) awaitReadiness(p *process) {
 	r := p.spec.Readiness
 	inReload := p.place.next == p
 	if r.AtStart && !inReload {
-		s.becameReady(p)
+		s.readyAfter(p, r.Settle)
 		return
 	}
 	if r.Probe != "" {
@@ -31,6 +31,19 @@ func (s *Supervisor) awaitReadiness(p *process) {
 			}
 		})
 	}
+}
+
+// readyAfter has a process that says nothing count as ready, if it runs that long.
+func (s *Supervisor) readyAfter(p *process, d time.Duration) {
+	if d == 0 {
+		s.becameReady(p)
+		return
+	}
+	s.later(d, func() {
+		if s.running[p] && !p.stopping {
+			s.becameReady(p)
+		}
+	})
 }
 
 // probe asks a URL until it answers well.

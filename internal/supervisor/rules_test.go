@@ -247,9 +247,11 @@ func TestSilentProcessIsKilledAndReplaced(t *testing.T) {
 func TestReadinessByTimeAndAtStart(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{
 		{Name: "late", Command: fake(t, "mute"), Readiness: Readiness{Timeout: 50 * time.Millisecond}},
-		{Name: "once", Command: fake(t, "mute"), Readiness: Readiness{AtStart: true}, Unlined: true},
+		{Name: "once", Command: fake(t, "sleep"), Readiness: Readiness{AtStart: true}, Unlined: true},
+		{Name: "settled", Command: fake(t, "sleep"), Readiness: Readiness{AtStart: true, Settle: 10 * time.Millisecond}, Unlined: true},
+		{Name: "never", Command: fake(t, "exit", "1"), Readiness: Readiness{AtStart: true, Settle: time.Hour}, Restart: RestartRule{Never: true}},
 	}})
-	h.wait("both ready", allReady)
+	h.wait("three ready", func(st []Status) bool { return allReady(st[:3]) && st[3].State == Stopped })
 }
 
 func TestRollGivesNewSpecsAndKeepsTheOldOnFailure(t *testing.T) {

@@ -108,6 +108,9 @@ type Readiness struct {
 	// same, unless its place is Single.
 	AtStart bool
 
+	// Settle is how long such a program must have run: many that cannot work end in their first moments. 0: no time.
+	Settle time.Duration
+
 	// Timeout is when it counts as ready without having said so; not so in a reload, whose successors must show that they
 	// work. 0: never.
 	Timeout time.Duration

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/directory"
 )
 
 // journal is a log that can be read while it is written.
@@ -206,5 +208,18 @@ func TestDebugHeader(t *testing.T) {
 	c.send("POST /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", sid)
 	if resp, _ := c.answer("POST"); !strings.HasPrefix(resp.Header.Get("Sidereal-Debug"), "decision=; worker=; took=") {
 		t.Error(resp.Header)
+	}
+}
+
+// BenchmarkAccessLog is BenchmarkProxiedPoll with a line for each request, for none, and for one of a hundred.
+func BenchmarkAccessLog(b *testing.B) {
+	for _, mode := range []string{"off", "1/100", "errors", "all"} {
+		b.Run(strings.ReplaceAll(mode, "/", "of"), func(b *testing.B) {
+			d := directory.NewStatic()
+			host := cluster(b, d, func(cfg *Config) { cfg.AccessLog, cfg.Log = mode, zerolog.New(io.Discard) }, 0)[0]
+			benchWorker(b, host.dir, "wka0")
+			d.Set(directory.Worker{ID: "wka0", Host: "a", Tags: true})
+			benchRequests(b, host.addr, fmt.Appendf(nil, "GET %s&sid=%s HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n", handshakeTarget, directory.MintSID("wka0")))
+		})
 	}
 }

@@ -3,11 +3,14 @@
 // connection is, tells the nodehost what only the process itself knows, and moves sessions elsewhere when it is asked to.
 
 const http = require("http");
+const net = require("net");
 
 const COMMAND = "NODE_SIDEREAL"; // internal to Node: no listener of the app's sees it
 const BEAT = 1000;
 const FORGET = 60000; // how long a polling session may be silent
-const LATE = 5000; // how long requests of closed sessions are still answered
+const PATIENCE = 75000; // how long a router's connection may be idle
+const LATE = 5000; // how long a closed session may take to find out
+const LAST = 250; // how long its last message may take
 
 function tell(act, more) {
   if (process.connected) process.send({ cmd: COMMAND, act, ...more }, undefined, undefined, () => {});
@@ -22,12 +25,18 @@ process.prependListener("internalMessage", (message, handle) => {
   if (handle && message && message.cmd === "NODE_HANDLE") given.add(handle);
 });
 
+// patiently is a socket's setTimeout: a router closes its idle connections itself, sooner, and must not meet one that closes.
+function patiently(ms, callback) {
+  return net.Socket.prototype.setTimeout.call(this, ms > 0 && ms < PATIENCE ? PATIENCE : ms, callback);
+}
+
 // originOf tells who is at the other end of a connection. Of those that were given to us only routers have socket pairs.
 function originOf(socket) {
   let origin = origins.get(socket);
   if (origin === undefined) {
     if (!socket._handle || !given.has(socket._handle)) origin = "own";
     else origin = socket.remoteAddress === undefined ? "router" : "client";
+    if (origin === "router") socket.setTimeout = patiently;
     origins.set(socket, origin);
   }
   return origin;
@@ -72,8 +81,8 @@ function strip(req) {
 
 const sockets = new Set(); // WebSockets
 const upgrades = new Map(); // sid -> the WebSocket that it changed to, or tries to
-const polling = new Map(); // sid -> { server, url, headers, seen, poll }
-const closed = new Map(); // sid -> when
+const polling = new Map(); // sid -> { server, url, headers, seen, poll, posts }
+const closed = new Map(); // sid -> until when its requests are answered here
 
 function query(req) {
   const at = req.url.indexOf("?");
@@ -87,9 +96,16 @@ function sidOf(params) {
 
 function polled(server, req, res, sid) {
   if (upgrades.has(sid)) return;
-  const session = polling.get(sid) || {};
+  const session = polling.get(sid) || { posts: 0 };
   polling.set(sid, session);
   session.seen = Date.now();
+  if (req.method === "POST") {
+    session.posts++;
+    res.once("close", () => {
+      session.posts--;
+      if (res.statusCode >= 400) polling.delete(sid);
+    });
+  }
   if (req.method !== "GET") return;
   Object.assign(session, { server, url: req.url, headers: req.headers, poll: res });
   res.once("close", () => {
@@ -118,8 +134,8 @@ function tidy(now) {
   for (const [sid, session] of polling) {
     if (!session.poll && now - session.seen > patience) polling.delete(sid);
   }
-  for (const [sid, at] of closed) {
-    if (now - at > LATE) closed.delete(sid);
+  for (const [sid, until] of closed) {
+    if (now > until) closed.delete(sid);
   }
 }
 
@@ -171,7 +187,7 @@ function drain() {
   }
   for (const [sid, session] of polling) {
     if (!due()) break;
-    if (!session.poll || session.poll.headersSent) continue; // its next poll is waited for
+    if (!session.poll || session.poll.headersSent || session.posts > 0) continue; // its next poll is waited for
     draining.ended++;
     draining.polled = true;
     closeSession(sid, session);
@@ -188,7 +204,7 @@ function drain() {
 // closeSession closes a polling session as its client would, so that Engine.IO itself ends the poll that waits.
 function closeSession(sid, session) {
   polling.delete(sid);
-  closed.set(sid, Date.now());
+  closed.set(sid, Date.now() + LATE);
   const packet = /[?&]EIO=3(&|$)/.test(session.url) ? "1:1" : "1";
   const req = new http.IncomingMessage(session.poll.socket);
   req.method = "POST";
@@ -196,6 +212,7 @@ function closeSession(sid, session) {
   req.httpVersion = "1.1";
   req.httpVersionMajor = req.httpVersionMinor = 1;
   req.headers = { ...session.headers, "content-type": "text/plain;charset=UTF-8", "content-length": String(packet.length) };
+  req.complete = true; // or its end would be taken for that of the connection
   req.push(packet);
   req.push(null);
   emit.call(session.server, "request", req, new http.ServerResponse(req));
@@ -209,7 +226,7 @@ function farewell(req, res, sid) {
     headers["Access-Control-Allow-Credentials"] = "true";
   }
   req.resume();
-  if (req.method === "GET") closed.set(sid, 0); // it knows now
+  if (req.method === "GET") closed.set(sid, Date.now() + LAST); // it knows now; a message may be under way
   res.writeHead(200, headers);
   res.end(req.method === "GET" ? (/[?&]EIO=3(&|$)/.test(req.url) ? "1:1" : "1") : "ok");
   return true;

@@ -201,6 +201,31 @@ func TestDrainMovesSessions(t *testing.T) {
 	c.end()
 }
 
+// TestReloadUnderLoad replaces all workers while their clients talk: no request fails, and nobody is told more than that the
+// transport closed.
+func TestReloadUnderLoad(t *testing.T) {
+	for name, env := range map[string][]string{"sticky 2": {sticky2, adapter3}, "sticky 1": {sticky1, adapter2}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.cfg.DrainRate = 50
+			old := w.workers(2, how{script: worker, env: env})
+			url := w.router("app", 2)
+			c := w.startCheck("load", map[string]any{"url": url, "clients": 40})
+			c.line("talking")
+			for _, p := range old {
+				w.workers(1, how{script: worker, env: env})
+				w.Told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
+				w.await(p.id, lifeline.ChildDrained)
+				p.cmd.Process.Signal(syscall.SIGINT)
+				w.gone(p.id)
+			}
+			c.stdin.Write([]byte("over\n"))
+			c.line("done")
+			c.end()
+		})
+	}
+}
+
 // TestHostileWorkers: what they send costs themselves at most.
 func TestHostileWorkers(t *testing.T) {
 	w := newWorld(t)

@@ -306,6 +306,7 @@ type checking struct {
 	t     *testing.T
 	name  string
 	cmd   *exec.Cmd
+	stdin io.Writer
 	lines *bufio.Scanner
 }
 
@@ -324,10 +325,14 @@ func (w *world) startCheck(name string, params map[string]any) *checking {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	c := &checking{w.t, name, cmd, bufio.NewScanner(out)}
+	c := &checking{w.t, name, cmd, stdin, bufio.NewScanner(out)}
 	w.t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()

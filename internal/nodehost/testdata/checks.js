@@ -228,6 +228,49 @@ const checks = {
     }
   },
 
+  // clients that talk all the while their workers are replaced; ends with a line on its input
+  async load({ url, clients: n }) {
+    const clients = [];
+    const problems = [];
+    let echoes = 0;
+    let lost = 0;
+    for (let i = 0; i < n; i++) {
+      const transports = i % 2 ? ["polling"] : ["websocket"];
+      const socket = await connect(url, { transports, reconnection: true, reconnectionDelay: 10, reconnectionDelayMax: 100 });
+      socket.on("disconnect", (reason, details) => {
+        if (reason === "transport close" || reason === "io client disconnect") return;
+        problems.push(`${transports}: ${reason}: ${details && `${details.message} ${details.description} ${details.context && details.context.responseText}`}`);
+      });
+      socket.on("connect_error", (e) => problems.push(`${transports}: ${e.message} ${e.description || ""}`));
+      clients.push(socket);
+    }
+    const pids = async () => new Set(await Promise.all(clients.map(async (s) => (await ask(s, "whoami")).pid)));
+    const before = await pids();
+    let over = false;
+    const talking = clients.map(async (socket) => {
+      while (!over) {
+        await socket
+          .timeout(10000)
+          .emitWithAck("echo", "x")
+          .then(
+            () => echoes++,
+            () => lost++ // under way when its session was moved
+          );
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    });
+    console.log("talking");
+    await new Promise((resolve) => process.stdin.once("data", resolve));
+    await eventually(async () => assert(clients.every((s) => s.connected)));
+    const after = await pids();
+    over = true;
+    clients.forEach((socket) => socket.close());
+    assert.deepEqual(problems, []);
+    assert([...after].every((pid) => !before.has(pid)), "somebody is at an old worker");
+    console.log(`${echoes} echoes, ${lost} lost`);
+    process.stdin.unref();
+  },
+
   async say({ url, event = "whoami", args = [] }) {
     const socket = await connect(url, { transports: ["websocket"] });
     console.log(JSON.stringify(await ask(socket, event, ...args)));

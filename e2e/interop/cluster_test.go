@@ -85,9 +85,7 @@ func startCluster(t *testing.T, transport transport, d *drivers, store *testkit.
 		c.servers[2+i] = startNodeServer(t, d.servers[i], fmt.Sprint("node-", i), transport, store.URL(), key)
 	}
 	c.senders[goServer], c.senders[nodeServer] = c.servers[0], c.servers[2]
-	if transport.emitter != nil {
-		c.senders[goEmitter] = startGoEmitter(t, transport, store.URL(), key)
-	}
+	c.senders[goEmitter] = startGoEmitter(t, transport, store.URL(), key)
 	if transport.nodeEmitter {
 		c.senders[nodeEmitter] = startNodeEmitter(t, d.servers[0], store.URL(), key)
 	}

@@ -31,8 +31,8 @@ What e2e/interop does in every run of ` + "`make test`" + `: four servers at onc
 (socket.io with the npm adapters), three clients on each (the official one), and the emitters. Each operation is done by each
 kind of sender with each payload. What it does to another server of either kind (what each client hears, in which rooms it
 is then, how its connection ends, which server-side events arrive, what the server answers) is compared with what the same
-operation does from one of Node's servers to another, in the same run. For the emitters that is what Node's emitter does,
-where Node has one.
+operation does from one of Node's servers to another, in the same run. For emitters it is what Node's emitter does, where
+there is one (redis), else what a server of Node's does.
 
 `
 

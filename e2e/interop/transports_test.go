@@ -14,8 +14,8 @@ import (
 type transport struct {
 	name        string
 	open        func(redis, key string) (socketio.Cluster, error)
-	emitter     func(client redis.UniversalClient, key string) (*emitter.Emitter, error) // nil: ours has none
-	nodeEmitter bool
+	emitter     func(client redis.UniversalClient, key string) (*emitter.Emitter, error)
+	nodeEmitter bool // Node has one
 }
 
 var transports = []transport{
@@ -29,19 +29,28 @@ var transports = []transport{
 		},
 		nodeEmitter: true,
 	},
-	{name: "redis-sharded:dynamic", open: sharded(adapter.Dynamic)},
-	{name: "redis-sharded:dynamic-private", open: sharded(adapter.DynamicPrivate)},
-	{name: "redis-sharded:static", open: sharded(adapter.Static)},
+	sharded("dynamic"),
+	sharded("dynamic-private"),
+	sharded("static"),
 	{
 		name: "redis-streams",
 		open: func(redis, key string) (socketio.Cluster, error) {
 			return adapter.NewStreams(adapter.StreamsConfig{Config: adapter.Config{URL: redis, Key: key}})
 		},
+		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
+			return emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: client}, StreamName: key})
+		},
 	},
 }
 
-func sharded(mode adapter.Mode) func(redis, key string) (socketio.Cluster, error) {
-	return func(redis, key string) (socketio.Cluster, error) {
-		return adapter.NewSharded(adapter.ShardedConfig{Config: adapter.Config{URL: redis, Key: key}, Mode: mode})
+func sharded(mode string) transport {
+	return transport{
+		name: "redis-sharded:" + mode,
+		open: func(redis, key string) (socketio.Cluster, error) {
+			return adapter.NewSharded(adapter.ShardedConfig{Config: adapter.Config{URL: redis, Key: key}, Mode: adapter.Mode(mode)})
+		},
+		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
+			return emitter.NewSharded(emitter.ShardedConfig{Config: emitter.Config{Redis: client, Key: key}, Mode: emitter.Mode(mode)})
+		},
 	}
 }

@@ -1,11 +1,14 @@
 package processview
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	osuser "os/user"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
@@ -111,12 +114,18 @@ func pid(p *daemon.Process) string {
 	return strconv.Itoa(p.PID)
 }
 
+// user is whom an app runs as: without its word for it the daemon's user, who is also that of its commands.
 func user(a *processfile.App) string {
-	if a.UID != "" {
-		return a.UID
-	}
-	return a.Env["USER"]
+	return cmp.Or(a.UID, a.Env["USER"], me())
 }
+
+var me = sync.OnceValue(func() string {
+	u, err := osuser.Current()
+	if err != nil {
+		return ""
+	}
+	return u.Username
+})
 
 func watching(a *processfile.App) string {
 	if len(a.Watch) > 0 {

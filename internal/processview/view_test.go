@@ -29,6 +29,7 @@ func running(t *testing.T) daemon.Listing {
 	api.Name, api.Script, api.Cwd, api.ExecMode, api.Instances = "api", filepath.Join(dir, "sub", "worker.js"), dir, processfile.Cluster, 2
 	api.Env = map[string]string{"USER": "ann", "TOKEN": "a<b"}
 	api.MaxMemoryRestart = 300 << 20
+	job.UID = "www"
 	job.Name, job.Script, job.Cwd, job.Interpreter, job.Watch = "job", "/opt/job", "/opt", "none", []string{"/opt"}
 	code := 3
 	return daemon.Listing{
@@ -56,7 +57,7 @@ func TestListLooksLikeATable(t *testing.T) {
 ├────┼──────┼───────────┼─────────┼─────────┼──────┼────────┼───┼───────────┼───────┼────────┼──────┼──────────┤
 │ 0  │ api  │ default   │ 1.2.3   │ cluster │ 4711 │ 1m     │ 2 │ online    │ 12.5% │ 24.7mb │ ann  │ disabled │
 │ 1  │ api  │ default   │ 1.2.3   │ cluster │ 4712 │ 0s     │ 0 │ launching │ 0%    │ 0b     │ ann  │ disabled │
-│ 2  │ job  │ night     │ N/A     │ fork    │ 0    │ 0      │ 0 │ errored   │ 0%    │ 0b     │      │ enabled  │
+│ 2  │ job  │ night     │ N/A     │ fork    │ 0    │ 0      │ 0 │ errored   │ 0%    │ 0b     │ www  │ enabled  │
 └────┴──────┴───────────┴─────────┴─────────┴──────┴────────┴───┴───────────┴───────┴────────┴──────┴──────────┘
  api on :8080, this host only: no Redis is set
  job: port 80 is taken

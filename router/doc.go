@@ -50,7 +50,8 @@
 //
 // HTTP/1.0 and 1.1 are spoken (RFC 9112), and over TLS HTTP/2: keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
 // a goroutine, a relay two while bytes move and none while it is quiet (park_linux.go); buffers are borrowed only while there
-// are bytes.
+// are bytes. Trailers are part of a chunked body and stay as they came, in both directions; what announces them (Trailer, TE)
+// is a matter of neighbours and does not. Whoever speaks HTTP/1.0 or HTTP/2 gets none.
 //
 // # Inside another program
 //

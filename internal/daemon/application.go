@@ -43,6 +43,7 @@ type application struct {
 	settings *config.Settings // the same, by variable
 	warnings []string
 	dir      *supervisor.RuntimeDir
+	user     *supervisor.User // nil: the daemon's own
 	backend  *backend
 	busy     chan struct{} // holds a token while a command changes what the app consists of
 

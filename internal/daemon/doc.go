@@ -18,8 +18,8 @@
 // act.go carry commands out, await.go waits for what they led to, specs.go says what runs, door.go opens ports, sink.go and
 // logfile.go take the processes' lines.
 //
-// A port is opened when it is known who serves it: at once where PM2_PORT or SIDEREAL_ADDR names it, else when the first
-// worker that listens, or is ready without listening (then 8080), reports. Every app has its own, and its own SIDEREAL_APP
+// A port is opened when it is known who serves it: at once for Go workers, else when the first worker listens, or is ready
+// without listening: then at PM2_PORT or SIDEREAL_ADDR, or else 8080. Every app has its own, and its own SIDEREAL_APP
 // in the directory; a second app that wants a port of another is told so.
 //
 // What an app's processes are:

@@ -152,20 +152,20 @@ func portOf(addr string) string {
 	return port
 }
 
-// doorAddr is the address of an app that does not say one by listening; chosen reports whether the operator named it.
-func (ap *application) doorAddr() (addr string, chosen bool) {
+// doorAddr is the address of an app that does not say one by listening.
+func (ap *application) doorAddr() string {
 	if ap.set.Addr != "" {
-		return ap.set.Addr, true
+		return ap.set.Addr
 	}
 	if ap.kind == goWorker || ap.kind == anyProgram { // their own PORT, if any, is ours to give
 		if ap.app.Port != 0 {
-			return ":" + strconv.Itoa(ap.app.Port), true
+			return ":" + strconv.Itoa(ap.app.Port)
 		}
 		if port, err := strconv.Atoi(ap.app.Env["PORT"]); err == nil && port > 0 && port < 1<<16 {
-			return ":" + strconv.Itoa(port), true
+			return ":" + strconv.Itoa(port)
 		}
 	}
-	return defaultAddr, false
+	return defaultAddr
 }
 
 // defaultAddr is the address of apps that name none.
@@ -177,19 +177,15 @@ func (ap *application) guessAdvertise() string {
 	if ap.advertise != "" || !ap.local.IsValid() { // no Redis: nobody is told
 		return ap.advertise
 	}
-	addr, _ := ap.doorAddr()
-	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(addr, ap.local)
+	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(ap.doorAddr(), ap.local)
 	if err != nil {
 		return ""
 	}
 	return advertise
 }
 
-// eager reports whether the app's door is opened before any process is ready.
-func (ap *application) eager() bool {
-	_, chosen := ap.doorAddr()
-	return ap.kind == goWorker || ap.kind == nodeCluster && chosen
-}
+// eager reports whether the app's door is opened before any process is ready: where it is certain that it will be needed.
+func (ap *application) eager() bool { return ap.kind == goWorker }
 
 // tend opens the default door of apps whose processes turn out to need one: those that are ready and in the directory without
 // having listened anywhere.
@@ -204,8 +200,7 @@ func (d *Daemon) tend(ctx context.Context) {
 			return
 		}
 		for _, ap := range due {
-			addr, _ := ap.doorAddr()
-			if err := d.openDoor(ctx, ap, addr); err != nil {
+			if err := d.openDoor(ctx, ap, ap.doorAddr()); err != nil {
 				d.problem(ap, err)
 			}
 		}

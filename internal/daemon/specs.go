@@ -81,7 +81,7 @@ func (ap *application) command() []string {
 	a := &ap.app
 	if a.Interpreter != "none" {
 		c = append(c, a.Interpreter)
-		if ap.kind.channeled() && a.UID == "" { // another user could not read it
+		if ap.kind.channeled() {
 			c = append(c, "-r", filepath.Join(ap.dir.Path, lifeline.Preload))
 		}
 		c = append(c, a.NodeArgs...)
@@ -176,7 +176,7 @@ func (d *Daemon) routerSpec(ap *application, name, behind string, l *net.TCPList
 	return supervisor.Spec{
 		Name: name, Group: ap.key + "/services", Command: d.service("router"),
 		Environ: append(d.serviceEnv(ap, advertise), "SIDEREAL_APP="+behind),
-		Stage:   stageRouter, Yields: true, Listeners: []*net.TCPListener{l}, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
+		User:    ap.user, Stage: stageRouter, Yields: true, Listeners: []*net.TCPListener{l}, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
 		Stop: supervisor.StopRule{Timeout: ap.set.DrainDelay + ap.set.ShutdownTimeout + time.Second},
 	}
 }
@@ -189,7 +189,7 @@ func (d *Daemon) nodehostSpec(ap *application) supervisor.Spec {
 	}
 	return supervisor.Spec{
 		Name: ap.nodehost(), Group: ap.key + "/services", Command: d.service("nodehost"), Environ: d.serviceEnv(ap, advertise),
-		Stage: stageHosts, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
+		User: ap.user, Stage: stageHosts, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
 	}
 }
 

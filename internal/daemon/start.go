@@ -161,15 +161,8 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 	d.mu.Lock()
 	ap.dir = dir
 	d.mu.Unlock()
-	if who, err := whom(&ap.app); err == nil && who.user != nil && ap.kind == goWorker {
-		if err := os.Chown(ap.dir.Path, int(who.user.UID), int(who.user.GID)); err != nil { // its workers' sockets are made there
-			return fmt.Errorf("%s: %w", ap.app.Name, err)
-		}
-	}
-	if who, err := whom(&ap.app); err == nil && who.user != nil && ap.kind.channeled() {
-		if err := os.Chmod(ap.dir.Path, 0o711); err != nil { // it finds the script that it is started with; the sockets stay ours
-			return fmt.Errorf("%s: %w", ap.app.Name, err)
-		}
+	if err := ap.serveAs(); err != nil {
+		return err
 	}
 	if ap.kind.routed() {
 		if err := d.connect(ctx, ap, emit); err != nil {
@@ -182,8 +175,22 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 		}
 	}
 	if ap.eager() {
-		addr, _ := ap.doorAddr()
-		return d.openDoor(ctx, ap, addr)
+		return d.openDoor(ctx, ap, ap.doorAddr())
+	}
+	return nil
+}
+
+// serveAs has the app's services run as its processes do: sockets are for one user.
+func (ap *application) serveAs() error {
+	who, err := whom(&ap.app)
+	if err != nil {
+		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
+	}
+	if ap.user = who.user; ap.user == nil {
+		return nil
+	}
+	if err := os.Chown(ap.dir.Path, int(ap.user.UID), int(ap.user.GID)); err != nil {
+		return fmt.Errorf("%s: its folder for sockets: %w", ap.app.Name, err)
 	}
 	return nil
 }
@@ -381,10 +388,8 @@ func differences(old, next *application) (names []string) {
 			names = append(names, v.Variable)
 		}
 	}
-	if a, _ := old.doorAddr(); true {
-		if b, _ := next.doorAddr(); a != b && !slices.Contains(names, "SIDEREAL_ADDR") {
-			names = append(names, "port")
-		}
+	if old.doorAddr() != next.doorAddr() && !slices.Contains(names, "SIDEREAL_ADDR") {
+		names = append(names, "port")
 	}
 	return names
 }

@@ -115,6 +115,21 @@ type crowd struct {
 	members []*member
 	speaker *client.Socket
 	said    int
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+// cut breaks all connections; until there is a new entry nobody gets in.
+func (c *crowd) cut() {
+	nowhere := "127.0.0.1:1"
+	c.entry.Store(&nowhere)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.conns {
+		conn.Close()
+	}
+	c.conns = nil
 }
 
 type member struct {
@@ -132,7 +147,13 @@ func (c *crowd) connect(ctx context.Context, t *testing.T) *client.Socket {
 		URL: "http://entry", Transports: []string{client.WebSocket}, ReconnectionDelay: 100 * time.Millisecond, ReconnectionDelayMax: time.Second,
 		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, network, *c.entry.Load())
+			conn, err := d.DialContext(ctx, network, *c.entry.Load())
+			if err == nil {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				c.conns = append(c.conns, conn)
+			}
+			return conn, err
 		},
 	})
 	if err != nil {
@@ -282,6 +303,44 @@ func beside(t *testing.T, server *testkit.Redis) func(ctx context.Context, c *cr
 			t.Fatal(err)
 		}
 		c.said++
+	}
+}
+
+// TestSessionsPassBetweenNodeAndGo: a client of a Node server comes back at ours, and then at Node's again, and is who it was
+// each time.
+func TestSessionsPassBetweenNodeAndGo(t *testing.T) {
+	redis := testkit.StartRedis(t)
+	host := recovering(t, redis, "host-a", 1)
+	node := harness.StartNode(t)
+	var there struct{ URL string }
+	node.Must("serve", args{"name": "node-server", "redis": redis.URL(), "streams": true,
+		"options": args{"connectionStateRecovery": args{}}}, &there)
+	nodeAddr := strings.TrimPrefix(there.URL, "http://")
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
+	defer cancel()
+	aside := beside(t, redis)
+	c := gather(ctx, t, nodeAddr, 1)
+	m := c.members[0]
+	id := m.ID()
+	aside(ctx, c)
+	c.told(t)
+	for n, next := range []string{host.Addr, nodeAddr, host.Addr} {
+		c.cut()
+		testkit.Until(t, "the session in Redis", func() bool { return stored(t, redis, "crowd") == 1 })
+		for range 3 {
+			aside(ctx, c)
+		}
+		c.entry.Store(&next)
+		testkit.Until(t, "the client back", func() bool {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			return m.connected == n+2
+		})
+		aside(ctx, c)
+		c.told(t)
+		if _, recovered := c.back(); recovered != 1 || m.ID() != id {
+			t.Errorf("move %d: recovered %v, as %s, was %s", n, recovered == 1, m.ID(), id)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { io } from "socket.io-client";
 import { createAdapter } from "@socket.io/redis-adapter";
+import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { createClient } from "redis";
 import { peerOperations } from "./peers.mjs";
 import { pack, unpack } from "./values.mjs";
@@ -57,8 +58,9 @@ const operations = {
     clients.delete(name);
   },
 
-  // serve starts an official server, with the Redis adapter when `redis` is given; its sockets know a few events.
-  async serve({ name, redis, port = 0, options = {}, adapter = {} }) {
+  // serve starts an official server, with the Redis adapter when `redis` is given, or the one over streams; its sockets know a
+  // few events.
+  async serve({ name, redis, streams = false, port = 0, options = {}, adapter = {} }) {
     const http = createServer();
     const server = new Server(http, options);
     const connections = [];
@@ -68,7 +70,7 @@ const operations = {
       for (const c of [pub, sub]) c.on("error", () => {});
       await Promise.all([pub.connect(), sub.connect()]);
       connections.push(pub, sub);
-      server.adapter(createAdapter(pub, sub, adapter));
+      server.adapter(streams ? createStreamsAdapter(pub, adapter) : createAdapter(pub, sub, adapter));
     }
     server.on("connection", (socket) => {
       socket.on("echo", (...args) => (typeof args.at(-1) === "function" ? args.pop()(...args) : socket.emit("echo", ...args)));

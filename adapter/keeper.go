@@ -160,7 +160,7 @@ func (k *keeper) prepare(t *tenure) *write {
 	var err error
 	if w.value, err = t.encode(*was, owner); err != nil {
 		k.form.r.log.Warn().Str("namespace", t.rec.n.name).Str("socket", was.ID).Err(err).Msg("socket's data cannot be stored; it is not recovered")
-		w.value, _ = t.encode(socketio.Session{ID: was.ID, PID: was.PID, Rooms: was.Rooms}, owner)
+		w.value, _ = t.encode(socketio.Session{ID: was.ID, PID: was.PID, Rooms: was.Rooms, Data: map[string]any{}}, owner)
 	}
 	w.hash = hashOf(w.value)
 	return w

@@ -286,3 +286,72 @@ func TestClientOfADeadServerComesBackElsewhere(t *testing.T) {
 	v.want("last[]#", "left io server disconnect")
 	stored(t, server.Addr(), nil)
 }
+
+// TestSessionIsTakenOnce has two servers believe to have the same session.
+func TestSessionIsTakenOnce(t *testing.T) {
+	server := testkit.StartRedis(t)
+	a := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{MaxDisconnection: time.Minute})
+	b := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{MaxDisconnection: time.Minute})
+	value, err := wire.AppendSession(nil, wire.Session{ID: "sid", PID: "pid", Rooms: []string{"sid"}, Data: socketio.Payload{JSON: []byte("{}")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer c.Close()
+	if err := c.Set(t.Context(), "sio:session:pid", value, time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	was := socketio.Session{ID: "sid", PID: "pid", Rooms: []string{"sid"}}
+	outcomes := make(chan string, 2)
+	for _, p := range []*place{a, b} {
+		go func() {
+			one := &tenure{rec: p.recovery(), pid: "pid"}
+			outcomes <- one.take(t.Context(), string(value), was)
+		}()
+	}
+	got := []string{<-outcomes, <-outcomes}
+	slices.Sort(got)
+	if !slices.Equal(got, []string{recovered, taken}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestWhatCannotBeRecoveredBeginsAnew, and stays for another try where there may be one.
+func TestWhatCannotBeRecoveredBeginsAnew(t *testing.T) {
+	server := testkit.StartRedis(t)
+	p := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{MaxDisconnection: time.Minute})
+	c := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer c.Close()
+	if err := p.io.Emit("something"); err != nil {
+		t.Fatal(err)
+	}
+	p.settle()
+	session := func(pid string) string {
+		value, err := wire.AppendSession(nil, wire.Session{ID: "sid", PID: pid, Rooms: []string{"sid"}, Data: socketio.Payload{JSON: []byte("{}")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(value)
+	}
+	for key, value := range map[string]string{"good": session("good"), "garbage": "!", "other": session("good")} {
+		if err := c.Set(t.Context(), "sio:session:"+key, value, time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, try := range []struct{ pid, seen, outcome string }{
+		{"nobody", "1-1", unknown},
+		{"good", "", unknown}, // one of Node's says nothing about its beginning
+		{"good", "1-1", gone},
+		{"good", "99999999999999-0", gone},
+		{"good", "junk", unknown},
+		{"garbage", "1-1", malformed},
+		{"other", "1-1", malformed},
+	} {
+		if _, _, outcome := p.recovery().resume(t.Context(), try.pid, try.seen, nil); outcome != try.outcome {
+			t.Errorf("%s after %q: %s, want %s", try.pid, try.seen, outcome, try.outcome)
+		}
+	}
+	if n := c.Exists(t.Context(), "sio:session:good").Val(); n != 1 {
+		t.Error("a session that was not recovered is gone")
+	}
+}

@@ -265,7 +265,7 @@ func (s *space) socketsOf(v ipc.Value) []socketio.SocketInfo {
 			info.Rooms = roomsOf(rooms)
 		}
 		var err error
-		info.Data, err = ipc.AppendText(nil, o.Get("data"), s.limit(), nil)
+		info.Data, err = ipc.AppendText(nil, o.Get("data"), s.limit(), &info.Attachments)
 		var handshake []byte
 		if err == nil {
 			handshake, err = ipc.AppendText(nil, o.Get("handshake"), s.limit(), nil)
@@ -294,7 +294,7 @@ func sockets(infos []socketio.SocketInfo) *ipc.Array {
 		if err != nil {
 			continue
 		}
-		data, err := ipc.FromText(info.Data, nil)
+		data, err := ipc.FromText(info.Data, info.Attachments)
 		if err != nil {
 			data = &ipc.Object{}
 		}

@@ -2,10 +2,12 @@ package adapter
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -134,4 +136,32 @@ func TestServersStartWithoutRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, func() bool { return r.Up() && counter(t, r.metrics.out) == 1 })
+}
+
+// TestRequestsThatBeginAsRedisIsLost: the subscription is down a moment before the adapter is told, and a request that begins
+// then ends all the same.
+func TestRequestsThatBeginAsRedisIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.conn.Close()
+		a, err := r.Open(newFakeLocal("/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.known.Store(true)
+		r.up.Store(true) // the subscription is not: it was never run
+		asked := make(chan error)
+		go func() {
+			_, err := a.FetchSockets(context.Background(), socketio.Target{})
+			asked <- err
+		}()
+		synctest.Wait()
+		r.onDown()
+		if err := <-asked; !errors.Is(err, ErrAway) || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the request ended with %v", err)
+		}
+	})
 }

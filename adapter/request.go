@@ -203,19 +203,37 @@ func (n *namespace) prepare(ctx context.Context) (*tally, error) {
 	return n.census(ctx)
 }
 
-// ready returns when answers would be heard, or why they would not.
+// ready returns when answers would be heard, or why they would not. The subscription is down a moment before anybody is told:
+// who begins to wait for it then is told, too, since it may be down for long.
 func (n *namespace) ready(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	id := newRequestID()
+	n.calls.add(id, hope(cancel))
+	defer n.calls.remove(id)
 	switch {
 	case n.closed.Load():
 		return ErrClosed
 	case n.r.known.Load() && !n.r.up.Load():
 		return ErrAway
 	}
-	if err := n.r.Wait(ctx); err != nil {
-		return errors.Join(ErrAway, err)
+	err := n.r.Wait(ctx)
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+		return nil
+	case errors.Is(cause, ErrAway), errors.Is(cause, ErrClosed):
+		return cause
 	}
-	return nil
+	return errors.Join(ErrAway, err)
 }
+
+// hope is a call that has not been made yet.
+type hope context.CancelCauseFunc
+
+func (hope) answer(wire.Response) bool { return false }
+func (hope) owing() []string           { return nil }
+func (hope) lose(string)               {}
+func (h hope) fail(err error)          { h(err) }
 
 // send publishes a request on a channel and waits for its end.
 func (n *namespace) send(ctx context.Context, channel string, q wire.Request, pending call, w *waiter) error {

@@ -175,7 +175,11 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 		}
 	}
 	if ap.eager() {
-		return d.openDoor(ctx, ap, ap.doorAddr())
+		addr := ap.doorAddr()
+		if ap.kind == nodeCluster && d.ownerOf(addr, ap) != "" {
+			return nil // PM2_PORT is for all apps of a shell: whether this one needs it shows when its workers are ready
+		}
+		return d.openDoor(ctx, ap, addr)
 	}
 	return nil
 }

@@ -126,7 +126,7 @@ type App struct {
 	LogFile   string `json:"log_file,omitempty"`
 
 	// MergeLogs says that the instances of the app share their log files. Otherwise each file has -<id> before its extension.
-	// Default: true in fork mode without a number of instances, else false.
+	// Default: true in fork mode without a number of instances, or max; else false.
 	MergeLogs bool `json:"merge_logs"`
 
 	// LogDateFormat is the format of the date before each line, in day.js' letters. Empty: no date. PM2's `time: true` is

@@ -98,6 +98,8 @@ func TestFields(t *testing.T) {
 		{`instances: -2, exec_mode: "cluster"`, func(a *App) { a.Instances, a.ExecMode, a.MergeLogs = -2, Cluster, false }},
 		{`instances: "many"`, func(a *App) { a.Instances, a.ExecMode, a.MergeLogs = 0, Cluster, false }},
 		{`instances: 2, exec_mode: "fork"`, func(a *App) { a.Instances, a.MergeLogs = 2, false }},
+		{`instances: "max", exec_mode: "fork"`, func(a *App) { a.Instances = 0 }},
+		{`instances: -1, exec_mode: "fork"`, func(a *App) { a.Instances, a.MergeLogs = -1, false }},
 		{`instances: 2, merge_logs: true`, func(a *App) { a.Instances, a.ExecMode = 2, Cluster }},
 		{`exec_mode: "cluster"`, func(a *App) { a.ExecMode, a.MergeLogs = Cluster, false }},
 		{`execMode: "cluster_mode"`, func(a *App) { a.ExecMode, a.MergeLogs = Cluster, false }},

@@ -187,7 +187,7 @@ func (s *settler) complete(a *App) error {
 	}
 	s.execMode(a)
 	if !s.merge {
-		a.MergeLogs = a.ExecMode == Fork && !s.instances
+		a.MergeLogs = a.ExecMode == Fork && (!s.instances || a.Instances == 0) // PM2 takes 0 for unset here
 	}
 	s.environments(a)
 	s.paths(a)

@@ -1,6 +1,7 @@
 package processview
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,9 +31,14 @@ type sample struct {
 // JList writes all processes as one line of JSON.
 func JList(w io.Writer, l daemon.Listing) error {
 	records := make([]record, 0, len(l.Processes))
+	instances := map[string]int{}
+	for _, p := range l.Processes {
+		instances[p.App]++
+	}
 	for i := range l.Processes {
 		p := &l.Processes[i]
 		app := l.Apps[p.App]
+		app.App.Instances = instances[p.App] // as many as there are, whatever was asked for
 		records = append(records, record{p.PID, p.Name, environment(p, &app), p.ID, sample{p.Memory, p.CPU}})
 	}
 	enc := json.NewEncoder(w)
@@ -51,7 +57,7 @@ func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 	maps.Copy(env, map[string]any{
 		"name": p.Name, "namespace": p.Namespace, "pm_id": p.ID, "status": string(p.Status), "unique_id": p.UniqueID,
 		"pm_uptime": millis(p.Started), "created_at": millis(p.Created), "restart_time": p.Restarts, "unstable_restarts": p.Unstable,
-		"exec_mode": string(p.Mode), "pm_out_log_path": p.OutFile, "pm_err_log_path": p.ErrorFile, "pm_pid_path": p.PIDFile,
+		"exec_mode": string(p.Mode), "pm_out_log_path": cmp.Or(p.OutFile, processfile.LogOff), "pm_err_log_path": cmp.Or(p.ErrorFile, processfile.LogOff), "pm_pid_path": p.PIDFile,
 		"version": version(app), "exit_code": p.ExitCode, app.InstanceVar: p.Instance, "env": processEnv(p, app),
 	})
 	if p.LogFile != "" {
@@ -71,7 +77,7 @@ func settings(a *processfile.App) map[string]any {
 		"max_restarts": a.MaxRestarts, "min_uptime": a.MinUptime, "restart_delay": a.RestartDelay,
 		"exp_backoff_restart_delay": a.ExpBackoffRestartDelay, "kill_timeout": a.KillTimeout, "kill_retry_time": a.KillRetryTime,
 		"listen_timeout": a.ListenTimeout, "wait_ready": a.WaitReady, "shutdown_with_message": a.ShutdownWithMessage, "treekill": a.TreeKill,
-		"watch": watched(a), "merge_logs": a.MergeLogs, "username": user(a), "filter_env": list(a.FilterEnv), "windowsHide": true,
+		"watch": watched(a), "merge_logs": a.MergeLogs, "username": user(a), "windowsHide": true,
 		"vizion": false, "pmx": false, "automation": false, "km_link": false, "vizion_running": false,
 		"axm_actions": []any{}, "axm_monitor": map[string]any{}, "axm_options": map[string]any{}, "axm_dynamic": map[string]any{},
 	}
@@ -83,6 +89,9 @@ func settings(a *processfile.App) map[string]any {
 	}
 	if a.MaxMemoryRestart != 0 {
 		s["max_memory_restart"] = a.MaxMemoryRestart
+	}
+	if len(a.FilterEnv) > 0 {
+		s["filter_env"] = a.FilterEnv
 	}
 	if len(a.StopExitCodes) > 0 {
 		s["stop_exit_codes"] = a.StopExitCodes

@@ -48,6 +48,7 @@ type Config struct {
 	Log zerolog.Logger
 
 	idleInterval time.Duration // between looks whether anything of Apps is left; 0: 2 s, as PM2 has it
+	settleTime   time.Duration // that programs which say nothing have to run to count as online; 0: 150 ms
 }
 
 // ErrIdle reports a daemon in the foreground that has nothing left to run.

@@ -301,7 +301,7 @@ func TestReloadThatFailsKeepsWhatServes(t *testing.T) {
 }
 
 func TestCrashingAppIsReported(t *testing.T) {
-	r := runDaemon(t)
+	r := runDaemon(t, func(c *Config) { c.settleTime = time.Minute }) // however slow a crash is
 	a := app(t, "bad", "crash")
 	a.MaxRestarts = 2
 	_, err := r.start(StartNew, a)

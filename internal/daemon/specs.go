@@ -26,9 +26,9 @@ const (
 	stageRedis
 )
 
-// settleTime is how long programs that say nothing have to run to count as online: a script that does not parse has ended by
+// defaultSettle is how long programs that say nothing have to run to count as online: a script that does not parse has ended by
 // then, and the command that started it says so.
-const settleTime = 150 * time.Millisecond
+const defaultSettle = 150 * time.Millisecond
 
 // errorCode is how services say that a setting is wrong: another start would not help.
 const errorCode = config.ExitUsage
@@ -62,12 +62,12 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 	case nodeFork:
 		host.Channel = "json"
 		s.Host, s.Single = &host, true
-		s.Readiness = supervisor.Readiness{AtStart: !a.WaitReady, Settle: settleTime, Timeout: a.ListenTimeout.D()}
+		s.Readiness = supervisor.Readiness{AtStart: !a.WaitReady, Settle: cmp.Or(d.cfg.settleTime, defaultSettle), Timeout: a.ListenTimeout.D()}
 	case goWorker:
 		s.FatalCode = errorCode
 	case anyProgram:
 		host.Port, host.Drains = true, true
-		s.Host, s.Readiness = &host, supervisor.Readiness{AtStart: true, Settle: settleTime}
+		s.Host, s.Readiness = &host, supervisor.Readiness{AtStart: true, Settle: cmp.Or(d.cfg.settleTime, defaultSettle)}
 	}
 	if url := ap.set.ReadyURL; url != "" {
 		s.Readiness = supervisor.Readiness{Probe: url}

@@ -355,3 +355,33 @@ func TestWhatCannotBeRecoveredBeginsAnew(t *testing.T) {
 		t.Error("a session that was not recovered is gone")
 	}
 }
+
+// TestClientThatHasSeenNothingIsRecovered: what it missed is all that was said to it since it came.
+func TestClientThatHasSeenNothingIsRecovered(t *testing.T) {
+	server := testkit.StartRedis(t)
+	a := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{})
+	b := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{})
+	b.io.Emit("before it came")
+	b.settle()
+	b.recovery().stream.turn.Lock()
+	said := b.recovery().stream.at
+	b.recovery().stream.turn.Unlock()
+	if !a.recovery().stream.wait(t.Context(), said, 10*time.Second) {
+		t.Fatal("not read")
+	}
+	v := travel(t, a)
+	v.ask("join", "room")
+	stored(t, server.Addr(), func(s wire.Session) bool { return len(s.Rooms) == 2 })
+	id := v.ID()
+	v.at.Store(new(string)) // nowhere
+	v.mu.Lock()
+	v.conn.Close()
+	v.mu.Unlock()
+	until(t, func() bool { _, ok := a.io.Socket(id); return !ok })
+	b.io.To("room").Emit("missed")
+	b.settle()
+	v.at.Store(&b.addr)
+	v.want("connected true", "missed[]#")
+	b.io.Emit("live")
+	v.want("live[]#")
+}

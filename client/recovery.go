@@ -47,14 +47,17 @@ func (s *session) auth(user any) ([]byte, error) {
 			return nil, fmt.Errorf("client: auth is a %T, which does not encode to a JSON object", user)
 		}
 	}
-	if s.pid == "" || len(s.offset) == 0 {
+	if s.pid == "" {
 		return body, nil
 	}
 	pid, err := json.Marshal(s.pid)
 	if err != nil {
 		return nil, err
 	}
-	head := fmt.Appendf(nil, `{"pid":%s,"offset":%s`, pid, s.offset)
+	head := fmt.Appendf(nil, `{"pid":%s`, pid)
+	if len(s.offset) > 0 {
+		head = append(append(head, `,"offset":`...), s.offset...)
+	}
 	if len(body) > 2 {
 		return append(append(head, ','), body[1:]...), nil
 	}

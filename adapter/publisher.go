@@ -204,6 +204,8 @@ func outcome(err error) string {
 	switch {
 	case err == nil:
 		return ""
+	case errors.Is(redisconn.Classify(err), redisconn.ErrMoved):
+		return away
 	case !errors.Is(redisconn.Classify(err), redisconn.ErrUnreachable):
 		return refused
 	case errors.As(err, &op) && op.Op == "dial":

@@ -24,6 +24,7 @@ func TestOutcome(t *testing.T) {
 	}{
 		{"answered", nil, ""},
 		{"no such right", answer("NOPERM no permissions to access one of the channels"), refused},
+		{"another node serves it now", answer("MOVED 1 127.0.0.1:7001"), away},
 		{"still loading", answer("LOADING Redis is loading the dataset in memory"), away},
 		{"connection refused", op("dial", errors.New("connection refused")), away},
 		{"dial timed out: nothing was sent", op("dial", os.ErrDeadlineExceeded), away},

@@ -58,7 +58,7 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 		return nil, err
 	}
 	if m.mode == beside { // a supervisor has tried before it started workers
-		if err := d.Check(ctx); errors.Is(err, redisconn.ErrRights) {
+		if err := d.Check(ctx); errors.Is(err, redisconn.ErrRights) || errors.Is(err, redisconn.ErrMoved) {
 			return nil, w.set.Redis.Problem(err)
 		}
 	}

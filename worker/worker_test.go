@@ -426,6 +426,19 @@ func TestRecordsSayWhatWorkersMustAgreeOn(t *testing.T) {
 	}
 }
 
+// TestANodeOfAClusterIsNoRedis has the URL lack what makes a cluster of it.
+func TestANodeOfAClusterIsNoRedis(t *testing.T) {
+	c := testkit.StartCluster(t)
+	url := c.Nodes[0].URL()
+	w, err := New(Config{Settings: settings(t, "SIDEREAL_REDIS_URL="+url)}, hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Run(t.Context()); err == nil || config.ExitCode(err) != config.ExitUsage || !strings.Contains(err.Error(), "redis+cluster://") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestOldRedisForSharded has the Redis of tests, which knows no sharded pub/sub, as Redis 6 does.
 func TestOldRedisForSharded(t *testing.T) {
 	m := testkit.MiniRedis(t)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -23,6 +24,9 @@ func (r Redis) Open(log zerolog.Logger, metrics prometheus.Registerer) (*redisco
 func (r Redis) Problem(err error) error {
 	if errors.Is(err, redisconn.ErrAuth) || errors.Is(err, redisconn.ErrRights) {
 		return &ValueError{Variable: "SIDEREAL_REDIS_URL", Value: Hidden(r.RedisURL), Rule: "is refused: " + err.Error()}
+	}
+	if errors.Is(err, redisconn.ErrMoved) && !strings.Contains(r.RedisURL, "+cluster://") {
+		return &ValueError{Variable: "SIDEREAL_REDIS_URL", Value: Hidden(r.RedisURL), Rule: "is a node of a Redis Cluster: begin with redis+cluster:// or rediss+cluster://"}
 	}
 	return err
 }

@@ -17,6 +17,9 @@ var (
 	ErrRights = errors.New("redis: missing right")
 	// ErrNoShards reports a Redis before version 7, which has no sharded pub/sub. Only an operator can help: exit code 2.
 	ErrNoShards = errors.New("redis: no sharded pub/sub: it takes Redis 7 or later")
+	// ErrMoved reports a key that another node of a cluster serves. With a URL of the form redis+cluster that passes; with any
+	// other only an operator can help: exit code 2.
+	ErrMoved = errors.New("redis: a node of a Redis Cluster, which does not serve this key")
 	// ErrUnreachable reports a Redis that cannot be reached, does not answer in time or still loads its data: wait.
 	ErrUnreachable = errors.New("redis: unreachable")
 )
@@ -61,9 +64,11 @@ func classifyAnswer(answer redis.Error, err error) error {
 		return fmt.Errorf("%w: %w", ErrAuth, err)
 	case "NOPERM":
 		return fmt.Errorf("%w: %w", ErrRights, err)
+	case "MOVED", "ASK":
+		return fmt.Errorf("%w: %w", ErrMoved, err)
 	case "DENIED":
 		return ErrProtected
-	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "NOREPLICAS", "MOVED", "ASK":
+	case "LOADING", "MASTERDOWN", "CLUSTERDOWN", "READONLY", "TRYAGAIN", "NOREPLICAS":
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	switch { // servers without ACL, before Redis 6

@@ -21,3 +21,10 @@ func (p *process) reap() error {
 	p.reaped = true
 	return err
 }
+
+// over reports whether a process has ended, which the loop may not have been told yet.
+func (p *process) over() bool {
+	p.group.Lock()
+	defer p.group.Unlock()
+	return p.reaped
+}

@@ -14,7 +14,7 @@ import (
 // hostOf is the process that looks after those of a spec; nil while there is none that is ready.
 func (s *Supervisor) hostOf(spec *Spec) *process {
 	pl := s.find(spec.Host.Place)
-	if pl == nil || pl.current == nil || !pl.current.ready || pl.current.stopping || pl.current.line == nil {
+	if pl == nil || pl.current == nil || !pl.current.ready || pl.current.stopping || pl.current.line == nil || pl.current.over() {
 		return nil
 	}
 	return pl.current

@@ -169,6 +169,7 @@ func (s *Supervisor) ended(p *process, err error) {
 		s.followers.Go(func() { s.cfg.OnExit(exit) })
 	}
 	s.forsake(p)
+	p.cut = p.cut || p.host != nil && p.host.over() // whose end may be told after that of those who end with it
 	pl.last = &exit
 	if exit.Planned || p.cut {
 		s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Msg("process stopped")

@@ -1,14 +1,16 @@
 // Package adapter links Socket.IO servers over Redis, Node's included: what one emits reaches the clients of all. It
 // implements [socketio.Cluster] with the channels and bytes of @socket.io/redis-adapter: those of its createAdapter, with
-// which it understands @socket.io/redis-emitter, or those of its createShardedAdapter.
+// which it understands @socket.io/redis-emitter, or those of its createShardedAdapter; or with those of
+// @socket.io/redis-streams-adapter.
 //
-// [NewRedis] makes the Cluster of one process in the classic form, [NewSharded] in the sharded; [Redis.Run] owns everything
-// that runs. Whatever the number of namespaces, there is one publisher, one subscription and one heartbeat. A message's way through the files:
+// [NewRedis] makes the Cluster of one process in the classic form, [NewSharded] in the sharded, [NewStreams] over streams;
+// [Redis.Run] owns everything that runs. Whatever the number of namespaces, there is one publisher, one subscription and one heartbeat. A message's way through the files:
 //
 //	namespace.go  an operation of the namespace becomes a message
 //	form.go       what differs between the families of Node's adapters
 //	pubsub.go     the classic one (the bytes are in internal/wire)
 //	sharded.go    the sharded one; rooms.go has which rooms' channels it listens to
+//	streams.go    the one over streams
 //	publisher.go  one goroutine sends what waits, in order, many at a time; callers never wait
 //	lanes.go      to which nodes, where Redis is a Cluster
 //	receiver.go   one goroutine reads, and drops own echoes and rooms with nobody here by their first bytes
@@ -31,6 +33,20 @@
 // node, and follows a slot that moves and a node that is replaced. Messages on one channel stay in order; between those of a
 // namespace and of its rooms, which may be on different nodes, there is no order. A Key with a hash tag, such as
 // "{socket.io}", keeps all on one node, in order. While the node of any waiting message is away, all wait.
+//
+// # Over streams
+//
+// What all servers do is an entry of a stream, which each reads from a place of its own (streamreader.go), on after a
+// break; gap.go counts what was trimmed meanwhile. Questions and answers go through pub/sub (clustermessage.go), and have no
+// order with the stream.
+//
+// A server with recovery may take over the clients of another, Node's included:
+//
+//	recovery.go   the namespace's part, and a client that comes back
+//	lineup.go     what is emitted here waits for its place in the stream, which is its offset
+//	tail.go       what was read last, for clients that missed it
+//	tenure.go     the time during which a socket here has a session, and the script by which sessions change hands
+//	keeper.go     stores sessions, many at a time
 //
 // # Promises
 //

@@ -330,13 +330,10 @@ func TestEarlyAnswerOfAWorkerThatReadsNoMore(t *testing.T) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfresh")
 			return
 		}
-		for b := make([]byte, 1<<16); ; { // the head, and some of the body
-			if _, err := br.Read(b); err != nil {
-				return
-			}
-			io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
-			break
+		if _, err := br.Read(make([]byte, 1<<16)); err != nil { // the head, and some of the body
+			return
 		}
+		io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
 		<-over
 	})
 	c := dialTo(t, r.addr)

@@ -33,7 +33,6 @@ const maxPorts = 1024
 // asked is an address that the supervisor was asked to open.
 type asked struct {
 	settled bool
-	errno   string
 	waiting []func(errno string)
 	timer   *time.Timer
 }

@@ -53,9 +53,8 @@ type descriptor interface {
 	syscall.Conn
 }
 
-// openChannel takes over f.
+// openChannel makes a channel of a duplicate of f.
 func openChannel(f *os.File, mode ipc.Mode, limit int) (*channel, error) {
-	defer f.Close()
 	c, err := net.FileConn(f)
 	if err != nil {
 		return nil, err

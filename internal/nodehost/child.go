@@ -43,11 +43,12 @@ type child struct {
 	drained   chan struct{} // closed when it says that its sessions have left
 	onDrained sync.Once
 
-	mu      sync.Mutex // guards the rest
-	doors   map[string]*door
-	servers map[string]struct{} // that listen to what is given to them, by their keys
-	ready   bool
-	worker  string // its id in the directory, the first it got
+	mu       sync.Mutex // guards the rest
+	doors    map[string]*door
+	servers  map[string]struct{} // that listen to what is given to them, by their keys
+	mainPort int                 // the first that it asked for, and got; 0: none
+	ready    bool
+	worker   string // its id in the directory, the first it got
 }
 
 func newChild(h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {

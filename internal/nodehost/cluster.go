@@ -81,13 +81,33 @@ func (c *child) queryServer(o *ipc.Object) {
 	case q.shareable():
 		c.share(o, q)
 	default:
+		c.wants(q.port)
 		c.h.ports.open(c.told.ID, q, func(errno string) {
 			if errno != "" {
+				c.wantsNot(q.port)
 				c.refuse(o, errno)
 				return
 			}
+			c.wants(q.port)
 			c.accept(o, q)
 		})
+	}
+}
+
+// wants notes which port is the process' main one: the first in its own order, unless it cannot have that.
+func (c *child) wants(port int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mainPort == 0 {
+		c.mainPort = port
+	}
+}
+
+func (c *child) wantsNot(port int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mainPort == port {
+		c.mainPort = 0
 	}
 }
 

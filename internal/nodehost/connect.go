@@ -14,20 +14,19 @@ import (
 )
 
 // openDoor gives the process a place in the directory, where connections reach it with the message that frame makes. The
-// first is the app's, and the only one where the process listens to one port, with sticky or without: both ways lead to the
-// same server. Further ports are apart. There is at most one door for a key.
+// app's own place is that of sticky and of the first port that the process asked for: both lead to the same server. Its other
+// ports are apart. There is at most one door for a key.
 func (c *child) openDoor(key string, port int, by, server string, frame func() (ipc.Frame, error)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	app := c.h.cfg.App
+	if port == c.mainPort {
+		key = mainKey
+	} else if key != mainKey {
+		app = directory.PortApp(app, port)
+	}
 	if c.doors == nil || c.doors[key] != nil || c.h.cfg.Conn == nil {
 		return
-	}
-	app := c.h.cfg.App
-	if len(c.doors) > 0 {
-		if key == stickyKey || len(c.doors) == 1 && c.doors[stickyKey] != nil {
-			return
-		}
-		app = directory.PortApp(app, port)
 	}
 	d := &door{
 		app:    app,
@@ -193,7 +192,7 @@ func (h *Host) copy(ctx context.Context, a, b halfCloser) {
 	}
 }
 
-// stickyKey and portKey are what doors go by among those of a process.
-const stickyKey = "sticky"
+// mainKey and portKey are what doors go by among those of a process.
+const mainKey = "main"
 
 func portKey(port int) string { return "port " + strconv.Itoa(port) }

@@ -85,8 +85,12 @@ func (d *door) register(ctx context.Context) (*directory.Registration[directory.
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	addr := d.record.Addr // it may have been told meanwhile
-	reg.Update(func(r *directory.Worker) { r.Addr = addr })
+	addr, state := d.record.Addr, d.record.State // they may have been told meanwhile
+	reg.Update(func(r *directory.Worker) {
+		if r.Addr = addr; state != "" {
+			r.State = state
+		}
+	})
 	d.reg = reg
 	return reg, nil
 }

@@ -103,7 +103,7 @@ func (h *Host) Told(t lifeline.Told) {
 		h.log.Error().Str("line", t.Key).Err(err).Msg("line of the supervisor not understood")
 	}
 	if t.File != nil {
-		t.File.Close() // what was taken over is at nil
+		t.File.Close() // a channel has a duplicate
 	}
 }
 

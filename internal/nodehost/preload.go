@@ -48,7 +48,7 @@ func (c *child) fromPreload(o *ipc.Object) {
 
 // openSticky lets routers come to a process that takes connections by @socket.io/sticky's messages.
 func (c *child) openSticky() {
-	c.openDoor(stickyKey, 0, bySticky, "", c.stickyFrame)
+	c.openDoor(mainKey, 0, bySticky, "", c.stickyFrame)
 }
 
 const (

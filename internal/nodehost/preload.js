@@ -5,6 +5,8 @@
 const http = require("http");
 const net = require("net");
 
+if (!process.send || !require("worker_threads").isMainThread) return; // a thread, or a child of the worker's own
+
 const COMMAND = "NODE_SIDEREAL"; // internal to Node: no listener of the app's sees it
 const BEAT = 1000;
 const FORGET = 60000; // how long a polling session may be silent

@@ -330,7 +330,7 @@ func (s *streamReader) remember(ctx context.Context, client redis.UniversalClien
 	on := st.tail.on
 	st.turn.Unlock()
 	from := "-"
-	for on && from != "" {
+	for on {
 		batch, err := client.XRangeN(ctx, st.name, from, upTo.String(), missedAtOnce).Result()
 		if err != nil {
 			return err
@@ -340,7 +340,6 @@ func (s *streamReader) remember(ctx context.Context, client redis.UniversalClien
 			first, _ := parseOffset(batch[0].ID)
 			st.tail.restart(first)
 			batch = batch[1:]
-			from = "(" + first.String()
 		}
 		for _, m := range batch {
 			if at, ok := parseOffset(m.ID); ok {

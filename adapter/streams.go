@@ -75,7 +75,6 @@ func NewStreams(cfg StreamsConfig) (*Redis, error) {
 // streams is the form of @socket.io/redis-streams-adapter: what all servers do goes through a stream, which each reads
 // from its own place; questions and answers go through pub/sub.
 type streams struct {
-	plain
 	clusterReceiver
 	cfg    StreamsConfig
 	reader *streamReader

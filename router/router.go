@@ -152,7 +152,9 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 				failed <- fmt.Errorf("router: accept on %s: %w", ln.Addr(), err)
 			}
 		})
-		r.log.Info().Stringer("addr", ln.Addr()).Msg("router listens")
+		if addr := ln.Addr().String(); addr != "" { // one without is for sockets that come later
+			r.log.Info().Str("addr", addr).Msg("router listens")
+		}
 	}
 	r.listening.Store(true)
 	select {

@@ -86,10 +86,10 @@ func (d *lateDoors) Close() error {
 	return nil
 }
 
-// Addr stands for all of them.
+// Addr is none: each of them has its own.
 func (d *lateDoors) Addr() net.Addr { return lateAddr{} }
 
 type lateAddr struct{}
 
 func (lateAddr) Network() string { return "tcp" }
-func (lateAddr) String() string  { return "doors to come" }
+func (lateAddr) String() string  { return "" }

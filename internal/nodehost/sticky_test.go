@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -109,8 +110,8 @@ func TestPorts(t *testing.T) {
 	}
 	resp.Body.Close()
 	w.mu.Lock()
-	if len(asked) != 4 {
-		t.Errorf("asked for %q, want two ports once, and once for each process the one that is taken", asked)
+	if slices.Sort(asked); len(slices.Compact(asked)) != 3 {
+		t.Errorf("asked for %q, want the three ports, and nothing of what is shared", asked)
 	}
 	w.mu.Unlock()
 }

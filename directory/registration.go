@@ -98,6 +98,8 @@ func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], r
 			return nil, fmt.Errorf("%w: %s %s", ErrTaken, k.name, id)
 		case errors.Is(err, redisconn.ErrAuth), errors.Is(err, redisconn.ErrRights):
 			return nil, fmt.Errorf("directory: register %s: %w", k.name, err)
+		case err != nil && ctx.Err() != nil:
+			return nil, fmt.Errorf("directory: register %s: %w", k.name, ctx.Err())
 		case err != nil:
 			// Whether the claim arrived is not known. If it did, it expires: the next try takes another id.
 			d.cfg.Conn.Doubt()

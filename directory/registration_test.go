@@ -126,6 +126,17 @@ func TestRegisteringWaitsForRedis(t *testing.T) {
 	}
 }
 
+func TestRegisteringEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	_, url := mini(t)
+	d := node(t, url) // Redis is up: only the claim itself fails
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := d.RegisterWorker(ctx, Worker{}, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestWorkerThatWasCalledDeadComesBack(t *testing.T) {
 	t.Parallel()
 	_, url := mini(t)

@@ -237,15 +237,26 @@ func (s *starter) carryOut(ctx context.Context, steps []step) error {
 		return err
 	}
 	defer client.Close()
+	fallen := "" // an app with a process that did not come up
+	tell := s.happened()
+	happened := func(e daemon.Event) {
+		if e.Step == "failed" {
+			fallen = e.Name
+		}
+		tell(e)
+	}
 	for _, step := range steps {
 		if step.start != nil {
-			err = client.Start(ctx, *step.start, s.happened())
+			err = client.Start(ctx, *step.start, happened)
 		} else {
-			err = client.Act(ctx, *step.action, s.happened())
+			err = client.Act(ctx, *step.action, happened)
 		}
 		if err != nil {
 			break
 		}
+	}
+	if err != nil && fallen != "" {
+		err = fmt.Errorf("%w\n`%s logs %s` shows what it said", err, calledAs(), fallen)
 	}
 	if shown := s.show(ctx, client); err == nil {
 		err = shown

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxUnread is how many lines may wait for a child that does not read. One that lets so many lie is stuck.
@@ -148,6 +150,24 @@ func (e *End) drop() {
 		}
 	}
 	e.queue = nil
+}
+
+// Ended reports whether the child has closed its end, by ending or otherwise. Reports may not have come so far.
+func (e *End) Ended() bool {
+	raw, err := e.conn.SyscallConn()
+	if err != nil {
+		return true
+	}
+	hungUp := true // what is closed here has ended
+	raw.Control(func(fd uintptr) {
+		fds := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(fds, 0)
+		for err == unix.EINTR {
+			n, err = unix.Poll(fds, 0)
+		}
+		hungUp = err == nil && n > 0 && fds[0].Revents&unix.POLLHUP != 0
+	})
+	return hungUp
 }
 
 // SetReadDeadline bounds Reports.

@@ -42,17 +42,6 @@ func (p *process) reap() error {
 	return p.cmd.Wait()
 }
 
-// over reports whether a process has ended, which the loop may not have been told yet.
-func (p *process) over() bool {
-	p.group.Lock()
-	defer p.group.Unlock()
-	if p.reaped {
-		return true
-	}
-	pid, err := endedChild(unix.P_PID, p.pid())
-	return err == nil && pid != 0
-}
-
 // awaitEnd returns when a process has ended, and does not reap it. It waits in the runtime's poller, where the kernel lets it:
 // with 32 children the supervisor had 44 threads otherwise, and has 8 so.
 func (p *process) awaitEnd() {

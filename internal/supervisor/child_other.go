@@ -21,10 +21,3 @@ func (p *process) reap() error {
 	p.reaped = true
 	return err
 }
-
-// over reports whether a process has ended, which the loop may not have been told yet.
-func (p *process) over() bool {
-	p.group.Lock()
-	defer p.group.Unlock()
-	return p.reaped
-}

@@ -14,11 +14,15 @@ import (
 // hostOf is the process that looks after those of a spec; nil while there is none that is ready.
 func (s *Supervisor) hostOf(spec *Spec) *process {
 	pl := s.find(spec.Host.Place)
-	if pl == nil || pl.current == nil || !pl.current.ready || pl.current.stopping || pl.current.line == nil || pl.current.over() {
+	if pl == nil || pl.current == nil || !pl.current.ready || pl.current.stopping || pl.current.over() {
 		return nil
 	}
 	return pl.current
 }
+
+// over reports whether a process that looks after others has ended, or is about to: the kernel closes what it had open, by
+// which those others learn of it, before it tells of its end.
+func (p *process) over() bool { return p.line == nil || p.line.Ended() }
 
 // addHosted gives a process what binds it to its host: a number, a channel, a port.
 func (s *Supervisor) addHosted(p *process, in *inheritance) error {

@@ -33,7 +33,7 @@ func subreaper() bool {
 // which is reaped by its own goroutine, and whose end calls it again.
 func (s *Supervisor) reapStrays() {
 	for {
-		pid, err := endedChild(unix.P_ALL, 0)
+		pid, err := endedChild()
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -54,14 +54,14 @@ func (s *Supervisor) owns(pid int) bool {
 	return false
 }
 
-// endedChild is a child that has ended and was not reaped, of those that waitid(2) is asked for; 0: there is none.
-func endedChild(kind, id int) (pid int, err error) {
+// endedChild is a child that has ended and was not reaped; 0: there is none.
+func endedChild() (pid int, err error) {
 	var info struct { // siginfo_t as waitid(2) fills it: a union, aligned as pointers are, follows three numbers
 		Signo, Errno, Code int32
 		_                  [0]uintptr
 		PID                int32
 		_                  [128]byte
 	}
-	err = unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	err = unix.Waitid(unix.P_ALL, 0, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	return int(info.PID), err
 }

@@ -107,17 +107,9 @@ func (s *Server) shutdown() {
 	}
 }
 
-// answerDraining answers what a server that takes no new sessions answers differently, and reports whether it did.
-func (s *Server) answerDraining(w http.ResponseWriter, r *http.Request, q *query) bool {
-	switch {
-	case q.sid == "" && r.Method == http.MethodGet && s.cfg.enabled(q.transport):
-		s.answerBusy(w)
-		return true
-	case r.Method == http.MethodPost && s.sessions.get(q.sid) == nil && s.drained.has(q.sid):
-		s.answerOK(w, r)
-		return true
-	}
-	return false
+// isLate reports whether a request that finds no session is a post to one that Drain has ended.
+func (s *Server) isLate(r *http.Request, sid string) bool {
+	return r.Method == http.MethodPost && s.refusing.Load() && s.drained.has(sid)
 }
 
 // answerBusy tells a client to come back, to another server by then.

@@ -181,7 +181,11 @@ func (s *Server) pollingHeaders(h http.Header, r *http.Request) {
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	p := &post{control: http.NewResponseController(w)}
 	if status := s.addPost(p); status != 0 {
-		w.WriteHeader(status)
+		if s.server.isLate(r, s.id) { // the session has ended since it was found
+			s.server.answerOK(w, r)
+		} else {
+			w.WriteHeader(status)
+		}
 		return
 	}
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {

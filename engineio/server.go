@@ -105,15 +105,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q := parseQuery(r)
 	upgrade := isUpgrade(r)
-	if s.refusing.Load() && s.answerDraining(w, r, &q) {
+	if s.refusing.Load() && q.sid == "" && r.Method == http.MethodGet && s.cfg.enabled(q.transport) {
+		s.answerBusy(w)
 		return
 	}
 	session, refused := s.verify(r, &q, upgrade)
-	if refused != nil {
-		s.refuse(w, r, refused, upgrade)
-		return
-	}
 	switch {
+	case refused != nil && refused.Code == CodeUnknownSID && s.isLate(r, q.sid):
+		s.answerOK(w, r)
+	case refused != nil:
+		s.refuse(w, r, refused, upgrade)
 	case upgrade:
 		s.serveWebSocket(w, r, session, &q)
 	case session == nil:

@@ -23,6 +23,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 )
@@ -90,12 +91,14 @@ func (r *running) end() error {
 	}
 }
 
-// heard is the next line to the supervisor.
+// heard is the next line to the supervisor that is not a beat.
 func (r *running) heard() string {
-	if !r.lines.Scan() {
-		return "(nothing)"
+	for r.lines.Scan() {
+		if line := r.lines.Text(); line != lifeline.Alive+"=1" {
+			return line
+		}
 	}
-	return r.lines.Text()
+	return "(nothing)"
 }
 
 // awaitReady returns the id that the worker reports.

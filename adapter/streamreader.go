@@ -55,7 +55,7 @@ type catchingUp struct {
 	done chan struct{}
 }
 
-// wait returns once the stream has been read up to a place; false: not in time.
+// wait returns once the stream has been read up to a place, and what is there was handled; false: not in time.
 func (st *stream) wait(ctx context.Context, to offset, atMost time.Duration) bool {
 	st.turn.Lock()
 	if !to.after(st.at) {
@@ -69,6 +69,8 @@ func (st *stream) wait(ctx context.Context, to offset, atMost time.Duration) boo
 	defer cancel()
 	select {
 	case <-done:
+		st.turn.Lock() // the reader moves on before it handles an entry, and lets go of it then
+		defer st.turn.Unlock()
 		return true
 	case <-ctx.Done():
 		return false

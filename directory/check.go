@@ -9,8 +9,12 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
+// checkedSIDs is how many sids Check looks for: a node of a Redis Cluster of two, taken for a Redis of its own, has to be lucky
+// so often to know nothing of the other.
+const checkedSIDs = 32
+
 // Check tries every command that this package needs on the app's own keys, leaving nothing behind. It returns nil or an
-// error that errors.Is tells apart: redisconn's ErrRights (which names the command or key), ErrAuth or ErrUnreachable.
+// error that errors.Is tells apart: redisconn's ErrRights (which names the command or key), ErrMoved, ErrAuth or ErrUnreachable.
 func (d *Directory) Check(ctx context.Context) error {
 	sid, id := "check-"+randomText(secretBytes), "check"
 	tries := []struct {
@@ -18,7 +22,12 @@ func (d *Directory) Check(ctx context.Context) error {
 		try  func(redis.Pipeliner)
 	}{
 		{"write sids", func(p redis.Pipeliner) { p.Set(ctx, d.keys.sid(sid), "", recordTTL) }},
-		{"read sids", func(p redis.Pipeliner) { p.Get(ctx, d.keys.sid(sid)); p.PTTL(ctx, d.keys.sid(sid)) }},
+		{"read sids", func(p redis.Pipeliner) {
+			p.Get(ctx, d.keys.sid(sid))
+			for range checkedSIDs {
+				p.PTTL(ctx, d.keys.sid("check-"+randomText(secretBytes)))
+			}
+		}},
 		{"delete sids", func(p redis.Pipeliner) { p.Del(ctx, d.keys.sid(sid)) }},
 		{"write records", func(p redis.Pipeliner) {
 			p.Exists(ctx, d.keys.worker(id))

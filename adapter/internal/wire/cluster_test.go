@@ -2,10 +2,8 @@ package wire
 
 import (
 	"bytes"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,27 +13,7 @@ import (
 // shardPublished returns the vectors that carry a message, of all golden files of the sharded adapter.
 func shardPublished(t testing.TB) []vector {
 	t.Helper()
-	var all []vector
-	for _, name := range []string{"sharded-static", "sharded-dynamic", "sharded-dynamic-private"} {
-		raw, err := os.ReadFile(filepath.Join("../../testdata", name+".json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var file struct{ Vectors []vector }
-		if err := json.Unmarshal(raw, &file); err != nil {
-			t.Fatal(err)
-		}
-		for _, v := range file.Vectors {
-			if v.Cmd == "SPUBLISH" {
-				v.Name = name + "/" + v.Name
-				all = append(all, v)
-			}
-		}
-	}
-	if len(all) == 0 {
-		t.Fatal("no vectors")
-	}
-	return all
+	return recorded(t, []string{"sharded-static", "sharded-dynamic", "sharded-dynamic-private"}, "SPUBLISH")
 }
 
 // reencode writes a message again from all that was read of it.
@@ -56,35 +34,37 @@ func reencode(c Cluster) ([]byte, error) {
 
 func TestGoldenClusterMessages(t *testing.T) {
 	for _, v := range shardPublished(t) {
-		t.Run(v.Name, func(t *testing.T) {
-			c, err := ParseCluster(v.B64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sent := v.Decoded.(map[string]any)
-			if float64(c.Type) != sent["type"] || string(c.UID) != sent["uid"] || string(c.Namespace) != sent["nsp"] {
-				t.Errorf("envelope %d %s %s", c.Type, c.UID, c.Namespace)
-			}
-			if got := string(ClusterSender(v.B64)); got != sent["uid"] {
-				t.Errorf("sender %q by the last bytes, want %q", got, sent["uid"])
-			}
-			checkClusterData(t, c, sent["data"].(map[string]any))
-			again, err := reencode(c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch {
-			case strings.Contains(v.Name, "nested-binary"), strings.Contains(v.Name, "sse-binary"), strings.Contains(v.Name, "fetch-data-binary"):
-				// Dates beside binary come back as text, and binary in a socket's data as JSON has it.
-				if _, err := ParseCluster(again); err != nil {
-					t.Error(err)
-				}
-			default:
-				if !bytes.Equal(again, v.B64) {
-					t.Errorf("again %s\nwant  %s", again, v.B64)
-				}
-			}
-		})
+		// Dates beside binary come back as text, and binary in a socket's data as JSON has it.
+		t.Run(v.Name, func(t *testing.T) { checkGolden(t, v, reencode, "nested-binary", "sse-binary", "fetch-data-binary") })
+	}
+}
+
+// checkGolden reads a recorded message, and writes it again: the same bytes, but for those whose name has one of inexact, which
+// need only be read again.
+func checkGolden(t *testing.T, v vector, write func(Cluster) ([]byte, error), inexact ...string) {
+	t.Helper()
+	c, err := ParseCluster(v.B64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := v.Decoded.(map[string]any)
+	if float64(c.Type) != sent["type"] || string(c.UID) != sent["uid"] || string(c.Namespace) != sent["nsp"] {
+		t.Errorf("envelope %d %s %s", c.Type, c.UID, c.Namespace)
+	}
+	if got := string(ClusterSender(v.B64)); got != sent["uid"] {
+		t.Errorf("sender %q by the last bytes, want %q", got, sent["uid"])
+	}
+	checkClusterData(t, c, sent["data"].(map[string]any))
+	again, err := write(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(inexact, func(part string) bool { return strings.Contains(v.Name, part) }) {
+		if _, err := ParseCluster(again); err != nil {
+			t.Error(err)
+		}
+	} else if !bytes.Equal(again, v.B64) {
+		t.Errorf("again %q\nwant  %q", again, v.B64)
 	}
 }
 

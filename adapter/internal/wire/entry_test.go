@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,13 +13,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// streamVector is a vector of a golden file of the adapter over streams.
-type streamVector struct {
-	vector
-	Fields [][2]string
-}
-
-func (v *streamVector) entry() (e Entry) {
+func (v *vector) entry() (e Entry) {
 	for _, f := range v.Fields {
 		switch f[0] {
 		case FieldUID:
@@ -38,31 +30,9 @@ func (v *streamVector) entry() (e Entry) {
 }
 
 // streamGolden returns the vectors of one command, of all golden files of the adapter over streams.
-func streamGolden(t testing.TB, commands ...string) []streamVector {
+func streamGolden(t testing.TB, commands ...string) []vector {
 	t.Helper()
-	var all []streamVector
-	for _, name := range []string{"streams", "streams-csr", "streams-sharded", "redis-streams-emitter"} {
-		raw, err := os.ReadFile(filepath.Join("../../testdata", name+".json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var file struct{ Vectors []streamVector }
-		if err := json.Unmarshal(raw, &file); err != nil {
-			t.Fatal(err)
-		}
-		for _, v := range file.Vectors {
-			for _, cmd := range commands {
-				if v.Cmd == cmd {
-					v.Name = name + "/" + v.Name
-					all = append(all, v)
-				}
-			}
-		}
-	}
-	if len(all) == 0 {
-		t.Fatal("no vectors")
-	}
-	return all
+	return recorded(t, []string{"streams", "streams-csr", "streams-sharded", "redis-streams-emitter"}, commands...)
 }
 
 func TestGoldenEntries(t *testing.T) {
@@ -140,35 +110,8 @@ func repack(c Cluster) ([]byte, error) {
 
 func TestGoldenMessagesBesideStreams(t *testing.T) {
 	for _, v := range streamGolden(t, "PUBLISH", "SPUBLISH") {
-		t.Run(v.Name, func(t *testing.T) {
-			c, err := ParseCluster(v.B64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sent := v.Decoded.(map[string]any)
-			if float64(c.Type) != sent["type"] || string(c.UID) != sent["uid"] || string(c.Namespace) != sent["nsp"] {
-				t.Errorf("envelope %d %s %s", c.Type, c.UID, c.Namespace)
-			}
-			if got := string(ClusterSender(v.B64)); got != sent["uid"] {
-				t.Errorf("sender %q by the last bytes, want %q", got, sent["uid"])
-			}
-			checkClusterData(t, c, sent["data"].(map[string]any))
-			again, err := repack(c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch {
-			case strings.Contains(v.Name, "sse-binary"), strings.Contains(v.Name, "fetch-data-binary"):
-				// Dates come back as text, and binary in a socket's data as JSON has it.
-				if _, err := ParseCluster(again); err != nil {
-					t.Error(err)
-				}
-			default:
-				if !bytes.Equal(again, v.B64) {
-					t.Errorf("again %q\nwant  %q", again, v.B64)
-				}
-			}
-		})
+		// Dates come back as text, and binary in a socket's data as JSON has it.
+		t.Run(v.Name, func(t *testing.T) { checkGolden(t, v, repack, "sse-binary", "fetch-data-binary") })
 	}
 }
 

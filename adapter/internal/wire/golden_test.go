@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,14 +25,21 @@ type vector struct {
 	Enc     string
 	B64     []byte
 	Decoded any
+	Fields  [][2]string // of an entry of a stream
 }
 
 // published returns the vectors that carry a message, of all golden files of the classic adapter.
 func published(t testing.TB) []vector {
 	t.Helper()
+	return recorded(t, []string{"classic", "classic-specific", "redis-emitter"}, "PUBLISH")
+}
+
+// recorded returns the vectors of some commands, of several golden files.
+func recorded(t testing.TB, files []string, commands ...string) []vector {
+	t.Helper()
 	var all []vector
-	for _, name := range []string{"classic.json", "classic-specific.json", "redis-emitter.json"} {
-		raw, err := os.ReadFile(filepath.Join("../../testdata", name))
+	for _, name := range files {
+		raw, err := os.ReadFile(filepath.Join("../../testdata", name+".json"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,8 +48,8 @@ func published(t testing.TB) []vector {
 			t.Fatal(err)
 		}
 		for _, v := range file.Vectors {
-			if v.Cmd == "PUBLISH" {
-				v.Name = strings.TrimSuffix(name, ".json") + "/" + v.Name
+			if slices.Contains(commands, v.Cmd) {
+				v.Name = name + "/" + v.Name
 				all = append(all, v)
 			}
 		}

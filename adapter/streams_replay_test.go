@@ -1,13 +1,9 @@
 package adapter
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -31,7 +27,14 @@ func TestStreamsReplay(t *testing.T) {
 			}
 			main, chat := playClusterB(t, rec)
 			_, adapters := startRedis(t, r, main, chat)
-			p := &streamsReplay{main: main, chat: chat, reader: r.form.(*streams).reader, uidA: rec.Nodes["A"], uidB: map[string]string{}}
+			p := &streamsReplay{reader: r.form.(*streams).reader, clusterReplay: clusterReplay{
+				publish: "PUBLISH", pack: wire.AppendPackedRequest, text: normalPacked,
+				main: main, chat: chat, uidA: rec.Nodes["A"], uidB: map[string]string{},
+			}}
+			p.clusterReplay.add = p.add
+			if cfg.UseShardedPubSub {
+				p.publish = "SPUBLISH"
+			}
 			for _, a := range adapters {
 				n := a.(streamNamespace)
 				p.uidB[n.name] = n.uid
@@ -39,20 +42,7 @@ func TestStreamsReplay(t *testing.T) {
 					n.Recover(socketio.Recovery{MaxDisconnection: time.Minute})
 				}
 			}
-			p.client = redis.NewClient(&redis.Options{Addr: server.Addr()})
-			defer p.client.Close()
-			own := []string{"socket.io#/#" + p.uidA["/"] + "#", "socket.io#/chat#" + p.uidA["/chat"] + "#"}
-			if cfg.UseShardedPubSub {
-				p.responses, p.publish = p.client.SSubscribe(t.Context(), own...), "SPUBLISH"
-			} else {
-				p.responses, p.publish = p.client.Subscribe(t.Context(), own...), "PUBLISH"
-			}
-			defer p.responses.Close()
-			for range own {
-				if _, err := p.responses.Receive(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
+			p.listen(t, server.Addr())
 			for _, step := range rec.Steps {
 				if step.Name == "close-B" || strings.HasPrefix(step.Name, "csr-") {
 					break
@@ -69,46 +59,13 @@ func TestStreamsReplay(t *testing.T) {
 }
 
 type streamsReplay struct {
-	client     *redis.Client
-	responses  *redis.PubSub
-	publish    string // the command
-	reader     *streamReader
-	main, chat *fakeLocal
-	uidA, uidB map[string]string // by namespace
-	sentinels  int
+	clusterReplay
+	reader *streamReader
 }
 
-// step says what A said in it, and compares what B's clients heard, and what B answered.
+// step is clusterReplay's, whose deliveries have no offsets.
 func (p *streamsReplay) step(t *testing.T, rec recording, step recordedStep) {
 	t.Helper()
-	var wanted []string
-	for _, name := range step.Vectors {
-		for _, v := range rec.Vectors {
-			switch {
-			case v.Name != name || v.From == "B-pub" && v.Cmd == "XADD":
-			case v.Cmd == "XADD":
-				p.add(t, v)
-			case v.Cmd == p.publish && v.From == "B-pub":
-				payload := string(v.B64)
-				for nsp, uid := range rec.Nodes["B"] {
-					payload = strings.ReplaceAll(payload, uid, p.uidB[nsp])
-				}
-				wanted = append(wanted, v.Channel+" "+normalPacked(t, []byte(payload)))
-			case v.Cmd == p.publish:
-				if err := p.client.Do(t.Context(), p.publish, v.Channel, v.B64).Err(); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-	}
-	answers := p.answers(t)
-	if !strings.HasPrefix(step.Name, "fetch-data-binary") { // binary in a socket's data is JSON here
-		slices.Sort(answers)
-		slices.Sort(wanted)
-		if !slices.Equal(answers, wanted) {
-			t.Errorf("%s: answered\n%q, want\n%q", step.Name, answers, wanted)
-		}
-	}
 	for i, d := range step.Delivered { // offsets are those of then
 		if n := len(d.Args) - 1; n >= 0 {
 			if text, ok := d.Args[n].(string); ok {
@@ -118,7 +75,7 @@ func (p *streamsReplay) step(t *testing.T, rec recording, step recordedStep) {
 			}
 		}
 	}
-	sameDeliveries(t, step, append(p.main.take(), p.chat.take()...))
+	p.clusterReplay.step(t, rec, step)
 }
 
 // add has A's entry read.
@@ -135,31 +92,6 @@ func (p *streamsReplay) add(t *testing.T, v recordedVector) {
 	at, _ := parseOffset(id)
 	if !p.reader.streams[v.Channel].wait(t.Context(), at, 10*time.Second) {
 		t.Fatal("not read")
-	}
-}
-
-// answers reads what was answered, up to the answer to a request made for that.
-func (p *streamsReplay) answers(t *testing.T) (answers []string) {
-	t.Helper()
-	p.sentinels++
-	id := fmt.Sprintf("sentinel-%d", p.sentinels)
-	q := wire.Request{UID: p.uidA["/"], ID: []byte(`"` + id + `"`), Type: wire.RemoteFetch, Options: wire.Options{Rooms: []string{"nobody is here"}}}
-	msg, err := wire.AppendPackedRequest(nil, "/", q)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.client.Do(t.Context(), p.publish, "socket.io#/#", msg).Err(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		m, err := p.responses.ReceiveMessage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(m.Payload, id) {
-			return answers
-		}
-		answers = append(answers, m.Channel+" "+normalPacked(t, []byte(m.Payload)))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -97,19 +96,7 @@ func openPlace(t *testing.T, cfg StreamsConfig, recovery socketio.Recovery) *pla
 	io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); s.Set("joined", room); return nil })
 	io.On("hi", func(s *socketio.Socket) error { return s.Emit("hi") })
 	io.On("bye", func(s *socketio.Socket) { s.Emit("last"); s.Disconnect(false) })
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := io.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	server := httptest.NewServer(io)
-	t.Cleanup(func() {
-		stop()
-		running.Wait()
-		server.Close()
-	})
+	server := testkit.Serve(t, io)
 	if err := r.Wait(background(t)); err != nil {
 		t.Fatal(err)
 	}

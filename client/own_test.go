@@ -2,12 +2,12 @@ package client_test
 
 import (
 	"context"
-	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/msgpack"
 )
@@ -22,20 +22,7 @@ func startOwn(t testing.TB) servers {
 		}
 		ownEvents(io, io.Of("/"))
 		ownEvents(io, io.Of("/admin"))
-		ctx, stop := contextOf(t)
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if err := io.Run(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-		http := httptest.NewServer(io)
-		t.Cleanup(func() {
-			stop()
-			wg.Wait()
-			http.Close()
-		})
-		return http.URL
+		return testkit.Serve(t, io).URL
 	}
 	return servers{
 		Plain: start(socketio.Config{}),

@@ -4,12 +4,9 @@ package e2e
 
 import (
 	"context"
-	"errors"
-	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
@@ -69,20 +66,7 @@ func TestMsgpackParser(t *testing.T) {
 		}
 		return socketio.NewError("token " + auth.Token)
 	})
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := io.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			t.Error(err)
-		}
-	})
-	server := httptest.NewServer(io)
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		server.Close()
-	})
-	conform(t, "msgpack", server.URL)
+	conform(t, "msgpack", testkit.Serve(t, io).URL)
 }
 
 // conform runs the checks of one app and wants all of them to hold.

@@ -1,39 +1,27 @@
 package router
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // journal is a log that can be read while it is written.
-type journal struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *journal) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
+type journal struct{ testkit.Output }
 
 // requests are the access log's lines.
 func (l *journal) requests(t *testing.T) (all []map[string]any) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.Lines(l.b.String()) {
+	for line := range strings.Lines(l.String()) {
 		var m map[string]any
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			t.Fatalf("%q: %v", line, err)
@@ -110,9 +98,7 @@ func TestAccessLog(t *testing.T) {
 	if n := len(log.requests(t)); n != 7 {
 		t.Errorf("%d lines", n)
 	}
-	log.mu.Lock()
-	defer log.mu.Unlock()
-	if text := log.b.String(); strings.Contains(text, sid) || strings.Contains(text, "secret") {
+	if text := log.String(); strings.Contains(text, sid) || strings.Contains(text, "secret") {
 		t.Error("a secret is in the log:", text)
 	}
 }

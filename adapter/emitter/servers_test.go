@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -66,19 +65,7 @@ func serve(t *testing.T, cluster *adapter.Redis, name string) *host {
 	io.OnServer("binary", func(b []byte) { h.binary <- fmt.Sprint(b) })
 	io.Of("/chat")
 
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := io.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	server := httptest.NewServer(io)
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		server.Close()
-	})
+	server := testkit.Serve(t, io)
 	if err := cluster.Wait(bounded(t)); err != nil {
 		t.Fatal(err)
 	}

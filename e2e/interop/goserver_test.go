@@ -55,12 +55,7 @@ func startGoServer(t *testing.T, name string, transport transport, redis, key st
 			Got    []socketio.Value `json:"got"`
 		}{name, args}
 	})
-	p.http = httptest.NewServer(io)
-	stop := testkit.Run(t, io.Run)
-	t.Cleanup(func() {
-		stop()
-		p.http.Close()
-	})
+	p.http = testkit.Serve(t, io)
 	return p
 }
 

@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"net/http/httptest"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,19 +27,7 @@ func serve(t *testing.T, redis string) string {
 		t.Fatal(err)
 	}
 	io.OnConnect(func(s *socketio.Socket) { s.Join("room:lobby") })
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() {
-		if err := io.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	server := httptest.NewServer(io)
-	t.Cleanup(func() {
-		cancel()
-		running.Wait()
-		server.Close()
-	})
+	server := testkit.Serve(t, io)
 	if err := cluster.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}

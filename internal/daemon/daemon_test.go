@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // limit is a bound that only a failure reaches.
@@ -535,7 +535,7 @@ func TestForegroundEndsWhenNothingIsLeft(t *testing.T) {
 	cfg := testConfig(home)
 	job := interpreted(t, app(t, "job", "job"), "sh")
 	job.Autorestart = false
-	var out syncBuffer
+	var out testkit.Output
 	cfg.idleInterval = 50 * time.Millisecond
 	cfg.Apps, cfg.NoFiles, cfg.Output, cfg.Prefix = []processfile.App{job}, true, &out, true
 	if err := Run(t.Context(), cfg); !errors.Is(err, ErrIdle) {
@@ -544,23 +544,6 @@ func TestForegroundEndsWhenNothingIsLeft(t *testing.T) {
 	if got := out.String(); !strings.Contains(got, "job-0    │ done\n") {
 		t.Errorf("printed %q", got)
 	}
-}
-
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 // freeAddr is an address that nobody had a moment ago.

@@ -1,11 +1,9 @@
 package redisconn
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -67,28 +65,10 @@ func TestCheckOnRealRedis(t *testing.T) {
 	}
 }
 
-// logBuffer is a log that a test may read while others write.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
-}
-
 func TestRunFollowsRedisDownAndUp(t *testing.T) {
 	m := testkit.MiniRedis(t)
 	m.RequireAuth("secret")
-	var log logBuffer
+	var log testkit.Output
 	reg := prometheus.NewRegistry()
 	c := open(t, Config{URL: "redis://:secret@" + m.Addr(), Log: zerolog.New(&log).Level(zerolog.InfoLevel), Metrics: reg})
 	if c.Up() || c.Err() != nil {
@@ -114,10 +94,10 @@ func TestRunFollowsRedisDownAndUp(t *testing.T) {
 		testkit.Await(t, "up", c.Changed, c.Up)
 	}
 	stop()
-	if lost, back := log.count("Redis lost"), log.count("Redis is back"); lost != 2 || back != 2 {
+	if lost, back := log.Count("Redis lost"), log.Count("Redis is back"); lost != 2 || back != 2 {
 		t.Errorf("%d lines of loss and %d of return, want 2 and 2", lost, back)
 	}
-	if log.count("secret") != 0 {
+	if log.Count("secret") != 0 {
 		t.Error("the password is in the log")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func hosted(t *testing.T, name string, h Host) Spec {
@@ -17,7 +19,7 @@ func hosted(t *testing.T, name string, h Host) Spec {
 }
 
 func TestHostGetsChannelsAndMakesChildrenReady(t *testing.T) {
-	var asked lines
+	var asked testkit.Output
 	h := run(t, Config{Lasting: true, FirstID: 41,
 		OnListen: func(name, addr string) { asked.Write([]byte(name + " " + addr + "\n")) },
 		Specs: []Spec{

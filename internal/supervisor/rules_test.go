@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func stateIs(name string, want State) func([]Status) bool {
@@ -366,7 +368,7 @@ func TestNothingLeaksIntoChildren(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{
 		host,
 		{Name: "plain", Command: fake(t, "serve", "a")},
-		{Name: "bare", Command: fake(t, "sleep"), Unlined: true, Readiness: Readiness{AtStart: true}, Stdout: &lines{}},
+		{Name: "bare", Command: fake(t, "sleep"), Unlined: true, Readiness: Readiness{AtStart: true}, Stdout: &testkit.Output{}},
 		{Name: "node", Command: fake(t, "sleep"), Unlined: true, Readiness: Readiness{AtStart: true}, Host: &Host{Place: "host", Channel: "json"}},
 	}})
 	h.wait("ready", allReady)

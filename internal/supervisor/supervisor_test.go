@@ -18,13 +18,15 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // host is a supervisor under test: running, its lines and ends recorded.
 type host struct {
 	*Supervisor
 	t      *testing.T
-	out    lines
+	out    testkit.Output
 	cancel context.CancelFunc
 	result chan error
 	exits  chan Exit
@@ -93,24 +95,6 @@ func (h *host) exit() Exit {
 
 func allReady(st []Status) bool {
 	return !slices.ContainsFunc(st, func(s Status) bool { return s.State != Ready })
-}
-
-// lines is a writer that can be read meanwhile.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 func TestStopGoesStageByStage(t *testing.T) {

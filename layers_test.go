@@ -17,7 +17,7 @@ const module = "github.com/sidereal-io/sidereal/"
 var layers = map[string][]string{
 	"router":                {"directory", "internal/handoff", "internal/admin", "internal/bufpool", "engineio/packet"},
 	"directory":             {"internal/redisconn"},
-	"worker":                {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline"},
+	"worker":                {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/transport"},
 	"engineio":              {"internal/wheel", "internal/bufpool"},
 	"socketio":              {"engineio", "internal/wheel", "internal/bufpool"},
 	"socketio/socketiotest": {"socketio", "client"},
@@ -33,6 +33,7 @@ var layers = map[string][]string{
 	"internal/processview": {"internal/daemon", "internal/processfile"},
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/nodehost":    {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline"},
+	"internal/transport":   {"adapter", "directory", "internal/config"},
 	"internal/redisconn":   {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 

@@ -39,8 +39,11 @@ type Worker struct {
 	// AdapterKey is its channels' prefix, and AdapterMode its mode if the adapter is redis-sharded; empty where there are none.
 	AdapterKey  string `json:"adapter_key,omitempty"`
 	AdapterMode string `json:"adapter_mode,omitempty"`
-	Path        string `json:"path"` // where its Socket.IO answers, as in SIDEREAL_PATH
-	Tags        bool   `json:"tags"` // its sids begin with its id
+	// Stream is the stream it reads, or what the names of several begin with, and Streams how many, if the adapter is redis-streams.
+	Stream  string `json:"stream,omitempty"`
+	Streams int    `json:"streams,omitempty"`
+	Path    string `json:"path"` // where its Socket.IO answers, as in SIDEREAL_PATH
+	Tags    bool   `json:"tags"` // its sids begin with its id
 
 	// Beat changes whenever a new beat was seen: from then on Clients includes what happened before it. Not in Redis.
 	Beat uint64 `json:"-"`

@@ -12,6 +12,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/handoff"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 // mode is where a worker finds itself.
@@ -82,26 +83,14 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	return m, nil
 }
 
-// What SIDEREAL_ADAPTER says, besides redis and memory.
-const (
-	sharded = "redis-sharded"
-	streams = "redis-streams"
-)
-
 // describe says in the record what all workers of an app must agree on.
 func (w *Worker) describe(r *directory.Worker) {
 	r.Path = w.set.Path
 	if w.cluster == nil {
-		r.Adapter = "memory"
+		r.Adapter = transport.Memory
 		return
 	}
-	r.Adapter, r.AdapterKey = "redis", w.set.AdapterKey
-	switch w.set.Adapter {
-	case streams:
-		r.Adapter = streams
-	case sharded:
-		r.Adapter, r.AdapterMode = sharded, w.set.AdapterMode
-	}
+	transport.Describe(w.set.Cluster, r)
 }
 
 // setState tells the routers.

@@ -18,6 +18,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/transport"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -101,7 +102,7 @@ func (w *Worker) newServer() (*socketio.Server, error) {
 	if cfg.Recovery == nil && w.set.Recovery > 0 {
 		cfg.Recovery = &socketio.Recovery{MaxDisconnection: w.set.Recovery}
 	}
-	if cfg.Adapter == nil && w.conn != nil && w.set.Adapter != "memory" {
+	if cfg.Adapter == nil && w.conn != nil && w.set.Adapter != transport.Memory {
 		cluster, err := w.newCluster()
 		if err != nil {
 			return nil, err
@@ -112,23 +113,16 @@ func (w *Worker) newServer() (*socketio.Server, error) {
 }
 
 func (w *Worker) newCluster() (*adapter.Redis, error) {
-	cfg := adapter.Config{
-		Conn: w.conn, Key: w.set.AdapterKey, RequestsTimeout: w.set.RequestsTimeout,
-		Name: fmt.Sprintf("%s/%d", w.set.HostName, max(w.set.Slot, 1)), Version: w.cfg.Version, Log: w.log, Metrics: w.metrics,
-	}
-	switch w.set.Adapter {
-	case streams:
-		return adapter.NewStreams(adapter.StreamsConfig{Config: cfg})
-	case sharded:
-		return adapter.NewSharded(adapter.ShardedConfig{Config: cfg, Mode: adapter.Mode(w.set.AdapterMode)})
-	}
-	return adapter.NewRedis(cfg)
+	return transport.New(w.set.Cluster, adapter.Config{
+		Conn: w.conn, Name: fmt.Sprintf("%s/%d", w.set.HostName, max(w.set.Slot, 1)), Version: w.cfg.Version,
+		Log: w.log, Metrics: w.metrics,
+	})
 }
 
 // problem puts what only an operator can mend into one line with the variable that is wrong.
 func (w *Worker) problem(err error) error {
 	if errors.Is(err, redisconn.ErrNoShards) {
-		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: sharded, Rule: "takes Redis 7 or later: use redis here"}
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: w.set.Adapter, Rule: "takes Redis 7 or later: use redis here"}
 	}
 	return w.set.Redis.Problem(err)
 }

@@ -407,12 +407,13 @@ func TestAdaptersThatCannotBe(t *testing.T) {
 
 func TestRecordsSayWhatWorkersMustAgreeOn(t *testing.T) {
 	for want, env := range map[directory.Worker][]string{
-		{Adapter: "memory"}:                                                         {"SIDEREAL_ADAPTER=memory"},
-		{Adapter: "redis", AdapterKey: "socket.io"}:                                 nil,
-		{Adapter: "redis", AdapterKey: "rooms"}:                                     {"SIDEREAL_ADAPTER=redis", "SIDEREAL_ADAPTER_KEY=rooms"},
-		{Adapter: "redis-streams", AdapterKey: "r"}:                                 {"SIDEREAL_ADAPTER=redis-streams", "SIDEREAL_ADAPTER_KEY=r"},
-		{Adapter: "redis-sharded", AdapterKey: "socket.io", AdapterMode: "dynamic"}: {"SIDEREAL_ADAPTER=redis-sharded"},
-		{Adapter: "redis-sharded", AdapterKey: "socket.io", AdapterMode: "static"}:  {"SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_ADAPTER_MODE=static"},
+		{Adapter: "memory"}:                                                          {"SIDEREAL_ADAPTER=memory"},
+		{Adapter: "redis", AdapterKey: "socket.io"}:                                  nil,
+		{Adapter: "redis", AdapterKey: "rooms"}:                                      {"SIDEREAL_ADAPTER=redis", "SIDEREAL_ADAPTER_KEY=rooms"},
+		{Adapter: "redis-streams", AdapterKey: "r", Stream: "r", Streams: 1}:         {"SIDEREAL_ADAPTER=redis-streams", "SIDEREAL_ADAPTER_KEY=r"},
+		{Adapter: "redis-streams", AdapterKey: "socket.io", Stream: "s", Streams: 3}: {"SIDEREAL_ADAPTER=redis-streams", "SIDEREAL_STREAM_NAME=s", "SIDEREAL_STREAM_COUNT=3"},
+		{Adapter: "redis-sharded", AdapterKey: "socket.io", AdapterMode: "dynamic"}:  {"SIDEREAL_ADAPTER=redis-sharded"},
+		{Adapter: "redis-sharded", AdapterKey: "socket.io", AdapterMode: "static"}:   {"SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_ADAPTER_MODE=static"},
 	} {
 		w, err := New(Config{Settings: settings(t, append(env, "SIDEREAL_REDIS_URL=redis://127.0.0.1:1")...)}, hello)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -21,6 +22,8 @@ func disagreements(workers []*directory.Worker, host, path string) (lines []stri
 		{"SIDEREAL_ADAPTER", func(w *directory.Worker) string { return w.Adapter }, map[string][]string{}},
 		{"SIDEREAL_ADAPTER_KEY", func(w *directory.Worker) string { return w.AdapterKey }, map[string][]string{}},
 		{"SIDEREAL_ADAPTER_MODE", func(w *directory.Worker) string { return w.AdapterMode }, map[string][]string{}},
+		{"SIDEREAL_STREAM_NAME", func(w *directory.Worker) string { return w.Stream }, map[string][]string{}},
+		{"SIDEREAL_STREAM_COUNT", func(w *directory.Worker) string { return counted(w.Streams) }, map[string][]string{}},
 		{"SIDEREAL_PATH", func(w *directory.Worker) string { return w.Path }, map[string][]string{}},
 	}
 	if path != "" {
@@ -44,6 +47,14 @@ func disagreements(workers []*directory.Worker, host, path string) (lines []stri
 		lines = append(lines, fmt.Sprintf("%s must be the same for all workers of an app, and is %s", setting.variable, strings.Join(sides, ", ")))
 	}
 	return lines
+}
+
+// counted is a number as text; empty: none was given.
+func counted(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }
 
 // watchMembers logs each disagreement once, as it appears.

@@ -14,6 +14,9 @@ func TestDisagreements(t *testing.T) {
 	in := func(host, key, mode string) *directory.Worker {
 		return &directory.Worker{Host: host, Path: "/socket.io/", Adapter: "redis-sharded", AdapterKey: key, AdapterMode: mode}
 	}
+	reading := func(host, stream string, count int) *directory.Worker {
+		return &directory.Worker{Host: host, Path: "/socket.io/", Adapter: "redis-streams", AdapterKey: "socket.io", Stream: stream, Streams: count}
+	}
 	for _, c := range []struct {
 		workers []*directory.Worker
 		want    []string
@@ -32,6 +35,13 @@ func TestDisagreements(t *testing.T) {
 			[]string{
 				`SIDEREAL_ADAPTER_KEY must be the same for all workers of an app, and is "rooms" on b, c, "socket.io" on a`,
 				`SIDEREAL_ADAPTER_MODE must be the same for all workers of an app, and is "dynamic" on a, b, "static" on c`,
+			},
+		},
+		{
+			[]*directory.Worker{reading("a", "socket.io", 1), reading("b", "rooms", 2)},
+			[]string{
+				`SIDEREAL_STREAM_NAME must be the same for all workers of an app, and is "rooms" on b, "socket.io" on a`,
+				`SIDEREAL_STREAM_COUNT must be the same for all workers of an app, and is "1" on a, "2" on b`,
 			},
 		},
 		{

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/nodehost"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 // nodehostCommand is the child process that makes workers of Node processes, and of programs with a port of their own.
@@ -113,41 +113,28 @@ func (p *nodehostProcess) follow(line *lifeline.Line, host *nodehost.Host) {
 
 // newAdapter makes what SIDEREAL_ADAPTER names; nil: workers of this host alone hear each other.
 func (p *nodehostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Redis, error) {
-	if p.conn == nil || p.set.Adapter == "memory" {
+	if p.conn == nil || p.set.Adapter == transport.Memory {
 		return nil
 	}
 	return func(slot int, g *adapter.Group) (*adapter.Redis, error) {
-		cfg := adapter.Config{
-			Conn: p.conn, Group: g, Key: p.set.AdapterKey, RequestsTimeout: p.set.RequestsTimeout,
-			Name: fmt.Sprintf("%s/%d", p.set.HostName, slot), Version: versionText(), Log: p.log, Metrics: p.metrics,
-		}
-		switch p.set.Adapter {
-		case streams:
-			return adapter.NewStreams(adapter.StreamsConfig{Config: cfg})
-		case sharded: // the rooms of Node workers are not known here: they hear what all hear
-			return adapter.NewSharded(adapter.ShardedConfig{Config: cfg, Mode: adapter.Static})
-		}
-		return adapter.NewRedis(cfg)
+		return transport.New(p.cluster(), adapter.Config{
+			Conn: p.conn, Group: g, Name: fmt.Sprintf("%s/%d", p.set.HostName, slot), Version: versionText(),
+			Log: p.log, Metrics: p.metrics,
+		})
 	}
 }
 
-// What SIDEREAL_ADAPTER says, besides redis and memory.
-const (
-	sharded = "redis-sharded"
-	streams = "redis-streams"
-)
+// cluster are the settings of Node workers' part in the cluster: their rooms are not known here, so that they hear what all
+// hear.
+func (p *nodehostProcess) cluster() config.Cluster {
+	set := p.set.Cluster
+	set.AdapterMode = string(adapter.Static)
+	return set
+}
 
 // record is what the workers' records have in common.
 func (p *nodehostProcess) record() directory.Worker {
-	w := directory.Worker{
-		Host: p.set.HostName, Addr: p.set.Advertise, Path: p.set.Path, Version: versionText(),
-		Adapter: cmp.Or(p.set.Adapter, "redis"), AdapterKey: p.set.AdapterKey,
-	}
-	switch w.Adapter {
-	case "memory":
-		w.AdapterKey = ""
-	case sharded:
-		w.AdapterMode = string(adapter.Static)
-	}
+	w := directory.Worker{Host: p.set.HostName, Addr: p.set.Advertise, Path: p.set.Path, Version: versionText()}
+	transport.Describe(p.cluster(), &w)
 	return w
 }

@@ -143,6 +143,7 @@ set to nothing counts as not set. Durations are written ` + "`1500ms`, `35s`, `2
 var title = map[string]string{
 	"Log": "Logs", "Redis": "Redis", "App": "The app", "Door": "Addresses", "Admin": "The admin door",
 	"WorkerAdmin": "The admin door of a worker", "Routing": "Routing", "Limits": "Limits", "Requests": "Requests in the log", "Redirect": "Plain HTTP", "Upstreams": "Backends listed by hand", "TLS": "TLS", "Cluster": "Workers in the cluster",
+	"Transport": "Messages between servers", "Streams": "Messages over streams",
 	"Stopping": "Stopping", "Child": "Given by the supervisor", "Up": "A whole host",
 	"AppDoor": "Addresses of a daemon's apps", "Home": "The daemon",
 	"Liveness": "Signs of life", "LogFiles": "Log files of a daemon's processes",

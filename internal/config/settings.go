@@ -244,6 +244,59 @@ type Cluster struct {
 
 	// How long a request to other servers (fetch sockets, server-side acks) waits for their answers.
 	RequestsTimeout time.Duration `env:"SIDEREAL_REQUESTS_TIMEOUT" envDefault:"5s" min:"1ms"`
+
+	Transport
+	Streams
+}
+
+// Transport is how messages between servers travel, and what is kept of them while Redis is away.
+type Transport struct {
+	// How many messages to other servers are kept while Redis is away or slow. What exceeds this or one of the next two is
+	// dropped, the oldest first, counted and logged.
+	BufferMessages int `env:"SIDEREAL_ADAPTER_BUFFER_MESSAGES" envDefault:"100000" min:"1"`
+
+	// How many bytes of them.
+	BufferBytes int `env:"SIDEREAL_ADAPTER_BUFFER_BYTES" envDefault:"67108864" min:"1"`
+
+	// How old they may get.
+	BufferAge time.Duration `env:"SIDEREAL_ADAPTER_BUFFER_AGE" envDefault:"30s" min:"1ms"`
+
+	// The longest message between servers, both ways, in bytes; longer ones are refused and counted.
+	MaxMessageBytes int `env:"SIDEREAL_ADAPTER_MAX_MESSAGE_BYTES" envDefault:"67108864" min:"1"`
+
+	// `on` sends answers to Node's servers to the one that asked alone, as Node's option publishOnSpecificResponseChannel does:
+	// less traffic, but Node servers with an adapter older than version 7 don't hear them. Only with `redis`; in the other forms,
+	// and between our own servers, answers always go that way.
+	SpecificResponses string `env:"SIDEREAL_ADAPTER_SPECIFIC_RESPONSES" oneof:"off on" envDefault:"off"`
+
+	// How long the channel of a room stays subscribed after its last client here has left. Only with `redis-sharded`.
+	Linger time.Duration `env:"SIDEREAL_ADAPTER_LINGER" envDefault:"2s" min:"0s"`
+}
+
+// Streams is how the streams of `redis-streams` are used. Node's servers beside it must have the same, as options streamName,
+// streamCount, maxLen, sessionKeyPrefix and useShardedPubSub.
+type Streams struct {
+	// The stream, or what the names of several begin with. Node's default is `socket.io`, whatever its channels are called.
+	StreamName string `env:"SIDEREAL_STREAM_NAME" form:"key" shown:"SIDEREAL_ADAPTER_KEY"`
+
+	// Over how many streams the namespaces are spread; with more than one they are called `<name>-0` and so on.
+	StreamCount int `env:"SIDEREAL_STREAM_COUNT" envDefault:"1" min:"1"`
+
+	// About how many entries a stream keeps. A server that falls behind by more misses messages, and a client that was away for
+	// more is not recovered.
+	StreamMaxLen int `env:"SIDEREAL_STREAM_MAX_LEN" envDefault:"10000" min:"1"`
+
+	// How many entries are read at once.
+	StreamReadCount int `env:"SIDEREAL_STREAM_READ_COUNT" envDefault:"100" min:"1"`
+
+	// How long Redis may hold a read while there is nothing new.
+	StreamBlock time.Duration `env:"SIDEREAL_STREAM_BLOCK" envDefault:"5s" min:"10ms"`
+
+	// What the keys begin with under which the sessions of clients are kept that may come back (`SIDEREAL_RECOVERY`).
+	SessionKeyPrefix string `env:"SIDEREAL_SESSION_KEY_PREFIX" envDefault:"sio:session:" form:"key"`
+
+	// `on` has questions and answers, which go past the streams, use the sharded pub/sub of Redis 7 or later.
+	StreamShardedPubSub string `env:"SIDEREAL_STREAM_SHARDED_PUBSUB" oneof:"off on" envDefault:"off"`
 }
 
 // Stopping is how long the end of a process may take.

@@ -1,0 +1,56 @@
+package transport
+
+import (
+	"cmp"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/config"
+)
+
+// What SIDEREAL_ADAPTER says.
+const (
+	Classic = "redis" // also when it says nothing, where there is a Redis
+	Sharded = "redis-sharded"
+	Streams = "redis-streams"
+	Memory  = "memory"
+)
+
+// New makes the adapter that the settings describe. Of common it sets what they say, and leaves the rest. The settings must not
+// name Memory.
+func New(set config.Cluster, common adapter.Config) (*adapter.Redis, error) {
+	common.Key, common.RequestsTimeout = set.AdapterKey, set.RequestsTimeout
+	common.BufferMessages, common.BufferBytes, common.BufferAge = set.BufferMessages, set.BufferBytes, set.BufferAge
+	common.MaxMessageBytes = set.MaxMessageBytes
+	common.SpecificResponses = set.SpecificResponses == "on"
+	switch set.Adapter {
+	case Streams:
+		return adapter.NewStreams(adapter.StreamsConfig{
+			Config: common, StreamName: set.StreamName, StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen,
+			ReadCount: set.StreamReadCount, BlockTimeInMs: int(set.StreamBlock.Milliseconds()),
+			SessionKeyPrefix: set.SessionKeyPrefix, UseShardedPubSub: set.StreamShardedPubSub == "on",
+		})
+	case Sharded:
+		linger := set.Linger
+		if linger == 0 {
+			linger = -1 // at once: to the adapter zero is its default
+		}
+		return adapter.NewSharded(adapter.ShardedConfig{Config: common, Mode: adapter.Mode(set.AdapterMode), Linger: linger})
+	}
+	return adapter.NewRedis(common)
+}
+
+// Describe says in a worker's record what all workers of an app must agree on.
+func Describe(set config.Cluster, r *directory.Worker) {
+	r.Adapter = cmp.Or(set.Adapter, Classic)
+	if r.Adapter == Memory {
+		return
+	}
+	r.AdapterKey = set.AdapterKey
+	switch r.Adapter {
+	case Sharded:
+		r.AdapterMode = set.AdapterMode
+	case Streams:
+		r.Stream, r.Streams = cmp.Or(set.StreamName, set.AdapterKey), set.StreamCount
+	}
+}

@@ -111,6 +111,22 @@ func (s *Static) Owner(_ context.Context, sid string) Owner {
 	return Owner{Decision: DecisionUnknown}
 }
 
+// Trace is [Directory.Trace] without Redis: it never fails.
+func (s *Static) Trace(_ context.Context, sid string) (Trace, error) {
+	t := Trace{SID: sid, Decision: DecisionUnknown}
+	t.Cache, _ = s.cache.peek(sid)
+	tagged, ok := WorkerOf(sid)
+	if ok {
+		t.Tag = tagged
+	}
+	if w := s.Workers().Get(tagged); t.Cache != "" {
+		t.decide(DecisionCache, s.Workers().Get(t.Cache))
+	} else if w != nil && w.Tags {
+		t.decide(DecisionTag, w)
+	}
+	return t, nil
+}
+
 // Learn is [Directory.Learn]; it never waits.
 func (s *Static) Learn(_ context.Context, sid, workerID string, ttl time.Duration) {
 	s.cache.put(sid, workerID, max(ttl, defaultSIDTTL), s.now(), 1)

@@ -44,6 +44,13 @@ func TestTrace(t *testing.T) {
 			t.Errorf("%d sids are remembered", o)
 		}
 	}
+	alone := NewStatic(Worker{ID: id, Tags: true}, Worker{ID: "http://10.0.0.4:3000"})
+	alone.Learn(context.Background(), strange, "http://10.0.0.4:3000", 0)
+	for sid, want := range map[string]string{tagged: DecisionTag, strange: DecisionCache, "no sid": DecisionUnknown} {
+		if got, err := alone.Trace(context.Background(), sid); err != nil || got.Decision != want || (got.Worker == nil) != (want == DecisionUnknown) {
+			t.Errorf("%s, without Redis at all: %+v, %v", sid, got, err)
+		}
+	}
 	m.Close()
 	got, err := a.Trace(context.Background(), learned)
 	if !errors.Is(err, redisconn.ErrUnreachable) || !got.Away || got.Decision != DecisionCache || got.Worker == nil {

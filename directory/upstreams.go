@@ -55,6 +55,7 @@ type UpstreamConfig struct {
 // book is where sids are kept and the table is: a Static, or a Directory.
 type book interface {
 	Owner(ctx context.Context, sid string) Owner
+	Trace(ctx context.Context, sid string) (Trace, error)
 	Learn(ctx context.Context, sid, workerID string, ttl time.Duration)
 	Touch(sid string)
 	Workers() *Table

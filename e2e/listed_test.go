@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,6 +86,16 @@ func TestListedBackends(t *testing.T) {
 	}
 
 	sessions := b.sessions(ctx, t, router.URL)
+	for name, p := range sessions {
+		var trace struct {
+			Decision string
+			Worker   struct{ ID string }
+		}
+		i, _ := strconv.Atoi(strings.Trim(name, `["]`))
+		if router.Ask(t, "/trace?sid="+p.SID, &trace); trace.Worker.ID != b.urls[i] || trace.Decision != "cache" {
+			t.Errorf("the session of %s is traced to %+v", b.urls[i], trace)
+		}
+	}
 	b.nodes[0].Kill()
 	dead := sessions[`["0"]`]
 	for range 3 {
@@ -115,6 +126,30 @@ func TestListedBackends(t *testing.T) {
 	b.sessions(ctx, t, router.URL)
 	if status, _ := harness.Get(ctx, t, router.URL+"/socket.io/?EIO=4&transport=polling&sid="+dead.SID); status != 400 {
 		t.Errorf("its predecessor's sid gets %d", status)
+	}
+}
+
+// TestListedBackendsBesideWorkers: a host shows, and uses, what is listed like workers of its own.
+func TestListedBackendsBesideWorkers(t *testing.T) {
+	b := startBackends(t, 1)
+	host := harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 1, Env: b.env()})
+	var status struct {
+		Workers []struct{ ID, State string }
+	}
+	var cluster struct{ Workers, Routers []struct{ ID string } }
+	testkit.Until(t, "two ready workers behind a router", func() bool {
+		host.Ask(t, "/status", &status)
+		host.Ask(t, "/cluster", &cluster)
+		shown := 0
+		for _, w := range status.Workers {
+			if w.State == "ready" {
+				shown++
+			}
+		}
+		return shown == 2 && len(cluster.Workers) == 2 && len(cluster.Routers) == 1
+	})
+	if ids := []string{status.Workers[0].ID, status.Workers[1].ID}; !slices.Contains(ids, b.urls[0]) {
+		t.Errorf("%s is not among %q", b.urls[0], ids)
 	}
 }
 

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -139,7 +141,11 @@ func (c *cluster) print(out io.Writer) error {
 		fmt.Fprint(t, "\nWORKER\tHOST\tSLOT\tPID\tSTATE\tSESSIONS\tADAPTER\tUP\n")
 	}
 	for _, w := range c.Workers {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%d\t%s\t%s\n", w.ID, cut(w.Host, 16), w.Slot, w.PID, w.State, w.Clients, cut(w.Adapter, 13), age(w.Started))
+		pid := "-" // of one that is listed by hand nothing is known
+		if w.PID != 0 {
+			pid = strconv.Itoa(w.PID)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%d\t%s\t%s\n", w.ID, cut(w.Host, 16), w.Slot, pid, w.State, w.Clients, cmp.Or(cut(w.Adapter, 13), "-"), age(w.Started))
 	}
 	for _, p := range c.Problems {
 		fmt.Fprintf(t, "\nproblem: %s\n", p)

@@ -161,12 +161,10 @@ func (p *routerProcess) join(ctx context.Context) (*router.Router, error) {
 			return nil, err
 		}
 	}
-	var dir router.Directory = p.node.dir
 	if p.upstreams != nil {
 		p.node.start(p.upstreams.Run)
-		dir = p.upstreams
 	}
-	return router.New(p.routerConfig(dir, advertise))
+	return router.New(p.routerConfig(p.members(), advertise))
 }
 
 // routerConfig is the settings as the router takes them.
@@ -219,12 +217,18 @@ func (p *routerProcess) register(ctx context.Context) (advertise string, err err
 	return advertise, n.dir.Synced(ctx)
 }
 
-// table is the workers that this router knows.
-func (p *routerProcess) table() *directory.Table {
+// members is who a router sends to, and why.
+type members interface {
+	router.Directory
+	Trace(ctx context.Context, sid string) (directory.Trace, error)
+}
+
+// members are those of the directory, with the backends that are listed by hand.
+func (p *routerProcess) members() members {
 	if p.upstreams != nil {
-		return p.upstreams.Workers()
+		return p.upstreams
 	}
-	return p.node.dir.Workers()
+	return p.node.dir
 }
 
 // redirectPort is where clients reach the public door.
@@ -261,8 +265,8 @@ func (p *routerProcess) status(context.Context) admin.Status {
 	}
 	return admin.Status{
 		Role: "router", Host: p.set.HostName, Version: versionText(), Started: p.node.started, Addr: p.addr,
-		App: p.set.App.App, Redis: redis, Workers: shownWorkers(p.table()),
-		Problems: disagreements(p.table().All(), p.set.HostName, p.set.Path),
+		App: p.set.App.App, Redis: redis, Workers: shownWorkers(p.members().Workers()),
+		Problems: disagreements(p.members().Workers().All(), p.set.HostName, p.set.Path),
 	}
 }
 
@@ -281,12 +285,10 @@ func (p *routerProcess) startAdmin(ctx context.Context, settings *config.Setting
 	if err != nil || l == nil {
 		return publish, err
 	}
-	cfg := admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.node.metrics}
-	if p.node.dir != nil {
-		cfg.Trace = p.traceSID
-		cfg.Cluster = func(context.Context) (any, error) { return clusterOf(p.set.App.App, p.node.dir.Workers()), nil }
-	}
-	server := admin.New(cfg)
+	server := admin.New(admin.Config{
+		Ready: p.ready, Status: p.status, Gatherer: p.node.metrics, Trace: p.traceSID,
+		Cluster: func(context.Context) (any, error) { return clusterOf(p.set.App.App, p.members().Workers()), nil },
+	})
 	p.node.start(func(ctx context.Context) error { return server.Run(ctx, l) })
 	return publish, nil
 }

@@ -26,14 +26,27 @@ func (h *host) ready(ctx context.Context) error {
 			return fmt.Errorf("the router is %s", st.State)
 		}
 	}
-	err := admin.NewSocketClient(admin.Socket(h.dir.Path, "router")).Ready(ctx)
+	err := h.routerAdmin().Ready(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = errors.New("the router does not answer")
 	}
 	return err
 }
 
-func (h *host) status(context.Context) admin.Status {
+func (h *host) routerAdmin() *admin.Client {
+	return admin.NewSocketClient(admin.Socket(h.dir.Path, "router"))
+}
+
+// clusterPage has the router of the host answer where backends are listed by hand, which it alone knows.
+func (h *host) clusterPage(ctx context.Context) (any, error) {
+	if h.set.Upstreams.List == "" {
+		return clusterOf(h.set.App.App, h.node.dir.Workers()), nil
+	}
+	c := new(cluster)
+	return c, h.routerAdmin().Cluster(ctx, c)
+}
+
+func (h *host) status(ctx context.Context) admin.Status {
 	st := admin.Status{
 		Role: "up", Host: h.set.HostName, Version: versionText(), Started: h.node.started, App: h.set.App.App,
 		Addr: h.doors.addr().String(), Advertise: h.advertise, Redis: h.node.conn.String(), Workers: shownWorkers(h.node.dir.Workers()),
@@ -41,6 +54,11 @@ func (h *host) status(context.Context) admin.Status {
 	st.Problems = disagreements(h.node.dir.Workers().All(), h.set.HostName, h.set.Path)
 	if h.redis != nil {
 		st.Redis = "embedded"
+	}
+	if h.set.Upstreams.List != "" {
+		if of, err := h.routerAdmin().Status(ctx); err == nil {
+			st.Workers = of.Workers
+		}
 	}
 	if !h.node.conn.Up() {
 		st.Problems = append(st.Problems, "Redis does not answer")

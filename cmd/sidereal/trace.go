@@ -99,7 +99,11 @@ func (t *traced) print(out io.Writer) error {
 	fmt.Fprintf(w, "sid\t%s\n", t.SID)
 	fmt.Fprintf(w, "decision\t%s: %s\n", t.Decision, reasons[t.Decision])
 	if o := t.Worker; o != nil {
-		fmt.Fprintf(w, "owner\t%s, %s: slot %d on %s, pid %d, up %s\n", o.ID, o.State, o.Slot, o.Host, o.PID, age(o.Started))
+		fmt.Fprintf(w, "owner\t%s, %s: slot %d on %s", o.ID, o.State, o.Slot, o.Host)
+		if o.PID != 0 { // a backend that is listed by hand says nothing of itself
+			fmt.Fprintf(w, ", pid %d, up %s", o.PID, age(o.Started))
+		}
+		fmt.Fprintln(w)
 		fmt.Fprintf(w, "address\t%s\n", o.Addr)
 	}
 	fmt.Fprintf(w, "cache\t%s\n", orNone(t.Cache))
@@ -125,13 +129,13 @@ func orNone(text string) string {
 
 // traceSID is the router's word to who asks on its admin door.
 func (p *routerProcess) traceSID(ctx context.Context, sid string) (any, error) {
-	t, _ := p.node.dir.Trace(ctx, sid) // it says where Redis is away
+	t, _ := p.members().Trace(ctx, sid) // it says where Redis is away
 	return &traced{t, p.set.App.App, "router of " + p.set.HostName}, nil
 }
 
 // traceSID has the router of the host answer.
 func (h *host) traceSID(ctx context.Context, sid string) (any, error) {
 	var t json.RawMessage
-	err := admin.NewSocketClient(admin.Socket(h.dir.Path, "router")).Trace(ctx, sid, &t)
+	err := h.routerAdmin().Trace(ctx, sid, &t)
 	return t, err
 }

@@ -248,8 +248,7 @@ func (h *host) startAdmin() {
 		return
 	}
 	server := admin.New(admin.Config{
-		Ready: h.ready, Status: h.status, Trace: h.traceSID,
-		Cluster:  func(context.Context) (any, error) { return clusterOf(h.set.App.App, h.node.dir.Workers()), nil },
+		Ready: h.ready, Status: h.status, Trace: h.traceSID, Cluster: h.clusterPage,
 		Gatherer: admin.Aggregate(h.node.metrics, h.dir.Path, h.childNames),
 	})
 	h.node.start(func(ctx context.Context) error { return server.Run(ctx, h.admin) })

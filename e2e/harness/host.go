@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -209,6 +210,22 @@ func (h *Host) get(path string, into io.Writer) (status int, err error) {
 	defer response.Body.Close()
 	_, err = io.Copy(into, response.Body)
 	return response.StatusCode, err
+}
+
+// Ask decodes what a page of the operator's door answers.
+func (h *Host) Ask(t testing.TB, path string, into any) {
+	t.Helper()
+	var body bytes.Buffer
+	status, err := h.get(path, &body)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d: %s", status, &body)
+	}
+	if err == nil {
+		err = json.Unmarshal(body.Bytes(), into)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
 }
 
 // await looks again and again until cond holds. A host that ended fails the test at once.

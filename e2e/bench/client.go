@@ -173,3 +173,11 @@ func (c *client) ack(p []byte) {
 }
 
 func (c *client) close() { c.conn.Close() }
+
+// abort closes the connection by a reset, which leaves nothing behind in the kernel.
+func (c *client) abort() {
+	if t, ok := c.conn.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	c.conn.Close()
+}

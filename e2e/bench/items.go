@@ -74,6 +74,7 @@ var items = []item{
 	{"poll-parked", "A session whose poll waits, each on a connection of its own", "session", served, runParked, nil},
 	{idleItem, "An idle WebSocket", "connection", all, runIdle, nil},
 	{"relay", "An idle WebSocket that enters at one of two hosts; half are relayed to the other", "connection", []string{twoHosts}, runRelayed, nil},
+	{heldItem, "Idle WebSockets on one host", "connection", []string{crowdHost}, runHeld, nil},
 }
 
 // settle is how long a system may finish what it does behind an answer, before its usage is read.

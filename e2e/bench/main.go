@@ -20,6 +20,7 @@ type options struct {
 	quick   bool
 	rounds  int
 	idle    int
+	held    int
 	profile string
 }
 
@@ -33,6 +34,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "fewer and shorter rounds: one to two minutes")
 	flag.IntVar(&o.rounds, "rounds", 0, "`rounds` of each item (default 5, quick 2)")
 	flag.IntVar(&o.idle, "idle", 0, "idle `connections` (default 10000, quick 2000); 100000 needs a limit of open files above that")
+	flag.IntVar(&o.held, "held", -1, "`connections` that a whole host holds, with as many workers as the limit of open files makes necessary (default 150000, quick none)")
 	flag.StringVar(&o.profile, "profile", "", "record a second of each item and system with perf into this `folder`")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -55,6 +57,14 @@ func role(args []string) bool {
 		runApp()
 	case roleBare:
 		runBare()
+	case roleCrowd:
+		if len(args) != 3 {
+			return false
+		}
+		if err := runCrowd(args[1], args[2]); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", roleCrowd, err)
+			os.Exit(1)
+		}
 	default:
 		return false
 	}
@@ -67,6 +77,9 @@ func benchmark(o options) (err error) {
 	}
 	if o.idle == 0 {
 		o.idle = pick(o.quick, 2000, 10000)
+	}
+	if o.held < 0 {
+		o.held = pick(o.quick, 0, 150_000)
 	}
 	todo, err := selectItems(o.only)
 	if err != nil {

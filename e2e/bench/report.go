@@ -35,6 +35,7 @@ func report(o options, results []*result, took time.Duration) string {
 	partsTable(&b, results)
 	routedTable(&b, results)
 	memoryTable(&b, results)
+	heldTable(&b, results)
 	betweenTable(&b, results)
 	startTable(&b, results)
 	return b.String() + "\n" + notes
@@ -140,6 +141,19 @@ func memoryTable(b *strings.Builder, results []*result) {
 			fmt.Fprintf(b, " %s |", cell)
 		}
 		b.WriteString("\n")
+	}
+}
+
+// heldTable is about more connections than one process may have.
+func heldTable(b *strings.Builder, results []*result) {
+	for _, r := range of(results, held) {
+		m := r.samples[crowdHost][0]
+		fmt.Fprintf(b, "\n### Many\n\n%d idle WebSockets on one host (%s; here %.0f of them), on the same two cores as their clients, garbage collected:\n\n| what | |\n|---|--:|\n",
+			m.units, titles[crowdHost], m.parts[heldWorkers])
+		fmt.Fprintf(b, "| PSS of all its processes, each connection | %.0f B |\n", m.value)
+		for _, part := range []string{heldMemory, heldKernel, heldRouter, heldPace, heldIdle, heldFanOut} {
+			fmt.Fprintf(b, "| %s | %s |\n", part, short(m.parts[part]))
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ var titles = map[string]string{
 	oursTwo:     "two Sidereal workers and redis-server",
 	nodeTwo:     "two Node processes with @socket.io/redis-adapter and redis-server",
 	bareTwo:     "two floors with a bare PUBLISH and SUBSCRIBE loop, and redis-server",
+	crowdHost:   "a Sidereal host with as many workers as the limit of open files makes necessary, and redis-server",
 	oursDeflate: "A with permessage-deflate",
 	nodeDeflate: "B with permessage-deflate",
 }

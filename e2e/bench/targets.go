@@ -51,6 +51,14 @@ func routerAndWorker(r *result) (float64, bool) {
 	return m.parts["router"] + m.parts["worker"], true
 }
 
+// weighed is what a host weighs with so many connections.
+func weighed(n int) func(*result) (float64, bool) {
+	return func(r *result) (float64, bool) {
+		m := r.samples[crowdHost][0]
+		return m.parts[heldMemory] + m.parts[heldKernel], m.units == n
+	}
+}
+
 // beyond is by how much one system's figure exceeds another's.
 func beyond(key, than string) func(*result) (float64, bool) {
 	return func(r *result) (float64, bool) {
@@ -83,6 +91,7 @@ var targets = []target{
 	{"PSS in the router per WebSocket handed over (target 0; a fixed 64 B for its pools)", idleItem + "-collected", absolute(host, "router"), 64, 0, "%.0f B"},
 	{"PSS in both routers per relayed WebSocket", "relay", perRelayed, 8 << 10, 0, "%.0f B"},
 	{"PSS of a parked poll, router and worker together", "poll-parked", routerAndWorker, 40 << 10, 0, "%.0f B"},
+	{"150,000 idle WebSockets on one host, kernel's memory included", heldItem, weighed(150_000), 2048, 0, "%.0f MiB"},
 	{"adapter ÷ Node, a message received and queued for one socket", "other-one", ratio(oursTwo, "", nodeTwo, ""), 0.3, 0, "%.2f ×"},
 	{"the same, for 1,000 sockets", "other-thousand", ratio(oursTwo, "", nodeTwo, ""), 0.3, 0, "%.2f ×"},
 	{"the same, for nobody here", "other-skip", ratio(oursTwo, "", nodeTwo, ""), 0.2, 0, "%.2f ×"},

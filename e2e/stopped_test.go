@@ -136,6 +136,7 @@ func freeze(t *testing.T, redis *testkit.Redis, entries []string, event string, 
 	}
 	l.more(t, 5)
 	l.expectNoFailure(t)
+	t.Logf("%d requests of %d sessions were answered, none failed", l.answered.Load(), l.clients)
 	// And who comes now gets in, anywhere.
 	for _, entry := range entries {
 		ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)

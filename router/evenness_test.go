@@ -94,8 +94,9 @@ func (f *fleet) even(part float64) {
 		sum, least, most = sum+n, min(least, n), max(most, n)
 	}
 	share := float64(sum) / float64(len(f.clients))
+	f.t.Logf("%d to %d clients, %.0f would be even", least, most, share)
 	if float64(most) > share*(1+part) || float64(least) < share*(1-part) {
-		f.t.Errorf("%d to %d clients, want %.0f within %.0f %%", least, most, share, 100*part)
+		f.t.Errorf("want that within %.0f %%", 100*part)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -47,8 +48,10 @@ func newPM2(t *testing.T) *pm2 {
 }
 
 // try runs a command and returns what it printed.
-func (p *pm2) try(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
+func (p *pm2) try(args ...string) (string, error) { return p.within(harness.Patience, args...) }
+
+func (p *pm2) within(d time.Duration, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, harness.Binary(), args...)
 	cmd.Dir, cmd.Env = filepath.Join(harness.Root(), "e2e", "js", "dropin"), p.env

@@ -65,7 +65,7 @@ func (p *nodehostProcess) run(ctx context.Context) (err error) {
 	}
 	host, err := nodehost.New(nodehost.Config{
 		App: p.set.App.App, Record: p.record(), RuntimeDir: p.set.RuntimeDir, Conn: p.conn, NewAdapter: p.newAdapter(),
-		DrainRate: p.set.DrainRate, Report: line.ReportJSON, Log: p.log, Metrics: p.metrics,
+		DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout, Report: line.ReportJSON, Log: p.log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return err

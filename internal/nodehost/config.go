@@ -29,8 +29,11 @@ type Config struct {
 	// host alone.
 	NewAdapter func(slot int, g *adapter.Group) (*adapter.Redis, error)
 
-	// DrainRate is how many sessions a draining worker moves elsewhere each second; zero: 100.
+	// DrainRate is how many sessions a draining worker moves elsewhere each second, or more where the time would not
+	// do; zero: 100.
 	DrainRate int
+	// ShutdownTimeout is how long a drain may take: beyond it the supervisor ends the process. Zero: 35 s.
+	ShutdownTimeout time.Duration
 	// MaxFrame bounds a frame of a worker, in bytes; one that sends a longer one loses its channel. Zero: 64 MiB.
 	MaxFrame int
 	// MaxUnread bounds what waits for a worker that does not read, in bytes; beyond it the worker loses its channel. Zero:
@@ -46,9 +49,10 @@ type Config struct {
 }
 
 const (
-	defaultDrainRate = 100
-	defaultMaxFrame  = 64 << 20
-	defaultMaxUnread = 64 << 20
+	defaultDrainRate       = 100
+	defaultShutdownTimeout = 35 * time.Second
+	defaultMaxFrame        = 64 << 20
+	defaultMaxUnread       = 64 << 20
 
 	// listenTimeout is how long a supervisor may take to say that a port cannot be opened. One that does not answer is taken
 	// to open it.
@@ -58,6 +62,9 @@ const (
 func (c Config) withDefaults() (Config, error) {
 	if c.DrainRate <= 0 {
 		c.DrainRate = defaultDrainRate
+	}
+	if c.ShutdownTimeout <= 0 {
+		c.ShutdownTimeout = defaultShutdownTimeout
 	}
 	if c.MaxFrame == 0 {
 		c.MaxFrame = defaultMaxFrame

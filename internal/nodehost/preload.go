@@ -54,8 +54,9 @@ func (c *child) openSticky() {
 const (
 	// notice is how long a draining worker still takes new sessions, so that every router knows by then that it drains.
 	notice = 250 * time.Millisecond
-	// overtime is how long more than its rate asks for a drain may take: for clients whose next poll has to come first.
-	overtime = 40 * time.Second
+	// overtime is how much longer a drain may take than its sessions at their rate: for clients whose next poll has to come
+	// first, and for requests under way.
+	overtime = 10 * time.Second
 )
 
 // draining keeps new sessions away.
@@ -70,9 +71,9 @@ func (c *child) drain() {
 	c.mu.Unlock()
 	pause(c.ctx, notice)
 	if c.preloaded.Load() {
-		rate := c.h.cfg.DrainRate
-		err := c.ch.sendValue((&ipc.Object{}).Set("cmd", preloadCommand).Set("act", "drain").Set("rate", float64(rate)))
-		ctx, cancel := context.WithTimeout(c.ctx, time.Duration(c.load()/rate)*time.Second+overtime)
+		rate := c.h.drainRate(c.load())
+		err := c.ch.sendValue((&ipc.Object{}).Set("cmd", preloadCommand).Set("act", "drain").Set("rate", rate))
+		ctx, cancel := context.WithTimeout(c.ctx, time.Duration(float64(c.load())/rate)*time.Second+overtime)
 		defer cancel()
 		if err == nil {
 			select {
@@ -82,4 +83,10 @@ func (c *child) drain() {
 		}
 	}
 	c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildDrained})
+}
+
+// drainRate is how many of so many sessions leave in a second: more than DrainRate where the time would not do.
+func (h *Host) drainRate(sessions int) float64 {
+	within := h.cfg.ShutdownTimeout - min(overtime, h.cfg.ShutdownTimeout/2)
+	return max(float64(h.cfg.DrainRate), float64(sessions)/within.Seconds())
 }

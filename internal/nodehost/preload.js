@@ -11,8 +11,11 @@ const COMMAND = "NODE_SIDEREAL"; // internal to Node: no listener of the app's s
 const BEAT = 1000;
 const FORGET = 60000; // how long a polling session may be silent
 const PATIENCE = 75000; // how long a router's connection may be idle
-const LATE = 5000; // how long a closed session may take to find out
-const LAST = 250; // how long its last message may take
+const LATE = 5000; // how long a session that is to move may take to poll, or to find out that it is over; and a request, to be answered
+const LAST = 250; // how long the last message of a session that knows may take
+const QUIET = 100; // how long a client says nothing that waits for no answer
+const RESTLESS = 1000; // how long one that is never quiet is put up with
+const TICK = 20;
 
 function tell(act, more) {
   if (process.connected) process.send({ cmd: COMMAND, act, ...more }, undefined, undefined, () => {});
@@ -82,9 +85,10 @@ function strip(req) {
 // Sessions, as far as requests show them
 
 const sockets = new Set(); // WebSockets
-const upgrades = new Map(); // sid -> the WebSocket that it changed to, or tries to
-const polling = new Map(); // sid -> { server, url, headers, seen, poll, posts }
-const closed = new Map(); // sid -> until when its requests are answered here
+const upgrades = new Map(); // sid -> { socket, session }: the WebSocket that a polling session changed to, or tries to
+const polling = new Map(); // sid -> { server, url, headers, seen, poll, began, posts, posted }
+const closed = new Map(); // sid -> { until, knows }: whose requests are answered here, until when, and whether its client knows
+let requests = 0; // under way, but those of sessions
 
 function query(req) {
   const at = req.url.indexOf("?");
@@ -97,46 +101,65 @@ function sidOf(params) {
 }
 
 function polled(server, req, res, sid) {
-  if (upgrades.has(sid)) return;
-  const session = polling.get(sid) || { posts: 0 };
-  polling.set(sid, session);
-  session.seen = Date.now();
+  const upgrade = upgrades.get(sid);
+  const session = (upgrade ? upgrade.session : polling.get(sid)) || { posts: 0, posted: 0 };
+  if (upgrade) upgrade.session = session;
+  else polling.set(sid, session);
+  const now = (session.seen = Date.now());
   if (req.method === "POST") {
     session.posts++;
+    heedClose(req, sid);
+    req.once("end", () => (session.posted = Date.now()));
     res.once("close", () => {
       session.posts--;
       if (res.statusCode >= 400) polling.delete(sid);
     });
   }
   if (req.method !== "GET") return;
-  Object.assign(session, { server, url: req.url, headers: req.headers, poll: res });
+  Object.assign(session, { server, url: req.url, headers: req.headers, poll: res, began: now });
   res.once("close", () => {
     session.seen = Date.now();
     if (session.poll === res) session.poll = null;
     if (res.statusCode >= 400) polling.delete(sid);
   });
-  if (draining) setImmediate(drain);
+  if (draining) setImmediate(move, sid);
+}
+
+// heedClose notices that a client ends its session: with the last packet of its last message.
+function heedClose(req, sid) {
+  req.push = function (chunk, ...rest) {
+    const n = chunk ? chunk.length : 0;
+    const ends = n > 0 && chunk[n - 1] === 0x31 && (n === 1 || chunk[n - 2] === 0x1e || (n === 3 && String(chunk) === "1:1"));
+    if (ends) {
+      polling.delete(sid);
+      if (draining) draining.last = Date.now();
+    }
+    return http.IncomingMessage.prototype.push.call(this, chunk, ...rest);
+  };
 }
 
 function upgraded(socket, sid) {
   sockets.add(socket);
   if (sid) {
+    upgrades.set(sid, { socket, session: polling.get(sid) });
     polling.delete(sid);
-    upgrades.set(sid, socket);
   }
   socket.once("close", () => {
     sockets.delete(socket);
-    if (upgrades.get(sid) === socket) upgrades.delete(sid);
-    if (draining) drain();
+    const upgrade = upgrades.get(sid);
+    if (upgrade && upgrade.socket === socket) {
+      upgrades.delete(sid);
+      if (upgrade.session && upgrade.session.poll) polling.set(sid, upgrade.session); // it only tried
+    }
   });
 }
 
 function tidy(now) {
-  const patience = draining ? FORGET / 6 : FORGET;
+  const patience = draining ? LATE : FORGET;
   for (const [sid, session] of polling) {
     if (!session.poll && now - session.seen > patience) polling.delete(sid);
   }
-  for (const [sid, until] of closed) {
+  for (const [sid, { until }] of closed) {
     if (now > until) closed.delete(sid);
   }
 }
@@ -161,6 +184,10 @@ http.Server.prototype.emit = function (event, req, other, ...rest) {
     } else {
       if (sid && closed.has(sid)) return farewell(req, other, sid);
       if (sid && params.get("transport") === "polling") polled(this, req, other, sid);
+      else {
+        requests++;
+        other.once("close", () => requests--);
+      }
       const origin = originOf(req.socket);
       if (origin === "client") other.shouldKeepAlive = false; // whose the next request is, only a router can tell
       if (origin === "router") other.setHeader = setHeader;
@@ -172,43 +199,99 @@ http.Server.prototype.emit = function (event, req, other, ...rest) {
 // Moving sessions elsewhere
 
 const CLOSE_FRAME = Buffer.from([0x88, 0x02, 0x03, 0xe9]); // 1001, going away
-let draining = null;
+const NOTHING = /^((?:___eio\[\d+\]\(")?(?:1:)?)6((?:"\);)?)$/; // the packet, by itself, in JSONP, in revision 3
+let draining = null; // { rate, at, due, last, told }; due: how many sessions may end now
 
 // drain ends as many sessions as are due, and says when the last has left.
 function drain() {
-  if (!draining) return;
-  clearTimeout(draining.timer);
-  const due = () => draining.ended < 1 + ((Date.now() - draining.begun) * draining.rate) / 1000;
+  const now = Date.now();
+  const { rate, told } = draining;
+  draining.due = Math.min(draining.due + ((now - draining.at) * rate) / 1000, Math.max(1, rate / 10));
+  draining.at = now;
   for (const socket of sockets) {
-    if (!due()) break;
-    if (draining.told.has(socket)) continue;
-    draining.told.add(socket);
-    draining.ended++;
-    socket.end(CLOSE_FRAME);
-    setTimeout(() => socket.destroy(), 1000).unref();
+    if (draining.due < 1) break;
+    if (told.has(socket)) continue;
+    told.add(socket);
+    draining.due--;
+    endWhenQuiet(socket, now);
   }
-  for (const [sid, session] of polling) {
-    if (!due()) break;
-    if (!session.poll || session.poll.headersSent || session.posts > 0) continue; // its next poll is waited for
-    draining.ended++;
-    draining.polled = true;
-    closeSession(sid, session);
+  for (const sid of polling.keys()) {
+    if (draining.due < 1) break;
+    move(sid);
   }
-  tidy(Date.now());
-  if (sockets.size === 0 && polling.size === 0 && (!draining.polled || closed.size === 0)) {
+  tidy(now);
+  if (sockets.size === 0 && polling.size === 0 && settled(now)) {
     draining = null;
     tell("drained");
     return;
   }
-  draining.timer = setTimeout(drain, 20);
+  again(drain);
 }
 
-// closeSession closes a polling session as its client would, so that Engine.IO itself ends the poll that waits.
+// again calls f a little later, when all that has come until then was read, however late that is.
+function again(f) {
+  setTimeout(setImmediate, TICK, f);
+}
+
+// move ends a polling session that is due, at a quiet moment: with each of its polls there may be one.
+function move(sid) {
+  const session = polling.get(sid);
+  if (!draining || draining.due < 1 || !session || !isQuiet(session, Date.now())) return;
+  draining.due--;
+  closeSession(sid, session);
+}
+
+// settled tells whether nothing more is to be answered here, where no session is left.
+function settled(now) {
+  for (const { knows } of closed.values()) if (!knows) return false;
+  const since = now - draining.last;
+  return since > LAST && (requests === 0 || since > LATE);
+}
+
+// endWhenQuiet ends a WebSocket when its client waits for no answer, as far as bytes tell: what it said last was answered, or is
+// a while ago.
+function endWhenQuiet(socket, begun) {
+  let [read, written, heard] = [socket.bytesRead, socket.bytesWritten, begun];
+  let asked = false;
+  const look = () => {
+    if (socket.destroyed) return;
+    const now = Date.now();
+    if (socket.bytesRead !== read) [read, heard, asked] = [socket.bytesRead, now, true];
+    const answered = asked && socket.bytesWritten !== written;
+    if (!asked) written = socket.bytesWritten;
+    if (!answered && now - heard < QUIET && now - begun < RESTLESS) {
+      again(look);
+      return;
+    }
+    if (draining) draining.last = now;
+    socket.end(CLOSE_FRAME);
+    setTimeout(() => socket.destroy(), 1000).unref();
+  };
+  again(look);
+}
+
+// isQuiet tells whether a session's client waits for messages and for no answer: its poll is younger than its last message,
+// and so the one before was answered; or that message is a while ago.
+function isQuiet({ poll, began, posts, posted }, now) {
+  if (!poll || poll.headersSent || posts > 0) return false;
+  return began >= posted || now - posted > QUIET;
+}
+
+// closeSession closes a polling session as its client would, so that Engine.IO itself ends the poll that waits: with a packet
+// that says nothing, in whose place the client is told that the session is over.
 function closeSession(sid, session) {
+  const entry = { until: Date.now() + LATE, knows: false };
+  draining.last = Date.now();
   polling.delete(sid);
-  closed.set(sid, Date.now() + LATE);
+  closed.set(sid, entry);
+  const { poll } = session;
+  poll.end = function (data, ...rest) {
+    const over = typeof data === "string" ? data.replace(NOTHING, (_, before, after) => before + "1" + after) : data;
+    entry.knows = over !== data;
+    return http.ServerResponse.prototype.end.call(this, over, ...rest);
+  };
   const packet = /[?&]EIO=3(&|$)/.test(session.url) ? "1:1" : "1";
-  const req = new http.IncomingMessage(session.poll.socket);
+  const req = new http.IncomingMessage(poll.socket);
   req.method = "POST";
   req.url = session.url;
   req.httpVersion = "1.1";
@@ -228,7 +311,8 @@ function farewell(req, res, sid) {
     headers["Access-Control-Allow-Credentials"] = "true";
   }
   req.resume();
-  if (req.method === "GET") closed.set(sid, Date.now() + LAST); // it knows now; a message may be under way
+  if (draining) draining.last = Date.now();
+  if (req.method === "GET") closed.get(sid).knows = true;
   res.writeHead(200, headers);
   res.end(req.method === "GET" ? (/[?&]EIO=3(&|$)/.test(req.url) ? "1:1" : "1") : "ok");
   return true;
@@ -238,7 +322,8 @@ function farewell(req, res, sid) {
 
 process.on("internalMessage", (message) => {
   if (!message || message.cmd !== COMMAND || message.act !== "drain" || draining) return;
-  draining = { begun: Date.now(), rate: message.rate, ended: 0, told: new WeakSet(), polled: false, timer: null };
+  const now = Date.now();
+  draining = { rate: message.rate, at: now, due: 1, last: now - LAST, told: new WeakSet() };
   drain();
 });
 

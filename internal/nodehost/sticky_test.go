@@ -202,6 +202,20 @@ func TestDrainMovesSessions(t *testing.T) {
 	c.end()
 }
 
+// TestSessionsThatEndAreNotWaitedFor: a client that polls ends its session with a message, and nothing is moved for it.
+func TestSessionsThatEndAreNotWaitedFor(t *testing.T) {
+	w := newWorld(t)
+	p := w.workers(1, how{script: worker, env: []string{adapter3}})[0]
+	c := w.startCheck("leave", map[string]any{"url": w.router("app", 1)})
+	c.line("left")
+	testkit.Until(t, "the session that is left", func() bool { return w.child(p.id).load() == 1 })
+	w.Told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
+	w.await(p.id, lifeline.ChildDrained)
+	c.stdin.Write([]byte("over\n"))
+	c.line("done")
+	c.end()
+}
+
 // TestReloadUnderLoad replaces all workers while their clients talk: no request fails, and nobody is told more than that the
 // transport closed.
 func TestReloadUnderLoad(t *testing.T) {

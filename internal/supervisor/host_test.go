@@ -102,6 +102,27 @@ func TestReloadDrainsThroughTheHost(t *testing.T) {
 	h.wait("drained first", func([]Status) bool { h.Poke(); return strings.Contains(h.out.String(), "drained "+before[1].ID) })
 }
 
+// TestStopTimeoutBeginsWhenSessionsHaveLeft: PM2's kill_timeout of 1.6 s is no time for a thousand sessions to move.
+func TestStopTimeoutBeginsWhenSessionsHaveLeft(t *testing.T) {
+	s := &Supervisor{cfg: Config{StopTimeout: 35 * time.Second}}
+	for _, c := range []struct {
+		host *Host
+		stop time.Duration
+		want time.Duration
+	}{
+		{nil, 0, 35 * time.Second},
+		{nil, time.Second, time.Second},
+		{&Host{}, time.Second, time.Second},
+		{&Host{Drains: true}, time.Second, 35 * time.Second},
+		{&Host{Drains: true}, time.Minute, time.Minute},
+	} {
+		p := &process{spec: &Spec{Host: c.host, Stop: StopRule{Timeout: c.stop}}}
+		if got := s.leaveTimeout(p); got != c.want {
+			t.Errorf("%+v: %v, want %v", c, got, c.want)
+		}
+	}
+}
+
 func TestMessageInPlaceOfASignal(t *testing.T) {
 	spec := hosted(t, "w", Host{Channel: "json"})
 	spec.Stop = StopRule{Message: `"shutdown"`, Timeout: 20 * time.Second}

@@ -141,7 +141,7 @@ func (s *Supervisor) renew(n *renewal) {
 		return
 	case n.spec.Single:
 		n.old = pl.current
-		s.leave(n.old, s.stopTimeout(n.old), nil)
+		s.leave(n.old, s.leaveTimeout(n.old), nil)
 	default:
 		p, err := s.start(pl, n.spec)
 		if err != nil {
@@ -157,7 +157,7 @@ func (s *Supervisor) renew(n *renewal) {
 	}
 	limit := max(s.cfg.ReadyTimeout, n.spec.Readiness.Timeout)
 	if n.old != nil {
-		limit += s.stopTimeout(n.old)
+		limit += s.leaveTimeout(n.old)
 	}
 	n.timeout = s.later(limit, func() {
 		if pl.renewal != n || n.renewed {
@@ -208,7 +208,7 @@ func (s *Supervisor) rollReady(p *process) {
 	pl.current, pl.next = p, nil
 	pl.become(n.spec)
 	pl.started = p.started
-	s.leave(n.old, s.stopTimeout(n.old), nil)
+	s.leave(n.old, s.leaveTimeout(n.old), nil)
 }
 
 // rollEnded goes on when a process has ended that a reload waits for; successor says that p was to take over.

@@ -108,6 +108,15 @@ func (s *Supervisor) stopTimeout(p *process) time.Duration {
 	return s.cfg.StopTimeout
 }
 
+// leaveTimeout is how long a process may take that is replaced. Where its sessions are moved away first, that has a time of
+// its own: Stop.Timeout begins when it is told to end.
+func (s *Supervisor) leaveTimeout(p *process) time.Duration {
+	if h := p.spec.Host; h != nil && h.Drains {
+		return max(s.cfg.StopTimeout, s.stopTimeout(p))
+	}
+	return s.stopTimeout(p)
+}
+
 // leave has a process end. Where its host moves sessions, and stays, that comes first; d is the stop that it is part of, nil
 // a reload.
 func (s *Supervisor) leave(p *process, limit time.Duration, d *descent) {

@@ -228,6 +228,19 @@ const checks = {
     }
   },
 
+  // clients that poll, all but one of which end their sessions themselves
+  async leave({ url }) {
+    for (let i = 0; i < 5; i++) {
+      const socket = await connect(url, { transports: ["polling"] });
+      await ask(socket, "whoami");
+      if (i === 1 || i === 2) socket.close();
+      if (i > 2) socket.io.engine.close();
+    }
+    console.log("left");
+    await new Promise((resolve) => process.stdin.once("data", resolve));
+    process.stdin.unref();
+  },
+
   // clients that talk all the while their workers are replaced; ends with a line on its input
   async load({ url, clients: n }) {
     const clients = [];

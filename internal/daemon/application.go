@@ -53,8 +53,9 @@ type application struct {
 	advertise string     // how other hosts reach the first door; empty: none yet
 	doors     []*door
 	problems  []string
-	entries   []*entry // by id
-	watch     *watch   // nil: off
+	entries   []*entry  // by id
+	watch     *watch    // nil: off
+	redis     *embedded // nil: one of its own, or none
 }
 
 // entry is one process of the list.
@@ -182,6 +183,17 @@ func (d *Daemon) servicesOf(ap *application) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return ap.servicesLocked()
+}
+
+// supportOf are the app's services, and the embedded Redis where it uses that.
+func (d *Daemon) supportOf(ap *application) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	names := ap.servicesLocked()
+	if ap.redis != nil {
+		names = append(names, redisPlace)
+	}
+	return names
 }
 
 func prefixed(name, text string) string {

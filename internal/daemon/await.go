@@ -134,7 +134,7 @@ func (w *waiting) problems() {
 		w.d.mu.Lock()
 		w.failed = append(w.failed, e.app.problems...)
 		w.d.mu.Unlock()
-		for _, name := range w.d.servicesOf(e.app) {
+		for _, name := range w.d.supportOf(e.app) {
 			if st := now[name]; st.State == supervisor.Errored {
 				w.failed = append(w.failed, fmt.Sprintf("%s: %s: see the daemon's log", name, st.Reason))
 			}

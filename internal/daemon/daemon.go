@@ -34,6 +34,7 @@ type Daemon struct {
 	follow  followers
 	usage   meter
 	doorway sync.Mutex // held while a door is opened
+	embeds  sync.Mutex // held while the embedded Redis is started
 	admin   net.Listener
 	end     context.CancelFunc // of Run
 
@@ -43,12 +44,6 @@ type Daemon struct {
 	byPlace map[string]*entry
 	nextID  int
 	redis   *embedded // nil: not needed yet
-}
-
-// embedded is the Redis of apps that have none.
-type embedded struct {
-	listener *net.TCPListener
-	set      config.Redis
 }
 
 // Run is the daemon of a home folder until ctx ends, or a command ends it; then everything is stopped. The error is ErrRunning
@@ -231,33 +226,4 @@ func (d *Daemon) allApps() []*application {
 	}
 	slices.SortFunc(out, func(a, b *application) int { return strings.Compare(a.key, b.key) })
 	return out
-}
-
-// embed makes ready for a Redis of our own, once.
-func (d *Daemon) embed(ctx context.Context) (*embedded, error) {
-	d.doorway.Lock()
-	defer d.doorway.Unlock()
-	d.mu.Lock()
-	have := d.redis
-	d.mu.Unlock()
-	if have != nil {
-		return have, nil
-	}
-	l, err := supervisor.Listen(ctx, "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("embedded Redis: %w", err)
-	}
-	e := &embedded{listener: l, set: config.Redis{RedisURL: "redis://" + l.Addr().String(), RedisPassword: rand.Text()}}
-	err = d.sup.Add(supervisor.Spec{
-		Name: "redis", Command: d.service("redis"), Stage: stageRedis, Listeners: []*net.TCPListener{l}, FatalCode: errorCode,
-		Environ: append(d.plainEnv(), "SIDEREAL_REDIS_URL="+e.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+e.set.RedisPassword),
-	})
-	if err != nil {
-		l.Close()
-		return nil, err
-	}
-	d.mu.Lock()
-	d.redis = e
-	d.mu.Unlock()
-	return e, nil
 }

@@ -37,8 +37,14 @@ func TestMain(m *testing.M) {
 }
 
 var roles = map[string]func(){
+	// redis: ends where the file FAKE_REDIS_FAIL is, with the code that this holds.
 	"redis": func() {
 		line, _ := begin(nil)
+		if raw, err := os.ReadFile(os.Getenv("FAKE_REDIS_FAIL")); err == nil {
+			code, err := strconv.Atoi(string(raw))
+			check(err)
+			os.Exit(code)
+		}
 		e, err := redisconn.ServeEmbeddedOn(context.Background(), inheritedListener(), os.Getenv("SIDEREAL_REDIS_PASSWORD"))
 		check(err)
 		line.Report(lifeline.Ready, "1")

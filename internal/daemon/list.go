@@ -22,7 +22,7 @@ func (d *Daemon) list() Listing {
 	for key, ap := range d.apps {
 		l.Apps[key] = d.appLocked(ap, st)
 	}
-	if s, ok := st["redis"]; ok {
+	if s, ok := st[redisPlace]; ok {
 		l.Services = append(l.Services, serviceOf(s))
 	}
 	d.mu.Unlock()

@@ -221,8 +221,8 @@ func (d *Daemon) settingsEnv(ap *application, advertise string) []string {
 	if advertise != "" {
 		env = append(env, "SIDEREAL_ADVERTISE="+advertise)
 	}
-	if ap.set.RedisURL == "" && ap.kind.routed() { // others need no Redis, and have not asked for the embedded one
-		env = append(env, "SIDEREAL_REDIS_URL="+d.redis.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+d.redis.set.RedisPassword)
+	if ap.redis != nil {
+		env = append(env, "SIDEREAL_REDIS_URL="+ap.redis.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+ap.redis.set.RedisPassword)
 	}
 	return env
 }

@@ -203,11 +203,10 @@ func (ap *application) serveAs() error {
 func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event)) error {
 	set := ap.set.Redis
 	if set.RedisURL == "" {
-		redis, err := d.embed(ctx)
-		if err != nil {
+		if err := d.embed(ctx, ap); err != nil {
 			return err
 		}
-		set = redis.set
+		set = ap.redis.set
 		emit(Event{Level: "info", Name: ap.app.Name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
 	}
 	b, err := openBackend(set, ap.set.App.App, d.cfg.Log.Hook(quietly{}))
@@ -329,10 +328,10 @@ func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, 
 	return w.wait(ctx)
 }
 
-// fallen are the services of an app that were given up: a command is reason to try them again.
+// fallen are those that an app stands on and that were given up: a command is reason to try them again.
 func (d *Daemon) fallen(ap *application) (names []string) {
 	st := d.statuses()
-	for _, name := range d.servicesOf(ap) {
+	for _, name := range d.supportOf(ap) {
 		if st[name].State == supervisor.Errored {
 			names = append(names, name)
 		}

@@ -1,0 +1,111 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// redisPlace is the place of the embedded Redis.
+const redisPlace = "redis"
+
+// embedded is the Redis of apps that have none.
+type embedded struct {
+	listener *net.TCPListener
+	set      config.Redis
+}
+
+// embed gives an app the Redis of our own, once that answers. One that does not come up is taken away again, if no other app has
+// it: the next command begins anew.
+func (d *Daemon) embed(ctx context.Context, ap *application) error {
+	d.embeds.Lock()
+	defer d.embeds.Unlock()
+	d.mu.Lock()
+	e := d.redis
+	d.mu.Unlock()
+	before := d.statuses()[redisPlace].Restarts
+	var err error
+	if e == nil {
+		e, err = d.addRedis(ctx)
+	} else {
+		err = d.sup.Start(redisPlace) // in case that it was given up, or waits
+	}
+	if err == nil {
+		err = d.awaitRedis(ctx, ap, before)
+	}
+	if err != nil {
+		return errors.Join(err, d.dropRedis())
+	}
+	d.mu.Lock()
+	ap.redis = e
+	d.mu.Unlock()
+	return nil
+}
+
+// addRedis brings the place of the embedded Redis.
+func (d *Daemon) addRedis(ctx context.Context) (*embedded, error) {
+	l, err := supervisor.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("embedded Redis: %w", err)
+	}
+	e := &embedded{listener: l, set: config.Redis{RedisURL: "redis://" + l.Addr().String(), RedisPassword: rand.Text()}}
+	err = d.sup.Add(supervisor.Spec{
+		Name: redisPlace, Command: d.service("redis"), Stage: stageRedis, Listeners: []*net.TCPListener{l}, FatalCode: errorCode,
+		Environ: append(d.plainEnv(), "SIDEREAL_REDIS_URL="+e.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+e.set.RedisPassword),
+	})
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	d.mu.Lock()
+	d.redis = e
+	d.mu.Unlock()
+	return e, nil
+}
+
+// awaitRedis waits until the embedded Redis is ready, or has shown that it will not be: it had ended so often before.
+func (d *Daemon) awaitRedis(ctx context.Context, ap *application, before int) error {
+	var why string
+	err := d.sup.Wait(ctx, func(st []supervisor.Status) bool {
+		switch r := byName(st)[redisPlace]; {
+		case r.State == supervisor.Ready:
+			return true
+		case r.State == supervisor.Errored:
+			why = r.Reason
+		case r.Restarts >= before+patience && r.Last != nil:
+			why = "keeps ending: " + r.Last.Cause
+		}
+		return why != ""
+	})
+	if err != nil || why == "" {
+		return err
+	}
+	text := ap.app.Name + ": the embedded Redis does not run: " + why
+	if d.cfg.OwnLog != nil {
+		text += ": see " + d.cfg.Home.Log()
+	}
+	return &Failure{Code: config.ExitFailed, Text: text}
+}
+
+// dropRedis takes the embedded Redis away where no app has it.
+func (d *Daemon) dropRedis() error {
+	d.mu.Lock()
+	for _, ap := range d.apps {
+		if ap.redis != nil {
+			d.mu.Unlock()
+			return nil
+		}
+	}
+	had := d.redis != nil
+	d.redis = nil
+	d.mu.Unlock()
+	if !had {
+		return nil
+	}
+	return d.sup.Remove(context.Background(), redisPlace)
+}

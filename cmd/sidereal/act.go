@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"regexp"
 	"slices"
 
@@ -10,14 +9,13 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/processfile"
-	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
 // targetsCommand makes a command that does one thing to processes.
 func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cobra.Command {
 	var only []string
 	cmd := talkCommand(&cobra.Command{
-		Use: use + " <id | name | namespace | all | file>...", Short: short, Aliases: aliases, Args: cobra.MinimumNArgs(1),
+		Use: use + " <id | name | namespace | /expression/ | all | file>...", Short: short, Aliases: aliases, Args: cobra.MinimumNArgs(1),
 		ValidArgsFunction: completeFiles,
 	}, func(ctx context.Context, c *control, args []string) error {
 		targets, err := c.targets(ctx, args, only)
@@ -52,7 +50,9 @@ func (c *control) targets(ctx context.Context, args, only []string) ([]string, e
 		if err != nil {
 			return nil, err
 		}
-		running := slices.DeleteFunc(names, func(name string) bool { return len(processview.Find(l, name)) == 0 })
+		running := slices.DeleteFunc(names, func(name string) bool {
+			return !slices.ContainsFunc(l.Processes, func(p daemon.Process) bool { return p.Name == name })
+		})
 		if len(running) == 0 {
 			return nil, usageError("none of the apps of " + arg + " is in the list")
 		}
@@ -63,7 +63,7 @@ func (c *control) targets(ctx context.Context, args, only []string) ([]string, e
 
 // everythingCommand makes a command that is about all processes where none is named.
 func everythingCommand(use, short string, verb daemon.Verb) *cobra.Command {
-	return talkCommand(&cobra.Command{Use: use + " [id | name | namespace]...", Short: short},
+	return talkCommand(&cobra.Command{Use: use + " [id | name | namespace | /expression/]...", Short: short},
 		func(ctx context.Context, c *control, args []string) error {
 			if len(args) == 0 {
 				args = []string{"all"}
@@ -104,17 +104,15 @@ func signalCommand() *cobra.Command {
 
 func sendCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "send <id | name> <text>", Short: "Send a text to Node processes, as a message of process.on(\"message\")", Args: cobra.ExactArgs(2),
+		Use: "send <id | name> <text>", Short: "Write a line to the input of processes", Args: cobra.ExactArgs(2),
+		Long: `Write a line to the input of processes (process.stdin in Node). Node workers in cluster mode have none: they get the text as a message,
+process.on("message").`,
 	}, func(ctx context.Context, c *control, args []string) error {
-		message, err := json.Marshal(args[1])
-		if err != nil {
-			return err
-		}
 		client, err := c.connect(ctx)
 		if err != nil {
 			return err
 		}
 		defer client.Close()
-		return client.Act(ctx, daemon.Action{Verb: daemon.Send, Targets: args[:1], Message: message}, c.happened())
+		return client.Act(ctx, daemon.Action{Verb: daemon.Send, Targets: args[:1], Text: args[1]}, c.happened())
 	})
 }

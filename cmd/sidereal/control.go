@@ -121,7 +121,10 @@ func (c *control) find(ctx context.Context, targets []string) (daemon.Listing, [
 	}
 	var found []daemon.Process
 	for _, t := range targets {
-		some := processview.Find(l, t)
+		some, err := l.Find(t)
+		if err != nil {
+			return l, nil, err
+		}
 		if len(some) == 0 {
 			return l, nil, fmt.Errorf("there is no process, name or namespace %s: `%s list` shows what there is", t, calledAs())
 		}

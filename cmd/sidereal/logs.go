@@ -16,7 +16,7 @@ func logsCommand() *cobra.Command {
 	request := daemon.LogRequest{Lines: 15}
 	still := false
 	cmd := talkCommand(&cobra.Command{
-		Use: "logs [id | name | namespace]...", Aliases: []string{"log"}, Short: "Print the last lines of processes and follow them",
+		Use: "logs [id | name | namespace | /expression/]...", Aliases: []string{"log"}, Short: "Print the last lines of processes and follow them",
 		Example: "  sidereal logs\n  sidereal logs api --lines 100\n  sidereal logs --err --json --nostream",
 	}, func(ctx context.Context, c *control, args []string) error {
 		client, err := c.connect(ctx)

@@ -101,7 +101,11 @@ func idCommand() *cobra.Command {
 			return err
 		}
 		var ids []string
-		for _, p := range processview.Find(l, args[0]) {
+		found, err := l.Find(args[0])
+		if err != nil {
+			return err
+		}
+		for _, p := range found {
 			ids = append(ids, strconv.Itoa(p.ID))
 		}
 		switch {
@@ -127,7 +131,10 @@ func pidCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		found := processview.Find(l, args[0])
+		found, err := l.Find(args[0])
+		if err != nil {
+			return err
+		}
 		if args[0] != "all" && len(found) == 0 {
 			return fmt.Errorf("there is no process, name or namespace %s", args[0])
 		}

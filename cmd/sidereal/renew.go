@@ -15,7 +15,7 @@ import (
 func restartCommand() *cobra.Command {
 	s := &starter{}
 	return starting(&cobra.Command{
-		Use: "restart <id | name | namespace | all | file | ->...", Short: "Stop processes and start them again, also those that are stopped",
+		Use: "restart <id | name | namespace | /expression/ | all | file | ->...", Short: "Stop processes and start them again, also those that are stopped",
 		Long: `Stop processes and start them again, also those that are stopped.
 
 They keep the environment that they were started with, but with --update-env or --env; a process file always brings its own. Flags of
@@ -29,7 +29,7 @@ They keep the environment that they were started with, but with --update-env or 
 func reloadCommand(name string) *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
-		Use: name + " <id | name | namespace | all | file>...", Short: "Replace processes one by one: a new one is ready before the old one drains",
+		Use: name + " <id | name | namespace | /expression/ | all | file>...", Short: "Replace processes one by one: a new one is ready before the old one drains",
 		Long: `Replace processes without an interruption: a new one is ready before the old one drains, one after the other.
 
 A new version that does not come up ends the reload: the old processes go on, and the exit code is 1. Processes that share no port

@@ -147,8 +147,14 @@ func (s *starter) resolve(ctx context.Context, known daemon.Listing, target stri
 		}
 		return s.fromFile(ctx, target, mode)
 	}
-	if found := processview.Find(known, target); len(found) > 0 && mode != daemon.StartForce && isName(target) {
-		return s.again(known, found)
+	if mode != daemon.StartForce && isName(target) {
+		found, err := known.Find(target)
+		if err != nil {
+			return step{}, err
+		}
+		if len(found) > 0 {
+			return s.again(known, found)
+		}
 	}
 	if isNumber(target) {
 		return step{}, fmt.Errorf("there is no process %s: `%s list` shows what there is", target, calledAs())
@@ -297,8 +303,11 @@ func (s *starter) flaggedEnviron() []string {
 // isFile reports whether a target is a process file, or the standard input.
 func isFile(target string) bool { return target == "-" || processfile.IsFile(target) }
 
-// isName reports whether a target can be a name or an id: PM2 takes what has a slash or an extension for a script.
-func isName(target string) bool { return !strings.Contains(target, "/") && filepath.Ext(target) == "" }
+// isName reports whether a target can be one of processes: PM2 takes what has a slash or an extension for a script, but /this/ for
+// an expression.
+func isName(target string) bool {
+	return !strings.Contains(target, "/") && filepath.Ext(target) == "" || len(target) > 2 && target[0] == '/' && target[len(target)-1] == '/'
+}
 
 func isNumber(target string) bool { return target != "" && strings.Trim(target, "0123456789") == "" }
 

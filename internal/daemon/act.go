@@ -61,59 +61,25 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 		}
 		return d.sup.Signal(sig, places(entries)...)
 	case Send:
-		return d.send(entries, a)
+		return d.send(entries, a.Text)
 	case Flush, ReloadLogs:
 		return d.eachLog(entries, a.Verb)
 	}
 	return &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is not something that can be done to processes", a.Verb)}
 }
 
-// targets are the processes that ids, names, namespaces or "all" stand for, by id, each once.
-func (d *Daemon) targets(names []string) ([]*entry, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	found := map[int]*entry{}
-	var errs []error
-	for _, name := range names {
-		mine := d.targetLocked(name)
-		if len(mine) == 0 && name != "all" {
-			errs = append(errs, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: no process has this id, name or namespace", name)})
-		}
-		for _, e := range mine {
-			found[e.id] = e
-		}
-	}
-	if len(names) == 0 {
+// targets are the processes that an action is about, by id; at least one.
+func (d *Daemon) targets(texts []string) ([]*entry, error) {
+	if len(texts) == 0 {
 		return nil, &Failure{Code: config.ExitUsage, Text: "no process was named"}
 	}
-	if len(errs) > 0 {
-		return nil, joined(errs)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	found, err := d.targetsLocked(texts)
+	if err == nil && len(found) == 0 {
+		err = &Failure{Code: config.ExitFailed, Text: "there are no processes"}
 	}
-	if len(found) == 0 {
-		return nil, &Failure{Code: config.ExitFailed, Text: "there are no processes"}
-	}
-	var out []*entry
-	for _, id := range slices.Sorted(maps.Keys(found)) {
-		out = append(out, found[id])
-	}
-	return out, nil
-}
-
-func (d *Daemon) targetLocked(name string) (out []*entry) {
-	if id, err := strconv.Atoi(name); err == nil && d.entries[id] != nil {
-		return []*entry{d.entries[id]}
-	}
-	fits := func(of func(*processfile.App) string) {
-		for _, e := range d.entries {
-			if name == "all" || of(&e.app.app) == name {
-				out = append(out, e)
-			}
-		}
-	}
-	if fits(func(a *processfile.App) string { return a.Name }); len(out) == 0 {
-		fits(func(a *processfile.App) string { return a.Namespace })
-	}
-	return out
+	return found, err
 }
 
 // eachApp calls f for each app with those of its processes that are meant.
@@ -296,20 +262,6 @@ func scaled(have int, count string) (int, error) {
 		return 0, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is no number of processes: 4, +2 or -1, and at least one must be left", count)}
 	}
 	return n, nil
-}
-
-func (d *Daemon) send(entries []*entry, a Action) error {
-	var errs []error
-	for _, e := range entries {
-		err := d.sup.Send(e.place, a.Message)
-		if errors.Is(err, supervisor.ErrNoChannel) {
-			err = &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s (id %d): takes no messages: it is no Node process, or does not run", e.app.app.Name, e.id)}
-		}
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return joined(errs)
 }
 
 // eachLog empties log files, or opens them anew.

@@ -121,6 +121,15 @@ var roles = map[string]func(){
 			fmt.Println("message " + lines.Text())
 		}
 	},
+	// reader: prints the lines of its input, until one says to close it.
+	"reader": func() {
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan() && lines.Text() != "close"; {
+			fmt.Println("read " + lines.Text())
+		}
+		os.Stdin.Close()
+		fmt.Println("closed")
+		select {}
+	},
 	// program: anything that serves its PORT.
 	"program": func() {
 		l, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))

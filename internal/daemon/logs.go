@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 )
 
 // daemonLog is the source of the daemon's own lines.
@@ -62,23 +63,42 @@ func (d *Daemon) wanted(req LogRequest) (wants func(source, string) bool, entrie
 	if len(req.Targets) == 0 {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		for _, e := range d.entries {
-			entries = append(entries, e)
-		}
-		slices.SortFunc(entries, func(a, b *entry) int { return a.id - b.id })
-		return func(_ source, s string) bool { return stream(s) }, entries, nil
+		return func(_ source, s string) bool { return stream(s) }, byID(d.entries), nil
 	}
 	if entries, err = d.targets(req.Targets); err != nil {
 		return nil, nil, err
 	}
-	ids, names := map[int]bool{}, map[string]bool{}
-	for _, e := range entries {
-		ids[e.id] = true
-		if slices.Contains(req.Targets, e.app.app.Name) || slices.Contains(req.Targets, e.app.app.Namespace) || slices.Contains(req.Targets, "all") {
-			names[e.app.app.Name] = true
+	var meant []func(source) bool
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, text := range req.Targets {
+		t, err := parseTarget(text)
+		if err != nil {
+			return nil, nil, err
 		}
+		meant = append(meant, d.sourcesLocked(t))
 	}
-	return func(from source, s string) bool { return stream(s) && (ids[from.id] || names[from.name]) }, entries, nil
+	return func(from source, s string) bool {
+		return stream(s) && slices.ContainsFunc(meant, func(means func(source) bool) bool { return means(from) })
+	}, entries, nil
+}
+
+// sourcesLocked tells whose lines a target means, now and later.
+func (d *Daemon) sourcesLocked(t target) func(source) bool {
+	if t.text == "all" {
+		return func(from source) bool { return from != daemonLog }
+	}
+	if t.expr != nil {
+		return func(from source) bool { return from != daemonLog && t.expr.MatchString(from.name) }
+	}
+	if id, err := strconv.Atoi(t.text); err == nil && d.entries[id] != nil {
+		return func(from source) bool { return from.id == id }
+	}
+	names := map[string]bool{}
+	for _, e := range d.chosenLocked(t) {
+		names[e.app.app.Name] = true
+	}
+	return func(from source) bool { return from != daemonLog && names[from.name] }
 }
 
 // past sends the last lines of the files, each file once.

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/processfile"
@@ -124,7 +123,7 @@ const (
 	Reset      Verb = "reset"      // counters to 0
 	Scale      Verb = "scale"      // Count instances of one app
 	Signal     Verb = "signal"     // send Action.Signal
-	Send       Verb = "send"       // send Action.Message over the IPC channel
+	Send       Verb = "send"       // send Action.Text: a line of its input, but a message for Node workers of a cluster
 	Flush      Verb = "flush"      // empty the log files
 	ReloadLogs Verb = "reloadLogs" // open the log files anew
 )
@@ -137,10 +136,10 @@ type Action struct {
 	// Env, with Restart and Reload, is set over the environments that the processes were started with (--update-env).
 	Env map[string]string `json:"env,omitempty"`
 	// Parallel, with Reload, is how many processes of an app may be replaced at a time. 0: one.
-	Parallel int             `json:"parallel,omitempty"`
-	Count    string          `json:"count,omitempty"`   // Scale: "4", "+2", "-1"
-	Signal   string          `json:"signal,omitempty"`  // as processfile.ParseSignal reads it
-	Message  json.RawMessage `json:"message,omitempty"` // Send
+	Parallel int    `json:"parallel,omitempty"`
+	Count    string `json:"count,omitempty"`  // Scale: "4", "+2", "-1"
+	Signal   string `json:"signal,omitempty"` // as processfile.ParseSignal reads it
+	Text     string `json:"text,omitempty"`   // Send
 }
 
 // Event is one thing that happened while a command was carried out.

@@ -54,6 +54,7 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 	if schedule != nil {
 		s.Schedule = schedule
 	}
+	s.Input = ap.kind != nodeCluster // as PM2 has it: `send` writes there
 	host := supervisor.Host{Place: ap.nodehost(), Slot: e.instance + 1, WaitReady: a.WaitReady}
 	switch ap.kind {
 	case nodeCluster:

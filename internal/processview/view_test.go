@@ -179,18 +179,9 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-func TestFind(t *testing.T) {
+func TestTargets(t *testing.T) {
 	l := running(t)
 	l.Processes[2].Name = "1"
-	for target, want := range map[string][]int{"all": {0, 1, 2}, "1": {1}, "api": {0, 1}, "night": {2}, "default": {0, 1}, "none": nil} {
-		var got []int
-		for _, p := range Find(l, target) {
-			got = append(got, p.ID)
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: %v", target, got)
-		}
-	}
 	if got := Targets(l); !slices.Equal(got, []string{"0", "1", "2", "all", "api", "default", "night"}) {
 		t.Errorf("%q", got)
 	}

@@ -43,6 +43,7 @@ type process struct {
 	port    int      // of its own; 0: none
 	host    *process // that was told of it
 	channel *os.File // the end of its channel that is the host's, until it is told
+	input   *os.File // our end of its input; nil: it has none
 	cut     bool     // its host is gone: it ends, too, and that is no fault of its own
 	leaving bool     // its host moves its sessions away
 
@@ -63,27 +64,37 @@ func (s *Supervisor) start(pl *place, spec Spec) (_ *process, err error) {
 		}
 	}
 	if err := in.addListeners(spec.Listeners); err != nil {
-		return nil, errors.Join(err, p.closeLine())
+		return nil, p.unborn(err)
 	}
 	if spec.Host != nil {
 		if err := s.addHosted(p, &in); err != nil {
-			return nil, errors.Join(err, p.closeLine())
+			return nil, p.unborn(err)
+		}
+	}
+	if spec.Input {
+		if err := in.addInput(p); err != nil {
+			return nil, p.unborn(err)
 		}
 	}
 	streams, err := in.addStreams(&spec)
 	if err != nil {
-		return nil, errors.Join(err, p.closeLine(), p.closeChannel())
+		return nil, p.unborn(err)
 	}
 	p.cmd = s.command(&spec, &in)
 	if err := p.cmd.Start(); err != nil {
 		for _, r := range streams {
 			r.Close()
 		}
-		return nil, errors.Join(err, p.closeLine(), p.closeChannel())
+		return nil, p.unborn(err)
 	}
 	p.started = time.Now()
 	s.watch(p, streams)
 	return p, nil
+}
+
+// unborn closes what a process that does not start was to be bound by.
+func (p *process) unborn(err error) error {
+	return errors.Join(err, p.closeLine(), p.closeChannel(), p.closeInput())
 }
 
 // command is what is to be executed.
@@ -91,6 +102,9 @@ func (s *Supervisor) command(spec *Spec, in *inheritance) *exec.Cmd {
 	cmd := exec.Command(spec.Command[0], spec.Command[1:]...)
 	cmd.Dir = spec.Dir
 	cmd.Stdout, cmd.Stderr = in.stdout, in.stderr
+	if in.stdin != nil {
+		cmd.Stdin = in.stdin
+	}
 	cmd.ExtraFiles = in.files
 	env := s.env
 	if spec.Environ != nil {
@@ -103,14 +117,14 @@ func (s *Supervisor) command(spec *Spec, in *inheritance) *exec.Cmd {
 
 // inheritance is what a child gets at its birth. The supervisor's copies are closed when it has been born.
 type inheritance struct {
-	files          []*os.File // from firstFD on
-	env            []string
-	stdout, stderr *os.File
+	files                 []*os.File // from firstFD on
+	env                   []string
+	stdin, stdout, stderr *os.File // nil: nothing comes, nothing is kept
 }
 
 func (in *inheritance) close() {
 	closeAll(in.files)
-	for _, f := range []*os.File{in.stdout, in.stderr} {
+	for _, f := range []*os.File{in.stdin, in.stdout, in.stderr} {
 		if f != nil {
 			f.Close()
 		}

@@ -8,7 +8,7 @@
 //	spec.go       what is to run at a place, and by which rules
 //	command.go    what others may ask for: Add, Remove, Start, Stop, Restart, Signal, Send
 //	place.go      from one process at a place to the next; backoff.go: when it comes, and when no more does
-//	child.go      a process: what it inherits, its line, its end; stream.go, output.go: what it writes
+//	child.go      a process: what it inherits, its line, its end; stream.go, output.go: what it writes; input.go: what it is given to read
 //	readiness.go  when it counts as ready
 //	alive.go      how one is found that hangs, or takes too much memory
 //	host.go       processes that another one of ours looks after: Node's channels, programs with a port of their own

@@ -88,6 +88,18 @@ var fakes = map[string]func(args []string){
 		line.Report(lifeline.Ready, "1")
 		<-term
 	},
+	// read: reports the last line that it has read, and ends with its input.
+	"read": func([]string) {
+		line, term := begin()
+		line.Report(lifeline.Ready, "1")
+		go func() {
+			<-term
+			os.Exit(0)
+		}()
+		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+			line.Report("read", lines.Text())
+		}
+	},
 	// env <name>: reports the variable.
 	"env": func(args []string) {
 		line, term := begin()

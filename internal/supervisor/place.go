@@ -164,6 +164,7 @@ func (s *Supervisor) ended(p *process, err error) {
 	pl, exit := p.place, exitOf(p, err)
 	delete(s.running, p)
 	s.cancel(p.kill)
+	p.closeInput()
 	p.endProbe()
 	if s.cfg.OnExit != nil {
 		s.followers.Go(func() { s.cfg.OnExit(exit) })

@@ -52,6 +52,7 @@ func (s *Supervisor) Roll(ctx context.Context, specs []Spec, parallel int) error
 	}
 	select {
 	case err := <-result:
+		s.ask(func() error { return nil }) // so that Status shows it
 		return err
 	case <-s.over:
 		return ErrStopping

@@ -62,6 +62,10 @@ type Spec struct {
 	// Schedule says when the place is restarted, or started; nil: never.
 	Schedule interface{ Next(time.Time) time.Time }
 
+	// Input gives the process an input that [Supervisor.Input] writes to, and that stays open as long as it runs. Without, it finds
+	// the end of its input at once.
+	Input bool
+
 	// Stdout and Stderr get what the processes write, one Write for one or more whole lines, or for a piece of a line that is
 	// long or pauses; two processes may write at a time during a reload. A slow Write holds up the process that wrote. Nil: both
 	// go to Config.Output.

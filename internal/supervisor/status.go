@@ -73,6 +73,8 @@ var (
 	ErrReloading = errors.New("supervisor: a reload is under way")
 	// ErrNoPlace reports a name that no place has.
 	ErrNoPlace = errors.New("supervisor: no such place")
+	// ErrNoInput reports text for a process that reads none.
+	ErrNoInput = errors.New("supervisor: the process has no input")
 	// ErrNoChannel reports a message for a process that takes none.
 	ErrNoChannel = errors.New("supervisor: the process has no channel")
 )

@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+)
+
+// target is what commands call processes by: "all", an id, a name, a namespace, or /an expression/ that names match. The first of
+// these that fits any process counts.
+type target struct {
+	text string
+	expr *regexp.Regexp // nil: it is none
+}
+
+func parseTarget(text string) (target, error) {
+	t := target{text: text}
+	if len(text) < 3 || text[0] != '/' || text[len(text)-1] != '/' {
+		return t, nil
+	}
+	var err error
+	t.expr, err = regexp.Compile(strings.ReplaceAll(text[1:len(text)-1], `\/`, "/"))
+	if err != nil {
+		return t, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%s cannot be used to choose processes: %v", text, err)}
+	}
+	return t, nil
+}
+
+// called is what a target knows of a process.
+type called struct {
+	id              int
+	name, namespace string
+}
+
+// ways are those of being meant, the first first.
+func (t target) ways() []func(called) bool {
+	switch {
+	case t.text == "all":
+		return []func(called) bool{func(called) bool { return true }}
+	case t.expr != nil:
+		return []func(called) bool{func(c called) bool { return t.expr.MatchString(c.name) }}
+	}
+	return []func(called) bool{
+		func(c called) bool { return strconv.Itoa(c.id) == t.text },
+		func(c called) bool { return c.name == t.text },
+		func(c called) bool { return c.namespace == t.text },
+	}
+}
+
+// choose returns those of all that a target means.
+func choose[T any](t target, all []T, of func(T) called) (chosen []T) {
+	for _, meant := range t.ways() {
+		for _, one := range all {
+			if meant(of(one)) {
+				chosen = append(chosen, one)
+			}
+		}
+		if len(chosen) > 0 {
+			break
+		}
+	}
+	return chosen
+}
+
+// Find returns the processes that a target of Action means. The error is of a target that is none.
+func (l Listing) Find(text string) ([]Process, error) {
+	t, err := parseTarget(text)
+	if err != nil {
+		return nil, err
+	}
+	return choose(t, l.Processes, func(p Process) called { return called{p.ID, p.Name, p.Namespace} }), nil
+}
+
+// targetsLocked are the processes that targets mean, each once, by id. One that means none is an error, but for "all".
+func (d *Daemon) targetsLocked(texts []string) ([]*entry, error) {
+	found := map[int]*entry{}
+	var errs []error
+	for _, text := range texts {
+		t, err := parseTarget(text)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		mine := d.chosenLocked(t)
+		if len(mine) == 0 && text != "all" {
+			errs = append(errs, &Failure{Code: config.ExitFailed, Text: text + ": no process has this id, name or namespace"})
+		}
+		for _, e := range mine {
+			found[e.id] = e
+		}
+	}
+	if len(errs) > 0 {
+		return nil, joined(errs)
+	}
+	return byID(found), nil
+}
+
+// chosenLocked are the processes that a target means, by id.
+func (d *Daemon) chosenLocked(t target) []*entry { return choose(t, byID(d.entries), (*entry).called) }
+
+func byID(entries map[int]*entry) (out []*entry) {
+	for _, id := range slices.Sorted(maps.Keys(entries)) {
+		out = append(out, entries[id])
+	}
+	return out
+}
+
+func (e *entry) called() called { return called{e.id, e.app.app.Name, e.app.app.Namespace} }

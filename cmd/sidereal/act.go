@@ -15,7 +15,7 @@ import (
 func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cobra.Command {
 	var only []string
 	cmd := talkCommand(&cobra.Command{
-		Use: use + " <id | name | namespace | /expression/ | all | file>...", Short: short, Aliases: aliases, Args: cobra.MinimumNArgs(1),
+		Use: use + " <id | name | namespace | /expression/ | all | file>...", Short: short, Aliases: aliases, Args: takes(1, -1),
 		ValidArgsFunction: completeFiles,
 	}, func(ctx context.Context, c *control, args []string) error {
 		targets, err := c.targets(ctx, args, only)
@@ -25,7 +25,6 @@ func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cob
 		return c.act(ctx, daemon.Action{Verb: verb, Targets: targets})
 	})
 	cmd.Flags().StringSliceVar(&only, "only", nil, "act on these `apps` of the file alone")
-	cmd.Flags().String("env", "", "accepted, and not used")
 	return cmd
 }
 
@@ -81,7 +80,7 @@ var countPattern = regexp.MustCompile(`^[+-]?\d{1,5}$`)
 
 func scaleCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "scale <name> <n | +n | -n>", Short: "Set how many processes an app has", Args: cobra.ExactArgs(2),
+		Use: "scale <name> <n | +n | -n>", Short: "Set how many processes an app has", Args: takes(2, 2),
 		Example: "  sidereal scale api 4\n  sidereal scale api +2",
 	}, func(ctx context.Context, c *control, args []string) error {
 		if !countPattern.MatchString(args[1]) {
@@ -93,7 +92,7 @@ func scaleCommand() *cobra.Command {
 
 func signalCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "sendSignal <signal> <id | name | namespace | all>", Short: "Send a signal to processes", Args: cobra.ExactArgs(2),
+		Use: "sendSignal <signal> <id | name | namespace | all>", Short: "Send a signal to processes", Args: takes(2, 2),
 	}, func(ctx context.Context, c *control, args []string) error {
 		if _, err := processfile.ParseSignal(args[0]); err != nil {
 			return usageError("the signal " + err.Error())
@@ -104,7 +103,7 @@ func signalCommand() *cobra.Command {
 
 func sendCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "send <id | name> <text>", Short: "Write a line to the input of processes", Args: cobra.ExactArgs(2),
+		Use: "send <id | name> <text>", Short: "Write a line to the input of processes", Args: takes(2, 2),
 		Long: `Write a line to the input of processes (process.stdin in Node). Node workers in cluster mode have none: they get the text as a message,
 process.on("message").`,
 	}, func(ctx context.Context, c *control, args []string) error {

@@ -23,7 +23,7 @@ const (
 func checkCommand() *cobra.Command {
 	var set config.Up
 	cmd := &cobra.Command{
-		Use: "check", Short: "Try what `sidereal up` or `router` needs: settings, Redis and its rights, listed servers, ports, the descriptor limit", Args: cobra.NoArgs,
+		Use: "check", Short: "Try what `sidereal up` or `router` needs: settings, Redis and its rights, listed servers, ports, the descriptor limit", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {

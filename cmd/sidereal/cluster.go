@@ -21,7 +21,7 @@ func clusterCommand() *cobra.Command {
 	var set config.Inspect
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "cluster", Short: "Show all hosts, routers and workers of an app, their load and state, and settings that differ", Args: cobra.NoArgs,
+		Use: "cluster", Short: "Show all hosts, routers and workers of an app, their load and state, and settings that differ", Args: takes(0, 0),
 		Long: `Show all hosts, routers and workers of an app as their records in Redis say. Without SIDEREAL_REDIS_URL the host at
 SIDEREAL_ADMIN_ADDR is asked: its embedded Redis has the only records there are.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

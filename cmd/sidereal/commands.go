@@ -38,6 +38,11 @@ func addCommands(root *cobra.Command) {
 	root.SetCompletionCommandGroupID(groupHost)
 	root.AddCommand(redisCommand(), nodehostCommand(), daemonCommand(), runtimeCommand(), hidden(reloadCommand("gracefulReload")),
 		hidden(startOrCommand("startOrGracefulReload", "reload", daemon.StartReload)))
+	for _, c := range root.Commands() {
+		if isProcessCommand(c) {
+			processfile.AddAccepted(c.Flags())
+		}
+	}
 	root.AddCommand(insteadCommands()...)
 }
 
@@ -68,11 +73,12 @@ func arguments(name string, args []string) []string {
 
 // rearranged puts the arguments of process commands into the form that they are parsed in.
 func rearranged(root *cobra.Command, args []string) []string {
+	args = behindVerb(root, args)
 	if len(args) > 1 && args[0] == "up" {
 		args = upOrStart(root, args)
 	}
 	cmd, _, err := root.Find(args)
-	if err != nil || cmd == root || cmd.DisableFlagParsing || !slices.Contains([]string{groupRun, groupLook, groupKeep}, cmd.GroupID) && !cmd.Hidden {
+	if err != nil || cmd == root || !isProcessCommand(cmd) {
 		return args
 	}
 	for i, arg := range args {

@@ -13,7 +13,7 @@ func configCommand() *cobra.Command {
 	var flags config.Up // it has all settings that operators may set
 	cmd := &cobra.Command{
 		Use: "config [up|router|worker]", Short: "Print the settings in effect and where each came from, secrets hidden",
-		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: []string{"up", "router", "worker"},
+		Args: cobra.MatchAll(takes(0, 1), cobra.OnlyValidArgs), ValidArgs: []string{"up", "router", "worker"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var set any = &config.Up{}
 			if len(args) > 0 {

@@ -25,6 +25,7 @@ type control struct {
 	set    config.Control
 	silent bool
 	json   bool
+	plain  bool // --no-color
 
 	out, err processview.Screen
 	home     daemon.Home
@@ -58,13 +59,14 @@ func talkCommand(cmd *cobra.Command, run func(context.Context, *control, []strin
 
 func (c *control) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&c.silent, "silent", "s", false, "say only what goes wrong")
+	cmd.Flags().BoolVar(&c.plain, "no-color", false, "print without colors, also on a terminal")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 }
 
 // open finds the screen and the home folder.
 func (c *control) open(settings *config.Settings, home config.Home) (err error) {
-	c.out = processview.ScreenOf(os.Stdout, config.Color(os.Stdout))
-	c.err = processview.ScreenOf(os.Stderr, config.Color(os.Stderr))
+	c.out = processview.ScreenOf(os.Stdout, config.Color(os.Stdout) && !c.plain)
+	c.err = processview.ScreenOf(os.Stderr, config.Color(os.Stderr) && !c.plain)
 	for _, w := range settings.Warnings {
 		c.warn(w)
 	}

@@ -14,7 +14,7 @@ import (
 func daemonCommand() *cobra.Command {
 	var set config.Daemon
 	cmd := &cobra.Command{
-		Use: "daemon", Hidden: true, Args: cobra.NoArgs,
+		Use: "daemon", Hidden: true, Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {

@@ -41,7 +41,7 @@ const simpleEcosystem = `module.exports = {
 func ecosystemCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "ecosystem [simple]", Aliases: []string{"init"}, Short: "Write an " + ecosystemFile + " to begin with; also init",
-		Args: cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs), ValidArgs: []string{"simple"},
+		Args: cobra.MatchAll(takes(0, 1), cobra.OnlyValidArgs), ValidArgs: []string{"simple"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text := ecosystem
 			if len(args) > 0 {

@@ -22,7 +22,7 @@ func runtimeCommand() *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
 		Use: "runtime [start] <file | script | command>...", Short: "Run apps in the foreground of a container, as pm2-runtime does", Hidden: true,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(1, -1),
 	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
 		if targets[0] == "start" && len(targets) > 1 {
 			targets = targets[1:]
@@ -82,7 +82,7 @@ func (s *starter) frontConfig(how front) (daemon.Config, error) {
 	s.settings.Warnings = nil // they have been told
 	cfg, err := daemonConfig(s.set, s.settings)
 	cfg.Output, cfg.NoFiles = os.Stdout, how.noFiles
-	cfg.Prefix, cfg.Color = s.set.Format == "console" || how.noFiles && !s.json && !s.settings.Get("SIDEREAL_LOG_FORMAT").Set(), config.Color(os.Stdout)
+	cfg.Prefix, cfg.Color = s.set.Format == "console" || how.noFiles && !s.json && !s.settings.Get("SIDEREAL_LOG_FORMAT").Set(), s.out.Color
 	return cfg, err
 }
 

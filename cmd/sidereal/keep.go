@@ -14,7 +14,7 @@ import (
 func saveCommand() *cobra.Command {
 	force := false
 	cmd := talkCommand(&cobra.Command{
-		Use: "save", Aliases: []string{"dump"}, Short: "Write the list of processes down, for resurrect and the next boot; also dump", Args: cobra.NoArgs,
+		Use: "save", Aliases: []string{"dump"}, Short: "Write the list of processes down, for resurrect and the next boot; also dump", Args: takes(0, 0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		client, err := c.connect(ctx)
@@ -39,7 +39,7 @@ func saveCommand() *cobra.Command {
 func resurrectCommand() *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
-		Use: "resurrect", Short: "Start what save wrote down", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "resurrect", Short: "Start what save wrote down", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, s, func(ctx context.Context, _, _ []string) error {
 		if s.front {
 			return s.resurrectInFront()
@@ -60,7 +60,7 @@ func resurrectCommand() *cobra.Command {
 
 func killCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "kill", Short: "Stop all processes, and the daemon", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "kill", Short: "Stop all processes, and the daemon", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		client, err := c.connect(ctx)
 		if errors.Is(err, errNothingRuns) {
@@ -81,7 +81,7 @@ func killCommand() *cobra.Command {
 
 func pingCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "ping", Short: "Ask whether the daemon runs", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "ping", Short: "Ask whether the daemon runs", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		client, err := c.connect(ctx)
 		if err != nil {

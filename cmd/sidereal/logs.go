@@ -26,7 +26,7 @@ func logsCommand() *cobra.Command {
 		defer client.Close()
 		request.Targets, request.Follow = args, !still
 		view.Screen, view.JSON = c.out, c.json
-		if !view.Raw && !view.JSON && !c.silent {
+		if !view.Raw && !view.JSON && !view.Pairs && !c.silent {
 			what := "all processes"
 			if len(args) > 0 {
 				what = strings.Join(args, ", ")
@@ -37,6 +37,7 @@ func logsCommand() *cobra.Command {
 	})
 	f := cmd.Flags()
 	f.IntVar(&request.Lines, "lines", request.Lines, "how `many` past lines of each file")
+	f.BoolVar(&view.Pairs, "format", false, "print pairs of key=value")
 	f.BoolVar(&view.Raw, "raw", false, "print the lines alone")
 	f.BoolVar(&request.Err, "err", false, "only errors")
 	f.BoolVar(&request.Out, "out", false, "only output")

@@ -15,11 +15,14 @@ import (
 )
 
 func listCommand() *cobra.Command {
-	sort := "id"
+	sort, watch := "id", false
 	cmd := talkCommand(&cobra.Command{
-		Use: "list", Aliases: []string{"ls", "l", "ps", "status"}, Short: "List all processes; also ls, l, ps, status", Args: cobra.NoArgs,
+		Use: "list", Aliases: []string{"ls", "l", "ps", "status"}, Short: "List all processes; also ls, l, ps, status", Args: takes(0, 0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
+		if watch {
+			return c.watchList(ctx, sort)
+		}
 		l, err := c.listing(ctx)
 		if err != nil {
 			return err
@@ -35,14 +38,14 @@ func listCommand() *cobra.Command {
 		}
 		return processview.List(c.out, l, time.Now())
 	})
+	cmd.Flags().BoolVar(&watch, "watch", false, "draw it anew every second, on a terminal, until Ctrl-C")
 	cmd.Flags().StringVar(&sort, "sort", sort, "by a `column`: "+strings.Join(processview.SortBy, ", ")+"; with :desc the other way round")
-	cmd.Flags().BoolP("mini-list", "m", false, "accepted, and not used")
 	return cmd
 }
 
 func jlistCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "jlist", Short: "List all processes as JSON, by PM2's keys", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "jlist", Short: "List all processes as JSON, by PM2's keys", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		l, err := c.listing(ctx)
 		if err != nil {
@@ -55,7 +58,7 @@ func jlistCommand() *cobra.Command {
 func describeCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
 		Use: "describe <id | name | namespace>...", Aliases: []string{"desc", "info", "show"}, Short: "Show everything about processes; also show, info, desc",
-		Args: cobra.MinimumNArgs(1),
+		Args: takes(1, -1),
 	}, func(ctx context.Context, c *control, args []string) error {
 		l, found, err := c.find(ctx, args)
 		if err != nil {
@@ -78,7 +81,7 @@ func describeCommand() *cobra.Command {
 
 func envCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "env <id>", Short: "Print the environment of a process", Args: cobra.ExactArgs(1),
+		Use: "env <id>", Short: "Print the environment of a process", Args: takes(1, 1),
 	}, func(ctx context.Context, c *control, args []string) error {
 		l, found, err := c.find(ctx, args)
 		if err != nil {
@@ -94,7 +97,7 @@ func envCommand() *cobra.Command {
 
 func idCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "id <name>", Short: "Print the ids of an app's processes", Args: cobra.ExactArgs(1),
+		Use: "id <name>", Short: "Print the ids of an app's processes", Args: takes(1, 1),
 	}, func(ctx context.Context, c *control, args []string) error {
 		l, err := c.listing(ctx)
 		if err != nil {
@@ -122,7 +125,7 @@ func idCommand() *cobra.Command {
 
 func pidCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "pid [id | name | namespace]", Short: "Print process ids, a line each; 0 for one that does not run", Args: cobra.MaximumNArgs(1),
+		Use: "pid [id | name | namespace]", Short: "Print process ids, a line each; 0 for one that does not run", Args: takes(0, 1),
 	}, func(ctx context.Context, c *control, args []string) error {
 		if len(args) == 0 {
 			args = []string{"all"}

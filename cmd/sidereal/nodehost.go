@@ -25,7 +25,7 @@ import (
 // nodehostCommand is the child process that makes workers of Node processes, and of programs with a port of their own.
 func nodehostCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "nodehost", Hidden: true, Args: cobra.NoArgs,
+		Use: "nodehost", Hidden: true, Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var set config.NodeHost
 			if _, err := load(cmd, &set); err != nil {

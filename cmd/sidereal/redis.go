@@ -16,7 +16,7 @@ import (
 // redisCommand is the child process that is the embedded Redis of `up`.
 func redisCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "redis", Hidden: true, Args: cobra.NoArgs,
+		Use: "redis", Hidden: true, Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var set config.EmbeddedRedis
 			if _, err := load(cmd, &set); err != nil {

@@ -20,7 +20,7 @@ func restartCommand() *cobra.Command {
 
 They keep the environment that they were started with, but with --update-env or --env; a process file always brings its own. Flags of
 ` + "`start`" + ` change the apps.`,
-		Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeFiles,
+		Args: takes(1, -1), ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, _ []string) error {
 		return s.renew(ctx, targets, daemon.Restart, daemon.StartRestart)
 	})
@@ -34,12 +34,11 @@ func reloadCommand(name string) *cobra.Command {
 
 A new version that does not come up ends the reload: the old processes go on, and the exit code is 1. Processes that share no port
 are restarted.`,
-		Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeFiles,
+		Args: takes(1, -1), ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, _ []string) error {
 		return s.renew(ctx, targets, daemon.Reload, daemon.StartReload)
 	})
 	cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace so `many` processes of an app at a time")
-	cmd.Flags().Bool("force", false, "accepted: a second reload waits for the first")
 	return cmd
 }
 

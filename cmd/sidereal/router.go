@@ -23,7 +23,7 @@ import (
 func routerCommand() *cobra.Command {
 	var set config.Router
 	cmd := &cobra.Command{
-		Use: "router", Short: "Run a router alone, before workers that share its Redis, or before a list of servers", Args: cobra.NoArgs,
+		Use: "router", Short: "Run a router alone, before workers that share its Redis, or before a list of servers", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {

@@ -101,7 +101,7 @@ Every setting of ` + "`sidereal config`" + ` is a flag here, too. They are the d
 func startOrCommand(name, does string, mode daemon.StartMode) *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
-		Use: name + " <file>", Short: "Start the apps of a process file, or " + does + " those that run", Args: cobra.ExactArgs(1),
+		Use: name + " <file>", Short: "Start the apps of a process file, or " + does + " those that run", Args: takes(1, 1),
 		ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, _ []string) error {
 		return s.start(ctx, targets, nil, mode)
@@ -156,7 +156,7 @@ func (s *starter) resolve(ctx context.Context, known daemon.Listing, target stri
 			return s.again(known, found)
 		}
 	}
-	if isNumber(target) {
+	if isNumber(target) || isExpression(target) {
 		return step{}, fmt.Errorf("there is no process %s: `%s list` shows what there is", target, calledAs())
 	}
 	loader, err := s.loader()
@@ -306,7 +306,11 @@ func isFile(target string) bool { return target == "-" || processfile.IsFile(tar
 // isName reports whether a target can be one of processes: PM2 takes what has a slash or an extension for a script, but /this/ for
 // an expression.
 func isName(target string) bool {
-	return !strings.Contains(target, "/") && filepath.Ext(target) == "" || len(target) > 2 && target[0] == '/' && target[len(target)-1] == '/'
+	return !strings.Contains(target, "/") && filepath.Ext(target) == "" || isExpression(target)
+}
+
+func isExpression(target string) bool {
+	return len(target) > 2 && target[0] == '/' && target[len(target)-1] == '/'
 }
 
 func isNumber(target string) bool { return target != "" && strings.Trim(target, "0123456789") == "" }

@@ -38,7 +38,7 @@ func (b *boot) flags(cmd *cobra.Command) {
 func startupCommand() *cobra.Command {
 	var b boot
 	cmd := talkCommand(&cobra.Command{
-		Use: "startup [systemd]", Short: "Have the saved apps started at boot, by systemd", Args: cobra.MaximumNArgs(1),
+		Use: "startup [systemd]", Short: "Have the saved apps started at boot, by systemd", Args: takes(0, 1),
 		ValidArgsFunction: cobra.FixedCompletions([]string{"systemd"}, cobra.ShellCompDirectiveNoFileComp),
 		Long: `Have systemd start the saved apps at boot, in the foreground of a service that it restarts. Not as root, this prints what to run.
 Then write down what to start, with ` + "`save`" + `.`,
@@ -56,7 +56,7 @@ Then write down what to start, with ` + "`save`" + `.`,
 func unstartupCommand() *cobra.Command {
 	var b boot
 	cmd := talkCommand(&cobra.Command{
-		Use: "unstartup [systemd]", Short: "No longer start the saved apps at boot", Args: cobra.MaximumNArgs(1),
+		Use: "unstartup [systemd]", Short: "No longer start the saved apps at boot", Args: takes(0, 1),
 		ValidArgsFunction: cobra.FixedCompletions([]string{"systemd"}, cobra.ShellCompDirectiveNoFileComp),
 	}, func(ctx context.Context, c *control, args []string) error {
 		if err := b.platform(args); err != nil {

@@ -20,7 +20,7 @@ func traceCommand() *cobra.Command {
 	var set config.Inspect
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "trace <sid>", Short: "Show who owns a session and why: which worker gets its requests", Args: cobra.ExactArgs(1),
+		Use: "trace <sid>", Short: "Show who owns a session and why: which worker gets its requests", Args: takes(1, 1),
 		Long: `Show which worker gets the requests of a session, and why. The router of the host at SIDEREAL_ADMIN_ADDR is asked, which
 also knows what it remembers; without one the records in Redis are. Nothing is changed by it. The exit code is 1 where nobody
 owns the sid.`,

@@ -17,7 +17,7 @@ import (
 func workerCommand() *cobra.Command {
 	var set config.Worker
 	cmd := &cobra.Command{
-		Use: "worker", Short: "Run the demo app as one worker", Args: cobra.NoArgs,
+		Use: "worker", Short: "Run the demo app as one worker", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {

@@ -50,7 +50,7 @@ var startFlags = []flag{
 	{"exp-backoff-restart-delay", "", "exp_backoff_restart_delay", flagText, "the first wait in `ms`, growing with each restart"},
 	{"max-restarts", "", "max_restarts", flagText, "how `many` unstable ends make a process errored"},
 	{"min-uptime", "", "min_uptime", flagText, "an end within this `time` is unstable: ms, 5s, 1m"},
-	{"kill-timeout", "", "kill_timeout", flagText, "how many `ms` a process gets to end before SIGKILL"},
+	{"kill-timeout", "k", "kill_timeout", flagText, "how many `ms` a process gets to end before SIGKILL"},
 	{"stop-signal", "", "stop_signal", flagText, "the `signal` that asks a process to end"},
 	{"listen-timeout", "", "listen_timeout", flagText, "how many `ms` a process gets to be ready"},
 	{"wait-ready", "", "wait_ready", flagTrue, "a process is ready when it has sent the message ready"},
@@ -68,10 +68,39 @@ var startFlags = []flag{
 	{"increment-var", "", "increment_var", flagText, "a `variable` that grows with each instance"},
 }
 
-// vendorFlags are PM2's that nothing here needs. They are accepted and do nothing.
-var vendorFlags = []string{
-	"no-vizion", "no-pmx", "no-automation", "source-map-support", "disable-source-map-support", "trace", "disable-trace", "v8",
-	"event-loop-inspector", "deep-monitoring", "no-color", "mini-list", "wait-ip", "write", "execute-command",
+// accepted are PM2's that nothing here needs, or only some commands. PM2 takes all of its options with all of its commands: scripts
+// have `delete all --force`.
+var accepted = []struct {
+	name, short string
+	text        bool // it has a value
+}{
+	{name: "no-vizion"}, {name: "no-pmx"}, {name: "no-automation"}, {name: "source-map-support"}, {name: "disable-source-map-support"},
+	{name: "trace"}, {name: "disable-trace"}, {name: "v8"}, {name: "event-loop-inspector"}, {name: "deep-monitoring"},
+	{name: "mini-list", short: "m"}, {name: "wait-ip"}, {name: "write", short: "w"}, {name: "execute-command", short: "x"},
+	{name: "force", short: "f"}, {name: "update-env", short: "a"}, {name: "watch"},
+	{name: "ext", text: true}, {name: "sort", text: true}, {name: "parallel", text: true}, {name: "env", text: true},
+	{name: "user", short: "u", text: true}, {name: "hp", text: true}, {name: "service-name", text: true},
+}
+
+// AddAccepted gives a command of PM2's the options that it does without, as far as it has no own ones of their names.
+func AddAccepted(set *pflag.FlagSet) {
+	for _, f := range accepted {
+		if set.Lookup(f.name) != nil {
+			continue
+		}
+		short := f.short
+		if short != "" && set.ShorthandLookup(short) != nil {
+			short = ""
+		}
+		if f.text {
+			set.StringP(f.name, short, "", "accepted, and not used")
+		} else {
+			set.BoolP(f.name, short, false, "accepted, and not used")
+		}
+		if err := set.MarkHidden(f.name); err != nil {
+			panic(err) // it was added a line above
+		}
+	}
 }
 
 // Flags are the options of a command that says what a file would.
@@ -92,12 +121,6 @@ func AddFlags(set *pflag.FlagSet) *Flags {
 			if o.kind == flagOptional {
 				set.Lookup(o.name).NoOptDefVal = "true"
 			}
-		}
-	}
-	for _, name := range vendorFlags {
-		set.Bool(name, false, "accepted, and not used")
-		if err := set.MarkHidden(name); err != nil {
-			panic(err) // it was added one line above
 		}
 	}
 	return f

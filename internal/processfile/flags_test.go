@@ -28,6 +28,7 @@ func TestFlagsSayWhatFilesSay(t *testing.T) {
 	} {
 		set := pflag.NewFlagSet("", pflag.ContinueOnError)
 		f := AddFlags(set)
+		AddAccepted(set)
 		if err := set.Parse(Rearrange(strings.Fields(line), set)); err != nil {
 			t.Errorf("%s: %v", line, err)
 			continue
@@ -43,6 +44,16 @@ func TestEveryFlagIsAField(t *testing.T) {
 		if fieldByName[f.field] == nil {
 			t.Errorf("--%s sets %s, which is no field", f.name, f.field)
 		}
+	}
+}
+
+func TestAcceptedFlagsLeaveACommandItsOwn(t *testing.T) {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	force := set.Bool("force", false, "")
+	set.BoolP("only", "a", false, "")
+	AddAccepted(set)
+	if err := set.Parse(strings.Fields("--force --update-env -m --ext js,ts -u me --watch")); err != nil || !*force {
+		t.Errorf("%v, %v", err, *force)
 	}
 }
 

@@ -1,12 +1,12 @@
 package processview
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/processfile"
@@ -17,6 +17,7 @@ type Logs struct {
 	Screen
 	Raw       bool   // the lines alone
 	JSON      bool   // an object a line, as PM2 has it
+	Pairs     bool   // key=value pairs, as PM2 has them
 	Timestamp string // a format of dates, before each line of which it is known when it was written; empty: none
 	Highlight string // a text to mark
 
@@ -29,6 +30,8 @@ func (v *Logs) Line(l daemon.LogLine) error {
 	switch {
 	case v.JSON:
 		return v.object(l)
+	case v.Pairs:
+		return v.pairs(&l)
 	case v.Raw:
 		_, err := io.WriteString(v, l.Text+"\n")
 		return err
@@ -58,12 +61,12 @@ func (v *Logs) prefix(l *daemon.LogLine) string {
 		name = fmt.Sprintf("%d|%s", l.ID, l.Name)
 	}
 	name = clean(name)
-	v.names = max(v.names, utf8.RuneCountInString(name))
+	v.names = max(v.names, columns(name))
 	c := green
 	if l.Stream == "err" {
 		c = red
 	}
-	return v.paint(c, name+strings.Repeat(" ", v.names-utf8.RuneCountInString(name))+" | ")
+	return v.paint(c, name+pad(name, v.names)+" | ")
 }
 
 func (v *Logs) marked(text string) string {
@@ -71,6 +74,27 @@ func (v *Logs) marked(text string) string {
 		return text
 	}
 	return strings.ReplaceAll(text, v.Highlight, "\x1b[7m"+v.Highlight+"\x1b[27m")
+}
+
+// pairsDate is the form of dates among pairs.
+const pairsDate = "YYYY-MM-DD-HH:mm:ssZZ"
+
+func (v *Logs) pairs(l *daemon.LogLine) error {
+	var b strings.Builder
+	if !l.Time.IsZero() {
+		fmt.Fprintf(&b, "timestamp=%s ", processfile.FormatDate(cmp.Or(v.Timestamp, pairsDate), l.Time.Local()))
+	}
+	fmt.Fprintf(&b, "app=%s ", l.Name)
+	if l.ID >= 0 {
+		fmt.Fprintf(&b, "id=%d ", l.ID)
+	}
+	kind := "out"
+	if l.Stream == "err" {
+		kind = "error"
+	}
+	fmt.Fprintf(&b, "type=%s message=%s\n", kind, v.marked(l.Text))
+	_, err := io.WriteString(v, b.String())
+	return err
 }
 
 func (v *Logs) object(l daemon.LogLine) error {

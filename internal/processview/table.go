@@ -3,15 +3,7 @@ package processview
 import (
 	"io"
 	"strings"
-	"unicode/utf8"
 )
-
-// Screen is what a view is written to.
-type Screen struct {
-	io.Writer
-	Width int  // in characters; 0: no end, for files and pipes
-	Color bool // with escapes for colors
-}
 
 // color is the parameter of a terminal's escape; empty: none.
 type color string
@@ -86,10 +78,10 @@ func (t *table) fit(width int) []int {
 	widths := make([]int, len(t.columns))
 	for i, c := range t.columns {
 		if !t.noHead {
-			widths[i] = utf8.RuneCountInString(c.head)
+			widths[i] = columns(c.head)
 		}
 		for _, row := range t.rows {
-			widths[i] = max(widths[i], utf8.RuneCountInString(row[i].text))
+			widths[i] = max(widths[i], columns(row[i].text))
 		}
 		widths[i] = max(widths[i], 1)
 	}
@@ -164,18 +156,9 @@ func (t *table) row(s Screen, b *strings.Builder, widths []int, row []cell) {
 			continue
 		}
 		text := shorten(c.text, widths[i])
-		pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(text))
-		b.WriteString(s.paint(gray, "│") + " " + s.paint(c.color, text) + pad + " ")
+		b.WriteString(s.paint(gray, "│") + " " + s.paint(c.color, text) + pad(text, widths[i]) + " ")
 	}
 	b.WriteString(s.paint(gray, "│") + "\n")
-}
-
-// shorten cuts a text to so many characters; its end says that something is missing.
-func shorten(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
-		return text
-	}
-	return string([]rune(text)[:width-1]) + "…"
 }
 
 // clean keeps a text from moving the cursor or breaking the box.

@@ -219,6 +219,8 @@ func TestLogs(t *testing.T) {
 {"message":"new","timestamp":"2026-01-02T03:04:05Z","type":"err","process_id":12,"app_name":"api"}
 {"message":"own","timestamp":"2026-01-02T03:04:05Z","type":"err","process_id":-1,"app_name":"sidereal"}
 `: {JSON: true},
+		"app=api id=0 type=out message=old\napp=api id=0 type=out message=older still\ntimestamp=2026-01 app=api id=12 type=error message=new\n" +
+			"timestamp=2026-01 app=sidereal type=error message=own\n": {Pairs: true, Timestamp: "YYYY-MM"},
 	} {
 		var b bytes.Buffer
 		v.Screen = Screen{Writer: &b}

@@ -25,18 +25,19 @@ import (
 
 // Daemon runs the apps of one home folder.
 type Daemon struct {
-	cfg     Config
-	environ []string
-	started time.Time
-	metrics *prometheus.Registry
-	sup     *supervisor.Supervisor
-	logs    logFiles
-	follow  followers
-	usage   meter
-	doorway sync.Mutex // held while a door is opened
-	embeds  sync.Mutex // held while the embedded Redis is started
-	admin   net.Listener
-	end     context.CancelFunc // of Run
+	cfg      Config
+	environ  []string
+	started  time.Time
+	succeeds bool // one that was killed had the folder before
+	metrics  *prometheus.Registry
+	sup      *supervisor.Supervisor
+	logs     logFiles
+	follow   followers
+	usage    meter
+	doorway  sync.Mutex // held while a door is opened
+	embeds   sync.Mutex // held while the embedded Redis is started
+	admin    net.Listener
+	end      context.CancelFunc // of Run
 
 	mu      sync.Mutex // guards what follows, and what entries and applications say of themselves
 	apps    map[string]*application

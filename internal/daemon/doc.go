@@ -11,12 +11,12 @@
 //
 //	<app> router     one, for an app that is reached through a port. The daemon holds the listening sockets
 //	<app> nodehost   one, for an app of Node processes, or of programs with a port of their own
-//	<app>-<id>       its processes, which commands and lists call by id, name or namespace
+//	<app>-<id>       its processes, which commands and lists call by id, name, namespace or an expression (target.go)
 //	redis            one for all apps that have no SIDEREAL_REDIS_URL
 //
 // home.go, spawn.go and client.go are the commands' side, protocol.go is what both sides speak. Behind server.go, start.go and
-// act.go carry commands out, await.go waits for what they led to, specs.go says what runs, door.go opens ports, sink.go and
-// logfile.go take the processes' lines.
+// act.go carry commands out, await.go waits for what they led to, specs.go says what runs, door.go opens ports, redis.go looks
+// after the embedded Redis, sink.go and logfile.go take the processes' lines.
 //
 // A port is opened when it is known who serves it: at once for Go workers, else when the first worker listens, or is ready
 // without listening: then at PM2_PORT or SIDEREAL_ADDR, or else 8080. Every app has its own, and its own SIDEREAL_APP

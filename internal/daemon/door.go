@@ -17,7 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// orphanTime is how long the processes of a daemon that was killed may take to end, and to let their ports go.
+// orphanTime is how long the processes of a daemon that was killed may take to end, and to let their ports go. They are looked
+// for where it left its socket.
 const orphanTime = 2 * time.Second
 
 // door is an address that a router of the app serves.
@@ -102,7 +103,7 @@ func (d *Daemon) hasDoor(ap *application, addr string) bool {
 
 // listen opens a port. One that is in use may still be held by what a killed daemon left, for a moment.
 func (d *Daemon) listen(ctx context.Context, ap *application, addr string) (*net.TCPListener, error) {
-	for deadline := d.started.Add(orphanTime); ; {
+	for {
 		l, err := supervisor.Listen(ctx, addr)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			if err != nil {
@@ -114,7 +115,7 @@ func (d *Daemon) listen(ctx context.Context, ap *application, addr string) (*net
 			return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf(
 				"%s: port %s is served for the app %s: give one of them another PM2_PORT or SIDEREAL_ADDR", ap.app.Name, portOf(addr), owner)}
 		}
-		if time.Now().After(deadline) {
+		if !d.succeeds || time.Now().After(d.started.Add(orphanTime)) {
 			return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf(
 				"%s: %s is in use by another process: set PM2_PORT or SIDEREAL_ADDR", ap.app.Name, addr)}
 		}

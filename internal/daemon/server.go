@@ -46,7 +46,8 @@ func sayFailure(code int, why string) string {
 // listenControl opens the control socket, in place of one that a dead daemon left: we hold the lock.
 func (d *Daemon) listenControl() (net.Listener, error) {
 	path := d.cfg.Home.socket()
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := os.Remove(path)
+	if d.succeeds = err == nil; err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("daemon: control socket: %w", err)
 	}
 	l, err := net.Listen("unix", path)

@@ -71,7 +71,7 @@ func footnotes(s Screen, l daemon.Listing) error {
 			}
 		}
 		for _, problem := range a.Problems {
-			if _, err := fmt.Fprintf(s, " %s\n", s.paint(red, clean(a.App.Name+": "+problem))); err != nil {
+			if _, err := fmt.Fprintf(s, " %s\n", s.paint(red, clean(a.App.Name+": "+strings.TrimPrefix(problem, a.App.Name+": ")))); err != nil {
 				return err
 			}
 		}

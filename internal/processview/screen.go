@@ -43,7 +43,7 @@ func (s Screen) Draw(page []byte) error {
 	b.WriteString("\x1b[H")
 	for i, line := range lines {
 		if i > 0 {
-			b.WriteString("\r\n")
+			b.WriteByte('\n')
 		}
 		b.Write(line)
 		b.WriteString("\x1b[K") // clear what stood behind it

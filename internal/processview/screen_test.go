@@ -10,9 +10,9 @@ func TestDrawReplacesThePageAndKeepsToTheScreen(t *testing.T) {
 		height     int
 		page, want string
 	}{
-		{0, "one\ntwo\n", "\x1b[Hone\x1b[K\r\ntwo\x1b[K\x1b[J"},
-		{2, "one\ntwo\n", "\x1b[Hone\x1b[K\r\ntwo\x1b[K\x1b[J"},
-		{2, "one\ntwo\nthree\n", "\x1b[Hone\x1b[K\r\n… 2 more lines\x1b[K\x1b[J"},
+		{0, "one\ntwo\n", "\x1b[Hone\x1b[K\ntwo\x1b[K\x1b[J"},
+		{2, "one\ntwo\n", "\x1b[Hone\x1b[K\ntwo\x1b[K\x1b[J"},
+		{2, "one\ntwo\nthree\n", "\x1b[Hone\x1b[K\n… 2 more lines\x1b[K\x1b[J"},
 	} {
 		var b bytes.Buffer
 		if err := (Screen{Writer: &b, Height: c.height}).Draw([]byte(c.page)); err != nil || b.String() != c.want {

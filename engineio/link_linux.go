@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -9,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/rawio"
 )
 
 // readBuffer is what is borrowed to read a socket that has something.
@@ -99,7 +99,7 @@ func (l *socketLink) read(w *webSocket, read []byte) {
 		if buf == nil {
 			buf = bufpool.Get(readBuffer)[:readBuffer]
 		}
-		if n, err = readFD(int(fd), buf); err == unix.EAGAIN {
+		if n, err = rawio.Read(int(fd), buf); err == unix.EAGAIN {
 			bufpool.Put(buf)
 			buf = nil
 			return false
@@ -122,8 +122,8 @@ func (l *socketLink) read(w *webSocket, read []byte) {
 	}
 }
 
-func (l *socketLink) write(b []byte) (int, error)    { return writeFD(l.fd, b) }
-func (l *socketLink) writev(v [][]byte) (int, error) { return writevFD(l.fd, v) }
+func (l *socketLink) write(b []byte) (int, error)    { return rawio.Write(l.fd, b) }
+func (l *socketLink) writev(v [][]byte) (int, error) { return rawio.Writev(l.fd, v) }
 func (l *socketLink) closeWrite()                    { unix.Shutdown(l.fd, unix.SHUT_WR) }
 func (l *socketLink) close()                         { l.conn.Close() }
 
@@ -158,50 +158,4 @@ func writable(fd uintptr) bool {
 	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 	n, err := unix.Poll(p[:], 0)
 	return n > 0 || err != nil && err != unix.EINTR
-}
-
-// readFD reads without blocking: unix.EAGAIN if there is nothing, io.EOF at the end.
-func readFD(fd int, b []byte) (int, error) {
-	for {
-		n, errno := sysRead(fd, b)
-		switch {
-		case errno == unix.EINTR:
-		case errno == unix.EAGAIN:
-			return 0, unix.EAGAIN
-		case errno != 0:
-			return 0, errno
-		case n == 0:
-			return 0, io.EOF
-		default:
-			return n, nil
-		}
-	}
-}
-
-// writeFD writes what the kernel takes without blocking.
-func writeFD(fd int, b []byte) (int, error) {
-	n, errno := sysWrite(fd, b)
-	for errno == unix.EINTR {
-		n, errno = sysWrite(fd, b)
-	}
-	return written(n, errno)
-}
-
-func writevFD(fd int, v [][]byte) (int, error) {
-	n, errno := sysWritev(fd, v)
-	for errno == unix.EINTR {
-		n, errno = sysWritev(fd, v)
-	}
-	return written(n, errno)
-}
-
-// written is what a write came to: nothing, and no error, if the kernel takes no more.
-func written(n int, errno syscall.Errno) (int, error) {
-	switch errno {
-	case 0:
-		return n, nil
-	case unix.EAGAIN:
-		return 0, nil
-	}
-	return 0, errno
 }

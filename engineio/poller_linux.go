@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sidereal-io/sidereal/internal/rawio"
 )
 
 const (
@@ -180,7 +182,7 @@ func (l *pollLink) read(events uint32) {
 			l.again |= events | unix.EPOLLIN
 			return
 		}
-		n, err := readFD(l.fd, l.poller.buf)
+		n, err := rawio.Read(l.fd, l.poller.buf)
 		if err == unix.EAGAIN {
 			break
 		}
@@ -203,8 +205,8 @@ func (l *pollLink) read(events uint32) {
 	}
 }
 
-func (l *pollLink) write(b []byte) (int, error)    { return writeFD(l.fd, b) }
-func (l *pollLink) writev(v [][]byte) (int, error) { return writevFD(l.fd, v) }
+func (l *pollLink) write(b []byte) (int, error)    { return rawio.Write(l.fd, b) }
+func (l *pollLink) writev(v [][]byte) (int, error) { return rawio.Writev(l.fd, v) }
 
 // arm asks for an event when there is room; the kernel looks at once, so that none is missed.
 func (l *pollLink) arm(*webSocket) {

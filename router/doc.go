@@ -15,7 +15,7 @@
 //	exchange.go    rewritten for the worker
 //	forward.go     sent over a kept connection (upstream.go), tried again where that can do no harm
 //	alive.go       where no answer came: is its worker dead, or was it the connection?
-//	answer.go      the response; a handshake's sid is learned before its client can know it
+//	answer.go      the response; a handshake's sid is learned before its client knows it
 //	pass.go        a WebSocket for this host: its connection goes to the worker (internal/handoff) and leaves nothing here
 //	relay.go       a WebSocket for another host: bytes, both ways
 //	account.go     and what became of it, for the access log

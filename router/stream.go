@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/rawio"
 )
 
 const (
@@ -25,6 +26,7 @@ type stream struct {
 	c       net.Conn
 	raw     syscall.RawConn       // nil where c is not a descriptor (TLS): then a buffer is held while waiting
 	read    func(fd uintptr) bool // onReadable, made once
+	put     func(fd uintptr)      // writeNow, made once
 	buf     []byte                // borrowed, nil while there is nothing in it
 	r, w    int                   // buf[r:w] is read and not yet discarded
 	want    int                   // size of the next buffer to borrow
@@ -33,6 +35,8 @@ type stream struct {
 	sent    int                   // of out
 	till    time.Time             // the write deadline that is set
 	written int64                 // by write
+	next    []byte                // what write is to write
+	took    int                   // of next, by the kernel at once
 	look    bool                  // leave in the kernel what is read next
 	seen    int                   // bytes of buf that are still in the kernel, too
 }
@@ -41,7 +45,7 @@ func (s *stream) init(c net.Conn) {
 	s.c, s.want = c, smallBuffer
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
-			s.raw, s.read = raw, s.onReadable
+			s.raw, s.read, s.put = raw, s.onReadable, s.writeNow
 		}
 	}
 }
@@ -104,7 +108,7 @@ func (s *stream) take() {
 	}
 	s.raw.Control(func(fd uintptr) {
 		for at := s.w - s.seen; at < s.w; {
-			n, err := readFD(fd, s.buf[at:s.w])
+			n, err := rawio.Read(int(fd), s.buf[at:s.w])
 			if n <= 0 || err != nil {
 				return // never: they are there
 			}
@@ -153,7 +157,7 @@ func (s *stream) onReadable(fd uintptr) bool {
 		n, err = peekFD(fd, s.buf[s.w:])
 		s.seen = max(n, 0)
 	} else {
-		n, err = readFD(fd, s.buf[s.w:])
+		n, err = rawio.Read(int(fd), s.buf[s.w:])
 	}
 	switch {
 	case n > 0:
@@ -161,7 +165,7 @@ func (s *stream) onReadable(fd uintptr) bool {
 	case err == syscall.EAGAIN:
 		s.release()
 		return false
-	case err != nil:
+	case err != nil && err != io.EOF:
 		s.err = &net.OpError{Op: "read", Net: "fd", Err: err}
 	default:
 		s.err = io.EOF
@@ -172,11 +176,11 @@ func (s *stream) onReadable(fd uintptr) bool {
 
 // writeOut writes out; true: all of it, and the answer can be waited for.
 func (s *stream) writeOut(fd uintptr) bool {
-	n, err := writeFD(fd, s.out)
+	n, err := rawio.Write(int(fd), s.out)
 	if n > 0 {
 		s.sent = n
 	}
-	if err != nil && err != syscall.EAGAIN {
+	if err != nil {
 		s.err = &net.OpError{Op: "write", Net: "fd", Err: err}
 		return false
 	}
@@ -220,14 +224,27 @@ func (s *stream) expect(bytes int64) {
 
 // write writes all of p, unless the peer takes nothing for writeTimeout.
 func (s *stream) write(p []byte) (int, error) {
+	n := 0
+	if s.raw != nil {
+		s.next = p
+		s.raw.Control(s.put) // an error shows again below
+		n, s.next, s.took = s.took, nil, 0
+	}
+	if n == len(p) {
+		s.written += int64(n)
+		return n, nil
+	}
 	if now := time.Now(); s.till.Sub(now) < writeTimeout {
 		s.till = now.Add(2 * writeTimeout)
 		s.c.SetWriteDeadline(s.till)
 	}
-	n, err := s.c.Write(p)
-	s.written += int64(n)
-	return n, err
+	k, err := s.c.Write(p[n:])
+	s.written += int64(n + k)
+	return n + k, err
 }
+
+// writeNow writes what the kernel takes at once: most often all, and then no deadline is needed.
+func (s *stream) writeNow(fd uintptr) { s.took, _ = rawio.Write(int(fd), s.next) }
 
 // isTimeout tells a deadline that passed from a broken connection.
 func isTimeout(err error) bool {
@@ -235,28 +252,10 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// readFD, peekFD and writeFD are the system calls, on descriptors that don't block.
-func readFD(fd uintptr, p []byte) (int, error) {
-	for {
-		n, err := syscall.Read(int(fd), p)
-		if err != syscall.EINTR {
-			return n, err
-		}
-	}
-}
-
+// peekFD is the system call, on a descriptor that does not block.
 func peekFD(fd uintptr, p []byte) (int, error) {
 	for {
 		n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK)
-		if err != syscall.EINTR {
-			return n, err
-		}
-	}
-}
-
-func writeFD(fd uintptr, p []byte) (int, error) {
-	for {
-		n, err := syscall.Write(int(fd), p)
 		if err != syscall.EINTR {
 			return n, err
 		}

@@ -74,8 +74,8 @@ func (c *cache) peek(sid string) (string, bool) {
 	return e.owner, true
 }
 
-// put remembers an owner. Written is when its key was written, 0 if it was not. It tells whether an entry that Redis
-// never got had to leave for it.
+// put remembers an owner. Written is when its key was written; 0: it was not, and the caller is to write it and call wrote or
+// failed. It tells whether an entry that Redis never got had to leave for it.
 func (c *cache) put(sid, owner string, ttl time.Duration, now, written int64) (lostUnwritten bool) {
 	s := c.shard(sid)
 	s.mu.Lock()
@@ -96,7 +96,7 @@ func (c *cache) put(sid, owner string, ttl time.Duration, now, written int64) (l
 		e.owner = strings.Clone(owner)
 		s.owners[e.owner]++
 	}
-	e.ttl, e.used, e.written = ttl, now, written
+	e.ttl, e.used, e.written, e.queued = ttl, now, written, written == 0
 	s.toFrontLocked(e)
 	return lostUnwritten
 }

@@ -60,6 +60,10 @@ func TestRenewalIsDueOncePerThirdOfTheTTL(t *testing.T) {
 		t.Error("due again before the next third")
 	}
 	c.put("fresh", "w", ttl, at(0), 0)
+	if _, _, due := c.due("fresh", at(0)); due {
+		t.Error("due while its first write is under way")
+	}
+	c.failed("fresh")
 	if _, _, due := c.due("fresh", at(0)); !due {
 		t.Error("an entry that Redis never got is not due")
 	}

@@ -155,6 +155,7 @@ func TestOnRedisCluster(t *testing.T) {
 		sids[i] = MintSID(reg.ID())
 		a.Learn(ctx, sids[i], reg.ID(), 0)
 	}
+	settle(a)
 	for _, sid := range sids {
 		expectOwner(t, b, sid, reg.ID(), DecisionTable)
 	}

@@ -62,10 +62,24 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 		}
 		return Owner{Decision: DecisionUnknown}
 	}
+	if tagged == nil {
+		tagged = d.newcomer(ctx, sid)
+	}
 	if tagged != nil {
 		return Owner{tagged.ID, DecisionTag, tagged}
 	}
 	return Owner{Decision: DecisionUnknown}
+}
+
+// newcomer is the worker that sid begins with, where it is so new that the table does not have it: the sid's key need not
+// be written yet, see Learn.
+func (d *Directory) newcomer(ctx context.Context, sid string) *Worker {
+	if id, ok := WorkerOf(sid); ok && d.Workers().Get(id) == nil {
+		if w := d.worker(ctx, id); w != nil && w.Tags {
+			return w
+		}
+	}
+	return nil
 }
 
 // taggedOwner is the worker that sid begins with, if it is known and tags its sids.
@@ -130,14 +144,19 @@ func (d *Directory) isGone(id string) bool {
 	return ok && time.Now().Before(until)
 }
 
-// Learn notes that workerID just opened the session sid: here, and in Redis for every other router. It returns when Redis
-// has it, so that the client's next request finds it anywhere, but after 250 ms at the latest; what could not be written
-// by then is written when it can be. Ttl is [EntryTTL] of the open packet.
+// Learn notes that workerID just opened the session sid: here, and in Redis for every other router. It returns when the
+// client's next request finds it anywhere: at once where the sid's tag says it too, else when Redis has it, but after
+// 250 ms at the latest. What could not be written by then is written when it can be. Ttl is [EntryTTL] of the open packet.
 func (d *Directory) Learn(ctx context.Context, sid, workerID string, ttl time.Duration) {
 	ttl = d.ttls.raise(workerID, ttl)
 	d.remember(sid, workerID, ttl, d.now(), 0)
-	wr := write{sid: sid, owner: workerID, ttl: ttl, done: make(chan struct{})}
-	if !d.writer.push(wr) {
+	wr := write{sid: sid, owner: workerID, ttl: ttl}
+	if w := d.taggedOwner(sid); w != nil && w.ID == workerID {
+		d.write(wr)
+		return
+	}
+	wr.done = make(chan struct{})
+	if !d.write(wr) {
 		return
 	}
 	timer := time.NewTimer(learnWait)
@@ -159,10 +178,18 @@ func (d *Directory) remember(sid, id string, ttl time.Duration, now, written int
 // Touch notes that sid was used: call it at the start and the end of each request. It renews the key in the background,
 // at most once per third of its TTL. Sids that this router does not know are none of its business.
 func (d *Directory) Touch(sid string) {
-	owner, ttl, due := d.cache.due(sid, d.now())
-	if due && !d.writer.push(write{sid: sid, owner: owner, ttl: ttl}) {
-		d.cache.failed(sid)
+	if owner, ttl, due := d.cache.due(sid, d.now()); due {
+		d.write(write{sid: sid, owner: owner, ttl: ttl})
 	}
+}
+
+// write queues what the cache counts on being written. False: Redis is away, and it is written later.
+func (d *Directory) write(wr write) bool {
+	ok := d.writer.push(wr)
+	if !ok {
+		d.cache.failed(wr.sid)
+	}
+	return ok
 }
 
 // Forget notes that the session sid has ended, here and in the background in Redis.

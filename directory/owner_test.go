@@ -69,6 +69,29 @@ func TestTagAnswersWhereTheTableDoesNot(t *testing.T) {
 	expectOwner(t, node(t, url), lookalike, plain.ID(), DecisionTable)
 }
 
+// Who is told a tagged sid may use it at any router at once, before its key is written: at one that has not heard of the
+// worker, too.
+func TestTaggedSIDsAreFoundBeforeTheyAreWritten(t *testing.T) {
+	m, url := mini(t)
+	a := node(t, url)
+	reg, _ := join(t, a, Worker{Tags: true}, a)
+	commands := countSidCommands(m)
+	sid := MintSID(reg.ID())
+	a.Learn(context.Background(), sid, reg.ID(), 0)
+	late, err := New(Config{Conn: connect(t, url)}) // it does not run: its table stays empty
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := late.Owner(context.Background(), MintSID(reg.ID())); o.WorkerID != reg.ID() || o.Decision != DecisionTag {
+		t.Errorf("at a router that knows no worker: %+v", o)
+	}
+	if o := late.Owner(context.Background(), MintSID("____")); o.Decision != DecisionUnknown {
+		t.Errorf("of nobody: %+v", o)
+	}
+	settle(a)
+	commands.expect(t, "in the end", map[string]int{"SET": 2, "GET": 2, "PTTL": 2})
+}
+
 func TestGoneOwnerIsUnknownAtOnceEverywhere(t *testing.T) {
 	m, url := mini(t)
 	a, b := node(t, url), node(t, url)
@@ -81,6 +104,7 @@ func TestGoneOwnerIsUnknownAtOnceEverywhere(t *testing.T) {
 	awaitState(t, b, reg.ID(), StateReady)
 	sid := MintSID(reg.ID())
 	a.Learn(context.Background(), sid, reg.ID(), 0)
+	settle(a)
 	expectOwner(t, b, sid, reg.ID(), DecisionTable)
 	stop()
 	awaitState(t, a, reg.ID(), "")

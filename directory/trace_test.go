@@ -17,6 +17,7 @@ func TestTrace(t *testing.T) {
 	id := reg.ID()
 	learned, tagged, strange := MintSID(id), MintSID(id), MintSID("____")
 	a.Learn(context.Background(), learned, id, 0)
+	settle(a)
 	m.SetTTL("sidereal:default:sid:"+learned, time.Minute)
 	for _, c := range []struct {
 		d    *Directory

@@ -16,14 +16,14 @@ type clusterReceiver struct {
 
 // receive passes over echoes by their last bytes. Answers are heard on the namespace's own channel alone, and nothing else
 // is heard there but events for this process.
-func (f *clusterReceiver) receive(channel string, payload []byte) error {
+func (f *clusterReceiver) receive(channel string, payload []byte) (kept bool, err error) {
 	if f.isEcho(payload) {
 		f.r.metrics.skipped.Inc()
-		return nil
+		return false, nil
 	}
 	c, err := wire.ParseCluster(payload)
 	if err != nil {
-		return err
+		return false, err
 	}
 	f.r.mu.RLock()
 	n := f.r.byName[string(c.Namespace)]
@@ -34,9 +34,9 @@ func (f *clusterReceiver) receive(channel string, payload []byte) error {
 	case n == nil, !strings.HasPrefix(channel, n.talk.counted()), string(c.UID) == n.uid,
 		c.Type < wire.ClusterBroadcast, c.Type > wire.ClusterAck, private != c.Type.IsAnswer() && !alone:
 		f.r.metrics.skipped.Inc()
-		return nil
+		return false, nil
 	case private && !alone:
-		return n.takeClusterAnswer(&c)
+		return true, n.takeClusterAnswer(&c)
 	case c.Type == wire.ClusterBroadcast && !c.WantsAck():
 		return f.deliver(n, &c, "")
 	}
@@ -44,7 +44,7 @@ func (f *clusterReceiver) receive(channel string, payload []byte) error {
 	if err == nil {
 		n.take(q)
 	}
-	return err
+	return true, err
 }
 
 // isEcho tells whether a message ends with one of our names, as all of ours do.
@@ -52,22 +52,23 @@ func (f *clusterReceiver) isEcho(msg []byte) bool {
 	return f.r.isEcho(wire.ClusterSender(msg))
 }
 
-func (f *clusterReceiver) deliver(n *namespace, c *wire.Cluster, offset string) error {
+// deliver tells whether it keeps anything of the message.
+func (f *clusterReceiver) deliver(n *namespace, c *wire.Cluster, offset string) (kept bool, err error) {
 	concerns, err := c.Concerns(&f.scratch, n.hasRoom)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !concerns {
 		f.r.metrics.skipped.Inc()
-		return nil
+		return false, nil
 	}
 	o, err := c.Options()
 	if err != nil {
-		return err
+		return false, err
 	}
 	data, err := c.Payload()
 	if err != nil {
-		return err
+		return false, err
 	}
 	f.r.metrics.in.Inc()
 	n.local.Deliver(&socketio.Broadcast{
@@ -76,7 +77,7 @@ func (f *clusterReceiver) deliver(n *namespace, c *wire.Cluster, offset string) 
 		Data:   data,
 		Offset: offset,
 	})
-	return nil
+	return true, nil
 }
 
 // takeClusterAnswer takes an answer to a request of this namespace.

@@ -17,8 +17,9 @@ type form interface {
 	// join and leave begin and end the listening of a namespace, under Redis.mu.
 	join(n *namespace)
 	leave(n *namespace)
-	// receive takes a message, on the subscription's goroutine. An error is the sender's fault.
-	receive(channel string, payload []byte) error
+	// receive takes a message, on the subscription's goroutine, and tells whether it keeps anything of it. An error is the
+	// sender's fault.
+	receive(channel string, payload []byte) (kept bool, err error)
 	// place names the key or channel whose node a message goes to in a cluster; empty: any node passes it on to all.
 	place(m message) string
 	// publish adds a message to what is sent to Redis next.

@@ -8,25 +8,26 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// receive takes one message from Redis. It runs on the subscription's goroutine, one message at a time: what it hands to
-// a namespace is in the order in which it came. The payload may be kept.
-func (r *Redis) receive(channel string, payload []byte) {
+// receive takes one message from Redis, and tells whether it keeps anything of it. It runs on the subscription's
+// goroutine, one message at a time: what it hands to a namespace is in the order in which it came.
+func (r *Redis) receive(channel string, payload []byte) (kept bool) {
 	if len(payload) > r.cfg.MaxMessageBytes {
 		r.refuse(oversized, channel, len(payload))
-		return
+		return false
 	}
 	var err error
 	if channel == r.peers.channel {
 		err = r.peers.hear(payload)
 	} else {
-		err = r.form.receive(channel, payload)
+		kept, err = r.form.receive(channel, payload)
 	}
 	if err != nil {
 		r.refuse(malformed, channel, len(payload))
 	}
+	return kept
 }
 
-func (f *pubsub) receive(channel string, payload []byte) error {
+func (f *pubsub) receive(channel string, payload []byte) (kept bool, err error) {
 	if key := f.r.cfg.Key; strings.HasPrefix(channel, key) && len(channel) > len(key) && channel[len(key)] == '#' {
 		return f.receiveBroadcast(channel, payload)
 	}
@@ -35,16 +36,16 @@ func (f *pubsub) receive(channel string, payload []byte) error {
 	f.r.mu.RUnlock()
 	if asked == nil && answered == nil {
 		f.r.metrics.skipped.Inc() // of a namespace that was closed meanwhile
-		return nil
+		return false, nil
 	}
-	payload, err := f.unparsed(payload, true)
+	payload, err = f.unparsed(payload, true)
 	switch {
 	case err != nil:
-		return err
+		return false, err
 	case asked != nil:
 		return asked.receiveRequest(payload)
 	case channel == answered.own && wire.IsRequest(payload):
-		return answered.receiveEvent(payload)
+		return true, answered.receiveEvent(payload)
 	}
 	return answered.receiveResponse(payload)
 }
@@ -60,34 +61,34 @@ func (f *pubsub) unparsed(payload []byte, mayBeJSON bool) ([]byte, error) {
 
 // receiveBroadcast delivers a broadcast that is for somebody here. The others cost little: a look at the channel and at
 // the sender first, then a walk over the message for its namespace and rooms, and decoding only at last.
-func (f *pubsub) receiveBroadcast(channel string, payload []byte) error {
+func (f *pubsub) receiveBroadcast(channel string, payload []byte) (kept bool, err error) {
 	r := f.r
 	if !f.concerns(channel) {
 		r.metrics.skipped.Inc()
-		return nil
+		return false, nil
 	}
-	payload, err := f.unparsed(payload, false)
+	payload, err = f.unparsed(payload, false)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if r.isEcho(wire.Sender(payload)) {
 		r.metrics.skipped.Inc()
-		return nil
+		return false, nil
 	}
 	b, err := wire.ParseBroadcast(payload)
 	if err != nil {
-		return err
+		return false, err
 	}
 	r.mu.RLock()
 	n := r.byName[string(b.Namespace)]
 	r.mu.RUnlock()
 	if n == nil || !strings.HasPrefix(channel, n.talk.(pubsubTalk).channels.Main) || b.Rooms.Len() > 0 && !b.Rooms.Any(f.spare, n.hasRoom) {
 		r.metrics.skipped.Inc()
-		return nil
+		return false, nil
 	}
 	data, err := b.Payload()
 	if err != nil {
-		return err
+		return false, err
 	}
 	r.metrics.in.Inc()
 	n.local.Deliver(&socketio.Broadcast{
@@ -95,7 +96,7 @@ func (f *pubsub) receiveBroadcast(channel string, payload []byte) error {
 		Flags:  localFlags(b.Flags()),
 		Data:   data,
 	})
-	return nil
+	return len(data.Attachments) > 0, nil // all else was written anew
 }
 
 func localFlags(f wire.Flags) socketio.Flags {
@@ -163,17 +164,17 @@ func number(s string) (int64, bool) {
 }
 
 // receiveRequest reads a request. Messages without a sender are an emitter's.
-func (n *namespace) receiveRequest(payload []byte) error {
+func (n *namespace) receiveRequest(payload []byte) (kept bool, err error) {
 	if wire.RequestFrom(payload, n.uid) {
 		n.r.metrics.skipped.Inc()
-		return nil
+		return false, nil
 	}
 	q, err := wire.ParseRequest(payload)
 	if err != nil {
-		return err
+		return false, err
 	}
 	n.take(q)
-	return nil
+	return true, nil
 }
 
 // receiveEvent takes a server-side event that is for this process alone. Nothing else is asked of one process.
@@ -189,19 +190,19 @@ func (n *namespace) receiveEvent(payload []byte) error {
 }
 
 // receiveResponse takes an answer. Most are answers to others: all servers hear all.
-func (n *namespace) receiveResponse(payload []byte) error {
+func (n *namespace) receiveResponse(payload []byte) (kept bool, err error) {
 	pending := n.calls.get(wire.ResponseID(payload))
 	if pending == nil {
 		n.r.metrics.skipped.Inc()
-		return nil
+		return false, nil
 	}
 	a, err := wire.ParseResponse(payload)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !pending.answer(a) {
-		return wire.ErrMalformed
+		return true, wire.ErrMalformed
 	}
 	n.r.metrics.in.Inc()
-	return nil
+	return true, nil
 }

@@ -123,18 +123,18 @@ func (f *streams) leave(n *namespace) {
 var broadcastType = strconv.Itoa(int(wire.ClusterBroadcast))
 
 // receive takes, beside what servers ask and answer, the news that a session was taken over.
-func (f *streams) receive(channel string, payload []byte) error {
+func (f *streams) receive(channel string, payload []byte) (kept bool, err error) {
 	if c, err := wire.ParseCluster(payload); err == nil && c.Type == wire.ClusterTaken {
 		f.r.mu.RLock()
 		n := f.r.byName[string(c.Namespace)]
 		f.r.mu.RUnlock()
 		if n == nil || channel != n.own {
-			return wire.ErrMalformed
+			return false, wire.ErrMalformed
 		}
 		if rec := n.talk.(*streamTalk).recovery.Load(); rec != nil {
 			rec.taken(c.PID())
 		}
-		return nil
+		return true, nil
 	}
 	return f.clusterReceiver.receive(channel, payload)
 }
@@ -225,7 +225,8 @@ func (f *streams) take(e *wire.Entry, at offset) error {
 		if rec != nil && c.Recoverable() {
 			place = at.String()
 		}
-		return f.deliver(n, &c, place)
+		_, err := f.deliver(n, &c, place) // what was read is not read into again
+		return err
 	}
 	q, err := c.Request()
 	if err == nil {

@@ -27,7 +27,7 @@ func TestStreamsReplay(t *testing.T) {
 			}
 			main, chat := playClusterB(t, rec)
 			_, adapters := startRedis(t, r, main, chat)
-			p := &streamsReplay{reader: r.form.(*streams).reader, clusterReplay: clusterReplay{
+			p := &streamsReplay{reader: r.form.(forgetful).form.(*streams).reader, clusterReplay: clusterReplay{
 				publish: "PUBLISH", pack: wire.AppendPackedRequest, text: normalPacked,
 				main: main, chat: chat, uidA: rec.Nodes["A"], uidB: map[string]string{},
 			}}

@@ -75,7 +75,7 @@ func New(cfg Config) (*Directory, error) {
 	d.events = cfg.Conn.Subscribe(redisconn.SubConfig{
 		Name:      "directory events",
 		Channels:  []string{d.keys.events()},
-		OnMessage: func(_ string, payload []byte) { d.heard(payload) },
+		OnMessage: func(_ string, payload []byte) bool { d.heard(payload); return false },
 		OnUp: func() {
 			d.cut.Store(false)
 			d.back.Store(!first)

@@ -54,7 +54,7 @@ func TestWorkerLifeIsSeenByEvents(t *testing.T) {
 	events := make(chan string, 16)
 	sub := connect(t, url).Subscribe(redisconn.SubConfig{
 		Channels:  []string{"{sidereal:default}:events"},
-		OnMessage: func(_ string, payload []byte) { events <- string(payload) },
+		OnMessage: func(_ string, payload []byte) bool { events <- string(payload); return false },
 	})
 	testkit.Run(t, sub.Run)
 	if err := sub.Wait(context.Background()); err != nil {

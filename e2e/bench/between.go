@@ -57,8 +57,7 @@ type message struct{ channel, payload string }
 // clients are polling sessions whose poll does not come: what is for them is queued, and nothing is sent.
 type receiving struct {
 	*system
-	n        int
-	said     message
+	said     *volley
 	fence    message // the last one, which a real client hears
 	redis    *redis.Client
 	first    *swarm // a client of the sender
@@ -73,7 +72,7 @@ type pollSession struct {
 
 func prepareReceive(room string, sessions, most int) func(context.Context, *system, options) (load, error) {
 	return func(ctx context.Context, s *system, o options) (_ load, err error) {
-		l := &receiving{system: s, n: pick(o.quick, most/4, most), redis: redis.NewClient(&redis.Options{Addr: s.redis})}
+		l := &receiving{system: s, redis: redis.NewClient(&redis.Options{Addr: s.redis})}
 		defer func() {
 			if err != nil {
 				l.close()
@@ -93,7 +92,11 @@ func prepareReceive(room string, sessions, most int) func(context.Context, *syst
 		if _, err = l.last.ask(ctx, func(int) string { return `["join","fence"]` }); err != nil {
 			return nil, err
 		}
-		if l.said, err = l.overheard(ctx, room); err != nil {
+		said, err := l.overheard(ctx, room)
+		if err != nil {
+			return nil, err
+		}
+		if l.said, err = openVolley(ctx, s.redis, said, pick(o.quick, most/4, most)); err != nil {
 			return nil, err
 		}
 		l.last.tally.expect(1) // which hears what it is about to say
@@ -154,20 +157,14 @@ func (l *receiving) measured() *system { return l.process(1) }
 
 func (l *receiving) round(ctx context.Context) (units, lost int, err error) {
 	l.last.tally.expect(1)
-	const batch = 500
-	for sent := 0; sent < l.n; sent += batch {
-		pipe := l.redis.Pipeline()
-		for range min(batch, l.n-sent) {
-			pipe.Publish(ctx, l.said.channel, l.said.payload)
-		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			return 0, 0, err
-		}
+	units, err = l.said.fire()
+	if err != nil {
+		return 0, 0, err
 	}
 	if err := l.redis.Publish(ctx, l.fence.channel, l.fence.payload).Err(); err != nil {
 		return 0, 0, err
 	}
-	return l.n, l.last.tally.wait(ctx), nil
+	return units, l.last.tally.wait(ctx), nil
 }
 
 // clear polls what has been queued.
@@ -201,6 +198,9 @@ func (l *receiving) close() {
 		if s != nil {
 			s.close()
 		}
+	}
+	if l.said != nil {
+		l.said.close()
 	}
 	_ = l.redis.Close()
 }

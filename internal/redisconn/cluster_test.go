@@ -136,7 +136,7 @@ func TestReachable(t *testing.T) {
 
 func TestSubscriptionOfAnOldRedis(t *testing.T) {
 	m := testkit.MiniRedis(t) // it has no sharded pub/sub
-	s := open(t, Config{URL: "redis://" + m.Addr()}).Subscribe(SubConfig{OnMessage: func(string, []byte) {}})
+	s := open(t, Config{URL: "redis://" + m.Addr()}).Subscribe(SubConfig{OnMessage: func(string, []byte) bool { return false }})
 	s.AddShards("a")
 	testkit.Run(t, s.Run)
 	if err := s.Wait(t.Context()); !errors.Is(err, ErrNoShards) {

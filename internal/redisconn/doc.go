@@ -13,7 +13,7 @@
 //     all messages, through channels and patterns alike.
 //
 // A message's way through a Subscription: wishes.go has what is wanted, route.go binds it to connections, link.go is one of
-// them, and subscription.go has what they tell together.
+// them over push.go, resp.go reads what Redis says there, and subscription.go has what all of them tell together.
 //
 // Commands are never retried here, but by the client of a cluster: a PUBLISH whose reply was lost may have been heard, and only the caller knows whether
 // saying it twice is right. Everything may be called concurrently unless it says otherwise.

@@ -65,50 +65,61 @@ func (l *link) run(ctx context.Context) error {
 	l.hear()
 	tender.Go(func() { cancel(l.tend(ctx, ps)) })
 	for {
-		// No timeout here: it could strike in the middle of a message, and the rest would be read as the next one.
-		m, err := ps.Receive(ctx)
-		if err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
-			}
-			if l.s.movedAway(l, err) {
-				continue
-			}
-			return err
+		need, err := l.handle(ps)
+		if need > 0 {
+			// No timeout here: it could strike in the middle of a message, and the rest would be read as the next one.
+			err = ps.fill(need)
 		}
-		l.handle(m)
+		if err == nil || context.Cause(ctx) == nil && l.s.movedAway(l, err) {
+			continue
+		}
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		return err
 	}
 }
 
-// handle takes one thing that Redis said.
-func (l *link) handle(m said) {
-	switch {
-	case m.isMessage():
-		l.busy.Store(true)
-		l.s.told.Lock()
-		l.s.cfg.OnMessage(m.channel, m.payload)
-		l.s.told.Unlock()
-		if l.doubted.Load() { // a glance at the clock costs as much as a message that is skipped
-			l.hear()
-		}
-		l.busy.Store(false)
-	case m.kind == "pong":
-		l.s.answered(l)
-		l.callback(l.s.riseTold)
-	default:
-		l.s.confirm(l, m.kind, strings.Clone(m.channel)) // kept for long, unlike what else was read with it
-		l.callback(l.s.riseTold)
-	}
-}
+// handledAtOnce is how many things that Redis said are handled before other links may have a turn. Taking turns for each
+// cost as much as a message that is skipped.
+const handledAtOnce = 16
 
-// callback runs f while no other callback of the subscription runs.
-func (l *link) callback(f func()) {
+// handle takes some of what was read. Need is 0 while there may be more.
+func (l *link) handle(ps *push) (need int, err error) {
 	l.busy.Store(true)
 	l.s.told.Lock()
-	f()
-	l.s.told.Unlock()
+	defer func() {
+		l.s.told.Unlock()
+		l.busy.Store(false)
+	}()
+	for range handledAtOnce {
+		m, need, err := ps.next()
+		switch {
+		case need > 0 || err != nil:
+			return need, err
+		case m.message:
+			if l.s.cfg.OnMessage(m.channel, m.payload) {
+				ps.keep()
+			}
+			if l.doubted.Load() { // a glance at the clock costs as much as a message that is skipped
+				l.hear()
+			}
+		default:
+			l.learn(m)
+		}
+	}
+	return 0, nil
+}
+
+// learn takes what is no message. The caller holds told.
+func (l *link) learn(m said) {
+	if m.kind == "pong" {
+		l.s.answered(l)
+	} else {
+		l.s.confirm(l, m.kind, strings.Clone(m.channel)) // kept for long, unlike what else was read with it
+	}
+	l.s.riseTold()
 	l.hear()
-	l.busy.Store(false)
 }
 
 func (l *link) hear() { l.heard.Store(int64(time.Since(l.start))) }

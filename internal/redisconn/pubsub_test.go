@@ -297,7 +297,7 @@ func BenchmarkPubSub(b *testing.B) {
 			b.Run(fmt.Sprintf("server=%s/burst=%d", server.name, burst), func(b *testing.B) {
 				c := open(b, Config{URL: server.serve(b)})
 				heard := make(chan struct{}, burst)
-				s := c.Subscribe(SubConfig{Channels: []string{"a"}, OnMessage: func(string, []byte) { heard <- struct{}{} }})
+				s := c.Subscribe(SubConfig{Channels: []string{"a"}, OnMessage: func(string, []byte) bool { heard <- struct{}{}; return false }})
 				testkit.Run(b, s.Run)
 				if err := s.Wait(context.Background()); err != nil {
 					b.Fatal(err)

@@ -1,9 +1,11 @@
 package redisconn
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,30 +35,42 @@ var pushSaid = []said{
 
 func TestPushReadsWhateverTheChunks(t *testing.T) {
 	for size := 1; size <= len(pushStream); size++ {
-		client, server := net.Pipe()
-		go func() {
-			for rest := pushStream; rest != ""; rest = rest[min(size, len(rest)):] {
-				_, _ = server.Write([]byte(rest[:min(size, len(rest))]))
-			}
-			server.Close()
-		}()
-		p := &push{conn: client, heard: func() {}}
-		var all []said
-		for range pushSaid {
-			s, err := p.Receive(t.Context())
-			if err != nil {
-				t.Fatalf("%d bytes at a time: %v after %d", size, err, len(all))
-			}
-			all = append(all, s)
+		readsAll(t, size, false)
+		readsAll(t, size, true)
+	}
+}
+
+// readsAll reads the stream in chunks of a size. What is kept must be as it was long after; what is not, at first.
+func readsAll(t *testing.T, size int, kept bool) {
+	t.Helper()
+	client, server := net.Pipe()
+	defer client.Close()
+	go func() {
+		for rest := pushStream; rest != ""; rest = rest[min(size, len(rest)):] {
+			_, _ = server.Write([]byte(rest[:min(size, len(rest))]))
 		}
-		if _, err := p.Receive(t.Context()); !errors.Is(err, io.EOF) {
-			t.Errorf("at the end: %v", err)
+		server.Close()
+	}()
+	p := newPush(client, 0, func() {})
+	var all []said
+	for range pushSaid {
+		s, err := p.Receive(t.Context())
+		if err != nil {
+			t.Fatalf("%d bytes at a time: %v after %d", size, err, len(all))
 		}
-		client.Close()
-		for i, want := range pushSaid { // read long ago: nothing may have changed them
-			if got := all[i]; got.kind != want.kind || got.channel != want.channel || string(got.payload) != string(want.payload) {
-				t.Errorf("%d bytes at a time: %d is %+v, want %+v", size, i, got, want)
-			}
+		if kept {
+			p.keep()
+		} else {
+			s.channel, s.payload = strings.Clone(s.channel), bytes.Clone(s.payload)
+		}
+		all = append(all, s)
+	}
+	if _, err := p.Receive(t.Context()); !errors.Is(err, io.EOF) {
+		t.Errorf("at the end: %v", err)
+	}
+	for i, want := range pushSaid {
+		if got := all[i]; got.kind != want.kind || got.channel != want.channel || string(got.payload) != string(want.payload) {
+			t.Errorf("%d bytes at a time, kept %v: %d is %+v, want %+v", size, kept, i, got, want)
 		}
 	}
 }
@@ -69,7 +83,7 @@ func TestPushReadsMessagesLongerThanAChunk(t *testing.T) {
 		_, _ = server.Write([]byte(string(appendBulk([]byte(m), "short")) + string(appendBulk([]byte(m), long)) + string(appendBulk([]byte(m), "short"))))
 		server.Close()
 	}()
-	p := &push{conn: client, heard: func() {}}
+	p := newPush(client, 0, func() {})
 	defer client.Close()
 	for _, want := range []string{"short", long, "short"} {
 		if s, err := p.Receive(t.Context()); err != nil || string(s.payload) != want {
@@ -86,7 +100,7 @@ func TestPushReportsWhatRedisRefuses(t *testing.T) {
 		server.Close()
 	}()
 	defer client.Close()
-	p := &push{conn: client, heard: func() {}}
+	p := newPush(client, 0, func() {})
 	_, err := p.Receive(t.Context())
 	var answer redis.Error
 	if !errors.As(err, &answer) || !errors.Is(Classify(err), ErrRights) {
@@ -119,9 +133,95 @@ func FuzzPush(f *testing.F) {
 	})
 }
 
-func TestPushDoesNotAllocateForMessages(t *testing.T) {
-	m := []byte("*4\r\n$8\r\npmessage\r\n$2\r\nb*\r\n$2\r\nbc\r\n$5\r\nhello\r\n")
-	if n := testing.AllocsPerRun(100, func() { _, _, _, _ = parsePush(m) }); n != 0 {
-		t.Errorf("%v allocations", n)
+// stream is a connection on which Redis says the same over and over, in reads of any size.
+type stream struct {
+	text string
+	at   int
+}
+
+func (s *stream) read(b []byte) (int, error) {
+	n := 0
+	for n < len(b) {
+		m := copy(b[n:], s.text[s.at:])
+		n += m
+		s.at = (s.at + m) % len(s.text)
+	}
+	return n, nil
+}
+
+// listenTo is a link to a stream.
+func listenTo(s *stream, onMessage func(channel string, payload []byte) (kept bool)) (*link, *push) {
+	l := newLink(&Subscription{cfg: SubConfig{OnMessage: onMessage}}, home, nil)
+	return l, &push{read: s.read, heard: l.hear}
+}
+
+const skipped = "*4\r\n$8\r\npmessage\r\n$13\r\nsocket.io#/#*\r\n$21\r\nsocket.io#/#somebody#\r\n$5\r\nhello\r\n"
+
+func TestReceivingDoesNotAllocate(t *testing.T) {
+	messages := 0
+	l, p := listenTo(&stream{text: skipped}, func(string, []byte) bool { messages++; return false })
+	turn := func() {
+		need, err := l.handle(p)
+		if err == nil && need > 0 {
+			err = p.fill(need)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	turn() // makes the chunk
+	if n := testing.AllocsPerRun(5*chunkBytes/len(skipped), turn); n != 0 {
+		t.Errorf("%v allocations for up to %d messages", n, handledAtOnce)
+	}
+	if messages < 4*chunkBytes/len(skipped) {
+		t.Errorf("only %d messages: no chunk was read into again", messages)
+	}
+}
+
+func TestKeptMessagesStayAsTheyAre(t *testing.T) {
+	type seen struct {
+		channel string
+		payload []byte
+	}
+	text := ""
+	for i := range 100 {
+		text += string(appendBulk(appendBulk([]byte("*3\r\n$7\r\nmessage\r\n"), "c"+strconv.Itoa(i)), strings.Repeat(strconv.Itoa(i), 50)))
+	}
+	var kept []seen
+	n := 0
+	l, p := listenTo(&stream{text: text}, func(channel string, payload []byte) bool {
+		if n++; n%7 > 0 {
+			return false
+		}
+		kept = append(kept, seen{channel, payload})
+		return true
+	})
+	for len(kept) < 1000 {
+		need, err := l.handle(p)
+		if err == nil && need > 0 {
+			err = p.fill(need)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, k := range kept {
+		number := strconv.Itoa((7*i + 6) % 100)
+		if k.channel != "c"+number || string(k.payload) != strings.Repeat(number, 50) {
+			t.Fatalf("message %d became %q, %q", i, k.channel, k.payload)
+		}
+	}
+}
+
+// BenchmarkSkipRead is what a message costs that nobody keeps, from Redis's bytes to OnMessage, without the system calls.
+func BenchmarkSkipRead(b *testing.B) {
+	n := 0
+	l, p := listenTo(&stream{text: strings.Repeat(skipped, 10_000)}, func(string, []byte) bool { n++; return false })
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n < b.N {
+		if need, err := l.handle(p); err != nil || need > 0 && p.fill(need) != nil {
+			b.Fatal(err)
+		}
 	}
 }

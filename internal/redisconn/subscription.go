@@ -27,10 +27,11 @@ type SubConfig struct {
 	// Channels and Patterns are what is wanted from the start; Add and Remove change it.
 	Channels, Patterns []string
 	// OnMessage gets each message in the order in which Redis sent it; in a cluster there is no order between messages of
-	// shard channels of different nodes. Payload belongs to the receiver, which may keep it but not write to it. While
-	// OnMessage runs nothing is read: backpressure reaches Redis, which cuts off a subscriber that lags by its
+	// shard channels of different nodes. Channel and payload are not to be written to, and valid until it returns; for ever
+	// when it says that it kept anything of them: their memory is read into again otherwise. While OnMessage runs
+	// nothing is read: backpressure reaches Redis, which cuts off a subscriber that lags by its
 	// client-output-buffer-limit; that shows as OnDown, OnUp.
-	OnMessage func(channel string, payload []byte)
+	OnMessage func(channel string, payload []byte) (kept bool)
 	// OnUp is called when Redis has confirmed all that is wanted, after each (re)connect: from here on nothing is missed
 	// until OnDown. Nil is allowed, as for OnDown.
 	OnUp func()

@@ -26,7 +26,10 @@ type listener struct {
 func listen(t *testing.T, c *Conn, cfg SubConfig) *listener {
 	t.Helper()
 	l := &listener{messages: make(chan heard, 1<<16), up: make(chan struct{}, 64), down: make(chan struct{}, 64)}
-	cfg.OnMessage = func(channel string, payload []byte) { l.messages <- heard{channel, string(payload)} }
+	cfg.OnMessage = func(channel string, payload []byte) bool {
+		l.messages <- heard{strings.Clone(channel), string(payload)}
+		return false
+	}
 	cfg.OnUp = func() { l.up <- struct{}{} }
 	cfg.OnDown = func() { l.down <- struct{}{} }
 	l.Subscription = c.Subscribe(cfg)
@@ -189,11 +192,12 @@ func BenchmarkReceive(b *testing.B) {
 	c := open(b, Config{URL: r.URL()})
 	got := make(chan struct{}, 1)
 	n := 0
-	s := c.Subscribe(SubConfig{Channels: []string{"a"}, OnMessage: func(string, []byte) {
+	s := c.Subscribe(SubConfig{Channels: []string{"a"}, OnMessage: func(string, []byte) bool {
 		if n++; n == b.N {
 			n = 0
 			got <- struct{}{}
 		}
+		return false
 	}})
 	testkit.Run(b, s.Run)
 	if err := s.Wait(context.Background()); err != nil {
@@ -224,7 +228,7 @@ func TestWaitEndsAtAMissingRight(t *testing.T) {
 	if err := admin.Do(ctx, "ACL", "SETUSER", "deaf", "on", ">p", "+@all", "~*", "resetchannels").Err(); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, Config{URL: r.URL(), Username: "deaf", Password: "p"}).Subscribe(SubConfig{Name: "test", Channels: []string{"c"}, OnMessage: func(string, []byte) {}})
+	s := open(t, Config{URL: r.URL(), Username: "deaf", Password: "p"}).Subscribe(SubConfig{Name: "test", Channels: []string{"c"}, OnMessage: func(string, []byte) bool { return false }})
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	if err := s.Wait(ctx); !errors.Is(err, ErrRights) || !strings.Contains(err.Error(), "channel") {

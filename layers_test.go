@@ -33,7 +33,7 @@ var layers = map[string][]string{
 	"internal/processview": {"internal/daemon", "internal/processfile"},
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/nodehost":    {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline"},
-	"internal/transport":   {"adapter", "directory", "internal/config"},
+	"internal/transport":   {"adapter", "directory", "internal/config", "internal/redisconn"},
 	"internal/redisconn":   {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 

@@ -34,6 +34,8 @@ type form interface {
 	farewell(ctx context.Context)
 	// run does what the form needs besides, until ctx ends.
 	run(ctx context.Context) error
+	// trials are the commands that a namespace needs beside those that publish.
+	trials(n *namespace) []trial
 	// adapter is what the server gets for a namespace.
 	adapter(n *namespace) socketio.Adapter
 }

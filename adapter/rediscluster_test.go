@@ -115,25 +115,21 @@ func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 // TestLeastRightsOnACluster has a user with the rights that docs/adapters.md names, and no other.
 func TestLeastRightsOnACluster(t *testing.T) {
 	c := testkit.StartCluster(t)
-	const common = "reset on >pass +ping +publish +subscribe +unsubscribe +cluster|slots &sidereal-peers:socket.io &socket.io#/#*"
-	for name, more := range map[string]string{
-		"classic": "+psubscribe +punsubscribe +pubsub|numsub &socket.io-request#* &socket.io-response#*",
-		"sharded": "+ssubscribe +sunsubscribe +spublish +pubsub|shardnumsub",
-	} {
-		t.Run(name, func(t *testing.T) {
-			command := []any{"ACL", "SETUSER", name}
-			for rule := range strings.FieldsSeq(common + " " + more) {
-				command = append(command, rule)
-			}
+	for row, newForm := range everyForm {
+		t.Run(row, func(t *testing.T) {
 			for _, r := range c.Nodes {
-				r.Do(command...)
+				setUser(r, append(documented(t, row), "+cluster|slots"))
 			}
-			url := strings.Replace(c.URL(), "://", "://"+name+":pass@", 1)
+			url := strings.Replace(c.URL(), "://", "://bob:pass@", 1)
+			for _, m := range check(t, newForm, url, Needs{Recovery: strings.Contains(row, "RECOVERY")}) {
+				t.Error(m)
+			}
 			serve := func(l *fakeLocal) (*server, []socketio.Adapter) {
-				if name == "sharded" {
-					return startSharded(t, ShardedConfig{Config: Config{URL: url}}, l)
+				r, err := newForm(Config{URL: url})
+				if err != nil {
+					t.Fatal(err)
 				}
-				return start(t, Config{URL: url}, l)
+				return startRedis(t, r, l)
 			}
 			l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"a", "b", "c", "d"}})
 			receiver, _ := serve(l)

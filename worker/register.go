@@ -62,6 +62,11 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 		if err := d.Check(ctx); errors.Is(err, redisconn.ErrRights) || errors.Is(err, redisconn.ErrMoved) {
 			return nil, w.set.Redis.Problem(err)
 		}
+		if w.cluster != nil {
+			if err := transport.Check(ctx, w.set.Cluster, w.set.Redis, w.conn); err != nil {
+				return nil, err
+			}
+		}
 	}
 	record := directory.Worker{
 		Slot: w.set.Slot, Host: w.set.HostName, PID: os.Getpid(), Started: w.started,

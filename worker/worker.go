@@ -121,10 +121,7 @@ func (w *Worker) newCluster() (*adapter.Redis, error) {
 
 // problem puts what only an operator can mend into one line with the variable that is wrong.
 func (w *Worker) problem(err error) error {
-	if errors.Is(err, redisconn.ErrNoShards) {
-		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: w.set.Adapter, Rule: "takes Redis 7 or later: use redis here"}
-	}
-	return w.set.Redis.Problem(err)
+	return transport.Problem(w.set.Cluster, w.set.Redis, err)
 }
 
 // ID is the worker's id; empty before it has one.

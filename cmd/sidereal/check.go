@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
+	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 const (
@@ -23,7 +26,7 @@ const (
 func checkCommand() *cobra.Command {
 	var set config.Up
 	cmd := &cobra.Command{
-		Use: "check", Short: "Try what `sidereal up` or `router` needs: settings, Redis and its rights, listed servers, ports, the descriptor limit", Args: takes(0, 0),
+		Use: "check", Short: "Try what `sidereal up` or `router` needs: settings, Redis and its rights, the adapter's among them, listed servers, ports, the descriptor limit", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {
@@ -57,6 +60,7 @@ func (c *checks) run(parent context.Context) error {
 	}{
 		{"settings", c.warnings},
 		{"redis", c.redis},
+		{"adapter", c.adapter},
 		{"upstreams", c.upstreams},
 		{"tls", c.tls},
 		{"addr", c.addr},
@@ -67,7 +71,9 @@ func (c *checks) run(parent context.Context) error {
 		found, err := check.try(ctx)
 		if err != nil {
 			worst = max(worst, config.ExitCode(err))
-			fmt.Fprintf(c.out, "FAIL  %-12s %v\n", check.name, err)
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				fmt.Fprintf(c.out, "FAIL  %-12s %s\n", check.name, line)
+			}
 			continue
 		}
 		fmt.Fprintf(c.out, "ok    %-12s %s\n", check.name, found)
@@ -101,6 +107,21 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 		return "", c.set.Redis.Problem(err)
 	}
 	return n.conn.String() + " answers and gives every right", nil
+}
+
+// adapter tries what workers do with Redis to reach each other's clients: a line for each right that is missing.
+func (c *checks) adapter(ctx context.Context) (string, error) {
+	form := cmp.Or(c.set.Adapter, transport.Classic)
+	if c.set.RedisURL == "" || form == transport.Memory {
+		return "nothing to try: no other server is reached through a Redis", nil
+	}
+	conn, err := c.set.Redis.Open(zerolog.Nop(), nil)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	missing, err := transport.Missing(ctx, c.set.Cluster, c.set.Redis, conn)
+	return form + " may do in Redis what it has to, for the namespace /", errors.Join(append(missing, err)...)
 }
 
 func (c *checks) upstreams(ctx context.Context) (string, error) {

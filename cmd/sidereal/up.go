@@ -21,6 +21,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/internal/systemd"
+	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 func upCommand() *cobra.Command {
@@ -74,10 +75,10 @@ func (h *host) run(args []string) (err error) {
 		return err
 	}
 	count := config.Count(h.set.Instances, supervisor.Cores())
-	if h.set.Adapter == "memory" && count > 1 {
-		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: "memory", Rule: fmt.Sprintf("is for one process, not for %d: use redis, or set SIDEREAL_INSTANCES=1", count)}
+	if h.set.Adapter == transport.Memory && count > 1 {
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: transport.Memory, Rule: fmt.Sprintf("is for one process, not for %d: use redis, or set SIDEREAL_INSTANCES=1", count)}
 	}
-	if h.set.Adapter == "redis-sharded" && h.set.RedisURL == "" {
+	if h.set.Adapter == transport.Sharded && h.set.RedisURL == "" {
 		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: h.set.Adapter, Rule: "needs SIDEREAL_REDIS_URL: the embedded Redis has no sharded pub/sub"}
 	}
 	ctx, stop := untilSignal(h.endAtOnce)
@@ -185,6 +186,8 @@ func (h *host) findRedis(ctx context.Context) error {
 		h.node.run() // the supervisor is about to start it
 	} else if err := h.node.reach(ctx); err != nil {
 		return err
+	} else if err := h.checkRights(ctx); err != nil {
+		return err
 	}
 	local, err := h.node.conn.LocalIP(ctx)
 	if err != nil {
@@ -192,6 +195,14 @@ func (h *host) findRedis(ctx context.Context) error {
 	}
 	h.advertise, err = h.set.Door.Advertised(h.doors.addr().String(), local)
 	return err
+}
+
+// checkRights tries for all workers what their adapter needs of a Redis that is not our own.
+func (h *host) checkRights(ctx context.Context) error {
+	if h.set.Adapter == transport.Memory {
+		return nil
+	}
+	return transport.Check(ctx, h.set.Cluster, h.set.Redis, h.node.conn)
 }
 
 // supervise runs the processes until ctx ends and they have stopped.

@@ -20,6 +20,8 @@ import (
 type member struct {
 	*harness.Process
 	t       *testing.T
+	url     string
+	client  *client.Client
 	io      *client.Socket
 	flooded atomic.Bool // the client was told something of a flood
 
@@ -52,12 +54,12 @@ func join(t *testing.T, form, name, url string, env ...string) *member {
 	m := &member{t: t, more: make(chan struct{}, 1)}
 	m.Process = harness.Start(t, name, "", append([]string{formEnv + "=" + form, redisEnv + "=" + url}, env...), self)
 	line, _ := m.Output.Wait(t, 0, "the server", func(line string) bool { return strings.HasPrefix(line, "serving ") })
-	c, err := client.New(client.Config{URL: strings.TrimPrefix(line, "serving "), Transports: []string{client.WebSocket}})
-	if err != nil {
+	m.url = strings.TrimPrefix(line, "serving ")
+	if m.client, err = client.New(client.Config{URL: m.url, Transports: []string{client.WebSocket}}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
-	m.io = c.Of("/")
+	t.Cleanup(func() { m.client.Close() })
+	m.io = m.client.Of("/")
 	m.io.On("said", m.hear)
 	m.io.On("flood", func(string) { m.flooded.Store(true) })
 	m.io.OnAny(func(event string, _ client.Args) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,6 +33,9 @@ const (
 	streamLength = 10_000           // entries that a stream keeps
 	requestTime  = time.Hour        // of a request: who waits for a dead server fails the test
 )
+
+// passing is a namespace that a server has while it has clients there.
+const passing = "/passing"
 
 // recovering is the form over streams with connection state recovery.
 const recovering = "redis-streams-recovering"
@@ -83,10 +87,11 @@ func serve(form string) error {
 	if form == recovering {
 		recovery = &socketio.Recovery{}
 	}
-	if p.io, err = socketio.New(socketio.Config{Adapter: p.adapter, Recovery: recovery}); err != nil {
+	if p.io, err = socketio.New(socketio.Config{Adapter: p.adapter, Recovery: recovery, CleanupEmptyChildNamespaces: true}); err != nil {
 		return err
 	}
 	p.answerEvents()
+	p.io.OfRegexp(regexp.MustCompile("^" + passing + "$"))
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -114,6 +119,7 @@ type found struct {
 
 func (p *program) answerEvents() {
 	p.io.On("echo", func(n int) int { return n })
+	p.io.On("leave", func(s *socketio.Socket, room string) bool { s.Leave(room); return true })
 	p.io.On("join", func(s *socketio.Socket, room string) bool { s.Join(room); return true })
 	// burst tells everybody the numbers from, ..., to-1.
 	p.io.On("burst", func(from, to int) (bool, error) {

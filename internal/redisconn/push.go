@@ -98,19 +98,27 @@ func (p *push) Close() error { return p.conn.Close() }
 func (p *push) command(name string, args []string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	b := append(p.out[:0], '*')
-	b = strconv.AppendInt(b, int64(1+len(args)), 10)
+	b := appendCommand(p.out[:0], name, args...)
+	if p.out = b; cap(b) > chunkBytes {
+		p.out = nil // thousands of names at once are rare
+	}
+	return p.write(b)
+}
+
+func appendCommand(b []byte, name string, args ...string) []byte {
+	b = strconv.AppendInt(append(b, '*'), int64(1+len(args)), 10)
 	b = appendBulk(append(b, "\r\n"...), name)
 	for _, arg := range args {
 		b = appendBulk(b, arg)
 	}
+	return b
+}
+
+func (p *push) write(b []byte) error {
 	if err := p.conn.SetWriteDeadline(time.Now().Add(p.within)); err != nil {
 		return err
 	}
 	_, err := p.conn.Write(b)
-	if p.out = b; cap(b) > chunkBytes {
-		p.out = nil // thousands of names at once are rare
-	}
 	return err
 }
 

@@ -2,10 +2,12 @@ package transport
 
 import (
 	"cmp"
+	"errors"
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 // What SIDEREAL_ADAPTER says.
@@ -38,6 +40,17 @@ func New(set config.Cluster, common adapter.Config) (*adapter.Redis, error) {
 		return adapter.NewSharded(adapter.ShardedConfig{Config: common, Mode: adapter.Mode(set.AdapterMode), Linger: linger})
 	}
 	return adapter.NewRedis(common)
+}
+
+// Problem puts what only an operator can mend into one line with the variable that is wrong. Other errors come back as they are.
+func Problem(set config.Cluster, redis config.Redis, err error) error {
+	if errors.Is(err, redisconn.ErrNoShards) {
+		if set.Adapter == Streams {
+			return &config.ValueError{Variable: "SIDEREAL_STREAM_SHARDED_PUBSUB", Value: set.StreamShardedPubSub, Rule: "takes Redis 7 or later: unset it"}
+		}
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: set.Adapter, Rule: "takes Redis 7 or later: use redis here"}
+	}
+	return redis.Problem(err)
 }
 
 // Describe says in a worker's record what all workers of an app must agree on.

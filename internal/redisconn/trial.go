@@ -1,0 +1,43 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// TrySubscribe tries one subscription at a node: with SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE, and its opposite. Both commands
+// leave in one write, and Redis carries them out before it turns to anybody else, so that who counts subscribers never
+// counts this one. The errors are [ErrNoShards] and those of [Classify]; each is of one command.
+func (c *Conn) TrySubscribe(ctx context.Context, node *redis.Client, verb, name string) (subscribe, unsubscribe error) {
+	ps, err := dialPush(ctx, node, func() {})
+	if err != nil {
+		err = Classify(err)
+		return err, err
+	}
+	defer ps.Close()
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := ps.conn.SetDeadline(deadline); err != nil {
+			return err, err
+		}
+	}
+	b := appendCommand(nil, verb, name)
+	if err := ps.write(appendCommand(b, Opposite(verb), name)); err != nil {
+		err = Classify(err)
+		return err, err
+	}
+	answer := func() error {
+		_, err := ps.Receive(ctx)
+		var refused redis.Error
+		if errors.As(err, &refused) && strings.HasPrefix(refused.Error(), "MOVED ") {
+			return Classify(err)
+		}
+		return refusal(err)
+	}
+	return answer(), answer()
+}
+
+// Opposite is the command that ends what verb begins: UNSUBSCRIBE of SUBSCRIBE, PUNSUBSCRIBE of PSUBSCRIBE, and so on.
+func Opposite(verb string) string { return strings.Replace(verb, "SUB", "UNSUB", 1) }

@@ -83,7 +83,7 @@ func (x *exchange) note(b []byte) {
 	if !a.told {
 		return
 	}
-	method, path := x.head.method.of(b), x.head.target.of(b)
+	method, path := x.head.Method.Of(b), x.head.Target.Of(b)
 	for i, c := range path {
 		if c == '?' || i == shownPath {
 			path = path[:i]

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // knocks is how often another host's door, or a server, is asked about one worker: a dying process closes its descriptors one by one,
@@ -116,7 +117,7 @@ func (b *backend) knock(ctx context.Context) (answered bool, err error) {
 	if _, err := u.write(append(request, "\r\n"...)); err != nil {
 		return false, nil
 	}
-	var h head
+	var h http1.Head
 	for {
 		if err := u.fill(); err != nil {
 			if isTimeout(err) {
@@ -124,8 +125,8 @@ func (b *backend) knock(ctx context.Context) (answered bool, err error) {
 			}
 			return false, nil
 		}
-		if _, err := h.parseResponse(u.bytes(), 0); err != errMore {
-			if err == nil && h.status == 421 {
+		if _, err := h.ParseResponse(u.bytes(), 0); err != http1.ErrMore {
+			if err == nil && h.Status == 421 {
 				return true, errGone
 			}
 			return true, nil

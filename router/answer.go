@@ -10,6 +10,7 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // maxOpen bounds the body of a handshake's response that is looked at. Open packets have some 120 bytes.
@@ -22,26 +23,26 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 		return x.badResponse(ctx, u, err)
 	}
 	h := &x.head
-	u.b.answered(h.status < 502 || h.status > 504)
+	u.b.answered(h.Status < 502 || h.Status > 504)
 	first := u.named && !u.reused
 	u.reused = true // from now on it is the worker's own, whatever it says
 	switch {
-	case h.status == 421 && (first || u.doored && h.value(u.bytes(), fieldSiderealWorker) != nil):
+	case h.Status == 421 && (first || u.doored && h.Value(u.bytes(), http1.FieldSiderealWorker) != nil):
 		x.c.awaited()
 		u.close()
 		return ownerGone
-	case first && h.value(u.bytes(), fieldSiderealKey) != nil:
+	case first && h.Value(u.bytes(), http1.FieldSiderealKey) != nil:
 		x.c.awaited()
 		u.close()
 		x.c.r.keyRefused(u.b)
 		return broken
-	case h.status == 101 && x.upgrading:
-		x.account.status = h.status
+	case h.Status == 101 && x.upgrading:
+		x.account.status = h.Status
 		x.settle(u.b, true)
 		x.c.relaying = u
 		return closeIt
-	case h.status == 101:
-		return x.badResponse(ctx, u, errBadStatus)
+	case h.Status == 101:
+		return x.badResponse(ctx, u, http1.ErrBadStatus)
 	}
 	if x.opened {
 		if n, err = x.learn(ctx, u, n); err != nil {
@@ -55,15 +56,15 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 func (x *exchange) readResponse(u *upstream) (int, error) {
 	seen := 0
 	for {
-		n, err := x.head.parseResponse(u.bytes(), seen)
+		n, err := x.head.ParseResponse(u.bytes(), seen)
 		switch {
-		case err == nil && x.head.status < 200 && x.head.status != 101:
+		case err == nil && x.head.Status < 200 && x.head.Status != 101:
 			u.discard(n)
 			seen = 0
 			if len(u.bytes()) > 0 {
 				continue
 			}
-		case err != errMore:
+		case err != http1.ErrMore:
 			return n, err
 		default:
 			seen = len(u.bytes())
@@ -75,7 +76,7 @@ func (x *exchange) readResponse(u *upstream) (int, error) {
 }
 
 func (x *exchange) badResponse(ctx context.Context, u *upstream, err error) verdict {
-	var f *refusal
+	var f *http1.Refusal
 	if errors.As(err, &f) {
 		x.c.r.metrics.upstreamError("response")
 	}
@@ -86,7 +87,7 @@ func (x *exchange) badResponse(ctx context.Context, u *upstream, err error) verd
 // its sid. It returns where the head ends, u's buffer having moved.
 func (x *exchange) learn(ctx context.Context, u *upstream, n int) (int, error) {
 	h := &x.head
-	if h.status != 200 || h.length > maxOpen {
+	if h.Status != 200 || h.Length > maxOpen {
 		x.settle(u.b, false)
 		return n, nil
 	}
@@ -107,20 +108,20 @@ func (x *exchange) wholeBody(u *upstream, n int) ([]byte, error) {
 	for {
 		raw := u.bytes()[n:]
 		switch h := &x.head; {
-		case h.chunked:
-			var c chunks
-			body, _, done, err := c.decode(nil, raw)
+		case h.Chunked:
+			var c http1.Chunks
+			body, _, done, err := c.Decode(nil, raw)
 			if err != nil {
-				return nil, &refusal{502, errChunk.why}
+				return nil, &http1.Refusal{Status: 502, Why: http1.ErrChunk.Why}
 			}
 			if done || len(raw) > maxOpen {
 				return body, nil
 			}
-		case len(raw) > maxOpen, h.length >= 0 && int64(len(raw)) >= h.length:
+		case len(raw) > maxOpen, h.Length >= 0 && int64(len(raw)) >= h.Length:
 			return raw, nil
 		}
 		if err := u.fill(); err != nil {
-			if err == io.EOF && !x.head.chunked && x.head.length < 0 {
+			if err == io.EOF && !x.head.Chunked && x.head.Length < 0 {
 				return u.bytes()[n:], nil
 			}
 			return nil, err
@@ -140,16 +141,16 @@ func (x *exchange) settle(b *backend, opened bool) {
 // respond sends the response whose head is the first n bytes of u.
 func (x *exchange) respond(u *upstream, n int) verdict {
 	h := &x.head
-	x.account.status = h.status
+	x.account.status = h.Status
 	x.close = x.close || x.c.r.draining.Load()
-	bodiless := x.isHead || h.status == 204 || h.status == 304
-	body := body{rest: max(h.length, 0), chunked: h.chunked, decode: h.chunked && x.minor == 0}
+	bodiless := x.isHead || h.Status == 204 || h.Status == 304
+	body := body{rest: max(h.Length, 0), chunked: h.Chunked, decode: h.Chunked && x.minor == 0}
 	switch {
 	case bodiless:
 		body.rest, body.chunked = 0, false
-	case h.chunked:
+	case h.Chunked:
 		body.rest = 0
-	case h.length < 0:
+	case h.Length < 0:
 		body.untilClose = true
 	}
 	if body.untilClose || body.decode && !bodiless {
@@ -158,7 +159,7 @@ func (x *exchange) respond(u *upstream, n int) verdict {
 	out := x.composeResponse(u.bytes(), n, body.decode)
 	u.discard(n)
 	sound, err := x.sendResponse(u, &body, out)
-	reusable := x.c.awaited() && sound && !x.unread && !h.close && !body.untilClose && len(u.bytes()) == 0
+	reusable := x.c.awaited() && sound && !x.unread && !h.Close && !body.untilClose && len(u.bytes()) == 0
 	if reusable {
 		u.b.put(u)
 	} else {
@@ -187,21 +188,21 @@ func (x *exchange) composeResponse(b []byte, n int, decode bool) []byte {
 		line++
 	}
 	dst = append(dst, b[9:line]...)
-	for i := range h.n {
-		f := &h.fields[i]
-		switch f.id {
-		case fieldConnection, fieldUpgrade, fieldHop:
+	for i := range h.Fields() {
+		f := &h.Fields()[i]
+		switch f.ID {
+		case http1.FieldConnection, http1.FieldUpgrade, http1.FieldHop:
 			continue
-		case fieldSidereal, fieldSiderealWorker, fieldSiderealKey: // routers' own words to each other
+		case http1.FieldSidereal, http1.FieldSiderealWorker, http1.FieldSiderealKey: // routers' own words to each other
 			if x.c.bound != nil || x.c.r.cfg.DebugHeader {
 				continue
 			}
-		case fieldTransferEncoding:
+		case http1.FieldTransferEncoding:
 			if decode {
 				continue
 			}
-		case fieldOther, fieldOrigin:
-			if h.named && h.isNamed(b, f.name.of(b)) {
+		case http1.FieldOther, http1.FieldOrigin:
+			if h.Named && h.IsNamed(b, f.Name.Of(b)) {
 				continue
 			}
 		}
@@ -222,7 +223,7 @@ type body struct {
 	chunked    bool
 	decode     bool // the client speaks HTTP/1.0: chunks are taken apart
 	untilClose bool
-	chunks     chunks
+	chunks     http1.Chunks
 }
 
 func (b *body) done() bool { return b.rest == 0 && !b.chunked && !b.untilClose }
@@ -286,11 +287,11 @@ func (b *body) take(p, out []byte, pending bool) (int, []byte, error) {
 		var done bool
 		var err error
 		if b.decode {
-			out, k, done, err = b.chunks.decode(bufpool.Grow(out, k), p)
+			out, k, done, err = b.chunks.Decode(bufpool.Grow(out, k), p)
 			b.chunked = !done
 			return k, out, err
 		}
-		if k, done, err = b.chunks.feed(p); err != nil {
+		if k, done, err = b.chunks.Feed(p); err != nil {
 			return 0, out, err
 		}
 		b.chunked = !done

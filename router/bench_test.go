@@ -12,6 +12,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // benchWorker answers every request at once, with as little work as can be: what is measured is the router, its client
@@ -33,13 +34,13 @@ func benchWorker(b *testing.B, dir, id string) {
 			go func() {
 				defer c.Close()
 				buf := make([]byte, 4096)
-				var h head
+				var h http1.Head
 				for {
 					n, err := c.Read(buf)
 					if err != nil {
 						return
 					}
-					if _, err := h.parseRequest(buf[:n], 0); err == nil && h.upgrade {
+					if _, err := h.ParseRequest(buf[:n], 0); err == nil && h.Upgrade {
 						c.Write(switching)
 						for {
 							n, err := c.Read(buf)

@@ -1,6 +1,10 @@
 package router
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
+)
 
 // kind says what a request is to the router.
 type kind uint8
@@ -112,8 +116,8 @@ func unescape(raw []byte) (c byte, n int) {
 		return ' ', 1
 	case '%':
 		if len(raw) > 2 {
-			hi, ok1 := hexDigit(raw[1])
-			lo, ok2 := hexDigit(raw[2])
+			hi, ok1 := http1.HexDigit(raw[1])
+			lo, ok2 := http1.HexDigit(raw[2])
 			if ok1 && ok2 {
 				return hi<<4 | lo, 3
 			}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // conn is an accepted connection: a client's, a load balancer's, or another router's. One goroutine serves it, request by
@@ -231,19 +233,19 @@ func (c *conn) cutOff() {
 	}
 }
 
-// readHead reads a request's head into h and returns its length. An error that is a *refusal is to be answered.
-func (c *conn) readHead(h *head) (int, error) {
+// readHead reads a request's head into h and returns its length. An error that is a *http1.Refusal is to be answered.
+func (c *conn) readHead(h *http1.Head) (int, error) {
 	if err := c.skipEmptyLine(); err != nil {
 		return 0, err
 	}
 	seen := 0
 	for {
 		b := c.bytes()
-		n, err := h.parseRequest(b, seen)
+		n, err := h.ParseRequest(b, seen)
 		switch {
-		case err == nil && n > c.r.cfg.MaxHeadBytes, err == errMore && len(b) >= c.r.cfg.MaxHeadBytes:
-			return 0, errTooLarge
-		case err != errMore:
+		case err == nil && n > c.r.cfg.MaxHeadBytes, err == http1.ErrMore && len(b) >= c.r.cfg.MaxHeadBytes:
+			return 0, http1.ErrTooLarge
+		case err != http1.ErrMore:
 			return n, err
 		}
 		if seen == 0 { // an absolute deadline: a byte now and then does not move it
@@ -260,7 +262,7 @@ func (c *conn) readHead(h *head) (int, error) {
 	}
 }
 
-var errSlow = &refusal{408, "request did not come in time"}
+var errSlow = &http1.Refusal{Status: 408, Why: "request did not come in time"}
 
 // skipEmptyLine drops one CR LF before a request: some clients send it after a body (RFC 9112, section 2.2).
 func (c *conn) skipEmptyLine() error {
@@ -271,7 +273,7 @@ func (c *conn) skipEmptyLine() error {
 	c.take()
 	for len(c.bytes()) < 3 {
 		if b := c.bytes(); len(b) == 2 && !bytes.Equal(b, []byte("\r\n")) {
-			return errBareLF
+			return http1.ErrBareLF
 		}
 		c.c.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
 		if err := c.fill(); err != nil {
@@ -279,15 +281,15 @@ func (c *conn) skipEmptyLine() error {
 		}
 	}
 	if !bytes.HasPrefix(c.bytes(), []byte("\r\n")) {
-		return errBareLF
+		return http1.ErrBareLF
 	}
 	c.discard(2)
 	return nil
 }
 
 // refusalOf is the answer to a head that could not be read; nil: the client is gone, nobody reads one.
-func refusalOf(err error) *refusal {
-	var f *refusal
+func refusalOf(err error) *http1.Refusal {
+	var f *http1.Refusal
 	errors.As(err, &f)
 	return f
 }

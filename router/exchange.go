@@ -5,12 +5,13 @@ import (
 	"sync"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // exchange is one request and its response. It is borrowed from a pool for that time.
 type exchange struct {
 	c       *conn
-	head    head // the request's, then the response's
+	head    http1.Head // the request's, then the response's
 	route   route
 	origin  origin
 	scratch [maxSID]byte
@@ -25,7 +26,7 @@ type exchange struct {
 
 	rest      int64 // of a body with Content-Length: not yet taken
 	more      bool  // of a chunked body
-	chunks    chunks
+	chunks    http1.Chunks
 	upgrading bool     // to WebSocket, through this router
 	streamed  bool     // body bytes were taken that out does not have
 	opened    bool     // counted as a new session of its backend
@@ -44,7 +45,7 @@ func (x *exchange) reset() {
 	x.dropOut()
 	x.leave()
 	x.limited, x.moved, x.headLen = unlimited, false, 0
-	x.c, x.route, x.origin, x.chunks = nil, route{}, origin{}, chunks{}
+	x.c, x.route, x.origin, x.chunks = nil, route{}, origin{}, http1.Chunks{}
 	x.taken = 0
 	x.rest, x.more, x.streamed, x.opened, x.upgrading, x.unread = 0, false, false, false, false, false
 }
@@ -60,29 +61,29 @@ func (x *exchange) dropOut() {
 func (x *exchange) serve(ctx context.Context) bool {
 	c := x.c
 	n, err := c.readHead(&x.head)
-	if err != nil || !x.head.passesUntouched(c.bytes()) {
+	if err != nil || !x.head.PassesUntouched(c.bytes()) {
 		c.take()
 	}
 	if err != nil {
 		if f := refusalOf(err); f != nil {
-			return x.refuse(f.status, f.why)
+			return x.refuse(f.Status, f.Why)
 		}
 		return false
 	}
 	h, b := &x.head, c.bytes()[:n]
 	x.note(b)
 	if f := x.understand(b); f != nil {
-		return x.refuse(f.status, f.why)
+		return x.refuse(f.Status, f.Why)
 	}
 	if c.redirects {
 		return x.redirect(b)
 	}
 	if c.bound == nil {
-		if h.value(b, fieldSiderealKey) != nil {
+		if h.Value(b, http1.FieldSiderealKey) != nil {
 			return x.door(ctx, n)
 		}
 		if f := c.misplaced(); f != nil {
-			return x.refuse(f.status, f.why)
+			return x.refuse(f.Status, f.Why)
 		}
 		x.origin = c.r.originOf(h, b, c.peer)
 	}
@@ -90,29 +91,29 @@ func (x *exchange) serve(ctx context.Context) bool {
 }
 
 var (
-	errMethod      = &refusal{405, "method not served"}
-	errTarget      = &refusal{400, "malformed request target"}
-	errExpectation = &refusal{417, "expectation not understood"}
+	errMethod      = &http1.Refusal{Status: 405, Why: "method not served"}
+	errTarget      = &http1.Refusal{Status: 400, Why: "malformed request target"}
+	errExpectation = &http1.Refusal{Status: 417, Why: "expectation not understood"}
 )
 
 // understand notes what the response will depend on, and refuses what is not for a server.
-func (x *exchange) understand(b []byte) *refusal {
+func (x *exchange) understand(b []byte) *http1.Refusal {
 	h := &x.head
-	method, target := h.method.of(b), h.target.of(b)
-	x.minor, x.close = h.minor, h.close || x.c.last || x.c.r.draining.Load()
+	method, target := h.Method.Of(b), h.Target.Of(b)
+	x.minor, x.close = h.Minor, h.Close || x.c.last || x.c.r.draining.Load()
 	x.isHead = string(method) == "HEAD"
 	x.isGet = x.isHead || string(method) == "GET"
 	switch {
 	case string(method) == "CONNECT", string(method) == "TRACE":
 		return errMethod
 	case target[0] == '/':
-	case (foldPrefix(target, "http://") || foldPrefix(target, "https://")) && h.originForm(b):
+	case (http1.HasPrefixFold(target, "http://") || http1.HasPrefixFold(target, "https://")) && h.OriginForm(b):
 	case string(method) == "OPTIONS" && string(target) == "*":
 	default:
 		return errTarget
 	}
-	x.expect = h.expect && h.minor == 1
-	if x.expect && !equalFold(h.value(b, fieldExpect), "100-continue") {
+	x.expect = h.Expect && h.Minor == 1
+	if x.expect && !http1.EqualFold(h.Value(b, http1.FieldExpect), "100-continue") {
 		return errExpectation
 	}
 	return nil
@@ -123,12 +124,12 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 	c, h := x.c, &x.head
 	b := c.bytes()[:n]
 	x.headLen = n
-	x.route = classify(c.r.cfg.Path, h.method.of(b), h.target.of(b), h.upgrade, &x.scratch)
+	x.route = classify(c.r.cfg.Path, h.Method.Of(b), h.Target.Of(b), h.Upgrade, &x.scratch)
 	if x.route.sid != nil && string(x.route.sid) != c.sid {
 		c.sid = string(x.route.sid)
 	}
 	if f := x.forbidden(b); f != nil {
-		return x.refuse(f.status, f.why)
+		return x.refuse(f.Status, f.Why)
 	}
 	worker := x.choose(ctx)
 	if worker == nil {
@@ -138,7 +139,7 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 		x.settle(worker, false)
 		return x.turnAway(byRequests)
 	}
-	if h.upgrade {
+	if h.Upgrade {
 		return x.upgrade(ctx, worker, n)
 	}
 	if !x.prepare(n, plain) {
@@ -148,19 +149,19 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 }
 
 // forbidden tells what is wrong with a request that another router has not let in before.
-func (x *exchange) forbidden(b []byte) *refusal {
+func (x *exchange) forbidden(b []byte) *http1.Refusal {
 	switch most := x.c.r.cfg.MaxBodyBytes; {
 	case x.c.bound != nil:
 		return nil
 	case x.strange(b):
 		return errOrigin
-	case most > 0 && x.head.length > most:
+	case most > 0 && x.head.Length > most:
 		return errBody
 	}
 	return nil
 }
 
-var errBody = &refusal{413, "body too large"}
+var errBody = &http1.Refusal{Status: 413, Why: "body too large"}
 
 // tooMuch counts bytes of a chunked body, and tells whether they are more than it may have.
 func (x *exchange) tooMuch(n int) bool {
@@ -196,20 +197,20 @@ func (x *exchange) prepare(n int, f form) bool {
 	var err error
 	body := c.bytes()
 	switch k := 0; {
-	case x.head.chunked:
-		k, x.more, err = x.chunks.feed(body)
+	case x.head.Chunked:
+		k, x.more, err = x.chunks.Feed(body)
 		x.more = !x.more
 		x.takeBody(k)
-	case x.head.length > 0:
-		k = int(min(int64(len(body)), x.head.length))
-		x.rest = x.head.length - int64(k)
+	case x.head.Length > 0:
+		k = int(min(int64(len(body)), x.head.Length))
+		x.rest = x.head.Length - int64(k)
 		x.takeBody(k)
 	}
 	switch {
 	case err != nil:
-		return x.refuse(errChunk.status, errChunk.why)
-	case x.head.chunked && x.tooMuch(len(x.out)-x.cut-2):
-		return x.refuse(errBody.status, errBody.why)
+		return x.refuse(http1.ErrChunk.Status, http1.ErrChunk.Why)
+	case x.head.Chunked && x.tooMuch(len(x.out)-x.cut-2):
+		return x.refuse(errBody.Status, errBody.Why)
 	}
 	c.release()
 	return true
@@ -226,18 +227,18 @@ func (x *exchange) compose(b []byte, n int, f form) {
 	h, believed := &x.head, x.c.bound != nil
 	x.dropOut()
 	dst := bufpool.Get(n + min(len(b)-n, largeBuffer) + 512)
-	dst = append(append(dst, h.method.of(b)...), ' ')
-	if h.authority.to > 0 && (h.target.from == h.target.to || b[h.target.from] != '/') {
+	dst = append(append(dst, h.Method.Of(b)...), ' ')
+	if h.Authority.To > 0 && (h.Target.From == h.Target.To || b[h.Target.From] != '/') {
 		dst = append(dst, '/')
 	}
-	dst = append(append(dst, h.target.of(b)...), " HTTP/1.1\r\n"...)
-	for i := range h.n {
-		if fl := &h.fields[i]; x.forwards(fl, b, believed) {
+	dst = append(append(dst, h.Target.Of(b)...), " HTTP/1.1\r\n"...)
+	for i := range h.Fields() {
+		if fl := &h.Fields()[i]; x.forwards(fl, b, believed) {
 			dst = appendField(dst, fl, b)
 		}
 	}
-	if h.authority.to > 0 || h.minor == 0 && h.host(b) == nil { // HTTP/1.1 must have one
-		dst = append(append(append(dst, "Host: "...), h.host(b)...), "\r\n"...)
+	if h.Authority.To > 0 || h.Minor == 0 && h.Host(b) == nil { // HTTP/1.1 must have one
+		dst = append(append(append(dst, "Host: "...), h.Host(b)...), "\r\n"...)
 	}
 	if !believed {
 		dst = x.appendForwarded(dst, b)
@@ -257,25 +258,25 @@ func (x *exchange) compose(b []byte, n int, f form) {
 }
 
 // forwards tells whether a request's field goes to the worker as it is.
-func (x *exchange) forwards(f *field, b []byte, believed bool) bool {
-	switch f.id {
-	case fieldHost:
-		return x.head.authority.to == 0
-	case fieldConnection, fieldUpgrade, fieldHop, fieldExpect, fieldSiderealWorker, fieldSiderealKey:
+func (x *exchange) forwards(f *http1.Field, b []byte, believed bool) bool {
+	switch f.ID {
+	case http1.FieldHost:
+		return x.head.Authority.To == 0
+	case http1.FieldConnection, http1.FieldUpgrade, http1.FieldHop, http1.FieldExpect, http1.FieldSiderealWorker, http1.FieldSiderealKey:
 		return false
-	case fieldSidereal, fieldForwardedFor:
+	case http1.FieldSidereal, http1.FieldForwardedFor:
 		return believed
-	case fieldForwarded, fieldForwardedProto, fieldForwardedHost:
+	case http1.FieldForwarded, http1.FieldForwardedProto, http1.FieldForwardedHost:
 		return believed || x.c.trusted
-	case fieldAcceptEncoding:
+	case http1.FieldAcceptEncoding:
 		return x.route.kind != kindHandshake // its answer is read
-	case fieldOther, fieldOrigin:
-		return !x.head.named || !x.head.isNamed(b, f.name.of(b))
+	case http1.FieldOther, http1.FieldOrigin:
+		return !x.head.Named || !x.head.IsNamed(b, f.Name.Of(b))
 	}
 	return true
 }
 
-func appendField(dst []byte, f *field, b []byte) []byte {
-	dst = append(append(dst, f.name.of(b)...), ": "...)
-	return append(append(dst, f.value.of(b)...), "\r\n"...)
+func appendField(dst []byte, f *http1.Field, b []byte) []byte {
+	dst = append(append(dst, f.Name.Of(b)...), ": "...)
+	return append(append(dst, f.Value.Of(b)...), "\r\n"...)
 }

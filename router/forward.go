@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // verdict is how an attempt at a worker ended.
@@ -214,7 +215,7 @@ func (x *exchange) sendBody(u *upstream) bool {
 			c.release()
 			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.BodyTimeout))
 			if err := c.fill(); err != nil {
-				return isTimeout(err) && x.refuse(errSlow.status, errSlow.why)
+				return isTimeout(err) && x.refuse(errSlow.Status, errSlow.Why)
 			}
 		}
 		b := c.bytes()
@@ -222,12 +223,12 @@ func (x *exchange) sendBody(u *upstream) bool {
 		if x.more {
 			var done bool
 			var err error
-			if k, done, err = x.chunks.feed(b); err != nil {
-				return x.refuse(errChunk.status, errChunk.why)
+			if k, done, err = x.chunks.Feed(b); err != nil {
+				return x.refuse(http1.ErrChunk.Status, http1.ErrChunk.Why)
 			}
 			x.more = !done
 			if x.tooMuch(k) {
-				return x.refuse(errBody.status, errBody.why)
+				return x.refuse(errBody.Status, errBody.Why)
 			}
 		} else {
 			x.rest -= int64(k)
@@ -290,14 +291,14 @@ func (x *exchange) leave() {
 // withoutBody makes out the same request with an empty body: what was sent to the dead is not here any more, and the
 // answer to an unknown sid does not depend on it.
 func (x *exchange) withoutBody() {
-	var h head
-	n, err := h.parseRequest(x.out, 0)
+	var h http1.Head
+	n, err := h.ParseRequest(x.out, 0)
 	if err != nil {
 		return // never: we wrote it
 	}
 	dst := append(bufpool.Get(n+64), x.out[:bytes.IndexByte(x.out, '\n')+1]...)
-	for i := range h.n {
-		if f := &h.fields[i]; f.id != fieldContentLength && f.id != fieldTransferEncoding {
+	for i := range h.Fields() {
+		if f := &h.Fields()[i]; f.ID != http1.FieldContentLength && f.ID != http1.FieldTransferEncoding {
 			dst = appendField(dst, f, x.out)
 		}
 	}

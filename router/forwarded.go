@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // origin is who sent a request, as far as it can be believed.
@@ -33,22 +35,22 @@ func (r *Router) trusts(a netip.Addr) bool {
 // originOf finds the client of a request that came from peer: the rightmost address that is no trusted proxy's. Each proxy
 // appends whom it saw, so whatever stands left of an untrusted address is only that one's word. Before an untrusted peer
 // nothing is believed.
-func (r *Router) originOf(h *head, b []byte, peer origin) origin {
+func (r *Router) originOf(h *http1.Head, b []byte, peer origin) origin {
 	if !r.trusts(peer.addr.Addr()) {
 		return peer
 	}
 	o := peer
-	if proto := h.value(b, fieldForwardedProto); proto != nil {
+	if proto := h.Value(b, http1.FieldForwardedProto); proto != nil {
 		if i := bytes.LastIndexByte(proto, ','); i >= 0 {
 			proto = bytes.TrimLeft(proto[i+1:], " \t")
 		}
-		o.https = equalFold(proto, "https")
+		o.https = http1.EqualFold(proto, "https")
 	}
-	for i := h.n - 1; i >= 0; i-- {
-		if h.fields[i].id != fieldForwardedFor {
+	for i := len(h.Fields()) - 1; i >= 0; i-- {
+		if h.Fields()[i].ID != http1.FieldForwardedFor {
 			continue
 		}
-		for rest := h.fields[i].value.of(b); len(rest) > 0; {
+		for rest := h.Fields()[i].Value.Of(b); len(rest) > 0; {
 			entry := rest
 			if c := bytes.LastIndexByte(rest, ','); c >= 0 {
 				entry, rest = rest[c+1:], rest[:c]
@@ -98,9 +100,9 @@ func (x *exchange) appendForwarded(dst, b []byte) []byte {
 	h := &x.head
 	dst = append(dst, "X-Forwarded-For: "...)
 	if x.c.trusted {
-		for i := range h.n {
-			if h.fields[i].id == fieldForwardedFor {
-				dst = append(append(dst, h.fields[i].value.of(b)...), ", "...)
+		for i := range h.Fields() {
+			if h.Fields()[i].ID == http1.FieldForwardedFor {
+				dst = append(append(dst, h.Fields()[i].Value.Of(b)...), ", "...)
 			}
 		}
 	}
@@ -109,10 +111,10 @@ func (x *exchange) appendForwarded(dst, b []byte) []byte {
 	} else {
 		dst = append(dst, "unknown"...)
 	}
-	if !x.c.trusted || h.value(b, fieldForwardedProto) == nil {
+	if !x.c.trusted || h.Value(b, http1.FieldForwardedProto) == nil {
 		dst = append(append(dst, "\r\nX-Forwarded-Proto: "...), x.c.peer.scheme()...)
 	}
-	if host := h.host(b); host != nil && (!x.c.trusted || h.value(b, fieldForwardedHost) == nil) {
+	if host := h.Host(b); host != nil && (!x.c.trusted || h.Value(b, http1.FieldForwardedHost) == nil) {
 		dst = append(append(dst, "\r\nX-Forwarded-Host: "...), host...)
 	}
 	return append(dst, "\r\n"...)

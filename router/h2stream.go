@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // h2stream is one request of HTTP/2 as a connection that speaks HTTP/1.1: what is read from it is the request, what is
@@ -26,7 +27,7 @@ type h2stream struct {
 	until   time.Time
 
 	response  []byte // what came of the response's head
-	head      head
+	head      http1.Head
 	answered  bool // the head is out
 	body      body
 	malformed bool
@@ -51,7 +52,7 @@ func (s *h2stream) end() {
 // in its fields, so each is held to the rules of the parser that reads it next.
 func (s *h2stream) compose() bool {
 	req := s.req
-	if !only(req.Method, &isToken) || !only(req.RequestURI, &isTarget) || !only(req.Host, &isHost) || req.Method == "" || req.RequestURI == "" {
+	if !http1.IsToken(req.Method) || !http1.IsTarget(req.RequestURI) || !http1.IsHost(req.Host) || req.Method == "" || req.RequestURI == "" {
 		return false
 	}
 	b := append(append(bufpool.Get(1 << 10)[:0], req.Method...), ' ')
@@ -62,7 +63,7 @@ func (s *h2stream) compose() bool {
 			continue
 		}
 		for _, v := range values {
-			if !only(name, &isToken) || !only(v, &isValue) {
+			if !http1.IsToken(name) || !http1.IsValue(v) {
 				bufpool.Put(b)
 				return false
 			}
@@ -87,19 +88,10 @@ func (s *h2stream) carries(name string) bool {
 	if name == "" {
 		return false
 	}
-	switch fieldOf([]byte(name)) {
-	case fieldHost, fieldContentLength, fieldTransferEncoding, fieldConnection, fieldUpgrade, fieldExpect, fieldHop,
-		fieldSidereal, fieldSiderealWorker, fieldSiderealKey:
+	switch http1.IDOf([]byte(name)) {
+	case http1.FieldHost, http1.FieldContentLength, http1.FieldTransferEncoding, http1.FieldConnection, http1.FieldUpgrade, http1.FieldExpect, http1.FieldHop,
+		http1.FieldSidereal, http1.FieldSiderealWorker, http1.FieldSiderealKey:
 		return false
-	}
-	return true
-}
-
-func only(text string, class *[256]bool) bool {
-	for i := range len(text) {
-		if !class[text[i]] {
-			return false
-		}
 	}
 	return true
 }
@@ -154,8 +146,8 @@ func (s *h2stream) Write(p []byte) (int, error) {
 			s.response = append(s.response, p...)
 			p = s.response
 		}
-		end, err := s.head.parseResponse(p, 0)
-		if err == errMore {
+		end, err := s.head.ParseResponse(p, 0)
+		if err == http1.ErrMore {
 			if len(s.response) == 0 {
 				s.response = append(s.response, p...)
 			}
@@ -178,12 +170,12 @@ func (s *h2stream) Write(p []byte) (int, error) {
 // client go elsewhere with its next request.
 func (s *h2stream) answer(b []byte) {
 	h, to := &s.head, s.w.Header()
-	for i := range h.n {
-		switch f := &h.fields[i]; f.id {
-		case fieldConnection, fieldUpgrade, fieldHop, fieldTransferEncoding:
+	for i := range h.Fields() {
+		switch f := &h.Fields()[i]; f.ID {
+		case http1.FieldConnection, http1.FieldUpgrade, http1.FieldHop, http1.FieldTransferEncoding:
 		default:
-			name := textproto.CanonicalMIMEHeaderKey(string(f.name.of(b)))
-			to[name] = append(to[name], string(f.value.of(b)))
+			name := textproto.CanonicalMIMEHeaderKey(string(f.Name.Of(b)))
+			to[name] = append(to[name], string(f.Value.Of(b)))
 		}
 	}
 	if c, _ := s.req.Context().Value(h2key{}).(*conn); c != nil && c.r.draining.Load() {
@@ -191,15 +183,15 @@ func (s *h2stream) answer(b []byte) {
 	}
 	s.answered = true
 	switch {
-	case s.req.Method == http.MethodHead || h.status == http.StatusNoContent || h.status == http.StatusNotModified:
-	case h.chunked:
+	case s.req.Method == http.MethodHead || h.Status == http.StatusNoContent || h.Status == http.StatusNotModified:
+	case h.Chunked:
 		s.body = body{chunked: true, decode: true}
-	case h.length < 0:
+	case h.Length < 0:
 		s.body.untilClose = true
 	default:
-		s.body.rest = h.length
+		s.body.rest = h.Length
 	}
-	s.w.WriteHeader(h.status)
+	s.w.WriteHeader(h.Status)
 }
 
 // writeBody sends a piece of the body. One that is complete leaves with the end of the stream.

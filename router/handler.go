@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 var _ http.Handler = (*Router)(nil)
@@ -89,7 +90,7 @@ func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
 	defer s.end()
 	s.begin(w, req)
 	if !s.compose() {
-		http.Error(w, errLine.why, http.StatusBadRequest)
+		http.Error(w, http1.ErrLine.Why, http.StatusBadRequest)
 		return
 	}
 	nc, buffered, err := http.NewResponseController(w).Hijack()

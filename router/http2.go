@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // h2 serves the connections that speak HTTP/2. The protocol is net/http's; each of its requests goes the way of all
@@ -108,7 +110,7 @@ func (c *conn) serveStream(ctx context.Context, w http.ResponseWriter, req *http
 	if !s.compose() {
 		s.end()
 		c.r.metrics.refused.WithLabelValues("400").Inc()
-		http.Error(w, errLine.why, http.StatusBadRequest)
+		http.Error(w, http1.ErrLine.Why, http.StatusBadRequest)
 		return
 	}
 	c.stream.c, c.want = s, smallBuffer

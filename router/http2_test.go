@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // h2client is a client that speaks HTTP/2 only, and counts its connections.
@@ -368,13 +369,13 @@ func TestResponseInPiecesOverHTTP2(t *testing.T) {
 }
 
 // composed is the request as the next parser reads it, or false.
-func composed(req *http.Request) (h head, text []byte, ok bool) {
+func composed(req *http.Request) (h http1.Head, text []byte, ok bool) {
 	s := new(h2stream)
 	s.begin(httptest.NewRecorder(), req)
 	if !s.compose() {
 		return h, nil, false
 	}
-	n, err := h.parseRequest(s.text, 0)
+	n, err := h.ParseRequest(s.text, 0)
 	return h, bytes.Clone(s.text), err == nil && n == len(s.text)
 }
 
@@ -411,9 +412,9 @@ func FuzzInjectionOverHTTP2(f *testing.F) {
 		switch {
 		case !ok:
 			t.Fatalf("%q is not one head", text)
-		case string(h.method.of(text)) != method || string(h.target.of(text)) != target || string(h.value(text, fieldHost)) != host:
+		case string(h.Method.Of(text)) != method || string(h.Target.Of(text)) != target || string(h.Value(text, http1.FieldHost)) != host:
 			t.Fatalf("%q says something else", text)
-		case h.n > 3 || h.chunked || h.length > 0 || h.upgrade:
+		case len(h.Fields()) > 3 || h.Chunked || h.Length > 0 || h.Upgrade:
 			t.Fatalf("%q says more", text)
 		}
 	})

@@ -174,7 +174,7 @@ func (x *exchange) turnAway(l limit) bool {
 	c.take()
 	c.r.metrics.turnedAway(l)
 	x.account.status, x.account.reason = 503, l.String()
-	x.close = x.close || x.minor == 0 || x.head.upgrade || x.head.length > 0 || x.head.chunked || x.headLen == 0
+	x.close = x.close || x.minor == 0 || x.head.Upgrade || x.head.Length > 0 || x.head.Chunked || x.headLen == 0
 	wait := 1 + rand.IntN(maxRetryAfter)
 	_, err := c.write(awayAnswers[wait-1][b2i(x.close)])
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // Listener has the router take the WebSockets from what ln accepts, unread, and leaves every other connection to whoever
@@ -115,11 +117,11 @@ func (l *listener) await(c *conn) bool {
 
 // wantsWebSocket tells whether what was seen of a connection is an upgrade for a worker, whole.
 func (c *conn) wantsWebSocket() bool {
-	var h head
+	var h http1.Head
 	b := c.bytes()
-	if _, err := h.parseRequest(b, 0); err != nil || !h.upgrade {
+	if _, err := h.ParseRequest(b, 0); err != nil || !h.Upgrade {
 		return false
 	}
-	path, target := c.r.cfg.Path, h.target.of(b)
+	path, target := c.r.cfg.Path, h.Target.Of(b)
 	return len(target) >= len(path) && string(target[:len(path)]) == path
 }

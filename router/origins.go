@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
-var errOrigin = &refusal{403, "origin not allowed"}
+var errOrigin = &http1.Refusal{Status: 403, Why: "origin not allowed"}
 
 // pattern is an allowed origin: scheme://host[:port] in lower case, cut where a star stands for the beginning of the host.
 type pattern struct {
@@ -44,8 +46,8 @@ func (x *exchange) strange(b []byte) bool {
 	if len(allowed) == 0 || x.route.kind == kindApp {
 		return false
 	}
-	for i := range x.head.n {
-		if f := &x.head.fields[i]; f.id == fieldOrigin && !isAllowed(allowed, f.value.of(b)) {
+	for i := range x.head.Fields() {
+		if f := &x.head.Fields()[i]; f.ID == http1.FieldOrigin && !isAllowed(allowed, f.Value.Of(b)) {
 			return true
 		}
 	}

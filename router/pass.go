@@ -9,6 +9,7 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // upgrade sends a WebSocket to its worker: the connection itself, where the worker is on this host; bytes elsewhere, and
@@ -124,10 +125,10 @@ func (x *exchange) door(ctx context.Context, n int) bool {
 	if err != nil {
 		return x.refuse(503, "the key is not known yet")
 	}
-	if subtle.ConstantTimeCompare(h.value(b, fieldSiderealKey), []byte(secret)) != 1 {
+	if subtle.ConstantTimeCompare(h.Value(b, http1.FieldSiderealKey), []byte(secret)) != 1 {
 		return x.refuseWith(403, "wrong key", "Sidereal-Key: refused\r\n")
 	}
-	id := string(h.value(b, fieldSiderealWorker))
+	id := string(h.Value(b, http1.FieldSiderealWorker))
 	if !validID(id) || c.r.cfg.RuntimeDir == "" {
 		return x.refuseWith(421, "that worker is not here", goneField)
 	}
@@ -159,11 +160,11 @@ func (x *exchange) door(ctx context.Context, n int) bool {
 func (x *exchange) passPeer(s *handoff.Sender, n int) error {
 	c, h, b := x.c, &x.head, x.c.bytes()
 	x.dropOut()
-	dst := append(append(bufpool.Get(len(b)), h.method.of(b)...), ' ')
-	dst = append(append(dst, h.target.of(b)...), " HTTP/1."...)
-	dst = append(dst, '0'+h.minor, '\r', '\n')
-	for i := range h.n {
-		if f := &h.fields[i]; f.id != fieldSiderealKey {
+	dst := append(append(bufpool.Get(len(b)), h.Method.Of(b)...), ' ')
+	dst = append(append(dst, h.Target.Of(b)...), " HTTP/1."...)
+	dst = append(dst, '0'+h.Minor, '\r', '\n')
+	for i := range h.Fields() {
+		if f := &h.Fields()[i]; f.ID != http1.FieldSiderealKey {
 			dst = appendField(dst, f, b)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // The PROXY protocol, versions 1 and 2, as HAProxy's proxy-protocol.txt has it: what a proxy that works on TCP says about
@@ -27,13 +29,13 @@ const (
 )
 
 var (
-	errProxyHeader  = &refusal{400, "malformed PROXY header"}
-	errProxyMissing = &refusal{400, "PROXY header missing"}
+	errProxyHeader  = &http1.Refusal{Status: 400, Why: "malformed PROXY header"}
+	errProxyMissing = &http1.Refusal{Status: 400, Why: "PROXY header missing"}
 )
 
 // parseProxy reads a header from the start of b, which is not empty: who is behind it, and whether over TLS, and its
 // length, 0 where there is none. An address that is not valid means that the connection is the proxy's own (LOCAL, UNKNOWN),
-// or no TCP at all. It may ask for more with errMore.
+// or no TCP at all. It may ask for more with http1.ErrMore.
 func parseProxy(b []byte) (p origin, n int, err error) {
 	switch {
 	case startsLike(b, proxyV1):
@@ -57,7 +59,7 @@ func parseProxyV1(b []byte) (p origin, n int, err error) {
 		if len(b) >= proxyV1Most {
 			return p, 0, errProxyHeader
 		}
-		return p, 0, errMore
+		return p, 0, http1.ErrMore
 	}
 	line, ok := bytes.CutSuffix(b[:end], []byte("\r"))
 	if !ok || len(line) < len(proxyV1) {
@@ -91,7 +93,7 @@ func proxyAddr(addr, port []byte, v4 bool) (netip.AddrPort, bool) {
 
 func parseProxyV2(b []byte) (p origin, n int, err error) {
 	if len(b) < proxyV2Head {
-		return p, 0, errMore
+		return p, 0, http1.ErrMore
 	}
 	command, family := b[12], b[13]
 	n = proxyV2Head + int(binary.BigEndian.Uint16(b[14:]))
@@ -99,7 +101,7 @@ func parseProxyV2(b []byte) (p origin, n int, err error) {
 		return p, 0, errProxyHeader
 	}
 	if len(b) < n {
-		return p, 0, errMore
+		return p, 0, http1.ErrMore
 	}
 	if command == 0x20 { // LOCAL: a health check
 		return p, n, nil
@@ -171,7 +173,7 @@ func (c *conn) readProxy() bool {
 	for {
 		p, n, err := parseProxy(c.bytes())
 		switch {
-		case err == errMore:
+		case err == http1.ErrMore:
 			c.c.SetReadDeadline(deadline)
 			if c.fill() != nil {
 				return false

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // proxyHeaderV2 is a version 2 header.
@@ -81,7 +82,7 @@ var proxyHeaders = []struct {
 func verdictOf(b []byte) (string, origin, int) {
 	p, n, err := parseProxy(b)
 	switch {
-	case err == errMore:
+	case err == http1.ErrMore:
 		return "more", p, n
 	case err != nil:
 		return "bad", p, n
@@ -135,7 +136,7 @@ func FuzzProxyHeader(f *testing.F) {
 			t.Fatalf("%d of %d bytes", n, len(b))
 		case err != nil && (n != 0 || p != origin{}):
 			t.Fatal("something is believed of what is refused")
-		case err == errMore && len(b) >= proxyMost:
+		case err == http1.ErrMore && len(b) >= proxyMost:
 			t.Fatal("there is no end of asking")
 		case err == nil && n > 0:
 			again, k, err := parseProxy(append(bytes.Clone(b[:n]), "GET / HTTP/1.1\r\n"...))
@@ -143,8 +144,8 @@ func FuzzProxyHeader(f *testing.F) {
 				t.Fatal("what follows changes what a header says")
 			}
 		}
-		var f *refusal
-		if err != nil && err != errMore && !errors.As(err, &f) {
+		var f *http1.Refusal
+		if err != nil && err != http1.ErrMore && !errors.As(err, &f) {
 			t.Fatal(err)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 // redirecting starts a router with a certificate that serves nothing but a redirecting listener.
@@ -86,7 +87,7 @@ func FuzzRedirect(f *testing.F) {
 	f.Fuzz(func(t *testing.T, target, host string) {
 		b := []byte("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
 		x := &exchange{c: &conn{r: r}}
-		n, err := x.head.parseRequest(b, 0)
+		n, err := x.head.ParseRequest(b, 0)
 		if err != nil || n != len(b) || x.understand(b) != nil {
 			return
 		}
@@ -102,8 +103,8 @@ func FuzzRedirect(f *testing.F) {
 		for k, err := theirs.Read(p); err == nil; k, err = theirs.Read(p) {
 			answer.Write(p[:k])
 		}
-		var h head
-		if _, err := h.parseResponse([]byte(answer.String()), 0); err != nil || h.n > 5 {
+		var h http1.Head
+		if _, err := h.ParseResponse([]byte(answer.String()), 0); err != nil || len(h.Fields()) > 5 {
 			t.Fatalf("%q: %v", answer, err)
 		}
 	})

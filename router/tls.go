@@ -14,6 +14,8 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
 )
 
 const (
@@ -25,8 +27,8 @@ const (
 )
 
 var (
-	errPlain   = &refusal{400, "this port speaks TLS"}
-	errNoKey   = &refusal{400, "this name is for routers"}
+	errPlain   = &http1.Refusal{Status: 400, Why: "this port speaks TLS"}
+	errNoKey   = &http1.Refusal{Status: 400, Why: "this name is for routers"}
 	errHellos  = errors.New("router: too many TLS handshakes")
 	errNoCerts = errors.New("router: no certificate is set")
 	// errWrongDoor reports a door whose certificate is not made of our key.
@@ -80,7 +82,7 @@ func (c *readAhead) Read(p []byte) (int, error) {
 
 // misplaced refuses what is not for clients: requests without a key in plain text, where TLS is spoken, under the name
 // that routers use, and from proxies that do not say for whom.
-func (c *conn) misplaced() *refusal {
+func (c *conn) misplaced() *http1.Refusal {
 	switch {
 	case c.unproxied:
 		c.r.proxyIsSilent(c.peer.addr.Addr())

@@ -23,6 +23,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/http1/http1test"
 )
 
 // writePair makes a certificate for the names and puts it into dir.
@@ -230,13 +231,13 @@ func TestClientLeavesPollOverTLS(t *testing.T) {
 
 func TestHeadsRefusedOverTLS(t *testing.T) {
 	h, _ := one(t, 1, secured(t))
-	for name, r := range refusedHeads {
+	for name, r := range http1test.RefusedHeads {
 		t.Run(name, func(t *testing.T) {
 			c := secureTo(t, h.addr, "x")
-			go io.WriteString(c.over, r.raw+"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n") // longer than what is read, some of them
+			go io.WriteString(c.over, r.Raw+"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n") // longer than what is read, some of them
 			resp, _ := c.answer("GET")
-			if resp.StatusCode != r.status || !resp.Close {
-				t.Errorf("%s, close %v, want %d", resp.Status, resp.Close, r.status)
+			if resp.StatusCode != r.Status || !resp.Close {
+				t.Errorf("%s, close %v, want %d", resp.Status, resp.Close, r.Status)
 			}
 			c.over.CloseWrite()
 			if b, _ := io.ReadAll(c.br); len(b) > 0 {

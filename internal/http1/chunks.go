@@ -1,8 +1,8 @@
-package router
+package http1
 
-// chunks follows the chunked coding (RFC 9112, section 7.1) byte by byte, in pieces of any size, without changing it. Lines
+// Chunks follows the chunked coding (RFC 9112, section 7.1) byte by byte, in pieces of any size, without changing it. Lines
 // end with CR LF, sizes have at most 15 digits, extensions and trailers are bounded.
-type chunks struct {
+type Chunks struct {
 	state  chunkState
 	digits uint8
 	lines  uint8  // of the trailer
@@ -30,10 +30,10 @@ const (
 	maxTrailerLines = 64
 )
 
-var errChunk = &refusal{400, "malformed chunked body"}
+var ErrChunk = &Refusal{400, "malformed chunked body"}
 
-// feed follows p. It returns how many bytes belong to the body and whether the body ends there.
-func (c *chunks) feed(p []byte) (n int, done bool, err error) {
+// Feed follows p. It returns how many bytes belong to the body and whether the body ends there.
+func (c *Chunks) Feed(p []byte) (n int, done bool, err error) {
 	for n < len(p) && !done && err == nil {
 		var k int
 		k, _, done, err = c.next(p[n:])
@@ -42,8 +42,8 @@ func (c *chunks) feed(p []byte) (n int, done bool, err error) {
 	return n, done, err
 }
 
-// decode is feed that appends the chunks' data to dst.
-func (c *chunks) decode(dst, p []byte) (out []byte, n int, done bool, err error) {
+// Decode is Feed that appends the chunks' data to dst.
+func (c *Chunks) Decode(dst, p []byte) (out []byte, n int, done bool, err error) {
 	for n < len(p) && !done && err == nil {
 		var k int
 		var data []byte
@@ -55,7 +55,7 @@ func (c *chunks) decode(dst, p []byte) (out []byte, n int, done bool, err error)
 }
 
 // next follows p up to and including the next piece of data.
-func (c *chunks) next(p []byte) (n int, data []byte, done bool, err error) {
+func (c *Chunks) next(p []byte) (n int, data []byte, done bool, err error) {
 	for n < len(p) {
 		b := p[n]
 		if c.state == chunkData {
@@ -66,7 +66,7 @@ func (c *chunks) next(p []byte) (n int, data []byte, done bool, err error) {
 			return n + k, p[n : n+k], false, nil
 		}
 		if !c.step(b) {
-			return n, nil, false, errChunk
+			return n, nil, false, ErrChunk
 		}
 		n++
 		if b == '\n' && c.state == trailerEndLF {
@@ -77,10 +77,10 @@ func (c *chunks) next(p []byte) (n int, data []byte, done bool, err error) {
 }
 
 // step takes one byte that is not data.
-func (c *chunks) step(b byte) bool {
+func (c *Chunks) step(b byte) bool {
 	switch c.state {
 	case chunkSize:
-		d, ok := hexDigit(b)
+		d, ok := HexDigit(b)
 		switch {
 		case ok:
 			if c.digits++; c.digits > 15 {
@@ -139,7 +139,8 @@ func (c *chunks) step(b byte) bool {
 	return true
 }
 
-func hexDigit(b byte) (byte, bool) {
+// HexDigit is what a hexadecimal digit stands for.
+func HexDigit(b byte) (byte, bool) {
 	switch {
 	case b >= '0' && b <= '9':
 		return b - '0', true

@@ -1,10 +1,8 @@
-package router
+package http1
 
 import (
-	"bufio"
 	"bytes"
 	"io"
-	"net"
 	"net/http/httputil"
 	"strings"
 	"testing"
@@ -19,14 +17,14 @@ func TestChunkedBodies(t *testing.T) {
 		{"5;a=b;c=\"d\"\r\nhello\r\n00A\r\n0123456789\r\n0\r\nX: y\r\nZ: \r\n\r\n", "hello0123456789"},
 	} {
 		for split := 0; split <= len(c.raw); split++ {
-			var ch chunks
+			var ch Chunks
 			var got []byte
 			var done bool
 			total := 0
 			for _, part := range []string{c.raw[:split], c.raw[split:] + "GET /next"} {
 				var n int
 				var err error
-				if got, n, done, err = ch.decode(got, []byte(part)); err != nil {
+				if got, n, done, err = ch.Decode(got, []byte(part)); err != nil {
 					t.Fatalf("%q split at %d: %v", c.raw, split, err)
 				}
 				if total += n; done {
@@ -46,8 +44,8 @@ func TestChunkedBodiesRefused(t *testing.T) {
 		"1234567890123456\r\n", "0\r\n x: y\r\n", "0\r\nx: y\n", "0\r\n\n", "0\r\n\rx", "1;\x00\r\n",
 		"1;" + strings.Repeat("a", maxChunkLine+1) + "\r\n", "0\r\n" + strings.Repeat("a: b\r\n", maxTrailerLines+1) + "\r\n",
 	} {
-		var c chunks
-		if _, done, err := c.feed([]byte(raw)); err == nil || done {
+		var c Chunks
+		if _, done, err := c.Feed([]byte(raw)); err == nil || done {
 			t.Errorf("%q: done %v, %v", raw, done, err)
 		}
 	}
@@ -58,15 +56,15 @@ func FuzzChunks(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\n\r\n"), uint8(3))
 	f.Add([]byte("5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n"), uint8(1))
 	f.Fuzz(func(t *testing.T, b []byte, size uint8) {
-		var whole, pieces chunks
-		data, n, done, err := whole.decode(nil, b)
+		var whole, pieces Chunks
+		data, n, done, err := whole.Decode(nil, b)
 		var got []byte
 		var done2 bool
 		var err2 error
 		total, step := 0, int(size)+1
 		for at := 0; at < len(b) && !done2 && err2 == nil; at += step {
 			var k int
-			got, k, done2, err2 = pieces.decode(got, b[at:min(at+step, len(b))])
+			got, k, done2, err2 = pieces.Decode(got, b[at:min(at+step, len(b))])
 			total += k
 		}
 		if done != done2 || (err == nil) != (err2 == nil) || n != total || !bytes.Equal(data, got) {
@@ -80,28 +78,4 @@ func FuzzChunks(f *testing.F) {
 			t.Errorf("%q: %q, net/http %q", b, data, theirs)
 		}
 	})
-}
-
-// Trailers go with the body, as they came.
-func TestTrailersStay(t *testing.T) {
-	const body, answer = "5\r\nhello\r\n0\r\nX-Sum: abc\r\n\r\n", "2\r\nok\r\n0\r\nX-Took: 1ms\r\n\r\n"
-	got := make(chan string, 1)
-	r, _ := scripted(t, func(c net.Conn, br *bufio.Reader) {
-		for line := ""; line != "\r\n"; {
-			line, _ = br.ReadString('\n')
-		}
-		b := make([]byte, len(body))
-		io.ReadFull(br, b)
-		got <- string(b)
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"+answer)
-	})
-	c := dialTo(t, r.addr)
-	c.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n%s", body)
-	if b := receive(t, got); b != body {
-		t.Errorf("the worker reads %q", b)
-	}
-	resp, text := c.answer("POST")
-	if text != "ok" || resp.Trailer.Get("X-Took") != "1ms" {
-		t.Errorf("%q, trailer %v", text, resp.Trailer)
-	}
 }

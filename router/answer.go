@@ -142,7 +142,7 @@ func (x *exchange) settle(b *backend, opened bool) {
 func (x *exchange) respond(u *upstream, n int) verdict {
 	h := &x.head
 	x.account.status = h.Status
-	x.close = x.close || x.c.r.draining.Load()
+	x.close = x.close || x.c.r.draining.Load() || x.sending != nil && !x.sending.taken.Load()
 	bodiless := x.isHead || h.Status == 204 || h.Status == 304
 	body := body{rest: max(h.Length, 0), chunked: h.Chunked, decode: h.Chunked && x.minor == 0}
 	switch {
@@ -159,7 +159,8 @@ func (x *exchange) respond(u *upstream, n int) verdict {
 	out := x.composeResponse(u.bytes(), n, body.decode)
 	u.discard(n)
 	sound, err := x.sendResponse(u, &body, out)
-	reusable := x.c.awaited() && sound && !x.unread && !h.Close && !body.untilClose && len(u.bytes()) == 0
+	whole, _ := x.endUpload()
+	reusable := x.c.awaited() && sound && whole && !h.Close && !body.untilClose && len(u.bytes()) == 0
 	if reusable {
 		u.b.put(u)
 	} else {

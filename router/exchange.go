@@ -34,6 +34,7 @@ type exchange struct {
 	limited   limit    // what forbids the request
 	moved     bool     // from a worker that did not answer
 	headLen   int      // of the request, while the head is in the connection's buffer
+	sending   *upload  // of the rest of the body; nil: there is none, or it has ended
 	unread    bool     // the client is still sending a body that nobody wants
 	taken     int64    // bytes of a chunked body
 	account   account

@@ -88,6 +88,7 @@ func (x *exchange) via(ctx context.Context, u *upstream) verdict {
 	x.account.worker = u.b.id
 	u.b.requests.Add(1)
 	defer u.b.requests.Add(-1)
+	defer x.endUpload()
 	out, ok := x.addressed(ctx, u)
 	if !ok {
 		u.close()
@@ -109,8 +110,7 @@ func (x *exchange) via(ctx context.Context, u *upstream) verdict {
 	return x.answer(ctx, u)
 }
 
-// send writes out and the rest of the body, and reads the first bytes of the response. False: the client left, or was
-// refused for its body.
+// send writes out, begins to send the rest of the body, and reads the first bytes of the response. False: the client left.
 func (x *exchange) send(u *upstream, out []byte) (written int, ok bool, err error) {
 	until := x.until()
 	if !x.c.await(u, x.patience(), until) {
@@ -126,11 +126,17 @@ func (x *exchange) send(u *upstream, out []byte) (written int, ok bool, err erro
 	if written, err = u.write(out); err != nil {
 		return written, true, err
 	}
-	if !x.sendBody(u) {
-		return written, false, nil
+	if x.expect {
+		x.expect = false
+		if _, err := x.c.write(continued); err != nil {
+			return written, false, nil
+		}
 	}
+	x.startUpload(u)
 	return written, true, u.fill()
 }
+
+var continued = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // addressed is out for u: a worker of another host is named, and its door shown the key. Then it is borrowed.
 func (x *exchange) addressed(ctx context.Context, u *upstream) ([]byte, bool) {
@@ -173,10 +179,16 @@ func (x *exchange) until() (t time.Time) {
 
 // failed ends an attempt that had no answer.
 func (x *exchange) failed(ctx context.Context, u *upstream, written int, err error) verdict {
+	_, fault := x.endUpload()
 	there := x.c.awaited()
 	u.close()
 	switch {
 	case !there:
+		return closeIt
+	case fault != nil:
+		if f := refusalOf(fault); f != nil {
+			x.refuse(f.Status, f.Why)
+		}
 		return closeIt
 	case x.handshake != nil && !x.moved && isTimeout(err):
 		return stalled
@@ -191,57 +203,6 @@ func (x *exchange) failed(ctx context.Context, u *upstream, written int, err err
 		return ownerGone
 	}
 	return broken
-}
-
-var continued = []byte("HTTP/1.1 100 Continue\r\n\r\n")
-
-// sendBody sends the rest of the request's body. False: the client left or broke the rules. A worker that answers before
-// the end wants no more of it, nor does one that takes no more: that ends the sending, and then the connections.
-func (x *exchange) sendBody(u *upstream) bool {
-	c := x.c
-	if x.expect {
-		x.expect = false
-		if _, err := c.write(continued); err != nil {
-			return false
-		}
-	}
-	x.streamed = true
-	c.expect(x.rest)
-	if x.more {
-		c.expect(-1)
-	}
-	for x.rest > 0 || x.more {
-		if len(c.bytes()) == 0 {
-			c.release()
-			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.BodyTimeout))
-			if err := c.fill(); err != nil {
-				return isTimeout(err) && x.refuse(errSlow.Status, errSlow.Why)
-			}
-		}
-		b := c.bytes()
-		k := int(min(int64(len(b)), x.rest))
-		if x.more {
-			var done bool
-			var err error
-			if k, done, err = x.chunks.Feed(b); err != nil {
-				return x.refuse(http1.ErrChunk.Status, http1.ErrChunk.Why)
-			}
-			x.more = !done
-			if x.tooMuch(k) {
-				return x.refuse(errBody.Status, errBody.Why)
-			}
-		} else {
-			x.rest -= int64(k)
-		}
-		if u.answers() || u.writeOrHear(b[:k]) != nil {
-			x.close, x.unread = true, true
-			break
-		}
-		c.discard(k)
-	}
-	c.expect(0)
-	c.release()
-	return true
 }
 
 // elsewhere gives up on a dead worker and names another. Nil: there is none.

@@ -37,6 +37,7 @@ var h2streams = sync.Pool{New: func() any { return new(h2stream) }}
 
 func (s *h2stream) begin(w http.ResponseWriter, req *http.Request) {
 	s.w, s.req, s.control = w, req, http.NewResponseController(w)
+	_ = s.control.EnableFullDuplex() // answers may come before the body's end; HTTP/2 needs no permission
 }
 
 // end gives the stream back. Nobody uses it any more.
@@ -235,8 +236,12 @@ func (s *h2stream) RemoteAddr() net.Addr { return nil }
 // SetDeadline is what ends a connection on the spot; the handler's end does that here.
 func (s *h2stream) SetDeadline(time.Time) error { return nil }
 
-// SetReadDeadline is for the body. It costs a message to the connection's goroutine, so it waits for a read that needs it.
+// SetReadDeadline is for the body. It costs a message to the connection's goroutine, so it waits for a read that needs it;
+// but one that is past is for a read under way.
 func (s *h2stream) SetReadDeadline(t time.Time) error {
+	if t == past {
+		return s.control.SetReadDeadline(t)
+	}
 	s.until = t
 	return nil
 }

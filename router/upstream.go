@@ -164,52 +164,6 @@ func (u *upstream) alive() bool {
 	return u.fd.Control(u.peek) == nil && u.silent
 }
 
-// answers tells whether the worker has given its answer, or ended, without taking it. Interim responses are none.
-func (u *upstream) answers() (yes bool) {
-	if u.raw == nil {
-		return false // TLS: what is there shows when it is read
-	}
-	err := u.raw.Control(func(fd uintptr) {
-		var b [len("HTTP/1.1 1")]byte
-		n, err := peekFD(fd, b[:])
-		yes = err == nil && (n == 0 || n == len(b) && b[n-1] != '1') || err != nil && err != syscall.EAGAIN
-	})
-	return yes || err != nil
-}
-
-// hearing is how often a write that waits is interrupted, to find out whether it is still wanted.
-const hearing = 250 * time.Millisecond
-
-var errAnswered = errors.New("router: answered before the end")
-
-// writeOrHear writes all of p, unless the worker answers or takes nothing for writeTimeout.
-func (u *upstream) writeOrHear(p []byte) error {
-	if u.raw == nil { // a write over TLS that was interrupted cannot go on
-		_, err := u.write(p)
-		return err
-	}
-	until := time.Now().Add(writeTimeout)
-	u.till = time.Time{} // the next write sets its own
-	for {
-		u.c.SetWriteDeadline(time.Now().Add(hearing))
-		n, err := u.c.Write(p)
-		if err == nil {
-			return nil
-		}
-		now := time.Now()
-		switch p = p[n:]; {
-		case !isTimeout(err):
-			return err
-		case u.answers():
-			return errAnswered
-		case n > 0:
-			until = now.Add(writeTimeout)
-		case now.After(until):
-			return err
-		}
-	}
-}
-
 func (u *upstream) onPeek(fd uintptr) {
 	_, _, err := syscall.Recvfrom(int(fd), u.peeked[:], syscall.MSG_PEEK) // the descriptor does not block
 	u.silent = err == syscall.EAGAIN

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/handoff"
 	"github.com/sidereal-io/sidereal/internal/nodehost"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -103,6 +104,7 @@ func registered(t *testing.T) map[string]*metric {
 	cfg.Metrics = reg
 	must(socketio.New(cfg)) // with its engineio.Server
 	must(supervisor.New(supervisor.Config{Metrics: reg}))
+	must(daemon.NewMetrics(reg, func() daemon.Listing { return daemon.Listing{} }))
 	must(nodehost.New(nodehost.Config{
 		Conn: conn, RuntimeDir: "none", Report: func(string, any) error { return nil }, Metrics: reg,
 	}))

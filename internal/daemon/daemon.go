@@ -82,6 +82,11 @@ func newDaemon(cfg Config) (*Daemon, error) {
 		d.environ = os.Environ()
 	}
 	d.follow.all = map[*follower]bool{}
+	m, err := NewMetrics(d.metrics, d.list)
+	if err != nil {
+		return nil, fmt.Errorf("daemon: %w", err)
+	}
+	d.follow.metrics, d.logs.metrics = m, m
 	d.usage.last = map[int]sample{}
 	first, err := rand.Int(rand.Reader, big.NewInt(1<<30))
 	if err != nil {

@@ -25,6 +25,7 @@ type logFile struct {
 	path     string
 	rotation Rotation
 	log      zerolog.Logger
+	metrics  *Metrics // nil: nobody counts
 
 	mu      sync.Mutex // guards what follows; held over writes, so that a slow disk holds up who writes
 	f       *os.File   // nil: could not be opened
@@ -62,12 +63,12 @@ func (l *logFile) Write(b []byte) (int, error) {
 	if l.dueLocked(len(b)) {
 		l.rotateLocked()
 	}
-	err := l.openLocked()
+	n, err := 0, l.openLocked()
 	if err == nil {
-		var n int
 		n, err = l.f.Write(b)
 		l.size += int64(n)
 	}
+	l.metrics.lose(len(b) - n)
 	if err != nil && !l.failing {
 		l.log.Error().Str("file", l.path).Err(err).Msg("log file cannot be written: lines are lost")
 	}
@@ -145,6 +146,7 @@ func (h Home) OpenLog(r Rotation) io.Writer {
 type logFiles struct {
 	rotation Rotation
 	log      zerolog.Logger
+	metrics  *Metrics // nil: nobody counts
 
 	mu   sync.Mutex // guards open, and the users of each
 	open map[string]*logFile
@@ -156,7 +158,7 @@ func (fs *logFiles) use(path string) *logFile {
 	defer fs.mu.Unlock()
 	l := fs.open[path]
 	if l == nil {
-		l = &logFile{path: path, rotation: fs.rotation, log: fs.log}
+		l = &logFile{path: path, rotation: fs.rotation, log: fs.log, metrics: fs.metrics}
 		fs.open[path] = l
 	}
 	l.users++

@@ -46,6 +46,7 @@ func newSink(from source, stream string, a *processfile.App, file, both *logFile
 // Write takes whole lines, or a piece of one (supervisor.Spec).
 func (s *sink) Write(b []byte) (int, error) {
 	now := time.Now()
+	s.follow.metrics.wrote(len(b))
 	s.follow.publish(s, b, now)
 	if s.file == nil && s.both == nil && s.also == nil {
 		return len(b), nil
@@ -108,6 +109,8 @@ const maxFollowedLine = 16 << 10
 
 // followers are the commands that want to see lines as they come.
 type followers struct {
+	metrics *Metrics // nil: nobody counts
+
 	count atomic.Int32 // of all, so that nobody pays for none
 
 	mu  sync.Mutex // guards all
@@ -149,17 +152,21 @@ func (fs *followers) publish(s *sink, b []byte, now time.Time) {
 			continue
 		}
 		for line := range bytes.Lines(b) {
-			f.offer(s, line, now)
+			if !f.offer(s, line, now) {
+				fs.metrics.skip()
+			}
 		}
 	}
 }
 
-func (f *follower) offer(s *sink, line []byte, now time.Time) {
+// offer gives a line to a command that has room for it.
+func (f *follower) offer(s *sink, line []byte, now time.Time) bool {
 	if len(f.lines) == cap(f.lines) { // only publish sends, under its lock
 		f.dropped.Add(1)
-		return
+		return false
 	}
 	line = bytes.TrimRight(line, "\r\n")
 	line = line[:min(len(line), maxFollowedLine)]
 	f.lines <- LogLine{ID: s.from.id, Name: s.from.name, Stream: s.stream, Time: now, Text: string(line), Dropped: f.dropped.Swap(0)}
+	return true
 }

@@ -6,8 +6,9 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // handshakeTimeout bounds how long either side waits for the other's first bytes.
@@ -22,10 +23,11 @@ type Listener struct {
 	done      chan struct{}
 	once      sync.Once
 	wg        sync.WaitGroup
-	lost      atomic.Uint64
 
-	mu      sync.Mutex
+	mu      sync.Mutex                 // guards what follows
 	senders map[*net.UnixConn]struct{} // nil once closed
+	lost    uint64
+	total   prometheus.Counter // of lost ones; nil: nobody counts them
 }
 
 var _ net.Listener = (*Listener)(nil)
@@ -146,7 +148,11 @@ func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
 // Lost counts datagrams that brought no usable connection: malformed, meant for another worker, touched where they must not
 // be, or cut because this process is out of descriptors.
-func (l *Listener) Lost() uint64 { return l.lost.Load() }
+func (l *Listener) Lost() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
 
 // Close removes the socket and waits for the listener's goroutines. Senders see ErrDead; connections that were passed
 // but not accepted are closed; accepted ones are not touched.

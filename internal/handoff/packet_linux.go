@@ -46,7 +46,7 @@ func sameUser(c *net.UnixConn) error {
 func (l *Listener) servePackets(c *net.UnixConn) {
 	defer c.Close()
 	if sameUser(c) != nil {
-		l.lost.Add(1)
+		l.lose()
 		return
 	}
 	if _, err := c.Write(appendGreeting(nil, l.worker, l.untouched)); err != nil {
@@ -61,7 +61,7 @@ func (l *Listener) servePackets(c *net.UnixConn) {
 		}
 		conn, err := l.receive(b[:n], oob[:oobn], flags)
 		if err != nil {
-			l.lost.Add(1)
+			l.lose()
 			continue
 		}
 		if !l.deliver(conn) {

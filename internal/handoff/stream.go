@@ -20,7 +20,7 @@ func (l *Listener) serveStream(c *net.UnixConn) {
 	what, err := l.greetStream(c)
 	switch {
 	case err != nil:
-		l.lost.Add(1)
+		l.lose()
 		c.Close()
 	case what == streamOpen:
 		l.forget(c)

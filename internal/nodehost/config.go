@@ -44,7 +44,7 @@ type Config struct {
 	Report func(key string, value any) error
 
 	Log zerolog.Logger
-	// Metrics registers sidereal_nodehost_*; nil registers nothing.
+	// Metrics registers sidereal_nodehost_*, and sidereal_handoff_lost_total of all workers' doors; nil registers nothing.
 	Metrics prometheus.Registerer
 }
 

@@ -127,6 +127,11 @@ func (d *door) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if reg := d.h.cfg.Metrics; reg != nil {
+		if err := l.Register(reg); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
 	accepting := make(chan struct{})
 	go func() {
 		defer close(accepting)

@@ -66,9 +66,11 @@ func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 	return s.ask(func() error {
 		left := s.places[:0:0]
 		for _, pl := range s.places {
-			if !d.places[pl] {
-				left = append(left, pl)
+			if d.places[pl] {
+				s.metrics.restarts.DeleteLabelValues(pl.spec.Name)
+				continue
 			}
+			left = append(left, pl)
 		}
 		s.places = left
 		return nil

@@ -125,7 +125,7 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 
 // listen opens SIDEREAL_ADDR and SIDEREAL_REDIRECT_ADDR, or takes over the sockets that the supervisor or systemd holds.
 func (p *routerProcess) listen(ctx context.Context) (listeners []net.Listener, err error) {
-	redirects := p.set.ListenRedirects
+	redirect := p.set.ListenRedirect
 	if len(p.set.ListenFDs) > 0 {
 		if listeners, err = supervisor.Inherited(p.set.ListenFDs); err != nil {
 			return nil, err
@@ -139,13 +139,13 @@ func (p *routerProcess) listen(ctx context.Context) (listeners []net.Listener, e
 			listeners = append(listeners, l)
 		}
 		if p.admin = d.admin; d.redirect != nil {
-			redirects = 1
+			redirect = len(listeners)
 		}
 	}
 	p.addr = listeners[0].Addr().String()
 	for i, l := range listeners {
 		listeners[i] = tellingListener{l, func() { report(p.line, lifeline.Draining) }}
-		if i >= len(listeners)-redirects {
+		if i+1 == redirect {
 			listeners[i] = router.Redirecting(listeners[i])
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
 
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -80,7 +81,7 @@ func (d doors) env() []string {
 	if d.redirect == nil {
 		return nil
 	}
-	return []string{"SIDEREAL_LISTEN_REDIRECTS=1"}
+	return []string{fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", len(d.public)+1)}
 }
 
 func (d doors) close() {

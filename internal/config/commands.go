@@ -37,6 +37,7 @@ type Daemon struct {
 	Requests
 	Upstreams
 	TLS
+	Redirect
 	Cluster
 	Stopping
 	Liveness

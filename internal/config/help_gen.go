@@ -74,7 +74,7 @@ var help = map[string]string{
 	"SIDEREAL_WORKER_ID":                  "The number of a worker's place on its host, from 1. It survives restarts.",
 	"SIDEREAL_RUNTIME_DIR":                "The private folder of the host's unix sockets. Its presence makes a process part of a supervised host.",
 	"SIDEREAL_SUPERVISOR_FD":              "The descriptor of the line to the supervisor; its end of file means that the supervisor is gone.",
-	"SIDEREAL_LISTEN_REDIRECTS":           "How many of the inherited sockets, the last of them, send clients on to HTTPS.",
+	"SIDEREAL_LISTEN_REDIRECT":            "Which of the inherited sockets sends clients on to HTTPS, counted from 1; 0: none.",
 	"SIDEREAL_LISTEN_FDS":                 "The descriptors of inherited listening sockets, separated by commas.",
 	"SIDEREAL_INSTANCES":                  "How many workers: a number, `max` or 0 for one per core, a negative number for so many fewer than cores.",
 }

@@ -346,8 +346,8 @@ type Child struct {
 	// The descriptor of the line to the supervisor; its end of file means that the supervisor is gone.
 	SupervisorFD int `env:"SIDEREAL_SUPERVISOR_FD" envDefault:"-1" min:"-1"`
 
-	// How many of the inherited sockets, the last of them, send clients on to HTTPS.
-	ListenRedirects int `env:"SIDEREAL_LISTEN_REDIRECTS" envDefault:"0" min:"0"`
+	// Which of the inherited sockets sends clients on to HTTPS, counted from 1; 0: none.
+	ListenRedirect int `env:"SIDEREAL_LISTEN_REDIRECT" envDefault:"0" min:"0"`
 
 	// The descriptors of inherited listening sockets, separated by commas.
 	ListenFDs []int `env:"SIDEREAL_LISTEN_FDS" form:"descriptors" shown:"none"`

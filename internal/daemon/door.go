@@ -26,9 +26,23 @@ type door struct {
 	wanted   string // as it was asked for
 	router   string // the place of its router
 	listener *net.TCPListener
+	redirect *net.TCPListener // sends clients of plain HTTP here; nil: none does
 }
 
-func (d *door) port() int { return d.listener.Addr().(*net.TCPAddr).Port }
+// has reports whether a port is the door's.
+func (d *door) has(port int) bool {
+	return portOf(d.listener) == port || d.redirect != nil && portOf(d.redirect) == port
+}
+
+// listeners are what the door's router inherits, and which of them sends clients on, counted from 1; 0: none does.
+func (d *door) listeners() (all []*net.TCPListener, redirect int) {
+	if d.redirect == nil {
+		return []*net.TCPListener{d.listener}, 0
+	}
+	return []*net.TCPListener{d.listener, d.redirect}, 2
+}
+
+func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 // openDoor has the app's router serve an address. One that it serves already is fine; that of another app is not.
 func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) error {
@@ -37,26 +51,30 @@ func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) err
 	if d.hasDoor(ap, addr) {
 		return nil
 	}
-	l, err := d.listen(ctx, ap, addr)
+	next, advertise, err := d.newDoor(ctx, ap, addr)
 	if err != nil {
 		return err
 	}
-	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
-	if err != nil {
-		l.Close()
-		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
-	}
+	next.router = ap.router()
 	d.mu.Lock()
 	first := ap.advertise == ""
+	d.mu.Unlock()
+	if first && ap.set.RedirectAddr != "" {
+		if next.redirect, err = d.listen(ctx, ap, ap.set.RedirectAddr, "SIDEREAL_REDIRECT_ADDR"); err != nil {
+			next.listener.Close()
+			return err
+		}
+	}
+	d.mu.Lock()
 	if first {
 		ap.advertise = advertise
 	}
-	ap.doors = append(ap.doors, &door{wanted: addr, router: ap.router(), listener: l})
+	ap.doors = append(ap.doors, next)
 	d.mu.Unlock()
 	if !first {
-		return d.sup.Serve(ap.router(), l)
+		return d.sup.Serve(next.router, next.listener)
 	}
-	if err := d.sup.Add(d.routerSpec(ap, ap.router(), ap.set.App.App, l, advertise)); err != nil {
+	if err := d.sup.Add(d.routerSpec(ap, next, ap.set.App.App, advertise)); err != nil {
 		return err
 	}
 	if ap.kind.hosted() {
@@ -73,21 +91,30 @@ func (d *Daemon) openSideDoor(ctx context.Context, ap *application, addr string)
 	if d.hasDoor(ap, addr) {
 		return nil
 	}
-	l, err := d.listen(ctx, ap, addr)
+	side, advertise, err := d.newDoor(ctx, ap, addr)
 	if err != nil {
 		return err
 	}
-	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
-	if err != nil {
-		l.Close()
-		return err
-	}
-	side := &door{wanted: addr, listener: l}
-	side.router = fmt.Sprintf("%s-%d", ap.router(), side.port())
+	port := portOf(side.listener)
+	side.router = fmt.Sprintf("%s-%d", ap.router(), port)
 	d.mu.Lock()
 	ap.doors = append(ap.doors, side)
 	d.mu.Unlock()
-	return d.sup.Add(d.routerSpec(ap, side.router, directory.PortApp(ap.set.App.App, side.port()), l, advertise))
+	return d.sup.Add(d.routerSpec(ap, side, directory.PortApp(ap.set.App.App, port), advertise))
+}
+
+// newDoor listens, and tells how other hosts get there.
+func (d *Daemon) newDoor(ctx context.Context, ap *application, addr string) (_ *door, advertise string, err error) {
+	l, err := d.listen(ctx, ap, addr, "PM2_PORT or SIDEREAL_ADDR")
+	if err != nil {
+		return nil, "", err
+	}
+	advertise, err = config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
+	if err != nil {
+		l.Close()
+		return nil, "", &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
+	}
+	return &door{wanted: addr, listener: l}, advertise, nil
 }
 
 func (d *Daemon) hasDoor(ap *application, addr string) bool {
@@ -101,8 +128,8 @@ func (d *Daemon) hasDoor(ap *application, addr string) bool {
 	return false
 }
 
-// listen opens a port. One that is in use may still be held by what a killed daemon left, for a moment.
-func (d *Daemon) listen(ctx context.Context, ap *application, addr string) (*net.TCPListener, error) {
+// listen opens a port that variable names. One that is in use may still be held by what a killed daemon left, for a moment.
+func (d *Daemon) listen(ctx context.Context, ap *application, addr, variable string) (*net.TCPListener, error) {
 	for {
 		l, err := supervisor.Listen(ctx, addr)
 		if !errors.Is(err, syscall.EADDRINUSE) {
@@ -113,11 +140,11 @@ func (d *Daemon) listen(ctx context.Context, ap *application, addr string) (*net
 		}
 		if owner := d.ownerOf(addr, ap); owner != "" {
 			return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf(
-				"%s: port %s is served for the app %s: give one of them another PM2_PORT or SIDEREAL_ADDR", ap.app.Name, portOf(addr), owner)}
+				"%s: port %s is served for the app %s: give one of them another %s", ap.app.Name, portText(addr), owner, variable)}
 		}
 		if !d.succeeds || time.Now().After(d.started.Add(orphanTime)) {
 			return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf(
-				"%s: %s is in use by another process: set PM2_PORT or SIDEREAL_ADDR", ap.app.Name, addr)}
+				"%s: %s is in use by another process: set another %s", ap.app.Name, addr, variable)}
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
@@ -129,7 +156,7 @@ func (d *Daemon) listen(ctx context.Context, ap *application, addr string) (*net
 
 // ownerOf is the name of another app that has a port; empty: none of ours.
 func (d *Daemon) ownerOf(addr string, asks *application) string {
-	port, err := strconv.Atoi(portOf(addr))
+	port, err := strconv.Atoi(portText(addr))
 	if err != nil {
 		return ""
 	}
@@ -137,7 +164,7 @@ func (d *Daemon) ownerOf(addr string, asks *application) string {
 	defer d.mu.Unlock()
 	for _, ap := range d.apps {
 		for _, have := range ap.doors {
-			if ap != asks && have.port() == port {
+			if ap != asks && have.has(port) {
 				return ap.app.Name
 			}
 		}
@@ -145,7 +172,7 @@ func (d *Daemon) ownerOf(addr string, asks *application) string {
 	return ""
 }
 
-func portOf(addr string) string {
+func portText(addr string) string {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return addr

@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -173,11 +172,12 @@ func number(text string) uint32 {
 }
 
 // routerSpec is a router of an app, with its first door. behind is the app of the directory that it serves.
-func (d *Daemon) routerSpec(ap *application, name, behind string, l *net.TCPListener, advertise string) supervisor.Spec {
+func (d *Daemon) routerSpec(ap *application, first *door, behind, advertise string) supervisor.Spec {
+	listeners, redirect := first.listeners()
 	return supervisor.Spec{
-		Name: name, Group: ap.key + "/services", Command: d.service("router"),
-		Environ: append(d.serviceEnv(ap, advertise), "SIDEREAL_APP="+behind),
-		User:    ap.user, Stage: stageRouter, Yields: true, Listeners: []*net.TCPListener{l}, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
+		Name: first.router, Group: ap.key + "/services", Command: d.service("router"),
+		Environ: append(d.serviceEnv(ap, advertise), "SIDEREAL_APP="+behind, fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", redirect)),
+		User:    ap.user, Stage: stageRouter, Yields: true, Listeners: listeners, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
 		Stop: supervisor.StopRule{Timeout: ap.set.DrainDelay + ap.set.ShutdownTimeout + time.Second},
 	}
 }

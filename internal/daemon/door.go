@@ -23,10 +23,11 @@ const orphanTime = 2 * time.Second
 
 // door is an address that a router of the app serves.
 type door struct {
-	wanted   string // as it was asked for
-	router   string // the place of its router
-	listener *net.TCPListener
-	redirect *net.TCPListener // sends clients of plain HTTP here; nil: none does
+	wanted    string // as it was asked for
+	advertise string // how other hosts reach it
+	router    string // the place of its router
+	listener  *net.TCPListener
+	redirect  *net.TCPListener // sends clients of plain HTTP here; nil: none does
 }
 
 // has reports whether a port is the door's.
@@ -51,7 +52,7 @@ func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) err
 	if d.hasDoor(ap, addr) {
 		return nil
 	}
-	next, advertise, err := d.newDoor(ctx, ap, addr)
+	next, err := d.newDoor(ctx, ap, addr)
 	if err != nil {
 		return err
 	}
@@ -67,20 +68,17 @@ func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) err
 	}
 	d.mu.Lock()
 	if first {
-		ap.advertise = advertise
+		ap.advertise = next.advertise
 	}
 	ap.doors = append(ap.doors, next)
 	d.mu.Unlock()
 	if !first {
 		return d.sup.Serve(next.router, next.listener)
 	}
-	if err := d.sup.Add(d.routerSpec(ap, next, ap.set.App.App, advertise)); err != nil {
+	if err := d.sup.Add(d.routerSpec(ap, next, ap.set.App.App)); err != nil || !ap.kind.hosted() {
 		return err
 	}
-	if ap.kind.hosted() {
-		return d.sup.Tell(ap.nodehost(), lifeline.Advertise, advertise)
-	}
-	return nil
+	return errors.Join(d.sup.Tell(ap.nodehost(), lifeline.Advertise, next.advertise), d.sup.Become(d.nodehostSpec(ap)))
 }
 
 // openSideDoor has a router of its own serve a further port of processes that listen on several: what is behind it is another
@@ -91,7 +89,7 @@ func (d *Daemon) openSideDoor(ctx context.Context, ap *application, addr string)
 	if d.hasDoor(ap, addr) {
 		return nil
 	}
-	side, advertise, err := d.newDoor(ctx, ap, addr)
+	side, err := d.newDoor(ctx, ap, addr)
 	if err != nil {
 		return err
 	}
@@ -100,32 +98,35 @@ func (d *Daemon) openSideDoor(ctx context.Context, ap *application, addr string)
 	d.mu.Lock()
 	ap.doors = append(ap.doors, side)
 	d.mu.Unlock()
-	return d.sup.Add(d.routerSpec(ap, side, directory.PortApp(ap.set.App.App, port), advertise))
+	return d.sup.Add(d.routerSpec(ap, side, directory.PortApp(ap.set.App.App, port)))
 }
 
 // newDoor listens, and tells how other hosts get there.
-func (d *Daemon) newDoor(ctx context.Context, ap *application, addr string) (_ *door, advertise string, err error) {
+func (d *Daemon) newDoor(ctx context.Context, ap *application, addr string) (*door, error) {
 	l, err := d.listen(ctx, ap, addr, "PM2_PORT or SIDEREAL_ADDR")
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	advertise, err = config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
+	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
 	if err != nil {
 		l.Close()
-		return nil, "", &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
+		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
 	}
-	return &door{wanted: addr, listener: l}, advertise, nil
+	return &door{wanted: addr, advertise: advertise, listener: l}, nil
 }
 
-func (d *Daemon) hasDoor(ap *application, addr string) bool {
+func (d *Daemon) hasDoor(ap *application, addr string) bool { return d.doorOf(ap, addr) != nil }
+
+// doorOf is the door that was asked for by an address; nil: there is none.
+func (d *Daemon) doorOf(ap *application, addr string) *door {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, have := range ap.doors {
 		if have.wanted == addr {
-			return true
+			return have
 		}
 	}
-	return false
+	return nil
 }
 
 // listen opens a port that variable names. One that is in use may still be held by what a killed daemon left, for a moment.
@@ -277,6 +278,8 @@ func (d *Daemon) listens(place, addr string) {
 		if errors.Is(err, syscall.EACCES) {
 			answer.Error = "EACCES"
 		}
+	} else if have := d.doorOf(e.app, addr); side && have != nil {
+		answer.Advertise = have.advertise
 	}
 	if raw, err := json.Marshal(answer); err == nil {
 		d.sup.Tell(e.app.nodehost(), lifeline.Listened, string(raw)) // one that is gone asks again

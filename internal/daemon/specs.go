@@ -172,11 +172,11 @@ func number(text string) uint32 {
 }
 
 // routerSpec is a router of an app, with its first door. behind is the app of the directory that it serves.
-func (d *Daemon) routerSpec(ap *application, first *door, behind, advertise string) supervisor.Spec {
+func (d *Daemon) routerSpec(ap *application, first *door, behind string) supervisor.Spec {
 	listeners, redirect := first.listeners()
 	return supervisor.Spec{
 		Name: first.router, Group: ap.key + "/services", Command: d.service("router"),
-		Environ: append(d.serviceEnv(ap, advertise), "SIDEREAL_APP="+behind, fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", redirect)),
+		Environ: append(d.serviceEnv(ap, first.advertise), "SIDEREAL_APP="+behind, fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", redirect)),
 		User:    ap.user, Stage: stageRouter, Yields: true, Listeners: listeners, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
 		Stop: supervisor.StopRule{Timeout: ap.set.DrainDelay + ap.set.ShutdownTimeout + time.Second},
 	}

@@ -90,6 +90,8 @@ type ListenedTold struct {
 	Addr string `json:"addr"` // as in the report
 	// Error is why nobody can be reached there, as Node names it: "EADDRINUSE", "EACCES". Empty: it is served.
 	Error string `json:"error,omitempty"`
+	// Advertise is how other hosts reach it, where that is a door of its own; empty: as they reach the app.
+	Advertise string `json:"advertise,omitempty"` // host:port
 }
 
 // Told is one line from the supervisor. Who takes it owns File.

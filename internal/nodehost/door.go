@@ -44,7 +44,7 @@ func (h *Host) open(ctx context.Context, d *door) {
 	h.mu.Lock()
 	slot, pid := d.record.Slot, d.record.PID
 	d.record = h.cfg.Record
-	d.record.Slot, d.record.PID, d.record.Started = slot, pid, time.Now()
+	d.record.Slot, d.record.PID, d.record.Started, d.record.Addr = slot, pid, time.Now(), h.addrs[d.app]
 	h.doors[d] = struct{}{}
 	h.mu.Unlock()
 	ok := h.start(func() {

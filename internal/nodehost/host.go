@@ -3,6 +3,7 @@ package nodehost
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type Host struct {
 	programs    map[string]*program
 	directories map[string]*directory.Directory // by app
 	doors       map[*door]struct{}
+	addrs       map[string]string // by app: how other hosts reach its doors
 	ports       *ports
 
 	numbers atomic.Int64 // of nodes
@@ -47,6 +49,7 @@ func New(cfg Config) (*Host, error) {
 		cfg: cfg, log: cfg.Log,
 		children: make(map[string]*child), programs: make(map[string]*program),
 		directories: make(map[string]*directory.Directory), doors: make(map[*door]struct{}),
+		addrs:  map[string]string{cfg.App: cfg.Record.Addr},
 		groups: map[generation]*group{third: newGroup(), second: newGroup()},
 	}
 	h.ports = newPorts(h)
@@ -92,11 +95,11 @@ func (h *Host) Told(t lifeline.Told) {
 	case lifeline.Send:
 		err = h.toldSend(t)
 	case lifeline.Advertise:
-		h.advertise(t.Value)
+		h.advertise(h.cfg.App, t.Value)
 	case lifeline.Listened:
 		var l lifeline.ListenedTold
 		if err = t.Decode(&l); err == nil {
-			h.ports.opened(l.Addr, l.Error)
+			h.toldListened(l)
 		}
 	}
 	if err != nil {
@@ -172,13 +175,25 @@ func (h *Host) toldSend(t lifeline.Told) error {
 }
 
 // advertise changes how other hosts reach this one.
-func (h *Host) advertise(addr string) {
+func (h *Host) advertise(app, addr string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.cfg.Record.Addr = addr
+	h.addrs[app] = addr
 	for d := range h.doors {
-		d.tell(func(r *directory.Worker) { r.Addr = addr })
+		if d.app == app {
+			d.tell(func(r *directory.Worker) { r.Addr = addr })
+		}
 	}
+}
+
+// toldListened takes the answer to the wish for a port, which may have a router of its own.
+func (h *Host) toldListened(l lifeline.ListenedTold) {
+	if _, text, err := net.SplitHostPort(l.Addr); err == nil && l.Advertise != "" {
+		if port, err := strconv.Atoi(text); err == nil {
+			h.advertise(directory.PortApp(h.cfg.App, port), l.Advertise)
+		}
+	}
+	h.ports.opened(l.Addr, l.Error)
 }
 
 // drain moves a process' sessions elsewhere, and reports when they have left.

@@ -3,6 +3,7 @@ package nodehost
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -86,12 +88,12 @@ func TestPorts(t *testing.T) {
 	w := newWorld(t)
 	one, two, taken := testkit.FreePort(t), testkit.FreePort(t), testkit.FreePort(t)
 	var asked []string
-	w.listens = func(addr string) string {
+	w.listens = func(addr string) (told lifeline.ListenedTold) {
 		asked = append(asked, addr)
 		if strings.HasSuffix(addr, ":"+strconv.Itoa(taken)) {
-			return "EADDRINUSE"
+			told.Error = "EADDRINUSE"
 		}
-		return ""
+		return told
 	}
 	path := filepath.Join(t.TempDir(), "own.sock")
 	ports := strings.Join([]string{strconv.Itoa(one), strconv.Itoa(two), strconv.Itoa(taken), path, "0"}, ",")
@@ -114,6 +116,29 @@ func TestPorts(t *testing.T) {
 		t.Errorf("asked for %q, want the three ports, and nothing of what is shared", asked)
 	}
 	w.mu.Unlock()
+}
+
+// TestSidePortFromAnotherHost: what is behind a further port is reached from other hosts through the router of that port.
+func TestSidePortFromAnotherHost(t *testing.T) {
+	a := newWorld(t)
+	b := newWorldOn(t, a.redis)
+	one, two := testkit.FreePort(t), testkit.FreePort(t)
+	side := listenLocal(t)
+	a.listens = func(addr string) (told lifeline.ListenedTold) {
+		if strings.HasSuffix(addr, ":"+strconv.Itoa(two)) {
+			told.Advertise = side.Addr().String()
+		}
+		return told
+	}
+	a.workers(1, how{script: plain, env: []string{fmt.Sprintf("PORTS=%d,%d", one, two)}})
+	app := directory.PortApp("app", two)
+	a.routerOn(side, app, 1)
+	a.door(1)
+	for app, want := range map[string]int{"app": one, app: two} {
+		if status, body := get(t, b.router(app, 1)+"/"); status != 200 || !strings.HasPrefix(body, strconv.Itoa(want)+" ") {
+			t.Errorf("%s: %d %s", app, status, body)
+		}
+	}
 }
 
 // TestOtherPrograms: any program that listens on its port is routed.

@@ -63,7 +63,7 @@ type world struct {
 	mu      sync.Mutex // guards the rest
 	reports []lifeline.ChildReport
 	changed chan struct{} // closed, and replaced, at each report
-	listens func(addr string) (errno string)
+	listens func(addr string) lifeline.ListenedTold
 }
 
 func newWorld(t *testing.T) *world {
@@ -111,11 +111,12 @@ func (w *world) report(key string, value any) error {
 		close(w.changed)
 		w.changed = make(chan struct{})
 	case lifeline.ListenReport:
-		errno := ""
+		told := lifeline.ListenedTold{}
 		if w.listens != nil {
-			errno = w.listens(r.Addr)
+			told = w.listens(r.Addr)
 		}
-		answer, _ := json.Marshal(lifeline.ListenedTold{Addr: r.Addr, Error: errno})
+		told.Addr = r.Addr
+		answer, _ := json.Marshal(told)
 		go w.Told(lifeline.Told{Key: lifeline.Listened, Value: string(answer)})
 	}
 	return nil

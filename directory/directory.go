@@ -69,7 +69,7 @@ func New(cfg Config) (*Directory, error) {
 		changed: make(chan struct{}),
 	}
 	d.writer = newWriter(d)
-	d.table.Store(newTable(0, nil, nil))
+	d.table.Store(newTable(0, nil, nil, nil))
 	d.cut.Store(true)
 	first := true
 	d.events = cfg.Conn.Subscribe(redisconn.SubConfig{

@@ -171,7 +171,7 @@ func TestStaticAnswersFromMemory(t *testing.T) {
 	ctx := context.Background()
 	expect := func(sid, id, decision string) {
 		t.Helper()
-		if o := s.Owner(ctx, sid); o.WorkerID != id || o.Decision != decision || (o.Worker == nil) != (id == "") {
+		if o := s.Owner(ctx, sid); o.Worker != nil && o.WorkerID != id || o.Decision != decision || (o.Worker == nil) != (id == "") {
 			t.Errorf("%s: %+v", sid, o)
 		}
 	}

@@ -29,6 +29,7 @@ const (
 
 // Owner is who has a session.
 type Owner struct {
+	// WorkerID is the owner; with DecisionUnknown who it was, if anybody, or who the sid looks like.
 	WorkerID string
 	Decision string
 	// Worker is the owner's record; it may be draining or lost. Nil exactly with DecisionUnknown.
@@ -49,7 +50,7 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 		if w := d.worker(ctx, id); w != nil {
 			return Owner{id, DecisionCache, w}
 		}
-		return Owner{Decision: DecisionUnknown}
+		return Owner{WorkerID: id, Decision: DecisionUnknown}
 	}
 	tagged := d.taggedOwner(sid)
 	wait := untaggedWait
@@ -60,7 +61,7 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 		if w := d.worker(ctx, id); w != nil {
 			return Owner{id, DecisionTable, w}
 		}
-		return Owner{Decision: DecisionUnknown}
+		return Owner{WorkerID: id, Decision: DecisionUnknown}
 	}
 	if tagged == nil {
 		tagged = d.newcomer(ctx, sid)
@@ -68,7 +69,8 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 	if tagged != nil {
 		return Owner{tagged.ID, DecisionTag, tagged}
 	}
-	return Owner{Decision: DecisionUnknown}
+	id, _ := WorkerOf(sid)
+	return Owner{WorkerID: id, Decision: DecisionUnknown}
 }
 
 // newcomer is the worker that sid begins with, where it is so new that the table does not have it: the sid's key need not

@@ -15,7 +15,7 @@ import (
 func expectOwner(t *testing.T, d *Directory, sid, id, decision string) {
 	t.Helper()
 	o := d.Owner(context.Background(), sid)
-	if o.WorkerID != id || o.Decision != decision || (o.Worker == nil) != (id == "") {
+	if o.Worker != nil && o.WorkerID != id || o.Decision != decision || (o.Worker == nil) != (id == "") {
 		t.Fatalf("owner of %s: %q by %s (record: %v), want %q by %s", sid, o.WorkerID, o.Decision, o.Worker != nil, id, decision)
 	}
 }
@@ -111,6 +111,9 @@ func TestGoneOwnerIsUnknownAtOnceEverywhere(t *testing.T) {
 	awaitState(t, b, reg.ID(), "")
 	expectOwner(t, a, sid, "", DecisionUnknown)
 	expectOwner(t, b, sid, "", DecisionUnknown)
+	if o := b.Owner(context.Background(), sid); o.WorkerID != reg.ID() {
+		t.Errorf("the owner was %q, not %q", reg.ID(), o.WorkerID)
+	}
 	if m.Exists("{sidereal:default}:worker:" + reg.ID()) {
 		t.Error("the record is still there")
 	}

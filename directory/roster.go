@@ -10,6 +10,10 @@ import (
 // time between two beats, more than the jitter of two trips to Redis.
 const beatSlack = 500 * time.Millisecond
 
+// lateTime is how long the clients of a worker that has drained and left may still send to it: they may not have heard of the
+// end of their sessions.
+const lateTime = 5 * time.Second
+
 // roster turns what Redis shows into the life of each worker. It does no I/O; its times are the caller's.
 type roster struct {
 	sidTTL  time.Duration
@@ -17,6 +21,7 @@ type roster struct {
 	routers []*Router
 	raw     map[string]string    // routers' records, to see changes
 	gone    map[string]time.Time // until when a record of that id is a leftover
+	left    map[string]time.Time // workers that have drained, until when their clients may not know
 	missing map[string]time.Time // since when a member of the set workers or routers has no record; by prunable key
 	grace   time.Time            // nothing is lost before
 }
@@ -58,6 +63,7 @@ func newRoster(sidTTL time.Duration) *roster {
 		members: make(map[string]*member),
 		raw:     make(map[string]string),
 		gone:    make(map[string]time.Time),
+		left:    make(map[string]time.Time),
 		missing: make(map[string]time.Time),
 	}
 }
@@ -85,6 +91,7 @@ func (r *roster) observe(o observation) news {
 	}
 	r.sawRouters(o, &n)
 	maps.DeleteFunc(r.gone, func(_ string, until time.Time) bool { return o.at.After(until) })
+	maps.DeleteFunc(r.left, func(_ string, until time.Time) bool { return o.at.After(until) })
 	maps.DeleteFunc(r.missing, func(_ string, since time.Time) bool { return o.at.Sub(since) > 4*recordTTL })
 	return n
 }
@@ -187,7 +194,10 @@ func (r *roster) returned(at time.Time) {
 // died removes a worker at once. It returns false if it was known to be gone.
 func (r *roster) died(id string, at time.Time) bool {
 	_, known := r.gone[id]
-	_, had := r.members[id]
+	m, had := r.members[id]
+	if had && m.worker.State == StateDraining {
+		r.left[id] = at.Add(lateTime)
+	}
 	delete(r.members, id)
 	// A leftover record lives no longer than this; one seen later was beaten by a worker that is alive after all.
 	r.gone[id] = at.Add(recordTTL + time.Second)
@@ -218,5 +228,5 @@ func (r *roster) table(version uint64, more []Worker) *Table {
 		w := m.worker
 		byID[id] = &w
 	}
-	return newTable(version, byID, slices.Clone(r.routers))
+	return newTable(version, byID, slices.Clone(r.routers), maps.Clone(r.left))
 }

@@ -3,6 +3,7 @@ package directory
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -229,4 +230,30 @@ func TestForeignRecordsAreSkipped(t *testing.T) {
 	if len(n.unreadable) != 4 {
 		t.Errorf("unreadable: %q", n.unreadable)
 	}
+}
+
+// TestWorkersThatDrainedAreKnownForAWhile: their clients may not have heard of the end of their sessions.
+func TestWorkersThatDrainedAreKnownForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoster(time.Minute)
+		for id, state := range map[string]State{"aaaa": StateDraining, "bbbb": StateReady} {
+			r.saw(seen{id: id, raw: encode(Worker{V: 1, ID: id, State: state}), ttl: recordTTL}, time.Now(), &news{})
+		}
+		leaves := func(id string) bool { return r.table(1, nil).Leaves(id) }
+		if !leaves("aaaa") || leaves("bbbb") || leaves("cccc") {
+			t.Error("who drains leaves, and nobody else does")
+		}
+		r.died("aaaa", time.Now())
+		r.died("bbbb", time.Now())
+		time.Sleep(lateTime - 1)
+		if !leaves("aaaa") || leaves("bbbb") {
+			t.Error("who has drained leaves, who was killed does not")
+		}
+		if time.Sleep(1); leaves("aaaa") {
+			t.Error("nobody leaves for ever")
+		}
+		if r.observe(observation{at: time.Now().Add(1)}); len(r.left) > 0 {
+			t.Error("remembered for ever")
+		}
+	})
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -22,6 +23,7 @@ type Static struct {
 	mu      sync.Mutex // guards the rest
 	workers map[string]*Worker
 	routers []*Router
+	left    map[string]time.Time  // as a roster's
 	table   atomic.Pointer[Table] // written under mu
 	changed chan struct{}
 }
@@ -34,7 +36,7 @@ func NewStatic(workers ...Worker) *Static {
 		cache:   newCache(defaultCacheSize),
 		changed: make(chan struct{}),
 	}
-	s.table.Store(newTable(0, nil, nil))
+	s.table.Store(newTable(0, nil, nil, nil))
 	s.Set(workers...)
 	return s
 }
@@ -85,7 +87,7 @@ func (s *Static) publishLocked() {
 	for id, w := range s.workers {
 		byID[id] = w
 	}
-	s.table.Store(newTable(s.table.Load().Version()+1, byID, slices.Clone(s.routers)))
+	s.table.Store(newTable(s.table.Load().Version()+1, byID, slices.Clone(s.routers), maps.Clone(s.left)))
 	if s.gauge != nil {
 		countWorkers(s.gauge, s.table.Load())
 	}
@@ -101,14 +103,13 @@ func (s *Static) Owner(_ context.Context, sid string) Owner {
 		if w := s.Workers().Get(id); w != nil {
 			return Owner{id, DecisionCache, w}
 		}
-		return Owner{Decision: DecisionUnknown}
+		return Owner{WorkerID: id, Decision: DecisionUnknown}
 	}
-	if id, ok := WorkerOf(sid); ok {
-		if w := s.Workers().Get(id); w != nil && w.Tags {
-			return Owner{id, DecisionTag, w}
-		}
+	id, ok := WorkerOf(sid)
+	if w := s.Workers().Get(id); ok && w != nil && w.Tags {
+		return Owner{id, DecisionTag, w}
 	}
-	return Owner{Decision: DecisionUnknown}
+	return Owner{WorkerID: id, Decision: DecisionUnknown}
 }
 
 // Trace is [Directory.Trace] without Redis: it never fails.
@@ -155,7 +156,13 @@ func (s *Static) Secret(context.Context) (string, error) { return s.secret, nil 
 func (s *Static) WorkerGone(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.workers[id] != nil {
+	if w := s.workers[id]; w != nil {
+		if w.State == StateDraining {
+			if s.left == nil {
+				s.left = make(map[string]time.Time)
+			}
+			s.left[id] = time.Now().Add(lateTime)
+		}
 		delete(s.workers, id)
 		s.publishLocked()
 	}

@@ -36,7 +36,7 @@ const (
 	reloadPatience = 5 * time.Minute
 )
 
-// underLoad has clients ask for echoes while reload replaces their workers, and say said to all of them, as a number.
+// underLoad has clients ask for echoes while reload replaces their workers, and say tell all of them numbers.
 func underLoad(t *testing.T, url string, reload func(), say func(number string) error) (c *echoes, said int) {
 	t.Helper()
 	clients, every := setting(t, "RELOAD_CLIENTS", reloadClients, strconv.Atoi), setting(t, "RELOAD_EVERY", reloadEvery, time.ParseDuration)
@@ -157,17 +157,12 @@ func TestReloadOfNodeWorkersUnderLoad(t *testing.T) {
 	p.env = append(p.env, "SIDEREAL_DRAIN_RATE=50") // takes longer than kill_timeout
 	p.do("start", "worker.js", "-i", "2")
 	url := fmt.Sprint("http://127.0.0.1:", p.port)
-	speaker := harness.StartNode(t)
-	speaker.Must("connect", args{"name": "speaker", "url": url, "options": args{"transports": []string{"websocket"}}}, nil)
 	c, _ := underLoad(t, url, func() {
 		if _, err := p.within(reloadPatience, "reload", "worker"); err != nil {
 			t.Fatal(err)
 		}
-	}, func(number string) error {
-		return speaker.Do("emit", args{"name": "speaker", "event": "say", "args": []any{"", number}}, nil)
-	})
+	}, func(string) error { return nil }) // without recovery who moves may miss a message, or hear it at both workers
 	c.judge(t)
-	c.noneTwice(t)
 }
 
 // TestReloadOfGoWorkersUnderLoad: over streams with recovery clients are told everything, too, once and in order.

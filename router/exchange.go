@@ -33,6 +33,7 @@ type exchange struct {
 	handshake *backend // whose gate the request is in
 	limited   limit    // what forbids the request
 	moved     bool     // from a worker that did not answer
+	late      bool     // for a session whose worker has just left
 	headLen   int      // of the request, while the head is in the connection's buffer
 	sending   *upload  // of the rest of the body; nil: there is none, or it has ended
 	unread    bool     // the client is still sending a body that nobody wants
@@ -45,7 +46,7 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 func (x *exchange) reset() {
 	x.dropOut()
 	x.leave()
-	x.limited, x.moved, x.headLen = unlimited, false, 0
+	x.limited, x.moved, x.late, x.headLen = unlimited, false, false, 0
 	x.c, x.route, x.origin, x.chunks = nil, route{}, origin{}, http1.Chunks{}
 	x.taken = 0
 	x.rest, x.more, x.streamed, x.opened, x.upgrading, x.unread = 0, false, false, false, false, false
@@ -133,7 +134,10 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 		return x.refuse(f.Status, f.Why)
 	}
 	worker := x.choose(ctx)
-	if worker == nil {
+	switch {
+	case x.late:
+		return x.prepare(n, plain) && x.answerLate()
+	case worker == nil:
 		return x.refuseNone()
 	}
 	if worker.busy() && c.bound == nil {

@@ -50,11 +50,19 @@ func (x *exchange) forward(ctx context.Context, b *backend) bool {
 				err = errBusy
 			case broken:
 				x.settle(b, false)
+				if x.isLate(b.id) {
+					return x.answerLate()
+				}
 				return x.refuse(502, "the worker did not answer")
 			}
 		}
 		x.settle(b, false)
 		switch {
+		case (errors.Is(err, errGone) || errors.Is(err, errShut)) && x.isLate(b.id):
+			if errors.Is(err, errGone) {
+				x.c.r.workerGone(b)
+			}
+			return x.answerLate()
 		case errors.Is(err, errGone):
 			b = x.elsewhere(b)
 		case errors.Is(err, errShut):

@@ -248,7 +248,7 @@ func (r *Router) forget(c *conn) {
 	r.mu.Unlock()
 }
 
-// choose finds the worker for a request; nil: none is ready, or x.limited says what forbids it.
+// choose finds the worker for a request; nil: none is ready, x.limited says what forbids it, or x.late why none is needed.
 func (x *exchange) choose(ctx context.Context) *backend {
 	c := x.c
 	r := c.r
@@ -262,6 +262,9 @@ func (x *exchange) choose(ctx context.Context) *backend {
 			x.decided(o.Decision)
 			r.cfg.Directory.Touch(c.sid)
 			return r.backendOf(o.Worker)
+		}
+		if x.late = x.isLate(o.WorkerID); x.late {
+			return nil
 		}
 		x.decided(decisionUnknown)
 	case x.route.kind == kindHandshake, x.route.kind == kindUpgrade:

@@ -8,9 +8,13 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// lateTime is how long a drained worker still answers clients that poll: they may have sent a last message before they
-// learnt of the end, and engineio answers those for as long. A session whose client has not polled by then has none.
-const lateTime = 5 * time.Second
+const (
+	// lateTime is how long a drained worker still answers clients that poll: they may have sent a last message before they
+	// learnt of the end, and engineio answers those for as long. A session whose client has not polled by then has none.
+	lateTime = 5 * time.Second
+	// lastTime is that where the host's router answers what comes later: for what is on its way to the worker.
+	lastTime = 250 * time.Millisecond
+)
 
 // notice is how long a draining worker still takes new sessions, so that every router knows by then that it drains: an
 // event and a look at the records, which take a few milliseconds. What came in meanwhile is moved with the rest.
@@ -34,8 +38,10 @@ func (w *Worker) drain(ctx context.Context, m *membership) error {
 	moving, stop := context.WithTimeout(ctx, time.Duration(sessions)*time.Second/time.Duration(max(w.set.DrainRate, 1))+lateTime)
 	defer stop()
 	polled := w.polled()
-	err := w.io.Drain(moving, w.set.DrainRate)
+	err := w.io.Drain(moving, w.drainRate(sessions))
 	switch {
+	case err == nil && polled && m.mode == supervised:
+		pause(ctx, min(lastTime, w.set.ShutdownTimeout/2))
 	case err == nil && polled:
 		pause(ctx, min(lateTime, w.set.ShutdownTimeout/2))
 	case errors.Is(err, context.DeadlineExceeded):
@@ -52,6 +58,12 @@ func (w *Worker) drain(ctx context.Context, m *membership) error {
 	}
 	w.log.Info().Str("worker", w.ID()).Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("worker stopped")
 	return err
+}
+
+// drainRate is how many of so many sessions leave in a second: more than SIDEREAL_DRAIN_RATE where the time would not do.
+func (w *Worker) drainRate(sessions int) int {
+	within := max(w.set.ShutdownTimeout-min(2*lateTime, w.set.ShutdownTimeout/2), time.Millisecond)
+	return max(w.set.DrainRate, int(float64(sessions)/within.Seconds()))
 }
 
 // polled reports whether a session here is one that polls.

@@ -145,7 +145,7 @@ func TestStreamedPostOfAKilledWorker(t *testing.T) {
 	c.send("POST /socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", sid, size, strings.Repeat("x", size/2))
 	receive(t, reading)
 	w.kill()
-	go c.send("%s", strings.Repeat("x", size/2))
+	go io.WriteString(c.TCPConn, strings.Repeat("x", size/2)) // the answer may come first
 	if resp, body := c.answer("POST"); resp.StatusCode != 400 || !strings.Contains(body, `"worker":"wka1"`) {
 		t.Error(resp.Status, body)
 	}

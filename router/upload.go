@@ -61,10 +61,13 @@ func (p *upload) run() error {
 			if !p.arm(func() { c.c.SetReadDeadline(time.Now().Add(c.r.cfg.BodyTimeout)) }) {
 				return net.ErrClosed
 			}
-			if err := c.fill(); err != nil {
-				if isTimeout(err) && !p.isStopped() {
-					return errSlow
-				}
+			switch err := c.fill(); {
+			case err == nil:
+			case p.isStopped():
+				return net.ErrClosed
+			case isTimeout(err):
+				return errSlow
+			default:
 				return errLeft
 			}
 		}

@@ -93,7 +93,7 @@ func BenchmarkEcho(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			copy(buf, in)
-			s.ws.feed(buf)
+			s.ws.feed(buf, nil)
 		}
 		s.fail(ForcedClose, nil)
 		srv.tasks.Wait()

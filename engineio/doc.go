@@ -29,7 +29,9 @@
 // holds bytes already read from the descriptor says how many by a method Buffered() int.
 //
 // The Receiver is called on that goroutine, which may be the one of all connections: it must not block. Within one read
-// the session is corked: what the Receiver sends leaves in one write after Idle.
+// the session is corked: what the Receiver sends leaves in one write after Idle. What may take time it leaves to
+// Session.Later (crew.go): the poller's goroutine does that between two looks at its sockets, and is replaced when it
+// takes too long.
 //
 // # Sending
 //
@@ -43,11 +45,12 @@
 // # Goroutines and locks
 //
 // A session has no goroutine, timer or channel of its own. Goroutines are: net/http's, in which polls wait; the wheel's and
-// the poller's, one each per server, in Run; one per WebSocket that is not in the poller; one per such WebSocket while
-// it has something to write, or is being closed; and one per ended session for as long as Receiver.Closed runs.
+// the poller's, one each per server, in Run; those that the poller leaves to Work which takes long, or calls when much
+// waits; one per WebSocket that is not in the poller; one per such WebSocket while it has something to write, or is
+// being closed; and one per ended session for as long as Receiver.Closed runs.
 //
 // Lock order: Session.recvMu (held while the Receiver is called), then Session.mu (all state and every write, none of
-// which blocks), then Server.lingerMu, then the leaves: the wheel's, a shard of the session table. A Receiver may call any
+// which blocks), then Server.lingerMu, then the leaves: the wheel's, a shard of the session table, the crew's. A Receiver may call any
 // method of any session; Send from elsewhere never waits for a Receiver.
 //
 // # How it ends

@@ -27,7 +27,7 @@ func (s *Server) poller() *poller {
 		return nil
 	}
 	s.pollers.once.Do(func() {
-		p, err := newPoller()
+		p, err := newPoller(&s.tasks)
 		if err != nil {
 			s.cfg.Log.Warn().Err(err).Msg("no epoll: each WebSocket takes a goroutine")
 			return
@@ -85,7 +85,7 @@ func (l *socketLink) start(w *webSocket, read []byte) {
 }
 
 func (l *socketLink) read(w *webSocket, read []byte) {
-	if len(read) > 0 && !w.feed(read) {
+	if len(read) > 0 && !w.feed(read, nil) {
 		w.readStopped()
 		return
 	}
@@ -115,7 +115,7 @@ func (l *socketLink) read(w *webSocket, read []byte) {
 			w.readEnded(err)
 			return
 		}
-		if !w.feed(buf[:n]) {
+		if !w.feed(buf[:n], nil) {
 			w.readStopped()
 			return
 		}

@@ -22,7 +22,7 @@ func (l *streamLink) start(w *webSocket, read []byte) {
 }
 
 func (l *streamLink) read(w *webSocket, read []byte) {
-	if len(read) > 0 && !w.feed(read) {
+	if len(read) > 0 && !w.feed(read, nil) {
 		w.readStopped()
 		return
 	}
@@ -30,7 +30,7 @@ func (l *streamLink) read(w *webSocket, read []byte) {
 	defer bufpool.Put(buf)
 	for {
 		n, err := l.conn.Read(buf)
-		if n > 0 && !w.feed(buf[:n]) {
+		if n > 0 && !w.feed(buf[:n], nil) {
 			w.readStopped()
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -25,20 +26,24 @@ const (
 )
 
 // poller parks sockets in an epoll of our own, so that an idle WebSocket has neither goroutine nor buffer (ADR 0002).
-// The epoll's descriptor is itself in Go's poller: one goroutine waits there for all sockets and reads them in turn.
+// The epoll's descriptor is itself in Go's poller: one goroutine waits there for all sockets, reads them in turn, and does
+// the Work that comes of it.
 type poller struct {
 	epfd   int
 	file   *os.File
 	raw    syscall.RawConn
+	crew   *crew
 	links  fdTable
 	gen    atomic.Uint32
 	buf    []byte
+	some   func(epfd uintptr) bool // looks for events; a method value would be made anew for each wait
+	n      int                     // how many it has found
 	events [pollEvents]unix.EpollEvent
 	again  []*pollLink // may have more to read, each once
 	spare  []*pollLink // an empty list to take turns with again
 }
 
-func newPoller() (*poller, error) {
+func newPoller(tasks *sync.WaitGroup) (*poller, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -52,40 +57,55 @@ func newPoller() (*poller, error) {
 		p.file.Close()
 		return nil, err
 	}
+	// Go watches the epoll by edges: only an empty-handed wait makes sure that the next event is one.
+	p.some = func(uintptr) bool {
+		p.n = epollWait(p.epfd, p.events[:])
+		return p.n > 0
+	}
+	p.crew = newCrew(tasks, p.run)
 	return p, nil
 }
 
-// run serves events until close.
+// run serves events until close, or until another goroutine does: see crew.
 func (p *poller) run() {
-	p.raw.Read(func(uintptr) bool {
-		// Go watches the epoll by edges: only an empty-handed wait makes sure that the next event is one.
-		for {
-			n := epollWait(p.epfd, p.events[:])
-			for i := range n {
-				ev := &p.events[i]
-				if l := p.links.get(int(ev.Fd)); l != nil && l.gen == uint32(ev.Pad) {
-					l.handle(ev.Events)
-				}
-			}
-			if again := p.again; len(again) > 0 {
-				p.again = p.spare[:0]
-				for _, l := range again {
-					events := l.again
-					l.again = 0
-					l.handle(events)
-				}
-				clear(again)
-				p.spare = again
-			}
-			switch {
-			case n == 0 && len(p.again) == 0:
-				return false
-			case n == len(p.events) || len(p.again) > 0:
-				runtime.Gosched() // goroutines that these reads woke get their turn
+	for p.crew.work() {
+		n := p.wait()
+		if n < 0 {
+			p.links.each(func(l *pollLink) { l.finish() })
+			return
+		}
+		for i := range n {
+			ev := &p.events[i]
+			if l := p.links.get(int(ev.Fd)); l != nil && l.gen == uint32(ev.Pad) {
+				l.handle(ev.Events)
 			}
 		}
-	})
-	p.links.each(func(l *pollLink) { l.finish() })
+		if again := p.again; len(again) > 0 {
+			p.again = p.spare[:0]
+			for _, l := range again {
+				events := l.again
+				l.again = 0
+				l.handle(events)
+			}
+			clear(again)
+			p.spare = again
+		}
+		if n == len(p.events) || len(p.again) > 0 {
+			runtime.Gosched() // goroutines that these reads woke get their turn
+		}
+	}
+}
+
+// wait returns the number of events there are. It waits for one, unless there is more to read; below 0 the poller is
+// closed.
+func (p *poller) wait() int {
+	if len(p.again) > 0 {
+		return epollWait(p.epfd, p.events[:])
+	}
+	if p.raw.Read(p.some) != nil {
+		return -1
+	}
+	return p.n
 }
 
 // close ends run, and closes the sockets that are left.
@@ -127,7 +147,7 @@ type pollLink struct {
 
 func (l *pollLink) start(w *webSocket, read []byte) {
 	l.w = w
-	if len(read) > 0 && !w.feed(read) {
+	if len(read) > 0 && !w.feed(read, nil) {
 		w.readStopped()
 		l.stopped = true
 	}
@@ -191,7 +211,7 @@ func (l *pollLink) read(events uint32) {
 			l.w.readEnded(err)
 			return
 		}
-		if !l.w.feed(l.poller.buf[:n]) {
+		if !l.w.feed(l.poller.buf[:n], l.poller.crew) {
 			l.stopped = true
 			l.w.readStopped()
 		}

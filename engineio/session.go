@@ -11,7 +11,8 @@ import (
 )
 
 // Receiver takes what a session receives. Its methods are never called concurrently for one session, and must not
-// block: they run on the goroutine that reads the connection, which may be shared by all connections.
+// block: they run on the goroutine that reads the connection, which may be shared by all connections. What may take time
+// they give to Session.Later.
 type Receiver interface {
 	// Receive takes one message, in order. data is only valid during the call and may be changed by it.
 	Receive(data []byte, binary bool)
@@ -38,6 +39,7 @@ type Session struct {
 	recv   Receiver // set under recvMu before anything is received
 
 	recvMu sync.Mutex    // held while recv is called; taken before mu
+	crew   *crew         // does the Work of what is received now; nil: nobody. Under recvMu
 	beat   atomic.Uint32 // one of beat...; changes under mu
 
 	mu       sync.Mutex

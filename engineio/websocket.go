@@ -122,11 +122,13 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session 
 	ws.link.start(ws, read)
 }
 
-// feed takes bytes that were read, and reports whether more are wanted.
-func (w *webSocket) feed(b []byte) bool {
+// feed takes bytes that were read, and reports whether more are wanted. by is who reads, and does the Work that comes of
+// it; nil: nobody can.
+func (w *webSocket) feed(b []byte, by *crew) bool {
 	s := w.session
 	s.recvMu.Lock()
 	defer s.recvMu.Unlock()
+	s.crew = by
 	if w.deaf {
 		return true
 	}

@@ -259,13 +259,22 @@ func (c *client) Idle() {
 	if p := c.partial; p != nil && p.timer.Owner == nil {
 		p.await(c.server.cfg.AttachmentTimeout)
 	}
+	c.handOut((*Socket).soon)
+}
+
+// handOut gives the events of one read to their sockets. Those that were idle are begun.
+func (c *client) handOut(begin func(*Socket)) {
 	e := c.first
 	c.first, c.last = nil, nil
 	for e != nil {
 		next := e.next
 		e.next = nil
-		if !e.socket.enqueue(e) {
+		s := e.socket
+		switch fits, idle := s.enqueue(e); {
+		case !fits:
 			c.violated(violationLimit, errPending)
+		case idle:
+			begin(s)
 		}
 		e = next
 	}
@@ -405,7 +414,7 @@ func (c *client) violated(kind string, err error) {
 
 // Closed ends all sockets: the connection is gone.
 func (c *client) Closed(reason string, _ error) {
-	c.Idle()
+	c.handOut(func(s *Socket) { s.start(nil) })
 	if p := c.partial; p != nil {
 		c.server.wheel.Stop(&p.timer)
 		c.partial = nil

@@ -22,18 +22,23 @@ type cork struct {
 // maxCork is how long what others send waits for a handler.
 const maxCork = time.Millisecond
 
-// hold corks the connection for the calling goroutine, unless another has done so: then it returns nil.
-func (c *client) hold() *cork {
+// hold corks the connection for the calling goroutine, unless another has done so: then it returns nil. Of a brief hold
+// Late tells, where another needs the wheel.
+func (c *client) hold(brief bool) *cork {
 	if c.corked.Load() != nil {
 		return nil
 	}
 	k := &cork{client: c, since: time.Now(), held: true}
+	if !brief {
+		k.timer.Owner = k
+	}
 	if !c.corked.CompareAndSwap(nil, k) {
 		return nil
 	}
 	c.session.Cork()
-	k.timer.Owner = k
-	c.server.wheel.Schedule(&k.timer, maxCork)
+	if !brief {
+		c.server.wheel.Schedule(&k.timer, maxCork)
+	}
 	return k
 }
 
@@ -59,7 +64,9 @@ func (k *cork) letGo() {
 	if held {
 		k.client.corked.CompareAndSwap(k, nil)
 		k.client.session.Uncork()
-		k.client.server.wheel.Stop(&k.timer)
+		if k.timer.Owner != nil {
+			k.client.server.wheel.Stop(&k.timer)
+		}
 	}
 }
 

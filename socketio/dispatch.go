@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -20,6 +21,8 @@ type event struct {
 	args   Args
 	size   int
 	call   call // for the handlers
+
+	handlers []*handler // as they were when the event was taken
 
 	farewell *farewell // the event is none, but a malformed packet
 }
@@ -40,17 +43,17 @@ func (e *event) free() {
 	events.Put(e)
 }
 
-// enqueue gives the socket an event, and a goroutine unless it has one. It reports whether the event has room.
-func (s *Socket) enqueue(e *event) bool {
+// enqueue gives the socket an event. It reports whether that has room, and whether it is the caller's to have it
+// dispatched, by start or soon, since the socket was idle.
+func (s *Socket) enqueue(e *event) (fits, idle bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.state == stateEnded {
-		s.mu.Unlock()
 		e.free()
-		return true
+		return true, false
 	}
 	if s.pending += e.size; s.pending > s.client.server.cfg.MaxPendingBytes {
-		s.mu.Unlock()
-		return false
+		return false, false
 	}
 	if s.tail == nil {
 		s.head = e
@@ -58,13 +61,9 @@ func (s *Socket) enqueue(e *event) bool {
 		s.tail.next = e
 	}
 	s.tail = e
-	idle := !s.running
+	idle = !s.running
 	s.running = true
-	s.mu.Unlock()
-	if idle {
-		s.start(nil)
-	}
-	return true
+	return true, idle
 }
 
 // finish has the rest done after the events that wait.
@@ -81,26 +80,64 @@ func (s *Socket) finish(end *ending) {
 
 // start begins the socket's goroutine, with first if there is one. It lives until nothing waits.
 func (s *Socket) start(first func()) {
+	if !s.client.server.work.begin() {
+		return
+	}
+	go func() {
+		defer s.client.server.work.done()
+		var k *cork
+		if first != nil {
+			k = s.client.hold(false)
+			first()
+		}
+		s.run(k, false)
+	}()
+}
+
+// soon has what waits dispatched on the goroutine that reads, as far as it is brief. It is called while one does.
+func (s *Socket) soon() {
 	if s.client.server.work.begin() {
-		go s.run(first)
+		s.client.session.Later((*turn)(s))
 	}
 }
 
-func (s *Socket) run(first func()) {
-	defer s.client.server.work.done()
-	var k *cork
-	if first != nil {
-		k = s.client.hold()
-		first()
-	}
-	for {
-		e, end := s.take()
+// turn is a Socket as the engineio.Work of its events.
+type turn Socket
+
+// Do dispatches what waits, or no more than what is brief.
+func (t *turn) Do(brief bool) (done bool) {
+	s := (*Socket)(t)
+	done = true
+	defer func() {
+		if done { // also if a handler has ended the goroutine
+			s.client.server.work.done()
+		}
+	}()
+	done = s.run(nil, brief)
+	return done
+}
+
+// Late lets others be heard: a handler that was expected to be brief is not.
+func (t *turn) Late() { t.client.flush() }
+
+// maxBrief is how many events of one socket are brief together.
+const maxBrief = 64
+
+// run dispatches until nothing waits, and reports true; or, if that is to be brief, until it might not be. k is held
+// already.
+func (s *Socket) run(k *cork, brief bool) (done bool) {
+	for n := 0; ; n++ {
+		if n == maxBrief && brief {
+			k.letGo()
+			return false
+		}
+		e, end, left := s.take(brief)
 		if e == nil && end == nil {
 			k.letGo()
-			return
+			return !left
 		}
 		if !k.holds() {
-			k = s.client.hold()
+			k = s.client.hold(brief)
 		}
 		if e != nil {
 			s.dispatch(e)
@@ -111,26 +148,46 @@ func (s *Socket) run(first func()) {
 	}
 }
 
-// take is what the socket's goroutine does next; nothing: it is no longer running.
-func (s *Socket) take() (*event, *ending) {
+// take is what is to be done next; nothing: the socket is no longer running, or something is left that is not brief.
+func (s *Socket) take(brief bool) (e *event, end *ending, left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.head; e != nil {
+	if e = s.head; e != nil {
+		if e.handlers = s.handlersLocked(e); brief && (len(e.handlers) == 0 || !e.handlers[0].pace.brief()) {
+			return nil, nil, true
+		}
 		if s.head = e.next; s.head == nil {
 			s.tail = nil
 		}
 		s.pending -= e.size
 		e.next = nil
-		return e, nil
+		return e, nil, false
 	}
 	if x := s.extra; x != nil && x.ending != nil {
-		return nil, x.ending
+		if brief {
+			return nil, nil, true
+		}
+		return nil, x.ending, false
 	}
 	s.running = false
-	return nil, nil
+	return nil, nil, false
 }
 
-// dispatch runs an event through OnAny, the middlewares and the handlers.
+// handlersLocked are those of an event, the namespace's before the socket's own.
+func (s *Socket) handlersLocked(e *event) []*handler {
+	if e.farewell != nil {
+		return nil
+	}
+	handlers := s.nsp.registry.Load().events[string(e.name)]
+	if s.extra != nil {
+		if own := s.extra.events[string(e.name)]; own != nil {
+			handlers = slices.Concat(handlers, own)
+		}
+	}
+	return handlers
+}
+
+// dispatch runs an event through OnAny, the middlewares and the handlers. The first of these has the pace of all.
 func (s *Socket) dispatch(e *event) {
 	r := s.nsp.registry.Load()
 	if e.farewell != nil {
@@ -138,23 +195,19 @@ func (s *Socket) dispatch(e *event) {
 		e.farewell.told()
 		return
 	}
-	handlers := r.events[string(e.name)]
-	s.mu.Lock()
-	if s.extra != nil {
-		if own := s.extra.events[string(e.name)]; own != nil {
-			handlers = slices.Concat(handlers, own)
-		}
-	}
-	s.mu.Unlock()
+	began := time.Now()
 	ctx, done := s.client.server.cfg.Trace.handle(s, e.name, e.args)
-	err := s.call(ctx, r, handlers, e)
+	err := s.call(ctx, r, e)
 	if done != nil {
 		s.contain("Trace", func() error { done(err); return nil })
+	}
+	if len(e.handlers) > 0 {
+		e.handlers[0].pace.took(time.Since(began))
 	}
 }
 
 // call runs an event with ctx, or with the socket's context if that is nil, and returns the first error.
-func (s *Socket) call(ctx context.Context, r *registry, handlers []handler, e *event) (first error) {
+func (s *Socket) call(ctx context.Context, r *registry, e *event) (first error) {
 	c := &e.call
 	c.socket, c.life, c.args = s, ctx, e.args
 	if len(r.any) > 0 || len(r.useEvent) > 0 {
@@ -169,10 +222,10 @@ func (s *Socket) call(ctx context.Context, r *registry, handlers []handler, e *e
 			}
 		}
 	}
-	if len(handlers) > 0 && e.id != packet.NoID {
+	if len(e.handlers) > 0 && e.id != packet.NoID {
 		c.answer = &answer{client: s.client, nsp: s.nsp, id: e.id}
 	}
-	for _, h := range handlers {
+	for _, h := range e.handlers {
 		if err := s.handle(h, c, e); err != nil {
 			s.failed(r, c, string(e.name), err)
 			if first == nil {
@@ -184,13 +237,13 @@ func (s *Socket) call(ctx context.Context, r *registry, handlers []handler, e *e
 }
 
 // handle calls one handler and turns a panic into an error.
-func (s *Socket) handle(h handler, c *call, e *event) (err error) {
+func (s *Socket) handle(h *handler, c *call, e *event) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = s.panicked(string(e.name), v)
 		}
 	}()
-	return h(c)
+	return h.call(c)
 }
 
 // contain calls f and turns a panic into an error.

@@ -36,9 +36,10 @@
 // The rules are those of [Namespace.On]. JSON is what JavaScript would write and reads what it writes; []byte travels
 // as a binary attachment, in whatever it is contained; [Args] and [Value] are what was sent, undecoded.
 //
-// The handlers of one socket run one after the other, in the order of its events, on a goroutine that exists while
-// events wait; those of different sockets run concurrently. A handler may block; Socket.Go runs beside the events what a
-// handler begins and does not wait for. A panic is contained, logged and counted.
+// The handlers of one socket run one after the other, in the order of its events; those of different sockets don't wait
+// for each other. A handler may block; Socket.Go runs beside the events what a handler begins and does not wait for. A
+// panic is contained, logged and counted. Which goroutine runs a handler is not promised: the one that reads for all,
+// while the handler takes little time (pace.go), else one of the socket's, for as long as events wait.
 //
 // # Answers
 //

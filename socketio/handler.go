@@ -21,9 +21,13 @@ type Value = packet.Value
 // As a handler's parameter it is nil when the client asked for no answer.
 type Ack func(args ...any) error
 
-// handler is a compiled handler: it decodes the arguments of a call, runs the function it was made of, and answers
-// with the results. Its error is the function's own, or an *argsError.
-type handler func(c *call) error
+// handler is a compiled handler.
+type handler struct {
+	// call decodes the arguments of a call, runs the function that the handler was made of, and answers with the results.
+	// Its error is the function's own, or an *argsError.
+	call func(c *call) error
+	pace pace
+}
 
 // call is one event on its way through handlers, which must not keep it.
 type call struct {
@@ -64,9 +68,16 @@ type argsError struct{ err error }
 func (e *argsError) Error() string { return e.err.Error() }
 func (e *argsError) Unwrap() error { return e.err }
 
-// compile makes a handler of fn, or panics with a message that names the call of On, the function's type and the rule
-// it breaks. Common types go without reflection.
-func compile(caller, event string, fn any, socket bool) handler {
+// newHandler makes a handler of fn, or panics with a message that names the call of On, the function's type and the rule
+// it breaks.
+func newHandler(caller, event string, fn any, socket bool) *handler {
+	h := &handler{call: compile(caller, event, fn, socket)}
+	h.pace.begin()
+	return h
+}
+
+// compile is how a handler calls fn. Common types go without reflection.
+func compile(caller, event string, fn any, socket bool) func(c *call) error {
 	if socket {
 		switch fn := fn.(type) {
 		case func(*Socket):
@@ -75,6 +86,13 @@ func compile(caller, event string, fn any, socket bool) handler {
 			return func(c *call) error { fn(c.socket, c.args); return nil }
 		case func(*Socket, Args, Ack):
 			return func(c *call) error { fn(c.socket, c.args, c.ack()); return nil }
+		case func(*Socket, Args, Ack) error:
+			return func(c *call) error {
+				if err := fn(c.socket, c.args, c.ack()); err != nil {
+					return err
+				}
+				return c.reply()
+			}
 		case func(*Socket, Args) error:
 			return func(c *call) error {
 				if err := fn(c.socket, c.args); err != nil {

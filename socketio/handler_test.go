@@ -20,7 +20,7 @@ func BenchmarkHandler(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	generic := func(f func(context.Context, *Socket, said) error) handler {
+	generic := func(f func(context.Context, *Socket, said) error) func(*call) error {
 		return func(c *call) error {
 			v, err := first[said](c)
 			if err != nil {
@@ -32,7 +32,7 @@ func BenchmarkHandler(b *testing.B) {
 	connected := &Socket{extra: &extra{ctx: context.Background()}}
 	for _, h := range []struct {
 		name string
-		handler
+		call func(*call) error
 	}{
 		{"reflection", compile("On", "say", func(context.Context, *Socket, said) error { return nil }, true)},
 		{"generic", generic(func(context.Context, *Socket, said) error { return nil })},
@@ -42,7 +42,7 @@ func BenchmarkHandler(b *testing.B) {
 			c := &call{socket: connected, args: args}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := h.handler(c); err != nil {
+				if err := h.call(c); err != nil {
 					b.Fatal(err)
 				}
 			}

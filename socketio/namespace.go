@@ -227,12 +227,12 @@ func (n *Namespace) raise(p Payload, reply func(Payload)) {
 }
 
 // handle calls a handler of a server's event and turns a panic into an error.
-func (n *Namespace) handle(h handler, c *call, name string) (err error) {
+func (n *Namespace) handle(h *handler, c *call, name string) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			n.server.metrics.panics.Inc()
 			err = &panicError{v}
 		}
 	}()
-	return h(c)
+	return h.call(c)
 }

@@ -20,8 +20,8 @@ type registry struct {
 	anyOutgoing   []func(s *Socket, event string, args Args)
 	errors        []func(s *Socket, err error)
 	rooms         []func(e RoomEvent)
-	events        map[string][]handler
-	server        map[string][]handler
+	events        map[string][]*handler
+	server        map[string][]*handler
 }
 
 // edit replaces the registry by a changed copy.
@@ -37,10 +37,10 @@ func (n *Namespace) edit(change func(r *registry)) {
 func with[T any](list []T, f T) []T { return append(slices.Clip(list), f) }
 
 // withHandler is a copy of m in which h is the last handler of event.
-func withHandler(m map[string][]handler, event string, h handler) map[string][]handler {
+func withHandler(m map[string][]*handler, event string, h *handler) map[string][]*handler {
 	m = maps.Clone(m)
 	if m == nil {
-		m = make(map[string][]handler)
+		m = make(map[string][]*handler)
 	}
 	m[event] = with(m[event], h)
 	return m
@@ -85,13 +85,13 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason string)) {
 // if any, answer the client when it asked for an answer; a handler without results answers only through an Ack. An
 // error answers with {"error": message}. The context ends when the socket disconnects.
 //
-// The handlers of one socket run one after the other, in the order of the events, on a goroutine of the socket's own;
-// they may block, and wait for the same client. Those of different sockets run concurrently.
+// The handlers of one socket run one after the other, in the order of the events; they may block, and wait for the same
+// client. Those of different sockets don't wait for each other.
 func (n *Namespace) On(event string, fn any) {
 	if packet.Reserved(event) {
 		panic("socketio: On(\"" + event + "\"): " + ErrReserved.Error() + "; see OnConnect and OnDisconnect")
 	}
-	h := compile("On", event, fn, true)
+	h := newHandler("On", event, fn, true)
 	n.edit(func(r *registry) { r.events = withHandler(r.events, event, h) })
 }
 
@@ -132,6 +132,6 @@ func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 // OnServer adds a handler for an event that another server raised with ServerSideEmit: a function like one for On,
 // without a *Socket.
 func (n *Namespace) OnServer(event string, fn any) {
-	h := compile("OnServer", event, fn, false)
+	h := newHandler("OnServer", event, fn, false)
 	n.edit(func(r *registry) { r.server = withHandler(r.server, event, h) })
 }

@@ -67,7 +67,7 @@ type extra struct {
 	cancel    context.CancelFunc
 	handshake *Handshake
 	data      map[string]any
-	events    map[string][]handler
+	events    map[string][]*handler
 	ending    *ending
 	recovered bool
 	pid       string
@@ -229,7 +229,7 @@ func (s *Socket) On(event string, fn any) {
 	if packet.Reserved(event) {
 		panic("socketio: On(\"" + event + "\"): " + ErrReserved.Error() + "; see Namespace.OnDisconnect and Socket.Context")
 	}
-	h := compile("On", event, fn, true)
+	h := newHandler("On", event, fn, true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.extraLocked()

@@ -1,0 +1,157 @@
+package engineio
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Work is what a Receiver has still to do about what it received, and what may take time: an app's handlers, for example.
+type Work interface {
+	// Do does it and reports whether all is done. While brief, it is called on a goroutine for which other connections
+	// wait: it returns false as soon as what comes next may take long, and is then called again, with brief false, on a
+	// goroutine of its own.
+	Do(brief bool) (done bool)
+	// Late is called while a brief Do takes longer than it should, on another goroutine. Nobody waits for it any more.
+	Late()
+}
+
+// Later has w done once all is read that can be read now: on the goroutine that reads the session's connection, as far as
+// that may be, else on one of its own. It is only for the session's Receiver, within Receive or Idle.
+func (s *Session) Later(w Work) {
+	if s.crew != nil {
+		s.crew.add(w)
+		return
+	}
+	s.server.tasks.Go(func() { w.Do(false) })
+}
+
+const (
+	// lookEvery is how often a leader is looked after: one that has done the same Work since the last time is late.
+	lookEvery = time.Millisecond
+	// helpAt is how much Work waits when one more goroutine, on another core, is worth its start.
+	helpAt = 32
+)
+
+// crew does the Work of what a poller reads. Its leader is the goroutine that polls: it reads what there is, does the Work
+// of that, and polls again, so that most messages need no other goroutine (ADR 0015). Work may block all the same: a
+// leader that is late is left to its Work, and a new one does what waits and polls.
+type crew struct {
+	tasks *sync.WaitGroup
+	lead  func() // what a leader does: a loop that calls work
+
+	turn     atomic.Uint64 // of the leader; odd while it does a Work
+	now      Work          // of an odd turn; the leader's, or of who has ended its lead
+	watching atomic.Bool   // the watch is on, and one of tasks
+	watch    *time.Timer
+	seen     uint64 // the watch's: the turn at its last look
+
+	mu      sync.Mutex
+	queue   []Work // of which so many were taken
+	taken   int
+	helpers int
+}
+
+func newCrew(tasks *sync.WaitGroup, lead func()) *crew {
+	c := &crew{tasks: tasks, lead: lead}
+	c.watch = time.AfterFunc(time.Hour, c.look)
+	c.watch.Stop()
+	return c
+}
+
+// add has w done by the leader, whose goroutine this is.
+func (c *crew) add(w Work) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue = append(c.queue, w)
+}
+
+// next takes what has waited longest, if anything does. When that is more than few can do soon, it calls for help.
+func (c *crew) next() Work {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.taken == len(c.queue) {
+		c.queue, c.taken = c.queue[:0], 0
+		return nil
+	}
+	w := c.queue[c.taken]
+	c.queue[c.taken] = nil
+	c.taken++
+	if waiting := len(c.queue) - c.taken; waiting >= helpAt*(c.helpers+1) && c.helpers+1 < runtime.GOMAXPROCS(0) {
+		c.helpers++
+		c.tasks.Go(c.help)
+	}
+	return w
+}
+
+// help does what waits, beside the leader.
+func (c *crew) help() {
+	defer func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.helpers--
+	}()
+	for w := c.next(); w != nil; w = c.next() {
+		w.Do(false)
+	}
+}
+
+// work is the leader's: it does what waits, and reports whether the caller still leads.
+func (c *crew) work() (leads bool) {
+	for w := c.next(); w != nil; w = c.next() {
+		if !c.do(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// do does one Work, watched, and reports whether the caller still leads.
+func (c *crew) do(w Work) (leads bool) {
+	c.now = w
+	turn := c.turn.Add(1)
+	if !c.watching.Load() && c.watching.CompareAndSwap(false, true) {
+		c.tasks.Add(1)
+		c.watch.Reset(lookEvery)
+	}
+	returned := false
+	defer func() {
+		if !returned && c.turn.CompareAndSwap(turn, turn+1) { // runtime.Goexit
+			c.tasks.Go(c.lead)
+		}
+	}()
+	done := w.Do(true)
+	returned = true
+	leads = c.turn.CompareAndSwap(turn, turn+1)
+	switch {
+	case done:
+	case leads:
+		c.tasks.Go(func() { w.Do(false) })
+	default:
+		w.Do(false)
+	}
+	return leads
+}
+
+// look is the watch's, again and again while there is Work: it replaces a leader that is late.
+func (c *crew) look() {
+	turn := c.turn.Load()
+	switch {
+	case turn != c.seen:
+	case turn%2 == 1:
+		if c.turn.CompareAndSwap(turn, turn+1) {
+			w := c.now
+			c.tasks.Go(c.lead)
+			w.Late()
+		}
+	default: // nothing was done since
+		c.watching.Store(false)
+		if c.turn.Load() == turn || !c.watching.CompareAndSwap(false, true) {
+			c.tasks.Done()
+			return
+		}
+	}
+	c.seen = turn
+	c.watch.Reset(lookEvery)
+}

@@ -1,0 +1,160 @@
+package engineio
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// worker is a Receiver that leaves what it receives to be done later.
+type worker struct {
+	*recorder
+	do func(message string, brief bool) (done bool)
+
+	late chan struct{}
+	got  []string
+}
+
+func (w *worker) Receive(data []byte, _ bool) { w.got = append(w.got, string(data)) }
+
+func (w *worker) Idle() {
+	for _, message := range w.got {
+		w.s.Later(&task{w, message})
+	}
+	w.got = nil
+}
+
+type task struct {
+	*worker
+	message string
+}
+
+func (t *task) Do(brief bool) bool { return t.do(t.message, brief) }
+func (t *task) Late()              { t.late <- struct{}{} }
+
+// hasPoller reports whether a poller reads.
+func hasPoller(drive string) bool { return drive == onPoller && runtime.GOOS == "linux" }
+
+// serveWork runs a server whose sessions leave their messages to do.
+func serveWork(t *testing.T, drive string, do func(message string, brief bool) (done bool)) (*fixture, chan struct{}) {
+	late := make(chan struct{}, 100)
+	f := serve(t, Config{Open: func(s *Session) Receiver { return &worker{recorder: newRecorder(s), do: do, late: late} }}, drive)
+	return f, late
+}
+
+// What may not be brief is done all the same, on a goroutine of its own; only a poller asks for it to be.
+func TestWorkIsDoneOnce(t *testing.T) {
+	for _, drive := range drives {
+		t.Run(drive, func(t *testing.T) {
+			type call struct {
+				message string
+				brief   bool
+			}
+			calls := make(chan call, 10)
+			f, _ := serveWork(t, drive, func(message string, brief bool) bool {
+				calls <- call{message, brief}
+				return !brief || message == "short"
+			})
+			c := f.websocket("")
+			defer c.Close()
+			c.send("4short")
+			if got := <-calls; got.brief != (hasPoller(drive)) {
+				t.Errorf("%v", got)
+			}
+			c.send("4long")
+			got := <-calls
+			if got.brief {
+				got = <-calls
+			}
+			if want := (call{"long", false}); got != want {
+				t.Errorf("%v, want %v", got, want)
+			}
+			c.Close()
+			f.stop()
+			if len(calls) > 0 {
+				t.Errorf("and %v", <-calls)
+			}
+		})
+	}
+}
+
+// Work that waits for what another connection brings, and one that ends its goroutine, keep nobody from being served.
+func TestWorkThatBlocks(t *testing.T) {
+	for _, drive := range drives {
+		t.Run(drive, func(t *testing.T) {
+			release, released := make(chan struct{}), make(chan struct{}, 10)
+			f, late := serveWork(t, drive, func(message string, _ bool) bool {
+				switch message {
+				case "wait":
+					<-release
+					released <- struct{}{}
+				case "release":
+					close(release)
+				case "exit":
+					defer func() { released <- struct{}{} }()
+					runtime.Goexit()
+				case "done":
+					released <- struct{}{}
+				}
+				return true
+			})
+			waiting, other := f.websocket(""), f.websocket("")
+			defer waiting.Close()
+			defer other.Close()
+			waiting.send("4wait")
+			if hasPoller(drive) {
+				<-late
+			}
+			other.send("4release")
+			<-released
+			waiting.send("4exit")
+			<-released
+			other.send("4done")
+			<-released
+		})
+	}
+}
+
+type workFunc func(brief bool) (done bool)
+
+func (f workFunc) Do(brief bool) bool { return f(brief) }
+func (workFunc) Late()                {}
+
+// More Work than one goroutine does soon is done by several, where there are cores for them, even before a leader is late.
+func TestMuchWorkGetsHelp(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	var tasks sync.WaitGroup
+	c := newCrew(&tasks, func() { t.Error("a new leader") })
+	c.watching.Store(true) // but nobody looks
+	helped := make(chan struct{})
+	c.add(workFunc(func(bool) bool { <-helped; return true }))
+	var others atomic.Int32
+	for range helpAt {
+		c.add(workFunc(func(bool) bool {
+			if others.Add(1) == 1 {
+				close(helped)
+			}
+			return true
+		}))
+	}
+	if !c.work() {
+		t.Error("the leader was replaced")
+	}
+	tasks.Wait()
+	if n := others.Load(); n != helpAt {
+		t.Errorf("%d others done, want %d", n, helpAt)
+	}
+}
+
+func TestWorkAllocatesNothing(t *testing.T) {
+	c := newCrew(new(sync.WaitGroup), func() {})
+	c.watching.Store(true) // but nobody looks
+	w := workFunc(func(bool) bool { return true })
+	if n := testing.AllocsPerRun(100, func() {
+		c.add(w)
+		c.work()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

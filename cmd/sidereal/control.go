@@ -170,10 +170,18 @@ func (c *control) act(ctx context.Context, a daemon.Action) error {
 		return err
 	}
 	defer client.Close()
-	if err := client.Act(ctx, a, c.happened()); err != nil {
+	begun, tell := false, c.happened()
+	err = client.Act(ctx, a, func(e daemon.Event) {
+		begun = true
+		tell(e)
+	})
+	if err != nil && !begun {
 		return err
 	}
-	return c.show(ctx, client)
+	if shown := c.show(ctx, client); err == nil {
+		err = shown
+	}
+	return err
 }
 
 // completeTargets completes ids, names and namespaces.

@@ -207,7 +207,9 @@ func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event))
 			return err
 		}
 		set = ap.redis.set
-		emit(Event{Level: "info", Name: ap.app.Name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
+		if ap.kind != anyProgram { // which may never serve anybody
+			emit(Event{Level: "info", Name: ap.app.Name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
+		}
 	}
 	b, err := openBackend(set, ap.set.App.App, d.cfg.Log.Hook(quietly{}))
 	if err != nil {

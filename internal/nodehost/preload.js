@@ -335,8 +335,10 @@ process.on("newListener", (event, listener) => {
   if (code.includes("sticky:connection")) setImmediate(() => tell("sticky"));
 });
 
-setInterval(() => {
+const beat = () => {
   tidy(Date.now());
   tell("beat", { clients: sockets.size + polling.size });
-}, BEAT).unref();
+};
+setInterval(beat, BEAT).unref();
+setImmediate(beat).unref(); // the first turn of the loop: the script has been read
 tell("hello");

@@ -189,6 +189,14 @@ var fakes = map[string]func(args []string){
 			}
 		}
 	},
+	// beats: gives a sign of life at each message.
+	"beats": func([]string) {
+		fd, _ := strconv.Atoi(os.Getenv("NODE_CHANNEL_FD"))
+		channel := os.NewFile(uintptr(fd), "channel")
+		for lines := bufio.NewScanner(channel); lines.Scan(); {
+			fmt.Fprintln(channel, "beat")
+		}
+	},
 	// host: looks after hosted processes.
 	"host": func([]string) { new(fakeHost).run() },
 	// supervise <unix address>: a supervisor of two children that hold connections, one by its line, one without.
@@ -314,6 +322,8 @@ func (h *fakeHost) hear(c lifeline.ChannelTold, channel *os.File) {
 		text := lines.Text()
 		r := lifeline.ChildReport{ID: c.ID, State: lifeline.ChildReady, Worker: text, By: "listening"}
 		switch {
+		case text == "beat":
+			r = lifeline.ChildReport{ID: c.ID, State: lifeline.ChildAlive}
 		case first && c.Cluster:
 			h.line.ReportJSON(lifeline.Listen, lifeline.ListenReport{ID: c.ID, Addr: ":3000"})
 		case !first && json.Valid([]byte(text)):

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
@@ -134,7 +133,7 @@ func (s *Supervisor) hostReported(host *process, value string) {
 	}
 	switch r.State {
 	case lifeline.ChildAlive:
-		p.beat.Store(time.Now().UnixNano())
+		s.beaten(p)
 		s.quiet = true
 	case lifeline.ChildReady:
 		if r.Worker != "" {

@@ -53,6 +53,19 @@ func TestHostGetsChannelsAndMakesChildrenReady(t *testing.T) {
 	h.wait("the wish to listen", func([]Status) bool { h.Poke(); return strings.Contains(asked.String(), "w1 :3000\n") })
 }
 
+// However long a Node process takes to read its script, it counts as ready only after that.
+func TestProcessSettlesFromItsFirstBeatOn(t *testing.T) {
+	spec := hosted(t, "w", Host{Channel: "json"})
+	spec.Command = fake(t, "beats")
+	spec.Readiness = Readiness{AtStart: true, Settle: time.Millisecond, Timeout: time.Hour}
+	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, spec}})
+	h.wait("started", stateIs("w", Starting))
+	if err := h.Send("w", json.RawMessage("1")); err != nil {
+		t.Fatal(err)
+	}
+	h.wait("ready", stateIs("w", Ready))
+}
+
 func TestHostedProcessesEndAndComeBackWithTheirHost(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{
 		{Name: "host", Command: fake(t, "host")},

@@ -17,7 +17,11 @@ func (s *Supervisor) awaitReadiness(p *process) {
 	r := p.spec.Readiness
 	inReload := p.place.next == p
 	if r.AtStart && !inReload {
-		s.readyAfter(p, r.Settle)
+		if p.beats() { // it settles from its first beat on
+			s.readyAfter(p, max(r.Settle, r.Timeout))
+		} else {
+			s.readyAfter(p, r.Settle)
+		}
 		return
 	}
 	if r.Probe != "" {
@@ -30,6 +34,20 @@ func (s *Supervisor) awaitReadiness(p *process) {
 				s.becameReady(p)
 			}
 		})
+	}
+}
+
+// beats reports whether the first that is heard of a process is a beat: of Node processes with a channel, when their script has been
+// read. Before that they may need any time on a busy machine, and then turn out not to parse.
+func (p *process) beats() bool {
+	return p.spec.Host != nil && p.spec.Host.Channel != "" && p.spec.Readiness.Settle > 0
+}
+
+// beaten takes a beat.
+func (s *Supervisor) beaten(p *process) {
+	first := p.beat.Swap(time.Now().UnixNano()) == 0
+	if first && p.beats() && p.spec.Readiness.AtStart && p.place.next != p {
+		s.readyAfter(p, p.spec.Readiness.Settle)
 	}
 }
 

@@ -112,7 +112,8 @@ type Readiness struct {
 	// same, unless its place is Single.
 	AtStart bool
 
-	// Settle is how long such a program must have run: many that cannot work end in their first moments. 0: no time.
+	// Settle is how long such a program must have run: many that cannot work end in their first moments. 0: no time. For Node
+	// processes with a channel it begins with their first beat, or ends with Timeout.
 	Settle time.Duration
 
 	// Timeout is when it counts as ready without having said so; not so in a reload, whose successors must show that they

@@ -29,11 +29,18 @@ func saveCommand() *cobra.Command {
 		if c.json {
 			return json.NewEncoder(c.out).Encode(saved)
 		}
-		c.say("Saved %d processes of %d apps in %s", saved.Processes, saved.Apps, saved.File)
+		c.say("Saved %s of %s in %s", numbered(saved.Processes, "process", "processes"), numbered(saved.Apps, "app", "apps"), saved.File)
 		return nil
 	})
 	cmd.Flags().BoolVar(&force, "force", false, "also an empty list over one that is not")
 	return cmd
+}
+
+func numbered(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func resurrectCommand() *cobra.Command {

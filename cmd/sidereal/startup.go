@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,10 +11,12 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/systemd"
 )
 
@@ -25,56 +28,49 @@ const (
 // boot is what startup and unstartup are about: a unit for one user.
 type boot struct {
 	user, home string
+	name       string // of the service; empty: after the user
 	print      bool
 	folder     string // of the units
 }
 
-func (b *boot) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&b.user, "user", "u", "", "the `user` whose apps are started; default: this one, behind sudo the one before")
-	cmd.Flags().StringVar(&b.home, "hp", "", "that user's home `folder`")
-	cmd.Flags().StringVar(&b.folder, "unit-folder", unitFolder, "where systemd's units are")
+// bootCommand makes a command about the unit of a user.
+func bootCommand(cmd *cobra.Command, run func(*boot, context.Context, *control) error) *cobra.Command {
+	b := &boot{}
+	cmd.Args, cmd.ValidArgsFunction = takes(0, 1), cobra.FixedCompletions([]string{"systemd"}, cobra.ShellCompDirectiveNoFileComp)
+	talkCommand(cmd, func(ctx context.Context, c *control, args []string) error {
+		if err := b.settle(); err != nil {
+			return err
+		}
+		if err := b.platform(c, args); err != nil {
+			return err
+		}
+		return run(b, ctx, c)
+	})
+	f := cmd.Flags()
+	f.StringVarP(&b.user, "user", "u", "", "the `user` whose apps are started; default: this one, behind sudo the one before")
+	f.StringVar(&b.home, "hp", "", "that user's home `folder`")
+	f.StringVar(&b.name, "service-name", "", "the service's `name`; default: sidereal-<user>")
+	f.StringVar(&b.folder, "unit-folder", unitFolder, "where systemd's units are; another `folder` is for images")
+	f.BoolVar(&b.print, "print", false, "print the unit, and do nothing")
+	return cmd
 }
 
 func startupCommand() *cobra.Command {
-	var b boot
-	cmd := talkCommand(&cobra.Command{
-		Use: "startup [systemd]", Short: "Have the saved apps started at boot, by systemd", Args: takes(0, 1),
-		ValidArgsFunction: cobra.FixedCompletions([]string{"systemd"}, cobra.ShellCompDirectiveNoFileComp),
+	return bootCommand(&cobra.Command{
+		Use: "startup [systemd]", Short: "Have the saved apps started at boot, by systemd",
 		Long: `Have systemd start the saved apps at boot, in the foreground of a service that it restarts. Not as root, this prints what to run.
 Then write down what to start, with ` + "`save`" + `.`,
-	}, func(ctx context.Context, c *control, args []string) error {
-		if err := b.platform(args); err != nil {
-			return err
-		}
-		return b.install(ctx, c)
-	})
-	b.flags(cmd)
-	cmd.Flags().BoolVar(&b.print, "print", false, "print the unit, and do nothing")
-	return cmd
+	}, (*boot).install)
 }
 
 func unstartupCommand() *cobra.Command {
-	var b boot
-	cmd := talkCommand(&cobra.Command{
-		Use: "unstartup [systemd]", Short: "No longer start the saved apps at boot", Args: takes(0, 1),
-		ValidArgsFunction: cobra.FixedCompletions([]string{"systemd"}, cobra.ShellCompDirectiveNoFileComp),
-	}, func(ctx context.Context, c *control, args []string) error {
-		if err := b.platform(args); err != nil {
-			return err
-		}
-		return b.remove(ctx, c)
-	})
-	b.flags(cmd)
-	return cmd
+	return bootCommand(&cobra.Command{Use: "unstartup [systemd]", Short: "No longer start the saved apps at boot"}, (*boot).remove)
 }
 
-var userPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
-// platform looks at what was asked for, and finds the user.
-func (b *boot) platform(args []string) error {
-	if len(args) > 0 && args[0] != "systemd" {
-		return fmt.Errorf("startup is for systemd: have %s run `%s resurrect --no-daemon` by itself", args[0], calledAs())
-	}
+// settle finds the user, and the user's home.
+func (b *boot) settle() error {
 	if b.user == "" {
 		b.user = os.Getenv("SUDO_USER")
 	}
@@ -83,10 +79,16 @@ func (b *boot) platform(args []string) error {
 		if err != nil {
 			return err
 		}
-		b.user, b.home = u.Username, u.HomeDir
+		b.user = u.Username
+		if b.home == "" {
+			b.home = os.Getenv("HOME") // where this user's daemon is, whatever the system's table says
+		}
 	}
-	if !userPattern.MatchString(b.user) {
+	if !namePattern.MatchString(b.user) {
 		return usageError(fmt.Sprintf("%q is no user", b.user))
+	}
+	if b.name != "" && !namePattern.MatchString(b.name) {
+		return usageError(fmt.Sprintf("%q is no name of a service", b.name))
 	}
 	if b.home == "" {
 		u, err := user.Lookup(b.user)
@@ -98,18 +100,57 @@ func (b *boot) platform(args []string) error {
 	return nil
 }
 
-func (b *boot) service() string { return "sidereal-" + b.user + ".service" }
+// initSystems are the words that PM2 has for init systems, and which they mean.
+var initSystems = map[string]string{
+	"systemd": "systemd", "ubuntu": "systemd", "centos": "systemd", "redhat": "systemd", "arch": "systemd", "oracle": "systemd", "debian": "systemd",
+	"upstart": "upstart", "ubuntu14": "upstart", "ubuntu12": "upstart", "systemv": "System V init", "amazon": "System V init", "centos6": "System V init",
+	"launchd": "launchd", "darwin": "launchd", "macos": "launchd", "openrc": "OpenRC", "gentoo": "OpenRC",
+	"rcd": "rc.d", "freebsd": "rc.d", "rcd-openbsd": "rc.d", "openbsd": "rc.d",
+}
+
+// platform looks whether systemd is what was asked for, and what there is. For another init system it tells what that has to run.
+func (b *boot) platform(c *control, args []string) error {
+	name := "systemd"
+	if len(args) > 0 {
+		known, ok := initSystems[strings.ToLower(args[0])]
+		if !ok {
+			return usageError(fmt.Sprintf("%q is no init system: startup is for systemd", args[0]))
+		}
+		name = known
+	}
+	info, err := os.Stat(b.folder)
+	switch {
+	case name != "systemd":
+		name = "startup is for systemd, not for " + name
+	case b.print || err == nil && info.IsDir():
+		return nil
+	default:
+		name = "there is no systemd here: " + b.folder + " is not there"
+	}
+	unit, err := b.unit(c)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%s. Have your init system run this at boot, as %s, and again when it ends; SIGTERM stops it:\n  env %s %s", name, b.user,
+		strings.Join(unit.Env, " "), strings.Join(unit.Command, " "))
+}
+
+func (b *boot) service() string { return cmp.Or(b.name, "sidereal-"+b.user) + ".service" }
+
+func (b *boot) path() string { return filepath.Join(b.folder, b.service()) }
+
+// wanted is the link by which systemd starts the service at boot.
+func (b *boot) wanted() string {
+	return filepath.Join(b.folder, systemd.BootTarget+".wants", b.service())
+}
 
 // unit is the service: what resurrect does, in the foreground.
-func (b *boot) unit() (systemd.Unit, error) {
+func (b *boot) unit(c *control) (systemd.Unit, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return systemd.Unit{}, err
 	}
-	home := os.Getenv("SIDEREAL_HOME")
-	if home == "" {
-		home = filepath.Join(b.home, ".sidereal")
-	}
+	home := cmp.Or(homeFolder(c.set.Home), filepath.Join(b.home, daemon.HomeName))
 	return systemd.Unit{
 		Description: "Socket.IO apps of " + b.user, User: b.user,
 		Command:     []string{self, "resurrect", "--no-daemon"},
@@ -119,7 +160,7 @@ func (b *boot) unit() (systemd.Unit, error) {
 }
 
 func (b *boot) install(ctx context.Context, c *control) error {
-	unit, err := b.unit()
+	unit, err := b.unit(c)
 	if err != nil {
 		return err
 	}
@@ -130,15 +171,17 @@ func (b *boot) install(ctx context.Context, c *control) error {
 	if err := b.asRoot(c, "startup"); err != nil {
 		return err
 	}
-	path := filepath.Join(b.folder, b.service())
-	if err := os.WriteFile(path, []byte(unit.Text()), 0o644); err != nil {
+	if err := os.WriteFile(b.path(), []byte(unit.Text()), 0o644); err != nil {
 		return err
 	}
-	c.say("Wrote %s", path)
-	if err := systemctl(ctx, c, "daemon-reload"); err != nil {
+	if err := os.MkdirAll(filepath.Dir(b.wanted()), 0o755); err != nil {
 		return err
 	}
-	if err := systemctl(ctx, c, "enable", b.service()); err != nil {
+	if err := os.Symlink(filepath.Join("..", b.service()), b.wanted()); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	c.say("Wrote %s", b.path())
+	if err := b.reload(ctx, c); err != nil {
 		return err
 	}
 	c.say("At boot, systemd starts what `%s save` has written down. To hand over now: %s save, %s kill, systemctl start %s", calledAs(), calledAs(), calledAs(), b.service())
@@ -146,26 +189,29 @@ func (b *boot) install(ctx context.Context, c *control) error {
 }
 
 func (b *boot) remove(ctx context.Context, c *control) error {
+	if _, err := os.Stat(b.path()); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no %s: nothing is started at boot for %s", b.path(), b.user)
+	}
+	if b.print {
+		c.say("%s would be removed", b.path())
+		return nil
+	}
 	if err := b.asRoot(c, "unstartup"); err != nil {
 		return err
 	}
-	path := filepath.Join(b.folder, b.service())
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no %s: nothing is started at boot for %s", path, b.user)
-	}
-	if err := systemctl(ctx, c, "disable", b.service()); err != nil {
+	if err := os.Remove(b.wanted()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.Remove(path); err != nil {
+	if err := os.Remove(b.path()); err != nil {
 		return err
 	}
-	c.say("Removed %s", path)
-	return systemctl(ctx, c, "daemon-reload")
+	c.say("Removed %s", b.path())
+	return b.reload(ctx, c)
 }
 
 // asRoot tells what to run where this process may not.
 func (b *boot) asRoot(c *control, verb string) error {
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 || b.folder != unitFolder {
 		return nil
 	}
 	self, err := os.Executable()
@@ -176,16 +222,15 @@ func (b *boot) asRoot(c *control, verb string) error {
 	return exitCode(1)
 }
 
-// systemctl has systemd do something. Where it does not run, as in containers and images, the unit is there all the same.
-func systemctl(ctx context.Context, c *control, args ...string) error {
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		c.warn(fmt.Sprintf("systemd does not run here: run `systemctl %s` where it does", args[0]))
+// reload has systemd read its units. Where it does not run, as in containers and images, it reads them when it starts.
+func (b *boot) reload(ctx context.Context, c *control) error {
+	if _, err := os.Stat("/run/systemd/system"); err != nil || b.folder != unitFolder {
 		return nil
 	}
-	cmd := exec.CommandContext(ctx, "systemctl", args...)
+	cmd := exec.CommandContext(ctx, "systemctl", "daemon-reload")
 	cmd.Stdout, cmd.Stderr = c.err, c.err
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("systemctl %s: %w", args[0], err)
+		return fmt.Errorf("systemctl daemon-reload: %w", err)
 	}
 	return nil
 }

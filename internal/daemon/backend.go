@@ -49,7 +49,7 @@ func (b *backend) run() {
 
 // reach runs, waits for Redis, and returns the address from which this host reaches it. What only the operator can mend is an
 // error at once.
-func (b *backend) reach(ctx context.Context, waiting func()) (netip.Addr, error) {
+func (b *backend) reach(ctx context.Context, waiting func(error)) (netip.Addr, error) {
 	err := b.conn.Check(ctx)
 	if err == nil {
 		err = b.dir.Check(ctx)
@@ -59,7 +59,7 @@ func (b *backend) reach(ctx context.Context, waiting func()) (netip.Addr, error)
 	}
 	b.run()
 	if err != nil {
-		waiting()
+		waiting(err)
 		if err := b.conn.Reach(ctx); err != nil {
 			return netip.Addr{}, b.set.Problem(err)
 		}

@@ -14,6 +14,9 @@ import (
 // maxSocketPath is the longest address of a unix socket where it is shortest, less the zero at its end.
 const maxSocketPath = 103
 
+// HomeName is the folder's name in a user's home, where SIDEREAL_HOME does not say another.
+const HomeName = ".sidereal"
+
 // Home is the folder of one user's daemon (SIDEREAL_HOME): its socket, lock, log, saved list, and the apps' logs.
 type Home string
 
@@ -24,7 +27,7 @@ func OpenHome(path string) (Home, error) {
 		if err != nil {
 			return "", fmt.Errorf("SIDEREAL_HOME is not set, and there is no home folder: %w", err)
 		}
-		path = filepath.Join(user, ".sidereal")
+		path = filepath.Join(user, HomeName)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -37,7 +40,7 @@ func OpenHome(path string) (Home, error) {
 	}
 	for _, dir := range []string{path, h.Logs(), h.PIDs()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", fmt.Errorf("SIDEREAL_HOME: %w", err)
+			return "", fmt.Errorf("the home folder cannot be made, set SIDEREAL_HOME to another: %w", err)
 		}
 	}
 	return h, h.secure()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -218,10 +219,8 @@ func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event))
 	d.mu.Lock()
 	ap.backend = b
 	d.mu.Unlock()
-	local, err := b.reach(ctx, func() {
-		if ap.set.RedisURL != "" { // ours is about to start
-			emit(Event{Level: "warn", Name: ap.app.Name, Text: "waiting for Redis at " + b.conn.String()})
-		}
+	local, err := b.reach(ctx, func(why error) {
+		emit(Event{Level: "warn", Name: ap.app.Name, Text: fmt.Sprintf("waiting for Redis at %s: %s", b.conn, strings.TrimPrefix(why.Error(), redisconn.ErrUnreachable.Error()+": "))})
 	})
 	if err != nil {
 		return &Failure{Code: config.ExitCode(err), Text: prefixed(ap.app.Name, err.Error())}

@@ -240,6 +240,7 @@ func TestWrongFieldsNameFileAppFieldAndRule(t *testing.T) {
 		`name: "api", interpreter: "ruby"`:         "api: interpreter \"ruby\" is not in PATH: install it, or name another",
 		`name: "api", interpreter: "/no/such"`:     "api: interpreter /no/such is not there",
 		`name: "api", stop_signal: "SIGNO"`:        "api: stop_signal must be a signal like SIGTERM or SIGUSR2: \"SIGNO\" is none",
+		`name: "` + strings.Repeat("n", 201) + `"`: strings.Repeat("n", 201) + ": name must not be longer than 200 bytes",
 		`name: "a\nb"`:                             "a\nb: name must be one line of text",
 	} {
 		_, err := l.JSON("/srv/eco.json", []byte(`[{script: "worker.js", `+fields+`}]`))

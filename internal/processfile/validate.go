@@ -15,6 +15,7 @@ import (
 const (
 	maxInstances = 4096
 	maxRestarts  = 1 << 30
+	maxName      = 200 // bytes: log files are called by it, with more behind
 )
 
 // Validate reports everything that is wrong with an app, one FieldError each, joined. Who takes an App from elsewhere than
@@ -22,6 +23,7 @@ const (
 func (a *App) Validate() error {
 	v := validation{app: a.Name}
 	v.check(a.Name != "" && !strings.ContainsAny(a.Name, "\x00\n"), "name", "must be one line of text")
+	v.check(len(a.Name) <= maxName, "name", fmt.Sprintf("must not be longer than %d bytes", maxName))
 	v.check(a.Namespace != "", "namespace", "must not be empty")
 	v.absolute("script", a.Script, true)
 	v.absolute("cwd", a.Cwd, true)

@@ -48,8 +48,9 @@ type table struct {
 }
 
 const (
-	border  = 3 // characters that a column takes beside its text
-	atLeast = 6 // of a text that is cut
+	border  = 3  // characters that a column takes beside its text
+	roomy   = 24 // of a text that is cut before columns go
+	atLeast = 6  // of one that is cut then
 )
 
 // write prints the table so that it fits the screen.
@@ -88,9 +89,11 @@ func (t *table) fit(width int) []int {
 	if width <= 0 {
 		return widths
 	}
+	for total(widths) > width && t.cut(widths, roomy) {
+	}
 	for total(widths) > width && t.drop(widths) {
 	}
-	for total(widths) > width && t.cut(widths) {
+	for total(widths) > width && t.cut(widths, atLeast) {
 	}
 	return widths
 }
@@ -119,11 +122,11 @@ func (t *table) drop(widths []int) bool {
 	return worst >= 0
 }
 
-// cut makes the widest column that may be cut one narrower.
-func (t *table) cut(widths []int) bool {
+// cut makes the widest column that may be cut one narrower, down to a width.
+func (t *table) cut(widths []int, down int) bool {
 	widest := -1
 	for i, c := range t.columns {
-		if c.min > 0 && widths[i] > max(c.min, atLeast) && (widest < 0 || widths[i] > widths[widest]) {
+		if c.min > 0 && widths[i] > max(c.min, down) && (widest < 0 || widths[i] > widths[widest]) {
 			widest = i
 		}
 	}

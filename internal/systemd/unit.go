@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// BootTarget is the unit that wants the services of a machine that has booted.
+const BootTarget = "multi-user.target"
+
 // Unit is a service that starts a program at boot and keeps it running in the foreground.
 type Unit struct {
 	Description string
@@ -42,8 +45,8 @@ RestartPreventExitStatus=2
 LimitNOFILE=1048576
 
 [Install]
-WantedBy=multi-user.target
-`, int(u.StopTimeout.Seconds()))
+WantedBy=%s
+`, int(u.StopTimeout.Seconds()), BootTarget)
 	return b.String()
 }
 

@@ -4,7 +4,7 @@
 FROM node:22-alpine AS bundle
 WORKDIR /src
 COPY e2e/package.json e2e/package-lock.json e2e/.npmrc e2e/
-RUN npm --prefix e2e ci --omit=dev --silent --no-progress
+RUN npm --prefix e2e ci --omit=dev --omit=optional --silent --no-progress
 COPY scripts/bundle.sh scripts/
 RUN sh scripts/bundle.sh bundle
 

@@ -254,10 +254,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			c.line("talking")
 			for _, p := range old {
 				w.workers(1, how{script: worker, env: env})
-				w.Told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
-				w.await(p.id, lifeline.ChildDrained)
-				p.cmd.Process.Signal(syscall.SIGINT)
-				w.gone(p.id)
+				w.leave(p)
 			}
 			c.stdin.Write([]byte("over\n"))
 			c.line("done")

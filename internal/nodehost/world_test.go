@@ -158,6 +158,7 @@ type how struct {
 	forked    bool     // not of a cluster
 	bare      bool     // without our script
 	waitReady bool
+	node      string // the program; the one that is installed
 }
 
 // start starts a process, and tells the host of it.
@@ -177,7 +178,10 @@ func (w *world) node(h how) *process {
 	if h.bare {
 		args = args[2:]
 	}
-	cmd := exec.Command("node", args...)
+	if h.node == "" {
+		h.node = "node"
+	}
+	cmd := exec.Command(h.node, args...)
 	cmd.Env = append(os.Environ(), "NODE_PATH="+modules(w.t), "NODE_CHANNEL_FD=3", "NODE_CHANNEL_SERIALIZATION_MODE="+string(h.mode))
 	if !h.forked {
 		cmd.Env = append(cmd.Env, "NODE_UNIQUE_ID="+id)

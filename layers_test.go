@@ -17,7 +17,7 @@ const module = "github.com/sidereal-io/sidereal/"
 var layers = map[string][]string{
 	"router":                {"directory", "internal/handoff", "internal/admin", "internal/bufpool", "internal/http1", "internal/rawio", "engineio/packet"},
 	"directory":             {"internal/redisconn"},
-	"worker":                {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/transport"},
+	"worker":                {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/transport", "internal/bufpool", "internal/http1", "internal/rawio"},
 	"engineio":              {"internal/wheel", "internal/bufpool", "internal/rawio"},
 	"socketio":              {"engineio", "internal/wheel", "internal/bufpool"},
 	"socketio/socketiotest": {"socketio", "client"},

@@ -3,7 +3,6 @@ package engineio
 import (
 	"bytes"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,12 +13,12 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// acceptedEncoding picks gzip or deflate by Accept-Encoding, the one named first where both are as welcome, "" for
+// acceptedEncoding picks gzip or deflate by the lines of Accept-Encoding, the one named first where both are as welcome, "" for
 // neither.
-func acceptedEncoding(h http.Header) string {
+func acceptedEncoding(lines []string) string {
 	best, most, any := "", 0.0, 0.0
 	named := map[string]bool{}
-	for _, line := range h["Accept-Encoding"] {
+	for _, line := range lines {
 		for item := range strings.SplitSeq(line, ",") {
 			name, params, _ := strings.Cut(item, ";")
 			name = strings.ToLower(strings.TrimSpace(name))

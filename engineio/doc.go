@@ -39,13 +39,21 @@
 // kernel does not take waits in the session's queue and is written when there is room. Over polling, what is sent waits
 // for a poll. Queues are bounded (Config.MaxQueueBytes), and a client that is too slow is dropped.
 //
+// A poll waits in its handler, as HTTP servers have it, unless the ResponseWriter can be parked (park.go): one with the methods
+//
+//	Park(gone func())
+//	Done() error
+//
+// lets the handler return; the response is written by whoever has something to say, and ended by Done, which must not block.
+// Gone is to be called if the client leaves first. Package worker has such ones, for the connections of its routers.
+//
 // A Message is encoded once per form and shared by all who are sent it: a broadcast is one NewText and a Send for each
 // session, and allocates nothing per session.
 //
 // # Goroutines and locks
 //
-// A session has no goroutine, timer or channel of its own. Goroutines are: net/http's, in which polls wait; the wheel's and
-// the poller's, one each per server, in Run; those that the poller leaves to Work which takes long, or calls when much
+// A session has no goroutine, timer or channel of its own. Goroutines are: net/http's, in which polls wait that are not parked; the
+// wheel's and the poller's, one each per server, in Run; those that the poller leaves to Work which takes long, or calls when much
 // waits; one per WebSocket that is not in the poller; one per such WebSocket while it has something to write, or is
 // being closed; and one per ended session for as long as Receiver.Closed runs.
 //

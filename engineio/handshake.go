@@ -88,7 +88,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q *query
 		s.refuse(w, r, refused, false)
 		return
 	}
-	p := newPoll()
+	p := newPoll(w, r, s)
 	session.polling = &polling{poll: p, jsonp: q.jsonp}
 	if !s.begin(session) {
 		s.answerBusy(w)

@@ -92,6 +92,9 @@ func serve(t testing.TB, cfg Config, drive ...string) *fixture {
 	}
 	f.client = &http.Client{Transport: transport}
 	hs := &http.Server{Handler: srv}
+	if parking {
+		hs.Handler = parks{srv}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	srv.running.Store(true) // as Run does; no connection may come before

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,13 +22,33 @@ type polling struct {
 	jsonp *string // the handshake's j: the session speaks JSONP; not changed
 }
 
-// poll is a GET that waits. Once answered, its goroutine owns out.
+// poll is a GET that waits. Once answered, whoever writes the answer owns out.
 type poll struct {
-	answered chan struct{}
+	asked    asked
 	out      []*Message
+	answered chan struct{} // nil: the response can be parked
+	parker   parker
+	parked   bool
 }
 
-func newPoll() *poll { return &poll{answered: make(chan struct{})} }
+// asked is what a poll's answer depends on, beside what is said.
+type asked struct {
+	r        *http.Request // nil: nothing wants it
+	accepts  []string      // the lines of Accept-Encoding
+	explorer bool          // an old Internet Explorer
+}
+
+func newPoll(w http.ResponseWriter, r *http.Request, s *Server) *poll {
+	p := &poll{asked: asked{accepts: r.Header["Accept-Encoding"], explorer: isExplorer(r)}}
+	p.parker, _ = w.(parker)
+	if p.parker == nil || s.cfg.Headers != nil {
+		p.asked.r = r
+	}
+	if p.parker == nil {
+		p.answered = make(chan struct{})
+	}
+	return p
+}
 
 // post is a POST whose body is being received.
 type post struct {
@@ -47,7 +68,12 @@ func (s *Session) answerLocked() {
 		most = 0 // there is no next poll
 	}
 	p.out = s.out.take(most)
-	close(p.answered)
+	switch {
+	case p.parked:
+		s.answerParkedLocked(p)
+	case p.answered != nil:
+		close(p.answered)
+	}
 }
 
 // servePolling serves a request with the sid of a session that polls.
@@ -63,7 +89,7 @@ func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
-	p := newPoll()
+	p := newPoll(w, r, s.server)
 	if status := s.addPoll(p); status != 0 {
 		w.WriteHeader(status)
 		return
@@ -96,27 +122,41 @@ func (s *Session) addPoll(p *poll) (status int) {
 	return 0
 }
 
-// waitPoll writes p's answer when it is there. A client that leaves before ends its session.
+// waitPoll writes p's answer when it is there, or leaves that to whoever answers. A client that leaves before ends its session.
 func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
-	select {
-	case <-p.answered:
-	case <-r.Context().Done():
-		s.mu.Lock()
-		if s.polling.poll == p {
-			s.polling.poll = nil
-			s.endLocked(TransportError, errPollAborted)
-			s.mu.Unlock()
-			return
+	if s.park(p) {
+		return
+	}
+	if p.answered != nil {
+		select {
+		case <-p.answered:
+		case <-r.Context().Done():
+			if s.abandon(p) {
+				return
+			}
+			<-p.answered
 		}
-		s.mu.Unlock()
-		<-p.answered
 	}
-	size, compress := 0, false
-	for _, m := range p.out {
-		size += m.textLen() + 1
-		compress = compress || !m.plain
+	if err := s.writePoll(w, p); err != nil {
+		s.failPolling(errors.Join(errPollAborted, err))
 	}
-	body := bufpool.Get(size)
+}
+
+// abandon ends the session if its poll p, whose client has left, has no answer yet.
+func (s *Session) abandon(p *poll) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.polling.poll != p {
+		return false
+	}
+	s.polling.poll = nil
+	s.endLocked(TransportError, errPollAborted)
+	return true
+}
+
+// writePoll writes the answer of a poll that has one.
+func (s *Session) writePoll(w http.ResponseWriter, p *poll) error {
+	body := bufpool.Get(p.size())
 	for i, m := range p.out {
 		if i > 0 {
 			body = append(body, packet.Separator)
@@ -128,9 +168,19 @@ func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 	if s.polling.jsonp != nil {
 		text = appendJSONP(nil, *s.polling.jsonp, body)
 	}
-	if err := s.server.answerPoll(w, r, text, compress); err != nil {
-		s.failPolling(errors.Join(errPollAborted, err))
+	return s.server.answerPoll(w, &p.asked, text, p.compressible())
+}
+
+// size is how many bytes the answer's payload has, and one.
+func (p *poll) size() (n int) {
+	for _, m := range p.out {
+		n += m.textLen() + 1
 	}
+	return n
+}
+
+func (p *poll) compressible() bool {
+	return slices.ContainsFunc(p.out, func(m *Message) bool { return !m.plain })
 }
 
 // failPolling ends the session for a poll or a post that the client cut. One that has switched to a WebSocket since has
@@ -144,10 +194,10 @@ func (s *Session) failPolling(err error) {
 }
 
 // answerPoll writes a poll's response and sees it off, so that a cut connection is noticed here.
-func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, body []byte, compress bool) error {
+func (s *Server) answerPoll(w http.ResponseWriter, a *asked, body []byte, compress bool) error {
 	h := w.Header()
 	if compress && s.cfg.HTTPCompressionThreshold >= 0 && len(body) >= s.cfg.HTTPCompressionThreshold {
-		if encoding := acceptedEncoding(r.Header); encoding != "" {
+		if encoding := acceptedEncoding(a.accepts); encoding != "" {
 			body = compressBody(encoding, body)
 			defer bufpool.Put(body)
 			h.Set("Content-Encoding", encoding)
@@ -155,7 +205,7 @@ func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, body []byte,
 	}
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	s.pollingHeaders(h, r)
+	s.pollingHeaders(h, a.explorer, a.r)
 	control := http.NewResponseController(w)
 	// Who has not taken it by then has missed a ping. A server that cannot do this has to see to it itself.
 	control.SetWriteDeadline(time.Now().Add(s.cfg.PingInterval + s.cfg.PingTimeout))
@@ -168,13 +218,17 @@ func (s *Server) answerPoll(w http.ResponseWriter, r *http.Request, body []byte,
 	return nil
 }
 
-func (s *Server) pollingHeaders(h http.Header, r *http.Request) {
+func (s *Server) pollingHeaders(h http.Header, explorer bool, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
-	// Old Internet Explorers would take the response for HTML and block it.
-	if ua := r.Header.Get("User-Agent"); strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/") {
+	if explorer { // it would take the response for HTML and block it
 		h.Set("X-XSS-Protection", "0")
 	}
 	s.hookHeaders(h, r)
+}
+
+func isExplorer(r *http.Request) bool {
+	ua := r.Header.Get("User-Agent")
+	return strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/")
 }
 
 // servePost receives a payload. Its packets are handled before the answer, which is "ok" whatever they were.
@@ -188,7 +242,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
+	if isOctetStream(r.Header.Get("Content-Type")) {
 		s.donePost(p)
 		s.fail(TransportError, errOctetStream)
 		w.WriteHeader(http.StatusBadRequest)
@@ -221,8 +275,16 @@ func (s *Server) answerOK(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", "2")
-	s.pollingHeaders(h, r)
+	s.pollingHeaders(h, isExplorer(r), r)
 	io.WriteString(w, "ok")
+}
+
+func isOctetStream(contentType string) bool {
+	if strings.HasPrefix(contentType, "text/plain") { // as clients have it
+		return false
+	}
+	kind, _, _ := mime.ParseMediaType(contentType)
+	return kind == "application/octet-stream"
 }
 
 // addPost makes p the post that is being received. A second one ends the session: the first one's connection is cut,

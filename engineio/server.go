@@ -84,6 +84,9 @@ func (s *Server) Len() int { return int(s.sessions.n.Load()) }
 // Sessions yields the live sessions. Those that begin or end meanwhile may be among them or not.
 func (s *Server) Sessions() iter.Seq[*Session] { return s.sessions.all() }
 
+// Path is what the raw targets of requests for this server begin with, as Config.Path says.
+func (s *Server) Path() string { return s.cfg.Path }
+
 // Handles reports whether r is for this server: whether its raw target begins with Config.Path. Nothing is decoded or
 // cleaned before that, as in the reference.
 func (s *Server) Handles(r *http.Request) bool {

@@ -21,6 +21,10 @@
 // clients come back by themselves elsewhere, says goodbye in the directory, and ends. [Main] adds what a process is:
 // settings from the environment, signals, exit codes.
 //
+// Most of what a router forwards is polling. lean.go serves that without net/http, on a goroutine for each connection (conn.go)
+// that holds nothing while it waits: request.go makes what an http.Handler gets, response.go takes the answer, at once or when a
+// parked poll has one. Whatever else comes over such a connection is net/http's, and so is the connection from then on.
+//
 // An app is called once, before the first connection, and must return: the worker is ready when it has. Its context ends
 // when the worker has drained; goroutines of its own may use it. What the app registers with io.Handle is served on the same
 // port as Socket.IO.

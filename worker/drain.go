@@ -53,9 +53,7 @@ func (w *Worker) drain(ctx context.Context, m *membership) error {
 		event.Str("worker", w.ID()).Int("sessions", w.io.Engine().Len()).Msg("time is over: sessions cut off")
 	}
 	err = errors.Join(err, m.leave())
-	if shut := w.http.Shutdown(ctx); shut != nil {
-		err = errors.Join(err, w.http.Close())
-	}
+	err = errors.Join(err, w.stop(ctx))
 	w.log.Info().Str("worker", w.ID()).Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("worker stopped")
 	return err
 }

@@ -124,7 +124,8 @@ func (w *Worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		if err := l.Register(w.metrics); err != nil {
 			return errors.Join(err, l.Close())
 		}
-		ps.start("handoff", func(context.Context) error { return w.serve(l) })
+		w.routers = newLean(w, l)
+		ps.start("handoff", func(context.Context) error { return w.serveRouters(w.routers) })
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.set.Advertise, path, directory.StateReady })
 		w.log.Debug().Str("worker", w.ID()).Msg("worker ready")
 		return nil

@@ -69,6 +69,30 @@ func (d debugLines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// serveRouters serves what comes over a handoff socket.
+func (w *Worker) serveRouters(s *lean) error {
+	s.tasks.Go(s.accept)
+	return w.serve(s)
+}
+
+// stop ends the serving: requests under way are answered until ctx ends.
+func (w *Worker) stop(ctx context.Context) (err error) {
+	if w.routers != nil {
+		err = w.routers.shutdown(ctx)
+	}
+	if shut := w.http.Shutdown(ctx); shut != nil {
+		err = errors.Join(err, w.http.Close())
+	}
+	return err
+}
+
+// abort ends the serving at once.
+func (w *Worker) abort() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return w.stop(ctx)
+}
+
 func (w *Worker) serve(l net.Listener) error {
 	if err := w.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -76,13 +100,18 @@ func (w *Worker) serve(l net.Listener) error {
 	return nil
 }
 
-// ServeHTTP is the way of every request into the server: it settles who asks, and that this worker is meant.
+// ServeHTTP is the way of the requests that net/http reads.
 func (w *Worker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	p, _ := r.Context().Value(peerKey{}).(*peer)
 	if p == nil {
 		p = &peer{} // not on our own http.Server
 	}
-	if !w.admit(p, r) {
+	w.serveFrom(p, rw, r, takeSaid(r.Header))
+}
+
+// serveFrom is the way of every request into the server: it settles who asks, and that this worker is meant.
+func (w *Worker) serveFrom(p *peer, rw http.ResponseWriter, r *http.Request, told said) {
+	if !w.admit(p, r, told) {
 		// 421: a router that has an older table asks elsewhere. A passed client had its one upgrade: what it sends after
 		// a refused one has been through no router.
 		rw.Header().Set("Connection", "close")
@@ -95,26 +124,36 @@ func (w *Worker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.io.ServeHTTP(rw, r)
 }
 
-// admit takes over what a router says of the client, takes our headers off, and reports whether the request is for this
-// worker.
-func (w *Worker) admit(p *peer, r *http.Request) bool {
-	var client, proto, worker, key string
-	for name, values := range r.Header {
-		if !strings.HasPrefix(name, headerPrefix) {
-			continue
+// said is what a request's headers of ours say. They never reach the app.
+type said struct{ client, proto, worker, key string }
+
+// takeSaid takes our headers off.
+func takeSaid(h http.Header) (told said) {
+	for name, values := range h {
+		if strings.HasPrefix(name, headerPrefix) {
+			told.take(name, values[0])
+			delete(h, name)
 		}
-		switch name {
-		case headerClient:
-			client = values[0]
-		case headerProto:
-			proto = values[0]
-		case headerWorker:
-			worker = values[0]
-		case headerKey:
-			key = values[0]
-		}
-		delete(r.Header, name)
 	}
+	return told
+}
+
+// take notes a field whose name, in canonical form, has our prefix.
+func (s *said) take(name, value string) {
+	switch name {
+	case headerClient:
+		s.client = value
+	case headerProto:
+		s.proto = value
+	case headerWorker:
+		s.worker = value
+	case headerKey:
+		s.key = value
+	}
+}
+
+// admit takes over what a router says of the client, and reports whether the request is for this worker.
+func (w *Worker) admit(p *peer, r *http.Request, told said) bool {
 	first := !p.served
 	p.served = true
 	switch {
@@ -124,18 +163,18 @@ func (w *Worker) admit(p *peer, r *http.Request) bool {
 		}
 		return first
 	case !p.router && first && w.secret != "":
-		p.router = subtle.ConstantTimeCompare([]byte(key), []byte(w.secret)) == 1
+		p.router = subtle.ConstantTimeCompare([]byte(told.key), []byte(w.secret)) == 1
 	}
 	if !p.router {
 		return true
 	}
-	if client != "" {
-		if addr, err := netip.ParseAddrPort(client); err == nil {
+	if told.client != "" {
+		if addr, err := netip.ParseAddrPort(told.client); err == nil {
 			r.RemoteAddr = addr.String()
 		}
 	}
-	if proto == "https" {
+	if told.proto == "https" {
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true} // how net/http shows it; TLS itself ended before us
 	}
-	return worker == "" || worker == w.ID()
+	return told.worker == "" || told.worker == w.ID()
 }

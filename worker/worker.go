@@ -34,6 +34,7 @@ type Worker struct {
 	conn    *redisconn.Conn // nil: no Redis
 	cluster *adapter.Redis  // nil: in memory, or the caller's own
 	http    *http.Server
+	routers *lean // nil: no handoff socket. Set before serving
 
 	id      atomic.Pointer[string] // once registered
 	unfit   atomic.Pointer[string] // why it is not ready; nil: it is
@@ -201,7 +202,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	select {
 	case err := <-ps.failed:
 		w.setUnfit("failed")
-		return errors.Join(err, w.http.Close())
+		return errors.Join(err, w.abort())
 	case <-ctx.Done():
 		w.setUnfit("draining")
 		report(line, lifeline.Draining, "1")

@@ -47,7 +47,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Buffered is the number of bytes that Read still has from the router.
+// Unread puts back what was read and is for somebody else: Read returns it first. It takes b over.
+func (c *Conn) Unread(b []byte) { c.head = append(b, c.head...) }
+
+// Buffered is the number of bytes that Read still has, and the descriptor has not.
 func (c *Conn) Buffered() int { return len(c.head) }
 
 // RemoteAddr is the true client's address (the other router's for Peer).

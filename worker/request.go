@@ -1,0 +1,94 @@
+package worker
+
+import (
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/sidereal-io/sidereal/internal/http1"
+)
+
+// exchange is what reading one request takes. It is borrowed from a pool for that time.
+type exchange struct{ head http1.Head }
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func (x *exchange) put() { exchanges.Put(x) }
+
+// takes tells whether a request is one of Engine.IO's that can be served on a connection of ours. Whatever else there is in HTTP
+// (other methods, chunked bodies, upgrades, expectations, HTTP/1.0) is net/http's, and so are the app's pages.
+func (s *lean) takes(h *http1.Head, b []byte) bool {
+	switch method := h.Method.Of(b); {
+	case string(method) == http.MethodPost:
+	case string(method) == http.MethodGet && h.Length <= 0:
+	default:
+		return false
+	}
+	target := h.Target.Of(b)
+	return len(target) > len(s.path)+1 && string(target[:len(s.path)]) == s.path && target[len(s.path)] == '?' &&
+		h.Minor == 1 && !h.Chunked && !h.Expect && !h.Close && h.Value(b, http1.FieldUpgrade) == nil
+}
+
+// request is the request as net/http would have it, and what the router says of it. All its text is one string.
+func (x *exchange) request(head, body []byte, addr string) (*http.Request, said, error) {
+	text := string(head)
+	at := func(s http1.Span) string { return text[s.From:s.To] }
+	r := &http.Request{
+		Method: at(x.head.Method), RequestURI: at(x.head.Target), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		RemoteAddr: addr, ContentLength: int64(len(body)), Body: http.NoBody,
+	}
+	if len(body) > 0 {
+		r.Body = &wholeBody{body}
+	}
+	var err error
+	if r.URL, err = parseTarget(r.RequestURI); err != nil {
+		return nil, said{}, err
+	}
+	fields := x.head.Fields()
+	r.Header = make(http.Header, len(fields))
+	values := make([]string, 0, len(fields)) // of all fields
+	var told said
+	for i := range fields {
+		f := &fields[i]
+		name, value := at(f.Name), at(f.Value)
+		switch f.ID {
+		case http1.FieldHost:
+			r.Host = value
+		case http1.FieldSidereal, http1.FieldSiderealWorker, http1.FieldSiderealKey:
+			told.take(textproto.CanonicalMIMEHeaderKey(name), value)
+		default:
+			name = textproto.CanonicalMIMEHeaderKey(name)
+			if more := r.Header[name]; more != nil {
+				r.Header[name] = append(more, value)
+				continue
+			}
+			values = append(values, value)
+			r.Header[name] = values[len(values)-1 : len(values) : len(values)]
+		}
+	}
+	return r, told, nil
+}
+
+// parseTarget reads a target in origin form.
+func parseTarget(target string) (*url.URL, error) {
+	if path, query, _ := strings.Cut(target, "?"); query != "" && strings.IndexByte(path, '%') < 0 {
+		return &url.URL{Path: path, RawQuery: query}, nil
+	}
+	return url.ParseRequestURI(target)
+}
+
+// wholeBody is a body that is there. Its last bytes come together with the end.
+type wholeBody struct{ rest []byte }
+
+func (b *wholeBody) Read(p []byte) (n int, err error) {
+	n = copy(p, b.rest)
+	if b.rest = b.rest[n:]; len(b.rest) == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (b *wholeBody) Close() error { return nil }

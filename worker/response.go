@@ -1,0 +1,194 @@
+package worker
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/rawio"
+)
+
+// response is the answer to a request on a conn. It is kept together until it is whole, and leaves in one write. Engine.IO may
+// park it: then it is written, and ended by Done, when there is something to say. One goroutine at a time uses it.
+type response struct {
+	c        *conn
+	header   http.Header
+	status   int
+	body     []byte // borrowed
+	sent     bool
+	later    bool // parked
+	close    bool // the connection ends with it
+	gone     func()
+	deadline time.Time // for a router that takes nothing
+}
+
+func (r *response) Header() http.Header {
+	if r.header == nil {
+		r.header = make(http.Header, 4)
+	}
+	return r.header
+}
+
+func (r *response) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
+
+func (r *response) Write(p []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	if r.sent {
+		return 0, http.ErrContentLength
+	}
+	r.body = append(bufpool.Grow(r.body, len(p)), p...)
+	return len(p), nil
+}
+
+// FlushError sends the response, which has to be whole. One that is parked waits for Done.
+func (r *response) FlushError() error {
+	if r.later || r.sent {
+		return nil
+	}
+	return r.send()
+}
+
+// SetWriteDeadline bounds what the kernel does not take at once.
+func (r *response) SetWriteDeadline(t time.Time) error {
+	r.deadline = t
+	return nil
+}
+
+// SetReadDeadline has nothing to bound: the request is there.
+func (r *response) SetReadDeadline(time.Time) error { return nil }
+
+// Park leaves the response to be ended by Done. Gone is called if the router gives the request up before.
+func (r *response) Park(gone func()) {
+	r.later, r.gone = true, gone
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	r.c.parked = r
+}
+
+// Done sends a response that was parked, without blocking. After an error gone is not called.
+func (r *response) Done() error { return r.send() }
+
+// send writes the response.
+func (r *response) send() error {
+	r.sent = true
+	out := r.compose()
+	c := r.c
+	c.mu.Lock()
+	left, err := c.writeLocked(out)
+	switch {
+	case err != nil:
+		c.closeLocked()
+	case len(left) == 0 && (r.close || r.later && c.s.closing.Load()):
+		c.closeLocked()
+	}
+	if err != nil || len(left) == 0 {
+		if c.parked == r {
+			c.parked = nil
+		}
+		c.mu.Unlock()
+		bufpool.Put(out)
+		return err
+	}
+	c.mu.Unlock()
+	if r.later {
+		c.s.tasks.Go(func() { r.sendRest(out, left) })
+		return nil
+	}
+	return r.sendRest(out, left)
+}
+
+// sendRest writes what the kernel did not take at once. A parked response's client is told as one that left if that fails.
+func (r *response) sendRest(out, left []byte) error {
+	c := r.c
+	c.nc.SetWriteDeadline(r.deadline)
+	_, err := c.nc.Write(left)
+	bufpool.Put(out)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		c.closeLocked() // who reads it finds r still parked
+		return err
+	case r.close || r.later && c.s.closing.Load():
+		c.closeLocked()
+	}
+	if c.parked == r {
+		c.parked = nil
+	}
+	return nil
+}
+
+// writeLocked writes what the kernel takes, and returns the rest.
+func (c *conn) writeLocked(b []byte) ([]byte, error) {
+	if c.state == connClosed {
+		return nil, net.ErrClosed
+	}
+	n, err := rawio.Write(c.fd, b)
+	if err != nil {
+		return nil, &net.OpError{Op: "write", Net: "unix", Err: err}
+	}
+	return b[n:], nil
+}
+
+// compose writes the response into a borrowed buffer.
+func (r *response) compose() []byte {
+	r.WriteHeader(http.StatusOK)
+	out := append(bufpool.Get(512+len(r.body)), "HTTP/1.1 "...)
+	out = strconv.AppendInt(out, int64(r.status), 10)
+	out = append(append(append(out, ' '), http.StatusText(r.status)...), "\r\n"...)
+	for name, values := range r.header {
+		if !http1.IsToken(name) || name == "Content-Length" {
+			continue
+		}
+		for _, v := range values {
+			if !http1.IsValue(v) {
+				v = oneLine.Replace(v)
+			}
+			out = bufpool.Grow(out, len(name)+len(v)+4)
+			out = append(append(append(append(out, name...), ": "...), v...), "\r\n"...)
+			r.close = r.close || name == "Connection" && strings.EqualFold(v, "close")
+		}
+	}
+	out = append(bufpool.Grow(out, 96+len(r.body)), "Date: "...)
+	out = append(append(out, date(time.Now())...), "\r\n"...)
+	if r.status != http.StatusNoContent {
+		out = strconv.AppendInt(append(out, "Content-Length: "...), int64(len(r.body)), 10)
+		out = append(out, "\r\n"...)
+	}
+	out = append(append(out, "\r\n"...), r.body...)
+	if r.body != nil {
+		bufpool.Put(r.body)
+		r.body = nil
+	}
+	return out
+}
+
+// oneLine keeps what an app puts into a field's value from ending the line.
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
+
+// dated is a second and its text.
+type dated struct {
+	second int64
+	text   string
+}
+
+var lastDate atomic.Pointer[dated]
+
+// date is the Date field's value.
+func date(now time.Time) string {
+	d := lastDate.Load()
+	if s := now.Unix(); d == nil || d.second != s {
+		d = &dated{s, now.UTC().Format(http.TimeFormat)}
+		lastDate.Store(d)
+	}
+	return d.text
+}

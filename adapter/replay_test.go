@@ -20,7 +20,7 @@ import (
 )
 
 // recording is a golden file: what two servers of Node's, A and B, said to Redis, step by step, and what their clients
-// were told (ADAPTER-WIRE, section 11).
+// were told (docs/adapter-wire.md, 11).
 type recording struct {
 	Sockets map[string]string
 	Nodes   map[string]map[string]string // uids by server and namespace

@@ -1,5 +1,5 @@
 // Package emitter lets processes that are no server speak to the clients of those that are: a job, a webhook, another
-// service. It says what @socket.io/redis-emitter says, in its bytes (ADAPTER-WIRE, section 7), so Node's servers hear it
+// service. It says what @socket.io/redis-emitter says, in its bytes (docs/adapter-wire.md, 7), so Node's servers hear it
 // as well as ours.
 //
 //	e, err := emitter.New(emitter.Config{Redis: client})

@@ -1,4 +1,4 @@
-// Checks of the edge app. "[v]" of SOCKETIO-FEATURES: seen on Node's server, and so by conformance-reference.mjs.
+// Checks of the edge app. "[v]": seen on Node's server, and so by conformance-reference.mjs.
 import { check, checkAlone, equal, matches, sleep, join, within } from "./conformance-kit.mjs";
 
 const S = "/socket.io/";

@@ -29,7 +29,7 @@ type Options struct {
 	Flags  Flags
 }
 
-// AppendBroadcast appends [uid, packet, opts], the message of a broadcast (ADAPTER-WIRE, 2.2).
+// AppendBroadcast appends [uid, packet, opts], the message of a broadcast (docs/adapter-wire.md, 2.2).
 func AppendBroadcast(dst []byte, uid, namespace string, p packet.Payload, o Options) ([]byte, error) {
 	dst = appendArrayHeader(dst, 3)
 	dst = appendString(dst, uid)

@@ -14,9 +14,9 @@
 // which a client can see: a timestamp comes back as the string it would be in JSON, and notepack's corrupted numbers
 // of 2^64 and more are written as the float they are.
 //
-// broadcast.go and request.go have the messages of the classic adapter (ADAPTER-WIRE, section 2); a broadcast is read in
+// broadcast.go and request.go have the messages of the classic adapter (docs/adapter-wire.md, 2); a broadcast is read in
 // two steps, so that one for nobody here costs no decoding: ParseBroadcast finds the parts without allocating, and
 // Broadcast.Payload transcodes the body. channels.go has their channels. cluster.go has the messages of the sharded adapter
-// (ADAPTER-WIRE, 3 and 4) in both of their encodings, which encoding.go tells apart; what they ask and answer is a Request
+// (docs/adapter-wire.md, 3 and 4) in both of their encodings, which encoding.go tells apart; what they ask and answer is a Request
 // and a Response, as in the classic adapter.
 package wire

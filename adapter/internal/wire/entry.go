@@ -6,7 +6,7 @@ import (
 )
 
 // Entry is an entry of a stream of Node's adapter over streams, whose fields are uid, nsp, type and data, in that order
-// (ADAPTER-WIRE, 5). It carries a cluster message.
+// (docs/adapter-wire.md, 5). It carries a cluster message.
 type Entry struct {
 	UID       string
 	Namespace string

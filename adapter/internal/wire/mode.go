@@ -2,7 +2,7 @@ package wire
 
 import "github.com/sidereal-io/sidereal/socketio/packet"
 
-// Mode says which rooms have a channel of their own in the sharded adapter (ADAPTER-WIRE, 4), with Node's names.
+// Mode says which rooms have a channel of their own in the sharded adapter (docs/adapter-wire.md, 4), with Node's names.
 type Mode string
 
 // The modes of Node's option subscriptionMode.

@@ -7,7 +7,7 @@ import (
 )
 
 // Session is what Node's adapter over streams keeps for a client that may come back: msgpack in base64, of a map with sid,
-// pid, rooms and data (ADAPTER-WIRE, 5). The other fields are ours; Node passes over them.
+// pid, rooms and data (docs/adapter-wire.md, 5). The other fields are ours; Node passes over them.
 type Session struct {
 	ID    string
 	PID   string

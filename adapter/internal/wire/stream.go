@@ -5,7 +5,7 @@ import (
 	"unicode/utf16"
 )
 
-// Streams names the streams of the adapter over streams (ADAPTER-WIRE, 5): one, or several over which the namespaces are
+// Streams names the streams of the adapter over streams (docs/adapter-wire.md, 5): one, or several over which the namespaces are
 // spread.
 type Streams struct {
 	Name  string

@@ -27,7 +27,7 @@ func channelTable() string {
 		{c.Request, "questions (fetch sockets, acks) and orders (join, leave, disconnect, server-side events), JSON, or msgpack where packets or binary are in it", "the server that asks; redis-emitter", "every server with the namespace"},
 		{c.Response, "answers to Node's servers", "the servers that were asked", "every server with the namespace"},
 		{c.ResponseTo("<uid>"), "answers to that server; 6 characters name it, anew for each process and namespace", "our servers to each other; with SpecificResponses to Node's too", "that server"},
-		{peers, "JSON `{v, process, version, caps, nsps, every, gone}`: the heartbeat of our own processes, every 2 s, of more than 100 more seldom", "every worker", "every worker; no pattern of Node's matches it"},
+		{peers, "JSON `{v, process, version, caps, nsps, every, asks, gone}`: the heartbeat of our own processes, every 2 s, of more than 100 more seldom", "every worker", "every worker; no pattern of Node's matches it"},
 	})
 }
 

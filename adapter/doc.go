@@ -18,7 +18,7 @@
 //	request.go    what is asked of them: whom to wait for, until when
 //	oneserver.go  events for one of them
 //	census.go     whom: our own peers by name, Node's servers by their number
-//	peers.go      the heartbeat by which our own processes know each other
+//	peers.go      the heartbeat by which our own processes know each other: beat.go is one, attendance.go who they say is there
 //	outage.go     Redis lost and found again
 //
 // # The sharded form
@@ -65,8 +65,9 @@
 // # Beyond Node
 //
 // Joins and the like act here at once, and our echo is ignored. Processes of this package announce their name, version
-// and the uids of their namespaces every 2 s (more than 100 more seldom) on a channel that Node's patterns do not match, so that a request waits for
-// them by name, and not at all for one that said goodbye, is no longer subscribed, or missed three beats. Answers between
+// and the uids of their namespaces every 2 s on a channel that Node's patterns do not match, so that a request waits for them by name, and not at all for one
+// that said goodbye, is no longer subscribed, or missed three beats. More than 100 beat more seldom; one of them that leaves a
+// request unanswered is asked for a beat, and has as long as the others to give it. Answers between
 // them say who answers and go to the asker alone; towards Node all bytes are Node's. A server-side event with binary
 // arguments is sent as msgpack, which Node reads too, and keeps them binary. Names of namespaces are escaped in patterns.
 //

@@ -13,7 +13,9 @@ import (
 
 // Peers implements socketio.Adapter.
 func (n *namespace) Peers() []socketio.Peer {
-	living, _ := n.r.peers.of(n.name)
+	who := n.r.peers.of(n.name)
+	living := append(who.living, who.deaf...)
+	slices.Sort(living)
 	list := make([]socketio.Peer, len(living))
 	for i, uid := range living {
 		list[i] = socketio.Peer{ID: uid, Name: n.r.peers.name(uid)}
@@ -62,6 +64,5 @@ func (n *namespace) ServerSideEmitToWithAck(ctx context.Context, peer string, p 
 
 // knows tells whether a living peer has that name in this namespace.
 func (n *namespace) knows(uid string) bool {
-	living, _ := n.r.peers.of(n.name)
-	return slices.Contains(living, uid)
+	return n.r.peers.knows(n.name, uid)
 }

@@ -11,12 +11,15 @@ import (
 )
 
 // The heartbeat's times. A process of which three beats did not come is not waited for any more: after 6 s, up to fewPeers.
-// More of them beat more seldom, or every beat of each, told to all, would be half of what one Redis can do at 500.
+// More of them beat more seldom, or every beat of each, told to all, would be half of what one Redis can do at 500. So that
+// none of them is waited for longer, one that leaves a request unanswered is asked for a beat where all hear it: from then on
+// all give it the same 6 s.
 const (
 	beatEvery   = 2 * time.Second
 	beatsMissed = 3
 	fewPeers    = 100
 	longestBeat = 10 * time.Minute // that a peer may announce
+	askedAtOnce = 4                // peers: where more owe an answer it is their clients that are slow
 	// newcomers are answered with a beat of one's own, but not more often than this
 	beatAgain   = 200 * time.Millisecond
 	beatVersion = 1
@@ -24,29 +27,27 @@ const (
 	maxName     = 512
 )
 
-// beat is what a process says of itself on sidereal-peers:KEY, a channel that no pattern of Node's matches.
-type beat struct {
-	V          int               `json:"v"`
-	Process    string            `json:"process"`
-	Name       string            `json:"name,omitempty"` // for people
-	Version    string            `json:"version"`
-	Caps       []string          `json:"caps"`
-	Namespaces map[string]string `json:"nsps"`            // name to uid
-	Every      int64             `json:"every,omitempty"` // ms to the next one, when that is not beatEvery
-	Gone       bool              `json:"gone,omitempty"`  // goodbye
-}
-
-// capabilities tell peers what this process does beyond Node: it signs its answers to peers with its uid, and hears events
-// that are for it alone where it hears answers.
-var capabilities = []string{"signed-answers", "events-to-one"}
-
 // peer is another process of ours.
 type peer struct {
 	name       string
 	namespaces map[string]string
 	heard      time.Time
 	every      time.Duration
-	silent     bool // too long: kept, since Redis may still count it as a subscriber
+	asked      time.Time // for a beat, by whomever, since the last; zero: it was not
+	silent     bool      // too long: kept, since Redis may still count it as a subscriber
+	deaf       bool      // Redis did not count it as a subscriber any more, and it has not beaten since
+}
+
+// quietSince is when the silence began that counts, and how long it may be.
+func (p *peer) quietSince(resumed time.Time) (begin time.Time, atMost time.Duration) {
+	begin, atMost = p.heard, beatsMissed*p.every
+	if !p.asked.IsZero() && p.asked.Add(beatsMissed*beatEvery).Before(begin.Add(atMost)) {
+		begin, atMost = p.asked, beatsMissed*beatEvery
+	}
+	if resumed.After(begin) {
+		begin = resumed
+	}
+	return begin, atMost
 }
 
 // peers knows the other processes of ours by their heartbeats.
@@ -117,15 +118,7 @@ func (p *peers) every() time.Duration {
 // beat says that this process lives, and looks how many others of Node's there are, for outages.
 func (p *peers) beat(ctx context.Context) {
 	all := p.r.namespaces()
-	b := beat{V: beatVersion, Process: p.process, Name: p.r.cfg.Name, Version: p.r.cfg.Version, Caps: capabilities,
-		Namespaces: make(map[string]string, len(all))}
-	if every := p.every(); every != beatEvery {
-		b.Every = every.Milliseconds()
-	}
-	for _, n := range all {
-		b.Namespaces[n.name] = n.uid
-	}
-	p.say(ctx, b)
+	p.say(ctx, p.describe(all))
 	for _, n := range all[:min(len(all), maxRemembered)] {
 		if t, err := n.census(ctx); err == nil {
 			p.mu.Lock()
@@ -181,20 +174,13 @@ func (p *peers) hear(payload []byte) error {
 		}
 	}
 	few := len(p.known) < fewPeers // among many each counts the others as strangers until they beat
+	p.askedLocked(b.Asks)
 	p.mu.Unlock()
-	if !b.Gone && (old == nil || old.silent) && few {
+	if !b.Gone && (old == nil || old.silent) && few || slices.Contains(b.Asks, p.process) {
 		p.nudge() // it may not know us yet
 	}
 	p.tellGone(left)
 	return nil
-}
-
-// every is when the next beat is to come, unless the process ends.
-func (b *beat) every() time.Duration {
-	if b.Every <= 0 {
-		return beatEvery
-	}
-	return min(max(time.Duration(b.Every)*time.Millisecond, beatEvery), longestBeat)
 }
 
 // dropLocked forgets a process and returns the uids that are not among those it has now.
@@ -231,11 +217,7 @@ func (p *peers) expire() {
 	var gone []string
 	p.mu.Lock()
 	for process, peer := range p.known {
-		last := peer.heard
-		if p.since.After(last) {
-			last = p.since
-		}
-		if !peer.silent && time.Since(last) > beatsMissed*peer.every {
+		if since, atMost := peer.quietSince(p.since); !peer.silent && time.Since(since) > atMost {
 			peer.silent = true
 			for _, uid := range peer.namespaces {
 				gone = append(gone, uid)
@@ -245,52 +227,6 @@ func (p *peers) expire() {
 	}
 	p.mu.Unlock()
 	p.tellGone(gone)
-}
-
-// forgetSilent forgets silent processes that Redis does not count any more, given uids of theirs.
-func (p *peers) forgetSilent(uids []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, uid := range uids {
-		if process, ok := p.owner[uid]; ok && p.known[process].silent {
-			p.dropLocked(process, nil)
-		}
-	}
-}
-
-// has tells whether uid is a namespace of a living process of ours.
-func (p *peers) has(uid string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	process, ok := p.owner[uid]
-	return ok && !p.known[process].silent
-}
-
-// name is what the process with the namespace uid calls itself.
-func (p *peers) name(uid string) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if process, ok := p.owner[uid]; ok {
-		return p.known[process].name
-	}
-	return ""
-}
-
-// of returns the uids of the processes that have a namespace: the living, and the silent.
-func (p *peers) of(namespace string) (living, silent []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, peer := range p.known {
-		switch uid, ok := peer.namespaces[namespace]; {
-		case !ok, p.r.cfg.Group.has([]byte(uid)):
-		case peer.silent:
-			silent = append(silent, uid)
-		default:
-			living = append(living, uid)
-		}
-	}
-	slices.Sort(living)
-	return living, silent
 }
 
 // resumed notes that beats are heard again.
@@ -314,11 +250,12 @@ func (p *peers) back(ctx context.Context) bool {
 	before := maps.Clone(p.lastRest)
 	p.mu.Unlock()
 	for _, n := range p.r.namespaces() {
-		living, _ := p.of(n.name)
-		if before[n.name]+len(living) == 0 {
+		who := p.of(n.name)
+		wanted := before[n.name] + len(who.living) + len(who.deaf)
+		if wanted == 0 {
 			continue
 		}
-		if t, err := n.census(ctx); err != nil || t.rest < before[n.name] || t.listening < before[n.name]+len(living) {
+		if t, err := n.census(ctx); err != nil || t.rest < before[n.name] || t.listening < wanted {
 			return false
 		}
 	}

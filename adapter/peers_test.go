@@ -1,14 +1,18 @@
 package adapter
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/socketio"
 )
@@ -189,6 +193,154 @@ func TestSilence(t *testing.T) {
 			t.Error("said goodbye, but is known")
 		}
 	})
+}
+
+// TestOneThatIsAskedForABeatHasSixSeconds: whoever asked, and however seldom it beats.
+func TestOneThatIsAskedForABeatHasSixSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.conn.Close()
+		r.up.Store(true)
+		hear := func(text string) {
+			if err := r.peers.hear([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		hear(`{"v":1,"process":"p","every":20000,"nsps":{"/":"uid"}}`)
+		time.Sleep(10 * time.Second)
+		hear(`{"v":1,"process":"q","every":20000,"asks":["p"]}`)
+		time.Sleep(time.Second)
+		hear(`{"v":1,"process":"q","every":20000,"asks":["p"]}`) // which is no new start
+		time.Sleep(5 * time.Second)
+		r.peers.expire()
+		if !r.peers.has("uid") {
+			t.Error("dead too soon")
+		}
+		time.Sleep(time.Millisecond)
+		r.peers.expire()
+		if r.peers.has("uid") {
+			t.Error("still alive")
+		}
+		hear(`{"v":1,"process":"p","every":20000,"nsps":{"/":"uid"}}`)
+		time.Sleep(59 * time.Second)
+		r.peers.expire()
+		if !r.peers.has("uid") {
+			t.Error("it beat, and was not believed")
+		}
+		for len(r.peers.wake) > 0 {
+			<-r.peers.wake
+		}
+		hear(`{"v":1,"process":"q","every":20000,"asks":["` + r.peers.process + `"]}`)
+		if len(r.peers.wake) == 0 {
+			t.Error("this process was asked, and does not beat")
+		}
+	})
+}
+
+// TestWhoLeavesARequestUnansweredIsAskedForABeat: if it beats seldom. An answer that its clients owe is asked for of few.
+func TestWhoLeavesARequestUnansweredIsAskedForABeat(t *testing.T) {
+	m, s, a, _ := pair(t, Config{RequestsTimeout: time.Hour})
+	heard := dial(t, m).Subscribe(t.Context(), s.peers.channel)
+	defer heard.Close()
+	if _, err := heard.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leave, _ := pretend(t, m, s, "frozen", "frozen")
+	s.peers.mu.Lock()
+	s.peers.known["frozen"].every, s.peers.known["frozen"].heard = time.Hour, time.Now().Add(-time.Minute)
+	s.peers.mu.Unlock()
+	done := make(chan error)
+	go func() {
+		_, err := a.FetchSockets(background(t), socketio.Target{})
+		done <- err
+	}()
+	for {
+		msg, err := heard.ReceiveMessage(background(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b beat
+		if err := json.Unmarshal([]byte(msg.Payload), &b); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Equal(b.Asks, []string{"frozen"}) && b.Namespaces["/"] == s.namespaces()[0].uid {
+			break
+		}
+	}
+	leave()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// counting notes of how many channels Redis is asked for the subscribers at once, at most.
+type counting struct {
+	form
+	most atomic.Int64
+}
+
+func (c *counting) numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
+	for n := int64(len(channels)); ; {
+		if most := c.most.Load(); n <= most || c.most.CompareAndSwap(most, n) {
+			break
+		}
+	}
+	return c.form.numSub(ctx, node, channels)
+}
+
+// TestWhatACensusAsksDoesNotGrowWithThePeers: Redis would count the subscribers of each of their channels.
+func TestWhatACensusAsksDoesNotGrowWithThePeers(t *testing.T) {
+	m := miniredis.RunT(t)
+	c := &counting{}
+	r, err := newRedis(Config{URL: url(m)}, func(r *Redis) form { c.form = newPubsub(r); return c })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := startRedis(t, r, newFakeLocal("/"))
+	n := s.namespaces()[0]
+	const more = 30
+	subs := make([]*redis.PubSub, more)
+	for i := range subs {
+		uid := fmt.Sprintf("peer%d", i)
+		subs[i] = dial(t, m).Subscribe(t.Context(), s.peers.channel, n.talk.counted(), n.talk.answersTo(uid))
+		defer subs[i].Close()
+		for range 3 {
+			if _, err := subs[i].Receive(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.peers.hear(fmt.Appendf(nil, `{"v":1,"process":"process%d","nsps":{"/":%q}}`, i, uid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count := func() (expected int, most int64) {
+		t.Helper()
+		c.most.Store(0)
+		found, err := n.census(background(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.expected, c.most.Load()
+	}
+	if expected, most := count(); expected != more || most > 3 {
+		t.Errorf("%d answers expected, by the subscribers of %d channels", expected, most)
+	}
+	subs[0].Close() // killed
+	until(t, func() bool { expected, _ := count(); return expected == more-1 })
+	if expected, most := count(); expected != more-1 || most > 3 {
+		t.Errorf("one was killed: %d answers expected, by the subscribers of %d channels", expected, most)
+	}
+	stranger := dial(t, m).Subscribe(t.Context(), n.talk.counted())
+	defer stranger.Close()
+	if _, err := stranger.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := n.census(background(t)); err != nil || found.rest != 1 || found.expected != more {
+		t.Errorf("a server of Node's beside them: %+v, %v", found, err)
+	}
 }
 
 func TestTally(t *testing.T) {

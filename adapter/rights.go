@@ -181,17 +181,17 @@ func (f *sharded) trials(n *namespace) (all []trial) {
 	for _, channel := range []string{c.Main, n.own, c.Room("check-" + newID(12))} {
 		all = append(all, f.r.subscribing("SSUBSCRIBE", channel)...)
 	}
-	return append(all, doing("PUBSUB SHARDNUMSUB", c.Main, "PUBSUB", "SHARDNUMSUB", c.Main))
+	return append(all, countingShards(c.Main, f.r.peers.channel)...)
 }
 
 func (f *streams) trials(n *namespace) (all []trial) {
-	verb, count, place := "SUBSCRIBE", "NUMSUB", ""
+	verb, counting := "SUBSCRIBE", []trial{doing("PUBSUB NUMSUB", "", "PUBSUB", "NUMSUB", n.talk.counted())}
 	if f.cfg.UseShardedPubSub {
-		verb, count, place = "SSUBSCRIBE", "SHARDNUMSUB", n.talk.counted()
+		verb, counting = "SSUBSCRIBE", countingShards(n.talk.counted(), f.r.peers.channel)
 	}
 	all = append(all, f.r.subscribing(verb, n.talk.counted())...)
 	all = append(all, f.r.subscribing(verb, n.own)...)
-	all = append(all, doing("PUBSUB "+count, place, "PUBSUB", count, n.talk.counted()))
+	all = append(all, counting...)
 	for _, stream := range f.reader.names {
 		all = append(all,
 			doing("XADD to "+stream, stream, "XADD", stream, "MAXLEN", "~", f.cfg.MaxLen, "0-0", "check", ""), // a place that no entry may have
@@ -199,6 +199,13 @@ func (f *streams) trials(n *namespace) (all []trial) {
 			doing("XINFO STREAM of "+stream, stream, "XINFO", "STREAM", stream))
 	}
 	return all
+}
+
+func countingShards(channel, peers string) []trial {
+	return []trial{
+		doing("PUBSUB SHARDNUMSUB", channel, "PUBSUB", "SHARDNUMSUB", channel),
+		doing("PUBSUB NUMSUB", "", "PUBSUB", "NUMSUB", peers),
+	}
 }
 
 // recoveryTrials use a session that nobody has.

@@ -140,7 +140,7 @@ func (f *sharded) publish(ctx context.Context, pipe redis.Pipeliner, m message) 
 }
 
 func (f *sharded) numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
-	return node.PubSubShardNumSub(ctx, channels...).Result()
+	return numShardSub(ctx, node, channels, f.r.peers.channel)
 }
 
 func (f *sharded) run(ctx context.Context) error { return f.rooms.run(ctx) }

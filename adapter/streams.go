@@ -163,7 +163,7 @@ func (f *streams) publish(ctx context.Context, pipe redis.Pipeliner, m message) 
 
 func (f *streams) numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
 	if f.cfg.UseShardedPubSub {
-		return node.PubSubShardNumSub(ctx, channels...).Result()
+		return numShardSub(ctx, node, channels, f.r.peers.channel)
 	}
 	return node.PubSubNumSub(ctx, channels...).Result()
 }

@@ -22,7 +22,7 @@ func TestCheckNamesTheAdaptersRights(t *testing.T) {
 	}{
 		{"SIDEREAL_ADAPTER=memory", directory, nil},
 		{"SIDEREAL_ADAPTER=redis", directory + "allchannels +@pubsub", nil},
-		{"SIDEREAL_ADAPTER=redis-sharded", directory + "allchannels +unsubscribe +ssubscribe +pubsub|shardnumsub +spublish", []string{"SUNSUBSCRIBE: "}},
+		{"SIDEREAL_ADAPTER=redis-sharded", directory + "allchannels +ssubscribe +pubsub|numsub +pubsub|shardnumsub +spublish", []string{"SUNSUBSCRIBE: "}},
 		{"SIDEREAL_ADAPTER=redis-sharded", directory + "+@pubsub &sidereal-peers:socket.io",
 			[]string{"SPUBLISH on socket.io#/#check-", "SPUBLISH on socket.io#/#: ", "SPUBLISH on socket.io#/#", "SSUBSCRIBE on socket.io#/#: ",
 				"SSUBSCRIBE on socket.io#/#", "SSUBSCRIBE on socket.io#/#check-"}},

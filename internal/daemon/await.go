@@ -12,8 +12,12 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// patience is how many ends of a process in a row a command waits for. The daemon goes on trying.
-const patience = 3
+// patience is how many ends of a process in a row a command waits for, patientFor how long for its next start. The daemon goes on
+// trying.
+const (
+	patience   = 3
+	patientFor = 2 * time.Second
+)
 
 // goal is what a command waits for at each process.
 type goal int
@@ -90,6 +94,8 @@ func (w *waiting) look(e *entry, st supervisor.Status) {
 		w.fail(e, "ended: "+st.Last.Cause)
 	case fresh && st.State == supervisor.Stopped:
 		w.settle(e, "info", "stopped", "has run, and ended")
+	case fresh && st.State == supervisor.Waiting && st.Last != nil && time.Until(st.Again) > patientFor:
+		w.fail(e, fmt.Sprintf("ended: %s; it is started again in %s", st.Last.Cause, time.Until(st.Again).Round(time.Second)))
 	case fresh && st.Restarts >= before.Restarts+patience && st.Last != nil:
 		w.fail(e, "keeps ending: "+st.Last.Cause)
 	}

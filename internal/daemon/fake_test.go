@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -140,13 +141,22 @@ var roles = map[string]func(){
 			c.Close()
 		}
 	},
-	// flood: writes a line, and then without end and without a line break.
+	// flood: writes a line, and then bytes of all kinds without end and without a line break.
 	"flood": func() {
 		fmt.Println("before")
 		b := make([]byte, 64<<10)
 		for i := range b {
-			b[i] = byte('a' + i%26)
+			if b[i] = byte(i); b[i] == '\n' {
+				b[i] = 0
+			}
 		}
+		for {
+			os.Stdout.Write(b)
+		}
+	},
+	// chatter: writes lines without end, as fast as they are taken.
+	"chatter": func() {
+		b := bytes.Repeat([]byte("all is well\n"), 5000)
 		for {
 			os.Stdout.Write(b)
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -269,19 +270,33 @@ func TestLogsOfARunningDaemon(t *testing.T) {
 	}
 }
 
-// TestFloodHarmsNobody has a process write without end and without a line break.
+// TestFloodHarmsNobody has two processes write as much as they can, one without a line break, and somebody follow who does not read.
 func TestFloodHarmsNobody(t *testing.T) {
 	r := runDaemon(t, func(c *Config) { c.Settings.LogMaxMB, c.Settings.LogKeep = 1, 2 })
-	flood := interpreted(t, app(t, "flood", "flood"), "sh")
-	r.must(r.start(StartNew, flood, app(t, "api", "worker")))
+	following, stop := context.WithCancel(t.Context())
+	defer stop()
+	r.must(r.start(StartNew, interpreted(t, app(t, "flood", "flood"), "sh"), interpreted(t, app(t, "chatter", "chatter"), "sh"), app(t, "api", "worker")))
+	followed := make(chan error, 1)
+	seen := make(chan struct{})
+	go func() {
+		var once sync.Once
+		followed <- r.Logs(following, LogRequest{Targets: []string{"all"}, Follow: true}, func(LogLine) error {
+			once.Do(func() { close(seen) })
+			<-following.Done()
+			return nil
+		})
+	}()
+	<-seen
 	l := r.list()
 	dir := filepath.Dir(l.Processes[0].OutFile)
 	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(filepath.Join(dir, "flood-out-0.log.2")); err == nil {
+		_, err := os.Stat(filepath.Join(dir, "flood-out-0.log.2"))
+		_, also := os.Stat(filepath.Join(dir, "chatter-out-1.log.2"))
+		if err == nil && also == nil {
 			break
 		}
 		if time.Since(begin) > limit {
-			t.Fatal("its log file does not rotate")
+			t.Fatal("their log files do not rotate")
 		}
 	}
 	entries, err := os.ReadDir(dir)
@@ -294,11 +309,16 @@ func TestFloodHarmsNobody(t *testing.T) {
 			total += info.Size()
 		}
 	}
-	if total > 4<<20 {
+	if total > 8<<20 {
 		t.Errorf("%d bytes of logs", total)
 	}
 	r.must(r.act(Action{Verb: Restart, Targets: []string{"api"}}))
-	if l := r.list(); l.Processes[1].Status != Online {
-		t.Errorf("%+v", l.Processes[1])
+	if l := r.list(); l.Processes[2].Status != Online {
+		t.Errorf("%+v", l.Processes[2])
+	}
+	r.must(r.act(Action{Verb: Stop, Targets: []string{"flood", "chatter"}})) // which block, if nobody takes what they write
+	stop()
+	if err := <-followed; err != nil {
+		t.Error(err)
 	}
 }

@@ -67,12 +67,11 @@ func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile
 	for _, root := range a.Watch {
 		d.addTree(w, a, root)
 	}
-	delay := max(a.WatchDelay.D(), settle)
+	pause := calm{delay: max(a.WatchDelay.D(), settle)}
 	quiet := time.NewTimer(time.Hour)
 	quiet.Stop()
 	defer quiet.Stop()
 	changed := ""
-	var first time.Time // of the changes that wait; zero: none does
 	for {
 		select {
 		case e, ok := <-w.Events:
@@ -86,23 +85,36 @@ func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile
 				d.addTree(w, a, e.Name)
 			}
 			changed = e.Name
-			if first.IsZero() {
-				first = time.Now()
-			}
-			quiet.Reset(min(delay, max(0, time.Until(first.Add(patienceDelays*delay)))))
+			quiet.Reset(pause.after(time.Now()))
 		case err, ok := <-w.Errors:
 			if !ok {
 				return
 			}
 			d.cfg.Log.Warn().Str("app", a.Name).Err(err).Msg("watching files")
 		case <-quiet.C:
-			first = time.Time{}
+			pause.over()
 			d.filesChanged(ap, changed)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
+
+// calm tells when changes have paused: delay after the last one, or when they have gone on for too long.
+type calm struct {
+	delay time.Duration
+	first time.Time // of the changes that wait; zero: none does
+}
+
+// after takes a change, and returns how long to wait for the next.
+func (c *calm) after(now time.Time) time.Duration {
+	if c.first.IsZero() {
+		c.first = now
+	}
+	return min(c.delay, max(0, c.first.Add(patienceDelays*c.delay).Sub(now)))
+}
+
+func (c *calm) over() { c.first = time.Time{} }
 
 // filesChanged restarts all processes of the app's name that run.
 func (d *Daemon) filesChanged(ap *application, file string) {

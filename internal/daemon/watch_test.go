@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/processfile"
 )
@@ -18,5 +19,22 @@ func TestWatchLooksAtNothingThatWeWrite(t *testing.T) {
 		if got := d.ignored(&a, path); got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
+	}
+}
+
+// Changes that come in a row are one restart, a delay after the last of them; those that never pause are, too, after a while.
+func TestChangesAreTakenTogether(t *testing.T) {
+	c := calm{delay: time.Second}
+	begin := time.Unix(1000, 0)
+	for _, step := range []struct{ at, want time.Duration }{
+		{0, time.Second}, {900 * time.Millisecond, time.Second}, {3900 * time.Millisecond, time.Second}, {4500 * time.Millisecond, 500 * time.Millisecond}, {6 * time.Second, 0},
+	} {
+		if got := c.after(begin.Add(step.at)); got != step.want {
+			t.Errorf("a change after %v: waits %v, want %v", step.at, got, step.want)
+		}
+	}
+	c.over()
+	if got := c.after(begin.Add(time.Hour)); got != time.Second {
+		t.Errorf("the next ones wait %v", got)
 	}
 }

@@ -19,6 +19,7 @@ type place struct {
 	idle   State  // what the place is without a process: Waiting where it is to have one
 	reason string // of Errored
 	again  *time.Timer
+	due    time.Time // of again
 	cron   *time.Timer
 
 	backoff  backoff
@@ -52,6 +53,9 @@ func (pl *place) status() Status {
 	st := Status{
 		Name: pl.spec.Name, Group: pl.spec.group(), State: pl.idle, Starts: pl.starts, Restarts: pl.restarts,
 		Unstable: pl.lives.unstable(), Started: pl.started, Last: pl.last, Reason: pl.reason,
+	}
+	if pl.again != nil {
+		st.Again = pl.due
 	}
 	if p := pl.current; p != nil {
 		st.State, st.PID, st.Attrs, st.ID, st.Port = p.state(), p.pid(), p.attrs, p.idText(), p.port
@@ -121,10 +125,7 @@ func (s *Supervisor) didNotStart(pl *place, err error) {
 	default:
 		wait := max(s.wait(pl, 0), firstWait)
 		s.cfg.Log.Error().Str("process", pl.spec.Name).Err(err).Stringer("again_in", wait).Msg("process does not start")
-		pl.again = s.later(wait, func() {
-			pl.again = nil
-			s.launch(pl)
-		})
+		s.launchLater(pl, wait)
 	}
 }
 
@@ -244,6 +245,11 @@ func (s *Supervisor) restart(pl *place, p *process, exit Exit) {
 		s.launch(pl)
 		return
 	}
+	s.launchLater(pl, wait)
+}
+
+func (s *Supervisor) launchLater(pl *place, wait time.Duration) {
+	pl.due = time.Now().Add(wait)
 	pl.again = s.later(wait, func() {
 		pl.again = nil
 		s.launch(pl)

@@ -28,6 +28,7 @@ type Status struct {
 	ID       string            `json:"id,omitempty"`     // by which its host knows it
 	Port     int               `json:"port,omitempty"`   // of its own
 	Started  time.Time         `json:"started,omitzero"` // of the process that runs, else of the last
+	Again    time.Time         `json:"again,omitzero"`   // when the next is due, where it is waited for
 	Starts   int               `json:"starts"`           // processes so far, failed starts included
 	Restarts int               `json:"restarts"`         // unplanned ends, all of them
 	Unstable int               `json:"unstable"`         // of the last Restart.Max processes, how many lived for less than MinUptime

@@ -1,0 +1,103 @@
+package daemon
+
+import (
+	"reflect"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+func ms(n int) processfile.Duration { return processfile.Duration(time.Duration(n) * time.Millisecond) }
+
+// Each field of a process file about restarts is a rule of the supervisor's.
+func TestRestartFieldsBecomeRules(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  func(*processfile.App)
+		want func(*supervisor.RestartRule)
+	}{
+		"defaults":     {func(*processfile.App) {}, func(*supervisor.RestartRule) {}},
+		"autorestart":  {func(a *processfile.App) { a.Autorestart = false }, func(r *supervisor.RestartRule) { r.Never = true }},
+		"max_restarts": {func(a *processfile.App) { a.MaxRestarts = 3 }, func(r *supervisor.RestartRule) { r.Max = 3 }},
+		"max_restarts 0": {func(a *processfile.App) { a.MaxRestarts = 0 }, func(r *supervisor.RestartRule) {
+			r.Max = 1
+		}},
+		"min_uptime":      {func(a *processfile.App) { a.MinUptime = ms(5000) }, func(r *supervisor.RestartRule) { r.MinUptime = 5 * time.Second }},
+		"stop_exit_codes": {func(a *processfile.App) { a.StopExitCodes = []int{0, 7} }, func(r *supervisor.RestartRule) { r.StopCodes = []int{0, 7} }},
+		"restart_delay":   {func(a *processfile.App) { a.RestartDelay = ms(300) }, func(r *supervisor.RestartRule) { r.Delay = 300 * time.Millisecond }},
+		"exp_backoff_restart_delay, which wins": {
+			func(a *processfile.App) { a.ExpBackoffRestartDelay, a.RestartDelay = ms(100), ms(300) },
+			func(r *supervisor.RestartRule) {
+				r.Backoff = supervisor.Backoff{First: 100 * time.Millisecond, Factor: 1.5, Steady: 30 * time.Second, Always: true, Jitter: 0.1}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := processfile.Default()
+			c.set(&a)
+			want := supervisor.RestartRule{Max: 16, MinUptime: time.Second, Backoff: supervisor.Backoff{Max: time.Second, Jitter: 0.2}}
+			c.want(&want)
+			got := restartRule(&a)
+			if len(got.StopCodes) == 0 {
+				got.StopCodes = nil
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		})
+	}
+}
+
+// So is each about how processes end.
+func TestStopFieldsBecomeRules(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind kind
+		set  func(*application)
+		want supervisor.StopRule
+	}{
+		"defaults":              {nodeFork, func(*application) {}, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"kill_timeout":          {nodeFork, func(ap *application) { ap.app.KillTimeout = ms(9000) }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 9 * time.Second, Tree: supervisor.TreeToo}},
+		"stop_signal":           {anyProgram, func(ap *application) { ap.app.StopSignal = "SIGTERM" }, supervisor.StopRule{Signal: syscall.SIGTERM, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"treekill":              {anyProgram, func(ap *application) { ap.app.TreeKill = false }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeSpare}},
+		"shutdown_with_message": {nodeCluster, func(ap *application) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Message: `"shutdown"`, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"shutdown_with_message, of who takes none": {anyProgram, func(ap *application) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"a Go worker drains":                       {goWorker, func(ap *application) { ap.set.ShutdownTimeout = 20 * time.Second }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 21 * time.Second, Tree: supervisor.TreeToo}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ap := &application{kind: c.kind, app: processfile.Default()}
+			c.set(ap)
+			if got := stopRule(ap); got != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+// A start tells of a process that ended and is not tried again soon.
+func TestStartDoesNotWaitForALateRestart(t *testing.T) {
+	r := runDaemon(t)
+	a := interpreted(t, app(t, "slow", "crash"), "sh")
+	a.RestartDelay = ms(int(time.Hour / time.Millisecond))
+	_, err := r.start(StartNew, a)
+	fails(t, err, 1, "slow (id 0): ended: exit status 3; it is started again in 1h0m0s")
+	if got := statuses(r.list()); !slices.Equal(got, []Status{Waiting}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestProcessesAreToldTheirNumbers(t *testing.T) {
+	r := runDaemon(t)
+	a := app(t, "told", "")
+	a.Script, a.Autorestart, a.Instances, a.IncrementVar, a.InstanceVar = "/usr/bin/env", false, 2, "NUMBER", "INDEX"
+	a.Env["NUMBER"] = "40"
+	r.must(r.start(StartNew, a))
+	for i, p := range r.list().Processes {
+		n := []string{"0", "1"}[i]
+		for _, want := range []string{"WORKER_ID=" + n, "INDEX=" + n, "pm_id=" + n, "NUMBER=4" + n, "name=told", "instances=2", "exec_mode=fork_mode"} {
+			fileEventually(t, p.OutFile, want+"\n")
+		}
+	}
+}

@@ -78,7 +78,7 @@ func TestStopFieldsBecomeRules(t *testing.T) {
 
 // A start tells of a process that ended and is not tried again soon.
 func TestStartDoesNotWaitForALateRestart(t *testing.T) {
-	r := runDaemon(t)
+	r := runDaemon(t, func(c *Config) { c.settleTime = time.Hour }) // it ends before, on however busy a machine
 	a := interpreted(t, app(t, "slow", "crash"), "sh")
 	a.RestartDelay = ms(int(time.Hour / time.Millisecond))
 	_, err := r.start(StartNew, a)

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -56,7 +55,8 @@ type peers struct {
 	process string
 	channel string
 	wake    chan struct{}
-	leaving atomic.Bool // goodbye was said, or is being said
+	leaving chan struct{} // closed when this process goes: no beat is begun any more
+	rested  chan struct{} // closed when run has ended: none is under way
 
 	mu       sync.Mutex        // guards the rest
 	known    map[string]*peer  // by process
@@ -68,6 +68,7 @@ type peers struct {
 func newPeers(r *Redis) *peers {
 	return &peers{
 		r: r, process: newID(12), channel: "sidereal-peers:" + r.cfg.Key, wake: make(chan struct{}, 1),
+		leaving: make(chan struct{}), rested: make(chan struct{}),
 		known: make(map[string]*peer), owner: make(map[string]string), lastRest: make(map[string]int),
 	}
 }
@@ -80,8 +81,9 @@ func (p *peers) nudge() {
 	}
 }
 
-// run beats, and notices who does not, until ctx ends.
+// run beats, and notices who does not, until ctx ends or goodbye is called.
 func (p *peers) run(ctx context.Context) error {
+	defer close(p.rested)
 	ticker := time.NewTicker(beatEvery / 4)
 	defer ticker.Stop()
 	var last time.Time
@@ -90,6 +92,8 @@ func (p *peers) run(ctx context.Context) error {
 		due := true
 		select {
 		case <-ctx.Done():
+			return nil
+		case <-p.leaving:
 			return nil
 		case <-p.wake:
 			if rest := beatAgain - time.Since(last); rest > 0 {
@@ -101,7 +105,7 @@ func (p *peers) run(ctx context.Context) error {
 			p.expire()
 			due = time.Since(last) >= p.every()
 		}
-		if due && p.r.up.Load() && !p.leaving.Load() {
+		if due && p.r.up.Load() {
 			last = time.Now()
 			p.beat(ctx)
 		}
@@ -120,6 +124,9 @@ func (p *peers) beat(ctx context.Context) {
 	all := p.r.namespaces()
 	p.say(ctx, p.describe(all))
 	for _, n := range all[:min(len(all), maxRemembered)] {
+		if p.goes() {
+			return
+		}
 		if t, err := n.census(ctx); err == nil {
 			p.mu.Lock()
 			p.lastRest[n.name] = t.rest
@@ -131,8 +138,24 @@ func (p *peers) beat(ctx context.Context) {
 // maxRemembered is of how many namespaces the number of Node's servers is remembered.
 const maxRemembered = 8
 
+func (p *peers) goes() bool {
+	select {
+	case <-p.leaving:
+		return true
+	default:
+		return false
+	}
+}
+
+// goodbye is called once, while run runs. It lets a beat that is under way arrive first: one that came after it, over another
+// connection, would bring this process back to life for its peers.
 func (p *peers) goodbye(ctx context.Context) {
-	p.leaving.Store(true)
+	close(p.leaving)
+	select {
+	case <-p.rested:
+	case <-ctx.Done():
+		return
+	}
 	if p.r.up.Load() {
 		p.say(ctx, beat{V: beatVersion, Process: p.process, Gone: true})
 	}

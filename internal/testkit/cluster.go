@@ -28,6 +28,17 @@ type Cluster struct {
 // each node's command line. The test is skipped where redis-server is not installed, see [Need].
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
+	return startCluster(t, func() []string { return args })
+}
+
+// StartTLSCluster starts a Cluster whose nodes speak TLS with each other, and on a port of its own with clients.
+func StartTLSCluster(t testing.TB, c Certificate) *Cluster {
+	t.Helper()
+	return startCluster(t, func() []string { return append(c.args(t), "--tls-cluster", "yes") })
+}
+
+func startCluster(t testing.TB, args func() []string) *Cluster {
+	t.Helper()
 	c := &Cluster{t: t}
 	for range 2 * clusterShards {
 		c.Nodes = append(c.Nodes, startRedis(t, func(r *Redis) []string {
@@ -35,7 +46,7 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 				"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(FreePort(t)), "--cluster-node-timeout", clusterTimeout,
 				"--cluster-replica-validity-factor", "0", "--cluster-allow-replica-migration", "no",
 				"--repl-diskless-sync-delay", "0",
-			), args...)
+			), args()...)
 		}, serves))
 	}
 	c.meet()
@@ -80,11 +91,14 @@ func (c *Cluster) Settle() {
 
 // URL is how Sidereal is told of it: by all its nodes, of which each may be dead.
 func (c *Cluster) URL() string {
-	addrs := make([]string, len(c.Nodes))
+	addrs, scheme := make([]string, len(c.Nodes)), "redis"
 	for i, r := range c.Nodes {
 		addrs[i] = r.Addr()
+		if port := r.option("--tls-port"); port != "" {
+			addrs[i], scheme = "127.0.0.1:"+port, "rediss"
+		}
 	}
-	return "redis+cluster://" + strings.Join(addrs, ",")
+	return scheme + "+cluster://" + strings.Join(addrs, ",")
 }
 
 // Owner is the node that serves key, or a channel of that name, by the word of the first node that runs.
@@ -194,9 +208,12 @@ func (r *Redis) id() string { return fmt.Sprint(r.Do("CLUSTER", "MYID")) }
 func (r *Redis) slot(key string) int64 { return r.Do("CLUSTER", "KEYSLOT", key).(int64) }
 
 // busPort is the port on which the nodes of a cluster talk to it.
-func (r *Redis) busPort() string {
+func (r *Redis) busPort() string { return r.option("--cluster-port") }
+
+// option is the value that its command line gives to an option; empty: none.
+func (r *Redis) option(name string) string {
 	for i, arg := range r.last {
-		if arg == "--cluster-port" {
+		if arg == name {
 			return r.last[i+1]
 		}
 	}

@@ -1,0 +1,74 @@
+package adapter
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/testkit"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// TestEveryFormOverTLS has servers talk, before and after a failover, where nothing is said in plain text.
+func TestEveryFormOverTLS(t *testing.T) {
+	cert := testkit.NewCertificate(t)
+	for where, begin := range map[string]func(*testing.T) (url string, failOver func()){
+		"Cluster": func(t *testing.T) (string, func()) {
+			c := testkit.StartTLSCluster(t, cert)
+			return c.URL(), func() {
+				owner := c.Owner("socket.io")
+				owner.Kill()
+				c.Promote(owner)
+			}
+		},
+		"Sentinel": func(t *testing.T) (string, func()) {
+			s := testkit.StartTLSSentinel(t, cert)
+			return s.URL(), func() {
+				s.First.Kill()
+				s.Promoted(s.Second)
+			}
+		},
+	} {
+		t.Run(where, func(t *testing.T) {
+			url, failOver := begin(t)
+			var check []func()
+			for _, newForm := range everyForm {
+				key := fmt.Sprint("app", len(check))
+				l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"a", "b"}})
+				receiver, _ := startTLS(t, newForm, key, url, cert, l)
+				sender, adapters := startTLS(t, newForm, key, url, cert, newFakeLocal("/"))
+				link(t, sender, receiver)
+				check = append(check, func() {
+					hears(t, adapters[0], l, "a", "b")
+					until(t, func() bool {
+						found, err := adapters[0].FetchSockets(background(t), socketio.Target{})
+						return len(found) == 1 && err == nil
+					})
+				})
+			}
+			for _, f := range check {
+				f()
+			}
+			failOver()
+			for _, f := range check {
+				f()
+			}
+		})
+	}
+}
+
+// startTLS runs a server of a form, whose rooms are its own.
+func startTLS(t *testing.T, newForm func(Config) (*Redis, error), key, url string, cert testkit.Certificate, l *fakeLocal) (*server, []socketio.Adapter) {
+	t.Helper()
+	conn, err := redisconn.Open(redisconn.Config{URL: url, CAFile: cert.Cert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	testkit.Run(t, conn.Run)
+	r, err := newForm(Config{Conn: conn, Key: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startRedis(t, r, l)
+}

@@ -126,7 +126,11 @@ func versionCommand() *cobra.Command {
 	}
 }
 
+// versionLine tells who we are; called pm2, the number alone, which scripts read.
 func versionLine() string {
+	if calledPM2() {
+		return versionText() + "\n"
+	}
 	return fmt.Sprintf("sidereal %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 

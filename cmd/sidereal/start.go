@@ -93,7 +93,7 @@ Every setting of ` + "`sidereal config`" + ` is a flag here, too. They are the d
 		return s.start(ctx, targets, scriptArgs, mode)
 	})
 	cmd.Flags().BoolVarP(&s.force, "force", "f", false, "start once more what runs already")
-	cmd.Flags().BoolVar(&s.front, "no-daemon", false, "stay in the foreground, as `up` does")
+	cmd.Flags().BoolVar(&s.front, "no-daemon", false, "stay in the foreground, as up does")
 	return cmd
 }
 

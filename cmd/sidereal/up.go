@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -75,11 +74,8 @@ func (h *host) run(args []string) (err error) {
 		return err
 	}
 	count := config.Count(h.set.Instances, supervisor.Cores())
-	if h.set.Adapter == transport.Memory && count > 1 {
-		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: transport.Memory, Rule: fmt.Sprintf("is for one process, not for %d: use redis, or set SIDEREAL_INSTANCES=1", count)}
-	}
-	if h.set.Adapter == transport.Sharded && h.set.RedisURL == "" {
-		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: h.set.Adapter, Rule: "needs SIDEREAL_REDIS_URL: the embedded Redis has no sharded pub/sub"}
+	if err := h.set.Cluster.Suits(count, h.set.Redis); err != nil {
+		return err
 	}
 	ctx, stop := untilSignal(h.endAtOnce)
 	defer stop()

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -247,6 +248,17 @@ type Cluster struct {
 
 	Transport
 	Streams
+}
+
+// Suits refuses an adapter that cannot serve a host of so many workers, whose Redis is embedded where no URL is set.
+func (c Cluster) Suits(workers int, redis Redis) error {
+	switch {
+	case c.Adapter == "memory" && workers > 1:
+		return &ValueError{Variable: "SIDEREAL_ADAPTER", Value: c.Adapter, Rule: fmt.Sprintf("is for one process, not for %d: use redis", workers)}
+	case c.Adapter == "redis-sharded" && redis.RedisURL == "":
+		return &ValueError{Variable: "SIDEREAL_ADAPTER", Value: c.Adapter, Rule: "needs SIDEREAL_REDIS_URL: the embedded Redis has no sharded pub/sub"}
+	}
+	return nil
 }
 
 // Transport is how messages between servers travel, and what is kept of them while Redis is away.

@@ -27,11 +27,7 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 	}
 	switch a.Verb {
 	case Stop:
-		w := d.watchFor(entries, down, emit)
-		if err := d.sup.Stop(places(entries)...); err != nil {
-			return err
-		}
-		return w.wait(ctx)
+		return d.stop(ctx, entries, emit)
 	case Restart:
 		return d.restart(ctx, entries, emit)
 	case Reload:
@@ -125,6 +121,25 @@ func (d *Daemon) specs(entries []*entry) (specs []supervisor.Spec, err error) {
 		specs = append(specs, s)
 	}
 	return specs, nil
+}
+
+// stop ends processes. What kept an app from serving is forgotten with the last of them.
+func (d *Daemon) stop(ctx context.Context, entries []*entry, emit func(Event)) error {
+	w := d.watchFor(entries, down, emit)
+	if err := d.sup.Stop(places(entries)...); err != nil {
+		return err
+	}
+	if err := w.wait(ctx); err != nil {
+		return err
+	}
+	return d.eachApp(entries, func(ap *application, _ []*entry) error {
+		if !d.running(ap) {
+			d.mu.Lock()
+			ap.problems = nil
+			d.mu.Unlock()
+		}
+		return nil
+	})
 }
 
 // restart stops processes and starts them by the settings of now.

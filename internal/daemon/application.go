@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"debug/buildinfo"
-	"fmt"
 	"maps"
 	"net/netip"
 	"path/filepath"
@@ -89,22 +88,10 @@ func resolve(a processfile.App, key string) (*application, error) {
 		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
 	}
 	ap.settings, ap.warnings = settings, settings.Warnings
-	if err := ap.check(); err != nil {
+	if err := ap.set.Cluster.Suits(a.Count(supervisor.Cores()), ap.set.Redis); err != nil {
 		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
 	}
 	return ap, nil
-}
-
-// check refuses settings that cannot work together.
-func (ap *application) check() error {
-	count := ap.app.Count(supervisor.Cores())
-	switch {
-	case ap.set.Adapter == "memory" && count > 1:
-		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: "memory", Rule: fmt.Sprintf("is for one process, not for %d: use redis", count)}
-	case ap.set.Adapter == "redis-sharded" && ap.set.RedisURL == "":
-		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: ap.set.Adapter, Rule: "needs SIDEREAL_REDIS_URL: the embedded Redis has no sharded pub/sub"}
-	}
-	return nil
 }
 
 // names of interpreters that are Node, or run on it.

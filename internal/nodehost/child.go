@@ -45,8 +45,9 @@ type child struct {
 
 	mu       sync.Mutex // guards the rest
 	doors    map[string]*door
-	servers  map[string]struct{} // that listen to what is given to them, by their keys
-	mainPort int                 // the first that it asked for, and got; 0: none
+	servers  map[string]struct{}           // that listen to what is given to them, by their keys
+	mainPort int                           // the first that it asked for, and got; 0: none
+	offers   map[int64]func(accepted bool) // connections that it has not answered for, by the message's number; nil: it has ended
 	ready    bool
 	worker   string // its id in the directory, the first it got
 }
@@ -54,7 +55,8 @@ type child struct {
 func newChild(h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {
 	c := &child{
 		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), doors: make(map[string]*door), servers: make(map[string]struct{}),
-		log: h.log.With().Str("process", told.Name).Int("pid", told.PID).Logger(),
+		offers: make(map[int64]func(accepted bool)),
+		log:    h.log.With().Str("process", told.Name).Int("pid", told.PID).Logger(),
 	}
 	c.ctx, c.end = context.WithCancel(h.ctx)
 	c.bridge = newBridge(c)
@@ -70,6 +72,8 @@ func (c *child) run() {
 		c.log.Error().Err(err).Msg("channel closed: the process does not keep to the protocol")
 	}
 	c.bridge.close()
+	c.h.ports.leave(c, "")
+	c.dropOffers()
 	c.closeDoors()
 	c.ch.writer.Wait()
 	c.h.forget(c)

@@ -2,7 +2,9 @@ package nodehost
 
 import (
 	"fmt"
+	"net"
 	"strconv"
+	"strings"
 
 	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
 )
@@ -10,6 +12,11 @@ import (
 // cluster does a primary's duty for one message of Node's cluster module.
 func (c *child) cluster(o *ipc.Object) {
 	switch o.Text("act") {
+	case "":
+		if seq, ok := o.Int("ack"); ok { // of a connection that was given
+			accepted, _ := o.Get("accepted").(bool)
+			c.answered(int64(seq), accepted)
+		}
 	case "queryServer":
 		c.queryServer(o)
 	case "listening":
@@ -39,6 +46,7 @@ type query struct {
 	kind    string // 4, 6, -1 (a path), "udp4", "udp6"
 	fd      int
 	index   int
+	raw     bool // what listens speaks no HTTP, or speaks it over a TLS of its own: our script's word
 }
 
 func queryOf(o *ipc.Object) query {
@@ -59,6 +67,7 @@ func queryOf(o *ipc.Object) query {
 		q.fd = fd
 	}
 	q.index, _ = o.Int("index")
+	q.raw = o.Text("sidereal") == "raw"
 	return q
 }
 
@@ -67,9 +76,12 @@ func (q query) key() string {
 	return fmt.Sprintf("%s:%d:%s:%d:%d", q.address, q.port, q.kind, q.fd, q.index)
 }
 
-// shareable tells what the supervisor's router cannot serve: its listening descriptor is shared with the workers.
-func (q query) shareable() bool {
-	return q.kind != "4" && q.kind != "6" || q.port <= 0 || q.port > 65535
+// shareable tells what has no connections: its descriptor is shared with the workers.
+func (q query) shareable() bool { return strings.HasPrefix(q.kind, "udp") }
+
+// routable tells what the supervisor's router can serve.
+func (q query) routable() bool {
+	return !q.raw && (q.kind == "4" || q.kind == "6") && q.port > 0 && q.port <= 65535
 }
 
 // queryServer answers a worker that wants to listen.
@@ -80,6 +92,8 @@ func (c *child) queryServer(o *ipc.Object) {
 		c.refuse(o, "EBADF") // a descriptor that was inherited: there is none
 	case q.shareable():
 		c.share(o, q)
+	case !q.routable():
+		c.listenHere(o, q)
 	default:
 		c.wants(q.port)
 		c.h.ports.open(c.told.ID, q, func(errno string) {
@@ -124,15 +138,23 @@ func (c *child) accept(o *ipc.Object, q query) {
 	c.mu.Lock()
 	c.servers[q.key()] = struct{}{}
 	c.mu.Unlock()
-	family, address := "IPv6", q.address
-	if q.kind == "4" {
-		family = "IPv4"
+	c.listensAt(o, q, o.Get("data"), &net.TCPAddr{Port: q.port})
+}
+
+// listensAt tells a worker that it listens, and where.
+func (c *child) listensAt(o *ipc.Object, q query, data ipc.Value, at net.Addr) {
+	answer := (&ipc.Object{}).Set("errno", nil).Set("key", q.key()).Set("data", data)
+	if tcp, ok := at.(*net.TCPAddr); ok {
+		family, address := "IPv6", q.address
+		if q.kind == "4" {
+			family = "IPv4"
+		}
+		if address == "" {
+			address = "::"
+		}
+		answer.Set("sockname", (&ipc.Object{}).Set("address", address).Set("family", family).Set("port", float64(tcp.Port)))
 	}
-	if address == "" {
-		address = "::"
-	}
-	_ = c.reply(o, (&ipc.Object{}).Set("errno", nil).Set("key", q.key()).Set("data", o.Get("data")).
-		Set("sockname", (&ipc.Object{}).Set("address", address).Set("family", family).Set("port", float64(q.port))))
+	_ = c.reply(o, answer)
 }
 
 // errnos are Linux's numbers, which libuv negates. Others than these are an invalid argument.
@@ -146,8 +168,9 @@ func (c *child) refuse(o *ipc.Object, errno string) {
 	_ = c.reply(o, (&ipc.Object{}).Set("errno", -n).Set("key", queryOf(o).key()).Set("data", nil))
 }
 
-// closeServer takes a server that the worker has closed out of the directory.
+// closeServer takes a server that the worker has closed out of the directory, or out of the turns of its acceptor.
 func (c *child) closeServer(key string) {
+	c.h.ports.leave(c, key)
 	c.mu.Lock()
 	delete(c.servers, key)
 	var found string

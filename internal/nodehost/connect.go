@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
 )
 
@@ -65,10 +66,14 @@ func (c *child) settled(ctx context.Context) error {
 
 func (c *child) doorOpened(by, worker string) {
 	c.mu.Lock()
+	late := c.worker == "" && c.ready // by its own word, or by a server that is not reached through routers
 	if c.worker == "" {
 		c.worker = worker
 	}
 	c.mu.Unlock()
+	if late {
+		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildReady, By: by, Worker: worker})
+	}
 	c.becameReady(by)
 	c.log.Debug().Str("worker", worker).Str("by", by).Msg("worker ready")
 }
@@ -82,9 +87,19 @@ func (c *child) stickyFrame() (ipc.Frame, error) {
 
 // serverFrame hands a connection to one of the process' listening servers.
 func (c *child) serverFrame(key string) (ipc.Frame, error) {
+	return c.connectionFrame(key, c.seq.Add(1)-1, fromRouter)
+}
+
+// Whose connections are given: only a router is believed what it says of clients (preload.js).
+const (
+	fromRouter = "router"
+	fromHere   = "own"
+)
+
+func (c *child) connectionFrame(key string, seq int64, from string) (ipc.Frame, error) {
 	return ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", "net.Native").
 		Set("msg", (&ipc.Object{}).Set("cmd", "NODE_CLUSTER").Set("act", "newconn").Set("key", key).
-			Set("seq", float64(c.seq.Add(1)-1))), c.h.cfg.MaxUnread)
+			Set("seq", float64(seq)).Set("sidereal", from)), c.h.cfg.MaxUnread)
 }
 
 // connect gives a connection to the process itself. One that brings bytes that were read already stays with us, and the

@@ -2,11 +2,9 @@ package nodehost
 
 import (
 	"errors"
-	"io"
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,14 +15,15 @@ import (
 	"github.com/sidereal-io/sidereal/internal/nodehost/ipc"
 )
 
-// ports are the addresses that the processes listen on: those that the supervisor opens for a router, and those whose
-// descriptor is shared with the processes.
+// ports are the addresses that the processes listen on: those that the supervisor opens for a router, those whose
+// connections are accepted here, and those of UDP, whose descriptor is shared with the processes.
 type ports struct {
 	h *Host
 
-	mu     sync.Mutex // guards the rest
-	asked  map[string]*asked
-	shared map[string]*os.File
+	mu        sync.Mutex // guards the rest
+	asked     map[string]*asked
+	shared    map[string]*os.File
+	acceptors map[string]*acceptor
 }
 
 // maxPorts bounds the addresses that processes may have opened, and those that they share.
@@ -38,7 +37,7 @@ type asked struct {
 }
 
 func newPorts(h *Host) *ports {
-	return &ports{h: h, asked: make(map[string]*asked), shared: make(map[string]*os.File)}
+	return &ports{h: h, asked: make(map[string]*asked), shared: make(map[string]*os.File), acceptors: make(map[string]*acceptor)}
 }
 
 // open has the supervisor open the address of q, which a process wants, and calls then when it is: perhaps at once. A
@@ -92,7 +91,7 @@ func (p *ports) opened(addr, errno string) {
 	}
 }
 
-// share gives a worker the descriptor that it is to listen on itself, as Node's primary does for what cannot be balanced.
+// share gives a worker the descriptor of a UDP socket, as Node's primary does.
 func (c *child) share(o *ipc.Object, q query) {
 	f, errno := c.h.ports.share(q)
 	if errno != "" {
@@ -101,11 +100,7 @@ func (c *child) share(o *ipc.Object, q query) {
 	}
 	msg := (&ipc.Object{}).Set("cmd", "NODE_CLUSTER").Set("seq", float64(c.seq.Add(1)-1)).Set("ack", o.Get("seq")).
 		Set("errno", nil).Set("key", q.key()).Set("data", o.Get("data"))
-	typ := "net.Native"
-	if strings.HasPrefix(q.kind, "udp") {
-		typ = "dgram.Native"
-	}
-	frame, err := ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", typ).Set("msg", msg), c.h.cfg.MaxUnread)
+	frame, err := ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", "dgram.Native").Set("msg", msg), c.h.cfg.MaxUnread)
 	if err == nil {
 		err = c.ch.give(frame, f)
 	}
@@ -115,7 +110,7 @@ func (c *child) share(o *ipc.Object, q query) {
 	}
 }
 
-// share returns a duplicate of the listening descriptor for q, which it opens the first time.
+// share returns a duplicate of the descriptor for q, which it opens the first time.
 func (p *ports) share(q query) (*os.File, string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +120,7 @@ func (p *ports) share(q query) (*os.File, string) {
 			return nil, "EMFILE"
 		}
 		var err error
-		if f, err = listen(q); err != nil {
+		if f, err = listenUDP(q); err != nil {
 			return nil, errnoOf(err)
 		}
 		p.shared[q.key()] = f
@@ -138,31 +133,13 @@ func (p *ports) share(q query) (*os.File, string) {
 	return os.NewFile(uintptr(fd), "shared"), ""
 }
 
-// listen opens what cannot be balanced.
-func listen(q query) (*os.File, error) {
-	type filer interface {
-		io.Closer
-		File() (*os.File, error)
-	}
-	var l any
-	var err error
-	switch q.kind {
-	case "4", "6":
-		l, err = net.Listen("tcp", net.JoinHostPort(q.address, strconv.Itoa(q.port)))
-	case "udp4", "udp6":
-		l, err = net.ListenPacket(q.kind, net.JoinHostPort(q.address, strconv.Itoa(q.port)))
-	default:
-		l, err = net.Listen("unix", q.address)
-	}
+func listenUDP(q query) (*os.File, error) {
+	l, err := net.ListenPacket(q.kind, net.JoinHostPort(q.address, strconv.Itoa(q.port)))
 	if err != nil {
 		return nil, err
 	}
-	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // the copy listens on
-	}
-	f := l.(filer)
-	defer f.Close()
-	return f.File()
+	defer l.Close()
+	return l.(*net.UDPConn).File()
 }
 
 // errnoOf names an error as Node does.
@@ -175,10 +152,14 @@ func errnoOf(err error) string {
 	return "EINVAL"
 }
 
-// close closes our copies of what was shared.
+// close closes our copies of what was shared, and what nobody listens to any more.
 func (p *ports) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for key, a := range p.acceptors {
+		a.l.Close()
+		delete(p.acceptors, key)
+	}
 	for key, f := range p.shared {
 		f.Close()
 		delete(p.shared, key)

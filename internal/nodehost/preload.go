@@ -69,6 +69,7 @@ func (c *child) drain() {
 		d.tell(draining)
 	}
 	c.mu.Unlock()
+	c.h.ports.leave(c, "")
 	pause(c.ctx, notice)
 	if c.preloaded.Load() {
 		rate := c.h.drainRate(c.load())

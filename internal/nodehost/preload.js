@@ -2,7 +2,9 @@
 // Runs in every Node worker before its own code, and touches nothing but Node's modules. It tells the app who the client of a
 // connection is, tells the nodehost what only the process itself knows, and moves sessions elsewhere when it is asked to.
 
+const cluster = require("cluster");
 const http = require("http");
+const https = require("https");
 const net = require("net");
 
 if (!process.send || !require("worker_threads").isMainThread) return; // a thread, or a child of the worker's own
@@ -27,7 +29,8 @@ const given = new WeakSet(); // handles that came over the channel
 const origins = new WeakMap(); // socket -> "router", "client" or "own"
 
 process.prependListener("internalMessage", (message, handle) => {
-  if (handle && message && message.cmd === "NODE_HANDLE") given.add(handle);
+  if (!handle || !message || message.cmd !== "NODE_HANDLE") return;
+  if (!message.msg || message.msg.sidereal !== "own") given.add(handle); // else it was accepted for us, from whomever
 });
 
 // patiently is a socket's setTimeout: a router closes its idle connections itself, sooner, and must not meet one that closes.
@@ -173,7 +176,7 @@ function setHeader(name, value) {
 
 // Requests and upgrades pass here on their way to the app.
 const emit = http.Server.prototype.emit;
-http.Server.prototype.emit = function (event, req, other, ...rest) {
+http.Server.prototype.emit = https.Server.prototype.emit = function (event, req, other, ...rest) {
   if ((event === "request" || event === "upgrade" || event === "checkContinue") && req && req.headers && req.socket) {
     believe(req);
     strip(req);
@@ -326,6 +329,14 @@ process.on("internalMessage", (message) => {
   draining = { rate: message.rate, at: now, due: 1, last: now - LAST, told: new WeakSet() };
   drain();
 });
+
+// A router can serve HTTP servers alone: the primary is told of others.
+const { _getServer } = cluster;
+if (_getServer) {
+  cluster._getServer = function (server, options, ...rest) {
+    return _getServer.call(this, server, server instanceof http.Server ? options : { ...options, sidereal: "raw" }, ...rest);
+  };
+}
 
 // Whoever listens to messages of @socket.io/sticky takes connections. It is told when the code that added the listener has
 // run to its end, and so has added what answers requests.

@@ -58,6 +58,21 @@ func TestESModulesAndAppsThatBranch(t *testing.T) {
 	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2, "raw": true})
 }
 
+// TestReadyByItsOwnWord: a worker of sticky that says that it is ready has its place in the directory told afterwards.
+func TestReadyByItsOwnWord(t *testing.T) {
+	w := newWorld(t)
+	p := w.node(how{script: worker, env: []string{adapter3, "READY=1"}, waitReady: true})
+	if r := w.await(p.id, lifeline.ChildReady); r.By != byMessage {
+		t.Errorf("ready by %q", r.By)
+	}
+	testkit.Until(t, "its place", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.ContainsFunc(w.reports, func(r lifeline.ChildReport) bool { return r.State == lifeline.ChildReady && r.Worker != "" })
+	})
+	w.check("say", map[string]any{"url": w.router("app", 1)})
+}
+
 // TestWithoutTheScript: a process that was started without our preloaded script is reached all the same.
 func TestWithoutTheScript(t *testing.T) {
 	w := newWorld(t)

@@ -1,5 +1,5 @@
 // A worker as the documentation of @socket.io/pm2 shows it: its server never listens. STICKY and ADAPTER name the packages;
-// with PORT it listens instead of using sticky.
+// with PORT it listens instead of using sticky, with READY it says that it is ready.
 const { createServer } = require("http");
 const cluster = require("cluster");
 const { Server } = require("socket.io");
@@ -20,3 +20,4 @@ require("./app.js")(io, { pid: process.pid, worker: cluster.worker && cluster.wo
 
 if (process.env.PORT) httpServer.listen(Number(process.env.PORT), process.env.ADDRESS);
 else require(process.env.STICKY || "@socket.io/sticky").setupWorker(io);
+if (process.env.READY) process.send("ready");

@@ -27,6 +27,8 @@ type Directory interface {
 	Touch(sid string)
 	// Workers is the current table.
 	Workers() *directory.Table
+	// Changed returns a channel that is closed when the table has changed.
+	Changed() <-chan struct{}
 	// Secret is what routers show each other.
 	Secret(ctx context.Context) (string, error)
 	// WorkerGone notes that a worker is dead.
@@ -139,6 +141,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	background.Go(func() { r.watcher.run(hard) })
 	background.Go(func() { r.park.run(hard) })
 	background.Go(func() { r.tidy(hard) })
+	background.Go(func() { r.meet(hard) })
 	if r.cfg.Certificates != nil {
 		background.Go(func() { r.cfg.Certificates.watch(hard, &r.log) })
 	}

@@ -48,6 +48,7 @@ func run(cfg socketio.Config, app App) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	keepHeap()
 	lifeline.OnSignals(context.Background(), cancel, func() { os.Exit(config.ExitFailed) })
 	return w.Run(ctx)
 }

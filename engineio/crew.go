@@ -35,7 +35,7 @@ const (
 )
 
 // crew does the Work of what a poller reads. Its leader is the goroutine that polls: it reads what there is, does the Work
-// of that, and polls again, so that most messages need no other goroutine (ADR 0015). Work may block all the same: a
+// of that, and polls again, so that most messages need no other goroutine (ADR 0016). Work may block all the same: a
 // leader that is late is left to its Work, and a new one does what waits and polls.
 type crew struct {
 	tasks *sync.WaitGroup

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"unicode/utf8"
@@ -58,7 +59,8 @@ var errStop = errors.New("engineio: websocket: no more input wanted")
 
 // frameSink takes what a parser finds. An error ends the parsing and is given back by feed.
 type frameSink interface {
-	// message takes one whole message, unmasked, inflated and, if text, valid UTF-8. data is only valid during the call.
+	// message takes one whole message, unmasked, inflated and, if text, valid UTF-8. Text is only valid during the call;
+	// binary data is given away.
 	message(op byte, data []byte) error
 	// control takes one control frame, unmasked. data is only valid during the call.
 	control(op byte, data []byte) error
@@ -71,7 +73,7 @@ type parser struct {
 	limit   int64 // bytes in a message, inflated
 	deflate bool  // permessage-deflate was negotiated
 
-	msg  []byte // borrowed: the message so far
+	msg  []byte // the message so far; borrowed, unless it is given away
 	ctl  []byte // borrowed: the control frame so far
 	left int64  // payload bytes of the frame still to come
 	mask uint32 // the masking key, turned so that its first byte is for the next payload byte
@@ -199,15 +201,24 @@ func (p *parser) check(h []byte) error {
 	return nil
 }
 
+// keep keeps a part of a frame of which p.left bytes are still to come.
 func (p *parser) keep(part []byte) {
-	buf := &p.msg
-	if p.op&0x8 != 0 {
-		buf = &p.ctl
-	}
-	if len(part) > 0 {
-		*buf = append(bufpool.Grow(*buf, len(part)), part...)
+	switch {
+	case len(part) == 0:
+	case p.op&0x8 != 0:
+		p.ctl = append(bufpool.Grow(p.ctl, len(part)), part...)
+	case p.givesAway():
+		if have := len(p.msg) + len(part); have > cap(p.msg) {
+			p.msg = append(make([]byte, 0, have+int(min(p.left, int64(have)))), p.msg...)
+		}
+		p.msg = append(p.msg, part...)
+	default:
+		p.msg = append(bufpool.Grow(p.msg, len(part)), part...)
 	}
 }
+
+// givesAway reports whether the message under way will be the sink's: then its buffer is made for it.
+func (p *parser) givesAway() bool { return p.msgOp == opBinary && !p.deflated }
 
 // frame handles a frame whose last part has come.
 func (p *parser) frame(part []byte, sink frameSink) error {
@@ -225,10 +236,13 @@ func (p *parser) frame(part []byte, sink frameSink) error {
 		p.keep(part)
 		return nil
 	}
-	data := part
+	data, given := part, false
 	if p.msg != nil {
 		p.keep(part)
 		data = p.msg
+		if given = p.givesAway(); given {
+			p.msg = nil
+		}
 		defer p.dropMessage()
 	}
 	op := p.msgOp
@@ -241,14 +255,20 @@ func (p *parser) frame(part []byte, sink frameSink) error {
 		defer bufpool.Put(inflated)
 		data = inflated
 	}
-	if op == opText && !utf8.Valid(data) {
+	switch {
+	case op == opText && !utf8.Valid(data):
 		return errUTF8
+	case op == opBinary && !given:
+		data = bytes.Clone(data)
 	}
 	return sink.message(op, data)
 }
 
+// dropMessage ends the message under way; its buffer goes back to where it is from.
 func (p *parser) dropMessage() {
-	bufpool.Put(p.msg)
+	if !p.givesAway() {
+		bufpool.Put(p.msg)
+	}
 	p.msg = nil
 }
 

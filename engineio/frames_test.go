@@ -137,6 +137,53 @@ func TestUnmask(t *testing.T) {
 	}
 }
 
+// keeper is a frameSink that keeps binary messages.
+type keeper struct{ got [][]byte }
+
+func (k *keeper) message(op byte, data []byte) error {
+	if op == opBinary {
+		k.got = append(k.got, data)
+	}
+	return nil
+}
+
+func (k *keeper) control(byte, []byte) error { return nil }
+
+// Binary messages are the sink's: no message that follows changes them, in whatever pieces they came, and they hold no
+// more memory than twice what they are.
+func TestBinaryIsGivenAway(t *testing.T) {
+	for _, piece := range []int{1000, 16 << 10, 64 << 10, 1 << 20} {
+		var k keeper
+		p := parser{limit: 1 << 20}
+		sizes := []int{0, 1, 1 << 10, 4 << 10, 16<<10 - 10, 64 << 10, 100 << 10, 256 << 10}
+		for i, n := range sizes {
+			half := bytes.Repeat([]byte{byte(i + 1)}, n/2)
+			stream := slices.Concat(
+				frame(finBit|opBinary, bytes.Repeat([]byte{byte(i + 1)}, n)), text("4"+string(make([]byte, n))),
+				frame(opBinary, half), frame(finBit|opContinuation, half),
+			)
+			for b := range slices.Chunk(stream, piece) {
+				if err := p.feed(b, &k); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if len(k.got) != 2*len(sizes) {
+			t.Fatalf("pieces of %d: %d messages", piece, len(k.got))
+		}
+		for i, data := range k.got {
+			n := sizes[i/2] &^ (i % 2)
+			if !bytes.Equal(data, bytes.Repeat([]byte{byte(i/2 + 1)}, n)) {
+				t.Errorf("pieces of %d: message %d of %d bytes was changed", piece, i, n)
+			}
+			if cap(data) > 2*n+64 {
+				t.Errorf("pieces of %d: message %d of %d bytes holds %d", piece, i, n, cap(data))
+			}
+		}
+		p.release()
+	}
+}
+
 type nullSink struct{}
 
 func (nullSink) message(byte, []byte) error { return nil }
@@ -156,8 +203,26 @@ func TestParserAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A message of 100 KB that comes in two reads is copied into one buffer, which is the receiver's.
+func TestBigBinaryAllocations(t *testing.T) {
+	stream := frame(finBit|opBinary, make([]byte, 100<<10))
+	b := make([]byte, len(stream))
+	p := parser{limit: 1 << 20}
+	if n := testing.AllocsPerRun(100, func() {
+		copy(b, stream)
+		if p.feed(b[:64<<10], nullSink{}) != nil || p.feed(b[64<<10:], nullSink{}) != nil {
+			t.Fatal("not parsed")
+		}
+	}); n > 1 {
+		t.Errorf("%v allocations, want 1", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { NewBinary(b) }); n > 2 {
+		t.Errorf("NewBinary: %v allocations, want 2", n)
+	}
+}
+
 func BenchmarkParser(b *testing.B) {
-	for _, n := range []int{100, 10000} {
+	for _, n := range []int{100, 10000, 100 << 10} {
 		stream := frame(finBit|opBinary, make([]byte, n))
 		in := make([]byte, len(stream))
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -166,8 +231,10 @@ func BenchmarkParser(b *testing.B) {
 			p := parser{limit: 1 << 20}
 			for b.Loop() {
 				copy(in, stream)
-				if err := p.feed(in, nullSink{}); err != nil && err != io.EOF {
-					b.Fatal(err)
+				for piece := range slices.Chunk(in, 64<<10) { // as a poller reads
+					if err := p.feed(piece, nullSink{}); err != nil && err != io.EOF {
+						b.Fatal(err)
+					}
 				}
 			}
 		})

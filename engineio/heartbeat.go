@@ -28,7 +28,7 @@ func (h *heartbeat) Expire(t *wheel.Timer) {
 	switch {
 	case s.state == stateClosed || s.server.wheel.Active(t):
 	case s.state == stateClosing:
-		s.endLocked(s.reason, s.err)
+		s.endLocked(s.polling.reason, s.polling.err)
 	case s.beat.Load() != beatIdle:
 		s.endLocked(PingTimeout, nil)
 	default:

@@ -28,8 +28,9 @@ func NewText(s []byte) *Message { return newPacket(packet.Message, s) }
 
 // NewBinary makes a binary message. b is copied.
 func NewBinary(b []byte) *Message {
-	f := appendFrameHeader(make([]byte, 0, maxServerHeader+len(b)), opBinary, len(b))
-	return &Message{head: uint8(len(f)), frame: append(f, b...), binary: true}
+	var head [maxServerHeader]byte
+	h := appendFrameHeader(head[:0], opBinary, len(b))
+	return &Message{head: uint8(len(h)), frame: append(h[:len(h):len(h)], b...), binary: true} // one that clears no memory first
 }
 
 // Compress says whether transports may compress m; they may by default. It is to be called before m is sent, and

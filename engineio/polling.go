@@ -20,6 +20,10 @@ type polling struct {
 	poll  *poll
 	post  *post
 	jsonp *string // the handshake's j: the session speaks JSONP; not changed
+
+	// why a closing session ends, told at its next poll
+	reason string
+	err    error
 }
 
 // poll is a GET that waits. Once answered, whoever writes the answer owns out.
@@ -115,7 +119,7 @@ func (s *Session) addPoll(p *poll) (status int) {
 		if len(s.out.items) == 0 {
 			s.out.push(noopPacket)
 		}
-		s.endLocked(s.reason, s.err)
+		s.endLocked(s.polling.reason, s.polling.err)
 	case s.corks == 0:
 		s.answerLocked()
 	}

@@ -14,7 +14,8 @@ import (
 // block: they run on the goroutine that reads the connection, which may be shared by all connections. What may take time
 // they give to Session.Later.
 type Receiver interface {
-	// Receive takes one message, in order. data is only valid during the call and may be changed by it.
+	// Receive takes one message, in order. Binary data is the Receiver's to keep; text is only valid during the call, and
+	// may be changed by it.
 	Receive(data []byte, binary bool)
 	// Idle follows when all messages of one read were handed over. What was sent during them leaves after it, at once.
 	Idle()
@@ -51,9 +52,6 @@ type Session struct {
 	ws       *webSocket  // the current transport; nil: polling
 	upgrade  *upgrade    // under way
 	out      outbox      // what waits for a poll
-	// closing
-	reason string
-	err    error
 }
 
 func newSession(srv *Server, id string, r *http.Request) *Session {
@@ -104,7 +102,8 @@ func (s *Session) close(reason string, err error) (ended bool) {
 		s.endLocked(reason, err)
 		return true
 	}
-	s.state, s.reason, s.err = stateClosing, reason, err
+	s.state = stateClosing
+	s.polling.reason, s.polling.err = reason, err
 	s.beat.Store(beatOver)
 	s.cancelUpgradeLocked()
 	s.server.wheel.Schedule(&s.timer, closeTimeout)

@@ -32,9 +32,9 @@ type webSocket struct {
 	role    atomic.Int32 // changes under session.mu
 
 	// feed only, under session.recvMu
-	parser parser
 	handed bool // a message was handed on since the last Idle
 	deaf   bool // after a breach: what comes is dropped, until the client has heard our close frame and ends
+	parser parser
 
 	// under session.mu
 	out      outbox

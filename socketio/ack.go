@@ -82,7 +82,7 @@ func (a *acks) ask(one *Socket, asked []*Socket, timeout time.Duration, answer f
 	}
 	a.mu.Lock()
 	if one != nil {
-		if one.asked == a.most {
+		if int(one.asked) == a.most {
 			a.mu.Unlock()
 			return nil
 		}

@@ -190,7 +190,7 @@ func (c *client) receiveAttachment(data []byte) error {
 	if p.size += len(data); p.size > c.server.cfg.MaxPendingBytes {
 		return errPending
 	}
-	if p.got = append(p.got, bytes.Clone(data)); len(p.got) < p.header.Attachments {
+	if p.got = append(p.got, data); len(p.got) < p.header.Attachments {
 		return nil
 	}
 	if !c.completed() {

@@ -37,9 +37,11 @@ type Socket struct {
 	auth      json.RawMessage
 	issued    int64 // ms
 
+	asked int32 // how many questions wait for the socket; under nsp.acks.mu
+
 	mu         sync.Mutex
 	state      state
-	running    bool   // a goroutine dispatches
+	running    bool   // somebody dispatches, or is about to
 	head, tail *event // waiting for it
 	pending    int    // bytes of them
 	extra      *extra // what only some sockets need
@@ -49,8 +51,6 @@ type Socket struct {
 	at    int32 // place among the connected sockets; -1: not connected
 	own   bool  // in the room of its own id
 	gone  bool  // has left for good
-
-	asked int // how many questions wait for the socket; under nsp.acks.mu
 }
 
 type state byte

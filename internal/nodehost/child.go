@@ -33,15 +33,16 @@ type child struct {
 	ctx context.Context // ends with the channel
 	end context.CancelFunc
 
-	bridge    *bridge // to other workers and servers
-	seq       atomic.Int64
-	malformed bool          // has been logged
-	clients   atomic.Int64  // sessions, as it counts them itself or sticky announced them
-	preloaded atomic.Bool   // our script runs in it
-	said      chan struct{} // closed when it says that it is ready
-	onSaid    sync.Once
-	drained   chan struct{} // closed when it says that its sessions have left
-	onDrained sync.Once
+	bridge     *bridge // to other workers and servers
+	seq        atomic.Int64
+	malformed  bool          // has been logged
+	clients    atomic.Int64  // sessions, as it counts them itself or sticky announced them
+	preloaded  atomic.Bool   // our script runs in it
+	reclusters atomic.Bool   // it speaks as recluster's workers do
+	said       chan struct{} // closed when it says that it is ready
+	onSaid     sync.Once
+	drained    chan struct{} // closed when it says that its sessions have left
+	onDrained  sync.Once
 
 	mu       sync.Mutex // guards the rest
 	doors    map[string]*door
@@ -121,9 +122,11 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 		c.announced(1)
 	case o.Text("type") == "sticky:disconnection":
 		c.announced(-1)
-	case cmd == "ready":
+	case cmd == "ready": // recluster's
+		c.reclusters.Store(true)
 		c.saysReady()
 	case cmd == "disconnect": // recluster's wish for a successor
+		c.reclusters.Store(true)
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildMessage, Message: json.RawMessage(`{"cmd":"disconnect"}`)})
 	}
 }

@@ -57,6 +57,8 @@ const (
 	// overtime is how much longer a drain may take than its sessions at their rate: for clients whose next poll has to come
 	// first, and for requests under way.
 	overtime = 10 * time.Second
+	// dismissal is how long one of recluster's workers has to clean up before it is ended.
+	dismissal = time.Second
 )
 
 // draining keeps new sessions away.
@@ -83,7 +85,17 @@ func (c *child) drain() {
 			}
 		}
 	}
+	c.dismiss()
 	c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildDrained})
+}
+
+// dismiss tells a process what recluster tells its workers, if it is one, and leaves it the time to end by itself that
+// recluster does.
+func (c *child) dismiss() {
+	if !c.reclusters.Load() || c.ch.sendValue((&ipc.Object{}).Set("cmd", "disconnect")) != nil {
+		return
+	}
+	pause(c.ctx, dismissal)
 }
 
 // drainRate is how many of so many sessions leave in a second: more than DrainRate where the time would not do.

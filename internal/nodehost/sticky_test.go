@@ -201,6 +201,21 @@ func TestMannersOfSupervisors(t *testing.T) {
 	}
 }
 
+// TestReclustersWorkers: one that says that it is ready as they do is told to leave as they are, once its sessions have left.
+func TestReclustersWorkers(t *testing.T) {
+	w := newWorld(t)
+	p := w.node(how{script: plain, env: []string{"MODE=cmd"}, waitReady: true})
+	if r := w.await(p.id, lifeline.ChildReady); r.By != byMessage {
+		t.Errorf("ready by %q", r.By)
+	}
+	w.Told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
+	p.cmd.Wait()
+	if code := p.cmd.ProcessState.ExitCode(); code != 8 {
+		t.Errorf("it ended with %d, want its own answer to disconnect", code)
+	}
+	w.await(p.id, lifeline.ChildDrained)
+}
+
 // TestWaitReadyKeepsRoutersAway: a worker that is to say when it is ready gets nothing before.
 func TestWaitReadyKeepsRoutersAway(t *testing.T) {
 	w := newWorld(t)

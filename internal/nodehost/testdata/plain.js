@@ -13,8 +13,10 @@ for (const port of (process.env.PORTS || "").split(",").filter(Boolean)) {
 }
 const mode = process.env.MODE || "";
 if (mode.includes("ready")) setTimeout(() => process.send("ready"), 50);
+if (mode === "cmd") process.send({ cmd: "ready" });
 if (mode.includes("recluster")) process.send({ cmd: "disconnect" });
 process.on("message", (message) => {
   if (message === "shutdown") process.exit(7);
+  if (message.cmd === "disconnect") process.exit(8);
 });
 if (cluster.worker) process.send({ id: cluster.worker.id });

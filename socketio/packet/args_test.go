@@ -151,6 +151,32 @@ func TestEncodeRefusesWhatIsNoJSON(t *testing.T) {
 	}
 }
 
+// TestOmitEmpty: as encoding/json has it, for whoever has tagged types already; and a field that is left out makes no
+// event a binary one.
+func TestOmitEmpty(t *testing.T) {
+	type fields struct {
+		N int            `json:"n,omitempty"`
+		F float64        `json:"f,omitempty"`
+		B bool           `json:"b,omitempty"`
+		S string         `json:"s,omitempty"`
+		D []byte         `json:"d,omitempty"`
+		L []int          `json:"l,omitempty"`
+		M map[string]int `json:"m,omitempty"`
+		P *int           `json:"p,omitempty"`
+		A any            `json:"a,omitempty"`
+	}
+	for _, v := range []any{fields{}, fields{D: []byte{}, L: []int{}, M: map[string]int{}}} {
+		p, err := EncodeArgs(v)
+		if err != nil || string(p.JSON) != `[{}]` || len(p.Attachments) > 0 {
+			t.Errorf("%+v: %s and %q, %v", v, p.JSON, p.Attachments, err)
+		}
+	}
+	p, err := EncodeArgs(fields{N: 1, D: []byte("x"), A: 0})
+	if want := `[{"n":1,"d":{"_placeholder":true,"num":0},"a":0}]`; err != nil || string(p.JSON) != want {
+		t.Errorf("%s, %v, want %s", p.JSON, err, want)
+	}
+}
+
 func TestArgsPassThrough(t *testing.T) {
 	in := Payload{
 		JSON:        []byte(`["e",{"b":{"_placeholder":true,"num":1},"1":1.0},"x",{"num":0,"_placeholder":true},{"_placeholder":true,"num":1}]`),

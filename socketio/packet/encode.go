@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // appendValues appends the values and the bracket that closes the array which the caller began; first says that the
@@ -140,6 +141,7 @@ var encoders = sync.Pool{New: func() any {
 			json.MarshalToFunc(e.value),
 		)),
 		json.Deterministic(true),
+		jsonv1.OmitEmptyWithLegacySemantics(true), // numbers and binary, too: what Go's programs mean by it
 		jsontext.AllowInvalidUTF8(true),
 		jsontext.AllowDuplicateNames(true),
 	)

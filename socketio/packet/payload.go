@@ -24,7 +24,8 @@ func (p Payload) Args() (Args, error) {
 // and what Args refer to are shared with the payload and must not be changed afterwards.
 //
 // Values encode as JavaScript prints them: time.Time in milliseconds and UTC, time.Duration as a number of
-// milliseconds, nil slices as [], NaN and infinities as null, nothing escaped for HTML. Args expand to their values.
+// milliseconds, nil slices as [], NaN and infinities as null, nothing escaped for HTML. Fields have the tags of
+// encoding/json, and omitempty leaves out what it does there: 0 and empty []byte, too. Args expand to their values.
 func EncodeEvent(name string, args ...any) (Payload, error) {
 	text, attachments, err := AppendEvent(nil, nil, name, args...)
 	return Payload{text, attachments}, err

@@ -2,6 +2,8 @@ package socketiotest
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,6 +19,9 @@ import (
 
 // patience is how long an event that is wanted may take, on the test's clock.
 const patience = 30 * time.Second
+
+// answerPatience is how long an answer may take: apps wait for people, and in a bubble heartbeats would go on for ever.
+const answerPatience = 24 * time.Hour
 
 // Client is a connected client, and the events that it got and the test has not yet asked for. Events for which the
 // test registers a handler, with On of the embedded socket, are among them, too.
@@ -110,10 +115,16 @@ func (c *Client) WantDisconnect(reason string) {
 	}
 }
 
-// Call emits an event and waits for its answer.
+// Call emits an event and waits for its answer, for a day at most. A handler without results gives none: use Emit, and
+// synctest.Wait.
 func (c *Client) Call(event string, args ...any) socketio.Args {
 	c.t.Helper()
-	answer, err := c.EmitWithAck(c.t.Context(), event, args...)
+	ctx, cancel := context.WithTimeout(c.t.Context(), answerPatience)
+	defer cancel()
+	answer, err := c.EmitWithAck(ctx, event, args...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		c.t.Fatalf("%s: %s: no answer came; a handler answers with its results, or by its Ack", c.Namespace(), event)
+	}
 	if err != nil {
 		c.t.Fatalf("%s: %s: %v", c.Namespace(), event, err)
 	}

@@ -120,6 +120,7 @@ func TestWhatFailsSaysWhy(t *testing.T) {
 	}{
 		{func(c *socketiotest.Client) { c.Call("join", "a"); c.Want("joined") }, `no event came, want joined[]`},
 		{func(c *socketiotest.Client) { c.Emit("bye", true); c.Next() }, `no event came, want one: disconnected for io server disconnect`},
+		{func(c *socketiotest.Client) { c.Call("nobody's") }, `nobody's: no answer came`},
 		{func(c *socketiotest.Client) { c.WantDisconnect("x") }, `disconnected for "", want "x"`},
 	} {
 		synctest.Test(t, func(t *testing.T) {

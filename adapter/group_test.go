@@ -62,7 +62,7 @@ func checkGroup(t *testing.T, make func(Config) (*Redis, error)) {
 	}
 	answers, err := adapters[1].ServerSideEmitWithAck(ctx, text(`"who"`))
 	if err != nil || len(answers) != 1 || string(answers[0].JSON) != `["c"]` {
-		t.Errorf("a member hears %s, %v", answers, err)
+		t.Errorf("a member hears %v, %v", answers, err)
 	}
 	clients := 0
 	err = adapters[0].BroadcastWithAck(ctx, &socketio.Broadcast{Data: text(`"ask"`)}, time.Minute, func(n int) { clients += n }, func(socketio.Payload) {})

@@ -91,19 +91,19 @@ func TestWhatTheStreamDoesNotShowInTimeIsDelivered(t *testing.T) {
 
 		// A client that was not here when they were delivered gets them now, and not again from the stream.
 		if late := h.missedLate([]string{"room"}); len(late) != 2 || string(late[0].JSON) != `["a"]` {
-			t.Errorf("late %q", late)
+			t.Errorf("late %v", late)
 		}
 		if late := h.missedLate([]string{"another"}); len(late) != 0 {
-			t.Errorf("late for another room %q", late)
+			t.Errorf("late for another room %v", late)
 		}
 		h.show("a", 1)
 		h.want(t)
 		if late := h.missedLate([]string{"room"}); len(late) != 1 {
-			t.Errorf("late %q once the stream showed one", late)
+			t.Errorf("late %v once the stream showed one", late)
 		}
 		time.Sleep(2 * lateFor)
 		if late := h.missedLate([]string{"room"}); len(late) != 0 {
-			t.Errorf("late after a while %q", late)
+			t.Errorf("late after a while %v", late)
 		}
 
 		h.say(t, "away", atOnce)

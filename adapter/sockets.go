@@ -13,7 +13,7 @@ func wireSocket(s socketio.SocketInfo) (wire.Socket, error) {
 	if err != nil {
 		return wire.Socket{}, err
 	}
-	return wire.Socket{ID: s.ID, Handshake: handshake, Rooms: s.Rooms, Data: object(s.Data), Attachments: s.Attachments}, nil
+	return wire.Socket{ID: s.ID, Handshake: handshake, Rooms: s.Rooms, Data: object(s.Data), Attachments: s.Attachments, Dates: s.Dates}, nil
 }
 
 // socketInfo reads another server's description of a socket. A handshake that cannot be read is left out: it should not

@@ -231,8 +231,7 @@ func (t *tenure) encode(s socketio.Session, owner string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data.JSON = data.JSON[1 : len(data.JSON)-1]
-	return wire.AppendSession(nil, wire.Session{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: data, Owner: owner, Epoch: t.epoch, From: t.from.String()})
+	return wire.AppendSession(nil, wire.Session{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: data.Single(), Owner: owner, Epoch: t.epoch, From: t.from.String()})
 }
 
 var errData = errors.New("adapter: data of a session is no object")

@@ -125,9 +125,11 @@ type SocketInfo struct {
 	ID        string
 	Handshake Handshake
 	Rooms     []string
-	// Data is what the app keeps with the socket: the text of a JSON object, with placeholders for Attachments.
+	// Data is what the app keeps with the socket: the text of a JSON object, with placeholders for Attachments, and with
+	// Dates as a Payload has them.
 	Data        []byte
 	Attachments [][]byte
+	Dates       []int
 }
 
 // Peer is another server of the cluster, in one namespace.

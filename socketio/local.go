@@ -46,7 +46,8 @@ func (s *Socket) info() SocketInfo {
 	info := SocketInfo{ID: s.id, Handshake: *s.Handshake(), Rooms: s.Rooms(), Data: []byte("{}")}
 	if data := s.Data(); len(data) > 0 {
 		if p, err := packet.EncodeArgs(data); err == nil {
-			info.Data, info.Attachments = p.JSON[1:len(p.JSON)-1], p.Attachments
+			p = p.Single()
+			info.Data, info.Attachments, info.Dates = p.JSON, p.Attachments, p.Dates
 		} else {
 			s.client.server.cfg.Log.Warn().Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("socket's data cannot be encoded")
 		}

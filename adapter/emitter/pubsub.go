@@ -68,20 +68,21 @@ func (c Config) send(ctx context.Context, channel string, msg []byte,
 // through the transcoder like any event.
 func appendBroadcast(namespace string, o wire.Options, event string, args []any) ([]byte, error) {
 	text := append(make([]byte, 0, 512), `["`+senderUID+`",{"type":2,"data":`...)
-	text, attachments, err := packet.AppendEvent(text, nil, event, args...)
+	p, err := packet.EncodeEventOn(text, event, args...)
 	if err != nil {
 		return nil, err
 	}
-	text = wire.AppendString(append(text, `,"nsp":`...), namespace)
+	text = wire.AppendString(append(p.JSON, `,"nsp":`...), namespace)
 	text = appendRooms(append(text, `},{"rooms":`...), o.Rooms)
 	text = appendFlags(append(text, `,"flags":`...), o.Flags)
 	text = appendRooms(append(text, `,"except":`...), o.Except)
 	text = append(text, `}]`...)
 	size := len(text)
-	for _, a := range attachments {
+	for _, a := range p.Attachments {
 		size += len(a)
 	}
-	return wire.AppendPayload(make([]byte, 0, size), packet.Payload{JSON: text, Attachments: attachments})
+	p.JSON = text
+	return wire.AppendPayload(make([]byte, 0, size), p)
 }
 
 func appendRooms(dst []byte, rooms []string) []byte {

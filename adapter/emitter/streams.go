@@ -92,19 +92,20 @@ func (s *streams) add(ctx context.Context, kind string, data []byte) error {
 // JSON, and where there is binary as msgpack in base64.
 func appendStreamBroadcast(namespace string, o wire.Options, event string, args []any) ([]byte, error) {
 	text := append(make([]byte, 0, 512), `{"packet":{"type":2,"data":`...)
-	text, attachments, err := packet.AppendEvent(text, nil, event, args...)
+	p, err := packet.EncodeEventOn(text, event, args...)
 	if err != nil {
 		return nil, err
 	}
-	text = wire.AppendString(append(text, `,"nsp":`...), namespace)
+	text = wire.AppendString(append(p.JSON, `,"nsp":`...), namespace)
 	text = appendRooms(append(text, `},"opts":{"rooms":`...), o.Rooms)
 	text = appendFlags(append(text, `,"flags":`...), o.Flags)
 	text = appendRooms(append(text, `,"except":`...), o.Except)
 	text = append(text, `}}`...)
-	if len(attachments) == 0 {
+	if len(p.Attachments) == 0 {
 		return text, nil
 	}
-	msg, err := wire.AppendPayload(nil, packet.Payload{JSON: text, Attachments: attachments})
+	p.JSON = text
+	msg, err := wire.AppendPayload(nil, p)
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,7 @@ type outcome struct {
 // state is what is found on a server.
 type state struct {
 	Events []json.RawMessage
+	Dates  int              // values of these events that are of JavaScript's type Date
 	Rooms  map[string][]any // by client; numbers are float64
 }
 

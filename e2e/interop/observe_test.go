@@ -17,9 +17,11 @@ import (
 type observation struct {
 	Heard   map[string][]string `json:"heard,omitempty"`  // by the clients
 	Events  []string            `json:"events,omitempty"` // server-side
+	Dates   int                 `json:"dates,omitempty"`  // values of theirs that are a Date, at one of Node's servers
 	Members []string            `json:"members,omitempty"`
 	Ended   string              `json:"ended,omitempty"` // why c was disconnected
 	Answers []string            `json:"answers,omitempty"`
+	Told    int                 `json:"told,omitempty"` // values in these answers that are a Date, if one of Node's servers was told them
 	Error   string              `json:"error,omitempty"`
 }
 
@@ -116,12 +118,15 @@ func (c *cluster) sortAnswers(t *testing.T, op operation, answers []json.RawMess
 			}
 			continue
 		}
+		dates, _ := object["dates"].(float64)
+		delete(object, "dates")
 		if op.Do == "fetch" {
 			describe(object)
 		}
 		server := object["server"]
 		delete(object, "server")
 		if o := seen[fmt.Sprint(server)]; o != nil {
+			o.Told += int(dates)
 			o.Answers = append(o.Answers, canonical(object))
 		} else {
 			t.Errorf("an answer from %v: %s", server, text)
@@ -210,6 +215,7 @@ func (c *cluster) look(t *testing.T, op operation, call call, from sender, seen 
 			for _, e := range last.Events {
 				o.Events = append(o.Events, text(t, e))
 			}
+			o.Dates += last.Dates
 			return len(o.Events) >= op.events
 		})
 		if !op.members {

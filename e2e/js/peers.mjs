@@ -6,7 +6,7 @@ import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { Emitter } from "@socket.io/redis-emitter";
 import { createClient } from "redis";
-import { digest, unpack } from "./values.mjs";
+import { dates, digest, unpack } from "./values.mjs";
 
 const maxHttpBufferSize = 1e8;
 
@@ -44,16 +44,20 @@ export function peerOperations(out) {
       const http = createServer();
       const { adapter, connections } = await adapterOf(transport, redis, key);
       const server = new Server(http, { adapter, maxHttpBufferSize });
-      const peer = { io: server, http, connections, events: [] };
+      const peer = { io: server, http, connections, events: [], dates: 0 };
       server.on("connection", (socket) => {
         const { rooms, ...who } = socket.handshake.auth;
         Object.assign(socket.data, who, { since: new Date(0), list: [1, "two", null], picture: Buffer.from([1, 2, 0xff]) });
         socket.join([...rooms, `of ${name}`]);
       });
-      server.on("tell", (...args) => peer.events.push(digest(args)));
+      const told = (args) => {
+        peer.events.push(digest(args));
+        peer.dates += dates(args);
+      };
+      server.on("tell", (...args) => told(args));
       server.on("ask", (...args) => {
         const answer = args.pop();
-        peer.events.push(digest(args));
+        told(args);
         answer({ server: name, got: args });
       });
       await new Promise((done) => http.listen(0, "127.0.0.1", done));
@@ -124,7 +128,7 @@ export function peerOperations(out) {
       switch (op) {
         case "emit": return void to.emit(event, ...args);
         case "ask": return asked((done) => to.timeout(timeout).emit(event, ...args, done));
-        case "fetch": return { answers: digest((await remote()).map((s) => ({ id: s.id, handshake: s.handshake, rooms: [...s.rooms], data: s.data }))) };
+        case "fetch": return { answers: digest((await remote()).map((s) => ({ id: s.id, handshake: s.handshake, rooms: [...s.rooms], data: s.data, dates: dates(s.data) }))) };
         case "join": return void to.socketsJoin(join);
         case "leave": return void to.socketsLeave(join);
         case "disconnect": return void to.disconnectSockets(close);
@@ -147,8 +151,9 @@ export function peerOperations(out) {
     // inspect tells who is here in which rooms, and which server-side events came since it was last called.
     inspect({ name }) {
       const peer = peers.get(name);
-      const events = peer.events.splice(0);
-      return { events, rooms: Object.fromEntries(sockets(peer).map((s) => [s.data.client, [...s.rooms]])) };
+      const [events, n] = [peer.events.splice(0), peer.dates];
+      peer.dates = 0;
+      return { events, dates: n, rooms: Object.fromEntries(sockets(peer).map((s) => [s.data.client, [...s.rooms]])) };
     },
   };
 }

@@ -27,6 +27,13 @@ export function digest(v) {
   return short(pack(v));
 }
 
+// dates counts the values that are a Date, at any depth.
+export function dates(v) {
+  if (v instanceof Date) return 1;
+  if (v === null || typeof v !== "object" || ArrayBuffer.isView(v)) return 0;
+  return Object.values(v).reduce((n, x) => n + dates(x), 0);
+}
+
 function short(v) {
   if (typeof v === "string") {
     const bytes = Buffer.byteLength(v);

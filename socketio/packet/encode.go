@@ -14,8 +14,8 @@ import (
 )
 
 // appendValues appends the values and the bracket that closes the array which the caller began; first says that the
-// array is still empty.
-func appendValues(dst []byte, attachments [][]byte, first bool, values []any) ([]byte, [][]byte, error) {
+// array is still empty. Where the texts of dates begin goes to dates, unless that is nil.
+func appendValues(dst []byte, attachments [][]byte, first bool, values []any, dates *[]int) ([]byte, [][]byte, error) {
 	var err error
 	for i, v := range values {
 		args, several := v.(Args)
@@ -30,7 +30,7 @@ func appendValues(dst []byte, attachments [][]byte, first bool, values []any) ([
 			dst, attachments = args.append(dst, attachments)
 			continue
 		}
-		if dst, attachments, err = appendValue(dst, attachments, v); err != nil {
+		if dst, attachments, err = appendValue(dst, attachments, v, dates); err != nil {
 			return nil, nil, fmt.Errorf("packet: argument %d: %w", i, err)
 		}
 	}
@@ -38,7 +38,7 @@ func appendValues(dst []byte, attachments [][]byte, first bool, values []any) ([
 }
 
 // appendValue appends one value. The usual plain types go without reflection.
-func appendValue(dst []byte, attachments [][]byte, v any) ([]byte, [][]byte, error) {
+func appendValue(dst []byte, attachments [][]byte, v any, dates *[]int) ([]byte, [][]byte, error) {
 	switch v := v.(type) {
 	case nil:
 		return append(dst, "null"...), attachments, nil
@@ -63,9 +63,13 @@ func appendValue(dst []byte, attachments [][]byte, v any) ([]byte, [][]byte, err
 	}
 	e := encoders.Get().(*encoder)
 	e.text, e.attachments = dst, attachments
+	from := len(dst)
 	err := json.MarshalWrite(e, v, e.options)
 	dst, attachments = e.text, e.attachments
-	e.text, e.attachments = nil, nil
+	if dates != nil && err == nil {
+		*dates = e.appendDates(*dates, from)
+	}
+	e.text, e.attachments, e.dates = nil, nil, e.dates[:0]
 	encoders.Put(e)
 	return dst, attachments, err
 }
@@ -125,6 +129,7 @@ func appendRaw(dst []byte, attachments [][]byte, raw []byte) ([]byte, [][]byte, 
 type encoder struct {
 	text        []byte
 	attachments [][]byte
+	dates       []int64 // how much was written before each
 	options     json.Options
 }
 
@@ -135,7 +140,7 @@ var encoders = sync.Pool{New: func() any {
 			json.MarshalToFunc(e.binary),
 			json.MarshalToFunc(marshalFloat),
 			json.MarshalToFunc(marshalFloat32),
-			json.MarshalToFunc(marshalTime),
+			json.MarshalToFunc(e.time),
 			json.MarshalToFunc(marshalDuration),
 			json.MarshalToFunc(e.args),
 			json.MarshalToFunc(e.value),
@@ -166,6 +171,18 @@ func (e *encoder) args(enc *jsontext.Encoder, a Args) error {
 	return enc.WriteValue(append(text, ']'))
 }
 
+// appendDates appends where the dates are in a text whose values begin at from.
+func (e *encoder) appendDates(dates []int, from int) []int {
+	for _, before := range e.dates {
+		at := from + int(before)
+		if e.text[at] != '"' { // a comma or a colon
+			at++
+		}
+		dates = append(dates, at)
+	}
+	return dates
+}
+
 func marshalFloat(enc *jsontext.Encoder, f float64) error {
 	var buf [32]byte
 	return enc.WriteValue(appendFloat(buf[:0], f, 64))
@@ -180,7 +197,8 @@ func marshalDuration(enc *jsontext.Encoder, d time.Duration) error {
 	return marshalFloat(enc, float64(d)/float64(time.Millisecond))
 }
 
-func marshalTime(enc *jsontext.Encoder, t time.Time) error {
+func (e *encoder) time(enc *jsontext.Encoder, t time.Time) error {
+	e.dates = append(e.dates, enc.OutputOffset())
 	var buf [32]byte
 	text := append(buf[:0], '"')
 	text = t.UTC().AppendFormat(text, "2006-01-02T15:04:05.000Z")

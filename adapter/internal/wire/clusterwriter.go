@@ -125,7 +125,7 @@ func (w *clusterWriter) request(q Request) {
 		w.key("type")
 		w.integer(eventType)
 		w.key("data")
-		w.payload(q.Data.JSON, q.Data.Attachments)
+		w.payload(q.Data)
 		w.end()
 		w.id(q.ID)
 		w.options(q.Options)
@@ -136,14 +136,14 @@ func (w *clusterWriter) request(q Request) {
 	case RemoteDisconnect:
 		w.options(q.Options)
 		w.key("close")
-		w.payload(strconv.AppendBool(nil, q.Close), nil)
+		w.payload(packet.Payload{JSON: strconv.AppendBool(nil, q.Close)})
 	case RemoteFetch:
 		w.options(q.Options)
 		w.id(q.ID)
 	case ServerSideEmit:
 		w.id(q.ID)
 		w.key("packet")
-		w.payload(q.Data.JSON, q.Data.Attachments)
+		w.payload(q.Data)
 	}
 }
 
@@ -159,16 +159,16 @@ func (w *clusterWriter) response(a Response) {
 		w.key("clientCount")
 		w.integer(a.ClientCount)
 	default:
-		value, err := first(a.Answer.JSON)
+		value, err := firstOf(a.Answer)
 		if w.err == nil {
 			w.err = err
 		}
-		if value == nil && w.packed {
-			value = []byte("null")
+		if value.JSON == nil && w.packed {
+			value.JSON = []byte("null")
 		}
-		if value != nil {
+		if value.JSON != nil {
 			w.key("packet")
-			w.payload(value, a.Answer.Attachments)
+			w.payload(value)
 		}
 	}
 }
@@ -226,19 +226,19 @@ func (w *clusterWriter) integer(n int) {
 func (w *clusterWriter) id(id []byte) {
 	if id != nil {
 		w.key("requestId")
-		w.payload(id, nil)
+		w.payload(packet.Payload{JSON: id})
 	}
 }
 
 // payload writes JSON text. What is not JSON is never sent: a server of Node's that cannot read a message may end.
-func (w *clusterWriter) payload(text []byte, attachments [][]byte) {
+func (w *clusterWriter) payload(p packet.Payload) {
 	var err error
 	if w.packed {
-		w.out, err = appendValue(w.out, text, attachments)
-	} else if !jsontext.Value(text).IsValid(lenient) {
+		w.out, err = AppendPayload(w.out, p)
+	} else if !jsontext.Value(p.JSON).IsValid(lenient) {
 		err = ErrMalformed
 	} else {
-		w.out = append(w.out, text...)
+		w.out = append(w.out, p.JSON...)
 	}
 	if w.err == nil {
 		w.err = err

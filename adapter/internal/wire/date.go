@@ -10,6 +10,22 @@ import (
 // maxDate is the last millisecond a JavaScript Date can hold, either side of 1970.
 const maxDate = 8_640_000_000_000_000
 
+// dateLayout is how JSON.stringify writes a Date of the years 0 to 9999.
+const dateLayout = "2006-01-02T15:04:05.000Z"
+
+// appendTime writes a time as msgpack's timestamp, in the shortest of its forms.
+func appendTime(dst []byte, t time.Time) []byte {
+	sec, nsec := t.Unix(), uint32(t.Nanosecond())
+	switch {
+	case sec>>34 != 0: // before 1970 too
+		dst = binary.BigEndian.AppendUint32(append(dst, 0xc7, 12, 0xff), nsec)
+		return binary.BigEndian.AppendUint64(dst, uint64(sec))
+	case nsec != 0 || sec>>32 != 0:
+		return binary.BigEndian.AppendUint64(append(dst, 0xd7, 0xff), uint64(nsec)<<34|uint64(sec))
+	}
+	return binary.BigEndian.AppendUint32(append(dst, 0xd6, 0xff), uint32(sec))
+}
+
 // appendTimestamp writes msgpack's timestamp (extension -1, in its forms of 4, 8 and 12 bytes) as JSON.stringify writes
 // the Date that it becomes in Node.
 func appendTimestamp(dst, data []byte) []byte {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -11,11 +12,15 @@ import (
 
 // AppendPayload appends p to dst as msgpack, its attachments where the placeholders are. It fails on text that is not JSON.
 func AppendPayload(dst []byte, p packet.Payload) ([]byte, error) {
-	return appendValue(dst, p.JSON, p.Attachments)
+	return appendDated(dst, p.JSON, p.Attachments, p.Dates)
 }
 
 func appendValue(dst, text []byte, attachments [][]byte) ([]byte, error) {
-	w := msgpackWriter{text: text, out: dst, attachments: attachments}
+	return appendDated(dst, text, attachments, nil)
+}
+
+func appendDated(dst, text []byte, attachments [][]byte, dates []int) ([]byte, error) {
+	w := msgpackWriter{text: text, out: dst, attachments: attachments, dates: dates}
 	w.space()
 	if err := w.value(0); err != nil {
 		return dst, err
@@ -33,6 +38,7 @@ type msgpackWriter struct {
 	i           int
 	out         []byte
 	attachments [][]byte
+	dates       []int // where in text there is one, as in packet.Payload
 }
 
 func (w *msgpackWriter) peek() byte {
@@ -85,6 +91,9 @@ func (w *msgpackWriter) value(depth int) error {
 	case '[':
 		return w.container(depth+1, ']', 0x90, 0xdc)
 	case '"':
+		if len(w.dates) > 0 && w.date() {
+			return nil
+		}
 		return w.string()
 	case 't':
 		return w.literal("true", 0xc3)
@@ -188,6 +197,24 @@ func (w *msgpackWriter) string() error {
 		return nil
 	}
 	return w.unescape(s)
+}
+
+// date writes the date at the cursor, if there is one.
+func (w *msgpackWriter) date() bool {
+	for len(w.dates) > 0 && w.dates[0] < w.i {
+		w.dates = w.dates[1:]
+	}
+	end := w.i + 1 + len(dateLayout) + 1
+	if len(w.dates) == 0 || w.dates[0] != w.i || end > len(w.text) {
+		return false
+	}
+	t, err := time.Parse(dateLayout, string(w.text[w.i+1:end-1]))
+	if err != nil { // of a year that JavaScript writes in six digits
+		return false
+	}
+	w.out = appendTime(w.out, t)
+	w.i = end
+	return true
 }
 
 // unescape writes a string whose length is known only once it is unescaped: in front of it goes the longest header that it

@@ -98,8 +98,8 @@ func appendPackedRequest(dst []byte, q Request) ([]byte, error) {
 		dst[header]++
 	}
 	dst = append(appendString(dst, "type"), byte(q.Type))
-	if q.Type == ServerSideEmit {
-		return AppendPayload(appendString(dst, "data"), q.Data)
+	if q.Type == ServerSideEmit { // dates are texts there, as in what Node sends as JSON
+		return appendValue(appendString(dst, "data"), q.Data.JSON, q.Data.Attachments)
 	}
 	dst[header]++
 	dst, err := appendPacket(appendString(dst, "packet"), q.Namespace, q.Data)

@@ -36,6 +36,7 @@ type Socket struct {
 	Data      []byte // JSON text, with placeholders for Attachments
 
 	Attachments [][]byte
+	Dates       []int // as in packet.Payload
 }
 
 // haveBinary tells whether the data of any of the sockets has binary in it.
@@ -112,7 +113,7 @@ func appendPackedSockets(dst []byte, sockets []Socket) (_ []byte, err error) {
 			return dst, err
 		}
 		dst = appendRooms(appendString(dst, "rooms"), s.Rooms)
-		if dst, err = appendValue(appendString(dst, "data"), object(s.Data), s.Attachments); err != nil {
+		if dst, err = appendDated(appendString(dst, "data"), object(s.Data), s.Attachments, s.Dates); err != nil {
 			return dst, err
 		}
 	}
@@ -162,6 +163,19 @@ func appendPackedAnswer(dst []byte, header int, a Response) ([]byte, error) {
 		dst[header]++
 	}
 	return dst, nil
+}
+
+// firstOf is an answer's first element, without JSON when it has none.
+func firstOf(p packet.Payload) (packet.Payload, error) {
+	value, err := first(p.JSON)
+	one := packet.Payload{JSON: value, Attachments: p.Attachments}
+	from := cap(p.JSON) - cap(value) // it is a part of it
+	for _, at := range p.Dates {
+		if at >= from && at < from+len(value) {
+			one.Dates = append(one.Dates, at-from)
+		}
+	}
+	return one, err
 }
 
 // first returns the text of the first element of a JSON array, nil when it is empty. Only the first argument of an

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -93,6 +94,30 @@ func TestAppendPayload(t *testing.T) {
 				t.Errorf("%x, %v, want %s", got, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestDatesAreThoseOfMsgpack: what was a time.Time, in the bytes that Node has for a Date. Texts that look like one stay texts.
+func TestDatesAreThoseOfMsgpack(t *testing.T) {
+	text := "2023-11-14T22:13:20.123Z"
+	at := time.UnixMilli(1_700_000_000_123)
+	p, err := packet.EncodeEventOn([]byte(`[0,`), "at", text, at, struct {
+		B time.Time `json:"b"`
+		A []any     `json:"a"`
+	}{at.Truncate(time.Second), []any{text, []byte{1}, time.UnixMilli(-1500), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.JSON = append(p.JSON, ']')
+	got, err := AppendPayload(nil, p)
+	str := "b8" + hex.EncodeToString([]byte(text))
+	want := "920094a26174" + str + "d7ff1d5353006553f10082a162d6ff6553f100a16194" + str + "c40101c70cff1dcd6500fffffffffffffffe" +
+		"b9" + hex.EncodeToString([]byte("10000-01-01T00:00:00.000Z"))
+	if err != nil || hex.EncodeToString(got) != want {
+		t.Errorf("%x, %v\nwant %s", got, err, want)
+	}
+	if one, err := firstOf(packet.Payload{JSON: []byte(`[ "` + text + `",1]`), Dates: []int{2}}); err != nil || len(one.Dates) != 1 || one.Dates[0] != 0 {
+		t.Errorf("%+v, %v", one, err)
 	}
 }
 

@@ -91,6 +91,9 @@ func (d *Daemon) sockets() map[string]string {
 	st := d.statuses()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if path := d.forksSocketLocked(); path != "" && st[forksPlace].PID != 0 {
+		out[forksPlace] = path
+	}
 	for _, ap := range d.apps {
 		if ap.dir == nil {
 			continue
@@ -140,11 +143,13 @@ func (d *Daemon) adminStatus(context.Context) admin.Status {
 		st.Processes = append(st.Processes, admin.Process{Name: fmt.Sprintf("%s (%d)", p.Name, p.ID), State: string(p.Status), PID: p.PID,
 			Worker: p.Worker, Started: p.Started, Restarts: p.Restarts})
 	}
+	services := l.Services
 	for _, a := range l.Apps {
 		st.Problems = append(st.Problems, a.Problems...)
-		for _, s := range a.Services {
-			st.Processes = append(st.Processes, admin.Process{Name: s.Name, State: string(s.Status), PID: s.PID, Started: s.Started, Restarts: s.Restarts})
-		}
+		services = append(services, a.Services...)
+	}
+	for _, s := range services {
+		st.Processes = append(st.Processes, admin.Process{Name: s.Name, State: string(s.Status), PID: s.PID, Started: s.Started, Restarts: s.Restarts})
 	}
 	for _, ap := range d.allApps() {
 		d.mu.Lock()

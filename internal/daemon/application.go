@@ -38,6 +38,7 @@ func (k kind) routed() bool { return k != nodeFork }
 type application struct {
 	key      string // unique; names its places
 	kind     kind
+	shared   bool             // its nodehost is that of all forked Node processes
 	set      config.Daemon    // from the app's environment
 	settings *config.Settings // the same, by variable
 	warnings []string
@@ -77,6 +78,7 @@ type entry struct {
 // resolve reads what an app's environment says of its settings: each app has its own.
 func resolve(a processfile.App, key string) (*application, error) {
 	ap := &application{key: key, app: a, kind: kindOf(&a), busy: make(chan struct{}, 1)}
+	ap.shared = ap.kind == nodeFork && a.UID == "" && a.GID == ""
 	env := map[string]string{"SIDEREAL_APP": directoryName(key)}
 	for name, value := range a.Env {
 		if name != "PORT" && !config.ForChild(name) && value != "" {
@@ -151,16 +153,21 @@ func (ap *application) acquire() (release func(), err error) {
 
 func (ap *application) router() string { return ap.key + "/router" }
 
-func (ap *application) nodehost() string { return ap.key + "/nodehost" }
+func (ap *application) nodehost() string {
+	if ap.shared {
+		return forksPlace
+	}
+	return ap.key + "/nodehost"
+}
 
-// servicesLocked are the names of the places that serve the app's processes.
+// servicesLocked are the names of the places that serve this app's processes alone.
 func (ap *application) servicesLocked() (names []string) {
 	for _, have := range ap.doors {
 		if !slices.Contains(names, have.router) {
 			names = append(names, have.router)
 		}
 	}
-	if ap.kind.hosted() {
+	if ap.kind.hosted() && !ap.shared {
 		names = append(names, ap.nodehost())
 	}
 	return names
@@ -172,13 +179,16 @@ func (d *Daemon) servicesOf(ap *application) []string {
 	return ap.servicesLocked()
 }
 
-// supportOf are the app's services, and the embedded Redis where it uses that.
+// supportOf are the app's services, and those that it shares with others.
 func (d *Daemon) supportOf(ap *application) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	names := ap.servicesLocked()
 	if ap.redis != nil {
 		names = append(names, redisPlace)
+	}
+	if ap.shared {
+		names = append(names, forksPlace)
 	}
 	return names
 }

@@ -36,6 +36,7 @@ type Daemon struct {
 	usage    meter
 	doorway  sync.Mutex // held while a door is opened
 	embeds   sync.Mutex // held while the embedded Redis is started
+	forking  sync.Mutex // held while an app joins or leaves the shared nodehost
 	admin    net.Listener
 	end      context.CancelFunc // of Run
 
@@ -45,6 +46,7 @@ type Daemon struct {
 	byPlace map[string]*entry
 	nextID  int
 	redis   *embedded // nil: not needed yet
+	forks   *forkHost // nil: no app shares one
 }
 
 // Run is the daemon of a home folder until ctx ends, or a command ends it; then everything is stopped. The error is ErrRunning

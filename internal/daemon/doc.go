@@ -13,6 +13,7 @@
 //	<app> nodehost   one, for an app of Node processes, or of programs with a port of their own
 //	<app>-<id>       its processes, which commands and lists call by id, name, namespace or an expression (target.go)
 //	redis            one for all apps that have no SIDEREAL_REDIS_URL
+//	nodehost         one for all apps of merely forked Node processes, unless they run as another user
 //
 // home.go, spawn.go and client.go are the commands' side, protocol.go is what both sides speak. Behind server.go, start.go and
 // act.go carry commands out, await.go waits for what they led to, specs.go says what runs, door.go opens ports, redis.go looks

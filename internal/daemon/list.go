@@ -22,8 +22,10 @@ func (d *Daemon) list() Listing {
 	for key, ap := range d.apps {
 		l.Apps[key] = d.appLocked(ap, st)
 	}
-	if s, ok := st[redisPlace]; ok {
-		l.Services = append(l.Services, serviceOf(s))
+	for _, name := range []string{redisPlace, forksPlace} {
+		if s, ok := st[name]; ok {
+			l.Services = append(l.Services, serviceOf(s))
+		}
 	}
 	d.mu.Unlock()
 	d.measure(&l)

@@ -155,6 +155,9 @@ func (d *Daemon) enlist(a processfile.App) (*application, error) {
 
 // equip gives an app what its processes need around them: a folder for sockets, Redis, a nodehost, a door.
 func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (err error) {
+	if ap.shared {
+		return d.joinForks(ap)
+	}
 	dir, err := supervisor.NewRuntimeDir("")
 	if err != nil {
 		return err
@@ -383,6 +386,9 @@ func differences(old, next *application) (names []string) {
 	if old.kind != next.kind {
 		names = append(names, "exec_mode or interpreter")
 	}
+	if old.app.UID != next.app.UID || old.app.GID != next.app.GID {
+		names = append(names, "uid or gid")
+	}
 	if old.app.MergeLogs != next.app.MergeLogs || old.app.OutFile != next.app.OutFile || old.app.ErrorFile != next.app.ErrorFile ||
 		old.app.LogFile != next.app.LogFile || old.app.LogType != next.app.LogType || old.app.LogDateFormat != next.app.LogDateFormat {
 		names = append(names, "log files")
@@ -467,7 +473,9 @@ func (d *Daemon) closeApp(ap *application) {
 	if ap.backend != nil {
 		errs = append(errs, ap.backend.close())
 	}
-	if ap.dir != nil {
+	if ap.shared {
+		errs = append(errs, d.leaveForks(ap))
+	} else if ap.dir != nil {
 		errs = append(errs, ap.dir.Close())
 	}
 	if err := errors.Join(errs...); err != nil {

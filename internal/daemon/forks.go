@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sidereal-io/sidereal/internal/admin"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// forksPlace is the place of the nodehost that apps of merely forked Node processes share. All it does for them is to hold their
+// channels: one for each app would take more memory than many an app.
+const forksPlace = "nodehost"
+
+// forkHost is that nodehost.
+type forkHost struct {
+	dir  *supervisor.RuntimeDir
+	apps int // that share it
+}
+
+// joinForks gives an app the shared nodehost, which the first one brings.
+func (d *Daemon) joinForks(ap *application) error {
+	d.forking.Lock()
+	defer d.forking.Unlock()
+	f := d.forks
+	if f == nil {
+		dir, err := supervisor.NewRuntimeDir("")
+		if err != nil {
+			return err
+		}
+		if err := d.sup.Add(d.forksSpec(dir)); err != nil {
+			return errors.Join(err, dir.Close())
+		}
+		f = &forkHost{dir: dir}
+	}
+	f.apps++
+	d.mu.Lock()
+	d.forks, ap.dir = f, f.dir
+	d.mu.Unlock()
+	return nil
+}
+
+// leaveForks gives the shared nodehost back; with the last app it ends.
+func (d *Daemon) leaveForks(ap *application) error {
+	d.forking.Lock()
+	defer d.forking.Unlock()
+	d.mu.Lock()
+	f, joined := d.forks, ap.dir != nil
+	ap.dir = nil
+	if !joined {
+		d.mu.Unlock()
+		return nil
+	}
+	f.apps--
+	last := f.apps == 0
+	if last {
+		d.forks = nil
+	}
+	d.mu.Unlock()
+	if !last {
+		return nil
+	}
+	err := d.sup.Remove(context.Background(), forksPlace)
+	if errors.Is(err, supervisor.ErrStopping) { // it has ended with everything else
+		err = nil
+	}
+	return errors.Join(err, f.dir.Close())
+}
+
+// forksSpec is the shared nodehost. It needs nothing of any app's settings: nobody is routed to its processes.
+func (d *Daemon) forksSpec(dir *supervisor.RuntimeDir) supervisor.Spec {
+	set := &d.cfg.Settings
+	return supervisor.Spec{
+		Name: forksPlace, Command: d.service("nodehost"), Stage: stageHosts, FatalCode: errorCode, AliveTimeout: set.AliveTimeout,
+		Environ: append(d.plainEnv(), "SIDEREAL_RUNTIME_DIR="+dir.Path, "SIDEREAL_LOG_LEVEL="+set.Level, "SIDEREAL_LOG_FORMAT="+set.Format),
+	}
+}
+
+// forksSocketLocked is the admin socket of the shared nodehost; empty: there is none.
+func (d *Daemon) forksSocketLocked() string {
+	if d.forks == nil {
+		return ""
+	}
+	return admin.Socket(d.forks.dir.Path, "nodehost")
+}

@@ -57,7 +57,7 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 	host := supervisor.Host{Place: ap.nodehost(), Slot: e.instance + 1, WaitReady: a.WaitReady}
 	switch ap.kind {
 	case nodeCluster:
-		host.Channel, host.Cluster, host.Drains = "advanced", true, true
+		host.Channel, host.Cluster, host.Drain = "advanced", true, ap.set.ShutdownTimeout
 		s.Host, s.Readiness.Timeout = &host, a.ListenTimeout.D()
 	case nodeFork:
 		host.Channel = "json"
@@ -66,7 +66,7 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 	case goWorker:
 		s.FatalCode = errorCode
 	case anyProgram:
-		host.Port, host.Drains = true, true
+		host.Port, host.Drain = true, ap.set.ShutdownTimeout
 		s.Host, s.Readiness = &host, supervisor.Readiness{AtStart: true, Settle: cmp.Or(d.cfg.settleTime, defaultSettle)}
 	}
 	if url := ap.set.ReadyURL; url != "" {

@@ -54,8 +54,8 @@ func (c *child) openSticky() {
 const (
 	// notice is how long a draining worker still takes new sessions, so that every router knows by then that it drains.
 	notice = 250 * time.Millisecond
-	// overtime is how much longer a drain may take than its sessions at their rate: for clients whose next poll has to come
-	// first, and for requests under way.
+	// overtime is what a drain's time must have beyond that of its sessions at their rate: for clients whose next poll has to
+	// come first, and for requests under way.
 	overtime = 10 * time.Second
 	// dismissal is how long one of recluster's workers has to clean up before it is ended.
 	dismissal = time.Second
@@ -76,7 +76,7 @@ func (c *child) drain() {
 	if c.preloaded.Load() {
 		rate := c.h.drainRate(c.load())
 		err := c.ch.sendValue((&ipc.Object{}).Set("cmd", preloadCommand).Set("act", "drain").Set("rate", rate))
-		ctx, cancel := context.WithTimeout(c.ctx, time.Duration(float64(c.load())/rate)*time.Second+overtime)
+		ctx, cancel := context.WithTimeout(c.ctx, c.h.cfg.ShutdownTimeout-min(time.Second, c.h.cfg.ShutdownTimeout/10))
 		defer cancel()
 		if err == nil {
 			select {

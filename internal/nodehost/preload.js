@@ -209,7 +209,7 @@ let draining = null; // { rate, at, due, last, told }; due: how many sessions ma
 function drain() {
   const now = Date.now();
   const { rate, told } = draining;
-  draining.due = Math.min(draining.due + ((now - draining.at) * rate) / 1000, Math.max(1, rate / 10));
+  draining.due = Math.min(draining.due + ((now - draining.at) * rate) / 1000, Math.max(1, rate));
   draining.at = now;
   for (const socket of sockets) {
     if (draining.due < 1) break;

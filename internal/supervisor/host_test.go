@@ -102,7 +102,7 @@ func TestHostThatCannotRunIsNotWaitedFor(t *testing.T) {
 }
 
 func TestReloadDrainsThroughTheHost(t *testing.T) {
-	spec := hosted(t, "w", Host{Channel: "advanced", Cluster: true, Drains: true})
+	spec := hosted(t, "w", Host{Channel: "advanced", Cluster: true, Drain: time.Minute})
 	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, spec}})
 	before := h.wait("ready", allReady)
 	if err := h.Roll(t.Context(), []Spec{spec}, 1); err != nil {
@@ -126,8 +126,8 @@ func TestStopTimeoutBeginsWhenSessionsHaveLeft(t *testing.T) {
 		{nil, 0, 35 * time.Second},
 		{nil, time.Second, time.Second},
 		{&Host{}, time.Second, time.Second},
-		{&Host{Drains: true}, time.Second, 35 * time.Second},
-		{&Host{Drains: true}, time.Minute, time.Minute},
+		{&Host{Drain: 50 * time.Second}, time.Second, 50 * time.Second},
+		{&Host{Drain: 50 * time.Second}, time.Minute, time.Minute},
 	} {
 		p := &process{spec: &Spec{Host: c.host, Stop: StopRule{Timeout: c.stop}}}
 		if got := s.leaveTimeout(p); got != c.want {

@@ -102,8 +102,9 @@ type Host struct {
 	// Slot is told to the host.
 	Slot int
 
-	// Drains says that the host moves the sessions of a process away before it is replaced or removed.
-	Drains bool
+	// Drain is how long the host may take to move the sessions of a process away before it is replaced or removed. Zero: there
+	// are none to move.
+	Drain time.Duration
 }
 
 // Readiness says when a process counts as ready. It always does when it, or its host, has said so.

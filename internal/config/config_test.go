@@ -300,6 +300,7 @@ func TestExitCode(t *testing.T) {
 		{redisconn.ErrUnreachable, ExitFailed},
 		{fmt.Errorf("x: %w", redisconn.ErrAuth), ExitUsage},
 		{fmt.Errorf("x: %w", redisconn.ErrRights), ExitUsage},
+		{fmt.Errorf("x: %w", redisconn.ErrDatabase), ExitUsage},
 		{&redisconn.ConfigError{}, ExitUsage},
 		{errors.Join(errors.New("x"), &ValueError{}), ExitUsage},
 	} {

@@ -46,7 +46,7 @@ func ExitCode(err error) int {
 	case err == nil:
 		return ExitDone
 	case errors.As(err, &value), errors.As(err, &redis),
-		errors.Is(err, redisconn.ErrAuth), errors.Is(err, redisconn.ErrRights):
+		errors.Is(err, redisconn.ErrAuth), errors.Is(err, redisconn.ErrRights), errors.Is(err, redisconn.ErrDatabase):
 		return ExitUsage
 	}
 	return ExitFailed

@@ -22,7 +22,7 @@ func (r Redis) Open(log zerolog.Logger, metrics prometheus.Registerer) (*redisco
 // Problem puts an error of Redis that only the operator can mend into one line with the variable that is wrong. Other
 // errors come back as they are.
 func (r Redis) Problem(err error) error {
-	if errors.Is(err, redisconn.ErrAuth) || errors.Is(err, redisconn.ErrRights) {
+	if errors.Is(err, redisconn.ErrAuth) || errors.Is(err, redisconn.ErrRights) || errors.Is(err, redisconn.ErrDatabase) {
 		return &ValueError{Variable: "SIDEREAL_REDIS_URL", Value: Hidden(r.RedisURL), Rule: "is refused: " + err.Error()}
 	}
 	if errors.Is(err, redisconn.ErrMoved) && !strings.Contains(r.RedisURL, "+cluster://") {

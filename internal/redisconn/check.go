@@ -20,6 +20,9 @@ var (
 	// ErrMoved reports a key that another node of a cluster serves. With a URL of the form redis+cluster that passes; with any
 	// other only an operator can help: exit code 2.
 	ErrMoved = errors.New("redis: a node of a Redis Cluster, which does not serve this key")
+	// ErrDatabase reports that Redis has no database of the URL's number; in a Cluster there is only 0. Only an operator can
+	// help: exit code 2.
+	ErrDatabase = errors.New("redis: no such database")
 	// ErrUnreachable reports a Redis that cannot be reached, does not answer in time or still loads its data: wait.
 	ErrUnreachable = errors.New("redis: unreachable")
 )
@@ -35,7 +38,7 @@ func Classify(err error) error {
 	switch {
 	case err == nil, err == redis.Nil:
 		return err
-	case errors.Is(err, ErrAuth), errors.Is(err, ErrRights), errors.Is(err, ErrUnreachable):
+	case errors.Is(err, ErrAuth), errors.Is(err, ErrRights), errors.Is(err, ErrDatabase), errors.Is(err, ErrUnreachable):
 		return err
 	case errors.Is(err, redis.Nil): // wrapped by the client: no sentinel knows the master
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -74,6 +77,8 @@ func classifyAnswer(answer redis.Error, err error) error {
 	switch { // servers without ACL, before Redis 6
 	case strings.HasPrefix(text, "ERR invalid password"), strings.HasPrefix(text, "ERR AUTH"), strings.HasPrefix(text, "ERR Client sent AUTH"):
 		return fmt.Errorf("%w: %w", ErrAuth, err)
+	case strings.HasPrefix(text, "ERR DB index"), strings.HasPrefix(text, "ERR SELECT is not allowed"):
+		return fmt.Errorf("%w: %w", ErrDatabase, err)
 	case strings.HasPrefix(text, "ERR max number of clients"):
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}

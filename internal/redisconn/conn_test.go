@@ -65,6 +65,26 @@ func TestCheckOnRealRedis(t *testing.T) {
 	}
 }
 
+// TestPasswordThatNobodyAskedFor: on every connection alike, since a process with one half of them would be of no use.
+func TestPasswordThatNobodyAskedFor(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	c := open(t, Config{URL: r.URL(), Password: "unasked"})
+	if err := c.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	l := listen(t, c, SubConfig{Name: "test"})
+	l.Add("news")
+	wait(t, l)
+	if err := c.Client().Publish(t.Context(), "news", "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	l.expect(t, "news", "x")
+	if err := open(t, Config{URL: r.URL() + "/99"}).Check(t.Context()); !errors.Is(err, ErrDatabase) {
+		t.Errorf("database 99: got %v, want ErrDatabase", err)
+	}
+}
+
 func TestRunFollowsRedisDownAndUp(t *testing.T) {
 	m := testkit.MiniRedis(t)
 	m.RequireAuth("secret")

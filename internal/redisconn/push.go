@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,10 +66,16 @@ func (p *push) auth(ctx context.Context, opt *redis.Options) error {
 	if err := p.command("AUTH", args); err != nil {
 		return err
 	}
-	if _, err := p.Receive(ctx); err != nil {
+	if _, err := p.Receive(ctx); err != nil && !needsNone(err) {
 		return err
 	}
 	return p.conn.SetReadDeadline(time.Time{})
+}
+
+// needsNone tells that Redis, since version 6, lets everybody in and was shown a password all the same. Other connections
+// are let in, too: they name the user, and then it takes any password.
+func needsNone(err error) bool {
+	return strings.HasPrefix(err.Error(), "ERR AUTH <password> called without any password configured")
 }
 
 // The commands. They may be called concurrently, with Receive too.

@@ -28,7 +28,7 @@ var layers = map[string][]string{
 	"examples":              {"socketio", "worker", "client", "adapter/emitter"},
 	"cmd/sidereal":          {"*"},
 	"e2e":                   {"*"},
-	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"directory", "internal/redisconn"}, "internal/handoff": {}, "internal/http1": {},
+	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"directory", "internal/redisconn"}, "internal/handoff": {"internal/rawio"}, "internal/http1": {},
 	"internal/lifeline": {}, "internal/rawio": {}, "internal/processfile": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/processfile"},
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/rawio"
 )
 
 // conn is an accepted connection: a client's, a load balancer's, or another router's. One goroutine serves it, request by
@@ -21,7 +22,7 @@ type conn struct {
 	r           *Router
 	nc          net.Conn        // as accepted: below TLS, where there is TLS
 	fd          syscall.RawConn // of nc; nil: it has none
-	tcp         *net.TCPConn    // nil: its descriptor can't be passed
+	tcp         socket          // nil: its descriptor can't be passed
 	fromDoor    bool            // TLS under the routers' own name
 	redirects   bool            // accepted where plain HTTP is sent on to HTTPS
 	accepted    time.Time
@@ -49,6 +50,13 @@ type conn struct {
 	carried *relay // what it became; set before its state says so
 }
 
+// socket is a connection whose descriptor is all that there is of it: package net's, or rawio's.
+type socket interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+}
+
 type connState uint32
 
 const (
@@ -74,8 +82,13 @@ func (r *Router) newConn(nc net.Conn) *conn {
 	c := &conn{r: r, nc: nc, accepted: time.Now()}
 	c.init(nc)
 	c.fd = c.raw
-	c.tcp, _ = nc.(*net.TCPConn)
 	c.peer.addr = peerOf(nc.RemoteAddr())
+	switch s := nc.(type) {
+	case *net.TCPConn:
+		c.tcp = s
+	case *rawio.Conn:
+		c.tcp = s
+	}
 	c.trusted = r.trusts(c.peer.addr.Addr())
 	c.awaitsProxy = c.trusted && r.cfg.ProxyProtocol
 	return c

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/rawio"
 )
 
 func TestMain(m *testing.M) {
@@ -257,7 +258,7 @@ func loopback(t testing.TB) net.Listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ln
+	return rawio.Accepting(ln)
 }
 
 // host is one host: a router and its workers.

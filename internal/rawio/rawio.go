@@ -1,4 +1,5 @@
-// Package rawio reads and writes sockets by their descriptors, without blocking.
+// Package rawio reads and writes sockets by their descriptors, without blocking, and makes connections of descriptors with few
+// system calls.
 //
 // On Linux, reads and small writes are made without telling the scheduler. A system call on a descriptor that does not block
 // takes a few microseconds; the telling cost more than that in a process that is mostly idle, since it wakes the runtime's

@@ -92,6 +92,28 @@ func TestCheckNamesEachMissingRight(t *testing.T) {
 	}
 }
 
+// TestCheckOfStreamsBesideShardedPubSub: the rights differ from those of the row, as the page says below it.
+func TestCheckOfStreamsBesideShardedPubSub(t *testing.T) {
+	store := testkit.StartRedis(t)
+	newForm := func(c Config) (*Redis, error) {
+		c.Key = "rooms"
+		return NewStreams(StreamsConfig{Config: c, StreamName: "orders", StreamCount: 2, SessionKeyPrefix: "s:", UseShardedPubSub: true})
+	}
+	url := strings.Replace(store.URL(), "://", "://bob:pass@", 1)
+	rules := strings.Fields("+ping +publish +subscribe +ssubscribe +sunsubscribe +spublish +pubsub|numsub +pubsub|shardnumsub +xadd +xread +xinfo|stream " +
+		"+xrange +eval +get +set +del +pexpire ~orders* ~s:* resetchannels &rooms#/#* &sidereal-peers:rooms")
+	setUser(store, rules)
+	for _, m := range check(t, newForm, url, Needs{Recovery: true}) {
+		t.Error(m)
+	}
+	for i, rule := range rules {
+		setUser(store, append(append([]string{}, rules[:i]...), rules[i+1:]...))
+		if missing := check(t, newForm, url, Needs{Recovery: true}); rule != "resetchannels" && len(missing) == 0 {
+			t.Errorf("nothing is missing without %s", rule)
+		}
+	}
+}
+
 // names tells whether a command that was forbidden for want of a rule shows which.
 func names(command, rule string) bool {
 	what := strings.TrimSuffix(rule[1:], "*")

@@ -22,7 +22,7 @@ async function adapterOf(transport, redis, key) {
   if (form === "redis-sharded") {
     return { connections, adapter: createShardedAdapter(pub, sub, { channelPrefix: key, subscriptionMode }) };
   }
-  return { connections, adapter: createAdapter(pub, sub, { key }) };
+  return { connections, adapter: createAdapter(pub, sub, { key, requestsTimeout: 30_000 }) };
 }
 
 async function connected(url) {

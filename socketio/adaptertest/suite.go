@@ -209,7 +209,25 @@ func local(t *testing.T, a, b *host) {
 	if err != nil || len(list) != 2 {
 		t.Errorf("%d sockets, %v", len(list), err)
 	}
+	localAcks(t, a)
 	end(t, a, a.x, a.y, b.x, b.y)
+}
+
+// localAcks are complete once the clients here have answered: who is elsewhere is neither asked nor waited for.
+func localAcks(t *testing.T, a *host) {
+	done := make(chan []string)
+	go func() {
+		answers, err := a.IO.Local().Timeout(time.Hour).EmitWithAck(t.Context(), "q")
+		if err != nil {
+			t.Errorf("EmitWithAck: %v", err)
+		}
+		done <- sorted(answers)
+	}()
+	reply(t, a.x, "q", `["ax"]`)
+	reply(t, a.y, "q", `["ay"]`)
+	if got, want := <-done, []string{`["ax"]`, `["ay"]`}; !slices.Equal(got, want) {
+		t.Errorf("local answers %q, want %q", got, want)
+	}
 }
 
 func binary(t *testing.T, a, b *host) {

@@ -31,7 +31,7 @@ func logsCommand() *cobra.Command {
 			if len(args) > 0 {
 				what = strings.Join(args, ", ")
 			}
-			fmt.Fprintf(c.err, "The last %d lines of %s; --lines shows more.\n", request.Lines, what)
+			fmt.Fprintf(c.err, "The last %s of %s; --lines shows more.\n", numbered(request.Lines, "line", "lines"), what)
 		}
 		return follow(ctx, c, client, request, view)
 	})

@@ -173,7 +173,7 @@ func byName(st []supervisor.Status) map[string]supervisor.Status {
 	return out
 }
 
-// commanded notes restarts by command.
+// commanded notes restarts by command, or because files have changed.
 func (d *Daemon) commanded(entries []*entry, reloaded bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -499,7 +499,7 @@ func TestWatchRestarts(t *testing.T) {
 	// The folder may not be watched yet: changes come until one is seen.
 	r.eventually("restarted", func(l Listing) bool {
 		os.WriteFile(filepath.Join(a.Cwd, "index.js"), []byte(time.Now().String()), 0o600)
-		return l.Processes[0].PID != before.PID && l.Processes[0].Status == Online
+		return l.Processes[0].PID != before.PID && l.Processes[0].Status == Online && l.Processes[0].Restarts > 0
 	})
 }
 

@@ -37,7 +37,7 @@ func (d *Daemon) describeLocked(e *entry, st supervisor.Status) Process {
 	p := Process{
 		ID: e.id, Name: a.Name, Namespace: a.Namespace, App: e.app.key, Instance: e.instance, Mode: a.ExecMode, UniqueID: e.uniqueID,
 		Status: statusOf(st), Reason: st.Reason, PID: st.PID, Created: e.created, Started: st.Started,
-		Restarts: st.Restarts + e.commands, Unstable: st.Unstable, Worker: st.Attrs[lifeline.Worker], Port: st.Port,
+		Restarts: st.Restarts + st.Renewed + e.commands, Unstable: st.Unstable, Worker: st.Attrs[lifeline.Worker], Port: st.Port,
 		OutFile: pathOf(e.out.file), ErrorFile: pathOf(e.err.file), LogFile: pathOf(e.out.both), PIDFile: d.pidFile(e), ReloadedAt: e.reloaded,
 	}
 	if st.Last != nil {

@@ -120,20 +120,22 @@ func (c *calm) over() { c.first = time.Time{} }
 func (d *Daemon) filesChanged(ap *application, file string) {
 	d.cfg.Log.Info().Str("app", ap.app.Name).Str("file", file).Msg("file changed: restarted")
 	st := d.statuses()
-	var names []string
+	var running []*entry
 	for _, other := range d.allApps() {
 		if other.app.Name != ap.app.Name {
 			continue
 		}
 		for _, e := range d.entriesOf(other) {
 			if st[e.place].PID != 0 {
-				names = append(names, e.place)
+				running = append(running, e)
 			}
 		}
 	}
-	if err := d.sup.Restart(names...); err != nil {
+	if err := d.sup.Restart(places(running)...); err != nil {
 		d.cfg.Log.Warn().Str("app", ap.app.Name).Err(err).Msg("not restarted")
+		return
 	}
+	d.commanded(running, false)
 }
 
 // addTree watches a file, or a folder and those below it.

@@ -35,6 +35,13 @@ func (s *Supervisor) lookAfter(now time.Time) {
 	}
 }
 
+// refresh replaces the process of a place for a reason of its own.
+func (s *Supervisor) refresh(pl *place) {
+	if s.beginRoll([]Spec{pl.spec}, 1, nil) == nil {
+		pl.renewed++
+	}
+}
+
 // lookAtMemory has processes replaced that take more than they may.
 func (s *Supervisor) lookAtMemory() {
 	for p := range s.running {
@@ -46,7 +53,7 @@ func (s *Supervisor) lookAtMemory() {
 			s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Int64("bytes", memory).Int64("limit", p.spec.MemoryLimit).
 				Msg("process takes too much memory: replaced")
 			s.quiet = false
-			s.beginRoll([]Spec{pl.spec}, 1, nil)
+			s.refresh(pl)
 		}
 	}
 }

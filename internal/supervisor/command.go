@@ -125,7 +125,7 @@ func (s *Supervisor) Become(specs ...Spec) error {
 // Reset sets the counters of places to 0.
 func (s *Supervisor) Reset(names ...string) error {
 	return s.each(names, func(pl *place) error {
-		pl.restarts = 0
+		pl.restarts, pl.renewed = 0, 0
 		pl.forget()
 		return nil
 	})
@@ -263,6 +263,7 @@ func (s *Supervisor) schedule(pl *place) {
 	pl.cron = s.later(min(due.Sub(now), time.Hour), func() {
 		if !time.Now().Before(due) && !s.stopping {
 			s.cfg.Log.Info().Str("process", pl.spec.Name).Msg("restarted by the clock")
+			pl.renewed++
 			s.restartNow(pl)
 		}
 		s.schedule(pl)

@@ -161,7 +161,7 @@ func (s *Supervisor) messaged(p *process, raw json.RawMessage) {
 	}
 	if json.Unmarshal(raw, &m) == nil && m.Cmd == "disconnect" && p.place.current == p && !p.stopping {
 		s.cfg.Log.Info().Str("process", p.spec.Name).Msg("process asks to be replaced")
-		s.beginRoll([]Spec{p.place.spec}, 1, nil)
+		s.refresh(p.place)
 	}
 }
 

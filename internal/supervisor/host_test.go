@@ -158,7 +158,7 @@ func TestProcessMayAskToBeReplaced(t *testing.T) {
 	if e := h.exit(); e.PID != before.PID || !e.Planned {
 		t.Errorf("%+v", e)
 	}
-	if w := h.status("w"); w.State != Ready || w.PID == before.PID || w.Restarts != 0 {
+	if w := h.status("w"); w.State != Ready || w.PID == before.PID || w.Restarts != 0 || w.Renewed != 1 {
 		t.Errorf("%+v", w)
 	}
 }

@@ -26,6 +26,7 @@ type place struct {
 	lives    lives
 	starts   int
 	restarts int
+	renewed  int
 	begun    bool // has been started once
 	served   bool // has been ready once
 	gone     bool // is being removed
@@ -51,7 +52,7 @@ func (pl *place) become(spec Spec) {
 
 func (pl *place) status() Status {
 	st := Status{
-		Name: pl.spec.Name, Group: pl.spec.group(), State: pl.idle, Starts: pl.starts, Restarts: pl.restarts,
+		Name: pl.spec.Name, Group: pl.spec.group(), State: pl.idle, Starts: pl.starts, Restarts: pl.restarts, Renewed: pl.renewed,
 		Unstable: pl.lives.unstable(), Started: pl.started, Last: pl.last, Reason: pl.reason,
 	}
 	if pl.again != nil {

@@ -334,14 +334,21 @@ func TestCommandsMeetAReload(t *testing.T) {
 }
 
 func TestClockRestarts(t *testing.T) {
-	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "a", Manual: true, Command: fake(t, "serve", "a"), Schedule: every(300 * time.Millisecond)}}})
-	first := h.wait("started, though it was stopped", allReady)[0].PID
-	h.wait("restarted", func(st []Status) bool { return st[0].State == Ready && st[0].PID != first })
+	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "a", Manual: true, Command: fake(t, "serve", "a"), Schedule: &times{2}}}})
+	h.wait("started, though it was stopped, and restarted", func(st []Status) bool {
+		return st[0].State == Ready && st[0].Renewed == 2 && st[0].Starts >= 1 && st[0].Restarts == 0
+	})
 }
 
-type every time.Duration
+// times is a schedule with so many moments, soon: a process has all the time it needs to be ready after the last.
+type times struct{ left int }
 
-func (e every) Next(t time.Time) time.Time { return t.Add(time.Duration(e)) }
+func (s *times) Next(t time.Time) time.Time {
+	if s.left--; s.left < 0 {
+		return time.Time{}
+	}
+	return t.Add(300 * time.Millisecond)
+}
 
 func TestMemoryLimitReplacesTheProcess(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "a", Command: fake(t, "serve", "a"), MemoryLimit: 1}}})
@@ -350,6 +357,9 @@ func TestMemoryLimitReplacesTheProcess(t *testing.T) {
 	h.wait("replaced", func(st []Status) bool { return st[0].State == Ready && st[0].PID != first.PID })
 	if e := h.exit(); e.PID != first.PID || !e.Planned {
 		t.Errorf("%+v", e)
+	}
+	if st := h.status("a"); st.Renewed == 0 || st.Restarts != 0 {
+		t.Errorf("%+v", st)
 	}
 	if memory, cpu := Usage(os.Getpid()); memory < 1<<20 || cpu <= 0 {
 		t.Errorf("this process takes %d bytes and %v", memory, cpu)

@@ -31,6 +31,7 @@ type Status struct {
 	Again    time.Time         `json:"again,omitzero"`   // when the next is due, where it is waited for
 	Starts   int               `json:"starts"`           // processes so far, failed starts included
 	Restarts int               `json:"restarts"`         // unplanned ends, all of them
+	Renewed  int               `json:"renewed"`          // planned ends that no command asked for: by the clock, for memory, by the process' wish
 	Unstable int               `json:"unstable"`         // of the last Restart.Max processes, how many lived for less than MinUptime
 	Attrs    map[string]string `json:"attrs,omitempty"`  // what the process reported; never changed once published
 	Last     *Exit             `json:"-"`                // the last end of a process here; nil: none yet

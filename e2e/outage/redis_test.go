@@ -3,8 +3,11 @@
 package outage
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
@@ -109,6 +112,40 @@ func TestDropsAreCountedAndLoggedOnce(t *testing.T) {
 		}
 		if n := strings.Count(output, `"dropped"`); n != 2 {
 			t.Errorf("%d lines tell of two outages", n)
+		}
+	})
+}
+
+// TestBufferIsBoundedByBytesAndAge: of what is emitted while Redis is dead the newest is kept that fits, and nothing that is
+// old by the time Redis is back.
+func TestBufferIsBoundedByBytesAndAge(t *testing.T) {
+	inEveryForm(t, func(t *testing.T, form string) {
+		const sent, age = 100, time.Second
+		redis := testkit.StartRedis(t)
+		net := startNetwork(t, redis.Addr())
+		url := "redis://" + net.addr()
+		bytes, young := join(t, form, "bytes", url, bytesEnv+"=2000"), join(t, form, "young", url, fmt.Sprintf("%s=%d", ageEnv, age.Milliseconds()))
+		b := join(t, form, "b", redis.URL())
+		kill(redis, bytes, young, b)
+		young.burst(0, sent)
+		old := time.Now().Add(age)
+		bytes.burst(1000, 1000+sent)
+		await(t, "what was said to be old", func() bool { return time.Now().After(old) })
+		restart(redis, net, b)
+		kept := b.heardOf(1000, 1000+sent-1)
+		if n := len(kept); n < 2 || n > sent/2 || kept[0] != 1000+sent-n {
+			t.Errorf("of %d messages b's client was told %v", sent, kept)
+		}
+		if n := ask[map[string]float64](bytes, "counters")["dropped_total buffer_full"]; n != float64(sent-len(kept)) {
+			t.Errorf("%v messages counted as dropped, and %d arrived", n, len(kept))
+		}
+		await(t, "the old ones to be counted", func() bool {
+			return ask[map[string]float64](young, "counters")["dropped_total expired"] == sent
+		})
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if slices.ContainsFunc(b.said, func(n int) bool { return n < sent }) {
+			t.Errorf("b's client was told what was too old: %v", b.said)
 		}
 	})
 }

@@ -29,6 +29,8 @@ const (
 	formEnv      = "OUTAGE_FORM" // a name in forms
 	redisEnv     = "OUTAGE_REDIS"
 	bufferEnv    = "OUTAGE_BUFFER"  // messages kept while Redis is away; default: the adapter's
+	bytesEnv     = "OUTAGE_BYTES"   // and bytes of them
+	ageEnv       = "OUTAGE_AGE"     // and how old they get, in ms
 	messageEnv   = "OUTAGE_MESSAGE" // bytes of the longest message; default: the adapter's
 	streamLength = 10_000           // entries that a stream keeps
 	requestTime  = time.Hour        // of a request: who waits for a dead server fails the test
@@ -76,8 +78,9 @@ func serve(form string) error {
 	p := &program{metrics: prometheus.NewRegistry()}
 	cfg := adapter.Config{
 		URL: os.Getenv(redisEnv), RequestsTimeout: requestTime, Metrics: p.metrics,
-		BufferMessages: number(bufferEnv), MaxMessageBytes: number(messageEnv),
-		Log: zerolog.New(os.Stdout),
+		BufferMessages: number(bufferEnv), BufferBytes: number(bytesEnv), BufferAge: time.Duration(number(ageEnv)) * time.Millisecond,
+		MaxMessageBytes: number(messageEnv),
+		Log:             zerolog.New(os.Stdout),
 	}
 	var err error
 	if p.adapter, err = forms[form](cfg); err != nil {

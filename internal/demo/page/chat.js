@@ -169,7 +169,7 @@ function showSend() {
 }
 
 function place(p) {
-  return `${p.host} · worker ${p.slot}`;
+  return `${p.host} · worker ${p.worker}`;
 }
 
 function clock() {

@@ -243,6 +243,35 @@ func TestCitations(t *testing.T) {
 	}
 }
 
+// TestSettingsExist: whatever names a setting to users names one that docs/configuration.md has, which is generated.
+func TestSettingsExist(t *testing.T) {
+	known := map[string]bool{}
+	row := regexp.MustCompile("^\\| `(SIDEREAL_[A-Z0-9_]+)`")
+	for line := range strings.Lines(read(t, "docs/configuration.md")) {
+		if m := row.FindStringSubmatch(line); m != nil {
+			known[m[1]] = true
+			known[m[1]+"_FILE"] = strings.Contains(line, "*secret*")
+		}
+	}
+	if len(known) < 50 {
+		t.Fatalf("docs/configuration.md has %d rows", len(known))
+	}
+	setting := regexp.MustCompile(`SIDEREAL_[A-Z0-9_]*[A-Z0-9]\b`)
+	for _, pattern := range []string{"*.md", "*.yaml", "*Dockerfile", "docs/*.md", "deploy/*", "examples/*/*", "scripts/*"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			for _, name := range setting.FindAllString(read(t, file), -1) {
+				if !known[name] {
+					t.Errorf("%s speaks of %s, which docs/configuration.md does not know", file, name)
+				}
+			}
+		}
+	}
+}
+
 // TestLinks follows every relative link of the documents.
 func TestLinks(t *testing.T) {
 	docs, _ := filepath.Glob("*.md")

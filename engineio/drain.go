@@ -3,6 +3,7 @@ package engineio
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,13 @@ import (
 // okAfterDrain is how long posts for a session that Drain has ended are answered "ok": its client may have sent them
 // before it learnt of the end, and an error would be counted as a failed request.
 const okAfterDrain = 5 * time.Second
+
+// finishTime is how long a drain waits for a Receiver that is at work: its client may get an answer.
+const finishTime = 2 * time.Second
+
+// Busy is what a Receiver may be, too: it tells whether it is still at work on what it was given. It is called at any time, from
+// any goroutine.
+type Busy interface{ Busy() bool }
 
 // shutdownLinger bounds the wait for the answers to our close frames when Run ends.
 const shutdownLinger = time.Second
@@ -38,7 +46,8 @@ func (d *drained) has(sid string) bool {
 }
 
 // Drain refuses new sessions from now on (503, Retry-After) and ends the live ones with ShuttingDown, perSecond of them
-// a second, all at once if it is 0 or less. It returns when none is left, or with ctx's error.
+// a second, all at once if it is 0 or less; those whose Receiver is [Busy] when they are done with that, or after 2 s. It returns
+// when none is left, or with ctx's error.
 func (s *Server) Drain(ctx context.Context, perSecond int) error {
 	s.gate.Lock()
 	s.refusing.Store(true)
@@ -48,17 +57,28 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 		limit = rate.Limit(perSecond)
 	}
 	pace := rate.NewLimiter(limit, 1)
+	var busy []*Session
 	for session := range s.Sessions() {
 		if err := pace.Wait(ctx); err != nil {
 			return err
 		}
-		s.drained.add(session.id)
-		session.close(ShuttingDown, nil)
+		if session.busy() {
+			busy = append(busy, session)
+			continue
+		}
+		s.move(session)
 	}
 	// Sessions between two polls wait for the next.
 	poll := time.NewTicker(tick)
 	defer poll.Stop()
-	for s.Len() > 0 {
+	for end := time.Now().Add(finishTime); s.Len() > 0; {
+		busy = slices.DeleteFunc(busy, func(session *Session) bool {
+			done := !session.busy() || !time.Now().Before(end)
+			if done {
+				s.move(session)
+			}
+			return done
+		})
 		select {
 		case <-poll.C:
 		case <-ctx.Done():
@@ -66,6 +86,21 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 		}
 	}
 	return nil
+}
+
+// move ends a session whose client is to come back elsewhere.
+func (s *Server) move(session *Session) {
+	s.drained.add(session.id)
+	session.close(ShuttingDown, nil)
+}
+
+// busy tells whether the session's Receiver is at work.
+func (s *Session) busy() bool {
+	s.recvMu.Lock()
+	recv := s.recv
+	s.recvMu.Unlock()
+	b, ok := recv.(Busy)
+	return ok && b.Busy()
 }
 
 // shutdown ends everything, for the end of Run.

@@ -81,6 +81,16 @@ func newClient(srv *Server, s *engineio.Session) *client {
 	return c
 }
 
+// Busy tells whether handlers run or wait: their answers are still to come.
+func (c *client) Busy() bool {
+	c.mu.Lock()
+	sockets := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	return slices.ContainsFunc(sockets, (*Socket).isBusy)
+}
+
+var _ engineio.Busy = (*client)(nil)
+
 var (
 	errBinary      = errors.New("socketio: binary message where none is due")
 	errText        = errors.New("socketio: text message where an attachment is due")

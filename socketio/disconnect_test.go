@@ -229,3 +229,30 @@ func TestConfigRefusesWhatCannotBe(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A client that waits for an answer gets it before a drain ends its session, unless that takes too long.
+func TestDrainLetsHandlersAnswer(t *testing.T) {
+	serve(t, socketio.Config{}, func(io *socketio.Server) {
+		io.On("work", func(d int) string { time.Sleep(time.Duration(d) * time.Second); return "done" })
+	}, func(t *testing.T, h *peer.Host) {
+		quick, _ := h.Join("/")
+		slow, _ := h.Join("/")
+		quick.Send(`20["work",1]`)
+		slow.Send(`20["work",60]`)
+		synctest.Wait()
+		start := time.Now()
+		drained := make(chan error, 1)
+		go func() { drained <- h.IO.Drain(t.Context(), 0) }()
+		quick.Want(`30["done"]`, "closed")
+		if d := time.Since(start); d > 1500*time.Millisecond {
+			t.Errorf("an idle session was closed after %v", d)
+		}
+		slow.Want("closed")
+		if d := time.Since(start); d < 2*time.Second || d > 3*time.Second {
+			t.Errorf("a busy session was closed after %v", d)
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+	})
+}

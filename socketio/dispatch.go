@@ -66,6 +66,13 @@ func (s *Socket) enqueue(e *event) (fits, idle bool) {
 	return true, idle
 }
 
+// isBusy tells whether events are being handled, or are about to be.
+func (s *Socket) isBusy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running
+}
+
 // finish has the rest done after the events that wait.
 func (s *Socket) finish(end *ending) {
 	s.mu.Lock()

@@ -102,7 +102,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 // Drain refuses new sessions and closes the open ones, perSecond of them each second, so that their clients come back
-// elsewhere. It returns when none is left or ctx ends.
+// elsewhere: a client whose handlers are at work when they are done, or after 2 s. It returns when none is left or ctx ends.
 func (s *Server) Drain(ctx context.Context, perSecond int) error {
 	return s.engine.Drain(ctx, perSecond)
 }

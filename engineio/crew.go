@@ -40,6 +40,7 @@ const (
 type crew struct {
 	tasks *sync.WaitGroup
 	lead  func() // what a leader does: a loop that calls work
+	cores int
 
 	turn     atomic.Uint64 // of the leader; odd while it does a Work
 	now      Work          // of an odd turn; the leader's, or of who has ended its lead
@@ -54,7 +55,7 @@ type crew struct {
 }
 
 func newCrew(tasks *sync.WaitGroup, lead func()) *crew {
-	c := &crew{tasks: tasks, lead: lead}
+	c := &crew{tasks: tasks, lead: lead, cores: runtime.GOMAXPROCS(0)}
 	c.watch = time.AfterFunc(time.Hour, c.look)
 	c.watch.Stop()
 	return c
@@ -78,7 +79,7 @@ func (c *crew) next() Work {
 	w := c.queue[c.taken]
 	c.queue[c.taken] = nil
 	c.taken++
-	if waiting := len(c.queue) - c.taken; waiting >= helpAt*(c.helpers+1) && c.helpers+1 < runtime.GOMAXPROCS(0) {
+	if waiting := len(c.queue) - c.taken; waiting >= helpAt*(c.helpers+1) && c.helpers < c.cores-1 {
 		c.helpers++
 		c.tasks.Go(c.help)
 	}

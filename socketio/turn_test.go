@@ -1,0 +1,75 @@
+package socketio
+
+import (
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/sidereal-io/sidereal/engineio"
+)
+
+// quiet is a server with an event, a connected client of it whose session polls, and that client's socket.
+func quiet(t *testing.T, event string, handler any) (*Server, *client, *Socket) {
+	t.Helper()
+	srv, err := New(Config{Config: engineio.Config{MaxQueueBytes: 1 << 30}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.On(event, handler)
+	srv.Engine().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/socket.io/?EIO=4&transport=polling", nil))
+	c := newClient(srv, slices.Collect(srv.Engine().Sessions())[0])
+	s := newSocket(c, "/", nil)
+	c.sockets = append(c.sockets, s)
+	s.connect()
+	s.running = false
+	return srv, c, s
+}
+
+// What an event and its answer allocate, from the message to the message: the text that was received, where its arguments
+// are, the cork, the answer, what is boxed for the handler, the message that is sent with its frame.
+func TestEchoAllocations(t *testing.T) {
+	handled := 0
+	srv, c, _ := quiet(t, "echo", func(_ *Socket, args Args, ack Ack) error {
+		handled++
+		return ack(args)
+	})
+	echo := []byte(`21["echo","hello, world"]`)
+	n := testing.AllocsPerRun(1000, func() {
+		c.Receive(echo, false)
+		c.handOut(func(s *Socket) {
+			srv.work.begin()
+			(*turn)(s).Do(false)
+		})
+	})
+	if n > 11 || handled != 1001 {
+		t.Errorf("%v allocations, %d handled", n, handled)
+	}
+}
+
+// A socket with many events leaves the goroutine that reads to others, as does one whose handler has become slow.
+func TestBriefTurns(t *testing.T) {
+	handled := 0
+	srv, c, s := quiet(t, "step", func(*Socket, Args) { handled++ })
+	pace := &srv.registry.Load().events["step"][0].pace
+	enqueue := func(n int) {
+		for range n {
+			c.Receive([]byte(`2["step"]`), false)
+		}
+		c.handOut(func(*Socket) { srv.work.begin() })
+	}
+	do := func(brief, done bool, all int) {
+		t.Helper()
+		if got := (*turn)(s).Do(brief); got != done || handled != all {
+			t.Errorf("done %v, %d handled; want %v, %d", got, handled, done, all)
+		}
+	}
+	pace.debt.Store(-int64(mostCredit))
+	enqueue(maxBrief + 10)
+	do(true, false, maxBrief)
+	do(false, true, maxBrief+10)
+	enqueue(1)
+	pace.debt.Store(1)
+	do(true, false, maxBrief+10)
+	do(false, true, maxBrief+11)
+	srv.work.end() // all that began has ended
+}

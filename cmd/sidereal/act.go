@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,7 +62,7 @@ func (c *control) targets(ctx context.Context, args, only []string) ([]string, e
 }
 
 // everythingCommand makes a command that is about all processes where none is named.
-func everythingCommand(use, short string, verb daemon.Verb) *cobra.Command {
+func everythingCommand(use, short, done string, verb daemon.Verb) *cobra.Command {
 	return talkCommand(&cobra.Command{Use: use + " [id | name | namespace | /expression/]...", Short: short},
 		func(ctx context.Context, c *control, args []string) error {
 			if len(args) == 0 {
@@ -72,7 +73,13 @@ func everythingCommand(use, short string, verb daemon.Verb) *cobra.Command {
 				return err
 			}
 			defer client.Close()
-			return client.Act(ctx, daemon.Action{Verb: verb, Targets: args}, c.happened())
+			if err := client.Act(ctx, daemon.Action{Verb: verb, Targets: args}, c.happened()); err != nil {
+				return err
+			}
+			if !c.json {
+				c.say("%s: %s", strings.Join(args, ", "), done)
+			}
+			return nil
 		})
 }
 

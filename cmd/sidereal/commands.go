@@ -30,8 +30,8 @@ func addCommands(root *cobra.Command) {
 		sendCommand(), signalCommand(), resetCommand(), ecosystemCommand())
 	add(root, groupLook,
 		listCommand(), logsCommand(), describeCommand(), jlistCommand(), envCommand(), idCommand(), pidCommand(),
-		everythingCommand("flush", "Empty log files", daemon.Flush),
-		everythingCommand("reloadLogs", "Open log files anew, after a tool has moved them", daemon.ReloadLogs))
+		everythingCommand("flush", "Empty log files", "log files are empty", daemon.Flush),
+		everythingCommand("reloadLogs", "Open log files anew, after a tool has moved them", "log files are open anew", daemon.ReloadLogs))
 	add(root, groupKeep, saveCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), killCommand(), pingCommand())
 	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), clusterCommand(), traceCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)

@@ -121,6 +121,9 @@ func (c *Client) Logs(ctx context.Context, r LogRequest, line func(LogLine) erro
 	if ctx.Err() != nil {
 		return nil
 	}
+	if hungUp(err) {
+		return &Failure{Code: 1, Text: "the daemon has ended"}
+	}
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -321,4 +322,27 @@ func TestFloodHarmsNobody(t *testing.T) {
 	if err := <-followed; err != nil {
 		t.Error(err)
 	}
+}
+
+// Who follows is told when the daemon is gone.
+func TestFollowersLearnOfTheDaemonsEnd(t *testing.T) {
+	c, _ := spawned(t, testHome(t))
+	info, err := c.Ping(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	first := make(chan struct{})
+	go func() {
+		var once sync.Once
+		ended <- c.Logs(t.Context(), LogRequest{Lines: 1, Follow: true}, func(LogLine) error { // its own line of being ready
+			once.Do(func() { close(first) })
+			return nil
+		})
+	}()
+	<-first
+	if err := syscall.Kill(info.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, <-ended, 1, "the daemon has ended")
 }

@@ -40,6 +40,7 @@ func execute(args []string) int {
 	}
 	addCommands(root)
 	root.SetVersionTemplate("{{.Version}}")
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	root.SetArgs(rearranged(root, args))
 	cmd, err := root.ExecuteC()
 	var code exitCode

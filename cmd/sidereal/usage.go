@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/config"
 )
 
 // takes is for a command with so many arguments; most may be any, below 0. Others are told its line of use.
@@ -48,4 +50,10 @@ func behindVerb(root *cobra.Command, args []string) []string {
 // isProcessCommand reports whether a command is one of those that PM2 has, too.
 func isProcessCommand(c *cobra.Command) bool {
 	return slices.Contains([]string{groupRun, groupLook, groupKeep}, c.GroupID) || c.Hidden && !c.DisableFlagParsing
+}
+
+// usageTemplate has the settings among a command's flags in groups, as docs/configuration.md has: some have sixty.
+func usageTemplate(common string) string {
+	cobra.AddTemplateFunc("settings", config.FlagUsages)
+	return strings.Replace(common, "Flags:\n{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "{{settings .LocalFlags}}", 1)
 }

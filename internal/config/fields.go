@@ -10,6 +10,7 @@ import (
 type field struct {
 	Variable string
 	Default  string
+	Group    string // the name of the struct that has it
 	tag      reflect.StructTag
 	kind     reflect.Type
 }
@@ -27,7 +28,7 @@ func fields(t reflect.Type) []field {
 			continue
 		}
 		if name := f.Tag.Get("env"); name != "" {
-			out = append(out, field{name, f.Tag.Get("envDefault"), f.Tag, f.Type})
+			out = append(out, field{name, f.Tag.Get("envDefault"), t.Name(), f.Tag, f.Type})
 		}
 	}
 	return out

@@ -17,5 +17,6 @@ func AddFlags(flags *pflag.FlagSet, command any) {
 		help, _, _ := strings.Cut(help[f.Variable], ". ")
 		flags.StringP(Flag(f.Variable), f.tag.Get("short"), "",
 			strings.ReplaceAll(strings.TrimSuffix(help, "."), "`", "")+" ("+f.Variable+"; default: "+f.shownDefault()+")")
+		_ = flags.SetAnnotation(Flag(f.Variable), groupOf, []string{f.Group}) // it has just been declared
 	}
 }

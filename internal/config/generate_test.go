@@ -128,7 +128,7 @@ set to nothing counts as not set. Durations are written ` + "`1500ms`, `35s`, `2
 
 `)
 	for _, g := range groups {
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n", title[g.name], intro(g))
+		fmt.Fprintf(&b, "## %s\n\n%s\n\n", heading(t, g.name), intro(g))
 		b.WriteString("| variable | default | read by | meaning |\n|---|---|---|---|\n")
 		for _, s := range g.settings {
 			f, readers := find(t, g.name, s.variable)
@@ -139,14 +139,15 @@ set to nothing counts as not set. Durations are written ` + "`1500ms`, `35s`, `2
 	return b.Bytes()
 }
 
-// title is the heading of each group.
-var title = map[string]string{
-	"Log": "Logs", "Redis": "Redis", "App": "The app", "Door": "Addresses", "Admin": "The admin door",
-	"WorkerAdmin": "The admin door of a worker", "Routing": "Routing", "Limits": "Limits", "Requests": "Requests in the log", "Redirect": "Plain HTTP", "Upstreams": "Backends listed by hand", "TLS": "TLS", "Cluster": "Workers in the cluster",
-	"Transport": "Messages between servers", "Streams": "Messages over streams",
-	"Stopping": "Stopping", "Child": "Given by the supervisor", "Up": "A whole host",
-	"AppDoor": "Addresses of a daemon's apps", "Home": "The daemon",
-	"Liveness": "Signs of life", "LogFiles": "Log files of a daemon's processes",
+// heading is the one of a group.
+func heading(t *testing.T, group string) string {
+	for _, h := range headings {
+		if h.group == group {
+			return h.heading
+		}
+	}
+	t.Fatalf("the group %s has no heading: no help would show its flags", group)
+	return ""
 }
 
 // find returns the field of a variable in a group, and the commands that read it there.

@@ -1,0 +1,64 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// headings are what the groups of settings are called, which are structs of this package, by what an operator asks first.
+var headings = []struct{ group, heading string }{
+	{"Up", "A whole host"},
+	{"Door", "Addresses"},
+	{"AppDoor", "Addresses of a daemon's apps"},
+	{"Home", "The daemon"},
+	{"Redis", "Redis"},
+	{"App", "The app"},
+	{"Admin", "The admin door"},
+	{"WorkerAdmin", "The admin door of a worker"},
+	{"Routing", "Routing"},
+	{"TLS", "TLS"},
+	{"Redirect", "Plain HTTP"},
+	{"Upstreams", "Backends listed by hand"},
+	{"Limits", "Limits"},
+	{"Cluster", "Workers in the cluster"},
+	{"Transport", "Messages between servers"},
+	{"Streams", "Messages over streams"},
+	{"Stopping", "Stopping"},
+	{"Liveness", "Signs of life"},
+	{"Log", "Logs"},
+	{"LogFiles", "Log files of a daemon's processes"},
+	{"Requests", "Requests in the log"},
+	{"Child", "Given by the supervisor"},
+}
+
+const (
+	groupOf   = "sidereal-group" // the annotation of a flag that is a setting
+	helpWidth = 120              // columns
+)
+
+// FlagUsages is the help on a command's flags: those that are no settings, then the settings, group by group.
+func FlagUsages(flags *pflag.FlagSet) string {
+	groups := map[string]*pflag.FlagSet{}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Hidden {
+			return
+		}
+		name := strings.Join(f.Annotations[groupOf], "")
+		if groups[name] == nil {
+			groups[name] = pflag.NewFlagSet(name, pflag.ContinueOnError)
+		}
+		groups[name].AddFlag(f)
+	})
+	var out strings.Builder
+	write := func(heading, group string) {
+		if set := groups[group]; set != nil {
+			out.WriteString("\n" + heading + ":\n" + set.FlagUsagesWrapped(helpWidth))
+		}
+	}
+	write("Flags", "")
+	for _, h := range headings {
+		write(h.heading, h.group)
+	}
+	return strings.Trim(out.String(), "\n")
+}

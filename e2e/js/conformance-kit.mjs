@@ -115,10 +115,15 @@ export class Poll {
     const r = await this.target.fetch(this.path(), { method: "POST", body, ...options });
     return { status: r.status, headers: r.headers, text: await r.text() };
   }
-  // packets polls until as many packets came.
+  // packets polls until as many packets came. Pings are answered.
   async packets(n) {
     const list = [];
-    while (list.length < n) list.push(...(await this.get()).text.split("\x1e"));
+    while (list.length < n) {
+      for (const packet of (await this.get()).text.split("\x1e")) {
+        if (packet === "2") await this.post("3");
+        else list.push(packet);
+      }
+    }
     return list;
   }
 }

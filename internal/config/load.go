@@ -27,6 +27,7 @@ type Value struct {
 	Text     string // as it is used: normalized
 	From     string // "flag --addr", "environment PORT", "file /run/secrets/x", "default"
 	Secret   bool
+	unset    string // what a default without a text means, in words; empty where it means nothing
 }
 
 // Set reports whether the operator chose the value.
@@ -147,6 +148,9 @@ func (r *resolver) resolve(f field) (Value, error) {
 		}
 	}
 	v.Text, v.From = r.fallbackText(f), fromDefault
+	if shown := f.shownDefault(); v.Text == "" && shown != "none" {
+		v.unset = shown
+	}
 	return v, nil
 }
 

@@ -20,7 +20,11 @@ func (s *Settings) Print(w io.Writer) error {
 		if text == "" {
 			text = "-"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\n", v.Variable, text, v.From)
+		from := v.From
+		if v.unset != "" {
+			from += ": " + v.unset
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\n", v.Variable, text, from)
 	}
 	return t.Flush()
 }

@@ -113,14 +113,16 @@ func TestWrongHandlersAreRefusedAtRegistration(t *testing.T) {
 			io.On("e", handler)
 		}()
 	}
-	func() {
-		defer func() {
-			if text := fmt.Sprint(recover()); !strings.Contains(text, "reserved") {
-				t.Errorf("On(disconnect): %s", text)
-			}
+	for _, event := range []string{"disconnect", "connection"} {
+		func() {
+			defer func() {
+				if text := fmt.Sprint(recover()); !strings.Contains(text, "reserved; see OnConnect") {
+					t.Errorf("On(%s): %s", event, text)
+				}
+			}()
+			io.On(event, func() {})
 		}()
-		io.On("disconnect", func() {})
-	}()
+	}
 	func() {
 		defer func() {
 			if text := fmt.Sprint(recover()); !strings.Contains(text, "OnServer") {

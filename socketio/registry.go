@@ -83,12 +83,16 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason string)) {
 // and On panics when it is not. Arguments are decoded into the types of the parameters, as Args.Decode does: those
 // that were not sent are zero, further ones are ignored unless the last parameter is variadic or Args. The results,
 // if any, answer the client when it asked for an answer; a handler without results answers only through an Ack. An
-// error answers with {"error": message}. The context ends when the socket disconnects.
+// [*Error] answers with {"error": message} and its data, any other error with {"error": "internal error"}: OnError hears of
+// both. The context ends when the socket disconnects.
 //
 // The handlers of one socket run one after the other, in the order of the events; they may block, and wait for the same
 // client. Those of different sockets don't wait for each other.
+//
+// "connection" is OnConnect here: On panics for it, since Node's users would wait for it in vain. A client's event of that
+// name is for [Socket.On].
 func (n *Namespace) On(event string, fn any) {
-	if packet.Reserved(event) {
+	if packet.Reserved(event) || event == "connection" {
 		panic("socketio: On(\"" + event + "\"): " + ErrReserved.Error() + "; see OnConnect and OnDisconnect")
 	}
 	h := newHandler("On", event, fn, true)

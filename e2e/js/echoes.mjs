@@ -1,5 +1,5 @@
 // Official clients, every other of which polls, that ask for an echo again and again: node echoes.mjs URL CLIENTS MILLISECONDS.
-// They begin when all are connected ("ready"), and end with the input: the last line tells what happened.
+// They begin when all are connected ("ready"). After the end of the input, and when each was moved, the last line tells what happened.
 import { io } from "socket.io-client";
 
 const [url, clients, every] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
@@ -32,7 +32,8 @@ async function ask(socket) {
 await Promise.all(sockets.map((s) => new Promise((done) => s.once("connect", done))));
 for (const s of sockets) setInterval(ask, every, s);
 console.log("ready");
-process.stdin.on("end", () => {
+process.stdin.on("end", async () => {
+  for (let i = 0; i < 600 && seen.moved < clients; i++) await new Promise((done) => setTimeout(done, 100));
   console.log(JSON.stringify(seen));
   process.exit(0);
 }).resume();

@@ -2,16 +2,13 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/processfile"
@@ -237,88 +234,6 @@ func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event))
 	return nil
 }
 
-// grow adds processes to an app until it has n. They are not started.
-func (d *Daemon) grow(ap *application, n int) error {
-	d.mu.Lock()
-	var fresh []*entry
-	for len(ap.entries) < n {
-		e := d.newEntryLocked(ap)
-		fresh = append(fresh, e)
-	}
-	d.mu.Unlock()
-	return d.addPlaces(fresh)
-}
-
-func (d *Daemon) addPlaces(fresh []*entry) error {
-	var specs []supervisor.Spec
-	for _, e := range fresh {
-		spec, err := d.spec(e)
-		if err != nil {
-			return err
-		}
-		specs = append(specs, spec)
-	}
-	return d.sup.Add(specs...)
-}
-
-// newEntryLocked puts a process into the list.
-func (d *Daemon) newEntryLocked(ap *application) *entry {
-	e := &entry{id: d.nextID, app: ap, instance: d.freeInstanceLocked(ap), uniqueID: rand.Text(), created: time.Now()}
-	d.nextID++
-	e.place = fmt.Sprintf("%s-%d", ap.key, e.id)
-	d.openLogs(e)
-	ap.entries = append(ap.entries, e)
-	d.entries[e.id] = e
-	d.byPlace[e.place] = e
-	return e
-}
-
-// freeInstanceLocked is the lowest number that no process of the app's name has.
-func (d *Daemon) freeInstanceLocked(ap *application) int {
-	taken := map[int]bool{}
-	for _, e := range d.entries {
-		if e.app.app.Name == ap.app.Name {
-			taken[e.instance] = true
-		}
-	}
-	n := 0
-	for taken[n] {
-		n++
-	}
-	return n
-}
-
-// openLogs opens the log files of a process as PM2 names them.
-func (d *Daemon) openLogs(e *entry) {
-	a := &e.app.app
-	open := func(set, kind string) *logFile {
-		path := set
-		if path == "" && kind != "" {
-			path = filepath.Join(d.cfg.Home.Logs(), fileName(a.Name)+"-"+kind+".log")
-		}
-		if path == "" || path == processfile.LogOff || a.DisableLogs || d.cfg.NoFiles {
-			return nil
-		}
-		if !a.MergeLogs {
-			path = numbered(path, e.id)
-		}
-		l := d.logs.use(path)
-		e.files = append(e.files, l)
-		return l
-	}
-	from := source{e.id, a.Name}
-	both := open(a.LogFile, "")
-	e.out = newSink(from, streamOut, a, open(a.OutFile, "out"), both, &d.follow)
-	e.err = newSink(from, streamErr, a, open(a.ErrorFile, "error"), both, &d.follow)
-	if d.cfg.Output != nil {
-		also := func(lines []byte) { d.sup.Print(e.place, lines) }
-		if d.cfg.Raw {
-			also = func(lines []byte) { d.cfg.Output.Write(lines) } // as above: who does not read misses them
-		}
-		e.out.also, e.err.also = also, also
-	}
-}
-
 // launch starts processes that are in the list and waits until they are up.
 func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, emit func(Event)) error {
 	d.mu.Lock()
@@ -341,146 +256,6 @@ func (d *Daemon) fallen(ap *application) (names []string) {
 		}
 	}
 	return names
-}
-
-// renew gives an app that is known new settings, and restarts or reloads it.
-func (d *Daemon) renew(ctx context.Context, ap *application, a processfile.App, mode StartMode, parallel int, emit func(Event)) error {
-	next, err := resolve(a, ap.key)
-	if err != nil {
-		return err
-	}
-	release, err := ap.acquire()
-	if err != nil {
-		return err
-	}
-	if changed := differences(ap, next); len(changed) > 0 {
-		if mode != StartReload {
-			release()
-			if err := d.dissolve(ctx, ap); err != nil {
-				return err
-			}
-			do, err := d.create(ctx, a, true, emit)
-			if err != nil {
-				return err
-			}
-			return do()
-		}
-		emit(Event{Level: "warn", Name: a.Name, Text: strings.Join(changed, ", ") + " changed, which a reload does not: `sidereal restart` with the file does"})
-	}
-	defer release()
-	d.mu.Lock()
-	ap.app = a
-	d.mu.Unlock()
-	if err := d.resize(ctx, ap, a.Count(supervisor.Cores())); err != nil {
-		return err
-	}
-	entries := d.entriesOf(ap)
-	if mode == StartReload {
-		return d.reload(ctx, ap, entries, parallel, emit)
-	}
-	return d.restart(ctx, entries, emit)
-}
-
-// differences names the settings that an app's services would have to be started anew for.
-func differences(old, next *application) (names []string) {
-	if old.kind != next.kind {
-		names = append(names, "exec_mode or interpreter")
-	}
-	if old.app.UID != next.app.UID || old.app.GID != next.app.GID {
-		names = append(names, "uid or gid")
-	}
-	if old.app.MergeLogs != next.app.MergeLogs || old.app.OutFile != next.app.OutFile || old.app.ErrorFile != next.app.ErrorFile ||
-		old.app.LogFile != next.app.LogFile || old.app.LogType != next.app.LogType || old.app.LogDateFormat != next.app.LogDateFormat {
-		names = append(names, "log files")
-	}
-	for _, v := range old.settings.Values {
-		if next.settings.Get(v.Variable).Text != v.Text {
-			names = append(names, v.Variable)
-		}
-	}
-	if old.doorAddr() != next.doorAddr() && !slices.Contains(names, "SIDEREAL_ADDR") {
-		names = append(names, "port")
-	}
-	return names
-}
-
-// resize brings an app to a number of processes. New ones are not started.
-func (d *Daemon) resize(ctx context.Context, ap *application, n int) error {
-	entries := d.entriesOf(ap)
-	if n >= len(entries) {
-		return d.grow(ap, n)
-	}
-	return d.forget(ctx, ap, entries[n:])
-}
-
-// forget stops processes and takes them out of the list.
-func (d *Daemon) forget(ctx context.Context, ap *application, entries []*entry) error {
-	err := d.sup.Remove(ctx, places(entries)...)
-	if err != nil && !errors.Is(err, supervisor.ErrNoPlace) { // which another command has removed
-		return err
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, e := range entries {
-		if d.entries[e.id] != e {
-			continue
-		}
-		delete(d.entries, e.id)
-		delete(d.byPlace, e.place)
-		for _, l := range e.files {
-			d.logs.release(l)
-		}
-		os.Remove(d.pidFile(e))
-	}
-	ap.entries = slices.DeleteFunc(ap.entries, func(e *entry) bool { return slices.Contains(entries, e) })
-	if len(d.entries) == 0 {
-		d.nextID = 0 // as PM2 does
-	}
-	return nil
-}
-
-// dissolve stops an app, and everything around it, and forgets it.
-func (d *Daemon) dissolve(ctx context.Context, ap *application) error {
-	d.unwatch(ap)
-	entries := d.entriesOf(ap)
-	st := d.statuses()
-	names := places(entries)
-	for _, service := range d.servicesOf(ap) {
-		if _, ok := st[service]; ok {
-			names = append(names, service)
-		}
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { _, ok := st[name]; return !ok })
-	if err := d.sup.Remove(ctx, names...); err != nil && !errors.Is(err, supervisor.ErrNoPlace) {
-		return err
-	}
-	if err := d.forget(ctx, ap, entries); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	if d.apps[ap.key] == ap {
-		delete(d.apps, ap.key)
-	}
-	d.mu.Unlock()
-	d.closeApp(ap)
-	return nil
-}
-
-// closeApp lets go of what an app had beside its processes.
-func (d *Daemon) closeApp(ap *application) {
-	d.unwatch(ap)
-	var errs []error
-	if ap.backend != nil {
-		errs = append(errs, ap.backend.close())
-	}
-	if ap.shared {
-		errs = append(errs, d.leaveForks(ap))
-	} else if ap.dir != nil {
-		errs = append(errs, ap.dir.Close())
-	}
-	if err := errors.Join(errs...); err != nil {
-		d.cfg.Log.Warn().Str("app", ap.app.Name).Err(err).Msg("app closed")
-	}
 }
 
 // entriesOf are the processes of an app, by id.

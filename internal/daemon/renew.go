@@ -1,0 +1,71 @@
+package daemon
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// renew gives an app that is known new settings, and restarts or reloads it.
+func (d *Daemon) renew(ctx context.Context, ap *application, a processfile.App, mode StartMode, parallel int, emit func(Event)) error {
+	next, err := resolve(a, ap.key)
+	if err != nil {
+		return err
+	}
+	release, err := ap.acquire()
+	if err != nil {
+		return err
+	}
+	if changed := differences(ap, next); len(changed) > 0 {
+		if mode != StartReload {
+			release()
+			if err := d.dissolve(ctx, ap); err != nil {
+				return err
+			}
+			do, err := d.create(ctx, a, true, emit)
+			if err != nil {
+				return err
+			}
+			return do()
+		}
+		emit(Event{Level: "warn", Name: a.Name, Text: strings.Join(changed, ", ") + " changed, which a reload does not: `sidereal restart` with the file does"})
+	}
+	defer release()
+	d.mu.Lock()
+	ap.app = a
+	d.mu.Unlock()
+	if err := d.resize(ctx, ap, a.Count(supervisor.Cores())); err != nil {
+		return err
+	}
+	entries := d.entriesOf(ap)
+	if mode == StartReload {
+		return d.reload(ctx, ap, entries, parallel, emit)
+	}
+	return d.restart(ctx, entries, emit)
+}
+
+// differences names the settings that an app's services would have to be started anew for.
+func differences(old, next *application) (names []string) {
+	if old.kind != next.kind {
+		names = append(names, "exec_mode or interpreter")
+	}
+	if old.app.UID != next.app.UID || old.app.GID != next.app.GID {
+		names = append(names, "uid or gid")
+	}
+	if old.app.MergeLogs != next.app.MergeLogs || old.app.OutFile != next.app.OutFile || old.app.ErrorFile != next.app.ErrorFile ||
+		old.app.LogFile != next.app.LogFile || old.app.LogType != next.app.LogType || old.app.LogDateFormat != next.app.LogDateFormat {
+		names = append(names, "log files")
+	}
+	for _, v := range old.settings.Values {
+		if next.settings.Get(v.Variable).Text != v.Text {
+			names = append(names, v.Variable)
+		}
+	}
+	if old.doorAddr() != next.doorAddr() && !slices.Contains(names, "SIDEREAL_ADDR") {
+		names = append(names, "port")
+	}
+	return names
+}

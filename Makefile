@@ -60,7 +60,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 60s) each
 
 soak: deps build ## 10 minutes of 5,000 clients that come and go, and reloads under 1,000 (SOAK_TIME=1m SOAK_CLIENTS=500 RELOAD_CLIENTS=200 for less)
 	$(GO) test -tags soak -run TestSoak -count=1 -timeout 0 -v ./e2e/soak
-	RELOAD_CLIENTS=$${RELOAD_CLIENTS:-1000} $(GO) test -tags e2e -run TestReloadOf -count=1 -timeout 30m -v ./e2e
+	RELOAD_CLIENTS=$${RELOAD_CLIENTS:-1000} RELOAD_EVERY=$${RELOAD_EVERY:-200ms} $(GO) test -tags e2e -run TestReloadOf -count=1 -timeout 30m -v ./e2e
 
 demo: ## docker compose up: Redis, two hosts, a plain balancer on 127.0.0.1:8080
 	docker compose up --build

@@ -95,7 +95,7 @@ type Broadcast struct {
 // Sender reads the sender's uid from the first bytes of a broadcast; it is nil where there is none.
 func Sender(msg []byte) []byte {
 	r := reader{b: msg}
-	if v, err := r.next(); err != nil || v.kind != kindArray {
+	if _, err := r.open(kindArray); err != nil {
 		return nil
 	}
 	uid, err := r.str()
@@ -109,7 +109,7 @@ func Sender(msg []byte) []byte {
 // but for the content of the arguments, which Payload checks.
 func ParseBroadcast(msg []byte) (b Broadcast, err error) {
 	r := reader{b: msg}
-	if v, err := r.next(); err != nil || v.kind != kindArray || v.count < 3 {
+	if n, err := r.open(kindArray); err != nil || n < 3 {
 		return b, ErrMalformed
 	}
 	if b.UID, err = r.str(); err != nil {
@@ -127,12 +127,12 @@ func ParseBroadcast(msg []byte) (b Broadcast, err error) {
 var mainNamespace = []byte("/")
 
 func (b *Broadcast) parsePacket(r *reader) error {
-	v, err := r.next()
-	if err != nil || v.kind != kindMap {
-		return ErrMalformed
+	n, err := r.open(kindMap)
+	if err != nil {
+		return err
 	}
 	b.Namespace = mainNamespace
-	for range v.count {
+	for range n {
 		key, err := r.str()
 		if err != nil {
 			return err
@@ -162,11 +162,13 @@ func (b *Broadcast) parsePacket(r *reader) error {
 // checkEvent wants an array that begins with an event's name, as text or as a number.
 func checkEvent(data []byte) error {
 	r := reader{b: data}
-	v, err := r.next()
-	if err != nil || v.kind != kindArray || v.count == 0 {
+	if n, err := r.open(kindArray); err != nil || n == 0 {
 		return ErrMalformed
 	}
-	if v, err = r.next(); err != nil || v.kind != kindString && v.kind != kindUint && v.kind != kindInt {
+	if _, ok := r.short(); ok {
+		return nil
+	}
+	if v, err := r.next(); err != nil || v.kind != kindString && v.kind != kindUint && v.kind != kindInt {
 		return ErrMalformed
 	}
 	return nil

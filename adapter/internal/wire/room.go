@@ -71,6 +71,9 @@ func parseRoomList(r *reader) (RoomList, error) {
 		return nil, err
 	}
 	for range n {
+		if _, ok := r.short(); ok {
+			continue
+		}
 		v, err := r.next()
 		if err != nil {
 			return nil, err
@@ -80,6 +83,15 @@ func parseRoomList(r *reader) (RoomList, error) {
 		}
 	}
 	return RoomList(r.b[from:r.i]), nil
+}
+
+// room reads the name of one room of a well-formed list, which may be made in scratch.
+func (r *reader) room(scratch []byte) []byte {
+	if name, ok := r.short(); ok {
+		return name
+	}
+	v, _ := r.next()
+	return roomName(scratch, v)
 }
 
 func isRoom(v value) bool {
@@ -118,9 +130,9 @@ func (l RoomList) Len() int {
 // when scratch has 32 bytes of room.
 func (l RoomList) Any(scratch []byte, has func(room []byte) bool) bool {
 	r := reader{b: l}
-	for range l.Len() + 1 { // the header, too
-		v, err := r.next()
-		if err == nil && isRoom(v) && has(roomName(scratch, v)) {
+	n, _ := r.open(kindArray)
+	for range n {
+		if has(r.room(scratch)) {
 			return true
 		}
 	}
@@ -138,8 +150,7 @@ func (l RoomList) Strings() []string {
 	r := reader{b: l}
 	_, _ = r.open(kindArray)
 	for range n {
-		v, _ := r.next()
-		rooms = append(rooms, string(roomName(scratch[:], v)))
+		rooms = append(rooms, string(r.room(scratch[:])))
 	}
 	return rooms
 }

@@ -34,7 +34,7 @@ var layers = map[string][]string{
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/nodehost":    {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline"},
 	"internal/transport":   {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":   {}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
+	"internal/redisconn":   {"internal/rawio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {},
 }
 
 // TestLayers holds the package table: who may know whom, and nobody knows more.

@@ -43,6 +43,11 @@ func Write(fd int, b []byte) (int, error) {
 	return written(n, errno)
 }
 
+// Silent tells whether there is nothing to read, and no end either.
+func Silent(fd int) bool {
+	return peek(fd) == syscall.EAGAIN
+}
+
 func written(n int, errno syscall.Errno) (int, error) {
 	switch errno {
 	case 0:

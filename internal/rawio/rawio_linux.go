@@ -15,6 +15,13 @@ func read(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), errno
 }
 
+// peek tells why there is nothing to read; 0 if there is something, or the end.
+func peek(fd int) syscall.Errno {
+	var b [1]byte
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	return errno
+}
+
 func write(fd int, b []byte) (int, syscall.Errno) {
 	if len(b) > small {
 		n, _, errno := syscall.Syscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))

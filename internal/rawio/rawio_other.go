@@ -8,6 +8,12 @@ import "syscall"
 
 func read(fd int, b []byte) (int, syscall.Errno) { return result(syscall.Read(fd, b)) }
 
+func peek(fd int) syscall.Errno {
+	n, _, err := syscall.Recvfrom(fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	_, errno := result(n, err)
+	return errno
+}
+
 func write(fd int, b []byte) (int, syscall.Errno) { return result(syscall.Write(fd, b)) }
 
 func result(n int, err error) (int, syscall.Errno) {

@@ -63,3 +63,26 @@ func TestReadAndWriteNeverWait(t *testing.T) {
 		t.Fatalf("write to nobody: %v, want EPIPE", err)
 	}
 }
+
+func TestSilentUntilSomethingComesOrItEnds(t *testing.T) {
+	a, b := pair(t)
+	if !Silent(a) {
+		t.Error("not silent at first")
+	}
+	if _, err := Write(b, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if Silent(a) {
+		t.Error("silent with something to read")
+	}
+	if n, err := Read(a, make([]byte, 8)); n != 1 || err != nil {
+		t.Fatalf("%d, %v: looking takes nothing", n, err)
+	}
+	if !Silent(a) {
+		t.Error("not silent when all is read")
+	}
+	syscall.Close(b)
+	if Silent(a) {
+		t.Error("silent at the end")
+	}
+}

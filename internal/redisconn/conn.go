@@ -76,10 +76,20 @@ func Open(cfg Config) (*Conn, error) {
 		return nil, fmt.Errorf("redisconn: register metrics: %w", err)
 	}
 	quietLibrary(cfg.Log)
+	dial := redis.NewDialer(opt.Simple())
+	if opt.TLSConfig == nil {
+		opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return quiet(conn), nil
+		}
+	}
 	c := &Conn{
 		options: *opt,
 		target:  t,
-		dial:    redis.NewDialer(opt.Simple()),
+		dial:    dial,
 		shown:   Redact(cfg.URL),
 		log:     cfg.Log,
 		doubt:   make(chan struct{}, 1),

@@ -18,9 +18,8 @@ const chunkBytes = 32 << 10 // read at once, and kept as long as a message in it
 // quarters of what a skipped message cost.
 type push struct {
 	conn   net.Conn
-	read   func([]byte) (int, error) // from conn
-	within time.Duration             // of a write
-	heard  func()                    // called whenever something was read
+	within time.Duration // of a write
+	heard  func()        // called whenever something was read
 
 	mu  sync.Mutex // held while writing
 	out []byte
@@ -40,7 +39,7 @@ func dialPush(ctx context.Context, node *redis.Client, heard func()) (*push, err
 	if err != nil {
 		return nil, err
 	}
-	p := newPush(conn, opt.WriteTimeout, heard)
+	p := &push{conn: conn, within: opt.WriteTimeout, heard: heard}
 	if opt.Password == "" {
 		return p, nil
 	}
@@ -49,10 +48,6 @@ func dialPush(ctx context.Context, node *redis.Client, heard func()) (*push, err
 		return nil, err
 	}
 	return p, nil
-}
-
-func newPush(conn net.Conn, within time.Duration, heard func()) *push {
-	return &push{conn: conn, read: reader(conn), within: within, heard: heard}
 }
 
 func (p *push) auth(ctx context.Context, opt *redis.Options) error {
@@ -157,7 +152,7 @@ func (p *push) keep() { p.kept = true }
 // fill reads more, so that what was begun can have the bytes that it needs.
 func (p *push) fill(need int) error {
 	p.makeRoom(need)
-	n, err := p.read(p.chunk[p.to:])
+	n, err := p.conn.Read(p.chunk[p.to:])
 	p.to += n
 	if n > 0 {
 		p.heard()

@@ -51,7 +51,7 @@ func readsAll(t *testing.T, size int, kept bool) {
 		}
 		server.Close()
 	}()
-	p := newPush(client, 0, func() {})
+	p := &push{conn: client, heard: func() {}}
 	var all []said
 	for range pushSaid {
 		s, err := p.Receive(t.Context())
@@ -83,7 +83,7 @@ func TestPushReadsMessagesLongerThanAChunk(t *testing.T) {
 		_, _ = server.Write([]byte(string(appendBulk([]byte(m), "short")) + string(appendBulk([]byte(m), long)) + string(appendBulk([]byte(m), "short"))))
 		server.Close()
 	}()
-	p := newPush(client, 0, func() {})
+	p := &push{conn: client, heard: func() {}}
 	defer client.Close()
 	for _, want := range []string{"short", long, "short"} {
 		if s, err := p.Receive(t.Context()); err != nil || string(s.payload) != want {
@@ -100,7 +100,7 @@ func TestPushReportsWhatRedisRefuses(t *testing.T) {
 		server.Close()
 	}()
 	defer client.Close()
-	p := newPush(client, 0, func() {})
+	p := &push{conn: client, heard: func() {}}
 	_, err := p.Receive(t.Context())
 	var answer redis.Error
 	if !errors.As(err, &answer) || !errors.Is(Classify(err), ErrRights) {
@@ -135,11 +135,12 @@ func FuzzPush(f *testing.F) {
 
 // stream is a connection on which Redis says the same over and over, in reads of any size.
 type stream struct {
+	net.Conn
 	text string
 	at   int
 }
 
-func (s *stream) read(b []byte) (int, error) {
+func (s *stream) Read(b []byte) (int, error) {
 	n := 0
 	for n < len(b) {
 		m := copy(b[n:], s.text[s.at:])
@@ -152,7 +153,7 @@ func (s *stream) read(b []byte) (int, error) {
 // listenTo is a link to a stream.
 func listenTo(s *stream, onMessage func(channel string, payload []byte) (kept bool)) (*link, *push) {
 	l := newLink(&Subscription{cfg: SubConfig{OnMessage: onMessage}}, home, nil)
-	return l, &push{read: s.read, heard: l.hear}
+	return l, &push{conn: s, heard: l.hear}
 }
 
 const skipped = "*4\r\n$8\r\npmessage\r\n$13\r\nsocket.io#/#*\r\n$21\r\nsocket.io#/#somebody#\r\n$5\r\nhello\r\n"

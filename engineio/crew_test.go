@@ -125,7 +125,7 @@ func (workFunc) Late()                {}
 func TestMuchWorkGetsHelp(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	var tasks sync.WaitGroup
-	c := newCrew(&tasks, func() { t.Error("a new leader") })
+	c := newCrew(&hands{tasks: &tasks}, func() { t.Error("a new leader") })
 	c.watching.Store(true) // but nobody looks
 	helped := make(chan struct{})
 	c.add(workFunc(func(bool) bool { <-helped; return true }))
@@ -148,7 +148,7 @@ func TestMuchWorkGetsHelp(t *testing.T) {
 }
 
 func TestWorkAllocatesNothing(t *testing.T) {
-	c := newCrew(new(sync.WaitGroup), func() {})
+	c := newCrew(&hands{tasks: new(sync.WaitGroup)}, func() {})
 	c.watching.Store(true) // but nobody looks
 	w := workFunc(func(bool) bool { return true })
 	if n := testing.AllocsPerRun(100, func() {
@@ -156,5 +156,74 @@ func TestWorkAllocatesNothing(t *testing.T) {
 		c.work()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Work that blocks does not keep other Work waiting, and one that ends its goroutine does not keep the rest from being done.
+func TestHandsDoAll(t *testing.T) {
+	var tasks sync.WaitGroup
+	h := hands{tasks: &tasks}
+	release := make(chan struct{})
+	var done atomic.Int32
+	const n = 300
+	for i := range n {
+		h.do(workFunc(func(brief bool) bool {
+			switch done.Add(1); {
+			case brief:
+				t.Error("asked to be brief")
+			case i == n-1:
+				close(release) // for which all others wait
+			case i%3 == 0:
+				<-release
+				runtime.Goexit()
+			default:
+				<-release
+			}
+			return true
+		}))
+	}
+	tasks.Wait()
+	if got := done.Load(); got != n {
+		t.Errorf("%d done, want %d", got, n)
+	}
+}
+
+func TestWorkQueue(t *testing.T) {
+	var q workQueue
+	pushed, popped := 0, 0
+	var order []int
+	push := func(n int) {
+		for range n {
+			i := pushed
+			q.push(workFunc(func(bool) bool { order = append(order, i); return true }))
+			pushed++
+		}
+	}
+	pop := func(n int) {
+		for range n {
+			q.pop().Do(false)
+			popped++
+		}
+	}
+	push(10)
+	for range 1000 { // never empty, and never larger
+		push(3)
+		pop(3)
+	}
+	if q.len() != 10 || cap(q.list) > 64 {
+		t.Errorf("%d wait, in an array of %d", q.len(), cap(q.list))
+	}
+	push(2 * keepWork)
+	pop(2*keepWork + 10)
+	if q.pop() != nil || cap(q.list) > keepWork {
+		t.Errorf("an empty queue keeps an array of %d", cap(q.list))
+	}
+	for i, n := range order {
+		if i != n {
+			t.Fatalf("%d is done as number %d", n, i)
+		}
+	}
+	if len(order) != pushed || popped != pushed {
+		t.Errorf("%d done, %d pushed", len(order), pushed)
 	}
 }

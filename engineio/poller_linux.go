@@ -4,7 +4,6 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -43,7 +42,7 @@ type poller struct {
 	spare  []*pollLink // an empty list to take turns with again
 }
 
-func newPoller(tasks *sync.WaitGroup) (*poller, error) {
+func newPoller(hands *hands) (*poller, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -62,7 +61,7 @@ func newPoller(tasks *sync.WaitGroup) (*poller, error) {
 		p.n = epollWait(p.epfd, p.events[:])
 		return p.n > 0
 	}
-	p.crew = newCrew(tasks, p.run)
+	p.crew = newCrew(hands, p.run)
 	return p, nil
 }
 

@@ -31,6 +31,7 @@ type Server struct {
 	wheel    *wheel.Wheel
 	sessions *sessions
 	tasks    sync.WaitGroup // readers, writers and Closed calls
+	hands    hands
 	drained  drained
 	pollers  pollers
 	running  atomic.Bool
@@ -55,10 +56,12 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engineio: register metrics: %w", err)
 	}
-	return &Server{
+	s := &Server{
 		cfg: cfg, metrics: m, wheel: wheel.New(precision(&cfg)), sessions: newSessions(),
 		lingering: make(map[*webSocket]*linger),
-	}, nil
+	}
+	s.hands.tasks = &s.tasks
+	return s, nil
 }
 
 // Run keeps time for the sessions until ctx ends, then ends them all with ShuttingDown and returns when every goroutine

@@ -99,6 +99,7 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, p.node.close()) }()
+	p.node.start(ebb)
 	if p.upstreams, err = openUpstreams(p.set.Upstreams, p.set.Path, p.node.dir, p.log, p.node.metrics); err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func hold(ctx context.Context, f *fleet, key string, o options, asIs, collected 
 	if err != nil {
 		return err
 	}
-	pause := pick(o.quick, 500*time.Millisecond, 1500*time.Millisecond)
+	pause := pick(o.quick, 500*time.Millisecond, 4*time.Second) // routers and collectors notice within seconds that it is quiet
 	collect(pids)
 	time.Sleep(pause)
 	before, err := pss(pids)

@@ -149,6 +149,8 @@ func (c *Conn) write() {
 // writeLocked writes one batch, with the lock released meanwhile, and reports whether there may be more.
 func (c *Conn) writeLocked() bool {
 	switch {
+	case c.corked > 0: // Uncork goes on
+		return false
 	case c.ws != nil && len(c.out) > 0:
 		ws, out := c.ws, c.out
 		c.out = nil

@@ -40,7 +40,7 @@ func (n *namespace) census(ctx context.Context) (*tally, error) {
 		channels = append(channels, n.talk.answersTo(uid))
 	}
 	t := newTally()
-	count, err := n.r.numSub(ctx, channels)
+	count, whole, err := n.r.numSub(ctx, channels)
 	if err != nil {
 		return t, fmt.Errorf("%w: %w", ErrAway, err)
 	}
@@ -49,17 +49,23 @@ func (n *namespace) census(ctx context.Context) (*tally, error) {
 		others -= int(min(count[n.talk.answersTo(uid)], 1))
 	}
 	rest := others - len(who.living) - len(who.silent)
-	if count[n.r.peers.channel] != int64(who.processes+1) || rest < 0 {
+	if whole && (count[n.r.peers.channel] != int64(who.processes+1) || rest < 0) {
 		return n.callRoll(ctx, t, who, others)
 	}
+	t.believe(who, others)
+	return t, nil
+}
+
+// believe waits for every peer that beats. That is right where all of them are counted, and where a node of a cluster did not
+// say whom it has: not heard of is not gone.
+func (t *tally) believe(who attendance, others int) {
 	for _, uid := range who.living {
 		t.waiting[uid] = struct{}{}
 	}
 	for _, uid := range who.silent {
 		t.ghosts[uid] = struct{}{}
 	}
-	t.count(others, rest)
-	return t, nil
+	t.count(others, others-len(who.living)-len(who.silent))
 }
 
 // callRoll counts peer by peer: some were killed a moment ago, or have just come.
@@ -71,9 +77,13 @@ func (n *namespace) callRoll(ctx context.Context, t *tally, who attendance, othe
 	}
 	count := map[string]int64{}
 	if len(channels) > 0 {
-		var err error
-		if count, err = n.r.numSub(ctx, channels); err != nil {
+		found, whole, err := n.r.numSub(ctx, channels)
+		if err != nil {
 			return t, fmt.Errorf("%w: %w", ErrAway, err)
+		}
+		if count = found; !whole {
+			t.believe(who, others)
+			return t, nil
 		}
 	}
 	rest := others
@@ -139,16 +149,17 @@ func (n *namespace) loseDead(ctx context.Context, pending call) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstLook)
 	defer cancel()
-	count, err := n.r.numSub(ctx, channels)
+	count, whole, err := n.r.numSub(ctx, channels)
 	if err != nil {
 		return // the next look may tell, or the outage ends the call
 	}
 	var listening []string
 	for i, uid := range uids {
-		if count[channels[i]] == 0 {
-			pending.lose(uid)
-		} else {
+		switch {
+		case count[channels[i]] > 0:
 			listening = append(listening, uid)
+		case whole:
+			pending.lose(uid)
 		}
 	}
 	n.r.peers.ask(ctx, listening)

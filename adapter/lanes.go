@@ -117,27 +117,29 @@ func (l *lanes) followUp(ctx context.Context, conn *redisconn.Conn, of *lane) {
 	}
 }
 
-// nodeWithin is how long a node of a cluster has to say who is subscribed there. One that takes longer is frozen or cut
-// off, and so are its subscribers.
+// nodeWithin is how long a node of a cluster has to say who is subscribed there. One that takes longer is frozen, cut off,
+// or busy.
 const nodeWithin = 500 * time.Millisecond
 
-// numSub counts the subscribers of channels; in a cluster each node knows its own. It fails if no node answers.
-func (r *Redis) numSub(ctx context.Context, channels []string) (map[string]int64, error) {
+// numSub counts the subscribers of channels; in a cluster each node knows its own, and it is not whole where some did not
+// answer in time. It fails if none does.
+func (r *Redis) numSub(ctx context.Context, channels []string) (total map[string]int64, whole bool, err error) {
 	nodes, err := r.conn.Nodes(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if len(nodes) == 1 {
-		return r.form.numSub(ctx, nodes[0], channels)
+		total, err = r.form.numSub(ctx, nodes[0], channels)
+		return total, err == nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodeWithin)
 	defer cancel()
 	var (
 		asked    sync.WaitGroup
 		mu       sync.Mutex
-		total    = make(map[string]int64, len(channels))
-		answered bool
+		answered int
 	)
+	total = make(map[string]int64, len(channels))
 	for _, node := range nodes {
 		asked.Go(func() {
 			count, failure := r.form.numSub(ctx, node, channels)
@@ -147,17 +149,17 @@ func (r *Redis) numSub(ctx context.Context, channels []string) (map[string]int64
 				err = failure
 				return
 			}
-			answered = true
+			answered++
 			for channel, n := range count {
 				total[channel] += n
 			}
 		})
 	}
 	asked.Wait()
-	if answered {
-		return total, nil
+	if answered == 0 {
+		return nil, false, err
 	}
-	return nil, err
+	return total, answered == len(nodes), nil
 }
 
 // tellAll publishes at once on an ordinary channel, past what may be waiting. Where a node of a cluster fails, another is

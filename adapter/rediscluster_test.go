@@ -1,10 +1,14 @@
 package adapter
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
@@ -140,5 +144,42 @@ func TestLeastRightsOnACluster(t *testing.T) {
 				t.Errorf("%d sockets, %v", len(found), err)
 			}
 		})
+	}
+}
+
+// untold is a form that one node of a cluster does not tell who is subscribed there.
+type untold struct {
+	form
+	by atomic.Pointer[string] // the node's address
+}
+
+func (u *untold) numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
+	if by := u.by.Load(); by != nil && node.Options().Addr == *by {
+		return nil, context.DeadlineExceeded
+	}
+	return u.form.numSub(ctx, node, channels)
+}
+
+// TestNodeThatDoesNotCount: a peer that beats is asked, and waited for, though the node that has its subscriptions does not say so.
+func TestNodeThatDoesNotCount(t *testing.T) {
+	c := testkit.StartCluster(t)
+	there, _ := start(t, Config{URL: c.URL()}, newFakeLocal("/", &fakeSocket{id: "s", name: "s"}))
+	u := &untold{}
+	r, err := newRedis(Config{URL: c.URL()}, func(r *Redis) form { u.form = newPubsub(r); return u })
+	if err != nil {
+		t.Fatal(err)
+	}
+	asking, adapters := startRedis(t, r, newFakeLocal("/"))
+	link(t, asking, there)
+	nodes, err := r.conn.Nodes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range nodes {
+		addr := node.Options().Addr
+		u.by.Store(&addr)
+		if found, err := adapters[0].FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
+			t.Errorf("without the word of %s: %d sockets, %v", addr, len(found), err)
+		}
 	}
 }

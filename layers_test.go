@@ -29,7 +29,7 @@ var layers = map[string][]string{
 	"cmd/sidereal":          {"*"},
 	"e2e":                   {"*"},
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"directory", "internal/redisconn"}, "internal/handoff": {"internal/rawio"}, "internal/http1": {},
-	"internal/lifeline": {}, "internal/rawio": {}, "internal/processfile": {}, "internal/systemd": {},
+	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {}, "internal/rawio": {}, "internal/processfile": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/processfile"},
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/nodehost":    {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline"},

@@ -1,0 +1,71 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"github.com/sidereal-io/sidereal/client"
+)
+
+// kind is what errors of one cause have in common: ports and addresses of single connections are left out.
+func (r *run) kind(err error) string {
+	var errno syscall.Errno
+	var refused *client.ConnectError
+	var answered *client.RefusedError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &refused):
+		return fmt.Sprintf("refused in %s: %s", refused.Namespace, refused.Message)
+	case errors.As(err, &answered):
+		return strings.TrimPrefix(answered.Error(), "engine.io: ")
+	case errors.As(err, &errno):
+		return kindOfErrno(errno)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Sprintf("no connection within %v", r.Client.Timeout)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed by the server"
+	case errors.Is(err, client.ErrDisconnected):
+		return "disconnected meanwhile"
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(innermost(err).Error(), "client: "), "engine.io: ")
+}
+
+// unanswered is the kind of an event that has waited to the end.
+func (r *run) unanswered() string {
+	return fmt.Sprintf("not acknowledged (the server was given %v after the end)", r.Client.Timeout)
+}
+
+// kindOfErrno says what can be done where this machine has no more of something.
+func kindOfErrno(errno syscall.Errno) string {
+	switch errno {
+	case syscall.EMFILE, syscall.ENFILE:
+		return fmt.Sprintf("%v: this process may have %d; raise ulimit -n, or use several machines", errno, fileLimit())
+	case syscall.EADDRNOTAVAIL:
+		return fmt.Sprintf("%v: no local port is left; widen net.ipv4.ip_local_port_range, or use several machines or addresses", errno)
+	}
+	return errno.Error()
+}
+
+// innermost is the error that others only wrap; of several that of the last.
+func innermost(err error) error {
+	for {
+		var next error
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			next = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			if all := e.Unwrap(); len(all) > 0 {
+				next = all[len(all)-1]
+			}
+		}
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}

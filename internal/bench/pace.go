@@ -1,0 +1,39 @@
+package bench
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// pace is a schedule: so many turns a second, the first at the start. Who is late for one finds the next ones due at once.
+type pace struct {
+	start     time.Time
+	perSecond float64
+}
+
+// due is when a turn is, counted from 0.
+func (p pace) due(turn int) time.Time {
+	return p.start.Add(time.Duration(float64(turn) / p.perSecond * float64(time.Second)))
+}
+
+// turns is how many are due in a time, at least one.
+func (p pace) turns(within time.Duration) int {
+	return max(int(math.Ceil(within.Seconds()*p.perSecond-1e-9)), 1) // 0.1 s × 30/s is a little more than 3 in floats
+}
+
+// wait waits for a turn, and reports whether it came before ctx ended.
+func (p pace) wait(ctx context.Context, turn int) bool {
+	left := time.Until(p.due(turn))
+	if left <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -65,7 +65,7 @@ func answers(c net.Conn, n int) error {
 			return err
 		}
 		if bytes.IndexByte(b[:got], '-') >= 0 {
-			return fmt.Errorf("Redis refuses to publish: %q", b[:got])
+			return fmt.Errorf("publish refused by Redis: %q", b[:got])
 		}
 		n -= bytes.Count(b[:got], []byte("\n"))
 	}

@@ -39,7 +39,7 @@ const (
 // underLoad has clients ask for echoes while reload replaces their workers, and say tell all of them numbers.
 func underLoad(t *testing.T, url string, reload func(), say func(number string) error) (c *echoes, said int) {
 	t.Helper()
-	clients, every := setting(t, "RELOAD_CLIENTS", reloadClients, strconv.Atoi), setting(t, "RELOAD_EVERY", reloadEvery, time.ParseDuration)
+	clients, every := harness.Setting(t, "RELOAD_CLIENTS", reloadClients, strconv.Atoi), harness.Setting(t, "RELOAD_EVERY", reloadEvery, time.ParseDuration)
 	others := startOfficial(t, url, clients*official/100, every)
 	c = startEchoes(t, url, clients-clients*official/100, every)
 	c.further(t, 2)
@@ -78,20 +78,6 @@ func await(t *testing.T, d time.Duration, cond func() bool) {
 			t.Fatalf("waited %v", d)
 		}
 	}
-}
-
-// setting reads a value of the environment.
-func setting[T any](t *testing.T, variable string, otherwise T, parse func(string) (T, error)) T {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return otherwise
-	}
-	v, err := parse(text)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return v
 }
 
 // officials are official clients in a process of their own, which count what happens to them.

@@ -4,7 +4,6 @@ package soak
 
 import (
 	"context"
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ const (
 
 // TestSoak: what a crowd leaves behind does not grow with the time that it stays.
 func TestSoak(t *testing.T) {
-	total, clients := setting(t, "SOAK_TIME", defaultTime, time.ParseDuration), setting(t, "SOAK_CLIENTS", defaultClients, strconv.Atoi)
+	total, clients := harness.Setting(t, "SOAK_TIME", defaultTime, time.ParseDuration), harness.Setting(t, "SOAK_CLIENTS", defaultClients, strconv.Atoi)
 	host := harness.StartHost(t, harness.HostConfig{Name: "soak", Workers: 2})
 	c := &crowd{url: host.URL, clients: clients}
 	fresh := measure(t, host)
@@ -42,20 +41,6 @@ func TestSoak(t *testing.T) {
 	if panics := sum(host.Metrics(), "sidereal_socketio_panics_total"); panics != 0 {
 		t.Errorf("%v panics", panics)
 	}
-}
-
-// setting reads a value of the environment.
-func setting[T any](t *testing.T, variable string, otherwise T, parse func(string) (T, error)) T {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return otherwise
-	}
-	v, err := parse(text)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return v
 }
 
 // stay has the crowd come, live for d and go.

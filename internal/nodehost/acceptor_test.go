@@ -2,19 +2,11 @@ package nodehost
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,9 +27,9 @@ func TestServersThatNoRouterCanServe(t *testing.T) {
 	}
 	raw, tls := testkit.FreePort(t), testkit.FreePort(t)
 	const most = 3
-	cert, key := certificate(t)
+	serves := testkit.NewCertificate(t)
 	h := how{script: "testdata/raw.js", env: []string{"RAW_PORT=" + strconv.Itoa(raw), "TLS_PORT=" + strconv.Itoa(tls),
-		"CERT=" + cert, "KEY=" + key, "MOST=" + strconv.Itoa(most)}}
+		"CERT=" + serves.Cert, "KEY=" + serves.Key, "MOST=" + strconv.Itoa(most)}}
 	list := w.workers(2, h)
 	if r := w.await(list[0].id, lifeline.ChildReady); r.By != byListening {
 		t.Errorf("ready by %q", r.By)
@@ -107,30 +99,4 @@ func greet(t *testing.T, addr string) (c net.Conn, pid int) {
 		t.Fatalf("%q, %v", line, err)
 	}
 	return c, pid
-}
-
-// certificate makes a pair of files for 127.0.0.1.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
 }

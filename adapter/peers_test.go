@@ -148,19 +148,26 @@ func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestSilence(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
-		if err != nil {
+// listening is an adapter that takes its Redis for there, and hears the beats that it is told.
+func listening(t *testing.T) (r *Redis, hear func(beat string)) {
+	t.Helper()
+	r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.conn.Close() })
+	r.up.Store(true)
+	return r, func(beat string) {
+		t.Helper()
+		if err := r.peers.hear([]byte(beat)); err != nil {
 			t.Fatal(err)
 		}
-		defer r.conn.Close()
-		r.up.Store(true)
-		hear := func(text string) {
-			if err := r.peers.hear([]byte(text)); err != nil {
-				t.Fatal(err)
-			}
-		}
+	}
+}
+
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, hear := listening(t)
 		hear(`{"v":1,"process":"p","nsps":{"/":"uid"}}`)
 		time.Sleep(beatsMissed * beatEvery)
 		r.peers.expire()
@@ -198,17 +205,7 @@ func TestSilence(t *testing.T) {
 // TestOneThatIsAskedForABeatHasSixSeconds: whoever asked, and however seldom it beats.
 func TestOneThatIsAskedForABeatHasSixSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.conn.Close()
-		r.up.Store(true)
-		hear := func(text string) {
-			if err := r.peers.hear([]byte(text)); err != nil {
-				t.Fatal(err)
-			}
-		}
+		r, hear := listening(t)
 		hear(`{"v":1,"process":"p","every":20000,"nsps":{"/":"uid"}}`)
 		time.Sleep(10 * time.Second)
 		hear(`{"v":1,"process":"q","every":20000,"asks":["p"]}`)
@@ -387,21 +384,14 @@ func TestTally(t *testing.T) {
 // TestManyPeersBeatMoreSeldom: what all of them say together grows with their number, and not with its square.
 func TestManyPeersBeatMoreSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, err := NewRedis(Config{URL: "redis://127.0.0.1:1"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.conn.Close()
-		r.up.Store(true)
+		r, said := listening(t)
 		hear := func(b beat) {
 			b.V = beatVersion
 			text, err := json.Marshal(b)
-			if err == nil {
-				err = r.peers.hear(text)
-			}
 			if err != nil {
 				t.Fatal(err)
 			}
+			said(string(text))
 		}
 		for i := range fewPeers - 1 {
 			hear(beat{Process: fmt.Sprint("p", i)})

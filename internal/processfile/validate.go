@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/robfig/cron/v3"
 )
 
 // Limits that no app is meant to reach: beyond them a number is a mistake or an attack.
@@ -90,21 +88,6 @@ func (v *validation) environment(field string, env map[string]string) {
 		v.check(!strings.Contains(env[name], "\x00"), field, fmt.Sprintf("has a zero byte in %s", name))
 	}
 }
-
-// ParseCron reads the times of a cron_restart: five fields, or six with seconds before them. Nothing is returned for the
-// text that means never.
-func ParseCron(text string) (cron.Schedule, error) {
-	if text == "" || text == "0" {
-		return nil, nil
-	}
-	s, err := cronParser.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("must be five or six cron fields: %w", err)
-	}
-	return s, nil
-}
-
-var cronParser = cron.NewParser(cron.SecondOptional | cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 
 // FieldError is a field of an app that breaks its rule. It is for the author of the file to mend.
 type FieldError struct {

@@ -6,9 +6,11 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 BUNDLE := internal/demo/bundle
 FUZZTIME ?= 60s
 ARGS ?=
+# more flags for the tests that `make unit` and `make test` run
+TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check bench bench-scale interop fuzz soak demo demo-test dist help generate deps
+.PHONY: run build unit test check bench bench-scale interop flakes fuzz soak demo demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -25,15 +27,15 @@ $(BUNDLE)/package.json: e2e/package.json e2e/package-lock.json
 	else echo 'make: npm is not here: building without the Socket.IO client bundle (the page says how to get it)' >&2; fi
 
 unit: ## go test ./... with nothing but Go
-	$(GO) test ./...
+	$(GO) test $(TESTFLAGS) ./...
 
 deps: ## install what `make test` needs: npm packages, redis-server, chromium
 	@scripts/deps.sh test
 
 test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Redis, end to end with the official client and a browser
-	TESTKIT_REQUIRE=1 $(GO) test ./...
+	TESTKIT_REQUIRE=1 $(GO) test $(TESTFLAGS) ./...
 	@$(MAKE) --no-print-directory build
-	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 -timeout 15m ./e2e/... ./examples/...
+	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 -timeout 15m $(TESTFLAGS) ./e2e/... ./examples/...
 
 check: ## gofmt, go vet, staticcheck, go test -race
 	@scripts/deps.sh check
@@ -54,6 +56,12 @@ bench-scale: deps build ## compare with Node's socket.io, nginx and HAProxy in o
 
 interop: deps ## compare servers of ours and Node's in one cluster, operation by operation, into docs/interop.md
 	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 ./e2e/interop -write
+
+flakes: deps build ## run the tests again and again under hostile conditions, print a table of failures (FLAKES_PKG=./worker FLAKES_RUN=Parked FLAKES_ROUNDS=9 FLAKES_TIME=20m; FLAKES_FULL=30 FLAKES_BUSY=10: rounds of `make test` in fresh clones)
+	@$(GO) build -o bin/flakes ./e2e/flakes
+	@exec bin/flakes -rounds '$(or $(FLAKES_ROUNDS),3)' -time '$(or $(FLAKES_TIME),0)' -count '$(or $(FLAKES_COUNT),1)' -run '$(FLAKES_RUN)' \
+		-tags '$(FLAKES_TAGS)' -conditions '$(FLAKES_CONDITIONS)' -o '$(or $(FLAKES_OUT),flakes)' -full '$(or $(FLAKES_FULL),0)' \
+		-busy '$(or $(FLAKES_BUSY),0)' -cold '$(or $(FLAKES_COLD),0)' -revision '$(or $(FLAKES_REVISION),HEAD)' $(FLAKES_PKG)
 
 fuzz: ## run every fuzz target for FUZZTIME (default 60s) each
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"context"
 	"sync"
 
@@ -68,6 +69,7 @@ func (x *exchange) serve(ctx context.Context) bool {
 	}
 	if err != nil {
 		if f := refusalOf(err); f != nil {
+			x.isHead = bytes.HasPrefix(c.bytes(), []byte("HEAD ")) // as far as a head can be read that is refused
 			return x.refuse(f.Status, f.Why)
 		}
 		return false

@@ -29,7 +29,10 @@ func (x *exchange) answerLate() bool {
 			}
 		}
 	}
-	b = append(append(b, x.appendDebug(nil)...), "Connection: close\r\nContent-Length: 2\r\n\r\nok"...)
+	b = append(append(b, x.appendDebug(nil)...), "Connection: close\r\nContent-Length: 2\r\n\r\n"...)
+	if !x.isHead {
+		b = append(b, "ok"...)
+	}
 	_, err := c.write(b)
 	bufpool.Put(b)
 	if err == nil {

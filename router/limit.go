@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,9 +176,11 @@ func (x *exchange) turnAway(l limit) bool {
 	c.r.metrics.turnedAway(l)
 	x.account.status, x.account.reason = 503, l.String()
 	x.close = x.close || x.minor == 0 || x.head.Upgrade || x.head.Length > 0 || x.head.Chunked || x.headLen == 0
-	wait := 1 + rand.IntN(maxRetryAfter)
-	_, err := c.write(awayAnswers[wait-1][b2i(x.close)])
-	if err != nil {
+	answer := awayAnswers[rand.IntN(maxRetryAfter)][b2i(x.close)]
+	if x.isHead {
+		answer = answer[:len(answer)-len(awayBody)]
+	}
+	if _, err := c.write(answer); err != nil {
 		return false
 	}
 	if x.close {
@@ -204,14 +207,16 @@ func b2i(b bool) int {
 	return 0
 }
 
+const awayBody = "too many at once, try again soon\n"
+
 // awayAnswers are turnAway's, made once: by seconds to wait, and whether the connection ends.
 var awayAnswers = func() (all [maxRetryAfter][2][]byte) {
-	const head, body = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nRetry-After: ",
-		"\r\nContent-Length: 33\r\n\r\ntoo many at once, try again soon"
+	const head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\nRetry-After: "
+	rest := "\r\nContent-Length: " + strconv.Itoa(len(awayBody)) + "\r\n\r\n" + awayBody
 	for i := range all {
 		seconds := string(rune('1' + i))
-		all[i][0] = []byte(head + seconds + body + "\n")
-		all[i][1] = []byte(head + seconds + "\r\nConnection: close" + body + "\n")
+		all[i][0] = []byte(head + seconds + rest)
+		all[i][1] = []byte(head + seconds + "\r\nConnection: close" + rest)
 	}
 	return all
 }()

@@ -25,6 +25,9 @@ func (x *exchange) refuseWith(status int, why, extra string) bool {
 	c.r.metrics.refused.WithLabelValues(strconv.Itoa(status)).Inc()
 	x.account.status, x.account.reason = status, why
 	b := appendAnswer(bufpool.Get(512), status, why, extra+string(x.appendDebug(nil)))
+	if x.isHead {
+		b = b[:len(b)-len(why)-1] // the client would take a body for the beginning of its next answer
+	}
 	_, err := c.write(b)
 	bufpool.Put(b)
 	if err == nil {

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 
@@ -32,11 +31,11 @@ func parseOrigins(texts []string) (all []pattern, err error) {
 }
 
 func (p pattern) matches(origin []byte) bool {
-	o := bytes.ToLower(origin)
 	if !p.star {
-		return string(o) == p.before
+		return http1.EqualFold(origin, p.before)
 	}
-	return len(o) > len(p.before)+len(p.after) && string(o[:len(p.before)]) == p.before && bytes.HasSuffix(o, []byte(p.after))
+	at := len(origin) - len(p.after)
+	return at > len(p.before) && http1.HasPrefixFold(origin, p.before) && http1.EqualFold(origin[at:], p.after)
 }
 
 // strange tells whether a request of a session comes from a page that may not make it: browsers let any page open a

@@ -127,6 +127,7 @@ func parseProxyV2(b []byte) (p origin, n int, err error) {
 
 // readExtras reads what follows the addresses, from at to the end of the header.
 func (o *origin) readExtras(header []byte, at int) bool {
+	summed := false // once: each sum reads the whole header
 	for rest := header[at:]; len(rest) > 0; {
 		if len(rest) < 3 {
 			return false
@@ -138,9 +139,10 @@ func (o *origin) readExtras(header []byte, at int) bool {
 		value := rest[3 : 3+n]
 		switch rest = rest[3+n:]; kind {
 		case proxyCRC:
-			if n != 4 || !sumsUp(header, len(header)-len(rest)-4) {
+			if n != 4 || summed || !sumsUp(header, len(header)-len(rest)-4) {
 				return false
 			}
+			summed = true
 		case proxySSL:
 			if n < 5 {
 				return false

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 )
 
 // Span is a part of the buffer that a head was parsed from.
@@ -19,6 +20,7 @@ type Field struct {
 
 const (
 	maxFields = 100
+	maxNamed  = 32        // fields that Connection may name; browsers name none, proxies a few
 	maxHead   = 1<<16 - 1 // spans are 16 bits wide
 )
 
@@ -39,6 +41,27 @@ type Head struct {
 
 	fields [maxFields]Field
 	n      int // fields in use
+	named  [maxNamed]named
+	k      int // named in use
+}
+
+// named is a field's name that Connection has. Its hash keeps IsNamed from comparing all of them with every field: their
+// lengths and first bytes are the client's choice.
+type named struct {
+	hash uint64
+	at   Span
+}
+
+// hashSeed makes the hashes of names differ from process to process.
+var hashSeed = rand.Uint64() | 1
+
+// hashFold is the same for names that differ in case only.
+func hashFold(name []byte) uint64 {
+	h := hashSeed
+	for _, c := range name {
+		h = (h ^ uint64(c|0x20)) * hashSeed
+	}
+	return h
 }
 
 // Fields are the head's fields, in order.
@@ -68,6 +91,7 @@ var (
 	errCoding    = &Refusal{400, "unknown or repeated Transfer-Encoding"}
 	errBoth      = &Refusal{400, "Content-Length beside Transfer-Encoding"}
 	errTooMany   = &Refusal{431, "too many fields"}
+	errNamed     = &Refusal{431, "too many fields named by Connection"}
 	ErrTooLarge  = &Refusal{431, "head too large"}
 	errVersion   = &Refusal{505, "not HTTP/1.0 or HTTP/1.1"}
 	ErrBadStatus = &Refusal{502, "malformed status line"}
@@ -170,8 +194,7 @@ func (h *Head) reset(b []byte, seen int) (end int, err error) {
 	from := max(seen-3, 0)
 	i := bytes.Index(b[from:], []byte("\r\n\r\n"))
 	if i < 0 {
-		// A head with bare LFs would never end: refused at once.
-		if lf := bytes.IndexByte(b, '\n'); lf == 0 || lf > 0 && b[lf-1] != '\r' {
+		if hasBareLF(b, min(seen, len(b))) { // it would never end: refused at once
 			return 0, ErrBareLF
 		}
 		if len(b) > maxHead {
@@ -182,9 +205,23 @@ func (h *Head) reset(b []byte, seen int) (end int, err error) {
 	if end = from + i + 4; end > maxHead {
 		return 0, ErrTooLarge
 	}
-	h.n, h.Status, h.Length, h.Authority = 0, 0, -1, Span{}
+	h.n, h.k, h.Status, h.Length, h.Authority = 0, 0, 0, -1, Span{}
 	h.Chunked, h.Close, h.KeepAlive, h.Upgrade, h.Expect, h.Named = false, false, false, false, false, false
 	return end, nil
+}
+
+// hasBareLF looks for an LF without a CR before it, in b[from:].
+func hasBareLF(b []byte, from int) bool {
+	for {
+		i := bytes.IndexByte(b[from:], '\n')
+		if i < 0 {
+			return false
+		}
+		if at := from + i; at == 0 || b[at-1] != '\r' {
+			return true
+		}
+		from += i + 1
+	}
 }
 
 // requestLine returns where the fields begin.
@@ -301,7 +338,11 @@ func (h *Head) parseFields(b []byte, p int) (hosts int, err error) {
 			}
 			h.Chunked = true
 		case FieldConnection:
-			upgrade = h.parseConnection(v) || upgrade
+			up, ok := h.parseConnection(v, from)
+			if !ok {
+				return 0, errNamed
+			}
+			upgrade = upgrade || up
 		case FieldUpgrade:
 			websocket = websocket || EqualFold(v, "websocket")
 		case FieldExpect:
@@ -336,21 +377,29 @@ func (h *Head) parseLength(v []byte) bool {
 	return true
 }
 
-// parseConnection tells whether v has the upgrade token.
-func (h *Head) parseConnection(v []byte) (upgrade bool) {
+// parseConnection tells whether v, which begins at that offset of the head, has the upgrade token. Not ok: it names too
+// many fields.
+func (h *Head) parseConnection(v []byte, from int) (upgrade, ok bool) {
 	for t, rest := token(v); t != nil; t, rest = token(rest) {
 		switch {
+		case len(t) == 0:
 		case EqualFold(t, "close"):
 			h.Close = true
 		case EqualFold(t, "keep-alive"):
 			h.KeepAlive = true
 		case EqualFold(t, "upgrade"):
 			upgrade = true
-		case len(t) > 0:
+		default:
+			if h.k == maxNamed {
+				return false, false
+			}
+			at := from + cap(v) - cap(t) // both are slices of one array
+			h.named[h.k] = named{hashFold(t), Span{uint16(at), uint16(at + len(t))}}
+			h.k++
 			h.Named = true
 		}
 	}
-	return upgrade
+	return upgrade, true
 }
 
 // token cuts the first of a comma-separated list; nil after the last.
@@ -375,16 +424,15 @@ func token(v []byte) (t, rest []byte) {
 	return t, rest
 }
 
-// IsNamed tells whether a Connection field names the field called name.
+// IsNamed tells whether a Connection field names the field called name. Its work is linear in the name's length.
 func (h *Head) IsNamed(b, name []byte) bool {
-	for i := range h.n {
-		if h.fields[i].ID != FieldConnection {
-			continue
-		}
-		for t, rest := token(h.fields[i].Value.Of(b)); t != nil; t, rest = token(rest) {
-			if bytes.EqualFold(t, name) {
-				return true
-			}
+	if h.k == 0 {
+		return false
+	}
+	hash := hashFold(name)
+	for i := range h.k {
+		if n := &h.named[i]; n.hash == hash && bytes.EqualFold(n.at.Of(b), name) {
+			return true
 		}
 	}
 	return false

@@ -50,7 +50,9 @@ func TestHEADTurnedAwayHasNoBody(t *testing.T) {
 
 // TestHEADRefusedHasNoBody: the same for every other answer that the router makes by itself.
 func TestHEADRefusedHasNoBody(t *testing.T) {
-	h, d := one(t, 1, func(cfg *Config) { cfg.MaxBodyBytes, cfg.AllowedOrigins, cfg.DebugHeader = 10, []string{"https://a.example"}, true })
+	h, d := one(t, 1, func(cfg *Config) {
+		cfg.MaxBodyBytes, cfg.AllowedOrigins, cfg.DebugHeader = 10, []string{"https://a.example"}, true
+	})
 	worker := h.workers["wka0"]
 	worker.answers(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	const sid = "/socket.io/?EIO=4&transport=polling&sid=abcd"

@@ -2,11 +2,15 @@ package router
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
 )
 
 func TestBodyLimit(t *testing.T) {
@@ -125,14 +129,92 @@ func TestTLSHandshakeRate(t *testing.T) {
 	if n := counter(t, h.metrics.limited[byTLS]) - before; int(n) != refused {
 		t.Errorf("%d refused, %v counted", refused, n)
 	}
-	// Routers are not limited: their name is another.
-	if c, err := tls.Dial("tcp", h.addr, &tls.Config{InsecureSkipVerify: true, ServerName: doorName}); err != nil {
-		t.Error("the door:", err)
-	} else {
-		c.Close()
-	}
 	if resp, _ := first.get("/app"); resp.StatusCode != 200 {
 		t.Error(resp.Status)
+	}
+}
+
+// The rate holds for whoever can't prove to be a router of ours: the door's name is in this file, for everybody to read.
+func TestTLSHandshakeRateOfTheDoor(t *testing.T) {
+	d := directory.NewStatic()
+	hosts := cluster(t, d, func(cfg *Config) {
+		secured(t)(cfg)
+		cfg.TLSHandshakeRate = 1000
+	}, 1, 1)
+	behindDoors(d)
+	entry, door := hosts[0], hosts[1]
+	client := secureTo(t, entry.addr, "x")
+	door.hellos.full.Store(time.Now().Add(time.Hour).UnixNano()) // the rate is used up
+	secret, err := d.Secret(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := newDoorKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := newDoorKey("another app's")
+	if err != nil {
+		t.Fatal(err)
+	}
+	proof := ours.prove()
+	changed := []byte(proof)
+	changed[len(proofPrefix)]++
+	limited := 0
+	for _, test := range []struct {
+		name   string
+		protos []string
+		want   bool
+	}{
+		{"the name alone", nil, false},
+		{"another protocol", []string{"h2", "http/1.1"}, false},
+		{"no proof", []string{proofPrefix}, false},
+		{"too short", []string{proof[:len(proof)-1]}, false},
+		{"another number", []string{string(changed)}, false},
+		{"another secret", []string{theirs.prove()}, false},
+		{"many", []string{theirs.prove(), proof}, false},
+		{"a proof", []string{proof}, true},
+		{"the same again", []string{proof}, false},
+		{"a new one", []string{ours.prove()}, true},
+	} {
+		c, err := tls.Dial("tcp", door.addr, &tls.Config{InsecureSkipVerify: true, ServerName: doorName, NextProtos: test.protos})
+		if err == nil {
+			c.Close()
+		} else {
+			limited++
+		}
+		if (err == nil) != test.want {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+	if n := counter(t, door.metrics.limited[byTLS]); int(n) != limited {
+		t.Errorf("%d refused, %v counted", limited, n)
+	}
+	worker := door.workers["wkb0"]
+	if resp, body := client.get("/socket.io/?EIO=4&transport=polling&sid=" + directory.MintSID("wkb0")); resp.StatusCode != 400 || !strings.Contains(body, "wkb0") {
+		t.Errorf("a router at the door: %s %q", resp.Status, body)
+	}
+	if worker.last() == nil {
+		t.Error("the worker behind the door was not asked")
+	}
+}
+
+func TestProofsAreBounded(t *testing.T) {
+	var p proofs
+	number := func(i int) (n [proofNumber]byte) {
+		binary.BigEndian.PutUint64(n[:], uint64(i))
+		return n
+	}
+	for i := range 3*maxProofs + 1 {
+		if !p.use(number(i)) || p.use(number(i)) {
+			t.Fatalf("number %d", i)
+		}
+	}
+	if n := len(p.now) + len(p.before); n > 2*maxProofs {
+		t.Errorf("%d remembered", n)
+	}
+	if p.use(number(2 * maxProofs)) {
+		t.Error("a number of the generation before is used again")
 	}
 }
 

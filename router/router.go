@@ -63,6 +63,7 @@ type Router struct {
 
 	origins      []pattern
 	hellos       pace // TLS handshakes
+	proofs       proofs
 	access       accessLog
 	accessLogger zerolog.Logger
 	asked        atomic.Uint64 // requests, where one of several is logged

@@ -95,23 +95,27 @@ func (c *conn) misplaced() *http1.Refusal {
 	return nil
 }
 
-// tlsFor chooses what a TLS client is shown.
+// tlsFor chooses what a TLS client is shown. The rate holds for all but routers that prove to be ours: a name is anybody's
+// to ask for, and the door's certificate costs a signature, too.
 func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	var door *doorKey
 	if hello.ServerName == doorName {
-		k, err := r.doorKey(hello.Context())
-		if err != nil {
+		var err error
+		if door, err = r.doorKey(hello.Context()); err != nil {
 			return nil, err
 		}
-		return k.server, nil
-	}
-	if r.cfg.Certificates == nil {
+	} else if r.cfg.Certificates == nil {
 		return nil, errNoCerts
 	}
-	if rate := r.cfg.TLSHandshakeRate; rate > 0 && !r.hellos.take(rate, time.Now().UnixNano()) {
+	if rate := r.cfg.TLSHandshakeRate; rate > 0 && !(door != nil && r.proofs.proves(door, hello.SupportedProtos)) &&
+		!r.hellos.take(rate, time.Now().UnixNano()) {
 		r.metrics.limited[byTLS].Inc()
 		return nil, errHellos
 	}
-	if r.h2 == nil {
+	switch {
+	case door != nil:
+		return door.server, nil
+	case r.h2 == nil:
 		return r.cfg.Certificates.current.Load().h1, nil
 	}
 	return r.cfg.Certificates.current.Load().h2, nil
@@ -122,6 +126,7 @@ func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 // is shown only inside.
 type doorKey struct {
 	secret         string
+	proof          []byte // the key of proofs
 	server, client *tls.Config
 }
 
@@ -146,6 +151,10 @@ func newDoorKey(secret string) (*doorKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	proof, err := hkdf.Key(sha256.New, []byte(secret), nil, "sidereal door's proof, version 1", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
 	private := ed25519.NewKeyFromSeed(seed)
 	public := private.Public().(ed25519.PublicKey)
 	// Nobody looks at its dates: hosts' clocks are never compared.
@@ -156,6 +165,7 @@ func newDoorKey(secret string) (*doorKey, error) {
 	}
 	return &doorKey{
 		secret: secret,
+		proof:  proof,
 		server: &tls.Config{
 			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}},
 			SessionTicketsDisabled: true, // nothing may come on a connection that is kept: see upstream.alive
@@ -186,7 +196,7 @@ func (b *backend) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
 	c.SetDeadline(time.Now().Add(dialTimeout))
-	tc := tls.Client(c, k.client)
+	tc := tls.Client(c, k.dials())
 	if err := tc.Handshake(); err != nil {
 		if errors.Is(err, errWrongDoor) {
 			b.r.keyRefused(b)

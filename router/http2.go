@@ -1,15 +1,15 @@
 package router
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"log"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/http1"
 )
@@ -32,6 +32,8 @@ const (
 	// A connection that is silent for h2Silence is asked whether it lives. Without that nobody would miss a client that
 	// vanished during its poll.
 	h2Silence = 30 * time.Second
+
+	maxWarning = 1 << 10 // bytes of a line of net/http's that are logged
 )
 
 type h2key struct{}
@@ -41,7 +43,7 @@ func newH2(r *Router) *h2 {
 	h.server = http.Server{
 		MaxHeaderBytes: r.cfg.MaxHeadBytes,
 		IdleTimeout:    r.cfg.IdleTimeout,
-		ErrorLog:       log.New(warnings{&r.log}, "", 0),
+		ErrorLog:       log.New(&warnings{r: r}, "", 0),
 		ConnState:      h.changed,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			c, _ := h.conns.Load(nc)
@@ -157,11 +159,22 @@ func (f *h2feed) Close() error {
 
 func (f *h2feed) Addr() net.Addr { return &net.TCPAddr{} }
 
-// warnings logs what net/http has to say.
-type warnings struct{ log *zerolog.Logger }
+// warnings counts what net/http has to say about connections, and logs some of it: a client makes it say something whenever
+// it likes.
+type warnings struct {
+	r       *Router
+	logged  atomic.Int64  // Unix seconds
+	omitted atomic.Uint64 // since then
+}
 
-func (w warnings) Write(p []byte) (int, error) {
-	w.log.Warn().Msg(string(p))
+func (w *warnings) Write(p []byte) (int, error) {
+	w.r.metrics.h2Errors.Inc()
+	if !seldom(&w.logged) {
+		w.omitted.Add(1)
+		return len(p), nil
+	}
+	line := bytes.TrimRight(p[:min(len(p), maxWarning)], "\n")
+	w.r.log.Warn().Bytes("error", line).Uint64("omitted", w.omitted.Swap(0)).Msg("HTTP/2 connection failed")
 	return len(p), nil
 }
 

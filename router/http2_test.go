@@ -16,8 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // h2client is a client that speaks HTTP/2 only, and counts its connections.
@@ -444,5 +447,28 @@ func BenchmarkPollOfHTTPClient(b *testing.B) {
 				resp.Body.Close()
 			}
 		})
+	}
+}
+
+// No client writes log lines at will: what net/http says about its connections is counted, and logged now and then.
+func TestBadPrefacesDontFillTheLog(t *testing.T) {
+	out := new(testkit.Output)
+	h, _ := one(t, 1, func(cfg *Config) {
+		secured(t)(cfg)
+		cfg.Log = zerolog.New(out)
+	})
+	const bad = 40
+	for range bad {
+		c, err := tls.Dial("tcp", h.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, strings.Repeat("no preface ", 10))
+		io.Copy(io.Discard, c)
+		c.Close()
+	}
+	testkit.Until(t, "all are counted", func() bool { return counter(t, h.metrics.h2Errors) == bad })
+	if n := strings.Count(out.String(), `"level":"warn"`); n == 0 || n > 10 {
+		t.Errorf("%d connections wrote %d lines: %s", bad, n, out)
 	}
 }

@@ -11,6 +11,7 @@ type metrics struct {
 	acceptErrors prometheus.Counter
 	tlsErrors    prometheus.Counter
 	proxyErrors  prometheus.Counter
+	h2Errors     prometheus.Counter
 
 	// Resolved once: a label look-up costs more than a table look-up.
 	decisions        map[string]prometheus.Counter
@@ -57,6 +58,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "sidereal_router_proxy_errors_total",
 			Help: "Connections and requests of trusted proxies with a malformed PROXY header, or without one.",
 		}),
+		h2Errors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_router_protocol_errors_total",
+			Help: "HTTP/2 connections that broke the protocol's rules, or whose client left at a bad moment.",
+		}),
 		decisions: make(map[string]prometheus.Counter),
 		limited:   make(map[limit]prometheus.Counter),
 	}
@@ -74,7 +79,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors, m.proxyErrors} {
+	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors, m.proxyErrors, m.h2Errors} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

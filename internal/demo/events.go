@@ -50,7 +50,7 @@ type said struct {
 	Msg    any            `json:"msg"` // may be binary
 	From   string         `json:"from"`
 	Worker string         `json:"worker"`
-	Rest   map[string]any `json:",unknown"` // whatever else the object had
+	Rest   map[string]any `json:",embed"` // whatever else the object had
 }
 
 // say tells a room on every host, or everyone, what the client says.

@@ -55,7 +55,7 @@ func (s *Session) sendLocked(ms ...*Message) error {
 	}
 	full := s.polling.poll == nil && len(s.out.items) > 0
 	s.out.push(ms...)
-	if full && s.out.size() > s.server.cfg.MaxQueueBytes {
+	if s.out.exceeds(s.server.cfg.MaxQueueBytes, full, ms) {
 		s.endLocked(TransportError, ErrSlowClient)
 		return ErrSlowClient
 	}
@@ -87,6 +87,20 @@ const messageBytes = 96
 
 // size is what waits, as Config.MaxQueueBytes counts it.
 func (o *outbox) size() int { return o.bytes + len(o.items)*messageBytes }
+
+// exceeds tells whether more than limit waits once ms were pushed. One message may be longer than that by itself where nothing
+// is stuck before it.
+func (o *outbox) exceeds(limit int, stuck bool, ms []*Message) bool {
+	over := o.size() - limit
+	if over > 0 && !stuck {
+		longest := 0
+		for _, m := range ms {
+			longest = max(longest, len(m.frame)+messageBytes)
+		}
+		over -= longest
+	}
+	return over > 0
+}
 
 func (o *outbox) push(ms ...*Message) {
 	for _, m := range ms {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 )
 
 func TestOutbox(t *testing.T) {
@@ -28,6 +29,51 @@ func TestOutbox(t *testing.T) {
 	if got := o.take(0); len(got) != 40 || o.bytes != 0 || o.items != nil {
 		t.Errorf("took %d, %d bytes left", len(got), o.bytes)
 	}
+}
+
+// TestManyMessagesInOneSend: one send of many messages is bounded as many sends are, whatever the transport could take.
+func TestManyMessagesInOneSend(t *testing.T) {
+	part := NewBinary(make([]byte, 400))
+	limits := Config{MaxQueueBytes: 1000}
+	fits, bomb := []*Message{part, part}, []*Message{part, part, part, part}
+	t.Run("WebSocket", func(t *testing.T) {
+		bubble(t, limits, func(t *testing.T, f *fixture) {
+			c := f.websocket("")
+			r := f.session()
+			if err := r.s.Send(fits...); err != nil {
+				t.Errorf("what fits: %v", err)
+			}
+			for range fits {
+				c.next()
+			}
+			if err := r.s.Send(bomb...); err != ErrSlowClient {
+				t.Errorf("beyond the limit: %v", err)
+			}
+			r.wantClosed(t, TransportError)
+		})
+	})
+	t.Run("polling", func(t *testing.T) {
+		bubble(t, limits, func(t *testing.T, f *fixture) {
+			poll := f.polling(f.open())
+			r := f.session()
+			synctest.Wait()
+			if err := r.s.Send(bomb...); err != ErrSlowClient {
+				t.Errorf("beyond the limit: %v", err)
+			}
+			r.wantClosed(t, TransportError)
+			<-poll
+		})
+	})
+	t.Run("polling, between two polls", func(t *testing.T) {
+		bubble(t, limits, func(t *testing.T, f *fixture) {
+			f.open()
+			r := f.session()
+			if err := r.s.Send(bomb...); err != ErrSlowClient {
+				t.Errorf("beyond the limit: %v", err)
+			}
+			r.wantClosed(t, TransportError)
+		})
+	})
 }
 
 func TestOutboxAgainstAModel(t *testing.T) {

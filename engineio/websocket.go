@@ -257,7 +257,7 @@ func (w *webSocket) sendLocked(ms ...*Message) error {
 	}
 	full := w.blocked && len(w.out.items) > 0
 	w.out.push(ms...)
-	if full && w.out.size() > s.server.cfg.MaxQueueBytes {
+	if w.out.exceeds(s.server.cfg.MaxQueueBytes, full, ms) {
 		w.brokenLocked(ErrSlowClient)
 		return ErrSlowClient
 	}

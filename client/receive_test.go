@@ -47,6 +47,9 @@ func TestViolations(t *testing.T) {
 		"stray binary":            {func(w *webSocket) { w.sendBinary(1) }, client.ReasonParseError},
 		"text before attachments": {func(w *webSocket) { w.send(`451-["e",{"_placeholder":true,"num":0}]`, `42["e"]`) }, client.ReasonParseError},
 		"too many attachments":    {func(w *webSocket) { w.send(`451001-["e"]`) }, client.ReasonParseError},
+		"an attachment named twice": {func(w *webSocket) {
+			w.send(`451-["e",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`)
+		}, client.ReasonParseError},
 		"placeholder beyond them": {func(w *webSocket) { w.send(`451-["e",{"_placeholder":true,"num":1}]`) }, client.ReasonParseError},
 		"protocol 4":              {func(w *webSocket) { w.send(`40`) }, client.ReasonParseError},
 		"engine packet":           {func(w *webSocket) { w.send("x") }, client.ReasonTransportError},

@@ -62,6 +62,9 @@ func TestBreachesCloseTheConnection(t *testing.T) {
 		}, "attachments"},
 		{"number of attachments", socketio.Config{MaxAttachments: 2}, func(p *peer.Peer) { p.Send(`53-["quiet"]`) }, "limit"},
 		{"namespaces", socketio.Config{MaxNamespaces: 1}, func(p *peer.Peer) { p.Send(`0/other,`) }, "limit"},
+		{"an attachment named twice", socketio.Config{}, func(p *peer.Peer) {
+			p.Send(`51-["quiet",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`)
+		}, "malformed"},
 		{"malformed", socketio.Config{}, func(p *peer.Peer) { p.Send(`2{}`) }, "malformed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

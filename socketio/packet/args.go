@@ -1,9 +1,11 @@
 package packet
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Args are the arguments of one event or acknowledgement, kept as the JSON text they came in and decoded when asked
@@ -104,24 +106,32 @@ func (a Args) Payload() Payload {
 // append appends the values, separated by commas, and their attachments. Attachments are numbered in the order of the
 // text, one for each placeholder, as JavaScript does when it sends what it received.
 func (a Args) append(dst []byte, attachments [][]byte) ([]byte, [][]byte) {
+	holes := a.holes()
 	for i, s := range a.spans {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		at := s.from
-		if a.binary != nil {
-			for _, h := range a.binary.holes {
-				if h.from < s.from || h.to > s.to {
-					continue
-				}
-				dst = append(dst, a.text[at:h.from]...)
-				dst, attachments = appendBinary(dst, attachments, a.binary.attachments[h.attachment])
-				at = h.to
-			}
+		for len(holes) > 0 && holes[0].from < s.to {
+			h := holes[0]
+			holes = holes[1:]
+			dst = append(dst, a.text[at:h.from]...)
+			dst, attachments = appendBinary(dst, attachments, a.binary.attachments[h.attachment])
+			at = h.to
 		}
 		dst = append(dst, a.text[at:s.to]...)
 	}
 	return dst, attachments
+}
+
+// holes are the placeholders from the first of the values on.
+func (a Args) holes() []hole {
+	if a.binary == nil || len(a.spans) == 0 {
+		return nil
+	}
+	list := a.binary.holes
+	first, _ := slices.BinarySearchFunc(list, a.spans[0].from, func(h hole, from uint32) int { return cmp.Compare(h.from, from) })
+	return list[first:]
 }
 
 // String is the JSON text of the arguments, for people.

@@ -179,8 +179,8 @@ func TestOmitEmpty(t *testing.T) {
 
 func TestArgsPassThrough(t *testing.T) {
 	in := Payload{
-		JSON:        []byte(`["e",{"b":{"_placeholder":true,"num":1},"1":1.0},"x",{"num":0,"_placeholder":true},{"_placeholder":true,"num":1}]`),
-		Attachments: [][]byte{[]byte("zero"), []byte("one")},
+		JSON:        []byte(`["e",{"b":{"_placeholder":true,"num":1},"1":1.0},"x",{"num":0,"_placeholder":true},{"_placeholder":true,"num":2}]`),
+		Attachments: [][]byte{[]byte("zero"), []byte("one"), []byte("two")},
 	}
 	_, args, err := in.Event()
 	if err != nil {
@@ -195,7 +195,7 @@ func TestArgsPassThrough(t *testing.T) {
 	if string(out.JSON) != want {
 		t.Errorf("%s\nwant %s", out.JSON, want)
 	}
-	if got := texts(out.Attachments); !reflect.DeepEqual(got, []string{"mine", "one", "zero", "one"}) {
+	if got := texts(out.Attachments); !reflect.DeepEqual(got, []string{"mine", "one", "zero", "two"}) {
 		t.Errorf("attachments %q", got)
 	}
 	if p := args.Slice(2, 3).Payload(); string(p.JSON) != `[{"_placeholder":true,"num":0}]` || !reflect.DeepEqual(texts(p.Attachments), []string{"zero"}) {
@@ -216,8 +216,8 @@ func texts(list [][]byte) (out []string) {
 func TestDecode(t *testing.T) {
 	p := Payload{
 		JSON: []byte(`["a\ud83d\ude00\ud800",7,-1.5,true,null,{"Room":"r","when":"2026-11-20T05:36:26.005Z","wait":1500,"blob":{"_placeholder":true,"num":0}},` +
-			`{"_placeholder":true,"num":1},[1,{"x":{"_placeholder":true,"num":0}}],1e400,{"a":1,"a":2}]`),
-		Attachments: [][]byte{[]byte("zero"), []byte("one")},
+			`{"_placeholder":true,"num":1},[1,{"x":{"_placeholder":true,"num":2}}],1e400,{"a":1,"a":2}]`),
+		Attachments: [][]byte{[]byte("zero"), []byte("one"), []byte("two")},
 	}
 	args, err := p.Args()
 	if err != nil {
@@ -259,7 +259,7 @@ func TestDecode(t *testing.T) {
 		{6, new([]byte), []byte("one")},
 		{6, new(any), []byte("one")},
 		{6, new(string), nil},
-		{7, new(any), []any{1.0, map[string]any{"x": []byte("zero")}}},
+		{7, new(any), []any{1.0, map[string]any{"x": []byte("two")}}},
 		{8, new(float64), 0.0}, // beyond all doubles is null
 		{8, new(int), 0},
 		{9, new(map[string]int), map[string]int{"a": 2}},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,7 +19,7 @@ var (
 	ErrSyntax      = errors.New("packet: malformed JSON")
 	ErrDepth       = errors.New("packet: JSON nested too deep")
 	ErrShape       = errors.New("packet: wrong payload for its type")
-	ErrPlaceholder = errors.New("packet: placeholder without attachment")
+	ErrPlaceholder = errors.New("packet: placeholder without an attachment of its own")
 )
 
 // ParseEvent reads the body of an EVENT, or with attachments > 0 that of a BINARY_EVENT, whose attachments With adds.
@@ -90,9 +91,30 @@ func parseArray(body []byte, attachments int) (Args, error) {
 	}
 	a := Args{text: body, spans: s.spans}
 	if attachments > 0 {
+		if namedTwice(s.holes) {
+			return Args{}, ErrPlaceholder
+		}
 		a.binary = &binary{holes: s.holes}
 	}
 	return a, nil
+}
+
+// namedTwice tells whether two placeholders stand for one attachment. Official clients give every binary part a number of its
+// own; who names one a thousand times would have it copied a thousand times by those who send it on.
+func namedTwice(holes []hole) bool {
+	ascending := true
+	for i := 1; i < len(holes); i++ {
+		ascending = ascending && holes[i-1].attachment < holes[i].attachment
+	}
+	if ascending { // as official clients number them
+		return false
+	}
+	numbers := make([]uint32, len(holes))
+	for i, h := range holes {
+		numbers[i] = h.attachment
+	}
+	slices.Sort(numbers)
+	return len(slices.Compact(numbers)) < len(holes)
 }
 
 // unquote is the text of a JSON string that was checked before.

@@ -39,6 +39,28 @@ type msgpackWriter struct {
 	out         []byte
 	attachments [][]byte
 	dates       []int // where in text there is one, as in packet.Payload
+	sent        once
+}
+
+// once takes each attachment one time. All that make payloads give every placeholder an attachment of its own; what else has the
+// form of a placeholder is a client's plain data, and would have an attachment copied as often as the client likes.
+type once struct {
+	low  uint64 // the first 64, without allocating
+	more []uint64
+}
+
+// take reports whether it is the first time that n is taken.
+func (o *once) take(n int) bool {
+	set := &o.low
+	if n >= 64 {
+		for len(o.more) < n/64 {
+			o.more = append(o.more, 0)
+		}
+		set = &o.more[n/64-1]
+	}
+	before := *set
+	*set |= 1 << (n % 64)
+	return *set != before
 }
 
 func (w *msgpackWriter) peek() byte {
@@ -82,7 +104,7 @@ func (w *msgpackWriter) literal(s string, code byte) error {
 func (w *msgpackWriter) value(depth int) error {
 	switch c := w.peek(); c {
 	case '{':
-		if n, end, ok := w.placeholder(); ok {
+		if n, end, ok := w.placeholder(); ok && w.sent.take(n) {
 			w.out = appendBinary(w.out, w.attachments[n])
 			w.i = end
 			return nil

@@ -266,12 +266,13 @@ func ownAttachments(text []byte, all [][]byte) (_ []byte, own [][]byte) {
 }
 
 // replacePlaceholders has write put something in the place of each placeholder in text, which DecodeValue or an encoder of
-// ours wrote: no other text has their form outside of strings, and in strings quotes are escaped.
+// ours wrote: in strings quotes are escaped, and an attachment that another placeholder stood for already is passed over.
 func replacePlaceholders(text []byte, attachments [][]byte, write func(dst []byte, n int) []byte) []byte {
 	if len(attachments) == 0 {
 		return text
 	}
 	out := make([]byte, 0, 2*len(text))
+	var taken once
 	for {
 		i := bytes.Index(text, []byte(`{"_placeholder":true,"num":`))
 		if i < 0 {
@@ -279,7 +280,7 @@ func replacePlaceholders(text []byte, attachments [][]byte, write func(dst []byt
 		}
 		w := msgpackWriter{text: text, i: i, attachments: attachments}
 		n, end, ok := w.placeholder()
-		if !ok {
+		if !ok || !taken.take(n) {
 			out = append(out, text[:i+1]...)
 			text = text[i+1:]
 			continue

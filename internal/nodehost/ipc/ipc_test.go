@@ -182,6 +182,19 @@ func TestAttachmentsThereAndBack(t *testing.T) {
 	}
 }
 
+// TestAttachmentIsTakenOnce: plain data that looks like a placeholder has no attachment copied again.
+func TestAttachmentIsTakenOnce(t *testing.T) {
+	text := `["ev"` + strings.Repeat(`,{"_placeholder":true,"num":0}`, 1000) + `]`
+	v, err := FromText([]byte(text), [][]byte{make([]byte, 10_000)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame, err := Encode(Advanced, v, 1<<30)
+	if err != nil || len(frame) > 200_000 {
+		t.Errorf("a frame of %d bytes, %v", len(frame), err)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, frame := range recordedFrames(f) {
 		f.Add([]byte(frame))

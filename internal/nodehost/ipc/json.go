@@ -174,6 +174,7 @@ func FromText(text []byte, attachments [][]byte) (Value, error) {
 type texts struct {
 	dec         *jsontext.Decoder
 	attachments [][]byte
+	taken       []bool // of them, nil as long as none is
 	elements    int
 }
 
@@ -247,5 +248,12 @@ func (d *texts) attachment(o *Object) ([]byte, bool) {
 	if !ok || n < 0 || n >= len(d.attachments) {
 		return nil, false
 	}
+	if d.taken == nil {
+		d.taken = make([]bool, len(d.attachments))
+	}
+	if d.taken[n] { // a client's plain data, which would have the attachment copied as often as the client likes
+		return nil, false
+	}
+	d.taken[n] = true
 	return d.attachments[n], true
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"os"
 	"slices"
 
 	"github.com/sidereal-io/sidereal/internal/supervisor"
@@ -26,7 +25,7 @@ func (d *Daemon) forget(ctx context.Context, ap *application, entries []*entry) 
 		for _, l := range e.files {
 			d.logs.release(l)
 		}
-		os.Remove(d.pidFile(e))
+		removeFile(d.pidFile(e))
 	}
 	ap.entries = slices.DeleteFunc(ap.entries, func(e *entry) bool { return slices.Contains(entries, e) })
 	if len(d.entries) == 0 {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -29,6 +28,7 @@ type logFile struct {
 
 	mu      sync.Mutex // guards what follows; held over writes, so that a slow disk holds up who writes
 	f       *os.File   // nil: could not be opened
+	regular bool       // and not a terminal or a pipe, which don't rotate
 	size    int64
 	begun   time.Time // when the file was begun, as far as is known
 	users   int
@@ -40,15 +40,13 @@ func (l *logFile) openLocked() error {
 	if l.f != nil {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	f, err := openFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
 	if err != nil {
 		return err
 	}
-	l.f, l.size, l.begun = f, 0, time.Now()
+	l.f, l.size, l.begun, l.regular = f, 0, time.Now(), false
 	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		l.regular = true
 		if l.size = info.Size(); l.size > 0 {
 			l.begun = info.ModTime()
 		}
@@ -77,42 +75,46 @@ func (l *logFile) Write(b []byte) (int, error) {
 }
 
 func (l *logFile) dueLocked(more int) bool {
-	if l.f == nil || l.size == 0 {
+	if l.f == nil || !l.regular || l.size == 0 {
 		return false
 	}
 	r := l.rotation
 	return r.MaxSize > 0 && l.size+int64(more) > r.MaxSize || r.MaxAge > 0 && time.Since(l.begun) > r.MaxAge
 }
 
-// rotateLocked puts the file aside and begins a new one.
+// rotateLocked puts the file aside and begins a new one. One that can't be put aside grows on.
 func (l *logFile) rotateLocked() {
-	l.f.Close()
-	l.f = nil
-	aside := func(i int) string { return fmt.Sprintf("%s.%d", l.path, i) }
-	os.Remove(aside(max(l.rotation.Keep, 1)))
-	for i := l.rotation.Keep - 1; i >= 1; i-- {
-		os.Rename(aside(i), aside(i+1)) // an error is that there is none
+	to, err := lead(l.path, false)
+	if err == nil {
+		err = l.shift(to)
+		to.Close()
 	}
-	if err := os.Rename(l.path, aside(1)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		l.log.Error().Str("file", l.path).Err(err).Msg("log file cannot be put aside")
-		l.size = 0 // and not tried again at each line
-	}
-	if l.rotation.Keep == 0 {
-		os.Remove(aside(1))
-	}
-	l.expireLocked(aside)
-}
-
-// expireLocked removes what is older than it may be.
-func (l *logFile) expireLocked(aside func(int) string) {
-	if l.rotation.MaxAge == 0 {
+		l.size, l.begun = 0, time.Now() // tried again after as many bytes, and not at each line
 		return
 	}
-	for i := 1; i <= l.rotation.Keep; i++ {
-		if info, err := os.Stat(aside(i)); err == nil && time.Since(info.ModTime()) > l.rotation.MaxAge {
-			os.Remove(aside(i))
+	l.f.Close()
+	l.f = nil
+}
+
+// shift gives the file, and those put aside before, the next number, and removes what is not kept.
+func (l *logFile) shift(to safely) error {
+	aside := func(i int) string { return fmt.Sprintf("%s.%d", to.name, i) }
+	to.remove(aside(max(l.rotation.Keep, 1)))
+	for i := l.rotation.Keep - 1; i >= 1; i-- {
+		to.rename(aside(i), aside(i+1)) // an error is that there is none
+	}
+	err := to.rename(to.name, aside(1))
+	if l.rotation.Keep == 0 {
+		to.remove(aside(1))
+	}
+	for i := 1; i <= l.rotation.Keep && l.rotation.MaxAge > 0; i++ {
+		if at, err := to.modified(aside(i)); err == nil && time.Since(at) > l.rotation.MaxAge {
+			to.remove(aside(i))
 		}
 	}
+	return err
 }
 
 // reopen goes on in a new file, when the old one has been moved away.
@@ -130,8 +132,19 @@ func (l *logFile) reopen() error {
 func (l *logFile) flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := os.Truncate(l.path, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	f, err := openFile(l.path, os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
 		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return err // a terminal or a pipe has nothing to empty
+	}
+	if err := f.Truncate(0); err != nil {
+		return &fs.PathError{Op: "truncate", Path: l.path, Err: err}
 	}
 	l.size, l.begun = 0, time.Now()
 	return nil

@@ -3,8 +3,8 @@ package daemon
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -34,13 +34,29 @@ func (d *Daemon) writePIDs(ctx context.Context) {
 }
 
 func writePID(path string, pid int) error {
-	err := os.MkdirAll(filepath.Dir(path), 0o700)
-	return errors.Join(err, os.WriteFile(path, []byte(strconv.Itoa(pid)), 0o644))
+	f, err := openFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteString(strconv.Itoa(pid))
+	}
+	return errors.Join(err, f.Close())
 }
+
+// maxPID bounds what is read of a pid file.
+const maxPID = 32
 
 // removePID removes the file of a process that has ended, and not that of its successor.
 func removePID(path string, pid int) {
-	if raw, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(raw)) == strconv.Itoa(pid) {
-		os.Remove(path)
+	f, err := openFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxPID))
+	if err == nil && strings.TrimSpace(string(raw)) == strconv.Itoa(pid) {
+		removeFile(path)
 	}
 }

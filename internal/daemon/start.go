@@ -194,7 +194,7 @@ func (ap *application) serveAs() error {
 	if ap.user = who.user; ap.user == nil {
 		return nil
 	}
-	if err := os.Chown(ap.dir.Path, int(ap.user.UID), int(ap.user.GID)); err != nil {
+	if err := os.Lchown(ap.dir.Path, int(ap.user.UID), int(ap.user.GID)); err != nil {
 		return fmt.Errorf("%s: its folder for sockets: %w", ap.app.Name, err)
 	}
 	return nil

@@ -11,7 +11,7 @@ const maxTail = 4 << 20
 
 // tail returns the last lines of a file, at most n, without their breaks. A file that is not there has none.
 func tail(path string, n int) (lines []string) {
-	f, err := os.Open(path)
+	f, err := openFile(path, os.O_RDONLY, 0)
 	if err != nil || n <= 0 {
 		return nil
 	}

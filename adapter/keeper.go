@@ -26,16 +26,20 @@ type keeper struct {
 	mu      sync.Mutex // guards the rest, and fields of tenures
 	queue   []*tenure
 	busy    bool
-	changed chan struct{} // made by drain, closed when a batch ended
+	moving  map[string]int // by pid, how often a session is in the queue or in a batch
+	changed chan struct{}  // closed when a batch ended; nil: nobody waits
 }
 
-func newKeeper(f *streams) *keeper { return &keeper{form: f, wake: make(chan struct{}, 1)} }
+func newKeeper(f *streams) *keeper {
+	return &keeper{form: f, wake: make(chan struct{}, 1), moving: make(map[string]int)}
+}
 
 func (k *keeper) queueLocked(t *tenure) {
 	if t.queued || t.over {
 		return
 	}
 	t.queued = true
+	k.moving[t.pid]++
 	k.queue = append(k.queue, t)
 	select {
 	case k.wake <- struct{}{}:
@@ -125,8 +129,39 @@ func (k *keeper) store(ctx context.Context) (more bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.busy = false
+	for _, t := range batch {
+		if k.moving[t.pid]--; k.moving[t.pid] == 0 {
+			delete(k.moving, t.pid)
+		}
+	}
 	k.tellLocked()
 	return len(k.queue) > 0 && ctx.Err() == nil
+}
+
+// settled returns once nothing of a session is on its way to Redis from here, or ctx ended. It tells whether anything was.
+func (k *keeper) settled(ctx context.Context, pid string) (was bool) {
+	for {
+		k.mu.Lock()
+		if k.moving[pid] == 0 {
+			k.mu.Unlock()
+			return was
+		}
+		changed := k.changedLocked()
+		k.mu.Unlock()
+		was = true
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return was
+		}
+	}
+}
+
+func (k *keeper) changedLocked() chan struct{} {
+	if k.changed == nil {
+		k.changed = make(chan struct{})
+	}
+	return k.changed
 }
 
 // expected are the hashes of what may be in Redis, if it is ours.
@@ -139,7 +174,7 @@ func (k *keeper) expected(t *tenure) []string {
 // prepare makes the value to be stored for a session now, empty if it is to be deleted; nil: there is nothing to store.
 func (k *keeper) prepare(t *tenure) *write {
 	k.mu.Lock()
-	was, ended, over := t.last, t.ended, t.over
+	was, ended, over, named := t.last, t.ended, t.over, t.named
 	t.epoch++
 	k.mu.Unlock()
 	w := &write{t: t, life: t.rec.cfg.MaxDisconnection, final: was != nil || ended}
@@ -158,9 +193,9 @@ func (k *keeper) prepare(t *tenure) *write {
 		was, owner, w.life = &now, t.rec.n.uid, t.rec.life()
 	}
 	var err error
-	if w.value, err = t.encode(*was, owner); err != nil {
+	if w.value, err = t.encode(*was, owner, named); err != nil {
 		k.form.r.log.Warn().Str("namespace", t.rec.n.name).Str("socket", was.ID).Err(err).Msg("socket's data cannot be stored; it is not recovered")
-		w.value, _ = t.encode(socketio.Session{ID: was.ID, PID: was.PID, Rooms: was.Rooms, Data: map[string]any{}}, owner)
+		w.value, _ = t.encode(socketio.Session{ID: was.ID, PID: was.PID, Rooms: was.Rooms, Data: map[string]any{}}, owner, named)
 	}
 	w.hash = hashOf(w.value)
 	return w
@@ -260,10 +295,7 @@ func (k *keeper) drain(ctx context.Context) {
 			k.mu.Unlock()
 			return
 		}
-		if k.changed == nil {
-			k.changed = make(chan struct{})
-		}
-		changed := k.changed
+		changed := k.changedLocked()
 		k.mu.Unlock()
 		select {
 		case <-changed:

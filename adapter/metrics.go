@@ -34,6 +34,7 @@ const (
 	unknown   = "unknown" // no such session
 	gone      = "gone"    // what it missed is not known any more
 	taken     = "taken"   // by another server in the same moment
+	foreign   = "foreign" // the session is of another namespace
 )
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -61,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	m.recoveries = share(reg, &failed, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sidereal_adapter_recoveries_total",
-		Help: "Clients that came back with a session of before, by outcome: recovered, unknown, gone, taken, away, malformed.",
+		Help: "Clients that came back with a session of before, by outcome: recovered, unknown, gone, taken, foreign, away, malformed.",
 	}, []string{"outcome"}))
 	for _, reason := range []string{malformed, oversized, bufferFull, expired, volatile, refused, uncertain, shutdown, trimmed} {
 		m.dropped.WithLabelValues(reason)

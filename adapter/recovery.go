@@ -15,6 +15,7 @@ const (
 	missedAtOnce = 500             // entries of one read for a client that came back
 	catchUp      = 5 * time.Second // how long such a client waits for this process to have read what it has seen
 	catchUpTries = 5
+	takeTries    = 5 // each but the first because the owner has written meanwhile
 )
 
 // streamNamespace is what a server gets for a namespace over streams.
@@ -134,28 +135,75 @@ func (rec *recovery) Resume(ctx context.Context, pid, seen string, h socketio.Ho
 }
 
 func (rec *recovery) resume(ctx context.Context, pid, seen string, h socketio.Holder) (was socketio.Session, t *tenure, outcome string) {
+	if len(pid) > wire.MostSessionID {
+		return was, nil, unknown
+	}
+	owner := ""
+	for try := range takeTries {
+		text, stored, outcome := rec.look(ctx, pid)
+		switch {
+		case outcome == unknown && try == 0 && rec.storedSince(ctx, pid):
+			text, stored, outcome = rec.look(ctx, pid)
+		case outcome == "" && try > 0 && stored.Owner != "" && stored.Owner != owner:
+			outcome = taken
+		}
+		if outcome != "" {
+			return was, nil, outcome
+		}
+		owner = stored.Owner
+		if was, t, outcome = rec.claim(ctx, text, stored, seen, h); outcome != taken {
+			return was, t, outcome
+		}
+		// The server that the client left has stored the session anew: as a rule because it has just noticed that.
+	}
+	return was, nil, taken
+}
+
+// look reads a session.
+func (rec *recovery) look(ctx context.Context, pid string) (text string, stored wire.Session, outcome string) {
 	if rec.n.r.known.Load() && !rec.n.r.up.Load() {
-		return was, nil, away
+		return "", stored, away
 	}
 	text, err := rec.n.r.conn.Client().Get(ctx, rec.key(pid)).Result()
-	if err == redis.Nil {
-		return was, nil, unknown
-	} else if err != nil {
-		return was, nil, away
+	switch {
+	case err == redis.Nil:
+		return "", stored, unknown
+	case err != nil:
+		return "", stored, away
+	case len(text) > rec.n.r.cfg.MaxMessageBytes:
+		return "", stored, malformed
 	}
-	stored, err := wire.ParseSession(text)
-	if err != nil || stored.PID != pid {
+	stored, err = wire.ParseSession(text)
+	switch {
+	case err != nil || stored.PID != pid:
+		return "", stored, malformed
+	case stored.Namespace != "" && stored.Namespace != rec.n.name:
+		return "", stored, foreign
+	}
+	return text, stored, ""
+}
+
+// storedSince tells whether this process has just stored a session that Redis did not have: a client that comes back to the
+// server that it left may be quicker.
+func (rec *recovery) storedSince(ctx context.Context, pid string) bool {
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	return rec.form.keeper.settled(ctx, pid)
+}
+
+// claim takes a session that stands in Redis as text, with what its client missed since it had seen an event.
+func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session, seen string, h socketio.Holder) (was socketio.Session, t *tenure, outcome string) {
+	was, err := readSession(stored)
+	if err != nil {
 		return was, nil, malformed
 	}
-	if was, err = readSession(stored); err != nil {
-		return was, nil, malformed
-	}
-	t = &tenure{rec: rec, pid: pid, holder: h, epoch: stored.Epoch, rooms: was.Rooms, back: true}
+	t = &tenure{rec: rec, pid: stored.PID, holder: h, epoch: stored.Epoch, rooms: was.Rooms, back: true, named: stored.Namespace != ""}
+	was.Unproven = !t.named
 	var known bool
 	if t.from, known = parseOffset(stored.From); !known && seen == "" {
 		return was, nil, unknown // one of Node's: nobody knows where it began
 	}
-	if t.seen, outcome = rec.seenBy(ctx, seen, t.from); outcome != "" {
+	if t.seen, outcome = rec.seenBy(ctx, seen, t.from, known); outcome != "" {
 		return was, nil, outcome
 	}
 	if !t.catchUp(ctx) {
@@ -166,28 +214,32 @@ func (rec *recovery) resume(ctx context.Context, pid, seen string, h socketio.Ho
 	}
 	rec.begin(t)
 	if stored.Owner != "" && stored.Owner != rec.n.uid {
-		rec.tellOwner(stored.Owner, pid)
+		rec.tellOwner(stored.Owner, stored.PID)
 	}
 	return was, t, recovered
 }
 
 // seenBy is the place in the stream up to which a client has seen all that was for it: what it says, if the stream still
-// has that, or when it has seen nothing the place where it began.
-func (rec *recovery) seenBy(ctx context.Context, says string, began offset) (offset, string) {
+// has that, or when it has seen nothing the place where it began. A client may know of an event before that, from another
+// session or from another namespace; what was said then was not for it.
+func (rec *recovery) seenBy(ctx context.Context, says string, began offset, known bool) (offset, string) {
 	o := began
 	if says != "" {
 		var ok bool
 		if o, ok = parseOffset(says); !ok {
 			return o, unknown
 		}
+		if known && began.after(o) {
+			says, o = "", began
+		}
 	}
 	rec.stream.turn.Lock()
-	was, known := rec.stream.tail.has(o)
-	if says == "" && known {
+	was, read := rec.stream.tail.has(o)
+	if says == "" && read {
 		was = true // it need not be the place of an entry that was kept
 	}
 	rec.stream.turn.Unlock()
-	if !known && o != (offset{}) {
+	if !read && o != (offset{}) {
 		found, err := rec.n.r.conn.Client().XRangeN(ctx, rec.stream.name, o.String(), o.String(), 1).Result()
 		if err != nil {
 			return o, away
@@ -195,7 +247,7 @@ func (rec *recovery) seenBy(ctx context.Context, says string, began offset) (off
 		was = len(found) > 0
 	}
 	switch {
-	case !was && !known && o == offset{}:
+	case !was && !read && o == offset{}:
 		return o, gone
 	case !was && rec.ahead(ctx, o): // this process has not read so far yet
 		return o, ""

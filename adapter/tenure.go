@@ -37,6 +37,7 @@ type tenure struct {
 	over   bool // nothing is stored any more
 	last   *socketio.Session
 	ended  bool // the session is to be deleted
+	named  bool // the session is of this namespace for certain: it began here, or the middlewares let its client in
 }
 
 var _ socketio.Tenure = (*tenure)(nil)
@@ -82,6 +83,17 @@ func entryOfValues(values map[string]any) (e wire.Entry) {
 
 // Enter implements socketio.Tenure.
 func (t *tenure) Enter(f func([]socketio.Payload) bool) {
+	t.enter(f)
+	k := t.rec.form.keeper
+	k.mu.Lock()
+	late := t.open && t.over // another server took the session while middlewares ran
+	k.mu.Unlock()
+	if late {
+		t.holder.Displaced()
+	}
+}
+
+func (t *tenure) enter(f func([]socketio.Payload) bool) {
 	if !t.back {
 		if f(nil) {
 			t.opened()
@@ -133,7 +145,7 @@ func (t *tenure) opened() {
 	k := t.rec.form.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	t.open = true
+	t.open, t.named = true, true
 	k.queueLocked(t)
 }
 
@@ -204,7 +216,7 @@ func hashOf(value []byte) string {
 // take makes the session that is in Redis as text ours.
 func (t *tenure) take(ctx context.Context, text string, was socketio.Session) (outcome string) {
 	t.epoch++
-	value, err := t.encode(was, t.rec.n.uid)
+	value, err := t.encode(was, t.rec.n.uid, t.named)
 	if err != nil {
 		return malformed
 	}
@@ -226,12 +238,16 @@ func (rec *recovery) life() time.Duration { return rec.cfg.MaxDisconnection + re
 // renewal is how often sessions are renewed.
 func (rec *recovery) renewal() time.Duration { return rec.cfg.MaxDisconnection / 2 }
 
-func (t *tenure) encode(s socketio.Session, owner string) ([]byte, error) {
+func (t *tenure) encode(s socketio.Session, owner string, named bool) ([]byte, error) {
 	data, err := packet.EncodeArgs(s.Data)
 	if err != nil {
 		return nil, err
 	}
-	return wire.AppendSession(nil, wire.Session{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: data.Single(), Owner: owner, Epoch: t.epoch, From: t.from.String()})
+	stored := wire.Session{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: data.Single(), Owner: owner, Epoch: t.epoch, From: t.from.String()}
+	if named {
+		stored.Namespace = t.rec.n.name
+	}
+	return wire.AppendSession(nil, stored)
 }
 
 var errData = errors.New("adapter: data of a session is no object")

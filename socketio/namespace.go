@@ -87,12 +87,8 @@ func (s *Socket) connect() {
 	s.mu.Lock()
 	s.nsp = n
 	s.mu.Unlock()
-	rooms := []string{s.id}
 	if n.recovery != nil {
 		s.resume()
-		if s.Recovered() {
-			rooms = s.extra.back
-		}
 	}
 	r := n.registry.Load()
 	for _, f := range r.use {
@@ -104,8 +100,15 @@ func (s *Socket) connect() {
 			return
 		}
 	}
-	events, _ := n.rooms.join(s, rooms)
+	rooms := []string{s.id}
+	if s.believe(); s.Recovered() {
+		rooms = s.extra.back
+	}
+	events, full := n.rooms.join(s, rooms)
 	n.tellRooms(events)
+	if full {
+		s.client.violated(violationRooms, errRooms)
+	}
 	if !s.welcome() {
 		was, events := n.rooms.leaveAll(s)
 		n.tellRooms(events)
@@ -174,10 +177,7 @@ func (s *Socket) refused(err error) {
 	}
 	s.abandon()
 	was, events := s.nsp.rooms.leaveAll(s)
-	if s.Recovered() {
-		was = s.extra.back
-	}
-	s.keep(s.Recovered(), was)
+	s.giveBack(was)
 	s.nsp.tellRooms(events)
 	if err := s.client.refuse(s.namespace, e); err != nil && err != ErrDisconnected {
 		server.cfg.Log.Warn().Str("namespace", s.namespace).Err(fmt.Errorf("data of a refusal: %w", err)).Msg("middleware failed")

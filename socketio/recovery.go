@@ -2,9 +2,11 @@ package socketio
 
 import (
 	"context"
+	"maps"
 	"slices"
-	"strconv"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Recovery configures connection state recovery: a client that comes back after a short break is the socket it was,
@@ -16,7 +18,8 @@ import (
 type Recovery struct {
 	// MaxDisconnection is how long a client may be away. Default 2 minutes.
 	MaxDisconnection time.Duration
-	// RunMiddlewares runs the namespace's middlewares for a client that came back, too. They are skipped by default.
+	// RunMiddlewares runs the namespace's middlewares for a client that came back, too. They are skipped by default, but for a
+	// session that doesn't name its namespace, as Node's servers store it.
 	RunMiddlewares bool
 	// MaxBytes bounds the events that are kept of one namespace in this process; beyond it the oldest go first. An adapter
 	// bounds what the cluster keeps by settings of its own. Default 64 MiB.
@@ -41,8 +44,8 @@ type Recoverer interface {
 	After(f func())
 	// Begin is the time of a new socket.
 	Begin(pid string, h Holder) Tenure
-	// Resume ends the absence of a client, if its session and what it missed since offset are still known; then nobody else
-	// can. An empty offset says that the client has seen no event that had one. It returns what the socket was, and its new
+	// Resume ends the absence of a client, if its session is of this namespace and what it missed since offset is still known;
+	// then nobody else can, until the tenure has ended. An empty offset says that the client has seen no event that had one. It returns what the socket was, and its new
 	// time, or false.
 	Resume(ctx context.Context, pid, offset string, h Holder) (Session, Tenure, bool)
 }
@@ -74,6 +77,9 @@ type Session struct {
 	PID   string // the secret by which the client shows that it was the socket
 	Rooms []string
 	Data  map[string]any
+	// Unproven says that the session may be of another namespace. The middlewares then decide about the client as about a
+	// new one, before it gets anything of the session but its ids.
+	Unproven bool
 }
 
 // comesBack tells whether a client that is gone for this reason may come back.
@@ -144,8 +150,9 @@ func (s *Socket) resume() {
 	var auth struct{ PID, Offset string }
 	if len(s.auth) > 0 && (&Handshake{Auth: s.auth}).DecodeAuth(&auth) == nil && auth.PID != "" {
 		if session, tenure, ok := s.nsp.recovery.Resume(s.Context(), auth.PID, auth.Offset, holder{s}); ok {
-			s.restore(session, tenure)
-			return
+			if s.restore(session, tenure) {
+				return
+			}
 		}
 	}
 	tenure := s.nsp.recovery.Begin(s.pid(), holder{s})
@@ -154,13 +161,61 @@ func (s *Socket) resume() {
 	s.mu.Unlock()
 }
 
-// restore makes s the socket that it was.
-func (s *Socket) restore(session Session, tenure Tenure) {
-	s.id = session.ID
+// restore makes s the socket that it was; of an unproven session it takes the ids alone. A session in more rooms than a
+// socket may be in is forgotten.
+func (s *Socket) restore(session Session, tenure Tenure) bool {
+	if len(session.Rooms) > s.nsp.rooms.most+1 {
+		s.client.server.cfg.Log.Warn().Str("namespace", s.namespace).Int("rooms", len(session.Rooms)).
+			Msg("session not recovered: it is in too many rooms")
+		tenure.End()
+		return false
+	}
+	s.id = session.ID // now, since middlewares may show the socket to others
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.extraLocked()
-	x.pid, x.recovered, x.data, x.back, x.tenure = session.PID, true, session.Data, session.Rooms, tenure
+	x.pid, x.tenure = session.PID, tenure
+	if session.Unproven {
+		x.claimed = &session
+		return true
+	}
+	x.recovered, x.data, x.back = true, session.Data, session.Rooms
+	return true
+}
+
+// believe restores the rest of an unproven session once the middlewares have let its client in. The values that they set win.
+func (s *Socket) believe() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.extra == nil || s.extra.claimed == nil {
+		return
+	}
+	x := s.extra
+	session := x.claimed
+	data := maps.Clone(session.Data)
+	if data == nil {
+		data = make(map[string]any, len(x.data))
+	}
+	maps.Copy(data, x.data)
+	x.recovered, x.data, x.back, x.claimed = true, data, session.Rooms, nil
+}
+
+// giveBack leaves the session of a client that a middleware refused for another try.
+func (s *Socket) giveBack(rooms []string) {
+	s.mu.Lock()
+	claimed, back := (*Session)(nil), false
+	if x := s.extra; x != nil {
+		claimed, back = x.claimed, x.recovered
+		if back {
+			rooms = x.back
+		}
+	}
+	s.mu.Unlock()
+	if claimed != nil {
+		s.tenure().Left(*claimed)
+		return
+	}
+	s.keep(back, rooms)
 }
 
 // holder is a socket as its Recoverer sees it.
@@ -223,9 +278,15 @@ func (s *Socket) pid() string {
 
 // connectPayload tells a client that it is connected.
 func connectPayload(s *Socket) Payload {
-	body := `{"sid":` + strconv.Quote(s.id) + `}`
+	body := appendQuoted([]byte(`{"sid":`), s.id)
 	if s.nsp.recovery != nil {
-		body = `{"sid":` + strconv.Quote(s.id) + `,"pid":` + strconv.Quote(s.pid()) + `}`
+		body = appendQuoted(append(body, `,"pid":`...), s.pid())
 	}
-	return Payload{JSON: []byte(body)}
+	return Payload{JSON: append(body, '}')}
+}
+
+// appendQuoted appends an id as a JSON string. Those of a session that was stored elsewhere may have any characters.
+func appendQuoted(dst []byte, id string) []byte {
+	dst, _ = jsontext.AppendQuote(dst, id) // ids are UTF-8
+	return dst
 }

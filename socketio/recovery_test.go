@@ -121,3 +121,94 @@ func TestRecovery(t *testing.T) {
 		time.Sleep(5 * time.Minute) // the sweep runs, and ends
 	})
 }
+
+// TestEachPIDIsUsedOnce: while a client that came back is connected, and after it has left for good, nobody else is let in
+// with its pid.
+func TestEachPIDIsUsedOnce(t *testing.T) {
+	app := func(io *socketio.Server) {
+		io.On("hi", func(s *socketio.Socket) { s.Emit("hi") })
+	}
+	serve(t, socketio.Config{Recovery: &socketio.Recovery{}}, app, func(t *testing.T, h *peer.Host) {
+		p := h.Dial("")
+		p.Send("0")
+		sid, pid := session(t, p)
+		p.Send(`2["hi"]`)
+		auth := func(offset string) string { return `0{"pid":"` + pid + `","offset":"` + offset + `"}` }
+		offset := numbered(t, p, `2["hi"]`)
+		p.Cut()
+		synctest.Wait()
+		var back *peer.Peer
+		for range 3 {
+			q := h.Dial("")
+			q.Send(auth(offset))
+			switch again, samePID := session(t, q); {
+			case again == sid && samePID == pid && back == nil:
+				back = q
+			case again == sid || samePID == pid:
+				t.Error("two sockets are the same one")
+			}
+		}
+		if back == nil {
+			t.Fatal("not recovered")
+		}
+		back.Cut() // and it comes back once more
+		synctest.Wait()
+		q := h.Dial("")
+		q.Send(auth(offset))
+		if again, _ := session(t, q); again != sid {
+			t.Error("not recovered the second time")
+		}
+	})
+}
+
+// TestOffsetOfBefore: a client is not told what was said before it came, whatever it claims to have seen.
+func TestOffsetOfBefore(t *testing.T) {
+	app := func(io *socketio.Server) {
+		io.On("hi", func(s *socketio.Socket) { s.Emit("hi") })
+	}
+	serve(t, socketio.Config{Recovery: &socketio.Recovery{}}, app, func(t *testing.T, h *peer.Host) {
+		p := h.Dial("")
+		p.Send("0")
+		session(t, p)
+		p.Send(`2["hi"]`)
+		before := numbered(t, p, `2["hi"]`)
+		h.IO.Emit("before it came")
+		q := h.Dial("")
+		q.Send("0")
+		sid, pid := session(t, q)
+		h.IO.Emit("since")
+		numbered(t, q, `2["since"]`)
+		q.Cut()
+		synctest.Wait()
+		q = h.Dial("")
+		q.Send(`0{"pid":"` + pid + `","offset":"` + before + `"}`)
+		numbered(t, q, `2["since"]`)
+		if again, _ := session(t, q); again != sid {
+			t.Error("not recovered")
+		}
+	})
+}
+
+// TestSessionInAsManyRoomsAsMayBe counts neither the room of its own id nor any room twice.
+func TestSessionInAsManyRoomsAsMayBe(t *testing.T) {
+	app := func(io *socketio.Server) {
+		io.On("hi", func(s *socketio.Socket) { s.Emit("hi") })
+		io.On("join", func(s *socketio.Socket) error { s.Join("a", "b"); return nil })
+	}
+	serve(t, socketio.Config{Recovery: &socketio.Recovery{}, MaxRooms: 2}, app, func(t *testing.T, h *peer.Host) {
+		p := h.Dial("")
+		p.Send("0")
+		sid, pid := session(t, p)
+		p.Send(`20["join"]`)
+		p.Want("30[]")
+		p.Send(`2["hi"]`)
+		offset := numbered(t, p, `2["hi"]`)
+		p.Cut()
+		synctest.Wait()
+		p = h.Dial("") // as many as it may
+		p.Send(`0{"pid":"` + pid + `","offset":"` + offset + `"}`)
+		if again, _ := session(t, p); again != sid {
+			t.Error("not recovered")
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -30,7 +31,8 @@ var _ Recoverer = (*remembered)(nil)
 // savedSession is what a socket was when it disconnected.
 type savedSession struct {
 	Session
-	at time.Time
+	at   time.Time
+	from int64 // the last number before the socket began
 }
 
 // savedEvent is an event that somebody may have missed.
@@ -88,9 +90,14 @@ func (r *remembered) dropLocked(n int) {
 }
 
 // Begin has nothing to keep while the socket is here.
-func (r *remembered) Begin(string, Holder) Tenure { return &tenure{of: r} }
+func (r *remembered) Begin(string, Holder) Tenure {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &tenure{of: r, from: r.last}
+}
 
-// Resume leaves the session where it is: the client may be cut off before it hears.
+// Resume takes the session: of two connections that know its pid one gets it. Left puts it back if the client is cut off before
+// it hears.
 func (r *remembered) Resume(_ context.Context, pid, offset string, _ Holder) (Session, Tenure, bool) {
 	number, err := strconv.ParseInt(offset, 36, 64)
 	r.mu.Lock()
@@ -99,9 +106,10 @@ func (r *remembered) Resume(_ context.Context, pid, offset string, _ Holder) (Se
 	if err != nil || session == nil || time.Since(session.at) > r.cfg.MaxDisconnection || r.indexLocked(number) < 0 {
 		return Session{}, nil, false
 	}
+	delete(r.sessions, pid)
 	was := session.Session
 	was.Rooms, was.Data = slices.Clone(was.Rooms), maps.Clone(was.Data)
-	return was, &tenure{of: r, back: session, offset: number}, true
+	return was, &tenure{of: r, back: session, offset: max(number, session.from), from: session.from}, true
 }
 
 // tenure is that of a socket here.
@@ -109,6 +117,7 @@ type tenure struct {
 	of     *remembered
 	back   *savedSession // of a client that came back
 	offset int64
+	from   int64
 }
 
 // Enter implements Tenure.
@@ -130,7 +139,7 @@ func (t *tenure) Left(was Session) {
 	r := t.of
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sessions[was.PID] = &savedSession{was, time.Now()}
+	r.sessions[was.PID] = &savedSession{was, time.Now(), t.from}
 	r.scheduleLocked()
 }
 
@@ -139,16 +148,24 @@ func (t *tenure) End() {}
 
 // indexLocked is the place of the event with a number, or -1.
 func (r *remembered) indexLocked(number int64) int {
-	i, ok := slices.BinarySearchFunc(r.events, number, func(e savedEvent, n int64) int { return int(e.number - n) })
+	i, ok := r.findLocked(number)
 	if !ok {
 		return -1
 	}
 	return i
 }
 
+func (r *remembered) findLocked(number int64) (i int, found bool) {
+	return slices.BinarySearchFunc(r.events, number, func(e savedEvent, n int64) int { return cmp.Compare(e.number, n) })
+}
+
 // missedLocked are the events after offset that were for a session.
 func (r *remembered) missedLocked(session *savedSession, offset int64) (missed []Payload) {
-	for _, e := range r.events[r.indexLocked(offset)+1:] {
+	i, found := r.findLocked(offset)
+	if found {
+		i++
+	}
+	for _, e := range r.events[i:] {
 		if e.target.Selects(session.Rooms) {
 			missed = append(missed, e.data)
 		}

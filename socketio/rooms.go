@@ -132,7 +132,7 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) 
 			if s.own {
 				continue
 			}
-			if r.named[name] == nil {
+			if r.named[name] == nil && r.byID[name] == nil {
 				events = r.noteLocked(events, RoomCreated, name, "")
 			}
 			s.own = true
@@ -202,9 +202,11 @@ func (r *rooms) leaveOwnLocked(s *Socket, events []RoomEvent) []RoomEvent {
 		return events
 	}
 	s.own = false
-	delete(r.byID, s.id)
+	if r.byID[s.id] == s { // a client that came back before its old connection ended has the id already
+		delete(r.byID, s.id)
+	}
 	events = r.noteLocked(events, RoomLeft, s.id, s.id)
-	if r.named[s.id] == nil {
+	if r.named[s.id] == nil && r.byID[s.id] == nil {
 		events = r.noteLocked(events, RoomDeleted, s.id, "")
 	}
 	return events

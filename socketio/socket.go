@@ -72,6 +72,7 @@ type extra struct {
 	recovered bool
 	pid       string
 	back      []string // the rooms of a client that came back
+	claimed   *Session // unproven, until the middlewares have run
 	tenure    Tenure
 }
 

@@ -2,6 +2,8 @@ package wire
 
 import (
 	"encoding/base64"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -19,7 +21,16 @@ type Session struct {
 	Epoch int
 	// From is the place in the stream before all that the socket was ever sent.
 	From string
+	// Namespace is the one that the session is of. Empty: Node's servers don't say it, and ours of before didn't.
+	Namespace string
 }
+
+// Bounds of a session that is read. Ids have 20 characters; a program of Node's may make longer ones. Rooms cost some 40
+// bytes each beside their names, however short these are.
+const (
+	MostSessionID    = 256
+	MostSessionRooms = 1 << 16
+)
 
 // AppendSession appends a session. It fails when its data is no JSON.
 func AppendSession(dst []byte, s Session) ([]byte, error) {
@@ -28,6 +39,9 @@ func AppendSession(dst []byte, s Session) ([]byte, error) {
 		fields++
 	}
 	if s.From != "" {
+		fields++
+	}
+	if s.Namespace != "" {
 		fields++
 	}
 	msg := appendMapHeader(nil, fields)
@@ -44,6 +58,9 @@ func AppendSession(dst []byte, s Session) ([]byte, error) {
 	}
 	if s.From != "" {
 		msg = appendString(appendString(msg, "from"), s.From)
+	}
+	if s.Namespace != "" {
+		msg = appendString(appendString(msg, "nsp"), s.Namespace)
 	}
 	return base64.StdEncoding.AppendEncode(dst, msg), nil
 }
@@ -69,22 +86,37 @@ func ParseSession(text string) (s Session, err error) {
 		case "from":
 			word, err = asPacked.string(value)
 			s.From = string(word)
+		case "nsp":
+			word, err = asPacked.string(value)
+			if s.Namespace = string(word); err == nil && s.Namespace == "" {
+				err = ErrMalformed
+			}
 		case "epoch":
 			s.Epoch, err = asPacked.integer(value)
 		case "rooms":
 			var rooms RoomList
-			rooms, err = asPacked.roomList(nil, value)
-			s.Rooms = rooms.Strings()
+			if rooms, err = asPacked.roomList(nil, value); err == nil && rooms.Len() > MostSessionRooms {
+				err = ErrMalformed
+			}
+			if err == nil {
+				s.Rooms = rooms.Strings()
+			}
 		case "data":
 			s.Data.JSON, s.Data.Attachments, err = asPacked.text(value)
 		}
 		return err
 	})
-	if err != nil || s.ID == "" || s.PID == "" {
+	if err != nil || !isSessionID(s.ID) || !isSessionID(s.PID) {
 		return s, ErrMalformed
 	}
 	if len(s.Data.JSON) == 0 || s.Data.JSON[0] != '{' { // Node's apps may put anything there
 		s.Data = packet.Payload{JSON: []byte("{}")}
 	}
 	return s, nil
+}
+
+// isSessionID tells whether a client can be told an id as it is.
+func isSessionID(id string) bool {
+	return id != "" && len(id) <= MostSessionID && utf8.ValidString(id) &&
+		!strings.ContainsFunc(id, func(c rune) bool { return c < ' ' || c == 0x7f })
 }

@@ -10,7 +10,7 @@ ARGS ?=
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check bench bench-scale interop flakes fuzz soak demo demo-test dist help generate deps
+.PHONY: run build unit test check vulncheck bench bench-scale interop flakes fuzz soak demo demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -37,7 +37,7 @@ test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Red
 	@$(MAKE) --no-print-directory build
 	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 -timeout 15m $(TESTFLAGS) ./e2e/... ./examples/...
 
-check: ## gofmt, go vet, staticcheck, go test -race
+check: ## gofmt, go vet, staticcheck, go test -race, govulncheck (GOVULNDB=file:///srv/vulndb on a closed network)
 	@scripts/deps.sh check
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
@@ -46,6 +46,10 @@ check: ## gofmt, go vet, staticcheck, go test -race
 	$(GO) tool staticcheck ./...
 	$(GO) tool staticcheck -tags e2e,soak ./e2e/... ./examples/...
 	$(GO) test -race ./...
+	@$(MAKE) --no-print-directory vulncheck
+
+vulncheck: ## look for known vulnerabilities in what the code calls (VULNCHECK=require: fail where the database is out of reach)
+	@GO='$(GO)' scripts/vulncheck.sh ./...
 
 bench: ## Go benchmarks of every hot path, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -3,7 +3,7 @@
 //	go run .              serves it alone, on :8080
 //	sidereal up ./chat    serves it with a worker per core; with SIDEREAL_REDIS_URL on many hosts
 //
-// The page takes the client from ./node_modules: npm install socket.io-client
+// The page takes the client from ./node_modules: npm install --ignore-scripts socket.io-client
 package main
 
 import (

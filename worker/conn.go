@@ -41,7 +41,8 @@ type conn struct {
 
 	mu     sync.Mutex // guards the rest, and every write to fd
 	state  connState
-	parked *response // not yet written to its end
+	parked *response     // not yet written to its end
+	rest   chan struct{} // closed once the end of parked is written, or can't be; nil: nobody is writing it
 }
 
 type connState uint8
@@ -153,7 +154,19 @@ func (c *conn) await() bool {
 			return false
 		}
 	}
+	c.settle()
 	return !c.waits() // a router sends nothing before it has the answer
+}
+
+// settle waits for the goroutine that writes the end of a parked response, if there is one. The router may have that end, and
+// act on it, before the goroutine has said so. The response's deadline bounds the wait.
+func (c *conn) settle() {
+	c.mu.Lock()
+	rest := c.rest
+	c.mu.Unlock()
+	if rest != nil {
+		<-rest
+	}
 }
 
 // waits tells whether a response is still to be written.
@@ -185,6 +198,7 @@ func (c *conn) cut(now bool) {
 
 // close ends the connection, and tells whoever has a response to write that nobody will have it.
 func (c *conn) close() {
+	c.settle()
 	c.mu.Lock()
 	res := c.parked
 	c.parked = nil

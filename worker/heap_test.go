@@ -46,12 +46,21 @@ func TestHeapFollowsWhatIsLive(t *testing.T) {
 	}
 }
 
-// One that is under way when the last was noticed may not count.
+// Each collection has f called once: not only the first, and not more often than there are collections.
 func TestAfterCollections(t *testing.T) {
-	var times atomic.Int32
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // none but ours
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var times atomic.Uint32
 	afterCollections(func() { times.Add(1) })
-	for times.Load() < 3 {
-		runtime.GC()
-		runtime.Gosched()
+	for n := range uint32(3) {
+		await(t, "f is called after a collection", func() bool {
+			runtime.GC() // one that began before the last call may not count
+			return times.Load() > n
+		})
+	}
+	calls := times.Load()
+	if runtime.ReadMemStats(&after); calls > after.NumGC-before.NumGC {
+		t.Errorf("called %d times after %d collections", calls, after.NumGC-before.NumGC)
 	}
 }

@@ -236,6 +236,69 @@ func TestParkedPollWithALongAnswer(t *testing.T) {
 	poll.want(200, "ok")
 }
 
+// midway has a parked poll whose answer its router has got, while the goroutine that wrote the end of it has not said so.
+func midway(t *testing.T, d *doors) (poll *talker, target string, written func()) {
+	c, poll := talk(t, d.open()), talk(t, d.open())
+	target = c.session()
+	poll.get(target)
+	await(t, "the poll waits", func() bool { return d.parked() == 1 })
+	d.each(func(pc *conn) {
+		if res := pc.parked; res != nil { // as send leaves it to sendRest
+			pc.rest = make(chan struct{})
+			written = func() { res.wrote(nil) }
+			if _, err := pc.nc.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n6")); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	poll.want(200, "6")
+	return poll, target, written
+}
+
+// each calls f with each connection that we serve, locked.
+func (d *doors) each(f func(*conn)) {
+	d.lean.mu.Lock()
+	defer d.lean.mu.Unlock()
+	for c := range d.lean.conns {
+		c.mu.Lock()
+		f(c)
+		c.mu.Unlock()
+	}
+}
+
+// A router may use its connection for the next request as soon as it has the whole answer.
+func TestRequestRightBehindALongAnswer(t *testing.T) {
+	d := openDoors(t, echoes(make(chan string, 100)))
+	poll, target, written := midway(t, d)
+	poll.post(target, `421["echo","x"]`)
+	await(t, "the request is seen", func() (seen bool) {
+		d.each(func(c *conn) { seen = seen || c.rest != nil && c.state == connActive })
+		return seen
+	})
+	written()
+	poll.want(200, "ok")
+}
+
+// A router that closes its connection behind the answer has not given the poll up: the session lives.
+func TestConnectionEndsRightBehindALongAnswer(t *testing.T) {
+	ended := make(chan string, 100)
+	d := openDoors(t, echoes(ended))
+	poll, target, written := midway(t, d)
+	poll.Close()
+	written()
+	await(t, "the end is seen", func() bool {
+		d.lean.mu.Lock()
+		defer d.lean.mu.Unlock()
+		return len(d.lean.conns) == 1
+	})
+	c := talk(t, d.open())
+	c.post(target, `42["nobody hears"]`)
+	c.want(200, "ok")
+	if len(ended) > 0 {
+		t.Error("the session has ended: ", <-ended)
+	}
+}
+
 // A long answer whose reader leaves ends the session.
 func TestParkedPollIsLeftInTheMiddle(t *testing.T) {
 	ended := make(chan string, 100)

@@ -98,12 +98,14 @@ func (r *response) send() error {
 		bufpool.Put(out)
 		return err
 	}
-	c.mu.Unlock()
-	if r.later {
-		c.s.tasks.Go(func() { r.sendRest(out, left) })
-		return nil
+	if !r.later {
+		c.mu.Unlock()
+		return r.sendRest(out, left)
 	}
-	return r.sendRest(out, left)
+	c.rest = make(chan struct{})
+	c.mu.Unlock()
+	c.s.tasks.Go(func() { r.sendRest(out, left) })
+	return nil
 }
 
 // sendRest writes what the kernel did not take at once. A parked response's client is told as one that left if that fails.
@@ -112,8 +114,18 @@ func (r *response) sendRest(out, left []byte) error {
 	c.nc.SetWriteDeadline(r.deadline)
 	_, err := c.nc.Write(left)
 	bufpool.Put(out)
+	return r.wrote(err)
+}
+
+// wrote notes that the response is written to its end, or can't be.
+func (r *response) wrote(err error) error {
+	c := r.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.rest != nil {
+		close(c.rest)
+		c.rest = nil
+	}
 	switch {
 	case err != nil:
 		c.closeLocked() // who reads it finds r still parked

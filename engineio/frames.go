@@ -85,6 +85,7 @@ type parser struct {
 	op       byte // of the frame
 	msgOp    byte // of the message under way; 0: none
 	deflated bool // the message under way
+	whole    bool // the message under way is one frame
 }
 
 // feed takes the next bytes of the connection, unmasking them in place. After an error it must not be called again.
@@ -196,12 +197,13 @@ func (p *parser) check(h []byte) error {
 	}
 	p.op, p.fin = op, h[0]&finBit != 0
 	if op == opText || op == opBinary {
-		p.msgOp, p.deflated = op, h[0]&rsv1Bit != 0
+		p.msgOp, p.deflated, p.whole = op, h[0]&rsv1Bit != 0, p.fin
 	}
 	return nil
 }
 
-// keep keeps a part of a frame of which p.left bytes are still to come.
+// keep keeps a part of a frame of which p.left bytes are still to come. A buffer that is too small at least doubles, or is
+// the last one: in however many pieces a message comes, all its copies together are at most three times its size.
 func (p *parser) keep(part []byte) {
 	switch {
 	case len(part) == 0:
@@ -217,8 +219,9 @@ func (p *parser) keep(part []byte) {
 	}
 }
 
-// givesAway reports whether the message under way will be the sink's: then its buffer is made for it.
-func (p *parser) givesAway() bool { return p.msgOp == opBinary && !p.deflated }
+// givesAway reports whether the buffer of the message under way will be the sink's. A buffer of fragments isn't, since
+// nothing says how many follow: the sink gets a copy that holds no more than the message.
+func (p *parser) givesAway() bool { return p.msgOp == opBinary && !p.deflated && p.whole }
 
 // frame handles a frame whose last part has come.
 func (p *parser) frame(part []byte, sink frameSink) error {

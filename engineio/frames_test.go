@@ -184,6 +184,38 @@ func TestBinaryIsGivenAway(t *testing.T) {
 	}
 }
 
+// The bytes that a message in fragments has copied don't depend on how many there are.
+func TestFragmentsAreCopiedSeldom(t *testing.T) {
+	const size = 1 << 20
+	for name, first := range map[string]byte{"text": opText, "binary": opBinary, "deflated": opBinary | rsv1Bit} {
+		for _, piece := range []int{1, 100, 4096} {
+			p := parser{limit: size, deflate: true}
+			copied, last := 0, 0
+			op := first
+			for n := 0; n < size; n += piece {
+				fragment := frame(op, bytes.Repeat([]byte("x"), min(piece, size-n)))
+				op = opContinuation
+				for _, part := range [][]byte{fragment[:len(fragment)-1], fragment[len(fragment)-1:]} {
+					if err := p.feed(part, nullSink{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if cap(p.msg) != last {
+					copied += last
+					last = cap(p.msg)
+				}
+			}
+			if copied > 2*size {
+				t.Errorf("%s in fragments of %d: %d bytes copied for %d", name, piece, copied, size)
+			}
+			if cap(p.msg) > 4*size {
+				t.Errorf("%s in fragments of %d: a buffer of %d for %d", name, piece, cap(p.msg), size)
+			}
+			p.release()
+		}
+	}
+}
+
 type nullSink struct{}
 
 func (nullSink) message(byte, []byte) error { return nil }

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"bytes"
+	"container/list"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -25,12 +26,15 @@ type client struct {
 	mu       sync.Mutex
 	sockets  []*Socket        // connecting or connected
 	deadline *connectDeadline // until the first namespace is joined
+	lives    int32            // sockets whose goroutines may still run, ended ones included
 	closed   bool
+	doomed   bool // the connection is being closed for the client's fault
 
-	corked atomic.Pointer[cork] // while handlers run
+	deaf    bool                 // what comes is not looked at any more; only for Receive, Idle and Closed
+	pending atomic.Int64         // bytes that were received and are not handled yet
+	corked  atomic.Pointer[cork] // while handlers run
 
 	// Only for Receive, Idle and Closed, which are never called concurrently.
-	deaf        bool           // what comes is not looked at any more
 	decoder     packet.Decoder // of Config.Parser; nil: the protocol's own form
 	rate        *rate.Limiter
 	partial     *partial // a packet whose attachments are still to come
@@ -63,7 +67,11 @@ type partial struct {
 	name   []byte
 	args   Args
 	got    [][]byte
-	size   int
+	size   int // of what has come, as Config.MaxPendingBytes counts it
+
+	// under waits.mu
+	place *list.Element
+	held  int
 }
 
 // newClient takes a session over.
@@ -125,7 +133,9 @@ func (c *client) Receive(data []byte, binary bool) {
 	if err == nil {
 		return
 	}
-	c.partial = nil
+	if c.partial != nil {
+		c.completed()
+	}
 	switch err {
 	case errState:
 		c.violated(violationState, err)
@@ -167,8 +177,8 @@ func (c *client) receiveText(data []byte) error {
 		return err
 	}
 	if h.Attachments > 0 {
-		c.partial = &partial{client: c, header: h, name: name, args: args, size: len(body)}
-		return nil
+		c.partial = &partial{client: c, header: h, name: name, args: args}
+		return c.partial.grow(len(body))
 	}
 	return c.received(h, name, args, len(body))
 }
@@ -197,8 +207,8 @@ func (c *client) receiveAttachment(data []byte) error {
 	if p == nil {
 		return errBinary
 	}
-	if p.size += len(data); p.size > c.server.cfg.MaxPendingBytes {
-		return errPending
+	if err := p.grow(len(data)); err != nil {
+		return err
 	}
 	if p.got = append(p.got, data); len(p.got) < p.header.Attachments {
 		return nil
@@ -206,16 +216,42 @@ func (c *client) receiveAttachment(data []byte) error {
 	if !c.completed() {
 		return nil
 	}
-	return c.received(p.header, p.name, p.args.With(p.got), p.size)
+	return c.received(p.header, p.name, p.args.With(p.got), p.size-eventOverhead)
 }
+
+// grow charges n more bytes of a packet that waits for its attachments.
+func (p *partial) grow(n int) error {
+	n += eventOverhead
+	if p.size > 0 {
+		n += attachmentOverhead - eventOverhead
+	}
+	p.size += n
+	return p.client.charge(n)
+}
+
+// charge counts n bytes that were received and are not handled yet.
+func (c *client) charge(n int) error {
+	if c.pending.Add(int64(n)) > int64(c.server.cfg.MaxPendingBytes) {
+		return errPending
+	}
+	return nil
+}
+
+// settle ends the count of n bytes.
+func (c *client) settle(n int) { c.pending.Add(-int64(n)) }
 
 // completed ends the wait for the rest of a packet. It reports false when that took too long and the connection is being
 // closed.
 func (c *client) completed() bool {
 	p := c.partial
-	if c.partial = nil; p == nil || p.timer.Owner == nil {
+	if c.partial = nil; p == nil {
 		return true
 	}
+	c.settle(p.size)
+	if p.timer.Owner == nil {
+		return true
+	}
+	c.server.waits.drop(p)
 	c.server.wheel.Stop(&p.timer)
 	return !p.late.Swap(true)
 }
@@ -251,10 +287,12 @@ func (c *client) received(h packet.Header, name []byte, args Args, size int) err
 		return errRate
 	}
 	c.server.metrics.in.Inc()
-	c.append(newEvent(s, h.ID, name, args, size))
-	return nil
+	e := newEvent(s, h.ID, name, args, size)
+	c.append(e)
+	return c.charge(e.size)
 }
 
+// append adds an event, which is charged by the caller, to those of the read.
 func (c *client) append(e *event) {
 	if c.last == nil {
 		c.first = e
@@ -266,8 +304,11 @@ func (c *client) append(e *event) {
 
 // Idle hands the events of one read to their sockets.
 func (c *client) Idle() {
-	if p := c.partial; p != nil && p.timer.Owner == nil {
-		p.await(c.server.cfg.AttachmentTimeout)
+	if p := c.partial; p != nil {
+		if p.timer.Owner == nil {
+			p.await(c.server.cfg.AttachmentTimeout)
+		}
+		c.server.waits.hold(p)
 	}
 	c.handOut((*Socket).soon)
 }
@@ -279,26 +320,8 @@ func (c *client) handOut(begin func(*Socket)) {
 	for e != nil {
 		next := e.next
 		e.next = nil
-		s := e.socket
-		switch fits, idle := s.enqueue(e); {
-		case !fits:
-			c.violated(violationLimit, errPending)
-		case idle:
+		if s := e.socket; s.enqueue(e) {
 			begin(s)
-		}
-		e = next
-	}
-}
-
-// dropRead drops the events of s that came in the read which is going on: Node, too, dispatches after the whole read,
-// and finds the socket gone.
-func (c *client) dropRead(s *Socket) {
-	e := c.first
-	c.first, c.last = nil, nil
-	for e != nil {
-		next := e.next
-		if e.next = nil; e.socket != s {
-			c.append(e)
 		}
 		e = next
 	}
@@ -326,6 +349,9 @@ func (c *client) connect(namespace string, auth json.RawMessage) error {
 	if !c.server.mayExist(namespace) {
 		return c.refuse(namespace, &Error{Message: "Invalid namespace"})
 	}
+	if err := c.charge(len(auth)); err != nil {
+		return err
+	}
 	s := newSocket(c, namespace, auth)
 	c.mu.Lock()
 	if c.closed {
@@ -334,9 +360,12 @@ func (c *client) connect(namespace string, auth json.RawMessage) error {
 	}
 	err := errState
 	if c.socketLocked(namespace) == nil {
-		if err = errNamespaces; len(c.sockets) < c.server.cfg.MaxNamespaces {
+		if most := c.server.cfg.MaxNamespaces; len(c.sockets) < most && int(c.lives) < lingering*most {
 			c.sockets = append(c.sockets, s)
+			c.lives++
 			err = nil
+		} else {
+			err = errNamespaces
 		}
 	}
 	c.mu.Unlock()
@@ -367,13 +396,13 @@ func (c *client) refuse(namespace string, e *Error) error {
 	return c.sendPacket(packet.Header{Type: packet.ConnectError, Namespace: namespace, ID: packet.NoID}, Payload{JSON: body})
 }
 
-// leave takes a DISCONNECT packet.
+// leave takes a DISCONNECT packet. Events that came in the same read find the socket gone, as in Node, which dispatches after
+// the whole read, too.
 func (c *client) leave(namespace string) error {
 	s := c.socket(namespace)
 	if s == nil {
 		return errState
 	}
-	c.dropRead(s)
 	s.end(ReasonClientDisconnect, false)
 	return nil
 }
@@ -386,6 +415,18 @@ func (c *client) remove(s *Socket) {
 	if len(c.sockets) == 0 {
 		c.sockets = nil
 	}
+}
+
+// lingering is how many times Config.MaxNamespaces of a connection's sockets, ended ones included, may have a goroutine: one
+// that joins and leaves again and again would start them faster than middlewares and handlers return.
+const lingering = 4
+
+// outlived counts a socket that has ended and whose goroutine runs nothing any more.
+func (c *client) outlived(s *Socket) {
+	c.mu.Lock()
+	c.lives--
+	c.mu.Unlock()
+	c.settle(len(s.auth))
 }
 
 // all lists the client's sockets.
@@ -412,6 +453,9 @@ func (c *client) sendPacket(h packet.Header, p Payload) error {
 // violated closes the connection for what the client did, or did not do. The reasons are those Node gives: a client
 // that is between two polls cannot be told at once, and for a packet out of order its sockets end before it is.
 func (c *client) violated(kind string, err error) {
+	c.mu.Lock()
+	c.doomed = true
+	c.mu.Unlock()
 	c.server.metrics.violations.WithLabelValues(kind).Inc()
 	c.server.cfg.Log.Debug().Str("sid", c.session.ID()).Str("kind", kind).Err(err).Msg("connection closed for its fault")
 	switch ended := c.session.Close(); {
@@ -422,10 +466,18 @@ func (c *client) violated(kind string, err error) {
 	}
 }
 
+// isDoomed tells whether the connection is being closed for the client's fault.
+func (c *client) isDoomed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.doomed
+}
+
 // Closed ends all sockets: the connection is gone.
 func (c *client) Closed(reason string, _ error) {
 	c.handOut(func(s *Socket) { s.start(nil) })
 	if p := c.partial; p != nil {
+		c.server.waits.drop(p)
 		c.server.wheel.Stop(&p.timer)
 		c.partial = nil
 	}

@@ -38,9 +38,14 @@ type Config struct {
 	MaxAttachments int
 	// MaxNamespaces bounds how many namespaces one connection may have joined at a time. Default 100.
 	MaxNamespaces int
-	// MaxPendingBytes bounds what one socket has received and not yet handled: the events that wait while handlers
-	// block, and a packet that waits for its attachments. A connection that exceeds it is closed. Default 16 MiB.
+	// MaxPendingBytes bounds what one connection has sent and what is not yet handled, for all its namespaces together: the
+	// events that wait while handlers block, a packet that waits for its attachments, inflated, and what its sockets were
+	// given to connect with. A connection that exceeds it is closed. Default 16 MiB.
 	MaxPendingBytes int
+	// MaxPartialBytes bounds what packets that wait for attachments take, inflated, for all connections together. Beyond it
+	// the connections that have waited longest are closed, as if by AttachmentTimeout. Default 64 MiB, at least
+	// MaxPendingBytes.
+	MaxPartialBytes int
 	// AttachmentTimeout is how long a client may take to send the binary parts of a packet after the packet itself; then
 	// its connection is closed. Default 60 s.
 	AttachmentTimeout time.Duration
@@ -67,6 +72,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxAttachments = or(c.MaxAttachments, 10)
 	c.MaxNamespaces = or(c.MaxNamespaces, 100)
 	c.MaxPendingBytes = or(c.MaxPendingBytes, 16<<20)
+	c.MaxPartialBytes = or(c.MaxPartialBytes, max(64<<20, c.MaxPendingBytes))
 	c.AttachmentTimeout = or(c.AttachmentTimeout, time.Minute)
 	c.MaxRooms = or(c.MaxRooms, 10_000)
 	c.MaxPendingAcks = or(c.MaxPendingAcks, 10_000)
@@ -83,7 +89,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ConnectTimeout < 0 || c.AckTimeout < 0 || c.AttachmentTimeout < 0 {
 		errs = append(errs, errors.New("socketio: a timeout in Config is negative"))
 	}
-	if min(c.MaxAttachments, c.MaxNamespaces, c.MaxPendingBytes, c.MaxRooms, c.MaxPendingAcks, c.MaxEventsPerSecond) < 0 {
+	if min(c.MaxAttachments, c.MaxNamespaces, c.MaxPendingBytes, c.MaxPartialBytes, c.MaxRooms, c.MaxPendingAcks, c.MaxEventsPerSecond) < 0 {
 		errs = append(errs, errors.New("socketio: a limit in Config is negative"))
 	}
 	return c, errors.Join(errs...)

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -29,8 +31,11 @@ type event struct {
 
 var events = sync.Pool{New: func() any { return new(event) }}
 
-// eventOverhead is what an event counts beyond its bytes while it waits.
-const eventOverhead = 256
+// What an event, and an attachment of one, counts beyond its bytes while it waits.
+const (
+	eventOverhead      = 256
+	attachmentOverhead = 64
+)
 
 func newEvent(s *Socket, id int64, name []byte, args Args, size int) *event {
 	e := events.Get().(*event)
@@ -43,17 +48,15 @@ func (e *event) free() {
 	events.Put(e)
 }
 
-// enqueue gives the socket an event. It reports whether that has room, and whether it is the caller's to have it
+// enqueue gives the socket an event, unless it has ended. It reports whether it is the caller's to have the event
 // dispatched, by start or soon, since the socket was idle.
-func (s *Socket) enqueue(e *event) (fits, idle bool) {
+func (s *Socket) enqueue(e *event) (idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stateEnded {
+		s.client.settle(e.size)
 		e.free()
-		return true, false
-	}
-	if s.pending += e.size; s.pending > s.client.server.cfg.MaxPendingBytes {
-		return false, false
+		return false
 	}
 	if s.tail == nil {
 		s.head = e
@@ -63,7 +66,7 @@ func (s *Socket) enqueue(e *event) (fits, idle bool) {
 	s.tail = e
 	idle = !s.running
 	s.running = true
-	return true, idle
+	return idle
 }
 
 // isBusy tells whether events are being handled, or are about to be.
@@ -166,7 +169,7 @@ func (s *Socket) take(brief bool) (e *event, end *ending, left bool) {
 		if s.head = e.next; s.head == nil {
 			s.tail = nil
 		}
-		s.pending -= e.size
+		s.client.settle(e.size)
 		e.next = nil
 		return e, nil, false
 	}
@@ -271,7 +274,7 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 func (s *Socket) panicked(what string, v any) error {
 	server := s.client.server
 	server.metrics.panics.Inc()
-	server.cfg.Log.Error().Str("namespace", s.namespace).Str("socket", s.id).Str("event", what).
+	server.notices.panics.at(&server.cfg.Log, zerolog.ErrorLevel).Str("namespace", s.namespace).Str("socket", s.id).Str("event", what).
 		Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("handler panicked")
 	return &panicError{v}
 }
@@ -291,14 +294,17 @@ func (s *Socket) failed(r *registry, c *call, name string, err error) {
 		server.metrics.undecoded.Inc()
 		server.cfg.Log.Debug().Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("arguments do not fit the handler")
 	case errors.As(err, &panicked): // it is logged
-	case !s.Connected() && (errors.Is(err, context.Canceled) || errors.Is(err, ErrDisconnected)): // the client has left meanwhile
+	case s.leaves() && (errors.Is(err, context.Canceled) || errors.Is(err, ErrDisconnected)): // the client has left meanwhile
 	default:
 		server.metrics.failures.Inc()
-		server.cfg.Log.Warn().Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("handler failed")
+		server.notices.failures.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("handler failed")
 	}
 	c.reply(told)
 	s.tellError(r, err)
 }
+
+// leaves tells whether the client has left, or is about to.
+func (s *Socket) leaves() bool { return !s.Connected() || s.client.isDoomed() }
 
 func (s *Socket) tellError(r *registry, err error) {
 	for _, f := range r.errors {
@@ -322,4 +328,5 @@ func (s *Socket) ended(end *ending) {
 	s.mu.Lock()
 	s.extra.ending = nil
 	s.mu.Unlock()
+	s.client.outlived(s)
 }

@@ -57,6 +57,7 @@ func (c *client) bidFarewell(err error) {
 			e := newEvent(s, packet.NoID, nil, Args{}, 0)
 			e.farewell = f
 			c.append(e)
+			c.charge(e.size) // ignored: the connection ends anyway
 		}
 	}
 	c.Idle()

@@ -3,6 +3,8 @@ package socketio
 import (
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -49,7 +51,8 @@ func (s *Socket) info() SocketInfo {
 			p = p.Single()
 			info.Data, info.Attachments, info.Dates = p.JSON, p.Attachments, p.Dates
 		} else {
-			s.client.server.cfg.Log.Warn().Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("socket's data cannot be encoded")
+			server := s.client.server
+			server.notices.unencoded.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("socket's data cannot be encoded")
 		}
 	}
 	return info

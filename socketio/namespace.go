@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -70,12 +72,18 @@ func (n *Namespace) Socket(id string) (*Socket, bool) {
 
 // connect takes a socket into its namespace, on the socket's goroutine.
 func (s *Socket) connect() {
+	alive := false
+	defer func() {
+		if !alive {
+			s.client.outlived(s)
+		}
+	}()
 	server, c := s.client.server, s.client
 	n, err := s.find()
 	if n == nil {
 		s.abandon()
 		if err != nil {
-			server.cfg.Log.Warn().Str("namespace", s.namespace).Err(err).Msg("namespace refused")
+			server.notices.refusals.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Err(err).Msg("namespace refused")
 		}
 		e := &Error{Message: "Invalid namespace"}
 		if err != nil {
@@ -116,6 +124,7 @@ func (s *Socket) connect() {
 		n.release()
 		return
 	}
+	alive = true // until ended
 	for _, f := range r.connect {
 		s.contain("connection", func() error { f(s); return nil })
 	}
@@ -173,14 +182,14 @@ func (s *Socket) refused(err error) {
 	e, internal := shown(err)
 	if internal {
 		server.metrics.failures.Inc()
-		server.cfg.Log.Warn().Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("middleware failed")
+		server.notices.refusals.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("middleware failed")
 	}
 	s.abandon()
 	was, events := s.nsp.rooms.leaveAll(s)
 	s.giveBack(was)
 	s.nsp.tellRooms(events)
 	if err := s.client.refuse(s.namespace, e); err != nil && err != ErrDisconnected {
-		server.cfg.Log.Warn().Str("namespace", s.namespace).Err(fmt.Errorf("data of a refusal: %w", err)).Msg("middleware failed")
+		server.notices.refusals.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Err(fmt.Errorf("data of a refusal: %w", err)).Msg("middleware failed")
 		s.client.refuse(s.namespace, &Error{Message: e.Message})
 	}
 	s.nsp.release()

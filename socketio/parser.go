@@ -32,7 +32,7 @@ func (c *client) decode(data []byte, binary bool) error {
 		if c.partial == nil {
 			c.partial = &partial{client: c}
 		}
-		return nil
+		return c.partial.grow(len(data))
 	}
 	if !c.completed() {
 		return nil

@@ -29,6 +29,8 @@ type Server struct {
 	cfg     Config
 	engine  *engineio.Server
 	metrics *metrics
+	notices notices
+	waits   waits
 	wheel   *wheel.Wheel
 	pages   *http.ServeMux
 	bundle  *bundle
@@ -51,7 +53,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, wheel: wheel.New(tick), pages: http.NewServeMux(), namespaces: make(map[string]*Namespace),
-		bundle: newBundle(cfg.ClientBundle),
+		bundle: newBundle(cfg.ClientBundle), notices: newNotices(), waits: waits{most: cfg.MaxPartialBytes},
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {

@@ -43,7 +43,6 @@ type Socket struct {
 	state      state
 	running    bool   // somebody dispatches, or is about to
 	head, tail *event // waiting for it
-	pending    int    // bytes of them
 	extra      *extra // what only some sockets need
 
 	// under nsp.rooms.mu
@@ -294,7 +293,10 @@ func (s *Socket) end(reason string, drop bool) {
 	was := s.state
 	s.state = stateEnded
 	if drop || was == stateConnecting {
-		s.head, s.tail, s.pending = nil, nil, 0
+		for e := s.head; e != nil; e = e.next {
+			s.client.settle(e.size)
+		}
+		s.head, s.tail = nil, nil
 	}
 	if s.extra != nil && s.extra.cancel != nil {
 		s.extra.cancel()

@@ -23,6 +23,8 @@ type keeper struct {
 	form *streams
 	wake chan struct{}
 
+	wordNext time.Time // when Redis's word may be logged again; only run uses it
+
 	mu      sync.Mutex // guards the rest, and fields of tenures
 	queue   []*tenure
 	busy    bool
@@ -201,6 +203,14 @@ func (k *keeper) prepare(t *tenure) *write {
 	return w
 }
 
+// complain logs what Redis says to sessions, at most once in 10 s. Only run uses it.
+func (k *keeper) complain(err error, what string) {
+	if now := time.Now(); now.After(k.wordNext) {
+		k.wordNext = now.Add(complaintEvery)
+		k.form.r.log.Error().Err(err).Msg(what)
+	}
+}
+
 // stored takes the outcome of a write, and tells whether Redis was there.
 func (k *keeper) stored(w *write) bool {
 	n, err := w.cmd.Int()
@@ -209,9 +219,12 @@ func (k *keeper) stored(w *write) bool {
 	switch {
 	case err != nil && outcome(err) == refused:
 		k.mu.Unlock()
-		k.form.r.log.Error().Err(err).Msg("Redis refuses a session; it is not recovered")
+		k.complain(err, "Redis refuses a session; it is not recovered")
 		return true
 	case err != nil:
+		if answered(err) {
+			defer k.complain(err, "Redis stores no sessions; they are kept here")
+		}
 		t.unsure = append(t.unsure, w.hash)
 		k.queueLocked(t)
 		k.mu.Unlock()

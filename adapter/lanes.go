@@ -17,6 +17,10 @@ type lanes struct {
 	usual *redis.Client // the node for what any node passes on
 	list  []lane
 	errs  []error
+
+	mu      sync.Mutex                      // guards the rest
+	patient map[*redis.Client]*redis.Client // by node: a connection that waits for answers
+	ended   bool
 }
 
 // lane is a node, and which messages of the batch it gets.
@@ -87,8 +91,57 @@ func (l *lanes) lane(node *redis.Client) *lane {
 	return &l.list[len(l.list)-1]
 }
 
+// connection is the one over which a node is sent messages.
+func (l *lanes) connection(node *redis.Client) *redis.Client {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.patient[node]
+	if c == nil {
+		c = redisconn.Patient(node)
+		if l.patient == nil {
+			l.patient = make(map[*redis.Client]*redis.Client)
+		}
+		if l.patient[node] = c; l.ended {
+			_ = c.Close()
+		}
+	}
+	return c
+}
+
+// interrupt closes the connections if still says so, and nothing waits for an answer any more. Later messages have others.
+func (l *lanes) interrupt(still func() bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !still() {
+		return false
+	}
+	for _, c := range l.patient {
+		_ = c.Close()
+	}
+	clear(l.patient)
+	return true
+}
+
+// end is interrupt, and nothing is sent afterwards.
+func (l *lanes) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.interrupt(func() bool { return true })
+}
+
+// drop closes the connection to a node that failed, which may be another by the next time.
+func (l *lanes) drop(node *redis.Client) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.patient[node]; c != nil {
+		_ = c.Close()
+		delete(l.patient, node)
+	}
+}
+
 func (l *lanes) sendOn(ctx context.Context, to *lane, f form, batch []message) {
-	pipe := to.node.Pipeline()
+	pipe := l.connection(to.node).Pipeline()
 	for _, i := range to.at {
 		f.publish(ctx, pipe, batch[i])
 	}
@@ -107,6 +160,7 @@ func (l *lanes) followUp(ctx context.Context, conn *redisconn.Conn, of *lane) {
 		if conn.Follow(ctx, of.node, l.errs[i]) {
 			continue // another slot of the node may have gone elsewhere
 		}
+		l.drop(of.node)
 		if of.node == l.usual {
 			l.usual = nil
 			if other, err := conn.AnyNode(ctx, of.node); err == nil {

@@ -30,6 +30,12 @@ func (r *Redis) onUp() {
 	r.peers.resumed()
 }
 
+// onResumed is called by the subscription when Redis goes on that was silent: nothing was missed.
+func (r *Redis) onResumed() {
+	r.up.Store(true)
+	r.peers.resumed()
+}
+
 // onMoved is called by the subscription when nodes of a cluster took over channels of rooms.
 func (r *Redis) onMoved(rooms int) {
 	now := time.Now()
@@ -119,4 +125,23 @@ func (r *Redis) awaitPeers(ctx context.Context) {
 	for !r.peers.back(ctx) && ctx.Err() == nil {
 		rest(ctx, peersAsked)
 	}
+}
+
+// replaced tells whether another Redis answers than the one that was named when messages were last let go.
+func (r *Redis) replaced(ctx context.Context, incarnation string) bool {
+	if incarnation == "" {
+		return false
+	}
+	now := r.conn.Incarnation(ctx)
+	return now != "" && now != incarnation
+}
+
+// passes tells whether Redis publishes at the moment: on a channel that nobody listens to.
+func (r *Redis) passes(ctx context.Context) bool {
+	all := r.namespaces()
+	node, err := r.conn.AnyNode(ctx, nil)
+	if err != nil || len(all) == 0 {
+		return false
+	}
+	return node.Publish(ctx, all[0].talk.answersTo(newID(12)), "").Err() == nil
 }

@@ -1,12 +1,15 @@
 package adapter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -17,6 +20,16 @@ import (
 const (
 	batchMessages = 512
 	batchBytes    = 1 << 20
+)
+
+// How long answers are waited for. A Redis that is frozen, paused or busy carries out what it was sent when it goes on: closing the
+// connection then would lose an unknown part of it, and so would sending it again double one. Only a connection that is dead
+// for certain is given up: it has ended, another Redis answers in the place of this one, or Redis carries out later
+// commands that came over other connections, again and again.
+const (
+	unansweredFor = 3 * time.Second // then Redis is asked how it is
+	askedEvery    = time.Second
+	passedBy      = 5 // later commands
 )
 
 // message is what a form has Redis carry.
@@ -39,6 +52,9 @@ type publisher struct {
 	wake    chan struct{}
 	batch   []message // being sent; only run uses it, as the next
 	lanes   lanes
+	overdue *time.Timer   // runs while a batch is under way
+	late    chan struct{} // it has run out
+	number  atomic.Uint64 // of batches that were begun or ended: odd while one is under way
 
 	maxMessages, maxBytes int
 	maxAge                time.Duration
@@ -53,17 +69,31 @@ type publisher struct {
 	changed chan struct{} // made by drain, closed when a batch ended or sending paused
 	lost    int           // dropped since sending was paused
 
+	refusing bool          // Redis answers, and takes no messages that are kept for it
+	wordNext time.Duration // when its word may be logged again, since the publisher was made
+
 	doubtful    []message // that Redis left unanswered
 	incarnation string    // of Redis when sending was last resumed; empty: not known
+	sentTo      string    // the incarnation when the batch was begun
+	doubtfulOf  string    // and when the doubtful were sent
 }
 
 // newPublisher makes a publisher that is paused: resume lets it go.
 func newPublisher(cfg Config, f form, conn *redisconn.Conn, m *metrics, failed func()) *publisher {
-	return &publisher{
+	p := &publisher{
 		form: f, conn: conn, log: cfg.Log, metrics: m, failed: failed,
 		start: time.Now(), wake: make(chan struct{}, 1), paused: true,
 		maxMessages: cfg.BufferMessages, maxBytes: cfg.BufferBytes, maxAge: cfg.BufferAge,
+		late: make(chan struct{}, 1),
 	}
+	p.overdue = time.AfterFunc(time.Hour, func() {
+		select {
+		case p.late <- struct{}{}:
+		default:
+		}
+	})
+	p.overdue.Stop()
+	return p
 }
 
 // send queues a message; it takes over its payload. A message that may be lost is, when Redis is away.
@@ -126,6 +156,8 @@ func (p *publisher) popLocked() message {
 
 // run sends until ctx ends. What is left then is counted as lost.
 func (p *publisher) run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, p.lanes.end)()
+	defer p.lanes.end()
 	for ctx.Err() == nil {
 		if !p.take() {
 			select {
@@ -134,7 +166,11 @@ func (p *publisher) run(ctx context.Context) error {
 			}
 			continue
 		}
+		p.number.Add(1)
+		p.overdue.Reset(unansweredFor)
 		again := p.publish(ctx)
+		p.overdue.Stop()
+		p.number.Add(1)
 		p.done(again)
 	}
 	p.mu.Lock()
@@ -143,6 +179,32 @@ func (p *publisher) run(ctx context.Context) error {
 	p.metrics.drop(uncertain, len(p.doubtful))
 	p.queue, p.head, p.bytes, p.ended = nil, 0, 0, true
 	return nil
+}
+
+// watch decides about batches that Redis leaves unanswered, until ctx ends. Another tells whether Redis is another one than
+// incarnation names, and passes whether it carries out a command that comes now.
+func (p *publisher) watch(ctx context.Context, another func(ctx context.Context, incarnation string) bool, passes func(context.Context) bool) error {
+	for {
+		select {
+		case <-p.late:
+		case <-ctx.Done():
+			return nil
+		}
+		batch := p.number.Load()
+		dead := batch%2 == 1 && p.conn.Cluster() // other nodes serve: their messages wait for this one's
+		for passed := 0; !dead && batch%2 == 1 && p.number.Load() == batch && ctx.Err() == nil; rest(ctx, askedEvery) {
+			p.mu.Lock()
+			sentTo := p.sentTo
+			p.mu.Unlock()
+			if passes(ctx) {
+				passed++
+			}
+			dead = passed == passedBy || another(ctx, sentTo)
+		}
+		if dead && p.lanes.interrupt(func() bool { return p.number.Load() == batch }) {
+			p.log.Warn().Msg("Redis leaves messages unanswered on a connection that is given up")
+		}
+	}
 }
 
 // take moves the next messages from the queue into the batch, and those that waited too long nowhere.
@@ -165,33 +227,74 @@ func (p *publisher) take() bool {
 	}
 	p.lost += old
 	p.metrics.drop(expired, old)
-	p.busy = len(p.batch) > 0
+	p.busy, p.sentTo = len(p.batch) > 0, p.incarnation
 	return p.busy
 }
 
 // publish sends the batch and tells which messages are to be sent again.
 func (p *publisher) publish(ctx context.Context) (again []message) {
 	var doubtful []message
+	var word error // of Redis, which does not want messages
+	sent := 0
 	for i, err := range p.lanes.send(ctx, p.conn, p.form, p.batch) {
 		switch outcome(err) {
 		case "":
 			p.metrics.out.Inc()
+			sent++
 		case refused:
 			p.metrics.drop(refused, 1)
-			p.log.Error().Err(err).Msg("Redis refuses a message between servers")
+			word = err
 		case uncertain:
 			doubtful = append(doubtful, p.batch[i])
 		case away:
 			again = append(again, p.batch[i])
+			if answered(err) {
+				word = err
+			}
 		}
 	}
+	p.note(word, len(again) > 0, sent > 0)
 	if len(doubtful) > 0 {
 		p.mu.Lock()
 		p.paused = true
-		p.doubtful = append(p.doubtful, doubtful...)
+		p.doubtful, p.doubtfulOf = append(p.doubtful, doubtful...), p.sentTo
 		p.mu.Unlock()
 	}
 	return again
+}
+
+// answered tells whether err is Redis's word about a message that it may take later.
+func answered(err error) bool {
+	var answer redis.Error
+	return errors.As(err, &answer) && !errors.Is(redisconn.Classify(err), redisconn.ErrMoved)
+}
+
+// note logs what Redis says of messages that it does not take, at most once in 10 s. While it takes none that are kept, each try to
+// send them is the same outage: its end is when some were taken.
+func (p *publisher) note(word error, kept, sent bool) {
+	now := time.Since(p.start)
+	p.mu.Lock()
+	was := p.refusing
+	p.refusing = word != nil && kept || was && !sent
+	ended := was && !p.refusing
+	tell := word != nil && now >= p.wordNext
+	if tell {
+		p.wordNext = now + complaintEvery
+	}
+	lost := p.lost
+	if ended {
+		p.lost = 0
+	}
+	p.mu.Unlock()
+	switch {
+	case tell && kept:
+		p.log.Warn().Err(word).Msg("Redis takes no messages between servers; they are kept")
+	case tell:
+		p.log.Error().Err(word).Msg("Redis refuses a message between servers")
+	}
+	if ended {
+		p.log.Info().Int("dropped", lost).Msg("Redis takes messages between servers again")
+	}
 }
 
 // away is the outcome of a message that Redis has certainly not carried out, or whose answer can no longer come.
@@ -210,6 +313,8 @@ func outcome(err error) string {
 		return refused
 	case errors.As(err, &op) && op.Op == "dial":
 		return away
+	case errors.Is(err, net.ErrClosed): // we did not wait any longer
+		return uncertain
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return uncertain
 	}
@@ -240,7 +345,9 @@ func (p *publisher) done(again []message) {
 func (p *publisher) settle(incarnation string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	another := incarnation != "" && p.incarnation != "" && incarnation != p.incarnation
+	sentTo := cmp.Or(p.doubtfulOf, p.incarnation)
+	another := incarnation != "" && sentTo != "" && incarnation != sentTo
+	p.doubtfulOf = ""
 	if incarnation != "" {
 		p.incarnation = incarnation
 	}
@@ -283,7 +390,13 @@ func (p *publisher) resume() {
 		return
 	}
 	kept, lost := len(p.queue)-p.head, p.lost
-	p.paused, p.lost = false, 0
+	p.paused = false
+	if p.refusing {
+		p.mu.Unlock()
+		p.signal()
+		return // one try of many
+	}
+	p.lost = 0
 	p.mu.Unlock()
 	p.signal()
 	switch {

@@ -82,6 +82,7 @@ func newRedis(cfg Config, speaking func(*Redis) form) (*Redis, error) {
 		OnMessage: r.receive,
 		OnUp:      r.onUp,
 		OnDown:    r.onDown,
+		OnResumed: r.onResumed,
 		OnMoved:   r.onMoved,
 	})
 	return r, nil
@@ -144,6 +145,7 @@ func (r *Redis) Run(ctx context.Context) error {
 		return r.sub.Run(hard)
 	})
 	g.Go(func() error { return r.publisher.run(hard) })
+	g.Go(func() error { return r.publisher.watch(hard, r.replaced, r.passes) })
 	g.Go(func() error { return r.peers.run(hard) })
 	g.Go(func() error { return r.recover(hard) })
 	g.Go(func() error { return r.form.run(hard) })

@@ -204,6 +204,9 @@ func (c *Conn) probe(ctx context.Context) error {
 	} else {
 		err = Classify(c.one.Ping(ctx).Err())
 	}
+	if refusesPing(err) {
+		return nil
+	}
 	if hungUp(err) && c.protected(ctx) {
 		return ErrProtected
 	}

@@ -2,6 +2,7 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,6 +96,8 @@ func (l *link) handle(ps *push) (need int, err error) {
 	for range handledAtOnce {
 		m, need, err := ps.next()
 		switch {
+		case refusesPing(err):
+			l.learn(said{kind: "pong"})
 		case need > 0 || err != nil:
 			return need, err
 		case m.message:
@@ -109,6 +112,16 @@ func (l *link) handle(ps *push) (need int, err error) {
 		}
 	}
 	return 0, nil
+}
+
+// refusesPing tells that Redis lives, though it does not take a PING: its disk fails. It takes subscriptions all the same, and
+// publishes.
+func refusesPing(err error) bool {
+	if err == nil {
+		return false // before anything is allocated
+	}
+	var answer redis.Error
+	return errors.As(err, &answer) && strings.HasPrefix(answer.Error(), "MISCONF ")
 }
 
 // learn takes what is no message. The caller holds told.
@@ -131,6 +144,7 @@ func (l *link) tend(ctx context.Context, ps *push) error {
 	timer := time.NewTimer(silence)
 	defer timer.Stop()
 	var pinged int64 // when; 0: no ping is out
+	passed := 0      // answers over other connections since
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,14 +157,21 @@ func (l *link) tend(ctx context.Context, ps *push) error {
 			now, heard := int64(time.Since(l.start)), l.heard.Load()
 			switch silent := time.Duration(now - heard); {
 			case l.busy.Load() || silent < silence:
-				pinged = 0
+				pinged, passed = 0, 0
 				l.doubted.Store(false)
 				timer.Reset(max(silence-silent, time.Millisecond))
 				if l.busy.Load() {
 					timer.Reset(silence)
 				}
 			case pinged > heard:
-				return fmt.Errorf("%w for %v", errSilent, silent.Round(time.Millisecond))
+				if l.s.conn.atlas != nil { // other nodes serve, and say what this one does not
+					return fmt.Errorf("%w for %v", errSilent, silent.Round(time.Millisecond))
+				}
+				l.s.fallSilent()
+				if passed = l.passedBy(ctx, passed); passed == passedBy && l.heard.Load() == heard && !l.busy.Load() {
+					return fmt.Errorf("%w for %v", errSilent, silent.Round(time.Millisecond))
+				}
+				timer.Reset(askedEvery)
 			default:
 				pinged = now
 				l.doubted.Store(true)
@@ -161,6 +182,24 @@ func (l *link) tend(ctx context.Context, ps *push) error {
 			}
 		}
 	}
+}
+
+// A Redis that was frozen says all that it was sent for this connection when it goes on, so that the connection is kept for as long as Redis
+// is silent to everybody. It is dead when Redis answers over others, which were asked later.
+const (
+	passedBy   = 2
+	askedEvery = time.Second
+)
+
+// passedBy counts another answer that Redis gave over another connection.
+func (l *link) passedBy(ctx context.Context, n int) int {
+	ctx, cancel := context.WithTimeout(ctx, pongWithin)
+	defer cancel()
+	var answer redis.Error
+	if err := l.node.Ping(ctx).Err(); err == nil || errors.As(err, &answer) {
+		n++
+	}
+	return n
 }
 
 // sync sends what has changed since it last did: as many names in one command as there are by then.

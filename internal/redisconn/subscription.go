@@ -35,9 +35,12 @@ type SubConfig struct {
 	// OnUp is called when Redis has confirmed all that is wanted, after each (re)connect: from here on nothing is missed
 	// until OnDown. Nil is allowed, as for OnDown.
 	OnUp func()
-	// OnDown is called when a connection is lost, or when another node of a cluster took over a shard channel of AddShards:
+	// OnDown is called when a connection is lost or Redis does not answer there, or when another node of a cluster took over a shard channel of AddShards:
 	// messages may be missed until OnUp.
 	OnDown func()
+	// OnResumed is called in the place of OnUp when Redis has said nothing for a while and goes on over the same connection:
+	// nothing was missed. Nil: OnUp is called.
+	OnResumed func()
 	// OnMoved is called when another node took over shard channels of AddShardsLoosely, with their number: messages there may
 	// be missed for a moment. Nil is allowed.
 	OnMoved func(channels int)
@@ -84,6 +87,7 @@ type Subscription struct {
 	links   map[string]*link   // by place
 	routing                    // where shard channels of a cluster are
 	up      bool
+	mute    bool          // down, and no connection has ended since: Redis is only silent
 	refused error         // why Redis will not let us listen, until it does: a missing right
 	changed chan struct{} // closed when active, up or refused changes
 }
@@ -160,6 +164,7 @@ func (s *Subscription) ended(ctx context.Context, l *link, err error) {
 	if down {
 		s.up = false
 	}
+	s.mute = false
 	s.tellLocked()
 	s.mu.Unlock()
 	defer s.poke()
@@ -294,17 +299,42 @@ func (s *Subscription) riseTold() {
 	s.mu.Lock()
 	l := s.links[home]
 	rises := !s.up && len(s.lost) == 0 && l != nil && l.alive
+	tell := s.cfg.OnUp
+	if s.mute && s.cfg.OnResumed != nil {
+		tell = s.cfg.OnResumed
+	}
 	s.mu.Unlock()
 	if !rises {
 		return
 	}
-	if s.cfg.OnUp != nil {
-		s.cfg.OnUp()
+	if tell != nil {
+		tell()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.up = true // after OnUp: who waited finds all done that it does
+	s.up, s.mute = true, false // after OnUp: who waited finds all done that it does
 	s.tellLocked()
+}
+
+// fallSilent calls OnDown, since Redis does not answer, though the connection may go on.
+func (s *Subscription) fallSilent() {
+	s.told.Lock()
+	defer s.told.Unlock()
+	s.mu.Lock()
+	was := s.up
+	if was {
+		s.up, s.mute = false, true
+	}
+	s.tellLocked()
+	s.mu.Unlock()
+	if !was {
+		return
+	}
+	s.conn.Doubt()
+	s.conn.log.Warn().Str("subscription", s.cfg.Name).Msg("Redis does not answer the subscription; waiting for it")
+	if s.cfg.OnDown != nil {
+		s.cfg.OnDown()
+	}
 }
 
 // fall calls OnDown if OnUp was the last that was called.

@@ -376,3 +376,23 @@ func TestClientThatHasSeenNothingIsRecovered(t *testing.T) {
 	b.io.Emit("live")
 	v.want("live[]#")
 }
+
+// TestSessionOfAClientThatLeavesWhileItIsStored is deleted all the same.
+func TestSessionOfAClientThatLeavesWhileItIsStored(t *testing.T) {
+	server := testkit.StartRedis(t)
+	p := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{})
+	server.Do("CLIENT", "PAUSE", "60000", "WRITE")
+	v := travel(t, p)
+	k := p.recovery().form.keeper
+	testkit.Until(t, "the session to be under way", func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return k.busy && len(k.queue) == 0
+	})
+	id := v.ID()
+	v.Disconnect()
+	testkit.Until(t, "the socket to leave", func() bool { _, ok := p.io.Socket(id); return !ok && len(p.recovery().all()) == 0 })
+	server.Do("CLIENT", "UNPAUSE")
+	k.drain(background(t))
+	stored(t, server.Addr(), nil)
+}

@@ -174,7 +174,7 @@ func (t *tenure) leave(was *socketio.Session) {
 		return
 	}
 	t.open, t.last, t.ended = false, was, was == nil
-	if t.hash != "" || t.unsure != nil || was != nil || t.queued {
+	if t.hash != "" || t.unsure != nil || was != nil || k.moving[t.pid] > 0 {
 		k.queueLocked(t)
 	}
 }

@@ -26,7 +26,8 @@ func TestConformance(t *testing.T) {
 	for _, app := range []string{"protocol", "client", "edge"} {
 		t.Run(app, func(t *testing.T) {
 			addr := "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t))
-			server := harness.Start(t, app+" app", "", nil, program, "-app", app, "-addr", addr)
+			server := harness.Start(t, app+" app", "", nil, program, "-app", app, "-addr", addr,
+				"-ping-timeout", "5s", "-connect-timeout", "3s")
 			server.Output.Wait(t, 0, "the app", func(line string) bool { return line == "ready" })
 			conform(t, app, "http://"+addr)
 		})
@@ -40,7 +41,7 @@ func TestConformanceOfTheReference(t *testing.T) {
 		t.Run(app, func(t *testing.T) {
 			port := strconv.Itoa(testkit.FreePort(t))
 			dir := filepath.Join(harness.Root(), "e2e", "js")
-			server := harness.Start(t, "reference "+app, dir, nil, "node", "conformance-reference.mjs", app, port)
+			server := harness.Start(t, "reference "+app, dir, nil, "node", "conformance-reference.mjs", app, port, "5000", "3000")
 			server.Output.Wait(t, 0, "the app", func(line string) bool { return line == "ready" })
 			conform(t, app, "http://127.0.0.1:"+port)
 		})

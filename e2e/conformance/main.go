@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -35,21 +36,23 @@ type part interface {
 func main() {
 	name := flag.String("app", "protocol", "protocol, client or edge")
 	addr := flag.String("addr", "127.0.0.1:3000", "where to listen")
+	pingTimeout := flag.Duration("ping-timeout", 200*time.Millisecond, "of the protocol app")
+	connectTimeout := flag.Duration("connect-timeout", time.Second, "of the protocol app")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *name, *addr); err != nil {
+	if err := run(ctx, *name, *addr, *pingTimeout, *connectTimeout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, name, addr string) error {
+func run(ctx context.Context, name, addr string, pingTimeout, connectTimeout time.Duration) error {
 	var a app
 	var err error
 	switch name {
 	case "protocol":
-		a, err = protocolApp()
+		a, err = protocolApp(pingTimeout, connectTimeout)
 	case "client":
 		a, err = clientApp()
 	case "edge":

@@ -8,9 +8,10 @@ import (
 )
 
 // protocolApp is for the test suites of the two protocols: Engine.IO alone at /engine.io/, Socket.IO at /socket.io/.
-func protocolApp() (app, error) {
+// Their suites want a PingTimeout of 200 ms and a ConnectTimeout of 1 s.
+func protocolApp(pingTimeout, connectTimeout time.Duration) (app, error) {
 	fast := engineio.Config{
-		PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond, MaxHTTPBufferSize: 1e6,
+		PingInterval: 300 * time.Millisecond, PingTimeout: pingTimeout, MaxHTTPBufferSize: 1e6,
 		CORS: &engineio.CORS{Origin: "*"},
 	}
 	raw := fast
@@ -20,7 +21,7 @@ func protocolApp() (app, error) {
 	if err != nil {
 		return nil, err
 	}
-	io, err := socketio.New(socketio.Config{Config: fast, ConnectTimeout: time.Second})
+	io, err := socketio.New(socketio.Config{Config: fast, ConnectTimeout: connectTimeout})
 	if err != nil {
 		return nil, err
 	}

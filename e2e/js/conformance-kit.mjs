@@ -40,7 +40,7 @@ export class Inbox {
     if (next) next(item);
     else this.items.push(item);
   }
-  next(what = "message", ms = 3000) {
+  next(what = "message", ms = 30000) {
     if (this.items.length) return Promise.resolve(this.items.shift());
     return within(new Promise((done) => this.waiting.push(done)), ms, what);
   }
@@ -61,7 +61,7 @@ export class Target {
     return fetch(this.url + path, options);
   }
   // request sends bytes over a connection of their own and gives all that comes back until the end.
-  request(text, ms = 5000) {
+  request(text, ms = 30000) {
     return within(new Promise((done, fail) => {
       const socket = connect(this.port, "127.0.0.1");
       let got = "";
@@ -144,7 +144,7 @@ export class Raw extends Inbox {
   send(...packets) {
     for (const p of packets) this.ws.send(p);
   }
-  end(ms = 3000) {
+  end(ms = 30000) {
     return within(this.closed, ms, "close");
   }
   close() {
@@ -166,7 +166,7 @@ export class Client {
   constructor(socket) {
     this.socket = socket;
   }
-  once(event, ms = 4000) {
+  once(event, ms = 30000) {
     return within(new Promise((done) => this.socket.once(event, (...args) => done(args))), ms, `event ${event}`);
   }
   async connected() {
@@ -174,7 +174,7 @@ export class Client {
     return this.socket;
   }
   ask(event, ...args) {
-    return this.socket.timeout(3000).emitWithAck(event, ...args);
+    return this.socket.timeout(30000).emitWithAck(event, ...args);
   }
   async answer(event, back, ...args) {
     const come = this.once(back);
@@ -195,7 +195,7 @@ export async function run(only, width = 1) {
   const work = async (queue) => {
     for (let c = queue.shift(); c; c = queue.shift()) {
       try {
-        await within(Promise.resolve(c.run()), 15000, "the check");
+        await within(Promise.resolve(c.run()), 60000, "the check");
       } catch (e) {
         failed.push(c.name);
         console.log(`FAIL ${c.name}: ${e.message}`);

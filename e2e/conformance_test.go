@@ -8,12 +8,29 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/msgpack"
 )
+
+// conformances are files of checks, with the app and the heartbeat they are for.
+var conformances = []struct {
+	checks, app               string
+	pingInterval, pingTimeout time.Duration
+}{
+	{"protocol", "protocol", 25 * time.Second, 20 * time.Second},
+	{"heartbeat", "protocol", 300 * time.Millisecond, 5 * time.Second},
+	{checks: "client", app: "client"},
+	{checks: "edge", app: "edge"},
+}
+
+// connectTimeout is the protocol app's: long enough for checks on a busy machine.
+const connectTimeout = 3 * time.Second
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // TestConformance runs the checks of e2e/js/conformance-*.mjs against the apps of e2e/conformance.
 func TestConformance(t *testing.T) {
@@ -23,13 +40,13 @@ func TestConformance(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, app := range []string{"protocol", "client", "edge"} {
-		t.Run(app, func(t *testing.T) {
+	for _, c := range conformances {
+		t.Run(c.checks, func(t *testing.T) {
 			addr := "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t))
-			server := harness.Start(t, app+" app", "", nil, program, "-app", app, "-addr", addr,
-				"-ping-timeout", "5s", "-connect-timeout", "3s")
+			server := harness.Start(t, c.app+" app", "", nil, program, "-app", c.app, "-addr", addr,
+				"-ping-interval", c.pingInterval.String(), "-ping-timeout", c.pingTimeout.String(), "-connect-timeout", connectTimeout.String())
 			server.Output.Wait(t, 0, "the app", func(line string) bool { return line == "ready" })
-			conform(t, app, "http://"+addr)
+			conform(t, c.checks, "http://"+addr)
 		})
 	}
 }
@@ -37,13 +54,14 @@ func TestConformance(t *testing.T) {
 // TestConformanceOfTheReference runs them against the same apps on Node's own servers: a check that does not hold there
 // is wrong.
 func TestConformanceOfTheReference(t *testing.T) {
-	for _, app := range []string{"protocol", "client", "edge"} {
-		t.Run(app, func(t *testing.T) {
+	for _, c := range conformances {
+		t.Run(c.checks, func(t *testing.T) {
 			port := strconv.Itoa(testkit.FreePort(t))
 			dir := filepath.Join(harness.Root(), "e2e", "js")
-			server := harness.Start(t, "reference "+app, dir, nil, "node", "conformance-reference.mjs", app, port, "5000", "3000")
+			server := harness.Start(t, "reference "+c.app, dir, nil, "node", "conformance-reference.mjs", c.app, port,
+				milliseconds(c.pingInterval), milliseconds(c.pingTimeout), milliseconds(connectTimeout))
 			server.Output.Wait(t, 0, "the app", func(line string) bool { return line == "ready" })
-			conform(t, app, "http://127.0.0.1:"+port)
+			conform(t, c.checks, "http://127.0.0.1:"+port)
 		})
 	}
 }

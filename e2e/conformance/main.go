@@ -33,26 +33,33 @@ type part interface {
 	Run(ctx context.Context) error
 }
 
+// timing has the protocol app's intervals. The defaults are those that the protocols' own suites ask for.
+type timing struct {
+	pingInterval, pingTimeout, connectTimeout time.Duration
+}
+
 func main() {
 	name := flag.String("app", "protocol", "protocol, client or edge")
 	addr := flag.String("addr", "127.0.0.1:3000", "where to listen")
-	pingTimeout := flag.Duration("ping-timeout", 200*time.Millisecond, "of the protocol app")
-	connectTimeout := flag.Duration("connect-timeout", time.Second, "of the protocol app")
+	var t timing
+	flag.DurationVar(&t.pingInterval, "ping-interval", 300*time.Millisecond, "of the protocol app")
+	flag.DurationVar(&t.pingTimeout, "ping-timeout", 200*time.Millisecond, "of the protocol app")
+	flag.DurationVar(&t.connectTimeout, "connect-timeout", time.Second, "of the protocol app")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *name, *addr, *pingTimeout, *connectTimeout); err != nil {
+	if err := run(ctx, *name, *addr, t); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, name, addr string, pingTimeout, connectTimeout time.Duration) error {
+func run(ctx context.Context, name, addr string, t timing) error {
 	var a app
 	var err error
 	switch name {
 	case "protocol":
-		a, err = protocolApp(pingTimeout, connectTimeout)
+		a, err = protocolApp(t)
 	case "client":
 		a, err = clientApp()
 	case "edge":

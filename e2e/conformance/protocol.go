@@ -1,27 +1,24 @@
 package main
 
 import (
-	"time"
-
 	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
 // protocolApp is for the test suites of the two protocols: Engine.IO alone at /engine.io/, Socket.IO at /socket.io/.
-// Their suites want a PingTimeout of 200 ms and a ConnectTimeout of 1 s.
-func protocolApp(pingTimeout, connectTimeout time.Duration) (app, error) {
-	fast := engineio.Config{
-		PingInterval: 300 * time.Millisecond, PingTimeout: pingTimeout, MaxHTTPBufferSize: 1e6,
+func protocolApp(t timing) (app, error) {
+	base := engineio.Config{
+		PingInterval: t.pingInterval, PingTimeout: t.pingTimeout, MaxHTTPBufferSize: 1e6,
 		CORS: &engineio.CORS{Origin: "*"},
 	}
-	raw := fast
+	raw := base
 	raw.Path = "/engine.io/"
 	raw.Open = func(s *engineio.Session) engineio.Receiver { return echo{s} }
 	engine, err := engineio.New(raw)
 	if err != nil {
 		return nil, err
 	}
-	io, err := socketio.New(socketio.Config{Config: fast, ConnectTimeout: connectTimeout})
+	io, err := socketio.New(socketio.Config{Config: base, ConnectTimeout: t.connectTimeout})
 	if err != nil {
 		return nil, err
 	}

@@ -1,13 +1,13 @@
-// node conformance-reference.mjs APP PORT [PING-TIMEOUT CONNECT-TIMEOUT]: the apps of e2e/conformance on Node's own servers, to check the checks.
+// node conformance-reference.mjs APP PORT [PING-INTERVAL PING-TIMEOUT CONNECT-TIMEOUT]: the apps of e2e/conformance on Node's own servers, to check the checks.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 import { Server as Engine } from "engine.io";
 
-const [app, port, pingTimeout = 200, connectTimeout = 1000] = process.argv.slice(2);
+const [app, port, pingInterval = 300, pingTimeout = 200, connectTimeout = 1000] = process.argv.slice(2);
 
 const apps = {
   protocol(http) {
-    const options = { pingInterval: 300, pingTimeout: Number(pingTimeout), maxHttpBufferSize: 1e6, cors: { origin: "*" } };
+    const options = { pingInterval: Number(pingInterval), pingTimeout: Number(pingTimeout), maxHttpBufferSize: 1e6, cors: { origin: "*" } };
     const engine = new Engine(options);
     engine.on("connection", (s) => s.on("message", (data) => s.send(data)));
     const io = new Server(http, { ...options, connectTimeout: Number(connectTimeout) });

@@ -1,4 +1,4 @@
-// node conformance.mjs APP URL [PART-OF-A-NAME]: checks one app of e2e/conformance, or of conformance-reference.mjs.
+// node conformance.mjs CHECKS URL [PART-OF-A-NAME]: checks one app of e2e/conformance, or of conformance-reference.mjs.
 import { Target, run } from "./conformance-kit.mjs";
 
 const [app, url, only] = process.argv.slice(2);

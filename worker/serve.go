@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -30,6 +31,8 @@ const (
 	headTimeout = 10 * time.Second
 	// idleTimeout is longer than any router keeps a connection for its next request, so that none meets one that closes.
 	idleTimeout = 75 * time.Second
+	// bodyTimeout is how long a client may send nothing in the middle of a body, as with a router.
+	bodyTimeout = time.Minute
 	maxHead     = 64 << 10
 )
 
@@ -106,7 +109,54 @@ func (w *Worker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if p == nil {
 		p = &peer{} // not on our own http.Server
 	}
+	if r.ContentLength != 0 {
+		defer timeBody(rw, r, bodyTimeout).leave()
+	}
 	w.serveFrom(p, rw, r, takeSaid(r.Header))
+}
+
+// timedBody is a body that has to come on: after timeout without a byte, or if it takes timeout longer than at bodyRate, its
+// connection is given up. Without that a client could hold a connection for ever with a byte now and then.
+type timedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	timeout time.Duration
+	began   time.Time
+	read    int64
+	over    bool
+}
+
+// bodyRate is how many bytes of a body have to come in a second, once timeout has passed.
+const bodyRate = 1 << 10
+
+func timeBody(rw http.ResponseWriter, r *http.Request, timeout time.Duration) *timedBody {
+	b := &timedBody{ReadCloser: r.Body, control: http.NewResponseController(rw), timeout: timeout, began: time.Now()}
+	r.Body = b
+	return b
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	now := time.Now()
+	latest := b.began.Add(b.timeout + time.Duration(b.read)*time.Second/bodyRate)
+	if next := now.Add(b.timeout); next.Before(latest) {
+		latest = next
+	}
+	b.control.SetReadDeadline(latest)
+	n, err := b.ReadCloser.Read(p)
+	if b.read += int64(n); err != nil {
+		b.over = true
+		if err == io.EOF { // net/http reads on, to notice a client that leaves
+			b.control.SetReadDeadline(time.Time{})
+		}
+	}
+	return n, err
+}
+
+// leave bounds what net/http still reads of a body that the handler didn't read to its end.
+func (b *timedBody) leave() {
+	if !b.over {
+		b.control.SetReadDeadline(time.Now().Add(min(b.timeout, headTimeout)))
+	}
 }
 
 // serveFrom is the way of every request into the server: it settles who asks, and that this worker is meant.

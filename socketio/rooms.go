@@ -34,6 +34,8 @@ type rooms struct {
 	named   map[string]*room
 	watched bool // somebody wants the events
 	most    int  // rooms that a socket may be in, besides its own
+
+	between func() // a test's: called without the lock between two steps of leaveAll
 }
 
 func newRooms(most int) rooms {
@@ -57,12 +59,13 @@ func (r *rooms) noteLocked(events []RoomEvent, change RoomChange, name, id strin
 type room struct {
 	name    string
 	members []*Socket // nil: a gap
+	slots   []int32   // where each member has the room among its rooms: to look for it would cost members times rooms
 	gaps    int
 }
 
 // membership is one room of a socket, and its place there.
 type membership struct {
-	room *room
+	room *room // nil: a hole
 	at   int32
 }
 
@@ -89,24 +92,52 @@ func (s *Socket) membershipLocked(r *room) int {
 	return -1
 }
 
-// remove makes a gap, and closes all gaps when they are half; moved is told of each member that got another place.
-func (r *room) remove(at int32, moved func(s *Socket, at int32)) {
+// remove makes a gap, and closes all gaps when they are half. It returns how many members that was work for.
+func (r *room) remove(at int32) (work int) {
 	r.members[at] = nil
 	r.gaps++
 	if len(r.members) < scattered || r.gaps*2 < len(r.members) {
-		return
+		return 1
 	}
 	kept := make([]*Socket, 0, r.live())
-	for _, s := range r.members {
-		if s != nil {
-			moved(s, int32(len(kept)))
-			kept = append(kept, s)
-		}
+	var slots []int32
+	if r.slots != nil {
+		slots = make([]int32, 0, r.live())
 	}
-	r.members, r.gaps = kept, 0
+	for i, s := range r.members {
+		switch {
+		case s == nil:
+			continue
+		case r.slots == nil: // the room of all
+			s.at = int32(len(kept))
+		default:
+			s.rooms[r.slots[i]].at = int32(len(kept))
+			slots = append(slots, r.slots[i])
+		}
+		kept = append(kept, s)
+	}
+	work = len(r.members)
+	r.members, r.slots, r.gaps = kept, slots, 0
+	return work
 }
 
-func (r *room) moved(s *Socket, at int32) { s.rooms[s.membershipLocked(r)].at = at }
+// punchLocked makes a hole of a room that s has left, and closes all holes when they are half.
+func (s *Socket) punchLocked(i int) {
+	s.rooms[i] = membership{}
+	s.holes++
+	if len(s.rooms) >= scattered && int(s.holes)*2 < len(s.rooms) {
+		return
+	}
+	kept := s.rooms[:0]
+	for _, m := range s.rooms {
+		if m.room != nil {
+			m.room.slots[m.at] = int32(len(kept))
+			kept = append(kept, m)
+		}
+	}
+	clear(s.rooms[len(kept):])
+	s.rooms, s.holes = kept, 0
+}
 
 // enter lets s be reached by broadcasts, unless it has left meanwhile.
 func (r *rooms) enter(s *Socket) {
@@ -139,7 +170,7 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) 
 			r.byID[name] = s
 		} else {
 			in := r.named[name]
-			if len(s.rooms) >= r.most && (in == nil || !in.has(s)) {
+			if len(s.rooms)-int(s.holes) >= r.most && (in == nil || !in.has(s)) {
 				return events, true
 			}
 			if in == nil {
@@ -151,6 +182,7 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) 
 			} else if in.has(s) {
 				continue
 			}
+			in.slots = append(in.slots, int32(len(s.rooms)))
 			s.rooms = append(s.rooms, membership{in, int32(len(in.members))})
 			in.members = append(in.members, s)
 		}
@@ -163,20 +195,27 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) 
 func (r *rooms) leave(s *Socket, names []string) (events []RoomEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if s.gone { // and leaveAll is at work
+		return nil
+	}
 	for _, name := range names {
 		if name == s.id {
 			events = r.leaveOwnLocked(s, events)
 		} else if in := r.named[name]; in != nil {
 			if i := s.membershipLocked(in); i >= 0 {
-				events = r.dropLocked(s, s.rooms[i], events)
-				s.rooms = slices.Delete(s.rooms, i, i+1)
+				events, _ = r.dropLocked(s, s.rooms[i], events)
+				s.punchLocked(i)
 			}
 		}
 	}
 	return events
 }
 
-// leaveAll takes s out of the namespace for good. It returns the rooms it was in, and what changed.
+// mostWork is how many places of rooms leaveAll looks at before it lets others have the lock: some 100 us.
+const mostWork = 2048
+
+// leaveAll takes s out of the namespace for good. It returns the rooms it was in, and what changed. No broadcast reaches s
+// from the first moment on; its rooms follow in several steps, between which others may join, leave and broadcast.
 func (r *rooms) leaveAll(s *Socket) (was []string, events []RoomEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -186,14 +225,29 @@ func (r *rooms) leaveAll(s *Socket) (was []string, events []RoomEvent) {
 	was = s.roomsLocked()
 	s.gone = true
 	if s.at >= 0 {
-		r.all.remove(s.at, func(s *Socket, at int32) { s.at = at })
+		r.all.remove(s.at)
 		s.at = -1
 	}
 	events = r.leaveOwnLocked(s, nil)
-	for _, m := range s.rooms {
-		events = r.dropLocked(s, m, events)
+	work := 0
+	for i := range s.rooms { // nobody else changes them, but for their places
+		m := s.rooms[i]
+		if m.room == nil {
+			continue
+		}
+		var done int
+		events, done = r.dropLocked(s, m, events)
+		s.rooms[i] = membership{}
+		if work += done; work >= mostWork {
+			work = 0
+			r.mu.Unlock()
+			if r.between != nil {
+				r.between()
+			}
+			r.mu.Lock()
+		}
 	}
-	s.rooms = nil
+	s.rooms, s.holes = nil, 0
 	return was, events
 }
 
@@ -213,16 +267,16 @@ func (r *rooms) leaveOwnLocked(s *Socket, events []RoomEvent) []RoomEvent {
 }
 
 // dropLocked empties the place of s in a room; the caller takes the membership off s.
-func (r *rooms) dropLocked(s *Socket, m membership, events []RoomEvent) []RoomEvent {
+func (r *rooms) dropLocked(s *Socket, m membership, events []RoomEvent) (_ []RoomEvent, work int) {
 	events = r.noteLocked(events, RoomLeft, m.room.name, s.id)
-	m.room.remove(m.at, m.room.moved)
+	work = m.room.remove(m.at)
 	if m.room.live() == 0 {
 		delete(r.named, m.room.name)
 		if r.byID[m.room.name] == nil {
 			events = r.noteLocked(events, RoomDeleted, m.room.name, "")
 		}
 	}
-	return events
+	return events, work
 }
 
 // of lists the rooms of s, its own first, then in the order in which it joined.
@@ -238,7 +292,9 @@ func (s *Socket) roomsLocked() []string {
 		list = append(list, s.id)
 	}
 	for _, m := range s.rooms {
-		list = append(list, m.room.name)
+		if m.room != nil && !s.gone {
+			list = append(list, m.room.name)
+		}
 	}
 	return list
 }

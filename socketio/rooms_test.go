@@ -170,3 +170,56 @@ func BenchmarkRoomsMatching(b *testing.B) {
 		})
 	}
 }
+
+// One that leaves many rooms, each with many members, lets others have the lock every now and then; nobody sees it meanwhile,
+// and those who stay are found in their order.
+func TestLeavingManyRoomsLetsOthersIn(t *testing.T) {
+	const members, many = 64, 1000
+	r := newRooms(many)
+	names := make([]string, many)
+	for i := range names {
+		names[i] = fmt.Sprint("room", i)
+	}
+	var all []*Socket
+	for i := range members {
+		s := &Socket{id: fmt.Sprint(i), at: -1}
+		r.join(s, append([]string{s.id}, names...))
+		r.enter(s)
+		all = append(all, s)
+	}
+	steps, seen := 0, 0
+	for i, s := range all[:members/2] {
+		r.between = func() {
+			steps++
+			for _, other := range r.matching(nil, &Target{Rooms: names[many-1:]}) {
+				if other == s {
+					seen++
+				}
+			}
+			r.leave(s, names) // by the app, at the same time
+			r.join(all[members-1], []string{fmt.Sprint("new", i)})
+			r.leave(all[members-1], []string{fmt.Sprint("new", i)})
+		}
+		was, _ := r.leaveAll(s)
+		if len(was) != many+1 {
+			t.Fatalf("it was in %d rooms", len(was))
+		}
+	}
+	if want := members * many / 2 / mostWork; steps < want || seen > 0 {
+		t.Errorf("%d steps, want %d at least; seen %d times", steps, want, seen)
+	}
+	for _, name := range names {
+		if got := r.matching(nil, &Target{Rooms: []string{name}}); !slices.Equal(got, all[members/2:]) {
+			t.Fatalf("%s has %d members", name, len(got))
+		}
+	}
+	for _, s := range all[members/2:] {
+		if rooms := r.of(s); len(rooms) != many+1 || !slices.Equal(rooms[1:], names) {
+			t.Fatalf("%s is in %d rooms", s.id, len(rooms))
+		}
+		r.leave(s, names[:many-1])
+		if rooms := r.of(s); !slices.Equal(rooms, []string{s.id, names[many-1]}) {
+			t.Fatalf("%s is in %v", s.id, rooms)
+		}
+	}
+}

@@ -48,6 +48,7 @@ type Socket struct {
 	// under nsp.rooms.mu
 	rooms []membership
 	at    int32 // place among the connected sockets; -1: not connected
+	holes int32 // in rooms
 	own   bool  // in the room of its own id
 	gone  bool  // has left for good
 }

@@ -269,9 +269,6 @@ func TestBinary(t *testing.T) {
 		p.SendBinary("12345")
 		p.SendBinary("yes")
 		p.Want(`39[5,"yes"]`)
-		p.Send(`51-4["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`) // repeated
-		p.SendBinary("x")
-		p.Want(`62-4[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, "b:x", "b:x")
 		p.Send(`51-5["echo","missing"]`)
 		p.SendBinary("x")
 		p.Want(`35["missing"]`)

@@ -10,6 +10,7 @@ import (
 	codec "github.com/vmihailenco/msgpack/v5"
 	"github.com/vmihailenco/msgpack/v5/msgpcode"
 
+	"github.com/sidereal-io/sidereal/internal/number"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -103,8 +104,7 @@ func (w *writer) number(text string) {
 		w.enc.EncodeInt(n)
 		return
 	}
-	f, _ := strconv.ParseFloat(text, 64)
-	w.enc.EncodeFloat64(f)
+	w.enc.EncodeFloat64(number.Parse([]byte(text)))
 }
 
 // container writes a header for few members first, which is widened should there be more than 15.

@@ -15,6 +15,7 @@ type Args struct {
 	text   []byte
 	spans  []span  // one for each value, in the text
 	binary *binary // nil without attachments
+	odd    bool    // there may be numbers in the text that JavaScript would print otherwise
 }
 
 // span is where a value lies in the text.
@@ -45,13 +46,16 @@ func (a Args) With(attachments [][]byte) Args {
 // Len is the number of arguments.
 func (a Args) Len() int { return len(a.spans) }
 
-// Raw is the JSON text of argument i, with placeholders for binary parts; nil when there is no such argument. It must
-// not be changed.
+// Raw is the JSON text of argument i, with placeholders for binary parts and numbers as JavaScript prints them; nil when
+// there is no such argument. It must not be changed.
 func (a Args) Raw(i int) json.RawMessage {
 	if i < 0 || i >= len(a.spans) {
 		return nil
 	}
 	s := a.spans[i]
+	if a.odd {
+		return appendNumbers(nil, a.text[s.from:s.to])
+	}
 	return a.text[s.from:s.to:s.to]
 }
 
@@ -115,13 +119,21 @@ func (a Args) append(dst []byte, attachments [][]byte) ([]byte, [][]byte) {
 		for len(holes) > 0 && holes[0].from < s.to {
 			h := holes[0]
 			holes = holes[1:]
-			dst = append(dst, a.text[at:h.from]...)
+			dst = a.appendText(dst, at, h.from)
 			dst, attachments = appendBinary(dst, attachments, a.binary.attachments[h.attachment])
 			at = h.to
 		}
-		dst = append(dst, a.text[at:s.to]...)
+		dst = a.appendText(dst, at, s.to)
 	}
 	return dst, attachments
+}
+
+// appendText appends a part of the text in which there are no placeholders.
+func (a Args) appendText(dst []byte, from, to uint32) []byte {
+	if a.odd {
+		return appendNumbers(dst, a.text[from:to])
+	}
+	return append(dst, a.text[from:to]...)
 }
 
 // holes are the placeholders from the first of the values on.

@@ -4,12 +4,16 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sidereal-io/sidereal/internal/number"
 )
 
 // ErrNotBinary reports a value that is not binary where a []byte was asked for.
@@ -35,14 +39,17 @@ func (a Args) decode(raw []byte, v any) error {
 		}
 	case *int:
 		if n := digits(raw); n == len(raw) && n <= maxIDDigits {
-			*v = int(number(raw))
+			*v = int(natural(raw))
 			return nil
 		}
 	case *float64:
 		if c := raw[0]; c == '-' || c >= '0' && c <= '9' {
-			f, err := strconv.ParseFloat(string(raw), 64)
+			f := number.Parse(raw)
+			if math.IsInf(f, 0) {
+				return errRange(raw)
+			}
 			*v = f
-			return err
+			return nil
 		}
 	case *stdjson.RawMessage:
 		text, err := newRaw(raw, a.attachments())
@@ -54,11 +61,11 @@ func (a Args) decode(raw []byte, v any) error {
 	case *[]byte:
 		return decodeBinary(raw, a.attachments(), v)
 	}
-	if a.binary == nil {
+	if a.binary == nil && !a.odd {
 		return json.Unmarshal(raw, v, plain)
 	}
 	d := decoders.Get().(*decoder)
-	d.attachments = a.binary.attachments
+	d.attachments = a.attachments()
 	err := json.Unmarshal(raw, v, d.options)
 	d.attachments = nil
 	decoders.Put(d)
@@ -96,10 +103,12 @@ var received = json.JoinOptions(
 	jsontext.AllowDuplicateNames(true),
 )
 
-// plain decodes values without attachments.
+func errRange(text []byte) error { return fmt.Errorf("number %.40s: %w", text, strconv.ErrRange) }
+
+// plain decodes values without attachments or odd numbers.
 var plain = (&decoder{}).unmarshalers(false)
 
-// decoder decodes values with attachments. Each has unmarshalers of its own, since they are the only way by which the
+// decoder decodes values with attachments or odd numbers. Each has unmarshalers of its own, since they are the only way by which the
 // attachments reach a place inside a value.
 type decoder struct {
 	attachments [][]byte
@@ -112,15 +121,15 @@ var decoders = sync.Pool{New: func() any {
 	return d
 }}
 
-// unmarshalers are the options that decode by d; an any needs one only where it may hold attachments.
-func (d *decoder) unmarshalers(attachments bool) json.Options {
+// unmarshalers are the options that decode by d; an any or a float needs one only in special values.
+func (d *decoder) unmarshalers(special bool) json.Options {
 	list := []*json.Unmarshalers{
 		json.UnmarshalFromFunc(d.binary),
 		json.UnmarshalFromFunc(d.value),
 		json.UnmarshalFromFunc(unmarshalDuration),
 	}
-	if attachments {
-		list = append(list, json.UnmarshalFromFunc(d.raw), json.UnmarshalFromFunc(d.any))
+	if special {
+		list = append(list, json.UnmarshalFromFunc(d.raw), json.UnmarshalFromFunc(d.any), json.UnmarshalFromFunc(unmarshalFloat))
 	}
 	return json.JoinOptions(received, json.WithUnmarshalers(json.JoinUnmarshalers(list...)))
 }
@@ -165,9 +174,10 @@ func (d *decoder) read(dec *jsontext.Decoder) (any, error) {
 	case '"':
 		return token.String(), nil
 	case '0':
-		f, err := strconv.ParseFloat(token.String(), 64)
-		if err != nil {
-			return nil, fmt.Errorf("number %.40s: %w", token.String(), strconv.ErrRange)
+		text := token.String()
+		f := number.Parse([]byte(text))
+		if math.IsInf(f, 0) {
+			return nil, errRange([]byte(text))
 		}
 		return f, nil
 	case 'n':
@@ -198,6 +208,24 @@ func (d *decoder) readObject(dec *jsontext.Decoder) (any, error) {
 		}
 	}
 	return object, nil
+}
+
+// unmarshalFloat reads floats of any type. The package json takes 35 µs for one like 3e-324.
+func unmarshalFloat(dec *jsontext.Decoder, v any) error {
+	into := reflect.ValueOf(v).Elem()
+	if k := into.Kind(); dec.PeekKind() != '0' || k != reflect.Float64 && k != reflect.Float32 {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	f := number.Parse(raw)
+	if math.IsInf(f, 0) || into.OverflowFloat(f) {
+		return errRange(raw)
+	}
+	into.SetFloat(f)
+	return nil
 }
 
 func unmarshalDuration(dec *jsontext.Decoder, v *time.Duration) error {

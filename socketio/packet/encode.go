@@ -3,7 +3,6 @@ package packet
 import (
 	stdjson "encoding/json"
 	"fmt"
-	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -11,6 +10,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/sidereal-io/sidereal/internal/number"
 )
 
 // appendValues appends the values and the bracket that closes the array which the caller began; first says that the
@@ -51,7 +52,7 @@ func appendValue(dst []byte, attachments [][]byte, v any, dates *[]int) ([]byte,
 	case int64:
 		return strconv.AppendInt(dst, v, 10), attachments, nil
 	case float64:
-		return appendFloat(dst, v, 64), attachments, nil
+		return number.Append(dst, v, 64), attachments, nil
 	case Value:
 		dst, attachments = v.append(dst, attachments)
 		return dst, attachments, nil
@@ -81,28 +82,7 @@ func appendString(dst []byte, s string) []byte {
 }
 
 // AppendNumber prints a number as JavaScript does: see EncodeEvent.
-func AppendNumber(dst []byte, f float64) []byte { return appendFloat(dst, f, 64) }
-
-// appendFloat prints a number of that many bits as JavaScript does: 1e+21, 1e-7, 0 for -0, null for what is no number.
-func appendFloat(dst []byte, f float64, bits int) []byte {
-	switch {
-	case math.IsNaN(f) || math.IsInf(f, 0):
-		return append(dst, "null"...)
-	case f == 0:
-		return append(dst, '0')
-	}
-	format, abs := byte('f'), math.Abs(f)
-	if abs < 1e-6 || abs >= 1e21 {
-		format = 'e'
-	}
-	from := len(dst)
-	dst = strconv.AppendFloat(dst, f, format, -1, bits)
-	if n := len(dst); format == 'e' && n-from >= 4 && dst[n-2] == '0' && dst[n-4] == 'e' {
-		dst[n-2] = dst[n-1] // e-07: JavaScript writes no zero there
-		dst = dst[:n-1]
-	}
-	return dst
-}
+func AppendNumber(dst []byte, f float64) []byte { return number.Append(dst, f, 64) }
 
 // appendBinary appends the placeholder of b, and b to the attachments.
 func appendBinary(dst []byte, attachments [][]byte, b []byte) ([]byte, [][]byte) {
@@ -185,12 +165,12 @@ func (e *encoder) appendDates(dates []int, from int) []int {
 
 func marshalFloat(enc *jsontext.Encoder, f float64) error {
 	var buf [32]byte
-	return enc.WriteValue(appendFloat(buf[:0], f, 64))
+	return enc.WriteValue(number.Append(buf[:0], f, 64))
 }
 
 func marshalFloat32(enc *jsontext.Encoder, f float32) error {
 	var buf [32]byte
-	return enc.WriteValue(appendFloat(buf[:0], float64(f), 32))
+	return enc.WriteValue(number.Append(buf[:0], float64(f), 32))
 }
 
 func marshalDuration(enc *jsontext.Encoder, d time.Duration) error {

@@ -56,7 +56,7 @@ func Parse(b []byte) (Header, []byte, error) {
 		if n == 0 || n > 9 || n == len(b) || b[n] != '-' {
 			return h, nil, ErrAttachments
 		}
-		h.Attachments = int(number(b[:n]))
+		h.Attachments = int(natural(b[:n]))
 		b = b[n+1:]
 	}
 	if len(b) > 0 && b[0] == '/' {
@@ -101,7 +101,7 @@ func (h *Header) parseID(b []byte) ([]byte, error) {
 		if digits(b[first:last]) != last-first || last-first > maxIDDigits {
 			return nil, ErrID
 		}
-		h.ID = number(b[first:last])
+		h.ID = natural(b[first:last])
 	}
 	return b[end:], nil
 }
@@ -114,8 +114,8 @@ func digits(b []byte) int {
 	return n
 }
 
-// number reads decimal digits; the caller has bounded their count.
-func number(b []byte) (n int64) {
+// natural reads decimal digits; the caller has bounded their count.
+func natural(b []byte) (n int64) {
 	for _, c := range b {
 		n = n*10 + int64(c-'0')
 	}

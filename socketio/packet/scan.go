@@ -48,6 +48,8 @@ func ParseEvent(body []byte, attachments int) (name []byte, args Args, err error
 		}
 	case c != '-' && (c < '0' || c > '9'):
 		return nil, Args{}, ErrShape
+	case args.odd:
+		name = appendNumbers(nil, name)
 	}
 	args.spans = args.spans[1:]
 	return name, args, nil
@@ -86,10 +88,7 @@ func parseArray(body []byte, attachments int) (Args, error) {
 	if err := s.document(); err != nil {
 		return Args{}, err
 	}
-	if s.foreign {
-		return parseArray(rewriteNumbers(body), attachments)
-	}
-	a := Args{text: body, spans: s.spans}
+	a := Args{text: body, spans: s.spans, odd: s.odd}
 	if attachments > 0 {
 		if namedTwice(s.holes) {
 			return Args{}, ErrPlaceholder
@@ -137,7 +136,7 @@ type scanner struct {
 	attachments int    // that placeholders may name; 0: objects are not looked into
 	spans       []span // the values of the outermost array, when not nil
 	holes       []hole
-	foreign     bool // there are numbers that JavaScript would print otherwise: see numbers.go
+	odd         bool // there may be numbers that JavaScript would print otherwise: see numbers.go
 }
 
 func (s *scanner) peek() byte {
@@ -274,10 +273,10 @@ func (s *scanner) object() error {
 		return nil
 	}
 	n := digits(num)
-	if n == 0 || n != len(num) || n > 9 || number(num) >= int64(s.attachments) {
+	if n == 0 || n != len(num) || n > 9 || natural(num) >= int64(s.attachments) {
 		return ErrPlaceholder
 	}
-	s.holes = append(s.holes[:holes], hole{span{uint32(open), uint32(s.at)}, uint32(number(num))})
+	s.holes = append(s.holes[:holes], hole{span{uint32(open), uint32(s.at)}, uint32(natural(num))})
 	return nil
 }
 
@@ -351,8 +350,8 @@ func (s *scanner) number() error {
 		}
 		s.at += n
 	}
-	if !whole || s.at-from > maxIDDigits || s.text[from] == '-' {
-		s.foreign = s.foreign || foreign(s.text[from:s.at])
+	if !s.odd && (!whole || s.at-from > maxIDDigits || s.text[from] == '-') {
+		s.odd = odd(s.text[from:s.at], whole)
 	}
 	return nil
 }

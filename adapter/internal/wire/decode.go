@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"strconv"
+
+	"github.com/sidereal-io/sidereal/internal/number"
 )
 
 // maxAttachments bounds the binary parts of one packet: each costs a client a frame and the receiver 35 bytes of
@@ -71,7 +73,7 @@ func (w *jsonWriter) scalar(v value) {
 	case kindInt:
 		w.out = appendInt(w.out, int64(v.num))
 	case kindFloat:
-		w.out = AppendNumber(w.out, math.Float64frombits(v.num))
+		w.out = number.Append(w.out, math.Float64frombits(v.num), 64)
 	}
 }
 

@@ -4,45 +4,25 @@ import (
 	"encoding/binary"
 	"math"
 	"strconv"
+
+	"github.com/sidereal-io/sidereal/internal/number"
 )
 
 // maxSafe is 2^53: up to here every integer is a double, and JavaScript prints it digit by digit.
 const maxSafe = 1 << 53
 
-// AppendNumber appends f as JavaScript prints it (ECMA-262, Number::toString); NaN and the infinities become null, as in
-// JSON.stringify.
-func AppendNumber(dst []byte, f float64) []byte {
-	abs := math.Abs(f)
-	switch {
-	case math.IsNaN(f) || math.IsInf(f, 0):
-		return append(dst, "null"...)
-	case f == 0:
-		return append(dst, '0') // -0 too
-	case abs >= 1e-6 && abs < 1e21:
-		return strconv.AppendFloat(dst, f, 'f', -1, 64)
-	}
-	from := len(dst)
-	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
-	// Go pads the exponent to two digits, JavaScript does not.
-	if n := len(dst); n-from >= 4 && dst[n-2] == '0' && (dst[n-3] == '-' || dst[n-3] == '+') {
-		dst[n-2] = dst[n-1]
-		dst = dst[:n-1]
-	}
-	return dst
-}
-
 // appendUint appends an integer. Beyond 2^53 JavaScript has only some of them, and prints those by their shortest digits;
 // the others came from a Go server and are kept exact.
 func appendUint(dst []byte, u uint64) []byte {
 	if u > maxSafe && exactUint(u) {
-		return AppendNumber(dst, float64(u))
+		return number.Append(dst, float64(u), 64)
 	}
 	return strconv.AppendUint(dst, u, 10)
 }
 
 func appendInt(dst []byte, n int64) []byte {
 	if n < -maxSafe && exactInt(n) {
-		return AppendNumber(dst, float64(n))
+		return number.Append(dst, float64(n), 64)
 	}
 	return strconv.AppendInt(dst, n, 10)
 }
@@ -71,11 +51,8 @@ func (w *msgpackWriter) number() error {
 		w.out = appendIntValue(w.out, n)
 		return nil
 	}
-	f, err := strconv.ParseFloat(string(text), 64)
-	if err != nil && f == 0 {
-		return ErrMalformed
-	}
-	if integral && string(AppendNumber(make([]byte, 0, 32), f)) != string(text) {
+	f := number.Parse(text)
+	if integral && string(number.Append(make([]byte, 0, 32), f, 64)) != string(text) {
 		// Not how JavaScript would print any double: an integer of a Go server, exact.
 		if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
 			w.out = appendIntValue(w.out, n)

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/number"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -111,7 +112,7 @@ func roomName(scratch []byte, v value) []byte {
 		if f == math.Trunc(f) && math.Abs(f) <= maxSafe {
 			return AppendNumberRoom(scratch[:0], int64(f))
 		}
-		return AppendNumber(scratch[:0], f)
+		return number.Append(scratch[:0], f, 64)
 	}
 	return v.data
 }
@@ -183,8 +184,8 @@ func roomFromJSON(text jsontext.Value) (string, bool) {
 		err := json.Unmarshal(text, &s, lenient)
 		return s, err == nil
 	case '0':
-		f, err := strconv.ParseFloat(string(text), 64)
-		return string(roomName(nil, value{kind: kindFloat, num: math.Float64bits(f)})), err == nil
+		f := number.Parse(text)
+		return string(roomName(nil, value{kind: kindFloat, num: math.Float64bits(f)})), !math.IsInf(f, 0)
 	}
 	return "", false
 }

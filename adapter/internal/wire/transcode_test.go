@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"encoding/hex"
-	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -147,18 +146,6 @@ func TestSizes(t *testing.T) {
 			if err != nil || !bytes.Equal(text, p.JSON) || !reflect.DeepEqual(atts, p.Attachments) {
 				t.Errorf("%d: %.40s came back as %.40s, %v", n, p.JSON, text, err)
 			}
-		}
-	}
-}
-
-func TestAppendNumber(t *testing.T) {
-	for want, f := range map[string]float64{
-		"0": math.Copysign(0, -1), "1": 1, "-1.5": -1.5, "0.000001": 1e-6, "1e-7": 1e-7, "1.5e-10": 1.5e-10,
-		"100000000000000000000": 1e20, "1e+21": 1e21, "1.7976931348623157e+308": math.MaxFloat64, "5e-324": 5e-324,
-		"null": math.Inf(-1), "0.1": 0.1, "123456789.125": 123456789.125,
-	} {
-		if got := string(AppendNumber(nil, f)); got != want {
-			t.Errorf("%v: %s, want %s", f, got, want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/number"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -194,8 +195,7 @@ func (d *texts) value(depth int) (Value, error) {
 	case '"':
 		return token.String(), nil
 	case '0':
-		f, _ := token.Float() // beyond its range it is infinite, as in JavaScript
-		return f, nil
+		return number.Parse([]byte(token.String())), nil // beyond its range it is infinite, as in JavaScript
 	case '[':
 		return d.array(depth)
 	default:

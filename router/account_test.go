@@ -36,7 +36,7 @@ func (l *journal) requests(t *testing.T) (all []map[string]any) {
 // next waits for the n-th line, from 1.
 func (l *journal) next(t *testing.T, n int) map[string]any {
 	t.Helper()
-	eventually(t, fmt.Sprintf("line %d", n), func() bool { return len(l.requests(t)) >= n })
+	testkit.Until(t, fmt.Sprintf("line %d", n), func() bool { return len(l.requests(t)) >= n })
 	return l.requests(t)[n-1]
 }
 
@@ -144,7 +144,7 @@ func TestAccessLogOfSomeRequests(t *testing.T) {
 		c.get("/app")
 	}
 	c.Close()
-	eventually(t, "the connection is served", func() bool { return h.Connections() == 0 })
+	testkit.Until(t, "the connection is served", func() bool { return h.Connections() == 0 })
 	if n := len(log.requests(t)); n != 10 {
 		t.Errorf("%d lines of 100 requests", n)
 	}
@@ -155,7 +155,7 @@ func TestNoAccessLog(t *testing.T) {
 	c := dialTo(t, h.addr)
 	resp, _ := c.get("/socket.io/?EIO=4&transport=polling&sid=unknown")
 	c.Close()
-	eventually(t, "the connection is served", func() bool { return h.Connections() == 0 })
+	testkit.Until(t, "the connection is served", func() bool { return h.Connections() == 0 })
 	if n := len(log.requests(t)); n != 0 || resp.Header.Get("Sidereal-Debug") != "" {
 		t.Errorf("%d lines, %v", n, resp.Header)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func counter(t testing.TB, m prometheus.Metric) float64 {
@@ -52,7 +53,7 @@ func TestKilledWorkersSidsAreUnknownAtOnce(t *testing.T) {
 			w.kill()
 			if remote {
 				// A kept connection's end may be seen only by the request that is sent over it.
-				eventually(t, "the entry has noticed", func() bool {
+				testkit.Until(t, "the entry has noticed", func() bool {
 					b := entry.backendOf(&directory.Worker{ID: "wkb0", Host: "b", Addr: owner.addr})
 					b.mu.Lock()
 					defer b.mu.Unlock()
@@ -182,7 +183,7 @@ func TestClosedKeptConnectionsAreReplaced(t *testing.T) {
 			t.Fatal(resp.Status)
 		}
 		b := h.backendOf(d.Workers().Get("wka0"))
-		eventually(t, "kept", func() bool {
+		testkit.Until(t, "kept", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			return len(b.idle) == 1
@@ -192,7 +193,7 @@ func TestClosedKeptConnectionsAreReplaced(t *testing.T) {
 			u.c.(interface{ CloseWrite() error }).CloseWrite() // the worker sees the end and closes
 		}
 		b.mu.Unlock()
-		eventually(t, "closed", func() bool {
+		testkit.Until(t, "closed", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
 			for _, u := range b.idle {
@@ -446,7 +447,7 @@ func TestRefusedDoorMeansGone(t *testing.T) {
 func TestDrainServesTheFirstRequestOfANewConnection(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.ShutdownTimeout = time.Hour })
 	late, never := dialTo(t, h.addr), dialTo(t, h.addr)
-	eventually(t, "both wait", func() bool {
+	testkit.Until(t, "both wait", func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		n := 0
@@ -485,7 +486,7 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 	h.stop()
 	idle.ended()
 	if _, err := net.Dial("tcp", h.addr); err == nil {
-		eventually(t, "no longer accepting", func() bool {
+		testkit.Until(t, "no longer accepting", func() bool {
 			c, err := net.Dial("tcp", h.addr)
 			if err == nil {
 				c.Close()
@@ -516,7 +517,7 @@ func TestDrainDelayServesOn(t *testing.T) {
 		defer close(done)
 		h.delay(ctx)
 	}()
-	eventually(t, "unready", func() bool { _, why := h.Ready(); return why == "draining" })
+	testkit.Until(t, "unready", func() bool { _, why := h.Ready(); return why == "draining" })
 	if resp, _ := c.get("/"); resp.StatusCode != 200 || !resp.Close {
 		t.Error(resp.Status, resp.Close)
 	}
@@ -613,5 +614,5 @@ func TestNothingIsLeftOpen(t *testing.T) {
 			c.get("/socket.io/?transport=polling&sid=none")
 		}
 	})
-	eventually(t, "all closed", func() bool { return fds(t) <= before+1 })
+	testkit.Until(t, "all closed", func() bool { return fds(t) <= before+1 })
 }

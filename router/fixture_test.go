@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -390,16 +389,6 @@ func (c *client) echoes(s string) {
 	b := make([]byte, len(s))
 	if _, err := io.ReadFull(c.br, b); err != nil || string(b) != s {
 		c.t.Fatalf("echo of %q: %q, %v", s, b, err)
-	}
-}
-
-// eventually waits for what another goroutine does, without a clock of its own.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !ok(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("not so: %s", what)
-		}
 	}
 }
 

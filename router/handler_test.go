@@ -38,7 +38,7 @@ func embedded(t *testing.T, change func(*Config), wrap bool) (*Router, *testWork
 		s.Listener = r.Listener(s.Listener)
 	}
 	stop := testkit.Run(t, func(ctx context.Context) error { return r.Serve(ctx) })
-	eventually(t, "the router runs", r.runs)
+	testkit.Until(t, "the router runs", r.runs)
 	s.Start()
 	t.Cleanup(func() {
 		stop()
@@ -85,7 +85,7 @@ func TestHandlerBesideOwnPages(t *testing.T) {
 				t.Errorf("%q, %v", early, err)
 			}
 			ws.echoes("hello")
-			eventually(t, "nothing is held", func() bool { return r.Connections() == 0 })
+			testkit.Until(t, "nothing is held", func() bool { return r.Connections() == 0 })
 			if ws := dialTo(t, addr); ws.upgrade("&sid=unknown").StatusCode != 400 {
 				t.Error("an upgrade of nobody's session")
 			} else {
@@ -118,7 +118,7 @@ func TestHandlerOverHTTPS(t *testing.T) {
 	}
 	c.echoes("hello")
 	c.TCPConn.Close()
-	eventually(t, "the relay ends", func() bool { return r.Connections() == 0 })
+	testkit.Until(t, "the relay ends", func() bool { return r.Connections() == 0 })
 }
 
 func TestHandlersClientLeavesItsPoll(t *testing.T) {
@@ -157,7 +157,7 @@ func TestHandlerStopsWithTheRouter(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := testkit.Run(t, func(ctx context.Context) error { return r.Serve(ctx) })
-	eventually(t, "the router runs", r.runs)
+	testkit.Until(t, "the router runs", r.runs)
 	s := httptest.NewServer(r)
 	defer s.Close()
 	defer s.CloseClientConnections()

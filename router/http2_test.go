@@ -303,7 +303,7 @@ func TestDrainOverHTTP2(t *testing.T) {
 	}()
 	receive(t, worker.polling)
 	h.stop()
-	eventually(t, "the router drains", h.draining.Load)
+	testkit.Until(t, "the router drains", h.draining.Load)
 	worker.mu.Lock()
 	answer := worker.sessions[sid]
 	worker.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 const handshakeTarget = "/socket.io/?EIO=4&transport=polling"
@@ -78,7 +79,7 @@ func TestStormOfHandshakes(t *testing.T) {
 			t.Errorf("%d still in flight, %d opened", b.gate.inFlight.Load(), b.opened.Load())
 		}
 	})
-	eventually(t, "no descriptor is left", func() bool { return fds(t) <= before+2 })
+	testkit.Until(t, "no descriptor is left", func() bool { return fds(t) <= before+2 })
 }
 
 // A place in flight comes back whatever becomes of the handshake.
@@ -88,7 +89,7 @@ func TestPlacesInFlightComeBack(t *testing.T) {
 	idle := func() {
 		t.Helper()
 		b := h.backendOf(&directory.Worker{ID: "wka0"})
-		eventually(t, "nothing is in flight", func() bool { return b.gate.inFlight.Load() == 0 })
+		testkit.Until(t, "nothing is in flight", func() bool { return b.gate.inFlight.Load() == 0 })
 	}
 	dialTo(t, h.addr).handshake()
 	idle()
@@ -285,7 +286,7 @@ func TestMostConnections(t *testing.T) {
 	if resp := held[0].upgrade(""); resp.StatusCode != 101 { // passed: not ours any more
 		t.Fatal(resp.Status)
 	}
-	eventually(t, "the passed connection counts no more", func() bool { return h.Connections() == 2 })
+	testkit.Until(t, "the passed connection counts no more", func() bool { return h.Connections() == 2 })
 	if resp, _ := dialTo(t, h.addr).get("/app"); resp.StatusCode != 200 {
 		t.Error(resp.Status)
 	}

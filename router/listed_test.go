@@ -153,7 +153,7 @@ func TestConnectionsToBackendsAreClosedBeforeTheyDoIt(t *testing.T) {
 		defer b.mu.Unlock()
 		return len(b.idle)
 	}
-	eventually(t, "one is kept", func() bool { return idle() == 1 })
+	testkit.Until(t, "one is kept", func() bool { return idle() == 1 })
 	r.tidyAt(time.Now().Add(unknownIdle-time.Second), false)
 	if idle() != 1 {
 		t.Error("closed too soon")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestUpgradeIsPassed(t *testing.T) {
@@ -46,7 +47,7 @@ func TestUpgradeIsPassed(t *testing.T) {
 			if got, want := resp.Header.Get("X-From"), c.LocalAddr().String(); got != want {
 				t.Errorf("the worker sees %s, want %s", got, want)
 			}
-			eventually(t, "the router holds nothing", func() bool { return h.Connections() == 0 })
+			testkit.Until(t, "the router holds nothing", func() bool { return h.Connections() == 0 })
 			c.echoes("hello")
 			c.CloseWrite()
 			c.ended()
@@ -94,7 +95,7 @@ func TestAppsOwnWebSocketIsPassed(t *testing.T) {
 func TestManyPassedLeaveNothing(t *testing.T) {
 	h, _ := one(t, 1, nil)
 	dialTo(t, h.addr).get("/") // links and pools are made
-	eventually(t, "nothing is held", func() bool { return h.Connections() <= 1 })
+	testkit.Until(t, "nothing is held", func() bool { return h.Connections() <= 1 })
 	before := fds(t)
 	const n = 200
 	var clients []*client
@@ -105,7 +106,7 @@ func TestManyPassedLeaveNothing(t *testing.T) {
 		}
 		clients = append(clients, c)
 	}
-	eventually(t, "nothing is held", func() bool { return h.Connections() <= 1 })
+	testkit.Until(t, "nothing is held", func() bool { return h.Connections() <= 1 })
 	if got := fds(t); got > before+2*n { // the client's and the worker's ends, all in this process
 		t.Errorf("%d descriptors more for %d sockets", got-before, n)
 	}
@@ -155,7 +156,7 @@ func TestFullHandoffSocketMeansRelay(t *testing.T) {
 		c := dialTo(t, r.addr)
 		c.send("GET /socket.io/?transport=websocket HTTP/1.1\r\n%sA: %s\r\n\r\n", upgradeFields, strings.Repeat("a", 15_000))
 		clients = append(clients, c)
-		eventually(t, "passed or waiting", func() bool {
+		testkit.Until(t, "passed or waiting", func() bool {
 			return counter(t, r.metrics.transferred.WithLabelValues("passed")) == float64(i+1) || counter(t, full) > 0
 		})
 	}
@@ -181,7 +182,7 @@ func TestFullHandoffSocketMeansRelay(t *testing.T) {
 	for _, c := range clients {
 		c.Close()
 	}
-	eventually(t, "all descriptors are closed", func() bool { return fds(t) <= before+8 })
+	testkit.Until(t, "all descriptors are closed", func() bool { return fds(t) <= before+8 })
 }
 
 func TestForgedFieldsAreWorthNothing(t *testing.T) {
@@ -318,7 +319,7 @@ func TestUpgradeAtAnotherHostIsRelayed(t *testing.T) {
 	if resp.StatusCode != 101 || resp.Header.Get("X-Worker") != "wkb0" || resp.Header.Get("X-Kind") != "peer" {
 		t.Fatal(resp.Status, resp.Header)
 	}
-	eventually(t, "the door does not hold the connection", func() bool { return hosts[1].Connections() == 0 })
+	testkit.Until(t, "the door does not hold the connection", func() bool { return hosts[1].Connections() == 0 })
 	c.echoes("hello")
 	big := strings.Repeat("0123456789", 300_000) // more than all buffers on the way
 	go c.send("%s", big)
@@ -328,7 +329,7 @@ func TestUpgradeAtAnotherHostIsRelayed(t *testing.T) {
 	}
 	c.CloseWrite()
 	c.ended()
-	eventually(t, "the relay ends", func() bool { return hosts[0].Connections() == 0 })
+	testkit.Until(t, "the relay ends", func() bool { return hosts[0].Connections() == 0 })
 	c = dialTo(t, hosts[0].addr) // refused over a relay: the connection goes on
 	d.Learn(context.Background(), "unknown-here", "wkb0", 0)
 	if resp := c.upgrade("&sid=unknown-here"); resp.StatusCode != 400 {
@@ -355,7 +356,7 @@ func TestRelayEndsWithEitherSide(t *testing.T) {
 		c.upgrade("&sid=" + w.open())
 		c.echoes("x")
 		end(c)
-		eventually(t, name, func() bool { return hosts[0].Connections() == 0 })
+		testkit.Until(t, name, func() bool { return hosts[0].Connections() == 0 })
 	}
 	var wg sync.WaitGroup
 	hold := make(chan net.Conn, 1)
@@ -371,7 +372,7 @@ func TestRelayEndsWithEitherSide(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 	c.Close()
-	eventually(t, "worker closes", func() bool { return hosts[0].Connections() == 0 })
+	testkit.Until(t, "worker closes", func() bool { return hosts[0].Connections() == 0 })
 	wg.Wait()
 }
 
@@ -427,7 +428,7 @@ func TestDoorPassesWhatIsThere(t *testing.T) {
 	if _, body := c.answer("GET"); body != "wka0 GET /3 0" {
 		t.Error(body)
 	}
-	eventually(t, "the door does not hold it", func() bool { return h.Connections() == 0 })
+	testkit.Until(t, "the door does not hold it", func() bool { return h.Connections() == 0 })
 }
 
 // A door that cannot pass the connection serves it, for the named worker alone.
@@ -512,7 +513,7 @@ func TestNewWebSocketsAvoidAStoppedWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is behind", func() bool { return s.Behind(time.Now()) > silence })
+	testkit.Until(t, "it is behind", func() bool { return s.Behind(time.Now()) > silence })
 	for range 50 {
 		if resp := dialTo(t, h.addr).upgrade(""); resp.StatusCode != 101 || resp.Header.Get("X-Worker") != "wka0" {
 			t.Fatal(resp.Status, resp.Header)
@@ -520,5 +521,5 @@ func TestNewWebSocketsAvoidAStoppedWorker(t *testing.T) {
 	}
 	d.Set(stopped) // with nobody else, it may still come back
 	dialTo(t, h.addr).send("GET /socket.io/?transport=websocket HTTP/1.1\r\n%s\r\n", upgradeFields)
-	eventually(t, "it is passed", func() bool { return h.Connections() == 0 })
+	testkit.Until(t, "it is passed", func() bool { return h.Connections() == 0 })
 }

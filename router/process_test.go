@@ -15,7 +15,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
 )
@@ -29,6 +31,7 @@ type processConfig struct {
 	Workers    []directory.Worker
 	Secret     string
 	Pair       KeyPair // empty: no TLS
+	Limit      uint64  // of file descriptors; 0: as it is
 }
 
 // sharedSecret is a Static whose secret two processes know.
@@ -44,6 +47,11 @@ func runRouterProcess() {
 	var pc processConfig
 	if err := json.Unmarshal([]byte(os.Getenv(processEnv)), &pc); err != nil {
 		panic(err)
+	}
+	if pc.Limit > 0 {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: pc.Limit, Max: pc.Limit}); err != nil {
+			panic(err)
+		}
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -78,7 +86,7 @@ func runRouterProcess() {
 
 // settleRelays waits until nothing moves any more.
 func (r *Router) settleRelays() {
-	for settled := false; !settled; runtime.Gosched() {
+	for settled := false; !settled; time.Sleep(time.Millisecond) {
 		r.lookAfterRelays()
 		settled = true
 		r.mu.Lock()
@@ -107,10 +115,16 @@ func startProcess(b *testing.B, pair KeyPair) *routerProcess {
 	door := loopback(b)
 	secret := "a secret of two processes"
 	startRouter(b, door, Config{Directory: sharedSecret{directory.NewStatic(), secret}, RuntimeDir: other, HostName: "b", AdvertiseAddr: door.Addr().String()})
-	env, err := json.Marshal(processConfig{RuntimeDir: dir, Secret: secret, Pair: pair, Workers: []directory.Worker{
+	return process(b, processConfig{RuntimeDir: dir, Secret: secret, Pair: pair, Workers: []directory.Worker{
 		{ID: "wka0", Host: "a", Addr: "none", Tags: true},
 		{ID: "wkb0", Host: "b", Addr: door.Addr().String(), Tags: true},
 	}})
+}
+
+// process starts a router of its own process.
+func process(b testing.TB, cfg processConfig) *routerProcess {
+	b.Helper()
+	env, err := json.Marshal(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}

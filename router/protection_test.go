@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestBodyLimit(t *testing.T) {
@@ -64,7 +65,7 @@ func TestRequestsInFlight(t *testing.T) {
 	}
 	parked[0].Close()
 	receive(t, worker.polled)
-	eventually(t, "there is room again", func() bool {
+	testkit.Until(t, "there is room again", func() bool {
 		resp, _ := c.get("/app")
 		return resp.StatusCode == 200
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestSessionByPolling(t *testing.T) {
@@ -252,7 +253,7 @@ func TestUnknownSidsGetTheProtocolsAnswer(t *testing.T) {
 func TestNoReadyWorker(t *testing.T) {
 	h, d := one(t, 1, nil)
 	if ok, _ := h.Ready(); !ok {
-		eventually(t, "ready", func() bool { ok, _ := h.Ready(); return ok })
+		testkit.Until(t, "ready", func() bool { ok, _ := h.Ready(); return ok })
 	}
 	d.Set()
 	if ok, why := h.Ready(); ok || why != "no worker is ready" {
@@ -363,7 +364,7 @@ func TestPollIsGivenUpWhenItsClientLeaves(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	eventually(t, "no connection is left", func() bool { return h.Connections() == 0 })
+	testkit.Until(t, "no connection is left", func() bool { return h.Connections() == 0 })
 }
 
 // A client that has asked for something and says no more may still be waiting for it.

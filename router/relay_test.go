@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // relays are the ways on which a WebSocket goes through a router's hands: each is a router, its worker, and a client that
@@ -75,7 +76,7 @@ func TestRelayPassesTheClientsEndOn(t *testing.T) {
 		if b, err := io.ReadAll(c.br); string(b) != "got all of it" || err != nil {
 			t.Errorf("%q, %v", b, err)
 		}
-		eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+		testkit.Until(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
 	})
 }
 
@@ -97,7 +98,7 @@ func TestRelayPassesTheWorkersEndOn(t *testing.T) {
 		if got := receive(t, heard); got != "after the end" {
 			t.Errorf("the worker heard %q", got)
 		}
-		eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+		testkit.Until(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
 	})
 }
 
@@ -243,7 +244,7 @@ func TestRelayEndsWithADeadWorker(t *testing.T) {
 		}
 		close(stuck) // the worker closes with everything unread: a reset
 		sending.Wait()
-		eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+		testkit.Until(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
 	})
 }
 
@@ -274,7 +275,7 @@ func TestParkedRelays(t *testing.T) {
 				}
 				h.settleRelays()
 				end(t, w, c)
-				eventually(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
+				testkit.Until(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
 			})
 		})
 	}

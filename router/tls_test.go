@@ -24,6 +24,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/http1/http1test"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // writePair makes a certificate for the names and puts it into dir.
@@ -194,10 +195,10 @@ func TestSessionOverTLS(t *testing.T) {
 			}
 			ws.over.CloseWrite() // the end comes back from the worker
 			ws.ended()
-			eventually(t, "the relay has ended", func() bool { return counter(t, hosts[0].metrics.relayed) == 0 })
+			testkit.Until(t, "the relay has ended", func() bool { return counter(t, hosts[0].metrics.relayed) == 0 })
 		})
 	}
-	eventually(t, "no descriptor is left", func() bool { return fds(t) <= before+2 })
+	testkit.Until(t, "no descriptor is left", func() bool { return fds(t) <= before+2 })
 }
 
 func TestHandshakesAreBalancedOverTLS(t *testing.T) {
@@ -494,7 +495,7 @@ func TestBrokenTLSHandshakes(t *testing.T) {
 		c.send("%s", bytes)
 		io.Copy(io.Discard, c.br) // an alert, for some
 	}
-	eventually(t, "nothing is left", func() bool { return h.Connections() == 0 })
+	testkit.Until(t, "nothing is left", func() bool { return h.Connections() == 0 })
 	if n := counter(t, h.metrics.tlsErrors); n != 4 {
 		t.Errorf("%v counted", n)
 	}

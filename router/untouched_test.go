@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // untouched is a host whose worker reads its clients' connections itself, as Node's do, and whose router knows.
@@ -64,7 +65,7 @@ func TestUpgradeIsPassedUntouched(t *testing.T) {
 		t.Fatalf("%q, %v", b, err)
 	}
 	c.echoes("late bytes")
-	eventually(t, "the router holds nothing", func() bool { return r.Connections() <= 1 })
+	testkit.Until(t, "the router holds nothing", func() bool { return r.Connections() <= 1 })
 }
 
 // Everything else is the router's to read, and to rewrite.
@@ -81,7 +82,7 @@ func TestWhatIsNotPassedUntouched(t *testing.T) {
 		"a later request": {nil, func(_ *testRouter, c *client) { c.get("/"); c.send(plainUpgrade + "\r\n") }, 101},
 		"a head in pieces": {nil, func(r *testRouter, c *client) {
 			c.send("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nX-")
-			eventually(t, "the first piece was seen", func() bool { return r.active() == 1 })
+			testkit.Until(t, "the first piece was seen", func() bool { return r.active() == 1 })
 			c.send("Own: 1\r\n%s\r\n", upgradeFields)
 		}, 101},
 		"an empty line before": {nil, func(_ *testRouter, c *client) { c.send("\r\n" + plainUpgrade + "\r\n") }, 101},
@@ -92,7 +93,7 @@ func TestWhatIsNotPassedUntouched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, w := untouched(t, tc.change)
 			c := dialTo(t, r.addr)
-			eventually(t, "both connections wait", func() bool { return r.Connections() == 2 && r.active() == 0 })
+			testkit.Until(t, "both connections wait", func() bool { return r.Connections() == 2 && r.active() == 0 })
 			tc.send(r, c)
 			resp, _ := c.answer("GET")
 			if resp.StatusCode != tc.status || w.count("client") != 0 {
@@ -141,7 +142,7 @@ func TestFirstUpgradeToAnUntouchedWorker(t *testing.T) {
 	}
 	serveWorker(t, l, "node")
 	r := startRouter(t, loopback(t), Config{Directory: directory.NewStatic(directory.Worker{ID: "node", Host: "a"}), RuntimeDir: dir, HostName: "a"})
-	eventually(t, "the router has met the worker", r.peeks.Load)
+	testkit.Until(t, "the router has met the worker", r.peeks.Load)
 	c := dialTo(t, r.addr)
 	if resp := c.upgrade(""); resp.StatusCode != 101 || resp.Header.Get("X-Kind") != "client" {
 		t.Fatal(resp.Status, resp.Header)

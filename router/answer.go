@@ -143,6 +143,9 @@ func (x *exchange) respond(u *upstream, n int) verdict {
 	h := &x.head
 	x.account.status = h.Status
 	x.close = x.close || x.c.r.draining.Load() || x.sending != nil && !x.sending.taken.Load()
+	if x.sending != nil {
+		x.sending.answering.Store(true)
+	}
 	bodiless := x.isHead || h.Status == 204 || h.Status == 304
 	body := body{rest: max(h.Length, 0), chunked: h.Chunked, decode: h.Chunked && x.minor == 0}
 	switch {

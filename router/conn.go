@@ -38,8 +38,15 @@ type conn struct {
 	streams     *tls.Conn // what nc carries, where that is HTTP/2
 	relaying    *upstream // the worker's end of a WebSocket that a request opened
 	watched     uint64    // the watcher's number for it, 0: none
+	parent      *conn     // the HTTP/2 connection that it is a request of
 
-	state atomic.Uint32 // a connState
+	state    atomic.Uint32 // a connState
+	since    atomic.Int64  // Unix nanoseconds when it became idle; 0: it is an HTTP/2 connection with requests
+	uses     atomic.Int64  // connections to workers that its requests use, where it is one of HTTP/2
+	newcomer atomic.Bool   // no whole request came yet
+
+	queue         *newcomers // that it is in; guarded by Router.mu, as are its neighbours there
+	before, after *conn
 
 	mu    sync.Mutex // guards the rest
 	up    *upstream  // what a request waits for
@@ -122,11 +129,16 @@ func (c *conn) next(ctx context.Context) bool {
 		if c.served == 0 {
 			idle = connFresh
 		}
+		now := time.Now()
+		c.since.Store(now.UnixNano())
 		c.state.Store(uint32(idle))
-		c.c.SetReadDeadline(time.Now().Add(c.r.cfg.IdleTimeout))
+		c.c.SetReadDeadline(now.Add(c.r.cfg.IdleTimeout))
 		err := c.first() // most connections are here most of the time
 		if !c.state.CompareAndSwap(uint32(idle), uint32(connActive)) || err != nil {
 			return false
+		}
+		if c.awaitsProxy || c.beginsTLS() {
+			c.begins()
 		}
 		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() || c.streams != nil {
 			return false
@@ -261,7 +273,9 @@ func (c *conn) readHead(h *http1.Head) (int, error) {
 		case err != http1.ErrMore:
 			return n, err
 		}
-		if seen == 0 { // an absolute deadline: a byte now and then does not move it
+		if seen == 0 {
+			c.begins()
+			// An absolute deadline: a byte now and then does not move it.
 			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
 		}
 		seen = len(b)

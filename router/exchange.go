@@ -33,6 +33,7 @@ type exchange struct {
 	opened    bool     // counted as a new session of its backend
 	handshake *backend // whose gate the request is in
 	limited   limit    // what forbids the request
+	admitted  bool     // to the room
 	moved     bool     // from a worker that did not answer
 	late      bool     // for a session whose worker has just left
 	headLen   int      // of the request, while the head is in the connection's buffer
@@ -47,6 +48,10 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 func (x *exchange) reset() {
 	x.dropOut()
 	x.leave()
+	if x.admitted && x.c.relaying == nil {
+		x.c.r.leaveRoom(x.c.parent)
+	}
+	x.admitted = false
 	x.limited, x.moved, x.late, x.headLen = unlimited, false, false, 0
 	x.c, x.route, x.origin, x.chunks = nil, route{}, origin{}, http1.Chunks{}
 	x.taken = 0
@@ -74,6 +79,7 @@ func (x *exchange) serve(ctx context.Context) bool {
 		}
 		return false
 	}
+	c.heard()
 	h, b := &x.head, c.bytes()[:n]
 	x.note(b)
 	if f := x.understand(b); f != nil {
@@ -148,6 +154,10 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 	}
 	if h.Upgrade {
 		return x.upgrade(ctx, worker, n)
+	}
+	if l := x.admit(); l != unlimited {
+		x.settle(worker, false)
+		return x.turnAway(l)
 	}
 	if !x.prepare(n, plain) {
 		return false

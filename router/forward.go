@@ -26,8 +26,15 @@ const (
 // same worker once, if nothing of it was written; elsewhere only if the worker is dead, or if no session is meant.
 func (x *exchange) forward(ctx context.Context, b *backend) bool {
 	fresh := false
+	if l := x.admit(); l != unlimited {
+		x.settle(b, false)
+		return x.turnAway(l)
+	}
 	for range 4 {
 		u, err := b.get(ctx, fresh)
+		for tries := 0; tries < mostTries && outOfDescriptors(err) && x.c.r.shortage(); tries++ {
+			u, err = b.get(ctx, fresh)
+		}
 		if err == nil {
 			switch v := x.via(ctx, u); v {
 			case keepOpen, closeIt:

@@ -79,9 +79,23 @@ func (h *h2) take(c *conn) {
 }
 
 func (h *h2) changed(nc net.Conn, state http.ConnState) {
-	if state == http.StateClosed {
+	switch state {
+	case http.StateClosed:
 		h.end(nc)
+	case http.StateActive, http.StateIdle:
+		if c, ok := h.conns.Load(nc); ok {
+			c.(*conn).active(state == http.StateActive)
+		}
 	}
+}
+
+// active notes whether a connection that speaks HTTP/2 has requests.
+func (c *conn) active(has bool) {
+	since := int64(0)
+	if !has {
+		since = time.Now().UnixNano()
+	}
+	c.since.Store(since)
 }
 
 func (h *h2) end(nc net.Conn) {
@@ -100,7 +114,8 @@ func (h *h2) drain(ctx context.Context) {
 // serve serves one request.
 func (h *h2) serve(ctx context.Context, w http.ResponseWriter, req *http.Request) {
 	parent := req.Context().Value(h2key{}).(*conn)
-	c := &conn{r: h.r, peer: parent.peer, trusted: parent.trusted, unproxied: parent.unproxied}
+	parent.heard()
+	c := &conn{r: h.r, parent: parent, peer: parent.peer, trusted: parent.trusted, unproxied: parent.unproxied}
 	c.serveStream(ctx, w, req, parent.isCut)
 }
 

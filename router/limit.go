@@ -27,10 +27,11 @@ const (
 	byConnections       // connections of this router
 	byRequests          // requests that the worker has not answered yet
 	byTLS               // TLS handshakes of a second
+	byDescriptors       // file descriptors of this process
 )
 
 func (l limit) String() string {
-	return [...]string{"none", "in_flight", "rate", "address", "connections", "requests", "tls"}[l]
+	return [...]string{"none", "in_flight", "rate", "address", "connections", "requests", "tls", "descriptors"}[l]
 }
 
 // gate lets as many handshakes to a worker as it can take. It is part of a backend.
@@ -192,8 +193,8 @@ func (x *exchange) turnAway(l limit) bool {
 }
 
 // turnOut ends a connection that is one too many. Its kernel buffer is empty, so the answer does not wait.
-func (r *Router) turnOut(nc net.Conn) {
-	r.metrics.limited[byConnections].Inc()
+func (r *Router) turnOut(nc net.Conn, l limit) {
+	r.metrics.limited[l].Inc()
 	if r.cfg.Certificates == nil {
 		nc.Write(awayAnswers[rand.IntN(maxRetryAfter)][1])
 	}

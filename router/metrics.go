@@ -12,6 +12,7 @@ type metrics struct {
 	tlsErrors    prometheus.Counter
 	proxyErrors  prometheus.Counter
 	h2Errors     prometheus.Counter
+	evicted      *prometheus.CounterVec
 
 	// Resolved once: a label look-up costs more than a table look-up.
 	decisions        map[string]prometheus.Counter
@@ -62,12 +63,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "sidereal_router_protocol_errors_total",
 			Help: "HTTP/2 connections that broke the protocol's rules, or whose client left at a bad moment.",
 		}),
+		evicted: counter("sidereal_router_evicted_total",
+			"Connections that gave way to others: newcomer (no whole request yet), idle (between two requests), body (its client sends nothing).", "kind"),
 		decisions: make(map[string]prometheus.Counter),
 		limited:   make(map[limit]prometheus.Counter),
 	}
 	limited := counter("sidereal_router_limited_total",
-		"What was turned away, by the limit that it met: in_flight and rate (handshakes of a worker), address (of a client), connections, requests (of a worker, in flight), tls (handshakes).", "limit")
-	for _, l := range []limit{byInFlight, byRate, byAddress, byConnections, byRequests, byTLS} {
+		"What was turned away, by the limit that it met: in_flight and rate (handshakes of a worker), address (of a client), connections, requests (of a worker, in flight), tls (handshakes), descriptors (of this process).", "limit")
+	for _, l := range []limit{byInFlight, byRate, byAddress, byConnections, byRequests, byTLS, byDescriptors} {
 		m.limited[l] = limited.WithLabelValues(l.String())
 	}
 	m.refused503 = m.refused.WithLabelValues("503")
@@ -79,7 +82,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors, m.proxyErrors, m.h2Errors} {
+	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors, m.proxyErrors, m.h2Errors, m.evicted} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

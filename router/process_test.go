@@ -32,6 +32,7 @@ type processConfig struct {
 	Secret     string
 	Pair       KeyPair // empty: no TLS
 	Limit      uint64  // of file descriptors; 0: as it is
+	Assumed    int     // Config.Descriptors
 }
 
 // sharedSecret is a Static whose secret two processes know.
@@ -57,7 +58,7 @@ func runRouterProcess() {
 	if err != nil {
 		panic(err)
 	}
-	cfg := Config{Directory: sharedSecret{directory.NewStatic(pc.Workers...), pc.Secret}, RuntimeDir: pc.RuntimeDir, HostName: "a", AdvertiseAddr: "none"}
+	cfg := Config{Descriptors: pc.Assumed, Directory: sharedSecret{directory.NewStatic(pc.Workers...), pc.Secret}, RuntimeDir: pc.RuntimeDir, HostName: "a", AdvertiseAddr: "none"}
 	if pc.Pair.Cert != "" {
 		if cfg.Certificates, err = OpenCertificates(pc.Pair); err != nil {
 			panic(err)

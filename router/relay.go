@@ -86,6 +86,7 @@ func (r *relay) end() {
 	r.u.b.relays(-1)
 	c.awaited()
 	r.u.close()
+	c.r.leaveRoom(nil)
 	c.end()
 	c.r.serving.Done()
 }

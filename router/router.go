@@ -73,9 +73,12 @@ type Router struct {
 	stopped   atomic.Bool
 
 	serving sync.WaitGroup // connections
-	mu      sync.Mutex     // guards the rest
-	ended   bool           // nobody new is served
+	room    room
+	mu      sync.Mutex // guards the rest
+	ended   bool       // nobody new is served
 	conns   map[*conn]struct{}
+	silent  newcomers // have sent nothing
+	begun   newcomers // have sent something
 }
 
 // New checks cfg and makes a Router. It starts nothing.
@@ -85,6 +88,7 @@ func New(cfg Config) (*Router, error) {
 		return nil, err
 	}
 	r := &Router{cfg: cfg, log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN}
+	r.room.most.Store(int64(cfg.Descriptors))
 	r.policy, _ = parsePolicy(cfg.Balance)
 	r.access, _ = parseAccessLog(cfg.AccessLog)
 	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
@@ -204,11 +208,13 @@ func (r *Router) accept(ctx context.Context, ln net.Listener) error {
 		if !passes(err) {
 			return err
 		}
-		// Out of descriptors: what waits in the kernel's queue has to wait until some connection ends. Idle ones to
-		// workers are given up for it.
+		// Out of descriptors, though the router had some to spare by its own count: somebody else in this process has
+		// them. What waits in the kernel's queue is accepted when somebody has given way.
 		r.metrics.acceptErrors.Inc()
-		r.tidyAt(time.Now(), true)
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		if outOfDescriptors(err) && r.shortage() {
+			pause = time.Millisecond
+		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -229,14 +235,8 @@ func passes(err error) bool {
 func (r *Router) take(ctx context.Context, nc net.Conn, redirects bool) {
 	c := r.newConn(nc)
 	c.redirects = redirects
-	r.mu.Lock()
-	full := r.cfg.MaxConnections > 0 && len(r.conns) >= r.cfg.MaxConnections
-	if !full {
-		r.conns[c] = struct{}{}
-	}
-	r.mu.Unlock()
-	if full {
-		r.turnOut(nc)
+	if l := r.letIn(c); l != unlimited {
+		r.turnOut(nc, l)
 		return
 	}
 	r.metrics.proxied.Inc()
@@ -249,6 +249,9 @@ func (r *Router) forget(c *conn) {
 	r.metrics.proxied.Dec()
 	r.mu.Lock()
 	delete(r.conns, c)
+	if c.queue != nil {
+		c.queue.remove(c)
+	}
 	r.mu.Unlock()
 }
 
@@ -334,6 +337,7 @@ func (r *Router) tidy(ctx context.Context) {
 		select {
 		case now := <-t.C:
 			r.tidyAt(now, false)
+			r.restore()
 			r.lookAfterRelays()
 		case <-ctx.Done():
 			return

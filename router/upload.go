@@ -18,10 +18,16 @@ type upload struct {
 	u    *upstream
 	done chan struct{}
 
-	taken atomic.Bool // everything has come from the client
+	taken     atomic.Bool  // everything has come from the client
+	answering atomic.Bool  // the worker has begun to answer
+	waits     atomic.Int64 // Unix nanoseconds since when the client sends nothing; 0: it is not waited for
 
-	mu      sync.Mutex // guards stopped, and that no deadline is set after it
+	waited time.Duration // for the client, by run
+	came   int64         // of the client, by run
+
+	mu      sync.Mutex // guards the rest, and that no deadline is set after it
 	stopped bool
+	hurried bool // it has taken too long
 
 	err error // why it ended; nil: the worker has everything. Set before done is closed
 }
@@ -38,9 +44,16 @@ func (x *exchange) startUpload(u *upstream) {
 	}
 	p := &upload{x: x, u: u, done: make(chan struct{})}
 	x.sending = p
+	room := &x.c.r.room
+	room.add(p)
 	go func() {
 		defer close(p.done)
-		if p.err = p.run(); p.clientsFault() {
+		defer room.remove(p)
+		p.err = p.run()
+		p.mu.Lock()
+		p.stopped = true // nobody hurries it any more
+		p.mu.Unlock()
+		if p.clientsFault() {
 			u.c.SetReadDeadline(past) // there is nobody to be answered, or that is not the answer
 		}
 	}()
@@ -58,17 +71,8 @@ func (p *upload) run() error {
 	for more := true; more; {
 		if len(c.bytes()) == 0 {
 			c.release()
-			if !p.arm(func() { c.c.SetReadDeadline(time.Now().Add(c.r.cfg.BodyTimeout)) }) {
-				return net.ErrClosed
-			}
-			switch err := c.fill(); {
-			case err == nil:
-			case p.isStopped():
-				return net.ErrClosed
-			case isTimeout(err):
-				return errSlow
-			default:
-				return errLeft
+			if err := p.await(); err != nil {
+				return err
 			}
 		}
 		k, err := x.nextOfBody(c.bytes())
@@ -88,6 +92,70 @@ func (p *upload) run() error {
 		}
 	}
 	return nil
+}
+
+// await waits for the next bytes of the body.
+func (p *upload) await() error {
+	c := p.x.c
+	for {
+		now := time.Now()
+		until := p.until(now)
+		if !p.arm(func() {
+			if p.hurried {
+				until = past
+			}
+			c.c.SetReadDeadline(until)
+		}) {
+			return net.ErrClosed
+		}
+		p.waits.Store(now.UnixNano())
+		err := c.fill()
+		p.waits.Store(0)
+		p.waited += time.Since(now)
+		switch {
+		case err == nil:
+			p.came += int64(len(c.bytes()))
+			return nil
+		case p.isStopped():
+			return net.ErrClosed
+		case isTimeout(err) && !p.isHurried() && p.until(now).After(until):
+			continue // the answer began meanwhile
+		case isTimeout(err):
+			return errSlow
+		default:
+			return errLeft
+		}
+	}
+}
+
+// until is how long to wait for the client from now on. Until the worker answers, the client has BodyTimeout for all that it
+// lets the router wait, and a second more for each MinBodyRate bytes: else a byte a minute would hold a connection for good.
+func (p *upload) until(now time.Time) time.Time {
+	cfg := &p.x.c.r.cfg
+	wait := cfg.BodyTimeout
+	if cfg.MinBodyRate > 0 && !p.answering.Load() {
+		bought := time.Duration(min(float64(p.came)/float64(cfg.MinBodyRate), 1e9) * float64(time.Second))
+		wait = min(wait, cfg.BodyTimeout+bought-p.waited)
+	}
+	return now.Add(wait)
+}
+
+// hurry ends the upload, whose client is told that it took too long. False: it ends already.
+func (p *upload) hurry() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stopped || p.hurried || p.taken.Load() {
+		return false
+	}
+	p.hurried = true
+	p.x.c.c.SetReadDeadline(past)
+	return true
+}
+
+func (p *upload) isHurried() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hurried
 }
 
 // nextOfBody tells how much of b belongs to the body, and notes what is left.

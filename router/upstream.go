@@ -78,6 +78,7 @@ type upstream struct {
 	fd     syscall.RawConn  // of a remote one, below TLS
 	peek   func(fd uintptr) // onPeek, made once
 	peeked [1]byte
+	opened bool // counted among the router's descriptors
 	silent bool // what onPeek found: neither bytes nor the end
 }
 
@@ -172,6 +173,17 @@ func (u *upstream) onPeek(fd uintptr) {
 func (u *upstream) close() {
 	u.drop()
 	u.c.Close()
+	if u.opened {
+		u.opened = false
+		u.b.r.room.open.Add(-1)
+	}
+}
+
+// counted counts u among the router's descriptors until it is closed.
+func (u *upstream) counted() *upstream {
+	u.opened = true
+	u.b.r.room.open.Add(1)
+	return u
 }
 
 // dial makes a new connection to the worker.
@@ -189,7 +201,7 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 			return nil, b.sendError(ctx, s, err)
 		}
 		u.init(c)
-		return u, nil
+		return u.counted(), nil
 	}
 	d := net.Dialer{Timeout: dialTimeout}
 	c, err := d.DialContext(ctx, "tcp", b.address())
@@ -198,7 +210,9 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 			return nil, b.refused(ctx)
 		}
 		b.r.metrics.upstreamError("dial")
-		b.answered(false)
+		if !outOfDescriptors(err) { // that would be our own fault
+			b.answered(false)
+		}
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
 	secure := b.toDoor
@@ -216,7 +230,7 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		u.doored, u.stream = b.up == nil, stream{}
 		u.init(over)
 	}
-	return u, nil
+	return u.counted(), nil
 }
 
 // address is how the worker is reached: the door of its host may open, or move, after the worker is known.

@@ -179,11 +179,20 @@ func (p *routerProcess) routerConfig(dir router.Directory, advertise string) rou
 		MaxHeadBytes: set.MaxHeadBytes, MaxBodyBytes: set.MaxBodyBytes, HeadTimeout: set.HeadTimeout, IdleTimeout: set.IdleTimeout,
 		HandshakesInFlight: set.HandshakesInFlight, HandshakeRate: set.HandshakeRate, HandshakesPerAddress: set.HandshakesPerAddress,
 		RequestsInFlight: set.RequestsInFlight, TLSHandshakeRate: set.TLSHandshakeRate, MaxConnections: set.MaxConnections,
+		MaxSilent: set.MaxSilent, BodyTimeout: set.BodyTimeout, MinBodyRate: bodyRate(set.MinBodyRate),
 		AllowedOrigins: set.AllowedOrigins,
 		AccessLog:      set.AccessLog, DebugHeader: set.DebugHeader == "on" || set.Level == "debug",
 		DrainDelay: set.DrainDelay, DrainRate: set.DrainRate, ShutdownTimeout: set.ShutdownTimeout,
 		Log: p.log, Metrics: p.node.metrics,
 	}
+}
+
+// bodyRate is the setting as the router takes it, for which zero is the default.
+func bodyRate(set int) int {
+	if set == 0 {
+		return -1
+	}
+	return set
 }
 
 // register waits for Redis, and says there how other hosts reach this one.

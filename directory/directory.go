@@ -30,12 +30,20 @@ type Directory struct {
 	writer  *writer
 	ttls    *longest
 	secret  secret
+	pulse   pulse
+
+	unread    sparse      // said that the records can't be read
+	ignored   once        // records that are no good
+	lost      sparse      // said that Redis has lost data
+	rewritten sparse      // because of that
+	behind    atomic.Bool // it has again, and nothing was written since
 
 	events  *redisconn.Subscription
 	refresh chan struct{} // look at the records now
 	deaths  chan string   // workers to be declared gone
 	cut     atomic.Bool   // the events are not heard: not yet, or Redis may be away
 	back    atomic.Bool   // they are heard again, and the records not yet looked at
+	looks   atomic.Uint64 // at the records, that Redis answered
 
 	mu      sync.Mutex // guards the rest
 	roster  *roster

@@ -75,8 +75,13 @@ func TestEmptySecretOpensNoDoor(t *testing.T) {
 	if err := m.Set("{sidereal:default}:secret", ""); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := node(t, url).Secret(context.Background()); err == nil {
-		t.Errorf("got %q", got)
+	d := node(t, url)
+	got, err := d.Secret(context.Background())
+	if err != nil || len(got) != 43 || d.Accepts(t.Context(), "") {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if there, err := m.Get("{sidereal:default}:secret"); there != got || err != nil {
+		t.Errorf("Redis has %q, %v", there, err)
 	}
 }
 

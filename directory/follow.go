@@ -3,12 +3,8 @@ package directory
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
@@ -35,6 +31,9 @@ func (d *Directory) follow(ctx context.Context) error {
 			return nil
 		case <-sweep.C:
 			d.cache.expire(d.now())
+			if d.behind.Swap(false) {
+				d.writer.rewrite()
+			}
 			d.metrics.sids.Set(float64(d.cache.len()))
 			continue
 		case <-changed:
@@ -48,12 +47,13 @@ func (d *Directory) follow(ctx context.Context) error {
 		returned := d.back.Swap(false)
 		wait, err := d.look(ctx, away || returned)
 		if err != nil && ctx.Err() == nil {
-			d.cfg.Log.Debug().Err(err).Msg("directory not readable")
+			if d.unread.due(sayEvery) {
+				d.cfg.Log.Warn().Err(err).Msg("directory not readable; what is known stays")
+			}
 			d.cfg.Conn.Doubt()
 			away, wait = true, lookRetry
 		} else if err == nil && (away || returned) {
 			away = false
-			d.secret.restore(ctx, d)
 			d.writer.rewrite()
 		}
 		timer.Reset(wait)
@@ -64,9 +64,16 @@ func (d *Directory) follow(ctx context.Context) error {
 func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
+	sent := d.pulse.beats()
 	o, err := d.read(ctx)
 	if err != nil {
 		return 0, err
+	}
+	unsure, missing := d.keys.blind(&o, sent)
+	o.blind = o.blind || unsure
+	d.metrics.blind.Set(float64(b2i(o.blind)))
+	for _, key := range missing {
+		d.pulse.again(key)
 	}
 	d.mu.Lock()
 	if returned {
@@ -79,50 +86,28 @@ func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, err
 	}
 	wait := d.roster.nextExpiry(o.at, lookEvery) + lookAfter
 	d.mu.Unlock()
+	d.looks.Add(1)
 	d.tell(n)
-	return wait, d.prune(ctx, n)
+	d.confirmSecret(ctx, o.secret)
+	if err := d.prune(ctx, n); err != nil { // no reason to doubt what was read
+		d.cfg.Log.Debug().Err(err).Msg("directory not pruned")
+	}
+	return wait, nil
 }
 
-// read takes both sets, then every member's record and what is left of its life. All keys share one slot.
-func (d *Directory) read(ctx context.Context) (observation, error) {
-	sets := d.client.Pipeline()
-	workers, routers := sets.SMembers(ctx, d.keys.workers()), sets.SMembers(ctx, d.keys.routers())
-	if _, err := sets.Exec(ctx); err != nil {
-		return observation{}, fmt.Errorf("directory: read members: %w", redisconn.Classify(err))
+func b2i(b bool) int {
+	if b {
+		return 1
 	}
-	records := d.client.Pipeline()
-	type reply struct {
-		id  string
-		get *redis.StringCmd
-		ttl *redis.DurationCmd
-	}
-	ask := func(ids []string, key func(string) string) []reply {
-		slices.Sort(ids)
-		replies := make([]reply, len(ids))
-		for i, id := range ids {
-			replies[i] = reply{id, records.Get(ctx, key(id)), records.PTTL(ctx, key(id))}
-		}
-		return replies
-	}
-	w, r := ask(workers.Val(), d.keys.worker), ask(routers.Val(), d.keys.router)
-	if records.Len() > 0 {
-		if _, err := records.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
-			return observation{}, fmt.Errorf("directory: read records: %w", redisconn.Classify(err))
-		}
-	}
-	answers := func(replies []reply) []seen {
-		all := make([]seen, len(replies))
-		for i, r := range replies {
-			all[i] = seen{id: r.id, raw: r.get.Val(), ttl: max(r.ttl.Val(), 0)}
-		}
-		return all
-	}
-	return observation{at: time.Now(), workers: answers(w), routers: answers(r), blind: d.cut.Load()}, nil
+	return 0
 }
 
 // prune takes ids whose records are long gone out of the sets. A worker that is back adds itself at its next beat.
 func (d *Directory) prune(ctx context.Context, n news) error {
-	for set, ids := range map[string][]string{d.keys.workers(): n.staleWorkers, d.keys.routers(): n.staleNode} {
+	for set, ids := range map[string][]string{
+		d.keys.workers(): append(n.staleWorkers, n.junk[d.keys.workers()]...),
+		d.keys.routers(): append(n.staleNode, n.junk[d.keys.routers()]...),
+	} {
 		if len(ids) == 0 {
 			continue
 		}
@@ -145,21 +130,24 @@ func (d *Directory) tell(n news) {
 	}
 	d.metrics.unreadable.Add(float64(len(n.unreadable)))
 	for _, what := range n.unreadable {
-		d.cfg.Log.Debug().Str("record", what).Msg("record not readable")
+		if d.ignored.news(what) {
+			d.cfg.Log.Warn().Str("record", what).Msg("record not readable: ignored")
+		}
 	}
 }
 
 // heard takes one event. What it cannot read is another version's or nobody's, and the records say the rest.
 func (d *Directory) heard(payload []byte) {
 	var e event
-	if json.Unmarshal(payload, &e) != nil || e.Worker == "" {
+	if len(payload) > maxRecord || json.Unmarshal(payload, &e) != nil || !isID(e.Worker) {
 		return
 	}
 	d.mu.Lock()
 	if e.State == stateGone {
 		d.diedLocked(e.Worker, "goodbye")
 	} else {
-		d.roster.lives(e.Worker)
+		d.roster.lives(e.Worker, time.Now())
+		d.roster.heardOf(e.Worker, time.Now())
 	}
 	d.mu.Unlock()
 	d.lookAgain()

@@ -67,7 +67,7 @@ func keyDocs() []keyDoc {
 		},
 		{
 			k.secret(), "string", "32 random bytes in base64url: what routers show each other as `Sidereal-Key`", "none; SET NX",
-			"the first router", "routers",
+			"the first router; any router that finds it missing", "routers, at every look",
 		},
 	}
 }

@@ -11,6 +11,9 @@ type metrics struct {
 	sids       prometheus.Gauge
 	writes     *prometheus.CounterVec
 	unreadable prometheus.Counter
+
+	beatFailures prometheus.Counter
+	blind        prometheus.Gauge
 }
 
 func newWorkersGauge() *prometheus.GaugeVec {
@@ -35,11 +38,19 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "sidereal_directory_unreadable_total",
 			Help: "Records of workers and routers that could not be read: another format version, or damaged.",
 		}),
+		beatFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_directory_beat_failures_total",
+			Help: "Beats of this process's records that Redis did not take.",
+		}),
+		blind: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sidereal_directory_blind",
+			Help: "1 while missing records prove nothing to this process, as its own is missing or old, else 0.",
+		}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.workers, m.sids, m.writes, m.unreadable} {
+	for _, c := range []prometheus.Collector{m.workers, m.sids, m.writes, m.unreadable, m.beatFailures, m.blind} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -110,6 +110,9 @@ func (d *Directory) readOwner(ctx context.Context, sid string, wait time.Duratio
 		return ""
 	}
 	id := get.Val()
+	if len(id) > sidMost {
+		return "" // nobody's id
+	}
 	ttl := d.ttls.of(id, left.Val())
 	now := d.now()
 	written := max(now-int64(ttl-left.Val()), 1) // when the key must have been set, to have this much left

@@ -3,6 +3,7 @@ package directory
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -71,6 +72,9 @@ type event struct {
 
 // decode reads a record or refuses it: an unknown version, or an id that is not the key's.
 func decode(raw, id string, record any, version func() (v int, ownID string)) error {
+	if len(raw) > maxRecord {
+		return fmt.Errorf("%d bytes, at most %d are read", len(raw), maxRecord)
+	}
 	if err := json.Unmarshal([]byte(raw), record); err != nil {
 		return err
 	}
@@ -79,7 +83,7 @@ func decode(raw, id string, record any, version func() (v int, ownID string)) er
 		return fmt.Errorf("format version %d, this reads %d and %d", v, recordVersion, recordVersion+1)
 	}
 	if own != id {
-		return fmt.Errorf("names itself %q", own)
+		return fmt.Errorf("names itself %.64q", own)
 	}
 	return nil
 }
@@ -87,14 +91,28 @@ func decode(raw, id string, record any, version func() (v int, ownID string)) er
 func decodeWorker(raw, id string) (*Worker, error) {
 	w := new(Worker)
 	err := decode(raw, id, w, func() (int, string) { return w.V, w.ID })
+	w.State, w.Clients = stateOf(w.State), countOf(w.Clients)
 	return w, err
 }
 
 func decodeRouter(raw, id string) (*Router, error) {
 	r := new(Router)
 	err := decode(raw, id, r, func() (int, string) { return r.V, r.ID })
+	r.State, r.Sessions = stateOf(r.State), countOf(r.Sessions)
 	return r, err
 }
+
+// stateOf is a state as a record may have it. One that this version doesn't know takes nothing new.
+func stateOf(s State) State {
+	switch s {
+	case StateReady, StateDraining:
+		return s
+	}
+	return StateStarting
+}
+
+// countOf keeps a number of clients in the range in which it can be added to.
+func countOf(n int) int { return min(max(n, 0), math.MaxInt32) }
 
 // encode returns the JSON of a record; these structs always have one.
 func encode(record any) string {

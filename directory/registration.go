@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	beatTimeout = 2 * time.Second
-	beatRetry   = 200 * time.Millisecond
+	beatTimeout   = 2 * time.Second
+	beatRetry     = 200 * time.Millisecond // and twice as long after each failure, up to
+	beatRetryMost = time.Second
 )
 
 // ErrTaken reports that the worker id which the caller insisted on belongs to somebody else. Try another.
@@ -102,7 +103,7 @@ func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], r
 			return nil, fmt.Errorf("directory: register %s: %w", k.name, ctx.Err())
 		case err != nil:
 			// Whether the claim arrived is not known. If it did, it expires: the next try takes another id.
-			d.cfg.Conn.Doubt()
+			d.beatFailed(err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(beatRetry):
@@ -155,7 +156,10 @@ func (r *Registration[R]) text() (string, State) {
 func (r *Registration[R]) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	r.d.pulse.began(r.key, r.kick)
+	defer r.d.pulse.ended(r.key)
 	var told State
+	retry := beatRetry
 	for {
 		changed := r.d.cfg.Conn.Changed()
 		select {
@@ -167,11 +171,12 @@ func (r *Registration[R]) Run(ctx context.Context) error {
 		}
 		state, err := r.beat(ctx, told)
 		if err != nil && ctx.Err() == nil {
-			r.d.cfg.Conn.Doubt()
-			timer.Reset(beatRetry)
+			r.d.beatFailed(err)
+			timer.Reset(retry)
+			retry = min(2*retry, beatRetryMost)
 			continue
 		}
-		told = state
+		told, retry = state, beatRetry
 		timer.Reset(beatEvery)
 	}
 }
@@ -182,21 +187,66 @@ func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	text, state := r.text()
+	sent := time.Now()
 	pipe := r.d.client.Pipeline()
 	had := pipe.Exists(ctx, r.key)
 	pipe.Set(ctx, r.key, text, recordTTL)
-	pipe.SAdd(ctx, r.set, r.id)
-	if _, err := pipe.Exec(ctx); err != nil {
+	added := pipe.SAdd(ctx, r.set, r.id)
+	_, err := pipe.Exec(ctx)
+	if wrongType(added.Err()) {
+		err = r.rebuild(ctx, added)
+	}
+	if err != nil {
 		return told, redisconn.Classify(err)
+	}
+	before := r.d.pulse.took(r.key, sent)
+	r.d.pulse.wrote(&r.d.cfg.Log)
+	if !r.kind.events && had.Val() == 0 && added.Val() == 1 && sent.Sub(before) < recordTTL {
+		r.d.lostData()
 	}
 	if !r.kind.events || state == told && had.Val() == 1 || state == StateStarting {
 		return state, nil
 	}
-	err := r.d.client.Publish(ctx, r.d.keys.events(), encode(event{r.id, state})).Err()
+	err = r.d.client.Publish(ctx, r.d.keys.events(), encode(event{r.id, state})).Err()
 	if err != nil {
 		return told, redisconn.Classify(err)
 	}
 	return state, nil
+}
+
+// lostData has everything written again that only this process knows: Redis was flushed. Where it evicts keys all the
+// time that happens at most every 10 s.
+func (d *Directory) lostData() {
+	if d.lost.due(sayEvery) {
+		d.cfg.Log.Warn().Msg("Redis has lost data: sids in use are written again")
+	}
+	if d.rewritten.due(sweepEvery) {
+		d.writer.rewrite()
+	} else {
+		d.behind.Store(true) // the next sweep does it
+	}
+	d.lookAgain()
+}
+
+// rebuild makes the set of ids anew where its key holds something else. The others' beats bring their ids back.
+func (r *Registration[R]) rebuild(ctx context.Context, added *redis.IntCmd) error {
+	if r.d.ignored.news(r.set) {
+		r.d.cfg.Log.Warn().Str("key", r.set).Err(added.Err()).Msg("key is no set of ids: deleted, and made anew")
+	}
+	pipe := r.d.client.Pipeline()
+	pipe.Del(ctx, r.set)
+	pipe.SAdd(ctx, r.set, r.id)
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// beatFailed has Redis probed, and says what it answered while it is up.
+func (d *Directory) beatFailed(err error) {
+	d.metrics.beatFailures.Inc()
+	d.cfg.Conn.Doubt()
+	if d.cfg.Conn.Up() {
+		d.pulse.failed(&d.cfg.Log, err)
+	}
 }
 
 // goodbye leaves the table. Without Redis there is nothing to leave: the record expires.

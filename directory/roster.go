@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -21,9 +22,11 @@ type roster struct {
 	routers []*Router
 	raw     map[string]string    // routers' records, to see changes
 	gone    map[string]time.Time // until when a record of that id is a leftover
+	heard   map[string]time.Time // ids that events named, when
 	left    map[string]time.Time // workers that have drained, until when their clients may not know
 	missing map[string]time.Time // since when a member of the set workers or routers has no record; by prunable key
 	grace   time.Time            // nothing is lost before
+	dim     bool                 // the last observation was blind
 }
 
 type member struct {
@@ -39,7 +42,34 @@ type observation struct {
 	at      time.Time
 	workers []seen
 	routers []seen
-	blind   bool // Redis may just have lost data or us: absence proves nothing
+	secret  secretSeen
+	blind   bool // Redis may not take writes, or have lost data or us: absence proves nothing
+
+	unreadable []string            // keys that are no good
+	junk       map[string][]string // members that can't be ids, by set
+}
+
+func (o *observation) drop(set, id string) {
+	if o.junk == nil {
+		o.junk = make(map[string][]string)
+	}
+	o.junk[set] = append(o.junk[set], id)
+}
+
+// all is every member of both sets.
+func (o *observation) all() iter.Seq2[string, seen] {
+	return func(yield func(kind string, s seen) bool) {
+		for _, s := range o.workers {
+			if !yield(workerKind.name, s) {
+				return
+			}
+		}
+		for _, s := range o.routers {
+			if !yield(routerKind.name, s) {
+				return
+			}
+		}
+	}
 }
 
 // seen is one member of a set, with its record if it has one.
@@ -47,6 +77,9 @@ type seen struct {
 	id  string
 	raw string        // empty: no record
 	ttl time.Duration // what is left of it
+	bad string        // why there is none though the key exists
+
+	unlisted bool // the set doesn't have it
 }
 
 // news is what an observation changed, for the log.
@@ -55,6 +88,7 @@ type news struct {
 	lost, back, forgotten   []string
 	unreadable              []string
 	staleWorkers, staleNode []string // members to prune from the sets workers and routers
+	junk                    map[string][]string
 }
 
 func newRoster(sidTTL time.Duration) *roster {
@@ -63,6 +97,7 @@ func newRoster(sidTTL time.Duration) *roster {
 		members: make(map[string]*member),
 		raw:     make(map[string]string),
 		gone:    make(map[string]time.Time),
+		heard:   make(map[string]time.Time),
 		left:    make(map[string]time.Time),
 		missing: make(map[string]time.Time),
 	}
@@ -71,12 +106,20 @@ func newRoster(sidTTL time.Duration) *roster {
 // observe takes one look at Redis.
 func (r *roster) observe(o observation) news {
 	var n news
+	if r.dim && !o.blind {
+		r.returned(o.at)
+	}
+	r.dim = o.blind && len(r.members) > 0
 	for _, m := range r.members {
 		m.recorded = false
 	}
+	n.unreadable, n.junk = append(n.unreadable, o.unreadable...), o.junk
 	for _, s := range o.workers {
+		if s.bad != "" {
+			n.unreadable = append(n.unreadable, s.id+": "+s.bad)
+		}
 		if s.raw == "" {
-			if r.staleFor(o, "w"+s.id) {
+			if !s.unlisted && r.staleFor(o, "w"+s.id) {
 				n.staleWorkers = append(n.staleWorkers, s.id)
 			}
 			continue
@@ -91,6 +134,7 @@ func (r *roster) observe(o observation) news {
 	}
 	r.sawRouters(o, &n)
 	maps.DeleteFunc(r.gone, func(_ string, until time.Time) bool { return o.at.After(until) })
+	maps.DeleteFunc(r.heard, func(_ string, at time.Time) bool { return o.at.Sub(at) > recordTTL })
 	maps.DeleteFunc(r.left, func(_ string, until time.Time) bool { return o.at.After(until) })
 	maps.DeleteFunc(r.missing, func(_ string, since time.Time) bool { return o.at.Sub(since) > 4*recordTTL })
 	return n
@@ -153,18 +197,24 @@ func (r *roster) missed(id string, m *member, o observation, n *news) {
 func (r *roster) staleFor(o observation, key string) bool {
 	since, ok := r.missing[key]
 	if !ok || o.blind || o.at.Before(r.grace) {
-		r.missing[key] = o.at
+		if ok || len(r.missing) < 2*maxMembers {
+			r.missing[key] = o.at
+		}
 		return false
 	}
 	return o.at.Sub(since) >= recordTTL
 }
 
 func (r *roster) sawRouters(o observation, n *news) {
-	raw := make(map[string]string, len(o.routers))
+	raw, expired := make(map[string]string, len(o.routers)), make(map[string]bool)
 	var routers []*Router
 	for _, s := range o.routers {
+		if s.bad != "" {
+			n.unreadable = append(n.unreadable, s.id+": "+s.bad)
+		}
 		if s.raw == "" {
-			if r.staleFor(o, "r"+s.id) {
+			expired[s.id] = !s.unlisted
+			if !s.unlisted && r.staleFor(o, "r"+s.id) {
 				n.staleNode = append(n.staleNode, s.id)
 			}
 			continue
@@ -178,18 +228,26 @@ func (r *roster) sawRouters(o observation, n *news) {
 		raw[s.id] = s.raw
 		routers = append(routers, rt)
 	}
-	if len(routers) == 0 && o.blind {
-		return
+	if o.blind { // those whose records have expired stay; one that leaves takes its id out of the set
+		for _, rt := range r.routers {
+			if raw[rt.ID] == "" && expired[rt.ID] {
+				raw[rt.ID] = r.raw[rt.ID]
+				routers = append(routers, rt)
+			}
+		}
 	}
 	n.changed = n.changed || !maps.Equal(raw, r.raw)
 	r.routers, r.raw = routers, raw
 }
 
-// returned notes that Redis is back: the records get one full TTL to be written again.
+// returned notes that Redis is back, or takes writes again: the records get one full TTL to be written again.
 func (r *roster) returned(at time.Time) {
 	r.grace = at.Add(recordTTL)
 	clear(r.missing)
 }
+
+// goneMost bounds how many dead workers are remembered, of those that died in the last seconds.
+const goneMost = 1 << 14
 
 // died removes a worker at once. It returns false if it was known to be gone.
 func (r *roster) died(id string, at time.Time) bool {
@@ -200,12 +258,29 @@ func (r *roster) died(id string, at time.Time) bool {
 	}
 	delete(r.members, id)
 	// A leftover record lives no longer than this; one seen later was beaten by a worker that is alive after all.
-	r.gone[id] = at.Add(recordTTL + time.Second)
+	if known || len(r.gone) < goneMost {
+		r.gone[id] = at.Add(recordTTL + time.Second)
+	}
 	return had || !known
 }
 
-// lives takes a worker's own word that it is there.
-func (r *roster) lives(id string) { delete(r.gone, id) }
+// lives takes a worker's own word that it is there, which is as good as a beat.
+func (r *roster) lives(id string, at time.Time) {
+	delete(r.gone, id)
+	if m := r.members[id]; m != nil && m.lost.IsZero() && m.expires.Before(at.Add(recordTTL)) {
+		m.expires = at.Add(recordTTL)
+	}
+}
+
+// heardMost bounds how many ids of events are remembered.
+const heardMost = 1024
+
+// heardOf notes an id that an event named, so that its record is looked at even where the set of workers is no good.
+func (r *roster) heardOf(id string, at time.Time) {
+	if len(r.heard) < heardMost {
+		r.heard[id] = at
+	}
+}
 
 // nextExpiry is when the next record will have expired unless it is beaten, or after most.
 func (r *roster) nextExpiry(at time.Time, most time.Duration) time.Duration {

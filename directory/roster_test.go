@@ -143,7 +143,7 @@ func TestGoneWorkerDoesNotComeBackAsLeftover(t *testing.T) {
 	s.expect("aaaa", "")
 	s.look(time.Second) // the record is still there, or was written by a beat under way
 	s.expect("aaaa", "")
-	s.r.lives("aaaa") // but its own word counts
+	s.r.lives("aaaa", s.now) // but its own word counts
 	s.look(0)
 	s.expect("aaaa", StateReady)
 
@@ -218,11 +218,11 @@ func TestNextLookIsWhenARecordExpires(t *testing.T) {
 func TestForeignRecordsAreSkipped(t *testing.T) {
 	r := newRoster(90 * time.Second)
 	n := r.observe(observation{at: time.Unix(1, 0), workers: []seen{
-		{"next", `{"v":2,"id":"next","state":"ready","new":[1]}`, recordTTL},
-		{"v3v3", `{"v":3,"id":"v3v3","state":"ready"}`, recordTTL},
-		{"none", `{"id":"none","state":"ready"}`, recordTTL},
-		{"json", `{`, recordTTL},
-		{"liar", `{"v":1,"id":"other","state":"ready"}`, recordTTL},
+		{id: "next", raw: `{"v":2,"id":"next","state":"ready","new":[1]}`, ttl: recordTTL},
+		{id: "v3v3", raw: `{"v":3,"id":"v3v3","state":"ready"}`, ttl: recordTTL},
+		{id: "none", raw: `{"id":"none","state":"ready"}`, ttl: recordTTL},
+		{id: "json", raw: `{`, ttl: recordTTL},
+		{id: "liar", raw: `{"v":1,"id":"other","state":"ready"}`, ttl: recordTTL},
 	}})
 	if table := r.table(1, nil); len(table.All()) != 1 || table.Get("next") == nil {
 		t.Errorf("%d workers", len(table.All()))

@@ -2,21 +2,126 @@ package directory
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-const secretBytes = 32
+const (
+	secretBytes = 32
+	// secretMost bounds a secret that somebody else has written: it goes into a field of a request.
+	secretMost = 256
+	// earlierFor is how long a secret counts after Redis had another: routers that have not looked since still show it.
+	earlierFor = 10 * time.Minute
+	// earlierMost bounds how many such secrets count.
+	earlierMost = 4
+	// askEvery is how often Redis is asked at most because somebody showed a secret that is not known here.
+	askEvery = 250 * time.Millisecond
+)
 
-// secret is what the routers of one app show each other.
+// secret is what the routers of one app show each other. Redis says which it is: the key is written once and read at every
+// look. A router that finds it missing writes its own again; one that finds another takes that over.
 type secret struct {
-	mu    sync.Mutex // guards value
+	mu      sync.Mutex // guards the rest
+	value   string
+	earlier []earlierSecret // the newest first
+	asking  *askingSecret   // nil: nobody asks Redis now
+	asked   time.Time
+	told    sparse
+}
+
+type earlierSecret struct {
 	value string
+	until time.Time
+}
+
+// askingSecret is a question to Redis that all share who want to know.
+type askingSecret struct {
+	sent bool          // under secret.mu: what is shown now may be newer than the answer
+	done chan struct{} // closed with the answer
+}
+
+// secretSeen is what a look showed of the key.
+type secretSeen struct {
+	value string
+	state int
+}
+
+const (
+	secretUnasked = iota // or Redis didn't say
+	secretThere
+	secretMissing
+	secretSpoilt // the key has no secret in it
+)
+
+func sawSecret(get *redis.StringCmd) secretSeen {
+	value, err := get.Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return secretSeen{state: secretMissing}
+	case wrongType(err), err == nil && !isSecret(value):
+		return secretSeen{state: secretSpoilt}
+	case err != nil:
+		return secretSeen{}
+	}
+	return secretSeen{value, secretThere}
+}
+
+// isSecret tells whether a text may be shown in a request's field.
+func isSecret(s string) bool {
+	return s != "" && len(s) <= secretMost && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+}
+
+// known tells whether this process has a secret: routers do, and nobody else confirms it.
+func (s *secret) known() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.value != ""
+}
+
+// adopt makes value the secret. The one before counts for a while.
+func (s *secret) adopt(value string) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed = s.value != value && s.value != ""
+	if changed {
+		s.earlier = slices.Insert(s.earlier, 0, earlierSecret{s.value, time.Now().Add(earlierFor)})
+		s.earlier = s.earlier[:min(len(s.earlier), earlierMost)]
+	}
+	s.value = value
+	return changed
+}
+
+// all is the secret and those that still count.
+func (s *secret) all() (values []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.value != "" {
+		values = append(values, s.value)
+	}
+	now := time.Now()
+	for _, e := range s.earlier {
+		if now.Before(e.until) && !slices.Contains(values, e.value) {
+			values = append(values, e.value)
+		}
+	}
+	return values
+}
+
+func (s *secret) is(shown string) bool {
+	is := 0
+	for _, value := range s.all() {
+		is |= subtle.ConstantTimeCompare([]byte(value), []byte(shown))
+	}
+	return is == 1
 }
 
 // Secret returns what routers show each other, made by the first one that asked. After the first time it comes from
@@ -28,40 +133,128 @@ func (d *Directory) Secret(ctx context.Context) (string, error) {
 	if value != "" {
 		return value, nil
 	}
-	return d.secret.agree(ctx, d, randomText(secretBytes))
+	return d.agree(ctx, randomText(secretBytes), false)
 }
 
-// agree offers a secret and takes the one that Redis has.
-func (s *secret) agree(ctx context.Context, d *Directory, offer string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	pipe := d.client.Pipeline()
-	pipe.SetArgs(ctx, d.keys.secret(), offer, redis.SetArgs{Mode: "NX"})
-	get := pipe.Get(ctx, d.keys.secret())
-	_, _ = pipe.Exec(ctx) // its error may be SET's refusal, which is an answer; GET's tells whether there is a secret
-	value, err := get.Result()
-	if err == nil && value == "" {
-		err = errors.New("the key is empty; delete it")
+// Secrets is Secret and those of the last 10 minutes, for routers that have not heard of a change. It asks nobody.
+func (d *Directory) Secrets() []string { return d.secret.all() }
+
+// Accepts tells whether a router that shows this is one of ours. One that is not known here may have been made a moment
+// ago: then Redis is asked, at most four times a second for all.
+func (d *Directory) Accepts(ctx context.Context, shown string) bool {
+	if d.secret.is(shown) {
+		return true
 	}
-	if err != nil {
-		return "", fmt.Errorf("directory: secret: %w", redisconn.Classify(err))
+	if !isSecret(shown) || !d.secret.known() || !d.cfg.Conn.Up() {
+		return false
 	}
+	d.askSecret(ctx)
+	return d.secret.is(shown)
+}
+
+// askSecret returns when Redis has said which the secret is, of a time after the call.
+func (d *Directory) askSecret(ctx context.Context) {
+	s := &d.secret
+	for {
+		s.mu.Lock()
+		a := s.asking
+		if a == nil {
+			a = &askingSecret{done: make(chan struct{})}
+			s.asking = a
+			s.mu.Unlock()
+			d.askSecretAs(a)
+			return
+		}
+		late := a.sent
+		s.mu.Unlock()
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return
+		}
+		if !late {
+			return
+		}
+	}
+}
+
+// askSecretAs asks for everybody who waits for a. It does not take long, and so does not end with its caller's context.
+func (d *Directory) askSecretAs(a *askingSecret) {
+	s := &d.secret
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.value = value
-	return value, nil
+	wait := askEvery - time.Since(s.asked)
+	s.mu.Unlock()
+	time.Sleep(wait)
+	s.mu.Lock()
+	a.sent, s.asked = true, time.Now()
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), untaggedWait)
+	defer cancel()
+	d.confirmSecret(ctx, sawSecret(d.client.Get(ctx, d.keys.secret())))
+	s.mu.Lock()
+	s.asking = nil
+	s.mu.Unlock()
+	close(a.done)
 }
 
-// restore gives a Redis that lost its data the secret that all routers still know, and takes over one that was made
-// meanwhile.
-func (s *secret) restore(ctx context.Context, d *Directory) {
+// confirmSecret holds what Redis showed against what is known here.
+func (d *Directory) confirmSecret(ctx context.Context, saw secretSeen) {
+	s := &d.secret
+	switch saw.state {
+	case secretUnasked:
+		return
+	case secretThere:
+		d.adoptSecret(saw.value)
+		return
+	}
 	s.mu.Lock()
 	known := s.value
 	s.mu.Unlock()
 	if known == "" {
 		return
 	}
-	if _, err := s.agree(ctx, d, known); err != nil {
-		d.cfg.Log.Debug().Err(err).Msg("secret not restored")
+	_, err := d.agree(ctx, known, saw.state == secretSpoilt)
+	switch {
+	case !s.told.due(sayEvery):
+	case err != nil:
+		d.cfg.Log.Warn().Err(err).Msg("the routers' secret is not in Redis, and could not be written")
+	default:
+		d.cfg.Log.Warn().Msg("the routers' secret was not in Redis: written again")
 	}
+}
+
+func (d *Directory) adoptSecret(value string) {
+	if d.secret.adopt(value) {
+		d.cfg.Log.Warn().Stringer("earlier_for", earlierFor).Msg("the routers' secret is another: taken over, the earlier one counts for a while")
+	}
+}
+
+// agree offers a secret and takes the one that Redis has. A key that has none in it is replaced: of several that do so at a
+// time all take over what is there in the end, at their next look.
+func (d *Directory) agree(ctx context.Context, offer string, replace bool) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	pipe := d.client.Pipeline()
+	if replace {
+		pipe.Del(ctx, d.keys.secret())
+	}
+	set := pipe.SetArgs(ctx, d.keys.secret(), offer, redis.SetArgs{Mode: "NX"})
+	get := pipe.Get(ctx, d.keys.secret())
+	_, _ = pipe.Exec(ctx) // its error may be SET's refusal, which is an answer; GET's tells whether there is a secret
+	saw := sawSecret(get)
+	switch {
+	case saw.state == secretThere:
+		d.adoptSecret(saw.value)
+		return saw.value, nil
+	case saw.state == secretSpoilt && !replace:
+		return d.agree(ctx, offer, true)
+	}
+	err := get.Err()
+	if refused := set.Err(); refused != nil && !errors.Is(refused, redis.Nil) {
+		err = refused
+	}
+	if err == nil {
+		err = errors.New("the key has no secret in it; delete it")
+	}
+	return "", fmt.Errorf("directory: secret: %w", redisconn.Classify(err))
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"crypto/subtle"
 	"maps"
 	"math"
 	"slices"
@@ -151,6 +152,14 @@ func (s *Static) Changed() <-chan struct{} {
 
 // Secret is [Directory.Secret]: nobody else knows this one.
 func (s *Static) Secret(context.Context) (string, error) { return s.secret, nil }
+
+// Secrets is [Directory.Secrets].
+func (s *Static) Secrets() []string { return []string{s.secret} }
+
+// Accepts is [Directory.Accepts].
+func (s *Static) Accepts(_ context.Context, shown string) bool {
+	return subtle.ConstantTimeCompare([]byte(s.secret), []byte(shown)) == 1
+}
 
 // WorkerGone is [Directory.WorkerGone]: the worker is removed until the next Set.
 func (s *Static) WorkerGone(id string) {

@@ -61,6 +61,8 @@ type book interface {
 	Workers() *Table
 	Changed() <-chan struct{}
 	Secret(ctx context.Context) (string, error)
+	Secrets() []string
+	Accepts(ctx context.Context, shown string) bool
 	WorkerGone(id string)
 
 	setUpstreams(workers []Worker)

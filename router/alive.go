@@ -108,7 +108,7 @@ func (b *backend) knock(ctx context.Context) (answered bool, err error) {
 		return false, err
 	}
 	defer u.close()
-	key, err := b.r.cfg.Directory.Secret(ctx)
+	key, err := b.key(ctx)
 	if err != nil {
 		return false, err
 	}

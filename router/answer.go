@@ -34,6 +34,9 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 	case first && h.Value(u.bytes(), http1.FieldSiderealKey) != nil:
 		x.c.awaited()
 		u.close()
+		if u.b.otherKey() && !x.streamed && x.rest == 0 && !x.more {
+			return otherKey
+		}
 		x.c.r.keyRefused(u.b)
 		return broken
 	case h.Status == 101 && x.upgrading:

@@ -18,8 +18,9 @@ const (
 	closeIt                 // answered, or nobody is there to be answered
 	unsent                  // nothing was written: may be tried again
 	ownerGone
-	stalled // a handshake's answer takes too long: may be tried elsewhere
-	broken  // no answer came
+	stalled  // a handshake's answer takes too long: may be tried elsewhere
+	broken   // no answer came
+	otherKey // the door goes by another secret: nothing was done
 )
 
 // forward sends out, and the rest of the body, to the worker and its answer to the client. A request is tried again at the
@@ -55,6 +56,9 @@ func (x *exchange) forward(ctx context.Context, b *backend) bool {
 				x.c.r.metrics.upstreamError("stalled")
 				b.answered(false)
 				err = errBusy
+			case otherKey:
+				fresh = true
+				continue
 			case broken:
 				x.settle(b, false)
 				if x.isLate(b.id) {
@@ -161,7 +165,7 @@ func (x *exchange) addressed(ctx context.Context, u *upstream) ([]byte, bool) {
 	key := ""
 	if u.greet {
 		var err error
-		if key, err = x.c.r.cfg.Directory.Secret(ctx); err != nil {
+		if key, err = u.b.key(ctx); err != nil {
 			x.c.r.metrics.upstreamError("key")
 			return nil, false
 		}

@@ -2,7 +2,6 @@ package router
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"time"
 
@@ -121,11 +120,10 @@ func (x *exchange) door(ctx context.Context, n int) bool {
 	if c.served > 0 {
 		return x.refuse(400, "not the connection's first request")
 	}
-	secret, err := c.r.cfg.Directory.Secret(ctx)
-	if err != nil {
+	if _, err := c.r.cfg.Directory.Secret(ctx); err != nil {
 		return x.refuse(503, "the key is not known yet")
 	}
-	if subtle.ConstantTimeCompare(h.Value(b, http1.FieldSiderealKey), []byte(secret)) != 1 {
+	if !c.r.cfg.Directory.Accepts(ctx, string(h.Value(b, http1.FieldSiderealKey))) {
 		return x.refuseWith(403, "wrong key", "Sidereal-Key: refused\r\n")
 	}
 	id := string(h.Value(b, http1.FieldSiderealWorker))

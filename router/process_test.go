@@ -42,6 +42,10 @@ type sharedSecret struct {
 }
 
 func (s sharedSecret) Secret(context.Context) (string, error) { return s.secret, nil }
+func (s sharedSecret) Secrets() []string                      { return []string{s.secret} }
+func (s sharedSecret) Accepts(_ context.Context, shown string) bool {
+	return shown == s.secret
+}
 
 // runRouterProcess is the child: it prints its address and ends with its standard input.
 func runRouterProcess() {

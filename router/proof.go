@@ -24,9 +24,9 @@ const (
 )
 
 // dials is the configuration for one connection to a door.
-func (k *doorKey) dials() *tls.Config {
+func (k *doorKeys) dials() *tls.Config {
 	cfg := k.client.Clone()
-	cfg.NextProtos = []string{k.prove()}
+	cfg.NextProtos = []string{k.all[0].prove()}
 	return cfg
 }
 
@@ -50,20 +50,31 @@ type proofs struct {
 	now, before map[[proofNumber]byte]struct{}
 }
 
-// proves tells whether a client's protocols have a proof that was not used before.
-func (p *proofs) proves(k *doorKey, protocols []string) bool {
+// proofOf is the proof among a client's protocols, whoever made it.
+func proofOf(protocols []string) (text string, ok bool) {
 	if len(protocols) != 1 { // ours send nothing else
-		return false
+		return "", false
 	}
-	text, ok := strings.CutPrefix(protocols[0], proofPrefix)
-	if !ok || len(text) != base64.RawURLEncoding.EncodedLen(proofSize) {
-		return false
+	text, ok = strings.CutPrefix(protocols[0], proofPrefix)
+	return text, ok && len(text) == base64.RawURLEncoding.EncodedLen(proofSize)
+}
+
+// prover is the key with which a client's proof was made; nil: none of these. Fresh: it was not used before.
+func (p *proofs) prover(keys *doorKeys, protocols []string) (by *doorKey, fresh bool) {
+	text, ok := proofOf(protocols)
+	if !ok {
+		return nil, false
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || !hmac.Equal(raw, k.sign(append(make([]byte, 0, proofSize), raw[:proofNumber]...))) {
-		return false
+	if err != nil {
+		return nil, false
 	}
-	return p.use([proofNumber]byte(raw))
+	for _, k := range keys.all {
+		if hmac.Equal(raw, k.sign(append(make([]byte, 0, proofSize), raw[:proofNumber]...))) {
+			return k, p.use([proofNumber]byte(raw))
+		}
+	}
+	return nil, false
 }
 
 // use notes a number; false: it was used.

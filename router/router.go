@@ -31,6 +31,11 @@ type Directory interface {
 	Changed() <-chan struct{}
 	// Secret is what routers show each other.
 	Secret(ctx context.Context) (string, error)
+	// Secrets is Secret, once that is known, and earlier ones that other routers may still go by.
+	Secrets() []string
+	// Accepts tells whether a router that shows this is one of ours. For one that is not known it may ask Redis, at a
+	// bounded rate.
+	Accepts(ctx context.Context, shown string) bool
 	// WorkerGone notes that a worker is dead.
 	WorkerGone(id string)
 }
@@ -59,7 +64,7 @@ type Router struct {
 	peeks       atomic.Bool // a worker of this host takes untouched connections only
 	tls         *tls.Config
 	h2          *h2 // nil: HTTP/2 is not spoken
-	door        atomic.Pointer[doorKey]
+	door        atomic.Pointer[doorKeys]
 
 	origins      []pattern
 	hellos       pace // TLS handshakes

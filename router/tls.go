@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/http1"
@@ -98,52 +99,97 @@ func (c *conn) misplaced() *http1.Refusal {
 // tlsFor chooses what a TLS client is shown. The rate holds for all but routers that prove to be ours: a name is anybody's
 // to ask for, and the door's certificate costs a signature, too.
 func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	var door *doorKey
+	var (
+		doors *doorKeys
+		door  *doorKey // by which the client goes
+		fresh bool
+		err   error
+	)
 	if hello.ServerName == doorName {
-		var err error
-		if door, err = r.doorKey(hello.Context()); err != nil {
+		if doors, err = r.doorKeys(hello.Context()); err != nil {
 			return nil, err
 		}
+		door, fresh = r.proofs.prover(doors, hello.SupportedProtos)
 	} else if r.cfg.Certificates == nil {
 		return nil, errNoCerts
 	}
-	if rate := r.cfg.TLSHandshakeRate; rate > 0 && !(door != nil && r.proofs.proves(door, hello.SupportedProtos)) &&
-		!r.hellos.take(rate, time.Now().UnixNano()) {
+	if rate := r.cfg.TLSHandshakeRate; rate > 0 && !fresh && !r.hellos.take(rate, time.Now().UnixNano()) {
 		r.metrics.limited[byTLS].Inc()
 		return nil, errHellos
 	}
 	switch {
 	case door != nil:
 		return door.server, nil
+	case doors != nil:
+		return r.doorFor(hello, doors)
 	case r.h2 == nil:
 		return r.cfg.Certificates.current.Load().h1, nil
 	}
 	return r.cfg.Certificates.current.Load().h2, nil
 }
 
+// doorFor is what a router is shown that proves none of the secrets that are known here. It may go by a new one: then the
+// directory is asked. Routers before this version prove nothing, and see the present one.
+func (r *Router) doorFor(hello *tls.ClientHelloInfo, doors *doorKeys) (*tls.Config, error) {
+	if proto, ok := proofOf(hello.SupportedProtos); ok {
+		r.cfg.Directory.Accepts(hello.Context(), proto) // no secret is like that, so it looks for a new one
+		var err error
+		if doors, err = r.doorKeys(hello.Context()); err != nil {
+			return nil, err
+		}
+		if door, _ := r.proofs.prover(doors, hello.SupportedProtos); door != nil {
+			return door.server, nil
+		}
+	}
+	return doors.all[0].server, nil
+}
+
 // doorKey is how routers of one app know each other over TLS: all make one and the same Ed25519 key of the secret that
 // they share, so a door that can use it is one of theirs, without an authority and whatever its name. The secret itself
 // is shown only inside.
 type doorKey struct {
-	secret         string
-	proof          []byte // the key of proofs
-	server, client *tls.Config
+	secret string
+	proof  []byte // the key of proofs
+	public ed25519.PublicKey
+	server *tls.Config
 }
 
-func (r *Router) doorKey(ctx context.Context) (*doorKey, error) {
-	secret, err := r.cfg.Directory.Secret(ctx)
-	if err != nil {
+// doorKeys are those of the secret and of the ones before that other routers may still go by. They never change.
+type doorKeys struct {
+	all    []*doorKey
+	client *tls.Config
+}
+
+func (r *Router) doorKeys(ctx context.Context) (*doorKeys, error) {
+	if _, err := r.cfg.Directory.Secret(ctx); err != nil {
 		return nil, err
 	}
-	if k := r.door.Load(); k != nil && k.secret == secret {
-		return k, nil
+	secrets, old := r.cfg.Directory.Secrets(), r.door.Load()
+	if old != nil && slices.EqualFunc(old.all, secrets, func(k *doorKey, secret string) bool { return k.secret == secret }) {
+		return old, nil
 	}
-	k, err := newDoorKey(secret)
-	if err != nil {
-		return nil, fmt.Errorf("router: door's certificate: %w", err)
+	var keys []*doorKey
+	for _, secret := range secrets {
+		k, err := newDoorKey(secret)
+		if err != nil {
+			return nil, fmt.Errorf("router: door's certificate: %w", err)
+		}
+		keys = append(keys, k)
 	}
-	r.door.Store(k)
-	return k, nil
+	all := &doorKeys{all: keys}
+	all.client = &tls.Config{
+		MinVersion: tls.VersionTLS13, ServerName: doorName,
+		InsecureSkipVerify: true, // of names and authorities; this is verified instead:
+		VerifyConnection: func(s tls.ConnectionState) error {
+			shown, ok := s.PeerCertificates[0].PublicKey.(ed25519.PublicKey)
+			if !ok || !slices.ContainsFunc(keys, func(k *doorKey) bool { return shown.Equal(k.public) }) {
+				return errWrongDoor
+			}
+			return nil
+		},
+	}
+	r.door.Store(all)
+	return all, nil
 }
 
 func newDoorKey(secret string) (*doorKey, error) {
@@ -164,21 +210,10 @@ func newDoorKey(secret string) (*doorKey, error) {
 		return nil, err
 	}
 	return &doorKey{
-		secret: secret,
-		proof:  proof,
+		secret: secret, proof: proof, public: public,
 		server: &tls.Config{
 			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}},
 			SessionTicketsDisabled: true, // nothing may come on a connection that is kept: see upstream.alive
-		},
-		client: &tls.Config{
-			MinVersion: tls.VersionTLS13, ServerName: doorName,
-			InsecureSkipVerify: true, // of names and authorities; this is verified instead:
-			VerifyConnection: func(s tls.ConnectionState) error {
-				if k, ok := s.PeerCertificates[0].PublicKey.(ed25519.PublicKey); !ok || !k.Equal(public) {
-					return errWrongDoor
-				}
-				return nil
-			},
 		},
 	}, nil
 }
@@ -190,7 +225,7 @@ func (b *backend) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
 	if b.r.cfg.Certificates == nil || w == nil || w.Handoff == "" {
 		return c, nil
 	}
-	k, err := b.r.doorKey(ctx)
+	k, err := b.r.doorKeys(ctx)
 	if err != nil {
 		b.r.metrics.upstreamError("key")
 		return nil, fmt.Errorf("%w: %w", errBusy, err)

@@ -61,6 +61,7 @@ type backend struct {
 
 	beat     atomic.Uint64 // the beat that opened counts from
 	opened   atomic.Int64  // sessions opened by this router since
+	keys     atomic.Uint32 // how often the door refused one: which of our secrets it is shown
 	gate     gate
 	requests atomic.Int64 // under way
 }
@@ -231,6 +232,26 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		u.init(over)
 	}
 	return u.counted(), nil
+}
+
+// key is the secret that the worker's door is shown: ours, or one of before where it refused that.
+func (b *backend) key(ctx context.Context) (string, error) {
+	key, err := b.r.cfg.Directory.Secret(ctx)
+	if err != nil {
+		return "", err
+	}
+	if refused := b.keys.Load(); refused > 0 {
+		if all := b.r.cfg.Directory.Secrets(); len(all) > 0 {
+			return all[int(refused)%len(all)], nil
+		}
+	}
+	return key, nil
+}
+
+// otherKey notes that the door refused a key, and tells whether there is another that it has not been shown.
+func (b *backend) otherKey() bool {
+	n := len(b.r.cfg.Directory.Secrets())
+	return n > 1 && int(b.keys.Add(1))%n != 0
 }
 
 // address is how the worker is reached: the door of its host may open, or move, after the worker is known.

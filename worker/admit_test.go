@@ -35,7 +35,7 @@ func TestAdmitBelievesRoutersOnly(t *testing.T) {
 		{"a passed client over TLS", peer{kind: handoff.Client, scheme: "https"}, nil, true, outside, true},
 		{"a passed client's second request", peer{kind: handoff.Client, served: true}, nil, false, outside, false},
 	} {
-		w := &Worker{secret: "secret"}
+		w := &Worker{accepts: func(key string) bool { return key == "secret" }}
 		id := "aB3_"
 		w.id.Store(&id)
 		r := httptest.NewRequest("GET", "/", nil)

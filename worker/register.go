@@ -81,9 +81,10 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	w.id.Store(&id)
 	m.beat = ps.start("registration", m.reg.Run)
 	if m.mode == beside {
-		if w.secret, err = d.Secret(ctx); err != nil {
+		if _, err = d.Secret(ctx); err != nil {
 			return nil, w.set.Redis.Problem(err)
 		}
+		w.accepts = func(key string) bool { return d.Accepts(context.Background(), key) } // bounded by itself
 	}
 	return m, nil
 }

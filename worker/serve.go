@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -212,8 +211,8 @@ func (w *Worker) admit(p *peer, r *http.Request, told said) bool {
 			r.TLS = &tls.ConnectionState{HandshakeComplete: true}
 		}
 		return first
-	case !p.router && first && w.secret != "":
-		p.router = subtle.ConstantTimeCompare([]byte(told.key), []byte(w.secret)) == 1
+	case !p.router && first && told.key != "" && w.accepts != nil:
+		p.router = w.accepts(told.key)
 	}
 	if !p.router {
 		return true

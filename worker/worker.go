@@ -40,7 +40,7 @@ type Worker struct {
 	unfit   atomic.Pointer[string] // why it is not ready; nil: it is
 	addr    atomic.Pointer[string] // where it listens, once it does
 	leaving atomic.Bool            // every response ends its connection
-	secret  string                 // what routers show on our port; empty: there are none. Set before serving
+	accepts func(key string) bool  // whether who shows that on our port is a router; nil: there are none. Set before serving
 }
 
 // Info says which worker this is.

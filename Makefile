@@ -10,7 +10,7 @@ ARGS ?=
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check vulncheck bench bench-scale interop flakes fuzz soak demo demo-test dist help generate deps
+.PHONY: run build unit test check vulncheck bench bench-scale interop flakes cover fuzz soak demo demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -66,6 +66,9 @@ flakes: deps build ## run the tests again and again under hostile conditions, pr
 	@exec bin/flakes -rounds '$(or $(FLAKES_ROUNDS),3)' -time '$(or $(FLAKES_TIME),0)' -count '$(or $(FLAKES_COUNT),1)' -run '$(FLAKES_RUN)' \
 		-tags '$(FLAKES_TAGS)' -conditions '$(FLAKES_CONDITIONS)' -o '$(or $(FLAKES_OUT),flakes)' -full '$(or $(FLAKES_FULL),0)' \
 		-busy '$(or $(FLAKES_BUSY),0)' -cold '$(or $(FLAKES_COLD),0)' -revision '$(or $(FLAKES_REVISION),HEAD)' $(FLAKES_PKG)
+
+cover: deps $(BUNDLE)/package.json ## how much of each package the unit tests and the end-to-end tests run, and both together
+	@GO='$(GO)' scripts/cover.sh
 
 fuzz: ## run every fuzz target for FUZZTIME (default 60s) each
 	@scripts/fuzz.sh $(FUZZTIME)

@@ -156,3 +156,34 @@ func TestVulncheck(t *testing.T) {
 		})
 	}
 }
+
+// TestCoverTable: a block counts once, whichever binaries have it, and merged is what any test ran.
+func TestCoverTable(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash")
+	}
+	const m = "github.com/sidereal-io/sidereal/"
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"unit": "mode: atomic\n" + m + "a/x.go:1.1,2.2 3 1\n" + m + "a/x.go:3.1,4.2 1 0\n" + m + "b/y.go:1.1,2.2 6 0\n" + m + "a/x.go:1.1,2.2 3 0\n",
+		"e2e":  "mode: atomic\n" + m + "a/x.go:1.1,2.2 3 0\n" + m + "a/x.go:3.1,4.2 1 7\n" + m + "b/y.go:1.1,2.2 6 2\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), bash, "scripts/cover.sh", "table", filepath.Join(dir, "unit"), filepath.Join(dir, "e2e")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want := [][]string{
+		{"package", "statements", "unit", "end", "to", "end", "merged"},
+		{"a", "4", "75.0%", "25.0%", "100.0%"}, {"b", "6", "0.0%", "100.0%", "100.0%"}, {"all", "10", "30.0%", "70.0%", "100.0%"},
+	}
+	for i, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		if i >= len(want) || strings.Join(strings.Fields(line), " ") != strings.Join(want[i], " ") {
+			t.Errorf("line %d: %q", i, line)
+		}
+	}
+}

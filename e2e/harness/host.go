@@ -3,12 +3,14 @@ package harness
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -40,8 +42,10 @@ type Host struct {
 	admin string // base URL of the operator's door
 }
 
-// Binary is what `make build` made.
-func Binary() string { return filepath.Join(Root(), "bin", "sidereal") }
+// Binary is what `make build` made, or what E2E_BINARY names.
+func Binary() string {
+	return cmp.Or(os.Getenv("E2E_BINARY"), filepath.Join(Root(), "bin", "sidereal"))
+}
 
 // StartHost starts a host and waits until it is ready.
 func StartHost(t testing.TB, c HostConfig) *Host {

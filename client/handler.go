@@ -133,7 +133,7 @@ func (h *handler) call(s *Socket, t task) {
 	switch {
 	case ack == nil:
 	case err != nil:
-		ack(shown(err)) // the connection's end is reported elsewhere
+		_ = ack(shown(err)) // the connection's end is reported elsewhere
 	case h.results > 0 || h.fails && !h.acks:
 		values := make([]any, h.results)
 		for i := range values {

@@ -158,7 +158,7 @@ func answer(w http.ResponseWriter, found any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
-	out.Encode(found) // an error means that the reader left
+	_ = out.Encode(found) // an error means that the reader left
 }
 
 func text(w http.ResponseWriter, code int, line string) {

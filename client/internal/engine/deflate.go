@@ -30,9 +30,9 @@ func deflated(use func([]byte) []byte, parts ...[]byte) []byte {
 	d.out.Reset()
 	d.w.Reset(&d.out)
 	for _, p := range parts {
-		d.w.Write(p) // into memory: no error
+		_, _ = d.w.Write(p) // into memory: no error
 	}
-	d.w.Flush()
+	_ = d.w.Flush()
 	return use(bytes.TrimSuffix(d.out.Bytes(), tail[:4]))
 }
 

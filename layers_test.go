@@ -32,7 +32,7 @@ var layers = map[string][]string{
 	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {}, "internal/rawio": {}, "internal/processfile": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/processfile"},
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
-	"internal/nodehost":    {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline", "internal/number"},
+	"internal/nodehost":    {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline", "internal/http1", "internal/number"},
 	"internal/transport":   {"adapter", "directory", "internal/config", "internal/redisconn"},
 	"internal/redisconn":   {"internal/rawio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {},
 }

@@ -310,3 +310,32 @@ func TestRelayIsParkedWhileBytesCome(t *testing.T) {
 		}
 	})
 }
+
+// Behind an upgrade that was refused, no request is sent over the same connection: its app has it, and may never read again.
+func TestRefusedUpgradeEndsTheWorkersConnection(t *testing.T) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+		held := make(chan struct{})
+		t.Cleanup(func() { close(held) })
+		sid := w.open()
+		w.becomes(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Upgrade") == "" {
+				io.WriteString(rw, "served")
+				return
+			}
+			wc, _, err := http.NewResponseController(rw).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer wc.Close()
+			io.WriteString(wc, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+			<-held
+		})
+		if resp := c.upgrade("&sid=" + sid); resp.StatusCode != 400 {
+			t.Fatal(resp.Status)
+		}
+		if resp, body := c.get("/socket.io/?transport=polling&sid=" + sid); resp.StatusCode != 200 || body != "served" {
+			t.Errorf("%s %q", resp.Status, body)
+		}
+	})
+}

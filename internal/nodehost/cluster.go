@@ -21,7 +21,7 @@ func (c *child) cluster(o *ipc.Object) {
 		c.queryServer(o)
 	case "listening":
 		if q := queryOf(o); c.isBalanced(q.key()) { // of port 0 the message has the real one
-			c.openDoor(portKey(q.port), q.port, byListening, q.key(), func() (ipc.Frame, error) { return c.serverFrame(q.key()) })
+			c.openDoor(portKey(q.port), q.port, byListening, q.key(), func(from string) (ipc.Frame, error) { return c.serverFrame(q.key(), from) })
 		} else {
 			c.becameReady(byListening)
 		}

@@ -17,7 +17,7 @@ import (
 // openDoor gives the process a place in the directory, where connections reach it with the message that frame makes. The
 // app's own place is that of sticky and of the first port that the process asked for: both lead to the same server. Its other
 // ports are apart. There is at most one door for a key.
-func (c *child) openDoor(key string, port int, by, server string, frame func() (ipc.Frame, error)) {
+func (c *child) openDoor(key string, port int, by, server string, frame framing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	app := c.h.cfg.App
@@ -35,6 +35,7 @@ func (c *child) openDoor(key string, port int, by, server string, frame func() (
 		record: directory.Worker{Slot: c.told.Slot, PID: c.told.PID},
 		load:   c.load,
 		give:   func(conn *handoff.Conn) error { return c.connect(conn, frame) },
+		read:   !c.preloaded.Load(),
 		before: c.settled,
 		opened: func(worker string) { c.doorOpened(by, worker) },
 	}
@@ -78,23 +79,28 @@ func (c *child) doorOpened(by, worker string) {
 	c.log.Debug().Str("worker", worker).Str("by", by).Msg("worker ready")
 }
 
+// framing makes the message with which a connection is given to a process: who is at its other end is one of those below.
+type framing func(from string) (ipc.Frame, error)
+
+// Whose connections are given: only a router is believed what it says of clients, and a client may send no request beside the
+// one that a router has read (preload.js).
+const (
+	fromRouter = "router"
+	fromClient = "client"
+	fromHere   = "own"
+)
+
 // stickyFrame hands a connection to a process that uses @socket.io/sticky, of any version. There are no first bytes of a
 // request in it: they are still in the connection.
-func (c *child) stickyFrame() (ipc.Frame, error) {
+func (c *child) stickyFrame(from string) (ipc.Frame, error) {
 	return ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", "net.Socket").
-		Set("msg", (&ipc.Object{}).Set("type", "sticky:connection").Set("data", "")), c.h.cfg.MaxUnread)
+		Set("msg", (&ipc.Object{}).Set("type", "sticky:connection").Set("data", "").Set("sidereal", from)), c.h.cfg.MaxUnread)
 }
 
 // serverFrame hands a connection to one of the process' listening servers.
-func (c *child) serverFrame(key string) (ipc.Frame, error) {
-	return c.connectionFrame(key, c.seq.Add(1)-1, fromRouter)
+func (c *child) serverFrame(key, from string) (ipc.Frame, error) {
+	return c.connectionFrame(key, c.seq.Add(1)-1, from)
 }
-
-// Whose connections are given: only a router is believed what it says of clients (preload.js).
-const (
-	fromRouter = "router"
-	fromHere   = "own"
-)
 
 func (c *child) connectionFrame(key string, seq int64, from string) (ipc.Frame, error) {
 	return ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", "net.Native").
@@ -103,13 +109,18 @@ func (c *child) connectionFrame(key string, seq int64, from string) (ipc.Frame, 
 }
 
 // connect gives a connection to the process itself. One that brings bytes that were read already stays with us, and the
-// process gets a pair's end: Node's servers read from connections only.
-func (c *child) connect(conn *handoff.Conn, frame func() (ipc.Frame, error)) error {
-	f, err := frame()
+// process gets a pair's end: Node's servers read from connections only. So does a client's where our script does not run in the
+// process: only the script keeps Node from reading on behind the upgrade.
+func (c *child) connect(conn *handoff.Conn, frame framing) error {
+	from := fromRouter
+	if conn.Kind() == handoff.Client {
+		from = fromClient
+	}
+	f, err := frame(from)
 	if err != nil {
 		return err
 	}
-	if conn.Buffered() == 0 {
+	if conn.Buffered() == 0 && (conn.Kind() == handoff.Local || from == fromClient && c.preloaded.Load()) {
 		if err := c.ch.give(f, conn); err != nil {
 			return err
 		}
@@ -126,7 +137,11 @@ func (c *child) connect(conn *handoff.Conn, frame func() (ipc.Frame, error)) err
 		return err
 	}
 	c.h.metrics.connections.WithLabelValues("copied").Inc()
-	c.h.copy(c.ctx, conn, ours)
+	if from == fromClient {
+		c.h.guard(c.ctx, conn, ours)
+	} else {
+		c.h.copy(c.ctx, conn, ours)
+	}
 	return nil
 }
 

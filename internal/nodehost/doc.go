@@ -11,6 +11,7 @@
 //	preload.go   what our script in the process says and does (preload.js)
 //	door.go      a place in the directory with a handoff socket, one for each app of the directory
 //	connect.go   a router's connection given to the process
+//	gate.go      a client's connection, whose bytes go on only after a 101
 //	program.go   any other program that has a port of its own
 //
 // Messages of @socket.io/cluster-adapter:

@@ -25,12 +25,16 @@ function tell(act, more) {
 
 // Who is at the other end
 
-const given = new WeakSet(); // handles that came over the channel
+const given = new WeakMap(); // handle that came over the channel -> who is at its other end
 const origins = new WeakMap(); // socket -> "router", "client" or "own"
 
+// Who that is says the nodehost, and the kind of the handle has to agree: routers have socket pairs. The address can't tell. A
+// client that has reset its connection has none either, and could send a router's fields before.
 process.prependListener("internalMessage", (message, handle) => {
   if (!handle || !message || message.cmd !== "NODE_HANDLE") return;
-  if (!message.msg || message.msg.sidereal !== "own") given.add(handle); // else it was accepted for us, from whomever
+  const said = message.msg && message.msg.sidereal;
+  if (said === "own") return; // it was accepted for us, from whomever
+  given.set(handle, said === "router" && handle.constructor.name === "Pipe" ? "router" : "client");
 });
 
 // patiently is a socket's setTimeout: a router closes its idle connections itself, sooner, and must not meet one that closes.
@@ -38,12 +42,11 @@ function patiently(ms, callback) {
   return net.Socket.prototype.setTimeout.call(this, ms > 0 && ms < PATIENCE ? PATIENCE : ms, callback);
 }
 
-// originOf tells who is at the other end of a connection. Of those that were given to us only routers have socket pairs.
+// originOf tells who is at the other end of a connection.
 function originOf(socket) {
   let origin = origins.get(socket);
   if (origin === undefined) {
-    if (!socket._handle || !given.has(socket._handle)) origin = "own";
-    else origin = socket.remoteAddress === undefined ? "router" : "client";
+    origin = (socket._handle && given.get(socket._handle)) || "own";
     if (origin === "router") socket.setTimeout = patiently;
     origins.set(socket, origin);
   }
@@ -174,9 +177,58 @@ function setHeader(name, value) {
   return http.ServerResponse.prototype.setHeader.call(this, name, value);
 }
 
+// A client's connection
+
+const MOST = 65536; // what a client may say after its request, to no effect
+const NODES = ["drain", "close", "error", "timeout"]; // what Node listens to on a connection, and what it stops with an upgrade
+const single = new WeakSet(); // sockets that serve one request
+const refused = new WeakMap(); // request that is no upgrade for the app -> what Node listened to
+
+const nothing = () => {};
+
+// serveOne lets a client's connection serve the one request that a router has read. If the app does not take it as an upgrade,
+// Node would read on, and serve what follows as requests of its own, whatever their fields say of where they come from. So Node
+// is told that it is an upgrade all the same: it takes its parser off, and the app's answer is the last one.
+function serveOne(server, socket) {
+  const { parser } = socket;
+  const take = parser && parser.onIncoming;
+  if (typeof take !== "function") return; // an unknown Node: no request is served, see below
+  single.add(socket);
+  parser.onIncoming = function (req, ...rest) {
+    const listeners = NODES.map((name) => [name, socket.listeners(name)]);
+    if (take.call(this, req, ...rest) === 2) return 2; // the app takes it
+    refused.set(req, listeners);
+    server.prependListener("upgrade", nothing); // without any, Node would close the connection
+    req.upgrade = true;
+    return 2;
+  };
+}
+
+// answerLast follows serveOne, when the parser is off: the app answers, and nobody hears the client.
+function answerLast(server, req, socket) {
+  server.removeListener("upgrade", nothing);
+  req.upgrade = false;
+  for (const [name, listeners] of refused.get(req)) {
+    const left = socket.listeners(name);
+    for (const listener of listeners) if (!left.includes(listener)) socket.on(name, listener);
+  }
+  let more = 0;
+  socket.on("data", (chunk) => {
+    if ((more += chunk.length) > MOST) socket.destroy();
+  });
+  socket.once("end", () => socket.end());
+  return true;
+}
+
 // Requests and upgrades pass here on their way to the app.
 const emit = http.Server.prototype.emit;
 http.Server.prototype.emit = https.Server.prototype.emit = function (event, req, other, ...rest) {
+  if (event === "connection" && req && originOf(req) === "client") {
+    const heard = emit.call(this, event, req, other, ...rest);
+    serveOne(this, req);
+    return heard;
+  }
+  if (event === "upgrade" && refused.has(req)) return answerLast(this, req, other);
   if ((event === "request" || event === "upgrade" || event === "checkContinue") && req && req.headers && req.socket) {
     believe(req);
     strip(req);
@@ -192,7 +244,11 @@ http.Server.prototype.emit = https.Server.prototype.emit = function (event, req,
         other.once("close", () => requests--);
       }
       const origin = originOf(req.socket);
-      if (origin === "client") other.shouldKeepAlive = false; // whose the next request is, only a router can tell
+      if (origin === "client") {
+        if (!single.has(req.socket)) return req.socket.destroy(); // whose a request is, only a router can tell
+        other.shouldKeepAlive = false;
+        other.once("finish", () => req.socket.destroySoon());
+      }
       if (origin === "router") other.setHeader = setHeader;
     }
   }

@@ -78,7 +78,11 @@ func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 		return err
 	}
 	p.h.metrics.connections.WithLabelValues("copied").Inc()
-	p.h.copy(ctx, conn, c.(*net.TCPConn))
+	if conn.Kind() == handoff.Client {
+		p.h.guard(ctx, conn, c.(*net.TCPConn))
+	} else {
+		p.h.copy(ctx, conn, c.(*net.TCPConn))
+	}
 	return nil
 }
 

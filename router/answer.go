@@ -39,7 +39,7 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 		}
 		x.c.r.keyRefused(u.b)
 		return broken
-	case h.Status == 101 && x.upgrading:
+	case h.Status == 101 && x.upgrading && h.Upgrade:
 		x.account.status = h.Status
 		x.settle(u.b, true)
 		x.c.relaying = u

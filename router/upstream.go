@@ -70,13 +70,12 @@ type backend struct {
 type upstream struct {
 	stream
 	b      *backend
-	remote bool
 	named  bool // requests say which worker is meant
 	greet  bool // the first one has to show the key
 	reused bool
 	doored bool             // the door does not give it away: it goes on speaking between us and the worker
 	since  time.Time        // idle since
-	fd     syscall.RawConn  // of a remote one, below TLS
+	fd     syscall.RawConn  // below TLS; nil: it has none
 	peek   func(fd uintptr) // onPeek, made once
 	peeked [1]byte
 	opened bool // counted among the router's descriptors
@@ -156,19 +155,27 @@ func (b *backend) put(u *upstream) {
 	}
 }
 
-// alive finds out whether the worker has closed an idle connection. On this host the next write would tell, and would
-// have written nothing; to other hosts it would be lost.
+// alive finds out whether an idle connection is silent. One that the worker has closed would lose the request, and what a
+// worker said without being asked would be taken for the next client's answer.
 func (u *upstream) alive() bool {
-	if !u.remote || u.fd == nil {
+	if u.fd == nil {
 		return true
 	}
 	u.silent = false
-	return u.fd.Control(u.peek) == nil && u.silent
+	return u.fd.Control(u.peek) == nil && u.silent && (u.raw != nil || u.heardAll())
 }
 
 func (u *upstream) onPeek(fd uintptr) {
 	_, _, err := syscall.Recvfrom(int(fd), u.peeked[:], syscall.MSG_PEEK) // the descriptor does not block
 	u.silent = err == syscall.EAGAIN
+}
+
+// heardAll tells whether TLS, which reads ahead, has nothing left of what it read. It reads nothing from the socket.
+func (u *upstream) heardAll() bool {
+	u.c.SetReadDeadline(past)
+	n, err := u.c.Read(u.peeked[:])
+	u.c.SetReadDeadline(time.Time{})
+	return n == 0 && isTimeout(err)
 }
 
 func (u *upstream) close() {
@@ -194,6 +201,7 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		return nil, err
 	}
 	u := &upstream{b: b}
+	u.peek = u.onPeek
 	if s != nil {
 		ctx, cancel := context.WithTimeout(ctx, openTimeout)
 		defer cancel()
@@ -202,6 +210,7 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 			return nil, b.sendError(ctx, s, err)
 		}
 		u.init(c)
+		u.fd = u.raw
 		return u.counted(), nil
 	}
 	d := net.Dialer{Timeout: dialTimeout}
@@ -225,7 +234,7 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		c.Close()
 		return nil, err
 	}
-	u.remote, u.named, u.greet, u.peek = true, b.up == nil, b.up == nil, u.onPeek
+	u.named, u.greet = b.up == nil, b.up == nil
 	u.init(c)
 	if u.fd = u.raw; over != c {
 		u.doored, u.stream = b.up == nil, stream{}

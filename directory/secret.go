@@ -116,10 +116,14 @@ func (s *secret) all() (values []string) {
 	return values
 }
 
-func (s *secret) is(shown string) bool {
+// is tells whether somebody has shown a secret, or the key that is made of one for a worker.
+func (s *secret) is(shown, workerID string) bool {
 	is := 0
 	for _, value := range s.all() {
 		is |= subtle.ConstantTimeCompare([]byte(value), []byte(shown))
+		if workerID != "" {
+			is |= subtle.ConstantTimeCompare([]byte(WorkerKey(value, workerID)), []byte(shown))
+		}
 	}
 	return is == 1
 }
@@ -142,14 +146,19 @@ func (d *Directory) Secrets() []string { return d.secret.all() }
 // Accepts tells whether a router that shows this is one of ours. One that is not known here may have been made a moment
 // ago: then Redis is asked, at most four times a second for all.
 func (d *Directory) Accepts(ctx context.Context, shown string) bool {
-	if d.secret.is(shown) {
+	return d.AcceptsAt(ctx, "", shown)
+}
+
+// AcceptsAt is Accepts for a worker, which may also be shown a WorkerKey of its own.
+func (d *Directory) AcceptsAt(ctx context.Context, workerID, shown string) bool {
+	if d.secret.is(shown, workerID) {
 		return true
 	}
 	if !isSecret(shown) || !d.secret.known() || !d.cfg.Conn.Up() {
 		return false
 	}
 	d.askSecret(ctx)
-	return d.secret.is(shown)
+	return d.secret.is(shown, workerID)
 }
 
 // askSecret returns when Redis has said which the secret is, of a time after the call.

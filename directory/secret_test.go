@@ -120,3 +120,26 @@ func TestStrangersKeysCostLittle(t *testing.T) {
 		t.Errorf("Redis was asked %d times", asked)
 	}
 }
+
+// TestWorkerKeyIsForOneWorker: a worker takes the secret or the key that is made of it for this worker; a door takes the
+// secret only.
+func TestWorkerKeyIsForOneWorker(t *testing.T) {
+	t.Parallel()
+	d := node(t, testkit.StartRedis(t).URL())
+	secret := secretOf(t, d)
+	for _, c := range []struct {
+		name, workerID, shown string
+		accepted              bool
+	}{
+		{"the secret", "aB3_", secret, true},
+		{"its own key", "aB3_", WorkerKey(secret, "aB3_"), true},
+		{"another worker's key", "aB3_", WorkerKey(secret, "zzzz"), false},
+		{"a worker's key at a door", "", WorkerKey(secret, "aB3_"), false},
+		{"the key of no worker at a door", "", WorkerKey(secret, ""), false},
+		{"nothing", "aB3_", "", false},
+	} {
+		if got := d.AcceptsAt(t.Context(), c.workerID, c.shown); got != c.accepted {
+			t.Errorf("%s: accepted %v", c.name, got)
+		}
+	}
+}

@@ -219,10 +219,11 @@ func newDoorKey(secret string) (*doorKey, error) {
 }
 
 // toDoor makes c, a connection to b's door, one over TLS where our own door speaks it: who encrypts what clients say does
-// not say it in plain text between hosts. A worker without a router before it speaks plain HTTP.
+// not say it in plain text between hosts. A worker without a router before it speaks plain HTTP; one whose record has gone
+// meanwhile may have had a door.
 func (b *backend) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
 	w := b.r.cfg.Directory.Workers().Get(b.id)
-	if b.r.cfg.Certificates == nil || w == nil || w.Handoff == "" {
+	if b.r.cfg.Certificates == nil || w != nil && w.Handoff == "" {
 		return c, nil
 	}
 	k, err := b.r.doorKeys(ctx)

@@ -3,6 +3,7 @@ package router
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -499,4 +500,56 @@ func TestBrokenTLSHandshakes(t *testing.T) {
 	if n := counter(t, h.metrics.tlsErrors); n != 4 {
 		t.Errorf("%v counted", n)
 	}
+}
+
+// TestSecretIsNotShownInPlainText: who encrypts what clients say does not send what doors' keys are made of in plain text. A
+// worker that stands alone is shown a key that is good for itself only; whether one stands alone its record has to say.
+func TestSecretIsNotShownInPlainText(t *testing.T) {
+	d := directory.NewStatic()
+	alone := loopback(t)
+	defer alone.Close()
+	d.Set(directory.Worker{ID: "alone", Host: "b", Addr: alone.Addr().String()})
+	secret, _ := d.Secret(t.Context())
+	r := startRouter(t, loopback(t), func() (cfg Config) {
+		cfg = Config{Directory: d, HostName: "a"}
+		secured(t)(&cfg)
+		return cfg
+	}())
+	hear := func() string {
+		c := secureTo(t, r.addr, "x")
+		c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		nc, err := alone.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		b := make([]byte, 1<<16)
+		n, _ := nc.Read(b) // the head, or a hello, comes in one piece
+		return string(b[:n])
+	}
+	if heard := hear(); strings.Contains(heard, secret) || !strings.Contains(heard, "Sidereal-Key: "+directory.WorkerKey(secret, "alone")+"\r\n") {
+		t.Errorf("the worker heard %q", heard)
+	}
+	b := r.backendOf(d.Workers().Get("alone"))
+	d.Set() // its record has gone, and a request for it is on its way
+	dialed := make(chan struct{})
+	go func() {
+		defer close(dialed)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if u, err := b.dial(ctx); err == nil {
+			u.close()
+			t.Error("spoken to in plain text")
+		}
+	}()
+	nc, err := alone.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1)
+	if nc.Read(first); first[0] != recordHandshake {
+		t.Errorf("it heard %q", first)
+	}
+	nc.Close()
+	<-dialed
 }

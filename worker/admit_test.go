@@ -25,6 +25,7 @@ func TestAdmitBelievesRoutersOnly(t *testing.T) {
 		{"our own port, no key", peer{}, nil, true, outside, false},
 		{"our own port, wrong key", peer{}, http.Header{headerKey: {"guess"}}, true, outside, false},
 		{"our own port, the key", peer{}, http.Header{headerKey: {"secret"}}, true, "203.0.113.5:4711", true},
+		{"our own port, an empty key", peer{}, http.Header{headerKey: {""}}, true, outside, false},
 		{"our own port, the key too late", peer{served: true}, http.Header{headerKey: {"secret"}}, true, outside, false},
 		{"our own port, shown before", peer{served: true, router: true}, nil, true, "203.0.113.5:4711", true},
 		{"this host's router", peer{kind: handoff.Local, router: true}, nil, true, "203.0.113.5:4711", true},

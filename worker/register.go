@@ -84,7 +84,7 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 		if _, err = d.Secret(ctx); err != nil {
 			return nil, w.set.Redis.Problem(err)
 		}
-		w.accepts = func(key string) bool { return d.Accepts(context.Background(), key) } // bounded by itself
+		w.accepts = func(key string) bool { return d.AcceptsAt(context.Background(), id, key) } // bounded by itself
 	}
 	return m, nil
 }

@@ -23,7 +23,7 @@ const (
 	headerClient = "Sidereal-Client" // ip:port of the true client
 	headerProto  = "Sidereal-Proto"  // the scheme that the client used
 	headerWorker = "Sidereal-Worker" // the id of the worker that is meant
-	headerKey    = "Sidereal-Key"    // the app's secret: whoever has it is a router
+	headerKey    = "Sidereal-Key"    // the app's secret, or the worker's key: whoever has it is a router
 )
 
 const (

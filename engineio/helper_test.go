@@ -92,7 +92,7 @@ func serve(t testing.TB, cfg Config, drive ...string) *fixture {
 	}
 	f.client = &http.Client{Transport: transport}
 	hs := &http.Server{Handler: srv}
-	if parking {
+	if parking(t) {
 		hs.Handler = parks{srv}
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -4,18 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// parking makes fixtures' responses ones that can be parked.
-var parking bool
+// parking tells whether the responses of a test's fixtures can be parked: those of the tests here can, by their names.
+func parking(t testing.TB) bool { return strings.HasPrefix(t.Name(), "TestParked") }
 
 // TestParkedPolls runs the tests of polling where no poll waits on a goroutine of its own.
 func TestParkedPolls(t *testing.T) {
-	parking = true
-	defer func() { parking = false }()
 	for name, test := range map[string]func(*testing.T){
 		"HandshakeOverPolling": TestHandshakeOverPolling, "MessagesBothWays": TestMessagesBothWays, "EchoLeavesBeforeOK": TestEchoLeavesBeforeOK,
 		"PollPacketsBounded": TestPollPacketsBounded, "InvalidPayloads": TestInvalidPayloads, "PendingPollAtTheEnd": TestPendingPollAtTheEnd,
@@ -115,8 +114,6 @@ func (discarded) WriteHeader(int)             {}
 
 // What may take time or call the app is done by a goroutine of its own, not by whoever sends.
 func TestParkedPollCallsTheAppElsewhere(t *testing.T) {
-	parking = true
-	defer func() { parking = false }()
 	bubble(t, Config{Headers: func(h http.Header, r *http.Request) {
 		if r.URL.Query().Get("slow") != "" {
 			time.Sleep(time.Second)

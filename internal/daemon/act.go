@@ -32,23 +32,23 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 		return d.restart(ctx, entries, emit)
 	case Reload:
 		return d.eachApp(entries, func(ap *application, mine []*entry) error {
-			release, err := ap.acquire()
+			held, release, err := d.take(ctx, ap)
 			if err != nil {
 				return err
 			}
 			defer release()
-			return d.reload(ctx, ap, mine, a.Parallel, emit)
+			return explained(held, ap, d.reload(held, ap, d.stillListed(mine), a.Parallel, emit))
 		})
 	case Delete:
 		return d.delete(ctx, entries, emit)
 	case Scale:
 		return d.scale(ctx, entries, a.Count, emit)
 	case Reset:
-		d.mu.Lock()
-		for _, e := range entries {
-			e.commands = 0
-		}
-		d.mu.Unlock()
+		d.do(func(b *book) {
+			for _, e := range entries {
+				e.facts.in(b).commands = 0
+			}
+		})
 		return d.sup.Reset(places(entries)...)
 	case Signal:
 		sig, err := processfile.ParseSignal(a.Signal)
@@ -65,13 +65,11 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 }
 
 // targets are the processes that an action is about, by id; at least one.
-func (d *Daemon) targets(texts []string) ([]*entry, error) {
+func (d *Daemon) targets(texts []string) (found []*entry, err error) {
 	if len(texts) == 0 {
 		return nil, &Failure{Code: config.ExitUsage, Text: "no process was named"}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	found, err := d.targetsLocked(texts)
+	d.do(func(b *book) { found, err = b.targets(texts) })
 	if err == nil && len(found) == 0 {
 		err = &Failure{Code: config.ExitFailed, Text: "there are no processes"}
 	}
@@ -98,23 +96,30 @@ func (d *Daemon) eachApp(entries []*entry, f func(*application, []*entry) error)
 }
 
 func (d *Daemon) updateEnv(entries []*entry, env map[string]string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	done := map[*application]bool{}
-	for _, e := range entries {
-		if !done[e.app] {
+	d.do(func(b *book) {
+		done := map[*application]bool{}
+		for _, e := range entries {
+			if done[e.app] {
+				continue
+			}
 			done[e.app] = true
-			merged := maps.Clone(e.app.app.Env)
+			merged := map[string]string{} // another one: who looked has the old
+			f := e.app.facts.in(b)
+			maps.Copy(merged, f.app.Env)
 			maps.Copy(merged, env)
-			e.app.app.Env = merged
+			f.app.Env = merged
 		}
-	}
+	})
 }
 
 // specs are those of processes, by the settings of now.
 func (d *Daemon) specs(entries []*entry) (specs []supervisor.Spec, err error) {
+	apps := map[*application]seen{}
 	for _, e := range entries {
-		s, err := d.spec(e)
+		if _, ok := apps[e.app]; !ok {
+			apps[e.app] = d.see(e.app)
+		}
+		s, err := d.spec(e, apps[e.app])
 		if err != nil {
 			return nil, err
 		}
@@ -134,9 +139,7 @@ func (d *Daemon) stop(ctx context.Context, entries []*entry, emit func(Event)) e
 	}
 	return d.eachApp(entries, func(ap *application, _ []*entry) error {
 		if !d.running(ap) {
-			d.mu.Lock()
-			ap.problems = nil
-			d.mu.Unlock()
+			d.change(ap, func(f *facts) { f.problems = nil })
 		}
 		return nil
 	})
@@ -153,9 +156,7 @@ func (d *Daemon) restart(ctx context.Context, entries []*entry, emit func(Event)
 		return err
 	}
 	d.eachApp(entries, func(ap *application, _ []*entry) error {
-		d.mu.Lock()
-		ap.problems = nil
-		d.mu.Unlock()
+		d.change(ap, func(f *facts) { f.problems = nil })
 		d.rewatch(ap)
 		return d.sup.Start(d.fallen(ap)...)
 	})
@@ -187,13 +188,13 @@ func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, 
 	case errors.As(err, &reload):
 		return &Failure{Code: config.ExitFailed, Text: d.reloadText(ap, reload, len(live))}
 	case errors.Is(err, supervisor.ErrReloading):
-		return &Failure{Code: config.ExitFailed, Text: ap.app.Name + ": a reload is under way"}
+		return &Failure{Code: config.ExitFailed, Text: ap.name + ": a reload is under way"}
 	case err != nil:
 		return err
 	}
 	d.commanded(live, true)
 	for _, e := range live {
-		emit(Event{Level: "info", ID: &e.id, Name: ap.app.Name, Step: "reloaded", Text: "reloaded"})
+		emit(Event{Level: "info", ID: &e.id, Name: ap.name, Step: "reloaded", Text: "reloaded"})
 	}
 	if len(idle) > 0 {
 		return d.restart(ctx, idle, emit)
@@ -202,10 +203,8 @@ func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, 
 }
 
 func (d *Daemon) reloadText(ap *application, r *supervisor.ReloadError, of int) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	text := fmt.Sprintf("%s: reload given up: ", ap.app.Name)
-	if e := d.byPlace[r.Name]; e != nil {
+	text := fmt.Sprintf("%s: reload given up: ", ap.name)
+	if e := d.entryAt(r.Name); e != nil {
 		text += fmt.Sprintf("the new process of id %d did not come up: ", e.id)
 	}
 	return text + fmt.Sprintf("%s; %d of %d had been replaced, the others serve on as they were", r.Cause, r.Done, of)
@@ -213,15 +212,23 @@ func (d *Daemon) reloadText(ap *application, r *supervisor.ReloadError, of int) 
 
 // delete stops processes and takes them out of the list; with the last one of an app all of it goes.
 func (d *Daemon) delete(ctx context.Context, entries []*entry, emit func(Event)) error {
-	return d.eachApp(entries, func(ap *application, mine []*entry) (err error) {
-		if len(mine) == len(d.entriesOf(ap)) {
-			err = d.dissolve(ctx, ap)
-		} else {
-			err = d.forget(ctx, ap, mine)
+	return d.eachApp(entries, func(ap *application, mine []*entry) error {
+		release, err := d.seize(ctx, ap)
+		if err != nil {
+			return err
+		}
+		if release != nil { // nil: another delete was faster
+			left := d.stillListed(mine)
+			if len(left) == len(d.entriesOf(ap)) {
+				err = d.dissolve(ap)
+			} else {
+				err = d.forget(ap, left)
+			}
+			release()
 		}
 		if err == nil {
 			for _, e := range mine {
-				emit(Event{Level: "info", ID: &e.id, Name: ap.app.Name, Step: "deleted", Text: "deleted"})
+				emit(Event{Level: "info", ID: &e.id, Name: ap.name, Step: "deleted", Text: "deleted"})
 			}
 		}
 		return err
@@ -236,7 +243,7 @@ func (d *Daemon) scale(ctx context.Context, entries []*entry, count string, emit
 			return &Failure{Code: config.ExitUsage, Text: "scale takes one app: these are several"}
 		}
 	}
-	release, err := ap.acquire()
+	held, release, err := d.take(ctx, ap)
 	if err != nil {
 		return err
 	}
@@ -247,22 +254,20 @@ func (d *Daemon) scale(ctx context.Context, entries []*entry, count string, emit
 		return err
 	}
 	if n == have {
-		emit(Event{Level: "info", Name: ap.app.Name, Text: fmt.Sprintf("has %d already", n)})
+		emit(Event{Level: "info", Name: ap.name, Text: fmt.Sprintf("has %d already", n)})
 		return nil
 	}
-	d.mu.Lock()
-	ap.app.Instances = n
-	d.mu.Unlock()
+	d.change(ap, func(f *facts) { f.app.Instances = n })
 	gone := d.entriesOf(ap)
-	if err := d.resize(ctx, ap, n); err != nil {
+	if err := d.resize(ap, n); err != nil {
 		return err
 	}
 	now := d.entriesOf(ap)
 	for _, e := range gone[min(n, have):] {
-		emit(Event{Level: "info", ID: &e.id, Name: ap.app.Name, Step: "deleted", Text: "deleted"})
+		emit(Event{Level: "info", ID: &e.id, Name: ap.name, Step: "deleted", Text: "deleted"})
 	}
 	if n > have {
-		return d.launch(ctx, ap, now[have:], emit)
+		return explained(held, ap, d.launch(held, ap, now[have:], emit))
 	}
 	return nil
 }
@@ -305,9 +310,8 @@ func (d *Daemon) eachLog(entries []*entry, verb Verb) error {
 
 // killAll stops everything, and then the daemon.
 func (d *Daemon) killAll(ctx context.Context, emit func(Event)) error {
-	d.mu.Lock()
-	n := len(d.entries)
-	d.mu.Unlock()
+	n := 0
+	d.do(func(b *book) { n = len(b.entries) })
 	d.cfg.Log.Info().Int("processes", n).Msg("daemon is told to end")
 	for _, ap := range d.allApps() {
 		d.unwatch(ap)

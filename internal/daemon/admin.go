@@ -75,12 +75,10 @@ func (d *Daemon) trace(ctx context.Context, sid string) (found any, err error) {
 
 // routers are those of the apps with a door.
 func (d *Daemon) routers() (all []*admin.Client) {
-	for _, ap := range d.allApps() {
-		d.mu.Lock()
+	for _, ap := range d.seeAll() {
 		if len(ap.doors) > 0 && ap.dir != nil {
 			all = append(all, admin.NewSocketClient(admin.Socket(ap.dir.Path, "router")))
 		}
-		d.mu.Unlock()
 	}
 	return all
 }
@@ -89,16 +87,16 @@ func (d *Daemon) routers() (all []*admin.Client) {
 func (d *Daemon) sockets() map[string]string {
 	out := map[string]string{}
 	st := d.statuses()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if path := d.forksSocketLocked(); path != "" && st[forksPlace].PID != 0 {
+	path := ""
+	d.do(func(b *book) { path = b.forksSocket() })
+	if path != "" && st[forksPlace].PID != 0 {
 		out[forksPlace] = path
 	}
-	for _, ap := range d.apps {
+	for _, ap := range d.seeAll() {
 		if ap.dir == nil {
 			continue
 		}
-		for _, name := range ap.servicesLocked() {
+		for _, name := range ap.services() {
 			if st[name].PID != 0 {
 				_, role, _ := strings.Cut(name, ap.key+"/")
 				out[name] = admin.Socket(ap.dir.Path, role)
@@ -119,16 +117,15 @@ func (d *Daemon) sockets() map[string]string {
 // ready is whether every app that has a door serves it.
 func (d *Daemon) ready(ctx context.Context) error {
 	var errs []error
-	for _, ap := range d.allApps() {
-		d.mu.Lock()
-		doors, problems := len(ap.doors), strings.Join(ap.problems, "; ")
-		d.mu.Unlock()
+	for _, ap := range d.seeAll() {
+		problems := strings.Join(ap.problems, "; ")
 		switch {
+		case ap.gone:
 		case problems != "":
 			errs = append(errs, errors.New(problems))
-		case doors > 0:
+		case len(ap.doors) > 0:
 			if err := admin.NewSocketClient(admin.Socket(ap.dir.Path, "router")).Ready(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", ap.app.Name, err))
+				errs = append(errs, fmt.Errorf("%s: %w", ap.name, err))
 			}
 		}
 	}
@@ -151,14 +148,11 @@ func (d *Daemon) adminStatus(context.Context) admin.Status {
 	for _, s := range services {
 		st.Processes = append(st.Processes, admin.Process{Name: s.Name, State: string(s.Status), PID: s.PID, Started: s.Started, Restarts: s.Restarts})
 	}
-	for _, ap := range d.allApps() {
-		d.mu.Lock()
-		b := ap.backend
-		d.mu.Unlock()
-		if b == nil {
+	for _, ap := range d.seeAll() {
+		if ap.backend == nil {
 			continue
 		}
-		for _, w := range b.dir.Workers().All() {
+		for _, w := range ap.backend.dir.Workers().All() {
 			st.Workers = append(st.Workers, admin.Worker{ID: w.ID, Slot: w.Slot, Host: w.Host, Addr: w.Addr, PID: w.PID,
 				State: string(w.State), Clients: w.Clients, Version: w.Version})
 		}

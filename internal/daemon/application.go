@@ -37,18 +37,22 @@ func (k kind) routed() bool { return k != nodeFork }
 // application is an app with what the daemon runs for it.
 type application struct {
 	key      string // unique; names its places
+	name     string
+	names    string // its namespace
 	kind     kind
 	shared   bool             // its nodehost is that of all forked Node processes
 	set      config.Daemon    // from the app's environment
 	settings *config.Settings // the same, by variable
 	warnings []string
-	dir      *supervisor.RuntimeDir
-	user     *supervisor.User // nil: the daemon's own
-	backend  *backend
-	busy     chan struct{} // holds a token while a command changes what the app consists of
+	facts    kept[facts]
+}
 
-	// Guarded by Daemon.mu.
+// facts is what changes of an app. The one that counts is in the book; who looks gets a copy (seen).
+type facts struct {
 	app       processfile.App
+	dir       *supervisor.RuntimeDir // nil: not made yet
+	user      *supervisor.User       // nil: the daemon's own
+	backend   *backend
 	local     netip.Addr // from which this host reaches Redis
 	advertise string     // how other hosts reach the first door; empty: none yet
 	doors     []*door
@@ -56,6 +60,9 @@ type application struct {
 	entries   []*entry  // by id
 	watch     *watch    // nil: off
 	redis     *embedded // nil: one of its own, or none
+	hold      *hold     // of the command that changes what the app consists of; nil: none does
+	deleters  int       // commands that wait for the hold to delete processes
+	gone      bool      // is being deleted, or has been: it gets nothing more
 }
 
 // entry is one process of the list.
@@ -67,8 +74,11 @@ type entry struct {
 	uniqueID string
 	out, err *sink
 	files    []*logFile
+	facts    kept[entryFacts]
+}
 
-	// Guarded by Daemon.mu.
+// entryFacts is what changes of a process, in the book.
+type entryFacts struct {
 	listens  string // the first address that its processes asked for
 	created  time.Time
 	reloaded time.Time
@@ -77,7 +87,8 @@ type entry struct {
 
 // resolve reads what an app's environment says of its settings: each app has its own.
 func resolve(a processfile.App, key string) (*application, error) {
-	ap := &application{key: key, app: a, kind: kindOf(&a), busy: make(chan struct{}, 1)}
+	ap := &application{key: key, name: a.Name, names: a.Namespace, kind: kindOf(&a)}
+	ap.facts = kept[facts]{facts{app: a}}
 	ap.shared = ap.kind == nodeFork && a.UID == "" && a.GID == ""
 	env := map[string]string{"SIDEREAL_APP": directoryName(key)}
 	for name, value := range a.Env {
@@ -141,16 +152,6 @@ func directoryName(name string) string {
 	return name[:min(len(name), 64)]
 }
 
-// acquire takes the right to change what the app consists of, without waiting.
-func (ap *application) acquire() (release func(), err error) {
-	select {
-	case ap.busy <- struct{}{}:
-		return func() { <-ap.busy }, nil
-	default:
-		return nil, &Failure{Code: config.ExitFailed, Text: ap.app.Name + ": another command is at work on it"}
-	}
-}
-
 func (ap *application) router() string { return ap.key + "/router" }
 
 func (ap *application) nodehost() string {
@@ -160,8 +161,8 @@ func (ap *application) nodehost() string {
 	return ap.key + "/nodehost"
 }
 
-// servicesLocked are the names of the places that serve this app's processes alone.
-func (ap *application) servicesLocked() (names []string) {
+// services are the names of the places that serve this app's processes alone.
+func (ap seen) services() (names []string) {
 	for _, have := range ap.doors {
 		if !slices.Contains(names, have.router) {
 			names = append(names, have.router)
@@ -173,17 +174,9 @@ func (ap *application) servicesLocked() (names []string) {
 	return names
 }
 
-func (d *Daemon) servicesOf(ap *application) []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return ap.servicesLocked()
-}
-
-// supportOf are the app's services, and those that it shares with others.
-func (d *Daemon) supportOf(ap *application) []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	names := ap.servicesLocked()
+// support are the app's services, and those that it shares with others.
+func (ap seen) support() []string {
+	names := ap.services()
 	if ap.redis != nil {
 		names = append(names, redisPlace)
 	}

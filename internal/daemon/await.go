@@ -37,6 +37,7 @@ type waiting struct {
 	settled map[*entry]bool
 	begun   map[*entry]int // starts that have been told
 	failed  []string
+	anyWill bool // goal up: a process that was there before is as good
 }
 
 // watchFor notes where processes are before a command does something to them.
@@ -75,8 +76,11 @@ func (w *waiting) look(e *entry, st supervisor.Status) {
 		return
 	}
 	if w.goal == down {
-		if st.PID == 0 && st.State != supervisor.Waiting {
+		switch {
+		case st.PID == 0 && st.State != supervisor.Waiting:
 			w.settle(e, "info", "stopped", "stopped")
+		case st.Starts > before.Starts:
+			w.settle(e, "warn", "stopped", "stopped, and started again by another command")
 		}
 		return
 	}
@@ -86,11 +90,13 @@ func (w *waiting) look(e *entry, st supervisor.Status) {
 		w.say(e, "info", "launched", fmt.Sprintf("launched, pid %d", st.PID))
 	}
 	switch {
-	case fresh && st.State == supervisor.Ready:
+	case (fresh || w.anyWill) && st.State == supervisor.Ready:
 		w.settle(e, "info", "online", "online")
+	case !fresh && st.State == supervisor.Stopped && st.PID == 0:
+		w.settle(e, "warn", "stopped", "stopped by another command")
 	case st.State == supervisor.Errored:
 		w.fail(e, st.Reason)
-	case fresh && st.State == supervisor.Stopped && st.Last != nil && st.Last.Code != 0 && !st.Last.Planned && !slices.Contains(e.app.app.StopExitCodes, st.Last.Code):
+	case fresh && st.State == supervisor.Stopped && st.Last != nil && st.Last.Code != 0 && !st.Last.Planned && !slices.Contains(w.d.see(e.app).app.StopExitCodes, st.Last.Code):
 		w.fail(e, "ended: "+st.Last.Cause)
 	case fresh && st.State == supervisor.Stopped:
 		w.settle(e, "info", "stopped", "has run, and ended")
@@ -106,12 +112,15 @@ func (w *waiting) reachable(now map[string]supervisor.Status) bool {
 	if w.goal == down || len(w.failed) > 0 {
 		return true
 	}
+	apps := w.apps()
 	for _, e := range w.entries {
-		w.d.mu.Lock()
-		doors, problems, kind := len(e.app.doors), len(e.app.problems), e.app.kind
-		w.d.mu.Unlock()
+		ap := apps[e.app]
+		doors, problems := len(ap.doors), len(ap.problems)
+		if ap.gone {
+			continue
+		}
 		st := now[e.place]
-		needs := kind.routed() && st.State == supervisor.Ready && st.Attrs[lifeline.Worker] != ""
+		needs := ap.kind.routed() && st.State == supervisor.Ready && st.Attrs[lifeline.Worker] != ""
 		if problems > 0 || !needs && doors == 0 {
 			continue
 		}
@@ -123,6 +132,19 @@ func (w *waiting) reachable(now map[string]supervisor.Status) bool {
 		}
 	}
 	return true
+}
+
+// apps are those of the processes, as they are now.
+func (w *waiting) apps() map[*application]seen {
+	apps := map[*application]seen{}
+	w.d.do(func(b *book) {
+		for _, e := range w.entries {
+			if _, ok := apps[e.app]; !ok {
+				apps[e.app] = e.app.seenIn(b)
+			}
+		}
+	})
+	return apps
 }
 
 // problems adds what keeps the apps from being reached.
@@ -137,10 +159,9 @@ func (w *waiting) problems() {
 			continue
 		}
 		seen[e.app] = true
-		w.d.mu.Lock()
-		w.failed = append(w.failed, e.app.problems...)
-		w.d.mu.Unlock()
-		for _, name := range w.d.supportOf(e.app) {
+		ap := w.d.see(e.app)
+		w.failed = append(w.failed, ap.problems...)
+		for _, name := range ap.support() {
 			if st := now[name]; st.State == supervisor.Errored {
 				w.failed = append(w.failed, fmt.Sprintf("%s: %s: see the daemon's log", name, st.Reason))
 			}
@@ -149,7 +170,7 @@ func (w *waiting) problems() {
 }
 
 func (w *waiting) say(e *entry, level, step, text string) {
-	w.emit(Event{Level: level, ID: &e.id, Name: e.app.app.Name, Step: step, Text: text})
+	w.emit(Event{Level: level, ID: &e.id, Name: e.app.name, Step: step, Text: text})
 }
 
 func (w *waiting) settle(e *entry, level, step, text string) {
@@ -159,7 +180,7 @@ func (w *waiting) settle(e *entry, level, step, text string) {
 
 func (w *waiting) fail(e *entry, why string) {
 	w.settle(e, "error", "failed", why)
-	w.failed = append(w.failed, fmt.Sprintf("%s (id %d): %s", e.app.app.Name, e.id, why))
+	w.failed = append(w.failed, fmt.Sprintf("%s (id %d): %s", e.app.name, e.id, why))
 }
 
 // statuses are the supervisor's places by name.
@@ -175,13 +196,14 @@ func byName(st []supervisor.Status) map[string]supervisor.Status {
 
 // commanded notes restarts by command, or because files have changed.
 func (d *Daemon) commanded(entries []*entry, reloaded bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, e := range entries {
-		e.commands++
-		e.created = time.Now()
-		if reloaded {
-			e.reloaded = e.created
+	d.do(func(b *book) {
+		for _, e := range entries {
+			f := e.facts.in(b)
+			f.commands++
+			f.created = time.Now()
+			if reloaded {
+				f.reloaded = f.created
+			}
 		}
-	}
+	})
 }

@@ -10,8 +10,6 @@ import (
 	"math/big"
 	"net"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -34,19 +32,17 @@ type Daemon struct {
 	logs     logFiles
 	follow   followers
 	usage    meter
-	doorway  sync.Mutex // held while a door is opened
-	embeds   sync.Mutex // held while the embedded Redis is started
-	forking  sync.Mutex // held while an app joins or leaves the shared nodehost
 	admin    net.Listener
 	end      context.CancelFunc // of Run
 
-	mu      sync.Mutex // guards what follows, and what entries and applications say of themselves
-	apps    map[string]*application
-	entries map[int]*entry
-	byPlace map[string]*entry
-	nextID  int
-	redis   *embedded // nil: not needed yet
-	forks   *forkHost // nil: no app shares one
+	asks     chan func(*book) // to the owner of all that changes (owner.go)
+	over     chan struct{}    // closed when the owner has ended
+	watchers sync.WaitGroup   // of files
+
+	// Turns at what takes a while. They guard nothing: what changes is in the book.
+	doorway sync.Mutex // held while a door is opened, or an app with doors goes
+	forking sync.Mutex // held while an app joins or leaves the shared nodehost
+	embeds  turn       // held while the embedded Redis is started
 }
 
 // Run is the daemon of a home folder until ctx ends, or a command ends it; then everything is stopped. The error is ErrRunning
@@ -77,7 +73,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, started: time.Now(), metrics: prometheus.NewRegistry(),
 		environ: cfg.Environ,
-		apps:    map[string]*application{}, entries: map[int]*entry{}, byPlace: map[string]*entry{},
+		asks:    make(chan func(*book)), over: make(chan struct{}), embeds: newTurn(),
 		logs: logFiles{rotation: RotationOf(cfg.Settings.LogFiles), log: cfg.Log, open: map[string]*logFile{}},
 	}
 	if d.environ == nil {
@@ -118,6 +114,10 @@ func (d *Daemon) serviceOutput() io.Writer {
 func (d *Daemon) run(ctx context.Context, ready func()) error {
 	ctx, d.end = context.WithCancel(ctx)
 	defer d.end()
+	var owner sync.WaitGroup
+	owner.Go(func() { d.own(newBook()) })
+	defer owner.Wait()
+	defer close(d.over)
 	control, err := d.listenControl()
 	if err != nil {
 		return err
@@ -203,15 +203,14 @@ func (d *Daemon) anyAlive() bool {
 
 // exited tells the other hosts of a worker that died, and sees to the pid file.
 func (d *Daemon) exited(x supervisor.Exit) {
-	d.mu.Lock()
-	e := d.byPlace[x.Name]
-	d.mu.Unlock()
+	e := d.entryAt(x.Name)
 	if e == nil {
 		return
 	}
-	removePID(d.pidFile(e), x.PID)
-	if id := x.Attrs[lifeline.Worker]; id != "" && e.app.backend != nil {
-		e.app.backend.dir.WorkerGone(id)
+	ap := d.see(e.app)
+	removePID(d.pidFile(e, &ap.app), x.PID)
+	if id := x.Attrs[lifeline.Worker]; id != "" && ap.backend != nil {
+		ap.backend.dir.WorkerGone(id)
 	}
 }
 
@@ -220,18 +219,8 @@ func (d *Daemon) closeAll() {
 	for _, ap := range d.allApps() {
 		d.closeApp(ap)
 	}
+	d.watchers.Wait()
 	if d.admin != nil {
 		d.admin.Close()
 	}
-}
-
-func (d *Daemon) allApps() []*application {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var out []*application
-	for _, ap := range d.apps {
-		out = append(out, ap)
-	}
-	slices.SortFunc(out, func(a, b *application) int { return strings.Compare(a.key, b.key) })
-	return out
 }

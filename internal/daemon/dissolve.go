@@ -8,72 +8,88 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// forget stops processes and takes them out of the list.
-func (d *Daemon) forget(ctx context.Context, ap *application, entries []*entry) error {
-	err := d.sup.Remove(ctx, places(entries)...)
-	if err != nil && !errors.Is(err, supervisor.ErrNoPlace) { // which another command has removed
+// forget stops processes and takes them out of the list. It goes on when the command has gone: a stop has a time limit. The
+// caller holds the app.
+func (d *Daemon) forget(ap *application, entries []*entry) error {
+	err := d.sup.Remove(context.Background(), d.atPlaces(places(entries))...)
+	if err != nil && !errors.Is(err, supervisor.ErrNoPlace) {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, e := range entries {
-		if d.entries[e.id] != e {
-			continue
-		}
-		delete(d.entries, e.id)
-		delete(d.byPlace, e.place)
-		for _, l := range e.files {
-			d.logs.release(l)
-		}
-		removeFile(d.pidFile(e))
-	}
-	ap.entries = slices.DeleteFunc(ap.entries, func(e *entry) bool { return slices.Contains(entries, e) })
-	if len(d.entries) == 0 {
-		d.nextID = 0 // as PM2 does
-	}
+	d.unlist(ap, entries)
 	return nil
 }
 
-// dissolve stops an app, and everything around it, and forgets it.
-func (d *Daemon) dissolve(ctx context.Context, ap *application) error {
-	d.unwatch(ap)
-	entries := d.entriesOf(ap)
-	st := d.statuses()
-	names := places(entries)
-	for _, service := range d.servicesOf(ap) {
-		if _, ok := st[service]; ok {
-			names = append(names, service)
+// unlist takes processes out of the list that have no place.
+func (d *Daemon) unlist(ap *application, entries []*entry) {
+	var gone []*entry
+	var a seen
+	d.do(func(b *book) {
+		for _, e := range entries {
+			if b.entries[e.id] != e {
+				continue
+			}
+			gone = append(gone, e)
+			delete(b.entries, e.id)
+			delete(b.byPlace, e.place)
 		}
+		f := ap.facts.in(b)
+		f.entries = slices.DeleteFunc(slices.Clone(f.entries), func(e *entry) bool { return slices.Contains(entries, e) })
+		if len(b.entries) == 0 {
+			b.nextID = 0 // as PM2 does
+		}
+		a = ap.seenIn(b)
+	})
+	for _, e := range gone {
+		for _, l := range e.files {
+			d.logs.release(l)
+		}
+		removeFile(d.pidFile(e, &a.app))
 	}
-	names = slices.DeleteFunc(names, func(name string) bool { _, ok := st[name]; return !ok })
-	if err := d.sup.Remove(ctx, names...); err != nil && !errors.Is(err, supervisor.ErrNoPlace) {
+}
+
+// atPlaces are those of the names that the supervisor has a place of.
+func (d *Daemon) atPlaces(names []string) []string {
+	st := d.statuses()
+	return slices.DeleteFunc(names, func(name string) bool { _, ok := st[name]; return !ok })
+}
+
+// dissolve stops an app, and everything around it, and forgets it. The caller holds the app.
+func (d *Daemon) dissolve(ap *application) error {
+	d.change(ap, func(f *facts) { f.gone = true }) // from here on it gets no watch and no door
+	d.unwatch(ap)
+	d.doorway.Lock() // until here
+	entries, services := d.entriesOf(ap), d.see(ap).services()
+	d.doorway.Unlock()
+	err := d.sup.Remove(context.Background(), d.atPlaces(append(places(entries), services...))...)
+	if err != nil && !errors.Is(err, supervisor.ErrNoPlace) {
 		return err
 	}
-	if err := d.forget(ctx, ap, entries); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	if d.apps[ap.key] == ap {
-		delete(d.apps, ap.key)
-	}
-	d.mu.Unlock()
+	d.unlist(ap, entries)
+	d.do(func(b *book) {
+		if b.apps[ap.key] == ap {
+			delete(b.apps, ap.key)
+		}
+	})
 	d.closeApp(ap)
+	d.sup.Poke() // who waits for its processes looks again
 	return nil
 }
 
 // closeApp lets go of what an app had beside its processes.
 func (d *Daemon) closeApp(ap *application) {
+	d.change(ap, func(f *facts) { f.gone = true })
 	d.unwatch(ap)
+	now := d.see(ap)
 	var errs []error
-	if ap.backend != nil {
-		errs = append(errs, ap.backend.close())
+	if now.backend != nil {
+		errs = append(errs, now.backend.close())
 	}
 	if ap.shared {
 		errs = append(errs, d.leaveForks(ap))
-	} else if ap.dir != nil {
-		errs = append(errs, ap.dir.Close())
+	} else if now.dir != nil {
+		errs = append(errs, now.dir.Close())
 	}
 	if err := errors.Join(errs...); err != nil {
-		d.cfg.Log.Warn().Str("app", ap.app.Name).Err(err).Msg("app closed")
+		d.cfg.Log.Warn().Str("app", ap.name).Err(err).Msg("app closed")
 	}
 }

@@ -43,6 +43,13 @@ func (d *door) listeners() (all []*net.TCPListener, redirect int) {
 	return []*net.TCPListener{d.listener, d.redirect}, 2
 }
 
+func (d *door) close() {
+	d.listener.Close()
+	if d.redirect != nil {
+		d.redirect.Close()
+	}
+}
+
 func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
 
 // openDoor has the app's router serve an address. One that it serves already is fine; that of another app is not.
@@ -57,28 +64,42 @@ func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) err
 		return err
 	}
 	next.router = ap.router()
-	d.mu.Lock()
-	first := ap.advertise == ""
-	d.mu.Unlock()
+	first := d.see(ap).advertise == ""
 	if first && ap.set.RedirectAddr != "" {
 		if next.redirect, err = d.listen(ctx, ap, ap.set.RedirectAddr, "SIDEREAL_REDIRECT_ADDR"); err != nil {
 			next.listener.Close()
 			return err
 		}
 	}
-	d.mu.Lock()
-	if first {
-		ap.advertise = next.advertise
-	}
-	ap.doors = append(ap.doors, next)
-	d.mu.Unlock()
+	d.change(ap, func(f *facts) {
+		if first {
+			f.advertise = next.advertise
+		}
+		f.doors = append(f.doors, next)
+	})
+	now := d.see(ap)
 	if !first {
-		return d.sup.Serve(next.router, next.listener)
+		return d.opened(ap, next, d.sup.Serve(next.router, next.listener))
 	}
-	if err := d.sup.Add(d.routerSpec(ap, next, ap.set.App.App)); err != nil || !ap.kind.hosted() {
+	if err := d.opened(ap, next, d.sup.Add(d.routerSpec(now, next, ap.set.App.App))); err != nil || !ap.kind.hosted() {
 		return err
 	}
-	return errors.Join(d.sup.Tell(ap.nodehost(), lifeline.Advertise, next.advertise), d.sup.Become(d.nodehostSpec(ap)))
+	return errors.Join(d.sup.Tell(ap.nodehost(), lifeline.Advertise, next.advertise), d.sup.Become(d.nodehostSpec(now)))
+}
+
+// opened takes a door away again that no router serves.
+func (d *Daemon) opened(ap *application, dr *door, err error) error {
+	if err == nil {
+		return nil
+	}
+	d.change(ap, func(f *facts) {
+		f.doors = slices.DeleteFunc(f.doors, func(have *door) bool { return have == dr })
+		if f.advertise == dr.advertise && len(f.doors) == 0 {
+			f.advertise = ""
+		}
+	})
+	dr.close()
+	return err
 }
 
 // openSideDoor has a router of its own serve a further port of processes that listen on several: what is behind it is another
@@ -95,22 +116,24 @@ func (d *Daemon) openSideDoor(ctx context.Context, ap *application, addr string)
 	}
 	port := portOf(side.listener)
 	side.router = fmt.Sprintf("%s-%d", ap.router(), port)
-	d.mu.Lock()
-	ap.doors = append(ap.doors, side)
-	d.mu.Unlock()
-	return d.sup.Add(d.routerSpec(ap, side, directory.PortApp(ap.set.App.App, port)))
+	d.change(ap, func(f *facts) { f.doors = append(f.doors, side) })
+	return d.opened(ap, side, d.sup.Add(d.routerSpec(d.see(ap), side, directory.PortApp(ap.set.App.App, port))))
 }
 
 // newDoor listens, and tells how other hosts get there.
 func (d *Daemon) newDoor(ctx context.Context, ap *application, addr string) (*door, error) {
+	now := d.see(ap)
+	if now.gone { // doorway is held: it doesn't go from here on
+		return nil, supervisor.ErrNoPlace
+	}
 	l, err := d.listen(ctx, ap, addr, "PM2_PORT or SIDEREAL_ADDR")
 	if err != nil {
 		return nil, err
 	}
-	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), ap.local)
+	advertise, err := config.Door{Advertise: ap.set.Advertise}.Advertised(l.Addr().String(), now.local)
 	if err != nil {
 		l.Close()
-		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
+		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(ap.name, err.Error())}
 	}
 	return &door{wanted: addr, advertise: advertise, listener: l}, nil
 }
@@ -119,9 +142,7 @@ func (d *Daemon) hasDoor(ap *application, addr string) bool { return d.doorOf(ap
 
 // doorOf is the door that was asked for by an address; nil: there is none.
 func (d *Daemon) doorOf(ap *application, addr string) *door {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, have := range ap.doors {
+	for _, have := range d.see(ap).doors {
 		if have.wanted == addr {
 			return have
 		}
@@ -135,17 +156,17 @@ func (d *Daemon) listen(ctx context.Context, ap *application, addr, variable str
 		l, err := supervisor.Listen(ctx, addr)
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			if err != nil {
-				err = &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: %s cannot be listened on: %v", ap.app.Name, addr, err), cause: err}
+				err = &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: %s cannot be listened on: %v", ap.name, addr, err), cause: err}
 			}
 			return l, err
 		}
 		if owner := d.ownerOf(addr, ap); owner != "" {
 			return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf(
-				"%s: port %s is served for the app %s: give one of them another %s", ap.app.Name, portText(addr), owner, variable)}
+				"%s: port %s is served for the app %s: give one of them another %s", ap.name, portText(addr), owner, variable)}
 		}
 		if !d.succeeds || time.Now().After(d.started.Add(orphanTime)) {
 			return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf(
-				"%s: %s is in use by another process: set another %s", ap.app.Name, addr, variable)}
+				"%s: %s is in use by another process: set another %s", ap.name, addr, variable)}
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
@@ -161,12 +182,10 @@ func (d *Daemon) ownerOf(addr string, asks *application) string {
 	if err != nil {
 		return ""
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, ap := range d.apps {
+	for _, ap := range d.seeAll() {
 		for _, have := range ap.doors {
-			if ap != asks && have.has(port) {
-				return ap.app.Name
+			if ap.application != asks && have.has(port) {
+				return ap.name
 			}
 		}
 	}
@@ -182,7 +201,7 @@ func portText(addr string) string {
 }
 
 // doorAddr is the address of an app that does not say one by listening.
-func (ap *application) doorAddr() string {
+func (ap seen) doorAddr() string {
 	if ap.set.Addr != "" {
 		return ap.set.Addr
 	}
@@ -202,7 +221,7 @@ const defaultAddr = ":8080"
 
 // guessAdvertise is how other hosts will reach this app, as long as no door is open: a nodehost is told when it turns out
 // otherwise.
-func (ap *application) guessAdvertise() string {
+func (ap seen) guessAdvertise() string {
 	if ap.advertise != "" || !ap.local.IsValid() { // no Redis: nobody is told
 		return ap.advertise
 	}
@@ -229,7 +248,7 @@ func (d *Daemon) tend(ctx context.Context) {
 			return
 		}
 		for _, ap := range due {
-			if err := d.openDoor(ctx, ap, ap.doorAddr()); err != nil {
+			if err := d.openDoor(ctx, ap, d.see(ap).doorAddr()); err != nil {
 				d.problem(ap, err)
 			}
 		}
@@ -238,32 +257,34 @@ func (d *Daemon) tend(ctx context.Context) {
 
 // doorless are the apps that have to be given a door.
 func (d *Daemon) doorless(st []supervisor.Status) (due []*application) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range st {
-		e := d.byPlace[st[i].Name]
-		if e == nil || st[i].State != supervisor.Ready || st[i].Attrs[lifeline.Worker] == "" || st[i].Attrs[supervisor.ReadyBy] == "listening" {
-			continue
+	d.do(func(b *book) {
+		for i := range st {
+			e := b.byPlace[st[i].Name]
+			if e == nil || st[i].State != supervisor.Ready || st[i].Attrs[lifeline.Worker] == "" || st[i].Attrs[supervisor.ReadyBy] == "listening" {
+				continue
+			}
+			f := e.app.facts.in(b)
+			if e.app.kind.routed() && len(f.doors) == 0 && len(f.problems) == 0 && !f.gone {
+				due = append(due, e.app)
+			}
 		}
-		if ap := e.app; ap.kind.routed() && len(ap.doors) == 0 && len(ap.problems) == 0 {
-			due = append(due, ap)
-		}
-	}
+	})
 	return due
 }
 
 // listens serves a port that a process wants, and tells its nodehost how that went.
 func (d *Daemon) listens(place, addr string) {
-	d.mu.Lock()
-	e := d.byPlace[place]
+	var e *entry
 	side := false
-	if e != nil {
-		if e.listens == "" {
-			e.listens = addr
+	d.do(func(b *book) {
+		if e = b.byPlace[place]; e != nil {
+			f := e.facts.in(b)
+			if f.listens == "" {
+				f.listens = addr
+			}
+			side = f.listens != addr
 		}
-		side = e.listens != addr
-	}
-	d.mu.Unlock()
+	})
 	if e == nil || !e.app.kind.routed() {
 		return
 	}
@@ -288,14 +309,15 @@ func (d *Daemon) listens(place, addr string) {
 
 // problem notes what keeps an app from serving.
 func (d *Daemon) problem(ap *application, err error) {
-	d.mu.Lock()
-	known := slices.Contains(ap.problems, err.Error()) // each of its processes may have met it
+	known := false
+	d.change(ap, func(f *facts) {
+		known = f.gone || slices.Contains(f.problems, err.Error()) // each of its processes may have met it
+		if !known {
+			f.problems = append(f.problems, err.Error())
+		}
+	})
 	if !known {
-		ap.problems = append(ap.problems, err.Error())
-	}
-	d.mu.Unlock()
-	if !known {
-		d.cfg.Log.Error().Str("app", ap.app.Name).Err(err).Msg("app cannot be reached")
+		d.cfg.Log.Error().Str("app", ap.name).Err(err).Msg("app cannot be reached")
 	}
 	d.sup.Poke()
 }

@@ -32,15 +32,15 @@ func (d *Daemon) save(force bool) (Saved, error) {
 	s := Saved{File: d.cfg.Home.Dump()}
 	out := dump{Version: dumpVersion, Apps: []dumpedApp{}}
 	st := d.statuses()
-	for _, ap := range d.allApps() {
-		entries := d.entriesOf(ap)
-		stopped := true
+	for _, ap := range d.seeAll() {
+		if ap.gone {
+			continue
+		}
+		entries, stopped := ap.entries, true
 		for _, e := range entries {
 			stopped = stopped && st[e.place].State == supervisor.Stopped
 		}
-		d.mu.Lock()
 		out.Apps = append(out.Apps, dumpedApp{App: ap.app, Instances: len(entries), Stopped: stopped})
-		d.mu.Unlock()
 		s.Apps++
 		s.Processes += len(entries)
 	}
@@ -107,7 +107,7 @@ func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
 	var errs []error
 	var todo []func() error
 	for _, one := range saved.Apps {
-		if known := d.known(&one.App); known != nil && known.app.Script == one.App.Script {
+		if known := d.known(&one.App); known != nil && d.see(known).app.Script == one.App.Script {
 			emit(Event{Level: "info", Name: one.App.Name, Text: "is in the list already"})
 			continue
 		}

@@ -98,7 +98,7 @@ var roles = map[string]func(){
 	"worker": func() {
 		line, term := begin(nil)
 		failWhereTold()
-		hold()
+		holdOn()
 		fmt.Printf("env NODE_APP_INSTANCE=%s pm_id=%s name=%s\n", os.Getenv("NODE_APP_INSTANCE"), os.Getenv("pm_id"), os.Getenv("name"))
 		fmt.Fprintln(os.Stderr, "an error of "+os.Getenv("pm_id"))
 		line.Report(lifeline.Worker, "W"+os.Getenv("pm_id"))
@@ -206,7 +206,7 @@ func failWhereTold() {
 	}
 }
 
-func hold() {
+func holdOn() {
 	if addr := os.Getenv("FAKE_HOLD"); addr != "" {
 		_, err := net.Dial("unix", addr)
 		check(err)

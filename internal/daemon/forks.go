@@ -15,14 +15,15 @@ const forksPlace = "nodehost"
 // forkHost is that nodehost.
 type forkHost struct {
 	dir  *supervisor.RuntimeDir
-	apps int // that share it
+	apps int // that share it; the owner's
 }
 
 // joinForks gives an app the shared nodehost, which the first one brings.
 func (d *Daemon) joinForks(ap *application) error {
 	d.forking.Lock()
 	defer d.forking.Unlock()
-	f := d.forks
+	var f *forkHost
+	d.do(func(b *book) { f = b.forks })
 	if f == nil {
 		dir, err := supervisor.NewRuntimeDir("")
 		if err != nil {
@@ -33,10 +34,10 @@ func (d *Daemon) joinForks(ap *application) error {
 		}
 		f = &forkHost{dir: dir}
 	}
-	f.apps++
-	d.mu.Lock()
-	d.forks, ap.dir = f, f.dir
-	d.mu.Unlock()
+	d.do(func(b *book) {
+		f.apps++
+		b.forks, ap.facts.in(b).dir = f, f.dir
+	})
 	return nil
 }
 
@@ -44,19 +45,18 @@ func (d *Daemon) joinForks(ap *application) error {
 func (d *Daemon) leaveForks(ap *application) error {
 	d.forking.Lock()
 	defer d.forking.Unlock()
-	d.mu.Lock()
-	f, joined := d.forks, ap.dir != nil
-	ap.dir = nil
-	if !joined {
-		d.mu.Unlock()
-		return nil
-	}
-	f.apps--
-	last := f.apps == 0
-	if last {
-		d.forks = nil
-	}
-	d.mu.Unlock()
+	var f *forkHost
+	last := false
+	d.do(func(b *book) {
+		dir := &ap.facts.in(b).dir
+		if *dir == nil {
+			return // it never joined
+		}
+		f, *dir = b.forks, nil
+		if f.apps--; f.apps == 0 {
+			last, b.forks = true, nil
+		}
+	})
 	if !last {
 		return nil
 	}
@@ -76,10 +76,10 @@ func (d *Daemon) forksSpec(dir *supervisor.RuntimeDir) supervisor.Spec {
 	}
 }
 
-// forksSocketLocked is the admin socket of the shared nodehost; empty: there is none.
-func (d *Daemon) forksSocketLocked() string {
-	if d.forks == nil {
+// forksSocket is the admin socket of the shared nodehost; empty: there is none.
+func (b *book) forksSocket() string {
+	if b.forks == nil {
 		return ""
 	}
-	return admin.Socket(d.forks.dir.Path, "nodehost")
+	return admin.Socket(b.forks.dir.Path, "nodehost")
 }

@@ -1,57 +1,56 @@
 package daemon
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/processfile"
-	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
 // grow adds processes to an app until it has n. They are not started.
 func (d *Daemon) grow(ap *application, n int) error {
-	d.mu.Lock()
 	var fresh []*entry
-	for len(ap.entries) < n {
-		e := d.newEntryLocked(ap)
-		fresh = append(fresh, e)
+	d.do(func(b *book) {
+		for f := ap.facts.in(b); len(f.entries) < n; {
+			fresh = append(fresh, d.newEntry(b, ap))
+		}
+	})
+	err := d.addPlaces(fresh)
+	if err != nil {
+		d.unlist(ap, fresh)
 	}
-	d.mu.Unlock()
-	return d.addPlaces(fresh)
+	return err
 }
 
 func (d *Daemon) addPlaces(fresh []*entry) error {
-	var specs []supervisor.Spec
-	for _, e := range fresh {
-		spec, err := d.spec(e)
-		if err != nil {
-			return err
-		}
-		specs = append(specs, spec)
+	specs, err := d.specs(fresh)
+	if err != nil {
+		return err
 	}
 	return d.sup.Add(specs...)
 }
 
-// newEntryLocked puts a process into the list.
-func (d *Daemon) newEntryLocked(ap *application) *entry {
-	e := &entry{id: d.nextID, app: ap, instance: d.freeInstanceLocked(ap), uniqueID: rand.Text(), created: time.Now()}
-	d.nextID++
+// newEntry puts a process into the list.
+func (d *Daemon) newEntry(b *book, ap *application) *entry {
+	f := ap.facts.in(b)
+	e := &entry{id: b.nextID, app: ap, instance: b.freeInstance(ap), uniqueID: rand.Text()}
+	e.facts.in(b).created = time.Now()
+	b.nextID++
 	e.place = fmt.Sprintf("%s-%d", ap.key, e.id)
-	d.openLogs(e)
-	ap.entries = append(ap.entries, e)
-	d.entries[e.id] = e
-	d.byPlace[e.place] = e
+	d.openLogs(e, &f.app)
+	f.entries = append(f.entries, e)
+	b.entries[e.id] = e
+	b.byPlace[e.place] = e
 	return e
 }
 
-// freeInstanceLocked is the lowest number that no process of the app's name has.
-func (d *Daemon) freeInstanceLocked(ap *application) int {
+// freeInstance is the lowest number that no process of the app's name has.
+func (b *book) freeInstance(ap *application) int {
 	taken := map[int]bool{}
-	for _, e := range d.entries {
-		if e.app.app.Name == ap.app.Name {
+	for _, e := range b.entries {
+		if e.app.name == ap.name {
 			taken[e.instance] = true
 		}
 	}
@@ -63,8 +62,7 @@ func (d *Daemon) freeInstanceLocked(ap *application) int {
 }
 
 // openLogs opens the log files of a process as PM2 names them.
-func (d *Daemon) openLogs(e *entry) {
-	a := &e.app.app
+func (d *Daemon) openLogs(e *entry, a *processfile.App) {
 	open := func(set, kind string) *logFile {
 		path := set
 		if path == "" && kind != "" {
@@ -94,10 +92,10 @@ func (d *Daemon) openLogs(e *entry) {
 }
 
 // resize brings an app to a number of processes. New ones are not started.
-func (d *Daemon) resize(ctx context.Context, ap *application, n int) error {
+func (d *Daemon) resize(ap *application, n int) error {
 	entries := d.entriesOf(ap)
 	if n >= len(entries) {
 		return d.grow(ap, n)
 	}
-	return d.forget(ctx, ap, entries[n:])
+	return d.forget(ap, entries[n:])
 }

@@ -13,32 +13,31 @@ import (
 // list is everything that runs, as it is now.
 func (d *Daemon) list() Listing {
 	st := d.statuses()
-	d.mu.Lock()
 	l := Listing{Processes: []Process{}, Apps: map[string]AppStatus{}}
-	for _, id := range slices.Sorted(maps.Keys(d.entries)) {
-		e := d.entries[id]
-		l.Processes = append(l.Processes, d.describeLocked(e, st[e.place]))
-	}
-	for key, ap := range d.apps {
-		l.Apps[key] = d.appLocked(ap, st)
-	}
+	d.do(func(b *book) {
+		for _, e := range byID(b.entries) {
+			l.Processes = append(l.Processes, d.describe(b, e, st[e.place]))
+		}
+		for key, ap := range b.apps {
+			l.Apps[key] = ap.seenIn(b).status(st)
+		}
+	})
 	for _, name := range []string{redisPlace, forksPlace} {
 		if s, ok := st[name]; ok {
 			l.Services = append(l.Services, serviceOf(s))
 		}
 	}
-	d.mu.Unlock()
 	d.measure(&l)
 	return l
 }
 
-func (d *Daemon) describeLocked(e *entry, st supervisor.Status) Process {
-	a := &e.app.app
+func (d *Daemon) describe(b *book, e *entry, st supervisor.Status) Process {
+	a, f := &e.app.facts.in(b).app, e.facts.in(b)
 	p := Process{
 		ID: e.id, Name: a.Name, Namespace: a.Namespace, App: e.app.key, Instance: e.instance, Mode: a.ExecMode, UniqueID: e.uniqueID,
-		Status: statusOf(st), Reason: st.Reason, PID: st.PID, Created: e.created, Started: st.Started,
-		Restarts: st.Restarts + st.Renewed + e.commands, Unstable: st.Unstable, Worker: st.Attrs[lifeline.Worker], Port: st.Port,
-		OutFile: pathOf(e.out.file), ErrorFile: pathOf(e.err.file), LogFile: pathOf(e.out.both), PIDFile: d.pidFile(e), ReloadedAt: e.reloaded,
+		Status: statusOf(st), Reason: st.Reason, PID: st.PID, Created: f.created, Started: st.Started,
+		Restarts: st.Restarts + st.Renewed + f.commands, Unstable: st.Unstable, Worker: st.Attrs[lifeline.Worker], Port: st.Port,
+		OutFile: pathOf(e.out.file), ErrorFile: pathOf(e.err.file), LogFile: pathOf(e.out.both), PIDFile: d.pidFile(e, a), ReloadedAt: f.reloaded,
 	}
 	if st.Last != nil {
 		p.ExitCode = &st.Last.Code
@@ -70,8 +69,8 @@ func statusOf(st supervisor.Status) Status {
 	return Stopped
 }
 
-func (d *Daemon) appLocked(ap *application, st map[string]supervisor.Status) AppStatus {
-	s := AppStatus{App: ap.app, Directory: ap.set.App.App, Problems: slices.Clone(ap.problems)}
+func (ap seen) status(st map[string]supervisor.Status) AppStatus {
+	s := AppStatus{App: ap.app, Directory: ap.set.App.App, Problems: ap.problems}
 	for _, have := range ap.doors {
 		s.Doors = append(s.Doors, have.listener.Addr().String())
 	}
@@ -83,7 +82,7 @@ func (d *Daemon) appLocked(ap *application, st map[string]supervisor.Status) App
 			s.Problems = append(s.Problems, "Redis does not answer")
 		}
 	}
-	for _, name := range ap.servicesLocked() {
+	for _, name := range ap.services() {
 		if status, ok := st[name]; ok {
 			s.Services = append(s.Services, serviceOf(status))
 		}

@@ -61,42 +61,39 @@ func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
 func (d *Daemon) wanted(req LogRequest) (wants func(source, string) bool, entries []*entry, err error) {
 	stream := func(s string) bool { return s == streamOut && req.Out || s == streamErr && req.Err }
 	if len(req.Targets) == 0 {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return func(_ source, s string) bool { return stream(s) }, byID(d.entries), nil
+		d.do(func(b *book) { entries = byID(b.entries) })
+		return func(_ source, s string) bool { return stream(s) }, entries, nil
 	}
 	if entries, err = d.targets(req.Targets); err != nil {
 		return nil, nil, err
 	}
 	var meant []func(source) bool
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	for _, text := range req.Targets {
 		t, err := parseTarget(text)
 		if err != nil {
 			return nil, nil, err
 		}
-		meant = append(meant, d.sourcesLocked(t))
+		d.do(func(b *book) { meant = append(meant, b.sources(t)) })
 	}
 	return func(from source, s string) bool {
 		return stream(s) && slices.ContainsFunc(meant, func(means func(source) bool) bool { return means(from) })
 	}, entries, nil
 }
 
-// sourcesLocked tells whose lines a target means, now and later.
-func (d *Daemon) sourcesLocked(t target) func(source) bool {
+// sources tells whose lines a target means, now and later.
+func (b *book) sources(t target) func(source) bool {
 	if t.text == "all" {
 		return func(from source) bool { return from != daemonLog }
 	}
 	if t.expr != nil {
 		return func(from source) bool { return from != daemonLog && t.expr.MatchString(from.name) }
 	}
-	if id, err := strconv.Atoi(t.text); err == nil && d.entries[id] != nil {
+	if id, err := strconv.Atoi(t.text); err == nil && b.entries[id] != nil {
 		return func(from source) bool { return from.id == id }
 	}
 	names := map[string]bool{}
-	for _, e := range d.chosenLocked(t) {
-		names[e.app.app.Name] = true
+	for _, e := range b.chosen(t) {
+		names[e.app.name] = true
 	}
 	return func(from source) bool { return from != daemonLog && names[from.name] }
 }

@@ -20,11 +20,9 @@ func (d *Daemon) writePIDs(ctx context.Context) {
 				continue
 			}
 			written[st[i].Name] = st[i].PID
-			d.mu.Lock()
-			e := d.byPlace[st[i].Name]
-			d.mu.Unlock()
-			if e != nil {
-				if err := writePID(d.pidFile(e), st[i].PID); err != nil {
+			if e := d.entryAt(st[i].Name); e != nil {
+				ap := d.see(e.app)
+				if err := writePID(d.pidFile(e, &ap.app), st[i].PID); err != nil {
 					d.cfg.Log.Warn().Str("process", e.place).Err(err).Msg("no pid file")
 				}
 			}

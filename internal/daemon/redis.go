@@ -22,14 +22,15 @@ type embedded struct {
 
 // embed gives an app the Redis of our own, once that answers. One that does not come up is taken away again, if no other app has
 // it: the next command begins anew.
-func (d *Daemon) embed(ctx context.Context, ap *application) error {
-	d.embeds.Lock()
-	defer d.embeds.Unlock()
-	d.mu.Lock()
-	e := d.redis
-	d.mu.Unlock()
+func (d *Daemon) embed(ctx context.Context, ap *application) (*embedded, error) {
+	done, err := d.embeds.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var e *embedded
+	d.do(func(b *book) { e = b.redis })
 	before := d.statuses()[redisPlace].Restarts
-	var err error
 	if e == nil {
 		e, err = d.addRedis(ctx)
 	} else {
@@ -39,12 +40,10 @@ func (d *Daemon) embed(ctx context.Context, ap *application) error {
 		err = d.awaitRedis(ctx, ap, before)
 	}
 	if err != nil {
-		return errors.Join(err, d.dropRedis())
+		return nil, errors.Join(err, d.dropRedis())
 	}
-	d.mu.Lock()
-	ap.redis = e
-	d.mu.Unlock()
-	return nil
+	d.change(ap, func(f *facts) { f.redis = e })
+	return e, nil
 }
 
 // addRedis brings the place of the embedded Redis.
@@ -62,9 +61,7 @@ func (d *Daemon) addRedis(ctx context.Context) (*embedded, error) {
 		l.Close()
 		return nil, err
 	}
-	d.mu.Lock()
-	d.redis = e
-	d.mu.Unlock()
+	d.do(func(b *book) { b.redis = e })
 	return e, nil
 }
 
@@ -85,7 +82,7 @@ func (d *Daemon) awaitRedis(ctx context.Context, ap *application, before int) er
 	if err != nil || why == "" {
 		return err
 	}
-	text := ap.app.Name + ": the embedded Redis does not run: " + why
+	text := ap.name + ": the embedded Redis does not run: " + why
 	if d.cfg.OwnLog != nil {
 		text += ": see " + d.cfg.Home.Log()
 	}
@@ -94,16 +91,15 @@ func (d *Daemon) awaitRedis(ctx context.Context, ap *application, before int) er
 
 // dropRedis takes the embedded Redis away where no app has it.
 func (d *Daemon) dropRedis() error {
-	d.mu.Lock()
-	for _, ap := range d.apps {
-		if ap.redis != nil {
-			d.mu.Unlock()
-			return nil
+	had := false
+	d.do(func(b *book) {
+		for _, ap := range b.apps {
+			if ap.facts.in(b).redis != nil {
+				return
+			}
 		}
-	}
-	had := d.redis != nil
-	d.redis = nil
-	d.mu.Unlock()
+		had, b.redis = b.redis != nil, nil
+	})
 	if !had {
 		return nil
 	}

@@ -15,14 +15,15 @@ func (d *Daemon) renew(ctx context.Context, ap *application, a processfile.App, 
 	if err != nil {
 		return err
 	}
-	release, err := ap.acquire()
+	held, release, err := d.take(ctx, ap)
 	if err != nil {
 		return err
 	}
-	if changed := differences(ap, next); len(changed) > 0 {
+	if changed := differences(d.see(ap), seen{next, facts{app: a}}); len(changed) > 0 {
 		if mode != StartReload {
+			err := d.dissolve(ap)
 			release()
-			if err := d.dissolve(ctx, ap); err != nil {
+			if err != nil {
 				return err
 			}
 			do, err := d.create(ctx, a, true, emit)
@@ -34,21 +35,19 @@ func (d *Daemon) renew(ctx context.Context, ap *application, a processfile.App, 
 		emit(Event{Level: "warn", Name: a.Name, Text: strings.Join(changed, ", ") + " changed, which a reload does not: `sidereal restart` with the file does"})
 	}
 	defer release()
-	d.mu.Lock()
-	ap.app = a
-	d.mu.Unlock()
-	if err := d.resize(ctx, ap, a.Count(supervisor.Cores())); err != nil {
+	d.change(ap, func(f *facts) { f.app = a })
+	if err := d.resize(ap, a.Count(supervisor.Cores())); err != nil {
 		return err
 	}
 	entries := d.entriesOf(ap)
 	if mode == StartReload {
-		return d.reload(ctx, ap, entries, parallel, emit)
+		return explained(held, ap, d.reload(held, ap, entries, parallel, emit))
 	}
-	return d.restart(ctx, entries, emit)
+	return explained(held, ap, d.restart(held, entries, emit))
 }
 
 // differences names the settings that an app's services would have to be started anew for.
-func differences(old, next *application) (names []string) {
+func differences(old, next seen) (names []string) {
 	if old.kind != next.kind {
 		names = append(names, "exec_mode or interpreter")
 	}

@@ -55,20 +55,20 @@ func TestRestartFieldsBecomeRules(t *testing.T) {
 func TestStopFieldsBecomeRules(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind kind
-		set  func(*application)
+		set  func(*seen)
 		want supervisor.StopRule
 	}{
-		"defaults":              {nodeFork, func(*application) {}, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
-		"kill_timeout":          {nodeFork, func(ap *application) { ap.app.KillTimeout = ms(9000) }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 9 * time.Second, Tree: supervisor.TreeToo}},
-		"stop_signal":           {anyProgram, func(ap *application) { ap.app.StopSignal = "SIGTERM" }, supervisor.StopRule{Signal: syscall.SIGTERM, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
-		"treekill":              {anyProgram, func(ap *application) { ap.app.TreeKill = false }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeSpare}},
-		"shutdown_with_message": {nodeCluster, func(ap *application) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Message: `"shutdown"`, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
-		"shutdown_with_message, of who takes none": {anyProgram, func(ap *application) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
-		"a Go worker drains":                       {goWorker, func(ap *application) { ap.set.ShutdownTimeout = 20 * time.Second }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 21 * time.Second, Tree: supervisor.TreeToo}},
+		"defaults":              {nodeFork, func(*seen) {}, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"kill_timeout":          {nodeFork, func(ap *seen) { ap.app.KillTimeout = ms(9000) }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 9 * time.Second, Tree: supervisor.TreeToo}},
+		"stop_signal":           {anyProgram, func(ap *seen) { ap.app.StopSignal = "SIGTERM" }, supervisor.StopRule{Signal: syscall.SIGTERM, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"treekill":              {anyProgram, func(ap *seen) { ap.app.TreeKill = false }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeSpare}},
+		"shutdown_with_message": {nodeCluster, func(ap *seen) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Message: `"shutdown"`, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"shutdown_with_message, of who takes none": {anyProgram, func(ap *seen) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"a Go worker drains":                       {goWorker, func(ap *seen) { ap.set.ShutdownTimeout = 20 * time.Second }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 21 * time.Second, Tree: supervisor.TreeToo}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ap := &application{kind: c.kind, app: processfile.Default()}
-			c.set(ap)
+			ap := seen{&application{kind: c.kind}, facts{app: processfile.Default()}}
+			c.set(&ap)
 			if got := stopRule(ap); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}

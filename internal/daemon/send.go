@@ -15,7 +15,7 @@ func (d *Daemon) send(entries []*entry, text string) error {
 	var errs []error
 	for _, e := range entries {
 		if err := d.sendTo(e, text); err != nil {
-			errs = append(errs, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s (id %d): %v", e.app.app.Name, e.id, err)})
+			errs = append(errs, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s (id %d): %v", e.app.name, e.id, err)})
 		}
 	}
 	return joined(errs)

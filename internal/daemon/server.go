@@ -19,6 +19,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
+// slowReader is how long an event of a command may take to be sent.
+const slowReader = 5 * time.Second
+
 // maxRequest bounds a request: apps with their environments.
 const maxRequest = 64 << 20
 
@@ -93,9 +96,33 @@ func (d *Daemon) serveControl(ctx context.Context, l net.Listener) error {
 	}))
 	mux.HandleFunc("POST "+prefix+"/save", d.serveSave)
 	mux.HandleFunc("POST "+prefix+"/logs", d.serveLogs)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
-	defer stop()
+	var serving sync.RWMutex // read-locked by each command
+	ended := false           // guarded by serving
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serving.RLock()
+		defer serving.RUnlock()
+		if !ended {
+			mux.ServeHTTP(w, r)
+		}
+	})
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(closed)
+		server.Close()
+	})
+	defer func() { // waits for commands, whose context has ended
+		serving.Lock()
+		defer serving.Unlock()
+		ended = true
+	}()
+	defer func() {
+		if stop() {
+			server.Close()
+		} else {
+			<-closed
+		}
+	}()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("daemon: control socket: %w", err)
 	}
@@ -132,13 +159,16 @@ func stream[T any](do func(context.Context, T, func(Event)) error) http.HandlerF
 		if !read(w, r, &req) {
 			return
 		}
-		out := json.NewEncoder(w)
+		out, conn := json.NewEncoder(w), http.NewResponseController(w)
 		var mu sync.Mutex
 		emit := func(e Event) {
 			mu.Lock()
 			defer mu.Unlock()
+			// A command that doesn't read, as one that is suspended, must not hold up the others: it counts as gone.
+			conn.SetWriteDeadline(time.Now().Add(slowReader))
 			out.Encode(e) // an error is that the command has gone: what it began goes on
-			w.(http.Flusher).Flush()
+			conn.Flush()
+			conn.SetWriteDeadline(time.Time{})
 		}
 		err := do(r.Context(), req, emit)
 		emit(Event{Done: doneOf(err)})

@@ -30,8 +30,8 @@ func (d *Daemon) reloadAtSignal(ctx context.Context) {
 // hangUp has all routers read their certificates again.
 func (d *Daemon) hangUp() {
 	st := d.statuses()
-	for _, ap := range d.allApps() {
-		for _, name := range d.servicesOf(ap) {
+	for _, ap := range d.seeAll() {
+		for _, name := range ap.services() {
 			if name != ap.nodehost() && st[name].State == supervisor.Ready {
 				d.sup.Signal(syscall.SIGHUP, name) // one that has ended reads them at its start
 			}

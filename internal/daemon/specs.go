@@ -33,9 +33,11 @@ const defaultSettle = 150 * time.Millisecond
 const errorCode = config.ExitUsage
 
 // spec is what runs at a place of the list.
-func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
-	ap := e.app
+func (d *Daemon) spec(e *entry, ap seen) (supervisor.Spec, error) {
 	a := &ap.app
+	if ap.dir == nil { // what it needs around it is being made, or has been taken away: it has no place
+		return supervisor.Spec{}, supervisor.ErrNoPlace
+	}
 	who, err := whom(a)
 	if err != nil {
 		return supervisor.Spec{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
@@ -45,7 +47,7 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 		return supervisor.Spec{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, "cron_restart "+err.Error())}
 	}
 	s := supervisor.Spec{
-		Name: e.place, Group: ap.key, Command: ap.command(), Dir: a.Cwd, Environ: pairs(d.processEnv(e, who)), User: who.user,
+		Name: e.place, Group: ap.key, Command: ap.command(), Dir: a.Cwd, Environ: pairs(d.processEnv(e, ap, who)), User: who.user,
 		Stage: stageWorkers, Manual: true, Unlined: ap.kind != goWorker,
 		Restart: restartRule(a), Stop: stopRule(ap), MemoryLimit: a.MaxMemoryRestart, AliveTimeout: ap.set.AliveTimeout,
 		Stdout: e.out, Stderr: e.err,
@@ -76,7 +78,7 @@ func (d *Daemon) spec(e *entry) (supervisor.Spec, error) {
 }
 
 // command is what to execute. Node processes with a channel get the script along that speaks for them to the nodehost.
-func (ap *application) command() []string {
+func (ap seen) command() []string {
 	var c []string
 	a := &ap.app
 	if a.Interpreter != "none" {
@@ -105,7 +107,7 @@ func restartRule(a *processfile.App) supervisor.RestartRule {
 }
 
 // stopRule is PM2's; a Go worker drains at its signal, which takes as long as its settings say, if that is longer.
-func stopRule(ap *application) supervisor.StopRule {
+func stopRule(ap seen) supervisor.StopRule {
 	a := &ap.app
 	r := supervisor.StopRule{Timeout: a.KillTimeout.D(), Tree: supervisor.TreeToo}
 	r.Signal, _ = processfile.ParseSignal(a.StopSignal) // validated
@@ -172,7 +174,7 @@ func number(text string) uint32 {
 }
 
 // routerSpec is a router of an app, with its first door. behind is the app of the directory that it serves.
-func (d *Daemon) routerSpec(ap *application, first *door, behind string) supervisor.Spec {
+func (d *Daemon) routerSpec(ap seen, first *door, behind string) supervisor.Spec {
 	listeners, redirect := first.listeners()
 	return supervisor.Spec{
 		Name: first.router, Group: ap.key + "/services", Command: d.service("router"),
@@ -183,7 +185,7 @@ func (d *Daemon) routerSpec(ap *application, first *door, behind string) supervi
 }
 
 // nodehostSpec is the nodehost of an app.
-func (d *Daemon) nodehostSpec(ap *application) supervisor.Spec {
+func (d *Daemon) nodehostSpec(ap seen) supervisor.Spec {
 	advertise := ""
 	if ap.kind.routed() {
 		advertise = ap.guessAdvertise()
@@ -198,7 +200,7 @@ func (d *Daemon) nodehostSpec(ap *application) supervisor.Spec {
 func (d *Daemon) service(name string) []string { return append(slices.Clone(d.cfg.Program), name) }
 
 // serviceEnv is the environment of an app's services: the daemon's own, with the app's settings in place of its.
-func (d *Daemon) serviceEnv(ap *application, advertise string) []string {
+func (d *Daemon) serviceEnv(ap seen, advertise string) []string {
 	return append(d.plainEnv(), d.settingsEnv(ap, advertise)...)
 }
 
@@ -217,7 +219,7 @@ func (d *Daemon) plainEnv() (env []string) {
 var settingsOfOthers = []string{"REDIS_URL", "PM2_PORT", "PORT", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 
 // settingsEnv are an app's settings as its services and Go workers read them.
-func (d *Daemon) settingsEnv(ap *application, advertise string) []string {
+func (d *Daemon) settingsEnv(ap seen, advertise string) []string {
 	env := append(ap.settings.Environ(), "SIDEREAL_RUNTIME_DIR="+ap.dir.Path)
 	if advertise != "" {
 		env = append(env, "SIDEREAL_ADVERTISE="+advertise)
@@ -230,8 +232,7 @@ func (d *Daemon) settingsEnv(ap *application, advertise string) []string {
 
 // processEnv is the environment of a process of the list: the app's, what PM2 tells its processes, and for a Go worker our
 // settings.
-func (d *Daemon) processEnv(e *entry, who identity) map[string]string {
-	ap := e.app
+func (d *Daemon) processEnv(e *entry, ap seen, who identity) map[string]string {
 	a := &ap.app
 	env := map[string]string{}
 	for name, value := range a.Env {
@@ -256,7 +257,7 @@ func (d *Daemon) processEnv(e *entry, who identity) map[string]string {
 		cmp.Or(a.InstanceVar, "NODE_APP_INSTANCE"): instance, "WORKER_ID": instance, "SIDEREAL_WORKER_ID": strconv.Itoa(e.instance + 1),
 		"pm_id": strconv.Itoa(e.id), "name": a.Name, "namespace": a.Namespace, "exec_mode": string(a.ExecMode),
 		"instances": strconv.Itoa(max(len(ap.entries), 1)), "pm_cwd": a.Cwd, "pm_exec_path": a.Script, "unique_id": e.uniqueID,
-		"pm_out_log_path": pathOf(e.out.file), "pm_err_log_path": pathOf(e.err.file), "pm_pid_path": d.pidFile(e),
+		"pm_out_log_path": pathOf(e.out.file), "pm_err_log_path": pathOf(e.err.file), "pm_pid_path": d.pidFile(e, a),
 		"PM2_HOME": string(d.cfg.Home),
 	} {
 		env[name] = value
@@ -279,11 +280,11 @@ func pathOf(l *logFile) string {
 }
 
 // pidFile is the file with the id of a process.
-func (d *Daemon) pidFile(e *entry) string {
-	if f := e.app.app.PIDFile; f != "" {
+func (d *Daemon) pidFile(e *entry, a *processfile.App) string {
+	if f := a.PIDFile; f != "" {
 		return numbered(f, e.id)
 	}
-	return filepath.Join(d.cfg.Home.PIDs(), fmt.Sprintf("%s-%d.pid", fileName(e.app.app.Name), e.id))
+	return filepath.Join(d.cfg.Home.PIDs(), fmt.Sprintf("%s-%d.pid", fileName(a.Name), e.id))
 }
 
 // numbered puts a number before a file name's extension.

@@ -68,6 +68,8 @@ func (d *Daemon) compareSettings(theirs map[string]string, emit func(Event)) {
 func (d *Daemon) startApp(ctx context.Context, a processfile.App, req Start, emit func(Event)) (func() error, error) {
 	known := d.known(&a)
 	switch {
+	case known != nil && d.see(known).gone:
+		return nil, &Failure{Code: config.ExitFailed, Text: a.Name + ": is being deleted: try again"}
 	case req.Mode == StartForce || known == nil:
 		return d.create(ctx, a, a.Autostart, emit)
 	case req.Mode == StartNew && d.running(known):
@@ -80,9 +82,9 @@ func (d *Daemon) startApp(ctx context.Context, a processfile.App, req Start, emi
 
 // known finds the app of that name and namespace, the one of the same script first; nil: it is new.
 func (d *Daemon) known(a *processfile.App) (found *application) {
-	for _, ap := range d.allApps() {
-		if ap.app.Name == a.Name && ap.app.Namespace == a.Namespace && (found == nil || ap.app.Script == a.Script) {
-			found = ap
+	for _, ap := range d.seeAll() {
+		if ap.name == a.Name && ap.names == a.Namespace && (found == nil || ap.app.Script == a.Script) {
+			found = ap.application
 		}
 	}
 	return found
@@ -103,51 +105,87 @@ func (d *Daemon) running(ap *application) bool {
 
 // create puts a new app and its processes into the list, and returns what starts it.
 func (d *Daemon) create(ctx context.Context, a processfile.App, start bool, emit func(Event)) (func() error, error) {
-	ap, err := d.enlist(a)
+	held, interrupt := context.WithCancelCause(ctx)
+	h := newHold(interrupt)
+	ap, err := d.enlist(a, h)
 	if err != nil {
+		interrupt(nil)
 		return nil, err
 	}
-	release, _ := ap.acquire() // it is new: nobody else has it
 	return func() error {
-		defer release()
+		defer d.release(ap, h)
 		for _, w := range ap.warnings {
 			emit(Event{Level: "warn", Name: a.Name, Text: w})
 		}
-		err := d.equip(ctx, ap, emit)
+		err := d.equip(held, ap, emit)
+		if err == nil {
+			err = held.Err()
+		}
 		if err == nil {
 			err = d.addPlaces(d.entriesOf(ap))
 		}
 		if err != nil {
-			return errors.Join(err, d.dissolve(context.WithoutCancel(ctx), ap))
+			return explained(held, ap, errors.Join(err, d.dissolve(ap)))
 		}
 		if !start {
 			emit(Event{Level: "info", Name: a.Name, Step: "stopped", Text: "is in the list, and not started"})
 			return nil
 		}
-		return d.launch(ctx, ap, d.entriesOf(ap), emit)
+		return explained(held, ap, d.launch(held, ap, d.entriesOf(ap), emit))
 	}, nil
 }
 
-// enlist gives a new app its key, and its processes their ids.
-func (d *Daemon) enlist(a processfile.App) (*application, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	key := a.Name
+// enlist gives a new app its key, and its processes their ids. It belongs to the command that h is of.
+func (d *Daemon) enlist(a processfile.App, h *hold) (*application, error) {
+	base := a.Name
 	if a.Namespace != "" && a.Namespace != "default" {
-		key = a.Namespace + "." + a.Name
+		base = a.Namespace + "." + a.Name
 	}
-	for i, base := 2, key; d.apps[key] != nil; i++ {
-		key = fmt.Sprintf("%s.%d", base, i)
+	for i := 1; ; {
+		key := base
+		for {
+			if i > 1 {
+				key = fmt.Sprintf("%s.%d", base, i)
+			}
+			taken := false
+			d.do(func(b *book) { taken = b.apps[key] != nil })
+			if !taken {
+				break
+			}
+			i++
+		}
+		ap, err := resolve(a, key) // which reads the program
+		if err != nil {
+			return nil, err
+		}
+		done := false
+		d.do(func(b *book) {
+			if done = b.apps[key] == nil; !done {
+				return // another command was faster
+			}
+			b.apps[key] = ap
+			ap.facts.in(b).hold = h
+			for range a.Count(supervisor.Cores()) {
+				d.newEntry(b, ap)
+			}
+		})
+		if done {
+			return ap, nil
+		}
+		if d.ended() {
+			return nil, supervisor.ErrStopping
+		}
 	}
-	ap, err := resolve(a, key)
-	if err != nil {
-		return nil, err
+}
+
+// ended reports whether the daemon has.
+func (d *Daemon) ended() bool {
+	select {
+	case <-d.over:
+		return true
+	default:
+		return false
 	}
-	d.apps[key] = ap
-	for range a.Count(supervisor.Cores()) {
-		d.newEntryLocked(ap)
-	}
-	return ap, nil
 }
 
 // equip gives an app what its processes need around them: a folder for sockets, Redis, a nodehost, a door.
@@ -159,10 +197,8 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	ap.dir = dir
-	d.mu.Unlock()
-	if err := ap.serveAs(); err != nil {
+	d.change(ap, func(f *facts) { f.dir = dir })
+	if err := d.serveAs(d.see(ap)); err != nil {
 		return err
 	}
 	if ap.kind.routed() {
@@ -170,13 +206,14 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 			return err
 		}
 	}
+	now := d.see(ap)
 	if ap.kind.hosted() {
-		if err := d.sup.Add(d.nodehostSpec(ap)); err != nil {
+		if err := d.sup.Add(d.nodehostSpec(now)); err != nil {
 			return err
 		}
 	}
 	if ap.eager() {
-		addr := ap.doorAddr()
+		addr := now.doorAddr()
 		if ap.kind == nodeCluster && d.ownerOf(addr, ap) != "" {
 			return nil // PM2_PORT is for all apps of a shell: whether this one needs it shows when its workers are ready
 		}
@@ -186,16 +223,17 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 }
 
 // serveAs has the app's services run as its processes do: sockets are for one user.
-func (ap *application) serveAs() error {
+func (d *Daemon) serveAs(ap seen) error {
 	who, err := whom(&ap.app)
 	if err != nil {
-		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
+		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.name, err.Error())}
 	}
-	if ap.user = who.user; ap.user == nil {
+	if who.user == nil {
 		return nil
 	}
-	if err := os.Lchown(ap.dir.Path, int(ap.user.UID), int(ap.user.GID)); err != nil {
-		return fmt.Errorf("%s: its folder for sockets: %w", ap.app.Name, err)
+	d.change(ap.application, func(f *facts) { f.user = who.user })
+	if err := os.Lchown(ap.dir.Path, int(who.user.UID), int(who.user.GID)); err != nil {
+		return fmt.Errorf("%s: its folder for sockets: %w", ap.name, err)
 	}
 	return nil
 }
@@ -204,42 +242,38 @@ func (ap *application) serveAs() error {
 func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event)) error {
 	set := ap.set.Redis
 	if set.RedisURL == "" {
-		if err := d.embed(ctx, ap); err != nil {
+		e, err := d.embed(ctx, ap)
+		if err != nil {
 			return err
 		}
-		set = ap.redis.set
+		set = e.set
 		if ap.kind != anyProgram { // which may never serve anybody
-			emit(Event{Level: "info", Name: ap.app.Name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
+			emit(Event{Level: "info", Name: ap.name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
 		}
 	}
 	b, err := openBackend(set, ap.set.App.App, d.cfg.Log.Hook(quietly{}))
 	if err != nil {
-		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.app.Name, err.Error())}
+		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.name, err.Error())}
 	}
-	d.mu.Lock()
-	ap.backend = b
-	d.mu.Unlock()
+	d.change(ap, func(f *facts) { f.backend = b })
 	local, err := b.reach(ctx, func(why error) {
-		emit(Event{Level: "warn", Name: ap.app.Name, Text: fmt.Sprintf("waiting for Redis at %s: %s", b.conn, strings.TrimPrefix(why.Error(), redisconn.ErrUnreachable.Error()+": "))})
+		emit(Event{Level: "warn", Name: ap.name, Text: fmt.Sprintf("waiting for Redis at %s: %s", b.conn, strings.TrimPrefix(why.Error(), redisconn.ErrUnreachable.Error()+": "))})
 	})
 	if err != nil {
-		return &Failure{Code: config.ExitCode(err), Text: prefixed(ap.app.Name, err.Error())}
+		return &Failure{Code: config.ExitCode(err), Text: prefixed(ap.name, err.Error())}
 	}
-	d.mu.Lock()
-	ap.local = local
-	d.mu.Unlock()
+	d.change(ap, func(f *facts) { f.local = local })
 	if ap.set.RedisURL != "" {
-		emit(Event{Level: "info", Name: ap.app.Name, Text: "Redis at " + b.conn.String() + b.others(ctx, ap.set.HostName)})
+		emit(Event{Level: "info", Name: ap.name, Text: "Redis at " + b.conn.String() + b.others(ctx, ap.set.HostName)})
 	}
 	return nil
 }
 
 // launch starts processes that are in the list and waits until they are up.
 func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, emit func(Event)) error {
-	d.mu.Lock()
-	ap.problems = nil
-	d.mu.Unlock()
+	d.change(ap, func(f *facts) { f.problems = nil })
 	w := d.watchFor(entries, up, emit)
+	w.anyWill = true // another command may have started it
 	if err := d.sup.Start(append(d.fallen(ap), places(entries)...)...); err != nil {
 		return err
 	}
@@ -250,19 +284,12 @@ func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, 
 // fallen are those that an app stands on and that were given up: a command is reason to try them again.
 func (d *Daemon) fallen(ap *application) (names []string) {
 	st := d.statuses()
-	for _, name := range d.supportOf(ap) {
+	for _, name := range d.see(ap).support() {
 		if st[name].State == supervisor.Errored {
 			names = append(names, name)
 		}
 	}
 	return names
-}
-
-// entriesOf are the processes of an app, by id.
-func (d *Daemon) entriesOf(ap *application) []*entry {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(ap.entries)
 }
 
 func places(entries []*entry) (names []string) {

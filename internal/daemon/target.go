@@ -76,8 +76,8 @@ func (l Listing) Find(text string) ([]Process, error) {
 	return choose(t, l.Processes, func(p Process) called { return called{p.ID, p.Name, p.Namespace} }), nil
 }
 
-// targetsLocked are the processes that targets mean, each once, by id. One that means none is an error, but for "all".
-func (d *Daemon) targetsLocked(texts []string) ([]*entry, error) {
+// targets are the processes that targets mean, each once, by id. One that means none is an error, but for "all".
+func (b *book) targets(texts []string) ([]*entry, error) {
 	found := map[int]*entry{}
 	var errs []error
 	for _, text := range texts {
@@ -86,7 +86,7 @@ func (d *Daemon) targetsLocked(texts []string) ([]*entry, error) {
 			errs = append(errs, err)
 			continue
 		}
-		mine := d.chosenLocked(t)
+		mine := b.chosen(t)
 		if len(mine) == 0 && text != "all" {
 			errs = append(errs, &Failure{Code: config.ExitFailed, Text: text + ": no process has this id, name or namespace"})
 		}
@@ -100,8 +100,8 @@ func (d *Daemon) targetsLocked(texts []string) ([]*entry, error) {
 	return byID(found), nil
 }
 
-// chosenLocked are the processes that a target means, by id.
-func (d *Daemon) chosenLocked(t target) []*entry { return choose(t, byID(d.entries), (*entry).called) }
+// chosen are the processes that a target means, by id.
+func (b *book) chosen(t target) []*entry { return choose(t, byID(b.entries), (*entry).called) }
 
 func byID(entries map[int]*entry) (out []*entry) {
 	for _, id := range slices.Sorted(maps.Keys(entries)) {
@@ -110,4 +110,4 @@ func byID(entries map[int]*entry) (out []*entry) {
 	return out
 }
 
-func (e *entry) called() called { return called{e.id, e.app.app.Name, e.app.app.Namespace} }
+func (e *entry) called() called { return called{e.id, e.app.name, e.app.names} }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -23,17 +22,23 @@ const patienceDelays = 5
 
 // watch restarts an app when its files change.
 type watch struct {
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	stop context.CancelFunc
+	over chan struct{} // closed when it has ended
+}
+
+// end stops the watch and waits until it has. A restart that the watch began is over then.
+func (w *watch) end() {
+	if w != nil {
+		w.stop()
+		<-w.over
+	}
 }
 
 // rewatch watches what an app wants watched, in place of what was.
 func (d *Daemon) rewatch(ap *application) {
-	d.unwatch(ap)
-	d.mu.Lock()
-	a := ap.app
-	d.mu.Unlock()
+	a := d.see(ap).app
 	if len(a.Watch) == 0 {
+		d.unwatch(ap)
 		return
 	}
 	w, err := fsnotify.NewWatcher()
@@ -42,30 +47,38 @@ func (d *Daemon) rewatch(ap *application) {
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	running := &watch{stop: stop}
-	d.mu.Lock()
-	ap.watch = running
-	d.mu.Unlock()
-	running.running.Go(func() {
-		defer w.Close()
-		d.watchFiles(ctx, ap, &a, w)
+	next := &watch{stop: stop, over: make(chan struct{})}
+	var last *watch
+	begun := false
+	d.change(ap, func(f *facts) {
+		if f.gone {
+			return
+		}
+		last, f.watch, begun = f.watch, next, true
+		d.watchers.Go(func() {
+			defer close(next.over)
+			defer w.Close()
+			d.watchFiles(ctx, ap, &a, w)
+		})
 	})
+	if !begun {
+		stop()
+		w.Close()
+	}
+	last.end()
 }
 
-// unwatch ends the watch of an app. It may be called by a restart that the watch itself began.
+// unwatch ends the watch of an app.
 func (d *Daemon) unwatch(ap *application) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if ap.watch != nil {
-		ap.watch.stop()
-		ap.watch = nil
-	}
+	var last *watch
+	d.change(ap, func(f *facts) { last, f.watch = f.watch, nil })
+	last.end()
 }
 
 // watchFiles follows changes until ctx ends.
 func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile.App, w *fsnotify.Watcher) {
 	for _, root := range a.Watch {
-		d.addTree(w, a, root)
+		d.addTree(ctx, w, a, root)
 	}
 	pause := calm{delay: max(a.WatchDelay.D(), settle)}
 	quiet := time.NewTimer(time.Hour)
@@ -82,7 +95,7 @@ func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile
 				continue
 			}
 			if e.Op.Has(fsnotify.Create) {
-				d.addTree(w, a, e.Name)
+				d.addTree(ctx, w, a, e.Name)
 			}
 			changed = e.Name
 			quiet.Reset(pause.after(time.Now()))
@@ -118,28 +131,28 @@ func (c *calm) over() { c.first = time.Time{} }
 
 // filesChanged restarts all processes of the app's name that run.
 func (d *Daemon) filesChanged(ap *application, file string) {
-	d.cfg.Log.Info().Str("app", ap.app.Name).Str("file", file).Msg("file changed: restarted")
+	d.cfg.Log.Info().Str("app", ap.name).Str("file", file).Msg("file changed: restarted")
 	st := d.statuses()
 	var running []*entry
-	for _, other := range d.allApps() {
-		if other.app.Name != ap.app.Name {
+	for _, other := range d.seeAll() {
+		if other.name != ap.name || other.gone {
 			continue
 		}
-		for _, e := range d.entriesOf(other) {
+		for _, e := range other.entries {
 			if st[e.place].PID != 0 {
 				running = append(running, e)
 			}
 		}
 	}
 	if err := d.sup.Restart(places(running)...); err != nil {
-		d.cfg.Log.Warn().Str("app", ap.app.Name).Err(err).Msg("not restarted")
+		d.cfg.Log.Warn().Str("app", ap.name).Err(err).Msg("not restarted")
 		return
 	}
 	d.commanded(running, false)
 }
 
 // addTree watches a file, or a folder and those below it.
-func (d *Daemon) addTree(w *fsnotify.Watcher, a *processfile.App, root string) {
+func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *processfile.App, root string) {
 	info, err := os.Stat(root)
 	if err != nil {
 		return
@@ -150,6 +163,8 @@ func (d *Daemon) addTree(w *fsnotify.Watcher, a *processfile.App, root string) {
 	}
 	filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		switch {
+		case ctx.Err() != nil:
+			return fs.SkipAll
 		case err != nil || !e.IsDir():
 			return nil
 		case path != root && d.ignored(a, path):

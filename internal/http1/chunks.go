@@ -20,6 +20,7 @@ const (
 	chunkDataCR
 	chunkDataLF
 	trailerStart
+	trailerName
 	trailerLine
 	trailerLF
 	trailerEndLF
@@ -120,9 +121,16 @@ func (c *Chunks) step(b byte) bool {
 			c.state = trailerEndLF
 			return true
 		}
-		c.state, c.line = trailerLine, 0
+		c.state, c.line = trailerName, 0
 		c.lines++
 		return isToken[b] && c.lines <= maxTrailerLines
+	case trailerName: // a line without a colon may be a request that somebody else reads
+		if b == ':' {
+			c.state = trailerLine
+			return true
+		}
+		c.line++
+		return isToken[b] && c.line <= maxChunkLine
 	case trailerLine:
 		if b == '\r' {
 			c.state = trailerLF

@@ -42,6 +42,7 @@ func TestChunkedBodiesRefused(t *testing.T) {
 	for _, raw := range []string{
 		"\r\n", "g\r\n", "-1\r\n", "+1\r\n", " 1\r\n", "0x1\r\n", "1 \r\n", "1\nx", "1\r\nxy", "1\r\nx\n", "1\r\nx\rz", "1;a\n", ";a\r\n",
 		"1234567890123456\r\n", "0\r\n x: y\r\n", "0\r\nx: y\n", "0\r\n\n", "0\r\n\rx", "1;\x00\r\n",
+		"0\r\nx\r\n\r\n", "0\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", "0\r\nx y: z\r\n\r\n", "0\r\nx : z\r\n\r\n", "0\r\n: z\r\n\r\n",
 		"1;" + strings.Repeat("a", maxChunkLine+1) + "\r\n", "0\r\n" + strings.Repeat("a: b\r\n", maxTrailerLines+1) + "\r\n",
 	} {
 		var c Chunks

@@ -51,7 +51,7 @@ GOCOVERDIR=$out/unit TESTKIT_REQUIRE=1 "$go" test -count=1 -cover -covermode=ato
 grep -E '^(---|FAIL|panic)' "$out/unit.log" >&2 || true
 echo 'cover: the end-to-end tests' >&2
 CGO_ENABLED=0 "$go" build -tags counted -cover -covermode=atomic -coverpkg="$product" -o "$out/bin/sidereal" ./cmd/sidereal
-GOCOVERDIR=$out/e2e E2E_BINARY=$out/bin/sidereal TESTKIT_REQUIRE=1 "$go" test -tags e2e -count=1 -timeout 30m -cover \
+E2E_COVERDIR=$out/e2e E2E_BINARY=$out/bin/sidereal TESTKIT_REQUIRE=1 "$go" test -tags e2e -count=1 -timeout 30m -cover \
   -covermode=atomic -coverpkg="$product" ${COVER_RUN:+-run "$COVER_RUN"} ${COVER_E2E:-./e2e/... ./examples/...} \
   -args -test.gocoverdir="$out/e2e" >"$out/e2e.log" 2>&1 || failed=1
 grep -E '^(---|FAIL|panic)' "$out/e2e.log" >&2 || true

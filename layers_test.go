@@ -19,9 +19,9 @@ var layers = map[string][]string{
 	"directory":             {"internal/redisconn"},
 	"worker":                {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/transport", "internal/bufpool", "internal/http1", "internal/rawio"},
 	"engineio":              {"internal/wheel", "internal/bufpool", "internal/rawio"},
-	"socketio":              {"engineio", "internal/wheel", "internal/bufpool", "internal/number"},
+	"socketio":              {"engineio", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/socketiotest": {"socketio", "client"},
-	"adapter":               {"socketio", "internal/redisconn", "internal/number"},
+	"adapter":               {"socketio", "internal/redisconn", "internal/number", "internal/msgpack"},
 	"adapter/emitter":       {"socketio/packet", "adapter/internal/wire", "adapter/internal/joined"},
 	"client":                {"engineio/packet", "socketio/packet"},
 	"internal/demo":         {"socketio", "worker"},
@@ -34,7 +34,7 @@ var layers = map[string][]string{
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/processfile", "internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/nodehost":    {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline", "internal/http1", "internal/number"},
 	"internal/transport":   {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":   {"internal/rawio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {},
+	"internal/redisconn":   {"internal/rawio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 }
 
 // TestLayers holds the package table: who may know whom, and nobody knows more.

@@ -163,3 +163,26 @@ func BenchmarkEncode(b *testing.B) {
 		appendPacket(make([]byte, 0, 128), p)
 	}
 }
+
+// TestUnknownMembersCostTheirBytes: members that mean nothing here are passed over without recursion, however deep they nest. The
+// stack of a goroutine that reads ended the process at 9 MB of them.
+func TestUnknownMembersCostTheirBytes(t *testing.T) {
+	for name, deep := range map[string]string{
+		"arrays": strings.Repeat("\x91", 20<<20) + "\xc0",
+		"maps":   strings.Repeat("\x81\xa0", 10<<20) + "\xc0",
+		"cut":    strings.Repeat("\x91", 1<<20),
+	} {
+		p, err := readPacket([]byte("\x83\xa4type\x02\xa1x" + deep + "\xa3nsp\xa1/"))
+		if (err == nil) != (name != "cut") || err == nil && p.Namespace != "/" {
+			t.Errorf("%s: %+v, %v", name, p.Header, err)
+		}
+	}
+}
+
+// TestTheLastMemberCounts: one that comes twice is what it is last, as in JavaScript.
+func TestTheLastMemberCounts(t *testing.T) {
+	p, err := readPacket([]byte("\x84\xa4data\x91\xc4\x01x\xa4type\x02\xa4data\x92\xa1e\xc4\x01y\xa3nsp\xa1/"))
+	if err != nil || string(p.Payload.JSON) != `["e",{"_placeholder":true,"num":0}]` || len(p.Payload.Attachments) != 1 || string(p.Payload.Attachments[0]) != "y" {
+		t.Errorf("%s %q, %v", p.Payload.JSON, p.Payload.Attachments, err)
+	}
+}

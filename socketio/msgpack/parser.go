@@ -32,6 +32,3 @@ func (decoder) Decode(data []byte, binary bool) (packet.Packet, bool, error) {
 	p, err := readPacket(data)
 	return p, err == nil, err
 }
-
-// maxDepth bounds how deep arrays and maps are nested.
-const maxDepth = packet.MaxDepth

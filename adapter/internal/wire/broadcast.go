@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/msgpack"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -31,8 +32,8 @@ type Options struct {
 
 // AppendBroadcast appends [uid, packet, opts], the message of a broadcast (docs/adapter-wire.md, 2.2).
 func AppendBroadcast(dst []byte, uid, namespace string, p packet.Payload, o Options) ([]byte, error) {
-	dst = appendArrayHeader(dst, 3)
-	dst = appendString(dst, uid)
+	dst = msgpack.AppendArrayHeader(dst, 3)
+	dst = msgpack.AppendString(dst, uid)
 	dst, err := appendPacket(dst, namespace, p)
 	if err != nil {
 		return dst, err
@@ -41,39 +42,39 @@ func AppendBroadcast(dst []byte, uid, namespace string, p packet.Payload, o Opti
 }
 
 func appendPacket(dst []byte, namespace string, p packet.Payload) ([]byte, error) {
-	dst = appendMapHeader(dst, 3)
-	dst = append(appendString(dst, "type"), eventType)
-	dst, err := AppendPayload(appendString(dst, "data"), p)
+	dst = msgpack.AppendMapHeader(dst, 3)
+	dst = append(msgpack.AppendString(dst, "type"), eventType)
+	dst, err := AppendPayload(msgpack.AppendString(dst, "data"), p)
 	if err != nil {
 		return dst, err
 	}
-	return appendString(appendString(dst, "nsp"), namespace), nil
+	return msgpack.AppendString(msgpack.AppendString(dst, "nsp"), namespace), nil
 }
 
 func appendOptions(dst []byte, o Options) []byte {
-	dst = appendMapHeader(dst, 3)
-	dst = appendRooms(appendString(dst, "rooms"), o.Rooms)
-	dst = appendRooms(appendString(dst, "except"), o.Except)
-	return appendFlags(appendString(dst, "flags"), o.Flags)
+	dst = msgpack.AppendMapHeader(dst, 3)
+	dst = appendRooms(msgpack.AppendString(dst, "rooms"), o.Rooms)
+	dst = appendRooms(msgpack.AppendString(dst, "except"), o.Except)
+	return appendFlags(msgpack.AppendString(dst, "flags"), o.Flags)
 }
 
 func appendFlags(dst []byte, f Flags) []byte {
 	header := len(dst)
-	dst = appendMapHeader(dst, 0)
+	dst = msgpack.AppendMapHeader(dst, 0)
 	if f.ExpectSingleResponse {
-		dst = append(appendString(dst, "expectSingleResponse"), 0xc3)
+		dst = append(msgpack.AppendString(dst, "expectSingleResponse"), 0xc3)
 		dst[header]++
 	}
 	if f.Timeout > 0 {
-		dst = appendUintValue(appendString(dst, "timeout"), uint64(f.Timeout.Milliseconds()))
+		dst = msgpack.AppendUint(msgpack.AppendString(dst, "timeout"), uint64(f.Timeout.Milliseconds()))
 		dst[header]++
 	}
 	if f.Volatile {
-		dst = append(appendString(dst, "volatile"), 0xc3)
+		dst = append(msgpack.AppendString(dst, "volatile"), 0xc3)
 		dst[header]++
 	}
 	if f.Compress != nil {
-		dst = append(appendString(dst, "compress"), 0xc2)
+		dst = append(msgpack.AppendString(dst, "compress"), 0xc2)
 		if *f.Compress {
 			dst[len(dst)-1] = 0xc3
 		}
@@ -94,11 +95,11 @@ type Broadcast struct {
 
 // Sender reads the sender's uid from the first bytes of a broadcast; it is nil where there is none.
 func Sender(msg []byte) []byte {
-	r := reader{b: msg}
-	if _, err := r.open(kindArray); err != nil {
+	r := reader{B: msg}
+	if _, err := r.Open(msgpack.Array); err != nil {
 		return nil
 	}
-	uid, err := r.str()
+	uid, err := r.String()
 	if err != nil {
 		return nil
 	}
@@ -108,11 +109,11 @@ func Sender(msg []byte) []byte {
 // ParseBroadcast finds the parts of a broadcast without allocating. Whatever it accepts, Broadcast's methods can read
 // but for the content of the arguments, which Payload checks.
 func ParseBroadcast(msg []byte) (b Broadcast, err error) {
-	r := reader{b: msg}
-	if n, err := r.open(kindArray); err != nil || n < 3 {
+	r := reader{B: msg}
+	if n, err := r.Open(msgpack.Array); err != nil || n < 3 {
 		return b, ErrMalformed
 	}
-	if b.UID, err = r.str(); err != nil {
+	if b.UID, err = r.String(); err != nil {
 		return b, err
 	}
 	if err := b.parsePacket(&r); err != nil {
@@ -127,31 +128,31 @@ func ParseBroadcast(msg []byte) (b Broadcast, err error) {
 var mainNamespace = []byte("/")
 
 func (b *Broadcast) parsePacket(r *reader) error {
-	n, err := r.open(kindMap)
+	n, err := r.Open(msgpack.Map)
 	if err != nil {
 		return err
 	}
 	b.Namespace = mainNamespace
 	for range n {
-		key, err := r.str()
+		key, err := r.String()
 		if err != nil {
 			return err
 		}
 		switch string(key) {
 		case "type":
-			if v, err := r.next(); err != nil || v.kind != kindUint || v.num != eventType && v.num != binaryEventType {
+			if v, err := r.Next(); err != nil || v.Kind != msgpack.Uint || v.Num != eventType && v.Num != binaryEventType {
 				return ErrMalformed
 			}
 		case "data":
-			if b.data, err = r.raw(); err != nil {
+			if b.data, err = r.Raw(); err != nil {
 				return err
 			}
 		case "nsp":
-			if b.Namespace, err = r.str(); err != nil {
+			if b.Namespace, err = r.String(); err != nil {
 				return err
 			}
 		default:
-			if err := r.skip(); err != nil {
+			if err := r.Skip(); err != nil {
 				return err
 			}
 		}
@@ -161,26 +162,26 @@ func (b *Broadcast) parsePacket(r *reader) error {
 
 // checkEvent wants an array that begins with an event's name, as text or as a number.
 func checkEvent(data []byte) error {
-	r := reader{b: data}
-	if n, err := r.open(kindArray); err != nil || n == 0 {
+	r := reader{B: data}
+	if n, err := r.Open(msgpack.Array); err != nil || n == 0 {
 		return ErrMalformed
 	}
-	if _, ok := r.short(); ok {
+	if _, ok := r.Short(); ok {
 		return nil
 	}
-	if v, err := r.next(); err != nil || v.kind != kindString && v.kind != kindUint && v.kind != kindInt {
+	if v, err := r.Next(); err != nil || v.Kind != msgpack.String && v.Kind != msgpack.Uint && v.Kind != msgpack.Int {
 		return ErrMalformed
 	}
 	return nil
 }
 
 func (b *Broadcast) parseOptions(r *reader) error {
-	n, err := r.open(kindMap)
+	n, err := r.Open(msgpack.Map)
 	if err != nil {
 		return err
 	}
 	for range n {
-		key, err := r.str()
+		key, err := r.String()
 		if err != nil {
 			return err
 		}
@@ -190,9 +191,9 @@ func (b *Broadcast) parseOptions(r *reader) error {
 		case "except":
 			b.Except, err = parseRoomList(r)
 		case "flags":
-			b.flags, err = r.raw()
+			b.flags, err = r.Raw()
 		default:
-			err = r.skip()
+			err = r.Skip()
 		}
 		if err != nil {
 			return err
@@ -212,33 +213,33 @@ func (b *Broadcast) Payload() (packet.Payload, error) {
 func (b *Broadcast) Flags() Flags { return parseFlags(b.flags) }
 
 func parseFlags(msg []byte) (f Flags) {
-	r := reader{b: msg}
-	n, err := r.open(kindMap)
+	r := reader{B: msg}
+	n, err := r.Open(msgpack.Map)
 	for ; err == nil && n > 0; n-- {
 		var key []byte
-		var v value
-		if key, err = r.str(); err != nil {
+		var v msgpack.Value
+		if key, err = r.String(); err != nil {
 			break
 		}
-		at := r.i
-		if v, err = r.next(); err != nil {
+		at := r.I
+		if v, err = r.Next(); err != nil {
 			break
 		}
-		truth := v.kind == kindBool && v.num != 0
+		truth := v.Kind == msgpack.Bool && v.Num != 0
 		switch string(key) {
 		case "volatile":
 			f.Volatile = truth
 		case "expectSingleResponse":
 			f.ExpectSingleResponse = truth
 		case "compress":
-			if v.kind == kindBool {
+			if v.Kind == msgpack.Bool {
 				f.Compress = &truth
 			}
 		case "timeout":
 			f.Timeout = milliseconds(v)
 		}
-		r.i = at
-		err = r.skip()
+		r.I = at
+		err = r.Skip()
 	}
 	return f
 }
@@ -246,12 +247,12 @@ func parseFlags(msg []byte) (f Flags) {
 // maxTimeout is what a JavaScript timer can wait.
 const maxTimeout = math.MaxInt32
 
-func milliseconds(v value) time.Duration {
+func milliseconds(v msgpack.Value) time.Duration {
 	switch {
-	case v.kind == kindUint:
-		return time.Duration(min(v.num, maxTimeout)) * time.Millisecond
-	case v.kind == kindFloat:
-		if f := math.Float64frombits(v.num); f > 0 {
+	case v.Kind == msgpack.Uint:
+		return time.Duration(min(v.Num, maxTimeout)) * time.Millisecond
+	case v.Kind == msgpack.Float:
+		if f := math.Float64frombits(v.Num); f > 0 {
 			return time.Duration(min(f, maxTimeout)) * time.Millisecond
 		}
 	}

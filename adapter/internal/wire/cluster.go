@@ -48,8 +48,8 @@ func ClusterSender(msg []byte) []byte {
 	if i < 0 {
 		return nil
 	}
-	r := reader{b: msg, i: i + len(packed)}
-	uid, _ := r.str()
+	r := reader{B: msg, I: i + len(packed)}
+	uid, _ := r.String()
 	return uid
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/msgpack"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -177,7 +178,7 @@ func (w *clusterWriter) response(a Response) {
 func (w *clusterWriter) object() {
 	if w.packed {
 		w.counts = append(w.counts, len(w.out))
-		w.out = appendMapHeader(w.out, 0)
+		w.out = msgpack.AppendMapHeader(w.out, 0)
 		return
 	}
 	w.out = append(w.out, '{')
@@ -196,7 +197,7 @@ func (w *clusterWriter) end() {
 func (w *clusterWriter) key(name string) {
 	if w.packed {
 		w.out[w.counts[len(w.counts)-1]]++ // never more than 15
-		w.out = appendString(w.out, name)
+		w.out = msgpack.AppendString(w.out, name)
 		return
 	}
 	if !w.first {
@@ -208,7 +209,7 @@ func (w *clusterWriter) key(name string) {
 
 func (w *clusterWriter) string(s string) {
 	if w.packed {
-		w.out = appendString(w.out, s)
+		w.out = msgpack.AppendString(w.out, s)
 	} else {
 		w.out = AppendString(w.out, s)
 	}
@@ -216,7 +217,7 @@ func (w *clusterWriter) string(s string) {
 
 func (w *clusterWriter) integer(n int) {
 	if w.packed {
-		w.out = appendIntValue(w.out, int64(n))
+		w.out = msgpack.AppendInt(w.out, int64(n))
 	} else {
 		w.out = strconv.AppendInt(w.out, int64(n), 10)
 	}

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"fmt"
 
 	"strings"
 	"testing"
@@ -58,15 +57,6 @@ func TestAttachmentsTravelOnce(t *testing.T) {
 		}
 		if most := 2*len(p.JSON) + 4*size + 1000; len(msg) > most {
 			t.Errorf("%s: %d bytes of %d of text and an attachment of %d", name, len(msg), len(p.JSON), size)
-		}
-	}
-}
-
-func TestOnce(t *testing.T) {
-	var o once
-	for _, n := range []int{0, 63, 64, 1000, 127, 128} {
-		if !o.take(n) || o.take(n) {
-			t.Error(fmt.Sprint(n, " is not taken once"))
 		}
 	}
 }

@@ -2,12 +2,12 @@
 // goroutines, no state. Every function may be called concurrently.
 //
 // Inside Sidereal the arguments of an event are JSON text with placeholders where binary stands (packet.Payload), which
-// is also what clients are sent. Node's adapters speak msgpack. The two transcoders here go from one to the other in one
-// pass and build no values between:
+// is also what clients are sent. Node's adapters speak msgpack. The two transcoders of internal/msgpack go from one to the other
+// in one pass and build no values between:
 //
-//   - decode.go: msgpack to JSON text. Binary becomes a placeholder and an attachment, timestamps become the text that
+//   - msgpack to JSON text. Binary becomes a placeholder and an attachment, timestamps become the text that
 //     JSON.stringify gives a Date, numbers are printed as JavaScript prints them.
-//   - encode.go: JSON text to msgpack, each header in its smallest form, as notepack writes it.
+//   - JSON text to msgpack, each header in its smallest form, as notepack writes it.
 //
 // Both keep the order of keys, never pass on a key `__proto__` (notepack would set the prototype of the receiver's object)
 // and bound the depth. What comes out of one goes through the other to the same bytes, with two exceptions, neither of

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/msgpack"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -28,34 +29,34 @@ func (e encoding) each(object []byte, visit func(key, value []byte) error) error
 	if e == asText {
 		return eachText(object, visit)
 	}
-	r := reader{b: object}
-	n, err := r.open(kindMap)
+	r := reader{B: object}
+	n, err := r.Open(msgpack.Map)
 	for ; err == nil && n > 0; n-- {
 		var key, value []byte
-		if key, err = r.str(); err != nil {
+		if key, err = r.String(); err != nil {
 			break
 		}
-		if value, err = r.raw(); err == nil {
+		if value, err = r.Raw(); err == nil {
 			err = visit(key, value)
 		}
 	}
-	if err == nil && r.i != len(object) {
+	if err == nil && r.I != len(object) {
 		err = ErrMalformed
 	}
 	return err
 }
 
 func eachText(object []byte, visit func(key, value []byte) error) error {
-	w := msgpackWriter{text: object}
-	if !w.take('{') {
+	w := scanner{msgpack.Text{In: object}}
+	if !w.Take('{') {
 		return ErrMalformed
 	}
-	for first := true; !w.take('}'); first = false {
-		if !first && !w.take(',') {
+	for first := true; !w.Take('}'); first = false {
+		if !first && !w.Take(',') {
 			return ErrMalformed
 		}
 		key, err := w.skim()
-		if err != nil || key[0] != '"' || !w.take(':') {
+		if err != nil || key[0] != '"' || !w.Take(':') {
 			return ErrMalformed
 		}
 		value, err := w.skim()
@@ -65,25 +66,28 @@ func eachText(object []byte, visit func(key, value []byte) error) error {
 		if err := visit(key[1:len(key)-1], value); err != nil {
 			return err
 		}
-		w.space()
+		w.Space()
 	}
-	if w.i != len(object) {
+	if w.I != len(object) {
 		return ErrMalformed
 	}
 	return nil
 }
 
+// scanner reads JSON text without decoding it.
+type scanner struct{ msgpack.Text }
+
 // skim passes over the value at the cursor, looking only for its end, and returns its text.
-func (w *msgpackWriter) skim() ([]byte, error) {
-	from, depth := w.i, 0
-	for w.i < len(w.text) {
-		switch c := w.text[w.i]; c {
+func (w *scanner) skim() ([]byte, error) {
+	from, depth := w.I, 0
+	for w.I < len(w.In) {
+		switch c := w.In[w.I]; c {
 		case '"':
 			if err := w.skimString(); err != nil {
 				return nil, err
 			}
 			if depth == 0 {
-				return w.text[from:w.i], nil
+				return w.In[from:w.I], nil
 			}
 			continue
 		case '{', '[':
@@ -92,36 +96,36 @@ func (w *msgpackWriter) skim() ([]byte, error) {
 			}
 		case '}', ']', ',', ' ', '\t', '\n', '\r', ':':
 			if depth == 0 { // the end of a number or a literal
-				if w.i == from {
+				if w.I == from {
 					return nil, ErrMalformed
 				}
-				return w.text[from:w.i], nil
+				return w.In[from:w.I], nil
 			}
 			if c == '}' || c == ']' {
 				if depth--; depth == 0 {
-					w.i++
-					return w.text[from:w.i], nil
+					w.I++
+					return w.In[from:w.I], nil
 				}
 			}
 		}
-		w.i++
+		w.I++
 	}
 	return nil, ErrMalformed
 }
 
-func (w *msgpackWriter) skimString() error {
-	for w.i++; w.i < len(w.text); w.i++ {
-		n := bytes.IndexByte(w.text[w.i:], '"')
+func (w *scanner) skimString() error {
+	for w.I++; w.I < len(w.In); w.I++ {
+		n := bytes.IndexByte(w.In[w.I:], '"')
 		if n < 0 {
 			break
 		}
-		end, escapes := w.i+n, 0
-		for p := end - 1; p >= w.i && w.text[p] == '\\'; p-- {
+		end, escapes := w.I+n, 0
+		for p := end - 1; p >= w.I && w.In[p] == '\\'; p-- {
 			escapes++
 		}
-		w.i = end
+		w.I = end
 		if escapes%2 == 0 {
-			w.i++
+			w.I++
 			return nil
 		}
 	}
@@ -131,8 +135,8 @@ func (w *msgpackWriter) skimString() error {
 // string reads a string. It allocates only for escapes in JSON.
 func (e encoding) string(v []byte) ([]byte, error) {
 	if e == asPacked {
-		r := reader{b: v}
-		return r.str()
+		r := reader{B: v}
+		return r.String()
 	}
 	if len(v) < 2 || v[0] != '"' {
 		return nil, ErrMalformed
@@ -159,12 +163,12 @@ func (e encoding) integer(v []byte) (int, error) {
 		}
 		return n, nil
 	}
-	r := reader{b: v}
-	u, err := r.next()
-	if err != nil || u.kind != kindUint || u.num > 1<<31 {
+	r := reader{B: v}
+	u, err := r.Next()
+	if err != nil || u.Kind != msgpack.Uint || u.Num > 1<<31 {
 		return 0, ErrMalformed
 	}
-	return int(u.num), nil
+	return int(u.Num), nil
 }
 
 func (e encoding) isNull(v []byte) bool {
@@ -178,8 +182,8 @@ func (e encoding) isTrue(v []byte) bool {
 // isEvent tells whether v may be an array that begins with an event's name.
 func (e encoding) isEvent(v []byte) bool {
 	if e == asText {
-		w := msgpackWriter{text: v}
-		return w.take('[') && (w.peek() == '"' || w.peek() == '-' || w.peek() >= '0' && w.peek() <= '9')
+		w := scanner{msgpack.Text{In: v}}
+		return w.Take('[') && (w.Peek() == '"' || w.Peek() == '-' || w.Peek() >= '0' && w.Peek() <= '9')
 	}
 	return checkEvent(v) == nil
 }
@@ -212,7 +216,7 @@ func (e encoding) roomList(scratch, v []byte) (RoomList, error) {
 			return nil, err
 		}
 	}
-	r := reader{b: v}
+	r := reader{B: v}
 	return parseRoomList(&r)
 }
 
@@ -272,15 +276,15 @@ func replacePlaceholders(text []byte, attachments [][]byte, write func(dst []byt
 		return text
 	}
 	out := make([]byte, 0, 2*len(text))
-	var taken once
+	var taken msgpack.Once
 	for {
 		i := bytes.Index(text, []byte(`{"_placeholder":true,"num":`))
 		if i < 0 {
 			return append(out, text...)
 		}
-		w := msgpackWriter{text: text, i: i, attachments: attachments}
-		n, end, ok := w.placeholder()
-		if !ok || !taken.take(n) {
+		w := scanner{msgpack.Text{In: text, I: i, Attachments: attachments}}
+		n, end, ok := w.Placeholder()
+		if !ok || !taken.Take(n) {
 			out = append(out, text[:i+1]...)
 			text = text[i+1:]
 			continue

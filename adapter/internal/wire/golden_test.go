@@ -257,7 +257,8 @@ func expected(v any) any {
 		if ext, ok := v["$ext"].([]any); ok {
 			raw, _ := base64.StdEncoding.DecodeString(ext[1].(string))
 			var s string
-			_ = json.Unmarshal(appendTimestamp(nil, raw), &s)
+			text, _, _ := DecodeValue(nil, nil, append([]byte{0xc7, byte(len(raw)), 0xff}, raw...))
+			_ = json.Unmarshal(text, &s)
 			return s
 		}
 		out := map[string]any{}

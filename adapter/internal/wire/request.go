@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/msgpack"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -85,28 +86,28 @@ func appendJSONOptions(dst []byte, o Options) []byte {
 
 func appendPackedRequest(dst []byte, q Request) ([]byte, error) {
 	header := len(dst)
-	dst = appendMapHeader(dst, 2)
+	dst = msgpack.AppendMapHeader(dst, 2)
 	if q.UID != "" {
-		dst = appendString(appendString(dst, "uid"), q.UID)
+		dst = msgpack.AppendString(msgpack.AppendString(dst, "uid"), q.UID)
 		dst[header]++
 	}
 	if q.ID != nil {
 		var err error
-		if dst, err = appendValue(appendString(dst, "requestId"), q.ID, nil); err != nil {
+		if dst, err = appendValue(msgpack.AppendString(dst, "requestId"), q.ID, nil); err != nil {
 			return dst, err
 		}
 		dst[header]++
 	}
-	dst = append(appendString(dst, "type"), byte(q.Type))
+	dst = append(msgpack.AppendString(dst, "type"), byte(q.Type))
 	if q.Type == ServerSideEmit { // dates are texts there, as in what Node sends as JSON
-		return appendValue(appendString(dst, "data"), q.Data.JSON, q.Data.Attachments)
+		return appendValue(msgpack.AppendString(dst, "data"), q.Data.JSON, q.Data.Attachments)
 	}
 	dst[header]++
-	dst, err := appendPacket(appendString(dst, "packet"), q.Namespace, q.Data)
+	dst, err := appendPacket(msgpack.AppendString(dst, "packet"), q.Namespace, q.Data)
 	if err != nil {
 		return dst, err
 	}
-	return appendOptions(appendString(dst, "opts"), q.Options), nil
+	return appendOptions(msgpack.AppendString(dst, "opts"), q.Options), nil
 }
 
 // RequestFrom tells from the first bytes of a request whether uid sent it, without allocating. A request whose first
@@ -117,14 +118,14 @@ func RequestFrom(msg []byte, uid string) bool {
 		rest := msg[len(jsonHead):]
 		return string(rest[:len(uid)]) == uid && rest[len(uid)] == '"'
 	}
-	r := reader{b: msg}
-	if v, err := r.next(); err != nil || v.kind != kindMap || v.count == 0 {
+	r := reader{B: msg}
+	if v, err := r.Next(); err != nil || v.Kind != msgpack.Map || v.Count == 0 {
 		return false
 	}
-	if key, err := r.str(); err != nil || string(key) != "uid" {
+	if key, err := r.String(); err != nil || string(key) != "uid" {
 		return false
 	}
-	got, err := r.str()
+	got, err := r.String()
 	return err == nil && string(got) == uid
 }
 
@@ -134,11 +135,11 @@ func IsRequest(msg []byte) bool {
 	if len(msg) > 0 && msg[0] == '{' {
 		return bytes.HasPrefix(msg, []byte(`{"uid":`))
 	}
-	r := reader{b: msg}
-	if v, err := r.next(); err != nil || v.kind != kindMap || v.count == 0 {
+	r := reader{B: msg}
+	if v, err := r.Next(); err != nil || v.Kind != msgpack.Map || v.Count == 0 {
 		return false
 	}
-	key, err := r.str()
+	key, err := r.String()
 	return err == nil && string(key) == "uid"
 }
 

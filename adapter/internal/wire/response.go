@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/msgpack"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -106,14 +107,14 @@ func object(text []byte) []byte {
 
 // appendPackedSockets is appendSockets in msgpack, which keeps binary.
 func appendPackedSockets(dst []byte, sockets []Socket) (_ []byte, err error) {
-	dst = appendArrayHeader(dst, len(sockets))
+	dst = msgpack.AppendArrayHeader(dst, len(sockets))
 	for _, s := range sockets {
-		dst = appendString(appendString(appendMapHeader(dst, 4), "id"), s.ID)
-		if dst, err = appendValue(appendString(dst, "handshake"), object(s.Handshake), nil); err != nil {
+		dst = msgpack.AppendString(msgpack.AppendString(msgpack.AppendMapHeader(dst, 4), "id"), s.ID)
+		if dst, err = appendValue(msgpack.AppendString(dst, "handshake"), object(s.Handshake), nil); err != nil {
 			return dst, err
 		}
-		dst = appendRooms(appendString(dst, "rooms"), s.Rooms)
-		if dst, err = appendDated(appendString(dst, "data"), object(s.Data), s.Attachments, s.Dates); err != nil {
+		dst = appendRooms(msgpack.AppendString(dst, "rooms"), s.Rooms)
+		if dst, err = appendDated(msgpack.AppendString(dst, "data"), object(s.Data), s.Attachments, s.Dates); err != nil {
 			return dst, err
 		}
 	}
@@ -122,17 +123,17 @@ func appendPackedSockets(dst []byte, sockets []Socket) (_ []byte, err error) {
 
 func appendPackedResponse(dst []byte, a Response) ([]byte, error) {
 	header := len(dst)
-	dst = appendMapHeader(dst, 1)
+	dst = msgpack.AppendMapHeader(dst, 1)
 	if a.Type != NoType {
-		dst = append(appendString(dst, "type"), byte(a.Type))
+		dst = append(msgpack.AppendString(dst, "type"), byte(a.Type))
 		dst[header]++
 	}
-	dst, err := appendValue(appendString(dst, "requestId"), a.ID, nil)
+	dst, err := appendValue(msgpack.AppendString(dst, "requestId"), a.ID, nil)
 	if err != nil {
 		return dst, err
 	}
 	if a.Sockets != nil {
-		if dst, err = appendPackedSockets(appendString(dst, "sockets"), a.Sockets); err != nil {
+		if dst, err = appendPackedSockets(msgpack.AppendString(dst, "sockets"), a.Sockets); err != nil {
 			return dst, err
 		}
 		dst[header]++
@@ -140,7 +141,7 @@ func appendPackedResponse(dst []byte, a Response) ([]byte, error) {
 		return dst, err
 	}
 	if a.UID != "" {
-		dst = appendString(appendString(dst, "uid"), a.UID)
+		dst = msgpack.AppendString(msgpack.AppendString(dst, "uid"), a.UID)
 		dst[header]++
 	}
 	return dst, nil
@@ -157,7 +158,7 @@ func appendPackedAnswer(dst []byte, header int, a Response) ([]byte, error) {
 		if a.Type == ServerSideEmit {
 			name = "data"
 		}
-		if dst, err = appendValue(appendString(dst, name), value, a.Answer.Attachments); err != nil {
+		if dst, err = appendValue(msgpack.AppendString(dst, name), value, a.Answer.Attachments); err != nil {
 			return dst, err
 		}
 		dst[header]++
@@ -181,18 +182,18 @@ func firstOf(p packet.Payload) (packet.Payload, error) {
 // first returns the text of the first element of a JSON array, nil when it is empty. Only the first argument of an
 // answer travels.
 func first(array []byte) ([]byte, error) {
-	w := msgpackWriter{text: array}
-	if !w.take('[') {
+	w := scanner{msgpack.Text{In: array}}
+	if !w.Take('[') {
 		return nil, ErrMalformed
 	}
-	if w.peek() == ']' {
+	if w.Peek() == ']' {
 		return nil, nil
 	}
-	from := w.i
-	if err := w.value(1); err != nil {
+	from := w.I
+	if err := w.Value(); err != nil {
 		return nil, err
 	}
-	return array[from:w.i], nil
+	return array[from:w.I], nil
 }
 
 // ResponseID finds the id of the request that msg answers without reading the rest, and without allocating. It is nil
@@ -201,21 +202,21 @@ func ResponseID(msg []byte) []byte {
 	if len(msg) > 0 && msg[0] == '{' {
 		return jsonResponseID(msg)
 	}
-	r := reader{b: msg}
-	v, err := r.next()
-	if err != nil || v.kind != kindMap {
+	r := reader{B: msg}
+	v, err := r.Next()
+	if err != nil || v.Kind != msgpack.Map {
 		return nil
 	}
-	for range v.count {
-		key, err := r.str()
+	for range v.Count {
+		key, err := r.String()
 		if err != nil {
 			return nil
 		}
 		if string(key) == "requestId" {
-			id, _ := r.str()
+			id, _ := r.String()
 			return id
 		}
-		if r.skip() != nil {
+		if r.Skip() != nil {
 			return nil
 		}
 	}

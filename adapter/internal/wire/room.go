@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/msgpack"
 	"github.com/sidereal-io/sidereal/internal/number"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -31,13 +32,13 @@ func roomText(room string) string {
 // appendRoom appends a room as msgpack: a number where Node knows it by one.
 func appendRoom(dst []byte, room string) []byte {
 	if n, ok := packet.RoomNumber(room); ok {
-		return appendIntValue(dst, n)
+		return msgpack.AppendInt(dst, n)
 	}
-	return appendString(dst, room)
+	return msgpack.AppendString(dst, room)
 }
 
 func appendRooms(dst []byte, rooms []string) []byte {
-	dst = appendArrayHeader(dst, len(rooms))
+	dst = msgpack.AppendArrayHeader(dst, len(rooms))
 	for _, r := range rooms {
 		dst = appendRoom(dst, r)
 	}
@@ -66,16 +67,16 @@ type RoomList []byte
 // parseRoomList reads a list and checks that every element can be a room here. Passing over an odd one would widen the
 // broadcast to others than it was for.
 func parseRoomList(r *reader) (RoomList, error) {
-	from := r.i
-	n, err := r.open(kindArray)
+	from := r.I
+	n, err := r.Open(msgpack.Array)
 	if err != nil {
 		return nil, err
 	}
 	for range n {
-		if _, ok := r.short(); ok {
+		if _, ok := r.Short(); ok {
 			continue
 		}
-		v, err := r.next()
+		v, err := r.Next()
 		if err != nil {
 			return nil, err
 		}
@@ -83,38 +84,38 @@ func parseRoomList(r *reader) (RoomList, error) {
 			return nil, ErrMalformed
 		}
 	}
-	return RoomList(r.b[from:r.i]), nil
+	return RoomList(r.B[from:r.I]), nil
 }
 
-// room reads the name of one room of a well-formed list, which may be made in scratch.
-func (r *reader) room(scratch []byte) []byte {
-	if name, ok := r.short(); ok {
+// nextRoom reads the name of one room of a well-formed list, which may be made in scratch.
+func nextRoom(r *reader, scratch []byte) []byte {
+	if name, ok := r.Short(); ok {
 		return name
 	}
-	v, _ := r.next()
+	v, _ := r.Next()
 	return roomName(scratch, v)
 }
 
-func isRoom(v value) bool {
-	return v.kind == kindString || v.kind == kindInt || v.kind == kindUint || v.kind == kindFloat
+func isRoom(v msgpack.Value) bool {
+	return v.Kind == msgpack.String || v.Kind == msgpack.Int || v.Kind == msgpack.Uint || v.Kind == msgpack.Float
 }
 
 // roomName is the name, here, of the room that v names: inside the message, or made in scratch. Numbers that are no
 // integers have none of their own and share that of their text.
-func roomName(scratch []byte, v value) []byte {
-	switch v.kind {
-	case kindInt:
-		return AppendNumberRoom(scratch[:0], int64(v.num))
-	case kindUint:
-		return strconv.AppendUint(append(scratch[:0], numberPrefix...), v.num, 10)
-	case kindFloat:
-		f := math.Float64frombits(v.num)
-		if f == math.Trunc(f) && math.Abs(f) <= maxSafe {
+func roomName(scratch []byte, v msgpack.Value) []byte {
+	switch v.Kind {
+	case msgpack.Int:
+		return AppendNumberRoom(scratch[:0], int64(v.Num))
+	case msgpack.Uint:
+		return strconv.AppendUint(append(scratch[:0], numberPrefix...), v.Num, 10)
+	case msgpack.Float:
+		f := math.Float64frombits(v.Num)
+		if f == math.Trunc(f) && math.Abs(f) <= 1<<53 {
 			return AppendNumberRoom(scratch[:0], int64(f))
 		}
 		return number.Append(scratch[:0], f, 64)
 	}
-	return v.data
+	return v.Data
 }
 
 // Len is the number of rooms.
@@ -122,18 +123,18 @@ func (l RoomList) Len() int {
 	if len(l) == 0 {
 		return 0
 	}
-	r := reader{b: l}
-	n, _ := r.open(kindArray)
+	r := reader{B: l}
+	n, _ := r.Open(msgpack.Array)
 	return n
 }
 
 // Any reports whether has is true for any of the rooms. The names it gives are valid during the call. It does not allocate
 // when scratch has 32 bytes of room.
 func (l RoomList) Any(scratch []byte, has func(room []byte) bool) bool {
-	r := reader{b: l}
-	n, _ := r.open(kindArray)
+	r := reader{B: l}
+	n, _ := r.Open(msgpack.Array)
 	for range n {
-		if has(r.room(scratch)) {
+		if has(nextRoom(&r, scratch)) {
 			return true
 		}
 	}
@@ -148,10 +149,10 @@ func (l RoomList) Strings() []string {
 	}
 	var scratch [32]byte
 	rooms := make([]string, 0, n)
-	r := reader{b: l}
-	_, _ = r.open(kindArray)
+	r := reader{B: l}
+	_, _ = r.Open(msgpack.Array)
 	for range n {
-		rooms = append(rooms, string(r.room(scratch[:])))
+		rooms = append(rooms, string(nextRoom(&r, scratch[:])))
 	}
 	return rooms
 }
@@ -185,7 +186,7 @@ func roomFromJSON(text jsontext.Value) (string, bool) {
 		return s, err == nil
 	case '0':
 		f := number.Parse(text)
-		return string(roomName(nil, value{kind: kindFloat, num: math.Float64bits(f)})), !math.IsInf(f, 0)
+		return string(roomName(nil, msgpack.Value{Kind: msgpack.Float, Num: math.Float64bits(f)})), !math.IsInf(f, 0)
 	}
 	return "", false
 }

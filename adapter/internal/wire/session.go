@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sidereal-io/sidereal/internal/msgpack"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -44,23 +45,23 @@ func AppendSession(dst []byte, s Session) ([]byte, error) {
 	if s.Namespace != "" {
 		fields++
 	}
-	msg := appendMapHeader(nil, fields)
-	msg = appendString(appendString(msg, "sid"), s.ID)
-	msg = appendString(appendString(msg, "pid"), s.PID)
-	msg = appendRooms(appendString(msg, "rooms"), s.Rooms)
-	msg, err := AppendPayload(appendString(msg, "data"), s.Data)
+	msg := msgpack.AppendMapHeader(nil, fields)
+	msg = msgpack.AppendString(msgpack.AppendString(msg, "sid"), s.ID)
+	msg = msgpack.AppendString(msgpack.AppendString(msg, "pid"), s.PID)
+	msg = appendRooms(msgpack.AppendString(msg, "rooms"), s.Rooms)
+	msg, err := AppendPayload(msgpack.AppendString(msg, "data"), s.Data)
 	if err != nil {
 		return dst, err
 	}
-	msg = appendUintValue(appendString(msg, "epoch"), uint64(s.Epoch))
+	msg = msgpack.AppendUint(msgpack.AppendString(msg, "epoch"), uint64(s.Epoch))
 	if s.Owner != "" {
-		msg = appendString(appendString(msg, "owner"), s.Owner)
+		msg = msgpack.AppendString(msgpack.AppendString(msg, "owner"), s.Owner)
 	}
 	if s.From != "" {
-		msg = appendString(appendString(msg, "from"), s.From)
+		msg = msgpack.AppendString(msgpack.AppendString(msg, "from"), s.From)
 	}
 	if s.Namespace != "" {
-		msg = appendString(appendString(msg, "nsp"), s.Namespace)
+		msg = msgpack.AppendString(msgpack.AppendString(msg, "nsp"), s.Namespace)
 	}
 	return base64.StdEncoding.AppendEncode(dst, msg), nil
 }

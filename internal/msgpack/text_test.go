@@ -1,4 +1,4 @@
-package wire
+package msgpack
 
 import (
 	"encoding/json"
@@ -16,18 +16,18 @@ func TestStringsAreEscapedWhereverTheyNeedIt(t *testing.T) {
 				want = want[:at] + "\uFFFD" + want[at+1:]
 			}
 			var got string
-			if err := json.Unmarshal(AppendString(nil, b), &got); err != nil || got != want {
+			if err := json.Unmarshal(AppendQuoted(nil, b), &got); err != nil || got != want {
 				t.Fatalf("byte %#x at %d: %q, %v", c, at, got, err)
 			}
 		}
 	}
 }
 
-func BenchmarkAppendString(b *testing.B) {
+func BenchmarkAppendQuoted(b *testing.B) {
 	s := []byte(strings.Repeat("x", 128))
 	dst := make([]byte, 0, 256)
 	b.ReportAllocs()
 	for b.Loop() {
-		dst = AppendString(dst[:0], s)
+		dst = AppendQuoted(dst[:0], s)
 	}
 }

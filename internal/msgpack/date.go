@@ -1,4 +1,4 @@
-package wire
+package msgpack
 
 import (
 	"encoding/binary"
@@ -13,8 +13,8 @@ const maxDate = 8_640_000_000_000_000
 // dateLayout is how JSON.stringify writes a Date of the years 0 to 9999.
 const dateLayout = "2006-01-02T15:04:05.000Z"
 
-// appendTime writes a time as msgpack's timestamp, in the shortest of its forms.
-func appendTime(dst []byte, t time.Time) []byte {
+// AppendTime appends a time as msgpack's timestamp, in the shortest of its forms.
+func AppendTime(dst []byte, t time.Time) []byte {
 	sec, nsec := t.Unix(), uint32(t.Nanosecond())
 	switch {
 	case sec>>34 != 0: // before 1970 too

@@ -108,7 +108,7 @@ func (b *backend) knock(ctx context.Context) (answered bool, err error) {
 		return false, err
 	}
 	defer u.close()
-	key, err := b.key(ctx)
+	key, err := u.key(ctx)
 	if err != nil {
 		return false, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 	"github.com/sidereal-io/sidereal/internal/http1"
 )
@@ -166,12 +165,9 @@ func (x *exchange) addressed(ctx context.Context, u *upstream) ([]byte, bool) {
 	key := ""
 	if u.greet {
 		var err error
-		if key, err = u.b.key(ctx); err != nil {
+		if key, err = u.key(ctx); err != nil {
 			x.c.r.metrics.upstreamError("key")
 			return nil, false
-		}
-		if x.c.r.cfg.Certificates != nil && !u.doored { // a worker that stands alone, in plain text: see toDoor
-			key = directory.WorkerKey(key, u.b.id)
 		}
 	}
 	dst := append(bufpool.Get(len(x.out)+len(u.b.id)+len(key)+64), x.out[:x.cut]...)

@@ -524,13 +524,30 @@ func TestSecretIsNotShownInPlainText(t *testing.T) {
 		}
 		defer nc.Close()
 		b := make([]byte, 1<<16)
-		n, _ := nc.Read(b) // the head, or a hello, comes in one piece
+		n, _ := nc.Read(b)                                                                      // the head, or a hello, comes in one piece
+		io.WriteString(nc, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") // else it is knocked at
+		c.answer("GET")
 		return string(b[:n])
 	}
 	if heard := hear(); strings.Contains(heard, secret) || !strings.Contains(heard, "Sidereal-Key: "+directory.WorkerKey(secret, "alone")+"\r\n") {
 		t.Errorf("the worker heard %q", heard)
 	}
 	b := r.backendOf(d.Workers().Get("alone"))
+	knocked := make(chan struct{})
+	go func() {
+		defer close(knocked)
+		b.knock(t.Context())
+	}()
+	nc, err := alone.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 1<<16)
+	if n, _ := nc.Read(head); strings.Contains(string(head[:n]), secret) {
+		t.Errorf("knocking, it says %q", head[:n])
+	}
+	nc.Close()
+	<-knocked
 	d.Set() // its record has gone, and a request for it is on its way
 	dialed := make(chan struct{})
 	go func() {
@@ -542,8 +559,7 @@ func TestSecretIsNotShownInPlainText(t *testing.T) {
 			t.Error("spoken to in plain text")
 		}
 	}()
-	nc, err := alone.Accept()
-	if err != nil {
+	if nc, err = alone.Accept(); err != nil {
 		t.Fatal(err)
 	}
 	first := make([]byte, 1)

@@ -243,6 +243,16 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 	return u.counted(), nil
 }
 
+// key is what u's other end is shown: the secret, but not in plain text where TLS is spoken. A worker that stands alone has a
+// key of its own then.
+func (u *upstream) key(ctx context.Context) (string, error) {
+	key, err := u.b.key(ctx)
+	if err == nil && u.b.r.cfg.Certificates != nil && !u.doored {
+		return directory.WorkerKey(key, u.b.id), nil
+	}
+	return key, err
+}
+
 // key is the secret that the worker's door is shown: ours, or one of before where it refused that.
 func (b *backend) key(ctx context.Context) (string, error) {
 	key, err := b.r.cfg.Directory.Secret(ctx)

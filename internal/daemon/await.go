@@ -77,10 +77,10 @@ func (w *waiting) look(e *entry, st supervisor.Status) {
 	}
 	if w.goal == down {
 		switch {
-		case st.PID == 0 && st.State != supervisor.Waiting:
-			w.settle(e, "info", "stopped", "stopped")
-		case st.Starts > before.Starts:
+		case st.Starts > before.Starts, st.PID == 0 && st.State == supervisor.Waiting: // for its nodehost, maybe for long
 			w.settle(e, "warn", "stopped", "stopped, and started again by another command")
+		case st.PID == 0:
+			w.settle(e, "info", "stopped", "stopped")
 		}
 		return
 	}

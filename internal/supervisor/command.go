@@ -30,8 +30,8 @@ func (s *Supervisor) Add(specs ...Spec) error {
 	})
 }
 
-// Remove stops places, stage by stage as at the end of Run, forgets them, and closes their listeners. It returns when the last
-// process has ended, or ctx has; the stop goes on then.
+// Remove stops places, stage by stage as at the end of Run, closes their listeners, and forgets them when the last process has
+// ended. It returns then, or when ctx ends, which ends the wait and not the removal.
 func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 	var d *descent
 	err := s.ask(func() error {
@@ -51,6 +51,7 @@ func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 			pl.closeListeners()
 		}
 		d = s.descend(set)
+		d.forget = true
 		s.advance()
 		return nil
 	})
@@ -63,18 +64,7 @@ func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return s.ask(func() error {
-		left := s.places[:0:0]
-		for _, pl := range s.places {
-			if d.places[pl] {
-				s.metrics.restarts.DeleteLabelValues(pl.spec.Name)
-				continue
-			}
-			left = append(left, pl)
-		}
-		s.places = left
-		return nil
-	})
+	return s.ask(func() error { return nil }) // so that Status shows it
 }
 
 // Start starts processes at places that are empty, by whatever reason; a crash loop is forgotten. It returns at once: see Wait.

@@ -169,6 +169,28 @@ func TestPlacesComeAndGo(t *testing.T) {
 	}
 }
 
+// A removal outlives the wait for it: the place is forgotten when its process has ended, and the name is free then.
+func TestRemoveGoesOnWithoutItsCaller(t *testing.T) {
+	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "a", Command: fake(t, "stubborn")}, {Name: "b", Command: fake(t, "serve", "b")}}})
+	pid := h.wait("ready", allReady)[0].PID
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.Remove(gone, "a"); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if err := h.Remove(t.Context(), "a"); !errors.Is(err, ErrNoPlace) {
+		t.Errorf("removed again: %v", err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	h.wait("forgotten", func(st []Status) bool { return len(st) == 1 && st[0].Name == "b" })
+	if err := h.Add(Spec{Name: "a", Command: fake(t, "serve", "a")}); err != nil {
+		t.Error(err)
+	}
+	h.wait("ready again", allReady)
+}
+
 func TestStopRestartAndStart(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "a", Command: fake(t, "serve", "a")}}})
 	first := h.wait("ready", allReady)[0].PID

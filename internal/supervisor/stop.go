@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"math"
+	"slices"
 	"syscall"
 	"time"
 
@@ -16,7 +17,8 @@ type descent struct {
 	places   map[*place]bool // nil: all
 	stage    int
 	deadline time.Time
-	done     chan struct{} // closed when the last process has ended
+	forget   bool          // the places go with their last process
+	done     chan struct{} // closed when the last process has ended, and the places are forgotten
 }
 
 func (d *descent) covers(pl *place) bool { return d.places == nil || d.places[pl] }
@@ -50,12 +52,23 @@ func (s *Supervisor) advance() {
 	left := s.descents[:0]
 	for _, d := range s.descents {
 		if s.step(d) {
+			if d.forget {
+				s.forget(d.places)
+			}
 			close(d.done)
 		} else {
 			left = append(left, d)
 		}
 	}
 	s.descents = left
+}
+
+// forget takes places away that nothing runs at any more.
+func (s *Supervisor) forget(places map[*place]bool) {
+	s.places = slices.DeleteFunc(slices.Clone(s.places), func(pl *place) bool { return places[pl] })
+	for pl := range places {
+		s.metrics.restarts.DeleteLabelValues(pl.spec.Name)
+	}
 }
 
 // step reports whether a stop is complete.

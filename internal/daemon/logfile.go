@@ -54,6 +54,13 @@ func (l *logFile) openLocked() error {
 	return nil
 }
 
+// slowPipe is how long a pipe or a terminal may take no bytes, as one whose reader is suspended. The lines are lost then, as
+// in a pipe without a reader, and each further write waits for pipeRetry only.
+const (
+	slowPipe  = time.Second
+	pipeRetry = 10 * time.Millisecond
+)
+
 // Write appends. What cannot be written is lost, and said once: the process that wrote it is not to blame.
 func (l *logFile) Write(b []byte) (int, error) {
 	l.mu.Lock()
@@ -63,6 +70,7 @@ func (l *logFile) Write(b []byte) (int, error) {
 	}
 	n, err := 0, l.openLocked()
 	if err == nil {
+		l.limitLocked()
 		n, err = l.f.Write(b)
 		l.size += int64(n)
 	}
@@ -72,6 +80,19 @@ func (l *logFile) Write(b []byte) (int, error) {
 	}
 	l.failing = err != nil
 	return len(b), err
+}
+
+// limitLocked bounds the next write to a pipe or a terminal: the end of a process waits for its last lines, and so would its
+// stop, and the daemon's. A regular file takes no deadline, and needs none.
+func (l *logFile) limitLocked() {
+	if l.regular {
+		return
+	}
+	patience := slowPipe
+	if l.failing {
+		patience = pipeRetry
+	}
+	_ = l.f.SetWriteDeadline(time.Now().Add(patience)) // an error is that it never waits, as /dev/null
 }
 
 func (l *logFile) dueLocked(more int) bool {
@@ -179,16 +200,24 @@ func (fs *logFiles) use(path string) *logFile {
 }
 
 func (fs *logFiles) release(l *logFile) {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if l.users--; l.users > 0 {
+	if !fs.forget(l) {
 		return
 	}
-	delete(fs.open, l.path)
-	l.mu.Lock()
+	l.mu.Lock() // without fs.mu: a write may take its time, and the owner of the apps waits for fs.mu
 	defer l.mu.Unlock()
 	if l.f != nil {
 		l.f.Close()
 		l.f = nil
 	}
+}
+
+// forget takes a file out that nobody uses any more.
+func (fs *logFiles) forget(l *logFile) bool {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if l.users--; l.users > 0 {
+		return false
+	}
+	delete(fs.open, l.path)
+	return true
 }

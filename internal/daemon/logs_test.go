@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func newLogFile(t *testing.T, r Rotation) *logFile {
@@ -290,16 +292,11 @@ func TestFloodHarmsNobody(t *testing.T) {
 	<-seen
 	l := r.list()
 	dir := filepath.Dir(l.Processes[0].OutFile)
-	for begin := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+	testkit.Until(t, "their log files rotate", func() bool {
 		_, err := os.Stat(filepath.Join(dir, "flood-out-0.log.2"))
 		_, also := os.Stat(filepath.Join(dir, "chatter-out-1.log.2"))
-		if err == nil && also == nil {
-			break
-		}
-		if time.Since(begin) > limit {
-			t.Fatal("their log files do not rotate")
-		}
-	}
+		return err == nil && also == nil
+	})
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -321,6 +318,37 @@ func TestFloodHarmsNobody(t *testing.T) {
 	stop()
 	if err := <-followed; err != nil {
 		t.Error(err)
+	}
+}
+
+// A pipe whose reader is suspended takes no lines. Neither the process that logs into it nor the daemon hangs on that.
+func TestSuspendedReaderOfALogPipeHoldsUpNobody(t *testing.T) {
+	r := runDaemon(t)
+	fifo := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(fifo, os.O_RDWR, 0) // never reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	a := interpreted(t, app(t, "chatter", "chatter"), "sh")
+	a.OutFile, a.MergeLogs = fifo, true
+	r.must(r.start(StartNew, a))
+	testkit.Until(t, "the pipe is full", func() bool {
+		var pipe [1]unix.PollFd
+		pipe[0] = unix.PollFd{Fd: int32(reader.Fd()), Events: unix.POLLOUT}
+		n, err := unix.Poll(pipe[:], 0)
+		return n == 0 && err == nil
+	})
+	r.together(1, func(ctx context.Context) error {
+		return r.Act(ctx, Action{Verb: Delete, Targets: []string{"chatter"}}, nil)
+	}, func(ctx context.Context) error {
+		return r.Start(ctx, Start{Apps: []processfile.App{app(t, "api", "worker")}, Mode: StartNew}, nil)
+	})
+	if l := r.list(); len(l.Processes) != 1 || l.Processes[0].Status != Online {
+		t.Errorf("%+v", l.Processes)
 	}
 }
 

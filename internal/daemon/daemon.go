@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,9 @@ type Daemon struct {
 	usage    meter
 	admin    net.Listener
 	end      context.CancelFunc // of Run
+	lock     *homeLock          // keepHome's, while that runs
+	control  *controlSocket
+	rewrite  atomic.Bool // the pid files are gone: all are due
 
 	asks     chan func(*book) // to the owner of all that changes (owner.go)
 	over     chan struct{}    // closed when the owner has ended
@@ -49,7 +53,7 @@ type Daemon struct {
 // where another daemon owns the folder. It must be called from the main goroutine's process once.
 func Run(ctx context.Context, cfg Config) error {
 	say := starter()
-	unlock, err := cfg.Home.lock()
+	lock, err := cfg.Home.lock()
 	if errors.Is(err, errLocked) {
 		say(saidRunning)
 		return ErrRunning
@@ -58,9 +62,10 @@ func Run(ctx context.Context, cfg Config) error {
 		say(sayFailure(config.ExitFailed, err.Error()))
 		return err
 	}
-	defer unlock()
+	defer lock.unlock()
 	d, err := newDaemon(cfg)
 	if err == nil {
+		d.lock = lock
 		err = d.run(ctx, func() { say(saidReady) })
 	}
 	if err != nil {
@@ -111,26 +116,29 @@ func (d *Daemon) serviceOutput() io.Writer {
 }
 
 // run serves until ctx ends, or kill.
-func (d *Daemon) run(ctx context.Context, ready func()) error {
+func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	ctx, d.end = context.WithCancel(ctx)
 	defer d.end()
 	var owner sync.WaitGroup
 	owner.Go(func() { d.own(newBook()) })
 	defer owner.Wait()
 	defer close(d.over)
-	control, err := d.listenControl()
-	if err != nil {
+	if d.control, d.succeeds, err = openControl(d.cfg.Home.socket()); err != nil {
 		return err
 	}
-	defer os.Remove(d.cfg.Home.socket())
+	defer func() { err = errors.Join(err, d.control.remove()) }()
 	if d.admin, err = d.listenAdmin(ctx); err != nil {
-		return errors.Join(err, control.Close())
+		return errors.Join(err, d.control.Close())
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // the control socket is there to the last
 	defer stop()
 	var parts errgroup.Group
-	parts.Go(func() error { return d.serveControl(serving, control) })
+	parts.Go(func() error { return d.serveControl(serving, d.control) })
 	parts.Go(func() error { return d.serveAdmin(serving) })
+	parts.Go(func() error {
+		d.keepHome(ctx)
+		return nil
+	})
 	parts.Go(func() error {
 		d.tend(ctx)
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -92,7 +93,13 @@ var roles = map[string]func(){
 		home, err := OpenHome(os.Getenv("SIDEREAL_HOME"))
 		check(err)
 		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		Run(ctx, testConfig(home))
+		cfg := testConfig(home)
+		cfg.OwnLog = home.OpenLog(Rotation{})
+		cfg.Log = zerolog.New(cfg.OwnLog)
+		if err := Run(ctx, cfg); err != nil && !errors.Is(err, ErrRunning) {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	},
 	// worker: a Go worker. It fails where the file FAKE_FAIL is, and holds a connection to FAKE_HOLD, if that is set.
 	"worker": func() {

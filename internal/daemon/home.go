@@ -83,27 +83,35 @@ func (h Home) lockFile() string { return filepath.Join(string(h), "daemon.lock")
 var errLocked = errors.New("a daemon is running")
 
 // lock makes this process the daemon of the folder, until it ends or unlocks. It does not wait.
-func (h Home) lock() (unlock func(), err error) {
-	f, err := os.OpenFile(h.lockFile(), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("daemon: lock: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, errLocked
+func (h Home) lock() (*homeLock, error) {
+	for {
+		f, err := os.OpenFile(h.lockFile(), os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("daemon: lock: %w", err)
 		}
-		return nil, fmt.Errorf("daemon: lock: %w", err)
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			var there bool
+			if there, err = isAt(h.lockFile(), f.Stat); there {
+				return &homeLock{f}, nil
+			}
+		}
+		f.Close()
+		switch {
+		case err == nil: // removed since it was opened: somebody else may have made and locked another
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			return nil, errLocked
+		default:
+			return nil, fmt.Errorf("daemon: lock: %w", err)
+		}
 	}
-	return func() { f.Close() }, nil
 }
 
 // awaitFree waits until no daemon owns the folder.
 func (h Home) awaitFree(ctx context.Context) error {
 	for {
-		unlock, err := h.lock()
+		lock, err := h.lock()
 		if err == nil {
-			unlock()
+			lock.unlock()
 			return nil
 		}
 		if !errors.Is(err, errLocked) {

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -220,4 +222,14 @@ func (fs *logFiles) forget(l *logFile) bool {
 	}
 	delete(fs.open, l.path)
 	return true
+}
+
+// reopen goes on in new files, where the old ones are gone. What can't be opened shows at the next write.
+func (fs *logFiles) reopen() {
+	fs.mu.Lock()
+	open := slices.Collect(maps.Values(fs.open))
+	fs.mu.Unlock()
+	for _, l := range open {
+		_ = l.reopen()
+	}
 }

@@ -6,11 +6,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // spawned starts a daemon as `sidereal start` does.
@@ -82,6 +85,117 @@ func TestKilledDaemonTakesItsProcessesAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	held2.Close()
+}
+
+// Somebody removes the home folder: the daemon puts it back, and goes on with the same processes.
+func TestDaemonPutsARemovedHomeBack(t *testing.T) {
+	home := testHome(t)
+	c, _ := spawned(t, home)
+	r := &running{Client: c, t: t, home: home}
+	r.must(r.start(StartNew, app(t, "api", "worker")))
+	info, err := c.Ping(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid := r.list().Processes[0].PID
+	for name, remove := range map[string]func() error{
+		"all":      func() error { return os.RemoveAll(string(home)) },
+		"lock":     func() error { return os.Remove(home.lockFile()) },
+		"socket":   func() error { return os.Remove(home.socket()) },
+		"replaced": func() error { return errors.Join(os.RemoveAll(string(home)), os.Mkdir(string(home), 0o755)) },
+	} {
+		lock, err := os.Stat(home.lockFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close() // commands come by new connections
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		testkit.Until(t, name+": the daemon is reached again", func() bool {
+			again, err := Connect(t.Context(), home)
+			if err != nil {
+				return false
+			}
+			defer again.Close()
+			there, err := os.Stat(home.lockFile())
+			return err == nil && (name == "socket" || !os.SameFile(lock, there))
+		})
+		if now, err := c.Ping(t.Context()); err != nil || now.PID != info.PID {
+			t.Errorf("%s: %+v, %v: not the daemon that it was", name, now, err)
+		}
+		if l := r.list(); len(l.Processes) != 1 || l.Processes[0].PID != pid {
+			t.Errorf("%s: %+v", name, l.Processes)
+		}
+		fileEventually(t, filepath.Join(home.PIDs(), "api-0.pid"), strconv.Itoa(pid))
+		fileEventually(t, home.Log(), "put back")
+		if err := Run(t.Context(), testConfig(home)); !errors.Is(err, ErrRunning) {
+			t.Errorf("%s: a second daemon: %v", name, err)
+		}
+		if info, err := os.Stat(string(home)); err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: rights %v, %v", name, info.Mode(), err)
+		}
+	}
+	r.must(r.act(Action{Verb: Restart, Targets: []string{"api"}})) // its lines go to the new file
+	fileEventually(t, r.list().Processes[0].OutFile, "env NODE_APP_INSTANCE=0")
+}
+
+// Another daemon has the folder by the time the first one notices that its own is gone: the first one ends with its processes,
+// and leaves the other's socket alone.
+func TestDaemonEndsWhenAnotherHasItsHome(t *testing.T) {
+	home := testHome(t)
+	addr := filepath.Join(t.TempDir(), "hold")
+	l, err := net.Listen("unix", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first, _ := spawned(t, home)
+	r := &running{Client: first, t: t, home: home}
+	r.must(r.start(StartNew, app(t, "api", "worker", "FAKE_HOLD="+addr)))
+	held, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	before, err := first.Ping(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	if err := syscall.Kill(before.PID, syscall.SIGSTOP); err != nil { // so that it doesn't notice too early
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(string(home)), os.Mkdir(string(home), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	second, started := spawned(t, home)
+	if !started {
+		t.Error("no second daemon")
+	}
+	after, err := second.Ping(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(before.PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	held.SetReadDeadline(time.Now().Add(limit))
+	if _, err := held.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the first daemon's worker lives on")
+	}
+	var status syscall.WaitStatus
+	testkit.Until(t, "the first daemon has ended", func() bool {
+		pid, err := syscall.Wait4(before.PID, &status, syscall.WNOHANG, nil) // a child of this process
+		return pid == before.PID || errors.Is(err, syscall.ECHILD)
+	})
+	if status.ExitStatus() != 0 {
+		t.Errorf("it ended with %v", status)
+	}
+	second.Close()
+	if now, err := second.Ping(t.Context()); err != nil || now.PID != after.PID {
+		t.Errorf("the second daemon: %+v, %v", now, err)
+	}
 }
 
 func TestCommandsThatRaceStartOneDaemon(t *testing.T) {

@@ -14,7 +14,10 @@ import (
 // writePIDs keeps the pid files up to date, until ctx ends.
 func (d *Daemon) writePIDs(ctx context.Context) {
 	written := map[string]int{}
-	d.sup.Wait(ctx, func(st []supervisor.Status) bool {
+	_ = d.sup.Wait(ctx, func(st []supervisor.Status) bool { // it ends with ctx, or the supervisor
+		if d.rewrite.Swap(false) {
+			clear(written)
+		}
 		for i := range st {
 			if st[i].PID == 0 || written[st[i].Name] == st[i].PID {
 				continue

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -44,40 +43,6 @@ func starter() (say func(string)) {
 
 func sayFailure(code int, why string) string {
 	return fmt.Sprintf("%d %s", code, strings.ReplaceAll(why, "\n", `\n`))
-}
-
-// listenControl opens the control socket, in place of one that a dead daemon left: we hold the lock.
-func (d *Daemon) listenControl() (net.Listener, error) {
-	path := d.cfg.Home.socket()
-	err := os.Remove(path)
-	if d.succeeds = err == nil; err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("daemon: control socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("daemon: control socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("daemon: control socket: %w", err)
-	}
-	return ownUser{l.(*net.UnixListener)}, nil
-}
-
-// ownUser is a listener for the same user only: the folder's rights say so too, but a folder may be shared by mistake.
-type ownUser struct{ *net.UnixListener }
-
-func (l ownUser) Accept() (net.Conn, error) {
-	for {
-		c, err := l.AcceptUnix()
-		if err != nil {
-			return nil, err
-		}
-		if uid, err := peerUID(c); err == nil && uid == os.Getuid() {
-			return c, nil
-		}
-		c.Close()
-	}
 }
 
 // serveControl answers commands until ctx ends.

@@ -11,10 +11,6 @@ import (
 // receive takes one message from Redis, and tells whether it keeps anything of it. It runs on the subscription's
 // goroutine, one message at a time: what it hands to a namespace is in the order in which it came.
 func (r *Redis) receive(channel string, payload []byte) (kept bool) {
-	if len(payload) > r.cfg.MaxMessageBytes {
-		r.refuse(oversized, channel, len(payload))
-		return false
-	}
 	var err error
 	if channel == r.peers.channel {
 		err = r.peers.hear(payload)

@@ -77,13 +77,15 @@ func newRedis(cfg Config, speaking func(*Redis) form) (*Redis, error) {
 	r.publisher = newPublisher(cfg, r.form, r.conn, r.metrics, r.signalLost)
 	r.peers = newPeers(r)
 	r.sub = r.conn.Subscribe(redisconn.SubConfig{
-		Name:      "adapter",
-		Channels:  []string{r.peers.channel},
-		OnMessage: r.receive,
-		OnUp:      r.onUp,
-		OnDown:    r.onDown,
-		OnResumed: r.onResumed,
-		OnMoved:   r.onMoved,
+		Name:        "adapter",
+		Channels:    []string{r.peers.channel},
+		MaxPayload:  cfg.MaxMessageBytes,
+		OnMessage:   r.receive,
+		OnOversized: func(channel string, size int) { r.refuse(oversized, channel, size) },
+		OnUp:        r.onUp,
+		OnDown:      r.onDown,
+		OnResumed:   r.onResumed,
+		OnMoved:     r.onMoved,
 	})
 	return r, nil
 }

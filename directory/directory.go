@@ -81,9 +81,10 @@ func New(cfg Config) (*Directory, error) {
 	d.cut.Store(true)
 	first := true
 	d.events = cfg.Conn.Subscribe(redisconn.SubConfig{
-		Name:      "directory events",
-		Channels:  []string{d.keys.events()},
-		OnMessage: func(_ string, payload []byte) bool { d.heard(payload); return false },
+		Name:       "directory events",
+		Channels:   []string{d.keys.events()},
+		MaxPayload: maxRecord,
+		OnMessage:  func(_ string, payload []byte) bool { d.heard(payload); return false },
 		OnUp: func() {
 			d.cut.Store(false)
 			d.back.Store(!first)

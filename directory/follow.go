@@ -139,7 +139,7 @@ func (d *Directory) tell(n news) {
 // heard takes one event. What it cannot read is another version's or nobody's, and the records say the rest.
 func (d *Directory) heard(payload []byte) {
 	var e event
-	if len(payload) > maxRecord || json.Unmarshal(payload, &e) != nil || !isID(e.Worker) {
+	if json.Unmarshal(payload, &e) != nil || !isID(e.Worker) {
 		return
 	}
 	d.mu.Lock()

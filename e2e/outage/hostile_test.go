@@ -81,6 +81,69 @@ func TestHostileMessages(t *testing.T) {
 	})
 }
 
+// TestMalformedSizesCostLittle: lengths that messages announce, and messages far beyond the bound, cost no memory of that
+// size, on whichever channel they come.
+func TestMalformedSizesCostLittle(t *testing.T) {
+	inEveryForm(t, func(t *testing.T, form string) {
+		most := 16 << 20
+		if strings.HasPrefix(form, "redis-streams") {
+			most = 32 << 20 // entries of a stream are read whole
+		}
+		store := testkit.StartRedis(t)
+		a := join(t, form, "a", store.URL(), fmt.Sprintf("%s=%d", messageEnv, longest))
+		ask[bool](a, "join", "room")
+		client := redis.NewClient(&redis.Options{Addr: store.Addr()})
+		defer client.Close()
+		ways := waysTo(t, form, client)
+		before, held := handled(a), peak(t, a)
+		sent := 0
+		for _, w := range ways {
+			for i, m := range malformedSizes() {
+				pipe := client.Pipeline()
+				w.publish(pipe, i, m)
+				if _, err := pipe.Exec(patience(t)); err != nil {
+					t.Fatal(err)
+				}
+				sent++
+			}
+		}
+		await(t, "all to be counted", func() bool { return handled(a)-before >= float64(sent) })
+		if grown := peak(t, a) - held; grown > most {
+			t.Errorf("%d messages on %d channels cost %d MiB", sent, len(ways), grown>>20)
+		} else {
+			t.Logf("%d messages on %d channels cost %d KiB", sent, len(ways), grown>>10)
+		}
+		a.Stop(t)
+	})
+}
+
+// malformedSizes are messages that announce more than they have, whole or where a broadcast has its parts, and long ones.
+func malformedSizes() (messages [][]byte) {
+	for _, before := range []string{"", "\x93\xa6foreig", "\x93\xa6foreig\x83\xa4type\x02\xa4data"} {
+		for _, kind := range []string{"\xdd", "\xdf", "\xdb", "\xc6", "\xc9"} { // array, map, text, binary, extension
+			for _, size := range []string{"\xff\xff\xff\xff", "\x7f\xff\xff\xff", "\x03\x00\x00\x00"} {
+				messages = append(messages, []byte(before+kind+size+strings.Repeat("\x80", longest/2)))
+			}
+		}
+	}
+	return append(messages, bytes.Repeat([]byte("x"), 8<<20), bytes.Repeat([]byte("\x91"), 8<<20))
+}
+
+// peak is the most memory that the member's process has had, in bytes.
+func peak(t *testing.T, m *member) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.PID()))
+	if err != nil {
+		t.Skip("no /proc")
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var kilobytes int
+	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes << 10
+}
+
 // handled is how many messages the server has heard and made up its mind about.
 func handled(m *member) float64 {
 	c := ask[map[string]float64](m, "counters")

@@ -46,7 +46,7 @@ func newLink(s *Subscription, place string, node *redis.Client) *link {
 func (l *link) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	ps, err := dialPush(ctx, l.node, l.hear)
+	ps, err := dialPush(ctx, l.node, l.s.cfg.MaxPayload, l.hear)
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,11 @@ func (l *link) handle(ps *push) (need int, err error) {
 			l.learn(said{kind: "pong"})
 		case need > 0 || err != nil:
 			return need, err
+		case m.omitted > 0:
+			if told := l.s.cfg.OnOversized; told != nil {
+				told(m.channel, m.omitted)
+			}
+			l.hear()
 		case m.message:
 			if l.s.cfg.OnMessage(m.channel, m.payload) {
 				ps.keep()

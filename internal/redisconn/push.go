@@ -1,6 +1,7 @@
 package redisconn
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"strconv"
@@ -20,6 +21,8 @@ type push struct {
 	conn   net.Conn
 	within time.Duration // of a write
 	heard  func()        // called whenever something was read
+	most   int           // bytes of a payload
+	skip   int           // bytes of a longer payload that are still to be read past
 
 	mu  sync.Mutex // held while writing
 	out []byte
@@ -31,7 +34,7 @@ type push struct {
 }
 
 // dialPush connects to a node as its client does, and shows the password.
-func dialPush(ctx context.Context, node *redis.Client, heard func()) (*push, error) {
+func dialPush(ctx context.Context, node *redis.Client, most int, heard func()) (*push, error) {
 	opt := node.Options()
 	dialing, cancel := context.WithTimeout(ctx, opt.DialTimeout)
 	defer cancel()
@@ -39,7 +42,7 @@ func dialPush(ctx context.Context, node *redis.Client, heard func()) (*push, err
 	if err != nil {
 		return nil, err
 	}
-	p := &push{conn: conn, within: opt.WriteTimeout, heard: heard}
+	p := &push{conn: conn, within: opt.WriteTimeout, heard: heard, most: cmp.Or(most, maxBulk)}
 	if opt.Password == "" {
 		return p, nil
 	}
@@ -140,8 +143,21 @@ func (p *push) Receive(context.Context) (said, error) {
 
 // next takes what has been read already. Where that is not whole, need is what fill wants to know.
 func (p *push) next() (s said, need int, err error) {
-	s, size, need, err := parsePush(p.chunk[p.from:p.to])
+	if p.skip > 0 {
+		past := min(p.skip, p.to-p.from)
+		p.from += past
+		if p.skip -= past; p.skip > 0 {
+			return said{}, 1, nil
+		}
+	}
+	s, size, need, err := parsePush(p.chunk[p.from:p.to], p.most)
 	p.from += size
+	switch {
+	case s.omitted > 0:
+		p.skip = s.omitted + len("\r\n")
+	case len(s.payload) > p.most: // it came with others in one read
+		s.omitted, s.payload = len(s.payload), nil
+	}
 	return s, need, err
 }
 
@@ -161,10 +177,14 @@ func (p *push) fill(need int) error {
 	return err
 }
 
+// believedMessage bytes of a message are made room for before they are there; beyond, four times what has come.
+const believedMessage = 1 << 20
+
 // makeRoom moves what was begun to the front of its chunk; to a new one when this one is kept and full, or too small, or
 // larger than usual for a message that is gone.
 func (p *push) makeRoom(need int) {
 	begun := p.chunk[p.from:p.to]
+	need = min(need, max(believedMessage, 4*len(begun)))
 	switch {
 	case p.kept && p.to < len(p.chunk) && p.from+need <= len(p.chunk):
 		return

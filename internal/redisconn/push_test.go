@@ -3,6 +3,7 @@ package redisconn
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -51,7 +52,7 @@ func readsAll(t *testing.T, size int, kept bool) {
 		}
 		server.Close()
 	}()
-	p := &push{conn: client, heard: func() {}}
+	p := &push{conn: client, heard: func() {}, most: maxBulk}
 	var all []said
 	for range pushSaid {
 		s, err := p.Receive(t.Context())
@@ -83,12 +84,60 @@ func TestPushReadsMessagesLongerThanAChunk(t *testing.T) {
 		_, _ = server.Write([]byte(string(appendBulk([]byte(m), "short")) + string(appendBulk([]byte(m), long)) + string(appendBulk([]byte(m), "short"))))
 		server.Close()
 	}()
-	p := &push{conn: client, heard: func() {}}
+	p := &push{conn: client, heard: func() {}, most: maxBulk}
 	defer client.Close()
 	for _, want := range []string{"short", long, "short"} {
 		if s, err := p.Receive(t.Context()); err != nil || string(s.payload) != want {
 			t.Fatalf("%d bytes, %v, want %d", len(s.payload), err, len(want))
 		}
+	}
+}
+
+// TestLongMessagesAreNotHeld: a payload beyond the bound is read past, however it is cut, and costs no memory of its size.
+func TestLongMessagesAreNotHeld(t *testing.T) {
+	const most, length = 1000, 64 << 20
+	for _, head := range []string{"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n", "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\na\r\n"} {
+		client, server := net.Pipe()
+		go func() {
+			_, _ = server.Write(appendBulk([]byte(head), strings.Repeat("x", most+1)))
+			_, _ = server.Write(fmt.Appendf(nil, "%s$%d\r", head, length))
+			_, _ = server.Write([]byte("\n"))
+			piece := bytes.Repeat([]byte("$"), 1<<20)
+			for range length / len(piece) {
+				_, _ = server.Write(piece)
+			}
+			_, _ = server.Write([]byte("\r"))
+			_, _ = server.Write(append([]byte("\n"), appendBulk([]byte(head), strings.Repeat("x", most))...))
+			server.Close()
+		}()
+		p := &push{conn: client, heard: func() {}, most: most}
+		for _, want := range []said{{omitted: most + 1}, {omitted: length}, {payload: make([]byte, most)}} {
+			s, err := p.Receive(t.Context())
+			if err != nil || !s.message || s.channel != "a" || s.omitted != want.omitted || len(s.payload) != len(want.payload) {
+				t.Fatalf("%+v, %v, want %+v", s, err, want)
+			}
+			if len(p.chunk) > chunkBytes {
+				t.Errorf("%d bytes are held", len(p.chunk))
+			}
+		}
+		client.Close()
+	}
+}
+
+// TestAnnouncedLengthIsNotBelieved: room is made for bytes as they come, not as they are promised.
+func TestAnnouncedLengthIsNotBelieved(t *testing.T) {
+	client, server := net.Pipe()
+	go func() {
+		_, _ = server.Write([]byte("*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$536870912\r\nx"))
+		server.Close()
+	}()
+	defer client.Close()
+	p := &push{conn: client, heard: func() {}, most: maxBulk}
+	if _, err := p.Receive(t.Context()); !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	if len(p.chunk) > believedMessage {
+		t.Errorf("%d bytes are held for 1", len(p.chunk))
 	}
 }
 
@@ -100,7 +149,7 @@ func TestPushReportsWhatRedisRefuses(t *testing.T) {
 		server.Close()
 	}()
 	defer client.Close()
-	p := &push{conn: client, heard: func() {}}
+	p := &push{conn: client, heard: func() {}, most: maxBulk}
 	_, err := p.Receive(t.Context())
 	var answer redis.Error
 	if !errors.As(err, &answer) || !errors.Is(Classify(err), ErrRights) {
@@ -116,7 +165,7 @@ func FuzzPush(f *testing.F) {
 	f.Add([]byte("*3\r\n$536870913\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for len(b) > 0 {
-			_, size, need, err := parsePush(b)
+			_, size, need, err := parsePush(b, maxBulk)
 			switch {
 			case err != nil && size == 0:
 				return
@@ -153,7 +202,7 @@ func (s *stream) Read(b []byte) (int, error) {
 // listenTo is a link to a stream.
 func listenTo(s *stream, onMessage func(channel string, payload []byte) (kept bool)) (*link, *push) {
 	l := newLink(&Subscription{cfg: SubConfig{OnMessage: onMessage}}, home, nil)
-	return l, &push{conn: s, heard: l.hear}
+	return l, &push{conn: s, heard: l.hear, most: maxBulk}
 }
 
 const skipped = "*4\r\n$8\r\npmessage\r\n$13\r\nsocket.io#/#*\r\n$21\r\nsocket.io#/#somebody#\r\n$5\r\nhello\r\n"

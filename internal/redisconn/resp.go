@@ -20,6 +20,7 @@ type said struct {
 	message bool // somebody published it
 	channel string
 	payload []byte
+	omitted int // bytes of a payload that is longer than allowed: they come next, and payload is empty
 }
 
 // answerError is an error that Redis answers with. It is a redis.Error.
@@ -35,8 +36,8 @@ var (
 )
 
 // parsePush reads what b begins with, and tells how many bytes that were. Where b ends before, size is 0, and need is how
-// many bytes there must be at least.
-func parsePush(b []byte) (s said, size, need int, err error) {
+// many bytes there must be at least. A last part of more than most bytes is left unread: s.omitted says how long it is.
+func parsePush(b []byte, most int) (s said, size, need int, err error) {
 	if len(b) == 0 || b[0] != '*' {
 		return parseLine(b)
 	}
@@ -52,6 +53,13 @@ func parsePush(b []byte) (s said, size, need int, err error) {
 	var parts [4][]byte
 	for i := range n {
 		part, more, need, err := parsePart(b[size:])
+		if need > most && i == n-1 && i > 1 {
+			// The head is there, or need were one byte more than there is.
+			if length, head, _ := parseHead(b[size:]); head > 0 && length > most {
+				s.omitted, size, need = length, size+head, 0
+				break
+			}
+		}
 		if err != nil {
 			return said{}, 0, 0, err
 		}

@@ -32,6 +32,10 @@ type SubConfig struct {
 	// nothing is read: backpressure reaches Redis, which cuts off a subscriber that lags by its
 	// client-output-buffer-limit; that shows as OnDown, OnUp.
 	OnMessage func(channel string, payload []byte) (kept bool)
+	// MaxPayload bounds the bytes of a message. Longer ones are read past, without being held: OnOversized gets their
+	// channel and size in place of OnMessage. Zero: 512 MB, Redis's own bound. OnOversized may be nil.
+	MaxPayload  int
+	OnOversized func(channel string, size int)
 	// OnUp is called when Redis has confirmed all that is wanted, after each (re)connect: from here on nothing is missed
 	// until OnDown. Nil is allowed, as for OnDown.
 	OnUp func()

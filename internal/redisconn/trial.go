@@ -12,7 +12,7 @@ import (
 // leave in one write, and Redis carries them out before it turns to anybody else, so that who counts subscribers never
 // counts this one. The errors are [ErrNoShards] and those of [Classify]; each is of one command.
 func (c *Conn) TrySubscribe(ctx context.Context, node *redis.Client, verb, name string) (subscribe, unsubscribe error) {
-	ps, err := dialPush(ctx, node, func() {})
+	ps, err := dialPush(ctx, node, 0, func() {})
 	if err != nil {
 		err = Classify(err)
 		return err, err

@@ -20,31 +20,31 @@ type Work interface {
 // Later has w done once all is read that can be read now: on the goroutine that reads the session's connection, as far as
 // that may be, else on one of its own. It is only for the session's Receiver, within Receive or Idle.
 func (s *Session) Later(w Work) {
-	if s.crew != nil {
-		s.crew.add(w)
-		return
+	if s.reader == nil || !s.reader.add(w) {
+		s.server.hands.do(w)
 	}
-	s.server.hands.do(w)
 }
 
 const (
-	// lookEvery is how often a leader is looked after: one that has done the same Work since the last time is late.
+	// lookEvery is how often a leader is looked after: one that is still at the same turn as the last time is late.
 	lookEvery = time.Millisecond
 	// helpAt is how much Work waits when one more goroutine, on another core, is worth its start.
 	helpAt = 32
 )
 
 // crew does the Work of what a poller reads. Its leader is the goroutine that polls: it reads what there is, does the Work
-// of that, and polls again, so that most messages need no other goroutine (ADR 0016). Work may block all the same: a
-// leader that is late is left to its Work, and a new one does what waits and polls.
+// of that, and polls again, so that most messages need no other goroutine (ADR 0016). Reading a connection and Work may take
+// long all the same: a leader that is late is left to what it does, and a new one does what waits, reads and polls.
 type crew struct {
 	hands *hands // for Work that is not brief
 	tasks *sync.WaitGroup
 	lead  func() // what a leader does: a loop that calls work
+	lost  func() // called when a leader is replaced, with mu held, before there is another
 	cores int
 
-	turn     atomic.Uint64 // of the leader; odd while it does a Work
-	now      Work          // of an odd turn; the leader's, or of who has ended its lead
+	turn     atomic.Uint64 // of the leader; odd while it reads a connection or does a Work
+	now      Work          // of an odd turn, the leader's, or of who has ended its lead; nil: it reads
+	leader   *leader       // the leader's
 	watching atomic.Bool   // the watch is on, and one of tasks
 	watch    *time.Timer
 	seen     uint64 // the watch's: the turn at its last look
@@ -54,18 +54,31 @@ type crew struct {
 	helpers int
 }
 
-func newCrew(hands *hands, lead func()) *crew {
-	c := &crew{hands: hands, tasks: hands.tasks, lead: lead, cores: runtime.GOMAXPROCS(0)}
+// leader is a goroutine's time as the crew's leader.
+type leader struct {
+	crew *crew
+	over bool // another leads; under crew.mu
+}
+
+func newCrew(hands *hands, lead, lost func()) *crew {
+	c := &crew{hands: hands, tasks: hands.tasks, lead: lead, lost: lost, cores: runtime.GOMAXPROCS(0)}
+	c.leader = &leader{crew: c}
 	c.watch = time.AfterFunc(time.Hour, c.look)
 	c.watch.Stop()
 	return c
 }
 
-// add has w done by the leader, whose goroutine this is.
-func (c *crew) add(w Work) {
+// add has w done by the leader, whose goroutine this is. It reports false, and does nothing, if that leads no more: the one
+// who does may wait for events.
+func (l *leader) add(w Work) bool {
+	c := l.crew
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if l.over {
+		return false
+	}
 	c.queue.push(w)
+	return true
 }
 
 // next takes what has waited longest, if anything does. When that is more than few can do soon, it calls for help.
@@ -101,23 +114,32 @@ func (c *crew) work() (leads bool) {
 	return true
 }
 
-// do does one Work, watched, and reports whether the caller still leads.
-func (c *crew) do(w Work) (leads bool) {
+// begin begins what may take long: w, or the reading of a connection. It is the leader's, and has the watch look after it.
+func (c *crew) begin(w Work) (turn uint64) {
 	c.now = w
-	turn := c.turn.Add(1)
+	turn = c.turn.Add(1)
 	if !c.watching.Load() && c.watching.CompareAndSwap(false, true) {
 		c.tasks.Add(1)
 		c.watch.Reset(lookEvery)
 	}
+	return turn
+}
+
+// end ends what was begun, and reports whether the caller still leads.
+func (c *crew) end(turn uint64) (leads bool) { return c.turn.CompareAndSwap(turn, turn+1) }
+
+// do does one Work, watched, and reports whether the caller still leads.
+func (c *crew) do(w Work) (leads bool) {
+	turn := c.begin(w)
 	returned := false
 	defer func() {
-		if !returned && c.turn.CompareAndSwap(turn, turn+1) { // runtime.Goexit
+		if !returned && c.end(turn) { // runtime.Goexit
 			c.tasks.Go(c.lead)
 		}
 	}()
 	done := w.Do(true)
 	returned = true
-	leads = c.turn.CompareAndSwap(turn, turn+1)
+	leads = c.end(turn)
 	switch {
 	case done:
 	case leads:
@@ -128,16 +150,17 @@ func (c *crew) do(w Work) (leads bool) {
 	return leads
 }
 
-// look is the watch's, again and again while there is Work: it replaces a leader that is late.
+// look is the watch's, again and again while there is something to look after: it replaces a leader that is late.
 func (c *crew) look() {
 	turn := c.turn.Load()
 	switch {
 	case turn != c.seen:
 	case turn%2 == 1:
-		if c.turn.CompareAndSwap(turn, turn+1) {
-			w := c.now
+		if w, ok := c.replace(turn); ok {
 			c.tasks.Go(c.lead)
-			w.Late()
+			if w != nil {
+				w.Late()
+			}
 		}
 	default: // nothing was done since
 		c.watching.Store(false)
@@ -148,6 +171,20 @@ func (c *crew) look() {
 	}
 	c.seen = turn
 	c.watch.Reset(lookEvery)
+}
+
+// replace ends the lead of a leader that is still at turn, and returns the Work that it does. A leader that finds itself
+// replaced knows all that lost has changed once it has held mu.
+func (c *crew) replace(turn uint64) (w Work, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.end(turn) {
+		return nil, false
+	}
+	c.leader.over = true
+	c.leader = &leader{crew: c}
+	c.lost()
+	return c.now, true
 }
 
 // hands do Work that may take long, each on a goroutine for which nobody waits. Who is done takes what the next has not begun

@@ -125,13 +125,13 @@ func (workFunc) Late()                {}
 func TestMuchWorkGetsHelp(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	var tasks sync.WaitGroup
-	c := newCrew(&hands{tasks: &tasks}, func() { t.Error("a new leader") })
+	c := newCrew(&hands{tasks: &tasks}, func() { t.Error("a new leader") }, func() {})
 	c.watching.Store(true) // but nobody looks
 	helped := make(chan struct{})
-	c.add(workFunc(func(bool) bool { <-helped; return true }))
+	c.leader.add(workFunc(func(bool) bool { <-helped; return true }))
 	var others atomic.Int32
 	for range helpAt {
-		c.add(workFunc(func(bool) bool {
+		c.leader.add(workFunc(func(bool) bool {
 			if others.Add(1) == 1 {
 				close(helped)
 			}
@@ -147,12 +147,37 @@ func TestMuchWorkGetsHelp(t *testing.T) {
 	}
 }
 
+// A leader that was replaced leaves no Work in the queue: the one who takes from it may wait for events.
+func TestReplacedLeaderQueuesNothing(t *testing.T) {
+	lost := 0
+	c := newCrew(&hands{tasks: new(sync.WaitGroup)}, func() {}, func() { lost++ })
+	c.watching.Store(true) // but nobody looks
+	w := workFunc(func(bool) bool { return true })
+	old := c.leader
+	turn := c.begin(nil)
+	if !old.add(w) {
+		t.Error("the leader's Work is refused")
+	}
+	if _, ok := c.replace(turn); !ok || lost != 1 {
+		t.Errorf("replaced %v, told %d times", ok, lost)
+	}
+	if c.end(turn) || old.add(w) {
+		t.Error("still leads")
+	}
+	if _, ok := c.replace(turn); ok || lost != 1 {
+		t.Error("replaced twice")
+	}
+	if !c.leader.add(w) || c.queue.len() != 2 {
+		t.Errorf("%d wait", c.queue.len())
+	}
+}
+
 func TestWorkAllocatesNothing(t *testing.T) {
-	c := newCrew(&hands{tasks: new(sync.WaitGroup)}, func() {})
+	c := newCrew(&hands{tasks: new(sync.WaitGroup)}, func() {}, func() {})
 	c.watching.Store(true) // but nobody looks
 	w := workFunc(func(bool) bool { return true })
 	if n := testing.AllocsPerRun(100, func() {
-		c.add(w)
+		c.leader.add(w)
 		c.work()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)

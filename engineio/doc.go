@@ -30,8 +30,8 @@
 //
 // The Receiver is called on that goroutine, which may be the one of all connections: it must not block. Within one read
 // the session is corked: what the Receiver sends leaves in one write after Idle. What may take time it leaves to
-// Session.Later (crew.go): the poller's goroutine does that between two looks at its sockets, and is replaced when it
-// takes too long.
+// Session.Later (crew.go): the poller's goroutine does that between two looks at its sockets. It is replaced when that, or the
+// messages of one connection, take too long: it then serves that connection alone until it has read all.
 //
 // # Sending
 //
@@ -53,7 +53,7 @@
 // # Goroutines and locks
 //
 // A session has no goroutine, timer or channel of its own. Goroutines are: net/http's, in which polls wait that are not parked; the
-// wheel's and the poller's, one each per server, in Run; those that the poller leaves to Work which takes long, or calls when much
+// wheel's and the poller's, one each per server, in Run; those that the poller leaves to Work, or a message, which takes long, or calls when much
 // waits; one per WebSocket that is not in the poller; one per such WebSocket while it has something to write, or is
 // being closed; and one per ended session for as long as Receiver.Closed runs.
 //

@@ -70,8 +70,7 @@ type frameSink interface {
 // that anything can drive it, and keeps a buffer only while a message has arrived in part. A buffer grows with what
 // arrives, not by what a header announces.
 type parser struct {
-	limit   int64 // bytes in a message, inflated
-	deflate bool  // permessage-deflate was negotiated
+	limit int64 // bytes in a message, inflated
 
 	msg  []byte // the message so far; borrowed, unless it is given away
 	ctl  []byte // borrowed: the control frame so far
@@ -84,6 +83,7 @@ type parser struct {
 	fin      bool
 	op       byte // of the frame
 	msgOp    byte // of the message under way; 0: none
+	deflate  bool // permessage-deflate was negotiated
 	deflated bool // the message under way
 	whole    bool // the message under way is one frame
 }

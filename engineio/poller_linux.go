@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sidereal-io/sidereal/internal/bufpool"
 	"github.com/sidereal-io/sidereal/internal/rawio"
 )
 
@@ -26,20 +27,27 @@ const (
 
 // poller parks sockets in an epoll of our own, so that an idle WebSocket has neither goroutine nor buffer (ADR 0002).
 // The epoll's descriptor is itself in Go's poller: one goroutine waits there for all sockets, reads them in turn, and does
-// the Work that comes of it.
+// the Work that comes of it. It leads a crew: when it is late, another continues the round, and the link that it reads is
+// away: its events are noted for the late goroutine, which serves it alone until nothing is left of them.
 type poller struct {
-	epfd   int
-	file   *os.File
-	raw    syscall.RawConn
-	crew   *crew
-	links  fdTable
-	gen    atomic.Uint32
-	buf    []byte
-	some   func(epfd uintptr) bool // looks for events; a method value would be made anew for each wait
-	n      int                     // how many it has found
-	events [pollEvents]unix.EpollEvent
-	again  []*pollLink // may have more to read, each once
-	spare  []*pollLink // an empty list to take turns with again
+	epfd  int
+	file  *os.File
+	raw   syscall.RawConn
+	crew  *crew
+	links fdTable
+	gen   atomic.Uint32
+	some  func(epfd uintptr) bool // looks for events; a method value would be made anew for each wait
+	ready func(epfd uintptr)      // the same, without a wait
+	ended bool                    // nobody polls any more; under crew.mu
+
+	// of the leader
+	buf     []byte    // borrowed, for what is read; nil: left to a goroutine that was replaced
+	reading *pollLink // what it reads; nil: it does something else
+	events  [pollEvents]unix.EpollEvent
+	n, next int         // how many of the events are of this round, and how many of these were handled
+	again   []*pollLink // may have more to read, each once
+	turn    []*pollLink // those of them that have their turn in this round
+	turned  int         // of turn, so many were handled
 }
 
 func newPoller(hands *hands) (*poller, error) {
@@ -51,7 +59,7 @@ func newPoller(hands *hands) (*poller, error) {
 		unix.Close(epfd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), buf: make([]byte, pollBuffer)}
+	p := &poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll")}
 	if p.raw, err = p.file.SyscallConn(); err != nil {
 		p.file.Close()
 		return nil, err
@@ -61,53 +69,139 @@ func newPoller(hands *hands) (*poller, error) {
 		p.n = epollWait(p.epfd, p.events[:])
 		return p.n > 0
 	}
-	p.crew = newCrew(hands, p.run)
+	p.ready = func(uintptr) { p.n = epollWait(p.epfd, p.events[:]) }
+	p.crew = newCrew(hands, p.run, p.lost)
 	return p, nil
 }
 
 // run serves events until close, or until another goroutine does: see crew.
 func (p *poller) run() {
-	for p.crew.work() {
-		n := p.wait()
-		if n < 0 {
-			p.links.each(func(l *pollLink) { l.finish() })
+	if p.buf == nil {
+		p.buf = bufpool.Get(pollBuffer)[:pollBuffer]
+	}
+	for p.round() && p.crew.work() {
+		if !p.wait() {
+			p.end()
 			return
 		}
-		for i := range n {
-			ev := &p.events[i]
-			if l := p.links.get(int(ev.Fd)); l != nil && l.gen == uint32(ev.Pad) {
-				l.handle(ev.Events)
-			}
-		}
-		if again := p.again; len(again) > 0 {
-			p.again = p.spare[:0]
-			for _, l := range again {
-				events := l.again
-				l.again = 0
-				l.handle(events)
-			}
-			clear(again)
-			p.spare = again
-		}
-		if n == len(p.events) || len(p.again) > 0 {
-			runtime.Gosched() // goroutines that these reads woke get their turn
-		}
 	}
 }
 
-// wait returns the number of events there are. It waits for one, unless there is more to read; below 0 the poller is
-// closed.
-func (p *poller) wait() int {
-	if len(p.again) > 0 {
-		return epollWait(p.epfd, p.events[:])
+// round handles what is left of the events, then the links that had more to read before them. It reports whether the caller
+// still leads.
+func (p *poller) round() (leads bool) {
+	for p.next < p.n {
+		ev := &p.events[p.next]
+		p.next++
+		if l := p.links.get(int(ev.Fd)); l != nil && l.gen == uint32(ev.Pad) && !p.serve(l, ev.Events) {
+			return false
+		}
 	}
-	if p.raw.Read(p.some) != nil {
-		return -1
+	for p.turned < len(p.turn) {
+		l := p.turn[p.turned]
+		p.turn[p.turned] = nil
+		p.turned++
+		events := l.again
+		l.again = 0
+		if !p.serve(l, events) {
+			return false
+		}
 	}
-	return p.n
+	if p.n == len(p.events) || len(p.again) > 0 {
+		runtime.Gosched() // goroutines that these reads woke get their turn
+	}
+	return true
 }
 
-// close ends run, and closes the sockets that are left.
+// serve handles one link's events, watched, and reports whether the caller still leads.
+func (p *poller) serve(l *pollLink, events uint32) (leads bool) {
+	if l.away.Load() && p.note(l, events) {
+		return true
+	}
+	buf, me := p.buf, p.crew.leader
+	p.reading = l
+	turn := p.crew.begin(nil)
+	again := l.handle(events, buf, me)
+	if !p.crew.end(turn) {
+		p.alone(l, again, buf, me)
+		return false
+	}
+	p.reading = nil
+	if again != 0 {
+		if l.again == 0 {
+			p.again = append(p.again, l)
+		}
+		l.again |= again
+	}
+	return true
+}
+
+// lost leaves the link that is read, and the buffer for it, to the leader that is replaced.
+func (p *poller) lost() {
+	if p.reading != nil {
+		p.reading.away.Store(true)
+		p.reading, p.buf = nil, nil
+	}
+}
+
+// note leaves events to the goroutine that serves l. It reports false if none does any more.
+func (p *poller) note(l *pollLink, events uint32) bool {
+	p.crew.mu.Lock()
+	defer p.crew.mu.Unlock()
+	if !l.away.Load() {
+		return false
+	}
+	l.noted |= events
+	return true
+}
+
+// alone serves a link that is away until nothing is left, by a goroutine that was replaced while it handled it.
+func (p *poller) alone(l *pollLink, again uint32, buf []byte, me *leader) {
+	for events, more := p.back(l, again); more; events, more = p.back(l, again) {
+		again = l.handle(events, buf, me)
+	}
+	bufpool.Put(buf)
+}
+
+// back takes what was noted for a link that is away, beside what it has to read again. If that is nothing, the link is the
+// poller's again; if nobody polls any more, it is closed.
+func (p *poller) back(l *pollLink, again uint32) (events uint32, more bool) {
+	p.crew.mu.Lock()
+	events, l.noted = l.noted|again, 0
+	ended := p.ended
+	more = events != 0 && !ended
+	l.away.Store(more)
+	p.crew.mu.Unlock()
+	if ended {
+		l.finish()
+	}
+	return events, more
+}
+
+// wait waits until there are events, unless there is more to read. It reports false if the poller is closed.
+func (p *poller) wait() bool {
+	p.next, p.turned = 0, 0
+	p.turn, p.again = p.again, p.turn[:0]
+	if len(p.turn) > 0 {
+		return p.raw.Control(p.ready) == nil
+	}
+	return p.raw.Read(p.some) == nil
+}
+
+// end closes the sockets that are left. Those that are away are closed by who serves them.
+func (p *poller) end() {
+	p.crew.mu.Lock()
+	p.ended = true
+	p.crew.mu.Unlock()
+	p.links.each(func(l *pollLink) {
+		if !l.away.Load() {
+			l.finish()
+		}
+	})
+	bufpool.Put(p.buf)
+}
+
+// close ends run, which closes the sockets that are left.
 func (p *poller) close() { p.file.Close() }
 
 // detach takes conn's socket out of Go's poller and closes conn; the socket lives on in the link.
@@ -127,16 +221,19 @@ func (p *poller) detach(conn net.Conn, raw syscall.RawConn) (*pollLink, error) {
 	return &pollLink{poller: p, fd: fd, gen: p.gen.Add(1)}, nil
 }
 
-// pollLink is a socket that the poller reads. Its descriptor is closed by the poller alone, with the session's mu held,
+// pollLink is a socket that the poller reads. Its descriptor is closed by who serves it alone, with the session's mu held,
 // so that whoever holds mu and finds the webSocket not closed may write to it.
 type pollLink struct {
 	poller *poller
 	w      *webSocket
 	gen    uint32 // tells events of this socket from those of an earlier one with the same descriptor
 
-	// poller's goroutine only
-	stopped bool   // nothing more is wanted
-	again   uint32 // the events of a link in poller.again: an end is told once, and may be behind what is still to be read
+	// for who serves it: the poller's leader or, while it is away, the goroutine that was that
+	stopped bool // nothing more is wanted
+
+	again uint32      // the leader's: the events of a link in poller.again: an end is told once, and may be behind what is still to be read
+	away  atomic.Bool // under poller.crew.mu, as noted is
+	noted uint32      // the events that came while it was away
 
 	// under the session's mu
 	fd      int // -1: closed
@@ -170,10 +267,11 @@ func (l *pollLink) control(op int) error {
 	return unix.EpollCtl(l.poller.epfd, op, l.fd, &unix.EpollEvent{Events: events, Fd: int32(l.fd), Pad: int32(l.gen)})
 }
 
-// handle reads what there is and writes what waited for room, then closes the descriptor of a link that is done.
-func (l *pollLink) handle(events uint32) {
+// handle reads what there is and writes what waited for room, then closes the descriptor of a link that is done. It returns
+// the events for which it is to be called again when others have had their turn.
+func (l *pollLink) handle(events uint32, buf []byte, by *leader) (again uint32) {
 	if events&(unix.EPOLLIN|endEvents) != 0 {
-		l.read(events)
+		again = l.read(events, buf, by)
 	}
 	l.w.session.mu.Lock()
 	if events&unix.EPOLLOUT != 0 && l.waiting && !l.dead {
@@ -189,39 +287,37 @@ func (l *pollLink) handle(events uint32) {
 	if done {
 		l.finish()
 	}
+	return again
 }
 
-func (l *pollLink) read(events uint32) {
+func (l *pollLink) read(events uint32, buf []byte, by *leader) (again uint32) {
 	ends := events&endEvents != 0
 	for turn := 0; !l.stopped; turn++ {
 		if turn == pollReads {
-			if l.again == 0 {
-				l.poller.again = append(l.poller.again, l)
-			}
-			l.again |= events | unix.EPOLLIN
-			return
+			return events | unix.EPOLLIN
 		}
-		n, err := rawio.Read(l.fd, l.poller.buf)
+		n, err := rawio.Read(l.fd, buf)
 		if err == unix.EAGAIN {
 			break
 		}
 		if err != nil {
 			l.stopped = true
 			l.w.readEnded(err)
-			return
+			return 0
 		}
-		if !l.w.feed(l.poller.buf[:n], l.poller.crew) {
+		if !l.w.feed(buf[:n], by) {
 			l.stopped = true
 			l.w.readStopped()
 		}
-		if n < len(l.poller.buf) && !ends {
-			return // the rest, if any, makes another edge
+		if n < len(buf) && !ends {
+			return 0 // the rest, if any, makes another edge
 		}
 	}
 	if events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		l.stopped = true
 		l.w.readEnded(nil) // nothing goes either way any more
 	}
+	return 0
 }
 
 func (l *pollLink) write(b []byte) (int, error)    { return rawio.Write(l.fd, b) }
@@ -243,7 +339,7 @@ func (l *pollLink) close() {
 	}
 }
 
-// finish closes the descriptor, on the poller's goroutine or before that has seen it.
+// finish closes the descriptor: by who serves the link, or before the poller has seen it.
 func (l *pollLink) finish() {
 	l.w.session.mu.Lock()
 	defer l.w.session.mu.Unlock()

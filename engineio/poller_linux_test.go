@@ -8,6 +8,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestParkedSocketsAreInThePoller(t *testing.T) {
@@ -16,6 +18,46 @@ func TestParkedSocketsAreInThePoller(t *testing.T) {
 	s := f.session().s
 	if _, ok := s.ws.link.(*pollLink); !ok {
 		t.Errorf("link %T", s.ws.link)
+	}
+}
+
+// A poller that ends leaves the link that is away to the goroutine that still handles a message of it: a descriptor that is
+// closed while it is read may be another's by then.
+func TestPollerEndsWhileReceiveBlocks(t *testing.T) {
+	release, began := make(chan struct{}), make(chan struct{})
+	f := serveSlow(t, onPoller, func(s *Session, message []byte) {
+		if string(message) == "wait" {
+			close(began)
+			<-release
+			return
+		}
+		s.Send(NewText(message))
+	}, nil)
+	waiting := f.websocket("")
+	r := f.session()
+	other := f.websocket("")
+	o := f.session()
+	waiting.send("4wait")
+	<-began
+	other.send("4echo") // the leader is another by now
+	other.want("4echo")
+	links := []*pollLink{r.s.ws.link.(*pollLink), o.s.ws.link.(*pollLink)}
+	open := func(l *pollLink) bool {
+		l.w.session.mu.Lock()
+		defer l.w.session.mu.Unlock()
+		return l.fd >= 0
+	}
+	f.srv.stopPolling()
+	testkit.Until(t, "the poller has ended", func() bool { return !open(links[1]) })
+	if !open(links[0]) {
+		t.Error("the descriptor was closed while a message was handled")
+	}
+	close(release)
+	testkit.Until(t, "the descriptor is closed", func() bool { return !open(links[0]) })
+	for _, r := range []*recorder{r, o} { // as they are before a poller ends
+		r.s.mu.Lock()
+		r.s.ws.cutLocked()
+		r.s.mu.Unlock()
 	}
 }
 

@@ -343,7 +343,7 @@ func (s *Server) readBody(r *http.Request) (body []byte, whole bool, err error) 
 func (s *Session) receivePayload(body []byte) {
 	s.recvMu.Lock()
 	defer s.recvMu.Unlock()
-	s.crew = nil
+	s.reader = nil
 	s.Cork()
 	defer s.Uncork()
 	handed := false

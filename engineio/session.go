@@ -40,7 +40,7 @@ type Session struct {
 	recv   Receiver // set under recvMu before anything is received
 
 	recvMu sync.Mutex    // held while recv is called; taken before mu
-	crew   *crew         // does the Work of what is received now; nil: nobody. Under recvMu
+	reader *leader       // does the Work of what is received now; nil: nobody. Under recvMu
 	beat   atomic.Uint32 // one of beat...; changes under mu
 
 	mu       sync.Mutex

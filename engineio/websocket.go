@@ -124,11 +124,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session 
 
 // feed takes bytes that were read, and reports whether more are wanted. by is who reads, and does the Work that comes of
 // it; nil: nobody can.
-func (w *webSocket) feed(b []byte, by *crew) bool {
+func (w *webSocket) feed(b []byte, by *leader) bool {
 	s := w.session
 	s.recvMu.Lock()
 	defer s.recvMu.Unlock()
-	s.crew = by
+	s.reader = by
 	if w.deaf {
 		return true
 	}

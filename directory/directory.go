@@ -38,12 +38,13 @@ type Directory struct {
 	rewritten sparse      // because of that
 	behind    atomic.Bool // it has again, and nothing was written since
 
-	events  *redisconn.Subscription
-	refresh chan struct{} // look at the records now
-	deaths  chan string   // workers to be declared gone
-	cut     atomic.Bool   // the events are not heard: not yet, or Redis may be away
-	back    atomic.Bool   // they are heard again, and the records not yet looked at
-	looks   atomic.Uint64 // at the records, that Redis answered
+	events   *redisconn.Subscription
+	refresh  chan struct{} // look at the records now
+	deaths   chan string   // workers to be declared gone
+	silences chan event    // and what is to be said of others
+	cut      atomic.Bool   // the events are not heard: not yet, or Redis may be away
+	back     atomic.Bool   // they are heard again, and the records not yet looked at
+	looks    atomic.Uint64 // at the records, that Redis answered
 
 	mu      sync.Mutex // guards the rest
 	roster  *roster
@@ -64,17 +65,18 @@ func New(cfg Config) (*Directory, error) {
 		return nil, fmt.Errorf("directory: register metrics: %w", err)
 	}
 	d := &Directory{
-		cfg:     cfg,
-		keys:    keys{cfg.App},
-		client:  cfg.Conn.Client(),
-		metrics: m,
-		start:   time.Now().Add(-clockHead),
-		cache:   newCache(cfg.CacheSize),
-		ttls:    newLongest(cfg.SIDTTL),
-		refresh: make(chan struct{}, 1),
-		deaths:  make(chan string, 16),
-		roster:  newRoster(cfg.SIDTTL),
-		changed: make(chan struct{}),
+		cfg:      cfg,
+		keys:     keys{cfg.App},
+		client:   cfg.Conn.Client(),
+		metrics:  m,
+		start:    time.Now().Add(-clockHead),
+		cache:    newCache(cfg.CacheSize),
+		ttls:     newLongest(cfg.SIDTTL),
+		refresh:  make(chan struct{}, 1),
+		deaths:   make(chan string, 16),
+		silences: make(chan event, 16),
+		roster:   newRoster(cfg.SIDTTL),
+		changed:  make(chan struct{}),
 	}
 	d.writer = newWriter(d)
 	d.table.Store(newTable(0, nil, nil, nil))

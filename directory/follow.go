@@ -142,6 +142,10 @@ func (d *Directory) heard(payload []byte) {
 	if json.Unmarshal(payload, &e) != nil || !isID(e.Worker) {
 		return
 	}
+	if e.State == stateSilent || e.State == stateHeard {
+		d.MarkSilent(e.Worker, e.State == stateSilent)
+		return
+	}
 	d.mu.Lock()
 	if e.State == stateGone {
 		d.diedLocked(e.Worker, "goodbye")
@@ -169,6 +173,30 @@ func (d *Directory) WorkerGone(id string) {
 	}
 }
 
+// WorkerSilent says that a worker has missed its beats, or beats again: for its supervisor, every second for as long as it is
+// silent. It gets nothing new meanwhile, here at once and everywhere by an event. It never blocks.
+func (d *Directory) WorkerSilent(id string, silent bool) {
+	d.MarkSilent(id, silent)
+	e := event{id, stateHeard}
+	if silent {
+		e.State = stateSilent
+	}
+	select {
+	case d.silences <- e:
+	default: // it is said again, or ends by itself
+	}
+}
+
+// MarkSilent is WorkerSilent for this process alone.
+func (d *Directory) MarkSilent(id string, silent bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.roster.quiet(id, silent, time.Now()) {
+		d.publishLocked()
+		d.cfg.Log.Info().Str("worker", id).Bool("silent", silent).Msg("worker has missed its beats, or beats again")
+	}
+}
+
 func (d *Directory) diedLocked(id, why string) bool {
 	had := d.roster.members[id] != nil
 	news := d.roster.died(id, time.Now())
@@ -189,6 +217,12 @@ func (d *Directory) announceDeaths(ctx context.Context) error {
 			if err := d.sayGone(ctx, id); err != nil && ctx.Err() == nil {
 				d.cfg.Log.Debug().Str("worker", id).Err(err).Msg("gone worker not announced")
 			}
+		case e := <-d.silences:
+			saying, cancel := context.WithTimeout(ctx, lookTimeout)
+			if err := d.client.Publish(saying, d.keys.events(), encode(e)).Err(); err != nil && ctx.Err() == nil {
+				d.cfg.Log.Debug().Str("worker", e.Worker).Err(err).Msg("silent worker not announced")
+			}
+			cancel()
 		}
 	}
 }

@@ -62,8 +62,8 @@ func keyDocs() []keyDoc {
 			"6 s, written every 2 s", "the router", "routers, `sidereal cluster`",
 		},
 		{
-			k.events(), "channel", "JSON `{worker, state}`; state is `ready`, `draining` or `gone`", "not stored",
-			"workers; routers that find a worker dead", "routers",
+			k.events(), "channel", "JSON `{worker, state}`; state is `ready`, `draining` or `gone`; `silent` or `heard` of a worker that has missed its beats", "not stored",
+			"workers; routers that find a worker dead; supervisors", "routers",
 		},
 		{
 			k.secret(), "string", "32 random bytes in base64url: what routers show each other as `Sidereal-Key`", "none; SET NX",

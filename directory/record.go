@@ -19,8 +19,10 @@ const (
 	StateReady    State = "ready"
 	StateDraining State = "draining" // serves what it has, gets nothing new
 	StateLost     State = "lost"     // never written: the reader's word for a record that expired without a goodbye
-	StateSick     State = "sick"     // never written: an upstream that fails its checks or was ejected: nothing new, what it has is tried
+	StateSick     State = "sick"     // never written: an upstream that fails its checks or was ejected, a worker that has missed its beats: nothing new, what it has is tried
 	stateGone     State = "gone"     // only in events
+	stateSilent   State = "silent"   // only in events: its supervisor hears nothing of it
+	stateHeard    State = "heard"    // only in events: it does again
 )
 
 // Worker is one incarnation of a worker process, as its record in Redis says.

@@ -35,6 +35,7 @@ type member struct {
 	expires  time.Time // when the record as last seen will have expired
 	lost     time.Time // since when; zero: not lost
 	recorded bool      // seen in the last observation
+	silent   time.Time // until when its supervisor's word counts that it has missed its beats
 }
 
 // observation is what one look at Redis showed.
@@ -133,6 +134,11 @@ func (r *roster) observe(o observation) news {
 		}
 	}
 	r.sawRouters(o, &n)
+	for _, m := range r.members {
+		if !m.silent.IsZero() && o.at.After(m.silent) {
+			m.silent, n.changed = time.Time{}, true
+		}
+	}
 	maps.DeleteFunc(r.gone, func(_ string, until time.Time) bool { return o.at.After(until) })
 	maps.DeleteFunc(r.heard, func(_ string, at time.Time) bool { return o.at.Sub(at) > recordTTL })
 	maps.DeleteFunc(r.left, func(_ string, until time.Time) bool { return o.at.After(until) })
@@ -172,7 +178,7 @@ func (r *roster) saw(s seen, at time.Time, n *news) {
 		}
 	}
 	w.Beat++
-	*m = member{worker: *w, raw: s.raw, expires: expires, recorded: true}
+	*m = member{worker: *w, raw: s.raw, expires: expires, recorded: true, silent: m.silent}
 	n.changed = true
 }
 
@@ -282,6 +288,23 @@ func (r *roster) heardOf(id string, at time.Time) {
 	}
 }
 
+// silenceFor is how long a supervisor's word counts that a worker has missed its beats. It says so every second.
+const silenceFor = 3 * time.Second
+
+// quiet notes that a worker has missed its beats, or is heard again, and tells whether that changes the table.
+func (r *roster) quiet(id string, silent bool, at time.Time) (changed bool) {
+	m := r.members[id]
+	if m == nil {
+		return false
+	}
+	was := !m.silent.IsZero() // that is how the table was made
+	m.silent = time.Time{}
+	if silent {
+		m.silent = at.Add(silenceFor)
+	}
+	return was != silent
+}
+
 // nextExpiry is when the next record will have expired unless it is beaten, or after most.
 func (r *roster) nextExpiry(at time.Time, most time.Duration) time.Duration {
 	next := most
@@ -299,9 +322,21 @@ func (r *roster) table(version uint64, more []Worker) *Table {
 	for i := range more {
 		byID[more[i].ID] = &more[i]
 	}
+	var sick []*Worker
+	ready := slices.ContainsFunc(more, func(w Worker) bool { return w.State == StateReady })
 	for id, m := range r.members {
 		w := m.worker
 		byID[id] = &w
+		if w.State == StateReady && !m.silent.IsZero() {
+			w.State = StateSick
+			sick = append(sick, &w)
+		}
+		ready = ready || w.State == StateReady
+	}
+	if !ready { // it may be the machine that is too slow, and one of them is better than none
+		for _, w := range sick {
+			w.State = StateReady
+		}
 	}
 	return newTable(version, byID, slices.Clone(r.routers), maps.Clone(r.left))
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"syscall"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
@@ -198,5 +199,37 @@ func TestStoppedRedis(t *testing.T) {
 	node.Must("ask", args{"name": "c", "event": "echo", "args": []any{"hello"}}, &got)
 	if got != "hello" {
 		t.Errorf("echo says %q", got)
+	}
+}
+
+// TestFrozenWorker: a worker that is stopped gets nobody new, on either host, and is replaced.
+func TestFrozenWorker(t *testing.T) {
+	_, hosts := pair(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*harness.Patience)
+	defer cancel()
+	frozen := hosts[0].Child(t, "worker-1")
+	if err := syscall.Kill(frozen.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range hosts { // both have heard of it
+		h.AwaitWorkers(t, 3)
+	}
+	for i := range 60 { // who comes now is served, whether it is frozen still or replaced already
+		p := &harness.Poller{HTTP: http.DefaultClient, Entries: []string{hosts[i%2].URL}}
+		if err := p.Open(ctx); err != nil {
+			t.Fatalf("newcomer %d: %v", i, err)
+		}
+		if p.SID[:4] == frozen.Worker {
+			t.Errorf("newcomer %d is on the frozen worker", i)
+		}
+		if _, err := p.Ask(ctx, 1, "whoami"); err != nil {
+			t.Errorf("newcomer %d: %v", i, err)
+		}
+	}
+	for _, h := range hosts {
+		h.AwaitWorkers(t, 4)
+	}
+	if again := hosts[0].Child(t, "worker-1"); again.PID == frozen.PID {
+		t.Error("the frozen worker was not replaced")
 	}
 }

@@ -94,7 +94,7 @@ func (r *running) end() error {
 // heard is the next line to the supervisor that is not a beat.
 func (r *running) heard() string {
 	for r.lines.Scan() {
-		if line := r.lines.Text(); line != lifeline.Alive+"=1" {
+		if line := r.lines.Text(); !strings.HasPrefix(line, lifeline.Alive+"=") {
 			return line
 		}
 	}

@@ -58,6 +58,8 @@ type routerProcess struct {
 	line   *lifeline.Line                // nil: no supervisor
 	router atomic.Pointer[router.Router] // nil before Redis has been there
 
+	silence atomic.Pointer[directory.Directory] // who is told of silent workers; nil: nobody yet
+
 	certificates *router.Certificates // nil: no TLS
 	upstreams    *directory.Upstreams // nil: none are listed
 }
@@ -87,7 +89,13 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 		return err
 	}
 	late := newLateDoors()
-	if p.line, err = openLine(p.set.Child, late.told); err != nil {
+	told := func(t lifeline.Told) {
+		if dir := p.silence.Load(); dir != nil && (t.Key == lifeline.Silent || t.Key == lifeline.Heard) {
+			dir.MarkSilent(t.Value, t.Key == lifeline.Silent)
+		}
+		late.told(t)
+	}
+	if p.line, err = openLine(p.set.Child, told); err != nil {
 		return err
 	}
 	manager := systemd.OpenNotifier()
@@ -99,6 +107,7 @@ func (p *routerProcess) run(ctx context.Context, settings *config.Settings) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, p.node.close()) }()
+	p.silence.Store(p.node.dir)
 	p.node.start(ebb)
 	if p.upstreams, err = openUpstreams(p.set.Upstreams, p.set.Path, p.node.dir, p.log, p.node.metrics); err != nil {
 		return err

@@ -39,15 +39,18 @@ func (h *host) specs(command []string, own bool, workers int) []supervisor.Spec 
 		specs = append(specs, supervisor.Spec{
 			Name: "redis", Command: []string{self, "redis"}, Stage: stageRedis,
 			Listeners: []*net.TCPListener{h.redis}, FatalCode: config.ExitUsage,
+			AliveTimeout: h.set.AliveTimeout, FreezeTimeout: h.set.FreezeTimeout,
 		})
 	}
 	specs = append(specs, supervisor.Spec{
 		Name: "router", Command: []string{self, "router"}, Stage: stageRouter, Yields: true,
 		Listeners: h.doors.all(), Env: h.doors.env(), FatalCode: config.ExitUsage,
+		AliveTimeout: h.set.AliveTimeout, FreezeTimeout: h.set.FreezeTimeout,
 	})
 	for i := range workers {
 		spec := supervisor.Spec{
-			Name: fmt.Sprintf("worker-%d", i+1), Group: workerGroup, Command: command, Stage: stageWorkers, AliveTimeout: h.set.AliveTimeout,
+			Name: fmt.Sprintf("worker-%d", i+1), Group: workerGroup, Command: command, Stage: stageWorkers,
+			AliveTimeout: h.set.AliveTimeout, FreezeTimeout: h.set.FreezeTimeout,
 			Env: []string{
 				fmt.Sprintf("SIDEREAL_WORKER_ID=%d", i+1),
 				fmt.Sprintf("NODE_APP_INSTANCE=%d", i), fmt.Sprintf("WORKER_ID=%d", i),

@@ -212,7 +212,8 @@ func (h *host) supervise(ctx context.Context, specs []supervisor.Spec) error {
 				h.node.dir.WorkerGone(id)
 			}
 		},
-		Log: h.log, Metrics: h.node.metrics,
+		OnSilent: h.silent,
+		Log:      h.log, Metrics: h.node.metrics,
 	})
 	if err != nil {
 		return err
@@ -226,6 +227,19 @@ func (h *host) supervise(ctx context.Context, specs []supervisor.Spec) error {
 		return exitCode(config.ExitUsage) // the child has said why
 	}
 	return err
+}
+
+// silent has nobody give a worker anything new that has missed its beats: our router by its line, which needs no Redis, and the
+// others by the directory.
+func (h *host) silent(e supervisor.Silence) {
+	key := lifeline.Heard
+	if e.Silent {
+		key = lifeline.Silent
+	}
+	if s := h.supervisor.Load(); s != nil {
+		_ = s.Tell("router", key, e.Worker) // one that is gone needs not know
+	}
+	h.node.dir.WorkerSilent(e.Worker, e.Silent)
 }
 
 // childEnviron is the environment of all children: this process' own, with the settings in effect in place of what they

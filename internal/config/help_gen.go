@@ -70,6 +70,7 @@ var help = map[string]string{
 	"SIDEREAL_DRAIN_RATE":                 "How many sessions a draining worker closes each second; a stopping router, how many WebSockets that it relays to other hosts. Higher ends a reload sooner, and makes the clients' reconnects come in a steeper wave.",
 	"SIDEREAL_SHUTDOWN_TIMEOUT":           "The longest that stopping may take after the drain delay; what is left then is cut off.",
 	"SIDEREAL_ALIVE_TIMEOUT":              "How long a process may give no sign of life before it is killed and replaced: one that is stopped, or whose event loop does not turn. Processes that never gave one are left alone. `0s`: never.",
+	"SIDEREAL_FREEZE_TIMEOUT":             "How long a Go worker, router or nodehost that is frozen may give no sign of life before it is killed and replaced: it is stopped, or stuck, and doesn't merely wait for a processor or a debugger (Linux). `0s`, or SIDEREAL_ALIVE_TIMEOUT at `0s`: never.",
 	"SIDEREAL_READY_URL":                  "A URL that answers with a status below 400 once a process is ready, for programs of a daemon that say nothing by themselves; `{port}` in it is the process' own, as in `http://127.0.0.1:{port}/healthz`.",
 	"SIDEREAL_LOG_MAX_MB":                 "The size, in MiB, from which on a log file is put aside and a new one begun; 0 for any size.",
 	"SIDEREAL_LOG_KEEP":                   "How many log files that were put aside are kept of each: `<file>.1` is the youngest.",

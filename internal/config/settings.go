@@ -343,6 +343,10 @@ type Liveness struct {
 	// does not turn. Processes that never gave one are left alone. `0s`: never.
 	AliveTimeout time.Duration `env:"SIDEREAL_ALIVE_TIMEOUT" envDefault:"15s" min:"0s"`
 
+	// How long a Go worker, router or nodehost that is frozen may give no sign of life before it is killed and replaced: it is
+	// stopped, or stuck, and doesn't merely wait for a processor or a debugger (Linux). `0s`, or SIDEREAL_ALIVE_TIMEOUT at `0s`: never.
+	FreezeTimeout time.Duration `env:"SIDEREAL_FREEZE_TIMEOUT" envDefault:"3s" min:"0s"`
+
 	// A URL that answers with a status below 400 once a process is ready, for programs of a daemon that say nothing by
 	// themselves; `{port}` in it is the process' own, as in `http://127.0.0.1:{port}/healthz`.
 	ReadyURL string `env:"SIDEREAL_READY_URL"`

@@ -98,7 +98,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	d.sup, err = supervisor.New(supervisor.Config{
 		Lasting: true, Output: d.serviceOutput(), Prefix: cfg.Prefix, Color: cfg.Color,
 		FirstID: int(first.Int64()) + 1, // so that Node's worker ids differ between hosts
-		OnExit:  d.exited, OnListen: d.listens,
+		OnExit:  d.exited, OnListen: d.listens, OnSilent: d.silent,
 		Log: cfg.Log, Metrics: d.metrics,
 	})
 	return d, err
@@ -219,6 +219,17 @@ func (d *Daemon) exited(x supervisor.Exit) {
 	removePID(d.pidFile(e, &ap.app), x.PID)
 	if id := x.Attrs[lifeline.Worker]; id != "" && ap.backend != nil {
 		ap.backend.dir.WorkerGone(id)
+	}
+}
+
+// silent tells the routers of a worker that has missed its beats, or beats again.
+func (d *Daemon) silent(s supervisor.Silence) {
+	e := d.entryAt(s.Name)
+	if e == nil {
+		return
+	}
+	if ap := d.see(e.app); ap.backend != nil {
+		ap.backend.dir.WorkerSilent(s.Worker, s.Silent)
 	}
 }
 

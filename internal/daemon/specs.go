@@ -52,6 +52,9 @@ func (d *Daemon) spec(e *entry, ap seen) (supervisor.Spec, error) {
 		Restart: restartRule(a), Stop: stopRule(ap), MemoryLimit: a.MaxMemoryRestart, AliveTimeout: ap.set.AliveTimeout,
 		Stdout: e.out, Stderr: e.err,
 	}
+	if ap.kind == goWorker {
+		s.FreezeTimeout = ap.set.FreezeTimeout
+	}
 	if schedule != nil {
 		s.Schedule = schedule
 	}
@@ -180,7 +183,8 @@ func (d *Daemon) routerSpec(ap seen, first *door, behind string) supervisor.Spec
 		Name: first.router, Group: ap.key + "/services", Command: d.service("router"),
 		Environ: append(d.serviceEnv(ap, first.advertise), "SIDEREAL_APP="+behind, fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", redirect)),
 		User:    ap.user, Stage: stageRouter, Yields: true, Listeners: listeners, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
-		Stop: supervisor.StopRule{Timeout: ap.set.DrainDelay + ap.set.ShutdownTimeout + time.Second},
+		FreezeTimeout: ap.set.FreezeTimeout,
+		Stop:          supervisor.StopRule{Timeout: ap.set.DrainDelay + ap.set.ShutdownTimeout + time.Second},
 	}
 }
 
@@ -192,7 +196,7 @@ func (d *Daemon) nodehostSpec(ap seen) supervisor.Spec {
 	}
 	return supervisor.Spec{
 		Name: ap.nodehost(), Group: ap.key + "/services", Command: d.service("nodehost"), Environ: d.serviceEnv(ap, advertise),
-		User: ap.user, Stage: stageHosts, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
+		User: ap.user, Stage: stageHosts, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout, FreezeTimeout: ap.set.FreezeTimeout,
 	}
 }
 

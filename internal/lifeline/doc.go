@@ -10,8 +10,9 @@
 //
 //	child to supervisor         value
 //	worker=, ready=, draining=  what it is, that it serves, that it takes nothing new
-//	alive=1                     a beat, every [BeatInterval], which Line.Run sends by itself; it begins with the first
-//	                            report. A supervisor may end a child that has beaten and stops to
+//	alive=                      a beat, every [BeatInterval], which Line.Run sends by itself; it begins with the first
+//	                            report. The value is the interval in milliseconds. A supervisor may end a child that has
+//	                            beaten and stops to
 //	child=                      [ChildReport]: from a process that looks after children of the same supervisor (nodehost)
 //	listen=                     [ListenReport]: one of these wants to be served at an address
 //
@@ -23,6 +24,7 @@
 //	send=                       [SendTold]: a message for one of them
 //	listened=                   [ListenedTold]: the answer to listen=
 //	listener= and a descriptor  an address that the child is to serve as well, to a router
+//	silent=, heard=             the id of a worker that gives no sign of life, and of one that does again, to a router
 //	advertise=                  how other hosts reach this one, in place of SIDEREAL_ADVERTISE: a door opens when it is needed
 //
 // Keys that are not known are ignored, so that either side may be newer. Any other report is an attribute, which the

@@ -7,13 +7,27 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // BeatInterval is how often a child's Run says that it is alive.
-const BeatInterval = 2 * time.Second
+const BeatInterval = 250 * time.Millisecond
+
+// seldomBeats is the interval of children that don't tell theirs: those of earlier versions.
+const seldomBeats = 2 * time.Second
+
+// BeatEvery is how long after a beat of that value the next is due.
+func BeatEvery(value string) time.Duration {
+	if ms, err := strconv.Atoi(value); err == nil && ms > 1 && ms < 60_000 {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return seldomBeats
+}
 
 // ErrGone reports that the supervisor ended without stopping its children first.
 var ErrGone = errors.New("lifeline: the supervisor is gone")
@@ -112,7 +126,7 @@ func (l *Line) Follow(ctx context.Context, told func(Told)) error {
 	return ErrGone
 }
 
-// beat says that this process runs. A supervisor that does not read stops it, and nothing else.
+// beat says that this process runs.
 func (l *Line) beat(over chan struct{}) {
 	select {
 	case <-l.said:
@@ -121,11 +135,31 @@ func (l *Line) beat(over chan struct{}) {
 	}
 	tick := time.NewTicker(BeatInterval)
 	defer tick.Stop()
-	for l.Report(Alive, "1") == nil {
+	for l.beatOnce() == nil {
 		select {
 		case <-tick.C:
 		case <-over:
 			return
 		}
 	}
+}
+
+// maxUnheard is how many bytes, as the kernel counts them, may wait for the supervisor when a beat is added: some 20 beats.
+const maxUnheard = 16 << 10
+
+// beatOnce beats unless earlier beats are still unread. So a supervisor that is stopped finds the last ones, and the reports
+// that matter have room.
+func (l *Line) beatOnce() error {
+	if unread(l.conn) > maxUnheard {
+		return nil
+	}
+	return l.Report(Alive, strconv.FormatInt(BeatInterval.Milliseconds(), 10))
+}
+
+// unread is how many bytes the other end has not read; 0 if that is not known.
+func unread(c *net.UnixConn) (n int) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) }) // 0, then
+	}
+	return n
 }

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -83,5 +86,34 @@ func TestNoSupervisor(t *testing.T) {
 	cancel()
 	if err := line.Run(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBeatsLeaveRoomForReports: a supervisor that is stopped reads nothing, for hours perhaps.
+func TestBeatsLeaveRoomForReports(t *testing.T) {
+	line, conn := pair(t)
+	defer line.conn.Close()
+	said := make(chan error, 1)
+	go func() {
+		for range 10_000 {
+			if err := line.beatOnce(); err != nil {
+				said <- err
+				return
+			}
+		}
+		said <- line.Report(Draining, "1")
+	}()
+	if err := testkit.Receive(t, "the report", said); err != nil {
+		t.Fatal(err)
+	}
+	lines, beats := bufio.NewScanner(conn), 0
+	for lines.Scan() && strings.HasPrefix(lines.Text(), Alive+"=") {
+		beats++
+	}
+	if lines.Text() != Draining+"=1" || beats == 0 {
+		t.Errorf("%d beats and %q", beats, lines.Text())
+	}
+	if err := line.beatOnce(); err != nil || !lines.Scan() {
+		t.Error("no beats once they are read")
 	}
 }

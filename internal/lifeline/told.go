@@ -11,7 +11,7 @@ const (
 	Worker   = "worker"   // the id of the worker that the process is
 	Ready    = "ready"    // "1": it serves
 	Draining = "draining" // "1": it takes nothing new
-	Alive    = "alive"    // "1": a beat
+	Alive    = "alive"    // a beat: the milliseconds to the next, or "1" of earlier versions, see BeatEvery
 	Child    = "child"    // ChildReport
 	Listen   = "listen"   // ListenReport
 )
@@ -26,6 +26,8 @@ const (
 	Listened  = "listened"  // ListenedTold
 	Listener  = "listener"  // an address, with a descriptor
 	Advertise = "advertise" // host:port
+	Silent    = "silent"    // a worker's id: it gives no sign of life
+	Heard     = "heard"     // a worker's id: it does again
 )
 
 // Preload is the name of the script in the runtime folder with which Node processes that get a channel are to be started

@@ -47,7 +47,11 @@ type process struct {
 	cut     bool     // its host is gone: it ends, too, and that is no fault of its own
 	leaving bool     // its host moves its sessions away
 
-	beat atomic.Int64 // when it last said that it runs, as unix nanoseconds; 0: never. Anybody's
+	beat  atomic.Int64 // when it last said that it runs, as unix nanoseconds; 0: never. Anybody's
+	every atomic.Int64 // nanoseconds between two of these. Anybody's
+
+	silent bool // it has missed its beats, and others were told
+	stuck  int  // looks in a row that found it frozen
 
 	group  sync.Mutex // held where the group is killed or the process reaped
 	reaped bool       // under group: the number may be another's by now
@@ -196,6 +200,7 @@ func (s *Supervisor) watch(p *process, streams []*stream) {
 		defer p.line.Close()
 		p.line.Reports(func(key, value string) {
 			if key == lifeline.Alive {
+				p.every.Store(int64(lifeline.BeatEvery(value)))
 				p.beat.Store(time.Now().UnixNano())
 				return
 			}

@@ -523,3 +523,27 @@ func TestNewWebSocketsAvoidAStoppedWorker(t *testing.T) {
 	dialTo(t, h.addr).send("GET /socket.io/?transport=websocket HTTP/1.1\r\n%s\r\n", upgradeFields)
 	testkit.Until(t, "it is passed", func() bool { return h.Connections() == 0 })
 }
+
+// A worker of another host that has no address yet gets no request, though it is ready: its host's door opens later.
+func TestWorkerWithoutAnAddressIsNotChosen(t *testing.T) {
+	d := directory.NewStatic()
+	hosts := cluster(t, d, nil, 0, 1)
+	there := *d.Workers().Get("wkb0")
+	early := directory.Worker{ID: "early", Host: "c", Handoff: "early.sock"}
+	d.Set(early)
+	testkit.Until(t, "the router to listen", hosts[0].listening.Load)
+	if ok, why := hosts[0].Ready(); ok || why != "no worker is ready" {
+		t.Errorf("ready: %v, %q", ok, why)
+	}
+	d.Set(early, there)
+	c := dialTo(t, hosts[0].addr)
+	for range 20 {
+		c.handshake()
+		if resp, body := c.get("/"); resp.StatusCode != 200 {
+			t.Errorf("%s %q", resp.Status, body)
+		}
+	}
+	if _, met := hosts[0].backends.Load("early"); met {
+		t.Error("a worker that cannot be reached was chosen")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -116,7 +117,7 @@ func (r *Router) Ready() (ok bool, why string) {
 		return false, "draining"
 	case !r.listening.Load():
 		return false, "not listening"
-	case len(r.cfg.Directory.Workers().Ready()) == 0:
+	case len(r.readyBut(nil)) == 0:
 		return false, "no worker is ready"
 	}
 	return true, ""
@@ -306,19 +307,20 @@ func (r *Router) anyWorker(not *backend) *backend {
 	return r.backendOf(ready[start])
 }
 
-// readyBut is the ready workers without one.
+// readyBut is the ready workers that can be reached, without one.
 func (r *Router) readyBut(not *backend) []*directory.Worker {
 	ready := r.cfg.Directory.Workers().Ready()
-	if not == nil {
+	leave := func(w *directory.Worker) bool { return !r.reaches(w) || not != nil && w.ID == not.id }
+	if !slices.ContainsFunc(ready, leave) {
 		return ready
 	}
-	var others []*directory.Worker
-	for _, w := range ready {
-		if w.ID != not.id {
-			others = append(others, w)
-		}
-	}
-	return others
+	return slices.DeleteFunc(slices.Clone(ready), leave)
+}
+
+// reaches tells whether requests can get to a worker. One of another host is ready before its host's door is open where a
+// router comes later than the worker, and has no address until then.
+func (r *Router) reaches(w *directory.Worker) bool {
+	return w.Addr != "" || w.Upstream != nil || w.Host == r.cfg.HostName
 }
 
 // workerGone tells everyone about a dead worker, once.

@@ -281,13 +281,19 @@ func (w *world) directoryOf(app string) *directory.Directory {
 	return d
 }
 
-// awaitReady returns when so many workers are ready.
+// awaitReady returns when so many workers are ready, and their address has been told if they are another host's.
 func (w *world) awaitReady(d *directory.Directory, workers int) {
 	w.t.Helper()
 	timeout := time.After(patience)
 	for {
 		changed := d.Changed()
-		if len(d.Workers().Ready()) == workers {
+		ready := 0
+		for _, r := range d.Workers().Ready() {
+			if r.Addr != "" || r.Host == w.cfg.Record.Host {
+				ready++
+			}
+		}
+		if ready == workers {
 			return
 		}
 		select {

@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -40,17 +42,17 @@ func AggregateSockets(own prometheus.Gatherer, children func() map[string]string
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		sockets := children()
 		names := slices.Sorted(maps.Keys(sockets))
-		scraped := make([][]*dto.MetricFamily, len(names)+1)
+		scraped := make([][]*dto.MetricFamily, len(names)+1) // our own first: no child may disagree with those
 		errs := make([]error, len(names)+1)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			scraped[len(names)], errs[len(names)] = own.Gather()
-			label(scraped[len(names)], "supervisor")
+			scraped[0], errs[0] = own.Gather()
+			label(scraped[0], "supervisor")
 		})
 		for i, name := range names {
 			wg.Go(func() {
-				scraped[i], errs[i] = scrape(NewSocketClient(sockets[name]))
-				label(scraped[i], name)
+				scraped[i+1], errs[i+1] = scrape(NewSocketClient(sockets[name]))
+				label(scraped[i+1], name)
 			})
 		}
 		wg.Wait()
@@ -71,25 +73,89 @@ func scrape(c *Client) ([]*dto.MetricFamily, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, nil // a program with another idea of this path
 	}
-	var out []*dto.MetricFamily
-	for dec := expfmt.NewDecoder(res.Body, expfmt.ResponseFormat(res.Header)); ; {
+	raw, err := readAll(res.Body, maxMetrics)
+	if err != nil {
+		return nil, fmt.Errorf("admin: metrics of a child: %w", err)
+	}
+	out, err := families(raw, expfmt.ResponseFormat(res.Header))
+	if err != nil {
+		err = fmt.Errorf("admin: metrics of a child: %w", err)
+	}
+	return out, err
+}
+
+// maxMetrics bounds the metrics of a child. A worker's take some 30 KB. Decoded they may take 60 times as much.
+const maxMetrics = 2 << 20
+
+// families decodes metrics. Those that nobody could be shown are an error; what came before is returned, too.
+func families(raw []byte, format expfmt.Format) (out []*dto.MetricFamily, err error) {
+	var cut error
+	if format.FormatType() == expfmt.TypeProtoDelim {
+		raw, cut = framed(raw)
+	}
+	for dec := expfmt.NewDecoder(bytes.NewReader(raw), format); ; {
 		f := new(dto.MetricFamily)
 		if err := dec.Decode(f); errors.Is(err, io.EOF) {
-			return out, nil
+			return out, cut
 		} else if err != nil {
-			return out, fmt.Errorf("admin: metrics of a child: %w", err)
+			return out, err
+		}
+		if !typed(f) {
+			return out, fmt.Errorf("%s is not of its type", f.GetName())
 		}
 		out = append(out, f)
 	}
 }
 
+// errFraming reports a message whose length goes beyond what there is. The decoder would make room for it first.
+var errFraming = errors.New("admin: a length goes beyond the end")
+
+// framed returns the whole messages at the start of delimited ones.
+func framed(raw []byte) ([]byte, error) {
+	for at := 0; at < len(raw); {
+		size, n := binary.Uvarint(raw[at:])
+		if n <= 0 || size > uint64(len(raw)-at-n) {
+			return raw[:at], errFraming
+		}
+		at += n + int(size)
+	}
+	return raw, nil
+}
+
+// typed reports whether each metric of a family has a value of the family's type. One that hasn't would spoil the family of
+// all processes when it is written.
+func typed(f *dto.MetricFamily) bool {
+	return !slices.ContainsFunc(f.Metric, func(m *dto.Metric) bool {
+		switch f.GetType() {
+		case dto.MetricType_COUNTER:
+			return m.Counter == nil
+		case dto.MetricType_GAUGE:
+			return m.Gauge == nil
+		case dto.MetricType_SUMMARY:
+			return m.Summary == nil
+		case dto.MetricType_HISTOGRAM, dto.MetricType_GAUGE_HISTOGRAM:
+			return m.Histogram == nil
+		}
+		return m.Untyped == nil
+	})
+}
+
+// label says whose metrics they are, in place of what they say themselves. Metrics with a label twice go: scrapers would refuse
+// those of all processes.
 func label(families []*dto.MetricFamily, process string) {
 	name := "process"
 	for _, f := range families {
-		for _, m := range f.Metric {
+		f.Metric = slices.DeleteFunc(f.Metric, func(m *dto.Metric) bool {
+			m.Label = slices.DeleteFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetName() == name })
 			m.Label = append(m.Label, &dto.LabelPair{Name: &name, Value: &process})
 			slices.SortFunc(m.Label, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetName(), b.GetName()) })
-		}
+			for i := 1; i < len(m.Label); i++ {
+				if m.Label[i].GetName() == m.Label[i-1].GetName() {
+					return true
+				}
+			}
+			return false
+		})
 	}
 }
 

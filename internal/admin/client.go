@@ -61,8 +61,13 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
+// pageTimeout is what a process gets to tell what it knows. A router asks Redis first, which may be slow.
+const pageTimeout = 10 * time.Second
+
 // Status returns what the process tells of itself.
 func (c *Client) Status(ctx context.Context) (st Status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
 	res, err := c.get(ctx, "/status", "")
 	if err != nil {
 		return st, err
@@ -71,7 +76,7 @@ func (c *Client) Status(ctx context.Context) (st Status, err error) {
 	if res.StatusCode != http.StatusOK {
 		return st, fmt.Errorf("admin: /status: %s", res.Status)
 	}
-	return st, json.NewDecoder(res.Body).Decode(&st)
+	return st, decode(res.Body, &st)
 }
 
 // Cluster and Trace return what the pages of these names answer.
@@ -82,6 +87,8 @@ func (c *Client) Trace(ctx context.Context, sid string, into any) error {
 }
 
 func (c *Client) ask(ctx context.Context, path string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
 	res, err := c.get(ctx, path, "")
 	if err != nil {
 		return err
@@ -91,7 +98,31 @@ func (c *Client) ask(ctx context.Context, path string, into any) error {
 		why, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
 		return &AnswerError{Code: res.StatusCode, Why: strings.TrimSpace(string(why))}
 	}
-	return json.NewDecoder(res.Body).Decode(into)
+	return decode(res.Body, into)
+}
+
+// maxAnswer bounds an answer: a cluster of 20,000 workers takes 5 MB. The socket that answers may belong to an app's user.
+const maxAnswer = 16 << 20
+
+// errTooLong reports an answer that isn't read.
+var errTooLong = errors.New("admin: the answer is too long")
+
+// decode reads an answer of JSON.
+func decode(body io.Reader, into any) error {
+	raw, err := readAll(body, maxAnswer)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}
+
+// readAll reads an answer of at most limit bytes.
+func readAll(body io.Reader, limit int64) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(body, limit+1))
+	if err == nil && int64(len(raw)) > limit {
+		err = fmt.Errorf("%w: more than %d bytes", errTooLong, limit)
+	}
+	return raw, err
 }
 
 // AnswerError is a process' answer that is none.

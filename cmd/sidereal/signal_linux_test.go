@@ -40,25 +40,21 @@ func TestSecondSignalEndsAHostThatNobodyReads(t *testing.T) {
 		cmd.Wait()
 		close(ended)
 	}()
-	tick := time.NewTicker(100 * time.Millisecond) // a signal that comes while the first is not handled yet is none
-	defer tick.Stop()
-	for end := time.Now().Add(patience); ; {
-		cmd.Process.Signal(syscall.SIGTERM)
+	defer cmd.Process.Kill()
+	testkit.Until(t, "the host ends", func() bool {
+		cmd.Process.Signal(syscall.SIGTERM) // again: one that comes while the first is not handled yet is none
 		select {
 		case <-ended:
-			if code := cmd.ProcessState.ExitCode(); code != 1 {
-				t.Errorf("exit code %d", code)
-			}
-			if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
-				t.Errorf("left behind: %v, %v", left, err)
-			}
-			return
-		case now := <-tick.C:
-			if now.After(end) {
-				cmd.Process.Kill()
-				t.Fatal("the host does not end")
-			}
+			return true
+		default:
+			return false
 		}
+	})
+	if code := cmd.ProcessState.ExitCode(); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

@@ -69,13 +69,13 @@ func runDaemon(t *testing.T, change ...func(*Config)) *running {
 
 func (r *running) connect() *Client {
 	r.t.Helper()
-	for begin := time.Now(); time.Since(begin) < limit; time.Sleep(time.Millisecond) { // another process would be no easier to hear of
-		if c, err := Connect(context.Background(), r.home); err == nil {
-			return c
-		}
-	}
-	r.t.Fatal("no daemon answers")
-	return nil
+	var c *Client
+	testkit.Until(r.t, "a daemon answers", func() bool {
+		var err error
+		c, err = Connect(context.Background(), r.home)
+		return err == nil
+	})
+	return c
 }
 
 // app is one that the test binary plays.
@@ -150,13 +150,19 @@ func (r *running) list() Listing {
 // eventually waits until the list is as wanted.
 func (r *running) eventually(what string, wanted func(Listing) bool) Listing {
 	r.t.Helper()
-	for begin := time.Now(); time.Since(begin) < limit; time.Sleep(5 * time.Millisecond) {
-		if l := r.list(); wanted(l) {
-			return l
+	var l Listing
+	met := false
+	defer func() {
+		if !met {
+			r.t.Logf("%+v", l.Processes)
 		}
-	}
-	r.t.Fatalf("never %s: %+v", what, r.list().Processes)
-	return Listing{}
+	}()
+	testkit.Until(r.t, what, func() bool {
+		l = r.list()
+		met = wanted(l)
+		return met
+	})
+	return l
 }
 
 func fails(t *testing.T, err error, code int, parts ...string) {
@@ -554,11 +560,14 @@ func freeAddr(t *testing.T) string {
 func fileEventually(t *testing.T, path, text string) string {
 	t.Helper()
 	var raw []byte
-	for begin := time.Now(); time.Since(begin) < limit; time.Sleep(5 * time.Millisecond) {
-		if raw, _ = os.ReadFile(path); strings.Contains(string(raw), text) {
-			return string(raw)
+	defer func() {
+		if !strings.Contains(string(raw), text) {
+			t.Logf("%s: %q", path, raw)
 		}
-	}
-	t.Fatalf("%s has no %q: %q", path, text, raw)
-	return ""
+	}()
+	testkit.Until(t, fmt.Sprintf("%s has %q", path, text), func() bool {
+		raw, _ = os.ReadFile(path)
+		return strings.Contains(string(raw), text)
+	})
+	return string(raw)
 }

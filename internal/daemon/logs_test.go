@@ -236,29 +236,30 @@ func TestLogsOfARunningDaemon(t *testing.T) {
 	if len(past) != 1 || past[0].File != out || past[0].Stream != "out" || past[0].Name != "api" {
 		t.Errorf("%+v", past)
 	}
+	fileEventually(t, r.list().Processes[0].ErrorFile, "an error of 0\n")
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	errSeen := errors.New("seen")
-	followed := make(chan error, 1)
+	following, followed := make(chan struct{}, 1), make(chan error, 1)
 	go func() {
-		followed <- r.Logs(ctx, LogRequest{Targets: []string{"api"}, Follow: true, Err: true}, func(l LogLine) error {
-			if l.Text != "an error of 0" || l.Stream != "err" || l.Time.IsZero() {
+		followed <- r.Logs(ctx, LogRequest{Targets: []string{"api"}, Lines: 1, Follow: true, Err: true}, func(l LogLine) error {
+			if l.Text != "an error of 0" || l.Stream != "err" {
+				t.Errorf("%+v", l)
+			}
+			if l.File != "" { // of the past, which is read once the follower is there
+				following <- struct{}{}
+				return nil
+			}
+			if l.Time.IsZero() {
 				t.Errorf("%+v", l)
 			}
 			return errSeen
 		})
 	}()
-	for { // until the follower is there, restarts are heard by nobody
-		r.must(r.act(Action{Verb: Restart, Targets: []string{"api"}}))
-		select {
-		case err := <-followed:
-			if !errors.Is(err, errSeen) {
-				t.Error(err)
-			}
-		case <-time.After(100 * time.Millisecond):
-			continue
-		}
-		break
+	testkit.Receive(t, "the line of the past", following)
+	r.must(r.act(Action{Verb: Restart, Targets: []string{"api"}}))
+	if err := testkit.Receive(t, "the end of the logs", followed); !errors.Is(err, errSeen) {
+		t.Error(err)
 	}
 	r.must(r.act(Action{Verb: Flush, Targets: []string{"all"}}))
 	if raw, err := os.ReadFile(out); err != nil || len(raw) > 0 {

@@ -10,9 +10,10 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func init() {
@@ -47,15 +48,8 @@ func TestOrphansAreReaped(t *testing.T) {
 	if _, err := fmt.Fscanln(orphan, &pid); err != nil {
 		t.Fatal(err)
 	}
-	orphan.Close() // it ends now
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH); { // a zombie can be signaled
-		if now := <-tick.C; now.After(end) {
-			t.Error("the orphan is a zombie")
-			break
-		}
-	}
+	orphan.Close()                                                                                                     // it ends now
+	testkit.Until(t, "the orphan is no zombie", func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }) // a zombie can be signaled
 	cmd.Process.Signal(syscall.SIGTERM)
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)

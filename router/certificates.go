@@ -119,27 +119,27 @@ func (c *Certificates) reload(log *zerolog.Logger) {
 func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
 	var events chan fsnotify.Event // nil: no news
 	var failed chan error
+	add := func(string) error { return nil }
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		log.Warn().Err(err).Msg("certificates cannot be watched: they are read once a minute, and at SIGHUP")
+		log.Warn().Err(err).Msg(unwatchedCertificates)
 	} else {
-		events, failed = w.Events, w.Errors
+		events, failed, add = w.Events, w.Errors, w.Add
 		defer w.Close()
-		c.follow(w)
 	}
+	said := c.follow(add, log, "")
 	settled := time.NewTimer(lookTime)
 	defer settled.Stop()
 	for {
 		select {
 		case <-events:
 			settled.Reset(settleTime)
-		case <-failed: // too much news
+		case err := <-failed: // too much news
+			log.Debug().Err(err).Msg("news of certificates was lost: they are read again")
 			settled.Reset(settleTime)
 		case <-settled.C:
 			c.reload(log)
-			if w != nil {
-				c.follow(w)
-			}
+			said = c.follow(add, log, said)
 			settled.Reset(lookTime)
 		case <-ctx.Done():
 			return
@@ -147,16 +147,39 @@ func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
 	}
 }
 
-// follow watches the folders that the files are in, by their names and in fact. One that is gone is left out.
-func (c *Certificates) follow(w *fsnotify.Watcher) {
+const unwatchedCertificates = "certificates cannot be watched: they are read once a minute, and at SIGHUP"
+
+// follow watches the folders that the files are in, by their names and in fact. One that can't be watched is left out, and
+// named in the log; said is what was logged last.
+func (c *Certificates) follow(add func(folder string) error, log *zerolog.Logger, said string) string {
+	var errs []error
+	folders := map[string]bool{}
+	watch := func(file string) {
+		dir := filepath.Dir(file)
+		if folders[dir] {
+			return
+		}
+		folders[dir] = true
+		if err := add(dir); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", dir, err))
+		}
+	}
 	for _, p := range c.pairs {
 		for _, file := range []string{p.Cert, p.Key} {
-			w.Add(filepath.Dir(file))
-			if real, err := filepath.EvalSymlinks(file); err == nil {
-				w.Add(filepath.Dir(real))
+			watch(file)
+			if real, err := filepath.EvalSymlinks(file); err == nil { // reload says what is wrong with the file
+				watch(real)
 			}
 		}
 	}
+	err := errors.Join(errs...)
+	if err == nil {
+		return ""
+	}
+	if err.Error() != said {
+		log.Warn().Err(err).Msg(unwatchedCertificates)
+	}
+	return err.Error()
 }
 
 // ReloadCertificates reads the certificates' files again, now.

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -568,4 +569,36 @@ func TestSecretIsNotShownInPlainText(t *testing.T) {
 	}
 	nc.Close()
 	<-dialed
+}
+
+// Somebody learns that a folder can't be watched, once: its certificates are noticed a minute late.
+func TestUnwatchedCertificatesAreSaidOnce(t *testing.T) {
+	c := &Certificates{pairs: []KeyPair{{Cert: "/one/tls.crt", Key: "/two/tls.key"}, {Cert: "/one/b.crt", Key: "/one/b.key"}}}
+	var text bytes.Buffer
+	log := zerolog.New(&text)
+	full := errors.New("no space left on device")
+	added := map[string]int{}
+	add := func(folder string) error {
+		added[folder]++
+		if folder == "/two" {
+			return full
+		}
+		return nil
+	}
+	said := c.follow(add, &log, "")
+	said = c.follow(add, &log, said)
+	if got := text.String(); strings.Count(got, "/two: no space left") != 1 || strings.Contains(got, "/one") || strings.Count(got, "\n") != 1 {
+		t.Errorf("logged %q", got)
+	}
+	if added["/one"] != 2 || added["/two"] != 2 || len(added) != 2 {
+		t.Errorf("added %v", added)
+	}
+	full = nil
+	if said = c.follow(add, &log, said); said != "" {
+		t.Errorf("remembers %q", said)
+	}
+	full = errors.New("no space left on device")
+	if c.follow(add, &log, said); strings.Count(text.String(), "\n") != 2 {
+		t.Errorf("logged %q", text.String())
+	}
 }

@@ -17,6 +17,8 @@ type watcher struct {
 	file *os.File // the same, polled by the runtime
 	raw  syscall.RawConn
 
+	failed sync.Once // says that connections can't be watched
+
 	mu    sync.Mutex // guards the rest
 	conns map[uint64]*conn
 	last  uint64
@@ -47,7 +49,8 @@ func (w *watcher) run(ctx context.Context) {
 // close is for a watcher that never runs.
 func (w *watcher) close() { w.file.Close() }
 
-// add begins to watch c. It fails only for lack of memory; the poll then ends with its worker's next packet.
+// add begins to watch c. It fails where the system lacks memory, or the user watches too much (epoll.max_user_watches): a poll
+// then lasts until its worker's next packet after its client has left.
 func (w *watcher) add(c *conn) {
 	w.mu.Lock()
 	w.last++
@@ -55,7 +58,12 @@ func (w *watcher) add(c *conn) {
 	w.conns[c.watched] = c
 	w.mu.Unlock()
 	c.fd.Control(func(fd uintptr) {
-		unix.EpollCtl(w.ep, unix.EPOLL_CTL_ADD, int(fd), event(unix.EPOLLRDHUP|unix.EPOLLET&0xffffffff, c.watched))
+		err := unix.EpollCtl(w.ep, unix.EPOLL_CTL_ADD, int(fd), event(unix.EPOLLRDHUP|unix.EPOLLET&0xffffffff, c.watched))
+		if err != nil {
+			w.failed.Do(func() {
+				c.r.log.Warn().Err(err).Msg("clients that leave while their poll waits aren't noticed: the fs.epoll.max_user_watches sysctl may be too low")
+			})
+		}
 	})
 }
 
@@ -66,6 +74,6 @@ func (w *watcher) remove(c *conn) {
 	w.mu.Unlock()
 	c.watched = 0
 	c.fd.Control(func(fd uintptr) {
-		unix.EpollCtl(w.ep, unix.EPOLL_CTL_DEL, int(fd), nil)
+		_ = unix.EpollCtl(w.ep, unix.EPOLL_CTL_DEL, int(fd), nil) // an error is that it was never added
 	})
 }

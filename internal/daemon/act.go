@@ -155,11 +155,16 @@ func (d *Daemon) restart(ctx context.Context, entries []*entry, emit func(Event)
 	if err := d.sup.Become(specs...); err != nil {
 		return err
 	}
-	d.eachApp(entries, func(ap *application, _ []*entry) error {
+	var fallen []string
+	_ = d.eachApp(entries, func(ap *application, _ []*entry) error { // which never fails
 		d.change(ap, func(f *facts) { f.problems = nil })
 		d.rewatch(ap)
-		return d.sup.Start(d.fallen(ap)...)
+		fallen = append(fallen, d.fallen(ap)...)
+		return nil
 	})
+	if err := d.sup.Start(fallen...); err != nil {
+		return err
+	}
 	if err := d.sup.Restart(places(entries)...); err != nil {
 		return err
 	}
@@ -322,7 +327,7 @@ func (d *Daemon) killAll(ctx context.Context, emit func(Event)) error {
 		if entries, err = d.targets([]string{"all"}); err == nil {
 			w := d.watchFor(entries, down, emit)
 			if err := d.sup.Stop(places(entries)...); err == nil {
-				w.wait(ctx)
+				_ = w.wait(ctx) // the daemon ends either way, and stops what is left
 			}
 		}
 	}

@@ -216,7 +216,7 @@ func (d *Daemon) exited(x supervisor.Exit) {
 		return
 	}
 	ap := d.see(e.app)
-	removePID(d.pidFile(e, &ap.app), x.PID)
+	d.noPIDFile(e, removePID(d.pidFile(e, &ap.app), x.PID))
 	if id := x.Attrs[lifeline.Worker]; id != "" && ap.backend != nil {
 		ap.backend.dir.WorkerGone(id)
 	}

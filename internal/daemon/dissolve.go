@@ -43,7 +43,7 @@ func (d *Daemon) unlist(ap *application, entries []*entry) {
 		for _, l := range e.files {
 			d.logs.release(l)
 		}
-		removeFile(d.pidFile(e, &a.app))
+		d.noPIDFile(e, removeFile(d.pidFile(e, &a.app)))
 	}
 }
 

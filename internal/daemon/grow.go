@@ -85,7 +85,7 @@ func (d *Daemon) openLogs(e *entry, a *processfile.App) {
 	if d.cfg.Output != nil {
 		also := func(lines []byte) { d.sup.Print(e.place, lines) }
 		if d.cfg.Raw {
-			also = func(lines []byte) { d.cfg.Output.Write(lines) } // as above: who does not read misses them
+			also = func(lines []byte) { _, _ = d.cfg.Output.Write(lines) } // who does not read misses them
 		}
 		e.out.also, e.err.also = also, also
 	}

@@ -126,7 +126,7 @@ func (l *logFile) shift(to safely) error {
 	aside := func(i int) string { return fmt.Sprintf("%s.%d", to.name, i) }
 	to.remove(aside(max(l.rotation.Keep, 1)))
 	for i := l.rotation.Keep - 1; i >= 1; i-- {
-		to.rename(aside(i), aside(i+1)) // an error is that there is none
+		_ = to.rename(aside(i), aside(i+1)) // an error is that there is none
 	}
 	err := to.rename(to.name, aside(1))
 	if l.rotation.Keep == 0 {

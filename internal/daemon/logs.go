@@ -30,9 +30,13 @@ func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
 		defer d.follow.remove(f)
 	}
 	out := json.NewEncoder(w)
-	d.past(req, entries, func(l LogLine) { out.Encode(l) })
+	d.past(req, entries, func(l LogLine) {
+		if err == nil {
+			err = out.Encode(l)
+		}
+	})
 	w.(http.Flusher).Flush()
-	if f == nil {
+	if f == nil || err != nil { // the command has gone
 		return
 	}
 	for {

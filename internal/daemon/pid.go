@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -50,14 +51,22 @@ func writePID(path string, pid int) error {
 const maxPID = 32
 
 // removePID removes the file of a process that has ended, and not that of its successor.
-func removePID(path string, pid int) {
+func removePID(path string, pid int) error {
 	f, err := openFile(path, os.O_RDONLY, 0)
 	if err != nil {
-		return
+		return err
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxPID))
 	if err == nil && strings.TrimSpace(string(raw)) == strconv.Itoa(pid) {
-		removeFile(path)
+		err = removeFile(path)
+	}
+	return err
+}
+
+// noPIDFile says of a pid file that could not be removed. Monitors would take the process for alive.
+func (d *Daemon) noPIDFile(e *entry, err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.cfg.Log.Warn().Str("process", e.place).Err(err).Msg("pid file can't be removed")
 	}
 }

@@ -131,8 +131,7 @@ func stream[T any](do func(context.Context, T, func(Event)) error) http.HandlerF
 			defer mu.Unlock()
 			// A command that doesn't read, as one that is suspended, must not hold up the others: it counts as gone.
 			conn.SetWriteDeadline(time.Now().Add(slowReader))
-			out.Encode(e) // an error is that the command has gone: what it began goes on
-			conn.Flush()
+			_, _ = out.Encode(e), conn.Flush() // an error is that the command has gone: what it began goes on
 			conn.SetWriteDeadline(time.Time{})
 		}
 		err := do(r.Context(), req, emit)
@@ -168,11 +167,11 @@ func read(w http.ResponseWriter, r *http.Request, into any) bool {
 
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(v)
+	_ = json.NewEncoder(w).Encode(v) // as in stream
 }
 
 func refuse(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusBadRequest)
-	json.NewEncoder(w).Encode(doneOf(err))
+	_ = json.NewEncoder(w).Encode(doneOf(err)) // as in stream
 }

@@ -57,7 +57,7 @@ func (s *sink) Write(b []byte) (int, error) {
 	}
 	for _, w := range []*logFile{s.file, s.both} {
 		if w != nil {
-			w.Write(out)
+			_, _ = w.Write(out) // it says itself what it loses
 		}
 	}
 	if s.also != nil {

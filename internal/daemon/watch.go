@@ -2,10 +2,14 @@ package daemon
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -77,9 +81,11 @@ func (d *Daemon) unwatch(ap *application) {
 
 // watchFiles follows changes until ctx ends.
 func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile.App, w *fsnotify.Watcher) {
+	var missed []error
 	for _, root := range a.Watch {
-		d.addTree(ctx, w, a, root)
+		missed = append(missed, d.addTree(ctx, w, a, root)...)
 	}
+	d.unwatched(a.Name, missed)
 	pause := calm{delay: max(a.WatchDelay.D(), settle)}
 	quiet := time.NewTimer(time.Hour)
 	quiet.Stop()
@@ -95,7 +101,8 @@ func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile
 				continue
 			}
 			if e.Op.Has(fsnotify.Create) {
-				d.addTree(ctx, w, a, e.Name)
+				missed := d.addTree(ctx, w, a, e.Name)
+				d.unwatched(a.Name, slices.DeleteFunc(missed, func(err error) bool { return errors.Is(err, fs.ErrNotExist) })) // gone again
 			}
 			changed = e.Name
 			quiet.Reset(pause.after(time.Now()))
@@ -151,30 +158,58 @@ func (d *Daemon) filesChanged(ap *application, file string) {
 	d.commanded(running, false)
 }
 
-// addTree watches a file, or a folder and those below it.
-func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *processfile.App, root string) {
+// addTree watches a file, or a folder and those below it. It returns what can't be watched; changes there pass unnoticed.
+func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *processfile.App, root string) (errs []error) {
+	failed := func(path string, err error) {
+		if !errors.Is(err, fs.ErrNotExist) || path == root { // below it, one that has gone meanwhile
+			errs = append(errs, err)
+		}
+	}
 	info, err := os.Stat(root)
-	if err != nil {
-		return
+	if err != nil || !info.IsDir() {
+		if err == nil {
+			err = w.Add(root)
+		}
+		if err != nil {
+			failed(root, fmt.Errorf("%s: %w", root, err))
+		}
+		return errs
 	}
-	if !info.IsDir() {
-		w.Add(root)
-		return
-	}
-	filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error { // it returns no error but of the function
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil || errors.Is(errors.Join(errs...), syscall.ENOSPC): // the limit of watches: the rest would fail, too
 			return fs.SkipAll
-		case err != nil || !e.IsDir():
+		case err != nil:
+			failed(path, err)
+			return nil
+		case !e.IsDir():
 			return nil
 		case path != root && d.ignored(a, path):
 			return filepath.SkipDir
 		}
 		if err := w.Add(path); err != nil {
-			d.cfg.Log.Warn().Str("app", a.Name).Str("folder", path).Err(err).Msg("not watched")
+			failed(path, fmt.Errorf("%s: %w", path, err))
 		}
 		return nil
 	})
+	return errs
+}
+
+// maxUnwatched is how many files and folders that can't be watched are named in the log.
+const maxUnwatched = 5
+
+// unwatched says what can't be watched.
+func (d *Daemon) unwatched(app string, errs []error) {
+	if len(errs) == 0 {
+		return
+	}
+	err := errors.Join(errs[:min(len(errs), maxUnwatched)]...)
+	event := d.cfg.Log.Warn().Str("app", app).Int("places", len(errs)).Err(err)
+	if errors.Is(err, syscall.ENOSPC) {
+		event.Msg("not watched, changes there restart nothing: raise the sysctl fs.inotify.max_user_watches, or add to ignore_watch")
+		return
+	}
+	event.Msg("not watched, changes there restart nothing")
 }
 
 // ignored reports whether a change is of no matter: the app says so, or it is us who write there.

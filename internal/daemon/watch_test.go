@@ -1,8 +1,18 @@
 package daemon
 
 import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/processfile"
 )
@@ -36,5 +46,44 @@ func TestChangesAreTakenTogether(t *testing.T) {
 	c.over()
 	if got := c.after(begin.Add(time.Hour)); got != time.Second {
 		t.Errorf("the next ones wait %v", got)
+	}
+}
+
+// Somebody learns of what can't be watched: a path with a mistake restarts nothing, ever.
+func TestUnwatchedPathsAreSaid(t *testing.T) {
+	dir := t.TempDir()
+	for _, sub := range []string{"a/b", "skipped"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	d := &Daemon{cfg: Config{Home: "/none", Log: zerolog.New(&log)}}
+	a := processfile.Default()
+	a.Name = "api"
+	if errs := d.addTree(t.Context(), w, &a, dir); len(errs) > 0 || len(w.WatchList()) != 4 {
+		t.Errorf("%v, %v", errs, w.WatchList())
+	}
+	missing := filepath.Join(dir, "typo")
+	d.unwatched("api", d.addTree(t.Context(), w, &a, missing))
+	if got := log.String(); !strings.Contains(got, missing) || !strings.Contains(got, `"places":1`) {
+		t.Errorf("logged %q", got)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log.Reset()
+	d.unwatched("api", d.addTree(t.Context(), w, &a, dir)) // each of the folders fails
+	if got := log.String(); !strings.Contains(got, `"places":4`) || !strings.Contains(got, filepath.Join(dir, "a", "b")) {
+		t.Errorf("logged %q", got)
+	}
+	log.Reset()
+	d.unwatched("api", slices.Repeat([]error{fmt.Errorf("x: %w", syscall.ENOSPC)}, 100))
+	if got := log.String(); !strings.Contains(got, "max_user_watches") || strings.Count(got, "x: ") != maxUnwatched {
+		t.Errorf("logged %q", got)
 	}
 }

@@ -231,7 +231,7 @@ func (s *Supervisor) copyOutput(spec *Spec, number int, r *stream) {
 	case spec.Stdout == nil && spec.Stderr == nil:
 		s.output.copy(spec.Name, r)
 	case w == nil:
-		io.Copy(io.Discard, r)
+		_, _ = io.Copy(io.Discard, r) // ends with the process
 	default:
 		r.copyLines(w)
 	}

@@ -66,7 +66,7 @@ func (o *output) write(name string, line []byte, whole bool) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.w.Write(b) // an error means that nobody reads: there is nowhere left to say so
+	_, _ = o.w.Write(b) // an error means that nobody reads: there is nowhere left to say so
 }
 
 // color gives each process one of six terminal colors, the same at every start.

@@ -40,7 +40,7 @@ func (s *Supervisor) reapStrays() {
 		if err != nil || pid == 0 || s.owns(pid) {
 			return
 		}
-		unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // it has ended, and nobody else waits for it
 		s.cfg.Log.Debug().Int("pid", pid).Msg("orphan reaped")
 	}
 }

@@ -60,7 +60,7 @@ func (r *stream) copyLines(w io.Writer) {
 // flush writes the first end bytes and moves the rest to the front. It returns how many those are.
 func flush(w io.Writer, buf []byte, held, end int) int {
 	if end > 0 {
-		w.Write(buf[:end])
+		_, _ = w.Write(buf[:end]) // see copyLines
 	}
 	return copy(buf, buf[end:held])
 }

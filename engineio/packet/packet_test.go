@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestTextForm(t *testing.T) {
@@ -168,6 +169,7 @@ func FuzzDecodePayload(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
+		defer testkit.BoundCost(t, len(body))()
 		packet.FindOpen(body)
 		var ps []packet.Packet
 		for p, err := range packet.Payload(body) {

@@ -6,6 +6,8 @@ import (
 	"net/http/httputil"
 	"strings"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestChunkedBodies(t *testing.T) {
@@ -57,6 +59,7 @@ func FuzzChunks(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\n\r\n"), uint8(3))
 	f.Add([]byte("5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n"), uint8(1))
 	f.Fuzz(func(t *testing.T, b []byte, size uint8) {
+		defer testkit.BoundCost(t, len(b))()
 		var whole, pieces Chunks
 		data, n, done, err := whole.Decode(nil, b)
 		var got []byte

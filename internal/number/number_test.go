@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // spellings are numbers as no client of JavaScript spells them, and as that prints them.
@@ -100,6 +102,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		defer testkit.BoundCost(t, len(text))()
 		if c := strings.TrimPrefix(text, "-"); c != "" && c[0] >= '0' && c[0] <= '9' && json.Valid([]byte(text)) {
 			check(t, text)
 		}

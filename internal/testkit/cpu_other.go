@@ -14,3 +14,7 @@ func CPU(f func()) time.Duration {
 	}
 	return max(least, time.Microsecond)
 }
+
+var begun = time.Now()
+
+func threadTime() time.Duration { return time.Since(begun) }

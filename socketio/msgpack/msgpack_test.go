@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -123,7 +124,13 @@ func FuzzDecode(f *testing.F) {
 	for _, g := range goldens(f) {
 		f.Add(g.wire)
 	}
+	const unknown = "\x85\xa1x" // a member that no packet has, and its value
+	for _, costly := range []string{strings.Repeat("\x91", 50_000), strings.Repeat("\x81\xa0", 50_000), "\xdd\xff\xff\xff\xff", "\xdf\x00\xff\xff\xff" + strings.Repeat("\xa0\xc0", 20_000)} {
+		f.Add([]byte(unknown + costly))
+		f.Add([]byte("\x83\xa4type\x02\xa3nsp\xa1/\xa4data\x92\xa1e" + costly))
+	}
 	f.Fuzz(func(t *testing.T, wire []byte) {
+		defer testkit.BoundCost(t, len(wire))()
 		p, err := readPacket(wire)
 		if err != nil {
 			return

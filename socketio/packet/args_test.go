@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestParseEvent(t *testing.T) {
@@ -328,7 +330,17 @@ func FuzzParseEvent(f *testing.F) {
 		f.Add([]byte(s), uint8(0))
 		f.Add([]byte(s), uint8(2))
 	}
+	for _, costly := range []string{ // each was an attack
+		`"n"` + strings.Repeat(",3e-324", 5000), `"n"` + strings.Repeat(",1e400", 5000),
+		`"n"` + strings.Repeat(`,{"_placeholder":true,"num":0}`, 2000), `"n",` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000),
+		`"n"` + strings.Repeat(`,{}`, 5000), `"` + strings.Repeat(`\ud83d\ude00`, 2000) + `"`,
+		`"n",1` + strings.Repeat("0", 20_000), `"n",0.` + strings.Repeat("9", 20_000),
+	} {
+		f.Add([]byte("["+costly+"]"), uint8(0))
+		f.Add([]byte("["+costly+"]"), uint8(1))
+	}
 	f.Fuzz(func(t *testing.T, in []byte, attachments uint8) {
+		defer testkit.BoundCost(t, len(in))()
 		n := int(attachments % 11)
 		name, args, err := ParseEvent(in, n)
 		if err != nil {

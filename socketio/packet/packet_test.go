@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestParse(t *testing.T) {
@@ -87,6 +89,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
+		defer testkit.BoundCost(t, len(in))()
 		h, body, err := Parse(in)
 		if err != nil || len(body) > 0 && !bytes.ContainsRune([]byte(`[{"`), rune(body[0])) {
 			return // what follows the header is no body that a packet may have

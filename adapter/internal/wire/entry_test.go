@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -153,6 +154,7 @@ func FuzzEntry(f *testing.F) {
 	}
 	var scratch Scratch
 	f.Fuzz(func(t *testing.T, kind, data string) {
+		defer testkit.BoundCost(t, len(kind)+len(data))()
 		e := Entry{"0123456789abcdef", "/", kind, data}
 		c, err := e.Parse()
 		if err != nil || c.Type < ClusterBroadcast || c.Type > ClusterAck {

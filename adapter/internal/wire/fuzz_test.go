@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -42,6 +43,7 @@ func checkPayload(t *testing.T, p packet.Payload) {
 func FuzzBroadcast(f *testing.F) {
 	seed(f, "socket.io#")
 	f.Fuzz(func(t *testing.T, msg []byte) {
+		defer testkit.BoundCost(t, len(msg))()
 		Sender(msg)
 		b, err := ParseBroadcast(msg)
 		if err != nil {
@@ -67,6 +69,7 @@ func FuzzBroadcast(f *testing.F) {
 func FuzzRequest(f *testing.F) {
 	seed(f, "socket.io-request#")
 	f.Fuzz(func(t *testing.T, msg []byte) {
+		defer testkit.BoundCost(t, len(msg))()
 		RequestFrom(msg, "4eFhDU")
 		q, err := ParseRequest(msg)
 		if err != nil || q.Type < Sockets || q.Type > BroadcastWithAck {
@@ -85,6 +88,7 @@ func FuzzRequest(f *testing.F) {
 func FuzzResponse(f *testing.F) {
 	seed(f, "socket.io-response#")
 	f.Fuzz(func(t *testing.T, msg []byte) {
+		defer testkit.BoundCost(t, len(msg))()
 		ResponseID(msg)
 		a, err := ParseResponse(msg)
 		if err != nil {
@@ -109,6 +113,7 @@ func FuzzText(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
+		defer testkit.BoundCost(t, len(text))()
 		msg, err := AppendPayload(nil, packet.Payload{JSON: text, Attachments: [][]byte{{1}}})
 		valid := jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 		if err != nil {
@@ -134,6 +139,7 @@ func FuzzCluster(f *testing.F) {
 	}
 	var scratch Scratch
 	f.Fuzz(func(t *testing.T, msg []byte) {
+		defer testkit.BoundCost(t, len(msg))()
 		c, err := ParseCluster(msg)
 		if err != nil || c.Type < ClusterBroadcast || c.Type > ClusterAck {
 			return

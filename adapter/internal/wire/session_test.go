@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -52,6 +53,7 @@ func FuzzSession(f *testing.F) {
 		f.Add([]byte(msg))
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
+		defer testkit.BoundCost(t, len(msg))()
 		s, err := ParseSession(base64.StdEncoding.EncodeToString(msg))
 		if err != nil {
 			return

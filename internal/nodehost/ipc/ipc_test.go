@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -200,6 +202,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(frame))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer testkit.BoundCost(t, len(b))()
 		if len(b) < prefixSize {
 			return
 		}
@@ -230,6 +233,7 @@ func FuzzSplitter(f *testing.F) {
 	f.Add([]byte("{}\n[1]\n"), 3, false)
 	f.Add([]byte{0, 0, 0, 1, '_', 0, 0, 0, 0}, 2, true)
 	f.Fuzz(func(t *testing.T, b []byte, size int, advanced bool) {
+		defer testkit.BoundCost(t, len(b))()
 		mode := JSON
 		if advanced {
 			mode = Advanced

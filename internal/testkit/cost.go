@@ -10,7 +10,7 @@ import (
 // The bounds of BoundCost are far above what reading takes, also under the race detector and a fuzzer, and far below what
 // work takes that grows faster than its input.
 const (
-	costBytes    = 1 << 20
+	costBytes    = 8 << 20 // the fuzzer beside allocates, too
 	costPerByte  = 400
 	costTime     = 500 * time.Millisecond
 	costTimeByte = 20 * time.Microsecond

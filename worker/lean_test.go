@@ -270,7 +270,7 @@ func (d *doors) each(f func(*conn)) {
 func TestRequestRightBehindALongAnswer(t *testing.T) {
 	d := openDoors(t, echoes(make(chan string, 100)))
 	poll, target, written := midway(t, d)
-	poll.post(target, `421["echo","x"]`)
+	poll.post(target, `42["nobody hears"]`) // nor answers: the session would take midway's poll for one that waits
 	await(t, "the request is seen", func() (seen bool) {
 		d.each(func(c *conn) { seen = seen || c.rest != nil && c.state == connActive })
 		return seen

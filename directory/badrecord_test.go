@@ -30,7 +30,7 @@ func TestOneBadKeyCostsNobodyElse(t *testing.T) {
 		r.Do("SADD", a.keys.routers(), id)
 	}
 	r.Do("SADD", a.keys.workers(), "\x00\r\n", strings.Repeat("x", 1<<16), "")
-	moreLooks(t, a, 2)
+	moreLooks(t, 2, a)
 	after, _ := join(t, node(t, r.URL()), Worker{}, a)
 	for _, w := range a.Workers().All() {
 		if w.ID != before.ID() && w.ID != after.ID() {
@@ -86,8 +86,8 @@ func TestSetWithTooManyMembersIsReadInPart(t *testing.T) {
 		}
 		r.Do(args...)
 	}
-	moreLooks(t, a, 1)
-	moreLooks(t, a, 1)
+	moreLooks(t, 1, a)
+	moreLooks(t, 1, a)
 	reg, _ := join(t, node(t, r.URL()), Worker{}, a)
 	testkit.Until(t, "members without records to be pruned", func() bool {
 		return r.Do("SCARD", a.keys.workers()).(int64) < total

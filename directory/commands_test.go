@@ -11,16 +11,20 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// sidCommands counts the commands that a Redis gets about sids, by command.
+// sidCommands counts the commands that a Redis gets about some keys, by command.
 type sidCommands struct {
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-func countSidCommands(m *miniredis.Miniredis) *sidCommands {
+func countSidCommands(m *miniredis.Miniredis) *sidCommands { return countCommands(m, ":sid:") }
+
+func countCommands(m *miniredis.Miniredis, about ...string) *sidCommands {
 	c := &sidCommands{counts: make(map[string]int)}
 	m.Server().SetPreHook(func(_ *server.Peer, command string, args ...string) bool {
-		if slices.ContainsFunc(args, func(a string) bool { return strings.Contains(a, ":sid:") }) {
+		if slices.ContainsFunc(args, func(a string) bool {
+			return slices.ContainsFunc(about, func(part string) bool { return strings.Contains(a, part) })
+		}) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.counts[strings.ToUpper(command)]++

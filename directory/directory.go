@@ -38,6 +38,9 @@ type Directory struct {
 	rewritten sparse      // because of that
 	behind    atomic.Bool // it has again, and nothing was written since
 
+	lookups   *lookups
+	strangers strangers
+
 	events   *redisconn.Subscription
 	refresh  chan struct{} // look at the records now
 	deaths   chan string   // workers to be declared gone
@@ -79,6 +82,7 @@ func New(cfg Config) (*Directory, error) {
 		changed:  make(chan struct{}),
 	}
 	d.writer = newWriter(d)
+	d.lookups = newLookups(d.fetch)
 	d.table.Store(newTable(0, nil, nil, nil))
 	d.cut.Store(true)
 	first := true
@@ -88,6 +92,7 @@ func New(cfg Config) (*Directory, error) {
 		MaxPayload: maxRecord,
 		OnMessage:  func(_ string, payload []byte) bool { d.heard(payload); return false },
 		OnUp: func() {
+			d.strangers.forget()
 			d.cut.Store(false)
 			d.back.Store(!first)
 			first = false
@@ -106,6 +111,7 @@ func (d *Directory) Run(ctx context.Context) error {
 	g.Go(func() error { return d.follow(ctx) })
 	g.Go(func() error { return d.writer.run(ctx) })
 	g.Go(func() error { return d.announceDeaths(ctx) })
+	defer d.lookups.close()
 	return g.Wait()
 }
 

@@ -146,6 +146,9 @@ func (d *Directory) heard(payload []byte) {
 		d.MarkSilent(e.Worker, e.State == stateSilent)
 		return
 	}
+	if e.State != stateGone {
+		d.strangers.came(e.Worker)
+	}
 	d.mu.Lock()
 	if e.State == stateGone {
 		d.diedLocked(e.Worker, "goodbye")

@@ -47,18 +47,14 @@ func EntryTTL(pingInterval, pingTimeout time.Duration) time.Duration {
 // where it cannot. An owner that is gone is DecisionUnknown.
 func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 	if id, ok := d.cache.owner(sid, d.now()); ok {
-		if w := d.worker(ctx, id); w != nil {
+		if w := d.worker(ctx, id, true); w != nil {
 			return Owner{id, DecisionCache, w}
 		}
 		return Owner{WorkerID: id, Decision: DecisionUnknown}
 	}
 	tagged := d.taggedOwner(sid)
-	wait := untaggedWait
-	if tagged != nil {
-		wait = taggedWait
-	}
-	if id := d.readOwner(ctx, sid, wait); id != "" {
-		if w := d.worker(ctx, id); w != nil {
+	if id := d.readOwner(ctx, sid, tagged == nil); id != "" {
+		if w := d.worker(ctx, id, true); w != nil {
 			return Owner{id, DecisionTable, w}
 		}
 		return Owner{WorkerID: id, Decision: DecisionUnknown}
@@ -74,10 +70,10 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 }
 
 // newcomer is the worker that sid begins with, where it is so new that the table does not have it: the sid's key need not
-// be written yet, see Learn.
+// be written yet, see Learn. Events tell of new workers, too, so this look-up is left out while many wait.
 func (d *Directory) newcomer(ctx context.Context, sid string) *Worker {
 	if id, ok := WorkerOf(sid); ok && d.Workers().Get(id) == nil {
-		if w := d.worker(ctx, id); w != nil && w.Tags {
+		if w := d.worker(ctx, id, false); w != nil && w.Tags {
 			return w
 		}
 	}
@@ -94,48 +90,94 @@ func (d *Directory) taggedOwner(sid string) *Worker {
 	return nil
 }
 
-// readOwner asks Redis for sid's owner and remembers the answer. Empty: there is none, or no answer in time.
-func (d *Directory) readOwner(ctx context.Context, sid string, wait time.Duration) string {
+// readOwner asks Redis for sid's owner and remembers the answer. Empty: there is none, or no answer in time. Who is not patient
+// has another answer.
+func (d *Directory) readOwner(ctx context.Context, sid string, patient bool) string {
 	if sid == "" || len(sid) > sidMost || !d.cfg.Conn.Up() {
 		return ""
 	}
+	wait := taggedWait
+	if patient {
+		wait = untaggedWait
+	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	pipe := d.client.Pipeline()
-	get, left := pipe.Get(ctx, d.keys.sid(sid)), pipe.PTTL(ctx, d.keys.sid(sid))
-	if _, err := pipe.Exec(ctx); err != nil {
-		if !errors.Is(err, redis.Nil) && !errors.Is(err, context.Canceled) {
-			d.cfg.Conn.Doubt()
-		}
-		return ""
-	}
-	id := get.Val()
-	if len(id) > sidMost {
+	a := d.lookups.ask(ctx, d.keys.sid(sid), patient)
+	if a.value == "" || len(a.value) > sidMost {
 		return "" // nobody's id
 	}
-	ttl := d.ttls.of(id, left.Val())
+	ttl := d.ttls.of(a.value, a.left)
 	now := d.now()
-	written := max(now-int64(ttl-left.Val()), 1) // when the key must have been set, to have this much left
-	d.remember(sid, id, ttl, now, written)
-	return id
+	written := max(now-int64(ttl-a.left), 1) // when the key must have been set, to have this much left
+	d.remember(sid, a.value, ttl, now, written)
+	return a.value
+}
+
+// fetch asks Redis for keys, and for what is left of the lives of those that it has. It takes untaggedWait at most.
+func (d *Directory) fetch(keys []string) []answer {
+	ctx, cancel := context.WithTimeout(context.Background(), untaggedWait)
+	defer cancel()
+	defer time.AfterFunc(taggedWait, d.cfg.Conn.Doubt).Stop()
+	all, gets, lefts := make([]answer, len(keys)), make([]*redis.StringCmd, len(keys)), make([]*redis.DurationCmd, len(keys))
+	pipe, found := d.client.Pipeline(), d.client.Pipeline()
+	for i, key := range keys {
+		gets[i] = pipe.Get(ctx, key)
+	}
+	_, _ = pipe.Exec(ctx) // each command tells its own error
+	doubt := false
+	for i, get := range gets {
+		value, err := get.Result()
+		switch {
+		case err == nil:
+			all[i] = answer{value: value, found: true, asked: true}
+			lefts[i] = found.PTTL(ctx, keys[i])
+		case errors.Is(err, redis.Nil), wrongType(err):
+			all[i].asked = true
+		default:
+			doubt = true
+		}
+	}
+	if found.Len() > 0 {
+		_, _ = found.Exec(ctx)
+	}
+	for i, left := range lefts {
+		if left == nil {
+			continue
+		}
+		if all[i].left = max(left.Val(), 0); left.Err() != nil {
+			all[i], doubt = answer{}, true
+		}
+	}
+	if doubt {
+		d.cfg.Conn.Doubt()
+	}
+	return all
 }
 
 // worker returns the record of a worker that is not gone. One that is too new for the table is read.
-func (d *Directory) worker(ctx context.Context, id string) *Worker {
+func (d *Directory) worker(ctx context.Context, id string, patient bool) *Worker {
 	if w := d.Workers().Get(id); w != nil {
 		return w
 	}
 	if !d.cfg.Conn.Up() || d.isGone(id) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, taggedWait)
-	defer cancel()
-	raw, err := d.client.Get(ctx, d.keys.worker(id)).Result()
-	if err != nil {
+	stranger, news := d.strangers.has(id)
+	if stranger && !d.cut.Load() {
 		return nil
 	}
-	w, err := decodeWorker(raw, id)
-	if err != nil || d.isGone(id) {
+	ctx, cancel := context.WithTimeout(ctx, taggedWait)
+	defer cancel()
+	a := d.lookups.ask(ctx, d.keys.worker(id), patient)
+	if !a.asked {
+		return nil
+	}
+	w, err := decodeWorker(a.value, id)
+	if err != nil {
+		d.strangers.add(id, news)
+		return nil
+	}
+	if d.isGone(id) {
 		return nil
 	}
 	d.lookAgain()

@@ -89,7 +89,7 @@ func TestTaggedSIDsAreFoundBeforeTheyAreWritten(t *testing.T) {
 		t.Errorf("of nobody: %+v", o)
 	}
 	settle(a)
-	commands.expect(t, "in the end", map[string]int{"SET": 2, "GET": 2, "PTTL": 2})
+	commands.expect(t, "in the end", map[string]int{"SET": 2, "GET": 2})
 }
 
 func TestGoneOwnerIsUnknownAtOnceEverywhere(t *testing.T) {

@@ -45,7 +45,7 @@ func TestSecretIsConfirmedAtEveryLook(t *testing.T) {
 		"deleted":      func() { r.Do("DEL", a.keys.secret()) },
 		"flushed":      func() { r.Do("FLUSHALL") },
 		"empty":        func() { r.Do("SET", a.keys.secret(), "") },
-		"a list":       func() { r.Do("DEL", a.keys.secret()); r.Do("LPUSH", a.keys.secret(), "x") },
+		"a list":       func() { r.Do("LPUSH", "a list", "x"); r.Do("RENAME", "a list", a.keys.secret()) },
 		"huge":         func() { r.Do("SET", a.keys.secret(), strings.Repeat("x", 1<<20)) },
 		"no such text": func() { r.Do("SET", a.keys.secret(), "x\r\nSidereal-Worker: y") },
 	} {

@@ -35,9 +35,9 @@ func (d *Directory) Trace(ctx context.Context, sid string) (Trace, error) {
 	t.Away = err != nil
 	switch tagged := d.taggedOwner(sid); {
 	case t.Cache != "":
-		t.decide(DecisionCache, d.worker(ctx, t.Cache))
+		t.decide(DecisionCache, d.worker(ctx, t.Cache, true))
 	case t.Entry != "":
-		t.decide(DecisionTable, d.worker(ctx, t.Entry))
+		t.decide(DecisionTable, d.worker(ctx, t.Entry, true))
 	case tagged != nil:
 		t.decide(DecisionTag, tagged)
 	}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -71,41 +72,60 @@ func orElse(d, otherwise time.Duration) time.Duration {
 }
 
 // lives is a window over how long the last processes of a place lived: it slides with each end, however long the waits
-// between them were, and whenever the loop began.
+// between them were, and whenever the loop began. It may be as large as the operator likes; every status asks for unstable.
 type lives struct {
 	size  int           // of the window; 0: nothing is noted
 	least time.Duration // a life that counts as stable
 	last  []time.Duration
+	next  int // once the window is full: the oldest
+	short int // of last: those that were too short
+}
+
+// rule sets the window. The lives that no longer fit, the oldest, are forgotten.
+func (l *lives) rule(size int, least time.Duration) {
+	if size == l.size && least == l.least {
+		return
+	}
+	old := append(slices.Clone(l.last[l.next:]), l.last[:l.next]...)
+	*l = lives{size: size, least: least}
+	for _, d := range old[max(len(old)-size, 0):] {
+		l.add(d)
+	}
 }
 
 func (l *lives) add(d time.Duration) {
-	if l.size == 0 {
+	switch {
+	case l.size == 0:
 		return
+	case len(l.last) < l.size:
+		l.last = append(l.last, d)
+	default:
+		if l.last[l.next] < l.least {
+			l.short--
+		}
+		l.last[l.next] = d
+		l.next = (l.next + 1) % l.size
 	}
-	l.last = append(l.last, d)
-	if more := len(l.last) - l.size; more > 0 {
-		l.last = append(l.last[:0], l.last[more:]...)
+	if d < l.least {
+		l.short++
 	}
 }
 
+func (l *lives) forget() { *l = lives{size: l.size, least: l.least} }
+
 // unstable counts the lives that were too short.
-func (l *lives) unstable() (n int) {
-	for _, d := range l.last {
-		if d < l.least {
-			n++
-		}
-	}
-	return n
-}
+func (l *lives) unstable() int { return l.short }
 
 // looping reports whether the window is full of lives that were too short on the whole.
 func (l *lives) looping() bool {
 	if l.size == 0 || len(l.last) < l.size {
 		return false
 	}
-	var sum time.Duration
+	need := float64(l.size) * float64(l.least) // which may be more than a Duration holds
 	for _, d := range l.last {
-		sum += min(d, time.Duration(l.size)*l.least) // one long life is enough to be well, and no sum overflows
+		if need -= float64(d); need <= 0 {
+			return false
+		}
 	}
-	return sum < time.Duration(l.size)*l.least
+	return need > 0
 }

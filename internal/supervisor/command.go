@@ -235,7 +235,7 @@ func (s *Supervisor) restartNow(pl *place) {
 // forget lets a place begin anew.
 func (pl *place) forget() {
 	pl.backoff.failures = 0
-	pl.lives.last = nil
+	pl.lives.forget()
 }
 
 // schedule arms the next restart by the clock.

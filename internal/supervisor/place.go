@@ -47,7 +47,7 @@ func newPlace(spec Spec) *place {
 func (pl *place) become(spec Spec) {
 	pl.spec = spec
 	pl.backoff.rule = spec.Restart.Backoff
-	pl.lives.size, pl.lives.least = spec.Restart.Max, spec.Restart.MinUptime
+	pl.lives.rule(spec.Restart.Max, spec.Restart.MinUptime)
 }
 
 func (pl *place) status() Status {

@@ -79,6 +79,31 @@ func TestLives(t *testing.T) {
 			t.Errorf("%s: looping %v, %d unstable", c.name, l.looping(), l.unstable())
 		}
 	}
+	for _, least := range []time.Duration{1 << 62, 1<<63 - 1} { // as a file may have it
+		l := lives{size: 3, least: least}
+		for range 4 {
+			l.add(0)
+		}
+		if !l.looping() {
+			t.Errorf("three short lives of at least %v are no loop", least)
+		}
+	}
+	l := lives{size: 4, least: time.Second}
+	for i := range 10 { // the window has 0, 0, 1h, 0 at its end
+		l.add(map[bool]time.Duration{true: time.Hour}[i == 8])
+	}
+	if l.unstable() != 3 || len(l.last) != 4 {
+		t.Errorf("%d unstable of %v", l.unstable(), l.last)
+	}
+	if l.rule(1, time.Second); l.unstable() != 1 || !l.looping() { // the youngest
+		t.Errorf("a smaller window: %+v", l)
+	}
+	if l.rule(3, time.Second); l.unstable() != 1 || l.looping() {
+		t.Errorf("a larger window: %+v", l)
+	}
+	if l.forget(); l.unstable() != 0 || l.size != 3 {
+		t.Errorf("forgotten: %+v", l)
+	}
 	var never lives
 	never.add(0)
 	if never.looping() {

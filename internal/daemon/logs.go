@@ -42,11 +42,11 @@ func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
 	for {
 		select {
 		case l := <-f.lines:
-			err := out.Encode(l)
+			err := out.Encode(f.taken(l))
 			for more := true; more && err == nil; { // all that is there goes out at once
 				select {
 				case l := <-f.lines:
-					err = out.Encode(l)
+					err = out.Encode(f.taken(l))
 				default:
 					more = false
 				}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -218,6 +219,30 @@ func TestFollowerThatIsSlowLosesLinesAndHoldsUpNobody(t *testing.T) {
 	s.Write([]byte("again\n"))
 	if l := <-f.lines; l.Dropped != 10 || l.Text != "again" {
 		t.Errorf("%+v", l)
+	}
+}
+
+// Long lines wait for a slow follower up to a number of bytes, and not of lines.
+func TestLinesThatWaitForAFollowerAreBoundedInBytes(t *testing.T) {
+	fs := &followers{all: map[*follower]bool{}}
+	f := fs.add(func(source, string) bool { return true })
+	defer fs.remove(f)
+	a := processfile.Default()
+	s := newSink(source{1, "a"}, streamOut, &a, nil, nil, fs)
+	long := append(bytes.Repeat([]byte("x"), 64<<10), '\n')
+	const fit = maxFollowedBytes / maxFollowedLine
+	for range 2 * fit {
+		s.Write(long)
+	}
+	if len(f.lines) != fit || f.dropped.Load() != fit {
+		t.Errorf("%d lines wait, %d are dropped; want %d of each", len(f.lines), f.dropped.Load(), fit)
+	}
+	for range fit {
+		f.taken(<-f.lines)
+	}
+	s.Write(long)
+	if l := <-f.lines; l.Dropped != fit || len(l.Text) != maxFollowedLine {
+		t.Errorf("%d dropped, %d bytes", l.Dropped, len(l.Text))
 	}
 }
 

@@ -104,8 +104,12 @@ func (s *sink) object(out *bytes.Buffer, line []byte, now time.Time) {
 // maxFollowed is how many lines wait for a command that follows; more are dropped, and counted.
 const maxFollowed = 4096
 
-// maxFollowedLine bounds what one of these may hold.
-const maxFollowedLine = 16 << 10
+// maxFollowedLine bounds what one of these may hold, maxFollowedBytes what all of them may: a command that is suspended reads
+// nothing, and an app may write long lines.
+const (
+	maxFollowedLine  = 16 << 10
+	maxFollowedBytes = 4 << 20
+)
 
 // followers are the commands that want to see lines as they come.
 type followers struct {
@@ -121,6 +125,7 @@ type followers struct {
 type follower struct {
 	wants   func(source, string) bool
 	lines   chan LogLine
+	waiting atomic.Int64 // bytes in lines
 	dropped atomic.Int64
 }
 
@@ -161,12 +166,19 @@ func (fs *followers) publish(s *sink, b []byte, now time.Time) {
 
 // offer gives a line to a command that has room for it.
 func (f *follower) offer(s *sink, line []byte, now time.Time) bool {
-	if len(f.lines) == cap(f.lines) { // only publish sends, under its lock
+	line = bytes.TrimRight(line, "\r\n")
+	line = line[:min(len(line), maxFollowedLine)]
+	if len(f.lines) == cap(f.lines) || f.waiting.Load()+int64(len(line)) > maxFollowedBytes { // only publish sends, under its lock
 		f.dropped.Add(1)
 		return false
 	}
-	line = bytes.TrimRight(line, "\r\n")
-	line = line[:min(len(line), maxFollowedLine)]
+	f.waiting.Add(int64(len(line)))
 	f.lines <- LogLine{ID: s.from.id, Name: s.from.name, Stream: s.stream, Time: now, Text: string(line), Dropped: f.dropped.Swap(0)}
 	return true
+}
+
+// taken makes room again for a line that was received.
+func (f *follower) taken(l LogLine) LogLine {
+	f.waiting.Add(-int64(len(l.Text)))
+	return l
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Client asks the admin HTTP of a process.
@@ -51,14 +52,27 @@ func (c *Client) Ready(ctx context.Context) error {
 		return err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
-	if err != nil {
-		return err
-	}
 	if res.StatusCode != http.StatusOK {
-		return errors.New(strings.TrimSpace(string(body)))
+		return errors.New(reason(res.Body))
 	}
 	return nil
+}
+
+// maxReason bounds what an answer that is none may say.
+const maxReason = 4 << 10
+
+// reason is what an answer that is none says. It ends up in an operator's terminal, so it has nothing that steers one.
+func reason(body io.Reader) string {
+	raw, err := io.ReadAll(io.LimitReader(body, maxReason))
+	if err != nil && len(raw) == 0 {
+		return err.Error()
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == '\n' || unicode.IsPrint(r) {
+			return r
+		}
+		return '.'
+	}, string(raw)))
 }
 
 // pageTimeout is what a process gets to tell what it knows. A router asks Redis first, which may be slow.
@@ -95,8 +109,7 @@ func (c *Client) ask(ctx context.Context, path string, into any) error {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		why, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10))
-		return &AnswerError{Code: res.StatusCode, Why: strings.TrimSpace(string(why))}
+		return &AnswerError{Code: res.StatusCode, Why: reason(res.Body)}
 	}
 	return decode(res.Body, into)
 }

@@ -139,3 +139,21 @@ func TestHostileMetricsSpoilNoOthers(t *testing.T) {
 		}
 	}
 }
+
+// A reason is shown in a terminal.
+func TestReasonsSteerNoTerminal(t *testing.T) {
+	c := hostile(t, t.TempDir(), "router", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, "\x1b]0;owned\a\x9b2J\r no worker:\u202e\nnöne\n"+strings.Repeat("x", 1<<20))
+	})
+	want := ".]0;owned.\ufffd2J. no worker:.\nnöne\nxxx"
+	var into any
+	err := c.Cluster(t.Context(), &into)
+	var answer *AnswerError
+	if !errors.As(err, &answer) || !strings.HasPrefix(answer.Why, want) || len(answer.Why) > maxReason+8 {
+		t.Errorf("got %.80q", err)
+	}
+	if err := c.Ready(t.Context()); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %.80q", err)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -213,7 +214,7 @@ func TestServerCount(t *testing.T) {
 	if err := c.adapters[2].Close(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, func() bool { n, err := c.adapters[1].ServerCount(background(t)); return n == 2 && err == nil })
+	testkit.Until(t, "two servers to be counted", func() bool { n, err := c.adapters[1].ServerCount(background(t)); return n == 2 && err == nil })
 	if err := c.adapters[2].Broadcast(&socketio.Broadcast{Data: text(`"ev"`)}); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
@@ -265,8 +266,8 @@ func TestOneBadMessageCostsThatMessage(t *testing.T) {
 			t.Errorf("%s", g.payload.JSON)
 		}
 	}
-	until(t, func() bool { return counter(t, s.metrics.dropped.WithLabelValues(malformed)) == 18 })
-	until(t, func() bool { return counter(t, s.metrics.dropped.WithLabelValues(oversized)) == 1 })
+	testkit.Until(t, "the malformed messages to be counted", func() bool { return counter(t, s.metrics.dropped.WithLabelValues(malformed)) == 18 })
+	testkit.Until(t, "the large message to be counted", func() bool { return counter(t, s.metrics.dropped.WithLabelValues(oversized)) == 1 })
 }
 
 func TestNamespacesDoNotMix(t *testing.T) {

@@ -42,7 +42,7 @@ func TestACutConnectionIsAGap(t *testing.T) {
 	if n := counter(t, receiver.metrics.gaps); n != 1 {
 		t.Errorf("%v gaps were counted", n)
 	}
-	until(t, sender.Up)
+	testkit.Until(t, "the sender to find Redis", sender.Up)
 	emit(t, a, 1, socketio.Flags{})
 	wait(t, l, 1)
 }
@@ -82,7 +82,7 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 	})
 	close(l.release)
 	testkit.Receive(t, "a gap", gaps)
-	until(t, func() bool { return receiver.Up() && sender.Up() && subscribers() == 2 })
+	testkit.Until(t, "both servers to subscribe again", func() bool { return receiver.Up() && sender.Up() && subscribers() == 2 })
 	l.take()
 	testkit.Until(t, "the server to hear again", func() bool {
 		emit(t, a, 7, socketio.Flags{})
@@ -106,7 +106,7 @@ func TestAFrozenRedisThatGoesOn(t *testing.T) {
 	for i := range n {
 		emit(t, a, i, socketio.Flags{})
 	}
-	until(t, func() bool { return !sender.up.Load() })
+	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.up.Load() })
 	if _, err := a.FetchSockets(background(t), socketio.Target{}); !errors.Is(err, ErrAway) {
 		t.Errorf("a request while Redis is frozen: %v", err)
 	}
@@ -144,7 +144,7 @@ func TestAFrozenMasterIsReplaced(t *testing.T) {
 			t.Fatalf("%s came, want %s", g.payload.JSON, want)
 		}
 	}
-	until(t, receiver.Up)
+	testkit.Until(t, "the receiver to find Redis", receiver.Up)
 	if found, err := a.FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
 		t.Errorf("%d sockets, %v", len(found), err)
 	}

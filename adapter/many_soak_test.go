@@ -59,7 +59,7 @@ func TestManyServers(t *testing.T) {
 			}
 		}
 		say(beat{Namespaces: map[string]string{"/": process}})
-		until(t, func() bool { return all[0].peers.has(process) })
+		testkit.Until(t, "the newcomer to be known", func() bool { return all[0].peers.has(process) })
 		return say, func() { _ = sub.Close() }
 	}
 	meanwhile := func(what string, happens func()) {
@@ -69,7 +69,7 @@ func TestManyServers(t *testing.T) {
 			defer close(done)
 			fetch("asked before " + what)
 		}()
-		until(t, func() bool {
+		testkit.Until(t, "one answer to be missing", func() bool {
 			for _, c := range n.calls.all() {
 				if len(c.owing()) == 1 {
 					return true
@@ -87,5 +87,5 @@ func TestManyServers(t *testing.T) {
 	meanwhile("a kill", kill)
 	mute("frozen")
 	meanwhile("one froze", func() {})
-	until(t, func() bool { return !all[servers-1].peers.has("frozen") }) // who did not ask knows, too
+	testkit.Until(t, "the frozen server to be forgotten", func() bool { return !all[servers-1].peers.has("frozen") }) // who did not ask knows, too
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -32,7 +33,7 @@ func pair(t *testing.T, cfg Config) (m *miniredis.Miniredis, sender *server, a s
 func takeAway(t *testing.T, m *miniredis.Miniredis, s *server) {
 	t.Helper()
 	m.Close()
-	until(t, func() bool { return !s.up.Load() })
+	testkit.Until(t, "the server to notice the outage", func() bool { return !s.up.Load() })
 }
 
 func emit(t *testing.T, a socketio.Adapter, n int, flags socketio.Flags) {
@@ -112,8 +113,8 @@ func TestRequestsFailAtOnceWithoutRedis(t *testing.T) {
 	if err := m.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, s.Up)
-	until(t, func() bool {
+	testkit.Until(t, "the server to find Redis", s.Up)
+	testkit.Until(t, "the socket of the other server to be found", func() bool {
 		found, err := a.FetchSockets(background(t), socketio.Target{})
 		return err == nil && len(found) == 1
 	})
@@ -135,7 +136,7 @@ func TestServersStartWithoutRedis(t *testing.T) {
 	if err := m.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, func() bool { return r.Up() && counter(t, r.metrics.out) == 1 })
+	testkit.Until(t, "what was said to be sent", func() bool { return r.Up() && counter(t, r.metrics.out) == 1 })
 }
 
 // TestRequestsThatBeginAsRedisIsLost: the subscription is down a moment before the adapter is told, and a request that begins

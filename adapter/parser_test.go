@@ -69,5 +69,5 @@ func TestParsersMustAgree(t *testing.T) {
 	if g := wait(t, l, 1)[0]; string(g.payload.JSON) != `["ev",2]` {
 		t.Errorf("%s came", g.payload.JSON)
 	}
-	until(t, func() bool { return counter(t, receiver.metrics.dropped.WithLabelValues(malformed)) == 2 })
+	testkit.Until(t, "the malformed messages to be counted", func() bool { return counter(t, receiver.metrics.dropped.WithLabelValues(malformed)) == 2 })
 }

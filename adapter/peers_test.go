@@ -14,6 +14,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -40,7 +41,7 @@ func pretend(t *testing.T, m *miniredis.Miniredis, s *server, process, uid strin
 		}
 	}
 	say(beat{Namespaces: map[string]string{"/": uid}})
-	until(t, func() bool { return s.peers.has(uid) })
+	testkit.Until(t, "the peer to be known", func() bool { return s.peers.has(uid) })
 	return func() { say(beat{Gone: true}) }, func() { _ = sub.Close() }
 }
 
@@ -99,7 +100,7 @@ func TestClientsOfAKilledPeerAreNotWaitedFor(t *testing.T) {
 // untilOneOwes returns once s has asked, and all but one have answered.
 func untilOneOwes(t *testing.T, s *server) {
 	t.Helper()
-	until(t, func() bool {
+	testkit.Until(t, "one answer to be missing", func() bool {
 		for _, c := range s.namespaces()[0].calls.all() {
 			if owing := c.owing(); len(owing) == 1 && owing[0] == "frozen" {
 				return true
@@ -326,7 +327,7 @@ func TestWhatACensusAsksDoesNotGrowWithThePeers(t *testing.T) {
 		t.Errorf("%d answers expected, by the subscribers of %d channels", expected, most)
 	}
 	subs[0].Close() // killed
-	until(t, func() bool { expected, _ := count(); return expected == more-1 })
+	testkit.Until(t, "the peer that left to be forgotten", func() bool { expected, _ := count(); return expected == more-1 })
 	if expected, most := count(); expected != more-1 || most > 3 {
 		t.Errorf("one was killed: %d answers expected, by the subscribers of %d channels", expected, most)
 	}

@@ -202,7 +202,7 @@ func stored(t *testing.T, addr string, ok func(wire.Session) bool) (s wire.Sessi
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: addr})
 	defer c.Close()
-	until(t, func() bool {
+	testkit.Until(t, "the session in Redis", func() bool {
 		keys, err := c.Keys(t.Context(), "sio:session:*").Result()
 		if ok == nil {
 			return err == nil && len(keys) == 0
@@ -263,8 +263,8 @@ func TestClientOfADeadServerComesBackElsewhere(t *testing.T) {
 	v.want("live[]#")
 
 	way.sever(false) // the old owner is back, and must not store what it had
-	until(t, a.redis.Up)
-	until(t, func() bool { _, ok := a.io.Socket(id); return !ok })
+	testkit.Until(t, "the old owner to find Redis", a.redis.Up)
+	testkit.Until(t, "the socket to leave the old owner", func() bool { _, ok := a.io.Socket(id); return !ok })
 	v.ask("join", "third")
 	s = stored(t, server.Addr(), func(s wire.Session) bool { return slices.Contains(s.Rooms, "third") })
 	if string(s.Data.JSON) != `{"joined":"third"}` {
@@ -368,7 +368,7 @@ func TestClientThatHasSeenNothingIsRecovered(t *testing.T) {
 	v.mu.Lock()
 	v.conn.Close()
 	v.mu.Unlock()
-	until(t, func() bool { _, ok := a.io.Socket(id); return !ok })
+	testkit.Until(t, "the socket to leave", func() bool { _, ok := a.io.Socket(id); return !ok })
 	b.io.To("room").Emit("missed")
 	b.settle()
 	v.at.Store(&b.addr)

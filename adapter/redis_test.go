@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -94,7 +95,7 @@ func (s *server) end() {
 func link(t testing.TB, servers ...*server) {
 	t.Helper()
 	for _, s := range servers {
-		until(t, func() bool {
+		testkit.Until(t, "the servers to know each other", func() bool {
 			s.peers.mu.Lock()
 			defer s.peers.mu.Unlock()
 			return len(s.peers.known) == len(servers)-1
@@ -102,20 +103,10 @@ func link(t testing.TB, servers ...*server) {
 	}
 }
 
-// until polls for something that announces itself in no other way. It bounds the test, and asserts nothing about time.
-func until(t testing.TB, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("did not happen")
-		}
-	}
-}
-
 // wait returns the next n things that l was told.
 func wait(t testing.TB, l *fakeLocal, n int) (log []got) {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(time.Minute)
 	for len(log) < n {
 		select {
 		case <-l.arrived:
@@ -130,7 +121,7 @@ func wait(t testing.TB, l *fakeLocal, n int) (log []got) {
 // background is a context that bounds the test.
 func background(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

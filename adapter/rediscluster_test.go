@@ -65,8 +65,8 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 	for _, channel := range []string{main + "room7#", main} {
 		c.Move(channel, c.Other(c.Owner(channel)))
 		hears(t, a, l, "room7")
-		until(t, receiver.Up)
-		until(t, sender.Up)
+		testkit.Until(t, "the receiver to find Redis", receiver.Up)
+		testkit.Until(t, "the sender to find Redis", sender.Up)
 	}
 	if n := counter(t, receiver.metrics.gaps); n < 2 {
 		t.Errorf("%v gaps were counted", n)
@@ -75,14 +75,14 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 	// A node dies. Nothing that is said meanwhile is lost at the sender, and all is as before under its replica.
 	dead := c.Owner(main)
 	dead.Kill()
-	until(t, func() bool { return !sender.up.Load() })
+	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.up.Load() })
 	for i := range 100 {
 		emit(t, a, i, socketio.Flags{})
 	}
 	c.Promote(dead)
-	until(t, receiver.sub.Settled)
+	testkit.Until(t, "the receiver to hear its rooms", receiver.sub.Settled)
 	hears(t, a, l, names...)
-	until(t, func() bool { n, err := a.ServerCount(background(t)); return n == 2 && err == nil })
+	testkit.Until(t, "two servers to be counted", func() bool { n, err := a.ServerCount(background(t)); return n == 2 && err == nil })
 	if found, err := a.FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
 		t.Errorf("%d sockets, %v", len(found), err)
 	}
@@ -105,7 +105,7 @@ func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 		i := slices.IndexFunc(c.Nodes, func(r *testkit.Redis) bool { return r.Addr() == node.Options().Addr })
 		c.Nodes[i].Kill() // again, perhaps
 		hears(t, adapters[0], l, "room")
-		until(t, func() bool {
+		testkit.Until(t, "the socket of the other server to be found", func() bool {
 			found, err := adapters[0].FetchSockets(background(t), socketio.Target{})
 			return len(found) == 1 && err == nil
 		})

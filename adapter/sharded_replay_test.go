@@ -28,7 +28,7 @@ func TestShardedReplay(t *testing.T) {
 			}
 			p.listen(t, server.Addr())
 			if mode != Static {
-				until(t, func() bool { return p.subscribers(t, "socket.io#/#room with space é#") == 1 })
+				testkit.Until(t, "the room to have its channel", func() bool { return p.subscribers(t, "socket.io#/#room with space é#") == 1 })
 			}
 			for _, step := range rec.Steps {
 				if step.Name == "close-B" {

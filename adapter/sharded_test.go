@@ -22,7 +22,7 @@ func startSharded(t testing.TB, cfg ShardedConfig, locals ...*fakeLocal) (*serve
 		t.Fatal(err)
 	}
 	s, adapters := startRedis(t, r, locals...)
-	until(t, r.sub.Settled)
+	testkit.Until(t, "the server to hear its rooms", r.sub.Settled)
 	return s, adapters
 }
 
@@ -74,7 +74,7 @@ func TestRoomsAreSubscribedToAsTheModeSays(t *testing.T) {
 			if err := adapters[0].Close(); err != nil {
 				t.Fatal(err)
 			}
-			until(t, s.sub.Settled)
+			testkit.Until(t, "the server to hear its rooms", s.sub.Settled)
 			if got := shardChannels(t, client); len(got) > 0 {
 				t.Errorf("still subscribed to %q", got)
 			}
@@ -107,13 +107,13 @@ func TestRoomsLinger(t *testing.T) {
 	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
 	s, _ := startSharded(t, ShardedConfig{Config: Config{URL: server.URL()}, Linger: 200 * time.Millisecond}, l)
 	l.ApplyJoin(all, rooms)
-	until(t, s.sub.Settled)
+	testkit.Until(t, "the server to hear its rooms", s.sub.Settled)
 	if got := shardChannels(t, client); len(got) != 501 {
 		t.Errorf("%d channels", len(got))
 	}
 	l.ApplyLeave(all, rooms)
 	l.ApplyJoin(all, rooms[:1]) // comes back in time
-	until(t, func() bool { return len(shardChannels(t, client)) == 2 })
+	testkit.Until(t, "two channels of rooms", func() bool { return len(shardChannels(t, client)) == 2 })
 	if n := commands(); n == "0" || len(n) > 1 {
 		t.Errorf("500 rooms took %s commands to leave", n)
 	}
@@ -153,8 +153,8 @@ func TestShardedMessagesThatHurtNodeCostThemselvesAlone(t *testing.T) {
 			t.Errorf("%s", g.payload.JSON)
 		}
 	}
-	until(t, func() bool { return counter(t, s.metrics.dropped.WithLabelValues(malformed)) == 12 })
-	until(t, func() bool { return counter(t, s.metrics.dropped.WithLabelValues(oversized)) == 1 })
+	testkit.Until(t, "the malformed messages to be counted", func() bool { return counter(t, s.metrics.dropped.WithLabelValues(malformed)) == 12 })
+	testkit.Until(t, "the large message to be counted", func() bool { return counter(t, s.metrics.dropped.WithLabelValues(oversized)) == 1 })
 }
 
 func TestShardedTimeoutsHaveNodesWords(t *testing.T) {

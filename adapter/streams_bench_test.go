@@ -16,7 +16,7 @@ func BenchmarkStreamsEmit(b *testing.B) {
 	}
 	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
 	s, adapters := startRedis(b, r, l)
-	until(b, s.Up)
+	testkit.Until(b, "the server to find Redis", s.Up)
 	rec := adapters[0].(streamNamespace).Recover(socketio.Recovery{MaxDisconnection: time.Minute})
 	event := &socketio.Broadcast{Data: text(`"said"`, `{"from":"somebody","text":"hello, is anybody here?"}`)}
 	for b.Loop() {

@@ -11,14 +11,17 @@ import (
 // TestSuite holds what every cluster promises, with real servers and clients. It takes a real Redis: miniredis does not
 // keep the order between what a subscriber hears through a channel and what it hears through a pattern.
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
 		return classicOn(t, testkit.StartRedis(t).URL())
 	})
 }
 
 func TestShardedSuite(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []Mode{Static, Dynamic, DynamicPrivate} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
 				return shardedOn(t, ShardedConfig{Config: Config{URL: testkit.StartRedis(t).URL()}, Mode: mode})
 			})
@@ -29,6 +32,7 @@ func TestShardedSuite(t *testing.T) {
 // TestSuiteOnRedisCluster has each test on keys of its own in one Redis Cluster. There is no order between channels of
 // different nodes, so that the modes with channels of rooms run on a key whose hash tag keeps them all on one.
 func TestSuiteOnRedisCluster(t *testing.T) {
+	t.Parallel()
 	url := testkit.StartCluster(t).URL()
 	for name, medium := range map[string]func(t *testing.T, key string) func() socketio.Cluster{
 		"classic": func(t *testing.T, key string) func() socketio.Cluster {
@@ -51,6 +55,7 @@ func TestSuiteOnRedisCluster(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster { return medium(t, t.Name()) })
 		})
 	}
@@ -86,12 +91,15 @@ type settler struct{ *Redis }
 func (s settler) Settled() bool { return s.sub.Settled() }
 
 func TestStreamsSuite(t *testing.T) {
+	t.Parallel()
 	for name, cfg := range map[string]StreamsConfig{
 		"default": {},
 		"other":   {StreamCount: 4, ReadCount: 3, UseShardedPubSub: true, BlockTimeInMs: 5},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
+				cfg := cfg // the tests run beside each other
 				cfg.URL = testkit.StartRedis(t).URL()
 				return func() socketio.Cluster {
 					r, err := NewStreams(cfg)

@@ -40,7 +40,7 @@ func TestEveryFormOverTLS(t *testing.T) {
 				link(t, sender, receiver)
 				check = append(check, func() {
 					hears(t, adapters[0], l, "a", "b")
-					until(t, func() bool {
+					testkit.Until(t, "the socket of the other server to be found", func() bool {
 						found, err := adapters[0].FetchSockets(background(t), socketio.Target{})
 						return len(found) == 1 && err == nil
 					})

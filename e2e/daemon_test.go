@@ -16,6 +16,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
 	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // background is a home folder with the daemon of a test.
@@ -194,12 +195,16 @@ func TestUnmodifiedNodeWorkers(t *testing.T) {
 
 func (b *background) eventually(what string, wanted func(daemon.Listing) bool) {
 	b.t.Helper()
-	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(50 * time.Millisecond) {
-		if wanted(b.list()) {
-			return
+	var last daemon.Listing
+	b.t.Cleanup(func() {
+		if b.t.Failed() {
+			b.t.Logf("waiting for %s, it listed %+v at last", what, last.Processes)
 		}
-	}
-	b.t.Fatalf("never %s: %+v", what, b.list().Processes)
+	})
+	testkit.Until(b.t, what, func() bool {
+		last = b.list()
+		return wanted(last)
+	})
 }
 
 // TestDaemonWithManyWorkers tells what a daemon with 32 Go workers takes, kills it, and holds that nothing of it is left.

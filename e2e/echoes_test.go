@@ -218,7 +218,7 @@ func (e *echo) ask(ctx context.Context) (answer string, err error) {
 func (c *echoes) further(t *testing.T, times int) {
 	t.Helper()
 	want := c.answered.Load() + int64(times*len(c.list))
-	await(t, reloadPatience, func() bool { return c.answered.Load() >= want })
+	testkit.UntilFor(t, reloadPatience, "more answers", func() bool { return c.answered.Load() >= want })
 }
 
 func (c *echoes) end() {
@@ -234,7 +234,7 @@ func (c *echoes) String() string {
 // judge waits until each client has come back elsewhere, and fails the test for what ordinary clients see as an error.
 func (c *echoes) judge(t *testing.T) {
 	t.Helper()
-	await(t, reloadPatience, func() bool {
+	testkit.UntilFor(t, reloadPatience, "each client to come back", func() bool {
 		return !slices.ContainsFunc(c.list, func(e *echo) bool { return e.connects.Load() < 2 })
 	})
 	c.failures.judge(t)

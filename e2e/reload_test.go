@@ -70,16 +70,6 @@ func underLoad(t *testing.T, url string, reload func(), say func(number string) 
 	return c, said
 }
 
-// await looks again and again until cond holds.
-func await(t *testing.T, d time.Duration, cond func() bool) {
-	t.Helper()
-	for end := time.Now().Add(d); !cond(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v", d)
-		}
-	}
-}
-
 // officials are official clients in a process of their own, which count what happens to them.
 type officials struct {
 	n     int
@@ -165,7 +155,7 @@ func TestReloadOfGoWorkersUnderLoad(t *testing.T) {
 	reload := func() {
 		from := len(host.Output.All())
 		host.Signal(t, syscall.SIGUSR2)
-		await(t, reloadPatience, func() bool {
+		testkit.UntilFor(t, reloadPatience, "the reload to be done", func() bool {
 			return slices.ContainsFunc(host.Output.All()[from:], harness.Contains("reload done"))
 		})
 	}

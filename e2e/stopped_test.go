@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -63,19 +62,15 @@ func startLoad(t *testing.T, entries []string, clients int, event string) *load 
 // more waits until so many requests more are answered, for each client.
 func (l *load) more(t *testing.T, each int) {
 	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
 	want := l.answered.Load() + int64(each*l.clients)
-	for end := time.Now().Add(harness.Patience); l.answered.Load() < want; {
+	testkit.Until(t, "more answers", func() bool {
 		select {
 		case err := <-l.failed:
 			t.Fatalf("a session's request: %v", err)
-		case now := <-tick.C:
-			if now.After(end) {
-				t.Fatalf("%d answers are missing", want-l.answered.Load())
-			}
+		default:
 		}
-	}
+		return l.answered.Load() >= want
+	})
 }
 
 func (l *load) expectNoFailure(t *testing.T) {

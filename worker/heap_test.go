@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestPercent(t *testing.T) {
@@ -54,7 +56,7 @@ func TestAfterCollections(t *testing.T) {
 	var times atomic.Uint32
 	afterCollections(func() { times.Add(1) })
 	for n := range uint32(3) {
-		await(t, "f is called after a collection", func() bool {
+		testkit.Until(t, "f is called after a collection", func() bool {
 			runtime.GC() // one that began before the last call may not count
 			return times.Load() > n
 		})

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // unread is how many bytes the other end has not read.
@@ -32,7 +34,7 @@ func TestRequestsInPieces(t *testing.T) {
 	head := strings.Index(post, "\r\n\r\n") + 4
 	for _, at := range []int{1, 10, head - 1, head} { // from the body on it is net/http's
 		c.send("%s", post[:at])
-		await(t, "the piece is read", func() bool { return unread(t, c.Conn) == 0 })
+		testkit.Until(t, "the piece is read", func() bool { return unread(t, c.Conn) == 0 })
 		c.send("%s", post[at:])
 		c.want(200, "ok")
 		c.get(target)

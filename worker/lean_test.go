@@ -180,7 +180,7 @@ func TestRouterGivesUpAParkedPoll(t *testing.T) {
 	d := openDoors(t, echoes(ended))
 	c := talk(t, d.open())
 	c.get(c.session())
-	await(t, "the poll waits", func() bool { return d.parked() == 1 })
+	testkit.Until(t, "the poll waits", func() bool { return d.parked() == 1 })
 	c.Close()
 	if reason := testkit.Receive(t, "the end", ended); reason != "transport error" {
 		t.Error(reason)
@@ -206,7 +206,7 @@ func TestRequestBehindAParkedPoll(t *testing.T) {
 	c := talk(t, d.open())
 	target := c.session()
 	c.get(target)
-	await(t, "the poll waits", func() bool { return d.parked() == 1 })
+	testkit.Until(t, "the poll waits", func() bool { return d.parked() == 1 })
 	c.get(target)
 	if b, err := io.ReadAll(c.br); len(b) > 0 {
 		t.Errorf("answered %q, %v", b, err)
@@ -223,7 +223,7 @@ func TestParkedPollWithALongAnswer(t *testing.T) {
 	c, poll := talk(t, d.open()), talk(t, d.open())
 	target := c.session()
 	poll.get(target)
-	await(t, "the poll waits", func() bool { return d.parked() == 1 })
+	testkit.Until(t, "the poll waits", func() bool { return d.parked() == 1 })
 	c.post(target, fmt.Sprintf(`42["many",%d]`, long))
 	c.want(200, "ok")
 	if d.parked() != 1 {
@@ -241,7 +241,7 @@ func midway(t *testing.T, d *doors) (poll *talker, target string, written func()
 	c, poll := talk(t, d.open()), talk(t, d.open())
 	target = c.session()
 	poll.get(target)
-	await(t, "the poll waits", func() bool { return d.parked() == 1 })
+	testkit.Until(t, "the poll waits", func() bool { return d.parked() == 1 })
 	d.each(func(pc *conn) {
 		if res := pc.parked; res != nil { // as send leaves it to sendRest
 			pc.rest = make(chan struct{})
@@ -271,7 +271,7 @@ func TestRequestRightBehindALongAnswer(t *testing.T) {
 	d := openDoors(t, echoes(make(chan string, 100)))
 	poll, target, written := midway(t, d)
 	poll.post(target, `42["nobody hears"]`) // nor answers: the session would take midway's poll for one that waits
-	await(t, "the request is seen", func() (seen bool) {
+	testkit.Until(t, "the request is seen", func() (seen bool) {
 		d.each(func(c *conn) { seen = seen || c.rest != nil && c.state == connActive })
 		return seen
 	})
@@ -286,7 +286,7 @@ func TestConnectionEndsRightBehindALongAnswer(t *testing.T) {
 	poll, target, written := midway(t, d)
 	poll.Close()
 	written()
-	await(t, "the end is seen", func() bool {
+	testkit.Until(t, "the end is seen", func() bool {
 		d.lean.mu.Lock()
 		defer d.lean.mu.Unlock()
 		return len(d.lean.conns) == 1
@@ -306,7 +306,7 @@ func TestParkedPollIsLeftInTheMiddle(t *testing.T) {
 	c, poll := talk(t, d.open()), talk(t, d.open())
 	target := c.session()
 	poll.get(target)
-	await(t, "the poll waits", func() bool { return d.parked() == 1 })
+	testkit.Until(t, "the poll waits", func() bool { return d.parked() == 1 })
 	c.post(target, fmt.Sprintf(`42["many",%d]`, 8<<20))
 	c.want(200, "ok")
 	poll.Close()
@@ -408,7 +408,7 @@ func TestCompressedAnswer(t *testing.T) {
 	c, poll := talk(t, d.open()), talk(t, d.open())
 	target := c.session()
 	poll.send("GET %s HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n", target)
-	await(t, "the poll waits", func() bool { return d.parked() == 1 })
+	testkit.Until(t, "the poll waits", func() bool { return d.parked() == 1 })
 	c.post(target, `42["many",100000]`)
 	c.want(200, "ok")
 	if res, body := poll.answer("GET"); res.Header.Get("Content-Encoding") != "gzip" || len(body) > 10000 {
@@ -423,7 +423,7 @@ func TestShutdownAnswersParkedPolls(t *testing.T) {
 	target := c.session()
 	idle.session()
 	poll.get(target)
-	await(t, "the poll waits", func() bool { return d.parked() == 1 })
+	testkit.Until(t, "the poll waits", func() bool { return d.parked() == 1 })
 	over := make(chan error, 1)
 	go func() { over <- d.lean.shutdown(context.Background()) }()
 	if b, err := io.ReadAll(idle.br); len(b) > 0 || err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // Patience bounds every wait of the harness. It is no expectation: a test that waits this long fails.
-const Patience = 30 * time.Second
+const Patience = 2 * time.Minute
 
 // Lines keeps what a process printed and lets tests wait for a line. Safe for concurrent use.
 type Lines struct {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -103,25 +102,15 @@ func startCluster(t *testing.T, transport transport, d *drivers, store *testkit.
 	c.awaitRooms(t)
 	c.awaitSubscriptions(t, store, key)
 	for _, s := range c.servers[:2] { // ours say more to each other than to Node's
-		await(t, s.name()+" to know the other of ours", func() bool { return len(s.(*goPeer).io.Peers()) == 1 })
+		testkit.Until(t, s.name()+" to know the other of ours", func() bool { return len(s.(*goPeer).io.Peers()) == 1 })
 	}
 	for _, s := range c.servers {
-		await(t, s.name()+" to count four servers", func() bool {
+		testkit.Until(t, s.name()+" to count four servers", func() bool {
 			out := s.act(t, call{Do: "serverCount"}, none[0])
 			return out.Error == "" && string(out.Answers[0]) == "4"
 		})
 	}
 	return c
-}
-
-// await looks again and again. It is for what other processes tell in no other way.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(harness.Patience); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v for %s", harness.Patience, what)
-		}
-	}
 }
 
 // roomOf is a room that only clients of one server are in.
@@ -131,7 +120,7 @@ func roomOf(server string) string { return "of " + server }
 func (c *cluster) awaitRooms(t *testing.T) {
 	t.Helper()
 	for _, s := range c.servers {
-		await(t, "clients of "+s.name(), func() bool {
+		testkit.Until(t, "clients of "+s.name(), func() bool {
 			rooms := s.inspect(t).Rooms
 			for _, client := range clientsOf {
 				if len(rooms[client]) < 2+len(clientRooms[client]) {
@@ -167,7 +156,7 @@ func (c *cluster) awaitSubscriptions(t *testing.T, store *testkit.Redis, key str
 	for channel := range want {
 		channels = append(channels, channel)
 	}
-	await(t, "subscriptions to rooms", func() bool {
+	testkit.Until(t, "subscriptions to rooms", func() bool {
 		got, err := client.PubSubShardNumSub(context.Background(), channels...).Result()
 		for channel, n := range want {
 			if err != nil || got[channel] != n {

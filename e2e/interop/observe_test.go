@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // observation is what an operation did to one server and its clients, and what that server told the caller. Names and ids
@@ -210,7 +212,7 @@ func (c *cluster) look(t *testing.T, op operation, call call, from sender, seen 
 			continue
 		}
 		var last state
-		await(t, "server-side events at "+s.name(), func() bool {
+		testkit.Until(t, "server-side events at "+s.name(), func() bool {
 			last = s.inspect(t)
 			for _, e := range last.Events {
 				o.Events = append(o.Events, text(t, e))

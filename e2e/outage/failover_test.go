@@ -38,7 +38,7 @@ func failOver(t *testing.T, form, url string, kill, promote func()) {
 	last := 0
 	talk := func() {
 		from := last
-		await(t, "b's client to be told", func() bool {
+		testkit.Until(t, "b's client to be told", func() bool {
 			a.burst(last, last+10)
 			last += 10
 			b.mu.Lock()

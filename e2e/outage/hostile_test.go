@@ -55,7 +55,7 @@ func TestHostileMessages(t *testing.T) {
 			}
 		}
 		last := 0.0
-		await(t, "all hostile messages to be counted", func() bool {
+		testkit.Until(t, "all hostile messages to be counted", func() bool {
 			last = handled(a) - before
 			return last >= float64(len(sent))
 		})
@@ -187,7 +187,7 @@ func waysTo(t *testing.T, form string, client *redis.Client) (ways []way) {
 	case "redis-streams", recovering:
 		return append(ways, way{name: "socket.io", stream: true})
 	}
-	await(t, "the room to have its channel", func() bool {
+	testkit.Until(t, "the room to have its channel", func() bool {
 		n, err := client.PubSubShardNumSub(ctx, room).Result()
 		return err == nil && n[room] == 1
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/e2e/harness"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // member is a server process with one client.
@@ -168,25 +169,15 @@ func (m *member) checkOrder() {
 // awaitUp waits until the server has found that it hears the others, or that it does not.
 func (m *member) awaitUp(up bool) {
 	m.t.Helper()
-	await(m.t, fmt.Sprintf("%s to find Redis up: %t", m.Name, up), func() bool { return ask[bool](m, "up") == up })
+	testkit.Until(m.t, fmt.Sprintf("%s to find Redis up: %t", m.Name, up), func() bool { return ask[bool](m, "up") == up })
 }
 
 // awaitCount waits until the server finds that many sockets in the cluster.
 func (m *member) awaitCount(n int) {
 	m.t.Helper()
 	var last found
-	await(m.t, fmt.Sprintf("%s to count %d", m.Name, n), func() bool {
+	testkit.Until(m.t, fmt.Sprintf("%s to count %d", m.Name, n), func() bool {
 		last = ask[found](m, "count")
 		return last == found{Sockets: n}
 	})
-}
-
-// await looks again and again. It is for what other processes tell in no other way.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(harness.Patience); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %v for %s", harness.Patience, what)
-		}
-	}
 }

@@ -49,12 +49,12 @@ func TestReaderThatRedisCutsOff(t *testing.T) {
 		redis := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 256kb 256kb 1")
 		a, b := join(t, form, "a", redis.URL()), join(t, form, "b", redis.URL())
 		ask[bool](b, "join", "crowd")
-		await(t, "b's client to hear its room", func() bool { // which has a channel, that takes a moment, in the sharded form
+		testkit.Until(t, "b's client to hear its room", func() bool { // which has a channel, that takes a moment, in the sharded form
 			ask[bool](a, "flood", "crowd", 1, 1)
 			return b.flooded.Load()
 		})
 		b.freeze()
-		await(t, "Redis to cut off the reader", func() bool {
+		testkit.Until(t, "Redis to cut off the reader", func() bool {
 			ask[bool](a, "flood", "crowd", 16, 64<<10)
 			return strings.Contains(redis.Log(), "overcoming of output buffer limits")
 		})

@@ -25,7 +25,7 @@ func TestFrozenRedisBlocksNobody(t *testing.T) {
 		a.expect(0, 1000)
 		redis.Cont()
 		last := 1000
-		await(t, "b to hear a again", func() bool { // how much of the rest Redis still passed on depends on how long it slept
+		testkit.Until(t, "b to hear a again", func() bool { // how much of the rest Redis still passed on depends on how long it slept
 			a.burst(last, last+1)
 			last++
 			b.mu.Lock()
@@ -130,7 +130,7 @@ func TestBufferIsBoundedByBytesAndAge(t *testing.T) {
 		young.burst(0, sent)
 		old := time.Now().Add(age)
 		bytes.burst(1000, 1000+sent)
-		await(t, "what was said to be old", func() bool { return time.Now().After(old) })
+		testkit.Until(t, "what was said to be old", func() bool { return time.Now().After(old) })
 		restart(redis, net, b)
 		kept := b.heardOf(1000, 1000+sent-1)
 		if n := len(kept); n < 2 || n > sent/2 || kept[0] != 1000+sent-n {
@@ -139,7 +139,7 @@ func TestBufferIsBoundedByBytesAndAge(t *testing.T) {
 		if n := ask[map[string]float64](bytes, "counters")["dropped_total buffer_full"]; n != float64(sent-len(kept)) {
 			t.Errorf("%v messages counted as dropped, and %d arrived", n, len(kept))
 		}
-		await(t, "the old ones to be counted", func() bool {
+		testkit.Until(t, "the old ones to be counted", func() bool {
 			return ask[map[string]float64](young, "counters")["dropped_total expired"] == sent
 		})
 		b.mu.Lock()

@@ -56,7 +56,7 @@ func TestRightsOfTheDocs(t *testing.T) {
 		url := strings.Replace(store.URL(), "redis://", "redis://server:pass@", 1)
 		a, b := join(t, form, "a", url), join(t, form, "b", url)
 		ask[bool](b, "join", "crowd") // which changes a session that is kept
-		await(t, "b's client to hear its room", func() bool {
+		testkit.Until(t, "b's client to hear its room", func() bool {
 			ask[bool](a, "flood", "crowd", 1, 1)
 			return b.flooded.Load()
 		})
@@ -79,7 +79,7 @@ func TestRightsOfTheDocs(t *testing.T) {
 				t.Errorf("not used: %q", left)
 			}
 		})
-		await(t, "all commands to be used", func() bool {
+		testkit.Until(t, "all commands to be used", func() bool {
 			left = unused(t, admin, rules)
 			return len(left) == 0
 		})

@@ -20,7 +20,7 @@ import (
 func (m *member) freeze() {
 	m.t.Helper()
 	m.Signal(m.t, syscall.SIGSTOP)
-	await(m.t, m.Name+" to stop", func() bool {
+	testkit.Until(m.t, m.Name+" to stop", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.PID()))
 		return err != nil || strings.Contains(string(stat), ") T ") // systems without /proc are believed to be quick
 	})

@@ -6,7 +6,7 @@ import (
 )
 
 // patience bounds every wait of a test: it is how long a broken test takes to fail, and says nothing about speed.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // Await returns when cond is true. It asks again whenever the channel that changed returned before is closed, so it
 // needs no polling; changed is taken before cond is asked. What names the condition in the failure.
@@ -60,9 +60,15 @@ func Closed(t testing.TB, what string, ch <-chan struct{}) {
 // asserts nothing about time.
 func Until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !cond(); time.Sleep(5 * time.Millisecond) {
+	UntilFor(t, patience, what, cond)
+}
+
+// UntilFor is Until with a bound of its own, for what takes long by its nature.
+func UntilFor(t testing.TB, bound time.Duration, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(bound); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited %v in vain: %s", patience, what)
+			t.Fatalf("waited %v in vain: %s", bound, what)
 		}
 	}
 }

@@ -11,15 +11,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/internal/peer"
 )
 
 // patience bounds what a test waits for; nothing takes nearly as long.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Run runs the suite. medium makes what links the servers of one test; the function that it returns makes each
-// server's Cluster. The tests run one after the other, each with a medium of its own.
+// server's Cluster. The tests run beside each other, each with a medium of its own.
 func Run(t *testing.T, medium func(t *testing.T) func() socketio.Cluster) {
 	for _, c := range []struct {
 		name string
@@ -47,6 +48,7 @@ func Run(t *testing.T, medium func(t *testing.T) func() socketio.Cluster) {
 		{"a server that has left is not waited for", leaver},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			link := medium(t)
 			hosts := []*host{serve(t, link()), serve(t, link())}
 			for _, h := range hosts {
@@ -83,11 +85,8 @@ type Waiter interface {
 // settle returns when the server hears what is for its rooms.
 func (h *host) settle() {
 	h.t.Helper()
-	s, ok := h.cluster.(Settler)
-	for end := time.Now().Add(patience); ok && !s.Settled(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			h.t.Fatal("does not hear what is for its rooms")
-		}
+	if s, ok := h.cluster.(Settler); ok {
+		testkit.Until(h.t, "the server to hear what is for its rooms", s.Settled)
 	}
 }
 
@@ -438,14 +437,12 @@ func serverSideAck(t *testing.T, a, b *host) {
 // peerOf returns the only other server, once it is known by name.
 func peerOf(t *testing.T, h *host) socketio.Peer {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if peers := h.IO.Peers(); len(peers) == 1 {
-			return peers[0]
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d other servers are known by name, want 1", len(h.IO.Peers()))
-		}
-	}
+	var peers []socketio.Peer
+	testkit.Until(t, "the other server to be known by name", func() bool {
+		peers = h.IO.Peers()
+		return len(peers) == 1
+	})
+	return peers[0]
 }
 
 func oneServer(t *testing.T, a, b *host) {

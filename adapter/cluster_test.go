@@ -162,6 +162,7 @@ func TestServerSideEmitWithAck(t *testing.T) {
 }
 
 func TestPartialAnswersComeWithNodesError(t *testing.T) {
+	t.Parallel()
 	c := startTrio(t, Config{RequestsTimeout: time.Second})
 	c.locals[2].handle = nil
 	answers, err := c.adapters[0].ServerSideEmitWithAck(context.Background(), text(`"ask"`))

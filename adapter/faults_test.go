@@ -65,6 +65,7 @@ func (l *stuck) Deliver(b *socketio.Broadcast) {
 
 // TestASlowReaderIsCutOff has Redis lose patience with a server, as its client-output-buffer-limit says.
 func TestASlowReaderIsCutOff(t *testing.T) {
+	t.Parallel()
 	redis := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 1mb 1mb 1")
 	l := &stuck{fakeLocal: newFakeLocal("/", &fakeSocket{id: "s", name: "s"}), busy: make(chan struct{}), release: make(chan struct{})}
 	sender, receiver, a, gaps := onReal(t, redis.URL(), l)

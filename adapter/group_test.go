@@ -13,6 +13,7 @@ import (
 // TestAGroupKeepsToItself: what two members of a group say to all, only the third server hears, and only that one is asked
 // and counted.
 func TestAGroupKeepsToItself(t *testing.T) {
+	t.Parallel()
 	for name, make := range map[string]func(Config) (*Redis, error){
 		"classic": NewRedis,
 		"sharded": func(c Config) (*Redis, error) { return NewSharded(ShardedConfig{Config: c}) },

@@ -133,6 +133,7 @@ func TestASilentPeerIsNotCountedThoughItSubscribes(t *testing.T) {
 // TestAnUnknownSubscriberIsWaitedFor: whoever subscribes to the request channel counts as a server of Node's. What the
 // others said comes with the error.
 func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	m, _, a, _ := pair(t, Config{RequestsTimeout: time.Second})
 	sub := dial(t, m).Subscribe(t.Context(), "socket.io-request#/#")
 	defer sub.Close()

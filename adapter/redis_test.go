@@ -3,6 +3,9 @@ package adapter
 import (
 	"bytes"
 	"context"
+	"flag"
+	"runtime"
+	"strconv"
 	"testing"
 	"time"
 	"unsafe"
@@ -17,8 +20,14 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// TestMain looks for leaks. The library's pool dials a dead Redis once a second, and notices its own end only then.
+// TestMain looks for leaks. The library's pool dials a dead Redis once a second, and notices its own end only then. Tests
+// that wait for each other's servers and for Redis need no core meanwhile, so more of them run beside each other than
+// there are cores.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.fuzz").Value.String() == "" && flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 

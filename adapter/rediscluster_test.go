@@ -43,6 +43,7 @@ func hears(t *testing.T, a socketio.Adapter, l *fakeLocal, rooms ...string) {
 
 // TestShardedFollowsTheNodesOfACluster has rooms on all nodes, whose slots move and whose nodes die.
 func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartCluster(t)
 	names := rooms(30)
 	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: names})
@@ -90,6 +91,7 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 
 // TestClassicOutlivesANodeOfACluster: any node will do, so that one that dies costs nothing but what is under way.
 func TestClassicOutlivesANodeOfACluster(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartCluster(t)
 	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"room"}})
 	receiver, _ := start(t, Config{URL: c.URL()}, l)
@@ -118,6 +120,7 @@ func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 
 // TestLeastRightsOnACluster has a user with the rights that docs/adapters.md names, and no other.
 func TestLeastRightsOnACluster(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartCluster(t)
 	for row, newForm := range everyForm {
 		t.Run(row, func(t *testing.T) {
@@ -162,6 +165,7 @@ func (u *untold) numSub(ctx context.Context, node *redis.Client, channels []stri
 
 // TestNodeThatDoesNotCount: a peer that beats is asked, and waited for, though the node that has its subscriptions does not say so.
 func TestNodeThatDoesNotCount(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartCluster(t)
 	there, _ := start(t, Config{URL: c.URL()}, newFakeLocal("/", &fakeSocket{id: "s", name: "s"}))
 	u := &untold{}

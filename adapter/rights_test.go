@@ -126,6 +126,7 @@ func names(command, rule string) bool {
 // TestCheckIsNoticedByNobody has servers ask each other without end while rights are tried: one subscriber more would be
 // waited for, for an hour.
 func TestCheckIsNoticedByNobody(t *testing.T) {
+	t.Parallel()
 	for row, newForm := range everyForm {
 		t.Run(row, func(t *testing.T) {
 			store := testkit.StartRedis(t)

@@ -11,6 +11,7 @@ import (
 
 // TestEveryFormOverTLS has servers talk, before and after a failover, where nothing is said in plain text.
 func TestEveryFormOverTLS(t *testing.T) {
+	t.Parallel()
 	cert := testkit.NewCertificate(t)
 	for where, begin := range map[string]func(*testing.T) (url string, failOver func()){
 		"Cluster": func(t *testing.T) (string, func()) {

@@ -107,7 +107,7 @@ func TestMalformedSizesCostLittle(t *testing.T) {
 				sent++
 			}
 		}
-		await(t, "all to be counted", func() bool { return handled(a)-before >= float64(sent) })
+		testkit.Until(t, "all to be counted", func() bool { return handled(a)-before >= float64(sent) })
 		if grown := peak(t, a) - held; grown > most {
 			t.Errorf("%d messages on %d channels cost %d MiB", sent, len(ways), grown>>20)
 		} else {

@@ -21,6 +21,7 @@ var layers = map[string][]string{
 	"engineio":              {"internal/wheel", "internal/bufpool", "internal/rawio"},
 	"socketio":              {"engineio", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/socketiotest": {"socketio", "client"},
+	"socketio/adaptertest":  {"socketio", "internal/testkit"},
 	"adapter":               {"socketio", "internal/redisconn", "internal/number", "internal/msgpack"},
 	"adapter/emitter":       {"socketio/packet", "adapter/internal/wire", "adapter/internal/joined"},
 	"client":                {"engineio/packet", "socketio/packet"},

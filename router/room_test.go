@@ -282,7 +282,7 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 }
 
 // uploads runs an upload of the body that send writes, in a bubble of time, and returns how it ended.
-func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn), read func(worker net.Conn)) (got error, took time.Duration) {
+func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn), read func(worker net.Conn)) (took time.Duration, got error) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg.Directory = directory.NewStatic()
 		r, err := New(cfg)
@@ -316,7 +316,7 @@ func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn
 		ours.Close()
 		out.Close()
 	})
-	return got, took
+	return took, got
 }
 
 // TestSlowBodies: a body has as much time as its bytes earn, for whatever the client lets the router wait.
@@ -360,7 +360,7 @@ func TestSlowBodies(t *testing.T) {
 		{"other settings", Config{BodyTimeout: 5 * time.Second, MinBodyRate: 1}, false, every(2*time.Second, 1, 100), all, true, 12 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err, took := uploads(t, test.cfg, test.answering, test.send, test.read)
+			took, err := uploads(t, test.cfg, test.answering, test.send, test.read)
 			want := errLeft // all was taken that the client sent
 			if test.slow {
 				want = errSlow

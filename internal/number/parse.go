@@ -143,9 +143,9 @@ var bigPowers = sync.OnceValue(func() []big.Int {
 
 // longhand is the room for one division.
 type longhand struct {
-	digits                []byte
-	above, shifted, below big.Int
-	quotient, rest        big.Int
+	digits         []byte
+	above, shifted big.Int
+	quotient, rest big.Int
 }
 
 var longhands = sync.Pool{New: func() any { return new(longhand) }}

@@ -54,7 +54,7 @@ func appendNumbers(dst, text []byte) []byte {
 				continue
 			}
 			text := text[from:s.at]
-			integer := len(text) > longFraction && bytes.IndexAny(text, ".eE") < 0
+			integer := len(text) > longFraction && !bytes.ContainsAny(text, ".eE")
 			if integer && len(text) <= maxInteger {
 				continue
 			}

@@ -1,6 +1,7 @@
 package nodehost
 
 import (
+	"net"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/adapter"
@@ -36,8 +37,9 @@ func TestServersOfAllKinds(t *testing.T) {
 	a.workers(2, how{script: worker, env: []string{sticky2, adapter3}})
 	a.workers(1, how{script: worker, env: []string{sticky1, adapter2}})
 	b.workers(1, how{script: worker, env: []string{adapter3}})
-	entry := a.door(4)
-	b.door(4) // through which a's router reaches b's worker
+	atA, atB := a.announced(), b.announced() // a's router reaches b's worker through b's
+	entry := a.routerOn(atA, "app", 4)
+	b.routerOn(atB, "app", 4)
 	w := []any{[]any{entry, 4}, []any{a.redisServer(), 1}, []any{goServer(t, a.redis, classic), 1}}
 	a.check("cluster", map[string]any{"urls": w, "servers": 6})
 	a.check("transports", map[string]any{"url": entry})
@@ -85,7 +87,13 @@ func TestRedisAway(t *testing.T) {
 // door starts the router by which other hosts reach this one, too.
 func (w *world) door(workers int) string {
 	w.t.Helper()
+	return w.routerOn(w.announced(), "app", workers)
+}
+
+// announced opens the host's public port and tells other hosts of it. Nobody serves it yet.
+func (w *world) announced() net.Listener {
+	w.t.Helper()
 	l := listenLocal(w.t)
 	w.Told(lifeline.Told{Key: lifeline.Advertise, Value: l.Addr().String()})
-	return w.routerOn(l, "app", workers)
+	return l
 }

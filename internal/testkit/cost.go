@@ -11,7 +11,7 @@ import (
 // work takes that grows faster than its input.
 const (
 	costBytes    = 8 << 20 // the fuzzer beside allocates, too
-	costPerByte  = 400
+	costPerByte  = 1000
 	costTime     = 500 * time.Millisecond
 	costTimeByte = 20 * time.Microsecond
 )

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestImagesArePinned: every image that somebody else makes is named with its digest, which is all that a registry can't
-// exchange, and the compiler's is the toolchain of go.mod.
+// TestImagesArePinned: every image that somebody else makes is named with its digest, which is all
+// that a registry can't exchange, and the compiler's is the toolchain of go.mod.
 func TestImagesArePinned(t *testing.T) {
 	var files []string
 	for _, pattern := range []string{"*Dockerfile", "*.yaml", "deploy/*", "examples/*/*Dockerfile", "examples/*/*.yaml"} {
@@ -56,7 +56,8 @@ func directive(t *testing.T, name string) string {
 	return ""
 }
 
-// TestPackagesRunNothing: no package of npm runs a script of its own when it is installed, here or by our instructions.
+// TestPackagesRunNothing: no package of npm runs a script of its own when it is installed, here or
+// by our instructions.
 func TestPackagesRunNothing(t *testing.T) {
 	installs := regexp.MustCompile(`\bnpm\b[^\n"` + "`" + `]*\b(?:ci|install)\b[^\n"` + "`" + `]*`)
 	found := 0

@@ -53,12 +53,14 @@
 // Broadcasts, joins, leaves, disconnects and server-side events of one process arrive in the order in which they were
 // made. Delivery is at most once while Redis answers. Nothing here blocks but the calls that have a context.
 //
-// While Redis is away messages are kept, within Config's bounds, and sent in order once Redis, this process's
-// subscription and the peers that were known are back, or 3 s after Redis is. What did not fit is counted and logged,
-// once for an outage. A message that was under way when the connection closed is sent again, since its answer can no
-// longer come. One that Redis does not answer stays under way: a Redis that is frozen carries it out when it goes on. Where its
-// connection is given up, since Redis answers over others, it is sent again if another process answers then, after a failover
-// or a restart; the same process carries it out when it goes on. Requests fail with [ErrAway] at once.
+// While Redis is away messages are kept, within Config's bounds, and sent in order once Redis, this
+// process's subscription and the peers that were known are back, or 3 s after Redis is. What did
+// not fit is counted and logged, once for an outage. A message that was under way when the
+// connection closed is sent again, since its answer can no longer come. One that Redis does not
+// answer stays under way: a Redis that is frozen carries it out when it goes on. Where its
+// connection is given up, since Redis answers over others, it is sent again if another process
+// answers then, after a failover or a restart; the same process carries it out when it goes on.
+// Requests fail with [ErrAway] at once.
 //
 // A message that Node would not have sent costs that message: it is counted, and a log line says so without its content.
 // Whoever may publish on Redis is trusted with what a server may do; that is the protocol's, not ours to change.

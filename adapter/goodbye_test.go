@@ -13,7 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// slowRedis takes the place of Redis: it notes what is published, and takes each message only when it is let.
+// slowRedis takes the place of Redis: it notes what is published, and takes each message only when
+// it is let.
 type slowRedis struct {
 	said chan string
 	let  chan struct{}

@@ -140,7 +140,8 @@ func (k *keeper) store(ctx context.Context) (more bool) {
 	return len(k.queue) > 0 && ctx.Err() == nil
 }
 
-// settled returns once nothing of a session is on its way to Redis from here, or ctx ended. It tells whether anything was.
+// settled returns once nothing of a session is on its way to Redis from here, or ctx ended. It
+// tells whether anything was.
 func (k *keeper) settled(ctx context.Context, pid string) (was bool) {
 	for {
 		k.mu.Lock()

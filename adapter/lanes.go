@@ -108,7 +108,8 @@ func (l *lanes) connection(node *redis.Client) *redis.Client {
 	return c
 }
 
-// interrupt closes the connections if still says so, and nothing waits for an answer any more. Later messages have others.
+// interrupt closes the connections if still says so, and nothing waits for an answer any more.
+// Later messages have others.
 func (l *lanes) interrupt(still func() bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -125,8 +125,8 @@ func TestSessionIsOfOneNamespace(t *testing.T) {
 	v.ask("hi") // and the session is still whose it was
 }
 
-// TestSessionWithoutANamespace, as Node's servers and ours of before store them: the middleware decides, before anything of
-// it is restored, however often the client tries.
+// TestSessionWithoutANamespace, as Node's servers and ours of before store them: the middleware
+// decides, before anything of it is restored, however often the client tries.
 func TestSessionWithoutANamespace(t *testing.T) {
 	g := openGuarded(t)
 	stored := wire.Session{ID: "itsidthatwasstored00", PID: "pid", Rooms: []string{"itsidthatwasstored00", "room"},
@@ -168,7 +168,8 @@ func TestSessionWithoutANamespace(t *testing.T) {
 	}
 }
 
-// TestHostileSessions: what may stand in Redis under a key that a client names costs nobody more than that client.
+// TestHostileSessions: what may stand in Redis under a key that a client names costs nobody more
+// than that client.
 func TestHostileSessions(t *testing.T) {
 	g := openGuarded(t)
 	seen := g.said(t, "/")
@@ -224,8 +225,8 @@ func (g *guarded) calls(t *testing.T, command string) string {
 	return ""
 }
 
-// TestOffsetOfAnotherTime: a client that says it has seen what was said before it came, or in another namespace, gets no more
-// than what was said to it since it came.
+// TestOffsetOfAnotherTime: a client that says it has seen what was said before it came, or in
+// another namespace, gets no more than what was said to it since it came.
 func TestOffsetOfAnotherTime(t *testing.T) {
 	g := openGuarded(t)
 	before, foreign := g.said(t, "/"), g.said(t, guardedName)
@@ -280,8 +281,9 @@ type nopHolder struct{}
 func (nopHolder) Session() (socketio.Session, bool) { return socketio.Session{}, false }
 func (nopHolder) Displaced()                        {}
 
-// TestSessionStoredAnewWhileItIsTaken: the server that a client left may notice that in the moment in which another takes the
-// session over. The client is recovered all the same, as what it was at last; and only by one.
+// TestSessionStoredAnewWhileItIsTaken: the server that a client left may notice that in the moment
+// in which another takes the session over. The client is recovered all the same, as what it was at
+// last; and only by one.
 func TestSessionStoredAnewWhileItIsTaken(t *testing.T) {
 	g := openGuarded(t)
 	seen := g.said(t, "/")

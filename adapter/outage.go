@@ -127,7 +127,8 @@ func (r *Redis) awaitPeers(ctx context.Context) {
 	}
 }
 
-// replaced tells whether another Redis answers than the one that was named when messages were last let go.
+// replaced tells whether another Redis answers than the one that was named when messages were last
+// let go.
 func (r *Redis) replaced(ctx context.Context, incarnation string) bool {
 	if incarnation == "" {
 		return false

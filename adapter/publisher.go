@@ -22,10 +22,11 @@ const (
 	batchBytes    = 1 << 20
 )
 
-// How long answers are waited for. A Redis that is frozen, paused or busy carries out what it was sent when it goes on: closing the
-// connection then would lose an unknown part of it, and so would sending it again double one. Only a connection that is dead
-// for certain is given up: it has ended, another Redis answers in the place of this one, or Redis carries out later
-// commands that came over other connections, again and again.
+// How long answers are waited for. A Redis that is frozen, paused or busy carries out what it was
+// sent when it goes on: closing the connection then would lose an unknown part of it, and so would
+// sending it again double one. Only a connection that is dead for certain is given up: it has
+// ended, another Redis answers in the place of this one, or Redis carries out later commands that
+// came over other connections, again and again.
 const (
 	unansweredFor = 3 * time.Second // then Redis is asked how it is
 	askedEvery    = time.Second
@@ -181,8 +182,9 @@ func (p *publisher) run(ctx context.Context) error {
 	return nil
 }
 
-// watch decides about batches that Redis leaves unanswered, until ctx ends. Another tells whether Redis is another one than
-// incarnation names, and passes whether it carries out a command that comes now.
+// watch decides about batches that Redis leaves unanswered, until ctx ends. Another tells whether
+// Redis is another one than incarnation names, and passes whether it carries out a command that
+// comes now.
 func (p *publisher) watch(ctx context.Context, another func(ctx context.Context, incarnation string) bool, passes func(context.Context) bool) error {
 	for {
 		select {
@@ -269,8 +271,8 @@ func answered(err error) bool {
 	return errors.As(err, &answer) && !errors.Is(redisconn.Classify(err), redisconn.ErrMoved)
 }
 
-// note logs what Redis says of messages that it does not take, at most once in 10 s. While it takes none that are kept, each try to
-// send them is the same outage: its end is when some were taken.
+// note logs what Redis says of messages that it does not take, at most once in 10 s. While it takes
+// none that are kept, each try to send them is the same outage: its end is when some were taken.
 func (p *publisher) note(word error, kept, sent bool) {
 	now := time.Since(p.start)
 	p.mu.Lock()

@@ -154,7 +154,8 @@ func (rec *recovery) resume(ctx context.Context, pid, seen string, h socketio.Ho
 		if was, t, outcome = rec.claim(ctx, text, stored, seen, h); outcome != taken {
 			return was, t, outcome
 		}
-		// The server that the client left has stored the session anew: as a rule because it has just noticed that.
+		// The server that the client left has stored the session anew: as a rule because it has
+		// just noticed that.
 	}
 	return was, nil, taken
 }
@@ -183,15 +184,16 @@ func (rec *recovery) look(ctx context.Context, pid string) (text string, stored 
 	return text, stored, ""
 }
 
-// storedSince tells whether this process has just stored a session that Redis did not have: a client that comes back to the
-// server that it left may be quicker.
+// storedSince tells whether this process has just stored a session that Redis did not have: a
+// client that comes back to the server that it left may be quicker.
 func (rec *recovery) storedSince(ctx context.Context, pid string) bool {
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
 	return rec.form.keeper.settled(ctx, pid)
 }
 
-// claim takes a session that stands in Redis as text, with what its client missed since it had seen an event.
+// claim takes a session that stands in Redis as text, with what its client missed since it had seen
+// an event.
 func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session, seen string, h socketio.Holder) (was socketio.Session, t *tenure, outcome string) {
 	was, err := readSession(stored)
 	if err != nil {
@@ -219,9 +221,10 @@ func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session
 	return was, t, recovered
 }
 
-// seenBy is the place in the stream up to which a client has seen all that was for it: what it says, if the stream still
-// has that, or when it has seen nothing the place where it began. A client may know of an event before that, from another
-// session or from another namespace; what was said then was not for it.
+// seenBy is the place in the stream up to which a client has seen all that was for it: what it
+// says, if the stream still has that, or when it has seen nothing the place where it began. A
+// client may know of an event before that, from another session or from another namespace; what was
+// said then was not for it.
 func (rec *recovery) seenBy(ctx context.Context, says string, began offset, known bool) (offset, string) {
 	o := began
 	if says != "" {

@@ -20,9 +20,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// TestMain looks for leaks. The library's pool dials a dead Redis once a second, and notices its own end only then. Tests
-// that wait for each other's servers and for Redis need no core meanwhile, so more of them run beside each other than
-// there are cores.
+// TestMain looks for leaks. The library's pool dials a dead Redis once a second, and notices its
+// own end only then. Tests that wait for each other's servers and for Redis need no core meanwhile,
+// so more of them run beside each other than there are cores.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if flag.Lookup("test.fuzz").Value.String() == "" && flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {

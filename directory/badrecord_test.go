@@ -9,7 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestOneBadKeyCostsNobodyElse: keys that hold something else than they should are ignored, one by one.
+// TestOneBadKeyCostsNobodyElse: keys that hold something else than they should are ignored, one by
+// one.
 func TestOneBadKeyCostsNobodyElse(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)

@@ -32,9 +32,10 @@
 // Table and cache stay as they are. When it is back, every registration beats and every cached entry is written again at
 // once, and nothing is called lost before the records had one full TTL to come back.
 //
-// A Redis that answers may take no writes, show an old state or lose keys. So a missing record counts only in a look that
-// shows this process's own, as it was last written (pulse.go); a process without one goes by the newest of all. Each key is
-// judged by itself (read.go), and the secret is confirmed at every look (secret.go).
+// A Redis that answers may take no writes, show an old state or lose keys. So a missing record
+// counts only in a look that shows this process's own, as it was last written (pulse.go); a process
+// without one goes by the newest of all. Each key is judged by itself (read.go), and the secret is
+// confirmed at every look (secret.go).
 //
 // Everything may be called concurrently. [Directory.Run] owns all goroutines; the [redisconn.Conn] must be running.
 package directory

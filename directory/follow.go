@@ -176,8 +176,9 @@ func (d *Directory) WorkerGone(id string) {
 	}
 }
 
-// WorkerSilent says that a worker has missed its beats, or beats again: for its supervisor, every second for as long as it is
-// silent. It gets nothing new meanwhile, here at once and everywhere by an event. It never blocks.
+// WorkerSilent says that a worker has missed its beats, or beats again: for its supervisor, every
+// second for as long as it is silent. It gets nothing new meanwhile, here at once and everywhere by
+// an event. It never blocks.
 func (d *Directory) WorkerSilent(id string, silent bool) {
 	d.MarkSilent(id, silent)
 	e := event{id, stateHeard}

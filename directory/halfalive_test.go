@@ -89,8 +89,9 @@ func moreLooks(t *testing.T, n uint64, all ...*Directory) {
 
 func exists(r *testkit.Redis, key string) bool { return r.Do("EXISTS", key).(int64) == 1 }
 
-// TestHalfAliveRedisHarmsNobody has Redis fail in ways in which it goes on to answer, for longer than records live. Nobody
-// who lives may be taken for lost, and when it is over a worker that dies is.
+// TestHalfAliveRedisHarmsNobody has Redis fail in ways in which it goes on to answer, for longer
+// than records live. Nobody who lives may be taken for lost, and when it is over a worker that dies
+// is.
 func TestHalfAliveRedisHarmsNobody(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup // they wait for records to expire, mostly
@@ -186,7 +187,8 @@ func TestHalfAliveRedisHarmsNobody(t *testing.T) {
 	}
 }
 
-// staleReads has a client read from another Redis than it writes to, as behind a proxy that splits the two.
+// staleReads has a client read from another Redis than it writes to, as behind a proxy that splits
+// the two.
 type staleReads struct{ from redis.UniversalClient }
 
 func (s staleReads) DialHook(next redis.DialHook) redis.DialHook {
@@ -226,7 +228,8 @@ func reads(cmd redis.Cmder) bool {
 	return false
 }
 
-// TestStaleReplicaHarmsNobody reads from a replica that its master has left behind: its records expire, whoever lives.
+// TestStaleReplicaHarmsNobody reads from a replica that its master has left behind: its records
+// expire, whoever lives.
 func TestStaleReplicaHarmsNobody(t *testing.T) {
 	t.Parallel()
 	master, replica := testkit.StartRedis(t), testkit.StartRedis(t)

@@ -7,20 +7,22 @@ import (
 )
 
 const (
-	// flightsMost is how many batches of look-ups are under way at a time: one that is stuck doesn't hold up the others.
+	// flightsMost is how many batches of look-ups are under way at a time: one that is stuck
+	// doesn't hold up the others.
 	flightsMost = 4
 	// flightMost is how many keys one batch asks for.
 	flightMost = 128
-	// missesPerSecond bounds how many keys per second are asked for in vain, after missesAtOnce. Keys that Redis has cost nothing
-	// of it, so that a storm of clients whose sessions exist is as fast as Redis.
+	// missesPerSecond bounds how many keys per second are asked for in vain, after missesAtOnce.
+	// Keys that Redis has cost nothing of it, so that a storm of clients whose sessions exist is as
+	// fast as Redis.
 	missesPerSecond = 10_000
 	missesAtOnce    = 1000
 	// askedMost bounds the look-ups that wait for their turn.
 	askedMost = 4096
 )
 
-// lookups asks Redis for single keys. Anybody can send sids that nobody has, so those that wait go out together, and the number
-// of those that Redis doesn't have is bounded.
+// lookups asks Redis for single keys. Anybody can send sids that nobody has, so those that wait go
+// out together, and the number of those that Redis doesn't have is bounded.
 type lookups struct {
 	fetch   func(keys []string) []answer // blocks, for a bounded time
 	flights sync.WaitGroup
@@ -55,8 +57,8 @@ func newLookups(fetch func(keys []string) []answer) *lookups {
 	return &lookups{fetch: fetch, asked: make(map[string]*lookup), misses: missesAtOnce, at: time.Now()}
 }
 
-// ask returns Redis's answer to a question that is sent after the call; none if ctx ends first or too many wait. Who is not
-// patient doesn't wait for their turn.
+// ask returns Redis's answer to a question that is sent after the call; none if ctx ends first or
+// too many wait. Who is not patient doesn't wait for their turn.
 func (l *lookups) ask(ctx context.Context, key string, patient bool) answer {
 	l.mu.Lock()
 	q := l.asked[key]
@@ -178,7 +180,8 @@ func (s *strangers) has(id string) (is bool, news uint64) {
 	return time.Now().Before(s.until[id]), s.news
 }
 
-// add notes that Redis had no record of id. It does nothing if a worker has come since has returned news.
+// add notes that Redis had no record of id. It does nothing if a worker has come since has returned
+// news.
 func (s *strangers) add(id string, news uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

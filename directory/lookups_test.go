@@ -30,7 +30,8 @@ func (s *shelf) fetch(keys []string) []answer {
 	return all
 }
 
-// TestFloodOfLookupsIsBounded: an attacker's sids cost Redis so much and no more, and whoever waits its turn is found.
+// TestFloodOfLookupsIsBounded: an attacker's sids cost Redis so much and no more, and whoever waits
+// its turn is found.
 func TestFloodOfLookupsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shelf
@@ -86,7 +87,8 @@ func TestStormOfClientsIsNotPaced(t *testing.T) {
 			}
 			storm.Wait()
 		}
-		// At 128 a millisecond and 4 batches at a time these are 200 ms, and at the pace of misses 10 s.
+		// At 128 a millisecond and 4 batches at a time these are 200 ms, and at the pace of misses
+		// 10 s.
 		if took := time.Since(start); took > time.Second {
 			t.Errorf("100,000 took %v", took)
 		}
@@ -122,8 +124,8 @@ func TestLookupOfThoseThatLeftIsNotSent(t *testing.T) {
 	})
 }
 
-// TestUnknownSIDsCostOneCommand where the worker that they seem to be of was looked for just before, and none about a worker
-// more than once a second.
+// TestUnknownSIDsCostOneCommand where the worker that they seem to be of was looked for just
+// before, and none about a worker more than once a second.
 func TestUnknownSIDsCostOneCommand(t *testing.T) {
 	m, url := mini(t)
 	d := node(t, url)
@@ -139,7 +141,8 @@ func TestUnknownSIDsCostOneCommand(t *testing.T) {
 	}
 }
 
-// TestNewWorkerIsFoundAtOnce though its id was unknown a moment ago, and a session that is just made elsewhere.
+// TestNewWorkerIsFoundAtOnce though its id was unknown a moment ago, and a session that is just
+// made elsewhere.
 func TestNewWorkerIsFoundAtOnce(t *testing.T) {
 	_, url := mini(t)
 	a, b := node(t, url), node(t, url)

@@ -69,8 +69,9 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 	return Owner{WorkerID: id, Decision: DecisionUnknown}
 }
 
-// newcomer is the worker that sid begins with, where it is so new that the table does not have it: the sid's key need not
-// be written yet, see Learn. Events tell of new workers, too, so this look-up is left out while many wait.
+// newcomer is the worker that sid begins with, where it is so new that the table does not have it:
+// the sid's key need not be written yet, see Learn. Events tell of new workers, too, so this
+// look-up is left out while many wait.
 func (d *Directory) newcomer(ctx context.Context, sid string) *Worker {
 	if id, ok := WorkerOf(sid); ok && d.Workers().Get(id) == nil {
 		if w := d.worker(ctx, id, false); w != nil && w.Tags {
@@ -90,8 +91,8 @@ func (d *Directory) taggedOwner(sid string) *Worker {
 	return nil
 }
 
-// readOwner asks Redis for sid's owner and remembers the answer. Empty: there is none, or no answer in time. Who is not patient
-// has another answer.
+// readOwner asks Redis for sid's owner and remembers the answer. Empty: there is none, or no answer
+// in time. Who is not patient has another answer.
 func (d *Directory) readOwner(ctx context.Context, sid string, patient bool) string {
 	if sid == "" || len(sid) > sidMost || !d.cfg.Conn.Up() {
 		return ""
@@ -113,7 +114,8 @@ func (d *Directory) readOwner(ctx context.Context, sid string, patient bool) str
 	return a.value
 }
 
-// fetch asks Redis for keys, and for what is left of the lives of those that it has. It takes untaggedWait at most.
+// fetch asks Redis for keys, and for what is left of the lives of those that it has. It takes
+// untaggedWait at most.
 func (d *Directory) fetch(keys []string) []answer {
 	ctx, cancel := context.WithTimeout(context.Background(), untaggedWait)
 	defer cancel()

@@ -8,18 +8,19 @@ import (
 )
 
 const (
-	// beatLate is how old the last beat that Redis took may be: older, and the next one has failed or hangs.
+	// beatLate is how old the last beat that Redis took may be: older, and the next one has failed
+	// or hangs.
 	beatLate = beatEvery + beatTimeout/2
-	// staleSlack is how much sooner than our last beat says our own record may seem to expire. A read that is older than that
-	// beat shows the one before, which is beatEvery earlier.
+	// staleSlack is how much sooner than our last beat says our own record may seem to expire. A
+	// read that is older than that beat shows the one before, which is beatEvery earlier.
 	staleSlack = beatEvery / 2
 	// sayEvery is how often the same trouble is logged.
 	sayEvery = 30 * time.Second
 )
 
-// pulse is what this process's own records tell of Redis. A Redis may go on to answer and not take writes any more: then
-// all records expire, whoever lives. Or it answers with what it knew a while ago. The absence of a record proves a death
-// only to a process that sees its own.
+// pulse is what this process's own records tell of Redis. A Redis may go on to answer and not take
+// writes any more: then all records expire, whoever lives. Or it answers with what it knew a while
+// ago. The absence of a record proves a death only to a process that sees its own.
 type pulse struct {
 	mu     sync.Mutex // guards the rest
 	own    map[string]*ownRecord
@@ -60,7 +61,8 @@ func (p *pulse) took(key string, sent time.Time) (before time.Time) {
 	return before
 }
 
-// beats copies when the last beat of each own record was sent: before a look, to compare with what that shows.
+// beats copies when the last beat of each own record was sent: before a look, to compare with what
+// that shows.
 func (p *pulse) beats() map[string]time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,9 +104,9 @@ func (p *pulse) wrote(log *zerolog.Logger) {
 	}
 }
 
-// blind tells whether a look proves nothing about records that it doesn't show, given the own beats of before the look,
-// and which own records were missing though Redis has taken them. A process without a record of its own goes by
-// others': somebody has beaten lately.
+// blind tells whether a look proves nothing about records that it doesn't show, given the own beats
+// of before the look, and which own records were missing though Redis has taken them. A process
+// without a record of its own goes by others': somebody has beaten lately.
 func (k keys) blind(o *observation, sent map[string]time.Time) (is bool, missing []string) {
 	shown := make(map[string]time.Duration, len(sent))
 	lately := false

@@ -16,8 +16,8 @@ import (
 const (
 	// maxRecord is some thirty times what a record has.
 	maxRecord = 16 << 10
-	// maxMembers bounds how many records one look reads, of workers and of routers, that are not known yet. The next look
-	// reads the next.
+	// maxMembers bounds how many records one look reads, of workers and of routers, that are not
+	// known yet. The next look reads the next.
 	maxMembers = 1 << 12
 	maxID      = 64
 )
@@ -27,14 +27,15 @@ func isID(id string) bool {
 	return id != "" && len(id) <= maxID && strings.IndexFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
 }
 
-// wrongType tells whether a key holds something else than it should. Whatever else Redis answers is not about one key.
+// wrongType tells whether a key holds something else than it should. Whatever else Redis answers is
+// not about one key.
 func wrongType(err error) bool {
 	var answer redis.Error
 	return errors.As(err, &answer) && strings.HasPrefix(answer.Error(), "WRONGTYPE")
 }
 
-// read takes both sets, then every member's record and what is left of its life. All keys share one slot. Each key is
-// judged by itself: one that is no good costs nobody else's.
+// read takes both sets, then every member's record and what is left of its life. All keys share one
+// slot. Each key is judged by itself: one that is no good costs nobody else's.
 func (d *Directory) read(ctx context.Context) (o observation, err error) {
 	known := d.known()
 	sets := d.client.Pipeline()
@@ -71,8 +72,8 @@ func (d *Directory) read(ctx context.Context) (o observation, err error) {
 // members are ids by kind.
 type members struct{ workers, routers map[string]bool }
 
-// known is who is looked at even where the sets don't have them: a set may be lost while its members live. The ids that
-// events named come first where a set has too many.
+// known is who is looked at even where the sets don't have them: a set may be lost while its
+// members live. The ids that events named come first where a set has too many.
 func (d *Directory) known() (m members) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

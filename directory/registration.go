@@ -214,8 +214,8 @@ func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
 	return state, nil
 }
 
-// lostData has everything written again that only this process knows: Redis was flushed. Where it evicts keys all the
-// time that happens at most every 10 s.
+// lostData has everything written again that only this process knows: Redis was flushed. Where it
+// evicts keys all the time that happens at most every 10 s.
 func (d *Directory) lostData() {
 	if d.lost.due(sayEvery) {
 		d.cfg.Log.Warn().Msg("Redis has lost data: sids in use are written again")
@@ -228,7 +228,8 @@ func (d *Directory) lostData() {
 	d.lookAgain()
 }
 
-// rebuild makes the set of ids anew where its key holds something else. The others' beats bring their ids back.
+// rebuild makes the set of ids anew where its key holds something else. The others' beats bring
+// their ids back.
 func (r *Registration[R]) rebuild(ctx context.Context, added *redis.IntCmd) error {
 	if r.d.ignored.news(r.set) {
 		r.d.cfg.Log.Warn().Str("key", r.set).Err(added.Err()).Msg("key is no set of ids: deleted, and made anew")

@@ -246,7 +246,8 @@ func (r *roster) sawRouters(o observation, n *news) {
 	r.routers, r.raw = routers, raw
 }
 
-// returned notes that Redis is back, or takes writes again: the records get one full TTL to be written again.
+// returned notes that Redis is back, or takes writes again: the records get one full TTL to be
+// written again.
 func (r *roster) returned(at time.Time) {
 	r.grace = at.Add(recordTTL)
 	clear(r.missing)
@@ -281,17 +282,20 @@ func (r *roster) lives(id string, at time.Time) {
 // heardMost bounds how many ids of events are remembered.
 const heardMost = 1024
 
-// heardOf notes an id that an event named, so that its record is looked at even where the set of workers is no good.
+// heardOf notes an id that an event named, so that its record is looked at even where the set of
+// workers is no good.
 func (r *roster) heardOf(id string, at time.Time) {
 	if len(r.heard) < heardMost {
 		r.heard[id] = at
 	}
 }
 
-// silenceFor is how long a supervisor's word counts that a worker has missed its beats. It says so every second.
+// silenceFor is how long a supervisor's word counts that a worker has missed its beats. It says so
+// every second.
 const silenceFor = 3 * time.Second
 
-// quiet notes that a worker has missed its beats, or is heard again, and tells whether that changes the table.
+// quiet notes that a worker has missed its beats, or is heard again, and tells whether that changes
+// the table.
 func (r *roster) quiet(id string, silent bool, at time.Time) (changed bool) {
 	m := r.members[id]
 	if m == nil {

@@ -19,16 +19,19 @@ const (
 	secretBytes = 32
 	// secretMost bounds a secret that somebody else has written: it goes into a field of a request.
 	secretMost = 256
-	// earlierFor is how long a secret counts after Redis had another: routers that have not looked since still show it.
+	// earlierFor is how long a secret counts after Redis had another: routers that have not looked
+	// since still show it.
 	earlierFor = 10 * time.Minute
 	// earlierMost bounds how many such secrets count.
 	earlierMost = 4
-	// askEvery is how often Redis is asked at most because somebody showed a secret that is not known here.
+	// askEvery is how often Redis is asked at most because somebody showed a secret that is not
+	// known here.
 	askEvery = 250 * time.Millisecond
 )
 
-// secret is what the routers of one app show each other. Redis says which it is: the key is written once and read at every
-// look. A router that finds it missing writes its own again; one that finds another takes that over.
+// secret is what the routers of one app show each other. Redis says which it is: the key is written
+// once and read at every look. A router that finds it missing writes its own again; one that finds
+// another takes that over.
 type secret struct {
 	mu      sync.Mutex // guards the rest
 	value   string
@@ -140,11 +143,12 @@ func (d *Directory) Secret(ctx context.Context) (string, error) {
 	return d.agree(ctx, randomText(secretBytes), false)
 }
 
-// Secrets is Secret and those of the last 10 minutes, for routers that have not heard of a change. It asks nobody.
+// Secrets is Secret and those of the last 10 minutes, for routers that have not heard of a change.
+// It asks nobody.
 func (d *Directory) Secrets() []string { return d.secret.all() }
 
-// Accepts tells whether a router that shows this is one of ours. One that is not known here may have been made a moment
-// ago: then Redis is asked, at most four times a second for all.
+// Accepts tells whether a router that shows this is one of ours. One that is not known here may
+// have been made a moment ago: then Redis is asked, at most four times a second for all.
 func (d *Directory) Accepts(ctx context.Context, shown string) bool {
 	return d.AcceptsAt(ctx, "", shown)
 }
@@ -187,7 +191,8 @@ func (d *Directory) askSecret(ctx context.Context) {
 	}
 }
 
-// askSecretAs asks for everybody who waits for a. It does not take long, and so does not end with its caller's context.
+// askSecretAs asks for everybody who waits for a. It does not take long, and so does not end with
+// its caller's context.
 func (d *Directory) askSecretAs(a *askingSecret) {
 	s := &d.secret
 	s.mu.Lock()
@@ -238,8 +243,8 @@ func (d *Directory) adoptSecret(value string) {
 	}
 }
 
-// agree offers a secret and takes the one that Redis has. A key that has none in it is replaced: of several that do so at a
-// time all take over what is there in the end, at their next look.
+// agree offers a secret and takes the one that Redis has. A key that has none in it is replaced: of
+// several that do so at a time all take over what is there in the end, at their next look.
 func (d *Directory) agree(ctx context.Context, offer string, replace bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()

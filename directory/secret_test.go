@@ -31,8 +31,8 @@ func secretOf(t *testing.T, d *Directory) string {
 	return secret
 }
 
-// TestSecretIsConfirmedAtEveryLook: whatever becomes of the key, routers that live go on with the secret that they have, and the
-// next router gets it.
+// TestSecretIsConfirmedAtEveryLook: whatever becomes of the key, routers that live go on with the
+// secret that they have, and the next router gets it.
 func TestSecretIsConfirmedAtEveryLook(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -60,7 +60,8 @@ func TestSecretIsConfirmedAtEveryLook(t *testing.T) {
 	awaitSecret(t, secret, a, b)
 }
 
-// TestSecretsConverge: a router that finds no secret makes one, though others live. During the change nobody is refused.
+// TestSecretsConverge: a router that finds no secret makes one, though others live. During the
+// change nobody is refused.
 func TestSecretsConverge(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
@@ -90,7 +91,8 @@ func TestSecretsConverge(t *testing.T) {
 	awaitKey(t, r.URL(), a.keys.secret(), second)
 }
 
-// TestStrangersKeysCostLittle: who shows wrong keys makes a router ask Redis a few times a second, however many do.
+// TestStrangersKeysCostLittle: who shows wrong keys makes a router ask Redis a few times a second,
+// however many do.
 func TestStrangersKeysCostLittle(t *testing.T) {
 	m, url := mini(t)
 	d := node(t, url)
@@ -121,8 +123,8 @@ func TestStrangersKeysCostLittle(t *testing.T) {
 	}
 }
 
-// TestWorkerKeyIsForOneWorker: a worker takes the secret or the key that is made of it for this worker; a door takes the
-// secret only.
+// TestWorkerKeyIsForOneWorker: a worker takes the secret or the key that is made of it for this
+// worker; a door takes the secret only.
 func TestWorkerKeyIsForOneWorker(t *testing.T) {
 	t.Parallel()
 	d := node(t, testkit.StartRedis(t).URL())

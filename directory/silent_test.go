@@ -28,7 +28,8 @@ func TestSilentWorkersGetNothingNew(t *testing.T) {
 	a.WorkerSilent("____", true) // nobody
 }
 
-// TestSilenceEndsByItself where nobody says it again: the supervisor has ended, or its word is lost.
+// TestSilenceEndsByItself where nobody says it again: the supervisor has ended, or its word is
+// lost.
 func TestSilenceEndsByItself(t *testing.T) {
 	s := newSky(t)
 	s.beat("aaaa", 0)

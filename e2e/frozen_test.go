@@ -13,9 +13,10 @@ import (
 	"github.com/sidereal-io/sidereal/e2e/harness"
 )
 
-// TestFrozenWorkerUnderLoad: of 60 clients on two hosts, those of a frozen worker are served again once it is replaced, and
-// newcomers are served by either transport. Once the silence is known, their first attempt succeeds. Before, a WebSocket that was
-// passed to the worker ends with it, and its client tries again.
+// TestFrozenWorkerUnderLoad: of 60 clients on two hosts, those of a frozen worker are served again
+// once it is replaced, and newcomers are served by either transport. Once the silence is known,
+// their first attempt succeeds. Before, a WebSocket that was passed to the worker ends with it, and
+// its client tries again.
 func TestFrozenWorkerUnderLoad(t *testing.T) {
 	_, hosts := pair(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*harness.Patience)

@@ -35,9 +35,10 @@ type Config struct {
 	UpgradeTimeout time.Duration
 	// MaxHTTPBufferSize bounds one POST body and one WebSocket message, in bytes. Default 1,000,000.
 	MaxHTTPBufferSize int64
-	// MaxQueueBytes bounds what waits for one client, about 100 bytes more for each message; a send that would exceed it
-	// ends the session, also one of many messages at once. Behind nothing that is stuck the longest message of a send doesn't
-	// count: a single one may be larger. Default 16 MiB.
+	// MaxQueueBytes bounds what waits for one client, about 100 bytes more for each message; a send
+	// that would exceed it ends the session, also one of many messages at once. Behind nothing that
+	// is stuck the longest message of a send doesn't count: a single one may be larger. Default 16
+	// MiB.
 	MaxQueueBytes int
 	// MaxPollPackets bounds the packets in one poll response; the rest goes with the next. Default 0: no bound. Set it to
 	// 16 for clients of python-engineio, which refuse more.

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// FuzzFrameCost wants the parser's work bounded by what it is fed, whatever frames that are and in whatever pieces they come:
-// the bytes that it copies from buffer to buffer, and those that it allocates.
+// FuzzFrameCost wants the parser's work bounded by what it is fed, whatever frames that are and in
+// whatever pieces they come: the bytes that it copies from buffer to buffer, and those that it
+// allocates.
 func FuzzFrameCost(f *testing.F) {
 	one := frame(opContinuation, []byte("x"))
 	f.Add(slices.Concat(frame(opBinary, []byte("x")), bytes.Repeat(one, 5000)), []byte{255})

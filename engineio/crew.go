@@ -26,15 +26,17 @@ func (s *Session) Later(w Work) {
 }
 
 const (
-	// lookEvery is how often a leader is looked after: one that is still at the same turn as the last time is late.
+	// lookEvery is how often a leader is looked after: one that is still at the same turn as the
+	// last time is late.
 	lookEvery = time.Millisecond
 	// helpAt is how much Work waits when one more goroutine, on another core, is worth its start.
 	helpAt = 32
 )
 
-// crew does the Work of what a poller reads. Its leader is the goroutine that polls: it reads what there is, does the Work
-// of that, and polls again, so that most messages need no other goroutine (ADR 0016). Reading a connection and Work may take
-// long all the same: a leader that is late is left to what it does, and a new one does what waits, reads and polls.
+// crew does the Work of what a poller reads. Its leader is the goroutine that polls: it reads what
+// there is, does the Work of that, and polls again, so that most messages need no other goroutine
+// (ADR 0016). Reading a connection and Work may take long all the same: a leader that is late is
+// left to what it does, and a new one does what waits, reads and polls.
 type crew struct {
 	hands *hands // for Work that is not brief
 	tasks *sync.WaitGroup
@@ -68,8 +70,8 @@ func newCrew(hands *hands, lead, lost func()) *crew {
 	return c
 }
 
-// add has w done by the leader, whose goroutine this is. It reports false, and does nothing, if that leads no more: the one
-// who does may wait for events.
+// add has w done by the leader, whose goroutine this is. It reports false, and does nothing, if
+// that leads no more: the one who does may wait for events.
 func (l *leader) add(w Work) bool {
 	c := l.crew
 	c.mu.Lock()
@@ -114,7 +116,8 @@ func (c *crew) work() (leads bool) {
 	return true
 }
 
-// begin begins what may take long: w, or the reading of a connection. It is the leader's, and has the watch look after it.
+// begin begins what may take long: w, or the reading of a connection. It is the leader's, and has
+// the watch look after it.
 func (c *crew) begin(w Work) (turn uint64) {
 	c.now = w
 	turn = c.turn.Add(1)
@@ -150,7 +153,8 @@ func (c *crew) do(w Work) (leads bool) {
 	return leads
 }
 
-// look is the watch's, again and again while there is something to look after: it replaces a leader that is late.
+// look is the watch's, again and again while there is something to look after: it replaces a leader
+// that is late.
 func (c *crew) look() {
 	turn := c.turn.Load()
 	switch {
@@ -173,8 +177,8 @@ func (c *crew) look() {
 	c.watch.Reset(lookEvery)
 }
 
-// replace ends the lead of a leader that is still at turn, and returns the Work that it does. A leader that finds itself
-// replaced knows all that lost has changed once it has held mu.
+// replace ends the lead of a leader that is still at turn, and returns the Work that it does. A
+// leader that finds itself replaced knows all that lost has changed once it has held mu.
 func (c *crew) replace(turn uint64) (w Work, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

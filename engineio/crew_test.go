@@ -147,7 +147,8 @@ func TestMuchWorkGetsHelp(t *testing.T) {
 	}
 }
 
-// A leader that was replaced leaves no Work in the queue: the one who takes from it may wait for events.
+// A leader that was replaced leaves no Work in the queue: the one who takes from it may wait for
+// events.
 func TestReplacedLeaderQueuesNothing(t *testing.T) {
 	lost := 0
 	c := newCrew(&hands{tasks: new(sync.WaitGroup)}, func() {}, func() { lost++ })

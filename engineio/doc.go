@@ -28,10 +28,11 @@
 // A connection that has SyscallConn must therefore let its descriptor be used in place of its Read and Write. One that
 // holds bytes already read from the descriptor says how many by a method Buffered() int.
 //
-// The Receiver is called on that goroutine, which may be the one of all connections: it must not block. Within one read
-// the session is corked: what the Receiver sends leaves in one write after Idle. What may take time it leaves to
-// Session.Later (crew.go): the poller's goroutine does that between two looks at its sockets. It is replaced when that, or the
-// messages of one connection, take too long: it then serves that connection alone until it has read all.
+// The Receiver is called on that goroutine, which may be the one of all connections: it must not
+// block. Within one read the session is corked: what the Receiver sends leaves in one write after
+// Idle. What may take time it leaves to Session.Later (crew.go): the poller's goroutine does that
+// between two looks at its sockets. It is replaced when that, or the messages of one connection,
+// take too long: it then serves that connection alone until it has read all.
 //
 // # Sending
 //
@@ -52,10 +53,11 @@
 //
 // # Goroutines and locks
 //
-// A session has no goroutine, timer or channel of its own. Goroutines are: net/http's, in which polls wait that are not parked; the
-// wheel's and the poller's, one each per server, in Run; those that the poller leaves to Work, or a message, which takes long, or calls when much
-// waits; one per WebSocket that is not in the poller; one per such WebSocket while it has something to write, or is
-// being closed; and one per ended session for as long as Receiver.Closed runs.
+// A session has no goroutine, timer or channel of its own. Goroutines are: net/http's, in which
+// polls wait that are not parked; the wheel's and the poller's, one each per server, in Run; those
+// that the poller leaves to Work, or a message, which takes long, or calls when much waits; one per
+// WebSocket that is not in the poller; one per such WebSocket while it has something to write, or
+// is being closed; and one per ended session for as long as Receiver.Closed runs.
 //
 // Lock order: Session.recvMu (held while the Receiver is called), then Session.mu (all state and every write, none of
 // which blocks), then Server.lingerMu, then the leaves: the wheel's, a shard of the session table, the crew's. A Receiver may call any

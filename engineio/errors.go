@@ -12,8 +12,8 @@ var ErrClosed = errors.New("engineio: session closed")
 // ErrForbidden refuses a handshake without a reason of its own: see Config.AllowRequest.
 var ErrForbidden = errors.New("engineio: forbidden")
 
-// ErrSlowClient ends a session for which more than Config.MaxQueueBytes wait: its client takes them too slowly, or they were
-// sent at once.
+// ErrSlowClient ends a session for which more than Config.MaxQueueBytes wait: its client takes them
+// too slowly, or they were sent at once.
 var ErrSlowClient = errors.New("engineio: client too slow, its queue is full")
 
 // Why a session ended, as given to Receiver.Closed. Clients and Node servers know these words.

@@ -202,8 +202,9 @@ func (p *parser) check(h []byte) error {
 	return nil
 }
 
-// keep keeps a part of a frame of which p.left bytes are still to come. A buffer that is too small at least doubles, or is
-// the last one: in however many pieces a message comes, all its copies together are at most three times its size.
+// keep keeps a part of a frame of which p.left bytes are still to come. A buffer that is too small
+// at least doubles, or is the last one: in however many pieces a message comes, all its copies
+// together are at most three times its size.
 func (p *parser) keep(part []byte) {
 	switch {
 	case len(part) == 0:
@@ -219,8 +220,9 @@ func (p *parser) keep(part []byte) {
 	}
 }
 
-// givesAway reports whether the buffer of the message under way will be the sink's. A buffer of fragments isn't, since
-// nothing says how many follow: the sink gets a copy that holds no more than the message.
+// givesAway reports whether the buffer of the message under way will be the sink's. A buffer of
+// fragments isn't, since nothing says how many follow: the sink gets a copy that holds no more than
+// the message.
 func (p *parser) givesAway() bool { return p.msgOp == opBinary && !p.deflated && p.whole }
 
 // frame handles a frame whose last part has come.

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// parking tells whether the responses of a test's fixtures can be parked: those of the tests here can, by their names.
+// parking tells whether the responses of a test's fixtures can be parked: those of the tests here
+// can, by their names.
 func parking(t testing.TB) bool { return strings.HasPrefix(t.Name(), "TestParked") }
 
 // TestParkedPolls runs the tests of polling where no poll waits on a goroutine of its own.

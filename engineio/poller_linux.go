@@ -25,10 +25,11 @@ const (
 	endEvents  = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 )
 
-// poller parks sockets in an epoll of our own, so that an idle WebSocket has neither goroutine nor buffer (ADR 0002).
-// The epoll's descriptor is itself in Go's poller: one goroutine waits there for all sockets, reads them in turn, and does
-// the Work that comes of it. It leads a crew: when it is late, another continues the round, and the link that it reads is
-// away: its events are noted for the late goroutine, which serves it alone until nothing is left of them.
+// poller parks sockets in an epoll of our own, so that an idle WebSocket has neither goroutine nor
+// buffer (ADR 0002). The epoll's descriptor is itself in Go's poller: one goroutine waits there for
+// all sockets, reads them in turn, and does the Work that comes of it. It leads a crew: when it is
+// late, another continues the round, and the link that it reads is away: its events are noted for
+// the late goroutine, which serves it alone until nothing is left of them.
 type poller struct {
 	epfd  int
 	file  *os.File
@@ -87,8 +88,8 @@ func (p *poller) run() {
 	}
 }
 
-// round handles what is left of the events, then the links that had more to read before them. It reports whether the caller
-// still leads.
+// round handles what is left of the events, then the links that had more to read before them. It
+// reports whether the caller still leads.
 func (p *poller) round() (leads bool) {
 	for p.next < p.n {
 		ev := &p.events[p.next]
@@ -155,7 +156,8 @@ func (p *poller) note(l *pollLink, events uint32) bool {
 	return true
 }
 
-// alone serves a link that is away until nothing is left, by a goroutine that was replaced while it handled it.
+// alone serves a link that is away until nothing is left, by a goroutine that was replaced while it
+// handled it.
 func (p *poller) alone(l *pollLink, again uint32, buf []byte, me *leader) {
 	for events, more := p.back(l, again); more; events, more = p.back(l, again) {
 		again = l.handle(events, buf, me)
@@ -163,8 +165,8 @@ func (p *poller) alone(l *pollLink, again uint32, buf []byte, me *leader) {
 	bufpool.Put(buf)
 }
 
-// back takes what was noted for a link that is away, beside what it has to read again. If that is nothing, the link is the
-// poller's again; if nobody polls any more, it is closed.
+// back takes what was noted for a link that is away, beside what it has to read again. If that is
+// nothing, the link is the poller's again; if nobody polls any more, it is closed.
 func (p *poller) back(l *pollLink, again uint32) (events uint32, more bool) {
 	p.crew.mu.Lock()
 	events, l.noted = l.noted|again, 0
@@ -178,7 +180,8 @@ func (p *poller) back(l *pollLink, again uint32) (events uint32, more bool) {
 	return events, more
 }
 
-// wait waits until there are events, unless there is more to read. It reports false if the poller is closed.
+// wait waits until there are events, unless there is more to read. It reports false if the poller
+// is closed.
 func (p *poller) wait() bool {
 	p.next, p.turned = 0, 0
 	p.turn, p.again = p.again, p.turn[:0]
@@ -221,8 +224,9 @@ func (p *poller) detach(conn net.Conn, raw syscall.RawConn) (*pollLink, error) {
 	return &pollLink{poller: p, fd: fd, gen: p.gen.Add(1)}, nil
 }
 
-// pollLink is a socket that the poller reads. Its descriptor is closed by who serves it alone, with the session's mu held,
-// so that whoever holds mu and finds the webSocket not closed may write to it.
+// pollLink is a socket that the poller reads. Its descriptor is closed by who serves it alone, with
+// the session's mu held, so that whoever holds mu and finds the webSocket not closed may write to
+// it.
 type pollLink struct {
 	poller *poller
 	w      *webSocket
@@ -267,8 +271,9 @@ func (l *pollLink) control(op int) error {
 	return unix.EpollCtl(l.poller.epfd, op, l.fd, &unix.EpollEvent{Events: events, Fd: int32(l.fd), Pad: int32(l.gen)})
 }
 
-// handle reads what there is and writes what waited for room, then closes the descriptor of a link that is done. It returns
-// the events for which it is to be called again when others have had their turn.
+// handle reads what there is and writes what waited for room, then closes the descriptor of a link
+// that is done. It returns the events for which it is to be called again when others have had their
+// turn.
 func (l *pollLink) handle(events uint32, buf []byte, by *leader) (again uint32) {
 	if events&(unix.EPOLLIN|endEvents) != 0 {
 		again = l.read(events, buf, by)

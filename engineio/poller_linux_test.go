@@ -21,8 +21,8 @@ func TestParkedSocketsAreInThePoller(t *testing.T) {
 	}
 }
 
-// A poller that ends leaves the link that is away to the goroutine that still handles a message of it: a descriptor that is
-// closed while it is read may be another's by then.
+// A poller that ends leaves the link that is away to the goroutine that still handles a message of
+// it: a descriptor that is closed while it is read may be another's by then.
 func TestPollerEndsWhileReceiveBlocks(t *testing.T) {
 	release, began := make(chan struct{}), make(chan struct{})
 	f := serveSlow(t, onPoller, func(s *Session, message []byte) {

@@ -88,8 +88,8 @@ const messageBytes = 96
 // size is what waits, as Config.MaxQueueBytes counts it.
 func (o *outbox) size() int { return o.bytes + len(o.items)*messageBytes }
 
-// exceeds tells whether more than limit waits once ms were pushed. One message may be longer than that by itself where nothing
-// is stuck before it.
+// exceeds tells whether more than limit waits once ms were pushed. One message may be longer than
+// that by itself where nothing is stuck before it.
 func (o *outbox) exceeds(limit int, stuck bool, ms []*Message) bool {
 	over := o.size() - limit
 	if over > 0 && !stuck {

@@ -31,7 +31,8 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// TestManyMessagesInOneSend: one send of many messages is bounded as many sends are, whatever the transport could take.
+// TestManyMessagesInOneSend: one send of many messages is bounded as many sends are, whatever the
+// transport could take.
 func TestManyMessagesInOneSend(t *testing.T) {
 	part := NewBinary(make([]byte, 400))
 	limits := Config{MaxQueueBytes: 1000}

@@ -23,7 +23,8 @@ func (r *slow) Idle() {
 	}
 }
 
-// serveSlow runs a server whose sessions receive by the test's functions. They are told in the order of their beginning.
+// serveSlow runs a server whose sessions receive by the test's functions. They are told in the
+// order of their beginning.
 func serveSlow(t *testing.T, drive string, receive func(s *Session, message []byte), idle func(s *Session)) *fixture {
 	opened := make(chan *recorder, 2000)
 	f := serve(t, Config{Open: func(s *Session) Receiver {
@@ -35,8 +36,8 @@ func serveSlow(t *testing.T, drive string, receive func(s *Session, message []by
 	return f
 }
 
-// A message that takes long to be received keeps no other connection from being read, and none of its own is lost or
-// overtaken: those that come meanwhile, in whatever pieces, follow it.
+// A message that takes long to be received keeps no other connection from being read, and none of
+// its own is lost or overtaken: those that come meanwhile, in whatever pieces, follow it.
 func TestReceiveThatBlocks(t *testing.T) {
 	for _, drive := range drives {
 		t.Run(drive, func(t *testing.T) {
@@ -81,7 +82,8 @@ func TestReceiveThatBlocks(t *testing.T) {
 	}
 }
 
-// Work that a goroutine leaves which doesn't lead any more is done at once, though the one that leads waits for events.
+// Work that a goroutine leaves which doesn't lead any more is done at once, though the one that
+// leads waits for events.
 func TestWorkBehindAReceiveThatBlocks(t *testing.T) {
 	for _, drive := range drives {
 		t.Run(drive, func(t *testing.T) {
@@ -107,8 +109,8 @@ func TestWorkBehindAReceiveThatBlocks(t *testing.T) {
 	}
 }
 
-// Many sessions whose messages hold each other up, each until another's is received: all are received once, and in order,
-// and what is left to be done later is done.
+// Many sessions whose messages hold each other up, each until another's is received: all are
+// received once, and in order, and what is left to be done later is done.
 func TestManyReceivesThatBlock(t *testing.T) {
 	const sessions, messages = 20, 40
 	for _, drive := range drives {
@@ -183,7 +185,8 @@ func TestManyReceivesThatBlock(t *testing.T) {
 	}
 }
 
-// A session that ends while a message of it takes long is told after that; its connection is closed once.
+// A session that ends while a message of it takes long is told after that; its connection is closed
+// once.
 func TestEndWhileReceiveBlocks(t *testing.T) {
 	for _, drive := range drives {
 		for _, end := range []string{"client", "breach", "session", "server"} {

@@ -166,7 +166,8 @@ func (x *exchange) respond(u *upstream, n int) verdict {
 	u.discard(n)
 	sound, err := x.sendResponse(u, &body, out)
 	whole, _ := x.endUpload()
-	// Behind an upgrade that was refused a connection is its app's, which may close it, or read no request from it any more.
+	// Behind an upgrade that was refused a connection is its app's, which may close it, or read no
+	// request from it any more.
 	reusable := x.c.awaited() && sound && whole && !x.upgrading && !h.Close && !body.untilClose && len(u.bytes()) == 0
 	if reusable {
 		u.b.put(u)

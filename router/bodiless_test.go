@@ -11,7 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// bodiless reads an answer to a HEAD request to the connection's end: a head that tells of a body, and nothing behind it.
+// bodiless reads an answer to a HEAD request to the connection's end: a head that tells of a body,
+// and nothing behind it.
 func (c *client) bodiless(name string, status int) {
 	c.t.Helper()
 	raw, err := io.ReadAll(c.br)
@@ -27,7 +28,8 @@ func (c *client) bodiless(name string, status int) {
 	}
 }
 
-// TestHEADTurnedAwayHasNoBody: on a connection that goes on, a body would be read as the beginning of the next answer.
+// TestHEADTurnedAwayHasNoBody: on a connection that goes on, a body would be read as the beginning
+// of the next answer.
 func TestHEADTurnedAwayHasNoBody(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.RequestsInFlight = 1 })
 	worker := h.workers["wka0"]

@@ -149,8 +149,8 @@ func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
 
 const unwatchedCertificates = "certificates cannot be watched: they are read once a minute, and at SIGHUP"
 
-// follow watches the folders that the files are in, by their names and in fact. One that can't be watched is left out, and
-// named in the log; said is what was logged last.
+// follow watches the folders that the files are in, by their names and in fact. One that can't be
+// watched is left out, and named in the log; said is what was logged last.
 func (c *Certificates) follow(add func(folder string) error, log *zerolog.Logger, said string) string {
 	var errs []error
 	folders := map[string]bool{}

@@ -51,11 +51,12 @@ type Config struct {
 	// MaxBodyBytes bounds a request's body; larger ones get 413. Bodies are streamed, so that they cost the router nothing,
 	// and Socket.IO servers have a limit of their own (1 MB). Zero: none.
 	MaxBodyBytes int64
-	// BodyTimeout is how long a client may send nothing in the middle of a body, and how long the router waits for all of it
-	// beyond what it takes at MinBodyRate. Zero: 60 s.
+	// BodyTimeout is how long a client may send nothing in the middle of a body, and how long the
+	// router waits for all of it beyond what it takes at MinBodyRate. Zero: 60 s.
 	BodyTimeout time.Duration
-	// MinBodyRate is how many bytes of a body buy a second more. Time in which the worker takes nothing doesn't count, nor
-	// does the time since it began to answer. Zero: 500; negative: only silence ends a body.
+	// MinBodyRate is how many bytes of a body buy a second more. Time in which the worker takes
+	// nothing doesn't count, nor does the time since it began to answer. Zero: 500; negative: only
+	// silence ends a body.
 	MinBodyRate int
 	// IdleTimeout is how long a client's connection may stay without a request. Longer than a load balancer's, or it meets
 	// connections that just closed. Zero: 120 s.
@@ -83,14 +84,16 @@ type Config struct {
 	// AllowedOrigins are the pages that may open and use sessions: scheme://host[:port], *. before the host for all below it,
 	// or null. Requests of sessions with another Origin get 403. Empty: all.
 	AllowedOrigins []string
-	// MaxConnections bounds the connections that this router holds; one more is answered with 503. A further request of an
-	// HTTP/2 connection counts as one. Zero: descriptors do.
+	// MaxConnections bounds the connections that this router holds; one more is answered with 503.
+	// A further request of an HTTP/2 connection counts as one. Zero: descriptors do.
 	MaxConnections int
-	// MaxSilent bounds the connections that have not sent a whole request yet. For one more the oldest gives way, one that has
-	// sent nothing before one that has sent something. Zero: a quarter of Descriptors.
+	// MaxSilent bounds the connections that have not sent a whole request yet. For one more the
+	// oldest gives way, one that has sent nothing before one that has sent something. Zero: a
+	// quarter of Descriptors.
 	MaxSilent int
-	// Descriptors is how many file descriptors the connections of clients and to workers may take. Where none is left, a
-	// connection gives way that waits for its client. Zero: what this process may open, less an eighth for the rest of it.
+	// Descriptors is how many file descriptors the connections of clients and to workers may take.
+	// Where none is left, a connection gives way that waits for its client. Zero: what this process
+	// may open, less an eighth for the rest of it.
 	Descriptors int
 	// StallTimeout is how long a handshake waits for its answer before it is tried once at another worker. Zero: 1 s;
 	// negative: it waits.

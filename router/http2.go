@@ -174,8 +174,8 @@ func (f *h2feed) Close() error {
 
 func (f *h2feed) Addr() net.Addr { return &net.TCPAddr{} }
 
-// warnings counts what net/http has to say about connections, and logs some of it: a client makes it say something whenever
-// it likes.
+// warnings counts what net/http has to say about connections, and logs some of it: a client makes
+// it say something whenever it likes.
 type warnings struct {
 	r       *Router
 	logged  atomic.Int64  // Unix seconds

@@ -450,7 +450,8 @@ func BenchmarkPollOfHTTPClient(b *testing.B) {
 	}
 }
 
-// No client writes log lines at will: what net/http says about its connections is counted, and logged now and then.
+// No client writes log lines at will: what net/http says about its connections is counted, and
+// logged now and then.
 func TestBadPrefacesDontFillTheLog(t *testing.T) {
 	out := new(testkit.Output)
 	h, _ := one(t, 1, func(cfg *Config) {

@@ -63,8 +63,8 @@ func (s *talkative) check(t *testing.T, c *client) {
 	}
 }
 
-// A kept connection on which a worker has said something by itself serves no request: its words would be taken for the next
-// client's answer.
+// A kept connection on which a worker has said something by itself serves no request: its words
+// would be taken for the next client's answer.
 func TestUnsolicitedBytesAreNobodysAnswer(t *testing.T) {
 	t.Run("of this host", func(t *testing.T) {
 		s := newTalkative()

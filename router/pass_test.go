@@ -524,7 +524,8 @@ func TestNewWebSocketsAvoidAStoppedWorker(t *testing.T) {
 	testkit.Until(t, "it is passed", func() bool { return h.Connections() == 0 })
 }
 
-// A worker of another host that has no address yet gets no request, though it is ready: its host's door opens later.
+// A worker of another host that has no address yet gets no request, though it is ready: its host's
+// door opens later.
 func TestWorkerWithoutAnAddressIsNotChosen(t *testing.T) {
 	d := directory.NewStatic()
 	hosts := cluster(t, d, nil, 0, 1)

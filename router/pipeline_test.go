@@ -19,7 +19,8 @@ type request struct {
 	end            int
 }
 
-// requestsOf reads requests as a router does, in pieces of step bytes, until the first that is refused or not whole.
+// requestsOf reads requests as a router does, in pieces of step bytes, until the first that is
+// refused or not whole.
 func requestsOf(t *testing.T, raw []byte, step int) (all []request) {
 	var h http1.Head
 	for at := 0; at < len(raw); {
@@ -75,8 +76,9 @@ func (c *countedBytes) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// FuzzPipeline: of bytes with several requests, behind a PROXY header or not, a router must see the same requests as
-// net/http, which ends a request where the router does; and the same in any pieces. It may refuse more.
+// FuzzPipeline: of bytes with several requests, behind a PROXY header or not, a router must see the
+// same requests as net/http, which ends a request where the router does; and the same in any
+// pieces. It may refuse more.
 func FuzzPipeline(f *testing.F) {
 	for _, raw := range testkit.Smuggled() {
 		f.Add([]byte(raw), uint8(7))
@@ -123,8 +125,8 @@ func FuzzPipeline(f *testing.F) {
 	})
 }
 
-// FuzzHeadCost: reading and rewriting a head allocates nothing, whatever is in it, and compares a field with few names. So
-// its work is linear in its bytes.
+// FuzzHeadCost: reading and rewriting a head allocates nothing, whatever is in it, and compares a
+// field with few names. So its work is linear in its bytes.
 func FuzzHeadCost(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: " + strings.Repeat("a,", 7600) + "\r\n\r\n"))
 	f.Add([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: a,b,c\r\nA: 1\r\nb: 2\r\n\r\n"))

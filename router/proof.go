@@ -10,10 +10,10 @@ import (
 	"sync"
 )
 
-// A router proves in its first message to a door that it knows the secret, so that a storm of clients doesn't keep hosts from
-// each other where TLS handshakes have a rate. The proof is an application protocol (ALPN) that no door chooses: a random
-// number and its HMAC, in base64. Doors of earlier versions take no notice of it, and routers of earlier versions are counted
-// as clients.
+// A router proves in its first message to a door that it knows the secret, so that a storm of
+// clients doesn't keep hosts from each other where TLS handshakes have a rate. The proof is an
+// application protocol (ALPN) that no door chooses: a random number and its HMAC, in base64. Doors
+// of earlier versions take no notice of it, and routers of earlier versions are counted as clients.
 
 const (
 	proofPrefix = "sidereal-door-1."
@@ -43,8 +43,9 @@ func (k *doorKey) sign(number []byte) []byte {
 	return append(number, mac.Sum(nil)[:proofSize-proofNumber]...)
 }
 
-// proofs remembers the numbers that were used: who listens between two hosts can repeat a proof, but it counts once. Two
-// generations bound it. The zero value is ready for use; it is safe for concurrent use.
+// proofs remembers the numbers that were used: who listens between two hosts can repeat a proof,
+// but it counts once. Two generations bound it. The zero value is ready for use; it is safe for
+// concurrent use.
 type proofs struct {
 	mu          sync.Mutex
 	now, before map[[proofNumber]byte]struct{}
@@ -59,7 +60,8 @@ func proofOf(protocols []string) (text string, ok bool) {
 	return text, ok && len(text) == base64.RawURLEncoding.EncodedLen(proofSize)
 }
 
-// prover is the key with which a client's proof was made; nil: none of these. Fresh: it was not used before.
+// prover is the key with which a client's proof was made; nil: none of these. Fresh: it was not
+// used before.
 func (p *proofs) prover(keys *doorKeys, protocols []string) (by *doorKey, fresh bool) {
 	text, ok := proofOf(protocols)
 	if !ok {

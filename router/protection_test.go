@@ -135,7 +135,8 @@ func TestTLSHandshakeRate(t *testing.T) {
 	}
 }
 
-// The rate holds for whoever can't prove to be a router of ours: the door's name is in this file, for everybody to read.
+// The rate holds for whoever can't prove to be a router of ours: the door's name is in this file,
+// for everybody to read.
 func TestTLSHandshakeRateOfTheDoor(t *testing.T) {
 	d := directory.NewStatic()
 	hosts := cluster(t, d, func(cfg *Config) {

@@ -311,7 +311,8 @@ func TestRelayIsParkedWhileBytesCome(t *testing.T) {
 	})
 }
 
-// Behind an upgrade that was refused, no request is sent over the same connection: its app has it, and may never read again.
+// Behind an upgrade that was refused, no request is sent over the same connection: its app has it,
+// and may never read again.
 func TestRefusedUpgradeEndsTheWorkersConnection(t *testing.T) {
 	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
 		held := make(chan struct{})

@@ -9,14 +9,16 @@ import (
 	"time"
 )
 
-// A client decides how many descriptors it takes from the router: by connections, and over HTTP/2 by requests, each of which
-// needs a connection to a worker. This file sees to it that there is one left for the next client.
+// A client decides how many descriptors it takes from the router: by connections, and over HTTP/2
+// by requests, each of which needs a connection to a worker. This file sees to it that there is one
+// left for the next client.
 
 const (
-	// fewStreams is how many requests at a time an HTTP/2 connection may always have: a poll and a post.
+	// fewStreams is how many requests at a time an HTTP/2 connection may always have: a poll and a
+	// post.
 	fewStreams = 2
-	// shareOfStreams divides the free places: a connection may use one of so many beyond the first few. However many
-	// connections take as much as they get, some places stay free.
+	// shareOfStreams divides the free places: a connection may use one of so many beyond the first
+	// few. However many connections take as much as they get, some places stay free.
 	shareOfStreams = 4
 	// oldEnough is how long a connection that gives way has waited for its client.
 	oldEnough = time.Second
@@ -38,7 +40,8 @@ type room struct {
 	uploads map[*upload]struct{}
 }
 
-// descriptors is how many connections may have: what the process may open, without what the rest of it needs.
+// descriptors is how many connections may have: what the process may open, without what the rest of
+// it needs.
 func descriptors() int {
 	const unlimited = 1 << 20
 	most := unlimited
@@ -54,7 +57,8 @@ func outOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// newcomers are connections that have not sent a whole request, in the order in which they came. Router.mu guards them.
+// newcomers are connections that have not sent a whole request, in the order in which they came.
+// Router.mu guards them.
 type newcomers struct {
 	first, last *conn
 	n           int
@@ -144,8 +148,9 @@ func (r *Router) crowded() bool {
 // held is how many descriptors the connections have.
 func (r *Router) held() int64 { return int64(r.Connections()) + r.room.open.Load() }
 
-// shortage makes room after the kernel has refused a descriptor, though there were some by our count: somebody else in this
-// process has them. From now on the connections get fewer, and slowly more again (restore). False: nobody gives way.
+// shortage makes room after the kernel has refused a descriptor, though there were some by our
+// count: somebody else in this process has them. From now on the connections get fewer, and slowly
+// more again (restore). False: nobody gives way.
 func (r *Router) shortage() bool {
 	held := r.held()
 	r.room.most.Store(max(held-max(held/16, 8), 8))
@@ -166,12 +171,12 @@ func (r *Router) restore() {
 	}
 }
 
-// heldLocked is how many connections MaxConnections counts. A further request on one of HTTP/2 counts as if it had come on a
-// connection of its own.
+// heldLocked is how many connections MaxConnections counts. A further request on one of HTTP/2
+// counts as if it had come on a connection of its own.
 func (r *Router) heldLocked() int { return len(r.conns) + int(r.room.extra.Load()) }
 
-// oldestLocked takes the newcomer out that has waited longest, one that sent nothing before all that sent something. Nil:
-// there is none.
+// oldestLocked takes the newcomer out that has waited longest, one that sent nothing before all
+// that sent something. Nil: there is none.
 func (r *Router) oldestLocked() *conn {
 	c := r.silent.first
 	if c == nil {
@@ -192,9 +197,9 @@ func (c *conn) giveWay() {
 	}
 }
 
-// makeRoom has somebody give a descriptor back who needs it less than whoever comes: newcomers, if they are many; idle
-// connections to workers; clients between two requests, and those that send nothing in the middle of a body. False: everybody
-// is needed.
+// makeRoom has somebody give a descriptor back who needs it less than whoever comes: newcomers, if
+// they are many; idle connections to workers; clients between two requests, and those that send
+// nothing in the middle of a body. False: everybody is needed.
 func (r *Router) makeRoom() bool {
 	r.mu.Lock()
 	var c *conn
@@ -271,7 +276,8 @@ func compare(a, b int64) int {
 	return 0
 }
 
-// idleSince is when the connection's last request ended, in Unix nanoseconds; 0: it has one, or is a newcomer.
+// idleSince is when the connection's last request ended, in Unix nanoseconds; 0: it has one, or is
+// a newcomer.
 func (c *conn) idleSince() int64 {
 	switch connState(c.state.Load()) {
 	case connIdle, connStreams:
@@ -338,7 +344,8 @@ func (m *room) remove(p *upload) {
 	delete(m.uploads, p)
 }
 
-// admit takes a place for the request's connection to its worker, until the exchange is reset or the relay ends.
+// admit takes a place for the request's connection to its worker, until the exchange is reset or
+// the relay ends.
 func (x *exchange) admit() limit {
 	if x.admitted {
 		return unlimited
@@ -348,8 +355,9 @@ func (x *exchange) admit() limit {
 	return l
 }
 
-// enterRoom takes a place. Half of the descriptors are for connections to workers: a client of HTTP/1 needs one of each kind.
-// Of those an HTTP/2 connection gets a share of what is free, so that it leaves places to others.
+// enterRoom takes a place. Half of the descriptors are for connections to workers: a client of
+// HTTP/1 needs one of each kind. Of those an HTTP/2 connection gets a share of what is free, so
+// that it leaves places to others.
 func (r *Router) enterRoom(parent *conn) limit {
 	m, most := &r.room, r.room.most.Load()/2
 	using := m.using.Add(1)

@@ -35,8 +35,8 @@ func (r *Router) waiting() (silent, begun int) {
 	return r.silent.n, r.begun.n
 }
 
-// TestSilentConnectionsGiveWay: a router with few descriptors serves its sessions and all newcomers while somebody opens
-// connections without end and says nothing.
+// TestSilentConnectionsGiveWay: a router with few descriptors serves its sessions and all newcomers
+// while somebody opens connections without end and says nothing.
 func TestSilentConnectionsGiveWay(t *testing.T) {
 	for name, cfg := range map[string]processConfig{
 		"it knows its limit":            {Limit: 256},
@@ -81,8 +81,8 @@ func TestSilentConnectionsGiveWay(t *testing.T) {
 	}
 }
 
-// TestNewcomersGiveWayInOrder: the limit is a setting; who said nothing goes before who said something, and the older first.
-// Who has had a request is no newcomer any more.
+// TestNewcomersGiveWayInOrder: the limit is a setting; who said nothing goes before who said
+// something, and the older first. Who has had a request is no newcomer any more.
 func TestNewcomersGiveWayInOrder(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.MaxSilent = 3 })
 	served := dialTo(t, h.addr)
@@ -143,8 +143,8 @@ func (p pending) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestStreamsLeaveRoom: a few HTTP/2 connections with as many unfinished requests as they may have don't take the descriptors
-// that others need.
+// TestStreamsLeaveRoom: a few HTTP/2 connections with as many unfinished requests as they may have
+// don't take the descriptors that others need.
 func TestStreamsLeaveRoom(t *testing.T) {
 	const most = 240
 	h, _ := one(t, 1, func(cfg *Config) {
@@ -200,7 +200,8 @@ func TestStreamsLeaveRoom(t *testing.T) {
 	testkit.Until(t, "all places are free again", func() bool { return h.room.using.Load() == 0 && h.room.extra.Load() == 0 })
 }
 
-// TestStreamsCountAsConnections: a further request of an HTTP/2 connection counts for MaxConnections, and leaves places.
+// TestStreamsCountAsConnections: a further request of an HTTP/2 connection counts for
+// MaxConnections, and leaves places.
 func TestStreamsCountAsConnections(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) {
 		secured(t)(cfg)
@@ -235,7 +236,8 @@ func TestStreamsCountAsConnections(t *testing.T) {
 	testkit.Until(t, "somebody else is let in", func() bool { return len(waiting) == n+1 })
 }
 
-// TestStalledBodiesGiveWay: where all places at workers are taken, those give way whose client sends nothing.
+// TestStalledBodiesGiveWay: where all places at workers are taken, those give way whose client
+// sends nothing.
 func TestStalledBodiesGiveWay(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.Descriptors = 24 })
 	var stalled []*client
@@ -257,7 +259,8 @@ func TestStalledBodiesGiveWay(t *testing.T) {
 	}
 }
 
-// TestIdleConnectionsGiveWay: where all descriptors are taken, those give way that are between two requests.
+// TestIdleConnectionsGiveWay: where all descriptors are taken, those give way that are between two
+// requests.
 func TestIdleConnectionsGiveWay(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.Descriptors = 12 })
 	var idle []*client
@@ -279,7 +282,8 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	idle[0].ended()
 }
 
-// uploads runs an upload of the body that send writes, in a bubble of time, and returns how it ended.
+// uploads runs an upload of the body that send writes, in a bubble of time, and returns how it
+// ended.
 func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn), read func(worker net.Conn)) (took time.Duration, got error) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg.Directory = directory.NewStatic()
@@ -317,7 +321,8 @@ func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn
 	return took, got
 }
 
-// TestSlowBodies: a body has as much time as its bytes earn, for whatever the client lets the router wait.
+// TestSlowBodies: a body has as much time as its bytes earn, for whatever the client lets the
+// router wait.
 func TestSlowBodies(t *testing.T) {
 	every := func(pause time.Duration, bytes, times int) func(net.Conn) {
 		return func(c net.Conn) {
@@ -373,7 +378,8 @@ func TestSlowBodies(t *testing.T) {
 	}
 }
 
-// TestSlowBodyIsAnswered: the client of a body that takes too long is told, and its worker is let go.
+// TestSlowBodyIsAnswered: the client of a body that takes too long is told, and its worker is let
+// go.
 func TestSlowBodyIsAnswered(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.BodyTimeout, cfg.MinBodyRate = 300*time.Millisecond, 1<<20 })
 	c := dialTo(t, h.addr)

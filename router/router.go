@@ -34,8 +34,8 @@ type Directory interface {
 	Secret(ctx context.Context) (string, error)
 	// Secrets is Secret, once that is known, and earlier ones that other routers may still go by.
 	Secrets() []string
-	// Accepts tells whether a router that shows this is one of ours. For one that is not known it may ask Redis, at a
-	// bounded rate.
+	// Accepts tells whether a router that shows this is one of ours. For one that is not known it
+	// may ask Redis, at a bounded rate.
 	Accepts(ctx context.Context, shown string) bool
 	// WorkerGone notes that a worker is dead.
 	WorkerGone(id string)
@@ -214,8 +214,9 @@ func (r *Router) accept(ctx context.Context, ln net.Listener) error {
 		if !passes(err) {
 			return err
 		}
-		// Out of descriptors, though the router had some to spare by its own count: somebody else in this process has
-		// them. What waits in the kernel's queue is accepted when somebody has given way.
+		// Out of descriptors, though the router had some to spare by its own count: somebody else
+		// in this process has them. What waits in the kernel's queue is accepted when somebody has
+		// given way.
 		r.metrics.acceptErrors.Inc()
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		if outOfDescriptors(err) && r.shortage() {
@@ -317,8 +318,8 @@ func (r *Router) readyBut(not *backend) []*directory.Worker {
 	return slices.DeleteFunc(slices.Clone(ready), leave)
 }
 
-// reaches tells whether requests can get to a worker. One of another host is ready before its host's door is open where a
-// router comes later than the worker, and has no address until then.
+// reaches tells whether requests can get to a worker. One of another host is ready before its
+// host's door is open where a router comes later than the worker, and has no address until then.
 func (r *Router) reaches(w *directory.Worker) bool {
 	return w.Addr != "" || w.Upstream != nil || w.Host == r.cfg.HostName
 }

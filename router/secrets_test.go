@@ -35,8 +35,8 @@ func (k *keyring) Accepts(_ context.Context, shown string) bool {
 	return slices.Contains(k.secrets, shown)
 }
 
-// TestRoutersUnderstandEachOtherWhileTheSecretChanges: in whatever order they hear of another secret, no request between
-// hosts is refused for it.
+// TestRoutersUnderstandEachOtherWhileTheSecretChanges: in whatever order they hear of another
+// secret, no request between hosts is refused for it.
 func TestRoutersUnderstandEachOtherWhileTheSecretChanges(t *testing.T) {
 	type view struct {
 		secrets []string

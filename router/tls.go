@@ -96,8 +96,8 @@ func (c *conn) misplaced() *http1.Refusal {
 	return nil
 }
 
-// tlsFor chooses what a TLS client is shown. The rate holds for all but routers that prove to be ours: a name is anybody's
-// to ask for, and the door's certificate costs a signature, too.
+// tlsFor chooses what a TLS client is shown. The rate holds for all but routers that prove to be
+// ours: a name is anybody's to ask for, and the door's certificate costs a signature, too.
 func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	var (
 		doors *doorKeys
@@ -128,8 +128,9 @@ func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return r.cfg.Certificates.current.Load().h2, nil
 }
 
-// doorFor is what a router is shown that proves none of the secrets that are known here. It may go by a new one: then the
-// directory is asked. Routers before this version prove nothing, and see the present one.
+// doorFor is what a router is shown that proves none of the secrets that are known here. It may go
+// by a new one: then the directory is asked. Routers before this version prove nothing, and see the
+// present one.
 func (r *Router) doorFor(hello *tls.ClientHelloInfo, doors *doorKeys) (*tls.Config, error) {
 	if proto, ok := proofOf(hello.SupportedProtos); ok {
 		r.cfg.Directory.Accepts(hello.Context(), proto) // no secret is like that, so it looks for a new one
@@ -154,7 +155,8 @@ type doorKey struct {
 	server *tls.Config
 }
 
-// doorKeys are those of the secret and of the ones before that other routers may still go by. They never change.
+// doorKeys are those of the secret and of the ones before that other routers may still go by. They
+// never change.
 type doorKeys struct {
 	all    []*doorKey
 	client *tls.Config
@@ -218,9 +220,9 @@ func newDoorKey(secret string) (*doorKey, error) {
 	}, nil
 }
 
-// toDoor makes c, a connection to b's door, one over TLS where our own door speaks it: who encrypts what clients say does
-// not say it in plain text between hosts. A worker without a router before it speaks plain HTTP; one whose record has gone
-// meanwhile may have had a door.
+// toDoor makes c, a connection to b's door, one over TLS where our own door speaks it: who encrypts
+// what clients say does not say it in plain text between hosts. A worker without a router before it
+// speaks plain HTTP; one whose record has gone meanwhile may have had a door.
 func (b *backend) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
 	w := b.r.cfg.Directory.Workers().Get(b.id)
 	if b.r.cfg.Certificates == nil || w != nil && w.Handoff == "" {

@@ -503,8 +503,9 @@ func TestBrokenTLSHandshakes(t *testing.T) {
 	}
 }
 
-// TestSecretIsNotShownInPlainText: who encrypts what clients say does not send what doors' keys are made of in plain text. A
-// worker that stands alone is shown a key that is good for itself only; whether one stands alone its record has to say.
+// TestSecretIsNotShownInPlainText: who encrypts what clients say does not send what doors' keys are
+// made of in plain text. A worker that stands alone is shown a key that is good for itself only;
+// whether one stands alone its record has to say.
 func TestSecretIsNotShownInPlainText(t *testing.T) {
 	d := directory.NewStatic()
 	alone := loopback(t)

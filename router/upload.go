@@ -128,8 +128,9 @@ func (p *upload) await() error {
 	}
 }
 
-// until is how long to wait for the client from now on. Until the worker answers, the client has BodyTimeout for all that it
-// lets the router wait, and a second more for each MinBodyRate bytes: else a byte a minute would hold a connection for good.
+// until is how long to wait for the client from now on. Until the worker answers, the client has
+// BodyTimeout for all that it lets the router wait, and a second more for each MinBodyRate bytes:
+// else a byte a minute would hold a connection for good.
 func (p *upload) until(now time.Time) time.Time {
 	cfg := &p.x.c.r.cfg
 	wait := cfg.BodyTimeout

@@ -155,8 +155,9 @@ func (b *backend) put(u *upstream) {
 	}
 }
 
-// alive finds out whether an idle connection is silent. One that the worker has closed would lose the request, and what a
-// worker said without being asked would be taken for the next client's answer.
+// alive finds out whether an idle connection is silent. One that the worker has closed would lose
+// the request, and what a worker said without being asked would be taken for the next client's
+// answer.
 func (u *upstream) alive() bool {
 	if u.fd == nil {
 		return true
@@ -170,7 +171,8 @@ func (u *upstream) onPeek(fd uintptr) {
 	u.silent = err == syscall.EAGAIN
 }
 
-// heardAll tells whether TLS, which reads ahead, has nothing left of what it read. It reads nothing from the socket.
+// heardAll tells whether TLS, which reads ahead, has nothing left of what it read. It reads nothing
+// from the socket.
 func (u *upstream) heardAll() bool {
 	u.c.SetReadDeadline(past)
 	n, err := u.c.Read(u.peeked[:])
@@ -243,8 +245,8 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 	return u.counted(), nil
 }
 
-// key is what u's other end is shown: the secret, but not in plain text where TLS is spoken. A worker that stands alone has a
-// key of its own then.
+// key is what u's other end is shown: the secret, but not in plain text where TLS is spoken. A
+// worker that stands alone has a key of its own then.
 func (u *upstream) key(ctx context.Context) (string, error) {
 	key, err := u.b.key(ctx)
 	if err == nil && u.b.r.cfg.Certificates != nil && !u.doored {
@@ -267,7 +269,8 @@ func (b *backend) key(ctx context.Context) (string, error) {
 	return key, nil
 }
 
-// otherKey notes that the door refused a key, and tells whether there is another that it has not been shown.
+// otherKey notes that the door refused a key, and tells whether there is another that it has not
+// been shown.
 func (b *backend) otherKey() bool {
 	n := len(b.r.cfg.Directory.Secrets())
 	return n > 1 && int(b.keys.Add(1))%n != 0

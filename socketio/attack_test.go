@@ -95,8 +95,8 @@ func TestAuthCounts(t *testing.T) {
 	})
 }
 
-// A client that joins and leaves while middlewares and handlers take their time starts no more goroutines than a few for
-// each namespace that it may have.
+// A client that joins and leaves while middlewares and handlers take their time starts no more
+// goroutines than a few for each namespace that it may have.
 func TestJoiningAndLeavingIsBounded(t *testing.T) {
 	for name, packets := range map[string][]string{
 		"in the middleware":           {"0/slow,", "1/slow,"},
@@ -137,7 +137,8 @@ func TestJoiningAndLeavingIsBounded(t *testing.T) {
 	}
 }
 
-// Packets that wait for attachments are bounded for all connections together; those that have waited longest give way.
+// Packets that wait for attachments are bounded for all connections together; those that have
+// waited longest give way.
 func TestPartialBytesOfAllConnections(t *testing.T) {
 	serve(t, socketio.Config{MaxPartialBytes: 10_000}, echo, func(t *testing.T, h *peer.Host) {
 		var peers []*peer.Peer

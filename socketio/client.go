@@ -396,8 +396,8 @@ func (c *client) refuse(namespace string, e *Error) error {
 	return c.sendPacket(packet.Header{Type: packet.ConnectError, Namespace: namespace, ID: packet.NoID}, Payload{JSON: body})
 }
 
-// leave takes a DISCONNECT packet. Events that came in the same read find the socket gone, as in Node, which dispatches after
-// the whole read, too.
+// leave takes a DISCONNECT packet. Events that came in the same read find the socket gone, as in
+// Node, which dispatches after the whole read, too.
 func (c *client) leave(namespace string) error {
 	s := c.socket(namespace)
 	if s == nil {
@@ -417,8 +417,9 @@ func (c *client) remove(s *Socket) {
 	}
 }
 
-// lingering is how many times Config.MaxNamespaces of a connection's sockets, ended ones included, may have a goroutine: one
-// that joins and leaves again and again would start them faster than middlewares and handlers return.
+// lingering is how many times Config.MaxNamespaces of a connection's sockets, ended ones included,
+// may have a goroutine: one that joins and leaves again and again would start them faster than
+// middlewares and handlers return.
 const lingering = 4
 
 // outlived counts a socket that has ended and whose goroutine runs nothing any more.

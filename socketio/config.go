@@ -38,13 +38,14 @@ type Config struct {
 	MaxAttachments int
 	// MaxNamespaces bounds how many namespaces one connection may have joined at a time. Default 100.
 	MaxNamespaces int
-	// MaxPendingBytes bounds what one connection has sent and what is not yet handled, for all its namespaces together: the
-	// events that wait while handlers block, a packet that waits for its attachments, inflated, and what its sockets were
-	// given to connect with. A connection that exceeds it is closed. Default 16 MiB.
+	// MaxPendingBytes bounds what one connection has sent and what is not yet handled, for all its
+	// namespaces together: the events that wait while handlers block, a packet that waits for its
+	// attachments, inflated, and what its sockets were given to connect with. A connection that
+	// exceeds it is closed. Default 16 MiB.
 	MaxPendingBytes int
-	// MaxPartialBytes bounds what packets that wait for attachments take, inflated, for all connections together. Beyond it
-	// the connections that have waited longest are closed, as if by AttachmentTimeout. Default 64 MiB, at least
-	// MaxPendingBytes.
+	// MaxPartialBytes bounds what packets that wait for attachments take, inflated, for all
+	// connections together. Beyond it the connections that have waited longest are closed, as if by
+	// AttachmentTimeout. Default 64 MiB, at least MaxPendingBytes.
 	MaxPartialBytes int
 	// AttachmentTimeout is how long a client may take to send the binary parts of a packet after the packet itself; then
 	// its connection is closed. Default 60 s.

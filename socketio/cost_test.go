@@ -16,16 +16,18 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// steps are what a client of the cost tests sends, as a polling body has it. "#" is a number that rises.
+// steps are what a client of the cost tests sends, as a polling body has it. "#" is a number that
+// rises.
 var steps = [16]string{
 	"40", "41", "40/a,", "41/a,", "40/b,{\"token\":\"#\"}", "41/b,", "40/refusing,", "40/nowhere,",
 	`42["echo",1]`, `421["echo","#"]`, `42/a,["echo",3e-324]`, `42["join","#"]`, `42["leave","#"]`, `42/a,["join","#"]`,
 	"451-[\"echo\",{\"_placeholder\":true,\"num\":0}]\x1ebAAAA", `431["#"]`,
 }
 
-// script is what a client sends that has joined the main namespace. 0xff ends a part of the program. A part's first byte tells
-// by its low half how often the part is repeated, as a power of two; by its highest bit that a POST begins; by the next bit that
-// the part isn't repeated times as often. Each other byte is a step by its low half.
+// script is what a client sends that has joined the main namespace. 0xff ends a part of the
+// program. A part's first byte tells by its low half how often the part is repeated, as a power of
+// two; by its highest bit that a POST begins; by the next bit that the part isn't repeated times as
+// often. Each other byte is a step by its low half.
 func script(program []byte, times int) (posts [][]byte) {
 	posts = [][]byte{[]byte("40"), nil}
 	n := 0
@@ -61,8 +63,8 @@ func script(program []byte, times int) (posts [][]byte) {
 	return posts
 }
 
-// receive has a whole server take a client's POSTs, and reports whether the session is still there. With wait it waits until
-// all is done that they left to other goroutines.
+// receive has a whole server take a client's POSTs, and reports whether the session is still there.
+// With wait it waits until all is done that they left to other goroutines.
 func receive(t *testing.T, posts [][]byte, wait bool) (alive bool) {
 	const most = 1 << 30 // no limit ends what might be dear
 	io, err := socketio.New(socketio.Config{
@@ -108,8 +110,9 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// wantLinear wants that eight times as many packets cost not much more than eight times as much: in CPU time of the goroutine
-// that reads, and in bytes that the whole server allocates. It reports whether the client had its say to the end.
+// wantLinear wants that eight times as many packets cost not much more than eight times as much: in
+// CPU time of the goroutine that reads, and in bytes that the whole server allocates. It reports
+// whether the client had its say to the end.
 func wantLinear(t *testing.T, program []byte) (alive bool) {
 	const times, fair = 8, 3
 	few, many := script(program, 1), script(program, times)

@@ -48,8 +48,8 @@ func (e *event) free() {
 	events.Put(e)
 }
 
-// enqueue gives the socket an event, unless it has ended. It reports whether it is the caller's to have the event
-// dispatched, by start or soon, since the socket was idle.
+// enqueue gives the socket an event, unless it has ended. It reports whether it is the caller's to
+// have the event dispatched, by start or soon, since the socket was idle.
 func (s *Socket) enqueue(e *event) (idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -65,11 +65,13 @@
 //
 // # Bounds
 //
-// Whatever a client sends is bounded: the bytes of a message (Config.MaxHTTPBufferSize), attachments and the time until
-// they are there, namespaces, rooms, the depth of JSON (packet.MaxDepth), what waits for handlers or attachments, and if
-// asked for the events of a second. Lines of the log that clients can cause are written 20 at once and 5 in a second; the
-// field left_out counts the others. A breach, or anything the protocol does not allow, closes the connection and is counted by kind;
-// OnError hears of malformed packets before. Arguments that do not fit a handler only cost that event.
+// Whatever a client sends is bounded: the bytes of a message (Config.MaxHTTPBufferSize),
+// attachments and the time until they are there, namespaces, rooms, the depth of JSON
+// (packet.MaxDepth), what waits for handlers or attachments, and if asked for the events of a
+// second. Lines of the log that clients can cause are written 20 at once and 5 in a second; the
+// field left_out counts the others. A breach, or anything the protocol does not allow, closes the
+// connection and is counted by kind; OnError hears of malformed packets before. Arguments that do
+// not fit a handler only cost that event.
 //
 // # Around it
 //

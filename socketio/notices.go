@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// notice is a line of the log that clients can cause: a few are written at once, then some each second. The next line says
-// how many were left out.
+// notice is a line of the log that clients can cause: a few are written at once, then some each
+// second. The next line says how many were left out.
 type notice struct {
 	limit *rate.Limiter
 	left  atomic.Int64

@@ -18,8 +18,9 @@ import (
 type Recovery struct {
 	// MaxDisconnection is how long a client may be away. Default 2 minutes.
 	MaxDisconnection time.Duration
-	// RunMiddlewares runs the namespace's middlewares for a client that came back, too. They are skipped by default, but for a
-	// session that doesn't name its namespace, as Node's servers store it.
+	// RunMiddlewares runs the namespace's middlewares for a client that came back, too. They are
+	// skipped by default, but for a session that doesn't name its namespace, as Node's servers
+	// store it.
 	RunMiddlewares bool
 	// MaxBytes bounds the events that are kept of one namespace in this process; beyond it the oldest go first. An adapter
 	// bounds what the cluster keeps by settings of its own. Default 64 MiB.
@@ -44,9 +45,10 @@ type Recoverer interface {
 	After(f func())
 	// Begin is the time of a new socket.
 	Begin(pid string, h Holder) Tenure
-	// Resume ends the absence of a client, if its session is of this namespace and what it missed since offset is still known;
-	// then nobody else can, until the tenure has ended. An empty offset says that the client has seen no event that had one. It returns what the socket was, and its new
-	// time, or false.
+	// Resume ends the absence of a client, if its session is of this namespace and what it missed
+	// since offset is still known; then nobody else can, until the tenure has ended. An empty
+	// offset says that the client has seen no event that had one. It returns what the socket was,
+	// and its new time, or false.
 	Resume(ctx context.Context, pid, offset string, h Holder) (Session, Tenure, bool)
 }
 
@@ -77,8 +79,8 @@ type Session struct {
 	PID   string // the secret by which the client shows that it was the socket
 	Rooms []string
 	Data  map[string]any
-	// Unproven says that the session may be of another namespace. The middlewares then decide about the client as about a
-	// new one, before it gets anything of the session but its ids.
+	// Unproven says that the session may be of another namespace. The middlewares then decide about
+	// the client as about a new one, before it gets anything of the session but its ids.
 	Unproven bool
 }
 
@@ -161,8 +163,8 @@ func (s *Socket) resume() {
 	s.mu.Unlock()
 }
 
-// restore makes s the socket that it was; of an unproven session it takes the ids alone. A session in more rooms than a
-// socket may be in is forgotten.
+// restore makes s the socket that it was; of an unproven session it takes the ids alone. A session
+// in more rooms than a socket may be in is forgotten.
 func (s *Socket) restore(session Session, tenure Tenure) bool {
 	if len(session.Rooms) > s.nsp.rooms.most+1 {
 		s.client.server.cfg.Log.Warn().Str("namespace", s.namespace).Int("rooms", len(session.Rooms)).
@@ -183,7 +185,8 @@ func (s *Socket) restore(session Session, tenure Tenure) bool {
 	return true
 }
 
-// believe restores the rest of an unproven session once the middlewares have let its client in. The values that they set win.
+// believe restores the rest of an unproven session once the middlewares have let its client in. The
+// values that they set win.
 func (s *Socket) believe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -285,7 +288,8 @@ func connectPayload(s *Socket) Payload {
 	return Payload{JSON: append(body, '}')}
 }
 
-// appendQuoted appends an id as a JSON string. Those of a session that was stored elsewhere may have any characters.
+// appendQuoted appends an id as a JSON string. Those of a session that was stored elsewhere may
+// have any characters.
 func appendQuoted(dst []byte, id string) []byte {
 	dst, _ = jsontext.AppendQuote(dst, id) // ids are UTF-8
 	return dst

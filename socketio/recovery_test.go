@@ -122,8 +122,8 @@ func TestRecovery(t *testing.T) {
 	})
 }
 
-// TestEachPIDIsUsedOnce: while a client that came back is connected, and after it has left for good, nobody else is let in
-// with its pid.
+// TestEachPIDIsUsedOnce: while a client that came back is connected, and after it has left for
+// good, nobody else is let in with its pid.
 func TestEachPIDIsUsedOnce(t *testing.T) {
 	app := func(io *socketio.Server) {
 		io.On("hi", func(s *socketio.Socket) { s.Emit("hi") })
@@ -161,7 +161,8 @@ func TestEachPIDIsUsedOnce(t *testing.T) {
 	})
 }
 
-// TestOffsetOfBefore: a client is not told what was said before it came, whatever it claims to have seen.
+// TestOffsetOfBefore: a client is not told what was said before it came, whatever it claims to have
+// seen.
 func TestOffsetOfBefore(t *testing.T) {
 	app := func(io *socketio.Server) {
 		io.On("hi", func(s *socketio.Socket) { s.Emit("hi") })

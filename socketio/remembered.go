@@ -96,8 +96,8 @@ func (r *remembered) Begin(string, Holder) Tenure {
 	return &tenure{of: r, from: r.last}
 }
 
-// Resume takes the session: of two connections that know its pid one gets it. Left puts it back if the client is cut off before
-// it hears.
+// Resume takes the session: of two connections that know its pid one gets it. Left puts it back if
+// the client is cut off before it hears.
 func (r *remembered) Resume(_ context.Context, pid, offset string, _ Holder) (Session, Tenure, bool) {
 	number, err := strconv.ParseInt(offset, 36, 64)
 	r.mu.Lock()

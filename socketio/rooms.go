@@ -92,7 +92,8 @@ func (s *Socket) membershipLocked(r *room) int {
 	return -1
 }
 
-// remove makes a gap, and closes all gaps when they are half. It returns how many members that was work for.
+// remove makes a gap, and closes all gaps when they are half. It returns how many members that was
+// work for.
 func (r *room) remove(at int32) (work int) {
 	r.members[at] = nil
 	r.gaps++
@@ -211,11 +212,13 @@ func (r *rooms) leave(s *Socket, names []string) (events []RoomEvent) {
 	return events
 }
 
-// mostWork is how many places of rooms leaveAll looks at before it lets others have the lock: some 100 us.
+// mostWork is how many places of rooms leaveAll looks at before it lets others have the lock: some
+// 100 us.
 const mostWork = 2048
 
-// leaveAll takes s out of the namespace for good. It returns the rooms it was in, and what changed. No broadcast reaches s
-// from the first moment on; its rooms follow in several steps, between which others may join, leave and broadcast.
+// leaveAll takes s out of the namespace for good. It returns the rooms it was in, and what changed.
+// No broadcast reaches s from the first moment on; its rooms follow in several steps, between which
+// others may join, leave and broadcast.
 func (r *rooms) leaveAll(s *Socket) (was []string, events []RoomEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -171,8 +171,8 @@ func BenchmarkRoomsMatching(b *testing.B) {
 	}
 }
 
-// One that leaves many rooms, each with many members, lets others have the lock every now and then; nobody sees it meanwhile,
-// and those who stay are found in their order.
+// One that leaves many rooms, each with many members, lets others have the lock every now and then;
+// nobody sees it meanwhile, and those who stay are found in their order.
 func TestLeavingManyRoomsLetsOthersIn(t *testing.T) {
 	const members, many = 64, 1000
 	r := newRooms(many)

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// waits knows the packets of all connections that wait for attachments, the oldest first. An attachment of zeros that came
-// compressed takes a thousand times as much here as the client has sent: a limit for each connection alone would let few
-// connections take all memory.
+// waits knows the packets of all connections that wait for attachments, the oldest first. An
+// attachment of zeros that came compressed takes a thousand times as much here as the client has
+// sent: a limit for each connection alone would let few connections take all memory.
 type waits struct {
 	most int
 
@@ -16,7 +16,8 @@ type waits struct {
 	bytes int       // of all
 }
 
-// hold counts what p has got so far. Beyond the limit the packets that have waited longest wait no longer.
+// hold counts what p has got so far. Beyond the limit the packets that have waited longest wait no
+// longer.
 func (w *waits) hold(p *partial) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

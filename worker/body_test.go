@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// A body that does not come to its end costs its client the connection: whether nothing comes, a byte now and then, or the
-// handler doesn't want it.
+// A body that does not come to its end costs its client the connection: whether nothing comes, a
+// byte now and then, or the handler doesn't want it.
 func TestBodiesHaveToComeOn(t *testing.T) {
 	const timeout = 20 * time.Millisecond
 	for name, c := range map[string]struct {

@@ -158,8 +158,9 @@ func (c *conn) await() bool {
 	return !c.waits() // a router sends nothing before it has the answer
 }
 
-// settle waits for the goroutine that writes the end of a parked response, if there is one. The router may have that end, and
-// act on it, before the goroutine has said so. The response's deadline bounds the wait.
+// settle waits for the goroutine that writes the end of a parked response, if there is one. The
+// router may have that end, and act on it, before the goroutine has said so. The response's
+// deadline bounds the wait.
 func (c *conn) settle() {
 	c.mu.Lock()
 	rest := c.rest

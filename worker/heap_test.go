@@ -48,7 +48,8 @@ func TestHeapFollowsWhatIsLive(t *testing.T) {
 	}
 }
 
-// Each collection has f called once: not only the first, and not more often than there are collections.
+// Each collection has f called once: not only the first, and not more often than there are
+// collections.
 func TestAfterCollections(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // none but ours
 	var before, after runtime.MemStats

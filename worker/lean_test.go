@@ -236,7 +236,8 @@ func TestParkedPollWithALongAnswer(t *testing.T) {
 	poll.want(200, "ok")
 }
 
-// midway has a parked poll whose answer its router has got, while the goroutine that wrote the end of it has not said so.
+// midway has a parked poll whose answer its router has got, while the goroutine that wrote the end
+// of it has not said so.
 func midway(t *testing.T, d *doors) (poll *talker, target string, written func()) {
 	c, poll := talk(t, d.open()), talk(t, d.open())
 	target = c.session()
@@ -279,7 +280,8 @@ func TestRequestRightBehindALongAnswer(t *testing.T) {
 	poll.want(200, "ok")
 }
 
-// A router that closes its connection behind the answer has not given the poll up: the session lives.
+// A router that closes its connection behind the answer has not given the poll up: the session
+// lives.
 func TestConnectionEndsRightBehindALongAnswer(t *testing.T) {
 	ended := make(chan string, 100)
 	d := openDoors(t, echoes(ended))

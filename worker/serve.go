@@ -114,8 +114,9 @@ func (w *Worker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.serveFrom(p, rw, r, takeSaid(r.Header))
 }
 
-// timedBody is a body that has to come on: after timeout without a byte, or if it takes timeout longer than at bodyRate, its
-// connection is given up. Without that a client could hold a connection for ever with a byte now and then.
+// timedBody is a body that has to come on: after timeout without a byte, or if it takes timeout
+// longer than at bodyRate, its connection is given up. Without that a client could hold a
+// connection for ever with a byte now and then.
 type timedBody struct {
 	io.ReadCloser
 	control *http.ResponseController

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// countEvery is how often a process of a build for `make cover` writes what it has run. Go writes that by itself only when
-// a process ends in peace, and the end-to-end tests kill many.
+// countEvery is how often a process of a build for `make cover` writes what it has run. Go writes
+// that by itself only when a process ends in peace, and the end-to-end tests kill many.
 const countEvery = 500 * time.Millisecond
 
 func init() {
@@ -20,7 +20,8 @@ func init() {
 	}
 }
 
-// keepCounting replaces this process's counters in the folder again and again, for as long as it lives.
+// keepCounting replaces this process's counters in the folder again and again, for as long as it
+// lives.
 func keepCounting(dir string) {
 	mine := filepath.Join(dir, fmt.Sprintf("covcounters.*.%d.*", os.Getpid()))
 	for range time.Tick(countEvery) {

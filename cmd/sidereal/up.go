@@ -229,8 +229,8 @@ func (h *host) supervise(ctx context.Context, specs []supervisor.Spec) error {
 	return err
 }
 
-// silent has nobody give a worker anything new that has missed its beats: our router by its line, which needs no Redis, and the
-// others by the directory.
+// silent has nobody give a worker anything new that has missed its beats: our router by its line,
+// which needs no Redis, and the others by the directory.
 func (h *host) silent(e supervisor.Silence) {
 	key := lifeline.Heard
 	if e.Silent {

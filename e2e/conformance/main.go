@@ -33,7 +33,8 @@ type part interface {
 	Run(ctx context.Context) error
 }
 
-// timing has the protocol app's intervals. The defaults are those that the protocols' own suites ask for.
+// timing has the protocol app's intervals. The defaults are those that the protocols' own suites
+// ask for.
 type timing struct {
 	pingInterval, pingTimeout, connectTimeout time.Duration
 }

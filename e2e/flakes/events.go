@@ -12,7 +12,8 @@ import (
 	"strings"
 )
 
-// key names a test. An empty test stands for the package as a whole: it doesn't compile, a goroutine is left over, …
+// key names a test. An empty test stands for the package as a whole: it doesn't compile, a
+// goroutine is left over, …
 type key struct{ pkg, test string }
 
 // failure is one of a test, or of a command as a whole.
@@ -158,7 +159,8 @@ func (r *reader) ofPackage(e event, p *progress) {
 	}
 }
 
-// ended notes the failures of a test at the top that has ended: those of its subtests, if any of these failed.
+// ended notes the failures of a test at the top that has ended: those of its subtests, if any of
+// these failed.
 func (r *reader) ended(pkg, top string, p *progress) {
 	var text string
 	if b := p.open[top]; b != nil {
@@ -177,7 +179,8 @@ func (r *reader) ended(pkg, top string, p *progress) {
 
 var header = regexp.MustCompile(`^\s*(?:=== |--- )(?:[A-Z]+):?\s+(\S+)`)
 
-// about returns the lines of the output that belong to one test, as far as the headers tell; all of them if none do.
+// about returns the lines of the output that belong to one test, as far as the headers tell; all of
+// them if none do.
 func about(text, test string) string {
 	var own strings.Builder
 	mine := false

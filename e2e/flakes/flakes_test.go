@@ -75,8 +75,8 @@ func few() options {
 	return options{packages: []string{"./..."}, rounds: 2, count: 1, limit: time.Minute, out: "kept", revision: "HEAD", target: "test"}
 }
 
-// TestTable: the table has one row for each test that fails under a condition, with the line that tells why, and the
-// folder its whole output.
+// TestTable: the table has one row for each test that fails under a condition, with the line that
+// tells why, and the folder its whole output.
 func TestTable(t *testing.T) {
 	module(t, map[string]string{
 		"good/good_test.go": good, "bad/bad_test.go": bad, "exits/exits_test.go": exits, "panics/panics_test.go": panics,
@@ -139,7 +139,8 @@ func TestNothingFailed(t *testing.T) {
 	}
 }
 
-// TestInterrupted: what the end of the time interrupts isn't a failure, and the report says that runs are missing.
+// TestInterrupted: what the end of the time interrupts isn't a failure, and the report says that
+// runs are missing.
 func TestInterrupted(t *testing.T) {
 	door, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -183,8 +184,8 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestFullRounds: each round runs `make test` in a fresh clone of the commit, whatever lies in the working folder, and
-// the clones are gone afterwards.
+// TestFullRounds: each round runs `make test` in a fresh clone of the commit, whatever lies in the
+// working folder, and the clones are gone afterwards.
 func TestFullRounds(t *testing.T) {
 	testkit.Need(t, "git")
 	testkit.Need(t, "make")

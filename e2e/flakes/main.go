@@ -66,7 +66,8 @@ func main() {
 	}
 }
 
-// hunt runs the tests and prints the table. It reports whether a test failed, and an error if tests could not be run.
+// hunt runs the tests and prints the table. It reports whether a test failed, and an error if tests
+// could not be run.
 func hunt(ctx context.Context, o options, to io.Writer) (failed bool, err error) {
 	if o.busy > o.full || o.cold > o.full {
 		return false, errors.New("-busy and -cold count rounds of -full, and can't be more than those")

@@ -31,8 +31,8 @@ type run struct {
 
 func (r run) name() string { return fmt.Sprintf("round %d, %s", r.round, r.condition.name) }
 
-// do runs the command for as long as ctx and limit allow, and reports the tests that ended. A run that the end of ctx
-// interrupts reports no failure for the tests that had not ended.
+// do runs the command for as long as ctx and limit allow, and reports the tests that ended. A run
+// that the end of ctx interrupts reports no failure for the tests that had not ended.
 func (r run) do(ctx context.Context, limit time.Duration, to *report) error {
 	env := append(os.Environ(), "TESTKIT_REQUIRE=1")
 	if r.condition.cold {

@@ -42,7 +42,8 @@ type Host struct {
 	admin string // base URL of the operator's door
 }
 
-// `go test -cover` gives its children a folder for their counters that it removes: E2E_COVERDIR is the one to keep.
+// `go test -cover` gives its children a folder for their counters that it removes: E2E_COVERDIR is
+// the one to keep.
 func init() {
 	if dir := os.Getenv("E2E_COVERDIR"); dir != "" {
 		_ = os.Setenv("GOCOVERDIR", dir) // fails on names that aren't names only

@@ -10,8 +10,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestFrozenRedisLosesNothing: two servers speak to each other while Redis is stopped for longer than any of their timeouts,
-// and goes on. Everything arrives, once, in order, and nobody tells of a loss.
+// TestFrozenRedisLosesNothing: two servers speak to each other while Redis is stopped for longer
+// than any of their timeouts, and goes on. Everything arrives, once, in order, and nobody tells of
+// a loss.
 func TestFrozenRedisLosesNothing(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		for _, frozen := range []time.Duration{5 * time.Second, 12 * time.Second} {

@@ -45,8 +45,9 @@ var halfAlive = []struct {
 		func(_ *testing.T, r *testkit.Redis) { r.Do("CLIENT", "UNPAUSE") }},
 }
 
-// TestHalfAliveRedis: servers serve their own clients while Redis takes no writes, and all that they said arrives once it does,
-// in order, once. Its own words are in the log, and not for each message.
+// TestHalfAliveRedis: servers serve their own clients while Redis takes no writes, and all that
+// they said arrives once it does, in order, once. Its own words are in the log, and not for each
+// message.
 func TestHalfAliveRedis(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		redis := testkit.StartRedis(t, "--enable-protected-configs", "yes")

@@ -81,8 +81,8 @@ func TestHostileMessages(t *testing.T) {
 	})
 }
 
-// TestMalformedSizesCostLittle: lengths that messages announce, and messages far beyond the bound, cost no memory of that
-// size, on whichever channel they come.
+// TestMalformedSizesCostLittle: lengths that messages announce, and messages far beyond the bound,
+// cost no memory of that size, on whichever channel they come.
 func TestMalformedSizesCostLittle(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		most := 16 << 20
@@ -117,7 +117,8 @@ func TestMalformedSizesCostLittle(t *testing.T) {
 	})
 }
 
-// malformedSizes are messages that announce more than they have, whole or where a broadcast has its parts, and long ones.
+// malformedSizes are messages that announce more than they have, whole or where a broadcast has its
+// parts, and long ones.
 func malformedSizes() (messages [][]byte) {
 	for _, before := range []string{"", "\x93\xa6foreig", "\x93\xa6foreig\x83\xa4type\x02\xa4data"} {
 		for _, kind := range []string{"\xdd", "\xdf", "\xdb", "\xc6", "\xc9"} { // array, map, text, binary, extension

@@ -84,10 +84,12 @@ func scrape(c *Client) ([]*dto.MetricFamily, error) {
 	return out, err
 }
 
-// maxMetrics bounds the metrics of a child. A worker's take some 30 KB. Decoded they may take 60 times as much.
+// maxMetrics bounds the metrics of a child. A worker's take some 30 KB. Decoded they may take 60
+// times as much.
 const maxMetrics = 2 << 20
 
-// families decodes metrics. Those that nobody could be shown are an error; what came before is returned, too.
+// families decodes metrics. Those that nobody could be shown are an error; what came before is
+// returned, too.
 func families(raw []byte, format expfmt.Format) (out []*dto.MetricFamily, err error) {
 	var cut error
 	if format.FormatType() == expfmt.TypeProtoDelim {
@@ -107,7 +109,8 @@ func families(raw []byte, format expfmt.Format) (out []*dto.MetricFamily, err er
 	}
 }
 
-// errFraming reports a message whose length goes beyond what there is. The decoder would make room for it first.
+// errFraming reports a message whose length goes beyond what there is. The decoder would make room
+// for it first.
 var errFraming = errors.New("admin: a length goes beyond the end")
 
 // framed returns the whole messages at the start of delimited ones.
@@ -122,8 +125,8 @@ func framed(raw []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// typed reports whether each metric of a family has a value of the family's type. One that hasn't would spoil the family of
-// all processes when it is written.
+// typed reports whether each metric of a family has a value of the family's type. One that hasn't
+// would spoil the family of all processes when it is written.
 func typed(f *dto.MetricFamily) bool {
 	return !slices.ContainsFunc(f.Metric, func(m *dto.Metric) bool {
 		switch f.GetType() {
@@ -140,8 +143,8 @@ func typed(f *dto.MetricFamily) bool {
 	})
 }
 
-// label says whose metrics they are, in place of what they say themselves. Metrics with a label twice go: scrapers would refuse
-// those of all processes.
+// label says whose metrics they are, in place of what they say themselves. Metrics with a label
+// twice go: scrapers would refuse those of all processes.
 func label(families []*dto.MetricFamily, process string) {
 	name := "process"
 	for _, f := range families {

@@ -61,7 +61,8 @@ func (c *Client) Ready(ctx context.Context) error {
 // maxReason bounds what an answer that is none may say.
 const maxReason = 4 << 10
 
-// reason is what an answer that is none says. It ends up in an operator's terminal, so it has nothing that steers one.
+// reason is what an answer that is none says. It ends up in an operator's terminal, so it has
+// nothing that steers one.
 func reason(body io.Reader) string {
 	raw, err := io.ReadAll(io.LimitReader(body, maxReason))
 	if err != nil && len(raw) == 0 {
@@ -75,7 +76,8 @@ func reason(body io.Reader) string {
 	}, string(raw)))
 }
 
-// pageTimeout is what a process gets to tell what it knows. A router asks Redis first, which may be slow.
+// pageTimeout is what a process gets to tell what it knows. A router asks Redis first, which may be
+// slow.
 const pageTimeout = 10 * time.Second
 
 // Status returns what the process tells of itself.
@@ -114,7 +116,8 @@ func (c *Client) ask(ctx context.Context, path string, into any) error {
 	return decode(res.Body, into)
 }
 
-// maxAnswer bounds an answer: a cluster of 20,000 workers takes 5 MB. The socket that answers may belong to an app's user.
+// maxAnswer bounds an answer: a cluster of 20,000 workers takes 5 MB. The socket that answers may
+// belong to an app's user.
 const maxAnswer = 16 << 20
 
 // errTooLong reports an answer that isn't read.

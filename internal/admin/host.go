@@ -11,12 +11,14 @@ import (
 
 // ownHost refuses requests over loopback whose Host header has a name that isn't this host's.
 //
-// A web page can't read from another origin, but its owner can let its own name point at 127.0.0.1 (DNS rebinding): then
-// the browser takes the admin port for that origin. The Host header still has the foreign name. An IP literal can't be
-// rebound, and neither can localhost or the name of this host.
+// A web page can't read from another origin, but its owner can let its own name point at 127.0.0.1
+// (DNS rebinding): then the browser takes the admin port for that origin. The Host header still has
+// the foreign name. An IP literal can't be rebound, and neither can localhost or the name of this
+// host.
 //
-// On other addresses every name is accepted: balancers, Prometheus and Kubernetes reach the port under names that only the
-// operator knows. Unix sockets have no names, and requests without Host (HTTP/1.0) don't come from browsers.
+// On other addresses every name is accepted: balancers, Prometheus and Kubernetes reach the port
+// under names that only the operator knows. Unix sockets have no names, and requests without Host
+// (HTTP/1.0) don't come from browsers.
 func ownHost(next http.Handler) http.Handler {
 	own, _ := os.Hostname() // without it, localhost and addresses are left
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,13 +30,15 @@ func ownHost(next http.Handler) http.Handler {
 	})
 }
 
-// viaLoopback reports whether a request came to a loopback address. A listener on all addresses gets these, too.
+// viaLoopback reports whether a request came to a loopback address. A listener on all addresses
+// gets these, too.
 func viaLoopback(r *http.Request) bool {
 	addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return ok && addr.IP.IsLoopback()
 }
 
-// isOwnHost reports whether a Host header names this host in a way that nobody else can claim in the DNS.
+// isOwnHost reports whether a Host header names this host in a way that nobody else can claim in
+// the DNS.
 func isOwnHost(header, own string) bool {
 	if header == "" {
 		return true

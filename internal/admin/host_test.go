@@ -12,7 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// TestForeignNamesAreRefusedOnLoopback asks as a browser does whose DNS was told that a foreign name is 127.0.0.1.
+// TestForeignNamesAreRefusedOnLoopback asks as a browser does whose DNS was told that a foreign
+// name is 127.0.0.1.
 func TestForeignNamesAreRefusedOnLoopback(t *testing.T) {
 	l := listen(t)
 	_, port, _ := net.SplitHostPort(l.Addr().String())

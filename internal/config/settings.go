@@ -125,13 +125,14 @@ type Limits struct {
 	// clients may share an address. `SIDEREAL_TRUSTED_PROXIES` are never limited.
 	HandshakesPerAddress int `env:"SIDEREAL_HANDSHAKES_PER_ADDRESS" envDefault:"0" min:"0"`
 
-	// How many connections a router holds; one more is answered with 503. WebSockets of this host's workers are not among
-	// them; a further request at the same time over HTTP/2 counts as a connection. 0 for as many as there are file
-	// descriptors.
+	// How many connections a router holds; one more is answered with 503. WebSockets of this host's
+	// workers are not among them; a further request at the same time over HTTP/2 counts as a
+	// connection. 0 for as many as there are file descriptors.
 	MaxConnections int `env:"SIDEREAL_MAX_CONNECTIONS" envDefault:"0" min:"0"`
 
-	// How many connections to a router may be open that have not sent a whole request yet. For one more the oldest is closed,
-	// one that has sent nothing before one that has sent something. 0 for a quarter of the file descriptors.
+	// How many connections to a router may be open that have not sent a whole request yet. For one
+	// more the oldest is closed, one that has sent nothing before one that has sent something. 0
+	// for a quarter of the file descriptors.
 	MaxSilent int `env:"SIDEREAL_MAX_SILENT_CONNECTIONS" envDefault:"0" min:"0"`
 
 	// How many requests a worker may have unanswered at a time, polls that wait included, at each router; one more is answered
@@ -156,12 +157,13 @@ type Limits struct {
 	// How long a client may take to send a head, a PROXY header or its part of a TLS handshake once it began.
 	HeadTimeout time.Duration `env:"SIDEREAL_HEAD_TIMEOUT" envDefault:"10s" min:"100ms"`
 
-	// How long a client may send nothing in the middle of a body, and how long a router waits for the whole body beyond what
-	// `SIDEREAL_MIN_BODY_RATE` allows.
+	// How long a client may send nothing in the middle of a body, and how long a router waits for
+	// the whole body beyond what `SIDEREAL_MIN_BODY_RATE` allows.
 	BodyTimeout time.Duration `env:"SIDEREAL_BODY_TIMEOUT" envDefault:"1m" min:"1s"`
 
-	// How many bytes of a body allow it another second. Time in which the worker reads nothing doesn't count, nor does the
-	// time after it began to answer. 0 for no limit but `SIDEREAL_BODY_TIMEOUT` between two bytes.
+	// How many bytes of a body allow it another second. Time in which the worker reads nothing
+	// doesn't count, nor does the time after it began to answer. 0 for no limit but
+	// `SIDEREAL_BODY_TIMEOUT` between two bytes.
 	MinBodyRate int `env:"SIDEREAL_MIN_BODY_RATE" envDefault:"500" min:"0"`
 
 	// How long a connection may stay without a request. Longer than the balancers before this host keep theirs.
@@ -343,8 +345,9 @@ type Liveness struct {
 	// does not turn. Processes that never gave one are left alone. `0s`: never.
 	AliveTimeout time.Duration `env:"SIDEREAL_ALIVE_TIMEOUT" envDefault:"15s" min:"0s"`
 
-	// How long a Go worker, router or nodehost that is frozen may give no sign of life before it is killed and replaced: it is
-	// stopped, or stuck, and doesn't merely wait for a processor or a debugger (Linux). `0s`, or SIDEREAL_ALIVE_TIMEOUT at `0s`: never.
+	// How long a Go worker, router or nodehost that is frozen may give no sign of life before it is
+	// killed and replaced: it is stopped, or stuck, and doesn't merely wait for a processor or a
+	// debugger (Linux). `0s`, or SIDEREAL_ALIVE_TIMEOUT at `0s`: never.
 	FreezeTimeout time.Duration `env:"SIDEREAL_FREEZE_TIMEOUT" envDefault:"3s" min:"0s"`
 
 	// A URL that answers with a status below 400 once a process is ready, for programs of a daemon that say nothing by

@@ -47,7 +47,8 @@ type application struct {
 	facts    kept[facts]
 }
 
-// facts is what changes of an app. The one that counts is in the book; who looks gets a copy (seen).
+// facts is what changes of an app. The one that counts is in the book; who looks gets a copy
+// (seen).
 type facts struct {
 	app       processfile.App
 	dir       *supervisor.RuntimeDir // nil: not made yet

@@ -6,7 +6,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// A stop is over when its process has ended, also when another command has started it again and it waits for its nodehost.
+// A stop is over when its process has ended, also when another command has started it again and it
+// waits for its nodehost.
 func TestStopIsOverWhenTheProcessHasEnded(t *testing.T) {
 	before := supervisor.Status{Name: "api-0", State: supervisor.Ready, PID: 7, Starts: 1}
 	for _, c := range []struct {

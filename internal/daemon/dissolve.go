@@ -8,8 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// forget stops processes and takes them out of the list. It goes on when the command has gone: a stop has a time limit. The
-// caller holds the app.
+// forget stops processes and takes them out of the list. It goes on when the command has gone: a
+// stop has a time limit. The caller holds the app.
 func (d *Daemon) forget(ap *application, entries []*entry) error {
 	err := d.sup.Remove(context.Background(), d.atPlaces(places(entries))...)
 	if err != nil && !errors.Is(err, supervisor.ErrNoPlace) {

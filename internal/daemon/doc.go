@@ -15,9 +15,10 @@
 //	redis            one for all apps that have no SIDEREAL_REDIS_URL
 //	nodehost         one for all apps of merely forked Node processes, unless they run as another user
 //
-// home.go, spawn.go and client.go are the commands' side, protocol.go is what both sides speak. Behind server.go, start.go and
-// act.go carry commands out, await.go waits for what they led to, specs.go says what runs, door.go opens ports, redis.go looks
-// after the embedded Redis, sink.go and logfile.go take the processes' lines. safepath.go opens files where others may write.
+// home.go, spawn.go and client.go are the commands' side, protocol.go is what both sides speak.
+// Behind server.go, start.go and act.go carry commands out, await.go waits for what they led to,
+// specs.go says what runs, door.go opens ports, redis.go looks after the embedded Redis, sink.go
+// and logfile.go take the processes' lines. safepath.go opens files where others may write.
 //
 // A port is opened when it is known who serves it: at once for Go workers, else when the first worker listens, or is ready
 // without listening: then at PM2_PORT or SIDEREAL_ADDR, or else 8080. Every app has its own, and its own SIDEREAL_APP

@@ -7,9 +7,10 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// hold is the right of one command to change what an app consists of. Commands that start, scale, reload or delete it need
-// one; those that only tell its processes to do something (stop, restart, signal, send ...) don't, so that a start which
-// waits for a process that never gets ready can be ended by them.
+// hold is the right of one command to change what an app consists of. Commands that start, scale,
+// reload or delete it need one; those that only tell its processes to do something (stop, restart,
+// signal, send ...) don't, so that a start which waits for a process that never gets ready can be
+// ended by them.
 type hold struct {
 	interrupt context.CancelCauseFunc
 	released  chan struct{}
@@ -20,7 +21,8 @@ var errDeleting = errors.New("daemon: processes of the app are being deleted")
 
 func newHold(interrupt context.CancelCauseFunc) *hold { return &hold{interrupt, make(chan struct{})} }
 
-// take gives a command an app, without waiting. The command's context ends when a delete wants the app.
+// take gives a command an app, without waiting. The command's context ends when a delete wants the
+// app.
 func (d *Daemon) take(ctx context.Context, ap *application) (held context.Context, release func(), err error) {
 	held, interrupt := context.WithCancelCause(ctx)
 	h := newHold(interrupt)
@@ -42,8 +44,8 @@ func (d *Daemon) take(ctx context.Context, ap *application) (held context.Contex
 	return held, func() { d.release(ap, h) }, nil
 }
 
-// seize is take for a delete, which goes before everything else: it interrupts the command that has the app, and waits for
-// it. There is no release where the app is gone by then.
+// seize is take for a delete, which goes before everything else: it interrupts the command that has
+// the app, and waits for it. There is no release where the app is gone by then.
 func (d *Daemon) seize(ctx context.Context, ap *application) (release func(), err error) {
 	h := newHold(func(error) {}) // a delete isn't interrupted: it ends
 	d.change(ap, func(f *facts) { f.deleters++ })

@@ -14,13 +14,15 @@ import (
 const (
 	// keepInterval is how often the daemon looks whether its home folder is still there.
 	keepInterval = time.Second
-	// lockRetry is how long another process may hold the lock that doesn't stay: one that waits for a daemon's end tries it.
+	// lockRetry is how long another process may hold the lock that doesn't stay: one that waits for
+	// a daemon's end tries it.
 	lockRetry = 100 * time.Millisecond
 )
 
-// keepHome looks until ctx ends whether commands still reach the daemon: somebody may remove the home folder, or what the
-// daemon has there. Processes are its to end, so it doesn't leave them alone then: it puts lock and socket back, and goes on. If
-// another daemon has the folder by then, this one ends, with its processes, as it would at a signal.
+// keepHome looks until ctx ends whether commands still reach the daemon: somebody may remove the
+// home folder, or what the daemon has there. Processes are its to end, so it doesn't leave them
+// alone then: it puts lock and socket back, and goes on. If another daemon has the folder by then,
+// this one ends, with its processes, as it would at a signal.
 func (d *Daemon) keepHome(ctx context.Context) {
 	tick := time.NewTicker(keepInterval)
 	defer tick.Stop()
@@ -77,8 +79,8 @@ type homeLock struct{ f *os.File }
 // unlock must not run beside keep.
 func (l *homeLock) unlock() { l.f.Close() }
 
-// keep locks the folder anew if the lock file has gone, and reports whether it had to. The error is errLocked if another
-// daemon was faster.
+// keep locks the folder anew if the lock file has gone, and reports whether it had to. The error is
+// errLocked if another daemon was faster.
 func (l *homeLock) keep(ctx context.Context, h Home) (restored bool, err error) {
 	ours, err := isAt(h.lockFile(), l.f.Stat)
 	if err != nil || ours {
@@ -117,7 +119,8 @@ func isAt(path string, stat func() (fs.FileInfo, error)) (bool, error) {
 	return err == nil && os.SameFile(own, there), err
 }
 
-// controlSocket is the listener at the control socket. It goes on at a new one when the socket is put back.
+// controlSocket is the listener at the control socket. It goes on at a new one when the socket is
+// put back.
 type controlSocket struct {
 	path string
 
@@ -127,8 +130,8 @@ type controlSocket struct {
 	closed bool
 }
 
-// openControl listens at the path, in place of the socket that a dead daemon left; then there was one. The caller holds the
-// folder's lock.
+// openControl listens at the path, in place of the socket that a dead daemon left; then there was
+// one. The caller holds the folder's lock.
 func openControl(path string) (c *controlSocket, was bool, err error) {
 	c = &controlSocket{path: path}
 	was, err = c.listen()
@@ -158,7 +161,8 @@ func (c *controlSocket) listen() (was bool, err error) {
 	return was, nil
 }
 
-// keep listens anew if the socket is gone, and reports whether it had to. The caller holds the folder's lock.
+// keep listens anew if the socket is gone, and reports whether it had to. The caller holds the
+// folder's lock.
 func (c *controlSocket) keep() (restored bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -180,7 +184,8 @@ func (c *controlSocket) current() (l *net.UnixListener, closed bool) {
 	return c.l, c.closed
 }
 
-// Accept takes connections of the same user only: the folder's rights say so too, but a folder may be shared by mistake.
+// Accept takes connections of the same user only: the folder's rights say so too, but a folder may
+// be shared by mistake.
 func (c *controlSocket) Accept() (net.Conn, error) {
 	for {
 		l, _ := c.current()

@@ -56,8 +56,9 @@ func (l *logFile) openLocked() error {
 	return nil
 }
 
-// slowPipe is how long a pipe or a terminal may take no bytes, as one whose reader is suspended. The lines are lost then, as
-// in a pipe without a reader, and each further write waits for pipeRetry only.
+// slowPipe is how long a pipe or a terminal may take no bytes, as one whose reader is suspended.
+// The lines are lost then, as in a pipe without a reader, and each further write waits for
+// pipeRetry only.
 const (
 	slowPipe  = time.Second
 	pipeRetry = 10 * time.Millisecond
@@ -84,8 +85,9 @@ func (l *logFile) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// limitLocked bounds the next write to a pipe or a terminal: the end of a process waits for its last lines, and so would its
-// stop, and the daemon's. A regular file takes no deadline, and needs none.
+// limitLocked bounds the next write to a pipe or a terminal: the end of a process waits for its
+// last lines, and so would its stop, and the daemon's. A regular file takes no deadline, and needs
+// none.
 func (l *logFile) limitLocked() {
 	if l.regular {
 		return
@@ -224,7 +226,8 @@ func (fs *logFiles) forget(l *logFile) bool {
 	return true
 }
 
-// reopen goes on in new files, where the old ones are gone. What can't be opened shows at the next write.
+// reopen goes on in new files, where the old ones are gone. What can't be opened shows at the next
+// write.
 func (fs *logFiles) reopen() {
 	fs.mu.Lock()
 	open := slices.Collect(maps.Values(fs.open))

@@ -347,7 +347,8 @@ func TestFloodHarmsNobody(t *testing.T) {
 	}
 }
 
-// A pipe whose reader is suspended takes no lines. Neither the process that logs into it nor the daemon hangs on that.
+// A pipe whose reader is suspended takes no lines. Neither the process that logs into it nor the
+// daemon hangs on that.
 func TestSuspendedReaderOfALogPipeHoldsUpNobody(t *testing.T) {
 	r := runDaemon(t)
 	fifo := filepath.Join(t.TempDir(), "pipe")

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// book is what the daemon knows of its apps and processes. It belongs to one goroutine, Daemon.own: everybody else sends it
-// functions (Daemon.do), which look and change, and neither wait nor call do.
+// book is what the daemon knows of its apps and processes. It belongs to one goroutine, Daemon.own:
+// everybody else sends it functions (Daemon.do), which look and change, and neither wait nor call
+// do.
 type book struct {
 	apps    map[string]*application
 	entries map[int]*entry
@@ -21,8 +22,8 @@ func newBook() *book {
 	return &book{apps: map[string]*application{}, entries: map[int]*entry{}, byPlace: map[string]*entry{}}
 }
 
-// kept is a part of the book that lies with what it is about. Only a function that was sent to the owner has a book, and so
-// nobody else gets at it.
+// kept is a part of the book that lies with what it is about. Only a function that was sent to the
+// owner has a book, and so nobody else gets at it.
 type kept[T any] struct{ value T }
 
 func (k *kept[T]) in(*book) *T { return &k.value }
@@ -52,7 +53,8 @@ func (d *Daemon) do(f func(*book)) {
 	}
 }
 
-// seen is an app as it was when somebody looked: a copy, but for what the pointers lead to, which nobody changes.
+// seen is an app as it was when somebody looked: a copy, but for what the pointers lead to, which
+// nobody changes.
 type seen struct {
 	*application
 	facts

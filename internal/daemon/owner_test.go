@@ -140,8 +140,8 @@ func TestDaemonPutsARemovedHomeBack(t *testing.T) {
 	fileEventually(t, r.list().Processes[0].OutFile, "env NODE_APP_INSTANCE=0")
 }
 
-// Another daemon has the folder by the time the first one notices that its own is gone: the first one ends with its processes,
-// and leaves the other's socket alone.
+// Another daemon has the folder by the time the first one notices that its own is gone: the first
+// one ends with its processes, and leaves the other's socket alone.
 func TestDaemonEndsWhenAnotherHasItsHome(t *testing.T) {
 	home := testHome(t)
 	addr := filepath.Join(t.TempDir(), "hold")

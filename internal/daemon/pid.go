@@ -64,7 +64,8 @@ func removePID(path string, pid int) error {
 	return err
 }
 
-// noPIDFile says of a pid file that could not be removed. Monitors would take the process for alive.
+// noPIDFile says of a pid file that could not be removed. Monitors would take the process for
+// alive.
 func (d *Daemon) noPIDFile(e *entry, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.cfg.Log.Warn().Str("process", e.place).Err(err).Msg("pid file can't be removed")

@@ -14,9 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Log and pid files may lie in folders that others write to: an app with a uid usually logs into its own folder, and the
-// daemon is root then. Whoever may write there can put a symbolic link, a hard link, a FIFO or a device in the place of the
-// file, or of a folder between, at any time. So the daemon goes to these files by descriptors, one name after the other:
+// Log and pid files may lie in folders that others write to: an app with a uid usually logs into
+// its own folder, and the daemon is root then. Whoever may write there can put a symbolic link, a
+// hard link, a FIFO or a device in the place of the file, or of a folder between, at any time. So
+// the daemon goes to these files by descriptors, one name after the other:
 //
 //   - It follows a symbolic link of root or of its own user. It follows a link of another user only into a folder that
 //     belongs to that user, too: a release folder that `current` points to, but not /etc.
@@ -26,8 +27,8 @@ import (
 //     app's lines are not for whoever made the file first.
 //   - It empties, renames and removes relative to the open folder, and never follows a link there.
 //
-// The files belong to the daemon's user. Opening them as the app's user would be simpler, but that user can't write into the
-// daemon's home or /var/log, where most of these files are.
+// The files belong to the daemon's user. Opening them as the app's user would be simpler, but that
+// user can't write into the daemon's home or /var/log, where most of these files are.
 
 // maxLinks is how many symbolic links a path may lead through, as in the kernel.
 const maxLinks = 40
@@ -83,8 +84,8 @@ type link struct {
 	target string
 }
 
-// follow goes to a folder that a link leads to. A link of another user must end in a folder of that user, and makes none on
-// its way.
+// follow goes to a folder that a link leads to. A link of another user must end in a folder of that
+// user, and makes none on its way.
 func (w *walk) follow(l link, dir string) error {
 	if ours(l.owner) {
 		return w.through(dir)
@@ -192,7 +193,8 @@ func openat(dir *os.File, name string, flags int, mode uint32) (fd int, err erro
 	}
 }
 
-// openFile opens the file of a path as the rules above have it. With O_CREATE among the flags it makes missing folders, too.
+// openFile opens the file of a path as the rules above have it. With O_CREATE among the flags it
+// makes missing folders, too.
 func openFile(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	to, err := lead(path, flags&os.O_CREATE != 0)
 	if err != nil {
@@ -257,7 +259,8 @@ func (w *walk) checked(fd int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// rename and remove change names in the folder, whatever they stand for. modified is when what has the name was changed.
+// rename and remove change names in the folder, whatever they stand for. modified is when what has
+// the name was changed.
 
 func (s safely) rename(from, to string) error {
 	return unix.Renameat(int(s.f.Fd()), from, int(s.f.Fd()), to)

@@ -118,7 +118,8 @@ func TestFoldersThatAnotherUserHasReplaced(t *testing.T) {
 	_ = secret
 }
 
-// The link comes between two lines: what is put aside, and opened anew, is what lies in the folder itself.
+// The link comes between two lines: what is put aside, and opened anew, is what lies in the folder
+// itself.
 func TestLinkThatComesBetweenTwoLines(t *testing.T) {
 	dir, secret := strangersFolder(t)
 	l := &logFile{path: filepath.Join(dir, "logs", "a.log"), rotation: Rotation{MaxSize: 8, Keep: 2}, log: zerolog.Nop()}
@@ -237,8 +238,8 @@ func TestLogFileThatCannotBePutAside(t *testing.T) {
 	}
 }
 
-// An app that runs as another user replaces its log file by a link to a file of root's, and the daemon, which is root,
-// starts it anew, empties its logs and deletes it.
+// An app that runs as another user replaces its log file by a link to a file of root's, and the
+// daemon, which is root, starts it anew, empties its logs and deletes it.
 func TestAppOfAnotherUserThatReplacesItsLog(t *testing.T) {
 	dir, secret := strangersFolder(t)
 	for d := dir; d != "/"; d = filepath.Dir(d) { // so that the app gets there

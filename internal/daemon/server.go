@@ -129,7 +129,8 @@ func stream[T any](do func(context.Context, T, func(Event)) error) http.HandlerF
 		emit := func(e Event) {
 			mu.Lock()
 			defer mu.Unlock()
-			// A command that doesn't read, as one that is suspended, must not hold up the others: it counts as gone.
+			// A command that doesn't read, as one that is suspended, must not hold up the others:
+			// it counts as gone.
 			conn.SetWriteDeadline(time.Now().Add(slowReader))
 			_, _ = out.Encode(e), conn.Flush() // an error is that the command has gone: what it began goes on
 			conn.SetWriteDeadline(time.Time{})

@@ -104,8 +104,8 @@ func (s *sink) object(out *bytes.Buffer, line []byte, now time.Time) {
 // maxFollowed is how many lines wait for a command that follows; more are dropped, and counted.
 const maxFollowed = 4096
 
-// maxFollowedLine bounds what one of these may hold, maxFollowedBytes what all of them may: a command that is suspended reads
-// nothing, and an app may write long lines.
+// maxFollowedLine bounds what one of these may hold, maxFollowedBytes what all of them may: a
+// command that is suspended reads nothing, and an app may write long lines.
 const (
 	maxFollowedLine  = 16 << 10
 	maxFollowedBytes = 4 << 20

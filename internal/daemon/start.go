@@ -135,7 +135,8 @@ func (d *Daemon) create(ctx context.Context, a processfile.App, start bool, emit
 	}, nil
 }
 
-// enlist gives a new app its key, and its processes their ids. It belongs to the command that h is of.
+// enlist gives a new app its key, and its processes their ids. It belongs to the command that h is
+// of.
 func (d *Daemon) enlist(a processfile.App, h *hold) (*application, error) {
 	base := a.Name
 	if a.Namespace != "" && a.Namespace != "default" {

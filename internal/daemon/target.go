@@ -76,7 +76,8 @@ func (l Listing) Find(text string) ([]Process, error) {
 	return choose(t, l.Processes, func(p Process) called { return called{p.ID, p.Name, p.Namespace} }), nil
 }
 
-// targets are the processes that targets mean, each once, by id. One that means none is an error, but for "all".
+// targets are the processes that targets mean, each once, by id. One that means none is an error,
+// but for "all".
 func (b *book) targets(texts []string) ([]*entry, error) {
 	found := map[int]*entry{}
 	var errs []error

@@ -70,8 +70,9 @@ func (r *running) empty() {
 	}
 }
 
-// TestAllCommandsAtOnce gives all commands at once to apps of each kind, whose processes crash, are restarted by the clock, and
-// whose files change. It is for the race detector, and for commands that never end.
+// TestAllCommandsAtOnce gives all commands at once to apps of each kind, whose processes crash, are
+// restarted by the clock, and whose files change. It is for the race detector, and for commands
+// that never end.
 func TestAllCommandsAtOnce(t *testing.T) {
 	r := runDaemon(t)
 	watched := t.TempDir()
@@ -146,7 +147,8 @@ func TestAllCommandsAtOnce(t *testing.T) {
 	r.empty()
 }
 
-// Deletes go before everything else: beside scale, start, reload and each other, all of them end, and the app is gone.
+// Deletes go before everything else: beside scale, start, reload and each other, all of them end,
+// and the app is gone.
 func TestDeleteBesideOtherCommands(t *testing.T) {
 	for name, beside := range map[string]func(r *running, a processfile.App) func(context.Context) error{
 		"scale": func(r *running, a processfile.App) func(context.Context) error {

@@ -158,7 +158,8 @@ func (d *Daemon) filesChanged(ap *application, file string) {
 	d.commanded(running, false)
 }
 
-// addTree watches a file, or a folder and those below it. It returns what can't be watched; changes there pass unnoticed.
+// addTree watches a file, or a folder and those below it. It returns what can't be watched; changes
+// there pass unnoticed.
 func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *processfile.App, root string) (errs []error) {
 	failed := func(path string, err error) {
 		if !errors.Is(err, fs.ErrNotExist) || path == root { // below it, one that has gone meanwhile

@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/socketiotest"
 )
 
-// TestEventsByteForByte sends what the official client sends for each event that the demo promises, and compares every byte of
-// what comes back.
+// TestEventsByteForByte sends what the official client sends for each event that the demo promises,
+// and compares every byte of what comes back.
 func TestEventsByteForByte(t *testing.T) {
 	s := socketiotest.Serve(t, socketio.Config{}, App)
 	c := connect(t, s)

@@ -45,8 +45,8 @@ type Head struct {
 	k      int // named in use
 }
 
-// named is a field's name that Connection has. Its hash keeps IsNamed from comparing all of them with every field: their
-// lengths and first bytes are the client's choice.
+// named is a field's name that Connection has. Its hash keeps IsNamed from comparing all of them
+// with every field: their lengths and first bytes are the client's choice.
 type named struct {
 	hash uint64
 	at   Span

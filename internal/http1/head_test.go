@@ -53,7 +53,8 @@ func TestRequestHeadRead(t *testing.T) {
 	}
 }
 
-// The work of finding the named fields must not be tokens times fields: 16 KB of head had 7,600 tokens for 96 fields.
+// The work of finding the named fields must not be tokens times fields: 16 KB of head had 7,600
+// tokens for 96 fields.
 func TestNamedFieldsAreBounded(t *testing.T) {
 	names := func(n int) string {
 		var all []string
@@ -93,7 +94,8 @@ func TestNamedFieldsAreBounded(t *testing.T) {
 	}
 }
 
-// BenchmarkNamedFields is the most that one head can ask of IsNamed: names and fields that differ in their last byte.
+// BenchmarkNamedFields is the most that one head can ask of IsNamed: names and fields that differ
+// in their last byte.
 func BenchmarkNamedFields(b *testing.B) {
 	long := strings.Repeat("n", 70)
 	raw := []byte("GET / HTTP/1.1\r\nHost: x\r\n")

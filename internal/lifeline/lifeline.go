@@ -144,11 +144,12 @@ func (l *Line) beat(over chan struct{}) {
 	}
 }
 
-// maxUnheard is how many bytes, as the kernel counts them, may wait for the supervisor when a beat is added: some 20 beats.
+// maxUnheard is how many bytes, as the kernel counts them, may wait for the supervisor when a beat
+// is added: some 20 beats.
 const maxUnheard = 16 << 10
 
-// beatOnce beats unless earlier beats are still unread. So a supervisor that is stopped finds the last ones, and the reports
-// that matter have room.
+// beatOnce beats unless earlier beats are still unread. So a supervisor that is stopped finds the
+// last ones, and the reports that matter have room.
 func (l *Line) beatOnce() error {
 	if unread(l.conn) > maxUnheard {
 		return nil

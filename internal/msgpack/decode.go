@@ -8,18 +8,21 @@ import (
 	"github.com/sidereal-io/sidereal/internal/number"
 )
 
-// protoKey is never passed on: a receiver that assigns decoded keys would set its object's prototype.
+// protoKey is never passed on: a receiver that assigns decoded keys would set its object's
+// prototype.
 const protoKey = "__proto__"
 
 // JSON turns MessagePack into JSON text with placeholders while it reads.
 type JSON struct {
 	Reader
 	Out []byte // the text
-	// Attachments are the binary parts, which alias the message. Placeholders count from those that are there already.
+	// Attachments are the binary parts, which alias the message. Placeholders count from those that
+	// are there already.
 	Attachments    [][]byte
 	MaxAttachments int
 	MaxDepth       int
-	// Exact keeps all digits of an integer beyond 2^53 though JavaScript, which has only some of those, prints others.
+	// Exact keeps all digits of an integer beyond 2^53 though JavaScript, which has only some of
+	// those, prints others.
 	Exact bool
 }
 
@@ -98,7 +101,8 @@ func (w *JSON) member(f *frame) (more bool, err error) {
 	return true, nil
 }
 
-// one writes a value. Of an array or an object that is only its beginning, and the members are left.
+// one writes a value. Of an array or an object that is only its beginning, and the members are
+// left.
 func (w *JSON) one() (inner frame, err error) {
 	inner.left = -1
 	if s, ok := w.Short(); ok {
@@ -186,9 +190,9 @@ func (w *JSON) key() (proto bool, err error) {
 	return false, nil
 }
 
-// extension writes timestamps as dates, and the private types of older notepack versions as what they stood for (type 0:
-// one byte is undefined, eight are a date, an explicit length is an ArrayBuffer). Others are what Node's decoder makes of
-// them: an array of type and bytes.
+// extension writes timestamps as dates, and the private types of older notepack versions as what
+// they stood for (type 0: one byte is undefined, eight are a date, an explicit length is an
+// ArrayBuffer). Others are what Node's decoder makes of them: an array of type and bytes.
 func (w *JSON) extension(v Value) error {
 	switch {
 	case v.Ext == -1:
@@ -214,8 +218,8 @@ func (w *JSON) extension(v Value) error {
 // maxSafe is 2^53: up to here every integer is a double, and JavaScript prints it digit by digit.
 const maxSafe = 1 << 53
 
-// appendUint appends an integer. Beyond 2^53 JavaScript has only some of them, and prints those by their shortest digits;
-// the others came from a Go server and are kept exact.
+// appendUint appends an integer. Beyond 2^53 JavaScript has only some of them, and prints those by
+// their shortest digits; the others came from a Go server and are kept exact.
 func appendUint(dst []byte, u uint64) []byte {
 	if u > maxSafe && exactUint(u) {
 		return number.Append(dst, float64(u), 64)

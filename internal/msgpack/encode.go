@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/number"
 )
 
-// Text turns JSON text with placeholders into MessagePack while it reads, each header in its smallest form, as notepack
-// writes it. Its other methods read the text without writing anything.
+// Text turns JSON text with placeholders into MessagePack while it reads, each header in its
+// smallest form, as notepack writes it. Its other methods read the text without writing anything.
 type Text struct {
 	In          []byte
 	I           int // how much of it is read
@@ -26,12 +26,14 @@ type Text struct {
 	wide []wide
 }
 
-// wide is the header of an array or a map with so many members that it needs more than the one byte which was left for it. The
-// bytes are made room for once, at the end: a header at a time moved what was nested in 500 arrays as often.
+// wide is the header of an array or a map with so many members that it needs more than the one byte
+// which was left for it. The bytes are made room for once, at the end: a header at a time moved
+// what was nested in 500 arrays as often.
 type wide struct{ at, n int }
 
-// Once takes each attachment one time. All that make payloads give every placeholder an attachment of its own; what else has the
-// form of a placeholder is a client's plain data, and would have an attachment copied as often as the client likes.
+// Once takes each attachment one time. All that make payloads give every placeholder an attachment
+// of its own; what else has the form of a placeholder is a client's plain data, and would have an
+// attachment copied as often as the client likes.
 type Once struct {
 	low  uint64   // the first 64, without allocating
 	more []uint64 // in 64s
@@ -124,7 +126,8 @@ func (w *Text) Value() error {
 	}
 }
 
-// member goes on behind a member, or behind the bracket that opens o. It reports false at the end of o.
+// member goes on behind a member, or behind the bracket that opens o. It reports false at the end
+// of o.
 func (w *Text) member(o *open) (more bool, err error) {
 	w.Space()
 	switch {
@@ -213,7 +216,8 @@ func (h wide) put(dst []byte, few byte) {
 	binary.BigEndian.PutUint32(dst[1:], uint32(h.n))
 }
 
-// one writes the value at the cursor. Of an array or an object it takes only the bracket that opens it.
+// one writes the value at the cursor. Of an array or an object it takes only the bracket that opens
+// it.
 func (w *Text) one() (inner open, err error) {
 	switch c := w.Peek(); c {
 	case '{':
@@ -319,8 +323,8 @@ func (w *Text) date() bool {
 	return true
 }
 
-// unescape writes a string whose length is known only once it is unescaped: in front of it goes the longest header that it
-// could need, and what was too long is closed up.
+// unescape writes a string whose length is known only once it is unescaped: in front of it goes the
+// longest header that it could need, and what was too long is closed up.
 func (w *Text) unescape(s []byte) error {
 	header := len(w.Out)
 	w.Out = append(w.Out, 0, 0, 0, 0, 0)
@@ -336,7 +340,8 @@ func (w *Text) unescape(s []byte) error {
 	return nil
 }
 
-// Placeholder reports whether the object at the cursor stands for an attachment, which one, and where it ends.
+// Placeholder reports whether the object at the cursor stands for an attachment, which one, and
+// where it ends.
 func (w *Text) Placeholder() (n, end int, ok bool) {
 	if len(w.Attachments) == 0 {
 		return 0, 0, false
@@ -407,8 +412,8 @@ func (w *Text) number() error {
 	return nil
 }
 
-// scanNumber moves *i past the JSON number there (not at all, if it is none) and tells whether it has neither fraction
-// nor exponent.
+// scanNumber moves *i past the JSON number there (not at all, if it is none) and tells whether it
+// has neither fraction nor exponent.
 func scanNumber(text []byte, i *int) (integral bool) {
 	at := func(j int) byte {
 		if j < len(text) {

@@ -9,8 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestLongHeaders has arrays and objects that need one of three or five bytes, in and behind each other, before and after members
-// that are left out.
+// TestLongHeaders has arrays and objects that need one of three or five bytes, in and behind each
+// other, before and after members that are left out.
 func TestLongHeaders(t *testing.T) {
 	list := func(n int, more string) string { return "[" + strings.Repeat("1,", n-1) + more + "]" }
 	object := func(n int) string {

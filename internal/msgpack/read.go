@@ -6,7 +6,8 @@ import (
 	"math"
 )
 
-// ErrMalformed reports bytes that are no MessagePack, or text that is no JSON. The sender is at fault.
+// ErrMalformed reports bytes that are no MessagePack, or text that is no JSON. The sender is at
+// fault.
 var ErrMalformed = errors.New("msgpack: malformed message")
 
 // Kind is what a value is.
@@ -156,7 +157,8 @@ func (r *Reader) counted(size byte, k Kind) (Value, error) {
 	return r.container(k, n)
 }
 
-// container refuses counts that the rest of the message cannot hold, so that no count needs to be believed later.
+// container refuses counts that the rest of the message cannot hold, so that no count needs to be
+// believed later.
 func (r *Reader) container(k Kind, n uint64) (Value, error) {
 	least := n
 	if k == Map {
@@ -173,8 +175,8 @@ func (r *Reader) AtUndefined() bool {
 	return len(r.B)-r.I >= 3 && r.B[r.I] == 0xd4 && r.B[r.I+1] == 0
 }
 
-// Skip passes over one whole value, however deep. Small numbers and short strings, most of any message, are told apart
-// here: next was two thirds of the cost of skipping.
+// Skip passes over one whole value, however deep. Small numbers and short strings, most of any
+// message, are told apart here: next was two thirds of the cost of skipping.
 func (r *Reader) Skip() error {
 	for pending := 1; pending > 0; pending-- {
 		if r.I >= len(r.B) {
@@ -209,8 +211,8 @@ func (r *Reader) Raw() ([]byte, error) {
 	return r.B[from:r.I], err
 }
 
-// Short reads a string of less than 32 bytes, if that is what comes: most keys, names and texts are. It saves what next costs
-// for any kind of value.
+// Short reads a string of less than 32 bytes, if that is what comes: most keys, names and texts
+// are. It saves what next costs for any kind of value.
 func (r *Reader) Short() (s []byte, ok bool) {
 	if r.I >= len(r.B) {
 		return nil, false
@@ -236,8 +238,8 @@ func (r *Reader) String() ([]byte, error) {
 	return v.Data, err
 }
 
-// Open reads the header of an array or a map; nil counts as an empty one. Those of less than 16, nearly all, are read here:
-// Next was a quarter of what a message for one socket cost.
+// Open reads the header of an array or a map; nil counts as an empty one. Those of less than 16,
+// nearly all, are read here: Next was a quarter of what a message for one socket cost.
 func (r *Reader) Open(k Kind) (int, error) {
 	if r.I < len(r.B) {
 		switch c := r.B[r.I]; {

@@ -7,8 +7,8 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// AppendQuoted appends s as JSON.stringify writes it: only the quote, the backslash and control characters are escaped.
-// What is not UTF-8 becomes U+FFFD, as in Node's decoders.
+// AppendQuoted appends s as JSON.stringify writes it: only the quote, the backslash and control
+// characters are escaped. What is not UTF-8 becomes U+FFFD, as in Node's decoders.
 func AppendQuoted[S ~string | ~[]byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
 	from := 0
@@ -38,8 +38,8 @@ func AppendQuoted[S ~string | ~[]byte](dst []byte, s S) []byte {
 	return append(dst, '"')
 }
 
-// plainPrefix is how many bytes s begins with that need no look one by one, eight at a time: a text of 128 bytes costs a
-// quarter of what it did.
+// plainPrefix is how many bytes s begins with that need no look one by one, eight at a time: a text
+// of 128 bytes costs a quarter of what it did.
 func plainPrefix[S ~string | ~[]byte](s S) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	i := 0
@@ -74,8 +74,8 @@ func appendEscape(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&0xf])
 }
 
-// appendUnescaped appends what the content of a JSON string stands for. A half of a surrogate pair without the other, and
-// what is not UTF-8, become U+FFFD.
+// appendUnescaped appends what the content of a JSON string stands for. A half of a surrogate pair
+// without the other, and what is not UTF-8, become U+FFFD.
 func appendUnescaped(dst, s []byte) ([]byte, error) {
 	for len(s) > 0 {
 		if s[0] != '\\' {
@@ -124,7 +124,8 @@ func unescapeByte(c byte) byte {
 	return 0
 }
 
-// unescapeRune reads \uXXXX, or two of them that make one character, and tells how many bytes that took: 0 if it is none.
+// unescapeRune reads \uXXXX, or two of them that make one character, and tells how many bytes that
+// took: 0 if it is none.
 func unescapeRune(s []byte) (r rune, n int) {
 	first, ok := hexRune(s)
 	if !ok {

@@ -49,7 +49,8 @@ func AppendArrayHeader(dst []byte, n int) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, 0xdd), uint32(n))
 }
 
-// AppendMapHeader appends what precedes n pairs, at most 15. A header of fewer may be counted up where it stands.
+// AppendMapHeader appends what precedes n pairs, at most 15. A header of fewer may be counted up
+// where it stands.
 func AppendMapHeader(dst []byte, n int) []byte {
 	return append(dst, 0x80|byte(n))
 }

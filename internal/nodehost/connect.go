@@ -79,11 +79,12 @@ func (c *child) doorOpened(by, worker string) {
 	c.log.Debug().Str("worker", worker).Str("by", by).Msg("worker ready")
 }
 
-// framing makes the message with which a connection is given to a process: who is at its other end is one of those below.
+// framing makes the message with which a connection is given to a process: who is at its other end
+// is one of those below.
 type framing func(from string) (ipc.Frame, error)
 
-// Whose connections are given: only a router is believed what it says of clients, and a client may send no request beside the
-// one that a router has read (preload.js).
+// Whose connections are given: only a router is believed what it says of clients, and a client may
+// send no request beside the one that a router has read (preload.js).
 const (
 	fromRouter = "router"
 	fromClient = "client"
@@ -108,9 +109,10 @@ func (c *child) connectionFrame(key string, seq int64, from string) (ipc.Frame, 
 			Set("seq", float64(seq)).Set("sidereal", from)), c.h.cfg.MaxUnread)
 }
 
-// connect gives a connection to the process itself. One that brings bytes that were read already stays with us, and the
-// process gets a pair's end: Node's servers read from connections only. So does a client's where our script does not run in the
-// process: only the script keeps Node from reading on behind the upgrade.
+// connect gives a connection to the process itself. One that brings bytes that were read already
+// stays with us, and the process gets a pair's end: Node's servers read from connections only. So
+// does a client's where our script does not run in the process: only the script keeps Node from
+// reading on behind the upgrade.
 func (c *child) connect(conn *handoff.Conn, frame framing) error {
 	from := fromRouter
 	if conn.Kind() == handoff.Client {

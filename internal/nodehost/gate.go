@@ -14,16 +14,19 @@ import (
 const (
 	gateRead = 4 << 10  // first read of anything
 	gateHead = 64 << 10 // the longest head of a request or a response
-	// gateHeld is how much of a client's is kept before the server has agreed. RFC 6455 has clients wait: beyond it nothing is read.
+	// gateHeld is how much of a client's is kept before the server has agreed. RFC 6455 has clients
+	// wait: beyond it nothing is read.
 	gateHeld = 16 << 10
-	// gateTime is how long a client may take to send the head that a router has seen already, and to read a refusal.
+	// gateTime is how long a client may take to send the head that a router has seen already, and
+	// to read a refusal.
 	gateTime = 10 * time.Second
 )
 
-// gate stands between a client's connection, which a router gave away with its upgrade, and a server. The router has read
-// nothing but that one request, so the server must not see another one: the client's bytes go on only after a 101. Any other
-// answer is the last thing that happens on the connection. A server need not know that: Python's ignores upgrades and
-// keeps the connection, and so may take what follows for a request, with a client's own words of where it comes from.
+// gate stands between a client's connection, which a router gave away with its upgrade, and a
+// server. The router has read nothing but that one request, so the server must not see another one:
+// the client's bytes go on only after a 101. Any other answer is the last thing that happens on the
+// connection. A server need not know that: Python's ignores upgrades and keeps the connection, and
+// so may take what follows for a request, with a client's own words of where it comes from.
 type gate struct {
 	client, server halfCloser
 
@@ -171,7 +174,8 @@ func (g *gate) answer() bool {
 	}
 }
 
-// refuse sends a final answer, whose head is the first n bytes of b, to its end. The request was a GET.
+// refuse sends a final answer, whose head is the first n bytes of b, to its end. The request was a
+// GET.
 func (g *gate) refuse(h *http1.Head, b []byte, n int) {
 	line := 0
 	for b[line] != '\n' {

@@ -51,7 +51,8 @@ func (g *gated) end() {
 	<-g.over
 }
 
-// isAgreed tells whether an answer agrees to the upgrade, and where its head ends: the parser's word, as the router has it.
+// isAgreed tells whether an answer agrees to the upgrade, and where its head ends: the parser's
+// word, as the router has it.
 func isAgreed(answer []byte) bool {
 	var h http1.Head
 	for {
@@ -66,8 +67,9 @@ func isAgreed(answer []byte) bool {
 	}
 }
 
-// FuzzGate: whatever a server answers and a client says behind its upgrade, in whatever pieces, no byte of the client's reaches
-// the server before a 101 for WebSocket, all do after it, and the client gets the server's own answer.
+// FuzzGate: whatever a server answers and a client says behind its upgrade, in whatever pieces, no
+// byte of the client's reaches the server before a 101 for WebSocket, all do after it, and the
+// client gets the server's own answer.
 func FuzzGate(f *testing.F) {
 	for _, answer := range []string{
 		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly",
@@ -127,7 +129,8 @@ func FuzzGate(f *testing.F) {
 	})
 }
 
-// sameAnswer checks what a client has heard of a server's answer, against what net/http makes of both.
+// sameAnswer checks what a client has heard of a server's answer, against what net/http makes of
+// both.
 func sameAnswer(t *testing.T, said, heard []byte) {
 	t.Helper()
 	var h http1.Head
@@ -203,7 +206,8 @@ func (e *endless) Close() error {
 	return nil
 }
 
-// TestGateKeepsLittle: a client that talks on before the server has agreed is not read beyond what the gate keeps.
+// TestGateKeepsLittle: a client that talks on before the server has agreed is not read beyond what
+// the gate keeps.
 func TestGateKeepsLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := &endless{first: gateRequest, talks: true, closed: make(chan struct{})}
@@ -219,7 +223,8 @@ func TestGateKeepsLittle(t *testing.T) {
 	})
 }
 
-// TestGateEndsWithItsClient: a client that leaves before the answer takes the server's connection along.
+// TestGateEndsWithItsClient: a client that leaves before the answer takes the server's connection
+// along.
 func TestGateEndsWithItsClient(t *testing.T) {
 	g := newGated(t)
 	defer g.end()

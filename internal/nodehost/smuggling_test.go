@@ -51,8 +51,8 @@ var attacks = map[string][]string{
 	"a pile":              {"%s" + strings.Repeat(forged, 200)},
 }
 
-// attack sends an upgrade of target, and what else there is, and returns everything that comes back. Between segments it waits
-// for read.
+// attack sends an upgrade of target, and what else there is, and returns everything that comes
+// back. Between segments it waits for read.
 func attack(t *testing.T, addr, target string, segments []string, read func(n int)) (*http.Response, string) {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -97,7 +97,8 @@ func seenBy(t *testing.T, url string) (list []sight) {
 	return list
 }
 
-// unforged checks that a backend was shown nothing but what a router wrote. Each request comes from here.
+// unforged checks that a backend was shown nothing but what a router wrote. Each request comes from
+// here.
 func unforged(t *testing.T, list []sight) {
 	t.Helper()
 	for _, s := range list {
@@ -148,7 +149,8 @@ func (w *world) python() string {
 	return "127.0.0.1:" + port
 }
 
-// ignorant starts a server that does what Python's does: it ignores upgrades, and keeps its connections whatever is asked.
+// ignorant starts a server that does what Python's does: it ignores upgrades, and keeps its
+// connections whatever is asked.
 func ignorant(t *testing.T) string {
 	t.Helper()
 	l := listenLocal(t)
@@ -197,7 +199,8 @@ func ignorant(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestNothingIsSmuggledToPrograms: what follows an upgrade that a program does not take reaches nobody unread.
+// TestNothingIsSmuggledToPrograms: what follows an upgrade that a program does not take reaches
+// nobody unread.
 func TestNothingIsSmuggledToPrograms(t *testing.T) {
 	for name, start := range map[string]func(w *world) string{
 		"python": (*world).python,
@@ -250,7 +253,8 @@ func TestNothingIsSmuggledToNode(t *testing.T) {
 	}
 }
 
-// TestNothingIsSmuggledWithoutTheScript: a process in which our script does not run gets no client's connection itself.
+// TestNothingIsSmuggledWithoutTheScript: a process in which our script does not run gets no
+// client's connection itself.
 func TestNothingIsSmuggledWithoutTheScript(t *testing.T) {
 	w := newWorld(t)
 	w.workers(1, how{script: "testdata/upgrades.js", env: []string{"PORT=" + strconv.Itoa(testkit.FreePort(t)), "UPGRADES=both"}, bare: true})
@@ -261,8 +265,8 @@ func TestNothingIsSmuggledWithoutTheScript(t *testing.T) {
 	echoes(t, url[len("http://"):], "/ws")
 }
 
-// attackNode attacks a worker that does not take upgrades. The first one to a worker is relayed by the router, and later ones
-// are given to it.
+// attackNode attacks a worker that does not take upgrades. The first one to a worker is relayed by
+// the router, and later ones are given to it.
 func (w *world) attackNode(t *testing.T, url, mode, name string, segments []string) {
 	for round := range 2 {
 		for _, target := range []string{"/first", "/parked"} {
@@ -286,7 +290,8 @@ func (w *world) attackNode(t *testing.T, url, mode, name string, segments []stri
 
 func isFor(path string) func(sight) bool { return func(s sight) bool { return s.Path == path } }
 
-// TestNodeUpgrades: an app that takes upgrades gets everything, in order; one that does not answers at full length.
+// TestNodeUpgrades: an app that takes upgrades gets everything, in order; one that does not answers
+// at full length.
 func TestNodeUpgrades(t *testing.T) {
 	for _, node := range []string{"", "18", "22", "24"} {
 		t.Run("node "+node, func(t *testing.T) {
@@ -317,8 +322,8 @@ func TestNodeUpgrades(t *testing.T) {
 	}
 }
 
-// TestResetClientIsNoRouter: a connection that its client has reset has no address any more. A router's pair never had one, and
-// the process must not take the one for the other.
+// TestResetClientIsNoRouter: a connection that its client has reset has no address any more. A
+// router's pair never had one, and the process must not take the one for the other.
 func TestResetClientIsNoRouter(t *testing.T) {
 	w := newWorld(t)
 	p := w.workers(1, how{script: "testdata/upgrades.js", env: []string{"PORT=" + strconv.Itoa(testkit.FreePort(t)), "UPGRADES=refuse"}})[0]

@@ -281,7 +281,8 @@ func (w *world) directoryOf(app string) *directory.Directory {
 	return d
 }
 
-// awaitReady returns when so many workers are ready, and their address has been told if they are another host's.
+// awaitReady returns when so many workers are ready, and their address has been told if they are
+// another host's.
 func (w *world) awaitReady(d *directory.Directory, workers int) {
 	w.t.Helper()
 	timeout := time.After(patience)

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Append appends a number of that many bits, 64 or 32, as JavaScript prints it: 1e+21, 1e-7, 0 for -0, and null for what is no
-// number, as in JSON.stringify.
+// Append appends a number of that many bits, 64 or 32, as JavaScript prints it: 1e+21, 1e-7, 0 for
+// -0, and null for what is no number, as in JSON.stringify.
 func Append(dst []byte, f float64, bits int) []byte {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
@@ -39,8 +39,9 @@ func AppendText(dst, text []byte) []byte {
 	return Append(dst, d.float(text), 64)
 }
 
-// Any two decimals of so many digits are two doubles, if these are not so small that they have fewer bits: the shortest text of
-// the double is the decimal itself, so that JavaScript's text is found without making the double.
+// Any two decimals of so many digits are two doubles, if these are not so small that they have
+// fewer bits: the shortest text of the double is the decimal itself, so that JavaScript's text is
+// found without making the double.
 const sureDigits = 15
 
 // append appends a number of no more than sureDigits digits (ECMA-262, Number::toString).

@@ -8,11 +8,12 @@ import (
 	"sync"
 )
 
-// Parse is the double nearest to a number, which is well-formed JSON; an infinity beyond all doubles.
+// Parse is the double nearest to a number, which is well-formed JSON; an infinity beyond all
+// doubles.
 func Parse(text []byte) float64 { return scan(text).float(text) }
 
-// decimal is what the text of a number says: 0.ddd times 10 to the power of point, where ddd has neither zeros in front nor at
-// the end.
+// decimal is what the text of a number says: 0.ddd times 10 to the power of point, where ddd has
+// neither zeros in front nor at the end.
 type decimal struct {
 	negative bool
 	digits   int    // how many d there are; 0 is zero
@@ -23,8 +24,8 @@ type decimal struct {
 const (
 	// maxMantissa digits fit an uint64.
 	maxMantissa = 19
-	// With a point above the one and below the other a number is none of the doubles that have fewer bits than others, and
-	// within all doubles.
+	// With a point above the one and below the other a number is none of the doubles that have
+	// fewer bits than others, and within all doubles.
 	minNormal, maxNormal = -307, 309
 	// maxExponent is beyond any exponent that makes a difference, but to a text with as many zeros.
 	maxExponent = math.MaxInt32
@@ -114,7 +115,8 @@ func (d decimal) float(text []byte) (f float64) {
 	return f
 }
 
-// times is a mantissa of maxMantissa digits with d's exponent, which strconv does without long arithmetic.
+// times is a mantissa of maxMantissa digits with d's exponent, which strconv does without long
+// arithmetic.
 func (d decimal) times(mantissa uint64) float64 {
 	var buf [32]byte
 	text := strconv.AppendUint(buf[:0], mantissa, 10)
@@ -126,11 +128,12 @@ func (d decimal) times(mantissa uint64) float64 {
 // powers are those of ten that doubles hold.
 var powers = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
-// maxDigits is how many digits can tell two doubles apart; of those behind them it only counts that there are any.
+// maxDigits is how many digits can tell two doubles apart; of those behind them it only counts that
+// there are any.
 const maxDigits = 768
 
-// bigPowers are the powers of ten that a number of maxDigits needs, a few hundred kilobytes. They are made for the first number
-// that needs long arithmetic: in what people send there is none.
+// bigPowers are the powers of ten that a number of maxDigits needs, a few hundred kilobytes. They
+// are made for the first number that needs long arithmetic: in what people send there is none.
 var bigPowers = sync.OnceValue(func() []big.Int {
 	list := make([]big.Int, -(-323-maxDigits-1)+1)
 	list[0].SetUint64(1)
@@ -189,8 +192,8 @@ func (d decimal) exact(text []byte) float64 {
 	return math.Ldexp(float64(kept), unit)
 }
 
-// read has above be the digits of a text, of which there are n, and returns how many that is. A 1 stands for those beyond
-// maxDigits.
+// read has above be the digits of a text, of which there are n, and returns how many that is. A 1
+// stands for those beyond maxDigits.
 func (l *longhand) read(text []byte, n int) int {
 	l.digits = l.digits[:0]
 	for _, c := range text {

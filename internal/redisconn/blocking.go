@@ -27,10 +27,11 @@ func newClient(f form, opt *redis.UniversalOptions) redis.UniversalClient {
 	return redis.NewClient(opt.Simple())
 }
 
-// Patient makes a client of the same node as another, with one connection of its own, whose commands wait for their answers
-// for as long as that connection lives: a Redis that is frozen, or has paused its clients, carries out what it was sent when it
-// goes on, and closing the connection would lose some of it, nobody knows how much. It is the caller's to close, which ends
-// a command that waits; its error is then net.ErrClosed.
+// Patient makes a client of the same node as another, with one connection of its own, whose
+// commands wait for their answers for as long as that connection lives: a Redis that is frozen, or
+// has paused its clients, carries out what it was sent when it goes on, and closing the connection
+// would lose some of it, nobody knows how much. It is the caller's to close, which ends a command
+// that waits; its error is then net.ErrClosed.
 func Patient(node *redis.Client) *redis.Client {
 	opt := *node.Options()
 	opt.ReadTimeout, opt.WriteTimeout = -1, -1 // none

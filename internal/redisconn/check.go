@@ -23,8 +23,9 @@ var (
 	// ErrDatabase reports that Redis has no database of the URL's number; in a Cluster there is only 0. Only an operator can
 	// help: exit code 2.
 	ErrDatabase = errors.New("redis: no such database")
-	// ErrUnreachable reports a Redis that cannot be reached, does not answer in time, still loads its data, or carries out no such
-	// command for the time being, since its memory is full, its disk fails or it is a replica: wait.
+	// ErrUnreachable reports a Redis that cannot be reached, does not answer in time, still loads
+	// its data, or carries out no such command for the time being, since its memory is full, its
+	// disk fails or it is a replica: wait.
 	ErrUnreachable = errors.New("redis: unreachable")
 )
 

@@ -119,8 +119,8 @@ func (l *link) handle(ps *push) (need int, err error) {
 	return 0, nil
 }
 
-// refusesPing tells that Redis lives, though it does not take a PING: its disk fails. It takes subscriptions all the same, and
-// publishes.
+// refusesPing tells that Redis lives, though it does not take a PING: its disk fails. It takes
+// subscriptions all the same, and publishes.
 func refusesPing(err error) bool {
 	if err == nil {
 		return false // before anything is allocated
@@ -189,8 +189,9 @@ func (l *link) tend(ctx context.Context, ps *push) error {
 	}
 }
 
-// A Redis that was frozen says all that it was sent for this connection when it goes on, so that the connection is kept for as long as Redis
-// is silent to everybody. It is dead when Redis answers over others, which were asked later.
+// A Redis that was frozen says all that it was sent for this connection when it goes on, so that
+// the connection is kept for as long as Redis is silent to everybody. It is dead when Redis answers
+// over others, which were asked later.
 const (
 	passedBy   = 2
 	askedEvery = time.Second

@@ -177,7 +177,8 @@ func (p *push) fill(need int) error {
 	return err
 }
 
-// believedMessage bytes of a message are made room for before they are there; beyond, four times what has come.
+// believedMessage bytes of a message are made room for before they are there; beyond, four times
+// what has come.
 const believedMessage = 1 << 20
 
 // makeRoom moves what was begun to the front of its chunk; to a new one when this one is kept and full, or too small, or

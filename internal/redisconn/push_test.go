@@ -93,7 +93,8 @@ func TestPushReadsMessagesLongerThanAChunk(t *testing.T) {
 	}
 }
 
-// TestLongMessagesAreNotHeld: a payload beyond the bound is read past, however it is cut, and costs no memory of its size.
+// TestLongMessagesAreNotHeld: a payload beyond the bound is read past, however it is cut, and costs
+// no memory of its size.
 func TestLongMessagesAreNotHeld(t *testing.T) {
 	const most, length = 1000, 64 << 20
 	for _, head := range []string{"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n", "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\na\r\n"} {

@@ -35,8 +35,9 @@ var (
 	errSyntax = errors.New("redis: malformed reply")
 )
 
-// parsePush reads what b begins with, and tells how many bytes that were. Where b ends before, size is 0, and need is how
-// many bytes there must be at least. A last part of more than most bytes is left unread: s.omitted says how long it is.
+// parsePush reads what b begins with, and tells how many bytes that were. Where b ends before, size
+// is 0, and need is how many bytes there must be at least. A last part of more than most bytes is
+// left unread: s.omitted says how long it is.
 func parsePush(b []byte, most int) (s said, size, need int, err error) {
 	if len(b) == 0 || b[0] != '*' {
 		return parseLine(b)

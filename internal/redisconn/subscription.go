@@ -32,18 +32,19 @@ type SubConfig struct {
 	// nothing is read: backpressure reaches Redis, which cuts off a subscriber that lags by its
 	// client-output-buffer-limit; that shows as OnDown, OnUp.
 	OnMessage func(channel string, payload []byte) (kept bool)
-	// MaxPayload bounds the bytes of a message. Longer ones are read past, without being held: OnOversized gets their
-	// channel and size in place of OnMessage. Zero: 512 MB, Redis's own bound. OnOversized may be nil.
+	// MaxPayload bounds the bytes of a message. Longer ones are read past, without being held:
+	// OnOversized gets their channel and size in place of OnMessage. Zero: 512 MB, Redis's own
+	// bound. OnOversized may be nil.
 	MaxPayload  int
 	OnOversized func(channel string, size int)
 	// OnUp is called when Redis has confirmed all that is wanted, after each (re)connect: from here on nothing is missed
 	// until OnDown. Nil is allowed, as for OnDown.
 	OnUp func()
-	// OnDown is called when a connection is lost or Redis does not answer there, or when another node of a cluster took over a shard channel of AddShards:
-	// messages may be missed until OnUp.
+	// OnDown is called when a connection is lost or Redis does not answer there, or when another
+	// node of a cluster took over a shard channel of AddShards: messages may be missed until OnUp.
 	OnDown func()
-	// OnResumed is called in the place of OnUp when Redis has said nothing for a while and goes on over the same connection:
-	// nothing was missed. Nil: OnUp is called.
+	// OnResumed is called in the place of OnUp when Redis has said nothing for a while and goes on
+	// over the same connection: nothing was missed. Nil: OnUp is called.
 	OnResumed func()
 	// OnMoved is called when another node took over shard channels of AddShardsLoosely, with their number: messages there may
 	// be missed for a moment. Nil is allowed.

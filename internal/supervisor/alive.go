@@ -10,13 +10,15 @@ const (
 	// lookInterval is how often the supervisor looks whether its processes are alive.
 	lookInterval = 250 * time.Millisecond
 
-	// missing is how long a process's next beat may be overdue before nothing new should be given to it.
+	// missing is how long a process's next beat may be overdue before nothing new should be given
+	// to it.
 	missing = time.Second
 
 	// hostedBeats is how often a Node process beats by way of its host.
 	hostedBeats = time.Second
 
-	// repeatLooks is how many looks pass before others are told again of a process that is still silent.
+	// repeatLooks is how many looks pass before others are told again of a process that is still
+	// silent.
 	repeatLooks = 4
 
 	// stuckLooks is how many looks in a row have to find a process frozen.
@@ -33,9 +35,10 @@ type Silence struct {
 	Silent bool
 }
 
-// lookAfter finds processes that have stopped to beat. First others are told, so that they give them nothing new. Then they
-// are killed: one that is frozen takes no signal but that. Time in which the supervisor itself did not run, because it was
-// stopped, or the whole machine, or others had the processor, counts for nobody's silence.
+// lookAfter finds processes that have stopped to beat. First others are told, so that they give
+// them nothing new. Then they are killed: one that is frozen takes no signal but that. Time in
+// which the supervisor itself did not run, because it was stopped, or the whole machine, or others
+// had the processor, counts for nobody's silence.
 func (s *Supervisor) lookAfter(now time.Time) {
 	s.quiet = true
 	now = now.Round(0) // by the wall: the monotonic clock may stand still while a machine sleeps
@@ -75,8 +78,8 @@ func (p *process) beatEvery() time.Duration {
 	return hostedBeats
 }
 
-// isFrozen tells whether a process that beats by a line has been silent for its FreezeTimeout, and not for want of a processor:
-// such a goroutine waits for nothing else.
+// isFrozen tells whether a process that beats by a line has been silent for its FreezeTimeout, and
+// not for want of a processor: such a goroutine waits for nothing else.
 func (s *Supervisor) isFrozen(p *process, silent time.Duration) bool {
 	limit := p.spec.FreezeTimeout
 	if every := time.Duration(p.every.Load()); limit == 0 || every == 0 || silent <= limit || silent <= 2*every || !Frozen(p.pid()) {
@@ -87,8 +90,8 @@ func (s *Supervisor) isFrozen(p *process, silent time.Duration) bool {
 	return p.stuck >= stuckLooks
 }
 
-// tellSilence tells others of a worker that has fallen silent, again and again in case that they missed it, and once that it
-// is heard again.
+// tellSilence tells others of a worker that has fallen silent, again and again in case that they
+// missed it, and once that it is heard again.
 func (s *Supervisor) tellSilence(p *process, silent bool) {
 	if p.silent == silent && (!silent || s.looks%repeatLooks != 0) {
 		return

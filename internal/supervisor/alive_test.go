@@ -11,7 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestFrozenProcessIsToldAndReplaced: others are told that it is silent, and it is killed long before its AliveTimeout.
+// TestFrozenProcessIsToldAndReplaced: others are told that it is silent, and it is killed long
+// before its AliveTimeout.
 func TestFrozenProcessIsToldAndReplaced(t *testing.T) {
 	told := make(chan Silence, 64)
 	h := run(t, Config{
@@ -68,7 +69,8 @@ func TestProcessThatGoesOnIsHeardAgain(t *testing.T) {
 	}
 }
 
-// TestPauseOfTheSupervisorIsNobodysSilence: the machine slept, or the supervisor was stopped, or starved.
+// TestPauseOfTheSupervisorIsNobodysSilence: the machine slept, or the supervisor was stopped, or
+// starved.
 func TestPauseOfTheSupervisorIsNobodysSilence(t *testing.T) {
 	s, err := New(Config{OnSilent: func(s Silence) { t.Errorf("told: %+v", s) }})
 	if err != nil {

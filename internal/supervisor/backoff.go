@@ -71,8 +71,9 @@ func orElse(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// lives is a window over how long the last processes of a place lived: it slides with each end, however long the waits
-// between them were, and whenever the loop began. It may be as large as the operator likes; every status asks for unstable.
+// lives is a window over how long the last processes of a place lived: it slides with each end,
+// however long the waits between them were, and whenever the loop began. It may be as large as the
+// operator likes; every status asks for unstable.
 type lives struct {
 	size  int           // of the window; 0: nothing is noted
 	least time.Duration // a life that counts as stable

@@ -30,8 +30,9 @@ func (s *Supervisor) Add(specs ...Spec) error {
 	})
 }
 
-// Remove stops places, stage by stage as at the end of Run, closes their listeners, and forgets them when the last process has
-// ended. It returns then, or when ctx ends, which ends the wait and not the removal.
+// Remove stops places, stage by stage as at the end of Run, closes their listeners, and forgets
+// them when the last process has ended. It returns then, or when ctx ends, which ends the wait and
+// not the removal.
 func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 	var d *descent
 	err := s.ask(func() error {

@@ -44,8 +44,8 @@ type Config struct {
 	// OnListen is told that a process with a host wants to be served at an address, as OnExit is, but one at a time and in order.
 	OnListen func(name, addr string)
 
-	// OnSilent is told, as OnListen is, that a process which is a worker has missed its beats for a second, every second for as long
-	// as that lasts, and then that it beats again.
+	// OnSilent is told, as OnListen is, that a process which is a worker has missed its beats for a
+	// second, every second for as long as that lasts, and then that it beats again.
 	OnSilent func(Silence)
 
 	Log     zerolog.Logger

@@ -6,8 +6,9 @@ import (
 	"os"
 )
 
-// Frozen tells whether no thread of a process wants a processor or waits for a disk, and no debugger holds it: one that should
-// have run is stopped, or stuck. A process that merely gets no processor has a thread that is ready to run.
+// Frozen tells whether no thread of a process wants a processor or waits for a disk, and no
+// debugger holds it: one that should have run is stopped, or stuck. A process that merely gets no
+// processor has a thread that is ready to run.
 func Frozen(pid int) bool {
 	dir := fmt.Sprintf("/proc/%d/task", pid)
 	threads, err := os.ReadDir(dir)

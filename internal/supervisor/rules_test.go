@@ -194,7 +194,8 @@ func TestPlacesComeAndGo(t *testing.T) {
 	}
 }
 
-// A removal outlives the wait for it: the place is forgotten when its process has ended, and the name is free then.
+// A removal outlives the wait for it: the place is forgotten when its process has ended, and the
+// name is free then.
 func TestRemoveGoesOnWithoutItsCaller(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "a", Command: fake(t, "stubborn")}, {Name: "b", Command: fake(t, "serve", "b")}}})
 	pid := h.wait("ready", allReady)[0].PID

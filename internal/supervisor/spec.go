@@ -56,8 +56,9 @@ type Spec struct {
 	// AliveTimeout is how long a process that has sent a beat may send none before it is killed, as one that hangs. 0: never.
 	AliveTimeout time.Duration
 
-	// FreezeTimeout is the same for a process that is found to be frozen: stopped, or stuck, and not for want of a processor. It
-	// holds for processes that beat by a line, on Linux; 0, or an AliveTimeout of 0: never.
+	// FreezeTimeout is the same for a process that is found to be frozen: stopped, or stuck, and
+	// not for want of a processor. It holds for processes that beat by a line, on Linux; 0, or an
+	// AliveTimeout of 0: never.
 	FreezeTimeout time.Duration
 
 	// MemoryLimit has a process replaced, as by a reload, whose resident bytes are beyond it. 0: none.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The bounds of BoundCost are far above what reading takes, also under the race detector and a fuzzer, and far below what
-// work takes that grows faster than its input.
+// The bounds of BoundCost are far above what reading takes, also under the race detector and a
+// fuzzer, and far below what work takes that grows faster than its input.
 const (
 	costBytes    = 8 << 20 // the fuzzer beside allocates, too
 	costPerByte  = 1000
@@ -16,8 +16,9 @@ const (
 	costTimeByte = 20 * time.Microsecond
 )
 
-// BoundCost fails the test when the work until the returned function is called costs more than n bytes of input may cost: in
-// allocated bytes and in CPU time of this thread, which the work must not leave. It is for fuzz targets:
+// BoundCost fails the test when the work until the returned function is called costs more than n
+// bytes of input may cost: in allocated bytes and in CPU time of this thread, which the work must
+// not leave. It is for fuzz targets:
 //
 //	defer testkit.BoundCost(t, len(input))()
 func BoundCost(t testing.TB, n int) func() {

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CPU is the least CPU time that f took on its thread in a few runs. Other processes don't count, as they would in time that
-// has passed. Tests compare two of these, never one with a number of milliseconds.
+// CPU is the least CPU time that f took on its thread in a few runs. Other processes don't count,
+// as they would in time that has passed. Tests compare two of these, never one with a number of
+// milliseconds.
 func CPU(f func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

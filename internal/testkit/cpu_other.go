@@ -4,7 +4,8 @@ package testkit
 
 import "time"
 
-// CPU is the least time that f took in a few runs: there is no clock here for the CPU time of a thread.
+// CPU is the least time that f took in a few runs: there is no clock here for the CPU time of a
+// thread.
 func CPU(f func()) time.Duration {
 	least := time.Duration(1<<63 - 1)
 	for range 5 {

@@ -19,8 +19,8 @@ import (
 // patience bounds what a test waits for; nothing takes nearly as long.
 const patience = time.Minute
 
-// Run runs the suite. medium makes what links the servers of one test; the function that it returns makes each
-// server's Cluster. The tests run beside each other, each with a medium of its own.
+// Run runs the suite. medium makes what links the servers of one test; the function that it returns
+// makes each server's Cluster. The tests run beside each other, each with a medium of its own.
 func Run(t *testing.T, medium func(t *testing.T) func() socketio.Cluster) {
 	for _, c := range []struct {
 		name string

@@ -8,7 +8,8 @@ import (
 )
 
 const (
-	// maxAttachments bounds the binary parts of a packet: each costs 35 bytes of JSON for two of a message.
+	// maxAttachments bounds the binary parts of a packet: each costs 35 bytes of JSON for two of a
+	// message.
 	maxAttachments = 1 << 12
 	// maxDepth bounds how deep arrays and maps are nested.
 	maxDepth = packet.MaxDepth
@@ -81,7 +82,8 @@ func id(r *msgpack.Reader) (int64, error) {
 	return integer(r)
 }
 
-// payload reads a packet's data. Binary parts are copied: the message is only there during the call of Decode.
+// payload reads a packet's data. Binary parts are copied: the message is only there during the call
+// of Decode.
 func payload(r *msgpack.Reader) (p packet.Payload, err error) {
 	w := msgpack.JSON{Reader: *r, MaxAttachments: maxAttachments, MaxDepth: maxDepth, Exact: true}
 	if err := w.Value(); err != nil {

@@ -26,7 +26,8 @@ func appendPacket(dst []byte, p packet.Packet) []byte {
 	return dst
 }
 
-// appendPayload appends a packet's data. What is nested deeper than a packet may be that comes in goes out all the same.
+// appendPayload appends a packet's data. What is nested deeper than a packet may be that comes in
+// goes out all the same.
 func appendPayload(dst []byte, p packet.Payload) []byte {
 	w := msgpack.Text{In: p.JSON, Out: dst, Attachments: p.Attachments}
 	w.Space()

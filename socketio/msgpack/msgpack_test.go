@@ -171,8 +171,9 @@ func BenchmarkEncode(b *testing.B) {
 	}
 }
 
-// TestUnknownMembersCostTheirBytes: members that mean nothing here are passed over without recursion, however deep they nest. The
-// stack of a goroutine that reads ended the process at 9 MB of them.
+// TestUnknownMembersCostTheirBytes: members that mean nothing here are passed over without
+// recursion, however deep they nest. The stack of a goroutine that reads ended the process at 9 MB
+// of them.
 func TestUnknownMembersCostTheirBytes(t *testing.T) {
 	for name, deep := range map[string]string{
 		"arrays": strings.Repeat("\x91", 20<<20) + "\xc0",

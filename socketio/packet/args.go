@@ -46,8 +46,8 @@ func (a Args) With(attachments [][]byte) Args {
 // Len is the number of arguments.
 func (a Args) Len() int { return len(a.spans) }
 
-// Raw is the JSON text of argument i, with placeholders for binary parts and numbers as JavaScript prints them; nil when
-// there is no such argument. It must not be changed.
+// Raw is the JSON text of argument i, with placeholders for binary parts and numbers as JavaScript
+// prints them; nil when there is no such argument. It must not be changed.
 func (a Args) Raw(i int) json.RawMessage {
 	if i < 0 || i >= len(a.spans) {
 		return nil

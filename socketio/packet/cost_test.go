@@ -9,8 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestAttachmentNamedTwice: official clients give each binary part a number of its own. A packet that names one twice asks
-// whoever sends it on to copy it as often.
+// TestAttachmentNamedTwice: official clients give each binary part a number of its own. A packet
+// that names one twice asks whoever sends it on to copy it as often.
 func TestAttachmentNamedTwice(t *testing.T) {
 	const zero, one = `{"_placeholder":true,"num":0}`, `{"num":1,"_placeholder":true}`
 	for text, ok := range map[string]bool{
@@ -45,7 +45,8 @@ func manyPlaceholders(n int) Payload {
 	return p
 }
 
-// TestPlaceholdersAreWalkedOnce compares what it costs to send on few arguments and many, all of them attachments.
+// TestPlaceholdersAreWalkedOnce compares what it costs to send on few arguments and many, all of
+// them attachments.
 func TestPlaceholdersAreWalkedOnce(t *testing.T) {
 	const few, many = 1_000, 32_000
 	cost := func(n int) time.Duration {

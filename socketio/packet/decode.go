@@ -108,8 +108,8 @@ func errRange(text []byte) error { return fmt.Errorf("number %.40s: %w", text, s
 // plain decodes values without attachments or odd numbers.
 var plain = (&decoder{}).unmarshalers(false)
 
-// decoder decodes values with attachments or odd numbers. Each has unmarshalers of its own, since they are the only way by which the
-// attachments reach a place inside a value.
+// decoder decodes values with attachments or odd numbers. Each has unmarshalers of its own, since
+// they are the only way by which the attachments reach a place inside a value.
 type decoder struct {
 	attachments [][]byte
 	options     json.Options
@@ -121,7 +121,8 @@ var decoders = sync.Pool{New: func() any {
 	return d
 }}
 
-// unmarshalers are the options that decode by d; an any or a float needs one only in special values.
+// unmarshalers are the options that decode by d; an any or a float needs one only in special
+// values.
 func (d *decoder) unmarshalers(special bool) json.Options {
 	list := []*json.Unmarshalers{
 		json.UnmarshalFromFunc(d.binary),

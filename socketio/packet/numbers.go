@@ -11,18 +11,19 @@ import (
 // 1.0 and 1e3 are the integers that clients in typed languages expect, what is beyond all doubles is null. Integers of
 // any length stay exact: JavaScript cannot tell, and a Go handler may want an int64.
 //
-// The scanner only notes that there may be such numbers. They are rewritten once somebody wants the text: who sends a
-// namespace that nobody joined a message full of them has them read, and no more.
+// The scanner only notes that there may be such numbers. They are rewritten once somebody wants the
+// text: who sends a namespace that nobody joined a message full of them has them read, and no more.
 
 const (
-	// longFraction is a length, in characters, up to which a fraction that ends in no zero is printed as it is.
+	// longFraction is a length, in characters, up to which a fraction that ends in no zero is
+	// printed as it is.
 	longFraction = 20
 	// maxInteger is the length of the longest integer among the doubles.
 	maxInteger = 309
 )
 
-// odd reports whether JavaScript may print a number otherwise. It looks at the text alone; whole says that it has neither
-// fraction nor exponent.
+// odd reports whether JavaScript may print a number otherwise. It looks at the text alone; whole
+// says that it has neither fraction nor exponent.
 func odd(text []byte, whole bool) bool {
 	if whole {
 		return len(text) > longFraction || text[0] == '-' && text[1] == '0'
@@ -31,7 +32,8 @@ func odd(text []byte, whole bool) bool {
 	if dot < 0 || len(text) > longFraction || text[len(text)-1] == '0' || bytes.IndexByte(text, 'e') >= 0 || bytes.IndexByte(text, 'E') >= 0 {
 		return true
 	}
-	// One that begins with six zeros has an exponent; one with many 9 or 0 behind its integer may be the next integer.
+	// One that begins with six zeros has an exponent; one with many 9 or 0 behind its integer may
+	// be the next integer.
 	fraction := text[dot+1:]
 	run := 1
 	for run < len(fraction) && fraction[run] == fraction[0] {

@@ -36,7 +36,8 @@ func TestNumbersArePrintedAsJavaScriptDoes(t *testing.T) {
 	}
 }
 
-// TestOddNumbersDecode takes numbers that JavaScript prints otherwise into all that a handler may ask for.
+// TestOddNumbersDecode takes numbers that JavaScript prints otherwise into all that a handler may
+// ask for.
 func TestOddNumbersDecode(t *testing.T) {
 	type celsius float64
 	type reading struct {
@@ -74,8 +75,9 @@ func TestOddNumbersDecode(t *testing.T) {
 	}
 }
 
-// TestNumbersCostTheirBytes compares numbers that strconv reads and prints with long arithmetic, 35 µs each, with usual ones, from
-// the text of a packet to that of another, and into what handlers ask for.
+// TestNumbersCostTheirBytes compares numbers that strconv reads and prints with long arithmetic, 35
+// µs each, with usual ones, from the text of a packet to that of another, and into what handlers
+// ask for.
 func TestNumbersCostTheirBytes(t *testing.T) {
 	cost := func(number string) time.Duration {
 		text := []byte(`["e",[` + number + strings.Repeat(","+number, 5000) + `]]`)
@@ -101,7 +103,8 @@ func TestNumbersCostTheirBytes(t *testing.T) {
 	}
 }
 
-// TestUnreadNumbersCostNothing: what nobody decodes or sends on isn't copied, whatever numbers it has.
+// TestUnreadNumbersCostNothing: what nobody decodes or sends on isn't copied, whatever numbers it
+// has.
 func TestUnreadNumbersCostNothing(t *testing.T) {
 	text := []byte(`["e",[3e-324` + strings.Repeat(",3e-324", 5000) + `]]`)
 	if n := testing.AllocsPerRun(10, func() { _, _, _ = ParseEvent(text, 0) }); n > 1 {

@@ -98,8 +98,9 @@ func parseArray(body []byte, attachments int) (Args, error) {
 	return a, nil
 }
 
-// namedTwice tells whether two placeholders stand for one attachment. Official clients give every binary part a number of its
-// own; who names one a thousand times would have it copied a thousand times by those who send it on.
+// namedTwice tells whether two placeholders stand for one attachment. Official clients give every
+// binary part a number of its own; who names one a thousand times would have it copied a thousand
+// times by those who send it on.
 func namedTwice(holes []hole) bool {
 	ascending := true
 	for i := 1; i < len(holes); i++ {

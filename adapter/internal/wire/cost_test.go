@@ -9,8 +9,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// bomb is an event with one attachment of size bytes behind n plain objects that look like its placeholder. A client can have an
-// app make one that stores what clients send, and emits it beside something binary.
+// bomb is an event with one attachment of size bytes behind n plain objects that look like its
+// placeholder. A client can have an app make one that stores what clients send, and emits it beside
+// something binary.
 func bomb(n, size int) packet.Payload {
 	const forged = `{"_placeholder":true,"num":0}`
 	return packet.Payload{
@@ -19,7 +20,8 @@ func bomb(n, size int) packet.Payload {
 	}
 }
 
-// TestAttachmentsTravelOnce bounds each form in which a payload is sent to other servers by its size.
+// TestAttachmentsTravelOnce bounds each form in which a payload is sent to other servers by its
+// size.
 func TestAttachmentsTravelOnce(t *testing.T) {
 	const n, size = 1000, 10_000
 	p := bomb(n, size)

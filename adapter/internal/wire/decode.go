@@ -2,15 +2,16 @@ package wire
 
 import "github.com/sidereal-io/sidereal/internal/msgpack"
 
-// ErrMalformed reports bytes that no adapter of Node would have written. The sender is at fault; the receiver counts the
-// message and drops it.
+// ErrMalformed reports bytes that no adapter of Node would have written. The sender is at fault;
+// the receiver counts the message and drops it.
 var ErrMalformed = msgpack.ErrMalformed
 
 const (
-	// maxDepth bounds how deep arrays and maps may nest. Node's notepack has no bound, @msgpack/msgpack stops at 100.
+	// maxDepth bounds how deep arrays and maps may nest. Node's notepack has no bound,
+	// @msgpack/msgpack stops at 100.
 	maxDepth = 512
-	// maxAttachments bounds the binary parts of one packet: each costs a client a frame and the receiver 35 bytes of
-	// placeholder for two bytes of message.
+	// maxAttachments bounds the binary parts of one packet: each costs a client a frame and the
+	// receiver 35 bytes of placeholder for two bytes of message.
 	maxAttachments = 1 << 16
 )
 

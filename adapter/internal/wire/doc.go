@@ -1,9 +1,9 @@
 // Package wire holds the bytes that Node's Socket.IO adapters exchange over Redis, and nothing else: no I/O, no
 // goroutines, no state. Every function may be called concurrently.
 //
-// Inside Sidereal the arguments of an event are JSON text with placeholders where binary stands (packet.Payload), which
-// is also what clients are sent. Node's adapters speak msgpack. The two transcoders of internal/msgpack go from one to the other
-// in one pass and build no values between:
+// Inside Sidereal the arguments of an event are JSON text with placeholders where binary stands
+// (packet.Payload), which is also what clients are sent. Node's adapters speak msgpack. The two
+// transcoders of internal/msgpack go from one to the other in one pass and build no values between:
 //
 //   - msgpack to JSON text. Binary becomes a placeholder and an attachment, timestamps become the text that
 //     JSON.stringify gives a Date, numbers are printed as JavaScript prints them.

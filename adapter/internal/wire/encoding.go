@@ -269,8 +269,9 @@ func ownAttachments(text []byte, all [][]byte) (_ []byte, own [][]byte) {
 	return text, own
 }
 
-// replacePlaceholders has write put something in the place of each placeholder in text, which DecodeValue or an encoder of
-// ours wrote: in strings quotes are escaped, and an attachment that another placeholder stood for already is passed over.
+// replacePlaceholders has write put something in the place of each placeholder in text, which
+// DecodeValue or an encoder of ours wrote: in strings quotes are escaped, and an attachment that
+// another placeholder stood for already is passed over.
 func replacePlaceholders(text []byte, attachments [][]byte, write func(dst []byte, n int) []byte) []byte {
 	if len(attachments) == 0 {
 		return text

@@ -22,12 +22,13 @@ type Session struct {
 	Epoch int
 	// From is the place in the stream before all that the socket was ever sent.
 	From string
-	// Namespace is the one that the session is of. Empty: Node's servers don't say it, and ours of before didn't.
+	// Namespace is the one that the session is of. Empty: Node's servers don't say it, and ours of
+	// before didn't.
 	Namespace string
 }
 
-// Bounds of a session that is read. Ids have 20 characters; a program of Node's may make longer ones. Rooms cost some 40
-// bytes each beside their names, however short these are.
+// Bounds of a session that is read. Ids have 20 characters; a program of Node's may make longer
+// ones. Rooms cost some 40 bytes each beside their names, however short these are.
 const (
 	MostSessionID    = 256
 	MostSessionRooms = 1 << 16

@@ -31,7 +31,8 @@ func TestMalformedSessions(t *testing.T) {
 	}
 }
 
-// FuzzSession reads whatever may stand in Redis. What is accepted is told to clients and stored again.
+// FuzzSession reads whatever may stand in Redis. What is accepted is told to clients and stored
+// again.
 func FuzzSession(f *testing.F) {
 	for _, s := range []Session{
 		{ID: "sid", PID: "pid", Rooms: []string{"sid", "r"}, Data: packet.Payload{JSON: []byte(`{"a":[1.5,null]}`)}},

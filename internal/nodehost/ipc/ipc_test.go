@@ -184,7 +184,8 @@ func TestAttachmentsThereAndBack(t *testing.T) {
 	}
 }
 
-// TestAttachmentIsTakenOnce: plain data that looks like a placeholder has no attachment copied again.
+// TestAttachmentIsTakenOnce: plain data that looks like a placeholder has no attachment copied
+// again.
 func TestAttachmentIsTakenOnce(t *testing.T) {
 	text := `["ev"` + strings.Repeat(`,{"_placeholder":true,"num":0}`, 1000) + `]`
 	v, err := FromText([]byte(text), [][]byte{make([]byte, 10_000)})

@@ -28,6 +28,7 @@ type keeper struct {
 	mu      sync.Mutex // guards the rest, and fields of tenures
 	queue   []*tenure
 	busy    bool
+	losses  uint           // how often Redis was found to have lost what it had
 	moving  map[string]int // by pid, how often a session is in the queue or in a batch
 	changed chan struct{}  // closed when a batch ended; nil: nobody waits
 }
@@ -87,6 +88,8 @@ type write struct {
 	life  time.Duration
 	cmd   *redis.Cmd
 	final bool
+
+	losses uint // the keeper's when the write began
 }
 
 // store writes what waits, at most a batch, and tells whether more does.
@@ -178,9 +181,10 @@ func (k *keeper) expected(t *tenure) []string {
 func (k *keeper) prepare(t *tenure) *write {
 	k.mu.Lock()
 	was, ended, over, named := t.last, t.ended, t.over, t.named
+	losses := k.losses
 	t.epoch++
 	k.mu.Unlock()
-	w := &write{t: t, life: t.rec.cfg.MaxDisconnection, final: was != nil || ended}
+	w := &write{t: t, life: t.rec.cfg.MaxDisconnection, final: was != nil || ended, losses: losses}
 	switch {
 	case over:
 		return nil
@@ -241,13 +245,19 @@ func (k *keeper) stored(w *write) bool {
 		return true
 	}
 	k.mu.Lock()
-	t.over = true // a server of Node's took it, or it expired while Redis was away
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if w.losses == k.losses { // else Redis lost it, and again has queued it
+		t.over = true // a server of Node's took it, or it expired while Redis was away
+	}
 	return true
 }
 
-// again stores all sessions anew: Redis has lost what it had.
+// again stores all sessions anew: Redis has lost what it had. It may hold some that were stored
+// since, before the loss was noticed: these are still ours.
 func (k *keeper) again() {
+	k.mu.Lock()
+	k.losses++
+	k.mu.Unlock()
 	for _, n := range k.form.r.namespaces() {
 		rec := n.talk.(*streamTalk).recovery.Load()
 		if rec == nil {
@@ -255,7 +265,10 @@ func (k *keeper) again() {
 		}
 		for _, t := range rec.all() {
 			k.mu.Lock()
-			t.hash, t.unsure, t.over = "", nil, false
+			if t.hash != "" {
+				t.unsure = append(t.unsure, t.hash)
+			}
+			t.hash, t.over = "", false
 			if t.open {
 				k.queueLocked(t)
 			}

@@ -396,3 +396,26 @@ func TestSessionOfAClientThatLeavesWhileItIsStored(t *testing.T) {
 	k.drain(background(t))
 	stored(t, server.Addr(), nil)
 }
+
+// TestSessionsAreStoredAnew: when Redis is found to have lost a part of the stream, it may have lost
+// the sessions as well, or hold those that were stored since. Neither costs a client its connection.
+func TestSessionsAreStoredAnew(t *testing.T) {
+	server := testkit.StartRedis(t)
+	p := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{})
+	v := travel(t, p)
+	k := p.recovery().form.keeper
+	k.drain(background(t))
+	for _, loses := range []bool{false, true, false} {
+		if loses {
+			server.Do("FLUSHALL")
+		}
+		k.again()
+		k.drain(background(t))
+		if _, ok := p.io.Socket(v.ID()); !ok || len(p.recovery().all()) != 1 {
+			t.Fatalf("flushed %v: the client is gone", loses)
+		}
+		if n := server.Do("EXISTS", p.recovery().key(p.recovery().all()[0].pid)); n != int64(1) {
+			t.Errorf("flushed %v: the session is not there: %v", loses, n)
+		}
+	}
+}

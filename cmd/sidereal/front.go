@@ -93,7 +93,8 @@ func (s *starter) serve(cfg daemon.Config, how front, first func(context.Context
 	failed := make(chan error, 1)
 	if first != nil {
 		go func() {
-			if err := s.whenReady(ctx, first); err != nil {
+			// A signal to stop also ends this with an error; that isn't a failure.
+			if err := s.whenReady(ctx, first); err != nil && ctx.Err() == nil {
 				failed <- err
 				stop()
 			}

@@ -232,7 +232,7 @@ func (d *Directory) lostData() {
 // their ids back.
 func (r *Registration[R]) rebuild(ctx context.Context, added *redis.IntCmd) error {
 	if r.d.ignored.news(r.set) {
-		r.d.cfg.Log.Warn().Str("key", r.set).Err(added.Err()).Msg("key is no set of ids: deleted, and made anew")
+		r.d.cfg.Log.Warn().Str("key", r.set).Err(added.Err()).Msg("key isn't a set of ids: deleted and made anew")
 	}
 	pipe := r.d.client.Pipeline()
 	pipe.Del(ctx, r.set)

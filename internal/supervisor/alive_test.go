@@ -20,15 +20,7 @@ func TestFrozenProcessIsToldAndReplaced(t *testing.T) {
 		Specs: []Spec{{Name: "a", AliveTimeout: time.Hour, FreezeTimeout: 2 * time.Second, Command: fake(t, "serve", "a")}},
 	})
 	first := h.wait("ready", allReady)[0].PID
-	h.wait("heard of", func([]Status) bool {
-		heard := make(chan bool, 1)
-		h.post(func() {
-			p := h.places[0].current
-			p.note(lifeline.Worker, "wwww")
-			heard <- p.beat.Load() != 0
-		})
-		return <-heard
-	})
+	awaitBeat(h)
 	syscall.Kill(first, syscall.SIGSTOP)
 	if s := testkit.Receive(t, "word of the silence", told); s != (Silence{"a", "wwww", true}) {
 		t.Errorf("%+v", s)
@@ -40,14 +32,8 @@ func TestFrozenProcessIsToldAndReplaced(t *testing.T) {
 	h.wait("replaced", func(st []Status) bool { return st[0].State == Ready && st[0].PID != first })
 }
 
-// TestProcessThatGoesOnIsHeardAgain, and is not killed.
-func TestProcessThatGoesOnIsHeardAgain(t *testing.T) {
-	told := make(chan Silence, 64)
-	h := run(t, Config{
-		Lasting: true, OnSilent: func(s Silence) { told <- s },
-		Specs: []Spec{{Name: "a", AliveTimeout: time.Hour, Command: fake(t, "serve", "a")}},
-	})
-	pid := h.wait("ready", allReady)[0].PID
+// awaitBeat names the first process as worker wwww and returns once it has beaten.
+func awaitBeat(h *host) {
 	h.wait("heard of", func([]Status) bool {
 		heard := make(chan bool, 1)
 		h.post(func() {
@@ -57,6 +43,17 @@ func TestProcessThatGoesOnIsHeardAgain(t *testing.T) {
 		})
 		return <-heard
 	})
+}
+
+// TestProcessThatGoesOnIsHeardAgain, and is not killed.
+func TestProcessThatGoesOnIsHeardAgain(t *testing.T) {
+	told := make(chan Silence, 64)
+	h := run(t, Config{
+		Lasting: true, OnSilent: func(s Silence) { told <- s },
+		Specs: []Spec{{Name: "a", AliveTimeout: time.Hour, Command: fake(t, "serve", "a")}},
+	})
+	pid := h.wait("ready", allReady)[0].PID
+	awaitBeat(h)
 	syscall.Kill(pid, syscall.SIGSTOP)
 	if s := testkit.Receive(t, "word of the silence", told); !s.Silent {
 		t.Errorf("%+v", s)

@@ -22,7 +22,7 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/handoff"
-	"github.com/sidereal-io/sidereal/internal/nodehost"
+	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/router"
@@ -105,7 +105,7 @@ func registered(t *testing.T) map[string]*metric {
 	must(socketio.New(cfg)) // with its engineio.Server
 	must(supervisor.New(supervisor.Config{Metrics: reg}))
 	must(daemon.NewMetrics(reg, func() daemon.Listing { return daemon.Listing{} }))
-	must(nodehost.New(nodehost.Config{
+	must(node.New(node.Config{
 		Conn: conn, RuntimeDir: "none", Report: func(string, any) error { return nil }, Metrics: reg,
 	}))
 	families, err := reg.Gather()

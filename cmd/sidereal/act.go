@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // targetsCommand makes a command that does one thing to processes.
@@ -33,7 +33,7 @@ func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cob
 func (c *control) targets(ctx context.Context, args, only []string) ([]string, error) {
 	var targets []string
 	for _, arg := range args {
-		if !processfile.IsFile(arg) {
+		if !pm2.IsFile(arg) {
 			targets = append(targets, arg)
 			continue
 		}
@@ -101,7 +101,7 @@ func signalCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
 		Use: "sendSignal <signal> <id | name | namespace | all>", Short: "Send a signal to processes", Args: takes(2, 2),
 	}, func(ctx context.Context, c *control, args []string) error {
-		if _, err := processfile.ParseSignal(args[0]); err != nil {
+		if _, err := pm2.ParseSignal(args[0]); err != nil {
 			return usageError("the signal " + err.Error())
 		}
 		return c.act(ctx, daemon.Action{Verb: daemon.Signal, Signal: args[0], Targets: args[1:]})

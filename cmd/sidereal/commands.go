@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // The groups of commands in the help.
@@ -40,7 +40,7 @@ func addCommands(root *cobra.Command) {
 		hidden(startOrCommand("startOrGracefulReload", "reload", daemon.StartReload)))
 	for _, c := range root.Commands() {
 		if isProcessCommand(c) {
-			processfile.AddAccepted(c.Flags())
+			pm2.AddAccepted(c.Flags())
 		}
 	}
 	root.AddCommand(insteadCommands()...)
@@ -83,7 +83,7 @@ func rearranged(root *cobra.Command, args []string) []string {
 	}
 	for i, arg := range args {
 		if arg == cmd.CalledAs() || arg == cmd.Name() || cmd.HasAlias(arg) {
-			return append(slices.Clone(args[:i+1]), processfile.Rearrange(args[i+1:], cmd.Flags())...)
+			return append(slices.Clone(args[:i+1]), pm2.Rearrange(args[i+1:], cmd.Flags())...)
 		}
 	}
 	return args

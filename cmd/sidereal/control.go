@@ -16,7 +16,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
@@ -215,12 +215,12 @@ func environ() []string {
 }
 
 // newLoader reads process files for this command.
-func (c *control) newLoader() (*processfile.Loader, error) {
+func (c *control) newLoader() (*pm2.Loader, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return nil, err
 	}
-	return &processfile.Loader{
+	return &pm2.Loader{
 		Dir: dir, Environ: environ(), Logs: c.home.Logs(), Argv: os.Args[1:], Output: os.Stderr,
 	}, nil
 }

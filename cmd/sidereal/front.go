@@ -14,7 +14,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // runtimeCommand is what pm2-runtime is: apps in the foreground of a container, their lines on the output and in no files.
@@ -52,7 +52,7 @@ func (s *starter) inFront(ctx context.Context, targets, scriptArgs []string, how
 	if err != nil {
 		return err
 	}
-	apps := []processfile.App{}
+	apps := []pm2.App{}
 	for _, t := range targets {
 		step, err := s.resolve(ctx, daemon.Listing{}, t, scriptArgs, daemon.StartNew)
 		if err != nil {
@@ -152,7 +152,7 @@ func upOrStart(root *cobra.Command, args []string) []string {
 	if err != nil {
 		return args
 	}
-	rest := processfile.Rearrange(args[1:], start.Flags())
+	rest := pm2.Rearrange(args[1:], start.Flags())
 	if at := slices.IndexFunc(rest, func(arg string) bool { return arg == "-" || !strings.HasPrefix(arg, "-") }); at >= 0 && isFileOrScript(rest[at]) {
 		return append([]string{"start", "--no-daemon"}, rest...)
 	}

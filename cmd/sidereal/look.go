@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
@@ -68,7 +68,7 @@ func describeCommand() *cobra.Command {
 			l.Processes = found
 			return processview.JList(c.out, l)
 		}
-		shell := processfile.Shell(environ())
+		shell := pm2.Shell(environ())
 		for i := range found {
 			status := l.Apps[found[i].App]
 			if err := processview.Describe(c.out, &found[i], &status, shell, time.Now()); err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // version is set by the linker.
@@ -64,8 +64,8 @@ func execute(args []string) int {
 // exitCodeOf is the exit code for an error: what the daemon says, wrong usage for a wrong process file.
 func exitCodeOf(err error) int {
 	var failure *daemon.Failure
-	var field *processfile.FieldError
-	var syntax *processfile.SyntaxError
+	var field *pm2.FieldError
+	var syntax *pm2.SyntaxError
 	switch {
 	case errors.As(err, &failure):
 		return failure.ExitCode()

@@ -17,7 +17,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
-	"github.com/sidereal-io/sidereal/internal/nodehost"
+	nodejs "github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/transport"
 )
@@ -63,14 +63,14 @@ func (p *nodehostProcess) run(ctx context.Context) (err error) {
 	if err := p.openRedis(hard, parts); err != nil {
 		return err
 	}
-	host, err := nodehost.New(nodehost.Config{
+	host, err := nodejs.New(nodejs.Config{
 		App: p.set.App.App, Record: p.record(), RuntimeDir: p.set.RuntimeDir, Conn: p.conn, NewAdapter: p.newAdapter(),
 		DrainRate: p.set.DrainRate, ShutdownTimeout: p.set.ShutdownTimeout, Report: line.ReportJSON, Log: p.log, Metrics: p.metrics,
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := nodehost.WritePreload(p.set.RuntimeDir); err != nil {
+	if _, err := nodejs.WritePreload(p.set.RuntimeDir); err != nil {
 		return err
 	}
 	socket, err := admin.ListenSocket(p.set.RuntimeDir, "nodehost")
@@ -105,7 +105,7 @@ func (p *nodehostProcess) openRedis(ctx context.Context, parts *errgroup.Group) 
 }
 
 // follow hands the supervisor's lines to the host.
-func (p *nodehostProcess) follow(line *lifeline.Line, host *nodehost.Host) {
+func (p *nodehostProcess) follow(line *lifeline.Line, host *nodejs.Host) {
 	if err := line.Follow(context.Background(), host.Told); err != nil {
 		os.Exit(config.ExitFailed)
 	}

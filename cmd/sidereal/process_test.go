@@ -14,7 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // home gives the script a daemon of its own, which ends with the script at the latest: home [variable].
@@ -119,7 +119,7 @@ func tell(ts *testscript.TestScript, _ bool, args []string) {
 		PID int `json:"pid"`
 	}
 	ts.Check(json.Unmarshal(out, &info))
-	s, err := processfile.ParseSignal(args[0])
+	s, err := pm2.ParseSignal(args[0])
 	ts.Check(err)
 	if info.PID <= 1 {
 		ts.Fatalf("the daemon says that it is %d", info.PID)

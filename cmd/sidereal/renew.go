@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 func restartCommand() *cobra.Command {
@@ -99,7 +99,7 @@ func (s *starter) renewed(l daemon.Listing, found []daemon.Process, verb daemon.
 		for _, key := range appsOf(found) {
 			app := l.Apps[key].App
 			if s.update {
-				maps.Copy(a.Env, app.Filtered(processfile.Shell(environ())))
+				maps.Copy(a.Env, app.Filtered(pm2.Shell(environ())))
 			}
 			stage, ok := app.Stages[s.stage]
 			if s.stage != "" && !ok {
@@ -117,14 +117,14 @@ func (s *starter) changed(l daemon.Listing, found []daemon.Process, mode daemon.
 	if err != nil {
 		return step{}, err
 	}
-	r := &processfile.Result{}
+	r := &pm2.Result{}
 	for _, key := range appsOf(found) {
 		app, err := loader.Change(l.Apps[key].App)
 		if err != nil {
 			return step{}, err
 		}
 		if s.update {
-			maps.Copy(app.Env, app.Filtered(processfile.Shell(environ())))
+			maps.Copy(app.Env, app.Filtered(pm2.Shell(environ())))
 		}
 		maps.Copy(app.Env, app.Stages[s.stage])
 		r.Apps = append(r.Apps, app)

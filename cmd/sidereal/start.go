@@ -15,7 +15,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
@@ -24,7 +24,7 @@ type starter struct {
 	control
 	set      config.Daemon
 	settings *config.Settings
-	options  *processfile.Flags
+	options  *pm2.Flags
 	stage    string
 	only     []string
 	force    bool
@@ -40,7 +40,7 @@ func (s *starter) startFlags(cmd *cobra.Command) {
 	config.AddFlags(cmd.Flags(), &s.set)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "home" && f.Name != "redis-url" && f.Name != "addr" }) // `sidereal config` has them all
 	s.control.flags(cmd)
-	s.options = processfile.AddFlags(cmd.Flags())
+	s.options = pm2.AddFlags(cmd.Flags())
 	cmd.Flags().StringVar(&s.stage, "env", "", "use env_`stage` of the file over env")
 	cmd.Flags().StringSliceVar(&s.only, "only", nil, "act on these `apps` of the file alone")
 	cmd.Flags().BoolVarP(&s.update, "update-env", "a", false, "take over this shell's environment; files always do")
@@ -179,7 +179,7 @@ func (s *starter) again(known daemon.Listing, found []daemon.Process) (step, err
 }
 
 // loader reads files with the flags of this command.
-func (s *starter) loader() (*processfile.Loader, error) {
+func (s *starter) loader() (*pm2.Loader, error) {
 	l, err := s.newLoader()
 	if err != nil {
 		return nil, err
@@ -196,7 +196,7 @@ func (s *starter) fromFile(ctx context.Context, name string, mode daemon.StartMo
 	if err != nil {
 		return step{}, err
 	}
-	var r *processfile.Result
+	var r *pm2.Result
 	if name == "-" {
 		src, err := io.ReadAll(io.LimitReader(os.Stdin, maxInput))
 		if err != nil {
@@ -214,7 +214,7 @@ func (s *starter) fromFile(ctx context.Context, name string, mode daemon.StartMo
 const maxInput = 8 << 20
 
 // starting is the step that starts what was read.
-func (s *starter) starting(r *processfile.Result, mode daemon.StartMode) step {
+func (s *starter) starting(r *pm2.Result, mode daemon.StartMode) step {
 	for _, n := range r.Notices {
 		s.warn(n)
 	}
@@ -301,7 +301,7 @@ func (s *starter) flaggedEnviron() []string {
 }
 
 // isFile reports whether a target is a process file, or the standard input.
-func isFile(target string) bool { return target == "-" || processfile.IsFile(target) }
+func isFile(target string) bool { return target == "-" || pm2.IsFile(target) }
 
 // isName reports whether a target can be one of processes: PM2 takes what has a slash or an extension for a script, but /this/ for
 // an expression.

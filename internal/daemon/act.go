@@ -12,7 +12,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -51,7 +51,7 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 		})
 		return d.sup.Reset(places(entries)...)
 	case Signal:
-		sig, err := processfile.ParseSignal(a.Signal)
+		sig, err := pm2.ParseSignal(a.Signal)
 		if err != nil {
 			return &Failure{Code: config.ExitUsage, Text: "signal " + err.Error()}
 		}

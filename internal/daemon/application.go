@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -50,7 +50,7 @@ type application struct {
 // facts is what changes of an app. The one that counts is in the book; who looks gets a copy
 // (seen).
 type facts struct {
-	app       processfile.App
+	app       pm2.App
 	dir       *supervisor.RuntimeDir // nil: not made yet
 	user      *supervisor.User       // nil: the daemon's own
 	backend   *backend
@@ -87,7 +87,7 @@ type entryFacts struct {
 }
 
 // resolve reads what an app's environment says of its settings: each app has its own.
-func resolve(a processfile.App, key string) (*application, error) {
+func resolve(a pm2.App, key string) (*application, error) {
 	ap := &application{key: key, name: a.Name, names: a.Namespace, kind: kindOf(&a)}
 	ap.facts = kept[facts]{facts{app: a}}
 	ap.shared = ap.kind == nodeFork && a.UID == "" && a.GID == ""
@@ -111,9 +111,9 @@ func resolve(a processfile.App, key string) (*application, error) {
 // names of interpreters that are Node, or run on it.
 var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee", "lsc", "bun"}
 
-func kindOf(a *processfile.App) kind {
+func kindOf(a *pm2.App) kind {
 	switch name := filepath.Base(a.Interpreter); {
-	case a.ExecMode == processfile.Cluster:
+	case a.ExecMode == pm2.Cluster:
 		return nodeCluster
 	case slices.Contains(nodes, name):
 		return nodeFork

@@ -8,7 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/config"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // Config is what a daemon is made from.
@@ -29,7 +29,7 @@ type Config struct {
 
 	// Apps are started at once, and a list that was saved is not: Run returns when none of them is left (ErrIdle), or with what
 	// kept them from starting. For one that runs in the foreground. Nil: nothing is started.
-	Apps []processfile.App
+	Apps []pm2.App
 
 	// OwnLog gets the lines of routers, nodehosts and the embedded Redis, where there is no Output. Nil: the standard error.
 	OwnLog io.Writer

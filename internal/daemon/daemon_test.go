@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -79,13 +79,13 @@ func (r *running) connect() *Client {
 }
 
 // app is one that the test binary plays.
-func app(t *testing.T, name, role string, env ...string) processfile.App {
+func app(t *testing.T, name, role string, env ...string) pm2.App {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := processfile.Default()
+	a := pm2.Default()
 	a.Name, a.Script, a.Interpreter, a.Cwd = name, self, "none", t.TempDir()
 	a.MergeLogs = false
 	a.Env = map[string]string{"FAKE_ROLE": role, "GORACE": "atexit_sleep_ms=0", "SIDEREAL_ADDR": "127.0.0.1:0", "SIDEREAL_SHUTDOWN_TIMEOUT": "10s"}
@@ -97,7 +97,7 @@ func app(t *testing.T, name, role string, env ...string) processfile.App {
 }
 
 // interpreted has an app run by something called so.
-func interpreted(t *testing.T, a processfile.App, as string) processfile.App {
+func interpreted(t *testing.T, a pm2.App, as string) pm2.App {
 	t.Helper()
 	a.Interpreter = filepath.Join(t.TempDir(), as)
 	if err := os.Symlink(a.Script, a.Interpreter); err != nil {
@@ -107,7 +107,7 @@ func interpreted(t *testing.T, a processfile.App, as string) processfile.App {
 	return a
 }
 
-func (r *running) start(mode StartMode, apps ...processfile.App) ([]Event, error) {
+func (r *running) start(mode StartMode, apps ...pm2.App) ([]Event, error) {
 	r.t.Helper()
 	return r.collect(func(ctx context.Context, happened func(Event)) error {
 		return r.Start(ctx, Start{Apps: apps, Mode: mode}, happened)
@@ -320,7 +320,7 @@ func TestCrashingAppIsReported(t *testing.T) {
 	_, err = r.start(StartNew, a)
 	fails(t, err, 1, "missing (id 1)", "no such file")
 	broken := interpreted(t, app(t, "broken", "crash"), "node") // merely forked: it says nothing by itself
-	broken.MinUptime, broken.MaxRestarts = processfile.Duration(time.Hour), 3
+	broken.MinUptime, broken.MaxRestarts = pm2.Duration(time.Hour), 3
 	_, err = r.start(StartNew, broken)
 	fails(t, err, 1, "broken (id 2)", "exit status 3")
 	job := interpreted(t, app(t, "job", "job"), "sh")
@@ -333,7 +333,7 @@ func TestAppThatDoesNotComeUpKeepsNoOtherFromIt(t *testing.T) {
 	r := runDaemon(t)
 	done := make(chan error, 1)
 	go func() {
-		done <- r.Start(context.Background(), Start{Mode: StartNew, Apps: []processfile.App{app(t, "stuck", "mute"), app(t, "good", "worker")}}, nil)
+		done <- r.Start(context.Background(), Start{Mode: StartNew, Apps: []pm2.App{app(t, "stuck", "mute"), app(t, "good", "worker")}}, nil)
 	}()
 	l := r.eventually("one online", func(l Listing) bool { return slices.Equal(statuses(l), []Status{Launching, Online}) })
 	if l.Processes[0].Name != "stuck" { // ids in the order of the file, whoever is first
@@ -364,7 +364,7 @@ func TestNodeWorkersAreServedWhereTheyListen(t *testing.T) {
 	r := runDaemon(t)
 	first, second := freeAddr(t), freeAddr(t)
 	a := interpreted(t, app(t, "web app", "node", "FAKE_LISTEN="+first+" "+second, "SIDEREAL_ADDR="), "node")
-	a.ExecMode, a.Instances = processfile.Cluster, 2
+	a.ExecMode, a.Instances = pm2.Cluster, 2
 	r.must(r.start(StartNew, a))
 	l := r.eventually("both doors", func(l Listing) bool { return len(l.Apps["web app"].Doors) == 2 })
 	if got := askDoor(t, first); got != "web-app" { // as an app of the directory may be called
@@ -398,7 +398,7 @@ func TestNodeWorkersThatDoNotListenAreServedAtTheirDoor(t *testing.T) {
 	r := runDaemon(t)
 	addr := freeAddr(t)
 	a := interpreted(t, app(t, "chat", "node", "SIDEREAL_ADDR=", "PM2_PORT="+addr[strings.LastIndex(addr, ":")+1:]), "node")
-	a.ExecMode = processfile.Cluster
+	a.ExecMode = pm2.Cluster
 	r.must(r.start(StartNew, a))
 	if got := askDoor(t, addr); got != "chat" {
 		t.Errorf("%s answers", got)
@@ -536,7 +536,7 @@ func TestForegroundEndsWhenNothingIsLeft(t *testing.T) {
 	job.Autorestart = false
 	var out testkit.Output
 	cfg.idleInterval = 50 * time.Millisecond
-	cfg.Apps, cfg.NoFiles, cfg.Output, cfg.Prefix = []processfile.App{job}, true, &out, true
+	cfg.Apps, cfg.NoFiles, cfg.Output, cfg.Prefix = []pm2.App{job}, true, &out, true
 	if err := Run(t.Context(), cfg); !errors.Is(err, ErrIdle) {
 		t.Errorf("got %v", err)
 	}

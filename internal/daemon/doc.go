@@ -7,7 +7,7 @@
 // behind is replaced, and of two commands that start a daemon at the same time one wins and both use it. A daemon that dies
 // takes all its processes along (package supervisor), so that no worker is ever without an owner.
 //
-// An app ([processfile.App]) becomes places of one supervisor:
+// An app ([pm2.App]) becomes places of one supervisor:
 //
 //	<app> router     one, for an app that is reached through a port. The daemon holds the listening sockets
 //	<app> nodehost   one, for an app of Node processes, or of programs with a port of their own

@@ -9,7 +9,7 @@ import (
 	"os"
 
 	"github.com/sidereal-io/sidereal/internal/config"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -20,9 +20,9 @@ type dump struct {
 }
 
 type dumpedApp struct {
-	App       processfile.App `json:"app"`
-	Instances int             `json:"instances"`
-	Stopped   bool            `json:"stopped,omitempty"` // by command: it is listed, and not started
+	App       pm2.App `json:"app"`
+	Instances int     `json:"instances"`
+	Stopped   bool    `json:"stopped,omitempty"` // by command: it is listed, and not started
 }
 
 const dumpVersion = 1

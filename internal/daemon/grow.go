@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // grow adds processes to an app until it has n. They are not started.
@@ -62,13 +62,13 @@ func (b *book) freeInstance(ap *application) int {
 }
 
 // openLogs opens the log files of a process as PM2 names them.
-func (d *Daemon) openLogs(e *entry, a *processfile.App) {
+func (d *Daemon) openLogs(e *entry, a *pm2.App) {
 	open := func(set, kind string) *logFile {
 		path := set
 		if path == "" && kind != "" {
 			path = filepath.Join(d.cfg.Home.Logs(), fileName(a.Name)+"-"+kind+".log")
 		}
-		if path == "" || path == processfile.LogOff || a.DisableLogs || d.cfg.NoFiles {
+		if path == "" || path == pm2.LogOff || a.DisableLogs || d.cfg.NoFiles {
 			return nil
 		}
 		if !a.MergeLogs {

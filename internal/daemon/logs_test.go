@@ -19,7 +19,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -138,13 +138,13 @@ func TestSharedLogFileIsOpenOnce(t *testing.T) {
 func TestSinkDressesLines(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(*processfile.App)
+		change func(*pm2.App)
 		want   string
 	}{
-		{"as it is", func(*processfile.App) {}, "a\nb"},
-		{"dated", func(a *processfile.App) { a.LogDateFormat = "[at]" }, "at: a\nat: b"},
+		{"as it is", func(*pm2.App) {}, "a\nb"},
+		{"dated", func(a *pm2.App) { a.LogDateFormat = "[at]" }, "at: a\nat: b"},
 	} {
-		a := processfile.Default()
+		a := pm2.Default()
 		c.change(&a)
 		l := newLogFile(t, Rotation{})
 		s := newSink(source{3, "api"}, streamErr, &a, l, nil, &followers{})
@@ -153,7 +153,7 @@ func TestSinkDressesLines(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
-	a := processfile.Default()
+	a := pm2.Default()
 	a.LogType = "json"
 	l := newLogFile(t, Rotation{})
 	newSink(source{3, "api"}, streamErr, &a, l, nil, &followers{}).Write([]byte("one \"line\"\n\xff\x00binary\n"))
@@ -206,7 +206,7 @@ func TestFollowerThatIsSlowLosesLinesAndHoldsUpNobody(t *testing.T) {
 	fs := &followers{all: map[*follower]bool{}}
 	f := fs.add(func(source, string) bool { return true })
 	defer fs.remove(f)
-	a := processfile.Default()
+	a := pm2.Default()
 	s := newSink(source{1, "a"}, streamOut, &a, nil, nil, fs)
 	for range maxFollowed + 10 {
 		s.Write([]byte("line\n"))
@@ -227,7 +227,7 @@ func TestLinesThatWaitForAFollowerAreBoundedInBytes(t *testing.T) {
 	fs := &followers{all: map[*follower]bool{}}
 	f := fs.add(func(source, string) bool { return true })
 	defer fs.remove(f)
-	a := processfile.Default()
+	a := pm2.Default()
 	s := newSink(source{1, "a"}, streamOut, &a, nil, nil, fs)
 	long := append(bytes.Repeat([]byte("x"), 64<<10), '\n')
 	const fit = maxFollowedBytes / maxFollowedLine
@@ -372,7 +372,7 @@ func TestSuspendedReaderOfALogPipeHoldsUpNobody(t *testing.T) {
 	r.together(1, func(ctx context.Context) error {
 		return r.Act(ctx, Action{Verb: Delete, Targets: []string{"chatter"}}, nil)
 	}, func(ctx context.Context) error {
-		return r.Start(ctx, Start{Apps: []processfile.App{app(t, "api", "worker")}, Mode: StartNew}, nil)
+		return r.Start(ctx, Start{Apps: []pm2.App{app(t, "api", "worker")}, Mode: StartNew}, nil)
 	})
 	if l := r.list(); len(l.Processes) != 1 || l.Processes[0].Status != Online {
 		t.Errorf("%+v", l.Processes)

@@ -3,7 +3,7 @@ package daemon
 import (
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // protocolVersion is in every path. It changes when a daemon and a command of different versions would misunderstand each
@@ -25,13 +25,13 @@ const (
 
 // Process is one process of an app, as it is now.
 type Process struct {
-	ID        int                  `json:"id"` // pm_id
-	Name      string               `json:"name"`
-	Namespace string               `json:"namespace"`
-	App       string               `json:"app"`      // key in Listing.Apps
-	Instance  int                  `json:"instance"` // NODE_APP_INSTANCE: the lowest free number of the name
-	Mode      processfile.ExecMode `json:"mode"`
-	UniqueID  string               `json:"uniqueID"`
+	ID        int          `json:"id"` // pm_id
+	Name      string       `json:"name"`
+	Namespace string       `json:"namespace"`
+	App       string       `json:"app"`      // key in Listing.Apps
+	Instance  int          `json:"instance"` // NODE_APP_INSTANCE: the lowest free number of the name
+	Mode      pm2.ExecMode `json:"mode"`
+	UniqueID  string       `json:"uniqueID"`
 
 	Status     Status    `json:"status"`
 	Reason     string    `json:"reason,omitempty"`   // of Errored, and of the last end
@@ -54,12 +54,12 @@ type Process struct {
 
 // AppStatus is an app with what stands around its processes.
 type AppStatus struct {
-	App       processfile.App `json:"app"`
-	Directory string          `json:"directory"`       // its SIDEREAL_APP
-	Doors     []string        `json:"doors,omitempty"` // addresses that its router serves
-	Redis     string          `json:"redis,omitempty"` // "embedded", or the URL without secrets
-	Problems  []string        `json:"problems,omitempty"`
-	Services  []Service       `json:"services,omitempty"`
+	App       pm2.App   `json:"app"`
+	Directory string    `json:"directory"`       // its SIDEREAL_APP
+	Doors     []string  `json:"doors,omitempty"` // addresses that its router serves
+	Redis     string    `json:"redis,omitempty"` // "embedded", or the URL without secrets
+	Problems  []string  `json:"problems,omitempty"`
+	Services  []Service `json:"services,omitempty"`
 }
 
 // Service is a process of ours: a router, a nodehost, the embedded Redis.
@@ -104,9 +104,9 @@ const (
 
 // Start asks for apps to run. It ends when all processes are online, or have failed.
 type Start struct {
-	Apps     []processfile.App `json:"apps"`
-	Mode     StartMode         `json:"mode"`
-	Parallel int               `json:"parallel,omitempty"` // StartReload: see Action
+	Apps     []pm2.App `json:"apps"`
+	Mode     StartMode `json:"mode"`
+	Parallel int       `json:"parallel,omitempty"` // StartReload: see Action
 	// Settings are the command's own, by variable, as Info has the daemon's: those that differ come back as warnings.
 	Settings map[string]string `json:"settings,omitempty"`
 }
@@ -138,7 +138,7 @@ type Action struct {
 	// Parallel, with Reload, is how many processes of an app may be replaced at a time. 0: one.
 	Parallel int    `json:"parallel,omitempty"`
 	Count    string `json:"count,omitempty"`  // Scale: "4", "+2", "-1"
-	Signal   string `json:"signal,omitempty"` // as processfile.ParseSignal reads it
+	Signal   string `json:"signal,omitempty"` // as pm2.ParseSignal reads it
 	Text     string `json:"text,omitempty"`   // Send
 }
 

@@ -5,12 +5,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
 // renew gives an app that is known new settings, and restarts or reloads it.
-func (d *Daemon) renew(ctx context.Context, ap *application, a processfile.App, mode StartMode, parallel int, emit func(Event)) error {
+func (d *Daemon) renew(ctx context.Context, ap *application, a pm2.App, mode StartMode, parallel int, emit func(Event)) error {
 	next, err := resolve(a, ap.key)
 	if err != nil {
 		return err

@@ -7,36 +7,36 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-func ms(n int) processfile.Duration { return processfile.Duration(time.Duration(n) * time.Millisecond) }
+func ms(n int) pm2.Duration { return pm2.Duration(time.Duration(n) * time.Millisecond) }
 
 // Each field of a process file about restarts is a rule of the supervisor's.
 func TestRestartFieldsBecomeRules(t *testing.T) {
 	for name, c := range map[string]struct {
-		set  func(*processfile.App)
+		set  func(*pm2.App)
 		want func(*supervisor.RestartRule)
 	}{
-		"defaults":     {func(*processfile.App) {}, func(*supervisor.RestartRule) {}},
-		"autorestart":  {func(a *processfile.App) { a.Autorestart = false }, func(r *supervisor.RestartRule) { r.Never = true }},
-		"max_restarts": {func(a *processfile.App) { a.MaxRestarts = 3 }, func(r *supervisor.RestartRule) { r.Max = 3 }},
-		"max_restarts 0": {func(a *processfile.App) { a.MaxRestarts = 0 }, func(r *supervisor.RestartRule) {
+		"defaults":     {func(*pm2.App) {}, func(*supervisor.RestartRule) {}},
+		"autorestart":  {func(a *pm2.App) { a.Autorestart = false }, func(r *supervisor.RestartRule) { r.Never = true }},
+		"max_restarts": {func(a *pm2.App) { a.MaxRestarts = 3 }, func(r *supervisor.RestartRule) { r.Max = 3 }},
+		"max_restarts 0": {func(a *pm2.App) { a.MaxRestarts = 0 }, func(r *supervisor.RestartRule) {
 			r.Max = 1
 		}},
-		"min_uptime":      {func(a *processfile.App) { a.MinUptime = ms(5000) }, func(r *supervisor.RestartRule) { r.MinUptime = 5 * time.Second }},
-		"stop_exit_codes": {func(a *processfile.App) { a.StopExitCodes = []int{0, 7} }, func(r *supervisor.RestartRule) { r.StopCodes = []int{0, 7} }},
-		"restart_delay":   {func(a *processfile.App) { a.RestartDelay = ms(300) }, func(r *supervisor.RestartRule) { r.Delay = 300 * time.Millisecond }},
+		"min_uptime":      {func(a *pm2.App) { a.MinUptime = ms(5000) }, func(r *supervisor.RestartRule) { r.MinUptime = 5 * time.Second }},
+		"stop_exit_codes": {func(a *pm2.App) { a.StopExitCodes = []int{0, 7} }, func(r *supervisor.RestartRule) { r.StopCodes = []int{0, 7} }},
+		"restart_delay":   {func(a *pm2.App) { a.RestartDelay = ms(300) }, func(r *supervisor.RestartRule) { r.Delay = 300 * time.Millisecond }},
 		"exp_backoff_restart_delay, which wins": {
-			func(a *processfile.App) { a.ExpBackoffRestartDelay, a.RestartDelay = ms(100), ms(300) },
+			func(a *pm2.App) { a.ExpBackoffRestartDelay, a.RestartDelay = ms(100), ms(300) },
 			func(r *supervisor.RestartRule) {
 				r.Backoff = supervisor.Backoff{First: 100 * time.Millisecond, Factor: 1.5, Steady: 30 * time.Second, Always: true, Jitter: 0.1}
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := processfile.Default()
+			a := pm2.Default()
 			c.set(&a)
 			want := supervisor.RestartRule{Max: 16, MinUptime: time.Second, Backoff: supervisor.Backoff{Max: time.Second, Jitter: 0.2}}
 			c.want(&want)
@@ -67,7 +67,7 @@ func TestStopFieldsBecomeRules(t *testing.T) {
 		"a Go worker drains":                       {goWorker, func(ap *seen) { ap.set.ShutdownTimeout = 20 * time.Second }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 21 * time.Second, Tree: supervisor.TreeToo}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ap := seen{&application{kind: c.kind}, facts{app: processfile.Default()}}
+			ap := seen{&application{kind: c.kind}, facts{app: pm2.Default()}}
 			c.set(&ap)
 			if got := stopRule(ap); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // The names of the streams.
@@ -35,10 +35,10 @@ type sink struct {
 }
 
 // newSink makes the sink of a stream of a process.
-func newSink(from source, stream string, a *processfile.App, file, both *logFile, follow *followers) *sink {
+func newSink(from source, stream string, a *pm2.App, file, both *logFile, follow *followers) *sink {
 	s := &sink{from: from, stream: stream, file: file, both: both, json: a.LogType == "json", follow: follow}
 	if a.LogDateFormat != "" {
-		s.date = func(t time.Time) string { return processfile.FormatDate(a.LogDateFormat, t) }
+		s.date = func(t time.Time) string { return pm2.FormatDate(a.LogDateFormat, t) }
 	}
 	return s
 }

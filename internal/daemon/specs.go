@@ -13,7 +13,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -42,7 +42,7 @@ func (d *Daemon) spec(e *entry, ap seen) (supervisor.Spec, error) {
 	if err != nil {
 		return supervisor.Spec{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
 	}
-	schedule, err := processfile.ParseCron(a.CronRestart)
+	schedule, err := pm2.ParseCron(a.CronRestart)
 	if err != nil {
 		return supervisor.Spec{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, "cron_restart "+err.Error())}
 	}
@@ -96,7 +96,7 @@ func (ap seen) command() []string {
 
 // restartRule is PM2's, with waits between quick ends: each end in a row waits longer, up to 1 s, as the crash loop ends in
 // `errored` anyway.
-func restartRule(a *processfile.App) supervisor.RestartRule {
+func restartRule(a *pm2.App) supervisor.RestartRule {
 	r := supervisor.RestartRule{
 		Never: !a.Autorestart, StopCodes: a.StopExitCodes, Max: max(a.MaxRestarts, 1), MinUptime: a.MinUptime.D(),
 		Delay:   a.RestartDelay.D(),
@@ -113,7 +113,7 @@ func restartRule(a *processfile.App) supervisor.RestartRule {
 func stopRule(ap seen) supervisor.StopRule {
 	a := &ap.app
 	r := supervisor.StopRule{Timeout: a.KillTimeout.D(), Tree: supervisor.TreeToo}
-	r.Signal, _ = processfile.ParseSignal(a.StopSignal) // validated
+	r.Signal, _ = pm2.ParseSignal(a.StopSignal) // validated
 	if !a.TreeKill {
 		r.Tree = supervisor.TreeSpare
 	}
@@ -132,7 +132,7 @@ type identity struct {
 	home string           // empty: the daemon's
 }
 
-func whom(a *processfile.App) (id identity, err error) {
+func whom(a *pm2.App) (id identity, err error) {
 	if a.UID == "" && a.GID == "" {
 		return id, nil
 	}
@@ -284,7 +284,7 @@ func pathOf(l *logFile) string {
 }
 
 // pidFile is the file with the id of a process.
-func (d *Daemon) pidFile(e *entry, a *processfile.App) string {
+func (d *Daemon) pidFile(e *entry, a *pm2.App) string {
 	if f := a.PIDFile; f != "" {
 		return numbered(f, e.id)
 	}

@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"github.com/sidereal-io/sidereal/internal/config"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -65,7 +65,7 @@ func (d *Daemon) compareSettings(theirs map[string]string, emit func(Event)) {
 
 // startApp puts an app that is new into the list, or finds the one that is known, and returns what then brings it to where the
 // mode wants it.
-func (d *Daemon) startApp(ctx context.Context, a processfile.App, req Start, emit func(Event)) (func() error, error) {
+func (d *Daemon) startApp(ctx context.Context, a pm2.App, req Start, emit func(Event)) (func() error, error) {
 	known := d.known(&a)
 	switch {
 	case known != nil && d.see(known).gone:
@@ -81,7 +81,7 @@ func (d *Daemon) startApp(ctx context.Context, a processfile.App, req Start, emi
 }
 
 // known finds the app of that name and namespace, the one of the same script first; nil: it is new.
-func (d *Daemon) known(a *processfile.App) (found *application) {
+func (d *Daemon) known(a *pm2.App) (found *application) {
 	for _, ap := range d.seeAll() {
 		if ap.name == a.Name && ap.names == a.Namespace && (found == nil || ap.app.Script == a.Script) {
 			found = ap.application
@@ -104,7 +104,7 @@ func (d *Daemon) running(ap *application) bool {
 }
 
 // create puts a new app and its processes into the list, and returns what starts it.
-func (d *Daemon) create(ctx context.Context, a processfile.App, start bool, emit func(Event)) (func() error, error) {
+func (d *Daemon) create(ctx context.Context, a pm2.App, start bool, emit func(Event)) (func() error, error) {
 	held, interrupt := context.WithCancelCause(ctx)
 	h := newHold(interrupt)
 	ap, err := d.enlist(a, h)
@@ -137,7 +137,7 @@ func (d *Daemon) create(ctx context.Context, a processfile.App, start bool, emit
 
 // enlist gives a new app its key, and its processes their ids. It belongs to the command that h is
 // of.
-func (d *Daemon) enlist(a processfile.App, h *hold) (*application, error) {
+func (d *Daemon) enlist(a pm2.App, h *hold) (*application, error) {
 	base := a.Name
 	if a.Namespace != "" && a.Namespace != "default" {
 		base = a.Namespace + "." + a.Name

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 func TestTargetsMeanWhatFitsFirst(t *testing.T) {
@@ -34,7 +34,7 @@ func TestTargetsMeanWhatFitsFirst(t *testing.T) {
 
 func TestVerbsTakeExpressions(t *testing.T) {
 	r := runDaemon(t)
-	var apps []processfile.App
+	var apps []pm2.App
 	for _, name := range []string{"api-one", "api-two", "other"} {
 		apps = append(apps, interpreted(t, app(t, name, "reader"), "sh"))
 	}

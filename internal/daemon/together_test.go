@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // together gives commands at the same time, each some times, and fails where one doesn't end.
@@ -46,7 +46,7 @@ func (r *running) consistent() {
 		if !ok {
 			r.t.Errorf("process %d has no app", p.ID)
 		}
-		if p.Mode == processfile.Cluster && !slices.ContainsFunc(status.Services, func(s Service) bool { return s.Name == p.App+"/nodehost" }) {
+		if p.Mode == pm2.Cluster && !slices.ContainsFunc(status.Services, func(s Service) bool { return s.Name == p.App+"/nodehost" }) {
 			r.t.Errorf("process %d has no nodehost: %+v", p.ID, status.Services)
 		}
 	}
@@ -76,8 +76,8 @@ func (r *running) empty() {
 func TestAllCommandsAtOnce(t *testing.T) {
 	r := runDaemon(t)
 	watched := t.TempDir()
-	apps := map[string]processfile.App{}
-	add := func(a processfile.App) {
+	apps := map[string]pm2.App{}
+	add := func(a pm2.App) {
 		a.KillTimeout, a.MaxRestarts = ms(5000), 1000
 		apps[a.Name] = a
 	}
@@ -85,7 +85,7 @@ func TestAllCommandsAtOnce(t *testing.T) {
 	api.Watch, api.CronRestart, api.Instances = []string{watched}, "* * * * * *", 2
 	add(api)
 	web := interpreted(t, app(t, "web", "node", "SIDEREAL_ADDR=", "FAKE_LISTEN="+freeAddr(t)+" "+freeAddr(t)), "node")
-	web.ExecMode = processfile.Cluster
+	web.ExecMode = pm2.Cluster
 	add(web)
 	add(interpreted(t, app(t, "fork", "node"), "node"))
 	add(interpreted(t, app(t, "py", "program"), "python3"))
@@ -101,7 +101,7 @@ func TestAllCommandsAtOnce(t *testing.T) {
 	}
 	start := func(mode StartMode) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return r.Start(ctx, Start{Apps: []processfile.App{apps[names[rand.IntN(len(names))]]}, Mode: mode, Parallel: 2}, nil)
+			return r.Start(ctx, Start{Apps: []pm2.App{apps[names[rand.IntN(len(names))]]}, Mode: mode, Parallel: 2}, nil)
 		}
 	}
 	r.together(4,
@@ -150,35 +150,35 @@ func TestAllCommandsAtOnce(t *testing.T) {
 // Deletes go before everything else: beside scale, start, reload and each other, all of them end,
 // and the app is gone.
 func TestDeleteBesideOtherCommands(t *testing.T) {
-	for name, beside := range map[string]func(r *running, a processfile.App) func(context.Context) error{
-		"scale": func(r *running, a processfile.App) func(context.Context) error {
+	for name, beside := range map[string]func(r *running, a pm2.App) func(context.Context) error{
+		"scale": func(r *running, a pm2.App) func(context.Context) error {
 			return func(ctx context.Context) error {
 				return r.Act(ctx, Action{Verb: Scale, Targets: []string{a.Name}, Count: "+2"}, nil)
 			}
 		},
-		"start": func(r *running, a processfile.App) func(context.Context) error {
+		"start": func(r *running, a pm2.App) func(context.Context) error {
 			return func(ctx context.Context) error {
-				return r.Start(ctx, Start{Apps: []processfile.App{a}, Mode: StartRestart}, nil)
+				return r.Start(ctx, Start{Apps: []pm2.App{a}, Mode: StartRestart}, nil)
 			}
 		},
-		"start with another setting": func(r *running, a processfile.App) func(context.Context) error {
+		"start with another setting": func(r *running, a pm2.App) func(context.Context) error {
 			a.GID = "" // of the same kind
 			a.LogType = "json"
 			return func(ctx context.Context) error {
-				return r.Start(ctx, Start{Apps: []processfile.App{a}, Mode: StartRestart}, nil)
+				return r.Start(ctx, Start{Apps: []pm2.App{a}, Mode: StartRestart}, nil)
 			}
 		},
-		"reload": func(r *running, a processfile.App) func(context.Context) error {
+		"reload": func(r *running, a pm2.App) func(context.Context) error {
 			return func(ctx context.Context) error {
 				return r.Act(ctx, Action{Verb: Reload, Targets: []string{a.Name}}, nil)
 			}
 		},
-		"restart": func(r *running, a processfile.App) func(context.Context) error {
+		"restart": func(r *running, a pm2.App) func(context.Context) error {
 			return func(ctx context.Context) error {
 				return r.Act(ctx, Action{Verb: Restart, Targets: []string{a.Name}}, nil)
 			}
 		},
-		"delete": func(r *running, a processfile.App) func(context.Context) error {
+		"delete": func(r *running, a pm2.App) func(context.Context) error {
 			return func(ctx context.Context) error {
 				return r.Act(ctx, Action{Verb: Delete, Targets: []string{a.Name}}, nil)
 			}
@@ -188,7 +188,7 @@ func TestDeleteBesideOtherCommands(t *testing.T) {
 			t.Parallel()
 			r := runDaemon(t)
 			a := interpreted(t, app(t, "web", "node", "SIDEREAL_ADDR=", "FAKE_LISTEN="+freeAddr(t)), "node")
-			a.ExecMode, a.Instances = processfile.Cluster, 2
+			a.ExecMode, a.Instances = pm2.Cluster, 2
 			r.must(r.start(StartNew, a))
 			del := func(ctx context.Context) error {
 				return r.Act(ctx, Action{Verb: Delete, Targets: []string{"web"}}, nil)
@@ -208,7 +208,7 @@ func TestDeleteEndsAStartThatWaits(t *testing.T) {
 	r := runDaemon(t)
 	done := make(chan error, 1)
 	go func() {
-		done <- r.Start(context.Background(), Start{Mode: StartNew, Apps: []processfile.App{app(t, "stuck", "mute")}}, nil)
+		done <- r.Start(context.Background(), Start{Mode: StartNew, Apps: []pm2.App{app(t, "stuck", "mute")}}, nil)
 	}()
 	r.eventually("launching", func(l Listing) bool { return len(l.Processes) == 1 && l.Processes[0].PID != 0 })
 	r.must(r.act(Action{Verb: Delete, Targets: []string{"stuck"}}))

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // forAll puts the test binary where every user may execute it: the services run as their app does.
@@ -60,7 +60,7 @@ func TestProcessesRunAsTheirUser(t *testing.T) {
 	}
 	program := forAll(t)
 	r := runDaemon(t, func(c *Config) { c.Program = []string{program} })
-	shell := func(name string, change func(*processfile.App)) processfile.App {
+	shell := func(name string, change func(*pm2.App)) pm2.App {
 		a := app(t, name, "")
 		a.Script, a.Cwd, a.Autorestart = "/bin/sh", "/", false
 		a.Args = []string{"-c", `echo "$(id -u) $(id -g) $(id -G) $HOME"`}
@@ -69,10 +69,10 @@ func TestProcessesRunAsTheirUser(t *testing.T) {
 		return a
 	}
 	r.must(r.start(StartNew,
-		shell("user", func(a *processfile.App) { a.UID = "nobody" }),
-		shell("both", func(a *processfile.App) { a.UID, a.GID = nobody.Uid, group.Name }),
-		shell("group", func(a *processfile.App) { a.GID = group.Gid }),
-		shell("none", func(*processfile.App) {})))
+		shell("user", func(a *pm2.App) { a.UID = "nobody" }),
+		shell("both", func(a *pm2.App) { a.UID, a.GID = nobody.Uid, group.Name }),
+		shell("group", func(a *pm2.App) { a.GID = group.Gid }),
+		shell("none", func(*pm2.App) {})))
 	want := map[string]string{
 		"user":  strings.Join([]string{nobody.Uid, nobody.Gid, nobody.Gid, nobody.HomeDir}, " "),
 		"both":  strings.Join([]string{nobody.Uid, group.Gid, group.Gid, nobody.HomeDir}, " "),
@@ -83,8 +83,8 @@ func TestProcessesRunAsTheirUser(t *testing.T) {
 			t.Errorf("%s: %q, want %q", p.Name, line, want[p.Name])
 		}
 	}
-	_, err = r.start(StartNew, shell("ghost", func(a *processfile.App) { a.UID = "nobody-of-that-name" }))
+	_, err = r.start(StartNew, shell("ghost", func(a *pm2.App) { a.UID = "nobody-of-that-name" }))
 	fails(t, err, 2, "ghost: uid must be a user of this host")
-	_, err = r.start(StartNew, shell("ghosts", func(a *processfile.App) { a.GID = "no-group-of-that-name" }))
+	_, err = r.start(StartNew, shell("ghosts", func(a *pm2.App) { a.GID = "no-group-of-that-name" }))
 	fails(t, err, 2, "ghosts: gid must be a group of this host")
 }

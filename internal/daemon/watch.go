@@ -14,7 +14,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // settle is the least time without a change before a restart: an editor that saves, or a tool that builds, touches files more
@@ -80,7 +80,7 @@ func (d *Daemon) unwatch(ap *application) {
 }
 
 // watchFiles follows changes until ctx ends.
-func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *processfile.App, w *fsnotify.Watcher) {
+func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *pm2.App, w *fsnotify.Watcher) {
 	var missed []error
 	for _, root := range a.Watch {
 		missed = append(missed, d.addTree(ctx, w, a, root)...)
@@ -160,7 +160,7 @@ func (d *Daemon) filesChanged(ap *application, file string) {
 
 // addTree watches a file, or a folder and those below it. It returns what can't be watched; changes
 // there pass unnoticed.
-func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *processfile.App, root string) (errs []error) {
+func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *pm2.App, root string) (errs []error) {
 	failed := func(path string, err error) {
 		if !errors.Is(err, fs.ErrNotExist) || path == root { // below it, one that has gone meanwhile
 			errs = append(errs, err)
@@ -214,7 +214,7 @@ func (d *Daemon) unwatched(app string, errs []error) {
 }
 
 // ignored reports whether a change is of no matter: the app says so, or it is us who write there.
-func (d *Daemon) ignored(a *processfile.App, path string) bool {
+func (d *Daemon) ignored(a *pm2.App, path string) bool {
 	if home := string(d.cfg.Home); path == home || strings.HasPrefix(path, home+"/") {
 		return true
 	}

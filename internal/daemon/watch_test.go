@@ -14,12 +14,12 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"github.com/rs/zerolog"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 func TestWatchLooksAtNothingThatWeWrite(t *testing.T) {
 	d := &Daemon{cfg: Config{Home: "/srv/app/.home"}}
-	a := processfile.Default()
+	a := pm2.Default()
 	a.Cwd, a.OutFile, a.PIDFile = "/srv/app", "/srv/app/logs/out.log", "/srv/app/run/app.pid"
 	a.IgnoreWatch = nil
 	for path, want := range map[string]bool{
@@ -63,7 +63,7 @@ func TestUnwatchedPathsAreSaid(t *testing.T) {
 	}
 	var log bytes.Buffer
 	d := &Daemon{cfg: Config{Home: "/none", Log: zerolog.New(&log)}}
-	a := processfile.Default()
+	a := pm2.Default()
 	a.Name = "api"
 	if errs := d.addTree(t.Context(), w, &a, dir); len(errs) > 0 || len(w.WatchList()) != 4 {
 		t.Errorf("%v, %v", errs, w.WatchList())

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // Describe writes everything about one process, and of its environment what differs from the shell's.
@@ -49,7 +49,7 @@ func pairs(s Screen, list []pair) error {
 	return t.write(s)
 }
 
-func processPairs(p *daemon.Process, a *processfile.App, now time.Time) []pair {
+func processPairs(p *daemon.Process, a *pm2.App, now time.Time) []pair {
 	return append([]pair{
 		{name: "status", value: string(p.Status), color: statusColor(p.Status)},
 		{name: "last end", value: p.Reason},
@@ -70,7 +70,7 @@ func processPairs(p *daemon.Process, a *processfile.App, now time.Time) []pair {
 	}, appPairs(p, a)...)
 }
 
-func appPairs(p *daemon.Process, a *processfile.App) []pair {
+func appPairs(p *daemon.Process, a *pm2.App) []pair {
 	return []pair{
 		{name: "script path", value: a.Script},
 		{name: "script args", value: strings.Join(a.Args, " ")},
@@ -112,7 +112,7 @@ func services(s Screen, status *daemon.AppStatus) error {
 	return nil
 }
 
-func ownVariables(a *processfile.App, shell map[string]string) (list []pair) {
+func ownVariables(a *pm2.App, shell map[string]string) (list []pair) {
 	for _, name := range sortedKeys(a.Env) {
 		if v, same := shell[name]; !same || v != a.Env[name] {
 			list = append(list, pair{name: name, value: a.Env[name]})
@@ -147,7 +147,7 @@ func exitCode(p *daemon.Process) string {
 	return fmt.Sprint(*p.ExitCode)
 }
 
-func limit(a *processfile.App) string {
+func limit(a *pm2.App) string {
 	if a.MaxMemoryRestart == 0 {
 		return ""
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // record is one process in `jlist`, by the keys that scripts know from PM2.
@@ -57,7 +57,7 @@ func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 	maps.Copy(env, map[string]any{
 		"name": p.Name, "namespace": p.Namespace, "pm_id": p.ID, "status": string(p.Status), "unique_id": p.UniqueID,
 		"pm_uptime": millis(p.Started), "created_at": millis(p.Created), "restart_time": p.Restarts, "unstable_restarts": p.Unstable,
-		"exec_mode": string(p.Mode), "pm_out_log_path": cmp.Or(p.OutFile, processfile.LogOff), "pm_err_log_path": cmp.Or(p.ErrorFile, processfile.LogOff), "pm_pid_path": p.PIDFile,
+		"exec_mode": string(p.Mode), "pm_out_log_path": cmp.Or(p.OutFile, pm2.LogOff), "pm_err_log_path": cmp.Or(p.ErrorFile, pm2.LogOff), "pm_pid_path": p.PIDFile,
 		"version": version(app), "exit_code": p.ExitCode, app.InstanceVar: p.Instance, "env": processEnv(p, app),
 	})
 	if p.LogFile != "" {
@@ -70,7 +70,7 @@ func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 }
 
 // settings are an app's fields, by the names that PM2's record has.
-func settings(a *processfile.App) map[string]any {
+func settings(a *pm2.App) map[string]any {
 	s := map[string]any{
 		"pm_exec_path": a.Script, "pm_cwd": a.Cwd, "exec_interpreter": a.Interpreter, "node_args": list(a.NodeArgs), "args": list(a.Args),
 		"instances": a.Instances, "instance_var": a.InstanceVar, "autostart": a.Autostart, "autorestart": a.Autorestart,
@@ -100,7 +100,7 @@ func settings(a *processfile.App) map[string]any {
 }
 
 // processEnv is the environment that one process has, with what is its own.
-func processEnv(p *daemon.Process, a *processfile.App) map[string]string {
+func processEnv(p *daemon.Process, a *pm2.App) map[string]string {
 	env := maps.Clone(a.Env)
 	if env == nil {
 		env = map[string]string{}
@@ -123,7 +123,7 @@ func processEnv(p *daemon.Process, a *processfile.App) map[string]string {
 }
 
 // Env writes the environment of a process, a variable a line.
-func Env(w io.Writer, p *daemon.Process, a *processfile.App) error {
+func Env(w io.Writer, p *daemon.Process, a *pm2.App) error {
 	var b strings.Builder
 	env := processEnv(p, a)
 	for _, name := range sortedKeys(env) {
@@ -134,7 +134,7 @@ func Env(w io.Writer, p *daemon.Process, a *processfile.App) error {
 }
 
 // EnvJSON writes the environment of a process as an object.
-func EnvJSON(w io.Writer, p *daemon.Process, a *processfile.App) error {
+func EnvJSON(w io.Writer, p *daemon.Process, a *pm2.App) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(processEnv(p, a))
@@ -148,7 +148,7 @@ func list(texts []string) []string {
 }
 
 // watched is what PM2 shows: false, or the paths.
-func watched(a *processfile.App) any {
+func watched(a *pm2.App) any {
 	if len(a.Watch) == 0 {
 		return false
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // SortBy are the columns that List sorts by.
@@ -115,7 +115,7 @@ func pid(p *daemon.Process) string {
 }
 
 // user is whom an app runs as: without its word for it the daemon's user, who is also that of its commands.
-func user(a *processfile.App) string {
+func user(a *pm2.App) string {
 	return cmp.Or(a.UID, a.Env["USER"], me())
 }
 
@@ -127,15 +127,15 @@ var me = sync.OnceValue(func() string {
 	return u.Username
 })
 
-func watching(a *processfile.App) string {
+func watching(a *pm2.App) string {
 	if len(a.Watch) > 0 {
 		return "enabled"
 	}
 	return "disabled"
 }
 
-func modeColor(m processfile.ExecMode) color {
-	if m == processfile.Cluster {
+func modeColor(m pm2.ExecMode) color {
+	if m == pm2.Cluster {
 		return blue
 	}
 	return plain

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // Logs writes lines of processes as they come.
@@ -47,7 +47,7 @@ func (v *Logs) Line(l daemon.LogLine) error {
 	}
 	b.WriteString(prefix)
 	if v.Timestamp != "" && !l.Time.IsZero() {
-		b.WriteString(v.paint(gray, processfile.FormatDate(v.Timestamp, l.Time.Local())) + ": ")
+		b.WriteString(v.paint(gray, pm2.FormatDate(v.Timestamp, l.Time.Local())) + ": ")
 	}
 	b.WriteString(v.marked(l.Text) + "\n")
 	_, err := io.WriteString(v, b.String())
@@ -82,7 +82,7 @@ const pairsDate = "YYYY-MM-DD-HH:mm:ssZZ"
 func (v *Logs) pairs(l *daemon.LogLine) error {
 	var b strings.Builder
 	if !l.Time.IsZero() {
-		fmt.Fprintf(&b, "timestamp=%s ", processfile.FormatDate(cmp.Or(v.Timestamp, pairsDate), l.Time.Local()))
+		fmt.Fprintf(&b, "timestamp=%s ", pm2.FormatDate(cmp.Or(v.Timestamp, pairsDate), l.Time.Local()))
 	}
 	fmt.Fprintf(&b, "app=%s ", l.Name)
 	if l.ID >= 0 {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // size is a number of bytes as PM2 prints it.
@@ -52,7 +52,7 @@ func percent(cpu float64) string {
 	return fmt.Sprintf("%.1f%%", cpu)
 }
 
-func mode(m processfile.ExecMode) string { return strings.TrimSuffix(string(m), "_mode") }
+func mode(m pm2.ExecMode) string { return strings.TrimSuffix(string(m), "_mode") }
 
 // statusColor is green for what is well and red for what needs somebody.
 func statusColor(s daemon.Status) color {

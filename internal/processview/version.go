@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 const (
@@ -15,7 +15,7 @@ const (
 )
 
 // version is that of the package.json beside an app's script, or above it.
-func version(a *processfile.App) string {
+func version(a *pm2.App) string {
 	for dir := filepath.Dir(a.Script); ; dir = filepath.Dir(dir) {
 		if v, found := manifest(filepath.Join(dir, "package.json")); found {
 			return v

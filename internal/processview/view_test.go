@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sidereal-io/sidereal/internal/daemon"
-	"github.com/sidereal-io/sidereal/internal/processfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -25,8 +25,8 @@ func running(t *testing.T) daemon.Listing {
 	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"version": "1.2.3"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	api, job := processfile.Default(), processfile.Default()
-	api.Name, api.Script, api.Cwd, api.ExecMode, api.Instances = "api", filepath.Join(dir, "sub", "worker.js"), dir, processfile.Cluster, 2
+	api, job := pm2.Default(), pm2.Default()
+	api.Name, api.Script, api.Cwd, api.ExecMode, api.Instances = "api", filepath.Join(dir, "sub", "worker.js"), dir, pm2.Cluster, 2
 	api.Env = map[string]string{"USER": "ann", "TOKEN": "a<b"}
 	api.MaxMemoryRestart = 300 << 20
 	job.UID = "www"
@@ -38,11 +38,11 @@ func running(t *testing.T) daemon.Listing {
 			"job": {App: job, Problems: []string{"port 80 is taken"}},
 		},
 		Processes: []daemon.Process{
-			{ID: 0, Name: "api", Namespace: "default", App: "api", Mode: processfile.Cluster, Status: daemon.Online, PID: 4711, UniqueID: "u0",
+			{ID: 0, Name: "api", Namespace: "default", App: "api", Mode: pm2.Cluster, Status: daemon.Online, PID: 4711, UniqueID: "u0",
 				Created: now.Add(-time.Hour), Started: now.Add(-90 * time.Second), Restarts: 2, Unstable: 1, CPU: 12.5, Memory: 25_900_000,
 				OutFile: "/l/api-out-0.log", ErrorFile: "/l/api-error-0.log", PIDFile: "/p/api-0.pid", Worker: "a1B2"},
-			{ID: 1, Name: "api", Namespace: "default", App: "api", Instance: 1, Mode: processfile.Cluster, Status: daemon.Launching, PID: 4712, Started: now},
-			{ID: 2, Name: "job", Namespace: "night", App: "job", Mode: processfile.Fork, Status: daemon.Errored, Reason: "ended 16 times", ExitCode: &code},
+			{ID: 1, Name: "api", Namespace: "default", App: "api", Instance: 1, Mode: pm2.Cluster, Status: daemon.Launching, PID: 4712, Started: now},
+			{ID: 2, Name: "job", Namespace: "night", App: "job", Mode: pm2.Fork, Status: daemon.Errored, Reason: "ended 16 times", ExitCode: &code},
 		},
 	}
 }

@@ -1,0 +1,231 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/internal/node/ipc"
+)
+
+const (
+	maxNamespaces = 10_000 // of one worker
+	maxNamespace  = 1024   // bytes of one's name
+	// maxAsking is how many questions of a worker may be under way. Further ones get no answer from beyond this host.
+	maxAsking = 512
+)
+
+// bridge carries the messages of one worker's cluster-adapter: to the other workers of this host as they are, and to the
+// servers beyond it through an adapter that is the worker's alone.
+type bridge struct {
+	c      *child
+	asking atomic.Int32
+
+	mu      sync.Mutex // guards the rest
+	gen     generation
+	group   *group
+	cluster *adapter.Redis // nil: nobody beyond this host
+	stop    context.CancelFunc
+	stopped chan struct{} // closed when cluster has ended
+	spaces  map[string]*space
+	closed  bool
+}
+
+func newBridge(c *child) *bridge { return &bridge{c: c, spaces: make(map[string]*space)} }
+
+// fromWorker carries one message, in the order in which the worker sent them.
+func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
+	gen := second
+	if _, ok := o.Get("uid").(string); ok {
+		gen = third
+	}
+	k := gen.kindOf(o)
+	if k == kindNone || !b.joined(gen) {
+		return
+	}
+	m, err := b.read(k, o)
+	if err != nil { // it could bring others down that trust it
+		b.c.h.metrics.malformed.Inc()
+		b.c.log.Debug().Err(err).Msg("message for other servers dropped")
+		return
+	}
+	s := b.space(o.Text("nsp"), o.Text("uid"))
+	if s == nil {
+		return
+	}
+	switch k {
+	case kindFetched, kindEventAnswer, kindCount, kindAck:
+		b.answer(s, f, k, o)
+		return
+	}
+	b.group.relay(b, f)
+	if s.adapter != nil {
+		s.outward(k, m)
+	}
+}
+
+// answer carries an answer to who asked: a worker of this host, or a server beyond it.
+func (b *bridge) answer(s *space, f ipc.Frame, k kind, o *ipc.Object) {
+	if b.gen == third {
+		if asker := b.group.owner(o.Text("requesterUid")); asker != nil {
+			asker.relay(b, f)
+			return
+		}
+		s.answered(k, o.Object("data"))
+		return
+	}
+	switch id, ok := o.Object("data").Int("workerId"); {
+	case s.answered(k, o.Object("data")):
+	case k == kindCount || k == kindAck: // it does not say who asked
+		b.group.relay(b, f)
+	case ok:
+		if asker := b.group.member(id); asker != nil {
+			asker.relay(b, f)
+		}
+	}
+}
+
+// joined makes the worker a member of its group with its first message. False: it speaks another generation now.
+func (b *bridge) joined(gen generation) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.gen != unknown || b.closed {
+		return b.gen == gen && !b.closed
+	}
+	b.gen, b.group = gen, b.c.h.groups[gen]
+	b.group.join(b)
+	if !b.c.preloaded.Load() { // nobody tells whether it takes connections: those that use the adapter mostly do
+		b.c.openSticky()
+	}
+	if b.c.h.cfg.NewAdapter == nil {
+		return true
+	}
+	cluster, err := b.c.h.cfg.NewAdapter(b.c.told.Slot, b.group.adapters)
+	if err != nil {
+		b.c.log.Error().Err(err).Msg("the worker hears nobody beyond this host")
+		return true
+	}
+	ctx, stop := context.WithCancel(b.c.h.ctx)
+	stopped := make(chan struct{})
+	ok := b.c.h.start(func() {
+		defer close(stopped)
+		if err := cluster.Run(ctx); err != nil {
+			b.c.log.Error().Err(err).Msg("the worker hears nobody beyond this host any more")
+		}
+	})
+	if !ok {
+		stop()
+		return false
+	}
+	b.cluster, b.stop, b.stopped = cluster, stop, stopped
+	return true
+}
+
+// space returns a namespace of the worker, which appears with its first message. Nil: it is none that can be carried.
+func (b *bridge) space(name, uid string) *space {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.spaces[name]
+	if s != nil && s.uid == uid || b.closed {
+		return s
+	}
+	if s != nil { // there is another namespace of that name now
+		b.forsakeLocked(s)
+	}
+	if !validNamespace(name) || len(b.spaces) >= maxNamespaces || len(uid) > maxNamespace {
+		return nil
+	}
+	s = &space{b: b, name: name, uid: uid, pending: make(map[string]*pending)}
+	if b.cluster != nil {
+		a, err := b.cluster.Open(s)
+		if err != nil {
+			b.c.log.Error().Str("namespace", name).Err(err).Msg("the namespace hears nobody beyond this host")
+		} else {
+			s.adapter = a
+		}
+	}
+	b.spaces[name] = s
+	if b.gen == third {
+		b.group.owns(b, uid)
+	}
+	return s
+}
+
+// forsakeLocked ends a namespace that the worker has replaced without a word.
+func (b *bridge) forsakeLocked(s *space) {
+	delete(b.spaces, s.name)
+	for _, other := range b.group.all(b) {
+		_ = other.c.ch.sendValue(third.message(s.name, s.uid, kindGone))
+	}
+	s.close()
+}
+
+// list returns the namespaces that the worker has.
+func (b *bridge) list() (list []*space) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.spaces {
+		list = append(list, s)
+	}
+	return list
+}
+
+// drop forgets a namespace that the worker has closed.
+func (b *bridge) drop(s *space) {
+	b.mu.Lock()
+	delete(b.spaces, s.name)
+	b.mu.Unlock()
+	s.close()
+}
+
+// wait returns when the worker hears the servers beyond this host, or at once where it has said nothing so far.
+func (b *bridge) wait(ctx context.Context) error {
+	b.mu.Lock()
+	cluster := b.cluster
+	b.mu.Unlock()
+	if cluster == nil {
+		return nil
+	}
+	return cluster.Wait(ctx)
+}
+
+// close tells the others that the worker is gone, which they then don't wait for.
+func (b *bridge) close() {
+	b.mu.Lock()
+	b.closed = true
+	spaces, group, stop, stopped := b.spaces, b.group, b.stop, b.stopped
+	b.spaces = make(map[string]*space)
+	b.mu.Unlock()
+	if group == nil {
+		return
+	}
+	var uids []string
+	for _, s := range spaces {
+		uids = append(uids, s.uid)
+	}
+	group.leave(b, uids)
+	for _, o := range b.farewells(spaces) {
+		for _, other := range group.all(b) {
+			_ = other.c.ch.sendValue(o)
+		}
+	}
+	for _, s := range spaces {
+		s.close()
+	}
+	if stop != nil {
+		stop()
+		<-stopped
+	}
+}
+
+// farewells are what the others have to know: in the third generation which namespaces left, in the second which worker.
+func (b *bridge) farewells(spaces map[string]*space) (list []*ipc.Object) {
+	if b.gen == second {
+		return []*ipc.Object{second.message("", "", kindGone).Set("data", float64(b.c.id))}
+	}
+	for _, s := range spaces {
+		list = append(list, third.message(s.name, s.uid, kindGone))
+	}
+	return list
+}

@@ -1,0 +1,177 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/node/ipc"
+)
+
+// Why a process counts as ready.
+const (
+	byListening = "listening"
+	bySticky    = "sticky"
+	byMessage   = "ready"
+	byPort      = "port"
+)
+
+// child is one Node process with a channel. What it sends is handled by one goroutine, in order.
+type child struct {
+	h    *Host
+	id   int
+	told lifeline.ChannelTold
+	ch   *channel
+	log  zerolog.Logger
+
+	ctx context.Context // ends with the channel
+	end context.CancelFunc
+
+	bridge     *bridge // to other workers and servers
+	seq        atomic.Int64
+	malformed  bool          // has been logged
+	clients    atomic.Int64  // sessions, as it counts them itself or sticky announced them
+	preloaded  atomic.Bool   // our script runs in it
+	reclusters atomic.Bool   // it speaks as recluster's workers do
+	said       chan struct{} // closed when it says that it is ready
+	onSaid     sync.Once
+	drained    chan struct{} // closed when it says that its sessions have left
+	onDrained  sync.Once
+
+	mu       sync.Mutex // guards the rest
+	doors    map[string]*door
+	servers  map[string]struct{}           // that listen to what is given to them, by their keys
+	mainPort int                           // the first that it asked for, and got; 0: none
+	offers   map[int64]func(accepted bool) // connections that it has not answered for, by the message's number; nil: it has ended
+	ready    bool
+	worker   string // its id in the directory, the first it got
+}
+
+func newChild(h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {
+	c := &child{
+		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), doors: make(map[string]*door), servers: make(map[string]struct{}),
+		offers: make(map[int64]func(accepted bool)),
+		log:    h.log.With().Str("process", told.Name).Int("pid", told.PID).Logger(),
+	}
+	c.ctx, c.end = context.WithCancel(h.ctx)
+	c.bridge = newBridge(c)
+	return c
+}
+
+// run handles what the process sends until its channel ends.
+func (c *child) run() {
+	err := c.ch.read(c.h.cfg.MaxFrame, c.frame)
+	c.ch.close()
+	c.end()
+	if !errors.Is(err, errClosed) {
+		c.log.Error().Err(err).Msg("channel closed: the process does not keep to the protocol")
+	}
+	c.bridge.close()
+	c.h.ports.leave(c, "")
+	c.dropOffers()
+	c.closeDoors()
+	c.ch.writer.Wait()
+	c.h.forget(c)
+}
+
+// frame handles one message. An error ends the channel.
+func (c *child) frame(f ipc.Frame) error {
+	c.h.metrics.frames.Inc()
+	v, err := ipc.Decode(c.ch.mode, f)
+	if err != nil {
+		c.h.metrics.malformed.Inc()
+		if !c.malformed {
+			c.malformed = true
+			c.log.Warn().Int("bytes", len(f)).Err(err).Msg("message that cannot be read: ignored, and so are further ones")
+		}
+		return nil
+	}
+	c.message(f, v)
+	return nil
+}
+
+// message tells whom a message is for.
+func (c *child) message(f ipc.Frame, v ipc.Value) {
+	o, ok := v.(*ipc.Object)
+	if !ok {
+		if v == ipc.Value(byMessage) {
+			c.saysReady()
+		}
+		return
+	}
+	switch cmd := o.Text("cmd"); {
+	case cmd == "NODE_HANDLE_ACK" || cmd == "NODE_HANDLE_NACK": // a NACK is for one whose descriptor got lost: it is closed
+		c.ch.acknowledged()
+	case cmd == "NODE_HANDLE": // its descriptor has been closed; without an answer it would send nothing more
+		_ = c.ch.sendValue((&ipc.Object{}).Set("cmd", "NODE_HANDLE_ACK"))
+		c.message(nil, o.Get("msg"))
+	case cmd == "NODE_CLUSTER":
+		c.cluster(o)
+	case cmd == preloadCommand:
+		c.fromPreload(o)
+	case strings.HasPrefix(cmd, "NODE_"):
+	case o.Text("source") == adapterSource && f != nil:
+		c.bridge.fromWorker(f, o)
+	case o.Text("type") == "sticky:connection":
+		c.announced(1)
+	case o.Text("type") == "sticky:disconnection":
+		c.announced(-1)
+	case cmd == "ready": // recluster's
+		c.reclusters.Store(true)
+		c.saysReady()
+	case cmd == "disconnect": // recluster's wish for a successor
+		c.reclusters.Store(true)
+		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildMessage, Message: json.RawMessage(`{"cmd":"disconnect"}`)})
+	}
+}
+
+// announced takes sticky's word for sessions, where the preloaded script does not count them.
+func (c *child) announced(n int64) {
+	if !c.preloaded.Load() {
+		c.clients.Add(n)
+	}
+}
+
+// saysReady takes the process' own word, which counts where it was asked to give it.
+func (c *child) saysReady() {
+	c.onSaid.Do(func() { close(c.said) })
+	c.becameReady(byMessage)
+}
+
+// becameReady reports that the process serves, once. One that is to say so itself is not believed before it has.
+func (c *child) becameReady(by string) {
+	if c.told.WaitReady != (by == byMessage) {
+		return
+	}
+	c.mu.Lock()
+	first := !c.ready
+	c.ready = true
+	worker := c.worker
+	c.mu.Unlock()
+	if first {
+		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildReady, By: by, Worker: worker})
+	}
+}
+
+// load is how many sessions the process has, for the directory.
+func (c *child) load() int { return int(max(c.clients.Load(), 0)) }
+
+// closeDoors takes the process out of the directory.
+func (c *child) closeDoors() {
+	c.mu.Lock()
+	doors := c.doors
+	c.doors = nil
+	c.mu.Unlock()
+	for _, d := range doors {
+		d.close()
+	}
+	for _, d := range doors {
+		<-d.done
+	}
+}

@@ -1,0 +1,166 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/handoff"
+)
+
+// door is a process' place in one app of the directory: a record, and a handoff socket where this host's router finds it.
+// It opens by itself, and is open until its context ends.
+type door struct {
+	h      *Host
+	app    string
+	record directory.Worker
+	load   func() int
+	// give gets a connection into the process, and takes it over unless it fails.
+	give func(*handoff.Conn) error
+	// read tells whether connections of clients may bring bytes that were read.
+	read bool
+	// server is the listening server in the process, where there is one.
+	server string
+	// before is waited for between the registration and readiness; nil: nothing.
+	before func(context.Context) error
+	// opened is told that routers may come, under that id.
+	opened func(worker string)
+
+	close context.CancelFunc
+	done  chan struct{} // closed when nothing is left of it
+
+	mu  sync.Mutex                                // guards the rest
+	reg *directory.Registration[directory.Worker] // nil: not yet registered
+}
+
+// open starts d.
+func (h *Host) open(ctx context.Context, d *door) {
+	d.h, d.done = h, make(chan struct{})
+	ctx, d.close = context.WithCancel(ctx)
+	h.mu.Lock()
+	slot, pid := d.record.Slot, d.record.PID
+	d.record = h.cfg.Record
+	d.record.Slot, d.record.PID, d.record.Started, d.record.Addr = slot, pid, time.Now(), h.addrs[d.app]
+	h.doors[d] = struct{}{}
+	h.mu.Unlock()
+	ok := h.start(func() {
+		d.run(ctx)
+		h.mu.Lock()
+		delete(h.doors, d)
+		h.mu.Unlock()
+		close(d.done)
+	})
+	if !ok {
+		close(d.done)
+	}
+}
+
+// tell changes the record, and lets the routers know. It never blocks.
+func (d *door) tell(change func(*directory.Worker)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.reg == nil {
+		change(&d.record)
+	} else {
+		d.reg.Update(change)
+	}
+}
+
+// register takes a place in the directory.
+func (d *door) register(ctx context.Context) (*directory.Registration[directory.Worker], error) {
+	dir, err := d.h.directory(d.app)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	record := d.record
+	d.mu.Unlock()
+	reg, err := dir.RegisterWorker(ctx, record, d.load)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	addr, state := d.record.Addr, d.record.State // they may have been told meanwhile
+	reg.Update(func(r *directory.Worker) {
+		if r.Addr = addr; state != "" {
+			r.State = state
+		}
+	})
+	d.reg = reg
+	return reg, nil
+}
+
+func (d *door) run(ctx context.Context) {
+	if err := d.serve(ctx); err != nil && ctx.Err() == nil {
+		d.h.log.Error().Str("app", d.app).Int("pid", d.record.PID).Err(err).Msg("worker cannot be reached")
+	}
+}
+
+func (d *door) serve(ctx context.Context) error {
+	reg, err := d.register(ctx)
+	if err != nil {
+		return err
+	}
+	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
+	beating := make(chan error, 1)
+	go func() { beating <- reg.Run(beat) }()
+	defer func() {
+		stop() // says goodbye
+		<-beating
+	}()
+	if d.before != nil {
+		if err := d.before(ctx); err != nil {
+			return err
+		}
+	}
+	path := filepath.Join(d.h.cfg.RuntimeDir, reg.ID()+".sock")
+	listen := handoff.ListenUntouched
+	if d.read {
+		listen = handoff.Listen
+	}
+	l, err := listen(path, reg.ID())
+	if err != nil {
+		return err
+	}
+	if reg := d.h.cfg.Metrics; reg != nil {
+		if err := l.Register(reg); err != nil {
+			return errors.Join(err, l.Close())
+		}
+	}
+	accepting := make(chan struct{})
+	go func() {
+		defer close(accepting)
+		d.accept(l)
+	}()
+	reg.Update(func(r *directory.Worker) {
+		if r.Handoff = path; r.State == directory.StateStarting {
+			r.State = directory.StateReady
+		}
+	})
+	d.opened(reg.ID())
+	<-ctx.Done()
+	err = l.Close()
+	<-accepting
+	return err
+}
+
+func (d *door) accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if err := d.give(c.(*handoff.Conn)); err != nil {
+			d.h.metrics.connections.WithLabelValues("refused").Inc()
+			c.Close()
+			if !errors.Is(err, errClosed) {
+				d.h.log.Debug().Str("app", d.app).Err(err).Msg("connection not given to its worker")
+			}
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package node
+
+import (
+	"sync"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/internal/node/ipc"
+)
+
+// group is the workers of this host that understand each other's messages: those of one generation. What one says the
+// others get as it was sent, as from Node's primary.
+type group struct {
+	adapters *adapter.Group
+
+	mu      sync.RWMutex // guards the rest
+	members map[int]*bridge
+	owners  map[string]*bridge // third generation: by the uids that they have used
+}
+
+func newGroup() *group {
+	return &group{adapters: new(adapter.Group), members: make(map[int]*bridge), owners: make(map[string]*bridge)}
+}
+
+func (g *group) join(b *bridge) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.members[b.c.id] = b
+}
+
+// owns notes that a uid is a worker's.
+func (g *group) owns(b *bridge, uid string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.owners[uid] == nil {
+		g.owners[uid] = b
+	}
+}
+
+func (g *group) leave(b *bridge, uids []string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.members, b.c.id)
+	for _, uid := range uids {
+		if g.owners[uid] == b {
+			delete(g.owners, uid)
+		}
+	}
+}
+
+// owner is the worker that an answer is for; nil: none of these.
+func (g *group) owner(uid string) *bridge {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.owners[uid]
+}
+
+func (g *group) member(id int) *bridge {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.members[id]
+}
+
+// all are the members, but for one.
+func (g *group) all(but *bridge) []*bridge {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	list := make([]*bridge, 0, len(g.members))
+	for _, b := range g.members {
+		if b != but {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// relay gives the others a frame of one of them. Workers that were started in another mode get none: they could not read it.
+func (g *group) relay(from *bridge, f ipc.Frame) {
+	for _, b := range g.all(from) {
+		b.relay(from, f)
+	}
+}
+
+func (b *bridge) relay(from *bridge, f ipc.Frame) {
+	if b.c.ch.mode == from.c.ch.mode {
+		_ = b.c.ch.send(f)
+	}
+}

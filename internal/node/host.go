@@ -1,0 +1,262 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/node/ipc"
+)
+
+// Host looks after the processes of one app on one host.
+type Host struct {
+	cfg     Config
+	log     zerolog.Logger
+	metrics *metrics
+	groups  map[generation]*group
+
+	ctx  context.Context // of everything that Run owns
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu          sync.Mutex // guards the rest
+	stopped     bool
+	children    map[string]*child
+	programs    map[string]*program
+	directories map[string]*directory.Directory // by app
+	doors       map[*door]struct{}
+	addrs       map[string]string // by app: how other hosts reach its doors
+	ports       *ports
+
+	numbers atomic.Int64 // of nodes
+}
+
+// New checks cfg and makes a Host. It starts nothing.
+func New(cfg Config) (*Host, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{
+		cfg: cfg, log: cfg.Log,
+		children: make(map[string]*child), programs: make(map[string]*program),
+		directories: make(map[string]*directory.Directory), doors: make(map[*door]struct{}),
+		addrs:  map[string]string{cfg.App: cfg.Record.Addr},
+		groups: map[generation]*group{third: newGroup(), second: newGroup()},
+	}
+	h.ports = newPorts(h)
+	if h.metrics, err = newMetrics(cfg.Metrics); err != nil {
+		return nil, fmt.Errorf("nodehost: register metrics: %w", err)
+	}
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	return h, nil
+}
+
+// Run serves until ctx ends, and returns when nothing of the host is left. Channels close with it, and cluster workers end
+// with their channels.
+func (h *Host) Run(ctx context.Context) error {
+	h.work.Go(h.watchServers)
+	<-ctx.Done()
+	h.mu.Lock()
+	h.stopped = true
+	for _, c := range h.children {
+		c.ch.close()
+	}
+	h.mu.Unlock()
+	h.stop()
+	h.work.Wait()
+	h.ports.close()
+	return nil
+}
+
+// Told takes a line of the supervisor. It does not block, and may be called before Run; lines come one at a time.
+func (h *Host) Told(t lifeline.Told) {
+	var err error
+	switch t.Key {
+	case lifeline.Channel:
+		err = h.toldChannel(t)
+	case lifeline.Port:
+		var p lifeline.PortTold
+		if err = t.Decode(&p); err == nil {
+			h.addProgram(p)
+		}
+	case lifeline.Exited:
+		h.exited(t.Value)
+	case lifeline.Drain:
+		h.drain(t.Value)
+	case lifeline.Send:
+		err = h.toldSend(t)
+	case lifeline.Advertise:
+		h.advertise(h.cfg.App, t.Value)
+	case lifeline.Listened:
+		var l lifeline.ListenedTold
+		if err = t.Decode(&l); err == nil {
+			h.toldListened(l)
+		}
+	}
+	if err != nil {
+		h.log.Error().Str("line", t.Key).Err(err).Msg("line of the supervisor not understood")
+	}
+	if t.File != nil {
+		t.File.Close() // a channel has a duplicate
+	}
+}
+
+func (h *Host) toldChannel(t lifeline.Told) error {
+	var told lifeline.ChannelTold
+	if err := t.Decode(&told); err != nil {
+		return err
+	}
+	id, err := strconv.ParseInt(told.ID, 10, 32)
+	if err != nil || t.File == nil {
+		return fmt.Errorf("process %q without a channel: %w", told.ID, err)
+	}
+	mode := ipc.JSON
+	if told.Mode == string(ipc.Advanced) {
+		mode = ipc.Advanced
+	}
+	ch, err := openChannel(t.File, mode, h.cfg.MaxUnread)
+	if err != nil {
+		return err
+	}
+	c := newChild(h, int(id), told, ch)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped || h.children[told.ID] != nil {
+		ch.close()
+		return nil
+	}
+	h.children[told.ID] = c
+	h.metrics.children.Inc()
+	h.work.Go(c.run)
+	return nil
+}
+
+func (h *Host) child(id string) *child {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.children[id]
+}
+
+// exited takes the end of a process, which its channel may have told already.
+func (h *Host) exited(id string) {
+	if c := h.child(id); c != nil {
+		c.ch.close()
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p := h.programs[id]; p != nil {
+		p.stop()
+		delete(h.programs, id)
+	}
+}
+
+func (h *Host) toldSend(t lifeline.Told) error {
+	var s lifeline.SendTold
+	if err := t.Decode(&s); err != nil {
+		return err
+	}
+	v, err := ipc.FromText(s.Message, nil)
+	if err != nil {
+		return err
+	}
+	if c := h.child(s.ID); c != nil {
+		return c.ch.sendValue(v)
+	}
+	return nil
+}
+
+// advertise changes how other hosts reach this one.
+func (h *Host) advertise(app, addr string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.addrs[app] = addr
+	for d := range h.doors {
+		if d.app == app {
+			d.tell(func(r *directory.Worker) { r.Addr = addr })
+		}
+	}
+}
+
+// toldListened takes the answer to the wish for a port, which may have a router of its own.
+func (h *Host) toldListened(l lifeline.ListenedTold) {
+	if _, text, err := net.SplitHostPort(l.Addr); err == nil && l.Advertise != "" {
+		if port, err := strconv.Atoi(text); err == nil {
+			h.advertise(directory.PortApp(h.cfg.App, port), l.Advertise)
+		}
+	}
+	h.ports.opened(l.Addr, l.Error)
+}
+
+// drain moves a process' sessions elsewhere, and reports when they have left.
+func (h *Host) drain(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch c, p := h.children[id], h.programs[id]; {
+	case h.stopped:
+	case c != nil:
+		h.work.Go(c.drain)
+	case p != nil:
+		h.work.Go(p.drain)
+	}
+}
+
+// forget drops a child that has ended.
+func (h *Host) forget(c *child) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.children[c.told.ID] == c {
+		delete(h.children, c.told.ID)
+		h.metrics.children.Dec()
+	}
+}
+
+// start runs f as a part of Run, unless that is over; it tells which.
+func (h *Host) start(f func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.stopped {
+		h.work.Go(f)
+	}
+	return !h.stopped
+}
+
+// directory returns the directory of an app, to register in.
+func (h *Host) directory(app string) (*directory.Directory, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if d := h.directories[app]; d != nil {
+		return d, nil
+	}
+	d, err := directory.New(directory.Config{Conn: h.cfg.Conn, App: app, Log: h.log})
+	if err != nil {
+		return nil, err
+	}
+	h.directories[app] = d
+	return d, nil
+}
+
+// report tells the supervisor of a process.
+func (h *Host) report(r lifeline.ChildReport) {
+	if err := h.cfg.Report(lifeline.Child, r); err != nil {
+		h.log.Debug().Err(err).Msg("supervisor not told") // it is gone, and this process will be
+	}
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,40 @@
+package node
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics counts; without a registry nobody reads it.
+type metrics struct {
+	children    prometheus.Gauge
+	frames      prometheus.Counter
+	malformed   prometheus.Counter
+	connections *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		children: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sidereal_nodehost_processes", Help: "Node processes whose channel is open.",
+		}),
+		frames: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_nodehost_messages_total", Help: "Messages of Node processes.",
+		}),
+		malformed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_nodehost_malformed_total", Help: "Messages of Node processes, or for them, that cannot be read or carried further.",
+		}),
+		connections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sidereal_nodehost_connections_total",
+			Help: "Connections of routers by what became of them: given to a Node process (local: a router's pair; client: a WebSocket itself; peer: another host's router), copied, refused.",
+		}, []string{"kind"}),
+	}
+	for _, kind := range []string{"local", "client", "peer", "copied", "refused"} {
+		m.connections.WithLabelValues(kind)
+	}
+	if reg == nil {
+		return m, nil
+	}
+	return m, errors.Join(reg.Register(m.children), reg.Register(m.frames), reg.Register(m.malformed), reg.Register(m.connections))
+}

@@ -1,0 +1,186 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/internal/node/ipc"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// outward carries a message of the worker to the servers beyond this host. What has no answer is queued by the adapter; what
+// has one is asked by a goroutine of its own.
+func (s *space) outward(k kind, m message) {
+	err := m.opaque
+	if err != nil {
+		k = kindNone
+	}
+	switch k {
+	case kindHello:
+		s.introduce()
+	case kindGone:
+		if s.b.gen == third {
+			s.b.drop(s)
+		}
+	case kindBroadcast:
+		err = s.broadcast(m)
+	case kindJoin:
+		err = s.adapter.Join(m.target, m.rooms)
+	case kindLeave:
+		err = s.adapter.Leave(m.target, m.rooms)
+	case kindDisconnect:
+		err = s.adapter.Disconnect(m.target, m.closes)
+	case kindFetch:
+		s.inBackground(func(ctx context.Context) error { return s.fetch(ctx, m) })
+	case kindEvent:
+		err = s.event(m)
+	}
+	s.complain(err)
+}
+
+// complain says that a message of the worker did not get beyond this host: it holds what JSON and msgpack cannot carry, or is
+// none that Node's adapter would have sent.
+func (s *space) complain(err error) {
+	if err != nil {
+		s.b.c.h.metrics.malformed.Inc()
+		s.b.c.log.Debug().Str("namespace", s.name).Err(err).Msg("message not carried beyond this host")
+	}
+}
+
+// inBackground runs f, which asks other servers, unless too much is asked already.
+func (s *space) inBackground(f func(ctx context.Context) error) {
+	if s.b.asking.Add(1) > maxAsking {
+		s.b.asking.Add(-1)
+		return
+	}
+	ok := s.b.c.h.start(func() {
+		defer s.b.asking.Add(-1)
+		if err := f(s.b.c.ctx); err != nil && !errors.Is(err, adapter.ErrAway) && !errors.Is(err, context.DeadlineExceeded) {
+			s.complain(err)
+		}
+	})
+	if !ok {
+		s.b.asking.Add(-1)
+	}
+}
+
+func (s *space) broadcast(m message) error {
+	b := &socketio.Broadcast{Target: m.target, Flags: m.flags, Data: m.payload}
+	if m.id == "" {
+		return s.adapter.Broadcast(b)
+	}
+	nodes := s.nodeList()
+	s.inBackground(func(ctx context.Context) error { return s.survey(ctx, b, m.id, nodes) })
+	return nil
+}
+
+// survey asks the clients of other servers. The worker is done when each node has given a number and the answers are as many
+// as the numbers say: so the last number is held back until all is known. Where it knows of no node it waits for nobody, but
+// the clients of one that has just come are asked all the same.
+func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id string, nodes []node) error {
+	timeout := b.Flags.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	var (
+		mu   sync.Mutex
+		told int // nodes that have given their number
+		held int // clients whose number is not told yet
+	)
+	number := func(clients int) {
+		s.send(s.reply(nodes[told], kindCount, (&ipc.Object{}).Set("requestId", id).Set("clientCount", float64(clients))))
+		told++
+	}
+	err := s.adapter.BroadcastWithAck(ctx, b, timeout, func(clients int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if told < len(nodes)-1 {
+			number(clients)
+		} else {
+			held += clients
+		}
+	}, func(p socketio.Payload) {
+		if len(nodes) == 0 {
+			return
+		}
+		data := (&ipc.Object{}).Set("requestId", id)
+		if v := answerValue(p); v != (ipc.Undefined{}) {
+			data.Set("packet", v)
+		}
+		s.send(s.reply(nodes[0], kindAck, data))
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for told < len(nodes) && err == nil {
+		clients := 0
+		if told == len(nodes)-1 {
+			clients = held
+		}
+		number(clients)
+	}
+	return err
+}
+
+// fetch describes the sockets of other servers: the first node has them all, the others have none.
+func (s *space) fetch(ctx context.Context, m message) error {
+	timeout := m.flags.Timeout
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	infos, err := s.adapter.FetchSockets(ctx, m.target)
+	if err != nil {
+		return err // the worker's own time runs out, and says so
+	}
+	found := sockets(infos)
+	for _, n := range s.nodeList() {
+		s.send(s.reply(n, kindFetched, s.addressed(m).Set("sockets", found)))
+		found = &ipc.Array{}
+	}
+	return nil
+}
+
+// addressed begins the data of an answer.
+func (s *space) addressed(question message) *ipc.Object {
+	data := (&ipc.Object{}).Set("requestId", question.id)
+	if s.b.gen == second {
+		data.Set("workerId", float64(question.worker))
+	}
+	return data
+}
+
+func (s *space) event(m message) error {
+	if m.id == "" {
+		return s.adapter.ServerSideEmit(m.payload)
+	}
+	s.inBackground(func(ctx context.Context) error { return s.eventWithAck(ctx, m) })
+	return nil
+}
+
+// eventWithAck collects the answers of other servers. Each is some node's. Where fewer came than there are nodes, the others
+// have left meanwhile; where more came, the worker did not know of all.
+func (s *space) eventWithAck(ctx context.Context, m message) error {
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	answers, err := s.adapter.ServerSideEmitWithAck(ctx, m.payload)
+	nodes := s.nodeList()
+	surplus := max(len(answers)-len(nodes), 0)
+	for i, p := range answers {
+		answer := s.addressed(m)
+		if v := answerValue(p); v != (ipc.Undefined{}) {
+			answer.Set("packet", v)
+		}
+		n := node{uid: outside}
+		if i >= surplus {
+			n = nodes[i-surplus]
+		}
+		s.send(s.reply(n, kindEventAnswer, answer))
+	}
+	if err == nil && len(answers) < len(nodes) {
+		s.setNodes(len(answers))
+	}
+	return err
+}

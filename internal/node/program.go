@@ -1,0 +1,94 @@
+package node
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+)
+
+const (
+	firstTry  = 20 * time.Millisecond
+	lastTry   = 500 * time.Millisecond
+	dialLimit = 2 * time.Second
+)
+
+// program is any program that serves HTTP at an address of its own.
+type program struct {
+	h    *Host
+	told lifeline.PortTold
+	stop context.CancelFunc
+	door *door // set once, before anybody else sees the program
+}
+
+// addProgram waits for a program to answer, and lets routers come to it then.
+func (h *Host) addProgram(told lifeline.PortTold) {
+	ctx, stop := context.WithCancel(h.ctx)
+	p := &program{h: h, told: told, stop: stop}
+	p.door = &door{
+		app:    h.cfg.App,
+		record: directory.Worker{Slot: told.Slot, PID: told.PID},
+		load:   func() int { return 0 },
+		give:   func(c *handoff.Conn) error { return p.connect(ctx, c) },
+		read:   true,
+		before: p.answers,
+		opened: func(worker string) {
+			h.report(lifeline.ChildReport{ID: told.ID, State: lifeline.ChildReady, By: byPort, Worker: worker})
+		},
+	}
+	h.mu.Lock()
+	known := h.programs[told.ID] != nil || h.stopped || h.cfg.Conn == nil
+	if !known {
+		h.programs[told.ID] = p
+	}
+	h.mu.Unlock()
+	if known {
+		stop()
+		return
+	}
+	h.open(ctx, p.door)
+}
+
+// answers returns when the program accepts connections.
+func (p *program) answers(ctx context.Context) error {
+	for wait := firstTry; ; wait = min(2*wait, lastTry) {
+		c, err := p.dial(ctx)
+		if err == nil {
+			return c.Close()
+		}
+		pause(ctx, wait)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (p *program) dial(ctx context.Context) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialLimit}
+	return d.DialContext(ctx, "tcp", p.told.Addr)
+}
+
+// connect carries a router's connection to the program.
+func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
+	c, err := p.dial(ctx)
+	if err != nil {
+		return err
+	}
+	p.h.metrics.connections.WithLabelValues("copied").Inc()
+	if conn.Kind() == handoff.Client {
+		p.h.guard(ctx, conn, c.(*net.TCPConn))
+	} else {
+		p.h.copy(ctx, conn, c.(*net.TCPConn))
+	}
+	return nil
+}
+
+// drain keeps new sessions away. Those that are there leave with the program: nobody but itself could close them.
+func (p *program) drain() {
+	p.door.tell(draining)
+	pause(p.h.ctx, notice)
+	p.h.report(lifeline.ChildReport{ID: p.told.ID, State: lifeline.ChildDrained})
+}

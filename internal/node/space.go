@@ -1,0 +1,304 @@
+package node
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/internal/node/ipc"
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// defaultTimeout is how long the adapters wait for answers when nothing else is said: Node's requestsTimeout.
+const defaultTimeout = 5 * time.Second
+
+// maxTimeout bounds what a worker may say, in milliseconds: that of setTimeout.
+const maxTimeout = 1<<31 - 1
+
+func milliseconds(ms float64) time.Duration { return time.Duration(ms) * time.Millisecond }
+
+// space is one namespace of one worker. To the adapter it is a namespace whose sockets are elsewhere: what other servers
+// want of it goes to the worker as messages of its own adapter's, and comes back as answers.
+type space struct {
+	b       *bridge
+	name    string
+	uid     string           // the worker's own; empty in the second generation
+	adapter socketio.Adapter // nil: nobody beyond this host
+
+	mu      sync.Mutex // guards the rest
+	pending map[string]*pending
+	nodes   []node
+	beaten  time.Time // when the nodes last gave a sign
+	closed  bool
+}
+
+var _ adapter.Later = (*space)(nil)
+
+// pending is a question to the worker. Its function is called for each answer, never concurrently, and tells whether it was
+// the last.
+type pending struct {
+	take  func(k kind, data *ipc.Object) (last bool)
+	until time.Time
+}
+
+func (s *space) limit() int { return s.b.c.h.cfg.MaxFrame }
+
+// send sends the worker a message. One that it does not take has no channel any more.
+func (s *space) send(o *ipc.Object) { _ = s.b.c.ch.sendValue(o) }
+
+// fromOutside makes a message of a server beyond this host.
+func (s *space) fromOutside(k kind, data *ipc.Object) *ipc.Object {
+	return s.b.gen.message(s.name, outside, k).Set("data", data)
+}
+
+// Name implements socketio.Local.
+func (s *space) Name() string { return s.name }
+
+// HasRoom implements socketio.Local: what rooms there are only the worker knows.
+func (s *space) HasRoom([]byte) bool { return true }
+
+// Rooms implements socketio.Local.
+func (s *space) Rooms() (rooms []string) {
+	seen := make(map[string]bool)
+	for _, info := range s.Fetch(socketio.Target{}) {
+		for _, room := range info.Rooms {
+			if !seen[room] {
+				seen[room] = true
+				rooms = append(rooms, room)
+			}
+		}
+	}
+	return rooms
+}
+
+// packetOf makes the packet that adapters speak of.
+func packetOf(args *ipc.Array) *ipc.Object {
+	return (&ipc.Object{}).Set("type", 2.0).Set("data", args)
+}
+
+// Deliver implements socketio.Local.
+func (s *space) Deliver(b *socketio.Broadcast) {
+	args, err := valueOf(b.Data)
+	if err != nil {
+		s.b.c.h.metrics.malformed.Inc()
+		return
+	}
+	s.send(s.fromOutside(kindBroadcast, (&ipc.Object{}).Set("packet", packetOf(args)).Set("opts", options(b.Target, b.Flags))))
+}
+
+// DeliverWithAckLater implements adapter.Later.
+func (s *space) DeliverWithAckLater(b *socketio.Broadcast, timeout time.Duration, counted func(int), answered func(socketio.Payload)) {
+	args, err := valueOf(b.Data)
+	if err != nil {
+		counted(0)
+		return
+	}
+	clients, answers := -1, 0
+	id := s.ask(timeout, func(k kind, data *ipc.Object) bool {
+		switch k {
+		case kindCount:
+			clients, _ = data.Int("clientCount")
+			counted(clients)
+		case kindAck:
+			if p, err := answerOf(data.Get("packet"), s.limit()); err == nil {
+				answered(p)
+			}
+			answers++
+		}
+		return answers == clients
+	})
+	flags := b.Flags
+	flags.Timeout = timeout
+	s.send(s.fromOutside(kindBroadcast, (&ipc.Object{}).Set("packet", packetOf(args)).Set("requestId", id).
+		Set("opts", options(b.Target, flags))))
+}
+
+// DeliverWithAck implements socketio.Local.
+func (s *space) DeliverWithAck(b *socketio.Broadcast, timeout time.Duration, answered func(socketio.Payload)) (clients int) {
+	count := make(chan int, 1)
+	s.DeliverWithAckLater(b, timeout, func(n int) { count <- n }, answered)
+	select {
+	case clients = <-count:
+	case <-s.b.c.ctx.Done():
+	}
+	return clients
+}
+
+// FetchLater implements adapter.Later.
+func (s *space) FetchLater(t socketio.Target, found func([]socketio.SocketInfo)) {
+	id := s.ask(defaultTimeout, func(k kind, data *ipc.Object) bool {
+		if k == kindFetched {
+			found(s.socketsOf(data.Get("sockets")))
+		}
+		return k == kindFetched
+	})
+	data := (&ipc.Object{}).Set("requestId", id)
+	if s.b.gen == second {
+		data.Set("workerId", float64(outsideWorker))
+	}
+	s.send(s.fromOutside(kindFetch, data.Set("opts", options(t, socketio.Flags{}))))
+}
+
+// Fetch implements socketio.Local.
+func (s *space) Fetch(t socketio.Target) (infos []socketio.SocketInfo) {
+	found := make(chan []socketio.SocketInfo, 1)
+	s.FetchLater(t, func(all []socketio.SocketInfo) { found <- all })
+	select {
+	case infos = <-found:
+	case <-s.b.c.ctx.Done():
+	case <-time.After(defaultTimeout):
+	}
+	return infos
+}
+
+// ApplyJoin implements socketio.Local.
+func (s *space) ApplyJoin(t socketio.Target, list []string) {
+	s.send(s.fromOutside(kindJoin, (&ipc.Object{}).Set("opts", options(t, socketio.Flags{})).Set("rooms", rooms(list))))
+}
+
+// ApplyLeave implements socketio.Local.
+func (s *space) ApplyLeave(t socketio.Target, list []string) {
+	s.send(s.fromOutside(kindLeave, (&ipc.Object{}).Set("opts", options(t, socketio.Flags{})).Set("rooms", rooms(list))))
+}
+
+// ApplyDisconnect implements socketio.Local.
+func (s *space) ApplyDisconnect(t socketio.Target, closeTransport bool) {
+	s.send(s.fromOutside(kindDisconnect, (&ipc.Object{}).Set("opts", options(t, socketio.Flags{})).Set("close", closeTransport)))
+}
+
+// ServerSideEvent implements socketio.Local.
+func (s *space) ServerSideEvent(p socketio.Payload, reply func(socketio.Payload)) {
+	args, err := valueOf(p)
+	if err != nil {
+		s.b.c.h.metrics.malformed.Inc()
+		return
+	}
+	data := &ipc.Object{}
+	if reply != nil {
+		data.Set("requestId", s.ask(defaultTimeout, func(k kind, data *ipc.Object) bool {
+			if p, err := answerOf(data.Get("packet"), s.limit()); k == kindEventAnswer && err == nil {
+				reply(p)
+			}
+			return k == kindEventAnswer
+		}))
+		if s.b.gen == second {
+			data.Set("workerId", float64(outsideWorker))
+		}
+	}
+	s.send(s.fromOutside(kindEvent, data.Set("packet", args)))
+}
+
+// ask notes a question to the worker, and names it.
+func (s *space) ask(timeout time.Duration, take func(kind, *ipc.Object) bool) (id string) {
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	id = "outside " + newID()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending[id] = &pending{take: take, until: time.Now().Add(timeout)}
+	return id
+}
+
+// answered takes an answer of the worker, if it is one to a question from beyond this host. Answers come one at a time.
+func (s *space) answered(k kind, data *ipc.Object) bool {
+	id := data.Text("requestId")
+	s.mu.Lock()
+	q := s.pending[id]
+	s.mu.Unlock()
+	if q == nil {
+		return false
+	}
+	if q.take(k, data) {
+		s.mu.Lock()
+		delete(s.pending, id)
+		s.mu.Unlock()
+	}
+	return true
+}
+
+// tidy forgets questions that nobody waits for any more.
+func (s *space) tidy(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, q := range s.pending {
+		if now.After(q.until) {
+			delete(s.pending, id)
+		}
+	}
+}
+
+// close ends the namespace's part in the cluster.
+func (s *space) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	if s.adapter != nil {
+		_ = s.adapter.Close() // it cannot fail
+	}
+}
+
+// newID is 16 hexadecimal digits, as Node's adapters name things.
+func newID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// socketsOf reads descriptions of sockets. One that cannot be told to another server is left out.
+func (s *space) socketsOf(v ipc.Value) []socketio.SocketInfo {
+	a, _ := v.(*ipc.Array)
+	if a == nil {
+		return nil
+	}
+	infos := make([]socketio.SocketInfo, 0, len(a.Items))
+	for _, item := range a.Items {
+		o, ok := item.(*ipc.Object)
+		if !ok {
+			continue
+		}
+		info := socketio.SocketInfo{ID: o.Text("id")}
+		if rooms, ok := o.Get("rooms").(*ipc.Array); ok {
+			info.Rooms = roomsOf(rooms)
+		}
+		var err error
+		info.Data, err = ipc.AppendText(nil, o.Get("data"), s.limit(), &info.Attachments)
+		var handshake []byte
+		if err == nil {
+			handshake, err = ipc.AppendText(nil, o.Get("handshake"), s.limit(), nil)
+		}
+		if err == nil {
+			err = json.Unmarshal(handshake, &info.Handshake)
+		}
+		if err != nil {
+			s.b.c.log.Debug().Str("namespace", s.name).Str("socket", info.ID).Err(err).Msg("socket cannot be described to another server")
+			continue
+		}
+		infos = append(infos, info)
+	}
+	return infos
+}
+
+// sockets writes descriptions of sockets.
+func sockets(infos []socketio.SocketInfo) *ipc.Array {
+	a := &ipc.Array{}
+	for _, info := range infos {
+		handshake, err := info.Handshake.MarshalJSON()
+		if err != nil {
+			continue // it was JSON when it came
+		}
+		shake, err := ipc.FromText(handshake, nil)
+		if err != nil {
+			continue
+		}
+		data, err := ipc.FromText(info.Data, info.Attachments)
+		if err != nil {
+			data = &ipc.Object{}
+		}
+		a.Items = append(a.Items, (&ipc.Object{}).Set("id", info.ID).Set("handshake", shake).Set("rooms", rooms(info.Rooms)).Set("data", data))
+	}
+	return a
+}

@@ -1,0 +1,193 @@
+package pm2
+
+import (
+	"maps"
+	"strings"
+)
+
+// App is one app of a process file, with all defaults filled in. Begin with [Default] where no file was read: the zero
+// value says false and 0 where PM2's defaults say otherwise.
+type App struct {
+	// Name is what commands call the app by. Several apps may share one: commands then act on all of them. Default: the
+	// script's file name without its extension.
+	Name string `json:"name"`
+
+	// Namespace groups apps for commands. Default: "default".
+	Namespace string `json:"namespace"`
+
+	// Script is the absolute path of what runs.
+	Script string `json:"script"`
+
+	// Args are the script's arguments.
+	Args []string `json:"args,omitempty"`
+
+	// Cwd is the absolute working directory. Default: that of the command that started the app.
+	Cwd string `json:"cwd"`
+
+	// Interpreter runs the script: a program's name or path, "none" for a script that runs by itself. Default: by the
+	// script's extension, "none" for programs, else "node".
+	Interpreter string `json:"interpreter"`
+
+	// NodeArgs are arguments of the interpreter, before the script.
+	NodeArgs []string `json:"node_args,omitempty"`
+
+	// ExecMode is [Cluster] or [Fork]. Default: Cluster for Node scripts with a number of instances, else Fork.
+	ExecMode ExecMode `json:"exec_mode"`
+
+	// Instances is how many processes the app has: 0 one for each core, negative that many fewer than cores. [App.Count]
+	// has the number. Default: 1.
+	Instances int `json:"instances"`
+
+	// Env is the whole environment of the app's processes, without what the daemon adds for each of them.
+	Env map[string]string `json:"env"`
+
+	// Stages are the environments by stage: what the file has under env_production is Stages["production"]. The one that
+	// `--env` chose is part of Env already.
+	Stages map[string]map[string]string `json:"stages,omitempty"`
+
+	// FilterEnv drops variables of the command's shell from Env: those whose names contain one of these texts. The empty
+	// text is in every name; PM2's `true` is [""].
+	FilterEnv []string `json:"filter_env,omitempty"`
+
+	// Port becomes PORT of all processes; 0: not set.
+	Port int `json:"port,omitempty"`
+
+	// InstanceVar names the variable with the instance's number, from 0. Default: NODE_APP_INSTANCE.
+	InstanceVar string `json:"instance_var"`
+
+	// IncrementVar names a variable that grows by one with each instance, from its number in Env, or 0. Empty: none.
+	IncrementVar string `json:"increment_var,omitempty"`
+
+	// Autostart says to start the app with `start` and `resurrect`; false leaves it stopped in the list. Default: true.
+	Autostart bool `json:"autostart"`
+
+	// Autorestart says to start a process again that ended by itself, with whatever exit code. Default: true.
+	Autorestart bool `json:"autorestart"`
+
+	// StopExitCodes are exit codes that count as a wanted end: no restart.
+	StopExitCodes []int `json:"stop_exit_codes,omitempty"`
+
+	// MaxRestarts is how many unstable ends in a row make a process `errored`, which is not started again. An end is
+	// unstable that came within MinUptime. Defaults: 16, 1 s; MinUptime is at least 100 ms.
+	MaxRestarts int      `json:"max_restarts"`
+	MinUptime   Duration `json:"min_uptime"`
+
+	// RestartDelay is the wait before each automatic restart. Default: 0.
+	RestartDelay Duration `json:"restart_delay"`
+
+	// ExpBackoffRestartDelay is the first wait before an automatic restart; each further one is 1.5 times as long, up to 15 s,
+	// and a process that stayed up for 30 s begins anew. It wins over RestartDelay. Default: 0, off.
+	ExpBackoffRestartDelay Duration `json:"exp_backoff_restart_delay"`
+
+	// MaxMemoryRestart has a process reloaded whose resident memory, in bytes, is beyond it. Default: 0, no limit.
+	MaxMemoryRestart int64 `json:"max_memory_restart,omitempty"`
+
+	// KillTimeout is what a process gets from the stop signal to SIGKILL. Default: 1.6 s.
+	KillTimeout Duration `json:"kill_timeout"`
+
+	// KillRetryTime is how often PM2 looks whether a process has ended. We are told at once; it is kept for `jlist` and for
+	// apps that read it. Default: 100 ms.
+	KillRetryTime Duration `json:"kill_retry_time"`
+
+	// StopSignal is the signal that asks a process to end: PM2_KILL_SIGNAL of the command's environment. Default: SIGINT.
+	StopSignal string `json:"stop_signal"`
+
+	// ShutdownWithMessage asks Node processes to end with the message "shutdown" in place of a signal. Default: false.
+	ShutdownWithMessage bool `json:"shutdown_with_message"`
+
+	// TreeKill says that a stop reaches what the process itself has started. Default: true.
+	TreeKill bool `json:"treekill"`
+
+	// WaitReady says that a process is online only when it has sent the message "ready"; after ListenTimeout it is taken as
+	// ready all the same. Defaults: false, 3 s.
+	WaitReady     bool     `json:"wait_ready"`
+	ListenTimeout Duration `json:"listen_timeout"`
+
+	// Watch are absolute paths: a change below them restarts all processes of the app's name, WatchDelay after it. Empty:
+	// off. PM2's `true` is Cwd.
+	Watch []string `json:"watch,omitempty"`
+
+	// IgnoreWatch are what Watch does not look at. Default: names that begin with a dot, and node_modules.
+	IgnoreWatch []Pattern `json:"ignore_watch,omitempty"`
+
+	// WatchDelay is how long after a change the restart comes; further changes meanwhile are part of it. Default: 0.
+	WatchDelay Duration `json:"watch_delay"`
+
+	// WatchOptions are the chokidar options of the file, as written. Of these only followSymlinks makes a difference here.
+	WatchOptions map[string]any `json:"watch_options,omitempty"`
+
+	// CronRestart is when to restart the app, stopped or not: five or six fields, or a name like @hourly. Empty: never.
+	CronRestart string `json:"cron_restart,omitempty"`
+
+	// OutFile, ErrorFile and LogFile are absolute paths of the processes' output, errors and both together. [LogOff] for none.
+	// Empty: <name>-out.log and <name>-error.log in the logs folder; no file for both together.
+	OutFile   string `json:"out_file,omitempty"`
+	ErrorFile string `json:"error_file,omitempty"`
+	LogFile   string `json:"log_file,omitempty"`
+
+	// MergeLogs says that the instances of the app share their log files. Otherwise each file has -<id> before its extension.
+	// Default: true in fork mode without a number of instances, or max; else false.
+	MergeLogs bool `json:"merge_logs"`
+
+	// LogDateFormat is the format of the date before each line, in day.js' letters. Empty: no date. PM2's `time: true` is
+	// YYYY-MM-DDTHH:mm:ss.
+	LogDateFormat string `json:"log_date_format,omitempty"`
+
+	// LogType is "json" for log files of JSON objects, one for each line of output. Empty: as the app wrote it.
+	LogType string `json:"log_type,omitempty"`
+
+	// DisableLogs turns all log files off. Default: false.
+	DisableLogs bool `json:"disable_logs,omitempty"`
+
+	// PIDFile is the absolute path of the file with a process' id; it gets -<id> before its extension. Empty: <name>-<id>.pid in
+	// the pids folder.
+	PIDFile string `json:"pid_file,omitempty"`
+
+	// UID and GID are whom the processes run as, names or numbers; only root may set them. Empty: as the daemon.
+	UID string `json:"uid,omitempty"`
+	GID string `json:"gid,omitempty"`
+}
+
+// ExecMode says how an app's processes share a port.
+type ExecMode string
+
+// The modes, by the names that PM2 writes and prints. Files may also say `cluster` and `fork`.
+const (
+	Cluster ExecMode = "cluster_mode" // Node's cluster: workers of one primary
+	Fork    ExecMode = "fork_mode"    // processes of their own
+)
+
+// LogOff is the log file of an app that wants none.
+const LogOff = "/dev/null"
+
+// Default is an app without a script and a name, that has PM2's defaults.
+func Default() App {
+	return App{
+		Namespace: "default", Interpreter: "node", ExecMode: Fork, Instances: 1, InstanceVar: "NODE_APP_INSTANCE",
+		Autostart: true, Autorestart: true, MaxRestarts: 16, MinUptime: milliseconds(1000),
+		KillTimeout: milliseconds(1600), KillRetryTime: milliseconds(100), StopSignal: "SIGINT", TreeKill: true,
+		ListenTimeout: milliseconds(3000), MergeLogs: true, IgnoreWatch: defaultIgnored(),
+	}
+}
+
+// Count is how many processes the app has on a machine with so many cores; at least 1.
+func (a *App) Count(cores int) int {
+	if a.Instances > 0 {
+		return a.Instances
+	}
+	return max(cores+a.Instances, 1)
+}
+
+// Filtered returns the variables of a shell that the app may see.
+func (a *App) Filtered(shell map[string]string) map[string]string {
+	kept := maps.Clone(shell)
+	maps.DeleteFunc(kept, func(name, _ string) bool {
+		for _, part := range a.FilterEnv {
+			if strings.Contains(name, part) {
+				return true
+			}
+		}
+		return false
+	})
+	return kept
+}

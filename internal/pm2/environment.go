@@ -1,0 +1,83 @@
+package pm2
+
+import (
+	"maps"
+	"strings"
+)
+
+// environment reads what a file sets: an object, or text like A=1 B="x y".
+func environment(v value) (*object, error) {
+	switch v := v.(type) {
+	case *object:
+		return v, nil
+	case string:
+		o := newObject()
+		for _, w := range split(v) {
+			name, val, ok := strings.Cut(w, "=")
+			if !ok {
+				return nil, wrongType{}
+			}
+			o.set(name, val)
+		}
+		return o, nil
+	}
+	return nil, wrongType{}
+}
+
+func (s *settler) setEnv(_ *App, v value) error {
+	env, err := environment(v)
+	s.envs[""] = env
+	return err
+}
+
+// fallbacks are the variables by which PM2's users set a field for all apps of a shell.
+var fallbacks = map[string]string{
+	"stop_signal": "PM2_KILL_SIGNAL", "kill_timeout": "PM2_KILL_TIMEOUT", "listen_timeout": "PM2_GRACEFUL_LISTEN_TIMEOUT",
+}
+
+// environments puts the app's environment together: the shell's, less what the file filters, under the file's, under that
+// of the stage.
+func (s *settler) environments(a *App) {
+	a.Env = a.Filtered(Shell(s.loader.Environ))
+	maps.Copy(a.Env, texts(s.envs[""]))
+	for stage, env := range s.envs {
+		if stage != "" {
+			if a.Stages == nil {
+				a.Stages = map[string]map[string]string{}
+			}
+			a.Stages[stage] = texts(env)
+		}
+	}
+	if stage := s.loader.Stage; stage != "" {
+		env, ok := a.Stages[stage]
+		if !ok && s.file != "" {
+			s.notice(a, "there is no env_"+stage+": only env is used")
+		}
+		maps.Copy(a.Env, env)
+	}
+	if a.Port != 0 {
+		a.Env["PORT"] = numberText(float64(a.Port))
+	}
+}
+
+// texts is an environment as the kernel takes it: objects become JSON.
+func texts(o *object) map[string]string {
+	env := map[string]string{}
+	if o != nil {
+		for name, v := range o.values {
+			env[name] = text(v)
+		}
+	}
+	return env
+}
+
+// Shell is an environment like os.Environ's as a map.
+func Shell(environ []string) map[string]string {
+	env := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if name, v, ok := strings.Cut(kv, "="); ok && name != "" {
+			env[name] = v
+		}
+	}
+	return env
+}

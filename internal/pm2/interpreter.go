@@ -1,0 +1,106 @@
+package pm2
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// interpreters are the programs for scripts, by extension; the first that is there is taken.
+var interpreters = map[string][]string{
+	".sh": {"bash", "sh"}, ".py": {"python", "python3"}, ".rb": {"ruby"}, ".php": {"php"}, ".pl": {"perl"},
+	".ts": {"bun", "ts-node", "tsx", "node"}, ".tsx": {"bun", "ts-node", "tsx"}, // node from 22.18 on takes .ts by itself
+}
+
+// program finds the script, and what runs it.
+func (s *settler) program(a *App) error {
+	path := resolve(a.Cwd, s.home(a.Script))
+	if s.loader.namesOnly {
+		a.Script, a.Interpreter = path, "none"
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		found := s.loader.lookPath(a.Script)
+		if found == "" {
+			if err == nil {
+				return &FieldError{Field: "script", Rule: path + " is a folder: name the file in it"}
+			}
+			return &FieldError{Field: "script", Rule: fmt.Sprintf("%s is not there, and no program of PATH has that name", path)}
+		}
+		path = found
+	}
+	a.Script = path
+	if a.Interpreter == "" {
+		if a.Interpreter, err = s.interpreter(path); err != nil {
+			return err
+		}
+		return nil
+	}
+	if a.Interpreter == "none" || isNode(a.Interpreter) {
+		return nil
+	}
+	if a.Interpreter == "python" && s.loader.lookPath("python") == "" {
+		a.Interpreter = "python3"
+	}
+	if strings.Contains(a.Interpreter, "/") {
+		a.Interpreter = resolve(a.Cwd, s.home(a.Interpreter))
+		if _, err := os.Stat(a.Interpreter); err != nil {
+			return &FieldError{Field: "interpreter", Rule: a.Interpreter + " is not there"}
+		}
+		return nil
+	}
+	if s.loader.lookPath(a.Interpreter) == "" {
+		return &FieldError{Field: "interpreter", Rule: fmt.Sprintf("%q is not in PATH: install it, or name another", a.Interpreter)}
+	}
+	return nil
+}
+
+// interpreter is what runs a script whose author has not said it.
+func (s *settler) interpreter(path string) (string, error) {
+	programs, known := interpreters[filepath.Ext(path)]
+	for _, p := range programs {
+		if s.loader.lookPath(p) != "" {
+			return p, nil
+		}
+	}
+	if known {
+		return "", &FieldError{Field: "interpreter", Rule: fmt.Sprintf("of %s is none of PATH: install %s", filepath.Base(path), strings.Join(programs, " or "))}
+	}
+	if runsByItself(path) {
+		return "none", nil
+	}
+	return "node", nil
+}
+
+// runsByItself reports whether a file is a program of the machine, or a script that names another interpreter than node.
+func runsByItself(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, 512)
+	n, err := io.ReadFull(f, head)
+	if n == 0 && err != nil {
+		return false
+	}
+	head = head[:n]
+	if bytes.HasPrefix(head, []byte("#!")) {
+		line, _, _ := bytes.Cut(head, []byte("\n"))
+		info, err := f.Stat()
+		return !bytes.Contains(line, []byte("node")) && err == nil && info.Mode()&0o111 != 0
+	}
+	for len(head) > 0 {
+		r, size := utf8.DecodeRune(head)
+		if r == 0 || r == utf8.RuneError && size == 1 && len(head) >= utf8.UTFMax {
+			return true
+		}
+		head = head[size:]
+	}
+	return false
+}

@@ -1,0 +1,113 @@
+package pm2
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+//go:embed evaluate.cjs
+var evaluator string
+
+const (
+	nodeTimeout = 20 * time.Second // a cold start on a loaded machine takes seconds
+	afterKill   = time.Second      // for those who hold the output of an ended node
+	maxResult   = 4 << 20          // bytes of a configuration
+)
+
+// evaluate has node load a configuration in the loader's folder and environment.
+func (l *Loader) evaluate(ctx context.Context, node, file string) (value, error) {
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	defer cancel()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close()
+	cmd := exec.CommandContext(ctx, node, append([]string{"-e", evaluator, "--", file}, l.Argv...)...)
+	cmd.Dir, cmd.Env = l.Dir, l.Environ
+	cmd.Stdout, cmd.Stderr = l.Output, l.Output
+	cmd.ExtraFiles = []*os.File{write}
+	cmd.WaitDelay = afterKill
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what it starts ends with it
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		return nil, fmt.Errorf("pm2: start node: %w", err)
+	}
+	answered := make(chan evaluation, 1)
+	go func() { answered <- readEvaluation(read) }()
+	ended := cmd.Wait()
+	if ctx.Err() != nil {
+		return nil, &SyntaxError{File: file, Rule: fmt.Sprintf("node has not evaluated it within %v", nodeTimeout)}
+	}
+	// What node started may hold the pipe open, but what node wrote is in it.
+	if err := read.SetReadDeadline(time.Now().Add(afterKill)); err != nil {
+		return nil, err
+	}
+	answer := <-answered
+	return answer.result(file, ended)
+}
+
+// evaluation is what node answers.
+type evaluation struct {
+	Value json.RawMessage `json:"value"`
+	Error *string         `json:"error"`
+	Stack string          `json:"stack"`
+	err   error           // there was no answer
+}
+
+func readEvaluation(r io.Reader) (e evaluation) {
+	e.err = json.NewDecoder(io.LimitReader(r, maxResult)).Decode(&e)
+	return e
+}
+
+func (e evaluation) result(file string, ended error) (value, error) {
+	switch {
+	case e.err != nil:
+		return nil, &SyntaxError{File: file, Rule: fmt.Sprintf("node gave no result (%v)", firstCause(ended, e.err))}
+	case e.Error != nil:
+		return nil, &SyntaxError{File: file, Line: stackLine(e.Stack, file), Rule: oneLine(*e.Error)}
+	case len(e.Value) == 0: // a function
+		return nil, nil
+	}
+	return readJSON(file, string(e.Value))
+}
+
+// firstCause is the first of two errors that says something.
+func firstCause(a, b error) error {
+	if a != nil {
+		return a
+	}
+	if errors.Is(b, io.ErrUnexpectedEOF) || errors.Is(b, io.EOF) {
+		return errors.New("it ended, or wrote more than 4 MB")
+	}
+	return b
+}
+
+// oneLine is what node says of an error, without what it adds for those who look for a module.
+func oneLine(s string) string {
+	s, _, _ = strings.Cut(s, "\nRequire stack:")
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// stackLine finds the line of the file in what node says of an error.
+func stackLine(stack, file string) int {
+	m := regexp.MustCompile(regexp.QuoteMeta(file) + `:(\d+)`).FindStringSubmatch(stack)
+	if m == nil {
+		return 0
+	}
+	line, _ := strconv.Atoi(m[1]) // digits; too many are no line
+	return line
+}

@@ -1,0 +1,282 @@
+package pm2
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// settler makes an App of what one app's object says.
+type settler struct {
+	loader  *Loader
+	file    string
+	place   int // of the app in its file, from 1
+	vendor  map[string]bool
+	notices []string
+
+	instances bool // a number of instances is asked for
+	mode      bool // exec_mode is
+	merge     bool
+	append    bool
+	logFile   bool // log_file is true: a file of its default name
+	envs      map[string]*object
+}
+
+// app settles one app, and reports all that is wrong with it.
+func (s *settler) app(o *object) (App, []error) {
+	app := Default()
+	app.Interpreter = ""
+	s.envs = map[string]*object{}
+	given, envs := s.canonical(o)
+	if name, ok := given["name"].(string); ok {
+		app.Name = name // messages begin with it
+	}
+	var errs []error
+	for i := range allFields {
+		f := &allFields[i]
+		v, ok := given[f.name]
+		if !ok {
+			continue
+		}
+		if err := f.set(s, &app, v); err != nil {
+			errs = append(errs, s.wrong(&app, f, v, err))
+		}
+	}
+	for _, stage := range slices.Sorted(maps.Keys(envs)) {
+		v := envs[stage]
+		env, err := environment(v)
+		if err != nil {
+			errs = append(errs, &FieldError{s.file, s.called(&app), "env_" + stage, fieldByName["env"].typeRule(v)})
+			continue
+		}
+		s.envs[stage] = env
+	}
+	if len(errs) > 0 {
+		return app, errs
+	}
+	if err := s.complete(&app); err != nil {
+		return app, []error{s.named(&app, err)}
+	}
+	if err := app.Validate(); err != nil {
+		return app, s.namedAll(&app, err)
+	}
+	return app, nil
+}
+
+// called is how messages name the app; on a command line there is but one.
+func (s *settler) called(a *App) string {
+	switch {
+	case s.file == "":
+		return ""
+	case a.Name != "":
+		return a.Name
+	}
+	return fmt.Sprintf("app %d", s.place)
+}
+
+func (s *settler) wrong(a *App, f *field, v value, err error) error {
+	rule := err.Error()
+	if errors.As(err, &wrongType{}) {
+		rule = f.typeRule(v)
+		if shown, ok := v.(string); ok && typeOf(v) == "text" {
+			rule = fmt.Sprintf("must be %s, not %q", strings.Join(f.types, " or "), shown)
+		}
+	}
+	return &FieldError{s.file, s.called(a), f.name, rule}
+}
+
+// named adds file and app to an error that has neither.
+func (s *settler) named(a *App, err error) error {
+	var field *FieldError
+	if errors.As(err, &field) {
+		return &FieldError{s.file, s.called(a), field.Field, field.Rule}
+	}
+	return err
+}
+
+func (s *settler) namedAll(a *App, err error) (errs []error) {
+	if list, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range list.Unwrap() {
+			errs = append(errs, s.named(a, e))
+		}
+		return errs
+	}
+	return []error{s.named(a, err)}
+}
+
+var stageName = regexp.MustCompile(`^env_(\S+)$`)
+
+// canonical gives all fields their one name, and takes the environments of stages apart. What a command says wins over the
+// file, and a field's own name over its aliases; what is null is not there.
+func (s *settler) canonical(o *object) (given map[string]value, envs map[string]value) {
+	given, envs = map[string]value{}, map[string]value{}
+	byAlias := map[string]bool{}
+	for _, key := range o.keys {
+		v := o.values[key]
+		if v == nil {
+			continue
+		}
+		name := key
+		f, known := fieldByName[name]
+		if !known {
+			name = snake(key)
+			f, known = fieldByName[name]
+		}
+		switch {
+		case known:
+			if _, taken := given[f.name]; taken && !byAlias[f.name] {
+				continue
+			}
+			given[f.name], byAlias[f.name] = v, name != f.name
+		case isVendor[name]:
+			s.vendor[name] = true
+		case stageName.MatchString(key):
+			envs[stageName.FindStringSubmatch(key)[1]] = v
+		}
+	}
+	for name, v := range s.loader.Options {
+		given[name] = option(v)
+	}
+	shell := world{environ: s.loader.Environ}
+	for name, variable := range fallbacks {
+		if text, ok := shell.variable(variable).(string); ok && given[name] == nil && text != "" {
+			given[name] = text
+		}
+	}
+	return given, envs
+}
+
+// option is a command's flag as a file would have it.
+func option(v any) value {
+	if list, ok := v.([]string); ok {
+		values := make([]value, len(list))
+		for i, e := range list {
+			values[i] = e
+		}
+		return values
+	}
+	return v
+}
+
+func vendorNotice(fields map[string]bool) string {
+	return "not used here, and not needed: " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
+}
+
+// complete settles what depends on other fields.
+func (s *settler) complete(a *App) error {
+	if a.Script == "" {
+		return &FieldError{Field: "script", Rule: "is missing: it says what to run"}
+	}
+	a.Cwd = resolve(s.loader.Dir, s.home(a.Cwd))
+	s.command(a)
+	if a.Name == "" {
+		base := filepath.Base(a.Script)
+		a.Name = strings.TrimSuffix(base, filepath.Ext(base))
+		if a.Name == "" {
+			a.Name = base
+		}
+	}
+	if err := s.program(a); err != nil {
+		return err
+	}
+	s.execMode(a)
+	if !s.merge {
+		a.MergeLogs = a.ExecMode == Fork && (!s.instances || a.Instances == 0) // PM2 takes 0 for unset here
+	}
+	s.environments(a)
+	s.paths(a)
+	if s.append && s.loader.Stage != "" {
+		a.Name += "-" + s.loader.Stage
+	}
+	return nil
+}
+
+// command turns a script that is a command with blanks into one for a shell.
+func (s *settler) command(a *App) {
+	if !strings.Contains(strings.TrimSpace(a.Script), " ") {
+		return
+	}
+	if _, err := os.Stat(resolve(a.Cwd, s.home(a.Script))); err == nil {
+		return
+	}
+	if a.Name == "" {
+		a.Name = a.Script
+	}
+	a.Args = []string{"-c", a.Script}
+	a.Script, a.Interpreter = "bash", "none"
+	if s.loader.lookPath(a.Script) == "" {
+		a.Script = "sh"
+	}
+}
+
+// execMode decides between cluster and fork where the file does not, by PM2's rule.
+func (s *settler) execMode(a *App) {
+	switch {
+	case !isNode(a.Interpreter):
+		if a.ExecMode == Cluster {
+			a.ExecMode = Fork
+			s.notice(a, "exec_mode cluster is for Node scripts: this one runs in fork mode, and its instances share a port all the same")
+		}
+		return
+	case s.mode:
+		return
+	}
+	if s.instances && a.Instances >= -1 {
+		a.ExecMode = Cluster
+	}
+	if a.Instances < -1 {
+		s.notice(a, fmt.Sprintf("instances %d without exec_mode is fork mode, as in PM2: say exec_mode cluster to have the instances share their port", a.Instances))
+	}
+}
+
+func isNode(interpreter string) bool {
+	base := filepath.Base(interpreter)
+	return base == "node" || base == "nodejs"
+}
+
+func (s *settler) notice(a *App, text string) {
+	if name := s.called(a); name != "" {
+		text = name + ": " + text
+	}
+	s.notices = append(s.notices, text)
+}
+
+// paths makes all paths absolute, from the app's working directory.
+func (s *settler) paths(a *App) {
+	for _, path := range []*string{&a.OutFile, &a.ErrorFile, &a.LogFile, &a.PIDFile} {
+		switch {
+		case *path == "":
+		case strings.EqualFold(*path, "null"), *path == LogOff:
+			*path = LogOff
+		default:
+			*path = resolve(a.Cwd, s.home(*path))
+		}
+	}
+	if s.logFile && s.loader.Logs != "" {
+		a.LogFile = filepath.Join(s.loader.Logs, a.Name+".log")
+	}
+	for i, path := range a.Watch {
+		a.Watch[i] = resolve(a.Cwd, s.home(path))
+	}
+}
+
+// home puts the user's folder where a path has a tilde.
+func (s *settler) home(path string) string {
+	rest, ok := strings.CutPrefix(path, "~")
+	if !ok || rest != "" && rest[0] != '/' {
+		return path
+	}
+	home, _ := (&world{environ: s.loader.Environ}).variable("HOME").(string)
+	if home == "" {
+		if u, err := user.Current(); err == nil {
+			home = u.HomeDir
+		}
+	}
+	return home + rest
+}

@@ -1,0 +1,159 @@
+package pm2
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// value is what a file says at one place: nil, bool, float64, string, []value, *object or *expression.
+type value any
+
+// expression is a regular expression of JavaScript.
+type expression struct{ source, flags string }
+
+// object keeps its keys in the order of the file, as JavaScript does.
+type object struct {
+	keys   []string
+	values map[string]value
+}
+
+func newObject() *object { return &object{values: map[string]value{}} }
+
+func (o *object) set(key string, v value) {
+	if _, known := o.values[key]; !known {
+		o.keys = append(o.keys, key)
+	}
+	o.values[key] = v
+}
+
+func (o *object) get(key string) (value, bool) {
+	v, ok := o.values[key]
+	return v, ok
+}
+
+// typeOf names a value's type for messages.
+func typeOf(v value) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case float64:
+		return "a number"
+	case string:
+		return "text"
+	case []value:
+		return "a list"
+	case *expression:
+		return "a regular expression"
+	}
+	return "an object"
+}
+
+// text is a value as JavaScript's String has it, objects and lists as JSON: what an environment variable gets.
+func text(v value) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return strconv.FormatBool(v)
+	case float64:
+		return numberText(v)
+	case string:
+		return v
+	case *expression:
+		return "/" + v.source + "/" + v.flags
+	}
+	var b strings.Builder
+	writeJSON(&b, v)
+	return b.String()
+}
+
+// numberText prints a number as JavaScript does.
+func numberText(f float64) string {
+	switch {
+	case math.IsNaN(f):
+		return "NaN"
+	case math.IsInf(f, 0):
+		if f < 0 {
+			return "-Infinity"
+		}
+		return "Infinity"
+	case f == 0:
+		return "0"
+	}
+	if size := math.Abs(f); size >= 1e-6 && size < 1e21 {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	s := strconv.FormatFloat(f, 'e', -1, 64)
+	mantissa, exponent, _ := strings.Cut(s, "e")
+	return mantissa + "e" + exponent[:1] + strings.TrimLeft(exponent[1:], "0")
+}
+
+func writeJSON(b *strings.Builder, v value) {
+	switch v := v.(type) {
+	case []value:
+		b.WriteByte('[')
+		for i, e := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			writeJSON(b, e)
+		}
+		b.WriteByte(']')
+	case *object:
+		b.WriteByte('{')
+		for i, key := range v.keys {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			writeJSON(b, key)
+			b.WriteByte(':')
+			writeJSON(b, v.values[key])
+		}
+		b.WriteByte('}')
+	case string:
+		writeString(b, v)
+	case *expression:
+		b.WriteString("{}")
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			b.WriteString("null")
+			return
+		}
+		b.WriteString(numberText(v))
+	default:
+		b.WriteString(text(v))
+	}
+}
+
+func writeString(b *strings.Builder, s string) {
+	var quoted strings.Builder
+	enc := json.NewEncoder(&quoted)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s) // text always encodes, and a builder takes all
+	b.WriteString(strings.TrimSuffix(quoted.String(), "\n"))
+}
+
+// plain turns a value into what encoding/json makes of it.
+func plain(v value) any {
+	switch v := v.(type) {
+	case []value:
+		list := make([]any, len(v))
+		for i, e := range v {
+			list[i] = plain(e)
+		}
+		return list
+	case *object:
+		m := make(map[string]any, len(v.keys))
+		for key, e := range v.values {
+			m[key] = plain(e)
+		}
+		return m
+	case *expression:
+		return "/" + v.source + "/" + v.flags
+	}
+	return v
+}

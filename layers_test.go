@@ -15,10 +15,10 @@ const module = "github.com/sidereal-io/sidereal/"
 // layers says which packages of ours each package may import. A key covers the packages below it too, unless they have
 // a row of their own. A package without a row fails the test: give it a place first.
 var layers = map[string][]string{
-	"router":                {"directory", "internal/handoff", "internal/admin", "internal/bufpool", "internal/http1", "internal/rawio", "engineio/packet"},
+	"router":                {"directory", "internal/netio", "internal/admin", "internal/bufpool", "engineio/packet"},
 	"directory":             {"internal/redisconn"},
-	"worker":                {"socketio", "adapter", "directory", "internal/handoff", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/transport", "internal/bufpool", "internal/http1", "internal/rawio"},
-	"engineio":              {"internal/wheel", "internal/bufpool", "internal/rawio"},
+	"worker":                {"socketio", "adapter", "directory", "internal/netio", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/transport", "internal/bufpool"},
+	"engineio":              {"internal/wheel", "internal/bufpool", "internal/netio"},
 	"socketio":              {"engineio", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/socketiotest": {"socketio", "client"},
 	"socketio/adaptertest":  {"socketio", "internal/testkit"},
@@ -29,13 +29,13 @@ var layers = map[string][]string{
 	"examples":              {"socketio", "worker", "client", "adapter/emitter"},
 	"cmd/sidereal":          {"*"},
 	"e2e":                   {"*"},
-	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"directory", "internal/redisconn"}, "internal/handoff": {"internal/rawio"}, "internal/http1": {},
-	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {}, "internal/rawio": {}, "internal/pm2": {}, "internal/systemd": {},
+	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"directory", "internal/redisconn"}, "internal/netio/handoff": {"internal/netio"}, "internal/netio/http1": {},
+	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {}, "internal/netio": {}, "internal/pm2": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/pm2"},
 	"internal/daemon":      {"internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/redisconn", "internal/admin", "directory"},
-	"internal/node":        {"directory", "adapter", "socketio", "engineio/packet", "internal/handoff", "internal/redisconn", "internal/lifeline", "internal/http1", "internal/number"},
+	"internal/node":        {"directory", "adapter", "socketio", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/number"},
 	"internal/transport":   {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":   {"internal/rawio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
+	"internal/redisconn":   {"internal/netio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 }
 
 // TestLayers holds the package table: who may know whom, and nobody knows more.

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 // readBuffer is what is borrowed to read a socket that has something.
@@ -99,7 +99,7 @@ func (l *socketLink) read(w *webSocket, read []byte) {
 		if buf == nil {
 			buf = bufpool.Get(readBuffer)[:readBuffer]
 		}
-		if n, err = rawio.Read(int(fd), buf); err == unix.EAGAIN {
+		if n, err = netio.Read(int(fd), buf); err == unix.EAGAIN {
 			bufpool.Put(buf)
 			buf = nil
 			return false
@@ -122,8 +122,8 @@ func (l *socketLink) read(w *webSocket, read []byte) {
 	}
 }
 
-func (l *socketLink) write(b []byte) (int, error)    { return rawio.Write(l.fd, b) }
-func (l *socketLink) writev(v [][]byte) (int, error) { return rawio.Writev(l.fd, v) }
+func (l *socketLink) write(b []byte) (int, error)    { return netio.Write(l.fd, b) }
+func (l *socketLink) writev(v [][]byte) (int, error) { return netio.Writev(l.fd, v) }
 func (l *socketLink) closeWrite()                    { unix.Shutdown(l.fd, unix.SHUT_WR) }
 func (l *socketLink) close()                         { l.conn.Close() }
 

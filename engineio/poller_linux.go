@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 const (
@@ -301,7 +301,7 @@ func (l *pollLink) read(events uint32, buf []byte, by *leader) (again uint32) {
 		if turn == pollReads {
 			return events | unix.EPOLLIN
 		}
-		n, err := rawio.Read(l.fd, buf)
+		n, err := netio.Read(l.fd, buf)
 		if err == unix.EAGAIN {
 			break
 		}
@@ -325,8 +325,8 @@ func (l *pollLink) read(events uint32, buf []byte, by *leader) (again uint32) {
 	return 0
 }
 
-func (l *pollLink) write(b []byte) (int, error)    { return rawio.Write(l.fd, b) }
-func (l *pollLink) writev(v [][]byte) (int, error) { return rawio.Writev(l.fd, v) }
+func (l *pollLink) write(b []byte) (int, error)    { return netio.Write(l.fd, b) }
+func (l *pollLink) writev(v [][]byte) (int, error) { return netio.Writev(l.fd, v) }
 
 // arm asks for an event when there is room; the kernel looks at once, so that none is missed.
 func (l *pollLink) arm(*webSocket) {

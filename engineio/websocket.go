@@ -10,7 +10,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
@@ -292,7 +292,7 @@ func (w *webSocket) flushLocked() {
 }
 
 // maxVec bounds the frames of one writev.
-const maxVec = rawio.MaxVec
+const maxVec = netio.MaxVec
 
 // vecs are what writev is given. They are pooled because what goes through an interface would be allocated.
 var vecs = sync.Pool{New: func() any { return new([maxVec][]byte) }}

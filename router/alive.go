@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/handoff"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // knocks is how often another host's door, or a server, is asked about one worker: a dying process closes its descriptors one by one,

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/handoff"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // benchWorker answers every request at once, with as little work as can be: what is measured is the router, its client

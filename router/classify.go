@@ -3,7 +3,7 @@ package router
 import (
 	"bytes"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // kind says what a request is to the router.

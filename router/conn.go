@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // conn is an accepted connection: a client's, a load balancer's, or another router's. One goroutine serves it, request by
@@ -57,7 +57,7 @@ type conn struct {
 	carried *relay // what it became; set before its state says so
 }
 
-// socket is a connection whose descriptor is all that there is of it: package net's, or rawio's.
+// socket is a connection whose descriptor is all that there is of it: package net's, or netio's.
 type socket interface {
 	net.Conn
 	syscall.Conn
@@ -93,7 +93,7 @@ func (r *Router) newConn(nc net.Conn) *conn {
 	switch s := nc.(type) {
 	case *net.TCPConn:
 		c.tcp = s
-	case *rawio.Conn:
+	case *netio.Conn:
 		c.tcp = s
 	}
 	c.trusted = r.trusts(c.peer.addr.Addr())

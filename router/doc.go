@@ -7,7 +7,7 @@
 //	proxyheader.go what a trusted proxy that works on TCP says about it comes first
 //	tls.go         over TLS, if it begins so: with certificates.go for clients, with the door's own key for routers
 //	http2.go       which may agree on HTTP/2: h2stream.go makes each request one of HTTP/1.1, on a connection of its own
-//	conn.go        its head is read (internal/http1); what two parsers could read differently is refused
+//	conn.go        its head is read (internal/netio/http1); what two parsers could read differently is refused
 //	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
 //	router.go      whose it is: the directory's answer, or balance.go for a new session
 //	origins.go     which pages may ask for it
@@ -16,7 +16,7 @@
 //	forward.go     sent over a kept connection (upstream.go), tried again where that can do no harm
 //	alive.go       where no answer came: is its worker dead, or was it the connection?
 //	answer.go      the response; a handshake's sid is learned before its client knows it
-//	pass.go        a WebSocket for this host: its connection goes to the worker (internal/handoff) and leaves nothing here
+//	pass.go        a WebSocket for this host: its connection goes to the worker (internal/netio/handoff) and leaves nothing here
 //	relay.go       a WebSocket for another host: bytes, both ways
 //	account.go     and what became of it, for the access log
 //

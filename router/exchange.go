@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // exchange is one request and its response. It is borrowed from a pool for that time.

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/handoff"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
 func TestMain(m *testing.M) {
@@ -257,7 +257,7 @@ func loopback(t testing.TB) net.Listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rawio.Accepting(ln)
+	return netio.Accepting(ln)
 }
 
 // host is one host: a router and its workers.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // h2stream is one request of HTTP/2 as a connection that speaks HTTP/1.1: what is read from it is the request, what is

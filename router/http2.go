@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // h2 serves the connections that speak HTTP/2. The protocol is net/http's; each of its requests goes the way of all

@@ -4,7 +4,7 @@ import (
 	"net/http"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // isLate tells whether a request brings packets to a session of a worker that leaves, or has just left. Its client may have sent

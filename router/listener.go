@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // Listener has the router take the WebSockets from what ln accepts, unread, and leaves every other connection to whoever

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 var errOrigin = &http1.Refusal{Status: 403, Why: "origin not allowed"}

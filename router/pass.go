@@ -7,8 +7,8 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/handoff"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // upgrade sends a WebSocket to its worker: the connection itself, where the worker is on this host; bytes elsewhere, and

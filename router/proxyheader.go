@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // The PROXY protocol, versions 1 and 2, as HAProxy's proxy-protocol.txt has it: what a proxy that works on TCP says about

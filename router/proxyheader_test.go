@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // proxyHeaderV2 is a version 2 header.

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // Redirecting marks a listener of plain HTTP whose requests [Router.Serve] answers with where the same is over HTTPS: under

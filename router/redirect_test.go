@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // redirecting starts a router with a certificate that serves nothing but a redirecting listener.

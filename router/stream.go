@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 const (
@@ -108,7 +108,7 @@ func (s *stream) take() {
 	}
 	s.raw.Control(func(fd uintptr) {
 		for at := s.w - s.seen; at < s.w; {
-			n, err := rawio.Read(int(fd), s.buf[at:s.w])
+			n, err := netio.Read(int(fd), s.buf[at:s.w])
 			if n <= 0 || err != nil {
 				return // never: they are there
 			}
@@ -157,7 +157,7 @@ func (s *stream) onReadable(fd uintptr) bool {
 		n, err = peekFD(fd, s.buf[s.w:])
 		s.seen = max(n, 0)
 	} else {
-		n, err = rawio.Read(int(fd), s.buf[s.w:])
+		n, err = netio.Read(int(fd), s.buf[s.w:])
 	}
 	switch {
 	case n > 0:
@@ -176,7 +176,7 @@ func (s *stream) onReadable(fd uintptr) bool {
 
 // writeOut writes out; true: all of it, and the answer can be waited for.
 func (s *stream) writeOut(fd uintptr) bool {
-	n, err := rawio.Write(int(fd), s.out)
+	n, err := netio.Write(int(fd), s.out)
 	if n > 0 {
 		s.sent = n
 	}
@@ -244,7 +244,7 @@ func (s *stream) write(p []byte) (int, error) {
 }
 
 // writeNow writes what the kernel takes at once: most often all, and then no deadline is needed.
-func (s *stream) writeNow(fd uintptr) { s.took, _ = rawio.Write(int(fd), s.next) }
+func (s *stream) writeNow(fd uintptr) { s.took, _ = netio.Write(int(fd), s.next) }
 
 // isTimeout tells a deadline that passed from a broken connection.
 func isTimeout(err error) bool {

@@ -16,7 +16,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 const (

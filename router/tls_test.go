@@ -25,7 +25,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/http1/http1test"
+	"github.com/sidereal-io/sidereal/internal/netio/http1/http1test"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 

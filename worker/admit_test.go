@@ -5,7 +5,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
 // TestAdmitBelievesRoutersOnly holds who may say what about a client.

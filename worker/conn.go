@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/handoff"
-	"github.com/sidereal-io/sidereal/internal/http1"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 const (
@@ -254,7 +254,7 @@ func (c *conn) fill() error {
 func (c *conn) more() bool {
 	c.makeRoom(mostRead / 4)
 	n := 0
-	c.raw.Control(func(fd uintptr) { n, _ = rawio.Read(int(fd), c.buf[c.w:]) })
+	c.raw.Control(func(fd uintptr) { n, _ = netio.Read(int(fd), c.buf[c.w:]) })
 	c.w += n
 	return n > 0
 }
@@ -262,7 +262,7 @@ func (c *conn) more() bool {
 // onReadable is called by the runtime's poller; false waits for more.
 func (c *conn) onReadable(fd uintptr) bool {
 	c.makeRoom(1)
-	n, err := rawio.Read(int(fd), c.buf[c.w:])
+	n, err := netio.Read(int(fd), c.buf[c.w:])
 	c.w += n
 	if err == syscall.EAGAIN {
 		c.release()

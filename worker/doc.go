@@ -14,7 +14,7 @@
 //     SIDEREAL_ADVERTISE, and its clients share rooms with all others. Routers show a key; what they say about the client
 //     is believed. Anyone else is a client.
 //   - Under `sidereal up ./app`: the supervisor starts one per core. It has no port: the host's router passes connections to
-//     it (internal/handoff), and routers of other hosts come through their own host's door.
+//     it (internal/netio/handoff), and routers of other hosts come through their own host's door.
 //
 // A [Worker] is made by New and lives in Run: it registers under a worker id of its own ([Info]), serves, and, once its
 // context ends, drains: it takes no new sessions, closes the others at SIDEREAL_DRAIN_RATE at the Engine.IO level, from which

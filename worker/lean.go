@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
 // lean serves what routers keep connections for: Engine.IO's polling, request by request. Everything else that comes over a handoff

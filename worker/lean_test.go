@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/engineio"
-	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 )

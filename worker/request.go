@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // exchange is what reading one request takes. It is borrowed from a pool for that time.

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
-	"github.com/sidereal-io/sidereal/internal/http1"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 // response is the answer to a request on a conn. It is kept together until it is whole, and leaves in one write. Engine.IO may
@@ -144,7 +144,7 @@ func (c *conn) writeLocked(b []byte) ([]byte, error) {
 	if c.state == connClosed {
 		return nil, net.ErrClosed
 	}
-	n, err := rawio.Write(c.fd, b)
+	n, err := netio.Write(c.fd, b)
 	if err != nil {
 		return nil, &net.OpError{Op: "write", Net: "unix", Err: err}
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
 // The headers between routers and workers. They are believed from routers only, and never reach the app.

@@ -15,7 +15,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/internal/systemd"
 	"github.com/sidereal-io/sidereal/router"
@@ -155,7 +155,7 @@ func (p *routerProcess) listen(ctx context.Context) (listeners []net.Listener, e
 	}
 	p.addr = listeners[0].Addr().String()
 	for i, l := range listeners {
-		listeners[i] = tellingListener{rawio.Accepting(l), func() { report(p.line, lifeline.Draining) }}
+		listeners[i] = tellingListener{netio.Accepting(l), func() { report(p.line, lifeline.Draining) }}
 		if i+1 == redirect {
 			listeners[i] = router.Redirecting(listeners[i])
 		}

@@ -9,8 +9,8 @@ import (
 	"syscall"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/handoff"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
 // door is a process' place in one app of the directory: a record, and a handoff socket where this host's router finds it.

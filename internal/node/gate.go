@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/handoff"
-	"github.com/sidereal-io/sidereal/internal/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 const (

@@ -6,13 +6,13 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 // rawBytes is what a socket reads or writes at a time without telling the scheduler.
 const rawBytes = 32 << 10
 
-// socket is a plain connection that is read and written by package rawio; Go's poller still waits. With the net package's
+// socket is a plain connection that is read and written by package netio; Go's poller still waits. With the net package's
 // calls each command to Redis woke the runtime's monitor thread in a process with little to do: 147 instead of 118 us of
 // CPU for a PUBLISH each millisecond, and six context switches instead of four. One goroutine at a time may read, and one write.
 type socket struct {
@@ -46,12 +46,12 @@ func quiet(conn net.Conn) net.Conn {
 }
 
 func (t *transfer) read(fd uintptr) (done bool) {
-	t.n, t.err = rawio.Read(int(fd), t.b)
+	t.n, t.err = netio.Read(int(fd), t.b)
 	return t.err != syscall.EAGAIN
 }
 
 func (t *transfer) write(fd uintptr) (done bool) {
-	n, err := rawio.Write(int(fd), t.b[t.n:])
+	n, err := netio.Write(int(fd), t.b[t.n:])
 	t.n, t.err = t.n+n, err
 	return err != nil || t.n == len(t.b)
 }
@@ -100,5 +100,5 @@ type looked struct{ syscall.RawConn }
 // Read calls f unless there is nothing to read, and no end. Then all is as the client hopes, which would find that out by
 // a call that the scheduler is told of.
 func (l looked) Read(f func(fd uintptr) (done bool)) error {
-	return l.RawConn.Read(func(fd uintptr) bool { return rawio.Silent(int(fd)) || f(fd) })
+	return l.RawConn.Read(func(fd uintptr) bool { return netio.Silent(int(fd)) || f(fd) })
 }

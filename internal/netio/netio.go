@@ -1,4 +1,4 @@
-// Package rawio reads and writes sockets by their descriptors, without blocking, and makes connections of descriptors with few
+// Package netio reads and writes sockets by their descriptors, without blocking, and makes connections of descriptors with few
 // system calls.
 //
 // On Linux, reads and small writes are made without telling the scheduler. A system call on a descriptor that does not block
@@ -8,7 +8,7 @@
 //
 // The caller keeps the descriptor open meanwhile, and knows that it does not block. The functions may be called concurrently, as
 // the system calls may.
-package rawio
+package netio
 
 import (
 	"io"

@@ -1,6 +1,6 @@
 //go:build !race
 
-package rawio
+package netio
 
 import (
 	"syscall"

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package rawio
+package netio
 
 import "net"
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sidereal-io/sidereal/internal/http1/http1test"
+	"github.com/sidereal-io/sidereal/internal/netio/http1/http1test"
 )
 
 func TestRequestHeadsRefused(t *testing.T) {

@@ -1,6 +1,6 @@
 //go:build !linux || race
 
-package rawio
+package netio
 
 import "syscall"
 

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sidereal-io/sidereal/internal/rawio"
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 const (
@@ -88,9 +88,9 @@ func (l *Listener) receive(b, oob []byte, flags int) (*Conn, error) {
 	if err == nil && l.untouched && m.Kind == Client && len(m.Head) > 0 {
 		err = ErrTouched
 	}
-	var inner *rawio.Conn
+	var inner *netio.Conn
 	if err == nil {
-		inner, err = rawio.NewConn(fds[0], l.ln.Addr(), l.ln.Addr())
+		inner, err = netio.NewConn(fds[0], l.ln.Addr(), l.ln.Addr())
 	}
 	if err != nil {
 		for _, fd := range fds {
@@ -227,7 +227,7 @@ func (p *packetLink) open(ctx context.Context) (net.Conn, error) {
 		unix.Close(pair[0])
 		return nil, err
 	}
-	c, err := rawio.NewConn(pair[0], p.c.RemoteAddr(), p.c.RemoteAddr())
+	c, err := netio.NewConn(pair[0], p.c.RemoteAddr(), p.c.RemoteAddr())
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, err

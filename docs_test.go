@@ -216,7 +216,7 @@ func TestCitations(t *testing.T) {
 	tests := allTests(t)
 	file := regexp.MustCompile("`([\\w/]+/\\w+\\.(?:go|mjs))`")
 	test := regexp.MustCompile("`(?:([\\w/]+)\\.)?((?:Test|Fuzz)[A-Z]\\w*)`")
-	for _, doc := range []string{"docs/protocol.md", "docs/operations.md"} {
+	for _, doc := range []string{"docs/protocol.md", "docs/operations.md", "docs/failures.md", "docs/upstreams.md"} {
 		cited := 0
 		for line := range strings.Lines(read(t, doc)) {
 			var dirs []string

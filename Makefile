@@ -10,7 +10,7 @@ ARGS ?=
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check vulncheck bench bench-scale interop flakes cover fuzz soak demo demo-test dist help generate deps
+.PHONY: run build unit test check vulncheck bench bench-scale interop flakes cover fuzz soak demo picture demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -80,6 +80,9 @@ soak: deps build ## 10 minutes of 5,000 clients that come and go, and reloads un
 
 demo: ## docker compose up: Redis, two hosts, a plain balancer on 127.0.0.1:8080
 	docker compose up --build
+
+picture: deps $(BUNDLE)/package.json build ## take the README's picture of the demo again, into docs/images/demo.png
+	SCREENSHOTS=$(CURDIR)/docs/images TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 -run TestPageAmongOfficialClients ./e2e
 
 demo-test: deps ## the same, in the background, with clients joining through the balancer; ends by itself
 	@scripts/demo-test.sh

@@ -3,10 +3,17 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,19 +109,45 @@ func holds(condition string) step {
 	return chromedp.Poll[chromedp.Void](condition, chromedp.WithPollingMutation(), chromedp.WithPollingTimeout(harness.Patience))
 }
 
-// screenshot keeps a picture of the page in the folder that SCREENSHOTS names, if it does.
-func screenshot(t *testing.T, page context.Context, name string, width, height int64) {
+// screenshot writes a picture of the page to the folder in SCREENSHOTS. Without that variable it does nothing.
+func screenshot(
+	t *testing.T, page context.Context, name string, width, height int64, options ...chromedp.EmulateViewportOption,
+) {
 	t.Helper()
 	dir := os.Getenv("SCREENSHOTS")
 	if dir == "" {
 		return
 	}
-	do(t, page, chromedp.EmulateViewport(width, height))
+	do(t, page, chromedp.EmulateViewport(width, height, options...))
 	picture, err := chromedp.Run(page, chromedp.CaptureScreenshot())
 	if err != nil {
+		t.Fatal(err)
+	}
+	if picture, err = shrink(picture); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, name), picture, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// shrink reduces a PNG to its 256 most frequent colors, which a page of flat areas and text doesn't
+// show, and which takes a third of the bytes.
+func shrink(picture []byte) ([]byte, error) {
+	full, err := png.Decode(bytes.NewReader(picture))
+	if err != nil {
+		return nil, err
+	}
+	pixels := map[color.Color]int{}
+	for y := range full.Bounds().Dy() {
+		for x := range full.Bounds().Dx() {
+			pixels[full.At(x, y)]++
+		}
+	}
+	colors := slices.SortedFunc(maps.Keys(pixels), func(a, b color.Color) int { return pixels[b] - pixels[a] })
+	small := image.NewPaletted(full.Bounds(), colors[:min(256, len(colors))])
+	draw.Draw(small, small.Bounds(), full, image.Point{}, draw.Src)
+	var out bytes.Buffer
+	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, small)
+	return out.Bytes(), err
 }

@@ -91,7 +91,7 @@ func registered(t *testing.T) map[string]*metric {
 	conn, err := redisconn.Open(redisconn.Config{URL: "redis://127.0.0.1:1", Metrics: reg}) // nothing is dialled
 	must(conn, err)
 	defer conn.Close()
-	dir, err := directory.New(directory.Config{Conn: conn, Metrics: reg})
+	dir, err := directory.Open(t.Context(), directory.Config{Conn: conn, Metrics: reg})
 	must(dir, err)
 	must(directory.NewUpstreams(directory.UpstreamConfig{List: "http://10.0.0.4", Shared: dir, Metrics: reg}))
 	must(router.New(router.Config{Directory: dir, Metrics: reg}))

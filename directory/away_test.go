@@ -20,8 +20,8 @@ func TestSessionsGoOnWhileRedisIsAway(t *testing.T) {
 
 	m.Close()
 	for _, d := range []*Directory{a, b} {
-		d.cfg.Conn.Doubt()
-		testkit.Await(t, "Redis down", d.cfg.Conn.Changed, func() bool { return !d.cfg.Conn.Up() })
+		d.conn.Doubt()
+		testkit.Await(t, "Redis down", d.conn.Changed, func() bool { return !d.conn.Up() })
 	}
 	if n := len(a.Workers().Ready()); n != 2 {
 		t.Errorf("%d ready workers while Redis is away, want 2", n)
@@ -41,7 +41,7 @@ func TestSessionsGoOnWhileRedisIsAway(t *testing.T) {
 	}
 	awaitKey(t, url, "sidereal:default:sid:"+fresh, tagging.ID())
 	awaitKey(t, url, "sidereal:default:sid:fresh untagged", plain.ID())
-	testkit.Await(t, "Redis up", b.cfg.Conn.Changed, b.cfg.Conn.Up)
+	testkit.Await(t, "Redis up", b.conn.Changed, b.conn.Up)
 	expectOwner(t, b, "fresh untagged", plain.ID(), DecisionTable)
 }
 

@@ -10,32 +10,39 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// defaultCacheSize is some 45 MB when full.
 const defaultCacheSize = 1 << 18
 
-// Config says where the directory is.
+// Config says which app's directory to open, and on which Redis.
 type Config struct {
-	// Conn is the Redis; its Run must be running.
-	Conn *redisconn.Conn
-	// App separates the apps on one Redis: letters, digits, dot, dash and underscore, or what PortApp made of them. Empty
-	// means default.
+	// Redis is the Redis that the hosts of the app share.
+	Redis sidereal.Redis
+	// Conn is a connection that the process has already. It replaces Redis. Whoever opened it runs
+	// it and closes it; it must run while the Directory does.
+	Conn sidereal.RedisConn
+
+	// App separates the apps on one Redis: letters, digits, dots, dashes and underscores, or the
+	// result of PortApp. Empty means "default".
 	App string
-	// SIDTTL is how long an unused sid keeps its owner in Redis, at least. Routers renew it by use, and raise it to
-	// pingInterval + pingTimeout + 30 s. Shorter frees Redis memory sooner, and forgets lost workers sooner. Zero: 90 s.
+	// SIDTTL is the minimum time that an unused sid keeps its owner in Redis. Routers renew a sid
+	// when they use it, and raise the value to pingInterval + pingTimeout + 30 s. A shorter time
+	// frees Redis memory sooner, and forgets lost workers sooner. Zero means 90 seconds.
 	SIDTTL time.Duration
-	// CacheSize is how many sids this process remembers, the least recently used leaving first. What left costs a trip to
-	// Redis. Zero: 262,144.
+	// CacheSize limits the number of sids that this process remembers. The least recently used sid
+	// leaves first; the next request with it costs a round trip to Redis. Zero means 262,144, which
+	// take 45 MB.
 	CacheSize int
+
 	// Log gets one line when a worker is lost, gone, back or forgotten.
 	Log zerolog.Logger
 	// Metrics registers the sidereal_directory_* metrics; nil registers nothing.
 	Metrics prometheus.Registerer
 }
 
-// withDefaults fills zero fields and reports what cannot work.
+// withDefaults fills zero fields and reports every field that can't work.
 func (cfg Config) withDefaults() (Config, error) {
 	if cfg.App == "" {
 		cfg.App = defaultApp
@@ -47,15 +54,15 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.CacheSize = defaultCacheSize
 	}
 	var problems []error
-	if cfg.Conn == nil {
-		problems = append(problems, errors.New("directory: Conn is missing"))
+	if cfg.Conn == nil && cfg.Redis.URL == "" {
+		problems = append(problems, errors.New("directory: Redis.URL is empty"))
 	}
 	name, port, ofPort := strings.Cut(cfg.App, ":")
 	if strings.IndexFunc(name, notInAppName) >= 0 || name == "" || ofPort && !isPort(port) {
-		problems = append(problems, fmt.Errorf("SIDEREAL_APP: %q: must be letters, digits, dots, dashes and underscores", cfg.App))
+		problems = append(problems, fmt.Errorf("directory: App %q: must be letters, digits, dots, dashes and underscores", cfg.App))
 	}
 	if cfg.SIDTTL < recordTTL {
-		problems = append(problems, fmt.Errorf("SIDEREAL_SID_TTL: %v: must be at least %v, the life of a worker's record", cfg.SIDTTL, recordTTL))
+		problems = append(problems, fmt.Errorf("directory: SIDTTL %v: must be at least %v, the life of a worker's record", cfg.SIDTTL, recordTTL))
 	}
 	if cfg.CacheSize < cacheShards {
 		problems = append(problems, fmt.Errorf("directory: CacheSize %d: must be at least %d", cfg.CacheSize, cacheShards))
@@ -63,8 +70,24 @@ func (cfg Config) withDefaults() (Config, error) {
 	return cfg, errors.Join(problems...)
 }
 
-// PortApp names the part of an app that is reached at a port of its own: its sessions and workers are apart from those
-// of other ports.
+// connect returns the connection to use. The Directory owns it if cfg.Conn is nil.
+func (cfg Config) connect() (conn *redisconn.Conn, owned bool, err error) {
+	shared := cfg.Conn
+	if shared == nil {
+		owned = true
+		shared, err = sidereal.OpenRedis(cfg.Redis, cfg.Log, cfg.Metrics)
+	}
+	if err == nil {
+		conn, err = redisconn.From(shared)
+	}
+	if err != nil {
+		err = fmt.Errorf("directory: %w", err)
+	}
+	return conn, owned, err
+}
+
+// PortApp names the part of an app that has a port of its own. Its sessions and workers are separate
+// from those of other ports.
 func PortApp(app string, port int) string {
 	if app == "" {
 		app = defaultApp

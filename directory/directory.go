@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -22,6 +23,8 @@ const clockHead = 30 * 24 * time.Hour
 // Directory is one process's view of one app.
 type Directory struct {
 	cfg     Config
+	conn    *redisconn.Conn
+	ownConn bool // Run runs conn and closes it
 	keys    keys
 	client  redis.UniversalClient
 	metrics *metrics
@@ -57,20 +60,42 @@ type Directory struct {
 	changed chan struct{}         // closed when table changes
 }
 
-// New checks cfg and makes a Directory. It dials nothing.
-func New(cfg Config) (*Directory, error) {
+// Open checks cfg and makes a Directory. With a connection of its own it also tries Redis once, and
+// fails where only an operator can help: a wrong password, say, or a missing right. A Redis that
+// doesn't answer is no error, because Run connects as soon as it does. With cfg.Conn, Open dials
+// nothing.
+//
+// A Directory with a connection of its own closes it at the end of Run.
+func Open(ctx context.Context, cfg Config) (*Directory, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
+	conn, owned, err := cfg.connect()
+	if err != nil {
+		return nil, err
+	}
+	d, err := newDirectory(cfg, conn)
+	if err != nil || !owned {
+		return d, err
+	}
+	d.ownConn = true
+	if err := d.Check(ctx); err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return d, nil
+}
+
+func newDirectory(cfg Config, conn *redisconn.Conn) (*Directory, error) {
 	m, err := newMetrics(cfg.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("directory: register metrics: %w", err)
 	}
 	d := &Directory{
 		cfg:      cfg,
+		conn:     conn,
 		keys:     keys{cfg.App},
-		client:   cfg.Conn.Client(),
+		client:   conn.Client(),
 		metrics:  m,
 		start:    time.Now().Add(-clockHead),
 		cache:    newCache(cfg.CacheSize),
@@ -86,7 +111,7 @@ func New(cfg Config) (*Directory, error) {
 	d.table.Store(newTable(0, nil, nil, nil))
 	d.cut.Store(true)
 	first := true
-	d.events = cfg.Conn.Subscribe(redisconn.SubConfig{
+	d.events = conn.Subscribe(redisconn.SubConfig{
 		Name:       "directory events",
 		Channels:   []string{d.keys.events()},
 		MaxPayload: maxRecord,
@@ -103,16 +128,35 @@ func New(cfg Config) (*Directory, error) {
 	return d, nil
 }
 
-// Run follows the records and events of the app and writes sids, until ctx ends. What is queued then is still written,
-// for at most a second. Call it once; a process that only registers itself does not need it.
+// Run follows the records and events of the app and writes sids, until ctx ends. Then it writes the
+// sids that still wait, for at most a second. Call it once. A process that only registers itself over
+// a connection that it shares doesn't need Run.
 func (d *Directory) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return d.events.Run(ctx) })
-	g.Go(func() error { return d.follow(ctx) })
-	g.Go(func() error { return d.writer.run(ctx) })
-	g.Go(func() error { return d.announceDeaths(ctx) })
+	g, running := errgroup.WithContext(ctx)
+	if d.ownConn {
+		stop := d.runConn(ctx)
+		defer stop()
+	}
+	g.Go(func() error { return d.events.Run(running) })
+	g.Go(func() error { return d.follow(running) })
+	g.Go(func() error { return d.writer.run(running) })
+	g.Go(func() error { return d.announceDeaths(running) })
 	defer d.lookups.close()
 	return g.Wait()
+}
+
+// runConn runs the Directory's own connection until stop, which closes it. The last writes need it.
+func (d *Directory) runConn(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { _ = d.conn.Run(ctx) }) // it ends with ctx, without an error
+	return func() {
+		cancel()
+		running.Wait()
+		if err := d.conn.Close(); err != nil {
+			d.cfg.Log.Debug().Err(err).Msg("close the connection to Redis")
+		}
+	}
 }
 
 // Workers returns the workers and routers as last seen. It costs one atomic load.

@@ -15,8 +15,8 @@ import (
 )
 
 func TestConfigNamesEveryProblem(t *testing.T) {
-	_, err := New(Config{App: "a{b}", SIDTTL: 1, CacheSize: 1})
-	for _, name := range []string{"Conn", "SIDEREAL_APP", "SIDEREAL_SID_TTL", "CacheSize"} {
+	_, err := Open(t.Context(), Config{App: "a{b}", SIDTTL: 1, CacheSize: 1})
+	for _, name := range []string{"Redis.URL", "App", "SIDTTL", "CacheSize"} {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v does not name %s", err, name)
 		}
@@ -29,7 +29,7 @@ func TestPortsHaveAppsOfTheirOwn(t *testing.T) {
 	for app, ok := range map[string]bool{
 		PortApp("", 3000): true, PortApp("shop.eu", 443): true, "shop:": false, "shop:0": false, "shop:65536": false, ":3000": false, "a:1:2": false,
 	} {
-		if _, err := New(Config{Conn: conn, App: app}); (err == nil) != ok {
+		if _, err := Open(t.Context(), Config{Conn: conn, App: app}); (err == nil) != ok {
 			t.Errorf("%q: %v", app, err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestPortsHaveAppsOfTheirOwn(t *testing.T) {
 func TestWorkersAreCountedByState(t *testing.T) {
 	_, url := mini(t)
 	reg := prometheus.NewRegistry()
-	d, err := New(Config{Conn: connect(t, url), Metrics: reg})
+	d, err := Open(t.Context(), Config{Conn: connect(t, url), Metrics: reg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestCheckNamesTheMissingRight(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn := connect(t, "redis://"+user+":p@"+r.Addr())
-		d, err := New(Config{Conn: conn})
+		d, err := Open(t.Context(), Config{Conn: conn})
 		if err != nil {
 			t.Fatal(err)
 		}

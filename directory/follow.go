@@ -25,7 +25,7 @@ func (d *Directory) follow(ctx context.Context) error {
 	defer sweep.Stop()
 	away := false
 	for {
-		changed := d.cfg.Conn.Changed()
+		changed := d.conn.Changed()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -40,7 +40,7 @@ func (d *Directory) follow(ctx context.Context) error {
 		case <-d.refresh:
 		case <-timer.C:
 		}
-		if !d.cfg.Conn.Up() {
+		if !d.conn.Up() {
 			away = true
 			continue // the change back wakes this loop
 		}
@@ -50,7 +50,7 @@ func (d *Directory) follow(ctx context.Context) error {
 			if d.unread.due(sayEvery) {
 				d.cfg.Log.Warn().Err(err).Msg("directory not readable; what is known stays")
 			}
-			d.cfg.Conn.Doubt()
+			d.conn.Doubt()
 			away, wait = true, lookRetry
 		} else if err == nil && (away || returned) {
 			away = false

@@ -29,7 +29,7 @@ func door(t testing.TB, url, id string) (*Directory, *testkit.Output) {
 	t.Cleanup(func() { _ = conn.Close() })
 	testkit.Run(t, conn.Run)
 	testkit.Await(t, "Redis", conn.Changed, conn.Up)
-	d, err := New(Config{Conn: conn, Log: log})
+	d, err := Open(t.Context(), Config{Conn: conn, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func connect(t testing.TB, url string) *redisconn.Conn {
 // node is one process's directory, running and in sync.
 func node(t testing.TB, url string) *Directory {
 	t.Helper()
-	d, err := New(Config{Conn: connect(t, url)})
+	d, err := Open(t.Context(), Config{Conn: connect(t, url)})
 	if err != nil {
 		t.Fatal(err)
 	}

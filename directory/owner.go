@@ -94,7 +94,7 @@ func (d *Directory) taggedOwner(sid string) *Worker {
 // readOwner asks Redis for sid's owner and remembers the answer. Empty: there is none, or no answer
 // in time. Who is not patient has another answer.
 func (d *Directory) readOwner(ctx context.Context, sid string, patient bool) string {
-	if sid == "" || len(sid) > sidMost || !d.cfg.Conn.Up() {
+	if sid == "" || len(sid) > sidMost || !d.conn.Up() {
 		return ""
 	}
 	wait := taggedWait
@@ -119,7 +119,7 @@ func (d *Directory) readOwner(ctx context.Context, sid string, patient bool) str
 func (d *Directory) fetch(keys []string) []answer {
 	ctx, cancel := context.WithTimeout(context.Background(), untaggedWait)
 	defer cancel()
-	defer time.AfterFunc(taggedWait, d.cfg.Conn.Doubt).Stop()
+	defer time.AfterFunc(taggedWait, d.conn.Doubt).Stop()
 	all, gets, lefts := make([]answer, len(keys)), make([]*redis.StringCmd, len(keys)), make([]*redis.DurationCmd, len(keys))
 	pipe, found := d.client.Pipeline(), d.client.Pipeline()
 	for i, key := range keys {
@@ -151,7 +151,7 @@ func (d *Directory) fetch(keys []string) []answer {
 		}
 	}
 	if doubt {
-		d.cfg.Conn.Doubt()
+		d.conn.Doubt()
 	}
 	return all
 }
@@ -161,7 +161,7 @@ func (d *Directory) worker(ctx context.Context, id string, patient bool) *Worker
 	if w := d.Workers().Get(id); w != nil {
 		return w
 	}
-	if !d.cfg.Conn.Up() || d.isGone(id) {
+	if !d.conn.Up() || d.isGone(id) {
 		return nil
 	}
 	stranger, news := d.strangers.has(id)
@@ -213,7 +213,7 @@ func (d *Directory) Learn(ctx context.Context, sid, workerID string, ttl time.Du
 	select {
 	case <-wr.done:
 	case <-timer.C:
-		d.cfg.Conn.Doubt()
+		d.conn.Doubt()
 	case <-ctx.Done():
 	}
 }

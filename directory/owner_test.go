@@ -78,7 +78,7 @@ func TestTaggedSIDsAreFoundBeforeTheyAreWritten(t *testing.T) {
 	commands := countSidCommands(m)
 	sid := MintSID(reg.ID())
 	a.Learn(context.Background(), sid, reg.ID(), 0)
-	late, err := New(Config{Conn: connect(t, url)}) // it does not run: its table stays empty
+	late, err := Open(t.Context(), Config{Conn: connect(t, url)}) // it does not run: its table stays empty
 	if err != nil {
 		t.Fatal(err)
 	}

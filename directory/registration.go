@@ -80,8 +80,8 @@ func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], r
 		*state = StateStarting
 	}
 	for {
-		if err := d.cfg.Conn.Wait(ctx); err != nil {
-			return nil, fmt.Errorf("directory: register %s: %w", k.name, errors.Join(err, d.cfg.Conn.Err()))
+		if err := d.conn.Wait(ctx); err != nil {
+			return nil, fmt.Errorf("directory: register %s: %w", k.name, errors.Join(err, d.conn.Err()))
 		}
 		if wanted == "" {
 			id = NewWorkerID()
@@ -161,7 +161,7 @@ func (r *Registration[R]) Run(ctx context.Context) error {
 	var told State
 	retry := beatRetry
 	for {
-		changed := r.d.cfg.Conn.Changed()
+		changed := r.d.conn.Changed()
 		select {
 		case <-ctx.Done():
 			return r.goodbye(ctx)
@@ -244,15 +244,15 @@ func (r *Registration[R]) rebuild(ctx context.Context, added *redis.IntCmd) erro
 // beatFailed has Redis probed, and says what it answered while it is up.
 func (d *Directory) beatFailed(err error) {
 	d.metrics.beatFailures.Inc()
-	d.cfg.Conn.Doubt()
-	if d.cfg.Conn.Up() {
+	d.conn.Doubt()
+	if d.conn.Up() {
 		d.pulse.failed(&d.cfg.Log, err)
 	}
 }
 
 // goodbye leaves the table. Without Redis there is nothing to leave: the record expires.
 func (r *Registration[R]) goodbye(ctx context.Context) error {
-	if !r.d.cfg.Conn.Up() {
+	if !r.d.conn.Up() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)

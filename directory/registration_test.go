@@ -106,8 +106,8 @@ func TestRegisteringWaitsForRedis(t *testing.T) {
 	m, url := mini(t)
 	d := node(t, url)
 	m.Close()
-	d.cfg.Conn.Doubt()
-	testkit.Await(t, "Redis down", d.cfg.Conn.Changed, func() bool { return !d.cfg.Conn.Up() })
+	d.conn.Doubt()
+	testkit.Await(t, "Redis down", d.conn.Changed, func() bool { return !d.conn.Up() })
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := d.RegisterWorker(ctx, Worker{}, nil); !errors.Is(err, context.Canceled) || !errors.Is(err, redisconn.ErrUnreachable) {
@@ -198,7 +198,7 @@ func TestRouterRegistersToo(t *testing.T) {
 
 func TestAppsDoNotMix(t *testing.T) {
 	_, url := mini(t)
-	shop, err := New(Config{Conn: connect(t, url), App: "shop"})
+	shop, err := Open(t.Context(), Config{Conn: connect(t, url), App: "shop"})
 	if err != nil {
 		t.Fatal(err)
 	}

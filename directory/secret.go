@@ -158,7 +158,7 @@ func (d *Directory) AcceptsAt(ctx context.Context, workerID, shown string) bool 
 	if d.secret.is(shown, workerID) {
 		return true
 	}
-	if !isSecret(shown) || !d.secret.known() || !d.cfg.Conn.Up() {
+	if !isSecret(shown) || !d.secret.known() || !d.conn.Up() {
 		return false
 	}
 	d.askSecret(ctx)

@@ -95,14 +95,14 @@ func NewUpstreams(cfg UpstreamConfig) (*Upstreams, error) {
 	var problems []error
 	entries, err := parseUpstreams(cfg.List)
 	if err != nil {
-		problems = append(problems, fmt.Errorf("SIDEREAL_UPSTREAMS: %w", err))
+		problems = append(problems, fmt.Errorf("directory: List: %w", err))
 	}
 	if cfg.Path == "" {
 		cfg.Path = "/socket.io/"
 	}
-	for _, p := range []string{cfg.Path, cfg.Check} {
+	for name, p := range map[string]string{"Path": cfg.Path, "Check": cfg.Check} {
 		if p != "" && !validCheckPath(p) {
-			problems = append(problems, fmt.Errorf("SIDEREAL_UPSTREAM_CHECK: %q: must be a path such as /healthz", p))
+			problems = append(problems, fmt.Errorf("directory: %s %q: must be a path such as /healthz", name, p))
 		}
 	}
 	if cfg.Interval <= 0 {

@@ -347,7 +347,7 @@ func TestProbe(t *testing.T) {
 
 func TestUpstreamConfigNamesEveryProblem(t *testing.T) {
 	_, err := NewUpstreams(UpstreamConfig{List: "http://", Check: "healthz"})
-	for _, variable := range []string{"SIDEREAL_UPSTREAMS", "SIDEREAL_UPSTREAM_CHECK"} {
+	for _, variable := range []string{"directory: List", "directory: Check"} {
 		if err == nil || !strings.Contains(err.Error(), variable) {
 			t.Errorf("%v does not name %s", err, variable)
 		}

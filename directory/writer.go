@@ -46,7 +46,7 @@ func newWriter(d *Directory) *writer {
 // push queues w, or notes that the cache has to be gone through later.
 func (w *writer) push(wr write) bool {
 	w.mu.Lock()
-	ok := len(w.queue) < queueMost && w.d.cfg.Conn.Up()
+	ok := len(w.queue) < queueMost && w.d.conn.Up()
 	if ok {
 		w.queue = append(w.queue, wr)
 	} else if wr.owner != "" {
@@ -79,13 +79,13 @@ func kick(c chan struct{}) {
 // run writes until ctx ends, then once more what is still queued.
 func (w *writer) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		changed := w.d.cfg.Conn.Changed()
+		changed := w.d.conn.Changed()
 		if batch := w.take(); len(batch) > 0 {
 			w.send(ctx, batch)
 			continue
 		}
 		var again <-chan time.Time
-		if w.d.cfg.Conn.Up() && !w.catchUp(ctx) {
+		if w.d.conn.Up() && !w.catchUp(ctx) {
 			again = time.After(retryWrites)
 		}
 		select {
@@ -184,7 +184,7 @@ func (w *writer) send(ctx context.Context, batch []write) bool {
 	d.metrics.writes.WithLabelValues("failed").Add(float64(failed))
 	d.metrics.writes.WithLabelValues("written").Add(float64(len(batch) - failed))
 	if failed > 0 {
-		d.cfg.Conn.Doubt()
+		d.conn.Doubt()
 		w.mu.Lock()
 		w.behind = true
 		w.mu.Unlock()

@@ -131,19 +131,19 @@ func (cfg Config) withDefaults() (Config, error) {
 		cfg.Path += "/"
 	}
 	if !strings.HasPrefix(cfg.Path, "/") {
-		problems = append(problems, fmt.Errorf("SIDEREAL_PATH: %q: must begin with a slash", cfg.Path))
+		problems = append(problems, fmt.Errorf("router: Path %q: must begin with a slash", cfg.Path))
 	}
 	if _, err := parsePolicy(cfg.Balance); err != nil {
-		problems = append(problems, fmt.Errorf("SIDEREAL_BALANCE: %w", err))
+		problems = append(problems, fmt.Errorf("router: Balance: %w", err))
 	}
 	if _, err := parseAccessLog(cfg.AccessLog); err != nil {
-		problems = append(problems, fmt.Errorf("SIDEREAL_ACCESS_LOG: %q: %w", cfg.AccessLog, err))
+		problems = append(problems, fmt.Errorf("router: AccessLog %q: %w", cfg.AccessLog, err))
 	}
 	if _, err := parseOrigins(cfg.AllowedOrigins); err != nil {
-		problems = append(problems, fmt.Errorf("SIDEREAL_ALLOWED_ORIGINS: %w", err))
+		problems = append(problems, fmt.Errorf("router: AllowedOrigins: %w", err))
 	}
 	if cfg.RuntimeDir != "" && !filepath.IsAbs(cfg.RuntimeDir) {
-		problems = append(problems, fmt.Errorf("SIDEREAL_RUNTIME_DIR: %q: must be an absolute path", cfg.RuntimeDir))
+		problems = append(problems, fmt.Errorf("router: RuntimeDir %q: must be an absolute path", cfg.RuntimeDir))
 	}
 	setDefault(&cfg.MaxHeadBytes, 16<<10)
 	if cfg.MaxHeadBytes < 256 || cfg.MaxHeadBytes > 64_000 {
@@ -169,11 +169,11 @@ func (cfg Config) withDefaults() (Config, error) {
 	setDefault(&cfg.DrainRate, 100)
 	setDefault(&cfg.ShutdownTimeout, 35*time.Second)
 	if cfg.ProxyProtocol && len(cfg.TrustedProxies) == 0 {
-		problems = append(problems, errors.New("SIDEREAL_PROXY_PROTOCOL: needs SIDEREAL_TRUSTED_PROXIES"))
+		problems = append(problems, errors.New("router: ProxyProtocol needs TrustedProxies"))
 	}
 	for i, p := range cfg.TrustedProxies {
 		if !p.IsValid() {
-			problems = append(problems, fmt.Errorf("SIDEREAL_TRUSTED_PROXIES: entry %d is not a network", i+1))
+			problems = append(problems, fmt.Errorf("router: TrustedProxies: entry %d isn't a network", i+1))
 		}
 	}
 	return cfg, errors.Join(problems...)

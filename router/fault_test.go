@@ -594,7 +594,7 @@ func TestServeReportsABrokenListener(t *testing.T) {
 
 func TestConfigIsChecked(t *testing.T) {
 	_, err := New(Config{Balance: "best", Path: "x", RuntimeDir: "rel", MaxHeadBytes: 1})
-	for _, want := range []string{"Directory", "SIDEREAL_BALANCE", "SIDEREAL_PATH", "SIDEREAL_RUNTIME_DIR", "MaxHeadBytes"} {
+	for _, want := range []string{"Directory", "Balance", "Path", "RuntimeDir", "MaxHeadBytes"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not named: %v", want, err)
 		}

@@ -54,7 +54,7 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 		}
 	}
 	w.setUnfit("starting")
-	d, err := directory.New(directory.Config{Conn: w.conn, App: w.set.App.App, Log: w.log})
+	d, err := directory.Open(ctx, directory.Config{Conn: w.conn, App: w.set.App.App, Log: w.log})
 	if err != nil {
 		return nil, err
 	}

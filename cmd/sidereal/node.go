@@ -45,7 +45,7 @@ func openNode(redis config.Redis, app string, sidTTL time.Duration, log zerolog.
 	if n.conn, err = redis.Open(log, n.metrics); err != nil {
 		return nil, err
 	}
-	n.dir, err = directory.New(directory.Config{Conn: n.conn, App: app, SIDTTL: sidTTL, Log: log, Metrics: n.metrics})
+	n.dir, err = directory.Open(n.ctx, directory.Config{Conn: n.conn, App: app, SIDTTL: sidTTL, Log: log, Metrics: n.metrics})
 	if err != nil {
 		return nil, errors.Join(err, n.conn.Close())
 	}

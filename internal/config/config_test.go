@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
@@ -286,6 +287,22 @@ func TestRulesExist(t *testing.T) {
 			if f.kind.Kind() != reflect.String && f.tag.Get("form") == "" && f.tag.Get("min") == "" {
 				t.Errorf("%s: %s has no rule", name, f.Variable)
 			}
+		}
+	}
+}
+
+// TestRedisProblemsNameVariables: redisconn names the fields of its Config, an operator set variables.
+func TestRedisProblemsNameVariables(t *testing.T) {
+	for _, c := range []struct {
+		set  Redis
+		want string
+	}{
+		{Redis{RedisURL: "redis://u:p@h", RedisCAFile: "ca.pem"}, `SIDEREAL_REDIS_URL="redis://u:***@h" must begin with rediss when SIDEREAL_REDIS_CA_FILE, SIDEREAL_REDIS_CERT_FILE or SIDEREAL_REDIS_KEY_FILE is set`},
+		{Redis{RedisURL: "rediss://h", RedisCertFile: "cert.pem"}, `SIDEREAL_REDIS_CERT_FILE="cert.pem" must be set together with SIDEREAL_REDIS_KEY_FILE`},
+	} {
+		_, err := c.set.Open(zerolog.Nop(), nil)
+		if err == nil || err.Error() != c.want || ExitCode(err) != ExitUsage {
+			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
 }

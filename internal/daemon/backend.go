@@ -27,13 +27,13 @@ type backend struct {
 }
 
 // openBackend makes a backend. Nothing runs yet.
-func openBackend(set config.Redis, app string, log zerolog.Logger) (*backend, error) {
+func openBackend(ctx context.Context, set config.Redis, app string, log zerolog.Logger) (*backend, error) {
 	b := &backend{set: set, stop: func() {}}
 	var err error
 	if b.conn, err = set.Open(log, nil); err != nil {
 		return nil, err
 	}
-	if b.dir, err = directory.New(directory.Config{Conn: b.conn, App: app, Log: log}); err != nil {
+	if b.dir, err = directory.Open(ctx, directory.Config{Conn: b.conn, App: app, Log: log}); err != nil {
 		return nil, errors.Join(err, b.conn.Close())
 	}
 	return b, nil

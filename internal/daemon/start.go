@@ -252,7 +252,7 @@ func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event))
 			emit(Event{Level: "info", Name: ap.name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
 		}
 	}
-	b, err := openBackend(set, ap.set.App.App, d.cfg.Log.Hook(quietly{}))
+	b, err := openBackend(ctx, set, ap.set.App.App, d.cfg.Log.Hook(quietly{}))
 	if err != nil {
 		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.name, err.Error())}
 	}

@@ -72,7 +72,7 @@ func (d *door) tell(change func(*directory.Worker)) {
 
 // register takes a place in the directory.
 func (d *door) register(ctx context.Context) (*directory.Registration[directory.Worker], error) {
-	dir, err := d.h.directory(d.app)
+	dir, err := d.h.directory(ctx, d.app)
 	if err != nil {
 		return nil, err
 	}

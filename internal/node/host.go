@@ -230,13 +230,13 @@ func (h *Host) start(f func()) bool {
 }
 
 // directory returns the directory of an app, to register in.
-func (h *Host) directory(app string) (*directory.Directory, error) {
+func (h *Host) directory(ctx context.Context, app string) (*directory.Directory, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if d := h.directories[app]; d != nil {
 		return d, nil
 	}
-	d, err := directory.New(directory.Config{Conn: h.cfg.Conn, App: app, Log: h.log})
+	d, err := directory.Open(ctx, directory.Config{Conn: h.cfg.Conn, App: app, Log: h.log})
 	if err != nil {
 		return nil, err
 	}

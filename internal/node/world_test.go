@@ -270,7 +270,7 @@ func (w *world) routerOn(l net.Listener, app string, workers int) string {
 // directoryOf follows an app, and returns once it has seen its records.
 func (w *world) directoryOf(app string) *directory.Directory {
 	w.t.Helper()
-	d, err := directory.New(directory.Config{Conn: w.conn, App: app})
+	d, err := directory.Open(w.t.Context(), directory.Config{Conn: w.conn, App: app})
 	if err != nil {
 		w.t.Fatal(err)
 	}

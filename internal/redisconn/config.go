@@ -10,7 +10,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Config says which Redis to use and how to show oneself there. Secrets never appear in errors or log lines.
+// Config says which Redis to use and how to log in there. Passwords never appear in errors or logs.
 type Config struct {
 	// URL names the Redis:
 	//
@@ -18,19 +18,15 @@ type Config struct {
 	//	redis[s]+sentinel://[user:password@]host[:26379][,host…]/master[/db]
 	//	redis[s]+cluster://[user:password@]host[:6379][,host…]
 	//
-	// With an s the connection is TLS. Sentinels that want a password of their own get it as
-	// ?sentinel_username=…&sentinel_password=…. Special characters in user and password are percent-encoded.
-	URL string `env:"SIDEREAL_REDIS_URL"`
-	// URLName is the variable that URL came from, for error messages; empty means SIDEREAL_REDIS_URL.
-	URLName string
-	// Username and Password, when not empty, win over those in URL.
-	Username string `env:"SIDEREAL_REDIS_USERNAME"`
-	Password string `env:"SIDEREAL_REDIS_PASSWORD"`
-	// CAFile holds the PEM certificates that Redis's certificate must descend from; empty means the system's.
-	// CertFile and KeyFile are shown to Redis; both or none. All three need a TLS URL.
-	CAFile   string `env:"SIDEREAL_REDIS_CA_FILE"`
-	CertFile string `env:"SIDEREAL_REDIS_CERT_FILE"`
-	KeyFile  string `env:"SIDEREAL_REDIS_KEY_FILE"`
+	// With an s the connection uses TLS. Special characters in the user name and the password are
+	// percent-encoded. Sentinels with a password of their own get it as
+	// ?sentinel_username=…&sentinel_password=….
+	URL string
+	// Username and Password, when not empty, replace those of the URL.
+	Username, Password string
+	// CAFile holds the PEM certificates that sign Redis's; empty means the system's. CertFile and
+	// KeyFile are shown to Redis; both or none. All three need a TLS URL.
+	CAFile, CertFile, KeyFile string
 
 	// Log gets one line when Redis is lost and one when it is back.
 	Log zerolog.Logger
@@ -38,18 +34,18 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// ConfigError reports a setting that cannot work. It is the operator's to mend, and waiting does not help.
+// ConfigError reports a field of a Config that can't work. Only an operator can fix it; waiting doesn't help.
 type ConfigError struct {
-	Name  string // the variable
+	Field string // of Config
 	Value string // as given, passwords hidden; empty when it adds nothing
 	Rule  string // what a right value looks like
 }
 
 func (e *ConfigError) Error() string {
 	if e.Value == "" {
-		return e.Name + ": " + e.Rule
+		return fmt.Sprintf("redis: %s: %s", e.Field, e.Rule)
 	}
-	return fmt.Sprintf("%s: %q: %s", e.Name, e.Value, e.Rule)
+	return fmt.Sprintf("redis: %s %q: %s", e.Field, e.Value, e.Rule)
 }
 
 // tlsConfig reads the files that cfg names. The server name is left open: it is the host of each address dialled.
@@ -58,20 +54,20 @@ func (cfg Config) tlsConfig() (*tls.Config, error) {
 	if cfg.CAFile != "" {
 		pem, err := os.ReadFile(cfg.CAFile)
 		if err != nil {
-			return nil, &ConfigError{"SIDEREAL_REDIS_CA_FILE", cfg.CAFile, "must be a readable file: " + err.Error()}
+			return nil, &ConfigError{"CAFile", cfg.CAFile, "must be a readable file: " + err.Error()}
 		}
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, &ConfigError{"SIDEREAL_REDIS_CA_FILE", cfg.CAFile, "must hold at least one PEM certificate"}
+			return nil, &ConfigError{"CAFile", cfg.CAFile, "must hold at least one PEM certificate"}
 		}
 	}
 	if (cfg.CertFile == "") != (cfg.KeyFile == "") {
-		return nil, &ConfigError{"SIDEREAL_REDIS_CERT_FILE", cfg.CertFile, "needs SIDEREAL_REDIS_KEY_FILE, and the other way round"}
+		return nil, &ConfigError{"CertFile", cfg.CertFile, "must be set together with KeyFile"}
 	}
 	if cfg.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
 		if err != nil {
-			return nil, &ConfigError{"SIDEREAL_REDIS_CERT_FILE", cfg.CertFile, "must be a PEM certificate that fits SIDEREAL_REDIS_KEY_FILE: " + err.Error()}
+			return nil, &ConfigError{"CertFile", cfg.CertFile, "must be a PEM certificate with the key in KeyFile: " + err.Error()}
 		}
 		t.Certificates = []tls.Certificate{pair}
 	}

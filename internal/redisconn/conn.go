@@ -46,16 +46,12 @@ type Conn struct {
 	changed chan struct{} // closed at the next change of state
 }
 
-// Open checks cfg and makes a Conn. It dials nothing. Errors are *[ConfigError]: they name the variable, its value with
+// Open checks cfg and makes a Conn. It dials nothing. A [ConfigError] names the field, its value with
 // the password hidden, and the rule. Close the Conn when nothing uses it any more.
 func Open(cfg Config) (*Conn, error) {
-	name := cfg.URLName
-	if name == "" {
-		name = "SIDEREAL_REDIS_URL"
-	}
 	t, err := parseURL(cfg.URL)
 	if err != nil {
-		return nil, &ConfigError{name, Redact(cfg.URL), err.Error()}
+		return nil, &ConfigError{"URL", Redact(cfg.URL), err.Error()}
 	}
 	if cfg.Username != "" {
 		t.username = cfg.Username
@@ -69,7 +65,7 @@ func Open(cfg Config) (*Conn, error) {
 			return nil, err
 		}
 	} else if cfg.CAFile+cfg.CertFile+cfg.KeyFile != "" {
-		return nil, &ConfigError{name, Redact(cfg.URL), "must begin with rediss when SIDEREAL_REDIS_CA_FILE, _CERT_FILE or _KEY_FILE is set"}
+		return nil, &ConfigError{"URL", Redact(cfg.URL), "must begin with rediss when CAFile, CertFile or KeyFile is set"}
 	}
 	up, err := newGauge(cfg.Metrics)
 	if err != nil {
@@ -106,6 +102,15 @@ func Open(cfg Config) (*Conn, error) {
 		})
 	} else {
 		c.one = c.client.(*redis.Client)
+	}
+	return c, nil
+}
+
+// From returns the Conn behind an opaque handle of a public package.
+func From(handle any) (*Conn, error) {
+	c, ok := handle.(*Conn)
+	if !ok {
+		return nil, fmt.Errorf("Conn is a %T: sidereal.OpenRedis makes them", handle)
 	}
 	return c, nil
 }

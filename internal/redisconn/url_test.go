@@ -36,7 +36,7 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
-func TestOpenNamesVariableValueAndRule(t *testing.T) {
+func TestOpenNamesFieldValueAndRule(t *testing.T) {
 	tests := []struct{ url, shown, rule string }{
 		{"", "", "redis://host:6379"},
 		{"localhost:6379", "localhost:6379", "redis://host:6379"},
@@ -58,13 +58,13 @@ func TestOpenNamesVariableValueAndRule(t *testing.T) {
 		{"redis://u:secret?x@h", "redis://***", "port"},
 	}
 	for _, tt := range tests {
-		_, err := Open(Config{URL: tt.url, URLName: "REDIS_URL"})
+		_, err := Open(Config{URL: tt.url})
 		var problem *ConfigError
 		if !errors.As(err, &problem) {
 			t.Errorf("Open(%q): got %v, want a ConfigError", tt.url, err)
 			continue
 		}
-		if problem.Name != "REDIS_URL" || problem.Value != tt.shown || !strings.Contains(problem.Rule, tt.rule) {
+		if problem.Field != "URL" || problem.Value != tt.shown || !strings.Contains(problem.Rule, tt.rule) {
 			t.Errorf("Open(%q): got %+v, want value %q, rule with %q", tt.url, problem, tt.shown, tt.rule)
 		}
 		if text := err.Error(); strings.Contains(text, "secret") || strings.Contains(text, "zzret") {
@@ -86,19 +86,19 @@ func TestRedactHidesEveryPassword(t *testing.T) {
 
 func TestFilesNeedTLS(t *testing.T) {
 	tests := []struct {
-		cfg  Config
-		name string
+		cfg   Config
+		field string
 	}{
-		{Config{URL: "redis://h", CAFile: "ca.pem"}, "SIDEREAL_REDIS_URL"},
-		{Config{URL: "rediss://h", CAFile: "/does/not/exist"}, "SIDEREAL_REDIS_CA_FILE"},
-		{Config{URL: "rediss://h", CertFile: "cert.pem"}, "SIDEREAL_REDIS_CERT_FILE"},
-		{Config{URL: "rediss://h", CertFile: "/no", KeyFile: "/no"}, "SIDEREAL_REDIS_CERT_FILE"},
+		{Config{URL: "redis://h", CAFile: "ca.pem"}, "URL"},
+		{Config{URL: "rediss://h", CAFile: "/does/not/exist"}, "CAFile"},
+		{Config{URL: "rediss://h", CertFile: "cert.pem"}, "CertFile"},
+		{Config{URL: "rediss://h", CertFile: "/no", KeyFile: "/no"}, "CertFile"},
 	}
 	for _, tt := range tests {
 		_, err := Open(tt.cfg)
 		var problem *ConfigError
-		if !errors.As(err, &problem) || problem.Name != tt.name {
-			t.Errorf("%+v: got %v, want a problem of %s", tt.cfg, err, tt.name)
+		if !errors.As(err, &problem) || problem.Field != tt.field {
+			t.Errorf("%+v: got %v, want a problem of %s", tt.cfg, err, tt.field)
 		}
 	}
 }

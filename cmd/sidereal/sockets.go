@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -76,12 +75,12 @@ func (d doors) all() []*net.TCPListener {
 	return append(d.public[:len(d.public):len(d.public)], d.redirect)
 }
 
-// env tells a router which of them is which.
-func (d doors) env() []string {
+// redirected is which of all sends clients of plain HTTP on, from 1; 0: none does.
+func (d doors) redirected() int {
 	if d.redirect == nil {
-		return nil
+		return 0
 	}
-	return []string{fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", len(d.public)+1)}
+	return len(d.public) + 1
 }
 
 func (d doors) close() {

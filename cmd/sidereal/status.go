@@ -16,7 +16,7 @@ import (
 )
 
 // ready is the router's word, once there is one: it listens, and knows a worker that is ready.
-func (h *host) ready(ctx context.Context) error {
+func (h *hostProcess) ready(ctx context.Context) error {
 	s := h.supervisor.Load()
 	if s == nil {
 		return errors.New("waiting for Redis")
@@ -33,12 +33,12 @@ func (h *host) ready(ctx context.Context) error {
 	return err
 }
 
-func (h *host) routerAdmin() *admin.Client {
+func (h *hostProcess) routerAdmin() *admin.Client {
 	return admin.NewSocketClient(admin.Socket(h.dir.Path, "router"))
 }
 
 // clusterPage has the router of the host answer where backends are listed by hand, which it alone knows.
-func (h *host) clusterPage(ctx context.Context) (any, error) {
+func (h *hostProcess) clusterPage(ctx context.Context) (any, error) {
 	if h.set.Upstreams.List == "" {
 		return clusterOf(h.set.App.App, h.node.dir.Workers()), nil
 	}
@@ -46,7 +46,7 @@ func (h *host) clusterPage(ctx context.Context) (any, error) {
 	return c, h.routerAdmin().Cluster(ctx, c)
 }
 
-func (h *host) status(ctx context.Context) admin.Status {
+func (h *hostProcess) status(ctx context.Context) admin.Status {
 	st := admin.Status{
 		Role: "up", Host: h.set.HostName, Version: versionText(), Started: h.node.started, App: h.set.App.App,
 		Addr: h.doors.addr().String(), Advertise: h.advertise, Redis: h.node.conn.String(), Workers: shownWorkers(h.node.dir.Workers()),
@@ -73,7 +73,7 @@ func (h *host) status(ctx context.Context) admin.Status {
 }
 
 // childNames are those of the children that run.
-func (h *host) childNames() (names []string) {
+func (h *hostProcess) childNames() (names []string) {
 	s := h.supervisor.Load()
 	if s == nil {
 		return nil
@@ -87,7 +87,7 @@ func (h *host) childNames() (names []string) {
 }
 
 // announce says that the host is up, once all its processes are ready, and on a terminal what to do with it.
-func (h *host) announce(ctx, node context.Context, s *supervisor.Supervisor) error {
+func (h *hostProcess) announce(ctx, node context.Context, s *supervisor.Supervisor) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(node, cancel)()
@@ -121,7 +121,7 @@ func (h *host) announce(ctx, node context.Context, s *supervisor.Supervisor) err
 const readyEvery = 20 * time.Millisecond
 
 // awaitReady waits until the router would serve a client.
-func (h *host) awaitReady(ctx context.Context) error {
+func (h *hostProcess) awaitReady(ctx context.Context) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()
 	for h.ready(ctx) != nil {
@@ -135,14 +135,14 @@ func (h *host) awaitReady(ctx context.Context) error {
 }
 
 // notify says to systemd how the host does.
-func (h *host) notify(state string) {
+func (h *hostProcess) notify(state string) {
 	if err := h.manager.Say(state); err != nil {
 		h.log.Warn().Err(err).Msg("the service manager does not hear us")
 	}
 }
 
 // banner is what a person at a terminal may try.
-func (h *host) banner(open string, workers int) string {
+func (h *hostProcess) banner(open string, workers int) string {
 	text := fmt.Sprintf(`
   %s is up: %d workers behind one door.
 

@@ -134,7 +134,7 @@ func (p *routerProcess) traceSID(ctx context.Context, sid string) (any, error) {
 }
 
 // traceSID has the router of the host answer.
-func (h *host) traceSID(ctx context.Context, sid string) (any, error) {
+func (h *hostProcess) traceSID(ctx context.Context, sid string) (any, error) {
 	var t json.RawMessage
 	err := h.routerAdmin().Trace(ctx, sid, &t)
 	return t, err

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/internal/systemd"
@@ -41,7 +41,7 @@ SIGHUP has the certificates read again.`,
 			if err != nil {
 				return err
 			}
-			h := &host{set: set, settings: settings, log: logger(set.Log, settings)}
+			h := &hostProcess{set: set, settings: settings, log: logger(set.Log, settings)}
 			return h.run(args)
 		},
 	}
@@ -50,8 +50,8 @@ SIGHUP has the certificates read again.`,
 	return cmd
 }
 
-// host is `sidereal up`: the processes of one host, and the operator's door to them.
-type host struct {
+// hostProcess is `sidereal up`: the processes of one host, and the operator's door to them.
+type hostProcess struct {
 	set      config.Up
 	settings *config.Settings
 	log      zerolog.Logger
@@ -62,13 +62,12 @@ type host struct {
 	admin      net.Listener // nil: off
 	manager    systemd.Notifier
 	redis      *net.TCPListener
-	password   string // of the embedded Redis
 	advertise  string
 	supervisor atomic.Pointer[supervisor.Supervisor] // nil while Redis is waited for
 }
 
 // run keeps the host up until a signal stops it.
-func (h *host) run(args []string) (err error) {
+func (h *hostProcess) run(args []string) (err error) {
 	command, own, err := workerProgram(args)
 	if err != nil {
 		return err
@@ -142,7 +141,7 @@ const lastWord = time.Second
 
 // endAtOnce is what a second signal to stop does. Where even that hangs, because nobody reads what we log, the process ends
 // on the spot, and its children with it.
-func (h *host) endAtOnce() {
+func (h *hostProcess) endAtOnce() {
 	s := h.supervisor.Load()
 	if s == nil {
 		exitAtOnce()
@@ -155,20 +154,20 @@ func (h *host) endAtOnce() {
 }
 
 // reloadOnSignal replaces the workers one by one at SIGUSR2.
-func (h *host) reloadOnSignal() {
+func (h *hostProcess) reloadOnSignal() {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGUSR2)
 	go func() {
 		for range signals {
 			if s := h.supervisor.Load(); s != nil {
-				s.Reload(workerGroup)
+				s.Reload(host.OnlyGroup)
 			}
 		}
 	}()
 }
 
 // untilSupervising drops what this process' own connection to Redis has to say once there are children: they say it too.
-type untilSupervising struct{ h *host }
+type untilSupervising struct{ h *hostProcess }
 
 func (u untilSupervising) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 	if u.h.supervisor.Load() != nil {
@@ -177,7 +176,7 @@ func (u untilSupervising) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 }
 
 // findRedis waits for the Redis of the settings, and settles how other hosts reach this one.
-func (h *host) findRedis(ctx context.Context) error {
+func (h *hostProcess) findRedis(ctx context.Context) error {
 	if h.redis != nil {
 		h.node.run() // the supervisor is about to start it
 	} else if err := h.node.reach(ctx); err != nil {
@@ -194,7 +193,7 @@ func (h *host) findRedis(ctx context.Context) error {
 }
 
 // checkRights tries for all workers what their adapter needs of a Redis that is not our own.
-func (h *host) checkRights(ctx context.Context) error {
+func (h *hostProcess) checkRights(ctx context.Context) error {
 	if h.set.Adapter == transport.Memory {
 		return nil
 	}
@@ -202,9 +201,9 @@ func (h *host) checkRights(ctx context.Context) error {
 }
 
 // supervise runs the processes until ctx ends and they have stopped.
-func (h *host) supervise(ctx context.Context, specs []supervisor.Spec) error {
+func (h *hostProcess) supervise(ctx context.Context, specs []supervisor.Spec) error {
 	s, err := supervisor.New(supervisor.Config{
-		Specs: specs, Env: h.childEnviron(),
+		Specs:       specs,
 		StopTimeout: h.set.DrainDelay + h.set.ShutdownTimeout + time.Second, // each process cuts off by itself what is left
 		Output:      os.Stderr, Prefix: h.set.Format == "console", Color: config.Color(os.Stderr),
 		OnExit: func(e supervisor.Exit) {
@@ -231,7 +230,7 @@ func (h *host) supervise(ctx context.Context, specs []supervisor.Spec) error {
 
 // silent has nobody give a worker anything new that has missed its beats: our router by its line,
 // which needs no Redis, and the others by the directory.
-func (h *host) silent(e supervisor.Silence) {
+func (h *hostProcess) silent(e supervisor.Silence) {
 	key := lifeline.Heard
 	if e.Silent {
 		key = lifeline.Silent
@@ -242,29 +241,8 @@ func (h *host) silent(e supervisor.Silence) {
 	h.node.dir.WorkerSilent(e.Worker, e.Silent)
 }
 
-// childEnviron is the environment of all children: this process' own, with the settings in effect in place of what they
-// were made of, and without what a supervisor above us told us alone.
-func (h *host) childEnviron() []string {
-	var env []string
-	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(kv, "=")
-		if h.settings.Get(strings.TrimSuffix(name, "_FILE")).Variable == "" && !config.ForChild(name) {
-			env = append(env, kv)
-		}
-	}
-	env = append(env, h.settings.Environ()...)
-	env = append(env, "SIDEREAL_RUNTIME_DIR="+h.dir.Path, "SIDEREAL_ADVERTISE="+h.advertise)
-	if h.redis != nil {
-		env = append(env, "SIDEREAL_REDIS_URL="+h.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+h.password)
-	}
-	if config.Color(os.Stderr) {
-		env = append(env, "FORCE_COLOR=1")
-	}
-	return env
-}
-
 // startAdmin serves the host's admin HTTP.
-func (h *host) startAdmin() {
+func (h *hostProcess) startAdmin() {
 	if h.admin == nil {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
@@ -114,14 +115,16 @@ func (d *Daemon) updateEnv(entries []*entry, env map[string]string) {
 
 // specs are those of processes, by the settings of now.
 func (d *Daemon) specs(entries []*entry) (specs []supervisor.Spec, err error) {
-	apps := map[*application]seen{}
+	plans := map[*application]map[string]supervisor.Spec{}
 	for _, e := range entries {
-		if _, ok := apps[e.app]; !ok {
-			apps[e.app] = d.see(e.app)
+		if plans[e.app] == nil {
+			if plans[e.app], err = d.planOf(d.see(e.app)); err != nil {
+				return nil, err
+			}
 		}
-		s, err := d.spec(e, apps[e.app])
-		if err != nil {
-			return nil, err
+		s, ok := plans[e.app][e.place]
+		if !ok { // deleted meanwhile
+			return nil, supervisor.ErrNoPlace
 		}
 		specs = append(specs, s)
 	}
@@ -182,7 +185,7 @@ func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, 
 		return err
 	}
 	for i := range specs {
-		if ap.kind == anyProgram && st[specs[i].Name].Attrs[lifeline.Worker] == "" {
+		if ap.kind == host.Program && st[specs[i].Name].Attrs[lifeline.Worker] == "" {
 			specs[i].Single = true // it has shown no sign by which a successor could be known to work
 		}
 	}

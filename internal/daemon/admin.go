@@ -11,6 +11,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 )
 
 // listenAdmin opens the operator's port; nil where it is off. The default moves to the next free port.
@@ -89,8 +90,8 @@ func (d *Daemon) sockets() map[string]string {
 	st := d.statuses()
 	path := ""
 	d.do(func(b *book) { path = b.forksSocket() })
-	if path != "" && st[forksPlace].PID != 0 {
-		out[forksPlace] = path
+	if path != "" && st[host.SharedNodeHostPlace].PID != 0 {
+		out[host.SharedNodeHostPlace] = path
 	}
 	for _, ap := range d.seeAll() {
 		if ap.dir == nil {
@@ -102,7 +103,7 @@ func (d *Daemon) sockets() map[string]string {
 				out[name] = admin.Socket(ap.dir.Path, role)
 			}
 		}
-		if ap.kind != goWorker {
+		if ap.kind != host.Worker {
 			continue
 		}
 		for _, e := range ap.entries {

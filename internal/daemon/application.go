@@ -11,36 +11,18 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
-
-// kind is how an app's processes are made workers.
-type kind int
-
-const (
-	nodeCluster kind = iota // Node's cluster, through a nodehost
-	nodeFork                // a Node process with a channel, and nothing else
-	goWorker                // a program on our packages: its line is enough
-	anyProgram              // gets a port of its own, through a nodehost
-)
-
-// hosted reports whether a nodehost looks after the processes.
-func (k kind) hosted() bool { return k != goWorker }
-
-// channeled reports whether the processes get an IPC channel of Node's.
-func (k kind) channeled() bool { return k == nodeCluster || k == nodeFork }
-
-// routed reports whether the processes may be reached through a router.
-func (k kind) routed() bool { return k != nodeFork }
 
 // application is an app with what the daemon runs for it.
 type application struct {
 	key      string // unique; names its places
 	name     string
 	names    string // its namespace
-	kind     kind
-	shared   bool             // its nodehost is that of all forked Node processes
+	kind     host.Kind
+	host     host.App         // without its processes
 	set      config.Daemon    // from the app's environment
 	settings *config.Settings // the same, by variable
 	warnings []string
@@ -90,7 +72,6 @@ type entryFacts struct {
 func resolve(a pm2.App, key string) (*application, error) {
 	ap := &application{key: key, name: a.Name, names: a.Namespace, kind: kindOf(&a)}
 	ap.facts = kept[facts]{facts{app: a}}
-	ap.shared = ap.kind == nodeFork && a.UID == "" && a.GID == ""
 	env := map[string]string{"SIDEREAL_APP": directoryName(key)}
 	for name, value := range a.Env {
 		if name != "PORT" && !config.ForChild(name) && value != "" {
@@ -102,25 +83,37 @@ func resolve(a pm2.App, key string) (*application, error) {
 		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
 	}
 	ap.settings, ap.warnings = settings, settings.Warnings
+	ap.host = host.App{
+		Key: key, Kind: ap.kind, SharedNodeHost: ap.kind == host.NodeFork && a.UID == "" && a.GID == "",
+		Settings: settingsOf(&ap.set), Variables: settings.Environ(),
+	}
 	if err := ap.set.Cluster.Suits(a.Count(supervisor.Cores()), ap.set.Redis); err != nil {
 		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
 	}
 	return ap, nil
 }
 
+// settingsOf are the settings that the host of an app reads.
+func settingsOf(set *config.Daemon) host.Settings {
+	return host.Settings{
+		Redis: set.Redis, App: set.App, Routing: set.Routing, Upstreams: set.Upstreams, TLS: set.TLS, Redirect: set.Redirect,
+		Cluster: set.Cluster, Stopping: set.Stopping, Liveness: set.Liveness, Addr: set.Addr, Advertise: set.Advertise,
+	}
+}
+
 // names of interpreters that are Node, or run on it.
 var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee", "lsc", "bun"}
 
-func kindOf(a *pm2.App) kind {
+func kindOf(a *pm2.App) host.Kind {
 	switch name := filepath.Base(a.Interpreter); {
 	case a.ExecMode == pm2.Cluster:
-		return nodeCluster
+		return host.NodeCluster
 	case slices.Contains(nodes, name):
-		return nodeFork
+		return host.NodeFork
 	case a.Interpreter == "none" && onOurPackages(a.Script):
-		return goWorker
+		return host.Worker
 	}
-	return anyProgram
+	return host.Program
 }
 
 // module is our own: what a Go program was built with tells whether it is a worker.
@@ -153,14 +146,11 @@ func directoryName(name string) string {
 	return name[:min(len(name), 64)]
 }
 
-func (ap *application) router() string { return ap.key + "/router" }
+func (ap *application) router() string { return ap.host.RouterPlace() }
 
-func (ap *application) nodehost() string {
-	if ap.shared {
-		return forksPlace
-	}
-	return ap.key + "/nodehost"
-}
+func (ap *application) nodehost() string { return ap.host.NodeHostPlace() }
+
+func (ap *application) shared() bool { return ap.host.SharedNodeHost }
 
 // services are the names of the places that serve this app's processes alone.
 func (ap seen) services() (names []string) {
@@ -169,7 +159,7 @@ func (ap seen) services() (names []string) {
 			names = append(names, have.router)
 		}
 	}
-	if ap.kind.hosted() && !ap.shared {
+	if ap.kind.NodeHosted() && !ap.shared() {
 		names = append(names, ap.nodehost())
 	}
 	return names
@@ -179,10 +169,10 @@ func (ap seen) services() (names []string) {
 func (ap seen) support() []string {
 	names := ap.services()
 	if ap.redis != nil {
-		names = append(names, redisPlace)
+		names = append(names, host.RedisPlace)
 	}
-	if ap.shared {
-		names = append(names, forksPlace)
+	if ap.shared() {
+		names = append(names, host.SharedNodeHostPlace)
 	}
 	return names
 }

@@ -120,7 +120,7 @@ func (w *waiting) reachable(now map[string]supervisor.Status) bool {
 			continue
 		}
 		st := now[e.place]
-		needs := ap.kind.routed() && st.State == supervisor.Ready && st.Attrs[lifeline.Worker] != ""
+		needs := ap.kind.Routed() && st.State == supervisor.Ready && st.Attrs[lifeline.Worker] != ""
 		if problems > 0 || !needs && doors == 0 {
 			continue
 		}

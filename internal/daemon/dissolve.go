@@ -84,7 +84,7 @@ func (d *Daemon) closeApp(ap *application) {
 	if now.backend != nil {
 		errs = append(errs, now.backend.close())
 	}
-	if ap.shared {
+	if ap.shared() {
 		errs = append(errs, d.leaveForks(ap))
 	} else if now.dir != nil {
 		errs = append(errs, now.dir.Close())

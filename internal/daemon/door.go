@@ -13,6 +13,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -26,6 +27,7 @@ type door struct {
 	wanted    string // as it was asked for
 	advertise string // how other hosts reach it
 	router    string // the place of its router
+	app       string // of the directory, behind that router
 	listener  *net.TCPListener
 	redirect  *net.TCPListener // sends clients of plain HTTP here; nil: none does
 }
@@ -63,7 +65,7 @@ func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) err
 	if err != nil {
 		return err
 	}
-	next.router = ap.router()
+	next.router, next.app = ap.router(), ap.set.App.App
 	first := d.see(ap).advertise == ""
 	if first && ap.set.RedirectAddr != "" {
 		if next.redirect, err = d.listen(ctx, ap, ap.set.RedirectAddr, "SIDEREAL_REDIRECT_ADDR"); err != nil {
@@ -77,14 +79,26 @@ func (d *Daemon) openDoor(ctx context.Context, ap *application, addr string) err
 		}
 		f.doors = append(f.doors, next)
 	})
-	now := d.see(ap)
 	if !first {
 		return d.opened(ap, next, d.sup.Serve(next.router, next.listener))
 	}
-	if err := d.opened(ap, next, d.sup.Add(d.routerSpec(now, next, ap.set.App.App))); err != nil || !ap.kind.hosted() {
+	if err := d.opened(ap, next, d.addRouter(ap, next)); err != nil || !ap.kind.NodeHosted() {
 		return err
 	}
-	return errors.Join(d.sup.Tell(ap.nodehost(), lifeline.Advertise, next.advertise), d.sup.Become(d.nodehostSpec(now)))
+	plan, err := d.planOf(d.see(ap))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.sup.Tell(ap.nodehost(), lifeline.Advertise, next.advertise), d.sup.Become(plan[ap.nodehost()]))
+}
+
+// addRouter brings the router of a door.
+func (d *Daemon) addRouter(ap *application, door *door) error {
+	plan, err := d.planOf(d.see(ap))
+	if err != nil {
+		return err
+	}
+	return d.sup.Add(plan[door.router])
 }
 
 // opened takes a door away again that no router serves.
@@ -116,8 +130,9 @@ func (d *Daemon) openSideDoor(ctx context.Context, ap *application, addr string)
 	}
 	port := portOf(side.listener)
 	side.router = fmt.Sprintf("%s-%d", ap.router(), port)
+	side.app = directory.PortApp(ap.set.App.App, port)
 	d.change(ap, func(f *facts) { f.doors = append(f.doors, side) })
-	return d.opened(ap, side, d.sup.Add(d.routerSpec(d.see(ap), side, directory.PortApp(ap.set.App.App, port))))
+	return d.opened(ap, side, d.addRouter(ap, side))
 }
 
 // newDoor listens, and tells how other hosts get there.
@@ -205,7 +220,7 @@ func (ap seen) doorAddr() string {
 	if ap.set.Addr != "" {
 		return ap.set.Addr
 	}
-	if ap.kind == goWorker || ap.kind == anyProgram { // their own PORT, if any, is ours to give
+	if ap.kind == host.Worker || ap.kind == host.Program { // their own PORT, if any, is ours to give
 		if ap.app.Port != 0 {
 			return ":" + strconv.Itoa(ap.app.Port)
 		}
@@ -233,7 +248,7 @@ func (ap seen) guessAdvertise() string {
 }
 
 // eager reports whether the app's door is opened before any process is ready: where it is certain that it will be needed.
-func (ap *application) eager() bool { return ap.kind == goWorker }
+func (ap *application) eager() bool { return ap.kind == host.Worker }
 
 // tend opens the default door of apps whose processes turn out to need one: those that are ready and in the directory without
 // having listened anywhere.
@@ -264,7 +279,7 @@ func (d *Daemon) doorless(st []supervisor.Status) (due []*application) {
 				continue
 			}
 			f := e.app.facts.in(b)
-			if e.app.kind.routed() && len(f.doors) == 0 && len(f.problems) == 0 && !f.gone {
+			if e.app.kind.Routed() && len(f.doors) == 0 && len(f.problems) == 0 && !f.gone {
 				due = append(due, e.app)
 			}
 		}
@@ -285,7 +300,7 @@ func (d *Daemon) listens(place, addr string) {
 			side = f.listens != addr
 		}
 	})
-	if e == nil || !e.app.kind.routed() {
+	if e == nil || !e.app.kind.Routed() {
 		return
 	}
 	open := d.openDoor

@@ -5,14 +5,12 @@ import (
 	"errors"
 
 	"github.com/sidereal-io/sidereal/internal/admin"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// forksPlace is the place of the nodehost that apps of merely forked Node processes share. All it does for them is to hold their
-// channels: one for each app would take more memory than many an app.
-const forksPlace = "nodehost"
-
-// forkHost is that nodehost.
+// forkHost is the node host that apps of merely forked Node processes share. All it does for them is to hold their channels:
+// one for each app would take more memory than many an app.
 type forkHost struct {
 	dir  *supervisor.RuntimeDir
 	apps int // that share it; the owner's
@@ -29,7 +27,7 @@ func (d *Daemon) joinForks(ap *application) error {
 		if err != nil {
 			return err
 		}
-		if err := d.sup.Add(d.forksSpec(dir)); err != nil {
+		if err := d.sup.Add(host.SharedNodeHost(d.facts(dir.Path), d.cfg.Settings.Liveness, d.cfg.Settings.Log)); err != nil {
 			return errors.Join(err, dir.Close())
 		}
 		f = &forkHost{dir: dir}
@@ -60,20 +58,11 @@ func (d *Daemon) leaveForks(ap *application) error {
 	if !last {
 		return nil
 	}
-	err := d.sup.Remove(context.Background(), forksPlace)
+	err := d.sup.Remove(context.Background(), host.SharedNodeHostPlace)
 	if errors.Is(err, supervisor.ErrStopping) { // it has ended with everything else
 		err = nil
 	}
 	return errors.Join(err, f.dir.Close())
-}
-
-// forksSpec is the shared nodehost. It needs nothing of any app's settings: nobody is routed to its processes.
-func (d *Daemon) forksSpec(dir *supervisor.RuntimeDir) supervisor.Spec {
-	set := &d.cfg.Settings
-	return supervisor.Spec{
-		Name: forksPlace, Command: d.service("nodehost"), Stage: stageHosts, FatalCode: errorCode, AliveTimeout: set.AliveTimeout,
-		Environ: append(d.plainEnv(), "SIDEREAL_RUNTIME_DIR="+dir.Path, "SIDEREAL_LOG_LEVEL="+set.Level, "SIDEREAL_LOG_FORMAT="+set.Format),
-	}
 }
 
 // forksSocket is the admin socket of the shared nodehost; empty: there is none.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -22,7 +23,7 @@ func (d *Daemon) list() Listing {
 			l.Apps[key] = ap.seenIn(b).status(st)
 		}
 	})
-	for _, name := range []string{redisPlace, forksPlace} {
+	for _, name := range []string{host.RedisPlace, host.SharedNodeHostPlace} {
 		if s, ok := st[name]; ok {
 			l.Services = append(l.Services, serviceOf(s))
 		}

@@ -8,11 +8,9 @@ import (
 	"net"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
-
-// redisPlace is the place of the embedded Redis.
-const redisPlace = "redis"
 
 // embedded is the Redis of apps that have none.
 type embedded struct {
@@ -30,11 +28,11 @@ func (d *Daemon) embed(ctx context.Context, ap *application) (*embedded, error) 
 	defer done()
 	var e *embedded
 	d.do(func(b *book) { e = b.redis })
-	before := d.statuses()[redisPlace].Restarts
+	before := d.statuses()[host.RedisPlace].Restarts
 	if e == nil {
 		e, err = d.addRedis(ctx)
 	} else {
-		err = d.sup.Start(redisPlace) // in case that it was given up, or waits
+		err = d.sup.Start(host.RedisPlace) // in case that it was given up, or waits
 	}
 	if err == nil {
 		err = d.awaitRedis(ctx, ap, before)
@@ -53,10 +51,9 @@ func (d *Daemon) addRedis(ctx context.Context) (*embedded, error) {
 		return nil, fmt.Errorf("embedded Redis: %w", err)
 	}
 	e := &embedded{listener: l, set: config.Redis{RedisURL: "redis://" + l.Addr().String(), RedisPassword: rand.Text()}}
-	err = d.sup.Add(supervisor.Spec{
-		Name: redisPlace, Command: d.service("redis"), Stage: stageRedis, Listeners: []*net.TCPListener{l}, FatalCode: errorCode,
-		Environ: append(d.plainEnv(), "SIDEREAL_REDIS_URL="+e.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+e.set.RedisPassword),
-	})
+	facts := d.facts("")
+	facts.Redis = &e.set
+	err = d.sup.Add(host.EmbeddedRedis(facts, d.cfg.Settings.Liveness, l))
 	if err != nil {
 		l.Close()
 		return nil, err
@@ -69,7 +66,7 @@ func (d *Daemon) addRedis(ctx context.Context) (*embedded, error) {
 func (d *Daemon) awaitRedis(ctx context.Context, ap *application, before int) error {
 	var why string
 	err := d.sup.Wait(ctx, func(st []supervisor.Status) bool {
-		switch r := byName(st)[redisPlace]; {
+		switch r := byName(st)[host.RedisPlace]; {
 		case r.State == supervisor.Ready:
 			return true
 		case r.State == supervisor.Errored:
@@ -103,5 +100,5 @@ func (d *Daemon) dropRedis() error {
 	if !had {
 		return nil
 	}
-	return d.sup.Remove(context.Background(), redisPlace)
+	return d.sup.Remove(context.Background(), host.RedisPlace)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -54,17 +55,16 @@ func TestRestartFieldsBecomeRules(t *testing.T) {
 // So is each about how processes end.
 func TestStopFieldsBecomeRules(t *testing.T) {
 	for name, c := range map[string]struct {
-		kind kind
+		kind host.Kind
 		set  func(*seen)
 		want supervisor.StopRule
 	}{
-		"defaults":              {nodeFork, func(*seen) {}, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
-		"kill_timeout":          {nodeFork, func(ap *seen) { ap.app.KillTimeout = ms(9000) }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 9 * time.Second, Tree: supervisor.TreeToo}},
-		"stop_signal":           {anyProgram, func(ap *seen) { ap.app.StopSignal = "SIGTERM" }, supervisor.StopRule{Signal: syscall.SIGTERM, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
-		"treekill":              {anyProgram, func(ap *seen) { ap.app.TreeKill = false }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeSpare}},
-		"shutdown_with_message": {nodeCluster, func(ap *seen) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Message: `"shutdown"`, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
-		"shutdown_with_message, of who takes none": {anyProgram, func(ap *seen) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
-		"a Go worker drains":                       {goWorker, func(ap *seen) { ap.set.ShutdownTimeout = 20 * time.Second }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 21 * time.Second, Tree: supervisor.TreeToo}},
+		"defaults":              {host.NodeFork, func(*seen) {}, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"kill_timeout":          {host.NodeFork, func(ap *seen) { ap.app.KillTimeout = ms(9000) }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 9 * time.Second, Tree: supervisor.TreeToo}},
+		"stop_signal":           {host.Program, func(ap *seen) { ap.app.StopSignal = "SIGTERM" }, supervisor.StopRule{Signal: syscall.SIGTERM, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"treekill":              {host.Program, func(ap *seen) { ap.app.TreeKill = false }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeSpare}},
+		"shutdown_with_message": {host.NodeCluster, func(ap *seen) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Message: `"shutdown"`, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
+		"shutdown_with_message, of who takes none": {host.Program, func(ap *seen) { ap.app.ShutdownWithMessage = true }, supervisor.StopRule{Signal: syscall.SIGINT, Timeout: 1600 * time.Millisecond, Tree: supervisor.TreeToo}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ap := seen{&application{kind: c.kind}, facts{app: pm2.Default()}}

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -23,7 +24,7 @@ func (d *Daemon) send(entries []*entry, text string) error {
 
 func (d *Daemon) sendTo(e *entry, text string) error {
 	var err error
-	if e.app.kind == nodeCluster {
+	if e.app.kind == host.NodeCluster {
 		message, failed := json.Marshal(text)
 		if failed != nil {
 			return failed

@@ -6,90 +6,105 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
-	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// The order in which an app stops: first nobody gets in, then the sessions move away; what carries them goes last.
-const (
-	stageRouter = iota
-	stageWorkers
-	stageHosts
-	stageRedis
-)
-
-// defaultSettle is how long programs that say nothing have to run to count as online: a script that does not parse has ended by
-// then, and the command that started it says so.
-const defaultSettle = 150 * time.Millisecond
-
-// errorCode is how services say that a setting is wrong: another start would not help.
+// errorCode is how services report a wrong setting: another start would not help.
 const errorCode = config.ExitUsage
 
-// spec is what runs at a place of the list.
-func (d *Daemon) spec(e *entry, ap seen) (supervisor.Spec, error) {
-	a := &ap.app
-	if ap.dir == nil { // what it needs around it is being made, or has been taken away: it has no place
-		return supervisor.Spec{}, supervisor.ErrNoPlace
+// planOf is what the host runs for an app. The error is ErrNoPlace while the app has no folder for sockets: then its services
+// are being made, or have been taken away.
+func (d *Daemon) planOf(ap seen) (map[string]supervisor.Spec, error) {
+	if ap.dir == nil {
+		return nil, supervisor.ErrNoPlace
 	}
+	app, err := d.described(ap)
+	if err != nil {
+		return nil, err
+	}
+	plan := map[string]supervisor.Spec{}
+	for _, s := range host.Plan(app, d.factsOf(ap)) {
+		plan[s.Name] = s
+	}
+	return plan, nil
+}
+
+// facts are those that hold for everything the daemon runs.
+func (d *Daemon) facts(dir string) host.Facts {
+	return host.Facts{Program: d.cfg.Program, Environ: d.environ, Cores: supervisor.Cores(), Dir: dir, Settle: d.cfg.settleTime}
+}
+
+// factsOf are the facts that the plan of an app depends on.
+func (d *Daemon) factsOf(ap seen) host.Facts {
+	f := d.facts(ap.dir.Path)
+	f.User, f.Advertise = ap.user, ap.advertise
+	if ap.redis != nil {
+		f.Redis = &ap.redis.set
+	}
+	if ap.kind.NodeHosted() && ap.kind.Routed() {
+		f.Advertise = ap.guessAdvertise()
+	}
+	for _, have := range ap.doors {
+		listeners, redirect := have.listeners()
+		f.Doors = append(f.Doors, host.Door{
+			Router: have.router, App: have.app, Advertise: have.advertise, Listeners: listeners, Redirect: redirect,
+		})
+	}
+	return f
+}
+
+// described is an app with its processes, as the host knows it.
+func (d *Daemon) described(ap seen) (host.App, error) {
+	app := ap.host
+	for _, e := range ap.entries {
+		p, err := d.process(e, ap)
+		if err != nil {
+			return app, err
+		}
+		app.Processes = append(app.Processes, p)
+	}
+	return app, nil
+}
+
+// process describes a process of the list.
+func (d *Daemon) process(e *entry, ap seen) (host.Process, error) {
+	a := &ap.app
 	who, err := whom(a)
 	if err != nil {
-		return supervisor.Spec{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
+		return host.Process{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
 	}
 	schedule, err := pm2.ParseCron(a.CronRestart)
 	if err != nil {
-		return supervisor.Spec{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, "cron_restart "+err.Error())}
+		return host.Process{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, "cron_restart "+err.Error())}
 	}
-	s := supervisor.Spec{
-		Name: e.place, Group: ap.key, Command: ap.command(), Dir: a.Cwd, Environ: pairs(d.processEnv(e, ap, who)), User: who.user,
-		Stage: stageWorkers, Manual: true, Unlined: ap.kind != goWorker,
-		Restart: restartRule(a), Stop: stopRule(ap), MemoryLimit: a.MaxMemoryRestart, AliveTimeout: ap.set.AliveTimeout,
+	p := host.Process{Slot: e.instance + 1, Interpreted: a.Interpreter != "none", WaitReady: a.WaitReady, ListenTimeout: a.ListenTimeout.D()}
+	p.Spec = supervisor.Spec{
+		Name: e.place, Command: command(a), Dir: a.Cwd, Environ: pairs(appEnv(a)), Env: pairs(d.processEnv(e, ap, who)), User: who.user,
+		Manual: true, Restart: restartRule(a), Stop: stopRule(ap), MemoryLimit: a.MaxMemoryRestart,
 		Stdout: e.out, Stderr: e.err,
-	}
-	if ap.kind == goWorker {
-		s.FreezeTimeout = ap.set.FreezeTimeout
+		Input: ap.kind != host.NodeCluster, // as PM2 has it: `send` writes there
 	}
 	if schedule != nil {
-		s.Schedule = schedule
+		p.Schedule = schedule
 	}
-	s.Input = ap.kind != nodeCluster // as PM2 has it: `send` writes there
-	host := supervisor.Host{Place: ap.nodehost(), Slot: e.instance + 1, WaitReady: a.WaitReady}
-	switch ap.kind {
-	case nodeCluster:
-		host.Channel, host.Cluster, host.Drain = "advanced", true, ap.set.ShutdownTimeout
-		s.Host, s.Readiness.Timeout = &host, a.ListenTimeout.D()
-	case nodeFork:
-		host.Channel = "json"
-		s.Host, s.Single = &host, true
-		s.Readiness = supervisor.Readiness{AtStart: !a.WaitReady, Settle: cmp.Or(d.cfg.settleTime, defaultSettle), Timeout: a.ListenTimeout.D()}
-	case goWorker:
-		s.FatalCode = errorCode
-	case anyProgram:
-		host.Port, host.Drain = true, ap.set.ShutdownTimeout
-		s.Host, s.Readiness = &host, supervisor.Readiness{AtStart: true, Settle: cmp.Or(d.cfg.settleTime, defaultSettle)}
+	if ap.kind == host.Worker {
+		p.FatalCode = errorCode
 	}
-	if url := ap.set.ReadyURL; url != "" {
-		s.Readiness = supervisor.Readiness{Probe: url}
-	}
-	return s, nil
+	return p, nil
 }
 
-// command is what to execute. Node processes with a channel get the script along that speaks for them to the nodehost.
-func (ap seen) command() []string {
+// command is the command line of an app's processes.
+func command(a *pm2.App) []string {
 	var c []string
-	a := &ap.app
 	if a.Interpreter != "none" {
-		c = append(c, a.Interpreter)
-		if ap.kind.channeled() {
-			c = append(c, "-r", filepath.Join(ap.dir.Path, lifeline.Preload))
-		}
-		c = append(c, a.NodeArgs...)
+		c = append([]string{a.Interpreter}, a.NodeArgs...)
 	}
 	return append(append(c, a.Script), a.Args...)
 }
@@ -109,7 +124,7 @@ func restartRule(a *pm2.App) supervisor.RestartRule {
 	return r
 }
 
-// stopRule is PM2's; a Go worker drains at its signal, which takes as long as its settings say, if that is longer.
+// stopRule is PM2's.
 func stopRule(ap seen) supervisor.StopRule {
 	a := &ap.app
 	r := supervisor.StopRule{Timeout: a.KillTimeout.D(), Tree: supervisor.TreeToo}
@@ -117,11 +132,8 @@ func stopRule(ap seen) supervisor.StopRule {
 	if !a.TreeKill {
 		r.Tree = supervisor.TreeSpare
 	}
-	if a.ShutdownWithMessage && (ap.kind == nodeCluster || ap.kind == nodeFork) {
+	if a.ShutdownWithMessage && ap.kind.Channeled() {
 		r.Message = `"shutdown"`
-	}
-	if ap.kind == goWorker {
-		r.Timeout = max(r.Timeout, ap.set.DrainDelay+ap.set.ShutdownTimeout+time.Second)
 	}
 	return r
 }
@@ -176,89 +188,27 @@ func number(text string) uint32 {
 	return uint32(n)
 }
 
-// routerSpec is a router of an app, with its first door. behind is the app of the directory that it serves.
-func (d *Daemon) routerSpec(ap seen, first *door, behind string) supervisor.Spec {
-	listeners, redirect := first.listeners()
-	return supervisor.Spec{
-		Name: first.router, Group: ap.key + "/services", Command: d.service("router"),
-		Environ: append(d.serviceEnv(ap, first.advertise), "SIDEREAL_APP="+behind, fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", redirect)),
-		User:    ap.user, Stage: stageRouter, Yields: true, Listeners: listeners, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout,
-		FreezeTimeout: ap.set.FreezeTimeout,
-		Stop:          supervisor.StopRule{Timeout: ap.set.DrainDelay + ap.set.ShutdownTimeout + time.Second},
-	}
-}
-
-// nodehostSpec is the nodehost of an app.
-func (d *Daemon) nodehostSpec(ap seen) supervisor.Spec {
-	advertise := ""
-	if ap.kind.routed() {
-		advertise = ap.guessAdvertise()
-	}
-	return supervisor.Spec{
-		Name: ap.nodehost(), Group: ap.key + "/services", Command: d.service("nodehost"), Environ: d.serviceEnv(ap, advertise),
-		User: ap.user, Stage: stageHosts, FatalCode: errorCode, AliveTimeout: ap.set.AliveTimeout, FreezeTimeout: ap.set.FreezeTimeout,
-	}
-}
-
-// service is the command line of one of our own processes.
-func (d *Daemon) service(name string) []string { return append(slices.Clone(d.cfg.Program), name) }
-
-// serviceEnv is the environment of an app's services: the daemon's own, with the app's settings in place of its.
-func (d *Daemon) serviceEnv(ap seen, advertise string) []string {
-	return append(d.plainEnv(), d.settingsEnv(ap, advertise)...)
-}
-
-// plainEnv is the daemon's environment without anything that services take for a setting.
-func (d *Daemon) plainEnv() (env []string) {
-	for _, kv := range d.environ {
-		name, _, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, "SIDEREAL_") && !strings.HasPrefix(name, "LISTEN_") && !slices.Contains(settingsOfOthers, name) {
-			env = append(env, kv)
-		}
-	}
-	return env
-}
-
-// settingsOfOthers are variables without our prefix that are settings all the same.
-var settingsOfOthers = []string{"REDIS_URL", "PM2_PORT", "PORT", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
-
-// settingsEnv are an app's settings as its services and Go workers read them.
-func (d *Daemon) settingsEnv(ap seen, advertise string) []string {
-	env := append(ap.settings.Environ(), "SIDEREAL_RUNTIME_DIR="+ap.dir.Path)
-	if advertise != "" {
-		env = append(env, "SIDEREAL_ADVERTISE="+advertise)
-	}
-	if ap.redis != nil {
-		env = append(env, "SIDEREAL_REDIS_URL="+ap.redis.set.RedisURL, "SIDEREAL_REDIS_PASSWORD="+ap.redis.set.RedisPassword)
-	}
-	return env
-}
-
-// processEnv is the environment of a process of the list: the app's, what PM2 tells its processes, and for a Go worker our
-// settings.
-func (d *Daemon) processEnv(e *entry, ap seen, who identity) map[string]string {
-	a := &ap.app
+// appEnv is the environment that an app sets for its processes, without what only a supervisor or a daemon may set.
+func appEnv(a *pm2.App) map[string]string {
 	env := map[string]string{}
 	for name, value := range a.Env {
 		if !config.ForChild(name) && !strings.HasPrefix(name, "NODE_CHANNEL_") && name != "NODE_UNIQUE_ID" && name != ReadyEnv {
 			env[name] = value
 		}
 	}
-	if ap.kind == goWorker {
-		for _, kv := range d.settingsEnv(ap, ap.advertise) {
-			name, value, _ := strings.Cut(kv, "=")
-			env[name] = value
-		}
-		if env["GOMAXPROCS"] == "" {
-			env["GOMAXPROCS"] = strconv.Itoa(supervisor.Share(max(len(ap.entries), 1)))
-		}
-	}
+	return env
+}
+
+// processEnv is what PM2 tells each process in its environment.
+func (d *Daemon) processEnv(e *entry, ap seen, who identity) map[string]string {
+	a := &ap.app
+	env := map[string]string{}
 	if a.Port != 0 {
 		env["PORT"] = strconv.Itoa(a.Port)
 	}
 	instance := strconv.Itoa(e.instance)
 	for name, value := range map[string]string{
-		cmp.Or(a.InstanceVar, "NODE_APP_INSTANCE"): instance, "WORKER_ID": instance, "SIDEREAL_WORKER_ID": strconv.Itoa(e.instance + 1),
+		cmp.Or(a.InstanceVar, "NODE_APP_INSTANCE"): instance, "WORKER_ID": instance,
 		"pm_id": strconv.Itoa(e.id), "name": a.Name, "namespace": a.Namespace, "exec_mode": string(a.ExecMode),
 		"instances": strconv.Itoa(max(len(ap.entries), 1)), "pm_cwd": a.Cwd, "pm_exec_path": a.Script, "unique_id": e.uniqueID,
 		"pm_out_log_path": pathOf(e.out.file), "pm_err_log_path": pathOf(e.err.file), "pm_pid_path": d.pidFile(e, a),

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
@@ -191,7 +192,7 @@ func (d *Daemon) ended() bool {
 
 // equip gives an app what its processes need around them: a folder for sockets, Redis, a nodehost, a door.
 func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (err error) {
-	if ap.shared {
+	if ap.shared() {
 		return d.joinForks(ap)
 	}
 	dir, err := supervisor.NewRuntimeDir("")
@@ -202,20 +203,24 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 	if err := d.serveAs(d.see(ap)); err != nil {
 		return err
 	}
-	if ap.kind.routed() {
+	if ap.kind.Routed() {
 		if err := d.connect(ctx, ap, emit); err != nil {
 			return err
 		}
 	}
 	now := d.see(ap)
-	if ap.kind.hosted() {
-		if err := d.sup.Add(d.nodehostSpec(now)); err != nil {
+	if ap.kind.NodeHosted() {
+		plan, err := d.planOf(now)
+		if err != nil {
+			return err
+		}
+		if err := d.sup.Add(plan[ap.nodehost()]); err != nil {
 			return err
 		}
 	}
 	if ap.eager() {
 		addr := now.doorAddr()
-		if ap.kind == nodeCluster && d.ownerOf(addr, ap) != "" {
+		if ap.kind == host.NodeCluster && d.ownerOf(addr, ap) != "" {
 			return nil // PM2_PORT is for all apps of a shell: whether this one needs it shows when its workers are ready
 		}
 		return d.openDoor(ctx, ap, addr)
@@ -248,7 +253,7 @@ func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event))
 			return err
 		}
 		set = e.set
-		if ap.kind != anyProgram { // which may never serve anybody
+		if ap.kind != host.Program { // which may never serve anybody
 			emit(Event{Level: "info", Name: ap.name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
 		}
 	}

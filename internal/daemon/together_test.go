@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
@@ -64,7 +65,7 @@ func (r *running) empty() {
 		r.must(r.act(Action{Verb: Delete, Targets: []string{"all"}}))
 	}
 	l := r.list()
-	l.Services = slices.DeleteFunc(l.Services, func(s Service) bool { return s.Name == redisPlace }) // it stays for the next app
+	l.Services = slices.DeleteFunc(l.Services, func(s Service) bool { return s.Name == host.RedisPlace }) // it stays for the next app
 	if len(l.Processes)+len(l.Apps)+len(l.Services) > 0 {
 		r.t.Errorf("left: %+v", l)
 	}

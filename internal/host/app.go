@@ -1,0 +1,109 @@
+package host
+
+import (
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// Kind says how the processes of an app become workers.
+type Kind int
+
+const (
+	// NodeCluster processes are Node workers. A node host plays the primary of Node's cluster for them, and they share ports.
+	NodeCluster Kind = iota
+	// NodeFork processes are Node processes with an IPC channel. They open their own ports, and no router serves them.
+	NodeFork
+	// Worker processes are Go programs that use package worker. They report over their line.
+	Worker
+	// Program processes can be anything. Each gets a free port, and a node host makes it a worker once it answers there.
+	Program
+)
+
+// NodeHosted reports whether a node host looks after the processes.
+func (k Kind) NodeHosted() bool { return k != Worker }
+
+// Channeled reports whether the processes get an IPC channel of Node.
+func (k Kind) Channeled() bool { return k == NodeCluster || k == NodeFork }
+
+// Routed reports whether a router can serve the processes.
+func (k Kind) Routed() bool { return k != NodeFork }
+
+// App describes an app and its processes.
+type App struct {
+	// Key begins the names of the app's places. Empty names the only app of a host, whose places are "router", "nodehost"
+	// and "worker-1".
+	Key string
+
+	Kind Kind
+
+	// SharedNodeHost has the app use the node host that all such apps of a host share. It is for NodeFork.
+	SharedNodeHost bool
+
+	Settings Settings
+
+	// Variables are the settings as an environment: services and workers read them.
+	Variables []string
+
+	Processes []Process
+}
+
+// Settings are the settings of an app that its host reads.
+type Settings struct {
+	config.Redis
+	config.App
+	config.Routing
+	config.Upstreams
+	config.TLS
+	config.Redirect
+	config.Cluster
+	config.Stopping
+	config.Liveness
+	Addr      string // where clients reach the app; empty if its processes decide
+	Advertise string // how other hosts reach the app; empty to find out
+}
+
+// stopTimeout is how long a process may take that drains. It cuts off what is left by itself, so the supervisor waits a
+// second longer.
+func (s *Settings) stopTimeout() time.Duration { return s.DrainDelay + s.ShutdownTimeout + time.Second }
+
+// Process describes one process of an app.
+type Process struct {
+	// Spec holds what the app decides: name, command, folder, environment, streams, rules. Plan fills in the rest.
+	supervisor.Spec
+
+	Slot          int           // the number of the process on its host, from 1
+	Interpreted   bool          // Command begins with an interpreter; Node's takes options behind it
+	WaitReady     bool          // the process says by itself when it is ready
+	ListenTimeout time.Duration // when a Node process counts as ready without having said so
+}
+
+// RouterPlace names the place of the app's router.
+func (a *App) RouterPlace() string { return a.place("router") }
+
+// NodeHostPlace names the place of the node host that looks after the app's processes.
+func (a *App) NodeHostPlace() string {
+	if a.SharedNodeHost {
+		return SharedNodeHostPlace
+	}
+	return a.place("nodehost")
+}
+
+func (a *App) place(service string) string {
+	if a.Key == "" {
+		return service
+	}
+	return a.Key + "/" + service
+}
+
+// group is what a reload of the app replaces.
+func (a *App) group() string {
+	if a.Key == "" {
+		return OnlyGroup
+	}
+	return a.Key
+}
+
+// OnlyGroup is the supervisor's group of the processes of a host with one app.
+const OnlyGroup = "workers"

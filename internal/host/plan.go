@@ -1,0 +1,161 @@
+package host
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// The order in which a host stops: first no client gets in, then the sessions move away, and their carriers go last.
+const (
+	stageRouter = iota
+	stageWorkers
+	stageNodeHosts
+	stageRedis
+)
+
+// Places that the apps of a host share.
+const (
+	RedisPlace          = "redis"
+	SharedNodeHostPlace = "nodehost"
+)
+
+// defaultSettle is how long a silent program has to run before it counts as ready. A script that doesn't parse has ended by
+// then, and the command that started it says so.
+const defaultSettle = 150 * time.Millisecond
+
+// fatalCode is the exit code by which services report a wrong setting: a restart would not help.
+const fatalCode = config.ExitUsage
+
+// Facts are what a host has found out before it plans an app.
+type Facts struct {
+	Program []string // the command line of this program: the name of a service follows it
+	Environ []string // the environment of this process
+	Cores   int      // how many cores this process may use
+
+	Dir       string           // the folder of the app's unix sockets
+	User      *supervisor.User // who runs the app's services; nil for this process' user
+	Redis     *config.Redis    // the embedded Redis; nil if the settings name one, or the app needs none
+	Doors     []Door           // the ports that are open
+	Advertise string           // how other hosts reach the app; empty while that isn't known
+
+	Settle time.Duration // how long a silent program has to run to count as ready; zero means 150 ms
+}
+
+// Door is a port of an app, open for clients and for other hosts.
+type Door struct {
+	Router    string // the place of the router that serves it
+	App       string // the app of the directory behind the router
+	Advertise string // how other hosts reach it
+	Listeners []*net.TCPListener
+	Redirect  int // which listener sends clients of plain HTTP on to HTTPS, from 1; 0 for none
+}
+
+// Plan returns the processes that a host runs for an app, services first. It reads nothing but its arguments.
+//
+// The plan has a router for each place that doors name, once the app has a folder for sockets. It has a node host where the
+// kind of the app needs one that isn't shared, and all processes of the app.
+func Plan(app App, facts Facts) []supervisor.Spec {
+	var specs []supervisor.Spec
+	for i, door := range facts.Doors {
+		first := slices.IndexFunc(facts.Doors, func(d Door) bool { return d.Router == door.Router })
+		if first == i { // further doors of one router come over its line
+			specs = append(specs, router(&app, &facts, door))
+		}
+	}
+	if app.Kind.NodeHosted() && !app.SharedNodeHost {
+		specs = append(specs, nodeHost(&app, &facts))
+	}
+	for _, p := range app.Processes {
+		specs = append(specs, process(&app, &facts, p))
+	}
+	return specs
+}
+
+// router plans a router and its first door.
+func router(app *App, facts *Facts, door Door) supervisor.Spec {
+	return supervisor.Spec{
+		Name: door.Router, Group: app.place("services"), Command: service(facts.Program, "router"),
+		Environ: merged(serviceEnviron(facts.Environ), settingsEnviron(app, facts, door.Advertise),
+			[]string{"SIDEREAL_APP=" + door.App, fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", door.Redirect)}),
+		User: facts.User, Stage: stageRouter, Yields: true, Listeners: door.Listeners, FatalCode: fatalCode,
+		AliveTimeout: app.Settings.AliveTimeout, FreezeTimeout: app.Settings.FreezeTimeout,
+		Stop: supervisor.StopRule{Timeout: app.Settings.stopTimeout()},
+	}
+}
+
+// nodeHost plans the node host of an app.
+func nodeHost(app *App, facts *Facts) supervisor.Spec {
+	return supervisor.Spec{
+		Name: app.NodeHostPlace(), Group: app.place("services"), Command: service(facts.Program, "nodehost"),
+		Environ: merged(serviceEnviron(facts.Environ), settingsEnviron(app, facts, facts.Advertise)),
+		User:    facts.User, Stage: stageNodeHosts, FatalCode: fatalCode,
+		AliveTimeout: app.Settings.AliveTimeout, FreezeTimeout: app.Settings.FreezeTimeout,
+	}
+}
+
+// process completes the spec of a process by the kind of its app.
+func process(app *App, facts *Facts, p Process) supervisor.Spec {
+	s := p.Spec
+	s.Group, s.Stage, s.AliveTimeout = app.group(), stageWorkers, app.Settings.AliveTimeout
+	s.Unlined = app.Kind != Worker
+	s.Env = merged(s.Env, []string{"SIDEREAL_WORKER_ID=" + strconv.Itoa(p.Slot)})
+	hosted := supervisor.Host{Place: app.NodeHostPlace(), Slot: p.Slot, WaitReady: p.WaitReady}
+	settle := cmp.Or(facts.Settle, defaultSettle)
+	switch app.Kind {
+	case NodeCluster:
+		hosted.Channel, hosted.Cluster, hosted.Drain = "advanced", true, app.Settings.ShutdownTimeout
+		s.Host, s.Readiness.Timeout = &hosted, p.ListenTimeout
+	case NodeFork:
+		hosted.Channel = "json"
+		s.Host, s.Single = &hosted, true
+		s.Readiness = supervisor.Readiness{AtStart: !p.WaitReady, Settle: settle, Timeout: p.ListenTimeout}
+	case Worker:
+		s.FreezeTimeout = app.Settings.FreezeTimeout
+		s.Stop.Timeout = max(s.Stop.Timeout, app.Settings.stopTimeout())
+		s.Environ = merged(s.Environ, settingsEnviron(app, facts, facts.Advertise))
+		if !has(s.Environ, "GOMAXPROCS") {
+			s.Environ = append(s.Environ, fmt.Sprintf("GOMAXPROCS=%d", max(1, facts.Cores/max(1, len(app.Processes)))))
+		}
+	case Program:
+		hosted.Port, hosted.Drain = true, app.Settings.ShutdownTimeout
+		s.Host, s.Readiness = &hosted, supervisor.Readiness{AtStart: true, Settle: settle}
+	}
+	if app.Kind.Channeled() && p.Interpreted {
+		s.Command = slices.Insert(slices.Clone(s.Command), 1, "-r", filepath.Join(facts.Dir, lifeline.Preload))
+	}
+	if url := app.Settings.ReadyURL; url != "" {
+		s.Readiness = supervisor.Readiness{Probe: url}
+	}
+	return s
+}
+
+// EmbeddedRedis plans the Redis of the apps that name none. It listens on l.
+func EmbeddedRedis(facts Facts, set config.Liveness, l *net.TCPListener) supervisor.Spec {
+	return supervisor.Spec{
+		Name: RedisPlace, Command: service(facts.Program, "redis"), Stage: stageRedis, Listeners: []*net.TCPListener{l}, FatalCode: fatalCode,
+		Environ:      merged(serviceEnviron(facts.Environ), redisEnviron(facts.Redis)),
+		AliveTimeout: set.AliveTimeout, FreezeTimeout: set.FreezeTimeout,
+	}
+}
+
+// SharedNodeHost plans the node host that apps of NodeFork share. It holds their channels and needs no setting of theirs,
+// since no router serves their processes.
+func SharedNodeHost(facts Facts, set config.Liveness, log config.Log) supervisor.Spec {
+	return supervisor.Spec{
+		Name: SharedNodeHostPlace, Command: service(facts.Program, "nodehost"), Stage: stageNodeHosts, FatalCode: fatalCode, AliveTimeout: set.AliveTimeout,
+		Environ: merged(serviceEnviron(facts.Environ),
+			[]string{"SIDEREAL_RUNTIME_DIR=" + facts.Dir, "SIDEREAL_LOG_LEVEL=" + log.Level, "SIDEREAL_LOG_FORMAT=" + log.Format}),
+	}
+}
+
+// service is the command line of a service.
+func service(program []string, name string) []string { return append(slices.Clone(program), name) }

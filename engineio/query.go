@@ -2,29 +2,22 @@ package engineio
 
 import (
 	"net/http"
-	"strings"
+
+	"github.com/sidereal-io/sidereal/engineio/packet"
 )
 
-// query is what the engine reads of a request's query. Of repeated parameters the last wins, as in the reference.
+// query holds the decoded parameters of a request's query string.
 type query struct {
 	eio, transport, sid string
 	jsonp               *string // the value of j
 }
 
-func parseQuery(r *http.Request) (q query) {
-	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
-		key, value, _ := strings.Cut(pair, "=")
-		switch unescape(key) {
-		case "EIO":
-			q.eio = unescape(value)
-		case "transport":
-			q.transport = unescape(value)
-		case "sid":
-			q.sid = unescape(value)
-		case "j":
-			j := unescape(value)
-			q.jsonp = &j
-		}
+func parseQuery(r *http.Request) query {
+	raw := packet.ParseQuery(r.URL.RawQuery)
+	q := query{eio: unescape(raw.EIO), transport: unescape(raw.Transport), sid: unescape(raw.SID)}
+	if raw.HasJ {
+		j := unescape(raw.J)
+		q.jsonp = &j
 	}
 	return q
 }
@@ -42,32 +35,8 @@ func (q *query) protocol() int {
 
 // unescape decodes percent signs and pluses, and leaves malformed escapes as they are.
 func unescape(s string) string {
-	if !strings.ContainsAny(s, "%+") {
+	if !packet.IsEscaped(s) {
 		return s
 	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '+':
-			b = append(b, ' ')
-		case s[i] == '%' && i+2 < len(s) && unhex(s[i+1]) < 16 && unhex(s[i+2]) < 16:
-			b = append(b, unhex(s[i+1])<<4|unhex(s[i+2]))
-			i += 2
-		default:
-			b = append(b, s[i])
-		}
-	}
-	return string(b)
-}
-
-func unhex(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10
-	}
-	return 0xff
+	return string(packet.AppendUnescaped(make([]byte, 0, len(s)), s))
 }

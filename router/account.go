@@ -120,7 +120,7 @@ func (x *exchange) writeLine() {
 	}
 	e := c.r.accessLogger.Info().Stringer("client", from).Str("proto", proto).
 		Bytes("method", a.text[:a.method]).Bytes("path", a.text[a.method:]).Stringer("kind", x.route.kind)
-	if x.route.sid != nil {
+	if x.route.sid != "" {
 		e.Str("sid", c.r.shown(c.sid))
 	}
 	if a.decision != "" {

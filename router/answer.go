@@ -174,7 +174,7 @@ func (x *exchange) respond(u *upstream, n int) verdict {
 	} else {
 		u.close()
 	}
-	if x.route.sid != nil && x.c.bound == nil {
+	if x.route.sid != "" && x.c.bound == nil {
 		x.c.r.cfg.Directory.Touch(x.c.sid)
 	}
 	switch {

@@ -1,13 +1,19 @@
 package router
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 func TestClassify(t *testing.T) {
@@ -56,9 +62,9 @@ func TestClassify(t *testing.T) {
 		{"OPTIONS", "/socket.io/?sid=a", false, kindPost, "a"},
 		{"get", "/socket.io/?sid=a", false, kindPost, "a"},
 	} {
-		var scratch [maxSID]byte
+		var scratch sidScratch
 		got := classify("/socket.io/", []byte(c.method), []byte(c.target), c.upgrade, &scratch)
-		if got.kind != c.kind || string(got.sid) != c.sid || (got.sid != nil) != (c.sid != "") {
+		if got.kind != c.kind || got.sid != c.sid {
 			t.Errorf("%s %s: %v %q, want %v %q", c.method, c.target, got.kind, got.sid, c.kind, c.sid)
 		}
 	}
@@ -70,9 +76,9 @@ func FuzzClassify(f *testing.F) {
 	f.Add("GET", "/socket.io/?%73id=%41&sid=b+c", true)
 	f.Add("POST", "/socket.io/?sid="+strings.Repeat("%41", 200), false)
 	f.Fuzz(func(t *testing.T, method, target string, upgrade bool) {
-		var scratch [maxSID]byte
+		var scratch sidScratch
 		got := classify("/socket.io/", []byte(method), []byte(target), upgrade, &scratch)
-		if (got.sid != nil) != (got.kind == kindPoll || got.kind == kindPost || got.kind == kindUpgrade && got.sid != nil) {
+		if (got.sid != "") != (got.kind == kindPoll || got.kind == kindPost || got.kind == kindUpgrade && got.sid != "") {
 			t.Errorf("%v with sid %q", got.kind, got.sid)
 		}
 		_, query, _ := strings.Cut(target, "?")
@@ -84,8 +90,49 @@ func FuzzClassify(f *testing.F) {
 			return
 		}
 		want := values["sid"][len(values["sid"])-1]
-		if len(want) <= maxSID && string(got.sid) != want {
+		if len(want) <= maxSID && got.sid != want {
 			t.Errorf("%q: sid %q, net/url %q", target, got.sid, want)
+		}
+	})
+}
+
+// FuzzRoutersAndServersAgree sends requests through the router's parser and through a server: both
+// must read the same session from each.
+func FuzzRoutersAndServersAgree(f *testing.F) {
+	f.Add("EIO=4&t=Pabcdef&sid=AAAAbbbbccccddddeeee")
+	f.Add("%73id=%41&sid=b+c&transport=x")
+	f.Add("sid=a&sid&sid==&sid=%4&&;sid=b")
+	f.Add("")
+	var answer engineio.ConnectionError
+	server, err := engineio.New(engineio.Config{
+		Path:         "/socket.io/",
+		Open:         func(*engineio.Session) engineio.Receiver { return nil },
+		AllowRequest: func(*http.Request) error { return engineio.ErrForbidden }, // opens no session
+		OnError:      func(e engineio.ConnectionError) { answer = e },
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		head := []byte("GET /socket.io/?" + query + "&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
+		var h http1.Head
+		if _, err := h.ParseRequest(head, 0); err != nil {
+			return // the router refuses it
+		}
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+		if err != nil {
+			return
+		}
+		answer = engineio.ConnectionError{Code: -1}
+		server.ServeHTTP(httptest.NewRecorder(), r)
+		var scratch sidScratch
+		got := classify("/socket.io/", h.Method.Of(head), h.Target.Of(head), h.Upgrade, &scratch)
+		sid, _ := answer.Context["sid"].(string)
+		switch {
+		case answer.Code == engineio.CodeForbidden && got.kind == kindHandshake:
+		case answer.Code == engineio.CodeUnknownSID && got.kind == kindPoll && (got.sid == sid || len(sid) > maxSID):
+		default:
+			t.Errorf("%q: the router reads %v %q, the server answers %d %q", query, got.kind, got.sid, answer.Code, sid)
 		}
 	})
 }
@@ -95,13 +142,13 @@ func BenchmarkClassifyAndLookUp(b *testing.B) {
 	d.Learn(context.Background(), "AAAAbbbbccccddddeeee", "AAAA", time.Minute)
 	target := []byte("/socket.io/?EIO=4&transport=polling&t=Pabcdef&sid=AAAAbbbbccccddddeeee")
 	method := []byte("GET")
-	var scratch [maxSID]byte
+	var scratch sidScratch
 	sid := ""
 	b.ReportAllocs()
 	for b.Loop() {
 		rt := classify("/socket.io/", method, target, false, &scratch)
-		if string(rt.sid) != sid {
-			sid = string(rt.sid)
+		if rt.sid != sid {
+			sid = strings.Clone(rt.sid)
 		}
 		if d.Owner(context.Background(), sid).Worker == nil {
 			b.Fatal("no owner")

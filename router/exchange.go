@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
@@ -15,7 +16,7 @@ type exchange struct {
 	head    http1.Head // the request's, then the response's
 	route   route
 	origin  origin
-	scratch [maxSID]byte
+	scratch sidScratch
 
 	out    []byte // the request as it is forwarded, with what was there of its body; borrowed
 	cut    int    // where in out routing fields go: before the empty line
@@ -135,8 +136,11 @@ func (x *exchange) dispatch(ctx context.Context, n int) bool {
 	b := c.bytes()[:n]
 	x.headLen = n
 	x.route = classify(c.r.cfg.Path, h.Method.Of(b), h.Target.Of(b), h.Upgrade, &x.scratch)
-	if x.route.sid != nil && string(x.route.sid) != c.sid {
-		c.sid = string(x.route.sid)
+	if x.route.sid != "" {
+		if x.route.sid != c.sid {
+			c.sid = strings.Clone(x.route.sid)
+		}
+		x.route.sid = c.sid
 	}
 	if f := x.forbidden(b); f != nil {
 		return x.refuse(f.Status, f.Why)

@@ -78,7 +78,7 @@ func (x *exchange) forward(ctx context.Context, b *backend) bool {
 			b = x.elsewhere(b)
 		case errors.Is(err, errShut):
 			b = x.unknown(b)
-		case x.route.sid == nil && x.c.bound == nil:
+		case x.route.sid == "" && x.c.bound == nil:
 			b = x.another(b) // nothing was written, and any worker will do
 		default:
 			return x.refuse(503, "the worker does not answer at the moment")
@@ -218,7 +218,7 @@ func (x *exchange) failed(ctx context.Context, u *upstream, written int, err err
 	u.b.answered(false)
 	// The dead answer nothing, so a session's request becomes one of an unknown sid. What the app was asked to do may have
 	// been done.
-	if (x.route.sid != nil || x.isGet) && errors.Is(u.b.check(ctx), errGone) {
+	if (x.route.sid != "" || x.isGet) && errors.Is(u.b.check(ctx), errGone) {
 		return ownerGone
 	}
 	return broken
@@ -237,12 +237,12 @@ func (x *exchange) unknown(not *backend) *backend {
 		return nil
 	}
 	switch {
-	case x.streamed && x.route.sid == nil:
+	case x.streamed && x.route.sid == "":
 		return nil // what the app was sent is not here any more
 	case x.streamed:
 		x.withoutBody()
 	}
-	if x.route.sid != nil {
+	if x.route.sid != "" {
 		x.decided(decisionUnknown)
 	}
 	return x.another(not)
@@ -250,7 +250,7 @@ func (x *exchange) unknown(not *backend) *backend {
 
 // another names a worker but that one; nil: no other is ready.
 func (x *exchange) another(not *backend) *backend {
-	if x.route.sid == nil && (x.route.kind == kindHandshake || x.route.kind == kindUpgrade) {
+	if x.route.sid == "" && (x.route.kind == kindHandshake || x.route.kind == kindUpgrade) {
 		x.leave()
 		var b *backend
 		b, x.limited = x.c.r.balance(not)

@@ -270,7 +270,7 @@ func (x *exchange) choose(ctx context.Context) *backend {
 		return c.bound
 	}
 	switch {
-	case x.route.sid != nil:
+	case x.route.sid != "":
 		o := r.cfg.Directory.Owner(ctx, c.sid)
 		if o.Worker != nil {
 			x.decided(o.Decision)

@@ -5,6 +5,8 @@
 // base64. The open packet, which begins a session, carries JSON; open.go writes it with the key order that the
 // reference uses and finds it in handshake responses of any Engine.IO version.
 //
+// ParseQuery reads the query string of a request, for servers and for the routers before them.
+//
 // Every function may be called concurrently. Decoded data aliases the input, except base64, which is decoded into a
 // slice of its own.
 package packet

@@ -4,7 +4,8 @@ import (
 	"sync"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // take does what another server asks, and answers where an answer is due: exactly one for each request, or requests would
@@ -24,7 +25,7 @@ func (n *namespace) take(q wire.Request) {
 }
 
 func (n *namespace) carryOut(q wire.Request) {
-	target := socketio.Target{Rooms: q.Rooms, Except: q.Except}
+	target := cluster.Target{Rooms: q.Rooms, Except: q.Except}
 	switch q.Type {
 	case wire.RemoteJoin:
 		n.local.ApplyJoin(target, q.JoinLeave)
@@ -37,38 +38,33 @@ func (n *namespace) carryOut(q wire.Request) {
 	case wire.BroadcastWithAck:
 		n.survey(q, target)
 	case wire.Sockets:
-		n.describe(socketio.Target{Rooms: q.JoinLeave}, func(found []socketio.SocketInfo) {
+		n.describe(cluster.Target{Rooms: q.JoinLeave}, func(found []cluster.SocketInfo) {
 			n.respond(q, wire.Response{Type: wire.NoType, SocketIDs: ids(found)})
 		})
 	case wire.AllRooms:
 		n.listRooms(func(rooms []string) { n.respond(q, wire.Response{Type: wire.NoType, Rooms: rooms}) })
 	case wire.RemoteFetch:
-		n.describe(target, func(found []socketio.SocketInfo) {
-			n.respond(q, wire.Response{Type: wire.NoType, Sockets: n.wireSockets(found)})
+		n.describe(target, func(found []cluster.SocketInfo) {
+			n.respond(q, wire.Response{Type: wire.NoType, Sockets: wireSockets(found)})
 		})
 	}
 }
 
-func (n *namespace) wireSockets(infos []socketio.SocketInfo) []wire.Socket {
+func wireSockets(infos []cluster.SocketInfo) []wire.Socket {
 	sockets := []wire.Socket{}
 	for _, info := range infos {
-		s, err := wireSocket(info)
-		if err != nil { // what a client connected with is JSON, so this is an app's doing
-			n.r.log.Warn().Str("namespace", n.name).Str("socket", info.ID).Err(err).Msg("socket cannot be described to another server")
-			continue
-		}
-		sockets = append(sockets, s)
+		sockets = append(sockets, wireSocket(info))
 	}
 	return sockets
 }
 
 // carryOutOld does what servers before version 6 of Node's adapter ask for one socket. Only who has it answers.
 func (n *namespace) carryOutOld(q wire.Request) {
-	target := socketio.Target{Rooms: []string{q.SID}}
+	target := cluster.Target{Rooms: []string{q.SID}}
 	if !n.hasRoom([]byte(q.SID)) {
 		return
 	}
-	n.describe(target, func(found []socketio.SocketInfo) {
+	n.describe(target, func(found []cluster.SocketInfo) {
 		if len(found) == 0 {
 			return
 		}
@@ -84,7 +80,7 @@ func (n *namespace) carryOutOld(q wire.Request) {
 	})
 }
 
-func ids(sockets []socketio.SocketInfo) []string {
+func ids(sockets []cluster.SocketInfo) []string {
 	ids := []string{}
 	for _, s := range sockets {
 		ids = append(ids, s.ID)
@@ -98,14 +94,14 @@ func (n *namespace) raise(q wire.Request) {
 		n.local.ServerSideEvent(q.Data, nil)
 		return
 	}
-	n.local.ServerSideEvent(q.Data, func(p socketio.Payload) {
+	n.local.ServerSideEvent(q.Data, func(p packet.Payload) {
 		n.respond(q, wire.Response{Type: wire.ServerSideEmit, Answer: p})
 	})
 }
 
 // survey asks the clients here. Their number goes out before the first answer: Node's servers are done when the answers
 // are as many as the clients that they know of.
-func (n *namespace) survey(q wire.Request, target socketio.Target) {
+func (n *namespace) survey(q wire.Request, target cluster.Target) {
 	timeout := q.Flags.Timeout
 	if timeout <= 0 {
 		timeout = n.r.cfg.RequestsTimeout
@@ -113,10 +109,10 @@ func (n *namespace) survey(q wire.Request, target socketio.Target) {
 	var (
 		mu    sync.Mutex
 		open  bool
-		early []socketio.Payload
+		early []packet.Payload
 	)
-	pass := func(p socketio.Payload) { n.respond(q, wire.Response{Type: wire.BroadcastAck, Answer: p}) }
-	n.deliverWithAck(&socketio.Broadcast{Target: target, Flags: localFlags(q.Flags), Data: q.Data}, timeout,
+	pass := func(p packet.Payload) { n.respond(q, wire.Response{Type: wire.BroadcastAck, Answer: p}) }
+	n.deliverWithAck(&cluster.Broadcast{Target: target, Flags: localFlags(q.Flags), Data: q.Data}, timeout,
 		func(clients int) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -126,7 +122,7 @@ func (n *namespace) survey(q wire.Request, target socketio.Target) {
 				pass(p)
 			}
 		},
-		func(p socketio.Payload) {
+		func(p packet.Payload) {
 			mu.Lock()
 			defer mu.Unlock()
 			if open {

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // clusterReceiver takes what the forms hear through pub/sub that speak in cluster messages: over sharded channels, and beside
@@ -71,8 +71,8 @@ func (f *clusterReceiver) deliver(n *namespace, c *wire.Cluster, offset string) 
 		return false, err
 	}
 	f.r.metrics.in.Inc()
-	n.local.Deliver(&socketio.Broadcast{
-		Target: socketio.Target{Rooms: o.Rooms, Except: o.Except},
+	n.local.Deliver(&cluster.Broadcast{
+		Target: cluster.Target{Rooms: o.Rooms, Except: o.Except},
 		Flags:  localFlags(o.Flags),
 		Data:   data,
 		Offset: offset,

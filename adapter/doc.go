@@ -1,5 +1,5 @@
 // Package adapter links Socket.IO servers over Redis, Node's included: what one emits reaches the clients of all. It
-// implements [socketio.Cluster] with the channels and bytes of @socket.io/redis-adapter: those of its createAdapter, with
+// implements [cluster.Cluster] with the channels and bytes of @socket.io/redis-adapter: those of its createAdapter, with
 // which it understands @socket.io/redis-emitter, or those of its createShardedAdapter; or with those of
 // @socket.io/redis-streams-adapter.
 //

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 var (
@@ -23,7 +23,7 @@ var (
 var errBeat = errors.New("adapter: malformed heartbeat")
 
 // TimeoutError is what a request ends with that not every server answered in time.
-type TimeoutError = socketio.MissingError
+type TimeoutError = cluster.MissingError
 
 func eventTimeout(t *tally) string {
 	return fmt.Sprintf("timeout reached: only %d responses received out of %d", t.got, t.expected)

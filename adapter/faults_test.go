@@ -8,11 +8,11 @@ import (
 	"testing"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // onReal is two servers on a real Redis that know each other; the second has a socket, and tells of its gaps.
-func onReal(t *testing.T, url string, l socketio.Local) (sender, receiver *server, a socketio.Adapter, gaps chan Gap) {
+func onReal(t *testing.T, url string, l cluster.Local) (sender, receiver *server, a cluster.Adapter, gaps chan Gap) {
 	t.Helper()
 	sender, adapters := start(t, Config{URL: url}, newFakeLocal("/"))
 	gaps = make(chan Gap, 100)
@@ -43,7 +43,7 @@ func TestACutConnectionIsAGap(t *testing.T) {
 		t.Errorf("%v gaps were counted", n)
 	}
 	testkit.Until(t, "the sender to find Redis", sender.Up)
-	emit(t, a, 1, socketio.Flags{})
+	emit(t, a, 1, cluster.Flags{})
 	wait(t, l, 1)
 }
 
@@ -55,7 +55,7 @@ type stuck struct {
 	release chan struct{}
 }
 
-func (l *stuck) Deliver(b *socketio.Broadcast) {
+func (l *stuck) Deliver(b *cluster.Broadcast) {
 	l.once.Do(func() {
 		close(l.busy)
 		<-l.release
@@ -70,13 +70,13 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 	l := &stuck{fakeLocal: newFakeLocal("/", &fakeSocket{id: "s", name: "s"}), busy: make(chan struct{}), release: make(chan struct{})}
 	sender, receiver, a, gaps := onReal(t, redis.URL(), l)
 	big := text(`"ev"`, `"`+strings.Repeat("x", 100<<10)+`"`)
-	if err := a.Broadcast(&socketio.Broadcast{Data: big}); err != nil {
+	if err := a.Broadcast(&cluster.Broadcast{Data: big}); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Closed(t, "the reader to be busy", l.busy)
 	subscribers := func() int64 { return redis.Do("PUBSUB", "NUMSUB", receiver.peers.channel).([]any)[1].(int64) }
 	testkit.Until(t, "Redis to cut the reader off", func() bool {
-		if err := a.Broadcast(&socketio.Broadcast{Data: big}); err != nil {
+		if err := a.Broadcast(&cluster.Broadcast{Data: big}); err != nil {
 			t.Fatal(err)
 		}
 		return subscribers() == 1
@@ -86,7 +86,7 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 	testkit.Until(t, "both servers to subscribe again", func() bool { return receiver.Up() && sender.Up() && subscribers() == 2 })
 	l.take()
 	testkit.Until(t, "the server to hear again", func() bool {
-		emit(t, a, 7, socketio.Flags{})
+		emit(t, a, 7, cluster.Flags{})
 		for _, g := range l.take() {
 			if string(g.payload.JSON) == `["ev",7]` {
 				return true
@@ -105,13 +105,13 @@ func TestAFrozenRedisThatGoesOn(t *testing.T) {
 	redis.Stop()
 	const n = 100
 	for i := range n {
-		emit(t, a, i, socketio.Flags{})
+		emit(t, a, i, cluster.Flags{})
 	}
 	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.up.Load() })
-	if _, err := a.FetchSockets(background(t), socketio.Target{}); !errors.Is(err, ErrAway) {
+	if _, err := a.FetchSockets(background(t), cluster.Target{}); !errors.Is(err, ErrAway) {
 		t.Errorf("a request while Redis is frozen: %v", err)
 	}
-	emit(t, a, n, socketio.Flags{})
+	emit(t, a, n, cluster.Flags{})
 	redis.Cont()
 	last := -1
 	for last < n {
@@ -131,12 +131,12 @@ func TestAFrozenMasterIsReplaced(t *testing.T) {
 	s := testkit.StartSentinel(t)
 	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
 	_, receiver, a, gaps := onReal(t, s.URL(), l)
-	emit(t, a, 0, socketio.Flags{})
+	emit(t, a, 0, cluster.Flags{})
 	told := wait(t, l, 1)
 	s.First.Stop()
 	const n = 100
 	for i := 1; i < n; i++ {
-		emit(t, a, i, socketio.Flags{})
+		emit(t, a, i, cluster.Flags{})
 	}
 	s.Promoted(s.Second)
 	testkit.Receive(t, "a gap", gaps)
@@ -146,7 +146,7 @@ func TestAFrozenMasterIsReplaced(t *testing.T) {
 		}
 	}
 	testkit.Until(t, "the receiver to find Redis", receiver.Up)
-	if found, err := a.FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
+	if found, err := a.FetchSockets(background(t), cluster.Target{}); len(found) != 1 || err != nil {
 		t.Errorf("%d sockets, %v", len(found), err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // form is one of the families that Node's adapters come in: how messages look, and how they travel. Servers hear only those
@@ -37,17 +37,17 @@ type form interface {
 	// trials are the commands that a namespace needs beside those that publish.
 	trials(n *namespace) []trial
 	// adapter is what the server gets for a namespace.
-	adapter(n *namespace) socketio.Adapter
+	adapter(n *namespace) cluster.Adapter
 }
 
 // plain is what forms have in common that hear all through the subscription.
 type plain struct{}
 
-func (plain) farewell(context.Context)              {}
-func (plain) interrupted()                          {}
-func (plain) wait(context.Context) error            { return nil }
-func (plain) run(context.Context) error             { return nil }
-func (plain) adapter(n *namespace) socketio.Adapter { return n }
+func (plain) farewell(context.Context)             {}
+func (plain) interrupted()                         {}
+func (plain) wait(context.Context) error           { return nil }
+func (plain) run(context.Context) error            { return nil }
+func (plain) adapter(n *namespace) cluster.Adapter { return n }
 
 // talk is what one namespace says in a form: the bytes, and the channels that they go to.
 type talk interface {
@@ -55,7 +55,7 @@ type talk interface {
 	counted() string
 	// answersTo is the channel of answers to the server uid, to which it alone is subscribed.
 	answersTo(uid string) string
-	broadcast(b *socketio.Broadcast) (message, error)
+	broadcast(b *cluster.Broadcast) (message, error)
 	request(q wire.Request) (message, error)
 	// answer answers q, which came from a process of ours or (peer false) from one of Node's.
 	answer(q wire.Request, a wire.Response, peer bool) (message, error)

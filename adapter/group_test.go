@@ -7,7 +7,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // TestAGroupKeepsToItself: what two members of a group say to all, only the third server hears, and only that one is asked
@@ -31,14 +32,14 @@ func checkGroup(t *testing.T, make func(Config) (*Redis, error)) {
 		newFakeLocal("/", &fakeSocket{id: "c", name: "c"}),
 	}
 	var servers []*server
-	var adapters []socketio.Adapter
+	var adapters []cluster.Adapter
 	for i, l := range locals {
 		cfg := Config{URL: url, RequestsTimeout: time.Hour}
 		if i < 2 {
 			cfg.Group = group
 		}
-		l.handle = func(string) (socketio.Payload, bool) { return text(`"` + l.sockets[0].name + `"`), true }
-		l.answer = func(s *fakeSocket, _ string) (socketio.Payload, bool) { return text(`"` + s.name + `"`), true }
+		l.handle = func(string) (packet.Payload, bool) { return text(`"` + l.sockets[0].name + `"`), true }
+		l.answer = func(s *fakeSocket, _ string) (packet.Payload, bool) { return text(`"` + s.name + `"`), true }
 		r, err := make(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -54,11 +55,11 @@ func checkGroup(t *testing.T, make func(Config) (*Redis, error)) {
 			t.Errorf("server %d counts %d, %v; want %d", i, n, err, want)
 		}
 	}
-	found, err := adapters[0].FetchSockets(ctx, socketio.Target{})
+	found, err := adapters[0].FetchSockets(ctx, cluster.Target{})
 	if err != nil || len(found) != 1 || found[0].ID != "c" {
 		t.Errorf("a member finds %v, %v", found, err)
 	}
-	if found, err = adapters[2].FetchSockets(ctx, socketio.Target{}); err != nil || len(found) != 2 {
+	if found, err = adapters[2].FetchSockets(ctx, cluster.Target{}); err != nil || len(found) != 2 {
 		t.Errorf("the other finds %v, %v", found, err)
 	}
 	answers, err := adapters[1].ServerSideEmitWithAck(ctx, text(`"who"`))
@@ -66,14 +67,14 @@ func checkGroup(t *testing.T, make func(Config) (*Redis, error)) {
 		t.Errorf("a member hears %v, %v", answers, err)
 	}
 	clients := 0
-	err = adapters[0].BroadcastWithAck(ctx, &socketio.Broadcast{Data: text(`"ask"`)}, time.Minute, func(n int) { clients += n }, func(socketio.Payload) {})
+	err = adapters[0].BroadcastWithAck(ctx, &cluster.Broadcast{Data: text(`"ask"`)}, time.Minute, func(n int) { clients += n }, func(packet.Payload) {})
 	if err != nil || clients != 1 {
 		t.Errorf("a member asks %d clients, %v", clients, err)
 	}
-	if err := adapters[0].Broadcast(&socketio.Broadcast{Data: text(`"ev"`)}); err != nil {
+	if err := adapters[0].Broadcast(&cluster.Broadcast{Data: text(`"ev"`)}); err != nil {
 		t.Fatal(err)
 	}
-	if err := adapters[2].Broadcast(&socketio.Broadcast{Data: text(`"last"`)}); err != nil {
+	if err := adapters[2].Broadcast(&cluster.Broadcast{Data: text(`"last"`)}); err != nil {
 		t.Fatal(err)
 	}
 	wait(t, locals[2], 3)                       // the event, the question, and the broadcast
@@ -91,7 +92,7 @@ type slow struct {
 	let   chan struct{}
 }
 
-func (s slow) FetchLater(t socketio.Target, found func([]socketio.SocketInfo)) {
+func (s slow) FetchLater(t cluster.Target, found func([]cluster.SocketInfo)) {
 	s.asked <- struct{}{}
 	go func() {
 		<-s.let
@@ -99,7 +100,7 @@ func (s slow) FetchLater(t socketio.Target, found func([]socketio.SocketInfo)) {
 	}()
 }
 
-func (s slow) DeliverWithAckLater(b *socketio.Broadcast, timeout time.Duration, counted func(int), answered func(socketio.Payload)) {
+func (s slow) DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) {
 	s.asked <- struct{}{}
 	go func() {
 		<-s.let
@@ -112,7 +113,7 @@ func TestOneThatAnswersLaterHearsMeanwhile(t *testing.T) {
 	m := miniredis.RunT(t)
 	asker, a := start(t, Config{URL: url(m), RequestsTimeout: time.Hour}, newFakeLocal("/"))
 	far := slow{newFakeLocal("/", &fakeSocket{id: "far", name: "far"}), make(chan struct{}, 2), make(chan struct{})}
-	far.answer = func(*fakeSocket, string) (socketio.Payload, bool) { return text(`"answer"`), true }
+	far.answer = func(*fakeSocket, string) (packet.Payload, bool) { return text(`"answer"`), true }
 	r, err := NewRedis(Config{URL: url(m)})
 	if err != nil {
 		t.Fatal(err)
@@ -125,9 +126,9 @@ func TestOneThatAnswersLaterHearsMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	link(t, asker, s)
-	fetched, asked := make(chan []socketio.SocketInfo, 1), make(chan string, 1)
+	fetched, asked := make(chan []cluster.SocketInfo, 1), make(chan string, 1)
 	go func() {
-		found, err := a[0].FetchSockets(background(t), socketio.Target{})
+		found, err := a[0].FetchSockets(background(t), cluster.Target{})
 		if err != nil {
 			t.Error(err)
 		}
@@ -135,8 +136,8 @@ func TestOneThatAnswersLaterHearsMeanwhile(t *testing.T) {
 	}()
 	go func() {
 		var answer string
-		err := a[0].BroadcastWithAck(background(t), &socketio.Broadcast{Data: text(`"ask"`)}, time.Minute,
-			func(int) {}, func(p socketio.Payload) { answer = string(p.JSON) })
+		err := a[0].BroadcastWithAck(background(t), &cluster.Broadcast{Data: text(`"ask"`)}, time.Minute,
+			func(int) {}, func(p packet.Payload) { answer = string(p.JSON) })
 		if err != nil {
 			t.Error(err)
 		}
@@ -144,7 +145,7 @@ func TestOneThatAnswersLaterHearsMeanwhile(t *testing.T) {
 	}()
 	<-far.asked
 	<-far.asked
-	if err := a[0].Broadcast(&socketio.Broadcast{Data: text(`"meanwhile"`)}); err != nil {
+	if err := a[0].Broadcast(&cluster.Broadcast{Data: text(`"meanwhile"`)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := wait(t, far.fakeLocal, 1)[0]; eventOf(got.payload) != "meanwhile" {

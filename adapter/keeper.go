@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 const (
@@ -184,7 +184,7 @@ func (k *keeper) prepare(t *tenure) *write {
 	losses := k.losses
 	t.epoch++
 	k.mu.Unlock()
-	w := &write{t: t, life: t.rec.cfg.MaxDisconnection, final: was != nil || ended, losses: losses}
+	w := &write{t: t, life: t.rec.maxDisconnection, final: was != nil || ended, losses: losses}
 	switch {
 	case over:
 		return nil
@@ -193,7 +193,7 @@ func (k *keeper) prepare(t *tenure) *write {
 	}
 	owner := ""
 	if was == nil {
-		now, ok := t.holder.Session()
+		now, ok := t.holder.Snapshot()
 		if !ok {
 			return nil // its end is about to be told
 		}
@@ -202,7 +202,7 @@ func (k *keeper) prepare(t *tenure) *write {
 	var err error
 	if w.value, err = t.encode(*was, owner, named); err != nil {
 		k.form.r.log.Warn().Str("namespace", t.rec.n.name).Str("socket", was.ID).Err(err).Msg("socket's data cannot be stored; it is not recovered")
-		w.value, _ = t.encode(socketio.Session{ID: was.ID, PID: was.PID, Rooms: was.Rooms, Data: map[string]any{}}, owner, named)
+		w.value, _ = t.encode(cluster.Snapshot{ID: was.ID, PID: was.PID, Rooms: was.Rooms, Data: map[string]any{}}, owner, named)
 	}
 	w.hash = hashOf(w.value)
 	return w

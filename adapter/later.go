@@ -3,23 +3,24 @@ package adapter
 import (
 	"time"
 
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Later is a Local that cannot answer at once, because its sockets are in another process. What other servers ask is
 // answered when it knows, or never if it ends before; its Fetch and DeliverWithAck, which would have to wait, are not called
 // by this package, nor is Rooms.
 type Later interface {
-	socketio.Local
+	cluster.Local
 	// FetchLater is Fetch. It calls found once, on any goroutine.
-	FetchLater(t socketio.Target, found func([]socketio.SocketInfo))
+	FetchLater(t cluster.Target, found func([]cluster.SocketInfo))
 	// DeliverWithAckLater is DeliverWithAck. It calls counted once, and answered once for each answer that comes within
 	// timeout, in any order and on any goroutine, but never concurrently.
-	DeliverWithAckLater(b *socketio.Broadcast, timeout time.Duration, counted func(clients int), answered func(socketio.Payload))
+	DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration, counted func(clients int), answered func(packet.Payload))
 }
 
 // describe calls found with the matching sockets here.
-func (n *namespace) describe(t socketio.Target, found func([]socketio.SocketInfo)) {
+func (n *namespace) describe(t cluster.Target, found func([]cluster.SocketInfo)) {
 	if later, ok := n.local.(Later); ok {
 		later.FetchLater(t, found)
 		return
@@ -33,7 +34,7 @@ func (n *namespace) listRooms(found func([]string)) {
 		found(append([]string{}, n.local.Rooms()...))
 		return
 	}
-	n.describe(socketio.Target{}, func(sockets []socketio.SocketInfo) {
+	n.describe(cluster.Target{}, func(sockets []cluster.SocketInfo) {
 		seen, rooms := make(map[string]bool), []string{}
 		for _, s := range sockets {
 			for _, room := range s.Rooms {
@@ -48,7 +49,7 @@ func (n *namespace) listRooms(found func([]string)) {
 }
 
 // deliverWithAck asks the clients here.
-func (n *namespace) deliverWithAck(b *socketio.Broadcast, timeout time.Duration, counted func(int), answered func(socketio.Payload)) {
+func (n *namespace) deliverWithAck(b *cluster.Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) {
 	if later, ok := n.local.(Later); ok {
 		later.DeliverWithAckLater(b, timeout, counted, answered)
 		return

@@ -5,7 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // lineup holds what a namespace with recovery emits until the stream shows it: its place there is the offset that clients
@@ -13,7 +14,7 @@ import (
 // Redis does not show within patience is delivered without an offset.
 type lineup struct {
 	turn    *sync.Mutex // held while something is delivered; taken before mu
-	deliver func(*socketio.Broadcast)
+	deliver func(*cluster.Broadcast)
 
 	mu      sync.Mutex
 	waiting []waiting // in the order of the calls
@@ -24,7 +25,7 @@ type lineup struct {
 
 // waiting is a broadcast of this process, or what is to be done behind one.
 type waiting struct {
-	b     *socketio.Broadcast
+	b     *cluster.Broadcast
 	entry []byte // the data of its entry; nil: it never got to the stream
 	f     func() // with b nil
 	due   time.Time
@@ -39,7 +40,7 @@ const (
 )
 
 // emit has b wait for its entry, which send hands to Redis. With wait 0 it is delivered without.
-func (l *lineup) emit(b *socketio.Broadcast, entry []byte, wait time.Duration, send func() error) error {
+func (l *lineup) emit(b *cluster.Broadcast, entry []byte, wait time.Duration, send func() error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := send() // under mu: what waits has the order of what is sent
@@ -152,7 +153,7 @@ func (l *lineup) expire() {
 
 // missedLate are broadcasts that were delivered here without an offset a moment ago, for a socket that was not here then:
 // when the stream shows them they will not be delivered again.
-func (l *lineup) missedLate(rooms []string) (missed []socketio.Payload) {
+func (l *lineup) missedLate(rooms []string) (missed []packet.Payload) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := time.Now().Add(-lateFor)

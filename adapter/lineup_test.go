@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // heard is a lineup whose deliveries are noted: the event, and its offset.
@@ -23,13 +23,13 @@ type heard struct {
 func newHeard() *heard {
 	h := new(heard)
 	h.lineup.turn = &h.turn
-	h.deliver = func(b *socketio.Broadcast) { h.log = append(h.log, string(b.Data.JSON)+b.Offset) }
+	h.deliver = func(b *cluster.Broadcast) { h.log = append(h.log, string(b.Data.JSON)+b.Offset) }
 	return h
 }
 
 func (h *heard) say(t *testing.T, name string, wait time.Duration) {
 	t.Helper()
-	b := &socketio.Broadcast{Data: text(`"` + name + `"`), Target: socketio.Target{Rooms: []string{"room"}}}
+	b := &cluster.Broadcast{Data: text(`"` + name + `"`), Target: cluster.Target{Rooms: []string{"room"}}}
 	if err := h.emit(b, []byte(name), wait, func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestWhatCannotBeSentIsDeliveredHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHeard()
 		broken := errors.New("broken")
-		if err := h.emit(&socketio.Broadcast{Data: text(`"a"`)}, []byte("a"), patience, func() error { return broken }); err != broken {
+		if err := h.emit(&cluster.Broadcast{Data: text(`"a"`)}, []byte("a"), patience, func() error { return broken }); err != broken {
 			t.Error(err)
 		}
 		synctest.Wait()

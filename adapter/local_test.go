@@ -7,7 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // fakeSocket is a client that remembers what it got.
@@ -16,15 +17,15 @@ type fakeSocket struct {
 	name  string // as the golden files call it
 	rooms []string
 	data  string
-	shake socketio.Handshake
+	shake []byte
 	gone  bool
 }
 
 // got is one thing that a client, or a server-side handler, was told.
 type got struct {
 	who     string
-	payload socketio.Payload
-	flags   socketio.Flags
+	payload packet.Payload
+	flags   cluster.Flags
 	gone    bool
 }
 
@@ -32,11 +33,11 @@ type got struct {
 type fakeLocal struct {
 	name string
 	// answer is what a client says to an event that wants an answer; ok false: nothing.
-	answer func(s *fakeSocket, event string) (p socketio.Payload, ok bool)
+	answer func(s *fakeSocket, event string) (p packet.Payload, ok bool)
 	// handle is what a server-side handler answers; ok false: there is no handler.
-	handle func(event string) (p socketio.Payload, ok bool)
+	handle func(event string) (p packet.Payload, ok bool)
 
-	watcher func(socketio.RoomEvent) // nil: nobody wants to know
+	watcher func(room, id string, occupied bool) // nil: nobody wants to know
 
 	mu      sync.Mutex
 	sockets []*fakeSocket
@@ -71,7 +72,7 @@ func (l *fakeLocal) take() []got {
 	return log
 }
 
-func (l *fakeLocal) matchingLocked(t socketio.Target) (found []*fakeSocket) {
+func (l *fakeLocal) matchingLocked(t cluster.Target) (found []*fakeSocket) {
 	in := func(s *fakeSocket) func(string) bool {
 		return func(room string) bool { return slices.Contains(s.rooms, room) }
 	}
@@ -98,7 +99,7 @@ func (l *fakeLocal) HasRoom(room []byte) bool {
 	return false
 }
 
-func (l *fakeLocal) Deliver(b *socketio.Broadcast) {
+func (l *fakeLocal) Deliver(b *cluster.Broadcast) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(b.Target) {
@@ -106,7 +107,7 @@ func (l *fakeLocal) Deliver(b *socketio.Broadcast) {
 	}
 }
 
-func (l *fakeLocal) DeliverWithAck(b *socketio.Broadcast, _ time.Duration, answered func(socketio.Payload)) int {
+func (l *fakeLocal) DeliverWithAck(b *cluster.Broadcast, _ time.Duration, answered func(packet.Payload)) int {
 	l.mu.Lock()
 	matching := l.matchingLocked(b.Target)
 	l.mu.Unlock()
@@ -121,36 +122,36 @@ func (l *fakeLocal) DeliverWithAck(b *socketio.Broadcast, _ time.Duration, answe
 	return len(matching)
 }
 
-func (l *fakeLocal) Fetch(t socketio.Target) (found []socketio.SocketInfo) {
+func (l *fakeLocal) Fetch(t cluster.Target) (found []cluster.SocketInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
-		found = append(found, socketio.SocketInfo{ID: s.id, Rooms: slices.Clone(s.rooms), Data: []byte(s.data), Handshake: s.shake})
+		found = append(found, cluster.SocketInfo{ID: s.id, Rooms: slices.Clone(s.rooms), Data: []byte(s.data), Handshake: s.shake})
 	}
 	return found
 }
 
 // WatchRooms tells f of the rooms that are there already, as a namespace never has to.
-func (l *fakeLocal) WatchRooms(f func(socketio.RoomEvent)) {
+func (l *fakeLocal) WatchRooms(f func(room, id string, occupied bool)) {
 	l.watcher = f
 	for _, s := range l.sockets {
 		for _, room := range s.rooms {
-			f(socketio.RoomEvent{Change: socketio.RoomJoined, Room: room, ID: s.id})
+			f(room, s.id, true)
 		}
 	}
 }
 
 // tell reports changes, once they are made.
-func (l *fakeLocal) tell(change socketio.RoomChange, rooms []string) {
+func (l *fakeLocal) tell(occupied bool, rooms []string) {
 	for _, room := range rooms {
-		if l.watcher != nil && l.HasRoom([]byte(room)) == (change == socketio.RoomJoined) {
-			l.watcher(socketio.RoomEvent{Change: change, Room: room})
+		if l.watcher != nil && l.HasRoom([]byte(room)) == occupied {
+			l.watcher(room, "", occupied)
 		}
 	}
 }
 
-func (l *fakeLocal) ApplyJoin(t socketio.Target, rooms []string) {
-	defer l.tell(socketio.RoomJoined, rooms)
+func (l *fakeLocal) ApplyJoin(t cluster.Target, rooms []string) {
+	defer l.tell(true, rooms)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
@@ -163,8 +164,8 @@ func (l *fakeLocal) ApplyJoin(t socketio.Target, rooms []string) {
 	l.note(got{who: "join"})
 }
 
-func (l *fakeLocal) ApplyLeave(t socketio.Target, rooms []string) {
-	defer l.tell(socketio.RoomDeleted, rooms)
+func (l *fakeLocal) ApplyLeave(t cluster.Target, rooms []string) {
+	defer l.tell(false, rooms)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
@@ -173,9 +174,9 @@ func (l *fakeLocal) ApplyLeave(t socketio.Target, rooms []string) {
 	l.note(got{who: "leave"})
 }
 
-func (l *fakeLocal) ApplyDisconnect(t socketio.Target, _ bool) {
+func (l *fakeLocal) ApplyDisconnect(t cluster.Target, _ bool) {
 	var left []string
-	defer func() { l.tell(socketio.RoomDeleted, left) }()
+	defer func() { l.tell(false, left) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
@@ -185,7 +186,7 @@ func (l *fakeLocal) ApplyDisconnect(t socketio.Target, _ bool) {
 	}
 }
 
-func (l *fakeLocal) ServerSideEvent(p socketio.Payload, reply func(socketio.Payload)) {
+func (l *fakeLocal) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
 	l.mu.Lock()
 	l.note(got{who: "server", payload: p})
 	l.mu.Unlock()
@@ -216,7 +217,7 @@ func (l *fakeLocal) Rooms() (rooms []string) {
 	}
 }
 
-func eventOf(p socketio.Payload) string {
+func eventOf(p packet.Payload) string {
 	var values []any
 	_ = json.Unmarshal(p.JSON, &values)
 	if len(values) == 0 {
@@ -226,8 +227,8 @@ func eventOf(p socketio.Payload) string {
 	return name
 }
 
-func text(values ...string) socketio.Payload {
-	return socketio.Payload{JSON: []byte("[" + strings.Join(values, ",") + "]")}
+func text(values ...string) packet.Payload {
+	return packet.Payload{JSON: []byte("[" + strings.Join(values, ",") + "]")}
 }
 
-var _ socketio.Local = (*fakeLocal)(nil)
+var _ cluster.Local = (*fakeLocal)(nil)

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // TestManyServers has 300 servers on one Redis, and three that never answer: one says goodbye, one is killed, one freezes.
@@ -19,7 +19,7 @@ func TestManyServers(t *testing.T) {
 	const servers = 300
 	store := testkit.StartRedis(t)
 	all := make([]*server, servers)
-	adapters := make([]socketio.Adapter, servers)
+	adapters := make([]cluster.Adapter, servers)
 	for i := range all {
 		s, opened := start(t, Config{URL: store.URL(), RequestsTimeout: time.Hour}, newFakeLocal("/"))
 		all[i], adapters[i] = s, opened[0]
@@ -29,7 +29,7 @@ func TestManyServers(t *testing.T) {
 	fetch := func(what string) {
 		t.Helper()
 		begun := time.Now()
-		if _, err := asker.FetchSockets(t.Context(), socketio.Target{}); err != nil {
+		if _, err := asker.FetchSockets(t.Context(), cluster.Target{}); err != nil {
 			t.Error(err)
 		}
 		t.Logf("%s: %v", what, time.Since(begun).Round(time.Millisecond))

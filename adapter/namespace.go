@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // namespace is one namespace's part in the cluster. What it says has the form of its talk; whom it asks, and what becomes
 // of answers, is the same in every form.
 type namespace struct {
 	r       *Redis
-	local   socketio.Local
+	local   cluster.Local
 	name    string
 	uid     string
 	talk    talk
@@ -24,9 +25,9 @@ type namespace struct {
 	closed  atomic.Bool
 }
 
-var _ socketio.Adapter = (*namespace)(nil)
+var _ cluster.Adapter = (*namespace)(nil)
 
-func newNamespace(r *Redis, local socketio.Local) *namespace {
+func newNamespace(r *Redis, local cluster.Local) *namespace {
 	n := &namespace{r: r, local: local, name: local.Name(), hasRoom: local.HasRoom}
 	n.uid, n.talk = r.form.talk(n)
 	n.own = n.talk.answersTo(n.uid)
@@ -45,8 +46,8 @@ func (n *namespace) publish(m message, mayBeLost bool) error {
 	return nil
 }
 
-// Broadcast implements socketio.Adapter.
-func (n *namespace) Broadcast(b *socketio.Broadcast) error {
+// Broadcast implements cluster.Adapter.
+func (n *namespace) Broadcast(b *cluster.Broadcast) error {
 	m, err := n.talk.broadcast(b)
 	if err != nil {
 		return err
@@ -55,7 +56,7 @@ func (n *namespace) Broadcast(b *socketio.Broadcast) error {
 }
 
 // sizeOf is about how long a broadcast's message will be.
-func sizeOf(b *socketio.Broadcast) int {
+func sizeOf(b *cluster.Broadcast) int {
 	size := 128 + len(b.Data.JSON)
 	for _, a := range b.Data.Attachments {
 		size += len(a)
@@ -73,30 +74,30 @@ func (n *namespace) order(q wire.Request) error {
 	return n.publish(m, false)
 }
 
-// Join implements socketio.Adapter.
-func (n *namespace) Join(t socketio.Target, rooms []string) error {
-	return n.order(wire.Request{Type: wire.RemoteJoin, Options: options(t, socketio.Flags{}), JoinLeave: rooms})
+// Join implements cluster.Adapter.
+func (n *namespace) Join(t cluster.Target, rooms []string) error {
+	return n.order(wire.Request{Type: wire.RemoteJoin, Options: options(t, cluster.Flags{}), JoinLeave: rooms})
 }
 
-// Leave implements socketio.Adapter.
-func (n *namespace) Leave(t socketio.Target, rooms []string) error {
-	return n.order(wire.Request{Type: wire.RemoteLeave, Options: options(t, socketio.Flags{}), JoinLeave: rooms})
+// Leave implements cluster.Adapter.
+func (n *namespace) Leave(t cluster.Target, rooms []string) error {
+	return n.order(wire.Request{Type: wire.RemoteLeave, Options: options(t, cluster.Flags{}), JoinLeave: rooms})
 }
 
-// Disconnect implements socketio.Adapter.
-func (n *namespace) Disconnect(t socketio.Target, closeTransport bool) error {
-	return n.order(wire.Request{Type: wire.RemoteDisconnect, Options: options(t, socketio.Flags{}), Close: closeTransport})
+// Disconnect implements cluster.Adapter.
+func (n *namespace) Disconnect(t cluster.Target, closeTransport bool) error {
+	return n.order(wire.Request{Type: wire.RemoteDisconnect, Options: options(t, cluster.Flags{}), Close: closeTransport})
 }
 
-// ServerSideEmit implements socketio.Adapter.
-func (n *namespace) ServerSideEmit(p socketio.Payload) error {
+// ServerSideEmit implements cluster.Adapter.
+func (n *namespace) ServerSideEmit(p packet.Payload) error {
 	return n.order(wire.Request{Type: wire.ServerSideEmit, Data: p})
 }
 
-// ServerSideEmitWithAck implements socketio.Adapter. A server that has no handler for the event does not answer, in Node
+// ServerSideEmitWithAck implements cluster.Adapter. A server that has no handler for the event does not answer, in Node
 // as here, and costs the whole time.
-func (n *namespace) ServerSideEmitWithAck(ctx context.Context, p socketio.Payload) ([]socketio.Payload, error) {
-	var answers []socketio.Payload
+func (n *namespace) ServerSideEmitWithAck(ctx context.Context, p packet.Payload) ([]packet.Payload, error) {
+	var answers []packet.Payload
 	err := n.ask(ctx, wire.Request{Type: wire.ServerSideEmit, Data: p}, eventTimeout, func(a wire.Response) bool {
 		if a.Type != wire.ServerSideEmit {
 			return false
@@ -107,11 +108,11 @@ func (n *namespace) ServerSideEmitWithAck(ctx context.Context, p socketio.Payloa
 	return answers, err
 }
 
-// FetchSockets implements socketio.Adapter.
-func (n *namespace) FetchSockets(ctx context.Context, t socketio.Target) ([]socketio.SocketInfo, error) {
-	var found []socketio.SocketInfo
+// FetchSockets implements cluster.Adapter.
+func (n *namespace) FetchSockets(ctx context.Context, t cluster.Target) ([]cluster.SocketInfo, error) {
+	var found []cluster.SocketInfo
 	seen := make(map[string]bool)
-	q := wire.Request{Type: wire.RemoteFetch, Options: options(t, socketio.Flags{})}
+	q := wire.Request{Type: wire.RemoteFetch, Options: options(t, cluster.Flags{})}
 	err := n.ask(ctx, q, n.talk.fetchTimeout, func(a wire.Response) bool {
 		if a.Sockets == nil {
 			return false
@@ -127,16 +128,16 @@ func (n *namespace) FetchSockets(ctx context.Context, t socketio.Target) ([]sock
 	return found, err
 }
 
-// BroadcastWithAck implements socketio.Adapter.
-func (n *namespace) BroadcastWithAck(ctx context.Context, b *socketio.Broadcast, timeout time.Duration,
-	counted func(clients int), answered func(socketio.Payload)) error {
+// BroadcastWithAck implements cluster.Adapter.
+func (n *namespace) BroadcastWithAck(ctx context.Context, b *cluster.Broadcast, timeout time.Duration,
+	counted func(clients int), answered func(packet.Payload)) error {
 	flags := b.Flags
 	flags.Timeout = timeout
 	q := wire.Request{Type: wire.BroadcastWithAck, Options: options(b.Target, flags), Data: b.Data, Namespace: n.name}
 	return n.askClients(ctx, q, timeout, counted, answered)
 }
 
-// AllRooms implements socketio.Adapter. The forms that have no question for it learn of the rooms from the sockets.
+// AllRooms implements cluster.Adapter. The forms that have no question for it learn of the rooms from the sockets.
 func (n *namespace) AllRooms(ctx context.Context) ([]string, error) {
 	var rooms []string
 	var err error
@@ -146,8 +147,8 @@ func (n *namespace) AllRooms(ctx context.Context) ([]string, error) {
 			return a.Rooms != nil
 		})
 	} else {
-		var sockets []socketio.SocketInfo
-		sockets, err = n.FetchSockets(ctx, socketio.Target{})
+		var sockets []cluster.SocketInfo
+		sockets, err = n.FetchSockets(ctx, cluster.Target{})
 		for _, s := range sockets {
 			rooms = append(rooms, s.Rooms...)
 		}
@@ -156,7 +157,7 @@ func (n *namespace) AllRooms(ctx context.Context) ([]string, error) {
 	return slices.Compact(rooms), err
 }
 
-// ServerCount implements socketio.Adapter.
+// ServerCount implements cluster.Adapter.
 func (n *namespace) ServerCount(ctx context.Context) (int, error) {
 	ctx, cancel := n.withTimeout(ctx)
 	defer cancel()
@@ -164,7 +165,7 @@ func (n *namespace) ServerCount(ctx context.Context) (int, error) {
 	return 1 + t.expected, err
 }
 
-// Close implements socketio.Adapter.
+// Close implements cluster.Adapter.
 func (n *namespace) Close() error {
 	if n.closed.Swap(true) {
 		return nil

@@ -16,6 +16,8 @@ import (
 	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // guarded is a server with a namespace whose middleware lets in those who know a word.
@@ -130,7 +132,7 @@ func TestSessionIsOfOneNamespace(t *testing.T) {
 func TestSessionWithoutANamespace(t *testing.T) {
 	g := openGuarded(t)
 	stored := wire.Session{ID: "itsidthatwasstored00", PID: "pid", Rooms: []string{"itsidthatwasstored00", "room"},
-		Data: socketio.Payload{JSON: []byte(`{"was":"stored","by":"somebody"}`)}}
+		Data: packet.Payload{JSON: []byte(`{"was":"stored","by":"somebody"}`)}}
 	key := g.keep(t, stored)
 	for range 3 {
 		if _, err := g.enter(t, map[string]any{"pid": "pid", "offset": g.said(t, guardedName)}); err == nil {
@@ -177,7 +179,7 @@ func TestHostileSessions(t *testing.T) {
 	for i := range many {
 		many[i] = "r"
 	}
-	base := wire.Session{ID: "s", Rooms: []string{"s"}, Data: socketio.Payload{JSON: []byte("{}")}, Namespace: "/", From: "0-1"}
+	base := wire.Session{ID: "s", Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}, Namespace: "/", From: "0-1"}
 	for pid, change := range map[string]func(*wire.Session){
 		"rooms":   func(s *wire.Session) { s.Rooms = many },
 		"control": func(s *wire.Session) { s.ID = "a\x00b" },
@@ -240,7 +242,7 @@ func TestOffsetOfAnotherTime(t *testing.T) {
 		if outcome != recovered {
 			t.Fatalf("after %s: %s", seen, outcome)
 		}
-		one.Enter(func(missed []socketio.Payload) bool {
+		one.Enter(func(missed []packet.Payload) bool {
 			if len(missed) != 1 {
 				t.Errorf("after %s it missed %d events, want 1", seen, len(missed))
 			}
@@ -253,7 +255,7 @@ func TestOffsetOfAnotherTime(t *testing.T) {
 func TestSessionTakenWhileMiddlewaresRan(t *testing.T) {
 	g := openGuarded(t)
 	seen := g.said(t, "/")
-	g.keep(t, wire.Session{ID: "s", PID: "pid", Rooms: []string{"s"}, Data: socketio.Payload{JSON: []byte("{}")}})
+	g.keep(t, wire.Session{ID: "s", PID: "pid", Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}})
 	first, second := make(displaced, 1), make(displaced, 1)
 	_, slow, outcome := g.recovery().resume(t.Context(), "pid", seen, first)
 	if outcome != recovered {
@@ -263,8 +265,8 @@ func TestSessionTakenWhileMiddlewaresRan(t *testing.T) {
 	if outcome != recovered {
 		t.Fatal(outcome)
 	}
-	quick.Enter(func([]socketio.Payload) bool { return true })
-	slow.Enter(func([]socketio.Payload) bool { return true })
+	quick.Enter(func([]packet.Payload) bool { return true })
+	slow.Enter(func([]packet.Payload) bool { return true })
 	testkit.Receive(t, "the first to be displaced", first)
 	if len(second) > 0 {
 		t.Error("who has the session was displaced, too")
@@ -273,13 +275,13 @@ func TestSessionTakenWhileMiddlewaresRan(t *testing.T) {
 
 type displaced chan struct{}
 
-func (displaced) Session() (socketio.Session, bool) { return socketio.Session{}, false }
-func (d displaced) Displaced()                      { d <- struct{}{} }
+func (displaced) Snapshot() (cluster.Snapshot, bool) { return cluster.Snapshot{}, false }
+func (d displaced) Displaced()                       { d <- struct{}{} }
 
 type nopHolder struct{}
 
-func (nopHolder) Session() (socketio.Session, bool) { return socketio.Session{}, false }
-func (nopHolder) Displaced()                        {}
+func (nopHolder) Snapshot() (cluster.Snapshot, bool) { return cluster.Snapshot{}, false }
+func (nopHolder) Displaced()                         {}
 
 // TestSessionStoredAnewWhileItIsTaken: the server that a client left may notice that in the moment
 // in which another takes the session over. The client is recovered all the same, as what it was at
@@ -288,7 +290,7 @@ func TestSessionStoredAnewWhileItIsTaken(t *testing.T) {
 	g := openGuarded(t)
 	seen := g.said(t, "/")
 	for _, c := range []struct{ owner, outcome string }{{"", recovered}, {"before", recovered}, {"quicker", taken}} {
-		s := wire.Session{ID: "s", PID: "pid" + c.owner, Rooms: []string{"s"}, Data: socketio.Payload{JSON: []byte("{}")}, Namespace: "/", Owner: "before"}
+		s := wire.Session{ID: "s", PID: "pid" + c.owner, Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}, Namespace: "/", Owner: "before"}
 		key := g.keep(t, s)
 		g.recovery().stream.turn.Lock() // what was missed is looked up after the session, and before it is taken
 		read := g.calls(t, "get")
@@ -316,7 +318,7 @@ func TestSessionStoredAnewWhileItIsTaken(t *testing.T) {
 // FuzzStoredSession takes what stands in Redis to what a socket gets of it, and back.
 func FuzzStoredSession(f *testing.F) {
 	for _, data := range []string{`{}`, `{"a":[1.5,null,{"b":"c"}]}`, `{"n":1e300,"deep":[[[[]]]]}`, `[]`} {
-		text, err := wire.AppendSession(nil, wire.Session{ID: "s", PID: "p", Rooms: []string{"s", "r"}, Data: socketio.Payload{JSON: []byte(data)}, From: "1-1"})
+		text, err := wire.AppendSession(nil, wire.Session{ID: "s", PID: "p", Rooms: []string{"s", "r"}, Data: packet.Payload{JSON: []byte(data)}, From: "1-1"})
 		if err != nil {
 			f.Fatal(err)
 		}

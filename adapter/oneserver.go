@@ -5,28 +5,29 @@ import (
 	"slices"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Events for one server go to the channel on which it hears answers. Only our own hear them there, and only they are known
 // by name.
 
-// Peers implements socketio.Adapter.
-func (n *namespace) Peers() []socketio.Peer {
+// Peers implements cluster.Adapter.
+func (n *namespace) Peers() []cluster.Peer {
 	who := n.r.peers.of(n.name)
 	living := append(who.living, who.deaf...)
 	slices.Sort(living)
-	list := make([]socketio.Peer, len(living))
+	list := make([]cluster.Peer, len(living))
 	for i, uid := range living {
-		list[i] = socketio.Peer{ID: uid, Name: n.r.peers.name(uid)}
+		list[i] = cluster.Peer{ID: uid, Name: n.r.peers.name(uid)}
 	}
 	return list
 }
 
-// ServerSideEmitTo implements socketio.Adapter.
-func (n *namespace) ServerSideEmitTo(peer string, p socketio.Payload) error {
+// ServerSideEmitTo implements cluster.Adapter.
+func (n *namespace) ServerSideEmitTo(peer string, p packet.Payload) error {
 	if !n.knows(peer) {
-		return socketio.ErrNoPeer
+		return cluster.ErrNoPeer
 	}
 	m, err := n.talk.request(wire.Request{UID: n.uid, Type: wire.ServerSideEmit, Data: p})
 	if err != nil {
@@ -36,8 +37,8 @@ func (n *namespace) ServerSideEmitTo(peer string, p socketio.Payload) error {
 	return n.publish(m, false)
 }
 
-// ServerSideEmitToWithAck implements socketio.Adapter.
-func (n *namespace) ServerSideEmitToWithAck(ctx context.Context, peer string, p socketio.Payload) (answer socketio.Payload, err error) {
+// ServerSideEmitToWithAck implements cluster.Adapter.
+func (n *namespace) ServerSideEmitToWithAck(ctx context.Context, peer string, p packet.Payload) (answer packet.Payload, err error) {
 	ctx, cancel := n.withTimeout(ctx)
 	defer cancel()
 	t := newTally()
@@ -46,7 +47,7 @@ func (n *namespace) ServerSideEmitToWithAck(ctx context.Context, peer string, p 
 		return answer, n.outcome(err, t)
 	}
 	if !n.knows(peer) {
-		return answer, n.outcome(socketio.ErrNoPeer, t)
+		return answer, n.outcome(cluster.ErrNoPeer, t)
 	}
 	pending := &question{waiter: newWaiter(t), accept: func(a wire.Response) bool {
 		if a.Type != wire.ServerSideEmit {
@@ -57,7 +58,7 @@ func (n *namespace) ServerSideEmitToWithAck(ctx context.Context, peer string, p 
 	}}
 	err = n.send(ctx, n.talk.answersTo(peer), wire.Request{Type: wire.ServerSideEmit, Data: p}, pending, &pending.waiter)
 	if err == nil && t.got == 0 {
-		err = socketio.ErrNoPeer // it left without an answer
+		err = cluster.ErrNoPeer // it left without an answer
 	}
 	return answer, n.outcome(n.explain(err, t, eventTimeout), t)
 }

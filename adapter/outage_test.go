@@ -14,11 +14,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // pair is two servers that know each other; the second has a socket.
-func pair(t *testing.T, cfg Config) (m *miniredis.Miniredis, sender *server, a socketio.Adapter, l *fakeLocal) {
+func pair(t *testing.T, cfg Config) (m *miniredis.Miniredis, sender *server, a cluster.Adapter, l *fakeLocal) {
 	t.Helper()
 	m = miniredis.RunT(t)
 	cfg.URL = url(m)
@@ -36,26 +36,26 @@ func takeAway(t *testing.T, m *miniredis.Miniredis, s *server) {
 	testkit.Until(t, "the server to notice the outage", func() bool { return !s.up.Load() })
 }
 
-func emit(t *testing.T, a socketio.Adapter, n int, flags socketio.Flags) {
+func emit(t *testing.T, a cluster.Adapter, n int, flags cluster.Flags) {
 	t.Helper()
-	if err := a.Broadcast(&socketio.Broadcast{Data: text(`"ev"`, fmt.Sprint(n)), Flags: flags}); err != nil {
+	if err := a.Broadcast(&cluster.Broadcast{Data: text(`"ev"`, fmt.Sprint(n)), Flags: flags}); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestWhatWasSaidDuringAnOutageArrivesInOrder(t *testing.T) {
 	m, s, a, l := pair(t, Config{})
-	emit(t, a, 0, socketio.Flags{})
+	emit(t, a, 0, cluster.Flags{})
 	told := wait(t, l, 1) // what Redis has taken and not passed on when it dies is lost
 	takeAway(t, m, s)
 	for i := 1; i < 1000; i++ {
-		emit(t, a, i, socketio.Flags{})
+		emit(t, a, i, cluster.Flags{})
 	}
-	emit(t, a, -1, socketio.Flags{Volatile: true}) // may be lost, and is
+	emit(t, a, -1, cluster.Flags{Volatile: true}) // may be lost, and is
 	if err := m.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	emit(t, a, 1000, socketio.Flags{})
+	emit(t, a, 1000, cluster.Flags{})
 	told = append(told, wait(t, l, 1000)...)
 	for i, g := range told {
 		if want := fmt.Sprintf(`["ev",%d]`, i); string(g.payload.JSON) != want {
@@ -72,7 +72,7 @@ func TestTheBufferIsBoundedAndItsLossLoggedOnce(t *testing.T) {
 	m, s, a, l := pair(t, Config{BufferMessages: 3, Log: zerolog.New(zerolog.SyncWriter(&lines))})
 	takeAway(t, m, s)
 	for i := range 10 {
-		emit(t, a, i, socketio.Flags{})
+		emit(t, a, i, cluster.Flags{})
 	}
 	if err := m.Restart(); err != nil {
 		t.Fatal(err)
@@ -104,10 +104,10 @@ func TestRequestsFailAtOnceWithoutRedis(t *testing.T) {
 	if err := <-asked; !errors.Is(err, ErrAway) {
 		t.Errorf("under way: %v", err)
 	}
-	if _, err := a.FetchSockets(background(t), socketio.Target{}); !errors.Is(err, ErrAway) {
+	if _, err := a.FetchSockets(background(t), cluster.Target{}); !errors.Is(err, ErrAway) {
 		t.Errorf("afterwards: %v", err)
 	}
-	if err := a.BroadcastWithAck(background(t), &socketio.Broadcast{Data: text(`"ev"`)}, time.Hour, nil, nil); !errors.Is(err, ErrAway) {
+	if err := a.BroadcastWithAck(background(t), &cluster.Broadcast{Data: text(`"ev"`)}, time.Hour, nil, nil); !errors.Is(err, ErrAway) {
 		t.Errorf("to clients: %v", err)
 	}
 	if err := m.Restart(); err != nil {
@@ -115,7 +115,7 @@ func TestRequestsFailAtOnceWithoutRedis(t *testing.T) {
 	}
 	testkit.Until(t, "the server to find Redis", s.Up)
 	testkit.Until(t, "the socket of the other server to be found", func() bool {
-		found, err := a.FetchSockets(background(t), socketio.Target{})
+		found, err := a.FetchSockets(background(t), cluster.Target{})
 		return err == nil && len(found) == 1
 	})
 }
@@ -132,7 +132,7 @@ func TestServersStartWithoutRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, r)
-	emit(t, a, 1, socketio.Flags{})
+	emit(t, a, 1, cluster.Flags{})
 	if err := m.Restart(); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestRequestsThatBeginAsRedisIsLost(t *testing.T) {
 		r.up.Store(true) // the subscription is not: it was never run
 		asked := make(chan error)
 		go func() {
-			_, err := a.FetchSockets(context.Background(), socketio.Target{})
+			_, err := a.FetchSockets(context.Background(), cluster.Target{})
 			asked <- err
 		}()
 		synctest.Wait()

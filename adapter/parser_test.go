@@ -11,8 +11,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/adaptertest"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // deflated is a Parser that compresses, behind a first byte of its own.
@@ -42,9 +42,9 @@ func (deflated) Decode(b []byte) ([]byte, error) {
 }
 
 func TestSuiteWithAParser(t *testing.T) {
-	adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
+	adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
 		url := testkit.StartRedis(t).URL()
-		return func() socketio.Cluster {
+		return func() cluster.Cluster {
 			r, err := NewRedis(Config{URL: url, Parser: deflated{}})
 			if err != nil {
 				t.Fatal(err)
@@ -61,11 +61,11 @@ func TestParsersMustAgree(t *testing.T) {
 	receiver, _ := start(t, Config{URL: url(m), Parser: deflated{}, MaxMessageBytes: 10_000}, l)
 	_, plain := start(t, Config{URL: url(m)}, newFakeLocal("/"))
 	_, same := start(t, Config{URL: url(m), Parser: deflated{}}, newFakeLocal("/"))
-	emit(t, plain[0], 1, socketio.Flags{})
-	if err := same[0].Broadcast(&socketio.Broadcast{Data: text(`"ev"`, `"`+string(bytes.Repeat([]byte("x"), 100_000))+`"`)}); err != nil {
+	emit(t, plain[0], 1, cluster.Flags{})
+	if err := same[0].Broadcast(&cluster.Broadcast{Data: text(`"ev"`, `"`+string(bytes.Repeat([]byte("x"), 100_000))+`"`)}); err != nil {
 		t.Fatal(err)
 	}
-	emit(t, same[0], 2, socketio.Flags{})
+	emit(t, same[0], 2, cluster.Flags{})
 	if g := wait(t, l, 1)[0]; string(g.payload.JSON) != `["ev",2]` {
 		t.Errorf("%s came", g.payload.JSON)
 	}

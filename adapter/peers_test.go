@@ -15,7 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // pretend makes a peer of ours that subscribes and beats as one does, but never answers: a frozen process. Leave says
@@ -55,12 +56,12 @@ func TestAPeerThatIsGoneIsNotWaitedFor(t *testing.T) {
 				end = kill
 			}
 			type result struct {
-				found []socketio.SocketInfo
+				found []cluster.SocketInfo
 				err   error
 			}
 			done := make(chan result)
 			go func() {
-				found, err := a.FetchSockets(background(t), socketio.Target{})
+				found, err := a.FetchSockets(background(t), cluster.Target{})
 				done <- result{found, err}
 			}()
 			untilOneOwes(t, s)
@@ -79,13 +80,13 @@ func TestAPeerThatIsGoneIsNotWaitedFor(t *testing.T) {
 func TestClientsOfAKilledPeerAreNotWaitedFor(t *testing.T) {
 	m, s, a, l := pair(t, Config{})
 	l.mu.Lock()
-	l.answer = func(s *fakeSocket, _ string) (socketio.Payload, bool) { return text(`"` + s.name + `"`), true }
+	l.answer = func(s *fakeSocket, _ string) (packet.Payload, bool) { return text(`"` + s.name + `"`), true }
 	l.mu.Unlock()
 	_, kill := pretend(t, m, s, "frozen", "frozen")
 	done := make(chan error)
 	go func() {
-		b := &socketio.Broadcast{Data: text(`"hello"`)}
-		done <- a.BroadcastWithAck(background(t), b, time.Hour, func(int) {}, func(socketio.Payload) {})
+		b := &cluster.Broadcast{Data: text(`"hello"`)}
+		done <- a.BroadcastWithAck(background(t), b, time.Hour, func(int) {}, func(packet.Payload) {})
 	}()
 	untilOneOwes(t, s)
 	kill()
@@ -124,7 +125,7 @@ func TestASilentPeerIsNotCountedThoughItSubscribes(t *testing.T) {
 	if n, err := a.ServerCount(background(t)); n != 2 || err != nil {
 		t.Errorf("%d servers, %v", n, err)
 	}
-	found, err := a.FetchSockets(background(t), socketio.Target{})
+	found, err := a.FetchSockets(background(t), cluster.Target{})
 	if err != nil || len(found) != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -140,7 +141,7 @@ func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
 	if _, err := sub.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	found, err := a.FetchSockets(t.Context(), socketio.Target{})
+	found, err := a.FetchSockets(t.Context(), cluster.Target{})
 	var timeout *TimeoutError
 	if !errors.As(err, &timeout) || err.Error() != "timeout reached while waiting for fetchSockets response" {
 		t.Fatal(err)
@@ -253,7 +254,7 @@ func TestWhoLeavesARequestUnansweredIsAskedForABeat(t *testing.T) {
 	s.peers.mu.Unlock()
 	done := make(chan error)
 	go func() {
-		_, err := a.FetchSockets(background(t), socketio.Target{})
+		_, err := a.FetchSockets(background(t), cluster.Target{})
 		done <- err
 	}()
 	for {

@@ -6,7 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // pubsub is the form of classic pub/sub, which @socket.io/redis-adapter's createAdapter and @socket.io/redis-emitter speak.
@@ -109,7 +109,7 @@ type pubsubTalk struct {
 func (t pubsubTalk) counted() string             { return t.channels.Request }
 func (t pubsubTalk) answersTo(uid string) string { return t.channels.ResponseTo(uid) }
 
-func (t pubsubTalk) broadcast(b *socketio.Broadcast) (message, error) {
+func (t pubsubTalk) broadcast(b *cluster.Broadcast) (message, error) {
 	o := options(b.Target, b.Flags)
 	channel := t.channels.Main
 	if len(o.Rooms) == 1 {

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // receive takes one message from Redis, and tells whether it keeps anything of it. It runs on the subscription's
@@ -87,16 +87,16 @@ func (f *pubsub) receiveBroadcast(channel string, payload []byte) (kept bool, er
 		return false, err
 	}
 	r.metrics.in.Inc()
-	n.local.Deliver(&socketio.Broadcast{
-		Target: socketio.Target{Rooms: b.Rooms.Strings(), Except: b.Except.Strings()},
+	n.local.Deliver(&cluster.Broadcast{
+		Target: cluster.Target{Rooms: b.Rooms.Strings(), Except: b.Except.Strings()},
 		Flags:  localFlags(b.Flags()),
 		Data:   data,
 	})
 	return len(data.Attachments) > 0, nil // all else was written anew
 }
 
-func localFlags(f wire.Flags) socketio.Flags {
-	return socketio.Flags{Volatile: f.Volatile, Compress: f.Compress, Timeout: f.Timeout, ExpectSingleResponse: f.ExpectSingleResponse}
+func localFlags(f wire.Flags) cluster.Flags {
+	return cluster.Flags{Volatile: f.Volatile, Compress: f.Compress, Timeout: f.Timeout, ExpectSingleResponse: f.ExpectSingleResponse}
 }
 
 // isEcho tells whether uid is one of ours, or of our group.

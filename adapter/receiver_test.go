@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -17,20 +17,20 @@ type mute struct {
 
 func (m *mute) Name() string             { return "/" }
 func (m *mute) HasRoom(room []byte) bool { _, ok := m.rooms[string(room)]; return ok }
-func (m *mute) Deliver(b *socketio.Broadcast) {
+func (m *mute) Deliver(b *cluster.Broadcast) {
 	for _, room := range b.Rooms {
 		m.delivered += m.rooms[room]
 	}
 }
-func (m *mute) DeliverWithAck(*socketio.Broadcast, time.Duration, func(socketio.Payload)) int {
+func (m *mute) DeliverWithAck(*cluster.Broadcast, time.Duration, func(packet.Payload)) int {
 	return 0
 }
-func (m *mute) Fetch(socketio.Target) []socketio.SocketInfo              { return nil }
-func (m *mute) ApplyJoin(socketio.Target, []string)                      {}
-func (m *mute) ApplyLeave(socketio.Target, []string)                     {}
-func (m *mute) ApplyDisconnect(socketio.Target, bool)                    {}
-func (m *mute) ServerSideEvent(socketio.Payload, func(socketio.Payload)) {}
-func (m *mute) Rooms() []string                                          { return nil }
+func (m *mute) Fetch(cluster.Target) []cluster.SocketInfo            { return nil }
+func (m *mute) ApplyJoin(cluster.Target, []string)                   {}
+func (m *mute) ApplyLeave(cluster.Target, []string)                  {}
+func (m *mute) ApplyDisconnect(cluster.Target, bool)                 {}
+func (m *mute) ServerSideEvent(packet.Payload, func(packet.Payload)) {}
+func (m *mute) Rooms() []string                                      { return nil }
 
 // deaf is a Redis that is told messages directly.
 func deaf(t testing.TB) (*Redis, *namespace, *mute) {
@@ -122,7 +122,7 @@ func BenchmarkDeliver(b *testing.B) {
 func BenchmarkPublish(b *testing.B) {
 	r, n, _ := deaf(b)
 	r.publisher.paused = false
-	m := &socketio.Broadcast{Target: socketio.Target{Rooms: []string{"room"}}, Data: packet.Payload{
+	m := &cluster.Broadcast{Target: cluster.Target{Rooms: []string{"room"}}, Data: packet.Payload{
 		JSON: []byte(`["chat message",{"from":"somebody","text":"hello, is anybody here?","at":1700000000123,"tags":["a","b"]}]`)}}
 	b.ReportAllocs()
 	for b.Loop() {

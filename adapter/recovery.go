@@ -8,7 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 const (
@@ -21,23 +22,23 @@ const (
 // streamNamespace is what a server gets for a namespace over streams.
 type streamNamespace struct{ *namespace }
 
-var _ socketio.RecoveringAdapter = streamNamespace{}
+var _ cluster.RecoveringAdapter = streamNamespace{}
 
-// Recover implements socketio.RecoveringAdapter.
-func (s streamNamespace) Recover(cfg socketio.Recovery) socketio.Recoverer {
+// Recover implements cluster.RecoveringAdapter.
+func (s streamNamespace) Recover(maxDisconnection time.Duration, maxBytes int) cluster.Recoverer {
 	t := s.talk.(*streamTalk)
-	rec := &recovery{n: s.namespace, talk: t, form: t.form, stream: t.form.reader.streams[t.stream], cfg: cfg,
+	rec := &recovery{n: s.namespace, talk: t, form: t.form, stream: t.form.reader.streams[t.stream], maxDisconnection: maxDisconnection,
 		tenures: make(map[string]*tenure)}
 	rec.line = lineup{turn: &rec.stream.turn, deliver: s.local.Deliver}
 	rec.stream.turn.Lock()
 	rec.stream.tail.on = true
-	rec.stream.tail.maxBytes = max(rec.stream.tail.maxBytes, cfg.MaxBytes)
+	rec.stream.tail.maxBytes = max(rec.stream.tail.maxBytes, maxBytes)
 	rec.stream.turn.Unlock()
 	t.recovery.Store(rec)
 	return rec
 }
 
-// Close implements socketio.Adapter.
+// Close implements cluster.Adapter.
 func (s streamNamespace) Close() error {
 	if rec := s.talk.(*streamTalk).recovery.Load(); rec != nil {
 		rec.line.close()
@@ -51,17 +52,18 @@ type recovery struct {
 	talk   *streamTalk
 	form   *streams
 	stream *stream
-	cfg    socketio.Recovery
 	line   lineup
+
+	maxDisconnection time.Duration
 
 	mu      sync.Mutex
 	tenures map[string]*tenure // by pid, of the sockets here
 }
 
-var _ socketio.Recoverer = (*recovery)(nil)
+var _ cluster.Recoverer = (*recovery)(nil)
 
-// Emit implements socketio.Recoverer: the stream is the log.
-func (rec *recovery) Emit(b *socketio.Broadcast) error {
+// Emit implements cluster.Recoverer: the stream is the log.
+func (rec *recovery) Emit(b *cluster.Broadcast) error {
 	m, err := rec.talk.broadcast(b)
 	if err != nil {
 		return err
@@ -73,11 +75,11 @@ func (rec *recovery) Emit(b *socketio.Broadcast) error {
 	return rec.line.emit(b, m.payload, wait, func() error { return rec.n.publish(m, false) })
 }
 
-// After implements socketio.Recoverer.
+// After implements cluster.Recoverer.
 func (rec *recovery) After(f func()) { rec.line.after(f) }
 
-// Begin implements socketio.Recoverer.
-func (rec *recovery) Begin(pid string, h socketio.Holder) socketio.Tenure {
+// Begin implements cluster.Recoverer.
+func (rec *recovery) Begin(pid string, h cluster.Holder) cluster.Lease {
 	rec.stream.turn.Lock()
 	from := rec.stream.at
 	rec.stream.turn.Unlock()
@@ -124,17 +126,17 @@ func (rec *recovery) all() []*tenure {
 	return all
 }
 
-// Resume implements socketio.Recoverer. The session is taken last: what fails before leaves it for another try.
-func (rec *recovery) Resume(ctx context.Context, pid, seen string, h socketio.Holder) (socketio.Session, socketio.Tenure, bool) {
+// Resume implements cluster.Recoverer. The session is taken last: what fails before leaves it for another try.
+func (rec *recovery) Resume(ctx context.Context, pid, seen string, h cluster.Holder) (cluster.Snapshot, cluster.Lease, bool) {
 	session, t, outcome := rec.resume(ctx, pid, seen, h)
 	rec.n.r.metrics.recoveries.WithLabelValues(outcome).Inc()
 	if outcome != recovered {
-		return socketio.Session{}, nil, false
+		return cluster.Snapshot{}, nil, false
 	}
 	return session, t, true
 }
 
-func (rec *recovery) resume(ctx context.Context, pid, seen string, h socketio.Holder) (was socketio.Session, t *tenure, outcome string) {
+func (rec *recovery) resume(ctx context.Context, pid, seen string, h cluster.Holder) (was cluster.Snapshot, t *tenure, outcome string) {
 	if len(pid) > wire.MostSessionID {
 		return was, nil, unknown
 	}
@@ -194,7 +196,7 @@ func (rec *recovery) storedSince(ctx context.Context, pid string) bool {
 
 // claim takes a session that stands in Redis as text, with what its client missed since it had seen
 // an event.
-func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session, seen string, h socketio.Holder) (was socketio.Session, t *tenure, outcome string) {
+func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session, seen string, h cluster.Holder) (was cluster.Snapshot, t *tenure, outcome string) {
 	was, err := readSession(stored)
 	if err != nil {
 		return was, nil, malformed
@@ -282,21 +284,21 @@ func (rec *recovery) tellOwner(uid, pid string) {
 func (rec *recovery) key(pid string) string { return rec.form.cfg.SessionKeyPrefix + pid }
 
 // missed is what an entry says to a client that was away and in rooms.
-func (rec *recovery) missed(e *wire.Entry, at offset, rooms []string) (socketio.Payload, bool) {
+func (rec *recovery) missed(e *wire.Entry, at offset, rooms []string) (packet.Payload, bool) {
 	if e.Namespace != rec.n.name || e.Type != broadcastType {
-		return socketio.Payload{}, false
+		return packet.Payload{}, false
 	}
 	c, err := e.Parse()
 	if err != nil || !c.Recoverable() {
-		return socketio.Payload{}, false
+		return packet.Payload{}, false
 	}
 	o, err := c.Options()
-	if err != nil || !(&socketio.Target{Rooms: o.Rooms, Except: o.Except}).Selects(rooms) {
-		return socketio.Payload{}, false
+	if err != nil || !(&cluster.Target{Rooms: o.Rooms, Except: o.Except}).Selects(rooms) {
+		return packet.Payload{}, false
 	}
 	p, err := c.Payload()
 	if err != nil {
-		return socketio.Payload{}, false
+		return packet.Payload{}, false
 	}
-	return socketio.WithOffset(p, at.String()), true
+	return cluster.WithOffset(p, at.String()), true
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // wireTo is a way to Redis that can be cut: who uses it is then, for all others, as good as dead.
@@ -282,7 +284,7 @@ func TestSessionIsTakenOnce(t *testing.T) {
 	server := testkit.StartRedis(t)
 	a := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{MaxDisconnection: time.Minute})
 	b := openPlace(t, StreamsConfig{Config: Config{URL: server.URL()}}, socketio.Recovery{MaxDisconnection: time.Minute})
-	value, err := wire.AppendSession(nil, wire.Session{ID: "sid", PID: "pid", Rooms: []string{"sid"}, Data: socketio.Payload{JSON: []byte("{}")}})
+	value, err := wire.AppendSession(nil, wire.Session{ID: "sid", PID: "pid", Rooms: []string{"sid"}, Data: packet.Payload{JSON: []byte("{}")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +293,7 @@ func TestSessionIsTakenOnce(t *testing.T) {
 	if err := c.Set(t.Context(), "sio:session:pid", value, time.Minute).Err(); err != nil {
 		t.Fatal(err)
 	}
-	was := socketio.Session{ID: "sid", PID: "pid", Rooms: []string{"sid"}}
+	was := cluster.Snapshot{ID: "sid", PID: "pid", Rooms: []string{"sid"}}
 	outcomes := make(chan string, 2)
 	for _, p := range []*place{a, b} {
 		go func() {
@@ -317,7 +319,7 @@ func TestWhatCannotBeRecoveredBeginsAnew(t *testing.T) {
 	}
 	p.settle()
 	session := func(pid string) string {
-		value, err := wire.AppendSession(nil, wire.Session{ID: "sid", PID: pid, Rooms: []string{"sid"}, Data: socketio.Payload{JSON: []byte("{}")}})
+		value, err := wire.AppendSession(nil, wire.Session{ID: "sid", PID: pid, Rooms: []string{"sid"}, Data: packet.Payload{JSON: []byte("{}")}})
 		if err != nil {
 			t.Fatal(err)
 		}

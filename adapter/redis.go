@@ -17,7 +17,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // farewell bounds how long a process that ends still sends.
@@ -46,7 +46,7 @@ type Redis struct {
 	byUID  map[string]*namespace // by our own uids
 }
 
-var _ socketio.Cluster = (*Redis)(nil)
+var _ cluster.Cluster = (*Redis)(nil)
 
 // NewRedis makes a Redis that speaks as createAdapter does. It checks cfg; nothing is dialled before Run.
 func NewRedis(cfg Config) (*Redis, error) {
@@ -91,7 +91,7 @@ func newRedis(cfg Config, speaking func(*Redis) form) (*Redis, error) {
 }
 
 // Open makes the adapter of one namespace. It may be called at any time and does not block.
-func (r *Redis) Open(local socketio.Local) (socketio.Adapter, error) {
+func (r *Redis) Open(local cluster.Local) (cluster.Adapter, error) {
 	n := newNamespace(r, local)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,7 +233,7 @@ func (r *Redis) refuse(reason, channel string, size int) {
 }
 
 // options are what a broadcast says to the wire.
-func options(t socketio.Target, f socketio.Flags) wire.Options {
+func options(t cluster.Target, f cluster.Flags) wire.Options {
 	return wire.Options{Rooms: unique(t.Rooms), Except: unique(t.Except), Flags: wire.Flags{
 		ExpectSingleResponse: f.ExpectSingleResponse, Timeout: f.Timeout, Volatile: f.Volatile, Compress: f.Compress,
 	}}

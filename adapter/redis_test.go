@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // TestMain looks for leaks. The library's pool dials a dead Redis once a second, and notices its
@@ -39,7 +39,7 @@ type server struct {
 }
 
 // start runs a server that ends with the test, and returns once it hears the others.
-func start(t testing.TB, cfg Config, locals ...*fakeLocal) (*server, []socketio.Adapter) {
+func start(t testing.TB, cfg Config, locals ...*fakeLocal) (*server, []cluster.Adapter) {
 	t.Helper()
 	r, err := NewRedis(cfg)
 	if err != nil {
@@ -48,10 +48,10 @@ func start(t testing.TB, cfg Config, locals ...*fakeLocal) (*server, []socketio.
 	return startRedis(t, r, locals...)
 }
 
-func startRedis(t testing.TB, r *Redis, locals ...*fakeLocal) (*server, []socketio.Adapter) {
+func startRedis(t testing.TB, r *Redis, locals ...*fakeLocal) (*server, []cluster.Adapter) {
 	t.Helper()
 	var err error
-	adapters := make([]socketio.Adapter, len(locals))
+	adapters := make([]cluster.Adapter, len(locals))
 	for i, l := range locals {
 		if adapters[i], err = r.Open(l); err != nil {
 			t.Fatal(err)

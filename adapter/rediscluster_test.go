@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // rooms are names whose channels are on all nodes of a cluster.
@@ -23,10 +23,10 @@ func rooms(n int) (names []string) {
 }
 
 // hears emits to each room until its message arrives: what was said while a subscription moved may be missed.
-func hears(t *testing.T, a socketio.Adapter, l *fakeLocal, rooms ...string) {
+func hears(t *testing.T, a cluster.Adapter, l *fakeLocal, rooms ...string) {
 	t.Helper()
 	for _, room := range rooms {
-		b := &socketio.Broadcast{Target: socketio.Target{Rooms: []string{room}}, Data: text(`"ev"`, `"`+room+`"`)}
+		b := &cluster.Broadcast{Target: cluster.Target{Rooms: []string{room}}, Data: text(`"ev"`, `"`+room+`"`)}
 		testkit.Until(t, room+" to hear", func() bool {
 			if err := a.Broadcast(b); err != nil {
 				t.Fatal(err)
@@ -52,7 +52,7 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 	link(t, sender, receiver)
 	a := adapters[0]
 	for _, room := range names {
-		if err := a.Broadcast(&socketio.Broadcast{Target: socketio.Target{Rooms: []string{room}}, Data: text(`"ev"`)}); err != nil {
+		if err := a.Broadcast(&cluster.Broadcast{Target: cluster.Target{Rooms: []string{room}}, Data: text(`"ev"`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,13 +78,13 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 	dead.Kill()
 	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.up.Load() })
 	for i := range 100 {
-		emit(t, a, i, socketio.Flags{})
+		emit(t, a, i, cluster.Flags{})
 	}
 	c.Promote(dead)
 	testkit.Until(t, "the receiver to hear its rooms", receiver.sub.Settled)
 	hears(t, a, l, names...)
 	testkit.Until(t, "two servers to be counted", func() bool { n, err := a.ServerCount(background(t)); return n == 2 && err == nil })
-	if found, err := a.FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
+	if found, err := a.FetchSockets(background(t), cluster.Target{}); len(found) != 1 || err != nil {
 		t.Errorf("%d sockets, %v", len(found), err)
 	}
 }
@@ -108,7 +108,7 @@ func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 		c.Nodes[i].Kill() // again, perhaps
 		hears(t, adapters[0], l, "room")
 		testkit.Until(t, "the socket of the other server to be found", func() bool {
-			found, err := adapters[0].FetchSockets(background(t), socketio.Target{})
+			found, err := adapters[0].FetchSockets(background(t), cluster.Target{})
 			return len(found) == 1 && err == nil
 		})
 		if !promoted[i] {
@@ -131,7 +131,7 @@ func TestLeastRightsOnACluster(t *testing.T) {
 			for _, m := range check(t, newForm, url, Needs{Recovery: strings.Contains(row, "RECOVERY")}) {
 				t.Error(m)
 			}
-			serve := func(l *fakeLocal) (*server, []socketio.Adapter) {
+			serve := func(l *fakeLocal) (*server, []cluster.Adapter) {
 				r, err := newForm(Config{URL: url})
 				if err != nil {
 					t.Fatal(err)
@@ -143,7 +143,7 @@ func TestLeastRightsOnACluster(t *testing.T) {
 			sender, adapters := serve(newFakeLocal("/"))
 			link(t, sender, receiver)
 			hears(t, adapters[0], l, "a", "b", "c", "d")
-			if found, err := adapters[0].FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
+			if found, err := adapters[0].FetchSockets(background(t), cluster.Target{}); len(found) != 1 || err != nil {
 				t.Errorf("%d sockets, %v", len(found), err)
 			}
 		})
@@ -182,7 +182,7 @@ func TestNodeThatDoesNotCount(t *testing.T) {
 	for _, node := range nodes {
 		addr := node.Options().Addr
 		u.by.Store(&addr)
-		if found, err := adapters[0].FetchSockets(background(t), socketio.Target{}); len(found) != 1 || err != nil {
+		if found, err := adapters[0].FetchSockets(background(t), cluster.Target{}); len(found) != 1 || err != nil {
 			t.Errorf("without the word of %s: %d sockets, %v", addr, len(found), err)
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -100,7 +99,7 @@ func playB(t *testing.T, rec recording) (main, chat *fakeLocal) {
 	b1 := &fakeSocket{id: rec.Sockets["b1"], name: "b1", rooms: []string{"r1", packet.NumberRoom(42), "twentycharsroomname1"}, data: `{"who":"b1","n":1}`}
 	b2 := &fakeSocket{id: rec.Sockets["b2"], name: "b2", rooms: []string{"r2", "room with space é"}, data: `{"who":"b2","n":1}`}
 	main = newFakeLocal("/", b1, b2)
-	main.answer = func(s *fakeSocket, event string) (socketio.Payload, bool) {
+	main.answer = func(s *fakeSocket, event string) (packet.Payload, bool) {
 		switch event {
 		case "ackme":
 			return text(`"ack ` + s.name + `"`), true
@@ -115,9 +114,9 @@ func playB(t *testing.T, rec recording) (main, chat *fakeLocal) {
 		case "acknone":
 			return text(), true
 		}
-		return socketio.Payload{}, false
+		return packet.Payload{}, false
 	}
-	main.handle = func(event string) (socketio.Payload, bool) {
+	main.handle = func(event string) (packet.Payload, bool) {
 		switch event {
 		case "sse-ack":
 			return text(`"pong from B"`), true
@@ -126,7 +125,7 @@ func playB(t *testing.T, rec recording) (main, chat *fakeLocal) {
 		case "sse-ack-undef":
 			return text(), true
 		}
-		return socketio.Payload{}, false
+		return packet.Payload{}, false
 	}
 	for _, v := range rec.Vectors { // handshakes, as B described them
 		if a, err := wire.ParseResponse(v.B64); err == nil && v.From == "B-pub" {

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // call is a request whose answers are awaited.
@@ -181,7 +182,7 @@ func (n *namespace) explain(err error, t *tally, text func(*tally) string) error
 	}
 	e := &TimeoutError{Text: text(t), Answered: t.got, Expected: t.expected}
 	for _, uid := range t.missing() {
-		e.Missing = append(e.Missing, socketio.Peer{ID: uid, Name: n.r.peers.name(uid)})
+		e.Missing = append(e.Missing, cluster.Peer{ID: uid, Name: n.r.peers.name(uid)})
 	}
 	return e
 }
@@ -280,7 +281,7 @@ func (n *namespace) outcome(err error, t *tally) error {
 type survey struct {
 	waiter
 	counted  func(clients int)
-	answered func(socketio.Payload)
+	answered func(packet.Payload)
 	open     int            // clients counted, less answers
 	byPeer   map[string]int // the same, of those that sign their answers
 }
@@ -348,7 +349,7 @@ func (s *survey) lose(uid string) {
 // askClients sends a broadcast with acks and waits until all is answered, timeout has passed (which is no error), or ctx
 // ended.
 func (n *namespace) askClients(ctx context.Context, q wire.Request, timeout time.Duration,
-	counted func(clients int), answered func(socketio.Payload)) error {
+	counted func(clients int), answered func(packet.Payload)) error {
 	limited := ctx
 	if timeout > 0 {
 		var cancel context.CancelFunc

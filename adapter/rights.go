@@ -10,7 +10,8 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Needs says for what Redis.Check tries rights.
@@ -125,8 +126,8 @@ func (n *namespace) toNobody() (all []message) {
 	return all
 }
 
-func checking(rooms ...string) *socketio.Broadcast {
-	return &socketio.Broadcast{Target: socketio.Target{Rooms: rooms}, Data: socketio.Payload{JSON: []byte(`["check"]`)}}
+func checking(rooms ...string) *cluster.Broadcast {
+	return &cluster.Broadcast{Target: cluster.Target{Rooms: rooms}, Data: packet.Payload{JSON: []byte(`["check"]`)}}
 }
 
 // publishing sends m as the form does; plain: over ordinary pub/sub in any case.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // everyForm makes a Redis of each form for which docs/adapters.md has rights, by the row there.
@@ -130,7 +130,7 @@ func TestCheckIsNoticedByNobody(t *testing.T) {
 	for row, newForm := range everyForm {
 		t.Run(row, func(t *testing.T) {
 			store := testkit.StartRedis(t)
-			var adapters []socketio.Adapter
+			var adapters []cluster.Adapter
 			var servers []*server
 			var locals []*fakeLocal
 			for range 2 {
@@ -148,7 +148,7 @@ func TestCheckIsNoticedByNobody(t *testing.T) {
 			asked := make(chan error, 1)
 			go func() {
 				for ctx.Err() == nil {
-					if found, err := adapters[0].FetchSockets(context.WithoutCancel(ctx), socketio.Target{}); err != nil || len(found) != 1 {
+					if found, err := adapters[0].FetchSockets(context.WithoutCancel(ctx), cluster.Target{}); err != nil || len(found) != 1 {
 						asked <- errors.Join(err, errors.New("not one socket"))
 						return
 					}

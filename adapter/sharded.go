@@ -10,7 +10,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter/internal/joined"
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // Mode says which rooms have a channel of their own, so that a broadcast to one of them reaches only the servers with
@@ -90,8 +90,8 @@ func (f *sharded) talk(n *namespace) (string, talk) {
 func (f *sharded) join(n *namespace) {
 	t := n.talk.(*shardedTalk)
 	f.r.sub.AddShards(t.channels.Main, n.own)
-	if w, ok := n.local.(socketio.RoomWatcher); ok && (f.cfg.Mode != Static || f.cfg.RoomChannel != nil) {
-		w.WatchRooms(func(e socketio.RoomEvent) { f.roomChanged(n, e) })
+	if w, ok := n.local.(cluster.RoomWatcher); ok && (f.cfg.Mode != Static || f.cfg.RoomChannel != nil) {
+		w.WatchRooms(func(room, id string, occupied bool) { f.roomChanged(n, room, id, occupied) })
 	}
 }
 
@@ -103,17 +103,11 @@ func (f *sharded) leave(n *namespace) {
 
 // roomChanged follows a room of a namespace. It is told after the fact and perhaps out of order, so that what counts is
 // whether there is somebody in the room now.
-func (f *sharded) roomChanged(n *namespace, e socketio.RoomEvent) {
-	switch e.Change {
-	case socketio.RoomJoined:
-		if !f.listensTo(n.name, e.Room, e.Room == e.ID) {
-			return
-		}
-	case socketio.RoomDeleted:
-	default:
+func (f *sharded) roomChanged(n *namespace, room, id string, occupied bool) {
+	if occupied && !f.listensTo(n.name, room, room == id) {
 		return
 	}
-	f.rooms.look(n, n.talk.(*shardedTalk).channels.Room(e.Room), e.Room, e.Change == socketio.RoomJoined)
+	f.rooms.look(n, n.talk.(*shardedTalk).channels.Room(room), room, occupied)
 }
 
 // listensTo tells whether a room that somebody is in has a channel of its own; known says that it is the room by which a
@@ -156,7 +150,7 @@ type shardedTalk struct {
 func (t *shardedTalk) counted() string             { return t.channels.Main }
 func (t *shardedTalk) answersTo(uid string) string { return t.channels.Main + uid + "#" }
 
-func (t *shardedTalk) broadcast(b *socketio.Broadcast) (message, error) {
+func (t *shardedTalk) broadcast(b *cluster.Broadcast) (message, error) {
 	o := options(b.Target, b.Flags)
 	channel := t.channels.Main
 	if len(o.Rooms) == 1 && t.form.speaksTo(t.name, o.Rooms[0]) && !t.joined.Has(o.Rooms[0]) {

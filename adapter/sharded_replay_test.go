@@ -5,7 +5,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // TestShardedReplay has a Go server play B of the sharded recordings, as TestReplay does for the classic ones.
@@ -43,7 +43,7 @@ func TestShardedReplay(t *testing.T) {
 func playClusterB(t *testing.T, rec recording) (main, chat *fakeLocal) {
 	main, chat = playB(t, rec)
 	handle := main.handle
-	main.handle = func(event string) (socketio.Payload, bool) {
+	main.handle = func(event string) (packet.Payload, bool) {
 		if event == "sse-ack-obj" { // the answer was sent as it is here, not as JSON would have it
 			p := text(`{"from":"B","n":1.5,"b":{"_placeholder":true,"num":0}}`)
 			p.Attachments = [][]byte{{1, 2}}

@@ -11,11 +11,11 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-func startSharded(t testing.TB, cfg ShardedConfig, locals ...*fakeLocal) (*server, []socketio.Adapter) {
+func startSharded(t testing.TB, cfg ShardedConfig, locals ...*fakeLocal) (*server, []cluster.Adapter) {
 	t.Helper()
 	r, err := NewSharded(cfg)
 	if err != nil {
@@ -66,7 +66,7 @@ func TestRoomsAreSubscribedToAsTheModeSays(t *testing.T) {
 				t.Errorf("subscribed to %q, want %q", got, c.want)
 			}
 			for room, want := range c.to {
-				m, err := adapters[0].(*namespace).talk.broadcast(&socketio.Broadcast{Target: socketio.Target{Rooms: []string{room}}, Data: text(`"ev"`)})
+				m, err := adapters[0].(*namespace).talk.broadcast(&cluster.Broadcast{Target: cluster.Target{Rooms: []string{room}}, Data: text(`"ev"`)})
 				if got := strings.TrimPrefix(m.channel, "socket.io#/#"); got != want || err != nil {
 					t.Errorf("room %q: spoken of on %q, want %q, %v", room, got, want, err)
 				}
@@ -86,7 +86,7 @@ func TestRoomsLinger(t *testing.T) {
 	server := testkit.StartRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	defer client.Close()
-	all := socketio.Target{}
+	all := cluster.Target{}
 	var rooms []string
 	for i := range 500 {
 		rooms = append(rooms, fmt.Sprint("room", i))
@@ -168,7 +168,7 @@ func TestShardedTimeoutsHaveNodesWords(t *testing.T) {
 	}
 	_, adapters := startSharded(t, ShardedConfig{Config: Config{URL: server.URL(), RequestsTimeout: 100 * time.Millisecond}}, newFakeLocal("/"))
 	const want = "timeout reached: only 0 responses received out of 1"
-	if _, err := adapters[0].FetchSockets(t.Context(), socketio.Target{}); err == nil || err.Error() != want {
+	if _, err := adapters[0].FetchSockets(t.Context(), cluster.Target{}); err == nil || err.Error() != want {
 		t.Error(err)
 	}
 	if _, err := adapters[0].ServerSideEmitWithAck(t.Context(), text(`"ev"`)); err == nil || err.Error() != want {

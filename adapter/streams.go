@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // StreamsConfig configures an adapter over streams. The zero value of a field means its default, which is Node's; the
@@ -172,7 +172,7 @@ func (f *streams) interrupted()                   { f.reader.interrupt() }
 func (f *streams) wait(ctx context.Context) error { return f.reader.wait(ctx) }
 func (f *streams) farewell(ctx context.Context)   { f.keeper.drain(ctx) }
 
-func (f *streams) adapter(n *namespace) socketio.Adapter { return streamNamespace{n} }
+func (f *streams) adapter(n *namespace) cluster.Adapter { return streamNamespace{n} }
 
 func (f *streams) run(ctx context.Context) error {
 	var keeping sync.WaitGroup
@@ -247,7 +247,7 @@ type streamTalk struct {
 func (t *streamTalk) counted() string             { return t.channels.Main }
 func (t *streamTalk) answersTo(uid string) string { return t.channels.Main + uid + "#" }
 
-func (t *streamTalk) broadcast(b *socketio.Broadcast) (message, error) {
+func (t *streamTalk) broadcast(b *cluster.Broadcast) (message, error) {
 	q := wire.Request{Type: wire.BroadcastWithAck, Options: options(b.Target, b.Flags), Data: b.Data}
 	return t.append(make([]byte, 0, sizeOf(b)), q)
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // BenchmarkStreamsEmit takes an event from Emit to the clients of the same server, with recovery: through XADD and XREAD.
@@ -17,8 +17,8 @@ func BenchmarkStreamsEmit(b *testing.B) {
 	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
 	s, adapters := startRedis(b, r, l)
 	testkit.Until(b, "the server to find Redis", s.Up)
-	rec := adapters[0].(streamNamespace).Recover(socketio.Recovery{MaxDisconnection: time.Minute})
-	event := &socketio.Broadcast{Data: text(`"said"`, `{"from":"somebody","text":"hello, is anybody here?"}`)}
+	rec := adapters[0].(streamNamespace).Recover(time.Minute, 0)
+	event := &cluster.Broadcast{Data: text(`"said"`, `{"from":"somebody","text":"hello, is anybody here?"}`)}
 	for b.Loop() {
 		if err := rec.Emit(event); err != nil {
 			b.Fatal(err)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
 )
 
 // TestStreamsReplay has a Go server play B of the recordings over streams, as TestReplay does for the classic ones.
@@ -39,7 +38,7 @@ func TestStreamsReplay(t *testing.T) {
 				n := a.(streamNamespace)
 				p.uidB[n.name] = n.uid
 				if name == "streams-csr" {
-					n.Recover(socketio.Recovery{MaxDisconnection: time.Minute})
+					n.Recover(time.Minute, 0)
 				}
 			}
 			p.listen(t, server.Addr())

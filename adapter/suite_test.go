@@ -4,15 +4,15 @@ import (
 	"testing"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/adaptertest"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // TestSuite holds what every cluster promises, with real servers and clients. It takes a real Redis: miniredis does not
 // keep the order between what a subscriber hears through a channel and what it hears through a pattern.
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
+	adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
 		return classicOn(t, testkit.StartRedis(t).URL())
 	})
 }
@@ -22,7 +22,7 @@ func TestShardedSuite(t *testing.T) {
 	for _, mode := range []Mode{Static, Dynamic, DynamicPrivate} {
 		t.Run(string(mode), func(t *testing.T) {
 			t.Parallel()
-			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
+			adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
 				return shardedOn(t, ShardedConfig{Config: Config{URL: testkit.StartRedis(t).URL()}, Mode: mode})
 			})
 		})
@@ -34,15 +34,15 @@ func TestShardedSuite(t *testing.T) {
 func TestSuiteOnRedisCluster(t *testing.T) {
 	t.Parallel()
 	url := testkit.StartCluster(t).URL()
-	for name, medium := range map[string]func(t *testing.T, key string) func() socketio.Cluster{
-		"classic": func(t *testing.T, key string) func() socketio.Cluster {
+	for name, medium := range map[string]func(t *testing.T, key string) func() cluster.Cluster{
+		"classic": func(t *testing.T, key string) func() cluster.Cluster {
 			return classicOn(t, url, key)
 		},
-		"static": func(t *testing.T, key string) func() socketio.Cluster {
+		"static": func(t *testing.T, key string) func() cluster.Cluster {
 			return shardedOn(t, ShardedConfig{Config: Config{URL: url, Key: key}, Mode: Static})
 		},
-		"streams": func(t *testing.T, key string) func() socketio.Cluster {
-			return func() socketio.Cluster {
+		"streams": func(t *testing.T, key string) func() cluster.Cluster {
+			return func() cluster.Cluster {
 				r, err := NewStreams(StreamsConfig{Config: Config{URL: url, Key: key}, StreamCount: 2})
 				if err != nil {
 					t.Fatal(err)
@@ -50,19 +50,19 @@ func TestSuiteOnRedisCluster(t *testing.T) {
 				return r
 			}
 		},
-		"dynamic": func(t *testing.T, key string) func() socketio.Cluster {
+		"dynamic": func(t *testing.T, key string) func() cluster.Cluster {
 			return shardedOn(t, ShardedConfig{Config: Config{URL: url, Key: "{" + key + "}"}, Mode: Dynamic})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster { return medium(t, t.Name()) })
+			adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster { return medium(t, t.Name()) })
 		})
 	}
 }
 
-func classicOn(t *testing.T, url string, key ...string) func() socketio.Cluster {
-	return func() socketio.Cluster {
+func classicOn(t *testing.T, url string, key ...string) func() cluster.Cluster {
+	return func() cluster.Cluster {
 		cfg := Config{URL: url}
 		if len(key) > 0 {
 			cfg.Key = key[0]
@@ -75,8 +75,8 @@ func classicOn(t *testing.T, url string, key ...string) func() socketio.Cluster 
 	}
 }
 
-func shardedOn(t *testing.T, cfg ShardedConfig) func() socketio.Cluster {
-	return func() socketio.Cluster {
+func shardedOn(t *testing.T, cfg ShardedConfig) func() cluster.Cluster {
+	return func() cluster.Cluster {
 		r, err := NewSharded(cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -98,10 +98,10 @@ func TestStreamsSuite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			adaptertest.Run(t, func(t *testing.T) func() socketio.Cluster {
+			adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
 				cfg := cfg // the tests run beside each other
 				cfg.URL = testkit.StartRedis(t).URL()
-				return func() socketio.Cluster {
+				return func() cluster.Cluster {
 					r, err := NewStreams(cfg)
 					if err != nil {
 						t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -18,15 +18,15 @@ import (
 type tenure struct {
 	rec    *recovery
 	pid    string
-	holder socketio.Holder
+	holder cluster.Holder
 	from   offset // before all that the socket was ever sent
 
 	// of a client that came back, until it has entered
 	back  bool
 	rooms []string
-	seen  offset             // what follows is in missed, up to read
-	read  offset             //
-	away  []socketio.Payload // missed, as far as this process did not have it
+	seen  offset           // what follows is in missed, up to read
+	read  offset           //
+	away  []packet.Payload // missed, as far as this process did not have it
 
 	// under keeper.mu
 	epoch  int
@@ -35,12 +35,12 @@ type tenure struct {
 	queued bool
 	open   bool // the socket is here
 	over   bool // nothing is stored any more
-	last   *socketio.Session
+	last   *cluster.Snapshot
 	ended  bool // the session is to be deleted
 	named  bool // the session is of this namespace for certain: it began here, or the middlewares let its client in
 }
 
-var _ socketio.Tenure = (*tenure)(nil)
+var _ cluster.Lease = (*tenure)(nil)
 
 // catchUp reads what a client missed, as far as this process has not kept it.
 func (t *tenure) catchUp(ctx context.Context) bool {
@@ -81,8 +81,8 @@ func entryOfValues(values map[string]any) (e wire.Entry) {
 	return e
 }
 
-// Enter implements socketio.Tenure.
-func (t *tenure) Enter(f func([]socketio.Payload) bool) {
+// Enter implements cluster.Lease.
+func (t *tenure) Enter(f func([]packet.Payload) bool) {
 	t.enter(f)
 	k := t.rec.form.keeper
 	k.mu.Lock()
@@ -93,7 +93,7 @@ func (t *tenure) Enter(f func([]socketio.Payload) bool) {
 	}
 }
 
-func (t *tenure) enter(f func([]socketio.Payload) bool) {
+func (t *tenure) enter(f func([]packet.Payload) bool) {
 	if !t.back {
 		if f(nil) {
 			t.opened()
@@ -116,7 +116,7 @@ func (t *tenure) enter(f func([]socketio.Payload) bool) {
 	t.entered(f, t.away)
 }
 
-func (t *tenure) tryEnter(f func([]socketio.Payload) bool) bool {
+func (t *tenure) tryEnter(f func([]packet.Payload) bool) bool {
 	st := t.rec.stream
 	st.turn.Lock()
 	defer st.turn.Unlock()
@@ -134,7 +134,7 @@ func (t *tenure) tryEnter(f func([]socketio.Payload) bool) bool {
 	return true
 }
 
-func (t *tenure) entered(f func([]socketio.Payload) bool, missed []socketio.Payload) {
+func (t *tenure) entered(f func([]packet.Payload) bool, missed []packet.Payload) {
 	if f(missed) {
 		t.opened()
 	}
@@ -149,7 +149,7 @@ func (t *tenure) opened() {
 	k.queueLocked(t)
 }
 
-// Changed implements socketio.Tenure.
+// Changed implements cluster.Lease.
 func (t *tenure) Changed() {
 	k := t.rec.form.keeper
 	k.mu.Lock()
@@ -159,13 +159,13 @@ func (t *tenure) Changed() {
 	}
 }
 
-// Left implements socketio.Tenure.
-func (t *tenure) Left(was socketio.Session) { t.leave(&was) }
+// Left implements cluster.Lease.
+func (t *tenure) Left(was cluster.Snapshot) { t.leave(&was) }
 
-// End implements socketio.Tenure.
+// End implements cluster.Lease.
 func (t *tenure) End() { t.leave(nil) }
 
-func (t *tenure) leave(was *socketio.Session) {
+func (t *tenure) leave(was *cluster.Snapshot) {
 	t.rec.forget(t)
 	k := t.rec.form.keeper
 	k.mu.Lock()
@@ -214,7 +214,7 @@ func hashOf(value []byte) string {
 }
 
 // take makes the session that is in Redis as text ours.
-func (t *tenure) take(ctx context.Context, text string, was socketio.Session) (outcome string) {
+func (t *tenure) take(ctx context.Context, text string, was cluster.Snapshot) (outcome string) {
 	t.epoch++
 	value, err := t.encode(was, t.rec.n.uid, t.named)
 	if err != nil {
@@ -233,12 +233,12 @@ func (t *tenure) take(ctx context.Context, text string, was socketio.Session) (o
 }
 
 // life is how long a session stays that is not renewed: its owner was killed then.
-func (rec *recovery) life() time.Duration { return rec.cfg.MaxDisconnection + rec.renewal() }
+func (rec *recovery) life() time.Duration { return rec.maxDisconnection + rec.renewal() }
 
 // renewal is how often sessions are renewed.
-func (rec *recovery) renewal() time.Duration { return rec.cfg.MaxDisconnection / 2 }
+func (rec *recovery) renewal() time.Duration { return rec.maxDisconnection / 2 }
 
-func (t *tenure) encode(s socketio.Session, owner string, named bool) ([]byte, error) {
+func (t *tenure) encode(s cluster.Snapshot, owner string, named bool) ([]byte, error) {
 	data, err := packet.EncodeArgs(s.Data)
 	if err != nil {
 		return nil, err
@@ -252,8 +252,8 @@ func (t *tenure) encode(s socketio.Session, owner string, named bool) ([]byte, e
 
 var errData = errors.New("adapter: data of a session is no object")
 
-func readSession(s wire.Session) (socketio.Session, error) {
-	was := socketio.Session{ID: s.ID, PID: s.PID, Rooms: s.Rooms}
+func readSession(s wire.Session) (cluster.Snapshot, error) {
+	was := cluster.Snapshot{ID: s.ID, PID: s.PID, Rooms: s.Rooms}
 	args, err := packet.ParseArgs(append(append([]byte{'['}, s.Data.JSON...), ']'), len(s.Data.Attachments))
 	if err != nil {
 		return was, err

@@ -6,7 +6,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/testkit"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // TestEveryFormOverTLS has servers talk, before and after a failover, where nothing is said in plain text.
@@ -42,7 +42,7 @@ func TestEveryFormOverTLS(t *testing.T) {
 				check = append(check, func() {
 					hears(t, adapters[0], l, "a", "b")
 					testkit.Until(t, "the socket of the other server to be found", func() bool {
-						found, err := adapters[0].FetchSockets(background(t), socketio.Target{})
+						found, err := adapters[0].FetchSockets(background(t), cluster.Target{})
 						return len(found) == 1 && err == nil
 					})
 				})
@@ -59,7 +59,7 @@ func TestEveryFormOverTLS(t *testing.T) {
 }
 
 // startTLS runs a server of a form, whose rooms are its own.
-func startTLS(t *testing.T, newForm func(Config) (*Redis, error), key, url string, cert testkit.Certificate, l *fakeLocal) (*server, []socketio.Adapter) {
+func startTLS(t *testing.T, newForm func(Config) (*Redis, error), key, url string, cert testkit.Certificate, l *fakeLocal) (*server, []cluster.Adapter) {
 	t.Helper()
 	conn, err := redisconn.Open(redisconn.Config{URL: url, CAFile: cert.Cert})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // answer is what a client, or another server, waits for.
 type answer struct {
 	given atomic.Bool
-	to    func(Payload) // a server; nil: the client
+	to    func(packet.Payload) // a server; nil: the client
 	// the client
 	client *client
 	nsp    *Namespace

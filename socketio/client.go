@@ -393,7 +393,7 @@ func (c *client) refuse(namespace string, e *Error) error {
 		return err
 	}
 	body = body[1 : len(body)-1] // the object alone
-	return c.sendPacket(packet.Header{Type: packet.ConnectError, Namespace: namespace, ID: packet.NoID}, Payload{JSON: body})
+	return c.sendPacket(packet.Header{Type: packet.ConnectError, Namespace: namespace, ID: packet.NoID}, packet.Payload{JSON: body})
 }
 
 // leave takes a DISCONNECT packet. Events that came in the same read find the socket gone, as in
@@ -447,7 +447,7 @@ func (c *client) send(h packet.Header, ms []*engineio.Message) error {
 }
 
 // sendPacket sends a packet whose content is in wire form.
-func (c *client) sendPacket(h packet.Header, p Payload) error {
+func (c *client) sendPacket(h packet.Header, p packet.Payload) error {
 	return c.send(h, c.server.encodePayload(h, p))
 }
 

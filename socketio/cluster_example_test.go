@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // Sockets of all servers, with what is known when some do not answer.
 func ExampleNamespace_FetchSockets() {
-	io := cluster()
+	io := servers()
 	sockets, err := io.To("room").Timeout(time.Second).FetchSockets(context.Background())
 	var missing *socketio.MissingError
 	switch {
@@ -28,7 +29,7 @@ func ExampleNamespace_FetchSockets() {
 
 // An event for one server, which answers.
 func ExampleNamespace_ServerSideEmitToWithAck() {
-	io := cluster()
+	io := servers()
 	for _, peer := range io.Peers() {
 		answer, err := io.ServerSideEmitToWithAck(context.Background(), peer.ID, "load")
 		var clients int
@@ -42,14 +43,14 @@ func ExampleNamespace_ServerSideEmitToWithAck() {
 
 // Rooms of all servers.
 func ExampleNamespace_AllRooms() {
-	rooms, err := cluster().AllRooms(context.Background())
+	rooms, err := servers().AllRooms(context.Background())
 	fmt.Println(rooms, err)
 	// Output: [] <nil>
 }
 
-// cluster is one of two servers of a process, as tests of an app have them.
-func cluster() *socketio.Server {
-	hub := socketio.NewHub()
+// servers returns one of two servers of a process, as tests of an app have them.
+func servers() *socketio.Server {
+	hub := cluster.NewHub()
 	var servers [2]*socketio.Server
 	for i := range servers {
 		io, err := socketio.New(socketio.Config{Adapter: hub})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // Config says how a Server behaves. The zero value of each field is the default of Node's server. The Engine.IO
@@ -22,9 +23,9 @@ type Config struct {
 	// for what was given to Handle. Default 1 s; below 0: such requests are answered 404 like any other.
 	DestroyUpgradeTimeout time.Duration
 	// Adapter links this server with others. Default: it is alone.
-	Adapter Cluster
+	Adapter cluster.Cluster
 	// Recovery lets clients that come back after a short break have their rooms, their data and what they missed: at this
-	// server, or at any where the Adapter is a RecoveringAdapter.
+	// server, or at any where the Adapter keeps sessions (see package adapter).
 	// Default: off.
 	Recovery *Recovery
 	// ClientBundle has the client's files, socket.io.js and its siblings, and the package.json they came with. They are

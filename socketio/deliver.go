@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -15,7 +16,7 @@ const maxRecipients = 64 << 10
 
 // deliver sends b to the matching sockets here, encoded once. The list of them is taken first, since a send may end a
 // session, and that changes rooms.
-func (n *Namespace) deliver(b *Broadcast) {
+func (n *Namespace) deliver(b *cluster.Broadcast) {
 	pooled := recipients.Get().(*[]*Socket)
 	to := n.rooms.matching((*pooled)[:0], &b.Target)
 	if len(to) > 0 {
@@ -28,7 +29,7 @@ func (n *Namespace) deliver(b *Broadcast) {
 }
 
 // deliverWithAck sends b as a question to the matching sockets here and returns how many there are.
-func (n *Namespace) deliverWithAck(b *Broadcast, timeout time.Duration, answered func(Args)) (*question, int) {
+func (n *Namespace) deliverWithAck(b *cluster.Broadcast, timeout time.Duration, answered func(Args)) (*question, int) {
 	to := n.rooms.matching(nil, &b.Target)
 	if len(to) == 0 {
 		return nil, 0
@@ -41,7 +42,7 @@ func (n *Namespace) deliverWithAck(b *Broadcast, timeout time.Duration, answered
 }
 
 // send sends one broadcast to each of a list of sockets.
-func (n *Namespace) send(to []*Socket, h packet.Header, b *Broadcast) {
+func (n *Namespace) send(to []*Socket, h packet.Header, b *cluster.Broadcast) {
 	ms := n.server.encodePayload(h, b.Data)
 	if b.Flags.Compress != nil && !*b.Flags.Compress {
 		uncompressed(ms)

@@ -76,7 +76,7 @@
 // # Around it
 //
 // Config.Trace is told of packets and events. Config.Parser writes packets in another form: package msgpack has one.
-// Package socketiotest tests an app without a network. [Hub] links servers of one process.
+// Package socketiotest tests an app without a network. Package cluster has a Hub that links servers of one process.
 //
 // # Concurrency
 //
@@ -87,5 +87,5 @@
 //
 // Protocol: sections of "Socket.IO protocol, revision 5": connection to a namespace (client.go, namespace.go),
 // disconnection (socket.go), sending and receiving events (dispatch.go, emitter.go), acknowledgement (ack.go), binary
-// (client.go, package packet). What passes between servers is an adapter's: see [Cluster].
+// (client.go, package packet). What passes between servers is an adapter's: see package cluster.
 package socketio

@@ -40,14 +40,14 @@ func (s *Server) encode(h packet.Header, name string, values []any) ([]*engineio
 	if len(attachments) == 0 && s.cfg.Parser == nil {
 		ms = []*engineio.Message{engineio.NewText(text)}
 	} else {
-		ms = s.encodePayload(h, Payload{JSON: text[body:], Attachments: attachments})
+		ms = s.encodePayload(h, packet.Payload{JSON: text[body:], Attachments: attachments})
 	}
 	putScratch(pooled, text)
 	return ms, nil
 }
 
 // encodePayload makes the messages of a packet whose content is in wire form.
-func (s *Server) encodePayload(h packet.Header, p Payload) []*engineio.Message {
+func (s *Server) encodePayload(h packet.Header, p packet.Payload) []*engineio.Message {
 	if s.cfg.Parser != nil {
 		return encodeOwn(s.cfg.Parser, packet.Packet{Header: h, Payload: p})
 	}

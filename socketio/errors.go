@@ -3,6 +3,8 @@ package socketio
 import (
 	"context"
 	"errors"
+
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // Error is an error that the client is shown. A handler's *Error answers the event with
@@ -38,24 +40,12 @@ var (
 	ErrParent = errors.New("socketio: not supported on a parent of namespaces")
 )
 
-// ErrNoPeer reports an event for a server that is not known: it left, or is no server of Sidereal.
-var ErrNoPeer = errors.New("socketio: no such server")
+// ErrNoPeer reports an event for an unknown server: it left, or it is a Node server, which has no
+// name.
+var ErrNoPeer = cluster.ErrNoPeer
 
-// MissingError reports that not every server answered in time; what the others said is returned beside it. Its text is
-// that of Node's adapters. It is also a context.DeadlineExceeded.
-type MissingError struct {
-	Text     string
-	Answered int // servers
-	Expected int
-	// Missing are those that did not answer and are known by name. Servers of Node's are not: they are what Answered and
-	// these lack to Expected.
-	Missing []Peer
-}
-
-func (e *MissingError) Error() string { return e.Text }
-
-// Unwrap makes errors.Is(err, context.DeadlineExceeded) true.
-func (e *MissingError) Unwrap() error { return context.DeadlineExceeded }
+// MissingError reports that some servers of the cluster didn't answer in time.
+type MissingError = cluster.MissingError
 
 // ErrTimeout reports that not all answers came in time. It is also a context.DeadlineExceeded.
 var ErrTimeout error = timeoutError{}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -12,31 +13,42 @@ import (
 type local struct{ n *Namespace }
 
 var (
-	_ Local       = local{}
-	_ RoomWatcher = local{}
+	_ cluster.Local       = local{}
+	_ cluster.RoomWatcher = local{}
 )
 
-func (l local) Name() string                 { return l.n.name }
-func (l local) HasRoom(room []byte) bool     { return l.n.rooms.has(room) }
-func (l local) Rooms() []string              { return l.n.rooms.names() }
-func (l local) WatchRooms(f func(RoomEvent)) { l.n.OnRoom(f) }
-func (l local) sockets(t Target) []*Socket   { return l.n.rooms.matching(nil, &t) }
+func (l local) Name() string                       { return l.n.name }
+func (l local) HasRoom(room []byte) bool           { return l.n.rooms.has(room) }
+func (l local) Rooms() []string                    { return l.n.rooms.names() }
+func (l local) sockets(t cluster.Target) []*Socket { return l.n.rooms.matching(nil, &t) }
 
-func (l local) Deliver(b *Broadcast) {
+// WatchRooms implements cluster.RoomWatcher.
+func (l local) WatchRooms(changed func(room, id string, occupied bool)) {
+	l.n.OnRoom(func(e RoomEvent) {
+		switch e.Change {
+		case RoomJoined:
+			changed(e.Room, e.ID, true)
+		case RoomDeleted:
+			changed(e.Room, "", false)
+		}
+	})
+}
+
+func (l local) Deliver(b *cluster.Broadcast) {
 	if l.n.recovery != nil {
-		b = b.withOffset()
+		b = withOffset(b)
 	}
 	l.n.deliver(b)
 }
 
-func (l local) DeliverWithAck(b *Broadcast, timeout time.Duration, answered func(Payload)) (clients int) {
+func (l local) DeliverWithAck(b *cluster.Broadcast, timeout time.Duration, answered func(packet.Payload)) (clients int) {
 	_, clients = l.n.deliverWithAck(b, timeout, func(args Args) { answered(args.Payload()) })
 	return clients
 }
 
-func (l local) Fetch(t Target) []SocketInfo {
+func (l local) Fetch(t cluster.Target) []cluster.SocketInfo {
 	sockets := l.sockets(t)
-	infos := make([]SocketInfo, len(sockets))
+	infos := make([]cluster.SocketInfo, len(sockets))
 	for i, s := range sockets {
 		infos[i] = s.info()
 	}
@@ -44,40 +56,49 @@ func (l local) Fetch(t Target) []SocketInfo {
 }
 
 // info describes the socket to other servers.
-func (s *Socket) info() SocketInfo {
-	info := SocketInfo{ID: s.id, Handshake: *s.Handshake(), Rooms: s.Rooms(), Data: []byte("{}")}
+func (s *Socket) info() cluster.SocketInfo {
+	info := cluster.SocketInfo{ID: s.id, Rooms: s.Rooms(), Data: []byte("{}")}
+	var err error
+	if info.Handshake, err = s.Handshake().MarshalJSON(); err != nil { // an app changed it
+		s.indescribable(err)
+	}
 	if data := s.Data(); len(data) > 0 {
 		if p, err := packet.EncodeArgs(data); err == nil {
 			p = p.Single()
 			info.Data, info.Attachments, info.Dates = p.JSON, p.Attachments, p.Dates
 		} else {
-			server := s.client.server
-			server.notices.unencoded.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("socket's data cannot be encoded")
+			s.indescribable(err)
 		}
 	}
 	return info
 }
 
-func (l local) ApplyJoin(t Target, rooms []string) {
+// indescribable logs that other servers can't be told all about the socket.
+func (s *Socket) indescribable(err error) {
+	server := s.client.server
+	server.notices.unencoded.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("socket's data cannot be encoded")
+}
+
+func (l local) ApplyJoin(t cluster.Target, rooms []string) {
 	for _, s := range l.sockets(t) {
 		s.Join(rooms...)
 	}
 }
 
-func (l local) ApplyLeave(t Target, rooms []string) {
+func (l local) ApplyLeave(t cluster.Target, rooms []string) {
 	for _, s := range l.sockets(t) {
 		s.Leave(rooms...)
 	}
 }
 
-func (l local) ApplyDisconnect(t Target, closeTransport bool) {
+func (l local) ApplyDisconnect(t cluster.Target, closeTransport bool) {
 	for _, s := range l.sockets(t) {
 		s.Disconnect(closeTransport)
 	}
 }
 
 // ServerSideEvent runs the handlers on a goroutine of its own: they may block, and the adapter must go on.
-func (l local) ServerSideEvent(p Payload, reply func(Payload)) {
+func (l local) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
 	work := &l.n.server.work
 	if !work.begin() {
 		return // the server is about to leave the cluster, and is not waited for then

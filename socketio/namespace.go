@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -17,14 +18,14 @@ import (
 type Namespace struct {
 	server  *Server
 	name    string
-	adapter Adapter // nil: the server is alone
+	adapter cluster.Adapter // nil: the server is alone
 
 	editMu   sync.Mutex // held while registry is replaced
 	registry atomic.Pointer[registry]
 
 	rooms    rooms
 	acks     acks
-	recovery Recoverer // nil: off
+	recovery cluster.Recoverer // nil: off
 
 	// under Server.mu
 	parent   *Namespace            // who made it by a pattern
@@ -51,7 +52,7 @@ func (n *Namespace) Server() *Server { return n.server }
 func (n *Namespace) Sockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, n := range n.each() {
-			for _, s := range n.rooms.matching(nil, &Target{}) {
+			for _, s := range n.rooms.matching(nil, &cluster.Target{}) {
 				if !yield(s) {
 					return
 				}
@@ -136,8 +137,8 @@ func (s *Socket) connect() {
 func (s *Socket) welcome() (alive bool) {
 	s.client.session.Cork()
 	defer s.client.session.Uncork()
-	if t := s.tenure(); t != nil {
-		t.Enter(func(missed []Payload) bool {
+	if t := s.lease(); t != nil {
+		t.Enter(func(missed []packet.Payload) bool {
 			alive = s.enter(missed)
 			return alive
 		})
@@ -146,7 +147,7 @@ func (s *Socket) welcome() (alive bool) {
 	return s.enter(nil)
 }
 
-func (s *Socket) enter(missed []Payload) (alive bool) {
+func (s *Socket) enter(missed []packet.Payload) (alive bool) {
 	c := s.client
 	for _, p := range missed {
 		c.sendPacket(packet.Header{Type: packet.Event, Namespace: s.namespace, ID: packet.NoID}, p)
@@ -213,7 +214,7 @@ func (n *Namespace) tellRooms(events []RoomEvent) {
 }
 
 // raise runs the handlers of an event that another server raised.
-func (n *Namespace) raise(p Payload, reply func(Payload)) {
+func (n *Namespace) raise(p packet.Payload, reply func(packet.Payload)) {
 	name, args, err := p.Event()
 	if err != nil {
 		n.server.cfg.Log.Warn().Str("namespace", n.name).Err(err).Msg("malformed event of another server")

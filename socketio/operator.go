@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -16,8 +17,8 @@ import (
 //	io.To("room").Except(id).Emit("said", msg)
 type Operator struct {
 	nsp    *Namespace
-	target Target
-	flags  Flags
+	target cluster.Target
+	flags  cluster.Flags
 	local  bool
 }
 
@@ -120,7 +121,7 @@ func (o Operator) Timeout(d time.Duration) Operator {
 }
 
 // adapter is what reaches the other servers, or nil.
-func (o Operator) adapter(n *Namespace) Adapter {
+func (o Operator) adapter(n *Namespace) cluster.Adapter {
 	if o.local {
 		return nil
 	}
@@ -142,7 +143,7 @@ func (o Operator) Emit(event string, args ...any) error {
 	return errors.Join(errs...)
 }
 
-func (o Operator) broadcast(event string, args []any) (*Broadcast, error) {
+func (o Operator) broadcast(event string, args []any) (*cluster.Broadcast, error) {
 	if packet.Reserved(event) {
 		return nil, ErrReserved
 	}
@@ -150,7 +151,7 @@ func (o Operator) broadcast(event string, args []any) (*Broadcast, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Broadcast{Target: o.target, Flags: o.flags, Data: p}, nil
+	return &cluster.Broadcast{Target: o.target, Flags: o.flags, Data: p}, nil
 }
 
 // EmitWithAck sends an event to the selected sockets and waits for the answer of each: of its values the first. It
@@ -181,7 +182,7 @@ func (o Operator) EmitWithAck(ctx context.Context, event string, args ...any) ([
 	if adapter := o.adapter(o.nsp); adapter != nil {
 		c.expect(clients)
 		remote := 0
-		err = adapter.BroadcastWithAck(ctx, b, o.flags.Timeout, func(n int) { remote += n }, func(p Payload) {
+		err = adapter.BroadcastWithAck(ctx, b, o.flags.Timeout, func(n int) { remote += n }, func(p packet.Payload) {
 			if args, err := p.Args(); err == nil {
 				c.add(args)
 			}
@@ -241,21 +242,21 @@ func (c *collector) result() []Args {
 
 // SocketsJoin makes the selected sockets join rooms.
 func (o Operator) SocketsJoin(rooms ...string) error {
-	return o.apply(func(n *Namespace) { local{n}.ApplyJoin(o.target, rooms) }, func(a Adapter) error { return a.Join(o.target, rooms) })
+	return o.apply(func(n *Namespace) { local{n}.ApplyJoin(o.target, rooms) }, func(a cluster.Adapter) error { return a.Join(o.target, rooms) })
 }
 
 // SocketsLeave makes the selected sockets leave rooms.
 func (o Operator) SocketsLeave(rooms ...string) error {
-	return o.apply(func(n *Namespace) { local{n}.ApplyLeave(o.target, rooms) }, func(a Adapter) error { return a.Leave(o.target, rooms) })
+	return o.apply(func(n *Namespace) { local{n}.ApplyLeave(o.target, rooms) }, func(a cluster.Adapter) error { return a.Leave(o.target, rooms) })
 }
 
 // DisconnectSockets disconnects the selected sockets, with closeTransport their connections.
 func (o Operator) DisconnectSockets(closeTransport bool) error {
 	return o.apply(func(n *Namespace) { local{n}.ApplyDisconnect(o.target, closeTransport) },
-		func(a Adapter) error { return a.Disconnect(o.target, closeTransport) })
+		func(a cluster.Adapter) error { return a.Disconnect(o.target, closeTransport) })
 }
 
-func (o Operator) apply(here func(*Namespace), there func(Adapter) error) error {
+func (o Operator) apply(here func(*Namespace), there func(cluster.Adapter) error) error {
 	var errs []error
 	for _, n := range o.nsp.each() {
 		here(n)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/wheel"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // remembered is the Recoverer of a namespace that is alone: it keeps all in this process.
@@ -20,17 +22,17 @@ type remembered struct {
 	timer wheel.Timer
 
 	mu       sync.Mutex // held while an event is numbered and sent, so that clients see the numbers rise
-	sessions map[string]*savedSession
+	sessions map[string]*savedSnapshot
 	events   []savedEvent // oldest first
 	bytes    int
 	last     int64 // the last number, which is about the time in ms
 }
 
-var _ Recoverer = (*remembered)(nil)
+var _ cluster.Recoverer = (*remembered)(nil)
 
-// savedSession is what a socket was when it disconnected.
-type savedSession struct {
-	Session
+// savedSnapshot is what a socket was when it disconnected.
+type savedSnapshot struct {
+	cluster.Snapshot
 	at   time.Time
 	from int64 // the last number before the socket began
 }
@@ -38,25 +40,25 @@ type savedSession struct {
 // savedEvent is an event that somebody may have missed.
 type savedEvent struct {
 	number int64
-	target Target
-	data   Payload
+	target cluster.Target
+	data   packet.Payload
 	at     time.Time
 }
 
 func newRemembered(n *Namespace, cfg Recovery) *remembered {
-	r := &remembered{n: n, cfg: cfg, wheel: n.server.wheel, sessions: make(map[string]*savedSession)}
+	r := &remembered{n: n, cfg: cfg, wheel: n.server.wheel, sessions: make(map[string]*savedSnapshot)}
 	r.timer.Owner = r
 	return r
 }
 
 // Emit numbers b, keeps it and delivers it.
-func (r *remembered) Emit(b *Broadcast) error {
+func (r *remembered) Emit(b *cluster.Broadcast) error {
 	r.mu.Lock()
 	now := time.Now()
 	r.last = max(r.last+1, now.UnixMilli())
-	numbered := (&Broadcast{Target: b.Target, Flags: b.Flags, Data: b.Data, Offset: strconv.FormatInt(r.last, 36)}).withOffset()
+	numbered := withOffset(&cluster.Broadcast{Target: b.Target, Flags: b.Flags, Data: b.Data, Offset: strconv.FormatInt(r.last, 36)})
 	r.events = append(r.events, savedEvent{r.last, b.Target, numbered.Data, now})
-	for r.bytes += numbered.size(); r.bytes > r.cfg.MaxBytes; {
+	for r.bytes += size(numbered.Data); r.bytes > r.cfg.MaxBytes; {
 		r.dropLocked(1)
 	}
 	r.scheduleLocked()
@@ -73,55 +75,56 @@ func (r *remembered) Emit(b *Broadcast) error {
 // After calls f at once: nothing waits here.
 func (r *remembered) After(f func()) { f() }
 
-func (b *Broadcast) size() int {
-	size := len(b.Data.JSON)
-	for _, a := range b.Data.Attachments {
-		size += len(a)
+// size is the number of bytes that p takes in the log.
+func size(p packet.Payload) int {
+	n := len(p.JSON)
+	for _, a := range p.Attachments {
+		n += len(a)
 	}
-	return size
+	return n
 }
 
 func (r *remembered) dropLocked(n int) {
 	for _, e := range r.events[:n] {
-		r.bytes -= (&Broadcast{Data: e.data}).size()
+		r.bytes -= size(e.data)
 	}
 	clear(r.events[:n])
 	r.events = r.events[n:]
 }
 
 // Begin has nothing to keep while the socket is here.
-func (r *remembered) Begin(string, Holder) Tenure {
+func (r *remembered) Begin(string, cluster.Holder) cluster.Lease {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &tenure{of: r, from: r.last}
+	return &lease{of: r, from: r.last}
 }
 
 // Resume takes the session: of two connections that know its pid one gets it. Left puts it back if
 // the client is cut off before it hears.
-func (r *remembered) Resume(_ context.Context, pid, offset string, _ Holder) (Session, Tenure, bool) {
+func (r *remembered) Resume(_ context.Context, pid, offset string, _ cluster.Holder) (cluster.Snapshot, cluster.Lease, bool) {
 	number, err := strconv.ParseInt(offset, 36, 64)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	session := r.sessions[pid]
 	if err != nil || session == nil || time.Since(session.at) > r.cfg.MaxDisconnection || r.indexLocked(number) < 0 {
-		return Session{}, nil, false
+		return cluster.Snapshot{}, nil, false
 	}
 	delete(r.sessions, pid)
-	was := session.Session
+	was := session.Snapshot
 	was.Rooms, was.Data = slices.Clone(was.Rooms), maps.Clone(was.Data)
-	return was, &tenure{of: r, back: session, offset: max(number, session.from), from: session.from}, true
+	return was, &lease{of: r, back: session, offset: max(number, session.from), from: session.from}, true
 }
 
-// tenure is that of a socket here.
-type tenure struct {
+// lease is that of a socket here.
+type lease struct {
 	of     *remembered
-	back   *savedSession // of a client that came back
+	back   *savedSnapshot // of a client that came back
 	offset int64
 	from   int64
 }
 
-// Enter implements Tenure.
-func (t *tenure) Enter(f func(missed []Payload) bool) {
+// Enter implements cluster.Lease.
+func (t *lease) Enter(f func(missed []packet.Payload) bool) {
 	if t.back == nil {
 		f(nil)
 		return
@@ -131,20 +134,20 @@ func (t *tenure) Enter(f func(missed []Payload) bool) {
 	f(t.of.missedLocked(t.back, t.offset))
 }
 
-// Changed implements Tenure.
-func (t *tenure) Changed() {}
+// Changed implements cluster.Lease.
+func (t *lease) Changed() {}
 
-// Left implements Tenure.
-func (t *tenure) Left(was Session) {
+// Left implements cluster.Lease.
+func (t *lease) Left(was cluster.Snapshot) {
 	r := t.of
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sessions[was.PID] = &savedSession{was, time.Now(), t.from}
+	r.sessions[was.PID] = &savedSnapshot{was, time.Now(), t.from}
 	r.scheduleLocked()
 }
 
-// End implements Tenure.
-func (t *tenure) End() {}
+// End implements cluster.Lease.
+func (t *lease) End() {}
 
 // indexLocked is the place of the event with a number, or -1.
 func (r *remembered) indexLocked(number int64) int {
@@ -160,7 +163,7 @@ func (r *remembered) findLocked(number int64) (i int, found bool) {
 }
 
 // missedLocked are the events after offset that were for a session.
-func (r *remembered) missedLocked(session *savedSession, offset int64) (missed []Payload) {
+func (r *remembered) missedLocked(session *savedSnapshot, offset int64) (missed []packet.Payload) {
 	i, found := r.findLocked(offset)
 	if found {
 		i++
@@ -171,14 +174,6 @@ func (r *remembered) missedLocked(session *savedSession, offset int64) (missed [
 		}
 	}
 	return missed
-}
-
-// Selects tells whether a socket that is in rooms is among those that t selects.
-func (t *Target) Selects(rooms []string) bool {
-	in := func(names []string) bool {
-		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(rooms, name) })
-	}
-	return (len(t.Rooms) == 0 || in(t.Rooms)) && !in(t.Except)
 }
 
 // sweepInterval is how often what is too old is let go of.

@@ -2,16 +2,32 @@ package socketio
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// RemoteSocket is a socket of any server, as it was when FetchSockets asked, and a way to act on it.
+// RemoteSocket describes a socket of any server, as it was when FetchSockets asked. Its methods act
+// on that socket.
 type RemoteSocket struct {
-	SocketInfo
-	nsp *Namespace
+	ID        string
+	Handshake Handshake
+	Rooms     []string
+
+	nsp  *Namespace
+	data packet.Payload
+}
+
+// newRemoteSocket leaves out a handshake that it can't read: that shouldn't cost the socket.
+func newRemoteSocket(n *Namespace, info cluster.SocketInfo) RemoteSocket {
+	r := RemoteSocket{ID: info.ID, Rooms: info.Rooms, nsp: n}
+	_ = json.Unmarshal(info.Handshake, &r.Handshake)
+	r.Handshake.Auth = r.Handshake.auth()
+	r.data = packet.Payload{JSON: slices.Concat([]byte{'['}, info.Data, []byte{']'}), Attachments: info.Attachments}
+	return r
 }
 
 // FetchSockets describes the selected sockets. It waits for the other servers as long as Timeout says, else until the
@@ -29,13 +45,13 @@ func (o Operator) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
 	infos := local{o.nsp}.Fetch(o.target)
 	var err error
 	if adapter := o.adapter(o.nsp); adapter != nil {
-		var others []SocketInfo
+		var others []cluster.SocketInfo
 		others, err = adapter.FetchSockets(ctx, o.target)
 		infos = append(infos, others...)
 	}
 	list := make([]RemoteSocket, len(infos))
 	for i, info := range infos {
-		list[i] = RemoteSocket{info, o.nsp}
+		list[i] = newRemoteSocket(o.nsp, info)
 	}
 	return list, err
 }
@@ -48,7 +64,7 @@ func (r RemoteSocket) operator() Operator {
 
 // DecodeData decodes what the app keeps with the socket into what v points to.
 func (r RemoteSocket) DecodeData(v any) error {
-	args, err := Payload{JSON: append(append([]byte{'['}, r.Data...), ']'), Attachments: r.Attachments}.Args()
+	args, err := r.data.Args()
 	if err != nil {
 		return err
 	}
@@ -121,15 +137,18 @@ func (n *Namespace) ServerSideEmitToWithAck(ctx context.Context, peer, event str
 }
 
 // serverSideTo makes the payload of an event for one other server.
-func (n *Namespace) serverSideTo(event string, args []any) (Payload, error) {
+func (n *Namespace) serverSideTo(event string, args []any) (packet.Payload, error) {
 	switch {
 	case n.pattern != nil:
-		return Payload{}, ErrParent
+		return packet.Payload{}, ErrParent
 	case n.adapter == nil:
-		return Payload{}, ErrNoPeer
+		return packet.Payload{}, ErrNoPeer
 	}
 	return serverSide(event, args)
 }
+
+// Peer is another server of the cluster, in one namespace.
+type Peer = cluster.Peer
 
 // Peers are the other servers that have the namespace and are known by name, which Node's are not. Servers hear of each
 // other within a moment; one that was killed is listed for some seconds more.
@@ -180,9 +199,9 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 }
 
 // serverSide makes the payload of an event for servers. Two names more belong to the server.
-func serverSide(event string, args []any) (Payload, error) {
+func serverSide(event string, args []any) (packet.Payload, error) {
 	if packet.Reserved(event) || event == "connection" || event == "new_namespace" {
-		return Payload{}, ErrReserved
+		return packet.Payload{}, ErrReserved
 	}
 	return packet.EncodeEvent(event, args...)
 }

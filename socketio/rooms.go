@@ -3,6 +3,8 @@ package socketio
 import (
 	"slices"
 	"sync"
+
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // RoomChange is what happened to a room.
@@ -349,7 +351,7 @@ func (p place) has(s *Socket) bool {
 const few = 4
 
 // matching appends the connected sockets that t selects, each once, room by room.
-func (r *rooms) matching(dst []*Socket, t *Target) []*Socket {
+func (r *rooms) matching(dst []*Socket, t *cluster.Target) []*Socket {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	var refused exclusion

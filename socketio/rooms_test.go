@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // model is what rooms should do, in the plainest way: Node's sets keep the order of insertion.
@@ -16,7 +18,7 @@ type model struct {
 	of        map[*Socket][]string
 }
 
-func (m *model) matching(t Target) (out []*Socket) {
+func (m *model) matching(t cluster.Target) (out []*Socket) {
 	in := func(names []string, s *Socket) bool {
 		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(m.rooms[n], s) })
 	}
@@ -91,7 +93,7 @@ func TestRoomsMatchTheModel(t *testing.T) {
 				r.join(s, []string{"a"}) // a socket that left joins nothing
 			},
 			"": func(t *rapid.T) {
-				target := Target{Rooms: names.Draw(t, "to"), Except: names.Draw(t, "except")}
+				target := cluster.Target{Rooms: names.Draw(t, "to"), Except: names.Draw(t, "except")}
 				if len(sockets) > 0 && rapid.Bool().Draw(t, "by id") {
 					target.Except = append(target.Except, pick(t).id)
 					target.Rooms = append(target.Rooms, pick(t).id)
@@ -137,7 +139,7 @@ func TestFanOutIsSelectedWithoutAllocating(t *testing.T) {
 		r.enter(s)
 	}
 	dst := make([]*Socket, 0, 100)
-	target := &Target{Rooms: []string{"a", "b"}, Except: []string{"7", "8"}}
+	target := &cluster.Target{Rooms: []string{"a", "b"}, Except: []string{"7", "8"}}
 	if n := testing.AllocsPerRun(100, func() { dst = r.matching(dst[:0], target) }); n != 0 || len(dst) != 98 {
 		t.Errorf("%v allocations, %d sockets", n, len(dst))
 	}
@@ -155,12 +157,12 @@ func BenchmarkRoomsMatching(b *testing.B) {
 	dst := make([]*Socket, 0, 2000)
 	for _, c := range []struct {
 		name string
-		t    Target
+		t    cluster.Target
 	}{
-		{"namespace", Target{}},
-		{"room", Target{Rooms: []string{"all"}}},
-		{"room except one", Target{Rooms: []string{"all"}, Except: []string{except}}},
-		{"two rooms", Target{Rooms: []string{"room1", "all"}}},
+		{"namespace", cluster.Target{}},
+		{"room", cluster.Target{Rooms: []string{"all"}}},
+		{"room except one", cluster.Target{Rooms: []string{"all"}, Except: []string{except}}},
+		{"two rooms", cluster.Target{Rooms: []string{"room1", "all"}}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -191,7 +193,7 @@ func TestLeavingManyRoomsLetsOthersIn(t *testing.T) {
 	for i, s := range all[:members/2] {
 		r.between = func() {
 			steps++
-			for _, other := range r.matching(nil, &Target{Rooms: names[many-1:]}) {
+			for _, other := range r.matching(nil, &cluster.Target{Rooms: names[many-1:]}) {
 				if other == s {
 					seen++
 				}
@@ -209,7 +211,7 @@ func TestLeavingManyRoomsLetsOthersIn(t *testing.T) {
 		t.Errorf("%d steps, want %d at least; seen %d times", steps, want, seen)
 	}
 	for _, name := range names {
-		if got := r.matching(nil, &Target{Rooms: []string{name}}); !slices.Equal(got, all[members/2:]) {
+		if got := r.matching(nil, &cluster.Target{Rooms: []string{name}}); !slices.Equal(got, all[members/2:]) {
 			t.Fatalf("%s has %d members", name, len(got))
 		}
 	}

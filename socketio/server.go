@@ -16,6 +16,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/internal/wheel"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // tick is the precision of timeouts.
@@ -227,8 +228,8 @@ func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	if s.cfg.Recovery == nil {
 		return n, nil
 	}
-	if a, ok := adapter.(RecoveringAdapter); ok {
-		n.recovery = a.Recover(*s.cfg.Recovery)
+	if a, ok := adapter.(cluster.RecoveringAdapter); ok {
+		n.recovery = a.Recover(s.cfg.Recovery.MaxDisconnection, s.cfg.Recovery.MaxBytes)
 	} else if name == "/" {
 		s.cfg.Log.Warn().Msg("connection state recovery is off: the adapter does not support it")
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -71,9 +72,9 @@ type extra struct {
 	ending    *ending
 	recovered bool
 	pid       string
-	back      []string // the rooms of a client that came back
-	claimed   *Session // unproven, until the middlewares have run
-	tenure    Tenure
+	back      []string          // the rooms of a client that came back
+	claimed   *cluster.Snapshot // unproven, until the middlewares have run
+	lease     cluster.Lease
 }
 
 // ending is what is left to do for a socket that has ended.
@@ -269,7 +270,7 @@ func (s *Socket) disconnect() {
 	if !s.Connected() {
 		return
 	}
-	s.client.sendPacket(packet.Header{Type: packet.Disconnect, Namespace: s.namespace, ID: packet.NoID}, Payload{})
+	s.client.sendPacket(packet.Header{Type: packet.Disconnect, Namespace: s.namespace, ID: packet.NoID}, packet.Payload{})
 	s.end(ReasonServerDisconnect, true)
 }
 

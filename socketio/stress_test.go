@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/internal/peer"
 )
 
 // Everything at once on two linked servers: for the race detector, and for what is left behind.
 func TestEverythingAtOnce(t *testing.T) {
-	hub := socketio.NewHub()
+	hub := cluster.NewHub()
 	var hosts []*peer.Host
 	for range 2 {
 		hosts = append(hosts, peer.Serve(t, socketio.Config{Adapter: hub, CleanupEmptyChildNamespaces: true}, func(io *socketio.Server) {

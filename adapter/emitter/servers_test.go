@@ -61,7 +61,7 @@ func serve(t *testing.T, cluster *adapter.Redis, name string) *host {
 	io.OnConnect(func(s *socketio.Socket) {
 		s.Join(s.Handshake().Query["who"])
 	})
-	io.OnServer("raise", func(args socketio.Args) { h.raised <- args.String() })
+	io.OnServer("raise", func(args packet.Args) { h.raised <- args.String() })
 	io.OnServer("binary", func(b []byte) { h.binary <- fmt.Sprint(b) })
 	io.Of("/chat")
 

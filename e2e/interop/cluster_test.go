@@ -60,8 +60,8 @@ type drivers struct {
 	fences  int
 }
 
-// cluster is two servers of each kind on one Redis, with three clients each, and the emitters.
-type cluster struct {
+// testbed is two servers of each kind on one Redis, with three clients each, and the emitters.
+type testbed struct {
 	transport string
 	drivers   *drivers
 	servers   [4]server // two of ours, two of Node's
@@ -76,10 +76,10 @@ var clientsOf = []string{"a", "b", "c"}
 type fields = map[string]any
 
 // startCluster returns once everybody hears everybody.
-func startCluster(t *testing.T, transport transport, d *drivers, store *testkit.Redis) *cluster {
+func startCluster(t *testing.T, transport transport, d *drivers, store *testkit.Redis) *testbed {
 	t.Helper()
 	key := "interop-" + strings.ReplaceAll(transport.name, ":", "-")
-	c := &cluster{transport: transport.name, drivers: d, senders: map[kind]sender{}, ids: map[string]string{}}
+	c := &testbed{transport: transport.name, drivers: d, senders: map[kind]sender{}, ids: map[string]string{}}
 	for i := range 2 {
 		c.servers[i] = startGoServer(t, fmt.Sprint("go-", i), transport, store.URL(), key)
 		c.servers[2+i] = startNodeServer(t, d.servers[i], fmt.Sprint("node-", i), transport, store.URL(), key)
@@ -117,7 +117,7 @@ func startCluster(t *testing.T, transport transport, d *drivers, store *testkit.
 func roomOf(server string) string { return "of " + server }
 
 // awaitRooms returns once all clients are in their rooms: they are told that they are connected a little before.
-func (c *cluster) awaitRooms(t *testing.T) {
+func (c *testbed) awaitRooms(t *testing.T) {
 	t.Helper()
 	for _, s := range c.servers {
 		testkit.Until(t, "clients of "+s.name(), func() bool {
@@ -133,7 +133,7 @@ func (c *cluster) awaitRooms(t *testing.T) {
 }
 
 // awaitSubscriptions returns once the servers are subscribed to the channels of rooms, where these have channels.
-func (c *cluster) awaitSubscriptions(t *testing.T, store *testkit.Redis, key string) {
+func (c *testbed) awaitSubscriptions(t *testing.T, store *testkit.Redis, key string) {
 	t.Helper()
 	mode, sharded := strings.CutPrefix(c.transport, "redis-sharded:")
 	if !sharded || mode == "static" {
@@ -169,7 +169,7 @@ func (c *cluster) awaitSubscriptions(t *testing.T, store *testkit.Redis, key str
 
 // fence has a sender tell all clients that it has said everything, and returns what each has heard since the last fence.
 // What one sender says arrives in order, so nothing of it is still under way then.
-func (c *cluster) fence(t *testing.T, from sender, gone ...string) map[string][]string {
+func (c *testbed) fence(t *testing.T, from sender, gone ...string) map[string][]string {
 	t.Helper()
 	c.drivers.fences++
 	from.act(t, call{Do: "emit", Event: "fence"}, payload{golang: []any{c.drivers.fences}, javascript: fmt.Sprint("[", c.drivers.fences, "]")})

@@ -65,7 +65,7 @@ var receivers = map[kind]map[kind]string{
 }
 
 // compare does one operation with one payload from all senders.
-func (c *cluster) compare(t *testing.T, table *table, op operation, p payload) {
+func (c *testbed) compare(t *testing.T, table *table, op operation, p payload) {
 	t.Helper()
 	reference := c.observe(t, op, c.senders[nodeServer], p)
 	want := reference[receivers[nodeServer][nodeServer]]

@@ -33,7 +33,7 @@ func (o observation) String() string {
 }
 
 // observe has a sender do an operation, and returns what it did to each of the other servers.
-func (c *cluster) observe(t *testing.T, op operation, from sender, p payload) map[string]observation {
+func (c *testbed) observe(t *testing.T, op operation, from sender, p payload) map[string]observation {
 	t.Helper()
 	call := c.prepare(t, op)
 	out := c.act(t, from, call, p)
@@ -60,7 +60,7 @@ func (c *cluster) observe(t *testing.T, op operation, from sender, p payload) ma
 }
 
 // act has a sender do an operation; one for the id of a socket is done for one of each server.
-func (c *cluster) act(t *testing.T, from sender, call call, p payload) (out outcome) {
+func (c *testbed) act(t *testing.T, from sender, call call, p payload) (out outcome) {
 	t.Helper()
 	if !slices.Equal(call.Rooms, []any{idOfA}) {
 		return from.act(t, call, p)
@@ -73,7 +73,7 @@ func (c *cluster) act(t *testing.T, from sender, call call, p payload) (out outc
 }
 
 // prepare fills in what the call leaves open, and has clients join the room that they are to leave.
-func (c *cluster) prepare(t *testing.T, op operation) call {
+func (c *testbed) prepare(t *testing.T, op operation) call {
 	t.Helper()
 	c.rooms++
 	call := op.call
@@ -102,7 +102,7 @@ func callLocalJoin(rooms []any) call {
 }
 
 // sortAnswers gives each server what it told the caller: clients' answers and servers' carry its name.
-func (c *cluster) sortAnswers(t *testing.T, op operation, answers []json.RawMessage, seen map[string]*observation) {
+func (c *testbed) sortAnswers(t *testing.T, op operation, answers []json.RawMessage, seen map[string]*observation) {
 	t.Helper()
 	for _, text := range answers {
 		var v any
@@ -191,7 +191,7 @@ func canonical(v any) string {
 }
 
 // comeBack waits until all clients c were disconnected, and connects them again.
-func (c *cluster) comeBack(t *testing.T, seen map[string]*observation) {
+func (c *testbed) comeBack(t *testing.T, seen map[string]*observation) {
 	t.Helper()
 	for _, s := range c.servers {
 		name := s.name() + "/c"
@@ -204,7 +204,7 @@ func (c *cluster) comeBack(t *testing.T, seen map[string]*observation) {
 }
 
 // look finds what an operation left on the servers.
-func (c *cluster) look(t *testing.T, op operation, call call, from sender, seen map[string]*observation) {
+func (c *testbed) look(t *testing.T, op operation, call call, from sender, seen map[string]*observation) {
 	t.Helper()
 	for _, s := range c.servers {
 		o := seen[s.name()]

@@ -7,13 +7,13 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/adapter/emitter"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // transport is a form that adapters come in; e2e/js/peers.mjs makes Node's by the same name.
 type transport struct {
 	name        string
-	open        func(redis, key string) (socketio.Cluster, error)
+	open        func(redis, key string) (cluster.Cluster, error)
 	emitter     func(client redis.UniversalClient, key string) (*emitter.Emitter, error)
 	nodeEmitter bool // Node has one
 }
@@ -21,7 +21,7 @@ type transport struct {
 var transports = []transport{
 	{
 		name: "redis",
-		open: func(redis, key string) (socketio.Cluster, error) {
+		open: func(redis, key string) (cluster.Cluster, error) {
 			return adapter.NewRedis(adapter.Config{URL: redis, Key: key})
 		},
 		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
@@ -34,7 +34,7 @@ var transports = []transport{
 	sharded("static"),
 	{
 		name: "redis-streams",
-		open: func(redis, key string) (socketio.Cluster, error) {
+		open: func(redis, key string) (cluster.Cluster, error) {
 			return adapter.NewStreams(adapter.StreamsConfig{Config: adapter.Config{URL: redis, Key: key}})
 		},
 		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
@@ -46,7 +46,7 @@ var transports = []transport{
 func sharded(mode string) transport {
 	return transport{
 		name: "redis-sharded:" + mode,
-		open: func(redis, key string) (socketio.Cluster, error) {
+		open: func(redis, key string) (cluster.Cluster, error) {
 			return adapter.NewSharded(adapter.ShardedConfig{Config: adapter.Config{URL: redis, Key: key}, Mode: adapter.Mode(mode)})
 		},
 		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {

@@ -3,7 +3,6 @@ package demo
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"unicode/utf8"
 
@@ -56,7 +55,7 @@ func (d *demo) people(ctx context.Context) ([]person, error) {
 	people := make([]person, 0, len(sockets))
 	for _, s := range sockets {
 		var data struct{ Person person }
-		if json.Unmarshal(s.Data, &data) == nil && data.Person.ID != "" {
+		if s.DecodeData(&data) == nil && data.Person.ID != "" {
 			people = append(people, data.Person)
 		}
 	}

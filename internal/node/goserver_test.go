@@ -91,7 +91,7 @@ func goApp(n *socketio.Namespace) {
 	n.On("whoami", func() map[string]any { return map[string]any{"pid": -1} })
 	n.On("count", func(ctx context.Context) answer { return ok(n.ServerCount(ctx)) })
 	n.On("join", func(s *socketio.Socket, name string) bool { s.Join(name); return true })
-	n.On("say", func(r json.RawMessage, args socketio.Args) error { return to(r).Emit("said", args) })
+	n.On("say", func(r json.RawMessage, args packet.Args) error { return to(r).Emit("said", args) })
 	n.On("fetch", func(ctx context.Context, r json.RawMessage) answer {
 		found, err := to(r).FetchSockets(ctx)
 		list := []map[string]any{}
@@ -121,11 +121,11 @@ func goApp(n *socketio.Namespace) {
 
 func pid(s socketio.RemoteSocket) any {
 	var data struct{ PID any }
-	json.Unmarshal(s.Data, &data)
+	s.DecodeData(&data)
 	return data.PID
 }
 
-func first(answers []socketio.Args) []json.RawMessage {
+func first(answers []packet.Args) []json.RawMessage {
 	list := []json.RawMessage{}
 	for _, a := range answers {
 		list = append(list, a.Raw(0))

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -88,7 +88,7 @@ func (g generation) message(namespace, uid string, k kind) *ipc.Object {
 var errRooms = errors.New("nodehost: rooms with names that cannot be sent")
 
 // targetOf reads whom a message is for. With errRooms the target is nobody beyond this host.
-func targetOf(opts *ipc.Object) (t socketio.Target, flags socketio.Flags, err error) {
+func targetOf(opts *ipc.Object) (t cluster.Target, flags cluster.Flags, err error) {
 	rooms, ok := opts.Get("rooms").(*ipc.Array)
 	except, ok2 := opts.Get("except").(*ipc.Array)
 	if !ok || !ok2 {
@@ -139,7 +139,7 @@ func rooms(list []string) *ipc.Array {
 }
 
 // options writes whom a message is for.
-func options(t socketio.Target, f socketio.Flags) *ipc.Object {
+func options(t cluster.Target, f cluster.Flags) *ipc.Object {
 	flags := &ipc.Object{}
 	if f.Volatile {
 		flags.Set("volatile", true)
@@ -157,7 +157,7 @@ func options(t socketio.Target, f socketio.Flags) *ipc.Object {
 }
 
 // payloadOf makes the payload of a list of values; what stands alone is a list of one, or of none where it is undefined.
-func payloadOf(v ipc.Value, limit int) (p socketio.Payload, err error) {
+func payloadOf(v ipc.Value, limit int) (p packet.Payload, err error) {
 	a, ok := v.(*ipc.Array)
 	if !ok {
 		return p, fmt.Errorf("nodehost: arguments of type %T", v)
@@ -167,7 +167,7 @@ func payloadOf(v ipc.Value, limit int) (p socketio.Payload, err error) {
 }
 
 // answerOf makes the payload of an answer, which is one value or none.
-func answerOf(v ipc.Value, limit int) (socketio.Payload, error) {
+func answerOf(v ipc.Value, limit int) (packet.Payload, error) {
 	list := &ipc.Array{}
 	if _, none := v.(ipc.Undefined); !none {
 		list.Items = []ipc.Value{v}
@@ -176,7 +176,7 @@ func answerOf(v ipc.Value, limit int) (socketio.Payload, error) {
 }
 
 // valueOf reads a payload.
-func valueOf(p socketio.Payload) (*ipc.Array, error) {
+func valueOf(p packet.Payload) (*ipc.Array, error) {
 	v, err := ipc.FromText(p.JSON, p.Attachments)
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func valueOf(p socketio.Payload) (*ipc.Array, error) {
 }
 
 // answerValue is the value of an answer: its first argument.
-func answerValue(p socketio.Payload) ipc.Value {
+func answerValue(p packet.Payload) ipc.Value {
 	a, err := valueOf(p)
 	if err != nil || len(a.Items) == 0 {
 		return ipc.Undefined{}

@@ -7,7 +7,8 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // outward carries a message of the worker to the servers beyond this host. What has no answer is queued by the adapter; what
@@ -67,7 +68,7 @@ func (s *space) inBackground(f func(ctx context.Context) error) {
 }
 
 func (s *space) broadcast(m message) error {
-	b := &socketio.Broadcast{Target: m.target, Flags: m.flags, Data: m.payload}
+	b := &cluster.Broadcast{Target: m.target, Flags: m.flags, Data: m.payload}
 	if m.id == "" {
 		return s.adapter.Broadcast(b)
 	}
@@ -79,7 +80,7 @@ func (s *space) broadcast(m message) error {
 // survey asks the clients of other servers. The worker is done when each node has given a number and the answers are as many
 // as the numbers say: so the last number is held back until all is known. Where it knows of no node it waits for nobody, but
 // the clients of one that has just come are asked all the same.
-func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id string, nodes []node) error {
+func (s *space) survey(ctx context.Context, b *cluster.Broadcast, id string, nodes []node) error {
 	timeout := b.Flags.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
@@ -101,7 +102,7 @@ func (s *space) survey(ctx context.Context, b *socketio.Broadcast, id string, no
 		} else {
 			held += clients
 		}
-	}, func(p socketio.Payload) {
+	}, func(p packet.Payload) {
 		if len(nodes) == 0 {
 			return
 		}

@@ -5,16 +5,17 @@ import (
 	"fmt"
 
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // message is what a worker says to other servers. Fields that its kind has not are zero.
 type message struct {
 	id      string // of a question; empty: no answer is wanted
 	worker  int    // second generation: who asks
-	target  socketio.Target
-	flags   socketio.Flags
-	payload socketio.Payload
+	target  cluster.Target
+	flags   cluster.Flags
+	payload packet.Payload
 	opaque  error // why it cannot leave this host
 	rooms   []string
 	closes  bool

@@ -3,13 +3,13 @@ package node
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"sync"
 	"time"
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
-	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // defaultTimeout is how long the adapters wait for answers when nothing else is said: Node's requestsTimeout.
@@ -25,8 +25,8 @@ func milliseconds(ms float64) time.Duration { return time.Duration(ms) * time.Mi
 type space struct {
 	b       *bridge
 	name    string
-	uid     string           // the worker's own; empty in the second generation
-	adapter socketio.Adapter // nil: nobody beyond this host
+	uid     string          // the worker's own; empty in the second generation
+	adapter cluster.Adapter // nil: nobody beyond this host
 
 	mu      sync.Mutex // guards the rest
 	pending map[string]*pending
@@ -54,16 +54,16 @@ func (s *space) fromOutside(k kind, data *ipc.Object) *ipc.Object {
 	return s.b.gen.message(s.name, outside, k).Set("data", data)
 }
 
-// Name implements socketio.Local.
+// Name implements cluster.Local.
 func (s *space) Name() string { return s.name }
 
-// HasRoom implements socketio.Local: what rooms there are only the worker knows.
+// HasRoom implements cluster.Local: what rooms there are only the worker knows.
 func (s *space) HasRoom([]byte) bool { return true }
 
-// Rooms implements socketio.Local.
+// Rooms implements cluster.Local.
 func (s *space) Rooms() (rooms []string) {
 	seen := make(map[string]bool)
-	for _, info := range s.Fetch(socketio.Target{}) {
+	for _, info := range s.Fetch(cluster.Target{}) {
 		for _, room := range info.Rooms {
 			if !seen[room] {
 				seen[room] = true
@@ -79,8 +79,8 @@ func packetOf(args *ipc.Array) *ipc.Object {
 	return (&ipc.Object{}).Set("type", 2.0).Set("data", args)
 }
 
-// Deliver implements socketio.Local.
-func (s *space) Deliver(b *socketio.Broadcast) {
+// Deliver implements cluster.Local.
+func (s *space) Deliver(b *cluster.Broadcast) {
 	args, err := valueOf(b.Data)
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
@@ -90,7 +90,7 @@ func (s *space) Deliver(b *socketio.Broadcast) {
 }
 
 // DeliverWithAckLater implements adapter.Later.
-func (s *space) DeliverWithAckLater(b *socketio.Broadcast, timeout time.Duration, counted func(int), answered func(socketio.Payload)) {
+func (s *space) DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) {
 	args, err := valueOf(b.Data)
 	if err != nil {
 		counted(0)
@@ -116,8 +116,8 @@ func (s *space) DeliverWithAckLater(b *socketio.Broadcast, timeout time.Duration
 		Set("opts", options(b.Target, flags))))
 }
 
-// DeliverWithAck implements socketio.Local.
-func (s *space) DeliverWithAck(b *socketio.Broadcast, timeout time.Duration, answered func(socketio.Payload)) (clients int) {
+// DeliverWithAck implements cluster.Local.
+func (s *space) DeliverWithAck(b *cluster.Broadcast, timeout time.Duration, answered func(packet.Payload)) (clients int) {
 	count := make(chan int, 1)
 	s.DeliverWithAckLater(b, timeout, func(n int) { count <- n }, answered)
 	select {
@@ -128,7 +128,7 @@ func (s *space) DeliverWithAck(b *socketio.Broadcast, timeout time.Duration, ans
 }
 
 // FetchLater implements adapter.Later.
-func (s *space) FetchLater(t socketio.Target, found func([]socketio.SocketInfo)) {
+func (s *space) FetchLater(t cluster.Target, found func([]cluster.SocketInfo)) {
 	id := s.ask(defaultTimeout, func(k kind, data *ipc.Object) bool {
 		if k == kindFetched {
 			found(s.socketsOf(data.Get("sockets")))
@@ -139,13 +139,13 @@ func (s *space) FetchLater(t socketio.Target, found func([]socketio.SocketInfo))
 	if s.b.gen == second {
 		data.Set("workerId", float64(outsideWorker))
 	}
-	s.send(s.fromOutside(kindFetch, data.Set("opts", options(t, socketio.Flags{}))))
+	s.send(s.fromOutside(kindFetch, data.Set("opts", options(t, cluster.Flags{}))))
 }
 
-// Fetch implements socketio.Local.
-func (s *space) Fetch(t socketio.Target) (infos []socketio.SocketInfo) {
-	found := make(chan []socketio.SocketInfo, 1)
-	s.FetchLater(t, func(all []socketio.SocketInfo) { found <- all })
+// Fetch implements cluster.Local.
+func (s *space) Fetch(t cluster.Target) (infos []cluster.SocketInfo) {
+	found := make(chan []cluster.SocketInfo, 1)
+	s.FetchLater(t, func(all []cluster.SocketInfo) { found <- all })
 	select {
 	case infos = <-found:
 	case <-s.b.c.ctx.Done():
@@ -154,23 +154,23 @@ func (s *space) Fetch(t socketio.Target) (infos []socketio.SocketInfo) {
 	return infos
 }
 
-// ApplyJoin implements socketio.Local.
-func (s *space) ApplyJoin(t socketio.Target, list []string) {
-	s.send(s.fromOutside(kindJoin, (&ipc.Object{}).Set("opts", options(t, socketio.Flags{})).Set("rooms", rooms(list))))
+// ApplyJoin implements cluster.Local.
+func (s *space) ApplyJoin(t cluster.Target, list []string) {
+	s.send(s.fromOutside(kindJoin, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("rooms", rooms(list))))
 }
 
-// ApplyLeave implements socketio.Local.
-func (s *space) ApplyLeave(t socketio.Target, list []string) {
-	s.send(s.fromOutside(kindLeave, (&ipc.Object{}).Set("opts", options(t, socketio.Flags{})).Set("rooms", rooms(list))))
+// ApplyLeave implements cluster.Local.
+func (s *space) ApplyLeave(t cluster.Target, list []string) {
+	s.send(s.fromOutside(kindLeave, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("rooms", rooms(list))))
 }
 
-// ApplyDisconnect implements socketio.Local.
-func (s *space) ApplyDisconnect(t socketio.Target, closeTransport bool) {
-	s.send(s.fromOutside(kindDisconnect, (&ipc.Object{}).Set("opts", options(t, socketio.Flags{})).Set("close", closeTransport)))
+// ApplyDisconnect implements cluster.Local.
+func (s *space) ApplyDisconnect(t cluster.Target, closeTransport bool) {
+	s.send(s.fromOutside(kindDisconnect, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("close", closeTransport)))
 }
 
-// ServerSideEvent implements socketio.Local.
-func (s *space) ServerSideEvent(p socketio.Payload, reply func(socketio.Payload)) {
+// ServerSideEvent implements cluster.Local.
+func (s *space) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
 	args, err := valueOf(p)
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
@@ -249,29 +249,25 @@ func newID() string {
 }
 
 // socketsOf reads descriptions of sockets. One that cannot be told to another server is left out.
-func (s *space) socketsOf(v ipc.Value) []socketio.SocketInfo {
+func (s *space) socketsOf(v ipc.Value) []cluster.SocketInfo {
 	a, _ := v.(*ipc.Array)
 	if a == nil {
 		return nil
 	}
-	infos := make([]socketio.SocketInfo, 0, len(a.Items))
+	infos := make([]cluster.SocketInfo, 0, len(a.Items))
 	for _, item := range a.Items {
 		o, ok := item.(*ipc.Object)
 		if !ok {
 			continue
 		}
-		info := socketio.SocketInfo{ID: o.Text("id")}
+		info := cluster.SocketInfo{ID: o.Text("id")}
 		if rooms, ok := o.Get("rooms").(*ipc.Array); ok {
 			info.Rooms = roomsOf(rooms)
 		}
 		var err error
 		info.Data, err = ipc.AppendText(nil, o.Get("data"), s.limit(), &info.Attachments)
-		var handshake []byte
 		if err == nil {
-			handshake, err = ipc.AppendText(nil, o.Get("handshake"), s.limit(), nil)
-		}
-		if err == nil {
-			err = json.Unmarshal(handshake, &info.Handshake)
+			info.Handshake, err = ipc.AppendText(nil, o.Get("handshake"), s.limit(), nil)
 		}
 		if err != nil {
 			s.b.c.log.Debug().Str("namespace", s.name).Str("socket", info.ID).Err(err).Msg("socket cannot be described to another server")
@@ -283,14 +279,10 @@ func (s *space) socketsOf(v ipc.Value) []socketio.SocketInfo {
 }
 
 // sockets writes descriptions of sockets.
-func sockets(infos []socketio.SocketInfo) *ipc.Array {
+func sockets(infos []cluster.SocketInfo) *ipc.Array {
 	a := &ipc.Array{}
 	for _, info := range infos {
-		handshake, err := info.Handshake.MarshalJSON()
-		if err != nil {
-			continue // it was JSON when it came
-		}
-		shake, err := ipc.FromText(handshake, nil)
+		shake, err := ipc.FromText(info.Handshake, nil)
 		if err != nil {
 			continue
 		}

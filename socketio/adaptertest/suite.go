@@ -13,6 +13,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/internal/peer"
 )
 
@@ -21,7 +22,7 @@ const patience = time.Minute
 
 // Run runs the suite. medium makes what links the servers of one test; the function that it returns
 // makes each server's Cluster. The tests run beside each other, each with a medium of its own.
-func Run(t *testing.T, medium func(t *testing.T) func() socketio.Cluster) {
+func Run(t *testing.T, medium func(t *testing.T) func() cluster.Cluster) {
 	for _, c := range []struct {
 		name string
 		test func(t *testing.T, a, b *host)
@@ -67,7 +68,7 @@ type host struct {
 	xID, yID string
 	raised   chan string // what other servers raised
 	left     chan string // reasons
-	cluster  socketio.Cluster
+	cluster  cluster.Cluster
 }
 
 // Settler is a Cluster whose servers hear what others say to a room only a while after somebody joined it.
@@ -90,7 +91,7 @@ func (h *host) settle() {
 	}
 }
 
-func serve(t *testing.T, cluster socketio.Cluster) *host {
+func serve(t *testing.T, cluster cluster.Cluster) *host {
 	h := &host{t: t, raised: make(chan string, 100), left: make(chan string, 10), cluster: cluster}
 	h.Host = peer.Serve(t, socketio.Config{Adapter: cluster}, func(io *socketio.Server) {
 		io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); return nil })
@@ -370,7 +371,7 @@ func fetch(t *testing.T, a, b *host) {
 		Name string `json:"name"`
 	}
 	if err := s.DecodeData(&data); err != nil || data.Name != "someone" {
-		t.Errorf("data %s, %v", s.Data, err)
+		t.Errorf("data %+v, %v", data, err)
 	}
 	if want := []string{b.yID, "r", "second"}; !slices.Equal(s.Rooms, want) {
 		t.Errorf("rooms %q, want %q", s.Rooms, want)
@@ -435,9 +436,9 @@ func serverSideAck(t *testing.T, a, b *host) {
 }
 
 // peerOf returns the only other server, once it is known by name.
-func peerOf(t *testing.T, h *host) socketio.Peer {
+func peerOf(t *testing.T, h *host) cluster.Peer {
 	t.Helper()
-	var peers []socketio.Peer
+	var peers []cluster.Peer
 	testkit.Until(t, "the other server to be known by name", func() bool {
 		peers = h.IO.Peers()
 		return len(peers) == 1
@@ -458,17 +459,17 @@ func oneServer(t *testing.T, a, b *host) {
 	if err != nil || answer.Scan(&text) != nil || text != "hello b" {
 		t.Errorf("answer %s, %v", answer, err)
 	}
-	if err := a.IO.ServerSideEmitTo("nobody", "tell"); !errors.Is(err, socketio.ErrNoPeer) {
+	if err := a.IO.ServerSideEmitTo("nobody", "tell"); !errors.Is(err, cluster.ErrNoPeer) {
 		t.Error(err)
 	}
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	var timeout *socketio.MissingError
+	var timeout *cluster.MissingError
 	if _, err := a.IO.ServerSideEmitToWithAck(short, peer, "silent"); !errors.As(err, &timeout) || len(timeout.Missing) != 1 || timeout.Missing[0].ID != peer {
 		t.Errorf("of a silent server: %v", err)
 	}
 	b.Stop()
-	if _, err := a.IO.ServerSideEmitToWithAck(ctx, peer, "ask", "nobody", nil); !errors.Is(err, socketio.ErrNoPeer) {
+	if _, err := a.IO.ServerSideEmitToWithAck(ctx, peer, "ask", "nobody", nil); !errors.Is(err, cluster.ErrNoPeer) {
 		t.Errorf("of one that left: %v", err)
 	}
 }
@@ -478,11 +479,11 @@ func missing(t *testing.T, a, b *host) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	answers, err := a.IO.ServerSideEmitWithAck(ctx, "silent")
-	var timeout *socketio.MissingError
+	var timeout *cluster.MissingError
 	if len(answers) != 0 || !errors.As(err, &timeout) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("%d answers, %v", len(answers), err)
 	}
-	if timeout.Answered != 0 || timeout.Expected != 1 || !slices.Equal(timeout.Missing, []socketio.Peer{peer}) {
+	if timeout.Answered != 0 || timeout.Expected != 1 || !slices.Equal(timeout.Missing, []cluster.Peer{peer}) {
 		t.Errorf("%+v, want %+v", timeout, peer)
 	}
 }
@@ -518,13 +519,13 @@ func data(t *testing.T, a, b *host) {
 		var got kept
 		must(t, s.DecodeData(&got))
 		if s.ID != b.xID {
-			if got.Name != "someone" || got.Bytes != nil || len(s.Attachments) != 0 {
+			if got.Name != "someone" || got.Bytes != nil {
 				t.Errorf("another's: %+v", got)
 			}
 			continue
 		}
 		if got.Name != "someone" || string(got.Bytes) != "\x00\xff" || len(got.Deep.List) != 2 || fmt.Sprint(got.Deep.List[0]) != "[120]" {
-			t.Errorf("%+v of %s and %v", got, s.Data, s.Attachments)
+			t.Errorf("%+v", got)
 		}
 	}
 }

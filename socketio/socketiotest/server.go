@@ -7,6 +7,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/internal/peer"
 )
 
@@ -38,7 +39,7 @@ func Serve(t testing.TB, cfg socketio.Config, app App) *Server {
 // ServeCluster runs an app on n servers that share clients and rooms, as on n hosts, until the test ends.
 func ServeCluster(t testing.TB, n int, cfg socketio.Config, app App) []*Server {
 	t.Helper()
-	cfg.Adapter = socketio.NewHub()
+	cfg.Adapter = cluster.NewHub()
 	servers := make([]*Server, n)
 	for i := range servers {
 		servers[i] = Serve(t, cfg, app)

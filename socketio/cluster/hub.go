@@ -1,4 +1,4 @@
-package socketio
+package cluster
 
 import (
 	"context"
@@ -8,10 +8,12 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Hub links the servers of one process, as package adapter links those of many: for tests of an app on several
-// servers. Make one, and give it to each server as Config.Adapter.
+// Hub is a Cluster of servers in one process, for tests of an app on several servers. Give one Hub
+// to each server as socketio.Config.Adapter.
 type Hub struct {
 	mu      sync.Mutex
 	members map[string][]*hubMember // by namespace
@@ -20,10 +22,10 @@ type Hub struct {
 
 var _ Cluster = (*Hub)(nil)
 
-// NewHub makes a Hub that links nobody yet.
+// NewHub returns a Hub without servers.
 func NewHub() *Hub { return &Hub{members: make(map[string][]*hubMember)} }
 
-// Open makes a server's namespace a member.
+// Open adds a server's namespace to the Hub.
 func (h *Hub) Open(local Local) (Adapter, error) {
 	m := &hubMember{hub: h, local: local}
 	h.mu.Lock()
@@ -34,7 +36,7 @@ func (h *Hub) Open(local Local) (Adapter, error) {
 	return m, nil
 }
 
-// Run has nothing to do: operations run on the goroutine of who calls them.
+// Run waits for the end of ctx. Operations run on the goroutine of their caller.
 func (h *Hub) Run(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
@@ -74,32 +76,59 @@ func (m *hubMember) Broadcast(b *Broadcast) error {
 	return nil
 }
 
-func (m *hubMember) BroadcastWithAck(ctx context.Context, b *Broadcast, timeout time.Duration, counted func(int), answered func(Payload)) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
-	defer cancel()
-	c := &collector{done: make(chan struct{})}
+func (m *hubMember) BroadcastWithAck(ctx context.Context, b *Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) error {
+	expired := time.NewTimer(timeout)
+	defer expired.Stop()
+	answers := inbox{news: make(chan struct{}, 1)}
+	asked := 0
 	for _, other := range m.others() {
-		n := other.DeliverWithAck(b, timeout, func(p Payload) {
-			if args, err := p.Args(); err == nil {
-				c.add(args)
-			}
-		})
+		n := other.DeliverWithAck(b, timeout, answers.add)
 		counted(n)
-		c.expect(n)
+		asked += n
 	}
-	c.complete()
-	var err error
-	select {
-	case <-c.done:
-	case <-ctx.Done():
-		if err = context.Cause(ctx); errors.Is(err, ErrTimeout) {
-			err = nil
-		}
-	}
-	for _, args := range c.result() {
-		answered(args.Payload())
+	err := answers.wait(ctx, asked, expired.C)
+	for _, p := range answers.list() {
+		answered(p)
 	}
 	return err
+}
+
+// inbox collects answers, which may come on any goroutine.
+type inbox struct {
+	news chan struct{} // has a value after an answer came
+
+	mu   sync.Mutex
+	came []packet.Payload
+}
+
+func (i *inbox) add(p packet.Payload) {
+	i.mu.Lock()
+	i.came = append(i.came, p)
+	i.mu.Unlock()
+	select {
+	case i.news <- struct{}{}:
+	default:
+	}
+}
+
+func (i *inbox) list() []packet.Payload {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.came)
+}
+
+// wait returns after n answers, or when the time is over, or with the error of ctx.
+func (i *inbox) wait(ctx context.Context, n int, expired <-chan time.Time) error {
+	for len(i.list()) < n {
+		select {
+		case <-i.news:
+		case <-expired:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 func (m *hubMember) FetchSockets(_ context.Context, t Target) ([]SocketInfo, error) {
@@ -131,28 +160,28 @@ func (m *hubMember) Disconnect(t Target, closeTransport bool) error {
 	return nil
 }
 
-func (m *hubMember) ServerSideEmit(p Payload) error {
+func (m *hubMember) ServerSideEmit(p packet.Payload) error {
 	for _, other := range m.others() {
 		other.ServerSideEvent(p, nil)
 	}
 	return nil
 }
 
-func (m *hubMember) ServerSideEmitWithAck(ctx context.Context, p Payload) ([]Payload, error) {
+func (m *hubMember) ServerSideEmitWithAck(ctx context.Context, p packet.Payload) ([]packet.Payload, error) {
 	return askHub(ctx, m.peers(), p)
 }
 
 // askHub raises an event on some servers and waits for an answer of each.
-func askHub(ctx context.Context, peers []*hubMember, p Payload) ([]Payload, error) {
+func askHub(ctx context.Context, peers []*hubMember, p packet.Payload) ([]packet.Payload, error) {
 	type answer struct {
 		from    *hubMember
-		payload Payload
+		payload packet.Payload
 	}
 	answers := make(chan answer, len(peers))
 	for _, peer := range peers {
-		peer.local.ServerSideEvent(p, func(p Payload) { answers <- answer{peer, p} })
+		peer.local.ServerSideEvent(p, func(p packet.Payload) { answers <- answer{peer, p} })
 	}
-	var list []Payload
+	var list []packet.Payload
 	missing := slices.Clone(peers)
 	for len(missing) > 0 {
 		select {
@@ -184,7 +213,7 @@ func (m *hubMember) peer(id string) ([]*hubMember, error) {
 	return nil, ErrNoPeer
 }
 
-func (m *hubMember) ServerSideEmitTo(peer string, p Payload) error {
+func (m *hubMember) ServerSideEmitTo(peer string, p packet.Payload) error {
 	to, err := m.peer(peer)
 	if err == nil {
 		to[0].local.ServerSideEvent(p, nil)
@@ -192,14 +221,14 @@ func (m *hubMember) ServerSideEmitTo(peer string, p Payload) error {
 	return err
 }
 
-func (m *hubMember) ServerSideEmitToWithAck(ctx context.Context, peer string, p Payload) (Payload, error) {
+func (m *hubMember) ServerSideEmitToWithAck(ctx context.Context, peer string, p packet.Payload) (packet.Payload, error) {
 	to, err := m.peer(peer)
 	if err != nil {
-		return Payload{}, err
+		return packet.Payload{}, err
 	}
 	answers, err := askHub(ctx, to, p)
 	if err != nil {
-		return Payload{}, err
+		return packet.Payload{}, err
 	}
 	return answers[0], nil
 }

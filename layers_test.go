@@ -37,9 +37,9 @@ var layers = map[string][]string{
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/config": {"directory", "internal/redisconn"}, "internal/netio/handoff": {"internal/netio"}, "internal/netio/http1": {},
 	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {}, "internal/netio": {}, "internal/pm2": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/pm2"},
-	"internal/host":        {"internal/supervisor", "internal/lifeline", "internal/config"},
-	"internal/daemon":      {"internal/host", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/redisconn", "internal/admin", "directory"},
-	"internal/node":        {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/number"},
+	"internal/host":        {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config"},
+	"internal/daemon":      {"internal/host", "internal/node", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/redisconn", "internal/admin", "directory"},
+	"internal/node":        {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
 	"internal/transport":   {"adapter", "directory", "internal/config", "internal/redisconn"},
 	"internal/redisconn":   {"internal/netio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 }

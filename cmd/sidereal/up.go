@@ -18,6 +18,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	nodejs "github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/internal/systemd"
 	"github.com/sidereal-io/sidereal/internal/transport"
@@ -97,7 +98,7 @@ func (h *hostProcess) run(args []string) (err error) {
 			return err
 		}
 	}
-	if h.dir, err = supervisor.NewRuntimeDir(""); err != nil {
+	if h.dir, err = supervisor.NewRuntimeDir("", nodejs.Preload); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.dir.Close()) }()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/host"
+	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -23,7 +24,7 @@ func (d *Daemon) joinForks(ap *application) error {
 	var f *forkHost
 	d.do(func(b *book) { f = b.forks })
 	if f == nil {
-		dir, err := supervisor.NewRuntimeDir("")
+		dir, err := supervisor.NewRuntimeDir("", node.Preload)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/host"
+	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
@@ -195,7 +196,7 @@ func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (
 	if ap.shared() {
 		return d.joinForks(ap)
 	}
-	dir, err := supervisor.NewRuntimeDir("")
+	dir, err := supervisor.NewRuntimeDir("", node.Preload)
 	if err != nil {
 		return err
 	}

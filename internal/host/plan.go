@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
-	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -108,16 +108,17 @@ func process(app *App, facts *Facts, p Process) supervisor.Spec {
 	s.Group, s.Stage, s.AliveTimeout = app.group(), stageWorkers, app.Settings.AliveTimeout
 	s.Unlined = app.Kind != Worker
 	s.Env = merged(s.Env, []string{"SIDEREAL_WORKER_ID=" + strconv.Itoa(p.Slot)})
-	hosted := supervisor.Host{Place: app.NodeHostPlace(), Slot: p.Slot, WaitReady: p.WaitReady}
+	agent := supervisor.Agent{Place: app.NodeHostPlace()}
 	settle := cmp.Or(facts.Settle, defaultSettle)
 	switch app.Kind {
 	case NodeCluster:
-		hosted.Channel, hosted.Cluster, hosted.Drain = "advanced", true, app.Settings.ShutdownTimeout
-		s.Host, s.Readiness.Timeout = &hosted, p.ListenTimeout
+		agent.Hook = node.ChannelHook{Mode: "advanced", Slot: p.Slot, Cluster: true, WaitReady: p.WaitReady}
+		agent.Drain = app.Settings.ShutdownTimeout
+		s.Agent, s.Readiness.Timeout = &agent, p.ListenTimeout
 	case NodeFork:
-		hosted.Channel = "json"
-		s.Host, s.Single = &hosted, true
-		s.Readiness = supervisor.Readiness{AtStart: !p.WaitReady, Settle: settle, Timeout: p.ListenTimeout}
+		agent.Hook = node.ChannelHook{Mode: "json", Slot: p.Slot, WaitReady: p.WaitReady}
+		s.Agent, s.Single = &agent, true
+		s.Readiness = supervisor.Readiness{AtStart: !p.WaitReady, AfterBeat: true, Settle: settle, Timeout: p.ListenTimeout}
 	case Worker:
 		s.FreezeTimeout = app.Settings.FreezeTimeout
 		s.Stop.Timeout = max(s.Stop.Timeout, app.Settings.stopTimeout())
@@ -126,11 +127,11 @@ func process(app *App, facts *Facts, p Process) supervisor.Spec {
 			s.Environ = append(s.Environ, fmt.Sprintf("GOMAXPROCS=%d", max(1, facts.Cores/max(1, len(app.Processes)))))
 		}
 	case Program:
-		hosted.Port, hosted.Drain = true, app.Settings.ShutdownTimeout
-		s.Host, s.Readiness = &hosted, supervisor.Readiness{AtStart: true, Settle: settle}
+		agent.Hook, agent.Drain = node.PortHook{Slot: p.Slot}, app.Settings.ShutdownTimeout
+		s.Agent, s.Readiness = &agent, supervisor.Readiness{AtStart: true, Settle: settle}
 	}
 	if app.Kind.Channeled() && p.Interpreted {
-		s.Command = slices.Insert(slices.Clone(s.Command), 1, "-r", filepath.Join(facts.Dir, lifeline.Preload))
+		s.Command = slices.Insert(slices.Clone(s.Command), 1, "-r", filepath.Join(facts.Dir, node.Preload))
 	}
 	if url := app.Settings.ReadyURL; url != "" {
 		s.Readiness = supervisor.Readiness{Probe: url}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -81,24 +82,24 @@ func TestPlanBindsProcesses(t *testing.T) {
 	for name, c := range map[string]struct {
 		kind    Kind
 		set     func(*App)
-		want    supervisor.Spec // of these fields: Host, Readiness, Single, Unlined, FreezeTimeout, Stop
+		want    supervisor.Spec // of these fields: Agent, Readiness, Single, Unlined, FreezeTimeout, Stop
 		command string
 	}{
 		"Node worker": {NodeCluster, func(a *App) { a.Processes[0].ListenTimeout = time.Second }, supervisor.Spec{
 			Unlined: true, Readiness: supervisor.Readiness{Timeout: time.Second},
-			Host: &supervisor.Host{Place: "chat/nodehost", Slot: 1, Channel: "advanced", Cluster: true, Drain: 30 * time.Second},
+			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
 		}, "run -r /run/s/preload.cjs w"},
 		"forked Node": {NodeFork, func(*App) {}, supervisor.Spec{
-			Unlined: true, Single: true, Readiness: supervisor.Readiness{AtStart: true, Settle: settle},
-			Host: &supervisor.Host{Place: "chat/nodehost", Slot: 1, Channel: "json"},
+			Unlined: true, Single: true, Readiness: supervisor.Readiness{AtStart: true, AfterBeat: true, Settle: settle},
+			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Mode: "json", Slot: 1}},
 		}, "run -r /run/s/preload.cjs w"},
 		"forked Node that says when it is ready": {NodeFork, func(a *App) { a.Processes[0].WaitReady, a.SharedNodeHost = true, true }, supervisor.Spec{
-			Unlined: true, Single: true, Readiness: supervisor.Readiness{Settle: settle},
-			Host: &supervisor.Host{Place: "nodehost", Slot: 1, Channel: "json", WaitReady: true},
+			Unlined: true, Single: true, Readiness: supervisor.Readiness{AfterBeat: true, Settle: settle},
+			Agent: &supervisor.Agent{Place: "nodehost", Hook: node.ChannelHook{Mode: "json", Slot: 1, WaitReady: true}},
 		}, "run -r /run/s/preload.cjs w"},
 		"Node without an interpreter": {NodeCluster, func(a *App) { a.Processes[0].Interpreted = false }, supervisor.Spec{
 			Unlined: true,
-			Host:    &supervisor.Host{Place: "chat/nodehost", Slot: 1, Channel: "advanced", Cluster: true, Drain: 30 * time.Second},
+			Agent:   &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
 		}, "run w"},
 		"Go worker": {Worker, func(*App) {}, supervisor.Spec{
 			FreezeTimeout: 3 * time.Second, Stop: supervisor.StopRule{Timeout: 33 * time.Second},
@@ -108,11 +109,11 @@ func TestPlanBindsProcesses(t *testing.T) {
 		}, "run w"},
 		"any program": {Program, func(*App) {}, supervisor.Spec{
 			Unlined: true, Readiness: supervisor.Readiness{AtStart: true, Settle: settle},
-			Host: &supervisor.Host{Place: "chat/nodehost", Slot: 1, Port: true, Drain: 30 * time.Second},
+			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.PortHook{Slot: 1}, Drain: 30 * time.Second},
 		}, "run w"},
 		"a ready URL": {Program, func(a *App) { a.Settings.ReadyURL = "http://127.0.0.1:{port}/up" }, supervisor.Spec{
 			Unlined: true, Readiness: supervisor.Readiness{Probe: "http://127.0.0.1:{port}/up"},
-			Host: &supervisor.Host{Place: "chat/nodehost", Slot: 1, Port: true, Drain: 30 * time.Second},
+			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.PortHook{Slot: 1}, Drain: 30 * time.Second},
 		}, "run w"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -121,7 +122,7 @@ func TestPlanBindsProcesses(t *testing.T) {
 			c.set(&a)
 			specs := Plan(a, facts())
 			s := specs[len(specs)-1]
-			got := supervisor.Spec{Host: s.Host, Readiness: s.Readiness, Single: s.Single, Unlined: s.Unlined, FreezeTimeout: s.FreezeTimeout, Stop: s.Stop}
+			got := supervisor.Spec{Agent: s.Agent, Readiness: s.Readiness, Single: s.Single, Unlined: s.Unlined, FreezeTimeout: s.FreezeTimeout, Stop: s.Stop}
 			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}

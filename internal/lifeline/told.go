@@ -30,10 +30,6 @@ const (
 	Heard     = "heard"     // a worker's id: it does again
 )
 
-// Preload is the name of the script in the runtime folder with which Node processes that get a channel are to be started
-// (node -r). A nodehost writes it before it is ready.
-const Preload = "preload.cjs"
-
 // ChannelTold is a Node process that has just been started; its channel's parent end comes with it.
 type ChannelTold struct {
 	ID      string `json:"id"`      // of this incarnation: decimal, 1 to 2^31-1, also its NODE_UNIQUE_ID in cluster mode

@@ -18,10 +18,14 @@ var preload []byte
 // preloadCommand is the cmd of the messages between preload.js and us.
 const preloadCommand = "NODE_SIDEREAL"
 
+// Preload is the name of the script in the runtime folder with which Node processes that get a
+// channel are started (node -r). The node host writes it before it is ready.
+const Preload = "preload.cjs"
+
 // WritePreload writes the script that Node workers are to be started with (node -r) into a folder, and returns its path.
 // It may be there already. Processes of other users read it, too.
 func WritePreload(dir string) (path string, err error) {
-	path = filepath.Join(dir, lifeline.Preload)
+	path = filepath.Join(dir, Preload)
 	part := path + ".part"
 	if err := os.WriteFile(part, preload, 0o644); err != nil {
 		return "", err

@@ -28,7 +28,13 @@ import (
 	"github.com/sidereal-io/sidereal/router"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(listenerEnv) != "" {
+		listen()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience bounds a test, and asserts nothing about time.
 const patience = 60 * time.Second

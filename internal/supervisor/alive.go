@@ -14,8 +14,8 @@ const (
 	// to it.
 	missing = time.Second
 
-	// hostedBeats is how often a Node process beats by way of its host.
-	hostedBeats = time.Second
+	// agentBeats is how often a process beats by way of its agent.
+	agentBeats = time.Second
 
 	// repeatLooks is how many looks pass before others are told again of a process that is still
 	// silent.
@@ -75,7 +75,7 @@ func (p *process) beatEvery() time.Duration {
 	if every := p.every.Load(); every > 0 {
 		return time.Duration(every)
 	}
-	return hostedBeats
+	return agentBeats
 }
 
 // isFrozen tells whether a process that beats by a line has been silent for its FreezeTimeout, and

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,13 +38,13 @@ type process struct {
 	kill     *time.Timer   // while stopping
 	probing  chan struct{} // closed to end the readiness probe; nil: none
 
-	id      int      // by which its host knows it; 0: it has none
+	id      int      // its agent's name for it; 0: it has no agent
 	port    int      // of its own; 0: none
-	host    *process // that was told of it
-	channel *os.File // the end of its channel that is the host's, until it is told
+	agent   *process // which looks after it; nil: none does
+	bond    Bond     // to its agent; nil: none
 	input   *os.File // our end of its input; nil: it has none
-	cut     bool     // its host is gone: it ends, too, and that is no fault of its own
-	leaving bool     // its host moves its sessions away
+	cut     bool     // its agent has ended: it ends, too, and that is no fault of its own
+	leaving bool     // its agent moves its sessions away
 
 	beat  atomic.Int64 // when it last said that it runs, as unix nanoseconds; 0: never. Anybody's
 	every atomic.Int64 // nanoseconds between two of these. Anybody's
@@ -70,8 +69,8 @@ func (s *Supervisor) start(pl *place, spec Spec) (_ *process, err error) {
 	if err := in.addListeners(spec.Listeners); err != nil {
 		return nil, p.unborn(err)
 	}
-	if spec.Host != nil {
-		if err := s.addHosted(p, &in); err != nil {
+	if spec.Agent != nil {
+		if err := s.bind(p, &in); err != nil {
 			return nil, p.unborn(err)
 		}
 	}
@@ -98,7 +97,7 @@ func (s *Supervisor) start(pl *place, spec Spec) (_ *process, err error) {
 
 // unborn closes what a process that does not start was to be bound by.
 func (p *process) unborn(err error) error {
-	return errors.Join(err, p.closeLine(), p.closeChannel(), p.closeInput())
+	return errors.Join(err, p.closeLine(), p.closeBond(), p.closeInput())
 }
 
 // command is what is to be executed.
@@ -241,10 +240,10 @@ func (s *Supervisor) copyOutput(spec *Spec, number int, r *stream) {
 func (s *Supervisor) reported(p *process, key, value string) {
 	switch key {
 	case lifeline.Child:
-		s.hostReported(p, value)
+		s.agentReported(p, value)
 		return
 	case lifeline.Listen:
-		s.hostListens(p, value)
+		s.agentListens(p, value)
 		return
 	}
 	p.note(key, value)
@@ -266,13 +265,6 @@ func (p *process) note(key, value string) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-func (p *process) idText() string {
-	if p.id == 0 {
-		return ""
-	}
-	return strconv.Itoa(p.id)
-}
-
 func (p *process) state() State {
 	switch {
 	case p.stopping || p.draining:
@@ -288,16 +280,6 @@ func (p *process) closeLine() error {
 		return nil
 	}
 	return p.line.Close()
-}
-
-// closeChannel closes our end of the channel, if it was not told on.
-func (p *process) closeChannel() error {
-	if p.channel == nil {
-		return nil
-	}
-	err := p.channel.Close()
-	p.channel = nil
-	return err
 }
 
 // exitOf tells the end of a process from the error of its Wait.

@@ -132,7 +132,7 @@ func (s *Supervisor) Signal(sig syscall.Signal, names ...string) error {
 	})
 }
 
-// Send sends a message to a process that has a channel.
+// Send has the agent of a process send it a message. It returns ErrNoChannel if the process takes none.
 func (s *Supervisor) Send(name string, message json.RawMessage) error {
 	return s.each([]string{name}, func(pl *place) error {
 		if pl.current == nil {
@@ -169,14 +169,6 @@ func (s *Supervisor) Tell(name, key, value string) error {
 
 // Poke has everyone who waits look again.
 func (s *Supervisor) Poke() { s.post(func() {}) }
-
-// message has the host of a process send it something.
-func (s *Supervisor) message(p *process, m json.RawMessage) error {
-	if p.host == nil || p.spec.Host.Channel == "" || !s.running[p.host] {
-		return ErrNoChannel
-	}
-	return p.host.line.TellJSON(lifeline.Send, lifeline.SendTold{ID: p.idText(), Message: m}, nil)
-}
 
 // each calls f for places in the loop.
 func (s *Supervisor) each(names []string, f func(*place) error) error {

@@ -29,7 +29,7 @@ type Config struct {
 	// process stays. 0: 30 s.
 	ReadyTimeout time.Duration
 
-	// FirstID is the first number that a process with a host is called by there; each further process gets the next. 0: 1.
+	// FirstID is the number by which agents know the first process that has one; each further process gets the next. 0: 1.
 	FirstID int
 
 	// Output gets the children's lines, one Write each; nil: none. Prefix puts the process' name before each (in color,
@@ -41,7 +41,7 @@ type Config struct {
 	// OnExit is told of every end of a process, in a goroutine of its own; Run waits for it to return.
 	OnExit func(Exit)
 
-	// OnListen is told that a process with a host wants to be served at an address, as OnExit is, but one at a time and in order.
+	// OnListen is told that a process with an agent wants to be served at an address, as OnExit is, but one at a time and in order.
 	OnListen func(name, addr string)
 
 	// OnSilent is told, as OnListen is, that a process which is a worker has missed its beats for a
@@ -83,8 +83,8 @@ func check(specs []Spec, taken func(string) bool) error {
 		if s.After != "" && !names[s.After] && !taken(s.After) {
 			errs = append(errs, fmt.Errorf("supervisor: %s starts after %s, which does not exist", s.Name, s.After))
 		}
-		if s.Host != nil && !names[s.Host.Place] && !taken(s.Host.Place) {
-			errs = append(errs, fmt.Errorf("supervisor: %s has the host %s, which does not exist", s.Name, s.Host.Place))
+		if s.Agent != nil && !names[s.Agent.Place] && !taken(s.Agent.Place) {
+			errs = append(errs, fmt.Errorf("supervisor: %s has the agent %s, which does not exist", s.Name, s.Agent.Place))
 		}
 	}
 	return errors.Join(errs...)

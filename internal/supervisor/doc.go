@@ -11,7 +11,7 @@
 //	child.go      a process: what it inherits, its line, its end; stream.go, output.go: what it writes; input.go: what it is given to read
 //	readiness.go  when it counts as ready
 //	alive.go      how one is found that hangs, or takes too much memory
-//	host.go       processes that another one of ours looks after: Node's channels, programs with a port of their own
+//	agent.go      processes that another one of ours looks after, and the hook by which they are bound to it
 //	reload.go     replacing processes without a gap
 //	stop.go       asking processes to end, stage by stage
 //

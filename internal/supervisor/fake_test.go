@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -170,20 +171,20 @@ var fakes = map[string]func(args []string){
 	},
 	// sleep: stays, without a line.
 	"sleep": func([]string) { select {} },
-	// hosted: says over its channel, or nowhere, what it is, and does what it is told there.
-	"hosted": func([]string) {
-		fd, err := strconv.Atoi(os.Getenv("NODE_CHANNEL_FD"))
+	// bound: says over its channel, if it has one, what it is, and does what it is told there.
+	"bound": func([]string) {
+		fd, err := strconv.Atoi(os.Getenv("FAKE_CHANNEL"))
 		if err != nil {
-			select {} // a program with a port, to be reported by its host
+			select {} // a program with a port, to be reported by its agent
 		}
 		channel := os.NewFile(uintptr(fd), "channel")
-		fmt.Fprintf(channel, "%s %s\n", os.Getenv("NODE_CHANNEL_SERIALIZATION_MODE"), os.Getenv("NODE_UNIQUE_ID"))
+		fmt.Fprintf(channel, "bound %s\n", os.Getenv("FAKE_ID"))
 		for lines := bufio.NewScanner(channel); lines.Scan(); {
 			switch text := lines.Text(); text {
 			case `"shutdown"`:
 				os.Exit(9)
 			case `"leave"`:
-				fmt.Fprintln(channel, `{"cmd":"disconnect"}`)
+				fmt.Fprintln(channel, `"replace me"`)
 			default:
 				fmt.Fprintln(channel, "got "+text)
 			}
@@ -191,14 +192,14 @@ var fakes = map[string]func(args []string){
 	},
 	// beats: gives a sign of life at each message.
 	"beats": func([]string) {
-		fd, _ := strconv.Atoi(os.Getenv("NODE_CHANNEL_FD"))
+		fd, _ := strconv.Atoi(os.Getenv("FAKE_CHANNEL"))
 		channel := os.NewFile(uintptr(fd), "channel")
 		for lines := bufio.NewScanner(channel); lines.Scan(); {
 			fmt.Fprintln(channel, "beat")
 		}
 	},
-	// host: looks after hosted processes.
-	"host": func([]string) { new(fakeHost).run() },
+	// agent: looks after bound processes.
+	"agent": func([]string) { new(fakeAgent).run() },
 	// supervise <unix address>: a supervisor of two children that hold connections, one by its line, one without.
 	"supervise": func(args []string) {
 		self, _ := os.Executable()
@@ -270,13 +271,13 @@ func begin() (line *lifeline.Line, term chan os.Signal) {
 	return line, term
 }
 
-// fakeHost does what a nodehost does, as far as a supervisor can see.
-type fakeHost struct {
+// fakeAgent does what an agent does, as far as a supervisor can see.
+type fakeAgent struct {
 	line     *lifeline.Line
 	channels map[string]*os.File
 }
 
-func (h *fakeHost) run() {
+func (h *fakeAgent) run() {
 	fd, _ := strconv.Atoi(os.Getenv(LineEnv))
 	line, err := lifeline.Open(fd)
 	if err != nil {
@@ -288,21 +289,14 @@ func (h *fakeHost) run() {
 	line.Follow(ctx, h.told)
 }
 
-func (h *fakeHost) told(t lifeline.Told) {
+func (h *fakeAgent) told(t lifeline.Told) {
 	switch t.Key {
 	case lifeline.Channel:
-		var c lifeline.ChannelTold
-		if err := t.Decode(&c); err != nil {
-			panic(err)
-		}
-		h.channels[c.ID] = t.File
-		go h.hear(c, t.File)
+		h.channels[t.Value] = t.File
+		go h.hear(t.Value, t.File)
 	case lifeline.Port:
-		var p lifeline.PortTold
-		if err := t.Decode(&p); err != nil {
-			panic(err)
-		}
-		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: p.ID, State: lifeline.ChildReady, Worker: p.Addr, By: "port"})
+		id, port, _ := strings.Cut(t.Value, " ")
+		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: id, State: lifeline.ChildReady, Worker: "port " + port, By: "port"})
 	case lifeline.Drain:
 		fmt.Println("drained " + t.Value)
 		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: t.Value, State: lifeline.ChildDrained})
@@ -316,21 +310,75 @@ func (h *fakeHost) told(t lifeline.Told) {
 }
 
 // hear reports the first line of a child as its worker id, and later ones as reasons or messages.
-func (h *fakeHost) hear(c lifeline.ChannelTold, channel *os.File) {
+func (h *fakeAgent) hear(id string, channel *os.File) {
 	first := true
 	for lines := bufio.NewScanner(channel); lines.Scan(); first = false {
 		text := lines.Text()
-		r := lifeline.ChildReport{ID: c.ID, State: lifeline.ChildReady, Worker: text, By: "listening"}
+		r := lifeline.ChildReport{ID: id, State: lifeline.ChildReady, Worker: text, By: "listening"}
 		switch {
 		case text == "beat":
-			r = lifeline.ChildReport{ID: c.ID, State: lifeline.ChildAlive}
-		case first && c.Cluster:
-			h.line.ReportJSON(lifeline.Listen, lifeline.ListenReport{ID: c.ID, Addr: ":3000"})
+			r = lifeline.ChildReport{ID: id, State: lifeline.ChildAlive}
+		case first:
+			h.line.ReportJSON(lifeline.Listen, lifeline.ListenReport{ID: id, Addr: ":3000"})
 		case !first && json.Valid([]byte(text)):
-			r = lifeline.ChildReport{ID: c.ID, State: lifeline.ChildMessage, Message: json.RawMessage(text)}
+			r = lifeline.ChildReport{ID: id, State: lifeline.ChildMessage, Message: json.RawMessage(text)}
 		case !first:
 			r.Worker, r.By = "", text
 		}
 		h.line.ReportJSON(lifeline.Child, r)
 	}
 }
+
+// channelHook gives a process a channel whose other end goes to its agent, as package node does.
+type channelHook struct{}
+
+func (channelHook) Bind(b *Birth) (Bond, error) {
+	theirs, ours, err := lifeline.SocketPair("channel")
+	if err != nil {
+		return nil, err
+	}
+	b.Setenv("FAKE_CHANNEL", strconv.Itoa(b.Inherit(theirs)))
+	b.Setenv("FAKE_ID", strconv.Itoa(b.ID))
+	return &channelBond{strconv.Itoa(b.ID), ours}, nil
+}
+
+type channelBond struct {
+	id   string
+	file *os.File
+}
+
+func (c *channelBond) Announce(agent *lifeline.End, _ int) error {
+	file := c.file
+	c.file = nil
+	return agent.Tell(lifeline.Channel, c.id, file)
+}
+
+func (c *channelBond) Send(agent *lifeline.End, m json.RawMessage) error {
+	return agent.TellJSON(lifeline.Send, lifeline.SendTold{ID: c.id, Message: m}, nil)
+}
+
+func (c *channelBond) AsksToLeave(m json.RawMessage) bool { return string(m) == `"replace me"` }
+
+func (c *channelBond) Close() error {
+	if c.file == nil {
+		return nil
+	}
+	return c.file.Close()
+}
+
+// portHook gives a process a port, as package node does, and no channel.
+type portHook struct{}
+
+func (portHook) Bind(b *Birth) (Bond, error) {
+	b.Port = 40_000 + b.ID
+	return portBond(fmt.Sprintf("%d %d", b.ID, b.Port)), nil
+}
+
+type portBond string
+
+func (p portBond) Announce(agent *lifeline.End, _ int) error {
+	return agent.Tell(lifeline.Port, string(p), nil)
+}
+func (portBond) Send(*lifeline.End, json.RawMessage) error { return ErrNoChannel }
+func (portBond) AsksToLeave(json.RawMessage) bool          { return false }
+func (portBond) Close() error                              { return nil }

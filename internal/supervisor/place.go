@@ -82,16 +82,16 @@ func (s *Supervisor) served(name string) bool {
 	return pl != nil && pl.served
 }
 
-// launch starts the process of an empty place. One whose host is not there waits for that.
+// launch starts the process of an empty place. One whose agent is not ready waits for that.
 func (s *Supervisor) launch(pl *place) {
 	if s.stopping || pl.gone || pl.current != nil || pl.next != nil {
 		return
 	}
 	s.cancel(pl.again)
 	pl.again, pl.idle, pl.reason, pl.begun = nil, Waiting, "", true
-	if pl.spec.Host != nil && s.hostOf(&pl.spec) == nil {
-		if host := s.find(pl.spec.Host.Place); host == nil || host.idle == Errored && host.current == nil {
-			s.giveUp(pl, pl.spec.Host.Place+" does not run")
+	if pl.spec.Agent != nil && s.agentOf(&pl.spec) == nil {
+		if a := s.find(pl.spec.Agent.Place); a == nil || a.idle == Errored && a.current == nil {
+			s.giveUp(pl, pl.spec.Agent.Place+" does not run")
 		}
 		return
 	}
@@ -109,7 +109,7 @@ func (s *Supervisor) launch(pl *place) {
 func (s *Supervisor) began(p *process) {
 	s.running[p] = true
 	s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", p.pid()).Msg("process started")
-	s.tellHost(p)
+	s.announce(p)
 	s.awaitReadiness(p)
 }
 
@@ -138,7 +138,7 @@ func (s *Supervisor) giveUp(pl *place, why string) {
 		s.rollBack(n, why)
 	}
 	for _, other := range s.places { // those that wait for it would do so for ever
-		if h := other.spec.Host; h != nil && h.Place == pl.spec.Name && other.current == nil && other.idle == Waiting && other.begun {
+		if a := other.spec.Agent; a != nil && a.Place == pl.spec.Name && other.current == nil && other.idle == Waiting && other.begun {
 			s.giveUp(other, pl.spec.Name+" cannot run: "+why)
 		}
 	}
@@ -153,7 +153,7 @@ func (s *Supervisor) becameReady(p *process) {
 	p.place.served = true
 	s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", p.pid()).Stringer("took", time.Since(p.started)).Msg("process ready")
 	for _, pl := range s.places {
-		if pl.spec.Host != nil && pl.spec.Host.Place == p.spec.Name && pl.idle == Waiting && pl.begun && pl.again == nil {
+		if pl.spec.Agent != nil && pl.spec.Agent.Place == p.spec.Name && pl.idle == Waiting && pl.begun && pl.again == nil {
 			s.launch(pl)
 		}
 	}
@@ -172,7 +172,7 @@ func (s *Supervisor) ended(p *process, err error) {
 		s.followers.Go(func() { s.cfg.OnExit(exit) })
 	}
 	s.forsake(p)
-	p.cut = p.cut || p.host != nil && p.host.over() // whose end may be told after that of those who end with it
+	p.cut = p.cut || p.agent != nil && p.agent.over() // whose end may be told after that of those who end with it
 	pl.last = &exit
 	if exit.Planned || p.cut {
 		s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Msg("process stopped")

@@ -17,7 +17,7 @@ func (s *Supervisor) awaitReadiness(p *process) {
 	r := p.spec.Readiness
 	inReload := p.place.next == p
 	if r.AtStart && !inReload {
-		if p.beats() { // it settles from its first beat on
+		if r.AfterBeat {
 			s.readyAfter(p, max(r.Settle, r.Timeout))
 		} else {
 			s.readyAfter(p, r.Settle)
@@ -37,16 +37,10 @@ func (s *Supervisor) awaitReadiness(p *process) {
 	}
 }
 
-// beats reports whether the first that is heard of a process is a beat: of Node processes with a channel, when their script has been
-// read. Before that they may need any time on a busy machine, and then turn out not to parse.
-func (p *process) beats() bool {
-	return p.spec.Host != nil && p.spec.Host.Channel != "" && p.spec.Readiness.Settle > 0
-}
-
 // beaten takes a beat.
 func (s *Supervisor) beaten(p *process) {
 	first := p.beat.Swap(time.Now().UnixNano()) == 0
-	if first && p.beats() && p.spec.Readiness.AtStart && p.place.next != p {
+	if first && p.spec.Readiness.AfterBeat && p.spec.Readiness.AtStart && p.place.next != p {
 		s.readyAfter(p, p.spec.Readiness.Settle)
 	}
 }

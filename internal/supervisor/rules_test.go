@@ -422,12 +422,12 @@ func TestNothingLeaksIntoChildren(t *testing.T) {
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		t.Skip("no /proc here")
 	}
-	host := Spec{Name: "host", Command: fake(t, "host")}
+	a := agent(t)
 	h := run(t, Config{Lasting: true, Specs: []Spec{
-		host,
+		a,
 		{Name: "plain", Command: fake(t, "serve", "a")},
 		{Name: "bare", Command: fake(t, "sleep"), Unlined: true, Readiness: Readiness{AtStart: true}, Stdout: &testkit.Output{}},
-		{Name: "node", Command: fake(t, "sleep"), Unlined: true, Readiness: Readiness{AtStart: true}, Host: &Host{Place: "host", Channel: "json"}},
+		{Name: "node", Command: fake(t, "sleep"), Unlined: true, Readiness: Readiness{AtStart: true}, Agent: &Agent{Place: "agent", Hook: channelHook{}}},
 	}})
 	h.wait("ready", allReady)
 	for name, want := range map[string]int{"plain": 4, "bare": 3, "node": 4} {

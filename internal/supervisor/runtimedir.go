@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-
-	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
 const (
@@ -30,15 +28,15 @@ type RuntimeDir struct {
 	lock *os.File
 }
 
-// NewRuntimeDir makes a folder in parent ("": the system's folder for temporary files) and removes those of supervisors
-// of this user that are dead.
-func NewRuntimeDir(parent string) (*RuntimeDir, error) {
+// NewRuntimeDir makes a folder in parent ("": the system's folder for temporary files) and removes the folders of this
+// user's supervisors that have died. files are the beginnings of the names of what children put there beside sockets.
+func NewRuntimeDir(parent string, files ...string) (*RuntimeDir, error) {
 	if parent == "" {
 		if parent = os.TempDir(); len(parent) > longestParent {
 			parent = "/tmp"
 		}
 	}
-	sweep(parent)
+	sweep(parent, files)
 	fresh, err := os.MkdirTemp(parent, newPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("supervisor: runtime folder: %w", err)
@@ -77,11 +75,16 @@ func lockDir(dir string, flags int) (*os.File, error) {
 }
 
 // sweep removes the folders whose supervisor is dead: ours, real folders, with a lock that nobody holds. Other
-// folders may have such names, too: one that holds more than sockets, the lock and a nodehost's script was never a supervisor's.
-func sweep(parent string) {
+// folders may have such names, too: one that holds more than sockets,
+// the lock and such files was never a supervisor's.
+func sweep(parent string, files []string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return
+	}
+	foreign := func(e fs.DirEntry) bool {
+		ours := func(prefix string) bool { return strings.HasPrefix(e.Name(), prefix) }
+		return e.Type() != fs.ModeSocket && e.Name() != lockName && !slices.ContainsFunc(files, ours)
 	}
 	for _, e := range entries {
 		if !e.IsDir() || !strings.HasPrefix(e.Name(), dirPrefix) || !owned(e) {
@@ -97,10 +100,6 @@ func sweep(parent string) {
 		}
 		lock.Close()
 	}
-}
-
-func foreign(e fs.DirEntry) bool {
-	return e.Type() != fs.ModeSocket && e.Name() != lockName && !strings.HasPrefix(e.Name(), lifeline.Preload)
 }
 
 func owned(e fs.DirEntry) bool {

@@ -54,7 +54,10 @@ func TestSweepRemovesTheDeadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	d, err := NewRuntimeDir(parent)
+	if err := os.WriteFile(filepath.Join(dead.Path, "script.js.part"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewRuntimeDir(parent, "script.js")
 	if err != nil {
 		t.Fatal(err)
 	}

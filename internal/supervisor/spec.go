@@ -46,8 +46,8 @@ type Spec struct {
 	// Unlined is for programs that do not know of a line: they get none.
 	Unlined bool
 
-	// Host makes the process one that a process of another place looks after; nil: none does.
-	Host *Host
+	// Agent binds the process to a process of another place that looks after it; nil: none does.
+	Agent *Agent
 
 	Readiness Readiness
 	Restart   RestartRule
@@ -90,37 +90,18 @@ func (u *User) credential() *syscall.Credential {
 	return &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups, NoSetGroups: len(u.Groups) == 0 && os.Getuid() != 0}
 }
 
-// Host says how a process is bound to the process of another place, which is told of it over its line (package lifeline) and
-// may report it ready, alive and drained. The process is started only while that one is ready, and ends with it.
-type Host struct {
-	Place string // the name of the other place
-
-	// Channel is the serialization of a Node IPC channel, "advanced" or "json", whose parent end the host gets; empty: none.
-	Channel string
-
-	// Cluster makes the process a worker of a Node cluster: it gets a NODE_UNIQUE_ID. WaitReady is told to the host.
-	Cluster, WaitReady bool
-
-	// Port gives each process a free loopback port of its own in PORT, and tells the host of it.
-	Port bool
-
-	// Slot is told to the host.
-	Slot int
-
-	// Drain is how long the host may take to move the sessions of a process away before it is replaced or removed. Zero: there
-	// are none to move.
-	Drain time.Duration
-}
-
-// Readiness says when a process counts as ready. It always does when it, or its host, has said so.
+// Readiness says when a process counts as ready. It always does when it, or its agent, has said so.
 type Readiness struct {
 	// AtStart: as soon as it runs. Programs that say nothing have no other sign. A successor in a reload has to show one all the
 	// same, unless its place is Single.
 	AtStart bool
 
-	// Settle is how long such a program must have run: many that cannot work end in their first moments. 0: no time. For Node
-	// processes with a channel it begins with their first beat, or ends with Timeout.
+	// Settle is how long such a program must have run: many that can't work end in their first moments. 0: no time.
 	Settle time.Duration
+
+	// AfterBeat has Settle begin with the first beat that the agent reports, or end with Timeout, whichever is sooner: for
+	// programs that may need any time to read their own code on a busy machine, and may then turn out to be broken.
+	AfterBeat bool
 
 	// Timeout is when it counts as ready without having said so; not so in a reload, whose successors must show that they
 	// work. 0: never.
@@ -151,7 +132,7 @@ type RestartRule struct {
 // StopRule says how a process is asked to end.
 type StopRule struct {
 	Signal  syscall.Signal // 0: SIGTERM
-	Message string         // JSON, sent over the channel in place of the signal; empty: none
+	Message string         // JSON, sent by the agent in place of the signal; empty: none
 	Timeout time.Duration  // until SIGKILL; 0: Config.StopTimeout
 	Tree    Tree
 }
@@ -181,7 +162,7 @@ func (s *Spec) validate() error {
 		return fmt.Errorf("supervisor: a spec has no name")
 	case len(s.Command) == 0:
 		return fmt.Errorf("supervisor: %s has no command", s.Name)
-	case s.Stop.Message != "" && (s.Host == nil || s.Host.Channel == ""):
+	case s.Stop.Message != "" && (s.Agent == nil || s.Agent.Hook == nil):
 		return fmt.Errorf("supervisor: %s is to be stopped by a message, and has no channel", s.Name)
 	}
 	return nil

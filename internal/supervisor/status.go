@@ -25,7 +25,7 @@ type Status struct {
 	Group    string            `json:"group"`
 	State    State             `json:"state"`
 	PID      int               `json:"pid,omitempty"`
-	ID       string            `json:"id,omitempty"`     // by which its host knows it
+	ID       string            `json:"id,omitempty"`     // its agent's name for it
 	Port     int               `json:"port,omitempty"`   // of its own
 	Started  time.Time         `json:"started,omitzero"` // of the process that runs, else of the last
 	Again    time.Time         `json:"again,omitzero"`   // when the next is due, where it is waited for

@@ -124,23 +124,23 @@ func (s *Supervisor) stopTimeout(p *process) time.Duration {
 // leaveTimeout is how long a process may take that is replaced. Where its sessions are moved away first, that has a time of
 // its own: Stop.Timeout begins when it is told to end.
 func (s *Supervisor) leaveTimeout(p *process) time.Duration {
-	if h := p.spec.Host; h != nil && h.Drain > 0 {
-		return max(h.Drain, s.stopTimeout(p))
+	if a := p.spec.Agent; a != nil && a.Drain > 0 {
+		return max(a.Drain, s.stopTimeout(p))
 	}
 	return s.stopTimeout(p)
 }
 
-// leave has a process end. Where its host moves sessions, and stays, that comes first; d is the stop that it is part of, nil
+// leave has a process end. Where its agent moves sessions, and stays, that comes first; d is the stop that it is part of, nil
 // a reload.
 func (s *Supervisor) leave(p *process, limit time.Duration, d *descent) {
-	h := p.spec.Host
-	moves := h != nil && h.Drain > 0 && s.running[p.host] && !p.host.stopping && (d == nil || !d.covers(p.host.place))
-	if p.stopping || p.leaving || !moves || p.host.line.Tell(lifeline.Drain, p.idText(), nil) != nil {
+	a := p.spec.Agent
+	moves := a != nil && a.Drain > 0 && s.running[p.agent] && !p.agent.stopping && (d == nil || !d.covers(p.agent.place))
+	if p.stopping || p.leaving || !moves || p.agent.line.Tell(lifeline.Drain, p.idText(), nil) != nil {
 		s.terminate(p, min(limit, s.stopTimeout(p)))
 		return
 	}
 	p.leaving, p.draining = true, true
-	s.later(min(limit, h.Drain), func() {
+	s.later(min(limit, a.Drain), func() {
 		if s.running[p] && p.leaving {
 			p.leaving = false
 			s.terminate(p, s.stopTimeout(p))

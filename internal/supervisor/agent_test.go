@@ -13,31 +13,33 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func hosted(t *testing.T, name string, h Host) Spec {
-	h.Place = "host"
-	return Spec{Name: name, Unlined: true, Command: fake(t, "hosted"), Host: &h}
+// bound is a process with an agent at the place "agent".
+func bound(t *testing.T, name string, h Hook) Spec {
+	return Spec{Name: name, Unlined: true, Command: fake(t, "bound"), Agent: &Agent{Place: "agent", Hook: h}}
 }
 
-func TestHostGetsChannelsAndMakesChildrenReady(t *testing.T) {
+func agent(t *testing.T) Spec { return Spec{Name: "agent", Command: fake(t, "agent")} }
+
+func TestAgentLearnsOfProcessesAndMakesThemReady(t *testing.T) {
 	var asked testkit.Output
 	h := run(t, Config{Lasting: true, FirstID: 41,
 		OnListen: func(name, addr string) { asked.Write([]byte(name + " " + addr + "\n")) },
 		Specs: []Spec{
-			hosted(t, "w1", Host{Channel: "advanced", Cluster: true, Slot: 1}), // waits for its host, wherever that stands
-			{Name: "host", Command: fake(t, "host")},
-			hosted(t, "w2", Host{Channel: "json", Slot: 2}),
-			hosted(t, "p", Host{Port: true, Slot: 3}),
+			bound(t, "w1", channelHook{}), // waits for its agent, wherever that stands in the list
+			agent(t),
+			bound(t, "w2", channelHook{}),
+			bound(t, "p", portHook{}),
 		}})
 	h.wait("all ready", allReady)
 	w1, w2, p := h.status("w1"), h.status("w2"), h.status("p")
-	// The children say over their channels what they found in their environments; the host reports it as the worker's id.
-	if got := w1.Attrs["worker"]; got != "advanced "+w1.ID || w1.ID == "" {
+	// The children say over their channels by which number they know themselves; the agent reports it as the worker's id.
+	if got := w1.Attrs["worker"]; got != "bound "+w1.ID || w1.ID == "" {
 		t.Errorf("w1: %q, id %s", got, w1.ID)
 	}
-	if got := w2.Attrs["worker"]; got != "json " { // no cluster: no id
-		t.Errorf("w2: %q", got)
+	if got := w2.Attrs["worker"]; got != "bound "+w2.ID {
+		t.Errorf("w2: %q, id %s", got, w2.ID)
 	}
-	if got := p.Attrs["worker"]; p.Port == 0 || got != "127.0.0.1:"+strconv.Itoa(p.Port) || p.Attrs[ReadyBy] != "port" {
+	if got := p.Attrs["worker"]; p.Port == 0 || got != "port "+strconv.Itoa(p.Port) || p.Attrs[ReadyBy] != "port" {
 		t.Errorf("p: %+v", p)
 	}
 	if ids := w1.ID + w2.ID + p.ID; strings.Count(ids, "41") == 0 || w1.ID == w2.ID {
@@ -53,12 +55,12 @@ func TestHostGetsChannelsAndMakesChildrenReady(t *testing.T) {
 	h.wait("the wish to listen", func([]Status) bool { h.Poke(); return strings.Contains(asked.String(), "w1 :3000\n") })
 }
 
-// However long a Node process takes to read its script, it counts as ready only after that.
+// However long a process takes to read its code, it counts as ready only after that.
 func TestProcessSettlesFromItsFirstBeatOn(t *testing.T) {
-	spec := hosted(t, "w", Host{Channel: "json"})
+	spec := bound(t, "w", channelHook{})
 	spec.Command = fake(t, "beats")
-	spec.Readiness = Readiness{AtStart: true, Settle: time.Millisecond, Timeout: time.Hour}
-	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, spec}})
+	spec.Readiness = Readiness{AtStart: true, AfterBeat: true, Settle: time.Millisecond, Timeout: time.Hour}
+	h := run(t, Config{Lasting: true, Specs: []Spec{agent(t), spec}})
 	h.wait("started", stateIs("w", Starting))
 	if err := h.Send("w", json.RawMessage("1")); err != nil {
 		t.Fatal(err)
@@ -66,11 +68,11 @@ func TestProcessSettlesFromItsFirstBeatOn(t *testing.T) {
 	h.wait("ready", stateIs("w", Ready))
 }
 
-func TestHostedProcessesEndAndComeBackWithTheirHost(t *testing.T) {
+func TestProcessesEndAndComeBackWithTheirAgent(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{
-		{Name: "host", Command: fake(t, "host")},
-		hosted(t, "w", Host{Channel: "advanced", Cluster: true}),
-		hosted(t, "deaf", Host{Port: true}), // knows nothing of its host's end
+		agent(t),
+		bound(t, "w", channelHook{}),
+		bound(t, "deaf", portHook{}), // learns nothing of its agent's end
 	}})
 	before := h.wait("ready", allReady)
 	syscall.Kill(before[0].PID, syscall.SIGKILL)
@@ -87,23 +89,24 @@ func TestHostedProcessesEndAndComeBackWithTheirHost(t *testing.T) {
 	}
 }
 
-func TestHostThatCannotRunIsNotWaitedFor(t *testing.T) {
+func TestAgentThatCannotRunIsNotWaitedFor(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{
-		hosted(t, "early", Host{Port: true}),
-		{Name: "host", FatalCode: 2, Command: fake(t, "exit", "2")},
+		bound(t, "early", portHook{}),
+		{Name: "agent", FatalCode: 2, Command: fake(t, "exit", "2")},
 	}})
 	h.wait("both given up", func(st []Status) bool { return st[0].State == Errored && st[1].State == Errored })
-	if err := h.Add(hosted(t, "late", Host{Port: true})); err != nil {
+	if err := h.Add(bound(t, "late", portHook{})); err != nil {
 		t.Fatal(err)
 	}
-	if st := h.status("late"); st.State != Errored || !strings.Contains(st.Reason, "host") {
+	if st := h.status("late"); st.State != Errored || !strings.Contains(st.Reason, "agent") {
 		t.Errorf("%+v", st)
 	}
 }
 
-func TestReloadDrainsThroughTheHost(t *testing.T) {
-	spec := hosted(t, "w", Host{Channel: "advanced", Cluster: true, Drain: time.Minute})
-	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, spec}})
+func TestReloadDrainsThroughTheAgent(t *testing.T) {
+	spec := bound(t, "w", channelHook{})
+	spec.Agent.Drain = time.Minute
+	h := run(t, Config{Lasting: true, Specs: []Spec{agent(t), spec}})
 	before := h.wait("ready", allReady)
 	if err := h.Roll(t.Context(), []Spec{spec}, 1); err != nil {
 		t.Fatal(err)
@@ -119,17 +122,17 @@ func TestReloadDrainsThroughTheHost(t *testing.T) {
 func TestStopTimeoutBeginsWhenSessionsHaveLeft(t *testing.T) {
 	s := &Supervisor{cfg: Config{StopTimeout: 35 * time.Second}}
 	for _, c := range []struct {
-		host *Host
-		stop time.Duration
-		want time.Duration
+		agent *Agent
+		stop  time.Duration
+		want  time.Duration
 	}{
 		{nil, 0, 35 * time.Second},
 		{nil, time.Second, time.Second},
-		{&Host{}, time.Second, time.Second},
-		{&Host{Drain: 50 * time.Second}, time.Second, 50 * time.Second},
-		{&Host{Drain: 50 * time.Second}, time.Minute, time.Minute},
+		{&Agent{}, time.Second, time.Second},
+		{&Agent{Drain: 50 * time.Second}, time.Second, 50 * time.Second},
+		{&Agent{Drain: 50 * time.Second}, time.Minute, time.Minute},
 	} {
-		p := &process{spec: &Spec{Host: c.host, Stop: StopRule{Timeout: c.stop}}}
+		p := &process{spec: &Spec{Agent: c.agent, Stop: StopRule{Timeout: c.stop}}}
 		if got := s.leaveTimeout(p); got != c.want {
 			t.Errorf("%+v: %v, want %v", c, got, c.want)
 		}
@@ -137,9 +140,9 @@ func TestStopTimeoutBeginsWhenSessionsHaveLeft(t *testing.T) {
 }
 
 func TestMessageInPlaceOfASignal(t *testing.T) {
-	spec := hosted(t, "w", Host{Channel: "json"})
+	spec := bound(t, "w", channelHook{})
 	spec.Stop = StopRule{Message: `"shutdown"`, Timeout: 20 * time.Second}
-	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, spec}})
+	h := run(t, Config{Lasting: true, Specs: []Spec{agent(t), spec}})
 	h.wait("ready", allReady)
 	if err := h.Stop("w"); err != nil {
 		t.Fatal(err)
@@ -150,7 +153,7 @@ func TestMessageInPlaceOfASignal(t *testing.T) {
 }
 
 func TestProcessMayAskToBeReplaced(t *testing.T) {
-	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "host", Command: fake(t, "host")}, hosted(t, "w", Host{Channel: "json"})}})
+	h := run(t, Config{Lasting: true, Specs: []Spec{agent(t), bound(t, "w", channelHook{})}})
 	before := h.wait("ready", allReady)[1]
 	if err := h.Send("w", json.RawMessage(`"leave"`)); err != nil {
 		t.Fatal(err)

@@ -42,19 +42,19 @@ func keyDocs() []keyDoc {
 	return []keyDoc{
 		{
 			k.sid("<sid>"), "string", "the owner's worker id",
-			"`SIDEREAL_SID_TTL` (90 s), or pingInterval + pingTimeout + 30 s of the open packet where that is longer; renewed by use at most once per third of it, per router",
+			"`SIDEREAL_SID_TTL`, or pingInterval + pingTimeout + 30 s if that is longer; each router that uses it renews it, at most once per third",
 			"the router that saw the handshake, then every router that the client uses", "routers, on a cache miss; `sidereal trace`",
 		},
 		{
-			k.workers(), "set", "ids of workers that registered", "none; a member whose record has expired is pruned",
-			"workers, at every beat; routers prune", "routers, every 2 s and at events",
+			k.workers(), "set", "ids of registered workers", "no expiry; routers remove members without a record",
+			"workers, at every beat", "routers, every 2 s and at events",
 		},
 		{
 			k.worker("<id>"), "string", "JSON `{v, id, slot, host, pid, addr, handoff, state, clients, started, version, adapter, adapter_key, adapter_mode, path, tags}`",
-			"6 s, written every 2 s", "the worker; a router deletes it when the worker is dead", "routers, with its TTL",
+			"6 s, written every 2 s", "the worker; a router deletes it once the worker is dead", "routers, with its TTL",
 		},
 		{
-			k.routers(), "set", "ids of routers that registered", "none; a member whose record has expired is pruned",
+			k.routers(), "set", "ids of registered routers", "no expiry; routers remove members without a record",
 			"routers, at every beat", "routers, `sidereal cluster`",
 		},
 		{
@@ -62,11 +62,11 @@ func keyDocs() []keyDoc {
 			"6 s, written every 2 s", "the router", "routers, `sidereal cluster`",
 		},
 		{
-			k.events(), "channel", "JSON `{worker, state}`; state is `ready`, `draining` or `gone`; `silent` or `heard` of a worker that has missed its beats", "not stored",
+			k.events(), "channel", "JSON `{worker, state}`; state is `ready`, `draining` or `gone`, or `silent` or `heard` for a worker that missed its beats", "not stored",
 			"workers; routers that find a worker dead; supervisors", "routers",
 		},
 		{
-			k.secret(), "string", "32 random bytes in base64url: what routers show each other as `Sidereal-Key`", "none; SET NX",
+			k.secret(), "string", "32 random bytes in base64url, which routers show each other as `Sidereal-Key`", "no expiry; SET NX",
 			"the first router; any router that finds it missing", "routers, at every look",
 		},
 	}

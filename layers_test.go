@@ -21,7 +21,7 @@ var layers = map[string][]string{
 	root:                    {"internal/redisconn"},
 	"router":                {"directory", "internal/netio", "internal/admin", "internal/bufpool", "engineio/packet"},
 	"directory":             {root, "internal/redisconn"},
-	"worker":                {"socketio", "adapter", "directory", "internal/netio", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/transport", "internal/bufpool"},
+	"worker":                {root, "socketio", "adapter", "directory", "internal/netio", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/transport", "internal/bufpool"},
 	"engineio":              {"internal/wheel", "internal/bufpool", "internal/netio"},
 	"socketio":              {"engineio", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/cluster":      {"socketio/packet"},

@@ -8,26 +8,25 @@ import (
 	"syscall"
 
 	"github.com/sidereal-io/sidereal/internal/admin"
-	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// startAdmin serves the operator's HTTP: to the supervisor on the worker's socket, which it finds once publish was called,
-// else on SIDEREAL_ADMIN_ADDR.
-func (w *Worker) startAdmin(ctx context.Context, ps *parts) (publish func() error, err error) {
+// startAdmin serves the operator's HTTP. A supervised worker serves it on a socket, which the supervisor
+// finds after publish. Others serve it on Config.AdminAddr.
+func (w *worker) startAdmin(ctx context.Context, ps *parts) (publish func() error, err error) {
 	var l net.Listener
 	publish = func() error { return nil }
-	switch addr := w.set.AdminAddr; {
-	case w.set.RuntimeDir != "":
+	switch addr := w.cfg.AdminAddr; {
+	case w.cfg.supervised.dir != "":
 		var socket *admin.SocketListener
-		if socket, err = admin.ListenSocket(w.set.RuntimeDir, fmt.Sprintf("worker-%d", w.set.Slot)); err == nil {
+		if socket, err = admin.ListenSocket(w.cfg.supervised.dir, fmt.Sprintf("worker-%d", w.cfg.supervised.slot)); err == nil {
 			l, publish = socket, socket.Publish
 		}
-	case config.IsOff(addr):
+	case addr == "":
 		return publish, nil
 	default:
 		l, err = admin.Listen(ctx, addr, false)
 		if errors.Is(err, syscall.EADDRINUSE) {
-			err = &config.ValueError{Variable: "SIDEREAL_ADMIN_ADDR", Value: addr, Rule: "is in use by another process"}
+			err = &fieldError{"AdminAddr", addr, "is in use by another process"}
 		}
 	}
 	if err != nil {
@@ -38,10 +37,10 @@ func (w *Worker) startAdmin(ctx context.Context, ps *parts) (publish func() erro
 	return publish, nil
 }
 
-func (w *Worker) status(context.Context) admin.Status {
+func (w *worker) status(context.Context) admin.Status {
 	st := admin.Status{
-		Role: "worker", Host: w.set.HostName, Version: w.cfg.Version, Started: w.started, App: w.set.App.App,
-		Addr: w.Addr(), Advertise: w.set.Advertise,
+		Role: "worker", Host: w.cfg.HostName, Version: w.cfg.Version, Started: w.started, App: w.cfg.App,
+		Addr: w.Addr(), Advertise: w.cfg.Advertise,
 	}
 	if w.conn != nil {
 		st.Redis = w.conn.String()

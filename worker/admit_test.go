@@ -36,7 +36,7 @@ func TestAdmitBelievesRoutersOnly(t *testing.T) {
 		{"a passed client over TLS", peer{kind: handoff.Client, scheme: "https"}, nil, true, outside, true},
 		{"a passed client's second request", peer{kind: handoff.Client, served: true}, nil, false, outside, false},
 	} {
-		w := &Worker{accepts: func(key string) bool { return key == "secret" }}
+		w := &worker{accepts: func(key string) bool { return key == "secret" }}
 		id := "aB3_"
 		w.id.Store(&id)
 		r := httptest.NewRequest("GET", "/", nil)
@@ -56,7 +56,7 @@ func TestAdmitBelievesRoutersOnly(t *testing.T) {
 }
 
 func TestAdmitTakesNoAddressThatIsNone(t *testing.T) {
-	w, p := &Worker{}, &peer{kind: handoff.Local, router: true}
+	w, p := &worker{}, &peer{kind: handoff.Local, router: true}
 	r := httptest.NewRequest("GET", "/", nil)
 	r.RemoteAddr = "pipe"
 	r.Header[headerClient] = []string{"not an address"}
@@ -67,7 +67,7 @@ func TestAdmitTakesNoAddressThatIsNone(t *testing.T) {
 
 // TestAdmitIsCheap keeps the step that every request takes free of allocations.
 func TestAdmitIsCheap(t *testing.T) {
-	w := &Worker{}
+	w := &worker{}
 	id := "aB3_"
 	w.id.Store(&id)
 	p := &peer{kind: handoff.Local, router: true}

@@ -21,29 +21,29 @@ const (
 const notice = 250 * time.Millisecond
 
 // drain moves the clients away and ends the serving, within SIDEREAL_SHUTDOWN_TIMEOUT.
-func (w *Worker) drain(ctx context.Context, m *membership) error {
+func (w *worker) drain(ctx context.Context, m *membership) error {
 	begin := time.Now()
 	w.log.Info().Str("worker", w.ID()).Int("sessions", w.io.Engine().Len()).Msg("worker drains")
 	m.setState(directory.StateDraining)
 	if m.mode != supervised { // there the host's router has the clients' connections, and keeps the delay
 		w.leaving.Store(true)
-		pause(ctx, w.set.DrainDelay)
+		pause(ctx, w.cfg.DrainDelay)
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.set.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.ShutdownTimeout)
 	defer cancel()
 	if m.mode != alone {
-		pause(ctx, min(notice, w.set.ShutdownTimeout/4))
+		pause(ctx, min(notice, w.cfg.ShutdownTimeout/4))
 	}
 	sessions := w.io.Engine().Len()
-	moving, stop := context.WithTimeout(ctx, time.Duration(sessions)*time.Second/time.Duration(max(w.set.DrainRate, 1))+lateTime)
+	moving, stop := context.WithTimeout(ctx, time.Duration(sessions)*time.Second/time.Duration(max(w.cfg.DrainRate, 1))+lateTime)
 	defer stop()
 	polled := w.polled()
 	err := w.io.Drain(moving, w.drainRate(sessions))
 	switch {
 	case err == nil && polled && m.mode == supervised:
-		pause(ctx, min(lastTime, w.set.ShutdownTimeout/2))
+		pause(ctx, min(lastTime, w.cfg.ShutdownTimeout/2))
 	case err == nil && polled:
-		pause(ctx, min(lateTime, w.set.ShutdownTimeout/2))
+		pause(ctx, min(lateTime, w.cfg.ShutdownTimeout/2))
 	case errors.Is(err, context.DeadlineExceeded):
 		err = nil
 		event := w.log.Info() // of clients that poll no more
@@ -59,13 +59,13 @@ func (w *Worker) drain(ctx context.Context, m *membership) error {
 }
 
 // drainRate is how many of so many sessions leave in a second: more than SIDEREAL_DRAIN_RATE where the time would not do.
-func (w *Worker) drainRate(sessions int) int {
-	within := max(w.set.ShutdownTimeout-min(2*lateTime, w.set.ShutdownTimeout/2), time.Millisecond)
-	return max(w.set.DrainRate, int(float64(sessions)/within.Seconds()))
+func (w *worker) drainRate(sessions int) int {
+	within := max(w.cfg.ShutdownTimeout-min(2*lateTime, w.cfg.ShutdownTimeout/2), time.Millisecond)
+	return max(w.cfg.DrainRate, int(float64(sessions)/within.Seconds()))
 }
 
 // polled reports whether a session here is one that polls.
-func (w *Worker) polled() bool {
+func (w *worker) polled() bool {
 	for s := range w.io.Engine().Sessions() {
 		if s.Transport() == "polling" {
 			return true

@@ -16,7 +16,7 @@ import (
 // socket (WebSockets, the app's pages, whatever is rare in HTTP) it gives to net/http, connection and all: it is the listener that
 // net/http serves. ADR 0014 has what that saves.
 type lean struct {
-	w     *Worker
+	w     *worker
 	path  string // that Engine.IO's requests begin with
 	in    *handoff.Listener
 	given chan net.Conn
@@ -32,7 +32,7 @@ type lean struct {
 
 var _ net.Listener = (*lean)(nil)
 
-func newLean(w *Worker, in *handoff.Listener) *lean {
+func newLean(w *worker, in *handoff.Listener) *lean {
 	return &lean{
 		w: w, path: w.io.Engine().Path(), in: in,
 		given: make(chan net.Conn), done: make(chan struct{}), conns: make(map[*conn]struct{}),

@@ -37,7 +37,7 @@ func openDoors(t *testing.T, app App) *doors {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.lean = newLean(d.Worker, l)
+	d.lean = newLean(d.worker, l)
 	served := make(chan error, 1)
 	go func() { served <- d.serveRouters(d.lean) }()
 	sender, err := handoff.Dial(t.Context(), path, id)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -32,57 +34,57 @@ type membership struct {
 }
 
 // join takes an id, and where there is a directory registers under it, still as starting. It waits for Redis.
-func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
+func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	if w.conn == nil {
 		id := directory.NewWorkerID()
 		w.id.Store(&id)
 		return &membership{mode: alone}, nil
 	}
 	m := &membership{mode: beside}
-	if w.set.RuntimeDir != "" {
+	if w.cfg.supervised.dir != "" {
 		m.mode = supervised
 	}
 	err := w.conn.Check(ctx)
 	if err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
-		return nil, w.set.Redis.Problem(err) // before Run logs it too
+		return nil, w.cfg.refused(err) // before Run logs it too
 	}
 	ps.start("redis", w.conn.Run)
 	if err != nil {
 		w.setUnfit("waiting for Redis")
 		if err := w.conn.Reach(ctx); err != nil {
-			return nil, w.set.Redis.Problem(err)
+			return nil, w.cfg.refused(err)
 		}
 	}
 	w.setUnfit("starting")
-	d, err := directory.Open(ctx, directory.Config{Conn: w.conn, App: w.set.App.App, Log: w.log})
+	d, err := directory.Open(ctx, directory.Config{Conn: w.conn, App: w.cfg.App, Log: w.log})
 	if err != nil {
 		return nil, err
 	}
 	if m.mode == beside { // a supervisor has tried before it started workers
 		if err := d.Check(ctx); errors.Is(err, redisconn.ErrRights) || errors.Is(err, redisconn.ErrMoved) {
-			return nil, w.set.Redis.Problem(err)
+			return nil, w.cfg.refused(err)
 		}
 		if w.cluster != nil {
-			if err := transport.Check(ctx, w.set.Cluster, w.set.Redis, w.conn); err != nil {
+			if err := transport.Check(ctx, w.cfg.cluster, config.Redis{RedisURL: w.cfg.Redis.URL}, w.conn); err != nil {
 				return nil, err
 			}
 		}
 	}
 	record := directory.Worker{
-		Slot: w.set.Slot, Host: w.set.HostName, PID: os.Getpid(), Started: w.started,
+		Slot: w.cfg.supervised.slot, Host: w.cfg.HostName, PID: os.Getpid(), Started: w.started,
 		Version: w.cfg.Version, Tags: w.cfg.SocketIO.NewSID == nil,
 	}
 	w.describe(&record)
 	m.reg, err = d.RegisterWorker(ctx, record, w.io.Engine().Len)
 	if err != nil {
-		return nil, w.set.Redis.Problem(err)
+		return nil, w.cfg.refused(err)
 	}
 	id := m.reg.ID()
 	w.id.Store(&id)
 	m.beat = ps.start("registration", m.reg.Run)
 	if m.mode == beside {
 		if _, err = d.Secret(ctx); err != nil {
-			return nil, w.set.Redis.Problem(err)
+			return nil, w.cfg.refused(err)
 		}
 		w.accepts = func(key string) bool { return d.AcceptsAt(context.Background(), id, key) } // bounded by itself
 	}
@@ -90,13 +92,13 @@ func (w *Worker) join(ctx context.Context, ps *parts) (*membership, error) {
 }
 
 // describe says in the record what all workers of an app must agree on.
-func (w *Worker) describe(r *directory.Worker) {
-	r.Path = w.set.Path
+func (w *worker) describe(r *directory.Worker) {
+	r.Path = strings.TrimSuffix(w.io.Engine().Path(), "/") + "/"
 	if w.cluster == nil {
 		r.Adapter = transport.Memory
 		return
 	}
-	transport.Describe(w.set.Cluster, r)
+	transport.Describe(w.cfg.cluster, r)
 }
 
 // setState tells the routers.
@@ -115,9 +117,9 @@ func (m *membership) leave() error {
 }
 
 // startServing opens the worker's own door, serves it, and tells the routers of it.
-func (w *Worker) startServing(ctx context.Context, ps *parts, m *membership) error {
+func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) error {
 	if m.mode == supervised {
-		path := filepath.Join(w.set.RuntimeDir, w.ID()+".sock")
+		path := filepath.Join(w.cfg.supervised.dir, w.ID()+".sock")
 		l, err := handoff.Listen(path, w.ID())
 		if err != nil {
 			return err
@@ -127,7 +129,7 @@ func (w *Worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		}
 		w.routers = newLean(w, l)
 		ps.start("handoff", func(context.Context) error { return w.serveRouters(w.routers) })
-		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.set.Advertise, path, directory.StateReady })
+		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.cfg.Advertise, path, directory.StateReady })
 		w.log.Debug().Str("worker", w.ID()).Msg("worker ready")
 		return nil
 	}
@@ -143,7 +145,7 @@ func (w *Worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		if err != nil {
 			return errors.Join(err, l.Close())
 		}
-		advertise, err := w.set.Door.Advertised(addr, local)
+		advertise, err := w.advertised(addr, local)
 		if err != nil {
 			return errors.Join(err, l.Close())
 		}
@@ -155,11 +157,23 @@ func (w *Worker) startServing(ctx context.Context, ps *parts, m *membership) err
 	return nil
 }
 
-func (w *Worker) listen(ctx context.Context) (net.Listener, error) {
+// advertised returns the address at which routers on other hosts reach the worker.
+func (w *worker) advertised(listen string, local netip.Addr) (string, error) {
+	addr, unreachable, err := config.Advertised(w.cfg.Advertise, listen, local)
+	switch {
+	case !unreachable:
+		return addr, err
+	case w.cfg.Advertise != "":
+		return "", &fieldError{"Advertise", addr, "must not be a loopback address, since Redis is on another host"}
+	}
+	return "", &fieldError{"Addr", addr, "must not be a loopback address, since Redis is on another host; or set Advertise"}
+}
+
+func (w *worker) listen(ctx context.Context) (net.Listener, error) {
 	var c net.ListenConfig
-	l, err := c.Listen(ctx, "tcp", w.set.Addr)
+	l, err := c.Listen(ctx, "tcp", w.cfg.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &config.ValueError{Variable: "SIDEREAL_ADDR", Value: w.set.Addr, Rule: "is in use by another process"}
+		return nil, &fieldError{"Addr", w.cfg.Addr, "is in use by another process"}
 	}
 	return l, err
 }

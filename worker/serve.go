@@ -45,7 +45,7 @@ type peer struct {
 
 type peerKey struct{}
 
-func (w *Worker) newHTTPServer() *http.Server {
+func (w *worker) newHTTPServer() *http.Server {
 	return &http.Server{
 		Handler:           w,
 		ReadHeaderTimeout: headTimeout,
@@ -72,13 +72,13 @@ func (d debugLines) Write(line []byte) (int, error) {
 }
 
 // serveRouters serves what comes over a handoff socket.
-func (w *Worker) serveRouters(s *lean) error {
+func (w *worker) serveRouters(s *lean) error {
 	s.tasks.Go(s.accept)
 	return w.serve(s)
 }
 
 // stop ends the serving: requests under way are answered until ctx ends.
-func (w *Worker) stop(ctx context.Context) (err error) {
+func (w *worker) stop(ctx context.Context) (err error) {
 	if w.routers != nil {
 		err = w.routers.shutdown(ctx)
 	}
@@ -89,13 +89,13 @@ func (w *Worker) stop(ctx context.Context) (err error) {
 }
 
 // abort ends the serving at once.
-func (w *Worker) abort() error {
+func (w *worker) abort() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	return w.stop(ctx)
 }
 
-func (w *Worker) serve(l net.Listener) error {
+func (w *worker) serve(l net.Listener) error {
 	if err := w.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
@@ -103,7 +103,7 @@ func (w *Worker) serve(l net.Listener) error {
 }
 
 // ServeHTTP is the way of the requests that net/http reads.
-func (w *Worker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (w *worker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	p, _ := r.Context().Value(peerKey{}).(*peer)
 	if p == nil {
 		p = &peer{} // not on our own http.Server
@@ -160,7 +160,7 @@ func (b *timedBody) leave() {
 }
 
 // serveFrom is the way of every request into the server: it settles who asks, and that this worker is meant.
-func (w *Worker) serveFrom(p *peer, rw http.ResponseWriter, r *http.Request, told said) {
+func (w *worker) serveFrom(p *peer, rw http.ResponseWriter, r *http.Request, told said) {
 	if !w.admit(p, r, told) {
 		// 421: a router that has an older table asks elsewhere. A passed client had its one upgrade: what it sends after
 		// a refused one has been through no router.
@@ -203,7 +203,7 @@ func (s *said) take(name, value string) {
 }
 
 // admit takes over what a router says of the client, and reports whether the request is for this worker.
-func (w *Worker) admit(p *peer, r *http.Request, told said) bool {
+func (w *worker) admit(p *peer, r *http.Request, told said) bool {
 	first := !p.served
 	p.served = true
 	switch {

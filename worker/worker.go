@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -22,10 +24,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// Worker is one worker process around a server.
-type Worker struct {
+// worker is a server with its place in the cluster.
+type worker struct {
 	cfg     Config
-	set     Settings // of cfg
 	log     zerolog.Logger
 	app     App
 	started time.Time
@@ -43,43 +44,51 @@ type Worker struct {
 	accepts func(key string) bool  // whether who shows that on our port is a router; nil: there are none. Set before serving
 }
 
-// Info says which worker this is.
+// Info says which worker an App runs in.
 type Info struct {
-	ID   string // of this incarnation; its sids begin with it
-	Slot int    // its number on the host, from 1
-	Host string // SIDEREAL_HOST_NAME
+	ID   string // a new one for each start; the worker's sids begin with it
+	Slot int    // the worker's number on its host, from 1
+	Host string // Config.HostName
 }
 
 type infoKey struct{}
 
-// InfoFrom returns the Info of the worker whose app got ctx, and the zero Info for any other context.
+// InfoFrom returns the Info of the worker that called the App with ctx. It returns the zero Info for
+// any other context.
 func InfoFrom(ctx context.Context) Info {
 	info, _ := ctx.Value(infoKey{}).(Info)
 	return info
 }
 
-// New checks cfg and makes a worker. It dials nothing and listens on nothing.
-func New(cfg Config, app App) (*Worker, error) {
-	if err := cfg.validate(); err != nil {
+// Run serves app until ctx ends. Then it drains for at most cfg.ShutdownTimeout, and returns when
+// nothing of the worker is left. Errors that only an operator can fix name the field of cfg. A worker
+// whose supervisor is gone ends the process at once.
+func Run(ctx context.Context, cfg Config, app App) error {
+	w, err := newWorker(cfg, app)
+	if err != nil {
+		return err
+	}
+	return w.run(ctx)
+}
+
+// newWorker checks cfg and makes a worker. It dials nothing and listens on nothing.
+func newWorker(cfg Config, app App) (*worker, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
 		return nil, err
 	}
-	if cfg.Version == "" {
-		cfg.Version = mainVersion()
-	}
-	w := &Worker{
-		cfg: cfg, set: cfg.Settings, log: cfg.Log, app: app, started: time.Now(),
-		metrics: prometheus.NewRegistry(),
-	}
+	w := &worker{cfg: cfg, log: cfg.Log, app: app, started: time.Now(), metrics: prometheus.NewRegistry()}
 	w.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	w.setUnfit("starting")
-	if w.set.RedisURL != "" {
-		conn, err := w.set.Redis.Open(w.log, w.metrics)
-		if err != nil {
-			return nil, err
+	if cfg.Redis.URL != "" {
+		conn, err := sidereal.OpenRedis(cfg.Redis, w.log, w.metrics)
+		if err == nil {
+			w.conn, err = redisconn.From(conn)
 		}
-		w.conn = conn
+		if err != nil {
+			return nil, w.cfg.refused(err)
+		}
 	}
-	var err error
 	if w.io, err = w.newServer(); err != nil {
 		return nil, errors.Join(err, w.closeConn())
 	}
@@ -88,22 +97,16 @@ func New(cfg Config, app App) (*Worker, error) {
 }
 
 // newServer makes the Socket.IO server, adding what the caller left to the worker.
-func (w *Worker) newServer() (*socketio.Server, error) {
+func (w *worker) newServer() (*socketio.Server, error) {
 	cfg := w.cfg.SocketIO
 	cfg.Log = w.log
-	if cfg.Path == "" {
-		cfg.Path = w.set.Path
-	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = w.metrics
 	}
 	if cfg.NewSID == nil {
 		cfg.NewSID = func(*http.Request) (string, error) { return directory.MintSID(w.ID()), nil }
 	}
-	if cfg.Recovery == nil && w.set.Recovery > 0 {
-		cfg.Recovery = &socketio.Recovery{MaxDisconnection: w.set.Recovery}
-	}
-	if cfg.Adapter == nil && w.conn != nil && w.set.Adapter != transport.Memory {
+	if cfg.Adapter == nil && w.conn != nil && w.cfg.cluster.Adapter != transport.Memory {
 		cluster, err := w.newCluster()
 		if err != nil {
 			return nil, err
@@ -113,20 +116,15 @@ func (w *Worker) newServer() (*socketio.Server, error) {
 	return socketio.New(cfg)
 }
 
-func (w *Worker) newCluster() (*adapter.Redis, error) {
-	return transport.New(w.set.Cluster, adapter.Config{
-		Conn: w.conn, Name: fmt.Sprintf("%s/%d", w.set.HostName, max(w.set.Slot, 1)), Version: w.cfg.Version,
+func (w *worker) newCluster() (*adapter.Redis, error) {
+	return transport.New(w.cfg.cluster, adapter.Config{
+		Conn: w.conn, Name: fmt.Sprintf("%s/%d", w.cfg.HostName, w.cfg.supervised.slot), Version: w.cfg.Version,
 		Log: w.log, Metrics: w.metrics,
 	})
 }
 
-// problem puts what only an operator can mend into one line with the variable that is wrong.
-func (w *Worker) problem(err error) error {
-	return transport.Problem(w.set.Cluster, w.set.Redis, err)
-}
-
 // ID is the worker's id; empty before it has one.
-func (w *Worker) ID() string {
+func (w *worker) ID() string {
 	if id := w.id.Load(); id != nil {
 		return *id
 	}
@@ -134,7 +132,7 @@ func (w *Worker) ID() string {
 }
 
 // Addr is the address that the worker serves; empty before it does, and under a supervisor.
-func (w *Worker) Addr() string {
+func (w *worker) Addr() string {
 	if addr := w.addr.Load(); addr != nil {
 		return *addr
 	}
@@ -142,19 +140,18 @@ func (w *Worker) Addr() string {
 }
 
 // Ready returns nil while the worker serves, and otherwise why it does not.
-func (w *Worker) Ready(context.Context) error {
+func (w *worker) Ready(context.Context) error {
 	if why := w.unfit.Load(); why != nil {
 		return errors.New(*why)
 	}
 	return nil
 }
 
-func (w *Worker) setUnfit(why string) { w.unfit.Store(&why) }
+func (w *worker) setUnfit(why string) { w.unfit.Store(&why) }
 
-// Run serves until ctx ends, then drains, for SIDEREAL_SHUTDOWN_TIMEOUT at most, and returns when nothing of the worker is
-// left. A worker whose supervisor is gone ends the process on the spot. Call it once.
-func (w *Worker) Run(ctx context.Context) (err error) {
-	line, err := lifeline.Open(w.set.SupervisorFD)
+// run is Run. Call it once.
+func (w *worker) run(ctx context.Context) (err error) {
+	line, err := lifeline.Open(cmp.Or(w.cfg.supervised.fd, -1))
 	if err != nil {
 		return err
 	}
@@ -178,7 +175,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 		return unlessStopped(ctx, err)
 	}
 	ps.start("server", w.io.Run)
-	info := Info{ID: w.ID(), Slot: w.set.Slot, Host: w.set.HostName}
+	info := Info{ID: w.ID(), Slot: w.cfg.supervised.slot, Host: w.cfg.HostName}
 	appCtx, endApp := context.WithCancel(context.WithValue(ps.ctx, infoKey{}, info))
 	defer endApp()
 	if err := w.app(appCtx, w.io); err != nil {
@@ -186,7 +183,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	}
 	if w.cluster != nil {
 		if err := w.cluster.Wait(ctx); err != nil {
-			return unlessStopped(ctx, w.problem(err))
+			return unlessStopped(ctx, w.cfg.refused(err))
 		}
 	}
 	if err := w.startServing(ctx, ps, m); err != nil {
@@ -221,7 +218,7 @@ func unlessStopped(ctx context.Context, err error) error {
 	return err
 }
 
-func (w *Worker) closeConn() error {
+func (w *worker) closeConn() error {
 	if w.conn == nil {
 		return nil
 	}

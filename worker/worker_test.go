@@ -32,22 +32,23 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // running is a worker under test with the supervisor's end of its line.
 type running struct {
-	*Worker
+	*worker
 	t     *testing.T
 	stop  context.CancelFunc
 	done  chan error
 	lines *bufio.Scanner
 }
 
-// settings are those that an environment makes.
-func settings(t *testing.T, environ ...string) Settings {
+// settings is the Config of an environment.
+func settings(t *testing.T, environ ...string) Config {
 	t.Helper()
-	var s Settings
 	environ = append([]string{"SIDEREAL_ADDR=127.0.0.1:0", "SIDEREAL_HOST_NAME=here", "SIDEREAL_SHUTDOWN_TIMEOUT=2s"}, environ...)
-	if _, err := config.Load(&s, config.Source{Environ: environ}); err != nil {
+	cfg, err := fromEnv(config.Source{Environ: environ})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	cfg.Log = zerolog.New(zerolog.NewTestWriter(t))
+	return cfg
 }
 
 // start runs a worker until the test ends.
@@ -63,14 +64,13 @@ func start(t *testing.T, app App, environ ...string) *running {
 		t.Fatal(err)
 	}
 	supervisor.Close()
-	set := settings(t, append(environ, fmt.Sprintf("SIDEREAL_SUPERVISOR_FD=%d", fds[1]))...)
-	w, err := New(Config{Settings: set, Log: zerolog.New(zerolog.NewTestWriter(t))}, app)
+	w, err := newWorker(settings(t, append(environ, fmt.Sprintf("SIDEREAL_SUPERVISOR_FD=%d", fds[1]))...), app)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{Worker: w, t: t, stop: cancel, done: make(chan error, 1), lines: bufio.NewScanner(line)}
-	go func() { r.done <- w.Run(ctx) }()
+	r := &running{worker: w, t: t, stop: cancel, done: make(chan error, 1), lines: bufio.NewScanner(line)}
+	go func() { r.done <- w.run(ctx) }()
 	t.Cleanup(func() {
 		r.end()
 		line.Close()
@@ -329,11 +329,11 @@ func TestDrainMovesClientsAway(t *testing.T) {
 func TestWrongRedisPasswordIsTheOperatorsToMend(t *testing.T) {
 	redis := testkit.MiniRedis(t)
 	redis.RequireAuth("right")
-	w, err := New(Config{Settings: settings(t, "SIDEREAL_REDIS_URL=redis://:wrong@"+redis.Addr())}, hello)
+	w, err := newWorker(settings(t, "SIDEREAL_REDIS_URL=redis://:wrong@"+redis.Addr()), hello)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = w.Run(t.Context())
+	err = inVariables(w.run(t.Context()))
 	if config.ExitCode(err) != config.ExitUsage || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "SIDEREAL_REDIS_URL") {
 		t.Errorf("got %v", err)
 	}
@@ -369,11 +369,11 @@ func TestStopWhileWaitingForRedis(t *testing.T) {
 
 func TestAppErrorEndsTheStart(t *testing.T) {
 	oops := errors.New("oops")
-	w, err := New(Config{Settings: settings(t)}, func(context.Context, *socketio.Server) error { return oops })
+	w, err := newWorker(settings(t), func(context.Context, *socketio.Server) error { return oops })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Run(t.Context()); !errors.Is(err, oops) {
+	if err := w.run(t.Context()); !errors.Is(err, oops) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -384,12 +384,12 @@ func TestPortInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	w, err := New(Config{Settings: settings(t, "SIDEREAL_ADDR="+l.Addr().String())}, hello)
+	w, err := newWorker(settings(t, "SIDEREAL_ADDR="+l.Addr().String()), hello)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("SIDEREAL_ADDR=%q is in use by another process", l.Addr())
-	if err := w.Run(t.Context()); err == nil || err.Error() != want || config.ExitCode(err) != config.ExitUsage {
+	if err := inVariables(w.run(t.Context())); err == nil || err.Error() != want || config.ExitCode(err) != config.ExitUsage {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -399,7 +399,7 @@ func TestAdaptersThatCannotBe(t *testing.T) {
 		{"SIDEREAL_ADAPTER=redis"},
 		{"SIDEREAL_ADAPTER=redis-sharded"},
 	} {
-		if _, err := New(Config{Settings: settings(t, env...)}, hello); config.ExitCode(err) != config.ExitUsage {
+		if _, err := newWorker(settings(t, env...), hello); config.ExitCode(inVariables(err)) != config.ExitUsage {
 			t.Errorf("%q: got %v", env, err)
 		}
 	}
@@ -415,7 +415,7 @@ func TestRecordsSayWhatWorkersMustAgreeOn(t *testing.T) {
 		{Adapter: "redis-sharded", AdapterKey: "socket.io", AdapterMode: "dynamic"}:  {"SIDEREAL_ADAPTER=redis-sharded"},
 		{Adapter: "redis-sharded", AdapterKey: "socket.io", AdapterMode: "static"}:   {"SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_ADAPTER_MODE=static"},
 	} {
-		w, err := New(Config{Settings: settings(t, append(env, "SIDEREAL_REDIS_URL=redis://127.0.0.1:1")...)}, hello)
+		w, err := newWorker(settings(t, append(env, "SIDEREAL_REDIS_URL=redis://127.0.0.1:1")...), hello)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -434,11 +434,11 @@ func TestRecordsSayWhatWorkersMustAgreeOn(t *testing.T) {
 func TestANodeOfAClusterIsNoRedis(t *testing.T) {
 	c := testkit.StartCluster(t)
 	url := c.Nodes[0].URL()
-	w, err := New(Config{Settings: settings(t, "SIDEREAL_REDIS_URL="+url)}, hello)
+	w, err := newWorker(settings(t, "SIDEREAL_REDIS_URL="+url), hello)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Run(t.Context()); err == nil || config.ExitCode(err) != config.ExitUsage || !strings.Contains(err.Error(), "redis+cluster://") {
+	if err := inVariables(w.run(t.Context())); err == nil || config.ExitCode(err) != config.ExitUsage || !strings.Contains(err.Error(), "redis+cluster://") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -446,12 +446,12 @@ func TestANodeOfAClusterIsNoRedis(t *testing.T) {
 // TestOldRedisForSharded has the Redis of tests, which knows no sharded pub/sub, as Redis 6 does.
 func TestOldRedisForSharded(t *testing.T) {
 	m := testkit.MiniRedis(t)
-	w, err := New(Config{Settings: settings(t, "SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_REDIS_URL=redis://"+m.Addr())}, hello)
+	w, err := newWorker(settings(t, "SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_REDIS_URL=redis://"+m.Addr()), hello)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const want = `SIDEREAL_ADAPTER="redis-sharded" takes Redis 7 or later: use redis here`
-	if err := w.Run(t.Context()); err == nil || err.Error() != want || config.ExitCode(err) != config.ExitUsage {
+	if err := inVariables(w.run(t.Context())); err == nil || err.Error() != want || config.ExitCode(err) != config.ExitUsage {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

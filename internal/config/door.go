@@ -6,29 +6,38 @@ import (
 	"strings"
 )
 
-// Advertised is how other hosts reach a door that listens on the address listen, from a host that reaches Redis from the
-// address local. An address that only this host can reach is refused where Redis is on another one, since others then
-// share it.
+// Advertised returns the address at which other hosts reach a port that listens on listen, from a host
+// that reaches Redis from local. It refuses a loopback address if Redis is on another host, since
+// other hosts share that Redis and can't reach the address.
 func (d Door) Advertised(listen string, local netip.Addr) (string, error) {
-	if d.Advertise != "" {
-		if !local.IsLoopback() && isLoopback(d.Advertise) {
-			return "", &ValueError{Variable: "SIDEREAL_ADVERTISE", Value: d.Advertise,
-				Rule: "must not be a loopback address, since Redis is on another host"}
+	addr, unreachable, err := Advertised(d.Advertise, listen, local)
+	switch {
+	case !unreachable:
+		return addr, err
+	case d.Advertise != "":
+		return "", &ValueError{Variable: "SIDEREAL_ADVERTISE", Value: addr,
+			Rule: "must not be a loopback address, since Redis is on another host"}
+	}
+	return "", &ValueError{Variable: "SIDEREAL_ADDR", Value: addr,
+		Rule: "must not be a loopback address, since Redis is on another host; or set SIDEREAL_ADVERTISE"}
+}
+
+// Advertised returns advertise, or if that is empty the address at which other hosts reach a port that
+// listens on listen. Unreachable reports that they can't: the address is a loopback address, and local,
+// from which this host reaches Redis, is not.
+func Advertised(advertise, listen string, local netip.Addr) (addr string, unreachable bool, err error) {
+	addr = advertise
+	if addr == "" {
+		host, port, err := net.SplitHostPort(listen)
+		if err != nil {
+			return "", false, err
 		}
-		return d.Advertise, nil
-	}
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", err
-	}
-	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
-		if !local.IsLoopback() && isLoopback(listen) {
-			return "", &ValueError{Variable: "SIDEREAL_ADDR", Value: listen,
-				Rule: "must not be a loopback address, since Redis is on another host; or set SIDEREAL_ADVERTISE"}
+		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+			return net.JoinHostPort(local.String(), port), false, nil
 		}
-		return listen, nil
+		addr = listen
 	}
-	return net.JoinHostPort(local.String(), port), nil
+	return addr, !local.IsLoopback() && isLoopback(addr), nil
 }
 
 func isLoopback(hostport string) bool {

@@ -39,11 +39,8 @@ func (r Redis) Problem(err error) error {
 	if errors.As(err, &wrong) {
 		return &ValueError{Variable: redisFields[wrong.Field], Value: wrong.Value, Rule: redisFiles.Replace(wrong.Rule)}
 	}
-	if errors.Is(err, redisconn.ErrAuth) || errors.Is(err, redisconn.ErrRights) || errors.Is(err, redisconn.ErrDatabase) {
-		return &ValueError{Variable: "SIDEREAL_REDIS_URL", Value: Hidden(r.RedisURL), Rule: "is refused: " + err.Error()}
-	}
-	if errors.Is(err, redisconn.ErrMoved) && !strings.Contains(r.RedisURL, "+cluster://") {
-		return &ValueError{Variable: "SIDEREAL_REDIS_URL", Value: Hidden(r.RedisURL), Rule: "is a node of a Redis Cluster: begin with redis+cluster:// or rediss+cluster://"}
+	if rule := redisconn.Rule(err, r.RedisURL); rule != "" {
+		return &ValueError{Variable: "SIDEREAL_REDIS_URL", Value: Hidden(r.RedisURL), Rule: rule}
 	}
 	return err
 }

@@ -33,6 +33,18 @@ var (
 // hangs up it finds out whether that is [ErrProtected].
 func (c *Conn) Check(ctx context.Context) error { return c.probe(ctx) }
 
+// Rule says what is wrong with a URL whose Redis answered with err, if only an operator can fix it. Else
+// it returns "".
+func Rule(err error, url string) string {
+	switch {
+	case errors.Is(err, ErrAuth), errors.Is(err, ErrRights), errors.Is(err, ErrDatabase):
+		return "is refused: " + err.Error()
+	case errors.Is(err, ErrMoved) && !strings.Contains(url, "+cluster://"):
+		return "is a node of a Redis Cluster: begin with redis+cluster:// or rediss+cluster://"
+	}
+	return ""
+}
+
 // Classify wraps an error of the client with [ErrAuth], [ErrRights] or [ErrUnreachable], so that callers know whether
 // waiting helps. Nil, answers such as redis.Nil and ordinary command errors come back as they are.
 func Classify(err error) error {

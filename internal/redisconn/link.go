@@ -178,7 +178,7 @@ func (l *link) tend(ctx context.Context, ps *push) error {
 				}
 				timer.Reset(askedEvery)
 			default:
-				pinged = now
+				pinged, passed = now, 0 // answers of an earlier silence prove nothing
 				l.doubted.Store(true)
 				if err := ps.Ping(ctx); err != nil {
 					return err

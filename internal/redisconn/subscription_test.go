@@ -135,6 +135,40 @@ func TestSubscriptionNoticesAStoppedRedis(t *testing.T) {
 	testkit.Receive(t, "up again", l.up)
 }
 
+// TestSilenceIsNoLoss: a Redis that was frozen goes on over the same connection, so nothing was missed
+// and OnResumed is called. After a lost connection OnUp is called, since messages may be missing.
+func TestSilenceIsNoLoss(t *testing.T) {
+	t.Parallel()
+	r := testkit.StartRedis(t)
+	c := open(t, Config{URL: r.URL()})
+	resumed := make(chan struct{}, 64)
+	l := listen(t, c, SubConfig{Channels: []string{"a"}, Silence: 100 * time.Millisecond, OnResumed: func() { resumed <- struct{}{} }})
+	testkit.Receive(t, "up", l.up)
+	for i := range 3 {
+		r.Stop()
+		testkit.Receive(t, "down", l.down)
+		published := make(chan error, 1)
+		go func() { published <- c.Client().Publish(t.Context(), "a", i).Err() }()
+		r.Cont()
+		testkit.Receive(t, "resumed", resumed)
+		if err := testkit.Receive(t, "PUBLISH", published); err != nil {
+			t.Fatal(err)
+		}
+		l.expect(t, "a", strconv.Itoa(i))
+	}
+	if len(l.up) != 0 {
+		t.Error("OnUp was called though no connection was lost")
+	}
+	r.Stop()
+	testkit.Receive(t, "down", l.down)
+	r.Kill()
+	r.Restart()
+	testkit.Receive(t, "up after a lost connection", l.up)
+	if len(resumed) != 0 {
+		t.Error("OnResumed was called though the connection was lost")
+	}
+}
+
 func TestSilentRedisThatAnswersStaysUp(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)

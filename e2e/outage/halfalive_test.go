@@ -5,8 +5,12 @@ package outage
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
@@ -43,6 +47,54 @@ var halfAlive = []struct {
 	{"writes paused", "",
 		func(_ *testing.T, r *testkit.Redis) { r.Do("CLIENT", "PAUSE", "600000", "WRITE") },
 		func(_ *testing.T, r *testkit.Redis) { r.Do("CLIENT", "UNPAUSE") }},
+	{"everything paused", "",
+		func(_ *testing.T, r *testkit.Redis) { r.Do("CLIENT", "PAUSE", "8000", "ALL") }, // nobody can end it before
+		func(*testing.T, *testkit.Redis) {}},
+	{"a script runs", "BUSY",
+		func(t *testing.T, r *testkit.Redis) {
+			r.Do("CONFIG", "SET", "busy-reply-threshold", "1")
+			inBackground(t, r, "EVAL", "while true do end", "0")
+			awaitWord(t, r, "BUSY")
+		},
+		func(_ *testing.T, r *testkit.Redis) { r.Do("SCRIPT", "KILL") }},
+	{"loading", "LOADING",
+		func(t *testing.T, r *testkit.Redis) {
+			r.Do("EVAL", "for i = 1, 20000 do redis.call('SET', 'filler' .. i, string.rep('x', 100)) end return 1", "0")
+			r.Do("CONFIG", "SET", "dbfilename", "whole.rdb")
+			r.Do("CONFIG", "SET", "loading-process-events-interval-bytes", "1024")
+			r.Do("CONFIG", "SET", "key-load-delay", "1000") // microseconds: 20 s for all
+			inBackground(t, r, "DEBUG", "RELOAD")
+			awaitWord(t, r, "LOADING")
+		},
+		func(t *testing.T, r *testkit.Redis) {
+			r.Do("CONFIG", "SET", "key-load-delay", "0")
+			awaitWord(t, r, "")
+		}},
+}
+
+// inBackground runs a command that Redis answers only once the state that it makes has ended.
+func inBackground(t *testing.T, r *testkit.Redis, command ...any) {
+	c := redis.NewClient(&redis.Options{Addr: r.Addr(), Protocol: 2, DisableIdentity: true, MaxRetries: -1, ReadTimeout: -1})
+	var running sync.WaitGroup
+	running.Go(func() { _ = c.Do(t.Context(), command...).Err() }) // its answer may be the error that ended it
+	t.Cleanup(func() {
+		_ = c.Close() // it only asks
+		running.Wait()
+	})
+}
+
+// awaitWord waits until Redis answers a read with an error that begins with word; with none if word is empty.
+func awaitWord(t *testing.T, r *testkit.Redis, word string) {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: r.Addr(), Protocol: 2, DisableIdentity: true, MaxRetries: -1})
+	defer c.Close()
+	testkit.Until(t, "Redis to say "+strconv.Quote(word), func() bool {
+		err := c.Exists(t.Context(), "nothing").Err()
+		if word == "" {
+			return err == nil
+		}
+		return err != nil && strings.HasPrefix(err.Error(), word)
+	})
 }
 
 // TestHalfAliveRedis: servers serve their own clients while Redis takes no writes, and all that
@@ -50,7 +102,7 @@ var halfAlive = []struct {
 // message.
 func TestHalfAliveRedis(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
-		redis := testkit.StartRedis(t, "--enable-protected-configs", "yes")
+		redis := testkit.StartRedis(t, "--enable-protected-configs", "yes", "--enable-debug-command", "yes")
 		a, b := join(t, form, "a", redis.URL()), join(t, form, "b", redis.URL())
 		a.awaitCount(2)
 		for i, state := range halfAlive {

@@ -12,10 +12,13 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Namespace is a channel of its own over the clients' connections: with its own sockets, rooms, middlewares and
-// handlers. Its methods may be called concurrently; what is registered counts for events and sockets that come after
-// it.
+// Namespace is a channel of its own over the clients' connections, with its own sockets, rooms,
+// middlewares and handlers. Its methods may be called concurrently. A handler or middleware counts
+// for the events and sockets that come after its registration.
 type Namespace struct {
+	// Operator selects all sockets of the namespace.
+	Operator
+
 	server  *Server
 	name    string
 	adapter cluster.Adapter // nil: the server is alone
@@ -38,6 +41,7 @@ func newNamespace(srv *Server, name string, r *registry) *Namespace {
 	n := &Namespace{
 		server: srv, name: name, rooms: newRooms(srv.cfg.MaxRooms), acks: acks{wheel: srv.wheel, most: srv.cfg.MaxPendingAcks},
 	}
+	n.Operator.nsp = n
 	n.registry.Store(r)
 	return n
 }

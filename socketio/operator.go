@@ -22,53 +22,6 @@ type Operator struct {
 	local  bool
 }
 
-func (n *Namespace) operator() Operator { return Operator{nsp: n} }
-
-// To selects the sockets in any of rooms, besides those selected before.
-func (n *Namespace) To(rooms ...string) Operator { return n.operator().To(rooms...) }
-
-// In is To.
-func (n *Namespace) In(rooms ...string) Operator { return n.operator().To(rooms...) }
-
-// Except leaves out the sockets in any of rooms.
-func (n *Namespace) Except(rooms ...string) Operator { return n.operator().Except(rooms...) }
-
-// Local selects the sockets of this server alone.
-func (n *Namespace) Local() Operator { return n.operator().Local() }
-
-// Volatile lets clients miss the event that are not ready to receive.
-func (n *Namespace) Volatile() Operator { return n.operator().Volatile() }
-
-// Compress says whether transports may compress. They may by default.
-func (n *Namespace) Compress(on bool) Operator { return n.operator().Compress(on) }
-
-// Timeout is how long EmitWithAck waits for answers.
-func (n *Namespace) Timeout(d time.Duration) Operator { return n.operator().Timeout(d) }
-
-// Emit is Operator.Emit to all sockets of the namespace.
-func (n *Namespace) Emit(event string, args ...any) error { return n.operator().Emit(event, args...) }
-
-// EmitWithAck is Operator.EmitWithAck to all sockets of the namespace.
-func (n *Namespace) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	return n.operator().EmitWithAck(ctx, event, args...)
-}
-
-// FetchSockets is Operator.FetchSockets for all sockets of the namespace.
-func (n *Namespace) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
-	return n.operator().FetchSockets(ctx)
-}
-
-// SocketsJoin makes all sockets of the namespace join rooms.
-func (n *Namespace) SocketsJoin(rooms ...string) error { return n.operator().SocketsJoin(rooms...) }
-
-// SocketsLeave makes all sockets of the namespace leave rooms.
-func (n *Namespace) SocketsLeave(rooms ...string) error { return n.operator().SocketsLeave(rooms...) }
-
-// DisconnectSockets disconnects all sockets of the namespace.
-func (n *Namespace) DisconnectSockets(closeTransport bool) error {
-	return n.operator().DisconnectSockets(closeTransport)
-}
-
 // To selects the sockets in any of rooms of the socket's namespace, but not the socket itself.
 func (s *Socket) To(rooms ...string) Operator { return s.Broadcast().To(rooms...) }
 
@@ -79,7 +32,7 @@ func (s *Socket) In(rooms ...string) Operator { return s.Broadcast().To(rooms...
 func (s *Socket) Except(rooms ...string) Operator { return s.Broadcast().Except(rooms...) }
 
 // Broadcast selects all sockets of the namespace but the socket itself.
-func (s *Socket) Broadcast() Operator { return s.nsp.operator().Except(s.id) }
+func (s *Socket) Broadcast() Operator { return s.nsp.Except(s.id) }
 
 // To selects the sockets in any of rooms, besides those selected before.
 func (o Operator) To(rooms ...string) Operator {

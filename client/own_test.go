@@ -27,11 +27,11 @@ func startOwn(t testing.TB) servers {
 	return servers{
 		Plain: start(socketio.Config{}),
 		Recovery: start(socketio.Config{
-			Config:   engineio.Config{PingInterval: 100 * time.Millisecond, PingTimeout: 2 * time.Second},
+			PingInterval: 100 * time.Millisecond, PingTimeout: 2 * time.Second,
 			Recovery: &socketio.Recovery{},
 		}),
 		Msgpack: start(socketio.Config{Parser: msgpack.Parser{}}),
-		Deflate: start(socketio.Config{Config: engineio.Config{PerMessageDeflate: &engineio.PerMessageDeflate{Threshold: 16}}}),
+		Deflate: start(socketio.Config{PerMessageDeflate: &engineio.PerMessageDeflate{Threshold: 16}}),
 	}
 }
 

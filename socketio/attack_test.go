@@ -15,7 +15,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/internal/peer"
 )
@@ -192,7 +191,7 @@ func TestLinesThatClientsCauseAreBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log logged
-			cfg := socketio.Config{MaxNamespaces: n, Config: engineio.Config{Log: zerolog.New(&log).Level(zerolog.InfoLevel)}}
+			cfg := socketio.Config{MaxNamespaces: n, Log: zerolog.New(&log).Level(zerolog.InfoLevel)}
 			serve(t, cfg, func(io *socketio.Server) {
 				io.On("fail", func() error { return errors.New("broken") })
 				io.On("panic", func() { panic("broken") })

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 )
@@ -69,7 +68,7 @@ func receive(t *testing.T, posts [][]byte, wait bool) (alive bool) {
 	const most = 1 << 30 // no limit ends what might be dear
 	io, err := socketio.New(socketio.Config{
 		MaxNamespaces: most, MaxPendingBytes: most, MaxRooms: most,
-		Config: engineio.Config{MaxQueueBytes: most, MaxHTTPBufferSize: most},
+		MaxQueueBytes: most, MaxHTTPBufferSize: most,
 	})
 	if err != nil {
 		t.Fatal(err)

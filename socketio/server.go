@@ -60,9 +60,8 @@ func New(cfg Config) (*Server, error) {
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("socketio: register metrics: %w", err)
 	}
-	engine := cfg.Config
-	engine.Open = func(session *engineio.Session) engineio.Receiver { return newClient(s, session) }
-	if s.engine, err = engineio.New(engine); err != nil {
+	open := func(session *engineio.Session) engineio.Receiver { return newClient(s, session) }
+	if s.engine, err = engineio.New(cfg.engine(open)); err != nil {
 		return nil, err
 	}
 	if s.Namespace, err = s.addLocked("/", nil); err != nil {

@@ -4,14 +4,12 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
-
-	"github.com/sidereal-io/sidereal/engineio"
 )
 
 // quiet is a server with an event, a connected client of it whose session polls, and that client's socket.
 func quiet(t *testing.T, event string, handler any) (*Server, *client, *Socket) {
 	t.Helper()
-	srv, err := New(Config{Config: engineio.Config{MaxQueueBytes: 1 << 30}})
+	srv, err := New(Config{MaxQueueBytes: 1 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}

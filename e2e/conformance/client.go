@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -15,12 +14,10 @@ const handshakeDelay = 10 * time.Millisecond
 // clientApp is for the tests of the official client.
 func clientApp() (app, error) {
 	io, err := socketio.New(socketio.Config{
-		Config: engineio.Config{
-			PingInterval: 2 * time.Second,
-			AllowRequest: func(r *http.Request) error {
-				time.Sleep(handshakeDelay)
-				return nil
-			},
+		PingInterval: 2 * time.Second,
+		AllowRequest: func(r *http.Request) error {
+			time.Sleep(handshakeDelay)
+			return nil
 		},
 		Recovery: &socketio.Recovery{},
 	})

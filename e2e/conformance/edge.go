@@ -36,16 +36,14 @@ func edgeApp(files fs.FS) (app, error) {
 	e := &edge{reasons: make(map[string]string)}
 	var err error
 	e.io, err = socketio.New(socketio.Config{
-		Config: engineio.Config{
-			UpgradeTimeout:    time.Second,
-			MaxHTTPBufferSize: 100_000,
-			Cookie:            &engineio.Cookie{Name: "edge", Path: "/x", SameSite: http.SameSiteStrictMode},
-			CORS:              &engineio.CORS{Origin: "http://allowed.example", Credentials: true},
-			AllowRequest:      allow,
-			InitialHeaders:    func(h http.Header, _ *http.Request) { h.Set("x-initial", "1") },
-			Headers:           func(h http.Header, _ *http.Request) { h.Set("x-every", "1") },
-			OnError:           e.refuse,
-		},
+		UpgradeTimeout:              time.Second,
+		MaxHTTPBufferSize:           100_000,
+		Cookie:                      &engineio.Cookie{Name: "edge", Path: "/x", SameSite: http.SameSiteStrictMode},
+		CORS:                        &engineio.CORS{Origin: "http://allowed.example", Credentials: true},
+		AllowRequest:                allow,
+		InitialHeaders:              func(h http.Header, _ *http.Request) { h.Set("x-initial", "1") },
+		Headers:                     func(h http.Header, _ *http.Request) { h.Set("x-every", "1") },
+		OnConnectionError:           e.refuse,
 		ConnectTimeout:              time.Second,
 		CleanupEmptyChildNamespaces: true,
 		ClientBundle:                files,

@@ -7,18 +7,18 @@ import (
 
 // protocolApp is for the test suites of the two protocols: Engine.IO alone at /engine.io/, Socket.IO at /socket.io/.
 func protocolApp(t timing) (app, error) {
-	base := engineio.Config{
-		PingInterval: t.pingInterval, PingTimeout: t.pingTimeout, MaxHTTPBufferSize: 1e6,
-		CORS: &engineio.CORS{Origin: "*"},
-	}
-	raw := base
-	raw.Path = "/engine.io/"
-	raw.Open = func(s *engineio.Session) engineio.Receiver { return echo{s} }
-	engine, err := engineio.New(raw)
+	cors := &engineio.CORS{Origin: "*"}
+	engine, err := engineio.New(engineio.Config{
+		Path: "/engine.io/", PingInterval: t.pingInterval, PingTimeout: t.pingTimeout, MaxHTTPBufferSize: 1e6, CORS: cors,
+		Open: func(s *engineio.Session) engineio.Receiver { return echo{s} },
+	})
 	if err != nil {
 		return nil, err
 	}
-	io, err := socketio.New(socketio.Config{Config: base, ConnectTimeout: t.connectTimeout})
+	io, err := socketio.New(socketio.Config{
+		PingInterval: t.pingInterval, PingTimeout: t.pingTimeout, MaxHTTPBufferSize: 1e6, CORS: cors,
+		ConnectTimeout: t.connectTimeout,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -6,14 +6,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
 // recoveryApp is the edge app's server at /csr/, whose clients may be away for a second.
 func recoveryApp() (*socketio.Server, error) {
 	io, err := socketio.New(socketio.Config{
-		Config:   engineio.Config{Path: "/csr/"},
+		Path:     "/csr/",
 		Recovery: &socketio.Recovery{MaxDisconnection: time.Second},
 	})
 	if err != nil {

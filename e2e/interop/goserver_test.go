@@ -19,7 +19,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/emitter"
-	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -41,7 +40,7 @@ func startGoServer(t *testing.T, name string, transport transport, redis, key st
 	if err != nil {
 		t.Fatal(err)
 	}
-	io, err := socketio.New(socketio.Config{Adapter: cluster, Config: engineio.Config{MaxHTTPBufferSize: 1e8}, MaxPendingBytes: 1e8})
+	io, err := socketio.New(socketio.Config{Adapter: cluster, MaxHTTPBufferSize: 1e8, MaxPendingBytes: 1e8})
 	if err != nil {
 		t.Fatal(err)
 	}

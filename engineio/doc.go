@@ -60,7 +60,7 @@
 // is being closed; and one per ended session for as long as Receiver.Closed runs.
 //
 // Lock order: Session.recvMu (held while the Receiver is called), then Session.mu (all state and every write, none of
-// which blocks), then Server.lingerMu, then the leaves: the wheel's, a shard of the session table, the crew's. A Receiver may call any
+// which blocks), then Server.lingerMu, then the leaves: the wheel's, a shard of the session table, the scheduler's. A Receiver may call any
 // method of any session; Send from elsewhere never waits for a Receiver.
 //
 // # How it ends

@@ -17,10 +17,6 @@ const okAfterDrain = 5 * time.Second
 // finishTime is how long a drain waits for a Receiver that is at work: its client may get an answer.
 const finishTime = 2 * time.Second
 
-// Busy is what a Receiver may be, too: it tells whether it is still at work on what it was given. It is called at any time, from
-// any goroutine.
-type Busy interface{ Busy() bool }
-
 // shutdownLinger bounds the wait for the answers to our close frames when Run ends.
 const shutdownLinger = time.Second
 
@@ -45,9 +41,10 @@ func (d *drained) has(sid string) bool {
 	return time.Now().Before(d.sids[sid])
 }
 
-// Drain refuses new sessions from now on (503, Retry-After) and ends the live ones with ShuttingDown, perSecond of them
-// a second, all at once if it is 0 or less; those whose Receiver is [Busy] when they are done with that, or after 2 s. It returns
-// when none is left, or with ctx's error.
+// Drain refuses new sessions from now on (503, Retry-After) and ends the live ones with
+// ShuttingDown, perSecond of them each second, or all at once if perSecond is 0 or less. Below
+// package socketio, a session whose handlers are at work may go on for up to 2 seconds. Drain
+// returns when no session is left, or with the error of ctx.
 func (s *Server) Drain(ctx context.Context, perSecond int) error {
 	s.gate.Lock()
 	s.refusing.Store(true)
@@ -92,15 +89,6 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 func (s *Server) move(session *Session) {
 	s.drained.add(session.id)
 	session.close(ShuttingDown, nil)
-}
-
-// busy tells whether the session's Receiver is at work.
-func (s *Session) busy() bool {
-	s.recvMu.Lock()
-	recv := s.recv
-	s.recvMu.Unlock()
-	b, ok := recv.(Busy)
-	return ok && b.Busy()
 }
 
 // shutdown ends everything, for the end of Run.

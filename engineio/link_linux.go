@@ -27,7 +27,7 @@ func (s *Server) poller() *poller {
 		return nil
 	}
 	s.pollers.once.Do(func() {
-		p, err := newPoller(&s.hands)
+		p, err := newPoller(&s.pool)
 		if err != nil {
 			s.cfg.Log.Warn().Err(err).Msg("no epoll: each WebSocket takes a goroutine")
 			return

@@ -27,19 +27,19 @@ const (
 
 // poller parks sockets in an epoll of our own, so that an idle WebSocket has neither goroutine nor
 // buffer (ADR 0002). The epoll's descriptor is itself in Go's poller: one goroutine waits there for
-// all sockets, reads them in turn, and does the Work that comes of it. It leads a crew: when it is
+// all sockets, reads them in turn, and does the Work that comes of it. It leads a scheduler: when it is
 // late, another continues the round, and the link that it reads is away: its events are noted for
 // the late goroutine, which serves it alone until nothing is left of them.
 type poller struct {
-	epfd  int
-	file  *os.File
-	raw   syscall.RawConn
-	crew  *crew
-	links fdTable
-	gen   atomic.Uint32
-	some  func(epfd uintptr) bool // looks for events; a method value would be made anew for each wait
-	ready func(epfd uintptr)      // the same, without a wait
-	ended bool                    // nobody polls any more; under crew.mu
+	epfd      int
+	file      *os.File
+	raw       syscall.RawConn
+	scheduler *scheduler
+	links     fdTable
+	gen       atomic.Uint32
+	some      func(epfd uintptr) bool // looks for events; a method value would be made anew for each wait
+	ready     func(epfd uintptr)      // the same, without a wait
+	ended     bool                    // nobody polls any more; under scheduler.mu
 
 	// of the leader
 	buf     []byte    // borrowed, for what is read; nil: left to a goroutine that was replaced
@@ -51,7 +51,7 @@ type poller struct {
 	turned  int         // of turn, so many were handled
 }
 
-func newPoller(hands *hands) (*poller, error) {
+func newPoller(pool *pool) (*poller, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -71,16 +71,16 @@ func newPoller(hands *hands) (*poller, error) {
 		return p.n > 0
 	}
 	p.ready = func(uintptr) { p.n = epollWait(p.epfd, p.events[:]) }
-	p.crew = newCrew(hands, p.run, p.lost)
+	p.scheduler = newScheduler(pool, p.run, p.lost)
 	return p, nil
 }
 
-// run serves events until close, or until another goroutine does: see crew.
+// run serves events until close, or until another goroutine does: see scheduler.
 func (p *poller) run() {
 	if p.buf == nil {
 		p.buf = bufpool.Get(pollBuffer)[:pollBuffer]
 	}
-	for p.round() && p.crew.work() {
+	for p.round() && p.scheduler.work() {
 		if !p.wait() {
 			p.end()
 			return
@@ -119,11 +119,11 @@ func (p *poller) serve(l *pollLink, events uint32) (leads bool) {
 	if l.away.Load() && p.note(l, events) {
 		return true
 	}
-	buf, me := p.buf, p.crew.leader
+	buf, me := p.buf, p.scheduler.leader
 	p.reading = l
-	turn := p.crew.begin(nil)
+	turn := p.scheduler.begin(nil)
 	again := l.handle(events, buf, me)
-	if !p.crew.end(turn) {
+	if !p.scheduler.end(turn) {
 		p.alone(l, again, buf, me)
 		return false
 	}
@@ -147,8 +147,8 @@ func (p *poller) lost() {
 
 // note leaves events to the goroutine that serves l. It reports false if none does any more.
 func (p *poller) note(l *pollLink, events uint32) bool {
-	p.crew.mu.Lock()
-	defer p.crew.mu.Unlock()
+	p.scheduler.mu.Lock()
+	defer p.scheduler.mu.Unlock()
 	if !l.away.Load() {
 		return false
 	}
@@ -168,12 +168,12 @@ func (p *poller) alone(l *pollLink, again uint32, buf []byte, me *leader) {
 // back takes what was noted for a link that is away, beside what it has to read again. If that is
 // nothing, the link is the poller's again; if nobody polls any more, it is closed.
 func (p *poller) back(l *pollLink, again uint32) (events uint32, more bool) {
-	p.crew.mu.Lock()
+	p.scheduler.mu.Lock()
 	events, l.noted = l.noted|again, 0
 	ended := p.ended
 	more = events != 0 && !ended
 	l.away.Store(more)
-	p.crew.mu.Unlock()
+	p.scheduler.mu.Unlock()
 	if ended {
 		l.finish()
 	}
@@ -193,9 +193,9 @@ func (p *poller) wait() bool {
 
 // end closes the sockets that are left. Those that are away are closed by who serves them.
 func (p *poller) end() {
-	p.crew.mu.Lock()
+	p.scheduler.mu.Lock()
 	p.ended = true
-	p.crew.mu.Unlock()
+	p.scheduler.mu.Unlock()
 	p.links.each(func(l *pollLink) {
 		if !l.away.Load() {
 			l.finish()
@@ -236,7 +236,7 @@ type pollLink struct {
 	stopped bool // nothing more is wanted
 
 	again uint32      // the leader's: the events of a link in poller.again: an end is told once, and may be behind what is still to be read
-	away  atomic.Bool // under poller.crew.mu, as noted is
+	away  atomic.Bool // under poller.scheduler.mu, as noted is
 	noted uint32      // the events that came while it was away
 
 	// under the session's mu

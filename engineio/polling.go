@@ -355,7 +355,7 @@ func (s *Session) receivePayload(body []byte) {
 		handed = s.receivePacket(p) || handed
 	}
 	if handed {
-		s.recv.Idle()
+		s.idle()
 	}
 }
 

@@ -31,7 +31,7 @@ type Server struct {
 	wheel    *wheel.Wheel
 	sessions *sessions
 	tasks    sync.WaitGroup // readers, writers and Closed calls
-	hands    hands
+	pool     pool
 	drained  drained
 	pollers  pollers
 	running  atomic.Bool
@@ -60,7 +60,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, metrics: m, wheel: wheel.New(precision(&cfg)), sessions: newSessions(),
 		lingering: make(map[*webSocket]*linger),
 	}
-	s.hands.tasks = &s.tasks
+	s.pool.tasks = &s.tasks
 	return s, nil
 }
 

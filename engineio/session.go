@@ -10,17 +10,18 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// Receiver takes what a session receives. Its methods are never called concurrently for one session, and must not
-// block: they run on the goroutine that reads the connection, which may be shared by all connections. What may take time
-// they give to Session.Later.
+// Receiver takes the messages of a session. The session never calls its methods concurrently. They
+// must not block, since they may run on the goroutine that reads all connections: start a goroutine
+// for anything that takes time.
 type Receiver interface {
-	// Receive takes one message, in order. Binary data is the Receiver's to keep; text is only valid during the call, and
-	// may be changed by it.
+	// Receive takes one message, in order. The Receiver may keep binary data. Text is valid during
+	// the call only, and the Receiver may change it.
 	Receive(data []byte, binary bool)
-	// Idle follows when all messages of one read were handed over. What was sent during them leaves after it, at once.
+	// Idle follows the last message of one read. Everything that the Receiver has sent since the
+	// first one leaves together after Idle.
 	Idle()
-	// Closed is called exactly once, after the last Receive, on a goroutine of its own: never from within Send or
-	// Close. err says what happened, where there is more to say than reason does.
+	// Closed follows the last Receive. The session calls it exactly once, on a goroutine of its own,
+	// never from within Send or Close. err may be nil; if it isn't, it says more than reason does.
 	Closed(reason string, err error)
 }
 
@@ -40,7 +41,7 @@ type Session struct {
 	recv   Receiver // set under recvMu before anything is received
 
 	recvMu sync.Mutex    // held while recv is called; taken before mu
-	reader *leader       // does the Work of what is received now; nil: nobody. Under recvMu
+	reader *leader       // reads now and does the work that follows; nil: nobody. Under recvMu
 	beat   atomic.Uint32 // one of beat...; changes under mu
 
 	mu       sync.Mutex

@@ -6,26 +6,30 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 )
 
 // slow is a Receiver whose Receive is the test's, and may block.
 type slow struct {
 	*recorder
 	receive func(s *Session, message []byte)
-	idle    func(s *Session)
+	idle    func(loop eventloop.Loop)
 }
 
 func (r *slow) Receive(data []byte, _ bool) { r.receive(r.s, data) }
 
-func (r *slow) Idle() {
+func (r *slow) Busy() bool { return false }
+
+func (r *slow) IdleOn(loop eventloop.Loop) {
 	if r.idle != nil {
-		r.idle(r.s)
+		r.idle(loop)
 	}
 }
 
 // serveSlow runs a server whose sessions receive by the test's functions. They are told in the
 // order of their beginning.
-func serveSlow(t *testing.T, drive string, receive func(s *Session, message []byte), idle func(s *Session)) *fixture {
+func serveSlow(t *testing.T, drive string, receive func(s *Session, message []byte), idle func(loop eventloop.Loop)) *fixture {
 	opened := make(chan *recorder, 2000)
 	f := serve(t, Config{Open: func(s *Session) Receiver {
 		r := &slow{newRecorder(s), receive, idle}
@@ -88,15 +92,20 @@ func TestWorkBehindAReceiveThatBlocks(t *testing.T) {
 	for _, drive := range drives {
 		t.Run(drive, func(t *testing.T) {
 			release, done := make(chan struct{}), make(chan struct{})
+			var blocked atomic.Bool
 			f := serveSlow(t, drive, func(s *Session, message []byte) {
 				switch string(message) {
 				case "wait":
 					<-release
-					s.Later(workFunc(func(bool) bool { close(done); return true }))
+					blocked.Store(true)
 				default:
 					s.Send(NewText(message))
 				}
-			}, nil)
+			}, func(loop eventloop.Loop) {
+				if blocked.Load() {
+					loop.Later(workFunc(func(bool) bool { close(done); return true }))
+				}
+			})
 			waiting, other := f.websocket(""), f.websocket("")
 			waiting.send("4wait")
 			for range 2 {
@@ -141,9 +150,9 @@ func TestManyReceivesThatBlock(t *testing.T) {
 				if n == messages-1 {
 					over.Add(1)
 				}
-			}, func(s *Session) {
+			}, func(loop eventloop.Loop) {
 				later.Add(1)
-				s.Later(workFunc(func(bool) bool { later.Add(-1); return true }))
+				loop.Later(workFunc(func(bool) bool { later.Add(-1); return true }))
 			})
 			pump := f.websocket("")
 			var conns []*wsClient

@@ -137,7 +137,7 @@ func (w *webSocket) feed(b []byte, by *leader) bool {
 	err := w.parser.feed(b, w)
 	if w.handed {
 		w.handed = false
-		s.recv.Idle()
+		s.idle()
 	}
 	if breach, ok := err.(*frameError); ok {
 		w.fail(breach)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 	"github.com/sidereal-io/sidereal/internal/wheel"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -89,7 +90,7 @@ func newClient(srv *Server, s *engineio.Session) *client {
 	return c
 }
 
-// Busy tells whether handlers run or wait: their answers are still to come.
+// Busy implements eventloop.Receiver: handlers run or wait, so that answers are still to come.
 func (c *client) Busy() bool {
 	c.mu.Lock()
 	sockets := slices.Clone(c.sockets)
@@ -97,7 +98,10 @@ func (c *client) Busy() bool {
 	return slices.ContainsFunc(sockets, (*Socket).isBusy)
 }
 
-var _ engineio.Busy = (*client)(nil)
+var (
+	_ engineio.Receiver  = (*client)(nil)
+	_ eventloop.Receiver = (*client)(nil)
+)
 
 var (
 	errBinary      = errors.New("socketio: binary message where none is due")
@@ -302,15 +306,18 @@ func (c *client) append(e *event) {
 	c.last = e
 }
 
-// Idle hands the events of one read to their sockets.
-func (c *client) Idle() {
+// Idle is never called: the engine calls IdleOn.
+func (c *client) Idle() {}
+
+// IdleOn hands the events of one read to their sockets.
+func (c *client) IdleOn(loop eventloop.Loop) {
 	if p := c.partial; p != nil {
 		if p.timer.Owner == nil {
 			p.await(c.server.cfg.AttachmentTimeout)
 		}
 		c.server.waits.hold(p)
 	}
-	c.handOut((*Socket).soon)
+	c.handOut(func(s *Socket) { s.soon(loop) })
 }
 
 // handOut gives the events of one read to their sockets. Those that were idle are begun.

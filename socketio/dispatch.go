@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -104,17 +105,17 @@ func (s *Socket) start(first func()) {
 	}()
 }
 
-// soon has what waits dispatched on the goroutine that reads, as far as it is brief. It is called while one does.
-func (s *Socket) soon() {
+// soon has the waiting events dispatched on the goroutine that reads, as far as they are brief.
+func (s *Socket) soon(loop eventloop.Loop) {
 	if s.client.server.work.begin() {
-		s.client.session.Later((*turn)(s))
+		loop.Later((*turn)(s))
 	}
 }
 
-// turn is a Socket as the engineio.Work of its events.
+// turn is a Socket as the eventloop.Work of its events.
 type turn Socket
 
-// Do dispatches what waits, or no more than what is brief.
+// Do dispatches the waiting events, or only the brief ones.
 func (t *turn) Do(brief bool) (done bool) {
 	s := (*Socket)(t)
 	done = true
@@ -127,8 +128,8 @@ func (t *turn) Do(brief bool) (done bool) {
 	return done
 }
 
-// Late lets others be heard: a handler that was expected to be brief is not.
-func (t *turn) Late() { t.client.flush() }
+// Overdue sends what the handler has emitted so far: it was expected to be brief, but isn't.
+func (t *turn) Overdue() { t.client.flush() }
 
 // maxBrief is how many events of one socket are brief together.
 const maxBrief = 64

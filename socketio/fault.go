@@ -60,7 +60,7 @@ func (c *client) bidFarewell(err error) {
 			c.charge(e.size) // ignored: the connection ends anyway
 		}
 	}
-	c.Idle()
+	c.handOut(func(s *Socket) { s.start(nil) })
 	f.told()
 }
 

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 )
 
 // worker is a Receiver that leaves what it receives to be done later.
@@ -18,9 +20,11 @@ type worker struct {
 
 func (w *worker) Receive(data []byte, _ bool) { w.got = append(w.got, string(data)) }
 
-func (w *worker) Idle() {
+func (w *worker) Busy() bool { return false }
+
+func (w *worker) IdleOn(loop eventloop.Loop) {
 	for _, message := range w.got {
-		w.s.Later(&task{w, message})
+		loop.Later(&task{w, message})
 	}
 	w.got = nil
 }
@@ -31,7 +35,7 @@ type task struct {
 }
 
 func (t *task) Do(brief bool) bool { return t.do(t.message, brief) }
-func (t *task) Late()              { t.late <- struct{}{} }
+func (t *task) Overdue()           { t.late <- struct{}{} }
 
 // hasPoller reports whether a poller reads.
 func hasPoller(drive string) bool { return drive == onPoller && runtime.GOOS == "linux" }
@@ -119,26 +123,26 @@ func TestWorkThatBlocks(t *testing.T) {
 type workFunc func(brief bool) (done bool)
 
 func (f workFunc) Do(brief bool) bool { return f(brief) }
-func (workFunc) Late()                {}
+func (workFunc) Overdue()             {}
 
-// More Work than one goroutine does soon is done by several, where there are cores for them, even before a leader is late.
+// More Work than one goroutine does soon is done by several, where there are cores for them, even before a leader is overdue.
 func TestMuchWorkGetsHelp(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	var tasks sync.WaitGroup
-	c := newCrew(&hands{tasks: &tasks}, func() { t.Error("a new leader") }, func() {})
-	c.watching.Store(true) // but nobody looks
+	sched := newScheduler(&pool{tasks: &tasks}, func() { t.Error("a new leader") }, func() {})
+	sched.watching.Store(true) // but nobody checks
 	helped := make(chan struct{})
-	c.leader.add(workFunc(func(bool) bool { <-helped; return true }))
+	sched.leader.add(workFunc(func(bool) bool { <-helped; return true }))
 	var others atomic.Int32
 	for range helpAt {
-		c.leader.add(workFunc(func(bool) bool {
+		sched.leader.add(workFunc(func(bool) bool {
 			if others.Add(1) == 1 {
 				close(helped)
 			}
 			return true
 		}))
 	}
-	if !c.work() {
+	if !sched.work() {
 		t.Error("the leader was replaced")
 	}
 	tasks.Wait()
@@ -151,49 +155,49 @@ func TestMuchWorkGetsHelp(t *testing.T) {
 // events.
 func TestReplacedLeaderQueuesNothing(t *testing.T) {
 	lost := 0
-	c := newCrew(&hands{tasks: new(sync.WaitGroup)}, func() {}, func() { lost++ })
-	c.watching.Store(true) // but nobody looks
+	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() { lost++ })
+	sched.watching.Store(true) // but nobody checks
 	w := workFunc(func(bool) bool { return true })
-	old := c.leader
-	turn := c.begin(nil)
+	old := sched.leader
+	turn := sched.begin(nil)
 	if !old.add(w) {
 		t.Error("the leader's Work is refused")
 	}
-	if _, ok := c.replace(turn); !ok || lost != 1 {
+	if _, ok := sched.replace(turn); !ok || lost != 1 {
 		t.Errorf("replaced %v, told %d times", ok, lost)
 	}
-	if c.end(turn) || old.add(w) {
+	if sched.end(turn) || old.add(w) {
 		t.Error("still leads")
 	}
-	if _, ok := c.replace(turn); ok || lost != 1 {
+	if _, ok := sched.replace(turn); ok || lost != 1 {
 		t.Error("replaced twice")
 	}
-	if !c.leader.add(w) || c.queue.len() != 2 {
-		t.Errorf("%d wait", c.queue.len())
+	if !sched.leader.add(w) || sched.queue.len() != 2 {
+		t.Errorf("%d wait", sched.queue.len())
 	}
 }
 
 func TestWorkAllocatesNothing(t *testing.T) {
-	c := newCrew(&hands{tasks: new(sync.WaitGroup)}, func() {}, func() {})
-	c.watching.Store(true) // but nobody looks
+	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() {})
+	sched.watching.Store(true) // but nobody checks
 	w := workFunc(func(bool) bool { return true })
 	if n := testing.AllocsPerRun(100, func() {
-		c.leader.add(w)
-		c.work()
+		sched.leader.add(w)
+		sched.work()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 // Work that blocks does not keep other Work waiting, and one that ends its goroutine does not keep the rest from being done.
-func TestHandsDoAll(t *testing.T) {
+func TestPoolDoesAll(t *testing.T) {
 	var tasks sync.WaitGroup
-	h := hands{tasks: &tasks}
+	p := pool{tasks: &tasks}
 	release := make(chan struct{})
 	var done atomic.Int32
 	const n = 300
 	for i := range n {
-		h.do(workFunc(func(brief bool) bool {
+		p.do(workFunc(func(brief bool) bool {
 			switch done.Add(1); {
 			case brief:
 				t.Error("asked to be brief")

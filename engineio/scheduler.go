@@ -1,0 +1,268 @@
+package engineio
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sidereal-io/sidereal/internal/eventloop"
+)
+
+// idle tells the receiver that all messages of one read were handed over. recvMu is held.
+func (s *Session) idle() {
+	if r, ok := s.recv.(eventloop.Receiver); ok {
+		r.IdleOn((*loop)(s))
+		return
+	}
+	s.recv.Idle()
+}
+
+// busy reports whether the receiver still works on what it received.
+func (s *Session) busy() bool {
+	s.recvMu.Lock()
+	recv := s.recv
+	s.recvMu.Unlock()
+	r, ok := recv.(eventloop.Receiver)
+	return ok && r.Busy()
+}
+
+// loop is a Session as its receiver's eventloop.Loop, while recvMu is held.
+type loop Session
+
+// Later implements eventloop.Loop.
+func (l *loop) Later(w eventloop.Work) {
+	if l.reader == nil || !l.reader.add(w) {
+		l.server.pool.do(w)
+	}
+}
+
+const (
+	// checkEvery is how often the watch checks the leader. A leader that is still at the same turn as
+	// at the last check is overdue.
+	checkEvery = time.Millisecond
+	// helpAt is how much work has to wait before one more goroutine, on another core, is worth its
+	// start.
+	helpAt = 32
+)
+
+// scheduler decides which goroutine does the work that follows from what a poller reads. Its leader
+// is the goroutine that polls: it reads what there is, does the work of that, and polls again, so
+// that most messages need no other goroutine (ADR 0016). Reading a connection may take long all the
+// same, and so may work. The scheduler then leaves the overdue leader to what it does and starts
+// another one, which does the waiting work, reads and polls.
+type scheduler struct {
+	pool  *pool // for work that isn't brief
+	tasks *sync.WaitGroup
+	lead  func() // the leader's loop, which calls work
+	lost  func() // called with mu held when a leader is replaced, before the next one starts
+	cores int
+
+	turn     atomic.Uint64  // the leader's; odd while it reads a connection or does work
+	now      eventloop.Work // the work of an odd turn; nil while the leader reads
+	leader   *leader        // the present one
+	watching atomic.Bool    // the watch is on, and is one of tasks
+	watch    *time.Timer
+	seen     uint64 // the watch's: the turn at its last check
+
+	mu      sync.Mutex
+	queue   workQueue
+	helpers int
+}
+
+// leader is the time for which one goroutine leads.
+type leader struct {
+	scheduler *scheduler
+	over      bool // another goroutine leads; under scheduler.mu
+}
+
+func newScheduler(pool *pool, lead, lost func()) *scheduler {
+	s := &scheduler{pool: pool, tasks: pool.tasks, lead: lead, lost: lost, cores: runtime.GOMAXPROCS(0)}
+	s.leader = &leader{scheduler: s}
+	s.watch = time.AfterFunc(time.Hour, s.check)
+	s.watch.Stop()
+	return s
+}
+
+// add queues w for the leader. It is called on the leader's goroutine. It returns false, and queues
+// nothing, if another goroutine leads by now: that one may wait for events.
+func (l *leader) add(w eventloop.Work) bool {
+	s := l.scheduler
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.over {
+		return false
+	}
+	s.queue.push(w)
+	return true
+}
+
+// next takes the work that has waited longest, or nil. It starts a helper if too much waits.
+func (s *scheduler) next() eventloop.Work {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue.len() > helpAt*(s.helpers+1) && s.helpers < s.cores-1 {
+		s.helpers++
+		s.tasks.Go(s.help)
+	}
+	return s.queue.pop()
+}
+
+// help does waiting work beside the leader, until none is left.
+func (s *scheduler) help() {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.helpers--
+	}()
+	for w := s.next(); w != nil; w = s.next() {
+		w.Do(false)
+	}
+}
+
+// work does the waiting work. The leader calls it; it reports whether the caller still leads.
+func (s *scheduler) work() (leads bool) {
+	for w := s.next(); w != nil; w = s.next() {
+		if !s.do(w) {
+			return false
+		}
+	}
+	return true
+}
+
+// begin starts a turn: w, or the reading of a connection if w is nil. The leader calls it. The watch
+// checks how long the turn takes.
+func (s *scheduler) begin(w eventloop.Work) (turn uint64) {
+	s.now = w
+	turn = s.turn.Add(1)
+	if !s.watching.Load() && s.watching.CompareAndSwap(false, true) {
+		s.tasks.Add(1)
+		s.watch.Reset(checkEvery)
+	}
+	return turn
+}
+
+// end ends a turn and reports whether the caller still leads.
+func (s *scheduler) end(turn uint64) (leads bool) { return s.turn.CompareAndSwap(turn, turn+1) }
+
+// do does w in a turn and reports whether the caller still leads.
+func (s *scheduler) do(w eventloop.Work) (leads bool) {
+	turn := s.begin(w)
+	returned := false
+	defer func() {
+		if !returned && s.end(turn) { // runtime.Goexit
+			s.tasks.Go(s.lead)
+		}
+	}()
+	done := w.Do(true)
+	returned = true
+	leads = s.end(turn)
+	switch {
+	case done:
+	case leads:
+		s.pool.do(w)
+	default:
+		w.Do(false)
+	}
+	return leads
+}
+
+// check replaces an overdue leader. The watch calls it again and again while there are turns.
+func (s *scheduler) check() {
+	turn := s.turn.Load()
+	switch {
+	case turn != s.seen:
+	case turn%2 == 1:
+		if w, ok := s.replace(turn); ok {
+			s.tasks.Go(s.lead)
+			if w != nil {
+				w.Overdue()
+			}
+		}
+	default: // nothing was done since
+		s.watching.Store(false)
+		if s.turn.Load() == turn || !s.watching.CompareAndSwap(false, true) {
+			s.tasks.Done()
+			return
+		}
+	}
+	s.seen = turn
+	s.watch.Reset(checkEvery)
+}
+
+// replace ends the lead of a leader that is still at turn, and returns its work. A leader that finds
+// itself replaced sees everything that lost has changed once it has held mu.
+func (s *scheduler) replace(turn uint64) (w eventloop.Work, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.end(turn) {
+		return nil, false
+	}
+	s.leader.over = true
+	s.leader = &leader{scheduler: s}
+	s.lost()
+	return s.now, true
+}
+
+// pool does work that may take long, each on a goroutine that nobody waits for. A goroutine that
+// finishes takes the next work. The goroutine started for that work then finds the queue empty and
+// exits. So only few stacks grow: growing them was 10 % of the time of fan-outs to rooms of 10.
+type pool struct {
+	tasks *sync.WaitGroup
+
+	mu    sync.Mutex
+	queue workQueue
+}
+
+func (p *pool) do(w eventloop.Work) {
+	p.mu.Lock()
+	p.queue.push(w)
+	p.mu.Unlock()
+	p.tasks.Go(p.run) // one for each eventloop.Work, should all block
+}
+
+func (p *pool) run() {
+	for w := p.next(); w != nil; w = p.next() {
+		w.Do(false)
+	}
+}
+
+func (p *pool) next() eventloop.Work {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queue.pop()
+}
+
+// workQueue is a queue of work, oldest first.
+type workQueue struct {
+	list  []eventloop.Work
+	taken int // of list
+}
+
+func (q *workQueue) len() int { return len(q.list) - q.taken }
+
+func (q *workQueue) push(w eventloop.Work) {
+	if len(q.list) == cap(q.list) && q.taken > len(q.list)/2 { // what was taken makes room
+		n := copy(q.list, q.list[q.taken:])
+		clear(q.list[n:])
+		q.list, q.taken = q.list[:n], 0
+	}
+	q.list = append(q.list, w)
+}
+
+// keepWork is the largest array that an empty queue keeps.
+const keepWork = 1 << 10
+
+// pop takes the oldest, or nil.
+func (q *workQueue) pop() eventloop.Work {
+	if q.len() == 0 {
+		if q.list, q.taken = q.list[:0], 0; cap(q.list) > keepWork {
+			q.list = nil
+		}
+		return nil
+	}
+	w := q.list[q.taken]
+	q.list[q.taken] = nil
+	q.taken++
+	return w
+}

@@ -1,0 +1,32 @@
+// Package eventloop is what engineio offers to socketio alone: an event loop on the goroutine that
+// reads the connections. A Receiver of engineio that implements [Receiver] leaves its work to that
+// loop, so that most events need no goroutine of their own (ADR 0016). The loop itself is
+// engineio's.
+package eventloop
+
+// Receiver is an engineio.Receiver that leaves work to the event loop.
+type Receiver interface {
+	// IdleOn replaces engineio.Receiver's Idle. It adds the work of the messages of one read to
+	// loop, which is valid during the call only.
+	IdleOn(loop Loop)
+	// Busy reports whether some of that work isn't done yet. A drain lets a busy receiver finish. It
+	// may be called on any goroutine.
+	Busy() bool
+}
+
+// Loop does work after everything has been read that can be read now.
+type Loop interface {
+	// Later adds w. The loop does it on the goroutine that reads, if it can, else on another one.
+	Later(w Work)
+}
+
+// Work is something that may take long, such as an app's handlers.
+type Work interface {
+	// Do does the work and reports whether all is done. With brief set, other connections wait for
+	// the goroutine: Do returns false as soon as the next part may take long. The loop then calls it
+	// again, with brief unset, on a goroutine of its own.
+	Do(brief bool) (done bool)
+	// Overdue is called on another goroutine while a brief Do takes longer than it should. The other
+	// connections don't wait for it any more.
+	Overdue()
+}

@@ -202,7 +202,7 @@ func (s *starter) fromFile(ctx context.Context, name string, mode daemon.StartMo
 		if err != nil {
 			return step{}, err
 		}
-		if r, err = loader.JSON("standard input", src); err != nil {
+		if r, err = loader.JSON(ctx, "standard input", src); err != nil {
 			return step{}, err
 		}
 	} else if r, err = loader.File(ctx, name); err != nil {

@@ -2,6 +2,7 @@ package pm2
 
 import (
 	"maps"
+	"slices"
 	"strings"
 )
 
@@ -69,6 +70,16 @@ func texts(o *object) map[string]string {
 		}
 	}
 	return env
+}
+
+// variable returns a variable of an environment like os.Environ's; empty if it isn't set.
+func variable(environ []string, name string) string {
+	for _, kv := range slices.Backward(environ) {
+		if n, v, ok := strings.Cut(kv, "="); ok && n == name {
+			return v
+		}
+	}
+	return ""
 }
 
 // Shell is an environment like os.Environ's as a map.

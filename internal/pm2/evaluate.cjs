@@ -1,9 +1,11 @@
 "use strict";
-// Evaluates a configuration and writes what it exports as JSON to descriptor 3, since configurations print to stdout.
+// Evaluates a file and writes its value as JSON to descriptor 3, since files print to stdout. The value of a module is its
+// export. An expression comes by stdin: it is what PM2 takes for JSON.
 const fs = require("fs");
 const { pathToFileURL } = require("url");
+const vm = require("vm");
 
-const [file, ...rest] = process.argv.slice(1);
+const [kind, file, ...rest] = process.argv.slice(1);
 process.argv.splice(1, process.argv.length - 1, "sidereal", ...rest);
 
 function plain(key, v) {
@@ -26,10 +28,19 @@ function fail(err) {
 
 process.on("uncaughtException", fail);
 
-(async () => {
+function expression() {
+  const text = fs.readFileSync(0, "utf8").replace(/^\uFEFF/, "");
+  return vm.runInThisContext(`(${text}\n)`, { filename: file });
+}
+
+async function exported() {
   const loaded = await import(pathToFileURL(file).href);
   let value = "default" in loaded ? loaded.default : { ...loaded };
   if (value && value.__esModule && "default" in value) value = value.default;
-  value = await value;
+  return value;
+}
+
+(async () => {
+  const value = await (kind === "module" ? exported() : expression());
   answer({ value: value === undefined ? null : value }, 0);
 })().catch(fail);

@@ -37,10 +37,19 @@ func loader(t *testing.T) *Loader {
 	return &Loader{Dir: dir, Environ: []string{"PATH=" + filepath.Join(dir, "bin"), "HOME=/home/ann", "SHELL_VAR=shell"}, Logs: "/logs"}
 }
 
-// one reads a single app from what JavaScript would call its literal.
+// literal reads apps as YAML has them between braces, which spares the tests the quotes of JSON.
+func (l *Loader) literal(file, src string) (*Result, error) {
+	v, err := readYAML(file, src)
+	if err != nil {
+		return nil, err
+	}
+	return l.settle(file, v)
+}
+
+// one reads a single app.
 func one(t *testing.T, l *Loader, src string) (App, []string) {
 	t.Helper()
-	r, err := l.JSON("ecosystem.json", []byte(src))
+	r, err := l.literal("ecosystem.yaml", src)
 	if err != nil {
 		t.Fatalf("%s: %v", src, err)
 	}
@@ -150,7 +159,7 @@ func TestFields(t *testing.T) {
 		{`watch: ["sub", "/etc"]`, func(a *App) { a.Watch = []string{in("sub"), "/etc"} }},
 		{`ignore_watch: ["logs", "*.log"]`, func(a *App) { a.IgnoreWatch = patterns(t, "logs", "*.log") }},
 		{`ignore_watch: "logs tmp"`, func(a *App) { a.IgnoreWatch = patterns(t, "logs", "tmp") }},
-		{`ignore_watch: [/\.tmp$/i]`, func(a *App) { a.IgnoreWatch = []Pattern{expr} }},
+		{`ignore_watch: [{$regexp: "\\.tmp$", flags: "i"}]`, func(a *App) { a.IgnoreWatch = []Pattern{expr} }},
 		{`ignore_watch: {$regexp: "\\.tmp$", flags: "i"}`, func(a *App) { a.IgnoreWatch = []Pattern{expr} }},
 		{`watch_delay: 500`, func(a *App) { a.WatchDelay = Duration(500 * time.Millisecond) }},
 		{`watch_options: {followSymlinks: false}`, func(a *App) { a.WatchOptions = map[string]any{"followSymlinks": false} }},
@@ -202,48 +211,48 @@ func asJSON(t *testing.T, a App) string {
 func TestWrongFieldsNameFileAppFieldAndRule(t *testing.T) {
 	l := loader(t)
 	for fields, want := range map[string]string{
-		`name: {}`:                                 "app 1: name must be text, not an object",
-		`name: "api", instances: {}`:               "api: instances must be a number or \"max\", not an object",
-		`name: "api", instances: true`:             "api: instances must be a number or \"max\", not a boolean",
-		`name: "api", instances: 1e9`:              "api: instances must not be beyond 4096",
-		`name: "api", autorestart: "yes"`:          "api: autorestart must be true or false, not \"yes\"",
-		`name: "api", max_restarts: "ten"`:         "api: max_restarts must be a number, not \"ten\"",
-		`name: "api", kill_timeout: []`:            "api: kill_timeout must be a number, not a list",
-		`name: "api", restart_delay: -1`:           "api: restart_delay must be between 0 and 2147483647 milliseconds",
-		`name: "api", min_uptime: "5x"`:            "api: min_uptime must be milliseconds or text like 5s, 2m or 1h, not \"5x\"",
-		`name: "api", min_uptime: 50`:              "api: min_uptime must be at least 100 ms",
-		`name: "api", max_memory_restart: "300MB"`: "api: max_memory_restart must be bytes or text like 300M, 1G or 512K, not \"300MB\"",
-		`name: "api", max_memory_restart: -5`:      "api: max_memory_restart must be a size in bytes",
-		`name: "api", args: {}`:                    "api: args must be a list of text or text, not an object",
-		`name: "api", args: [{}]`:                  "api: args must be a list of text or text, not a list",
-		`name: "api", env: []`:                     "api: env must be an object or text like A=1 B=2, not a list",
-		`name: "api", env: "A"`:                    "api: env must be an object or text like A=1 B=2, not \"A\"",
-		`name: "api", env: {"A=B": 1}`:             "api: env has a variable \"A=B\", which cannot be one",
-		`name: "api", env_prod: 7`:                 "api: env_prod must be an object or text like A=1 B=2, not a number",
-		`name: "api", exec_mode: "threads"`:        "api: exec_mode must be cluster or fork, not \"threads\"",
-		`name: "api", exec_mode: 1`:                "api: exec_mode must be text, not a number",
-		`name: "api", port: 70000`:                 "api: port must not be beyond 65535",
-		`name: "api", port: -1`:                    "api: port must be between 0 and 65535",
-		`name: "api", stop_exit_codes: ["a"]`:      "api: stop_exit_codes must be a list of numbers or a number, not a list",
-		`name: "api", watch: 3`:                    "api: watch must be true or false or a path or a list of paths, not a number",
-		`name: "api", ignore_watch: 3`:             "api: ignore_watch must be a list of text or text, not a number",
-		`name: "api", ignore_watch: [/(?<=a)b/]`:   "api: ignore_watch /(?<=a)b/ cannot be used here",
-		`name: "api", watch_options: true`:         "api: watch_options must be an object, not a boolean",
-		`name: "api", cron_restart: "daily"`:       "api: cron_restart must be five or six cron fields",
-		`name: "api", cron_restart: 5`:             "api: cron_restart must be text or 0, not a number",
-		`name: "api", log_type: "xml"`:             "api: log_type must be \"json\"",
-		`name: "api", log_file: 5`:                 "api: log_file must be a path or true or false, not a number",
-		`name: "api", time: "yes"`:                 "api: time must be true or false, not \"yes\"",
-		`name: "api", filter_env: 1`:               "api: filter_env must be true or false or a list of text or text, not a number",
-		`name: "api", uid: true`:                   "api: uid must be a number or a name, not a boolean",
-		`name: "api", interpreter: []`:             "api: interpreter must be text, not a list",
-		`name: "api", interpreter: "ruby"`:         "api: interpreter \"ruby\" is not in PATH: install it, or name another",
-		`name: "api", interpreter: "/no/such"`:     "api: interpreter /no/such is not there",
-		`name: "api", stop_signal: "SIGNO"`:        "api: stop_signal must be a signal like SIGTERM or SIGUSR2: \"SIGNO\" is none",
-		`name: "` + strings.Repeat("n", 201) + `"`: strings.Repeat("n", 201) + ": name must not be longer than 200 bytes",
-		`name: "a\nb"`:                             "a\nb: name must be one line of text",
+		`name: {}`:                                          "app 1: name must be text, not an object",
+		`name: "api", instances: {}`:                        "api: instances must be a number or \"max\", not an object",
+		`name: "api", instances: true`:                      "api: instances must be a number or \"max\", not a boolean",
+		`name: "api", instances: 1e9`:                       "api: instances must not be beyond 4096",
+		`name: "api", autorestart: "yes"`:                   "api: autorestart must be true or false, not \"yes\"",
+		`name: "api", max_restarts: "ten"`:                  "api: max_restarts must be a number, not \"ten\"",
+		`name: "api", kill_timeout: []`:                     "api: kill_timeout must be a number, not a list",
+		`name: "api", restart_delay: -1`:                    "api: restart_delay must be between 0 and 2147483647 milliseconds",
+		`name: "api", min_uptime: "5x"`:                     "api: min_uptime must be milliseconds or text like 5s, 2m or 1h, not \"5x\"",
+		`name: "api", min_uptime: 50`:                       "api: min_uptime must be at least 100 ms",
+		`name: "api", max_memory_restart: "300MB"`:          "api: max_memory_restart must be bytes or text like 300M, 1G or 512K, not \"300MB\"",
+		`name: "api", max_memory_restart: -5`:               "api: max_memory_restart must be a size in bytes",
+		`name: "api", args: {}`:                             "api: args must be a list of text or text, not an object",
+		`name: "api", args: [{}]`:                           "api: args must be a list of text or text, not a list",
+		`name: "api", env: []`:                              "api: env must be an object or text like A=1 B=2, not a list",
+		`name: "api", env: "A"`:                             "api: env must be an object or text like A=1 B=2, not \"A\"",
+		`name: "api", env: {"A=B": 1}`:                      "api: env has a variable \"A=B\", which cannot be one",
+		`name: "api", env_prod: 7`:                          "api: env_prod must be an object or text like A=1 B=2, not a number",
+		`name: "api", exec_mode: "threads"`:                 "api: exec_mode must be cluster or fork, not \"threads\"",
+		`name: "api", exec_mode: 1`:                         "api: exec_mode must be text, not a number",
+		`name: "api", port: 70000`:                          "api: port must not be beyond 65535",
+		`name: "api", port: -1`:                             "api: port must be between 0 and 65535",
+		`name: "api", stop_exit_codes: ["a"]`:               "api: stop_exit_codes must be a list of numbers or a number, not a list",
+		`name: "api", watch: 3`:                             "api: watch must be true or false or a path or a list of paths, not a number",
+		`name: "api", ignore_watch: 3`:                      "api: ignore_watch must be a list of text or text, not a number",
+		`name: "api", ignore_watch: [{$regexp: "(?<=a)b"}]`: "api: ignore_watch /(?<=a)b/ cannot be used here",
+		`name: "api", watch_options: true`:                  "api: watch_options must be an object, not a boolean",
+		`name: "api", cron_restart: "daily"`:                "api: cron_restart must be five or six cron fields",
+		`name: "api", cron_restart: 5`:                      "api: cron_restart must be text or 0, not a number",
+		`name: "api", log_type: "xml"`:                      "api: log_type must be \"json\"",
+		`name: "api", log_file: 5`:                          "api: log_file must be a path or true or false, not a number",
+		`name: "api", time: "yes"`:                          "api: time must be true or false, not \"yes\"",
+		`name: "api", filter_env: 1`:                        "api: filter_env must be true or false or a list of text or text, not a number",
+		`name: "api", uid: true`:                            "api: uid must be a number or a name, not a boolean",
+		`name: "api", interpreter: []`:                      "api: interpreter must be text, not a list",
+		`name: "api", interpreter: "ruby"`:                  "api: interpreter \"ruby\" is not in PATH: install it, or name another",
+		`name: "api", interpreter: "/no/such"`:              "api: interpreter /no/such is not there",
+		`name: "api", stop_signal: "SIGNO"`:                 "api: stop_signal must be a signal like SIGTERM or SIGUSR2: \"SIGNO\" is none",
+		`name: "` + strings.Repeat("n", 201) + `"`:          strings.Repeat("n", 201) + ": name must not be longer than 200 bytes",
+		`name: "a\nb"`:                                      "a\nb: name must be one line of text",
 	} {
-		_, err := l.JSON("/srv/eco.json", []byte(`[{script: "worker.js", `+fields+`}]`))
+		_, err := l.literal("/srv/eco.json", `[{script: "worker.js", `+fields+`}]`)
 		var wrong *FieldError
 		if !errors.As(err, &wrong) || !strings.HasPrefix(wrong.Error(), "/srv/eco.json: "+want) {
 			t.Errorf("%s:\n got %v\nwant %s", fields, err, want)
@@ -252,7 +261,7 @@ func TestWrongFieldsNameFileAppFieldAndRule(t *testing.T) {
 }
 
 func TestAllWrongFieldsAreToldAtOnce(t *testing.T) {
-	_, err := loader(t).JSON("eco.json", []byte(`{apps: [{name: "a", script: "worker.js", port: "x", time: 1}, {name: "b"}, {script: 5}]}`))
+	_, err := loader(t).literal("eco.json", `{apps: [{name: "a", script: "worker.js", port: "x", time: 1}, {name: "b"}, {script: 5}]}`)
 	want := `eco.json: a: port must be a number, not "x"
 eco.json: a: time must be true or false, not a number
 eco.json: b: script is missing: it says what to run`

@@ -221,7 +221,7 @@ func isNegative(arg string) bool { return len(arg) > 1 && arg[0] == '-' && isCod
 
 func isCode(arg string) bool {
 	for i := range len(arg) {
-		if !isDigit(arg[i]) {
+		if arg[i] < '0' || arg[i] > '9' {
 			return false
 		}
 	}

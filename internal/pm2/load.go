@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -112,12 +111,24 @@ func (l *Loader) read(ctx context.Context, path, src string) (value, error) {
 	case yamlFile:
 		return readYAML(path, src)
 	case moduleFile:
-		if node := l.node(); node != "" {
-			return l.evaluate(ctx, node, path)
-		}
-		return readModule(path, src, &world{file: path, dir: l.Dir, environ: l.Environ, cores: runtime.NumCPU()})
+		return l.evaluate(ctx, path, nil)
 	}
-	return readJSON(path, src)
+	return l.readJSON(ctx, path, src)
+}
+
+// readJSON reads JSON with comments. PM2 evaluates what it calls JSON, so that files of its users have keys without quotes
+// and sums: node evaluates those here, too.
+func (l *Loader) readJSON(ctx context.Context, file, src string) (value, error) {
+	v, err := readJSON(file, src)
+	var syntax *SyntaxError
+	switch {
+	case !errors.As(err, &syntax):
+		return v, err
+	case l.node() == "":
+		syntax.Rule += advice
+		return nil, syntax
+	}
+	return l.evaluate(ctx, file, &src)
 }
 
 // node is the program that evaluates configurations; empty where there is none.
@@ -133,8 +144,7 @@ func (l *Loader) lookPath(program string) string {
 	if strings.Contains(program, "/") {
 		return ""
 	}
-	path, _ := (&world{environ: l.Environ}).variable("PATH").(string)
-	for _, dir := range filepath.SplitList(path) {
+	for _, dir := range filepath.SplitList(variable(l.Environ, "PATH")) {
 		full, err := exec.LookPath(filepath.Join(resolve(l.Dir, dir), program))
 		if err == nil {
 			return full
@@ -143,9 +153,17 @@ func (l *Loader) lookPath(program string) string {
 	return ""
 }
 
+// resolve makes a path that is relative to dir absolute.
+func resolve(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
+}
+
 // JSON reads what `start -` gets at its standard input.
-func (l *Loader) JSON(name string, src []byte) (*Result, error) {
-	v, err := readJSON(name, string(src))
+func (l *Loader) JSON(ctx context.Context, name string, src []byte) (*Result, error) {
+	v, err := l.readJSON(ctx, name, string(src))
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package pm2
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -32,18 +31,19 @@ func names(r *Result) (names []string) {
 
 func TestForms(t *testing.T) {
 	l := loader(t)
-	const a, b = `{script: "worker.js", name: "a", namespace: "front"}`, `{script: "run.sh", name: "b"}`
+	l.Environ = []string{"PATH=/nowhere"} // no node: what it would do is for its own tests
+	const a, b = `{"script": "tool", "name": "a", "namespace": "front"}`, `{"script": "program", "name": "b"}`
 	for src, want := range map[string][]string{
-		`{apps: [` + a + `,` + b + `]}`: {"a", "b"},
-		`{pm2: [` + a + `]}`:            {"a"},
-		`{apps: ` + a + `}`:             {"a"},
-		`[` + a + `,` + b + `]`:         {"a", "b"},
-		a:                               {"a"},
-		`{apps: [` + a + `], deploy: {}, static: []}`:     {"a"},
-		"/* c */ {\n// d\n\"apps\": [" + a + ",],\n};":    {"a"},
-		`{apps: [{script: 'worker.js', instances: 1+1}]}`: {"worker"},
+		`{"apps": [` + a + `,` + b + `]}`: {"a", "b"},
+		`{"pm2": [` + a + `]}`:            {"a"},
+		`{"apps": ` + a + `}`:             {"a"},
+		`[` + a + `,` + b + `]`:           {"a", "b"},
+		a:                                 {"a"},
+		`{"apps": [` + a + `], "deploy": {}, "static": []}`: {"a"},
+		"/* c */ {\n// d\n\"apps\": [" + a + ",],\n}":       {"a"},
+		`{"apps": [{"script": "tool", "instances": 2}]}`:    {"tool"},
 	} {
-		r, err := l.JSON("eco.json", []byte(src))
+		r, err := l.JSON(t.Context(), "eco.json", []byte(src))
 		if err != nil {
 			t.Errorf("%s: %v", src, err)
 		} else if !slices.Equal(names(r), want) {
@@ -51,11 +51,13 @@ func TestForms(t *testing.T) {
 		}
 	}
 	for src, want := range map[string]string{
-		`[]`: "eco.json: has no apps", `{apps: []}`: "eco.json: has no apps", `7`: "eco.json: must be apps", `"x"`: "eco.json: must be apps",
+		`[]`: "eco.json: has no apps", `{"apps": []}`: "eco.json: has no apps", `7`: "eco.json: must be apps", `"x"`: "eco.json: must be apps",
 		`[7]`: "eco.json: app 1: must be an object, not a number", `{}`: "eco.json: app 1: script is missing", ``: "eco.json:1: the file ends too early",
-		`{apps: null}`: "app 1: must be an object, not null",
+		`{"apps": null}`: "app 1: must be an object, not null",
+		"\n{apps: []}":   "eco.json:2: invalid character 'a'",
+		"{'apps': []}":   "; install node to have it evaluated, or write the file as JSON or YAML",
 	} {
-		if _, err := l.JSON("eco.json", []byte(src)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := l.JSON(t.Context(), "eco.json", []byte(src)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", src, err)
 		}
 	}
@@ -63,27 +65,27 @@ func TestForms(t *testing.T) {
 
 func TestOnlyKeepsNamesAndNamespaces(t *testing.T) {
 	l := loader(t)
-	src := []byte(`[{script: "worker.js", name: "a", namespace: "front"}, {script: "worker.js", name: "b", namespace: "front"}, {script: "worker.js", name: "c"}]`)
+	src := `[{script: "worker.js", name: "a", namespace: "front"}, {script: "worker.js", name: "b", namespace: "front"}, {script: "worker.js", name: "c"}]`
 	for _, c := range []struct{ only, want []string }{{[]string{"c"}, []string{"c"}}, {[]string{"front"}, []string{"a", "b"}}, {[]string{"a", "c"}, []string{"a", "c"}}} {
 		l.Only = c.only
-		r, err := l.JSON("eco.json", src)
+		r, err := l.literal("eco.json", src)
 		if err != nil || !slices.Equal(names(r), c.want) {
 			t.Errorf("%q: %v %v", c.only, r, err)
 		}
 	}
 	l.Only = []string{"a", "nobody"}
-	if _, err := l.JSON("eco.json", src); err == nil || err.Error() != "eco.json: has no app nobody" {
+	if _, err := l.literal("eco.json", src); err == nil || err.Error() != "eco.json: has no app nobody" {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestNamesNeedNoScripts(t *testing.T) {
 	l := loader(t)
-	write(t, l, "a.json", `[{script: "gone.js"}, {script: "gone.rb", name: "b"}, {script: "x", name: "b"}]`)
-	if names, err := l.Names(context.Background(), "a.json"); err != nil || !slices.Equal(names, []string{"gone", "b"}) {
+	write(t, l, "a.json", `[{"script": "gone.js"}, {"script": "gone.rb", "name": "b"}, {"script": "x", "name": "b"}]`)
+	if names, err := l.Names(t.Context(), "a.json"); err != nil || !slices.Equal(names, []string{"gone", "b"}) {
 		t.Errorf("%q, %v", names, err)
 	}
-	if _, err := l.File(context.Background(), "a.json"); err == nil {
+	if _, err := l.File(t.Context(), "a.json"); err == nil {
 		t.Error("apps without scripts are taken")
 	}
 }
@@ -105,9 +107,9 @@ func TestStage(t *testing.T) {
 }
 
 func TestVendorFieldsAreOneNotice(t *testing.T) {
-	r, err := loader(t).JSON("eco.json", []byte(`{deploy: {}, apps: [
-		{script: "worker.js", vizion: false, pmx: 1, windowsHide: true, sourceMapSupport: false},
-		{script: "worker.js", io: {}, vizion: true, unknown_field: 1},
+	r, err := loader(t).JSON(t.Context(), "eco.json", []byte(`{"deploy": {}, "apps": [
+		{"script": "worker.js", "vizion": false, "pmx": 1, "windowsHide": true, "sourceMapSupport": false},
+		{"script": "worker.js", "io": {}, "vizion": true, "unknown_field": 1},
 	]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -128,18 +130,17 @@ func write(t *testing.T, l *Loader, name, text string) {
 
 func TestFileForms(t *testing.T) {
 	l := loader(t)
-	l.Environ = []string{"PATH=/nowhere"} // no node: what it would do is for its own test
+	l.Environ = []string{"PATH=/nowhere"} // no node
 	write(t, l, "a.json", `{"apps": [{"script": "worker.js", "name": "j"}]}`)
 	write(t, l, "a.yaml", "apps:\n- script: worker.js\n  name: y\n  env:\n    VERSION: 1.10\n    SINCE: 2024-01-02\n    ON: yes\n")
 	write(t, l, "b.yml", "- &base {script: worker.js, name: y}\n- <<: *base\n  name: z\n")
-	write(t, l, "a.config.js", `module.exports = {apps: [{script: "worker.js", name: "m"}]}`)
-	for name, want := range map[string]string{"a.json": "j", "a.yaml": "y", "b.yml": "y z", "a.config.js": "m"} {
-		r, err := l.File(context.Background(), name)
+	for name, want := range map[string]string{"a.json": "j", "a.yaml": "y", "b.yml": "y z"} {
+		r, err := l.File(t.Context(), name)
 		if err != nil || strings.Join(names(r), " ") != want {
 			t.Errorf("%s: %v %v", name, r, err)
 		}
 	}
-	r, err := l.File(context.Background(), "a.yaml")
+	r, err := l.File(t.Context(), "a.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,19 +151,22 @@ func TestFileForms(t *testing.T) {
 
 func TestUnreadableFiles(t *testing.T) {
 	l := loader(t)
-	if _, err := l.File(context.Background(), "none.json"); !errors.Is(err, fs.ErrNotExist) {
+	l.Environ = []string{"PATH=/nowhere"}
+	if _, err := l.File(t.Context(), "none.json"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 	write(t, l, "large.json", strings.Repeat(" ", maxFile+1))
-	write(t, l, "broken.json", "{\n\n  apps: [,]\n}")
+	write(t, l, "broken.json", "{\n\n  \"apps\": [1,,2]\n}")
 	write(t, l, "broken.yaml", "apps:\n  - a: 1\n :b")
 	write(t, l, "empty.yaml", "# nothing\n")
 	write(t, l, "bomb.yaml", bomb())
+	write(t, l, "a.config.js", "module.exports = {}")
 	for name, want := range map[string]string{
-		"large.json": "is larger than 8 MB", "broken.json": `broken.json:3: "," is not expected here`, "broken.yaml": "broken.yaml:",
+		"large.json": "is larger than 8 MB", "broken.json": "broken.json:3: ", "broken.yaml": "broken.yaml:",
 		"empty.yaml": "the file is empty", "bomb.yaml": "too deep or too large",
+		"a.config.js": "a.config.js: is JavaScript, and there is no node in PATH; install node to have it evaluated, or write the file as JSON or YAML",
 	} {
-		_, err := l.File(context.Background(), name)
+		_, err := l.File(t.Context(), name)
 		var syntax *SyntaxError
 		if !errors.As(err, &syntax) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)

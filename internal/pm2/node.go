@@ -25,8 +25,16 @@ const (
 	maxResult   = 4 << 20          // bytes of a configuration
 )
 
-// evaluate has node load a configuration in the loader's folder and environment.
-func (l *Loader) evaluate(ctx context.Context, node, file string) (value, error) {
+// advice is the way out for files that only node can evaluate.
+const advice = "; install node to have it evaluated, or write the file as JSON or YAML"
+
+// evaluate has node load a file in the loader's folder and environment: src as an expression, or the file as a module where
+// there is no src.
+func (l *Loader) evaluate(ctx context.Context, file string, src *string) (value, error) {
+	node := l.node()
+	if node == "" {
+		return nil, &SyntaxError{File: file, Rule: "is JavaScript, and there is no node in PATH" + advice}
+	}
 	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	read, write, err := os.Pipe()
@@ -34,8 +42,15 @@ func (l *Loader) evaluate(ctx context.Context, node, file string) (value, error)
 		return nil, err
 	}
 	defer read.Close()
-	cmd := exec.CommandContext(ctx, node, append([]string{"-e", evaluator, "--", file}, l.Argv...)...)
+	kind := "module"
+	if src != nil {
+		kind = "expression"
+	}
+	cmd := exec.CommandContext(ctx, node, append([]string{"-e", evaluator, "--", kind, file}, l.Argv...)...)
 	cmd.Dir, cmd.Env = l.Dir, l.Environ
+	if src != nil {
+		cmd.Stdin = strings.NewReader(*src)
+	}
 	cmd.Stdout, cmd.Stderr = l.Output, l.Output
 	cmd.ExtraFiles = []*os.File{write}
 	cmd.WaitDelay = afterKill
@@ -50,7 +65,7 @@ func (l *Loader) evaluate(ctx context.Context, node, file string) (value, error)
 	go func() { answered <- readEvaluation(read) }()
 	ended := cmd.Wait()
 	if ctx.Err() != nil {
-		return nil, &SyntaxError{File: file, Rule: fmt.Sprintf("node has not evaluated it within %v", nodeTimeout)}
+		return nil, &SyntaxError{File: file, Rule: fmt.Sprintf("node hasn't evaluated it within %v", nodeTimeout)}
 	}
 	// What node started may hold the pipe open, but what node wrote is in it.
 	if err := read.SetReadDeadline(time.Now().Add(afterKill)); err != nil {

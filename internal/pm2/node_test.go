@@ -59,6 +59,29 @@ func TestNodeEvaluatesConfigurations(t *testing.T) {
 	}
 }
 
+// PM2 evaluates what it calls JSON, and files of its users rely on it.
+func TestNodeEvaluatesJSONThatIsNone(t *testing.T) {
+	l := withNode(t)
+	const src = "\ufeff// apps\n{apps: [{script: 'worker.js', name: `a${1 + 1}`, ignore_watch: [/\\.tmp$/i], instances: 2 * 2,}],}"
+	write(t, l, "eco.json", src)
+	fromFile, err := l.File(t.Context(), "eco.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromInput, err := l.JSON(t.Context(), "standard input", []byte(src))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*Result{fromFile, fromInput} {
+		if a := r.Apps[0]; a.Name != "a2" || a.Instances != 4 || !a.IgnoreWatch[0].Match("/", "/a.TMP") {
+			t.Error(asJSON(t, a))
+		}
+	}
+	if _, err := l.JSON(t.Context(), "eco.json", []byte("{\n  apps: [}\n}")); err == nil || !strings.HasPrefix(err.Error(), "eco.json:2: ") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestNodeSaysWhereAConfigurationIsWrong(t *testing.T) {
 	l := withNode(t)
 	for name, c := range map[string]struct{ src, want string }{
@@ -95,7 +118,7 @@ func TestConfigurationWithoutEndIsGivenUp(t *testing.T) {
 		read.Read(make([]byte, 1))
 		cancel()
 	}()
-	if _, err := l.File(ctx, "w.config.js"); err == nil || !strings.Contains(err.Error(), "has not evaluated it") {
+	if _, err := l.File(ctx, "w.config.js"); err == nil || !strings.Contains(err.Error(), "hasn't evaluated it") {
 		t.Errorf("%v", err)
 	}
 	write2.Close()

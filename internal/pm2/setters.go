@@ -87,6 +87,19 @@ func number(v value) (float64, bool) {
 	return 0, false
 }
 
+// parseNumber reads a decimal, hexadecimal, octal or binary number.
+func parseNumber(text string) (float64, error) {
+	text = strings.ReplaceAll(text, "_", "")
+	if len(text) > 1 && text[0] == '0' && strings.Contains("xXoObB", text[1:2]) {
+		n, err := strconv.ParseUint(text, 0, 64)
+		return float64(n), err
+	}
+	if strings.ContainsAny(text, "pPxXiInN") { // Go would take these
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseFloat(text, 64)
+}
+
 // whole reads a number and cuts what stands behind the point.
 func whole(v value, atMost float64) (int, error) {
 	n, ok := number(v)
@@ -228,8 +241,8 @@ func (s *settler) setIgnore(a *App, v value) error {
 		}
 		ok = true
 	}
-	if e, isExpression := expressionOf(v); isExpression {
-		list, ok = []value{e}, true
+	if _, isRegexp := regexpOf(v); isRegexp {
+		list, ok = []value{v}, true
 	}
 	if !ok {
 		return wrongType{}
@@ -246,8 +259,8 @@ func (s *settler) setIgnore(a *App, v value) error {
 }
 
 func pattern(v value) (Pattern, error) {
-	if e, ok := expressionOf(v); ok {
-		return Expression(e.source, e.flags)
+	if e, ok := regexpOf(v); ok {
+		return Expression(*e.Source, e.Flags)
 	}
 	text, ok := v.(string)
 	if !ok {
@@ -256,17 +269,15 @@ func pattern(v value) (Pattern, error) {
 	return Glob(text)
 }
 
-// expressionOf reads a regular expression, also in the form that it has in node's answer.
-func expressionOf(v value) (*expression, bool) {
-	switch v := v.(type) {
-	case *expression:
-		return v, true
-	case *object:
-		source, ok := v.values["$regexp"].(string)
-		flags, _ := v.values["flags"].(string)
-		return &expression{source, flags}, ok
+// regexpOf reads a regular expression in the form that evaluate.cjs gives it.
+func regexpOf(v value) (taggedRegexp, bool) {
+	o, ok := v.(*object)
+	if !ok {
+		return taggedRegexp{}, false
 	}
-	return nil, false
+	source, ok := o.values["$regexp"].(string)
+	flags, _ := o.values["flags"].(string)
+	return taggedRegexp{Source: &source, Flags: flags}, ok
 }
 
 func (s *settler) setWatchOptions(a *App, v value) error {
@@ -282,8 +293,13 @@ func (s *settler) setCron(a *App, v value) error {
 	switch v := v.(type) {
 	case string:
 		a.CronRestart = v
-	case float64, bool:
-		if truthy(v) {
+	case float64:
+		if v != 0 {
+			return wrongType{}
+		}
+		a.CronRestart = ""
+	case bool:
+		if v {
 			return wrongType{}
 		}
 		a.CronRestart = ""

@@ -143,9 +143,8 @@ func (s *settler) canonical(o *object) (given map[string]value, envs map[string]
 	for name, v := range s.loader.Options {
 		given[name] = option(v)
 	}
-	shell := world{environ: s.loader.Environ}
-	for name, variable := range fallbacks {
-		if text, ok := shell.variable(variable).(string); ok && given[name] == nil && text != "" {
+	for name, shell := range fallbacks {
+		if text := variable(s.loader.Environ, shell); given[name] == nil && text != "" {
 			given[name] = text
 		}
 	}
@@ -272,7 +271,7 @@ func (s *settler) home(path string) string {
 	if !ok || rest != "" && rest[0] != '/' {
 		return path
 	}
-	home, _ := (&world{environ: s.loader.Environ}).variable("HOME").(string)
+	home := variable(s.loader.Environ, "HOME")
 	if home == "" {
 		if u, err := user.Current(); err == nil {
 			home = u.HomeDir

@@ -7,11 +7,8 @@ import (
 	"strings"
 )
 
-// value is what a file says at one place: nil, bool, float64, string, []value, *object or *expression.
+// value is one value of a file: nil, bool, float64, string, []value or *object.
 type value any
-
-// expression is a regular expression of JavaScript.
-type expression struct{ source, flags string }
 
 // object keeps its keys in the order of the file, as JavaScript does.
 type object struct {
@@ -46,8 +43,6 @@ func typeOf(v value) string {
 		return "text"
 	case []value:
 		return "a list"
-	case *expression:
-		return "a regular expression"
 	}
 	return "an object"
 }
@@ -63,8 +58,6 @@ func text(v value) string {
 		return numberText(v)
 	case string:
 		return v
-	case *expression:
-		return "/" + v.source + "/" + v.flags
 	}
 	var b strings.Builder
 	writeJSON(&b, v)
@@ -116,8 +109,6 @@ func writeJSON(b *strings.Builder, v value) {
 		b.WriteByte('}')
 	case string:
 		writeString(b, v)
-	case *expression:
-		b.WriteString("{}")
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			b.WriteString("null")
@@ -152,8 +143,6 @@ func plain(v value) any {
 			m[key] = plain(e)
 		}
 		return m
-	case *expression:
-		return "/" + v.source + "/" + v.flags
 	}
 	return v
 }

@@ -37,11 +37,16 @@ var layers = map[string][]string{
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/eventloop": {}, "internal/handler": {"socketio/packet"}, "internal/config": {"directory", "internal/redisconn"}, "internal/netio/handoff": {"internal/netio"}, "internal/netio/http1": {},
 	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {}, "internal/netio": {}, "internal/pm2": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/pm2"},
-	"internal/host":        {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config"},
-	"internal/daemon":      {"internal/host", "internal/node", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/redisconn", "internal/admin", "directory"},
-	"internal/node":        {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
-	"internal/transport":   {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":   {"internal/netio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
+	"internal/host": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/transport", "internal/redisconn",
+		"internal/admin", "internal/systemd", "directory"},
+	"internal/service": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/transport", "internal/redisconn",
+		"internal/admin", "internal/systemd", "internal/netio", "directory", "adapter", "router"},
+	"internal/cluster":   {"internal/config", "internal/redisconn", "internal/admin", "directory"},
+	"internal/sockets":   {"internal/config", "internal/admin", "internal/supervisor", "internal/systemd"},
+	"internal/daemon":    {"internal/host", "internal/node", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/redisconn", "internal/admin", "directory"},
+	"internal/node":      {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
+	"internal/transport": {"adapter", "directory", "internal/config", "internal/redisconn"},
+	"internal/redisconn": {"internal/netio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 }
 
 // TestLayers holds the package table: who may know whom, and nobody knows more.

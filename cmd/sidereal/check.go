@@ -13,8 +13,10 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
-	"github.com/sidereal-io/sidereal/internal/supervisor"
+	"github.com/sidereal-io/sidereal/internal/service"
+	"github.com/sidereal-io/sidereal/internal/sockets"
 	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
@@ -95,18 +97,15 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 	if c.set.RedisURL == "" {
 		return "none set: sidereal up embeds one, for this host alone; a router without one is the only one", nil
 	}
-	n, err := openNode(c.set.Redis, c.set.App.App, c.set.SIDTTL, zerolog.Nop())
+	app, err := cluster.Open(ctx, cluster.Config{Redis: c.set.Redis, App: c.set.App.App, SIDTTL: c.set.SIDTTL, Log: zerolog.Nop()})
 	if err != nil {
 		return "", err
 	}
-	defer n.close()
-	if err := n.conn.Check(ctx); err != nil {
-		return "", c.set.Redis.Problem(err)
+	defer app.Close()
+	if err := app.Check(ctx); err != nil {
+		return "", err
 	}
-	if err := n.dir.Check(ctx); err != nil {
-		return "", c.set.Redis.Problem(err)
-	}
-	return n.conn.String() + " answers and gives every right", nil
+	return app.Conn.String() + " answers and gives every right", nil
 }
 
 // adapter tries what workers do with Redis to reach each other's clients: a line for each right that is missing.
@@ -128,10 +127,10 @@ func (c *checks) upstreams(ctx context.Context) (string, error) {
 	if c.set.Upstreams.List == "" {
 		return "none listed", nil
 	}
-	if _, err := authorities(c.set.Upstreams.CAFile); err != nil {
+	if _, err := service.Authorities(c.set.Upstreams.CAFile); err != nil {
 		return "", err
 	}
-	n, err := lookUp(ctx, c.set.Upstreams.List)
+	n, err := service.LookUp(ctx, c.set.Upstreams.List)
 	if err != nil {
 		return "", err
 	}
@@ -139,7 +138,7 @@ func (c *checks) upstreams(ctx context.Context) (string, error) {
 }
 
 func (c *checks) tls(context.Context) (string, error) {
-	switch found, err := openCertificates(c.set.TLS); {
+	switch found, err := service.OpenCertificates(c.set.TLS); {
 	case err != nil:
 		return "", err
 	case found == nil:
@@ -171,9 +170,9 @@ func (c *checks) admin(ctx context.Context) (string, error) {
 }
 
 func tryListen(ctx context.Context, variable, addr string) (string, error) {
-	l, err := supervisor.Listen(ctx, addr)
+	l, err := sockets.Listen(ctx, variable, addr)
 	if err != nil {
-		return "", listenError(variable, addr, err)
+		return "", err
 	}
 	return addr + " is free", l.Close()
 }

@@ -151,7 +151,11 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 		d.reloadAtSignal(ctx)
 		return nil
 	})
-	lifeline.OnHangup(ctx, d.hangUp)
+	hangups := lifeline.NotifyHangups()
+	parts.Go(func() error {
+		hangups.Follow(ctx, d.hangUp)
+		return nil
+	})
 	var idle error
 	if d.cfg.Apps != nil {
 		parts.Go(func() error {

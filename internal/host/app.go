@@ -36,12 +36,18 @@ type App struct {
 	// and "worker-1".
 	Key string
 
+	// Name is what people call the app, for messages. Empty for the only app of a host, whose messages need none.
+	Name string
+
 	Kind Kind
 
 	// SharedNodeHost has the app use the node host that all such apps of a host share. It is for NodeFork.
 	SharedNodeHost bool
 
 	Settings Settings
+
+	// Port is the port that the app's processes are known to want, if Settings.Addr is empty. Zero means 8080.
+	Port int
 
 	// Variables are the settings as an environment: services and workers read them.
 	Variables []string

@@ -52,6 +52,7 @@ type Facts struct {
 
 // Door is a port of an app, open for clients and for other hosts.
 type Door struct {
+	Wanted    string // the address that the settings or the processes ask for
 	Router    string // the place of the router that serves it
 	App       string // the app of the directory behind the router
 	Advertise string // how other hosts reach it

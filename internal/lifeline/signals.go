@@ -9,25 +9,29 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// OnHangup calls reload at every SIGHUP, until ctx ends; never where a terminal is at the other end: there it ends the
-// process.
-func OnHangup(ctx context.Context, reload func()) {
-	if isatty.IsTerminal(os.Stdin.Fd()) {
-		return
+// Hangups are the SIGHUPs of this process. If a terminal is at the other end there are none: there SIGHUP ends the process.
+type Hangups struct{ signals chan os.Signal }
+
+// NotifyHangups begins to collect SIGHUPs.
+func NotifyHangups() *Hangups {
+	h := &Hangups{signals: make(chan os.Signal, 1)}
+	if !isatty.IsTerminal(os.Stdin.Fd()) {
+		signal.Notify(h.signals, syscall.SIGHUP)
 	}
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
-	go func() {
-		defer signal.Stop(signals)
-		for {
-			select {
-			case <-signals:
-				reload()
-			case <-ctx.Done():
-				return
-			}
+	return h
+}
+
+// Follow calls reload at every SIGHUP until ctx ends, and stops collecting them then.
+func (h *Hangups) Follow(ctx context.Context, reload func()) {
+	defer signal.Stop(h.signals)
+	for {
+		select {
+		case <-h.signals:
+			reload()
+		case <-ctx.Done():
+			return
 		}
-	}()
+	}
 }
 
 // OnSignals calls stop at the first SIGTERM or SIGINT, and again at every further one. It listens until ctx ends. SIGHUP

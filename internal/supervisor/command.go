@@ -23,6 +23,7 @@ func (s *Supervisor) Add(specs ...Spec) error {
 		for _, spec := range specs {
 			pl := newPlace(spec)
 			s.places = append(s.places, pl)
+			s.metrics.restarts.WithLabelValues(spec.Name) // shown from the start, as 0
 			s.schedule(pl)
 		}
 		s.startDue()

@@ -65,6 +65,9 @@ func (s *Supervisor) advance() {
 
 // forget takes places away that nothing runs at any more.
 func (s *Supervisor) forget(places map[*place]bool) {
+	for pl := range places {
+		s.metrics.restarts.DeleteLabelValues(pl.spec.Name)
+	}
 	s.places = slices.DeleteFunc(slices.Clone(s.places), func(pl *place) bool { return places[pl] })
 	for pl := range places {
 		s.metrics.restarts.DeleteLabelValues(pl.spec.Name)

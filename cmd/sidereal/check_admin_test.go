@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/sockets"
 )
 
 // The admin port moves where it is the default, and is insisted on where it was chosen.
@@ -33,7 +34,7 @@ func TestAdminPortThatIsInUse(t *testing.T) {
 		}
 		set.AdminAddr = addr
 		var logged bytes.Buffer
-		l, err := listenAdmin(t.Context(), addr, settings, zerolog.New(&logged))
+		l, err := sockets.ListenAdmin(t.Context(), addr, settings.Get("SIDEREAL_ADMIN_ADDR").Set(), zerolog.New(&logged))
 		switch {
 		case c.logs == "":
 			if err == nil || !strings.Contains(err.Error(), `SIDEREAL_ADMIN_ADDR="`+addr+`" is in use by another process`) {

@@ -1,15 +1,12 @@
-package main
+package service
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
-	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/adapter"
@@ -22,44 +19,43 @@ import (
 	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
-// nodehostCommand is the child process that makes workers of Node processes, and of programs with a port of their own.
-func nodehostCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "nodehost", Hidden: true, Args: takes(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			var set config.NodeHost
-			if _, err := load(cmd, &set); err != nil {
-				return err
-			}
-			if set.RuntimeDir == "" || set.SupervisorFD < 0 {
-				return errors.New("nodehost: is started by a supervisor only")
-			}
-			ctx, stop := untilSignal(exitAtOnce)
-			defer stop()
-			return (&nodehostProcess{set: set}).run(ctx)
-		},
-	}
+// NodeHostConfig says what a node host is made from.
+type NodeHostConfig struct {
+	Settings config.NodeHost
+	Version  string
+	Log      zerolog.Logger
 }
 
-// nodehostProcess is a nodehost with what it needs around it.
-type nodehostProcess struct {
+// NodeHost runs a node host until ctx ends. It makes workers of Node processes, and of programs with a port of their own.
+func NodeHost(ctx context.Context, cfg NodeHostConfig) error {
+	if cfg.Settings.RuntimeDir == "" || cfg.Settings.SupervisorFD < 0 {
+		return errors.New("nodehost: only a supervisor can start it")
+	}
+	p := &nodeHostProcess{set: cfg.Settings, version: cfg.Version, log: cfg.Log, metrics: admin.Registry()}
+	return p.run(ctx)
+}
+
+// nodeHostProcess is a node host with everything around it.
+type nodeHostProcess struct {
 	set     config.NodeHost
+	version string
 	log     zerolog.Logger
 	metrics *prometheus.Registry
-	conn    *redisconn.Conn // nil: no Redis, and so nobody to be reached
+	conn    *redisconn.Conn // nil without a Redis: nobody reaches the processes then
 }
 
-// run serves until ctx ends. The end of the supervisor ends the process on the spot.
-func (p *nodehostProcess) run(ctx context.Context) (err error) {
-	p.log, p.metrics = childLogger(p.set.Log, "nodehost"), prometheus.NewRegistry()
-	p.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+// run serves until ctx ends.
+func (p *nodeHostProcess) run(ctx context.Context) (err error) {
 	line, err := lifeline.Open(p.set.SupervisorFD)
 	if err != nil {
 		return err
 	}
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx: workers say goodbye in Redis
-	defer stop()
 	parts, hard := errgroup.WithContext(hard)
+	defer func() {
+		stop()
+		err = errors.Join(err, parts.Wait())
+	}()
 	if err := p.openRedis(hard, parts); err != nil {
 		return err
 	}
@@ -82,15 +78,13 @@ func (p *nodehostProcess) run(ctx context.Context) (err error) {
 	if err := socket.Publish(); err != nil {
 		return err
 	}
-	go p.follow(line, host)
+	follow(hard, parts, line, host.Told)
 	report(line, lifeline.Ready)
-	err = host.Run(ctx)
-	stop()
-	return errors.Join(err, parts.Wait())
+	return host.Run(ctx)
 }
 
 // openRedis opens the connection to Redis, if there is to be one.
-func (p *nodehostProcess) openRedis(ctx context.Context, parts *errgroup.Group) (err error) {
+func (p *nodeHostProcess) openRedis(ctx context.Context, parts *errgroup.Group) (err error) {
 	if p.set.RedisURL == "" {
 		return nil
 	}
@@ -104,21 +98,14 @@ func (p *nodehostProcess) openRedis(ctx context.Context, parts *errgroup.Group) 
 	return nil
 }
 
-// follow hands the supervisor's lines to the host.
-func (p *nodehostProcess) follow(line *lifeline.Line, host *nodejs.Host) {
-	if err := line.Follow(context.Background(), host.Told); err != nil {
-		os.Exit(config.ExitFailed)
-	}
-}
-
 // newAdapter makes what SIDEREAL_ADAPTER names; nil: workers of this host alone hear each other.
-func (p *nodehostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Redis, error) {
+func (p *nodeHostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Redis, error) {
 	if p.conn == nil || p.set.Adapter == transport.Memory {
 		return nil
 	}
 	return func(slot int, g *adapter.Group) (*adapter.Redis, error) {
 		return transport.New(p.cluster(), adapter.Config{
-			Conn: p.conn, Group: g, Name: fmt.Sprintf("%s/%d", p.set.HostName, slot), Version: versionText(),
+			Conn: p.conn, Group: g, Name: fmt.Sprintf("%s/%d", p.set.HostName, slot), Version: p.version,
 			Log: p.log, Metrics: p.metrics,
 		})
 	}
@@ -126,15 +113,15 @@ func (p *nodehostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Redis
 
 // cluster are the settings of Node workers' part in the cluster: their rooms are not known here, so that they hear what all
 // hear.
-func (p *nodehostProcess) cluster() config.Cluster {
+func (p *nodeHostProcess) cluster() config.Cluster {
 	set := p.set.Cluster
 	set.AdapterMode = string(adapter.Static)
 	return set
 }
 
 // record is what the workers' records have in common.
-func (p *nodehostProcess) record() directory.Worker {
-	w := directory.Worker{Host: p.set.HostName, Addr: p.set.Advertise, Path: p.set.Path, Version: versionText()}
+func (p *nodeHostProcess) record() directory.Worker {
+	w := directory.Worker{Host: p.set.HostName, Addr: p.set.Advertise, Path: p.set.Path, Version: p.version}
 	transport.Describe(p.cluster(), &w)
 	return w
 }

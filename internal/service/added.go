@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"net"
@@ -7,9 +7,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
-// lateDoors is a listener for the sockets that a supervisor brings while the router runs: an app's worker has begun to
-// listen somewhere.
-type lateDoors struct {
+// addedListeners is one listener for the sockets that the supervisor adds while the router runs, because a worker of the app
+// has begun to listen on a port.
+type addedListeners struct {
 	accepted chan net.Conn
 	closing  chan struct{}
 
@@ -19,12 +19,12 @@ type lateDoors struct {
 	accepting sync.WaitGroup
 }
 
-func newLateDoors() *lateDoors {
-	return &lateDoors{accepted: make(chan net.Conn), closing: make(chan struct{})}
+func newAddedListeners() *addedListeners {
+	return &addedListeners{accepted: make(chan net.Conn), closing: make(chan struct{})}
 }
 
-// told takes a line of the supervisor.
-func (d *lateDoors) told(t lifeline.Told) {
+// told takes a line of the supervisor, and serves the listener that comes with it.
+func (d *addedListeners) told(t lifeline.Told) {
 	if t.File == nil {
 		return
 	}
@@ -46,7 +46,7 @@ func (d *lateDoors) told(t lifeline.Told) {
 	d.accepting.Go(func() { d.accept(l) })
 }
 
-func (d *lateDoors) accept(l net.Listener) {
+func (d *addedListeners) accept(l net.Listener) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -61,8 +61,8 @@ func (d *lateDoors) accept(l net.Listener) {
 	}
 }
 
-// Accept waits for a connection at any of them.
-func (d *lateDoors) Accept() (net.Conn, error) {
+// Accept waits for a connection at any of the listeners.
+func (d *addedListeners) Accept() (net.Conn, error) {
 	select {
 	case c := <-d.accepted:
 		return c, nil
@@ -71,8 +71,8 @@ func (d *lateDoors) Accept() (net.Conn, error) {
 	}
 }
 
-// Close closes them all.
-func (d *lateDoors) Close() error {
+// Close closes all listeners.
+func (d *addedListeners) Close() error {
 	d.mu.Lock()
 	if !d.closed {
 		d.closed = true
@@ -86,10 +86,10 @@ func (d *lateDoors) Close() error {
 	return nil
 }
 
-// Addr is none: each of them has its own.
-func (d *lateDoors) Addr() net.Addr { return lateAddr{} }
+// Addr is empty: each listener has its own.
+func (d *addedListeners) Addr() net.Addr { return addedAddr{} }
 
-type lateAddr struct{}
+type addedAddr struct{}
 
-func (lateAddr) Network() string { return "tcp" }
-func (lateAddr) String() string  { return "" }
+func (addedAddr) Network() string { return "tcp" }
+func (addedAddr) String() string  { return "" }

@@ -1,13 +1,13 @@
-package main
+package service
 
 import "testing"
 
-func TestTideTurnsAfterEachWave(t *testing.T) {
+func TestMemoryIsReleasedAfterEachWave(t *testing.T) {
 	const mb = 1 << 20
-	var tide tide
+	var seen activity
 	for i, look := range []struct {
 		allocated, there, live uint64
-		turned                 bool
+		over                   bool
 	}{
 		{3 * mb, 3 * mb, 0, false}, // the start
 		{3*mb + 100, 3*mb + 100, 0, true},
@@ -18,7 +18,7 @@ func TestTideTurnsAfterEachWave(t *testing.T) {
 		{28*mb + 2000, 5 * mb, 5 * mb, false},
 		{28*mb + 3000, 5*mb + 1000, 5 * mb, false},
 	} {
-		if got := tide.turned(look.allocated, look.there, look.live); got != look.turned {
+		if got := seen.over(look.allocated, look.there, look.live); got != look.over {
 			t.Errorf("look %d: %t", i, got)
 		}
 	}

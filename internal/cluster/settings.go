@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"context"
@@ -8,12 +8,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rs/zerolog"
+
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// disagreements are the settings that all workers of an app must share and do not, a line each. path is this host's own;
-// empty: it has none to compare.
-func disagreements(workers []*directory.Worker, host, path string) (lines []string) {
+// Disagreements returns a line for each setting that all workers of an app must share and don't. Path is the one of this
+// host; empty if it has none to compare.
+func Disagreements(workers []*directory.Worker, host, path string) (lines []string) {
 	settings := []struct {
 		variable string
 		of       func(*directory.Worker) string
@@ -23,7 +25,7 @@ func disagreements(workers []*directory.Worker, host, path string) (lines []stri
 		{"SIDEREAL_ADAPTER_KEY", func(w *directory.Worker) string { return w.AdapterKey }, map[string][]string{}},
 		{"SIDEREAL_ADAPTER_MODE", func(w *directory.Worker) string { return w.AdapterMode }, map[string][]string{}},
 		{"SIDEREAL_STREAM_NAME", func(w *directory.Worker) string { return w.Stream }, map[string][]string{}},
-		{"SIDEREAL_STREAM_COUNT", func(w *directory.Worker) string { return counted(w.Streams) }, map[string][]string{}},
+		{"SIDEREAL_STREAM_COUNT", func(w *directory.Worker) string { return numberText(w.Streams) }, map[string][]string{}},
 		{"SIDEREAL_PATH", func(w *directory.Worker) string { return w.Path }, map[string][]string{}},
 	}
 	if path != "" {
@@ -49,23 +51,23 @@ func disagreements(workers []*directory.Worker, host, path string) (lines []stri
 	return lines
 }
 
-// counted is a number as text; empty: none was given.
-func counted(n int) string {
+// numberText is a number as text, empty for zero: the worker has none.
+func numberText(n int) string {
 	if n == 0 {
 		return ""
 	}
 	return strconv.Itoa(n)
 }
 
-// watchMembers logs each disagreement once, as it appears.
-func (n *node) watchMembers(ctx context.Context, host, path string) error {
+// LogDisagreements logs each disagreement once, as it appears, until ctx ends.
+func (c *Cluster) LogDisagreements(ctx context.Context, host, path string, log zerolog.Logger) error {
 	var told []string
 	for {
-		changed := n.dir.Changed()
-		now := disagreements(n.dir.Workers().All(), host, path)
+		changed := c.Directory.Changed()
+		now := Disagreements(c.Directory.Workers().All(), host, path)
 		for _, line := range now {
 			if !slices.Contains(told, line) {
-				n.log.Error().Msg(line)
+				log.Error().Msg(line)
 			}
 		}
 		told = now

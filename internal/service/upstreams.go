@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"context"
@@ -16,13 +16,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// openUpstreams makes the directory of the backends that are listed by hand; nil: none is. Shared is where sids are in Redis,
-// nil without one.
+// openUpstreams makes the directory of the servers in SIDEREAL_UPSTREAMS; nil if it lists none. Shared is the directory in
+// Redis, nil without one.
 func openUpstreams(set config.Upstreams, path string, shared *directory.Directory, log zerolog.Logger, metrics prometheus.Registerer) (*directory.Upstreams, error) {
 	if set.List == "" {
 		return nil, nil
 	}
-	roots, err := authorities(set.CAFile)
+	roots, err := Authorities(set.CAFile)
 	if err != nil {
 		return nil, err
 	}
@@ -32,8 +32,8 @@ func openUpstreams(set config.Upstreams, path string, shared *directory.Director
 	})
 }
 
-// authorities reads a PEM file; nil, for the system's, where none is named.
-func authorities(file string) (*x509.CertPool, error) {
+// Authorities reads the certificates that sign those of upstreams; nil, for the system's, if no file is named.
+func Authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -51,8 +51,8 @@ func authorities(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// seenByOthers refuses backends on this host's loopback where routers of other hosts would look for them on theirs. Local is
-// the address from which this host reaches Redis.
+// seenByOthers refuses upstreams at a loopback address if Redis is on another host: routers of other hosts would look for
+// them on their own host. Local is the address from which this host reaches Redis.
 func seenByOthers(list string, local netip.Addr) error {
 	if local.IsLoopback() {
 		return nil
@@ -71,8 +71,8 @@ func seenByOthers(list string, local netip.Addr) error {
 	return nil
 }
 
-// lookUp finds out whether every name of the list stands for something.
-func lookUp(ctx context.Context, list string) (found int, err error) {
+// LookUp looks up every name of the list of upstreams and counts the addresses.
+func LookUp(ctx context.Context, list string) (found int, err error) {
 	for one := range strings.SplitSeq(list, ",") {
 		u, err := url.Parse(strings.TrimSpace(one))
 		if err != nil || u.Host == "" {

@@ -1,4 +1,4 @@
-package main
+package cluster
 
 import (
 	"slices"
@@ -49,7 +49,7 @@ func TestDisagreements(t *testing.T) {
 			[]string{`SIDEREAL_PATH must be the same for all workers of an app, and is "/rt/" on b, "/socket.io/" on a`},
 		},
 	} {
-		if got := disagreements(c.workers, "a", "/socket.io/"); !slices.Equal(got, c.want) {
+		if got := Disagreements(c.workers, "a", "/socket.io/"); !slices.Equal(got, c.want) {
 			t.Errorf("got %q\nwant %q", got, c.want)
 		}
 	}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/service"
+)
+
+func routerCommand() *cobra.Command {
+	var set config.Router
+	cmd := &cobra.Command{
+		Use: "router", Short: "Run a router alone, before workers that share its Redis, or before a list of servers", Args: takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := load(cmd, &set)
+			if err != nil {
+				return err
+			}
+			cfg := service.RouterConfig{
+				Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: versionText(),
+			}
+			if set.RuntimeDir != "" {
+				cfg.Log = childLogger(set.Log, "router")
+			} else {
+				cfg.Log = logger(set.Log, settings)
+			}
+			ctx, stop := untilSignal(exitAtOnce)
+			defer stop()
+			return service.Router(ctx, cfg)
+		},
+	}
+	config.AddFlags(cmd.Flags(), &set)
+	return cmd
+}
+
+// redisCommand is the process of the embedded Redis.
+func redisCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "redis", Hidden: true, Args: takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var set config.EmbeddedRedis
+			if _, err := load(cmd, &set); err != nil {
+				return err
+			}
+			ctx, stop := untilSignal(exitAtOnce)
+			defer stop()
+			return service.Redis(ctx, set)
+		},
+	}
+}
+
+// nodehostCommand is the process that makes workers of Node processes, and of programs with a port of their own.
+func nodehostCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "nodehost", Hidden: true, Args: takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var set config.NodeHost
+			if _, err := load(cmd, &set); err != nil {
+				return err
+			}
+			ctx, stop := untilSignal(exitAtOnce)
+			defer stop()
+			return service.NodeHost(ctx, service.NodeHostConfig{Settings: set, Version: versionText(), Log: childLogger(set.Log, "nodehost")})
+		},
+	}
+}

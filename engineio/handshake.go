@@ -89,7 +89,7 @@ func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q *query
 		return
 	}
 	p := newPoll(w, r, s)
-	session.polling = &polling{poll: p, jsonp: q.jsonp}
+	session.polling = &polling{poll: p, jsonp: q.jsonp, firstT: hash(q.t)}
 	if !s.begin(session) {
 		s.answerBusy(w)
 		return

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -115,17 +116,26 @@ type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
+	dialed atomic.Int64
 }
 
 func (l *pipeListener) dial() net.Conn {
 	a, b := net.Pipe()
 	select {
-	case l.conns <- b:
+	case l.conns <- &pipeEnd{b, fmt.Sprintf("192.0.2.1:%d", l.dialed.Add(1))}:
 	case <-l.closed:
 		b.Close()
 	}
 	return a
 }
+
+// pipeEnd is a server's end of a pipe, with a client's address of its own.
+type pipeEnd struct {
+	net.Conn
+	addr string
+}
+
+func (e *pipeEnd) RemoteAddr() net.Addr { return &net.UnixAddr{Name: e.addr, Net: "pipe"} }
 
 func (l *pipeListener) Accept() (net.Conn, error) {
 	select {

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"net/http"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ type metrics struct {
 	pollingHandshakes, websocketHandshakes prometheus.Counter
 	errors                                 [len(codeMessages)]prometheus.Counter
 	closes                                 map[string]prometheus.Counter
+	repeatedPolls, repeatedPosts           prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -27,11 +29,17 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	closes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sidereal_engine_closes_total", Help: "Engine.IO sessions ended, by reason.",
 	}, []string{"reason"})
+	repeats := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_engine_repeats_total",
+		Help: "Polling requests that a proxy or router repeated and that were recognised, by method.",
+	}, []string{"method"})
 	m := &metrics{
 		polling: sessions.WithLabelValues(Polling), websocket: sessions.WithLabelValues(WebSocket),
 		pollingHandshakes:   handshakes.WithLabelValues(Polling),
 		websocketHandshakes: handshakes.WithLabelValues(WebSocket),
 		closes:              make(map[string]prometheus.Counter),
+		repeatedPolls:       repeats.WithLabelValues(http.MethodGet),
+		repeatedPosts:       repeats.WithLabelValues(http.MethodPost),
 	}
 	for code := range codeMessages {
 		m.errors[code] = errs.WithLabelValues(strconv.Itoa(code))
@@ -40,7 +48,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		m.closes[reason] = closes.WithLabelValues(reason)
 	}
 	if r != nil {
-		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes} {
+		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes, repeats} {
 			if err := r.Register(c); err != nil {
 				return nil, err
 			}

@@ -41,7 +41,7 @@ func (s *Session) park(p *poll) bool {
 // unparked ends the session for a client that left its parked poll.
 func (s *Session) unparked(p *poll) {
 	if !s.abandon(p) {
-		s.failPolling(errPollAborted) // in the middle of the answer
+		s.failPoll(p, errPollAborted) // in the middle of the answer
 	}
 }
 
@@ -53,13 +53,13 @@ func (s *Session) answerParkedLocked(p *poll) {
 		return
 	}
 	if err := s.endPoll(p); err != nil {
-		s.server.tasks.Go(func() { s.failPolling(err) }) // not here: whoever answers holds mu, and has more to do
+		s.server.tasks.Go(func() { s.failPoll(p, err) }) // not here: whoever answers holds mu, and has more to do
 	}
 }
 
 func (s *Session) finishPoll(p *poll) {
 	if err := s.endPoll(p); err != nil {
-		s.failPolling(err)
+		s.failPoll(p, err)
 	}
 }
 

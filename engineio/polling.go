@@ -21,6 +21,10 @@ type polling struct {
 	post  *post
 	jsonp *string // the handshake's j: the session speaks JSONP; not changed
 
+	firstT   uint64    // the hash of the handshake's t; not changed
+	answered *poll     // the last one that was answered, until the next one comes, if it can be recognised
+	received requestID // of the last post that was handed on
+
 	// why a closing session ends, told at its next poll
 	reason string
 	err    error
@@ -28,11 +32,14 @@ type polling struct {
 
 // poll is a GET that waits. Once answered, whoever writes the answer owns out.
 type poll struct {
+	id       requestID
 	asked    asked
 	out      []*Message
 	answered chan struct{} // nil: the response can be parked
 	parker   parker
 	parked   bool
+
+	dismissed bool // its copy was answered in its place; under Session.mu
 }
 
 // asked is what a poll's answer depends on, beside what is said.
@@ -56,6 +63,7 @@ func newPoll(w http.ResponseWriter, r *http.Request, s *Server) *poll {
 
 // post is a POST whose body is being received.
 type post struct {
+	id      requestID
 	control *http.ResponseController
 	cut     bool // another came: this one's connection is to be cut
 }
@@ -72,6 +80,14 @@ func (s *Session) answerLocked() {
 		most = 0 // there is no next poll
 	}
 	p.out = s.out.take(most)
+	if p.id.t != 0 {
+		s.polling.answered = p
+	}
+	s.finishLocked(p)
+}
+
+// finishLocked has the answer of p written, which is in p.out.
+func (s *Session) finishLocked(p *poll) {
 	switch {
 	case p.parked:
 		s.answerParkedLocked(p)
@@ -81,19 +97,20 @@ func (s *Session) answerLocked() {
 }
 
 // servePolling serves a request with the sid of a session that polls.
-func (s *Session) servePolling(w http.ResponseWriter, r *http.Request) {
+func (s *Session) servePolling(w http.ResponseWriter, r *http.Request, q *query) {
 	switch r.Method {
 	case http.MethodGet:
-		s.servePoll(w, r)
+		s.servePoll(w, r, s.identify(w, r, q))
 	case http.MethodPost:
-		s.servePost(w, r)
+		s.servePost(w, r, s.identify(w, r, q))
 	default:
 		w.WriteHeader(http.StatusInternalServerError)
 	}
 }
 
-func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, id requestID) {
 	p := newPoll(w, r, s.server)
+	p.id = id
 	if status := s.addPoll(p); status != 0 {
 		w.WriteHeader(status)
 		return
@@ -101,19 +118,26 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.waitPoll(w, r, p)
 }
 
-// addPoll makes p the pending poll, answered already if something waits. A second poll ends the session: the first is
-// told by a close packet, the second by the status that is returned.
+// addPoll makes p the pending poll, answered already if something waits or if p repeats a poll. A
+// second poll that is no copy ends the session: the first is told by a close packet, the second by
+// the status that is returned.
 func (s *Session) addPoll(p *poll) (status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.state == stateClosed || s.ws != nil: // since the request was verified
 		return http.StatusBadRequest
+	case s.polling.poll != nil && p.id.overlaps(s.polling.poll.id):
+		s.server.metrics.repeatedPolls.Inc()
+		s.dismissLocked(s.polling.poll)
 	case s.polling.poll != nil:
 		s.endLocked(TransportError, errPollOverlap)
 		return http.StatusBadRequest
+	case s.polling.answered != nil && p.id.repeats(s.polling.answered.id):
+		s.repeatPollLocked(p)
+		return 0
 	}
-	s.polling.poll = p
+	s.polling.poll, s.polling.answered = p, nil
 	switch {
 	case s.state == stateClosing:
 		if len(s.out.items) == 0 {
@@ -142,7 +166,7 @@ func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 		}
 	}
 	if err := s.writePoll(w, p); err != nil {
-		s.failPolling(errors.Join(errPollAborted, err))
+		s.failPoll(p, errors.Join(errPollAborted, err))
 	}
 }
 
@@ -187,12 +211,21 @@ func (p *poll) compressible() bool {
 	return slices.ContainsFunc(p.out, func(m *Message) bool { return !m.plain })
 }
 
-// failPolling ends the session for a poll or a post that the client cut. One that has switched to a WebSocket since has
-// given its requests up.
+// failPolling ends the session for a post that the client cut. One that has switched to a WebSocket
+// since has given its requests up.
 func (s *Session) failPolling(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ws == nil {
+		s.endLocked(TransportError, err)
+	}
+}
+
+// failPoll ends the session for a poll that the client cut, unless its copy was answered.
+func (s *Session) failPoll(p *poll, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ws == nil && !p.dismissed {
 		s.endLocked(TransportError, err)
 	}
 }
@@ -236,10 +269,10 @@ func isExplorer(r *http.Request) bool {
 }
 
 // servePost receives a payload. Its packets are handled before the answer, which is "ok" whatever they were.
-func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
-	p := &post{control: http.NewResponseController(w)}
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request, id requestID) {
+	p := &post{id: id, control: http.NewResponseController(w)}
 	if status := s.addPost(p); status != 0 {
-		if s.server.isLate(r, s.id) { // the session has ended since it was found
+		if status == http.StatusOK || s.server.isLate(r, s.id) { // the session has ended since it was found
 			s.server.answerOK(w, r)
 		} else {
 			w.WriteHeader(status)
@@ -247,14 +280,14 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if isOctetStream(r.Header.Get("Content-Type")) {
-		s.donePost(p)
+		s.donePost(p, false)
 		s.fail(TransportError, errOctetStream)
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	body, whole, err := s.server.readBody(r)
 	defer func() { bufpool.Put(body) }()
-	switch cut := s.donePost(p); {
+	switch cut := s.donePost(p, err == nil && whole); {
 	case cut:
 		panic(http.ErrAbortHandler) // the reference destroys the connection of a post that another overlaps
 	case err != nil:
@@ -291,30 +324,43 @@ func isOctetStream(contentType string) bool {
 	return kind == "application/octet-stream"
 }
 
-// addPost makes p the post that is being received. A second one ends the session: the first one's connection is cut,
-// the second is answered with the status that is returned.
+// addPost makes p the post that is being received. A second one that is no copy ends the session: the
+// first one's connection is cut, the second is answered with the status that is returned. So is a copy
+// of a post that was handed on already, with 200. A copy of the one that is being received takes its
+// place.
 func (s *Session) addPost(p *post) (status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stateClosed || s.polling == nil { // the latter named the transport websocket, and is none
 		return http.StatusBadRequest
 	}
+	if p.id.repeats(s.polling.received) {
+		s.server.metrics.repeatedPosts.Inc()
+		return http.StatusOK
+	}
 	if first := s.polling.post; first != nil {
-		s.endLocked(TransportError, errPostOverlap)
 		first.cut = true
 		first.control.SetReadDeadline(time.Unix(1, 0))
-		return http.StatusBadRequest
+		if !p.id.overlaps(first.id) {
+			s.endLocked(TransportError, errPostOverlap)
+			return http.StatusBadRequest
+		}
+		s.server.metrics.repeatedPosts.Inc()
 	}
 	s.polling.post = p
 	return 0
 }
 
-// donePost makes room for the next post and reports whether p was cut.
-func (s *Session) donePost(p *post) (cut bool) {
+// donePost makes room for the next post, remembers p if it is handed on, and reports whether p was
+// cut, so that it isn't.
+func (s *Session) donePost(p *post, whole bool) (cut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.polling.post == p {
 		s.polling.post = nil
+	}
+	if whole && !p.cut {
+		s.polling.received = p.id
 	}
 	return p.cut
 }

@@ -8,13 +8,13 @@ import (
 
 // query holds the decoded parameters of a request's query string.
 type query struct {
-	eio, transport, sid string
-	jsonp               *string // the value of j
+	eio, transport, sid, t string
+	jsonp                  *string // the value of j
 }
 
 func parseQuery(r *http.Request) query {
 	raw := packet.ParseQuery(r.URL.RawQuery)
-	q := query{eio: unescape(raw.EIO), transport: unescape(raw.Transport), sid: unescape(raw.SID)}
+	q := query{eio: unescape(raw.EIO), transport: unescape(raw.Transport), sid: unescape(raw.SID), t: unescape(raw.T)}
 	if raw.HasJ {
 		j := unescape(raw.J)
 		q.jsonp = &j

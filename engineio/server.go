@@ -126,7 +126,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case session == nil:
 		s.serveHandshake(w, r, &q)
 	default:
-		session.servePolling(w, r)
+		session.servePolling(w, r, &q)
 	}
 }
 

@@ -126,7 +126,8 @@ func (x *exchange) appendOrigin(dst []byte) []byte {
 		dst = x.origin.addr.AppendTo(append(dst, "Sidereal-Client: "...))
 		dst = append(dst, "\r\n"...)
 	}
-	return append(append(append(dst, "Sidereal-Proto: "...), x.origin.scheme()...), "\r\n"...)
+	dst = append(append(append(dst, "Sidereal-Proto: "...), x.origin.scheme()...), "\r\nSidereal-Router: "...)
+	return append(append(dst, x.c.r.id...), "\r\n"...)
 }
 
 // appendRouting writes which worker is meant, and to a door why it should believe that.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -50,6 +51,7 @@ var (
 // Router is one host's door.
 type Router struct {
 	cfg     Config
+	id      string // of this process, which workers tell routers apart by
 	log     zerolog.Logger
 	policy  policy
 	metrics *metrics
@@ -93,7 +95,7 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN}
+	r := &Router{cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN}
 	r.room.most.Store(int64(cfg.Descriptors))
 	r.policy, _ = parsePolicy(cfg.Balance)
 	r.access, _ = parseAccessLog(cfg.AccessLog)

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"testing"
 
-	compiler "github.com/sidereal-io/sidereal/internal/handler"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -21,30 +20,29 @@ func BenchmarkHandler(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	generic := func(f func(context.Context, *Socket, said) error) compiler.Func[*Socket, Ack] {
-		return func(c *compiler.Call[*Socket, Ack]) error {
-			var v said
-			if err := c.Args.Decode(0, &v); err != nil {
+	generic := func(f func(context.Context, *Socket, said) error) func(*call) error {
+		return func(c *call) error {
+			v, err := first[said](c)
+			if err != nil {
 				return err
 			}
-			return f(c.Sender.Context(), c.Socket, v)
+			return f(c.ctx(), c.socket, v)
 		}
 	}
 	connected := &Socket{extra: &extra{ctx: context.Background()}}
 	for _, h := range []struct {
 		name string
-		call compiler.Func[*Socket, Ack]
+		call func(*call) error
 	}{
-		{"reflection", newHandler("On", "say", func(context.Context, *Socket, said) error { return nil }, true).call},
+		{"reflection", compile("On", "say", func(context.Context, *Socket, said) error { return nil }, true)},
 		{"generic", generic(func(context.Context, *Socket, said) error { return nil })},
-		{"args", newHandler("On", "say", func(*Socket, Args) error { return nil }, true).call},
+		{"args", compile("On", "say", func(*Socket, Args) error { return nil }, true)},
 	} {
 		b.Run(h.name, func(b *testing.B) {
-			var c call
-			c.begin(connected, nil, args)
+			c := &call{socket: connected, args: args}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := h.call(&c.Call); err != nil {
+				if err := h.call(c); err != nil {
 					b.Fatal(err)
 				}
 			}

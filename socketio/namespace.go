@@ -225,17 +225,17 @@ func (n *Namespace) raise(p packet.Payload, reply func(packet.Payload)) {
 		return
 	}
 	handlers := n.registry.Load().server[name]
-	var c call
-	c.begin(nil, n.server.life, args)
+	c := call{life: n.server.life, args: args}
 	if reply != nil {
 		c.answer = &answer{to: reply}
 	}
 	for _, h := range handlers {
 		if err := n.handle(h, &c, name); err != nil {
-			if _, internal := shown(err); internal {
+			e, internal := shown(err)
+			if internal {
 				n.server.cfg.Log.Warn().Str("namespace", n.name).Str("event", name).Err(err).Msg("handler of a server's event failed")
 			}
-			c.Reply(failure(err))
+			c.reply(failure{e.Message, e.Data})
 		}
 	}
 }
@@ -248,5 +248,5 @@ func (n *Namespace) handle(h *handler, c *call, name string) (err error) {
 			err = &panicError{v}
 		}
 	}()
-	return h.call(&c.Call)
+	return h.call(c)
 }

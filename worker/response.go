@@ -49,6 +49,9 @@ func (r *response) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Relay names the router that the request came over.
+func (r *response) Relay() string { return r.c.peer.relay }
+
 // FlushError sends the response, which has to be whole. One that is parked waits for Done.
 func (r *response) FlushError() error {
 	if r.later || r.sent {

@@ -24,6 +24,7 @@ const (
 	headerProto  = "Sidereal-Proto"  // the scheme that the client used
 	headerWorker = "Sidereal-Worker" // the id of the worker that is meant
 	headerKey    = "Sidereal-Key"    // the app's secret, or the worker's key: whoever has it is a router
+	headerRouter = "Sidereal-Router" // names the router's process
 )
 
 const (
@@ -40,6 +41,7 @@ type peer struct {
 	kind   handoff.Kind // 0: whoever came to our own port
 	scheme string       // of a passed client
 	router bool         // its headers are believed
+	relay  string       // what the router calls itself
 	served bool         // has had a request
 }
 
@@ -111,8 +113,23 @@ func (w *worker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		defer timeBody(rw, r, bodyTimeout).leave()
 	}
-	w.serveFrom(p, rw, r, takeSaid(r.Header))
+	told := takeSaid(r.Header)
+	if told.router != "" && w.io.Engine().Handles(r) {
+		rw = relayed{rw, p}
+	}
+	w.serveFrom(p, rw, r, told)
 }
+
+// relayed is the ResponseWriter of a request of Engine.IO that came over a router.
+type relayed struct {
+	http.ResponseWriter
+	p *peer
+}
+
+func (w relayed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Relay names the router. A name that no router gave isn't believed, and counts as none.
+func (w relayed) Relay() string { return w.p.relay }
 
 // timedBody is a body that has to come on: after timeout without a byte, or if it takes timeout
 // longer than at bodyRate, its connection is given up. Without that a client could hold a
@@ -175,7 +192,7 @@ func (w *worker) serveFrom(p *peer, rw http.ResponseWriter, r *http.Request, tol
 }
 
 // said is what a request's headers of ours say. They never reach the app.
-type said struct{ client, proto, worker, key string }
+type said struct{ client, proto, worker, key, router string }
 
 // takeSaid takes our headers off.
 func takeSaid(h http.Header) (told said) {
@@ -199,6 +216,8 @@ func (s *said) take(name, value string) {
 		s.worker = value
 	case headerKey:
 		s.key = value
+	case headerRouter:
+		s.router = value
 	}
 }
 
@@ -217,6 +236,9 @@ func (w *worker) admit(p *peer, r *http.Request, told said) bool {
 	}
 	if !p.router {
 		return true
+	}
+	if p.relay != told.router { // it stays the same
+		p.relay = strings.Clone(told.router)
 	}
 	if told.client != "" {
 		if addr, err := netip.ParseAddrPort(told.client); err == nil {

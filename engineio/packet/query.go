@@ -9,6 +9,7 @@ type Query struct {
 	EIO       string
 	Transport string
 	SID       string
+	T         string // a client's number of the request
 	J         string
 	HasJ      bool // J may be empty and still ask for JSONP
 }
@@ -35,6 +36,8 @@ func ParseQuery(s string) (q Query) {
 			q.Transport = value
 		case "EIO":
 			q.EIO = value
+		case "t":
+			q.T = value
 		case "j":
 			q.J, q.HasJ = value, true
 		}
@@ -63,6 +66,8 @@ func knownKey(escaped string) string {
 		return "transport"
 	case "EIO":
 		return "EIO"
+	case "t":
+		return "t"
 	case "j":
 		return "j"
 	}

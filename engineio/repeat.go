@@ -1,0 +1,77 @@
+package engineio
+
+import (
+	"hash/maphash"
+	"net/http"
+)
+
+// A proxy repeats a request elsewhere when the router or the server that it asked is gone. The first
+// copy may have been served by then, so that serving the second like a new request would lose the
+// answer of a poll or handle a post twice. Official clients give each request a parameter t of its
+// own, by which a session recognises the copy: it answers a repeated poll as it answered the first,
+// and handles a repeated post once. (Node's servers take both for new requests.)
+
+// requestID recognises a request of a session by hashes, since the strings would keep the whole head
+// of the request in memory. The zero value is no other's.
+type requestID struct {
+	t     uint64 // of the parameter t; 0: none
+	relay uint64 // of the router or connection that the request came over; 0: unknown
+}
+
+var requestSeed = maphash.MakeSeed()
+
+// hash returns 0 for the empty string only.
+func hash(s string) uint64 {
+	if s == "" {
+		return 0
+	}
+	return maphash.String(requestSeed, s) | 1
+}
+
+// relayed is a ResponseWriter of a request that a router passed on.
+type relayed interface {
+	// Relay names the router's process. It is empty if the router is too old to tell.
+	Relay() string
+}
+
+// identify returns the id of a request. A session whose client gave its handshake the same t doesn't
+// number its requests, so they have none.
+func (s *Session) identify(w http.ResponseWriter, r *http.Request, q *query) requestID {
+	id := requestID{t: hash(q.t)}
+	if s.polling == nil || id.t == s.polling.firstT {
+		return requestID{}
+	}
+	relay := r.RemoteAddr
+	if w, ok := w.(relayed); ok {
+		relay = w.Relay()
+	}
+	id.relay = hash(relay)
+	return id
+}
+
+// overlaps reports whether id, which arrived while first is still being served, is its copy.
+func (id requestID) overlaps(first requestID) bool { return id.t != 0 && id.t == first.t }
+
+// repeats reports whether id is a copy of first, which has been served. A copy comes over another
+// router or connection: a client that gives all its requests one t stays on its own.
+func (id requestID) repeats(first requestID) bool {
+	return id.overlaps(first) && id.relay != 0 && first.relay != 0 && id.relay != first.relay
+}
+
+// dismissLocked answers a pending poll whose copy takes its place. Nobody waits for it any more, as
+// far as we know; a noop harms nobody who does.
+func (s *Session) dismissLocked(p *poll) {
+	p.dismissed = true
+	p.out = []*Message{noopPacket}
+	s.finishLocked(p)
+}
+
+// repeatPollLocked answers p as the poll was answered that it repeats.
+func (s *Session) repeatPollLocked(p *poll) {
+	s.server.metrics.repeatedPolls.Inc()
+	first := s.polling.answered
+	first.dismissed = true
+	p.out = first.out
+	s.polling.answered = p
+	s.finishLocked(p)
+}

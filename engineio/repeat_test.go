@@ -1,0 +1,211 @@
+package engineio
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// numbered is the query of a session's request with a number t.
+func numbered(sid, t string) string { return "EIO=4&transport=polling&sid=" + sid + "&t=" + t }
+
+// elsewhere has the next request come over another connection, as one that a proxy repeats does.
+func (f *fixture) elsewhere() { f.client.CloseIdleConnections() }
+
+// pending sends a request that is under way when it returns, and gives the connection.
+func (f *fixture) pending(request string) io.ReadCloser {
+	f.t.Helper()
+	c := f.dial()
+	f.t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, request); err != nil {
+		f.t.Fatal(err)
+	}
+	synctest.Wait()
+	return c
+}
+
+func (f *fixture) wantRepeats(t *testing.T, polls, posts float64) {
+	t.Helper()
+	m := f.srv.metrics
+	if got, more := testutil.ToFloat64(m.repeatedPolls), testutil.ToFloat64(m.repeatedPosts); got != polls || more != posts {
+		t.Errorf("%v polls and %v posts were counted as repeated, want %v and %v", got, more, polls, posts)
+	}
+}
+
+// TestRepeatedPoll: the answer of a poll was lost on its way to the client, and the proxy asks again.
+func TestRepeatedPoll(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		s := f.session().s
+		s.Send(NewText([]byte("a")), NewBinary([]byte{255}))
+		f.do("GET", numbered(sid, "1"), "").want(t, 200, "4a\x1eb/w==")
+		s.Send(NewText([]byte("b")))
+		for range 3 { // also a copy may be lost
+			f.elsewhere()
+			f.do("GET", numbered(sid, "1"), "").want(t, 200, "4a\x1eb/w==")
+		}
+		f.wantRepeats(t, 3, 0)
+		f.elsewhere()
+		f.do("GET", numbered(sid, "2"), "").want(t, 200, "4b")
+		f.wantRepeats(t, 3, 0)
+	})
+}
+
+// TestRepeatedPendingPoll: the router that held a poll is gone, and the connection to it isn't yet
+// known to be. The copy gets what comes.
+func TestRepeatedPendingPoll(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		first := f.pending("GET /engine.io/?" + numbered(sid, "1") + " HTTP/1.1\r\nHost: test\r\n\r\n")
+		second := make(chan *answer, 1)
+		go func() { second <- f.do("GET", numbered(sid, "1"), "") }()
+		synctest.Wait()
+		resp, err := http.ReadResponse(bufio.NewReader(first), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "6" {
+			t.Errorf("the first poll was answered %q, %v, want a noop", b, err)
+		}
+		first.Close() // is nobody's loss
+		synctest.Wait()
+		r.s.Send(NewText([]byte("a")))
+		(<-second).want(t, 200, "4a")
+		f.do("POST", numbered(sid, "2"), "4x").want(t, 200, "ok")
+		r.wantMessage(t, "x")
+		f.wantRepeats(t, 1, 0)
+	})
+}
+
+// TestPollCutAfterItsCopy: the connection of an answered poll ends after its copy was answered.
+func TestPollCutAfterItsCopy(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		r.s.Send(NewText(make([]byte, 100_000))) // more than a pipe takes
+		first := f.pending("GET /engine.io/?" + numbered(sid, "1") + " HTTP/1.1\r\nHost: test\r\n\r\n")
+		if a := f.do("GET", numbered(sid, "1"), ""); a.status != 200 || len(a.body) != 100_001 {
+			t.Errorf("the copy got %d, %d bytes", a.status, len(a.body))
+		}
+		first.Close()
+		synctest.Wait()
+		r.s.Send(NewText([]byte("b")))
+		f.do("GET", numbered(sid, "2"), "").want(t, 200, "4b")
+	})
+}
+
+// TestRepeatedPost: a post is handled once, however often it comes.
+func TestRepeatedPost(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		for range 3 {
+			f.do("POST", numbered(sid, "1"), "4a").want(t, 200, "ok")
+			f.elsewhere()
+		}
+		f.do("POST", numbered(sid, "2"), "4b").want(t, 200, "ok")
+		r.wantMessage(t, "a")
+		r.wantMessage(t, "b")
+		if len(r.messages) != 0 {
+			t.Errorf("%d messages too many", len(r.messages))
+		}
+		f.wantRepeats(t, 0, 2)
+	})
+}
+
+// TestRepeatedPostUnderWay: the copy of a post whose body doesn't come on takes its place.
+func TestRepeatedPostUnderWay(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		slow := f.pending("POST /engine.io/?" + numbered(sid, "1") + " HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\n4abc")
+		f.do("POST", numbered(sid, "1"), "4abcdefghi").want(t, 200, "ok")
+		if b, err := bufio.NewReader(slow).ReadByte(); err == nil {
+			t.Errorf("the first post was answered, %q", b)
+		}
+		r.wantMessage(t, "abcdefghi")
+		f.do("POST", numbered(sid, "2"), "4b").want(t, 200, "ok")
+		r.wantMessage(t, "b")
+		f.wantRepeats(t, 0, 1)
+	})
+}
+
+// TestNotRepeated has requests that look like copies and are none, or can't be known to be.
+func TestNotRepeated(t *testing.T) {
+	for _, c := range []struct{ name, handshake, first, second string }{
+		{"no t", "", "", ""},
+		{"another t", "&t=0", "&t=1", "&t=2"},
+		{"a client that doesn't count", "&t=0", "&t=0", "&t=0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, f *fixture) {
+				f.do("GET", "EIO=4&transport=polling"+c.handshake, "")
+				r := f.session()
+				base := "EIO=4&transport=polling&sid=" + r.s.ID()
+				for i, number := range []string{c.first, c.second} {
+					text := fmt.Sprint(i)
+					r.s.Send(NewText([]byte(text)))
+					f.do("GET", base+number, "").want(t, 200, "4"+text)
+					f.do("POST", base+number, "4"+text).want(t, 200, "ok")
+					r.wantMessage(t, text)
+					f.elsewhere()
+				}
+				pending := f.pending("GET /engine.io/?" + base + c.first + " HTTP/1.1\r\nHost: test\r\n\r\n")
+				defer pending.Close()
+				f.do("GET", base+c.second, "").want(t, 400, "")
+				r.wantClosed(t, TransportError)
+				f.wantRepeats(t, 0, 0)
+			})
+		})
+	}
+}
+
+// TestOneTForAll: a client whose requests all have one t is served on its own connection.
+func TestOneTForAll(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		for i := range 3 {
+			text := fmt.Sprint(i)
+			r.s.Send(NewText([]byte(text)))
+			f.do("GET", numbered(sid, "1"), "").want(t, 200, "4"+text)
+			f.do("POST", numbered(sid, "1"), "4"+text).want(t, 200, "ok")
+			r.wantMessage(t, text)
+		}
+		f.wantRepeats(t, 0, 0)
+	})
+}
+
+// TestKeptAnswerIsBounded: one answer is kept at most, and none once the next poll is there.
+func TestKeptAnswerIsBounded(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		kept := func() (bytes int) {
+			r.s.mu.Lock()
+			defer r.s.mu.Unlock()
+			if p := r.s.polling.answered; p != nil {
+				bytes = p.size()
+			}
+			return bytes
+		}
+		for i := range 3 {
+			r.s.Send(NewText([]byte(strings.Repeat("x", 1000))))
+			f.do("GET", numbered(sid, fmt.Sprint(i)), "")
+			if n := kept(); n != 1002 {
+				t.Errorf("%d bytes are kept after an answer", n)
+			}
+		}
+		f.pending("GET /engine.io/?" + numbered(sid, "next") + " HTTP/1.1\r\nHost: test\r\n\r\n")
+		if n := kept(); n != 0 {
+			t.Errorf("%d bytes are kept while a poll waits", n)
+		}
+	})
+}

@@ -37,6 +37,7 @@ test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Red
 	@$(MAKE) --no-print-directory build
 	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 -timeout 15m $(TESTFLAGS) ./e2e/... ./examples/...
 	cd e2e/outside && TESTKIT_REQUIRE=1 $(GO) test -count=1 $(TESTFLAGS) ./...
+	@GO='$(GO)' TESTFLAGS='$(TESTFLAGS)' scripts/redises.sh
 
 check: ## gofmt, go vet, staticcheck, errcheck, go test -race, govulncheck (GOVULNDB=file:///srv/vulndb on a closed network)
 	@scripts/deps.sh check

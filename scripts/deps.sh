@@ -12,6 +12,13 @@ lack() {
   command -v "$1" >/dev/null 2>&1 || { echo "the tests need $1: install $2 (apt, dnf, brew) and run this again" >&2; exit 1; }
 }
 
+# like PROGRAM PACKAGES: installs PROGRAM where a package has it, and goes on without it elsewhere.
+like() {
+  command -v "$1" >/dev/null 2>&1 && return
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-cache show $2 >/dev/null 2>&1 || return 0
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $2 >/dev/null || true
+}
+
 if [ "$1" = check ]; then
   lack "$(go env CC)" "gcc libc6-dev" # the race detector is linked with C
   exit
@@ -26,6 +33,7 @@ fi
 lack node nodejs
 lack npm npm
 lack redis-server redis-server
+like valkey-server valkey-server
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 [ -n "$(browser || true)" ] || lack chromium chromium
 

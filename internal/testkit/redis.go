@@ -4,9 +4,11 @@ package testkit
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -35,6 +37,9 @@ type Redis struct {
 	log strings.Builder
 }
 
+// redisServer is the program that tests start as Redis: redis-server, or what TESTKIT_REDIS names.
+func redisServer() string { return cmp.Or(os.Getenv("TESTKIT_REDIS"), "redis-server") }
+
 // StartRedis starts a redis-server that ends with the test. Args are appended to its command line, as in
 // "--requirepass", "secret". The test is skipped where redis-server is not installed, see [Need].
 func StartRedis(t testing.TB, args ...string) *Redis {
@@ -56,7 +61,7 @@ func (r *Redis) with(args ...string) []string {
 // startRedis starts a redis-server whose arguments may depend on its port and folder.
 func startRedis(t testing.TB, args func(*Redis) []string, says string) *Redis {
 	t.Helper()
-	r := &Redis{t: t, path: Need(t, "redis-server"), says: says, dir: t.TempDir()}
+	r := &Redis{t: t, path: Need(t, redisServer()), says: says, dir: t.TempDir()}
 	r.args = func() []string { return args(r) }
 	t.Cleanup(func() {
 		r.Kill()

@@ -139,15 +139,6 @@ func (c *cache) failed(sid string) {
 	}
 }
 
-func (c *cache) remove(sid string) {
-	s := c.shard(sid)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if e := s.entries[sid]; e != nil {
-		s.removeLocked(e)
-	}
-}
-
 // expire forgets entries that nobody used for their TTL: their keys are gone too, and so are the sessions.
 func (c *cache) expire(now int64) {
 	for i := range c.shards {

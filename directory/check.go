@@ -9,12 +9,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// checkedSIDs is how many sids Check looks for: a node of a Redis Cluster of two, taken for a Redis of its own, has to be lucky
-// so often to know nothing of the other.
+// checkedSIDs is the number of sids that Check looks for. A node of a Redis Cluster of two that was
+// mistaken for a single Redis would have to serve all of them to hide the mistake.
 const checkedSIDs = 32
 
-// Check tries every command that this package needs on the app's own keys, leaving nothing behind. It returns nil or an
-// error that errors.Is tells apart: redisconn's ErrRights (which names the command or key), ErrMoved, ErrAuth or ErrUnreachable.
+// Check tries every command that this package needs, on keys of the app, and leaves nothing behind. An
+// error is sidereal.ErrRedisUnreachable, or one that only an operator can fix: a wrong password, or a
+// missing right, whose command or key it names.
 func (d *Directory) Check(ctx context.Context) error {
 	sid, id := "check-"+randomText(secretBytes), "check"
 	tries := []struct {

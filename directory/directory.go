@@ -14,13 +14,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// lastWords is how long an ending process waits for Redis to take its goodbye.
+// lastWords limits how long an ending process waits for Redis to take its goodbye.
 const lastWords = time.Second
 
-// clockHead is how far the directory's clock has run when it is made, so that keys written before that have a time on it.
+// clockHead is the time on a new directory's clock, so that keys that were written earlier have a
+// positive time too.
 const clockHead = 30 * 24 * time.Hour
 
-// Directory is one process's view of one app.
+// Directory is what one process knows about the workers and sessions of an app.
 type Directory struct {
 	cfg     Config
 	conn    *redisconn.Conn
@@ -159,17 +160,18 @@ func (d *Directory) runConn(ctx context.Context) (stop func()) {
 	}
 }
 
-// Workers returns the workers and routers as last seen. It costs one atomic load.
+// Workers returns the workers and routers as last seen. It takes one atomic load.
 func (d *Directory) Workers() *Table { return d.table.Load() }
 
-// Changed returns a channel that is closed when Workers next changes. Take it before asking Workers.
+// Changed returns a channel that is closed at the next change of Workers. Call it before Workers.
 func (d *Directory) Changed() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.changed
 }
 
-// Synced returns when the directory has seen the app's records and hears its events, or with ctx's error.
+// Synced waits until the directory has read the app's records and hears its events. It returns ctx's
+// error if that ends first.
 func (d *Directory) Synced(ctx context.Context) error {
 	if err := d.events.Wait(ctx); err != nil {
 		return err
@@ -189,7 +191,7 @@ func (d *Directory) Synced(ctx context.Context) error {
 	}
 }
 
-// now is the time on this directory's own monotonic clock; 0 is long past.
+// now returns the time on this directory's monotonic clock. 0 is long ago.
 func (d *Directory) now() int64 { return int64(time.Since(d.start)) }
 
 func (d *Directory) lookAgain() {
@@ -199,16 +201,16 @@ func (d *Directory) lookAgain() {
 	}
 }
 
-// publishLocked makes the roster's present state the table.
+// publishLocked replaces the table by the roster's present state.
 func (d *Directory) publishLocked() {
-	t := d.roster.table(d.table.Load().Version()+1, d.listed)
+	t := d.roster.table(d.table.Load().version+1, d.listed)
 	d.table.Store(t)
 	close(d.changed)
 	d.changed = make(chan struct{})
 	d.metrics.countWorkers(t)
 }
 
-// setUpstreams puts backends that are listed by hand beside the workers that registered.
+// setUpstreams replaces the upstreams, which the table has beside the registered workers.
 func (d *Directory) setUpstreams(workers []Worker) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -189,8 +189,6 @@ func TestStaticAnswersFromMemory(t *testing.T) {
 	s.WorkerGone("goes")
 	testkit.Closed(t, "a change", changed)
 	expect(MintSID("goes"), "", DecisionUnknown)
-	s.Forget("s")
-	expect("s", "", DecisionUnknown)
 	if secret, err := s.Secret(ctx); secret == "" || err != nil {
 		t.Errorf("secret %q, %v", secret, err)
 	}

@@ -1,41 +1,51 @@
-// Package directory knows who owns a session and which workers live. Everything that several hosts must agree on is in
-// Redis under the keys of keys.go; what one process may remember is in a cache and a table of this package, and goes on
-// serving when Redis does not.
+// Package directory knows which worker owns a session and which workers live. It keeps what several
+// hosts must agree on in Redis, under the keys of keys.go. Each process has a cache and a table of its
+// own, and serves from them while Redis is away.
 //
-// A router makes a [Directory], runs it, and asks:
+// A router opens a [Directory], runs it, and asks it:
 //
-//   - [Directory.Owner]: which worker owns a sid (its cache, the table in Redis, the tag in the sid, in this order);
-//   - [Directory.Learn]: this worker just opened that session; [Directory.Touch]: its client was here again;
-//   - [Directory.Workers]: an immutable [Table] of all workers, and [Directory.Changed] for the next one;
-//   - [Directory.WorkerGone]: a worker is known to be dead, tell everyone.
+//   - [Directory.Owner] finds the worker that owns a sid: in the cache, in Redis, or by the worker id
+//     that the sid begins with, in this order.
+//   - [Directory.Learn] notes a new session; [Directory.Touch] notes that its client was here again.
+//   - [Directory.Workers] returns an immutable [Table] of all workers; [Directory.Changed] announces
+//     the next one.
+//   - [Directory.WorkerGone] tells everyone that a worker is dead.
 //
-// A worker needs only [Directory.RegisterWorker], and runs the [Registration]; a router has [Directory.RegisterRouter].
-// [Static] answers the same questions from memory.
+// A worker calls [Directory.RegisterWorker] and runs the [Registration]. A router registers with
+// [Directory.RegisterRouter]. [Static] answers the same questions from memory.
 //
-// # Backends listed by hand
+// # Upstreams
 //
-// [Upstreams] puts servers into the table that know nothing of us (SIDEREAL_UPSTREAMS): it looks up their names
-// (backends.go), checks them, and hears from the router how requests end there (upstream.go, health.go). A backend is
-// starting until its first good check, ready, sick (it fails checks, or was ejected for requests without an answer: nothing
-// new, what it has is tried), draining (its name does not stand for it any more: the same, until its last session has
-// ended), or down and not in the table (it refuses connections, so its sessions have ended with it). What it is built on
-// keeps the sids: a Directory, which all routers share, or a Static of its own, which forgets none that is in use.
+// [Upstreams] puts servers into the table that know nothing of Sidereal. It resolves their names
+// (list.go), checks them, and hears from the router how requests to them end (upstream.go, health.go).
+// It keeps sids in a Directory, which several routers share, or in a Static of its own, which forgets
+// no sid in use. An upstream has one of these states:
+//
+//   - starting, until a check succeeds for the first time;
+//   - ready;
+//   - sick, when it fails checks, or was ejected because requests got no answer. It gets no new
+//     sessions; requests of its sessions still go there;
+//   - draining, when its name doesn't resolve to it any more. It is like sick, until its last session
+//     ends;
+//   - down, when it refuses connections. Its sessions have ended with it, so the table omits it.
 //
 // # Time
 //
-// TTLs in Redis are the only clock that hosts share. A record that was not beaten for 6 s expires: its worker is lost,
-// which is not gone. Lost workers get no new session, but their sids are still tried for the sid TTL, since the host may
-// only be cut off from Redis. Gone is what somebody saw: a goodbye, a dead child, a refused connection.
+// Hosts share no clock but the TTLs in Redis. A record that isn't written for 6 seconds expires, and
+// its worker is lost. A lost worker gets no new session. Requests with its sids still go there for the
+// TTL of a sid, because its host may only be cut off from Redis. A worker is gone when somebody saw its
+// end: a goodbye, a child process that exited, a refused connection.
 //
-// # When Redis is away, or half alive
+// # When Redis is away
 //
-// Table and cache stay as they are. When it is back, every registration beats and every cached entry is written again at
-// once, and nothing is called lost before the records had one full TTL to come back.
+// The table and the cache stay as they are. When Redis is back, every registration writes its record
+// and every router writes its cached sids again. No worker becomes lost before the records had one TTL
+// to come back.
 //
-// A Redis that answers may take no writes, show an old state or lose keys. So a missing record
-// counts only in a look that shows this process's own, as it was last written (pulse.go); a process
-// without one goes by the newest of all. Each key is judged by itself (read.go), and the secret is
-// confirmed at every look (secret.go).
+// A Redis that answers may still refuse writes, show an old state, or have lost keys. So a missing
+// record counts only if the same read shows this process's own record as it was last written
+// (pulse.go). A process without a record compares with the newest of all. Each key is judged by itself
+// (read.go), and each read confirms the secret of the routers (secret.go).
 //
-// Everything may be called concurrently. [Directory.Run] owns all goroutines; the [redisconn.Conn] must be running.
+// All methods may be called concurrently.
 package directory

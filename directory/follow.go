@@ -160,9 +160,9 @@ func (d *Directory) heard(payload []byte) {
 	d.lookAgain()
 }
 
-// WorkerGone says that a worker is dead: nobody is sent to it any more, here at once and everywhere by an event. For who
-// saw it: a child that ended, a refused connection, another process answering in its place. It never blocks. A worker
-// that is alive after all is back with its next beat.
+// WorkerGone reports a dead worker, for a caller that saw its end: a child process that exited, a refused
+// connection, another process at its address. This process forgets the worker at once, and an event
+// tells the others. A worker that lives is back with its next beat. WorkerGone never blocks.
 func (d *Directory) WorkerGone(id string) {
 	d.mu.Lock()
 	news := d.diedLocked(id, "seen dead")
@@ -176,9 +176,9 @@ func (d *Directory) WorkerGone(id string) {
 	}
 }
 
-// WorkerSilent says that a worker has missed its beats, or beats again: for its supervisor, every
-// second for as long as it is silent. It gets nothing new meanwhile, here at once and everywhere by
-// an event. It never blocks.
+// WorkerSilent reports that a worker has missed its beats, or beats again. Its supervisor calls it every
+// second while the worker is silent. Meanwhile the worker gets no new sessions: from this process at
+// once, from the others by an event. WorkerSilent never blocks.
 func (d *Directory) WorkerSilent(id string, silent bool) {
 	d.MarkSilent(id, silent)
 	e := event{id, stateHeard}
@@ -191,7 +191,7 @@ func (d *Directory) WorkerSilent(id string, silent bool) {
 	}
 }
 
-// MarkSilent is WorkerSilent for this process alone.
+// MarkSilent is WorkerSilent without the event.
 func (d *Directory) MarkSilent(id string, silent bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

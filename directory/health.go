@@ -3,8 +3,8 @@ package directory
 import "time"
 
 const (
-	failuresMost = 2 // checks in a row without a good answer: one may have met a pause
-	brokenMost   = 5 // requests in a row without one
+	failuresMost = 2 // failed checks in a row; one alone may have met a pause
+	brokenMost   = 5 // failed requests in a row
 	ejectShort   = 5 * time.Second
 	ejectLong    = 5 * time.Minute
 	recheckShort = 500 * time.Millisecond
@@ -15,25 +15,25 @@ type verdict uint8
 
 const (
 	good    verdict = iota
-	bad             // no answer in time, or one that is no good
+	bad             // no answer in time, or a wrong one
 	refused         // nobody listens: the process has ended
 )
 
 func (v verdict) String() string { return [...]string{"good", "bad", "refused"}[v] }
 
-// health is what checks and requests have shown of a backend. Its times are the caller's.
+// health is the result of the checks and requests of an upstream. The caller passes the times.
 type health struct {
-	known  bool // has had a good answer
-	down   bool // refuses connections
-	failed int  // checks in a row that were not good
+	known  bool // a check has succeeded
+	down   bool // it refuses connections
+	failed int  // checks in a row
 
 	ejected int           // times in a row
 	term    time.Duration // of the last one
 	out     time.Time     // its end
 }
 
-// checked takes the result of a check and says when the next one is due: as a rule after every, sooner while the backend
-// is not well.
+// checked takes the result of a check and returns the time until the next: every, or less while the
+// upstream fails.
 func (h *health) checked(v verdict, every time.Duration) (next time.Duration) {
 	if v == good {
 		h.known, h.down, h.failed = true, false, 0
@@ -44,10 +44,11 @@ func (h *health) checked(v verdict, every time.Duration) (next time.Duration) {
 	return min(every, recheckShort<<min(h.failed-1, 16))
 }
 
-// refused takes a connection that a router was refused.
+// refused notes that the upstream refused a router's connection.
 func (h *health) refused() { h.down, h.failed = true, max(h.failed, 1) }
 
-// eject takes the backend out, for longer each time. A backend that was well for as long as it was out begins anew.
+// eject ejects the upstream, for longer each time. One that was well for as long as its last ejection
+// took begins anew.
 func (h *health) eject(now time.Time) {
 	if now.Sub(h.out) >= h.term {
 		h.ejected = 0
@@ -57,10 +58,10 @@ func (h *health) eject(now time.Time) {
 	h.out = now.Add(h.term)
 }
 
-// sick tells whether new sessions would better go elsewhere.
+// sick reports whether new sessions should go elsewhere.
 func (h *health) sick(now time.Time) bool { return h.failed >= failuresMost || now.Before(h.out) }
 
-// state is the backend's state in the table; shown is false for one that is not there at all.
+// state returns the upstream's state in the table. Shown is false if the table omits it.
 func (h *health) state(listed bool, now time.Time) (s State, shown bool) {
 	switch {
 	case h.down:

@@ -34,7 +34,7 @@ func TestStateByChecks(t *testing.T) {
 	}
 }
 
-func TestChecksComeSoonerWhileABackendIsNotWell(t *testing.T) {
+func TestChecksComeSoonerWhileAnUpstreamIsNotWell(t *testing.T) {
 	var h health
 	const every = 5 * time.Second
 	if next := h.checked(good, every); next != every {

@@ -70,7 +70,7 @@ func countWorkers(gauge *prometheus.GaugeVec, t *Table) {
 	}
 }
 
-// upstreamMetrics count what happens to backends that are listed by hand.
+// upstreamMetrics count what happens to upstreams.
 type upstreamMetrics struct {
 	checks    map[verdict]prometheus.Counter
 	ejections prometheus.Counter
@@ -79,13 +79,13 @@ type upstreamMetrics struct {
 func newUpstreamMetrics(reg prometheus.Registerer) (*upstreamMetrics, error) {
 	checks := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sidereal_directory_upstream_checks_total",
-		Help: "Checks of the backends of SIDEREAL_UPSTREAMS, by outcome: good, bad, refused.",
+		Help: "Checks of upstreams, by outcome: good, bad, refused.",
 	}, []string{"outcome"})
 	m := &upstreamMetrics{
 		checks: make(map[verdict]prometheus.Counter),
 		ejections: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sidereal_directory_upstream_ejections_total",
-			Help: "Backends of SIDEREAL_UPSTREAMS that got no new sessions for a while, since requests there had no answer.",
+			Help: "Ejections of upstreams: they get no new sessions for a while, because requests got no answer.",
 		}),
 	}
 	for _, v := range []verdict{good, bad, refused} {

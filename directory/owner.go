@@ -9,15 +9,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// How an owner was found; also the values of the router's metric.
+// A decision says how an owner was found. The router's metric has the same values.
 const (
 	DecisionCache   = "cache"   // this router has seen the sid
 	DecisionTable   = "table"   // the sid's key in Redis
 	DecisionTag     = "tag"     // the worker id that the sid begins with
-	DecisionUnknown = "unknown" // nobody: any ready worker gives the protocol's answer
+	DecisionUnknown = "unknown" // not found: any ready worker gives the protocol's answer
 )
 
-// sidMost is longer than any server's sids; what is longer is not worth a trip to Redis.
+// sidMost is longer than any server's sids. The directory doesn't ask Redis for a longer one.
 const sidMost = 256
 
 const (
@@ -27,24 +27,27 @@ const (
 	sidSlack     = 30 * time.Second
 )
 
-// Owner is who has a session.
+// Owner is the answer to the question who owns a session.
 type Owner struct {
-	// WorkerID is the owner; with DecisionUnknown who it was, if anybody, or who the sid looks like.
+	// WorkerID is the owner's id. With DecisionUnknown it is the id of a worker that is gone, or the one
+	// that the sid begins with, or empty.
 	WorkerID string
+	// Decision is one of the Decision constants.
 	Decision string
-	// Worker is the owner's record; it may be draining or lost. Nil exactly with DecisionUnknown.
+	// Worker is the owner's record. The worker may be draining or lost. Worker is nil if, and only if,
+	// Decision is DecisionUnknown.
 	Worker *Worker
 }
 
-// EntryTTL is how long the key of a session must live whose open packet has these values: the longest that its client may
-// keep quiet, and 30 s. Learn raises it to the configured SIDTTL.
+// EntryTTL returns the time that the key of a session lives in Redis, given the values of its open
+// packet: the longest silence of its client, and 30 seconds. Learn raises it to Config.SIDTTL.
 func EntryTTL(pingInterval, pingTimeout time.Duration) time.Duration {
 	return pingInterval + pingTimeout + sidSlack
 }
 
-// Owner finds the worker that owns sid: in this router's cache, in Redis, by the sid's tag. From the cache it costs under
-// 200 ns and allocates nothing; otherwise it waits for Redis, at most 250 ms where the tag can answer as well and 1 s
-// where it cannot. An owner that is gone is DecisionUnknown.
+// Owner finds the worker that owns sid. An answer from the cache takes less than 200 ns and allocates
+// nothing. Otherwise Owner waits for Redis: at most 250 ms if the sid's tag has an answer too, else at
+// most 1 second. The answer for an owner that is gone is DecisionUnknown.
 func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 	if id, ok := d.cache.owner(sid, d.now()); ok {
 		if w := d.worker(ctx, id, true); w != nil {
@@ -65,7 +68,7 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 	if tagged != nil {
 		return Owner{tagged.ID, DecisionTag, tagged}
 	}
-	id, _ := WorkerOf(sid)
+	id, _ := workerOf(sid)
 	return Owner{WorkerID: id, Decision: DecisionUnknown}
 }
 
@@ -73,7 +76,7 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 // the sid's key need not be written yet, see Learn. Events tell of new workers, too, so this
 // look-up is left out while many wait.
 func (d *Directory) newcomer(ctx context.Context, sid string) *Worker {
-	if id, ok := WorkerOf(sid); ok && d.Workers().Get(id) == nil {
+	if id, ok := workerOf(sid); ok && d.Workers().Get(id) == nil {
 		if w := d.worker(ctx, id, false); w != nil && w.Tags {
 			return w
 		}
@@ -83,7 +86,7 @@ func (d *Directory) newcomer(ctx context.Context, sid string) *Worker {
 
 // taggedOwner is the worker that sid begins with, if it is known and tags its sids.
 func (d *Directory) taggedOwner(sid string) *Worker {
-	if id, ok := WorkerOf(sid); ok {
+	if id, ok := workerOf(sid); ok {
 		if w := d.Workers().Get(id); w != nil && w.Tags {
 			return w
 		}
@@ -193,9 +196,10 @@ func (d *Directory) isGone(id string) bool {
 	return ok && time.Now().Before(until)
 }
 
-// Learn notes that workerID just opened the session sid: here, and in Redis for every other router. It returns when the
-// client's next request finds it anywhere: at once where the sid's tag says it too, else when Redis has it, but after
-// 250 ms at the latest. What could not be written by then is written when it can be. Ttl is [EntryTTL] of the open packet.
+// Learn notes that workerID opened the session sid: in this process, and in Redis for other routers. It
+// returns when any router can find the session: at once if the sid's tag names the worker, else when
+// Redis has it, and after 250 ms at the latest. Then it writes the key as soon as Redis takes it. Ttl is
+// [EntryTTL] of the open packet.
 func (d *Directory) Learn(ctx context.Context, sid, workerID string, ttl time.Duration) {
 	ttl = d.ttls.raise(workerID, ttl)
 	d.remember(sid, workerID, ttl, d.now(), 0)
@@ -224,8 +228,8 @@ func (d *Directory) remember(sid, id string, ttl time.Duration, now, written int
 	}
 }
 
-// Touch notes that sid was used: call it at the start and the end of each request. It renews the key in the background,
-// at most once per third of its TTL. Sids that this router does not know are none of its business.
+// Touch notes that sid was used. Call it at the start and the end of each request. It renews the key in
+// the background, at most once in a third of its TTL. It ignores a sid that isn't in the cache.
 func (d *Directory) Touch(sid string) {
 	if owner, ttl, due := d.cache.due(sid, d.now()); due {
 		d.write(write{sid: sid, owner: owner, ttl: ttl})
@@ -239,12 +243,6 @@ func (d *Directory) write(wr write) bool {
 		d.cache.failed(wr.sid)
 	}
 	return ok
-}
-
-// Forget notes that the session sid has ended, here and in the background in Redis.
-func (d *Directory) Forget(sid string) {
-	d.cache.remove(sid)
-	d.writer.push(write{sid: sid})
 }
 
 // longest remembers the longest TTL seen for each worker's sids. The ping values are a server's, not a session's, so a

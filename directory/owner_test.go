@@ -119,17 +119,6 @@ func TestGoneOwnerIsUnknownAtOnceEverywhere(t *testing.T) {
 	}
 }
 
-func TestForgetRemovesTheKey(t *testing.T) {
-	m, url := mini(t)
-	a := node(t, url)
-	a.Learn(context.Background(), "s", "wwww", 0)
-	a.Forget("s")
-	settle(a)
-	if m.Exists("sidereal:default:sid:s") {
-		t.Error("the key is still there")
-	}
-}
-
 func TestTouchRestoresALostKey(t *testing.T) {
 	m, url := mini(t)
 	a := node(t, url)

@@ -7,61 +7,69 @@ import (
 	"time"
 )
 
-// recordVersion is the format that this version writes. It reads this one and the next, so that a fleet can be updated
-// host by host.
+// recordVersion is the format that this version writes. It reads this format and the next, so that
+// hosts can be updated one by one.
 const recordVersion = 1
 
-// State is where a worker or router is in its life.
+// State is the state of a worker or router.
 type State string
 
 const (
-	StateStarting State = "starting" // its id is claimed, it does not serve yet
+	StateStarting State = "starting" // it has claimed its id and doesn't serve yet
 	StateReady    State = "ready"
-	StateDraining State = "draining" // serves what it has, gets nothing new
-	StateLost     State = "lost"     // never written: the reader's word for a record that expired without a goodbye
-	StateSick     State = "sick"     // never written: an upstream that fails its checks or was ejected, a worker that has missed its beats: nothing new, what it has is tried
-	stateGone     State = "gone"     // only in events
-	stateSilent   State = "silent"   // only in events: its supervisor hears nothing of it
-	stateHeard    State = "heard"    // only in events: it does again
+	StateDraining State = "draining" // it serves the sessions that it has and gets no new ones
+
+	// StateLost is the state of a worker whose record expired without a goodbye. Records never hold it.
+	StateLost State = "lost"
+	// StateSick is the state of a worker that has missed its beats, or of an upstream that fails its
+	// checks or was ejected. It gets no new sessions. Records never hold it.
+	StateSick State = "sick"
+
+	stateGone   State = "gone"   // only in events
+	stateSilent State = "silent" // only in events: its supervisor hears nothing of it
+	stateHeard  State = "heard"  // only in events: its supervisor hears it again
 )
 
-// Worker is one incarnation of a worker process, as its record in Redis says.
+// Worker is the record of a worker: of one process, from its start to its end.
 type Worker struct {
-	V       int       `json:"v"`
+	V       int       `json:"v"` // the format
 	ID      string    `json:"id"`
-	Slot    int       `json:"slot"` // its number on the host, from 1
+	Slot    int       `json:"slot"` // its number on its host, from 1
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
-	Addr    string    `json:"addr"`    // host:port where other hosts reach it: its host's door, or itself without a router
-	Handoff string    `json:"handoff"` // path of its handoff socket on its host; empty: it has none
+	Addr    string    `json:"addr"`    // host:port at which other hosts reach it, or its host's router
+	Handoff string    `json:"handoff"` // path of its handoff socket on its host; empty: none
 	State   State     `json:"state"`
 	Clients int       `json:"clients"` // Engine.IO sessions at its last beat
 	Started time.Time `json:"started"` // by its host's clock: for people, never compared
 	Version string    `json:"version"`
-	Adapter string    `json:"adapter"`
-	// AdapterKey is its channels' prefix, and AdapterMode its mode if the adapter is redis-sharded; empty where there are none.
-	AdapterKey  string `json:"adapter_key,omitempty"`
-	AdapterMode string `json:"adapter_mode,omitempty"`
-	// Stream is the stream it reads, or what the names of several begin with, and Streams how many, if the adapter is redis-streams.
-	Stream  string `json:"stream,omitempty"`
-	Streams int    `json:"streams,omitempty"`
-	Path    string `json:"path"` // where its Socket.IO answers, as in SIDEREAL_PATH
-	Tags    bool   `json:"tags"` // its sids begin with its id
 
-	// Beat changes whenever a new beat was seen: from then on Clients includes what happened before it. Not in Redis.
+	// Adapter is "redis", "redis-sharded", "redis-streams" or "memory". The next four fields say how
+	// it is set up; those that don't apply are empty.
+	Adapter     string `json:"adapter"`
+	AdapterKey  string `json:"adapter_key,omitempty"`  // the prefix of its channels
+	AdapterMode string `json:"adapter_mode,omitempty"` // of redis-sharded
+	Stream      string `json:"stream,omitempty"`       // the stream, or the prefix of several
+	Streams     int    `json:"streams,omitempty"`      // how many
+
+	Path string `json:"path"` // where Socket.IO answers, such as /socket.io/
+	Tags bool   `json:"tags"` // its sids begin with its id
+
+	// Beat changes with every beat that this process sees. From then on Clients includes what happened
+	// before that beat. It isn't in Redis.
 	Beat uint64 `json:"-"`
-	// Upstream is set for backends that are listed by hand, which have no record in Redis.
+	// Upstream is set for upstreams, which have no record in Redis.
 	Upstream *Upstream `json:"-"`
 }
 
-// Router is one incarnation of a router process, as its record in Redis says.
+// Router is the record of a router: of one process, from its start to its end.
 type Router struct {
-	V        int       `json:"v"`
+	V        int       `json:"v"` // the format
 	ID       string    `json:"id"`
 	Host     string    `json:"host"`
-	Addr     string    `json:"addr"` // its door
+	Addr     string    `json:"addr"` // host:port at which other hosts reach it
 	State    State     `json:"state"`
-	Sessions int       `json:"sessions"` // what it relays and proxies at its last beat
+	Sessions int       `json:"sessions"` // that it relayed and proxied at its last beat
 	Started  time.Time `json:"started"`
 	Version  string    `json:"version"`
 }
@@ -72,7 +80,7 @@ type event struct {
 	State  State  `json:"state"`
 }
 
-// decode reads a record or refuses it: an unknown version, or an id that is not the key's.
+// decode reads a record. It refuses an unknown version, and an id that isn't the key's.
 func decode(raw, id string, record any, version func() (v int, ownID string)) error {
 	if len(raw) > maxRecord {
 		return fmt.Errorf("%d bytes, at most %d are read", len(raw), maxRecord)
@@ -104,7 +112,8 @@ func decodeRouter(raw, id string) (*Router, error) {
 	return r, err
 }
 
-// stateOf is a state as a record may have it. One that this version doesn't know takes nothing new.
+// stateOf returns a state that a record may have. A worker in a state that this version doesn't know
+// gets no new sessions.
 func stateOf(s State) State {
 	switch s {
 	case StateReady, StateDraining:
@@ -116,11 +125,11 @@ func stateOf(s State) State {
 // countOf keeps a number of clients in the range in which it can be added to.
 func countOf(n int) int { return min(max(n, 0), math.MaxInt32) }
 
-// encode returns the JSON of a record; these structs always have one.
+// encode returns the JSON of a record, which always has one.
 func encode(record any) string {
 	b, err := json.Marshal(record)
 	if err != nil {
-		panic("directory: a record that JSON cannot hold: " + err.Error())
+		panic("directory: a record that JSON can't hold: " + err.Error())
 	}
 	return string(b)
 }

@@ -18,10 +18,10 @@ const (
 	beatRetryMost = time.Second
 )
 
-// ErrTaken reports that the worker id which the caller insisted on belongs to somebody else. Try another.
-var ErrTaken = errors.New("directory: id is taken")
+// errTaken reports that another process has the id that the caller asked for.
+var errTaken = errors.New("directory: id is taken")
 
-// Registration is this process in the app's table, as a worker or as a router.
+// Registration keeps the record of this process in Redis, as a worker or as a router.
 type Registration[R Worker | Router] struct {
 	d    *Directory
 	id   string
@@ -59,9 +59,10 @@ var routerKind = kind[Router]{
 	load:  func(r *Router, n int) { r.Sessions = n },
 }
 
-// RegisterWorker claims a worker id and writes the record w under it. It waits for Redis until ctx ends. An empty w.ID is
-// minted anew until a free one is found; one that is given and taken is ErrTaken. Without a state w is StateStarting.
-// Load tells the clients at each beat; nil means none. The claim lasts 6 s: run the Registration before.
+// RegisterWorker claims a worker id and writes w under it. It waits for Redis until ctx ends. With an
+// empty w.ID it makes ids until it finds a free one; else it fails if another process has that id. An
+// empty w.State means StateStarting. Load returns the number of clients, for each beat; it may be nil.
+// The claim expires after 6 seconds, so run the Registration before.
 func (d *Directory) RegisterWorker(ctx context.Context, w Worker, load func() (clients int)) (*Registration[Worker], error) {
 	return register(ctx, d, workerKind, w, w.ID, d.keys.workers(), d.keys.worker, load)
 }
@@ -96,7 +97,7 @@ func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], r
 		case err == nil && claimed:
 			return r, nil
 		case err == nil && wanted != "":
-			return nil, fmt.Errorf("%w: %s %s", ErrTaken, k.name, id)
+			return nil, fmt.Errorf("%w: %s %s", errTaken, k.name, id)
 		case errors.Is(err, redisconn.ErrAuth), errors.Is(err, redisconn.ErrRights):
 			return nil, fmt.Errorf("directory: register %s: %w", k.name, err)
 		case err != nil && ctx.Err() != nil:
@@ -124,13 +125,14 @@ func (r *Registration[R]) claim(ctx context.Context) (bool, error) {
 	return err == nil, redisconn.Classify(err)
 }
 
-// ID is what this incarnation is called.
+// ID returns the id of the record.
 func (r *Registration[R]) ID() string { return r.id }
 
-// SetState changes the state at the next opportunity of Run, which is at once. It never blocks.
+// SetState changes the state, and has Run write the record at once. It never blocks.
 func (r *Registration[R]) SetState(s State) { r.Update(func(record *R) { *r.kind.state(record) = s }) }
 
-// Update changes the record, all but its id, and lets Run write it at once. It never blocks on Redis.
+// Update lets change edit the record, except for its id, and has Run write it at once. It doesn't wait
+// for Redis.
 func (r *Registration[R]) Update(change func(record *R)) {
 	r.mu.Lock()
 	change(&r.record)
@@ -151,8 +153,8 @@ func (r *Registration[R]) text() (string, State) {
 	return encode(r.record), *r.kind.state(&r.record)
 }
 
-// Run writes the record every 2 s, and at once when it changes and when Redis is back, until ctx ends. Then it says
-// goodbye: the record is removed and the routers are told. Call it once.
+// Run writes the record every 2 seconds, when it changes, and when Redis is back, until ctx ends. Then
+// it removes the record and tells the routers. Call it once.
 func (r *Registration[R]) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

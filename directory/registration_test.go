@@ -93,8 +93,8 @@ func TestIDsAreClaimedOnce(t *testing.T) {
 	if err != nil || first.ID() != "mine" {
 		t.Fatal(first, err)
 	}
-	if _, err := d.RegisterWorker(context.Background(), Worker{ID: "mine"}, nil); !errors.Is(err, ErrTaken) {
-		t.Errorf("got %v, want ErrTaken", err)
+	if _, err := d.RegisterWorker(context.Background(), Worker{ID: "mine"}, nil); !errors.Is(err, errTaken) {
+		t.Errorf("got %v, want errTaken", err)
 	}
 	second, err := d.RegisterWorker(context.Background(), Worker{}, nil)
 	if err != nil || !regexp.MustCompile(`^[A-Za-z0-9_-]{4}$`).MatchString(second.ID()) {

@@ -131,8 +131,9 @@ func (s *secret) is(shown, workerID string) bool {
 	return is == 1
 }
 
-// Secret returns what routers show each other, made by the first one that asked. After the first time it comes from
-// memory, so that doors open while Redis is away. It is never empty without an error, which is one of redisconn's.
+// Secret returns the secret that routers show each other. The first router makes it. After the first
+// call it comes from memory, so that a router can serve while Redis is away. It is never empty without
+// an error.
 func (d *Directory) Secret(ctx context.Context) (string, error) {
 	d.secret.mu.Lock()
 	value := d.secret.value
@@ -143,17 +144,18 @@ func (d *Directory) Secret(ctx context.Context) (string, error) {
 	return d.agree(ctx, randomText(secretBytes), false)
 }
 
-// Secrets is Secret and those of the last 10 minutes, for routers that have not heard of a change.
-// It asks nobody.
+// Secrets returns the secret and those of the last 10 minutes, which other routers may still show. It
+// doesn't ask Redis.
 func (d *Directory) Secrets() []string { return d.secret.all() }
 
-// Accepts tells whether a router that shows this is one of ours. One that is not known here may
-// have been made a moment ago: then Redis is asked, at most four times a second for all.
+// Accepts reports whether shown is the secret of this app's routers. For a secret that this process
+// doesn't know it asks Redis, because the secret may be new; for all callers together it does so at
+// most four times a second.
 func (d *Directory) Accepts(ctx context.Context, shown string) bool {
 	return d.AcceptsAt(ctx, "", shown)
 }
 
-// AcceptsAt is Accepts for a worker, which may also be shown a WorkerKey of its own.
+// AcceptsAt is Accepts for a worker, which also accepts its own [WorkerKey].
 func (d *Directory) AcceptsAt(ctx context.Context, workerID, shown string) bool {
 	if d.secret.is(shown, workerID) {
 		return true

@@ -13,8 +13,8 @@ func TestMintedSidsNameTheirWorker(t *testing.T) {
 		if len(id) != 4 || len(sid) != 20 {
 			t.Fatalf("worker %q, sid %q", id, sid)
 		}
-		if got, ok := WorkerOf(sid); !ok || got != id {
-			t.Fatalf("WorkerOf(%q) = %q, %v", sid, got, ok)
+		if got, ok := workerOf(sid); !ok || got != id {
+			t.Fatalf("workerOf(%q) = %q, %v", sid, got, ok)
 		}
 		if seen[sid] {
 			t.Fatalf("%q twice", sid)
@@ -28,8 +28,8 @@ func TestOtherSidsNameNobody(t *testing.T) {
 		"", "abcd", strings.Repeat("a", 19), strings.Repeat("a", 21), "aaaa aaaaaaaaaaaaaaa",
 		"aaaa+aaaaaaaaaaaaaaa", "aaaaaaaaaaaaaaaaaaa/", "\x00\x00\x00\x00aaaaaaaaaaaaaaaa", "äääaaaaaaaaaaaaaaa",
 	} {
-		if id, ok := WorkerOf(sid); ok {
-			t.Errorf("WorkerOf(%q) = %q", sid, id)
+		if id, ok := workerOf(sid); ok {
+			t.Errorf("workerOf(%q) = %q", sid, id)
 		}
 	}
 }

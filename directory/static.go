@@ -13,23 +13,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Static answers what [Directory] answers, from memory, for workers that somebody else knows: those of [Upstreams] where
-// no Redis is shared, and those of tests. It knows the sids that it learned, and the tags of workers that tag.
+// Static is a directory in memory, for a router whose workers are given by Set. It knows the sids that
+// it learned, and finds workers by the tags of sids.
 type Static struct {
 	secret string
 	start  time.Time
 	cache  *cache
-	gauge  *prometheus.GaugeVec // nil: nobody counts
+	gauge  *prometheus.GaugeVec // may be nil
 
 	mu      sync.Mutex // guards the rest
 	workers map[string]*Worker
 	routers []*Router
-	left    map[string]time.Time  // as a roster's
+	left    map[string]time.Time  // as in roster
 	table   atomic.Pointer[Table] // written under mu
 	changed chan struct{}
 }
 
-// NewStatic makes a Static that knows these workers. Each needs an ID; an empty State means ready.
+// NewStatic makes a Static that has these workers. Each needs an ID. An empty State means StateReady.
 func NewStatic(workers ...Worker) *Static {
 	s := &Static{
 		secret:  randomText(secretBytes),
@@ -42,7 +42,7 @@ func NewStatic(workers ...Worker) *Static {
 	return s
 }
 
-// SetRouters replaces the routers that the table has.
+// SetRouters replaces the routers of the table.
 func (s *Static) SetRouters(routers ...Router) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +53,7 @@ func (s *Static) SetRouters(routers ...Router) {
 	s.publishLocked()
 }
 
-// newAlone makes a Static that forgets no sid that is in use, however many there are.
+// newAlone makes a Static that forgets no sid in use, regardless of their number.
 func newAlone(reg prometheus.Registerer) (*Static, error) {
 	s := NewStatic()
 	s.cache = newCache(math.MaxInt)
@@ -64,7 +64,7 @@ func newAlone(reg prometheus.Registerer) (*Static, error) {
 	return s, reg.Register(s.gauge)
 }
 
-// Set replaces all workers. Sids of those that remain keep their owner.
+// Set replaces all workers. A worker that remains keeps its sids.
 func (s *Static) Set(workers ...Worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +80,7 @@ func (s *Static) Set(workers ...Worker) {
 
 func (s *Static) setUpstreams(workers []Worker) { s.Set(workers...) }
 
-// owned is how many sids that are in use a worker has.
+// owned returns how many sids in use a worker has.
 func (s *Static) owned(id string) int { return s.cache.owned(id) }
 
 func (s *Static) publishLocked() {
@@ -88,7 +88,7 @@ func (s *Static) publishLocked() {
 	for id, w := range s.workers {
 		byID[id] = w
 	}
-	s.table.Store(newTable(s.table.Load().Version()+1, byID, slices.Clone(s.routers), maps.Clone(s.left)))
+	s.table.Store(newTable(s.table.Load().version+1, byID, slices.Clone(s.routers), maps.Clone(s.left)))
 	if s.gauge != nil {
 		countWorkers(s.gauge, s.table.Load())
 	}
@@ -98,7 +98,7 @@ func (s *Static) publishLocked() {
 
 func (s *Static) now() int64 { return int64(time.Since(s.start)) }
 
-// Owner is [Directory.Owner] without Redis: cache, tag, unknown.
+// Owner is [Directory.Owner] without Redis.
 func (s *Static) Owner(_ context.Context, sid string) Owner {
 	if id, ok := s.cache.owner(sid, s.now()); ok {
 		if w := s.Workers().Get(id); w != nil {
@@ -106,18 +106,18 @@ func (s *Static) Owner(_ context.Context, sid string) Owner {
 		}
 		return Owner{WorkerID: id, Decision: DecisionUnknown}
 	}
-	id, ok := WorkerOf(sid)
+	id, ok := workerOf(sid)
 	if w := s.Workers().Get(id); ok && w != nil && w.Tags {
 		return Owner{id, DecisionTag, w}
 	}
 	return Owner{WorkerID: id, Decision: DecisionUnknown}
 }
 
-// Trace is [Directory.Trace] without Redis: it never fails.
+// Trace is [Directory.Trace] without Redis. It never fails.
 func (s *Static) Trace(_ context.Context, sid string) (Trace, error) {
 	t := Trace{SID: sid, Decision: DecisionUnknown}
 	t.Cache, _ = s.cache.peek(sid)
-	tagged, ok := WorkerOf(sid)
+	tagged, ok := workerOf(sid)
 	if ok {
 		t.Tag = tagged
 	}
@@ -129,16 +129,13 @@ func (s *Static) Trace(_ context.Context, sid string) (Trace, error) {
 	return t, nil
 }
 
-// Learn is [Directory.Learn]; it never waits.
+// Learn is [Directory.Learn]. It never waits.
 func (s *Static) Learn(_ context.Context, sid, workerID string, ttl time.Duration) {
 	s.cache.put(sid, workerID, max(ttl, defaultSIDTTL), s.now(), 1)
 }
 
 // Touch is [Directory.Touch].
 func (s *Static) Touch(sid string) { s.cache.owner(sid, s.now()) }
-
-// Forget is [Directory.Forget].
-func (s *Static) Forget(sid string) { s.cache.remove(sid) }
 
 // Workers is [Directory.Workers].
 func (s *Static) Workers() *Table { return s.table.Load() }
@@ -150,7 +147,7 @@ func (s *Static) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// Secret is [Directory.Secret]: nobody else knows this one.
+// Secret is [Directory.Secret] of this process alone.
 func (s *Static) Secret(context.Context) (string, error) { return s.secret, nil }
 
 // Secrets is [Directory.Secrets].
@@ -161,7 +158,7 @@ func (s *Static) Accepts(_ context.Context, shown string) bool {
 	return subtle.ConstantTimeCompare([]byte(s.secret), []byte(shown)) == 1
 }
 
-// WorkerGone is [Directory.WorkerGone]: the worker is removed until the next Set.
+// WorkerGone removes a worker until the next Set.
 func (s *Static) WorkerGone(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

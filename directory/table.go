@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Table is all workers and routers at one moment. It never changes; all of it may be read concurrently and kept.
+// Table is the workers and routers at one moment. It never changes, so that it can be kept and read
+// concurrently.
 type Table struct {
 	version uint64
 	byID    map[string]*Worker
@@ -33,14 +34,11 @@ func newTable(version uint64, byID map[string]*Worker, routers []*Router, left m
 	return t
 }
 
-// Version grows with every change.
-func (t *Table) Version() uint64 { return t.version }
-
-// Get returns the worker of that id, lost ones included, or nil.
+// Get returns the worker with an id, or nil. It also finds lost workers.
 func (t *Table) Get(id string) *Worker { return t.byID[id] }
 
-// Leaves tells whether a worker drains, or has drained and left in the last 5 s: who sends something to a session there may not
-// have heard of its end.
+// Leaves reports whether a worker drains, or drained and left in the last 5 seconds. Clients of its
+// sessions may not know yet that these have ended.
 func (t *Table) Leaves(id string) bool {
 	if w := t.byID[id]; w != nil {
 		return w.State == StateDraining
@@ -49,11 +47,11 @@ func (t *Table) Leaves(id string) bool {
 	return ok && time.Now().Before(until)
 }
 
-// All returns every worker by host, slot and id. The slice and what it points to are not to be changed.
+// All returns every worker, ordered by host, slot and id. The caller must not change it.
 func (t *Table) All() []*Worker { return t.workers }
 
-// Ready returns the workers that take new sessions, in the order of All. Not to be changed.
+// Ready returns the workers that take new sessions, in the order of All. The caller must not change it.
 func (t *Table) Ready() []*Worker { return t.ready }
 
-// Routers returns every router whose record is there. Not to be changed.
+// Routers returns every router, ordered by host and id. The caller must not change it.
 func (t *Table) Routers() []*Router { return t.routers }

@@ -11,24 +11,24 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// Trace is what a directory knows about a sid, source by source, and what it would answer.
+// Trace is what a directory knows about a sid, by source, and its answer.
 type Trace struct {
 	SID      string        `json:"sid"`
-	Decision string        `json:"decision"`         // as Owner would say
+	Decision string        `json:"decision"`         // as in Owner
 	Worker   *Worker       `json:"worker,omitempty"` // the owner's record; nil exactly with DecisionUnknown
 	Cache    string        `json:"cache,omitempty"`  // the owner that this process remembers
 	Entry    string        `json:"entry,omitempty"`  // the owner in Redis
 	TTL      time.Duration `json:"ttl,omitempty"`    // what is left of the entry, in nanoseconds
-	Tag      string        `json:"tag,omitempty"`    // the worker that the sid begins with, if it has the form of a minted sid
-	Away     bool          `json:"away,omitempty"`   // Redis did not answer: there may be an entry
+	Tag      string        `json:"tag,omitempty"`    // the worker id that the sid begins with, if it has the form of MintSID's
+	Away     bool          `json:"away,omitempty"`   // Redis didn't answer: there may be an entry
 }
 
-// Trace says who owns a sid and why, as Owner would, without leaving a trace: nothing is remembered or renewed. An error
-// is Redis'; what is known without it is in the Trace all the same.
+// Trace returns the answer of Owner for a sid, and the reason. Unlike Owner it changes nothing: neither
+// the cache nor the key's TTL. With an error of Redis the Trace holds what this process knows.
 func (d *Directory) Trace(ctx context.Context, sid string) (Trace, error) {
 	t := Trace{SID: sid, Decision: DecisionUnknown}
 	t.Cache, _ = d.cache.peek(sid)
-	if id, ok := WorkerOf(sid); ok {
+	if id, ok := workerOf(sid); ok {
 		t.Tag = id
 	}
 	err := d.traceEntry(ctx, &t)

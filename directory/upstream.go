@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// Upstream is a backend that was listed by hand: a server that knows nothing of routers. It is part of its record in the
-// table, and takes what a router sees of it. Safe for concurrent use.
+// Upstream is a server that knows nothing of Sidereal. The table has it as a [Worker]. The router tells
+// it how requests end. Its methods may be called concurrently.
 type Upstream struct {
-	// TLS is how it is spoken to; nil: in plain text. Not to be changed.
+	// TLS configures the connections to it. Nil means plain text. The caller must not change it.
 	TLS *tls.Config
 
 	owner  *Upstreams
@@ -61,11 +61,11 @@ func (u *Upstreams) newUpstream(l listing, a netip.Addr) *Upstream {
 	return b
 }
 
-// Answered takes how a request ended that was sent there: ok, or without an answer. Five failures in a row take the backend
-// out for a while, if enough others are left.
+// Answered notes how a request to the upstream ended: ok, or without an answer. Five failures in a row
+// eject the upstream for a while, if enough others remain.
 func (b *Upstream) Answered(ok bool) {
 	if ok {
-		if b.broken.Load() != 0 { // mostly it is: a read is cheaper than a write that all cores share
+		if b.broken.Load() != 0 { // rarely: reading is cheaper than a write that all cores share
 			b.broken.Store(0)
 		}
 		return
@@ -75,11 +75,11 @@ func (b *Upstream) Answered(ok bool) {
 	}
 }
 
-// Relays takes the change of the number of WebSockets that a router relays there.
+// Relays changes the number of WebSockets that the router relays to the upstream.
 func (b *Upstream) Relays(change int) { b.relays.Add(int64(change)) }
 
-// probe asks a backend whether it is well. An Engine.IO server answers a request that names no transport with 400 and code
-// 0, which opens no session: so without a path of the operator's any answer is good that does not begin with a 5.
+// probe checks an upstream. An Engine.IO server answers a request that names no transport with 400 and
+// opens no session. So without a path from the operator, any status below 500 is good.
 func probe(ctx context.Context, b *Upstream) verdict {
 	path := b.owner.cfg.Check
 	if path == "" {
@@ -105,10 +105,10 @@ func probe(ctx context.Context, b *Upstream) verdict {
 	return good
 }
 
-// validCheckPath tells whether a path can be asked for.
+// validCheckPath reports whether a request may have this path.
 func validCheckPath(path string) bool {
 	return strings.HasPrefix(path, "/") && !strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' })
 }
 
-// checkTimeout bounds a check; with a shorter interval, that does.
+// checkTimeout limits a check, unless the interval is shorter.
 const checkTimeout = 2 * time.Second

@@ -18,42 +18,49 @@ import (
 
 const (
 	defaultInterval = 5 * time.Second
-	// countEvery is how often the table gets the present number of each backend's clients.
+	// countEvery is how often the table gets each upstream's number of clients.
 	countEvery = time.Second
-	// lookupTimeout bounds the resolution of a name.
+	// lookupTimeout limits the resolution of a name.
 	lookupTimeout = 5 * time.Second
 )
 
-// UpstreamConfig lists backends by hand.
+// UpstreamConfig lists upstreams.
 type UpstreamConfig struct {
-	// List has the backends, separated by commas: http:// or https://, host and port. A name stands for all its addresses,
-	// which are looked up again every Interval: what is new gets new sessions, what is gone keeps those that it has.
+	// List has the upstreams, separated by commas: http:// or https:// with host and port. A name stands
+	// for all its addresses, which are resolved again every Interval. An address that appears gets new
+	// sessions; one that disappears keeps the sessions that it has.
 	List string
-	// Shared keeps the sids in Redis, where all routers with the same list find them; its own workers are in the table too.
-	// It must be running. Nil: this process keeps them, and is the only one that knows. Those that are used are never
-	// forgotten, so the memory that they take is bounded by the handshakes of 90 s alone: some 162 bytes each.
+	// Shared keeps the sids in Redis, where all routers with the same List find them. Its workers are in
+	// the table too. It must be running. Nil keeps the sids in this process, for this router only. Then no
+	// sid in use is forgotten: each handshake of the last 90 seconds takes 162 bytes.
 	Shared *Directory
-	// Path is where Socket.IO answers. Empty: /socket.io/.
+
+	// Path is the path of Socket.IO. Empty means "/socket.io/".
 	Path string
-	// Check is what a healthy backend answers with a status under 400. Empty: Path, and every status under 500.
+	// Check is a path that a healthy upstream answers with a status below 400. Empty means Path, with any
+	// status below 500.
 	Check string
-	// Interval is how often backends are checked and names looked up. Zero: 5 s.
+	// Interval is the time between two checks of an upstream, and two resolutions of a name. Zero means 5
+	// seconds. A shorter interval notices changes sooner and costs more requests.
 	Interval time.Duration
-	// RootCAs are the authorities that backends' certificates may come from. Nil: the system's.
+
+	// RootCAs are the authorities that may sign the certificates of https:// upstreams. Nil means the
+	// system's.
 	RootCAs *x509.CertPool
-	// Resolver looks up names. Nil: the system's.
+	// Resolver resolves names. Nil means the system's.
 	Resolver interface {
 		LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	}
-	// Log gets one line when a backend's state changes.
+
+	// Log gets one line when an upstream's state changes.
 	Log zerolog.Logger
-	// Metrics registers the sidereal_directory_upstream_* metrics, and without Shared sidereal_directory_workers; nil
-	// registers nothing.
+	// Metrics registers the sidereal_directory_upstream_* metrics, and sidereal_directory_workers if Shared
+	// is nil. Nil registers nothing.
 	Metrics prometheus.Registerer
 }
 
-// book is where sids are kept and the table is: a Static, or a Directory.
-type book interface {
+// store keeps the sids and the table: a Static, or a Directory.
+type store interface {
 	Owner(ctx context.Context, sid string) Owner
 	Trace(ctx context.Context, sid string) (Trace, error)
 	Learn(ctx context.Context, sid, workerID string, ttl time.Duration)
@@ -70,16 +77,16 @@ type book interface {
 }
 
 var (
-	_ book = (*Static)(nil)
-	_ book = (*Directory)(nil)
+	_ store = (*Static)(nil)
+	_ store = (*Directory)(nil)
 )
 
-// Upstreams is a directory of backends that are listed by hand. It checks them, and serves a router in place of the
-// [Directory] or [Static] that it is built on.
+// Upstreams is a directory for a router whose workers are upstreams: servers that know nothing of
+// Sidereal. It resolves their names and checks them.
 type Upstreams struct {
-	book
+	store
 	cfg     UpstreamConfig
-	alone   *Static // book, where nobody shares it
+	own     *Static // store, if no Directory is shared
 	entries []listing
 	metrics *upstreamMetrics
 	check   func(context.Context, *Upstream) verdict
@@ -118,16 +125,16 @@ func NewUpstreams(cfg UpstreamConfig) (*Upstreams, error) {
 	if u.metrics, err = newUpstreamMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("directory: register metrics: %w", err)
 	}
-	if u.book = cfg.Shared; cfg.Shared == nil {
-		if u.alone, err = newAlone(cfg.Metrics); err != nil {
+	if u.store = cfg.Shared; cfg.Shared == nil {
+		if u.own, err = newAlone(cfg.Metrics); err != nil {
 			return nil, fmt.Errorf("directory: register metrics: %w", err)
 		}
-		u.book = u.alone
+		u.store = u.own
 	}
 	return u, nil
 }
 
-// Run looks up and checks the backends until ctx ends. Call it once.
+// Run resolves names and checks the upstreams until ctx ends. Call it once.
 func (u *Upstreams) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	u.mu.Lock()
@@ -148,14 +155,14 @@ func (u *Upstreams) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// WorkerGone notes a backend that refuses connections: nobody is sent there until one of its checks is good. Other routers
-// find out for themselves. Ids that are not of this list are the shared directory's.
+// WorkerGone notes that an upstream refuses connections. It gets no requests until a check succeeds.
+// Other routers notice for themselves. An id that isn't in the list goes to the shared Directory.
 func (u *Upstreams) WorkerGone(id string) {
 	u.mu.Lock()
 	b := u.byID[id]
 	if b == nil {
 		u.mu.Unlock()
-		u.book.WorkerGone(id)
+		u.store.WorkerGone(id)
 		return
 	}
 	b.health.refused()
@@ -171,7 +178,7 @@ func (b *Upstream) lookAgain() {
 	}
 }
 
-// eject takes b out if that leaves at least half of the listed backends in: more don't fail by themselves.
+// eject ejects b if at least half of the listed upstreams remain: if more fail, the cause is elsewhere.
 func (u *Upstreams) eject(b *Upstream) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -191,11 +198,11 @@ func (u *Upstreams) eject(b *Upstream) {
 	}
 	b.health.eject(now)
 	u.metrics.ejections.Inc()
-	u.cfg.Log.Warn().Str("upstream", b.id).Dur("for", b.health.term).Msg("upstream ejected: requests there have no answer")
+	u.cfg.Log.Warn().Str("upstream", b.id).Dur("for", b.health.term).Msg("upstream ejected: its requests get no answer")
 	u.publishLocked()
 }
 
-// follow looks up the name of an entry until ctx ends. While that fails what it last stood for stays.
+// follow resolves the name of an entry until ctx ends. While that fails, the last addresses stay.
 func (u *Upstreams) follow(ctx context.Context, entry int) error {
 	l, failing := u.entries[entry], false
 	for ctx.Err() == nil {
@@ -207,7 +214,7 @@ func (u *Upstreams) follow(ctx context.Context, entry int) error {
 			return nil
 		case err != nil || len(found) == 0:
 			if !failing {
-				u.cfg.Log.Warn().Str("upstream", l.String()).AnErr("err", err).Msg("upstream's name cannot be looked up")
+				u.cfg.Log.Warn().Str("upstream", l.String()).AnErr("err", err).Msg("upstream's name doesn't resolve")
 			}
 			failing = true
 		default:
@@ -228,7 +235,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// list notes what an entry stands for now.
+// list takes the present addresses of an entry.
 func (u *Upstreams) list(entry int, found []netip.Addr) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -285,8 +292,8 @@ func (u *Upstreams) checked(b *Upstream, v verdict) time.Duration {
 	return next
 }
 
-// count brings the table up to date with time, until ctx ends: how many clients each backend has, whose ejection is over,
-// and who is not listed any more and has nobody left.
+// count updates the table every second until ctx ends: the numbers of clients, ejections that are over,
+// and upstreams that aren't listed any more and have no sessions left.
 func (u *Upstreams) count(ctx context.Context) error {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
@@ -296,8 +303,8 @@ func (u *Upstreams) count(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if u.alone != nil && n%int(sweepEvery/countEvery) == 0 {
-			u.alone.cache.expire(u.alone.now())
+		if u.own != nil && n%int(sweepEvery/countEvery) == 0 {
+			u.own.cache.expire(u.own.now())
 		}
 		u.countOnce()
 	}
@@ -312,14 +319,14 @@ func (u *Upstreams) countOnce() {
 		if !b.listed && (b.clients == 0 || b.health.down) {
 			b.forget()
 			delete(u.byID, id)
-			u.cfg.Log.Info().Str("upstream", id).Msg("upstream forgotten: it is not listed any more")
+			u.cfg.Log.Info().Str("upstream", id).Msg("upstream forgotten: it isn't listed any more")
 		}
 	}
 	u.publishLocked()
 }
 
-// publishLocked puts the present state of every backend into the table. Where none is ready, those that fail their checks
-// are tried all the same, if they were well once: it may be the checks.
+// publishLocked puts the present state of every upstream into the table. If none is ready, it shows sick
+// ones as ready: the checks may be wrong.
 func (u *Upstreams) publishLocked() {
 	now, ready := time.Now(), false
 	var sick []int

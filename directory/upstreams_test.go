@@ -17,10 +17,10 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// fleet is what backends would answer, and what their names stand for.
+// fleet is what upstreams would answer, and what their names stand for.
 type fleet struct {
 	mu      sync.Mutex
-	answers map[string]verdict // by backend; good where there is none
+	answers map[string]verdict // by upstream; good where there is none
 	names   map[string][]netip.Addr
 	checks  int
 }
@@ -111,7 +111,7 @@ func TestNamesAreLookedUpAgain(t *testing.T) {
 		pass(6 * time.Second)
 		expectStates(t, u, "10.0.0.1:3000 draining, 10.0.0.2:3000 ready, 10.0.0.3:3000 ready, 10.0.0.9:80 ready")
 		if o := u.Owner(t.Context(), "one"); o.Worker == nil || o.Worker.State != StateDraining {
-			t.Errorf("the session of a backend that is not listed any more: %+v", o)
+			t.Errorf("the session of an upstream that is not listed any more: %+v", o)
 		}
 		f.resolve("app") // fails: what was known stays
 		pass(6 * time.Second)
@@ -122,7 +122,7 @@ func TestNamesAreLookedUpAgain(t *testing.T) {
 	})
 }
 
-func TestUnlistedBackendIsForgottenAfterItsLastSession(t *testing.T) {
+func TestUnlistedUpstreamIsForgottenAfterItsLastSession(t *testing.T) {
 	inBubble(t, "http://app", func(t *testing.T, u *Upstreams, f *fleet) {
 		const id = "http://10.0.0.1:80"
 		u.Learn(t.Context(), "one", id, time.Minute)
@@ -142,7 +142,7 @@ func TestUnlistedBackendIsForgottenAfterItsLastSession(t *testing.T) {
 	})
 }
 
-func TestBackendsAreChecked(t *testing.T) {
+func TestUpstreamsAreChecked(t *testing.T) {
 	inBubble(t, "http://app", func(t *testing.T, u *Upstreams, f *fleet) {
 		const one, two = "http://10.0.0.1:80", "http://10.0.0.2:80"
 		u.Learn(t.Context(), "one", one, time.Minute)
@@ -150,7 +150,7 @@ func TestBackendsAreChecked(t *testing.T) {
 		pass(10 * time.Second)
 		expectStates(t, u, "10.0.0.1:80 sick, 10.0.0.2:80 ready")
 		if o := u.Owner(t.Context(), "one"); o.WorkerID != one {
-			t.Errorf("a sick backend's session: %+v", o)
+			t.Errorf("a sick upstream's session: %+v", o)
 		}
 		f.set(two, bad) // all of them: then it is hardly them
 		pass(10 * time.Second)
@@ -159,7 +159,7 @@ func TestBackendsAreChecked(t *testing.T) {
 		pass(6 * time.Second)
 		expectStates(t, u, "10.0.0.2:80 ready")
 		if o := u.Owner(t.Context(), "one"); o.Decision != DecisionUnknown {
-			t.Errorf("a dead backend's session: %+v", o)
+			t.Errorf("a dead upstream's session: %+v", o)
 		}
 		f.set(one, good)
 		f.set(two, good)
@@ -237,7 +237,7 @@ func TestSidsInUseAreNotForgotten(t *testing.T) {
 		const id, many = "http://10.0.0.1:80", defaultCacheSize/cacheShards + 100
 		var sids []string // all of one shard
 		for i := 0; len(sids) < many; i++ {
-			if sid := strconv.Itoa(i); u.alone.cache.shard(sid) == &u.alone.cache.shards[0] {
+			if sid := strconv.Itoa(i); u.own.cache.shard(sid) == &u.own.cache.shards[0] {
 				sids = append(sids, sid)
 				u.Learn(t.Context(), sid, id, time.Second)
 			}
@@ -270,7 +270,7 @@ func TestSharedSids(t *testing.T) {
 		}
 		u.check = func(context.Context, *Upstream) verdict { return good }
 		testkit.Run(t, u.Run)
-		testkit.Await(t, "both backends", u.Changed, func() bool { return len(u.Workers().Ready()) == 2 })
+		testkit.Await(t, "both upstreams", u.Changed, func() bool { return len(u.Workers().Ready()) == 2 })
 		all = append(all, u)
 	}
 	all[0].Learn(t.Context(), "sid of one", id, time.Minute)
@@ -283,7 +283,7 @@ func TestSharedSids(t *testing.T) {
 		t.Error("gone at the other router, too")
 	}
 	// Workers that registered are in the same table.
-	d := all[0].book.(*Directory)
+	d := all[0].store.(*Directory)
 	reg, stop := join(t, d, Worker{Host: "h"}, d)
 	if all[0].Workers().Get(reg.ID()) == nil {
 		t.Error("a registered worker is not in the table")

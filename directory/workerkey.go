@@ -6,8 +6,9 @@ import (
 	"encoding/base64"
 )
 
-// WorkerKey is what a router shows a worker in the place of the secret, where others may read the
-// network between them: it is good for that worker alone, and the secret cannot be made of it.
+// WorkerKey returns the key that a router shows a worker instead of the secret, because others may read
+// the network between them. The key is good for that worker only, and nobody can compute the secret
+// from it.
 func WorkerKey(secret, workerID string) string {
 	key, err := hkdf.Key(sha256.New, []byte(secret), nil, "sidereal worker, version 1: "+workerID, sha256.Size)
 	if err != nil {

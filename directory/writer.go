@@ -18,7 +18,7 @@ const (
 	gathering = 10 * time.Millisecond
 )
 
-// write is one sid's key to be set, or deleted when owner is empty.
+// write is the key of a sid that is to be written.
 type write struct {
 	sid, owner string
 	ttl        time.Duration
@@ -49,7 +49,7 @@ func (w *writer) push(wr write) bool {
 	ok := len(w.queue) < queueMost && w.d.conn.Up()
 	if ok {
 		w.queue = append(w.queue, wr)
-	} else if wr.owner != "" {
+	} else {
 		w.behind = true
 		w.d.metrics.writes.WithLabelValues("delayed").Inc()
 	}
@@ -160,22 +160,16 @@ func (w *writer) send(ctx context.Context, batch []write) bool {
 	d := w.d
 	pipe := d.client.Pipeline()
 	for _, wr := range batch {
-		if wr.owner == "" {
-			pipe.Del(ctx, d.keys.sid(wr.sid))
-		} else {
-			pipe.Set(ctx, d.keys.sid(wr.sid), wr.owner, wr.ttl)
-		}
+		pipe.Set(ctx, d.keys.sid(wr.sid), wr.owner, wr.ttl)
 	}
 	cmds, err := pipe.Exec(ctx) // in a cluster each command may fare differently
 	now, failed := d.now(), 0
 	for i, wr := range batch {
-		if wr.owner != "" {
-			if failedCmd(cmds, i, err) {
-				failed++
-				d.cache.failed(wr.sid)
-			} else {
-				d.cache.wrote(wr.sid, now)
-			}
+		if failedCmd(cmds, i, err) {
+			failed++
+			d.cache.failed(wr.sid)
+		} else {
+			d.cache.wrote(wr.sid, now)
 		}
 		if wr.done != nil {
 			close(wr.done)

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// listing is one entry of a list of backends: a server, or a name that stands for several.
+// listing is one entry of a list of upstreams: an address, or a name that stands for several.
 type listing struct {
 	scheme string
 	host   string // a name or an address, without brackets
@@ -21,7 +21,7 @@ func (l listing) String() string {
 	return l.scheme + "://" + net.JoinHostPort(l.host, strconv.Itoa(int(l.port)))
 }
 
-// literal is the address that the entry is; not valid where it is a name.
+// literal returns the entry's address. It isn't valid if the entry is a name.
 func (l listing) literal() netip.Addr {
 	a, err := netip.ParseAddr(l.host)
 	if err != nil {
@@ -30,13 +30,14 @@ func (l listing) literal() netip.Addr {
 	return a.Unmap()
 }
 
-// id names the backend at one of the entry's addresses. All routers make the same one of it, so that what one of them
-// learned means something to the others.
+// id names the upstream at one of the entry's addresses. All routers use the same id, so that they
+// understand each other's sids.
 func (l listing) id(a netip.Addr) string { return l.scheme + "://" + l.addr(a) }
 
 func (l listing) addr(a netip.Addr) string { return netip.AddrPortFrom(a.Unmap(), l.port).String() }
 
-// CheckUpstreams reports what is wrong with a list of backends, naming the entry: see [UpstreamConfig].
+// CheckUpstreams reports what is wrong with a list of upstreams, and names the entry. [UpstreamConfig]
+// describes the list.
 func CheckUpstreams(list string) error {
 	_, err := parseUpstreams(list)
 	return err
@@ -53,13 +54,13 @@ func parseUpstreams(list string) (all []listing, err error) {
 			return nil, fmt.Errorf("%q: %w", one, err)
 		}
 		if seen[l.String()] {
-			return nil, fmt.Errorf("%q: is listed twice", one)
+			return nil, fmt.Errorf("%q is listed twice", one)
 		}
 		seen[l.String()] = true
 		all = append(all, l)
 	}
 	if len(all) == 0 {
-		return nil, errors.New("no backend is listed")
+		return nil, errors.New("lists no upstream")
 	}
 	return all, nil
 }
@@ -101,7 +102,7 @@ func parseListing(text string) (l listing, err error) {
 	l.port = uint16(n)
 	if a := l.literal(); a.IsValid() {
 		if a.IsUnspecified() || a.IsMulticast() {
-			return l, errors.New("is no address of a server")
+			return l, errors.New("isn't the address of a server")
 		}
 		l.host = a.String()
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestListsOfBackends(t *testing.T) {
+func TestListsOfUpstreams(t *testing.T) {
 	got, err := parseUpstreams(" http://10.0.0.4:3000, https://App.Example/,http://[2001:db8::1]:80,http://localhost , ")
 	if err != nil {
 		t.Fatal(err)
@@ -31,10 +31,10 @@ func TestListsOfBackends(t *testing.T) {
 	}
 }
 
-func TestBackendsThatCannotBe(t *testing.T) {
+func TestWrongLists(t *testing.T) {
 	for list, rule := range map[string]string{
-		"":                          "no backend is listed",
-		" , ":                       "no backend is listed",
+		"":                          "lists no upstream",
+		" , ":                       "lists no upstream",
 		"10.0.0.4:3000":             "must begin with http:// or https://",
 		"ftp://10.0.0.4":            "must begin with http:// or https://",
 		"localhost:3000":            "must begin with http:// or https://",
@@ -45,7 +45,7 @@ func TestBackendsThatCannotBe(t *testing.T) {
 		"http://a:0":                "1 to 65535",
 		"http://a:70000":            "1 to 65535",
 		"http://a:http":             "invalid port",
-		"http://0.0.0.0:3000":       "no address of a server",
+		"http://0.0.0.0:3000":       "isn't the address of a server",
 		"http://[fe80::1%25eth0]:1": "zone",
 		"http://a:80,http://A":      "listed twice",
 		"http://a:3000,http//b":     "http//b",

@@ -61,107 +61,124 @@ func (b *Birth) Inherit(f *os.File) int { return b.in.add(f) }
 // Setenv adds a variable to the environment of the process.
 func (b *Birth) Setenv(name, value string) { b.in.env = append(b.in.env, name+"="+value) }
 
-// agentOf returns the process that looks after those of a spec; nil while none is ready.
-func (s *Supervisor) agentOf(spec *Spec) *process {
-	pl := s.find(spec.Agent.Place)
-	if pl == nil || pl.current == nil || !pl.current.ready || pl.current.stopping || pl.current.over() {
-		return nil
-	}
-	return pl.current
+// attachment is what ties a process to its agent. Its zero value is that of a process without one.
+type attachment struct {
+	agent *process
+	bond  Bond // nil: the spec has no Hook
+	id    int  // the agent's name for the process
+	port  int  // of its own; 0: none
+	lost  bool // the agent has ended: the process ends, too, and that is no fault of its own
 }
 
-// over reports whether an agent has ended, or is about to: the kernel closes the files of a process,
-// by which others learn of its end, before it reports the end to the supervisor.
-func (p *process) over() bool { return p.line == nil || p.line.Ended() }
-
-// bind gives a process its number, and what its hook has it inherit.
-func (s *Supervisor) bind(p *process, in *inheritance) error {
-	a := p.spec.Agent
-	if p.agent = s.agentOf(p.spec); p.agent == nil {
-		return fmt.Errorf("%s is not ready", a.Place)
+// idText returns the id as agents read it; empty without an agent.
+func (a *attachment) idText() string {
+	if a.id == 0 {
+		return ""
 	}
-	p.id = s.nextID
-	s.nextID = s.nextID%(1<<31-1) + 1
-	if a.Hook == nil {
+	return strconv.Itoa(a.id)
+}
+
+// close releases what the bond holds until the agent has it.
+func (a *attachment) close() error {
+	if a.bond == nil {
 		return nil
 	}
-	b := &Birth{Name: p.spec.Name, ID: p.id, in: in}
+	return a.bond.Close()
+}
+
+// attach ties a process that is about to start to its agent.
+func (p *process) attach(in *inheritance) error {
+	a, s := &p.attachment, p.sup
+	if a.agent = p.place.agent(); a.agent == nil {
+		return fmt.Errorf("%s is not ready", p.spec.Agent.Place)
+	}
+	a.id = s.nextID
+	s.nextID = s.nextID%(1<<31-1) + 1
+	if p.spec.Agent.Hook == nil {
+		return nil
+	}
+	b := &Birth{Name: p.spec.Name, ID: a.id, in: in}
 	var err error
-	p.bond, err = a.Hook.Bind(b)
-	p.port = b.Port
+	a.bond, err = p.spec.Agent.Hook.Bind(b)
+	a.port = b.Port
 	return err
 }
 
 // announce tells the agent of a process that it has started.
-func (s *Supervisor) announce(p *process) {
-	if p.bond == nil {
+func (p *process) announce() {
+	a := &p.attachment
+	if a.bond == nil {
 		return
 	}
-	if err := p.bond.Announce(p.agent.line, p.pid()); err != nil {
-		s.hang(p.agent, err.Error())
+	if err := a.bond.Announce(a.agent.line, p.pid()); err != nil {
+		a.agent.hangs(err.Error())
 	}
 }
 
-// hang kills a process that doesn't respond any more.
-func (s *Supervisor) hang(p *process, why string) {
-	if s.running[p] && !p.stopping {
-		s.cfg.Log.Error().Str("process", p.spec.Name).Int("pid", p.pid()).Str("cause", why).Msg("process hangs: killed")
-		p.killAll()
+// detach tells the agent of a process that the process has ended, and ends those whose agent it was.
+func (p *process) detach() {
+	a := &p.attachment
+	if a.agent != nil && a.agent.runs() {
+		a.agent.line.Tell(lifeline.Exited, a.idText(), nil) // an error means that the agent has ended, too
 	}
-}
-
-// forsake tells the agent of a process that it has ended, and ends those whose agent it was.
-func (s *Supervisor) forsake(p *process) {
-	if p.agent != nil && s.running[p.agent] {
-		p.agent.line.Tell(lifeline.Exited, p.idText(), nil) // an error means that the agent has ended, too
-	}
-	for q := range s.running {
-		if q.agent == p && !q.cut {
-			q.cut = true
-			s.terminate(q, s.stopTimeout(q))
+	for ward := range p.sup.running {
+		if ward.attachment.agent == p && !ward.attachment.lost {
+			ward.attachment.lost = true
+			ward.terminate(ward.stopTimeout())
 		}
 	}
+	a.lost = a.lost || a.agent != nil && a.agent.hungUp() // its end may be reported after that of its wards
+}
+
+// hungUp reports whether an agent has ended, or is about to: the kernel closes the files of a process,
+// by which others learn of its end, before it reports the end to the supervisor.
+func (p *process) hungUp() bool { return p.line == nil || p.line.Ended() }
+
+// send has the agent of a process send it a message.
+func (p *process) send(m json.RawMessage) error {
+	a := &p.attachment
+	if a.bond == nil || !a.agent.runs() {
+		return ErrNoChannel
+	}
+	return a.bond.Send(a.agent.line, m)
 }
 
 // ward returns the process that an agent reports on; nil if it has ended meanwhile.
-func (s *Supervisor) ward(agent *process, id string) *process {
-	for p := range s.running {
-		if p.agent == agent && p.idText() == id {
-			return p
+func (p *process) ward(id string) *process {
+	for ward := range p.sup.running {
+		if ward.attachment.agent == p && ward.attachment.idText() == id {
+			return ward
 		}
 	}
 	return nil
 }
 
-// agentReported takes an agent's report on a process.
-func (s *Supervisor) agentReported(agent *process, value string) {
+// reportedWard takes an agent's report on one of its wards.
+func (p *process) reportedWard(value string) {
 	var r lifeline.ChildReport
 	if err := json.Unmarshal([]byte(value), &r); err != nil {
-		s.cfg.Log.Warn().Str("process", agent.spec.Name).Err(err).Msg("unreadable report on a child")
+		p.sup.cfg.Log.Warn().Str("process", p.spec.Name).Err(err).Msg("unreadable report on a child")
 		return
 	}
-	p := s.ward(agent, r.ID)
-	if p == nil {
-		s.quiet = true
+	ward := p.ward(r.ID)
+	if ward == nil {
+		p.sup.loop.quiet = true
 		return
 	}
 	switch r.State {
 	case lifeline.ChildAlive:
-		s.beaten(p)
-		s.quiet = true
+		ward.beaten()
+		p.sup.loop.quiet = true
 	case lifeline.ChildReady:
 		if r.Worker != "" {
-			p.note(lifeline.Worker, r.Worker)
+			ward.note(lifeline.Worker, r.Worker)
 		}
-		p.note(ReadyBy, r.By)
-		s.becameReady(p)
+		ward.note(ReadyBy, r.By)
+		ward.becameReady()
 	case lifeline.ChildDrained:
-		if p.leaving {
-			p.leaving = false
-			s.terminate(p, s.stopTimeout(p))
-		}
+		ward.drained()
 	case lifeline.ChildMessage:
-		s.messaged(p, r.Message)
+		ward.messaged(r.Message)
 	}
 }
 
@@ -170,57 +187,22 @@ func (s *Supervisor) agentReported(agent *process, value string) {
 const ReadyBy = "by"
 
 // messaged takes a message of a process to its parent.
-func (s *Supervisor) messaged(p *process, raw json.RawMessage) {
-	if p.bond != nil && p.bond.AsksToLeave(raw) && p.place.current == p && !p.stopping {
-		s.cfg.Log.Info().Str("process", p.spec.Name).Msg("process asks to be replaced")
-		s.refresh(p.place)
+func (p *process) messaged(raw json.RawMessage) {
+	if bond := p.attachment.bond; bond != nil && bond.AsksToLeave(raw) && p.place.current == p && !p.stopping {
+		p.sup.cfg.Log.Info().Str("process", p.spec.Name).Msg("process asks to be replaced")
+		p.place.renew()
 	}
 }
 
-// agentListens takes the request of a process, by its agent, to be served at an address.
-func (s *Supervisor) agentListens(agent *process, value string) {
+// wardListens takes the request of a ward to be served at an address.
+func (p *process) wardListens(value string) {
 	var r lifeline.ListenReport
 	if err := json.Unmarshal([]byte(value), &r); err != nil {
 		return
 	}
-	if p := s.ward(agent, r.ID); p != nil && s.cfg.OnListen != nil {
-		name := p.spec.Name
-		s.tellInOrder(func() { s.cfg.OnListen(name, r.Addr) })
+	s := p.sup
+	if ward := p.ward(r.ID); ward != nil && s.cfg.OnListen != nil {
+		name := ward.spec.Name
+		s.loop.tell(func() { s.cfg.OnListen(name, r.Addr) })
 	}
-}
-
-// message has the agent of a process send it a message.
-func (s *Supervisor) message(p *process, m json.RawMessage) error {
-	if p.bond == nil || !s.running[p.agent] {
-		return ErrNoChannel
-	}
-	return p.bond.Send(p.agent.line, m)
-}
-
-func (p *process) idText() string {
-	if p.id == 0 {
-		return ""
-	}
-	return strconv.Itoa(p.id)
-}
-
-// closeBond releases what a process was to be bound by, unless its agent has it.
-func (p *process) closeBond() error {
-	if p.bond == nil {
-		return nil
-	}
-	return p.bond.Close()
-}
-
-// tellInOrder calls f in a goroutine, after those of earlier calls have returned.
-func (s *Supervisor) tellInOrder(f func()) {
-	before, done := s.told, make(chan struct{})
-	s.told = done
-	s.followers.Go(func() {
-		defer close(done)
-		if before != nil {
-			<-before
-		}
-		f()
-	})
 }

@@ -132,8 +132,8 @@ func TestStopTimeoutBeginsWhenSessionsHaveLeft(t *testing.T) {
 		{&Agent{Drain: 50 * time.Second}, time.Second, 50 * time.Second},
 		{&Agent{Drain: 50 * time.Second}, time.Minute, time.Minute},
 	} {
-		p := &process{spec: &Spec{Agent: c.agent, Stop: StopRule{Timeout: c.stop}}}
-		if got := s.leaveTimeout(p); got != c.want {
+		p := &process{sup: s, spec: &Spec{Agent: c.agent, Stop: StopRule{Timeout: c.stop}}}
+		if got := p.leaveTimeout(); got != c.want {
 			t.Errorf("%+v: %v, want %v", c, got, c.want)
 		}
 	}

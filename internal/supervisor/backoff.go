@@ -11,7 +11,7 @@ const (
 	steady    = 10 * time.Second // a process that lived so long was well: its end counts as the first again
 	firstWait = 100 * time.Millisecond
 	maxWait   = 15 * time.Second
-	loop      = 5 // ends in a row from which on a process counts as crash-looping
+	loopEnds  = 5 // ends in a row from which on a process counts as crash-looping
 )
 
 // Backoff is how the waits between processes grow: none after the first end, then First, each further one Factor times as
@@ -62,7 +62,7 @@ func (b *backoff) next(uptime time.Duration) time.Duration {
 	return time.Duration(wait)
 }
 
-func (b *backoff) looping() bool { return b.failures >= loop }
+func (b *backoff) looping() bool { return b.failures >= loopEnds }
 
 func orElse(d, otherwise time.Duration) time.Duration {
 	if d == 0 {

@@ -5,15 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
-// Add brings new places, and starts those that are not Manual.
+// inputTimeout is how long a process may take to read its input once the pipe is full.
+const inputTimeout = time.Second
+
+// Add adds places, and starts those that aren't Manual.
 func (s *Supervisor) Add(specs ...Spec) error {
-	return s.ask(func() error {
+	return s.loop.ask(func() error {
 		if s.stopping {
 			return ErrStopping
 		}
@@ -21,22 +25,22 @@ func (s *Supervisor) Add(specs ...Spec) error {
 			return err
 		}
 		for _, spec := range specs {
-			pl := newPlace(spec)
+			pl := newPlace(s, spec)
 			s.places = append(s.places, pl)
 			s.metrics.restarts.WithLabelValues(spec.Name) // shown from the start, as 0
-			s.schedule(pl)
+			pl.schedule()
 		}
 		s.startDue()
 		return nil
 	})
 }
 
-// Remove stops places, stage by stage as at the end of Run, closes their listeners, and forgets
-// them when the last process has ended. It returns then, or when ctx ends, which ends the wait and
-// not the removal.
+// Remove stops places, stage by stage as at the end of Run, closes their listeners, and removes them
+// when the last process has ended. It returns then, or when ctx ends, which ends the wait and not the
+// removal.
 func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
-	var d *descent
-	err := s.ask(func() error {
+	var d *shutdown
+	err := s.loop.ask(func() error {
 		if s.stopping {
 			return ErrStopping
 		}
@@ -47,12 +51,12 @@ func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 		set := map[*place]bool{}
 		for _, pl := range places {
 			set[pl] = true
-			s.keepEmpty(pl, errors.New("removed"))
+			pl.keepEmpty(errors.New("removed"))
 			pl.gone = true
-			s.cancel(pl.cron)
+			s.loop.cancel(pl.cron)
 			pl.closeListeners()
 		}
-		d = s.descend(set)
+		d = s.shutDown(set)
 		d.forget = true
 		s.advance()
 		return nil
@@ -62,19 +66,20 @@ func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 	}
 	select {
 	case <-d.done:
-	case <-s.over:
+	case <-s.loop.over:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return s.ask(func() error { return nil }) // so that Status shows it
+	return s.loop.ask(func() error { return nil }) // so that Status shows it
 }
 
-// Start starts processes at places that are empty, by whatever reason; a crash loop is forgotten. It returns at once: see Wait.
+// Start starts processes at places that are empty for whatever reason, and forgets a crash loop. It
+// returns at once: see Wait.
 func (s *Supervisor) Start(names ...string) error {
 	return s.each(names, func(pl *place) error {
 		if pl.current == nil {
 			pl.forget()
-			s.launch(pl)
+			pl.launch()
 		}
 		return nil
 	})
@@ -83,22 +88,22 @@ func (s *Supervisor) Start(names ...string) error {
 // Stop ends the processes at places, which stay empty until Start or Restart. It returns at once.
 func (s *Supervisor) Stop(names ...string) error {
 	return s.each(names, func(pl *place) error {
-		s.vacate(pl, errors.New("stopped"))
+		pl.vacate(errors.New("stopped"))
 		return nil
 	})
 }
 
-// Restart stops processes and starts them again, those that do not run only that. It returns at once.
+// Restart stops processes and starts them again, and starts those that don't run. It returns at once.
 func (s *Supervisor) Restart(names ...string) error {
 	return s.each(names, func(pl *place) error {
-		s.restartNow(pl)
+		pl.restartNow()
 		return nil
 	})
 }
 
-// Become has places follow new specs of the same names from the next start on.
+// Become gives places new specs of the same names, which count from the next start on.
 func (s *Supervisor) Become(specs ...Spec) error {
-	return s.ask(func() error {
+	return s.loop.ask(func() error {
 		for _, spec := range specs {
 			pl := s.find(spec.Name)
 			if pl == nil {
@@ -108,7 +113,7 @@ func (s *Supervisor) Become(specs ...Spec) error {
 				return err
 			}
 			pl.become(spec)
-			s.schedule(pl)
+			pl.schedule()
 		}
 		return nil
 	})
@@ -123,7 +128,7 @@ func (s *Supervisor) Reset(names ...string) error {
 	})
 }
 
-// Signal sends a signal to the processes of those names that run. It returns at once.
+// Signal sends a signal to the processes at places. It returns at once.
 func (s *Supervisor) Signal(sig syscall.Signal, names ...string) error {
 	return s.each(names, func(pl *place) error {
 		if pl.current == nil {
@@ -133,17 +138,50 @@ func (s *Supervisor) Signal(sig syscall.Signal, names ...string) error {
 	})
 }
 
-// Send has the agent of a process send it a message. It returns ErrNoChannel if the process takes none.
+// Send has the agent of a process send it a message. It returns ErrNoChannel if the process takes
+// none.
 func (s *Supervisor) Send(name string, message json.RawMessage) error {
 	return s.each([]string{name}, func(pl *place) error {
 		if pl.current == nil {
 			return ErrNoChannel
 		}
-		return s.message(pl.current, message)
+		return pl.current.send(message)
 	})
 }
 
-// Serve gives a place one more listener: its process is told of it, and later ones inherit it.
+// Input writes to the input of a process whose spec has one. It waits for the process to read, but
+// not for long. It returns ErrNoInput if the process has no input or has closed it, and an error that
+// is os.ErrDeadlineExceeded if the process doesn't read.
+func (s *Supervisor) Input(name string, b []byte) error {
+	var w *os.File
+	err := s.each([]string{name}, func(pl *place) error {
+		if pl.current == nil || pl.current.input == nil {
+			return ErrNoInput
+		}
+		w = pl.current.input
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	w.SetWriteDeadline(time.Now().Add(inputTimeout))
+	if _, err := w.Write(b); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
+		}
+		return errors.Join(ErrNoInput, err) // it has closed its end, or has just ended
+	}
+	return nil
+}
+
+func (p *process) closeInput() error {
+	if p.input == nil {
+		return nil
+	}
+	return p.input.Close()
+}
+
+// Serve gives a place one more listener: it goes to the current process, and later ones inherit it.
 func (s *Supervisor) Serve(name string, l *net.TCPListener) error {
 	return s.each([]string{name}, func(pl *place) error {
 		pl.spec.Listeners = append(pl.spec.Listeners[:len(pl.spec.Listeners):len(pl.spec.Listeners)], l)
@@ -158,7 +196,7 @@ func (s *Supervisor) Serve(name string, l *net.TCPListener) error {
 	})
 }
 
-// Tell sends the process at a place a line of package lifeline; one that is not there misses nothing.
+// Tell sends a line of package lifeline to the process at a place. Without a process it does nothing.
 func (s *Supervisor) Tell(name, key, value string) error {
 	return s.each([]string{name}, func(pl *place) error {
 		if pl.current == nil || pl.current.line == nil {
@@ -168,12 +206,12 @@ func (s *Supervisor) Tell(name, key, value string) error {
 	})
 }
 
-// Poke has everyone who waits look again.
-func (s *Supervisor) Poke() { s.post(func() {}) }
+// Poke wakes all calls of Wait.
+func (s *Supervisor) Poke() { s.loop.post(func() {}) }
 
-// each calls f for places in the loop.
+// each has the loop call f for each of the places.
 func (s *Supervisor) each(names []string, f func(*place) error) error {
-	return s.ask(func() error {
+	return s.loop.ask(func() error {
 		if s.stopping {
 			return ErrStopping
 		}
@@ -189,6 +227,7 @@ func (s *Supervisor) each(names []string, f func(*place) error) error {
 	})
 }
 
+// named returns the places of those names.
 func (s *Supervisor) named(names []string) (places []*place, err error) {
 	for _, name := range names {
 		pl := s.find(name)
@@ -198,58 +237,4 @@ func (s *Supervisor) named(names []string) (places []*place, err error) {
 		places = append(places, pl)
 	}
 	return places, nil
-}
-
-// keepEmpty has no process follow the one that is at a place.
-func (s *Supervisor) keepEmpty(pl *place, why error) {
-	s.abandon(pl, why)
-	s.cancel(pl.again)
-	pl.again, pl.idle, pl.begun = nil, Stopped, true
-}
-
-// vacate empties a place, until it is started again.
-func (s *Supervisor) vacate(pl *place, why error) {
-	s.keepEmpty(pl, why)
-	if pl.current != nil {
-		s.terminate(pl.current, s.stopTimeout(pl.current))
-	}
-}
-
-func (s *Supervisor) restartNow(pl *place) {
-	s.abandon(pl, errors.New("restarted"))
-	pl.forget()
-	if pl.current == nil {
-		s.launch(pl)
-		return
-	}
-	pl.idle = Waiting // also when it is being stopped: what comes next is a start
-	s.terminate(pl.current, s.stopTimeout(pl.current))
-}
-
-// forget lets a place begin anew.
-func (pl *place) forget() {
-	pl.backoff.failures = 0
-	pl.lives.forget()
-}
-
-// schedule arms the next restart by the clock.
-func (s *Supervisor) schedule(pl *place) {
-	s.cancel(pl.cron)
-	pl.cron = nil
-	if pl.spec.Schedule == nil || pl.gone {
-		return
-	}
-	now := time.Now()
-	due := pl.spec.Schedule.Next(now)
-	if due.IsZero() {
-		return // never
-	}
-	pl.cron = s.later(min(due.Sub(now), time.Hour), func() {
-		if !time.Now().Before(due) && !s.stopping {
-			s.cfg.Log.Info().Str("process", pl.spec.Name).Msg("restarted by the clock")
-			pl.renewed++
-			s.restartNow(pl)
-		}
-		s.schedule(pl)
-	})
 }

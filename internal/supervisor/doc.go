@@ -1,39 +1,42 @@
-// Package supervisor starts processes, watches them, restarts them and stops them in order. It runs any program and knows
-// nothing of what they do.
+// Package supervisor starts processes, watches them, restarts them and stops them in order. It runs
+// any program and knows nothing of what the programs do.
 //
-// A [Supervisor] is made of places, one for each [Spec], which may come and go while it runs. Each place has one process at a
-// time, but during a reload, when the successor starts beside the one that still serves. All state belongs to one goroutine,
-// Run's, which other goroutines send functions to: one per process waits for its end, one reads its line, one or two its output.
+// A [Supervisor] has places, one for each [Spec]. Places may be added and removed while it runs. Each
+// place has one process at a time, except during a reload, when the successor starts beside the
+// process that still serves. One goroutine, Run's, owns all state, and the others send it functions.
+// Each type has one life:
 //
-//	spec.go       what is to run at a place, and by which rules
-//	command.go    what others may ask for: Add, Remove, Start, Stop, Restart, Signal, Send
-//	place.go      from one process at a place to the next; backoff.go: when it comes, and when no more does
-//	child.go      a process: what it inherits, its line, its end; stream.go, output.go: what it writes; input.go: what it is given to read
-//	readiness.go  when it counts as ready
-//	alive.go      how one is found that hangs, or takes too much memory
-//	agent.go      processes that another one of ours looks after, and the hook by which they are bound to it
-//	reload.go     replacing processes without a gap
-//	stop.go       asking processes to end, stage by stage
+//	supervisor.go  the supervisor: what to start, what others see; command.go: what others may ask for
+//	loop.go        the goroutine that owns the state, its timers, and calls of the caller's functions
+//	place.go       a place: from one process to the next; backoff.go: when the next comes, and when none does
+//	process.go     a process, from its start to its end; inherit.go: the files and variables it starts with
+//	readiness.go   when a process counts as ready; pulse.go: when it counts as hanging
+//	agent.go       a process's tie to its agent, which is another process, and the hook that makes it
+//	group.go       a process group: signals, and the order of killing and reaping
+//	reload.go      a reload: replacing processes without a gap
+//	stop.go        a shutdown: stopping processes stage by stage
+//	spec.go        what a place runs, and by which rules
+//	stream.go      what a process writes, in lines; output.go: the lines of all processes in one stream
 //
-// What binds a child to its supervisor:
+// A child is tied to its supervisor in three ways:
 //
-//   - A line (package lifeline): the child reports that it is ready or draining, beats, is told what it needs to know, and learns
-//     by end of file that the supervisor is gone.
-//   - Pdeathsig on Linux, for programs that do not read the line. The kernel binds it to the thread that forked, which is
-//     why Run keeps its thread.
-//   - A process group of its own, so that Ctrl-C in a terminal reaches the supervisor alone, which then stops the children
-//     in order; and so that what a child started ends with it.
+//   - A line (package lifeline). The child reports that it is ready or draining, beats, and is told
+//     what it needs to know. End of file tells it that the supervisor is gone.
+//   - Pdeathsig on Linux, for programs that don't read the line. The kernel ties it to the thread
+//     that forked, which is why Run keeps its thread.
+//   - A process group of its own. Ctrl-C in a terminal reaches the supervisor alone, which then stops
+//     the children in order; and what a child started ends with the child.
 //
-// Children inherit nothing else: Run closes to them whatever this process has open.
+// Children inherit nothing else: Run marks all other open files of this process close-on-exec.
 //
-// Listening sockets ([Listen]) may be held here and inherited by a child, so that its restart refuses no connection: the
-// kernel queues them meanwhile.
+// The supervisor can hold listening sockets ([Listen]) that a child inherits. The kernel queues
+// connections while the child restarts, so that none is refused.
 //
-// A crash loop is told by a window over the last lives of a place ([RestartRule]), which slides with each end: it makes no
-// difference when the loop began, or how long the waits in it are.
+// A sliding window over the last lives of a place finds crash loops ([RestartRule]), whenever the loop
+// began and however long the waits in it are.
 //
 // [RuntimeDir] is the private folder for the sockets of one supervisor and its children.
 //
-// Supervisor's methods may be called concurrently. Run may be called once. Commands return when Status shows that they were
-// taken, not when they are done: [Supervisor.Wait] tells.
+// Supervisor's methods may be called concurrently, and Run once. Commands return when Status shows
+// that they were accepted, not when they are done: [Supervisor.Wait] waits for that.
 package supervisor

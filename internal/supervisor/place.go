@@ -9,17 +9,19 @@ import (
 	"time"
 )
 
-// place is a Spec with the processes that serve it. Its fields belong to the loop.
+// place is where the process of a Spec runs, one after the other, with what is known of them. Its
+// fields belong to the loop.
 type place struct {
+	sup     *Supervisor
 	spec    Spec
-	current *process // serving or about to; nil between two
+	current *process // serving, or about to; nil between two processes
 	next    *process // in a reload: the successor, not ready yet
-	renewal *renewal // in a reload: the place's turn
+	turn    *turn    // in a reload: the place's turn
 
-	idle   State  // what the place is without a process: Waiting where it is to have one
+	idle   State  // the place's state without a process: Waiting if one is to come
 	reason string // of Errored
 	again  *time.Timer
-	due    time.Time // of again
+	due    time.Time // when again fires
 	cron   *time.Timer
 
 	backoff  backoff
@@ -34,8 +36,8 @@ type place struct {
 	last     *Exit
 }
 
-func newPlace(spec Spec) *place {
-	pl := &place{idle: Waiting}
+func newPlace(s *Supervisor, spec Spec) *place {
+	pl := &place{sup: s, idle: Waiting}
 	pl.become(spec)
 	if spec.Manual {
 		pl.idle, pl.begun = Stopped, true
@@ -43,7 +45,7 @@ func newPlace(spec Spec) *place {
 	return pl
 }
 
-// become has the processes to come follow a spec.
+// become sets the spec of the processes to come.
 func (pl *place) become(spec Spec) {
 	pl.spec = spec
 	pl.backoff.rule = spec.Restart.Backoff
@@ -59,62 +61,53 @@ func (pl *place) status() Status {
 		st.Again = pl.due
 	}
 	if p := pl.current; p != nil {
-		st.State, st.PID, st.Attrs, st.ID, st.Port = p.state(), p.pid(), p.attrs, p.idText(), p.port
+		st.State, st.PID, st.Attrs, st.ID, st.Port = p.state(), p.pid(), p.attrs, p.attachment.idText(), p.attachment.port
 	}
 	return st
 }
 
-// startDue starts the places that have never been and wait for nothing any more.
-func (s *Supervisor) startDue() {
-	for _, pl := range s.places {
-		if !pl.begun && !pl.gone && !s.stopping && s.served(pl.spec.After) {
-			pl.begun = true
-			s.launch(pl)
-		}
+// agent returns the process that looks after those of the place; nil while none is ready.
+func (pl *place) agent() *process {
+	at := pl.sup.find(pl.spec.Agent.Place)
+	if at == nil || at.current == nil || !at.current.ready || at.current.stopping || at.current.hungUp() {
+		return nil
 	}
+	return at.current
 }
 
-func (s *Supervisor) served(name string) bool {
-	if name == "" {
-		return true
-	}
-	pl := s.find(name)
-	return pl != nil && pl.served
+// hasAgentAt reports whether the place's processes have their agent at the place of that name.
+func (pl *place) hasAgentAt(name string) bool {
+	return pl.spec.Agent != nil && pl.spec.Agent.Place == name
 }
 
-// launch starts the process of an empty place. One whose agent is not ready waits for that.
-func (s *Supervisor) launch(pl *place) {
+// launch starts the process of an empty place. If its agent isn't ready, the agent's readiness will
+// launch it.
+func (pl *place) launch() {
+	s := pl.sup
 	if s.stopping || pl.gone || pl.current != nil || pl.next != nil {
 		return
 	}
-	s.cancel(pl.again)
+	s.loop.cancel(pl.again)
 	pl.again, pl.idle, pl.reason, pl.begun = nil, Waiting, "", true
-	if pl.spec.Agent != nil && s.agentOf(&pl.spec) == nil {
-		if a := s.find(pl.spec.Agent.Place); a == nil || a.idle == Errored && a.current == nil {
-			s.giveUp(pl, pl.spec.Agent.Place+" does not run")
+	if pl.spec.Agent != nil && pl.agent() == nil {
+		if at := s.find(pl.spec.Agent.Place); at == nil || at.idle == Errored && at.current == nil {
+			pl.giveUp(pl.spec.Agent.Place + " does not run")
 		}
 		return
 	}
-	p, err := s.start(pl, pl.spec)
+	p, err := pl.start(pl.spec)
 	pl.starts++
 	if err != nil {
-		s.didNotStart(pl, err)
+		pl.didNotStart(err)
 		return
 	}
 	pl.current, pl.started = p, p.started
-	s.began(p)
+	p.began()
 }
 
-// began follows a process that has been started.
-func (s *Supervisor) began(p *process) {
-	s.running[p] = true
-	s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", p.pid()).Msg("process started")
-	s.announce(p)
-	s.awaitReadiness(p)
-}
-
-// didNotStart deals with a program that could not be started at all.
-func (s *Supervisor) didNotStart(pl *place, err error) {
+// didNotStart deals with a program that couldn't be started at all.
+func (pl *place) didNotStart(err error) {
+	s := pl.sup
 	hopeless := errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, exec.ErrNotFound)
 	pl.lives.add(0)
 	switch {
@@ -122,106 +115,60 @@ func (s *Supervisor) didNotStart(pl *place, err error) {
 		s.fail(&ExitError{Name: pl.spec.Name, Code: -1, Err: err})
 		s.stop()
 	case s.cfg.Lasting && (hopeless || pl.lives.looping()):
-		s.giveUp(pl, err.Error())
+		pl.giveUp(err.Error())
 	default:
-		wait := max(s.wait(pl, 0), firstWait)
+		wait := max(pl.pause(0), firstWait)
 		s.cfg.Log.Error().Str("process", pl.spec.Name).Err(err).Stringer("again_in", wait).Msg("process does not start")
-		s.launchLater(pl, wait)
+		pl.launchLater(wait)
 	}
 }
 
-// giveUp leaves a place empty, until it is started by command.
-func (s *Supervisor) giveUp(pl *place, why string) {
+// giveUp leaves a place empty until a command starts it.
+func (pl *place) giveUp(why string) {
+	s := pl.sup
 	pl.idle, pl.reason = Errored, why
 	s.cfg.Log.Error().Str("process", pl.spec.Name).Str("cause", why).Msg("process given up")
-	if n := pl.renewal; n != nil && !n.renewed {
-		s.rollBack(n, why)
+	if t := pl.turn; t != nil && !t.renewed {
+		t.fail(why)
 	}
-	for _, other := range s.places { // those that wait for it would do so for ever
-		if a := other.spec.Agent; a != nil && a.Place == pl.spec.Name && other.current == nil && other.idle == Waiting && other.begun {
-			s.giveUp(other, pl.spec.Name+" cannot run: "+why)
+	for _, other := range s.places { // those that wait for it would wait for ever
+		if other.hasAgentAt(pl.spec.Name) && other.current == nil && other.idle == Waiting && other.begun {
+			other.giveUp(pl.spec.Name + " cannot run: " + why)
 		}
 	}
 }
 
-func (s *Supervisor) becameReady(p *process) {
-	if p.ready {
-		return
-	}
-	p.ready = true
-	p.endProbe()
-	p.place.served = true
-	s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", p.pid()).Stringer("took", time.Since(p.started)).Msg("process ready")
-	for _, pl := range s.places {
-		if pl.spec.Agent != nil && pl.spec.Agent.Place == p.spec.Name && pl.idle == Waiting && pl.begun && pl.again == nil {
-			s.launch(pl)
-		}
-	}
-	s.startDue()
-	s.rollReady(p)
-}
-
-// ended takes a process out and, where it was to go on, starts the next.
-func (s *Supervisor) ended(p *process, err error) {
-	pl, exit := p.place, exitOf(p, err)
-	delete(s.running, p)
-	s.cancel(p.kill)
-	p.closeInput()
-	p.endProbe()
-	if s.cfg.OnExit != nil {
-		s.followers.Go(func() { s.cfg.OnExit(exit) })
-	}
-	s.forsake(p)
-	p.cut = p.cut || p.agent != nil && p.agent.over() // whose end may be told after that of those who end with it
-	pl.last = &exit
-	if exit.Planned || p.cut {
-		s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Msg("process stopped")
-	} else {
-		pl.restarts++
-		pl.lives.add(time.Since(p.started))
-		s.metrics.restarts.WithLabelValues(p.spec.Name).Inc()
-	}
-	successor := pl.next == p
-	switch {
-	case successor:
-		pl.next = nil
-	case pl.current != p: // the old one of a reload
-	case pl.next != nil:
-		pl.current, pl.next = pl.next, nil // the successor of a reload is on its way
-	default:
-		pl.current = nil
-		s.follow(pl, p, exit)
-	}
-	s.rollEnded(p, successor, exit.Cause)
-	s.advance()
-	if s.orphans {
-		s.reapStrays()
+// agentReady launches the place if it waits for the agent at the place of that name.
+func (pl *place) agentReady(name string) {
+	if pl.hasAgentAt(name) && pl.idle == Waiting && pl.begun && pl.again == nil {
+		pl.launch()
 	}
 }
 
-// follow decides what comes to a place whose process has ended.
-func (s *Supervisor) follow(pl *place, p *process, exit Exit) {
+// follow decides what happens after the process p of the place has ended.
+func (pl *place) follow(p *process, exit Exit) {
 	rule := &pl.spec.Restart
 	switch {
-	case s.stopping || pl.gone || pl.idle == Stopped:
+	case pl.sup.stopping || pl.gone || pl.idle == Stopped:
 	case exit.Code != 0 && exit.Code == p.spec.FatalCode && !exit.Planned:
-		s.cannotRun(pl, exit)
-	case exit.Planned || p.cut:
-		s.launch(pl)
+		pl.cannotRun(exit)
+	case exit.Planned || p.attachment.lost:
+		pl.launch()
 	case rule.Never || slices.Contains(rule.StopCodes, exit.Code):
 		pl.idle = Stopped
-		s.cfg.Log.Info().Str("process", pl.spec.Name).Str("cause", exit.Cause).Msg("process ended, as it may")
+		pl.sup.cfg.Log.Info().Str("process", pl.spec.Name).Str("cause", exit.Cause).Msg("process ended, as it may")
 	case pl.lives.looping():
-		s.giveUp(pl, strconv.Itoa(pl.lives.unstable())+" unstable ends in a row, the last by "+exit.Cause)
+		pl.giveUp(strconv.Itoa(pl.lives.unstable()) + " unstable ends in a row, the last by " + exit.Cause)
 	default:
-		s.restart(pl, p, exit)
+		pl.restart(p, exit)
 	}
 }
 
-// cannotRun deals with a process that said by its exit code that another would do no better.
-func (s *Supervisor) cannotRun(pl *place, exit Exit) {
+// cannotRun deals with a process whose exit code says that another one would fail, too.
+func (pl *place) cannotRun(exit Exit) {
+	s := pl.sup
 	if s.cfg.Lasting {
-		s.giveUp(pl, exit.Cause)
+		pl.giveUp(exit.Cause)
 		return
 	}
 	s.cfg.Log.Debug().Str("process", pl.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Msg("process cannot run")
@@ -229,12 +176,12 @@ func (s *Supervisor) cannotRun(pl *place, exit Exit) {
 	s.stop()
 }
 
-// restart starts the process of a place again, at once or after a while.
-func (s *Supervisor) restart(pl *place, p *process, exit Exit) {
-	wait := s.wait(pl, time.Since(p.started))
-	event := s.cfg.Log.Warn()
+// restart starts the process of the place again, at once or after a while.
+func (pl *place) restart(p *process, exit Exit) {
+	wait := pl.pause(time.Since(p.started))
+	event := pl.sup.cfg.Log.Warn()
 	if pl.backoff.looping() {
-		event = s.cfg.Log.Error()
+		event = pl.sup.cfg.Log.Error()
 	}
 	event = event.Str("process", pl.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Stringer("again_in", wait)
 	if pl.backoff.looping() {
@@ -243,25 +190,94 @@ func (s *Supervisor) restart(pl *place, p *process, exit Exit) {
 		event.Msg("process ended")
 	}
 	if wait == 0 {
-		s.launch(pl)
+		pl.launch()
 		return
 	}
-	s.launchLater(pl, wait)
+	pl.launchLater(wait)
 }
 
-func (s *Supervisor) launchLater(pl *place, wait time.Duration) {
+func (pl *place) launchLater(wait time.Duration) {
 	pl.due = time.Now().Add(wait)
-	pl.again = s.later(wait, func() {
+	pl.again = pl.sup.loop.later(wait, func() {
 		pl.again = nil
-		s.launch(pl)
+		pl.launch()
 	})
 }
 
-// wait is how long a place stays empty after a process that lived for uptime.
-func (s *Supervisor) wait(pl *place, uptime time.Duration) time.Duration {
+// pause returns how long the place stays empty after a process that lived for uptime.
+func (pl *place) pause(uptime time.Duration) time.Duration {
 	wait := pl.backoff.next(uptime)
 	if d := pl.spec.Restart.Delay; d > 0 {
 		return d
 	}
 	return wait
+}
+
+// keepEmpty has no process follow the current one.
+func (pl *place) keepEmpty(why error) {
+	pl.leaveReload(why)
+	pl.sup.loop.cancel(pl.again)
+	pl.again, pl.idle, pl.begun = nil, Stopped, true
+}
+
+// vacate empties the place until it is started again.
+func (pl *place) vacate(why error) {
+	pl.keepEmpty(why)
+	if p := pl.current; p != nil {
+		p.terminate(p.stopTimeout())
+	}
+}
+
+// restartNow stops the process of the place, if there is one, and starts it again.
+func (pl *place) restartNow() {
+	pl.leaveReload(errors.New("restarted"))
+	pl.forget()
+	if pl.current == nil {
+		pl.launch()
+		return
+	}
+	pl.idle = Waiting // also while it is being stopped: a start comes next
+	pl.current.terminate(pl.current.stopTimeout())
+}
+
+// renew replaces the process of the place, without a gap, for a reason that no command gave.
+func (pl *place) renew() {
+	if pl.sup.reload([]Spec{pl.spec}, 1, nil) == nil {
+		pl.renewed++
+	}
+}
+
+// forget clears the history by which crash loops are found.
+func (pl *place) forget() {
+	pl.backoff.failures = 0
+	pl.lives.forget()
+}
+
+// schedule arms the next restart by the clock.
+func (pl *place) schedule() {
+	s := pl.sup
+	s.loop.cancel(pl.cron)
+	pl.cron = nil
+	if pl.spec.Schedule == nil || pl.gone {
+		return
+	}
+	now := time.Now()
+	due := pl.spec.Schedule.Next(now)
+	if due.IsZero() {
+		return // never
+	}
+	pl.cron = s.loop.later(min(due.Sub(now), time.Hour), func() {
+		if !time.Now().Before(due) && !s.stopping {
+			s.cfg.Log.Info().Str("process", pl.spec.Name).Msg("restarted by the clock")
+			pl.renewed++
+			pl.restartNow()
+		}
+		pl.schedule()
+	})
+}
+
+func (pl *place) closeListeners() {
+	for _, l := range pl.spec.Listeners {
+		l.Close()
+	}
 }

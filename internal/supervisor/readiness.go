@@ -12,57 +12,60 @@ const (
 	probeTimeout  = 2 * time.Second
 )
 
-// awaitReadiness settles how a process becomes ready that does not say so itself.
-func (s *Supervisor) awaitReadiness(p *process) {
+// awaitReadiness arranges how a process becomes ready that doesn't say so itself.
+func (p *process) awaitReadiness() {
 	r := p.spec.Readiness
-	inReload := p.place.next == p
-	if r.AtStart && !inReload {
+	if r.AtStart && !p.isSuccessor() {
 		if r.AfterBeat {
-			s.readyAfter(p, max(r.Settle, r.Timeout))
+			p.readyAfter(max(r.Settle, r.Timeout)) // unless the first beat comes before
 		} else {
-			s.readyAfter(p, r.Settle)
+			p.readyAfter(r.Settle)
 		}
 		return
 	}
 	if r.Probe != "" {
-		s.probe(p, strings.ReplaceAll(r.Probe, "{port}", strconv.Itoa(p.port)))
+		p.probe(strings.ReplaceAll(r.Probe, "{port}", strconv.Itoa(p.attachment.port)))
 	}
-	if r.Timeout > 0 && p.place.renewal == nil {
-		s.later(r.Timeout, func() {
-			if s.running[p] && p.place.current == p && p.place.renewal == nil && !p.ready && !p.stopping {
-				s.cfg.Log.Warn().Str("process", p.spec.Name).Stringer("after", r.Timeout).Msg("did not say that it is ready: taken as ready")
-				s.becameReady(p)
+	if r.Timeout > 0 && p.place.turn == nil {
+		p.sup.loop.later(r.Timeout, func() {
+			if p.runs() && p.place.current == p && p.place.turn == nil && !p.ready && !p.stopping {
+				p.sup.cfg.Log.Warn().Str("process", p.spec.Name).Stringer("after", r.Timeout).Msg("did not say that it is ready: taken as ready")
+				p.becameReady()
 			}
 		})
 	}
 }
 
-// beaten takes a beat.
-func (s *Supervisor) beaten(p *process) {
-	first := p.beat.Swap(time.Now().UnixNano()) == 0
-	if first && p.spec.Readiness.AfterBeat && p.spec.Readiness.AtStart && p.place.next != p {
-		s.readyAfter(p, p.spec.Readiness.Settle)
+// isSuccessor reports whether the process is to take over from another one, in a reload.
+func (p *process) isSuccessor() bool { return p.place.next == p }
+
+// beaten takes a beat that the agent reports.
+func (p *process) beaten() {
+	r := &p.spec.Readiness
+	if first := p.pulse.beatByAgent(); first && r.AfterBeat && r.AtStart && !p.isSuccessor() {
+		p.readyAfter(r.Settle)
 	}
 }
 
-// readyAfter has a process that says nothing count as ready, if it runs that long.
-func (s *Supervisor) readyAfter(p *process, d time.Duration) {
+// readyAfter makes a process that says nothing ready if it runs for d.
+func (p *process) readyAfter(d time.Duration) {
 	if d == 0 {
-		s.becameReady(p)
+		p.becameReady()
 		return
 	}
-	s.later(d, func() {
-		if s.running[p] && !p.stopping {
-			s.becameReady(p)
+	p.sup.loop.later(d, func() {
+		if p.runs() && !p.stopping {
+			p.becameReady()
 		}
 	})
 }
 
 // probe asks a URL until it answers well.
-func (s *Supervisor) probe(p *process, url string) {
+func (p *process) probe(url string) {
 	over := make(chan struct{})
 	p.probing = over
-	s.followers.Go(func() {
+	loop := p.sup.loop
+	loop.followers.Go(func() {
 		client := http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 		tick := time.NewTicker(probeInterval)
 		defer tick.Stop()
@@ -70,9 +73,9 @@ func (s *Supervisor) probe(p *process, url string) {
 			if resp, err := client.Get(url); err == nil {
 				resp.Body.Close()
 				if resp.StatusCode < http.StatusBadRequest {
-					s.post(func() {
-						if s.running[p] {
-							s.becameReady(p)
+					loop.post(func() {
+						if p.runs() {
+							p.becameReady()
 						}
 					})
 					return
@@ -87,7 +90,7 @@ func (s *Supervisor) probe(p *process, url string) {
 	})
 }
 
-// endProbe lets the probe of a process go.
+// endProbe ends the probe of a process.
 func (p *process) endProbe() {
 	if p.probing != nil {
 		close(p.probing)

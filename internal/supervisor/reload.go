@@ -2,123 +2,114 @@ package supervisor
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
-// roll is a reload under way: places get a successor, some at a time, which must be ready before the old process is told to
-// leave, and the old one must have ended before the next place's turn.
-type roll struct {
-	left   []*renewal // places to come
-	active int        // places whose turn it is
-	most   int        // of these at a time
-	done   int
-	failed *ReloadError
-	result chan error // nil: nobody waits
+// reload replaces the processes of places, some at a time. Each place gets a successor, which must be
+// ready before the old process is told to leave, and the old process must have ended before the next
+// place has its turn.
+type reload struct {
+	sup     *Supervisor
+	waiting []*turn // the places to come
+	active  int     // places that have their turn
+	most    int     // of these at a time
+	done    int
+	failed  *ReloadError
+	result  chan error // nil: nobody waits
 }
 
-// renewal is the turn of one place.
-type renewal struct {
-	roll    *roll
+// turn is one place's turn in a reload.
+type turn struct {
+	reload  *reload
 	place   *place
 	spec    Spec // of the successor
 	old     *process
-	renewed bool // the successor is ready: what is left is the end of the old one
+	renewed bool // the successor is ready: only the end of the old one is missing
 	timeout *time.Timer
 }
 
-// Reload replaces the processes of a group one by one without a gap. It returns at once; while one is under way, further
-// calls do nothing. A successor that does not get ready ends the reload, and the old process stays.
+// Reload replaces the processes of a group one by one without a gap. It returns at once. While a
+// reload is under way, further calls do nothing. If a successor doesn't get ready, the reload ends
+// and the old process stays.
 func (s *Supervisor) Reload(group string) {
-	s.post(func() {
+	s.loop.post(func() {
 		var specs []Spec
 		for _, pl := range s.places {
 			if pl.spec.group() == group && pl.current != nil {
 				specs = append(specs, pl.spec)
 			}
 		}
-		if err := s.beginRoll(specs, 1, nil); err != nil {
+		if err := s.reload(specs, 1, nil); err != nil {
 			s.cfg.Log.Warn().Str("group", group).Err(err).Msg("no reload")
 		}
 	})
 }
 
-// Roll replaces the processes of places by ones of new specs of the same names without a gap, parallel places at a time, and
-// returns when the last old one has ended. A successor that fails to get ready ends the reload with a ReloadError: it and the
-// places after it keep their old processes and specs. Places without a process take the spec and stay as they are.
+// Roll replaces the processes of places by ones of new specs of the same names without a gap,
+// parallel places at a time. It returns when the last old process has ended. If a successor fails to
+// get ready, the reload ends with a ReloadError: that place and those after it keep their old
+// processes and specs. Places without a process take the spec and stay as they are.
 func (s *Supervisor) Roll(ctx context.Context, specs []Spec, parallel int) error {
 	result := make(chan error, 1)
-	if err := s.ask(func() error { return s.beginRoll(specs, parallel, result) }); err != nil {
+	if err := s.loop.ask(func() error { return s.reload(specs, parallel, result) }); err != nil {
 		return err
 	}
 	select {
 	case err := <-result:
-		s.ask(func() error { return nil }) // so that Status shows it
+		s.loop.ask(func() error { return nil }) // so that Status shows it
 		return err
-	case <-s.over:
+	case <-s.loop.over:
 		return ErrStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// replace starts the successor of a process that leaves without our word: somebody else told it to. Where the next need
-// not wait for its end when all of them stop, the successor need not either, and who connects meanwhile is served.
-func (s *Supervisor) replace(p *process) {
-	pl := p.place
-	if !p.spec.Yields || p.stopping || p.leaving || s.stopping || pl.gone || pl.current != p || pl.renewal != nil {
-		return
-	}
-	s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Msg("process leaves by itself: its successor is started")
-	p.stopping = true
-	s.killLater(p, s.stopTimeout(p))
-	if err := s.beginRoll([]Spec{pl.spec}, 1, nil); err != nil {
-		s.cfg.Log.Warn().Str("process", p.spec.Name).Err(err).Msg("no successor before it has ended")
-	}
-}
-
-func (s *Supervisor) beginRoll(specs []Spec, parallel int, result chan error) error {
+// reload begins a reload of the places of specs. It sends the outcome to result, unless that is nil.
+func (s *Supervisor) reload(specs []Spec, parallel int, result chan error) error {
 	if s.stopping {
 		return ErrStopping
 	}
-	r := &roll{most: max(parallel, 1), result: result}
+	r := &reload{sup: s, most: max(parallel, 1), result: result}
 	for _, spec := range specs {
 		pl := s.find(spec.Name)
 		switch {
 		case pl == nil || pl.gone:
 			return ErrNoPlace
-		case pl.renewal != nil:
+		case pl.turn != nil:
 			return ErrReloading
 		}
 		if err := spec.validate(); err != nil {
 			return err
 		}
-		r.left = append(r.left, &renewal{roll: r, place: pl, spec: spec})
+		r.waiting = append(r.waiting, &turn{reload: r, place: pl, spec: spec})
 	}
-	for _, n := range r.left {
-		n.place.renewal = n
+	for _, t := range r.waiting {
+		t.place.turn = t
 	}
-	s.cfg.Log.Info().Int("processes", len(r.left)).Msg("reload begins")
-	s.rollOn(r)
+	s.cfg.Log.Info().Int("processes", len(r.waiting)).Msg("reload begins")
+	r.next()
 	return nil
 }
 
-// rollOn gives the next places their turn, or ends the reload.
-func (s *Supervisor) rollOn(r *roll) {
-	for r.failed == nil && r.active < r.most && len(r.left) > 0 {
-		n := r.left[0]
-		r.left = r.left[1:]
+// next gives the next places their turn, or ends the reload.
+func (r *reload) next() {
+	for r.failed == nil && r.active < r.most && len(r.waiting) > 0 {
+		t := r.waiting[0]
+		r.waiting = r.waiting[1:]
 		r.active++
-		s.renew(n)
+		t.begin()
 	}
 	if r.active > 0 {
 		return
 	}
-	for _, n := range r.left {
-		n.place.renewal = nil
+	for _, t := range r.waiting {
+		t.place.turn = nil
 	}
-	r.left = nil
+	r.waiting = nil
 	if r.failed == nil {
-		s.cfg.Log.Info().Int("processes", r.done).Msg("reload done")
+		r.sup.cfg.Log.Info().Int("processes", r.done).Msg("reload done")
 	}
 	if r.result != nil {
 		if r.failed != nil {
@@ -130,126 +121,141 @@ func (s *Supervisor) rollOn(r *roll) {
 	}
 }
 
-// renew begins the turn of a place.
-func (s *Supervisor) renew(n *renewal) {
-	pl := n.place
-	if pl.current == nil || n.spec.Single {
-		pl.become(n.spec)
+// fail ends the reload after the present turns; the first reason counts.
+func (r *reload) fail(name, why string) {
+	if r.failed == nil {
+		r.failed = &ReloadError{Name: name, Cause: why, Done: r.done}
+	}
+}
+
+// begin starts the successor, or stops the old process of a place that can have only one.
+func (t *turn) begin() {
+	pl := t.place
+	if pl.current == nil || t.spec.Single {
+		pl.become(t.spec)
 	}
 	switch {
-	case pl.current == nil: // whatever comes is new
-		s.finish(n)
+	case pl.current == nil: // the next process is a new one anyway
+		t.finish()
 		return
-	case n.spec.Single:
-		n.old = pl.current
-		s.leave(n.old, s.leaveTimeout(n.old), nil)
+	case t.spec.Single:
+		t.old = pl.current
+		t.old.leave(t.old.leaveTimeout(), nil)
 	default:
-		p, err := s.start(pl, n.spec)
+		p, err := pl.start(t.spec)
 		if err != nil {
-			s.rollBack(n, err.Error())
+			t.fail(err.Error())
 			return
 		}
 		pl.next = p
 		pl.starts++
-		s.began(p)
+		p.began()
 	}
-	if n.renewed {
-		return
+	if !t.renewed {
+		t.limit()
 	}
-	limit := max(s.cfg.ReadyTimeout, n.spec.Readiness.Timeout)
-	if n.old != nil {
-		limit += s.leaveTimeout(n.old)
+}
+
+// limit ends the turn if the successor isn't ready in time.
+func (t *turn) limit() {
+	s, pl := t.reload.sup, t.place
+	limit := max(s.cfg.ReadyTimeout, t.spec.Readiness.Timeout)
+	if t.old != nil {
+		limit += t.old.leaveTimeout()
 	}
-	n.timeout = s.later(limit, func() {
-		if pl.renewal != n || n.renewed {
+	t.timeout = s.loop.later(limit, func() {
+		if pl.turn != t || t.renewed {
 			return
 		}
 		if p := pl.next; p != nil {
 			p.stopping = true
 			p.endProbe()
-			p.killAll()
+			p.group.kill()
 		}
-		s.rollBack(n, "not ready in time")
+		t.fail("not ready in time")
 	})
 }
 
-// finish ends the turn of a place.
-func (s *Supervisor) finish(n *renewal) {
-	s.cancel(n.timeout)
-	n.place.renewal = nil
-	n.roll.active--
-	s.rollOn(n.roll)
+// finish ends the turn.
+func (t *turn) finish() {
+	t.reload.sup.loop.cancel(t.timeout)
+	t.place.turn = nil
+	t.reload.active--
+	t.reload.next()
 }
 
-// rollBack ends a reload that failed. What has been replaced stays so.
-func (s *Supervisor) rollBack(n *renewal, why string) {
-	r := n.roll
-	if r.failed == nil {
-		r.failed = &ReloadError{Name: n.place.spec.Name, Cause: why, Done: r.done}
-	}
-	s.cfg.Log.Error().Str("process", n.place.spec.Name).Str("cause", why).Msg("reload given up: what was not replaced stays")
-	s.finish(n)
+// fail ends the turn and the reload. The places that were replaced stay replaced.
+func (t *turn) fail(why string) {
+	t.reload.fail(t.place.spec.Name, why)
+	t.reload.sup.cfg.Log.Error().Str("process", t.place.spec.Name).Str("cause", why).Msg("reload given up: what was not replaced stays")
+	t.finish()
 }
 
-// rollReady goes on when the process that a reload waits for has become ready.
-func (s *Supervisor) rollReady(p *process) {
-	pl := p.place
-	n := pl.renewal
-	if n == nil || n.renewed || p == n.old || (pl.next != nil && pl.next != p) {
+// ready goes on if p is the process that the turn waits for.
+func (t *turn) ready(p *process) {
+	pl := t.place
+	if t.renewed || p == t.old || (pl.next != nil && pl.next != p) {
 		return
 	}
-	s.cancel(n.timeout)
-	n.renewed = true
-	n.roll.done++
+	t.reload.sup.loop.cancel(t.timeout)
+	t.renewed = true
+	t.reload.done++
 	if pl.next == nil {
-		s.finish(n) // the old one ended before: there is none to drain
+		t.finish() // the old process ended before: none is left to drain
 		return
 	}
-	n.old = pl.current
+	t.old = pl.current
 	pl.current, pl.next = p, nil
-	pl.become(n.spec)
+	pl.become(t.spec)
 	pl.started = p.started
-	s.leave(n.old, s.leaveTimeout(n.old), nil)
+	t.old.leave(t.old.leaveTimeout(), nil)
 }
 
-// rollEnded goes on when a process has ended that a reload waits for; successor says that p was to take over.
-func (s *Supervisor) rollEnded(p *process, successor bool, cause string) {
-	n := p.place.renewal
+// ended goes on when a process of the place has ended. successor tells whether p was to take over.
+func (t *turn) ended(p *process, successor bool, cause string) {
 	switch {
-	case n == nil:
-	case n.renewed && n.old == p:
-		s.finish(n)
-	case n.renewed:
-	case successor, n.spec.Single && p != n.old:
-		s.rollBack(n, cause)
+	case t.renewed && t.old == p:
+		t.finish()
+	case t.renewed:
+	case successor, t.spec.Single && p != t.old:
+		t.fail(cause)
 	}
 }
 
-// abandon takes a place out of the reload that it is part of.
-func (s *Supervisor) abandon(pl *place, why error) {
-	n := pl.renewal
-	if n == nil {
+// leaveReload takes the place out of its reload, which fails.
+func (pl *place) leaveReload(why error) {
+	t := pl.turn
+	if t == nil {
 		return
 	}
 	if pl.next != nil {
 		pl.next.stopping = true
-		pl.next.killAll()
+		pl.next.group.kill()
 	}
-	if n.roll.failed == nil {
-		n.roll.failed = &ReloadError{Name: pl.spec.Name, Cause: why.Error(), Done: n.roll.done}
+	r := t.reload
+	r.fail(pl.spec.Name, why.Error())
+	pl.turn = nil
+	pl.sup.loop.cancel(t.timeout)
+	if i := slices.Index(r.waiting, t); i >= 0 {
+		r.waiting = slices.Delete(r.waiting, i, i+1)
+	} else {
+		r.active--
 	}
-	waits := false
-	for i, l := range n.roll.left {
-		if l == n {
-			n.roll.left = append(n.roll.left[:i], n.roll.left[i+1:]...)
-			waits = true
-			break
-		}
+	r.next()
+}
+
+// replace starts the successor of a process that leaves without our asking: others told it to. If the
+// next stage of a shutdown needn't wait for its end, the successor needn't either, and serves those
+// who connect meanwhile.
+func (p *process) replace() {
+	s, pl := p.sup, p.place
+	if !p.spec.Yields || p.stopping || p.leaving || s.stopping || pl.gone || pl.current != p || pl.turn != nil {
+		return
 	}
-	pl.renewal = nil
-	s.cancel(n.timeout)
-	if !waits {
-		n.roll.active--
+	s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Msg("process leaves by itself: its successor is started")
+	p.stopping = true
+	p.killLater(p.stopTimeout())
+	if err := s.reload([]Spec{pl.spec}, 1, nil); err != nil {
+		s.cfg.Log.Warn().Str("process", p.spec.Name).Err(err).Msg("no successor before it has ended")
 	}
-	s.rollOn(n.roll)
 }

@@ -284,7 +284,7 @@ func TestSilentProcessIsKilledAndReplaced(t *testing.T) {
 	first := h.wait("ready", allReady)[0].PID
 	h.wait("heard of", func([]Status) bool {
 		heard := make(chan bool, 1)
-		h.post(func() { heard <- h.places[0].current.beat.Load() != 0 })
+		h.loop.post(func() { heard <- h.places[0].current.pulse.last.Load() != 0 })
 		return <-heard
 	})
 	syscall.Kill(first, syscall.SIGSTOP)
@@ -401,7 +401,7 @@ func (s *times) Next(t time.Time) time.Time {
 func TestMemoryLimitReplacesTheProcess(t *testing.T) {
 	h := run(t, Config{Lasting: true, Specs: []Spec{{Name: "a", Command: fake(t, "serve", "a"), MemoryLimit: 1}}})
 	first := h.wait("ready", allReady)[0]
-	h.post(h.lookAtMemory)
+	h.loop.post(h.lookAtMemory)
 	h.wait("replaced", func(st []Status) bool { return st[0].State == Ready && st[0].PID != first.PID })
 	if e := h.exit(); e.PID != first.PID || !e.Planned {
 		t.Errorf("%+v", e)

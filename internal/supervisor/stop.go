@@ -9,61 +9,44 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
-// lastBreath is what a stage gets, even where the ones before used up the time.
+// lastBreath is the least time of a stage, even if earlier stages used up the time of all.
 const lastBreath = time.Second
 
-// descent is a stop of places, stage by stage, from which they do not come back.
-type descent struct {
+// shutdown stops places stage by stage. None of them starts again.
+type shutdown struct {
+	sup      *Supervisor
 	places   map[*place]bool // nil: all
 	stage    int
 	deadline time.Time
-	forget   bool          // the places go with their last process
-	done     chan struct{} // closed when the last process has ended, and the places are forgotten
+	forget   bool          // remove the places with their last process
+	done     chan struct{} // closed when the last process has ended, and the places are removed
 }
 
-func (d *descent) covers(pl *place) bool { return d.places == nil || d.places[pl] }
-
-// stop begins the end: nothing is restarted any more, no connection is queued, and the lowest stage is told to stop.
-func (s *Supervisor) stop() {
-	if s.stopping {
-		return
-	}
-	s.stopping = true
-	for _, pl := range s.places {
-		s.abandon(pl, ErrStopping)
-	}
-	s.closeListeners()
-	s.descend(nil)
-}
-
-// descend begins to stop places; nil: all.
-func (s *Supervisor) descend(places map[*place]bool) *descent {
-	d := &descent{places: places, deadline: time.Now().Add(s.cfg.StopTimeout), done: make(chan struct{})}
-	s.descents = append(s.descents, d)
-	if first, ok := s.nextStage(d, math.MinInt); ok {
-		d.stage = first
-		s.stopStage(d)
-	}
+// shutDown begins to stop places; nil: all.
+func (s *Supervisor) shutDown(places map[*place]bool) *shutdown {
+	d := &shutdown{sup: s, places: places, deadline: time.Now().Add(s.cfg.StopTimeout), done: make(chan struct{})}
+	s.shutdowns = append(s.shutdowns, d)
+	d.enter(math.MinInt)
 	return d
 }
 
-// advance goes on to the next stage of each stop, once its present one needs no more waiting for.
+// advance moves each shutdown to its next stage once the present one needs no more waiting.
 func (s *Supervisor) advance() {
-	left := s.descents[:0]
-	for _, d := range s.descents {
-		if s.step(d) {
-			if d.forget {
-				s.forget(d.places)
-			}
-			close(d.done)
-		} else {
+	left := s.shutdowns[:0]
+	for _, d := range s.shutdowns {
+		if !d.advance() {
 			left = append(left, d)
+			continue
 		}
+		if d.forget {
+			s.forget(d.places)
+		}
+		close(d.done)
 	}
-	s.descents = left
+	s.shutdowns = left
 }
 
-// forget takes places away that nothing runs at any more.
+// forget removes places at which no process runs any more.
 func (s *Supervisor) forget(places map[*place]bool) {
 	for pl := range places {
 		s.metrics.restarts.DeleteLabelValues(pl.spec.Name)
@@ -74,10 +57,13 @@ func (s *Supervisor) forget(places map[*place]bool) {
 	}
 }
 
-// step reports whether a stop is complete.
-func (s *Supervisor) step(d *descent) (over bool) {
+func (d *shutdown) covers(pl *place) bool { return d.places == nil || d.places[pl] }
+
+// advance goes on to the next stage if the present one allows it. It returns true when no process is
+// left.
+func (d *shutdown) advance() (over bool) {
 	over = true
-	for p := range s.running {
+	for p := range d.sup.running {
 		if !d.covers(p.place) {
 			continue
 		}
@@ -86,157 +72,101 @@ func (s *Supervisor) step(d *descent) (over bool) {
 			return false
 		}
 	}
-	if over {
-		return true
+	if !over {
+		d.enter(d.stage + 1)
 	}
-	if next, ok := s.nextStage(d, d.stage+1); ok {
-		d.stage = next
-		s.stopStage(d)
-	}
-	return false
+	return over
 }
 
-// stopStage tells the processes of the present stage to stop.
-func (s *Supervisor) stopStage(d *descent) {
-	left := max(time.Until(d.deadline), min(lastBreath, s.cfg.StopTimeout))
-	for p := range s.running {
+// enter stops the processes of the lowest stage from the given one on that has any.
+func (d *shutdown) enter(from int) {
+	found := false
+	for p := range d.sup.running {
+		if stage := p.spec.Stage; d.covers(p.place) && stage >= from && (!found || stage < d.stage) {
+			d.stage, found = stage, true
+		}
+	}
+	if !found {
+		return
+	}
+	left := max(time.Until(d.deadline), min(lastBreath, d.sup.cfg.StopTimeout))
+	for p := range d.sup.running {
 		if d.covers(p.place) && p.spec.Stage == d.stage {
-			s.leave(p, left, d)
+			p.leave(left, d)
 		}
 	}
 }
 
-// nextStage is the lowest stage from the given one on with a process that runs.
-func (s *Supervisor) nextStage(d *descent, from int) (next int, ok bool) {
-	for p := range s.running {
-		if st := p.spec.Stage; d.covers(p.place) && st >= from && (!ok || st < next) {
-			next, ok = st, true
-		}
-	}
-	return next, ok
-}
-
-// stopTimeout is how long a process has from being told to stop to being killed.
-func (s *Supervisor) stopTimeout(p *process) time.Duration {
+// stopTimeout is how long the process has from being told to stop to being killed.
+func (p *process) stopTimeout() time.Duration {
 	if p.spec.Stop.Timeout > 0 {
 		return p.spec.Stop.Timeout
 	}
-	return s.cfg.StopTimeout
+	return p.sup.cfg.StopTimeout
 }
 
-// leaveTimeout is how long a process may take that is replaced. Where its sessions are moved away first, that has a time of
-// its own: Stop.Timeout begins when it is told to end.
-func (s *Supervisor) leaveTimeout(p *process) time.Duration {
+// leaveTimeout is how long a process may take that is being replaced. Moving its sessions away has a
+// time of its own: Stop.Timeout begins when the process is told to end.
+func (p *process) leaveTimeout() time.Duration {
 	if a := p.spec.Agent; a != nil && a.Drain > 0 {
-		return max(a.Drain, s.stopTimeout(p))
+		return max(a.Drain, p.stopTimeout())
 	}
-	return s.stopTimeout(p)
+	return p.stopTimeout()
 }
 
-// leave has a process end. Where its agent moves sessions, and stays, that comes first; d is the stop that it is part of, nil
-// a reload.
-func (s *Supervisor) leave(p *process, limit time.Duration, d *descent) {
-	a := p.spec.Agent
-	moves := a != nil && a.Drain > 0 && s.running[p.agent] && !p.agent.stopping && (d == nil || !d.covers(p.agent.place))
-	if p.stopping || p.leaving || !moves || p.agent.line.Tell(lifeline.Drain, p.idText(), nil) != nil {
-		s.terminate(p, min(limit, s.stopTimeout(p)))
+// leave makes a process end. If its agent moves sessions, and stays, that comes first. d is the
+// shutdown that the process leaves in; nil: a reload.
+func (p *process) leave(limit time.Duration, d *shutdown) {
+	if p.stopping || p.leaving || !p.movesSessions(d) || p.attachment.agent.line.Tell(lifeline.Drain, p.attachment.idText(), nil) != nil {
+		p.terminate(min(limit, p.stopTimeout()))
 		return
 	}
 	p.leaving, p.draining = true, true
-	s.later(min(limit, a.Drain), func() {
-		if s.running[p] && p.leaving {
-			p.leaving = false
-			s.terminate(p, s.stopTimeout(p))
+	p.sup.loop.later(min(limit, p.spec.Agent.Drain), func() {
+		if p.runs() {
+			p.drained()
 		}
 	})
 }
 
-// terminate asks a process to stop, and kills it if it has not within d. Asking again changes nothing.
-func (s *Supervisor) terminate(p *process, d time.Duration) {
-	if p == nil || p.stopping {
+// movesSessions reports whether the agent of the process can move sessions away.
+func (p *process) movesSessions(d *shutdown) bool {
+	a, agent := p.spec.Agent, p.attachment.agent
+	return a != nil && a.Drain > 0 && agent.runs() && !agent.stopping && (d == nil || !d.covers(agent.place))
+}
+
+// drained ends a process whose sessions have left, or had the time to.
+func (p *process) drained() {
+	if p.leaving {
+		p.leaving = false
+		p.terminate(p.stopTimeout())
+	}
+}
+
+// terminate asks a process to stop, and kills it if it hasn't ended within d. Asking again changes
+// nothing.
+func (p *process) terminate(d time.Duration) {
+	if p.stopping {
 		return
 	}
 	p.stopping = true
 	p.endProbe()
-	if !s.askToEnd(p) {
+	if m := p.spec.Stop.Message; m == "" || p.send([]byte(m)) != nil {
 		sig := p.spec.Stop.Signal
 		if sig == 0 {
 			sig = syscall.SIGTERM
 		}
-		p.signal(sig)
+		p.group.signal(sig)
 	}
-	s.killLater(p, d)
+	p.killLater(d)
 }
 
-// killLater ends a process that has not ended within d.
-func (s *Supervisor) killLater(p *process, d time.Duration) {
-	p.kill = s.later(d, func() {
-		if s.running[p] {
-			s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Stringer("after", d).Msg("did not stop: killed")
-			p.killAll()
+// killLater kills a process that hasn't ended within d.
+func (p *process) killLater(d time.Duration) {
+	p.kill = p.sup.loop.later(d, func() {
+		if p.runs() {
+			p.sup.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Stringer("after", d).Msg("did not stop: killed")
+			p.group.kill()
 		}
 	})
-}
-
-// askToEnd sends the message that stands for the signal, and reports whether there is one.
-func (s *Supervisor) askToEnd(p *process) bool {
-	m := p.spec.Stop.Message
-	return m != "" && s.message(p, []byte(m)) == nil
-}
-
-// signal sends a signal to a process, and as its spec has it to those below it. After its end it does nothing.
-func (p *process) signal(sig syscall.Signal) {
-	p.group.Lock()
-	defer p.group.Unlock()
-	if p.reaped {
-		return
-	}
-	if p.spec.Stop.Tree != TreeToo {
-		syscall.Kill(p.pid(), sig)
-		return
-	}
-	for _, pid := range strangers(p.pid()) {
-		syscall.Kill(pid, sig)
-	}
-	syscall.Kill(-p.pid(), sig)
-}
-
-// killAll ends a process and all that it started. After the process' end it does nothing.
-func (p *process) killAll() {
-	p.group.Lock()
-	defer p.group.Unlock()
-	if p.reaped {
-		return
-	}
-	if p.spec.Stop.Tree == TreeSpare {
-		syscall.Kill(p.pid(), syscall.SIGKILL)
-		return
-	}
-	if p.spec.Stop.Tree == TreeToo {
-		for _, pid := range strangers(p.pid()) {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
-	}
-	syscall.Kill(-p.pid(), syscall.SIGKILL)
-}
-
-// killGroupLocked ends what is left of the group of a process that has ended and was not reaped.
-func (p *process) killGroupLocked() {
-	if !p.reaped && p.spec.Stop.Tree != TreeSpare {
-		syscall.Kill(-p.pid(), syscall.SIGKILL)
-	}
-}
-
-// closeListeners drops our copies of the inherited sockets: once the children that serve them have closed theirs,
-// connections are refused, and a load balancer goes elsewhere.
-func (s *Supervisor) closeListeners() {
-	for _, pl := range s.places {
-		pl.closeListeners()
-	}
-}
-
-func (pl *place) closeListeners() {
-	for _, l := range pl.spec.Listeners {
-		l.Close()
-	}
 }

@@ -9,34 +9,24 @@ import (
 	"time"
 )
 
-// Supervisor runs the processes of a Config, and of what is added later.
+// Supervisor runs the processes of a Config, and those that are added later.
 type Supervisor struct {
 	cfg     Config
 	env     []string
 	metrics *metrics
 	output  *output
-
-	events    chan func()    // what the followers and callers want done by the loop
-	over      chan struct{}  // closed when the loop has ended
-	followers sync.WaitGroup // goroutines of processes, of OnExit and OnListen
+	loop    *loop
+	board   board
 
 	// The loop's own.
-	places   []*place
-	running  map[*process]bool
-	nextID   int
-	stopping bool
-	descents []*descent // stops under way
-	orphans  bool       // the kernel gives us those of our children
-	timers   map[*time.Timer]bool
-	err      error         // why the loop stopped by itself
-	told     chan struct{} // closed when the last call of tellInOrder has returned
-	quiet    bool          // what was done just now changed no status
-	looked   time.Time     // when, and how often, the loop looked whether processes are alive
-	looks    int
-
-	mu      sync.Mutex // guards what others read
-	status  []Status
-	changed chan struct{} // closed at the next change of status
+	places    []*place
+	running   map[*process]bool
+	shutdowns []*shutdown // under way
+	lookout   lookout
+	nextID    int
+	stopping  bool
+	orphans   bool  // the kernel makes the orphans among our descendants our children
+	err       error // why the loop stopped by itself
 }
 
 // New checks a Config. It starts nothing.
@@ -48,29 +38,27 @@ func New(cfg Config) (*Supervisor, error) {
 	s := &Supervisor{
 		cfg: cfg, env: cfg.Env,
 		metrics: newMetrics(cfg.Metrics, cfg.Specs),
-		events:  make(chan func()),
-		over:    make(chan struct{}),
+		loop:    newLoop(),
+		board:   board{changed: make(chan struct{})},
 		running: map[*process]bool{},
 		nextID:  cfg.FirstID,
-		timers:  map[*time.Timer]bool{},
-		changed: make(chan struct{}),
 	}
 	if s.env == nil {
 		s.env = os.Environ()
 	}
 	s.output = &output{w: cfg.Output, cfg: &s.cfg}
 	for _, spec := range cfg.Specs {
-		s.places = append(s.places, newPlace(spec))
+		s.places = append(s.places, newPlace(s, spec))
 	}
 	s.publish()
 	return s, nil
 }
 
-// Run starts the processes and keeps them running until ctx ends; then it stops them, stage by stage, and returns when the
-// last has ended. An error is an ExitError or ErrKilled.
+// Run starts the processes and keeps them running until ctx ends. Then it stops them, stage by stage,
+// and returns when the last one has ended. An error is an ExitError or ErrKilled.
 func (s *Supervisor) Run(ctx context.Context) error {
 	keepDescriptors()
-	runtime.LockOSThread() // until the children have ended: see start
+	runtime.LockOSThread() // until the children have ended: see place.start
 	defer runtime.UnlockOSThread()
 	orphans, ignore := adopted()
 	defer ignore()
@@ -78,15 +66,15 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	watch := time.NewTicker(lookInterval)
 	defer watch.Stop()
 	for _, pl := range s.places {
-		s.schedule(pl)
+		pl.schedule()
 	}
 	s.startDue()
 	s.publish()
 	done := ctx.Done()
 	for !s.stopping || len(s.running) > 0 {
-		s.quiet = false
+		s.loop.quiet = false
 		select {
-		case f := <-s.events:
+		case f := <-s.loop.events:
 			f()
 		case <-orphans:
 			s.reapStrays()
@@ -96,104 +84,72 @@ func (s *Supervisor) Run(ctx context.Context) error {
 			done = nil
 			s.stop()
 		}
-		if !s.quiet {
+		if !s.loop.quiet {
 			s.publish()
 		}
 	}
-	close(s.over)
-	for t := range s.timers {
-		t.Stop()
-	}
+	s.loop.end()
 	s.closeListeners()
-	s.followers.Wait()
+	s.loop.followers.Wait()
 	return s.err
 }
 
 // Kill ends all processes at once. Run then returns ErrKilled.
 func (s *Supervisor) Kill() {
-	s.post(func() {
+	s.loop.post(func() {
 		if len(s.running) > 0 {
 			s.fail(ErrKilled)
 		}
 		for p := range s.running {
 			p.stopping = true
-			p.killAll()
+			p.group.kill()
 		}
 		s.stop()
 	})
 }
 
-// Status returns a snapshot of all places, in the order in which they were added. Nobody may change it.
-func (s *Supervisor) Status() []Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.status
+// stop begins the end: the supervisor restarts nothing any more, lets no connection queue, and tells
+// the lowest stage to stop.
+func (s *Supervisor) stop() {
+	if s.stopping {
+		return
+	}
+	s.stopping = true
+	for _, pl := range s.places {
+		pl.leaveReload(ErrStopping)
+	}
+	s.closeListeners()
+	s.shutDown(nil)
 }
 
-// Wait blocks until the status is as wanted, and returns ctx's error if that ends first, or ErrStopping when the supervisor
-// has ended.
-func (s *Supervisor) Wait(ctx context.Context, wanted func([]Status) bool) error {
-	for {
-		s.mu.Lock()
-		status, changed := s.status, s.changed
-		s.mu.Unlock()
-		if wanted(status) {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-s.over:
-			return ErrStopping
-		case <-ctx.Done():
-			return ctx.Err()
+// closeListeners closes our copies of the inherited sockets. Once the children that serve them have
+// closed theirs, the kernel refuses connections, and a load balancer goes elsewhere.
+func (s *Supervisor) closeListeners() {
+	for _, pl := range s.places {
+		pl.closeListeners()
+	}
+}
+
+// startDue starts the places that have never been started and wait for no other place.
+func (s *Supervisor) startDue() {
+	for _, pl := range s.places {
+		if !pl.begun && !pl.gone && !s.stopping && s.served(pl.spec.After) {
+			pl.begun = true
+			pl.launch()
 		}
 	}
 }
 
-// post has the loop call f. After the loop's end it does nothing.
-func (s *Supervisor) post(f func()) bool {
-	select {
-	case s.events <- f:
+// served reports whether the process of a place has been ready once.
+func (s *Supervisor) served(name string) bool {
+	if name == "" {
 		return true
-	case <-s.over:
-		return false
 	}
+	pl := s.find(name)
+	return pl != nil && pl.served
 }
 
-// ask has the loop call f and returns what that returns, once Status shows what it did.
-func (s *Supervisor) ask(f func() error) error {
-	result := make(chan error, 1)
-	if !s.post(func() { result <- f() }) {
-		return ErrStopping
-	}
-	s.post(func() { s.quiet = true }) // the loop takes it after it has published
-	return <-result
-}
-
-// later has the loop call f after d.
-func (s *Supervisor) later(d time.Duration, f func()) *time.Timer {
-	var t *time.Timer
-	t = time.AfterFunc(d, func() {
-		s.post(func() {
-			if s.timers[t] {
-				delete(s.timers, t)
-				f()
-			}
-		})
-	})
-	s.timers[t] = true
-	return t
-}
-
-// cancel takes back what later promised; nil is nothing.
-func (s *Supervisor) cancel(t *time.Timer) {
-	if t != nil {
-		t.Stop()
-		delete(s.timers, t)
-	}
-}
-
-// find is the place of that name; nil: there is none.
+// find returns the place of that name; nil if there is none.
 func (s *Supervisor) find(name string) *place {
 	i := slices.IndexFunc(s.places, func(pl *place) bool { return pl.spec.Name == name })
 	if i < 0 {
@@ -202,22 +158,64 @@ func (s *Supervisor) find(name string) *place {
 	return s.places[i]
 }
 
-// fail remembers why Run ends by itself; the first reason stays.
+// fail records why Run ends by itself; the first reason counts.
 func (s *Supervisor) fail(err error) {
 	if s.err == nil {
 		s.err = err
 	}
 }
 
-// publish makes the loop's state visible.
+// publish shows the loop's state to others.
 func (s *Supervisor) publish() {
 	status := make([]Status, len(s.places))
 	for i, pl := range s.places {
 		status[i] = pl.status()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.status = status
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.board.set(status)
+}
+
+// Status returns a snapshot of all places, in the order in which they were added. The caller must not
+// change it.
+func (s *Supervisor) Status() []Status {
+	status, _ := s.board.get()
+	return status
+}
+
+// Wait blocks until wanted accepts the status. It returns ctx's error if ctx ends first, and
+// ErrStopping if the supervisor has ended.
+func (s *Supervisor) Wait(ctx context.Context, wanted func([]Status) bool) error {
+	for {
+		status, changed := s.board.get()
+		if wanted(status) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-s.loop.over:
+			return ErrStopping
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// board holds the status that others read.
+type board struct {
+	mu      sync.Mutex
+	status  []Status
+	changed chan struct{} // closed at the next change
+}
+
+func (b *board) set(status []Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status = status
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+func (b *board) get() (status []Status, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.status, b.changed
 }

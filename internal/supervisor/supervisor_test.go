@@ -51,8 +51,8 @@ func run(t *testing.T, cfg Config) *host {
 	t.Cleanup(func() {
 		h.cancel()
 		h.Kill()
-		<-s.over
-		s.followers.Wait()
+		<-s.loop.over
+		s.loop.followers.Wait()
 		if t.Failed() {
 			t.Logf("output:\n%s", h.out.String())
 		}
@@ -195,7 +195,7 @@ func TestEndedProcessIsRestarted(t *testing.T) {
 
 func TestCrashLoopBacksOffAndIsLogged(t *testing.T) {
 	h := run(t, Config{Specs: []Spec{{Name: "a", Command: fake(t, "exit", "1")}}})
-	h.wait("restarted often", func(st []Status) bool { return st[0].Restarts >= loop })
+	h.wait("restarted often", func(st []Status) bool { return st[0].Restarts >= loopEnds })
 	h.cancel()
 	if err := h.end(); err != nil {
 		t.Error(err)

@@ -36,10 +36,10 @@ func TestFrozenProcessIsToldAndReplaced(t *testing.T) {
 func awaitBeat(h *host) {
 	h.wait("heard of", func([]Status) bool {
 		heard := make(chan bool, 1)
-		h.post(func() {
+		h.loop.post(func() {
 			p := h.places[0].current
 			p.note(lifeline.Worker, "wwww")
-			heard <- p.beat.Load() != 0
+			heard <- p.pulse.last.Load() != 0
 		})
 		return <-heard
 	})
@@ -74,9 +74,9 @@ func TestPauseOfTheSupervisorIsNobodysSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	p := &process{spec: &Spec{Name: "a", AliveTimeout: 15 * time.Second, FreezeTimeout: 3 * time.Second}, attrs: map[string]string{lifeline.Worker: "w"}}
-	p.every.Store(int64(lifeline.BeatInterval))
-	p.beat.Store(now.UnixNano())
+	p := &process{sup: s, spec: &Spec{Name: "a", AliveTimeout: 15 * time.Second, FreezeTimeout: 3 * time.Second}, attrs: map[string]string{lifeline.Worker: "w"}}
+	p.pulse.every.Store(int64(lifeline.BeatInterval))
+	p.pulse.last.Store(now.UnixNano())
 	s.running[p] = true
 	s.lookAfter(now)
 	for range 100 {
@@ -84,9 +84,9 @@ func TestPauseOfTheSupervisorIsNobodysSilence(t *testing.T) {
 		s.lookAfter(now)
 		now = now.Add(lookInterval)
 		s.lookAfter(now)
-		p.beat.Store(now.UnixNano())
+		p.pulse.last.Store(now.UnixNano())
 	}
-	if p.silent || p.stuck != 0 {
+	if p.pulse.silent || p.pulse.stuck != 0 {
 		t.Error("blamed")
 	}
 }

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Up is what `sidereal up` reads: a whole host.
+// Up has the settings of `sidereal up`, which runs a whole host.
 type Up struct {
 	Door
 	Redis
 	App
-	// How many workers: a number, `max` or 0 for one per core, a negative number for so many fewer than cores.
+	// Number of workers: `max` or 0 for one per core, a negative number for that many fewer.
 	Instances string `env:"SIDEREAL_INSTANCES" envDefault:"max" form:"instances" short:"i"`
 	Admin
 	Routing

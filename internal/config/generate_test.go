@@ -10,9 +10,12 @@ import (
 	"go/token"
 	"os"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 //go:generate go test . -run TestGeneratedFilesAreFresh -update
@@ -116,27 +119,66 @@ func page(t *testing.T, groups []group) []byte {
 	b.WriteString(`<!-- Generated from internal/config by go generate ./internal/config; do not edit. -->
 # Configuration
 
-Every setting is an environment variable and a flag. The flag is the variable's name without its prefix, in lower case,
-with dashes: ` + "`SIDEREAL_REDIS_URL`" + ` is ` + "`--redis-url`" + `. A flag wins over the environment, the environment over the default. A variable
-set to nothing counts as not set. Durations are written ` + "`1500ms`, `35s`, `2m`" + `.
+Every setting is an environment variable and a flag: ` + "`SIDEREAL_REDIS_URL`" + ` is ` + "`--redis-url`" + `. A flag
+wins over the environment, the environment over the default. An empty variable counts as not set.
+Durations look like ` + "`1500ms`, `35s`, `2m`" + `. Separate the items of a list with commas.
 
-- **Secrets** can be read from a file: ` + "`<VARIABLE>_FILE`" + ` holds the path. Marked *secret* below.
-- **Wrong values** end the start with one line that names variable, value and rule, and exit code 2.
-- **Unknown** ` + "`SIDEREAL_*`" + ` variables are warned about, with the nearest known name.
-- ` + "`sidereal config [up|router|worker]`" + ` prints the values in effect and where each came from, secrets hidden.
-- Exit codes of all commands: 0 done, 1 failed, 2 wrong usage or configuration.
+- **Secrets** may come from a file: ` + "`<VARIABLE>_FILE`" + ` holds its path. They are marked *secret*.
+- **Wrong values** end the start with exit code 2 and a line with variable, value and rule.
+- **Unknown** ` + "`SIDEREAL_*`" + ` variables cause a warning with the nearest known name.
+- ` + "`sidereal config [up|router|worker]`" + ` prints the values in effect and where each came from.
+- **Exit codes** of all commands: 0 done, 1 failed, 2 wrong usage or configuration.
 
 `)
-	for _, g := range groups {
-		fmt.Fprintf(&b, "## %s\n\n%s\n\n", heading(t, g.name), intro(g))
-		b.WriteString("| variable | default | read by | meaning |\n|---|---|---|---|\n")
-		for _, s := range g.settings {
-			f, readers := find(t, g.name, s.variable)
-			fmt.Fprintf(&b, "| `%s`%s | %s | %s | %s |\n", s.variable, alternatives(f), cell(f.shownDefault()), readers, cell(s.about+rule(f)))
-		}
-		b.WriteString("\n")
+	at := func(g group) int {
+		return slices.IndexFunc(headings, func(h groupHeading) bool { return h.group == g.name })
 	}
-	return b.Bytes()
+	slices.SortStableFunc(groups, func(x, y group) int { return at(x) - at(y) })
+	for _, g := range groups {
+		fmt.Fprintf(&b, "## %s\n\n", heading(t, g.name))
+		var rows, notes bytes.Buffer
+		var readers string
+		for _, s := range g.settings {
+			var f field
+			f, readers = find(t, g.name, s.variable) // all settings of a group have the same
+			meaning, more := sentence(s.about)
+			fmt.Fprintf(&rows, "| `%s`%s | %s | %s | %s |\n", s.variable, alternatives(f), cell(f.shownDefault()), cell(rule(f, meaning)), cell(meaning))
+			if more != "" {
+				notes.WriteString(wrap("- `"+s.variable+"`: ", "  ", more))
+			}
+		}
+		_, more := sentence(g.about)
+		b.WriteString(wrap("", "", strings.TrimSpace(more+" Read by "+readers+".")))
+		b.WriteString("\n| variable | default | value | meaning |\n|---|---|---|---|\n" + rows.String() + "\n")
+		if notes.Len() > 0 {
+			b.WriteString(notes.String() + "\n")
+		}
+	}
+	return append(bytes.TrimRight(b.Bytes(), "\n"), '\n')
+}
+
+// sentence cuts the first sentence off a comment, without its period. A table shows it, and so does the help on flags.
+func sentence(text string) (first, more string) {
+	first, more, _ = strings.Cut(text, ". ")
+	return strings.TrimSuffix(first, "."), more
+}
+
+// wrap breaks a text after at most 100 columns, but not within code and links.
+func wrap(first, rest, text string) string {
+	var b strings.Builder
+	line, empty := first, true
+	for _, word := range regexp.MustCompile("(?:`[^`]*`|\\[[^]]*\\]\\([^)]*\\)|\\S)+").FindAllString(text, -1) {
+		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > 100 {
+			b.WriteString(line + "\n")
+			line, empty = rest, true
+		}
+		if !empty {
+			line += " "
+		}
+		line += word
+		empty = false
+	}
+	return b.String() + line + "\n"
 }
 
 // heading is the one of a group.
@@ -171,13 +213,6 @@ func find(t *testing.T, group, variable string) (f field, readers string) {
 	return f, strings.Join(names, ", ")
 }
 
-// intro makes a sentence of a struct's comment, "Name is how ..." or "Name says what ...".
-func intro(g group) string {
-	text := strings.TrimPrefix(g.about, g.name+" ")
-	text = strings.TrimPrefix(strings.TrimPrefix(text, "is "), "says ")
-	return strings.ToUpper(text[:1]) + text[1:]
-}
-
 func alternatives(f field) string {
 	var out string
 	if short := f.tag.Get("short"); short != "" {
@@ -192,16 +227,20 @@ func alternatives(f field) string {
 	return out
 }
 
-func rule(f field) (out string) {
+// rule says which values a setting may have, unless its meaning names them.
+func rule(f field, meaning string) string {
+	var out []string
 	if form, ok := forms[f.tag.Get("form")]; ok {
-		out += " Value: " + form.rule + "."
-	} else if least := f.tag.Get("min"); least != "" && least != "0s" && !f.internal() {
-		out += " At least " + least + "."
+		out = append(out, form.rule)
+	} else if list := strings.Fields(f.tag.Get("oneof")); slices.ContainsFunc(list, func(v string) bool { return !strings.Contains(meaning, "`"+v+"`") }) {
+		out = append(out, strings.Join(list, ", "))
+	} else if least := f.tag.Get("min"); strings.Trim(least, "0s") != "" && !f.internal() {
+		out = append(out, "≥ "+least)
 	}
 	if needed := f.tag.Get("needs"); needed != "" {
-		out += " Only with `" + needed + "`."
+		out = append(out, "needs `"+needed+"`")
 	}
-	return out
+	return strings.Join(out, "; ")
 }
 
 func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }

@@ -6,20 +6,23 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// headings are what the groups of settings are called, which are structs of this package, by what an operator asks first.
-var headings = []struct{ group, heading string }{
+// groupHeading names a group of settings, which is a struct of this package.
+type groupHeading struct{ group, heading string }
+
+// headings has the groups in the order in which operators ask for them.
+var headings = []groupHeading{
 	{"Up", "A whole host"},
 	{"Door", "Addresses"},
 	{"AppDoor", "Addresses of a daemon's apps"},
 	{"Home", "The daemon"},
 	{"Redis", "Redis"},
 	{"App", "The app"},
-	{"Admin", "The admin door"},
-	{"WorkerAdmin", "The admin door of a worker"},
+	{"Admin", "The admin port"},
+	{"WorkerAdmin", "The admin port of a worker"},
 	{"Routing", "Routing"},
 	{"TLS", "TLS"},
 	{"Redirect", "Plain HTTP"},
-	{"Upstreams", "Backends listed by hand"},
+	{"Upstreams", "Upstreams"},
 	{"Limits", "Limits"},
 	{"Cluster", "Workers in the cluster"},
 	{"Transport", "Messages between servers"},

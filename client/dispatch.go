@@ -81,7 +81,7 @@ func (s *Socket) perform(t task) {
 	for _, f := range r.any {
 		f(t.event, t.args)
 	}
-	for _, h := range r.events[t.event] {
-		h.call(s, t)
+	if handlers := r.events[t.event]; len(handlers) > 0 {
+		s.handle(handlers, t)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 // registry is what a socket calls. It is replaced, never changed, so that it is read without a lock.
 type registry struct {
-	events     map[string][]*handler
+	events     map[string][]handler
 	any        []func(event string, args packet.Args)
 	outgoing   []func(event string, args packet.Args)
 	connect    []func()
@@ -45,7 +45,7 @@ func (s *Socket) On(event string, f any) {
 	s.register(func(r *registry) {
 		events := maps.Clone(r.events)
 		if events == nil {
-			events = make(map[string][]*handler, 1)
+			events = make(map[string][]handler, 1)
 		}
 		events[event] = with(events[event], h)
 		r.events = events

@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/eventloop"
+	compiler "github.com/sidereal-io/sidereal/internal/handler"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -220,14 +221,14 @@ func (s *Socket) dispatch(e *event) {
 // call runs an event with ctx, or with the socket's context if that is nil, and returns the first error.
 func (s *Socket) call(ctx context.Context, r *registry, e *event) (first error) {
 	c := &e.call
-	c.socket, c.life, c.args = s, ctx, e.args
+	c.begin(s, ctx, e.args)
 	if len(r.any) > 0 || len(r.useEvent) > 0 {
 		name := string(e.name)
 		for _, f := range r.any {
 			s.contain(name, func() error { f(s, name, e.args); return nil })
 		}
 		for _, f := range r.useEvent {
-			if err := s.contain(name, func() error { return f(c.ctx(), s, name, e.args) }); err != nil {
+			if err := s.contain(name, func() error { return f(c.Context(), s, name, e.args) }); err != nil {
 				s.tellError(r, err)
 				return err
 			}
@@ -254,7 +255,7 @@ func (s *Socket) handle(h *handler, c *call, e *event) (err error) {
 			err = s.panicked(string(e.name), v)
 		}
 	}()
-	return h.call(c)
+	return h.call(&c.Call)
 }
 
 // contain calls f and turns a panic into an error.
@@ -283,15 +284,12 @@ func (s *Socket) panicked(what string, v any) error {
 // failed answers an event whose handler failed, and logs what the client is not shown.
 func (s *Socket) failed(r *registry, c *call, name string, err error) {
 	server := s.client.server
-	told := failure{Error: "internal error"}
 	var public *Error
-	var unfit *argsError
+	var unfit *compiler.ArgsError
 	var panicked *panicError
 	switch {
 	case errors.As(err, &public):
-		told = failure{public.Message, public.Data}
 	case errors.As(err, &unfit):
-		told.Error = "invalid arguments"
 		server.metrics.undecoded.Inc()
 		server.cfg.Log.Debug().Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("arguments do not fit the handler")
 	case errors.As(err, &panicked): // it is logged
@@ -300,7 +298,7 @@ func (s *Socket) failed(r *registry, c *call, name string, err error) {
 		server.metrics.failures.Inc()
 		server.notices.failures.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("handler failed")
 	}
-	c.reply(told)
+	c.Reply(failure(err))
 	s.tellError(r, err)
 }
 

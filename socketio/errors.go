@@ -69,9 +69,3 @@ type refusal struct {
 	Message string `json:"message"`
 	Data    any    `json:"data,omitzero"`
 }
-
-// failure is the answer to an event whose handler failed.
-type failure struct {
-	Error string `json:"error"`
-	Data  any    `json:"data,omitzero"`
-}

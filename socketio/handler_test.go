@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 
+	compiler "github.com/sidereal-io/sidereal/internal/handler"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -20,29 +21,30 @@ func BenchmarkHandler(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	generic := func(f func(context.Context, *Socket, said) error) func(*call) error {
-		return func(c *call) error {
-			v, err := first[said](c)
-			if err != nil {
+	generic := func(f func(context.Context, *Socket, said) error) compiler.Func[*Socket, Ack] {
+		return func(c *compiler.Call[*Socket, Ack]) error {
+			var v said
+			if err := c.Args.Decode(0, &v); err != nil {
 				return err
 			}
-			return f(c.ctx(), c.socket, v)
+			return f(c.Sender.Context(), c.Socket, v)
 		}
 	}
 	connected := &Socket{extra: &extra{ctx: context.Background()}}
 	for _, h := range []struct {
 		name string
-		call func(*call) error
+		call compiler.Func[*Socket, Ack]
 	}{
-		{"reflection", compile("On", "say", func(context.Context, *Socket, said) error { return nil }, true)},
+		{"reflection", newHandler("On", "say", func(context.Context, *Socket, said) error { return nil }, true).call},
 		{"generic", generic(func(context.Context, *Socket, said) error { return nil })},
-		{"args", compile("On", "say", func(*Socket, Args) error { return nil }, true)},
+		{"args", newHandler("On", "say", func(*Socket, Args) error { return nil }, true).call},
 	} {
 		b.Run(h.name, func(b *testing.B) {
-			c := &call{socket: connected, args: args}
+			var c call
+			c.begin(connected, nil, args)
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := h.call(c); err != nil {
+				if err := h.call(&c.Call); err != nil {
 					b.Fatal(err)
 				}
 			}

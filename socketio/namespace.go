@@ -225,17 +225,17 @@ func (n *Namespace) raise(p packet.Payload, reply func(packet.Payload)) {
 		return
 	}
 	handlers := n.registry.Load().server[name]
-	c := call{life: n.server.life, args: args}
+	var c call
+	c.begin(nil, n.server.life, args)
 	if reply != nil {
 		c.answer = &answer{to: reply}
 	}
 	for _, h := range handlers {
 		if err := n.handle(h, &c, name); err != nil {
-			e, internal := shown(err)
-			if internal {
+			if _, internal := shown(err); internal {
 				n.server.cfg.Log.Warn().Str("namespace", n.name).Str("event", name).Err(err).Msg("handler of a server's event failed")
 			}
-			c.reply(failure{e.Message, e.Data})
+			c.Reply(failure(err))
 		}
 	}
 }
@@ -248,5 +248,5 @@ func (n *Namespace) handle(h *handler, c *call, name string) (err error) {
 			err = &panicError{v}
 		}
 	}()
-	return h.call(c)
+	return h.call(&c.Call)
 }

@@ -18,8 +18,9 @@ var notes string
 func report(o options, results []*result, took time.Duration) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!-- Written by go run ./e2e/bench; do not edit: the notes are in e2e/bench/notes.md. -->\n# Performance\n\n")
-	fmt.Fprintf(&b, "Sidereal beside what it replaces, measured in one run. CPU time is user and system time of **all** processes of a\n"+
-		"system; the load generator is not counted. Figures are medians of rounds in which the systems take turns, with\nlowest and highest in parentheses.\n\n")
+	fmt.Fprintf(&b, "Sidereal beside the systems that it replaces, measured in one run. CPU time is the user and system\n"+
+		"time of **all** processes of a system, without the load generator. Systems take turns in each round.\n"+
+		"Figures are medians over the rounds, with lowest and highest in parentheses.\n\n")
 	fmt.Fprintf(&b, "    go run ./e2e/bench %s\n\n", strings.Join(os.Args[1:], " "))
 	fmt.Fprintf(&b, "- %s, %.0f s, %d rounds, revision %s\n%s", time.Now().UTC().Format("2 January 2006"), took.Seconds(), o.rounds, revision(), machine())
 	lost := 0
@@ -70,7 +71,7 @@ func cpuTable(b *strings.Builder, results []*result) {
 	if len(some) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n## CPU\n\nMicroseconds of CPU time for one unit of work. The last three columns are ratios, taken in each round: our worker against\nthe floor, Node against our worker, and nginx with two Node processes against our host.\n\n"+
+	fmt.Fprintf(b, "\n## CPU\n\nCPU time in µs per unit of work. The last three columns are ratios within a round: our worker to the\nfloor, Node to our worker, nginx with two Node processes to our host.\n\n"+
 		"| work | per | A | B | C | D | E | F | A ÷ C | B ÷ A | E ÷ D |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range some {
 		fmt.Fprintf(b, "| %s | %s |", r.title, r.unit)
@@ -110,7 +111,7 @@ func partsTable(b *strings.Builder, results []*result) {
 	if len(some) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n### Which process spends it\n\nMedians by process. D's supervisor is in the sums above: its few beats a second carry no messages.\n\n"+
+	fmt.Fprintf(b, "\n### By process\n\nMedians. The sums above include D's supervisor, which carries no messages.\n\n"+
 		"| work | D: router | workers | Redis | E: nginx | Node | Redis |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range some {
 		fmt.Fprintf(b, "| %s |", r.title)
@@ -127,7 +128,7 @@ func memoryTable(b *strings.Builder, results []*result) {
 	if len(some) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n## Memory\n\nGrowth of the proportional set size (PSS) of all processes, in bytes per connection or session, measured once. Kernel memory of\nthe sockets is not in it.\n\n"+
+	fmt.Fprintf(b, "\n## Memory\n\nGrowth of the proportional set size (PSS) of all processes in bytes per connection or session,\nmeasured once, without the kernel's memory for sockets.\n\n"+
 		"| held | A | B | C | D | E | F | D: router | workers | E: nginx | Node |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range some {
 		fmt.Fprintf(b, "| %s |", r.title)
@@ -148,7 +149,7 @@ func memoryTable(b *strings.Builder, results []*result) {
 func heldTable(b *strings.Builder, results []*result) {
 	for _, r := range of(results, held) {
 		m := r.samples[crowdHost][0]
-		fmt.Fprintf(b, "\n### Many\n\n%d idle WebSockets on one host (%s; here %.0f of them), on the same two cores as their clients, garbage collected:\n\n| what | |\n|---|--:|\n",
+		fmt.Fprintf(b, "\n### Many\n\n%d idle WebSockets on one host (%s; %.0f here),\non the same two cores as their clients, garbage collected:\n\n| quantity | |\n|---|--:|\n",
 			m.units, titles[crowdHost], m.parts[heldWorkers])
 		fmt.Fprintf(b, "| PSS of all its processes, each connection | %.0f B |\n", m.value)
 		for _, part := range []string{heldMemory, heldKernel, heldRouter, heldPace, heldIdle, heldFanOut} {
@@ -163,8 +164,9 @@ func betweenTable(b *strings.Builder, results []*result) {
 	if len(some) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n## Between servers\n\nCPU microseconds of one server alone, without its Redis, for a message of 128 B from, or to, another one; and the delay between\n"+
-		"clients of two servers. Sidereal and Node say the same bytes; the bare loop reads them and does nothing. What is for sockets\nis queued for polls that come later: no sends are in these figures.\n\n"+
+	fmt.Fprintf(b, "\n## Between servers\n\nCPU time in µs of one server, without Redis, per message of 128 B from or to another one, and the\n"+
+		"delay between clients of two servers. Sidereal and Node send the same bytes; the bare loop reads them\n"+
+		"and does nothing. Messages to sockets wait for later polls, so the figures contain no sends.\n\n"+
 		"| work | in | Sidereal | Node | bare loop | Sidereal ÷ Node | bare ÷ Sidereal |\n|---|---|--:|--:|--:|--:|--:|\n")
 	for _, r := range some {
 		fmt.Fprintf(b, "| %s | %s |", r.title, pick(r.quantity == delay, "µs", "CPU µs"))

@@ -101,8 +101,8 @@ func routedTable(b *strings.Builder, results []*result) {
 	if len(some) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n## Routers before the same workers\n\nCPU microseconds of all processes, and of the router or balancer alone. S and T are told the two workers' ids in their configuration and\n"+
-		"route a request by the first four characters of its sid; D finds workers, and their ends, by itself.\n\n"+
+	fmt.Fprintf(b, "\n## Routers before the same workers\n\nCPU time in µs of all processes, and of the router alone. S and T have the two workers' ids in their\n"+
+		"configuration and route by the first four characters of a sid. D finds workers, and their ends, by\nitself.\n\n"+
 		"| work | per | D | S: nginx | T: HAProxy | S ÷ D | T ÷ D | router of D | nginx | HAProxy | router ÷ nginx | router ÷ HAProxy |\n"+
 		"|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	parts := map[string]string{host: "router", nginxTags: "nginx", haproxyTags: "haproxy"}

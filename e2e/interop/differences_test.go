@@ -32,27 +32,27 @@ var differences = []*difference{
 		operations: serverSide,
 		payloads:   []string{"binary", "nested binary", "a date beside binary", "numbers beside binary", "floats beyond 64 bits beside binary", "1 MB of binary"},
 		from:       ours,
-		reason:     "Node's classic adapter writes server-side events as JSON, in which a Buffer is a list of numbers. Ours keep it binary, and Node's servers read that.",
+		reason:     "Node's classic adapter writes server-side events as JSON with a Buffer as a list of numbers; ours keep it binary, which Node's servers read.",
 	},
 	{
 		transports: []string{"redis"},
 		operations: []string{"fetchSockets", "fetchSockets in a room"},
 		from:       []kind{goServer},
 		to:         []kind{goServer},
-		reason:     "The same with the data of sockets, in which there is a Buffer here: ours keep it binary between each other, and answer Node's servers as Node does.",
+		reason:     "The same with a Buffer in the data of sockets; ours answer Node's servers as Node does.",
 	},
 	{
 		transports: []string{"redis", "redis-sharded"},
 		payloads:   []string{"floats beyond 64 bits beside binary"},
 		from:       ours,
-		reason:     "Node's msgpack library writes numbers from 2^64 on as their low 64 bits: 1e300 arrives as 0. Ours arrive as they are.",
+		reason:     "Node's msgpack library writes numbers from 2^64 on as their low 64 bits, so 1e300 arrives as 0; ours arrive unchanged.",
 	},
 	{
 		transports: []string{"redis"},
 		except:     serverSide,
 		payloads:   []string{"floats beyond 64 bits"},
 		from:       ours,
-		reason:     "The same in the classic adapter, whose broadcasts are always msgpack.",
+		reason:     "The same, since the classic adapter's broadcasts are always msgpack.",
 	},
 	{
 		transports: []string{"redis-streams"},
@@ -60,14 +60,14 @@ var differences = []*difference{
 		payloads:   []string{"dates"},
 		from:       []kind{goEmitter},
 		to:         []kind{nodeServer},
-		reason:     "Emitters put server-side events into the stream, Node's too, where what has no binary is JSON: a Date is its text. Servers use msgpack, which keeps it.",
+		reason:     "Emitters, Node's too, put server-side events into the stream as JSON, where a Date is its text; servers use msgpack, which keeps it.",
 	},
 	{
 		transports: []string{"redis-streams"},
 		operations: append([]string{"emit with acks", "emit to a room with acks", "remote socket: emit with ack"}, serverSide...),
 		payloads:   []string{"null and undefined"},
 		from:       ours,
-		reason:     "The msgpack of Node's streams adapter keeps a member that is undefined, as null. Go has no undefined: a member is there or not.",
+		reason:     "The msgpack of Node's streams adapter keeps an undefined member as null; Go has no undefined.",
 	},
 }
 

@@ -25,14 +25,14 @@ func (tb *table) add(c cell, reason string) {
 }
 
 const preface = `<!-- Written by make interop; do not edit. -->
-# Servers of Sidereal's and Node's in one cluster
+# Sidereal beside Node's servers
 
-What e2e/interop does in every run of ` + "`make test`" + `: four servers at once on one Redis, two of Sidereal's and two of Node's
-(socket.io with the npm adapters), three clients on each (the official one), and the emitters. Each operation is done by each
-kind of sender with each payload. What it does to another server of either kind (what each client hears, in which rooms it
-is then, how its connection ends, which server-side events arrive, what the server answers) is compared with what the same
-operation does from one of Node's servers to another, in the same run. For emitters it is what Node's emitter does, where
-there is one (redis), else what a server of Node's does.
+Every run of ` + "`make test`" + ` starts four servers on one Redis: two of Sidereal's and two of Node's
+(socket.io with the npm adapters), with three official clients each, and the emitters. Each kind of
+sender performs each operation with each payload. The test compares what another server of either
+kind does then (what each client hears, its rooms, how its connection ends, server-side events, the
+server's answer) with the same operation between two Node servers in the same run. Emitters compare
+with Node's redis-emitter, or else with a Node server.
 
 `
 
@@ -40,27 +40,35 @@ there is one (redis), else what a server of Node's does.
 func (tb *table) page() string {
 	var b strings.Builder
 	b.WriteString(preface)
-	fmt.Fprintf(&b, "**%d comparisons; %d are as among Node's servers, %d differ by the reasons below.**\n\n",
+	fmt.Fprintf(&b, "**%d comparisons: %d agree with Node, %d differ for the reasons below.**\n\n",
 		len(tb.cells), len(tb.cells)-len(tb.reasons), len(tb.reasons))
-	b.WriteString("Payloads: ")
-	for i, p := range payloads {
-		fmt.Fprintf(&b, "%s%s", map[bool]string{true: "; "}[i > 0], p.name)
+	b.WriteString("Payloads:\n\n")
+	for _, p := range payloads {
+		b.WriteString("- " + p.name + "\n")
 	}
-	b.WriteString(".\n\n## Comparisons that agree\n\nWith the number of those that do not, and why.\n\n| operation |")
+	b.WriteString("\n## Comparisons\n\nA cell has the number that agree for each operation, then those that differ and why.\n\n| operations |")
 	for _, t := range transports {
 		fmt.Fprintf(&b, " %s |", t.name)
 	}
 	b.WriteString("\n|---|" + strings.Repeat("--:|", len(transports)) + "\n")
+	var rows []string // results, in the order in which they first occur
+	with := map[string][]string{}
 	for _, op := range operations {
-		fmt.Fprintf(&b, "| %s |", op.name)
+		var row strings.Builder
 		for _, t := range transports {
 			if op.only != "" && op.only != t.name {
-				b.WriteString(" Node has none |")
+				row.WriteString(" Node has none |")
 				continue
 			}
-			fmt.Fprintf(&b, " %s |", tb.summary(t.name, op.name))
+			fmt.Fprintf(&row, " %s |", tb.summary(t.name, op.name))
 		}
-		b.WriteString("\n")
+		if with[row.String()] == nil {
+			rows = append(rows, row.String())
+		}
+		with[row.String()] = append(with[row.String()], op.name)
+	}
+	for _, row := range rows {
+		fmt.Fprintf(&b, "| %s |%s\n", strings.Join(with[row], "; "), row)
 	}
 	b.WriteString("\n## Differences\n\n| | between | payloads | why |\n|---|---|---|---|\n")
 	for i, d := range differences {
@@ -91,7 +99,7 @@ func (tb *table) summary(transport, operation string) string {
 	if differ == 0 {
 		return fmt.Sprint(agree)
 	}
-	return fmt.Sprintf("%d, %d not %s", agree, differ, strings.Join(notes, " "))
+	return fmt.Sprintf("%d, %d differ %s", agree, differ, strings.Join(notes, " "))
 }
 
 // pairs are the senders and receivers between which something differs for that reason.

@@ -165,8 +165,8 @@ func betweenTable(b *strings.Builder, results []*result) {
 		return
 	}
 	fmt.Fprintf(b, "\n## Between servers\n\nCPU time in µs of one server, without Redis, per message of 128 B from or to another one, and the\n"+
-		"delay between clients of two servers. Sidereal and Node send the same bytes; the bare loop reads them\n"+
-		"and does nothing. Messages to sockets wait for later polls, so the figures contain no sends.\n\n"+
+		"delay between clients of two servers. Sidereal and Node send the same bytes; the bare loop only\n"+
+		"reads them. Messages to sockets wait for later polls, so the figures contain no sends.\n\n"+
 		"| work | in | Sidereal | Node | bare loop | Sidereal ÷ Node | bare ÷ Sidereal |\n|---|---|--:|--:|--:|--:|--:|\n")
 	for _, r := range some {
 		fmt.Fprintf(b, "| %s | %s |", r.title, pick(r.quantity == delay, "µs", "CPU µs"))

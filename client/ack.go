@@ -7,7 +7,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// waiter is somebody who wants an acknowledgement: in EmitWithAck, or a function of EmitFunc, or a delivery. One of the three is set.
+// waiter waits for an acknowledgement: EmitWithAck's channel, WithAck's function, or a delivery. One
+// of the three is set.
 type waiter struct {
 	answer   chan answer
 	call     func(packet.Args, error)

@@ -135,7 +135,7 @@ func BenchmarkEchoOpen(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		room <- struct{}{}
-		if err := s.EmitFunc(answered, "echo", "a"); err != nil {
+		if err := s.WithAck(answered).Emit("echo", "a"); err != nil {
 			b.Fatal(err)
 		}
 	}

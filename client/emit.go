@@ -42,19 +42,22 @@ func keep(pool *sync.Pool, b *[]byte) {
 	}
 }
 
-// Emit sends an event. It never blocks; while the socket is not connected the event is kept and sent later. The arguments are encoded before
-// Emit returns, except that []byte values are copied then, too: all of them may be changed afterwards. An error is an
-// argument that does not encode, a reserved name, ErrQueueFull, or ErrClosed.
+// Emit sends an event. It never blocks. While the socket isn't connected it keeps the event and
+// sends it later. It has encoded the arguments and copied []byte values when it returns. It returns
+// ErrReserved, ErrQueueFull, ErrClosed, or the error of an argument that can't be encoded.
 func (s *Socket) Emit(event string, args ...any) error {
-	if s.client.set.Retries > 0 {
-		return s.deliver(nil, event, args)
-	}
-	return s.emit(nil, false, event, args)
+	return Emitter{socket: s}.Emit(event, args...)
 }
 
-// EmitWithAck sends an event and waits for its acknowledgement: until ctx ends (and Config.AckTimeout, if ctx has no deadline), the socket
-// disconnects (ErrDisconnected) or the client is closed (ErrClosed).
-func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (packet.Args, error) {
+// EmitContext is Emit unless ctx has ended; then it returns the error of ctx.
+func (s *Socket) EmitContext(ctx context.Context, event string, args ...any) error {
+	return Emitter{socket: s}.EmitContext(ctx, event, args...)
+}
+
+// EmitWithAck sends an event and waits for its acknowledgement. It returns the error of ctx if that
+// ends first, ErrAckTimeout after Config.AckTimeout if ctx has no deadline, ErrDisconnected, or
+// ErrClosed.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	if _, ok := ctx.Deadline(); !ok && s.client.set.AckTimeout > 0 && s.client.set.Retries == 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, s.client.set.AckTimeout, ErrAckTimeout)
@@ -68,40 +71,69 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (pa
 		err = s.emit(w, false, event, args)
 	}
 	if err != nil {
-		return packet.Args{}, err
+		return Args{}, err
 	}
 	select {
 	case a := <-w.answer:
 		return a.args, a.err
 	case <-ctx.Done():
 		s.forget(w)
-		return packet.Args{}, fmt.Errorf("client: acknowledgement of %q: %w", event, context.Cause(ctx))
+		return Args{}, fmt.Errorf("client: acknowledgement of %q: %w", event, context.Cause(ctx))
 	}
 }
 
-// EmitFunc sends an event and has answered called with its acknowledgement, in order with the handlers of events, or with the error
-// that EmitWithAck would return. So very many may be under way without a goroutine each.
-func (s *Socket) EmitFunc(answered func(packet.Args, error), event string, args ...any) error {
-	w := &waiter{call: answered}
-	if s.client.set.Retries > 0 {
-		return s.deliver(w, event, args)
+// Emitter emits to the server, with flags. It is an immutable value.
+type Emitter struct {
+	socket   *Socket
+	volatile bool
+	answered func(Args, error)
+}
+
+// Volatile returns an Emitter that drops events that can't leave at once: the socket isn't
+// connected, or the network hasn't taken earlier ones yet.
+func (s *Socket) Volatile() Emitter { return Emitter{socket: s}.Volatile() }
+
+// WithAck returns an Emitter that calls f with the acknowledgement of each event, or with the error
+// that EmitWithAck would return. f runs on the goroutine of the handlers, in order with them. So
+// many events may wait for their acknowledgements without a goroutine each.
+func (s *Socket) WithAck(f func(answer Args, err error)) Emitter {
+	return Emitter{socket: s}.WithAck(f)
+}
+
+// Volatile is Socket.Volatile for an Emitter.
+func (e Emitter) Volatile() Emitter {
+	e.volatile = true
+	return e
+}
+
+// WithAck is Socket.WithAck for an Emitter. A volatile event that is dropped gets no answer.
+func (e Emitter) WithAck(f func(answer Args, err error)) Emitter {
+	e.answered = f
+	return e
+}
+
+// Emit is Socket.Emit with the flags.
+func (e Emitter) Emit(event string, args ...any) error {
+	var w *waiter
+	if e.answered != nil {
+		w = &waiter{call: e.answered}
 	}
-	return s.emit(w, false, event, args)
+	if e.socket.client.set.Retries > 0 && !e.volatile {
+		return e.socket.deliver(w, event, args)
+	}
+	return e.socket.emit(w, e.volatile, event, args)
 }
 
-// Volatile emits what may be lost.
-type Volatile struct{ socket *Socket }
-
-// Volatile returns the means to emit events that are dropped when they cannot leave at once: the socket is not connected, or
-// the network has not taken what was sent before.
-func (s *Socket) Volatile() Volatile { return Volatile{s} }
-
-// Emit sends the event or drops it, which is no error.
-func (v Volatile) Emit(event string, args ...any) error {
-	return v.socket.emit(nil, true, event, args)
+// EmitContext is Emit unless ctx has ended; then it returns the error of ctx.
+func (e Emitter) EmitContext(ctx context.Context, event string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return e.Emit(event, args...)
 }
 
-// Cork calls f, and what is emitted on this connection meanwhile leaves together, in as few writes as can be.
+// Cork calls f. Events that are emitted on this connection meanwhile leave together, in as few
+// writes as possible.
 func (s *Socket) Cork(f func()) {
 	if conn := s.client.current(); conn != nil {
 		conn.Cork()

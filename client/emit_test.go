@@ -31,7 +31,17 @@ func TestEmitWhileDisconnected(t *testing.T) {
 			t.Errorf("beyond MaxQueueBytes: %v", err)
 		}
 		acked := make(chan string, 1)
-		s.EmitFunc(func(a client.Args, err error) { acked <- a.String() }, "asked")
+		s.WithAck(func(a client.Args, err error) { acked <- a.String() }).Emit("asked")
+		ended, end := context.WithCancel(t.Context())
+		end()
+		for name, err := range map[string]error{"socket": s.EmitContext(ended, "lost"), "emitter": s.Volatile().EmitContext(ended, "lost")} {
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: %v, want it canceled", name, err)
+			}
+		}
+		if err := s.EmitContext(t.Context(), "disconnect"); !errors.Is(err, client.ErrReserved) {
+			t.Errorf("with a context: %v", err)
+		}
 		for _, name := range []string{"connect", "disconnect", "connect_error"} {
 			if err := s.Emit(name); !errors.Is(err, client.ErrReserved) {
 				t.Errorf("reserved name %s: %v", name, err)

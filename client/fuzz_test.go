@@ -85,7 +85,7 @@ func FuzzServer(f *testing.F) {
 			default:
 			}
 		})
-		s.EmitFunc(func(client.Args, error) {}, "asked")
+		s.WithAck(func(client.Args, error) {}).Emit("asked")
 		if err := s.Connect(t.Context()); err == nil {
 			<-gone // the server closes after its last byte
 		}

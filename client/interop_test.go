@@ -339,7 +339,7 @@ func scenarioDisconnects(t *testing.T, n servers) {
 		s.OnDisconnect(func(reason string, err error) { gone <- reason })
 		connect(t, s)
 		pending := make(chan error, 1)
-		s.EmitFunc(func(_ client.Args, err error) { pending <- err }, "silent")
+		s.WithAck(func(_ client.Args, err error) { pending <- err }).Emit("silent")
 		s.Emit("kick", closeTransport)
 		if reason := next(t, gone, "the disconnection"); reason != client.ReasonServerDisconnect {
 			t.Errorf("reason %q", reason)

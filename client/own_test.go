@@ -38,7 +38,7 @@ func startOwn(t testing.TB) servers {
 func ownEvents(io *socketio.Server, n *socketio.Namespace) {
 	n.Use(func(_ context.Context, s *socketio.Socket) error {
 		if string(s.Handshake().Auth) == `{"refuse":true}` {
-			return socketio.NewError("not you", map[string]int{"code": 7})
+			return &socketio.Error{Message: "not you", Data: map[string]int{"code": 7}}
 		}
 		return nil
 	})

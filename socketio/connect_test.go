@@ -73,7 +73,7 @@ func TestMiddlewares(t *testing.T) {
 			case "plain":
 				return socketio.NewError("not authorized")
 			case "data":
-				return socketio.NewError("not authorized", map[string]string{"content": "retry"})
+				return &socketio.Error{Message: "not authorized", Data: map[string]string{"content": "retry"}}
 			case "internal":
 				return errors.New("password of the database is hunter2")
 			case "panic":

@@ -22,6 +22,12 @@ func (s *Socket) emitter() Emitter { return Emitter{socket: s, compress: true} }
 // ErrDisconnected. What []byte values among the arguments refer to is copied; what Args refer to is shared.
 func (s *Socket) Emit(event string, args ...any) error { return s.emitter().Emit(event, args...) }
 
+// EmitContext is Emit with a context, which Trace.Emit gets. If ctx has ended, it sends nothing and
+// returns the error of ctx.
+func (s *Socket) EmitContext(ctx context.Context, event string, args ...any) error {
+	return s.emitter().EmitContext(ctx, event, args...)
+}
+
 // EmitWithAck sends an event to the socket and waits for the answer: until ctx ends, or the socket disconnects. It
 // may be called in a handler of the same socket. While Config.MaxPendingAcks others wait for the same socket it returns
 // ErrTooManyAcks.
@@ -57,7 +63,24 @@ func (e Emitter) Timeout(d time.Duration) Emitter {
 }
 
 // Emit is Socket.Emit with the flags.
-func (e Emitter) Emit(event string, args ...any) error { return e.emit(packet.NoID, event, args) }
+func (e Emitter) Emit(event string, args ...any) error {
+	return e.traced(e.socket.client.server.life, event, args)
+}
+
+// EmitContext is Socket.EmitContext with the flags.
+func (e Emitter) EmitContext(ctx context.Context, event string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return e.traced(ctx, event, args)
+}
+
+func (e Emitter) traced(ctx context.Context, event string, args []any) error {
+	done := e.socket.nsp.traceEmit(ctx, event)
+	err := e.emit(packet.NoID, event, args)
+	done.with(err)
+	return err
+}
 
 func (e Emitter) emit(id int64, event string, args []any) error {
 	s := e.socket
@@ -69,7 +92,7 @@ func (e Emitter) emit(id int64, event string, args []any) error {
 		if !e.compress {
 			o = o.Compress(false)
 		}
-		return o.Emit(event, args...)
+		return o.emit(event, args)
 	}
 	h := packet.Header{Type: packet.Event, Namespace: s.namespace, ID: id}
 	ms, err := s.client.server.encode(h, event, args)
@@ -113,6 +136,13 @@ func (e Emitter) send(h packet.Header, ms []*engineio.Message) error {
 
 // EmitWithAck is Socket.EmitWithAck with the flags.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	done := e.socket.nsp.traceEmit(ctx, event)
+	answer, err := e.ask(ctx, event, args)
+	done.with(err)
+	return answer, err
+}
+
+func (e Emitter) ask(ctx context.Context, event string, args []any) (Args, error) {
 	s := e.socket
 	got := make(chan Args, 1)
 	late := make(chan struct{})

@@ -7,25 +7,20 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// Error is an error that the client is shown. A handler's *Error answers the event with
-// {"error":Message,"data":Data}; a middleware's refuses the connection with {"message":Message,"data":Data}. Any
-// other error is the server's own business: it is logged, and the client is told "internal error".
+// Error is an error that the client may see. From a handler it answers the event with
+// {"error":Message,"data":Data}. From a middleware it refuses the connection with
+// {"message":Message,"data":Data}. The server logs any other error and tells the client
+// "internal error".
 type Error struct {
 	Message string
-	Data    any // not sent when nil
+	Data    any // nil isn't sent
 }
 
-// Error is the message.
+// Error returns the message.
 func (e *Error) Error() string { return e.Message }
 
-// NewError makes an error that the client is shown. Data, at most one value, goes with it.
-func NewError(message string, data ...any) *Error {
-	e := &Error{Message: message}
-	if len(data) > 0 {
-		e.Data = data[0]
-	}
-	return e
-}
+// NewError returns an Error without data.
+func NewError(message string) *Error { return &Error{Message: message} }
 
 var (
 	// ErrDisconnected reports a socket that is no longer connected: the client or the network left.

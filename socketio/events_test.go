@@ -56,7 +56,7 @@ func TestHandlers(t *testing.T) {
 		}, `["e"]`, []string{`37["late"]`}},
 		{"the context", func(ctx context.Context, s *socketio.Socket) bool { return ctx == s.Context() && ctx.Err() == nil }, `["e"]`, []string{`37[true]`}},
 		{"any", func(v any) string { return fmt.Sprintf("%T", v) }, `["e",{"a":1}]`, []string{`37["map[string]interface {}"]`}},
-		{"a shown error", func() (int, error) { return 0, socketio.NewError("no such room", 404) }, `["e"]`, []string{`37[{"error":"no such room","data":404}]`}},
+		{"a shown error", func() (int, error) { return 0, &socketio.Error{Message: "no such room", Data: 404} }, `["e"]`, []string{`37[{"error":"no such room","data":404}]`}},
 		{"a wrapped shown error", func(string) error { return fmt.Errorf("x: %w", socketio.NewError("gone")) }, `["e"]`, []string{`37[{"error":"gone"}]`}},
 		{"another error", func(*socketio.Socket, string) error { return errors.New("secret") }, `["e"]`, []string{`37[{"error":"internal error"}]`}},
 		{"a panic", func(*socketio.Socket) { panic("secret") }, `["e"]`, []string{`37[{"error":"internal error"}]`}},

@@ -62,7 +62,7 @@ func ExampleNamespace_On() {
 	}
 	io.On("order", func(ctx context.Context, s *socketio.Socket, o order) (receipt, error) {
 		if o.Count < 1 {
-			return receipt{}, socketio.NewError("nothing ordered", o.Item)
+			return receipt{}, &socketio.Error{Message: "nothing ordered", Data: o.Item}
 		}
 		return receipt{Total: 3 * o.Count}, nil
 	})

@@ -25,9 +25,6 @@ type Operator struct {
 // To selects the sockets in any of rooms of the socket's namespace, but not the socket itself.
 func (s *Socket) To(rooms ...string) Operator { return s.Broadcast().To(rooms...) }
 
-// In is To.
-func (s *Socket) In(rooms ...string) Operator { return s.Broadcast().To(rooms...) }
-
 // Except selects the sockets of the namespace that are in none of rooms, but not the socket itself.
 func (s *Socket) Except(rooms ...string) Operator { return s.Broadcast().Except(rooms...) }
 
@@ -39,9 +36,6 @@ func (o Operator) To(rooms ...string) Operator {
 	o.target.Rooms = append(slices.Clip(o.target.Rooms), rooms...)
 	return o
 }
-
-// In is To.
-func (o Operator) In(rooms ...string) Operator { return o.To(rooms...) }
 
 // Except leaves out the sockets in any of rooms.
 func (o Operator) Except(rooms ...string) Operator {
@@ -81,10 +75,31 @@ func (o Operator) adapter(n *Namespace) cluster.Adapter {
 	return n.adapter
 }
 
-// Emit sends an event to the selected sockets: to those of this server at once, in the order of the calls. It does
-// not wait for anybody. The error is one of the arguments, ErrReserved, or the cluster's. []byte values among the
-// arguments must not be changed afterwards.
+// Emit sends an event to the selected sockets. It doesn't wait for anybody. Several Emits on one
+// goroutine reach a socket in their order. The caller must not change []byte values among the
+// arguments afterwards. Emit returns ErrReserved, or the error of an argument that can't be encoded,
+// or the error of the cluster.
 func (o Operator) Emit(event string, args ...any) error {
+	return o.traced(o.nsp.server.life, event, args)
+}
+
+// EmitContext is Emit with a context, which Trace.Emit gets. If ctx has ended, it sends nothing and
+// returns the error of ctx.
+func (o Operator) EmitContext(ctx context.Context, event string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return o.traced(ctx, event, args)
+}
+
+func (o Operator) traced(ctx context.Context, event string, args []any) error {
+	done := o.nsp.traceEmit(ctx, event)
+	err := o.emit(event, args)
+	done.with(err)
+	return err
+}
+
+func (o Operator) emit(event string, args []any) error {
 	b, err := o.broadcast(event, args)
 	if err != nil {
 		return err
@@ -107,10 +122,18 @@ func (o Operator) broadcast(event string, args []any) (*cluster.Broadcast, error
 	return &cluster.Broadcast{Target: o.target, Flags: o.flags, Data: p}, nil
 }
 
-// EmitWithAck sends an event to the selected sockets and waits for the answer of each: of its values the first. It
-// waits as long as Timeout says, else until the deadline of ctx, else Config.AckTimeout. When not all have answered
-// by then it returns those that have, in the order in which they came, and ErrTimeout.
+// EmitWithAck sends an event to the selected sockets and waits for their answers. Of each answer it
+// returns the first value. It waits for the time that Timeout sets, else until the deadline of ctx,
+// else for Config.AckTimeout. If some answers are missing by then, it returns the others and
+// ErrTimeout.
 func (o Operator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
+	done := o.nsp.traceEmit(ctx, event)
+	answers, err := o.ask(ctx, event, args)
+	done.with(err)
+	return answers, err
+}
+
+func (o Operator) ask(ctx context.Context, event string, args []any) ([]Args, error) {
 	if o.nsp.pattern != nil {
 		return nil, ErrParent
 	}

@@ -74,6 +74,11 @@ func (r RemoteSocket) DecodeData(v any) error {
 // Emit sends an event to the socket.
 func (r RemoteSocket) Emit(event string, args ...any) error { return r.operator().Emit(event, args...) }
 
+// EmitContext is Emit with a context: see Operator.EmitContext.
+func (r RemoteSocket) EmitContext(ctx context.Context, event string, args ...any) error {
+	return r.operator().EmitContext(ctx, event, args...)
+}
+
 // EmitWithAck sends an event to the socket and waits for the first value of its answer, as Operator.EmitWithAck does.
 // It returns ErrDisconnected when the socket is nowhere.
 func (r RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
@@ -101,7 +106,8 @@ func (r RemoteSocket) Disconnect(closeTransport bool) error {
 	return r.operator().DisconnectSockets(closeTransport)
 }
 
-// ServerSideEmit raises an event on the other servers of the cluster: their handlers for it are those of OnServer.
+// ServerSideEmit raises an event on the other servers of the cluster. Their OnServer handlers get it.
+// It doesn't wait for them.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	if n.pattern != nil {
 		return ErrParent
@@ -113,7 +119,16 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	return n.adapter.ServerSideEmit(p)
 }
 
-// ServerSideEmitTo raises an event on one other server, by the ID of its Peer. It returns ErrNoPeer when that has left.
+// ServerSideEmitContext is ServerSideEmit unless ctx has ended; then it returns the error of ctx.
+func (n *Namespace) ServerSideEmitContext(ctx context.Context, event string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return n.ServerSideEmit(event, args...)
+}
+
+// ServerSideEmitTo raises an event on one other server, by the ID of its Peer. It returns ErrNoPeer
+// if that has left.
 func (n *Namespace) ServerSideEmitTo(peer, event string, args ...any) error {
 	p, err := n.serverSideTo(event, args)
 	if err != nil {
@@ -122,8 +137,16 @@ func (n *Namespace) ServerSideEmitTo(peer, event string, args ...any) error {
 	return n.adapter.ServerSideEmitTo(peer, p)
 }
 
-// ServerSideEmitToWithAck is ServerSideEmitTo for an event that is answered: it returns what the handler there returns. It
-// waits until the deadline of ctx, else as long as the adapter does.
+// ServerSideEmitToContext is ServerSideEmitTo unless ctx has ended; then it returns the error of ctx.
+func (n *Namespace) ServerSideEmitToContext(ctx context.Context, peer, event string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return n.ServerSideEmitTo(peer, event, args...)
+}
+
+// ServerSideEmitToWithAck raises an event on one other server and returns the answer of its handler.
+// It waits until the deadline of ctx, or for as long as the adapter does.
 func (n *Namespace) ServerSideEmitToWithAck(ctx context.Context, peer, event string, args ...any) (Args, error) {
 	p, err := n.serverSideTo(event, args)
 	if err != nil {
@@ -198,7 +221,7 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	return answers, err
 }
 
-// serverSide makes the payload of an event for servers. Two names more belong to the server.
+// serverSide encodes an event for servers. Two more names belong to the server.
 func serverSide(event string, args []any) (packet.Payload, error) {
 	if packet.Reserved(event) || event == "connection" || event == "new_namespace" {
 		return packet.Payload{}, ErrReserved

@@ -7,19 +7,40 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Trace has functions that are told of what passes, for an app's own metrics and tracing. Each may be nil, and costs
-// nothing then. They are called concurrently.
+// Trace has functions that the server calls for packets and events, for an app's own metrics and
+// tracing. A nil function costs nothing. The calls may be concurrent.
 type Trace struct {
-	// Received is called for each packet of a client, before anything comes of it, on the goroutine that reads: it must
-	// not block. bytes does not count binary parts that follow.
+	// Received is called for each packet of a client before the server acts on it. It runs on the
+	// goroutine that reads and must not block. bytes doesn't count the binary parts that follow.
 	Received func(s *engineio.Session, h packet.Header, bytes int)
-	// Sent is called for each packet that was handed to a client's session, binary parts included: once for each client
-	// that a broadcast reaches. It must not block.
+	// Sent is called for each packet that goes to a client's session, once for each client that a
+	// broadcast reaches. bytes counts the binary parts. It must not block.
 	Sent func(s *engineio.Session, h packet.Header, bytes int)
-	// Handle is called before an event's middlewares and handlers run, on their goroutine. The context that it returns
-	// is theirs in the place of ctx, whose end it must have. done, unless it is nil, is called after the last of them,
-	// with the first error.
+	// Handle is called before the middlewares and handlers of an event, on their goroutine. The
+	// context that it returns replaces theirs; it must be derived from ctx. done, unless it is nil,
+	// is called after the last handler, with the first error.
 	Handle func(ctx context.Context, s *Socket, event string, args Args) (_ context.Context, done func(error))
+	// Emit is called before an event is emitted, with the context of EmitContext or EmitWithAck; an
+	// Emit without a context has the server's. It runs on the goroutine that emits. done, unless it
+	// is nil, is called with the result: of EmitWithAck after the answers.
+	Emit func(ctx context.Context, n *Namespace, event string) (done func(error))
+}
+
+// traced ends what Trace.Emit began.
+type traced func(error)
+
+func (t traced) with(err error) {
+	if t != nil {
+		t(err)
+	}
+}
+
+// traceEmit is Trace.Emit, if there is one.
+func (n *Namespace) traceEmit(ctx context.Context, event string) traced {
+	if t := n.server.cfg.Trace; t != nil && t.Emit != nil {
+		return t.Emit(ctx, n, event)
+	}
+	return nil
 }
 
 func (t *Trace) received(s *engineio.Session, h packet.Header, bytes int) {

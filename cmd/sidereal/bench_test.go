@@ -29,7 +29,7 @@ func benchServer(t *testing.T) (url string) {
 	nsp := io.Of("/in")
 	nsp.Use(func(_ context.Context, s *socketio.Socket) error {
 		if string(s.Handshake().Auth) != `{"token":1}` {
-			return socketio.NewError("not you", nil)
+			return &socketio.Error{Message: "not you"}
 		}
 		return nil
 	})

@@ -98,7 +98,7 @@ func authorize(_ context.Context, s *socketio.Socket) error {
 		return nil
 	}
 	if truthy(auth.Data) {
-		return socketio.NewError("not authorized", map[string]string{"content": "retry"})
+		return &socketio.Error{Message: "not authorized", Data: map[string]string{"content": "retry"}}
 	}
 	return socketio.NewError("not authorized")
 }
@@ -196,14 +196,14 @@ func (e *edge) answerBroadcasts(io *socketio.Namespace) {
 		})
 	})
 	io.On("fetch", func(ctx context.Context, room string) ([]string, error) {
-		sockets, err := io.In(room).FetchSockets(ctx)
+		sockets, err := io.To(room).FetchSockets(ctx)
 		var ids []string
 		for _, s := range sockets {
 			ids = append(ids, s.ID)
 		}
 		return ids, err
 	})
-	io.On("kick", func(room string, closeTransport bool) { io.In(room).DisconnectSockets(closeTransport) })
+	io.On("kick", func(room string, closeTransport bool) { io.To(room).DisconnectSockets(closeTransport) })
 }
 
 // rooms are one room, or a list of them.

@@ -48,7 +48,7 @@ func chat(_ context.Context, io *socketio.Server) error {
 	})
 	io.On("say", func(s *socketio.Socket, room, text string) (said, error) {
 		if !slices.Contains(s.Rooms(), "room:"+room) {
-			return said{}, socketio.NewError("join the room first", room)
+			return said{}, &socketio.Error{Message: "join the room first", Data: room}
 		}
 		m := said{Room: room, From: name(s), Text: text, At: time.Now()}
 		return m, s.To("room:"+room).Emit("said", m)

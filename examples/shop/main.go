@@ -41,7 +41,7 @@ func shop(_ context.Context, io *socketio.Server) error {
 			return receipt{}, err
 		}
 		if o.Count < 1 {
-			return receipt{}, socketio.NewError("nothing ordered", o)
+			return receipt{}, &socketio.Error{Message: "nothing ordered", Data: o}
 		}
 		if err := confirm(ctx, s, each*o.Count); err != nil {
 			return receipt{}, err

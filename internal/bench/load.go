@@ -114,11 +114,11 @@ func (r *ring) next() *session {
 // emit emits one event and has then called, once it is acknowledged or has failed.
 func (r *run) emit(s *session, due time.Time, then func(error)) {
 	r.pending.Add(1)
-	err := s.socket.EmitFunc(func(answer packet.Args, err error) {
+	err := s.socket.WithAck(func(answer packet.Args, err error) {
 		defer r.pending.Done()
 		r.answered(due, answer, err)
 		then(err)
-	}, r.Event, r.payload)
+	}).Emit(r.Event, r.payload)
 	if err != nil {
 		r.failed.add(r.kind(err))
 		then(err)

@@ -24,7 +24,7 @@ func app(_ context.Context, io *socketio.Server) error {
 	io.Use(func(_ context.Context, s *socketio.Socket) error {
 		var auth struct{ Name string }
 		if err := s.Handshake().DecodeAuth(&auth); err != nil || auth.Name == "" {
-			return socketio.NewError("say who you are", 401)
+			return &socketio.Error{Message: "say who you are", Data: 401}
 		}
 		s.Set("name", auth.Name)
 		return nil

@@ -20,13 +20,12 @@ var givenUp = map[string]string{
 	"ebb":     "say what decreases",
 	"lineup":  "queue",
 	"tenure":  "lease",
-	"wish":    "say what is wanted",
 }
 
 // vague are words that are fine in a sentence and say nothing as the name of a file or type.
 var vague = map[string]bool{
 	"act": true, "front": true, "hands": true, "keep": true, "late": true, "lean": true, "look": true,
-	"meet": true,
+	"meet": true, "wish": true, "wishes": true,
 }
 
 // givenUpStill are places that may still use such words, each for a reason. The folders of code are

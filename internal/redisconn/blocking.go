@@ -19,7 +19,7 @@ func newClient(f form, opt *redis.UniversalOptions) redis.UniversalClient {
 	switch f {
 	case cluster:
 		of := opt.Cluster()
-		of.ClusterStateReloadInterval = atlasOld
+		of.ClusterStateReloadInterval = clusterMapAge
 		return redis.NewClusterClient(of)
 	case sentinel:
 		return redis.NewFailoverClient(opt.Failover())

@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	askTimeout  = time.Second      // one node's answer about the cluster
-	atlasOld    = 10 * time.Second // what is known of the nodes is asked again after this long, when it matters
-	nodesPinged = 3                // nodes asked at a time whether the cluster is there
+	askTimeout    = time.Second      // one node's answer about the cluster
+	clusterMapAge = 10 * time.Second // what is known of the nodes is asked again after this long, when it matters
+	nodesPinged   = 3                // nodes asked at a time whether the cluster is there
 )
 
 // errNoOwner reports a slot that no node serves, as far as is known.
 var errNoOwner = errors.New("no node of the cluster serves the slot")
 
-// atlas is a Redis Cluster by the word of its nodes: who they are, and who serves which slots. The cluster client of the
-// library has one as well, and asks one node after the other; here all are asked at once, so that a frozen node costs no
-// time, and shard channels can be followed to their nodes.
-type atlas struct {
+// clusterMap says which nodes a Redis Cluster has and which slots they serve. The library's cluster
+// client has such a map too, but asks one node after the other. This one asks all nodes at once, so
+// that a frozen node costs no time, and follows shard channels to their nodes.
+type clusterMap struct {
 	seeds   []string
 	connect func(addr string) *redis.Client
 	turn    atomic.Uint32  // which nodes are pinged next
@@ -51,12 +51,12 @@ type slotRange struct {
 	owner       string
 }
 
-func newAtlas(seeds []string, connect func(addr string) *redis.Client) *atlas {
-	return &atlas{seeds: seeds, connect: connect, clients: make(map[string]*redis.Client), moved: make(map[uint16]string)}
+func newClusterMap(seeds []string, connect func(addr string) *redis.Client) *clusterMap {
+	return &clusterMap{seeds: seeds, connect: connect, clients: make(map[string]*redis.Client), moved: make(map[uint16]string)}
 }
 
 // node is the client of an address. Dialling waits for the first command.
-func (a *atlas) node(addr string) *redis.Client {
+func (a *clusterMap) node(addr string) *redis.Client {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := a.clients[addr]
@@ -72,7 +72,7 @@ func (a *atlas) node(addr string) *redis.Client {
 }
 
 // close closes all clients, and waits for the questions that this ends.
-func (a *atlas) close() (err error) {
+func (a *clusterMap) close() (err error) {
 	defer a.asked.Wait()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,7 +85,7 @@ func (a *atlas) close() (err error) {
 }
 
 // owner is who serves a slot. Edition names the knowledge that this comes from, for reload.
-func (a *atlas) owner(slot uint16) (addr string, edition uint64, ok bool) {
+func (a *clusterMap) owner(slot uint16) (addr string, edition uint64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if addr, ok := a.moved[slot]; ok {
@@ -103,8 +103,8 @@ func (a *atlas) owner(slot uint16) (addr string, edition uint64, ok bool) {
 	return a.ranges[i].owner, a.edition, true
 }
 
-// ensure reads the atlas where there is none, or where it is old.
-func (a *atlas) ensure(ctx context.Context, old time.Duration) error {
+// ensure reads the map where there is none, or where it is old.
+func (a *clusterMap) ensure(ctx context.Context, old time.Duration) error {
 	a.mu.Lock()
 	edition, fresh, known := a.edition, time.Since(a.read) < old, a.edition > 0
 	a.mu.Unlock()
@@ -119,7 +119,7 @@ func (a *atlas) ensure(ctx context.Context, old time.Duration) error {
 
 // reload asks all nodes at once, and believes the first that answers. Those who saw the same edition fail share one round
 // of questions.
-func (a *atlas) reload(ctx context.Context, seen uint64) error {
+func (a *clusterMap) reload(ctx context.Context, seen uint64) error {
 	a.asking.Lock()
 	defer a.asking.Unlock()
 	a.mu.Lock()
@@ -162,7 +162,7 @@ func (a *atlas) reload(ctx context.Context, seen uint64) error {
 }
 
 // learn takes what a node told. Clients of nodes that left the cluster are closed.
-func (a *atlas) learn(told []redis.ClusterSlot, from string) {
+func (a *clusterMap) learn(told []redis.ClusterSlot, from string) {
 	var ranges []slotRange
 	var masters, nodes []string
 	for _, s := range told {
@@ -193,7 +193,7 @@ func (a *atlas) learn(told []redis.ClusterSlot, from string) {
 }
 
 // follow takes a node's word, in a MOVED, for who serves a slot. It tells whether err was that.
-func (a *atlas) follow(err error, from string) (slot uint16, ok bool) {
+func (a *clusterMap) follow(err error, from string) (slot uint16, ok bool) {
 	text, found := strings.CutPrefix(err.Error(), "MOVED ")
 	if !found {
 		return 0, false
@@ -224,7 +224,7 @@ func reachable(addr, from string) string {
 }
 
 // ping tells whether the cluster is there: one node that answers is enough, and in each call others are asked.
-func (a *atlas) ping(ctx context.Context) error {
+func (a *clusterMap) ping(ctx context.Context) error {
 	if err := a.ensure(ctx, time.Hour); err != nil {
 		return err
 	}
@@ -251,31 +251,31 @@ func (a *atlas) ping(ctx context.Context) error {
 // Node is the client of the node that serves a key, or a channel of sharded pub/sub. Outside a cluster it is the client of
 // the one Redis. Like Client it does not retry; a MOVED that it answers with is for [Conn.Follow].
 func (c *Conn) Node(ctx context.Context, key string) (*redis.Client, error) {
-	if c.atlas == nil {
+	if c.cluster == nil {
 		return c.one, nil
 	}
-	if err := c.atlas.ensure(ctx, time.Hour); err != nil {
+	if err := c.cluster.ensure(ctx, time.Hour); err != nil {
 		return nil, err
 	}
-	addr, _, ok := c.atlas.owner(slotOf(key))
+	addr, _, ok := c.cluster.owner(slotOf(key))
 	if !ok {
 		return nil, errors.Join(ErrUnreachable, errNoOwner)
 	}
-	return c.atlas.node(addr), nil
+	return c.cluster.node(addr), nil
 }
 
 // AnyNode is the client of one master of a cluster, the same every time; of another than not, where there is another.
 // Outside a cluster it is the client of the one Redis.
 func (c *Conn) AnyNode(ctx context.Context, not *redis.Client) (*redis.Client, error) {
-	if c.atlas == nil {
+	if c.cluster == nil {
 		return c.one, nil
 	}
-	if err := c.atlas.ensure(ctx, time.Hour); err != nil {
+	if err := c.cluster.ensure(ctx, time.Hour); err != nil {
 		return nil, err
 	}
-	c.atlas.mu.Lock()
-	masters := c.atlas.masters
-	c.atlas.mu.Unlock()
+	c.cluster.mu.Lock()
+	masters := c.cluster.masters
+	c.cluster.mu.Unlock()
 	i := c.place
 	if not != nil {
 		at, found := slices.BinarySearch(masters, not.Options().Addr)
@@ -283,23 +283,23 @@ func (c *Conn) AnyNode(ctx context.Context, not *redis.Client) (*redis.Client, e
 			i++
 		}
 	}
-	return c.atlas.node(masters[i%len(masters)]), nil
+	return c.cluster.node(masters[i%len(masters)]), nil
 }
 
 // Nodes are the clients of all nodes of a cluster, replicas included; outside a cluster that of the one Redis.
 func (c *Conn) Nodes(ctx context.Context) ([]*redis.Client, error) {
-	if c.atlas == nil {
+	if c.cluster == nil {
 		return []*redis.Client{c.one}, nil
 	}
-	if err := c.atlas.ensure(ctx, atlasOld); err != nil {
+	if err := c.cluster.ensure(ctx, clusterMapAge); err != nil {
 		return nil, err
 	}
-	c.atlas.mu.Lock()
-	addrs := c.atlas.nodes
-	c.atlas.mu.Unlock()
+	c.cluster.mu.Lock()
+	addrs := c.cluster.nodes
+	c.cluster.mu.Unlock()
 	clients := make([]*redis.Client, len(addrs))
 	for i, addr := range addrs {
-		clients[i] = c.atlas.node(addr)
+		clients[i] = c.cluster.node(addr)
 	}
 	return clients, nil
 }
@@ -308,17 +308,17 @@ func (c *Conn) Nodes(ctx context.Context) ([]*redis.Client, error) {
 // owner; after others that mean that the node cannot help, all nodes are asked. It waits for that, a second at most, and
 // tells whether err was a MOVED.
 func (c *Conn) Follow(ctx context.Context, node *redis.Client, err error) (moved bool) {
-	if c.atlas == nil || err == nil {
+	if c.cluster == nil || err == nil {
 		return false
 	}
-	if _, ok := c.atlas.follow(err, node.Options().Addr); ok {
+	if _, ok := c.cluster.follow(err, node.Options().Addr); ok {
 		return true
 	}
 	if errors.Is(Classify(err), ErrUnreachable) {
-		c.atlas.mu.Lock()
-		edition := c.atlas.edition
-		c.atlas.mu.Unlock()
-		_ = c.atlas.reload(ctx, edition) // what is known stays
+		c.cluster.mu.Lock()
+		edition := c.cluster.edition
+		c.cluster.mu.Unlock()
+		_ = c.cluster.reload(ctx, edition) // what is known stays
 	}
 	return false
 }

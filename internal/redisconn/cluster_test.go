@@ -144,8 +144,8 @@ func TestSubscriptionOfAnOldRedis(t *testing.T) {
 	}
 }
 
-func TestAtlasReadsAndFollows(t *testing.T) {
-	a := newAtlas([]string{"127.0.0.1:1"}, func(addr string) *redis.Client { return redis.NewClient(&redis.Options{Addr: addr}) })
+func TestClusterMapReadsAndFollows(t *testing.T) {
+	a := newClusterMap([]string{"127.0.0.1:1"}, func(addr string) *redis.Client { return redis.NewClient(&redis.Options{Addr: addr}) })
 	defer a.close()
 	a.learn([]redis.ClusterSlot{
 		{Start: 100, End: 199, Nodes: []redis.ClusterNode{{Addr: "127.0.0.1:3"}, {Addr: "127.0.0.1:4"}}},

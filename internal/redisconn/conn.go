@@ -29,7 +29,7 @@ const (
 type Conn struct {
 	client  redis.UniversalClient
 	one     *redis.Client          // client, outside a cluster
-	atlas   *atlas                 // nil outside a cluster
+	cluster *clusterMap            // nil outside a cluster
 	place   int                    // which of a cluster's nodes this process prefers
 	options redis.UniversalOptions // of client
 	target  target
@@ -95,7 +95,7 @@ func Open(cfg Config) (*Conn, error) {
 	c.client = newClient(t.form, opt)
 	if t.form == cluster {
 		c.place = rand.IntN(slots)
-		c.atlas = newAtlas(t.addrs, func(addr string) *redis.Client {
+		c.cluster = newClusterMap(t.addrs, func(addr string) *redis.Client {
 			alone := *opt
 			alone.Addrs = []string{addr}
 			return redis.NewClient(alone.Simple())
@@ -204,8 +204,8 @@ func (c *Conn) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	var err error
-	if c.atlas != nil {
-		err = Classify(c.atlas.ping(ctx))
+	if c.cluster != nil {
+		err = Classify(c.cluster.ping(ctx))
 	} else {
 		err = Classify(c.one.Ping(ctx).Err())
 	}
@@ -289,8 +289,8 @@ func (c *Conn) Doubt() {
 // Close closes every connection. Run and all subscriptions must have ended.
 func (c *Conn) Close() error {
 	err := c.client.Close()
-	if c.atlas != nil {
-		err = errors.Join(err, c.atlas.close())
+	if c.cluster != nil {
+		err = errors.Join(err, c.cluster.close())
 	}
 	return err
 }

@@ -12,7 +12,7 @@
 //   - [ServeEmbedded] serves an in-memory Redis on a loopback port, whose pub/sub keeps the order that Redis keeps: one for
 //     all messages, through channels and patterns alike.
 //
-// A message's way through a Subscription: wishes.go has what is wanted, route.go binds it to connections, link.go is one of
+// A message's way through a Subscription: topics.go has the topics that are wanted, route.go binds it to connections, link.go is one of
 // them over push.go, resp.go reads what Redis says there, and subscription.go has what all of them tell together.
 //
 // Commands are never retried here, but by the client of a cluster: a PUBLISH whose reply was lost may have been heard, and only the caller knows whether

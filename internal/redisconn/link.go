@@ -169,7 +169,7 @@ func (l *link) tend(ctx context.Context, ps *push) error {
 					timer.Reset(silence)
 				}
 			case pinged > heard:
-				if l.s.conn.atlas != nil { // other nodes serve, and say what this one does not
+				if l.s.conn.cluster != nil { // other nodes serve, and say what this one does not
 					return fmt.Errorf("%w for %v", errSilent, silent.Round(time.Millisecond))
 				}
 				l.s.fallSilent()

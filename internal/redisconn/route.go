@@ -25,7 +25,7 @@ type routing struct {
 	until  time.Time          // strays wait till then
 	last   *redis.Client      // whom the link home was with
 	stale  bool               // what the nodes told is not true any more
-	read   uint64             // the edition of the atlas that was found stale
+	read   uint64             // the edition of the cluster map that was found stale
 }
 
 // rest is how long a place is left alone.
@@ -39,7 +39,7 @@ func newRouting() routing {
 }
 
 // roamsLocked tells whether a topic is bound to the node that serves it.
-func (s *Subscription) roamsLocked(t topic) bool { return t.kind == shards && s.conn.atlas != nil }
+func (s *Subscription) roamsLocked(t topic) bool { return t.kind == shards && s.conn.cluster != nil }
 
 // linkLocked is the link that a topic is bound to, nil if there is none now.
 func (s *Subscription) linkLocked(t topic) *link {
@@ -60,9 +60,9 @@ func (s *Subscription) unrouteLocked(l *link) {
 }
 
 func (s *Subscription) staleLocked() {
-	if s.conn.atlas != nil && !s.stale {
+	if s.conn.cluster != nil && !s.stale {
 		s.stale = true
-		_, s.read, _ = s.conn.atlas.owner(0)
+		_, s.read, _ = s.conn.cluster.owner(0)
 	}
 }
 
@@ -113,10 +113,10 @@ func (s *Subscription) strayLocked(t topic) {
 
 // movedAway takes a node's refusal to serve a slot. Others end the link.
 func (s *Subscription) movedAway(l *link, err error) bool {
-	if s.conn.atlas == nil {
+	if s.conn.cluster == nil {
 		return false
 	}
-	slot, ok := s.conn.atlas.follow(err, l.place)
+	slot, ok := s.conn.cluster.follow(err, l.place)
 	if !ok {
 		return false
 	}
@@ -157,7 +157,7 @@ func (s *Subscription) sink() {
 func (s *Subscription) place(ctx context.Context, running *sync.WaitGroup) (again time.Duration) {
 	s.sink()
 	again = s.placeHome(ctx, running)
-	if s.conn.atlas == nil {
+	if s.conn.cluster == nil {
 		return again
 	}
 	s.mu.Lock()
@@ -169,7 +169,7 @@ func (s *Subscription) place(ctx context.Context, running *sync.WaitGroup) (agai
 	case wait > 0:
 		return min(again, wait)
 	}
-	if err := s.readAtlas(ctx, stale, read); err != nil {
+	if err := s.readClusterMap(ctx, stale, read); err != nil {
 		s.refuse(Classify(err))
 		return min(again, retryMost/4)
 	}
@@ -204,12 +204,12 @@ func (s *Subscription) placeHome(ctx context.Context, running *sync.WaitGroup) t
 	return idle
 }
 
-// readAtlas asks the nodes again when what they told was found untrue.
-func (s *Subscription) readAtlas(ctx context.Context, stale bool, read uint64) error {
+// readClusterMap asks the nodes again when what they told was found untrue.
+func (s *Subscription) readClusterMap(ctx context.Context, stale bool, read uint64) error {
 	if !stale {
-		return s.conn.atlas.ensure(ctx, idle)
+		return s.conn.cluster.ensure(ctx, idle)
 	}
-	if err := s.conn.atlas.reload(ctx, read); err != nil {
+	if err := s.conn.cluster.reload(ctx, read); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -227,7 +227,7 @@ func (s *Subscription) bindStrays(ctx context.Context, running *sync.WaitGroup) 
 		slot := slotOf(t.name)
 		l := s.bySlot[slot]
 		if l == nil {
-			addr, _, ok := s.conn.atlas.owner(slot)
+			addr, _, ok := s.conn.cluster.owner(slot)
 			wait := time.Until(s.rests[addr].until)
 			if !ok {
 				wait = max(wait, retryMost/4)
@@ -238,7 +238,7 @@ func (s *Subscription) bindStrays(ctx context.Context, running *sync.WaitGroup) 
 				continue
 			}
 			if l = s.links[addr]; l == nil {
-				l = s.startLocked(ctx, running, addr, s.conn.atlas.node(addr))
+				l = s.startLocked(ctx, running, addr, s.conn.cluster.node(addr))
 			}
 			s.bySlot[slot] = l
 		}

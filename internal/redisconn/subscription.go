@@ -62,12 +62,12 @@ const (
 	shards // channels of sharded pub/sub, which have names of their own
 )
 
-// wish is in which ways a topic is wanted.
-type wish byte
+// interest says in which ways a topic is wanted.
+type interest byte
 
 const (
-	firmly  wish = 1 << iota // Up and Wait are about it
-	loosely                  // they are not
+	firmly  interest = 1 << iota // Up and Wait are about it
+	loosely                      // they are not
 )
 
 // topic is a channel, a pattern or a shard channel.
@@ -85,7 +85,7 @@ type Subscription struct {
 	told sync.Mutex    // held while a callback runs, and while up changes
 
 	mu      sync.Mutex // guards the rest
-	want    map[topic]wish
+	want    map[topic]interest
 	active  map[topic]struct{} // confirmed by Redis on the connection that it is bound to
 	missing int                // topics that Up is about and that are not active
 	lost    map[topic]struct{} // wanted, and not active since a connection ended: what OnUp waits for
@@ -106,7 +106,7 @@ func (c *Conn) Subscribe(cfg SubConfig) *Subscription {
 		conn:    c,
 		cfg:     cfg,
 		wake:    make(chan struct{}, 1),
-		want:    make(map[topic]wish),
+		want:    make(map[topic]interest),
 		active:  make(map[topic]struct{}),
 		lost:    make(map[topic]struct{}),
 		links:   make(map[string]*link),
@@ -182,7 +182,7 @@ func (s *Subscription) ended(ctx context.Context, l *link, err error) {
 	if l.alive {
 		s.conn.Doubt()
 		line := s.conn.log.Warn().Str("subscription", s.cfg.Name).Err(err)
-		if s.conn.atlas != nil {
+		if s.conn.cluster != nil {
 			line.Str("node", l.node.Options().Addr)
 		}
 		line.Msg("subscription lost")

@@ -30,15 +30,15 @@ func (s *Subscription) RemoveShards(names ...string) { s.remove(names, shards, f
 // RemoveLooseShards takes back AddShardsLoosely; a channel that AddShards named as well stays.
 func (s *Subscription) RemoveLooseShards(names ...string) { s.remove(names, shards, loosely) }
 
-func (s *Subscription) add(names []string, k kind, w wish) {
-	s.change(names, k, func(was wish) wish { return was | w })
+func (s *Subscription) add(names []string, k kind, w interest) {
+	s.change(names, k, func(was interest) interest { return was | w })
 }
 
-func (s *Subscription) remove(names []string, k kind, w wish) {
-	s.change(names, k, func(was wish) wish { return was &^ w })
+func (s *Subscription) remove(names []string, k kind, w interest) {
+	s.change(names, k, func(was interest) interest { return was &^ w })
 }
 
-func (s *Subscription) change(names []string, k kind, revise func(was wish) wish) {
+func (s *Subscription) change(names []string, k kind, revise func(was interest) interest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range names {

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 const (
@@ -221,18 +223,9 @@ func (u *Upstreams) follow(ctx context.Context, entry int) error {
 			failing = false
 			u.list(entry, found)
 		}
-		pause(ctx, u.cfg.Interval)
+		netio.Pause(ctx, u.cfg.Interval)
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }
 
 // list takes the present addresses of an entry.

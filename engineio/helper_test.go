@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,7 +69,7 @@ func serve(t testing.TB, cfg Config, drive ...string) *fixture {
 	f.srv = srv
 	var ln net.Listener
 	if len(drive) == 0 || drive[0] == onPipe {
-		p := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+		p := newPipeListener()
 		ln, f.dial = p, p.dial
 	} else {
 		if drive[0] == onSocket {
@@ -113,20 +114,20 @@ func serve(t testing.TB, cfg Config, drive ...string) *fixture {
 
 // pipeListener accepts net.Pipe connections, which a synctest bubble can wait for.
 type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
+	*netio.Feed
 	dialed atomic.Int64
 }
 
+func newPipeListener() *pipeListener {
+	return &pipeListener{Feed: netio.NewFeed(&net.UnixAddr{Name: "pipe", Net: "unix"})}
+}
+
 func (l *pipeListener) dial() net.Conn {
-	a, b := net.Pipe()
-	select {
-	case l.conns <- &pipeEnd{b, fmt.Sprintf("192.0.2.1:%d", l.dialed.Add(1))}:
-	case <-l.closed:
-		b.Close()
+	client, server := net.Pipe()
+	if !l.Give(&pipeEnd{server, fmt.Sprintf("192.0.2.1:%d", l.dialed.Add(1))}) {
+		server.Close()
 	}
-	return a
+	return client
 }
 
 // pipeEnd is a server's end of a pipe, with a client's address of its own.
@@ -136,18 +137,6 @@ type pipeEnd struct {
 }
 
 func (e *pipeEnd) RemoteAddr() net.Addr { return &net.UnixAddr{Name: e.addr, Net: "pipe"} }
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
-func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
 // recorder is a Receiver that hands what it gets to the test. "echo:..." is sent back, "close" closes.
 type recorder struct {

@@ -62,8 +62,8 @@ func (s *Server) newLink(conn net.Conn) link {
 			return l
 		}
 	}
-	l := &socketLink{server: s, conn: conn, raw: raw}
-	if raw.Control(func(fd uintptr) { l.fd = int(fd) }) != nil {
+	l := &socketLink{server: s, conn: conn}
+	if !l.raw.Open(conn) || raw.Control(func(fd uintptr) { l.fd = int(fd) }) != nil {
 		return &streamLink{server: s, conn: conn}
 	}
 	return l
@@ -75,7 +75,7 @@ func (s *Server) newLink(conn net.Conn) link {
 type socketLink struct {
 	server   *Server
 	conn     net.Conn
-	raw      syscall.RawConn
+	raw      netio.Raw
 	fd       int
 	draining bool // a drain goroutine lives; under the session's mu
 }
@@ -89,33 +89,15 @@ func (l *socketLink) read(w *webSocket, read []byte) {
 		w.readStopped()
 		return
 	}
-	var (
-		buf []byte
-		n   int
-		err error
-	)
-	// What is read is handled outside this function: Close waits for it to return.
-	once := func(fd uintptr) bool {
-		if buf == nil {
-			buf = bufpool.Get(readBuffer)[:readBuffer]
-		}
-		if n, err = netio.Read(int(fd), buf); err == unix.EAGAIN {
-			bufpool.Put(buf)
-			buf = nil
-			return false
-		}
-		return true
-	}
-	defer func() { bufpool.Put(buf) }()
 	for {
-		if e := l.raw.Read(once); e != nil {
-			err = e
-		}
+		buf, err := l.raw.ReadBorrowed(readBuffer)
 		if err != nil {
 			w.readEnded(err)
 			return
 		}
-		if !w.feed(buf[:n], nil) {
+		goesOn := w.feed(buf, nil)
+		bufpool.Put(buf)
+		if !goesOn {
 			w.readStopped()
 			return
 		}
@@ -137,7 +119,7 @@ func (l *socketLink) arm(w *webSocket) {
 // drain waits until the socket takes more, and flushes, until nothing waits.
 func (l *socketLink) drain(w *webSocket) {
 	for {
-		err := l.raw.Write(writable)
+		err := l.raw.SyscallConn().Write(writable)
 		w.session.mu.Lock()
 		w.blocked = false
 		if err != nil && !w.closed {

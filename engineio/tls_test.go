@@ -51,7 +51,7 @@ func TestCuttingTLSHoldsNothingUp(t *testing.T) {
 	issuer.Close()
 	synctest.Test(t, func(t *testing.T) {
 		f := serve(t, Config{PingInterval: lingerTimeout + time.Second})
-		p := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+		p := newPipeListener()
 		hs := &http.Server{Handler: f.srv}
 		go hs.Serve(tls.NewListener(p, &tls.Config{Certificates: certificates}))
 		defer hs.Close()

@@ -117,11 +117,11 @@ func TestBytesInHandOfAPassedConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := &pipeListener{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
-	one.conns <- &prefixed{conn.(*net.TCPConn), []byte(head)}
+	one := newPipeListener()
 	hs := &http.Server{Handler: f.srv}
 	done := make(chan struct{})
 	go func() { hs.Serve(one); close(done) }()
+	one.Give(&prefixed{conn.(*net.TCPConn), []byte(head)})
 	r := f.session()
 	r.wantMessage(t, long)
 	r.wantMessage(t, "end")

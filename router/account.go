@@ -72,7 +72,7 @@ func (x *exchange) begin() {
 		a.told = r.asked.Add(1)%l.every == 0
 	}
 	if a.told || r.cfg.DebugHeader {
-		a.began, a.sent = time.Now(), x.c.written
+		a.began, a.sent = time.Now(), x.c.Written()
 	}
 }
 
@@ -143,7 +143,7 @@ func (x *exchange) writeLine() {
 	if a.broken {
 		e.Bool("broken", true)
 	}
-	e.Int64("bytes", c.written-a.sent).Dur("took", time.Since(a.began)).Msg("request")
+	e.Int64("bytes", c.Written()-a.sent).Dur("took", time.Since(a.began)).Msg("request")
 }
 
 // shown is a sid as the log has it: who knows all of it may read and write the session.

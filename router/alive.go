@@ -78,8 +78,8 @@ func (b *backend) askUpstream(ctx context.Context) error {
 		if err != nil {
 			return nil
 		}
-		u.c.SetReadDeadline(time.Now().Add(grace))
-		err = u.fill()
+		u.Conn.SetReadDeadline(time.Now().Add(grace))
+		err = u.Fill()
 		u.close()
 		if err == nil || isTimeout(err) {
 			return nil
@@ -112,20 +112,20 @@ func (b *backend) knock(ctx context.Context) (answered bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	u.c.SetDeadline(time.Now().Add(openTimeout))
+	u.Conn.SetDeadline(time.Now().Add(openTimeout))
 	request := appendRouting([]byte("OPTIONS * HTTP/1.1\r\nHost: sidereal\r\n"), b.id, key)
-	if _, err := u.write(append(request, "\r\n"...)); err != nil {
+	if _, err := u.Write(append(request, "\r\n"...)); err != nil {
 		return false, nil
 	}
 	var h http1.Head
 	for {
-		if err := u.fill(); err != nil {
+		if err := u.Fill(); err != nil {
 			if isTimeout(err) {
 				return false, err
 			}
 			return false, nil
 		}
-		if _, err := h.ParseResponse(u.bytes(), 0); err != http1.ErrMore {
+		if _, err := h.ParseResponse(u.Bytes(), 0); err != http1.ErrMore {
 			if err == nil && h.Status == 421 {
 				return true, errGone
 			}

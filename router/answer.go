@@ -27,11 +27,11 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 	first := u.named && !u.reused
 	u.reused = true // from now on it is the worker's own, whatever it says
 	switch {
-	case h.Status == 421 && (first || u.doored && h.Value(u.bytes(), http1.FieldSiderealWorker) != nil):
+	case h.Status == 421 && (first || u.doored && h.Value(u.Bytes(), http1.FieldSiderealWorker) != nil):
 		x.c.awaited()
 		u.close()
 		return ownerGone
-	case first && h.Value(u.bytes(), http1.FieldSiderealKey) != nil:
+	case first && h.Value(u.Bytes(), http1.FieldSiderealKey) != nil:
 		x.c.awaited()
 		u.close()
 		if u.b.otherKey() && !x.streamed && x.rest == 0 && !x.more {
@@ -59,20 +59,20 @@ func (x *exchange) answer(ctx context.Context, u *upstream) verdict {
 func (x *exchange) readResponse(u *upstream) (int, error) {
 	seen := 0
 	for {
-		n, err := x.head.ParseResponse(u.bytes(), seen)
+		n, err := x.head.ParseResponse(u.Bytes(), seen)
 		switch {
 		case err == nil && x.head.Status < 200 && x.head.Status != 101:
-			u.discard(n)
+			u.Discard(n)
 			seen = 0
-			if len(u.bytes()) > 0 {
+			if len(u.Bytes()) > 0 {
 				continue
 			}
 		case err != http1.ErrMore:
 			return n, err
 		default:
-			seen = len(u.bytes())
+			seen = len(u.Bytes())
 		}
-		if err := u.fill(); err != nil {
+		if err := u.Fill(); err != nil {
 			return 0, err
 		}
 	}
@@ -109,7 +109,7 @@ func (x *exchange) learn(ctx context.Context, u *upstream, n int) (int, error) {
 // wholeBody waits for the body behind the head, up to maxOpen, without taking it from u.
 func (x *exchange) wholeBody(u *upstream, n int) ([]byte, error) {
 	for {
-		raw := u.bytes()[n:]
+		raw := u.Bytes()[n:]
 		switch h := &x.head; {
 		case h.Chunked:
 			var c http1.Chunks
@@ -123,9 +123,9 @@ func (x *exchange) wholeBody(u *upstream, n int) ([]byte, error) {
 		case len(raw) > maxOpen, h.Length >= 0 && int64(len(raw)) >= h.Length:
 			return raw, nil
 		}
-		if err := u.fill(); err != nil {
+		if err := u.Fill(); err != nil {
 			if err == io.EOF && !x.head.Chunked && x.head.Length < 0 {
-				return u.bytes()[n:], nil
+				return u.Bytes()[n:], nil
 			}
 			return nil, err
 		}
@@ -162,13 +162,13 @@ func (x *exchange) respond(u *upstream, n int) verdict {
 	if body.untilClose || body.decode && !bodiless {
 		x.close = true
 	}
-	out := x.composeResponse(u.bytes(), n, body.decode)
-	u.discard(n)
+	out := x.composeResponse(u.Bytes(), n, body.decode)
+	u.Discard(n)
 	sound, err := x.sendResponse(u, &body, out)
 	whole, _ := x.endUpload()
 	// Behind an upgrade that was refused a connection is its app's, which may close it, or read no
 	// request from it any more.
-	reusable := x.c.awaited() && sound && whole && !x.upgrading && !h.Close && !body.untilClose && len(u.bytes()) == 0
+	reusable := x.c.awaited() && sound && whole && !x.upgrading && !h.Close && !body.untilClose && len(u.Bytes()) == 0
 	if reusable {
 		u.b.put(u)
 	} else {
@@ -243,35 +243,35 @@ func (x *exchange) sendResponse(u *upstream, b *body, out []byte) (sound bool, e
 	defer func() { bufpool.Put(out) }()
 	c := x.c
 	pending := true // out is not yet sent
-	u.expect(b.rest)
+	u.Expect(b.rest)
 	if b.chunked || b.untilClose {
-		u.expect(-1)
+		u.Expect(-1)
 	}
 	for {
-		p := u.bytes()
+		p := u.Bytes()
 		var k int
 		if k, out, err = b.take(p, out, pending); err != nil {
 			break
 		}
 		if pending || b.decode {
 			if len(out) > 0 {
-				_, err = c.write(out)
+				_, err = c.Write(out)
 			}
 			out = out[:0]
 		}
 		if k < 0 { // nothing of p is in out
 			k = -k
 			if err == nil {
-				_, err = c.write(p[:k])
+				_, err = c.Write(p[:k])
 			}
 		}
 		pending = false
-		u.discard(k)
+		u.Discard(k)
 		if err != nil || b.done() {
 			return err == nil, err
 		}
-		u.release()
-		if err = u.fill(); err != nil {
+		u.Release()
+		if err = u.Fill(); err != nil {
 			break
 		}
 	}

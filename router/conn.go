@@ -18,7 +18,7 @@ import (
 // conn is an accepted connection: a client's, a load balancer's, or another router's. One goroutine serves it, request by
 // request; while it waits it holds no buffer.
 type conn struct {
-	stream
+	netio.Stream
 	r           *Router
 	nc          net.Conn        // as accepted: below TLS, where there is TLS
 	fd          syscall.RawConn // of nc; nil: it has none
@@ -87,8 +87,8 @@ const (
 
 func (r *Router) newConn(nc net.Conn) *conn {
 	c := &conn{r: r, nc: nc, accepted: time.Now()}
-	c.init(nc)
-	c.fd = c.raw
+	c.Init(nc, writeTimeout)
+	c.fd = c.SyscallConn()
 	c.peer.addr = peerOf(nc.RemoteAddr())
 	switch s := nc.(type) {
 	case *net.TCPConn:
@@ -123,8 +123,8 @@ func (c *conn) finish() {
 
 // next waits for a request and sees it answered. False: the connection has served its last.
 func (c *conn) next(ctx context.Context) bool {
-	for len(c.bytes()) == 0 {
-		c.release()
+	for len(c.Bytes()) == 0 {
+		c.Release()
 		idle := connIdle
 		if c.served == 0 {
 			idle = connFresh
@@ -132,7 +132,7 @@ func (c *conn) next(ctx context.Context) bool {
 		now := time.Now()
 		c.since.Store(now.UnixNano())
 		c.state.Store(uint32(idle))
-		c.c.SetReadDeadline(now.Add(c.r.cfg.IdleTimeout))
+		c.Conn.SetReadDeadline(now.Add(c.r.cfg.IdleTimeout))
 		err := c.first() // most connections are here most of the time
 		if !c.state.CompareAndSwap(uint32(idle), uint32(connActive)) || err != nil {
 			return false
@@ -157,9 +157,9 @@ func (c *conn) next(ctx context.Context) bool {
 // first reads the first bytes of a request. Of a connection that a worker may want untouched it only looks at them.
 func (c *conn) first() error {
 	if c.served == 0 && c.tcp != nil && !c.trusted && !c.proxied && c.r.peeks.Load() {
-		return c.peek()
+		return c.Peek()
 	}
-	return c.fill()
+	return c.Fill()
 }
 
 // end closes the router's copy. What was passed lives on in its worker.
@@ -167,8 +167,8 @@ func (c *conn) end() {
 	if c.watched != 0 {
 		c.r.watcher.remove(c)
 	}
-	c.drop()
-	c.c.Close()
+	c.Drop()
+	c.Conn.Close()
 	c.r.forget(c)
 }
 
@@ -200,7 +200,7 @@ func (c *conn) await(u *upstream, l leave, until time.Time) bool {
 		return false
 	}
 	if !until.IsZero() {
-		u.c.SetReadDeadline(until)
+		u.Conn.SetReadDeadline(until)
 	}
 	return true
 }
@@ -210,7 +210,7 @@ func (c *conn) answered(u *upstream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.overLocked() {
-		u.c.SetReadDeadline(time.Time{})
+		u.Conn.SetReadDeadline(time.Time{})
 	}
 }
 
@@ -232,7 +232,7 @@ func (c *conn) clientLeft(hup bool) {
 		c.left = hungUp
 	}
 	if c.up != nil && c.overLocked() {
-		c.up.c.SetDeadline(past)
+		c.up.Conn.SetDeadline(past)
 	}
 }
 
@@ -248,7 +248,7 @@ func (c *conn) cutOff() {
 	defer c.mu.Unlock()
 	c.cut = true
 	if c.up != nil {
-		c.up.c.SetDeadline(past)
+		c.up.Conn.SetDeadline(past)
 	}
 	if c.carried != nil {
 		c.carried.tear()
@@ -265,7 +265,7 @@ func (c *conn) readHead(h *http1.Head) (int, error) {
 	}
 	seen := 0
 	for {
-		b := c.bytes()
+		b := c.Bytes()
 		n, err := h.ParseRequest(b, seen)
 		switch {
 		case err == nil && n > c.r.cfg.MaxHeadBytes, err == http1.ErrMore && len(b) >= c.r.cfg.MaxHeadBytes:
@@ -276,11 +276,11 @@ func (c *conn) readHead(h *http1.Head) (int, error) {
 		if seen == 0 {
 			c.begins()
 			// An absolute deadline: a byte now and then does not move it.
-			c.c.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
+			c.Conn.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
 		}
 		seen = len(b)
-		c.take()
-		if err := c.fill(); err != nil {
+		c.Take()
+		if err := c.Fill(); err != nil {
 			if isTimeout(err) {
 				return 0, errSlow
 			}
@@ -293,24 +293,24 @@ var errSlow = &http1.Refusal{Status: 408, Why: "request did not come in time"}
 
 // skipEmptyLine drops one CR LF before a request: some clients send it after a body (RFC 9112, section 2.2).
 func (c *conn) skipEmptyLine() error {
-	b := c.bytes()
+	b := c.Bytes()
 	if b[0] != '\r' {
 		return nil
 	}
-	c.take()
-	for len(c.bytes()) < 3 {
-		if b := c.bytes(); len(b) == 2 && !bytes.Equal(b, []byte("\r\n")) {
+	c.Take()
+	for len(c.Bytes()) < 3 {
+		if b := c.Bytes(); len(b) == 2 && !bytes.Equal(b, []byte("\r\n")) {
 			return http1.ErrBareLF
 		}
-		c.c.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
-		if err := c.fill(); err != nil {
+		c.Conn.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
+		if err := c.Fill(); err != nil {
 			return err
 		}
 	}
-	if !bytes.HasPrefix(c.bytes(), []byte("\r\n")) {
+	if !bytes.HasPrefix(c.Bytes(), []byte("\r\n")) {
 		return http1.ErrBareLF
 	}
-	c.discard(2)
+	c.Discard(2)
 	return nil
 }
 

@@ -70,18 +70,18 @@ func (x *exchange) dropOut() {
 func (x *exchange) serve(ctx context.Context) bool {
 	c := x.c
 	n, err := c.readHead(&x.head)
-	if err != nil || !x.head.PassesUntouched(c.bytes()) {
-		c.take()
+	if err != nil || !x.head.PassesUntouched(c.Bytes()) {
+		c.Take()
 	}
 	if err != nil {
 		if f := refusalOf(err); f != nil {
-			x.isHead = bytes.HasPrefix(c.bytes(), []byte("HEAD ")) // as far as a head can be read that is refused
+			x.isHead = bytes.HasPrefix(c.Bytes(), []byte("HEAD ")) // as far as a head can be read that is refused
 			return x.refuse(f.Status, f.Why)
 		}
 		return false
 	}
 	c.heard()
-	h, b := &x.head, c.bytes()[:n]
+	h, b := &x.head, c.Bytes()[:n]
 	x.note(b)
 	if f := x.understand(b); f != nil {
 		return x.refuse(f.Status, f.Why)
@@ -133,7 +133,7 @@ func (x *exchange) understand(b []byte) *http1.Refusal {
 // dispatch finds the worker and sends the request there.
 func (x *exchange) dispatch(ctx context.Context, n int) bool {
 	c, h := x.c, &x.head
-	b := c.bytes()[:n]
+	b := c.Bytes()[:n]
 	x.headLen = n
 	x.route = classify(c.r.cfg.Path, h.Method.Of(b), h.Target.Of(b), h.Upgrade, &x.scratch)
 	if x.route.sid != "" {
@@ -212,11 +212,11 @@ const (
 // prepare writes the request into out and takes head and body bytes that are there from the connection.
 func (x *exchange) prepare(n int, f form) bool {
 	c := x.c
-	x.compose(c.bytes(), n, f)
-	c.discard(n)
+	x.compose(c.Bytes(), n, f)
+	c.Discard(n)
 	x.headLen = 0
 	var err error
-	body := c.bytes()
+	body := c.Bytes()
 	switch k := 0; {
 	case x.head.Chunked:
 		k, x.more, err = x.chunks.Feed(body)
@@ -233,13 +233,16 @@ func (x *exchange) prepare(n int, f form) bool {
 	case x.head.Chunked && x.tooMuch(len(x.out)-x.cut-2):
 		return x.refuse(errBody.Status, errBody.Why)
 	}
-	c.release()
+	c.Release()
 	return true
 }
 
+// maxPrefetched bounds the body bytes that leave with the head.
+const maxPrefetched = 64 << 10
+
 func (x *exchange) takeBody(k int) {
-	x.out = append(bufpool.Grow(x.out, k), x.c.bytes()[:k]...)
-	x.c.discard(k)
+	x.out = append(bufpool.Grow(x.out, k), x.c.Bytes()[:k]...)
+	x.c.Discard(k)
 }
 
 // compose writes the head at the start of b into out: fields between neighbours are dropped, forwarding fields say what
@@ -247,7 +250,7 @@ func (x *exchange) takeBody(k int) {
 func (x *exchange) compose(b []byte, n int, f form) {
 	h, believed := &x.head, x.c.bound != nil
 	x.dropOut()
-	dst := bufpool.Get(n + min(len(b)-n, largeBuffer) + 512)
+	dst := bufpool.Get(n + min(len(b)-n, maxPrefetched) + 512)
 	dst = append(append(dst, h.Method.Of(b)...), ' ')
 	if h.Authority.To > 0 && (h.Target.From == h.Target.To || b[h.Target.From] != '/') {
 		dst = append(dst, '/')

@@ -190,7 +190,7 @@ func TestClosedKeptConnectionsAreReplaced(t *testing.T) {
 		})
 		b.mu.Lock()
 		for _, u := range b.idle {
-			u.c.(interface{ CloseWrite() error }).CloseWrite() // the worker sees the end and closes
+			u.Conn.(interface{ CloseWrite() error }).CloseWrite() // the worker sees the end and closes
 		}
 		b.mu.Unlock()
 		testkit.Until(t, "closed", func() bool {
@@ -212,7 +212,7 @@ func TestClosedKeptConnectionsAreReplaced(t *testing.T) {
 // open tells whether the other end is.
 func (u *upstream) open() bool {
 	open := false
-	u.raw.Control(func(fd uintptr) {
+	u.SyscallConn().Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		open = err == syscall.EAGAIN
 	})

@@ -136,23 +136,23 @@ func (x *exchange) send(u *upstream, out []byte) (written int, ok bool, err erro
 		return 0, false, nil
 	}
 	if x.rest == 0 && !x.more {
-		written, err = u.exchange(out)
+		written, err = u.Exchange(out)
 		if err == nil && !until.IsZero() {
 			x.c.answered(u)
 		}
 		return written, true, err
 	}
-	if written, err = u.write(out); err != nil {
+	if written, err = u.Write(out); err != nil {
 		return written, true, err
 	}
 	if x.expect {
 		x.expect = false
-		if _, err := x.c.write(continued); err != nil {
+		if _, err := x.c.Write(continued); err != nil {
 			return written, false, nil
 		}
 	}
 	x.startUpload(u)
-	return written, true, u.fill()
+	return written, true, u.Fill()
 }
 
 var continued = []byte("HTTP/1.1 100 Continue\r\n\r\n")

@@ -116,5 +116,5 @@ func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
 func (c *conn) taken(head []byte, rest *bufio.Reader) {
 	more, _ := rest.Peek(rest.Buffered())
 	head = append(bufpool.Grow(head, len(more)), more...)
-	c.buf, c.stream.r, c.stream.w = head[:cap(head)], 0, len(head)
+	c.Preload(head)
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
@@ -20,7 +21,7 @@ import (
 type h2 struct {
 	r      *Router
 	server http.Server
-	feed   h2feed
+	feed   *netio.Feed
 	conns  sync.Map // *tls.Conn -> *conn
 }
 
@@ -39,7 +40,7 @@ const (
 type h2key struct{}
 
 func newH2(r *Router) *h2 {
-	h := &h2{r: r, feed: h2feed{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	h := &h2{r: r, feed: netio.NewFeed(&net.TCPAddr{})}
 	h.server = http.Server{
 		MaxHeaderBytes: r.cfg.MaxHeadBytes,
 		IdleTimeout:    r.cfg.IdleTimeout,
@@ -63,7 +64,7 @@ func newH2(r *Router) *h2 {
 // run serves until drain. What requests start for others must not end with them, so their context is ctx.
 func (h *h2) run(ctx context.Context) {
 	h.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { h.serve(ctx, w, req) })
-	h.server.Serve(&h.feed) // ends with the feed, and cannot fail otherwise
+	h.server.Serve(h.feed) // ends with the feed, and cannot fail otherwise
 }
 
 // take gives a connection that speaks HTTP/2 to the server, which ends it. Until then it counts as served.
@@ -71,9 +72,7 @@ func (h *h2) take(c *conn) {
 	c.state.Store(uint32(connStreams))
 	h.conns.Store(c.streams, c)
 	h.r.serving.Add(1)
-	select {
-	case h.feed.conns <- c.streams:
-	case <-h.feed.closed:
+	if !h.feed.Give(c.streams) {
 		h.end(c.streams)
 	}
 }
@@ -130,7 +129,7 @@ func (c *conn) serveStream(ctx context.Context, w http.ResponseWriter, req *http
 		http.Error(w, http1.ErrLine.Why, http.StatusBadRequest)
 		return
 	}
-	c.stream.c, c.want = s, smallBuffer
+	c.Init(s, writeTimeout)
 	c.mu.Lock()
 	c.nc = s
 	c.mu.Unlock()
@@ -143,36 +142,13 @@ func (c *conn) serveStream(ctx context.Context, w http.ResponseWriter, req *http
 	})
 	c.next(ctx)
 	leave()
-	c.drop()
+	c.Drop()
 	whole := s.whole()
 	s.end()
 	if !whole {
 		panic(http.ErrAbortHandler) // resets the stream: what came is not all
 	}
 }
-
-// h2feed is the listener that the server accepts from.
-type h2feed struct {
-	conns  chan net.Conn
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (f *h2feed) Accept() (net.Conn, error) {
-	select {
-	case c := <-f.conns:
-		return c, nil
-	case <-f.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (f *h2feed) Close() error {
-	f.once.Do(func() { close(f.closed) })
-	return nil
-}
-
-func (f *h2feed) Addr() net.Addr { return &net.TCPAddr{} }
 
 // warnings counts what net/http has to say about connections, and logs some of it: a client makes
 // it say something whenever it likes.

@@ -16,7 +16,7 @@ func (x *exchange) isLate(worker string) bool {
 // answerLate answers such a request, which is in out, as its worker did as long as it was there: Engine.IO's `ok`.
 func (x *exchange) answerLate() bool {
 	c := x.c
-	c.take()
+	c.Take()
 	x.decided(decisionUnknown)
 	x.account.status, x.account.reason = http.StatusOK, "session has moved"
 	b := append(bufpool.Get(512), "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: no-store\r\n"...)
@@ -33,7 +33,7 @@ func (x *exchange) answerLate() bool {
 	if !x.isHead {
 		b = append(b, "ok"...)
 	}
-	_, err := c.write(b)
+	_, err := c.Write(b)
 	bufpool.Put(b)
 	if err == nil {
 		c.linger()

@@ -173,7 +173,7 @@ func (x *exchange) tooMany() bool {
 // than the answer.
 func (x *exchange) turnAway(l limit) bool {
 	c := x.c
-	c.take()
+	c.Take()
 	c.r.metrics.turnedAway(l)
 	x.account.status, x.account.reason = 503, l.String()
 	x.close = x.close || x.minor == 0 || x.head.Upgrade || x.head.Length > 0 || x.head.Chunked || x.headLen == 0
@@ -181,14 +181,14 @@ func (x *exchange) turnAway(l limit) bool {
 	if x.isHead {
 		answer = answer[:len(answer)-len(awayBody)]
 	}
-	if _, err := c.write(answer); err != nil {
+	if _, err := c.Write(answer); err != nil {
 		return false
 	}
 	if x.close {
 		c.linger()
 		return false
 	}
-	c.discard(x.headLen)
+	c.Discard(x.headLen)
 	return true
 }
 

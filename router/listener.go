@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
@@ -14,45 +15,31 @@ import (
 // reads the upgrades, too, and [Router.ServeHTTP] takes them over, for some more CPU. TLS connections are left alone.
 // Connections are looked at until their first request is there, by a goroutine each; Close ends those.
 func (r *Router) Listener(ln net.Listener) net.Listener {
-	l := &listener{Listener: ln, r: r, others: make(chan net.Conn), failed: make(chan error), done: make(chan struct{}), silent: make(map[net.Conn]struct{})}
+	l := &listener{Feed: netio.NewFeed(ln.Addr()), ln: ln, r: r, silent: make(map[net.Conn]struct{})}
 	l.looking.Go(l.accept)
 	return l
 }
 
 type listener struct {
-	net.Listener
-	r       *Router
-	others  chan net.Conn
-	failed  chan error
-	done    chan struct{}
-	looking sync.WaitGroup
+	*netio.Feed // of connections that aren't the router's
+	ln          net.Listener
+	r           *Router
+	looking     sync.WaitGroup
 
 	mu     sync.Mutex            // guards the rest
 	silent map[net.Conn]struct{} // nothing came yet; nil once closed
 }
 
-// Accept waits for a connection that is not the router's.
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case nc := <-l.others:
-		return nc, nil
-	case err := <-l.failed:
-		return nil, err
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
 // Close closes the listener beneath, and waits for who is still looking.
 func (l *listener) Close() error {
-	err := l.Listener.Close()
+	err := l.ln.Close()
 	l.mu.Lock()
 	for nc := range l.silent {
 		nc.SetReadDeadline(past)
 	}
 	if l.silent != nil {
 		l.silent = nil
-		close(l.done)
+		l.Feed.Close()
 	}
 	l.mu.Unlock()
 	l.looking.Wait()
@@ -62,14 +49,12 @@ func (l *listener) Close() error {
 // accept looks at each connection until the listener fails, for good or, as the caller may know better, for now.
 func (l *listener) accept() {
 	for {
-		nc, err := l.Listener.Accept()
+		nc, err := l.ln.Accept()
 		if err == nil {
 			l.looking.Go(func() { l.look(nc) })
 			continue
 		}
-		select {
-		case l.failed <- err:
-		case <-l.done:
+		if !l.Fail(err) {
 			return
 		}
 	}
@@ -85,11 +70,8 @@ func (l *listener) look(nc net.Conn) {
 		c.finish()
 		return
 	}
-	c.seen = 0 // it stays in the kernel
-	c.drop()
-	select {
-	case l.others <- nc:
-	case <-l.done:
+	c.Drop() // what was seen stays in the kernel
+	if !l.Give(nc) {
 		nc.Close()
 	}
 }
@@ -106,7 +88,7 @@ func (l *listener) await(c *conn) bool {
 	if !open {
 		return false
 	}
-	err := c.peek()
+	err := c.Peek()
 	l.mu.Lock()
 	delete(l.silent, c.nc)
 	open = l.silent != nil
@@ -118,7 +100,7 @@ func (l *listener) await(c *conn) bool {
 // wantsWebSocket tells whether what was seen of a connection is an upgrade for a worker, whole.
 func (c *conn) wantsWebSocket() bool {
 	var h http1.Head
-	b := c.bytes()
+	b := c.Bytes()
 	if _, err := h.ParseRequest(b, 0); err != nil || !h.Upgrade {
 		return false
 	}

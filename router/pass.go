@@ -41,10 +41,10 @@ func (x *exchange) upgrade(ctx context.Context, b *backend, n int) bool {
 		}
 	}
 	x.upgrading = true
-	x.c.take()
-	x.compose(x.c.bytes(), n, relayed)
+	x.c.Take()
+	x.compose(x.c.Bytes(), n, relayed)
 	x.headLen = 0
-	x.c.discard(n) // what follows is the worker's, but only once it has agreed
+	x.c.Discard(n) // what follows is the worker's, but only once it has agreed
 	return x.forward(ctx, b)
 }
 
@@ -76,9 +76,9 @@ func (x *exchange) pass(s *handoff.Sender, n int) error {
 	if s.Untouched() {
 		return x.passUntouched(s, m)
 	}
-	c.take()
-	x.compose(c.bytes(), n, handed)
-	x.out = append(bufpool.Grow(x.out, len(c.bytes())-n), c.bytes()[n:]...)
+	c.Take()
+	x.compose(c.Bytes(), n, handed)
+	x.out = append(bufpool.Grow(x.out, len(c.Bytes())-n), c.Bytes()[n:]...)
 	m.Head = x.out
 	return c.pass(s, m)
 }
@@ -88,12 +88,12 @@ func (x *exchange) pass(s *handoff.Sender, n int) error {
 // one without another request before it is relayed.
 func (x *exchange) passUntouched(s *handoff.Sender, m handoff.Meta) error {
 	c := x.c
-	if c.seen == 0 {
+	if !c.Peeked() {
 		return handoff.ErrTouched
 	}
 	err := c.pass(s, m)
 	if err == nil {
-		c.seen = 0 // the worker takes it
+		c.Drop() // the worker takes it from the kernel
 	}
 	return err
 }
@@ -116,7 +116,7 @@ func (c *conn) pass(s *handoff.Sender, m handoff.Meta) error {
 // gets it, for good. There is no way on from here: what is not on this host is refused.
 func (x *exchange) door(ctx context.Context, n int) bool {
 	c, h := x.c, &x.head
-	b := c.bytes()[:n]
+	b := c.Bytes()[:n]
 	if c.served > 0 {
 		return x.refuse(400, "not the connection's first request")
 	}
@@ -156,7 +156,7 @@ func (x *exchange) door(ctx context.Context, n int) bool {
 
 // passPeer gives a router's connection away: as it is, but for the key.
 func (x *exchange) passPeer(s *handoff.Sender, n int) error {
-	c, h, b := x.c, &x.head, x.c.bytes()
+	c, h, b := x.c, &x.head, x.c.Bytes()
 	x.dropOut()
 	dst := append(append(bufpool.Get(len(b)), h.Method.Of(b)...), ' ')
 	dst = append(append(dst, h.Target.Of(b)...), " HTTP/1."...)

@@ -173,11 +173,11 @@ func (c *conn) readProxy() bool {
 	c.awaitsProxy = false
 	deadline := time.Now().Add(c.r.cfg.HeadTimeout)
 	for {
-		p, n, err := parseProxy(c.bytes())
+		p, n, err := parseProxy(c.Bytes())
 		switch {
 		case err == http1.ErrMore:
-			c.c.SetReadDeadline(deadline)
-			if c.fill() != nil {
+			c.Conn.SetReadDeadline(deadline)
+			if c.Fill() != nil {
 				return false
 			}
 			continue
@@ -188,7 +188,7 @@ func (c *conn) readProxy() bool {
 			c.unproxied = true
 			return true
 		}
-		c.discard(n)
+		c.Discard(n)
 		if p.addr.IsValid() {
 			c.peer = p
 			c.trusted = c.r.trusts(p.addr.Addr())

@@ -93,7 +93,7 @@ func FuzzRedirect(f *testing.F) {
 		}
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
-		x.c.init(ours)
+		x.c.Init(ours, writeTimeout)
 		go func() {
 			x.redirect(b)
 			ours.Close()

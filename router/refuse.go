@@ -21,14 +21,14 @@ func (x *exchange) refuse(status int, why string) bool { return x.refuseWith(sta
 // refuseWith is refuse with one more field, ended by CR LF.
 func (x *exchange) refuseWith(status int, why, extra string) bool {
 	c := x.c
-	c.take()
+	c.Take()
 	c.r.metrics.refused.WithLabelValues(strconv.Itoa(status)).Inc()
 	x.account.status, x.account.reason = status, why
 	b := appendAnswer(bufpool.Get(512), status, why, extra+string(x.appendDebug(nil)))
 	if x.isHead {
 		b = b[:len(b)-len(why)-1] // the client would take a body for the beginning of its next answer
 	}
-	_, err := c.write(b)
+	_, err := c.Write(b)
 	bufpool.Put(b)
 	if err == nil {
 		c.linger()
@@ -50,15 +50,15 @@ func appendAnswer(dst []byte, status int, why, extra string) []byte {
 
 // linger ends our direction and waits for the client to end its own.
 func (c *conn) linger() {
-	cw, ok := c.c.(interface{ CloseWrite() error })
+	cw, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || cw.CloseWrite() != nil {
 		return
 	}
-	c.c.SetReadDeadline(time.Now().Add(lingerTime))
+	c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
 	for n := 0; n < lingerBytes; {
-		n += len(c.bytes())
-		c.drop()
-		if c.fill() != nil {
+		n += len(c.Bytes())
+		c.Drop()
+		if c.Fill() != nil {
 			return
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 // halfOpen is how long a relay outlives the end of one direction. A WebSocket's ends follow each other at once.
@@ -25,7 +27,7 @@ type relay struct {
 // way is one direction of a relay.
 type way struct {
 	relay    *relay
-	to, from *stream
+	to, from *netio.Stream
 	fd       syscall.RawConn // of from, below TLS; nil: it has none, and is not parked
 
 	moved   atomic.Uint32 // reads
@@ -43,14 +45,14 @@ func (c *conn) relay(u *upstream) {
 	m.relayed.Inc()
 	m.transferred.WithLabelValues("relayed").Inc()
 	u.b.relays(+1)
-	c.c.SetReadDeadline(time.Time{})
+	c.Conn.SetReadDeadline(time.Time{})
 	if c.watched != 0 {
 		c.r.watcher.remove(c) // its end is read now
 	}
 	r := &relay{c: c, u: u}
 	r.left.Store(2)
-	r.ways[0] = way{relay: r, to: &u.stream, from: &c.stream, fd: c.fd}
-	r.ways[1] = way{relay: r, to: &c.stream, from: &u.stream, fd: u.raw}
+	r.ways[0] = way{relay: r, to: &u.Stream, from: &c.Stream, fd: c.fd}
+	r.ways[1] = way{relay: r, to: &c.Stream, from: &u.Stream, fd: u.SyscallConn()}
 	if u.fd != nil {
 		r.ways[1].fd = u.fd
 	}
@@ -96,9 +98,9 @@ func (r *relay) end() {
 func (w *way) carry() (parked bool) {
 	to, from := w.to, w.from
 	for {
-		if len(from.bytes()) == 0 {
-			from.release()
-			if err := from.fill(); err != nil {
+		if len(from.Bytes()) == 0 {
+			from.Release()
+			if err := from.Fill(); err != nil {
 				if isTimeout(err) && w.goesOn() {
 					if w.resting.Swap(false) && w.rest() {
 						return true
@@ -110,22 +112,19 @@ func (w *way) carry() (parked bool) {
 			}
 			w.moved.Add(1)
 		}
-		p := from.bytes()
-		if _, err := to.write(p); err != nil {
+		p := from.Bytes()
+		if _, err := to.Write(p); err != nil {
 			w.relay.tear()
 			return false
 		}
-		from.want = smallBuffer
-		if len(p) >= smallBuffer {
-			from.want = largeBuffer // more than a small one holds is on its way
-		}
-		from.discard(len(p))
+		from.Expect(int64(len(p)) + 1) // who fills a small buffer has more on its way
+		from.Discard(len(p))
 	}
 }
 
 // ended passes the end of this way on.
 func (w *way) ended(err error) {
-	if cw, ok := w.to.c.(interface{ CloseWrite() error }); ok && err == io.EOF && cw.CloseWrite() == nil {
+	if cw, ok := w.to.Conn.(interface{ CloseWrite() error }); ok && err == io.EOF && cw.CloseWrite() == nil {
 		w.relay.half.Store(time.Now().Add(halfOpen).UnixNano())
 		w.other().setDeadline()
 		w.other().wake() // it has to see that deadline
@@ -145,7 +144,7 @@ func (w *way) other() *way {
 func (r *relay) tear() {
 	r.torn.Store(true)
 	for i := range r.ways {
-		r.ways[i].from.c.SetDeadline(past)
+		r.ways[i].from.Conn.SetDeadline(past)
 	}
 	for i := range r.ways {
 		r.ways[i].wake()
@@ -166,12 +165,12 @@ func (w *way) goesOn() bool {
 // whoever changes it.
 func (w *way) setDeadline() {
 	r := w.relay
-	w.from.c.SetReadDeadline(time.Time{})
+	w.from.Conn.SetReadDeadline(time.Time{})
 	if until := r.half.Load(); until != 0 {
-		w.from.c.SetReadDeadline(time.Unix(0, until))
+		w.from.Conn.SetReadDeadline(time.Unix(0, until))
 	}
 	if r.torn.Load() {
-		w.from.c.SetDeadline(past)
+		w.from.Conn.SetDeadline(past)
 	}
 }
 
@@ -202,7 +201,7 @@ func (r *relay) lookAfter() {
 		moved := w.moved.Load()
 		if moved == w.seen.Load() && w.fd != nil && !w.parked.Load() {
 			w.resting.Store(true)
-			w.from.c.SetReadDeadline(past) // ends its wait, see carry
+			w.from.Conn.SetReadDeadline(past) // ends its wait, see carry
 		}
 		w.seen.Store(moved)
 	}

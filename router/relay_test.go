@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -164,9 +165,9 @@ func TestRelayGivesUpOnAPeerThatTakesNothing(t *testing.T) {
 		toWorker, fromWorker := net.Pipe() // nobody reads at fromWorker
 		defer fromWorker.Close()
 		defer fromClient.Close()
-		var client, worker stream
-		client.init(toClient)
-		worker.init(toWorker)
+		var client, worker netio.Stream
+		client.Init(toClient, writeTimeout)
+		worker.Init(toWorker, writeTimeout)
 		r := &relay{}
 		r.ways = [2]way{{relay: r, to: &worker, from: &client}, {relay: r, to: &client, from: &worker}}
 		done := make(chan struct{})
@@ -192,9 +193,9 @@ func TestRelayKeepsWhatMovesSlowly(t *testing.T) {
 		fromClient, toClient := net.Pipe()
 		toWorker, fromWorker := net.Pipe()
 		defer fromWorker.Close()
-		var client, worker stream
-		client.init(toClient)
-		worker.init(toWorker)
+		var client, worker netio.Stream
+		client.Init(toClient, writeTimeout)
+		worker.Init(toWorker, writeTimeout)
 		r := &relay{}
 		r.ways = [2]way{{relay: r, to: &worker, from: &client}, {relay: r, to: &client, from: &worker}}
 		done := make(chan struct{})

@@ -294,9 +294,9 @@ func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn
 		ours, theirs := net.Pipe()
 		out, in := net.Pipe()
 		c := &conn{r: r}
-		c.init(ours)
+		c.Init(ours, writeTimeout)
 		u := &upstream{}
-		u.init(out)
+		u.Init(out, writeTimeout)
 		x := &exchange{c: c, rest: 1 << 40}
 		var ends sync.WaitGroup
 		defer ends.Wait()
@@ -314,7 +314,7 @@ func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn
 		p.answering.Store(answering)
 		<-p.done
 		got, took = p.err, time.Since(start)
-		c.drop()
+		c.Drop()
 		ours.Close()
 		out.Close()
 	})

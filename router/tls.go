@@ -38,24 +38,23 @@ var (
 
 // beginsTLS tells whether what came first is a TLS record.
 func (c *conn) beginsTLS() bool {
-	b := c.bytes()
+	b := c.Bytes()
 	return len(b) > 0 && b[0] == recordHandshake && c.served == 0 && c.tcp != nil && !c.redirects
 }
 
 // secure makes the connection, which began with a TLS record, one over TLS. Its requests are inside. False: that failed.
 func (c *conn) secure() bool {
-	c.take()
+	c.Take()
 	c.tcp.SetDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
-	tc := tls.Server(&readAhead{c.tcp, bytes.Clone(c.bytes())}, c.r.tls)
-	c.drop()
+	tc := tls.Server(&readAhead{c.tcp, bytes.Clone(c.Bytes())}, c.r.tls)
+	c.Drop()
 	if err := tc.Handshake(); err != nil {
 		c.r.metrics.tlsErrors.Inc()
 		return false
 	}
 	c.tcp.SetDeadline(time.Time{})
 	c.tcp = nil // what the worker would need is not in the descriptor
-	c.stream = stream{}
-	c.init(tc)
+	c.Init(tc, writeTimeout)
 	c.fromDoor = tc.ConnectionState().ServerName == doorName
 	c.peer.https = c.peer.https || !c.fromDoor
 	if speaksH2(tc) {

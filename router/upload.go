@@ -38,9 +38,9 @@ var errLeft = errors.New("router: client left within its request's body")
 // startUpload sends the body on to u. Exchange and both streams are still the caller's for the answer's direction.
 func (x *exchange) startUpload(u *upstream) {
 	x.streamed = true
-	x.c.expect(x.rest)
+	x.c.Expect(x.rest)
 	if x.more {
-		x.c.expect(-1)
+		x.c.Expect(-1)
 	}
 	p := &upload{x: x, u: u, done: make(chan struct{})}
 	x.sending = p
@@ -54,7 +54,7 @@ func (x *exchange) startUpload(u *upstream) {
 		p.stopped = true // nobody hurries it any more
 		p.mu.Unlock()
 		if p.clientsFault() {
-			u.c.SetReadDeadline(past) // there is nobody to be answered, or that is not the answer
+			u.Conn.SetReadDeadline(past) // there is nobody to be answered, or that is not the answer
 		}
 	}()
 }
@@ -69,24 +69,24 @@ func (p *upload) clientsFault() bool {
 func (p *upload) run() error {
 	x, c := p.x, p.x.c
 	for more := true; more; {
-		if len(c.bytes()) == 0 {
-			c.release()
+		if len(c.Bytes()) == 0 {
+			c.Release()
 			if err := p.await(); err != nil {
 				return err
 			}
 		}
-		k, err := x.nextOfBody(c.bytes())
+		k, err := x.nextOfBody(c.Bytes())
 		if err != nil {
 			return err
 		}
 		if more = x.rest > 0 || x.more; !more {
 			p.taken.Store(true)
 		}
-		if !p.arm(func() { p.u.c.SetWriteDeadline(time.Now().Add(writeTimeout)) }) {
+		if !p.arm(func() { p.u.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)) }) {
 			return net.ErrClosed
 		}
-		_, err = p.u.c.Write(c.bytes()[:k])
-		c.discard(k) // what the worker does not take must not be read as a request
+		_, err = p.u.Conn.Write(c.Bytes()[:k])
+		c.Discard(k) // what the worker does not take must not be read as a request
 		if err != nil {
 			return err
 		}
@@ -104,17 +104,17 @@ func (p *upload) await() error {
 			if p.hurried {
 				until = past
 			}
-			c.c.SetReadDeadline(until)
+			c.Conn.SetReadDeadline(until)
 		}) {
 			return net.ErrClosed
 		}
 		p.waits.Store(now.UnixNano())
-		err := c.fill()
+		err := c.Fill()
 		p.waits.Store(0)
 		p.waited += time.Since(now)
 		switch {
 		case err == nil:
-			p.came += int64(len(c.bytes()))
+			p.came += int64(len(c.Bytes()))
 			return nil
 		case p.isStopped():
 			return net.ErrClosed
@@ -149,7 +149,7 @@ func (p *upload) hurry() bool {
 		return false
 	}
 	p.hurried = true
-	p.x.c.c.SetReadDeadline(past)
+	p.x.c.Conn.SetReadDeadline(past)
 	return true
 }
 
@@ -198,9 +198,9 @@ func (p *upload) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopped = true
-	p.u.c.SetWriteDeadline(past)
+	p.u.Conn.SetWriteDeadline(past)
 	if !p.taken.Load() {
-		p.x.c.c.SetReadDeadline(past)
+		p.x.c.Conn.SetReadDeadline(past)
 	}
 }
 
@@ -216,13 +216,12 @@ func (x *exchange) endUpload() (whole bool, err error) {
 	default:
 		p.stop()
 		<-p.done
-		p.u.c.SetWriteDeadline(time.Time{})
 	}
-	p.u.till = time.Time{} // the next write sets its own
+	p.u.ClearWriteDeadline()
 	x.sending = nil
-	x.c.expect(0)
+	x.c.Expect(0)
 	if p.taken.Load() {
-		x.c.release()
+		x.c.Release()
 	} else {
 		x.close, x.unread = true, true
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
@@ -68,7 +69,7 @@ type backend struct {
 
 // upstream is a connection to a worker that speaks HTTP.
 type upstream struct {
-	stream
+	netio.Stream
 	b      *backend
 	named  bool // requests say which worker is meant
 	greet  bool // the first one has to show the key
@@ -141,8 +142,9 @@ func (b *backend) takeIdle() *upstream {
 
 // put keeps a connection for the next request.
 func (b *backend) put(u *upstream) {
-	u.release()
-	u.want, u.since = smallBuffer, time.Now()
+	u.Release()
+	u.Expect(0)
+	u.since = time.Now()
 	b.mu.Lock()
 	keep := len(b.idle) < maxIdle && !b.r.stopped.Load()
 	if keep {
@@ -163,7 +165,7 @@ func (u *upstream) alive() bool {
 		return true
 	}
 	u.silent = false
-	return u.fd.Control(u.peek) == nil && u.silent && (u.raw != nil || u.heardAll())
+	return u.fd.Control(u.peek) == nil && u.silent && (u.SyscallConn() != nil || u.heardAll())
 }
 
 func (u *upstream) onPeek(fd uintptr) {
@@ -174,15 +176,15 @@ func (u *upstream) onPeek(fd uintptr) {
 // heardAll tells whether TLS, which reads ahead, has nothing left of what it read. It reads nothing
 // from the socket.
 func (u *upstream) heardAll() bool {
-	u.c.SetReadDeadline(past)
-	n, err := u.c.Read(u.peeked[:])
-	u.c.SetReadDeadline(time.Time{})
+	u.Conn.SetReadDeadline(past)
+	n, err := u.Conn.Read(u.peeked[:])
+	u.Conn.SetReadDeadline(time.Time{})
 	return n == 0 && isTimeout(err)
 }
 
 func (u *upstream) close() {
-	u.drop()
-	u.c.Close()
+	u.Drop()
+	u.Conn.Close()
 	if u.opened {
 		u.opened = false
 		u.b.r.room.open.Add(-1)
@@ -211,8 +213,8 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		if err != nil {
 			return nil, b.sendError(ctx, s, err)
 		}
-		u.init(c)
-		u.fd = u.raw
+		u.Init(c, writeTimeout)
+		u.fd = u.SyscallConn()
 		return u.counted(), nil
 	}
 	d := net.Dialer{Timeout: dialTimeout}
@@ -237,10 +239,10 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 		return nil, err
 	}
 	u.named, u.greet = b.up == nil, b.up == nil
-	u.init(c)
-	if u.fd = u.raw; over != c {
-		u.doored, u.stream = b.up == nil, stream{}
-		u.init(over)
+	u.Init(c, writeTimeout)
+	if u.fd = u.SyscallConn(); over != c {
+		u.doored = b.up == nil
+		u.Init(over, writeTimeout)
 	}
 	return u.counted(), nil
 }

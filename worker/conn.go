@@ -3,10 +3,8 @@ package worker
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
@@ -15,11 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-const (
-	firstRead = 4 << 10
-	// mostRead bounds a request that is served here, head and body.
-	mostRead = 64 << 10
-)
+// mostRead bounds a request that is served here, head and body.
+const mostRead = 64 << 10
 
 // conn is a connection that a router keeps to this worker, for as long as nothing but polling comes over it. One goroutine
 // reads it and serves its requests. While a poll waits for an answer that goroutine waits for the router to give it up: the
@@ -27,17 +22,13 @@ const (
 type conn struct {
 	s    *lean
 	nc   *handoff.Conn
-	raw  syscall.RawConn
 	fd   int
 	addr string // the router's
 	peer peer
 
-	// of the goroutine that reads
-	buf  []byte // borrowed; nil while there is nothing in it
-	r, w int    // buf[r:w] is read and not yet served
+	// The goroutine that reads owns these.
+	in   netio.Stream // of nc
 	till time.Time
-	err  error
-	read func(fd uintptr) bool // onReadable, made once
 
 	mu     sync.Mutex // guards the rest, and every write to fd
 	state  connState
@@ -54,14 +45,21 @@ const (
 )
 
 func (s *lean) newConn(nc *handoff.Conn) (*conn, error) {
-	raw, err := nc.SyscallConn()
-	if err != nil {
+	c := &conn{s: s, nc: nc, addr: nc.RemoteAddr().String(), peer: peer{kind: nc.Kind(), router: true}}
+	c.in.Init(nc, 0) // responses are written past it
+	raw := c.in.SyscallConn()
+	if raw == nil {
+		return nil, errors.ErrUnsupported
+	}
+	if err := raw.Control(func(fd uintptr) { c.fd = int(fd) }); err != nil {
 		return nil, err
 	}
-	c := &conn{s: s, nc: nc, raw: raw, addr: nc.RemoteAddr().String(), peer: peer{kind: nc.Kind(), router: true}}
-	c.read = c.onReadable
-	err = raw.Control(func(fd uintptr) { c.fd = int(fd) })
-	return c, err
+	if n := nc.Buffered(); n > 0 { // came with the connection
+		head := bufpool.Get(n)[:n]
+		_, _ = io.ReadFull(nc, head) // reads no more than was buffered
+		c.in.Preload(head)
+	}
+	return c, nil
 }
 
 // serve reads requests until the connection ends or is somebody else's.
@@ -94,7 +92,7 @@ func (c *conn) next() outcome {
 	x := exchanges.Get().(*exchange)
 	defer x.put()
 	for seen := 0; ; {
-		n, err := x.head.ParseRequest(c.bytes(), seen)
+		n, err := x.head.ParseRequest(c.in.Bytes(), seen)
 		switch {
 		case err == nil:
 			return c.exchange(x, n)
@@ -104,10 +102,10 @@ func (c *conn) next() outcome {
 		if seen == 0 { // an absolute deadline: a byte now and then does not move it
 			c.until(time.Now().Add(headTimeout))
 		}
-		if seen = len(c.bytes()); seen >= mostRead {
+		if seen = len(c.in.Bytes()); seen >= mostRead {
 			return foreign
 		}
-		if c.fill() != nil {
+		if c.in.Fill() != nil {
 			return over
 		}
 	}
@@ -115,30 +113,28 @@ func (c *conn) next() outcome {
 
 // exchange serves the request whose head is the first n bytes, if it is one of Engine.IO's and whole.
 func (c *conn) exchange(x *exchange, n int) outcome {
-	if !c.s.takes(&x.head, c.bytes()) {
+	if !c.s.takes(&x.head, c.in.Bytes()) {
 		return foreign
 	}
 	length := max(int(x.head.Length), 0)
-	for len(c.bytes()) < n+length {
-		if n+length > mostRead || !c.more() {
+	for len(c.in.Bytes()) < n+length {
+		if n+length > mostRead || !c.in.FillNow(mostRead/4) {
 			return foreign
 		}
 	}
-	b := c.bytes()
+	b := c.in.Bytes()
 	keep := c.s.handle(c, x, b[:n], b[n:n+length])
-	c.r += n + length
+	c.in.Discard(n + length)
 	if !keep {
 		return over
 	}
 	return served
 }
 
-func (c *conn) bytes() []byte { return c.buf[c.r:c.w] }
-
 // await waits for the first bytes of a request. False: none will come.
 func (c *conn) await() bool {
-	for len(c.bytes()) == 0 {
-		c.release()
+	for len(c.in.Bytes()) == 0 {
+		c.in.Release()
 		if !c.become(connIdle) {
 			return false
 		}
@@ -146,7 +142,7 @@ func (c *conn) await() bool {
 		if now := time.Now(); c.till.Sub(now) < idleTimeout {
 			c.until(now.Add(2 * idleTimeout))
 		}
-		err := c.fill()
+		err := c.in.Fill()
 		if errors.Is(err, os.ErrDeadlineExceeded) && c.waits() {
 			continue
 		}
@@ -205,8 +201,7 @@ func (c *conn) close() {
 	c.parked = nil
 	c.closeLocked()
 	c.mu.Unlock()
-	c.r = c.w
-	c.release()
+	c.in.Drop()
 	c.s.forget(c)
 	if res != nil {
 		res.gone()
@@ -222,9 +217,8 @@ func (c *conn) closeLocked() {
 
 // giveAway makes the connection net/http's, with what has been read of it.
 func (c *conn) giveAway() {
-	c.nc.Unread(append([]byte(nil), c.bytes()...))
-	c.r = c.w
-	c.release()
+	c.nc.Unread(append([]byte(nil), c.in.Bytes()...))
+	c.in.Drop()
 	c.until(time.Time{})
 	c.s.forget(c)
 	c.s.give(c.nc)
@@ -233,66 +227,4 @@ func (c *conn) giveAway() {
 func (c *conn) until(t time.Time) {
 	c.till = t
 	c.nc.SetReadDeadline(t)
-}
-
-// fill reads at least one byte more, behind those that are there.
-func (c *conn) fill() error {
-	if c.nc.Buffered() > 0 { // came with the connection
-		c.makeRoom(c.nc.Buffered())
-		n, err := c.nc.Read(c.buf[c.w:])
-		c.w += n
-		return err
-	}
-	c.err = nil
-	if err := c.raw.Read(c.read); err != nil {
-		return err
-	}
-	return c.err
-}
-
-// more reads what is there already. False: nothing is.
-func (c *conn) more() bool {
-	c.makeRoom(mostRead / 4)
-	n := 0
-	c.raw.Control(func(fd uintptr) { n, _ = netio.Read(int(fd), c.buf[c.w:]) })
-	c.w += n
-	return n > 0
-}
-
-// onReadable is called by the runtime's poller; false waits for more.
-func (c *conn) onReadable(fd uintptr) bool {
-	c.makeRoom(1)
-	n, err := netio.Read(int(fd), c.buf[c.w:])
-	c.w += n
-	if err == syscall.EAGAIN {
-		c.release()
-		return false
-	}
-	if c.err = err; err != nil && err != io.EOF {
-		c.err = &net.OpError{Op: "read", Net: "unix", Err: err}
-	}
-	return true
-}
-
-// makeRoom makes sure that n bytes can be read.
-func (c *conn) makeRoom(n int) {
-	if c.buf == nil {
-		c.buf = bufpool.Get(max(n, firstRead))
-		c.buf = c.buf[:cap(c.buf)]
-	}
-	if len(c.buf)-c.w < n {
-		b := bufpool.Get(c.w - c.r + n)
-		b = b[:cap(b)]
-		c.w = copy(b, c.bytes())
-		bufpool.Put(c.buf)
-		c.buf, c.r = b, 0
-	}
-}
-
-// release gives an empty buffer back.
-func (c *conn) release() {
-	if c.buf != nil && c.r == c.w {
-		bufpool.Put(c.buf)
-		c.buf, c.r, c.w = nil, 0, 0
-	}
 }

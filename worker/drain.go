@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 const (
@@ -27,12 +28,12 @@ func (w *worker) drain(ctx context.Context, m *membership) error {
 	m.setState(directory.StateDraining)
 	if m.mode != supervised { // there the host's router has the clients' connections, and keeps the delay
 		w.leaving.Store(true)
-		pause(ctx, w.cfg.DrainDelay)
+		netio.Pause(ctx, w.cfg.DrainDelay)
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.ShutdownTimeout)
 	defer cancel()
 	if m.mode != alone {
-		pause(ctx, min(notice, w.cfg.ShutdownTimeout/4))
+		netio.Pause(ctx, min(notice, w.cfg.ShutdownTimeout/4))
 	}
 	sessions := w.io.Engine().Len()
 	moving, stop := context.WithTimeout(ctx, time.Duration(sessions)*time.Second/time.Duration(max(w.cfg.DrainRate, 1))+lateTime)
@@ -41,9 +42,9 @@ func (w *worker) drain(ctx context.Context, m *membership) error {
 	err := w.io.Drain(moving, w.drainRate(sessions))
 	switch {
 	case err == nil && polled && m.mode == supervised:
-		pause(ctx, min(lastTime, w.cfg.ShutdownTimeout/2))
+		netio.Pause(ctx, min(lastTime, w.cfg.ShutdownTimeout/2))
 	case err == nil && polled:
-		pause(ctx, min(lateTime, w.cfg.ShutdownTimeout/2))
+		netio.Pause(ctx, min(lateTime, w.cfg.ShutdownTimeout/2))
 	case errors.Is(err, context.DeadlineExceeded):
 		err = nil
 		event := w.log.Info() // of clients that poll no more
@@ -72,16 +73,4 @@ func (w *worker) polled() bool {
 		}
 	}
 	return false
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

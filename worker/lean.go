@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
@@ -19,12 +20,10 @@ type lean struct {
 	w     *worker
 	path  string // that Engine.IO's requests begin with
 	in    *handoff.Listener
-	given chan net.Conn
+	feed  *netio.Feed    // of net/http
 	tasks sync.WaitGroup // accepting, connections, and what is written behind them
 
 	closing atomic.Bool // idle connections end
-	once    sync.Once
-	done    chan struct{} // closed when nothing is given any more
 
 	mu    sync.Mutex // guards the rest
 	conns map[*conn]struct{}
@@ -35,7 +34,7 @@ var _ net.Listener = (*lean)(nil)
 func newLean(w *worker, in *handoff.Listener) *lean {
 	return &lean{
 		w: w, path: w.io.Engine().Path(), in: in,
-		given: make(chan net.Conn), done: make(chan struct{}), conns: make(map[*conn]struct{}),
+		feed: netio.NewFeed(in.Addr()), conns: make(map[*conn]struct{}),
 	}
 }
 
@@ -74,33 +73,20 @@ func (s *lean) forget(c *conn) {
 
 // give makes a connection net/http's.
 func (s *lean) give(nc net.Conn) {
-	select {
-	case s.given <- nc:
-	case <-s.done:
+	if !s.feed.Give(nc) {
 		nc.Close()
 	}
 }
 
 // Accept is net/http's.
-func (s *lean) Accept() (net.Conn, error) {
-	select {
-	case nc := <-s.given:
-		return nc, nil
-	case <-s.done:
-		return nil, net.ErrClosed
-	}
-}
+func (s *lean) Accept() (net.Conn, error) { return s.feed.Accept() }
 
 func (s *lean) Addr() net.Addr { return s.in.Addr() }
 
 // Close ends what is taken in and given. Connections live on.
 func (s *lean) Close() error {
-	var err error
-	s.once.Do(func() {
-		close(s.done)
-		err = s.in.Close()
-	})
-	return err
+	s.feed.Close()
+	return s.in.Close()
 }
 
 // shutdown takes nothing in any more, waits for requests to be answered, until ctx ends, and closes all connections. What is

@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 // maxLine bounds a line, in both directions. Most have a few dozen bytes; those that carry a message have what it has.
@@ -73,15 +75,9 @@ func descriptors(oob []byte) (files []*os.File) {
 
 // SocketPair makes two connected unix stream sockets that no child inherits by accident.
 func SocketPair(name string) (a, b *os.File, err error) {
-	syscall.ForkLock.RLock()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fds[0])
-		syscall.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
+	one, other, err := netio.SocketPair(false)
 	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
+		return nil, nil, err
 	}
-	return os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name), nil
+	return os.NewFile(uintptr(one), name), os.NewFile(uintptr(other), name), nil
 }

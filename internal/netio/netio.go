@@ -1,13 +1,17 @@
-// Package netio reads and writes sockets by their descriptors, without blocking, and makes connections of descriptors with few
-// system calls.
+// Package netio holds what connections have in common. It reads and writes sockets by their
+// descriptors without blocking (Read, Write), waits for them in Go's poller without holding a buffer
+// (Raw, Stream), makes and accepts connections with few system calls (Conn, Accepting), and feeds
+// servers with connections that come from elsewhere (Feed). Package handoff, below it, passes
+// connections between processes, and package http1 reads the heads and bodies of messages.
 //
-// On Linux, reads and small writes are made without telling the scheduler. A system call on a descriptor that does not block
-// takes a few microseconds; the telling cost more than that in a process that is mostly idle, since it wakes the runtime's
-// monitor thread, which then looks around some ten thousand times a second: 38 against 25 µs for an echoed WebSocket message
-// (ADR 0002), 28.7 against 23.9 µs for a forwarded polling request. Longer writes let the scheduler know.
+// On Linux, reads and small writes don't tell the scheduler. A system call on a descriptor that
+// doesn't block takes a few microseconds. Telling the scheduler cost more than that in a process
+// that is mostly idle, because it wakes the runtime's monitor thread, which then looks around some
+// ten thousand times a second: 38 against 25 µs for an echoed WebSocket message (ADR 0002), 28.7
+// against 23.9 µs for a forwarded polling request. Longer writes tell the scheduler.
 //
-// The caller keeps the descriptor open meanwhile, and knows that it does not block. The functions may be called concurrently, as
-// the system calls may.
+// Read, Write, Writev and Silent take a descriptor that doesn't block. The caller keeps it open
+// meanwhile, and may call them concurrently, as it may the system calls.
 package netio
 
 import (
@@ -15,10 +19,10 @@ import (
 	"syscall"
 )
 
-// MaxVec bounds the buffers of one Writev, which is there on Linux only.
+// MaxVec limits the number of buffers of one Writev, which exists on Linux only.
 const MaxVec = 64
 
-// Read reads what is there: [syscall.EAGAIN] if there is nothing, [io.EOF] at the end.
+// Read reads what is there. It returns [syscall.EAGAIN] if there is nothing, and [io.EOF] at the end.
 func Read(fd int, b []byte) (int, error) {
 	for {
 		n, errno := read(fd, b)
@@ -34,7 +38,7 @@ func Read(fd int, b []byte) (int, error) {
 	}
 }
 
-// Write writes what the kernel takes: nothing, and no error, if that is nothing.
+// Write writes what the kernel takes. If the kernel takes nothing it returns 0 without an error.
 func Write(fd int, b []byte) (int, error) {
 	n, errno := write(fd, b)
 	for errno == syscall.EINTR {
@@ -43,7 +47,7 @@ func Write(fd int, b []byte) (int, error) {
 	return written(n, errno)
 }
 
-// Silent tells whether there is nothing to read, and no end either.
+// Silent reports that there is nothing to read and that the peer has not ended the connection.
 func Silent(fd int) bool {
 	return peek(fd) == syscall.EAGAIN
 }

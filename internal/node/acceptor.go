@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
@@ -126,7 +127,7 @@ func (a *acceptor) run() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // no descriptors, as a rule
-			pause(a.h.ctx, firstTry)
+			netio.Pause(a.h.ctx, firstTry)
 		}
 	}
 }

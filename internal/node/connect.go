@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
@@ -149,31 +150,19 @@ func (c *child) connect(conn *handoff.Conn, frame framing) error {
 
 // pair makes two connected sockets.
 func pair() (ours, theirs *net.UnixConn, err error) {
-	fds, err := socketpair()
+	one, other, err := netio.SocketPair(false)
 	if err != nil {
 		return nil, nil, err
 	}
-	if ours, err = unixConn(fds[0]); err != nil {
-		syscall.Close(fds[1])
+	if ours, err = unixConn(one); err != nil {
+		syscall.Close(other)
 		return nil, nil, err
 	}
-	if theirs, err = unixConn(fds[1]); err != nil {
+	if theirs, err = unixConn(other); err != nil {
 		ours.Close()
 		return nil, nil, err
 	}
 	return ours, theirs, nil
-}
-
-func socketpair() ([2]int, error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		return fds, os.NewSyscallError("socketpair", err)
-	}
-	syscall.CloseOnExec(fds[0])
-	syscall.CloseOnExec(fds[1])
-	return fds, nil
 }
 
 func unixConn(fd int) (*net.UnixConn, error) {

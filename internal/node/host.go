@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -248,15 +247,5 @@ func (h *Host) directory(ctx context.Context, app string) (*directory.Directory,
 func (h *Host) report(r lifeline.ChildReport) {
 	if err := h.cfg.Report(lifeline.Child, r); err != nil {
 		h.log.Debug().Err(err).Msg("supervisor not told") // it is gone, and this process will be
-	}
-}
-
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

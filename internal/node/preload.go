@@ -9,6 +9,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
@@ -76,7 +77,7 @@ func (c *child) drain() {
 	}
 	c.mu.Unlock()
 	c.h.ports.leave(c, "")
-	pause(c.ctx, notice)
+	netio.Pause(c.ctx, notice)
 	if c.preloaded.Load() {
 		rate := c.h.drainRate(c.load())
 		err := c.ch.sendValue((&ipc.Object{}).Set("cmd", preloadCommand).Set("act", "drain").Set("rate", rate))
@@ -99,7 +100,7 @@ func (c *child) dismiss() {
 	if !c.reclusters.Load() || c.ch.sendValue((&ipc.Object{}).Set("cmd", "disconnect")) != nil {
 		return
 	}
-	pause(c.ctx, dismissal)
+	netio.Pause(c.ctx, dismissal)
 }
 
 // drainRate is how many of so many sessions leave in a second: more than DrainRate where the time would not do.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
@@ -59,7 +60,7 @@ func (p *program) answers(ctx context.Context) error {
 		if err == nil {
 			return c.Close()
 		}
-		pause(ctx, wait)
+		netio.Pause(ctx, wait)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -89,6 +90,6 @@ func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 // drain keeps new sessions away. Those that are there leave with the program: nobody but itself could close them.
 func (p *program) drain() {
 	p.door.tell(draining)
-	pause(p.h.ctx, notice)
+	netio.Pause(p.h.ctx, notice)
 	p.h.report(lifeline.ChildReport{ID: p.told.ID, State: lifeline.ChildDrained})
 }

@@ -1,9 +1,7 @@
 package redisconn
 
 import (
-	"io"
 	"net"
-	"os"
 	"syscall"
 
 	"github.com/sidereal-io/sidereal/internal/netio"
@@ -17,82 +15,36 @@ const rawBytes = 32 << 10
 // CPU for a PUBLISH each millisecond, and six context switches instead of four. One goroutine at a time may read, and one write.
 type socket struct {
 	net.Conn
-	raw       syscall.RawConn
-	in, out   transfer
-	readSome  func(fd uintptr) (done bool) // of in, bound once: binding allocates
-	writeSome func(fd uintptr) (done bool) // of out
-}
-
-// transfer is a read or a write under way.
-type transfer struct {
-	b   []byte
-	n   int
-	err error
+	raw netio.Raw
 }
 
 // quiet makes a socket of a plain connection. Others, those over TLS, it returns as they are.
 func quiet(conn net.Conn) net.Conn {
-	plain, ok := conn.(syscall.Conn)
-	if !ok {
+	s := &socket{Conn: conn}
+	if !s.raw.Open(conn) {
 		return conn
 	}
-	raw, err := plain.SyscallConn()
-	if err != nil {
-		return conn
-	}
-	s := &socket{Conn: conn, raw: raw}
-	s.readSome, s.writeSome = s.in.read, s.out.write
 	return s
 }
 
-func (t *transfer) read(fd uintptr) (done bool) {
-	t.n, t.err = netio.Read(int(fd), t.b)
-	return t.err != syscall.EAGAIN
-}
-
-func (t *transfer) write(fd uintptr) (done bool) {
-	n, err := netio.Write(int(fd), t.b[t.n:])
-	t.n, t.err = t.n+n, err
-	return err != nil || t.n == len(t.b)
-}
-
 // Read implements net.Conn.
-func (s *socket) Read(b []byte) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
-	}
-	s.in = transfer{b: b[:min(len(b), rawBytes)]}
-	err := s.raw.Read(s.readSome)
-	s.in.b = nil
-	if err == nil {
-		err = s.explain("read", s.in.err)
-	}
-	return s.in.n, err
-}
+func (s *socket) Read(b []byte) (int, error) { return s.raw.Read(b[:min(len(b), rawBytes)]) }
 
 // Write implements net.Conn.
 func (s *socket) Write(b []byte) (int, error) {
 	if len(b) > rawBytes {
 		return s.Conn.Write(b)
 	}
-	s.out = transfer{b: b}
-	err := s.raw.Write(s.writeSome)
-	s.out.b = nil
-	if err == nil {
-		err = s.explain("write", s.out.err)
+	n, err := s.raw.WriteNow(b)
+	if n == len(b) || err != nil {
+		return n, err
 	}
-	return s.out.n, err
-}
-
-func (s *socket) explain(op string, err error) error {
-	if err == nil || err == io.EOF {
-		return err
-	}
-	return &net.OpError{Op: op, Net: s.RemoteAddr().Network(), Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: os.NewSyscallError(op, err)}
+	k, err := s.Conn.Write(b[n:])
+	return n + k, err
 }
 
 // SyscallConn is for the client, which looks whether a connection has ended whenever it takes one from its pool.
-func (s *socket) SyscallConn() (syscall.RawConn, error) { return looked{s.raw}, nil }
+func (s *socket) SyscallConn() (syscall.RawConn, error) { return looked{s.raw.SyscallConn()}, nil }
 
 // looked is a socket at which we look before others do.
 type looked struct{ syscall.RawConn }

@@ -5,13 +5,13 @@ import (
 	"sync"
 
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 // addedListeners is one listener for the sockets that the supervisor adds while the router runs, because a worker of the app
 // has begun to listen on a port.
 type addedListeners struct {
-	accepted chan net.Conn
-	closing  chan struct{}
+	*netio.Feed // of the connections that they accept
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -20,7 +20,7 @@ type addedListeners struct {
 }
 
 func newAddedListeners() *addedListeners {
-	return &addedListeners{accepted: make(chan net.Conn), closing: make(chan struct{})}
+	return &addedListeners{Feed: netio.NewFeed(addedAddr{})}
 }
 
 // told takes a line of the supervisor, and serves the listener that comes with it.
@@ -52,32 +52,18 @@ func (d *addedListeners) accept(l net.Listener) {
 		if err != nil {
 			return
 		}
-		select {
-		case d.accepted <- c:
-		case <-d.closing:
+		if !d.Give(c) {
 			c.Close()
 			return
 		}
 	}
 }
 
-// Accept waits for a connection at any of the listeners.
-func (d *addedListeners) Accept() (net.Conn, error) {
-	select {
-	case c := <-d.accepted:
-		return c, nil
-	case <-d.closing:
-		return nil, net.ErrClosed
-	}
-}
-
 // Close closes all listeners.
 func (d *addedListeners) Close() error {
 	d.mu.Lock()
-	if !d.closed {
-		d.closed = true
-		close(d.closing)
-	}
+	d.closed = true
+	d.Feed.Close()
 	for _, l := range d.listeners {
 		l.Close()
 	}
@@ -86,9 +72,7 @@ func (d *addedListeners) Close() error {
 	return nil
 }
 
-// Addr is empty: each listener has its own.
-func (d *addedListeners) Addr() net.Addr { return addedAddr{} }
-
+// addedAddr is empty: each listener has its own address.
 type addedAddr struct{}
 
 func (addedAddr) Network() string { return "tcp" }

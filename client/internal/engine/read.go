@@ -2,29 +2,33 @@ package engine
 
 import (
 	"net"
-	"sync"
 
 	"github.com/gobwas/ws"
+
+	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
 // blockSize is how much a WebSocket reads at once, in bytes.
 const blockSize = 16 << 10
 
-// blocks are lent to sockets that have bytes to read.
-var blocks = sync.Pool{New: func() any { b := make([]byte, blockSize); return &b }}
+// raw reads a descriptor without a buffer while it waits, and writes to it without waiting.
+type raw interface {
+	ReadBorrowed(size int) ([]byte, error)
+	WriteNow(p []byte) (int, error)
+}
 
 // socket is one WebSocket. Its reading side belongs to one goroutine at a time; writing is up to the owner's lock.
 type socket struct {
 	conn      net.Conn
-	raw       *raw // of a plain TCP or unix connection, where the system can be asked directly; else nil
-	max       int  // bytes of one message
+	raw       raw // nil if the connection has to be asked
+	max       int // bytes of one message
 	deflate   bool
 	threshold int
 
-	block   *[]byte // lent, or nil
-	buf     []byte  // the block's bytes, or a larger slice for a larger message; nil while there is nothing to read
-	r, w    int     // buf[r:w] is received and not yet handed out
-	message []byte  // the fragments so far of a message that comes in several
+	lent    bool   // buf is from bufpool
+	buf     []byte // a block, or a larger slice for a larger message; nil while there is nothing to read
+	r, w    int    // buf[r:w] is received and not yet handed out
+	message []byte // the fragments so far of a message that comes in several
 	op      ws.OpCode
 	packed  bool // the message in fragments is compressed
 	first   [32]byte
@@ -135,16 +139,15 @@ func (s *socket) await() error {
 	}
 	s.release()
 	if s.raw != nil {
-		block, n, err := s.raw.read()
+		block, err := s.raw.ReadBorrowed(blockSize)
 		if err == nil {
-			s.block, s.buf, s.w = block, *block, n
+			s.lent, s.buf, s.w = true, block[:cap(block)], len(block)
 		}
 		return err
 	}
 	n, err := s.conn.Read(s.first[:])
 	if n > 0 {
-		s.block = blocks.Get().(*[]byte)
-		s.buf = *s.block
+		s.lent, s.buf = true, bufpool.Get(blockSize)[:blockSize]
 		s.w = copy(s.buf, s.first[:n])
 		return nil
 	}
@@ -153,8 +156,8 @@ func (s *socket) await() error {
 
 // release gives the block back.
 func (s *socket) release() {
-	if s.block != nil {
-		blocks.Put(s.block)
+	if s.lent {
+		bufpool.Put(s.buf)
 	}
-	s.block, s.buf, s.r, s.w = nil, nil, 0, 0
+	s.lent, s.buf, s.r, s.w = false, nil, 0, 0
 }

@@ -53,7 +53,7 @@ func (c *Conn) sendNowLocked(ps []packet.Packet) {
 	for _, p := range ps {
 		b = c.ws.appendPacket(b, p)
 	}
-	n, err := c.ws.raw.writeNow(b)
+	n, err := c.ws.raw.WriteNow(b)
 	if err == nil && n < len(b) {
 		c.out = append(c.out, b[n:]...)
 		c.queued += len(b) - n
@@ -81,7 +81,7 @@ func (c *Conn) flushLocked() {
 		return
 	}
 	if c.ws.raw != nil {
-		n, err := c.ws.raw.writeNow(c.out)
+		n, err := c.ws.raw.WriteNow(c.out)
 		if err != nil {
 			c.failLocked(reasonOf(err), err)
 			return

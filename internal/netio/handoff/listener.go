@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 // handshakeTimeout bounds how long either side waits for the other's first bytes.
@@ -19,8 +21,7 @@ type Listener struct {
 	ln        *net.UnixListener
 	worker    string
 	untouched bool // client connections come without a head
-	conns     chan *Conn
-	done      chan struct{}
+	feed      *netio.Feed
 	once      sync.Once
 	wg        sync.WaitGroup
 
@@ -63,8 +64,7 @@ func listen(network, path, workerID string, untouched bool) (*Listener, error) {
 	}
 	l := &Listener{
 		ln: ln, worker: workerID, untouched: untouched,
-		conns:   make(chan *Conn),
-		done:    make(chan struct{}),
+		feed:    netio.NewFeed(ln.Addr()),
 		senders: make(map[*net.UnixConn]struct{}),
 	}
 	serve := l.serveStream
@@ -94,7 +94,7 @@ func (l *Listener) accept(serve func(*net.UnixConn)) {
 		c, err := l.ln.AcceptUnix()
 		if err != nil {
 			select {
-			case <-l.done:
+			case <-l.feed.Done():
 				return
 			case <-time.After(50 * time.Millisecond): // out of descriptors: some may be closed by then
 				continue
@@ -124,24 +124,15 @@ func (l *Listener) forget(c *net.UnixConn) {
 
 // deliver gives c to Accept, or closes it when the listener ends first.
 func (l *Listener) deliver(c *Conn) bool {
-	select {
-	case l.conns <- c:
-		return true
-	case <-l.done:
+	if !l.feed.Give(c) {
 		c.Close()
 		return false
 	}
+	return true
 }
 
 // Accept waits for the next passed connection. After Close it fails with [net.ErrClosed].
-func (l *Listener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, &net.OpError{Op: "accept", Net: defaultNetwork, Addr: l.Addr(), Err: net.ErrClosed}
-	}
-}
+func (l *Listener) Accept() (net.Conn, error) { return l.feed.Accept() }
 
 // Addr is the socket's path.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
@@ -159,7 +150,7 @@ func (l *Listener) Lost() uint64 {
 func (l *Listener) Close() error {
 	var err error
 	l.once.Do(func() {
-		close(l.done)
+		l.feed.Close()
 		err = l.ln.Close()
 		l.mu.Lock()
 		for c := range l.senders {

@@ -217,19 +217,19 @@ func (p *packetLink) waiting() bool {
 }
 
 func (p *packetLink) open(ctx context.Context) (net.Conn, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	ours, theirs, err := netio.SocketPair(true)
 	if err != nil {
-		return nil, fmt.Errorf("handoff: %w", os.NewSyscallError("socketpair", err))
+		return nil, fmt.Errorf("handoff: %w", err)
 	}
-	err = p.sendWaiting(ctx, pair[1], &Meta{Kind: Local, Scheme: "http"})
-	unix.Close(pair[1])
+	err = p.sendWaiting(ctx, theirs, &Meta{Kind: Local, Scheme: "http"})
+	unix.Close(theirs)
 	if err != nil {
-		unix.Close(pair[0])
+		unix.Close(ours)
 		return nil, err
 	}
-	c, err := netio.NewConn(pair[0], p.c.RemoteAddr(), p.c.RemoteAddr())
+	c, err := netio.NewConn(ours, p.c.RemoteAddr(), p.c.RemoteAddr())
 	if err != nil {
-		unix.Close(pair[0])
+		unix.Close(ours)
 		return nil, err
 	}
 	return c, nil

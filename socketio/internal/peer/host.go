@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -21,7 +22,7 @@ type Host struct {
 	Stop func()
 
 	t     testing.TB
-	pipes *listener
+	pipes *netio.Feed
 }
 
 // Serve runs a server with cfg until the test ends or Stop is called. setup registers what the app does, before the
@@ -35,7 +36,7 @@ func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *
 	if setup != nil {
 		setup(io)
 	}
-	h := &Host{IO: io, t: t, pipes: &listener{conns: make(chan net.Conn), closed: make(chan struct{})}}
+	h := &Host{IO: io, t: t, pipes: netio.NewFeed(address)}
 	transport := &http.Transport{
 		DialContext:        h.DialContext,
 		DisableCompression: true,
@@ -61,38 +62,13 @@ func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *
 }
 
 // DialContext connects to the server, whatever the address.
-func (h *Host) DialContext(context.Context, string, string) (net.Conn, error) { return h.pipes.dial() }
-
-// listener accepts net.Pipe connections.
-type listener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *listener) dial() (net.Conn, error) {
-	a, b := net.Pipe()
-	select {
-	case l.conns <- b:
-		return a, nil
-	case <-l.closed:
+func (h *Host) DialContext(context.Context, string, string) (net.Conn, error) {
+	client, server := net.Pipe()
+	if !h.pipes.Give(server) {
 		return nil, net.ErrClosed
 	}
+	return client, nil
 }
 
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-// Addr is a TCP address, as the server parses those.
-func (l *listener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+// address is a TCP address, because the server parses those.
+var address = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}

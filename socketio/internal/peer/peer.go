@@ -29,7 +29,7 @@ type Peer struct {
 // Dial opens a session; query, like "&token=x", is added to the request's.
 func (h *Host) Dial(query string) *Peer {
 	h.t.Helper()
-	d := ws.Dialer{NetDial: func(context.Context, string, string) (net.Conn, error) { return h.pipes.dial() }}
+	d := ws.Dialer{NetDial: h.DialContext}
 	conn, early, _, err := d.Dial(context.Background(), "ws://peer/socket.io/?EIO=4&transport=websocket"+query)
 	if err != nil {
 		h.t.Fatal(err)

@@ -1,0 +1,17 @@
+package router
+
+import (
+	"errors"
+	"time"
+)
+
+// writeTimeout is how long a peer may take nothing of what is written to it, at least; at most twice
+// as long. The router then gives back what a slow reader holds. The kernel itself would wait for a
+// quarter of an hour.
+const writeTimeout = 45 * time.Second
+
+// isTimeout tells a deadline that passed from a broken connection.
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}

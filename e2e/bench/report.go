@@ -77,7 +77,7 @@ func cpuTable(b *strings.Builder, results []*result) {
 		fmt.Fprintf(b, "| %s | %s |", r.title, r.unit)
 		row(b, r, func(key string) string {
 			median, low, high := spread(r.values(key, ""))
-			return fmt.Sprintf("**%s** (%s to %s)", short(median), short(low), short(high))
+			return fmt.Sprintf("**%s** (%s–%s)", short(median), short(low), short(high))
 		})
 		against := func(top, bottom string) string {
 			if ratios := r.ratios(top, "", bottom, ""); len(ratios) > 0 {
@@ -172,7 +172,7 @@ func betweenTable(b *strings.Builder, results []*result) {
 		fmt.Fprintf(b, "| %s | %s |", r.title, pick(r.quantity == delay, "µs", "CPU µs"))
 		for _, key := range pairs {
 			median, low, high := spread(r.values(key, ""))
-			fmt.Fprintf(b, " **%s** (%s to %s) |", short(median), short(low), short(high))
+			fmt.Fprintf(b, " **%s** (%s–%s) |", short(median), short(low), short(high))
 		}
 		for _, of := range [][2]string{{oursTwo, nodeTwo}, {bareTwo, oursTwo}} {
 			median, _, _ := spread(r.ratios(of[0], "", of[1], ""))
@@ -187,7 +187,7 @@ func startTable(b *strings.Builder, results []*result) {
 		fmt.Fprintf(b, "\n## Start\n\n%s, in milliseconds:\n\n| A | B | D |\n|--:|--:|--:|\n|", r.title)
 		for _, key := range r.keys() {
 			median, low, high := spread(r.values(key, ""))
-			fmt.Fprintf(b, " **%.0f** (%.0f to %.0f) |", median, low, high)
+			fmt.Fprintf(b, " **%.0f** (%.0f–%.0f) |", median, low, high)
 		}
 		b.WriteString("\n")
 	}

@@ -110,7 +110,7 @@ func routedTable(b *strings.Builder, results []*result) {
 		fmt.Fprintf(b, "| %s | %s |", r.title, r.unit)
 		for _, key := range routers {
 			median, low, high := spread(r.values(key, ""))
-			fmt.Fprintf(b, " **%s** (%s to %s) |", short(median), short(low), short(high))
+			fmt.Fprintf(b, " **%s** (%s–%s) |", short(median), short(low), short(high))
 		}
 		for _, key := range routers[1:] {
 			median, _, _ := spread(r.ratios(key, "", host, ""))

@@ -43,7 +43,7 @@ var layers = map[string][]string{
 		"internal/admin", "internal/systemd", "internal/netio", "directory", "adapter", "router"},
 	"internal/cluster":   {"internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/sockets":   {"internal/config", "internal/admin", "internal/supervisor", "internal/systemd"},
-	"internal/daemon":    {"internal/host", "internal/node", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/redisconn", "internal/admin", "directory"},
+	"internal/daemon":    {"internal/host", "internal/cluster", "internal/sockets", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/admin"},
 	"internal/node":      {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
 	"internal/transport": {"adapter", "directory", "internal/config", "internal/redisconn"},
 	"internal/redisconn": {"internal/netio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},

@@ -50,13 +50,13 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 				e.facts.in(b).commands = 0
 			}
 		})
-		return d.sup.Reset(places(entries)...)
+		return d.host.Processes.Reset(places(entries)...)
 	case Signal:
 		sig, err := pm2.ParseSignal(a.Signal)
 		if err != nil {
 			return &Failure{Code: config.ExitUsage, Text: "signal " + err.Error()}
 		}
-		return d.sup.Signal(sig, places(entries)...)
+		return d.host.Processes.Signal(sig, places(entries)...)
 	case Send:
 		return d.send(entries, a.Text)
 	case Flush, ReloadLogs:
@@ -109,32 +109,15 @@ func (d *Daemon) updateEnv(entries []*entry, env map[string]string) {
 			maps.Copy(merged, f.app.Env)
 			maps.Copy(merged, env)
 			f.app.Env = merged
+			e.app.deployment.SetPort(wantedPort(e.app.kind, &f.app))
 		}
 	})
-}
-
-// specs are those of processes, by the settings of now.
-func (d *Daemon) specs(entries []*entry) (specs []supervisor.Spec, err error) {
-	plans := map[*application]map[string]supervisor.Spec{}
-	for _, e := range entries {
-		if plans[e.app] == nil {
-			if plans[e.app], err = d.planOf(d.see(e.app)); err != nil {
-				return nil, err
-			}
-		}
-		s, ok := plans[e.app][e.place]
-		if !ok { // deleted meanwhile
-			return nil, supervisor.ErrNoPlace
-		}
-		specs = append(specs, s)
-	}
-	return specs, nil
 }
 
 // stop ends processes. What kept an app from serving is forgotten with the last of them.
 func (d *Daemon) stop(ctx context.Context, entries []*entry, emit func(Event)) error {
 	w := d.watchFor(entries, down, emit)
-	if err := d.sup.Stop(places(entries)...); err != nil {
+	if err := d.host.Processes.Stop(places(entries)...); err != nil {
 		return err
 	}
 	if err := w.wait(ctx); err != nil {
@@ -142,7 +125,7 @@ func (d *Daemon) stop(ctx context.Context, entries []*entry, emit func(Event)) e
 	}
 	return d.eachApp(entries, func(ap *application, _ []*entry) error {
 		if !d.running(ap) {
-			d.change(ap, func(f *facts) { f.problems = nil })
+			ap.deployment.ForgetProblems()
 		}
 		return nil
 	})
@@ -150,25 +133,25 @@ func (d *Daemon) stop(ctx context.Context, entries []*entry, emit func(Event)) e
 
 // restart stops processes and starts them by the settings of now.
 func (d *Daemon) restart(ctx context.Context, entries []*entry, emit func(Event)) error {
-	specs, err := d.specs(entries)
+	specs, err := d.planned(entries)
 	if err != nil {
 		return err
 	}
 	w := d.watchFor(entries, up, emit)
-	if err := d.sup.Become(specs...); err != nil {
+	if err := d.host.Processes.Become(specs...); err != nil {
 		return err
 	}
 	var fallen []string
 	_ = d.eachApp(entries, func(ap *application, _ []*entry) error { // which never fails
-		d.change(ap, func(f *facts) { f.problems = nil })
+		ap.deployment.ForgetProblems()
 		d.rewatch(ap)
 		fallen = append(fallen, d.fallen(ap)...)
 		return nil
 	})
-	if err := d.sup.Start(fallen...); err != nil {
+	if err := d.host.Processes.Start(fallen...); err != nil {
 		return err
 	}
-	if err := d.sup.Restart(places(entries)...); err != nil {
+	if err := d.host.Processes.Restart(places(entries)...); err != nil {
 		return err
 	}
 	d.commanded(entries, false)
@@ -180,7 +163,7 @@ func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, 
 	st := d.statuses()
 	idle := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return st[e.place].PID != 0 })
 	live := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return st[e.place].PID == 0 })
-	specs, err := d.specs(live)
+	specs, err := d.planned(live)
 	if err != nil {
 		return err
 	}
@@ -190,7 +173,7 @@ func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, 
 		}
 	}
 	d.rewatch(ap)
-	err = d.sup.Roll(ctx, specs, parallel)
+	err = d.host.Processes.Roll(ctx, specs, parallel)
 	var reload *supervisor.ReloadError
 	switch {
 	case errors.As(err, &reload):
@@ -329,7 +312,7 @@ func (d *Daemon) killAll(ctx context.Context, emit func(Event)) error {
 		var err error
 		if entries, err = d.targets([]string{"all"}); err == nil {
 			w := d.watchFor(entries, down, emit)
-			if err := d.sup.Stop(places(entries)...); err == nil {
+			if err := d.host.Processes.Stop(places(entries)...); err == nil {
 				_ = w.wait(ctx) // the daemon ends either way, and stops what is left
 			}
 		}

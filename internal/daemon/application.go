@@ -3,10 +3,10 @@ package daemon
 import (
 	"debug/buildinfo"
 	"maps"
-	"net/netip"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,30 +22,26 @@ type application struct {
 	name     string
 	names    string // its namespace
 	kind     host.Kind
-	host     host.App         // without its processes
+	host     host.App         // without processes
+	user     *supervisor.User // that its processes and services run as; nil: the daemon's own
 	set      config.Daemon    // from the app's environment
 	settings *config.Settings // the same, by variable
 	warnings []string
-	facts    kept[facts]
+
+	deployment *host.Deployment // nil until the app is in the list
+
+	facts kept[facts]
 }
 
 // facts is what changes of an app. The one that counts is in the book; who looks gets a copy
 // (seen).
 type facts struct {
-	app       pm2.App
-	dir       *supervisor.RuntimeDir // nil: not made yet
-	user      *supervisor.User       // nil: the daemon's own
-	backend   *backend
-	local     netip.Addr // from which this host reaches Redis
-	advertise string     // how other hosts reach the first door; empty: none yet
-	doors     []*door
-	problems  []string
-	entries   []*entry  // by id
-	watch     *watch    // nil: off
-	redis     *embedded // nil: one of its own, or none
-	hold      *hold     // of the command that changes what the app consists of; nil: none does
-	deleters  int       // commands that wait for the hold to delete processes
-	gone      bool      // is being deleted, or has been: it gets nothing more
+	app      pm2.App
+	entries  []*entry // by id
+	watch    *watch   // nil: off
+	hold     *hold    // of the command that changes what the app consists of; nil: none does
+	deleters int      // commands that wait for the hold to delete processes
+	gone     bool     // is being deleted, or has been: it gets nothing more
 }
 
 // entry is one process of the list.
@@ -62,7 +58,6 @@ type entry struct {
 
 // entryFacts is what changes of a process, in the book.
 type entryFacts struct {
-	listens  string // the first address that its processes asked for
 	created  time.Time
 	reloaded time.Time
 	commands int // restarts by command
@@ -72,6 +67,11 @@ type entryFacts struct {
 func resolve(a pm2.App, key string) (*application, error) {
 	ap := &application{key: key, name: a.Name, names: a.Namespace, kind: kindOf(&a)}
 	ap.facts = kept[facts]{facts{app: a}}
+	who, err := identityOf(&a)
+	if err != nil {
+		return nil, err
+	}
+	ap.user = who.user
 	env := map[string]string{"SIDEREAL_APP": directoryName(key)}
 	for name, value := range a.Env {
 		if name != "PORT" && !config.ForChild(name) && value != "" {
@@ -84,7 +84,7 @@ func resolve(a pm2.App, key string) (*application, error) {
 	}
 	ap.settings, ap.warnings = settings, settings.Warnings
 	ap.host = host.App{
-		Key: key, Kind: ap.kind, SharedNodeHost: ap.kind == host.NodeFork && a.UID == "" && a.GID == "",
+		Key: key, Name: a.Name, Kind: ap.kind, Port: wantedPort(ap.kind, &a), SharedNodeHost: ap.kind == host.NodeFork && a.UID == "" && a.GID == "",
 		Settings: settingsOf(&ap.set), Variables: settings.Environ(),
 	}
 	if err := ap.set.Cluster.Suits(a.Count(supervisor.Cores()), ap.set.Redis); err != nil {
@@ -146,35 +146,27 @@ func directoryName(name string) string {
 	return name[:min(len(name), 64)]
 }
 
-func (ap *application) router() string { return ap.host.RouterPlace() }
-
-func (ap *application) nodehost() string { return ap.host.NodeHostPlace() }
-
-func (ap *application) shared() bool { return ap.host.SharedNodeHost }
-
-// services are the names of the places that serve this app's processes alone.
-func (ap seen) services() (names []string) {
-	for _, have := range ap.doors {
-		if !slices.Contains(names, have.router) {
-			names = append(names, have.router)
-		}
+// wantedPort is the port that an app of a kind is to be reached at, as far as its settings tell. The PORT of Node's is for
+// themselves.
+func wantedPort(kind host.Kind, a *pm2.App) int {
+	if kind != host.Worker && kind != host.Program {
+		return 0
 	}
-	if ap.kind.NodeHosted() && !ap.shared() {
-		names = append(names, ap.nodehost())
+	if a.Port != 0 {
+		return a.Port
 	}
-	return names
+	port, err := strconv.Atoi(a.Env["PORT"])
+	if err != nil || port < 0 || port >= 1<<16 {
+		return 0
+	}
+	return port
 }
 
-// support are the app's services, and those that it shares with others.
-func (ap seen) support() []string {
-	names := ap.services()
-	if ap.redis != nil {
-		names = append(names, host.RedisPlace)
-	}
-	if ap.shared() {
-		names = append(names, host.SharedNodeHostPlace)
-	}
-	return names
+// addr is the address at which clients reach the app unless its processes listen on one of their own.
+func (ap seen) addr() string {
+	app := ap.host
+	app.Port = wantedPort(ap.kind, &ap.app)
+	return app.Addr()
 }
 
 func prefixed(name, text string) string {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -47,11 +48,11 @@ func (d *Daemon) watchFor(entries []*entry, g goal, emit func(Event)) *waiting {
 
 // wait returns when all are there, or with what kept them.
 func (w *waiting) wait(ctx context.Context) error {
-	err := w.d.sup.Wait(ctx, func(st []supervisor.Status) bool {
-		now := byName(st)
+	err := w.d.host.Processes.Wait(ctx, func(st []supervisor.Status) bool {
+		now := host.ByName(st)
 		for _, e := range w.entries {
-			if host := now[e.app.nodehost()]; !w.settled[e] && w.goal == up && host.State == supervisor.Errored {
-				w.fail(e, "its nodehost does not start: "+host.Reason)
+			if agent := now[e.app.host.NodeHostPlace()]; !w.settled[e] && w.goal == up && agent.State == supervisor.Errored {
+				w.fail(e, "its nodehost does not start: "+agent.Reason)
 			} else if !w.settled[e] {
 				w.look(e, now[e.place])
 			}
@@ -114,11 +115,12 @@ func (w *waiting) reachable(now map[string]supervisor.Status) bool {
 	}
 	apps := w.apps()
 	for _, e := range w.entries {
-		ap := apps[e.app]
-		doors, problems := len(ap.doors), len(ap.problems)
-		if ap.gone {
+		if apps[e.app].gone {
 			continue
 		}
+		ap := e.app
+		state := ap.deployment.State()
+		doors, problems := len(state.Doors), len(state.Problems)
 		st := now[e.place]
 		needs := ap.kind.Routed() && st.State == supervisor.Ready && st.Attrs[lifeline.Worker] != ""
 		if problems > 0 || !needs && doors == 0 {
@@ -127,7 +129,7 @@ func (w *waiting) reachable(now map[string]supervisor.Status) bool {
 		if st.Attrs[supervisor.ReadyBy] == "listening" && doors == 0 {
 			continue // at a port of its own choice, or a path
 		}
-		if router := now[e.app.router()]; router.State != supervisor.Ready && router.State != supervisor.Errored {
+		if router := now[ap.host.RouterPlace()]; router.State != supervisor.Ready && router.State != supervisor.Errored {
 			return false
 		}
 	}
@@ -159,9 +161,8 @@ func (w *waiting) problems() {
 			continue
 		}
 		seen[e.app] = true
-		ap := w.d.see(e.app)
-		w.failed = append(w.failed, ap.problems...)
-		for _, name := range ap.support() {
+		w.failed = append(w.failed, e.app.deployment.State().Problems...)
+		for _, name := range e.app.deployment.Support() {
 			if st := now[name]; st.State == supervisor.Errored {
 				w.failed = append(w.failed, fmt.Sprintf("%s: %s: see the daemon's log", name, st.Reason))
 			}
@@ -184,15 +185,7 @@ func (w *waiting) fail(e *entry, why string) {
 }
 
 // statuses are the supervisor's places by name.
-func (d *Daemon) statuses() map[string]supervisor.Status { return byName(d.sup.Status()) }
-
-func byName(st []supervisor.Status) map[string]supervisor.Status {
-	out := make(map[string]supervisor.Status, len(st))
-	for _, s := range st {
-		out[s.Name] = s
-	}
-	return out
-}
+func (d *Daemon) statuses() map[string]supervisor.Status { return d.host.Statuses() }
 
 // commanded notes restarts by command, or because files have changed.
 func (d *Daemon) commanded(entries []*entry, reloaded bool) {

@@ -18,35 +18,32 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/sockets"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
 // Daemon runs the apps of one home folder.
 type Daemon struct {
-	cfg      Config
-	environ  []string
-	started  time.Time
-	succeeds bool // one that was killed had the folder before
-	metrics  *prometheus.Registry
-	sup      *supervisor.Supervisor
-	logs     logFiles
-	follow   followers
-	usage    meter
-	admin    net.Listener
-	end      context.CancelFunc // of Run
-	lock     *homeLock          // keepHome's, while that runs
-	control  *controlSocket
-	rewrite  atomic.Bool // the pid files are gone: all are due
+	cfg     Config
+	environ []string
+	started time.Time
+	metrics *prometheus.Registry
+	host    *host.Host
+	logs    logFiles
+	follow  followers
+	usage   meter
+	admin   net.Listener
+	end     context.CancelFunc // of Run
+	lock    *homeLock          // keepHome's, while that runs
+	control *controlSocket
+	rewrite atomic.Bool // the pid files are gone: all are due
 
 	asks     chan func(*book) // to the owner of all that changes (owner.go)
 	over     chan struct{}    // closed when the owner has ended
 	watchers sync.WaitGroup   // of files
 
-	// Turns at what takes a while. They guard nothing: what changes is in the book.
-	doorway sync.Mutex // held while a door is opened, or an app with doors goes
-	forking sync.Mutex // held while an app joins or leaves the shared nodehost
-	embeds  turn       // held while the embedded Redis is started
 }
 
 // Run is the daemon of a home folder until ctx ends, or a command ends it; then everything is stopped. The error is ErrRunning
@@ -78,7 +75,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, started: time.Now(), metrics: prometheus.NewRegistry(),
 		environ: cfg.Environ,
-		asks:    make(chan func(*book)), over: make(chan struct{}), embeds: newTurn(),
+		asks:    make(chan func(*book)), over: make(chan struct{}),
 		logs: logFiles{rotation: RotationOf(cfg.Settings.LogFiles), log: cfg.Log, open: map[string]*logFile{}},
 	}
 	if d.environ == nil {
@@ -95,12 +92,18 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("daemon: %w", err)
 	}
-	d.sup, err = supervisor.New(supervisor.Config{
-		Lasting: true, Output: d.serviceOutput(), Prefix: cfg.Prefix, Color: cfg.Color,
-		FirstID: int(first.Int64()) + 1, // so that Node's worker ids differ between hosts
-		OnExit:  d.exited, OnListen: d.listens, OnSilent: d.silent,
-		Log: cfg.Log, Metrics: d.metrics,
-	})
+	h := host.Config{
+		Program: cfg.Program, Environ: d.environ, Liveness: cfg.Settings.Liveness, ServiceLog: cfg.Settings.Log,
+		Supervisor: supervisor.Config{
+			Lasting: true, Output: d.serviceOutput(), Prefix: cfg.Prefix, Color: cfg.Color, Metrics: d.metrics,
+			FirstID: int(first.Int64()) + 1, // so that Node's worker ids differ between hosts
+		},
+		Exited: d.exited, Settle: cfg.settleTime, Log: cfg.Log,
+	}
+	if cfg.OwnLog != nil {
+		h.LogFile = cfg.Home.Log()
+	}
+	d.host, err = host.New(h)
 	return d, err
 }
 
@@ -123,11 +126,15 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	owner.Go(func() { d.own(newBook()) })
 	defer owner.Wait()
 	defer close(d.over)
-	if d.control, d.succeeds, err = openControl(d.cfg.Home.socket()); err != nil {
+	succeeds := false // a daemon that was killed had the folder before
+	if d.control, succeeds, err = openControl(d.cfg.Home.socket()); err != nil {
 		return err
 	}
+	if succeeds {
+		d.host.AwaitPorts(d.started.Add(orphanTime))
+	}
 	defer func() { err = errors.Join(err, d.control.remove()) }()
-	if d.admin, err = d.listenAdmin(ctx); err != nil {
+	if d.admin, err = sockets.ListenAdmin(ctx, d.cfg.Settings.AdminAddr, d.cfg.AdminChosen, d.cfg.Log); err != nil {
 		return errors.Join(err, d.control.Close())
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // the control socket is there to the last
@@ -140,10 +147,6 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 		return nil
 	})
 	parts.Go(func() error {
-		d.tend(ctx)
-		return nil
-	})
-	parts.Go(func() error {
 		d.writePIDs(ctx)
 		return nil
 	})
@@ -153,7 +156,7 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	})
 	hangups := lifeline.NotifyHangups()
 	parts.Go(func() error {
-		hangups.Follow(ctx, d.hangUp)
+		hangups.Follow(ctx, d.host.ReloadCertificates)
 		return nil
 	})
 	var idle error
@@ -166,7 +169,7 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	}
 	d.cfg.Log.Info().Str("home", string(d.cfg.Home)).Int("pid", os.Getpid()).Msg("daemon ready")
 	ready()
-	err = d.sup.Run(ctx)
+	err = d.host.Run(ctx)
 	stop()
 	err = errors.Join(err, parts.Wait(), idle)
 	d.closeAll()
@@ -213,7 +216,10 @@ func (d *Daemon) anyAlive() bool {
 	return false
 }
 
-// exited tells the other hosts of a worker that died, and sees to the pid file.
+// orphanTime is how long the processes of a daemon that was killed may take to end and to release their ports.
+const orphanTime = 2 * time.Second
+
+// exited removes the pid file of a process that has ended.
 func (d *Daemon) exited(x supervisor.Exit) {
 	e := d.entryAt(x.Name)
 	if e == nil {
@@ -221,26 +227,16 @@ func (d *Daemon) exited(x supervisor.Exit) {
 	}
 	ap := d.see(e.app)
 	d.noPIDFile(e, removePID(d.pidFile(e, &ap.app), x.PID))
-	if id := x.Attrs[lifeline.Worker]; id != "" && ap.backend != nil {
-		ap.backend.dir.WorkerGone(id)
-	}
-}
-
-// silent tells the routers of a worker that has missed its beats, or beats again.
-func (d *Daemon) silent(s supervisor.Silence) {
-	e := d.entryAt(s.Name)
-	if e == nil {
-		return
-	}
-	if ap := d.see(e.app); ap.backend != nil {
-		ap.backend.dir.WorkerSilent(s.Worker, s.Silent)
-	}
 }
 
 // closeAll lets go of what is left when all processes have ended.
 func (d *Daemon) closeAll() {
 	for _, ap := range d.allApps() {
-		d.closeApp(ap)
+		d.change(ap, func(f *facts) { f.gone = true })
+		d.unwatch(ap)
+		if err := ap.deployment.Close(); err != nil {
+			d.cfg.Log.Warn().Str("app", ap.name).Err(err).Msg("app closed")
+		}
 	}
 	d.watchers.Wait()
 	if d.admin != nil {

@@ -1,18 +1,11 @@
 package daemon
 
-import (
-	"context"
-	"errors"
-	"slices"
-
-	"github.com/sidereal-io/sidereal/internal/supervisor"
-)
+import "slices"
 
 // forget stops processes and takes them out of the list. It goes on when the command has gone: a
 // stop has a time limit. The caller holds the app.
 func (d *Daemon) forget(ap *application, entries []*entry) error {
-	err := d.sup.Remove(context.Background(), d.atPlaces(places(entries))...)
-	if err != nil && !errors.Is(err, supervisor.ErrNoPlace) {
+	if err := ap.deployment.Drop(places(entries)); err != nil {
 		return err
 	}
 	d.unlist(ap, entries)
@@ -47,49 +40,19 @@ func (d *Daemon) unlist(ap *application, entries []*entry) {
 	}
 }
 
-// atPlaces are those of the names that the supervisor has a place of.
-func (d *Daemon) atPlaces(names []string) []string {
-	st := d.statuses()
-	return slices.DeleteFunc(names, func(name string) bool { _, ok := st[name]; return !ok })
-}
-
 // dissolve stops an app, and everything around it, and forgets it. The caller holds the app.
 func (d *Daemon) dissolve(ap *application) error {
-	d.change(ap, func(f *facts) { f.gone = true }) // from here on it gets no watch and no door
+	d.change(ap, func(f *facts) { f.gone = true }) // from here on it gets no watch
 	d.unwatch(ap)
-	d.doorway.Lock() // until here
-	entries, services := d.entriesOf(ap), d.see(ap).services()
-	d.doorway.Unlock()
-	err := d.sup.Remove(context.Background(), d.atPlaces(append(places(entries), services...))...)
-	if err != nil && !errors.Is(err, supervisor.ErrNoPlace) {
+	if err := ap.deployment.Remove(); err != nil {
 		return err
 	}
-	d.unlist(ap, entries)
+	d.unlist(ap, d.entriesOf(ap))
 	d.do(func(b *book) {
 		if b.apps[ap.key] == ap {
 			delete(b.apps, ap.key)
 		}
 	})
-	d.closeApp(ap)
-	d.sup.Poke() // who waits for its processes looks again
+	d.host.Processes.Poke() // commands that wait for its processes look again
 	return nil
-}
-
-// closeApp lets go of what an app had beside its processes.
-func (d *Daemon) closeApp(ap *application) {
-	d.change(ap, func(f *facts) { f.gone = true })
-	d.unwatch(ap)
-	now := d.see(ap)
-	var errs []error
-	if now.backend != nil {
-		errs = append(errs, now.backend.close())
-	}
-	if ap.shared() {
-		errs = append(errs, d.leaveForks(ap))
-	} else if now.dir != nil {
-		errs = append(errs, now.dir.Close())
-	}
-	if err := errors.Join(errs...); err != nil {
-		d.cfg.Log.Warn().Str("app", ap.name).Err(err).Msg("app closed")
-	}
 }

@@ -17,19 +17,24 @@ func (d *Daemon) grow(ap *application, n int) error {
 			fresh = append(fresh, d.newEntry(b, ap))
 		}
 	})
-	err := d.addPlaces(fresh)
+	err := d.addPlaces(ap, fresh)
 	if err != nil {
 		d.unlist(ap, fresh)
 	}
 	return err
 }
 
-func (d *Daemon) addPlaces(fresh []*entry) error {
-	specs, err := d.specs(fresh)
+// addPlaces has the host make places of processes.
+func (d *Daemon) addPlaces(ap *application, fresh []*entry) error {
+	specs, err := d.planned(fresh)
 	if err != nil {
 		return err
 	}
-	return d.sup.Add(specs...)
+	slots := map[string]int{}
+	for _, e := range fresh {
+		slots[e.place] = e.instance + 1
+	}
+	return ap.deployment.Add(specs, slots)
 }
 
 // newEntry puts a process into the list.
@@ -83,7 +88,7 @@ func (d *Daemon) openLogs(e *entry, a *pm2.App) {
 	e.out = newSink(from, streamOut, a, open(a.OutFile, "out"), both, &d.follow)
 	e.err = newSink(from, streamErr, a, open(a.ErrorFile, "error"), both, &d.follow)
 	if d.cfg.Output != nil {
-		also := func(lines []byte) { d.sup.Print(e.place, lines) }
+		also := func(lines []byte) { d.host.Processes.Print(e.place, lines) }
 		if d.cfg.Raw {
 			also = func(lines []byte) { _, _ = d.cfg.Output.Write(lines) } // who does not read misses them
 		}

@@ -93,17 +93,3 @@ func explained(held context.Context, ap *application, err error) error {
 	}
 	return err
 }
-
-// turn lets one after the other do something that waits.
-type turn chan struct{}
-
-func newTurn() turn { return make(turn, 1) }
-
-func (t turn) take(ctx context.Context) (done func(), err error) {
-	select {
-	case t <- struct{}{}:
-		return func() { <-t }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}

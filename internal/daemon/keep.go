@@ -67,7 +67,7 @@ func (d *Daemon) keep(ctx context.Context) error {
 			err = own.reopen()
 		}
 		d.rewrite.Store(true)
-		d.sup.Poke()
+		d.host.Processes.Poke()
 	}
 	d.cfg.Log.Warn().Str("home", string(d.cfg.Home)).Msg("somebody removed the home folder or a part of it: put back")
 	return err

@@ -70,20 +70,22 @@ func statusOf(st supervisor.Status) Status {
 	return Stopped
 }
 
+// status is an app with what stands around its processes.
 func (ap seen) status(st map[string]supervisor.Status) AppStatus {
-	s := AppStatus{App: ap.app, Directory: ap.set.App.App, Problems: ap.problems}
-	for _, have := range ap.doors {
-		s.Doors = append(s.Doors, have.listener.Addr().String())
+	now := ap.deployment.State()
+	s := AppStatus{App: ap.app, Directory: ap.set.App.App, Problems: slices.Clone(now.Problems)}
+	for _, door := range now.Doors {
+		s.Doors = append(s.Doors, door.Listeners[0].Addr().String())
 	}
-	if ap.backend != nil {
-		if s.Redis = ap.backend.conn.String(); ap.set.RedisURL == "" {
+	if c := ap.deployment.Cluster(); c != nil {
+		if s.Redis = c.Conn.String(); ap.set.RedisURL == "" {
 			s.Redis = "embedded"
 		}
-		if !ap.backend.conn.Up() {
+		if !c.Conn.Up() {
 			s.Problems = append(s.Problems, "Redis does not answer")
 		}
 	}
-	for _, name := range ap.services() {
+	for _, name := range ap.deployment.Services() {
 		if status, ok := st[name]; ok {
 			s.Services = append(s.Services, serviceOf(status))
 		}

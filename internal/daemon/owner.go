@@ -14,8 +14,6 @@ type book struct {
 	entries map[int]*entry
 	byPlace map[string]*entry
 	nextID  int
-	redis   *embedded // nil: not needed yet
-	forks   *forkHost // nil: no app shares one
 }
 
 func newBook() *book {
@@ -68,7 +66,7 @@ func (d *Daemon) see(ap *application) (v seen) {
 
 func (ap *application) seenIn(b *book) seen {
 	v := seen{ap, *ap.facts.in(b)}
-	v.doors, v.problems, v.entries = slices.Clone(v.doors), slices.Clone(v.problems), slices.Clone(v.entries)
+	v.entries = slices.Clone(v.entries)
 	return v
 }
 

@@ -15,7 +15,7 @@ import (
 // writePIDs keeps the pid files up to date, until ctx ends.
 func (d *Daemon) writePIDs(ctx context.Context) {
 	written := map[string]int{}
-	_ = d.sup.Wait(ctx, func(st []supervisor.Status) bool { // it ends with ctx, or the supervisor
+	_ = d.host.Processes.Wait(ctx, func(st []supervisor.Status) bool { // it ends with ctx, or the supervisor
 		if d.rewrite.Swap(false) {
 			clear(written)
 		}

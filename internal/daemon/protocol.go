@@ -163,13 +163,9 @@ type Done struct {
 type Failure struct {
 	Code int    // exit code: 1 failed, 2 wrong usage or configuration
 	Text string // one or more lines
-
-	cause error // in the daemon
 }
 
 func (f *Failure) Error() string { return f.Text }
-
-func (f *Failure) Unwrap() error { return f.cause }
 
 // ExitCode is for who ends a program with it.
 func (f *Failure) ExitCode() int { return f.Code }

@@ -36,6 +36,7 @@ func (d *Daemon) renew(ctx context.Context, ap *application, a pm2.App, mode Sta
 	}
 	defer release()
 	d.change(ap, func(f *facts) { f.app = a })
+	ap.deployment.SetPort(wantedPort(ap.kind, &a))
 	if err := d.resize(ap, a.Count(supervisor.Cores())); err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func differences(old, next seen) (names []string) {
 			names = append(names, v.Variable)
 		}
 	}
-	if old.doorAddr() != next.doorAddr() && !slices.Contains(names, "SIDEREAL_ADDR") {
+	if old.addr() != next.addr() && !slices.Contains(names, "SIDEREAL_ADDR") {
 		names = append(names, "port")
 	}
 	return names

@@ -29,9 +29,9 @@ func (d *Daemon) sendTo(e *entry, text string) error {
 		if failed != nil {
 			return failed
 		}
-		err = d.sup.Send(e.place, message)
+		err = d.host.Processes.Send(e.place, message)
 	} else {
-		err = d.sup.Input(e.place, []byte(text+"\n"))
+		err = d.host.Processes.Input(e.place, []byte(text+"\n"))
 	}
 	switch {
 	case errors.Is(err, supervisor.ErrNoChannel), errors.Is(err, supervisor.ErrNoInput):

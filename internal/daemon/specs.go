@@ -19,66 +19,43 @@ import (
 // errorCode is how services report a wrong setting: another start would not help.
 const errorCode = config.ExitUsage
 
-// planOf is what the host runs for an app. The error is ErrNoPlace while the app has no folder for sockets: then its services
-// are being made, or have been taken away.
+// planned are the specs of processes, by the settings of now.
+func (d *Daemon) planned(entries []*entry) (specs []supervisor.Spec, err error) {
+	plans := map[*application]map[string]supervisor.Spec{}
+	for _, e := range entries {
+		if plans[e.app] == nil {
+			if plans[e.app], err = d.planOf(d.see(e.app)); err != nil {
+				return nil, err
+			}
+		}
+		s, ok := plans[e.app][e.place]
+		if !ok { // deleted meanwhile
+			return nil, supervisor.ErrNoPlace
+		}
+		specs = append(specs, s)
+	}
+	return specs, nil
+}
+
+// planOf is what the host runs for an app.
 func (d *Daemon) planOf(ap seen) (map[string]supervisor.Spec, error) {
-	if ap.dir == nil {
-		return nil, supervisor.ErrNoPlace
-	}
-	app, err := d.described(ap)
-	if err != nil {
-		return nil, err
-	}
-	plan := map[string]supervisor.Spec{}
-	for _, s := range host.Plan(app, d.factsOf(ap)) {
-		plan[s.Name] = s
-	}
-	return plan, nil
-}
-
-// facts are those that hold for everything the daemon runs.
-func (d *Daemon) facts(dir string) host.Facts {
-	return host.Facts{Program: d.cfg.Program, Environ: d.environ, Cores: supervisor.Cores(), Dir: dir, Settle: d.cfg.settleTime}
-}
-
-// factsOf are the facts that the plan of an app depends on.
-func (d *Daemon) factsOf(ap seen) host.Facts {
-	f := d.facts(ap.dir.Path)
-	f.User, f.Advertise = ap.user, ap.advertise
-	if ap.redis != nil {
-		f.Redis = &ap.redis.set
-	}
-	if ap.kind.NodeHosted() && ap.kind.Routed() {
-		f.Advertise = ap.guessAdvertise()
-	}
-	for _, have := range ap.doors {
-		listeners, redirect := have.listeners()
-		f.Doors = append(f.Doors, host.Door{
-			Router: have.router, App: have.app, Advertise: have.advertise, Listeners: listeners, Redirect: redirect,
-		})
-	}
-	return f
-}
-
-// described is an app with its processes, as the host knows it.
-func (d *Daemon) described(ap seen) (host.App, error) {
-	app := ap.host
+	var processes []host.Process
 	for _, e := range ap.entries {
 		p, err := d.process(e, ap)
 		if err != nil {
-			return app, err
+			return nil, err
 		}
-		app.Processes = append(app.Processes, p)
+		processes = append(processes, p)
 	}
-	return app, nil
+	return ap.deployment.Specs(processes)
 }
 
 // process describes a process of the list.
 func (d *Daemon) process(e *entry, ap seen) (host.Process, error) {
 	a := &ap.app
-	who, err := whom(a)
+	who, err := identityOf(a)
 	if err != nil {
-		return host.Process{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
+		return host.Process{}, err
 	}
 	schedule, err := pm2.ParseCron(a.CronRestart)
 	if err != nil {
@@ -144,7 +121,16 @@ type identity struct {
 	home string           // empty: the daemon's
 }
 
-func whom(a *pm2.App) (id identity, err error) {
+// identityOf finds out whom an app's processes run as.
+func identityOf(a *pm2.App) (identity, error) {
+	id, err := lookIdentity(a)
+	if err != nil {
+		err = &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
+	}
+	return id, err
+}
+
+func lookIdentity(a *pm2.App) (id identity, err error) {
 	if a.UID == "" && a.GID == "" {
 		return id, nil
 	}

@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/host"
-	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/pm2"
-	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -119,12 +116,18 @@ func (d *Daemon) create(ctx context.Context, a pm2.App, start bool, emit func(Ev
 		for _, w := range ap.warnings {
 			emit(Event{Level: "warn", Name: a.Name, Text: w})
 		}
-		err := d.equip(held, ap, emit)
+		err := ap.deployment.Open(held, func(n host.Notice) {
+			level := "info"
+			if n.Warning {
+				level = "warn"
+			}
+			emit(Event{Level: level, Name: a.Name, Text: n.Text})
+		})
 		if err == nil {
 			err = held.Err()
 		}
 		if err == nil {
-			err = d.addPlaces(d.entriesOf(ap))
+			err = d.addPlaces(ap, d.entriesOf(ap))
 		}
 		if err != nil {
 			return explained(held, ap, errors.Join(err, d.dissolve(ap)))
@@ -167,6 +170,7 @@ func (d *Daemon) enlist(a pm2.App, h *hold) (*application, error) {
 				return // another command was faster
 			}
 			b.apps[key] = ap
+			ap.deployment = d.host.Deploy(ap.host, host.Options{User: ap.user})
 			ap.facts.in(b).hold = h
 			for range a.Count(supervisor.Cores()) {
 				d.newEntry(b, ap)
@@ -191,97 +195,12 @@ func (d *Daemon) ended() bool {
 	}
 }
 
-// equip gives an app what its processes need around them: a folder for sockets, Redis, a nodehost, a door.
-func (d *Daemon) equip(ctx context.Context, ap *application, emit func(Event)) (err error) {
-	if ap.shared() {
-		return d.joinForks(ap)
-	}
-	dir, err := supervisor.NewRuntimeDir("", node.Preload)
-	if err != nil {
-		return err
-	}
-	d.change(ap, func(f *facts) { f.dir = dir })
-	if err := d.serveAs(d.see(ap)); err != nil {
-		return err
-	}
-	if ap.kind.Routed() {
-		if err := d.connect(ctx, ap, emit); err != nil {
-			return err
-		}
-	}
-	now := d.see(ap)
-	if ap.kind.NodeHosted() {
-		plan, err := d.planOf(now)
-		if err != nil {
-			return err
-		}
-		if err := d.sup.Add(plan[ap.nodehost()]); err != nil {
-			return err
-		}
-	}
-	if ap.eager() {
-		addr := now.doorAddr()
-		if ap.kind == host.NodeCluster && d.ownerOf(addr, ap) != "" {
-			return nil // PM2_PORT is for all apps of a shell: whether this one needs it shows when its workers are ready
-		}
-		return d.openDoor(ctx, ap, addr)
-	}
-	return nil
-}
-
-// serveAs has the app's services run as its processes do: sockets are for one user.
-func (d *Daemon) serveAs(ap seen) error {
-	who, err := whom(&ap.app)
-	if err != nil {
-		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.name, err.Error())}
-	}
-	if who.user == nil {
-		return nil
-	}
-	d.change(ap.application, func(f *facts) { f.user = who.user })
-	if err := os.Lchown(ap.dir.Path, int(who.user.UID), int(who.user.GID)); err != nil {
-		return fmt.Errorf("%s: its folder for sockets: %w", ap.name, err)
-	}
-	return nil
-}
-
-// connect finds the app's Redis.
-func (d *Daemon) connect(ctx context.Context, ap *application, emit func(Event)) error {
-	set := ap.set.Redis
-	if set.RedisURL == "" {
-		e, err := d.embed(ctx, ap)
-		if err != nil {
-			return err
-		}
-		set = e.set
-		if ap.kind != host.Program { // which may never serve anybody
-			emit(Event{Level: "info", Name: ap.name, Text: "no SIDEREAL_REDIS_URL: an embedded Redis serves this host only"})
-		}
-	}
-	b, err := openBackend(ctx, set, ap.set.App.App, d.cfg.Log.Hook(quietly{}))
-	if err != nil {
-		return &Failure{Code: config.ExitUsage, Text: prefixed(ap.name, err.Error())}
-	}
-	d.change(ap, func(f *facts) { f.backend = b })
-	local, err := b.reach(ctx, func(why error) {
-		emit(Event{Level: "warn", Name: ap.name, Text: fmt.Sprintf("waiting for Redis at %s: %s", b.conn, strings.TrimPrefix(why.Error(), redisconn.ErrUnreachable.Error()+": "))})
-	})
-	if err != nil {
-		return &Failure{Code: config.ExitCode(err), Text: prefixed(ap.name, err.Error())}
-	}
-	d.change(ap, func(f *facts) { f.local = local })
-	if ap.set.RedisURL != "" {
-		emit(Event{Level: "info", Name: ap.name, Text: "Redis at " + b.conn.String() + b.others(ctx, ap.set.HostName)})
-	}
-	return nil
-}
-
 // launch starts processes that are in the list and waits until they are up.
 func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, emit func(Event)) error {
-	d.change(ap, func(f *facts) { f.problems = nil })
+	ap.deployment.ForgetProblems()
 	w := d.watchFor(entries, up, emit)
 	w.anyWill = true // another command may have started it
-	if err := d.sup.Start(append(d.fallen(ap), places(entries)...)...); err != nil {
+	if err := d.host.Processes.Start(append(d.fallen(ap), places(entries)...)...); err != nil {
 		return err
 	}
 	d.rewatch(ap)
@@ -291,7 +210,7 @@ func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, 
 // fallen are those that an app stands on and that were given up: a command is reason to try them again.
 func (d *Daemon) fallen(ap *application) (names []string) {
 	st := d.statuses()
-	for _, name := range d.see(ap).support() {
+	for _, name := range ap.deployment.Support() {
 		if st[name].State == supervisor.Errored {
 			names = append(names, name)
 		}
@@ -315,8 +234,7 @@ func joined(errs []error) error {
 	var texts []string
 	for _, err := range errs {
 		texts = append(texts, err.Error())
-		var one *Failure
-		if !errors.As(err, &one) || one.Code != config.ExitUsage {
+		if doneOf(err).Code != config.ExitUsage {
 			f.Code = config.ExitFailed
 		}
 	}

@@ -151,7 +151,7 @@ func (d *Daemon) filesChanged(ap *application, file string) {
 			}
 		}
 	}
-	if err := d.sup.Restart(places(running)...); err != nil {
+	if err := d.host.Processes.Restart(places(running)...); err != nil {
 		d.cfg.Log.Warn().Str("app", ap.name).Err(err).Msg("not restarted")
 		return
 	}

@@ -320,9 +320,10 @@ func (d *Deployment) Remove() error {
 		return err
 	}
 	d.forget(places)
-	err := d.Close()
-	d.host.Processes.Poke() // those who wait for its processes look again
-	return err
+	if err := d.Close(); err != nil {
+		d.host.cfg.Log.Warn().Str("app", d.app.Name).Err(err).Msg("app closed")
+	}
+	return nil
 }
 
 // Close gives back what the app had beside its processes, which must have ended. It may be called again.

@@ -301,3 +301,23 @@ func allTests(t *testing.T) map[string]bool {
 	}
 	return found
 }
+
+// TestDependenciesHaveReasons holds docs/adr/0025-libraries.md to the direct dependencies of go.mod.
+func TestDependenciesHaveReasons(t *testing.T) {
+	const doc = "docs/adr/0025-libraries.md"
+	required := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`) // indirect ones have a comment behind
+	reasons := regexp.MustCompile("(?m)^\\| `([^`/]+\\.[^`/]+/[^`]+)` \\| [^|]")
+	var needed, explained []string
+	for _, m := range required.FindAllStringSubmatch(read(t, "go.mod"), -1) {
+		needed = append(needed, m[1])
+	}
+	_, direct, _ := strings.Cut(read(t, doc), "**Direct dependencies**")
+	for _, m := range reasons.FindAllStringSubmatch(direct, -1) {
+		explained = append(explained, m[1])
+	}
+	slices.Sort(needed)
+	slices.Sort(explained)
+	if len(needed) < 10 || !slices.Equal(needed, explained) {
+		t.Errorf("go.mod needs\n%s\n%s explains\n%s", strings.Join(needed, "\n"), doc, strings.Join(explained, "\n"))
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -78,6 +79,9 @@ func TestCitationsAreFollowed(t *testing.T) {
 		{"`SIDEREAL_ADDR=:80 ./bin/sidereal bench URL --clients 10 -- --nothing`", ""},
 		{"`sidereal nothing`", "has no command nothing"},
 		{"`sidereal bench --nothing=1`", "has no flag --nothing"},
+		{"`go test ./engineio -run Upgrade`", ""},
+		{"`go test ./engineio -run '^$' -bench 'Absent|Poll'`", "matches Absent"},
+		{"`go test ./router -run TestUpgradeKeepsNothing`", "matches TestUpgradeKeepsNothing"},
 		{"`sidereal_redis_up`", ""},
 		{"`sidereal_redis_nothing`", "there is no metric"},
 	} {
@@ -314,14 +318,17 @@ func newTree(t *testing.T) *tree {
 }
 
 var (
-	span      = regexp.MustCompile("`([^`]+)`")
-	slashed   = regexp.MustCompile(`^[\w@.-]+(?:/[\w@.+-]+)+/?$`)
-	bareFile  = regexp.MustCompile(`^\w+\.(?:go|mjs|sh|txtar)$`)
-	citedTest = regexp.MustCompile(`^(?:([\w/]+)\.)?((?:Test|Fuzz|Benchmark)[A-Z]\w*)$`)
-	exported  = regexp.MustCompile(`\.[A-Z]\w*(?:\.[A-Z]\w*)?$`)
-	command   = regexp.MustCompile(`^(?:\$ )?(?:[A-Z_0-9]+=\S+ )*(?:\S*/)?sidereal (.*)$`)
-	making    = regexp.MustCompile(`^(?:\$ )?(?:[A-Z_0-9]+=\S+ )*make ([a-z][a-z-]*)\b`)
-	metricID  = regexp.MustCompile(`^sidereal_[a-z]+_[a-z_]+$`)
+	span       = regexp.MustCompile("`([^`]+)`")
+	slashed    = regexp.MustCompile(`^[\w@.-]+(?:/[\w@.+-]+)+/?$`)
+	bareFile   = regexp.MustCompile(`^\w+\.(?:go|mjs|sh|txtar)$`)
+	citedTest  = regexp.MustCompile(`^(?:([\w/]+)\.)?((?:Test|Fuzz|Benchmark)[A-Z]\w*)$`)
+	exported   = regexp.MustCompile(`\.[A-Z]\w*(?:\.[A-Z]\w*)?$`)
+	command    = regexp.MustCompile(`^(?:\$ )?(?:[A-Z_0-9]+=\S+ )*(?:\S*/)?sidereal (.*)$`)
+	making     = regexp.MustCompile(`^(?:\$ )?(?:[A-Z_0-9]+=\S+ )*make ([a-z][a-z-]*)\b`)
+	goTest     = regexp.MustCompile(`^(?:\$ )?(?:[A-Z_0-9]+=\S+ )*go test (.*)$`)
+	testFolder = regexp.MustCompile(`(?:^| )\./(\S+)`)
+	testNames  = regexp.MustCompile(`-(?:run|bench|fuzz)[ =]('[^']*'|\S+)`)
+	metricID   = regexp.MustCompile(`^sidereal_[a-z]+_[a-z_]+$`)
 )
 
 // problems are the citations of a passage that lead nowhere, each with a way to mend it.
@@ -383,6 +390,9 @@ func (r *tree) commands(s string) (all []string) {
 	if m := making.FindStringSubmatch(s); m != nil && !r.targets[m[1]] {
 		all = append(all, fmt.Sprintf("the Makefile has no target %s; it has %q", m[1], slices.Sorted(maps.Keys(r.targets))))
 	}
+	if testing := goTest.FindStringSubmatch(s); testing != nil {
+		return append(all, r.unmatched(testing[1])...)
+	}
 	m := command.FindStringSubmatch(s)
 	if m == nil {
 		return all
@@ -397,6 +407,30 @@ func (r *tree) commands(s string) (all []string) {
 			all = append(all, fmt.Sprintf("`sidereal` has no command %s: see `sidereal help`", w))
 		case strings.HasPrefix(w, "--") && !r.words[name]:
 			all = append(all, fmt.Sprintf("`sidereal %s` has no flag --%s", words[0], name))
+		}
+	}
+	return all
+}
+
+// unmatched are the names of tests and benchmarks in the arguments of go test that no test of its packages has.
+func (r *tree) unmatched(arguments string) (all []string) {
+	var folders []string
+	for _, m := range testFolder.FindAllStringSubmatch(arguments, -1) {
+		folders = append(folders, m[1])
+	}
+	for _, m := range testNames.FindAllStringSubmatch(arguments, -1) {
+		for _, name := range strings.Split(strings.ReplaceAll(strings.Trim(m[1], "'"), `\|`, "|"), "|") {
+			pattern, err := regexp.Compile(`\.\w*` + name)
+			if err != nil || !strings.ContainsFunc(name, unicode.IsLetter) || len(folders) == 0 {
+				continue
+			}
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(r.tests)), func(test string) bool {
+				return pattern.MatchString(test) && slices.ContainsFunc(folders, func(folder string) bool {
+					return strings.HasPrefix(test, folder+".") || folder == "..." || strings.HasPrefix(test, strings.TrimSuffix(folder, "..."))
+				})
+			}) {
+				all = append(all, fmt.Sprintf("no test or benchmark in %q matches %s", folders, name))
+			}
 		}
 	}
 	return all

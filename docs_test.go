@@ -99,7 +99,7 @@ func registered(t *testing.T) map[string]*metric {
 	must(passed, err)
 	defer passed.Close()
 	must(nil, passed.Register(reg))
-	must(adapter.NewRedis(adapter.Config{Conn: conn, Metrics: reg}))
+	must(adapter.New(adapter.Config{Conn: conn, Form: adapter.Streams{}, Metrics: reg})) // the form with the most metrics
 	var cfg socketio.Config
 	cfg.Metrics = reg
 	must(socketio.New(cfg)) // with its engineio.Server

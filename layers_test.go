@@ -27,7 +27,7 @@ var layers = map[string][]string{
 	"socketio/cluster":      {"socketio/packet"},
 	"socketio/socketiotest": {"socketio", "client"},
 	"socketio/adaptertest":  {"socketio", "internal/testkit"},
-	"adapter":               {"socketio/cluster", "socketio/packet", "internal/redisconn", "internal/number", "internal/msgpack"},
+	"adapter":               {root, "socketio/cluster", "socketio/packet", "internal/redisconn", "internal/number", "internal/msgpack"},
 	"adapter/emitter":       {"socketio/packet", "adapter/internal/wire", "adapter/internal/joined"},
 	"client":                {"engineio/packet", "socketio/packet", "internal/handler", "internal/netio", "internal/bufpool"},
 	"internal/demo":         {"socketio", "worker"},
@@ -47,6 +47,9 @@ var layers = map[string][]string{
 	"internal/node":      {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
 	"internal/transport": {"adapter", "directory", "internal/config", "internal/redisconn"},
 	"internal/redisconn": {"internal/netio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
+
+	// Packages for tests.
+	"adapter/internal/linktest": {"socketio/cluster", "socketio/packet", "adapter/internal/wire", "internal/redisconn", "internal/testkit"},
 }
 
 // TestLayers holds the package table: who may know whom, and nobody knows more.

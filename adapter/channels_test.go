@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sidereal-io/sidereal/adapter/internal/link"
+	"github.com/sidereal-io/sidereal/adapter/internal/streams"
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
@@ -20,7 +22,7 @@ func TestRedisDoc(t *testing.T) {
 // channelTable is every channel of the classic form, for any key and namespace.
 func channelTable() string {
 	c := wire.NewChannels("<key>", "<namespace>")
-	peers := newPeers(&Redis{cfg: Config{Key: "<key>"}}).channel
+	peers := link.PeersChannel("<key>")
 	return "### `redis`: pub/sub\n\n" + table([][4]string{
 		{c.Main, "broadcasts to no room or to several, msgpack", "the server that emits; redis-emitter", "every server with the namespace, through the pattern `" + c.Pattern() + "`"},
 		{c.Room("<room>"), "broadcasts to that room only, msgpack", "the server that emits; redis-emitter", "the same pattern; a server without the room drops the message by its channel"},
@@ -33,28 +35,28 @@ func channelTable() string {
 
 // shardTable is every channel of the sharded form.
 func shardTable() string {
-	t := shardedTalk{channels: wire.NewChannels("<key>", "<namespace>")}
-	peers := newPeers(&Redis{cfg: Config{Key: "<key>"}}).channel
+	c := wire.NewChannels("<key>", "<namespace>")
+	peers := link.PeersChannel("<key>")
 	return "### `redis-sharded`: sharded pub/sub, except for the heartbeat\n\n" +
 		table([][4]string{
-			{t.counted(), "broadcasts to no room or to several, questions and orders; JSON, or msgpack with binary", "the server that emits or asks", "every server with the namespace"},
-			{t.channels.Room("<room>"), "broadcasts to that room only; none in the mode static", "the server that emits", "servers with somebody in the room, until 2 s after the last left"},
-			{t.answersTo("<uid>"), "answers to that server, named by 16 hexadecimal digits per process and namespace", "the servers asked", "that server"},
+			{c.Main, "broadcasts to no room or to several, questions and orders; JSON, or msgpack with binary", "the server that emits or asks", "every server with the namespace"},
+			{c.Room("<room>"), "broadcasts to that room only; none in the mode static", "the server that emits", "servers with somebody in the room, until 2 s after the last left"},
+			{c.AnswersTo("<uid>"), "answers to that server, named by 16 hexadecimal digits per process and namespace", "the servers asked", "that server"},
 			{peers, "heartbeat, as above, over ordinary pub/sub", "every worker", "every worker"},
 		})
 }
 
 // streamTable is every stream, channel and key of the form over streams.
 func streamTable() string {
-	cfg := StreamsConfig{StreamName: "<key>", StreamCount: 1}
-	t := streamTalk{channels: wire.NewChannels("<key>", "<namespace>"), stream: cfg.streams().Of("/")}
-	peers := newPeers(&Redis{cfg: Config{Key: "<key>"}}).channel
-	session := StreamsConfig{}.withDefaults().SessionKeyPrefix + "<pid>"
+	c := wire.NewChannels("<key>", "<namespace>")
+	stream := wire.Streams{Name: "<key>", Count: 1}.Of("/")
+	peers := link.PeersChannel("<key>")
+	session := streams.DefaultKeyPrefix + "<pid>"
 	return "### `redis-streams`: a stream, channels, and with `SIDEREAL_RECOVERY` a key per client\n\n" +
 		table([][4]string{
-			{t.stream, "stream of broadcasts and orders (join, leave, disconnect), with entries `uid`, `nsp`, `type`, `data`; about the last 10,000", "the server that emits; redis-streams-emitter", "every server, each from its own position"},
-			{t.counted(), "questions, server-side events, broadcasts with acknowledgements; msgpack", "the server that asks", "every server with the namespace"},
-			{t.answersTo("<uid>"), "answers to that server, named as above; between our servers also the news that a session was taken over", "the servers asked", "that server"},
+			{stream, "stream of broadcasts and orders (join, leave, disconnect), with entries `uid`, `nsp`, `type`, `data`; about the last 10,000", "the server that emits; redis-streams-emitter", "every server, each from its own position"},
+			{c.Main, "questions, server-side events, broadcasts with acknowledgements; msgpack", "the server that asks", "every server with the namespace"},
+			{c.AnswersTo("<uid>"), "answers to that server, named as above; between our servers also the news that a session was taken over", "the servers asked", "that server"},
 			{session, "string: a client's session, msgpack in base64; lives for 1.5 × `SIDEREAL_RECOVERY` after its last renewal, and for `SIDEREAL_RECOVERY` once the client has left", "the server that has the client", "the server that the client comes back to"},
 			{peers, "heartbeat, as above", "every worker", "every worker"},
 		})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
@@ -21,26 +22,26 @@ type trio struct {
 	redis    *miniredis.Miniredis
 	servers  []*server
 	adapters []cluster.Adapter
-	locals   []*fakeLocal
+	locals   []*linktest.Local
 }
 
 func startTrio(t *testing.T, cfg Config) *trio {
 	t.Helper()
 	c := &trio{redis: miniredis.RunT(t)}
-	cfg.URL = url(c.redis)
+	cfg.Redis.URL = linktest.URL(c.redis)
 	for i := range 3 {
 		name := fmt.Sprint("s", i)
-		l := newFakeLocal("/", &fakeSocket{id: name, name: name, rooms: []string{fmt.Sprint("r", i), "all"}})
-		l.answer = func(s *fakeSocket, event string) (packet.Payload, bool) {
-			p := text(`"`+s.name+`"`, `{"_placeholder":true,"num":0}`)
+		l := linktest.NewLocal("/", &linktest.Socket{ID: name, Name: name, Rooms: []string{fmt.Sprint("r", i), "all"}})
+		l.Answer = func(s *linktest.Socket, event string) (packet.Payload, bool) {
+			p := linktest.Text(`"`+s.Name+`"`, `{"_placeholder":true,"num":0}`)
 			p.Attachments = [][]byte{{1}}
 			return p, event != "silent"
 		}
-		l.handle = func(event string) (packet.Payload, bool) { return text(`"` + name + `"`), event != "silent" }
+		l.Handle = func(event string) (packet.Payload, bool) { return linktest.Text(`"` + name + `"`), event != "silent" }
 		s, adapters := start(t, cfg, l)
 		c.servers, c.adapters, c.locals = append(c.servers, s), append(c.adapters, adapters[0]), append(c.locals, l)
 	}
-	link(t, c.servers...)
+	linktest.Meet(t, c.servers...)
 	return c
 }
 
@@ -48,7 +49,7 @@ func TestBroadcastsArriveInOrder(t *testing.T) {
 	c := startTrio(t, Config{})
 	const n = 2000
 	for i := range n {
-		b := &cluster.Broadcast{Data: text(`"ev"`, fmt.Sprint(i))}
+		b := &cluster.Broadcast{Data: linktest.Text(`"ev"`, fmt.Sprint(i))}
 		if i%2 == 1 {
 			b.Rooms = []string{"all"}
 		}
@@ -57,22 +58,22 @@ func TestBroadcastsArriveInOrder(t *testing.T) {
 		}
 	}
 	for _, l := range c.locals[1:] {
-		for i, g := range wait(t, l, n) {
-			if want := fmt.Sprintf(`["ev",%d]`, i); string(g.payload.JSON) != want {
-				t.Fatalf("%s came, want %s", g.payload.JSON, want)
+		for i, g := range linktest.Wait(t, l, n) {
+			if want := fmt.Sprintf(`["ev",%d]`, i); string(g.Payload.JSON) != want {
+				t.Fatalf("%s came, want %s", g.Payload.JSON, want)
 			}
 		}
 	}
-	if echo := c.locals[0].take(); len(echo) > 0 {
+	if echo := c.locals[0].Take(); len(echo) > 0 {
 		t.Errorf("the sender heard %d of its own", len(echo))
 	}
 }
 
 func TestBroadcastKeepsEverything(t *testing.T) {
 	c := startTrio(t, Config{})
-	c.locals[1].sockets[0].rooms = append(c.locals[1].sockets[0].rooms, packet.NumberRoom(42))
+	c.locals[1].Sockets[0].Rooms = append(c.locals[1].Sockets[0].Rooms, packet.NumberRoom(42))
 	no := false
-	p := text(`"ev"`, `{"_placeholder":true,"num":1}`, `{"_placeholder":true,"num":0}`, `{"z":1,"a":[null,1.5,"é\u0000"]}`)
+	p := linktest.Text(`"ev"`, `{"_placeholder":true,"num":1}`, `{"_placeholder":true,"num":0}`, `{"z":1,"a":[null,1.5,"é\u0000"]}`)
 	p.Attachments = [][]byte{{}, {1, 2}}
 	b := &cluster.Broadcast{
 		Target: cluster.Target{Rooms: []string{packet.NumberRoom(42)}, Except: []string{"nobody"}},
@@ -82,12 +83,12 @@ func TestBroadcastKeepsEverything(t *testing.T) {
 	if err := c.adapters[0].Broadcast(b); err != nil {
 		t.Fatal(err)
 	}
-	g := wait(t, c.locals[1], 1)[0]
+	g := linktest.Wait(t, c.locals[1], 1)[0]
 	const want = `["ev",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},{"z":1,"a":[null,1.5,"é\u0000"]}]`
-	if string(g.payload.JSON) != want || string(g.payload.Attachments[0]) != "\x01\x02" || len(g.payload.Attachments[1]) != 0 {
-		t.Errorf("%s %v", g.payload.JSON, g.payload.Attachments)
+	if string(g.Payload.JSON) != want || string(g.Payload.Attachments[0]) != "\x01\x02" || len(g.Payload.Attachments[1]) != 0 {
+		t.Errorf("%s %v", g.Payload.JSON, g.Payload.Attachments)
 	}
-	if f := g.flags; !f.Volatile || f.Compress == nil || *f.Compress || f.Timeout != 1500*time.Millisecond || !f.ExpectSingleResponse {
+	if f := g.Flags; !f.Volatile || f.Compress == nil || *f.Compress || f.Timeout != 1500*time.Millisecond || !f.ExpectSingleResponse {
 		t.Errorf("flags %+v", f)
 	}
 }
@@ -99,30 +100,30 @@ func TestOrdersReachOthersOnly(t *testing.T) {
 		func() error { return c.adapters[0].Join(target, []string{"x", packet.NumberRoom(7)}) },
 		func() error { return c.adapters[0].Leave(target, []string{"x"}) },
 		func() error { return c.adapters[0].Disconnect(cluster.Target{Rooms: []string{"r2"}}, true) },
-		func() error { return c.adapters[0].ServerSideEmit(text(`"hello"`, `1`)) },
+		func() error { return c.adapters[0].ServerSideEmit(linktest.Text(`"hello"`, `1`)) },
 	} {
 		if err := do(); err != nil {
 			t.Fatal(i, err)
 		}
 	}
-	wait(t, c.locals[1], 3)
-	log := wait(t, c.locals[2], 4)
-	if got := c.locals[1].sockets[0].rooms; !slices.Contains(got, packet.NumberRoom(7)) || slices.Contains(got, "x") {
+	linktest.Wait(t, c.locals[1], 3)
+	log := linktest.Wait(t, c.locals[2], 4)
+	if got := c.locals[1].Sockets[0].Rooms; !slices.Contains(got, packet.NumberRoom(7)) || slices.Contains(got, "x") {
 		t.Errorf("rooms %q", got)
 	}
-	if !log[2].gone || string(log[3].payload.JSON) != `["hello",1]` {
+	if !log[2].Gone || string(log[3].Payload.JSON) != `["hello",1]` {
 		t.Errorf("%+v", log)
 	}
-	if echo := c.locals[0].take(); len(echo) > 0 {
+	if echo := c.locals[0].Take(); len(echo) > 0 {
 		t.Errorf("the sender carried out %d of its own", len(echo))
 	}
 }
 
 func TestFetchSockets(t *testing.T) {
 	c := startTrio(t, Config{})
-	c.locals[1].sockets[0].data = `{"b":1,"a":2}`
-	c.locals[1].sockets[0].shake = []byte(`{"headers":{"x-many":"a, b"},"issued":1795156613069,"auth":{"z":1,"a":2}}`)
-	found, err := c.adapters[0].FetchSockets(background(t), cluster.Target{})
+	c.locals[1].Sockets[0].Data = `{"b":1,"a":2}`
+	c.locals[1].Sockets[0].Shake = []byte(`{"headers":{"x-many":"a, b"},"issued":1795156613069,"auth":{"z":1,"a":2}}`)
+	found, err := c.adapters[0].FetchSockets(linktest.Background(t), cluster.Target{})
 	if err != nil || len(found) != 2 {
 		t.Fatalf("%+v, %v", found, err)
 	}
@@ -131,13 +132,13 @@ func TestFetchSockets(t *testing.T) {
 	if s.ID != "s1" || !slices.Equal(s.Rooms, []string{"s1", "r1", "all"}) || string(s.Data) != `{"b":1,"a":2}` {
 		t.Errorf("%+v", s)
 	}
-	if want := c.locals[1].sockets[0].shake; string(s.Handshake) != string(want) {
+	if want := c.locals[1].Sockets[0].Shake; string(s.Handshake) != string(want) {
 		t.Errorf("handshake %s, want %s", s.Handshake, want)
 	}
 	if string(found[1].Handshake) != "{}" {
 		t.Errorf("handshake %s of a socket without one", found[1].Handshake)
 	}
-	found, err = c.adapters[0].FetchSockets(background(t), cluster.Target{Rooms: []string{"r2"}})
+	found, err = c.adapters[0].FetchSockets(linktest.Background(t), cluster.Target{Rooms: []string{"r2"}})
 	if err != nil || len(found) != 1 || found[0].ID != "s2" {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -145,7 +146,7 @@ func TestFetchSockets(t *testing.T) {
 
 func TestServerSideEmitWithAck(t *testing.T) {
 	c := startTrio(t, Config{})
-	answers, err := c.adapters[0].ServerSideEmitWithAck(background(t), text(`"ask"`))
+	answers, err := c.adapters[0].ServerSideEmitWithAck(linktest.Background(t), linktest.Text(`"ask"`))
 	var got []string
 	for _, a := range answers {
 		got = append(got, string(a.JSON))
@@ -159,9 +160,9 @@ func TestServerSideEmitWithAck(t *testing.T) {
 func TestPartialAnswersComeWithNodesError(t *testing.T) {
 	t.Parallel()
 	c := startTrio(t, Config{RequestsTimeout: time.Second})
-	c.locals[2].handle = nil
-	answers, err := c.adapters[0].ServerSideEmitWithAck(context.Background(), text(`"ask"`))
-	var timeout *TimeoutError
+	c.locals[2].Handle = nil
+	answers, err := c.adapters[0].ServerSideEmitWithAck(context.Background(), linktest.Text(`"ask"`))
+	var timeout *cluster.MissingError
 	if !errors.As(err, &timeout) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestBroadcastWithAck(t *testing.T) {
 	c := startTrio(t, Config{})
 	var counts []int
 	var answers []string
-	err := c.adapters[0].BroadcastWithAck(background(t), &cluster.Broadcast{Data: text(`"ask"`)}, 10*time.Second,
+	err := c.adapters[0].BroadcastWithAck(linktest.Background(t), &cluster.Broadcast{Data: linktest.Text(`"ask"`)}, 10*time.Second,
 		func(n int) { counts = append(counts, n) },
 		func(p packet.Payload) { answers = append(answers, string(p.JSON)) })
 	slices.Sort(answers)
@@ -189,13 +190,13 @@ func TestBroadcastWithAck(t *testing.T) {
 func TestBroadcastWithAckEndsByTimeout(t *testing.T) {
 	c := startTrio(t, Config{})
 	clients, answers := 0, 0
-	err := c.adapters[0].BroadcastWithAck(background(t), &cluster.Broadcast{Data: text(`"silent"`)}, 200*time.Millisecond,
+	err := c.adapters[0].BroadcastWithAck(linktest.Background(t), &cluster.Broadcast{Data: linktest.Text(`"silent"`)}, 200*time.Millisecond,
 		func(n int) { clients += n }, func(packet.Payload) { answers++ })
 	if err != nil || clients != 2 || answers != 0 {
 		t.Errorf("%d clients, %d answers, %v", clients, answers, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	err = c.adapters[0].BroadcastWithAck(ctx, &cluster.Broadcast{Data: text(`"silent"`)}, time.Hour,
+	err = c.adapters[0].BroadcastWithAck(ctx, &cluster.Broadcast{Data: linktest.Text(`"silent"`)}, time.Hour,
 		func(int) { cancel() }, func(packet.Payload) {})
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
@@ -204,28 +205,28 @@ func TestBroadcastWithAckEndsByTimeout(t *testing.T) {
 
 func TestServerCount(t *testing.T) {
 	c := startTrio(t, Config{})
-	if n, err := c.adapters[1].ServerCount(background(t)); n != 3 || err != nil {
+	if n, err := c.adapters[1].ServerCount(linktest.Background(t)); n != 3 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if err := c.adapters[2].Close(); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Until(t, "two servers to be counted", func() bool { n, err := c.adapters[1].ServerCount(background(t)); return n == 2 && err == nil })
-	if err := c.adapters[2].Broadcast(&cluster.Broadcast{Data: text(`"ev"`)}); !errors.Is(err, ErrClosed) {
+	testkit.Until(t, "two servers to be counted", func() bool { n, err := c.adapters[1].ServerCount(linktest.Background(t)); return n == 2 && err == nil })
+	if err := c.adapters[2].Broadcast(&cluster.Broadcast{Data: linktest.Text(`"ev"`)}); !errors.Is(err, ErrClosed) {
 		t.Error(err)
 	}
 }
 
 func TestAloneNobodyIsAsked(t *testing.T) {
 	m := miniredis.RunT(t)
-	_, a := start(t, Config{URL: url(m)}, newFakeLocal("/"))
-	if found, err := a[0].FetchSockets(background(t), cluster.Target{}); len(found) != 0 || err != nil {
+	_, a := start(t, on(linktest.URL(m)), linktest.NewLocal("/"))
+	if found, err := a[0].FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 0 || err != nil {
 		t.Error(found, err)
 	}
-	if answers, err := a[0].ServerSideEmitWithAck(background(t), text(`"ev"`)); len(answers) != 0 || err != nil {
+	if answers, err := a[0].ServerSideEmitWithAck(linktest.Background(t), linktest.Text(`"ev"`)); len(answers) != 0 || err != nil {
 		t.Error(answers, err)
 	}
-	if err := a[0].BroadcastWithAck(background(t), &cluster.Broadcast{Data: text(`"ev"`)}, time.Hour, nil, nil); err != nil {
+	if err := a[0].BroadcastWithAck(linktest.Background(t), &cluster.Broadcast{Data: linktest.Text(`"ev"`)}, time.Hour, nil, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -233,10 +234,10 @@ func TestAloneNobodyIsAsked(t *testing.T) {
 // TestOneBadMessageCostsThatMessage puts everything that would hurt a Node server between two good messages.
 func TestOneBadMessageCostsThatMessage(t *testing.T) {
 	m := miniredis.RunT(t)
-	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
-	s, _ := start(t, Config{URL: url(m), MaxMessageBytes: 1000}, l)
-	c := dial(t, m)
-	good, err := wire.AppendBroadcast(nil, "abcdef", "/", text(`"good"`), wire.Options{})
+	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})
+	s, _ := start(t, Config{Redis: at(linktest.URL(m)), MaxMessageBytes: 1000}, l)
+	c := linktest.Dial(t, m)
+	good, err := wire.AppendBroadcast(nil, "abcdef", "/", linktest.Text(`"good"`), wire.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,53 +258,53 @@ func TestOneBadMessageCostsThatMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, g := range wait(t, l, len(bad)) {
-		if string(g.payload.JSON) != `["good"]` {
-			t.Errorf("%s", g.payload.JSON)
+	for _, g := range linktest.Wait(t, l, len(bad)) {
+		if string(g.Payload.JSON) != `["good"]` {
+			t.Errorf("%s", g.Payload.JSON)
 		}
 	}
-	testkit.Until(t, "the malformed messages to be counted", func() bool { return counter(t, s.metrics.dropped.WithLabelValues(malformed)) == 18 })
-	testkit.Until(t, "the large message to be counted", func() bool { return counter(t, s.metrics.dropped.WithLabelValues(oversized)) == 1 })
+	testkit.Until(t, "the malformed messages to be counted", func() bool { return s.dropped(t, "malformed") == 18 })
+	testkit.Until(t, "the large message to be counted", func() bool { return s.dropped(t, "oversized") == 1 })
 }
 
 func TestNamespacesDoNotMix(t *testing.T) {
 	m := miniredis.RunT(t)
 	names := []string{"/", "/#deep", "/a[b]", "/ab", "/*"}
-	locals := func() (all []*fakeLocal) {
+	locals := func() (all []*linktest.Local) {
 		for _, name := range names {
-			all = append(all, newFakeLocal(name, &fakeSocket{id: "s", name: "s", rooms: []string{"room", "x#y", ""}}))
+			all = append(all, linktest.NewLocal(name, &linktest.Socket{ID: "s", Name: "s", Rooms: []string{"room", "x#y", ""}}))
 		}
 		return all
 	}
 	here, there := locals(), locals()
-	s1, a := start(t, Config{URL: url(m)}, here...)
-	s2, _ := start(t, Config{URL: url(m)}, there...)
-	link(t, s1, s2)
+	s1, a := start(t, on(linktest.URL(m)), here...)
+	s2, _ := start(t, on(linktest.URL(m)), there...)
+	linktest.Meet(t, s1, s2)
 	for i, name := range names {
 		for _, rooms := range [][]string{nil, {"room"}, {"x#y"}, {""}, {"room", "x#y"}} {
-			b := &cluster.Broadcast{Target: cluster.Target{Rooms: rooms}, Data: text(`"ev"`, `"`+name+`"`)}
+			b := &cluster.Broadcast{Target: cluster.Target{Rooms: rooms}, Data: linktest.Text(`"ev"`, `"`+name+`"`)}
 			if err := a[i].Broadcast(b); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	for i, l := range there {
-		for _, g := range wait(t, l, 5) {
-			if want := `["ev","` + names[i] + `"]`; string(g.payload.JSON) != want {
-				t.Errorf("%s, want %s", g.payload.JSON, want)
+		for _, g := range linktest.Wait(t, l, 5) {
+			if want := `["ev","` + names[i] + `"]`; string(g.Payload.JSON) != want {
+				t.Errorf("%s, want %s", g.Payload.JSON, want)
 			}
 		}
 	}
 	// A mark behind all others: whatever came twice came before it.
-	if err := a[0].Broadcast(&cluster.Broadcast{Data: text(`"mark"`)}); err != nil {
+	if err := a[0].Broadcast(&cluster.Broadcast{Data: linktest.Text(`"mark"`)}); err != nil {
 		t.Fatal(err)
 	}
-	if log := wait(t, there[0], 1); string(log[0].payload.JSON) != `["mark"]` {
-		t.Errorf("%s came twice", log[0].payload.JSON)
+	if log := linktest.Wait(t, there[0], 1); string(log[0].Payload.JSON) != `["mark"]` {
+		t.Errorf("%s came twice", log[0].Payload.JSON)
 	}
 	for _, l := range append(there[1:], here...) {
-		if log := l.take(); len(log) > 0 {
-			t.Errorf("%s was told %d things too many", l.name, len(log))
+		if log := l.Take(); len(log) > 0 {
+			t.Errorf("%s was told %d things too many", l.Name(), len(log))
 		}
 	}
 }

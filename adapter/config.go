@@ -8,98 +8,116 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
-	"github.com/sidereal-io/sidereal/adapter/internal/wire"
+	"github.com/sidereal-io/sidereal"
+	"github.com/sidereal-io/sidereal/adapter/internal/link"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// Parser encodes messages of the classic form in another way than Node's msgpack: compressed, encrypted, or as another
-// format. Node's servers need one that does the same, as their option parser.
-type Parser = wire.Parser
-
-// DefaultKey is the prefix of the channels of servers that were given none, Node's included.
-const DefaultKey = "socket.io"
+// DefaultKey is the Config.Key of servers that set none, Node's included.
+const DefaultKey = link.DefaultKey
 
 // Config configures the adapter of one process. The zero value of a field means its default, which is Node's where Node
-// has it.
+// has one.
 type Config struct {
-	// Conn is the process's connection to Redis, run and closed by whoever made it. Without it URL is used.
-	Conn *redisconn.Conn
-	// URL names the Redis when there is no Conn: redis://host:6379, rediss://…, redis+sentinel://…, redis+cluster://….
-	// Run then runs and closes the connection.
-	URL string
+	// Redis is the Redis that the servers share.
+	Redis sidereal.Redis
+	// Conn is a connection that the process has already. It replaces Redis. Whoever opened it runs it and closes it; it
+	// must run while the Adapter does.
+	Conn sidereal.RedisConn
 
-	// Key begins the names of all channels; servers share rooms when they share it. Node's option key. Default
-	// "socket.io".
-	Key string `env:"SIDEREAL_ADAPTER_KEY"`
-	// RequestsTimeout is how long the answers of other servers are waited for when the caller's context has no deadline.
-	// Node's option requestsTimeout. Default 5 s.
-	RequestsTimeout time.Duration `env:"SIDEREAL_REQUESTS_TIMEOUT"`
-	// SpecificResponses sends answers to Node's servers only to the one that asked, which Node's option
-	// publishOnSpecificResponseChannel does: less traffic, but servers older than version 7 of the adapter don't hear it.
-	SpecificResponses bool
+	// Form is the family of Node's adapters that the servers speak like: Classic, Sharded or Streams. All servers must use
+	// the same. Nil means Classic.
+	Form Form
 
-	// Parser, when set, encodes the messages of the classic form that are not JSON: Node's option parser. All servers and
-	// emitters must have the same. The other forms have none.
-	Parser Parser
+	// Key begins the names of all channels. Servers share rooms if they share it. It is Node's option key, or
+	// channelPrefix in the forms other than Classic. Empty means DefaultKey.
+	Key string
+	// RequestsTimeout limits how long a request waits for the answers of other servers if the caller's context has no
+	// deadline. It is Node's option requestsTimeout. Zero means 5 seconds.
+	RequestsTimeout time.Duration
 
-	// BufferMessages, BufferBytes and BufferAge bound what is kept while Redis is away or slow; the oldest goes first.
-	// Defaults 100,000 messages, 64 MiB, 30 s.
+	// BufferMessages, BufferBytes and BufferAge limit the messages that are kept while Redis is away or slow. The oldest
+	// are dropped first. Zero means 100,000 messages, 64 MiB and 30 seconds.
 	BufferMessages int
 	BufferBytes    int
 	BufferAge      time.Duration
-	// MaxMessageBytes bounds one message, both ways. Default 64 MiB.
+	// MaxMessageBytes limits one message, in both directions. Zero means 64 MiB.
 	MaxMessageBytes int
 
-	// OnGap is told when messages of other servers may have been missed, once that is over. It is called by who receives
-	// messages, and must not block. Nil is allowed: a log line and sidereal_adapter_gaps_total tell in any case.
+	// OnGap is called after a time in which messages of other servers may have been missed. It runs on the goroutine that
+	// receives messages, and must not block. It may be nil: a log line and sidereal_adapter_gaps_total report gaps too.
 	OnGap func(Gap)
 
-	// Group, if set, are clusters of this process that this one neither hears nor asks nor counts: they reach each other
-	// without Redis.
+	// Group is the group that this adapter belongs to. It may be nil.
 	Group *Group
 
-	// Name is what this process is called towards others, such as "host-1/worker-3": in errors that say who did not answer,
-	// and among a namespace's Peers. At most 512 bytes. Empty: it has none.
+	// Name is the name of this process for other servers, such as "host-1/worker-3". It appears in errors about missing
+	// answers and among a namespace's Peers. It has at most 512 bytes and may be empty.
 	Name string
-	// Version is told to the peers, for operators.
+	// Version is announced to the peers, for operators.
 	Version string
-	// Log gets outages, malformed messages (without their content, at most one line in 10 s) and nothing per message.
+	// Log gets outages and malformed messages (without their content, at most one line in 10 s). It gets nothing per
+	// message.
 	Log zerolog.Logger
-	// Metrics registers sidereal_adapter_*; nil registers nothing.
+	// Metrics registers sidereal_adapter_*. Nil registers nothing.
 	Metrics prometheus.Registerer
+
+	wrap func(link.Form) link.Form // for tests
 }
 
-func (c Config) withDefaults() Config {
-	setDefault(&c.Key, DefaultKey)
-	setDefault(&c.RequestsTimeout, 5*time.Second)
-	setDefault(&c.BufferMessages, 100_000)
-	setDefault(&c.BufferBytes, 64<<20)
-	setDefault(&c.BufferAge, 30*time.Second)
-	setDefault(&c.MaxMessageBytes, 64<<20)
-	return c
+// Gap is a time in which messages of other servers may have been missed: Redis was away, or ended our subscription because
+// we read too slowly (its client-output-buffer-limit), or a Redis Cluster moved channels to another node. Nobody knows how
+// many messages there were. An app that needs every message fetches its state again, or uses Streams.
+type Gap struct {
+	From, To time.Time
+	// Rooms is the number of rooms whose messages may have been missed. Zero means that all messages may have been missed.
+	Rooms int
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-// Validate reports every setting that cannot work.
+// Validate returns an error that names every setting that can't work.
 func (c Config) Validate() error {
 	var errs []error
-	if c.Conn == nil && c.URL == "" {
-		errs = append(errs, errors.New("adapter: Config needs a Conn or a URL"))
+	if c.Conn == nil && c.Redis.URL == "" {
+		errs = append(errs, errors.New("adapter: Redis.URL is empty"))
 	}
 	if c.RequestsTimeout < 0 {
-		errs = append(errs, fmt.Errorf("SIDEREAL_REQUESTS_TIMEOUT: %v: must not be negative", c.RequestsTimeout))
+		errs = append(errs, fmt.Errorf("adapter: RequestsTimeout %v: must not be negative", c.RequestsTimeout))
 	}
 	if min(c.BufferMessages, c.BufferBytes, c.MaxMessageBytes, int(c.BufferAge)) < 0 {
-		errs = append(errs, errors.New("adapter: the bounds of the buffer and of a message must not be negative"))
+		errs = append(errs, errors.New("adapter: BufferMessages, BufferBytes, BufferAge and MaxMessageBytes must not be negative"))
 	}
-	if len(c.Name) > maxName {
-		errs = append(errs, fmt.Errorf("adapter: Name: must have at most %d bytes", maxName))
+	if len(c.Name) > link.MaxName {
+		errs = append(errs, fmt.Errorf("adapter: Name: must have at most %d bytes", link.MaxName))
+	}
+	if c.Form != nil {
+		errs = append(errs, c.Form.validate())
 	}
 	return errors.Join(errs...)
+}
+
+// common is the part of the configuration that doesn't depend on the form.
+func (c *Config) common() (l link.Config, err error) {
+	l = link.Config{
+		Key: c.Key, RequestsTimeout: c.RequestsTimeout,
+		BufferMessages: c.BufferMessages, BufferBytes: c.BufferBytes, BufferAge: c.BufferAge, MaxMessageBytes: c.MaxMessageBytes,
+		Name: c.Name, Version: c.Version, Log: c.Log, Metrics: c.Metrics, Wrap: c.wrap,
+	}
+	if c.Group != nil {
+		l.Group = &c.Group.members
+	}
+	if f := c.OnGap; f != nil {
+		l.OnGap = func(g link.Gap) { f(Gap(g)) }
+	}
+	shared := c.Conn
+	if shared == nil {
+		l.OwnConn = true
+		shared, err = sidereal.OpenRedis(c.Redis, c.Log, nil)
+	}
+	if err == nil {
+		l.Conn, err = redisconn.From(shared)
+	}
+	if err != nil {
+		err = fmt.Errorf("adapter: %w", err)
+	}
+	return l, err
 }

@@ -7,49 +7,41 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sidereal-io/sidereal/adapter/internal/link"
+	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // onReal is two servers on a real Redis that know each other; the second has a socket, and tells of its gaps.
-func onReal(t *testing.T, url string, l cluster.Local) (sender, receiver *server, a cluster.Adapter, gaps chan Gap) {
+func onReal[L cluster.Local](t *testing.T, url string, l L) (sender, receiver *server, a cluster.Adapter, gaps chan Gap) {
 	t.Helper()
-	sender, adapters := start(t, Config{URL: url}, newFakeLocal("/"))
+	sender, adapters := start(t, on(url), linktest.NewLocal("/"))
 	gaps = make(chan Gap, 100)
-	r, err := NewRedis(Config{URL: url, OnGap: func(g Gap) { gaps <- g }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.Open(l); err != nil {
-		t.Fatal(err)
-	}
-	receiver = run(t, r)
-	if err := r.Wait(background(t)); err != nil {
-		t.Fatal(err)
-	}
-	link(t, sender, receiver)
+	receiver, _ = start(t, Config{Redis: at(url), OnGap: func(g Gap) { gaps <- g }}, l)
+	linktest.Meet(t, sender, receiver)
 	return sender, receiver, adapters[0], gaps
 }
 
 func TestACutConnectionIsAGap(t *testing.T) {
 	redis := testkit.StartRedis(t)
-	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
+	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})
 	sender, receiver, a, gaps := onReal(t, redis.URL(), l)
 	redis.Do("CLIENT", "KILL", "TYPE", "pubsub")
 	if g := testkit.Receive(t, "a gap", gaps); g.To.Before(g.From) || g.Rooms != 0 {
 		t.Errorf("%+v", g)
 	}
-	if n := counter(t, receiver.metrics.gaps); n != 1 {
+	if n := receiver.gaps(t); n != 1 {
 		t.Errorf("%v gaps were counted", n)
 	}
 	testkit.Until(t, "the sender to find Redis", sender.Up)
-	emit(t, a, 1, cluster.Flags{})
-	wait(t, l, 1)
+	linktest.Emit(t, a, 1, cluster.Flags{})
+	linktest.Wait(t, l, 1)
 }
 
 // stuck is a namespace that takes its time for the first broadcast.
 type stuck struct {
-	*fakeLocal
+	*linktest.Local
 	once    sync.Once
 	busy    chan struct{} // closed by the first
 	release chan struct{}
@@ -60,21 +52,21 @@ func (l *stuck) Deliver(b *cluster.Broadcast) {
 		close(l.busy)
 		<-l.release
 	})
-	l.fakeLocal.Deliver(b)
+	l.Local.Deliver(b)
 }
 
 // TestASlowReaderIsCutOff has Redis lose patience with a server, as its client-output-buffer-limit says.
 func TestASlowReaderIsCutOff(t *testing.T) {
 	t.Parallel()
 	redis := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 1mb 1mb 1")
-	l := &stuck{fakeLocal: newFakeLocal("/", &fakeSocket{id: "s", name: "s"}), busy: make(chan struct{}), release: make(chan struct{})}
+	l := &stuck{Local: linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"}), busy: make(chan struct{}), release: make(chan struct{})}
 	sender, receiver, a, gaps := onReal(t, redis.URL(), l)
-	big := text(`"ev"`, `"`+strings.Repeat("x", 100<<10)+`"`)
+	big := linktest.Text(`"ev"`, `"`+strings.Repeat("x", 100<<10)+`"`)
 	if err := a.Broadcast(&cluster.Broadcast{Data: big}); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Closed(t, "the reader to be busy", l.busy)
-	subscribers := func() int64 { return redis.Do("PUBSUB", "NUMSUB", receiver.peers.channel).([]any)[1].(int64) }
+	subscribers := func() int64 { return redis.Do("PUBSUB", "NUMSUB", link.PeersChannel(DefaultKey)).([]any)[1].(int64) }
 	testkit.Until(t, "Redis to cut the reader off", func() bool {
 		if err := a.Broadcast(&cluster.Broadcast{Data: big}); err != nil {
 			t.Fatal(err)
@@ -84,11 +76,11 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 	close(l.release)
 	testkit.Receive(t, "a gap", gaps)
 	testkit.Until(t, "both servers to subscribe again", func() bool { return receiver.Up() && sender.Up() && subscribers() == 2 })
-	l.take()
+	l.Take()
 	testkit.Until(t, "the server to hear again", func() bool {
-		emit(t, a, 7, cluster.Flags{})
-		for _, g := range l.take() {
-			if string(g.payload.JSON) == `["ev",7]` {
+		linktest.Emit(t, a, 7, cluster.Flags{})
+		for _, g := range l.Take() {
+			if string(g.Payload.JSON) == `["ev",7]` {
 				return true
 			}
 		}
@@ -100,25 +92,25 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 func TestAFrozenRedisThatGoesOn(t *testing.T) {
 	t.Parallel()
 	redis := testkit.StartRedis(t)
-	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
+	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})
 	sender, _, a, _ := onReal(t, redis.URL(), l)
 	redis.Stop()
 	const n = 100
 	for i := range n {
-		emit(t, a, i, cluster.Flags{})
+		linktest.Emit(t, a, i, cluster.Flags{})
 	}
-	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.up.Load() })
-	if _, err := a.FetchSockets(background(t), cluster.Target{}); !errors.Is(err, ErrAway) {
+	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.Up() })
+	if _, err := a.FetchSockets(linktest.Background(t), cluster.Target{}); !errors.Is(err, ErrAway) {
 		t.Errorf("a request while Redis is frozen: %v", err)
 	}
-	emit(t, a, n, cluster.Flags{})
+	linktest.Emit(t, a, n, cluster.Flags{})
 	redis.Cont()
 	last := -1
 	for last < n {
-		for _, g := range wait(t, l, 1) {
+		for _, g := range linktest.Wait(t, l, 1) {
 			var i int
-			if _, err := fmt.Sscanf(string(g.payload.JSON), `["ev",%d]`, &i); err != nil || i <= last {
-				t.Fatalf("%s after %d, %v", g.payload.JSON, last, err)
+			if _, err := fmt.Sscanf(string(g.Payload.JSON), `["ev",%d]`, &i); err != nil || i <= last {
+				t.Fatalf("%s after %d, %v", g.Payload.JSON, last, err)
 			}
 			last = i
 		}
@@ -129,24 +121,24 @@ func TestAFrozenRedisThatGoesOn(t *testing.T) {
 func TestAFrozenMasterIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := testkit.StartSentinel(t)
-	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
+	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})
 	_, receiver, a, gaps := onReal(t, s.URL(), l)
-	emit(t, a, 0, cluster.Flags{})
-	told := wait(t, l, 1)
+	linktest.Emit(t, a, 0, cluster.Flags{})
+	told := linktest.Wait(t, l, 1)
 	s.First.Stop()
 	const n = 100
 	for i := 1; i < n; i++ {
-		emit(t, a, i, cluster.Flags{})
+		linktest.Emit(t, a, i, cluster.Flags{})
 	}
 	s.Promoted(s.Second)
 	testkit.Receive(t, "a gap", gaps)
-	for i, g := range append(told, wait(t, l, n-1)...) {
-		if want := fmt.Sprintf(`["ev",%d]`, i); string(g.payload.JSON) != want {
-			t.Fatalf("%s came, want %s", g.payload.JSON, want)
+	for i, g := range append(told, linktest.Wait(t, l, n-1)...) {
+		if want := fmt.Sprintf(`["ev",%d]`, i); string(g.Payload.JSON) != want {
+			t.Fatalf("%s came, want %s", g.Payload.JSON, want)
 		}
 	}
 	testkit.Until(t, "the receiver to find Redis", receiver.Up)
-	if found, err := a.FetchSockets(background(t), cluster.Target{}); len(found) != 1 || err != nil {
+	if found, err := a.FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 1 || err != nil {
 		t.Errorf("%d sockets, %v", len(found), err)
 	}
 }

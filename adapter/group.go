@@ -1,76 +1,25 @@
 package adapter
 
 import (
-	"slices"
-	"sync"
+	"time"
+
+	"github.com/sidereal-io/sidereal/adapter/internal/link"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Group is a set of clusters in one process whose servers reach each other by themselves, without Redis: over Redis they
-// don't hear, ask or count each other. Its zero value is empty and ready. Safe for concurrent use.
-type Group struct {
-	mu      sync.RWMutex                   // guards the rest
-	members map[string]map[string]struct{} // by namespace: the uids that are open
-	uids    map[string]struct{}            // these, and those that were not long ago: their last messages are under way
-	left    []string                       // uids that are not open any more, the oldest first
-}
+// Group is a set of adapters in one process whose servers reach each other without Redis. Over Redis they don't hear, ask
+// or count each other. Its zero value is empty and ready. It is safe for concurrent use.
+type Group struct{ members link.Group }
 
-// remembered is of how many uids that have left a group knows.
-const remembered = 4096
-
-func (g *Group) add(namespace, uid string) {
-	if g == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.members == nil {
-		g.members, g.uids = make(map[string]map[string]struct{}), make(map[string]struct{})
-	}
-	if g.members[namespace] == nil {
-		g.members[namespace] = make(map[string]struct{})
-	}
-	g.members[namespace][uid] = struct{}{}
-	g.uids[uid] = struct{}{}
-}
-
-func (g *Group) remove(namespace, uid string) {
-	if g == nil {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	delete(g.members[namespace], uid)
-	if len(g.members[namespace]) == 0 {
-		delete(g.members, namespace)
-	}
-	if g.left = append(g.left, uid); len(g.left) > remembered {
-		delete(g.uids, g.left[0])
-		g.left = slices.Delete(g.left, 0, 1)
-	}
-}
-
-// has tells whether a message from uid has come without Redis.
-func (g *Group) has(uid []byte) bool {
-	if g == nil {
-		return false
-	}
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	_, ok := g.uids[string(uid)]
-	return ok
-}
-
-// others are the members that have a namespace, but for one.
-func (g *Group) others(namespace, uid string) (uids []string) {
-	if g == nil {
-		return nil
-	}
-	g.mu.RLock()
-	defer g.mu.RUnlock()
-	for other := range g.members[namespace] {
-		if other != uid {
-			uids = append(uids, other)
-		}
-	}
-	return uids
+// Later is a Local that can't answer at once because its sockets are in another process. The adapter answers other servers
+// when Later has the answer, or never if that ends before. It doesn't call Later's Fetch and DeliverWithAck, which would
+// have to wait, nor Rooms.
+type Later interface {
+	cluster.Local
+	// FetchLater is Fetch. It calls found once, on any goroutine.
+	FetchLater(t cluster.Target, found func([]cluster.SocketInfo))
+	// DeliverWithAckLater is DeliverWithAck. It calls counted once, and answered once for each answer that comes within
+	// timeout, in any order and on any goroutine, but never concurrently.
+	DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration, counted func(clients int), answered func(packet.Payload))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/adaptertest"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
@@ -43,31 +44,26 @@ func (deflated) Decode(b []byte) ([]byte, error) {
 
 func TestSuiteWithAParser(t *testing.T) {
 	adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
-		url := testkit.StartRedis(t).URL()
-		return func() cluster.Cluster {
-			r, err := NewRedis(Config{URL: url, Parser: deflated{}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return r
-		}
+		cfg := on(testkit.StartRedis(t).URL())
+		cfg.Form = Classic{Parser: deflated{}}
+		return clusters(t, cfg)
 	})
 }
 
 // TestParsersMustAgree: what one cannot decode costs that message, and a bomb is not let in.
 func TestParsersMustAgree(t *testing.T) {
 	m := miniredis.RunT(t)
-	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s"})
-	receiver, _ := start(t, Config{URL: url(m), Parser: deflated{}, MaxMessageBytes: 10_000}, l)
-	_, plain := start(t, Config{URL: url(m)}, newFakeLocal("/"))
-	_, same := start(t, Config{URL: url(m), Parser: deflated{}}, newFakeLocal("/"))
-	emit(t, plain[0], 1, cluster.Flags{})
-	if err := same[0].Broadcast(&cluster.Broadcast{Data: text(`"ev"`, `"`+string(bytes.Repeat([]byte("x"), 100_000))+`"`)}); err != nil {
+	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})
+	receiver, _ := start(t, Config{Redis: at(linktest.URL(m)), Form: Classic{Parser: deflated{}}, MaxMessageBytes: 10_000}, l)
+	_, plain := start(t, on(linktest.URL(m)), linktest.NewLocal("/"))
+	_, same := start(t, Config{Redis: at(linktest.URL(m)), Form: Classic{Parser: deflated{}}}, linktest.NewLocal("/"))
+	linktest.Emit(t, plain[0], 1, cluster.Flags{})
+	if err := same[0].Broadcast(&cluster.Broadcast{Data: linktest.Text(`"ev"`, `"`+string(bytes.Repeat([]byte("x"), 100_000))+`"`)}); err != nil {
 		t.Fatal(err)
 	}
-	emit(t, same[0], 2, cluster.Flags{})
-	if g := wait(t, l, 1)[0]; string(g.payload.JSON) != `["ev",2]` {
-		t.Errorf("%s came", g.payload.JSON)
+	linktest.Emit(t, same[0], 2, cluster.Flags{})
+	if g := linktest.Wait(t, l, 1)[0]; string(g.Payload.JSON) != `["ev",2]` {
+		t.Errorf("%s came", g.Payload.JSON)
 	}
-	testkit.Until(t, "the malformed messages to be counted", func() bool { return counter(t, receiver.metrics.dropped.WithLabelValues(malformed)) == 2 })
+	testkit.Until(t, "the malformed messages to be counted", func() bool { return receiver.dropped(t, "malformed") == 2 })
 }

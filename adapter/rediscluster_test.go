@@ -10,6 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sidereal-io/sidereal/adapter/internal/classic"
+	"github.com/sidereal-io/sidereal/adapter/internal/link"
+	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
@@ -23,16 +26,16 @@ func rooms(n int) (names []string) {
 }
 
 // hears emits to each room until its message arrives: what was said while a subscription moved may be missed.
-func hears(t *testing.T, a cluster.Adapter, l *fakeLocal, rooms ...string) {
+func hears(t *testing.T, a cluster.Adapter, l *linktest.Local, rooms ...string) {
 	t.Helper()
 	for _, room := range rooms {
-		b := &cluster.Broadcast{Target: cluster.Target{Rooms: []string{room}}, Data: text(`"ev"`, `"`+room+`"`)}
+		b := &cluster.Broadcast{Target: cluster.Target{Rooms: []string{room}}, Data: linktest.Text(`"ev"`, `"`+room+`"`)}
 		testkit.Until(t, room+" to hear", func() bool {
 			if err := a.Broadcast(b); err != nil {
 				t.Fatal(err)
 			}
-			for _, g := range l.take() {
-				if string(g.payload.JSON) == `["ev","`+room+`"]` {
+			for _, g := range l.Take() {
+				if string(g.Payload.JSON) == `["ev","`+room+`"]` {
 					return true
 				}
 			}
@@ -41,23 +44,30 @@ func hears(t *testing.T, a cluster.Adapter, l *fakeLocal, rooms ...string) {
 	}
 }
 
+func startSharded(t *testing.T, url string, l *linktest.Local) (*server, []cluster.Adapter) {
+	t.Helper()
+	s, adapters := start(t, Config{Redis: at(url), Form: Sharded{}}, l)
+	testkit.Until(t, "the server to hear its rooms", s.settled)
+	return s, adapters
+}
+
 // TestShardedFollowsTheNodesOfACluster has rooms on all nodes, whose slots move and whose nodes die.
 func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 	t.Parallel()
 	c := testkit.StartCluster(t)
 	names := rooms(30)
-	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: names})
-	receiver, _ := startSharded(t, ShardedConfig{Config: Config{URL: c.URL()}}, l)
-	sender, adapters := startSharded(t, ShardedConfig{Config: Config{URL: c.URL()}}, newFakeLocal("/"))
-	link(t, sender, receiver)
+	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s", Rooms: names})
+	receiver, _ := startSharded(t, c.URL(), l)
+	sender, adapters := startSharded(t, c.URL(), linktest.NewLocal("/"))
+	linktest.Meet(t, sender, receiver)
 	a := adapters[0]
 	for _, room := range names {
-		if err := a.Broadcast(&cluster.Broadcast{Target: cluster.Target{Rooms: []string{room}}, Data: text(`"ev"`)}); err != nil {
+		if err := a.Broadcast(&cluster.Broadcast{Target: cluster.Target{Rooms: []string{room}}, Data: linktest.Text(`"ev"`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wait(t, l, len(names))
-	if n, err := a.ServerCount(background(t)); n != 2 || err != nil {
+	linktest.Wait(t, l, len(names))
+	if n, err := a.ServerCount(linktest.Background(t)); n != 2 || err != nil {
 		t.Errorf("%d servers, %v", n, err)
 	}
 
@@ -69,22 +79,22 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 		testkit.Until(t, "the receiver to find Redis", receiver.Up)
 		testkit.Until(t, "the sender to find Redis", sender.Up)
 	}
-	if n := counter(t, receiver.metrics.gaps); n < 2 {
+	if n := receiver.gaps(t); n < 2 {
 		t.Errorf("%v gaps were counted", n)
 	}
 
 	// A node dies. Nothing that is said meanwhile is lost at the sender, and all is as before under its replica.
 	dead := c.Owner(main)
 	dead.Kill()
-	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.up.Load() })
+	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.Up() })
 	for i := range 100 {
-		emit(t, a, i, cluster.Flags{})
+		linktest.Emit(t, a, i, cluster.Flags{})
 	}
 	c.Promote(dead)
-	testkit.Until(t, "the receiver to hear its rooms", receiver.sub.Settled)
+	testkit.Until(t, "the receiver to hear its rooms", receiver.settled)
 	hears(t, a, l, names...)
-	testkit.Until(t, "two servers to be counted", func() bool { n, err := a.ServerCount(background(t)); return n == 2 && err == nil })
-	if found, err := a.FetchSockets(background(t), cluster.Target{}); len(found) != 1 || err != nil {
+	testkit.Until(t, "two servers to be counted", func() bool { n, err := a.ServerCount(linktest.Background(t)); return n == 2 && err == nil })
+	if found, err := a.FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 1 || err != nil {
 		t.Errorf("%d sockets, %v", len(found), err)
 	}
 }
@@ -93,13 +103,13 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 	t.Parallel()
 	c := testkit.StartCluster(t)
-	l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"room"}})
-	receiver, _ := start(t, Config{URL: c.URL()}, l)
-	sender, adapters := start(t, Config{URL: c.URL()}, newFakeLocal("/"))
-	link(t, sender, receiver)
+	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s", Rooms: []string{"room"}})
+	receiver, _ := start(t, on(c.URL()), l)
+	sender, adapters := start(t, on(c.URL()), linktest.NewLocal("/"))
+	linktest.Meet(t, sender, receiver)
 	promoted := make(map[int]bool)
 	for _, s := range []*server{receiver, sender} {
-		node, err := s.conn.AnyNode(t.Context(), nil)
+		node, err := s.form.(*classic.Form).Conn.AnyNode(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +118,7 @@ func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 		c.Nodes[i].Kill() // again, perhaps
 		hears(t, adapters[0], l, "room")
 		testkit.Until(t, "the socket of the other server to be found", func() bool {
-			found, err := adapters[0].FetchSockets(background(t), cluster.Target{})
+			found, err := adapters[0].FetchSockets(linktest.Background(t), cluster.Target{})
 			return len(found) == 1 && err == nil
 		})
 		if !promoted[i] {
@@ -122,28 +132,23 @@ func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 func TestLeastRightsOnACluster(t *testing.T) {
 	t.Parallel()
 	c := testkit.StartCluster(t)
-	for row, newForm := range everyForm {
+	for row, form := range everyForm {
 		t.Run(row, func(t *testing.T) {
 			for _, r := range c.Nodes {
 				setUser(r, append(documented(t, row), "+cluster|slots"))
 			}
 			url := strings.Replace(c.URL(), "://", "://bob:pass@", 1)
-			for _, m := range check(t, newForm, url, Needs{Recovery: strings.Contains(row, "RECOVERY")}) {
+			cfg := on(url)
+			cfg.Form = form
+			for _, m := range check(t, cfg, Needs{Recovery: strings.Contains(row, "RECOVERY")}) {
 				t.Error(m)
 			}
-			serve := func(l *fakeLocal) (*server, []cluster.Adapter) {
-				r, err := newForm(Config{URL: url})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return startRedis(t, r, l)
-			}
-			l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"a", "b", "c", "d"}})
-			receiver, _ := serve(l)
-			sender, adapters := serve(newFakeLocal("/"))
-			link(t, sender, receiver)
+			l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s", Rooms: []string{"a", "b", "c", "d"}})
+			receiver, _ := start(t, cfg, l)
+			sender, adapters := start(t, cfg, linktest.NewLocal("/"))
+			linktest.Meet(t, sender, receiver)
 			hears(t, adapters[0], l, "a", "b", "c", "d")
-			if found, err := adapters[0].FetchSockets(background(t), cluster.Target{}); len(found) != 1 || err != nil {
+			if found, err := adapters[0].FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 1 || err != nil {
 				t.Errorf("%d sockets, %v", len(found), err)
 			}
 		})
@@ -152,37 +157,31 @@ func TestLeastRightsOnACluster(t *testing.T) {
 
 // untold is a form that one node of a cluster does not tell who is subscribed there.
 type untold struct {
-	form
+	link.Form
 	by atomic.Pointer[string] // the node's address
 }
 
-func (u *untold) numSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
+func (u *untold) NumSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
 	if by := u.by.Load(); by != nil && node.Options().Addr == *by {
 		return nil, context.DeadlineExceeded
 	}
-	return u.form.numSub(ctx, node, channels)
+	return u.Form.NumSub(ctx, node, channels)
 }
 
 // TestNodeThatDoesNotCount: a peer that beats is asked, and waited for, though the node that has its subscriptions does not say so.
 func TestNodeThatDoesNotCount(t *testing.T) {
 	t.Parallel()
 	c := testkit.StartCluster(t)
-	there, _ := start(t, Config{URL: c.URL()}, newFakeLocal("/", &fakeSocket{id: "s", name: "s"}))
+	there, _ := start(t, on(c.URL()), linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"}))
 	u := &untold{}
-	r, err := newRedis(Config{URL: c.URL()}, func(r *Redis) form { u.form = newPubsub(r); return u })
-	if err != nil {
-		t.Fatal(err)
-	}
-	asking, adapters := startRedis(t, r, newFakeLocal("/"))
-	link(t, asking, there)
-	nodes, err := r.conn.Nodes(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, node := range nodes {
-		addr := node.Options().Addr
+	cfg := on(c.URL())
+	cfg.wrap = func(f link.Form) link.Form { u.Form = f; return u }
+	asking, adapters := start(t, cfg, linktest.NewLocal("/"))
+	linktest.Meet(t, asking, there)
+	for _, node := range c.Nodes {
+		addr := node.Addr()
 		u.by.Store(&addr)
-		if found, err := adapters[0].FetchSockets(background(t), cluster.Target{}); len(found) != 1 || err != nil {
+		if found, err := adapters[0].FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 1 || err != nil {
 			t.Errorf("without the word of %s: %d sockets, %v", addr, len(found), err)
 		}
 	}

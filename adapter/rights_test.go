@@ -9,17 +9,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal"
+	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// everyForm makes a Redis of each form for which docs/adapters.md has rights, by the row there.
-var everyForm = map[string]func(Config) (*Redis, error){
-	"`redis`":                              NewRedis,
-	"`redis-sharded`":                      func(c Config) (*Redis, error) { return NewSharded(ShardedConfig{Config: c}) },
-	"`redis-streams`":                      func(c Config) (*Redis, error) { return NewStreams(StreamsConfig{Config: c}) },
-	"`redis-streams`, `SIDEREAL_RECOVERY`": func(c Config) (*Redis, error) { return NewStreams(StreamsConfig{Config: c}) },
+// everyForm has each form for which docs/adapters.md has rights, by the row there.
+var everyForm = map[string]Form{
+	"`redis`":                              Classic{},
+	"`redis-sharded`":                      Sharded{},
+	"`redis-streams`":                      Streams{},
+	"`redis-streams`, `SIDEREAL_RECOVERY`": Streams{},
 }
 
 // documented are the rights of a row of docs/adapters.md, for the main namespace.
@@ -45,18 +49,19 @@ func setUser(store *testkit.Redis, rules []string) {
 	store.Do(command...)
 }
 
-func check(t *testing.T, newForm func(Config) (*Redis, error), url string, n Needs) []MissingRight {
+func check(t *testing.T, cfg Config, n Needs) []MissingRight {
 	t.Helper()
-	conn, err := redisconn.Open(redisconn.Config{URL: url})
+	conn, err := sidereal.OpenRedis(cfg.Redis, zerolog.Nop(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	r, err := newForm(Config{Conn: conn})
+	cfg.Conn = conn
+	r, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	missing, err := r.Check(background(t), n)
+	missing, err := r.Check(linktest.Background(t), n)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,10 +73,12 @@ func check(t *testing.T, newForm func(Config) (*Redis, error), url string, n Nee
 func TestCheckNamesEachMissingRight(t *testing.T) {
 	store := testkit.StartRedis(t)
 	url := strings.Replace(store.URL(), "://", "://bob:pass@", 1)
-	for row, newForm := range everyForm {
+	for row, form := range everyForm {
+		cfg := on(url)
+		cfg.Form = form
 		rules, needs := documented(t, row), Needs{Recovery: strings.Contains(row, "RECOVERY")}
 		setUser(store, rules)
-		for _, m := range check(t, newForm, url, needs) {
+		for _, m := range check(t, cfg, needs) {
 			t.Errorf("%s: with all rights %v", row, m)
 		}
 		for i, rule := range rules {
@@ -79,7 +86,7 @@ func TestCheckNamesEachMissingRight(t *testing.T) {
 				continue
 			}
 			setUser(store, append(append([]string{}, rules[:i]...), rules[i+1:]...))
-			missing := check(t, newForm, url, needs)
+			missing := check(t, cfg, needs)
 			if len(missing) == 0 {
 				t.Errorf("%s: nothing is missing without %s", row, rule)
 			}
@@ -95,20 +102,18 @@ func TestCheckNamesEachMissingRight(t *testing.T) {
 // TestCheckOfStreamsBesideShardedPubSub: the rights differ from those of the row, as the page says below it.
 func TestCheckOfStreamsBesideShardedPubSub(t *testing.T) {
 	store := testkit.StartRedis(t)
-	newForm := func(c Config) (*Redis, error) {
-		c.Key = "rooms"
-		return NewStreams(StreamsConfig{Config: c, StreamName: "orders", StreamCount: 2, SessionKeyPrefix: "s:", UseShardedPubSub: true})
-	}
 	url := strings.Replace(store.URL(), "://", "://bob:pass@", 1)
+	cfg := on(url)
+	cfg.Key, cfg.Form = "rooms", Streams{StreamName: "orders", StreamCount: 2, SessionKeyPrefix: "s:", UseShardedPubSub: true}
 	rules := strings.Fields("+ping +publish +subscribe +ssubscribe +sunsubscribe +spublish +pubsub|numsub +pubsub|shardnumsub +xadd +xread +xinfo|stream " +
 		"+xrange +eval +get +set +del +pexpire ~orders* ~s:* resetchannels &rooms#/#* &sidereal-peers:rooms")
 	setUser(store, rules)
-	for _, m := range check(t, newForm, url, Needs{Recovery: true}) {
+	for _, m := range check(t, cfg, Needs{Recovery: true}) {
 		t.Error(m)
 	}
 	for i, rule := range rules {
 		setUser(store, append(append([]string{}, rules[:i]...), rules[i+1:]...))
-		if missing := check(t, newForm, url, Needs{Recovery: true}); rule != "resetchannels" && len(missing) == 0 {
+		if missing := check(t, cfg, Needs{Recovery: true}); rule != "resetchannels" && len(missing) == 0 {
 			t.Errorf("nothing is missing without %s", rule)
 		}
 	}
@@ -127,24 +132,22 @@ func names(command, rule string) bool {
 // waited for, for an hour.
 func TestCheckIsNoticedByNobody(t *testing.T) {
 	t.Parallel()
-	for row, newForm := range everyForm {
+	for row, form := range everyForm {
 		t.Run(row, func(t *testing.T) {
 			store := testkit.StartRedis(t)
+			cfg := on(store.URL())
+			cfg.Form, cfg.RequestsTimeout = form, time.Hour
 			var adapters []cluster.Adapter
 			var servers []*server
-			var locals []*fakeLocal
+			var locals []*linktest.Local
 			for range 2 {
-				r, err := newForm(Config{URL: store.URL(), RequestsTimeout: time.Hour})
-				if err != nil {
-					t.Fatal(err)
-				}
-				l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"a"}})
-				s, opened := startRedis(t, r, l)
+				l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s", Rooms: []string{"a"}})
+				s, opened := start(t, cfg, l)
 				servers, adapters, locals = append(servers, s), append(adapters, opened[0]), append(locals, l)
 			}
-			link(t, servers...)
+			linktest.Meet(t, servers...)
 			keys := store.Do("DBSIZE")
-			ctx, stop := context.WithCancel(background(t))
+			ctx, stop := context.WithCancel(linktest.Background(t))
 			asked := make(chan error, 1)
 			go func() {
 				for ctx.Err() == nil {
@@ -156,7 +159,7 @@ func TestCheckIsNoticedByNobody(t *testing.T) {
 				asked <- nil
 			}()
 			for range 5 {
-				if missing := check(t, newForm, store.URL(), Needs{Recovery: true}); len(missing) > 0 {
+				if missing := check(t, cfg, Needs{Recovery: true}); len(missing) > 0 {
 					t.Error(missing)
 				}
 			}
@@ -168,16 +171,16 @@ func TestCheckIsNoticedByNobody(t *testing.T) {
 				t.Errorf("%v keys, where there were %v", after, keys)
 			}
 			for _, l := range locals {
-				for _, g := range l.take() {
-					if g.payload.JSON != nil {
-						t.Errorf("%s was told %s", g.who, g.payload.JSON)
+				for _, g := range l.Take() {
+					if g.Payload.JSON != nil {
+						t.Errorf("%s was told %s", g.Who, g.Payload.JSON)
 					}
 				}
-				if rooms := l.sockets[0].rooms; len(rooms) != 2 {
+				if rooms := l.Sockets[0].Rooms; len(rooms) != 2 {
 					t.Errorf("a socket is in %q", rooms)
 				}
 			}
-			if n := counter(t, servers[0].metrics.dropped.WithLabelValues(malformed)); n > 0 {
+			if n := servers[0].dropped(t, "malformed"); n > 0 {
 				t.Errorf("%v messages were malformed", n)
 			}
 		})

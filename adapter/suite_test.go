@@ -2,28 +2,32 @@ package adapter
 
 import (
 	"testing"
+	"time"
 
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/adaptertest"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// TestSuite holds what every cluster promises, with real servers and clients. It takes a real Redis: miniredis does not
-// keep the order between what a subscriber hears through a channel and what it hears through a pattern.
+// TestSuite holds what every cluster promises, with real servers and clients, in each form. It takes a real Redis: miniredis
+// does not keep the order between what a subscriber hears through a channel and what it hears through a pattern.
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
-		return classicOn(t, testkit.StartRedis(t).URL())
-	})
-}
-
-func TestShardedSuite(t *testing.T) {
-	t.Parallel()
-	for _, mode := range []Mode{Static, Dynamic, DynamicPrivate} {
-		t.Run(string(mode), func(t *testing.T) {
+	for name, form := range map[string]Form{
+		"classic":         Classic{},
+		"static":          Sharded{Mode: Static},
+		"dynamic":         Sharded{},
+		"dynamic-private": Sharded{Mode: DynamicPrivate},
+		"streams":         Streams{},
+		"other streams":   Streams{StreamCount: 4, ReadCount: 3, UseShardedPubSub: true, BlockTime: 5 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
-				return shardedOn(t, ShardedConfig{Config: Config{URL: testkit.StartRedis(t).URL()}, Mode: mode})
+				cfg := on(testkit.StartRedis(t).URL())
+				cfg.Form = form
+				return clusters(t, cfg)
 			})
 		})
 	}
@@ -34,81 +38,51 @@ func TestShardedSuite(t *testing.T) {
 func TestSuiteOnRedisCluster(t *testing.T) {
 	t.Parallel()
 	url := testkit.StartCluster(t).URL()
-	for name, medium := range map[string]func(t *testing.T, key string) func() cluster.Cluster{
-		"classic": func(t *testing.T, key string) func() cluster.Cluster {
-			return classicOn(t, url, key)
-		},
-		"static": func(t *testing.T, key string) func() cluster.Cluster {
-			return shardedOn(t, ShardedConfig{Config: Config{URL: url, Key: key}, Mode: Static})
-		},
-		"streams": func(t *testing.T, key string) func() cluster.Cluster {
-			return func() cluster.Cluster {
-				r, err := NewStreams(StreamsConfig{Config: Config{URL: url, Key: key}, StreamCount: 2})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return r
-			}
-		},
-		"dynamic": func(t *testing.T, key string) func() cluster.Cluster {
-			return shardedOn(t, ShardedConfig{Config: Config{URL: url, Key: "{" + key + "}"}, Mode: Dynamic})
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster { return medium(t, t.Name()) })
-		})
-	}
-}
-
-func classicOn(t *testing.T, url string, key ...string) func() cluster.Cluster {
-	return func() cluster.Cluster {
-		cfg := Config{URL: url}
-		if len(key) > 0 {
-			cfg.Key = key[0]
-		}
-		r, err := NewRedis(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-}
-
-func shardedOn(t *testing.T, cfg ShardedConfig) func() cluster.Cluster {
-	return func() cluster.Cluster {
-		r, err := NewSharded(cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return settler{r}
-	}
-}
-
-// settler lets the suite wait for the channels of rooms.
-type settler struct{ *Redis }
-
-func (s settler) Settled() bool { return s.sub.Settled() }
-
-func TestStreamsSuite(t *testing.T) {
-	t.Parallel()
-	for name, cfg := range map[string]StreamsConfig{
-		"default": {},
-		"other":   {StreamCount: 4, ReadCount: 3, UseShardedPubSub: true, BlockTimeInMs: 5},
+	for name, form := range map[string]Form{
+		"classic": Classic{},
+		"static":  Sharded{Mode: Static},
+		"streams": Streams{StreamCount: 2},
+		"dynamic": Sharded{Mode: Dynamic},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
-				cfg := cfg // the tests run beside each other
-				cfg.URL = testkit.StartRedis(t).URL()
-				return func() cluster.Cluster {
-					r, err := NewStreams(cfg)
-					if err != nil {
-						t.Fatal(err)
-					}
-					return r
+				cfg := on(url)
+				cfg.Form, cfg.Key = form, t.Name()
+				if name == "dynamic" {
+					cfg.Key = "{" + cfg.Key + "}"
 				}
+				return clusters(t, cfg)
 			})
 		})
 	}
 }
+
+func TestStreamsSuiteEmbedded(t *testing.T) {
+	adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
+		e, err := redisconn.ServeEmbedded(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(e.Wait)
+		cfg := on(e.URL())
+		cfg.Form = Streams{}
+		return clusters(t, cfg)
+	})
+}
+
+// clusters makes a cluster for each server of a test.
+func clusters(t *testing.T, cfg Config) func() cluster.Cluster {
+	return func() cluster.Cluster {
+		a, err := New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return settler{a}
+	}
+}
+
+// settler lets the suite wait for the channels of rooms.
+type settler struct{ *Adapter }
+
+func (s settler) Settled() bool { return settled(s.Adapter) }

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal"
+	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
@@ -33,16 +36,16 @@ func TestEveryFormOverTLS(t *testing.T) {
 		t.Run(where, func(t *testing.T) {
 			url, failOver := begin(t)
 			var check []func()
-			for _, newForm := range everyForm {
+			for _, form := range everyForm {
 				key := fmt.Sprint("app", len(check))
-				l := newFakeLocal("/", &fakeSocket{id: "s", name: "s", rooms: []string{"a", "b"}})
-				receiver, _ := startTLS(t, newForm, key, url, cert, l)
-				sender, adapters := startTLS(t, newForm, key, url, cert, newFakeLocal("/"))
-				link(t, sender, receiver)
+				l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s", Rooms: []string{"a", "b"}})
+				receiver, _ := startTLS(t, form, key, url, cert, l)
+				sender, adapters := startTLS(t, form, key, url, cert, linktest.NewLocal("/"))
+				linktest.Meet(t, sender, receiver)
 				check = append(check, func() {
 					hears(t, adapters[0], l, "a", "b")
 					testkit.Until(t, "the socket of the other server to be found", func() bool {
-						found, err := adapters[0].FetchSockets(background(t), cluster.Target{})
+						found, err := adapters[0].FetchSockets(linktest.Background(t), cluster.Target{})
 						return len(found) == 1 && err == nil
 					})
 				})
@@ -59,17 +62,13 @@ func TestEveryFormOverTLS(t *testing.T) {
 }
 
 // startTLS runs a server of a form, whose rooms are its own.
-func startTLS(t *testing.T, newForm func(Config) (*Redis, error), key, url string, cert testkit.Certificate, l *fakeLocal) (*server, []cluster.Adapter) {
+func startTLS(t *testing.T, form Form, key, url string, cert testkit.Certificate, l *linktest.Local) (*server, []cluster.Adapter) {
 	t.Helper()
-	conn, err := redisconn.Open(redisconn.Config{URL: url, CAFile: cert.Cert})
+	conn, err := sidereal.OpenRedis(sidereal.Redis{URL: url, CAFile: cert.Cert}, zerolog.Nop(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	testkit.Run(t, conn.Run)
-	r, err := newForm(Config{Conn: conn, Key: key})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startRedis(t, r, l)
+	return start(t, Config{Conn: conn, Form: form, Key: key}, l)
 }

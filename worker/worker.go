@@ -32,8 +32,8 @@ type worker struct {
 	started time.Time
 	metrics *prometheus.Registry
 	io      *socketio.Server
-	conn    *redisconn.Conn // nil: no Redis
-	cluster *adapter.Redis  // nil: in memory, or the caller's own
+	conn    *redisconn.Conn  // nil: no Redis
+	cluster *adapter.Adapter // nil: in memory, or the caller's own
 	http    *http.Server
 	routers *lean // nil: no handoff socket. Set before serving
 
@@ -116,7 +116,7 @@ func (w *worker) newServer() (*socketio.Server, error) {
 	return socketio.New(cfg)
 }
 
-func (w *worker) newCluster() (*adapter.Redis, error) {
+func (w *worker) newCluster() (*adapter.Adapter, error) {
 	return transport.New(w.cfg.cluster, adapter.Config{
 		Conn: w.conn, Name: fmt.Sprintf("%s/%d", w.cfg.HostName, w.cfg.supervised.slot), Version: w.cfg.Version,
 		Log: w.log, Metrics: w.metrics,

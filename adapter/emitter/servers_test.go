@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/adapter/emitter"
 	"github.com/sidereal-io/sidereal/client"
@@ -51,7 +52,7 @@ type listener struct {
 }
 
 // serve runs a server with package adapter, and its clients.
-func serve(t *testing.T, cluster *adapter.Redis, name string) *host {
+func serve(t *testing.T, cluster *adapter.Adapter, name string) *host {
 	t.Helper()
 	io, err := socketio.New(socketio.Config{Adapter: cluster})
 	if err != nil {
@@ -124,7 +125,7 @@ func TestServersHearEveryOperation(t *testing.T) {
 	r := testkit.StartRedis(t)
 	hosts := make([]*host, 2)
 	for i := range hosts {
-		cluster, err := adapter.NewRedis(adapter.Config{URL: r.URL()})
+		cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: r.URL()}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +144,7 @@ func TestShardedServersHearEveryOperation(t *testing.T) {
 			key := "{" + string(mode) + "}"
 			hosts := make([]*host, 2)
 			for i := range hosts {
-				cluster, err := adapter.NewSharded(adapter.ShardedConfig{Config: adapter.Config{URL: c.URL(), Key: key}, Mode: mode})
+				cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: c.URL()}, Key: key, Form: adapter.Sharded{Mode: adapter.Mode(mode)}})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -5,6 +5,7 @@ package interop
 import (
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/adapter/emitter"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
@@ -22,7 +23,7 @@ var transports = []transport{
 	{
 		name: "redis",
 		open: func(redis, key string) (cluster.Cluster, error) {
-			return adapter.NewRedis(adapter.Config{URL: redis, Key: key})
+			return adapter.New(adapter.Config{Redis: sidereal.Redis{URL: redis}, Key: key})
 		},
 		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
 			return emitter.New(emitter.Config{Redis: client, Key: key})
@@ -35,7 +36,7 @@ var transports = []transport{
 	{
 		name: "redis-streams",
 		open: func(redis, key string) (cluster.Cluster, error) {
-			return adapter.NewStreams(adapter.StreamsConfig{Config: adapter.Config{URL: redis, Key: key}})
+			return adapter.New(adapter.Config{Redis: sidereal.Redis{URL: redis}, Key: key, Form: adapter.Streams{}})
 		},
 		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
 			return emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: client}, StreamName: key})
@@ -47,7 +48,7 @@ func sharded(mode string) transport {
 	return transport{
 		name: "redis-sharded:" + mode,
 		open: func(redis, key string) (cluster.Cluster, error) {
-			return adapter.NewSharded(adapter.ShardedConfig{Config: adapter.Config{URL: redis, Key: key}, Mode: adapter.Mode(mode)})
+			return adapter.New(adapter.Config{Redis: sidereal.Redis{URL: redis}, Key: key, Form: adapter.Sharded{Mode: adapter.Mode(mode)}})
 		},
 		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
 			return emitter.NewSharded(emitter.ShardedConfig{Config: emitter.Config{Redis: client, Key: key}, Mode: emitter.Mode(mode)})

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/socketio"
 )
@@ -42,18 +43,12 @@ const passing = "/passing"
 // recovering is the form over streams with connection state recovery.
 const recovering = "redis-streams-recovering"
 
-func overStreams(c adapter.Config) (*adapter.Redis, error) {
-	return adapter.NewStreams(adapter.StreamsConfig{Config: c})
-}
-
 // forms are what is tested.
-var forms = map[string]func(adapter.Config) (*adapter.Redis, error){
-	"redis": adapter.NewRedis,
-	"redis-sharded": func(c adapter.Config) (*adapter.Redis, error) {
-		return adapter.NewSharded(adapter.ShardedConfig{Config: c})
-	},
-	"redis-streams": overStreams,
-	recovering:      overStreams,
+var forms = map[string]adapter.Form{
+	"redis":         adapter.Classic{},
+	"redis-sharded": adapter.Sharded{},
+	"redis-streams": adapter.Streams{},
+	recovering:      adapter.Streams{},
 }
 
 func TestMain(m *testing.M) {
@@ -70,20 +65,20 @@ func TestMain(m *testing.M) {
 // program is the server.
 type program struct {
 	io      *socketio.Server
-	adapter *adapter.Redis
+	adapter *adapter.Adapter
 	metrics *prometheus.Registry
 }
 
 func serve(form string) error {
 	p := &program{metrics: prometheus.NewRegistry()}
 	cfg := adapter.Config{
-		URL: os.Getenv(redisEnv), RequestsTimeout: requestTime, Metrics: p.metrics,
+		Redis: sidereal.Redis{URL: os.Getenv(redisEnv)}, Form: forms[form], RequestsTimeout: requestTime, Metrics: p.metrics,
 		BufferMessages: number(bufferEnv), BufferBytes: number(bytesEnv), BufferAge: time.Duration(number(ageEnv)) * time.Millisecond,
 		MaxMessageBytes: number(messageEnv),
 		Log:             zerolog.New(os.Stdout),
 	}
 	var err error
-	if p.adapter, err = forms[form](cfg); err != nil {
+	if p.adapter, err = adapter.New(cfg); err != nil {
 		return err
 	}
 	var recovery *socketio.Recovery

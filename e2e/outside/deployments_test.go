@@ -19,28 +19,21 @@ import (
 // forms are the adapter's forms, each with the emitter that goes with it.
 var forms = []struct {
 	name    string
-	adapter func(url string) (*adapter.Redis, error)
+	adapter adapter.Form
 	emitter func(*redis.Client) (*emitter.Emitter, error)
 }{
 	{
-		"classic",
-		func(url string) (*adapter.Redis, error) { return adapter.NewRedis(adapter.Config{URL: url}) },
+		"classic", adapter.Classic{},
 		func(c *redis.Client) (*emitter.Emitter, error) { return emitter.New(emitter.Config{Redis: c}) },
 	},
 	{
-		"sharded",
-		func(url string) (*adapter.Redis, error) {
-			return adapter.NewSharded(adapter.ShardedConfig{Config: adapter.Config{URL: url}})
-		},
+		"sharded", adapter.Sharded{},
 		func(c *redis.Client) (*emitter.Emitter, error) {
 			return emitter.NewSharded(emitter.ShardedConfig{Config: emitter.Config{Redis: c}})
 		},
 	},
 	{
-		"streams",
-		func(url string) (*adapter.Redis, error) {
-			return adapter.NewStreams(adapter.StreamsConfig{Config: adapter.Config{URL: url}})
-		},
+		"streams", adapter.Streams{},
 		func(c *redis.Client) (*emitter.Emitter, error) {
 			return emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: c}})
 		},
@@ -53,7 +46,7 @@ func TestWorkersBehindARouter(t *testing.T) {
 		t.Run(form.name, func(t *testing.T) {
 			url := startRedis(t)
 			for _, name := range []string{"one", "two"} {
-				cluster, err := form.adapter(url)
+				cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: url}, Form: form.adapter})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -87,7 +80,7 @@ func TestServersListedByHand(t *testing.T) {
 	url := startRedis(t)
 	var list []string
 	for _, name := range []string{"one", "two"} {
-		cluster, err := adapter.NewRedis(adapter.Config{URL: url})
+		cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: url}})
 		if err != nil {
 			t.Fatal(err)
 		}

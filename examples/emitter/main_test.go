@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -18,7 +19,7 @@ type said struct {
 
 // serve runs a server whose clients are all in the lobby, and returns its URL.
 func serve(t *testing.T, redis string) string {
-	cluster, err := adapter.NewRedis(adapter.Config{URL: redis})
+	cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: redis}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,23 +9,16 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// form is a way that adapters speak over Redis.
-type form func(adapter.Config) (*adapter.Redis, error)
-
 var (
-	classic form = adapter.NewRedis
-	streams form = func(c adapter.Config) (*adapter.Redis, error) {
-		return adapter.NewStreams(adapter.StreamsConfig{Config: c})
-	}
-	sharded form = func(c adapter.Config) (*adapter.Redis, error) {
-		return adapter.NewSharded(adapter.ShardedConfig{Config: c, Mode: adapter.Static})
-	}
+	classic = adapter.Classic{}
+	streams = adapter.Streams{}
+	sharded = adapter.Sharded{Mode: adapter.Static}
 )
 
 // speak has the host's workers reach others in another form than the classic one.
-func (w *world) speak(f form) {
-	w.cfg.NewAdapter = func(_ int, g *adapter.Group) (*adapter.Redis, error) {
-		return f(adapter.Config{Conn: w.conn, Group: g, Log: w.log})
+func (w *world) speak(f adapter.Form) {
+	w.cfg.NewAdapter = func(_ int, g *adapter.Group) (*adapter.Adapter, error) {
+		return adapter.New(adapter.Config{Conn: w.conn, Form: f, Group: g, Log: w.log})
 	}
 }
 
@@ -48,7 +41,7 @@ func TestServersOfAllKinds(t *testing.T) {
 
 // TestOtherForms: the same over what else SIDEREAL_ADAPTER names.
 func TestOtherForms(t *testing.T) {
-	for name, f := range map[string]form{"streams": streams, "sharded": sharded} {
+	for name, f := range map[string]adapter.Form{"streams": streams, "sharded": sharded} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.speak(f)

@@ -25,7 +25,7 @@ type bridge struct {
 	mu      sync.Mutex // guards the rest
 	gen     generation
 	group   *group
-	cluster *adapter.Redis // nil: nobody beyond this host
+	cluster *adapter.Adapter // nil: nobody beyond this host
 	stop    context.CancelFunc
 	stopped chan struct{} // closed when cluster has ended
 	spaces  map[string]*space

@@ -27,7 +27,7 @@ type Config struct {
 	Conn *redisconn.Conn
 	// NewAdapter makes the adapter of one worker, by its slot, which is to be of the group. Nil: workers hear those of this
 	// host alone.
-	NewAdapter func(slot int, g *adapter.Group) (*adapter.Redis, error)
+	NewAdapter func(slot int, g *adapter.Group) (*adapter.Adapter, error)
 
 	// DrainRate is how many sessions a draining worker moves elsewhere each second, or more where the time would not
 	// do; zero: 100.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
@@ -17,9 +18,9 @@ import (
 )
 
 // goServer starts a server of ours on a Redis, which does what testdata/app.js does, and returns its URL.
-func goServer(t *testing.T, redis string, f form) string {
+func goServer(t *testing.T, redis string, f adapter.Form) string {
 	t.Helper()
-	cluster, err := f(adapter.Config{URL: redis})
+	cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: redis}, Form: f})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,8 +96,8 @@ func newWorldOn(t *testing.T, url string) *world {
 	w.Host, err = New(Config{
 		App: "app", RuntimeDir: dir, Conn: w.conn, Log: log, Report: w.report,
 		Record: directory.Worker{Host: "host" + strconv.Itoa(os.Getpid()) + filepath.Base(dir), Path: "/socket.io/", Adapter: "redis"},
-		NewAdapter: func(_ int, g *adapter.Group) (*adapter.Redis, error) {
-			return adapter.NewRedis(adapter.Config{Conn: w.conn, Group: g, Log: log})
+		NewAdapter: func(_ int, g *adapter.Group) (*adapter.Adapter, error) {
+			return adapter.New(adapter.Config{Conn: w.conn, Group: g, Log: log})
 		},
 	})
 	if err != nil {

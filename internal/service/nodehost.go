@@ -99,11 +99,11 @@ func (p *nodeHostProcess) openRedis(ctx context.Context, parts *errgroup.Group) 
 }
 
 // newAdapter makes what SIDEREAL_ADAPTER names; nil: workers of this host alone hear each other.
-func (p *nodeHostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Redis, error) {
+func (p *nodeHostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Adapter, error) {
 	if p.conn == nil || p.set.Adapter == transport.Memory {
 		return nil
 	}
-	return func(slot int, g *adapter.Group) (*adapter.Redis, error) {
+	return func(slot int, g *adapter.Group) (*adapter.Adapter, error) {
 		return transport.New(p.cluster(), adapter.Config{
 			Conn: p.conn, Group: g, Name: fmt.Sprintf("%s/%d", p.set.HostName, slot), Version: p.version,
 			Log: p.log, Metrics: p.metrics,

@@ -15,11 +15,11 @@ import (
 // Missing are the rights in Redis that the adapter of these settings lacks, for the main namespace, each an error for an
 // operator. err is what kept it from trying.
 func Missing(ctx context.Context, set config.Cluster, redis config.Redis, conn *redisconn.Conn) (missing []error, err error) {
-	link, err := New(set, adapter.Config{Conn: conn, Log: zerolog.Nop()})
+	a, err := New(set, adapter.Config{Conn: conn, Log: zerolog.Nop()})
 	if err != nil {
 		return nil, err
 	}
-	rights, err := link.Check(ctx, adapter.Needs{Recovery: set.Recovery > 0})
+	rights, err := a.Check(ctx, adapter.Needs{Recovery: set.Recovery > 0})
 	for _, right := range rights {
 		missing = append(missing, redis.Problem(right))
 	}

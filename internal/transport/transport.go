@@ -20,26 +20,27 @@ const (
 
 // New makes the adapter that the settings describe. Of common it sets what they say, and leaves the rest. The settings must not
 // name Memory.
-func New(set config.Cluster, common adapter.Config) (*adapter.Redis, error) {
+func New(set config.Cluster, common adapter.Config) (*adapter.Adapter, error) {
 	common.Key, common.RequestsTimeout = set.AdapterKey, set.RequestsTimeout
 	common.BufferMessages, common.BufferBytes, common.BufferAge = set.BufferMessages, set.BufferBytes, set.BufferAge
 	common.MaxMessageBytes = set.MaxMessageBytes
-	common.SpecificResponses = set.SpecificResponses == "on"
 	switch set.Adapter {
 	case Streams:
-		return adapter.NewStreams(adapter.StreamsConfig{
-			Config: common, StreamName: set.StreamName, StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen,
-			ReadCount: set.StreamReadCount, BlockTimeInMs: int(set.StreamBlock.Milliseconds()),
+		common.Form = adapter.Streams{
+			StreamName: set.StreamName, StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen,
+			ReadCount: set.StreamReadCount, BlockTime: set.StreamBlock,
 			SessionKeyPrefix: set.SessionKeyPrefix, UseShardedPubSub: set.StreamShardedPubSub == "on",
-		})
+		}
 	case Sharded:
 		linger := set.Linger
 		if linger == 0 {
-			linger = -1 // at once: to the adapter zero is its default
+			linger = -1 // at once; zero means the adapter's default
 		}
-		return adapter.NewSharded(adapter.ShardedConfig{Config: common, Mode: adapter.Mode(set.AdapterMode), Linger: linger})
+		common.Form = adapter.Sharded{Mode: adapter.Mode(set.AdapterMode), Linger: linger}
+	default:
+		common.Form = adapter.Classic{SpecificResponses: set.SpecificResponses == "on"}
 	}
-	return adapter.NewRedis(common)
+	return adapter.New(common)
 }
 
 // Problem puts what only an operator can mend into one line with the variable that is wrong. Other errors come back as they are.

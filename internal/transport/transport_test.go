@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -30,7 +31,7 @@ func settings(t *testing.T, environ ...string) config.Cluster {
 // serve runs a server with what the settings say, until the test ends.
 func serve(t *testing.T, store *testkit.Redis, environ ...string) *socketio.Server {
 	t.Helper()
-	cluster, err := New(settings(t, environ...), adapter.Config{URL: store.URL()})
+	cluster, err := New(settings(t, environ...), adapter.Config{Redis: sidereal.Redis{URL: store.URL()}})
 	if err != nil {
 		t.Fatal(err)
 	}

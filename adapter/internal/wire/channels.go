@@ -27,6 +27,9 @@ func NewChannels(key, namespace string) Channels {
 // ResponseTo is where the server uid hears answers that are for it alone.
 func (c Channels) ResponseTo(uid string) string { return c.Response + uid + "#" }
 
+// AnswersTo is where the server uid hears answers in the forms other than the classic one.
+func (c Channels) AnswersTo(uid string) string { return c.Main + uid + "#" }
+
 // Room is where a broadcast to this one room goes. A room known by a number has the channel of its digits.
 func (c Channels) Room(room string) string { return c.Main + roomText(room) + "#" }
 

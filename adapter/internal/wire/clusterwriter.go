@@ -38,7 +38,7 @@ func AppendPackedRequest(dst []byte, namespace string, q Request) ([]byte, error
 }
 
 func appendClusterRequest(dst []byte, namespace string, q Request, packed bool) ([]byte, error) {
-	t, err := q.clusterType()
+	t, err := q.ClusterType()
 	if err != nil {
 		return dst, err
 	}
@@ -69,8 +69,8 @@ func appendClusterResponse(dst []byte, uid, namespace string, a Response, packed
 	return w.finish(dst, uid, namespace)
 }
 
-// clusterType is what a request is called among cluster messages.
-func (q *Request) clusterType() (ClusterType, error) {
+// ClusterType is what a request is called among cluster messages.
+func (q *Request) ClusterType() (ClusterType, error) {
 	switch q.Type {
 	case BroadcastWithAck:
 		return ClusterBroadcast, nil

@@ -43,7 +43,7 @@ func AppendEntryData(dst []byte, q Request) ([]byte, error) {
 
 // EntryType is the type of the entry that is q.
 func EntryType(q Request) (string, error) {
-	t, err := q.clusterType()
+	t, err := q.ClusterType()
 	return strconv.Itoa(int(t)), err
 }
 

@@ -1,0 +1,255 @@
+package link
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
+)
+
+// farewell bounds how long a process that ends still sends.
+const farewell = time.Second
+
+// Link connects the namespaces of this process with those of the other servers that share Redis, Config.Key and the form.
+type Link struct {
+	Config  Config
+	Conn    *redisconn.Conn
+	Log     zerolog.Logger
+	Metrics *Metrics
+	Sub     *redisconn.Subscription
+
+	form      Form
+	hooks     Hooks
+	publisher *publisher
+	peers     *peers
+	complaint complaint
+
+	up    atomic.Bool // the subscription hears everything
+	known atomic.Bool // it has before
+	down  time.Time   // when it last stopped hearing; only its callbacks use it
+	lost  chan struct{}
+
+	mu     sync.RWMutex // guards the rest
+	closed bool
+	byName map[string]*Namespace
+	byUID  map[string]*Namespace // by our own uids
+}
+
+// New makes a link for a form. It dials nothing.
+func New(cfg Config, form Form, hooks Hooks) (*Link, error) {
+	cfg = cfg.withDefaults()
+	if cfg.Wrap != nil {
+		form = cfg.Wrap(form)
+	}
+	l := &Link{
+		Config: cfg, Conn: cfg.Conn, Log: cfg.Log, form: form, hooks: hooks,
+		lost:   make(chan struct{}, 1),
+		byName: make(map[string]*Namespace),
+		byUID:  make(map[string]*Namespace),
+	}
+	var err error
+	if l.Metrics, err = newMetrics(cfg.Metrics); err != nil {
+		return nil, fmt.Errorf("adapter: register metrics: %w", err)
+	}
+	l.publisher = newPublisher(cfg, form, l.Conn, l.Metrics, l.signalLost)
+	l.peers = newPeers(l)
+	l.Sub = l.Conn.Subscribe(redisconn.SubConfig{
+		Name:        "adapter",
+		Channels:    []string{l.peers.channel},
+		MaxPayload:  cfg.MaxMessageBytes,
+		OnMessage:   l.receive,
+		OnOversized: func(channel string, size int) { l.Refuse(Oversized, channel, size) },
+		OnUp:        l.onUp,
+		OnDown:      l.onDown,
+		OnResumed:   l.onResumed,
+		OnMoved:     l.onMoved,
+	})
+	return l, nil
+}
+
+// Add opens a namespace for a server. It doesn't block.
+func (l *Link) Add(n *Namespace, local cluster.Local) error {
+	n.Local, n.HasRoom = local, local.HasRoom
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return ErrClosed
+	case l.byName[n.Name] != nil:
+		return fmt.Errorf("%w: %s", ErrOpen, n.Name)
+	}
+	l.byName[n.Name] = n
+	l.byUID[n.UID] = n
+	l.Config.Group.add(n.Name, n.UID)
+	n.protocol.Listen()
+	l.peers.beatSoon()
+	return nil
+}
+
+// remove ends a namespace's part.
+func (l *Link) remove(n *Namespace) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.byName, n.Name)
+	delete(l.byUID, n.UID)
+	l.Config.Group.remove(n.Name, n.UID)
+	n.protocol.Unlisten()
+	l.peers.beatSoon()
+}
+
+// Find returns the open namespace of a name, or nil. It doesn't allocate.
+func (l *Link) Find(name []byte) *Namespace {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.byName[string(name)]
+}
+
+// namespaces returns the open namespaces.
+func (l *Link) namespaces() []*Namespace {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	all := make([]*Namespace, 0, len(l.byName))
+	for _, n := range l.byName {
+		all = append(all, n)
+	}
+	return all
+}
+
+// Run carries messages until ctx ends. Then it sends the waiting messages, for a second at most, and says goodbye to the
+// peers. Call it once. Requests that are under way when it returns end with ErrClosed.
+func (l *Link) Run(ctx context.Context) error {
+	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, for the farewell
+	defer stop()
+	g, hard := errgroup.WithContext(hard)
+	if l.Config.OwnConn {
+		g.Go(func() error { return l.Conn.Run(hard) })
+	}
+	g.Go(func() error {
+		if l.ready(hard) != nil { // other servers expect a subscriber to hear everything
+			return nil
+		}
+		return l.Sub.Run(hard)
+	})
+	g.Go(func() error { return l.publisher.run(hard) })
+	g.Go(func() error { return l.publisher.watch(hard, l.replaced, l.publishes) })
+	g.Go(func() error { return l.peers.run(hard) })
+	g.Go(func() error { return l.endOutages(hard) })
+	if l.hooks.Run != nil {
+		g.Go(func() error { return l.hooks.Run(hard) })
+	}
+	select {
+	case <-ctx.Done():
+		last, done := context.WithTimeout(hard, farewell)
+		l.publisher.drain(last)
+		if l.hooks.Drain != nil {
+			l.hooks.Drain(last)
+		}
+		l.peers.goodbye(last)
+		done()
+	case <-hard.Done():
+	}
+	stop()
+	err := g.Wait()
+	l.close()
+	if l.Config.OwnConn {
+		err = errors.Join(err, l.Conn.Close())
+	}
+	return err
+}
+
+func (l *Link) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	for _, n := range l.namespaces() {
+		n.requests.failAll(ErrClosed)
+	}
+}
+
+// Up reports whether this process hears all other servers at the moment.
+func (l *Link) Up() bool { return l.up.Load() && l.Sub.Up() }
+
+// Settled reports whether this process hears all the channels that it wants to hear.
+func (l *Link) Settled() bool { return l.Sub.Settled() }
+
+// Hears is Up as the link was last told. It is cheaper, and may be a moment late.
+func (l *Link) Hears() bool { return l.up.Load() }
+
+// Lost reports an outage: this process has heard Redis before and doesn't now.
+func (l *Link) Lost() bool { return l.known.Load() && !l.up.Load() }
+
+// Wait returns once this process hears all other servers, or with ctx's error. Run must be running.
+func (l *Link) Wait(ctx context.Context) error {
+	if err := l.Sub.Wait(ctx); err != nil {
+		return err
+	}
+	return l.ready(ctx)
+}
+
+func (l *Link) ready(ctx context.Context) error {
+	if l.hooks.Ready == nil {
+		return nil
+	}
+	return l.hooks.Ready(ctx)
+}
+
+// KnownPeers is the number of other processes of ours that have announced themselves.
+func (l *Link) KnownPeers() int {
+	l.peers.mu.Lock()
+	defer l.peers.mu.Unlock()
+	return len(l.peers.known)
+}
+
+// NewID makes a random id in the alphabet of Node's ids.
+func NewID(bytes int) string {
+	b := make([]byte, bytes)
+	_, _ = rand.Read(b) // never fails
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// NewHexID makes a random id of 16 hexadecimal digits: how Node names a namespace of a process in forms other than the
+// classic one.
+func NewHexID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// newRequestID is longer than Node's 6 characters. All servers hear an answer, so it must not match another's request.
+func newRequestID() string { return NewID(12) }
+
+// complaint limits the log lines about messages that can't be read.
+type complaint struct {
+	mu   sync.Mutex
+	next time.Time
+	n    int
+}
+
+// ComplaintEvery is the time between two log lines about the same kind of fault.
+const ComplaintEvery = 10 * time.Second
+
+// Refuse counts an incoming message that is dropped. It logs the first in 10 s: the channel and the size, not the content.
+func (l *Link) Refuse(reason, channel string, size int) {
+	l.Metrics.Drop(reason, 1)
+	c := &l.complaint
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+	if now := time.Now(); now.After(c.next) {
+		l.Log.Warn().Str("channel", strings.ToValidUTF8(channel, "\uFFFD")).Int("bytes", size).Str("reason", reason).
+			Int("messages", c.n).Msg("message from another server dropped")
+		c.next, c.n = now.Add(ComplaintEvery), 0
+	}
+}

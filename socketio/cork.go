@@ -83,7 +83,7 @@ func (c *client) overdue() {
 	}
 }
 
-// Cork calls f. What is sent to the socket meanwhile, by whomever, leaves in one write after it.
+// Cork calls f. Everything that anybody sends to the socket meanwhile leaves in one write after it.
 func (s *Socket) Cork(f func()) {
 	s.client.session.Cork()
 	defer s.client.session.Uncork()

@@ -18,8 +18,9 @@ type Emitter struct {
 
 func (s *Socket) emitter() Emitter { return Emitter{socket: s, compress: true} }
 
-// Emit sends an event to the socket. It does not wait: the error is one of the arguments, ErrReserved or
-// ErrDisconnected. What []byte values among the arguments refer to is copied; what Args refer to is shared.
+// Emit sends an event to the socket. It doesn't wait. It returns ErrDisconnected, ErrReserved, or
+// the error of an argument that can't be encoded. It copies []byte values among the arguments, but
+// not Args.
 func (s *Socket) Emit(event string, args ...any) error { return s.emitter().Emit(event, args...) }
 
 // EmitContext is Emit with a context, which Trace.Emit gets. If ctx has ended, it sends nothing and
@@ -28,14 +29,14 @@ func (s *Socket) EmitContext(ctx context.Context, event string, args ...any) err
 	return s.emitter().EmitContext(ctx, event, args...)
 }
 
-// EmitWithAck sends an event to the socket and waits for the answer: until ctx ends, or the socket disconnects. It
-// may be called in a handler of the same socket. While Config.MaxPendingAcks others wait for the same socket it returns
-// ErrTooManyAcks.
+// EmitWithAck sends an event to the socket and waits for the answer until ctx ends or the socket
+// disconnects. A handler may wait for its own socket. It returns ErrTooManyAcks if the socket owes
+// Config.MaxPendingAcks answers.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return s.emitter().EmitWithAck(ctx, event, args...)
 }
 
-// Volatile returns an Emitter whose events are dropped while the client is not ready to receive.
+// Volatile returns an Emitter whose events are dropped while the client isn't ready to receive.
 func (s *Socket) Volatile() Emitter { return s.emitter().Volatile() }
 
 // Compress returns an Emitter that says whether transports may compress. They may by default.
@@ -44,19 +45,19 @@ func (s *Socket) Compress(on bool) Emitter { return s.emitter().Compress(on) }
 // Timeout returns an Emitter whose EmitWithAck returns ErrTimeout after d.
 func (s *Socket) Timeout(d time.Duration) Emitter { return s.emitter().Timeout(d) }
 
-// Volatile returns an Emitter whose events are dropped while the client is not ready to receive.
+// Volatile is Socket.Volatile for an Emitter.
 func (e Emitter) Volatile() Emitter {
 	e.volatile = true
 	return e
 }
 
-// Compress returns an Emitter that says whether transports may compress.
+// Compress is Socket.Compress for an Emitter.
 func (e Emitter) Compress(on bool) Emitter {
 	e.compress = on
 	return e
 }
 
-// Timeout returns an Emitter whose EmitWithAck returns ErrTimeout after d.
+// Timeout is Socket.Timeout for an Emitter.
 func (e Emitter) Timeout(d time.Duration) Emitter {
 	e.timeout = d
 	return e

@@ -23,15 +23,16 @@ func (e *Error) Error() string { return e.Message }
 func NewError(message string) *Error { return &Error{Message: message} }
 
 var (
-	// ErrDisconnected reports a socket that is no longer connected: the client or the network left.
+	// ErrDisconnected reports a socket that isn't connected any more.
 	ErrDisconnected = errors.New("socketio: socket is disconnected")
-	// ErrReserved reports an event name that belongs to the protocol, such as "disconnect".
+	// ErrReserved reports the name of an event of the protocol, such as "disconnect".
 	ErrReserved = errors.New("socketio: event name is reserved")
-	// ErrAnswered reports a second answer to one event. The client has got the first.
+	// ErrAnswered reports a second answer to one event. The client got the first.
 	ErrAnswered = errors.New("socketio: event was answered before")
-	// ErrTooManyAcks reports a question to a socket that owes too many answers: see Config.MaxPendingAcks.
+	// ErrTooManyAcks reports that a socket owes Config.MaxPendingAcks answers.
 	ErrTooManyAcks = errors.New("socketio: socket owes too many answers")
-	// ErrParent reports a question to the namespaces that were made by a pattern, all together. Ask each.
+	// ErrParent reports an operation that a parent of namespaces doesn't have. Call it on each of
+	// them.
 	ErrParent = errors.New("socketio: not supported on a parent of namespaces")
 )
 
@@ -42,7 +43,8 @@ var ErrNoPeer = cluster.ErrNoPeer
 // MissingError reports that some servers of the cluster didn't answer in time.
 type MissingError = cluster.MissingError
 
-// ErrTimeout reports that not all answers came in time. It is also a context.DeadlineExceeded.
+// ErrTimeout reports that answers didn't come in time. errors.Is(ErrTimeout,
+// context.DeadlineExceeded) is true.
 var ErrTimeout error = timeoutError{}
 
 type timeoutError struct{}
@@ -51,7 +53,7 @@ func (timeoutError) Error() string        { return "operation has timed out" }
 func (timeoutError) Timeout() bool        { return true }
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// shown is what the client is told of err: its own words if it is an *Error.
+// shown returns what a client that connects is told of err, and whether err is internal.
 func shown(err error) (e *Error, internal bool) {
 	if errors.As(err, &e) {
 		return e, false

@@ -8,11 +8,11 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// PacketError is what OnError is told when a client sent what is no packet. The connection is closed after that. Its
-// words are those of Node's parser.
+// PacketError reports a malformed packet of a client. The server closes the connection after
+// OnError.
 type PacketError struct{ Err error }
 
-// Error is how Node's parser puts it.
+// Error returns the words of Node's parser.
 func (e *PacketError) Error() string {
 	switch e.Err {
 	case packet.ErrType:
@@ -29,7 +29,7 @@ func (e *PacketError) Error() string {
 	return "invalid payload"
 }
 
-// Unwrap is what exactly was wrong.
+// Unwrap returns the exact error.
 func (e *PacketError) Unwrap() error { return e.Err }
 
 // maxFarewell is how long a connection that is to be closed waits for OnError.

@@ -13,30 +13,30 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Handshake is what was known when a socket connected. Its request is the first one of the session. As JSON it is the
+// Handshake describes how a socket connected, by the first request of its session. Its JSON is the
 // object that Node's clients and servers know.
 type Handshake struct {
-	// Headers are the request's headers, with Host among them.
+	// Headers has the request's headers, and Host.
 	Headers http.Header
-	// Time is when the socket connected, as JavaScript prints a Date.
+	// Time says when the socket connected, as JavaScript prints a Date.
 	Time string
-	// Address is the client's network address, without a port.
+	// Address is the client's network address without the port.
 	Address string
-	// XDomain reports that the request had an Origin header.
+	// XDomain reports whether the request had an Origin header.
 	XDomain bool
-	// Secure reports that it came over TLS.
+	// Secure reports whether the request came over TLS.
 	Secure bool
-	// Issued is when the socket connected, in milliseconds since 1970.
+	// Issued is the time when the socket connected, in milliseconds since 1970.
 	Issued int64
 	// URL is the request's path and query.
 	URL string
-	// Query has the parameters of URL; of several with one name the last.
+	// Query has the parameters of URL. If a name has several values, it has the last.
 	Query map[string]string
-	// Auth is the JSON object that the client connected with: {} when it gave none.
+	// Auth is the JSON object that the client connected with, or {}.
 	Auth json.RawMessage
 }
 
-// DecodeAuth decodes what the client connected with into what v points to.
+// DecodeAuth decodes Auth into v.
 func (h *Handshake) DecodeAuth(v any) error {
 	args, err := packet.ParseArgs(slices.Concat([]byte{'['}, h.auth(), []byte{']'}), 0)
 	if err != nil {
@@ -101,7 +101,7 @@ type wireHandshake struct {
 	Auth    json.RawMessage `json:"auth"`
 }
 
-// MarshalJSON writes the object that Node's clients and servers know: header names are lower-case, their values joined.
+// MarshalJSON writes header names in lower case and joins the values of each.
 func (h Handshake) MarshalJSON() ([]byte, error) {
 	w := wireHandshake{
 		Headers: make(map[string]any, len(h.Headers)), Time: h.Time, Address: h.Address, XDomain: h.XDomain, Secure: h.Secure,
@@ -126,7 +126,7 @@ func (h Handshake) MarshalJSON() ([]byte, error) {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), nil
 }
 
-// UnmarshalJSON reads a Handshake that another server wrote. Headers and parameters of several values are lists there.
+// UnmarshalJSON also reads the form of Node servers, which have lists for several values.
 func (h *Handshake) UnmarshalJSON(text []byte) error {
 	var w wireHandshake
 	if err := json.Unmarshal(text, &w); err != nil {

@@ -46,10 +46,10 @@ func newNamespace(srv *Server, name string, r *registry) *Namespace {
 	return n
 }
 
-// Name is the namespace's name, with its leading slash; "/" for the main one.
+// Name returns the namespace's name with its leading slash.
 func (n *Namespace) Name() string { return n.name }
 
-// Server is the server that the namespace belongs to.
+// Server returns the namespace's server.
 func (n *Namespace) Server() *Server { return n.server }
 
 // Sockets yields the sockets that are connected to this server.
@@ -65,7 +65,7 @@ func (n *Namespace) Sockets() iter.Seq[*Socket] {
 	}
 }
 
-// Socket is the socket with that id, if it is connected to this server.
+// Socket returns the socket with that id if it is connected to this server.
 func (n *Namespace) Socket(id string) (*Socket, bool) {
 	for _, n := range n.each() {
 		if s := n.rooms.byOwnID(id); s != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Operator selects sockets of a namespace, on all servers, and acts on them. It is an immutable value: each method
-// returns another, and one may be kept and used again, concurrently too.
+// Operator selects sockets of a namespace, on all servers, and acts on them. It is an immutable
+// value: each method returns another one. It may be kept, and used concurrently.
 //
 //	io.To("room").Except(id).Emit("said", msg)
 type Operator struct {
@@ -22,16 +22,17 @@ type Operator struct {
 	local  bool
 }
 
-// To selects the sockets in any of rooms of the socket's namespace, but not the socket itself.
+// To selects the sockets in any of rooms of the same namespace, except the socket itself.
 func (s *Socket) To(rooms ...string) Operator { return s.Broadcast().To(rooms...) }
 
-// Except selects the sockets of the namespace that are in none of rooms, but not the socket itself.
+// Except selects the sockets of the same namespace that are in none of rooms, except the socket
+// itself.
 func (s *Socket) Except(rooms ...string) Operator { return s.Broadcast().Except(rooms...) }
 
-// Broadcast selects all sockets of the namespace but the socket itself.
+// Broadcast selects all sockets of the same namespace except the socket itself.
 func (s *Socket) Broadcast() Operator { return s.nsp.Except(s.id) }
 
-// To selects the sockets in any of rooms, besides those selected before.
+// To selects the sockets in any of rooms, and those that earlier calls of To selected.
 func (o Operator) To(rooms ...string) Operator {
 	o.target.Rooms = append(slices.Clip(o.target.Rooms), rooms...)
 	return o
@@ -43,25 +44,25 @@ func (o Operator) Except(rooms ...string) Operator {
 	return o
 }
 
-// Local selects the sockets of this server alone.
+// Local restricts the operation to sockets on this server.
 func (o Operator) Local() Operator {
 	o.local = true
 	return o
 }
 
-// Volatile lets clients miss the event that are not ready to receive.
+// Volatile drops the event for clients that aren't ready to receive it.
 func (o Operator) Volatile() Operator {
 	o.flags.Volatile = true
 	return o
 }
 
-// Compress says whether transports may compress. They may by default.
+// Compress says whether transports may compress the event. They may by default.
 func (o Operator) Compress(on bool) Operator {
 	o.flags.Compress = &on
 	return o
 }
 
-// Timeout is how long EmitWithAck waits for answers.
+// Timeout limits the wait of EmitWithAck and FetchSockets.
 func (o Operator) Timeout(d time.Duration) Operator {
 	o.flags.Timeout = d
 	return o
@@ -226,7 +227,8 @@ func (o Operator) SocketsLeave(rooms ...string) error {
 	return o.apply(func(n *Namespace) { local{n}.ApplyLeave(o.target, rooms) }, func(a cluster.Adapter) error { return a.Leave(o.target, rooms) })
 }
 
-// DisconnectSockets disconnects the selected sockets, with closeTransport their connections.
+// DisconnectSockets disconnects the selected sockets, and with closeTransport also closes their
+// connections.
 func (o Operator) DisconnectSockets(closeTransport bool) error {
 	return o.apply(func(n *Namespace) { local{n}.ApplyDisconnect(o.target, closeTransport) },
 		func(a cluster.Adapter) error { return a.Disconnect(o.target, closeTransport) })

@@ -14,17 +14,18 @@ type pattern struct {
 	match  func(ctx context.Context, name string, auth json.RawMessage) bool
 }
 
-// OfRegexp returns a parent namespace: a client that asks for a namespace which does not exist and whose name matches
-// gets it made. It has the middlewares and handlers that the parent has at that time. Emits and other operations of
-// the parent go to all that it made; it has no sockets of its own. Patterns are tried in the order of these calls.
+// OfRegexp returns a parent of namespaces. When a client asks for an unknown namespace whose name
+// matches re, the server makes it, with the middlewares and handlers that the parent has at that
+// time. Operations on the parent go to all its namespaces. Parents are tried in the order of their
+// registration.
 func (s *Server) OfRegexp(re *regexp.Regexp) *Namespace {
 	return s.addParent(&pattern{regexp: re, match: func(_ context.Context, name string, _ json.RawMessage) bool {
 		return re.MatchString(name)
 	}})
 }
 
-// OfFunc is OfRegexp with a function that decides, by the name and by what the client connects with. It may block;
-// ctx ends when the client leaves.
+// OfFunc is OfRegexp with a function that decides by the name and by the value that the client
+// connects with. The function may block. Its context ends when the client leaves.
 func (s *Server) OfFunc(match func(ctx context.Context, name string, auth json.RawMessage) bool) *Namespace {
 	return s.addParent(&pattern{match: match})
 }

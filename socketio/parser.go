@@ -5,7 +5,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Parser writes and reads packets in a form of its own. Package msgpack has one.
+// Parser writes and reads packets in another form. Package msgpack has one.
 type Parser = packet.Parser
 
 // encodeOwn makes the messages of a packet for a parser of the app's.

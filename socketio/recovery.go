@@ -11,21 +11,23 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Recovery configures connection state recovery: a client that comes back after a short break is the socket it was,
-// with its id, rooms and data, and gets what it missed. Every event that wants no answer and is not volatile then
-// carries one more argument, the offset, by which the client says what it has seen.
+// Recovery configures connection state recovery. A client that comes back after a short break gets
+// its old socket, with the id, rooms and data, and the events that it missed. Every event that
+// isn't volatile and wants no answer then carries one more argument, by which the client says which
+// events it has.
 //
-// What that takes is kept in this process; with a Config.Adapter it is kept by the adapter, so that the client may come
-// back to any server, or recovery is off where the adapter is no cluster.RecoveringAdapter.
+// The server keeps that state in this process. With a Config.Adapter the adapter keeps it, so that
+// the client may come back to any server; recovery is off if the adapter can't (see package
+// adapter).
 type Recovery struct {
-	// MaxDisconnection is how long a client may be away. Default 2 minutes.
+	// MaxDisconnection limits the time that a client may be away. Zero means 2 minutes.
 	MaxDisconnection time.Duration
-	// RunMiddlewares runs the namespace's middlewares for a client that came back, too. They are
-	// skipped by default, but for a snapshot that doesn't name its namespace, as Node's servers
-	// store it.
+	// RunMiddlewares runs the namespace's middlewares for recovered clients, too. By default
+	// they run only if the stored session doesn't name its namespace; Node's servers store
+	// such.
 	RunMiddlewares bool
-	// MaxBytes bounds the events that are kept of one namespace in this process; beyond it the oldest go first. An adapter
-	// bounds what the cluster keeps by settings of its own. Default 64 MiB.
+	// MaxBytes limits the events that this process keeps for one namespace; the oldest go
+	// first. Zero means 64 MiB. Adapters limit what the cluster keeps by settings of their own.
 	MaxBytes int
 }
 

@@ -46,51 +46,55 @@ func withHandler(m map[string][]*handler, event string, h *handler) map[string][
 	return m
 }
 
-// Use adds a middleware: it runs for each socket that wants to connect, in the order of registration, before the
-// client is told. Its error refuses the connection; an *Error is shown to the client, with its data. The context ends
-// when the client leaves. It may block, make the socket join rooms, and emit to it: that arrives before the client
-// knows that it is connected.
+// Use adds a middleware. The middlewares run in the order of registration for each socket that
+// connects, before the client knows that it is connected. An error refuses the connection; the
+// client sees an *Error with its data. A middleware may block, make the socket join rooms, and emit
+// to it. Its context ends when the client leaves.
 func (n *Namespace) Use(f func(ctx context.Context, s *Socket) error) {
 	n.edit(func(r *registry) { r.use = with(r.use, f) })
 }
 
-// UseEvents adds a middleware for incoming events: it runs before the handlers, after OnAny. Its error keeps the
-// event from them and goes to OnError; the client hears nothing.
+// UseEvents adds a middleware for incoming events. It runs after OnAny and before the handlers. An
+// error drops the event and goes to OnError; the client doesn't hear of it.
 func (n *Namespace) UseEvents(f func(ctx context.Context, s *Socket, event string, args Args) error) {
 	n.edit(func(r *registry) { r.useEvent = with(r.useEvent, f) })
 }
 
-// OnConnect adds a function that is called when a socket has connected, before its first event.
+// OnConnect calls f when a socket has connected, before its first event.
 func (n *Namespace) OnConnect(f func(s *Socket)) {
 	n.edit(func(r *registry) { r.connect = with(r.connect, f) })
 }
 
-// OnDisconnecting adds a function that is called after a socket's last event, while Rooms still tells where it was.
+// OnDisconnecting calls f after a socket's last event, while Rooms still returns the rooms it was
+// in.
 func (n *Namespace) OnDisconnecting(f func(s *Socket, reason string)) {
 	n.edit(func(r *registry) { r.disconnecting = with(r.disconnecting, f) })
 }
 
-// OnDisconnect adds a function that is called when a socket has disconnected, for one of the Reason constants.
+// OnDisconnect calls f when a socket has disconnected. The reason is one of the Reason constants.
 func (n *Namespace) OnDisconnect(f func(s *Socket, reason string)) {
 	n.edit(func(r *registry) { r.disconnect = with(r.disconnect, f) })
 }
 
-// On adds a handler for an event of every socket of the namespace; several are called in the order of registration.
-// It is a function of the form
+// On adds a handler for an event of all sockets of the namespace. Several handlers of one event run
+// in the order of registration. A handler is a function
 //
 //	func([context.Context,] [*Socket,] arguments... [, Ack]) ([answer..., ] [error])
 //
-// and On panics when it is not. Arguments are decoded into the types of the parameters, as Args.Decode does: those
-// that were not sent are zero, further ones are ignored unless the last parameter is variadic or Args. The results,
-// if any, answer the client when it asked for an answer; a handler without results answers only through an Ack. An
-// [*Error] answers with {"error": message} and its data, any other error with {"error": "internal error"}: OnError hears of
-// both. The context ends when the socket disconnects.
+// On panics if fn isn't. The event's arguments are decoded into the parameters, as Args.Decode
+// does. A missing argument is the zero value. Further arguments are ignored, unless the last
+// parameter is variadic or Args.
 //
-// The handlers of one socket run one after the other, in the order of the events; they may block, and wait for the same
-// client. Those of different sockets don't wait for each other.
+// The results answer the event if the client asked for an answer. A handler with an Ack answers by
+// that instead. An [*Error] answers with {"error": message} and its data. Any other error answers
+// with {"error": "internal error"}. OnError gets both. The context ends when the socket
+// disconnects.
 //
-// "connection" is OnConnect here: On panics for it, since Node's users would wait for it in vain. A client's event of that
-// name is for [Socket.On].
+// The handlers of one socket run one after the other, in the order of its events. They may block,
+// and wait for the same client. Those of different sockets don't wait for each other.
+//
+// On panics for "connection", since Node's users would wait for it in vain: use OnConnect. For a
+// client's event of that name use [Socket.On].
 func (n *Namespace) On(event string, fn any) {
 	if packet.Reserved(event) || event == "connection" {
 		panic("socketio: On(\"" + event + "\"): " + ErrReserved.Error() + "; see OnConnect and OnDisconnect")
@@ -107,34 +111,34 @@ func (n *Namespace) Off(event string) {
 	})
 }
 
-// OnAny adds a function that is called for every incoming event, before everything else.
+// OnAny calls f for every incoming event, before the middlewares and handlers.
 func (n *Namespace) OnAny(f func(s *Socket, event string, args Args)) {
 	n.edit(func(r *registry) { r.any = with(r.any, f) })
 }
 
-// OnAnyOutgoing adds a function that is called for every event sent to a socket, broadcasts that reach it included,
-// on the goroutine that emits. Without one, sending costs nothing for it.
+// OnAnyOutgoing calls f for every event that is sent to a socket, once for each socket that a
+// broadcast reaches. It runs on the goroutine that emits.
 func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) {
 	n.edit(func(r *registry) { r.anyOutgoing = with(r.anyOutgoing, f) })
 }
 
-// OnError adds a function that is called for each error that a handler or an event's middleware returned, and with a
-// *PacketError before a connection is closed on which came what is no packet. A client's event that is called "error"
-// is an event like any other.
+// OnError calls f for each error of a handler or of an event's middleware, and with a *PacketError
+// before the server closes the connection of a client that sent a malformed packet. A client's
+// event with the name "error" is an event like any other.
 func (n *Namespace) OnError(f func(s *Socket, err error)) {
 	n.edit(func(r *registry) { r.errors = with(r.errors, f) })
 }
 
-// OnRoom adds a function that is called after a room of this server has changed, on the goroutine that changed it, which
-// may be the one that reads for many clients: it must not block. Changes at the same time are told at the same time, in
-// any order.
+// OnRoom calls f after a room of this server has changed. It runs on the goroutine that made the
+// change, possibly the one that reads for all clients, and must not block. Simultaneous changes may
+// come in any order.
 func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	n.rooms.watch()
 	n.edit(func(r *registry) { r.rooms = with(r.rooms, f) })
 }
 
-// OnServer adds a handler for an event that another server raised with ServerSideEmit: a function like one for On,
-// without a *Socket.
+// OnServer adds a handler for an event that another server raised with ServerSideEmit. It has the
+// form of a handler for On, without a *Socket.
 func (n *Namespace) OnServer(event string, fn any) {
 	h := newHandler("OnServer", event, fn, false)
 	n.edit(func(r *registry) { r.server = withHandler(r.server, event, h) })

@@ -30,9 +30,10 @@ func newRemoteSocket(n *Namespace, info cluster.SocketInfo) RemoteSocket {
 	return r
 }
 
-// FetchSockets describes the selected sockets. It waits for the other servers as long as Timeout says, else until the
-// deadline of ctx, else as long as the adapter does. With an error it returns those it has learned of; where servers did
-// not answer in time that is a *MissingError, which names them.
+// FetchSockets describes the selected sockets. It waits for the other servers for the time that
+// Timeout sets, else until the deadline of ctx, else for as long as the adapter does. Together with
+// an error it returns the sockets it learned of: if servers didn't answer in time, the error is a
+// *MissingError.
 func (o Operator) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
 	if o.nsp.pattern != nil {
 		return nil, ErrParent
@@ -62,7 +63,7 @@ func (r RemoteSocket) operator() Operator {
 	return o
 }
 
-// DecodeData decodes what the app keeps with the socket into what v points to.
+// DecodeData decodes the values that the app keeps with the socket into v.
 func (r RemoteSocket) DecodeData(v any) error {
 	args, err := r.data.Args()
 	if err != nil {
@@ -79,8 +80,8 @@ func (r RemoteSocket) EmitContext(ctx context.Context, event string, args ...any
 	return r.operator().EmitContext(ctx, event, args...)
 }
 
-// EmitWithAck sends an event to the socket and waits for the first value of its answer, as Operator.EmitWithAck does.
-// It returns ErrDisconnected when the socket is nowhere.
+// EmitWithAck sends an event to the socket and waits for the first value of its answer. It returns
+// ErrDisconnected if no server has the socket.
 func (r RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	answers, err := r.operator().EmitWithAck(ctx, event, args...)
 	if len(answers) > 0 {
@@ -92,16 +93,16 @@ func (r RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any
 	return Args{}, err
 }
 
-// Timeout returns an Operator on the socket alone whose EmitWithAck waits that long.
+// Timeout returns an Operator on the socket whose EmitWithAck waits for d.
 func (r RemoteSocket) Timeout(d time.Duration) Operator { return r.operator().Timeout(d) }
 
-// Join makes the socket join rooms.
+// Join adds the socket to rooms.
 func (r RemoteSocket) Join(rooms ...string) error { return r.operator().SocketsJoin(rooms...) }
 
-// Leave makes the socket leave rooms.
+// Leave removes the socket from rooms.
 func (r RemoteSocket) Leave(rooms ...string) error { return r.operator().SocketsLeave(rooms...) }
 
-// Disconnect disconnects the socket.
+// Disconnect disconnects the socket, and with closeTransport also closes its connection.
 func (r RemoteSocket) Disconnect(closeTransport bool) error {
 	return r.operator().DisconnectSockets(closeTransport)
 }
@@ -173,8 +174,8 @@ func (n *Namespace) serverSideTo(event string, args []any) (packet.Payload, erro
 // Peer is another server of the cluster, in one namespace.
 type Peer = cluster.Peer
 
-// Peers are the other servers that have the namespace and are known by name, which Node's are not. Servers hear of each
-// other within a moment; one that was killed is listed for some seconds more.
+// Peers lists the other servers of the namespace that are known by name; Node servers aren't. A new
+// server appears within a moment. A killed server stays for some seconds.
 func (n *Namespace) Peers() []Peer {
 	if n.pattern != nil || n.adapter == nil {
 		return nil
@@ -182,8 +183,8 @@ func (n *Namespace) Peers() []Peer {
 	return n.adapter.Peers()
 }
 
-// AllRooms are the rooms that sockets are in, on all servers, each once and in order. The rooms of single sockets, which
-// have their ids, are among them. With an error it returns those it has learned of, as FetchSockets does.
+// AllRooms returns the rooms of the sockets of all servers, each once and in order. The id of each
+// socket is one of its rooms. Together with an error it returns the rooms it learned of.
 func (n *Namespace) AllRooms(ctx context.Context) ([]string, error) {
 	if n.pattern != nil {
 		return nil, ErrParent
@@ -199,8 +200,9 @@ func (n *Namespace) AllRooms(ctx context.Context) ([]string, error) {
 	return slices.Compact(rooms), err
 }
 
-// ServerSideEmitWithAck raises an event on the other servers and returns one answer for each. With an error it
-// returns those that came; where servers did not answer in time that is a *MissingError, which names them. When the server is alone there are none.
+// ServerSideEmitWithAck raises an event on the other servers and returns one answer of each.
+// Together with an error it returns the answers that came: if servers didn't answer in time, the
+// error is a *MissingError.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	if n.pattern != nil {
 		return nil, ErrParent
@@ -229,7 +231,7 @@ func serverSide(event string, args []any) (packet.Payload, error) {
 	return packet.EncodeEvent(event, args...)
 }
 
-// ServerCount is the number of servers that have the namespace, this one included.
+// ServerCount returns the number of servers that have the namespace, this one included.
 func (n *Namespace) ServerCount(ctx context.Context) (int, error) {
 	if n.pattern != nil {
 		return 0, ErrParent

@@ -7,10 +7,10 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// RoomChange is what happened to a room.
+// RoomChange is a kind of change of a room.
 type RoomChange byte
 
-// The changes that Namespace.OnRoom hears of. A room exists while somebody is in it.
+// The changes of a room, which exists while a socket is in it.
 const (
 	RoomCreated RoomChange = iota
 	RoomJoined

@@ -22,8 +22,8 @@ import (
 // tick is the precision of timeouts.
 const tick = 10 * time.Millisecond
 
-// Server is a Socket.IO server and an http.Handler. It is also its main namespace, "/": io.On, io.Emit, io.To act on
-// that. Its methods may be called concurrently; Run once.
+// Server is a Socket.IO server and an http.Handler. It is also its main namespace, "/", so that
+// io.On and io.Emit act on that. Its methods may be called concurrently, but Run only once.
 type Server struct {
 	*Namespace
 
@@ -46,7 +46,7 @@ type Server struct {
 	failed      error // why a namespace is not linked to the cluster
 }
 
-// New checks cfg and makes a server. It starts nothing.
+// New checks cfg and returns a server. It starts nothing.
 func New(cfg Config) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -70,8 +70,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Run serves until ctx ends; then it closes all sessions, waits for the handlers to end, and leaves the cluster.
-// Their contexts end with the sessions: a handler that does not heed its own keeps Run from returning.
+// Run serves until ctx ends. Then it closes all sessions, which ends the contexts of handlers,
+// waits for the handlers, and leaves the cluster. A handler that ignores its context delays the
+// return of Run.
 func (s *Server) Run(ctx context.Context) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, since ending sockets still publish
 	defer stop()
@@ -103,24 +104,25 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, failed)
 }
 
-// Drain refuses new sessions and closes the open ones, perSecond of them each second, so that their clients come back
-// elsewhere: a client whose handlers are at work when they are done, or after 2 s. It returns when none is left or ctx ends.
+// Drain refuses new sessions and closes the open ones, perSecond of them each second, so that their
+// clients reconnect elsewhere. It closes clients whose handlers are at work last, when they are
+// done or after 2 seconds. It returns when no session is left, or with the error of ctx.
 func (s *Server) Drain(ctx context.Context, perSecond int) error {
 	return s.engine.Drain(ctx, perSecond)
 }
 
-// Engine is the Engine.IO server below.
+// Engine returns the Engine.IO server below.
 func (s *Server) Engine() *engineio.Server { return s.engine }
 
-// Handle serves the app's own pages on the same port, by the patterns of http.ServeMux. What begins with Config.Path
-// is never theirs.
+// Handle serves a page of the app on the same port. Patterns are those of http.ServeMux; they never
+// match targets below Config.Path.
 func (s *Server) Handle(pattern string, h http.Handler) { s.pages.Handle(pattern, h) }
 
-// Handles reports whether ServeHTTP takes r for a client's: whether its target begins with Config.Path. For who puts
-// the server beside others without a mux, which would clean the target.
+// Handles reports whether r is a client's: whether its target begins with Config.Path. It helps to
+// route without an http.ServeMux, which would clean the target.
 func (s *Server) Handles(r *http.Request) bool { return s.engine.Handles(r) }
 
-// ServeHTTP serves clients and client bundles below Config.Path, and elsewhere what was given to Handle.
+// ServeHTTP serves clients and client bundles below Config.Path, and the pages of Handle elsewhere.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.engine.Handles(r) {
 		s.serveElsewhere(w, r)
@@ -153,7 +155,8 @@ func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
 	s.pages.ServeHTTP(w, r)
 }
 
-// Of returns a namespace, and makes it when it is new. The leading slash may be left out.
+// Of returns the namespace with that name. It makes the namespace if there is none. The leading
+// slash may be missing.
 func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -184,14 +187,14 @@ func (s *Server) Of(name string) *Namespace {
 	return n
 }
 
-// Namespaces yields the namespaces that exist now.
+// Namespaces yields the present namespaces.
 func (s *Server) Namespaces() iter.Seq[*Namespace] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return maps.Values(maps.Clone(s.namespaces))
 }
 
-// OnNamespace adds a function that is called when a namespace was made.
+// OnNamespace calls f for each namespace that is made from now on.
 func (s *Server) OnNamespace(f func(n *Namespace)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Why a socket disconnected, as OnDisconnect is told. Clients and Node servers know these words.
+// Reasons of a disconnection, for OnDisconnect. Clients and Node servers use the same words.
 const (
 	ReasonTransportError    = engineio.TransportError
 	ReasonTransportClose    = engineio.TransportClose
@@ -97,27 +97,28 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// ID names the socket in the whole cluster, for as long as it is connected. It is also the name of a room that the
-// socket is in.
+// ID returns the socket's id, which is unique in the cluster. A client gets another one each time
+// it connects, unless it is recovered. The id is also the name of a room that the socket is in.
 func (s *Socket) ID() string { return s.id }
 
-// SID is the id of the Engine.IO session that carries the socket, and perhaps others.
+// SID returns the id of the Engine.IO session that carries the socket, and perhaps others.
 func (s *Socket) SID() string { return s.client.session.ID() }
 
-// Namespace is where the socket is.
+// Namespace returns the socket's namespace.
 func (s *Socket) Namespace() *Namespace { return s.nsp }
 
-// Session is the Engine.IO session that carries the socket, and perhaps others: to close it, or to ask about it. What
-// is sent on it directly, the client takes for packets of Socket.IO.
+// Session returns the Engine.IO session that carries the socket, and perhaps others. Clients take
+// messages that are sent on it directly for Socket.IO packets.
 func (s *Socket) Session() *engineio.Session { return s.client.session }
 
-// Transport is the session's current transport, "polling" or "websocket".
+// Transport returns the session's present transport, "polling" or "websocket".
 func (s *Socket) Transport() string { return s.client.session.Transport() }
 
-// Request is the request that began the session, without its body. It must not be changed.
+// Request returns the request that began the session, without its body. The caller must not change
+// it.
 func (s *Socket) Request() *http.Request { return s.client.session.Request() }
 
-// Handshake is what was known when the socket connected. It must not be changed.
+// Handshake describes how the socket connected. The caller must not change it.
 func (s *Socket) Handshake() *Handshake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,7 +129,8 @@ func (s *Socket) Handshake() *Handshake {
 	return x.handshake
 }
 
-// Context ends when the socket disconnects. It has the values of the request's context.
+// Context returns a context that ends when the socket disconnects. It has the values of the
+// request's context.
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,15 +144,15 @@ func (s *Socket) Context() context.Context {
 	return x.ctx
 }
 
-// Connected reports whether the socket is connected: not yet in a middleware, and not any more once it has left.
+// Connected reports whether the socket is connected. In a middleware it isn't yet.
 func (s *Socket) Connected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state == stateConnected
 }
 
-// Recovered reports whether the socket is one that came back, with its rooms, data and missed events: see
-// Config.Recovery.
+// Recovered reports whether the client came back and the socket has its rooms, data and missed
+// events: see Config.Recovery.
 func (s *Socket) Recovered() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,8 +166,8 @@ func (s *Socket) extraLocked() *extra {
 	return s.extra
 }
 
-// Join puts the socket in rooms. When the socket has left it does nothing; beyond Config.MaxRooms its connection is
-// closed.
+// Join adds the socket to rooms. It does nothing once the socket has left. Beyond Config.MaxRooms
+// it closes the connection.
 func (s *Socket) Join(rooms ...string) {
 	events, full := s.nsp.rooms.join(s, rooms)
 	s.nsp.tellRooms(events)
@@ -175,14 +177,14 @@ func (s *Socket) Join(rooms ...string) {
 	}
 }
 
-// Leave takes the socket out of rooms.
+// Leave removes the socket from rooms.
 func (s *Socket) Leave(rooms ...string) {
 	s.nsp.tellRooms(s.nsp.rooms.leave(s, rooms))
 	s.changed()
 }
 
-// Rooms lists the rooms that the socket is in: the one of its own id, and what it joined, in that order. While
-// OnDisconnecting is called they are those it was in.
+// Rooms lists the socket's rooms: the one of its own id, then the others in the order of joining.
+// In OnDisconnecting it lists those that the socket was in.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
 	if s.extra != nil && s.extra.ending != nil {
@@ -193,7 +195,7 @@ func (s *Socket) Rooms() []string {
 	return s.nsp.rooms.of(s)
 }
 
-// Set keeps a value with the socket. What is kept is described to other servers as JSON, by FetchSockets.
+// Set keeps a value with the socket. FetchSockets describes it to other servers as JSON.
 func (s *Socket) Set(key string, v any) {
 	s.mu.Lock()
 	x := s.extraLocked()
@@ -205,7 +207,7 @@ func (s *Socket) Set(key string, v any) {
 	s.changed()
 }
 
-// Get is the value kept under key, or nil.
+// Get returns the value of Set for key, or nil.
 func (s *Socket) Get(key string) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,7 +217,7 @@ func (s *Socket) Get(key string) any {
 	return s.extra.data[key]
 }
 
-// Data is a copy of all that is kept with the socket.
+// Data returns a copy of all values of Set.
 func (s *Socket) Data() map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,8 +227,8 @@ func (s *Socket) Data() map[string]any {
 	return maps.Clone(s.extra.data)
 }
 
-// On adds a handler for an event of this socket alone, by the rules of Namespace.On. It is called after the
-// namespace's.
+// On adds a handler for an event of this socket alone, by the rules of Namespace.On. It runs after
+// the namespace's handlers.
 func (s *Socket) On(event string, fn any) {
 	if packet.Reserved(event) {
 		panic("socketio: On(\"" + event + "\"): " + ErrReserved.Error() + "; see Namespace.OnDisconnect and Socket.Context")
@@ -248,8 +250,8 @@ func (s *Socket) Off(event string) {
 	}
 }
 
-// Disconnect takes the socket out of its namespace; the client does not come back by itself. With closeTransport it
-// takes out all sockets of the connection and closes that, too.
+// Disconnect takes the socket out of its namespace. The client doesn't reconnect by itself. With
+// closeTransport it disconnects all sockets of the connection and closes that, too.
 func (s *Socket) Disconnect(closeTransport bool) {
 	s.nsp.after(func() { s.leave(closeTransport) }) // behind what was emitted
 }

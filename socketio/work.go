@@ -33,9 +33,9 @@ func (w *work) end() {
 	w.running.Wait()
 }
 
-// Go calls f on a goroutine of its own, for what a handler begins and does not wait for: the socket's other events
-// are handled meanwhile. The context ends when the socket disconnects; Server.Run waits for f. A panic is contained,
-// logged and counted as one of a handler. After the end of Run f is not called.
+// Go calls f on a goroutine of its own, so that the socket's next events don't wait for it. The
+// context ends when the socket disconnects. Server.Run waits for f. A panic is contained, logged
+// and counted like one of a handler. Go does nothing once Run has ended.
 func (s *Socket) Go(f func(ctx context.Context)) {
 	work := &s.client.server.work
 	if !work.begin() {

@@ -18,83 +18,89 @@ const (
 	WebSocket = "websocket"
 )
 
-// Config says how a Server behaves. The zero value of each field is the default of the reference implementation,
-// Node's engine.io; only Open is required.
+// Config configures a Server. The zero value of each field means the default of Node's engine.io.
+// Only Open is required.
 type Config struct {
-	// Path is what the raw request target must begin with. Default "/engine.io". One trailing slash is added, so that
-	// "/engine.io?EIO=4" is not served, unless NoTrailingSlash is set: then "/engine.iofoo" is served as well.
+	// Path is the prefix of the raw request target. Zero means "/engine.io". The server adds a
+	// slash to its end unless NoTrailingSlash is set; then it also serves "/engine.iofoo".
 	Path            string
 	NoTrailingSlash bool
 
-	// PingInterval is the time from the session's begin, or from a pong, to the next ping. Default 25 s.
+	// PingInterval is the time from the begin of the session, or from a pong, to the next ping.
+	// Zero means 25 seconds.
 	PingInterval time.Duration
-	// PingTimeout is how long a client may take to answer a ping. Default 20 s. A client that vanished is noticed
-	// after PingInterval + PingTimeout at worst.
+	// PingTimeout is how long a client may take to answer a ping. Zero means 20 seconds. The
+	// server notices a lost client after PingInterval + PingTimeout at the latest.
 	PingTimeout time.Duration
-	// UpgradeTimeout is how long an upgrade to WebSocket may take before it is given up. Default 10 s.
+	// UpgradeTimeout limits the time of an upgrade to WebSocket. Zero means 10 seconds.
 	UpgradeTimeout time.Duration
-	// MaxHTTPBufferSize bounds one POST body and one WebSocket message, in bytes. Default 1,000,000.
+	// MaxHTTPBufferSize limits the bytes of one POST body and of one WebSocket message. Zero
+	// means 1,000,000.
 	MaxHTTPBufferSize int64
-	// MaxQueueBytes bounds what waits for one client, about 100 bytes more for each message; a send
-	// that would exceed it ends the session, also one of many messages at once. Behind nothing that
-	// is stuck the longest message of a send doesn't count: a single one may be larger. Default 16
-	// MiB.
+	// MaxQueueBytes limits the bytes that wait for one client. A send that exceeds it ends the
+	// session. Each message counts 100 bytes more. The longest message of a send doesn't count
+	// while nothing is stuck. Zero means 16 MiB.
 	MaxQueueBytes int
-	// MaxPollPackets bounds the packets in one poll response; the rest goes with the next. Default 0: no bound. Set it to
-	// 16 for clients of python-engineio, which refuse more.
+	// MaxPollPackets limits the packets of one poll response; the others follow with the next.
+	// Zero doesn't. Clients of python-engineio need 16.
 	MaxPollPackets int
 
-	// Transports are those that a session may begin with. Default both: Polling, WebSocket.
+	// Transports lists the transports that a session may begin with. Nil means Polling and
+	// WebSocket.
 	Transports []string
-	// DisallowUpgrades keeps the server from offering an upgrade. One that a client begins anyway is honoured.
+	// DisallowUpgrades keeps the server from offering an upgrade. It still accepts one that a
+	// client begins.
 	DisallowUpgrades bool
 
-	// AllowRequest, if set, decides on each handshake (not on later requests, nor on upgrades). Its error refuses with
-	// status 403, code 4, and the error's text as message: with ErrForbidden that is "Forbidden".
+	// AllowRequest decides about each handshake, but not about later requests or upgrades. An
+	// error refuses it with status 403, code 4 and the error's text. Nil allows all.
 	AllowRequest func(*http.Request) error
-	// NewSID, if set, makes the session ids. They must be unique and need no escaping in JSON and URLs. Its error refuses
-	// the handshake with code 3. Default: 20 characters, base64url, 120 random bits.
+	// NewSID makes the session ids. They must be unique and must not need escaping in JSON or
+	// in URLs. An error refuses the handshake with code 3. Nil means 20 random characters.
 	NewSID func(*http.Request) (string, error)
 
-	// CORS, if set, adds the headers that let pages of other origins use polling, and answers preflights.
+	// CORS lets pages of other origins use polling. Nil adds no headers.
 	CORS *CORS
-	// Cookie, if set, is sent with a polling handshake's response. The server never reads it.
+	// Cookie is sent with the response to a polling handshake. The server never reads it. Nil
+	// sends none.
 	Cookie *Cookie
 
-	// HTTPCompressionThreshold is the size in bytes from which poll responses are compressed with gzip or deflate if
-	// the client accepts that. Default 1024; below 0: never.
+	// HTTPCompressionThreshold is the size in bytes from which poll responses are compressed,
+	// if the client accepts that. Zero means 1024; below zero they never are.
 	HTTPCompressionThreshold int
-	// PerMessageDeflate, if set, compresses WebSocket messages for clients that offer it. It costs CPU time for each
-	// message, once per broadcast; no memory is kept per connection (no context takeover either way).
+	// PerMessageDeflate compresses WebSocket messages for clients that offer it: once for each
+	// broadcast, and without memory for each connection. Nil never does.
 	PerMessageDeflate *PerMessageDeflate
 
-	// InitialPacket, if set, is sent right after the open packet of each session.
+	// InitialPacket follows the open packet of each session. Nil sends none.
 	InitialPacket *Message
-	// InitialHeaders, if set, may change the headers of a handshake's response, WebSocket included.
+	// InitialHeaders may change the headers of the response to a handshake, by either
+	// transport.
 	InitialHeaders func(h http.Header, r *http.Request)
-	// Headers, if set, may change the headers of every response to a session, WebSocket handshakes included. Refusals
-	// are none.
+	// Headers may change the headers of every response to a session, but not those of a
+	// refusal.
 	Headers func(h http.Header, r *http.Request)
 
-	// OnError, if set, is told of every refused request.
+	// OnError is told of every refused request.
 	OnError func(ConnectionError)
-	// Open is called for each new session, before anything is received, and gives what receives. It must not block.
-	// What it sends follows the open packet.
+	// Open is called for each new session, before anything is received, and returns its
+	// Receiver. It must not block. Its messages follow the open packet.
 	Open func(*Session) Receiver
 
-	// Log gets a line per refused request and ended session, at debug level.
+	// Log gets a line for each refused request and each ended session, at debug level.
 	Log zerolog.Logger
-	// Metrics, if set, is where the sidereal_engine_* metrics are registered.
+	// Metrics registers the sidereal_engine_* metrics. Nil registers none.
 	Metrics prometheus.Registerer
 }
 
 // PerMessageDeflate configures the compression of WebSocket messages (RFC 7692).
 type PerMessageDeflate struct {
-	// Threshold is the size in bytes from which messages are compressed. Default 1024; below 0: all.
+	// Threshold is the size in bytes from which messages are compressed. Zero means 1024; below
+	// zero all are.
 	Threshold int
 }
 
-// Cookie describes the cookie that carries the sid, for load balancers that stick by it.
+// Cookie describes a cookie with the sid, by which load balancers can stick to a server.
 type Cookie struct {
 	Name     string        // default "io"
 	Path     string        // default "/"

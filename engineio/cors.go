@@ -8,33 +8,35 @@ import (
 	"time"
 )
 
-// CORS says which pages of other origins may read polling responses. It hides responses from pages; it refuses no
-// request and has no say over WebSockets: Config.AllowRequest has.
+// CORS says which pages of other origins may read polling responses. It only hides responses from
+// pages. To refuse requests, WebSockets included, use Config.AllowRequest.
 type CORS struct {
-	// Origin is the origin that is named in every response, whatever the request's. Default "*", if AllowOrigin is not
-	// set either.
+	// Origin is the origin that each response allows, whatever the request's. Zero means "*" if
+	// AllowOrigin is nil.
 	Origin string
-	// AllowOrigin, if set, decides for each origin; those allowed are named in the response. See Origins.
+	// AllowOrigin decides about each origin. A response names the origin if it is allowed. See
+	// Origins.
 	AllowOrigin func(origin string) bool
 	// Credentials allows cookies and authentication.
 	Credentials bool
-	// Methods that a preflight allows. Default GET, HEAD, PUT, PATCH, POST, DELETE.
+	// Methods that a preflight allows. Nil means GET, HEAD, PUT, PATCH, POST and DELETE.
 	Methods []string
-	// AllowedHeaders that a preflight allows. Default: those that it asks for.
+	// AllowedHeaders that a preflight allows. Nil means those that it asks for.
 	AllowedHeaders []string
-	// ExposedHeaders that pages may read.
+	// ExposedHeaders are those that pages may read.
 	ExposedHeaders []string
-	// MaxAge is how long a preflight's answer may be kept, in whole seconds. Default 0: not said.
+	// MaxAge limits how long a page may keep the answer to a preflight, in whole seconds. Zero says
+	// nothing about it.
 	MaxAge time.Duration
 }
 
-// Origins is an AllowOrigin for a fixed list.
+// Origins returns an AllowOrigin for a fixed list.
 func Origins(list ...string) func(origin string) bool {
 	return func(origin string) bool { return slices.Contains(list, origin) }
 }
 
-// Apply sets the headers and reports whether r was a preflight, which it has then answered: for what is served beside
-// the sessions.
+// Apply sets the headers of a response. If r is a preflight, it answers r and returns true. It is
+// for handlers beside a Server.
 func (c *CORS) Apply(w http.ResponseWriter, r *http.Request) (answered bool) {
 	h := w.Header()
 	switch origin := r.Header.Get("Origin"); {

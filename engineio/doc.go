@@ -1,78 +1,75 @@
-// Package engineio is an Engine.IO v4 server: sessions of messages, text or binary, in order, over HTTP polling and
-// WebSocket, with an upgrade from one to the other that loses nothing.
+// Package engineio is an Engine.IO v4 server: sessions of text and binary messages, in order, over
+// HTTP polling and WebSocket. A session may upgrade from polling to WebSocket without losing a
+// message. Package socketio builds on it; an app that speaks Socket.IO doesn't need it.
 //
-// A Server is an http.Handler. Give its Config an Open function, which is told of each Session and answers with the
-// Receiver of what that session receives; mount it in any net/http server; and call Run, which keeps time:
+// A [Server] is an http.Handler. Its Config has an Open function, which returns the [Receiver] of
+// each new session. Its Run keeps time:
 //
 //	srv, err := engineio.New(engineio.Config{Open: func(s *engineio.Session) engineio.Receiver { return &echo{s} }})
 //	...
 //	go http.ListenAndServe(":8080", srv)
-//	err = srv.Run(ctx) // until ctx ends; then every session is ended and every goroutine awaited
+//	err = srv.Run(ctx)
 //
-// It does not know what messages mean: Socket.IO's packets, namespaces and rooms are package socketio's. It does not
-// speak revision 3 of the protocol (such clients are refused with code 5) nor WebTransport.
+// It doesn't speak WebTransport, and refuses clients of revision 3 with code 5.
 //
-// # What happens to a request
+// # Messages
 //
-// ServeHTTP matches the raw target, adds the CORS headers, reads the query (query.go) and checks the request in the
-// reference's order (server.go). What has no place here is refused with the protocol's codes (errors.go). A request
-// without a sid begins a session (handshake.go). One with a sid polls or posts (polling.go), or asks for a WebSocket
-// (accept.go, websocket.go), which probes and then takes over (upgrade.go). heartbeat.go pings.
+// Session.Send never blocks: the session queues the bytes that the transport doesn't take at once. A
+// session whose client is too slow ends (Config.MaxQueueBytes). A [Message] is encoded once, so a
+// broadcast is one NewText and a Send for each session.
 //
-// # Receiving
+// The session calls its Receiver on the goroutine that reads, which may be the one of all
+// connections. So a Receiver must not block. It may call any method of any session.
 //
-// A WebSocket's bytes go through parser.feed (frames.go), a push parser that takes them in whatever pieces they come. Who
-// calls it is a link's affair: on Linux, plain sockets are parked in an epoll loop of our own (poller_linux.go), so that
-// an idle one has neither goroutine nor buffer; while Run does not run, or where there is no epoll to be had, a goroutine
-// waits for each (link_linux.go); TLS and everything else is read by a goroutine with a small buffer (link_stream.go).
-// A connection that has SyscallConn must therefore let its descriptor be used in place of its Read and Write. One that
-// holds bytes already read from the descriptor says how many by a method Buffered() int.
+// # The end
 //
-// The Receiver is called on that goroutine, which may be the one of all connections: it must not
-// block. Within one read the session is corked: what the Receiver sends leaves in one write after
-// Idle. What may take time it leaves to Session.Later (crew.go): the poller's goroutine does that
-// between two looks at its sockets. It is replaced when that, or the messages of one connection,
-// take too long: it then serves that connection alone until it has read all.
+// Session.Close ends one session. Server.Drain refuses new sessions and ends the others at a given
+// rate, for a graceful shutdown. The end of Run's context ends everything at once. In each case the
+// session calls Closed exactly once, after the last Receive, with the words of Node's servers: see
+// TransportClose and its siblings.
 //
-// # Sending
+// # Connections
 //
-// Session.Send never blocks. While nothing waits, whoever sends writes to the socket at once, without blocking; what the
-// kernel does not take waits in the session's queue and is written when there is room. Over polling, what is sent waits
-// for a poll. Queues are bounded (Config.MaxQueueBytes), and a client that is too slow is dropped.
+// The server uses the descriptor of a connection that has SyscallConn in place of its Read and
+// Write. A connection that has already read bytes from its descriptor says how many by a method
+// Buffered() int.
 //
-// A poll waits in its handler, as HTTP servers have it, unless the ResponseWriter can be parked (park.go): one with the methods
+// A poll waits in its handler, unless the http.ResponseWriter has the methods
 //
 //	Park(gone func())
 //	Done() error
 //
-// lets the handler return; the response is written by whoever has something to say, and ended by Done, which must not block.
-// Gone is to be called if the client leaves first. Package worker has such ones, for the connections of its routers.
-//
-// A Message is encoded once per form and shared by all who are sent it: a broadcast is one NewText and a Send for each
-// session, and allocates nothing per session.
-//
-// # Goroutines and locks
-//
-// A session has no goroutine, timer or channel of its own. Goroutines are: net/http's, in which
-// polls wait that are not parked; the wheel's and the poller's, one each per server, in Run; those
-// that the poller leaves to Work, or a message, which takes long, or calls when much waits; one per
-// WebSocket that is not in the poller; one per such WebSocket while it has something to write, or
-// is being closed; and one per ended session for as long as Receiver.Closed runs.
-//
-// Lock order: Session.recvMu (held while the Receiver is called), then Session.mu (all state and every write, none of
-// which blocks), then Server.lingerMu, then the leaves: the wheel's, a shard of the session table, the scheduler's. A Receiver may call any
-// method of any session; Send from elsewhere never waits for a Receiver.
-//
-// # How it ends
-//
-// Session.Close ends one session. Server.Drain refuses new sessions and ends the others at a rate, for a process that is
-// about to leave. The end of Run's context ends everything at once. In each case Closed is called exactly once per
-// session, after its last Receive, with the words that Node servers use: see TransportClose and its siblings.
+// Then the handler returns at once. The goroutine that has something to say writes the response
+// and calls Done, which must not block. The ResponseWriter calls gone if the client leaves first.
+// Package worker has such ResponseWriters.
 //
 // # Protocol
 //
-// Sections of the Engine.IO v4 specification and where they are: Handshake (handshake.go, packet/open.go), HTTP
-// long-polling (polling.go, packet/payload.go), WebSocket (websocket.go; RFC 6455 in frames.go and accept.go, RFC 7692 in
-// deflate.go), Upgrade (upgrade.go), Heartbeat (heartbeat.go), Packet encoding (packet/packet.go), and of engine.io's own
-// behaviour CORS (cors.go), cookie (cookie.go), compression (compress.go), JSONP (jsonp.go), error codes (errors.go).
+// Sections of the Engine.IO v4 specification: Handshake (handshake.go, packet/open.go), HTTP
+// long-polling (polling.go, packet/payload.go), WebSocket (websocket.go; RFC 6455 in frames.go and
+// accept.go, RFC 7692 in deflate.go), Upgrade (upgrade.go), Heartbeat (heartbeat.go), Packet
+// encoding (packet/packet.go). Of the behaviour of Node's engine.io: CORS (cors.go), cookie
+// (cookie.go), compression (compress.go), JSONP (jsonp.go), error codes (errors.go).
 package engineio
+
+// For readers of the code.
+//
+// ServeHTTP matches the raw target, adds the CORS headers, reads the query (query.go) and checks the
+// request in the order of Node's server (server.go). A request without a sid begins a session
+// (handshake.go). One with a sid polls or posts (polling.go), or asks for a WebSocket (accept.go,
+// websocket.go), which probes and then takes over (upgrade.go).
+//
+// parser.feed (frames.go) takes a WebSocket's bytes in whatever pieces they come. A link calls it.
+// On Linux, plain sockets wait in an epoll loop (poller_linux.go), so that an idle one has neither a
+// goroutine nor a buffer. Without epoll, or while Run doesn't run, a goroutine waits for each
+// (link_linux.go). TLS and everything else has a goroutine with a small buffer (link_stream.go).
+//
+// During one read the session is corked, so that the Receiver's messages leave in one write after
+// Idle. Package socketio's Receiver leaves work to the event loop (scheduler.go): the poller's
+// goroutine does it between two looks at its sockets.
+//
+// A session has no goroutine, timer or channel of its own. docs/concurrency.md lists the goroutines.
+//
+// Lock order: Session.recvMu, held while the Receiver is called; Session.mu, which guards all state
+// and every write, none of which blocks; Server.lingerMu; then those of the wheel, of a shard of the
+// session table and of the scheduler. Send never waits for a Receiver.

@@ -5,30 +5,29 @@ import (
 	"net/http"
 )
 
-// ErrClosed reports a send to a session that has ended or is ending. The caller has nothing to do: Closed has been or
-// will be called.
+// ErrClosed reports a send to a session that has ended or is ending. The session calls Closed.
 var ErrClosed = errors.New("engineio: session closed")
 
-// ErrForbidden refuses a handshake without a reason of its own: see Config.AllowRequest.
+// ErrForbidden refuses a handshake with the text "Forbidden": see Config.AllowRequest.
 var ErrForbidden = errors.New("engineio: forbidden")
 
-// ErrSlowClient ends a session for which more than Config.MaxQueueBytes wait: its client takes them
-// too slowly, or they were sent at once.
+// ErrSlowClient ends a session whose client is too slow: more than Config.MaxQueueBytes wait for
+// it.
 var ErrSlowClient = errors.New("engineio: client too slow, its queue is full")
 
-// Why a session ended, as given to Receiver.Closed. Clients and Node servers know these words.
+// Reasons of the end of a session, for Receiver.Closed. Clients and Node servers use the same words.
 const (
 	TransportError = "transport error"      // the client broke the rules of its transport
 	TransportClose = "transport close"      // the client closed, or its connection was cut
 	ForcedClose    = "forced close"         // Session.Close
 	PingTimeout    = "ping timeout"         // no pong in time
-	ParseError     = "parse error"          // the client sent what is no packet
+	ParseError     = "parse error"          // the client sent a malformed packet
 	ShuttingDown   = "server shutting down" // Drain, or the end of Run
 )
 
 var errSID = errors.New("engineio: Config.NewSID gave a sid that is empty or needs escaping")
 
-// What ended a session with TransportError.
+// Errors that end a session with TransportError.
 var (
 	errPollOverlap = errors.New("engineio: poll while another is pending")
 	errPostOverlap = errors.New("engineio: post while another is being received")
@@ -38,7 +37,7 @@ var (
 	errClientPing  = errors.New("engineio: ping from the client")
 )
 
-// The codes of refused requests. They are part of the protocol.
+// The protocol's codes of refused requests.
 const (
 	CodeUnknownTransport    = 0
 	CodeUnknownSID          = 1
@@ -57,8 +56,8 @@ var codeMessages = [...]string{
 	CodeUnsupportedProtocol: "Unsupported protocol version",
 }
 
-// ConnectionError is a refused request. The client is at fault; it is told Code and Message, or in the place of the
-// latter what AllowRequest said.
+// ConnectionError is a refused request. The client gets Code and Message, or the text of
+// AllowRequest's error.
 type ConnectionError struct {
 	Request *http.Request
 	Code    int
@@ -70,7 +69,7 @@ type ConnectionError struct {
 	Context map[string]any
 }
 
-// Error gives the message that the client is told.
+// Error returns the message that the client gets.
 func (e *ConnectionError) Error() string { return "engineio: " + e.told() }
 
 // told is the message that the client gets.

@@ -8,9 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/engineio/packet"
 )
 
-// Message is one Engine.IO message, encoded once and shared by every session that it is sent to. It is immutable once
-// sent, and may be sent by several goroutines at once. Each form that a transport needs is built on first use and
-// kept, so that a broadcast is encoded once however many receive it.
+// Message is one Engine.IO message. It is encoded once, however many sessions get it. Several
+// goroutines may send it at once; it must not change after the first send.
 type Message struct {
 	frame   []byte // the WebSocket frame; the text form of a packet that is not binary is frame[head:]
 	head    uint8  // length of the frame's header
@@ -22,25 +21,25 @@ type Message struct {
 	deflated atomic.Pointer[[]byte] // the frame with a deflated payload
 }
 
-// NewText makes a text message. s should be valid UTF-8 (clients drop the connection over text that is not) and is
-// copied.
+// NewText makes a text message of a copy of s, which should be valid UTF-8: clients close the
+// connection otherwise.
 func NewText(s []byte) *Message { return newPacket(packet.Message, s) }
 
-// NewBinary makes a binary message. b is copied.
+// NewBinary makes a binary message of a copy of b.
 func NewBinary(b []byte) *Message {
 	var head [maxServerHeader]byte
 	h := appendFrameHeader(head[:0], opBinary, len(b))
 	return &Message{head: uint8(len(h)), frame: append(h[:len(h):len(h)], b...), binary: true} // one that clears no memory first
 }
 
-// Compress says whether transports may compress m; they may by default. It is to be called before m is sent, and
-// returns m.
+// Compress says whether transports may compress m. They may by default. It returns m, and must be
+// called before m is sent.
 func (m *Message) Compress(on bool) *Message {
 	m.plain = !on
 	return m
 }
 
-// Len is the number of bytes that m takes in a WebSocket text or binary frame's payload.
+// Len returns the number of bytes of m, as the payload of a WebSocket frame.
 func (m *Message) Len() int { return len(m.frame) - int(m.head) }
 
 func newPacket(t packet.Type, data []byte) *Message {

@@ -33,7 +33,7 @@ func TestHandshakeOverPolling(t *testing.T) {
 		}
 	}
 	s := f.session().s
-	if s.ID() != "lv_VI97HAXpY6yYWAAAB" || s.Transport() != Polling || s.Protocol() != 4 || f.srv.Len() != 1 {
+	if s.ID() != "lv_VI97HAXpY6yYWAAAB" || s.Transport() != Polling || f.srv.Len() != 1 {
 		t.Errorf("session %q over %s, %d live", s.ID(), s.Transport(), f.srv.Len())
 	}
 	if s.Request().URL.Query().Get("t") != "abc" || s.RemoteAddr() != s.Request().RemoteAddr {

@@ -3,8 +3,9 @@ package engineio
 // corkBytes is how much may gather under a cork before it leaves all the same.
 const corkBytes = 16 << 10
 
-// Send sends the messages, contiguously and in order. It never blocks: what the transport does not take at once waits.
-// The error is ErrClosed or ErrSlowClient, by which the session has ended.
+// Send sends the messages in order, with no others between them. It never blocks: the session
+// queues what the transport doesn't take at once. It returns ErrClosed or ErrSlowClient if the
+// session has ended.
 func (s *Session) Send(ms ...*Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -14,9 +15,9 @@ func (s *Session) Send(ms ...*Message) error {
 	return s.sendLocked(ms...)
 }
 
-// SendVolatile sends the messages if nothing is ahead of them, and drops them otherwise: when no poll is pending, when
-// the WebSocket still has something to write, or when something waits under a cork, as with the reference in one turn of
-// its event loop. It reports whether they were sent.
+// SendVolatile sends the messages, or drops them if the client isn't ready: no poll is pending, the
+// WebSocket still has something to write, or something waits under a Cork. It reports whether it
+// sent them.
 func (s *Session) SendVolatile(ms ...*Message) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,7 +34,8 @@ func (s *Session) SendVolatile(ms ...*Message) bool {
 	return s.sendLocked(ms...) == nil
 }
 
-// Cork keeps what is sent until as many Uncorks, so that it leaves in one write (at 16 KB it leaves before).
+// Cork holds messages back until an Uncork for each Cork, so that they leave in one write, or in
+// several of 16 KB.
 func (s *Session) Cork() {
 	s.mu.Lock()
 	s.corks++

@@ -24,7 +24,8 @@ func precision(c *Config) time.Duration {
 	return min(max(min(c.PingInterval, c.PingTimeout, c.UpgradeTimeout)/1000, tick/100), tick)
 }
 
-// Server is an http.Handler that holds Engine.IO sessions. Its methods may be called concurrently; Run once.
+// Server is an http.Handler that holds Engine.IO sessions. Its methods may be called concurrently,
+// but Run only once.
 type Server struct {
 	cfg      Config
 	metrics  *metrics
@@ -46,7 +47,7 @@ type Server struct {
 	settled   chan struct{}          // closed once lingering is empty; nil while nobody waits
 }
 
-// New checks cfg and makes a server. It starts nothing.
+// New checks cfg and returns a server. It starts nothing.
 func New(cfg Config) (*Server, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -64,8 +65,9 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Run keeps time for the sessions until ctx ends, then ends them all with ShuttingDown and returns when every goroutine
-// of the server has ended. Without it there are no heartbeats and no timeouts. Requests are refused with 503 afterwards.
+// Run keeps time for the sessions until ctx ends. Then it ends them with ShuttingDown and waits for
+// every goroutine of the server. Without Run there are no heartbeats and no timeouts. Afterwards
+// the server answers requests with 503.
 func (s *Server) Run(ctx context.Context) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -81,17 +83,17 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Len is the number of live sessions.
+// Len returns the number of live sessions.
 func (s *Server) Len() int { return int(s.sessions.n.Load()) }
 
-// Sessions yields the live sessions. Those that begin or end meanwhile may be among them or not.
+// Sessions yields the live sessions. Sessions that begin or end meanwhile may be missing.
 func (s *Server) Sessions() iter.Seq[*Session] { return s.sessions.all() }
 
-// Path is what the raw targets of requests for this server begin with, as Config.Path says.
+// Path returns the prefix of the targets of this server's requests: see Config.Path.
 func (s *Server) Path() string { return s.cfg.Path }
 
-// Handles reports whether r is for this server: whether its raw target begins with Config.Path. Nothing is decoded or
-// cleaned before that, as in the reference.
+// Handles reports whether r is for this server: whether its raw target begins with Config.Path,
+// undecoded and uncleaned.
 func (s *Server) Handles(r *http.Request) bool {
 	target := r.RequestURI
 	if target == "" {
@@ -100,7 +102,7 @@ func (s *Server) Handles(r *http.Request) bool {
 	return strings.HasPrefix(target, s.cfg.Path)
 }
 
-// ServeHTTP answers handshakes, polls, posts and upgrades, and 404 what is not for this server.
+// ServeHTTP answers handshakes, polls, posts and upgrades, and other requests with 404.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.Handles(r) {
 		w.WriteHeader(http.StatusNotFound)

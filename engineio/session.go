@@ -33,7 +33,7 @@ const (
 	stateClosed
 )
 
-// Session is one client's session. Its methods may be called concurrently, also from within a Receiver.
+// Session is one client's session. Its methods may be called concurrently, and from a Receiver.
 type Session struct {
 	server *Server
 	id     string
@@ -61,20 +61,17 @@ func newSession(srv *Server, id string, r *http.Request) *Session {
 	return s
 }
 
-// ID is the sid.
+// ID returns the sid.
 func (s *Session) ID() string { return s.id }
 
-// Protocol is the revision of Engine.IO that the client speaks: 4.
-func (s *Session) Protocol() int { return protocol }
-
-// Request is the request that began the session, without its body; its context has the values of the original one, and
-// does not end. It is made anew for each call, so that an idle session need not hold it.
+// Request returns the request that began the session, without its body. Its context has the values
+// of the original one and doesn't end. Each call makes a new one.
 func (s *Session) Request() *http.Request { return s.req.unpack() }
 
-// RemoteAddr is the client's address, as the HTTP server had it for the first request.
+// RemoteAddr returns the client's address, as the HTTP server had it for the first request.
 func (s *Session) RemoteAddr() string { return s.req.remoteAddr() }
 
-// Transport is the current transport, Polling or WebSocket.
+// Transport returns the present transport, Polling or WebSocket.
 func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,9 +85,9 @@ func (s *Session) transportLocked() string {
 	return Polling
 }
 
-// Close ends the session with ForcedClose once what was sent has left. A client that is between two polls is told at
-// its next one; the session lives on for that, at most 30 s, but sends and receives nothing more. Close reports whether
-// the session has ended.
+// Close ends the session with ForcedClose, after sending what was sent before. It returns false if
+// the client is between two polls: the session then ends at the next poll, or after 30 seconds, and
+// sends and receives nothing more.
 func (s *Session) Close() (ended bool) { return s.close(ForcedClose, nil) }
 
 func (s *Session) close(reason string, err error) (ended bool) {

@@ -92,8 +92,9 @@ func (s *Socket) forget(w *waiter) {
 	s.abandonLocked(w)
 }
 
-// Ack answers an event of the server, once: further calls return ErrAnswered. As a handler's parameter it is nil when the server asked for no
-// answer. It may be called at any time; after the connection has gone nobody is there to hear it.
+// Ack answers an event of the server. It returns ErrAnswered if the event was answered before. A
+// handler may keep it and call it later. As a handler's parameter it is nil if the server doesn't
+// wait for an answer. Once the connection has gone, nobody gets the answer.
 type Ack func(args ...any) error
 
 // reply sends an acknowledgement, on the connection that asked for it.

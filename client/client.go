@@ -31,7 +31,7 @@ type Client struct {
 	closed    bool
 }
 
-// New checks cfg and makes a Client. Nothing is started or dialed before Socket.Connect.
+// New checks cfg and returns a Client. Socket.Connect opens the connection.
 func New(cfg Config) (*Client, error) {
 	set, err := cfg.withDefaults()
 	if err != nil {
@@ -50,7 +50,8 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Of returns the socket of a namespace, always the same one. It is not connected by that. A name without a leading slash gets one.
+// Of returns the socket of a namespace, always the same one. It doesn't connect the socket. The
+// leading slash may be missing.
 func (c *Client) Of(namespace string) *Socket {
 	if !strings.HasPrefix(namespace, "/") {
 		namespace = "/" + namespace
@@ -74,7 +75,7 @@ func (c *Client) socketLocked(namespace string) *Socket {
 	return nil
 }
 
-// SID is the id of the Engine.IO session; "" without a connection.
+// SID returns the id of the Engine.IO session, or "" without a connection.
 func (c *Client) SID() string {
 	if conn := c.current(); conn != nil {
 		return conn.SID()
@@ -82,7 +83,7 @@ func (c *Client) SID() string {
 	return ""
 }
 
-// Transport is the name of the transport in use; "" without a connection.
+// Transport returns the name of the present transport, or "" without a connection.
 func (c *Client) Transport() string {
 	if conn := c.current(); conn != nil {
 		return conn.Transport()
@@ -96,8 +97,8 @@ func (c *Client) current() *engine.Conn {
 	return c.conn
 }
 
-// Close disconnects all sockets with "io client disconnect", ends the connection, and waits for handlers that run. What was emitted
-// before is sent, if the server takes it within two seconds. Further calls wait, too, and return nil as well.
+// Close sends what was emitted before, for up to two seconds, disconnects all sockets, ends the
+// connection, and waits for the handlers. It returns nil. Later calls wait, too.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true

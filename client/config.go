@@ -24,101 +24,114 @@ const (
 	WebSocket = engine.WebSocket
 )
 
-// Config configures a Client. The zero value of a field is its default, which is the official client's unless the field says otherwise;
-// the name that the official client gives to an option stands in brackets.
+// Config configures a Client. The zero value of a field means the default of the official client,
+// unless the field says otherwise. Its name for the option stands in brackets.
 type Config struct {
-	// URL is the server: http, https, ws or wss, host and port, and query parameters if need be. Its path must be
-	// empty: the path of Socket.IO is Path, and a namespace is named by Client.Of. Required.
+	// URL is the server: a scheme (http, https, ws or wss), host and port, and query
+	// parameters. It has no path: see Path and Client.Of. Required.
 	URL string
-	// Path is where the server serves Socket.IO. Zero: "/socket.io/". A slash is added at its end unless NoTrailingSlash is
-	// set. [path, addTrailingSlash]
+	// Path is the path of Socket.IO on the server. Zero means "/socket.io/". The client adds a
+	// slash to its end unless NoTrailingSlash is set. [path, addTrailingSlash]
 	Path            string
 	NoTrailingSlash bool
-	// Query are parameters of every request; servers show them in the handshake. [query]
+	// Query has parameters for every request. Servers show them in the handshake. [query]
 	Query url.Values
-	// Header is sent with every request. "Host" sets the Host header. [extraHeaders]
+	// Header has headers for every request. "Host" sets the Host header. [extraHeaders]
 	Header http.Header
-	// Auth is sent with every CONNECT, to every namespace: a value that encodes to a JSON object. [auth]
+	// Auth is sent to every namespace when its socket connects. It must encode to a JSON
+	// object. [auth]
 	Auth any
-	// AuthFunc makes what is sent with a CONNECT, anew at each connection, instead of Auth. It may block; ctx ends with the
-	// connection or with Close. An error counts as a refusal by the server. [auth as a function]
+	// AuthFunc replaces Auth with a value for each connection. It may block; ctx ends with the
+	// connection or with Close. An error counts as a refusal by the server. [auth as a
+	// function]
 	AuthFunc func(ctx context.Context, namespace string) (any, error)
 
-	// Transports are tried and used in this order: a session begins with the first. Zero: polling, WebSocket. [transports]
+	// Transports lists the transports in the order of preference. Nil means polling, then
+	// WebSocket. [transports]
 	Transports []string
-	// TryAllTransports tries the others when a handshake by the first fails. [tryAllTransports]
+	// TryAllTransports tries the other transports if the first one fails. [tryAllTransports]
 	TryAllTransports bool
-	// NoUpgrade stays with polling where the session began with it. [upgrade: false]
+	// NoUpgrade keeps a session on polling that began with it. [upgrade: false]
 	NoUpgrade bool
-	// RememberUpgrade begins with WebSocket at a reconnection after it has worked once. [rememberUpgrade]
+	// RememberUpgrade reconnects by WebSocket if that worked before. [rememberUpgrade]
 	RememberUpgrade bool
-	// UpgradeTimeout bounds the proof of a WebSocket; a longer one only wastes a socket on a network that swallows WebSockets. Zero: 10 s,
-	// the server's default (the official client leaves it to the server).
+	// UpgradeTimeout limits the time of an upgrade to WebSocket. Zero means 10 seconds, the
+	// server's default; the official client leaves it to the server.
 	UpgradeTimeout time.Duration
 
-	// Timeout bounds one attempt to connect, the Engine.IO handshake included. Zero: 20 s. [timeout]
+	// Timeout limits one attempt to connect, the Engine.IO handshake included. Zero means 20
+	// seconds. [timeout]
 	Timeout time.Duration
-	// NoReconnection leaves the client disconnected when the connection is lost, or cannot be made. [reconnection: false]
+	// NoReconnection leaves the client disconnected if the connection is lost or can't be made.
+	// [reconnection: false]
 	NoReconnection bool
-	// ReconnectionAttempts bounds the attempts in a row that may fail before the client gives up. Zero: no
-	// bound. [reconnectionAttempts]
+	// ReconnectionAttempts limits the failed attempts in a row. Zero doesn't.
+	// [reconnectionAttempts]
 	ReconnectionAttempts int
-	// ReconnectionDelay is waited before the first attempt; the wait doubles with each. Zero: 1 s. [reconnectionDelay]
+	// ReconnectionDelay is the wait before the first attempt; it doubles with each. Zero means
+	// 1 second. [reconnectionDelay]
 	ReconnectionDelay time.Duration
-	// ReconnectionDelayMax bounds that wait. Zero: 5 s. [reconnectionDelayMax]
+	// ReconnectionDelayMax limits that wait. Zero means 5 seconds. [reconnectionDelayMax]
 	ReconnectionDelayMax time.Duration
-	// RandomizationFactor spreads the waits, so that the clients of a lost server don't come back at the same moment: 0.5 is ±50 %.
-	// Zero: 0.5; below zero: no spread; at most 1. Unlike with the official client, waits at the maximum are
-	// spread, too (below it). [randomizationFactor]
+	// RandomizationFactor spreads the waits, so that the clients of a lost server don't come
+	// back at the same moment. 0.5 means ±50 %. Zero means 0.5; below zero there is no spread;
+	// 1 is the most. Waits at the maximum are spread below it, which the official client
+	// doesn't do. [randomizationFactor]
 	RandomizationFactor float64
 
-	// AckTimeout bounds the wait for an acknowledgement where the caller's context has no deadline. Zero: no bound, or 10 s
-	// with Retries. [ackTimeout]
+	// AckTimeout limits the wait for an acknowledgement if the context has no deadline. Zero
+	// doesn't limit it, but means 10 seconds with Retries. [ackTimeout]
 	AckTimeout time.Duration
-	// Retries above 0 makes events without flags be delivered at least once, in order and one at a time: each asks for an
-	// acknowledgement and is sent again, that often at most, when none comes in AckTimeout. [retries]
+	// Retries, if above 0, delivers events without flags at least once, in order and one at a
+	// time. Each asks for an acknowledgement and is sent again, up to that often, if none comes
+	// within AckTimeout. [retries]
 	Retries int
 
-	// PerMessageDeflate offers compression on WebSockets, without windows kept from message to message. Zero: off (the official
-	// client offers it in Node; servers don't accept it by default). Messages shorter than DeflateThreshold bytes (zero: 1024) are
-	// sent plain. [perMessageDeflate]
+	// PerMessageDeflate offers compression on WebSockets, without context takeover. Messages
+	// shorter than DeflateThreshold bytes (zero: 1024) aren't compressed. It is off by default;
+	// the official client offers it in Node. [perMessageDeflate]
 	PerMessageDeflate bool
 	DeflateThreshold  int
 
-	// TLS is for https and wss: certificate authorities, client certificates. [ca, cert, key, rejectUnauthorized ...]
+	// TLS configures https and wss. [ca, cert, key, rejectUnauthorized, ...]
 	TLS *tls.Config
-	// Dial makes network connections for both transports, in place of a net.Dialer: for proxies, unix sockets, or tests without a network.
+	// Dial opens the network connections of both transports. Nil means a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// HTTP sends the requests of polling. Its Jar's cookies go with WebSockets, too. It must have no Timeout of
-	// its own below the server's pingInterval. Nil: one of the client's own, made from TLS and Dial, closed by Close. [agent, withCredentials]
+	// HTTP sends the requests of polling. The cookies of its Jar go with WebSockets, too. Its
+	// Timeout, if any, must be above the server's pingInterval. Nil means a client made from
+	// TLS and Dial. [agent, withCredentials]
 	HTTP *http.Client
 
-	// Parser is how packets are written on the wire; the server must have the same. Zero: as the protocol has it. Package
-	// socketio/msgpack has one. [parser]
+	// Parser writes and reads packets in another form, which the server must use, too. Package
+	// socketio/msgpack has one. Nil means the form of the protocol. [parser]
 	Parser packet.Parser
 
-	// MaxMessageBytes bounds one received message, its attachments included, and the body of one poll. Beyond it the connection is
-	// closed. Zero: 64 MB.
+	// MaxMessageBytes limits one received message with its attachments, and the body of one
+	// poll. The client closes the connection beyond it. Zero means 64 MB.
 	MaxMessageBytes int
-	// MaxAttachments bounds the binary parts of one received event. Zero: 1000 (the official client: 10).
+	// MaxAttachments limits the binary parts of one received event. Zero means 1000; the
+	// official client has 10.
 	MaxAttachments int
-	// MaxQueueBytes bounds what waits to be sent, connected or not, and apart from that what was received and waits for handlers. Emit fails
-	// with ErrQueueFull beyond it; a connection whose handlers fall so far behind is closed. Zero: 16 MB.
+	// MaxQueueBytes limits the data that waits to be sent, and separately the data that waits
+	// for handlers. Emit returns ErrQueueFull beyond it; a connection with slower handlers is
+	// closed. Zero means 16 MB.
 	MaxQueueBytes int
 
-	// OnRetry is told before each wait for a reconnection: how many attempts have failed in a row, how long the wait is, and why the
-	// connection was lost or not made. [reconnect_attempt, reconnect_error]
+	// OnRetry is told before each wait for a reconnection: the number of failed attempts in a
+	// row, the wait, and the last error. [reconnect_attempt, reconnect_error]
 	OnRetry func(attempt int, wait time.Duration, err error)
 	// OnTransport is told the transport of each new connection, and of its upgrade. [upgrade]
 	OnTransport func(name string)
-	// OnPing is told of each heartbeat of the server. [ping] The three hooks run on the connection's goroutine and must not block.
+	// OnPing is told of each heartbeat of the server. OnPing, OnTransport and OnRetry run on
+	// the connection's goroutine and must not block. [ping]
 	OnPing func()
 
-	// Log takes what has no caller to return it to: arguments that a handler could not decode (debug). The zero Logger is silent.
+	// Log gets errors that have no caller to return them to, at debug level, such as arguments
+	// that don't fit a handler. The zero Logger is silent.
 	Log zerolog.Logger
 }
 
-// Validate reports every wrong value.
+// Validate returns all wrong values as one error.
 func (c *Config) Validate() error {
 	_, err := c.withDefaults()
 	return err
@@ -222,6 +235,7 @@ func (s *settings) engine() engine.Config {
 		Header: s.Header, TLS: s.TLS, Dial: s.Dial, HTTP: s.HTTP,
 		MaxMessage: s.MaxMessageBytes, MaxQueue: s.MaxQueueBytes,
 		Deflate: s.PerMessageDeflate, DeflateThreshold: s.DeflateThreshold,
-		OnPing: s.OnPing,
+		OnPing:  s.OnPing,
+		Refused: func(r engine.Refusal) error { return &RefusedError{Status: r.Status, Code: r.Code, Message: r.Message} },
 	}
 }

@@ -1,5 +1,5 @@
-// Package client is a Socket.IO v4 client: protocol revision 5 over Engine.IO v4, by polling, WebSocket, or polling
-// with an upgrade.
+// Package client is a Socket.IO v4 client: protocol revision 5 over Engine.IO v4, by polling, by
+// WebSocket, or by polling with an upgrade.
 //
 //	c, err := client.New(client.Config{URL: "http://127.0.0.1:8080"})
 //	if err != nil {
@@ -16,33 +16,37 @@
 //
 // # Life
 //
-// New checks its Config and starts nothing. The first Connect of a socket opens the connection, which all namespaces
-// share; it is lost and made again by itself (see Config for the rules), and is closed when the last socket has disconnected. Close
-// ends everything and returns when no goroutine is left.
+// New starts nothing. The first Connect of a socket opens the connection, which all namespaces
+// share. The client reconnects by itself, as [Config] says, and closes the connection when the last
+// socket has disconnected. Close ends everything and returns when no goroutine is left.
 //
-// There is no Run, which the servers of this module have: a client is held by straight-line code that wants to know on its next line
-// whether it is connected, or why not. With Run every caller would write the same goroutine, wait for it and wait for the connection;
-// here Connect answers, and Close waits.
-//
-// A connection has one goroutine, which dials, waits and reads. Handlers run on a goroutine per socket that lives while there are
-// events, one at a time and in the order of arrival; they may block, and wait for acknowledgements from the same server. An idle WebSocket
-// holds no buffers. With polling, net/http adds its own goroutines and buffers.
+// A connection has one goroutine, which dials, waits and reads. The handlers of a socket run on a
+// goroutine that lives while there are events. With polling, net/http adds its own.
 //
 // # Events
 //
-// A handler is any func([context.Context,] [*Socket,] args...) [(results..., error)]: arguments are decoded into its parameters (missing
-// ones are zero, extra ones ignored), results are the acknowledgement when the server asked for one. A parameter of type Args takes the
-// rest undecoded, one of type Ack the means to answer later. On panics when the signature does not fit, and says why. The context ends
-// when the socket disconnects. A handler that panics ends the process, as on any goroutine: it is the caller's code.
+// A handler is a function
 //
-// []byte values travel as binary attachments both ways, at any depth.
+//	func([context.Context,] [*Socket,] arguments... [, Ack]) ([answer..., ] [error])
+//
+// The event's arguments are decoded into the parameters. A missing argument is the zero value.
+// Further arguments are ignored, unless the last parameter is variadic or [Args], which are
+// undecoded. []byte values travel as binary attachments, at any depth. The results answer the event
+// if the server waits for an answer; a handler with an [Ack] answers by that instead. The context
+// ends when the socket disconnects.
+//
+// The handlers of one socket run one after the other, in the order of its events. They may block,
+// and wait for acknowledgements of the same server. A panic in a handler ends the process.
 //
 // # Disconnection
 //
-// What is emitted while disconnected is kept, up to Config.MaxQueueBytes, and sent upon the next connection; volatile events are dropped.
-// Waits for acknowledgements of what was already sent end with ErrDisconnected. If the server has connection state recovery, a reconnected
-// socket keeps its id and gets what it missed, and Recovered reports true.
+// While a socket is disconnected it keeps emitted events, up to Config.MaxQueueBytes, and sends them
+// after the next connection. It drops volatile ones. EmitWithAck returns ErrDisconnected for events
+// that were sent before. If the server has connection state recovery, a reconnected socket keeps its
+// id and gets the events that it missed; Recovered then returns true.
 //
-// All methods may be called concurrently and from handlers, except that Close must not be called from a handler or a hook:
-// it waits for them.
+// # Concurrency
+//
+// All methods may be called concurrently, and from handlers, except that Close must not be called
+// from a handler or a hook: it waits for them.
 package client

@@ -35,8 +35,9 @@ func (s *Socket) register(change func(r *registry)) {
 // with returns list and one more in memory of its own.
 func with[T any](list []T, v T) []T { return append(slices.Clip(list), v) }
 
-// On registers a handler for an event; doc.go has the forms. Several run in the order of registration, the first answer counts. It panics
-// when f is no such function, or the name is reserved (OnConnect, OnDisconnect and OnConnectError are for those).
+// On adds a handler for an event; the package documentation has the forms. Several handlers run in
+// the order of registration, and the first answer counts. On panics if f isn't a handler or the
+// name is reserved: for "connect" and the like see OnConnect, OnDisconnect and OnConnectError.
 func (s *Socket) On(event string, f any) {
 	if packet.Reserved(event) {
 		panic("client: On(\"" + event + "\"): the name is reserved; see OnConnect, OnDisconnect, OnConnectError")
@@ -52,7 +53,7 @@ func (s *Socket) On(event string, f any) {
 	})
 }
 
-// Off removes all handlers of an event. One that runs, runs on.
+// Off removes all handlers of an event. It doesn't stop a running one.
 func (s *Socket) Off(event string) {
 	s.register(func(r *registry) {
 		r.events = maps.Clone(r.events)
@@ -60,29 +61,31 @@ func (s *Socket) Off(event string) {
 	})
 }
 
-// OnAny registers a function for every event of the server, before its handlers.
+// OnAny calls f for every event of the server, before its handlers.
 func (s *Socket) OnAny(f func(event string, args Args)) {
 	s.register(func(r *registry) { r.any = with(r.any, f) })
 }
 
-// OnAnyOutgoing registers a function for every event that is emitted. It runs in Emit, before the event is sent or kept.
+// OnAnyOutgoing calls f for every event that is emitted, before it is sent or kept. f runs on the
+// goroutine that emits.
 func (s *Socket) OnAnyOutgoing(f func(event string, args Args)) {
 	s.register(func(r *registry) { r.outgoing = with(r.outgoing, f) })
 }
 
-// OnConnect registers a function for each time the socket is connected, for the first time and again. [connect]
+// OnConnect calls f each time the socket has connected. [connect]
 func (s *Socket) OnConnect(f func()) {
 	s.register(func(r *registry) { r.connect = with(r.connect, f) })
 }
 
-// OnDisconnect registers a function for each time the socket was connected and is not any more. The reason is one of
-// the Reason constants; err says more and may be nil. [disconnect]
+// OnDisconnect calls f each time the socket has disconnected. The reason is one of the Reason
+// constants. err may be nil; if it isn't, it says more. [disconnect]
 func (s *Socket) OnDisconnect(f func(reason string, err error)) {
 	s.register(func(r *registry) { r.disconnect = with(r.disconnect, f) })
 }
 
-// OnConnectError registers a function for each attempt that failed: a *ConnectError when the server refused the socket, which is not
-// repeated; anything else when there was no connection, which Config says how to repeat. [connect_error]
+// OnConnectError calls f for each failed attempt: with a *ConnectError if the server refused the
+// socket, which the client doesn't repeat, or with the error of the connection, which it repeats as
+// Config says. [connect_error]
 func (s *Socket) OnConnectError(f func(err error)) {
 	s.register(func(r *registry) { r.refused = with(r.refused, f) })
 }

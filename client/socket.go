@@ -43,13 +43,13 @@ type outcome struct {
 	err  error // before done is closed
 }
 
-// Namespace is the name of the socket's namespace.
+// Namespace returns the name of the socket's namespace.
 func (s *Socket) Namespace() string { return s.name }
 
-// Client is the connection that the socket belongs to.
+// Client returns the connection that the socket belongs to.
 func (s *Socket) Client() *Client { return s.client }
 
-// ID is the socket id that the server gave; "" while not connected.
+// ID returns the socket id that the server gave, or "" while the socket isn't connected.
 func (s *Socket) ID() string {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
@@ -63,18 +63,20 @@ func (s *Socket) Connected() bool {
 	return s.connected
 }
 
-// Recovered reports whether the last connection restored the session before: same id, same rooms, nothing missed.
+// Recovered reports whether the server restored the socket at the last connection: same id, same
+// rooms, nothing missed.
 func (s *Socket) Recovered() bool {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
 	return s.recovered
 }
 
-// Connect connects the socket, and returns nil once it is connected. Failed attempts are repeated as Config says. It ends with a *ConnectError
-// when the server refuses the socket, ErrGaveUp when there are no more attempts, ErrClosed, ErrDisconnected, or the end of ctx (the last
-// attempt's error beside it), which disconnects the socket.
+// Connect connects the socket and returns nil once it is connected. It repeats failed attempts as
+// Config says. It returns a *ConnectError if the server refuses the socket, ErrGaveUp after the
+// last attempt, ErrClosed, or ErrDisconnected. If ctx ends, it disconnects the socket and returns
+// the error of ctx and that of the last attempt.
 //
-// Once connected, the socket reconnects by itself until one of these happens again.
+// A connected socket reconnects by itself until one of these errors occurs.
 func (s *Socket) Connect(ctx context.Context) error {
 	c := s.client
 	c.mu.Lock()
@@ -118,8 +120,8 @@ func (s *Socket) Connect(ctx context.Context) error {
 	return err
 }
 
-// Disconnect disconnects the socket with "io client disconnect"; the connection stays while other sockets use it. Nothing happens
-// if the socket is not connected or connecting. Connect may be called again.
+// Disconnect disconnects the socket. The connection stays open while other sockets use it. Connect
+// may be called again.
 func (s *Socket) Disconnect() {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()

@@ -33,6 +33,8 @@ type Config struct {
 	TLS *tls.Config
 	// Dial opens the connections of WebSockets.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Refused returns the error for a server's refusal.
+	Refused func(Refusal) error
 	// HTTP sends the requests of polling; its cookies go with WebSockets, too.
 	HTTP *http.Client
 	// MaxMessage bounds a received message, and the body of a poll, in bytes.

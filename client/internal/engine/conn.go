@@ -48,7 +48,7 @@ type Conn struct {
 	err     error
 }
 
-// Open begins a session. An error is a *RefusedError when a server answered that it does not want it.
+// Open begins a session. If the server refuses it, the error is the one of Config.Refused.
 func Open(ctx context.Context, cfg *Config) (*Conn, error) {
 	var errs []error
 	for _, transport := range cfg.Transports {

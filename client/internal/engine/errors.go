@@ -3,14 +3,12 @@ package engine
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 )
 
-// Why a session ended, in the words of the official client.
+// Reasons of the end of a session, in the words of the official client.
 const (
 	ReasonPingTimeout    = "ping timeout"
 	ReasonTransportClose = "transport close"
@@ -30,37 +28,29 @@ var (
 	ErrProtocol = errors.New("engine.io: protocol violated by the server")
 )
 
-// RefusedError is an HTTP answer other than the one that was hoped for. Code is the server's Engine.IO error code, or -1 where it
-// told none (as on WebSocket handshakes).
-type RefusedError struct {
+// Refusal is the HTTP answer of a server that refused a handshake.
+type Refusal struct {
 	Status  int
-	Code    int
-	Message string
+	Code    int    // the server's Engine.IO error code, or -1 if it told none
+	Message string // of the server; may be empty
 }
 
-func (e *RefusedError) Error() string {
-	if e.Message == "" {
-		return fmt.Sprintf("engine.io: server answered %d %s", e.Status, http.StatusText(e.Status))
-	}
-	return fmt.Sprintf("engine.io: server answered %d: %s", e.Status, e.Message)
-}
-
-// refused reads the beginning of an answer's body for the server's own words.
-func refused(status int, body io.Reader) *RefusedError {
-	e := &RefusedError{Status: status, Code: -1}
+// refused reads the beginning of an answer's body for the server's own words, and returns the error
+// for them.
+func (cfg *Config) refused(status int, body io.Reader) error {
 	text, _ := io.ReadAll(io.LimitReader(body, 1<<10)) // best effort: the status is the error
 	var told struct {
 		Code    *int
 		Message string
 	}
 	if json.Unmarshal(text, &told) == nil && told.Code != nil {
-		e.Code, e.Message = *told.Code, told.Message
-		return e
+		return cfg.Refused(Refusal{status, *told.Code, told.Message})
 	}
+	r := Refusal{Status: status, Code: -1}
 	if line, _, _ := strings.Cut(string(text), "\n"); !strings.HasPrefix(line, "<") {
-		e.Message = strings.ToValidUTF8(strings.TrimSpace(line), "?")
+		r.Message = strings.ToValidUTF8(strings.TrimSpace(line), "?")
 	}
-	return e
+	return cfg.Refused(r)
 }
 
 // reasonOf names why reading or writing failed.

@@ -108,7 +108,7 @@ func (c *Conn) do(ctx context.Context, method string, body []byte) ([]byte, erro
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, refused(answer.StatusCode, answer.Body)
+		return nil, c.cfg.refused(answer.StatusCode, answer.Body)
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, int64(c.cfg.MaxMessage)+1))
 	if err == nil && len(text) > c.cfg.MaxMessage {

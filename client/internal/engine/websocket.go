@@ -147,14 +147,14 @@ func (cfg *Config) upgradeConn(ctx context.Context, conn net.Conn, u *url.URL) (
 		}
 		conn = t
 	}
-	var refusal *RefusedError
+	var refusal error
 	d := ws.Dialer{
 		Header: ws.HandshakeHeaderHTTP(cfg.webSocketHeader(u)),
 		Host:   cfg.Header.Get("Host"),
 		OnStatusError: func(status int, _ []byte, answer io.Reader) {
-			refusal = &RefusedError{Status: status, Code: -1}
+			refusal = cfg.Refused(Refusal{Status: status, Code: -1})
 			if a, err := http.ReadResponse(bufio.NewReader(answer), nil); err == nil {
-				refusal = refused(status, a.Body)
+				refusal = cfg.refused(status, a.Body)
 			}
 		},
 		ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, // pooled, and given back below

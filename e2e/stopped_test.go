@@ -100,9 +100,9 @@ func TestStoppedRedisUnderLoad(t *testing.T) {
 	}, hosts[:]...)
 }
 
-// TestStoppedRedisBeforeListedBackends: the same where only Redis and what routers remember say whose a sid is.
-func TestStoppedRedisBeforeListedBackends(t *testing.T) {
-	b := startBackends(t, 2)
+// TestStoppedRedisBeforeUpstreams: the same where only Redis and what routers remember say whose a sid is.
+func TestStoppedRedisBeforeUpstreams(t *testing.T) {
+	b := startUpstreams(t, 2)
 	redis := testkit.StartRedis(t)
 	var hosts []*harness.Host
 	for _, name := range []string{"host-a", "host-b"} {

@@ -144,7 +144,7 @@ func (h *Host) child(t testing.TB, what string, is func(Child) bool) Child {
 }
 
 // AwaitWorkers waits until every process of the host that keeps the table of workers has n ready ones in it, listed
-// backends included.
+// upstreams included.
 func (h *Host) AwaitWorkers(t testing.TB, n int) {
 	t.Helper()
 	h.await(t, fmt.Sprintf("%d ready workers", n), func() bool {

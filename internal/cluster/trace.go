@@ -36,7 +36,7 @@ func (t *Trace) Print(out io.Writer) error {
 	fmt.Fprintf(w, "decision\t%s: %s\n", t.Decision, reasons[t.Decision])
 	if o := t.Worker; o != nil {
 		fmt.Fprintf(w, "owner\t%s, %s: slot %d on %s", o.ID, o.State, o.Slot, o.Host)
-		if o.PID != 0 { // a backend that is listed by hand says nothing of itself
+		if o.PID != 0 { // an upstream says nothing of itself
 			fmt.Fprintf(w, ", pid %d, up %s", o.PID, age(o.Started))
 		}
 		fmt.Fprintln(w)

@@ -141,10 +141,10 @@ func TestEdge(t *testing.T) {
 	}
 }
 
-func TestWrongBackends(t *testing.T) {
+func TestWrongUpstreams(t *testing.T) {
 	for environ, want := range map[string]string{
-		"SIDEREAL_UPSTREAMS=10.0.0.4:3000":                 `SIDEREAL_UPSTREAMS="10.0.0.4:3000" is no list of backends: "10.0.0.4:3000": must begin with http:// or https://`,
-		"SIDEREAL_UPSTREAMS=http://a:3000,http://b/chat":   `SIDEREAL_UPSTREAMS="http://a:3000,http://b/chat" is no list of backends: "http://b/chat": must be a scheme, a host and a port, nothing more`,
+		"SIDEREAL_UPSTREAMS=10.0.0.4:3000":                 `SIDEREAL_UPSTREAMS="10.0.0.4:3000" isn't a list of upstreams: "10.0.0.4:3000": must begin with http:// or https://`,
+		"SIDEREAL_UPSTREAMS=http://a:3000,http://b/chat":   `SIDEREAL_UPSTREAMS="http://a:3000,http://b/chat" isn't a list of upstreams: "http://b/chat": must be a scheme, a host and a port, nothing more`,
 		"SIDEREAL_UPSTREAM_CHECK=/healthz":                 `SIDEREAL_UPSTREAM_CHECK="/healthz" needs SIDEREAL_UPSTREAMS, which is not set`,
 		"SIDEREAL_UPSTREAM_CHECK=healthz":                  `SIDEREAL_UPSTREAM_CHECK="healthz" must be a path such as /healthz`,
 		"SIDEREAL_UPSTREAM_INTERVAL=0s":                    `SIDEREAL_UPSTREAM_INTERVAL="0s" must be a duration such as 1500ms, 35s or 2m, at least 100ms`,

@@ -222,7 +222,7 @@ func adapterMode(text string) (string, error) {
 // upstreams has the reader of the list judge it.
 func upstreams(text string) (string, error) {
 	if err := directory.CheckUpstreams(text); err != nil {
-		return "", fmt.Errorf("is no list of backends: %w", err)
+		return "", fmt.Errorf("isn't a list of upstreams: %w", err)
 	}
 	return text, nil
 }

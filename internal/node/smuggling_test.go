@@ -25,7 +25,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// sight is a request as a backend has read it.
+// sight is a request as a program has read it.
 type sight struct {
 	Path   string
 	For    []string // X-Forwarded-For
@@ -87,7 +87,7 @@ func attack(t *testing.T, addr, target string, segments []string, read func(n in
 	return resp, string(body) + string(rest)
 }
 
-// seenBy asks a backend which requests it has read.
+// seenBy asks a program which requests it has read.
 func seenBy(t *testing.T, url string) (list []sight) {
 	t.Helper()
 	status, body := get(t, url+"/seen")
@@ -97,23 +97,23 @@ func seenBy(t *testing.T, url string) (list []sight) {
 	return list
 }
 
-// unforged checks that a backend was shown nothing but what a router wrote. Each request comes from
+// unforged checks that a program was shown nothing but what a router wrote. Each request comes from
 // here.
 func unforged(t *testing.T, list []sight) {
 	t.Helper()
 	for _, s := range list {
 		if slices.ContainsFunc(append(append(s.For, s.Client...), s.At), func(v string) bool { return strings.Contains(v, "203.0.113.9") }) {
-			t.Errorf("the backend believes the client of %+v", s)
+			t.Errorf("the program believes the client of %+v", s)
 		}
 	}
 }
 
-// untold checks that no request but those named has reached a backend.
+// untold checks that no request but those named has reached a program.
 func untold(t *testing.T, list []sight) {
 	t.Helper()
 	for _, s := range list {
 		if s.Path == "/forged" {
-			t.Errorf("a request that no router has read reached the backend: %+v", s)
+			t.Errorf("a request that no router has read reached the program: %+v", s)
 			return
 		}
 	}

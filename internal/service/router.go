@@ -264,7 +264,7 @@ type members interface {
 	Trace(ctx context.Context, sid string) (directory.Trace, error)
 }
 
-// members are those of the directory, with the backends that are listed by hand.
+// members are those of the directory, with upstreams.
 func (p *routerProcess) members() members {
 	if p.upstream != nil {
 		return p.upstream

@@ -15,13 +15,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// backends are official servers on ports, each a process that knows nothing of routers.
-type backends struct {
+// upstreams are official servers on ports, each a process that knows nothing of routers.
+type upstreams struct {
 	nodes []*harness.Node
 	urls  []string
 }
 
-func startBackends(t *testing.T, n int) (b backends) {
+func startUpstreams(t *testing.T, n int) (b upstreams) {
 	t.Helper()
 	for i := range n {
 		b.nodes, b.urls = append(b.nodes, nil), append(b.urls, "")
@@ -30,8 +30,8 @@ func startBackends(t *testing.T, n int) (b backends) {
 	return b
 }
 
-// start runs backend i at a port, 0 for any.
-func (b *backends) start(t *testing.T, i, port int) {
+// start runs upstream i at a port, 0 for any.
+func (b *upstreams) start(t *testing.T, i, port int) {
 	t.Helper()
 	b.nodes[i] = harness.StartNode(t)
 	var at struct{ URL string }
@@ -39,10 +39,12 @@ func (b *backends) start(t *testing.T, i, port int) {
 	b.urls[i] = at.URL
 }
 
-func (b *backends) env() []string { return []string{"SIDEREAL_UPSTREAMS=" + strings.Join(b.urls, ",")} }
+func (b *upstreams) env() []string {
+	return []string{"SIDEREAL_UPSTREAMS=" + strings.Join(b.urls, ",")}
+}
 
-// sessions opens polling sessions until each backend has one.
-func (b *backends) sessions(ctx context.Context, t *testing.T, entries ...string) map[string]*harness.Poller {
+// sessions opens polling sessions until each upstream has one.
+func (b *upstreams) sessions(ctx context.Context, t *testing.T, entries ...string) map[string]*harness.Poller {
 	t.Helper()
 	found := map[string]*harness.Poller{}
 	for range 200 {
@@ -58,13 +60,13 @@ func (b *backends) sessions(ctx context.Context, t *testing.T, entries ...string
 			return found
 		}
 	}
-	t.Fatalf("sessions at %d of %d backends only", len(found), len(b.urls))
+	t.Fatalf("sessions at %d of %d upstreams only", len(found), len(b.urls))
 	return nil
 }
 
-// TestListedBackends: servers that know nothing of us, behind a router that has nothing but their addresses.
-func TestListedBackends(t *testing.T) {
-	b := startBackends(t, 3)
+// TestUpstreams: servers that know nothing of us, behind a router that has nothing but their addresses.
+func TestUpstreams(t *testing.T) {
+	b := startUpstreams(t, 3)
 	router := harness.StartRouter(t, harness.HostConfig{Name: "host-a", Env: b.env()})
 	router.AwaitWorkers(t, 3)
 	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
@@ -101,7 +103,7 @@ func TestListedBackends(t *testing.T) {
 	for range 3 {
 		status, body := harness.Get(ctx, t, router.URL+"/socket.io/?EIO=4&transport=polling&sid="+dead.SID)
 		if status != 400 || body != `{"code":1,"message":"Session ID unknown"}` {
-			t.Errorf("a dead backend's sid gets %d %s", status, body)
+			t.Errorf("a dead upstream's sid gets %d %s", status, body)
 		}
 	}
 	for _, name := range []string{`["1"]`, `["2"]`} {
@@ -129,9 +131,9 @@ func TestListedBackends(t *testing.T) {
 	}
 }
 
-// TestListedBackendsBesideWorkers: a host shows, and uses, what is listed like workers of its own.
-func TestListedBackendsBesideWorkers(t *testing.T) {
-	b := startBackends(t, 1)
+// TestUpstreamsBesideWorkers: a host shows, and uses, what is listed like workers of its own.
+func TestUpstreamsBesideWorkers(t *testing.T) {
+	b := startUpstreams(t, 1)
 	host := harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 1, Env: b.env()})
 	var status struct {
 		Workers []struct{ ID, State string }
@@ -153,9 +155,9 @@ func TestListedBackendsBesideWorkers(t *testing.T) {
 	}
 }
 
-// TestListedBackendsOfTwoRouters: what one router learned, the other knows through Redis.
-func TestListedBackendsOfTwoRouters(t *testing.T) {
-	b := startBackends(t, 2)
+// TestUpstreamsOfTwoRouters: what one router learned, the other knows through Redis.
+func TestUpstreamsOfTwoRouters(t *testing.T) {
+	b := startUpstreams(t, 2)
 	redis := testkit.StartRedis(t)
 	var entries []string
 	for _, name := range []string{"host-a", "host-b"} {

@@ -230,8 +230,10 @@ func alternatives(f field) string {
 // rule says which values a setting may have, unless its meaning names them.
 func rule(f field, meaning string) string {
 	var out []string
-	if form, ok := forms[f.tag.Get("form")]; ok {
-		out = append(out, form.rule)
+	if name := f.tag.Get("form"); name != "" {
+		if !strings.HasPrefix(name, "readable") { // the meaning says which file
+			out = append(out, forms[name].rule)
+		}
 	} else if list := strings.Fields(f.tag.Get("oneof")); slices.ContainsFunc(list, func(v string) bool { return !strings.Contains(meaning, "`"+v+"`") }) {
 		out = append(out, strings.Join(list, ", "))
 	} else if least := f.tag.Get("min"); strings.Trim(least, "0s") != "" && !f.internal() {

@@ -10,7 +10,7 @@ ARGS ?=
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check vulncheck bench bench-scale interop flakes cover fuzz soak demo picture demo-test dist help generate deps
+.PHONY: run build unit test check lint vulncheck bench bench-scale interop flakes cover fuzz soak demo picture demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -39,7 +39,7 @@ test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Red
 	cd e2e/outside && TESTKIT_REQUIRE=1 $(GO) test -count=1 $(TESTFLAGS) ./...
 	@GO='$(GO)' TESTFLAGS='$(TESTFLAGS)' scripts/redises.sh
 
-check: ## gofmt, go vet, staticcheck, errcheck, go test -race, govulncheck (GOVULNDB=file:///srv/vulndb on a closed network)
+check: ## gofmt, go vet, staticcheck, errcheck, golangci-lint, go test -race, govulncheck (GOVULNDB=file:///srv/vulndb on a closed network)
 	@scripts/deps.sh check
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
@@ -49,8 +49,12 @@ check: ## gofmt, go vet, staticcheck, errcheck, go test -race, govulncheck (GOVU
 	$(GO) tool staticcheck ./...
 	$(GO) tool staticcheck -tags e2e,soak ./e2e/... ./examples/...
 	@GO='$(GO)' scripts/errcheck.sh
+	@$(MAKE) --no-print-directory lint
 	$(GO) test -race ./...
 	@$(MAKE) --no-print-directory vulncheck
+
+lint: ## golangci-lint with .golangci.yml, at the version of tools/lint/go.mod
+	$(GO) tool -modfile=tools/lint/go.mod golangci-lint run ./...
 
 vulncheck: ## look for known vulnerabilities in what the code calls (VULNCHECK=require: fail where the database is out of reach)
 	@GO='$(GO)' scripts/vulncheck.sh ./...

@@ -177,7 +177,7 @@ func (d *Directory) askSecret(ctx context.Context) {
 			a = &askingSecret{done: make(chan struct{})}
 			s.asking = a
 			s.mu.Unlock()
-			d.askSecretAs(a)
+			d.askSecretAs(ctx, a)
 			return
 		}
 		late := a.sent
@@ -193,9 +193,9 @@ func (d *Directory) askSecret(ctx context.Context) {
 	}
 }
 
-// askSecretAs asks for everybody who waits for a. It does not take long, and so does not end with
-// its caller's context.
-func (d *Directory) askSecretAs(a *askingSecret) {
+// askSecretAs asks Redis for all callers that wait for a. So it doesn't end with the context of the first;
+// it takes a second at most.
+func (d *Directory) askSecretAs(ctx context.Context, a *askingSecret) {
 	s := &d.secret
 	s.mu.Lock()
 	wait := askEvery - time.Since(s.asked)
@@ -204,7 +204,7 @@ func (d *Directory) askSecretAs(a *askingSecret) {
 	s.mu.Lock()
 	a.sent, s.asked = true, time.Now()
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), untaggedWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), untaggedWait)
 	defer cancel()
 	d.confirmSecret(ctx, sawSecret(d.client.Get(ctx, d.keys.secret())))
 	s.mu.Lock()

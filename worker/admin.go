@@ -33,7 +33,7 @@ func (w *worker) startAdmin(ctx context.Context, ps *parts) (publish func() erro
 		return nil, err
 	}
 	server := admin.New(admin.Config{Ready: w.Ready, Status: w.status, Gatherer: w.metrics})
-	ps.start("admin", func(ctx context.Context) error { return server.Run(ctx, l) })
+	ps.start(ctx, "admin", func(ctx context.Context) error { return server.Run(ctx, l) })
 	return publish, nil
 }
 

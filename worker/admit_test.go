@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -36,7 +37,7 @@ func TestAdmitBelievesRoutersOnly(t *testing.T) {
 		{"a passed client over TLS", peer{kind: handoff.Client, scheme: "https"}, nil, true, outside, true},
 		{"a passed client's second request", peer{kind: handoff.Client, served: true}, nil, false, outside, false},
 	} {
-		w := &worker{accepts: func(key string) bool { return key == "secret" }}
+		w := &worker{accepts: func(_ context.Context, key string) bool { return key == "secret" }}
 		id := "aB3_"
 		w.id.Store(&id)
 		r := httptest.NewRequest("GET", "/", nil)

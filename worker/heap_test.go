@@ -40,7 +40,6 @@ func TestHeapFollowsWhatIsLive(t *testing.T) {
 		t.Errorf("GOGC %d with much that is live", h.percent)
 	}
 	runtime.KeepAlive(kept)
-	kept = nil
 	runtime.GC()
 	h.adjust()
 	if got := debug.SetGCPercent(100); got != h.percent {

@@ -6,10 +6,9 @@ import (
 	"fmt"
 )
 
-// parts are what a worker consists of while it runs. They end in the reverse order of their start: sessions that close
-// still publish, and a goodbye still needs Redis. One goroutine starts and stops them.
+// parts are the running parts of a worker. They stop in the reverse order of their start: sessions that
+// close still publish, and a goodbye still needs Redis. One goroutine starts and stops them.
 type parts struct {
-	ctx    context.Context // of all; outlives the signal to stop, for the drain
 	list   []*part
 	failed chan error // of parts that ended before they were stopped
 }
@@ -20,13 +19,11 @@ type part struct {
 	err    error // once done
 }
 
-func newParts(ctx context.Context) *parts {
-	return &parts{ctx: ctx, failed: make(chan error, 8)}
-}
+func newParts() *parts { return &parts{failed: make(chan error, 8)} }
 
-// start runs a part until it is stopped.
-func (ps *parts) start(name string, run func(context.Context) error) *part {
-	ctx, cancel := context.WithCancel(ps.ctx)
+// start runs a part until it is stopped. The part outlives ctx, because the drain needs it.
+func (ps *parts) start(ctx context.Context, name string, run func(context.Context) error) *part {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &part{cancel: cancel, done: make(chan struct{})}
 	ps.list = append(ps.list, p)
 	go func() {

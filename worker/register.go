@@ -48,7 +48,7 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	if err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
 		return nil, w.cfg.refused(err) // before Run logs it too
 	}
-	ps.start("redis", w.conn.Run)
+	ps.start(ctx, "redis", w.conn.Run)
 	if err != nil {
 		w.setUnfit("waiting for Redis")
 		if err := w.conn.Reach(ctx); err != nil {
@@ -81,12 +81,12 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	}
 	id := m.reg.ID()
 	w.id.Store(&id)
-	m.beat = ps.start("registration", m.reg.Run)
+	m.beat = ps.start(ctx, "registration", m.reg.Run)
 	if m.mode == beside {
 		if _, err = d.Secret(ctx); err != nil {
 			return nil, w.cfg.refused(err)
 		}
-		w.accepts = func(key string) bool { return d.AcceptsAt(context.Background(), id, key) } // bounded by itself
+		w.accepts = func(ctx context.Context, key string) bool { return d.AcceptsAt(ctx, id, key) }
 	}
 	return m, nil
 }
@@ -128,7 +128,7 @@ func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) err
 			return errors.Join(err, l.Close())
 		}
 		w.routers = newLean(w, l)
-		ps.start("handoff", func(context.Context) error { return w.serveRouters(w.routers) })
+		ps.start(ctx, "handoff", func(context.Context) error { return w.serveRouters(w.routers) })
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.cfg.Advertise, path, directory.StateReady })
 		w.log.Debug().Str("worker", w.ID()).Msg("worker ready")
 		return nil
@@ -152,7 +152,7 @@ func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		log.Str("advertise", advertise)
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.State = advertise, directory.StateReady })
 	}
-	ps.start("http", func(context.Context) error { return w.serve(l) })
+	ps.start(ctx, "http", func(context.Context) error { return w.serve(l) })
 	log.Msg("worker ready")
 	return nil
 }

@@ -91,8 +91,8 @@ func (w *worker) stop(ctx context.Context) (err error) {
 }
 
 // abort ends the serving at once.
-func (w *worker) abort() error {
-	ctx, cancel := context.WithCancel(context.Background())
+func (w *worker) abort(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
 	cancel()
 	return w.stop(ctx)
 }
@@ -232,7 +232,7 @@ func (w *worker) admit(p *peer, r *http.Request, told said) bool {
 		}
 		return first
 	case !p.router && first && told.key != "" && w.accepts != nil:
-		p.router = w.accepts(told.key)
+		p.router = w.accepts(r.Context(), told.key)
 	}
 	if !p.router {
 		return true

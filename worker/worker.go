@@ -41,7 +41,9 @@ type worker struct {
 	unfit   atomic.Pointer[string] // why it is not ready; nil: it is
 	addr    atomic.Pointer[string] // where it listens, once it does
 	leaving atomic.Bool            // every response ends its connection
-	accepts func(key string) bool  // whether who shows that on our port is a router; nil: there are none. Set before serving
+	// accepts reports whether a connection to the worker's own port that shows key is a router's. It is nil if
+	// no router comes there. It is set before serving.
+	accepts func(ctx context.Context, key string) bool
 }
 
 // Info says which worker an App runs in.
@@ -155,11 +157,11 @@ func (w *worker) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	ps := newParts(context.WithoutCancel(ctx))
+	ps := newParts()
 	defer func() {
 		err = errors.Join(err, ps.stop(), w.closeConn())
 	}()
-	ps.start("line", func(ctx context.Context) error {
+	ps.start(ctx, "line", func(ctx context.Context) error {
 		if err := line.Run(ctx); err != nil {
 			w.log.Error().Err(err).Msg("worker ends at once")
 			os.Exit(config.ExitFailed)
@@ -174,9 +176,9 @@ func (w *worker) run(ctx context.Context) (err error) {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	ps.start("server", w.io.Run)
+	ps.start(ctx, "server", w.io.Run)
 	info := Info{ID: w.ID(), Slot: w.cfg.supervised.slot, Host: w.cfg.HostName}
-	appCtx, endApp := context.WithCancel(context.WithValue(ps.ctx, infoKey{}, info))
+	appCtx, endApp := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), infoKey{}, info))
 	defer endApp()
 	if err := w.app(appCtx, w.io); err != nil {
 		return fmt.Errorf("app: %w", err)
@@ -199,11 +201,11 @@ func (w *worker) run(ctx context.Context) (err error) {
 	select {
 	case err := <-ps.failed:
 		w.setUnfit("failed")
-		return errors.Join(err, w.abort())
+		return errors.Join(err, w.abort(ctx))
 	case <-ctx.Done():
 		w.setUnfit("draining")
 		report(line, lifeline.Draining, "1")
-		return w.drain(ps.ctx, m)
+		return w.drain(context.WithoutCancel(ctx), m)
 	}
 }
 

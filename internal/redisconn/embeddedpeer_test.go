@@ -30,6 +30,9 @@ func TestEmbeddedSpeaksAsRedisDoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, got := converse(t, theirs, commands), converse(t, ours, commands)
+			if strings.Contains(want, "-NOSUB ") {
+				t.Skip("the embedded Redis answers as Redis does; Valkey refuses to end no subscription")
+			}
 			if got != want {
 				t.Errorf("answers\n%q\nwant\n%q", got, want)
 			}

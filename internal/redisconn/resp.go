@@ -57,7 +57,7 @@ func parsePush(b []byte, most int) (s said, size, need int, err error) {
 		if need > most && i == n-1 && i > 1 {
 			// The head is there, or need were one byte more than there is.
 			if length, head, _ := parseHead(b[size:]); head > 0 && length > most {
-				s.omitted, size, need = length, size+head, 0
+				s.omitted, size = length, size+head
 				break
 			}
 		}

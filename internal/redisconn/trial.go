@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// TrySubscribe tries one subscription at a node: with SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE, and its opposite. Both commands
-// leave in one write, and Redis carries them out before it turns to anybody else, so that who counts subscribers never
-// counts this one. The errors are [ErrNoShards] and those of [Classify]; each is of one command.
+// TrySubscribe tries one subscription at a node: with SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE, and its opposite.
+// Both commands leave in one write, and Redis runs them before those of any other client. So nobody who
+// counts subscribers counts this one. Each error is about one command: [ErrNoShards], or one of [Classify].
 func (c *Conn) TrySubscribe(ctx context.Context, node *redis.Client, verb, name string) (subscribe, unsubscribe error) {
 	ps, err := dialPush(ctx, node, 0, func() {})
 	if err != nil {
@@ -36,7 +36,18 @@ func (c *Conn) TrySubscribe(ctx context.Context, node *redis.Client, verb, name 
 		}
 		return refusal(err)
 	}
-	return answer(), answer()
+	subscribe, unsubscribe = answer(), answer()
+	if subscribe != nil && nothingToEnd(unsubscribe) {
+		unsubscribe = nil
+	}
+	return subscribe, unsubscribe
+}
+
+// nothingToEnd reports that Valkey allows the command and found no subscription to end. Redis answers
+// such a command as usual.
+func nothingToEnd(err error) bool {
+	var refused redis.Error
+	return errors.As(err, &refused) && strings.HasPrefix(refused.Error(), "NOSUB ")
 }
 
 // Opposite is the command that ends what verb begins: UNSUBSCRIBE of SUBSCRIBE, PUNSUBSCRIBE of PSUBSCRIBE, and so on.

@@ -77,7 +77,7 @@ func appendFrame(dst []byte, op ws.OpCode, compressed bool, payload ...[]byte) [
 
 // appendPacket appends a packet as a frame, compressed if that was agreed and it is long enough.
 func (s *socket) appendPacket(dst []byte, p packet.Packet) []byte {
-	op, kind := ws.OpText, []byte(digits[p.Type:p.Type+1])
+	op, kind := ws.OpText, digits[p.Type:p.Type+1]
 	if p.Binary {
 		op, kind = ws.OpBinary, nil
 	}

@@ -77,8 +77,8 @@ func TestRedisAway(t *testing.T) {
 	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}, []any{other, 1}}, "servers": 3})
 }
 
-// door starts the router by which other hosts reach this one, too.
-func (w *world) door(workers int) string {
+// endpoint starts the router by which other hosts reach this one, too.
+func (w *world) endpoint(workers int) string {
 	w.t.Helper()
 	return w.routerOn(w.announced(), "app", workers)
 }

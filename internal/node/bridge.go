@@ -22,17 +22,17 @@ type bridge struct {
 	c      *child
 	asking atomic.Int32
 
-	mu      sync.Mutex // guards the rest
-	gen     generation
-	group   *group
-	cluster *adapter.Adapter // nil: nobody beyond this host
-	stop    context.CancelFunc
-	stopped chan struct{} // closed when cluster has ended
-	spaces  map[string]*space
-	closed  bool
+	mu         sync.Mutex // guards the rest
+	gen        generation
+	group      *group
+	cluster    *adapter.Adapter // nil: nobody beyond this host
+	stop       context.CancelFunc
+	stopped    chan struct{} // closed when cluster has ended
+	namespaces map[string]*namespace
+	closed     bool
 }
 
-func newBridge(c *child) *bridge { return &bridge{c: c, spaces: make(map[string]*space)} }
+func newBridge(c *child) *bridge { return &bridge{c: c, namespaces: make(map[string]*namespace)} }
 
 // fromWorker carries one message, in the order in which the worker sent them.
 func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
@@ -50,7 +50,7 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 		b.c.log.Debug().Err(err).Msg("message for other servers dropped")
 		return
 	}
-	s := b.space(o.Text("nsp"), o.Text("uid"))
+	s := b.namespace(o.Text("nsp"), o.Text("uid"))
 	if s == nil {
 		return
 	}
@@ -66,7 +66,7 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 }
 
 // answer carries an answer to who asked: a worker of this host, or a server beyond it.
-func (b *bridge) answer(s *space, f ipc.Frame, k kind, o *ipc.Object) {
+func (b *bridge) answer(s *namespace, f ipc.Frame, k kind, o *ipc.Object) {
 	if b.gen == third {
 		if asker := b.group.owner(o.Text("requesterUid")); asker != nil {
 			asker.relay(b, f)
@@ -122,21 +122,21 @@ func (b *bridge) joined(gen generation) bool {
 	return true
 }
 
-// space returns a namespace of the worker, which appears with its first message. Nil: it is none that can be carried.
-func (b *bridge) space(name, uid string) *space {
+// namespace returns a namespace of the worker, which appears with its first message. Nil: it is none that can be carried.
+func (b *bridge) namespace(name, uid string) *namespace {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.spaces[name]
+	s := b.namespaces[name]
 	if s != nil && s.uid == uid || b.closed {
 		return s
 	}
 	if s != nil { // there is another namespace of that name now
 		b.forsakeLocked(s)
 	}
-	if !validNamespace(name) || len(b.spaces) >= maxNamespaces || len(uid) > maxNamespace {
+	if !validNamespace(name) || len(b.namespaces) >= maxNamespaces || len(uid) > maxNamespace {
 		return nil
 	}
-	s = &space{b: b, name: name, uid: uid, pending: make(map[string]*pending)}
+	s = &namespace{b: b, name: name, uid: uid, pending: make(map[string]*pending)}
 	if b.cluster != nil {
 		a, err := b.cluster.Open(s)
 		if err != nil {
@@ -145,7 +145,7 @@ func (b *bridge) space(name, uid string) *space {
 			s.adapter = a
 		}
 	}
-	b.spaces[name] = s
+	b.namespaces[name] = s
 	if b.gen == third {
 		b.group.owns(b, uid)
 	}
@@ -153,8 +153,8 @@ func (b *bridge) space(name, uid string) *space {
 }
 
 // forsakeLocked ends a namespace that the worker has replaced without a word.
-func (b *bridge) forsakeLocked(s *space) {
-	delete(b.spaces, s.name)
+func (b *bridge) forsakeLocked(s *namespace) {
+	delete(b.namespaces, s.name)
 	for _, other := range b.group.all(b) {
 		_ = other.c.ch.sendValue(third.message(s.name, s.uid, kindGone))
 	}
@@ -162,19 +162,19 @@ func (b *bridge) forsakeLocked(s *space) {
 }
 
 // list returns the namespaces that the worker has.
-func (b *bridge) list() (list []*space) {
+func (b *bridge) list() (list []*namespace) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, s := range b.spaces {
+	for _, s := range b.namespaces {
 		list = append(list, s)
 	}
 	return list
 }
 
 // drop forgets a namespace that the worker has closed.
-func (b *bridge) drop(s *space) {
+func (b *bridge) drop(s *namespace) {
 	b.mu.Lock()
-	delete(b.spaces, s.name)
+	delete(b.namespaces, s.name)
 	b.mu.Unlock()
 	s.close()
 }
@@ -194,23 +194,23 @@ func (b *bridge) wait(ctx context.Context) error {
 func (b *bridge) close() {
 	b.mu.Lock()
 	b.closed = true
-	spaces, group, stop, stopped := b.spaces, b.group, b.stop, b.stopped
-	b.spaces = make(map[string]*space)
+	namespaces, group, stop, stopped := b.namespaces, b.group, b.stop, b.stopped
+	b.namespaces = make(map[string]*namespace)
 	b.mu.Unlock()
 	if group == nil {
 		return
 	}
 	var uids []string
-	for _, s := range spaces {
+	for _, s := range namespaces {
 		uids = append(uids, s.uid)
 	}
 	group.leave(b, uids)
-	for _, o := range b.farewells(spaces) {
+	for _, o := range b.farewells(namespaces) {
 		for _, other := range group.all(b) {
 			_ = other.c.ch.sendValue(o)
 		}
 	}
-	for _, s := range spaces {
+	for _, s := range namespaces {
 		s.close()
 	}
 	if stop != nil {
@@ -220,11 +220,11 @@ func (b *bridge) close() {
 }
 
 // farewells are what the others have to know: in the third generation which namespaces left, in the second which worker.
-func (b *bridge) farewells(spaces map[string]*space) (list []*ipc.Object) {
+func (b *bridge) farewells(namespaces map[string]*namespace) (list []*ipc.Object) {
 	if b.gen == second {
 		return []*ipc.Object{second.message("", "", kindGone).Set("data", float64(b.c.id))}
 	}
-	for _, s := range spaces {
+	for _, s := range namespaces {
 		list = append(list, third.message(s.name, s.uid, kindGone))
 	}
 	return list

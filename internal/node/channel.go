@@ -20,7 +20,7 @@ const (
 	maxRead    = 64 << 10
 )
 
-var errClosed = errors.New("nodehost: channel is closed")
+var errClosed = errors.New("node: channel is closed")
 
 // channel is the parent's end of a process' IPC channel. Sending never blocks: a goroutine writes as long as something
 // waits. Handles, messages that bring a descriptor, wait apart from the rest, for the process to acknowledge earlier ones.
@@ -62,7 +62,7 @@ func openChannel(f *os.File, mode ipc.Mode, limit int) (*channel, error) {
 	conn, ok := c.(*net.UnixConn)
 	if !ok {
 		c.Close()
-		return nil, errors.New("nodehost: a channel is no unix socket")
+		return nil, errors.New("node: a channel must be a unix socket")
 	}
 	return &channel{conn: conn, mode: mode, limit: limit, room: make(chan struct{})}, nil
 }

@@ -44,18 +44,18 @@ type child struct {
 	drained    chan struct{} // closed when it says that its sessions have left
 	onDrained  sync.Once
 
-	mu       sync.Mutex // guards the rest
-	doors    map[string]*door
-	servers  map[string]struct{}           // that listen to what is given to them, by their keys
-	mainPort int                           // the first that it asked for, and got; 0: none
-	offers   map[int64]func(accepted bool) // connections that it has not answered for, by the message's number; nil: it has ended
-	ready    bool
-	worker   string // its id in the directory, the first it got
+	mu        sync.Mutex // guards the rest
+	endpoints map[string]*endpoint
+	servers   map[string]struct{}           // that listen to what is given to them, by their keys
+	mainPort  int                           // the first that it asked for, and got; 0: none
+	offers    map[int64]func(accepted bool) // connections that it has not answered for, by the message's number; nil: it has ended
+	ready     bool
+	worker    string // its id in the directory, the first it got
 }
 
 func newChild(h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {
 	c := &child{
-		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), doors: make(map[string]*door), servers: make(map[string]struct{}),
+		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), endpoints: make(map[string]*endpoint), servers: make(map[string]struct{}),
 		offers: make(map[int64]func(accepted bool)),
 		log:    h.log.With().Str("process", told.Name).Int("pid", told.PID).Logger(),
 	}
@@ -75,7 +75,7 @@ func (c *child) run() {
 	c.bridge.close()
 	c.h.ports.leave(c, "")
 	c.dropOffers()
-	c.closeDoors()
+	c.closeEndpoints()
 	c.ch.writer.Wait()
 	c.h.forget(c)
 }
@@ -162,16 +162,16 @@ func (c *child) becameReady(by string) {
 // load is how many sessions the process has, for the directory.
 func (c *child) load() int { return int(max(c.clients.Load(), 0)) }
 
-// closeDoors takes the process out of the directory.
-func (c *child) closeDoors() {
+// closeEndpoints takes the process out of the directory.
+func (c *child) closeEndpoints() {
 	c.mu.Lock()
-	doors := c.doors
-	c.doors = nil
+	endpoints := c.endpoints
+	c.endpoints = nil
 	c.mu.Unlock()
-	for _, d := range doors {
+	for _, d := range endpoints {
 		d.close()
 	}
-	for _, d := range doors {
+	for _, d := range endpoints {
 		<-d.done
 	}
 }

@@ -21,7 +21,7 @@ func (c *child) cluster(o *ipc.Object) {
 		c.queryServer(o)
 	case "listening":
 		if q := queryOf(o); c.isBalanced(q.key()) { // of port 0 the message has the real one
-			c.openDoor(portKey(q.port), q.port, byListening, q.key(), func(from string) (ipc.Frame, error) { return c.serverFrame(q.key(), from) })
+			c.openEndpoint(portKey(q.port), q.port, byListening, q.key(), func(from string) (ipc.Frame, error) { return c.serverFrame(q.key(), from) })
 		} else {
 			c.becameReady(byListening)
 		}
@@ -174,13 +174,13 @@ func (c *child) closeServer(key string) {
 	c.mu.Lock()
 	delete(c.servers, key)
 	var found string
-	for name, d := range c.doors {
+	for name, d := range c.endpoints {
 		if d.server == key {
 			found = name
 		}
 	}
 	c.mu.Unlock()
 	if found != "" {
-		c.closeDoor(found)
+		c.closeEndpoint(found)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// Config says what a nodehost works for.
+// Config says what a node host works for.
 type Config struct {
 	// App is the directory's app. Where a process listens on several ports, those behind the first are apps of their own, by
 	// directory.PortApp.
@@ -44,7 +44,7 @@ type Config struct {
 	Report func(key string, value any) error
 
 	Log zerolog.Logger
-	// Metrics registers sidereal_nodehost_*, and sidereal_handoff_lost_total of all workers' doors; nil registers nothing.
+	// Metrics registers sidereal_nodehost_*, and sidereal_handoff_lost_total of all workers' endpoints; nil registers nothing.
 	Metrics prometheus.Registerer
 }
 
@@ -74,10 +74,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	var errs []error
 	if c.Report == nil {
-		errs = append(errs, errors.New("nodehost: Config needs a Report"))
+		errs = append(errs, errors.New("node: Config needs a Report"))
 	}
 	if c.RuntimeDir == "" {
-		errs = append(errs, errors.New("nodehost: Config needs a RuntimeDir: it works under a supervisor only"))
+		errs = append(errs, errors.New("node: Config needs a RuntimeDir, which a supervisor makes"))
 	}
 	return c, errors.Join(errs...)
 }

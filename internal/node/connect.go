@@ -15,10 +15,10 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// openDoor gives the process a place in the directory, where connections reach it with the message that frame makes. The
+// openEndpoint gives the process a place in the directory, where connections reach it with the message that frame makes. The
 // app's own place is that of sticky and of the first port that the process asked for: both lead to the same server. Its other
-// ports are apart. There is at most one door for a key.
-func (c *child) openDoor(key string, port int, by, server string, frame framing) {
+// ports are apart. There is at most one endpoint for a key.
+func (c *child) openEndpoint(key string, port int, by, server string, frame framing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	app := c.h.cfg.App
@@ -27,10 +27,10 @@ func (c *child) openDoor(key string, port int, by, server string, frame framing)
 	} else if key != mainKey {
 		app = directory.PortApp(app, port)
 	}
-	if c.doors == nil || c.doors[key] != nil || c.h.cfg.Conn == nil {
+	if c.endpoints == nil || c.endpoints[key] != nil || c.h.cfg.Conn == nil {
 		return
 	}
-	d := &door{
+	d := &endpoint{
 		app:    app,
 		server: server,
 		record: directory.Worker{Slot: c.told.Slot, PID: c.told.PID},
@@ -38,16 +38,16 @@ func (c *child) openDoor(key string, port int, by, server string, frame framing)
 		give:   func(conn *handoff.Conn) error { return c.connect(conn, frame) },
 		read:   !c.preloaded.Load(),
 		before: c.settled,
-		opened: func(worker string) { c.doorOpened(by, worker) },
+		opened: func(worker string) { c.endpointOpened(by, worker) },
 	}
-	c.doors[key] = d
+	c.endpoints[key] = d
 	c.h.open(c.ctx, d)
 }
 
-func (c *child) closeDoor(key string) {
+func (c *child) closeEndpoint(key string) {
 	c.mu.Lock()
-	d := c.doors[key]
-	delete(c.doors, key)
+	d := c.endpoints[key]
+	delete(c.endpoints, key)
 	c.mu.Unlock()
 	if d != nil {
 		d.close()
@@ -66,7 +66,7 @@ func (c *child) settled(ctx context.Context) error {
 	return c.bridge.wait(ctx)
 }
 
-func (c *child) doorOpened(by, worker string) {
+func (c *child) endpointOpened(by, worker string) {
 	c.mu.Lock()
 	late := c.worker == "" && c.ready // by its own word, or by a server that is not reached through routers
 	if c.worker == "" {
@@ -213,7 +213,7 @@ func (h *Host) copy(ctx context.Context, a, b halfCloser) {
 	}
 }
 
-// mainKey and portKey are what doors go by among those of a process.
+// mainKey and portKey are what endpoints go by among those of a process.
 const mainKey = "main"
 
 func portKey(port int) string { return "port " + strconv.Itoa(port) }

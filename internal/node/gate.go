@@ -45,8 +45,8 @@ const (
 )
 
 var (
-	errNoUpgrade = errors.New("nodehost: a client's connection does not begin with an upgrade")
-	errTooLong   = errors.New("nodehost: head too large")
+	errNoUpgrade = errors.New("node: a client's connection must begin with an upgrade")
+	errTooLong   = errors.New("node: head too large")
 )
 
 // guard carries a client's connection to a server. It takes both over.

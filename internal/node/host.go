@@ -31,11 +31,11 @@ type Host struct {
 	children    map[string]*child
 	programs    map[string]*program
 	directories map[string]*directory.Directory // by app
-	doors       map[*door]struct{}
-	addrs       map[string]string // by app: how other hosts reach its doors
+	endpoints   map[*endpoint]struct{}
+	addrs       map[string]string // by app: how other hosts reach its endpoints
 	ports       *ports
 
-	numbers atomic.Int64 // of nodes
+	numbers atomic.Int64 // of remotes
 }
 
 // New checks cfg and makes a Host. It starts nothing.
@@ -47,13 +47,13 @@ func New(cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, log: cfg.Log,
 		children: make(map[string]*child), programs: make(map[string]*program),
-		directories: make(map[string]*directory.Directory), doors: make(map[*door]struct{}),
+		directories: make(map[string]*directory.Directory), endpoints: make(map[*endpoint]struct{}),
 		addrs:  map[string]string{cfg.App: cfg.Record.Addr},
 		groups: map[generation]*group{third: newGroup(), second: newGroup()},
 	}
 	h.ports = newPorts(h)
 	if h.metrics, err = newMetrics(cfg.Metrics); err != nil {
-		return nil, fmt.Errorf("nodehost: register metrics: %w", err)
+		return nil, fmt.Errorf("node: register metrics: %w", err)
 	}
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h, nil
@@ -178,7 +178,7 @@ func (h *Host) advertise(app, addr string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.addrs[app] = addr
-	for d := range h.doors {
+	for d := range h.endpoints {
 		if d.app == app {
 			d.tell(func(r *directory.Worker) { r.Addr = addr })
 		}

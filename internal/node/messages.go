@@ -68,13 +68,13 @@ func (g generation) kindOf(o *ipc.Object) kind {
 }
 
 // message makes a message of a namespace.
-func (g generation) message(namespace, uid string, k kind) *ipc.Object {
+func (g generation) message(nsp, uid string, k kind) *ipc.Object {
 	o := (&ipc.Object{}).Set("source", adapterSource)
 	if g == third {
 		o.Set("uid", uid)
 	}
-	if namespace != "" {
-		o.Set("nsp", namespace)
+	if nsp != "" {
+		o.Set("nsp", nsp)
 	}
 	for n, of := range types[g] {
 		if of == k {
@@ -85,7 +85,7 @@ func (g generation) message(namespace, uid string, k kind) *ipc.Object {
 }
 
 // errRooms reports rooms that only processes of one host can have: their names are neither strings nor integers.
-var errRooms = errors.New("nodehost: rooms with names that cannot be sent")
+var errRooms = errors.New("node: rooms with names that cannot be sent")
 
 // targetOf reads whom a message is for. With errRooms the target is nobody beyond this host.
 func targetOf(opts *ipc.Object) (t cluster.Target, flags cluster.Flags, err error) {
@@ -160,7 +160,7 @@ func options(t cluster.Target, f cluster.Flags) *ipc.Object {
 func payloadOf(v ipc.Value, limit int) (p packet.Payload, err error) {
 	a, ok := v.(*ipc.Array)
 	if !ok {
-		return p, fmt.Errorf("nodehost: arguments of type %T", v)
+		return p, fmt.Errorf("node: arguments of type %T", v)
 	}
 	p.JSON, err = ipc.AppendText(nil, a, limit, &p.Attachments)
 	return p, err
@@ -183,7 +183,7 @@ func valueOf(p packet.Payload) (*ipc.Array, error) {
 	}
 	a, ok := v.(*ipc.Array)
 	if !ok {
-		return nil, fmt.Errorf("nodehost: a payload that is no list")
+		return nil, fmt.Errorf("node: a payload must be a list")
 	}
 	return a, nil
 }

@@ -87,7 +87,7 @@ func TestRecordedMessages(t *testing.T) {
 				t.Errorf("%s: %s, %v; want %s", v.Name, got, err, want)
 			}
 		case kindFetched:
-			s := &space{b: b}
+			s := &namespace{b: b}
 			got, want := anyOf(t, sockets(s.socketsOf(data.Get("sockets")))), anyOf(t, data.Get("sockets"))
 			if !reflect.DeepEqual(got, want) { // headers have no order
 				t.Errorf("%s: sockets\n%v, want\n%v", v.Name, got, want)

@@ -13,7 +13,7 @@ import (
 
 // outward carries a message of the worker to the servers beyond this host. What has no answer is queued by the adapter; what
 // has one is asked by a goroutine of its own.
-func (s *space) outward(k kind, m message) {
+func (s *namespace) outward(k kind, m message) {
 	err := m.opaque
 	if err != nil {
 		k = kindNone
@@ -43,7 +43,7 @@ func (s *space) outward(k kind, m message) {
 
 // complain says that a message of the worker did not get beyond this host: it holds what JSON and msgpack cannot carry, or is
 // none that Node's adapter would have sent.
-func (s *space) complain(err error) {
+func (s *namespace) complain(err error) {
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
 		s.b.c.log.Debug().Str("namespace", s.name).Err(err).Msg("message not carried beyond this host")
@@ -51,7 +51,7 @@ func (s *space) complain(err error) {
 }
 
 // inBackground runs f, which asks other servers, unless too much is asked already.
-func (s *space) inBackground(f func(ctx context.Context) error) {
+func (s *namespace) inBackground(f func(ctx context.Context) error) {
 	if s.b.asking.Add(1) > maxAsking {
 		s.b.asking.Add(-1)
 		return
@@ -67,56 +67,56 @@ func (s *space) inBackground(f func(ctx context.Context) error) {
 	}
 }
 
-func (s *space) broadcast(m message) error {
+func (s *namespace) broadcast(m message) error {
 	b := &cluster.Broadcast{Target: m.target, Flags: m.flags, Data: m.payload}
 	if m.id == "" {
 		return s.adapter.Broadcast(b)
 	}
-	nodes := s.nodeList()
-	s.inBackground(func(ctx context.Context) error { return s.survey(ctx, b, m.id, nodes) })
+	remotes := s.remoteList()
+	s.inBackground(func(ctx context.Context) error { return s.survey(ctx, b, m.id, remotes) })
 	return nil
 }
 
-// survey asks the clients of other servers. The worker is done when each node has given a number and the answers are as many
-// as the numbers say: so the last number is held back until all is known. Where it knows of no node it waits for nobody, but
+// survey asks the clients of other servers. The worker is done when each remote has given a number and the answers are as many
+// as the numbers say: so the last number is held back until all is known. Where it knows of no remote it waits for nobody, but
 // the clients of one that has just come are asked all the same.
-func (s *space) survey(ctx context.Context, b *cluster.Broadcast, id string, nodes []node) error {
+func (s *namespace) survey(ctx context.Context, b *cluster.Broadcast, id string, remotes []remote) error {
 	timeout := b.Flags.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
 	var (
 		mu   sync.Mutex
-		told int // nodes that have given their number
+		told int // remotes that have given their number
 		held int // clients whose number is not told yet
 	)
 	number := func(clients int) {
-		s.send(s.reply(nodes[told], kindCount, (&ipc.Object{}).Set("requestId", id).Set("clientCount", float64(clients))))
+		s.send(s.reply(remotes[told], kindCount, (&ipc.Object{}).Set("requestId", id).Set("clientCount", float64(clients))))
 		told++
 	}
 	err := s.adapter.BroadcastWithAck(ctx, b, timeout, func(clients int) {
 		mu.Lock()
 		defer mu.Unlock()
-		if told < len(nodes)-1 {
+		if told < len(remotes)-1 {
 			number(clients)
 		} else {
 			held += clients
 		}
 	}, func(p packet.Payload) {
-		if len(nodes) == 0 {
+		if len(remotes) == 0 {
 			return
 		}
 		data := (&ipc.Object{}).Set("requestId", id)
 		if v := answerValue(p); v != (ipc.Undefined{}) {
 			data.Set("packet", v)
 		}
-		s.send(s.reply(nodes[0], kindAck, data))
+		s.send(s.reply(remotes[0], kindAck, data))
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	for told < len(nodes) && err == nil {
+	for told < len(remotes) && err == nil {
 		clients := 0
-		if told == len(nodes)-1 {
+		if told == len(remotes)-1 {
 			clients = held
 		}
 		number(clients)
@@ -124,8 +124,8 @@ func (s *space) survey(ctx context.Context, b *cluster.Broadcast, id string, nod
 	return err
 }
 
-// fetch describes the sockets of other servers: the first node has them all, the others have none.
-func (s *space) fetch(ctx context.Context, m message) error {
+// fetch describes the sockets of other servers: the first remote has them all, the others have none.
+func (s *namespace) fetch(ctx context.Context, m message) error {
 	timeout := m.flags.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
@@ -137,7 +137,7 @@ func (s *space) fetch(ctx context.Context, m message) error {
 		return err // the worker's own time runs out, and says so
 	}
 	found := sockets(infos)
-	for _, n := range s.nodeList() {
+	for _, n := range s.remoteList() {
 		s.send(s.reply(n, kindFetched, s.addressed(m).Set("sockets", found)))
 		found = &ipc.Array{}
 	}
@@ -145,7 +145,7 @@ func (s *space) fetch(ctx context.Context, m message) error {
 }
 
 // addressed begins the data of an answer.
-func (s *space) addressed(question message) *ipc.Object {
+func (s *namespace) addressed(question message) *ipc.Object {
 	data := (&ipc.Object{}).Set("requestId", question.id)
 	if s.b.gen == second {
 		data.Set("workerId", float64(question.worker))
@@ -153,7 +153,7 @@ func (s *space) addressed(question message) *ipc.Object {
 	return data
 }
 
-func (s *space) event(m message) error {
+func (s *namespace) event(m message) error {
 	if m.id == "" {
 		return s.adapter.ServerSideEmit(m.payload)
 	}
@@ -161,27 +161,27 @@ func (s *space) event(m message) error {
 	return nil
 }
 
-// eventWithAck collects the answers of other servers. Each is some node's. Where fewer came than there are nodes, the others
+// eventWithAck collects the answers of other servers. Each is some remote's. Where fewer came than there are remotes, the others
 // have left meanwhile; where more came, the worker did not know of all.
-func (s *space) eventWithAck(ctx context.Context, m message) error {
+func (s *namespace) eventWithAck(ctx context.Context, m message) error {
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
 	answers, err := s.adapter.ServerSideEmitWithAck(ctx, m.payload)
-	nodes := s.nodeList()
-	surplus := max(len(answers)-len(nodes), 0)
+	remotes := s.remoteList()
+	surplus := max(len(answers)-len(remotes), 0)
 	for i, p := range answers {
 		answer := s.addressed(m)
 		if v := answerValue(p); v != (ipc.Undefined{}) {
 			answer.Set("packet", v)
 		}
-		n := node{uid: outside}
+		n := remote{uid: outside}
 		if i >= surplus {
-			n = nodes[i-surplus]
+			n = remotes[i-surplus]
 		}
 		s.send(s.reply(n, kindEventAnswer, answer))
 	}
-	if err == nil && len(answers) < len(nodes) {
-		s.setNodes(len(answers))
+	if err == nil && len(answers) < len(remotes) {
+		s.setRemotes(len(answers))
 	}
 	return err
 }

@@ -21,7 +21,7 @@ type message struct {
 	closes  bool
 }
 
-var errNotSent = errors.New("nodehost: no adapter sends that")
+var errNotSent = errors.New("node: no adapter sends that")
 
 // read takes a message apart. What it refuses no adapter sends, and the adapters that would get it don't look: they throw
 // where a field is missing, where JSON.stringify does, and bring their process down.

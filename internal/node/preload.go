@@ -53,7 +53,7 @@ func (c *child) fromPreload(o *ipc.Object) {
 
 // openSticky lets routers come to a process that takes connections by @socket.io/sticky's messages.
 func (c *child) openSticky() {
-	c.openDoor(mainKey, 0, bySticky, "", c.stickyFrame)
+	c.openEndpoint(mainKey, 0, bySticky, "", c.stickyFrame)
 }
 
 const (
@@ -72,7 +72,7 @@ func draining(r *directory.Worker) { r.State = directory.StateDraining }
 // drain moves the process' sessions elsewhere, and reports when they have left.
 func (c *child) drain() {
 	c.mu.Lock()
-	for _, d := range c.doors {
+	for _, d := range c.endpoints {
 		d.tell(draining)
 	}
 	c.mu.Unlock()

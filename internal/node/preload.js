@@ -1,6 +1,6 @@
 "use strict";
 // Runs in every Node worker before its own code, and touches nothing but Node's modules. It tells the app who the client of a
-// connection is, tells the nodehost what only the process itself knows, and moves sessions elsewhere when it is asked to.
+// connection is, tells the node host what only the process itself knows, and moves sessions elsewhere when it is asked to.
 
 const cluster = require("cluster");
 const http = require("http");
@@ -28,7 +28,7 @@ function tell(act, more) {
 const given = new WeakMap(); // handle that came over the channel -> who is at its other end
 const origins = new WeakMap(); // socket -> "router", "client" or "own"
 
-// Who that is says the nodehost, and the kind of the handle has to agree: routers have socket pairs. The address can't tell. A
+// Who that is says the node host, and the kind of the handle has to agree: routers have socket pairs. The address can't tell. A
 // client that has reset its connection has none either, and could send a router's fields before.
 process.prependListener("internalMessage", (message, handle) => {
   if (!handle || !message || message.cmd !== "NODE_HANDLE") return;
@@ -377,7 +377,7 @@ function farewell(req, res, sid) {
   return true;
 }
 
-// The nodehost
+// The node host
 
 process.on("internalMessage", (message) => {
   if (!message || message.cmd !== COMMAND || message.act !== "drain" || draining) return;

@@ -19,17 +19,17 @@ const (
 
 // program is any program that serves HTTP at an address of its own.
 type program struct {
-	h    *Host
-	told lifeline.PortTold
-	stop context.CancelFunc
-	door *door // set once, before anybody else sees the program
+	h        *Host
+	told     lifeline.PortTold
+	stop     context.CancelFunc
+	endpoint *endpoint // set once, before anybody else sees the program
 }
 
 // addProgram waits for a program to answer, and lets routers come to it then.
 func (h *Host) addProgram(told lifeline.PortTold) {
 	ctx, stop := context.WithCancel(h.ctx)
 	p := &program{h: h, told: told, stop: stop}
-	p.door = &door{
+	p.endpoint = &endpoint{
 		app:    h.cfg.App,
 		record: directory.Worker{Slot: told.Slot, PID: told.PID},
 		load:   func() int { return 0 },
@@ -50,7 +50,7 @@ func (h *Host) addProgram(told lifeline.PortTold) {
 		stop()
 		return
 	}
-	h.open(ctx, p.door)
+	h.open(ctx, p.endpoint)
 }
 
 // answers returns when the program accepts connections.
@@ -89,7 +89,7 @@ func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 
 // drain keeps new sessions away. Those that are there leave with the program: nobody but itself could close them.
 func (p *program) drain() {
-	p.door.tell(draining)
+	p.endpoint.tell(draining)
 	netio.Pause(p.h.ctx, notice)
 	p.h.report(lifeline.ChildReport{ID: p.told.ID, State: lifeline.ChildDrained})
 }

@@ -148,7 +148,7 @@ func TestSidePortFromAnotherHost(t *testing.T) {
 	a.workers(1, how{script: plain, env: []string{fmt.Sprintf("PORTS=%d,%d", one, two)}})
 	app := directory.PortApp("app", two)
 	a.routerOn(side, app, 1)
-	a.door(1)
+	a.endpoint(1)
 	for app, want := range map[string]int{"app": one, app: two} {
 		if status, body := get(t, b.router(app, 1)+"/"); status != 200 || !strings.HasPrefix(body, strconv.Itoa(want)+" ") {
 			t.Errorf("%s: %d %s", app, status, body)

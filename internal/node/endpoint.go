@@ -12,9 +12,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
-// door is a process' place in one app of the directory: a record, and a handoff socket where this host's router finds it.
+// endpoint is a process' place in one app of the directory: a record, and a handoff socket where this host's router finds it.
 // It opens by itself, and is open until its context ends.
-type door struct {
+type endpoint struct {
 	h      *Host
 	app    string
 	record directory.Worker
@@ -38,19 +38,19 @@ type door struct {
 }
 
 // open starts d.
-func (h *Host) open(ctx context.Context, d *door) {
+func (h *Host) open(ctx context.Context, d *endpoint) {
 	d.h, d.done = h, make(chan struct{})
 	ctx, d.close = context.WithCancel(ctx)
 	h.mu.Lock()
 	slot, pid := d.record.Slot, d.record.PID
 	d.record = h.cfg.Record
 	d.record.Slot, d.record.PID, d.record.Started, d.record.Addr = slot, pid, time.Now(), h.addrs[d.app]
-	h.doors[d] = struct{}{}
+	h.endpoints[d] = struct{}{}
 	h.mu.Unlock()
 	ok := h.start(func() {
 		d.run(ctx)
 		h.mu.Lock()
-		delete(h.doors, d)
+		delete(h.endpoints, d)
 		h.mu.Unlock()
 		close(d.done)
 	})
@@ -60,7 +60,7 @@ func (h *Host) open(ctx context.Context, d *door) {
 }
 
 // tell changes the record, and lets the routers know. It never blocks.
-func (d *door) tell(change func(*directory.Worker)) {
+func (d *endpoint) tell(change func(*directory.Worker)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.reg == nil {
@@ -71,7 +71,7 @@ func (d *door) tell(change func(*directory.Worker)) {
 }
 
 // register takes a place in the directory.
-func (d *door) register(ctx context.Context) (*directory.Registration[directory.Worker], error) {
+func (d *endpoint) register(ctx context.Context) (*directory.Registration[directory.Worker], error) {
 	dir, err := d.h.directory(ctx, d.app)
 	if err != nil {
 		return nil, err
@@ -95,13 +95,13 @@ func (d *door) register(ctx context.Context) (*directory.Registration[directory.
 	return reg, nil
 }
 
-func (d *door) run(ctx context.Context) {
+func (d *endpoint) run(ctx context.Context) {
 	if err := d.serve(ctx); err != nil && ctx.Err() == nil {
 		d.h.log.Error().Str("app", d.app).Int("pid", d.record.PID).Err(err).Msg("worker cannot be reached")
 	}
 }
 
-func (d *door) serve(ctx context.Context) error {
+func (d *endpoint) serve(ctx context.Context) error {
 	reg, err := d.register(ctx)
 	if err != nil {
 		return err
@@ -149,7 +149,7 @@ func (d *door) serve(ctx context.Context) error {
 	return err
 }
 
-func (d *door) accept(l net.Listener) {
+func (d *endpoint) accept(l net.Listener) {
 	for {
 		c, err := l.Accept()
 		if err != nil {

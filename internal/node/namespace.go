@@ -20,9 +20,9 @@ const maxTimeout = 1<<31 - 1
 
 func milliseconds(ms float64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// space is one namespace of one worker. To the adapter it is a namespace whose sockets are elsewhere: what other servers
+// namespace is one namespace of one worker. To the adapter it is a namespace whose sockets are elsewhere: what other servers
 // want of it goes to the worker as messages of its own adapter's, and comes back as answers.
-type space struct {
+type namespace struct {
 	b       *bridge
 	name    string
 	uid     string          // the worker's own; empty in the second generation
@@ -30,12 +30,12 @@ type space struct {
 
 	mu      sync.Mutex // guards the rest
 	pending map[string]*pending
-	nodes   []node
-	beaten  time.Time // when the nodes last gave a sign
+	remotes []remote
+	beaten  time.Time // when the remotes last gave a sign
 	closed  bool
 }
 
-var _ adapter.Later = (*space)(nil)
+var _ adapter.Later = (*namespace)(nil)
 
 // pending is a question to the worker. Its function is called for each answer, never concurrently, and tells whether it was
 // the last.
@@ -44,24 +44,24 @@ type pending struct {
 	until time.Time
 }
 
-func (s *space) limit() int { return s.b.c.h.cfg.MaxFrame }
+func (s *namespace) limit() int { return s.b.c.h.cfg.MaxFrame }
 
 // send sends the worker a message. One that it does not take has no channel any more.
-func (s *space) send(o *ipc.Object) { _ = s.b.c.ch.sendValue(o) }
+func (s *namespace) send(o *ipc.Object) { _ = s.b.c.ch.sendValue(o) }
 
 // fromOutside makes a message of a server beyond this host.
-func (s *space) fromOutside(k kind, data *ipc.Object) *ipc.Object {
+func (s *namespace) fromOutside(k kind, data *ipc.Object) *ipc.Object {
 	return s.b.gen.message(s.name, outside, k).Set("data", data)
 }
 
 // Name implements cluster.Local.
-func (s *space) Name() string { return s.name }
+func (s *namespace) Name() string { return s.name }
 
 // HasRoom implements cluster.Local: what rooms there are only the worker knows.
-func (s *space) HasRoom([]byte) bool { return true }
+func (s *namespace) HasRoom([]byte) bool { return true }
 
 // Rooms implements cluster.Local.
-func (s *space) Rooms() (rooms []string) {
+func (s *namespace) Rooms() (rooms []string) {
 	seen := make(map[string]bool)
 	for _, info := range s.Fetch(cluster.Target{}) {
 		for _, room := range info.Rooms {
@@ -80,7 +80,7 @@ func packetOf(args *ipc.Array) *ipc.Object {
 }
 
 // Deliver implements cluster.Local.
-func (s *space) Deliver(b *cluster.Broadcast) {
+func (s *namespace) Deliver(b *cluster.Broadcast) {
 	args, err := valueOf(b.Data)
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
@@ -90,7 +90,7 @@ func (s *space) Deliver(b *cluster.Broadcast) {
 }
 
 // DeliverWithAckLater implements adapter.Later.
-func (s *space) DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) {
+func (s *namespace) DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) {
 	args, err := valueOf(b.Data)
 	if err != nil {
 		counted(0)
@@ -117,7 +117,7 @@ func (s *space) DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration,
 }
 
 // DeliverWithAck implements cluster.Local.
-func (s *space) DeliverWithAck(b *cluster.Broadcast, timeout time.Duration, answered func(packet.Payload)) (clients int) {
+func (s *namespace) DeliverWithAck(b *cluster.Broadcast, timeout time.Duration, answered func(packet.Payload)) (clients int) {
 	count := make(chan int, 1)
 	s.DeliverWithAckLater(b, timeout, func(n int) { count <- n }, answered)
 	select {
@@ -128,7 +128,7 @@ func (s *space) DeliverWithAck(b *cluster.Broadcast, timeout time.Duration, answ
 }
 
 // FetchLater implements adapter.Later.
-func (s *space) FetchLater(t cluster.Target, found func([]cluster.SocketInfo)) {
+func (s *namespace) FetchLater(t cluster.Target, found func([]cluster.SocketInfo)) {
 	id := s.ask(defaultTimeout, func(k kind, data *ipc.Object) bool {
 		if k == kindFetched {
 			found(s.socketsOf(data.Get("sockets")))
@@ -143,7 +143,7 @@ func (s *space) FetchLater(t cluster.Target, found func([]cluster.SocketInfo)) {
 }
 
 // Fetch implements cluster.Local.
-func (s *space) Fetch(t cluster.Target) (infos []cluster.SocketInfo) {
+func (s *namespace) Fetch(t cluster.Target) (infos []cluster.SocketInfo) {
 	found := make(chan []cluster.SocketInfo, 1)
 	s.FetchLater(t, func(all []cluster.SocketInfo) { found <- all })
 	select {
@@ -155,22 +155,22 @@ func (s *space) Fetch(t cluster.Target) (infos []cluster.SocketInfo) {
 }
 
 // ApplyJoin implements cluster.Local.
-func (s *space) ApplyJoin(t cluster.Target, list []string) {
+func (s *namespace) ApplyJoin(t cluster.Target, list []string) {
 	s.send(s.fromOutside(kindJoin, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("rooms", rooms(list))))
 }
 
 // ApplyLeave implements cluster.Local.
-func (s *space) ApplyLeave(t cluster.Target, list []string) {
+func (s *namespace) ApplyLeave(t cluster.Target, list []string) {
 	s.send(s.fromOutside(kindLeave, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("rooms", rooms(list))))
 }
 
 // ApplyDisconnect implements cluster.Local.
-func (s *space) ApplyDisconnect(t cluster.Target, closeTransport bool) {
+func (s *namespace) ApplyDisconnect(t cluster.Target, closeTransport bool) {
 	s.send(s.fromOutside(kindDisconnect, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("close", closeTransport)))
 }
 
 // ServerSideEvent implements cluster.Local.
-func (s *space) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
+func (s *namespace) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
 	args, err := valueOf(p)
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
@@ -192,7 +192,7 @@ func (s *space) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
 }
 
 // ask notes a question to the worker, and names it.
-func (s *space) ask(timeout time.Duration, take func(kind, *ipc.Object) bool) (id string) {
+func (s *namespace) ask(timeout time.Duration, take func(kind, *ipc.Object) bool) (id string) {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
@@ -204,7 +204,7 @@ func (s *space) ask(timeout time.Duration, take func(kind, *ipc.Object) bool) (i
 }
 
 // answered takes an answer of the worker, if it is one to a question from beyond this host. Answers come one at a time.
-func (s *space) answered(k kind, data *ipc.Object) bool {
+func (s *namespace) answered(k kind, data *ipc.Object) bool {
 	id := data.Text("requestId")
 	s.mu.Lock()
 	q := s.pending[id]
@@ -221,7 +221,7 @@ func (s *space) answered(k kind, data *ipc.Object) bool {
 }
 
 // tidy forgets questions that nobody waits for any more.
-func (s *space) tidy(now time.Time) {
+func (s *namespace) tidy(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, q := range s.pending {
@@ -232,7 +232,7 @@ func (s *space) tidy(now time.Time) {
 }
 
 // close ends the namespace's part in the cluster.
-func (s *space) close() {
+func (s *namespace) close() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -249,7 +249,7 @@ func newID() string {
 }
 
 // socketsOf reads descriptions of sockets. One that cannot be told to another server is left out.
-func (s *space) socketsOf(v ipc.Value) []cluster.SocketInfo {
+func (s *namespace) socketsOf(v ipc.Value) []cluster.SocketInfo {
 	a, _ := v.(*ipc.Array)
 	if a == nil {
 		return nil

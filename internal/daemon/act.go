@@ -13,6 +13,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -277,7 +278,7 @@ func scaled(have int, count string) (int, error) {
 
 // eachLog empties log files, or opens them anew.
 func (d *Daemon) eachLog(entries []*entry, verb Verb) error {
-	done := map[*logFile]bool{}
+	done := map[*logfile.File]bool{}
 	var errs []error
 	for _, e := range entries {
 		for _, l := range e.files {
@@ -287,9 +288,9 @@ func (d *Daemon) eachLog(entries []*entry, verb Verb) error {
 			done[l] = true
 			var err error
 			if verb == Flush {
-				err = l.flush()
+				err = l.Flush()
 			} else {
-				err = l.reopen()
+				err = l.Reopen()
 			}
 			if err != nil {
 				errs = append(errs, err)

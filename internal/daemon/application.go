@@ -12,6 +12,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/host"
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -52,7 +53,7 @@ type entry struct {
 	place    string // its supervisor's name for it
 	uniqueID string
 	out, err *sink
-	files    []*logFile
+	files    []*logfile.File
 	facts    kept[entryFacts]
 }
 

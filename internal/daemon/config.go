@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
@@ -61,6 +62,6 @@ var ErrRunning = errors.New("daemon: another one is running")
 const idleChecks = 4
 
 // RotationOf is what settings say of log files.
-func RotationOf(set config.LogFiles) Rotation {
-	return Rotation{MaxSize: int64(set.LogMaxMB) << 20, MaxAge: set.LogMaxAge, Keep: set.LogKeep}
+func RotationOf(set config.LogFiles) logfile.Rotation {
+	return logfile.Rotation{MaxSize: int64(set.LogMaxMB) << 20, MaxAge: set.LogMaxAge, Keep: set.LogKeep}
 }

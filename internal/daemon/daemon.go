@@ -20,6 +20,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/logfile"
+	"github.com/sidereal-io/sidereal/internal/pidfile"
 	"github.com/sidereal-io/sidereal/internal/sockets"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -31,7 +33,7 @@ type Daemon struct {
 	started time.Time
 	metrics *prometheus.Registry
 	host    *host.Host
-	logs    logFiles
+	logs    *logfile.Set
 	follow  followers
 	usage   meter
 	admin   net.Listener
@@ -76,7 +78,6 @@ func newDaemon(cfg Config) (*Daemon, error) {
 		cfg: cfg, started: time.Now(), metrics: prometheus.NewRegistry(),
 		environ: cfg.Environ,
 		asks:    make(chan func(*book)), over: make(chan struct{}),
-		logs: logFiles{rotation: RotationOf(cfg.Settings.LogFiles), log: cfg.Log, open: map[string]*logFile{}},
 	}
 	if d.environ == nil {
 		d.environ = os.Environ()
@@ -86,7 +87,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("daemon: %w", err)
 	}
-	d.follow.metrics, d.logs.metrics = m, m
+	d.follow.metrics, d.logs = m, logfile.NewSet(RotationOf(cfg.Settings.LogFiles), cfg.Log, m.lose)
 	d.usage.last = map[int]sample{}
 	first, err := rand.Int(rand.Reader, big.NewInt(1<<30))
 	if err != nil {
@@ -226,7 +227,7 @@ func (d *Daemon) exited(x supervisor.Exit) {
 		return
 	}
 	ap := d.see(e.app)
-	d.noPIDFile(e, removePID(d.pidFile(e, &ap.app), x.PID))
+	d.noPIDFile(e, pidfile.Remove(d.pidFile(e, &ap.app), x.PID))
 }
 
 // closeAll lets go of what is left when all processes have ended.

@@ -1,6 +1,10 @@
 package daemon
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sidereal-io/sidereal/internal/safefile"
+)
 
 // forget stops processes and takes them out of the list. It goes on when the command has gone: a
 // stop has a time limit. The caller holds the app.
@@ -34,9 +38,9 @@ func (d *Daemon) unlist(ap *application, entries []*entry) {
 	})
 	for _, e := range gone {
 		for _, l := range e.files {
-			d.logs.release(l)
+			d.logs.Release(l)
 		}
-		d.noPIDFile(e, removeFile(d.pidFile(e, &a.app)))
+		d.noPIDFile(e, safefile.Remove(d.pidFile(e, &a.app)))
 	}
 }
 

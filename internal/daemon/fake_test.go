@@ -21,6 +21,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -94,7 +95,7 @@ var roles = map[string]func(){
 		check(err)
 		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		cfg := testConfig(home)
-		cfg.OwnLog = home.OpenLog(Rotation{})
+		cfg.OwnLog = home.OpenLog(logfile.Rotation{})
 		cfg.Log = zerolog.New(cfg.OwnLog)
 		if err := Run(ctx, cfg); err != nil && !errors.Is(err, ErrRunning) {
 			fmt.Fprintln(os.Stderr, err)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
@@ -68,7 +69,7 @@ func (b *book) freeInstance(ap *application) int {
 
 // openLogs opens the log files of a process as PM2 names them.
 func (d *Daemon) openLogs(e *entry, a *pm2.App) {
-	open := func(set, kind string) *logFile {
+	open := func(set, kind string) *logfile.File {
 		path := set
 		if path == "" && kind != "" {
 			path = filepath.Join(d.cfg.Home.Logs(), fileName(a.Name)+"-"+kind+".log")
@@ -79,7 +80,7 @@ func (d *Daemon) openLogs(e *entry, a *pm2.App) {
 		if !a.MergeLogs {
 			path = numbered(path, e.id)
 		}
-		l := d.logs.use(path)
+		l := d.logs.Use(path)
 		e.files = append(e.files, l)
 		return l
 	}

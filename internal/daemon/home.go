@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/sidereal-io/sidereal/internal/logfile"
 )
 
 // maxSocketPath is the longest address of a unix socket where it is shortest, less the zero at its end.
@@ -71,6 +75,11 @@ func (h Home) PIDs() string { return filepath.Join(string(h), "pids") }
 
 // Log is the daemon's own log file.
 func (h Home) Log() string { return filepath.Join(string(h), "sidereal.log") }
+
+// OpenLog opens the daemon's own log file. It rotates like the others.
+func (h Home) OpenLog(r logfile.Rotation) io.Writer {
+	return logfile.New(h.Log(), r, zerolog.New(os.Stderr))
+}
 
 // Dump is the saved list; the one before it has .bak behind its name.
 func (h Home) Dump() string { return filepath.Join(string(h), "dump.json") }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/logfile"
 )
 
 const (
@@ -62,9 +64,9 @@ func (d *Daemon) keep(ctx context.Context) error {
 		return err
 	}
 	if restored {
-		d.logs.reopen()
-		if own, ok := d.cfg.OwnLog.(*logFile); ok {
-			err = own.reopen()
+		d.logs.Reopen()
+		if own, ok := d.cfg.OwnLog.(*logfile.File); ok {
+			err = own.Reopen()
 		}
 		d.rewrite.Store(true)
 		d.host.Processes.Poke()

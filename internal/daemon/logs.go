@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/sidereal-io/sidereal/internal/logfile"
 )
 
 // daemonLog is the source of the daemon's own lines.
@@ -104,9 +106,9 @@ func (b *book) sources(t target) func(source) bool {
 
 // past sends the last lines of the files, each file once.
 func (d *Daemon) past(req LogRequest, entries []*entry, send func(LogLine)) {
-	seen := map[*logFile]bool{}
+	seen := map[*logfile.File]bool{}
 	each := func(from source, stream string, path string) {
-		for _, line := range tail(path, req.Lines) {
+		for _, line := range logfile.Tail(path, req.Lines) {
 			send(LogLine{ID: from.id, Name: from.name, Stream: stream, Text: line, File: path})
 		}
 	}
@@ -123,7 +125,7 @@ func (d *Daemon) past(req LogRequest, entries []*entry, send func(LogLine)) {
 				continue
 			}
 			seen[sink.file] = true
-			each(sink.from, sink.stream, sink.file.path)
+			each(sink.from, sink.stream, sink.file.Path())
 		}
 	}
 }

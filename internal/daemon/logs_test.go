@@ -5,133 +5,31 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func newLogFile(t *testing.T, r Rotation) *logFile {
-	t.Helper()
-	l := &logFile{path: filepath.Join(t.TempDir(), "deep", "a.log"), rotation: r, log: zerolog.Nop()}
-	t.Cleanup(func() {
-		if l.f != nil {
-			l.f.Close()
-		}
-	})
-	return l
-}
-
-// files are the contents of a log file and of those put aside.
-func files(t *testing.T, l *logFile) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	entries, err := os.ReadDir(filepath.Dir(l.path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range entries {
-		raw, err := os.ReadFile(filepath.Join(filepath.Dir(l.path), e.Name()))
+// newLogFile makes a log file, and text returns what it holds.
+func newLogFile(t *testing.T) (l *logfile.File, text func() string) {
+	l = logfile.New(filepath.Join(t.TempDir(), "a.log"), logfile.Rotation{}, zerolog.Nop())
+	return l, func() string {
+		raw, err := os.ReadFile(l.Path())
 		if err != nil {
 			t.Fatal(err)
 		}
-		out[e.Name()] = string(raw)
-	}
-	return out
-}
-
-func TestLogFilesRotateBySize(t *testing.T) {
-	l := newLogFile(t, Rotation{MaxSize: 10, Keep: 2})
-	for i := range 5 {
-		fmt.Fprintf(l, "line %d\n", i) // 7 bytes: two don't fit
-	}
-	want := map[string]string{"a.log": "line 4\n", "a.log.1": "line 3\n", "a.log.2": "line 2\n"}
-	if got := files(t, l); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	fmt.Fprint(l, strings.Repeat("x", 100)) // longer than all: it gets a file of its own, once
-	if got := files(t, l); len(got["a.log"]) != 100 || got["a.log.1"] != "line 4\n" {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestLogFilesRotateByAge(t *testing.T) {
-	l := newLogFile(t, Rotation{MaxAge: time.Hour, Keep: 3})
-	fmt.Fprint(l, "old\n")
-	long := time.Now().Add(-2 * time.Hour)
-	l.begun = long
-	if err := os.Chtimes(l.path, long, long); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(l, "new\n") // what is put aside is too old to be kept
-	if got := files(t, l); fmt.Sprint(got) != fmt.Sprint(map[string]string{"a.log": "new\n"}) {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestLogFilesAreEmptiedAndOpenedAnew(t *testing.T) {
-	l := newLogFile(t, Rotation{})
-	fmt.Fprint(l, "one\n")
-	if err := os.Rename(l.path, l.path+".moved"); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(l, "two\n")
-	if err := l.reopen(); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(l, "three\n")
-	if got := files(t, l); got["a.log.moved"] != "one\ntwo\n" || got["a.log"] != "three\n" {
-		t.Errorf("got %q", got)
-	}
-	if err := l.flush(); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(l, "four\n")
-	if got := files(t, l); got["a.log"] != "four\n" {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestLogFileThatCannotBeWrittenLosesLinesOnly(t *testing.T) {
-	var said strings.Builder
-	l := &logFile{path: filepath.Join("/dev/null", "a.log"), log: zerolog.New(&said)}
-	for range 3 {
-		if _, err := l.Write([]byte("line\n")); err == nil {
-			t.Error("written")
-		}
-	}
-	if got := strings.Count(said.String(), "cannot be written"); got != 1 {
-		t.Errorf("said %d times: %s", got, said.String())
-	}
-}
-
-func TestSharedLogFileIsOpenOnce(t *testing.T) {
-	all := logFiles{log: zerolog.Nop(), open: map[string]*logFile{}}
-	path := filepath.Join(t.TempDir(), "a.log")
-	one, two := all.use(path), all.use(path)
-	if one != two {
-		t.Error("two writers of one file")
-	}
-	fmt.Fprint(one, "x\n")
-	all.release(one)
-	if two.f == nil {
-		t.Error("closed for who still uses it")
-	}
-	all.release(two)
-	if two.f != nil || len(all.open) != 0 {
-		t.Error("still open")
+		return string(raw)
 	}
 }
 
@@ -146,18 +44,18 @@ func TestSinkDressesLines(t *testing.T) {
 	} {
 		a := pm2.Default()
 		c.change(&a)
-		l := newLogFile(t, Rotation{})
+		l, text := newLogFile(t)
 		s := newSink(source{3, "api"}, streamErr, &a, l, nil, &followers{})
 		s.Write([]byte("a\nb"))
-		if got := files(t, l)["a.log"]; got != c.want {
+		if got := text(); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 	a := pm2.Default()
 	a.LogType = "json"
-	l := newLogFile(t, Rotation{})
+	l, text := newLogFile(t)
 	newSink(source{3, "api"}, streamErr, &a, l, nil, &followers{}).Write([]byte("one \"line\"\n\xff\x00binary\n"))
-	lines := strings.Split(strings.TrimSuffix(files(t, l)["a.log"], "\n"), "\n")
+	lines := strings.Split(strings.TrimSuffix(text(), "\n"), "\n")
 	if len(lines) != 2 {
 		t.Fatalf("got %q", lines)
 	}
@@ -168,36 +66,6 @@ func TestSinkDressesLines(t *testing.T) {
 		}
 		if o["type"] != "err" || o["process_id"] != 3.0 || o["app_name"] != "api" || o["timestamp"] == "" {
 			t.Errorf("got %v", o)
-		}
-	}
-}
-
-func TestTail(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.log")
-	write := func(text string) {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := tail(path, 3); got != nil {
-		t.Errorf("of no file: %q", got)
-	}
-	long := strings.Repeat("x", 100<<10)
-	for _, c := range []struct {
-		text string
-		n    int
-		want []string
-	}{
-		{"", 3, nil},
-		{"a\nb\nc\n", 2, []string{"b", "c"}},
-		{"a\nb\nc", 9, []string{"a", "b", "c"}},
-		{"a\n\nb\r\n", 3, []string{"a", "", "b"}},
-		{long + "\nend\n", 1, []string{"end"}},
-		{"begin\n" + long + "\nend\n", 2, []string{long, "end"}},
-	} {
-		write(c.text)
-		if got := tail(path, c.n); !slices.Equal(got, c.want) {
-			t.Errorf("%.20q, %d lines: got %.60q", c.text, c.n, got)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
@@ -43,7 +44,7 @@ func TestMetricsCountProcessesAndLostLines(t *testing.T) {
 	}
 	follow := &followers{all: map[*follower]bool{}, metrics: m}
 	follow.add(func(source, string) bool { return true })
-	nowhere := &logFile{path: filepath.Join("/dev/null", "a.log"), log: zerolog.Nop(), metrics: m}
+	nowhere := logfile.NewSet(logfile.Rotation{}, zerolog.Nop(), m.lose).Use(filepath.Join("/dev/null", "a.log"))
 	a := pm2.Default()
 	s := newSink(source{0, "api"}, streamOut, &a, nowhere, nil, follow)
 	line := []byte("a line\n")

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
@@ -26,8 +27,8 @@ type source struct {
 type sink struct {
 	from   source
 	stream string
-	file   *logFile               // nil: none
-	both   *logFile               // nil: none
+	file   *logfile.File          // nil: none
+	both   *logfile.File          // nil: none
 	also   func([]byte)           // nil: nobody
 	date   func(time.Time) string // nil: none
 	json   bool
@@ -35,7 +36,7 @@ type sink struct {
 }
 
 // newSink makes the sink of a stream of a process.
-func newSink(from source, stream string, a *pm2.App, file, both *logFile, follow *followers) *sink {
+func newSink(from source, stream string, a *pm2.App, file, both *logfile.File, follow *followers) *sink {
 	s := &sink{from: from, stream: stream, file: file, both: both, json: a.LogType == "json", follow: follow}
 	if a.LogDateFormat != "" {
 		s.date = func(t time.Time) string { return pm2.FormatDate(a.LogDateFormat, t) }
@@ -55,7 +56,7 @@ func (s *sink) Write(b []byte) (int, error) {
 	if s.json || s.date != nil {
 		out = s.dress(b, now)
 	}
-	for _, w := range []*logFile{s.file, s.both} {
+	for _, w := range []*logfile.File{s.file, s.both} {
 		if w != nil {
 			_, _ = w.Write(out) // it says itself what it loses
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/host"
+	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -212,11 +213,11 @@ func (d *Daemon) processEnv(e *entry, ap seen, who identity) map[string]string {
 	return env
 }
 
-func pathOf(l *logFile) string {
+func pathOf(l *logfile.File) string {
 	if l == nil {
 		return ""
 	}
-	return l.path
+	return l.Path()
 }
 
 // pidFile is the file with the id of a process.

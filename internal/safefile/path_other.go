@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package daemon
+package safefile
 
 import "golang.org/x/sys/unix"
 

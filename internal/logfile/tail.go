@@ -1,17 +1,19 @@
-package daemon
+package logfile
 
 import (
 	"bytes"
 	"io"
 	"os"
+
+	"github.com/sidereal-io/sidereal/internal/safefile"
 )
 
 // maxTail is how much of a file's end is read for its last lines.
 const maxTail = 4 << 20
 
-// tail returns the last lines of a file, at most n, without their breaks. A file that is not there has none.
-func tail(path string, n int) (lines []string) {
-	f, err := openFile(path, os.O_RDONLY, 0)
+// Tail returns the last lines of a file, at most n, without their breaks. A file that is not there has none.
+func Tail(path string, n int) (lines []string) {
+	f, err := safefile.Open(path, os.O_RDONLY, 0)
 	if err != nil || n <= 0 {
 		return nil
 	}

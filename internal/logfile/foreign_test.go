@@ -1,7 +1,6 @@
-package daemon
+package logfile
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+	"github.com/sidereal-io/sidereal/internal/pidfile"
+	"github.com/sidereal-io/sidereal/internal/safefile"
 	"golang.org/x/sys/unix"
 )
 
@@ -72,20 +73,20 @@ func TestFilesThatAnotherUserHasReplaced(t *testing.T) {
 			dir, secret := strangersFolder(t)
 			plant(t, dir, secret)
 			path := filepath.Join(dir, "file")
-			l := &logFile{path: path, rotation: Rotation{MaxSize: 1, Keep: 2}, log: zerolog.Nop()}
+			l := &File{path: path, rotation: Rotation{MaxSize: 1, Keep: 2}, log: zerolog.Nop()}
 			if _, err := l.Write([]byte("line\n")); err == nil {
 				t.Error("written to")
 			}
-			if err := l.flush(); err == nil && name != "folder" {
+			if err := l.Flush(); err == nil && name != "folder" {
 				t.Error("emptied")
 			}
-			if err := writePID(path, 1); err == nil {
+			if err := pidfile.Write(path, 1); err == nil {
 				t.Error("taken for a pid file")
 			}
-			if got := tail(path, 5); got != nil {
+			if got := Tail(path, 5); got != nil {
 				t.Errorf("read: %q", got)
 			}
-			removePID(path, 1)
+			pidfile.Remove(path, 1)
 			if raw, err := os.ReadFile(secret); err != nil || string(raw) != "secret" {
 				t.Errorf("root's file is now %q, %v", raw, err)
 			}
@@ -105,10 +106,10 @@ func TestFoldersThatAnotherUserHasReplaced(t *testing.T) {
 	must(t, os.Symlink(roots, filepath.Join(dir, "logs")))
 	must(t, os.Lchown(filepath.Join(dir, "logs"), stranger, stranger))
 	for _, path := range []string{filepath.Join(dir, "logs", "a.log"), filepath.Join(dir, "logs", "new", "a.log"), filepath.Join(dir, "logs", "..", "logs", "a.log")} {
-		if err := writePID(path, 1); !errors.Is(err, errUnsafe) {
+		if err := pidfile.Write(path, 1); !errors.Is(err, safefile.ErrUnsafe) {
 			t.Errorf("%s: %v", path, err)
 		}
-		if err := removeFile(path); !errors.Is(err, errUnsafe) && !errors.Is(err, os.ErrNotExist) {
+		if err := safefile.Remove(path); !errors.Is(err, safefile.ErrUnsafe) && !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s removed: %v", path, err)
 		}
 	}
@@ -122,13 +123,13 @@ func TestFoldersThatAnotherUserHasReplaced(t *testing.T) {
 // itself.
 func TestLinkThatComesBetweenTwoLines(t *testing.T) {
 	dir, secret := strangersFolder(t)
-	l := &logFile{path: filepath.Join(dir, "logs", "a.log"), rotation: Rotation{MaxSize: 8, Keep: 2}, log: zerolog.Nop()}
+	l := &File{path: filepath.Join(dir, "logs", "a.log"), rotation: Rotation{MaxSize: 8, Keep: 2}, log: zerolog.Nop()}
 	fmt.Fprint(l, "one\n")
 	defer func() { l.f.Close() }()
 	must(t, os.Remove(l.path))
 	must(t, os.Symlink(secret, l.path))
 	must(t, os.Lchown(l.path, stranger, stranger))
-	if err := l.flush(); !errors.Is(err, errUnsafe) && err == nil {
+	if err := l.Flush(); !errors.Is(err, safefile.ErrUnsafe) && err == nil {
 		t.Error("emptied")
 	}
 	fmt.Fprint(l, "two two two\n") // puts the link aside
@@ -160,9 +161,9 @@ func TestFilesThatAreFine(t *testing.T) {
 		filepath.Join(dir, "a.log"), filepath.Join(dir, "current", "a.log"), filepath.Join(dir, "new", "folder", "a.log"),
 		filepath.Join(top, "admins", "b.log"), filepath.Join(top, "all", "a.log"),
 	} {
-		l := &logFile{path: path, log: zerolog.Nop()}
+		l := &File{path: path, log: zerolog.Nop()}
 		fmt.Fprint(l, "line\n")
-		if got := tail(path, 1); len(got) != 1 || got[0] != "line" {
+		if got := Tail(path, 1); len(got) != 1 || got[0] != "line" {
 			t.Errorf("%s: %q", path, got)
 		}
 		if l.f != nil {
@@ -172,7 +173,7 @@ func TestFilesThatAreFine(t *testing.T) {
 	planted := filepath.Join(top, "all", "b.log")
 	must(t, os.WriteFile(planted, nil, 0o666))
 	must(t, os.Lchown(planted, stranger, stranger))
-	if _, err := openFile(planted, os.O_WRONLY, 0); !errors.Is(err, errUnsafe) {
+	if _, err := safefile.Open(planted, os.O_WRONLY, 0); !errors.Is(err, safefile.ErrUnsafe) {
 		t.Errorf("a file that somebody else has made for our lines: %v", err)
 	}
 }
@@ -182,13 +183,13 @@ func TestPipesAndDevicesOfTheOperator(t *testing.T) {
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
 	must(t, unix.Mkfifo(fifo, 0o600))
-	if _, err := openFile(fifo, os.O_WRONLY|os.O_APPEND, 0); !errors.Is(err, syscall.ENXIO) {
+	if _, err := safefile.Open(fifo, os.O_WRONLY|os.O_APPEND, 0); !errors.Is(err, syscall.ENXIO) {
 		t.Errorf("a FIFO without reader: %v", err)
 	}
 	reader, err := os.OpenFile(fifo, os.O_RDWR, 0)
 	must(t, err)
 	defer reader.Close()
-	l := &logFile{path: fifo, rotation: Rotation{MaxSize: 1, Keep: 1}, log: zerolog.Nop()}
+	l := &File{path: fifo, rotation: Rotation{MaxSize: 1, Keep: 1}, log: zerolog.Nop()}
 	for range 3 {
 		fmt.Fprint(l, "line\n")
 	}
@@ -200,7 +201,7 @@ func TestPipesAndDevicesOfTheOperator(t *testing.T) {
 	if _, err := os.Stat(fifo + ".1"); err == nil {
 		t.Error("a FIFO was put aside")
 	}
-	null := &logFile{path: "/dev/null", log: zerolog.Nop()}
+	null := &File{path: "/dev/null", log: zerolog.Nop()}
 	if _, err := null.Write([]byte("line\n")); err != nil {
 		t.Error(err)
 	}
@@ -209,7 +210,7 @@ func TestPipesAndDevicesOfTheOperator(t *testing.T) {
 	must(t, err)
 	defer r.Close()
 	defer w.Close()
-	std, err := openFile(fmt.Sprintf("/proc/self/fd/%d", w.Fd()), os.O_WRONLY|os.O_APPEND, 0)
+	std, err := safefile.Open(fmt.Sprintf("/proc/self/fd/%d", w.Fd()), os.O_WRONLY|os.O_APPEND, 0)
 	must(t, err)
 	defer std.Close()
 	if _, err := std.WriteString("line"); err != nil {
@@ -224,7 +225,7 @@ func TestPipesAndDevicesOfTheOperator(t *testing.T) {
 func TestLogFileThatCannotBePutAside(t *testing.T) {
 	var said strings.Builder
 	dir := t.TempDir()
-	l := &logFile{path: filepath.Join(dir, "a.log"), rotation: Rotation{MaxSize: 100, Keep: 1}, log: zerolog.New(&said)}
+	l := &File{path: filepath.Join(dir, "a.log"), rotation: Rotation{MaxSize: 100, Keep: 1}, log: zerolog.New(&said)}
 	must(t, os.Mkdir(l.path+".1", 0o700)) // a file doesn't replace a folder
 	for range 100 {
 		fmt.Fprint(l, "123456789\n")
@@ -233,44 +234,7 @@ func TestLogFileThatCannotBePutAside(t *testing.T) {
 	if got := strings.Count(said.String(), "cannot be put aside"); got > 10 {
 		t.Errorf("said %d times for 1000 bytes", got)
 	}
-	if got := len(tail(l.path, 1000)); got != 100 {
+	if got := len(Tail(l.path, 1000)); got != 100 {
 		t.Errorf("%d lines of 100", got)
-	}
-}
-
-// An app that runs as another user replaces its log file by a link to a file of root's, and the
-// daemon, which is root, starts it anew, empties its logs and deletes it.
-func TestAppOfAnotherUserThatReplacesItsLog(t *testing.T) {
-	dir, secret := strangersFolder(t)
-	for d := dir; d != "/"; d = filepath.Dir(d) { // so that the app gets there
-		if info, err := os.Stat(d); err == nil && info.Mode().Perm()&0o111 != 0o111 {
-			must(t, os.Chmod(d, info.Mode()|0o711))
-		}
-	}
-	program := forAll(t)
-	r := runDaemon(t, func(c *Config) { c.Program = []string{program} })
-	a := app(t, "evil", "")
-	a.Script, a.Cwd, a.UID, a.Autorestart = "/bin/sh", "/", "nobody", false
-	a.OutFile, a.ErrorFile, a.PIDFile = filepath.Join(dir, "out.log"), filepath.Join(dir, "err.log"), filepath.Join(dir, "evil.pid")
-	a.Args = []string{"-c", fmt.Sprintf(`cd %s; for f in out-0.log err-0.log evil-0.pid; do rm -f $f; ln -s ../secret $f; done; echo line; echo line >&2`, dir)}
-	r.must(r.start(StartNew, a))
-	for range 2 {
-		if _, err := r.act(Action{Verb: ReloadLogs, Targets: []string{"evil"}}); err == nil {
-			r.eventually("the links", func(Listing) bool { _, err := os.Readlink(filepath.Join(dir, "evil-0.pid")); return err == nil })
-		}
-		r.act(Action{Verb: Flush, Targets: []string{"evil"}}) // refused
-		r.act(Action{Verb: Restart, Targets: []string{"evil"}})
-	}
-	if err := r.Logs(context.Background(), LogRequest{Targets: []string{"evil"}, Lines: 10}, func(l LogLine) error {
-		if strings.Contains(l.Text, "secret") {
-			t.Errorf("shown: %q", l.Text)
-		}
-		return nil
-	}); err != nil {
-		t.Error(err)
-	}
-	r.must(r.act(Action{Verb: Delete, Targets: []string{"evil"}}))
-	if raw, err := os.ReadFile(secret); err != nil || string(raw) != "secret" {
-		t.Errorf("root's file is now %q, %v", raw, err)
 	}
 }

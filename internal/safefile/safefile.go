@@ -1,4 +1,25 @@
-package daemon
+// Package safefile opens, renames and removes files in folders that other users may write to.
+//
+// Log and pid files may lie in such folders: an app with a uid usually logs into its own folder, and
+// the daemon is root then. Anybody who may write there can put a symbolic link, a hard link, a FIFO
+// or a device in the place of the file, or of a folder on the way to it, at any time. So the package
+// goes to these files by descriptors, one name after the other:
+//
+//   - It follows a symbolic link of root or of its own user. It follows a link of another user only
+//     into a folder that belongs to that user, too: a release folder that `current` points to, but
+//     not /etc.
+//   - It opens without following and without waiting, and then looks at what it has. Only in a folder
+//     that nobody else writes to may that be a FIFO or a device (/dev/stdout), or a file with further
+//     names (hard links).
+//   - In a folder that everybody may write to, the file must belong to root, to this user or to the
+//     folder's owner: the app's lines are not for the user who made the file first.
+//   - It renames and removes relative to the open folder, and never follows a link there.
+//
+// The files belong to this user. Opening them as the app's user would be simpler, but that user
+// can't write into the daemon's home or /var/log, where most of these files are.
+//
+// The functions may be called concurrently.
+package safefile
 
 import (
 	"cmp"
@@ -14,27 +35,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Log and pid files may lie in folders that others write to: an app with a uid usually logs into
-// its own folder, and the daemon is root then. Whoever may write there can put a symbolic link, a
-// hard link, a FIFO or a device in the place of the file, or of a folder between, at any time. So
-// the daemon goes to these files by descriptors, one name after the other:
-//
-//   - It follows a symbolic link of root or of its own user. It follows a link of another user only into a folder that
-//     belongs to that user, too: a release folder that `current` points to, but not /etc.
-//   - It opens without following and without waiting, and then looks at what it has. Only in a folder that nobody else
-//     writes to may that be a FIFO or a device (/dev/stdout), or a file with further names (hard links).
-//   - In a folder that everybody may write to, the file must belong to root, to the daemon or to the folder's owner: the
-//     app's lines are not for whoever made the file first.
-//   - It empties, renames and removes relative to the open folder, and never follows a link there.
-//
-// The files belong to the daemon's user. Opening them as the app's user would be simpler, but that
-// user can't write into the daemon's home or /var/log, where most of these files are.
-
 // maxLinks is how many symbolic links a path may lead through, as in the kernel.
 const maxLinks = 40
 
-// errUnsafe reports a path that another user has made lead elsewhere.
-var errUnsafe = errors.New("refused: another user could have put it there")
+// ErrUnsafe reports a path that another user has made lead elsewhere.
+var ErrUnsafe = errors.New("refused: another user could have put it there")
 
 // folder is an open folder.
 type folder struct {
@@ -44,14 +49,18 @@ type folder struct {
 	open    bool // everybody writes to it
 }
 
-// safely is where a path leads: a name in an open folder.
-type safely struct {
+// Entry is where a path leads: a name in an open folder. Close closes the folder.
+type Entry struct {
+	Name string
+
 	folder
-	name string
 }
 
-// lead goes to the folder of a file. With make it makes the folders that are missing.
-func lead(path string, make bool) (to safely, err error) {
+// Find goes to the folder of a file.
+func Find(path string) (Entry, error) { return find(path, false) }
+
+// find goes to the folder of a file. With make it makes the folders that are missing.
+func find(path string, make bool) (to Entry, err error) {
 	path, err = filepath.Abs(path)
 	if err != nil {
 		return to, err
@@ -66,10 +75,11 @@ func lead(path string, make bool) (to safely, err error) {
 		w.at.f.Close()
 		return to, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return safely{w.at, name}, nil
+	return Entry{name, w.at}, nil
 }
 
-func (s safely) Close() error { return s.f.Close() }
+// Close closes the folder.
+func (s Entry) Close() error { return s.f.Close() }
 
 // walk goes through folders.
 type walk struct {
@@ -95,7 +105,7 @@ func (w *walk) follow(l link, dir string) error {
 	err := w.through(dir)
 	w.make = make
 	if err == nil && w.at.owner != l.owner {
-		err = fmt.Errorf("a symbolic link of user %d leads to a folder of user %d: %w", l.owner, w.at.owner, errUnsafe)
+		err = fmt.Errorf("a symbolic link of user %d leads to a folder of user %d: %w", l.owner, w.at.owner, ErrUnsafe)
 	}
 	return err
 }
@@ -193,15 +203,14 @@ func openat(dir *os.File, name string, flags int, mode uint32) (fd int, err erro
 	}
 }
 
-// openFile opens the file of a path as the rules above have it. With O_CREATE among the flags it
-// makes missing folders, too.
-func openFile(path string, flags int, mode fs.FileMode) (*os.File, error) {
-	to, err := lead(path, flags&os.O_CREATE != 0)
+// Open opens the file of a path. With O_CREATE among the flags it makes missing folders, too.
+func Open(path string, flags int, mode fs.FileMode) (*os.File, error) {
+	to, err := find(path, flags&os.O_CREATE != 0)
 	if err != nil {
 		return nil, err
 	}
 	w := walk{at: to.folder, make: flags&os.O_CREATE != 0}
-	f, err := w.open(to.name, flags, mode)
+	f, err := w.open(to.Name, flags, mode)
 	w.at.f.Close()
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
@@ -244,13 +253,13 @@ func (w *walk) checked(fd int, name string) (*os.File, error) {
 	switch {
 	case err != nil:
 	case !regular && !w.at.private:
-		err = fmt.Errorf("%s is not a regular file: %w", name, errUnsafe)
+		err = fmt.Errorf("%s is not a regular file: %w", name, ErrUnsafe)
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		err = syscall.EISDIR
 	case regular && st.Nlink > 1 && !w.at.private:
-		err = fmt.Errorf("%s has further names (hard links): %w", name, errUnsafe)
+		err = fmt.Errorf("%s has further names (hard links): %w", name, ErrUnsafe)
 	case regular && w.at.open && !ours(st.Uid) && st.Uid != w.at.owner:
-		err = fmt.Errorf("%s belongs to user %d: %w", name, st.Uid, errUnsafe)
+		err = fmt.Errorf("%s belongs to user %d: %w", name, st.Uid, ErrUnsafe)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -259,27 +268,27 @@ func (w *walk) checked(fd int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// rename and remove change names in the folder, whatever they stand for. modified is when what has
-// the name was changed.
-
-func (s safely) rename(from, to string) error {
+// Rename gives another name in the folder to whatever has the name from.
+func (s Entry) Rename(from, to string) error {
 	return unix.Renameat(int(s.f.Fd()), from, int(s.f.Fd()), to)
 }
 
-func (s safely) remove(name string) error { return unix.Unlinkat(int(s.f.Fd()), name, 0) }
+// Remove removes a name from the folder, whatever it stands for.
+func (s Entry) Remove(name string) error { return unix.Unlinkat(int(s.f.Fd()), name, 0) }
 
-func (s safely) modified(name string) (time.Time, error) {
+// Modified is when whatever has the name was changed.
+func (s Entry) Modified(name string) (time.Time, error) {
 	var st unix.Stat_t
 	err := unix.Fstatat(int(s.f.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	return time.Unix(st.Mtim.Unix()), err
 }
 
-// removeFile removes the file of a path.
-func removeFile(path string) error {
-	to, err := lead(path, false)
+// Remove removes the file of a path.
+func Remove(path string) error {
+	to, err := Find(path)
 	if err != nil {
 		return err
 	}
 	defer to.Close()
-	return to.remove(to.name)
+	return to.Remove(to.Name)
 }

@@ -1,4 +1,4 @@
-package daemon
+package safefile
 
 import "golang.org/x/sys/unix"
 

@@ -1,32 +1,35 @@
-package daemon
+// Package logfile writes log files that any number of processes share, and rotates them.
+//
+// Everything may be called concurrently. A [File] opens its path with the first write. What it can't write is lost, since the
+// process that wrote it isn't to blame.
+package logfile
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/safefile"
 )
 
-// Rotation says when a log file is put aside, and what is kept of those.
+// Rotation says when a log file is put aside, and how many of these are kept.
 type Rotation struct {
 	MaxSize int64         // bytes; 0: never by size
 	MaxAge  time.Duration // of the file in use and of those put aside; 0: any
 	Keep    int           // files put aside: <file>.1 is the youngest
 }
 
-// logFile is a log file that any number of processes write to. Its path is open once, however many ask for it.
-type logFile struct {
+// File is a log file.
+type File struct {
 	path     string
 	rotation Rotation
 	log      zerolog.Logger
-	metrics  *Metrics // nil: nobody counts
+	lost     func(bytes int) // counts what could not be written; nil: nobody counts
 
 	mu      sync.Mutex // guards what follows; held over writes, so that a slow disk holds up who writes
 	f       *os.File   // nil: could not be opened
@@ -37,12 +40,20 @@ type logFile struct {
 	failing bool // the last write failed: said once
 }
 
-// open opens the file where it is not, and makes its folder.
-func (l *logFile) openLocked() error {
+// New makes a log file of its own. It logs its failures, each time that they begin.
+func New(path string, r Rotation, log zerolog.Logger) *File {
+	return &File{path: path, rotation: r, log: log}
+}
+
+// Path is where the file is.
+func (l *File) Path() string { return l.path }
+
+// openLocked opens the file unless it is open, and makes its folder.
+func (l *File) openLocked() error {
 	if l.f != nil {
 		return nil
 	}
-	f, err := openFile(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	f, err := safefile.Open(l.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
 	if err != nil {
 		return err
 	}
@@ -65,7 +76,7 @@ const (
 )
 
 // Write appends. What cannot be written is lost, and said once: the process that wrote it is not to blame.
-func (l *logFile) Write(b []byte) (int, error) {
+func (l *File) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dueLocked(len(b)) {
@@ -77,7 +88,9 @@ func (l *logFile) Write(b []byte) (int, error) {
 		n, err = l.f.Write(b)
 		l.size += int64(n)
 	}
-	l.metrics.lose(len(b) - n)
+	if l.lost != nil {
+		l.lost(len(b) - n)
+	}
 	if err != nil && !l.failing {
 		l.log.Error().Str("file", l.path).Err(err).Msg("log file cannot be written: lines are lost")
 	}
@@ -88,7 +101,7 @@ func (l *logFile) Write(b []byte) (int, error) {
 // limitLocked bounds the next write to a pipe or a terminal: the end of a process waits for its
 // last lines, and so would its stop, and the daemon's. A regular file takes no deadline, and needs
 // none.
-func (l *logFile) limitLocked() {
+func (l *File) limitLocked() {
 	if l.regular {
 		return
 	}
@@ -99,7 +112,7 @@ func (l *logFile) limitLocked() {
 	_ = l.f.SetWriteDeadline(time.Now().Add(patience)) // an error is that it never waits, as /dev/null
 }
 
-func (l *logFile) dueLocked(more int) bool {
+func (l *File) dueLocked(more int) bool {
 	if l.f == nil || !l.regular || l.size == 0 {
 		return false
 	}
@@ -108,8 +121,8 @@ func (l *logFile) dueLocked(more int) bool {
 }
 
 // rotateLocked puts the file aside and begins a new one. One that can't be put aside grows on.
-func (l *logFile) rotateLocked() {
-	to, err := lead(l.path, false)
+func (l *File) rotateLocked() {
+	to, err := safefile.Find(l.path)
 	if err == nil {
 		err = l.shift(to)
 		to.Close()
@@ -124,26 +137,26 @@ func (l *logFile) rotateLocked() {
 }
 
 // shift gives the file, and those put aside before, the next number, and removes what is not kept.
-func (l *logFile) shift(to safely) error {
-	aside := func(i int) string { return fmt.Sprintf("%s.%d", to.name, i) }
-	to.remove(aside(max(l.rotation.Keep, 1)))
+func (l *File) shift(to safefile.Entry) error {
+	aside := func(i int) string { return fmt.Sprintf("%s.%d", to.Name, i) }
+	to.Remove(aside(max(l.rotation.Keep, 1)))
 	for i := l.rotation.Keep - 1; i >= 1; i-- {
-		_ = to.rename(aside(i), aside(i+1)) // an error is that there is none
+		_ = to.Rename(aside(i), aside(i+1)) // an error is that there is none
 	}
-	err := to.rename(to.name, aside(1))
+	err := to.Rename(to.Name, aside(1))
 	if l.rotation.Keep == 0 {
-		to.remove(aside(1))
+		to.Remove(aside(1))
 	}
 	for i := 1; i <= l.rotation.Keep && l.rotation.MaxAge > 0; i++ {
-		if at, err := to.modified(aside(i)); err == nil && time.Since(at) > l.rotation.MaxAge {
-			to.remove(aside(i))
+		if at, err := to.Modified(aside(i)); err == nil && time.Since(at) > l.rotation.MaxAge {
+			to.Remove(aside(i))
 		}
 	}
 	return err
 }
 
-// reopen goes on in a new file, when the old one has been moved away.
-func (l *logFile) reopen() error {
+// Reopen goes on in a new file, when the old one has been moved away.
+func (l *File) Reopen() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.f != nil {
@@ -153,11 +166,11 @@ func (l *logFile) reopen() error {
 	return l.openLocked()
 }
 
-// flush empties the file.
-func (l *logFile) flush() error {
+// Flush empties the file.
+func (l *File) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f, err := openFile(l.path, os.O_WRONLY, 0)
+	f, err := safefile.Open(l.path, os.O_WRONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -173,66 +186,4 @@ func (l *logFile) flush() error {
 	}
 	l.size, l.begun = 0, time.Now()
 	return nil
-}
-
-// OpenLog opens the daemon's own log file, to be written to by whoever has something to say. It rotates like the others.
-func (h Home) OpenLog(r Rotation) io.Writer {
-	return &logFile{path: h.Log(), rotation: r, log: zerolog.New(os.Stderr)}
-}
-
-// logFiles are the open log files of a daemon.
-type logFiles struct {
-	rotation Rotation
-	log      zerolog.Logger
-	metrics  *Metrics // nil: nobody counts
-
-	mu   sync.Mutex // guards open, and the users of each
-	open map[string]*logFile
-}
-
-// use opens a file, or one more time the same; release gives it back.
-func (fs *logFiles) use(path string) *logFile {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	l := fs.open[path]
-	if l == nil {
-		l = &logFile{path: path, rotation: fs.rotation, log: fs.log, metrics: fs.metrics}
-		fs.open[path] = l
-	}
-	l.users++
-	return l
-}
-
-func (fs *logFiles) release(l *logFile) {
-	if !fs.forget(l) {
-		return
-	}
-	l.mu.Lock() // without fs.mu: a write may take its time, and the owner of the apps waits for fs.mu
-	defer l.mu.Unlock()
-	if l.f != nil {
-		l.f.Close()
-		l.f = nil
-	}
-}
-
-// forget takes a file out that nobody uses any more.
-func (fs *logFiles) forget(l *logFile) bool {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if l.users--; l.users > 0 {
-		return false
-	}
-	delete(fs.open, l.path)
-	return true
-}
-
-// reopen goes on in new files, where the old ones are gone. What can't be opened shows at the next
-// write.
-func (fs *logFiles) reopen() {
-	fs.mu.Lock()
-	open := slices.Collect(maps.Values(fs.open))
-	fs.mu.Unlock()
-	for _, l := range open {
-		_ = l.reopen()
-	}
 }

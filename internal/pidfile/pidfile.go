@@ -40,4 +40,3 @@ func Remove(path string, pid int) error {
 	}
 	return err
 }
-

@@ -20,21 +20,21 @@ type asking struct {
 }
 
 // check asks whether the worker is dead, after a connection to it ended in the middle of something.
-func (b *backend) check(ctx context.Context) error {
-	b.mu.Lock()
-	a := b.asking
+func (w *worker) check(ctx context.Context) error {
+	w.mu.Lock()
+	a := w.asking
 	if a == nil {
 		a = &asking{done: make(chan struct{})}
-		b.asking = a
-		b.mu.Unlock()
-		a.err = b.ask(ctx)
-		b.mu.Lock()
-		b.asking = nil
-		b.mu.Unlock()
+		w.asking = a
+		w.mu.Unlock()
+		a.err = w.ask(ctx)
+		w.mu.Lock()
+		w.asking = nil
+		w.mu.Unlock()
 		close(a.done)
 		return a.err
 	}
-	b.mu.Unlock()
+	w.mu.Unlock()
 	select {
 	case <-a.done:
 		return a.err
@@ -43,18 +43,18 @@ func (b *backend) check(ctx context.Context) error {
 	}
 }
 
-func (b *backend) ask(ctx context.Context) error {
-	s, err := b.link(ctx)
+func (w *worker) ask(ctx context.Context) error {
+	s, err := w.link(ctx)
 	switch {
 	case err != nil:
 		return err
-	case b.up != nil:
-		return b.askUpstream(ctx)
+	case w.up != nil:
+		return w.askUpstream(ctx)
 	case s == nil:
-		return b.askDoor(ctx)
+		return w.askDoor(ctx)
 	}
 	// A dying process closes its descriptors one by one: the link may be the next.
-	probe, err := b.r.dialHandoff(ctx, b.id)
+	probe, err := w.r.dialHandoff(ctx, w.id)
 	if err == nil {
 		probe.Close()
 		return nil
@@ -69,9 +69,9 @@ func (b *backend) ask(ctx context.Context) error {
 const grace = 50 * time.Millisecond
 
 // askUpstream finds out whether anybody serves where a listed backend was. Nil: somebody does, or nobody can tell.
-func (b *backend) askUpstream(ctx context.Context) error {
+func (w *worker) askUpstream(ctx context.Context) error {
 	for range knocks {
-		u, err := b.dial(ctx)
+		u, err := w.dial(ctx)
 		if errors.Is(err, errGone) {
 			return err
 		}
@@ -89,9 +89,9 @@ func (b *backend) askUpstream(ctx context.Context) error {
 }
 
 // askDoor asks the door of the worker's host. Nil: it lives, or nobody can tell.
-func (b *backend) askDoor(ctx context.Context) error {
+func (w *worker) askDoor(ctx context.Context) error {
 	for range knocks {
-		switch answered, err := b.knock(ctx); {
+		switch answered, err := w.knock(ctx); {
 		case errors.Is(err, errGone):
 			return err
 		case answered, err != nil:
@@ -102,8 +102,8 @@ func (b *backend) askDoor(ctx context.Context) error {
 }
 
 // knock sends a request for nothing by way of the door. Answered: the worker, or its host's router, said something.
-func (b *backend) knock(ctx context.Context) (answered bool, err error) {
-	u, err := b.dial(ctx)
+func (w *worker) knock(ctx context.Context) (answered bool, err error) {
+	u, err := w.dial(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -113,7 +113,7 @@ func (b *backend) knock(ctx context.Context) (answered bool, err error) {
 		return false, err
 	}
 	u.Conn.SetDeadline(time.Now().Add(openTimeout))
-	request := appendRouting([]byte("OPTIONS * HTTP/1.1\r\nHost: sidereal\r\n"), b.id, key)
+	request := appendRouting([]byte("OPTIONS * HTTP/1.1\r\nHost: sidereal\r\n"), w.id, key)
 	if _, err := u.Write(append(request, "\r\n"...)); err != nil {
 		return false, nil
 	}

@@ -13,7 +13,7 @@ import (
 
 // bodiless reads an answer to a HEAD request to the connection's end: a head that tells of a body,
 // and nothing behind it.
-func (c *client) bodiless(name string, status int) {
+func (c *testClient) bodiless(name string, status int) {
 	c.t.Helper()
 	raw, err := io.ReadAll(c.br)
 	if err != nil {

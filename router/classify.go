@@ -22,18 +22,12 @@ func (k kind) String() string {
 	return [...]string{"app", "handshake", "poll", "post", "upgrade"}[k]
 }
 
-// route is what classify finds in a request.
-type route struct {
-	kind kind
-	sid  string // empty if the request names no session
-}
-
 // classify reads a request as Socket.IO servers do: the path is a prefix of the raw target, and an
-// empty query value counts as none. It allocates nothing: the sid is valid as long as target and
-// scratch are unchanged.
-func classify(path string, method, target []byte, upgrade bool, scratch *sidScratch) route {
+// empty query value counts as none. It allocates nothing: the sid, which is empty if the request
+// names no session, is valid as long as target and scratch are unchanged.
+func classify(path string, method, target []byte, upgrade bool, scratch *sidScratch) (k kind, sid string) {
 	if len(target) < len(path) || string(target[:len(path)]) != path {
-		return route{}
+		return kindApp, ""
 	}
 	var q packet.Query
 	if i := bytes.IndexByte(target, '?'); i >= 0 {
@@ -42,17 +36,19 @@ func classify(path string, method, target []byte, upgrade bool, scratch *sidScra
 	get := string(method) == "GET"
 	switch {
 	case q.SID != "" && upgrade:
-		return route{kindUpgrade, scratch.decode(q.SID)}
+		k = kindUpgrade
 	case q.SID != "" && get:
-		return route{kindPoll, scratch.decode(q.SID)}
+		k = kindPoll
 	case q.SID != "":
-		return route{kindPost, scratch.decode(q.SID)}
+		k = kindPost
 	case q.Transport != "" && upgrade:
-		return route{kind: kindUpgrade}
+		return kindUpgrade, ""
 	case q.Transport != "" && get:
-		return route{kind: kindHandshake}
+		return kindHandshake, ""
+	default:
+		return kindApp, ""
 	}
-	return route{}
+	return k, scratch.decode(q.SID)
 }
 
 // maxSID is the length of the longest sid that the router decodes. Sids have 20 characters. A longer

@@ -63,9 +63,9 @@ func TestClassify(t *testing.T) {
 		{"get", "/socket.io/?sid=a", false, kindPost, "a"},
 	} {
 		var scratch sidScratch
-		got := classify("/socket.io/", []byte(c.method), []byte(c.target), c.upgrade, &scratch)
-		if got.kind != c.kind || got.sid != c.sid {
-			t.Errorf("%s %s: %v %q, want %v %q", c.method, c.target, got.kind, got.sid, c.kind, c.sid)
+		k, sid := classify("/socket.io/", []byte(c.method), []byte(c.target), c.upgrade, &scratch)
+		if k != c.kind || sid != c.sid {
+			t.Errorf("%s %s: %v %q, want %v %q", c.method, c.target, k, sid, c.kind, c.sid)
 		}
 	}
 }
@@ -77,9 +77,9 @@ func FuzzClassify(f *testing.F) {
 	f.Add("POST", "/socket.io/?sid="+strings.Repeat("%41", 200), false)
 	f.Fuzz(func(t *testing.T, method, target string, upgrade bool) {
 		var scratch sidScratch
-		got := classify("/socket.io/", []byte(method), []byte(target), upgrade, &scratch)
-		if (got.sid != "") != (got.kind == kindPoll || got.kind == kindPost || got.kind == kindUpgrade && got.sid != "") {
-			t.Errorf("%v with sid %q", got.kind, got.sid)
+		k, sid := classify("/socket.io/", []byte(method), []byte(target), upgrade, &scratch)
+		if (sid != "") != (k == kindPoll || k == kindPost || k == kindUpgrade && sid != "") {
+			t.Errorf("%v with sid %q", k, sid)
 		}
 		_, query, _ := strings.Cut(target, "?")
 		if !strings.HasPrefix(target, "/socket.io/") || strings.Contains(query, ";") {
@@ -90,8 +90,8 @@ func FuzzClassify(f *testing.F) {
 			return
 		}
 		want := values["sid"][len(values["sid"])-1]
-		if len(want) <= maxSID && got.sid != want {
-			t.Errorf("%q: sid %q, net/url %q", target, got.sid, want)
+		if len(want) <= maxSID && sid != want {
+			t.Errorf("%q: sid %q, net/url %q", target, sid, want)
 		}
 	})
 }
@@ -126,13 +126,13 @@ func FuzzRoutersAndServersAgree(f *testing.F) {
 		answer = engineio.ConnectionError{Code: -1}
 		server.ServeHTTP(httptest.NewRecorder(), r)
 		var scratch sidScratch
-		got := classify("/socket.io/", h.Method.Of(head), h.Target.Of(head), h.Upgrade, &scratch)
+		k, got := classify("/socket.io/", h.Method.Of(head), h.Target.Of(head), h.Upgrade, &scratch)
 		sid, _ := answer.Context["sid"].(string)
 		switch {
-		case answer.Code == engineio.CodeForbidden && got.kind == kindHandshake:
-		case answer.Code == engineio.CodeUnknownSID && got.kind == kindPoll && (got.sid == sid || len(sid) > maxSID):
+		case answer.Code == engineio.CodeForbidden && k == kindHandshake:
+		case answer.Code == engineio.CodeUnknownSID && k == kindPoll && (got == sid || len(sid) > maxSID):
 		default:
-			t.Errorf("%q: the router reads %v %q, the server answers %d %q", query, got.kind, got.sid, answer.Code, sid)
+			t.Errorf("%q: the router reads %v %q, the server answers %d %q", query, k, got, answer.Code, sid)
 		}
 	})
 }
@@ -146,9 +146,9 @@ func BenchmarkClassifyAndLookUp(b *testing.B) {
 	sid := ""
 	b.ReportAllocs()
 	for b.Loop() {
-		rt := classify("/socket.io/", method, target, false, &scratch)
-		if rt.sid != sid {
-			sid = strings.Clone(rt.sid)
+		_, found := classify("/socket.io/", method, target, false, &scratch)
+		if found != sid {
+			sid = strings.Clone(found)
 		}
 		if d.Owner(context.Background(), sid).Worker == nil {
 			b.Fatal("no owner")

@@ -26,19 +26,19 @@ type conn struct {
 	fromDoor    bool            // TLS under the routers' own name
 	redirects   bool            // accepted where plain HTTP is sent on to HTTPS
 	accepted    time.Time
-	awaitsProxy bool      // a PROXY header has to come first
-	unproxied   bool      // and did not
-	proxied     bool      // and named the client: the other end of the descriptor is somebody else
-	peer        origin    // its other end
-	trusted     bool      // the peer's forwarding headers are believed
-	served      int       // requests
-	last        bool      // the next request is the last one
-	bound       *backend  // a door's connection that could not be passed: every request is for this worker
-	sid         string    // of the last request; most connections bring one only
-	streams     *tls.Conn // what nc carries, where that is HTTP/2
-	relaying    *upstream // the worker's end of a WebSocket that a request opened
-	watched     uint64    // the watcher's number for it, 0: none
-	parent      *conn     // the HTTP/2 connection that it is a request of
+	awaitsProxy bool        // a PROXY header has to come first
+	unproxied   bool        // and did not
+	proxied     bool        // and named the client: the other end of the descriptor is somebody else
+	peer        client      // its other end
+	trusted     bool        // the peer's forwarding headers are believed
+	served      int         // requests
+	last        bool        // the next request is the last one
+	bound       *worker     // a door's connection that could not be passed: every request is for this worker
+	sid         string      // of the last request; most connections bring one only
+	streams     *tls.Conn   // what nc carries, where that is HTTP/2
+	relaying    *workerConn // the worker's end of a WebSocket that a request opened
+	watched     uint64      // the watcher's number for it, 0: none
+	parent      *conn       // the HTTP/2 connection that it is a request of
 
 	state    atomic.Uint32 // a connState
 	since    atomic.Int64  // Unix nanoseconds when it became idle; 0: it is an HTTP/2 connection with requests
@@ -48,11 +48,11 @@ type conn struct {
 	queue         *newcomers // that it is in; guarded by Router.mu, as are its neighbours there
 	before, after *conn
 
-	mu    sync.Mutex // guards the rest
-	up    *upstream  // what a request waits for
-	leave leave      // what of the client ends that wait
-	left  leave      // what the client did
-	cut   bool       // the router stops
+	mu    sync.Mutex  // guards the rest
+	up    *workerConn // what a request waits for
+	leave leave       // what of the client ends that wait
+	left  leave       // what the client did
+	cut   bool        // the router stops
 
 	carried *relay // what it became; set before its state says so
 }
@@ -144,13 +144,9 @@ func (c *conn) next(ctx context.Context) bool {
 			return false
 		}
 	}
-	x := exchanges.Get().(*exchange)
-	x.c = c
-	x.begin()
+	x := begin(c)
 	keep := x.serve(ctx)
-	x.closeAccount()
-	x.reset()
-	exchanges.Put(x)
+	x.end()
 	return keep
 }
 
@@ -189,7 +185,7 @@ var past = time.Unix(1, 0)
 
 // await makes u end with the client, as far as l says, and with the router, and its reads at a time that is not zero. False:
 // that has happened already.
-func (c *conn) await(u *upstream, l leave, until time.Time) bool {
+func (c *conn) await(u *workerConn, l leave, until time.Time) bool {
 	if l != never && c.watched == 0 && c.fd != nil {
 		c.r.watcher.add(c)
 	}
@@ -206,7 +202,7 @@ func (c *conn) await(u *upstream, l leave, until time.Time) bool {
 }
 
 // answered lifts the time that await set.
-func (c *conn) answered(u *upstream) {
+func (c *conn) answered(u *workerConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.overLocked() {

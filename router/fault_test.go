@@ -54,7 +54,7 @@ func TestKilledWorkersSidsAreUnknownAtOnce(t *testing.T) {
 			if remote {
 				// A kept connection's end may be seen only by the request that is sent over it.
 				testkit.Until(t, "the entry has noticed", func() bool {
-					b := entry.backendOf(&directory.Worker{ID: "wkb0", Host: "b", Addr: owner.addr})
+					b := entry.workerOf(&directory.Worker{ID: "wkb0", Host: "b", Addr: owner.addr})
 					b.mu.Lock()
 					defer b.mu.Unlock()
 					return len(b.idle) == 0 || !b.idle[0].alive()
@@ -87,7 +87,7 @@ func TestParkedPollOfAKilledWorkerIsUnknown(t *testing.T) {
 				entry = hosts[0]
 			}
 			w := hosts[1].workers["wkb0"]
-			var clients []*client
+			var clients []*testClient
 			for range 5 { // they all ask whether it is dead
 				c := dialTo(t, entry.addr)
 				c.send("GET /socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\n\r\n", w.open())
@@ -182,7 +182,7 @@ func TestClosedKeptConnectionsAreReplaced(t *testing.T) {
 		if resp, _ := c.get("/"); resp.StatusCode != 200 {
 			t.Fatal(resp.Status)
 		}
-		b := h.backendOf(d.Workers().Get("wka0"))
+		b := h.workerOf(d.Workers().Get("wka0"))
 		testkit.Until(t, "kept", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()
@@ -210,7 +210,7 @@ func TestClosedKeptConnectionsAreReplaced(t *testing.T) {
 }
 
 // open tells whether the other end is.
-func (u *upstream) open() bool {
+func (u *workerConn) open() bool {
 	open := false
 	u.SyscallConn().Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)

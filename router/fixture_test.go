@@ -302,14 +302,14 @@ func one(t testing.TB, workers int, change func(*Config)) (*host, *directory.Sta
 }
 
 // client is a raw connection.
-type client struct {
+type testClient struct {
 	t testing.TB
 	*net.TCPConn
 	br   *bufio.Reader
 	over *tls.Conn // nil: plain
 }
 
-func dialTo(t testing.TB, addr string) *client {
+func dialTo(t testing.TB, addr string) *testClient {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -317,10 +317,10 @@ func dialTo(t testing.TB, addr string) *client {
 	}
 	c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { c.Close() })
-	return &client{t: t, TCPConn: c.(*net.TCPConn), br: bufio.NewReader(c)}
+	return &testClient{t: t, TCPConn: c.(*net.TCPConn), br: bufio.NewReader(c)}
 }
 
-func (c *client) send(format string, args ...any) {
+func (c *testClient) send(format string, args ...any) {
 	c.t.Helper()
 	var w io.Writer = c.TCPConn
 	if c.over != nil {
@@ -332,7 +332,7 @@ func (c *client) send(format string, args ...any) {
 }
 
 // answer reads a response to a request with that method.
-func (c *client) answer(method string) (*http.Response, string) {
+func (c *testClient) answer(method string) (*http.Response, string) {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.br, &http.Request{Method: method})
 	if err != nil {
@@ -348,14 +348,14 @@ func (c *client) answer(method string) (*http.Response, string) {
 	return resp, string(b)
 }
 
-func (c *client) get(target string) (*http.Response, string) {
+func (c *testClient) get(target string) (*http.Response, string) {
 	c.t.Helper()
 	c.send("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target)
 	return c.answer("GET")
 }
 
 // ended expects the router to have closed the connection.
-func (c *client) ended() {
+func (c *testClient) ended() {
 	c.t.Helper()
 	if b, err := c.br.ReadByte(); err == nil {
 		c.t.Errorf("the connection is open and says %q", b)
@@ -365,7 +365,7 @@ func (c *client) ended() {
 }
 
 // handshake opens a session by polling.
-func (c *client) handshake() string {
+func (c *testClient) handshake() string {
 	c.t.Helper()
 	resp, body := c.get("/socket.io/?EIO=4&transport=polling")
 	if resp.StatusCode != 200 || !strings.HasPrefix(body, `0{"sid":"`) {
@@ -376,14 +376,14 @@ func (c *client) handshake() string {
 
 const upgradeFields = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
-func (c *client) upgrade(query string) *http.Response {
+func (c *testClient) upgrade(query string) *http.Response {
 	c.t.Helper()
 	c.send("GET /socket.io/?EIO=4&transport=websocket%s HTTP/1.1\r\n%s\r\n", query, upgradeFields)
 	resp, _ := c.answer("GET")
 	return resp
 }
 
-func (c *client) echoes(s string) {
+func (c *testClient) echoes(s string) {
 	c.t.Helper()
 	c.send("%s", s)
 	b := make([]byte, len(s))

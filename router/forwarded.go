@@ -8,14 +8,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// origin is who sent a request, as far as it can be believed.
-type origin struct {
+// client is who sent a request, as far as the router believes it.
+type client struct {
 	addr  netip.AddrPort // port 0: only the address is known
 	https bool
 }
 
-func (o origin) scheme() string {
-	if o.https {
+func (c client) scheme() string {
+	if c.https {
 		return "https"
 	}
 	return "http"
@@ -32,10 +32,10 @@ func (r *Router) trusts(a netip.Addr) bool {
 	return false
 }
 
-// originOf finds the client of a request that came from peer: the rightmost address that is no trusted proxy's. Each proxy
+// clientOf finds the client of a request that came from peer: the rightmost address that is no trusted proxy's. Each proxy
 // appends whom it saw, so whatever stands left of an untrusted address is only that one's word. Before an untrusted peer
 // nothing is believed.
-func (r *Router) originOf(h *http1.Head, b []byte, peer origin) origin {
+func (r *Router) clientOf(h *http1.Head, b []byte, peer client) client {
 	if !r.trusts(peer.addr.Addr()) {
 		return peer
 	}
@@ -96,38 +96,36 @@ func peerOf(a net.Addr) netip.AddrPort {
 
 // appendForwarded writes what a proxy says about the connection before it. Behind a trusted one its X-Forwarded-For is
 // continued and the rest is left as it says.
-func (x *exchange) appendForwarded(dst, b []byte) []byte {
-	h := &x.head
+func (c *conn) appendForwarded(dst []byte, h *http1.Head, b []byte) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
-	if x.c.trusted {
+	if c.trusted {
 		for i := range h.Fields() {
 			if h.Fields()[i].ID == http1.FieldForwardedFor {
 				dst = append(append(dst, h.Fields()[i].Value.Of(b)...), ", "...)
 			}
 		}
 	}
-	if peer := x.c.peer.addr; peer.IsValid() {
+	if peer := c.peer.addr; peer.IsValid() {
 		dst = peer.Addr().AppendTo(dst)
 	} else {
 		dst = append(dst, "unknown"...)
 	}
-	if !x.c.trusted || h.Value(b, http1.FieldForwardedProto) == nil {
-		dst = append(append(dst, "\r\nX-Forwarded-Proto: "...), x.c.peer.scheme()...)
+	if !c.trusted || h.Value(b, http1.FieldForwardedProto) == nil {
+		dst = append(append(dst, "\r\nX-Forwarded-Proto: "...), c.peer.scheme()...)
 	}
-	if host := h.Host(b); host != nil && (!x.c.trusted || h.Value(b, http1.FieldForwardedHost) == nil) {
+	if host := h.Host(b); host != nil && (!c.trusted || h.Value(b, http1.FieldForwardedHost) == nil) {
 		dst = append(append(dst, "\r\nX-Forwarded-Host: "...), host...)
 	}
 	return append(dst, "\r\n"...)
 }
 
-// appendOrigin writes what only our workers read.
-func (x *exchange) appendOrigin(dst []byte) []byte {
-	if x.origin.addr.IsValid() {
-		dst = x.origin.addr.AppendTo(append(dst, "Sidereal-Client: "...))
+// appendFields writes the fields about the client that only our workers read.
+func (c client) appendFields(dst []byte) []byte {
+	if c.addr.IsValid() {
+		dst = c.addr.AppendTo(append(dst, "Sidereal-Client: "...))
 		dst = append(dst, "\r\n"...)
 	}
-	dst = append(append(append(dst, "Sidereal-Proto: "...), x.origin.scheme()...), "\r\nSidereal-Router: "...)
-	return append(append(dst, x.c.r.id...), "\r\n"...)
+	return append(append(append(dst, "Sidereal-Proto: "...), c.scheme()...), "\r\n"...)
 }
 
 // appendRouting writes which worker is meant, and to a door why it should believe that.

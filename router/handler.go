@@ -67,8 +67,8 @@ func (r *Router) runsLocked() bool {
 	return !r.ended && (r.listening.Load() || r.draining.Load())
 }
 
-func peerOfRequest(req *http.Request) origin {
-	o := origin{https: req.TLS != nil}
+func peerOfRequest(req *http.Request) client {
+	o := client{https: req.TLS != nil}
 	if a, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
 		o.addr = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 	}

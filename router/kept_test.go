@@ -48,7 +48,7 @@ func (s *talkative) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 }
 
 // check has the router keep a connection, on which there is more than it asked for.
-func (s *talkative) check(t *testing.T, c *client) {
+func (s *talkative) check(t *testing.T, c *testClient) {
 	t.Helper()
 	if _, body := c.get("/more"); body != "ok" {
 		t.Fatalf("%q", body)

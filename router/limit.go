@@ -75,9 +75,9 @@ func (p *pace) take(perSecond int, now int64) bool {
 func (g *gate) leave() { g.inFlight.Add(-1) }
 
 // busy tells whether the worker has as many requests as it may have. More come to it only where one was moved from another.
-func (b *backend) busy() bool {
-	most := b.r.cfg.RequestsInFlight
-	return most > 0 && b.requests.Load() >= int64(most)
+func (w *worker) busy() bool {
+	most := w.r.cfg.RequestsInFlight
+	return most > 0 && w.requests.Load() >= int64(most)
 }
 
 // avoided tells whether the worker did not answer a handshake a moment ago.
@@ -85,7 +85,7 @@ func (g *gate) avoided(now int64) bool { return now-g.stalled.Load() < int64(sil
 
 // balance chooses the worker of a new session and enters its gate. Where that one has no room, or did not answer a moment
 // ago, the next that has is taken. Nil: none is ready, or l says why none takes it.
-func (r *Router) balance(not *backend) (b *backend, l limit) {
+func (r *Router) balance(not *worker) (w *worker, l limit) {
 	ready := r.readyBut(not)
 	n := len(ready)
 	if n == 0 {
@@ -93,31 +93,31 @@ func (r *Router) balance(not *backend) (b *backend, l limit) {
 	}
 	routers := max(len(r.cfg.Directory.Workers().Routers()), 1)
 	first := r.policy.pick(n, r.turn.Add(1), r.random, func(i int) load {
-		return r.backendOf(ready[i]).load(ready[i], routers)
+		return r.workerOf(ready[i]).load(ready[i], routers)
 	})
 	now := time.Now().UnixNano()
-	if b, l = r.enterFrom(ready, first, now, false); b == nil && l == unlimited { // all of them are silent
-		b, l = r.enterFrom(ready, first, now, true)
+	if w, l = r.enterFrom(ready, first, now, false); w == nil && l == unlimited { // all of them are silent
+		w, l = r.enterFrom(ready, first, now, true)
 	}
-	if b != nil {
-		b.opened.Add(1)
+	if w != nil {
+		w.opened.Add(1)
 	}
-	return b, l
+	return w, l
 }
 
-func (r *Router) enterFrom(ready []*directory.Worker, first int, now int64, all bool) (b *backend, l limit) {
+func (r *Router) enterFrom(ready []*directory.Worker, first int, now int64, all bool) (w *worker, l limit) {
 	others := r.random(len(ready)) // not the first one's neighbour: it would get a full worker's whole share
 	for i := -1; i < len(ready); i++ {
 		at := first
 		if i >= 0 {
 			at = (others + i) % len(ready)
 		}
-		b := r.backendOf(ready[at])
-		if !all && b.gate.avoided(now) {
+		w := r.workerOf(ready[at])
+		if !all && w.gate.avoided(now) {
 			continue
 		}
-		if l = b.gate.enter(&r.cfg, now); l == unlimited {
-			return b, l
+		if l = w.gate.enter(&r.cfg, now); l == unlimited {
+			return w, l
 		}
 	}
 	return nil, l
@@ -158,27 +158,16 @@ func (a *addresses) enter(addr netip.Addr, most int, second int64) bool {
 	return true
 }
 
-// tooMany tells whether the client's address has had its handshakes of this second. A trusted proxy is no client: where
-// it names none, nobody is limited.
-func (x *exchange) tooMany() bool {
-	r, most := x.c.r, x.c.r.cfg.HandshakesPerAddress
-	addr := x.origin.addr.Addr()
-	if most <= 0 || !addr.IsValid() || r.trusts(addr) {
-		return false
-	}
-	return !r.addresses.enter(addr, most, time.Now().Unix())
-}
-
 // turnAway answers what a limit forbids. A connection that can go on does: making a new one would cost both sides more
 // than the answer.
 func (x *exchange) turnAway(l limit) bool {
 	c := x.c
 	c.Take()
 	c.r.metrics.turnedAway(l)
-	x.account.status, x.account.reason = 503, l.String()
-	x.close = x.close || x.minor == 0 || x.head.Upgrade || x.head.Length > 0 || x.head.Chunked || x.headLen == 0
+	x.record.status, x.record.reason = 503, l.String()
+	x.close = x.close || x.req.minor == 0 || x.req.head.Upgrade || x.req.hasBody() || x.head == 0
 	answer := awayAnswers[rand.IntN(maxRetryAfter)][b2i(x.close)]
-	if x.isHead {
+	if x.req.isHead {
 		answer = answer[:len(answer)-len(awayBody)]
 	}
 	if _, err := c.Write(answer); err != nil {
@@ -188,7 +177,7 @@ func (x *exchange) turnAway(l limit) bool {
 		c.linger()
 		return false
 	}
-	c.Discard(x.headLen)
+	c.Discard(x.head)
 	return true
 }
 

@@ -74,7 +74,7 @@ func TestStormOfHandshakes(t *testing.T) {
 		if n := counter(t, h.metrics.limited[byInFlight]); n != handshakes-most {
 			t.Errorf("%v counted", n)
 		}
-		b := h.backendOf(&directory.Worker{ID: "wka0"})
+		b := h.workerOf(&directory.Worker{ID: "wka0"})
 		if b.gate.inFlight.Load() != 0 || b.opened.Load() != most {
 			t.Errorf("%d still in flight, %d opened", b.gate.inFlight.Load(), b.opened.Load())
 		}
@@ -88,7 +88,7 @@ func TestPlacesInFlightComeBack(t *testing.T) {
 	w := h.workers["wka0"]
 	idle := func() {
 		t.Helper()
-		b := h.backendOf(&directory.Worker{ID: "wka0"})
+		b := h.workerOf(&directory.Worker{ID: "wka0"})
 		testkit.Until(t, "nothing is in flight", func() bool { return b.gate.inFlight.Load() == 0 })
 	}
 	dialTo(t, h.addr).handshake()
@@ -145,7 +145,7 @@ func TestFullWorkerIsPassedOver(t *testing.T) {
 	w0, r0 := h.workers["wka0"].slow()
 	w1, r1 := h.workers["wka1"].slow()
 	a, b := dialTo(t, h.addr), dialTo(t, h.addr)
-	for _, c := range []*client{a, b} {
+	for _, c := range []*testClient{a, b} {
 		c.send("GET %s HTTP/1.1\r\nHost: x\r\n\r\n", handshakeTarget)
 	}
 	receive(t, w0)
@@ -163,7 +163,7 @@ func TestFullWorkerIsPassedOver(t *testing.T) {
 	c.ended()
 	close(r0)
 	close(r1)
-	for _, c := range []*client{a, b} {
+	for _, c := range []*testClient{a, b} {
 		if resp, _ := c.answer("GET"); resp.StatusCode != 200 {
 			t.Error(resp.Status)
 		}
@@ -274,7 +274,7 @@ func TestSlowWorkersHandshakeWaits(t *testing.T) {
 
 func TestMostConnections(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.MaxConnections = 3 })
-	held := []*client{dialTo(t, h.addr), dialTo(t, h.addr), dialTo(t, h.addr)}
+	held := []*testClient{dialTo(t, h.addr), dialTo(t, h.addr), dialTo(t, h.addr)}
 	for _, c := range held {
 		c.get("/app")
 	}
@@ -295,7 +295,7 @@ func TestMostConnections(t *testing.T) {
 // BenchmarkTurnedAway is a handshake that meets a limit, over a kept connection: its client and the kernel included.
 func BenchmarkTurnedAway(b *testing.B) {
 	h, _ := one(b, 1, nil)
-	backend := h.backendOf(h.cfg.Directory.Workers().Get("wka0"))
+	backend := h.workerOf(h.cfg.Directory.Workers().Get("wka0"))
 	backend.gate.inFlight.Store(1 << 40)
 	c, err := net.Dial("tcp", h.addr)
 	if err != nil {

@@ -48,7 +48,7 @@ func backends(t *testing.T, n int) (servers []*testWorker, list string) {
 }
 
 // sessionAt opens sessions until one is w's.
-func sessionAt(c *client, w *testWorker) string {
+func sessionAt(c *testClient, w *testWorker) string {
 	for {
 		if sid := c.handshake(); strings.HasPrefix(sid, w.id) {
 			return sid
@@ -147,7 +147,7 @@ func TestConnectionsToBackendsAreClosedBeforeTheyDoIt(t *testing.T) {
 	r, d := listed(t, directory.UpstreamConfig{List: list})
 	awaitReady(t, d, 1)
 	dialTo(t, r.addr).get("/")
-	b := r.backendOf(d.Workers().All()[0])
+	b := r.workerOf(d.Workers().All()[0])
 	idle := func() int {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -194,7 +194,7 @@ func TestBackendsOverTLS(t *testing.T) {
 	}
 	c.echoes("hello\n")
 	c.ended()
-	if b := r.backendOf(d.Workers().All()[0]); b.up.TLS.ServerName != "127.0.0.1" {
+	if b := r.workerOf(d.Workers().All()[0]); b.up.TLS.ServerName != "127.0.0.1" {
 		t.Errorf("asked for %q", b.up.TLS.ServerName)
 	}
 }

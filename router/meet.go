@@ -10,7 +10,7 @@ func (r *Router) meet(ctx context.Context) {
 		changed := r.cfg.Directory.Changed()
 		for _, w := range r.cfg.Directory.Workers().Ready() {
 			if w.Host == r.cfg.HostName && ctx.Err() == nil {
-				_, _ = r.backendOf(w).link(ctx) // what is wrong shows again when it is needed
+				_, _ = r.workerOf(w).link(ctx) // what is wrong shows again when it is needed
 			}
 		}
 		select {

@@ -38,15 +38,16 @@ func (p pattern) matches(origin []byte) bool {
 	return at > len(p.before) && http1.HasPrefixFold(origin, p.before) && http1.EqualFold(origin[at:], p.after)
 }
 
-// strange tells whether a request of a session comes from a page that may not make it: browsers let any page open a
-// WebSocket anywhere, cookies included. Who sends no Origin is no browser.
-func (x *exchange) strange(b []byte) bool {
-	allowed := x.c.r.origins
-	if len(allowed) == 0 || x.route.kind == kindApp {
+// forbids reports whether a request of a session comes from a page that may not make it. Browsers let
+// any page open a WebSocket anywhere, and send the cookies along. A client that sends no Origin is not
+// a browser.
+func (r *Router) forbids(q *request, b []byte) bool {
+	allowed := r.origins
+	if len(allowed) == 0 || q.kind == kindApp {
 		return false
 	}
-	for i := range x.head.Fields() {
-		if f := &x.head.Fields()[i]; f.ID == http1.FieldOrigin && !isAllowed(allowed, f.Value.Of(b)) {
+	for i := range q.head.Fields() {
+		if f := &q.head.Fields()[i]; f.ID == http1.FieldOrigin && !isAllowed(allowed, f.Value.Of(b)) {
 			return true
 		}
 	}

@@ -21,10 +21,10 @@ import (
 
 func TestUpgradeIsPassed(t *testing.T) {
 	h, _ := one(t, 2, nil)
-	for name, prelude := range map[string]func(c *client) string{
-		"first request, no sid": func(c *client) string { return "" },
-		"after a handshake":     func(c *client) string { return "&sid=" + c.handshake() },
-		"after parked polls": func(c *client) string {
+	for name, prelude := range map[string]func(c *testClient) string{
+		"first request, no sid": func(c *testClient) string { return "" },
+		"after a handshake":     func(c *testClient) string { return "&sid=" + c.handshake() },
+		"after parked polls": func(c *testClient) string {
 			sid := c.handshake()
 			w := h.workers[sid[:4]]
 			for range 3 {
@@ -98,7 +98,7 @@ func TestManyPassedLeaveNothing(t *testing.T) {
 	testkit.Until(t, "nothing is held", func() bool { return h.Connections() <= 1 })
 	before := fds(t)
 	const n = 200
-	var clients []*client
+	var clients []*testClient
 	for range n {
 		c := dialTo(t, h.addr)
 		if resp := c.upgrade(""); resp.StatusCode != 101 {
@@ -147,7 +147,7 @@ func TestFullHandoffSocketMeansRelay(t *testing.T) {
 	defer l.Close()
 	r := startRouter(t, ln, Config{Directory: d, RuntimeDir: dir, HostName: "a", AdvertiseAddr: ln.Addr().String()})
 	before := fds(t)
-	var clients []*client
+	var clients []*testClient
 	full := r.metrics.upstream.WithLabelValues("full")
 	for i := 0; counter(t, full) == 0; i++ { // nobody accepts
 		if i == 5000 {
@@ -190,7 +190,7 @@ func TestForgedFieldsAreWorthNothing(t *testing.T) {
 		"Forwarded: for=6.6.6.6\r\nSidereal-Client: 6.6.6.6:6\r\nSidereal-Proto: https\r\nSidereal-Worker: evil\r\nSidereal-Anything: x\r\nSIDEREAL-CLIENT: 6.6.6.6:7\r\n"
 	h, _ := one(t, 1, nil)
 	w := h.workers["wka0"]
-	check := func(t *testing.T, c *client, passed bool) {
+	check := func(t *testing.T, c *testClient, passed bool) {
 		r := w.last()
 		want := http.Header{"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"x"}}
 		if !passed {
@@ -266,7 +266,7 @@ func TestTrustedProxiesAreContinued(t *testing.T) {
 func TestAnyEntry(t *testing.T) {
 	d := directory.NewStatic()
 	hosts := cluster(t, d, nil, 2, 2)
-	entries := []*client{dialTo(t, hosts[0].addr), dialTo(t, hosts[1].addr)}
+	entries := []*testClient{dialTo(t, hosts[0].addr), dialTo(t, hosts[1].addr)}
 	var sids []string
 	for i := range 16 {
 		sids = append(sids, entries[i%2].handshake())
@@ -344,10 +344,10 @@ func TestRelayEndsWithEitherSide(t *testing.T) {
 	d := directory.NewStatic()
 	hosts := cluster(t, d, nil, 1, 1)
 	w := hosts[1].workers["wkb0"]
-	for name, end := range map[string]func(c *client){
-		"client closes": func(c *client) { c.Close() },
-		"client resets": func(c *client) { c.SetLinger(0); c.Close() },
-		"client half-closes": func(c *client) {
+	for name, end := range map[string]func(c *testClient){
+		"client closes": func(c *testClient) { c.Close() },
+		"client resets": func(c *testClient) { c.SetLinger(0); c.Close() },
+		"client half-closes": func(c *testClient) {
 			c.CloseWrite()
 			c.ended()
 		},
@@ -477,7 +477,7 @@ func TestRelayedConnectionsAreTrackedForTheDrain(t *testing.T) {
 	d := directory.NewStatic()
 	hosts := cluster(t, d, func(cfg *Config) { cfg.ShutdownTimeout = 300 * time.Millisecond; cfg.DrainRate = 1 }, 0, 1)
 	w := hosts[1].workers["wkb0"]
-	var clients []*client
+	var clients []*testClient
 	for range 20 {
 		c := dialTo(t, hosts[0].addr)
 		if resp := c.upgrade("&sid=" + w.open()); resp.StatusCode != 101 {
@@ -509,7 +509,7 @@ func TestNewWebSocketsAvoidAStoppedWorker(t *testing.T) {
 	for range 3 { // these are its own
 		dialTo(t, h.addr).send("GET /socket.io/?transport=websocket&sid=%s HTTP/1.1\r\n%s\r\n", directory.MintSID("stop"), upgradeFields)
 	}
-	s, err := h.backendOf(&stopped).link(t.Context())
+	s, err := h.workerOf(&stopped).link(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -544,7 +544,7 @@ func TestWorkerWithoutAnAddressIsNotChosen(t *testing.T) {
 			t.Errorf("%s %q", resp.Status, body)
 		}
 	}
-	if _, met := hosts[0].backends.Load("early"); met {
+	if _, met := hosts[0].workersByID.Load("early"); met {
 		t.Error("a worker that cannot be reached was chosen")
 	}
 }

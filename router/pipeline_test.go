@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// request is what was read of one, and where in the connection's bytes it ends.
-type request struct {
+// readRequest is what was read of one, and where in the connection's bytes it ends.
+type readRequest struct {
 	method, target string
 	body           string
 	end            int
@@ -21,7 +21,7 @@ type request struct {
 
 // requestsOf reads requests as a router does, in pieces of step bytes, until the first that is
 // refused or not whole.
-func requestsOf(t *testing.T, raw []byte, step int) (all []request) {
+func requestsOf(t *testing.T, raw []byte, step int) (all []readRequest) {
 	var h http1.Head
 	for at := 0; at < len(raw); {
 		n, err := 0, http1.ErrMore
@@ -33,7 +33,7 @@ func requestsOf(t *testing.T, raw []byte, step int) (all []request) {
 			return all
 		}
 		head := raw[at : at+n]
-		r := request{method: string(h.Method.Of(head)), target: string(h.Target.Of(head)), end: at + n}
+		r := readRequest{method: string(h.Method.Of(head)), target: string(h.Target.Of(head)), end: at + n}
 		switch {
 		case h.Chunked:
 			var c http1.Chunks
@@ -117,7 +117,7 @@ func FuzzPipeline(f *testing.F) {
 			if err != nil {
 				t.Fatalf("request %d of %q: its body: %v", i, raw, err)
 			}
-			got := request{r.Method, r.RequestURI, string(body), from.n - br.Buffered()}
+			got := readRequest{r.Method, r.RequestURI, string(body), from.n - br.Buffered()}
 			if got != want {
 				t.Fatalf("request %d of %q: we read %+v, net/http %+v", i, raw, want, got)
 			}

@@ -47,7 +47,7 @@ func TestBodyLimit(t *testing.T) {
 func TestRequestsInFlight(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.RequestsInFlight = 2 })
 	worker := h.workers["wka0"]
-	var parked []*client
+	var parked []*testClient
 	for range 2 {
 		c := dialTo(t, h.addr)
 		c.send("GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\n\r\n", worker.open())
@@ -69,8 +69,7 @@ func TestRequestsInFlight(t *testing.T) {
 		resp, _ := c.get("/app")
 		return resp.StatusCode == 200
 	})
-	b, _ := h.backends.Load("wka0")
-	if b := b.(*backend); b.opened.Load() != 0 || b.gate.inFlight.Load() != 0 {
+	if b := h.workerOf(h.cfg.Directory.Workers().Get("wka0")); b.opened.Load() != 0 || b.gate.inFlight.Load() != 0 {
 		t.Errorf("%d opened, %d in flight", b.opened.Load(), b.gate.inFlight.Load())
 	}
 }

@@ -331,17 +331,17 @@ func TestFailedHandshakesAreNotCounted(t *testing.T) {
 	c := dialTo(t, h.addr)
 	w := d.Workers().Get("wka0")
 	c.handshake()
-	if n := h.backendOf(w).load(w, 1).clients; n != 1 {
+	if n := h.workerOf(w).load(w, 1).clients; n != 1 {
 		t.Errorf("%d after one", n)
 	}
 	h.workers["wka0"].becomes(func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(403) })
 	c.get("/socket.io/?EIO=4&transport=polling")
-	if n := h.backendOf(w).load(w, 1).clients; n != 1 {
+	if n := h.workerOf(w).load(w, 1).clients; n != 1 {
 		t.Errorf("%d after a refused one", n)
 	}
 	next := *w
 	next.Beat, next.Clients = w.Beat+1, 1
-	if n := h.backendOf(w).load(&next, 1).clients; n != 1 {
+	if n := h.workerOf(w).load(&next, 1).clients; n != 1 {
 		t.Errorf("%d after the beat that counts it", n)
 	}
 }
@@ -349,10 +349,10 @@ func TestFailedHandshakesAreNotCounted(t *testing.T) {
 func TestPollIsGivenUpWhenItsClientLeaves(t *testing.T) {
 	h, _ := one(t, 1, nil)
 	w := h.workers["wka0"]
-	for name, leave := range map[string]func(*client){
-		"closes":      func(c *client) { c.Close() },
-		"half-closes": func(c *client) { c.CloseWrite() },
-		"resets":      func(c *client) { c.SetLinger(0); c.Close() },
+	for name, leave := range map[string]func(*testClient){
+		"closes":      func(c *testClient) { c.Close() },
+		"half-closes": func(c *testClient) { c.CloseWrite() },
+		"resets":      func(c *testClient) { c.SetLinger(0); c.Close() },
 	} {
 		c := dialTo(t, h.addr)
 		sid := w.open()

@@ -36,7 +36,7 @@ var (
 // parseProxy reads a header from the start of b, which is not empty: who is behind it, and whether over TLS, and its
 // length, 0 where there is none. An address that is not valid means that the connection is the proxy's own (LOCAL, UNKNOWN),
 // or no TCP at all. It may ask for more with http1.ErrMore.
-func parseProxy(b []byte) (p origin, n int, err error) {
+func parseProxy(b []byte) (p client, n int, err error) {
 	switch {
 	case startsLike(b, proxyV1):
 		return parseProxyV1(b)
@@ -53,7 +53,7 @@ func startsLike(b []byte, text string) bool {
 }
 
 // parseProxyV1 reads the line "PROXY TCP4 source destination port port".
-func parseProxyV1(b []byte) (p origin, n int, err error) {
+func parseProxyV1(b []byte) (p client, n int, err error) {
 	end := bytes.IndexByte(b[:min(len(b), proxyV1Most)], '\n')
 	if end < 0 {
 		if len(b) >= proxyV1Most {
@@ -77,7 +77,7 @@ func parseProxyV1(b []byte) (p origin, n int, err error) {
 		if !ok1 || !ok2 {
 			return p, 0, errProxyHeader
 		}
-		return origin{addr: from}, end + 1, nil
+		return client{addr: from}, end + 1, nil
 	}
 }
 
@@ -91,7 +91,7 @@ func proxyAddr(addr, port []byte, v4 bool) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a.Unmap(), uint16(n)), true
 }
 
-func parseProxyV2(b []byte) (p origin, n int, err error) {
+func parseProxyV2(b []byte) (p client, n int, err error) {
 	if len(b) < proxyV2Head {
 		return p, 0, http1.ErrMore
 	}
@@ -120,13 +120,13 @@ func parseProxyV2(b []byte) (p origin, n int, err error) {
 		p.addr = netip.AddrPortFrom(netip.AddrFrom16([16]byte(a)).Unmap(), binary.BigEndian.Uint16(a[32:]))
 	}
 	if !p.readExtras(b, proxyV2Head+size) {
-		return origin{}, 0, errProxyHeader
+		return client{}, 0, errProxyHeader
 	}
 	return p, n, nil
 }
 
 // readExtras reads what follows the addresses, from at to the end of the header.
-func (o *origin) readExtras(header []byte, at int) bool {
+func (c *client) readExtras(header []byte, at int) bool {
 	summed := false // once: each sum reads the whole header
 	for rest := header[at:]; len(rest) > 0; {
 		if len(rest) < 3 {
@@ -147,7 +147,7 @@ func (o *origin) readExtras(header []byte, at int) bool {
 			if n < 5 {
 				return false
 			}
-			o.https = value[0]&1 != 0
+			c.https = value[0]&1 != 0
 		}
 	}
 	return true

@@ -79,7 +79,7 @@ var proxyHeaders = []struct {
 }
 
 // verdictOf is what parseProxy finds in all of b.
-func verdictOf(b []byte) (string, origin, int) {
+func verdictOf(b []byte) (string, client, int) {
 	p, n, err := parseProxy(b)
 	switch {
 	case err == http1.ErrMore:
@@ -134,7 +134,7 @@ func FuzzProxyHeader(f *testing.F) {
 		switch {
 		case n < 0 || n > len(b) || n > proxyMost:
 			t.Fatalf("%d of %d bytes", n, len(b))
-		case err != nil && (n != 0 || p != origin{}):
+		case err != nil && (n != 0 || p != client{}):
 			t.Fatal("something is believed of what is refused")
 		case err == http1.ErrMore && len(b) >= proxyMost:
 			t.Fatal("there is no end of asking")

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"bytes"
 	"net"
 	"net/http"
 	"strconv"
@@ -15,31 +14,22 @@ func Redirecting(ln net.Listener) net.Listener { return redirecting{ln} }
 
 type redirecting struct{ net.Listener }
 
-var errForeign = &http1.Refusal{Status: 400, Why: "not a name of this server"}
+var (
+	errForeign   = &http1.Refusal{Status: http.StatusBadRequest, Why: "not a name of this server"}
+	movedToHTTPS = &http1.Refusal{Status: http.StatusPermanentRedirect, Why: "HTTPS is spoken here"}
+)
 
 // redirect sends a request on to HTTPS. Only to names that a certificate of ours has: whatever else stands in Host would
 // make us send clients, and caches, to where somebody else wants them.
 func (x *exchange) redirect(b []byte) bool {
-	host, path := x.authority(b)
+	host, path := x.req.authority(b)
 	if len(path) == 0 || path[0] != '/' || !x.c.r.cfg.Certificates.cover(string(host)) {
-		return x.refuse(errForeign.Status, errForeign.Why)
+		return x.refuse(errForeign)
 	}
 	to := append([]byte("Location: https://"), host...)
 	if port := x.c.r.cfg.RedirectPort; port != 443 {
 		to = strconv.AppendInt(append(to, ':'), int64(port), 10)
 	}
 	to = append(append(to, path...), "\r\n"...)
-	return x.refuseWith(http.StatusPermanentRedirect, "HTTPS is spoken here", string(to))
-}
-
-// authority returns the host that a request is for, without its port, and the path with the query.
-func (x *exchange) authority(b []byte) (host, path []byte) {
-	host, path = x.head.Host(b), x.head.Target.Of(b)
-	if x.head.Authority.To > 0 && (len(path) == 0 || path[0] == '?') {
-		path = append([]byte("/"), path...)
-	}
-	if i := bytes.LastIndexByte(host, ':'); i >= 0 && i > bytes.LastIndexByte(host, ']') {
-		host = host[:i]
-	}
-	return host, path
+	return x.refuseWith(movedToHTTPS, string(to))
 }

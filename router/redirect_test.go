@@ -87,8 +87,8 @@ func FuzzRedirect(f *testing.F) {
 	f.Fuzz(func(t *testing.T, target, host string) {
 		b := []byte("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
 		x := &exchange{c: &conn{r: r}}
-		n, err := x.head.ParseRequest(b, 0)
-		if err != nil || n != len(b) || x.understand(b) != nil {
+		n, err := x.req.head.ParseRequest(b, 0)
+		if err != nil || n != len(b) || x.req.understand(b) != nil {
 			return
 		}
 		ours, theirs := net.Pipe()

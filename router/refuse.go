@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 const (
@@ -15,18 +16,58 @@ const (
 	lingerTime  = time.Second
 )
 
-// refuse answers in the router's own name and ends the connection; it returns false for that.
-func (x *exchange) refuse(status int, why string) bool { return x.refuseWith(status, why, "") }
+// refuse answers in the router's own name and ends the connection. It returns false for that.
+func (x *exchange) refuse(f *http1.Refusal) bool { return x.refuseWith(f, "") }
 
-// refuseWith is refuse with one more field, ended by CR LF.
-func (x *exchange) refuseWith(status int, why, extra string) bool {
+// refuseWith is refuse with one more field, which ends with CR LF.
+func (x *exchange) refuseWith(f *http1.Refusal, extra string) bool {
 	c := x.c
 	c.Take()
-	c.r.metrics.refused.WithLabelValues(strconv.Itoa(status)).Inc()
-	x.account.status, x.account.reason = status, why
-	b := appendAnswer(bufpool.Get(512), status, why, extra+string(x.appendDebug(nil)))
-	if x.isHead {
-		b = b[:len(b)-len(why)-1] // the client would take a body for the beginning of its next answer
+	c.r.metrics.refused.WithLabelValues(strconv.Itoa(f.Status)).Inc()
+	x.record.status, x.record.reason = f.Status, f.Why
+	b := appendAnswer(bufpool.Get(512), f.Status, f.Why, extra+string(x.appendDebug(nil)))
+	if x.req.isHead {
+		b = b[:len(b)-len(f.Why)-1] // the client would take a body for the beginning of its next answer
+	}
+	_, err := c.Write(b)
+	bufpool.Put(b)
+	if err == nil {
+		c.linger()
+	}
+	return false
+}
+
+// goneField tells a door's 421 from one of the worker's app, on a connection that carries both.
+const goneField = "Sidereal-Worker: gone\r\n"
+
+// refuseGone answers a request whose worker is dead, and that no other worker takes.
+func (x *exchange) refuseGone() bool {
+	if x.c.bound != nil {
+		return x.refuseWith(errNotHere, goneField)
+	}
+	return x.refuseNone()
+}
+
+// answerOrphan answers a post for a session whose worker has left, as the worker did as long as it
+// was there: with Engine.IO's `ok`.
+func (x *exchange) answerOrphan() bool {
+	c := x.c
+	c.Take()
+	x.decided(decisionUnknown)
+	x.record.status, x.record.reason = http.StatusOK, "session has moved"
+	b := append(bufpool.Get(512), "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nCache-Control: no-store\r\n"...)
+	var h http1.Head
+	if _, err := h.ParseRequest(x.out.text, 0); err == nil {
+		for i := range h.Fields() {
+			if f := &h.Fields()[i]; f.ID == http1.FieldOrigin { // that page may know that a session is over
+				b = append(append(b, "Access-Control-Allow-Origin: "...), f.Value.Of(x.out.text)...)
+				b = append(b, "\r\nAccess-Control-Allow-Credentials: true\r\n"...)
+			}
+		}
+	}
+	b = append(append(b, x.appendDebug(nil)...), "Connection: close\r\nContent-Length: 2\r\n\r\n"...)
+	if !x.req.isHead {
+		b = append(b, "ok"...)
 	}
 	_, err := c.Write(b)
 	bufpool.Put(b)

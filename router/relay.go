@@ -17,7 +17,7 @@ const halfOpen = 30 * time.Second
 // epoll set with all others, without a goroutine and without a buffer, until bytes come.
 type relay struct {
 	c    *conn
-	u    *upstream
+	u    *workerConn
 	ways [2]way       // to the worker, to the client
 	left atomic.Int32 // ways that have not ended
 	half atomic.Int64 // Unix nanoseconds until when the other may go on, since one has; 0: none has
@@ -39,12 +39,12 @@ type way struct {
 
 // relay becomes one with u. What u has read begins with the 101. It returns at once: the goroutines are new, with stacks
 // half as large as one that has served requests.
-func (c *conn) relay(u *upstream) {
+func (c *conn) relay(u *workerConn) {
 	m := c.r.metrics
 	m.proxied.Dec()
 	m.relayed.Inc()
 	m.transferred.WithLabelValues("relayed").Inc()
-	u.b.relays(+1)
+	u.w.relays(+1)
 	c.Conn.SetReadDeadline(time.Time{})
 	if c.watched != 0 {
 		c.r.watcher.remove(c) // its end is read now
@@ -85,7 +85,7 @@ func (r *relay) end() {
 	c.r.park.remove(&r.ways[1])
 	c.r.metrics.relayed.Dec()
 	c.r.metrics.proxied.Inc()
-	r.u.b.relays(-1)
+	r.u.w.relays(-1)
 	c.awaited()
 	r.u.close()
 	c.r.leaveRoom(nil)

@@ -20,7 +20,7 @@ import (
 
 // relays are the ways on which a WebSocket goes through a router's hands: each is a router, its worker, and a client that
 // is not yet upgraded.
-func relays(t *testing.T, test func(t *testing.T, h *host, w *testWorker, c *client)) {
+func relays(t *testing.T, test func(t *testing.T, h *host, w *testWorker, c *testClient)) {
 	t.Run("to another host", func(t *testing.T) {
 		hosts := cluster(t, directory.NewStatic(), nil, 1, 1)
 		test(t, hosts[0], hosts[1].workers["wkb0"], dialTo(t, hosts[0].addr))
@@ -51,14 +51,14 @@ func (w *testWorker) speaks(f func(c net.Conn, r io.Reader)) {
 	})
 }
 
-func (c *client) closeWrite() error {
+func (c *testClient) closeWrite() error {
 	if c.over != nil {
 		return c.over.CloseWrite()
 	}
 	return c.TCPConn.CloseWrite()
 }
 
-func (c *client) upgraded(w *testWorker) {
+func (c *testClient) upgraded(w *testWorker) {
 	c.t.Helper()
 	if resp := c.upgrade("&sid=" + w.open()); resp.StatusCode != 101 {
 		c.t.Fatal(resp.Status)
@@ -66,7 +66,7 @@ func (c *client) upgraded(w *testWorker) {
 }
 
 func TestRelayPassesTheClientsEndOn(t *testing.T) {
-	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 		w.speaks(func(wc net.Conn, r io.Reader) {
 			b, _ := io.ReadAll(r) // to its end
 			fmt.Fprintf(wc, "got %s", b)
@@ -82,7 +82,7 @@ func TestRelayPassesTheClientsEndOn(t *testing.T) {
 }
 
 func TestRelayPassesTheWorkersEndOn(t *testing.T) {
-	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 		heard := make(chan string, 1)
 		w.speaks(func(wc net.Conn, r io.Reader) {
 			io.WriteString(wc, "bye")
@@ -113,7 +113,7 @@ func TestRelayWaitsForSlowReaders(t *testing.T) {
 	}
 	block := strings.Repeat("0123456789abcdef", 4<<10)
 	want, _ := sum(strings.NewReader(strings.Repeat(block, size/len(block))))
-	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 		for _, reader := range []string{"worker", "client"} {
 			if reader == "client" {
 				if c = dialTo(t, h.addr); h.cfg.Certificates != nil {
@@ -220,7 +220,7 @@ func TestRelayKeepsWhatMovesSlowly(t *testing.T) {
 
 // A worker that dies takes its relays with it, whatever hangs in them.
 func TestRelayEndsWithADeadWorker(t *testing.T) {
-	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 		stuck := make(chan struct{})
 		w.speaks(func(wc net.Conn, _ io.Reader) {
 			io.WriteString(wc, "x")
@@ -251,14 +251,14 @@ func TestRelayEndsWithADeadWorker(t *testing.T) {
 
 // What is quiet waits without a goroutine, and goes on as if it had one.
 func TestParkedRelays(t *testing.T) {
-	end := map[string]func(t *testing.T, w *testWorker, c *client){
-		"the client's end": func(t *testing.T, _ *testWorker, c *client) { c.closeWrite(); c.ended() },
-		"a reset":          func(_ *testing.T, _ *testWorker, c *client) { c.SetLinger(0); c.Close() },
-		"the worker's end": func(_ *testing.T, _ *testWorker, c *client) { c.send("end"); c.ended(); c.Close() },
+	end := map[string]func(t *testing.T, w *testWorker, c *testClient){
+		"the client's end": func(t *testing.T, _ *testWorker, c *testClient) { c.closeWrite(); c.ended() },
+		"a reset":          func(_ *testing.T, _ *testWorker, c *testClient) { c.SetLinger(0); c.Close() },
+		"the worker's end": func(_ *testing.T, _ *testWorker, c *testClient) { c.send("end"); c.ended(); c.Close() },
 	}
 	for name, end := range end {
 		t.Run(name, func(t *testing.T) {
-			relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+			relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 				w.speaks(func(wc net.Conn, r io.Reader) { // an echo, until it is told to end
 					for b := make([]byte, 1<<16); ; {
 						n, err := r.Read(b)
@@ -283,7 +283,7 @@ func TestParkedRelays(t *testing.T) {
 }
 
 func TestParkedRelaysAreDrained(t *testing.T) {
-	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 		c.upgraded(w)
 		c.echoes("hello")
 		h.settleRelays()
@@ -296,7 +296,7 @@ func TestParkedRelaysAreDrained(t *testing.T) {
 
 // Bytes that come while a way is on its way to its rest are not missed.
 func TestRelayIsParkedWhileBytesCome(t *testing.T) {
-	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 		c.upgraded(w)
 		for i := range 50 {
 			var parking sync.WaitGroup
@@ -315,7 +315,7 @@ func TestRelayIsParkedWhileBytesCome(t *testing.T) {
 // Behind an upgrade that was refused, no request is sent over the same connection: its app has it,
 // and may never read again.
 func TestRefusedUpgradeEndsTheWorkersConnection(t *testing.T) {
-	relays(t, func(t *testing.T, h *host, w *testWorker, c *client) {
+	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 		held := make(chan struct{})
 		t.Cleanup(func() { close(held) })
 		sid := w.open()

@@ -347,11 +347,11 @@ func (m *room) remove(p *upload) {
 // admit takes a place for the request's connection to its worker, until the exchange is reset or
 // the relay ends.
 func (x *exchange) admit() limit {
-	if x.admitted {
+	if x.route.admitted {
 		return unlimited
 	}
 	l := x.c.r.enterRoom(x.c.parent)
-	x.admitted = l == unlimited
+	x.route.admitted = l == unlimited
 	return l
 }
 

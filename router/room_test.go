@@ -48,7 +48,7 @@ func TestSilentConnectionsGiveWay(t *testing.T) {
 			cfg.RuntimeDir, cfg.Workers = dir, []directory.Worker{{ID: "wka0", Host: "a", Addr: "none", Tags: true}}
 			p := process(t, cfg)
 			type session struct {
-				post *client
+				post *testClient
 				sid  string
 			}
 			var sessions []session
@@ -56,7 +56,7 @@ func TestSilentConnectionsGiveWay(t *testing.T) {
 				c := dialTo(t, p.addr)
 				sessions = append(sessions, session{c, c.handshake()})
 			}
-			var silent []*client
+			var silent []*testClient
 			for range 300 {
 				silent = append(silent, dialTo(t, p.addr))
 			}
@@ -105,7 +105,7 @@ func TestNewcomersGiveWayInOrder(t *testing.T) {
 	fourth.get("/app") // keeps its place, and leaves one
 	silent(1)
 	begun.send("/app HTTP/1.1\r\nHost: x\r\n\r\n")
-	for name, c := range map[string]*client{"begun": begun, "served": served, "third": third, "fourth": fourth} {
+	for name, c := range map[string]*testClient{"begun": begun, "served": served, "third": third, "fourth": fourth} {
 		if c != begun {
 			c.send("GET /app HTTP/1.1\r\nHost: x\r\n\r\n")
 		}
@@ -240,7 +240,7 @@ func TestStreamsCountAsConnections(t *testing.T) {
 // sends nothing.
 func TestStalledBodiesGiveWay(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.Descriptors = 24 })
-	var stalled []*client
+	var stalled []*testClient
 	for i := range 12 {
 		c := dialTo(t, h.addr)
 		c.send("POST /app HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx")
@@ -263,7 +263,7 @@ func TestStalledBodiesGiveWay(t *testing.T) {
 // requests.
 func TestIdleConnectionsGiveWay(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.Descriptors = 12 })
-	var idle []*client
+	var idle []*testClient
 	for range 12 {
 		c := dialTo(t, h.addr)
 		c.send("GET /app HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -295,9 +295,9 @@ func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn
 		out, in := net.Pipe()
 		c := &conn{r: r}
 		c.Init(ours, writeTimeout)
-		u := &upstream{}
+		u := &workerConn{}
 		u.Init(out, writeTimeout)
-		x := &exchange{c: c, rest: 1 << 40}
+		body := &message{rest: 1 << 40}
 		var ends sync.WaitGroup
 		defer ends.Wait()
 		ends.Go(func() {
@@ -309,8 +309,7 @@ func uploads(t *testing.T, cfg Config, answering bool, send func(client net.Conn
 			in.Close()
 		})
 		start := time.Now()
-		x.startUpload(u)
-		p := x.sending
+		p := startUpload(c, body, u)
 		p.answering.Store(answering)
 		<-p.done
 		got, took = p.err, time.Since(start)

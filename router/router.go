@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -58,7 +57,7 @@ type Router struct {
 	watcher *watcher
 	park    *park
 
-	backends    sync.Map // worker id -> *backend
+	workersByID sync.Map // worker id -> *worker
 	turn        atomic.Uint64
 	random      func(n int) int // rand.IntN
 	keyWarned   atomic.Int64    // Unix seconds
@@ -191,8 +190,8 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	r.stopped.Store(true)
 	stop()
 	background.Wait()
-	r.backends.Range(func(_, b any) bool {
-		b.(*backend).close()
+	r.workersByID.Range(func(_, b any) bool {
+		b.(*worker).close()
 		return true
 	})
 	r.log.Info().Msg("router stopped")
@@ -264,72 +263,10 @@ func (r *Router) forget(c *conn) {
 	r.mu.Unlock()
 }
 
-// choose finds the worker for a request; nil: none is ready, x.limited says what forbids it, or x.late why none is needed.
-func (x *exchange) choose(ctx context.Context) *backend {
-	c := x.c
-	r := c.r
-	if c.bound != nil {
-		return c.bound
-	}
-	switch {
-	case x.route.sid != "":
-		o := r.cfg.Directory.Owner(ctx, c.sid)
-		if o.Worker != nil {
-			x.decided(o.Decision)
-			r.cfg.Directory.Touch(c.sid)
-			return r.backendOf(o.Worker)
-		}
-		if x.late = x.isLate(o.WorkerID); x.late {
-			return nil
-		}
-		x.decided(decisionUnknown)
-	case x.route.kind == kindHandshake, x.route.kind == kindUpgrade:
-		x.decided(decisionBalanced)
-		if x.tooMany() {
-			x.limited = byAddress
-			return nil
-		}
-	default:
-		x.decided(decisionApp)
-	}
-	return x.another(nil)
-}
-
-// anyWorker chooses a worker for what belongs to no session: one of this host, if there is one, in turn.
-func (r *Router) anyWorker(not *backend) *backend {
-	ready := r.readyBut(not)
-	if len(ready) == 0 {
-		return nil
-	}
-	start := r.turn.Add(1) % uint64(len(ready))
-	for i := range uint64(len(ready)) {
-		if w := ready[(start+i)%uint64(len(ready))]; w.Host == r.cfg.HostName {
-			return r.backendOf(w)
-		}
-	}
-	return r.backendOf(ready[start])
-}
-
-// readyBut is the ready workers that can be reached, without one.
-func (r *Router) readyBut(not *backend) []*directory.Worker {
-	ready := r.cfg.Directory.Workers().Ready()
-	leave := func(w *directory.Worker) bool { return !r.reaches(w) || not != nil && w.ID == not.id }
-	if !slices.ContainsFunc(ready, leave) {
-		return ready
-	}
-	return slices.DeleteFunc(slices.Clone(ready), leave)
-}
-
-// reaches tells whether requests can get to a worker. One of another host is ready before its
-// host's door is open where a router comes later than the worker, and has no address until then.
-func (r *Router) reaches(w *directory.Worker) bool {
-	return w.Addr != "" || w.Upstream != nil || w.Host == r.cfg.HostName
-}
-
 // workerGone tells everyone about a dead worker, once.
-func (r *Router) workerGone(b *backend) {
+func (r *Router) workerGone(b *worker) {
 	r.metrics.upstreamError("gone")
-	if !r.backends.CompareAndDelete(b.id, b) {
+	if !r.workersByID.CompareAndDelete(b.id, b) {
 		return
 	}
 	b.close()
@@ -358,14 +295,20 @@ func (r *Router) tidy(ctx context.Context) {
 // tidyAt closes what is idle for too long at that time, or all that is idle.
 func (r *Router) tidyAt(now time.Time, all bool) {
 	table := r.cfg.Directory.Workers()
-	r.backends.Range(func(id, v any) bool {
-		b, then := v.(*backend), now
+	r.workersByID.Range(func(id, v any) bool {
+		b, then := v.(*worker), now
 		if !all {
 			then = now.Add(-b.keeps())
 		}
-		if b.tidy(then, table.Get(id.(string)) != nil) && r.backends.CompareAndDelete(id, v) {
+		if b.tidy(then, table.Get(id.(string)) != nil) && r.workersByID.CompareAndDelete(id, v) {
 			b.close()
 		}
 		return true
 	})
+}
+
+// seldom reports whether 10 s have passed since it last did.
+func seldom(last *atomic.Int64) bool {
+	now, before := time.Now().Unix(), last.Load()
+	return now-before >= 10 && last.CompareAndSwap(before, now)
 }

@@ -91,42 +91,42 @@ const forged = "GET /socket.io/?forged HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 2
 func TestNothingIsSmuggledBehindAnUpgrade(t *testing.T) {
 	type way struct {
 		w *testWorker
-		c func() *client
+		c func() *testClient
 	}
 	ways := map[string]func(t *testing.T) way{
 		"passed": func(t *testing.T) way {
 			h, _ := one(t, 1, nil)
-			return way{h.workers["wka0"], func() *client { return dialTo(t, h.addr) }}
+			return way{h.workers["wka0"], func() *testClient { return dialTo(t, h.addr) }}
 		},
 		"to another host": func(t *testing.T) way {
 			hosts := cluster(t, directory.NewStatic(), nil, 0, 1)
-			return way{hosts[1].workers["wkb0"], func() *client { return dialTo(t, hosts[0].addr) }}
+			return way{hosts[1].workers["wkb0"], func() *testClient { return dialTo(t, hosts[0].addr) }}
 		},
 		"over TLS": func(t *testing.T) way {
 			h, _ := one(t, 1, secured(t))
-			return way{h.workers["wka0"], func() *client { return secureTo(t, h.addr, "x") }}
+			return way{h.workers["wka0"], func() *testClient { return secureTo(t, h.addr, "x") }}
 		},
 		"over TLS on both sides": func(t *testing.T) way {
 			d := directory.NewStatic()
 			hosts := cluster(t, d, secured(t), 0, 1)
 			behindDoors(d)
-			return way{hosts[1].workers["wkb0"], func() *client { return secureTo(t, hosts[0].addr, "x") }}
+			return way{hosts[1].workers["wkb0"], func() *testClient { return secureTo(t, hosts[0].addr, "x") }}
 		},
 		"listed": func(t *testing.T) way {
 			servers, list := backends(t, 1)
 			r, d := listed(t, directory.UpstreamConfig{List: list})
 			awaitReady(t, d, 1)
-			return way{servers[0], func() *client { return dialTo(t, r.addr) }}
+			return way{servers[0], func() *testClient { return dialTo(t, r.addr) }}
 		},
 		"inside another program": func(t *testing.T) way {
 			h, _ := one(t, 1, nil)
 			s := httptest.NewServer(h.Router)
 			t.Cleanup(s.Close)
-			return way{h.workers["wka0"], func() *client { return dialTo(t, s.Listener.Addr().String()) }}
+			return way{h.workers["wka0"], func() *testClient { return dialTo(t, s.Listener.Addr().String()) }}
 		},
 		"to a worker that wants them untouched": func(t *testing.T) way {
 			r, w := untouched(t, nil)
-			return way{w, func() *client { c := dialTo(t, r.addr); c.get("/"); return c }} // a later request is not passed
+			return way{w, func() *testClient { c := dialTo(t, r.addr); c.get("/"); return c }} // a later request is not passed
 		},
 	}
 	for name, begin := range ways {

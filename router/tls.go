@@ -222,26 +222,34 @@ func newDoorKey(secret string) (*doorKey, error) {
 // toDoor makes c, a connection to b's door, one over TLS where our own door speaks it: who encrypts
 // what clients say does not say it in plain text between hosts. A worker without a router before it
 // speaks plain HTTP; one whose record has gone meanwhile may have had a door.
-func (b *backend) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
-	w := b.r.cfg.Directory.Workers().Get(b.id)
-	if b.r.cfg.Certificates == nil || w != nil && w.Handoff == "" {
+func (w *worker) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
+	record := w.r.cfg.Directory.Workers().Get(w.id)
+	if w.r.cfg.Certificates == nil || record != nil && record.Handoff == "" {
 		return c, nil
 	}
-	k, err := b.r.doorKeys(ctx)
+	k, err := w.r.doorKeys(ctx)
 	if err != nil {
-		b.r.metrics.upstreamError("key")
+		w.r.metrics.upstreamError("key")
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
 	c.SetDeadline(time.Now().Add(dialTimeout))
 	tc := tls.Client(c, k.dials())
 	if err := tc.Handshake(); err != nil {
 		if errors.Is(err, errWrongDoor) {
-			b.r.keyRefused(b)
+			w.r.keyRefused(w)
 		} else {
-			b.r.metrics.upstreamError("dial")
+			w.r.metrics.upstreamError("dial")
 		}
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
 	c.SetDeadline(time.Time{})
 	return tc, nil
+}
+
+// keyRefused says, at most every 10 s, that another host's door did not accept our key.
+func (r *Router) keyRefused(w *worker) {
+	r.metrics.upstreamError("key")
+	if seldom(&r.keyWarned) {
+		r.log.Error().Str("worker", w.id).Str("addr", w.addr).Msg("the other host's router refuses our key: do both use one Redis and one SIDEREAL_APP?")
+	}
 }

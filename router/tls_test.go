@@ -84,7 +84,7 @@ func behindDoors(d *directory.Static) {
 	d.Set(all...)
 }
 
-func secureTo(t testing.TB, addr, name string) *client {
+func secureTo(t testing.TB, addr, name string) *testClient {
 	t.Helper()
 	c := dialTo(t, addr)
 	c.secure(name)
@@ -92,7 +92,7 @@ func secureTo(t testing.TB, addr, name string) *client {
 }
 
 // secure goes on over TLS.
-func (c *client) secure(name string) {
+func (c *testClient) secure(name string) {
 	c.t.Helper()
 	c.over = tls.Client(c.TCPConn, &tls.Config{ServerName: name, InsecureSkipVerify: true})
 	if err := c.over.Handshake(); err != nil {
@@ -101,7 +101,7 @@ func (c *client) secure(name string) {
 	c.br = bufio.NewReader(c.over)
 }
 
-func (c *client) shown() string {
+func (c *testClient) shown() string {
 	return strings.Join(c.over.ConnectionState().PeerCertificates[0].DNSNames, " ")
 }
 
@@ -534,7 +534,7 @@ func TestSecretIsNotShownInPlainText(t *testing.T) {
 	if heard := hear(); strings.Contains(heard, secret) || !strings.Contains(heard, "Sidereal-Key: "+directory.WorkerKey(secret, "alone")+"\r\n") {
 		t.Errorf("the worker heard %q", heard)
 	}
-	b := r.backendOf(d.Workers().Get("alone"))
+	b := r.workerOf(d.Workers().Get("alone"))
 	knocked := make(chan struct{})
 	go func() {
 		defer close(knocked)

@@ -72,21 +72,21 @@ func TestUpgradeIsPassedUntouched(t *testing.T) {
 func TestWhatIsNotPassedUntouched(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*Config)
-		send   func(r *testRouter, c *client)
+		send   func(r *testRouter, c *testClient)
 		status int
 	}{
-		"a forged address": {nil, func(_ *testRouter, c *client) { c.send(plainUpgrade + "X-Forwarded-For: 203.0.113.9\r\n\r\n") }, 101},
-		"a forged field":   {nil, func(_ *testRouter, c *client) { c.send(plainUpgrade + "Sidereal-Client: 203.0.113.9:1\r\n\r\n") }, 101},
+		"a forged address": {nil, func(_ *testRouter, c *testClient) { c.send(plainUpgrade + "X-Forwarded-For: 203.0.113.9\r\n\r\n") }, 101},
+		"a forged field":   {nil, func(_ *testRouter, c *testClient) { c.send(plainUpgrade + "Sidereal-Client: 203.0.113.9:1\r\n\r\n") }, 101},
 		"a proxy's client": {func(cfg *Config) { cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
-			func(_ *testRouter, c *client) { c.send(plainUpgrade + "\r\n") }, 101},
-		"a later request": {nil, func(_ *testRouter, c *client) { c.get("/"); c.send(plainUpgrade + "\r\n") }, 101},
-		"a head in pieces": {nil, func(r *testRouter, c *client) {
+			func(_ *testRouter, c *testClient) { c.send(plainUpgrade + "\r\n") }, 101},
+		"a later request": {nil, func(_ *testRouter, c *testClient) { c.get("/"); c.send(plainUpgrade + "\r\n") }, 101},
+		"a head in pieces": {nil, func(r *testRouter, c *testClient) {
 			c.send("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nX-")
 			testkit.Until(t, "the first piece was seen", func() bool { return r.active() == 1 })
 			c.send("Own: 1\r\n%s\r\n", upgradeFields)
 		}, 101},
-		"an empty line before": {nil, func(_ *testRouter, c *client) { c.send("\r\n" + plainUpgrade + "\r\n") }, 101},
-		"a poll": {nil, func(_ *testRouter, c *client) {
+		"an empty line before": {nil, func(_ *testRouter, c *testClient) { c.send("\r\n" + plainUpgrade + "\r\n") }, 101},
+		"a poll": {nil, func(_ *testRouter, c *testClient) {
 			c.send("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
 		}, 200},
 	} {

@@ -10,12 +10,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// upload sends what is left of a request's body while the answer is waited for, and while it is passed on: an app may
-// answer before it has read everything, or as it reads. It has a goroutine, which alone uses the client's side of the
-// exchange's body and writes to the worker, until end.
+// upload sends the rest of a request's body while the router waits for the answer and passes it on:
+// an app may answer before it has read everything, or as it reads. Until done is closed, only its
+// goroutine reads from the client, follows the body, and writes to the worker.
 type upload struct {
-	x    *exchange
-	u    *upstream
+	c    *conn
+	body *message
+	u    *workerConn
 	done chan struct{}
 
 	taken     atomic.Bool  // everything has come from the client
@@ -35,16 +36,15 @@ type upload struct {
 // errLeft reports a client that is gone before the end of its body.
 var errLeft = errors.New("router: client left within its request's body")
 
-// startUpload sends the body on to u. Exchange and both streams are still the caller's for the answer's direction.
-func (x *exchange) startUpload(u *upstream) {
-	x.streamed = true
-	x.c.Expect(x.rest)
-	if x.more {
-		x.c.Expect(-1)
+// startUpload sends the rest of the message's body to u.
+func startUpload(c *conn, body *message, u *workerConn) *upload {
+	body.streamed = true
+	c.Expect(body.rest)
+	if body.more {
+		c.Expect(-1)
 	}
-	p := &upload{x: x, u: u, done: make(chan struct{})}
-	x.sending = p
-	room := &x.c.r.room
+	p := &upload{c: c, body: body, u: u, done: make(chan struct{})}
+	room := &c.r.room
 	room.add(p)
 	go func() {
 		defer close(p.done)
@@ -54,9 +54,10 @@ func (x *exchange) startUpload(u *upstream) {
 		p.stopped = true // nobody hurries it any more
 		p.mu.Unlock()
 		if p.clientsFault() {
-			u.Conn.SetReadDeadline(past) // there is nobody to be answered, or that is not the answer
+			u.Conn.SetReadDeadline(past) // the worker's answer is of no use
 		}
 	}()
+	return p
 }
 
 // clientsFault tells whether the client ended the upload, by leaving or by breaking a rule. What is wrong with the worker
@@ -67,7 +68,7 @@ func (p *upload) clientsFault() bool {
 }
 
 func (p *upload) run() error {
-	x, c := p.x, p.x.c
+	c := p.c
 	for more := true; more; {
 		if len(c.Bytes()) == 0 {
 			c.Release()
@@ -75,17 +76,17 @@ func (p *upload) run() error {
 				return err
 			}
 		}
-		k, err := x.nextOfBody(c.Bytes())
-		if err != nil {
-			return err
+		k, f := p.body.next(c.Bytes())
+		if f != nil {
+			return f
 		}
-		if more = x.rest > 0 || x.more; !more {
+		if more = p.body.unsent(); !more {
 			p.taken.Store(true)
 		}
 		if !p.arm(func() { p.u.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)) }) {
 			return net.ErrClosed
 		}
-		_, err = p.u.Conn.Write(c.Bytes()[:k])
+		_, err := p.u.Conn.Write(c.Bytes()[:k])
 		c.Discard(k) // what the worker does not take must not be read as a request
 		if err != nil {
 			return err
@@ -96,7 +97,7 @@ func (p *upload) run() error {
 
 // await waits for the next bytes of the body.
 func (p *upload) await() error {
-	c := p.x.c
+	c := p.c
 	for {
 		now := time.Now()
 		until := p.until(now)
@@ -132,7 +133,7 @@ func (p *upload) await() error {
 // BodyTimeout for all that it lets the router wait, and a second more for each MinBodyRate bytes:
 // else a byte a minute would hold a connection for good.
 func (p *upload) until(now time.Time) time.Time {
-	cfg := &p.x.c.r.cfg
+	cfg := &p.c.r.cfg
 	wait := cfg.BodyTimeout
 	if cfg.MinBodyRate > 0 && !p.answering.Load() {
 		bought := time.Duration(min(float64(p.came)/float64(cfg.MinBodyRate), 1e9) * float64(time.Second))
@@ -149,7 +150,7 @@ func (p *upload) hurry() bool {
 		return false
 	}
 	p.hurried = true
-	p.x.c.Conn.SetReadDeadline(past)
+	p.c.Conn.SetReadDeadline(past)
 	return true
 }
 
@@ -157,24 +158,6 @@ func (p *upload) isHurried() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hurried
-}
-
-// nextOfBody tells how much of b belongs to the body, and notes what is left.
-func (x *exchange) nextOfBody(b []byte) (k int, err error) {
-	if !x.more {
-		k = int(min(int64(len(b)), x.rest))
-		x.rest -= int64(k)
-		return k, nil
-	}
-	k, done, err := x.chunks.Feed(b)
-	if err != nil {
-		return 0, http1.ErrChunk
-	}
-	x.more = !done
-	if x.tooMuch(k) {
-		return 0, errBody
-	}
-	return k, nil
 }
 
 // arm sets a deadline, unless the upload is to end.
@@ -200,33 +183,6 @@ func (p *upload) stop() {
 	p.stopped = true
 	p.u.Conn.SetWriteDeadline(past)
 	if !p.taken.Load() {
-		p.x.c.Conn.SetReadDeadline(past)
+		p.c.Conn.SetReadDeadline(past)
 	}
-}
-
-// endUpload ends the upload, if there is one: nobody needs what has not been sent by now. Whole: the worker has all of the
-// body. If not, nothing more can be read from the client than the end of its connection.
-func (x *exchange) endUpload() (whole bool, err error) {
-	p := x.sending
-	if p == nil {
-		return true, nil
-	}
-	select {
-	case <-p.done:
-	default:
-		p.stop()
-		<-p.done
-	}
-	p.u.ClearWriteDeadline()
-	x.sending = nil
-	x.c.Expect(0)
-	if p.taken.Load() {
-		x.c.Release()
-	} else {
-		x.close, x.unread = true, true
-	}
-	if p.clientsFault() {
-		err = p.err
-	}
-	return p.err == nil, err
 }

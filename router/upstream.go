@@ -43,7 +43,7 @@ var (
 )
 
 // backend is one incarnation of a worker: how it is reached, the connections kept to it, and what balancing knows.
-type backend struct {
+type worker struct {
 	r  *Router
 	id string
 	up *directory.Upstream // not nil: listed by hand, and knows nothing of routers
@@ -56,7 +56,7 @@ type backend struct {
 	here    bool            // was once reached on this host
 	dialing chan struct{}   // closed when the dial under way has ended
 	asking  *asking         // nil: nobody asks whether it lives
-	idle    []*upstream     // the last is the most recently used
+	idle    []*workerConn   // the last is the most recently used
 	seen    time.Time       // last used
 	silent  time.Time       // when its handoff socket last did not answer
 
@@ -68,9 +68,9 @@ type backend struct {
 }
 
 // upstream is a connection to a worker that speaks HTTP.
-type upstream struct {
+type workerConn struct {
 	netio.Stream
-	b      *backend
+	w      *worker
 	named  bool // requests say which worker is meant
 	greet  bool // the first one has to show the key
 	reused bool
@@ -83,39 +83,39 @@ type upstream struct {
 	silent bool // what onPeek found: neither bytes nor the end
 }
 
-// backendOf returns the backend of a worker's record.
-func (r *Router) backendOf(w *directory.Worker) *backend {
+// workerOf returns the worker that a record describes.
+func (r *Router) workerOf(record *directory.Worker) *worker {
 	for {
-		old, ok := r.backends.Load(w.ID)
-		if ok && old.(*backend).up == w.Upstream {
-			return old.(*backend)
+		old, ok := r.workersByID.Load(record.ID)
+		if ok && old.(*worker).up == record.Upstream {
+			return old.(*worker)
 		}
-		b := &backend{r: r, id: w.ID, up: w.Upstream, addr: w.Addr, host: w.Host, away: w.Upstream != nil, seen: time.Now()}
+		w := &worker{r: r, id: record.ID, up: record.Upstream, addr: record.Addr, host: record.Host, away: record.Upstream != nil, seen: time.Now()}
 		if !ok {
-			if now, loaded := r.backends.LoadOrStore(w.ID, b); loaded {
-				return now.(*backend)
+			if now, loaded := r.workersByID.LoadOrStore(record.ID, w); loaded {
+				return now.(*worker)
 			}
-			return b
+			return w
 		}
-		if r.backends.CompareAndSwap(w.ID, old, b) { // it was forgotten and is listed again
-			old.(*backend).close()
-			return b
+		if r.workersByID.CompareAndSwap(record.ID, old, w) { // it was forgotten and is listed again
+			old.(*worker).close()
+			return w
 		}
 	}
 }
 
 // load is the worker's load as this router knows it, being one of so many.
-func (b *backend) load(w *directory.Worker, routers int) load {
-	if old := b.beat.Load(); old != w.Beat && b.beat.CompareAndSwap(old, w.Beat) {
-		b.opened.Store(0) // the record counts them from now on
+func (w *worker) load(record *directory.Worker, routers int) load {
+	if old := w.beat.Load(); old != record.Beat && w.beat.CompareAndSwap(old, record.Beat) {
+		w.opened.Store(0) // the record counts them from now on
 	}
-	return load{clients: w.Clients + routers*int(max(b.opened.Load(), 0)), here: w.Host == b.r.cfg.HostName}
+	return load{clients: record.Clients + routers*int(max(w.opened.Load(), 0)), here: record.Host == w.r.cfg.HostName}
 }
 
 // get returns a connection to the worker: one that is idle, unless fresh is asked for, or a new one.
-func (b *backend) get(ctx context.Context, fresh bool) (*upstream, error) {
+func (w *worker) get(ctx context.Context, fresh bool) (*workerConn, error) {
 	for !fresh {
-		u := b.takeIdle()
+		u := w.takeIdle()
 		if u == nil {
 			break
 		}
@@ -125,33 +125,33 @@ func (b *backend) get(ctx context.Context, fresh bool) (*upstream, error) {
 		}
 		u.close()
 	}
-	return b.dial(ctx)
+	return w.dial(ctx)
 }
 
-func (b *backend) takeIdle() *upstream {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := len(b.idle)
+func (w *worker) takeIdle() *workerConn {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.idle)
 	if n == 0 {
 		return nil
 	}
-	u := b.idle[n-1]
-	b.idle[n-1], b.idle = nil, b.idle[:n-1]
+	u := w.idle[n-1]
+	w.idle[n-1], w.idle = nil, w.idle[:n-1]
 	return u
 }
 
 // put keeps a connection for the next request.
-func (b *backend) put(u *upstream) {
+func (w *worker) put(u *workerConn) {
 	u.Release()
 	u.Expect(0)
 	u.since = time.Now()
-	b.mu.Lock()
-	keep := len(b.idle) < maxIdle && !b.r.stopped.Load()
+	w.mu.Lock()
+	keep := len(w.idle) < maxIdle && !w.r.stopped.Load()
 	if keep {
-		b.seen = u.since
-		b.idle = append(b.idle, u)
+		w.seen = u.since
+		w.idle = append(w.idle, u)
 	}
-	b.mu.Unlock()
+	w.mu.Unlock()
 	if !keep {
 		u.close()
 	}
@@ -160,7 +160,7 @@ func (b *backend) put(u *upstream) {
 // alive finds out whether an idle connection is silent. One that the worker has closed would lose
 // the request, and what a worker said without being asked would be taken for the next client's
 // answer.
-func (u *upstream) alive() bool {
+func (u *workerConn) alive() bool {
 	if u.fd == nil {
 		return true
 	}
@@ -168,80 +168,80 @@ func (u *upstream) alive() bool {
 	return u.fd.Control(u.peek) == nil && u.silent && (u.SyscallConn() != nil || u.heardAll())
 }
 
-func (u *upstream) onPeek(fd uintptr) {
+func (u *workerConn) onPeek(fd uintptr) {
 	_, _, err := syscall.Recvfrom(int(fd), u.peeked[:], syscall.MSG_PEEK) // the descriptor does not block
 	u.silent = err == syscall.EAGAIN
 }
 
 // heardAll tells whether TLS, which reads ahead, has nothing left of what it read. It reads nothing
 // from the socket.
-func (u *upstream) heardAll() bool {
+func (u *workerConn) heardAll() bool {
 	u.Conn.SetReadDeadline(past)
 	n, err := u.Conn.Read(u.peeked[:])
 	u.Conn.SetReadDeadline(time.Time{})
 	return n == 0 && isTimeout(err)
 }
 
-func (u *upstream) close() {
+func (u *workerConn) close() {
 	u.Drop()
 	u.Conn.Close()
 	if u.opened {
 		u.opened = false
-		u.b.r.room.open.Add(-1)
+		u.w.r.room.open.Add(-1)
 	}
 }
 
 // counted counts u among the router's descriptors until it is closed.
-func (u *upstream) counted() *upstream {
+func (u *workerConn) counted() *workerConn {
 	u.opened = true
-	u.b.r.room.open.Add(1)
+	u.w.r.room.open.Add(1)
 	return u
 }
 
 // dial makes a new connection to the worker.
-func (b *backend) dial(ctx context.Context) (*upstream, error) {
-	s, err := b.link(ctx)
+func (w *worker) dial(ctx context.Context) (*workerConn, error) {
+	s, err := w.link(ctx)
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{b: b}
+	u := &workerConn{w: w}
 	u.peek = u.onPeek
 	if s != nil {
 		ctx, cancel := context.WithTimeout(ctx, openTimeout)
 		defer cancel()
 		c, err := s.Open(ctx)
 		if err != nil {
-			return nil, b.sendError(ctx, s, err)
+			return nil, w.sendError(ctx, s, err)
 		}
 		u.Init(c, writeTimeout)
 		u.fd = u.SyscallConn()
 		return u.counted(), nil
 	}
 	d := net.Dialer{Timeout: dialTimeout}
-	c, err := d.DialContext(ctx, "tcp", b.address())
+	c, err := d.DialContext(ctx, "tcp", w.address())
 	if err != nil {
 		if errors.Is(err, syscall.ECONNREFUSED) {
-			return nil, b.refused(ctx)
+			return nil, w.refused(ctx)
 		}
-		b.r.metrics.upstreamError("dial")
+		w.r.metrics.upstreamError("dial")
 		if !outOfDescriptors(err) { // that would be our own fault
-			b.answered(false)
+			w.answered(false)
 		}
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
-	secure := b.toDoor
-	if b.up != nil {
-		secure = b.toUpstream
+	secure := w.toDoor
+	if w.up != nil {
+		secure = w.toUpstream
 	}
 	over, err := secure(ctx, c)
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
-	u.named, u.greet = b.up == nil, b.up == nil
+	u.named, u.greet = w.up == nil, w.up == nil
 	u.Init(c, writeTimeout)
 	if u.fd = u.SyscallConn(); over != c {
-		u.doored = b.up == nil
+		u.doored = w.up == nil
 		u.Init(over, writeTimeout)
 	}
 	return u.counted(), nil
@@ -249,22 +249,22 @@ func (b *backend) dial(ctx context.Context) (*upstream, error) {
 
 // key is what u's other end is shown: the secret, but not in plain text where TLS is spoken. A
 // worker that stands alone has a key of its own then.
-func (u *upstream) key(ctx context.Context) (string, error) {
-	key, err := u.b.key(ctx)
-	if err == nil && u.b.r.cfg.Certificates != nil && !u.doored {
-		return directory.WorkerKey(key, u.b.id), nil
+func (u *workerConn) key(ctx context.Context) (string, error) {
+	key, err := u.w.key(ctx)
+	if err == nil && u.w.r.cfg.Certificates != nil && !u.doored {
+		return directory.WorkerKey(key, u.w.id), nil
 	}
 	return key, err
 }
 
 // key is the secret that the worker's door is shown: ours, or one of before where it refused that.
-func (b *backend) key(ctx context.Context) (string, error) {
-	key, err := b.r.cfg.Directory.Secret(ctx)
+func (w *worker) key(ctx context.Context) (string, error) {
+	key, err := w.r.cfg.Directory.Secret(ctx)
 	if err != nil {
 		return "", err
 	}
-	if refused := b.keys.Load(); refused > 0 {
-		if all := b.r.cfg.Directory.Secrets(); len(all) > 0 {
+	if refused := w.keys.Load(); refused > 0 {
+		if all := w.r.cfg.Directory.Secrets(); len(all) > 0 {
 			return all[int(refused)%len(all)], nil
 		}
 	}
@@ -273,53 +273,53 @@ func (b *backend) key(ctx context.Context) (string, error) {
 
 // otherKey notes that the door refused a key, and tells whether there is another that it has not
 // been shown.
-func (b *backend) otherKey() bool {
-	n := len(b.r.cfg.Directory.Secrets())
-	return n > 1 && int(b.keys.Add(1))%n != 0
+func (w *worker) otherKey() bool {
+	n := len(w.r.cfg.Directory.Secrets())
+	return n > 1 && int(w.keys.Add(1))%n != 0
 }
 
 // address is how the worker is reached: the door of its host may open, or move, after the worker is known.
-func (b *backend) address() string {
-	if w := b.r.cfg.Directory.Workers().Get(b.id); w != nil && w.Addr != "" {
-		return w.Addr
+func (w *worker) address() string {
+	if record := w.r.cfg.Directory.Workers().Get(w.id); record != nil && record.Addr != "" {
+		return record.Addr
 	}
-	return b.addr
+	return w.addr
 }
 
 // refused says what a door that refuses connections means. Its supervisor holds it open, so the host's processes have
 // ended, or are about to: then what reaches the worker over kept connections is still served.
-func (b *backend) refused(ctx context.Context) error {
-	if b.up != nil {
+func (w *worker) refused(ctx context.Context) error {
+	if w.up != nil {
 		return errGone
 	}
-	if b.drains() {
+	if w.drains() {
 		return errShut
 	}
 	select {
 	case <-time.After(closing):
 	case <-ctx.Done():
 	}
-	if b.drains() {
+	if w.drains() {
 		return errShut
 	}
 	return errGone
 }
 
-func (b *backend) drains() bool {
-	w := b.r.cfg.Directory.Workers().Get(b.id)
-	return w != nil && w.State == directory.StateDraining
+func (w *worker) drains() bool {
+	record := w.r.cfg.Directory.Workers().Get(w.id)
+	return record != nil && record.State == directory.StateDraining
 }
 
 // toUpstream makes c one over TLS, where the list says so.
-func (b *backend) toUpstream(ctx context.Context, c net.Conn) (net.Conn, error) {
-	if b.up.TLS == nil {
+func (w *worker) toUpstream(ctx context.Context, c net.Conn) (net.Conn, error) {
+	if w.up.TLS == nil {
 		return c, nil
 	}
 	c.SetDeadline(time.Now().Add(dialTimeout))
-	tc := tls.Client(c, b.up.TLS)
+	tc := tls.Client(c, w.up.TLS)
 	if err := tc.HandshakeContext(ctx); err != nil {
-		b.r.metrics.upstreamError("dial")
-		b.answered(false)
+		w.r.metrics.upstreamError("dial")
+		w.answered(false)
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
 	c.SetDeadline(time.Time{})
@@ -327,73 +327,73 @@ func (b *backend) toUpstream(ctx context.Context, c net.Conn) (net.Conn, error) 
 }
 
 // answered tells a listed backend's health how a request ended.
-func (b *backend) answered(ok bool) {
-	if b.up != nil {
-		b.up.Answered(ok)
+func (w *worker) answered(ok bool) {
+	if w.up != nil {
+		w.up.Answered(ok)
 	}
 }
 
 // relays counts the WebSockets of a listed backend, which has nobody else to tell.
-func (b *backend) relays(change int) {
-	if b.up != nil {
-		b.up.Relays(change)
+func (w *worker) relays(change int) {
+	if w.up != nil {
+		w.up.Relays(change)
 	}
 }
 
 // sendError says what a failed send to the worker's handoff socket means.
-func (b *backend) sendError(ctx context.Context, s *handoff.Sender, err error) error {
+func (w *worker) sendError(ctx context.Context, s *handoff.Sender, err error) error {
 	if errors.Is(err, handoff.ErrDead) {
-		return b.lost(ctx, s)
+		return w.lost(ctx, s)
 	}
 	if errors.Is(err, handoff.ErrFull) {
-		b.r.metrics.upstreamError("full")
+		w.r.metrics.upstreamError("full")
 	}
 	return fmt.Errorf("%w: %w", errBusy, err)
 }
 
 // lost asks again who is at the worker's socket, after its link s broke: errGone, or errBusy where it answers.
-func (b *backend) lost(ctx context.Context, s *handoff.Sender) error {
+func (w *worker) lost(ctx context.Context, s *handoff.Sender) error {
 	s.Close() // link does not return it again
-	if _, err := b.link(ctx); err != nil {
+	if _, err := w.link(ctx); err != nil {
 		return err
 	}
 	return errBusy
 }
 
 // link returns the sender to a worker of this host, nil for one of another host.
-func (b *backend) link(ctx context.Context) (*handoff.Sender, error) {
+func (w *worker) link(ctx context.Context) (*handoff.Sender, error) {
 	for {
-		b.mu.Lock()
-		b.seen = time.Now()
-		if s := b.sender; s != nil {
+		w.mu.Lock()
+		w.seen = time.Now()
+		if s := w.sender; s != nil {
 			select {
 			case <-s.Done():
-				b.sender = nil
+				w.sender = nil
 			default:
-				b.mu.Unlock()
+				w.mu.Unlock()
 				return s, nil
 			}
 		}
-		if b.away {
-			b.mu.Unlock()
+		if w.away {
+			w.mu.Unlock()
 			return nil, nil
 		}
-		if b.r.cfg.RuntimeDir == "" || b.host != b.r.cfg.HostName || !validID(b.id) {
-			b.away = true
-			b.mu.Unlock()
+		if w.r.cfg.RuntimeDir == "" || w.host != w.r.cfg.HostName || !validID(w.id) {
+			w.away = true
+			w.mu.Unlock()
 			continue
 		}
-		if time.Since(b.silent) < silence {
-			b.mu.Unlock()
+		if time.Since(w.silent) < silence {
+			w.mu.Unlock()
 			return nil, errBusy
 		}
-		wait := b.dialing
+		wait := w.dialing
 		if wait == nil {
-			b.dialing = make(chan struct{})
-			b.mu.Unlock()
-			return b.dialSender(ctx)
+			w.dialing = make(chan struct{})
+			w.mu.Unlock()
+			return w.dialSender(ctx)
 		}
-		b.mu.Unlock()
+		w.mu.Unlock()
 		select {
 		case <-wait:
 		case <-ctx.Done():
@@ -403,32 +403,32 @@ func (b *backend) link(ctx context.Context) (*handoff.Sender, error) {
 }
 
 // dialSender connects to the worker's handoff socket, alone.
-func (b *backend) dialSender(ctx context.Context) (*handoff.Sender, error) {
+func (w *worker) dialSender(ctx context.Context) (*handoff.Sender, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	s, err := b.r.dialHandoff(ctx, b.id)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	close(b.dialing)
-	b.dialing = nil
+	s, err := w.r.dialHandoff(ctx, w.id)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.dialing)
+	w.dialing = nil
 	switch {
-	case err == nil && b.r.stopped.Load():
+	case err == nil && w.r.stopped.Load():
 		s.Close()
 		return nil, errBusy
 	case err == nil:
-		b.sender, b.here = s, true
+		w.sender, w.here = s, true
 		if s.Untouched() {
-			b.r.peeks.Store(true)
+			w.r.peeks.Store(true)
 		}
 		return s, nil
 	case !errors.Is(err, handoff.ErrDead) && !errors.Is(err, handoff.ErrWrongWorker):
-		b.silent = time.Now()
-		b.r.metrics.upstreamError("dial")
+		w.silent = time.Now()
+		w.r.metrics.upstreamError("dial")
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
-	case b.here || b.addr == "" || b.addr == b.r.cfg.AdvertiseAddr:
+	case w.here || w.addr == "" || w.addr == w.r.cfg.AdvertiseAddr:
 		return nil, errGone
 	}
-	b.away = true // another router of a host with the same name, or a worker that serves itself
+	w.away = true // another router of a host with the same name, or a worker that serves itself
 	return nil, nil
 }
 
@@ -444,26 +444,26 @@ func validID(id string) bool {
 }
 
 // keeps is how long a connection to b may be idle.
-func (b *backend) keeps() time.Duration {
-	if b.up != nil {
-		return min(b.r.cfg.UpstreamIdle, unknownIdle)
+func (w *worker) keeps() time.Duration {
+	if w.up != nil {
+		return min(w.r.cfg.UpstreamIdle, unknownIdle)
 	}
-	return b.r.cfg.UpstreamIdle
+	return w.r.cfg.UpstreamIdle
 }
 
 // tidy closes connections that were idle before then, and tells whether the backend can be forgotten: its worker is not
 // in the table any more and nobody has asked for it since.
-func (b *backend) tidy(then time.Time, known bool) (forget bool) {
-	b.mu.Lock()
+func (w *worker) tidy(then time.Time, known bool) (forget bool) {
+	w.mu.Lock()
 	n := 0
-	for n < len(b.idle) && b.idle[n].since.Before(then) {
+	for n < len(w.idle) && w.idle[n].since.Before(then) {
 		n++
 	}
-	old := append([]*upstream(nil), b.idle[:n]...)
-	b.idle = append(b.idle[:0], b.idle[n:]...)
-	clear(b.idle[len(b.idle):cap(b.idle)])
-	forget = !known && len(b.idle) == 0 && b.seen.Before(then)
-	b.mu.Unlock()
+	old := append([]*workerConn(nil), w.idle[:n]...)
+	w.idle = append(w.idle[:0], w.idle[n:]...)
+	clear(w.idle[len(w.idle):cap(w.idle)])
+	forget = !known && len(w.idle) == 0 && w.seen.Before(then)
+	w.mu.Unlock()
 	for _, u := range old {
 		u.close()
 	}
@@ -471,12 +471,12 @@ func (b *backend) tidy(then time.Time, known bool) (forget bool) {
 }
 
 // close ends everything idle and the link.
-func (b *backend) close() {
-	b.tidy(time.Now().Add(time.Hour), true)
-	b.mu.Lock()
-	s := b.sender
-	b.sender = nil
-	b.mu.Unlock()
+func (w *worker) close() {
+	w.tidy(time.Now().Add(time.Hour), true)
+	w.mu.Lock()
+	s := w.sender
+	w.sender = nil
+	w.mu.Unlock()
 	if s != nil {
 		s.Close()
 	}

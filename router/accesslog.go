@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
 const (
@@ -16,13 +17,13 @@ const (
 	shownSID  = 8   // characters of a sid: its worker's tag and 24 of its 96 random bits
 )
 
-// account is what is known about a request for the access log and the debug field. While neither is on, nothing looks at
-// the clock and nothing is copied.
-type account struct {
+// record is what the access log and the debug field say about a request. While neither is on, nothing
+// looks at the clock and nothing is copied.
+type record struct {
 	told     bool // kept for the access log
 	began    time.Time
 	sent     int64  // by the connection when it began
-	text     []byte // method and path; the exchange keeps the buffer
+	text     []byte // method and path; the exchange keeps the buffer for its next request
 	method   int    // bytes of text
 	decision string
 	worker   string // that was tried last
@@ -62,9 +63,9 @@ func parseAccessLog(text string) (l accessLog, err error) {
 	return l, nil
 }
 
-// begin opens the account of a request whose first bytes are there.
-func (x *exchange) begin() {
-	r, a := x.c.r, &x.account
+// begin opens the record of a request on c.
+func (a *record) begin(c *conn) {
+	r := c.r
 	switch l := &r.access; {
 	case l.errors:
 		a.told = true
@@ -72,18 +73,17 @@ func (x *exchange) begin() {
 		a.told = r.asked.Add(1)%l.every == 0
 	}
 	if a.told || r.cfg.DebugHeader {
-		a.began, a.sent = time.Now(), x.c.Written()
+		a.began, a.sent = time.Now(), c.Written()
 	}
 }
 
 // note keeps what the head says, which is gone when the answer is there. A query stays out of the log: sids and the app's
 // secrets are in it.
-func (x *exchange) note(b []byte) {
-	a := &x.account
+func (a *record) note(h *http1.Head, b []byte) {
 	if !a.told {
 		return
 	}
-	method, path := x.head.Method.Of(b), x.head.Target.Of(b)
+	method, path := h.Method.Of(b), h.Target.Of(b)
 	for i, c := range path {
 		if c == '?' || i == shownPath {
 			path = path[:i]
@@ -94,24 +94,16 @@ func (x *exchange) note(b []byte) {
 	a.method = len(method)
 }
 
-// decided counts how the worker was found.
-func (x *exchange) decided(decision string) {
-	x.c.r.metrics.decided(decision)
-	x.account.decision = decision
-}
-
-// closeAccount writes the line, if the request gets one, and begins a new page.
-func (x *exchange) closeAccount() {
-	a := &x.account
+// write writes the line, if the request gets one.
+func (a *record) write(x *exchange) {
 	if a.told && (!x.c.r.access.errors || a.status >= 400 || a.broken) {
 		x.writeLine()
 	}
-	x.account = account{text: a.text[:0]}
 }
 
 func (x *exchange) writeLine() {
-	c, a := x.c, &x.account
-	from, proto := x.origin.addr, protoH1
+	c, a := x.c, &x.record
+	from, proto := x.req.from.addr, protoH1
 	if !from.IsValid() {
 		from = c.peer.addr
 	}
@@ -119,9 +111,9 @@ func (x *exchange) writeLine() {
 		proto = protoH2
 	}
 	e := c.r.accessLogger.Info().Stringer("client", from).Str("proto", proto).
-		Bytes("method", a.text[:a.method]).Bytes("path", a.text[a.method:]).Stringer("kind", x.route.kind)
-	if x.route.sid != "" {
-		e.Str("sid", c.r.shown(c.sid))
+		Bytes("method", a.text[:a.method]).Bytes("path", a.text[a.method:]).Stringer("kind", x.req.kind)
+	if x.req.sid != "" {
+		e.Str("sid", c.r.shown(x.req.sid))
 	}
 	if a.decision != "" {
 		e.Str("decision", a.decision)
@@ -156,7 +148,7 @@ func (r *Router) shown(sid string) string {
 
 // appendDebug writes the debug field, where it is wanted: not to other routers, which write their own.
 func (x *exchange) appendDebug(dst []byte) []byte {
-	a := &x.account
+	a := &x.record
 	if !x.c.r.cfg.DebugHeader || x.c.bound != nil {
 		return dst
 	}

@@ -1,0 +1,368 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/netio/http1"
+)
+
+// verdict is how an attempt ended.
+type verdict uint8
+
+const (
+	keepOpen  verdict = iota // answered
+	closeIt                  // answered, or nobody is there to be answered
+	unsent                   // nothing was written: may be tried again
+	ownerGone                // the worker is dead
+	stalled                  // a handshake's answer takes too long: may be tried elsewhere
+	broken                   // no answer came
+	otherKey                 // the door accepts another secret: nothing was done
+)
+
+// forward sends the message to the route's worker, and its answer to the client. The router tries
+// again at the same worker once, if nothing was written; and elsewhere only if the worker is dead or
+// no session is meant.
+func (x *exchange) forward(ctx context.Context) bool {
+	fresh := false
+	if l := x.admit(); l != unlimited {
+		x.route.settle(false)
+		return x.turnAway(l)
+	}
+	for range 4 {
+		w := x.route.worker
+		u, err := w.get(ctx, fresh)
+		for tries := 0; tries < mostTries && outOfDescriptors(err) && x.c.r.shortage(); tries++ {
+			u, err = w.get(ctx, fresh)
+		}
+		if err == nil {
+			a := attempt{x: x, u: u}
+			switch v := a.run(ctx); v {
+			case keepOpen, closeIt:
+				return v == keepOpen
+			case otherKey:
+				fresh = true
+				continue
+			case unsent:
+				if !fresh {
+					fresh = true
+					continue
+				}
+				if err = w.check(ctx); err == nil {
+					err = errBusy
+				}
+			case ownerGone:
+				err = errGone
+			case stalled:
+				x.route.stall()
+				w.answered(false)
+				err = errBusy
+			case broken:
+				x.route.settle(false)
+				if x.isOrphanOf(w) {
+					return x.answerOrphan()
+				}
+				return x.refuse(errNoAnswer)
+			}
+		}
+		switch gone := errors.Is(err, errGone); {
+		case (gone || errors.Is(err, errShut)) && x.isOrphanOf(w):
+			x.route.settle(false)
+			if gone {
+				x.c.r.workerGone(w)
+			}
+			return x.answerOrphan()
+		case !gone && !errors.Is(err, errShut) && (x.req.sid != "" || x.c.bound != nil):
+			x.route.settle(false)
+			return x.refuse(errBusyWorker)
+		}
+		if !x.reroute(err) {
+			return x.refuseGone()
+		}
+		fresh = false
+	}
+	return x.refuseNone()
+}
+
+// isOrphanOf reports whether the request is a post for a session of w, which leaves or has left.
+func (x *exchange) isOrphanOf(w *worker) bool {
+	return x.c.bound == nil && x.c.r.isOrphan(&x.req, w.id)
+}
+
+// attempt is one try to have a worker answer: the router sends the message over a connection to the
+// worker, waits for the answer, and judges it.
+type attempt struct {
+	x       *exchange
+	u       *workerConn
+	sending *upload // of the rest of the body; nil: there is none, or it has ended
+}
+
+// run makes the attempt. It closes the connection to the worker or puts it back.
+func (a *attempt) run(ctx context.Context) verdict {
+	x, u := a.x, a.u
+	x.record.worker = u.w.id
+	u.w.requests.Add(1)
+	defer u.w.requests.Add(-1)
+	defer a.endUpload()
+	text := x.out.text
+	if u.named {
+		key, err := a.key(ctx)
+		if err != nil {
+			u.close()
+			return broken
+		}
+		text = x.out.addressed(u.w.id, key)
+	}
+	written, ok, err := a.send(text)
+	if u.named {
+		bufpool.Put(text)
+	}
+	switch {
+	case !ok:
+		x.c.awaited()
+		u.close()
+		return closeIt
+	case err != nil:
+		return a.failed(ctx, written, err)
+	}
+	u.greet = false
+	p := replies.Get().(*reply)
+	v := a.answer(ctx, p)
+	*p = reply{}
+	replies.Put(p)
+	return v
+}
+
+// key returns the key for the door that the connection leads to, if it has not been shown yet.
+func (a *attempt) key(ctx context.Context) (string, error) {
+	if !a.u.greet {
+		return "", nil
+	}
+	key, err := a.u.key(ctx)
+	if err != nil {
+		a.x.c.r.metrics.upstreamError("key")
+	}
+	return key, err
+}
+
+// send writes the text, begins to send the rest of the body, and reads the first bytes of the answer.
+// It returns false if the client has left.
+func (a *attempt) send(text []byte) (written int, ok bool, err error) {
+	x, u := a.x, a.u
+	until := a.until()
+	if !x.c.await(u, a.patience(), until) {
+		return 0, false, nil
+	}
+	if !x.out.unsent() {
+		written, err = u.Exchange(text)
+		if err == nil && !until.IsZero() {
+			x.c.answered(u)
+		}
+		return written, true, err
+	}
+	if written, err = u.Write(text); err != nil {
+		return written, true, err
+	}
+	if x.req.expect && !x.out.continued {
+		x.out.continued = true
+		if _, err := x.c.Write(continued); err != nil {
+			return written, false, nil
+		}
+	}
+	a.sending = startUpload(x.c, &x.out, u)
+	return written, true, u.Fill()
+}
+
+var continued = []byte("HTTP/1.1 100 Continue\r\n\r\n")
+
+// patience returns how far the client has to go until the router stops to wait for the worker.
+func (a *attempt) patience() leave {
+	switch q := &a.x.req; {
+	case q.kind == kindPoll:
+		return halfClosed
+	case q.isGet && a.x.out.form != relayed:
+		return hungUp
+	}
+	return never
+}
+
+// until returns when the router tries a handshake at another worker, if there is no answer by then.
+// It returns zero if there is no other worker, or if this one is the other. Nothing is decided before
+// the answer. A session that the first worker opens all the same belongs to nobody, and ends with
+// that worker's connect timeout.
+func (a *attempt) until() (t time.Time) {
+	x, r := a.x, a.x.c.r
+	if x.route.gate == nil || x.route.moved || x.out.unsent() || r.cfg.StallTimeout < 0 ||
+		len(r.cfg.Directory.Workers().Ready()) < 2 {
+		return t
+	}
+	return time.Now().Add(r.cfg.StallTimeout)
+}
+
+// failed ends an attempt that had no answer.
+func (a *attempt) failed(ctx context.Context, written int, err error) verdict {
+	x, u := a.x, a.u
+	_, fault := a.endUpload()
+	there := x.c.awaited()
+	u.close()
+	switch {
+	case !there:
+		return closeIt
+	case fault != nil:
+		if f := refusalOf(fault); f != nil {
+			x.refuse(f)
+		}
+		return closeIt
+	case x.route.gate != nil && !x.route.moved && isTimeout(err):
+		return stalled
+	case written == 0:
+		return unsent
+	}
+	x.c.r.metrics.upstreamError("read")
+	u.w.answered(false)
+	// A dead worker can't answer, so the router treats the sid as unknown. An app may have done what
+	// the request asked for.
+	if (x.req.sid != "" || x.req.isGet) && errors.Is(u.w.check(ctx), errGone) {
+		return ownerGone
+	}
+	return broken
+}
+
+// badReply ends an attempt whose answer is malformed or breaks off.
+func (a *attempt) badReply(ctx context.Context, err error) verdict {
+	var f *http1.Refusal
+	if errors.As(err, &f) {
+		a.x.c.r.metrics.upstreamError("response")
+	}
+	return a.failed(ctx, len(a.x.out.text), err)
+}
+
+// answer reads the reply, whose first bytes are there, and sends it to the client.
+func (a *attempt) answer(ctx context.Context, p *reply) verdict {
+	x, u, h := a.x, a.u, &p.head
+	n, err := p.read(u)
+	if err != nil {
+		return a.badReply(ctx, err)
+	}
+	u.w.answered(h.Status < 502 || h.Status > 504)
+	first := u.named && !u.reused
+	u.reused = true // from now on it is the worker's own, whatever it says
+	switch {
+	case h.Status == 421 && (first || u.doored && h.Value(u.Bytes(), http1.FieldSiderealWorker) != nil):
+		x.c.awaited()
+		u.close()
+		return ownerGone
+	case first && h.Value(u.Bytes(), http1.FieldSiderealKey) != nil:
+		x.c.awaited()
+		u.close()
+		if u.w.otherKey() && !x.out.streamed && !x.out.unsent() {
+			return otherKey
+		}
+		x.c.r.keyRefused(u.w)
+		return broken
+	case h.Status == 101 && x.out.form == relayed && h.Upgrade:
+		x.record.status = h.Status
+		x.route.settle(true)
+		x.c.relaying = u
+		return closeIt
+	case h.Status == 101:
+		return a.badReply(ctx, http1.ErrBadStatus)
+	}
+	if x.route.opened {
+		if err = a.learn(ctx, p, n); err != nil {
+			return a.badReply(ctx, err)
+		}
+	}
+	return a.respond(p, n)
+}
+
+// learn reads a handshake's answer to the end. If a session was opened, the directory learns who owns
+// it before the client can know its sid.
+func (a *attempt) learn(ctx context.Context, p *reply, n int) error {
+	x, u := a.x, a.u
+	if p.head.Status != 200 || p.head.Length > maxOpen {
+		x.route.settle(false)
+		return nil
+	}
+	body, err := p.wholeBody(u, n)
+	if err != nil {
+		return err
+	}
+	open, ok := packet.FindOpen(body)
+	x.route.settle(ok)
+	if ok {
+		ttl := directory.EntryTTL(open.PingInterval, open.PingTimeout)
+		x.c.r.cfg.Directory.Learn(ctx, open.SID, u.w.id, ttl)
+	}
+	return nil
+}
+
+// respond sends the reply, whose head is the first n bytes of the connection's buffer.
+func (a *attempt) respond(p *reply, n int) verdict {
+	x, u, h := a.x, a.u, &p.head
+	x.record.status = h.Status
+	x.close = x.close || x.c.r.draining.Load() || a.sending != nil && !a.sending.taken.Load()
+	if a.sending != nil {
+		a.sending.answering.Store(true)
+	}
+	bodiless := x.req.isHead || h.Status == 204 || h.Status == 304
+	p.body = bodyOf(h, bodiless, x.req.minor == 0)
+	if p.body.untilClose || p.body.decode && !bodiless {
+		x.close = true
+	}
+	text := x.composeReply(p, u.Bytes(), n)
+	u.Discard(n)
+	sound, err := p.send(x, u, text)
+	whole, _ := a.endUpload()
+	// After a refused upgrade the app may close the connection, or read no request from it any more.
+	reusable := x.c.awaited() && sound && whole && x.out.form != relayed &&
+		!h.Close && !p.body.untilClose && len(u.Bytes()) == 0
+	if reusable {
+		u.w.put(u)
+	} else {
+		u.close()
+	}
+	if x.req.sid != "" && x.c.bound == nil {
+		x.c.r.cfg.Directory.Touch(x.req.sid)
+	}
+	if err == nil && !x.close {
+		return keepOpen
+	}
+	if err == nil && x.unread {
+		x.c.linger()
+	}
+	return closeIt
+}
+
+// endUpload ends the upload, if there is one: nobody needs the bytes that were not sent by now. Whole
+// means that the worker has all of the body. If not, the router reads nothing more from the client but
+// the end of its connection.
+func (a *attempt) endUpload() (whole bool, err error) {
+	p := a.sending
+	if p == nil {
+		return true, nil
+	}
+	select {
+	case <-p.done:
+	default:
+		p.stop()
+		<-p.done
+	}
+	a.u.ClearWriteDeadline()
+	a.sending = nil
+	x := a.x
+	x.c.Expect(0)
+	if p.taken.Load() {
+		x.c.Release()
+	} else {
+		x.close, x.unread = true, true
+	}
+	if p.clientsFault() {
+		err = p.err
+	}
+	return p.err == nil, err
+}

@@ -124,6 +124,24 @@ func TestPagesLink(t *testing.T) {
 	}
 }
 
+// TestCodeCitesPages looks for the pages and decisions that comments name: docs/redis.md, docs/adr/0003, ADR 0003.
+func TestCodeCitesPages(t *testing.T) {
+	cited := regexp.MustCompile(`\bdocs/[a-z][\w-]*(?:/[\w-]+)?(?:\.md)?|\bADR \d{4}`)
+	walk(t, ".", func(file string) {
+		if !slices.Contains([]string{".go", ".mjs", ".js", ".sh", ".yaml", ".conf"}, path.Ext(file)) {
+			return
+		}
+		for i, text := range strings.Split(read(t, file), "\n") {
+			for _, name := range cited.FindAllString(text, -1) {
+				pattern := strings.Replace(name, "ADR ", "docs/adr/", 1)
+				if found, _ := filepath.Glob(strings.TrimSuffix(pattern, ".md") + "*"); len(found) == 0 && file != "pages_test.go" {
+					t.Errorf("%s:%d cites %s, which isn't there", file, i+1, name)
+				}
+			}
+		}
+	})
+}
+
 // TestPagesNameSettings: a setting that a page or an example names is one of docs/configuration.md, which is generated.
 func TestPagesNameSettings(t *testing.T) {
 	known := settings(t)

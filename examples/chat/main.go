@@ -1,9 +1,9 @@
-// Chat has rooms, names and presence, on as many processes and hosts as there are.
+// Chat is a chat with rooms, names and presence. It runs on any number of processes and hosts.
 //
-//	go run .              serves it alone, on :8080
-//	sidereal up ./chat    serves it with a worker per core; with SIDEREAL_REDIS_URL on many hosts
+//	go run .              one process on :8080
+//	sidereal up ./chat    one worker per core; with SIDEREAL_REDIS_URL on many hosts
 //
-// The page takes the client from ./node_modules: npm install --ignore-scripts socket.io-client
+// The page loads the client from ./node_modules: npm install --ignore-scripts socket.io-client
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 //go:embed index.html
 var page []byte
 
-// said is what everybody in a room gets to see.
+// said is a message as everyone in the room sees it.
 type said struct {
 	Room string    `json:"room"`
 	From string    `json:"from"`
@@ -65,7 +65,7 @@ func chat(_ context.Context, io *socketio.Server) error {
 	return nil
 }
 
-// authenticate takes the name that the client connects with.
+// authenticate reads the client's name from its auth data.
 func authenticate(_ context.Context, s *socketio.Socket) error {
 	var auth struct{ Name string }
 	if err := s.Handshake().DecodeAuth(&auth); err != nil || strings.TrimSpace(auth.Name) == "" {
@@ -77,7 +77,7 @@ func authenticate(_ context.Context, s *socketio.Socket) error {
 
 func name(s *socketio.Socket) string { return s.Get("name").(string) }
 
-// present are the names of those in a room, whichever host they are connected to.
+// present returns the names of all people in a room, on all hosts.
 func present(ctx context.Context, io *socketio.Server, room string) ([]string, error) {
 	sockets, err := io.To("room:" + room).FetchSockets(ctx)
 	var names []string

@@ -1,5 +1,7 @@
-// Emitter says something in a room of the chat beside it, from a process that is no server: one that cron starts, say,
-// as SIDEREAL_REDIS_URL=redis://127.0.0.1:6379 emitter lobby 'Lunch is ready'.
+// Emitter sends a message to a room of the chat example, from a process that serves no clients. Run
+// it from cron, for example:
+//
+//	SIDEREAL_REDIS_URL=redis://127.0.0.1:6379 emitter lobby 'Lunch is ready'
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Presence shows who is online, on whichever host: people come with their first connection and go with their last, and
-// everyone is told of both.
+// Presence shows who is online on all hosts. A person comes with the first connection and goes with
+// the last; everyone gets an event for both.
 package main
 
 import (
@@ -46,7 +46,7 @@ func presence(_ context.Context, io *socketio.Server) error {
 				names[data.Name] = true
 			}
 		}
-		return slices.Sorted(maps.Keys(names)), err // with an error, those who could be asked
+		return slices.Sorted(maps.Keys(names)), err // with an error, the names that are known
 	})
 	return nil
 }
@@ -55,7 +55,7 @@ func name(s *socketio.Socket) string { return s.Get("name").(string) }
 
 func room(name string) string { return "person:" + name }
 
-// connections counts somebody's connections on all hosts.
+// connections counts a person's connections on all hosts.
 func connections(ctx context.Context, io *socketio.Server, name string) (int, error) {
 	sockets, err := io.To(room(name)).FetchSockets(ctx)
 	return len(sockets), err

@@ -1,4 +1,5 @@
-// Shop answers requests: clients ask for prices and place orders, are asked back, and get receipts or reasons.
+// Shop answers requests. Clients ask for prices and place orders; the shop asks them to confirm, and
+// answers with a receipt or an error.
 //
 //	socket.timeout(15000).emitWithAck("order", { item: "tea", count: 2 })   // from the browser
 //	socket.on("confirm", (total, answer) => answer(confirm(`pay ${total}?`)))
@@ -15,7 +16,7 @@ import (
 	"github.com/sidereal-io/sidereal/worker"
 )
 
-// patience is how long a customer may think.
+// patience is how long a customer may take to confirm.
 const patience = 10 * time.Second
 
 var prices = map[string]int{"tea": 3, "cake": 5} // in coins
@@ -51,7 +52,8 @@ func shop(_ context.Context, io *socketio.Server) error {
 	return nil
 }
 
-// price is told with its reason if there is none: what a *socketio.Error says, the client reads; other errors stay here.
+// price returns an item's price. The client reads the message of a *socketio.Error; it never sees
+// other errors.
 func price(item string) (int, error) {
 	each, ok := prices[item]
 	if !ok {
@@ -60,7 +62,7 @@ func price(item string) (int, error) {
 	return each, nil
 }
 
-// confirm asks the customer, whose other events wait meanwhile, and nobody else's.
+// confirm asks the customer. Only this customer's other events wait meanwhile.
 func confirm(ctx context.Context, s *socketio.Socket, total int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -14,24 +14,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Config is what an operator is shown.
+// Config says what an operator can see.
 type Config struct {
-	// Ready returns nil while the process serves, and otherwise why it does not. Nil: always ready.
+	// Ready returns nil while the process serves, and otherwise why it doesn't. Nil: always ready.
 	Ready func(ctx context.Context) error
 
-	// Status describes the process or host; its pid and readiness are filled in here. Nil: nothing to tell.
+	// Status describes the process or host. The server adds pid and readiness. Nil: no description.
 	Status func(ctx context.Context) Status
 
-	// Cluster describes all hosts, for /cluster; Trace says who owns a sid, for /trace?sid=. Both answer as JSON. Nil: there
-	// is no such page.
+	// Cluster describes all hosts, for /cluster. Trace says who owns a sid, for /trace?sid=. Both
+	// answer as JSON. Nil: no such page.
 	Cluster func(ctx context.Context) (any, error)
 	Trace   func(ctx context.Context, sid string) (any, error)
 
-	// Gatherer has the metrics; nil: none.
+	// Gatherer has the metrics. Nil: no metrics.
 	Gatherer prometheus.Gatherer
 }
 
-// Status is what /status answers and the page shows.
+// Status is the answer of /status, and the content of the page.
 type Status struct {
 	Role      string    `json:"role"` // up, router, worker
 	Host      string    `json:"host"`
@@ -43,7 +43,7 @@ type Status struct {
 	App       string    `json:"app,omitempty"`
 	Redis     string    `json:"redis,omitempty"` // without secrets
 	Ready     bool      `json:"ready"`
-	Reason    string    `json:"reason,omitempty"` // why it is not
+	Reason    string    `json:"reason,omitempty"` // why it isn't
 	Problems  []string  `json:"problems,omitempty"`
 	Processes []Process `json:"processes,omitempty"`
 	Workers   []Worker  `json:"workers,omitempty"` // of the whole cluster, as the directory has them
@@ -54,7 +54,7 @@ type Process struct {
 	Name     string    `json:"name"`
 	State    string    `json:"state"`
 	PID      int       `json:"pid,omitempty"`
-	Worker   string    `json:"worker,omitempty"` // the id of the worker that it is
+	Worker   string    `json:"worker,omitempty"` // the worker's id, if it is one
 	Started  time.Time `json:"started,omitzero"`
 	Restarts int       `json:"restarts"`
 }
@@ -77,7 +77,7 @@ type Server struct {
 	http *http.Server
 }
 
-// New makes a Server. It listens on nothing yet.
+// New makes a Server. It doesn't listen yet.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg}
 	mux := http.NewServeMux()
@@ -104,7 +104,7 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Run serves a listener, which it closes, until ctx ends.
+// Run serves a listener until ctx ends. It closes the listener.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	stopped := make(chan struct{})
 	defer context.AfterFunc(ctx, func() {
@@ -150,7 +150,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	answer(w, s.current(r.Context()), nil)
 }
 
-// answer writes what was found as JSON, or why nothing was.
+// answer writes found as JSON, or err with status 503.
 func answer(w http.ResponseWriter, found any, err error) {
 	if err != nil {
 		text(w, http.StatusServiceUnavailable, err.Error())

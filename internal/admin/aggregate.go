@@ -19,14 +19,16 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-// scrapeTimeout bounds the question to one child. A child that is starting or dying is left out of that scrape.
+// scrapeTimeout bounds the request to one child. A scrape leaves out a child that is starting or
+// dying.
 const scrapeTimeout = 2 * time.Second
 
-// asProtobuf asks for the exposition format that costs least to read.
+// asProtobuf asks for the exposition format that is cheapest to read.
 var asProtobuf = string(expfmt.NewFormat(expfmt.TypeProtoDelim))
 
-// Aggregate gathers the metrics of a supervisor and of its children. Each gets the label process: "supervisor", or the
-// child's name. children lists the names of those that run, whose sockets are in runtimeDir.
+// Aggregate gathers the metrics of a supervisor and of its children. The label process says whose
+// they are: "supervisor", or the child's name. children lists the names of running children, whose
+// sockets are in runtimeDir.
 func Aggregate(own prometheus.Gatherer, runtimeDir string, children func() []string) prometheus.Gatherer {
 	return AggregateSockets(own, func() map[string]string {
 		sockets := map[string]string{}
@@ -37,7 +39,7 @@ func Aggregate(own prometheus.Gatherer, runtimeDir string, children func() []str
 	})
 }
 
-// AggregateSockets is Aggregate for children whose sockets are anywhere; children tells them by name.
+// AggregateSockets is Aggregate for sockets in other places. children maps names to sockets.
 func AggregateSockets(own prometheus.Gatherer, children func() map[string]string) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		sockets := children()
@@ -61,7 +63,7 @@ func AggregateSockets(own prometheus.Gatherer, children func() map[string]string
 	})
 }
 
-// scrape reads the metrics of a child. A child that does not answer has none.
+// scrape reads the metrics of a child. A child that doesn't answer has none.
 func scrape(c *Client) ([]*dto.MetricFamily, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
@@ -71,7 +73,7 @@ func scrape(c *Client) ([]*dto.MetricFamily, error) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, nil // a program with another idea of this path
+		return nil, nil // a program that uses this path for something else
 	}
 	raw, err := readAll(res.Body, maxMetrics)
 	if err != nil {
@@ -88,8 +90,8 @@ func scrape(c *Client) ([]*dto.MetricFamily, error) {
 // times as much.
 const maxMetrics = 2 << 20
 
-// families decodes metrics. Those that nobody could be shown are an error; what came before is
-// returned, too.
+// families decodes metrics. It returns an error for those that can't be shown, with the families
+// before them.
 func families(raw []byte, format expfmt.Format) (out []*dto.MetricFamily, err error) {
 	var cut error
 	if format.FormatType() == expfmt.TypeProtoDelim {
@@ -109,8 +111,8 @@ func families(raw []byte, format expfmt.Format) (out []*dto.MetricFamily, err er
 	}
 }
 
-// errFraming reports a message whose length goes beyond what there is. The decoder would make room
-// for it first.
+// errFraming reports a message whose length exceeds the input. The decoder would allocate that
+// length.
 var errFraming = errors.New("admin: a length goes beyond the end")
 
 // framed returns the whole messages at the start of delimited ones.
@@ -125,8 +127,8 @@ func framed(raw []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// typed reports whether each metric of a family has a value of the family's type. One that hasn't
-// would spoil the family of all processes when it is written.
+// typed reports whether each metric of a family has a value of the family's type. Writing one without
+// it would fail for the family of all processes.
 func typed(f *dto.MetricFamily) bool {
 	return !slices.ContainsFunc(f.Metric, func(m *dto.Metric) bool {
 		switch f.GetType() {
@@ -143,8 +145,8 @@ func typed(f *dto.MetricFamily) bool {
 	})
 }
 
-// label says whose metrics they are, in place of what they say themselves. Metrics with a label
-// twice go: scrapers would refuse those of all processes.
+// label sets the label process, and overrides what the metrics say themselves. It removes metrics
+// that have a label twice, since scrapers would refuse the metrics of all processes.
 func label(families []*dto.MetricFamily, process string) {
 	name := "process"
 	for _, f := range families {
@@ -162,7 +164,7 @@ func label(families []*dto.MetricFamily, process string) {
 	}
 }
 
-// merge joins the families of one name, and leaves out those that disagree on their type.
+// merge joins families of one name. It leaves out families that disagree on the type.
 func merge(scraped [][]*dto.MetricFamily) ([]*dto.MetricFamily, error) {
 	byName := map[string]*dto.MetricFamily{}
 	var errs []error

@@ -14,13 +14,13 @@ import (
 	"unicode"
 )
 
-// Client asks the admin HTTP of a process.
+// Client sends requests to the admin port or socket of a process.
 type Client struct {
 	base string
 	http *http.Client
 }
 
-// NewClient makes a Client of a TCP address; an empty or unspecified host means this one.
+// NewClient makes a Client for a TCP address. An empty or unspecified host means this host.
 func NewClient(addr string) *Client {
 	if host, port, err := net.SplitHostPort(addr); err == nil {
 		if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
@@ -30,7 +30,7 @@ func NewClient(addr string) *Client {
 	return &Client{base: "http://" + addr, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
 }
 
-// NewSocketClient makes a Client of a child's admin socket.
+// NewSocketClient makes a Client for a child's admin socket.
 func NewSocketClient(path string) *Client {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -39,11 +39,12 @@ func NewSocketClient(path string) *Client {
 	return &Client{base: "http://child", http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-// answerTimeout is what a process gets to say whether it is ready: less than those who ask a host wait, who ask for its
-// router's word.
+// answerTimeout bounds the question whether a process is ready. It's less than the time that callers
+// of a host's /readyz wait, because the host asks its router.
 const answerTimeout = time.Second
 
-// Ready returns nil when the process says that it serves, else why not. One that does not answer in a second is not.
+// Ready returns nil if the process says that it serves, and otherwise why it doesn't. A process that
+// doesn't answer within a second isn't ready.
 func (c *Client) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -58,11 +59,11 @@ func (c *Client) Ready(ctx context.Context) error {
 	return nil
 }
 
-// maxReason bounds what an answer that is none may say.
+// maxReason bounds the text of a refusal.
 const maxReason = 4 << 10
 
-// reason is what an answer that is none says. It ends up in an operator's terminal, so it has
-// nothing that steers one.
+// reason returns the text of a refusal without characters that control a terminal, because operators
+// read it there.
 func reason(body io.Reader) string {
 	raw, err := io.ReadAll(io.LimitReader(body, maxReason))
 	if err != nil && len(raw) == 0 {
@@ -76,11 +77,10 @@ func reason(body io.Reader) string {
 	}, string(raw)))
 }
 
-// pageTimeout is what a process gets to tell what it knows. A router asks Redis first, which may be
-// slow.
+// pageTimeout bounds the other pages. A router asks Redis for them, which may be slow.
 const pageTimeout = 10 * time.Second
 
-// Status returns what the process tells of itself.
+// Status returns the process's description of itself.
 func (c *Client) Status(ctx context.Context) (st Status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
@@ -95,9 +95,10 @@ func (c *Client) Status(ctx context.Context) (st Status, err error) {
 	return st, decode(res.Body, &st)
 }
 
-// Cluster and Trace return what the pages of these names answer.
+// Cluster decodes the answer of /cluster.
 func (c *Client) Cluster(ctx context.Context, into any) error { return c.ask(ctx, "/cluster", into) }
 
+// Trace decodes the answer of /trace for a sid.
 func (c *Client) Trace(ctx context.Context, sid string, into any) error {
 	return c.ask(ctx, "/trace?sid="+url.QueryEscape(sid), into)
 }
@@ -123,7 +124,7 @@ const maxAnswer = 16 << 20
 // errTooLong reports an answer that isn't read.
 var errTooLong = errors.New("admin: the answer is too long")
 
-// decode reads an answer of JSON.
+// decode reads a JSON answer.
 func decode(body io.Reader, into any) error {
 	raw, err := readAll(body, maxAnswer)
 	if err != nil {
@@ -141,7 +142,7 @@ func readAll(body io.Reader, limit int64) ([]byte, error) {
 	return raw, err
 }
 
-// AnswerError is a process' answer that is none.
+// AnswerError is a process's refusal.
 type AnswerError struct {
 	Code int // HTTP's
 	Why  string

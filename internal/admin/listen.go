@@ -12,10 +12,10 @@ import (
 	"syscall"
 )
 
-// tries is how many ports Listen looks at where it may choose.
+// tries is the number of ports that Listen tries if it may choose.
 const tries = 100
 
-// Listen opens the admin port. With move, a port that is taken makes it try the next ones.
+// Listen opens the admin port. With move, it tries the next ports if this one is taken.
 func Listen(ctx context.Context, addr string, move bool) (net.Listener, error) {
 	var c net.ListenConfig
 	l, err := c.Listen(ctx, "tcp", addr)
@@ -33,20 +33,22 @@ func Listen(ctx context.Context, addr string, move bool) (net.Listener, error) {
 	return l, err
 }
 
-// Socket is where the admin HTTP of a child is found in the runtime folder.
+// Socket returns the path of a child's admin socket in the runtime folder.
 func Socket(runtimeDir, child string) string {
 	return filepath.Join(runtimeDir, child+".admin.sock")
 }
 
-// SocketListener is the admin socket of a child. It has the child's name once it is published: until then that belongs to
-// an earlier incarnation, which in a reload still serves, and goes on if this one never gets ready.
+// SocketListener is the admin socket of a child. Publish gives it the child's name. Until then the
+// name belongs to the earlier process, which still serves in a reload, and continues if this one
+// never becomes ready.
 type SocketListener struct {
 	*net.UnixListener
 	path string // published
 }
 
-// ListenSocket opens the admin socket of a child, not published yet. One that is never published goes with Close, a
-// published one with the folder: by its end the name may be the successor's.
+// ListenSocket opens the admin socket of a child without publishing it. Close removes the file of an
+// unpublished socket. A published one stays until its folder goes, because the name may be the
+// successor's by then.
 func ListenSocket(runtimeDir, child string) (*SocketListener, error) {
 	own := filepath.Join(runtimeDir, fmt.Sprintf("%s.%d", child, os.Getpid()))
 	if err := os.Remove(own); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -59,7 +61,7 @@ func ListenSocket(runtimeDir, child string) (*SocketListener, error) {
 	return &SocketListener{l, Socket(runtimeDir, child)}, nil
 }
 
-// Publish gives the socket the child's name, instead of the one that has it.
+// Publish gives the socket the child's name and takes it from its predecessor.
 func (l *SocketListener) Publish() error {
 	if err := os.Rename(l.Addr().String(), l.path); err != nil {
 		return fmt.Errorf("admin: %w", err)

@@ -9,7 +9,7 @@ import (
 	"github.com/sidereal-io/sidereal/client"
 )
 
-// session is a client that has connected.
+// session is a connected client.
 type session struct {
 	client *client.Client
 	socket *client.Socket
@@ -25,7 +25,8 @@ func (s *session) isGone() bool {
 	}
 }
 
-// connect has all clients connect, each when its turn has come, and returns when the last one has or has failed to.
+// connect connects all clients at the configured rate. It returns when the last one has connected or
+// failed.
 func (r *run) connect(ctx context.Context) {
 	turns := pace{start: time.Now(), perSecond: r.ConnectRate}
 	sessions := make([]*session, r.Clients)
@@ -40,7 +41,7 @@ func (r *run) connect(ctx context.Context) {
 	r.sessions = slices.DeleteFunc(sessions, func(s *session) bool { return s == nil })
 }
 
-// open connects one client. It returns nil for one that has failed.
+// open connects one client. It returns nil if that fails.
 func (r *run) open(ctx context.Context) *session {
 	cfg := r.Client
 	cfg.OnTransport = func(name string) {
@@ -65,7 +66,7 @@ func (r *run) open(ctx context.Context) *session {
 	defer cancel()
 	if err := s.socket.Connect(limited); err != nil {
 		c.Close()
-		if ctx.Err() == nil { // else somebody wants the end
+		if ctx.Err() == nil { // otherwise the user has stopped the run
 			r.refused.add(r.kind(err))
 		}
 		return nil

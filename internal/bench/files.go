@@ -6,10 +6,11 @@ import (
 	"github.com/sidereal-io/sidereal/client"
 )
 
-// spareFiles are descriptors for all that is no client.
+// spareFiles is the number of descriptors for everything except clients.
 const spareFiles = 64
 
-// descriptorsEach is how many descriptors a client may hold: a WebSocket one, polling one for each of two requests at once.
+// descriptorsEach is the number of descriptors of a client: one for a WebSocket, two for the two
+// concurrent requests of polling.
 func descriptorsEach(transports []string) (n uint64) {
 	for _, t := range transports {
 		if t == client.WebSocket {
@@ -21,8 +22,9 @@ func descriptorsEach(transports []string) (n uint64) {
 	return n
 }
 
-// raiseFileLimit asks for as many descriptors as clients need. The Go runtime has asked for all below the hard limit; beyond that is for root.
-// Where it is refused, clients that find none say so.
+// raiseFileLimit asks for as many descriptors as the clients need. The Go runtime has already asked
+// for all below the hard limit; only root gets more. If the system refuses, clients without a
+// descriptor report it.
 func raiseFileLimit(need uint64) {
 	need += spareFiles
 	var limit syscall.Rlimit
@@ -36,9 +38,9 @@ func raiseFileLimit(need uint64) {
 	}
 }
 
-// fileLimit is how many descriptors this process may have.
+// fileLimit returns how many descriptors this process may have.
 func fileLimit() uint64 {
 	var limit syscall.Rlimit
-	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) // never fails for oneself
+	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) // never fails for this process
 	return limit.Cur
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/client"
 )
 
-// kind is what errors of one cause have in common: ports and addresses of single connections are left out.
+// kind names the cause of an error. It omits ports and addresses of single connections, so that
+// errors with one cause count as one kind.
 func (r *run) kind(err error) string {
 	var errno syscall.Errno
 	var refused *client.ConnectError
@@ -35,12 +36,12 @@ func (r *run) kind(err error) string {
 	return strings.TrimPrefix(strings.TrimPrefix(innermost(err).Error(), "client: "), "engine.io: ")
 }
 
-// unanswered is the kind of an event that has waited to the end.
+// unanswered is the kind of an event that was never acknowledged.
 func (r *run) unanswered() string {
 	return fmt.Sprintf("not acknowledged (the server was given %v after the end)", r.Client.Timeout)
 }
 
-// kindOfErrno says what can be done where this machine has no more of something.
+// kindOfErrno adds a hint if this machine has run out of a resource.
 func kindOfErrno(errno syscall.Errno) string {
 	switch errno {
 	case syscall.EMFILE, syscall.ENFILE:
@@ -51,7 +52,7 @@ func kindOfErrno(errno syscall.Errno) string {
 	return errno.Error()
 }
 
-// innermost is the error that others only wrap; of several that of the last.
+// innermost returns the error that the others wrap; of several, the last one.
 func innermost(err error) error {
 	for {
 		var next error

@@ -7,14 +7,14 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Bounds of the events without acknowledgements of a load by the clock, of one client and of all. Further ones wait, and are
-// late: their latency has that in it.
+// Bounds of the unacknowledged events in a load with a rate, per client and in all. Further events
+// wait, and their latency includes the wait.
 const (
 	maxOfEach   = 1 << 12
 	maxUnderWay = 1 << 16
 )
 
-// load has the clients emit until the time is over, ctx ends or none is left.
+// load makes the clients emit until the time is over, ctx ends or no client is left.
 func (r *run) load(ctx context.Context) {
 	switch {
 	case r.Event == "":
@@ -39,7 +39,7 @@ func (r *run) hold(ctx context.Context) {
 	}
 }
 
-// closedLoop keeps one event of each client under way.
+// closedLoop keeps one event per client under way.
 func (r *run) closedLoop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.Duration)
 	defer cancel()
@@ -49,7 +49,8 @@ func (r *run) closedLoop(ctx context.Context) {
 	r.hold(ctx)
 }
 
-// emitAgain emits an event, and upon its acknowledgement the next, until ctx ends. An event that fails is the client's last.
+// emitAgain emits an event, and the next one when it's acknowledged, until ctx ends. After an event
+// fails, the client emits no more.
 func (r *run) emitAgain(ctx context.Context, s *session) {
 	r.emit(s, time.Now(), func(err error) {
 		if err == nil && ctx.Err() == nil {
@@ -58,8 +59,8 @@ func (r *run) emitAgain(ctx context.Context, s *session) {
 	})
 }
 
-// openLoop emits when events are due, one client after the other. What could not leave by the client's Timeout after the end
-// counts as failed.
+// openLoop emits events when they're due, one client after the other. Events that couldn't leave by
+// the client's Timeout after the end count as failed.
 func (r *run) openLoop(ctx context.Context) {
 	turns := pace{start: time.Now(), perSecond: r.Rate}
 	all := turns.turns(r.Duration)
@@ -95,10 +96,10 @@ func acquire(ctx context.Context, slots chan<- struct{}) bool {
 	}
 }
 
-// ring is the sessions whose turn it is, in order.
+// ring holds the sessions in the order of their turns.
 type ring []*session
 
-// next is the session that has waited longest; nil when all are gone.
+// next returns the session that has waited longest, or nil if none is left.
 func (r *ring) next() *session {
 	for len(*r) > 0 {
 		s := (*r)[0]
@@ -111,7 +112,7 @@ func (r *ring) next() *session {
 	return nil
 }
 
-// emit emits one event and has then called, once it is acknowledged or has failed.
+// emit emits one event and calls then when it's acknowledged or has failed.
 func (r *run) emit(s *session, due time.Time, then func(error)) {
 	r.pending.Add(1)
 	err := s.socket.WithAck(func(answer packet.Args, err error) {
@@ -129,7 +130,7 @@ func (r *run) emit(s *session, due time.Time, then func(error)) {
 	r.bytesSent.Add(int64(r.encoded))
 }
 
-// answered counts an event's end.
+// answered counts the end of an event.
 func (r *run) answered(due time.Time, answer packet.Args, err error) {
 	switch {
 	case err == nil:
@@ -143,7 +144,7 @@ func (r *run) answered(due time.Time, answer packet.Args, err error) {
 	}
 }
 
-// sizeOf is how many bytes values have, as JSON and binary.
+// sizeOf returns the size of values in bytes, as JSON and binary.
 func sizeOf(values packet.Payload) int {
 	n := len(values.JSON) - len("[]")
 	for _, a := range values.Attachments {

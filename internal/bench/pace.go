@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// pace is a schedule: so many turns a second, the first at the start. Who is late for one finds the next ones due at once.
+// pace is a schedule with a number of turns per second, the first at the start. After a delay the
+// missed turns are due at once.
 type pace struct {
 	start     time.Time
 	perSecond float64
 }
 
-// due is when a turn is, counted from 0.
+// due returns the time of a turn, counted from 0.
 func (p pace) due(turn int) time.Time {
 	return p.start.Add(time.Duration(float64(turn) / p.perSecond * float64(time.Second)))
 }
 
-// turns is how many are due in a time, at least one.
+// turns returns how many turns are due within a time, at least one.
 func (p pace) turns(within time.Duration) int {
 	return max(int(math.Ceil(within.Seconds()*p.perSecond-1e-9)), 1) // 0.1 s × 30/s is a little more than 3 in floats
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Report is what came of a run. Rates are of whole phases.
+// Report is the result of a run. Rates cover whole phases.
 type Report struct {
 	URL        string   `json:"url"`
 	Namespace  string   `json:"namespace"`
@@ -20,7 +20,7 @@ type Report struct {
 	Events     Events   `json:"events"`
 }
 
-// Clients is how connecting went, and who stayed.
+// Clients describes the connections: how connecting went, and how many stayed.
 type Clients struct {
 	Asked     int              `json:"asked"`
 	Connected int64            `json:"connected"`
@@ -34,7 +34,7 @@ type Clients struct {
 	LostBy    map[string]int64 `json:"lostBy,omitempty"` // by the client's reason
 }
 
-// Events is what was emitted, and what answered.
+// Events describes the emitted and the acknowledged events.
 type Events struct {
 	Sent          int64            `json:"sent"`
 	Acknowledged  int64            `json:"acknowledged"`
@@ -47,7 +47,7 @@ type Events struct {
 	FailedBy      map[string]int64 `json:"failedBy,omitempty"`
 }
 
-// Quantiles are of durations in milliseconds; 0 without any.
+// Quantiles has quantiles of durations in milliseconds, or 0 without any.
 type Quantiles struct {
 	P50 float64 `json:"p50"`
 	P90 float64 `json:"p90"`
@@ -55,7 +55,7 @@ type Quantiles struct {
 	Max float64 `json:"max"`
 }
 
-// report adds up. acknowledged is how many events were by the end of the load.
+// report makes the Report. acknowledged is the number of events acknowledged by the end of the load.
 func (r *run) report(connecting, loaded time.Duration, acknowledged int64) *Report {
 	return &Report{
 		URL: r.Client.URL, Namespace: r.Namespace, Transports: r.Client.Transports,
@@ -84,15 +84,15 @@ func (h *histogram) quantiles() Quantiles {
 	return Quantiles{ms(0.5), ms(0.9), ms(0.99), ms(1)}
 }
 
-// rounded is a duration in units, told to the thousandth.
+// rounded returns a duration in units, to the thousandth.
 func rounded(d, unit time.Duration) float64 {
 	return math.Round(float64(d)/float64(unit)*1000) / 1000
 }
 
-// Failed reports whether any client or event did.
+// Failed reports whether any client or event failed.
 func (r *Report) Failed() bool { return r.Clients.Failed+r.Clients.Lost+r.Events.Failed > 0 }
 
-// Print writes the report as a table, without the lines that would say nothing.
+// Print writes the report as a table, without empty lines.
 func (r *Report) Print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	c, e := r.Clients, r.Events
@@ -127,13 +127,13 @@ func printKinds(w io.Writer, name string, by map[string]int64) {
 	}
 }
 
-// String is for people.
+// String formats the quantiles for people.
 func (q Quantiles) String() string {
 	shownMs := func(ms float64) string { return shown(time.Duration(ms * float64(time.Millisecond))) }
 	return fmt.Sprintf("p50 %s, p90 %s, p99 %s, max %s", shownMs(q.P50), shownMs(q.P90), shownMs(q.P99), shownMs(q.Max))
 }
 
-// shown is a duration with the digits that count.
+// shown formats a duration with its significant digits.
 func shown(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:

@@ -14,13 +14,13 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// interrupted is how long the acknowledgements under way are waited for when somebody wants the end now.
+// interrupted is how long an interrupted run waits for the last acknowledgements.
 const interrupted = time.Second
 
-// Config is a load.
+// Config describes a load.
 type Config struct {
-	// Client is what every client is made of; it has the server. Its Timeout bounds connecting, and the wait for the last acknowledgements.
-	// None of its clients reconnects.
+	// Client configures each client and names the server. Its Timeout bounds connecting, and the wait
+	// for the last acknowledgements. The clients don't reconnect.
 	Client      client.Config
 	Namespace   string
 	Clients     int           // how many; at least 1
@@ -30,7 +30,7 @@ type Config struct {
 	Size        int           // of an event's one argument, in bytes
 	Binary      bool          // the argument is binary, not a text
 	Rate        float64       // events a second of all clients; 0: a closed loop
-	// Progress gets a line each second; nil: nobody wants to know.
+	// Progress gets a line each second. Nil: no progress.
 	Progress io.Writer
 }
 
@@ -42,11 +42,12 @@ type run struct {
 	encoded  int // bytes of the payload in an event
 	sessions []*session
 	pending  sync.WaitGroup // events without their acknowledgements
-	closing  atomic.Bool    // what ends now, ends by our will
+	closing  atomic.Bool    // connections that end from now on were closed by us
 }
 
-// Run connects the clients, has them emit for the duration and returns what came of it, when no goroutine of its own is
-// left. The end of ctx ends the load early and is no error; an error is a Config that cannot work.
+// Run connects the clients, makes them emit for the duration and returns the result. By then all of
+// its goroutines have ended. The end of ctx ends the load early without an error. Run returns an
+// error for a Config that can't work.
 func Run(ctx context.Context, cfg Config) (*Report, error) {
 	cfg.Client.NoReconnection = true
 	if err := cfg.Client.Validate(); err != nil {
@@ -69,7 +70,7 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	return r.report(connecting, loaded, acknowledged), nil
 }
 
-// makePayload makes the argument of all events: random, so that compression on the way does not make it small.
+// makePayload makes the argument of all events. It's random, so that compression doesn't shrink it.
 func (r *run) makePayload() error {
 	raw := make([]byte, r.Size)
 	_, _ = rand.Read(raw) // never fails
@@ -82,7 +83,7 @@ func (r *run) makePayload() error {
 	return err
 }
 
-// finish waits for what is under way, as long as a client waits to be connected, and closes all.
+// finish waits for events under way, at most as long as for connecting, and closes all clients.
 func (r *run) finish(ctx context.Context) {
 	done := make(chan struct{})
 	var waiter sync.WaitGroup
@@ -91,7 +92,7 @@ func (r *run) finish(ctx context.Context) {
 		close(done)
 	})
 	defer waiter.Wait()
-	defer r.close() // answers what nobody else has answered
+	defer r.close() // fails the events that are still under way
 	timeout := time.NewTimer(r.Client.Timeout)
 	defer timeout.Stop()
 	select {
@@ -118,7 +119,7 @@ func (r *run) close() {
 	wg.Wait()
 }
 
-// tellProgress begins to write a line each second, until the returned function is called.
+// tellProgress writes a line each second until the caller calls the returned function.
 func (r *run) tellProgress() (stop func()) {
 	if r.Progress == nil {
 		return func() {}

@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 )
 
-// maxKinds bounds how many kinds of errors are told apart.
+// maxKinds bounds the number of kinds of errors.
 const maxKinds = 20
 
-// tally is what is counted during a run.
+// tally holds the counters of a run.
 type tally struct {
 	connected, upgraded      atomic.Int64 // clients
 	refused, lost, failed    counts       // clients by why they have not connected, or are not any more; events
@@ -18,7 +18,7 @@ type tally struct {
 	connecting, latency      histogram
 }
 
-// counts counts by kind. Its zero value is ready, and may be used concurrently.
+// counts counts by kind. Its zero value is ready to use. It may be used concurrently.
 type counts struct {
 	mu sync.Mutex
 	by map[string]int64

@@ -2,12 +2,12 @@ package bench
 
 import "github.com/sidereal-io/sidereal/client"
 
-// Transports are the ways to connect, by their names: what a client.Config has for each.
+// Transports maps the names of the ways to connect to the transports of a client.Config.
 var Transports = map[string][]string{
 	"websocket": {client.WebSocket},
 	"polling":   {client.Polling},
 	"upgrade":   {client.Polling, client.WebSocket},
 }
 
-// upgrades reports whether clients begin with polling and end with WebSocket.
+// upgrades reports whether clients begin with polling and upgrade to WebSocket.
 func upgrades(transports []string) bool { return len(transports) > 1 }

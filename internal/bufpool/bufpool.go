@@ -1,7 +1,8 @@
 // Package bufpool lends scratch buffers in size classes.
 //
-// A buffer has one owner from Get to Put; what outlives a call is not taken from here. All functions may be called
-// concurrently. Nothing is cleared: a borrowed buffer holds old bytes beyond its length.
+// A buffer has one owner from Get to Put. Don't borrow a buffer that outlives the call. Nothing is
+// cleared: a borrowed buffer holds old bytes beyond its length. All functions may be called
+// concurrently.
 package bufpool
 
 import (
@@ -10,18 +11,18 @@ import (
 	"unsafe"
 )
 
-// The classes are powers of four from 1 KB to 1 MB: at most four times what was asked for, and few enough that
-// buffers are found again.
+// The classes are powers of four from 1 KB to 1 MB. A buffer has at most four times the requested
+// size, and there are few enough classes to find buffers again.
 const (
 	minShift = 10
 	step     = 2
 	classes  = 6
 )
 
-// pools hold *byte rather than *[]byte: a pointer goes into the interface as it is, so that Put allocates nothing.
+// pools hold *byte rather than *[]byte, so that Put allocates nothing for the interface.
 var pools [classes]sync.Pool
 
-// Get lends a buffer of length 0 with room for at least n bytes. Above 1 MB it is a fresh one.
+// Get lends a buffer of length 0 with room for at least n bytes. Above 1 MB it allocates a new one.
 func Get(n int) []byte {
 	c := class(n)
 	if c >= classes {
@@ -34,8 +35,8 @@ func Get(n int) []byte {
 	return make([]byte, 0, size)
 }
 
-// Put takes a buffer back. One whose capacity is no class's size (it was grown by append, or came from elsewhere) is
-// left to the collector. The caller must not touch b afterwards.
+// Put takes a buffer back. It leaves a buffer whose capacity isn't the size of a class (grown by
+// append, or from elsewhere) to the garbage collector. The caller must not use b afterwards.
 func Put(b []byte) {
 	c := class(cap(b))
 	if c < classes && cap(b) == 1<<(minShift+step*c) {
@@ -43,8 +44,8 @@ func Put(b []byte) {
 	}
 }
 
-// Grow gives b room for n more bytes: b itself, or a larger borrowed buffer with b's bytes, b being put back. b must
-// have been borrowed, or be nil.
+// Grow gives b room for n more bytes. It returns b, or a larger buffer with b's bytes and puts b
+// back. b must be borrowed or nil.
 func Grow(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n {
 		return b

@@ -18,7 +18,7 @@ var (
 	bundle embed.FS
 )
 
-// Bundle returns the browser bundles that were built in, or nil when the binary was built without them.
+// Bundle returns the embedded browser bundles of socket.io-client, or nil if the binary has none.
 func Bundle() fs.FS {
 	files, err := fs.Sub(bundle, "bundle")
 	if err != nil {
@@ -30,7 +30,7 @@ func Bundle() fs.FS {
 	return files
 }
 
-// App sets the demo up on one worker's server. It is a worker.App.
+// App registers the demo on a worker's server. It is a worker.App.
 func App(ctx context.Context, io *socketio.Server) error {
 	files, err := fs.Sub(page, "page")
 	if err != nil {

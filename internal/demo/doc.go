@@ -1,5 +1,7 @@
-// Package demo is the app that `sidereal up` runs when it is given none, and that the benchmarks and the compose file use:
-// a handful of events that show what a cluster can do (echo, rooms, counts, who serves whom), and a chat page on top of them.
+// Package demo is the app that `sidereal up` runs without an app of yours. The benchmarks and the
+// compose file use it too. It has events that show what a cluster can do (echo, rooms, counts, who
+// serves whom) and a chat page that uses them.
 //
-// The events of events.go are promised to scripts and load generators. Those of presence.go belong to the page.
+// Scripts and load generators may rely on the events in events.go. Those in presence.go belong to
+// the page.
 package demo

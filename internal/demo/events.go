@@ -6,7 +6,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// whoami is what a client learns about its own connection.
+// whoami tells a client about its own connection.
 type whoami struct {
 	SID       string `json:"sid"`
 	ID        string `json:"id"`
@@ -16,7 +16,7 @@ type whoami struct {
 	Transport string `json:"transport"`
 }
 
-// workerInfo is one worker's answer to the question `workers`.
+// workerInfo is one worker's answer to the event `workers`.
 type workerInfo struct {
 	Worker  string `json:"worker"`
 	Host    string `json:"host"`
@@ -24,7 +24,7 @@ type workerInfo struct {
 	Clients int    `json:"clients"`
 }
 
-// answerEvents registers the events that the demo promises.
+// answerEvents registers the events that scripts may rely on.
 func (d *demo) answerEvents() {
 	d.io.On("echo", d.echo)
 	d.io.On("join", func(s *socketio.Socket, room string) string { s.Join(room); return "ok" })
@@ -36,7 +36,7 @@ func (d *demo) answerEvents() {
 	d.io.OnServer("workers", d.worker)
 }
 
-// echo sends the arguments back as they came: as the ack, or as an event to a client that asked for none.
+// echo returns its arguments unchanged, as the ack or, without one, as an event.
 func (d *demo) echo(s *socketio.Socket, args socketio.Args, ack socketio.Ack) error {
 	if ack != nil {
 		return ack(args)
@@ -44,7 +44,7 @@ func (d *demo) echo(s *socketio.Socket, args socketio.Args, ack socketio.Ack) er
 	return s.Emit("echo", args)
 }
 
-// said is what somebody says, and, once the server has filled it in, who says it where.
+// said is a message. The server adds who says it, and where.
 type said struct {
 	Room   string         `json:"room,omitzero"`
 	Msg    any            `json:"msg"` // may be binary
@@ -53,7 +53,7 @@ type said struct {
 	Rest   map[string]any `json:",embed"` // whatever else the object had
 }
 
-// say tells a room on every host, or everyone, what the client says.
+// say sends the client's message to a room on all hosts, or to everyone.
 func (d *demo) say(s *socketio.Socket, m said) (string, error) {
 	m.From, m.Worker = s.ID(), d.me.ID
 	to := d.io.To()
@@ -63,7 +63,7 @@ func (d *demo) say(s *socketio.Socket, m said) (string, error) {
 	return "ok", to.Emit("said", m)
 }
 
-// count is the number of sockets in the cluster, or in a room of it.
+// count returns the number of sockets in the cluster, or in one room.
 func (d *demo) count(ctx context.Context, room string) (int, error) {
 	to := d.io.To()
 	if room != "" {
@@ -77,7 +77,7 @@ func (d *demo) whoami(s *socketio.Socket) whoami {
 	return whoami{SID: s.SID(), ID: s.ID(), Worker: d.me.ID, Slot: d.me.Slot, Host: d.me.Host, Transport: s.Transport()}
 }
 
-// workers asks every other worker who it is, and adds itself.
+// workers lists all workers of the cluster.
 func (d *demo) workers(ctx context.Context) ([]workerInfo, error) {
 	answers, err := d.io.ServerSideEmitWithAck(ctx, "workers")
 	all := []workerInfo{d.worker()}

@@ -14,7 +14,7 @@ const (
 	maxName = 24           // characters
 )
 
-// person is somebody on the chat page, as the others see them.
+// person is a user of the chat page, as others see them.
 type person struct {
 	ID        string `json:"id"`
 	Name      string `json:"name"`
@@ -28,14 +28,15 @@ type hello struct {
 	Name string `json:"name"`
 }
 
-// keepPresence shows who is here to those who said hello, and to nobody else: load generators cost no presence.
+// keepPresence tells people who said hello about each other. Load generators don't say hello, so
+// they cause no presence events.
 func (d *demo) keepPresence() {
 	d.io.On("hello", d.hello)
 	d.io.On("people", d.people)
 	d.io.OnDisconnect(d.left)
 }
 
-// hello makes the socket a person, or renews what the others know about one (a new name, a new transport).
+// hello makes the socket a person, or updates the person's name and transport.
 func (d *demo) hello(s *socketio.Socket, h hello) error {
 	if h.Name == "" || utf8.RuneCountInString(h.Name) > maxName {
 		return &socketio.Error{Message: "a name has 1 to 24 characters"}
@@ -46,7 +47,7 @@ func (d *demo) hello(s *socketio.Socket, h hello) error {
 	return d.io.To(lobby).Emit("joined", p)
 }
 
-// people lists everybody on all hosts.
+// people lists the people on all hosts.
 func (d *demo) people(ctx context.Context) ([]person, error) {
 	sockets, err := d.io.To(lobby).FetchSockets(ctx)
 	if err != nil && len(sockets) == 0 {

@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Append appends a number of that many bits, 64 or 32, as JavaScript prints it: 1e+21, 1e-7, 0 for
-// -0, and null for what is no number, as in JSON.stringify.
+// Append appends a number of 64 or 32 bits as JavaScript prints it: 1e+21, 1e-7, 0 for -0, and null
+// for NaN and infinities, as in JSON.stringify.
 func Append(dst []byte, f float64, bits int) []byte {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):

@@ -8,12 +8,12 @@ import (
 	"sync"
 )
 
-// Parse is the double nearest to a number, which is well-formed JSON; an infinity beyond all
-// doubles.
+// Parse returns the double nearest to a number, or an infinity beyond all doubles. The text must be
+// well-formed JSON.
 func Parse(text []byte) float64 { return scan(text).float(text) }
 
-// decimal is what the text of a number says: 0.ddd times 10 to the power of point, where ddd has
-// neither zeros in front nor at the end.
+// decimal is the value of a number's text: 0.ddd times 10 to the power of point, where ddd neither
+// begins nor ends with a zero.
 type decimal struct {
 	negative bool
 	digits   int    // how many d there are; 0 is zero
@@ -90,7 +90,7 @@ func exponent(text []byte) int {
 	return n
 }
 
-// float is the double of the text that d was read from.
+// float returns the double of the text that d was read from.
 func (d decimal) float(text []byte) (f float64) {
 	switch {
 	case d.digits == 0 || d.point < -323: // less than half of the smallest
@@ -128,12 +128,12 @@ func (d decimal) times(mantissa uint64) float64 {
 // powers are those of ten that doubles hold.
 var powers = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
-// maxDigits is how many digits can tell two doubles apart; of those behind them it only counts that
-// there are any.
+// maxDigits is the number of digits that can distinguish two doubles. Of further digits it matters
+// only whether there are any.
 const maxDigits = 768
 
 // bigPowers are the powers of ten that a number of maxDigits needs, a few hundred kilobytes. They
-// are made for the first number that needs long arithmetic: in what people send there is none.
+// are made for the first number that needs long arithmetic, which ordinary messages don't have.
 var bigPowers = sync.OnceValue(func() []big.Int {
 	list := make([]big.Int, -(-323-maxDigits-1)+1)
 	list[0].SetUint64(1)
@@ -144,7 +144,7 @@ var bigPowers = sync.OnceValue(func() []big.Int {
 	return list
 })
 
-// longhand is the room for one division.
+// longhand holds the memory of one division.
 type longhand struct {
 	digits         []byte
 	above, shifted big.Int

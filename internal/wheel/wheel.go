@@ -1,10 +1,12 @@
-// Package wheel is a hierarchical timing wheel: very many timers on one goroutine and one runtime timer.
+// Package wheel is a hierarchical timing wheel: very many timers on one goroutine and one runtime
+// timer.
 //
-// A Timer is a field of what it belongs to, so that scheduling allocates nothing, and costs a short lock whatever the
-// number of timers. Precision is one tick, rounded up: a timer never expires early. While nothing is due the wheel
-// sleeps until the next occupied slot; it does not tick.
+// A Timer is a field of its owner, so scheduling allocates nothing. It takes a short lock, whatever
+// the number of timers. Precision is one tick, rounded up: a timer never expires early. While nothing
+// is due, the wheel sleeps until the next occupied slot.
 //
-// Schedule, Stop and Active may be called concurrently and from within Expire. Before Run and after it nothing expires.
+// Schedule, Stop and Active may be called concurrently and from within Expire. Timers expire only
+// while Run runs.
 package wheel
 
 import (
@@ -14,8 +16,8 @@ import (
 	"time"
 )
 
-// Slots of level n are 64^n ticks wide. Eight levels must reach further than any process lives, since a wheel does not
-// turn over: with a tick of 0.1 ms it is 890 years, where six were 80 days.
+// Slots of level n are 64^n ticks wide. The levels must reach further than any process lives, since
+// the wheel doesn't turn over. With a tick of 0.1 ms eight levels reach 890 years; six reach 80 days.
 const (
 	levelBits = 6
 	perLevel  = 1 << levelBits
@@ -23,21 +25,22 @@ const (
 	horizon   = 1<<(levelBits*levels) - 1
 )
 
-// Expirer is told when a timer is due. It is called on the wheel's goroutine, one timer at a time, with no lock held,
-// and must not block.
+// Expirer is called when a timer is due: on the wheel's goroutine, one timer at a time, without a
+// lock. It must not block.
 //
-// Stop and Schedule cannot call back an expiry that has begun. Whoever reschedules concurrently guards the timer with
-// its own lock, takes that in Expire, and finds there by Active that the timer was set again.
+// Stop and Schedule can't cancel an expiry that has begun. An owner that reschedules concurrently
+// guards the timer with its own lock, takes the lock in Expire, and asks Active whether the timer was
+// set again.
 type Expirer interface{ Expire(t *Timer) }
 
-// Func is an Expirer that is only a function.
+// Func makes an Expirer of a function.
 type Func func()
 
 // Expire calls f.
 func (f Func) Expire(*Timer) { f() }
 
-// Timer is one deadline. Owner is set before the first use and not changed while the timer is active. A Timer must
-// not be copied once used.
+// Timer is one deadline. Set Owner before the first use, and don't change it while the timer is
+// active. A used Timer must not be copied.
 type Timer struct {
 	Owner Expirer
 
@@ -48,7 +51,7 @@ type Timer struct {
 	active     bool
 }
 
-// Wheel keeps timers. Its methods may be called concurrently; Run once.
+// Wheel holds timers. Its methods may be called concurrently. Run may be called once.
 type Wheel struct {
 	tick  time.Duration
 	start time.Time
@@ -62,22 +65,23 @@ type Wheel struct {
 	due      *Timer         // taken out, not yet called; linked as a ring, oldest first
 }
 
-// New makes a wheel whose timers are precise to one tick, which must be above 0. It starts nothing.
+// New makes a wheel whose timers are precise to one tick, which must be above 0.
 func New(tick time.Duration) *Wheel {
 	return &Wheel{tick: tick, start: time.Now(), wake: make(chan struct{}, 1), sleep: ^uint64(0)}
 }
 
-// Schedule makes t expire after d, instead of whatever it was set to before. A d of 0 or less is one tick.
+// Schedule makes t expire after d and replaces an earlier deadline. A d of 0 or less is one tick.
 func (w *Wheel) Schedule(t *Timer, d time.Duration) {
 	w.mu.Lock()
 	w.scheduleLocked(t, time.Since(w.start)+max(d, 0))
 }
 
-// maxLate is what Continue makes up for: more is not a busy machine but a process that was not running.
+// maxLate is the delay that Continue makes up for. A longer one isn't a busy machine but a process
+// that didn't run.
 const maxLate = 50 * time.Millisecond
 
-// Continue is Schedule for a timer that has expired: d counts from when it was due, and not from when that was noticed,
-// so that the delays of a chain don't add up.
+// Continue is Schedule for a timer that has expired. d counts from when the timer was due, not from
+// when it was called, so that the delays of a chain don't add up.
 func (w *Wheel) Continue(t *Timer, d time.Duration) {
 	w.mu.Lock()
 	from := time.Since(w.start)
@@ -103,7 +107,7 @@ func (w *Wheel) scheduleLocked(t *Timer, at time.Duration) {
 	}
 }
 
-// Stop keeps t from expiring and reports whether it was going to.
+// Stop prevents t from expiring. It reports whether t was set.
 func (w *Wheel) Stop(t *Timer) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -124,7 +128,7 @@ func (w *Wheel) Overdue(t *Timer) bool {
 	return t.active && uint64(time.Since(w.start)/w.tick) >= t.when
 }
 
-// Run calls what is due until ctx ends, and returns nil then.
+// Run calls the timers that are due until ctx ends. It then returns nil.
 func (w *Wheel) Run(ctx context.Context) error {
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
@@ -144,7 +148,8 @@ func (w *Wheel) Run(ctx context.Context) error {
 	}
 }
 
-// advance calls all that is due at tick to and returns the tick at which the next slot begins.
+// advance calls all timers that are due at tick to. It returns the tick at which the next slot
+// begins.
 func (w *Wheel) advance(to uint64) (next uint64, any bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -231,5 +236,5 @@ func (w *Wheel) removeLocked(t *Timer) bool {
 	return true
 }
 
-// slot is where in its level t hangs.
+// slot returns t's position in its level.
 func (t *Timer) slot() uint64 { return t.when >> (levelBits * uint(t.level)) & (perLevel - 1) }

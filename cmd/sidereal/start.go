@@ -30,7 +30,7 @@ type starter struct {
 	force    bool
 	update   bool
 	attach   bool
-	front    bool // --no-daemon
+	stay     bool // --no-daemon
 	raw      bool // pm2-runtime
 	parallel int
 }
@@ -83,8 +83,8 @@ Every setting of ` + "`sidereal config`" + ` is a flag here, too. They are the d
 		Example:           "  sidereal start ecosystem.config.js --env production\n  sidereal start worker.js -i max\n  sidereal start ./app --name api -- --verbose\n  sidereal start \"npm run start\"",
 		ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
-		if s.front {
-			return s.inFront(ctx, targets, scriptArgs, front{idle: config.ExitFailed})
+		if s.stay {
+			return s.inForeground(ctx, targets, scriptArgs, foreground{idle: config.ExitFailed})
 		}
 		mode := daemon.StartNew
 		if s.force {
@@ -93,7 +93,7 @@ Every setting of ` + "`sidereal config`" + ` is a flag here, too. They are the d
 		return s.start(ctx, targets, scriptArgs, mode)
 	})
 	cmd.Flags().BoolVarP(&s.force, "force", "f", false, "start once more what runs already")
-	cmd.Flags().BoolVar(&s.front, "no-daemon", false, "stay in the foreground, as up does")
+	cmd.Flags().BoolVar(&s.stay, "no-daemon", false, "stay in the foreground, as up does")
 	return cmd
 }
 

@@ -32,6 +32,11 @@ type Config struct {
 	// kept them from starting. For one that runs in the foreground. Nil: nothing is started.
 	Apps []pm2.App
 
+	// Resurrect has the daemon start the saved list. Run returns with the reason if it can't. Happened is told what happens
+	// meanwhile.
+	Resurrect bool
+	Happened  func(Event)
+
 	// OwnLog gets the lines of routers, nodehosts and the embedded Redis, where there is no Output. Nil: the standard error.
 	OwnLog io.Writer
 

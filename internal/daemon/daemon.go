@@ -168,6 +168,17 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 			return nil
 		})
 	}
+	if d.cfg.Resurrect {
+		parts.Go(func() error {
+			err := d.resurrect(ctx, d.cfg.Happened)
+			if err == nil || ctx.Err() != nil { // a signal to stop ends it with an error that is no failure
+				return nil
+			}
+			d.end()
+			done := doneOf(err)
+			return &Failure{Code: done.Code, Text: done.Error}
+		})
+	}
 	d.cfg.Log.Info().Str("home", string(d.cfg.Home)).Int("pid", os.Getpid()).Msg("daemon ready")
 	ready()
 	err = d.host.Run(ctx)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +26,7 @@ func runtimeCommand() *cobra.Command {
 		if targets[0] == "start" && len(targets) > 1 {
 			targets = targets[1:]
 		}
-		return s.inFront(ctx, targets, scriptArgs, front{noFiles: true, idle: config.ExitUsage})
+		return s.inForeground(ctx, targets, scriptArgs, foreground{noFiles: true, idle: config.ExitUsage})
 	})
 	f := cmd.Flags()
 	f.BoolVar(&s.raw, "raw", false, "print the lines alone")
@@ -40,14 +39,14 @@ func runtimeCommand() *cobra.Command {
 	return cmd
 }
 
-// front is how a daemon in the foreground differs from one behind.
-type front struct {
+// foreground is how a daemon in the foreground differs from one in the background.
+type foreground struct {
 	noFiles bool
 	idle    int // exit code where nothing is left that runs
 }
 
-// inFront runs what targets name in the foreground, until it is told to stop or nothing is left.
-func (s *starter) inFront(ctx context.Context, targets, scriptArgs []string, how front) error {
+// inForeground runs what targets name in the foreground, until it is told to stop or nothing is left.
+func (s *starter) inForeground(ctx context.Context, targets, scriptArgs []string, how foreground) error {
 	targets, err := orEcosystem(targets)
 	if err != nil {
 		return err
@@ -60,52 +59,39 @@ func (s *starter) inFront(ctx context.Context, targets, scriptArgs []string, how
 		}
 		apps = append(apps, step.start.Apps...)
 	}
-	cfg, err := s.frontConfig(how)
+	cfg, err := s.foregroundConfig(how)
 	if err != nil {
 		return err
 	}
 	cfg.Apps, cfg.Raw = apps, s.raw
-	return s.serve(cfg, how, nil)
+	return s.serve(cfg, how)
 }
 
-// resurrectInFront does what an init system wants: the saved list, in its own process.
-func (s *starter) resurrectInFront() error {
-	cfg, err := s.frontConfig(front{})
+// resurrectInForeground runs the saved list in this process, for an init system.
+func (s *starter) resurrectInForeground() error {
+	cfg, err := s.foregroundConfig(foreground{})
 	if err != nil {
 		return err
 	}
-	return s.serve(cfg, front{}, func(ctx context.Context, c *daemon.Client) error { return c.Resurrect(ctx, s.happened()) })
+	cfg.Resurrect, cfg.Happened = true, s.happened()
+	return s.serve(cfg, foreground{})
 }
 
-func (s *starter) frontConfig(how front) (daemon.Config, error) {
+// foregroundConfig is the daemon of this process.
+func (s *starter) foregroundConfig(how foreground) (daemon.Config, error) {
 	s.set.Home.Home = string(s.home)
-	s.settings.Warnings = nil // they have been told
+	s.settings.Warnings = nil // the operator has seen them
 	cfg, err := daemonConfig(s.set, s.settings)
 	cfg.Output, cfg.NoFiles = os.Stdout, how.noFiles
 	cfg.Prefix, cfg.Color = s.set.Format == "console" || how.noFiles && !s.json && !s.settings.Get("SIDEREAL_LOG_FORMAT").Set(), s.out.Color
 	return cfg, err
 }
 
-// serve is the daemon in this process. What is to be done first is done when it answers.
-func (s *starter) serve(cfg daemon.Config, how front, first func(context.Context, *daemon.Client) error) error {
+// serve runs the daemon in this process until a signal stops it, or nothing is left to run.
+func (s *starter) serve(cfg daemon.Config, how foreground) error {
 	ctx, stop := untilSignal(exitAtOnce)
 	defer stop()
-	failed := make(chan error, 1)
-	if first != nil {
-		go func() {
-			// A signal to stop also ends this with an error; that isn't a failure.
-			if err := s.whenReady(ctx, first); err != nil && ctx.Err() == nil {
-				failed <- err
-				stop()
-			}
-		}()
-	}
 	err := daemon.Run(ctx, cfg)
-	select {
-	case why := <-failed:
-		return why
-	default:
-	}
 	switch {
 	case errors.Is(err, daemon.ErrRunning):
 		return fmt.Errorf("a daemon runs in %s already: end it with `%s kill`, or give this one a SIDEREAL_HOME of its own", s.home, calledAs())
@@ -114,26 +100,6 @@ func (s *starter) serve(cfg daemon.Config, how front, first func(context.Context
 		return exitCode(how.idle)
 	}
 	return err
-}
-
-const connectEvery = 10 * time.Millisecond
-
-// whenReady does something with the daemon of this process as soon as it answers.
-func (s *starter) whenReady(ctx context.Context, do func(context.Context, *daemon.Client) error) error {
-	tick := time.NewTicker(connectEvery)
-	defer tick.Stop()
-	for {
-		client, err := daemon.Connect(ctx, s.home)
-		if err == nil {
-			defer client.Close()
-			return do(ctx, client)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 // orEcosystem are targets, or else the process file of this folder.

@@ -48,8 +48,8 @@ func resurrectCommand() *cobra.Command {
 	cmd := starting(&cobra.Command{
 		Use: "resurrect", Short: "Start what save wrote down", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, s, func(ctx context.Context, _, _ []string) error {
-		if s.front {
-			return s.resurrectInFront()
+		if s.stay {
+			return s.resurrectInForeground()
 		}
 		client, err := s.ensure(ctx)
 		if err != nil {
@@ -61,7 +61,7 @@ func resurrectCommand() *cobra.Command {
 		}
 		return s.show(ctx, client)
 	})
-	cmd.Flags().BoolVar(&s.front, "no-daemon", false, "stay in the foreground, for an init system")
+	cmd.Flags().BoolVar(&s.stay, "no-daemon", false, "stay in the foreground, for an init system")
 	return cmd
 }
 

@@ -107,7 +107,7 @@ func (x *exchange) writeLine() {
 	if !from.IsValid() {
 		from = c.peer.addr
 	}
-	if s, ok := c.nc.(*h2stream); ok && s.req.ProtoMajor == 2 {
+	if s, ok := c.nc.(*requestConn); ok && s.req.ProtoMajor == 2 {
 		proto = protoH2
 	}
 	e := c.r.accessLogger.Info().Stringer("client", from).Str("proto", proto).

@@ -39,8 +39,14 @@ type Certificates struct {
 	certs []tls.Certificate   // what was last good of each pair
 }
 
-// shown is what the certificates make, without and with HTTP/2.
-type shown struct{ h1, h2 *tls.Config }
+// Protocols that TLS clients may agree on.
+const (
+	protoH1 = "http/1.1"
+	protoH2 = "h2"
+)
+
+// shown is what clients are shown: with one request at a time, or with HTTP/2 too.
+type shown struct{ single, multiplexed *tls.Config }
 
 // OpenCertificates reads the pairs. A client is shown the first whose names have the one that it asks for (SNI), or the
 // first of all.
@@ -85,8 +91,8 @@ func (c *Certificates) Reload() (changed bool, err error) {
 		// Without versions and ciphers of ours: Go's defaults are modern, and stay so with its updates.
 		certs := slices.Clone(c.certs)
 		c.current.Store(&shown{
-			h1: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{protoH1}, Certificates: certs},
-			h2: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{protoH2, protoH1}, Certificates: certs},
+			single:      &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{protoH1}, Certificates: certs},
+			multiplexed: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{protoH2, protoH1}, Certificates: certs},
 		})
 	}
 	return changed, errors.Join(problems...)
@@ -98,7 +104,7 @@ func sameChain(a, b tls.Certificate) bool {
 
 // cover tells whether a certificate has the name or, in brackets if it is of version 6, the address.
 func (c *Certificates) cover(host string) bool {
-	return c != nil && slices.ContainsFunc(c.current.Load().h1.Certificates, func(t tls.Certificate) bool {
+	return c != nil && slices.ContainsFunc(c.current.Load().single.Certificates, func(t tls.Certificate) bool {
 		return t.Leaf.VerifyHostname(host) == nil
 	})
 }

@@ -35,7 +35,7 @@ type conn struct {
 	last        bool        // the next request is the last one
 	bound       *worker     // a door's connection that could not be passed: every request is for this worker
 	sid         string      // of the last request; most connections bring one only
-	streams     *tls.Conn   // what nc carries, where that is HTTP/2
+	muxed       *tls.Conn   // what nc carries, if the clients agreed on a multiplexer's protocol
 	relaying    *workerConn // the worker's end of a WebSocket that a request opened
 	watched     uint64      // the watcher's number for it, 0: none
 	parent      *conn       // the HTTP/2 connection that it is a request of
@@ -44,6 +44,7 @@ type conn struct {
 	since    atomic.Int64  // Unix nanoseconds when it became idle; 0: it is an HTTP/2 connection with requests
 	uses     atomic.Int64  // connections to workers that its requests use, where it is one of HTTP/2
 	newcomer atomic.Bool   // no whole request came yet
+	counted  bool          // among the router's connections; a multiplexer's requests aren't
 
 	queue         *newcomers // that it is in; guarded by Router.mu, as are its neighbours there
 	before, after *conn
@@ -71,7 +72,7 @@ const (
 	connFresh            // before its first request, which may be on its way
 	connIdle             // between requests: may be closed at any time
 	connRelay
-	connStreams // HTTP/2
+	connMuxed // with a multiplexer
 	connClosed
 )
 
@@ -101,21 +102,33 @@ func (r *Router) newConn(nc net.Conn) *conn {
 	return c
 }
 
-// serve reads requests until the connection ends, is passed on, or becomes a relay.
+// multiplexer serves connections over TLS whose clients agreed on a protocol that carries many
+// requests at a time. HTTP/2 is the only one (http2.go).
+type multiplexer interface {
+	// protocol returns the name that TLS agrees on.
+	protocol() string
+	// take owns c, and ends it. It returns at once.
+	take(c *conn)
+	// run serves until drain.
+	run(ctx context.Context)
+	// drain ends each connection after its last answer. It returns when ctx ends.
+	drain(ctx context.Context)
+}
+
+// serve reads requests until the connection ends, is passed on, becomes a relay, or turns out to be
+// one for a multiplexer. All front ends end here: the connections that Serve accepts, over plain TCP
+// and TLS; those that Listener recognizes; those that ServeHTTP takes over; and the requests of HTTP/2
+// and of ServeHTTP, each of which is a connection with one request (requestconn.go).
 func (c *conn) serve(ctx context.Context) {
 	for c.next(ctx) {
 		c.served++
 	}
-	c.finish()
-}
-
-// finish leaves a connection that serves no more requests to whom it is now.
-func (c *conn) finish() {
 	switch {
 	case c.relaying != nil:
 		c.relay(c.relaying)
-	case c.streams != nil:
-		c.r.h2.take(c)
+	case c.muxed != nil:
+		c.state.Store(uint32(connMuxed))
+		c.r.mux.take(c)
 	default:
 		c.end()
 	}
@@ -140,7 +153,7 @@ func (c *conn) next(ctx context.Context) bool {
 		if c.awaitsProxy || c.beginsTLS() {
 			c.begins()
 		}
-		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() || c.streams != nil {
+		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() || c.muxed != nil {
 			return false
 		}
 	}

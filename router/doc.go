@@ -6,7 +6,7 @@
 //	conn.go        accepted; waits, without a buffer, for a request
 //	proxyheader.go what a trusted proxy that works on TCP says about it comes first
 //	tls.go         over TLS, if it begins so: with certificates.go for clients, with the door's own key for routers
-//	http2.go       which may agree on HTTP/2: h2stream.go makes each request one of HTTP/1.1, on a connection of its own
+//	http2.go       which may agree on HTTP/2: requestConn.go makes each request one of HTTP/1.1, on a connection of its own
 //	conn.go        its head is read (internal/netio/http1); what two parsers could read differently is refused
 //	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
 //	router.go      whose it is: the directory's answer, or balance.go for a new session

@@ -31,11 +31,11 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	defer r.serving.Done()
-	defer r.forget(c)
+	defer r.forget(c) // also if something panics
 	if r.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	c.serveStream(context.WithoutCancel(req.Context()), w, req, c.isCut) // what a request starts for others does not end with it
+	c.serveRequest(context.WithoutCancel(req.Context()), w, req, c.isCut) // what a request starts for others does not end with it
 }
 
 func refuseIdle(w http.ResponseWriter) {
@@ -51,6 +51,7 @@ func (r *Router) enter(c *conn) bool {
 		return false
 	}
 	r.conns[c] = struct{}{}
+	c.counted = true
 	r.serving.Add(1)
 	r.metrics.proxied.Inc()
 	r.metrics.accepted.Inc()
@@ -86,7 +87,7 @@ func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
 		refuseIdle(w)
 		return
 	}
-	s := h2streams.Get().(*h2stream)
+	s := requestConns.Get().(*requestConn)
 	defer s.end()
 	s.begin(w, req)
 	if !s.compose() {
@@ -108,8 +109,7 @@ func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
 	defer r.serving.Done()
 	c.taken(append(s.text[:len(s.text)-2], "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"...), buffered.Reader)
 	s.text = nil
-	c.next(context.WithoutCancel(req.Context()))
-	c.finish()
+	c.serve(context.WithoutCancel(req.Context()))
 }
 
 // taken puts what somebody else has read of a connection before what is still to be read. It takes head over.

@@ -3,7 +3,6 @@ package router
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"log"
 	"net"
 	"net/http"
@@ -12,12 +11,11 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/netio"
-	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// h2 serves the connections that speak HTTP/2. The protocol is net/http's; each of its requests goes the way of all
-// others, as the one request of a connection of its own (h2stream.go). WebSockets don't: without the extension of RFC 8441,
-// which is not offered, clients open them over HTTP/1.1.
+// h2 is the multiplexer for HTTP/2. Net/http has the protocol. Each request goes the way of all others,
+// as the only request of a connection of its own (requestconn.go). WebSockets don't come over HTTP/2:
+// the router doesn't offer the extension that they need (RFC 8441), so clients open them over HTTP/1.1.
 type h2 struct {
 	r      *Router
 	server http.Server
@@ -37,9 +35,12 @@ const (
 	maxWarning = 1 << 10 // bytes of a line of net/http's that are logged
 )
 
+// h2key is the key of a connection in the context of its requests.
 type h2key struct{}
 
-func newH2(r *Router) *h2 {
+var _ multiplexer = (*h2)(nil)
+
+func newHTTP2(r *Router) *h2 {
 	h := &h2{r: r, feed: netio.NewFeed(&net.TCPAddr{})}
 	h.server = http.Server{
 		MaxHeaderBytes: r.cfg.MaxHeadBytes,
@@ -61,19 +62,20 @@ func newH2(r *Router) *h2 {
 	return h
 }
 
+func (h *h2) protocol() string { return protoH2 }
+
 // run serves until drain. What requests start for others must not end with them, so their context is ctx.
 func (h *h2) run(ctx context.Context) {
 	h.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { h.serve(ctx, w, req) })
 	h.server.Serve(h.feed) // ends with the feed, and cannot fail otherwise
 }
 
-// take gives a connection that speaks HTTP/2 to the server, which ends it. Until then it counts as served.
+// take gives a connection to the server, which ends it. Until then it counts as served.
 func (h *h2) take(c *conn) {
-	c.state.Store(uint32(connStreams))
-	h.conns.Store(c.streams, c)
+	h.conns.Store(c.muxed, c)
 	h.r.serving.Add(1)
-	if !h.feed.Give(c.streams) {
-		h.end(c.streams)
+	if !h.feed.Give(c.muxed) {
+		h.end(c.muxed)
 	}
 }
 
@@ -86,15 +88,6 @@ func (h *h2) changed(nc net.Conn, state http.ConnState) {
 			c.(*conn).active(state == http.StateActive)
 		}
 	}
-}
-
-// active notes whether a connection that speaks HTTP/2 has requests.
-func (c *conn) active(has bool) {
-	since := int64(0)
-	if !has {
-		since = time.Now().UnixNano()
-	}
-	c.since.Store(since)
 }
 
 func (h *h2) end(nc net.Conn) {
@@ -115,39 +108,7 @@ func (h *h2) serve(ctx context.Context, w http.ResponseWriter, req *http.Request
 	parent := req.Context().Value(h2key{}).(*conn)
 	parent.heard()
 	c := &conn{r: h.r, parent: parent, peer: parent.peer, trusted: parent.trusted, unproxied: parent.unproxied}
-	c.serveStream(ctx, w, req, parent.isCut)
-}
-
-// serveStream serves a request that net/http has read, as the only one of c. Cut tells whether its end is the router's doing,
-// and not its client's.
-func (c *conn) serveStream(ctx context.Context, w http.ResponseWriter, req *http.Request, cut func() bool) {
-	s := h2streams.Get().(*h2stream)
-	s.begin(w, req)
-	if !s.compose() {
-		s.end()
-		c.r.metrics.refused.WithLabelValues("400").Inc()
-		http.Error(w, http1.ErrLine.Why, http.StatusBadRequest)
-		return
-	}
-	c.Init(s, writeTimeout)
-	c.mu.Lock()
-	c.nc = s
-	c.mu.Unlock()
-	leave := context.AfterFunc(req.Context(), func() {
-		if cut() {
-			c.cutOff()
-		} else {
-			c.clientLeft(true)
-		}
-	})
-	c.next(ctx)
-	leave()
-	c.Drop()
-	whole := s.whole()
-	s.end()
-	if !whole {
-		panic(http.ErrAbortHandler) // resets the stream: what came is not all
-	}
+	c.serveRequest(ctx, w, req, parent.isCut)
 }
 
 // warnings counts what net/http has to say about connections, and logs some of it: a client makes
@@ -168,11 +129,3 @@ func (w *warnings) Write(p []byte) (int, error) {
 	w.r.log.Warn().Bytes("error", line).Uint64("omitted", w.omitted.Swap(0)).Msg("HTTP/2 connection failed")
 	return len(p), nil
 }
-
-// speaksH2 tells what was agreed on.
-func speaksH2(tc *tls.Conn) bool { return tc.ConnectionState().NegotiatedProtocol == protoH2 }
-
-const (
-	protoH1 = "http/1.1"
-	protoH2 = "h2"
-)

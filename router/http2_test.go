@@ -5,12 +5,16 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -354,7 +358,7 @@ func TestResponseInPiecesOverHTTP2(t *testing.T) {
 	} {
 		for _, size := range []int{1, 3, 10, 1000} {
 			w := httptest.NewRecorder()
-			s := new(h2stream)
+			s := &requestConn{c: new(conn)}
 			s.begin(w, httptest.NewRequest("GET", "/", nil))
 			for rest := text; rest != ""; {
 				n := min(size, len(rest))
@@ -373,7 +377,7 @@ func TestResponseInPiecesOverHTTP2(t *testing.T) {
 
 // composed is the request as the next parser reads it, or false.
 func composed(req *http.Request) (h http1.Head, text []byte, ok bool) {
-	s := new(h2stream)
+	s := new(requestConn)
 	s.begin(httptest.NewRecorder(), req)
 	if !s.compose() {
 		return h, nil, false
@@ -471,5 +475,40 @@ func TestBadPrefacesDontFillTheLog(t *testing.T) {
 	testkit.Until(t, "all are counted", func() bool { return counter(t, h.metrics.h2Errors) == bad })
 	if n := strings.Count(out.String(), `"level":"warn"`); n == 0 || n > 10 {
 		t.Errorf("%d connections wrote %d lines: %s", bad, n, out)
+	}
+}
+
+// TestHTTP2CanBeDeleted builds the router without http2.go and without the line that uses it.
+func TestHTTP2CanBeDeleted(t *testing.T) {
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("router.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := strings.Replace(string(source), "r.mux = newHTTP2(r)", "", 1)
+	if without == string(source) {
+		t.Fatal("router.go has no line for HTTP/2")
+	}
+	changed := filepath.Join(t.TempDir(), "router.go")
+	if err := os.WriteFile(changed, []byte(without), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
+		filepath.Join(dir, "router.go"): changed,
+		filepath.Join(dir, "http2.go"):  "", // deleted
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-overlay", file, ".").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

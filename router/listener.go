@@ -66,8 +66,7 @@ func (l *listener) look(nc net.Conn) {
 	if c.tcp != nil && l.await(c) && c.wantsWebSocket() && l.r.enter(c) {
 		defer l.r.serving.Done()
 		c.last = true
-		c.next(context.Background())
-		c.finish()
+		c.serve(context.Background())
 		return
 	}
 	c.Drop() // what was seen stays in the kernel

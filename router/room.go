@@ -133,6 +133,7 @@ func (r *Router) letIn(c *conn) limit {
 		return byConnections
 	}
 	r.conns[c] = struct{}{}
+	c.counted = true
 	c.newcomer.Store(true)
 	r.silent.push(c)
 	r.mu.Unlock()
@@ -280,7 +281,7 @@ func compare(a, b int64) int {
 // a newcomer.
 func (c *conn) idleSince() int64 {
 	switch connState(c.state.Load()) {
-	case connIdle, connStreams:
+	case connIdle, connMuxed:
 		return c.since.Load()
 	}
 	return 0
@@ -293,7 +294,7 @@ func (c *conn) closeIfIdle() bool {
 		if !c.state.CompareAndSwap(uint32(connIdle), uint32(connClosed)) {
 			return false
 		}
-	case connStreams:
+	case connMuxed:
 		if c.since.Load() == 0 {
 			return false
 		}
@@ -409,4 +410,13 @@ func (r *Router) urge() bool {
 	}
 	r.room.looked.Store(now.UnixNano())
 	return false
+}
+
+// active notes whether a connection with a multiplexer has requests.
+func (c *conn) active(has bool) {
+	since := int64(0)
+	if !has {
+		since = time.Now().UnixNano()
+	}
+	c.since.Store(since)
 }

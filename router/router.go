@@ -65,7 +65,7 @@ type Router struct {
 	addresses   addresses
 	peeks       atomic.Bool // a worker of this host takes untouched connections only
 	tls         *tls.Config
-	h2          *h2 // nil: HTTP/2 is not spoken
+	mux         multiplexer // of HTTP/2; nil: none
 	door        atomic.Pointer[doorKeys]
 
 	origins      []pattern
@@ -105,7 +105,7 @@ func New(cfg Config) (*Router, error) {
 	}
 	r.tls = &tls.Config{GetConfigForClient: r.tlsFor}
 	if cfg.Certificates != nil && !cfg.HTTP1Only {
-		r.h2 = newH2(r)
+		r.mux = newHTTP2(r)
 	}
 	r.turn.Store(rand.Uint64()) // routers that start together don't go round together
 	return r, nil
@@ -157,8 +157,8 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if r.cfg.Certificates != nil {
 		background.Go(func() { r.cfg.Certificates.watch(hard, &r.log) })
 	}
-	if r.h2 != nil {
-		background.Go(func() { r.h2.run(hard) })
+	if r.mux != nil {
+		background.Go(func() { r.mux.run(hard) })
 	}
 	failed := make(chan error, len(listeners))
 	for _, ln := range listeners {
@@ -183,8 +183,8 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 		ln.Close()
 	}
 	accepting.Wait()
-	if r.h2 != nil {
-		background.Go(func() { r.h2.drain(hard) })
+	if r.mux != nil {
+		background.Go(func() { r.mux.drain(hard) })
 	}
 	r.drain(stop)
 	r.stopped.Store(true)
@@ -254,6 +254,10 @@ func (r *Router) take(ctx context.Context, nc net.Conn, redirects bool) {
 
 // forget ends the accounting of a connection.
 func (r *Router) forget(c *conn) {
+	if !c.counted {
+		return
+	}
+	c.counted = false
 	r.metrics.proxied.Dec()
 	r.mu.Lock()
 	delete(r.conns, c)

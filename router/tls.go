@@ -57,8 +57,8 @@ func (c *conn) secure() bool {
 	c.Init(tc, writeTimeout)
 	c.fromDoor = tc.ConnectionState().ServerName == doorName
 	c.peer.https = c.peer.https || !c.fromDoor
-	if speaksH2(tc) {
-		c.streams = tc
+	if mux := c.r.mux; mux != nil && tc.ConnectionState().NegotiatedProtocol == mux.protocol() {
+		c.muxed = tc
 	}
 	return true
 }
@@ -121,10 +121,10 @@ func (r *Router) tlsFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return door.server, nil
 	case doors != nil:
 		return r.doorFor(hello, doors)
-	case r.h2 == nil:
-		return r.cfg.Certificates.current.Load().h1, nil
+	case r.mux == nil:
+		return r.cfg.Certificates.current.Load().single, nil
 	}
-	return r.cfg.Certificates.current.Load().h2, nil
+	return r.cfg.Certificates.current.Load().multiplexed, nil
 }
 
 // doorFor is what a router is shown that proves none of the secrets that are known here. It may go

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -13,9 +14,11 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// h2stream is one request of HTTP/2 as a connection that speaks HTTP/1.1: what is read from it is the request, what is
-// written to it becomes the response. Nothing runs beside the handler: reads pull the body, writes push the response.
-type h2stream struct {
+// requestConn is one request that net/http has read, as a connection that speaks HTTP/1.1: the router
+// reads the request from it, and what the router writes to it becomes the response. Nothing runs
+// beside the handler: reads pull the body, and writes push the response.
+type requestConn struct {
+	c       *conn // the router's
 	w       http.ResponseWriter
 	req     *http.Request
 	control *http.ResponseController
@@ -33,25 +36,59 @@ type h2stream struct {
 	malformed bool
 }
 
-var h2streams = sync.Pool{New: func() any { return new(h2stream) }}
+var requestConns = sync.Pool{New: func() any { return new(requestConn) }}
 
-func (s *h2stream) begin(w http.ResponseWriter, req *http.Request) {
+// serveRequest serves a request that net/http has read, as the only one of c. Cut tells whether the
+// router has ended the request, and not its client.
+func (c *conn) serveRequest(ctx context.Context, w http.ResponseWriter, req *http.Request, cut func() bool) {
+	s := requestConns.Get().(*requestConn)
+	s.begin(w, req)
+	if !s.compose() {
+		s.end()
+		c.r.forget(c)
+		c.r.metrics.refused.WithLabelValues("400").Inc()
+		http.Error(w, http1.ErrLine.Why, http.StatusBadRequest)
+		return
+	}
+	s.c = c
+	c.Init(s, writeTimeout)
+	c.last = true
+	c.mu.Lock()
+	c.nc = s
+	c.mu.Unlock()
+	stop := context.AfterFunc(req.Context(), func() {
+		if cut() {
+			c.cutOff()
+		} else {
+			c.clientLeft(true)
+		}
+	})
+	c.serve(ctx)
+	stop()
+	whole := s.whole()
+	s.end()
+	if !whole {
+		panic(http.ErrAbortHandler) // resets the stream: what came is not all
+	}
+}
+
+func (s *requestConn) begin(w http.ResponseWriter, req *http.Request) {
 	s.w, s.req, s.control = w, req, http.NewResponseController(w)
 	_ = s.control.EnableFullDuplex() // answers may come before the body's end; HTTP/2 needs no permission
 }
 
 // end gives the stream back. Nobody uses it any more.
-func (s *h2stream) end() {
+func (s *requestConn) end() {
 	if s.text != nil {
 		bufpool.Put(s.text)
 	}
-	*s = h2stream{response: s.response[:0]}
-	h2streams.Put(s)
+	*s = requestConn{response: s.response[:0]}
+	requestConns.Put(s)
 }
 
 // compose writes the request's head as HTTP/1.1 has it. False: something in it cannot stand there. HTTP/2 carries any byte
 // in its fields, so each is held to the rules of the parser that reads it next.
-func (s *h2stream) compose() bool {
+func (s *requestConn) compose() bool {
 	req := s.req
 	if !http1.IsToken(req.Method) || !http1.IsTarget(req.RequestURI) || !http1.IsHost(req.Host) || req.Method == "" || req.RequestURI == "" {
 		return false
@@ -85,7 +122,7 @@ func (s *h2stream) compose() bool {
 
 // carries tells whether a field goes on: not those of the connection, of the framing, and of our own routers, which speak
 // HTTP/1.1.
-func (s *h2stream) carries(name string) bool {
+func (s *requestConn) carries(name string) bool {
 	if name == "" {
 		return false
 	}
@@ -98,7 +135,7 @@ func (s *h2stream) carries(name string) bool {
 }
 
 // Read is of the request.
-func (s *h2stream) Read(p []byte) (int, error) {
+func (s *requestConn) Read(p []byte) (int, error) {
 	if s.at < len(s.text) {
 		n := copy(p, s.text[s.at:])
 		s.at += n
@@ -115,7 +152,7 @@ func (s *h2stream) Read(p []byte) (int, error) {
 }
 
 // readChunk reads a piece of the body as a chunk. P has room for that: what is read into is a whole buffer, or grown.
-func (s *h2stream) readChunk(p []byte) (int, error) {
+func (s *requestConn) readChunk(p []byte) (int, error) {
 	const before, after = 8, 2 // six digits, CR LF; CR LF
 	const last = "0\r\n\r\n"
 	if s.ended {
@@ -140,7 +177,7 @@ func (s *h2stream) readChunk(p []byte) (int, error) {
 }
 
 // Write is of the response: its head, in any pieces, and its body.
-func (s *h2stream) Write(p []byte) (int, error) {
+func (s *requestConn) Write(p []byte) (int, error) {
 	n := len(p)
 	if !s.answered {
 		if len(s.response) > 0 {
@@ -169,7 +206,7 @@ func (s *h2stream) Write(p []byte) (int, error) {
 
 // answer sends the response's head. What HTTP/1.1 says about the connection is left out; that the router drains makes the
 // client go elsewhere with its next request.
-func (s *h2stream) answer(b []byte) {
+func (s *requestConn) answer(b []byte) {
 	h, to := &s.head, s.w.Header()
 	for i := range h.Fields() {
 		switch f := &h.Fields()[i]; f.ID {
@@ -179,7 +216,7 @@ func (s *h2stream) answer(b []byte) {
 			to[name] = append(to[name], string(f.Value.Of(b)))
 		}
 	}
-	if c, _ := s.req.Context().Value(h2key{}).(*conn); c != nil && c.r.draining.Load() {
+	if s.c.parent != nil && s.c.r.draining.Load() {
 		to.Set("Connection", "close")
 	}
 	s.answered = true
@@ -196,7 +233,7 @@ func (s *h2stream) answer(b []byte) {
 }
 
 // writeBody sends a piece of the body. One that is complete leaves with the end of the stream.
-func (s *h2stream) writeBody(p []byte) error {
+func (s *requestConn) writeBody(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
@@ -225,20 +262,20 @@ func (s *h2stream) writeBody(p []byte) error {
 }
 
 // whole tells whether the client got a whole response. One without a length is whole when the router is done with it.
-func (s *h2stream) whole() bool {
+func (s *requestConn) whole() bool {
 	return s.answered && !s.malformed && s.body.rest == 0 && !s.body.chunked
 }
 
-func (s *h2stream) Close() error         { return nil }
-func (s *h2stream) LocalAddr() net.Addr  { return nil }
-func (s *h2stream) RemoteAddr() net.Addr { return nil }
+func (s *requestConn) Close() error         { return nil }
+func (s *requestConn) LocalAddr() net.Addr  { return nil }
+func (s *requestConn) RemoteAddr() net.Addr { return nil }
 
 // SetDeadline is what ends a connection on the spot; the handler's end does that here.
-func (s *h2stream) SetDeadline(time.Time) error { return nil }
+func (s *requestConn) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline is for the body. It costs a message to the connection's goroutine, so it waits for a read that needs it;
 // but one that is past is for a read under way.
-func (s *h2stream) SetReadDeadline(t time.Time) error {
+func (s *requestConn) SetReadDeadline(t time.Time) error {
 	if t == past {
 		return s.control.SetReadDeadline(t)
 	}
@@ -247,6 +284,6 @@ func (s *h2stream) SetReadDeadline(t time.Time) error {
 }
 
 // SetWriteDeadline bounds how long a client may let the response wait.
-func (s *h2stream) SetWriteDeadline(t time.Time) error { return s.control.SetWriteDeadline(t) }
+func (s *requestConn) SetWriteDeadline(t time.Time) error { return s.control.SetWriteDeadline(t) }
 
-var _ net.Conn = (*h2stream)(nil)
+var _ net.Conn = (*requestConn)(nil)

@@ -5,6 +5,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -205,6 +208,42 @@ func (b *background) eventually(what string, wanted func(daemon.Listing) bool) {
 		last = b.list()
 		return wanted(last)
 	})
+}
+
+// TestPortsOfListeningWorkers: workers that listen are reached at their own port, whatever PM2_PORT says, and a
+// second app that wants the port is told whose it is.
+func TestPortsOfListeningWorkers(t *testing.T) {
+	own, other := harness.Loopback(t), harness.Loopback(t)
+	b := newBackground(t, "PM2_PORT="+other[strings.LastIndex(other, ":")+1:])
+	dir := t.TempDir()
+	port := own[strings.LastIndex(own, ":")+1:]
+	for name, text := range map[string]string{
+		"worker.js":   `require("http").createServer((req, res) => res.end("here")).listen(` + port + `)`,
+		"first.json":  `{"name": "first", "script": "worker.js", "exec_mode": "cluster"}`,
+		"second.json": `{"name": "second", "script": "worker.js", "exec_mode": "cluster"}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.must(dir, "start", "first.json")
+	resp, err := http.Get("http://" + own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "here" {
+		t.Errorf("%q, %v", body, err)
+	}
+	if conn, err := net.Dial("tcp", other); err == nil {
+		conn.Close()
+		t.Errorf("PM2_PORT is open, too")
+	}
+	out, err := b.sidereal(dir, "start", "second.json")
+	want := "second: port " + port + " is served for the app first: give one of them another port"
+	if err == nil || !strings.Contains(out, want) {
+		t.Errorf("%v: %s\nwant %s", err, out, want)
+	}
 }
 
 // TestDaemonWithManyWorkers tells what a daemon with 32 Go workers takes, kills it, and holds that nothing of it is left.

@@ -130,7 +130,11 @@ func (d *Deployment) listen(ctx context.Context, addr string, redirects bool) (d
 	if s := d.opts.Sockets; s != nil && redirects {
 		door.Listeners, door.Redirect = s.All()
 	} else {
-		if err := d.listenAt(ctx, &door, addr, "PM2_PORT or SIDEREAL_ADDR"); err != nil {
+		variable := "PM2_PORT or SIDEREAL_ADDR"
+		if addr != d.addr() {
+			variable = "port" // of a process that listens, which no variable changes
+		}
+		if err := d.listenAt(ctx, &door, addr, variable); err != nil {
 			return door, err
 		}
 		if redirect := d.app.Settings.RedirectAddr; redirects && redirect != "" {

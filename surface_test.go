@@ -16,9 +16,6 @@ import (
 	"testing"
 )
 
-// unfinished are the findings that wait for a change that is under way.
-var unfinished = []string{"adapter.", "adapter/emitter."}
-
 // TestNothingExportedMentionsAnInternalType walks everything that a program outside this module can
 // name. A type that it can't import there would be a part that it can't build or store.
 func TestNothingExportedMentionsAnInternalType(t *testing.T) {
@@ -41,7 +38,7 @@ func TestNothingExportedMentionsAnInternalType(t *testing.T) {
 			}
 		}
 		for _, f := range slices.Sorted(maps.Keys(s.found)) {
-			if !slices.ContainsFunc(unfinished, func(name string) bool { return strings.HasPrefix(f, name) }) {
+			if !strings.HasPrefix(f, "adapter/emitter.") { // until the emitter has types of its own
 				t.Error(f)
 			}
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal"
-	"github.com/sidereal-io/sidereal/internal/config"
-	"github.com/sidereal-io/sidereal/internal/transport"
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -47,6 +47,14 @@ type Config struct {
 	// Version is shown to operators. Empty means the version of the program's main module.
 	Version string
 
+	// Adapter says how the server reaches the clients of other servers. The worker sets the connection, and
+	// the fields Name, Version, Log and Metrics. Without Redis, or if SocketIO.Adapter is set, the worker
+	// doesn't use it.
+	Adapter adapter.Config
+	// MemoryAdapter keeps rooms and broadcasts in this process although there is a Redis. Routers still find
+	// the worker's sessions there.
+	MemoryAdapter bool
+
 	// DrainDelay is how long a worker that was asked to stop reports that it isn't ready and still
 	// serves, so that load balancers notice first. Zero means no delay. A supervised worker has none.
 	DrainDelay time.Duration
@@ -62,7 +70,6 @@ type Config struct {
 	// the adapter and the connection to Redis.
 	Log zerolog.Logger
 
-	cluster    config.Cluster
 	supervised supervision
 }
 
@@ -92,8 +99,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, nil
 	}
 	switch {
-	case c.cluster.Adapter != transport.Memory && c.cluster.Adapter != "":
-		return c, &fieldError{"Adapter", c.cluster.Adapter, "needs Redis.URL"}
+	case c.Adapter.Form != nil && !c.MemoryAdapter:
+		return c, &fieldError{"Adapter.Form", adapterenv.FormName(c.Adapter.Form), "needs Redis.URL"}
 	case c.supervised.dir != "":
 		return c, errors.New("worker: a supervised worker needs Redis.URL")
 	}

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
-	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 // fieldError reports a field of Config that can't work. Only an operator can fix it.
@@ -32,7 +31,11 @@ func (c *Config) refused(err error) error {
 	case errors.As(err, &wrong):
 		return &fieldError{"Redis." + wrong.Field, wrong.Value, wrong.Rule}
 	case errors.Is(err, redisconn.ErrNoShards):
-		return transport.Problem(c.cluster, config.Redis{}, err)
+		name := adapterenv.FormName(c.Adapter.Form)
+		if name == adapterenv.Streams {
+			return &fieldError{"Adapter.Form.UseShardedPubSub", "", "needs Redis 7 or later: unset it"}
+		}
+		return &fieldError{"Adapter.Form", name, "needs Redis 7 or later: use Classic here"}
 	}
 	if rule := redisconn.Rule(err, c.Redis.URL); rule != "" {
 		return &fieldError{"Redis.URL", redisconn.Redact(c.Redis.URL), rule}
@@ -45,14 +48,16 @@ var variables = map[string]string{
 	"Addr":           "SIDEREAL_ADDR",
 	"Advertise":      "SIDEREAL_ADVERTISE",
 	"AdminAddr":      "SIDEREAL_ADMIN_ADDR",
-	"Adapter":        "SIDEREAL_ADAPTER",
+	"Adapter.Form":   "SIDEREAL_ADAPTER",
 	"Redis.URL":      "SIDEREAL_REDIS_URL",
 	"Redis.CAFile":   "SIDEREAL_REDIS_CA_FILE",
 	"Redis.CertFile": "SIDEREAL_REDIS_CERT_FILE",
 	"Redis.KeyFile":  "SIDEREAL_REDIS_KEY_FILE",
+
+	"Adapter.Form.UseShardedPubSub": "SIDEREAL_STREAM_SHARDED_PUBSUB",
 }
 
 // withVariables replaces the names of fields in the text of a rule.
 var withVariables = strings.NewReplacer(
-	"Redis.URL", variables["Redis.URL"], "Advertise", variables["Advertise"],
+	"Redis.URL", variables["Redis.URL"], "Advertise", variables["Advertise"], "Classic", adapterenv.Classic,
 	"CAFile", variables["Redis.CAFile"], "CertFile", variables["Redis.CertFile"], "KeyFile", variables["Redis.KeyFile"])

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sidereal-io/sidereal"
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/socketio"
@@ -64,8 +65,7 @@ func fromEnv(src config.Source) (Config, error) {
 		return Config{}, err
 	}
 	cfg := Config{
-		SocketIO: socketio.Config{},
-		Addr:     set.Addr, Advertise: set.Advertise,
+		Addr: set.Addr, Advertise: set.Advertise,
 		Redis: sidereal.Redis{
 			URL: set.RedisURL, Username: set.RedisUsername, Password: set.RedisPassword,
 			CAFile: set.RedisCAFile, CertFile: set.RedisCertFile, KeyFile: set.RedisKeyFile,
@@ -73,8 +73,11 @@ func fromEnv(src config.Source) (Config, error) {
 		App: set.App.App, HostName: set.HostName,
 		DrainDelay: set.DrainDelay, DrainRate: set.DrainRate, ShutdownTimeout: set.ShutdownTimeout,
 		Log:        set.Logger(os.Stderr, config.Color(os.Stderr)),
-		cluster:    set.Cluster,
 		supervised: supervision{dir: set.RuntimeDir, slot: set.Slot, fd: max(set.SupervisorFD, 0)},
+	}
+	cfg.MemoryAdapter = set.Adapter == adapterenv.Memory
+	if set.Adapter != "" || set.RedisURL != "" {
+		cfg.Adapter = adapterenv.Config(set.Cluster)
 	}
 	cfg.SocketIO.Path = set.Path
 	if set.Recovery > 0 {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -10,11 +11,12 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
-	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 // mode is where a worker finds itself.
@@ -65,7 +67,7 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 			return nil, w.cfg.refused(err)
 		}
 		if w.cluster != nil {
-			if err := transport.Check(ctx, w.cfg.cluster, config.Redis{RedisURL: w.cfg.Redis.URL}, w.conn); err != nil {
+			if err := w.checkAdapter(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -95,10 +97,27 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 func (w *worker) describe(r *directory.Worker) {
 	r.Path = strings.TrimSuffix(w.io.Engine().Path(), "/") + "/"
 	if w.cluster == nil {
-		r.Adapter = transport.Memory
+		adapterenv.Describe(nil, r)
 		return
 	}
-	transport.Describe(w.cfg.cluster, r)
+	adapterenv.Describe(&w.cfg.Adapter, r)
+}
+
+// checkAdapter returns the first right in Redis that the adapter lacks. It returns nil for a trouble that
+// may pass.
+func (w *worker) checkAdapter(ctx context.Context) error {
+	rights, err := w.cluster.Check(ctx, adapter.Needs{Recovery: w.cfg.SocketIO.Recovery != nil})
+	if len(rights) > 0 {
+		err = rights[0]
+	}
+	wrong := new(fieldError)
+	if !errors.As(w.cfg.refused(err), &wrong) {
+		return nil
+	}
+	if more := len(rights) - 1; more > 0 {
+		wrong.rule += fmt.Sprintf(" (and %d more: sidereal check names them)", more)
+	}
+	return wrong
 }
 
 // setState tells the routers.

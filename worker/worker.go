@@ -20,7 +20,6 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
-	"github.com/sidereal-io/sidereal/internal/transport"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -108,7 +107,7 @@ func (w *worker) newServer() (*socketio.Server, error) {
 	if cfg.NewSID == nil {
 		cfg.NewSID = func(*http.Request) (string, error) { return directory.MintSID(w.ID()), nil }
 	}
-	if cfg.Adapter == nil && w.conn != nil && w.cfg.cluster.Adapter != transport.Memory {
+	if cfg.Adapter == nil && w.conn != nil && !w.cfg.MemoryAdapter {
 		cluster, err := w.newCluster()
 		if err != nil {
 			return nil, err
@@ -119,10 +118,10 @@ func (w *worker) newServer() (*socketio.Server, error) {
 }
 
 func (w *worker) newCluster() (*adapter.Adapter, error) {
-	return transport.New(w.cfg.cluster, adapter.Config{
-		Conn: w.conn, Name: fmt.Sprintf("%s/%d", w.cfg.HostName, w.cfg.supervised.slot), Version: w.cfg.Version,
-		Log: w.log, Metrics: w.metrics,
-	})
+	cfg := w.cfg.Adapter
+	cfg.Conn, cfg.Log, cfg.Metrics = w.conn, w.log, w.metrics
+	cfg.Name, cfg.Version = fmt.Sprintf("%s/%d", w.cfg.HostName, w.cfg.supervised.slot), w.cfg.Version
+	return adapter.New(cfg)
 }
 
 // ID is the worker's id; empty before it has one.

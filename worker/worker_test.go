@@ -450,7 +450,7 @@ func TestOldRedisForSharded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `SIDEREAL_ADAPTER="redis-sharded" takes Redis 7 or later: use redis here`
+	const want = `SIDEREAL_ADAPTER="redis-sharded" needs Redis 7 or later: use redis here`
 	if err := inVariables(w.run(t.Context())); err == nil || err.Error() != want || config.ExitCode(err) != config.ExitUsage {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -13,11 +13,11 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/service"
 	"github.com/sidereal-io/sidereal/internal/sockets"
-	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 const (
@@ -110,8 +110,8 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 
 // adapter tries what workers do with Redis to reach each other's clients: a line for each right that is missing.
 func (c *checks) adapter(ctx context.Context) (string, error) {
-	form := cmp.Or(c.set.Adapter, transport.Classic)
-	if c.set.RedisURL == "" || form == transport.Memory {
+	form := cmp.Or(c.set.Adapter, adapterenv.Classic)
+	if c.set.RedisURL == "" || form == adapterenv.Memory {
 		return "nothing to try: no other server is reached through a Redis", nil
 	}
 	conn, err := c.set.Redis.Open(zerolog.Nop(), nil)
@@ -119,7 +119,7 @@ func (c *checks) adapter(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer conn.Close()
-	missing, err := transport.Missing(ctx, c.set.Cluster, c.set.Redis, conn)
+	missing, err := adapterenv.Missing(ctx, c.set.Cluster, c.set.Redis, conn)
 	return form + " may do in Redis what it has to, for the namespace /", errors.Join(append(missing, err)...)
 }
 

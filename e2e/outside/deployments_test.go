@@ -46,12 +46,8 @@ func TestWorkersBehindARouter(t *testing.T) {
 		t.Run(form.name, func(t *testing.T) {
 			url := startRedis(t)
 			for _, name := range []string{"one", "two"} {
-				cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: url}, Form: form.adapter})
-				if err != nil {
-					t.Fatal(err)
-				}
 				startWorker(t, name, worker.Config{
-					Redis: sidereal.Redis{URL: url}, SocketIO: socketio.Config{Adapter: cluster},
+					Redis: sidereal.Redis{URL: url}, Adapter: adapter.Config{Form: form.adapter},
 				})
 			}
 			entry := startRouter(t, openDirectory(t, url), 2)

@@ -15,13 +15,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/sockets"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
-	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 // Options say how an app is deployed.
@@ -183,8 +183,8 @@ func (d *Deployment) reach(ctx context.Context, c *cluster.Cluster, embedded boo
 		reason := strings.TrimPrefix(why.Error(), redisconn.ErrUnreachable.Error()+": ")
 		notify(Notice{Warning: true, Text: fmt.Sprintf("waiting for Redis at %s: %s", c.Conn, reason)})
 	})
-	if err == nil && d.opts.CheckRights && d.app.Settings.Adapter != transport.Memory {
-		err = transport.Check(ctx, d.app.Settings.Cluster, d.app.Settings.Redis, c.Conn)
+	if err == nil && d.opts.CheckRights && d.app.Settings.Adapter != adapterenv.Memory {
+		err = adapterenv.Check(ctx, d.app.Settings.Cluster, d.app.Settings.Redis, c.Conn)
 	}
 	return local, err
 }

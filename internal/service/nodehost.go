@@ -11,12 +11,12 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	nodejs "github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
-	"github.com/sidereal-io/sidereal/internal/transport"
 )
 
 // NodeHostConfig says what a node host is made from.
@@ -100,28 +100,33 @@ func (p *nodeHostProcess) openRedis(ctx context.Context, parts *errgroup.Group) 
 
 // newAdapter makes what SIDEREAL_ADAPTER names; nil: workers of this host alone hear each other.
 func (p *nodeHostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Adapter, error) {
-	if p.conn == nil || p.set.Adapter == transport.Memory {
+	if p.conn == nil || p.set.Adapter == adapterenv.Memory {
 		return nil
 	}
 	return func(slot int, g *adapter.Group) (*adapter.Adapter, error) {
-		return transport.New(p.cluster(), adapter.Config{
-			Conn: p.conn, Group: g, Name: fmt.Sprintf("%s/%d", p.set.HostName, slot), Version: p.version,
-			Log: p.log, Metrics: p.metrics,
-		})
+		cfg := p.adapterConfig()
+		cfg.Conn, cfg.Group, cfg.Log, cfg.Metrics = p.conn, g, p.log, p.metrics
+		cfg.Name, cfg.Version = fmt.Sprintf("%s/%d", p.set.HostName, slot), p.version
+		return adapter.New(cfg)
 	}
 }
 
-// cluster are the settings of Node workers' part in the cluster: their rooms are not known here, so that they hear what all
-// hear.
-func (p *nodeHostProcess) cluster() config.Cluster {
+// adapterConfig returns the adapter's settings for Node workers. This process doesn't know their rooms, so
+// no room has a channel of its own.
+func (p *nodeHostProcess) adapterConfig() adapter.Config {
 	set := p.set.Cluster
 	set.AdapterMode = string(adapter.Static)
-	return set
+	return adapterenv.Config(set)
 }
 
 // record is what the workers' records have in common.
 func (p *nodeHostProcess) record() directory.Worker {
 	w := directory.Worker{Host: p.set.HostName, Addr: p.set.Advertise, Path: p.set.Path, Version: p.version}
-	transport.Describe(p.cluster(), &w)
+	if p.set.Adapter == adapterenv.Memory {
+		adapterenv.Describe(nil, &w)
+		return w
+	}
+	cfg := p.adapterConfig()
+	adapterenv.Describe(&cfg, &w)
 	return w
 }

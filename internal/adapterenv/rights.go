@@ -1,4 +1,4 @@
-package transport
+package adapterenv
 
 import (
 	"context"
@@ -12,10 +12,12 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// Missing are the rights in Redis that the adapter of these settings lacks, for the main namespace, each an error for an
-// operator. err is what kept it from trying.
+// Missing returns the rights in Redis that the adapter of these settings lacks for the main namespace,
+// each as an error for an operator. With err it couldn't try.
 func Missing(ctx context.Context, set config.Cluster, redis config.Redis, conn *redisconn.Conn) (missing []error, err error) {
-	a, err := New(set, adapter.Config{Conn: conn, Log: zerolog.Nop()})
+	cfg := Config(set)
+	cfg.Conn, cfg.Log = conn, zerolog.Nop()
+	a, err := adapter.New(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -26,8 +28,8 @@ func Missing(ctx context.Context, set config.Cluster, redis config.Redis, conn *
 	return missing, Problem(set, redis, err)
 }
 
-// Check is what must end a start, in one line: the first right that is missing, or a Redis that is too old. What passes by
-// itself is no error.
+// Check returns, in one line, what must end a start: the first missing right, or a Redis that is too old.
+// It returns nil for a trouble that may pass.
 func Check(ctx context.Context, set config.Cluster, redis config.Redis, conn *redisconn.Conn) error {
 	missing, err := Missing(ctx, set, redis, conn)
 	var wrong *config.ValueError

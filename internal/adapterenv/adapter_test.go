@@ -1,4 +1,4 @@
-package transport
+package adapterenv
 
 import (
 	"bufio"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -31,7 +30,9 @@ func settings(t *testing.T, environ ...string) config.Cluster {
 // serve runs a server with what the settings say, until the test ends.
 func serve(t *testing.T, store *testkit.Redis, environ ...string) *socketio.Server {
 	t.Helper()
-	cluster, err := New(settings(t, environ...), adapter.Config{Redis: sidereal.Redis{URL: store.URL()}})
+	cfg := Config(settings(t, environ...))
+	cfg.Redis.URL = store.URL()
+	cluster, err := adapter.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +155,13 @@ func TestRecordsSayWhatMembersMustAgreeOn(t *testing.T) {
 		{[]string{"SIDEREAL_ADAPTER=redis-streams", "SIDEREAL_STREAM_COUNT=4"}, directory.Worker{Adapter: "redis-streams", AdapterKey: "socket.io", Stream: "socket.io", Streams: 4}},
 	} {
 		var got directory.Worker
-		if Describe(settings(t, c.environ...), &got); got != c.want {
+		cfg := new(adapter.Config)
+		if set := settings(t, c.environ...); set.Adapter == Memory {
+			cfg = nil
+		} else {
+			*cfg = Config(set)
+		}
+		if Describe(cfg, &got); got != c.want {
 			t.Errorf("%q: %+v, want %+v", c.environ, got, c.want)
 		}
 	}

@@ -1,0 +1,85 @@
+package adapterenv
+
+import (
+	"cmp"
+	"errors"
+
+	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+// The values of SIDEREAL_ADAPTER, which workers' records hold too.
+const (
+	Classic = "redis" // the default, if there is a Redis
+	Sharded = "redis-sharded"
+	Streams = "redis-streams"
+	Memory  = "memory"
+)
+
+// Config returns the configuration that the settings describe. The caller adds the connection, the name
+// of the process, the logger and the metrics. The settings must not name Memory.
+func Config(set config.Cluster) adapter.Config {
+	cfg := adapter.Config{
+		Key: set.AdapterKey, RequestsTimeout: set.RequestsTimeout,
+		BufferMessages: set.BufferMessages, BufferBytes: set.BufferBytes, BufferAge: set.BufferAge,
+		MaxMessageBytes: set.MaxMessageBytes,
+	}
+	switch set.Adapter {
+	case Streams:
+		cfg.Form = adapter.Streams{
+			StreamName: set.StreamName, StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen,
+			ReadCount: set.StreamReadCount, BlockTime: set.StreamBlock,
+			SessionKeyPrefix: set.SessionKeyPrefix, UseShardedPubSub: set.StreamShardedPubSub == "on",
+		}
+	case Sharded:
+		linger := set.Linger
+		if linger == 0 {
+			linger = -1 // at once; zero means the adapter's default
+		}
+		cfg.Form = adapter.Sharded{Mode: adapter.Mode(set.AdapterMode), Linger: linger}
+	default:
+		cfg.Form = adapter.Classic{SpecificResponses: set.SpecificResponses == "on"}
+	}
+	return cfg
+}
+
+// Problem turns an error that only an operator can fix into one line that names the variable. It returns
+// other errors unchanged.
+func Problem(set config.Cluster, redis config.Redis, err error) error {
+	switch {
+	case !errors.Is(err, redisconn.ErrNoShards):
+		return redis.Problem(err)
+	case set.Adapter == Streams:
+		return &config.ValueError{Variable: "SIDEREAL_STREAM_SHARDED_PUBSUB", Value: set.StreamShardedPubSub, Rule: "needs Redis 7 or later: unset it"}
+	}
+	return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: set.Adapter, Rule: "needs Redis 7 or later: use redis here"}
+}
+
+// FormName returns the name of a form in SIDEREAL_ADAPTER and in records. Nil is the classic form.
+func FormName(form adapter.Form) string {
+	switch form.(type) {
+	case adapter.Sharded:
+		return Sharded
+	case adapter.Streams:
+		return Streams
+	}
+	return Classic
+}
+
+// Describe writes into a worker's record what all workers of an app must agree on. Nil means a worker in
+// memory.
+func Describe(cfg *adapter.Config, r *directory.Worker) {
+	if cfg == nil {
+		r.Adapter = Memory
+		return
+	}
+	r.Adapter, r.AdapterKey = FormName(cfg.Form), cmp.Or(cfg.Key, adapter.DefaultKey)
+	switch form := cfg.Form.(type) {
+	case adapter.Sharded:
+		r.AdapterMode = string(cmp.Or(form.Mode, adapter.Dynamic))
+	case adapter.Streams:
+		r.Stream, r.Streams = cmp.Or(form.StreamName, r.AdapterKey), max(form.StreamCount, 1)
+	}
+}

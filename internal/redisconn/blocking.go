@@ -6,8 +6,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Blocking makes a client for commands that block up to wait: with a connection of its own, so that others don't queue
-// behind it. It is the caller's to close, which also ends a command that blocks.
+// Blocking makes a client for commands that block for up to wait. It has its own connection, so
+// that other commands don't queue behind it. The caller must close it; closing also ends a blocked
+// command.
 func (c *Conn) Blocking(wait time.Duration) redis.UniversalClient {
 	opt := c.options
 	opt.ReadTimeout += wait
@@ -27,11 +28,10 @@ func newClient(f form, opt *redis.UniversalOptions) redis.UniversalClient {
 	return redis.NewClient(opt.Simple())
 }
 
-// Patient makes a client of the same node as another, with one connection of its own, whose
-// commands wait for their answers for as long as that connection lives: a Redis that is frozen, or
-// has paused its clients, carries out what it was sent when it goes on, and closing the connection
-// would lose some of it, nobody knows how much. It is the caller's to close, which ends a command
-// that waits; its error is then net.ErrClosed.
+// Patient makes a client for the same node as another, with one connection of its own. Its commands
+// wait for answers as long as that connection lives. A Redis that is frozen, or has paused its
+// clients, executes the commands when it continues; closing the connection would lose an unknown
+// part of them. The caller must close the client, which ends a waiting command with net.ErrClosed.
 func Patient(node *redis.Client) *redis.Client {
 	opt := *node.Options()
 	opt.ReadTimeout, opt.WriteTimeout = -1, -1 // none

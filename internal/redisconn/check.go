@@ -10,31 +10,33 @@ import (
 )
 
 var (
-	// ErrAuth reports that Redis wants another user or password. Only an operator can help: a process ends with exit code 2.
+	// ErrAuth reports that Redis wants another user or password. Only an operator can fix it: a
+	// process ends with exit code 2.
 	ErrAuth = errors.New("redis: wrong user or password")
-	// ErrRights reports that Redis's ACL forbids this user a command, key or channel that Sidereal needs. The text that
-	// follows it is Redis's and names it. Only an operator can help: exit code 2.
+	// ErrRights reports that Redis's ACL forbids this user a command, key or channel that Sidereal
+	// needs. Redis's own text follows and names it. Only an operator can fix it: exit code 2.
 	ErrRights = errors.New("redis: missing right")
-	// ErrNoShards reports a Redis before version 7, which has no sharded pub/sub. Only an operator can help: exit code 2.
+	// ErrNoShards reports a Redis before version 7, without sharded pub/sub. Only an operator can
+	// fix it: exit code 2.
 	ErrNoShards = errors.New("redis: no sharded pub/sub: it takes Redis 7 or later")
-	// ErrMoved reports a key that another node of a cluster serves. With a URL of the form redis+cluster that passes; with any
-	// other only an operator can help: exit code 2.
+	// ErrMoved reports a key that another node of a cluster serves. With a redis+cluster URL this
+	// passes. With another URL only an operator can fix it: exit code 2.
 	ErrMoved = errors.New("redis: a node of a Redis Cluster, which does not serve this key")
-	// ErrDatabase reports that Redis has no database of the URL's number; in a Cluster there is only 0. Only an operator can
-	// help: exit code 2.
+	// ErrDatabase reports that Redis has no database of the URL's number. A Cluster has only
+	// database 0. Only an operator can fix it: exit code 2.
 	ErrDatabase = errors.New("redis: no such database")
-	// ErrUnreachable reports a Redis that cannot be reached, does not answer in time, still loads
-	// its data, or carries out no such command for the time being, since its memory is full, its
-	// disk fails or it is a replica: wait.
+	// ErrUnreachable reports a Redis that can't be reached, doesn't answer in time, still loads its
+	// data, or can't execute the command for now (memory full, disk failing, replica). Waiting
+	// helps.
 	ErrUnreachable = errors.New("redis: unreachable")
 )
 
-// Check makes one attempt to reach Redis and show the password. It returns nil or an error of [Classify]; of a Redis that
-// hangs up it finds out whether that is [ErrProtected].
+// Check makes one attempt to reach Redis and log in. It returns nil or an error of [Classify]. If
+// Redis hangs up, Check finds out whether that is [ErrProtected].
 func (c *Conn) Check(ctx context.Context) error { return c.probe(ctx) }
 
-// Rule says what is wrong with a URL whose Redis answered with err, if only an operator can fix it. Else
-// it returns "".
+// Rule describes the fault of a URL whose Redis answered with err, if only an operator can fix it.
+// Otherwise it returns "".
 func Rule(err error, url string) string {
 	switch {
 	case errors.Is(err, ErrAuth), errors.Is(err, ErrRights), errors.Is(err, ErrDatabase):
@@ -45,8 +47,9 @@ func Rule(err error, url string) string {
 	return ""
 }
 
-// Classify wraps an error of the client with [ErrAuth], [ErrRights] or [ErrUnreachable], so that callers know whether
-// waiting helps. Nil, answers such as redis.Nil and ordinary command errors come back as they are.
+// Classify wraps an error of the client with [ErrAuth], [ErrRights] or [ErrUnreachable], so that
+// callers know whether waiting helps. It returns nil, answers such as redis.Nil, and ordinary
+// command errors unchanged.
 func Classify(err error) error {
 	var answer redis.Error
 	switch {
@@ -72,7 +75,7 @@ func refusal(err error) error {
 	return Classify(err)
 }
 
-// classifyAnswer tells Redis's own errors apart by the code word they begin with.
+// classifyAnswer distinguishes Redis's own errors by their first word.
 func classifyAnswer(answer redis.Error, err error) error {
 	text := answer.Error()
 	word, _, _ := strings.Cut(text, " ")

@@ -21,7 +21,7 @@ const (
 	nodesPinged   = 3                // nodes asked at a time whether the cluster is there
 )
 
-// errNoOwner reports a slot that no node serves, as far as is known.
+// errNoOwner reports a slot that no known node serves.
 var errNoOwner = errors.New("no node of the cluster serves the slot")
 
 // clusterMap says which nodes a Redis Cluster has and which slots they serve. The library's cluster
@@ -45,7 +45,7 @@ type clusterMap struct {
 	closed  bool
 }
 
-// slotRange are slots of one owner.
+// slotRange is a range of slots with one owner.
 type slotRange struct {
 	first, last int
 	owner       string
@@ -55,7 +55,7 @@ func newClusterMap(seeds []string, connect func(addr string) *redis.Client) *clu
 	return &clusterMap{seeds: seeds, connect: connect, clients: make(map[string]*redis.Client), moved: make(map[uint16]string)}
 }
 
-// node is the client of an address. Dialling waits for the first command.
+// node returns the client of an address. It dials at the first command.
 func (a *clusterMap) node(addr string) *redis.Client {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -71,7 +71,7 @@ func (a *clusterMap) node(addr string) *redis.Client {
 	return c
 }
 
-// close closes all clients, and waits for the questions that this ends.
+// close closes all clients and waits for the requests that this ends.
 func (a *clusterMap) close() (err error) {
 	defer a.asked.Wait()
 	a.mu.Lock()
@@ -84,7 +84,8 @@ func (a *clusterMap) close() (err error) {
 	return err
 }
 
-// owner is who serves a slot. Edition names the knowledge that this comes from, for reload.
+// owner returns the address that serves a slot. Edition identifies the version of the map, for
+// reload.
 func (a *clusterMap) owner(slot uint16) (addr string, edition uint64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -103,7 +104,7 @@ func (a *clusterMap) owner(slot uint16) (addr string, edition uint64, ok bool) {
 	return a.ranges[i].owner, a.edition, true
 }
 
-// ensure reads the map where there is none, or where it is old.
+// ensure reads the map if there is none or if it's old.
 func (a *clusterMap) ensure(ctx context.Context, old time.Duration) error {
 	a.mu.Lock()
 	edition, fresh, known := a.edition, time.Since(a.read) < old, a.edition > 0
@@ -117,8 +118,8 @@ func (a *clusterMap) ensure(ctx context.Context, old time.Duration) error {
 	return nil // old knowledge is better than none
 }
 
-// reload asks all nodes at once, and believes the first that answers. Those who saw the same edition fail share one round
-// of questions.
+// reload asks all nodes at once and believes the first that answers. Callers that saw the same
+// edition fail share one round of requests.
 func (a *clusterMap) reload(ctx context.Context, seen uint64) error {
 	a.asking.Lock()
 	defer a.asking.Unlock()
@@ -161,7 +162,7 @@ func (a *clusterMap) reload(ctx context.Context, seen uint64) error {
 	return worst
 }
 
-// learn takes what a node told. Clients of nodes that left the cluster are closed.
+// learn takes a node's answer. It closes the clients of nodes that left the cluster.
 func (a *clusterMap) learn(told []redis.ClusterSlot, from string) {
 	var ranges []slotRange
 	var masters, nodes []string
@@ -192,7 +193,7 @@ func (a *clusterMap) learn(told []redis.ClusterSlot, from string) {
 	}
 }
 
-// follow takes a node's word, in a MOVED, for who serves a slot. It tells whether err was that.
+// follow learns from a MOVED who serves a slot. It reports whether err was a MOVED.
 func (a *clusterMap) follow(err error, from string) (slot uint16, ok bool) {
 	text, found := strings.CutPrefix(err.Error(), "MOVED ")
 	if !found {
@@ -209,8 +210,8 @@ func (a *clusterMap) follow(err error, from string) (slot uint16, ok bool) {
 	return uint16(n), true
 }
 
-// reachable completes an address that a node told by the one under which the node was asked: a node may not know its own
-// name, or only one that means itself.
+// reachable completes an address from a node's answer with the address under which that node was
+// asked. A node may not know its own name, or only one that means itself.
 func reachable(addr, from string) string {
 	host, port, err := net.SplitHostPort(addr)
 	asked, _, failed := net.SplitHostPort(from)
@@ -223,7 +224,8 @@ func reachable(addr, from string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// ping tells whether the cluster is there: one node that answers is enough, and in each call others are asked.
+// ping reports whether the cluster is there. One node that answers is enough; each call asks other
+// nodes.
 func (a *clusterMap) ping(ctx context.Context) error {
 	if err := a.ensure(ctx, time.Hour); err != nil {
 		return err
@@ -248,8 +250,9 @@ func (a *clusterMap) ping(ctx context.Context) error {
 	return a.reload(ctx, edition)
 }
 
-// Node is the client of the node that serves a key, or a channel of sharded pub/sub. Outside a cluster it is the client of
-// the one Redis. Like Client it does not retry; a MOVED that it answers with is for [Conn.Follow].
+// Node returns the client of the node that serves a key or a channel of sharded pub/sub. Outside a
+// cluster it returns the client of the one Redis. Like Client it doesn't retry; pass a MOVED to
+// [Conn.Follow].
 func (c *Conn) Node(ctx context.Context, key string) (*redis.Client, error) {
 	if c.cluster == nil {
 		return c.one, nil
@@ -264,8 +267,8 @@ func (c *Conn) Node(ctx context.Context, key string) (*redis.Client, error) {
 	return c.cluster.node(addr), nil
 }
 
-// AnyNode is the client of one master of a cluster, the same every time; of another than not, where there is another.
-// Outside a cluster it is the client of the one Redis.
+// AnyNode returns the client of one master of a cluster, the same every time, and another one than
+// not if there is another. Outside a cluster it returns the client of the one Redis.
 func (c *Conn) AnyNode(ctx context.Context, not *redis.Client) (*redis.Client, error) {
 	if c.cluster == nil {
 		return c.one, nil
@@ -286,7 +289,8 @@ func (c *Conn) AnyNode(ctx context.Context, not *redis.Client) (*redis.Client, e
 	return c.cluster.node(masters[i%len(masters)]), nil
 }
 
-// Nodes are the clients of all nodes of a cluster, replicas included; outside a cluster that of the one Redis.
+// Nodes returns the clients of all nodes of a cluster, replicas included. Outside a cluster it
+// returns that of the one Redis.
 func (c *Conn) Nodes(ctx context.Context) ([]*redis.Client, error) {
 	if c.cluster == nil {
 		return []*redis.Client{c.one}, nil
@@ -304,9 +308,9 @@ func (c *Conn) Nodes(ctx context.Context) ([]*redis.Client, error) {
 	return clients, nil
 }
 
-// Follow notes what an error of a node says about who serves what, so that the next call of Node knows: a MOVED names the
-// owner; after others that mean that the node cannot help, all nodes are asked. It waits for that, a second at most, and
-// tells whether err was a MOVED.
+// Follow learns from an error of a node, so that the next call of Node is right. A MOVED names the
+// owner; after other errors of a node that can't help, Follow asks all nodes, for a second at most.
+// It reports whether err was a MOVED.
 func (c *Conn) Follow(ctx context.Context, node *redis.Client, err error) (moved bool) {
 	if c.cluster == nil || err == nil {
 		return false

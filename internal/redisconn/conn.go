@@ -25,7 +25,7 @@ const (
 	waitingEvery   = 10 * time.Second       // between log lines while Redis was never there
 )
 
-// Conn is one Redis, whatever its form, and whether it is there.
+// Conn is one Redis of any form. It knows whether Redis is there.
 type Conn struct {
 	client  redis.UniversalClient
 	one     *redis.Client          // client, outside a cluster
@@ -116,8 +116,9 @@ func From(handle any) (*Conn, error) {
 }
 
 const (
-	// poolSize bounds the connections of a process to one Redis server, subscriptions aside: writers pipeline, and 8 look-ups
-	// at a time are some 16,000 a second over half a millisecond of network. The library's own bound is 10 for each core.
+	// poolSize bounds the connections of a process to one Redis server, without subscriptions.
+	// Writers pipeline, and 8 concurrent lookups are about 16,000 per second at half a millisecond
+	// of network latency. The library's own bound is 10 per core.
 	poolSize = 8
 	poolIdle = time.Minute
 )
@@ -141,18 +142,20 @@ func options(t target) *redis.UniversalOptions {
 	}
 }
 
-// Client is the client under c, for commands on keys. It does not retry; that of a cluster does, where a node is lost or does
-// not serve the key any more, so what it is given must bear being said twice. Use a context with a deadline where the caller must
-// not wait for commandTimeout (3 s).
+// Client returns the client for commands on keys. It doesn't retry. That of a cluster retries if a
+// node is lost or no longer serves the key, so its commands must tolerate repetition. Use a context
+// with a deadline if the caller must not wait for commandTimeout (3 s).
 func (c *Conn) Client() redis.UniversalClient { return c.client }
 
-// String is the URL with every password hidden.
+// String returns the URL with every password hidden.
 func (c *Conn) String() string { return c.shown }
 
-// Cluster tells whether this is a Redis Cluster, where keys of one command must share a hash slot.
+// Cluster reports whether this is a Redis Cluster, where the keys of one command must share a hash
+// slot.
 func (c *Conn) Cluster() bool { return c.target.form == cluster }
 
-// Run probes Redis until ctx ends: every 2 s while it is up, with backoff up to 1 s while it is not. Call it once.
+// Run probes Redis until ctx ends: every 2 s while Redis is up, and with backoff up to 1 s while it
+// isn't. Call it once.
 func (c *Conn) Run(ctx context.Context) error {
 	var (
 		backoff = probeDownFirst
@@ -218,7 +221,7 @@ func (c *Conn) probe(ctx context.Context) error {
 	return err
 }
 
-// set records the outcome of a probe and tells those who wait for a change.
+// set records the outcome of a probe and wakes those who wait for a change.
 func (c *Conn) set(err error, ever bool) {
 	c.mu.Lock()
 	was := c.state
@@ -242,21 +245,22 @@ func (c *Conn) set(err error, ever bool) {
 	}
 }
 
-// Up tells whether Redis answered the last probe. It is false until Run has made its first.
+// Up reports whether Redis answered the last probe. It's false until Run has made its first.
 func (c *Conn) Up() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state
 }
 
-// Err tells why Redis is not up: an error of [Classify], or nil while it is up or was never probed.
+// Err returns why Redis isn't up: an error of [Classify]. It returns nil while Redis is up or was
+// never probed.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
 }
 
-// Changed returns a channel that is closed when Up next changes. Take it before asking Up.
+// Changed returns a channel that is closed when Up next changes. Call it before Up.
 func (c *Conn) Changed() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -278,7 +282,8 @@ func (c *Conn) Wait(ctx context.Context) error {
 	}
 }
 
-// Doubt makes Run probe soon instead of at its next turn: for callers whose own command just failed. It never blocks.
+// Doubt makes Run probe soon instead of at its next turn. Call it after a failed command. It never
+// blocks.
 func (c *Conn) Doubt() {
 	select {
 	case c.doubt <- struct{}{}:

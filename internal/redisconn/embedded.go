@@ -15,15 +15,18 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// embeddedTick is how often the embedded Redis's clock moves on. Every move walks all keys to expire some; left to
-// itself, miniredis does so at each command: at 10,000 sids a SET took 2 ms then, and takes 31 µs now, trip included.
+// embeddedTick is how often the clock of the embedded Redis advances. Each advance walks all keys
+// to expire some. By itself miniredis does so at every command: with 10,000 sids a SET took 2 ms;
+// it takes 31 µs now, round trip included.
 const embeddedTick = 50 * time.Millisecond
 
-// Embedded is a Redis inside this process: for one host, a first try and tests. It forgets everything when it ends.
+// Embedded is a Redis inside this process, for one host, a first try and tests. It forgets
+// everything when it ends.
 //
-// Keys, scripts and transactions are miniredis's. Connections and pub/sub are its own ([embeddedPeer], [pubsub]):
-// miniredis hands a connection what it hears through channels and through patterns on two goroutines, in any order,
-// while a join before an emit relies on one; and a subscriber that does not read stops miniredis for everybody.
+// Keys, scripts and transactions are miniredis's. Connections and pub/sub are ours ([embeddedPeer],
+// [pubsub]), for two reasons. Miniredis delivers messages of channels and of patterns on two
+// goroutines, in any order, but a join before an emit relies on the order. And a subscriber that
+// doesn't read stops miniredis for everybody.
 type Embedded struct {
 	m        *miniredis.Miniredis
 	pubsub   *pubsub
@@ -36,8 +39,8 @@ type Embedded struct {
 	conns map[net.Conn]struct{}
 }
 
-// ServeEmbedded listens on addr and serves until ctx ends; then Wait returns. An empty addr is a free port of
-// 127.0.0.1, an empty password a random one. TTLs run with the clock.
+// ServeEmbedded listens on addr and serves until ctx ends; then Wait returns. An empty addr chooses
+// a free port of 127.0.0.1, an empty password a random one. TTLs follow the clock.
 func ServeEmbedded(ctx context.Context, addr, password string) (*Embedded, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
@@ -50,8 +53,8 @@ func ServeEmbedded(ctx context.Context, addr, password string) (*Embedded, error
 	return ServeEmbeddedOn(ctx, l, password)
 }
 
-// ServeEmbeddedOn is ServeEmbedded on a listener, which it closes: one that a supervisor holds keeps its clients waiting,
-// and not failing, until the embedded Redis serves, or serves again.
+// ServeEmbeddedOn is ServeEmbedded on a listener, which it closes. If a supervisor holds the
+// listener, clients wait instead of failing while the embedded Redis restarts.
 func ServeEmbeddedOn(ctx context.Context, l net.Listener, password string) (*Embedded, error) {
 	if password == "" {
 		password = rand.Text()
@@ -133,14 +136,14 @@ func (e *Embedded) tick(ctx context.Context) {
 	}
 }
 
-// URL is how to connect, password included: not for log lines.
+// URL returns the address with the password. Don't log it.
 func (e *Embedded) URL() string {
 	u := url.URL{Scheme: "redis", User: url.UserPassword("", e.password), Host: e.Addr()}
 	return u.String()
 }
 
-// Addr is the host:port that it listens on.
+// Addr returns the host:port that it listens on.
 func (e *Embedded) Addr() string { return e.listener.Addr().String() }
 
-// Wait returns when it has ended and closed its connections.
+// Wait returns when the server has ended and closed its connections.
 func (e *Embedded) Wait() { e.running.Wait() }

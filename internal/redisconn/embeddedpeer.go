@@ -17,9 +17,9 @@ const (
 	replyBuffer = 64 << 10 // replies to a pipeline leave together, or when there are so many bytes of them
 )
 
-// embeddedPeer is one client's connection to the embedded Redis. Its goroutine runs the commands in order; a reader hands
-// them in. One that ever subscribed writes through its outbox, any other itself, so that a client which does not take its
-// replies waits for itself alone.
+// embeddedPeer is one client's connection to the embedded Redis. Its goroutine runs the commands in
+// order; a reader hands them over. A connection that ever subscribed writes through its outbox, and
+// any other directly, so that a client that doesn't read its replies delays only itself.
 type embeddedPeer struct {
 	conn     net.Conn
 	commands *server.Server
@@ -81,7 +81,7 @@ func (p *embeddedPeer) serve() {
 	}
 }
 
-// read hands commands over until there are no more.
+// read hands commands over until the connection ends.
 func (p *embeddedPeer) read(requests chan<- []string) error {
 	r := bufio.NewReaderSize(p.conn, 16<<10)
 	for {
@@ -96,7 +96,7 @@ func (p *embeddedPeer) read(requests chan<- []string) error {
 	}
 }
 
-// leave sends what is left and hangs up.
+// leave sends the remaining replies and hangs up.
 func (p *embeddedPeer) leave() {
 	p.pubsub.drop(p.sub)
 	p.flush()
@@ -157,7 +157,7 @@ func (p *embeddedPeer) handle(name string, args []string) {
 	}
 }
 
-// run lets miniredis answer, and returns what it said: valid until the next reply.
+// run passes a command to miniredis and returns the reply. It's valid until the next reply.
 func (p *embeddedPeer) run(args []string) []byte {
 	before := p.replies.Len()
 	p.commands.Dispatch(p.peer, args)
@@ -165,7 +165,7 @@ func (p *embeddedPeer) run(args []string) []byte {
 	return p.replies.Bytes()[before:]
 }
 
-// track keeps what miniredis knows about this connection and does not tell.
+// track records what miniredis knows about this connection and doesn't tell.
 func (p *embeddedPeer) track(name string, reply []byte) {
 	switch name {
 	case "MULTI":
@@ -181,7 +181,7 @@ func (p *embeddedPeer) track(name string, reply []byte) {
 	}
 }
 
-// admit tells whether this connection may use pub/sub; if not, it has been told why.
+// admit reports whether this connection may use pub/sub. If not, it has sent the error.
 func (p *embeddedPeer) admit() bool {
 	if !p.admitted {
 		before := p.replies.Len()
@@ -194,8 +194,8 @@ func (p *embeddedPeer) admit() bool {
 	return true
 }
 
-// ask is PUBLISH and PUBSUB, which [pubsub.answer] answers. In a transaction they wait for its EXEC as scripts do: it is
-// miniredis that queues, and a script is what it calls the hook from.
+// ask runs PUBLISH and PUBSUB by [pubsub.answer]. In a transaction they wait for EXEC, as scripts
+// do, because miniredis queues, and it calls the hook from a script.
 func (p *embeddedPeer) ask(name string, args []string) {
 	if name == "PUBLISH" && len(args) != 3 {
 		p.run(args) // malformed: says so
@@ -210,7 +210,7 @@ func (p *embeddedPeer) ask(name string, args []string) {
 	p.run(args)
 }
 
-// subscribe is the four commands that begin and end subscriptions.
+// subscribe runs the four commands that begin and end subscriptions.
 func (p *embeddedPeer) subscribe(name string, args []string) {
 	kind, pattern := strings.CutPrefix(name, "P")
 	if kind == "SUBSCRIBE" && len(args) == 1 {
@@ -237,7 +237,7 @@ func (p *embeddedPeer) subscribe(name string, args []string) {
 	}
 }
 
-// reset makes the connection what it was at first, password and all.
+// reset returns the connection to its first state, authentication included.
 func (p *embeddedPeer) reset() {
 	p.pubsub.drop(p.sub)
 	p.topics, p.admitted, p.queueing = 0, false, false

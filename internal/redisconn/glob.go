@@ -1,7 +1,8 @@
 package redisconn
 
-// globMatch tells whether s matches a pattern of PSUBSCRIBE, in Redis's glob style: * for any bytes, ? for one, [abc],
-// [a-z] and [^a] for one of a class, \ before a byte that stands for itself. It takes at most len(pattern)*len(s) steps.
+// globMatch reports whether s matches a pattern of PSUBSCRIBE, in Redis's glob style: * for any
+// bytes, ? for one, [abc], [a-z] and [^a] for one of a class, \ before a literal byte. It takes at
+// most len(pattern)*len(s) steps.
 func globMatch(pattern, s string) bool {
 	var (
 		p, i   int
@@ -33,7 +34,8 @@ func globMatch(pattern, s string) bool {
 	return p == len(pattern)
 }
 
-// globOne matches one byte with the pattern's first element, which is not *, and tells that element's size.
+// globOne matches one byte with the pattern's first element, which isn't *, and returns the size of
+// the element.
 func globOne(pattern string, c byte) (size int, ok bool) {
 	switch {
 	case pattern[0] == '?':
@@ -46,7 +48,7 @@ func globOne(pattern string, c byte) (size int, ok bool) {
 	return 1, pattern[0] == c
 }
 
-// globClass is globOne for a class. One without its closing bracket ends with the pattern.
+// globClass is globOne for a class. A class without its closing bracket ends with the pattern.
 func globClass(pattern string, c byte) (size int, ok bool) {
 	p := 1
 	not := p < len(pattern) && pattern[p] == '^'

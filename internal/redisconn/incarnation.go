@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Incarnation names the Redis process that answers: it is another one after a restart, and after a failover. It is empty
-// where that cannot be told: in a cluster, whose nodes are many; without the right to INFO; and while Redis is away.
+// Incarnation identifies the Redis process that answers. It changes after a restart or a failover.
+// It's empty in a cluster, without the right to INFO, and while Redis is away.
 func (c *Conn) Incarnation(ctx context.Context) string {
 	if c.one == nil {
 		return ""

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Reach returns nil once Redis has answered an attempt, waiting for it as long as that may help. Other errors are ctx's,
-// or those that only an operator can mend: ErrAuth, ErrRights.
+// Reach returns nil once Redis has answered. It tries again as long as waiting may help. Otherwise
+// it returns ctx's error, ErrAuth or ErrRights.
 func (c *Conn) Reach(ctx context.Context) error {
 	for wait := probeDownFirst; ; wait = min(2*wait, probeDownMost) {
 		err := c.Check(ctx)
@@ -27,8 +27,8 @@ func (c *Conn) Reach(ctx context.Context) error {
 	}
 }
 
-// LocalIP is the address of this host from which it reaches Redis, and thereby one under which hosts that share this
-// Redis may know it. Nothing is sent to find out.
+// LocalIP returns the address of this host on the way to Redis. Hosts that share this Redis may
+// reach it there. Nothing is sent.
 func (c *Conn) LocalIP(ctx context.Context) (netip.Addr, error) {
 	var d net.Dialer
 	probe, err := d.DialContext(ctx, "udp", c.target.addrs[0])

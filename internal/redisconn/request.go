@@ -21,8 +21,8 @@ const (
 //lint:ignore ST1005 these are Redis's own words
 var errProtocol = errors.New("Protocol error")
 
-// readRequest reads one command as clients send it: an array of bulk strings (RESP, "Sending commands to a Redis
-// server"). An empty command is no error, and no command.
+// readRequest reads one command as clients send it: an array of bulk strings (RESP, "Sending
+// commands to a Redis server"). An empty array isn't an error.
 func readRequest(r *bufio.Reader) ([]string, error) {
 	n, err := readSize(r, '*', maxArguments)
 	if err != nil || n <= 0 {

@@ -2,11 +2,12 @@ package redisconn
 
 import "strings"
 
-// slots is how many hash slots a Redis Cluster has.
+// slots is the number of hash slots of a Redis Cluster.
 const slots = 16384
 
-// slotOf is the hash slot of a key or of a channel of sharded pub/sub (Redis Cluster specification, "Hash tags"): of what
-// stands between the first { and the } after it, where there is something, else of the whole name.
+// slotOf returns the hash slot of a key or of a channel of sharded pub/sub (Redis Cluster
+// specification, "Hash tags"). It hashes the text between the first { and the next }, unless that's
+// empty, and otherwise the whole name.
 func slotOf(name string) uint16 {
 	if _, after, ok := strings.Cut(name, "{"); ok {
 		if tag, _, closed := strings.Cut(after, "}"); closed && tag != "" {

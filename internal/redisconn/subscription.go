@@ -19,41 +19,43 @@ const (
 
 var errSilent = errors.New("no answer to PING")
 
-// SubConfig says what a [Subscription] listens to and whom it tells. All callbacks run one at a time, so none may wait for
-// something that Run delivers.
+// SubConfig configures a [Subscription]. All callbacks run one at a time, so they must not wait for
+// anything that Run delivers.
 type SubConfig struct {
-	// Name says in log lines what the subscription is for.
+	// Name identifies the subscription in log lines.
 	Name string
-	// Channels and Patterns are what is wanted from the start; Add and Remove change it.
+	// Channels and Patterns are wanted from the start. Add and Remove change them.
 	Channels, Patterns []string
-	// OnMessage gets each message in the order in which Redis sent it; in a cluster there is no order between messages of
-	// shard channels of different nodes. Channel and payload are not to be written to, and valid until it returns; for ever
-	// when it says that it kept anything of them: their memory is read into again otherwise. While OnMessage runs
-	// nothing is read: backpressure reaches Redis, which cuts off a subscriber that lags by its
-	// client-output-buffer-limit; that shows as OnDown, OnUp.
+	// OnMessage gets each message in the order in which Redis sent it. In a cluster, messages of
+	// different nodes' shard channels have no order. The callback must not write to channel and
+	// payload. They're valid until it returns, and for ever if it reports that it kept any part;
+	// otherwise their memory is reused. While OnMessage runs nothing is read, so back-pressure
+	// reaches Redis. Redis cuts off a subscriber that lags (client-output-buffer-limit), which
+	// shows as OnDown, then OnUp.
 	OnMessage func(channel string, payload []byte) (kept bool)
-	// MaxPayload bounds the bytes of a message. Longer ones are read past, without being held:
-	// OnOversized gets their channel and size in place of OnMessage. Zero: 512 MB, Redis's own
-	// bound. OnOversized may be nil.
+	// MaxPayload bounds the bytes of a message. Longer messages are skipped without being buffered,
+	// and OnOversized gets their channel and size. Zero means 512 MB, Redis's own bound.
+	// OnOversized may be nil.
 	MaxPayload  int
 	OnOversized func(channel string, size int)
-	// OnUp is called when Redis has confirmed all that is wanted, after each (re)connect: from here on nothing is missed
-	// until OnDown. Nil is allowed, as for OnDown.
+	// OnUp is called when Redis has confirmed everything wanted, after each (re)connect. From then
+	// on nothing is missed until OnDown. Both may be nil.
 	OnUp func()
-	// OnDown is called when a connection is lost or Redis does not answer there, or when another
-	// node of a cluster took over a shard channel of AddShards: messages may be missed until OnUp.
+	// OnDown is called when a connection is lost or Redis doesn't answer there, or when another
+	// node of a cluster took over a shard channel of AddShards. Messages may be missed until OnUp.
 	OnDown func()
-	// OnResumed is called in the place of OnUp when Redis has said nothing for a while and goes on
-	// over the same connection: nothing was missed. Nil: OnUp is called.
+	// OnResumed replaces OnUp if Redis was silent for a while and continues over the same
+	// connection: nothing was missed. Nil: OnUp is called.
 	OnResumed func()
-	// OnMoved is called when another node took over shard channels of AddShardsLoosely, with their number: messages there may
-	// be missed for a moment. Nil is allowed.
+	// OnMoved is called with the number of shard channels of AddShardsLoosely that another node
+	// took over. Their messages may be missed for a moment. It may be nil.
 	OnMoved func(channels int)
-	// Silence is how long Redis may say nothing before it is probed with PING; zero means 3 s. It then has 2 s to answer.
+	// Silence is how long Redis may say nothing before it gets a PING. It then has 2 s to answer.
+	// Zero means 3 s.
 	Silence time.Duration
 }
 
-// kind is how a topic is subscribed to.
+// kind says how a topic is subscribed to.
 type kind byte
 
 const (
@@ -62,7 +64,7 @@ const (
 	shards // channels of sharded pub/sub, which have names of their own
 )
 
-// interest says in which ways a topic is wanted.
+// interest says how a topic is wanted.
 type interest byte
 
 const (
@@ -76,8 +78,9 @@ type topic struct {
 	kind kind
 }
 
-// Subscription listens on connections of its own: one, and in a cluster one more for each node that serves shard channels
-// which are wanted. Everything but Run may be called concurrently and never blocks on Redis (Wait waits by design).
+// Subscription listens on its own connections: one, and in a cluster one more per node that serves
+// wanted shard channels. Everything but Run may be called concurrently. Nothing but Wait blocks on
+// Redis.
 type Subscription struct {
 	conn *Conn
 	cfg  SubConfig
@@ -97,7 +100,7 @@ type Subscription struct {
 	changed chan struct{} // closed when active, up or refused changes
 }
 
-// Subscribe makes a Subscription; nothing happens before its Run.
+// Subscribe makes a Subscription. It connects when Run is called.
 func (c *Conn) Subscribe(cfg SubConfig) *Subscription {
 	if cfg.Silence == 0 {
 		cfg.Silence = silenceProbed
@@ -118,7 +121,7 @@ func (c *Conn) Subscribe(cfg SubConfig) *Subscription {
 	return s
 }
 
-// Run listens until ctx ends, reconnecting as often as it must. Call it once.
+// Run listens until ctx ends, and reconnects as often as necessary. Call it once.
 func (s *Subscription) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	s.begin()
@@ -138,7 +141,7 @@ func (s *Subscription) Run(ctx context.Context) error {
 	return nil
 }
 
-// begin has OnUp wait for all that is wanted from the start.
+// begin makes OnUp wait for everything that is wanted from the start.
 func (s *Subscription) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,7 +150,7 @@ func (s *Subscription) begin() {
 	}
 }
 
-// start makes a link and runs it. It has to be sent all topics that are bound to it.
+// start makes a link and runs it. The caller must send it all topics bound to it.
 func (s *Subscription) startLocked(ctx context.Context, running *sync.WaitGroup, place string, node *redis.Client) *link {
 	l := newLink(s, place, node)
 	s.links[place] = l
@@ -157,7 +160,7 @@ func (s *Subscription) startLocked(ctx context.Context, running *sync.WaitGroup,
 	return l
 }
 
-// ended takes note of a link that has ended: all that was bound to it is missed from now on.
+// ended records the end of a link: its topics are missed from now on.
 func (s *Subscription) ended(ctx context.Context, l *link, err error) {
 	s.told.Lock()
 	defer s.told.Unlock()
@@ -194,7 +197,7 @@ func (s *Subscription) ended(ctx context.Context, l *link, err error) {
 	}
 }
 
-// unbindLocked makes inactive what was bound to a link, and tells whether anything was that is still wanted.
+// unbindLocked deactivates the topics of a link. It reports whether any is still wanted.
 func (s *Subscription) unbindLocked(l *link) (affected bool) {
 	affected = l.place == home
 	for t := range s.want {
@@ -214,7 +217,7 @@ func (s *Subscription) unbindLocked(l *link) (affected bool) {
 	return affected
 }
 
-// loseLocked notes that a wanted topic is not heard any more.
+// loseLocked records that a wanted topic isn't heard any more.
 func (s *Subscription) loseLocked(t topic) {
 	s.deactivateLocked(t)
 	if s.roamsLocked(t) {
@@ -222,7 +225,7 @@ func (s *Subscription) loseLocked(t topic) {
 	}
 }
 
-// pending returns what is to be sent on a link, by kind.
+// pending returns the commands to send on a link, by kind.
 func (s *Subscription) pending(l *link) (add, remove [shards + 1][]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -240,7 +243,8 @@ func (s *Subscription) pending(l *link) (add, remove [shards + 1][]string) {
 	return add, remove
 }
 
-// confirm notes Redis's answer to one (un)subscribe, or its word that it serves a shard channel no more.
+// confirm records Redis's answer to one (un)subscribe, or its notice that it no longer serves a
+// shard channel.
 func (s *Subscription) confirm(l *link, kind, channel string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,7 +286,7 @@ func (s *Subscription) deactivateLocked(t topic) {
 	}
 }
 
-// answered notes a link's first pong: everything that it was sent before is confirmed.
+// answered records a link's first pong: Redis has confirmed everything sent before.
 func (s *Subscription) answered(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -299,7 +303,7 @@ func (s *Subscription) rise() {
 	s.riseTold()
 }
 
-// riseTold is rise for who holds told.
+// riseTold is rise for callers that hold told.
 func (s *Subscription) riseTold() {
 	s.mu.Lock()
 	l := s.links[home]
@@ -321,7 +325,7 @@ func (s *Subscription) riseTold() {
 	s.tellLocked()
 }
 
-// fallSilent calls OnDown, since Redis does not answer, though the connection may go on.
+// fallSilent calls OnDown, since Redis doesn't answer. The connection may continue.
 func (s *Subscription) fallSilent() {
 	s.told.Lock()
 	defer s.told.Unlock()
@@ -342,7 +346,7 @@ func (s *Subscription) fallSilent() {
 	}
 }
 
-// fall calls OnDown if OnUp was the last that was called.
+// fall calls OnDown if the last call was OnUp.
 func (s *Subscription) fall() {
 	s.told.Lock()
 	defer s.told.Unlock()
@@ -361,7 +365,7 @@ func (s *Subscription) tellLocked() {
 	s.changed = make(chan struct{})
 }
 
-// poke has Run look for something to do.
+// poke wakes Run.
 func (s *Subscription) poke() {
 	select {
 	case s.wake <- struct{}{}:

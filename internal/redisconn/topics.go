@@ -5,20 +5,20 @@ import (
 	"errors"
 )
 
-// Add subscribes to channels as well, now or on the next connection.
+// Add subscribes to further channels, now or on the next connection.
 func (s *Subscription) Add(names ...string) { s.add(names, channels, firmly) }
 
 // AddPatterns is Add for patterns in Redis's glob style.
 func (s *Subscription) AddPatterns(names ...string) { s.add(names, patterns, firmly) }
 
-// AddShards is Add for channels of sharded pub/sub, which Redis has since version 7.
+// AddShards is Add for channels of sharded pub/sub (Redis 7 or later).
 func (s *Subscription) AddShards(names ...string) { s.add(names, shards, firmly) }
 
-// AddShardsLoosely is AddShards for channels that come and go: Up and Wait are not about them, though OnUp is when Redis
-// has confirmed those, too, that were wanted by then.
+// AddShardsLoosely is AddShards for channels that come and go. Up and Wait ignore them. OnUp waits
+// for those that are wanted by then.
 func (s *Subscription) AddShardsLoosely(names ...string) { s.add(names, shards, loosely) }
 
-// Remove ends the subscription to channels. Messages that are under way still arrive.
+// Remove unsubscribes from channels. Messages under way still arrive.
 func (s *Subscription) Remove(names ...string) { s.remove(names, channels, firmly) }
 
 // RemovePatterns is Remove for patterns.
@@ -27,7 +27,7 @@ func (s *Subscription) RemovePatterns(names ...string) { s.remove(names, pattern
 // RemoveShards is Remove for channels of sharded pub/sub.
 func (s *Subscription) RemoveShards(names ...string) { s.remove(names, shards, firmly) }
 
-// RemoveLooseShards takes back AddShardsLoosely; a channel that AddShards named as well stays.
+// RemoveLooseShards undoes AddShardsLoosely. Channels of AddShards stay.
 func (s *Subscription) RemoveLooseShards(names ...string) { s.remove(names, shards, loosely) }
 
 func (s *Subscription) add(names []string, k kind, w interest) {
@@ -59,7 +59,7 @@ func (s *Subscription) change(names []string, k kind, revise func(was interest) 
 	s.poke()
 }
 
-// resendLocked has a topic's link tell Redis whether it is wanted.
+// resendLocked makes a topic's link tell Redis whether the topic is wanted.
 func (s *Subscription) resendLocked(t topic, wanted bool) {
 	switch l := s.linkLocked(t); {
 	case l != nil:
@@ -73,7 +73,7 @@ func (s *Subscription) resendLocked(t topic, wanted bool) {
 	}
 }
 
-// Up tells whether everything that is wanted is confirmed by Redis at this moment.
+// Up reports whether Redis has confirmed everything that is wanted.
 func (s *Subscription) Up() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,8 +82,8 @@ func (s *Subscription) Up() bool {
 
 func (s *Subscription) upLocked() bool { return s.up && s.missing == 0 }
 
-// Settled tells whether Redis has confirmed everything at this moment, what is wanted loosely and what is no longer wanted
-// included.
+// Settled reports whether Redis has confirmed everything, including loosely wanted channels and
+// removals.
 func (s *Subscription) Settled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +95,8 @@ func (s *Subscription) Settled() bool {
 	return s.up && len(s.active) == len(s.want)
 }
 
-// refuse notes that Redis does not let us listen, and logs it once: reconnecting will not help, an operator will.
+// refuse records that Redis forbids the subscription, and logs it once. Only an operator can fix
+// it.
 func (s *Subscription) refuse(err error) {
 	if !errors.Is(err, ErrRights) && !errors.Is(err, ErrAuth) && !errors.Is(err, ErrNoShards) {
 		return
@@ -110,8 +111,8 @@ func (s *Subscription) refuse(err error) {
 	}
 }
 
-// Wait returns when Up is true, or with ctx's error, or with [ErrRights], [ErrAuth] or [ErrNoShards] when Redis does not let
-// us listen: waiting would not help then, though Run goes on trying.
+// Wait returns when Up is true, or with ctx's error. If Redis forbids the subscription it returns
+// [ErrRights], [ErrAuth] or [ErrNoShards], though Run continues to try.
 func (s *Subscription) Wait(ctx context.Context) error {
 	for {
 		s.mu.Lock()

@@ -50,5 +50,5 @@ func nothingToEnd(err error) bool {
 	return errors.As(err, &refused) && strings.HasPrefix(refused.Error(), "NOSUB ")
 }
 
-// Opposite is the command that ends what verb begins: UNSUBSCRIBE of SUBSCRIBE, PUNSUBSCRIBE of PSUBSCRIBE, and so on.
+// Opposite returns the command that ends what verb begins: UNSUBSCRIBE for SUBSCRIBE, and so on.
 func Opposite(verb string) string { return strings.Replace(verb, "SUB", "UNSUB", 1) }

@@ -30,9 +30,9 @@ type target struct {
 	sentinelPassword   string
 }
 
-// parseURL reads a Redis URL. net/url cannot: its authority is a single host, and its errors quote the password.
-// An error states the rule that was broken and quotes nothing: where special characters are not encoded, any part of the
-// URL may be a part of the password.
+// parseURL reads a Redis URL. net/url can't: it allows a single host, and its errors quote the
+// password. Errors name the broken rule and quote nothing, because any part of a badly encoded URL
+// may be part of the password.
 func parseURL(raw string) (target, error) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -151,8 +151,8 @@ func (t *target) parseQuery(query string) error {
 	return nil
 }
 
-// Redact returns raw with every password in it replaced by ***, for messages. It never fails: what it cannot read, it
-// hides more of.
+// Redact returns raw with every password replaced by ***, for messages. It never fails; it hides
+// more of what it can't read.
 func Redact(raw string) string {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {

@@ -228,7 +228,7 @@ func walk(t *testing.T, dir string, f func(name string)) {
 			return err
 		case !entry.IsDir():
 			f(filepath.ToSlash(name))
-		case name != "." && (strings.HasPrefix(entry.Name(), ".") || slices.Contains([]string{"node_modules", "testdata", "bin", "dist"}, entry.Name())):
+		case name != "." && (strings.HasPrefix(entry.Name(), ".") || slices.Contains([]string{"node_modules", "bundle", "testdata", "bin", "dist"}, entry.Name())):
 			return filepath.SkipDir
 		}
 		return nil

@@ -7,8 +7,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// waiter waits for an acknowledgement: EmitWithAck's channel, WithAck's function, or a delivery. One
-// of the three is set.
+// waiter waits for an acknowledgement: EmitWithAck's channel, WithAck's function, or a delivery.
+// One of the three is set.
 type waiter struct {
 	answer   chan answer
 	call     func(packet.Args, error)
@@ -43,7 +43,8 @@ func (s *Socket) expectLocked(w *waiter) int64 {
 	return id
 }
 
-// ackedLocked takes an acknowledgement. One that nobody waits for, or waits for no more, is ignored.
+// ackedLocked takes an acknowledgement. One that nobody waits for, or waits for no more, is
+// ignored.
 func (s *Socket) ackedLocked(id int64, args packet.Args) {
 	w, ok := s.acks[id]
 	if !ok {

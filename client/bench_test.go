@@ -14,8 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// tcpServer is the least that a client can connect to over TCP: it answers events that ask for it with their own arguments, if echo is set,
-// and else holds connections without a goroutine.
+// tcpServer is the least that a client can connect to over TCP: it answers events that ask for it
+// with their own arguments, if echo is set, and else holds connections without a goroutine.
 type tcpServer struct {
 	net.Listener
 	echo bool
@@ -114,7 +114,8 @@ func BenchmarkEmit(b *testing.B) {
 	}
 }
 
-// BenchmarkEcho is an event and its acknowledgement, one at a time, against a server that does next to nothing.
+// BenchmarkEcho is an event and its acknowledgement, one at a time, against a server that does next
+// to nothing.
 func BenchmarkEcho(b *testing.B) {
 	s := newClient(b, startTCP(b, true).config()).Of("/")
 	connect(b, s)
@@ -144,7 +145,8 @@ func BenchmarkEchoOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkParked tells the memory of an idle socket, the server's bare connection included: Go's heap and stacks, after a collection.
+// BenchmarkParked tells the memory of an idle socket, the server's bare connection included: Go's
+// heap and stacks, after a collection.
 func BenchmarkParked(b *testing.B) {
 	server := startTCP(b, false)
 	const n = 1000

@@ -39,7 +39,8 @@ func (s *Socket) drain() {
 		if batch == nil {
 			return
 		}
-		// A handler has ended its goroutine (runtime.Goexit, which tests do to fail): the rest is for another one.
+		// A handler has ended its goroutine (runtime.Goexit, which tests do to fail): the rest is
+		// for another one.
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		s.inbox = append(batch, s.inbox...)

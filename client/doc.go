@@ -40,10 +40,10 @@
 //
 // # Disconnection
 //
-// While a socket is disconnected it keeps emitted events, up to Config.MaxQueueBytes, and sends them
-// after the next connection. It drops volatile ones. EmitWithAck returns ErrDisconnected for events
-// that were sent before. If the server has connection state recovery, a reconnected socket keeps its
-// id and gets the events that it missed; Recovered then returns true.
+// While a socket is disconnected it keeps emitted events, up to Config.MaxQueueBytes, and sends
+// them after the next connection. It drops volatile ones. EmitWithAck returns ErrDisconnected for
+// events that were sent before. If the server has connection state recovery, a reconnected socket
+// keeps its id and gets the events that it missed; Recovered then returns true.
 //
 // # Concurrency
 //

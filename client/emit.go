@@ -27,7 +27,8 @@ func (u *unsent) size() int {
 	return n
 }
 
-// texts and bodies are scratch: a packet's text and an event's JSON, until they are copied into the connection's queue.
+// texts and bodies are scratch: a packet's text and an event's JSON, until they are copied into the
+// connection's queue.
 var (
 	texts  = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 	bodies = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
@@ -204,7 +205,8 @@ func (s *Socket) keepLocked(h packet.Header, body []byte, attachments [][]byte) 
 	return nil
 }
 
-// flushLocked sends what was kept. What does not fit into the connection's queue stays for the next time.
+// flushLocked sends what was kept. What does not fit into the connection's queue stays for the next
+// time.
 func (s *Socket) flushLocked() {
 	if len(s.unsent) == 0 {
 		return

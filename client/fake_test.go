@@ -17,7 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/client"
 )
 
-// fakeServer is a server without a network that a test scripts by hand. It keeps to net.Pipe, so that tests can run in fake time.
+// fakeServer is a server without a network that a test scripts by hand. It keeps to net.Pipe, so
+// that tests can run in fake time.
 type fakeServer struct {
 	t     testing.TB
 	conns chan net.Conn
@@ -71,7 +72,8 @@ func (f *fakeServer) accept() *webSocket {
 	return w
 }
 
-// session accepts a WebSocket, opens the session and answers CONNECT of the main namespace. It returns what the CONNECT said.
+// session accepts a WebSocket, opens the session and answers CONNECT of the main namespace. It
+// returns what the CONNECT said.
 func (f *fakeServer) session(answer string, before ...string) (*webSocket, string) {
 	f.t.Helper()
 	w := f.accept()

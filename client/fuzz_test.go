@@ -50,7 +50,8 @@ func (h hostile) serve(conn net.Conn) {
 	}
 }
 
-// FuzzServer feeds a client with what no server sends: it must not panic, hang, or leave anything behind.
+// FuzzServer feeds a client with what no server sends: it must not panic, hang, or leave anything
+// behind.
 func FuzzServer(f *testing.F) {
 	f.Add(`42["e",1]`, []byte("\x81\x05"+`42["x`), false)
 	f.Add(`452-["e",{"_placeholder":true,"num":1},{"_placeholder":true,"num":0}]`, []byte("two attachments"), true)

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// startNode starts official servers, as testdata/server.cjs has them, or skips the test where there is no Node or no npm packages, unless TESTKIT_REQUIRE is 1.
+// startNode starts official servers, as testdata/server.cjs has them, or skips the test where there
+// is no Node or no npm packages, unless TESTKIT_REQUIRE is 1.
 func startNode(t testing.TB) servers {
 	t.Helper()
 	need := t.Skipf

@@ -35,7 +35,8 @@ func TestAttachments(t *testing.T) {
 	})
 }
 
-// What a server may not send costs the connection, with "parse error"; what may be harmless is ignored.
+// What a server may not send costs the connection, with "parse error"; what may be harmless is
+// ignored.
 func TestViolations(t *testing.T) {
 	for name, c := range map[string]struct {
 		send func(w *webSocket)

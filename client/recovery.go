@@ -7,14 +7,15 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// session is what connection state recovery needs (Socket.IO v4.6 and later): the private id of the session, and the offset that the
-// server put behind the arguments of the last event.
+// session is what connection state recovery needs (Socket.IO v4.6 and later): the private id of the
+// session, and the offset that the server put behind the arguments of the last event.
 type session struct {
 	pid    string
 	offset []byte // the JSON string as it came; empty before the first event
 }
 
-// begun notes the pid of a new connection ("": the server has no recovery) and reports whether the session is the one before.
+// begun notes the pid of a new connection ("": the server has no recovery) and reports whether the
+// session is the one before.
 func (s *session) begun(pid string) (recovered bool) {
 	recovered = pid != "" && pid == s.pid
 	if !recovered {
@@ -34,7 +35,8 @@ func (s *session) saw(t task) {
 	}
 }
 
-// auth is the body of a CONNECT: the user's object, with pid and offset in front if there is something to recover.
+// auth is the body of a CONNECT: the user's object, with pid and offset in front if there is
+// something to recover.
 func (s *session) auth(user any) ([]byte, error) {
 	var body []byte
 	if user != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// registry is what a socket calls. It is replaced, never changed, so that it is read without a lock.
+// registry is what a socket calls. It is replaced, never changed, so that it is read without a
+// lock.
 type registry struct {
 	events     map[string][]handler
 	any        []func(event string, args packet.Args)

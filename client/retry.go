@@ -8,7 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// delivery is an event that is sent until it is acknowledged (Config.Retries). Only the first of a socket is under way.
+// delivery is an event that is sent until it is acknowledged (Config.Retries). Only the first of a
+// socket is under way.
 type delivery struct {
 	unsent
 	tries int
@@ -71,8 +72,8 @@ func (s *Socket) deliverLocked() {
 	})
 }
 
-// answeredLocked ends one try: with the answer, or an error that calls for another one while there are some left. A lost
-// connection leaves the delivery for the next.
+// answeredLocked ends one try: with the answer, or an error that calls for another one while there
+// are some left. A lost connection leaves the delivery for the next.
 func (s *Socket) answeredLocked(d *delivery, args packet.Args, err error) {
 	d.sent = false
 	if d.timer != nil {

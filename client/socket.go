@@ -142,8 +142,8 @@ func (s *Socket) disconnectLocked(err error) {
 	s.client.retireLocked()
 }
 
-// connectedLocked notes the server's answer to CONNECT: first OnConnect's functions run, then the handlers of what came before it (which
-// recovery sends), and what waited to be sent leaves.
+// connectedLocked notes the server's answer to CONNECT: first OnConnect's functions run, then the
+// handlers of what came before it (which recovery sends), and what waited to be sent leaves.
 func (s *Socket) connectedLocked(id, pid string) {
 	s.id, s.connected = id, true
 	s.recovered = s.session.begun(pid)

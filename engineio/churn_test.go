@@ -39,7 +39,8 @@ func (c *counter) Closed(string, error) {
 	c.closed.Add(1)
 }
 
-// Clients come and go in every way at once, and broadcast to each other. Each session ends exactly once and nothing is left.
+// Clients come and go in every way at once, and broadcast to each other. Each session ends exactly
+// once and nothing is left.
 func TestChurn(t *testing.T) {
 	for _, d := range drives {
 		t.Run(d, func(t *testing.T) {
@@ -84,7 +85,8 @@ func TestChurn(t *testing.T) {
 	}
 }
 
-// visit is one client: it begins somehow, has a few messages echoed among broadcasts to all, and ends somehow.
+// visit is one client: it begins somehow, has a few messages echoed among broadcasts to all, and
+// ends somehow.
 func (f *fixture) visit(rnd *rand.Rand) {
 	var c *wsClient
 	if rnd.IntN(3) == 0 {

@@ -11,12 +11,12 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// deflateTail ends each message in the stream and is not sent (RFC 7692, 7.2.1); the empty last block behind it makes
-// the reader see an end.
+// deflateTail ends each message in the stream and is not sent (RFC 7692, 7.2.1); the empty last
+// block behind it makes the reader see an end.
 const deflateTail = "\x00\x00\xff\xff\x01\x00\x00\xff\xff"
 
-// deflateAnswer accepts an offer. Neither side keeps its window, so that a message is compressed once for all receivers
-// and no connection holds memory for it.
+// deflateAnswer accepts an offer. Neither side keeps its window, so that a message is compressed
+// once for all receivers and no connection holds memory for it.
 const deflateAnswer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
 var (
@@ -64,7 +64,8 @@ func inflate(data []byte, limit int64) ([]byte, error) {
 	}
 }
 
-// acceptsDeflate looks for an offer of permessage-deflate that we can keep: no smaller window of ours than the usual.
+// acceptsDeflate looks for an offer of permessage-deflate that we can keep: no smaller window of
+// ours than the usual.
 func acceptsDeflate(offers []string) bool {
 	for _, line := range offers {
 		for offer := range strings.SplitSeq(line, ",") {

@@ -14,8 +14,8 @@
 //
 // # Messages
 //
-// Session.Send never blocks: the session queues the bytes that the transport doesn't take at once. A
-// session whose client is too slow ends (Config.MaxQueueBytes). A [Message] is encoded once, so a
+// Session.Send never blocks: the session queues the bytes that the transport doesn't take at once.
+// A session whose client is too slow ends (Config.MaxQueueBytes). A [Message] is encoded once, so a
 // broadcast is one NewText and a Send for each session.
 //
 // The session calls its Receiver on the goroutine that reads, which may be the one of all
@@ -54,22 +54,23 @@ package engineio
 
 // For readers of the code.
 //
-// ServeHTTP matches the raw target, adds the CORS headers, reads the query (query.go) and checks the
-// request in the order of Node's server (server.go). A request without a sid begins a session
+// ServeHTTP matches the raw target, adds the CORS headers, reads the query (query.go) and checks
+// the request in the order of Node's server (server.go). A request without a sid begins a session
 // (handshake.go). One with a sid polls or posts (polling.go), or asks for a WebSocket (accept.go,
 // websocket.go), which probes and then takes over (upgrade.go).
 //
 // parser.feed (frames.go) takes a WebSocket's bytes in whatever pieces they come. A link calls it.
-// On Linux, plain sockets wait in an epoll loop (poller_linux.go), so that an idle one has neither a
-// goroutine nor a buffer. Without epoll, or while Run doesn't run, a goroutine waits for each
+// On Linux, plain sockets wait in an epoll loop (poller_linux.go), so that an idle one has neither
+// a goroutine nor a buffer. Without epoll, or while Run doesn't run, a goroutine waits for each
 // (link_linux.go). TLS and everything else has a goroutine with a small buffer (link_stream.go).
 //
 // During one read the session is corked, so that the Receiver's messages leave in one write after
 // Idle. Package socketio's Receiver leaves work to the event loop (scheduler.go): the poller's
 // goroutine does it between two looks at its sockets.
 //
-// A session has no goroutine, timer or channel of its own. docs/concurrency.md lists the goroutines.
+// A session has no goroutine, timer or channel of its own. docs/concurrency.md lists the
+// goroutines.
 //
 // Lock order: Session.recvMu, held while the Receiver is called; Session.mu, which guards all state
-// and every write, none of which blocks; Server.lingerMu; then those of the wheel, of a shard of the
-// session table and of the scheduler. Send never waits for a Receiver.
+// and every write, none of which blocks; Server.lingerMu; then those of the wheel, of a shard of
+// the session table and of the scheduler. Send never waits for a Receiver.

@@ -10,11 +10,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// okAfterDrain is how long posts for a session that Drain has ended are answered "ok": its client may have sent them
-// before it learnt of the end, and an error would be counted as a failed request.
+// okAfterDrain is how long posts for a session that Drain has ended are answered "ok": its client
+// may have sent them before it learnt of the end, and an error would be counted as a failed
+// request.
 const okAfterDrain = 5 * time.Second
 
-// finishTime is how long a drain waits for a Receiver that is at work: its client may get an answer.
+// finishTime is how long a drain waits for a Receiver that is at work: its client may get an
+// answer.
 const finishTime = 2 * time.Second
 
 // shutdownLinger bounds the wait for the answers to our close frames when Run ends.

@@ -95,8 +95,8 @@ func TestRunEndsEverything(t *testing.T) {
 	})
 }
 
-// A connection that was taken just before Run's end is closed although its handler comes to it only afterwards, and its
-// client does not answer.
+// A connection that was taken just before Run's end is closed although its handler comes to it only
+// afterwards, and its client does not answer.
 func TestRunEndsLateConnections(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, f *fixture) {
 		f.open()

@@ -15,7 +15,8 @@ var ErrForbidden = errors.New("engineio: forbidden")
 // it.
 var ErrSlowClient = errors.New("engineio: client too slow, its queue is full")
 
-// Reasons of the end of a session, for Receiver.Closed. Clients and Node servers use the same words.
+// Reasons of the end of a session, for Receiver.Closed. Clients and Node servers use the same
+// words.
 const (
 	TransportError = "transport error"      // the client broke the rules of its transport
 	TransportClose = "transport close"      // the client closed, or its connection was cut
@@ -62,10 +63,10 @@ type ConnectionError struct {
 	Request *http.Request
 	Code    int
 	Message string // of the code
-	// Context has details by the names that the reference uses: "transport", "sid", "method", "name" (INVALID_ORIGIN,
-	// TRANSPORT_MISMATCH, PROTOCOL_MISMATCH, TRANSPORT_HANDSHAKE_ERROR, ID_GENERATION_ERROR), "origin",
-	// "previousTransport", "error", "message" (what AllowRequest said, or nil), which are strings, and "protocol" and
-	// "previousProtocol", which are ints.
+	// Context has details by the names that the reference uses: "transport", "sid", "method",
+	// "name" (INVALID_ORIGIN, TRANSPORT_MISMATCH, PROTOCOL_MISMATCH, TRANSPORT_HANDSHAKE_ERROR,
+	// ID_GENERATION_ERROR), "origin", "previousTransport", "error", "message" (what AllowRequest
+	// said, or nil), which are strings, and "protocol" and "previousProtocol", which are ints.
 	Context map[string]any
 }
 

@@ -59,16 +59,16 @@ var errStop = errors.New("engineio: websocket: no more input wanted")
 
 // frameSink takes what a parser finds. An error ends the parsing and is given back by feed.
 type frameSink interface {
-	// message takes one whole message, unmasked, inflated and, if text, valid UTF-8. Text is only valid during the call;
-	// binary data is given away.
+	// message takes one whole message, unmasked, inflated and, if text, valid UTF-8. Text is only
+	// valid during the call; binary data is given away.
 	message(op byte, data []byte) error
 	// control takes one control frame, unmasked. data is only valid during the call.
 	control(op byte, data []byte) error
 }
 
-// parser reads a client's WebSocket frames from whatever pieces they arrive in. It owns no goroutine and no reader, so
-// that anything can drive it, and keeps a buffer only while a message has arrived in part. A buffer grows with what
-// arrives, not by what a header announces.
+// parser reads a client's WebSocket frames from whatever pieces they arrive in. It owns no
+// goroutine and no reader, so that anything can drive it, and keeps a buffer only while a message
+// has arrived in part. A buffer grows with what arrives, not by what a header announces.
 type parser struct {
 	limit int64 // bytes in a message, inflated
 
@@ -88,7 +88,8 @@ type parser struct {
 	whole    bool // the message under way is one frame
 }
 
-// feed takes the next bytes of the connection, unmasking them in place. After an error it must not be called again.
+// feed takes the next bytes of the connection, unmasking them in place. After an error it must not
+// be called again.
 func (p *parser) feed(b []byte, sink frameSink) error {
 	for {
 		if !p.inFrame {
@@ -173,7 +174,8 @@ func headerSize(second byte) int {
 	return 2 + 4
 }
 
-// check judges the first two bytes of a header, or the first if there is one, and takes what they say.
+// check judges the first two bytes of a header, or the first if there is one, and takes what they
+// say.
 func (p *parser) check(h []byte) error {
 	op := h[0] & opMask
 	control := op&0x8 != 0
@@ -305,7 +307,8 @@ func unmask(b []byte, key uint32) uint32 {
 	return key
 }
 
-// checkClose judges a close frame's payload: nothing, or a code that may be sent and a reason in UTF-8.
+// checkClose judges a close frame's payload: nothing, or a code that may be sent and a reason in
+// UTF-8.
 func checkClose(data []byte) error {
 	if len(data) == 0 {
 		return nil

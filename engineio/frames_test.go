@@ -149,8 +149,8 @@ func (k *keeper) message(op byte, data []byte) error {
 
 func (k *keeper) control(byte, []byte) error { return nil }
 
-// Binary messages are the sink's: no message that follows changes them, in whatever pieces they came, and they hold no
-// more memory than twice what they are.
+// Binary messages are the sink's: no message that follows changes them, in whatever pieces they
+// came, and they hold no more memory than twice what they are.
 func TestBinaryIsGivenAway(t *testing.T) {
 	for _, piece := range []int{1000, 16 << 10, 64 << 10, 1 << 20} {
 		var k keeper

@@ -16,7 +16,8 @@ func randomSID(*http.Request) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil
 }
 
-// needsEscaping tells the characters that a sid cannot have: JSON or a cookie would not take them as they are.
+// needsEscaping tells the characters that a sid cannot have: JSON or a cookie would not take them
+// as they are.
 func needsEscaping(c rune) bool {
 	return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"\\,;`, c)
 }
@@ -33,8 +34,9 @@ func (s *Server) mint(r *http.Request) (*Session, *ConnectionError) {
 	return newSession(s, sid, r), nil
 }
 
-// begin puts a session with its transport into life: the table, the open packet, the receiver, the first ping. What
-// Open sends leaves together with the open packet. It reports false if the server takes no sessions or the sid is taken.
+// begin puts a session with its transport into life: the table, the open packet, the receiver, the
+// first ping. What Open sends leaves together with the open packet. It reports false if the server
+// takes no sessions or the sid is taken.
 func (s *Server) begin(session *Session) bool {
 	session.recvMu.Lock() // whoever ends the session meanwhile finds its receiver set
 	defer session.recvMu.Unlock()

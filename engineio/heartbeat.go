@@ -20,7 +20,8 @@ const (
 // heartbeat is a Session as the owner of its timer.
 type heartbeat Session
 
-// Expire sends the ping that is due, or ends the session for a pong (or a last poll) that did not come.
+// Expire sends the ping that is due, or ends the session for a pong (or a last poll) that did not
+// come.
 func (h *heartbeat) Expire(t *wheel.Timer) {
 	s := (*Session)(h)
 	s.mu.Lock()
@@ -38,8 +39,8 @@ func (h *heartbeat) Expire(t *wheel.Timer) {
 	}
 }
 
-// lapsed reports whether the session ends now because its pong is overdue. A client that asks may be quicker than the
-// wheel, and is to be told the truth.
+// lapsed reports whether the session ends now because its pong is overdue. A client that asks may
+// be quicker than the wheel, and is to be told the truth.
 func (s *Session) lapsed() bool {
 	if beat := s.beat.Load(); beat != beatAwaiting && beat != beatExtended {
 		return false
@@ -53,7 +54,8 @@ func (s *Session) lapsed() bool {
 	return true
 }
 
-// pong schedules the next ping: the interval runs from the pong's arrival. A pong that nobody asked for counts too.
+// pong schedules the next ping: the interval runs from the pong's arrival. A pong that nobody asked
+// for counts too.
 func (s *Session) pong() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,7 +65,8 @@ func (s *Session) pong() {
 	}
 }
 
-// extend restarts the timeout, once per ping, for a client whose pong is stuck behind other packets.
+// extend restarts the timeout, once per ping, for a client whose pong is stuck behind other
+// packets.
 func (s *Session) extend() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

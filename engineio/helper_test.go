@@ -23,7 +23,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// The ways in which a WebSocket's connection can be driven. On systems without a poller they are the same but for pipe.
+// The ways in which a WebSocket's connection can be driven. On systems without a poller they are
+// the same but for pipe.
 const (
 	onPipe   = "pipe"   // net.Pipe: a streamLink
 	onSocket = "socket" // TCP, no poller
@@ -138,7 +139,8 @@ type pipeEnd struct {
 
 func (e *pipeEnd) RemoteAddr() net.Addr { return &net.UnixAddr{Name: e.addr, Net: "pipe"} }
 
-// recorder is a Receiver that hands what it gets to the test. "echo:..." is sent back, "close" closes.
+// recorder is a Receiver that hands what it gets to the test. "echo:..." is sent back, "close"
+// closes.
 type recorder struct {
 	s        *Session
 	messages chan string // binary ones as "b:..."
@@ -203,7 +205,8 @@ type answer struct {
 	body   string
 }
 
-// do makes a request of the server's path with a query. A nil answer means that the connection was cut.
+// do makes a request of the server's path with a query. A nil answer means that the connection was
+// cut.
 func (f *fixture) do(method, query, body string, headers ...string) *answer {
 	f.t.Helper()
 	r, err := f.request(method, query, body, headers...)
@@ -266,7 +269,8 @@ func (f *fixture) post(sid, body string) *answer {
 	return f.do("POST", "EIO=4&transport=polling&sid="+sid, body)
 }
 
-// polling makes a poll that is pending when it returns, and gives its answer. It needs a synctest bubble.
+// polling makes a poll that is pending when it returns, and gives its answer. It needs a synctest
+// bubble.
 func (f *fixture) polling(sid string) <-chan *answer {
 	got := make(chan *answer, 1)
 	go func() { got <- f.poll(sid) }()
@@ -377,7 +381,8 @@ func (c *wsClient) want(want string) {
 	}
 }
 
-// wantClose reads up to the server's close frame, which has that code (0: none), answers it and reads the end.
+// wantClose reads up to the server's close frame, which has that code (0: none), answers it and
+// reads the end.
 func (c *wsClient) wantClose(code uint16) {
 	c.t.Helper()
 	for {

@@ -6,8 +6,9 @@ import (
 	"net/url"
 )
 
-// JSONP, by which pages polled before CORS: the response is a script that calls a function with the payload, and the
-// payload of a post is a form's field. A session whose handshake has a parameter j is one of these.
+// JSONP, by which pages polled before CORS: the response is a script that calls a function with the
+// payload, and the payload of a post is a form's field. A session whose handshake has a parameter j
+// is one of these.
 
 // appendJSONP wraps a payload. Of j only the digits are used, so that it cannot smuggle script in.
 func appendJSONP(dst []byte, j string, payload []byte) []byte {
@@ -24,7 +25,8 @@ func appendJSONP(dst []byte, j string, payload []byte) []byte {
 	return append(append(append(dst, "]("...), bytes.TrimSuffix(text.Bytes(), []byte("\n"))...), ");"...)
 }
 
-// jsonpBody is the payload in a posted form. Clients double the backslash of "\n", since forms normalise newlines.
+// jsonpBody is the payload in a posted form. Clients double the backslash of "\n", since forms
+// normalise newlines.
 func jsonpBody(body []byte) []byte {
 	form, _ := url.ParseQuery(string(body))
 	d := []byte(form.Get("d"))

@@ -20,8 +20,8 @@ type pollers struct {
 	one  *poller // nil: not begun, or not to be had
 }
 
-// poller gives the server's poller, begun when the first socket needs it; nil if the server does not run (nobody would
-// wait for the poller's end).
+// poller gives the server's poller, begun when the first socket needs it; nil if the server does
+// not run (nobody would wait for the poller's end).
 func (s *Server) poller() *poller {
 	if !s.running.Load() {
 		return nil
@@ -46,8 +46,9 @@ func (s *Server) stopPolling() {
 	}
 }
 
-// newLink picks what reads and writes conn. A connection that has SyscallConn lets its descriptor be read and written
-// past its Read and Write: its socket is parked in the server's poller. Others, TLS above all, are streams.
+// newLink picks what reads and writes conn. A connection that has SyscallConn lets its descriptor
+// be read and written past its Read and Write: its socket is parked in the server's poller. Others,
+// TLS above all, are streams.
 func (s *Server) newLink(conn net.Conn) link {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
@@ -69,9 +70,9 @@ func (s *Server) newLink(conn net.Conn) link {
 	return l
 }
 
-// socketLink is a socket in Go's poller, with a goroutine that waits there and holds no buffer while it does: what a
-// server does that has no poller. Nobody but the link closes the socket, under the session's mu, so that holding mu
-// makes the descriptor safe to write to.
+// socketLink is a socket in Go's poller, with a goroutine that waits there and holds no buffer
+// while it does: what a server does that has no poller. Nobody but the link closes the socket,
+// under the session's mu, so that holding mu makes the descriptor safe to write to.
 type socketLink struct {
 	server   *Server
 	conn     net.Conn
@@ -135,7 +136,8 @@ func (l *socketLink) drain(w *webSocket) {
 	}
 }
 
-// writable asks the kernel: Go's poller only knows of changes, and may have seen this one before it was asked.
+// writable asks the kernel: Go's poller only knows of changes, and may have seen this one before it
+// was asked.
 func writable(fd uintptr) bool {
 	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 	n, err := unix.Poll(p[:], 0)

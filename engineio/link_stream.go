@@ -6,12 +6,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// streamBuffer is what a stream's reader holds while it waits. (TLS hands out records of up to 16 KB; bigger reads are
-// rare enough to take several.)
+// streamBuffer is what a stream's reader holds while it waits. (TLS hands out records of up to 16
+// KB; bigger reads are rare enough to take several.)
 const streamBuffer = 4 << 10
 
-// streamLink is a connection that can only be read and written with blocking calls: TLS, net.Pipe, or any socket where
-// there is no link_linux.go. It costs a reader goroutine with a buffer, and a writer one while something is written.
+// streamLink is a connection that can only be read and written with blocking calls: TLS, net.Pipe,
+// or any socket where there is no link_linux.go. It costs a reader goroutine with a buffer, and a
+// writer one while something is written.
 type streamLink struct {
 	server *Server
 	conn   net.Conn
@@ -44,8 +45,9 @@ func (l *streamLink) read(w *webSocket, read []byte) {
 func (l *streamLink) write([]byte) (int, error)    { return 0, nil }
 func (l *streamLink) writev([][]byte) (int, error) { return 0, nil }
 
-// close and closeWrite leave the work to a goroutine: TLS writes an alert, for which it waits up to five seconds where
-// the peer does not read, and the caller holds the session's mu and may be the wheel.
+// close and closeWrite leave the work to a goroutine: TLS writes an alert, for which it waits up to
+// five seconds where the peer does not read, and the caller holds the session's mu and may be the
+// wheel.
 func (l *streamLink) close() {
 	l.server.tasks.Go(func() { l.conn.Close() })
 }

@@ -77,7 +77,8 @@ func (m *Message) appendText(dst []byte) []byte {
 	return append(dst, *text...)
 }
 
-// wire is m as a WebSocket frame. threshold is the payload size from which it is deflated; below 0: never.
+// wire is m as a WebSocket frame. threshold is the payload size from which it is deflated; below 0:
+// never.
 func (m *Message) wire(threshold int) []byte {
 	if threshold < 0 || m.plain || m.Len() < threshold {
 		return m.frame

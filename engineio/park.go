@@ -7,19 +7,22 @@ import (
 	"strings"
 )
 
-// parker is a ResponseWriter whose handler may return before the response is written. A poll that waits on one has no
-// goroutine: whoever has something to say to the session writes the response.
+// parker is a ResponseWriter whose handler may return before the response is written. A poll that
+// waits on one has no goroutine: whoever has something to say to the session writes the response.
 type parker interface {
 	http.ResponseWriter
-	// Park says that the handler returns, and that the response is written later and ended by Done. The handler calls it,
-	// once. Gone is called if the client leaves before that, on a goroutine that holds no lock and does not wait for it.
+	// Park says that the handler returns, and that the response is written later and ended by Done.
+	// The handler calls it, once. Gone is called if the client leaves before that, on a goroutine
+	// that holds no lock and does not wait for it.
 	Park(gone func())
-	// Done ends a response that was parked. It does not block, and so may leave something to be written behind it; if the client
-	// leaves before that, gone is called too. After an error it is not.
+	// Done ends a response that was parked. It does not block, and so may leave something to be
+	// written behind it; if the client leaves before that, gone is called too. After an error it is
+	// not.
 	Done() error
 }
 
-// park leaves p to whoever answers it. False: it has its answer already, or its response cannot be parked.
+// park leaves p to whoever answers it. False: it has its answer already, or its response cannot be
+// parked.
 func (s *Session) park(p *poll) bool {
 	if p.parker == nil {
 		return false
@@ -45,7 +48,8 @@ func (s *Session) unparked(p *poll) {
 	}
 }
 
-// answerParkedLocked writes the answer of a parked poll: at once, unless that may take time or call the app.
+// answerParkedLocked writes the answer of a parked poll: at once, unless that may take time or call
+// the app.
 func (s *Session) answerParkedLocked(p *poll) {
 	if c := &s.server.cfg; c.Headers != nil ||
 		len(p.asked.accepts) > 0 && c.HTTPCompressionThreshold >= 0 && p.size() > c.HTTPCompressionThreshold {

@@ -84,7 +84,8 @@ type lost struct{ parkable }
 
 func (w *lost) Done() error { return errors.New("gone") }
 
-// A parked poll whose answer cannot be written ends its session, and whoever sent learns of it as of any end.
+// A parked poll whose answer cannot be written ends its session, and whoever sent learns of it as
+// of any end.
 func TestParkedPollThatIsLost(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, f *fixture) {
 		sid := f.open()

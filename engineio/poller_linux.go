@@ -27,9 +27,9 @@ const (
 
 // poller parks sockets in an epoll of our own, so that an idle WebSocket has neither goroutine nor
 // buffer (ADR 0002). The epoll's descriptor is itself in Go's poller: one goroutine waits there for
-// all sockets, reads them in turn, and does the Work that comes of it. It leads a scheduler: when it is
-// late, another continues the round, and the link that it reads is away: its events are noted for
-// the late goroutine, which serves it alone until nothing is left of them.
+// all sockets, reads them in turn, and does the Work that comes of it. It leads a scheduler: when
+// it is late, another continues the round, and the link that it reads is away: its events are noted
+// for the late goroutine, which serves it alone until nothing is left of them.
 type poller struct {
 	epfd      int
 	file      *os.File
@@ -65,7 +65,8 @@ func newPoller(pool *pool) (*poller, error) {
 		p.file.Close()
 		return nil, err
 	}
-	// Go watches the epoll by edges: only an empty-handed wait makes sure that the next event is one.
+	// Go watches the epoll by edges: only an empty-handed wait makes sure that the next event is
+	// one.
 	p.some = func(uintptr) bool {
 		p.n = epollWait(p.epfd, p.events[:])
 		return p.n > 0
@@ -261,8 +262,8 @@ func (l *pollLink) start(w *webSocket, read []byte) {
 	}
 }
 
-// control tells the kernel what the link waits for. Before start has added the link there is nothing to modify: start
-// then asks for all at once.
+// control tells the kernel what the link waits for. Before start has added the link there is
+// nothing to modify: start then asks for all at once.
 func (l *pollLink) control(op int) error {
 	events := uint32(readEvents)
 	if l.waiting {

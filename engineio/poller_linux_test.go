@@ -69,7 +69,8 @@ func descriptors(t *testing.T) int {
 	return len(list)
 }
 
-// Every descriptor that was detached is closed once: by the client's end, a breach, Close, or the server's end.
+// Every descriptor that was detached is closed once: by the client's end, a breach, Close, or the
+// server's end.
 func TestNoDescriptorIsLeft(t *testing.T) {
 	before := descriptors(t)
 	f := serve(t, Config{}, onPoller)
@@ -99,7 +100,8 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 	}
 }
 
-// What is sent before the socket is in the poller, and is more than the kernel takes, leaves when there is room.
+// What is sent before the socket is in the poller, and is more than the kernel takes, leaves when
+// there is room.
 func TestBlockedBeforeItIsParked(t *testing.T) {
 	big := bytes.Repeat([]byte("0123456789abcdef"), 512<<10) // 8 MiB
 	f := serve(t, Config{Open: func(s *Session) Receiver {
@@ -112,7 +114,8 @@ func TestBlockedBeforeItIsParked(t *testing.T) {
 	}
 }
 
-// The end of a connection is seen behind more than one turn of reading, though the kernel tells of it only once.
+// The end of a connection is seen behind more than one turn of reading, though the kernel tells of
+// it only once.
 func TestEndBehindABacklog(t *testing.T) {
 	for _, end := range []string{"close", "half-close"} {
 		t.Run(end, func(t *testing.T) {

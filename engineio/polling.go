@@ -15,7 +15,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// polling is the state of a session's polling transport, under Session.mu: at most one poll and one post at a time.
+// polling is the state of a session's polling transport, under Session.mu: at most one poll and one
+// post at a time.
 type polling struct {
 	poll  *poll
 	post  *post
@@ -150,7 +151,8 @@ func (s *Session) addPoll(p *poll) (status int) {
 	return 0
 }
 
-// waitPoll writes p's answer when it is there, or leaves that to whoever answers. A client that leaves before ends its session.
+// waitPoll writes p's answer when it is there, or leaves that to whoever answers. A client that
+// leaves before ends its session.
 func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 	if s.park(p) {
 		return
@@ -244,7 +246,8 @@ func (s *Server) answerPoll(w http.ResponseWriter, a *asked, body []byte, compre
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	s.pollingHeaders(h, a.explorer, a.r)
 	control := http.NewResponseController(w)
-	// Who has not taken it by then has missed a ping. A server that cannot do this has to see to it itself.
+	// Who has not taken it by then has missed a ping. A server that cannot do this has to see to it
+	// itself.
 	control.SetWriteDeadline(time.Now().Add(s.cfg.PingInterval + s.cfg.PingTimeout))
 	if _, err := w.Write(body); err != nil {
 		return err
@@ -268,7 +271,8 @@ func isExplorer(r *http.Request) bool {
 	return strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/")
 }
 
-// servePost receives a payload. Its packets are handled before the answer, which is "ok" whatever they were.
+// servePost receives a payload. Its packets are handled before the answer, which is "ok" whatever
+// they were.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request, id requestID) {
 	p := &post{id: id, control: http.NewResponseController(w)}
 	if status := s.addPost(p); status != 0 {
@@ -324,10 +328,10 @@ func isOctetStream(contentType string) bool {
 	return kind == "application/octet-stream"
 }
 
-// addPost makes p the post that is being received. A second one that is no copy ends the session: the
-// first one's connection is cut, the second is answered with the status that is returned. So is a copy
-// of a post that was handed on already, with 200. A copy of the one that is being received takes its
-// place.
+// addPost makes p the post that is being received. A second one that is no copy ends the session:
+// the first one's connection is cut, the second is answered with the status that is returned. So is
+// a copy of a post that was handed on already, with 200. A copy of the one that is being received
+// takes its place.
 func (s *Session) addPost(p *post) (status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -365,8 +369,8 @@ func (s *Session) donePost(p *post, whole bool) (cut bool) {
 	return p.cut
 }
 
-// readBody reads a body into a borrowed buffer. whole is false if it is larger than MaxHTTPBufferSize; bytes are counted
-// as they arrive, whatever Content-Length says.
+// readBody reads a body into a borrowed buffer. whole is false if it is larger than
+// MaxHTTPBufferSize; bytes are counted as they arrive, whatever Content-Length says.
 func (s *Server) readBody(r *http.Request) (body []byte, whole bool, err error) {
 	limit := s.cfg.MaxHTTPBufferSize
 	body = bufpool.Get(int(min(max(r.ContentLength+1, 512), limit+1, 64<<10)))
@@ -385,7 +389,8 @@ func (s *Server) readBody(r *http.Request) (body []byte, whole bool, err error) 
 	}
 }
 
-// receivePayload handles the packets of a posted payload. An invalid one ends the session and the payload.
+// receivePayload handles the packets of a posted payload. An invalid one ends the session and the
+// payload.
 func (s *Session) receivePayload(body []byte) {
 	s.recvMu.Lock()
 	defer s.recvMu.Unlock()

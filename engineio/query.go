@@ -25,7 +25,8 @@ func parseQuery(r *http.Request) query {
 // protocol is the revision of Engine.IO that is spoken here.
 const protocol = 4
 
-// protocol is the revision that a request speaks: 4, or 3 for whatever else it says, as the reference has it.
+// protocol is the revision that a request speaks: 4, or 3 for whatever else it says, as the
+// reference has it.
 func (q *query) protocol() int {
 	if q.eio == "4" {
 		return 4

@@ -5,14 +5,14 @@ import (
 	"net/http"
 )
 
-// A proxy repeats a request elsewhere when the router or the server that it asked is gone. The first
-// copy may have been served by then, so that serving the second like a new request would lose the
-// answer of a poll or handle a post twice. Official clients give each request a parameter t of its
-// own, by which a session recognises the copy: it answers a repeated poll as it answered the first,
-// and handles a repeated post once. (Node's servers take both for new requests.)
+// A proxy repeats a request elsewhere when the router or the server that it asked is gone. The
+// first copy may have been served by then, so that serving the second like a new request would lose
+// the answer of a poll or handle a post twice. Official clients give each request a parameter t of
+// its own, by which a session recognises the copy: it answers a repeated poll as it answered the
+// first, and handles a repeated post once. (Node's servers take both for new requests.)
 
-// requestID recognises a request of a session by hashes, since the strings would keep the whole head
-// of the request in memory. The zero value is no other's.
+// requestID recognises a request of a session by hashes, since the strings would keep the whole
+// head of the request in memory. The zero value is no other's.
 type requestID struct {
 	t     uint64 // of the parameter t; 0: none
 	relay uint64 // of the router or connection that the request came over; 0: unknown
@@ -34,8 +34,8 @@ type relayed interface {
 	Relay() string
 }
 
-// identify returns the id of a request. A session whose client gave its handshake the same t doesn't
-// number its requests, so they have none.
+// identify returns the id of a request. A session whose client gave its handshake the same t
+// doesn't number its requests, so they have none.
 func (s *Session) identify(w http.ResponseWriter, r *http.Request, q *query) requestID {
 	id := requestID{t: hash(q.t)}
 	if s.polling == nil || id.t == s.polling.firstT {

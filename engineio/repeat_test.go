@@ -38,7 +38,8 @@ func (f *fixture) wantRepeats(t *testing.T, polls, posts float64) {
 	}
 }
 
-// TestRepeatedPoll: the answer of a poll was lost on its way to the client, and the proxy asks again.
+// TestRepeatedPoll: the answer of a poll was lost on its way to the client, and the proxy asks
+// again.
 func TestRepeatedPoll(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, f *fixture) {
 		sid := f.open()

@@ -8,13 +8,13 @@ import (
 	"net/url"
 )
 
-// firstRequest is what a session keeps of its first request. Packed into one string its headers and URL take a third of
-// what they take in an http.Request, which was half of an idle session.
+// firstRequest is what a session keeps of its first request. Packed into one string its headers and
+// URL take a third of what they take in an http.Request, which was half of an idle session.
 type firstRequest struct {
 	ctx context.Context
 	tls *tls.ConnectionState
-	// text is the client's address, method, protocol, host, target, URL, then names and values of headers, each with its
-	// length before it.
+	// text is the client's address, method, protocol, host, target, URL, then names and values of
+	// headers, each with its length before it.
 	text string
 }
 
@@ -51,8 +51,8 @@ func (f *firstRequest) remoteAddr() string {
 	return addr
 }
 
-// unpack makes the request anew: without a body, and with a context that has the values of the request's but does not
-// end with it.
+// unpack makes the request anew: without a body, and with a context that has the values of the
+// request's but does not end with it.
 func (f *firstRequest) unpack() *http.Request {
 	rest := f.text
 	next := func() (s string) {

@@ -38,8 +38,8 @@ func (l *loop) Later(w eventloop.Work) {
 }
 
 const (
-	// checkEvery is how often the watch checks the leader. A leader that is still at the same turn as
-	// at the last check is overdue.
+	// checkEvery is how often the watch checks the leader. A leader that is still at the same turn
+	// as at the last check is overdue.
 	checkEvery = time.Millisecond
 	// helpAt is how much work has to wait before one more goroutine, on another core, is worth its
 	// start.
@@ -130,8 +130,8 @@ func (s *scheduler) work() (leads bool) {
 	return true
 }
 
-// begin starts a turn: w, or the reading of a connection if w is nil. The leader calls it. The watch
-// checks how long the turn takes.
+// begin starts a turn: w, or the reading of a connection if w is nil. The leader calls it. The
+// watch checks how long the turn takes.
 func (s *scheduler) begin(w eventloop.Work) (turn uint64) {
 	s.now = w
 	turn = s.turn.Add(1)
@@ -190,8 +190,8 @@ func (s *scheduler) check() {
 	s.watch.Reset(checkEvery)
 }
 
-// replace ends the lead of a leader that is still at turn, and returns its work. A leader that finds
-// itself replaced sees everything that lost has changed once it has held mu.
+// replace ends the lead of a leader that is still at turn, and returns its work. A leader that
+// finds itself replaced sees everything that lost has changed once it has held mu.
 func (s *scheduler) replace(turn uint64) (w eventloop.Work, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

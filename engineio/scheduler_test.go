@@ -47,7 +47,8 @@ func serveWork(t *testing.T, drive string, do func(message string, brief bool) (
 	return f, late
 }
 
-// What may not be brief is done all the same, on a goroutine of its own; only a poller asks for it to be.
+// What may not be brief is done all the same, on a goroutine of its own; only a poller asks for it
+// to be.
 func TestWorkIsDoneOnce(t *testing.T) {
 	for _, drive := range drives {
 		t.Run(drive, func(t *testing.T) {
@@ -83,7 +84,8 @@ func TestWorkIsDoneOnce(t *testing.T) {
 	}
 }
 
-// Work that waits for what another connection brings, and one that ends its goroutine, keep nobody from being served.
+// Work that waits for what another connection brings, and one that ends its goroutine, keep nobody
+// from being served.
 func TestWorkThatBlocks(t *testing.T) {
 	for _, drive := range drives {
 		t.Run(drive, func(t *testing.T) {
@@ -125,7 +127,8 @@ type workFunc func(brief bool) (done bool)
 func (f workFunc) Do(brief bool) bool { return f(brief) }
 func (workFunc) Overdue()             {}
 
-// More Work than one goroutine does soon is done by several, where there are cores for them, even before a leader is overdue.
+// More Work than one goroutine does soon is done by several, where there are cores for them, even
+// before a leader is overdue.
 func TestMuchWorkGetsHelp(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	var tasks sync.WaitGroup
@@ -189,7 +192,8 @@ func TestWorkAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Work that blocks does not keep other Work waiting, and one that ends its goroutine does not keep the rest from being done.
+// Work that blocks does not keep other Work waiting, and one that ends its goroutine does not keep
+// the rest from being done.
 func TestPoolDoesAll(t *testing.T) {
 	var tasks sync.WaitGroup
 	p := pool{tasks: &tasks}

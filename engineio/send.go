@@ -83,8 +83,8 @@ type outbox struct {
 	bytes int // of all frames, uncompressed, less off
 }
 
-// messageBytes is what a message takes beside its frame while it waits. It counts, or a client that sends nothing but
-// pings and reads nothing would have us keep fifty times MaxQueueBytes.
+// messageBytes is what a message takes beside its frame while it waits. It counts, or a client that
+// sends nothing but pings and reads nothing would have us keep fifty times MaxQueueBytes.
 const messageBytes = 96
 
 // size is what waits, as Config.MaxQueueBytes counts it.
@@ -114,8 +114,8 @@ func (o *outbox) push(ms ...*Message) {
 // keepItems is the largest queue whose array an idle session keeps.
 const keepItems = 16
 
-// drop takes the first n messages out. The rest moves up only if it is no longer than that, so that a long queue is not
-// moved for each of its messages.
+// drop takes the first n messages out. The rest moves up only if it is no longer than that, so that
+// a long queue is not moved for each of its messages.
 func (o *outbox) drop(n int) {
 	for _, m := range o.items[:n] {
 		o.bytes -= len(m.frame)

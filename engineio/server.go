@@ -18,8 +18,8 @@ import (
 // tick is the precision of heartbeats and timeouts, at least.
 const tick = 10 * time.Millisecond
 
-// precision is a thousandth of the shortest time that clients may measure: who sets a timeout of 200 ms asks after 200,
-// not after 220.
+// precision is a thousandth of the shortest time that clients may measure: who sets a timeout of
+// 200 ms asks after 200, not after 220.
 func precision(c *Config) time.Duration {
 	return min(max(min(c.PingInterval, c.PingTimeout, c.UpgradeTimeout)/1000, tick/100), tick)
 }
@@ -132,8 +132,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// verify finds the session of a request, nil for a handshake, or why it is refused. The order of the checks is the
-// reference's.
+// verify finds the session of a request, nil for a handshake, or why it is refused. The order of
+// the checks is the reference's.
 func (s *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *ConnectionError) {
 	if !s.cfg.enabled(q.transport) {
 		context := map[string]any{"transport": q.transport}
@@ -185,8 +185,8 @@ func (s *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *Con
 
 func invalidHeaderRune(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// refuse answers a request that has no place here: JSON, or for an upgrade request plain text on a connection that
-// ends, as the reference does.
+// refuse answers a request that has no place here: JSON, or for an upgrade request plain text on a
+// connection that ends, as the reference does.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionError, upgrade bool) {
 	s.metrics.errors[e.Code].Inc()
 	e.Request = r
@@ -222,7 +222,8 @@ func (s *Server) hookHeaders(h http.Header, r *http.Request) {
 	}
 }
 
-// admit runs add, which puts in a session or a connection, unless the server has stopped taking those.
+// admit runs add, which puts in a session or a connection, unless the server has stopped taking
+// those.
 func (s *Server) admit(session bool, add func()) bool {
 	s.gate.RLock()
 	defer s.gate.RUnlock()

@@ -20,8 +20,9 @@ type Receiver interface {
 	// Idle follows the last message of one read. Everything that the Receiver has sent since the
 	// first one leaves together after Idle.
 	Idle()
-	// Closed follows the last Receive. The session calls it exactly once, on a goroutine of its own,
-	// never from within Send or Close. err may be nil; if it isn't, it says more than reason does.
+	// Closed follows the last Receive. The session calls it exactly once, on a goroutine of its
+	// own, never from within Send or Close. err may be nil; if it isn't, it says more than reason
+	// does.
 	Closed(reason string, err error)
 }
 
@@ -115,8 +116,8 @@ func (s *Session) fail(reason string, err error) {
 	s.endLocked(reason, err)
 }
 
-// endLocked ends the session now, whatever its state, and tells the client over the transport: a pending poll gets what
-// waits and a close packet, a WebSocket an empty close frame.
+// endLocked ends the session now, whatever its state, and tells the client over the transport: a
+// pending poll gets what waits and a close packet, a WebSocket an empty close frame.
 func (s *Session) endLocked(reason string, err error) {
 	if s.state == stateClosed {
 		return
@@ -144,7 +145,8 @@ func (s *Session) endLocked(reason string, err error) {
 	})
 }
 
-// receivePacket handles a packet of the current transport; recvMu is held. It reports whether a message was handed on.
+// receivePacket handles a packet of the current transport; recvMu is held. It reports whether a
+// message was handed on.
 func (s *Session) receivePacket(p packet.Packet) (handed bool) {
 	beat := s.beat.Load()
 	if beat == beatOver {
@@ -167,7 +169,8 @@ func (s *Session) receivePacket(p packet.Packet) (handed bool) {
 	return false // open, upgrade and noop mean nothing here
 }
 
-// closedByClient handles a close packet. Over WebSocket it is ignored: the client closes the connection itself.
+// closedByClient handles a close packet. Over WebSocket it is ignored: the client closes the
+// connection itself.
 func (s *Session) closedByClient() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

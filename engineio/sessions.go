@@ -7,7 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// sessions finds live sessions by sid. It is sharded, since every polling request and handshake looks in it.
+// sessions finds live sessions by sid. It is sharded, since every polling request and handshake
+// looks in it.
 type sessions struct {
 	seed   maphash.Seed
 	n      atomic.Int64

@@ -44,7 +44,8 @@ func TestWebSocketOverTLS(t *testing.T) {
 	r.wantClosed(t, TransportError)
 }
 
-// A TLS client that reads nothing any more is cut without anybody waiting for it: the wheel pings on time.
+// A TLS client that reads nothing any more is cut without anybody waiting for it: the wheel pings
+// on time.
 func TestCuttingTLSHoldsNothingUp(t *testing.T) {
 	issuer := httptest.NewTLSServer(nil)
 	certificates := issuer.TLS.Certificates

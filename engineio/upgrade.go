@@ -7,12 +7,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// probeInterval is how often a pending poll is ended with a noop after the probe, so that the client can pause its
-// polling and finish the upgrade.
+// probeInterval is how often a pending poll is ended with a noop after the probe, so that the
+// client can pause its polling and finish the upgrade.
 const probeInterval = 100 * time.Millisecond
 
-// upgrade is a session's attempt to switch to a WebSocket (Engine.IO v4, Upgrade). Until the client's upgrade packet
-// the session lives on its old transport; whatever goes wrong before costs the new connection only.
+// upgrade is a session's attempt to switch to a WebSocket (Engine.IO v4, Upgrade). Until the
+// client's upgrade packet the session lives on its old transport; whatever goes wrong before costs
+// the new connection only.
 type upgrade struct {
 	session *Session
 	ws      *webSocket
@@ -21,8 +22,9 @@ type upgrade struct {
 	timer   wheel.Timer
 }
 
-// probeWith makes ws the session's probing WebSocket. A session that upgrades or has upgraded already wants no other,
-// nor does a request make sense that names another transport: those are closed at once.
+// probeWith makes ws the session's probing WebSocket. A session that upgrades or has upgraded
+// already wants no other, nor does a request make sense that names another transport: those are
+// closed at once.
 func (s *Session) probeWith(ws *webSocket, transport string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,8 +107,8 @@ func (s *Session) switchLocked(u *upgrade) {
 		u.ws.flushLocked()
 	}
 	if s.beat.Load() != beatIdle {
-		// A ping may have been lost with the old transport's poll: the client gets the time of a fresh one. (The
-		// reference never pings again here.)
+		// A ping may have been lost with the old transport's poll: the client gets the time of a
+		// fresh one. (The reference never pings again here.)
 		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingTimeout)
 	}
 }

@@ -252,7 +252,8 @@ func TestUpgradeIsHonouredThoughNotOffered(t *testing.T) {
 	})
 }
 
-// A poll that was pending at the switch, and whose answer the client does not take, is none of the session's business.
+// A poll that was pending at the switch, and whose answer the client does not take, is none of the
+// session's business.
 func TestPollCutAfterTheSwitch(t *testing.T) {
 	bubble(t, Config{}, func(t *testing.T, f *fixture) {
 		sid := f.open()
@@ -267,7 +268,8 @@ func TestPollCutAfterTheSwitch(t *testing.T) {
 	})
 }
 
-// talker is a Receiver that checks that the client's numbers come in order, and sends numbers of its own until stopped.
+// talker is a Receiver that checks that the client's numbers come in order, and sends numbers of
+// its own until stopped.
 type talker struct {
 	t       *testing.T
 	s       *Session
@@ -286,7 +288,8 @@ func (k *talker) Receive(data []byte, binary bool) {
 func (k *talker) Idle()                {}
 func (k *talker) Closed(string, error) {}
 
-// talk sends numbers in every way that there is, in bursts with pauses of any length up to a few steps of an upgrade.
+// talk sends numbers in every way that there is, in bursts with pauses of any length up to a few
+// steps of an upgrade.
 func (k *talker) talk(rnd *rand.Rand) {
 	n := 0
 	next := func() *Message {
@@ -351,7 +354,8 @@ func TestUpgradeKeepsPacketOrder(t *testing.T) {
 	}
 }
 
-// upgradeTalking upgrades as the official client does: it lets its poll and its post end before it sends the upgrade packet.
+// upgradeTalking upgrades as the official client does: it lets its poll and its post end before it
+// sends the upgrade packet.
 func (f *fixture) upgradeTalking(k *talker, sid string, rnd *rand.Rand) {
 	t := k.t
 	got, sent := 0, 0

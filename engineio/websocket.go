@@ -14,7 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// lingerTimeout is how long the client may take to answer our close frame, and to read what is before it.
+// lingerTimeout is how long the client may take to answer our close frame, and to read what is
+// before it.
 const lingerTimeout = 30 * time.Second
 
 // What a WebSocket is to its session.
@@ -24,8 +25,9 @@ const (
 	roleLeaving        // a close frame was sent or received: what still comes is not looked at
 )
 
-// webSocket is a connection after its handshake. Its bytes come by feed, whoever reads them; what goes out is written
-// at once by whoever sends, and only what the kernel did not take then waits in out.
+// webSocket is a connection after its handshake. Its bytes come by feed, whoever reads them; what
+// goes out is written at once by whoever sends, and only what the kernel did not take then waits in
+// out.
 type webSocket struct {
 	session *Session
 	link    link
@@ -46,12 +48,14 @@ type webSocket struct {
 	hangUp   bool // our side ends once out is written, for a client that is not listened to
 }
 
-// link is a WebSocket's connection: a socket whose descriptor we read and write without blocking, or any net.Conn.
-// write, writev, arm and close are called with the session's mu held.
+// link is a WebSocket's connection: a socket whose descriptor we read and write without blocking,
+// or any net.Conn. write, writev, arm and close are called with the session's mu held.
 type link interface {
-	// start begins to call w.feed with what is read, and w.readEnded once at the end. read comes first.
+	// start begins to call w.feed with what is read, and w.readEnded once at the end. read comes
+	// first.
 	start(w *webSocket, read []byte)
-	// write hands over what the connection takes without blocking, and returns how many bytes that were.
+	// write hands over what the connection takes without blocking, and returns how many bytes that
+	// were.
 	write(b []byte) (int, error)
 	writev(v [][]byte) (int, error)
 	// arm has w.drain called when the connection takes more.
@@ -122,8 +126,8 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session 
 	ws.link.start(ws, read)
 }
 
-// feed takes bytes that were read, and reports whether more are wanted. by is who reads, and does the Work that comes of
-// it; nil: nobody can.
+// feed takes bytes that were read, and reports whether more are wanted. by is who reads, and does
+// the Work that comes of it; nil: nobody can.
 func (w *webSocket) feed(b []byte, by *leader) bool {
 	s := w.session
 	s.recvMu.Lock()
@@ -190,8 +194,8 @@ func (w *webSocket) control(op byte, data []byte) error {
 	return nil
 }
 
-// fail ends the connection for a breach of the WebSocket protocol. It is still read, since a socket that is closed with
-// unread data in it takes our close frame back.
+// fail ends the connection for a breach of the WebSocket protocol. It is still read, since a socket
+// that is closed with unread data in it takes our close frame back.
 func (w *webSocket) fail(breach *frameError) {
 	w.deaf = true
 	w.parser.release()
@@ -215,7 +219,8 @@ func (w *webSocket) readEnded(err error) {
 	w.readStopped()
 }
 
-// readStopped is called by the link when feed wanted no more: the client has closed, and what waits still goes out.
+// readStopped is called by the link when feed wanted no more: the client has closed, and what waits
+// still goes out.
 func (w *webSocket) readStopped() {
 	w.session.recvMu.Lock()
 	defer w.session.recvMu.Unlock()
@@ -223,7 +228,8 @@ func (w *webSocket) readStopped() {
 	w.deaf = true
 }
 
-// leaveLocked ends what the connection was good for: the session, if it was its transport, or the upgrade.
+// leaveLocked ends what the connection was good for: the session, if it was its transport, or the
+// upgrade.
 func (w *webSocket) leaveLocked(reason string, err error) {
 	role := w.role.Swap(roleLeaving)
 	switch {
@@ -294,11 +300,12 @@ func (w *webSocket) flushLocked() {
 // maxVec bounds the frames of one writev.
 const maxVec = netio.MaxVec
 
-// vecs are what writev is given. They are pooled because what goes through an interface would be allocated.
+// vecs are what writev is given. They are pooled because what goes through an interface would be
+// allocated.
 var vecs = sync.Pool{New: func() any { return new([maxVec][]byte) }}
 
-// writeSomeLocked makes one write: up to 16 KB gathered into scratch, or as many frames as one writev takes. It sets
-// blocked if the kernel took less, and reports false if the connection broke.
+// writeSomeLocked makes one write: up to 16 KB gathered into scratch, or as many frames as one
+// writev takes. It sets blocked if the kernel took less, and reports false if the connection broke.
 func (w *webSocket) writeSomeLocked() bool {
 	threshold := w.threshold()
 	items := w.out.items
@@ -370,8 +377,8 @@ func (w *webSocket) brokenLocked(err error) error {
 	return err
 }
 
-// closeLocked begins to close the connection from our side: a close frame without a code behind what waits. The
-// connection is cut when the client has answered, or has not in time.
+// closeLocked begins to close the connection from our side: a close frame without a code behind
+// what waits. The connection is cut when the client has answered, or has not in time.
 func (w *webSocket) closeLocked() {
 	w.role.Store(roleLeaving)
 	w.sayByeLocked(nil)

@@ -81,7 +81,8 @@ func TestBytesBehindTheHandshake(t *testing.T) {
 	})
 }
 
-// prefixed is a connection that was begun with bytes in hand, as one that another process has passed on.
+// prefixed is a connection that was begun with bytes in hand, as one that another process has
+// passed on.
 type prefixed struct {
 	*net.TCPConn
 	head []byte
@@ -271,7 +272,8 @@ func TestSlowWebSocket(t *testing.T) {
 	})
 }
 
-// A client that sends pings and reads nothing is dropped long before its pongs take much more than the queue may.
+// A client that sends pings and reads nothing is dropped long before its pongs take much more than
+// the queue may.
 func TestPingFlood(t *testing.T) {
 	bubble(t, Config{MaxQueueBytes: 100 * messageBytes}, func(t *testing.T, f *fixture) {
 		c := f.websocket("")
@@ -293,7 +295,8 @@ func TestPingFlood(t *testing.T) {
 	})
 }
 
-// A message larger than the queue is sent all the same, also when it comes behind others under a cork.
+// A message larger than the queue is sent all the same, also when it comes behind others under a
+// cork.
 func TestLargeMessageUnderACork(t *testing.T) {
 	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<10)
 	f := serve(t, Config{MaxQueueBytes: 1000}, onPoller)

@@ -19,8 +19,8 @@ type answer struct {
 	id     int64
 }
 
-// send gives the answer. A client gets it as long as its connection is open, also when the socket has left the
-// namespace.
+// send gives the answer. A client gets it as long as its connection is open, also when the socket
+// has left the namespace.
 func (a *answer) send(args ...any) error {
 	if a.given.Swap(true) {
 		return ErrAnswered
@@ -44,8 +44,8 @@ func (a *answer) send(args ...any) error {
 	return nil
 }
 
-// acks are the questions of one namespace to its clients that are not yet answered. Ids count up from 0, those of
-// broadcasts included.
+// acks are the questions of one namespace to its clients that are not yet answered. Ids count up
+// from 0, those of broadcasts included.
 type acks struct {
 	wheel   *wheel.Wheel
 	mu      sync.Mutex
@@ -67,8 +67,9 @@ type question struct {
 	over   func()               // called when the time is over
 }
 
-// ask registers a question to one socket or, with one nil, to asked. Within timeout, if it is above 0, answer is
-// called for each answer, never concurrently; after that over is. It returns nil if one has too many that wait.
+// ask registers a question to one socket or, with one nil, to asked. Within timeout, if it is above
+// 0, answer is called for each answer, never concurrently; after that over is. It returns nil if
+// one has too many that wait.
 func (a *acks) ask(one *Socket, asked []*Socket, timeout time.Duration, answer func(Args), over func()) *question {
 	q := &question{acks: a, one: one, answer: answer, over: over}
 	if one == nil {

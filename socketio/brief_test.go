@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// A handler that has been quick for long may block all the same: for the event of another client, and for an answer of
-// its own.
+// A handler that has been quick for long may block all the same: for the event of another client,
+// and for an answer of its own.
 func TestQuickHandlerThatBlocks(t *testing.T) {
 	release := make(chan struct{})
 	r := newRig(t, 2, func(io *socketio.Server) {

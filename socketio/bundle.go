@@ -37,7 +37,8 @@ func newBundle(files fs.FS) *bundle {
 	return &bundle{files: files, coded: make(map[codedName][]byte)}
 }
 
-// bundleName is the client file that r asks for, by any method and with any query; empty if it is none.
+// bundleName is the client file that r asks for, by any method and with any query; empty if it is
+// none.
 func (s *Server) bundleName(r *http.Request) string {
 	target := r.RequestURI
 	if target == "" {
@@ -100,7 +101,8 @@ func (b *bundle) version() string {
 	return b.etag
 }
 
-// acceptedEncoding picks what the client prefers of what we have: of those it likes as much the one it names first.
+// acceptedEncoding picks what the client prefers of what we have: of those it likes as much the one
+// it names first.
 func acceptedEncoding(accept string) (best string) {
 	most := 0.0
 	for part := range strings.SplitSeq(accept, ",") {

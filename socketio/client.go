@@ -19,7 +19,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// client is one connection, which carries the sockets of several namespaces. It is the session's engineio.Receiver.
+// client is one connection, which carries the sockets of several namespaces. It is the session's
+// engineio.Receiver.
 type client struct {
 	server  *Server
 	session *engineio.Session
@@ -244,8 +245,8 @@ func (c *client) charge(n int) error {
 // settle ends the count of n bytes.
 func (c *client) settle(n int) { c.pending.Add(-int64(n)) }
 
-// completed ends the wait for the rest of a packet. It reports false when that took too long and the connection is being
-// closed.
+// completed ends the wait for the rest of a packet. It reports false when that took too long and
+// the connection is being closed.
 func (c *client) completed() bool {
 	p := c.partial
 	if c.partial = nil; p == nil {
@@ -260,8 +261,8 @@ func (c *client) completed() bool {
 	return !p.late.Swap(true)
 }
 
-// await gives the attachments a time by which they are to be there, once a read has ended without them: most come with
-// their packet, and need no timer.
+// await gives the attachments a time by which they are to be there, once a read has ended without
+// them: most come with their packet, and need no timer.
 func (p *partial) await(timeout time.Duration) {
 	p.timer.Owner = p
 	p.client.server.wheel.Schedule(&p.timer, timeout)
@@ -274,8 +275,8 @@ func (p *partial) Expire(*wheel.Timer) {
 	}
 }
 
-// received takes a whole event or acknowledgement. Acknowledgements go to who waits for them at once, so that a
-// handler can wait for its own client; events wait for the end of the read.
+// received takes a whole event or acknowledgement. Acknowledgements go to who waits for them at
+// once, so that a handler can wait for its own client; events wait for the end of the read.
 func (c *client) received(h packet.Header, name []byte, args Args, size int) error {
 	s := c.socket(h.Namespace)
 	if s == nil {
@@ -350,8 +351,8 @@ func (c *client) socketLocked(namespace string) *Socket {
 	return nil
 }
 
-// connect takes a CONNECT packet. What comes of it is decided on the socket's goroutine, since middlewares may block;
-// events that arrive before wait for it.
+// connect takes a CONNECT packet. What comes of it is decided on the socket's goroutine, since
+// middlewares may block; events that arrive before wait for it.
 func (c *client) connect(namespace string, auth json.RawMessage) error {
 	if !c.server.mayExist(namespace) {
 		return c.refuse(namespace, &Error{Message: "Invalid namespace"})
@@ -458,8 +459,9 @@ func (c *client) sendPacket(h packet.Header, p packet.Payload) error {
 	return c.send(h, c.server.encodePayload(h, p))
 }
 
-// violated closes the connection for what the client did, or did not do. The reasons are those Node gives: a client
-// that is between two polls cannot be told at once, and for a packet out of order its sockets end before it is.
+// violated closes the connection for what the client did, or did not do. The reasons are those Node
+// gives: a client that is between two polls cannot be told at once, and for a packet out of order
+// its sockets end before it is.
 func (c *client) violated(kind string, err error) {
 	c.mu.Lock()
 	c.doomed = true

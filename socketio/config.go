@@ -29,8 +29,8 @@ type Config struct {
 	// AllowRequest decides about each handshake. The server refuses the client with status 403 and
 	// the text of the error. Nil allows all.
 	AllowRequest func(*http.Request) error
-	// NewSID makes the ids of sessions. They must be unique and must not need escaping in JSON or in
-	// URLs. Nil means 20 random characters.
+	// NewSID makes the ids of sessions. They must be unique and must not need escaping in JSON or
+	// in URLs. Nil means 20 random characters.
 	NewSID func(*http.Request) (string, error)
 	// InitialHeaders may change the headers of the response to a handshake, Headers those of every
 	// response to a session. Refusals are not among them.
@@ -40,7 +40,8 @@ type Config struct {
 	// the server closes it. Zero means 1 second; below zero the server answers such requests 404.
 	DestroyUpgradeTimeout time.Duration
 
-	// Transports lists the transports that a session may begin with. Nil means polling and WebSocket.
+	// Transports lists the transports that a session may begin with. Nil means polling and
+	// WebSocket.
 	Transports []string
 	// DisallowUpgrades keeps the server from offering WebSocket to a session on polling.
 	DisallowUpgrades bool
@@ -108,7 +109,8 @@ type Config struct {
 	// together. The server closes the connections that have waited longest. Zero means 64 MiB, or
 	// MaxPendingBytes if that is more.
 	MaxPartialBytes int
-	// AttachmentTimeout limits the time from a packet to its last attachment. Zero means 60 seconds.
+	// AttachmentTimeout limits the time from a packet to its last attachment. Zero means 60
+	// seconds.
 	AttachmentTimeout time.Duration
 
 	// OnConnectionError is told of each request that the server refused.

@@ -7,9 +7,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// cork holds back what is sent to a connection while its handlers run, so that it leaves in one write. A handler that
-// blocks must not keep others from being heard: whoever waits for the client lets go, so does a broadcast that comes
-// after maxCork, and after that, at the latest, the wheel.
+// cork holds back what is sent to a connection while its handlers run, so that it leaves in one
+// write. A handler that blocks must not keep others from being heard: whoever waits for the client
+// lets go, so does a broadcast that comes after maxCork, and after that, at the latest, the wheel.
 type cork struct {
 	client *client
 	since  time.Time
@@ -22,8 +22,8 @@ type cork struct {
 // maxCork is how long what others send waits for a handler.
 const maxCork = time.Millisecond
 
-// hold corks the connection for the calling goroutine, unless another has done so: then it returns nil. Of a brief hold
-// Late tells, where another needs the wheel.
+// hold corks the connection for the calling goroutine, unless another has done so: then it returns
+// nil. Of a brief hold Late tells, where another needs the wheel.
 func (c *client) hold(brief bool) *cork {
 	if c.corked.Load() != nil {
 		return nil

@@ -14,8 +14,8 @@ var recipients = sync.Pool{New: func() any { list := make([]*Socket, 0, 64); ret
 // maxRecipients is the largest list that goes back to the pool.
 const maxRecipients = 64 << 10
 
-// deliver sends b to the matching sockets here, encoded once. The list of them is taken first, since a send may end a
-// session, and that changes rooms.
+// deliver sends b to the matching sockets here, encoded once. The list of them is taken first,
+// since a send may end a session, and that changes rooms.
 func (n *Namespace) deliver(b *cluster.Broadcast) {
 	pooled := recipients.Get().(*[]*Socket)
 	to := n.rooms.matching((*pooled)[:0], &b.Target)

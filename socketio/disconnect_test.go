@@ -62,7 +62,8 @@ func TestDisconnectReasons(t *testing.T) {
 	}
 }
 
-// What was received before the connection went is still handled, in order, and then the end is told.
+// What was received before the connection went is still handled, in order, and then the end is
+// told.
 func TestWaitingEventsPrecedeTheEnd(t *testing.T) {
 	var heard []string
 	serve(t, socketio.Config{}, func(io *socketio.Server) {
@@ -230,7 +231,8 @@ func TestConfigRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
-// A client that waits for an answer gets it before a drain ends its session, unless that takes too long.
+// A client that waits for an answer gets it before a drain ends its session, unless that takes too
+// long.
 func TestDrainLetsHandlersAnswer(t *testing.T) {
 	serve(t, socketio.Config{}, func(io *socketio.Server) {
 		io.On("work", func(d int) string { time.Sleep(time.Duration(d) * time.Second); return "done" })

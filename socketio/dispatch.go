@@ -135,8 +135,8 @@ func (t *turn) Overdue() { t.client.flush() }
 // maxBrief is how many events of one socket are brief together.
 const maxBrief = 64
 
-// run dispatches until nothing waits, and reports true; or, if that is to be brief, until it might not be. k is held
-// already.
+// run dispatches until nothing waits, and reports true; or, if that is to be brief, until it might
+// not be. k is held already.
 func (s *Socket) run(k *cork, brief bool) (done bool) {
 	for n := 0; ; n++ {
 		if n == maxBrief && brief {
@@ -160,7 +160,8 @@ func (s *Socket) run(k *cork, brief bool) (done bool) {
 	}
 }
 
-// take is what is to be done next; nothing: the socket is no longer running, or something is left that is not brief.
+// take is what is to be done next; nothing: the socket is no longer running, or something is left
+// that is not brief.
 func (s *Socket) take(brief bool) (e *event, end *ending, left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,7 +200,8 @@ func (s *Socket) handlersLocked(e *event) []*handler {
 	return handlers
 }
 
-// dispatch runs an event through OnAny, the middlewares and the handlers. The first of these has the pace of all.
+// dispatch runs an event through OnAny, the middlewares and the handlers. The first of these has
+// the pace of all.
 func (s *Socket) dispatch(e *event) {
 	r := s.nsp.registry.Load()
 	if e.farewell != nil {
@@ -218,7 +220,8 @@ func (s *Socket) dispatch(e *event) {
 	}
 }
 
-// call runs an event with ctx, or with the socket's context if that is nil, and returns the first error.
+// call runs an event with ctx, or with the socket's context if that is nil, and returns the first
+// error.
 func (s *Socket) call(ctx context.Context, r *registry, e *event) (first error) {
 	c := &e.call
 	c.begin(s, ctx, e.args)

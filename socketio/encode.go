@@ -20,8 +20,8 @@ func putScratch(p *[]byte, b []byte) {
 	}
 }
 
-// encode makes the messages of a packet: its text, then its attachments. An Event or an Ack with attachments becomes
-// its binary form. With an empty name values are those of an acknowledgement.
+// encode makes the messages of a packet: its text, then its attachments. An Event or an Ack with
+// attachments becomes its binary form. With an empty name values are those of an acknowledgement.
 func (s *Server) encode(h packet.Header, name string, values []any) ([]*engineio.Message, error) {
 	pooled := scratch.Get().(*[]byte)
 	text := packet.Append(*pooled, h, nil)

@@ -369,7 +369,8 @@ func TestLimits(t *testing.T) {
 	close(block)
 }
 
-// An event that comes in one read with a CONNECT waits for it; Node closes the connection, which no client relies on.
+// An event that comes in one read with a CONNECT waits for it; Node closes the connection, which no
+// client relies on.
 func TestEventsWaitForTheConnection(t *testing.T) {
 	serve(t, socketio.Config{}, func(io *socketio.Server) {
 		echo(io)

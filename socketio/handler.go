@@ -17,8 +17,8 @@ type Args = packet.Args
 type Value = packet.Value
 
 // Ack answers an event. It returns ErrAnswered if the event was answered before. A handler may keep
-// it and call it later, on any goroutine. As a handler's parameter it is nil when the client doesn't
-// wait for an answer.
+// it and call it later, on any goroutine. As a handler's parameter it is nil when the client
+// doesn't wait for an answer.
 type Ack func(args ...any) error
 
 // handler is a compiled handler.
@@ -36,8 +36,8 @@ func newHandler(caller, event string, fn any, socket bool) *handler {
 	return h
 }
 
-// call is one event on its way through handlers, which don't keep it. Its socket is nil for an event
-// of another server.
+// call is one event on its way through handlers, which don't keep it. Its socket is nil for an
+// event of another server.
 type call struct {
 	compiler.Call[*Socket, Ack]
 	life   context.Context // of such an event, or as Trace.Handle made it; nil means the socket's

@@ -14,8 +14,8 @@ type said struct {
 	Text string `json:"text"`
 }
 
-// BenchmarkHandler compares what a call costs through reflection, through a path without it, and through what a generic
-// registration function would make: docs/adr/0005-go-api.md.
+// BenchmarkHandler compares what a call costs through reflection, through a path without it, and
+// through what a generic registration function would make: docs/adr/0005-go-api.md.
 func BenchmarkHandler(b *testing.B) {
 	_, args, err := packet.ParseEvent([]byte(`["say",{"room":"lobby","text":"hello, world"}]`), 0)
 	if err != nil {
@@ -52,8 +52,8 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
-// BenchmarkRegistrationPerSocket is the memory that ten handlers cost each socket when every one gets its own, as on
-// Node.
+// BenchmarkRegistrationPerSocket is the memory that ten handlers cost each socket when every one
+// gets its own, as on Node.
 func BenchmarkRegistrationPerSocket(b *testing.B) {
 	const n = 1000
 	heap := func() uint64 {

@@ -20,7 +20,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// TestBreachesCloseTheConnection breaks each limit, and wants the connection closed and the breach counted under its name.
+// TestBreachesCloseTheConnection breaks each limit, and wants the connection closed and the breach
+// counted under its name.
 func TestBreachesCloseTheConnection(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -134,7 +135,8 @@ func TestPendingAcksAreBounded(t *testing.T) {
 	})
 }
 
-// TestMalformedPacketsReachOnError: the app is told before the connection ends, and what it emits still arrives.
+// TestMalformedPacketsReachOnError: the app is told before the connection ends, and what it emits
+// still arrives.
 func TestMalformedPacketsReachOnError(t *testing.T) {
 	for in, want := range map[string]string{
 		`2{}`: "invalid payload", `9`: "unknown packet type", `5x-["e"]`: "Illegal attachments", `2["e"`: "invalid payload",
@@ -280,7 +282,8 @@ func TestForeignUpgradesAreNotAnswered(t *testing.T) {
 	}
 }
 
-// twoParts is a parser whose clients send an event in two messages, the second of which is its last byte.
+// twoParts is a parser whose clients send an event in two messages, the second of which is its last
+// byte.
 type twoParts struct{}
 
 func (twoParts) Encode(p packet.Packet) []packet.Message {

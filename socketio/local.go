@@ -97,7 +97,8 @@ func (l local) ApplyDisconnect(t cluster.Target, closeTransport bool) {
 	}
 }
 
-// ServerSideEvent runs the handlers on a goroutine of its own: they may block, and the adapter must go on.
+// ServerSideEvent runs the handlers on a goroutine of its own: they may block, and the adapter must
+// go on.
 func (l local) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
 	work := &l.n.server.work
 	if !work.begin() {

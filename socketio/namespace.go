@@ -135,9 +135,10 @@ func (s *Socket) connect() {
 	}
 }
 
-// welcome tells the client that it is connected and lets broadcasts reach it, in that order on the wire; but what it
-// is told leaves once they do, so that it misses none. A client that came back gets what it missed before that, as it
-// expects. welcome reports whether the client is still there.
+// welcome tells the client that it is connected and lets broadcasts reach it, in that order on the
+// wire; but what it is told leaves once they do, so that it misses none. A client that came back
+// gets what it missed before that, as it expects. welcome reports whether the client is still
+// there.
 func (s *Socket) welcome() (alive bool) {
 	s.client.session.Cork()
 	defer s.client.session.Uncork()

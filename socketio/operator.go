@@ -78,8 +78,8 @@ func (o Operator) adapter(n *Namespace) cluster.Adapter {
 
 // Emit sends an event to the selected sockets. It doesn't wait for anybody. Several Emits on one
 // goroutine reach a socket in their order. The caller must not change []byte values among the
-// arguments afterwards. Emit returns ErrReserved, or the error of an argument that can't be encoded,
-// or the error of the cluster.
+// arguments afterwards. Emit returns ErrReserved, or the error of an argument that can't be
+// encoded, or the error of the cluster.
 func (o Operator) Emit(event string, args ...any) error {
 	return o.traced(o.nsp.server.life, event, args)
 }

@@ -56,8 +56,8 @@ func (s *Server) mayExist(name string) bool {
 	return s.namespaces[name] != nil || len(s.parents) > 0
 }
 
-// acquire finds a connecting socket's namespace, or makes it if a pattern allows, and keeps it from being cleaned up
-// until release.
+// acquire finds a connecting socket's namespace, or makes it if a pattern allows, and keeps it from
+// being cleaned up until release.
 func (s *Server) acquire(socket *Socket) (*Namespace, error) {
 	s.mu.Lock()
 	if n := s.namespaces[socket.namespace]; n != nil {

@@ -79,7 +79,8 @@ func TestPolling(t *testing.T) {
 	})
 }
 
-// A packet out of order ends the sockets of a polling client at once, although it is only told at its next poll.
+// A packet out of order ends the sockets of a polling client at once, although it is only told at
+// its next poll.
 func TestViolationBetweenPolls(t *testing.T) {
 	for body, want := range map[string]string{
 		`42/other,["e"]`: socketio.ReasonForcedServerClose,

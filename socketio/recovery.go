@@ -87,7 +87,8 @@ func withOffset(b *cluster.Broadcast) *cluster.Broadcast {
 	return &cluster.Broadcast{Target: b.Target, Flags: b.Flags, Data: cluster.WithOffset(b.Data, b.Offset)}
 }
 
-// resume restores s if its client was here before, and begins its lease either way. It is not visible to anybody yet.
+// resume restores s if its client was here before, and begins its lease either way. It is not
+// visible to anybody yet.
 func (s *Socket) resume() {
 	var auth struct{ PID, Offset string }
 	if len(s.auth) > 0 && (&Handshake{Auth: s.auth}).DecodeAuth(&auth) == nil && auth.PID != "" {
@@ -103,8 +104,8 @@ func (s *Socket) resume() {
 	s.mu.Unlock()
 }
 
-// restore makes s the socket that it was; of an unproven snapshot it takes the ids alone. A snapshot
-// in more rooms than a socket may be in is forgotten.
+// restore makes s the socket that it was; of an unproven snapshot it takes the ids alone. A
+// snapshot in more rooms than a socket may be in is forgotten.
 func (s *Socket) restore(snapshot cluster.Snapshot, lease cluster.Lease) bool {
 	if len(snapshot.Rooms) > s.nsp.rooms.most+1 {
 		s.client.server.cfg.Log.Warn().Str("namespace", s.namespace).Int("rooms", len(snapshot.Rooms)).
@@ -125,8 +126,8 @@ func (s *Socket) restore(snapshot cluster.Snapshot, lease cluster.Lease) bool {
 	return true
 }
 
-// believe restores the rest of an unproven snapshot once the middlewares have let its client in. The
-// values that they set win.
+// believe restores the rest of an unproven snapshot once the middlewares have let its client in.
+// The values that they set win.
 func (s *Socket) believe() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +174,8 @@ func (h holder) Snapshot() (cluster.Snapshot, bool) {
 	return was, s.state != stateEnded
 }
 
-// Displaced closes the connection, of which the client knows nothing any more, or from which it comes back.
+// Displaced closes the connection, of which the client knows nothing any more, or from which it
+// comes back.
 func (h holder) Displaced() { h.s.client.session.Close() }
 
 // lease is nil where recovery is off, or the socket's end has been told.

@@ -8,8 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// registry is what an app has registered on a namespace. It is never changed but replaced, so that events find their
-// handlers without a lock, and a namespace made by a pattern shares its parent's.
+// registry is what an app has registered on a namespace. It is never changed but replaced, so that
+// events find their handlers without a lock, and a namespace made by a pattern shares its parent's.
 type registry struct {
 	use           []func(ctx context.Context, s *Socket) error
 	useEvent      []func(ctx context.Context, s *Socket, event string, args Args) error

@@ -107,8 +107,8 @@ func (r RemoteSocket) Disconnect(closeTransport bool) error {
 	return r.operator().DisconnectSockets(closeTransport)
 }
 
-// ServerSideEmit raises an event on the other servers of the cluster. Their OnServer handlers get it.
-// It doesn't wait for them.
+// ServerSideEmit raises an event on the other servers of the cluster. Their OnServer handlers get
+// it. It doesn't wait for them.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	if n.pattern != nil {
 		return ErrParent
@@ -138,7 +138,8 @@ func (n *Namespace) ServerSideEmitTo(peer, event string, args ...any) error {
 	return n.adapter.ServerSideEmitTo(peer, p)
 }
 
-// ServerSideEmitToContext is ServerSideEmitTo unless ctx has ended; then it returns the error of ctx.
+// ServerSideEmitToContext is ServerSideEmitTo unless ctx has ended; then it returns the error of
+// ctx.
 func (n *Namespace) ServerSideEmitToContext(ctx context.Context, peer, event string, args ...any) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -146,8 +147,8 @@ func (n *Namespace) ServerSideEmitToContext(ctx context.Context, peer, event str
 	return n.ServerSideEmitTo(peer, event, args...)
 }
 
-// ServerSideEmitToWithAck raises an event on one other server and returns the answer of its handler.
-// It waits until the deadline of ctx, or for as long as the adapter does.
+// ServerSideEmitToWithAck raises an event on one other server and returns the answer of its
+// handler. It waits until the deadline of ctx, or for as long as the adapter does.
 func (n *Namespace) ServerSideEmitToWithAck(ctx context.Context, peer, event string, args ...any) (Args, error) {
 	p, err := n.serverSideTo(event, args)
 	if err != nil {

@@ -25,8 +25,9 @@ type RoomEvent struct {
 	ID     string // the socket that joined or left; empty with RoomCreated and RoomDeleted
 }
 
-// rooms knows who is where in one namespace. Members lie densely, in the order in which they joined, so that a fan-out
-// walks memory in order; a member that leaves becomes a gap until there are as many gaps as members.
+// rooms knows who is where in one namespace. Members lie densely, in the order in which they
+// joined, so that a fan-out walks memory in order; a member that leaves becomes a gap until there
+// are as many gaps as members.
 //
 // The room that each socket has by its own id is not stored: byID and Socket.own stand for it.
 type rooms struct {
@@ -153,8 +154,8 @@ func (r *rooms) enter(s *Socket) {
 	r.all.members = append(r.all.members, s)
 }
 
-// join puts s in rooms and returns what changed, and whether s had no room for all. A socket that has left for good
-// joins nothing.
+// join puts s in rooms and returns what changed, and whether s had no room for all. A socket that
+// has left for good joins nothing.
 func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

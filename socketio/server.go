@@ -137,8 +137,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.engine.ServeHTTP(w, r)
 }
 
-// serveElsewhere serves the app's pages. A request to upgrade that is for none of them is not answered, as the
-// reference does it.
+// serveElsewhere serves the app's pages. A request to upgrade that is for none of them is not
+// answered, as the reference does it.
 func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.DestroyUpgradeTimeout > 0 && r.Header.Get("Upgrade") != "" {
 		if _, pattern := s.pages.Handler(r); pattern == "" {
@@ -201,8 +201,8 @@ func (s *Server) OnNamespace(f func(n *Namespace)) {
 	s.onNamespace = with(s.onNamespace, f)
 }
 
-// addLocked makes a namespace, a parent's child if there is one. With an error the namespace is there, but not linked
-// to the cluster.
+// addLocked makes a namespace, a parent's child if there is one. With an error the namespace is
+// there, but not linked to the cluster.
 func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	r := new(registry)
 	if parent != nil {

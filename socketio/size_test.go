@@ -5,7 +5,8 @@ import (
 	"unsafe"
 )
 
-// What an idle socket consists of fits the allocator's size classes exactly: a field more may cost 16 bytes.
+// What an idle socket consists of fits the allocator's size classes exactly: a field more may cost
+// 16 bytes.
 func TestSizes(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("sizes are those of 64 bits")

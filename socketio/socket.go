@@ -286,8 +286,8 @@ func (s *Socket) joined() *Namespace {
 	return s.nsp
 }
 
-// end ends the socket, whatever its state, and has the app told after the events that wait, or with drop instead of
-// them. Only the first call counts.
+// end ends the socket, whatever its state, and has the app told after the events that wait, or with
+// drop instead of them. Only the first call counts.
 func (s *Socket) end(reason string, drop bool) {
 	s.mu.Lock()
 	if s.state == stateEnded {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// quiet is a server with an event, a connected client of it whose session polls, and that client's socket.
+// quiet is a server with an event, a connected client of it whose session polls, and that client's
+// socket.
 func quiet(t *testing.T, event string, handler any) (*Server, *client, *Socket) {
 	t.Helper()
 	srv, err := New(Config{MaxQueueBytes: 1 << 30})
@@ -23,8 +24,9 @@ func quiet(t *testing.T, event string, handler any) (*Server, *client, *Socket) 
 	return srv, c, s
 }
 
-// What an event and its answer allocate, from the message to the message: the text that was received, where its arguments
-// are, the cork, the answer, what is boxed for the handler, the message that is sent with its frame.
+// What an event and its answer allocate, from the message to the message: the text that was
+// received, where its arguments are, the cork, the answer, what is boxed for the handler, the
+// message that is sent with its frame.
 func TestEchoAllocations(t *testing.T) {
 	handled := 0
 	srv, c, _ := quiet(t, "echo", func(_ *Socket, args Args, ack Ack) error {
@@ -44,7 +46,8 @@ func TestEchoAllocations(t *testing.T) {
 	}
 }
 
-// A socket with many events leaves the goroutine that reads to others, as does one whose handler has become slow.
+// A socket with many events leaves the goroutine that reads to others, as does one whose handler
+// has become slow.
 func TestBriefTurns(t *testing.T) {
 	handled := 0
 	srv, c, s := quiet(t, "step", func(*Socket, Args) { handled++ })

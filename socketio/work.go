@@ -12,7 +12,8 @@ type work struct {
 	over    bool
 }
 
-// begin counts a goroutine that is about to start. It reports false when Run waits for the last: then none may start.
+// begin counts a goroutine that is about to start. It reports false when Run waits for the last:
+// then none may start.
 func (w *work) begin() bool {
 	w.gate.RLock()
 	defer w.gate.RUnlock()

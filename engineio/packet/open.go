@@ -18,8 +18,9 @@ type OpenData struct {
 	MaxPayload   int64 // bytes in one POST body or WebSocket message; 0 where the server did not say (protocol 3)
 }
 
-// AppendOpen appends o as JSON, keys in the reference's order, times in whole milliseconds. It is the data of an
-// Open packet, without the type digit. SID and Upgrades are written as they are: they must need no JSON escapes.
+// AppendOpen appends o as JSON, keys in the reference's order, times in whole milliseconds. It is
+// the data of an Open packet, without the type digit. SID and Upgrades are written as they are:
+// they must need no JSON escapes.
 func AppendOpen(dst []byte, o OpenData) []byte {
 	dst = append(append(dst, `{"sid":"`...), o.SID...)
 	dst = append(dst, `","upgrades":[`...)
@@ -62,9 +63,10 @@ func ParseOpen(data []byte) (OpenData, error) {
 	}, nil
 }
 
-// FindOpen finds the open packet that begins the body of a handshake response, whatever Engine.IO server wrote it:
-// the v4 payload `0{...}`, the v3 text payload `97:0{...}`, the v3 binary payload (0x00, length digits as bytes,
-// 0xff), and any of the text forms inside JSONP's `___eio[n]("...");`. The body must be whole and uncompressed.
+// FindOpen finds the open packet that begins the body of a handshake response, whatever Engine.IO
+// server wrote it: the v4 payload `0{...}`, the v3 text payload `97:0{...}`, the v3 binary payload
+// (0x00, length digits as bytes, 0xff), and any of the text forms inside JSONP's
+// `___eio[n]("...");`. The body must be whole and uncompressed.
 func FindOpen(body []byte) (OpenData, bool) {
 	if rest, ok := bytes.CutPrefix(body, []byte("___eio[")); ok {
 		start, end := bytes.IndexByte(rest, '"'), bytes.LastIndexByte(rest, '"')

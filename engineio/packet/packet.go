@@ -41,8 +41,8 @@ func (t Type) String() string {
 	return fmt.Sprintf("type(%d)", byte(t))
 }
 
-// ErrInvalid reports bytes that are no packet: empty, or beginning with neither a type digit nor "b". The sender is
-// at fault; a server ends the session with "parse error".
+// ErrInvalid reports bytes that are no packet: empty, or beginning with neither a type digit nor
+// "b". The sender is at fault; a server ends the session with "parse error".
 var ErrInvalid = errors.New("packet: invalid engine.io packet")
 
 // Packet is one unit of the protocol.
@@ -52,8 +52,8 @@ type Packet struct {
 	Data   []byte
 }
 
-// AppendText appends p as it stands in a WebSocket text frame or in a payload: the type digit and the data, or "b"
-// and padded base64 for a binary message.
+// AppendText appends p as it stands in a WebSocket text frame or in a payload: the type digit and
+// the data, or "b" and padded base64 for a binary message.
 func AppendText(dst []byte, p Packet) []byte {
 	if p.Binary {
 		return base64.StdEncoding.AppendEncode(append(dst, 'b'), p.Data)
@@ -75,8 +75,8 @@ func ParseText(b []byte) (Packet, error) {
 	return Packet{}, ErrInvalid
 }
 
-// decodeBase64 is as lenient as the reference: both alphabets, padding optional, other characters skipped, the end at
-// the first "=", a lone last character dropped.
+// decodeBase64 is as lenient as the reference: both alphabets, padding optional, other characters
+// skipped, the end at the first "=", a lone last character dropped.
 func decodeBase64(s []byte) []byte {
 	dst := make([]byte, base64.StdEncoding.DecodedLen(len(s)+3))
 	if n, err := base64.StdEncoding.Decode(dst, s); err == nil {

@@ -19,8 +19,9 @@ func AppendPayload(dst []byte, ps ...Packet) []byte {
 	return dst
 }
 
-// Payload yields the packets of a polling body in order. An invalid packet is yielded as an error and ends the
-// sequence; the packets before it stand. An empty body is one empty packet, which is invalid.
+// Payload yields the packets of a polling body in order. An invalid packet is yielded as an error
+// and ends the sequence; the packets before it stand. An empty body is one empty packet, which is
+// invalid.
 func Payload(body []byte) iter.Seq2[Packet, error] {
 	return func(yield func(Packet, error) bool) {
 		for {

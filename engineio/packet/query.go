@@ -79,8 +79,8 @@ func IsEscaped(s string) bool {
 	return strings.IndexByte(s, '%') >= 0 || strings.IndexByte(s, '+') >= 0
 }
 
-// AppendUnescaped appends s to dst with its percent signs and pluses decoded. A percent sign without
-// two hexadecimal digits behind it stands for itself. The result is never longer than s.
+// AppendUnescaped appends s to dst with its percent signs and pluses decoded. A percent sign
+// without two hexadecimal digits behind it stands for itself. The result is never longer than s.
 func AppendUnescaped(dst []byte, s string) []byte {
 	for len(s) > 0 {
 		c, n := unescape(s)

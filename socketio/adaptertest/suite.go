@@ -1,5 +1,5 @@
-// Package adaptertest is what every cluster promises, as one suite of tests: run by socketio against its Hub and by
-// package adapter against Redis.
+// Package adaptertest is what every cluster promises, as one suite of tests: run by socketio
+// against its Hub and by package adapter against Redis.
 package adaptertest
 
 import (
@@ -71,7 +71,8 @@ type host struct {
 	cluster  cluster.Cluster
 }
 
-// Settler is a Cluster whose servers hear what others say to a room only a while after somebody joined it.
+// Settler is a Cluster whose servers hear what others say to a room only a while after somebody
+// joined it.
 type Settler interface {
 	// Settled tells whether it hears everything for all rooms as they are now.
 	Settled() bool
@@ -213,7 +214,8 @@ func local(t *testing.T, a, b *host) {
 	end(t, a, a.x, a.y, b.x, b.y)
 }
 
-// localAcks are complete once the clients here have answered: who is elsewhere is neither asked nor waited for.
+// localAcks are complete once the clients here have answered: who is elsewhere is neither asked nor
+// waited for.
 func localAcks(t *testing.T, a *host) {
 	done := make(chan []string)
 	go func() {

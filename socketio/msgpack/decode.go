@@ -15,7 +15,8 @@ const (
 	maxDepth = packet.MaxDepth
 )
 
-// readPacket reads a whole packet: {type, nsp, data, id}, and members that mean nothing to a server.
+// readPacket reads a whole packet: {type, nsp, data, id}, and members that mean nothing to a
+// server.
 func readPacket(data []byte) (p packet.Packet, err error) {
 	r := msgpack.Reader{B: data}
 	head, err := r.Next()

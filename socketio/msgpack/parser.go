@@ -6,7 +6,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// ErrMalformed reports a message that is no packet: the client is at fault, and its connection is closed.
+// ErrMalformed reports a message that is no packet: the client is at fault, and its connection is
+// closed.
 var ErrMalformed = errors.New("msgpack: malformed packet")
 
 // Parser is the parser. Its zero value is ready.

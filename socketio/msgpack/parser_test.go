@@ -10,7 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/msgpack"
 )
 
-// TestServer talks to a server in MessagePack: connect, events and answers with binary, broadcasts, and what closes.
+// TestServer talks to a server in MessagePack: connect, events and answers with binary, broadcasts,
+// and what closes.
 func TestServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := peer.Serve(t, socketio.Config{Parser: msgpack.Parser{}}, func(io *socketio.Server) {

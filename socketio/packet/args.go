@@ -8,9 +8,10 @@ import (
 	"slices"
 )
 
-// Args are the arguments of one event or acknowledgement, kept as the JSON text they came in and decoded when asked
-// for. Given as an argument to an encoder they expand to all their values, unchanged: what was received is sent on
-// without being decoded. An Args value is immutable; it may be kept and shared.
+// Args are the arguments of one event or acknowledgement, kept as the JSON text they came in and
+// decoded when asked for. Given as an argument to an encoder they expand to all their values,
+// unchanged: what was received is sent on without being decoded. An Args value is immutable; it may
+// be kept and shared.
 type Args struct {
 	text   []byte
 	spans  []span  // one for each value, in the text
@@ -35,7 +36,8 @@ type binary struct {
 // ErrMissing reports an argument that was not sent.
 var ErrMissing = errors.New("packet: no such argument")
 
-// With returns a with the attachments its placeholders name: as many as ParseEvent or ParseArgs was told of.
+// With returns a with the attachments its placeholders name: as many as ParseEvent or ParseArgs was
+// told of.
 func (a Args) With(attachments [][]byte) Args {
 	if a.binary != nil {
 		a.binary = &binary{holes: a.binary.holes, attachments: attachments}
@@ -73,10 +75,12 @@ func (a Args) Slice(i, j int) Args {
 	return a
 }
 
-// Decode decodes argument i into the value v points to. It returns ErrMissing when there is no such argument.
+// Decode decodes argument i into the value v points to. It returns ErrMissing when there is no such
+// argument.
 //
-// Values decode as with encoding/json, with these additions: binary parts into []byte (in an any, too), milliseconds
-// into time.Duration, and null into the zero value of anything. A []byte takes nothing but binary and null.
+// Values decode as with encoding/json, with these additions: binary parts into []byte (in an any,
+// too), milliseconds into time.Duration, and null into the zero value of anything. A []byte takes
+// nothing but binary and null.
 func (a Args) Decode(i int, v any) error {
 	if i < 0 || i >= len(a.spans) {
 		return fmt.Errorf("argument %d: %w", i, ErrMissing)
@@ -87,8 +91,8 @@ func (a Args) Decode(i int, v any) error {
 	return nil
 }
 
-// Scan decodes the first arguments into the values that vs point to. Arguments that were not sent leave their value
-// as it is.
+// Scan decodes the first arguments into the values that vs point to. Arguments that were not sent
+// leave their value as it is.
 func (a Args) Scan(vs ...any) error {
 	for i, v := range vs {
 		if i == len(a.spans) {
@@ -107,8 +111,9 @@ func (a Args) Payload() Payload {
 	return Payload{JSON: append(text, ']'), Attachments: attachments}
 }
 
-// append appends the values, separated by commas, and their attachments. Attachments are numbered in the order of the
-// text, one for each placeholder, as JavaScript does when it sends what it received.
+// append appends the values, separated by commas, and their attachments. Attachments are numbered
+// in the order of the text, one for each placeholder, as JavaScript does when it sends what it
+// received.
 func (a Args) append(dst []byte, attachments [][]byte) ([]byte, [][]byte) {
 	holes := a.holes()
 	for i, s := range a.spans {

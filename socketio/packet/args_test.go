@@ -153,8 +153,8 @@ func TestEncodeRefusesWhatIsNoJSON(t *testing.T) {
 	}
 }
 
-// TestOmitEmpty: as encoding/json has it, for whoever has tagged types already; and a field that is left out makes no
-// event a binary one.
+// TestOmitEmpty: as encoding/json has it, for whoever has tagged types already; and a field that is
+// left out makes no event a binary one.
 func TestOmitEmpty(t *testing.T) {
 	type fields struct {
 		N int            `json:"n,omitempty"`

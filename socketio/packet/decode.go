@@ -19,7 +19,8 @@ import (
 // ErrNotBinary reports a value that is not binary where a []byte was asked for.
 var ErrNotBinary = errors.New("value is not binary")
 
-// decode decodes one value, checked before, into what v points to. The usual plain types go without reflection.
+// decode decodes one value, checked before, into what v points to. The usual plain types go without
+// reflection.
 func (a Args) decode(raw []byte, v any) error {
 	switch v := v.(type) {
 	case *string:
@@ -95,8 +96,8 @@ func decodeBinary(raw []byte, attachments [][]byte, v *[]byte) error {
 	return ErrNotBinary
 }
 
-// received is how whatever clients send is read: the last of several members with one name counts, lone surrogates
-// become U+FFFD, and names find struct fields as in encoding/json.
+// received is how whatever clients send is read: the last of several members with one name counts,
+// lone surrogates become U+FFFD, and names find struct fields as in encoding/json.
 var received = json.JoinOptions(
 	json.MatchCaseInsensitiveNames(true),
 	jsontext.AllowInvalidUTF8(true),

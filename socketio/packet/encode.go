@@ -14,8 +14,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/number"
 )
 
-// appendValues appends the values and the bracket that closes the array which the caller began; first says that the
-// array is still empty. Where the texts of dates begin goes to dates, unless that is nil.
+// appendValues appends the values and the bracket that closes the array which the caller began;
+// first says that the array is still empty. Where the texts of dates begin goes to dates, unless
+// that is nil.
 func appendValues(dst []byte, attachments [][]byte, first bool, values []any, dates *[]int) ([]byte, [][]byte, error) {
 	var err error
 	for i, v := range values {
@@ -104,8 +105,8 @@ func appendRaw(dst []byte, attachments [][]byte, raw []byte) ([]byte, [][]byte, 
 	return append(dst, raw...), attachments, nil
 }
 
-// encoder is where the reflecting encoder writes. Each has marshalers of its own, since they are the only way by which
-// attachments found inside a value reach it.
+// encoder is where the reflecting encoder writes. Each has marshalers of its own, since they are
+// the only way by which attachments found inside a value reach it.
 type encoder struct {
 	text        []byte
 	attachments [][]byte

@@ -41,8 +41,8 @@ type Header struct {
 	ID          int64  // acknowledgement id, or NoID
 }
 
-// Parse splits the text of one packet into its header and its JSON body, which is nil when the packet
-// ends before it. The body is a part of b and is not looked at. The number of attachments is
+// Parse splits the text of one packet into its header and its JSON body, which is nil when the
+// packet ends before it. The body is a part of b and is not looked at. The number of attachments is
 // returned as written: the caller knows its limit.
 func Parse(b []byte) (Header, []byte, error) {
 	h := Header{Namespace: "/", ID: NoID}
@@ -76,8 +76,8 @@ func Parse(b []byte) (Header, []byte, error) {
 	return h, b, nil
 }
 
-// parseID takes the acknowledgement id off b. JavaScript's parser counts blanks among the digits and
-// reads blanks alone as 0, so "42 1[...]" has the id 1.
+// parseID takes the acknowledgement id off b. JavaScript's parser counts blanks among the digits
+// and reads blanks alone as 0, so "42 1[...]" has the id 1.
 func (h *Header) parseID(b []byte) ([]byte, error) {
 	end, first, last := 0, -1, -1
 	for ; end < len(b); end++ {

@@ -1,13 +1,14 @@
 package packet
 
-// Payload is the content of an event or an acknowledgement in its wire form: the text of a JSON array, in which
-// {"_placeholder":true,"num":i} stands where the i-th attachment goes. It is immutable and shared by all who
-// send it; servers pass it on without decoding it.
+// Payload is the content of an event or an acknowledgement in its wire form: the text of a JSON
+// array, in which {"_placeholder":true,"num":i} stands where the i-th attachment goes. It is
+// immutable and shared by all who send it; servers pass it on without decoding it.
 type Payload struct {
 	JSON        []byte
 	Attachments [][]byte
-	// Dates are where in JSON the texts begin that were a time.Time, in order. Clients don't see the difference; in msgpack,
-	// which servers speak with each other, they are a Date of JavaScript's. Nobody has to keep them.
+	// Dates are where in JSON the texts begin that were a time.Time, in order. Clients don't see
+	// the difference; in msgpack, which servers speak with each other, they are a Date of
+	// JavaScript's. Nobody has to keep them.
 	Dates []int
 }
 
@@ -23,17 +24,20 @@ func (p Payload) Args() (Args, error) {
 	return args.With(p.Attachments), err
 }
 
-// EncodeEvent makes the payload of an event. The []byte values among args, and in them, become attachments; they
-// and what Args refer to are shared with the payload and must not be changed afterwards.
+// EncodeEvent makes the payload of an event. The []byte values among args, and in them, become
+// attachments; they and what Args refer to are shared with the payload and must not be changed
+// afterwards.
 //
-// Values encode as JavaScript prints them: time.Time in milliseconds and UTC, time.Duration as a number of
-// milliseconds, nil slices as [], NaN and infinities as null, nothing escaped for HTML. Fields have the tags of
-// encoding/json, and omitempty leaves out what it does there: 0 and empty []byte, too. Args expand to their values.
+// Values encode as JavaScript prints them: time.Time in milliseconds and UTC, time.Duration as a
+// number of milliseconds, nil slices as [], NaN and infinities as null, nothing escaped for HTML.
+// Fields have the tags of encoding/json, and omitempty leaves out what it does there: 0 and empty
+// []byte, too. Args expand to their values.
 func EncodeEvent(name string, args ...any) (Payload, error) {
 	return EncodeEventOn(nil, name, args...)
 }
 
-// EncodeEventOn is EncodeEvent behind a text that the caller has begun, which is part of the payload's then.
+// EncodeEventOn is EncodeEvent behind a text that the caller has begun, which is part of the
+// payload's then.
 func EncodeEventOn(text []byte, name string, args ...any) (p Payload, err error) {
 	text = appendString(append(text, '['), name)
 	p.JSON, p.Attachments, err = appendValues(text, nil, false, args, &p.Dates)

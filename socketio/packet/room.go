@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// numberRoom starts the name of a room that a Node server knows by a number. On such servers 42 and "42"
-// are two rooms; no text that a client may send as a room name needs to begin with a zero byte.
+// numberRoom starts the name of a room that a Node server knows by a number. On such servers 42 and
+// "42" are two rooms; no text that a client may send as a room name needs to begin with a zero
+// byte.
 const numberRoom = "\x00n"
 
 // NumberRoom is the name, here, of the room that Node servers call by the number n.

@@ -10,8 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxDepth bounds how deep arrays and objects may be nested in a received packet. A server that walks such text
-// recursively would otherwise spend its stack on a client's whim.
+// MaxDepth bounds how deep arrays and objects may be nested in a received packet. A server that
+// walks such text recursively would otherwise spend its stack on a client's whim.
 const MaxDepth = 512
 
 // Errors of the bodies of packets. Each is the sender's fault; the connection is closed.
@@ -22,9 +22,10 @@ var (
 	ErrPlaceholder = errors.New("packet: placeholder without an attachment of its own")
 )
 
-// ParseEvent reads the body of an EVENT, or with attachments > 0 that of a BINARY_EVENT, whose attachments With adds.
-// It checks all of the text, as JSON.parse does. The name is a part of body, or unescaped from it; a number in its
-// place is a name, and a body that is absent is an event without name or arguments.
+// ParseEvent reads the body of an EVENT, or with attachments > 0 that of a BINARY_EVENT, whose
+// attachments With adds. It checks all of the text, as JSON.parse does. The name is a part of body,
+// or unescaped from it; a number in its place is a name, and a body that is absent is an event
+// without name or arguments.
 func ParseEvent(body []byte, attachments int) (name []byte, args Args, err error) {
 	if body == nil {
 		return nil, Args{}, nil
@@ -55,8 +56,8 @@ func ParseEvent(body []byte, attachments int) (name []byte, args Args, err error
 	return name, args, nil
 }
 
-// ParseArgs reads the body of an ACK, or with attachments > 0 that of a BINARY_ACK, whose attachments With adds.
-// A body that is absent is an answer without values.
+// ParseArgs reads the body of an ACK, or with attachments > 0 that of a BINARY_ACK, whose
+// attachments With adds. A body that is absent is an answer without values.
 func ParseArgs(body []byte, attachments int) (Args, error) {
 	if body == nil {
 		return Args{}, nil

@@ -9,11 +9,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Value is one value of any kind, binary parts included, kept as it came: for what is sent on without being looked
-// into. It may be an argument or stand anywhere in one. The zero Value is null.
+// Value is one value of any kind, binary parts included, kept as it came: for what is sent on
+// without being looked into. It may be an argument or stand anywhere in one. The zero Value is
+// null.
 type Value struct{ args Args }
 
-// ErrBinaryPart reports a value with binary parts where plain JSON text was asked for. A Value holds both.
+// ErrBinaryPart reports a value with binary parts where plain JSON text was asked for. A Value
+// holds both.
 var ErrBinaryPart = errors.New("value has binary parts")
 
 // Decode decodes the value into what v points to, by the rules of Args.Decode.

@@ -20,11 +20,13 @@ import (
 // patience is how long an event that is wanted may take, on the test's clock.
 const patience = 30 * time.Second
 
-// answerPatience is how long an answer may take: apps wait for people, and in a bubble heartbeats would go on for ever.
+// answerPatience is how long an answer may take: apps wait for people, and in a bubble heartbeats
+// would go on for ever.
 const answerPatience = 24 * time.Hour
 
-// Client is a connected client, and the events that it got and the test has not yet asked for. Events for which the
-// test registers a handler, with On of the embedded socket, are among them, too.
+// Client is a connected client, and the events that it got and the test has not yet asked for.
+// Events for which the test registers a handler, with On of the embedded socket, are among them,
+// too.
 type Client struct {
 	*client.Socket
 
@@ -73,7 +75,8 @@ func (c *Client) Next() (event string, args socketio.Args) {
 	return r.event, r.args
 }
 
-// Want waits for the next event and wants it to have that name and these arguments: those that encode alike.
+// Want waits for the next event and wants it to have that name and these arguments: those that
+// encode alike.
 func (c *Client) Want(event string, args ...any) {
 	c.t.Helper()
 	p, err := packet.EncodeArgs(args...)
@@ -93,7 +96,8 @@ func (c *Client) Want(event string, args ...any) {
 	}
 }
 
-// WantNothing wants no event to have come that was not asked for. It is for bubbles, after synctest.Wait.
+// WantNothing wants no event to have come that was not asked for. It is for bubbles, after
+// synctest.Wait.
 func (c *Client) WantNothing() {
 	c.t.Helper()
 	c.mu.Lock()
@@ -103,8 +107,8 @@ func (c *Client) WantNothing() {
 	}
 }
 
-// WantDisconnect waits until the client is disconnected, for a reason in the words of clients: "io server disconnect",
-// "transport close" and others.
+// WantDisconnect waits until the client is disconnected, for a reason in the words of clients: "io
+// server disconnect", "transport close" and others.
 func (c *Client) WantDisconnect(reason string) {
 	c.t.Helper()
 	c.await(func() bool { return c.gone != "" })
@@ -115,8 +119,8 @@ func (c *Client) WantDisconnect(reason string) {
 	}
 }
 
-// Call emits an event and waits for its answer, for a day at most. A handler without results gives none: use Emit, and
-// synctest.Wait.
+// Call emits an event and waits for its answer, for a day at most. A handler without results gives
+// none: use Emit, and synctest.Wait.
 func (c *Client) Call(event string, args ...any) socketio.Args {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), answerPatience)

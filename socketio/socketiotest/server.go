@@ -36,7 +36,8 @@ func Serve(t testing.TB, cfg socketio.Config, app App) *Server {
 	return &Server{Server: host.IO, HTTP: host.HTTP, t: t, host: host, path: cfg.Path}
 }
 
-// ServeCluster runs an app on n servers that share clients and rooms, as on n hosts, until the test ends.
+// ServeCluster runs an app on n servers that share clients and rooms, as on n hosts, until the test
+// ends.
 func ServeCluster(t testing.TB, n int, cfg socketio.Config, app App) []*Server {
 	t.Helper()
 	cfg.Adapter = cluster.NewHub()
@@ -47,12 +48,12 @@ func ServeCluster(t testing.TB, n int, cfg socketio.Config, app App) []*Server {
 	return servers
 }
 
-// Stop ends the server before the test does: its clients lose their connection. It returns when all goroutines of the
-// server have ended.
+// Stop ends the server before the test does: its clients lose their connection. It returns when all
+// goroutines of the server have ended.
 func (s *Server) Stop() { s.host.Stop() }
 
-// Connect connects a client to a namespace, over WebSocket. auth is a value that encodes to a JSON object, or nil. A
-// refusal ends the test: see Refused.
+// Connect connects a client to a namespace, over WebSocket. auth is a value that encodes to a JSON
+// object, or nil. A refusal ends the test: see Refused.
 func (s *Server) Connect(namespace string, auth any) *Client {
 	s.t.Helper()
 	c := s.client(namespace, auth)
@@ -79,8 +80,8 @@ func (s *Server) client(namespace string, auth any) *Client {
 	return newClient(s.t, s.Dial(cfg).Of(namespace))
 }
 
-// Dial makes a client of this server with options of its own, which the test's end closes: URL, Path and Dial are set.
-// It does not connect yet.
+// Dial makes a client of this server with options of its own, which the test's end closes: URL,
+// Path and Dial are set. It does not connect yet.
 func (s *Server) Dial(cfg client.Config) *client.Client {
 	s.t.Helper()
 	cfg.URL, cfg.Path, cfg.Dial = "http://server", s.path, s.host.DialContext

@@ -17,7 +17,8 @@ const (
 
 // Config says how sessions are opened. It is shared by all of a client's sessions and not changed.
 type Config struct {
-	// URL is where the server listens: scheme http or https, its path, and the query parameters to add.
+	// URL is where the server listens: scheme http or https, its path, and the query parameters to
+	// add.
 	URL *url.URL
 	// Transports are those that may be used. The session begins with the first.
 	Transports []string
@@ -41,11 +42,12 @@ type Config struct {
 	MaxMessage int
 	// MaxQueue bounds what waits to be sent, in bytes.
 	MaxQueue int
-	// Deflate offers permessage-deflate; messages of DeflateThreshold bytes and more are sent compressed.
+	// Deflate offers permessage-deflate; messages of DeflateThreshold bytes and more are sent
+	// compressed.
 	Deflate          bool
 	DeflateThreshold int
-	// OnTransport is told the name of the transport when the session begins and when it has been upgraded. It is
-	// called on the goroutine of Open or Serve and must not block.
+	// OnTransport is told the name of the transport when the session begins and when it has been
+	// upgraded. It is called on the goroutine of Open or Serve and must not block.
 	OnTransport func(name string)
 	// OnPing is told of every ping of the server, on the goroutine of Serve. It must not block.
 	OnPing func()

@@ -12,8 +12,8 @@ import (
 
 // Receiver takes what a session receives, on the goroutine of Serve.
 type Receiver interface {
-	// Receive takes one message. The data is only valid during the call, which must not block. An error ends the session with "parse
-	// error".
+	// Receive takes one message. The data is only valid during the call, which must not block. An
+	// error ends the session with "parse error".
 	Receive(data []byte, binary bool) error
 }
 
@@ -91,8 +91,8 @@ func (c *Conn) Transport() string {
 	return WebSocket
 }
 
-// Serve reads until the session ends, and returns the reason as the official client names it. When it returns, nothing of the session
-// is left. The error says more, and is nil after Close.
+// Serve reads until the session ends, and returns the reason as the official client names it. When
+// it returns, nothing of the session is left. The error says more, and is nil after Close.
 func (c *Conn) Serve(r Receiver) (reason string, err error) {
 	if c.ws == nil {
 		c.servePolling(r)
@@ -109,8 +109,8 @@ func (c *Conn) Serve(r Receiver) (reason string, err error) {
 	return c.reason, c.err
 }
 
-// Close ends the session with "forced close", after what is queued was sent, or after two seconds. It does not wait:
-// Serve returns when it is done.
+// Close ends the session with "forced close", after what is queued was sent, or after two seconds.
+// It does not wait: Serve returns when it is done.
 func (c *Conn) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

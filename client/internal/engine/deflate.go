@@ -23,7 +23,8 @@ var deflaters = sync.Pool{New: func() any {
 	return d
 }}
 
-// deflated compresses the parts of a message into one, lends it to use, and returns what that makes of it.
+// deflated compresses the parts of a message into one, lends it to use, and returns what that makes
+// of it.
 func deflated(use func([]byte) []byte, parts ...[]byte) []byte {
 	d := deflaters.Get().(*deflater)
 	defer deflaters.Put(d)

@@ -20,7 +20,8 @@ const (
 var (
 	// ErrClosed reports a session that has ended or is being closed. Nothing was sent.
 	ErrClosed = errors.New("engine.io: connection closed")
-	// ErrFull reports that Config.MaxQueue bytes wait to be sent. Nothing was sent; the session stays.
+	// ErrFull reports that Config.MaxQueue bytes wait to be sent. Nothing was sent; the session
+	// stays.
 	ErrFull = errors.New("engine.io: send queue full")
 	// ErrTooLarge reports a message beyond Config.MaxMessage. The session ends.
 	ErrTooLarge = errors.New("engine.io: message too large")

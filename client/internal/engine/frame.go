@@ -44,7 +44,8 @@ func parseHeader(b []byte) (header, error) {
 	return h, nil
 }
 
-// appendFrame appends a whole message, or a control frame, as one masked frame. The payload is given in parts.
+// appendFrame appends a whole message, or a control frame, as one masked frame. The payload is
+// given in parts.
 func appendFrame(dst []byte, op ws.OpCode, compressed bool, payload ...[]byte) []byte {
 	n := 0
 	for _, p := range payload {

@@ -17,7 +17,8 @@ type raw interface {
 	WriteNow(p []byte) (int, error)
 }
 
-// socket is one WebSocket. Its reading side belongs to one goroutine at a time; writing is up to the owner's lock.
+// socket is one WebSocket. Its reading side belongs to one goroutine at a time; writing is up to
+// the owner's lock.
 type socket struct {
 	conn      net.Conn
 	raw       raw // nil if the connection has to be asked
@@ -108,7 +109,8 @@ func (s *socket) frame() (header, []byte, error) {
 	}
 }
 
-// fill reads more, towards n bytes of which those in buf are the first. While nothing is buffered it holds no memory to read into.
+// fill reads more, towards n bytes of which those in buf are the first. While nothing is buffered
+// it holds no memory to read into.
 func (s *socket) fill(n int) error {
 	if s.r == s.w {
 		return s.await()

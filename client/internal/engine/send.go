@@ -13,7 +13,8 @@ const maxCorked = 16 << 10
 // frames are scratch for what is written at once.
 var frames = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
 
-// Send sends packets, contiguously and in the order of the calls. The data is copied. It never blocks.
+// Send sends packets, contiguously and in the order of the calls. The data is copied. It never
+// blocks.
 func (c *Conn) Send(ps ...packet.Packet) error {
 	size := 0
 	for _, p := range ps {
@@ -95,15 +96,16 @@ func (c *Conn) flushLocked() {
 	c.startWriterLocked()
 }
 
-// Writable reports that a packet would leave at once: nothing is queued and, with polling, no post is under way.
+// Writable reports that a packet would leave at once: nothing is queued and, with polling, no post
+// is under way.
 func (c *Conn) Writable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reason == "" && !c.closing && !c.writing && c.queued == 0 && c.probed == nil
 }
 
-// Cork holds packets back until as many calls of Uncork, or until 16 KB have gathered; they leave in one write. Polling gathers
-// anyway while a post is under way.
+// Cork holds packets back until as many calls of Uncork, or until 16 KB have gathered; they leave
+// in one write. Polling gathers anyway while a post is under way.
 func (c *Conn) Cork() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,7 +148,8 @@ func (c *Conn) write() {
 	c.idle.Broadcast()
 }
 
-// writeLocked writes one batch, with the lock released meanwhile, and reports whether there may be more.
+// writeLocked writes one batch, with the lock released meanwhile, and reports whether there may be
+// more.
 func (c *Conn) writeLocked() bool {
 	switch {
 	case c.corked > 0: // Uncork goes on
@@ -179,7 +182,8 @@ func (c *Conn) writeLocked() bool {
 			c.queue = append(c.queue, packet.Packet{Type: packet.Close})
 		}
 	case c.closing && c.ws != nil:
-		// The server's close frame is waited for: to close with bytes unread would reset the connection under what was sent last.
+		// The server's close frame is waited for: to close with bytes unread would reset the
+		// connection under what was sent last.
 		c.ws.conn.SetReadDeadline(c.closeBy)
 		return false
 	case c.closing:
@@ -191,7 +195,8 @@ func (c *Conn) writeLocked() bool {
 	return true
 }
 
-// takePayloadLocked takes as many packets as fit into one body by the server's maxPayload, at least one.
+// takePayloadLocked takes as many packets as fit into one body by the server's maxPayload, at least
+// one.
 func (c *Conn) takePayloadLocked() (body []byte, size int) {
 	n := 0
 	for i, p := range c.queue {

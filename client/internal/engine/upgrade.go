@@ -8,8 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/engineio/packet"
 )
 
-// startProbe begins to prove a WebSocket, if the session may move to one. A probe that fails harms nothing: the
-// session goes on polling.
+// startProbe begins to prove a WebSocket, if the session may move to one. A probe that fails harms
+// nothing: the session goes on polling.
 func (c *Conn) startProbe() {
 	if c.cfg.Upgrade && slices.Contains(c.open.Upgrades, WebSocket) && slices.Contains(c.cfg.Transports, WebSocket) {
 		c.wg.Go(c.probe)
@@ -59,8 +59,8 @@ func (s *socket) prove(ctx context.Context) error {
 	return err
 }
 
-// switched moves the session to the WebSocket that was proven, if there is one: between two polls, so that all the server
-// sent by polling has been read, and after the post under way.
+// switched moves the session to the WebSocket that was proven, if there is one: between two polls,
+// so that all the server sent by polling has been read, and after the post under way.
 func (c *Conn) switched() bool {
 	c.mu.Lock()
 	for c.probed != nil && c.writing && c.reason == "" {

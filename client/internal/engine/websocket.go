@@ -19,7 +19,8 @@ import (
 	"github.com/sidereal-io/sidereal/engineio/packet"
 )
 
-// maxHandshake bounds the head of the answer to a WebSocket handshake, in bytes, with the frames that follow it at once.
+// maxHandshake bounds the head of the answer to a WebSocket handshake, in bytes, with the frames
+// that follow it at once.
 const maxHandshake = 64 << 10
 
 // openWebSocket begins a session on a WebSocket, which brings the open packet first.
@@ -49,8 +50,8 @@ func (c *Conn) openWebSocket(ctx context.Context) error {
 	return nil
 }
 
-// serveWebSocket reads until the session ends. It waits with as few frames on the stack as can be, so that the collector shrinks the stack
-// of an idle session to 4 KB.
+// serveWebSocket reads until the session ends. It waits with as few frames on the stack as can be,
+// so that the collector shrinks the stack of an idle session to 4 KB.
 func (c *Conn) serveWebSocket(s *socket, r Receiver) {
 	err := s.await()
 	for err == nil {
@@ -183,7 +184,8 @@ type bounded struct {
 	io.Writer
 }
 
-// agree notes the extension that the server accepted. We keep no window from message to message, so it must not either.
+// agree notes the extension that the server accepted. We keep no window from message to message, so
+// it must not either.
 func (s *socket) agree(extensions []httphead.Option) error {
 	for _, e := range extensions {
 		var p wsflate.Parameters

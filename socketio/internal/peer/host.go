@@ -1,5 +1,5 @@
-// Package peer runs a server on in-memory connections and talks to it in raw packets, for tests: in a synctest
-// bubble, too, since its connections are pipes.
+// Package peer runs a server on in-memory connections and talks to it in raw packets, for tests: in
+// a synctest bubble, too, since its connections are pipes.
 package peer
 
 import (
@@ -25,8 +25,8 @@ type Host struct {
 	pipes *netio.Feed
 }
 
-// Serve runs a server with cfg until the test ends or Stop is called. setup registers what the app does, before the
-// first client.
+// Serve runs a server with cfg until the test ends or Stop is called. setup registers what the app
+// does, before the first client.
 func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *Host {
 	t.Helper()
 	io, err := socketio.New(cfg)

@@ -70,7 +70,8 @@ func (p *Peer) Connect(namespace, auth string) string {
 
 var connected = regexp.MustCompile(`\{"sid":"([\w-]{20})"`)
 
-// read queues what comes: text packets without the message type, attachments as "b:" and their bytes.
+// read queues what comes: text packets without the message type, attachments as "b:" and their
+// bytes.
 func (p *Peer) read(r *bufio.Reader) {
 	defer func() {
 		p.mu.Lock()

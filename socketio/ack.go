@@ -19,8 +19,8 @@ type answer struct {
 	id     int64
 }
 
-// send gives the answer. A client gets it as long as its connection is open, also when the socket
-// has left the namespace.
+// send answers. A client gets the answer while its connection is open, even if the socket has left
+// the namespace.
 func (a *answer) send(args ...any) error {
 	if a.given.Swap(true) {
 		return ErrAnswered
@@ -44,8 +44,8 @@ func (a *answer) send(args ...any) error {
 	return nil
 }
 
-// acks are the questions of one namespace to its clients that are not yet answered. Ids count up
-// from 0, those of broadcasts included.
+// acks are the unanswered questions of one namespace to its clients. Their ids count up from 0,
+// with those of broadcasts.
 type acks struct {
 	wheel   *wheel.Wheel
 	mu      sync.Mutex
@@ -54,7 +54,8 @@ type acks struct {
 	most    int // that may wait for one socket
 }
 
-// question waits for the answers of one socket, or of those that a broadcast reached.
+// question waits for the answer of one socket, or for those of the sockets that a broadcast
+// reached.
 type question struct {
 	acks  *acks
 	id    int64
@@ -67,9 +68,9 @@ type question struct {
 	over   func()               // called when the time is over
 }
 
-// ask registers a question to one socket or, with one nil, to asked. Within timeout, if it is above
-// 0, answer is called for each answer, never concurrently; after that over is. It returns nil if
-// one has too many that wait.
+// ask registers a question to one socket, or to the sockets of asked if one is nil. It calls answer
+// for each answer within timeout, if that is above 0, never concurrently, and then over. It returns
+// nil if too many questions wait for one.
 func (a *acks) ask(one *Socket, asked []*Socket, timeout time.Duration, answer func(Args), over func()) *question {
 	q := &question{acks: a, one: one, answer: answer, over: over}
 	if one == nil {
@@ -102,7 +103,7 @@ func (a *acks) ask(one *Socket, asked []*Socket, timeout time.Duration, answer f
 	return q
 }
 
-// answered hands in what s answered. Answers to nothing, late or repeated, are ignored.
+// answered passes an answer of s on. It ignores late, repeated and unknown ones.
 func (a *acks) answered(id int64, s *Socket, args Args) {
 	a.mu.Lock()
 	q := a.waiting[id]
@@ -123,7 +124,7 @@ func (a *acks) answered(id int64, s *Socket, args Args) {
 	answer(args)
 }
 
-// forget ends the question: no answer is taken any more.
+// forget ends the question, so that it takes no more answers.
 func (q *question) forget() {
 	q.acks.mu.Lock()
 	delete(q.acks.waiting, q.id)
@@ -136,7 +137,7 @@ func (q *question) forget() {
 	}
 }
 
-// cancel ends the question for one who no longer waits.
+// cancel ends the question if nobody waits any more.
 func (q *question) cancel() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -146,7 +147,7 @@ func (q *question) cancel() {
 	}
 }
 
-// Expire ends the question because its time is over.
+// Expire ends the question after its timeout.
 func (q *question) Expire(*wheel.Timer) {
 	q.mu.Lock()
 	over := q.over

@@ -37,8 +37,7 @@ func newBundle(files fs.FS) *bundle {
 	return &bundle{files: files, coded: make(map[codedName][]byte)}
 }
 
-// bundleName is the client file that r asks for, by any method and with any query; empty if it is
-// none.
+// bundleName returns the client file that r asks for, by any method and with any query, or "".
 func (s *Server) bundleName(r *http.Request) string {
 	target := r.RequestURI
 	if target == "" {
@@ -87,7 +86,7 @@ func (b *bundle) serve(w http.ResponseWriter, r *http.Request, name string) {
 
 var versionIn = regexp.MustCompile(`Socket\.IO v(\d+\.\d+\.\d+[\w.-]*)`)
 
-// version is the quoted version that the client's files name, or empty.
+// version returns the version that the client's files name, in quotes, or "".
 func (b *bundle) version() string {
 	b.once.Do(func() {
 		for name := range bundleNames {
@@ -101,8 +100,8 @@ func (b *bundle) version() string {
 	return b.etag
 }
 
-// acceptedEncoding picks what the client prefers of what we have: of those it likes as much the one
-// it names first.
+// acceptedEncoding picks the encoding that the client prefers: of those with the same weight, the
+// first.
 func acceptedEncoding(accept string) (best string) {
 	most := 0.0
 	for part := range strings.SplitSeq(accept, ",") {

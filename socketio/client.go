@@ -20,7 +20,7 @@ import (
 )
 
 // client is one connection, which carries the sockets of several namespaces. It is the session's
-// engineio.Receiver.
+// Receiver.
 type client struct {
 	server  *Server
 	session *engineio.Session
@@ -28,13 +28,13 @@ type client struct {
 	mu       sync.Mutex
 	sockets  []*Socket        // connecting or connected
 	deadline *connectDeadline // until the first namespace is joined
-	lives    int32            // sockets whose goroutines may still run, ended ones included
+	running  int32            // sockets whose goroutines may still run, ended ones included
 	closed   bool
 	doomed   bool // the connection is being closed for the client's fault
 
-	deaf    bool                 // what comes is not looked at any more; only for Receive, Idle and Closed
-	pending atomic.Int64         // bytes that were received and are not handled yet
-	corked  atomic.Pointer[cork] // while handlers run
+	ignoring bool                 // what comes is not looked at any more; only for Receive, Idle and Closed
+	pending  atomic.Int64         // bytes that were received and are not handled yet
+	corked   atomic.Pointer[cork] // while handlers run
 
 	// Only for Receive, Idle and Closed, which are never called concurrently.
 	decoder     packet.Decoder // of Config.Parser; nil: the protocol's own form
@@ -60,7 +60,7 @@ func (d *connectDeadline) Expire(*wheel.Timer) {
 	}
 }
 
-// partial is a packet of type 5 or 6 that has not got all its attachments.
+// partial is a packet of type 5 or 6 that waits for attachments.
 type partial struct {
 	client *client
 	timer  wheel.Timer // set once a read ended without them
@@ -76,7 +76,7 @@ type partial struct {
 	held  int
 }
 
-// newClient takes a session over.
+// newClient returns the Receiver of a new session.
 func newClient(srv *Server, s *engineio.Session) *client {
 	c := &client{server: srv, session: s}
 	c.deadline = &connectDeadline{client: c}
@@ -118,7 +118,7 @@ var (
 
 // Receive takes one Engine.IO message, which is a packet or an attachment.
 func (c *client) Receive(data []byte, binary bool) {
-	if c.deaf {
+	if c.ignoring {
 		return
 	}
 	var err error
@@ -149,7 +149,7 @@ func (c *client) Receive(data []byte, binary bool) {
 	case errRate:
 		c.violated(violationRate, err)
 	default:
-		c.bidFarewell(err)
+		c.closeMalformed(err)
 	}
 }
 
@@ -188,7 +188,7 @@ func (c *client) receiveText(data []byte) error {
 	return c.received(h, name, args, len(body))
 }
 
-// control takes a packet that is neither an event nor an answer.
+// control handles packets that are neither events nor answers.
 func (c *client) control(h packet.Header, body []byte) error {
 	switch h.Type {
 	case packet.Connect:
@@ -224,7 +224,7 @@ func (c *client) receiveAttachment(data []byte) error {
 	return c.received(p.header, p.name, p.args.With(p.got), p.size-eventOverhead)
 }
 
-// grow charges n more bytes of a packet that waits for its attachments.
+// grow charges n more bytes to a packet that waits for attachments.
 func (p *partial) grow(n int) error {
 	n += eventOverhead
 	if p.size > 0 {
@@ -234,7 +234,7 @@ func (p *partial) grow(n int) error {
 	return p.client.charge(n)
 }
 
-// charge counts n bytes that were received and are not handled yet.
+// charge counts n bytes that were received and that handlers haven't taken yet.
 func (c *client) charge(n int) error {
 	if c.pending.Add(int64(n)) > int64(c.server.cfg.MaxPendingBytes) {
 		return errPending
@@ -245,7 +245,7 @@ func (c *client) charge(n int) error {
 // settle ends the count of n bytes.
 func (c *client) settle(n int) { c.pending.Add(-int64(n)) }
 
-// completed ends the wait for the rest of a packet. It reports false when that took too long and
+// completed ends the wait for the rest of a packet. It returns false if the wait took too long and
 // the connection is being closed.
 func (c *client) completed() bool {
 	p := c.partial
@@ -256,13 +256,13 @@ func (c *client) completed() bool {
 	if p.timer.Owner == nil {
 		return true
 	}
-	c.server.waits.drop(p)
+	c.server.partials.drop(p)
 	c.server.wheel.Stop(&p.timer)
 	return !p.late.Swap(true)
 }
 
-// await gives the attachments a time by which they are to be there, once a read has ended without
-// them: most come with their packet, and need no timer.
+// await limits the time until the attachments come, once a read has ended without them. Most come
+// with their packet and need no timer.
 func (p *partial) await(timeout time.Duration) {
 	p.timer.Owner = p
 	p.client.server.wheel.Schedule(&p.timer, timeout)
@@ -275,8 +275,8 @@ func (p *partial) Expire(*wheel.Timer) {
 	}
 }
 
-// received takes a whole event or acknowledgement. Acknowledgements go to who waits for them at
-// once, so that a handler can wait for its own client; events wait for the end of the read.
+// received takes a whole event or acknowledgement. An acknowledgement goes to its question at once,
+// so that a handler can wait for its own client. An event waits for the end of the read.
 func (c *client) received(h packet.Header, name []byte, args Args, size int) error {
 	s := c.socket(h.Namespace)
 	if s == nil {
@@ -297,7 +297,7 @@ func (c *client) received(h packet.Header, name []byte, args Args, size int) err
 	return c.charge(e.size)
 }
 
-// append adds an event, which is charged by the caller, to those of the read.
+// append adds an event to those of the read. The caller charges it.
 func (c *client) append(e *event) {
 	if c.last == nil {
 		c.first = e
@@ -316,12 +316,12 @@ func (c *client) IdleOn(loop eventloop.Loop) {
 		if p.timer.Owner == nil {
 			p.await(c.server.cfg.AttachmentTimeout)
 		}
-		c.server.waits.hold(p)
+		c.server.partials.hold(p)
 	}
 	c.handOut(func(s *Socket) { s.soon(loop) })
 }
 
-// handOut gives the events of one read to their sockets. Those that were idle are begun.
+// handOut gives the events of one read to their sockets, and calls begin for the idle ones.
 func (c *client) handOut(begin func(*Socket)) {
 	e := c.first
 	c.first, c.last = nil, nil
@@ -335,7 +335,7 @@ func (c *client) handOut(begin func(*Socket)) {
 	}
 }
 
-// socket is the client's socket in a namespace, connecting or connected.
+// socket returns the client's socket in a namespace, connecting or connected, or nil.
 func (c *client) socket(namespace string) *Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -351,8 +351,8 @@ func (c *client) socketLocked(namespace string) *Socket {
 	return nil
 }
 
-// connect takes a CONNECT packet. What comes of it is decided on the socket's goroutine, since
-// middlewares may block; events that arrive before wait for it.
+// connect handles a CONNECT packet. The socket's goroutine decides about it, since middlewares may
+// block. Events that arrive before wait for it.
 func (c *client) connect(namespace string, auth json.RawMessage) error {
 	if !c.server.mayExist(namespace) {
 		return c.refuse(namespace, &Error{Message: "Invalid namespace"})
@@ -368,9 +368,9 @@ func (c *client) connect(namespace string, auth json.RawMessage) error {
 	}
 	err := errState
 	if c.socketLocked(namespace) == nil {
-		if most := c.server.cfg.MaxNamespaces; len(c.sockets) < most && int(c.lives) < lingering*most {
+		if most := c.server.cfg.MaxNamespaces; len(c.sockets) < most && int(c.running) < lingering*most {
 			c.sockets = append(c.sockets, s)
-			c.lives++
+			c.running++
 			err = nil
 		} else {
 			err = errNamespaces
@@ -394,7 +394,7 @@ func (c *client) joined() {
 	}
 }
 
-// refuse tells the client that a namespace is closed to it. The connection stays.
+// refuse tells the client that it can't join a namespace. The connection stays open.
 func (c *client) refuse(namespace string, e *Error) error {
 	body, _, err := packet.AppendArgs(nil, nil, refusal{e.Message, e.Data})
 	if err != nil {
@@ -404,8 +404,8 @@ func (c *client) refuse(namespace string, e *Error) error {
 	return c.sendPacket(packet.Header{Type: packet.ConnectError, Namespace: namespace, ID: packet.NoID}, packet.Payload{JSON: body})
 }
 
-// leave takes a DISCONNECT packet. Events that came in the same read find the socket gone, as in
-// Node, which dispatches after the whole read, too.
+// leave handles a DISCONNECT packet. Events of the same read find the socket gone, as in Node,
+// which also dispatches after the whole read.
 func (c *client) leave(namespace string) error {
 	s := c.socket(namespace)
 	if s == nil {
@@ -425,15 +425,15 @@ func (c *client) remove(s *Socket) {
 	}
 }
 
-// lingering is how many times Config.MaxNamespaces of a connection's sockets, ended ones included,
-// may have a goroutine: one that joins and leaves again and again would start them faster than
-// middlewares and handlers return.
+// lingering limits the sockets of a connection that have a goroutine, ended ones included, to this
+// many times Config.MaxNamespaces. A client that joins and leaves again and again would start
+// goroutines faster than middlewares and handlers return.
 const lingering = 4
 
-// outlived counts a socket that has ended and whose goroutine runs nothing any more.
-func (c *client) outlived(s *Socket) {
+// socketDone counts a socket that has ended and whose goroutine is idle.
+func (c *client) socketDone(s *Socket) {
 	c.mu.Lock()
-	c.lives--
+	c.running--
 	c.mu.Unlock()
 	c.settle(len(s.auth))
 }
@@ -459,9 +459,9 @@ func (c *client) sendPacket(h packet.Header, p packet.Payload) error {
 	return c.send(h, c.server.encodePayload(h, p))
 }
 
-// violated closes the connection for what the client did, or did not do. The reasons are those Node
-// gives: a client that is between two polls cannot be told at once, and for a packet out of order
-// its sockets end before it is.
+// violated closes the connection for a fault of the client. The sockets' reasons are Node's: a
+// client that is between two polls can't be told at once, and sockets end before it after a packet
+// out of order.
 func (c *client) violated(kind string, err error) {
 	c.mu.Lock()
 	c.doomed = true
@@ -476,18 +476,18 @@ func (c *client) violated(kind string, err error) {
 	}
 }
 
-// isDoomed tells whether the connection is being closed for the client's fault.
+// isDoomed reports whether the connection is being closed for the client's fault.
 func (c *client) isDoomed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.doomed
 }
 
-// Closed ends all sockets: the connection is gone.
+// Closed ends all sockets, since the connection has gone.
 func (c *client) Closed(reason string, _ error) {
 	c.handOut(func(s *Socket) { s.start(nil) })
 	if p := c.partial; p != nil {
-		c.server.waits.drop(p)
+		c.server.partials.drop(p)
 		c.server.wheel.Stop(&p.timer)
 		c.partial = nil
 	}

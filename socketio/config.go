@@ -123,7 +123,7 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// engine is the part of the configuration that concerns the Engine.IO server.
+// engine returns the configuration of the Engine.IO server.
 func (c *Config) engine(open func(*engineio.Session) engineio.Receiver) engineio.Config {
 	return engineio.Config{
 		Path: c.Path, NoTrailingSlash: c.NoTrailingSlash,

@@ -7,9 +7,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// cork holds back what is sent to a connection while its handlers run, so that it leaves in one
-// write. A handler that blocks must not keep others from being heard: whoever waits for the client
-// lets go, so does a broadcast that comes after maxCork, and after that, at the latest, the wheel.
+// cork holds messages back while the handlers of a connection run, so that they leave in one write.
+// A handler that blocks must not delay them: a goroutine that waits for the client releases the
+// cork, so does a broadcast after maxCork, and finally the wheel.
 type cork struct {
 	client *client
 	since  time.Time
@@ -19,11 +19,11 @@ type cork struct {
 	held bool
 }
 
-// maxCork is how long what others send waits for a handler.
+// maxCork is how long a handler may delay the messages of other goroutines.
 const maxCork = time.Millisecond
 
-// hold corks the connection for the calling goroutine, unless another has done so: then it returns
-// nil. Of a brief hold Late tells, where another needs the wheel.
+// hold corks the connection for the calling goroutine. It returns nil if another goroutine has done
+// so. A brief hold needs no timer, since turn.Overdue ends it.
 func (c *client) hold(brief bool) *cork {
 	if c.corked.Load() != nil {
 		return nil
@@ -42,7 +42,7 @@ func (c *client) hold(brief bool) *cork {
 	return k
 }
 
-// holds reports whether k is still in force.
+// holds reports whether k still holds messages back.
 func (k *cork) holds() bool {
 	if k == nil {
 		return false
@@ -52,8 +52,8 @@ func (k *cork) holds() bool {
 	return k.held
 }
 
-// letGo lets leave what was sent.
-func (k *cork) letGo() {
+// release lets the messages leave.
+func (k *cork) release() {
 	if k == nil {
 		return
 	}
@@ -70,16 +70,16 @@ func (k *cork) letGo() {
 	}
 }
 
-// Expire lets go: the handler takes its time.
-func (k *cork) Expire(*wheel.Timer) { k.letGo() }
+// Expire releases the cork of a slow handler.
+func (k *cork) Expire(*wheel.Timer) { k.release() }
 
-// flush lets leave what was sent, for one who waits for the client to answer.
-func (c *client) flush() { c.corked.Load().letGo() }
+// flush releases the cork, for a goroutine that waits for an answer of the client.
+func (c *client) flush() { c.corked.Load().release() }
 
-// overdue lets go of a cork that has been held for long.
+// overdue releases a cork that is older than maxCork.
 func (c *client) overdue() {
 	if k := c.corked.Load(); k != nil && time.Since(k.since) > maxCork {
-		k.letGo()
+		k.release()
 	}
 }
 

@@ -8,14 +8,14 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// recipients hold the sockets of one broadcast while it is sent.
+// recipients pools the lists of sockets of one broadcast.
 var recipients = sync.Pool{New: func() any { list := make([]*Socket, 0, 64); return &list }}
 
 // maxRecipients is the largest list that goes back to the pool.
 const maxRecipients = 64 << 10
 
-// deliver sends b to the matching sockets here, encoded once. The list of them is taken first,
-// since a send may end a session, and that changes rooms.
+// deliver sends b to the matching sockets here, encoded once. It lists them first, since a send may
+// end a session, which changes rooms.
 func (n *Namespace) deliver(b *cluster.Broadcast) {
 	pooled := recipients.Get().(*[]*Socket)
 	to := n.rooms.matching((*pooled)[:0], &b.Target)

@@ -28,12 +28,12 @@ type event struct {
 
 	handlers []*handler // as they were when the event was taken
 
-	farewell *farewell // the event is none, but a malformed packet
+	malformed *malformed // not nil: not an event, but a malformed packet
 }
 
 var events = sync.Pool{New: func() any { return new(event) }}
 
-// What an event, and an attachment of one, counts beyond its bytes while it waits.
+// The bytes that a waiting event, and each of its attachments, count beyond their own.
 const (
 	eventOverhead      = 256
 	attachmentOverhead = 64
@@ -50,8 +50,8 @@ func (e *event) free() {
 	events.Put(e)
 }
 
-// enqueue gives the socket an event, unless it has ended. It reports whether it is the caller's to
-// have the event dispatched, by start or soon, since the socket was idle.
+// enqueue queues an event, unless the socket has ended. It returns true if the socket was idle: the
+// caller then has the event dispatched, by start or soon.
 func (s *Socket) enqueue(e *event) (idle bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,14 +71,14 @@ func (s *Socket) enqueue(e *event) (idle bool) {
 	return idle
 }
 
-// isBusy tells whether events are being handled, or are about to be.
+// isBusy reports whether events are being handled, or are about to be.
 func (s *Socket) isBusy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.running
 }
 
-// finish has the rest done after the events that wait.
+// finish tells the app of the end after the waiting events.
 func (s *Socket) finish(end *ending) {
 	s.mu.Lock()
 	s.extraLocked().ending = end
@@ -90,7 +90,8 @@ func (s *Socket) finish(end *ending) {
 	}
 }
 
-// start begins the socket's goroutine, with first if there is one. It lives until nothing waits.
+// start starts the socket's goroutine, which calls first, if it isn't nil, and dispatches until
+// nothing waits.
 func (s *Socket) start(first func()) {
 	if !s.client.server.work.begin() {
 		return
@@ -132,20 +133,20 @@ func (t *turn) Do(brief bool) (done bool) {
 // Overdue sends what the handler has emitted so far: it was expected to be brief, but isn't.
 func (t *turn) Overdue() { t.client.flush() }
 
-// maxBrief is how many events of one socket are brief together.
+// maxBrief is how many events of one socket count as brief together.
 const maxBrief = 64
 
-// run dispatches until nothing waits, and reports true; or, if that is to be brief, until it might
-// not be. k is held already.
+// run dispatches until nothing waits and returns true. With brief set it stops, and returns false,
+// before an event that may not be brief. The caller holds k.
 func (s *Socket) run(k *cork, brief bool) (done bool) {
 	for n := 0; ; n++ {
 		if n == maxBrief && brief {
-			k.letGo()
+			k.release()
 			return false
 		}
 		e, end, left := s.take(brief)
 		if e == nil && end == nil {
-			k.letGo()
+			k.release()
 			return !left
 		}
 		if !k.holds() {
@@ -160,8 +161,8 @@ func (s *Socket) run(k *cork, brief bool) (done bool) {
 	}
 }
 
-// take is what is to be done next; nothing: the socket is no longer running, or something is left
-// that is not brief.
+// take returns the next event, or the end, that is to be dispatched. If it returns neither, the
+// socket is idle, or something is left that isn't brief.
 func (s *Socket) take(brief bool) (e *event, end *ending, left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,9 +187,9 @@ func (s *Socket) take(brief bool) (e *event, end *ending, left bool) {
 	return nil, nil, false
 }
 
-// handlersLocked are those of an event, the namespace's before the socket's own.
+// handlersLocked returns the handlers of an event, the namespace's before the socket's own.
 func (s *Socket) handlersLocked(e *event) []*handler {
-	if e.farewell != nil {
+	if e.malformed != nil {
 		return nil
 	}
 	handlers := s.nsp.registry.Load().events[string(e.name)]
@@ -200,13 +201,13 @@ func (s *Socket) handlersLocked(e *event) []*handler {
 	return handlers
 }
 
-// dispatch runs an event through OnAny, the middlewares and the handlers. The first of these has
-// the pace of all.
+// dispatch runs an event through OnAny, the middlewares and the handlers. The pace of the first
+// handler counts for all.
 func (s *Socket) dispatch(e *event) {
 	r := s.nsp.registry.Load()
-	if e.farewell != nil {
-		s.tellError(r, e.farewell.err)
-		e.farewell.told()
+	if e.malformed != nil {
+		s.tellError(r, e.malformed.err)
+		e.malformed.reported()
 		return
 	}
 	began := time.Now()
@@ -271,7 +272,7 @@ func (s *Socket) contain(what string, f func() error) (err error) {
 	return f()
 }
 
-// panicError is a panic that was contained. It has been logged.
+// panicError is a contained panic, which has been logged.
 type panicError struct{ value any }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
@@ -284,7 +285,7 @@ func (s *Socket) panicked(what string, v any) error {
 	return &panicError{v}
 }
 
-// failed answers an event whose handler failed, and logs what the client is not shown.
+// failed answers an event whose handler failed, and logs errors that the client doesn't see.
 func (s *Socket) failed(r *registry, c *call, name string, err error) {
 	server := s.client.server
 	var public *Error
@@ -305,7 +306,7 @@ func (s *Socket) failed(r *registry, c *call, name string, err error) {
 	s.tellError(r, err)
 }
 
-// leaves tells whether the client has left, or is about to.
+// leaves reports whether the client has left, or is about to.
 func (s *Socket) leaves() bool { return !s.Connected() || s.client.isDoomed() }
 
 func (s *Socket) tellError(r *registry, err error) {
@@ -314,7 +315,7 @@ func (s *Socket) tellError(r *registry, err error) {
 	}
 }
 
-// ended tells the app of the end; nothing follows.
+// ended tells the app that the socket has ended. Nothing follows.
 func (s *Socket) ended(end *ending) {
 	r := s.nsp.registry.Load()
 	for _, f := range r.disconnecting {
@@ -330,5 +331,5 @@ func (s *Socket) ended(end *ending) {
 	s.mu.Lock()
 	s.extra.ending = nil
 	s.mu.Unlock()
-	s.client.outlived(s)
+	s.client.socketDone(s)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// scratch holds texts while they are put together; engineio copies them into frames.
+// scratch pools the texts of packets until engineio has copied them into frames.
 var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b }}
 
 // maxScratch is the largest buffer that goes back to the pool.
@@ -20,8 +20,8 @@ func putScratch(p *[]byte, b []byte) {
 	}
 }
 
-// encode makes the messages of a packet: its text, then its attachments. An Event or an Ack with
-// attachments becomes its binary form. With an empty name values are those of an acknowledgement.
+// encode returns the messages of a packet: its text, then its attachments. An Event or Ack with
+// attachments gets its binary type. The values are those of an Ack if h says so.
 func (s *Server) encode(h packet.Header, name string, values []any) ([]*engineio.Message, error) {
 	pooled := scratch.Get().(*[]byte)
 	text := packet.Append(*pooled, h, nil)
@@ -46,7 +46,7 @@ func (s *Server) encode(h packet.Header, name string, values []any) ([]*engineio
 	return ms, nil
 }
 
-// encodePayload makes the messages of a packet whose content is in wire form.
+// encodePayload returns the messages of a packet whose content is in wire form.
 func (s *Server) encodePayload(h packet.Header, p packet.Payload) []*engineio.Message {
 	if s.cfg.Parser != nil {
 		return encodeOwn(s.cfg.Parser, packet.Packet{Header: h, Payload: p})
@@ -70,7 +70,7 @@ func (s *Server) encodePayload(h packet.Header, p packet.Payload) []*engineio.Me
 	return ms
 }
 
-// uncompressed keeps transports from compressing messages that are not sent yet.
+// uncompressed keeps transports from compressing messages that weren't sent yet.
 func uncompressed(ms []*engineio.Message) {
 	for _, m := range ms {
 		m.Compress(false)

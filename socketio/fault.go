@@ -32,11 +32,12 @@ func (e *PacketError) Error() string {
 // Unwrap returns the exact error.
 func (e *PacketError) Unwrap() error { return e.Err }
 
-// maxFarewell is how long a connection that is to be closed waits for OnError.
-const maxFarewell = time.Second
+// maxErrorWait limits the time for OnError before the connection is closed.
+const maxErrorWait = time.Second
 
-// farewell closes a connection for a malformed packet once the sockets that care have been told.
-type farewell struct {
+// malformed closes a connection for a malformed packet after OnError has been called for its
+// sockets.
+type malformed struct {
 	client *client
 	err    *PacketError
 	left   atomic.Int32 // those who are still to be told
@@ -44,36 +45,36 @@ type farewell struct {
 	timer  wheel.Timer
 }
 
-// bidFarewell tells OnError of each connected socket, and then closes.
-func (c *client) bidFarewell(err error) {
-	c.deaf = true
-	f := &farewell{client: c, err: &PacketError{err}}
+// closeMalformed calls OnError for each connected socket and then closes the connection.
+func (c *client) closeMalformed(err error) {
+	c.ignoring = true
+	f := &malformed{client: c, err: &PacketError{err}}
 	f.left.Store(1)
 	f.timer.Owner = f
-	c.server.wheel.Schedule(&f.timer, maxFarewell)
+	c.server.wheel.Schedule(&f.timer, maxErrorWait)
 	for _, s := range c.all() {
 		if n := s.joined(); n != nil && len(n.registry.Load().errors) > 0 {
 			f.left.Add(1)
 			e := newEvent(s, packet.NoID, nil, Args{}, 0)
-			e.farewell = f
+			e.malformed = f
 			c.append(e)
 			c.charge(e.size) // ignored: the connection ends anyway
 		}
 	}
 	c.handOut(func(s *Socket) { s.start(nil) })
-	f.told()
+	f.reported()
 }
 
-// told counts one who has been told; the last closes.
-func (f *farewell) told() {
+// reported counts a socket whose OnError has returned. The last one closes the connection.
+func (f *malformed) reported() {
 	if f.left.Add(-1) == 0 {
 		f.client.server.wheel.Stop(&f.timer)
 		f.Expire(nil)
 	}
 }
 
-// Expire closes: all have been told, or a handler takes its time.
-func (f *farewell) Expire(*wheel.Timer) {
+// Expire closes the connection, after all calls of OnError or without waiting longer.
+func (f *malformed) Expire(*wheel.Timer) {
 	if !f.said.Swap(true) {
 		f.client.violated(violationMalformed, f.err.Err)
 	}

@@ -52,7 +52,7 @@ func (h *Handshake) auth() json.RawMessage {
 	return h.Auth
 }
 
-// jsDate is how JavaScript prints a Date in UTC.
+// jsDate is the form in which JavaScript prints a Date in UTC.
 const jsDate = "Mon Jan 02 2006 15:04:05 GMT+0000 (Coordinated Universal Time)"
 
 func newHandshake(r *http.Request, address string, issued int64, auth json.RawMessage) *Handshake {
@@ -149,7 +149,7 @@ func (h *Handshake) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// listed is the text, or the texts, of a JSON value.
+// listed returns the texts in a JSON value.
 func listed(v any) []string {
 	switch v := v.(type) {
 	case string:

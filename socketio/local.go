@@ -60,21 +60,21 @@ func (s *Socket) info() cluster.SocketInfo {
 	info := cluster.SocketInfo{ID: s.id, Rooms: s.Rooms(), Data: []byte("{}")}
 	var err error
 	if info.Handshake, err = s.Handshake().MarshalJSON(); err != nil { // an app changed it
-		s.indescribable(err)
+		s.undescribed(err)
 	}
 	if data := s.Data(); len(data) > 0 {
 		if p, err := packet.EncodeArgs(data); err == nil {
 			p = p.Single()
 			info.Data, info.Attachments, info.Dates = p.JSON, p.Attachments, p.Dates
 		} else {
-			s.indescribable(err)
+			s.undescribed(err)
 		}
 	}
 	return info
 }
 
-// indescribable logs that other servers can't be told all about the socket.
-func (s *Socket) indescribable(err error) {
+// undescribed logs that the socket can't be described completely.
+func (s *Socket) undescribed(err error) {
 	server := s.client.server
 	server.notices.unencoded.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("socket's data cannot be encoded")
 }
@@ -97,8 +97,7 @@ func (l local) ApplyDisconnect(t cluster.Target, closeTransport bool) {
 	}
 }
 
-// ServerSideEvent runs the handlers on a goroutine of its own: they may block, and the adapter must
-// go on.
+// ServerSideEvent runs the handlers on a goroutine of its own, since they may block.
 func (l local) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
 	work := &l.n.server.work
 	if !work.begin() {

@@ -6,9 +6,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The kinds of what connections are closed for.
+// The kinds of violations that close a connection.
 const (
-	violationMalformed = "malformed"       // no packet
+	violationMalformed = "malformed"       // not a packet
 	violationState     = "state"           // a packet that does not fit the state of its namespace
 	violationLimit     = "limit"           // too many attachments or namespaces, or too much that waits
 	violationRate      = "rate"            // too many events in a second

@@ -80,7 +80,7 @@ func (s *Socket) connect() {
 	alive := false
 	defer func() {
 		if !alive {
-			s.client.outlived(s)
+			s.client.socketDone(s)
 		}
 	}()
 	server, c := s.client.server, s.client
@@ -114,7 +114,7 @@ func (s *Socket) connect() {
 		}
 	}
 	rooms := []string{s.id}
-	if s.believe(); s.Recovered() {
+	if s.restoreClaimed(); s.Recovered() {
 		rooms = s.extra.back
 	}
 	events, full := n.rooms.join(s, rooms)
@@ -125,7 +125,7 @@ func (s *Socket) connect() {
 	if !s.welcome() {
 		was, events := n.rooms.leaveAll(s)
 		n.tellRooms(events)
-		s.keep(s.Recovered(), was)
+		s.endLease(s.Recovered(), was)
 		n.release()
 		return
 	}
@@ -135,10 +135,9 @@ func (s *Socket) connect() {
 	}
 }
 
-// welcome tells the client that it is connected and lets broadcasts reach it, in that order on the
-// wire; but what it is told leaves once they do, so that it misses none. A client that came back
-// gets what it missed before that, as it expects. welcome reports whether the client is still
-// there.
+// welcome tells the client that it is connected and makes the socket visible to broadcasts, in this
+// order on the wire. The cork keeps the client from missing one in between. A recovered client gets
+// the missed events first. welcome reports whether the client is still there.
 func (s *Socket) welcome() (alive bool) {
 	s.client.session.Cork()
 	defer s.client.session.Uncork()
@@ -172,7 +171,7 @@ func (s *Socket) enter(missed []packet.Payload) (alive bool) {
 	return alive
 }
 
-// find resolves the namespace, which a pattern may have to make.
+// find returns the socket's namespace, which a pattern may have to make.
 func (s *Socket) find() (n *Namespace, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -182,7 +181,7 @@ func (s *Socket) find() (n *Namespace, err error) {
 	return s.client.server.acquire(s)
 }
 
-// refused tells the client what a middleware said.
+// refused tells the client that a middleware refused it.
 func (s *Socket) refused(err error) {
 	server := s.client.server
 	e, internal := shown(err)
@@ -201,12 +200,12 @@ func (s *Socket) refused(err error) {
 	s.nsp.release()
 }
 
-// abandon ends a socket that never connected, and what waits for it.
+// abandon ends a socket that never connected, and drops its events.
 func (s *Socket) abandon() {
 	s.end("", true)
 }
 
-// tellRooms reports changes of rooms to those who want to know.
+// tellRooms calls the OnRoom functions.
 func (n *Namespace) tellRooms(events []RoomEvent) {
 	if len(events) == 0 {
 		return

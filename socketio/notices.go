@@ -8,8 +8,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// notice is a line of the log that clients can cause: a few are written at once, then some each
-// second. The next line says how many were left out.
+// notice is a line of the log that clients can cause. The first ones are written at once, then a
+// few each second. The next line says how many were left out.
 type notice struct {
 	limit *rate.Limiter
 	left  atomic.Int64
@@ -24,7 +24,7 @@ func newNotice() *notice {
 	return &notice{limit: rate.NewLimiter(rate.Every(noticeEvery), noticesAtOnce)}
 }
 
-// at begins a line; nil, which zerolog takes, if it is left out.
+// at starts a line, or returns nil, which zerolog takes, if the line is left out.
 func (n *notice) at(log *zerolog.Logger, level zerolog.Level) *zerolog.Event {
 	if !n.limit.Allow() {
 		n.left.Add(1)
@@ -37,7 +37,7 @@ func (n *notice) at(log *zerolog.Logger, level zerolog.Level) *zerolog.Event {
 	return e
 }
 
-// notices are the lines that clients can cause, by kind.
+// notices are the kinds of such lines.
 type notices struct {
 	failures  *notice // of handlers
 	panics    *notice

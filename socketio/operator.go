@@ -68,7 +68,7 @@ func (o Operator) Timeout(d time.Duration) Operator {
 	return o
 }
 
-// adapter is what reaches the other servers, or nil.
+// adapter returns the adapter to the other servers, or nil.
 func (o Operator) adapter(n *Namespace) cluster.Adapter {
 	if o.local {
 		return nil
@@ -179,7 +179,7 @@ func (o Operator) ask(ctx context.Context, event string, args []any) ([]Args, er
 	return c.result(), err
 }
 
-// collector gathers answers until as many came as were expected.
+// collector gathers answers until the expected number has come.
 type collector struct {
 	mu       sync.Mutex
 	answers  []Args

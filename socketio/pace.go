@@ -5,31 +5,32 @@ import (
 	"time"
 )
 
-// pace is how long a handler's events take, kept as a debt: what one takes beyond fairTime adds to
-// it, what one leaves of that pays it back. While there is none, events are dispatched on the
-// goroutine that reads for all sockets. A handler that blocks now and then holds that up seldom
-// enough, since it has to earn every time by many that are quick; one that always blocks never
-// does, since it begins with a debt. Its methods may be called concurrently.
+// pace measures how long a handler's events take, as a debt: the time beyond fairTime adds to it,
+// and the rest of fairTime pays it back. While there is no debt, events are dispatched on the
+// goroutine that reads for all sockets. A handler that blocks now and then rarely delays that
+// goroutine, since it needs many quick events for each slow one. A handler that always blocks never
+// does, since it starts with a debt. The methods may be called concurrently.
 type pace struct{ debt atomic.Int64 } // ns
 
 const (
-	// fairTime is what an event may take, on average. More is worth the start of a goroutine, 5 us.
+	// fairTime is the time that an event may take, on average. Beyond it, starting a goroutine,
+	// 5 us, is worth it.
 	fairTime = 50 * time.Microsecond
-	// firstDebt is 20 events that take no time.
+	// firstDebt takes 20 events that need no time.
 	firstDebt = 20 * fairTime
-	// mostCredit is what the scheduler of a busy machine may take away from a handler that is
-	// quick.
+	// mostCredit is the time that the scheduler of a busy machine may take from a quick
+	// handler.
 	mostCredit = 100 * fairTime
-	// mostDebt is a second of quick events at 10,000 in one.
+	// mostDebt takes a second of quick events, at 10,000 each second.
 	mostDebt = 10_000 * fairTime
 )
 
 func (p *pace) begin() { p.debt.Store(int64(firstDebt)) }
 
-// brief reports whether the next event can be expected to be.
+// brief reports whether the next event will probably be brief.
 func (p *pace) brief() bool { return p.debt.Load() <= 0 }
 
-// took counts an event. Of several at the same time some may be missed.
+// took counts an event. It may miss some of several simultaneous ones.
 func (p *pace) took(d time.Duration) {
 	was := p.debt.Load()
 	if is := min(max(was+int64(d-fairTime), -int64(mostCredit)), int64(mostDebt)); is != was {

@@ -39,7 +39,7 @@ func (s *Server) addParent(p *pattern) *Namespace {
 	return n
 }
 
-// each is the namespace, or all that a parent made.
+// each returns the namespace, or all namespaces that a parent made.
 func (n *Namespace) each() []*Namespace {
 	if n.pattern == nil {
 		return []*Namespace{n}
@@ -56,8 +56,8 @@ func (s *Server) mayExist(name string) bool {
 	return s.namespaces[name] != nil || len(s.parents) > 0
 }
 
-// acquire finds a connecting socket's namespace, or makes it if a pattern allows, and keeps it from
-// being cleaned up until release.
+// acquire returns a connecting socket's namespace, and makes it if a pattern allows. The namespace
+// stays until release.
 func (s *Server) acquire(socket *Socket) (*Namespace, error) {
 	s.mu.Lock()
 	if n := s.namespaces[socket.namespace]; n != nil {
@@ -100,7 +100,7 @@ func (s *Server) acquireChild(parent *Namespace, name string) (*Namespace, error
 	return n, nil
 }
 
-// release says that a socket which acquired the namespace has ended.
+// release tells that a socket which acquired the namespace has ended.
 func (n *Namespace) release() {
 	s := n.server
 	s.mu.Lock()

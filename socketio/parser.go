@@ -8,7 +8,7 @@ import (
 // Parser writes and reads packets in another form. Package msgpack has one.
 type Parser = packet.Parser
 
-// encodeOwn makes the messages of a packet for a parser of the app's.
+// encodeOwn returns the messages of a packet in the form of the app's parser.
 func encodeOwn(parser Parser, p packet.Packet) []*engineio.Message {
 	encoded := parser.Encode(p)
 	ms := make([]*engineio.Message, len(encoded))
@@ -22,7 +22,7 @@ func encodeOwn(parser Parser, p packet.Packet) []*engineio.Message {
 	return ms
 }
 
-// decode takes a message for a parser of the app's.
+// decode takes a message in the form of the app's parser.
 func (c *client) decode(data []byte, binary bool) error {
 	p, whole, err := c.decoder.Decode(data, binary)
 	if err != nil {

@@ -31,7 +31,7 @@ type Recovery struct {
 	MaxBytes int
 }
 
-// comesBack tells whether a client that is gone for this reason may come back.
+// comesBack reports whether a client that left for this reason may come back.
 func comesBack(reason string) bool {
 	switch reason {
 	case ReasonTransportError, ReasonTransportClose, ReasonForcedClose, ReasonPingTimeout, ReasonShuttingDown, ReasonForcedServerClose:
@@ -40,7 +40,7 @@ func comesBack(reason string) bool {
 	return false
 }
 
-// emit has b delivered here and, unless local, on the other servers.
+// emit delivers b here and, unless local, on the other servers.
 func (n *Namespace) emit(b *cluster.Broadcast, local bool) error {
 	alone := local || n.adapter == nil
 	switch {
@@ -57,7 +57,7 @@ func (n *Namespace) emit(b *cluster.Broadcast, local bool) error {
 	return n.adapter.Broadcast(b)
 }
 
-// after calls f once what was emitted before has been delivered here, as far as it was not yet.
+// after calls f once earlier emits have been delivered here.
 func (n *Namespace) after(f func()) {
 	if n.recovery == nil {
 		f()
@@ -66,7 +66,7 @@ func (n *Namespace) after(f func()) {
 	n.recovery.After(f)
 }
 
-// settle waits until what was emitted before has been delivered here, or ctx ends.
+// settle waits until earlier emits have been delivered here, or ctx ends.
 func (n *Namespace) settle(ctx context.Context) {
 	if n.recovery == nil {
 		return
@@ -79,7 +79,7 @@ func (n *Namespace) settle(ctx context.Context) {
 	}
 }
 
-// withOffset returns b as clients get it: with its offset as one more argument, if it has one.
+// withOffset returns b as clients get it: with its offset, if it has one, as one more argument.
 func withOffset(b *cluster.Broadcast) *cluster.Broadcast {
 	if b.Offset == "" {
 		return b
@@ -87,8 +87,8 @@ func withOffset(b *cluster.Broadcast) *cluster.Broadcast {
 	return &cluster.Broadcast{Target: b.Target, Flags: b.Flags, Data: cluster.WithOffset(b.Data, b.Offset)}
 }
 
-// resume restores s if its client was here before, and begins its lease either way. It is not
-// visible to anybody yet.
+// resume restores s if its client was here before, and starts its lease either way. Nobody sees the
+// socket yet.
 func (s *Socket) resume() {
 	var auth struct{ PID, Offset string }
 	if len(s.auth) > 0 && (&Handshake{Auth: s.auth}).DecodeAuth(&auth) == nil && auth.PID != "" {
@@ -104,8 +104,8 @@ func (s *Socket) resume() {
 	s.mu.Unlock()
 }
 
-// restore makes s the socket that it was; of an unproven snapshot it takes the ids alone. A
-// snapshot in more rooms than a socket may be in is forgotten.
+// restore gives s the ids of a snapshot, and the rest of a proven one. It drops a snapshot with
+// more rooms than a socket may be in.
 func (s *Socket) restore(snapshot cluster.Snapshot, lease cluster.Lease) bool {
 	if len(snapshot.Rooms) > s.nsp.rooms.most+1 {
 		s.client.server.cfg.Log.Warn().Str("namespace", s.namespace).Int("rooms", len(snapshot.Rooms)).
@@ -126,9 +126,9 @@ func (s *Socket) restore(snapshot cluster.Snapshot, lease cluster.Lease) bool {
 	return true
 }
 
-// believe restores the rest of an unproven snapshot once the middlewares have let its client in.
-// The values that they set win.
-func (s *Socket) believe() {
+// restoreClaimed restores the rest of an unproven snapshot after the middlewares have accepted the
+// client. Values that they set take precedence.
+func (s *Socket) restoreClaimed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.extra == nil || s.extra.claimed == nil {
@@ -144,7 +144,7 @@ func (s *Socket) believe() {
 	x.recovered, x.data, x.back, x.claimed = true, data, snapshot.Rooms, nil
 }
 
-// giveBack leaves the snapshot of a client that a middleware refused for another try.
+// giveBack returns the snapshot of a client that a middleware refused, so that it may try again.
 func (s *Socket) giveBack(rooms []string) {
 	s.mu.Lock()
 	claimed, back := (*cluster.Snapshot)(nil), false
@@ -159,7 +159,7 @@ func (s *Socket) giveBack(rooms []string) {
 		s.lease().Left(*claimed)
 		return
 	}
-	s.keep(back, rooms)
+	s.endLease(back, rooms)
 }
 
 // holder is a socket as its Recoverer sees it.
@@ -174,11 +174,10 @@ func (h holder) Snapshot() (cluster.Snapshot, bool) {
 	return was, s.state != stateEnded
 }
 
-// Displaced closes the connection, of which the client knows nothing any more, or from which it
-// comes back.
+// Displaced closes the connection. Its client has another one, or will connect again.
 func (h holder) Displaced() { h.s.client.session.Close() }
 
-// lease is nil where recovery is off, or the socket's end has been told.
+// lease returns nil if recovery is off or the lease has ended.
 func (s *Socket) lease() cluster.Lease {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +187,7 @@ func (s *Socket) lease() cluster.Lease {
 	return s.extra.lease
 }
 
-// changed says that the socket's rooms or data have changed.
+// changed tells the lease that the socket's rooms or data have changed.
 func (s *Socket) changed() {
 	if s.nsp == nil || s.nsp.recovery == nil {
 		return
@@ -198,8 +197,8 @@ func (s *Socket) changed() {
 	}
 }
 
-// keep ends the lease: with what the socket was, if its client may come back.
-func (s *Socket) keep(back bool, rooms []string) {
+// endLease ends the lease: with a snapshot if the client may come back.
+func (s *Socket) endLease(back bool, rooms []string) {
 	t := s.lease()
 	switch {
 	case t == nil:
@@ -210,7 +209,7 @@ func (s *Socket) keep(back bool, rooms []string) {
 	}
 }
 
-// pid is the secret by which the client can be restored.
+// pid returns the secret by which the client can be restored.
 func (s *Socket) pid() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,7 +220,7 @@ func (s *Socket) pid() string {
 	return x.pid
 }
 
-// connectPayload tells a client that it is connected.
+// connectPayload is the content of the packet that tells a client that it is connected.
 func connectPayload(s *Socket) packet.Payload {
 	body := appendQuoted([]byte(`{"sid":`), s.id)
 	if s.nsp.recovery != nil {
@@ -230,8 +229,7 @@ func connectPayload(s *Socket) packet.Payload {
 	return packet.Payload{JSON: append(body, '}')}
 }
 
-// appendQuoted appends an id as a JSON string. Those of a snapshot that was stored elsewhere may
-// have any characters.
+// appendQuoted appends an id as a JSON string. An id of a stored snapshot may have any characters.
 func appendQuoted(dst []byte, id string) []byte {
 	dst, _ = jsontext.AppendQuote(dst, id) // ids are UTF-8
 	return dst

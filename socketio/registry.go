@@ -8,8 +8,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// registry is what an app has registered on a namespace. It is never changed but replaced, so that
-// events find their handlers without a lock, and a namespace made by a pattern shares its parent's.
+// registry holds the functions that an app has registered on a namespace. A change replaces it, so
+// that events find their handlers without a lock, and a namespace made by a pattern shares its
+// parent's.
 type registry struct {
 	use           []func(ctx context.Context, s *Socket) error
 	useEvent      []func(ctx context.Context, s *Socket, event string, args Args) error
@@ -24,7 +25,7 @@ type registry struct {
 	server        map[string][]*handler
 }
 
-// edit replaces the registry by a changed copy.
+// edit replaces the registry with a changed copy.
 func (n *Namespace) edit(change func(r *registry)) {
 	n.editMu.Lock()
 	defer n.editMu.Unlock()
@@ -33,10 +34,10 @@ func (n *Namespace) edit(change func(r *registry)) {
 	n.registry.Store(&r)
 }
 
-// with is a copy of list that ends with f.
+// with returns a copy of list with f at its end.
 func with[T any](list []T, f T) []T { return append(slices.Clip(list), f) }
 
-// withHandler is a copy of m in which h is the last handler of event.
+// withHandler returns a copy of m in which h is the last handler of event.
 func withHandler(m map[string][]*handler, event string, h *handler) map[string][]*handler {
 	m = maps.Clone(m)
 	if m == nil {

@@ -21,7 +21,7 @@ type RemoteSocket struct {
 	data packet.Payload
 }
 
-// newRemoteSocket leaves out a handshake that it can't read: that shouldn't cost the socket.
+// newRemoteSocket leaves out a handshake that it can't read, rather than the socket.
 func newRemoteSocket(n *Namespace, info cluster.SocketInfo) RemoteSocket {
 	r := RemoteSocket{ID: info.ID, Rooms: info.Rooms, nsp: n}
 	_ = json.Unmarshal(info.Handshake, &r.Handshake)
@@ -161,7 +161,7 @@ func (n *Namespace) ServerSideEmitToWithAck(ctx context.Context, peer, event str
 	return answer.Args()
 }
 
-// serverSideTo makes the payload of an event for one other server.
+// serverSideTo encodes an event for one other server.
 func (n *Namespace) serverSideTo(event string, args []any) (packet.Payload, error) {
 	switch {
 	case n.pattern != nil:

@@ -25,11 +25,11 @@ type RoomEvent struct {
 	ID     string // the socket that joined or left; empty with RoomCreated and RoomDeleted
 }
 
-// rooms knows who is where in one namespace. Members lie densely, in the order in which they
-// joined, so that a fan-out walks memory in order; a member that leaves becomes a gap until there
-// are as many gaps as members.
+// rooms knows the sockets and rooms of one namespace. The members of a room lie densely, in the
+// order of joining, so that a fan-out walks memory in order. A member that leaves becomes a gap
+// until there are as many gaps as members.
 //
-// The room that each socket has by its own id is not stored: byID and Socket.own stand for it.
+// The room of a socket's own id isn't stored: byID and Socket.own stand for it.
 type rooms struct {
 	mu      sync.RWMutex
 	all     room               // the connected sockets
@@ -51,7 +51,7 @@ func (r *rooms) watch() {
 	r.mu.Unlock()
 }
 
-// noteLocked appends an event if somebody wants it.
+// noteLocked appends an event if somebody watches.
 func (r *rooms) noteLocked(events []RoomEvent, change RoomChange, name, id string) []RoomEvent {
 	if !r.watched {
 		return nil
@@ -72,12 +72,12 @@ type membership struct {
 	at   int32
 }
 
-// scattered is the number of members from which gaps are removed.
+// scattered is the number of members from which gaps are closed.
 const scattered = 16
 
 func (r *room) live() int { return len(r.members) - r.gaps }
 
-// has reports whether s is a member, by the shorter of the two lists.
+// has reports whether s is a member. It searches the shorter of the two lists.
 func (r *room) has(s *Socket) bool {
 	if len(r.members) < len(s.rooms) {
 		return slices.Contains(r.members, s)
@@ -85,7 +85,7 @@ func (r *room) has(s *Socket) bool {
 	return s.membershipLocked(r) >= 0
 }
 
-// membershipLocked is the place of r among the rooms of s, or -1.
+// membershipLocked returns the place of r among the rooms of s, or -1.
 func (s *Socket) membershipLocked(r *room) int {
 	for i := range s.rooms {
 		if s.rooms[i].room == r {
@@ -95,8 +95,8 @@ func (s *Socket) membershipLocked(r *room) int {
 	return -1
 }
 
-// remove makes a gap, and closes all gaps when they are half. It returns how many members that was
-// work for.
+// remove makes a gap, and closes all gaps once they are half of the places. It returns the number
+// of places that it looked at.
 func (r *room) remove(at int32) (work int) {
 	r.members[at] = nil
 	r.gaps++
@@ -125,7 +125,8 @@ func (r *room) remove(at int32) (work int) {
 	return work
 }
 
-// punchLocked makes a hole of a room that s has left, and closes all holes when they are half.
+// punchLocked makes a hole for a room that s has left, and closes all holes once they are half of
+// the places.
 func (s *Socket) punchLocked(i int) {
 	s.rooms[i] = membership{}
 	s.holes++
@@ -143,7 +144,7 @@ func (s *Socket) punchLocked(i int) {
 	s.rooms, s.holes = kept, 0
 }
 
-// enter lets s be reached by broadcasts, unless it has left meanwhile.
+// enter makes s visible to broadcasts, unless it has left meanwhile.
 func (r *rooms) enter(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -154,8 +155,8 @@ func (r *rooms) enter(s *Socket) {
 	r.all.members = append(r.all.members, s)
 }
 
-// join puts s in rooms and returns what changed, and whether s had no room for all. A socket that
-// has left for good joins nothing.
+// join adds s to rooms. It returns the changes, and whether s is in too many rooms to join all. A
+// socket that has left for good joins none.
 func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -195,7 +196,7 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) 
 	return events, false
 }
 
-// leave takes s out of rooms and returns what changed.
+// leave removes s from rooms and returns the changes.
 func (r *rooms) leave(s *Socket, names []string) (events []RoomEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -215,13 +216,13 @@ func (r *rooms) leave(s *Socket, names []string) (events []RoomEvent) {
 	return events
 }
 
-// mostWork is how many places of rooms leaveAll looks at before it lets others have the lock: some
-// 100 us.
+// mostWork is the number of places that leaveAll looks at, in some 100 us, before it releases the
+// lock for a moment.
 const mostWork = 2048
 
-// leaveAll takes s out of the namespace for good. It returns the rooms it was in, and what changed.
-// No broadcast reaches s from the first moment on; its rooms follow in several steps, between which
-// others may join, leave and broadcast.
+// leaveAll removes s from the namespace for good. It returns the rooms that s was in, and the
+// changes. From its first moment on no broadcast reaches s. The rooms follow in several steps,
+// between which others may join, leave and broadcast.
 func (r *rooms) leaveAll(s *Socket) (was []string, events []RoomEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -272,7 +273,7 @@ func (r *rooms) leaveOwnLocked(s *Socket, events []RoomEvent) []RoomEvent {
 	return events
 }
 
-// dropLocked empties the place of s in a room; the caller takes the membership off s.
+// dropLocked empties the place of s in a room. The caller removes the membership from s.
 func (r *rooms) dropLocked(s *Socket, m membership, events []RoomEvent) (_ []RoomEvent, work int) {
 	events = r.noteLocked(events, RoomLeft, m.room.name, s.id)
 	work = m.room.remove(m.at)
@@ -285,7 +286,7 @@ func (r *rooms) dropLocked(s *Socket, m membership, events []RoomEvent) (_ []Roo
 	return events, work
 }
 
-// of lists the rooms of s, its own first, then in the order in which it joined.
+// of returns the rooms of s: its own first, then the others in the order of joining.
 func (r *rooms) of(s *Socket) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -305,7 +306,7 @@ func (s *Socket) roomsLocked() []string {
 	return list
 }
 
-// has reports whether somebody is in the room.
+// has reports whether a socket is in the room.
 func (r *rooms) has(name []byte) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -328,7 +329,7 @@ func (r *rooms) names() []string {
 	return list
 }
 
-// byOwnID is the connected socket with that id, unless it has left the room of its own id.
+// byOwnID returns the connected socket with that id, unless it has left the room of its own id.
 func (r *rooms) byOwnID(id string) *Socket {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -338,7 +339,7 @@ func (r *rooms) byOwnID(id string) *Socket {
 	return nil
 }
 
-// place is a room by name: a stored one, the one of a socket's id, or both.
+// place is what a room's name stands for: a stored room, the room of a socket's id, or both.
 type place struct {
 	room *room
 	own  *Socket
@@ -348,7 +349,7 @@ func (p place) has(s *Socket) bool {
 	return p.own == s || p.room != nil && p.room.has(s)
 }
 
-// few is how many rooms are compared one by one; for more of them a set is built.
+// few is the number of rooms up to which comparing one by one is faster than a set.
 const few = 4
 
 // matching appends the connected sockets that t selects, each once, room by room.
@@ -385,7 +386,7 @@ func (r *rooms) matching(dst []*Socket, t *cluster.Target) []*Socket {
 	return dst
 }
 
-// exclusion is a set of sockets, as the rooms they are in while these are few.
+// exclusion is a set of sockets: the rooms that they are in while those are few.
 type exclusion struct {
 	places [few]place
 	n      int

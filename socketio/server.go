@@ -27,17 +27,17 @@ const tick = 10 * time.Millisecond
 type Server struct {
 	*Namespace
 
-	cfg     Config
-	engine  *engineio.Server
-	metrics *metrics
-	notices notices
-	waits   waits
-	wheel   *wheel.Wheel
-	pages   *http.ServeMux
-	bundle  *bundle
-	work    work
-	life    context.Context
-	endLife context.CancelFunc
+	cfg      Config
+	engine   *engineio.Server
+	metrics  *metrics
+	notices  notices
+	partials partials
+	wheel    *wheel.Wheel
+	pages    *http.ServeMux
+	bundle   *bundle
+	work     work
+	life     context.Context
+	endLife  context.CancelFunc
 
 	mu          sync.Mutex
 	namespaces  map[string]*Namespace
@@ -54,7 +54,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, wheel: wheel.New(tick), pages: http.NewServeMux(), namespaces: make(map[string]*Namespace),
-		bundle: newBundle(cfg.ClientBundle), notices: newNotices(), waits: waits{most: cfg.MaxPartialBytes},
+		bundle: newBundle(cfg.ClientBundle), notices: newNotices(), partials: partials{most: cfg.MaxPartialBytes},
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
@@ -137,8 +137,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.engine.ServeHTTP(w, r)
 }
 
-// serveElsewhere serves the app's pages. A request to upgrade that is for none of them is not
-// answered, as the reference does it.
+// serveElsewhere serves the app's pages. Like Node's server it doesn't answer a request to upgrade
+// that is for none of them.
 func (s *Server) serveElsewhere(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.DestroyUpgradeTimeout > 0 && r.Header.Get("Upgrade") != "" {
 		if _, pattern := s.pages.Handler(r); pattern == "" {
@@ -201,8 +201,8 @@ func (s *Server) OnNamespace(f func(n *Namespace)) {
 	s.onNamespace = with(s.onNamespace, f)
 }
 
-// addLocked makes a namespace, a parent's child if there is one. With an error the namespace is
-// there, but not linked to the cluster.
+// addLocked makes a namespace, of a parent if there is one. If it returns an error, the namespace
+// exists, but isn't linked to the cluster.
 func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	r := new(registry)
 	if parent != nil {
@@ -218,7 +218,7 @@ func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	s.namespaces[name] = n
 	if s.cfg.Adapter == nil {
 		if s.cfg.Recovery != nil {
-			n.recovery = newRemembered(n, *s.cfg.Recovery)
+			n.recovery = newMemory(n, *s.cfg.Recovery)
 		}
 		return n, nil
 	}

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// What an idle socket consists of fits the allocator's size classes exactly: a field more may cost
+// The parts of an idle socket fit the allocator's size classes exactly: a field more may cost
 // 16 bytes.
 func TestSizes(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {

@@ -62,7 +62,7 @@ const (
 	stateEnded
 )
 
-// extra is what a socket has once it is asked for, all of it under Socket.mu.
+// extra holds the fields that only some sockets need, all of them under Socket.mu.
 type extra struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -77,7 +77,7 @@ type extra struct {
 	lease     cluster.Lease
 }
 
-// ending is what is left to do for a socket that has ended.
+// ending is the rest of the work for a socket that has ended.
 type ending struct {
 	reason string
 	rooms  []string // where it was, until OnDisconnecting has been called
@@ -90,7 +90,8 @@ func newSocket(c *client, namespace string, auth json.RawMessage) *Socket {
 	}
 }
 
-// newID makes a socket id: 20 characters, as Node's sharded adapter depends on, 120 random bits.
+// newID returns a socket id: 120 random bits in 20 characters, a length that Node's sharded adapter
+// depends on.
 func newID() string {
 	var b [15]byte
 	rand.Read(b[:])
@@ -276,7 +277,7 @@ func (s *Socket) disconnect() {
 	s.end(ReasonServerDisconnect, true)
 }
 
-// joined is the socket's namespace once it is connected.
+// joined returns the socket's namespace once it is connected, else nil.
 func (s *Socket) joined() *Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -286,8 +287,8 @@ func (s *Socket) joined() *Namespace {
 	return s.nsp
 }
 
-// end ends the socket, whatever its state, and has the app told after the events that wait, or with
-// drop instead of them. Only the first call counts.
+// end ends the socket in any state. The app hears of it after the waiting events or, with drop, in
+// place of them. Only the first call has an effect.
 func (s *Socket) end(reason string, drop bool) {
 	s.mu.Lock()
 	if s.state == stateEnded {
@@ -312,7 +313,7 @@ func (s *Socket) end(reason string, drop bool) {
 	}
 	s.nsp.server.metrics.sockets.Dec()
 	rooms, events := s.nsp.rooms.leaveAll(s)
-	s.keep(comesBack(reason), rooms)
+	s.endLease(comesBack(reason), rooms)
 	s.nsp.tellRooms(events)
 	s.finish(&ending{reason, rooms})
 }

@@ -35,7 +35,7 @@ func (t traced) with(err error) {
 	}
 }
 
-// traceEmit is Trace.Emit, if there is one.
+// traceEmit calls Trace.Emit, if there is one.
 func (n *Namespace) traceEmit(ctx context.Context, event string) traced {
 	if t := n.server.cfg.Trace; t != nil && t.Emit != nil {
 		return t.Emit(ctx, n, event)
@@ -60,7 +60,7 @@ func (t *Trace) sent(s *engineio.Session, h packet.Header, ms []*engineio.Messag
 	t.Sent(s, h, bytes)
 }
 
-// handle is Trace.Handle, if there is one.
+// handle calls Trace.Handle, if there is one.
 func (t *Trace) handle(s *Socket, event []byte, args Args) (ctx context.Context, done func(error)) {
 	if t != nil && t.Handle != nil {
 		s.contain("Trace", func() error {

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// work counts the goroutines that run the app's functions, for Run to wait for them.
+// work counts the goroutines that run the app's functions, so that Run can wait for them.
 type work struct {
 	running sync.WaitGroup
 	gate    sync.RWMutex // held for reading while one begins
 	over    bool
 }
 
-// begin counts a goroutine that is about to start. It reports false when Run waits for the last:
-// then none may start.
+// begin counts a goroutine that is about to start. It returns false once Run waits for the last:
+// then no goroutine may start.
 func (w *work) begin() bool {
 	w.gate.RLock()
 	defer w.gate.RUnlock()
@@ -26,7 +26,7 @@ func (w *work) begin() bool {
 
 func (w *work) done() { w.running.Done() }
 
-// end lets nothing begin any more and waits until all have ended.
+// end refuses new goroutines and waits for the others.
 func (w *work) end() {
 	w.gate.Lock()
 	w.over = true

@@ -14,8 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// remembered is the Recoverer of a namespace that is alone: it keeps all in this process.
-type remembered struct {
+// memory is the Recoverer of a namespace without an adapter. It keeps everything in this process.
+type memory struct {
 	n     *Namespace
 	cfg   Recovery
 	wheel *wheel.Wheel
@@ -28,16 +28,16 @@ type remembered struct {
 	last     int64 // the last number, which is about the time in ms
 }
 
-var _ cluster.Recoverer = (*remembered)(nil)
+var _ cluster.Recoverer = (*memory)(nil)
 
-// savedSnapshot is what a socket was when it disconnected.
+// savedSnapshot is the state of a socket when it disconnected.
 type savedSnapshot struct {
 	cluster.Snapshot
 	at   time.Time
 	from int64 // the last number before the socket began
 }
 
-// savedEvent is an event that somebody may have missed.
+// savedEvent is an event that a client may have missed.
 type savedEvent struct {
 	number int64
 	target cluster.Target
@@ -45,14 +45,14 @@ type savedEvent struct {
 	at     time.Time
 }
 
-func newRemembered(n *Namespace, cfg Recovery) *remembered {
-	r := &remembered{n: n, cfg: cfg, wheel: n.server.wheel, sessions: make(map[string]*savedSnapshot)}
+func newMemory(n *Namespace, cfg Recovery) *memory {
+	r := &memory{n: n, cfg: cfg, wheel: n.server.wheel, sessions: make(map[string]*savedSnapshot)}
 	r.timer.Owner = r
 	return r
 }
 
 // Emit numbers b, keeps it and delivers it.
-func (r *remembered) Emit(b *cluster.Broadcast) error {
+func (r *memory) Emit(b *cluster.Broadcast) error {
 	r.mu.Lock()
 	now := time.Now()
 	r.last = max(r.last+1, now.UnixMilli())
@@ -72,10 +72,10 @@ func (r *remembered) Emit(b *cluster.Broadcast) error {
 	return nil
 }
 
-// After calls f at once: nothing waits here.
-func (r *remembered) After(f func()) { f() }
+// After calls f at once, since Emit delivers at once.
+func (r *memory) After(f func()) { f() }
 
-// size is the number of bytes that p takes in the log.
+// size returns the number of bytes of p in the log.
 func size(p packet.Payload) int {
 	n := len(p.JSON)
 	for _, a := range p.Attachments {
@@ -84,7 +84,7 @@ func size(p packet.Payload) int {
 	return n
 }
 
-func (r *remembered) dropLocked(n int) {
+func (r *memory) dropLocked(n int) {
 	for _, e := range r.events[:n] {
 		r.bytes -= size(e.data)
 	}
@@ -93,15 +93,15 @@ func (r *remembered) dropLocked(n int) {
 }
 
 // Begin has nothing to keep while the socket is here.
-func (r *remembered) Begin(string, cluster.Holder) cluster.Lease {
+func (r *memory) Begin(string, cluster.Holder) cluster.Lease {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return &lease{of: r, from: r.last}
 }
 
-// Resume takes the session: of two connections that know its pid one gets it. Left puts it back if
-// the client is cut off before it hears.
-func (r *remembered) Resume(_ context.Context, pid, offset string, _ cluster.Holder) (cluster.Snapshot, cluster.Lease, bool) {
+// Resume takes the snapshot, so that only one of two connections with the same pid gets it. Left
+// puts it back if the client is cut off before it hears.
+func (r *memory) Resume(_ context.Context, pid, offset string, _ cluster.Holder) (cluster.Snapshot, cluster.Lease, bool) {
 	number, err := strconv.ParseInt(offset, 36, 64)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -115,9 +115,9 @@ func (r *remembered) Resume(_ context.Context, pid, offset string, _ cluster.Hol
 	return was, &lease{of: r, back: session, offset: max(number, session.from), from: session.from}, true
 }
 
-// lease is that of a socket here.
+// lease is the cluster.Lease of a socket here.
 type lease struct {
-	of     *remembered
+	of     *memory
 	back   *savedSnapshot // of a client that came back
 	offset int64
 	from   int64
@@ -149,8 +149,8 @@ func (t *lease) Left(was cluster.Snapshot) {
 // End implements cluster.Lease.
 func (t *lease) End() {}
 
-// indexLocked is the place of the event with a number, or -1.
-func (r *remembered) indexLocked(number int64) int {
+// indexLocked returns the place of the event with a number, or -1.
+func (r *memory) indexLocked(number int64) int {
 	i, ok := r.findLocked(number)
 	if !ok {
 		return -1
@@ -158,12 +158,12 @@ func (r *remembered) indexLocked(number int64) int {
 	return i
 }
 
-func (r *remembered) findLocked(number int64) (i int, found bool) {
+func (r *memory) findLocked(number int64) (i int, found bool) {
 	return slices.BinarySearchFunc(r.events, number, func(e savedEvent, n int64) int { return cmp.Compare(e.number, n) })
 }
 
-// missedLocked are the events after offset that were for a session.
-func (r *remembered) missedLocked(session *savedSnapshot, offset int64) (missed []packet.Payload) {
+// missedLocked returns the events after offset that were for a socket.
+func (r *memory) missedLocked(session *savedSnapshot, offset int64) (missed []packet.Payload) {
 	i, found := r.findLocked(offset)
 	if found {
 		i++
@@ -176,17 +176,17 @@ func (r *remembered) missedLocked(session *savedSnapshot, offset int64) (missed 
 	return missed
 }
 
-// sweepInterval is how often what is too old is let go of.
+// sweepInterval is the time between two sweeps of old snapshots and events.
 const sweepInterval = time.Minute
 
-func (r *remembered) scheduleLocked() {
+func (r *memory) scheduleLocked() {
 	if !r.wheel.Active(&r.timer) {
 		r.wheel.Schedule(&r.timer, sweepInterval)
 	}
 }
 
-// Expire lets go of what is too old.
-func (r *remembered) Expire(*wheel.Timer) {
+// Expire drops old snapshots and events.
+func (r *memory) Expire(*wheel.Timer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := time.Now().Add(-r.cfg.MaxDisconnection)

@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// waits knows the packets of all connections that wait for attachments, the oldest first. An
-// attachment of zeros that came compressed takes a thousand times as much here as the client has
-// sent: a limit for each connection alone would let few connections take all memory.
-type waits struct {
+// partials knows the packets of all connections that wait for attachments, the oldest first. A
+// compressed attachment of zeros takes a thousand times as much memory as the client has sent: with
+// a limit for each connection alone, few connections could take all memory.
+type partials struct {
 	most int
 
 	mu    sync.Mutex
@@ -16,9 +16,8 @@ type waits struct {
 	bytes int       // of all
 }
 
-// hold counts what p has got so far. Beyond the limit the packets that have waited longest wait no
-// longer.
-func (w *waits) hold(p *partial) {
+// hold counts the bytes of p. Beyond the limit, the packets that have waited longest are given up.
+func (w *partials) hold(p *partial) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.bytes += p.size - p.held
@@ -34,13 +33,13 @@ func (w *waits) hold(p *partial) {
 }
 
 // drop ends the count of p.
-func (w *waits) drop(p *partial) {
+func (w *partials) drop(p *partial) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.removeLocked(p)
 }
 
-func (w *waits) removeLocked(p *partial) {
+func (w *partials) removeLocked(p *partial) {
 	if p.place != nil {
 		w.list.Remove(p.place)
 		w.bytes -= p.held

@@ -67,11 +67,11 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 }
 
 // targets are the processes that an action is about, by id; at least one.
-func (d *Daemon) targets(texts []string) (found []*entry, err error) {
+func (r *registry) targets(texts []string) (found []*entry, err error) {
 	if len(texts) == 0 {
 		return nil, &Failure{Code: config.ExitUsage, Text: "no process was named"}
 	}
-	d.do(func(b *book) { found, err = b.targets(texts) })
+	r.do(func(b *book) { found, err = b.targets(texts) })
 	if err == nil && len(found) == 0 {
 		err = &Failure{Code: config.ExitFailed, Text: "there are no processes"}
 	}

@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,13 +20,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/logfile"
-	"github.com/sidereal-io/sidereal/internal/pidfile"
 	"github.com/sidereal-io/sidereal/internal/sockets"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
 // Daemon runs the apps of one home folder.
 type Daemon struct {
+	*registry
+
 	cfg     Config
 	environ []string
 	started time.Time
@@ -38,13 +38,11 @@ type Daemon struct {
 	usage   meter
 	admin   net.Listener
 	end     context.CancelFunc // of Run
-	lock    *homeLock          // keepHome's, while that runs
+	lock    *homeLock          // homeGuard's, while that runs
 	control *controlSocket
-	rewrite atomic.Bool // the pid files are gone: all are due
+	pids    pidFiles
 
-	asks     chan func(*book) // to the owner of all that changes (owner.go)
-	over     chan struct{}    // closed when the owner has ended
-	watchers sync.WaitGroup   // of files
+	watchers sync.WaitGroup // of files
 
 }
 
@@ -76,8 +74,8 @@ func Run(ctx context.Context, cfg Config) error {
 func newDaemon(cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, started: time.Now(), metrics: prometheus.NewRegistry(),
-		environ: cfg.Environ,
-		asks:    make(chan func(*book)), over: make(chan struct{}),
+		environ:  cfg.Environ,
+		registry: newRegistry(),
 	}
 	if d.environ == nil {
 		d.environ = os.Environ()
@@ -88,6 +86,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 		return nil, fmt.Errorf("daemon: %w", err)
 	}
 	d.follow.metrics, d.logs = m, logfile.NewSet(RotationOf(cfg.Settings.LogFiles), cfg.Log, m.lose)
+	d.pids.home, d.pids.log = cfg.Home, cfg.Log
 	d.usage.last = map[int]sample{}
 	first, err := rand.Int(rand.Reader, big.NewInt(1<<30))
 	if err != nil {
@@ -124,7 +123,7 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	ctx, d.end = context.WithCancel(ctx)
 	defer d.end()
 	var owner sync.WaitGroup
-	owner.Go(func() { d.own(newBook()) })
+	owner.Go(d.registry.run)
 	defer owner.Wait()
 	defer close(d.over)
 	succeeds := false // a daemon that was killed had the folder before
@@ -143,8 +142,11 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	var parts errgroup.Group
 	parts.Go(func() error { return d.serveControl(serving, d.control) })
 	parts.Go(func() error { return d.serveAdmin(serving) })
+	guard := homeGuard{home: d.cfg.Home, lock: d.lock, control: d.control, restored: d.homeRestored, log: d.cfg.Log}
 	parts.Go(func() error {
-		d.keepHome(ctx)
+		if guard.run(ctx) != nil {
+			d.end()
+		}
 		return nil
 	})
 	parts.Go(func() error {
@@ -238,7 +240,18 @@ func (d *Daemon) exited(x supervisor.Exit) {
 		return
 	}
 	ap := d.see(e.app)
-	d.noPIDFile(e, pidfile.Remove(d.pidFile(e, &ap.app), x.PID))
+	d.pids.ended(e, &ap.app, x.PID)
+}
+
+// homeRestored goes on in a home folder that had to be made anew: the files in it are gone.
+func (d *Daemon) homeRestored() (err error) {
+	d.logs.Reopen()
+	if own, ok := d.cfg.OwnLog.(*logfile.File); ok {
+		err = own.Reopen()
+	}
+	d.pids.rewrite.Store(true)
+	d.host.Processes.Poke()
+	return err
 }
 
 // closeAll lets go of what is left when all processes have ended.

@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"slices"
-
-	"github.com/sidereal-io/sidereal/internal/safefile"
 )
 
 // forget stops processes and takes them out of the list. It goes on when the command has gone: a
@@ -40,7 +38,7 @@ func (d *Daemon) unlist(ap *application, entries []*entry) {
 		for _, l := range e.files {
 			d.logs.Release(l)
 		}
-		d.noPIDFile(e, safefile.Remove(d.pidFile(e, &a.app)))
+		d.pids.remove(e, &a.app)
 	}
 }
 

@@ -23,11 +23,11 @@ func newHold(interrupt context.CancelCauseFunc) *hold { return &hold{interrupt, 
 
 // take gives a command an app, without waiting. The command's context ends when a delete wants the
 // app.
-func (d *Daemon) take(ctx context.Context, ap *application) (held context.Context, release func(), err error) {
+func (r *registry) take(ctx context.Context, ap *application) (held context.Context, release func(), err error) {
 	held, interrupt := context.WithCancelCause(ctx)
 	h := newHold(interrupt)
 	text := ""
-	d.change(ap, func(f *facts) {
+	r.change(ap, func(f *facts) {
 		switch {
 		case f.gone:
 			text = ": is being deleted: try again"
@@ -41,19 +41,19 @@ func (d *Daemon) take(ctx context.Context, ap *application) (held context.Contex
 		interrupt(nil)
 		return nil, nil, &Failure{Code: config.ExitFailed, Text: ap.name + text}
 	}
-	return held, func() { d.release(ap, h) }, nil
+	return held, func() { r.release(ap, h) }, nil
 }
 
 // seize is take for a delete, which goes before everything else: it interrupts the command that has
 // the app, and waits for it. There is no release where the app is gone by then.
-func (d *Daemon) seize(ctx context.Context, ap *application) (release func(), err error) {
+func (r *registry) seize(ctx context.Context, ap *application) (release func(), err error) {
 	h := newHold(func(error) {}) // a delete isn't interrupted: it ends
-	d.change(ap, func(f *facts) { f.deleters++ })
-	defer d.change(ap, func(f *facts) { f.deleters-- })
+	r.change(ap, func(f *facts) { f.deleters++ })
+	defer r.change(ap, func(f *facts) { f.deleters-- })
 	for {
 		var other *hold
 		gone := false
-		d.change(ap, func(f *facts) {
+		r.change(ap, func(f *facts) {
 			if other, gone = f.hold, f.gone; other == nil && !gone {
 				f.hold = h
 			}
@@ -64,11 +64,11 @@ func (d *Daemon) seize(ctx context.Context, ap *application) (release func(), er
 		case gone:
 			return nil, nil
 		default:
-			return func() { d.release(ap, h) }, nil
+			return func() { r.release(ap, h) }, nil
 		}
 		select {
 		case <-other.released:
-		case <-d.over:
+		case <-r.over:
 			return nil, context.Canceled
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -76,9 +76,9 @@ func (d *Daemon) seize(ctx context.Context, ap *application) (release func(), er
 	}
 }
 
-func (d *Daemon) release(ap *application, h *hold) {
+func (r *registry) release(ap *application, h *hold) {
 	h.interrupt(nil)
-	d.change(ap, func(f *facts) {
+	r.change(ap, func(f *facts) {
 		if f.hold == h {
 			f.hold = nil
 		}

@@ -3,17 +3,62 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"path/filepath"
+	"sync/atomic"
 
+	"github.com/rs/zerolog"
 	"github.com/sidereal-io/sidereal/internal/pidfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
+	"github.com/sidereal-io/sidereal/internal/safefile"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
+
+// pidFiles are the files with the ids of the processes in the list.
+type pidFiles struct {
+	home    Home
+	log     zerolog.Logger
+	rewrite atomic.Bool // the files are gone: all are due
+}
+
+// path is the file of a process.
+func (f *pidFiles) path(e *entry, a *pm2.App) string {
+	if a.PIDFile != "" {
+		return numbered(a.PIDFile, e.id)
+	}
+	return filepath.Join(f.home.PIDs(), fmt.Sprintf("%s-%d.pid", fileName(a.Name), e.id))
+}
+
+// write writes the id of a process.
+func (f *pidFiles) write(e *entry, a *pm2.App, pid int) {
+	if err := pidfile.Write(f.path(e, a), pid); err != nil {
+		f.log.Warn().Str("process", e.place).Err(err).Msg("pid file can't be written")
+	}
+}
+
+// ended removes the file of a process that has ended, but not that of its successor.
+func (f *pidFiles) ended(e *entry, a *pm2.App, pid int) {
+	f.removed(e, pidfile.Remove(f.path(e, a), pid))
+}
+
+// remove removes the file of a process that leaves the list.
+func (f *pidFiles) remove(e *entry, a *pm2.App) {
+	f.removed(e, safefile.Remove(f.path(e, a)))
+}
+
+// removed logs why a file could not be removed: monitors would take the process for alive.
+func (f *pidFiles) removed(e *entry, err error) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.log.Warn().Str("process", e.place).Err(err).Msg("pid file can't be removed")
+	}
+}
 
 // writePIDs keeps the pid files up to date, until ctx ends.
 func (d *Daemon) writePIDs(ctx context.Context) {
 	written := map[string]int{}
 	_ = d.host.Processes.Wait(ctx, func(st []supervisor.Status) bool { // it ends with ctx, or the supervisor
-		if d.rewrite.Swap(false) {
+		if d.pids.rewrite.Swap(false) {
 			clear(written)
 		}
 		for i := range st {
@@ -23,19 +68,9 @@ func (d *Daemon) writePIDs(ctx context.Context) {
 			written[st[i].Name] = st[i].PID
 			if e := d.entryAt(st[i].Name); e != nil {
 				ap := d.see(e.app)
-				if err := pidfile.Write(d.pidFile(e, &ap.app), st[i].PID); err != nil {
-					d.cfg.Log.Warn().Str("process", e.place).Err(err).Msg("pid file can't be written")
-				}
+				d.pids.write(e, &ap.app, st[i].PID)
 			}
 		}
 		return false
 	})
-}
-
-// noPIDFile says of a pid file that could not be removed. Monitors would take the process for
-// alive.
-func (d *Daemon) noPIDFile(e *entry, err error) {
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		d.cfg.Log.Warn().Str("process", e.place).Err(err).Msg("pid file can't be removed")
-	}
 }

@@ -10,80 +10,83 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/logfile"
+	"github.com/rs/zerolog"
 )
 
 const (
-	// keepInterval is how often the daemon looks whether its home folder is still there.
-	keepInterval = time.Second
+	// checkInterval is how often the daemon looks whether its home folder is still there.
+	checkInterval = time.Second
 	// lockRetry is how long another process may hold the lock that doesn't stay: one that waits for
 	// a daemon's end tries it.
 	lockRetry = 100 * time.Millisecond
 )
 
-// keepHome looks until ctx ends whether commands still reach the daemon: somebody may remove the
-// home folder, or what the daemon has there. Processes are its to end, so it doesn't leave them
-// alone then: it puts lock and socket back, and goes on. If another daemon has the folder by then,
-// this one ends, with its processes, as it would at a signal.
-func (d *Daemon) keepHome(ctx context.Context) {
-	tick := time.NewTicker(keepInterval)
+// homeGuard sees to it that commands reach the daemon: somebody may remove the home folder, or the
+// files that the daemon has there. The daemon doesn't leave its processes alone then. The guard puts
+// lock and socket back, and the daemon goes on.
+type homeGuard struct {
+	home     Home
+	lock     *homeLock
+	control  *controlSocket
+	restored func() error // called when the folder had to be made anew
+	log      zerolog.Logger
+}
+
+// run looks after the folder until ctx ends. The error is errLocked if another daemon has taken the
+// folder: this one must end then, with its processes.
+func (g *homeGuard) run(ctx context.Context) error {
+	tick := time.NewTicker(checkInterval)
 	defer tick.Stop()
 	failing := ""
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return
+			return nil
 		}
-		err := d.keep(ctx)
+		err := g.restore(ctx)
 		if errors.Is(err, errLocked) {
-			d.cfg.Log.Error().Str("home", string(d.cfg.Home)).
+			g.log.Error().Str("home", string(g.home)).
 				Msg("another daemon has taken the home folder, after it was removed or replaced: this one stops its processes and ends")
-			d.end()
-			return
+			return err
 		}
 		text := ""
 		if err != nil {
 			text = err.Error()
 		}
 		if text != failing && err != nil {
-			d.cfg.Log.Error().Err(err).Msg("the home folder is gone and can't be put back: commands don't reach this daemon")
+			g.log.Error().Err(err).Msg("the home folder is gone and can't be put back: commands don't reach this daemon")
 		}
 		failing = text
 	}
 }
 
-// keep puts back what is missing. The error is errLocked where the folder is another daemon's.
-func (d *Daemon) keep(ctx context.Context) error {
-	restored, err := d.lock.keep(ctx, d.cfg.Home)
+// restore puts back what is missing. The error is errLocked if the folder is another daemon's.
+func (g *homeGuard) restore(ctx context.Context) error {
+	remade, err := g.lock.restore(ctx, g.home)
 	if err != nil {
 		return err
 	}
-	listening, err := d.control.keep()
-	if err != nil || !restored && !listening {
+	listening, err := g.control.restore()
+	if err != nil || !remade && !listening {
 		return err
 	}
-	if restored {
-		d.logs.Reopen()
-		if own, ok := d.cfg.OwnLog.(*logfile.File); ok {
-			err = own.Reopen()
-		}
-		d.rewrite.Store(true)
-		d.host.Processes.Poke()
+	if remade {
+		err = g.restored()
 	}
-	d.cfg.Log.Warn().Str("home", string(d.cfg.Home)).Msg("somebody removed the home folder or a part of it: put back")
+	g.log.Warn().Str("home", string(g.home)).Msg("somebody removed the home folder or a part of it: put back")
 	return err
 }
 
 // homeLock is what makes this process the daemon of a folder.
 type homeLock struct{ f *os.File }
 
-// unlock must not run beside keep.
+// unlock must not run beside restore.
 func (l *homeLock) unlock() { l.f.Close() }
 
-// keep locks the folder anew if the lock file has gone, and reports whether it had to. The error is
+// restore locks the folder anew if the lock file has gone, and reports whether it had to. The error is
 // errLocked if another daemon was faster.
-func (l *homeLock) keep(ctx context.Context, h Home) (restored bool, err error) {
+func (l *homeLock) restore(ctx context.Context, h Home) (restored bool, err error) {
 	ours, err := isAt(h.lockFile(), l.f.Stat)
 	if err != nil || ours {
 		return false, err
@@ -163,9 +166,9 @@ func (c *controlSocket) listen() (was bool, err error) {
 	return was, nil
 }
 
-// keep listens anew if the socket is gone, and reports whether it had to. The caller holds the
+// restore listens anew if the socket is gone, and reports whether it had to. The caller holds the
 // folder's lock.
-func (c *controlSocket) keep() (restored bool, err error) {
+func (c *controlSocket) restore() (restored bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ours, err := isAt(c.path, func() (fs.FileInfo, error) { return c.at, nil })

@@ -198,7 +198,7 @@ func (d *Daemon) processEnv(e *entry, ap seen, who identity) map[string]string {
 		cmp.Or(a.InstanceVar, "NODE_APP_INSTANCE"): instance, "WORKER_ID": instance,
 		"pm_id": strconv.Itoa(e.id), "name": a.Name, "namespace": a.Namespace, "exec_mode": string(a.ExecMode),
 		"instances": strconv.Itoa(max(len(ap.entries), 1)), "pm_cwd": a.Cwd, "pm_exec_path": a.Script, "unique_id": e.uniqueID,
-		"pm_out_log_path": pathOf(e.out.file), "pm_err_log_path": pathOf(e.err.file), "pm_pid_path": d.pidFile(e, a),
+		"pm_out_log_path": pathOf(e.out.file), "pm_err_log_path": pathOf(e.err.file), "pm_pid_path": d.pids.path(e, a),
 		"PM2_HOME": string(d.cfg.Home),
 	} {
 		env[name] = value
@@ -218,14 +218,6 @@ func pathOf(l *logfile.File) string {
 		return ""
 	}
 	return l.Path()
-}
-
-// pidFile is the file with the id of a process.
-func (d *Daemon) pidFile(e *entry, a *pm2.App) string {
-	if f := a.PIDFile; f != "" {
-		return numbered(f, e.id)
-	}
-	return filepath.Join(d.cfg.Home.PIDs(), fmt.Sprintf("%s-%d.pid", fileName(a.Name), e.id))
 }
 
 // numbered puts a number before a file name's extension.

@@ -79,16 +79,6 @@ func (d *Daemon) startApp(ctx context.Context, a pm2.App, req Start, emit func(E
 	return func() error { return d.renew(ctx, known, a, req.Mode, req.Parallel, emit) }, nil
 }
 
-// known finds the app of that name and namespace, the one of the same script first; nil: it is new.
-func (d *Daemon) known(a *pm2.App) (found *application) {
-	for _, ap := range d.seeAll() {
-		if ap.name == a.Name && ap.names == a.Namespace && (found == nil || ap.app.Script == a.Script) {
-			found = ap.application
-		}
-	}
-	return found
-}
-
 // running reports whether a process of an app runs, or is about to.
 func (d *Daemon) running(ap *application) bool {
 	st := d.statuses()
@@ -182,16 +172,6 @@ func (d *Daemon) enlist(a pm2.App, h *hold) (*application, error) {
 		if d.ended() {
 			return nil, supervisor.ErrStopping
 		}
-	}
-}
-
-// ended reports whether the daemon has.
-func (d *Daemon) ended() bool {
-	select {
-	case <-d.over:
-		return true
-	default:
-		return false
 	}
 }
 

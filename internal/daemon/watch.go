@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
@@ -45,7 +46,7 @@ func (d *Daemon) rewatch(ap *application) {
 		d.unwatch(ap)
 		return
 	}
-	w, err := fsnotify.NewWatcher()
+	files, err := newFiles(&a, d.cfg.Home, d.cfg.Log)
 	if err != nil {
 		d.cfg.Log.Error().Str("app", a.Name).Err(err).Msg("files cannot be watched")
 		return
@@ -61,13 +62,13 @@ func (d *Daemon) rewatch(ap *application) {
 		last, f.watch, begun = f.watch, next, true
 		d.watchers.Go(func() {
 			defer close(next.over)
-			defer w.Close()
-			d.watchFiles(ctx, ap, &a, w)
+			defer files.Close()
+			files.follow(ctx, func(file string) { d.filesChanged(ap, file) })
 		})
 	})
 	if !begun {
 		stop()
-		w.Close()
+		files.Close()
 	}
 	last.end()
 }
@@ -79,41 +80,55 @@ func (d *Daemon) unwatch(ap *application) {
 	last.end()
 }
 
-// watchFiles follows changes until ctx ends.
-func (d *Daemon) watchFiles(ctx context.Context, ap *application, a *pm2.App, w *fsnotify.Watcher) {
+// files are what an app wants watched.
+type files struct {
+	*fsnotify.Watcher
+	app  *pm2.App
+	home Home // never watched: the daemon writes there
+	log  zerolog.Logger
+}
+
+func newFiles(a *pm2.App, home Home, log zerolog.Logger) (*files, error) {
+	w, err := fsnotify.NewWatcher()
+	return &files{w, a, home, log}, err
+}
+
+// follow calls changed with the file that changed last, each time that changes pause, until ctx ends.
+func (f *files) follow(ctx context.Context, changed func(file string)) {
+	a := f.app
 	var missed []error
 	for _, root := range a.Watch {
-		missed = append(missed, d.addTree(ctx, w, a, root)...)
+		missed = append(missed, f.addTree(ctx, root)...)
 	}
-	d.unwatched(a.Name, missed)
+	f.unwatched(missed)
 	pause := calm{delay: max(a.WatchDelay.D(), settle)}
 	quiet := time.NewTimer(time.Hour)
 	quiet.Stop()
 	defer quiet.Stop()
-	changed := ""
+	last := ""
 	for {
 		select {
-		case e, ok := <-w.Events:
+		case e, ok := <-f.Events:
 			if !ok {
 				return
 			}
-			if e.Op == fsnotify.Chmod || d.ignored(a, e.Name) {
+			if e.Op == fsnotify.Chmod || f.ignored(e.Name) {
 				continue
 			}
 			if e.Op.Has(fsnotify.Create) {
-				missed := d.addTree(ctx, w, a, e.Name)
-				d.unwatched(a.Name, slices.DeleteFunc(missed, func(err error) bool { return errors.Is(err, fs.ErrNotExist) })) // gone again
+				missed := f.addTree(ctx, e.Name)
+				f.unwatched(slices.DeleteFunc(missed, func(err error) bool { return errors.Is(err, fs.ErrNotExist) })) // gone again
 			}
-			changed = e.Name
+			last = e.Name
 			quiet.Reset(pause.after(time.Now()))
-		case err, ok := <-w.Errors:
+		case err, ok := <-f.Errors:
 			if !ok {
 				return
 			}
-			d.cfg.Log.Warn().Str("app", a.Name).Err(err).Msg("watching files")
+			f.log.Warn().Str("app", a.Name).Err(err).Msg("watching files")
 		case <-quiet.C:
 			pause.over()
-			d.filesChanged(ap, changed)
+			changed(last)
 		case <-ctx.Done():
 			return
 		}
@@ -160,7 +175,7 @@ func (d *Daemon) filesChanged(ap *application, file string) {
 
 // addTree watches a file, or a folder and those below it. It returns what can't be watched; changes
 // there pass unnoticed.
-func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *pm2.App, root string) (errs []error) {
+func (f *files) addTree(ctx context.Context, root string) (errs []error) {
 	failed := func(path string, err error) {
 		if !errors.Is(err, fs.ErrNotExist) || path == root { // below it, one that has gone meanwhile
 			errs = append(errs, err)
@@ -169,7 +184,7 @@ func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *pm2.App, r
 	info, err := os.Stat(root)
 	if err != nil || !info.IsDir() {
 		if err == nil {
-			err = w.Add(root)
+			err = f.Add(root)
 		}
 		if err != nil {
 			failed(root, fmt.Errorf("%s: %w", root, err))
@@ -185,10 +200,10 @@ func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *pm2.App, r
 			return nil
 		case !e.IsDir():
 			return nil
-		case path != root && d.ignored(a, path):
+		case path != root && f.ignored(path):
 			return filepath.SkipDir
 		}
-		if err := w.Add(path); err != nil {
+		if err := f.Add(path); err != nil {
 			failed(path, fmt.Errorf("%s: %w", path, err))
 		}
 		return nil
@@ -200,12 +215,12 @@ func (d *Daemon) addTree(ctx context.Context, w *fsnotify.Watcher, a *pm2.App, r
 const maxUnwatched = 5
 
 // unwatched says what can't be watched.
-func (d *Daemon) unwatched(app string, errs []error) {
+func (f *files) unwatched(errs []error) {
 	if len(errs) == 0 {
 		return
 	}
 	err := errors.Join(errs[:min(len(errs), maxUnwatched)]...)
-	event := d.cfg.Log.Warn().Str("app", app).Int("places", len(errs)).Err(err)
+	event := f.log.Warn().Str("app", f.app.Name).Int("places", len(errs)).Err(err)
 	if errors.Is(err, syscall.ENOSPC) {
 		event.Msg("not watched, changes there restart nothing: raise the sysctl fs.inotify.max_user_watches, or add to ignore_watch")
 		return
@@ -214,8 +229,9 @@ func (d *Daemon) unwatched(app string, errs []error) {
 }
 
 // ignored reports whether a change is of no matter: the app says so, or it is us who write there.
-func (d *Daemon) ignored(a *pm2.App, path string) bool {
-	if home := string(d.cfg.Home); path == home || strings.HasPrefix(path, home+"/") {
+func (f *files) ignored(path string) bool {
+	a := f.app
+	if home := string(f.home); path == home || strings.HasPrefix(path, home+"/") {
 		return true
 	}
 	for _, own := range []string{a.OutFile, a.ErrorFile, a.LogFile, a.PIDFile} { // with the process' id, and a rotated file's number

@@ -11,22 +11,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 func TestWatchLooksAtNothingThatWeWrite(t *testing.T) {
-	d := &Daemon{cfg: Config{Home: "/srv/app/.home"}}
 	a := pm2.Default()
+	f := &files{app: &a, home: "/srv/app/.home"}
 	a.Cwd, a.OutFile, a.PIDFile = "/srv/app", "/srv/app/logs/out.log", "/srv/app/run/app.pid"
 	a.IgnoreWatch = nil
 	for path, want := range map[string]bool{
 		"/srv/app/.home": true, "/srv/app/.home/logs/api-out.log": true, "/srv/app/.homework": false, "/srv/app/worker.js": false,
 		"/srv/app/logs/out-3.log": true, "/srv/app/logs/out-3.log.1": true, "/srv/app/logs/in.log": false, "/srv/app/run/app-0.pid": true,
 	} {
-		if got := d.ignored(&a, path); got != want {
+		if got := f.ignored(path); got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}
 	}
@@ -57,32 +56,31 @@ func TestUnwatchedPathsAreSaid(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w, err := fsnotify.NewWatcher()
+	var log bytes.Buffer
+	a := pm2.Default()
+	a.Name = "api"
+	f, err := newFiles(&a, "/none", zerolog.New(&log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log bytes.Buffer
-	d := &Daemon{cfg: Config{Home: "/none", Log: zerolog.New(&log)}}
-	a := pm2.Default()
-	a.Name = "api"
-	if errs := d.addTree(t.Context(), w, &a, dir); len(errs) > 0 || len(w.WatchList()) != 4 {
-		t.Errorf("%v, %v", errs, w.WatchList())
+	if errs := f.addTree(t.Context(), dir); len(errs) > 0 || len(f.WatchList()) != 4 {
+		t.Errorf("%v, %v", errs, f.WatchList())
 	}
 	missing := filepath.Join(dir, "typo")
-	d.unwatched("api", d.addTree(t.Context(), w, &a, missing))
+	f.unwatched(f.addTree(t.Context(), missing))
 	if got := log.String(); !strings.Contains(got, missing) || !strings.Contains(got, `"places":1`) {
 		t.Errorf("logged %q", got)
 	}
-	if err := w.Close(); err != nil {
+	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
 	log.Reset()
-	d.unwatched("api", d.addTree(t.Context(), w, &a, dir)) // each of the folders fails
+	f.unwatched(f.addTree(t.Context(), dir)) // each of the folders fails
 	if got := log.String(); !strings.Contains(got, `"places":4`) || !strings.Contains(got, filepath.Join(dir, "a", "b")) {
 		t.Errorf("logged %q", got)
 	}
 	log.Reset()
-	d.unwatched("api", slices.Repeat([]error{fmt.Errorf("x: %w", syscall.ENOSPC)}, 100))
+	f.unwatched(slices.Repeat([]error{fmt.Errorf("x: %w", syscall.ENOSPC)}, 100))
 	if got := log.String(); !strings.Contains(got, "max_user_watches") || strings.Count(got, "x: ") != maxUnwatched {
 		t.Errorf("logged %q", got)
 	}

@@ -47,7 +47,7 @@ func TestAdmitBelievesRoutersOnly(t *testing.T) {
 				r.Header[name] = values
 			}
 		}
-		if got := w.admit(&c.peer, r, takeSaid(r.Header)); got != c.admitted || r.RemoteAddr != c.remote || (r.TLS != nil) != c.secure {
+		if got := w.admit(&c.peer, r, takeClaims(r.Header)); got != c.admitted || r.RemoteAddr != c.remote || (r.TLS != nil) != c.secure {
 			t.Errorf("%s: admitted %v, from %s, secure %v", c.name, got, r.RemoteAddr, r.TLS != nil)
 		}
 		if len(r.Header) != 1 || r.Header.Get("X-Mine") != "stays" {
@@ -61,7 +61,7 @@ func TestAdmitTakesNoAddressThatIsNone(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.RemoteAddr = "pipe"
 	r.Header[headerClient] = []string{"not an address"}
-	if !w.admit(p, r, takeSaid(r.Header)) || r.RemoteAddr != "pipe" {
+	if !w.admit(p, r, takeClaims(r.Header)) || r.RemoteAddr != "pipe" {
 		t.Errorf("from %q", r.RemoteAddr)
 	}
 }
@@ -77,7 +77,7 @@ func TestAdmitIsCheap(t *testing.T) {
 	worker := []string{id}
 	if n := testing.AllocsPerRun(100, func() {
 		r.Header[headerWorker] = worker
-		w.admit(p, r, takeSaid(r.Header))
+		w.admit(p, r, takeClaims(r.Header))
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
 	}

@@ -16,11 +16,12 @@ import (
 // mostRead bounds a request that is served here, head and body.
 const mostRead = 64 << 10
 
-// conn is a connection that a router keeps to this worker, for as long as nothing but polling comes over it. One goroutine
-// reads it and serves its requests. While a poll waits for an answer that goroutine waits for the router to give it up: the
-// answer is written by whoever has it. A connection that waits holds neither a buffer nor anything of a request.
+// conn is a router's connection to this worker, while only polling comes over it. One goroutine reads it
+// and serves its requests. While a poll is parked, that goroutine waits for the router to close the
+// connection, and another goroutine writes the answer. A waiting connection holds no buffer and no
+// request.
 type conn struct {
-	s    *lean
+	s    *pollServer
 	nc   *handoff.Conn
 	fd   int
 	addr string // the router's
@@ -32,19 +33,19 @@ type conn struct {
 
 	mu     sync.Mutex // guards the rest, and every write to fd
 	state  connState
-	parked *response     // not yet written to its end
-	rest   chan struct{} // closed once the end of parked is written, or can't be; nil: nobody is writing it
+	parked *response     // not written completely yet
+	rest   chan struct{} // closed when the end of parked is written or failed; nil: no goroutine writes it
 }
 
 type connState uint8
 
 const (
 	connActive connState = iota
-	connIdle             // between requests: may be closed at any time
+	connIdle             // between requests: it may be closed at any time
 	connClosed
 )
 
-func (s *lean) newConn(nc *handoff.Conn) (*conn, error) {
+func (s *pollServer) newConn(nc *handoff.Conn) (*conn, error) {
 	c := &conn{s: s, nc: nc, addr: nc.RemoteAddr().String(), peer: peer{kind: nc.Kind(), router: true}}
 	c.in.Init(nc, 0) // responses are written past it
 	raw := c.in.SyscallConn()
@@ -62,7 +63,7 @@ func (s *lean) newConn(nc *handoff.Conn) (*conn, error) {
 	return c, nil
 }
 
-// serve reads requests until the connection ends or is somebody else's.
+// serve reads requests until the connection ends or goes to net/http.
 func (c *conn) serve() {
 	for c.await() {
 		switch c.next() {
@@ -78,16 +79,16 @@ func (c *conn) serve() {
 	c.close()
 }
 
-// outcome is what became of a request.
+// outcome is how a request ended.
 type outcome uint8
 
 const (
 	served  outcome = iota
 	over            // the connection ends
-	foreign         // not for us
+	foreign         // for net/http
 )
 
-// next serves the request whose first bytes are there.
+// next serves the request whose first bytes have arrived.
 func (c *conn) next() outcome {
 	x := exchanges.Get().(*exchange)
 	defer x.put()
@@ -97,9 +98,9 @@ func (c *conn) next() outcome {
 		case err == nil:
 			return c.exchange(x, n)
 		case err != http1.ErrMore:
-			return foreign // net/http has the words for it
+			return foreign // net/http answers it
 		}
-		if seen == 0 { // an absolute deadline: a byte now and then does not move it
+		if seen == 0 { // an absolute deadline: more bytes don't move it
 			c.until(time.Now().Add(headTimeout))
 		}
 		if seen = len(c.in.Bytes()); seen >= mostRead {
@@ -111,7 +112,7 @@ func (c *conn) next() outcome {
 	}
 }
 
-// exchange serves the request whose head is the first n bytes, if it is one of Engine.IO's and whole.
+// exchange serves the request whose head is the first n bytes, if it is a complete one of Engine.IO.
 func (c *conn) exchange(x *exchange, n int) outcome {
 	if !c.s.takes(&x.head, c.in.Bytes()) {
 		return foreign
@@ -131,14 +132,15 @@ func (c *conn) exchange(x *exchange, n int) outcome {
 	return served
 }
 
-// await waits for the first bytes of a request. False: none will come.
+// await waits for the first bytes of a request. It returns false if none will come.
 func (c *conn) await() bool {
 	for len(c.in.Bytes()) == 0 {
 		c.in.Release()
 		if !c.become(connIdle) {
 			return false
 		}
-		// Idle connections end after idleTimeout, at twice that at the latest: to set the deadline each time would be dear.
+		// Idle connections end after idleTimeout, and after twice that at the latest: setting the deadline
+		// each time would be expensive.
 		if now := time.Now(); c.till.Sub(now) < idleTimeout {
 			c.until(now.Add(2 * idleTimeout))
 		}
@@ -154,9 +156,8 @@ func (c *conn) await() bool {
 	return !c.waits() // a router sends nothing before it has the answer
 }
 
-// settle waits for the goroutine that writes the end of a parked response, if there is one. The
-// router may have that end, and act on it, before the goroutine has said so. The response's
-// deadline bounds the wait.
+// settle waits for the goroutine that writes the end of a parked response, if there is one: the router
+// may have received that end before the goroutine noted it. The response's deadline limits the wait.
 func (c *conn) settle() {
 	c.mu.Lock()
 	rest := c.rest
@@ -166,14 +167,14 @@ func (c *conn) settle() {
 	}
 }
 
-// waits tells whether a response is still to be written.
+// waits reports whether a response is parked.
 func (c *conn) waits() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.parked != nil
 }
 
-// become notes whether a request is under way. False: the connection is closed, or is to be.
+// become changes the state. It returns false if the connection is closed or must be.
 func (c *conn) become(state connState) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,7 +185,7 @@ func (c *conn) become(state connState) bool {
 	return true
 }
 
-// cut closes the connection: at once, or if nothing is under way on it.
+// cut closes the connection: at once, or if it serves no request.
 func (c *conn) cut(now bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -193,7 +194,7 @@ func (c *conn) cut(now bool) {
 	}
 }
 
-// close ends the connection, and tells whoever has a response to write that nobody will have it.
+// close ends the connection. It tells the owner of a parked response that the client is gone.
 func (c *conn) close() {
 	c.settle()
 	c.mu.Lock()
@@ -215,7 +216,7 @@ func (c *conn) closeLocked() {
 	}
 }
 
-// giveAway makes the connection net/http's, with what has been read of it.
+// giveAway passes the connection to net/http, with the bytes that were read.
 func (c *conn) giveAway() {
 	c.nc.Unread(append([]byte(nil), c.in.Bytes()...))
 	c.in.Drop()

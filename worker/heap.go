@@ -7,12 +7,13 @@ import (
 	"runtime/metrics"
 )
 
-// heapFloor is what the heap of a worker process may grow to before its garbage is collected. From a live heap of half of
-// that on, Go's own rule holds: collect when it has doubled. Go alone begins at 4 MB, and a worker with few sessions and
-// much to do then collects all the time: that was a third of what an echo of 100 KB took (ADR 0017).
+// heapFloor is the size of the heap below which the process doesn't collect garbage. From a live heap of
+// half that size on, Go's own rule holds: collect when the heap has doubled. Go begins at 4 MB, where a
+// busy worker with few sessions collects all the time: a third of the cost of an echo of 100 KB (ADR
+// 0017).
 const heapFloor = 8 << 20
 
-// keepHeap lets the process's heap grow to heapFloor, from now on, unless the operator has a rule (GOGC).
+// keepHeap lets the process's heap grow to heapFloor, unless the operator has set GOGC.
 func keepHeap() {
 	if os.Getenv("GOGC") == "" {
 		h := &heap{percent: 100}
@@ -21,7 +22,7 @@ func keepHeap() {
 	}
 }
 
-// afterCollections has f called after each collection, without a goroutine of its own.
+// afterCollections calls f after each collection, without a goroutine of its own.
 func afterCollections(f func()) {
 	runtime.AddCleanup(new(*byte), func(f func()) {
 		f()
@@ -29,10 +30,10 @@ func afterCollections(f func()) {
 	}, f)
 }
 
-// heap is the rule by which the process's heap is collected.
+// heap decides when the process collects garbage.
 type heap struct{ percent int }
 
-// adjust sets GOGC as what was live at the last collection asks for.
+// adjust sets GOGC according to the size of the live heap at the last collection.
 func (h *heap) adjust() {
 	sizes := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
 	metrics.Read(sizes)
@@ -44,8 +45,8 @@ func (h *heap) adjust() {
 	}
 }
 
-// percent is the GOGC with which a heap of which so much is live grows to heapFloor, or to twice itself. It is a share of
-// what the collector scans: the live heap, stacks and globals.
+// percent returns the GOGC with which a heap grows to heapFloor, or to twice its live size if that is
+// more. GOGC is relative to what the collector scans: the live heap, stacks and globals.
 func percent(live, scanned uint64) int {
 	if live >= heapFloor {
 		return 100

@@ -19,23 +19,23 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// mode is where a worker finds itself.
+// mode is where a worker runs.
 type mode string
 
 const (
-	alone      mode = "alone"      // no Redis: nobody knows of it
-	beside     mode = "beside"     // in the directory, reached at its own address
-	supervised mode = "supervised" // in the directory, reached through its host's router
+	alone      mode = "alone"      // without Redis: no router finds it
+	beside     mode = "beside"     // in the directory, at its own address
+	supervised mode = "supervised" // in the directory, through its host's router
 )
 
-// membership is a worker's place in its cluster.
+// membership is a worker's entry in the directory.
 type membership struct {
 	mode mode
 	reg  *directory.Registration[directory.Worker] // nil: alone
 	beat *part                                     // runs reg
 }
 
-// join takes an id, and where there is a directory registers under it, still as starting. It waits for Redis.
+// join makes an id. With Redis it registers under that id, as starting, and waits for Redis if it must.
 func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	if w.conn == nil {
 		id := directory.NewWorkerID()
@@ -48,7 +48,7 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	}
 	err := w.conn.Check(ctx)
 	if err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
-		return nil, w.cfg.refused(err) // before Run logs it too
+		return nil, w.cfg.refused(err) // before Run logs it as well
 	}
 	ps.start(ctx, "redis", w.conn.Run)
 	if err != nil {
@@ -62,7 +62,7 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.mode == beside { // a supervisor has tried before it started workers
+	if m.mode == beside { // a supervisor has checked before it started workers
 		if err := d.Check(ctx); errors.Is(err, redisconn.ErrRights) || errors.Is(err, redisconn.ErrMoved) {
 			return nil, w.cfg.refused(err)
 		}
@@ -93,7 +93,7 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	return m, nil
 }
 
-// describe says in the record what all workers of an app must agree on.
+// describe writes into the record what all workers of an app must agree on.
 func (w *worker) describe(r *directory.Worker) {
 	r.Path = strings.TrimSuffix(w.io.Engine().Path(), "/") + "/"
 	if w.cluster == nil {
@@ -120,14 +120,14 @@ func (w *worker) checkAdapter(ctx context.Context) error {
 	return wrong
 }
 
-// setState tells the routers.
+// setState tells the routers the worker's state.
 func (m *membership) setState(s directory.State) {
 	if m.reg != nil {
 		m.reg.SetState(s)
 	}
 }
 
-// leave says goodbye.
+// leave removes the record.
 func (m *membership) leave() error {
 	if m.beat == nil {
 		return nil
@@ -135,7 +135,7 @@ func (m *membership) leave() error {
 	return m.beat.stop()
 }
 
-// startServing opens the worker's own door, serves it, and tells the routers of it.
+// startServing listens, serves, and tells the routers where.
 func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) error {
 	if m.mode == supervised {
 		path := filepath.Join(w.cfg.supervised.dir, w.ID()+".sock")
@@ -146,7 +146,7 @@ func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		if err := l.Register(w.metrics); err != nil {
 			return errors.Join(err, l.Close())
 		}
-		w.routers = newLean(w, l)
+		w.routers = newPollServer(w, l)
 		ps.start(ctx, "handoff", func(context.Context) error { return w.serveRouters(w.routers) })
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.cfg.Advertise, path, directory.StateReady })
 		w.log.Debug().Str("worker", w.ID()).Msg("worker ready")

@@ -11,16 +11,16 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// exchange is what reading one request takes. It is borrowed from a pool for that time.
+// exchange holds the parsed head of one request. It comes from a pool.
 type exchange struct{ head http1.Head }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 func (x *exchange) put() { exchanges.Put(x) }
 
-// takes tells whether a request is one of Engine.IO's that can be served on a connection of ours. Whatever else there is in HTTP
-// (other methods, chunked bodies, upgrades, expectations, HTTP/1.0) is net/http's, and so are the app's pages.
-func (s *lean) takes(h *http1.Head, b []byte) bool {
+// takes reports whether a request is one of Engine.IO that pollServer can serve. net/http serves the app's
+// pages, and everything else in HTTP: other methods, chunked bodies, upgrades, expectations, HTTP/1.0.
+func (s *pollServer) takes(h *http1.Head, b []byte) bool {
 	switch method := h.Method.Of(b); {
 	case string(method) == http.MethodPost:
 	case string(method) == http.MethodGet && h.Length <= 0:
@@ -32,8 +32,8 @@ func (s *lean) takes(h *http1.Head, b []byte) bool {
 		h.Minor == 1 && !h.Chunked && !h.Expect && !h.Close && h.Value(b, http1.FieldUpgrade) == nil
 }
 
-// request is the request as net/http would have it, and what the router says of it. All its text is one string.
-func (x *exchange) request(head, body []byte, addr string) (*http.Request, said, error) {
+// request returns the request as net/http would, and the router's claims. One string backs all its text.
+func (x *exchange) request(head, body []byte, addr string) (*http.Request, claims, error) {
 	text := string(head)
 	at := func(s http1.Span) string { return text[s.From:s.To] }
 	r := &http.Request{
@@ -45,12 +45,12 @@ func (x *exchange) request(head, body []byte, addr string) (*http.Request, said,
 	}
 	var err error
 	if r.URL, err = parseTarget(r.RequestURI); err != nil {
-		return nil, said{}, err
+		return nil, claims{}, err
 	}
 	fields := x.head.Fields()
 	r.Header = make(http.Header, len(fields))
 	values := make([]string, 0, len(fields)) // of all fields
-	var told said
+	var claim claims
 	for i := range fields {
 		f := &fields[i]
 		name, value := at(f.Name), at(f.Value)
@@ -58,7 +58,7 @@ func (x *exchange) request(head, body []byte, addr string) (*http.Request, said,
 		case http1.FieldHost:
 			r.Host = value
 		case http1.FieldSidereal, http1.FieldSiderealWorker, http1.FieldSiderealKey:
-			told.take(textproto.CanonicalMIMEHeaderKey(name), value)
+			claim.take(textproto.CanonicalMIMEHeaderKey(name), value)
 		default:
 			name = textproto.CanonicalMIMEHeaderKey(name)
 			if more := r.Header[name]; more != nil {
@@ -69,7 +69,7 @@ func (x *exchange) request(head, body []byte, addr string) (*http.Request, said,
 			r.Header[name] = values[len(values)-1 : len(values) : len(values)]
 		}
 	}
-	return r, told, nil
+	return r, claim, nil
 }
 
 // parseTarget reads a target in origin form.
@@ -80,7 +80,7 @@ func parseTarget(target string) (*url.URL, error) {
 	return url.ParseRequestURI(target)
 }
 
-// wholeBody is a body that is there. Its last bytes come together with the end.
+// wholeBody is a body that has arrived. Read returns its last bytes together with io.EOF.
 type wholeBody struct{ rest []byte }
 
 func (b *wholeBody) Read(p []byte) (n int, err error) {

@@ -13,8 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// response is the answer to a request on a conn. It is kept together until it is whole, and leaves in one write. Engine.IO may
-// park it: then it is written, and ended by Done, when there is something to say. One goroutine at a time uses it.
+// response is the answer to a request on a conn. It is collected, and sent in one write. Engine.IO may
+// park it: then Done sends it later. One goroutine at a time uses it.
 type response struct {
 	c        *conn
 	header   http.Header
@@ -24,7 +24,7 @@ type response struct {
 	later    bool // parked
 	close    bool // the connection ends with it
 	gone     func()
-	deadline time.Time // for a router that takes nothing
+	deadline time.Time // for a router that doesn't read
 }
 
 func (r *response) Header() http.Header {
@@ -52,7 +52,7 @@ func (r *response) Write(p []byte) (int, error) {
 // Relay names the router that the request came over.
 func (r *response) Relay() string { return r.c.peer.relay }
 
-// FlushError sends the response, which has to be whole. One that is parked waits for Done.
+// FlushError sends the response, which must be complete. A parked response waits for Done.
 func (r *response) FlushError() error {
 	if r.later || r.sent {
 		return nil
@@ -60,16 +60,16 @@ func (r *response) FlushError() error {
 	return r.send()
 }
 
-// SetWriteDeadline bounds what the kernel does not take at once.
+// SetWriteDeadline limits the write of the bytes that the kernel didn't accept at once.
 func (r *response) SetWriteDeadline(t time.Time) error {
 	r.deadline = t
 	return nil
 }
 
-// SetReadDeadline has nothing to bound: the request is there.
+// SetReadDeadline does nothing: the request has arrived.
 func (r *response) SetReadDeadline(time.Time) error { return nil }
 
-// Park leaves the response to be ended by Done. Gone is called if the router gives the request up before.
+// Park leaves the response to Done. If the router closes the connection before, gone is called.
 func (r *response) Park(gone func()) {
 	r.later, r.gone = true, gone
 	r.c.mu.Lock()
@@ -77,7 +77,7 @@ func (r *response) Park(gone func()) {
 	r.c.parked = r
 }
 
-// Done sends a response that was parked, without blocking. After an error gone is not called.
+// Done sends a parked response without blocking. After an error, gone isn't called.
 func (r *response) Done() error { return r.send() }
 
 // send writes the response.
@@ -111,7 +111,8 @@ func (r *response) send() error {
 	return nil
 }
 
-// sendRest writes what the kernel did not take at once. A parked response's client is told as one that left if that fails.
+// sendRest writes the bytes that the kernel didn't accept at once. If that fails for a parked response,
+// its client counts as gone.
 func (r *response) sendRest(out, left []byte) error {
 	c := r.c
 	c.nc.SetWriteDeadline(r.deadline)
@@ -120,7 +121,7 @@ func (r *response) sendRest(out, left []byte) error {
 	return r.wrote(err)
 }
 
-// wrote notes that the response is written to its end, or can't be.
+// wrote notes that the response is written, or that writing failed.
 func (r *response) wrote(err error) error {
 	c := r.c
 	c.mu.Lock()
@@ -131,7 +132,7 @@ func (r *response) wrote(err error) error {
 	}
 	switch {
 	case err != nil:
-		c.closeLocked() // who reads it finds r still parked
+		c.closeLocked() // the reading goroutine finds r still parked
 		return err
 	case r.close || r.later && c.s.closing.Load():
 		c.closeLocked()
@@ -142,7 +143,7 @@ func (r *response) wrote(err error) error {
 	return nil
 }
 
-// writeLocked writes what the kernel takes, and returns the rest.
+// writeLocked writes what the kernel accepts, and returns the rest.
 func (c *conn) writeLocked(b []byte) ([]byte, error) {
 	if c.state == connClosed {
 		return nil, net.ErrClosed
@@ -154,7 +155,7 @@ func (c *conn) writeLocked(b []byte) ([]byte, error) {
 	return b[n:], nil
 }
 
-// compose writes the response into a borrowed buffer.
+// compose builds the response in a borrowed buffer.
 func (r *response) compose() []byte {
 	r.WriteHeader(http.StatusOK)
 	out := append(bufpool.Get(512+len(r.body)), "HTTP/1.1 "...)
@@ -187,10 +188,10 @@ func (r *response) compose() []byte {
 	return out
 }
 
-// oneLine keeps what an app puts into a field's value from ending the line.
+// oneLine keeps the value of a header field on its line.
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
 
-// dated is a second and its text.
+// dated is a second and its text in the Date field.
 type dated struct {
 	second int64
 	text   string
@@ -198,7 +199,7 @@ type dated struct {
 
 var lastDate atomic.Pointer[dated]
 
-// date is the Date field's value.
+// date returns the value of the Date field.
 func date(now time.Time) string {
 	d := lastDate.Load()
 	if s := now.Unix(); d == nil || d.second != s {

@@ -17,32 +17,34 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
-// The headers between routers and workers. They are believed from routers only, and never reach the app.
+// The header fields between routers and workers. The worker believes them only from routers, and the app
+// never sees them.
 const (
 	headerPrefix = "Sidereal-"
-	headerClient = "Sidereal-Client" // ip:port of the true client
+	headerClient = "Sidereal-Client" // ip:port of the client
 	headerProto  = "Sidereal-Proto"  // the scheme that the client used
-	headerWorker = "Sidereal-Worker" // the id of the worker that is meant
-	headerKey    = "Sidereal-Key"    // the app's secret, or the worker's key: whoever has it is a router
+	headerWorker = "Sidereal-Worker" // the id of the worker that the router wants
+	headerKey    = "Sidereal-Key"    // the app's secret, or the worker's key: it proves a router
 	headerRouter = "Sidereal-Router" // names the router's process
 )
 
 const (
 	headTimeout = 10 * time.Second
-	// idleTimeout is longer than any router keeps a connection for its next request, so that none meets one that closes.
+	// idleTimeout is longer than a router keeps a connection for its next request, so that no request meets a
+	// connection that closes.
 	idleTimeout = 75 * time.Second
-	// bodyTimeout is how long a client may send nothing in the middle of a body, as with a router.
+	// bodyTimeout limits a client's silence in the middle of a body, as in the router.
 	bodyTimeout = time.Minute
 	maxHead     = 64 << 10
 )
 
-// peer is who is at the other end of a connection. Its fields belong to the one goroutine that serves the connection.
+// peer is the other end of a connection. Only the goroutine that serves the connection uses its fields.
 type peer struct {
-	kind   handoff.Kind // 0: whoever came to our own port
+	kind   handoff.Kind // 0: it came to the worker's own port
 	scheme string       // of a passed client
-	router bool         // its headers are believed
+	router bool         // the worker believes its claims
 	relay  string       // what the router calls itself
-	served bool         // has had a request
+	served bool         // it has sent a request
 }
 
 type peerKey struct{}
@@ -65,7 +67,7 @@ func (w *worker) newHTTPServer() *http.Server {
 	}
 }
 
-// debugLines takes what net/http has to say of single connections.
+// debugLines logs what net/http says about single connections.
 type debugLines struct{ log zerolog.Logger }
 
 func (d debugLines) Write(line []byte) (int, error) {
@@ -73,13 +75,13 @@ func (d debugLines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// serveRouters serves what comes over a handoff socket.
-func (w *worker) serveRouters(s *lean) error {
+// serveRouters serves the connections of a handoff socket.
+func (w *worker) serveRouters(s *pollServer) error {
 	s.tasks.Go(s.accept)
 	return w.serve(s)
 }
 
-// stop ends the serving: requests under way are answered until ctx ends.
+// stop ends the serving. It answers requests under way until ctx ends.
 func (w *worker) stop(ctx context.Context) (err error) {
 	if w.routers != nil {
 		err = w.routers.shutdown(ctx)
@@ -104,20 +106,20 @@ func (w *worker) serve(l net.Listener) error {
 	return nil
 }
 
-// ServeHTTP is the way of the requests that net/http reads.
+// ServeHTTP serves the requests that net/http reads.
 func (w *worker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	p, _ := r.Context().Value(peerKey{}).(*peer)
 	if p == nil {
-		p = &peer{} // not on our own http.Server
+		p = &peer{} // a server of the app's own
 	}
 	if r.ContentLength != 0 {
 		defer timeBody(rw, r, bodyTimeout).leave()
 	}
-	told := takeSaid(r.Header)
-	if told.router != "" && w.io.Engine().Handles(r) {
+	claim := takeClaims(r.Header)
+	if claim.router != "" && w.io.Engine().Handles(r) {
 		rw = relayed{rw, p}
 	}
-	w.serveFrom(p, rw, r, told)
+	w.serveFrom(p, rw, r, claim)
 }
 
 // relayed is the ResponseWriter of a request of Engine.IO that came over a router.
@@ -131,9 +133,9 @@ func (w relayed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // Relay names the router. A name that no router gave isn't believed, and counts as none.
 func (w relayed) Relay() string { return w.p.relay }
 
-// timedBody is a body that has to come on: after timeout without a byte, or if it takes timeout
-// longer than at bodyRate, its connection is given up. Without that a client could hold a
-// connection for ever with a byte now and then.
+// timedBody limits the time that a body takes. Its connection ends after timeout without a byte, or if the
+// body takes timeout longer than at bodyRate. Else a client could hold a connection forever with a byte
+// now and then.
 type timedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
@@ -143,7 +145,7 @@ type timedBody struct {
 	over    bool
 }
 
-// bodyRate is how many bytes of a body have to come in a second, once timeout has passed.
+// bodyRate is the least number of bytes per second of a body, once timeout has passed.
 const bodyRate = 1 << 10
 
 func timeBody(rw http.ResponseWriter, r *http.Request, timeout time.Duration) *timedBody {
@@ -162,51 +164,51 @@ func (b *timedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.read += int64(n); err != nil {
 		b.over = true
-		if err == io.EOF { // net/http reads on, to notice a client that leaves
+		if err == io.EOF { // net/http reads on, to notice that the client leaves
 			b.control.SetReadDeadline(time.Time{})
 		}
 	}
 	return n, err
 }
 
-// leave bounds what net/http still reads of a body that the handler didn't read to its end.
+// leave limits how long net/http reads the rest of a body that the handler didn't read.
 func (b *timedBody) leave() {
 	if !b.over {
 		b.control.SetReadDeadline(time.Now().Add(min(b.timeout, headTimeout)))
 	}
 }
 
-// serveFrom is the way of every request into the server: it settles who asks, and that this worker is meant.
-func (w *worker) serveFrom(p *peer, rw http.ResponseWriter, r *http.Request, told said) {
-	if !w.admit(p, r, told) {
-		// 421: a router that has an older table asks elsewhere. A passed client had its one upgrade: what it sends after
-		// a refused one has been through no router.
+// serveFrom serves every request, after it has settled who sends it and that it is for this worker.
+func (w *worker) serveFrom(p *peer, rw http.ResponseWriter, r *http.Request, claim claims) {
+	if !w.admit(p, r, claim) {
+		// 421: a router with an older table asks another worker. A passed client has one request, its upgrade;
+		// no router has seen a second one.
 		rw.Header().Set("Connection", "close")
 		rw.WriteHeader(http.StatusMisdirectedRequest)
 		return
 	}
 	if w.leaving.Load() && r.Header.Get("Upgrade") == "" {
-		rw.Header().Set("Connection", "close") // whoever comes again shall do so elsewhere
+		rw.Header().Set("Connection", "close") // the client reconnects elsewhere
 	}
 	w.io.ServeHTTP(rw, r)
 }
 
-// said is what a request's headers of ours say. They never reach the app.
-type said struct{ client, proto, worker, key, router string }
+// claims are what a router says about a request in our header fields.
+type claims struct{ client, proto, worker, key, router string }
 
-// takeSaid takes our headers off.
-func takeSaid(h http.Header) (told said) {
+// takeClaims removes our fields from a header, and returns them.
+func takeClaims(h http.Header) (claim claims) {
 	for name, values := range h {
 		if strings.HasPrefix(name, headerPrefix) {
-			told.take(name, values[0])
+			claim.take(name, values[0])
 			delete(h, name)
 		}
 	}
-	return told
+	return claim
 }
 
-// take notes a field whose name, in canonical form, has our prefix.
-func (s *said) take(name, value string) {
+// take notes a field. Its name is in canonical form and has our prefix.
+func (s *claims) take(name, value string) {
 	switch name {
 	case headerClient:
 		s.client = value
@@ -221,8 +223,8 @@ func (s *said) take(name, value string) {
 	}
 }
 
-// admit takes over what a router says of the client, and reports whether the request is for this worker.
-func (w *worker) admit(p *peer, r *http.Request, told said) bool {
+// admit applies a router's claims to the request, and reports whether it is for this worker.
+func (w *worker) admit(p *peer, r *http.Request, claim claims) bool {
 	first := !p.served
 	p.served = true
 	switch {
@@ -231,22 +233,22 @@ func (w *worker) admit(p *peer, r *http.Request, told said) bool {
 			r.TLS = &tls.ConnectionState{HandshakeComplete: true}
 		}
 		return first
-	case !p.router && first && told.key != "" && w.accepts != nil:
-		p.router = w.accepts(r.Context(), told.key)
+	case !p.router && first && claim.key != "" && w.accepts != nil:
+		p.router = w.accepts(r.Context(), claim.key)
 	}
 	if !p.router {
 		return true
 	}
-	if p.relay != told.router { // it stays the same
-		p.relay = strings.Clone(told.router)
+	if p.relay != claim.router { // it stays the same
+		p.relay = strings.Clone(claim.router)
 	}
-	if told.client != "" {
-		if addr, err := netip.ParseAddrPort(told.client); err == nil {
+	if claim.client != "" {
+		if addr, err := netip.ParseAddrPort(claim.client); err == nil {
 			r.RemoteAddr = addr.String()
 		}
 	}
-	if told.proto == "https" {
-		r.TLS = &tls.ConnectionState{HandshakeComplete: true} // how net/http shows it; TLS itself ended before us
+	if claim.proto == "https" {
+		r.TLS = &tls.ConnectionState{HandshakeComplete: true} // as net/http does; TLS ended at the router
 	}
-	return told.worker == "" || told.worker == w.ID()
+	return claim.worker == "" || claim.worker == w.ID()
 }

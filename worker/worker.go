@@ -32,14 +32,14 @@ type worker struct {
 	metrics *prometheus.Registry
 	io      *socketio.Server
 	conn    *redisconn.Conn  // nil: no Redis
-	cluster *adapter.Adapter // nil: in memory, or the caller's own
+	cluster *adapter.Adapter // nil: in memory, or SocketIO.Adapter
 	http    *http.Server
-	routers *lean // nil: no handoff socket. Set before serving
+	routers *pollServer // nil without a handoff socket; set before serving
 
-	id      atomic.Pointer[string] // once registered
-	unfit   atomic.Pointer[string] // why it is not ready; nil: it is
+	id      atomic.Pointer[string] // set once it is known
+	unfit   atomic.Pointer[string] // why the worker isn't ready; nil: it is
 	addr    atomic.Pointer[string] // where it listens, once it does
-	leaving atomic.Bool            // every response ends its connection
+	leaving atomic.Bool            // each response closes its connection
 	// accepts reports whether a connection to the worker's own port that shows key is a router's. It is nil if
 	// no router comes there. It is set before serving.
 	accepts func(ctx context.Context, key string) bool
@@ -97,7 +97,7 @@ func newWorker(cfg Config, app App) (*worker, error) {
 	return w, nil
 }
 
-// newServer makes the Socket.IO server, adding what the caller left to the worker.
+// newServer makes the Socket.IO server, and fills the fields that the caller left to the worker.
 func (w *worker) newServer() (*socketio.Server, error) {
 	cfg := w.cfg.SocketIO
 	cfg.Log = w.log
@@ -124,7 +124,7 @@ func (w *worker) newCluster() (*adapter.Adapter, error) {
 	return adapter.New(cfg)
 }
 
-// ID is the worker's id; empty before it has one.
+// ID returns the worker's id. It is empty before the worker has one.
 func (w *worker) ID() string {
 	if id := w.id.Load(); id != nil {
 		return *id
@@ -132,7 +132,7 @@ func (w *worker) ID() string {
 	return ""
 }
 
-// Addr is the address that the worker serves; empty before it does, and under a supervisor.
+// Addr returns the address that the worker serves. It is empty before that, and under a supervisor.
 func (w *worker) Addr() string {
 	if addr := w.addr.Load(); addr != nil {
 		return *addr
@@ -140,7 +140,7 @@ func (w *worker) Addr() string {
 	return ""
 }
 
-// Ready returns nil while the worker serves, and otherwise why it does not.
+// Ready returns nil while the worker serves, and the reason if it doesn't.
 func (w *worker) Ready(context.Context) error {
 	if why := w.unfit.Load(); why != nil {
 		return errors.New(*why)
@@ -208,10 +208,10 @@ func (w *worker) run(ctx context.Context) (err error) {
 	}
 }
 
-// report tells the supervisor; where nobody listens, the line's Run knows.
+// report tells the supervisor. If that fails, the line's Run notices.
 func report(line *lifeline.Line, key, value string) { _ = line.Report(key, value) }
 
-// unlessStopped takes the error of a start that the end of ctx cut short for what it is: none.
+// unlessStopped drops the error of a start that ended because ctx ended.
 func unlessStopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -24,8 +24,8 @@ import (
 // doors is a worker that serves its port with net/http, and beside it a handoff socket.
 type doors struct {
 	*running
-	lean *lean
-	open func() net.Conn
+	pollServer *pollServer
+	open       func() net.Conn
 }
 
 func openDoors(t *testing.T, app App) *doors {
@@ -37,9 +37,9 @@ func openDoors(t *testing.T, app App) *doors {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.lean = newLean(d.worker, l)
+	d.pollServer = newPollServer(d.worker, l)
 	served := make(chan error, 1)
-	go func() { served <- d.serveRouters(d.lean) }()
+	go func() { served <- d.serveRouters(d.pollServer) }()
 	sender, err := handoff.Dial(t.Context(), path, id)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func openDoors(t *testing.T, app App) *doors {
 		d.end() // net/http's, too
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := errors.Join(d.lean.shutdown(ctx), d.lean.Close(), <-served); err != nil {
+		if err := errors.Join(d.pollServer.shutdown(ctx), d.pollServer.Close(), <-served); err != nil {
 			t.Error(err)
 		}
 	})
@@ -162,11 +162,11 @@ func TestPollingOverARoutersConnection(t *testing.T) {
 			t.Errorf("%q, %v", body, res.Header)
 		}
 	}
-	d.lean.mu.Lock()
-	if n := len(d.lean.conns); n != 2 {
+	d.pollServer.mu.Lock()
+	if n := len(d.pollServer.conns); n != 2 {
 		t.Errorf("%d connections are served by us, want both", n)
 	}
-	d.lean.mu.Unlock()
+	d.pollServer.mu.Unlock()
 	c.post(target, "1")
 	c.want(200, "ok")
 	if reason := testkit.Receive(t, "the end", ended); reason != "transport close" {
@@ -189,9 +189,9 @@ func TestRouterGivesUpAParkedPoll(t *testing.T) {
 
 // parked is how many responses wait.
 func (d *doors) parked() (n int) {
-	d.lean.mu.Lock()
-	defer d.lean.mu.Unlock()
-	for c := range d.lean.conns {
+	d.pollServer.mu.Lock()
+	defer d.pollServer.mu.Unlock()
+	for c := range d.pollServer.conns {
 		if c.waits() {
 			n++
 		}
@@ -237,7 +237,7 @@ func TestParkedPollWithALongAnswer(t *testing.T) {
 }
 
 // midway has a parked poll whose answer its router has got, while the goroutine that wrote the end
-// of it has not said so.
+// of it has not claims so.
 func midway(t *testing.T, d *doors) (poll *talker, target string, written func()) {
 	c, poll := talk(t, d.open()), talk(t, d.open())
 	target = c.session()
@@ -258,9 +258,9 @@ func midway(t *testing.T, d *doors) (poll *talker, target string, written func()
 
 // each calls f with each connection that we serve, locked.
 func (d *doors) each(f func(*conn)) {
-	d.lean.mu.Lock()
-	defer d.lean.mu.Unlock()
-	for c := range d.lean.conns {
+	d.pollServer.mu.Lock()
+	defer d.pollServer.mu.Unlock()
+	for c := range d.pollServer.conns {
 		c.mu.Lock()
 		f(c)
 		c.mu.Unlock()
@@ -289,9 +289,9 @@ func TestConnectionEndsRightBehindALongAnswer(t *testing.T) {
 	poll.Close()
 	written()
 	testkit.Until(t, "the end is seen", func() bool {
-		d.lean.mu.Lock()
-		defer d.lean.mu.Unlock()
-		return len(d.lean.conns) == 1
+		d.pollServer.mu.Lock()
+		defer d.pollServer.mu.Unlock()
+		return len(d.pollServer.conns) == 1
 	})
 	c := talk(t, d.open())
 	c.post(target, `42["nobody hears"]`)
@@ -427,7 +427,7 @@ func TestShutdownAnswersParkedPolls(t *testing.T) {
 	poll.get(target)
 	testkit.Until(t, "the poll waits", func() bool { return d.parked() == 1 })
 	over := make(chan error, 1)
-	go func() { over <- d.lean.shutdown(context.Background()) }()
+	go func() { over <- d.pollServer.shutdown(context.Background()) }()
 	if b, err := io.ReadAll(idle.br); len(b) > 0 || err != nil {
 		t.Errorf("the idle one: %q, %v", b, err)
 	}

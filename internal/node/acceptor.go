@@ -5,8 +5,8 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
-	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
@@ -127,7 +127,10 @@ func (a *acceptor) run() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default: // no descriptors, as a rule
-			netio.Pause(a.h.ctx, firstTry)
+			select {
+			case <-time.After(firstTry):
+			case <-a.h.over:
+			}
 		}
 	}
 }
@@ -178,12 +181,11 @@ func (a *acceptor) next(refused int) *taker {
 		p.mu.Unlock()
 		select {
 		case <-room:
-		case <-a.h.ctx.Done():
-		}
-		p.mu.Lock()
-		if a.h.ctx.Err() != nil {
+		case <-a.h.over:
+			p.mu.Lock() // for the deferred unlock
 			return nil
 		}
+		p.mu.Lock()
 	}
 }
 

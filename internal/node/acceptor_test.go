@@ -74,7 +74,7 @@ func TestServersThatNoRouterCanServe(t *testing.T) {
 		}
 	}
 	message, _ := json.Marshal(lifeline.SendTold{ID: next.id, Message: json.RawMessage(`"close"`)})
-	w.Told(lifeline.Told{Key: lifeline.Send, Value: string(message)})
+	w.told(lifeline.Told{Key: lifeline.Send, Value: string(message)})
 	testkit.Until(t, "the port to be closed", func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {

@@ -87,6 +87,6 @@ func (w *world) endpoint(workers int) string {
 func (w *world) announced() net.Listener {
 	w.t.Helper()
 	l := listenLocal(w.t)
-	w.Told(lifeline.Told{Key: lifeline.Advertise, Value: l.Addr().String()})
+	w.told(lifeline.Told{Key: lifeline.Advertise, Value: l.Addr().String()})
 	return l
 }

@@ -106,7 +106,7 @@ func (b *bridge) joined(gen generation) bool {
 		b.c.log.Error().Err(err).Msg("the worker hears nobody beyond this host")
 		return true
 	}
-	ctx, stop := context.WithCancel(b.c.h.ctx)
+	ctx, stop := context.WithCancel(context.WithoutCancel(b.c.ctx)) // ends with the bridge, which says goodbye first
 	stopped := make(chan struct{})
 	ok := b.c.h.start(func() {
 		defer close(stopped)

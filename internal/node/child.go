@@ -53,13 +53,13 @@ type child struct {
 	worker    string // its id in the directory, the first it got
 }
 
-func newChild(h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {
+func newChild(ctx context.Context, h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {
 	c := &child{
 		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), endpoints: make(map[string]*endpoint), servers: make(map[string]struct{}),
 		offers: make(map[int64]func(accepted bool)),
 		log:    h.log.With().Str("process", told.Name).Int("pid", told.PID).Logger(),
 	}
-	c.ctx, c.end = context.WithCancel(h.ctx)
+	c.ctx, c.end = context.WithCancel(ctx)
 	c.bridge = newBridge(c)
 	return c
 }

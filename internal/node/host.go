@@ -22,9 +22,8 @@ type Host struct {
 	metrics *metrics
 	groups  map[generation]*group
 
-	ctx  context.Context // of everything that Run owns
-	stop context.CancelFunc
-	work sync.WaitGroup
+	work sync.WaitGroup // everything that Run owns
+	over chan struct{}  // closed when Run ends
 
 	mu          sync.Mutex // guards the rest
 	stopped     bool
@@ -50,47 +49,51 @@ func New(cfg Config) (*Host, error) {
 		directories: make(map[string]*directory.Directory), endpoints: make(map[*endpoint]struct{}),
 		addrs:  map[string]string{cfg.App: cfg.Record.Addr},
 		groups: map[generation]*group{third: newGroup(), second: newGroup()},
+		over:   make(chan struct{}),
 	}
 	h.ports = newPorts(h)
 	if h.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("node: register metrics: %w", err)
 	}
-	h.ctx, h.stop = context.WithCancel(context.Background())
 	return h, nil
 }
 
 // Run serves until ctx ends, and returns when nothing of the host is left. Channels close with it, and cluster workers end
 // with their channels.
 func (h *Host) Run(ctx context.Context) error {
-	h.work.Go(h.watchServers)
+	h.work.Go(func() { h.watchServers(ctx) })
 	<-ctx.Done()
 	h.mu.Lock()
 	h.stopped = true
 	for _, c := range h.children {
 		c.ch.close()
 	}
+	for _, p := range h.programs {
+		p.stop()
+	}
 	h.mu.Unlock()
-	h.stop()
+	close(h.over)
 	h.work.Wait()
 	h.ports.close()
 	return nil
 }
 
-// Told takes a line of the supervisor. It does not block, and may be called before Run; lines come one at a time.
-func (h *Host) Told(t lifeline.Told) {
+// Told takes a line of the supervisor. It doesn't block, and may be called before Run, but not
+// concurrently. ctx is for the work that the line begins, and should end after Run.
+func (h *Host) Told(ctx context.Context, t lifeline.Told) {
 	var err error
 	switch t.Key {
 	case lifeline.Channel:
-		err = h.toldChannel(t)
+		err = h.toldChannel(ctx, t)
 	case lifeline.Port:
 		var p lifeline.PortTold
 		if err = t.Decode(&p); err == nil {
-			h.addProgram(p)
+			h.addProgram(ctx, p)
 		}
 	case lifeline.Exited:
 		h.exited(t.Value)
 	case lifeline.Drain:
-		h.drain(t.Value)
+		h.drain(ctx, t.Value)
 	case lifeline.Send:
 		err = h.toldSend(t)
 	case lifeline.Advertise:
@@ -109,7 +112,7 @@ func (h *Host) Told(t lifeline.Told) {
 	}
 }
 
-func (h *Host) toldChannel(t lifeline.Told) error {
+func (h *Host) toldChannel(ctx context.Context, t lifeline.Told) error {
 	var told lifeline.ChannelTold
 	if err := t.Decode(&told); err != nil {
 		return err
@@ -126,10 +129,11 @@ func (h *Host) toldChannel(t lifeline.Told) error {
 	if err != nil {
 		return err
 	}
-	c := newChild(h, int(id), told, ch)
+	c := newChild(ctx, h, int(id), told, ch)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped || h.children[told.ID] != nil {
+		c.end()
 		ch.close()
 		return nil
 	}
@@ -196,7 +200,7 @@ func (h *Host) toldListened(l lifeline.ListenedTold) {
 }
 
 // drain moves a process' sessions elsewhere, and reports when they have left.
-func (h *Host) drain(id string) {
+func (h *Host) drain(ctx context.Context, id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch c, p := h.children[id], h.programs[id]; {
@@ -204,7 +208,7 @@ func (h *Host) drain(id string) {
 	case c != nil:
 		h.work.Go(c.drain)
 	case p != nil:
-		h.work.Go(p.drain)
+		h.work.Go(func() { p.drain(ctx) })
 	}
 }
 

@@ -26,8 +26,8 @@ type program struct {
 }
 
 // addProgram waits for a program to answer, and lets routers come to it then.
-func (h *Host) addProgram(told lifeline.PortTold) {
-	ctx, stop := context.WithCancel(h.ctx)
+func (h *Host) addProgram(ctx context.Context, told lifeline.PortTold) {
+	ctx, stop := context.WithCancel(ctx)
 	p := &program{h: h, told: told, stop: stop}
 	p.endpoint = &endpoint{
 		app:    h.cfg.App,
@@ -88,8 +88,8 @@ func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 }
 
 // drain keeps new sessions away. Those that are there leave with the program: nobody but itself could close them.
-func (p *program) drain() {
+func (p *program) drain(ctx context.Context) {
 	p.endpoint.tell(draining)
-	netio.Pause(p.h.ctx, notice)
+	netio.Pause(ctx, notice)
 	p.h.report(lifeline.ChildReport{ID: p.told.ID, State: lifeline.ChildDrained})
 }

@@ -107,27 +107,27 @@ func (s *namespace) count(ctx context.Context) (others int) {
 }
 
 // watchServers keeps the workers' remotes as many as there are servers, one look for all workers that share a namespace.
-func (h *Host) watchServers() {
+func (h *Host) watchServers(ctx context.Context) {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case now := <-tick.C:
-			h.countServers(now)
-		case <-h.ctx.Done():
+			h.countServers(ctx, now)
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-func (h *Host) countServers(now time.Time) {
+func (h *Host) countServers(ctx context.Context, now time.Time) {
 	for _, g := range h.groups {
 		counted := make(map[string]int)
 		for _, b := range g.all(nil) {
 			for _, s := range b.list() {
 				s.tidy(now)
 				if s.adapter != nil {
-					s.recount(h.ctx, counted)
+					s.recount(ctx, counted)
 					s.beat(now)
 				}
 			}

@@ -128,7 +128,7 @@ func (w *world) program(addr string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.Told(lifeline.Told{Key: lifeline.Port, Value: string(told)})
+	w.told(lifeline.Told{Key: lifeline.Port, Value: string(told)})
 	w.await(id, lifeline.ChildReady)
 }
 

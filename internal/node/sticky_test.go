@@ -162,7 +162,7 @@ func TestOtherPrograms(t *testing.T) {
 	for i := range 2 {
 		port := testkit.FreePort(t)
 		told, _ := json.Marshal(lifeline.PortTold{ID: strconv.Itoa(100 + i), Name: "program", Slot: i + 1, Addr: "127.0.0.1:" + strconv.Itoa(port)})
-		w.Told(lifeline.Told{Key: lifeline.Port, Value: string(told)}) // before it listens
+		w.told(lifeline.Told{Key: lifeline.Port, Value: string(told)}) // before it listens
 		w.startProgram(worker, []string{"PORT=" + strconv.Itoa(port), "ADDRESS=127.0.0.1"})
 		if r := w.await(strconv.Itoa(100+i), lifeline.ChildReady); r.By != byPort {
 			t.Errorf("ready by %q", r.By)
@@ -171,9 +171,9 @@ func TestOtherPrograms(t *testing.T) {
 	url := w.router("app", 2)
 	w.check("keepalive", map[string]any{"url": url, "sessions": 10})
 	w.check("say", map[string]any{"url": url}) // over WebSocket
-	w.Told(lifeline.Told{Key: lifeline.Drain, Value: "100"})
+	w.told(lifeline.Told{Key: lifeline.Drain, Value: "100"})
 	w.await("100", lifeline.ChildDrained)
-	w.Told(lifeline.Told{Key: lifeline.Exited, Value: "100"})
+	w.told(lifeline.Told{Key: lifeline.Exited, Value: "100"})
 	w.awaitReady(w.directoryOf("app"), 1)
 }
 
@@ -192,7 +192,7 @@ func TestMannersOfSupervisors(t *testing.T) {
 			t.Errorf("message %s", r.Message)
 		}
 		w.await(p.id, lifeline.ChildAlive)
-		w.Told(lifeline.Told{Key: lifeline.Send, Value: `{"id":"` + p.id + `","message":"shutdown"}`})
+		w.told(lifeline.Told{Key: lifeline.Send, Value: `{"id":"` + p.id + `","message":"shutdown"}`})
 		p.cmd.Wait()
 		if code := p.cmd.ProcessState.ExitCode(); code != 7 {
 			t.Errorf("it ended with %d, want its own answer to shutdown", code)
@@ -208,7 +208,7 @@ func TestReclustersWorkers(t *testing.T) {
 	if r := w.await(p.id, lifeline.ChildReady); r.By != byMessage {
 		t.Errorf("ready by %q", r.By)
 	}
-	w.Told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
+	w.told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
 	p.cmd.Wait()
 	if code := p.cmd.ProcessState.ExitCode(); code != 8 {
 		t.Errorf("it ended with %d, want its own answer to disconnect", code)
@@ -252,7 +252,7 @@ func TestDrainMovesSessions(t *testing.T) {
 	url := w.router("app", 2)
 	c := w.startCheck("drain", map[string]any{"url": url, "pid": list[0].cmd.Process.Pid})
 	c.line("there")
-	w.Told(lifeline.Told{Key: lifeline.Drain, Value: list[0].id})
+	w.told(lifeline.Told{Key: lifeline.Drain, Value: list[0].id})
 	w.await(list[0].id, lifeline.ChildDrained)
 	c.line("done")
 	c.end()
@@ -265,7 +265,7 @@ func TestSessionsThatEndAreNotWaitedFor(t *testing.T) {
 	c := w.startCheck("leave", map[string]any{"url": w.router("app", 1)})
 	c.line("left")
 	testkit.Until(t, "the session that is left", func() bool { return w.child(p.id).load() == 1 })
-	w.Told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
+	w.told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
 	w.await(p.id, lifeline.ChildDrained)
 	c.stdin.Write([]byte("over\n"))
 	c.line("done")
@@ -319,7 +319,7 @@ func TestAWorkerThatStopsReading(t *testing.T) {
 	t.Cleanup(func() { list[2].cmd.Process.Signal(syscall.SIGCONT) })
 	message, _ := json.Marshal(lifeline.SendTold{ID: list[2].id, Message: json.RawMessage(`"` + strings.Repeat("x", 100_000) + `"`)})
 	for range 50 {
-		w.Told(lifeline.Told{Key: lifeline.Send, Value: string(message)})
+		w.told(lifeline.Told{Key: lifeline.Send, Value: string(message)})
 	}
 	w.gone(list[2].id)
 	url := w.router("app", 2)

@@ -48,7 +48,7 @@ func TestNodeVersions(t *testing.T) {
 // leave has a process leave as in a reload.
 func (w *world) leave(p *process) {
 	w.t.Helper()
-	w.Told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
+	w.told(lifeline.Told{Key: lifeline.Drain, Value: p.id})
 	w.await(p.id, lifeline.ChildDrained)
 	p.cmd.Process.Signal(syscall.SIGINT)
 	w.gone(p.id)

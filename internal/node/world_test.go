@@ -123,7 +123,7 @@ func (w *world) report(key string, value any) error {
 		}
 		told.Addr = r.Addr
 		answer, _ := json.Marshal(told)
-		go w.Told(lifeline.Told{Key: lifeline.Listened, Value: string(answer)})
+		go w.told(lifeline.Told{Key: lifeline.Listened, Value: string(answer)})
 	}
 	return nil
 }
@@ -167,6 +167,9 @@ type how struct {
 	node      string // the program; the one that is installed
 }
 
+// told is a line of the supervisor, whose work ends with the host and not with the test.
+func (w *world) told(t lifeline.Told) { w.Told(context.Background(), t) }
+
 // start starts a process, and tells the host of it.
 func (w *world) node(h how) *process {
 	w.t.Helper()
@@ -205,7 +208,7 @@ func (w *world) node(h how) *process {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.Told(lifeline.Told{Key: lifeline.Channel, Value: string(told), File: ours})
+	w.told(lifeline.Told{Key: lifeline.Channel, Value: string(told), File: ours})
 	return p
 }
 

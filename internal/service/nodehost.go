@@ -78,7 +78,7 @@ func (p *nodeHostProcess) run(ctx context.Context) (err error) {
 	if err := socket.Publish(); err != nil {
 		return err
 	}
-	follow(hard, parts, line, host.Told)
+	follow(hard, parts, line, func(t lifeline.Told) { host.Told(hard, t) })
 	report(line, lifeline.Ready)
 	return host.Run(ctx)
 }

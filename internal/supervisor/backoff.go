@@ -8,35 +8,36 @@ import (
 )
 
 const (
-	steady    = 10 * time.Second // a process that lived so long was well: its end counts as the first again
+	steady    = 10 * time.Second // after so long a life, an end counts as the first again
 	firstWait = 100 * time.Millisecond
 	maxWait   = 15 * time.Second
-	loopEnds  = 5 // ends in a row from which on a process counts as crash-looping
+	loopEnds  = 5 // this many ends in a row are a crash loop
 )
 
-// Backoff is how the waits between processes grow: none after the first end, then First, each further one Factor times as
-// long, up to Max, until a process lived for Steady.
+// Backoff says how the waits between processes grow. The first end has no wait, the second has First,
+// and each further one Factor times as long, up to Max. A process that lives for Steady starts the
+// count anew.
 type Backoff struct {
 	First  time.Duration // 0: 100 ms
 	Max    time.Duration // 0: 15 s
 	Factor float64       // 0: 2
 	Steady time.Duration // 0: 10 s
 
-	// Always has the first end waited for, too.
+	// Always gives the first end a wait, too.
 	Always bool
 
-	// Jitter is the part of each wait that is left to chance, so that processes that ended together don't start together:
-	// 0.2 waits between 80 and 120 %. 0: none.
+	// Jitter is the random part of each wait, so that processes that ended together don't start
+	// together: 0.2 waits between 80 and 120 %. Zero: none.
 	Jitter float64
 }
 
-// backoff is the restart rule of one place.
+// backoff counts the quick ends at one place.
 type backoff struct {
 	rule     Backoff
 	failures int
 }
 
-// next tells how long to wait after a process that lived for uptime.
+// next returns how long to wait after a process that lived for uptime.
 func (b *backoff) next(uptime time.Duration) time.Duration {
 	r := b.rule
 	if uptime >= orElse(r.Steady, steady) {
@@ -71,18 +72,17 @@ func orElse(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// lives is a window over how long the last processes of a place lived: it slides with each end,
-// however long the waits between them were, and whenever the loop began. It may be as large as the
-// operator likes; every status asks for unstable.
+// lives is a sliding window over how long the last processes of a place lived. Waits between them
+// don't count. The operator sets its size, which may be large, and every status asks for unstable.
 type lives struct {
-	size  int           // of the window; 0: nothing is noted
+	size  int           // of the window; 0: it keeps nothing
 	least time.Duration // a life that counts as stable
 	last  []time.Duration
 	next  int // once the window is full: the oldest
-	short int // of last: those that were too short
+	short int // how many of last were too short
 }
 
-// rule sets the window. The lives that no longer fit, the oldest, are forgotten.
+// rule sets the window. The oldest lives, which no longer fit, are forgotten.
 func (l *lives) rule(size int, least time.Duration) {
 	if size == l.size && least == l.least {
 		return
@@ -117,7 +117,7 @@ func (l *lives) forget() { *l = lives{size: l.size, least: l.least} }
 // unstable counts the lives that were too short.
 func (l *lives) unstable() int { return l.short }
 
-// looping reports whether the window is full of lives that were too short on the whole.
+// looping reports whether the window is full and its lives were too short on the whole.
 func (l *lives) looping() bool {
 	if l.size == 0 || len(l.last) < l.size {
 		return false

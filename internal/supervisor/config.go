@@ -10,42 +10,46 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Config is what a supervisor is made from.
+// Config has the settings of a supervisor.
 type Config struct {
-	Specs []Spec // to begin with; Add brings more
+	Specs []Spec // to begin with; Add adds more
 
-	// Env is the whole environment of every child; nil: the supervisor's own.
+	// Env is the whole environment of every child. Nil: the supervisor's own.
 	Env []string
 
-	// Lasting supervisors go on when a process cannot be started or ended with its FatalCode: its place is [Errored]. Others
-	// stop, and Run returns an ExitError.
+	// Lasting keeps the supervisor running when a process can't be started or ends with its
+	// FatalCode: the place becomes [Errored]. Without it the supervisor stops, and Run returns an
+	// ExitError.
 	Lasting bool
 
-	// StopTimeout is how long a process may take from SIGTERM to its end before it is killed, and all together when the
-	// supervisor stops. 0: 35 s.
+	// StopTimeout is how long a process may take from SIGTERM to its end before the supervisor kills
+	// it, and how long all may take together when the supervisor stops. Zero: 35 s.
 	StopTimeout time.Duration
 
-	// ReadyTimeout is how long a successor may take to get ready in a reload before the reload is given up and the old
-	// process stays. 0: 30 s.
+	// ReadyTimeout is how long a successor may take to get ready before the reload fails and the old
+	// process stays. Zero: 30 s.
 	ReadyTimeout time.Duration
 
-	// FirstID is the number by which agents know the first process that has one; each further process gets the next. 0: 1.
+	// FirstID is the number by which agents know the first process; each further one gets the next.
+	// Zero: 1.
 	FirstID int
 
-	// Output gets the children's lines, one Write each; nil: none. Prefix puts the process' name before each (in color,
-	// with Color). Without it, lines that are JSON objects pass unchanged and others are wrapped in one.
+	// Output gets the children's lines, one per Write. Nil: nobody. Prefix puts the process's name
+	// before each line, in color with Color. Without Prefix, lines that are JSON objects pass
+	// unchanged and others are wrapped in one.
 	Output io.Writer
 	Prefix bool
 	Color  bool
 
-	// OnExit is told of every end of a process, in a goroutine of its own; Run waits for it to return.
+	// OnExit is called at each end of a process, in a goroutine of its own. Run waits for it.
 	OnExit func(Exit)
 
-	// OnListen is told that a process with an agent wants to be served at an address, as OnExit is, but one at a time and in order.
+	// OnListen is called when a process with an agent asks to be served at an address. The calls of
+	// OnListen and OnSilent come one at a time and in order. Run waits for them.
 	OnListen func(name, addr string)
 
-	// OnSilent is told, as OnListen is, that a process which is a worker has missed its beats for a
-	// second, every second for as long as that lasts, and then that it beats again.
+	// OnSilent is called when a process that is a worker has missed its beats for a second, again
+	// every second while that lasts, and once when it beats again.
 	OnSilent func(Silence)
 
 	Log     zerolog.Logger
@@ -67,7 +71,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// check holds specs to each other and to the names that are taken.
+// check validates specs, among themselves and against the names that are taken.
 func check(specs []Spec, taken func(string) bool) error {
 	var errs []error
 	names := map[string]bool{}

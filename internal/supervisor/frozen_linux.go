@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// Frozen tells whether no thread of a process wants a processor or waits for a disk, and no
-// debugger holds it: one that should have run is stopped, or stuck. A process that merely gets no
+// Frozen reports whether no thread of a process wants a processor or waits for a disk, and no debugger
+// holds it. Such a process is stopped, or stuck, if it should have run. A process that merely gets no
 // processor has a thread that is ready to run.
 func Frozen(pid int) bool {
 	dir := fmt.Sprintf("/proc/%d/task", pid)

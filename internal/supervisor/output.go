@@ -13,10 +13,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// maxLine is the longest line that is kept whole; longer ones are cut into pieces of it.
+// maxLine is the longest line that stays whole. Longer lines are cut into pieces of this length.
 const maxLine = 64 << 10
 
-// timeFormat is that of the processes' own lines.
+// timeFormat is the time format of the processes' own lines.
 const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 // output merges the lines of all children into one writer.
@@ -26,7 +26,7 @@ type output struct {
 	cfg *Config
 }
 
-// copy passes the lines of a process on until r ends.
+// copy copies the lines of a process until r ends.
 func (o *output) copy(name string, r io.Reader) {
 	lines := bufio.NewReaderSize(r, maxLine)
 	for cut := false; ; {
@@ -41,14 +41,14 @@ func (o *output) copy(name string, r io.Reader) {
 	}
 }
 
-// Print writes lines of a process as the supervisor writes those of processes without streams of their own (Spec.Stdout).
+// Print writes lines of a process to Config.Output, like the lines of processes without a Spec.Stdout.
 func (s *Supervisor) Print(name string, lines []byte) {
 	for line := range bytes.Lines(lines) {
 		s.output.write(name, bytes.TrimRight(line, "\r\n"), bytes.HasSuffix(line, []byte("\n")))
 	}
 }
 
-// write writes a line, or a piece of one that is too long to be whole.
+// write writes a line, or a piece of a line that is too long.
 func (o *output) write(name string, line []byte, whole bool) {
 	var b []byte
 	switch {
@@ -66,7 +66,7 @@ func (o *output) write(name string, line []byte, whole bool) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _ = o.w.Write(b) // an error means that nobody reads: there is nowhere left to say so
+	_, _ = o.w.Write(b) // an error means that nobody reads, and there is no place left to report it
 }
 
 // color gives each process one of six terminal colors, the same at every start.

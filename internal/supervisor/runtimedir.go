@@ -21,15 +21,16 @@ const (
 	longestParent = 60
 )
 
-// RuntimeDir is a private folder (0700) for the unix sockets of a supervisor and its children. A lock in it, which the
-// kernel frees when the process ends, tells the living from those that a crash left behind.
+// RuntimeDir is a private folder (0700) for the unix sockets of a supervisor and its children. The
+// kernel frees the lock in it when the process ends, which marks folders that a crash left behind.
 type RuntimeDir struct {
 	Path string
 	lock *os.File
 }
 
-// NewRuntimeDir makes a folder in parent ("": the system's folder for temporary files) and removes the folders of this
-// user's supervisors that have died. files are the beginnings of the names of what children put there beside sockets.
+// NewRuntimeDir makes a folder in parent ("": the system's folder for temporary files) and removes the
+// folders of this user's supervisors that have died. files are name prefixes of the regular files that
+// children put there.
 func NewRuntimeDir(parent string, files ...string) (*RuntimeDir, error) {
 	if parent == "" {
 		if parent = os.TempDir(); len(parent) > longestParent {
@@ -46,7 +47,7 @@ func NewRuntimeDir(parent string, files ...string) (*RuntimeDir, error) {
 		os.RemoveAll(fresh)
 		return nil, fmt.Errorf("supervisor: runtime folder: %w", err)
 	}
-	// It gets its name only now, with the lock held, so that no sweep takes it for dead.
+	// The folder gets its name only now, with the lock held, so that no sweep removes it.
 	path := filepath.Join(parent, dirPrefix+strings.TrimPrefix(filepath.Base(fresh), newPrefix))
 	if err := os.Rename(fresh, path); err != nil {
 		lock.Close()
@@ -56,12 +57,12 @@ func NewRuntimeDir(parent string, files ...string) (*RuntimeDir, error) {
 	return &RuntimeDir{path, lock}, nil
 }
 
-// Close removes the folder and all in it.
+// Close removes the folder with its content.
 func (d *RuntimeDir) Close() error {
 	return errors.Join(os.RemoveAll(d.Path), d.lock.Close())
 }
 
-// lockDir takes the lock of a folder, without waiting.
+// lockDir locks a folder, and fails if it is locked.
 func lockDir(dir string, flags int) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), flags|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -74,9 +75,8 @@ func lockDir(dir string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// sweep removes the folders whose supervisor is dead: ours, real folders, with a lock that nobody holds. Other
-// folders may have such names, too: one that holds more than sockets,
-// the lock and such files was never a supervisor's.
+// sweep removes folders of dead supervisors: real folders of this user, with a lock that nobody holds.
+// A folder that has other content was never a supervisor's, whatever its name.
 func sweep(parent string, files []string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
@@ -93,7 +93,7 @@ func sweep(parent string, files []string) {
 		path := filepath.Join(parent, e.Name())
 		lock, err := lockDir(path, 0)
 		if err != nil {
-			continue // alive, or none of ours
+			continue // its supervisor is alive, or it isn't ours
 		}
 		if content, err := os.ReadDir(path); err == nil && !slices.ContainsFunc(content, foreign) {
 			os.RemoveAll(path)

@@ -9,11 +9,12 @@ import (
 	"strings"
 )
 
-// ListenEnv is the variable in which a child finds the descriptors of inherited listening sockets, separated by commas.
+// ListenEnv is the variable in which a child finds the descriptors of its inherited listening sockets,
+// separated by commas.
 const ListenEnv = "SIDEREAL_LISTEN_FDS"
 
-// Listen opens a TCP socket to be inherited. Nothing here accepts from it: until a child does, connections wait in the
-// kernel's queue.
+// Listen opens a TCP socket for children to inherit. The supervisor never accepts from it: connections
+// wait in the kernel's queue until a child does.
 func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	var c net.ListenConfig
 	l, err := c.Listen(ctx, "tcp", addr)
@@ -23,13 +24,13 @@ func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	return l.(*net.TCPListener), nil
 }
 
-// Inherited opens the listening sockets whose descriptors a child was given, and owns them from then on.
+// Inherited opens the listening sockets of a child by their descriptors, which it takes over.
 func Inherited(fds []int) ([]net.Listener, error) {
 	var out []net.Listener
 	for _, fd := range fds {
 		f := os.NewFile(uintptr(fd), "listener")
 		if f == nil {
-			return out, fmt.Errorf("supervisor: %d is no descriptor", fd)
+			return out, fmt.Errorf("supervisor: %d isn't a descriptor", fd)
 		}
 		l, err := net.FileListener(f)
 		f.Close()
@@ -41,7 +42,8 @@ func Inherited(fds []int) ([]net.Listener, error) {
 	return out, nil
 }
 
-// inherit duplicates the listeners for a child whose descriptors begin at first, and says where it finds them.
+// inherit duplicates the listeners for a child whose descriptors begin at first. env tells the child
+// their numbers.
 func inherit(listeners []*net.TCPListener, first int) (files []*os.File, env string, err error) {
 	var fds []string
 	for i, l := range listeners {

@@ -9,75 +9,78 @@ import (
 	"time"
 )
 
-// Spec says what to run at one place. The zero value of each field is how `sidereal up` treats its own processes.
+// Spec says what to run at one place. The zero value of each field is how `sidereal up` treats its own
+// processes.
 type Spec struct {
 	Name    string   // unique; names the process in logs and metrics
-	Group   string   // what Reload rolls; empty: Name
+	Group   string   // what Reload replaces; empty: Name
 	Command []string // program and arguments; the program is looked up in PATH
 	Dir     string   // working directory; empty: the supervisor's
-	Environ []string // the whole environment, in place of Config.Env; nil: that
+	Environ []string // the whole environment, in place of Config.Env; nil: Config.Env
 	Env     []string // set over Environ
 	User    *User    // nil: the supervisor's own
 
-	// After names a spec whose process must have been ready once before this one is first started; empty: at once.
+	// After names a place whose process must have been ready once before this one first starts.
 	After string
 
-	// Stage orders the stop: a stage is told to stop when all processes of the lower ones have ended, or only drain and
-	// are of specs with Yields.
+	// Stage orders a shutdown. The supervisor stops a stage once all processes of lower stages have
+	// ended. It doesn't wait for those that drain and whose spec Yields.
 	Stage int
 
-	// Yields says that the next stage needs not wait for this process to end once it reported that it is draining; nor does
-	// its successor, where somebody else told it to stop.
+	// Yields says that once this process drains, the next stage needn't wait for its end. Nor does
+	// its successor, if others told the process to stop.
 	Yields bool
 
-	// Listeners are inherited by the process, which finds their descriptors in SIDEREAL_LISTEN_FDS. The supervisor closes
-	// its own copies when it begins to stop.
+	// Listeners are sockets that the process inherits. It finds their descriptors in
+	// SIDEREAL_LISTEN_FDS. The supervisor closes its own copies when it begins to stop.
 	Listeners []*net.TCPListener
 
-	// FatalCode is the exit code by which the process says that a restart would not help. 0: none.
+	// FatalCode is the exit code by which the process reports that a restart won't help. Zero: none.
 	FatalCode int
 
 	// Manual leaves the place empty until Start is called for it.
 	Manual bool
 
-	// Single says that two processes of this place cannot run at a time: a reload ends the old one first.
+	// Single says that the place can't have two processes at a time: a reload ends the old one first.
 	Single bool
 
-	// Unlined is for programs that do not know of a line: they get none.
+	// Unlined is for programs that know nothing of a line: they get none.
 	Unlined bool
 
-	// Agent binds the process to a process of another place that looks after it; nil: none does.
+	// Agent ties the process to a process of another place that looks after it. Nil: none does.
 	Agent *Agent
 
 	Readiness Readiness
 	Restart   RestartRule
 	Stop      StopRule
 
-	// AliveTimeout is how long a process that has sent a beat may send none before it is killed, as one that hangs. 0: never.
+	// AliveTimeout is how long a process that has beaten may be silent before the supervisor kills it.
+	// Zero: any time.
 	AliveTimeout time.Duration
 
-	// FreezeTimeout is the same for a process that is found to be frozen: stopped, or stuck, and
-	// not for want of a processor. It holds for processes that beat by a line, on Linux; 0, or an
-	// AliveTimeout of 0: never.
+	// FreezeTimeout is the same for a process that is found frozen: stopped, or stuck, and not for
+	// want of a processor. It needs Linux, a process that beats by its line, and an AliveTimeout.
+	// Zero: frozen processes have AliveTimeout.
 	FreezeTimeout time.Duration
 
-	// MemoryLimit has a process replaced, as by a reload, whose resident bytes are beyond it. 0: none.
+	// MemoryLimit is the resident memory, in bytes, above which the supervisor replaces the process,
+	// as by a reload. Zero: no limit.
 	MemoryLimit int64
 
-	// Schedule says when the place is restarted, or started; nil: never.
+	// Schedule says when the supervisor restarts, or starts, the place. Nil: never.
 	Schedule interface{ Next(time.Time) time.Time }
 
-	// Input gives the process an input that [Supervisor.Input] writes to, and that stays open as long as it runs. Without, it finds
-	// the end of its input at once.
+	// Input gives the process an input that [Supervisor.Input] writes to. It stays open as long as the
+	// process runs. Without Input the process reads end of file.
 	Input bool
 
-	// Stdout and Stderr get what the processes write, one Write for one or more whole lines, or for a piece of a line that is
-	// long or pauses; two processes may write at a time during a reload. A slow Write holds up the process that wrote. Nil: both
-	// go to Config.Output.
+	// Stdout and Stderr get the output of the processes. One Write has one or more whole lines, or a
+	// piece of a line that is long or pauses. During a reload two processes may write at a time. A
+	// slow Write delays the process that wrote. If both are nil, the output goes to Config.Output.
 	Stdout, Stderr io.Writer
 }
 
-// User is whom a process runs as.
+// User is the user that a process runs as.
 type User struct {
 	UID, GID uint32
 	Groups   []uint32
@@ -90,60 +93,63 @@ func (u *User) credential() *syscall.Credential {
 	return &syscall.Credential{Uid: u.UID, Gid: u.GID, Groups: u.Groups, NoSetGroups: len(u.Groups) == 0 && os.Getuid() != 0}
 }
 
-// Readiness says when a process counts as ready. It always does when it, or its agent, has said so.
+// Readiness says when a process counts as ready. It always does once it, or its agent, has said so.
 type Readiness struct {
-	// AtStart: as soon as it runs. Programs that say nothing have no other sign. A successor in a reload has to show one all the
-	// same, unless its place is Single.
+	// AtStart is for programs that say nothing: they are ready once they run. A successor in a reload
+	// has to give a sign nevertheless, unless its place is Single.
 	AtStart bool
 
-	// Settle is how long such a program must have run: many that can't work end in their first moments. 0: no time.
+	// Settle is how long such a program must have run. Many that can't work end in their first
+	// moments.
 	Settle time.Duration
 
-	// AfterBeat has Settle begin with the first beat that the agent reports, or end with Timeout, whichever is sooner: for
-	// programs that may need any time to read their own code on a busy machine, and may then turn out to be broken.
+	// AfterBeat makes Settle begin with the first beat that the agent reports, or end with Timeout,
+	// whichever is sooner. It is for programs that may take any time to read their code on a busy
+	// machine, and may then turn out to be broken.
 	AfterBeat bool
 
-	// Timeout is when it counts as ready without having said so; not so in a reload, whose successors must show that they
-	// work. 0: never.
+	// Timeout is when a process counts as ready without having said so. It doesn't hold in a reload,
+	// where successors must show that they work. Zero: never.
 	Timeout time.Duration
 
-	// Probe is a URL that answers with a status below 400 once the process is ready; "{port}" in it is its own port.
+	// Probe is a URL that answers with a status below 400 once the process is ready. "{port}" in it
+	// stands for the process's own port.
 	Probe string
 }
 
-// RestartRule says what happens when a process has ended by itself.
+// RestartRule says what happens after a process has ended by itself.
 type RestartRule struct {
 	Never     bool  // the place stays empty
-	StopCodes []int // exit codes that count as a wanted end: the place stays empty
+	StopCodes []int // exit codes of a wanted end: the place stays empty
 
-	// Max bounds a crash loop: when the last Max processes together lived for less than Max times MinUptime, the place is given
-	// up ([Errored]). Waits between them do not count. 0: never given up.
+	// Max ends a crash loop: the supervisor gives a place up ([Errored]) when its last Max processes
+	// together lived for less than Max times MinUptime. Waits between them don't count. Zero: never.
 	Max       int
 	MinUptime time.Duration
 
-	// Delay is waited before each restart, in place of the backoff.
+	// Delay is the wait before each restart, in place of the backoff.
 	Delay time.Duration
 
-	// Backoff is how waits grow. Its zero value: none after the first end, then 100 ms doubled each time up to 15 s, until
-	// a process lived for 10 s.
+	// Backoff is how waits grow. By default there is none after the first end, then 100 ms, doubled
+	// each time up to 15 s, until a process has lived for 10 s.
 	Backoff Backoff
 }
 
 // StopRule says how a process is asked to end.
 type StopRule struct {
 	Signal  syscall.Signal // 0: SIGTERM
-	Message string         // JSON, sent by the agent in place of the signal; empty: none
+	Message string         // JSON that the agent sends in place of the signal; empty: none
 	Timeout time.Duration  // until SIGKILL; 0: Config.StopTimeout
 	Tree    Tree
 }
 
-// Tree says what becomes of the processes that a process has started.
+// Tree says what happens to the processes that a process has started.
 type Tree int
 
 const (
-	// TreeAfter kills what is left of the process group when the process has ended.
+	// TreeAfter kills what is left of the process group once the process has ended.
 	TreeAfter Tree = iota
-	// TreeToo sends them the signal, too, and kills what is left, also what has left the group.
+	// TreeToo sends them the signal as well, and kills those that are left, even outside the group.
 	TreeToo
 	// TreeSpare leaves them alone.
 	TreeSpare
@@ -163,7 +169,7 @@ func (s *Spec) validate() error {
 	case len(s.Command) == 0:
 		return fmt.Errorf("supervisor: %s has no command", s.Name)
 	case s.Stop.Message != "" && (s.Agent == nil || s.Agent.Hook == nil):
-		return fmt.Errorf("supervisor: %s is to be stopped by a message, and has no channel", s.Name)
+		return fmt.Errorf("supervisor: %s has a stop message and no agent that could send it", s.Name)
 	}
 	return nil
 }

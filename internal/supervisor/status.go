@@ -28,10 +28,10 @@ type Status struct {
 	ID       string            `json:"id,omitempty"`     // its agent's name for it
 	Port     int               `json:"port,omitempty"`   // of its own
 	Started  time.Time         `json:"started,omitzero"` // of the process that runs, else of the last
-	Again    time.Time         `json:"again,omitzero"`   // when the next is due, where it is waited for
+	Again    time.Time         `json:"again,omitzero"`   // when the next one is due; zero: none is
 	Starts   int               `json:"starts"`           // processes so far, failed starts included
 	Restarts int               `json:"restarts"`         // unplanned ends, all of them
-	Renewed  int               `json:"renewed"`          // planned ends that no command asked for: by the clock, for memory, by the process' wish
+	Renewed  int               `json:"renewed"`          // planned ends that no command asked for: by the clock, for memory, at the process's request
 	Unstable int               `json:"unstable"`         // of the last Restart.Max processes, how many lived for less than MinUptime
 	Attrs    map[string]string `json:"attrs,omitempty"`  // what the process reported; never changed once published
 	Last     *Exit             `json:"-"`                // the last end of a process here; nil: none yet
@@ -49,7 +49,8 @@ type Exit struct {
 	Planned bool              // it had been told to stop
 }
 
-// ExitError ends a supervisor because of a process that a restart would not help, or that could not be started at all.
+// ExitError reports the process that ended a supervisor: a restart would not have helped it, or it
+// could not be started at all.
 type ExitError struct {
 	Name string
 	Code int   // of the process; -1: it did not start
@@ -69,19 +70,19 @@ func (e *ExitError) Unwrap() error { return e.Err }
 var (
 	// ErrKilled reports that Kill ended the processes before they had stopped by themselves.
 	ErrKilled = errors.New("supervisor: killed before all processes had stopped")
-	// ErrStopping reports a command to a supervisor that stops, or has stopped.
-	ErrStopping = errors.New("supervisor: it is stopping")
-	// ErrReloading reports that a place is being reloaded already.
+	// ErrStopping reports a command to a supervisor that is stopping, or has stopped.
+	ErrStopping = errors.New("supervisor: stopping")
+	// ErrReloading reports that a reload of the place is under way.
 	ErrReloading = errors.New("supervisor: a reload is under way")
-	// ErrNoPlace reports a name that no place has.
+	// ErrNoPlace reports an unknown name.
 	ErrNoPlace = errors.New("supervisor: no such place")
-	// ErrNoInput reports text for a process that reads none.
+	// ErrNoInput reports text for a process without an input.
 	ErrNoInput = errors.New("supervisor: the process has no input")
-	// ErrNoChannel reports a message for a process that takes none.
+	// ErrNoChannel reports a message for a process that can't receive any.
 	ErrNoChannel = errors.New("supervisor: the process has no channel")
 )
 
-// ReloadError is a reload that was given up: the place kept its old process, and so did those after it.
+// ReloadError reports a failed reload: the place and those after it kept their old processes.
 type ReloadError struct {
 	Name  string
 	Cause string

@@ -8,14 +8,14 @@ import (
 	"syscall"
 )
 
-// strangers are the processes below a process that are not in its group any more, children before their parents.
+// strangers returns the descendants of a process that have left its group, children before parents.
 func strangers(pid int) (out []int) {
 	seen := map[int]bool{pid: true}
 	var walk func(int)
 	walk = func(parent int) {
 		for _, child := range children(parent) {
 			if seen[child] {
-				continue // a number that was given anew meanwhile
+				continue // the kernel gave its number to a new process meanwhile
 			}
 			seen[child] = true
 			walk(child)

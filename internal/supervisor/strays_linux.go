@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adopted tells when a process has ended that may be nobody's: nil, and so never, where the kernel gives orphans to another.
-// Process 1 of a container gets them; whoever does not wait for them keeps them as zombies until the table of processes is
-// full.
+// adopted returns a channel that tells when a process has ended that may be an orphan. It is nil if the
+// kernel gives orphans to another process. Process 1 of a container gets them, and must reap them, or
+// zombies fill the process table.
 func adopted() (ended chan os.Signal, stop func()) {
 	if os.Getpid() != 1 && !subreaper() {
 		return nil, func() {}
@@ -29,8 +29,8 @@ func subreaper() bool {
 	return err == nil && set != 0
 }
 
-// reapStrays waits for orphans that have ended. The kernel shows one process that ended at a time: at one of ours it stops,
-// which is reaped by its own goroutine, and whose end calls it again.
+// reapStrays reaps orphans that have ended. The kernel shows one ended process at a time. reapStrays
+// stops at one of our own, which its own goroutine reaps; that end calls reapStrays again.
 func (s *Supervisor) reapStrays() {
 	for {
 		pid, err := endedChild()
@@ -54,7 +54,7 @@ func (s *Supervisor) owns(pid int) bool {
 	return false
 }
 
-// endedChild is a child that has ended and was not reaped; 0: there is none.
+// endedChild returns a child that has ended and isn't reaped yet; 0: there is none.
 func endedChild() (pid int, err error) {
 	var info struct { // siginfo_t as waitid(2) fills it: a union, aligned as pointers are, follows three numbers
 		Signo, Errno, Code int32

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// pauseTime is how long a piece of a line waits for its rest: a prompt has none.
+	// pauseTime is how long a piece of a line waits for its rest. A prompt has no rest.
 	pauseTime = 200 * time.Millisecond
 
 	// firstRead is the buffer of a process that writes little, as most do.
@@ -20,18 +20,18 @@ const (
 // stream is our end of a pipe that a process writes to.
 type stream struct {
 	*os.File
-	until atomic.Int64 // when reading ends, as unix nanoseconds; 0: with the stream
+	until atomic.Int64 // when reading ends, as unix nanoseconds; 0: at end of file
 }
 
-// endBy bounds the reading: the process has ended, and whoever else holds the pipe is nobody's.
+// endBy ends the reading at a time: the process has ended, and whatever else holds the pipe isn't ours.
 func (r *stream) endBy(t time.Time) {
 	r.until.Store(t.UnixNano())
 	r.SetReadDeadline(t)
 }
 
-// copyLines passes on what a process writes, in whole lines as long as they come whole and in time. One Write takes all that
-// is there, so that a process that writes much costs little for each line. An error of w is not the process' fault: it loses
-// what it writes, and is not held up.
+// copyLines copies what a process writes to w, in whole lines if they come whole and in time. One
+// Write takes all that is there, so that a process that writes much costs little for each line. If w
+// fails, the output is lost: the process isn't at fault, and isn't held up.
 func (r *stream) copyLines(w io.Writer) {
 	buf := make([]byte, firstRead)
 	held := 0 // bytes in buf that are a piece of a line
@@ -57,7 +57,7 @@ func (r *stream) copyLines(w io.Writer) {
 	}
 }
 
-// flush writes the first end bytes and moves the rest to the front. It returns how many those are.
+// flush writes the first end bytes, moves the rest to the front, and returns the length of the rest.
 func flush(w io.Writer, buf []byte, held, end int) int {
 	if end > 0 {
 		_, _ = w.Write(buf[:end]) // see copyLines
@@ -65,14 +65,14 @@ func flush(w io.Writer, buf []byte, held, end int) int {
 	return copy(buf, buf[end:held])
 }
 
-// expect sets how long the next read may take.
+// expect sets how long the next read may take: with a piece of a line held, not long.
 func (r *stream) expect(rest bool) {
 	var t time.Time
 	if rest {
 		t = time.Now().Add(pauseTime)
 	}
 	r.SetReadDeadline(t)
-	if until := r.until.Load(); until != 0 { // which endBy may have set just before
+	if until := r.until.Load(); until != 0 { // endBy may have set it just before
 		r.SetReadDeadline(time.Unix(0, until))
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// App is one app of a process file, with all defaults filled in. Begin with [Default] where no file was read: the zero
-// value says false and 0 where PM2's defaults say otherwise.
+// App is one app of a process file, with all defaults filled in. Without a file, begin with [Default]:
+// the zero value isn't PM2's default.
 type App struct {
 	// Name is what commands call the app by. Several apps may share one: commands then act on all of them. Default: the
 	// script's file name without its extension.
@@ -15,7 +15,7 @@ type App struct {
 	// Namespace groups apps for commands. Default: "default".
 	Namespace string `json:"namespace"`
 
-	// Script is the absolute path of what runs.
+	// Script is the absolute path of the program or script.
 	Script string `json:"script"`
 
 	// Args are the script's arguments.
@@ -34,15 +34,15 @@ type App struct {
 	// ExecMode is [Cluster] or [Fork]. Default: Cluster for Node scripts with a number of instances, else Fork.
 	ExecMode ExecMode `json:"exec_mode"`
 
-	// Instances is how many processes the app has: 0 one for each core, negative that many fewer than cores. [App.Count]
-	// has the number. Default: 1.
+	// Instances is the number of processes. Zero means one for each core; a negative number means
+	// that many fewer than cores. [App.Count] resolves it. Default: 1.
 	Instances int `json:"instances"`
 
 	// Env is the whole environment of the app's processes, without what the daemon adds for each of them.
 	Env map[string]string `json:"env"`
 
-	// Stages are the environments by stage: what the file has under env_production is Stages["production"]. The one that
-	// `--env` chose is part of Env already.
+	// Stages are the environments by stage: env_production of the file is Stages["production"]. Env
+	// already contains the one that `--env` chose.
 	Stages map[string]map[string]string `json:"stages,omitempty"`
 
 	// FilterEnv drops variables of the command's shell from Env: those whose names contain one of these texts. The empty
@@ -58,10 +58,11 @@ type App struct {
 	// IncrementVar names a variable that grows by one with each instance, from its number in Env, or 0. Empty: none.
 	IncrementVar string `json:"increment_var,omitempty"`
 
-	// Autostart says to start the app with `start` and `resurrect`; false leaves it stopped in the list. Default: true.
+	// Autostart starts the app with `start` and `resurrect`. Without it the app is listed as stopped.
+	// Default: true.
 	Autostart bool `json:"autostart"`
 
-	// Autorestart says to start a process again that ended by itself, with whatever exit code. Default: true.
+	// Autorestart starts a process again that ended by itself, whatever its exit code. Default: true.
 	Autorestart bool `json:"autorestart"`
 
 	// StopExitCodes are exit codes that count as a wanted end: no restart.
@@ -79,14 +80,15 @@ type App struct {
 	// and a process that stayed up for 30 s begins anew. It wins over RestartDelay. Default: 0, off.
 	ExpBackoffRestartDelay Duration `json:"exp_backoff_restart_delay"`
 
-	// MaxMemoryRestart has a process reloaded whose resident memory, in bytes, is beyond it. Default: 0, no limit.
+	// MaxMemoryRestart is the resident memory, in bytes, above which a process is reloaded. Default:
+	// 0, no limit.
 	MaxMemoryRestart int64 `json:"max_memory_restart,omitempty"`
 
-	// KillTimeout is what a process gets from the stop signal to SIGKILL. Default: 1.6 s.
+	// KillTimeout is the time from the stop signal to SIGKILL. Default: 1.6 s.
 	KillTimeout Duration `json:"kill_timeout"`
 
-	// KillRetryTime is how often PM2 looks whether a process has ended. We are told at once; it is kept for `jlist` and for
-	// apps that read it. Default: 100 ms.
+	// KillRetryTime is how often PM2 checks whether a process has ended. The daemon learns at once and
+	// keeps the value for `jlist`. Default: 100 ms.
 	KillRetryTime Duration `json:"kill_retry_time"`
 
 	// StopSignal is the signal that asks a process to end: PM2_KILL_SIGNAL of the command's environment. Default: SIGINT.
@@ -95,22 +97,23 @@ type App struct {
 	// ShutdownWithMessage asks Node processes to end with the message "shutdown" in place of a signal. Default: false.
 	ShutdownWithMessage bool `json:"shutdown_with_message"`
 
-	// TreeKill says that a stop reaches what the process itself has started. Default: true.
+	// TreeKill extends a stop to the processes that the process has started. Default: true.
 	TreeKill bool `json:"treekill"`
 
-	// WaitReady says that a process is online only when it has sent the message "ready"; after ListenTimeout it is taken as
-	// ready all the same. Defaults: false, 3 s.
+	// WaitReady delays "online" until the process sends the message "ready", or ListenTimeout is over.
+	// Defaults: false, 3 s.
 	WaitReady     bool     `json:"wait_ready"`
 	ListenTimeout Duration `json:"listen_timeout"`
 
-	// Watch are absolute paths: a change below them restarts all processes of the app's name, WatchDelay after it. Empty:
-	// off. PM2's `true` is Cwd.
+	// Watch are absolute paths. A change below them restarts all processes of the app's name after
+	// WatchDelay. Empty: off. PM2's `true` is Cwd.
 	Watch []string `json:"watch,omitempty"`
 
-	// IgnoreWatch are what Watch does not look at. Default: names that begin with a dot, and node_modules.
+	// IgnoreWatch excludes files from Watch. Default: names that begin with a dot, and node_modules.
 	IgnoreWatch []Pattern `json:"ignore_watch,omitempty"`
 
-	// WatchDelay is how long after a change the restart comes; further changes meanwhile are part of it. Default: 0.
+	// WatchDelay is the time from a change to the restart, which covers further changes meanwhile.
+	// Default: 0.
 	WatchDelay Duration `json:"watch_delay"`
 
 	// WatchOptions are the chokidar options of the file, as written. Of these only followSymlinks makes a difference here.
@@ -143,7 +146,8 @@ type App struct {
 	// the pids folder.
 	PIDFile string `json:"pid_file,omitempty"`
 
-	// UID and GID are whom the processes run as, names or numbers; only root may set them. Empty: as the daemon.
+	// UID and GID are the user and group of the processes, as names or numbers. Only root may set
+	// them. Empty: the daemon's.
 	UID string `json:"uid,omitempty"`
 	GID string `json:"gid,omitempty"`
 }
@@ -157,10 +161,10 @@ const (
 	Fork    ExecMode = "fork_mode"    // processes of their own
 )
 
-// LogOff is the log file of an app that wants none.
+// LogOff turns a log file off.
 const LogOff = "/dev/null"
 
-// Default is an app without a script and a name, that has PM2's defaults.
+// Default returns an app with PM2's defaults, without a script and a name.
 func Default() App {
 	return App{
 		Namespace: "default", Interpreter: "node", ExecMode: Fork, Instances: 1, InstanceVar: "NODE_APP_INSTANCE",
@@ -170,7 +174,7 @@ func Default() App {
 	}
 }
 
-// Count is how many processes the app has on a machine with so many cores; at least 1.
+// Count returns the number of processes on a machine with so many cores, at least 1.
 func (a *App) Count(cores int) int {
 	if a.Instances > 0 {
 		return a.Instances

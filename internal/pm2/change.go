@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Change returns an app with the loader's Options in effect: what `restart` with flags does to an app that is known.
+// Change returns a known app with the loader's Options applied, for `restart` with flags.
 func (l *Loader) Change(a App) (App, error) {
 	s := settler{loader: l, vendor: map[string]bool{}, envs: map[string]*object{}}
 	a.Env, a.Watch = maps.Clone(a.Env), slices.Clone(a.Watch)

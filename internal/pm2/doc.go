@@ -1,9 +1,9 @@
-// Package pm2 reads what to run: PM2's ecosystem files, and the options of `start`, which say the same.
+// Package pm2 speaks PM2's dialect: process files, and the options of `start`, which say the same.
 //
-// An [App] is one app with everything settled: aliases and camelCase names are one name, sizes are bytes, the interpreter
-// is found, paths are absolute, the environment is whole. Who runs it needs to know nothing of files and their forms. An
-// App travels as JSON, in PM2's names where PM2 has one.
+// An [App] is one app with everything settled: aliases and camelCase names have one name, sizes are
+// bytes, paths and the interpreter are absolute, the environment is complete. Its users need to know
+// nothing of files. An App travels as JSON, with PM2's names where PM2 has one.
 //
-// What an ecosystem file may say, and what it means when it says nothing, is PM2's (6.0). Nothing here starts an app or
-// talks to a daemon.
+// The fields of a file and their defaults are PM2's (6.0). Node evaluates files in JavaScript; JSON with
+// comments and YAML need no Node. The package doesn't start apps or talk to a daemon.
 package pm2

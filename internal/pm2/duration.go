@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// Duration is a time that PM2 writes in milliseconds, and so does its JSON.
+// Duration is a duration that is milliseconds in files and in JSON, as in PM2.
 type Duration time.Duration
 
 func milliseconds(n int64) Duration { return Duration(time.Duration(n) * time.Millisecond) }
 
-// maxMillis is the longest duration that a file may ask for: 24.8 days, the longest timer of Node.
+// maxMillis is the longest duration in a file: 24.8 days, Node's longest timer.
 const maxMillis = math.MaxInt32
 
-// D is the duration as the standard library has it.
+// D returns the duration as a time.Duration.
 func (d Duration) D() time.Duration { return time.Duration(d) }
 
-// Millis is the duration as PM2 writes it.
+// Millis returns the duration in milliseconds.
 func (d Duration) Millis() int64 { return time.Duration(d).Milliseconds() }
 
 // MarshalJSON writes milliseconds.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// environment reads what a file sets: an object, or text like A=1 B="x y".
+// environment reads variables from an object, or from text like A=1 B="x y".
 func environment(v value) (*object, error) {
 	switch v := v.(type) {
 	case *object:
@@ -31,13 +31,13 @@ func (s *settler) setEnv(_ *App, v value) error {
 	return err
 }
 
-// fallbacks are the variables by which PM2's users set a field for all apps of a shell.
+// fallbacks are the variables that set a field for all apps of a shell, as in PM2.
 var fallbacks = map[string]string{
 	"stop_signal": "PM2_KILL_SIGNAL", "kill_timeout": "PM2_KILL_TIMEOUT", "listen_timeout": "PM2_GRACEFUL_LISTEN_TIMEOUT",
 }
 
-// environments puts the app's environment together: the shell's, less what the file filters, under the file's, under that
-// of the stage.
+// environments builds the app's environment: first the shell's, without what the file filters, then the
+// file's, then the stage's.
 func (s *settler) environments(a *App) {
 	a.Env = a.Filtered(Shell(s.loader.Environ))
 	maps.Copy(a.Env, texts(s.envs[""]))
@@ -61,7 +61,7 @@ func (s *settler) environments(a *App) {
 	}
 }
 
-// texts is an environment as the kernel takes it: objects become JSON.
+// texts returns an environment as text: objects become JSON.
 func texts(o *object) map[string]string {
 	env := map[string]string{}
 	if o != nil {
@@ -82,7 +82,7 @@ func variable(environ []string, name string) string {
 	return ""
 }
 
-// Shell is an environment like os.Environ's as a map.
+// Shell returns an environment like os.Environ's as a map.
 func Shell(environ []string) map[string]string {
 	env := make(map[string]string, len(environ))
 	for _, kv := range environ {

@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// field is one that a process file may have.
+// field is a field of process files.
 type field struct {
 	name    string
 	aliases []string
@@ -14,7 +14,7 @@ type field struct {
 	set     func(*settler, *App, value) error
 }
 
-// wrongType is what set returns for a value of another type than the field takes.
+// wrongType reports that a value has the wrong type for its field.
 type wrongType struct{}
 
 func (wrongType) Error() string { return "wrong type" }
@@ -69,7 +69,8 @@ var allFields = []field{
 	{"append_env_to_name", nil, aBool, (*settler).setAppend},
 }
 
-// vendorFields are of PM2's monitoring, its cloud, git and Windows. Files have them, and nothing here needs them.
+// vendorFields belong to PM2's monitoring, cloud, git and Windows. Files have them; sidereal ignores
+// them.
 var vendorFields = []string{
 	"source_map_support", "disable_source_map_support", "vizion", "pmx", "automation", "trace", "disable_trace", "v8",
 	"event_loop_inspector", "deep_monitoring", "io", "post_update", "username", "windows_hide", "force", "write",
@@ -101,7 +102,7 @@ func (f *field) typeRule(v value) string {
 
 var fieldByName, isVendor = index()
 
-// index finds a field by each of its names, and knows which are the vendor's.
+// index finds a field by any of its names, and knows the vendor's.
 func index() (map[string]*field, map[string]bool) {
 	byName, vendor := map[string]*field{}, map[string]bool{}
 	for i := range allFields {
@@ -116,7 +117,7 @@ func index() (map[string]*field, map[string]bool) {
 	return byName, vendor
 }
 
-// snake is a name in camelCase as files otherwise write it.
+// snake returns a name in camelCase in the form with underscores.
 func snake(name string) string {
 	var b strings.Builder
 	for i, r := range name {

@@ -227,7 +227,7 @@ func TestWrongFieldsNameFileAppFieldAndRule(t *testing.T) {
 		`name: "api", args: [{}]`:                           "api: args must be a list of text or text, not a list",
 		`name: "api", env: []`:                              "api: env must be an object or text like A=1 B=2, not a list",
 		`name: "api", env: "A"`:                             "api: env must be an object or text like A=1 B=2, not \"A\"",
-		`name: "api", env: {"A=B": 1}`:                      "api: env has a variable \"A=B\", which cannot be one",
+		`name: "api", env: {"A=B": 1}`:                      "api: env has a variable \"A=B\", which is no valid name",
 		`name: "api", env_prod: 7`:                          "api: env_prod must be an object or text like A=1 B=2, not a number",
 		`name: "api", exec_mode: "threads"`:                 "api: exec_mode must be cluster or fork, not \"threads\"",
 		`name: "api", exec_mode: 1`:                         "api: exec_mode must be text, not a number",
@@ -236,7 +236,7 @@ func TestWrongFieldsNameFileAppFieldAndRule(t *testing.T) {
 		`name: "api", stop_exit_codes: ["a"]`:               "api: stop_exit_codes must be a list of numbers or a number, not a list",
 		`name: "api", watch: 3`:                             "api: watch must be true or false or a path or a list of paths, not a number",
 		`name: "api", ignore_watch: 3`:                      "api: ignore_watch must be a list of text or text, not a number",
-		`name: "api", ignore_watch: [{$regexp: "(?<=a)b"}]`: "api: ignore_watch /(?<=a)b/ cannot be used here",
+		`name: "api", ignore_watch: [{$regexp: "(?<=a)b"}]`: "api: ignore_watch /(?<=a)b/ isn't a usable regular expression",
 		`name: "api", watch_options: true`:                  "api: watch_options must be an object, not a boolean",
 		`name: "api", cron_restart: "daily"`:                "api: cron_restart must be five or six cron fields",
 		`name: "api", cron_restart: 5`:                      "api: cron_restart must be text or 0, not a number",
@@ -246,9 +246,9 @@ func TestWrongFieldsNameFileAppFieldAndRule(t *testing.T) {
 		`name: "api", filter_env: 1`:                        "api: filter_env must be true or false or a list of text or text, not a number",
 		`name: "api", uid: true`:                            "api: uid must be a number or a name, not a boolean",
 		`name: "api", interpreter: []`:                      "api: interpreter must be text, not a list",
-		`name: "api", interpreter: "ruby"`:                  "api: interpreter \"ruby\" is not in PATH: install it, or name another",
-		`name: "api", interpreter: "/no/such"`:              "api: interpreter /no/such is not there",
-		`name: "api", stop_signal: "SIGNO"`:                 "api: stop_signal must be a signal like SIGTERM or SIGUSR2: \"SIGNO\" is none",
+		`name: "api", interpreter: "ruby"`:                  "api: interpreter \"ruby\" isn't in PATH: install it, or name another",
+		`name: "api", interpreter: "/no/such"`:              "api: interpreter /no/such doesn't exist",
+		`name: "api", stop_signal: "SIGNO"`:                 "api: stop_signal must be a signal like SIGTERM or SIGUSR2, not \"SIGNO\"",
 		`name: "` + strings.Repeat("n", 201) + `"`:          strings.Repeat("n", 201) + ": name must not be longer than 200 bytes",
 		`name: "a\nb"`:                                      "a\nb: name must be one line of text",
 	} {
@@ -300,9 +300,9 @@ func TestScripts(t *testing.T) {
 		}
 	}
 	for script, want := range map[string]string{
-		"none.js":   "script " + in("none.js") + " is not there, and no program of PATH has that name",
+		"none.js":   "script " + in("none.js") + " doesn't exist, and no program in PATH has that name",
 		"sub":       "script " + in("sub") + " is a folder: name the file in it",
-		"worker.rb": "interpreter of worker.rb is none of PATH: install ruby",
+		"worker.rb": "interpreter for worker.rb isn't in PATH: install ruby, or name another",
 		"":          "script is missing: it says what to run",
 	} {
 		if _, err := l.Script(script, nil); err == nil || !strings.Contains(err.Error(), want) {

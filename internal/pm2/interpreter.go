@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// interpreters are the programs for scripts, by extension; the first that is there is taken.
+// interpreters are the programs for scripts, by extension. The first one found is taken.
 var interpreters = map[string][]string{
 	".sh": {"bash", "sh"}, ".py": {"python", "python3"}, ".rb": {"ruby"}, ".php": {"php"}, ".pl": {"perl"},
 	".ts": {"bun", "ts-node", "tsx", "node"}, ".tsx": {"bun", "ts-node", "tsx"}, // node from 22.18 on takes .ts by itself
 }
 
-// program finds the script, and what runs it.
+// program finds the script and its interpreter.
 func (s *settler) program(a *App) error {
 	path := resolve(a.Cwd, s.home(a.Script))
 	if s.loader.namesOnly {
@@ -30,7 +30,7 @@ func (s *settler) program(a *App) error {
 			if err == nil {
 				return &FieldError{Field: "script", Rule: path + " is a folder: name the file in it"}
 			}
-			return &FieldError{Field: "script", Rule: fmt.Sprintf("%s is not there, and no program of PATH has that name", path)}
+			return &FieldError{Field: "script", Rule: fmt.Sprintf("%s doesn't exist, and no program in PATH has that name", path)}
 		}
 		path = found
 	}
@@ -50,17 +50,17 @@ func (s *settler) program(a *App) error {
 	if strings.Contains(a.Interpreter, "/") {
 		a.Interpreter = resolve(a.Cwd, s.home(a.Interpreter))
 		if _, err := os.Stat(a.Interpreter); err != nil {
-			return &FieldError{Field: "interpreter", Rule: a.Interpreter + " is not there"}
+			return &FieldError{Field: "interpreter", Rule: a.Interpreter + " doesn't exist"}
 		}
 		return nil
 	}
 	if s.loader.lookPath(a.Interpreter) == "" {
-		return &FieldError{Field: "interpreter", Rule: fmt.Sprintf("%q is not in PATH: install it, or name another", a.Interpreter)}
+		return &FieldError{Field: "interpreter", Rule: fmt.Sprintf("%q isn't in PATH: install it, or name another", a.Interpreter)}
 	}
 	return nil
 }
 
-// interpreter is what runs a script whose author has not said it.
+// interpreter chooses the interpreter of a script by its extension.
 func (s *settler) interpreter(path string) (string, error) {
 	programs, known := interpreters[filepath.Ext(path)]
 	for _, p := range programs {
@@ -69,7 +69,7 @@ func (s *settler) interpreter(path string) (string, error) {
 		}
 	}
 	if known {
-		return "", &FieldError{Field: "interpreter", Rule: fmt.Sprintf("of %s is none of PATH: install %s", filepath.Base(path), strings.Join(programs, " or "))}
+		return "", &FieldError{Field: "interpreter", Rule: fmt.Sprintf("for %s isn't in PATH: install %s, or name another", filepath.Base(path), strings.Join(programs, " or "))}
 	}
 	if runsByItself(path) {
 		return "none", nil
@@ -77,7 +77,8 @@ func (s *settler) interpreter(path string) (string, error) {
 	return "node", nil
 }
 
-// runsByItself reports whether a file is a program of the machine, or a script that names another interpreter than node.
+// runsByItself reports whether a file is a machine program, or a script that names another interpreter
+// than node.
 func runsByItself(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 
 // Loader reads process files for one command. Its methods may be called concurrently.
 type Loader struct {
-	Dir     string   // absolute: the command's working directory, which relative paths start from
-	Environ []string // the command's environment: what apps inherit, and configurations see
-	Logs    string   // absolute: the folder of logs, for `log_file: true`; may be empty where nobody asks for it
+	Dir     string   // the command's working directory, absolute: relative paths start there
+	Environ []string // the command's environment: apps inherit it, and files in JavaScript see it
+	Logs    string   // the folder of logs, absolute, for `log_file: true`; may be empty otherwise
 
 	// Stage is --env: the env_<stage> of each app is merged into its environment. Empty: none.
 	Stage string
@@ -24,26 +24,26 @@ type Loader struct {
 	// Only keeps the apps of these names or namespaces. Empty: all.
 	Only []string
 
-	// Options are fields by name that win over those of a file: the flags of a command. Values are text, numbers
-	// (float64), booleans and lists of text.
+	// Options are fields by name that override those of a file: the flags of a command. Values are
+	// text, numbers (float64), booleans and lists of text.
 	Options map[string]any
 
-	Argv   []string  // what configurations in JavaScript see in process.argv, behind the program
-	Output io.Writer // gets what configurations print; nil: nobody
-	Node   string    // the node that evaluates configurations in JavaScript; empty: that of PATH in Environ
+	Argv   []string  // process.argv of files in JavaScript, behind the program
+	Output io.Writer // gets what such files print; nil: nobody
+	Node   string    // the node that evaluates them; empty: the one in Environ's PATH
 
-	namesOnly bool // scripts and interpreters need not be there
+	namesOnly bool // scripts and interpreters needn't exist
 }
 
-// Result is what a file asks for.
+// Result has the apps of a file.
 type Result struct {
 	Apps    []App
-	Notices []string // what the author of the file should know; one line each
+	Notices []string // for the author of the file, one line each
 }
 
 const maxFile = 8 << 20 // bytes; a process file is a few kilobytes
 
-// IsFile reports whether `start` takes a name for that of a process file, as PM2 does.
+// IsFile reports whether a name is that of a process file, by PM2's rule.
 func IsFile(name string) bool { return kindOf(name) != notFile }
 
 type fileKind int
@@ -67,7 +67,7 @@ func kindOf(name string) fileKind {
 	return notFile
 }
 
-// File reads a process file. Errors are a SyntaxError, FieldErrors joined, or the system's.
+// File reads a process file. It returns a SyntaxError, joined FieldErrors, or an error of the system.
 func (l *Loader) File(ctx context.Context, path string) (*Result, error) {
 	path = resolve(l.Dir, path)
 	f, err := os.Open(path)
@@ -89,7 +89,7 @@ func (l *Loader) File(ctx context.Context, path string) (*Result, error) {
 	return l.settle(path, v)
 }
 
-// Names reads the names of a file's apps. It needs none of their scripts, which may be gone.
+// Names reads the names of a file's apps. Their scripts may be missing.
 func (l *Loader) Names(ctx context.Context, path string) (names []string, err error) {
 	names = []string{}
 	only := *l
@@ -116,8 +116,8 @@ func (l *Loader) read(ctx context.Context, path, src string) (value, error) {
 	return l.readJSON(ctx, path, src)
 }
 
-// readJSON reads JSON with comments. PM2 evaluates what it calls JSON, so that files of its users have keys without quotes
-// and sums: node evaluates those here, too.
+// readJSON reads JSON with comments. PM2 evaluates what it calls JSON, so its users' files may have
+// unquoted keys and sums. Node evaluates those here, too.
 func (l *Loader) readJSON(ctx context.Context, file, src string) (value, error) {
 	v, err := readJSON(file, src)
 	var syntax *SyntaxError
@@ -131,7 +131,7 @@ func (l *Loader) readJSON(ctx context.Context, file, src string) (value, error) 
 	return l.evaluate(ctx, file, &src)
 }
 
-// node is the program that evaluates configurations; empty where there is none.
+// node returns the program that evaluates JavaScript; empty if there is none.
 func (l *Loader) node() string {
 	if l.Node != "" {
 		return l.Node
@@ -139,7 +139,8 @@ func (l *Loader) node() string {
 	return l.lookPath("node")
 }
 
-// lookPath finds a program in the PATH of the command's environment; empty where there is none.
+// lookPath finds a program in the PATH of the command's environment. It returns the empty string if
+// there is none.
 func (l *Loader) lookPath(program string) string {
 	if strings.Contains(program, "/") {
 		return ""
@@ -161,7 +162,7 @@ func resolve(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// JSON reads what `start -` gets at its standard input.
+// JSON reads the standard input of `start -`.
 func (l *Loader) JSON(ctx context.Context, name string, src []byte) (*Result, error) {
 	v, err := l.readJSON(ctx, name, string(src))
 	if err != nil {
@@ -170,7 +171,8 @@ func (l *Loader) JSON(ctx context.Context, name string, src []byte) (*Result, er
 	return l.settle(name, v)
 }
 
-// Script is the app of a script, or of a text with blanks that is a command for bash, with its arguments.
+// Script returns the app of a script with its arguments. A script with blanks may be a command for
+// bash.
 func (l *Loader) Script(script string, args []string) (*Result, error) {
 	app := newObject()
 	app.set("script", script)
@@ -184,7 +186,7 @@ func (l *Loader) Script(script string, args []string) (*Result, error) {
 	return l.settle("", app)
 }
 
-// settle makes apps of what a file says. All that is wrong with it is told at once.
+// settle makes the apps of a file, and reports all of its errors at once.
 func (l *Loader) settle(file string, v value) (*Result, error) {
 	declared, notices, err := declarations(file, v)
 	if err != nil {
@@ -220,7 +222,7 @@ func (l *Loader) settle(file string, v value) (*Result, error) {
 	return r, nil
 }
 
-// wanted reports whether --only lets an app in, and marks what it was found by.
+// wanted reports whether --only selects an app, and marks the name or namespace in found.
 func (l *Loader) wanted(app *App, found map[string]bool) bool {
 	if len(l.Only) == 0 {
 		return true
@@ -234,7 +236,7 @@ func (l *Loader) wanted(app *App, found map[string]bool) bool {
 	return in
 }
 
-// declarations are the apps of a file, in any of the forms that files have.
+// declarations returns the apps of a file, in any of the forms that files have.
 func declarations(file string, v value) (apps []*object, notices []string, err error) {
 	list, isList := v.([]value)
 	if top, ok := v.(*object); ok {
@@ -247,7 +249,7 @@ func declarations(file string, v value) (apps []*object, notices []string, err e
 		}
 		for _, key := range []string{"deploy", "static"} {
 			if _, ok := top.get(key); ok {
-				notices = append(notices, fmt.Sprintf("%q of the file is not used: it is not part of sidereal", key))
+				notices = append(notices, fmt.Sprintf("%q of the file isn't used: it isn't part of sidereal", key))
 			}
 		}
 		if list, isList = inner.([]value); !isList {

@@ -114,7 +114,7 @@ func TestVendorFieldsAreOneNotice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{`"deploy" of the file is not used: it is not part of sidereal`, "not used here, and not needed: io, pmx, source_map_support, vizion, windows_hide"}
+	want := []string{`"deploy" of the file isn't used: it isn't part of sidereal`, "not used here, and not needed: io, pmx, source_map_support, vizion, windows_hide"}
 	if !slices.Equal(r.Notices, want) {
 		t.Errorf("%q", r.Notices)
 	}

@@ -20,16 +20,16 @@ import (
 var evaluator string
 
 const (
-	nodeTimeout = 20 * time.Second // a cold start on a loaded machine takes seconds
-	afterKill   = time.Second      // for those who hold the output of an ended node
-	maxResult   = 4 << 20          // bytes of a configuration
+	nodeTimeout = 20 * time.Second // a cold start on a busy machine takes seconds
+	afterKill   = time.Second      // for programs that still hold the output of an ended node
+	maxResult   = 4 << 20          // bytes of an answer
 )
 
-// advice is the way out for files that only node can evaluate.
+// advice ends the error about a file that only node can evaluate.
 const advice = "; install node to have it evaluated, or write the file as JSON or YAML"
 
-// evaluate has node load a file in the loader's folder and environment: src as an expression, or the file as a module where
-// there is no src.
+// evaluate has node evaluate a file in the loader's folder and environment. It reads src as an
+// expression, or imports the file as a module if src is nil.
 func (l *Loader) evaluate(ctx context.Context, file string, src *string) (value, error) {
 	node := l.node()
 	if node == "" {
@@ -67,7 +67,7 @@ func (l *Loader) evaluate(ctx context.Context, file string, src *string) (value,
 	if ctx.Err() != nil {
 		return nil, &SyntaxError{File: file, Rule: fmt.Sprintf("node hasn't evaluated it within %v", nodeTimeout)}
 	}
-	// What node started may hold the pipe open, but what node wrote is in it.
+	// Programs that node started may hold the pipe open, but all that node wrote is in it.
 	if err := read.SetReadDeadline(time.Now().Add(afterKill)); err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (l *Loader) evaluate(ctx context.Context, file string, src *string) (value,
 	return answer.result(file, ended)
 }
 
-// evaluation is what node answers.
+// evaluation is node's answer.
 type evaluation struct {
 	Value json.RawMessage `json:"value"`
 	Error *string         `json:"error"`
@@ -100,7 +100,7 @@ func (e evaluation) result(file string, ended error) (value, error) {
 	return readJSON(file, string(e.Value))
 }
 
-// firstCause is the first of two errors that says something.
+// firstCause returns the error that says more.
 func firstCause(a, b error) error {
 	if a != nil {
 		return a
@@ -111,13 +111,13 @@ func firstCause(a, b error) error {
 	return b
 }
 
-// oneLine is what node says of an error, without what it adds for those who look for a module.
+// oneLine returns node's error message without the list of modules behind it.
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(s, "\nRequire stack:")
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// stackLine finds the line of the file in what node says of an error.
+// stackLine finds the line of the file in the stack of an error; 0 if it isn't there.
 func stackLine(stack, file string) int {
 	m := regexp.MustCompile(regexp.QuoteMeta(file) + `:(\d+)`).FindStringSubmatch(stack)
 	if m == nil {

@@ -8,24 +8,26 @@ import (
 	"strings"
 )
 
-// Pattern says what a watch does not look at: a path, a glob or a regular expression. Paths and globs that are relative
-// are relative to the app's Cwd; what is below a matching path matches too. Its zero value matches nothing.
+// Pattern excludes files from a watch: a path, a glob or a regular expression. Relative paths and globs
+// start from the app's Cwd. All that is below a matching path matches, too. The zero value matches
+// nothing.
 type Pattern struct {
 	text   string // the path or glob, or the expression's source
 	regexp bool
 	re     *regexp.Regexp
 }
 
-// Glob makes the pattern of a path, or of a glob with *, **, ?, [...] and {a,b}.
+// Glob returns the pattern of a path, or of a glob with *, **, ?, [...] and {a,b}.
 func Glob(text string) (Pattern, error) {
 	re, err := regexp.Compile(globExpression(text))
 	if err != nil {
-		return Pattern{}, fmt.Errorf("%q is no glob", text)
+		return Pattern{}, fmt.Errorf("%q isn't a glob", text)
 	}
 	return Pattern{text: text, re: re}, nil
 }
 
-// Expression makes the pattern of a regular expression, with JavaScript's flags; it may match anywhere in a path.
+// Expression returns the pattern of a regular expression with JavaScript's flags. It may match
+// anywhere in a path.
 func Expression(source, flags string) (Pattern, error) {
 	expr := source
 	if strings.Contains(flags, "i") {
@@ -34,12 +36,12 @@ func Expression(source, flags string) (Pattern, error) {
 	expr = strings.ReplaceAll(expr, `\/`, "/")
 	re, err := regexp.Compile(expr)
 	if err != nil {
-		return Pattern{}, fmt.Errorf("/%s/ cannot be used here: %w", source, err)
+		return Pattern{}, fmt.Errorf("/%s/ isn't a usable regular expression: %w", source, err)
 	}
 	return Pattern{text: expr, regexp: true, re: re}, nil
 }
 
-// Match reports whether a path below dir is one of the pattern's; both are absolute.
+// Match reports whether the pattern matches a path below dir. Both are absolute.
 func (p Pattern) Match(dir, path string) bool {
 	if p.re == nil {
 		return false
@@ -54,7 +56,7 @@ func (p Pattern) Match(dir, path string) bool {
 	return err == nil && p.re.MatchString(filepath.ToSlash(rel))
 }
 
-// String is the pattern as a file would have it.
+// String returns the pattern as a file has it.
 func (p Pattern) String() string {
 	if p.regexp {
 		return "/" + p.text + "/"
@@ -62,13 +64,13 @@ func (p Pattern) String() string {
 	return p.text
 }
 
-// taggedRegexp is the form in which regular expressions pass through JSON; node's loader writes it too.
+// taggedRegexp is the form of a regular expression in JSON. evaluate.cjs writes it, too.
 type taggedRegexp struct {
 	Source *string `json:"$regexp"`
 	Flags  string  `json:"flags,omitempty"`
 }
 
-// MarshalJSON writes a path or glob as text, an expression as an object.
+// MarshalJSON writes a path or glob as text, and an expression as an object.
 func (p Pattern) MarshalJSON() ([]byte, error) {
 	if p.regexp {
 		return json.Marshal(taggedRegexp{Source: &p.text})
@@ -94,7 +96,7 @@ func (p *Pattern) UnmarshalJSON(b []byte) (err error) {
 	return err
 }
 
-// defaultIgnored is what PM2 does not watch: files and folders whose names begin with a dot, and node_modules.
+// defaultIgnored excludes what PM2 doesn't watch: names that begin with a dot, and node_modules.
 func defaultIgnored() []Pattern {
 	p, err := Expression(`/\.|node_modules`, "")
 	if err != nil {
@@ -103,7 +105,7 @@ func defaultIgnored() []Pattern {
 	return []Pattern{p}
 }
 
-// globExpression is the regular expression of a glob; it matches what is below, too.
+// globExpression returns the regular expression of a glob, which also matches all below.
 func globExpression(glob string) string {
 	glob = strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(glob), "./"), "/")
 	var b strings.Builder

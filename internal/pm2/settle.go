@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// settler makes an App of what one app's object says.
+// settler makes an App of an object in a file.
 type settler struct {
 	loader  *Loader
 	file    string
@@ -28,7 +28,7 @@ type settler struct {
 	envs      map[string]*object
 }
 
-// app settles one app, and reports all that is wrong with it.
+// app settles one app, and reports all of its errors.
 func (s *settler) app(o *object) (App, []error) {
 	app := Default()
 	app.Interpreter = ""
@@ -69,7 +69,7 @@ func (s *settler) app(o *object) (App, []error) {
 	return app, nil
 }
 
-// called is how messages name the app; on a command line there is but one.
+// called returns the name of the app in messages; empty on a command line, which has one app.
 func (s *settler) called(a *App) string {
 	switch {
 	case s.file == "":
@@ -112,8 +112,8 @@ func (s *settler) namedAll(a *App, err error) (errs []error) {
 
 var stageName = regexp.MustCompile(`^env_(\S+)$`)
 
-// canonical gives all fields their one name, and takes the environments of stages apart. What a command says wins over the
-// file, and a field's own name over its aliases; what is null is not there.
+// canonical gives each field its one name, and separates the environments of stages. A command's option
+// overrides the file, and a field's own name overrides its aliases. A null is no value.
 func (s *settler) canonical(o *object) (given map[string]value, envs map[string]value) {
 	given, envs = map[string]value{}, map[string]value{}
 	byAlias := map[string]bool{}
@@ -151,7 +151,7 @@ func (s *settler) canonical(o *object) (given map[string]value, envs map[string]
 	return given, envs
 }
 
-// option is a command's flag as a file would have it.
+// option returns a command's flag as a value of a file.
 func option(v any) value {
 	if list, ok := v.([]string); ok {
 		values := make([]value, len(list))
@@ -167,7 +167,7 @@ func vendorNotice(fields map[string]bool) string {
 	return "not used here, and not needed: " + strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
 }
 
-// complete settles what depends on other fields.
+// complete sets the fields that depend on other fields.
 func (s *settler) complete(a *App) error {
 	if a.Script == "" {
 		return &FieldError{Field: "script", Rule: "is missing: it says what to run"}
@@ -265,7 +265,7 @@ func (s *settler) paths(a *App) {
 	}
 }
 
-// home puts the user's folder where a path has a tilde.
+// home replaces a leading tilde of a path by the user's folder.
 func (s *settler) home(path string) string {
 	rest, ok := strings.CutPrefix(path, "~")
 	if !ok || rest != "" && rest[0] != '/' {

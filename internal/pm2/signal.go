@@ -11,14 +11,14 @@ import (
 func ParseSignal(text string) (syscall.Signal, error) {
 	if n, err := strconv.Atoi(text); err == nil {
 		if n <= 0 || n > 64 {
-			return 0, fmt.Errorf("must be a signal: %d is none", n)
+			return 0, fmt.Errorf("must be a signal from 1 to 64, not %d", n)
 		}
 		return syscall.Signal(n), nil
 	}
 	if s, ok := signals[strings.TrimPrefix(strings.ToUpper(text), "SIG")]; ok {
 		return s, nil
 	}
-	return 0, fmt.Errorf("must be a signal like SIGTERM or SIGUSR2: %q is none", text)
+	return 0, fmt.Errorf("must be a signal like SIGTERM or SIGUSR2, not %q", text)
 }
 
 var signals = map[string]syscall.Signal{

@@ -9,15 +9,15 @@ import (
 	"strings"
 )
 
-// Limits that no app is meant to reach: beyond them a number is a mistake or an attack.
+// Limits that no real app reaches: a larger number is a mistake or an attack.
 const (
 	maxInstances = 4096
 	maxRestarts  = 1 << 30
 	maxName      = 200 // bytes: log files are called by it, with more behind
 )
 
-// Validate reports everything that is wrong with an app, one FieldError each, joined. Who takes an App from elsewhere than
-// this package's readers calls it before use.
+// Validate reports all that is wrong with an app, as joined FieldErrors. Call it for an App that this
+// package didn't read.
 func (a *App) Validate() error {
 	v := validation{app: a.Name}
 	v.check(a.Name != "" && !strings.ContainsAny(a.Name, "\x00\n"), "name", "must be one line of text")
@@ -81,17 +81,17 @@ func (v *validation) durations(a *App) {
 	}
 }
 
-// environment refuses what the kernel would cut or misread.
+// environment refuses variables that the kernel would cut or misread.
 func (v *validation) environment(field string, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		v.check(name != "" && !strings.ContainsAny(name, "=\x00"), field, fmt.Sprintf("has a variable %q, which cannot be one", name))
+		v.check(name != "" && !strings.ContainsAny(name, "=\x00"), field, fmt.Sprintf("has a variable %q, which is no valid name", name))
 		v.check(!strings.Contains(env[name], "\x00"), field, fmt.Sprintf("has a zero byte in %s", name))
 	}
 }
 
-// FieldError is a field of an app that breaks its rule. It is for the author of the file to mend.
+// FieldError reports a field of an app that breaks its rule. The author of the file can fix it.
 type FieldError struct {
-	File  string // where it stands; empty for the command line
+	File  string // empty for the command line
 	App   string // its name, or its place in the file; may be empty
 	Field string // empty: the app as a whole
 	Rule  string // "must be ...", or what else is wrong

@@ -10,7 +10,7 @@ import (
 // value is one value of a file: nil, bool, float64, string, []value or *object.
 type value any
 
-// object keeps its keys in the order of the file, as JavaScript does.
+// object keeps its keys in the order of the file, like JavaScript.
 type object struct {
 	keys   []string
 	values map[string]value
@@ -47,7 +47,8 @@ func typeOf(v value) string {
 	return "an object"
 }
 
-// text is a value as JavaScript's String has it, objects and lists as JSON: what an environment variable gets.
+// text returns a value as an environment variable has it: like JavaScript's String, with objects and
+// lists as JSON.
 func text(v value) string {
 	switch v := v.(type) {
 	case nil:
@@ -64,7 +65,7 @@ func text(v value) string {
 	return b.String()
 }
 
-// numberText prints a number as JavaScript does.
+// numberText returns a number as JavaScript prints it.
 func numberText(f float64) string {
 	switch {
 	case math.IsNaN(f):
@@ -128,7 +129,7 @@ func writeString(b *strings.Builder, s string) {
 	b.WriteString(strings.TrimSuffix(quoted.String(), "\n"))
 }
 
-// plain turns a value into what encoding/json makes of it.
+// plain returns a value in the types of encoding/json.
 func plain(v value) any {
 	switch v := v.(type) {
 	case []value:

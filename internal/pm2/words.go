@@ -5,7 +5,7 @@ import (
 	"unicode"
 )
 
-// words reads a list of text, or a text that is split at blanks outside of quotes.
+// words reads a list of text, or splits a text at blanks outside of quotes.
 func words(v value) ([]string, error) {
 	switch v := v.(type) {
 	case string:
@@ -25,7 +25,7 @@ func words(v value) ([]string, error) {
 	return nil, wrongType{}
 }
 
-// split cuts text at blanks. Quotes keep blanks together, also behind a name and an equals sign.
+// split cuts text at blanks, except inside quotes, which may follow a name and an equals sign.
 func split(s string) (words []string) {
 	var b strings.Builder
 	inWord := false

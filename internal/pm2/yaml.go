@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxNodes bounds what aliases may make of a YAML file.
+// maxNodes limits the values that aliases may multiply a YAML file into.
 const maxNodes = 100_000
 
 // readYAML reads the first document of a YAML file.
@@ -87,7 +87,7 @@ func (r *yamlReader) mapping(n *yaml.Node, depth int) (value, error) {
 	return o, nil
 }
 
-// merge takes over what << names, where the mapping does not say otherwise itself.
+// merge adds the keys of << that the mapping doesn't have itself.
 func (r *yamlReader) merge(o *object, v value) {
 	switch v := v.(type) {
 	case *object:
@@ -127,5 +127,5 @@ func (r *yamlReader) wrap(n *yaml.Node, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &SyntaxError{File: r.file, Line: n.Line, Rule: fmt.Sprintf("%q cannot be read", n.Value)}
+	return &SyntaxError{File: r.file, Line: n.Line, Rule: fmt.Sprintf("can't read %q", n.Value)}
 }

@@ -197,6 +197,37 @@ func TestConcurrencyDoc(t *testing.T) {
 	}
 }
 
+// TestLockOrderDoc wants every lock in the table of docs/concurrency.md to be a field of a type, so that renames reach it.
+func TestLockOrderDoc(t *testing.T) {
+	const doc, heading = "docs/concurrency.md", "## Lock order"
+	_, table, ok := strings.Cut(read(t, doc), heading)
+	if !ok {
+		t.Fatalf("%s has no heading %q", doc, heading)
+	}
+	fields := map[string]bool{} // Type.field
+	for _, s := range sources(t) {
+		ast.Inspect(s.root, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if structure, ok := spec.Type.(*ast.StructType); ok {
+				for _, field := range structure.Fields.List {
+					for _, name := range field.Names {
+						fields[spec.Name.Name+"."+name.Name] = true
+					}
+				}
+			}
+			return true
+		})
+	}
+	for _, m := range regexp.MustCompile("`(?:\\w+\\.)?(\\w+\\.\\w+)`").FindAllStringSubmatch(table, -1) {
+		if !fields[m[1]] {
+			t.Errorf("%s has the lock %s, which no type has: write there what it is called now", doc, m[1])
+		}
+	}
+}
+
 // starts tells how a piece of code starts a goroutine; empty: it does not.
 func starts(n ast.Node) string {
 	switch n := n.(type) {

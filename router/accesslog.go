@@ -17,8 +17,8 @@ const (
 	shownSID  = 8   // characters of a sid: its worker's tag and 24 of its 96 random bits
 )
 
-// record is what the access log and the debug field say about a request. While neither is on, nothing
-// looks at the clock and nothing is copied.
+// record is what the access log and the debug field say about a request. While neither is on,
+// nothing looks at the clock and nothing is copied.
 type record struct {
 	told     bool // kept for the access log
 	began    time.Time
@@ -77,8 +77,8 @@ func (a *record) begin(c *conn) {
 	}
 }
 
-// note keeps what the head says, which is gone when the answer is there. A query stays out of the log: sids and the app's
-// secrets are in it.
+// note keeps what the head says, which is gone when the answer is there. A query stays out of the
+// log: sids and the app's secrets are in it.
 func (a *record) note(h *http1.Head, b []byte) {
 	if !a.told {
 		return
@@ -146,7 +146,8 @@ func (r *Router) shown(sid string) string {
 	return sid[:shownSID] + "…"
 }
 
-// appendDebug writes the debug field, where it is wanted: not to other routers, which write their own.
+// appendDebug writes the debug field, where it is wanted: not to other routers, which write their
+// own.
 func (x *exchange) appendDebug(dst []byte) []byte {
 	a := &x.record
 	if !x.c.r.cfg.DebugHeader || x.c.bound != nil {

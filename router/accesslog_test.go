@@ -197,7 +197,8 @@ func TestDebugHeader(t *testing.T) {
 	}
 }
 
-// BenchmarkAccessLog is BenchmarkProxiedPoll with a line for each request, for none, and for one of a hundred.
+// BenchmarkAccessLog is BenchmarkProxiedPoll with a line for each request, for none, and for one of
+// a hundred.
 func BenchmarkAccessLog(b *testing.B) {
 	for _, mode := range []string{"off", "1/100", "errors", "all"} {
 		b.Run(strings.ReplaceAll(mode, "/", "of"), func(b *testing.B) {

@@ -9,8 +9,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// knocks is how often another host's door, or a server, is asked about one worker: a dying process closes its descriptors one by one,
-// so the first connections may still be passed to it, and end without an answer.
+// knocks is how often another host's door, or a server, is asked about one worker: a dying process
+// closes its descriptors one by one, so the first connections may still be passed to it, and end
+// without an answer.
 const knocks = 3
 
 // asking is a question whether a worker lives, which all that want to know share.
@@ -68,7 +69,8 @@ func (w *worker) ask(ctx context.Context) error {
 // grace is how long a connection to a server that may be dying has to last to be believed.
 const grace = 50 * time.Millisecond
 
-// askUpstream finds out whether anybody serves where a listed backend was. Nil: somebody does, or nobody can tell.
+// askUpstream finds out whether a server still listens at the upstream's address. It returns nil if
+// one does, or if nobody can tell.
 func (w *worker) askUpstream(ctx context.Context) error {
 	for range knocks {
 		u, err := w.dial(ctx)
@@ -88,7 +90,8 @@ func (w *worker) askUpstream(ctx context.Context) error {
 	return nil
 }
 
-// askDoor asks the door of the worker's host. Nil: it lives, or nobody can tell.
+// askDoor asks the door of the worker's host. It returns nil if the worker lives, or if nobody can
+// tell.
 func (w *worker) askDoor(ctx context.Context) error {
 	for range knocks {
 		switch answered, err := w.knock(ctx); {
@@ -101,7 +104,8 @@ func (w *worker) askDoor(ctx context.Context) error {
 	return nil
 }
 
-// knock sends a request for nothing by way of the door. Answered: the worker, or its host's router, said something.
+// knock sends a request for nothing by way of the door. Answered: the worker, or its host's router,
+// said something.
 func (w *worker) knock(ctx context.Context) (answered bool, err error) {
 	u, err := w.dial(ctx)
 	if err != nil {

@@ -25,8 +25,8 @@ const (
 )
 
 // forward sends the message to the route's worker, and its answer to the client. The router tries
-// again at the same worker once, if nothing was written; and elsewhere only if the worker is dead or
-// no session is meant.
+// again at the same worker once, if nothing was written; and elsewhere only if the worker is dead
+// or no session is meant.
 func (x *exchange) forward(ctx context.Context) bool {
 	fresh := false
 	if l := x.admit(); l != unlimited {
@@ -149,8 +149,8 @@ func (a *attempt) key(ctx context.Context) (string, error) {
 	return key, err
 }
 
-// send writes the text, begins to send the rest of the body, and reads the first bytes of the answer.
-// It returns false if the client has left.
+// send writes the text, begins to send the rest of the body, and reads the first bytes of the
+// answer. It returns false if the client has left.
 func (a *attempt) send(text []byte) (written int, ok bool, err error) {
 	x, u := a.x, a.u
 	until := a.until()
@@ -191,9 +191,9 @@ func (a *attempt) patience() leave {
 }
 
 // until returns when the router tries a handshake at another worker, if there is no answer by then.
-// It returns zero if there is no other worker, or if this one is the other. Nothing is decided before
-// the answer. A session that the first worker opens all the same belongs to nobody, and ends with
-// that worker's connect timeout.
+// It returns zero if there is no other worker, or if this one is the other. Nothing is decided
+// before the answer. A session that the first worker opens all the same belongs to nobody, and ends
+// with that worker's connect timeout.
 func (a *attempt) until() (t time.Time) {
 	x, r := a.x, a.x.c.r
 	if x.route.gate == nil || x.route.moved || x.out.unsent() || r.cfg.StallTimeout < 0 ||
@@ -224,8 +224,8 @@ func (a *attempt) failed(ctx context.Context, written int, err error) verdict {
 	}
 	x.c.r.metrics.upstreamError("read")
 	u.w.answered(false)
-	// A dead worker can't answer, so the router treats the sid as unknown. An app may have done what
-	// the request asked for.
+	// A dead worker can't answer, so the router treats the sid as unknown. An app may have done
+	// what the request asked for.
 	if (x.req.sid != "" || x.req.isGet) && errors.Is(u.w.check(ctx), errGone) {
 		return ownerGone
 	}
@@ -280,8 +280,8 @@ func (a *attempt) answer(ctx context.Context, p *reply) verdict {
 	return a.respond(p, n)
 }
 
-// learn reads a handshake's answer to the end. If a session was opened, the directory learns who owns
-// it before the client can know its sid.
+// learn reads a handshake's answer to the end. If a session was opened, the directory learns who
+// owns it before the client can know its sid.
 func (a *attempt) learn(ctx context.Context, p *reply, n int) error {
 	x, u := a.x, a.u
 	if p.head.Status != 200 || p.head.Length > maxOpen {
@@ -318,7 +318,8 @@ func (a *attempt) respond(p *reply, n int) verdict {
 	u.Discard(n)
 	sound, err := p.send(x, u, text)
 	whole, _ := a.endUpload()
-	// After a refused upgrade the app may close the connection, or read no request from it any more.
+	// After a refused upgrade the app may close the connection, or read no request from it any
+	// more.
 	reusable := x.c.awaited() && sound && whole && x.out.form != relayed &&
 		!h.Close && !p.body.untilClose && len(u.Bytes()) == 0
 	if reusable {
@@ -338,9 +339,9 @@ func (a *attempt) respond(p *reply, n int) verdict {
 	return closeIt
 }
 
-// endUpload ends the upload, if there is one: nobody needs the bytes that were not sent by now. Whole
-// means that the worker has all of the body. If not, the router reads nothing more from the client but
-// the end of its connection.
+// endUpload ends the upload, if there is one: nobody needs the bytes that were not sent by now.
+// Whole means that the worker has all of the body. If not, the router reads nothing more from the
+// client but the end of its connection.
 func (a *attempt) endUpload() (whole bool, err error) {
 	p := a.sending
 	if p == nil {

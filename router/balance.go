@@ -29,12 +29,13 @@ type load struct {
 	here    bool // on this host: no hop for its requests
 }
 
-// pick chooses one of n workers, n at least 1. Least-connection takes two different workers at random and of them the one
-// with fewer clients: routers that know the same numbers then don't all rush to the same worker, as they would to the one
-// with the fewest of all. What this router gave a worker since its beat counts once for each router: the others see the same
-// beats and choose alike, and each making up for a difference by itself would make a new one, as many times as large (10,000
-// sessions in waves of 1,000 between beats: 4.7 % from even without that, 0.4 % with it). Equal ones are told apart by the
-// host. Turn counts the calls.
+// pick chooses one of n workers, n at least 1. Least-connection takes two different workers at
+// random and of them the one with fewer clients: routers that know the same numbers then don't all
+// rush to the same worker, as they would to the one with the fewest of all. The sessions that this
+// router gave a worker since its beat count once for each router: the others see the same beats and
+// choose alike, and each making up for a difference by itself would make a new one, as many times
+// as large (10,000 sessions in waves of 1,000 between beats: 4.7 % from even without that, 0.4 %
+// with it). Equal ones are told apart by the host. Turn counts the calls.
 func (p policy) pick(n int, turn uint64, random func(n int) int, loadOf func(i int) load) int {
 	switch {
 	case n == 1:

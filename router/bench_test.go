@@ -15,8 +15,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// benchWorker answers every request at once, with as little work as can be: what is measured is the router, its client
-// and the kernel.
+// benchWorker answers every request at once, with as little work as can be: what is measured is the
+// router, its client and the kernel.
 func benchWorker(b *testing.B, dir, id string) {
 	l, err := handoff.Listen(filepath.Join(dir, id+".sock"), id)
 	if err != nil {
@@ -114,7 +114,8 @@ func BenchmarkProxiedPollAtAnotherHost(b *testing.B) {
 	benchRequests(b, r.addr, fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n", directory.MintSID("wkb0")))
 }
 
-// BenchmarkProxiedPollOverTLS goes to a worker of this host; AtAnotherHost, through two routers, both hops encrypted.
+// BenchmarkProxiedPollOverTLS goes to a worker of this host; AtAnotherHost, through two routers,
+// both hops encrypted.
 func BenchmarkProxiedPollOverTLS(b *testing.B) { benchTLS(b, "wka0") }
 
 func BenchmarkProxiedPollOverTLSAtAnotherHost(b *testing.B) { benchTLS(b, "wkb0") }

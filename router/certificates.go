@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// settleTime is how long certificates' folders have to be quiet before the files are read: a certificate and its key are
-	// written one after the other.
+	// settleTime is how long certificates' folders have to be quiet before the files are read: a
+	// certificate and its key are written one after the other.
 	settleTime = 200 * time.Millisecond
 	// lookTime is how often the files are read without any news, for file systems that send none.
 	lookTime = time.Minute
@@ -29,7 +29,8 @@ const (
 // KeyPair names the PEM files of a certificate, followed by its chain, and of its key.
 type KeyPair struct{ Cert, Key string }
 
-// Certificates are what a door shows to clients, read from files that may change at any time. Safe for concurrent use.
+// Certificates are what a door shows to clients, read from files that may change at any time. Safe
+// for concurrent use.
 type Certificates struct {
 	pairs   []KeyPair
 	current atomic.Pointer[shown]
@@ -48,8 +49,8 @@ const (
 // shown is what clients are shown: with one request at a time, or with HTTP/2 too.
 type shown struct{ single, multiplexed *tls.Config }
 
-// OpenCertificates reads the pairs. A client is shown the first whose names have the one that it asks for (SNI), or the
-// first of all.
+// OpenCertificates reads the pairs. A client is shown the first whose names have the one that it
+// asks for (SNI), or the first of all.
 func OpenCertificates(pairs ...KeyPair) (*Certificates, error) {
 	if len(pairs) == 0 {
 		return nil, errors.New("router: no certificate")
@@ -61,8 +62,8 @@ func OpenCertificates(pairs ...KeyPair) (*Certificates, error) {
 	return c, nil
 }
 
-// Reload reads the files again. A pair that is no good is reported once, and its old certificate stays. Connections go on
-// with what they have.
+// Reload reads the files again. A pair that is no good is reported once, and its old certificate
+// stays. Connections go on with what they have.
 func (c *Certificates) Reload() (changed bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +89,8 @@ func (c *Certificates) Reload() (changed bool, err error) {
 		}
 	}
 	if changed {
-		// Without versions and ciphers of ours: Go's defaults are modern, and stay so with its updates.
+		// Without versions and ciphers of ours: Go's defaults are modern, and stay so with its
+		// updates.
 		certs := slices.Clone(c.certs)
 		c.current.Store(&shown{
 			single:      &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{protoH1}, Certificates: certs},
@@ -102,7 +104,8 @@ func sameChain(a, b tls.Certificate) bool {
 	return len(a.Certificate) == len(b.Certificate) && bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
 }
 
-// cover tells whether a certificate has the name or, in brackets if it is of version 6, the address.
+// cover reports whether a certificate has the name or, in brackets if it is of version 6, the
+// address.
 func (c *Certificates) cover(host string) bool {
 	return c != nil && slices.ContainsFunc(c.current.Load().single.Certificates, func(t tls.Certificate) bool {
 		return t.Leaf.VerifyHostname(host) == nil
@@ -120,8 +123,9 @@ func (c *Certificates) reload(log *zerolog.Logger) {
 	}
 }
 
-// watch reloads when the files change, until ctx ends. It looks at folders, not at files: these are replaced, by renaming
-// or by turning a link somewhere on the way to them, as Kubernetes does with ..data.
+// watch reloads when the files change, until ctx ends. It looks at folders, not at files: these are
+// replaced, by renaming or by turning a link somewhere on the way to them, as Kubernetes does with
+// ..data.
 func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
 	var events chan fsnotify.Event // nil: no news
 	var failed chan error

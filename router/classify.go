@@ -51,8 +51,8 @@ func classify(path string, method, target []byte, upgrade bool, scratch *sidScra
 	return k, scratch.decode(q.SID)
 }
 
-// maxSID is the length of the longest sid that the router decodes. Sids have 20 characters. A longer
-// one belongs to no worker, and its escaped form is as unknown as its text.
+// maxSID is the length of the longest sid that the router decodes. Sids have 20 characters. A
+// longer one belongs to no worker, and its escaped form is as unknown as its text.
 const maxSID = 128
 
 // sidScratch holds a decoded sid.

@@ -17,26 +17,33 @@ type Config struct {
 	// Directory answers who owns a sid and which workers live: a *directory.Directory or a
 	// *directory.Upstreams, which must be running, or a *directory.Static.
 	Directory Directory
-	// RuntimeDir is the private folder with the handoff sockets of this host's workers, <worker id>.sock. Empty: this
-	// router has no workers of its own, every worker is reached at its address.
+	// RuntimeDir is the private folder with the handoff sockets of this host's workers, <worker
+	// id>.sock. Empty: this router has no workers of its own, every worker is reached at its
+	// address.
 	RuntimeDir string
-	// HostName is this host's name in worker records. Only workers of this host are looked for in RuntimeDir.
+	// HostName is this host's name in worker records. Only workers of this host are looked for in
+	// RuntimeDir.
 	HostName string
-	// AdvertiseAddr is host:port where other hosts reach this router. A worker with this address is one of ours.
+	// AdvertiseAddr is host:port where other hosts reach this router. A worker with this address is
+	// one of ours.
 	AdvertiseAddr string
 	// Path is where Socket.IO answers. Empty: /socket.io/. A slash at the end is added.
 	Path string
-	// Balance is how a new session finds its worker: least-connection (also empty), round-robin or random.
+	// Balance is how a new session finds its worker: least-connection (also empty), round-robin or
+	// random.
 	Balance string
-	// TrustedProxies are the load balancers before this host. Only their forwarding headers are believed.
+	// TrustedProxies are the load balancers before this host. Only their forwarding headers are
+	// believed.
 	TrustedProxies []netip.Prefix
 
-	// ProxyProtocol has connections of TrustedProxies begin with a PROXY header, version 1 or 2, and takes the client's
-	// address from it. Those without one are refused, but for other hosts' routers. Nobody else's header is read.
+	// ProxyProtocol has connections of TrustedProxies begin with a PROXY header, version 1 or 2,
+	// and takes the client's address from it. Those without one are refused, but for other hosts'
+	// routers. Nobody else's header is read.
 	ProxyProtocol bool
 
-	// Certificates make the door speak TLS to clients, and this router to the doors of other hosts. Plain text is then
-	// served to other routers only. Nil: no TLS for clients. They are watched while the router serves.
+	// Certificates make the door speak TLS to clients, and this router to the doors of other hosts.
+	// Plain text is then served to other routers only. Nil: no TLS for clients. The router watches
+	// the files while it serves.
 	Certificates *Certificates
 
 	// HTTP1Only leaves HTTP/2 out of what clients are offered over TLS.
@@ -44,12 +51,13 @@ type Config struct {
 	// RedirectPort is the port of the addresses that a Redirecting listener sends to. Zero: 443.
 	RedirectPort int
 
-	// MaxHeadBytes bounds a request's head; larger ones get 431. Zero: 16 KB, as Node. At most 64,000.
+	// MaxHeadBytes bounds a request's head; larger ones get 431. Zero: 16 KB, as Node. At most
+	// 64,000.
 	MaxHeadBytes int
 	// HeadTimeout is how long a client may take to send a head once it began. Zero: 10 s.
 	HeadTimeout time.Duration
-	// MaxBodyBytes bounds a request's body; larger ones get 413. Bodies are streamed, so that they cost the router nothing,
-	// and Socket.IO servers have a limit of their own (1 MB). Zero: none.
+	// MaxBodyBytes bounds a request's body; larger ones get 413. Bodies are streamed, so that they
+	// cost the router nothing, and Socket.IO servers have a limit of their own (1 MB). Zero: none.
 	MaxBodyBytes int64
 	// BodyTimeout is how long a client may send nothing in the middle of a body, and how long the
 	// router waits for all of it beyond what it takes at MinBodyRate. Zero: 60 s.
@@ -58,31 +66,35 @@ type Config struct {
 	// nothing doesn't count, nor does the time since it began to answer. Zero: 500; negative: only
 	// silence ends a body.
 	MinBodyRate int
-	// IdleTimeout is how long a client's connection may stay without a request. Longer than a load balancer's, or it meets
-	// connections that just closed. Zero: 120 s.
+	// IdleTimeout is how long a client's connection may stay without a request. Longer than a load
+	// balancer's, or it meets connections that just closed. Zero: 120 s.
 	IdleTimeout time.Duration
-	// UpstreamIdle is how long a connection to a worker is kept for the next request: shorter than the worker keeps it.
-	// Zero: 20 s.
+	// UpstreamIdle is how long a connection to a worker is kept for the next request: shorter than
+	// the worker keeps it. Zero: 20 s.
 	UpstreamIdle time.Duration
 
-	// HandshakesInFlight is how many handshakes a worker may have to answer at a time, HandshakeRate how many it gets each
-	// second, by this router. The rest is answered with 503 and Retry-After. A Go worker answers a handshake in 28 to 46 µs
-	// of CPU (two cores, full load and nearly idle), and the connect that follows costs it about as much again: at 5,000 a
-	// second half a core is left to those who are connected. Node takes some 250 µs: there 1,500 leave as much. 500 in
-	// flight are 50 ms of work, or as many clients as an app that asks a database for 100 ms lets in at that rate.
-	// Zero: 500 and 5,000.
+	// HandshakesInFlight is how many handshakes a worker may have to answer at a time,
+	// HandshakeRate how many it gets each second, by this router. The rest is answered with 503 and
+	// Retry-After. A Go worker answers a handshake in 28 to 46 µs of CPU (two cores, full load and
+	// nearly idle), and the connect that follows costs it about as much again: at 5,000 a second
+	// half a core is left to those who are connected. Node takes some 250 µs: there 1,500 leave as
+	// much. 500 in flight are 50 ms of work, or as many clients as an app that asks a database for
+	// 100 ms lets in at that rate. Zero: 500 and 5,000.
 	HandshakesInFlight, HandshakeRate int
-	// HandshakesPerAddress is how many new sessions a client's address may begin each second at this router. Zero: as many
-	// as it likes; many clients may share an address. Trusted proxies are not limited.
+	// HandshakesPerAddress is how many new sessions a client's address may begin each second at
+	// this router. Zero: as many as it likes; many clients may share an address. Trusted proxies
+	// are not limited.
 	HandshakesPerAddress int
-	// RequestsInFlight is how many requests a worker may have unanswered at a time, polls that wait included, by this router.
-	// One more is answered with 503 and Retry-After. Zero: as many as there are.
+	// RequestsInFlight is how many requests a worker may have unanswered at a time, polls that wait
+	// included, by this router. One more is answered with 503 and Retry-After. Zero: as many as
+	// there are.
 	RequestsInFlight int
-	// TLSHandshakeRate is how many TLS handshakes of clients this router takes up in a second; further ones are broken off
-	// before they cost a signature. Zero: all.
+	// TLSHandshakeRate is how many TLS handshakes of clients this router takes up in a second;
+	// further ones are broken off before they cost a signature. Zero: all.
 	TLSHandshakeRate int
-	// AllowedOrigins are the pages that may open and use sessions: scheme://host[:port], *. before the host for all below it,
-	// or null. Requests of sessions with another Origin get 403. Empty: all.
+	// AllowedOrigins are the pages that may open and use sessions: scheme://host[:port], *. before
+	// the host for all below it, or null. Requests of sessions with another Origin get 403. Empty:
+	// all.
 	AllowedOrigins []string
 	// MaxConnections bounds the connections that this router holds; one more is answered with 503.
 	// A further request of an HTTP/2 connection counts as one. Zero: descriptors do.
@@ -95,21 +107,24 @@ type Config struct {
 	// Where none is left, a connection gives way that waits for its client. Zero: what this process
 	// may open, less an eighth for the rest of it.
 	Descriptors int
-	// StallTimeout is how long a handshake waits for its answer before it is tried once at another worker. Zero: 1 s;
-	// negative: it waits.
+	// StallTimeout is how long a handshake waits for its answer before it is tried once at another
+	// worker. Zero: 1 s; negative: it waits.
 	StallTimeout time.Duration
 
-	// DrainDelay is how long a stopping router still accepts, being unready, so that load balancers notice. Zero: not at all.
+	// DrainDelay is how long a stopping router still accepts, being unready, so that load balancers
+	// notice. Zero: not at all.
 	DrainDelay time.Duration
 	// DrainRate is how many relayed WebSockets a stopping router closes each second. Zero: 100.
 	DrainRate int
-	// ShutdownTimeout is the longest that stopping takes after the drain delay; what is left then is cut. Zero: 35 s.
+	// ShutdownTimeout is the longest that stopping takes after the drain delay; what is left then
+	// is cut. Zero: 35 s.
 	ShutdownTimeout time.Duration
 
-	// AccessLog says which requests get a line: off (also empty), errors (answers from 400 on), all, or 1/N for one of N.
-	// Sids are shortened, unless ",sids" stands behind.
+	// AccessLog says which requests get a line: off (also empty), errors (answers from 400 on),
+	// all, or 1/N for one of N. Sids are shortened, unless ",sids" stands behind.
 	AccessLog string
-	// DebugHeader adds Sidereal-Debug to answers: how the worker was found, which one it is, and the time until the answer.
+	// DebugHeader adds Sidereal-Debug to answers: how the worker was found, which one it is, and
+	// the time until the answer.
 	DebugHeader bool
 
 	// Log gets one line at start and stop, and when a worker is found gone.

@@ -15,8 +15,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// conn is an accepted connection: a client's, a load balancer's, or another router's. One goroutine serves it, request by
-// request; while it waits it holds no buffer.
+// conn is an accepted connection: a client's, a load balancer's, or another router's. One goroutine
+// serves it, request by request; while it waits it holds no buffer.
 type conn struct {
 	netio.Stream
 	r           *Router
@@ -116,9 +116,9 @@ type multiplexer interface {
 }
 
 // serve reads requests until the connection ends, is passed on, becomes a relay, or turns out to be
-// one for a multiplexer. All front ends end here: the connections that Serve accepts, over plain TCP
-// and TLS; those that Listener recognizes; those that ServeHTTP takes over; and the requests of HTTP/2
-// and of ServeHTTP, each of which is a connection with one request (requestconn.go).
+// one for a multiplexer. All front ends end here: the connections that Serve accepts, over plain
+// TCP and TLS; those that Listener recognizes; those that ServeHTTP takes over; and the requests of
+// HTTP/2 and of ServeHTTP, each of which is a connection with one request (requestconn.go).
 func (c *conn) serve(ctx context.Context) {
 	for c.next(ctx) {
 		c.served++
@@ -134,7 +134,7 @@ func (c *conn) serve(ctx context.Context) {
 	}
 }
 
-// next waits for a request and sees it answered. False: the connection has served its last.
+// next waits for a request and sees it answered. It returns false after the connection's last one.
 func (c *conn) next(ctx context.Context) bool {
 	for len(c.Bytes()) == 0 {
 		c.Release()
@@ -163,7 +163,8 @@ func (c *conn) next(ctx context.Context) bool {
 	return keep
 }
 
-// first reads the first bytes of a request. Of a connection that a worker may want untouched it only looks at them.
+// first reads the first bytes of a request. Of a connection that a worker may want untouched it
+// only looks at them.
 func (c *conn) first() error {
 	if c.served == 0 && c.tcp != nil && !c.trusted && !c.proxied && c.r.peeks.Load() {
 		return c.Peek()
@@ -171,7 +172,7 @@ func (c *conn) first() error {
 	return c.Fill()
 }
 
-// end closes the router's copy. What was passed lives on in its worker.
+// end closes the router's copy. A connection that was passed lives on in its worker.
 func (c *conn) end() {
 	if c.watched != 0 {
 		c.r.watcher.remove(c)
@@ -181,11 +182,13 @@ func (c *conn) end() {
 	c.r.forget(c)
 }
 
-// freshTime is how long a stopping router waits for the first request of a connection. It has accepted the connection, so
-// nobody else can serve it, and a client cannot tell that from a server that dies.
+// freshTime is how long a stopping router waits for the first request of a connection. It has
+// accepted the connection, so nobody else can serve it, and a client cannot tell that from a server
+// that dies.
 const freshTime = 2 * time.Second
 
-// closeIdle closes the connection if it is between requests, or waits for its first one for too long.
+// closeIdle closes the connection if it is between requests, or waits for its first one for too
+// long.
 func (c *conn) closeIdle() {
 	if c.state.CompareAndSwap(uint32(connIdle), uint32(connClosed)) ||
 		time.Since(c.accepted) > freshTime && c.state.CompareAndSwap(uint32(connFresh), uint32(connClosed)) {
@@ -196,8 +199,9 @@ func (c *conn) closeIdle() {
 // past is a deadline that ends every wait.
 var past = time.Unix(1, 0)
 
-// await makes u end with the client, as far as l says, and with the router, and its reads at a time that is not zero. False:
-// that has happened already.
+// await makes the wait for u end when the client has gone as far as l says, when the router stops,
+// and at the time until, unless that is zero. It returns false if the client or the router has
+// ended it already.
 func (c *conn) await(u *workerConn, l leave, until time.Time) bool {
 	if l != never && c.watched == 0 && c.fd != nil {
 		c.r.watcher.add(c)
@@ -223,7 +227,7 @@ func (c *conn) answered(u *workerConn) {
 	}
 }
 
-// awaited ends what await began. False: u was broken off, and is of no use any more.
+// awaited ends what await began. It returns false if u was broken off, and can't be used any more.
 func (c *conn) awaited() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -267,7 +271,8 @@ func (c *conn) cutOff() {
 	}
 }
 
-// readHead reads a request's head into h and returns its length. An error that is a *http1.Refusal is to be answered.
+// readHead reads a request's head into h and returns its length. An error that is a *http1.Refusal
+// is to be answered.
 func (c *conn) readHead(h *http1.Head) (int, error) {
 	if err := c.skipEmptyLine(); err != nil {
 		return 0, err
@@ -300,7 +305,8 @@ func (c *conn) readHead(h *http1.Head) (int, error) {
 
 var errSlow = &http1.Refusal{Status: 408, Why: "request did not come in time"}
 
-// skipEmptyLine drops one CR LF before a request: some clients send it after a body (RFC 9112, section 2.2).
+// skipEmptyLine drops one CR LF before a request: some clients send it after a body (RFC 9112,
+// section 2.2).
 func (c *conn) skipEmptyLine() error {
 	b := c.Bytes()
 	if b[0] != '\r' {
@@ -323,7 +329,8 @@ func (c *conn) skipEmptyLine() error {
 	return nil
 }
 
-// refusalOf is the answer to a head that could not be read; nil: the client is gone, nobody reads one.
+// refusalOf is the answer to a head that could not be read; nil: the client is gone, nobody reads
+// one.
 func refusalOf(err error) *http1.Refusal {
 	var f *http1.Refusal
 	errors.As(err, &f)

@@ -1,68 +1,82 @@
-// Package router is a host's one door: it finds, for every request, the worker that owns its session, whatever connection
-// the request came on.
+// Package router is the HTTP entry of a host. For every request it finds the worker that owns the
+// session, whatever connection the request came on.
 //
-// # A request's way
+// # The life of a request
 //
-//	conn.go        accepted; waits, without a buffer, for a request
-//	proxyheader.go what a trusted proxy that works on TCP says about it comes first
-//	tls.go         over TLS, if it begins so: with certificates.go for clients, with the door's own key for routers
-//	http2.go       which may agree on HTTP/2: requestConn.go makes each request one of HTTP/1.1, on a connection of its own
-//	conn.go        its head is read (internal/netio/http1); what two parsers could read differently is refused
-//	classify.go    what it is: handshake, poll, post, upgrade, or the app's own HTTP; and its sid
-//	router.go      whose it is: the directory's answer, or balance.go for a new session
-//	origins.go     which pages may ask for it
-//	limit.go       and whether that worker may get one more; the rest of a storm is turned away
-//	exchange.go    rewritten for the worker
-//	forward.go     sent over a kept connection (upstream.go), tried again where that can do no harm
-//	alive.go       where no answer came: is its worker dead, or was it the connection?
-//	answer.go      the response; a handshake's sid is learned before its client knows it
-//	pass.go        a WebSocket for this host: its connection goes to the worker (internal/netio/handoff) and leaves nothing here
-//	relay.go       a WebSocket for another host: bytes, both ways
-//	account.go     and what became of it, for the access log
+// A connection is a conn; conn.serve reads one request after another from it. Each becomes an
+// exchange, which holds one value for each stage:
 //
-// A connection from another host's router comes through the same listener. Its first request shows the key, and names one
-// of this host's workers; the door (pass.go) gives that worker the whole connection. There is no second hop: a worker
-// that is not here is answered with 421, and the asking router tells everyone that it is gone. Over TLS the door cannot give
-// the connection away: it stays between them, for that one worker.
+//	conn       conn.go      waits for a request without holding a buffer, and reads its head
+//	request    request.go   what the client asks: its kind and its sid (classify.go). It never changes
+//	route      route.go     the decision: the owner of the sid, or a worker for a new session (balance.go)
+//	message    message.go   the request as it goes to the worker, and the rest of its body
+//	attempt    attempt.go   one try: send the message, wait for the answer, judge it
+//	reply      reply.go     the worker's answer on its way to the client
+//
+// exchange.go puts them together. To see how a poll is answered, read exchange.dispatch, then
+// exchange.forward and attempt.run in attempt.go. A WebSocket goes another way (exchange.upgrade in
+// pass.go): a worker of this host gets the connection itself, and nothing of it is left in the
+// router. For a worker of another host the router relays bytes (relay.go).
+//
+// All front ends end in conn.serve. [Router.Serve] accepts connections over plain TCP and TLS
+// (tls.go, certificates.go, proxyheader.go). [Router.Listener] recognizes WebSockets before another
+// server reads them. [Router.ServeHTTP] and HTTP/2 (http2.go) get requests that net/http has read;
+// each of those is a connection with one request (requestconn.go). The router without HTTP/2 is the
+// router without http2.go and one line of New.
+//
+// Around this path are the limits (limit.go for requests, descriptors.go for connections,
+// origins.go for web pages), the workers and the connections that are kept to them (worker.go,
+// workerconn.go, alive.go), answers in the router's own name (refuse.go, redirect.go), and the
+// access log (accesslog.go).
+//
+// # Doors
+//
+// The door of a host is the port where other hosts' routers reach it. Their connections come
+// through the same listener as clients'. The first request on such a connection shows a key and
+// names a worker of this host; the door (pass.go) gives that worker the whole connection. There is
+// no second hop: if the worker is not here, the answer is 421, and the asking router tells everyone
+// that the worker is gone. Over TLS the door can't give the connection away, so it forwards
+// requests for that one worker.
 //
 // # What workers may believe
 //
-// Sidereal-* fields are the routers' own. They are removed from whatever comes from outside, and written on what goes to
-// a worker: Sidereal-Client (ip:port, port 0 where only an address is known) and Sidereal-Proto on proxied requests, also
-// Sidereal-Worker on those that go to another host. A passed connection carries them in the handoff's Meta instead.
-// X-Forwarded-For, -Proto and -Host are for the app: written anew for clients, continued for Config.TrustedProxies. A
-// passed upgrade says "Connection: Upgrade, close", because that connection must not serve a second request if the worker
-// refuses: it could be anyone's.
+// Sidereal-* fields belong to the routers. A router removes them from whatever comes from outside
+// and writes its own: Sidereal-Client (ip:port, port 0 if only the address is known) and
+// Sidereal-Proto on requests for workers, and Sidereal-Worker on those for other hosts. A passed
+// connection carries the same in the Meta of package handoff. X-Forwarded-For, -Proto and -Host are
+// for the app: new for clients, continued for Config.TrustedProxies. A passed upgrade says
+// "Connection: Upgrade, close", because that connection must not serve a second request if the
+// worker refuses: it could be anyone's.
 //
-// A worker may take its clients' connections only as they came (handoff.ListenUntouched; Node's do). Where a router knows
-// of one on its host, it looks at a connection's first request before it takes anything (MSG_PEEK). An upgrade that came
-// whole, without a forwarding field and not from a trusted proxy, is then passed with all its bytes still in the kernel;
-// what that worker believes of it is the connection itself. Everything else is proxied to it.
+// Some workers take a client's connection only as it came (handoff.ListenUntouched; Node's do). If
+// the router knows of one on its host, it looks at a connection's first request without taking it
+// from the kernel. It passes an upgrade with all its bytes if the upgrade came whole, without a
+// forwarding field, and not from a trusted proxy. Everything else reaches that worker as a request.
 //
 // # Promises
 //
-// A request with a sid is tried a second time only at its owner, and only if nothing of it was written. A request whose
-// owner is dead goes to any ready worker, which gives the protocol's own answer to an unknown sid; so does one whose owner
-// drains on a host that takes no connections any more, without the owner being called dead. A poll that waits is given up
-// only when its client has left, which watch_linux.go notices. 503 with Retry-After is the answer where no worker is ready
-// or the one asked for takes nothing at the moment. A handshake that is not answered in time is tried once at another worker:
-// before its answer nothing is decided.
+// The router sends a request with a sid a second time only to the sid's owner, and only if it had
+// written nothing. If the owner is dead, any ready worker gets the request and gives the protocol's
+// answer to an unknown sid. The same happens if the owner drains on a host that accepts nothing any
+// more. The router gives up a waiting poll only when its client has left (watch_linux.go). It
+// answers 503 with Retry-After if no worker is ready or the worker takes nothing. It tries a
+// handshake without an answer once at another worker: nothing is decided before the answer.
 //
-// HTTP/1.0 and 1.1 are spoken (RFC 9112), and over TLS HTTP/2: keep-alive, pipelining, both body framings, Expect, HEAD. Each connection costs
-// a goroutine, a relay two while bytes move and none while it is quiet (park_linux.go); buffers are borrowed only while there
-// are bytes. Trailers are part of a chunked body and stay as they came, in both directions; what announces them (Trailer, TE)
-// is a matter of neighbours and does not. Whoever speaks HTTP/1.0 or HTTP/2 gets none.
+// The router speaks HTTP/1.0, HTTP/1.1 (RFC 9112) and, over TLS, HTTP/2. A connection costs a
+// goroutine. A relay costs two while bytes move and none while it is quiet (park_linux.go). Buffers
+// are borrowed only while there are bytes. Trailers stay in a chunked body, in both directions; the
+// fields that announce them (Trailer, TE) are for neighbours and are dropped. Clients that speak
+// HTTP/1.0 or HTTP/2 get no trailers.
 //
 // # Inside another program
 //
-// A Router is an [net/http.Handler]: mount it at Socket.IO's path of a server of your own (handler.go). Requests that this
-// server has read go the way of all others, as connections of one request each, at the price of reading twice; a WebSocket's
-// connection is taken over, and passed to its worker where it can be. [Router.Listener] (listener.go) has the router take
-// WebSockets before that server reads them. [Router.Serve] has to run, if need be without a listener. What the handler cannot
-// be is a door: where workers of this host are to be reached from other hosts, Serve needs a listener for their routers.
+// A Router is an [net/http.Handler]: mount it at Socket.IO's path. It takes WebSockets over and
+// passes them to their workers if it can. [Router.Listener] saves reading them twice.
+// [Router.Serve] has to run, if need be without a listener. The handler can't be a door: if other
+// hosts are to reach workers of this host, Serve needs a listener for their routers.
 //
 // # Life
 //
-// [New] checks, [Router.Serve] serves until its context ends, drains (drain.go) and returns when every goroutine has. A
-// Router's methods may be called concurrently.
+// [New] checks its Config. [Router.Serve] serves until its context ends, drains (drain.go), and
+// returns when every goroutine has ended. The methods of a Router may be called concurrently.
 package router

@@ -8,8 +8,8 @@ import (
 // tick is how often a drain looks around.
 const tick = 50 * time.Millisecond
 
-// delay makes the router unready and serves on for DrainDelay, every response ending its connection, so that load
-// balancers see it and move away before a connection is refused.
+// delay makes the router unready and serves on for DrainDelay, every response ending its
+// connection, so that load balancers see it and move away before a connection is refused.
 func (r *Router) delay(ctx context.Context) {
 	r.draining.Store(true)
 	r.log.Info().Dur("delay", r.cfg.DrainDelay).Int("connections", r.Connections()).Msg("router drains")
@@ -22,9 +22,9 @@ func (r *Router) delay(ctx context.Context) {
 	}
 }
 
-// drain waits for the connections to end: idle ones at once, new ones with the answer to their first request, requests with
-// their answer, relayed WebSockets at DrainRate, or faster where the time would not do. At the deadline it calls stop and
-// cuts what is left.
+// drain waits for the connections to end: idle ones at once, new ones with the answer to their
+// first request, requests with their answer, relayed WebSockets at DrainRate, or faster where the
+// time would not do. At the deadline it calls stop and cuts what is left.
 func (r *Router) drain(stop context.CancelFunc) {
 	deadline := time.Now().Add(r.cfg.ShutdownTimeout)
 	t := time.NewTicker(tick)
@@ -56,7 +56,8 @@ func (r *Router) drain(stop context.CancelFunc) {
 	r.serving.Wait()
 }
 
-// closeIdle closes what is between requests and returns the relays that are still whole, and how many connections are left.
+// closeIdle closes what is between requests and returns the relays that are still whole, and how
+// many connections are left.
 func (r *Router) closeIdle() (relays []*conn, left int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

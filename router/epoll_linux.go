@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newEpoll makes an epoll set that the runtime polls, so that waiting for its events blocks no thread.
+// newEpoll makes an epoll set that the runtime polls, so that waiting for its events blocks no
+// thread.
 func newEpoll() (ep int, file *os.File, raw syscall.RawConn, err error) {
 	if ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return 0, nil, nil, os.NewSyscallError("epoll_create1", err)

@@ -9,8 +9,9 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// fleet is workers and the routers before them, without connections: handshakes go through the routers' own balancing,
-// and what routers know of each other's comes with the workers' beats, as in life.
+// fleet is workers and the routers before them, without connections: handshakes go through the
+// routers' own balancing, and what routers know of each other's comes with the workers' beats, as
+// in life.
 type fleet struct {
 	t       *testing.T
 	routers []*Router
@@ -122,7 +123,8 @@ func TestSessionsOfOneEntryAreEven(t *testing.T) {
 	}
 }
 
-// It has the fewest of all: two choices at random send it at most twice its share, and not everyone.
+// It has the fewest of all: two choices at random send it at most twice its share, and not
+// everyone.
 func TestNewWorkerIsNotOverrun(t *testing.T) {
 	for _, between := range []int{200, 2000} {
 		t.Run(fmt.Sprint(between, " between beats"), func(t *testing.T) {

@@ -12,30 +12,30 @@ import (
 	"github.com/sidereal-io/sidereal/router"
 )
 
-// A Go program that has the router beside its own pages. Its backends are Socket.IO servers on ports; with a
-// directory.Directory they would be the workers that registered in Redis.
+// A Go program that has the router beside its own pages. Its upstreams are Socket.IO servers on
+// ports; with a directory.Directory they would be the workers that registered in Redis.
 func Example() {
-	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "the backend answers", r.URL.Path)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "the upstream answers", r.URL.Path)
 	}))
-	defer backend.Close()
-	backends, err := directory.NewUpstreams(directory.UpstreamConfig{List: backend.URL})
+	defer upstream.Close()
+	upstreams, err := directory.NewUpstreams(directory.UpstreamConfig{List: upstream.URL})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	r, err := router.New(router.Config{Directory: backends})
+	r, err := router.New(router.Config{Directory: upstreams})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { backends.Run(ctx) })
-	running.Go(func() { r.Serve(ctx) }) // with listeners of its own, if it shall have any
+	running.Go(func() { upstreams.Run(ctx) })
+	running.Go(func() { r.Serve(ctx) }) // with listeners of its own, if any
 	defer running.Wait()
 	defer stop()
-	for changed := backends.Changed(); ; changed = backends.Changed() {
+	for changed := upstreams.Changed(); ; changed = upstreams.Changed() {
 		if ready, _ := r.Ready(); ready {
 			break
 		}
@@ -62,5 +62,5 @@ func Example() {
 	}
 	// Output:
 	// a page of our own
-	// the backend answers /socket.io/
+	// the upstream answers /socket.io/
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// exchange is one request on a connection and everything until it is answered: the request, which is
-// what the client asks; the route, which is the router's decision; the message that goes to the
+// exchange is one request on a connection and everything until it is answered: the request, which
+// is what the client asks; the route, which is the router's decision; the message that goes to the
 // worker; attempts to send it; and a reply. It is borrowed from a pool for that time.
 type exchange struct {
 	c      *conn
@@ -39,7 +39,7 @@ func (x *exchange) end() {
 	x.out.release()
 	x.route.leaveGate()
 	if x.route.admitted && x.c.relaying == nil {
-		x.c.r.leaveRoom(x.c.parent)
+		x.c.r.unreserve(x.c.parent)
 	}
 	*x = exchange{record: record{text: x.record.text[:0]}}
 	exchanges.Put(x)
@@ -139,8 +139,8 @@ func (x *exchange) mostBody() int64 {
 	return x.c.r.cfg.MaxBodyBytes
 }
 
-// prepare writes the message and takes the head from the connection, with the bytes of the body that
-// are there. It returns false after it has refused the body.
+// prepare writes the message and takes the head from the connection, with the bytes of the body
+// that are there. It returns false after it has refused the body.
 func (x *exchange) prepare(f form) bool {
 	c := x.c
 	x.out.compose(c, &x.req, x.head, f)

@@ -129,7 +129,8 @@ func TestBrokenRemotePollIsNotADeadWorker(t *testing.T) {
 	}
 }
 
-// A killed worker's half-read POST becomes one of an unknown sid; the app's own POST does not run twice.
+// A killed worker's half-read POST becomes one of an unknown sid; the app's own POST does not run
+// twice.
 func TestStreamedPostOfAKilledWorker(t *testing.T) {
 	h, _ := one(t, 2, nil)
 	w := h.workers["wka0"]
@@ -173,7 +174,8 @@ func TestAppsPostIsNotSentTwice(t *testing.T) {
 	}
 }
 
-// The worker that closes kept connections costs no request: nothing was written, so it is written again.
+// The worker that closes kept connections costs no request: nothing was written, so it is written
+// again.
 func TestClosedKeptConnectionsAreReplaced(t *testing.T) {
 	h, d := one(t, 1, nil)
 	w := h.workers["wka0"]
@@ -403,7 +405,8 @@ func TestStoppedWorkerIsBusyNotGone(t *testing.T) {
 	}
 }
 
-// A draining worker behind a door that is closed lives: nothing new gets to it, but its clients are not everyone's.
+// A draining worker behind a door that is closed lives: nothing new gets to it, but its clients are
+// not everyone's.
 func TestRefusedDoorOfADrainingWorker(t *testing.T) {
 	d := directory.NewStatic()
 	hosts := cluster(t, d, nil, 1, 1)
@@ -423,7 +426,8 @@ func TestRefusedDoorOfADrainingWorker(t *testing.T) {
 	}
 }
 
-// A host's door is held open by its supervisor: a refused connection means that the workers ended too.
+// A host's door is held open by its supervisor: a refused connection means that the workers ended
+// too.
 func TestRefusedDoorMeansGone(t *testing.T) {
 	d := directory.NewStatic()
 	hosts := cluster(t, d, nil, 1, 1)

@@ -21,7 +21,7 @@ func (c client) scheme() string {
 	return "http"
 }
 
-// trusts tells whether the forwarding headers of a peer are believed.
+// trusts reports whether the forwarding headers of a peer are believed.
 func (r *Router) trusts(a netip.Addr) bool {
 	a = a.Unmap()
 	for _, p := range r.cfg.TrustedProxies {
@@ -32,9 +32,9 @@ func (r *Router) trusts(a netip.Addr) bool {
 	return false
 }
 
-// clientOf finds the client of a request that came from peer: the rightmost address that is no trusted proxy's. Each proxy
-// appends whom it saw, so whatever stands left of an untrusted address is only that one's word. Before an untrusted peer
-// nothing is believed.
+// clientOf finds the client of a request that came from peer: the rightmost address that is no
+// trusted proxy's. Each proxy appends whom it saw, so whatever stands left of an untrusted address
+// is only that one's word. Before an untrusted peer nothing is believed.
 func (r *Router) clientOf(h *http1.Head, b []byte, peer client) client {
 	if !r.trusts(peer.addr.Addr()) {
 		return peer
@@ -94,8 +94,8 @@ func peerOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// appendForwarded writes what a proxy says about the connection before it. Behind a trusted one its X-Forwarded-For is
-// continued and the rest is left as it says.
+// appendForwarded writes what a proxy says about the connection before it. Behind a trusted one its
+// X-Forwarded-For is continued and the rest is left as it says.
 func (c *conn) appendForwarded(dst []byte, h *http1.Head, b []byte) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
 	if c.trusted {

@@ -14,11 +14,12 @@ import (
 
 var _ http.Handler = (*Router)(nil)
 
-// ServeHTTP serves one request that another server has read: a Go program's own, which has the router beside its pages.
-// [Router.Serve] has to run, with listeners of its own or without. A WebSocket's connection is taken over, and passed to its
-// worker where that is possible; the rest is forwarded. The server must not have changed the request: its RequestURI is
-// what counts, and its RemoteAddr and TLS are the client. Other hosts' routers cannot come in here: they need the door of a
-// listener.
+// ServeHTTP serves one request that another server has read: a Go program's own, which has the
+// router beside its pages. [Router.Serve] has to run, with listeners of its own or without. A
+// WebSocket's connection is taken over, and passed to its worker where that is possible; the rest
+// is forwarded. The server must not have changed the request: its RequestURI is what counts, and
+// its RemoteAddr and TLS are the client. Other hosts' routers cannot come in here: they need the
+// door of a listener.
 func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if isUpgrade(req) {
 		r.takeOver(w, req)
@@ -43,7 +44,8 @@ func refuseIdle(w http.ResponseWriter) {
 	http.Error(w, "the router does not run", http.StatusServiceUnavailable)
 }
 
-// enter counts c among what a drain waits for, until forget and serving.Done. False: the router does not run.
+// enter counts c among the connections that a drain waits for, until forget and serving.Done. It
+// returns false if the router doesn't run.
 func (r *Router) enter(c *conn) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +78,8 @@ func peerOfRequest(req *http.Request) client {
 	return o
 }
 
-// isUpgrade tells whether a request asks for a WebSocket, over a connection that it may have for itself.
+// isUpgrade reports whether a request asks for a WebSocket, over a connection that it may have for
+// itself.
 func isUpgrade(req *http.Request) bool {
 	return req.ProtoMajor == 1 && strings.EqualFold(req.Header.Get("Upgrade"), "websocket")
 }
@@ -112,7 +115,8 @@ func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
 	c.serve(context.WithoutCancel(req.Context()))
 }
 
-// taken puts what somebody else has read of a connection before what is still to be read. It takes head over.
+// taken puts what somebody else has read of a connection before what is still to be read. It takes
+// head over.
 func (c *conn) taken(head []byte, rest *bufio.Reader) {
 	more, _ := rest.Peek(rest.Buffered())
 	head = append(bufpool.Grow(head, len(more)), more...)

@@ -17,7 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// embedded is a server of somebody else that has a router beside its pages, with a worker on this host.
+// embedded is a server of somebody else that has a router beside its pages, with a worker on this
+// host.
 func embedded(t *testing.T, change func(*Config), wrap bool) (*Router, *testWorker, *httptest.Server) {
 	t.Helper()
 	dir := t.TempDir()

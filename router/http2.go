@@ -13,9 +13,10 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
-// h2 is the multiplexer for HTTP/2. Net/http has the protocol. Each request goes the way of all others,
-// as the only request of a connection of its own (requestconn.go). WebSockets don't come over HTTP/2:
-// the router doesn't offer the extension that they need (RFC 8441), so clients open them over HTTP/1.1.
+// h2 is the multiplexer for HTTP/2. Net/http has the protocol. Each request goes the way of all
+// others, as the only request of a connection of its own (requestconn.go). WebSockets don't come
+// over HTTP/2: the router doesn't offer the extension that they need (RFC 8441), so clients open
+// them over HTTP/1.1.
 type h2 struct {
 	r      *Router
 	server http.Server
@@ -28,8 +29,8 @@ const (
 	h2Frame   = 16 << 10  // largest that is read: the least that may be announced
 	h2Window  = 64 << 10  // bytes of one body that may wait here
 	h2Windows = 256 << 10 // of all bodies of a connection
-	// A connection that is silent for h2Silence is asked whether it lives. Without that nobody would miss a client that
-	// vanished during its poll.
+	// A connection that is silent for h2Silence is asked whether it lives. Without that nobody
+	// would miss a client that vanished during its poll.
 	h2Silence = 30 * time.Second
 
 	maxWarning = 1 << 10 // bytes of a line of net/http's that are logged
@@ -64,7 +65,8 @@ func newHTTP2(r *Router) *h2 {
 
 func (h *h2) protocol() string { return protoH2 }
 
-// run serves until drain. What requests start for others must not end with them, so their context is ctx.
+// run serves until drain. Requests may start work for others, which must not end with them, so they
+// get ctx and not a context of their own.
 func (h *h2) run(ctx context.Context) {
 	h.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { h.serve(ctx, w, req) })
 	h.server.Serve(h.feed) // ends with the feed, and cannot fail otherwise
@@ -97,7 +99,8 @@ func (h *h2) end(nc net.Conn) {
 	}
 }
 
-// drain has clients take their next request elsewhere, and ends each connection with its last answer. It returns with ctx.
+// drain has clients take their next request elsewhere, and ends each connection with its last
+// answer. It returns with ctx.
 func (h *h2) drain(ctx context.Context) {
 	h.server.Shutdown(ctx)
 	h.server.Close()

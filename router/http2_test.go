@@ -261,8 +261,8 @@ func TestRefusalsOverHTTP2(t *testing.T) {
 	}
 }
 
-// WebSockets are not offered over HTTP/2: SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441) is not among the server's settings, so
-// clients open them over HTTP/1.1.
+// WebSockets are not offered over HTTP/2: SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441) is not among
+// the server's settings, so clients open them over HTTP/1.1.
 func TestNoWebSocketsOverHTTP2(t *testing.T) {
 	h, _ := one(t, 1, secured(t))
 	c, err := tls.Dial("tcp", h.addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})

@@ -88,7 +88,7 @@ func TestUnsolicitedBytesAreNobodysAnswer(t *testing.T) {
 	})
 	t.Run("listed", func(t *testing.T) {
 		s := newTalkative()
-		servers, list := backends(t, 1)
+		servers, list := startUpstreams(t, 1)
 		servers[0].becomes(s.ServeHTTP)
 		r, d := listed(t, directory.UpstreamConfig{List: list})
 		awaitReady(t, d, 1)

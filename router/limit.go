@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// maxRetryAfter is the longest that a client turned away is asked to stay away, in seconds. Each is told a random number
-// from 1 on, so that they don't come back together.
+// maxRetryAfter is the longest that a client turned away is asked to stay away, in seconds. Each is
+// told a random number from 1 on, so that they don't come back together.
 const maxRetryAfter = 5
 
 // limit is why a request was turned away.
@@ -34,7 +34,7 @@ func (l limit) String() string {
 	return [...]string{"none", "in_flight", "rate", "address", "connections", "requests", "tls", "descriptors"}[l]
 }
 
-// gate lets as many handshakes to a worker as it can take. It is part of a backend.
+// gate lets as many handshakes to a worker as it can take. It is part of a worker.
 type gate struct {
 	inFlight atomic.Int64
 	pace     pace         // of a second
@@ -54,10 +54,11 @@ func (g *gate) enter(cfg *Config, now int64) limit {
 	return unlimited
 }
 
-// pace lets so many pass in each second: GCRA. It is the Unix nanoseconds when all that came would have come at the rate.
+// pace lets so many pass in each second: GCRA. It is the Unix nanoseconds when all that came would
+// have come at the rate.
 type pace struct{ full atomic.Int64 }
 
-// take takes a place in the second that ends now; false: there is none.
+// take takes a place in the second that ends now. It returns false if there is none.
 func (p *pace) take(perSecond int, now int64) bool {
 	gap := int64(time.Second) / int64(perSecond)
 	for {
@@ -74,17 +75,19 @@ func (p *pace) take(perSecond int, now int64) bool {
 
 func (g *gate) leave() { g.inFlight.Add(-1) }
 
-// busy tells whether the worker has as many requests as it may have. More come to it only where one was moved from another.
+// busy reports whether the worker has as many requests as it may have. It gets more only if they
+// were moved from another worker.
 func (w *worker) busy() bool {
 	most := w.r.cfg.RequestsInFlight
 	return most > 0 && w.requests.Load() >= int64(most)
 }
 
-// avoided tells whether the worker did not answer a handshake a moment ago.
+// avoided reports whether the worker did not answer a handshake a moment ago.
 func (g *gate) avoided(now int64) bool { return now-g.stalled.Load() < int64(silence) }
 
-// balance chooses the worker of a new session and enters its gate. Where that one has no room, or did not answer a moment
-// ago, the next that has is taken. Nil: none is ready, or l says why none takes it.
+// balance chooses the worker of a new session and enters its gate. Where that one has no room, or
+// did not answer a moment ago, the next that has is taken. Nil: none is ready, or l says why none
+// takes it.
 func (r *Router) balance(not *worker) (w *worker, l limit) {
 	ready := r.readyBut(not)
 	n := len(ready)
@@ -123,10 +126,12 @@ func (r *Router) enterFrom(ready []*directory.Worker, first int, now int64, all 
 	return nil, l
 }
 
-// maxAddresses bounds what addresses remembers. Beyond it new ones are let in: the workers' own limits hold.
+// maxAddresses bounds what addresses remembers. Beyond it new ones are let in: the workers' own
+// limits hold.
 const maxAddresses = 1 << 16
 
-// addresses counts handshakes by client address: IPv6 ones by their /64, which is what one client has.
+// addresses counts handshakes by client address: IPv6 ones by their /64, which is what one client
+// has.
 type addresses struct {
 	mu     sync.Mutex
 	second int64
@@ -158,8 +163,8 @@ func (a *addresses) enter(addr netip.Addr, most int, second int64) bool {
 	return true
 }
 
-// turnAway answers what a limit forbids. A connection that can go on does: making a new one would cost both sides more
-// than the answer.
+// turnAway answers what a limit forbids. A connection that can go on does: making a new one would
+// cost both sides more than the answer.
 func (x *exchange) turnAway(l limit) bool {
 	c := x.c
 	c.Take()
@@ -181,7 +186,8 @@ func (x *exchange) turnAway(l limit) bool {
 	return true
 }
 
-// turnOut ends a connection that is one too many. Its kernel buffer is empty, so the answer does not wait.
+// turnOut ends a connection that is one too many. Its kernel buffer is empty, so the answer does
+// not wait.
 func (r *Router) turnOut(nc net.Conn, l limit) {
 	r.metrics.limited[l].Inc()
 	if r.cfg.Certificates == nil {

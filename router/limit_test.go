@@ -18,7 +18,8 @@ import (
 
 const handshakeTarget = "/socket.io/?EIO=4&transport=polling"
 
-// slow makes a worker that answers no handshake before release is closed. Waiting gets a value for each that waits.
+// slow makes a worker that answers no handshake before release is closed. Waiting gets a value for
+// each that waits.
 func (w *testWorker) slow() (waiting chan string, release chan struct{}) {
 	waiting, release = make(chan string, 1<<14), make(chan struct{})
 	w.becomes(func(rw http.ResponseWriter, r *http.Request) {
@@ -33,7 +34,8 @@ func (w *testWorker) slow() (waiting chan string, release chan struct{}) {
 	return waiting, release
 }
 
-// Every one of a storm is answered: as many as the worker may have at a time by the worker, the rest at once by us.
+// Every one of a storm is answered: as many as the worker may have at a time by the worker, the
+// rest at once by us.
 func TestStormOfHandshakes(t *testing.T) {
 	const handshakes, clients, most = 10_000, 400, 50
 	before := fds(t)
@@ -236,7 +238,8 @@ func TestAddressLimitNeverHitsTrustedProxies(t *testing.T) {
 	}
 }
 
-// A handshake that a worker does not answer is another's; the client waits for StallTimeout and no longer.
+// A handshake that a worker does not answer is another's; the client waits for StallTimeout and no
+// longer.
 func TestStalledWorkersHandshakeGoesElsewhere(t *testing.T) {
 	h, _ := one(t, 2, func(cfg *Config) { cfg.StallTimeout = 500 * time.Millisecond })
 	_, release := h.workers["wka0"].slow()
@@ -253,7 +256,8 @@ func TestStalledWorkersHandshakeGoesElsewhere(t *testing.T) {
 	}
 }
 
-// Where no worker answers in time the handshake waits: slow is not stalled, and it is tried twice at most.
+// Where no worker answers in time the handshake waits: slow is not stalled, and it is tried twice
+// at most.
 func TestSlowWorkersHandshakeWaits(t *testing.T) {
 	h, _ := one(t, 2, func(cfg *Config) { cfg.StallTimeout = 20 * time.Millisecond })
 	w0, r0 := h.workers["wka0"].slow()
@@ -292,11 +296,12 @@ func TestMostConnections(t *testing.T) {
 	}
 }
 
-// BenchmarkTurnedAway is a handshake that meets a limit, over a kept connection: its client and the kernel included.
+// BenchmarkTurnedAway is a handshake that meets a limit, over a kept connection: its client and the
+// kernel included.
 func BenchmarkTurnedAway(b *testing.B) {
 	h, _ := one(b, 1, nil)
-	backend := h.workerOf(h.cfg.Directory.Workers().Get("wka0"))
-	backend.gate.inFlight.Store(1 << 40)
+	worker := h.workerOf(h.cfg.Directory.Workers().Get("wka0"))
+	worker.gate.inFlight.Store(1 << 40)
 	c, err := net.Dial("tcp", h.addr)
 	if err != nil {
 		b.Fatal(err)

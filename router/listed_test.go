@@ -32,11 +32,11 @@ func listed(t *testing.T, cfg directory.UpstreamConfig) (*testRouter, *directory
 
 func awaitReady(t *testing.T, d *directory.Upstreams, n int) {
 	t.Helper()
-	testkit.Await(t, fmt.Sprint(n, " ready backends"), d.Changed, func() bool { return len(d.Workers().Ready()) == n })
+	testkit.Await(t, fmt.Sprint(n, " ready upstreams"), d.Changed, func() bool { return len(d.Workers().Ready()) == n })
 }
 
-// backends starts servers on ports; list names them.
-func backends(t *testing.T, n int) (servers []*testWorker, list string) {
+// startUpstreams starts servers on ports; list names them.
+func startUpstreams(t *testing.T, n int) (servers []*testWorker, list string) {
 	t.Helper()
 	var urls []string
 	for i := range n {
@@ -56,8 +56,8 @@ func sessionAt(c *testClient, w *testWorker) string {
 	}
 }
 
-func TestListedBackendsAreSpokenToPlainly(t *testing.T) {
-	servers, list := backends(t, 1)
+func TestListedUpstreamsAreSpokenToPlainly(t *testing.T) {
+	servers, list := startUpstreams(t, 1)
 	r, d := listed(t, directory.UpstreamConfig{List: list})
 	awaitReady(t, d, 1)
 	c := dialTo(t, r.addr)
@@ -92,8 +92,8 @@ func TestListedBackendsAreSpokenToPlainly(t *testing.T) {
 	testkit.Await(t, "and its end", d.Changed, func() bool { return d.Workers().All()[0].Clients == 1 })
 }
 
-func TestKilledBackendsSidsAreUnknownAtOnce(t *testing.T) {
-	servers, list := backends(t, 2)
+func TestKilledUpstreamsSidsAreUnknownAtOnce(t *testing.T) {
+	servers, list := startUpstreams(t, 2)
 	r, d := listed(t, directory.UpstreamConfig{List: list})
 	awaitReady(t, d, 2)
 	c := dialTo(t, r.addr)
@@ -109,7 +109,7 @@ func TestKilledBackendsSidsAreUnknownAtOnce(t *testing.T) {
 	for range 3 {
 		c.send("POST /socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n6", dead)
 		if resp, body := c.answer("POST"); resp.StatusCode != 400 || !strings.Contains(body, `"code":1`) || !strings.Contains(body, servers[1].id) {
-			t.Errorf("a dead backend's sid: %s %q", resp.Status, body)
+			t.Errorf("a dead upstream's sid: %s %q", resp.Status, body)
 		}
 		c.send("POST /socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n6", alive)
 		if resp, body := c.answer("POST"); resp.StatusCode != 200 {
@@ -128,9 +128,9 @@ func TestKilledBackendsSidsAreUnknownAtOnce(t *testing.T) {
 	}
 }
 
-// A backend's own 421 is an answer like any other: it knows nothing of doors.
-func TestMisdirectedIsTheBackendsOwn(t *testing.T) {
-	servers, list := backends(t, 1)
+// An upstream's own 421 is an answer like any other: it knows nothing of doors.
+func TestMisdirectedIsTheUpstreamsOwn(t *testing.T) {
+	servers, list := startUpstreams(t, 1)
 	r, d := listed(t, directory.UpstreamConfig{List: list})
 	awaitReady(t, d, 1)
 	servers[0].answers(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(421) })
@@ -142,8 +142,8 @@ func TestMisdirectedIsTheBackendsOwn(t *testing.T) {
 	}
 }
 
-func TestConnectionsToBackendsAreClosedBeforeTheyDoIt(t *testing.T) {
-	_, list := backends(t, 1)
+func TestConnectionsToUpstreamsAreClosedBeforeTheyDoIt(t *testing.T) {
+	_, list := startUpstreams(t, 1)
 	r, d := listed(t, directory.UpstreamConfig{List: list})
 	awaitReady(t, d, 1)
 	dialTo(t, r.addr).get("/")
@@ -164,7 +164,7 @@ func TestConnectionsToBackendsAreClosedBeforeTheyDoIt(t *testing.T) {
 	}
 }
 
-func TestBackendsOverTLS(t *testing.T) {
+func TestUpstreamsOverTLS(t *testing.T) {
 	var kinds atomic.Int32
 	s := httptest.NewTLSServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
@@ -200,7 +200,7 @@ func TestBackendsOverTLS(t *testing.T) {
 }
 
 // Who cannot show a certificate for the listed name gets nothing.
-func TestBackendsOfAnotherNameAreNotTalkedTo(t *testing.T) {
+func TestUpstreamsOfAnotherNameAreNotTalkedTo(t *testing.T) {
 	var asked atomic.Int32
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	refusals := make(chan string, 1000)
@@ -238,7 +238,7 @@ func (n *names) LookupNetIP(context.Context, string, string) ([]netip.Addr, erro
 	return *n.addrs.Load(), nil
 }
 
-func TestBackendThatItsNameLeavesKeepsItsSessions(t *testing.T) {
+func TestUpstreamThatItsNameLeavesKeepsItsSessions(t *testing.T) {
 	first := loopback(t)
 	_, port, _ := net.SplitHostPort(first.Addr().String())
 	second, err := net.Listen("tcp", "127.0.0.2:"+port)
@@ -274,8 +274,8 @@ func TestBackendThatItsNameLeavesKeepsItsSessions(t *testing.T) {
 	}
 }
 
-func TestBackendThatDoesNotAnswerGetsNoNewSessions(t *testing.T) {
-	servers, list := backends(t, 2)
+func TestUpstreamThatDoesNotAnswerGetsNoNewSessions(t *testing.T) {
+	servers, list := startUpstreams(t, 2)
 	r, d := listed(t, directory.UpstreamConfig{List: list})
 	awaitReady(t, d, 2)
 	c := dialTo(t, r.addr)

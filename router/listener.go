@@ -10,13 +10,15 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// Listener has the router take the WebSockets from what ln accepts, unread, and leaves every other connection to whoever
-// accepts from it, untouched: an http.Server that has the Router as its handler for Socket.IO's path. Without it that server
-// reads the upgrades, too, and [Router.ServeHTTP] takes them over, for some more CPU. TLS connections are left alone.
-// Connections are looked at until their first request is there, by a goroutine each; Close ends those.
+// Listener has the router take the WebSockets from what ln accepts, unread, and leaves every other
+// connection to whoever accepts from it, untouched: an http.Server that has the Router as its
+// handler for Socket.IO's path. Without it that server reads the upgrades, too, and
+// [Router.ServeHTTP] takes them over, for some more CPU. TLS connections are left alone.
+// Connections are looked at until their first request is there, by a goroutine each; Close ends
+// those.
 func (r *Router) Listener(ln net.Listener) net.Listener {
 	l := &listener{Feed: netio.NewFeed(ln.Addr()), ln: ln, r: r, silent: make(map[net.Conn]struct{})}
-	l.looking.Go(l.accept)
+	l.inspecting.Go(l.accept)
 	return l
 }
 
@@ -24,7 +26,7 @@ type listener struct {
 	*netio.Feed // of connections that aren't the router's
 	ln          net.Listener
 	r           *Router
-	looking     sync.WaitGroup
+	inspecting  sync.WaitGroup
 
 	mu     sync.Mutex            // guards the rest
 	silent map[net.Conn]struct{} // nothing came yet; nil once closed
@@ -42,16 +44,17 @@ func (l *listener) Close() error {
 		l.Feed.Close()
 	}
 	l.mu.Unlock()
-	l.looking.Wait()
+	l.inspecting.Wait()
 	return err
 }
 
-// accept looks at each connection until the listener fails, for good or, as the caller may know better, for now.
+// accept looks at each connection until the listener fails, for good or, as the caller may know
+// better, for now.
 func (l *listener) accept() {
 	for {
 		nc, err := l.ln.Accept()
 		if err == nil {
-			l.looking.Go(func() { l.look(nc) })
+			l.inspecting.Go(func() { l.inspect(nc) })
 			continue
 		}
 		if !l.Fail(err) {
@@ -60,8 +63,8 @@ func (l *listener) accept() {
 	}
 }
 
-// look waits for a connection's first request and gives it to whose it is.
-func (l *listener) look(nc net.Conn) {
+// inspect waits for a connection's first request and gives it to whose it is.
+func (l *listener) inspect(nc net.Conn) {
 	c := l.r.newConn(nc)
 	if c.tcp != nil && l.await(c) && c.wantsWebSocket() && l.r.enter(c) {
 		defer l.r.serving.Done()
@@ -75,7 +78,8 @@ func (l *listener) look(nc net.Conn) {
 	}
 }
 
-// await looks at the first bytes. False: there are none in time, or the listener is closed.
+// await looks at the first bytes. It returns false if none come in time, or if the listener is
+// closed.
 func (l *listener) await(c *conn) bool {
 	c.nc.SetReadDeadline(time.Now().Add(l.r.cfg.HeadTimeout))
 	l.mu.Lock()
@@ -96,7 +100,7 @@ func (l *listener) await(c *conn) bool {
 	return open && err == nil
 }
 
-// wantsWebSocket tells whether what was seen of a connection is an upgrade for a worker, whole.
+// wantsWebSocket reports whether what was seen of a connection is an upgrade for a worker, whole.
 func (c *conn) wantsWebSocket() bool {
 	var h http1.Head
 	b := c.Bytes()

@@ -76,8 +76,8 @@ func (m *message) compose(c *conn, q *request, n int, f form) {
 	case relayed:
 		dst = append(dst, "Connection: Upgrade\r\nUpgrade: websocket\r\n"...)
 	case handed:
-		// The connection is the worker's and must not outlive a refused upgrade: the next request on
-		// it may be anyone's.
+		// The connection is the worker's and must not outlive a refused upgrade: the next request
+		// on it may be anyone's.
 		dst = append(dst, "Connection: Upgrade, close\r\nUpgrade: websocket\r\n"...)
 	}
 	m.cut = len(dst)
@@ -147,8 +147,8 @@ func (m *message) next(b []byte) (int, *http1.Refusal) {
 	return k, nil
 }
 
-// dropBody makes it the same request with an empty body: the bytes that went to a dead worker are not
-// here any more, and the answer to an unknown sid doesn't depend on them.
+// dropBody makes it the same request with an empty body: the bytes that went to a dead worker are
+// not here any more, and the answer to an unknown sid doesn't depend on them.
 func (m *message) dropBody() {
 	var h http1.Head
 	n, err := h.ParseRequest(m.text, 0)

@@ -9,7 +9,8 @@ import (
 
 var errOrigin = &http1.Refusal{Status: 403, Why: "origin not allowed"}
 
-// pattern is an allowed origin: scheme://host[:port] in lower case, cut where a star stands for the beginning of the host.
+// pattern is an allowed origin: scheme://host[:port] in lower case, cut where a star stands for the
+// beginning of the host.
 type pattern struct {
 	before, after string
 	star          bool
@@ -38,9 +39,9 @@ func (p pattern) matches(origin []byte) bool {
 	return at > len(p.before) && http1.HasPrefixFold(origin, p.before) && http1.EqualFold(origin[at:], p.after)
 }
 
-// forbids reports whether a request of a session comes from a page that may not make it. Browsers let
-// any page open a WebSocket anywhere, and send the cookies along. A client that sends no Origin is not
-// a browser.
+// forbids reports whether a request of a session comes from a page that may not make it. Browsers
+// let any page open a WebSocket anywhere, and send the cookies along. A client that sends no Origin
+// is not a browser.
 func (r *Router) forbids(q *request, b []byte) bool {
 	allowed := r.origins
 	if len(allowed) == 0 || q.kind == kindApp {

@@ -8,8 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// TestLatePosts: who sends something to a session that a worker has just moved away is told what the worker would have said,
-// by every router; a poll is told that the session is over.
+// TestLatePosts: who sends something to a session that a worker has just moved away is told what
+// the worker would have said, by every router; a poll is told that the session is over.
 func TestLatePosts(t *testing.T) {
 	for _, remote := range []bool{false, true} {
 		t.Run(fmt.Sprintf("remote %v", remote), func(t *testing.T) {

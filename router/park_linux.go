@@ -9,8 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// park waits for bytes on ways that are quiet, all of them in one epoll set of the router's own with one goroutine. Each is
-// armed for one event at a time: while a way runs, the set says nothing of it.
+// park waits for bytes on ways that are quiet, all of them in one epoll set of the router's own
+// with one goroutine. Each is armed for one event at a time: while a way runs, the set says nothing
+// of it.
 type park struct {
 	ep   int
 	file *os.File // the same, polled by the runtime
@@ -45,7 +46,7 @@ func (p *park) run(ctx context.Context) {
 	})
 }
 
-// arm has w woken once, when there is something to read or an end. False: it could not be done.
+// arm has w woken once, when there is something to read or an end. It returns false if that failed.
 func (p *park) arm(w *way) bool {
 	if p == nil {
 		return false

@@ -46,8 +46,8 @@ func (x *exchange) upgrade(ctx context.Context) bool {
 	return x.forward(ctx)
 }
 
-// pass gives the connection away. If it returns nil, the router closes its copy, and nothing else of
-// the connection is left here.
+// pass gives the connection away. If it returns nil, the router closes its copy, and nothing else
+// of the connection is left here.
 func (x *exchange) pass(s *handoff.Sender) error {
 	c, from := x.c, x.req.from
 	m := handoff.Meta{Kind: handoff.Client, Scheme: from.scheme()}
@@ -65,9 +65,9 @@ func (x *exchange) pass(s *handoff.Sender) error {
 	return c.pass(s, m)
 }
 
-// passUntouched gives a connection away that was only looked at, with everything still in the kernel. There may be no
-// such worker on this host, so routers look before they read only once they have met one: the first upgrade that goes to
-// one without another request before it is relayed.
+// passUntouched gives a connection away that was only looked at, with everything still in the
+// kernel. There may be no such worker on this host, so routers look before they read only once they
+// have met one: the first upgrade that goes to one without another request before it is relayed.
 func (c *conn) passUntouched(s *handoff.Sender, m handoff.Meta) error {
 	if !c.Peeked() {
 		return handoff.ErrTouched
@@ -93,8 +93,8 @@ func (c *conn) pass(s *handoff.Sender, m handoff.Meta) error {
 	return nil
 }
 
-// door serves the first request of a connection that shows a key: another host's router wants one of
-// our workers, and gets it for good. The request goes no further than this host.
+// door serves the first request of a connection that shows a key: another host's router wants one
+// of our workers, and gets it for good. The request goes no further than this host.
 func (x *exchange) door(ctx context.Context, n int) bool {
 	c, h := x.c, &x.req.head
 	b := c.Bytes()[:n]

@@ -496,7 +496,8 @@ func TestRelayedConnectionsAreTrackedForTheDrain(t *testing.T) {
 	}
 }
 
-// A worker that is stopped takes nothing from its socket: new sessions go to others long before it is known as lost.
+// A worker that is stopped takes nothing from its socket: new sessions go to others long before it
+// is known as lost.
 func TestNewWebSocketsAvoidAStoppedWorker(t *testing.T) {
 	h, d := one(t, 1, nil)
 	l, err := handoff.Listen(filepath.Join(h.dir, "stop.sock"), "stop") // nobody accepts

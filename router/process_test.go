@@ -22,8 +22,9 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// The figures of a router are those of a process of its own: this test binary started again, with the routers' side of
-// the configuration in processEnv. Its CPU time and memory are read from /proc.
+// The figures of a router are those of a process of its own: this test binary started again, with
+// the routers' side of the configuration in processEnv. Its CPU time and memory are read from
+// /proc.
 const processEnv = "SIDEREAL_TEST_ROUTER"
 
 type processConfig struct {
@@ -92,7 +93,7 @@ func runRouterProcess() {
 // settleRelays waits until nothing moves any more.
 func (r *Router) settleRelays() {
 	for settled := false; !settled; time.Sleep(time.Millisecond) {
-		r.lookAfterRelays()
+		r.parkQuietRelays()
 		settled = true
 		r.mu.Lock()
 		for c := range r.conns {
@@ -111,7 +112,8 @@ type routerProcess struct {
 	out  *bufio.Reader
 }
 
-// startProcess starts a router for one worker of its own, wka0, and one of another host, wkb0. Over TLS, if there is a pair.
+// startProcess starts a router for one worker of its own, wka0, and one of another host, wkb0. Over
+// TLS, if there is a pair.
 func startProcess(b *testing.B, pair KeyPair) *routerProcess {
 	b.Helper()
 	dir, other := b.TempDir(), b.TempDir()
@@ -180,7 +182,8 @@ func (p *routerProcess) memory(b *testing.B) float64 {
 	return float64(kb) * 1024
 }
 
-// BenchmarkProcessCPU reports the router's own CPU time: requests at 50 connections, handovers at 8, in a closed loop.
+// BenchmarkProcessCPU reports the router's own CPU time: requests at 50 connections, handovers at
+// 8, in a closed loop.
 func BenchmarkProcessCPU(b *testing.B) {
 	for name, target := range map[string]string{"poll": "wka0", "poll at another host": "wkb0"} {
 		b.Run(name, func(b *testing.B) {
@@ -277,8 +280,8 @@ func BenchmarkProcessCPU(b *testing.B) {
 	})
 }
 
-// BenchmarkProcessMemory reports the router's memory for each of 2,000 connections: idle after a request, passed on, with
-// a parked poll, and relayed, for another host or since it came over TLS.
+// BenchmarkProcessMemory reports the router's memory for each of 2,000 connections: idle after a
+// request, passed on, with a parked poll, and relayed, for another host or since it came over TLS.
 func BenchmarkProcessMemory(b *testing.B) {
 	const conns = 2000
 	for name, request := range map[string]string{

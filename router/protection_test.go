@@ -239,7 +239,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// Every value that the router writes into a head is one line, whatever a client, a worker or the settings put into it.
+// Every value that the router writes into a head is one line, whatever a client, a worker or the
+// settings put into it.
 func TestNothingIsInjected(t *testing.T) {
 	h, _ := logged(t, "all", func(cfg *Config) { cfg.DebugHeader = true })
 	worker := h.workers["wka0"]
@@ -262,7 +263,8 @@ func TestNothingIsInjected(t *testing.T) {
 			if resp.Header.Get("X-Evil") != "" {
 				t.Errorf("%q: the client gets it", request)
 			}
-			// A field of its own is what the client may send: what must not be is that it is one and passes for another's value.
+			// A field of its own is what the client may send: what must not be is that it is one
+			// and passes for another's value.
 			if r := worker.last(); r != nil && resp.StatusCode == 200 && r.Header.Get("X-Evil") != "" && !strings.HasPrefix(e, "\r\n") {
 				t.Errorf("%q: the worker gets it", request)
 			}

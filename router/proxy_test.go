@@ -196,7 +196,8 @@ func TestHTTP10(t *testing.T) {
 	c.ended()
 }
 
-// A target in absolute form names the host, whatever Host says, and servers look for the path at the start of theirs.
+// A target in absolute form names the host, whatever Host says, and servers look for the path at
+// the start of theirs.
 func TestAbsoluteTargets(t *testing.T) {
 	h, _ := one(t, 4, func(cfg *Config) { cfg.Balance = "round-robin" })
 	c := dialTo(t, h.addr)

@@ -11,8 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// The PROXY protocol, versions 1 and 2, as HAProxy's proxy-protocol.txt has it: what a proxy that works on TCP says about
-// a connection before its first byte.
+// The PROXY protocol, versions 1 and 2, as HAProxy's proxy-protocol.txt has it: what a proxy that
+// works on TCP says about a connection before its first byte.
 
 const (
 	proxyV1     = "PROXY "
@@ -33,9 +33,10 @@ var (
 	errProxyMissing = &http1.Refusal{Status: 400, Why: "PROXY header missing"}
 )
 
-// parseProxy reads a header from the start of b, which is not empty: who is behind it, and whether over TLS, and its
-// length, 0 where there is none. An address that is not valid means that the connection is the proxy's own (LOCAL, UNKNOWN),
-// or no TCP at all. It may ask for more with http1.ErrMore.
+// parseProxy reads a header from the start of b, which is not empty: who is behind it, and whether
+// over TLS, and its length, 0 where there is none. An address that is not valid means that the
+// connection is the proxy's own (LOCAL, UNKNOWN), or no TCP at all. It may ask for more with
+// http1.ErrMore.
 func parseProxy(b []byte) (p client, n int, err error) {
 	switch {
 	case startsLike(b, proxyV1):
@@ -46,7 +47,7 @@ func parseProxy(b []byte) (p client, n int, err error) {
 	return p, 0, nil
 }
 
-// startsLike tells whether b begins with the text, or is too short to tell.
+// startsLike reports whether b begins with the text, or is too short to tell.
 func startsLike(b []byte, text string) bool {
 	n := min(len(b), len(text))
 	return string(b[:n]) == text[:n]
@@ -166,9 +167,9 @@ func sumsUp(header []byte, at int) bool {
 	return sum == binary.BigEndian.Uint32(header[at:])
 }
 
-// readProxy takes the PROXY header that a trusted proxy's connection begins with, and takes its word for who is at the
-// other end. A connection without one may still be another host's router, which shows its key. False: the header is no
-// good, or did not come in time.
+// readProxy takes the PROXY header that a trusted proxy's connection begins with, and takes its
+// word for who is at the other end. A connection without one may still be another host's router,
+// which shows its key. False: the header is no good, or did not come in time.
 func (c *conn) readProxy() bool {
 	c.awaitsProxy = false
 	deadline := time.Now().Add(c.r.cfg.HeadTimeout)

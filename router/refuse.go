@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	// A refused client may still be sending. Closing at once would reset the connection and take the answer with it, so
-	// this much is read and thrown away, for this long (RFC 9112, section 9.6).
+	// A refused client may still be sending. Closing at once would reset the connection and take
+	// the answer with it, so this much is read and thrown away, for this long (RFC 9112, section
+	// 9.6).
 	lingerBytes = 256 << 10
 	lingerTime  = time.Second
 )

@@ -9,12 +9,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
-// halfOpen is how long a relay outlives the end of one direction. A WebSocket's ends follow each other at once.
+// halfOpen is how long a relay outlives the end of one direction. A WebSocket's ends follow each
+// other at once.
 const halfOpen = 30 * time.Second
 
-// relay carries a WebSocket's bytes between a client and a worker until both ways have ended, one broke, or the router
-// stops. A way has a goroutine while bytes move on it. One that was quiet for a second or two is parked: it waits in an
-// epoll set with all others, without a goroutine and without a buffer, until bytes come.
+// relay carries a WebSocket's bytes between a client and a worker until both ways have ended, one
+// broke, or the router stops. A way has a goroutine while bytes move on it. One that was quiet for
+// a second or two is parked: it waits in an epoll set with all others, without a goroutine and
+// without a buffer, until bytes come.
 type relay struct {
 	c    *conn
 	u    *workerConn
@@ -31,14 +33,14 @@ type way struct {
 	fd       syscall.RawConn // of from, below TLS; nil: it has none, and is not parked
 
 	moved   atomic.Uint32 // reads
-	seen    atomic.Uint32 // of these, when it was last looked after
-	resting atomic.Bool   // it shall park
+	seen    atomic.Uint32 // of these, when parkQuiet last saw it
+	resting atomic.Bool   // it is to be parked
 	parked  atomic.Bool   // who makes it false again has to run it
 	id      uint64        // the park's, 0: none; guarded by its mu
 }
 
-// relay becomes one with u. What u has read begins with the 101. It returns at once: the goroutines are new, with stacks
-// half as large as one that has served requests.
+// relay becomes one with u. What u has read begins with the 101. It returns at once: the goroutines
+// are new, with stacks half as large as one that has served requests.
 func (c *conn) relay(u *workerConn) {
 	m := c.r.metrics
 	m.proxied.Dec()
@@ -88,13 +90,13 @@ func (r *relay) end() {
 	r.u.w.relays(-1)
 	c.awaited()
 	r.u.close()
-	c.r.leaveRoom(nil)
+	c.r.unreserve(nil)
 	c.end()
 	c.r.serving.Done()
 }
 
-// carry copies. Its end is passed on; if it breaks, the other way is broken off too. True: it is parked, and whoever wakes
-// it goes on with it.
+// carry copies. Its end is passed on; if it breaks, the other way is broken off too. True: it is
+// parked, and whoever wakes it goes on with it.
 func (w *way) carry() (parked bool) {
 	to, from := w.to, w.from
 	for {
@@ -151,7 +153,7 @@ func (r *relay) tear() {
 	}
 }
 
-// goesOn tells whether a read that timed out was only interrupted.
+// goesOn reports whether a read that timed out was only interrupted.
 func (w *way) goesOn() bool {
 	r := w.relay
 	if until := r.half.Load(); r.torn.Load() || until != 0 && time.Now().UnixNano() >= until {
@@ -161,8 +163,8 @@ func (w *way) goesOn() bool {
 	return true
 }
 
-// setDeadline makes reads wait as long as they should, whatever interrupted them. What changes meanwhile is seen here, or by
-// whoever changes it.
+// setDeadline makes reads wait as long as they should, whatever interrupted them. A change in the
+// meantime is seen here, or by the goroutine that makes it.
 func (w *way) setDeadline() {
 	r := w.relay
 	w.from.Conn.SetReadDeadline(time.Time{})
@@ -174,7 +176,7 @@ func (w *way) setDeadline() {
 	}
 }
 
-// rest parks the way. False: it has to go on.
+// rest parks the way. It returns false if the way has to go on.
 func (w *way) rest() bool {
 	r := w.relay
 	w.parked.Store(true)
@@ -191,8 +193,8 @@ func (w *way) wake() {
 	}
 }
 
-// lookAfter parks the ways on which nothing moved since the last time.
-func (r *relay) lookAfter() {
+// parkQuiet parks the ways on which nothing moved since the last time.
+func (r *relay) parkQuiet() {
 	if r.half.Load() != 0 || r.torn.Load() {
 		return
 	}
@@ -207,8 +209,8 @@ func (r *relay) lookAfter() {
 	}
 }
 
-// lookAfterRelays is called once a second.
-func (r *Router) lookAfterRelays() {
+// parkQuietRelays is called once a second.
+func (r *Router) parkQuietRelays() {
 	if !r.park.works() {
 		return
 	}
@@ -221,6 +223,6 @@ func (r *Router) lookAfterRelays() {
 	}
 	r.mu.Unlock()
 	for _, relay := range all {
-		relay.lookAfter()
+		relay.parkQuiet()
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// relays are the ways on which a WebSocket goes through a router's hands: each is a router, its worker, and a client that
-// is not yet upgraded.
+// relays are the ways on which a WebSocket goes through a router's hands: each is a router, its
+// worker, and a client that is not yet upgraded.
 func relays(t *testing.T, test func(t *testing.T, h *host, w *testWorker, c *testClient)) {
 	t.Run("to another host", func(t *testing.T) {
 		hosts := cluster(t, directory.NewStatic(), nil, 1, 1)
@@ -103,7 +103,8 @@ func TestRelayPassesTheWorkersEndOn(t *testing.T) {
 	})
 }
 
-// Who reads late gets everything, and meanwhile the other one waits: the router keeps no more than a buffer.
+// Who reads late gets everything, and meanwhile the other one waits: the router keeps no more than
+// a buffer.
 func TestRelayWaitsForSlowReaders(t *testing.T) {
 	const size = 16 << 20
 	sum := func(r io.Reader) (string, error) {
@@ -302,7 +303,7 @@ func TestRelayIsParkedWhileBytesCome(t *testing.T) {
 			var parking sync.WaitGroup
 			parking.Go(func() {
 				for range 10 {
-					h.lookAfterRelays()
+					h.parkQuietRelays()
 					runtime.Gosched()
 				}
 			})

@@ -185,7 +185,8 @@ func bodyOf(h *http1.Head, bodiless, decode bool) body {
 func (b *body) done() bool { return b.rest == 0 && !b.chunked && !b.untilClose }
 
 // take follows p. It appends the bytes for the client to out if they have to be decoded, or if they
-// are few and out waits to be sent. Otherwise it returns a negative count, and p itself is to be sent.
+// are few and out waits to be sent. Otherwise it returns a negative count, and p itself is to be
+// sent.
 func (b *body) take(p, out []byte, pending bool) (int, []byte, error) {
 	k := len(p)
 	switch {

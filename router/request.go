@@ -70,7 +70,8 @@ func (q *request) opensSession() bool {
 // hasBody reports whether a body follows the head.
 func (q *request) hasBody() bool { return q.head.Length > 0 || q.head.Chunked }
 
-// authority returns the host that the request is for, without its port, and the path with the query.
+// authority returns the host that the request is for, without its port, and the path with the
+// query.
 func (q *request) authority(b []byte) (host, path []byte) {
 	host, path = q.head.Host(b), q.head.Target.Of(b)
 	if q.head.Authority.To > 0 && (len(path) == 0 || path[0] == '?') {

@@ -14,9 +14,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// requestConn is one request that net/http has read, as a connection that speaks HTTP/1.1: the router
-// reads the request from it, and what the router writes to it becomes the response. Nothing runs
-// beside the handler: reads pull the body, and writes push the response.
+// requestConn is one request that net/http has read, as a connection that speaks HTTP/1.1: the
+// router reads the request from it, and what the router writes to it becomes the response. Nothing
+// runs beside the handler: reads pull the body, and writes push the response.
 type requestConn struct {
 	c       *conn // the router's
 	w       http.ResponseWriter
@@ -38,8 +38,8 @@ type requestConn struct {
 
 var requestConns = sync.Pool{New: func() any { return new(requestConn) }}
 
-// serveRequest serves a request that net/http has read, as the only one of c. Cut tells whether the
-// router has ended the request, and not its client.
+// serveRequest serves a request that net/http has read, as the only one of c. Cut reports whether
+// the router has ended the request, and not its client.
 func (c *conn) serveRequest(ctx context.Context, w http.ResponseWriter, req *http.Request, cut func() bool) {
 	s := requestConns.Get().(*requestConn)
 	s.begin(w, req)
@@ -86,8 +86,9 @@ func (s *requestConn) end() {
 	requestConns.Put(s)
 }
 
-// compose writes the request's head as HTTP/1.1 has it. False: something in it cannot stand there. HTTP/2 carries any byte
-// in its fields, so each is held to the rules of the parser that reads it next.
+// compose writes the request's head as HTTP/1.1 has it. It returns false if something in it isn't
+// allowed there. HTTP/2 carries any byte in its fields, so each is held to the rules of the parser
+// that reads it next.
 func (s *requestConn) compose() bool {
 	req := s.req
 	if !http1.IsToken(req.Method) || !http1.IsTarget(req.RequestURI) || !http1.IsHost(req.Host) || req.Method == "" || req.RequestURI == "" {
@@ -120,8 +121,8 @@ func (s *requestConn) compose() bool {
 	return true
 }
 
-// carries tells whether a field goes on: not those of the connection, of the framing, and of our own routers, which speak
-// HTTP/1.1.
+// carries reports whether a field goes on: not those of the connection, of the framing, and of our
+// own routers, which speak HTTP/1.1.
 func (s *requestConn) carries(name string) bool {
 	if name == "" {
 		return false
@@ -151,7 +152,8 @@ func (s *requestConn) Read(p []byte) (int, error) {
 	return s.readChunk(p)
 }
 
-// readChunk reads a piece of the body as a chunk. P has room for that: what is read into is a whole buffer, or grown.
+// readChunk reads a piece of the body as a chunk. P has room for that: what is read into is a whole
+// buffer, or grown.
 func (s *requestConn) readChunk(p []byte) (int, error) {
 	const before, after = 8, 2 // six digits, CR LF; CR LF
 	const last = "0\r\n\r\n"
@@ -204,8 +206,8 @@ func (s *requestConn) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// answer sends the response's head. What HTTP/1.1 says about the connection is left out; that the router drains makes the
-// client go elsewhere with its next request.
+// answer sends the response's head. It leaves out the fields about the connection. If the router
+// drains, the client goes elsewhere with its next request.
 func (s *requestConn) answer(b []byte) {
 	h, to := &s.head, s.w.Header()
 	for i := range h.Fields() {
@@ -261,7 +263,8 @@ func (s *requestConn) writeBody(p []byte) error {
 	return nil
 }
 
-// whole tells whether the client got a whole response. One without a length is whole when the router is done with it.
+// whole reports whether the client got a whole response. One without a length is whole when the
+// router is done with it.
 func (s *requestConn) whole() bool {
 	return s.answered && !s.malformed && s.body.rest == 0 && !s.body.chunked
 }
@@ -273,8 +276,8 @@ func (s *requestConn) RemoteAddr() net.Addr { return nil }
 // SetDeadline is what ends a connection on the spot; the handler's end does that here.
 func (s *requestConn) SetDeadline(time.Time) error { return nil }
 
-// SetReadDeadline is for the body. It costs a message to the connection's goroutine, so it waits for a read that needs it;
-// but one that is past is for a read under way.
+// SetReadDeadline is for the body. It costs a message to the connection's goroutine, so it waits
+// for a read that needs it; but one that is past is for a read under way.
 func (s *requestConn) SetReadDeadline(t time.Time) error {
 	if t == past {
 		return s.control.SetReadDeadline(t)

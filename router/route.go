@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
-// route is the decision about a request: the worker that it goes to, and what the router has counted
-// for it. It changes if that worker can't be reached.
+// route is the decision about a request: the worker that it goes to, and what the router has
+// counted for it. It changes if that worker can't be reached.
 type route struct {
 	worker   *worker // nil: nobody takes the request
 	decision string  // how the worker was found
@@ -80,7 +80,8 @@ func (rt *route) leaveGate() {
 	}
 }
 
-// stall notes that the route's worker does not answer a handshake. New sessions avoid it for a moment.
+// stall notes that the route's worker does not answer a handshake. New sessions avoid it for a
+// moment.
 func (rt *route) stall() {
 	rt.moved = true
 	rt.worker.gate.stalled.Store(time.Now().UnixNano())
@@ -104,8 +105,8 @@ func (x *exchange) reroute(err error) bool {
 	return x.routeUnknown(old)
 }
 
-// routeUnknown chooses another worker for a request that can't reach its own. If the request belongs
-// to a session, the other worker answers that it doesn't know the sid.
+// routeUnknown chooses another worker for a request that can't reach its own. If the request
+// belongs to a session, the other worker answers that it doesn't know the sid.
 func (x *exchange) routeUnknown(not *worker) bool {
 	rt, q := &x.route, &x.req
 	switch {
@@ -122,9 +123,9 @@ func (x *exchange) routeUnknown(not *worker) bool {
 	return rt.worker != nil
 }
 
-// avoidStopped chooses another worker for a new session whose worker doesn't take what it was passed,
-// because its process is stopped. It returns false if there is no need, or no other worker. Requests
-// of existing sessions have nowhere else to go.
+// avoidStopped chooses another worker for a new session whose worker doesn't take what it was
+// passed, because its process is stopped. It returns false if there is no need, or no other worker.
+// Requests of existing sessions have nowhere else to go.
 func (x *exchange) avoidStopped(s *handoff.Sender) bool {
 	rt, r := &x.route, x.c.r
 	old := rt.worker
@@ -140,15 +141,15 @@ func (x *exchange) avoidStopped(s *handoff.Sender) bool {
 	return true
 }
 
-// isOrphan reports whether a request brings packets to a session of a worker that leaves, or has just
-// left. Its client may have sent them before it heard of the session's end, and would take an error
-// for one of its own. Nobody can do anything with the packets.
+// isOrphan reports whether a request brings packets to a session of a worker that leaves, or has
+// just left. Its client may have sent them before it heard of the session's end, and would take an
+// error for one of its own. Nobody can do anything with the packets.
 func (r *Router) isOrphan(q *request, worker string) bool {
 	return q.kind == kindPost && r.cfg.Directory.Workers().Leaves(worker)
 }
 
-// tooMany reports whether the client's address has had its handshakes of this second. A trusted proxy
-// is no client: if it names none, nobody is limited.
+// tooMany reports whether the client's address has had its handshakes of this second. A trusted
+// proxy is no client: if it names none, nobody is limited.
 func (r *Router) tooMany(q *request) bool {
 	most, addr := r.cfg.HandshakesPerAddress, q.from.addr.Addr()
 	if most <= 0 || !addr.IsValid() || r.trusts(addr) {
@@ -157,8 +158,8 @@ func (r *Router) tooMany(q *request) bool {
 	return !r.addresses.enter(addr, most, time.Now().Unix())
 }
 
-// anyWorker chooses a worker, but not that one, for a request without a session: in turn, and one of
-// this host if there is one.
+// anyWorker chooses a worker, but not that one, for a request without a session: in turn, and one
+// of this host if there is one.
 func (r *Router) anyWorker(not *worker) *worker {
 	ready := r.readyBut(not)
 	if len(ready) == 0 {
@@ -183,8 +184,8 @@ func (r *Router) readyBut(not *worker) []*directory.Worker {
 	return slices.DeleteFunc(slices.Clone(ready), skip)
 }
 
-// reaches reports whether requests can get to a worker. A worker of another host may be ready before
-// its host's door is open, if the router there starts later. It has no address until then.
+// reaches reports whether requests can get to a worker. A worker of another host may be ready
+// before its host's door is open, if the router there starts later. It has no address until then.
 func (r *Router) reaches(w *directory.Worker) bool {
 	return w.Addr != "" || w.Upstream != nil || w.Host == r.cfg.HostName
 }

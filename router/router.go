@@ -18,11 +18,13 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// Directory is what a router asks about sids and workers: *directory.Directory, *directory.Upstreams and *directory.Static.
+// Directory is what a router asks about sids and workers: *directory.Directory,
+// *directory.Upstreams and *directory.Static.
 type Directory interface {
 	// Owner finds the worker of a sid. It is called for every request with one.
 	Owner(ctx context.Context, sid string) directory.Owner
-	// Learn notes who owns a new session. It returns when other routers can know too, or when waiting is no use.
+	// Learn notes who owns a new session. It returns when other routers can know too, or when it
+	// can't tell them.
 	Learn(ctx context.Context, sid, workerID string, ttl time.Duration)
 	// Touch notes that a session was used.
 	Touch(sid string)
@@ -34,7 +36,7 @@ type Directory interface {
 	Secret(ctx context.Context) (string, error)
 	// Secrets is Secret, once that is known, and earlier ones that other routers may still go by.
 	Secrets() []string
-	// Accepts tells whether a router that shows this is one of ours. For one that is not known it
+	// Accepts reports whether a router that shows this is one of ours. For one that is not known it
 	// may ask Redis, at a bounded rate.
 	Accepts(ctx context.Context, shown string) bool
 	// WorkerGone notes that a worker is dead.
@@ -80,9 +82,9 @@ type Router struct {
 	stopped   atomic.Bool
 
 	serving sync.WaitGroup // connections
-	room    room
-	mu      sync.Mutex // guards the rest
-	ended   bool       // nobody new is served
+	budget  budget         // of file descriptors
+	mu      sync.Mutex     // guards the rest
+	ended   bool           // nobody new is served
 	conns   map[*conn]struct{}
 	silent  newcomers // have sent nothing
 	begun   newcomers // have sent something
@@ -95,7 +97,7 @@ func New(cfg Config) (*Router, error) {
 		return nil, err
 	}
 	r := &Router{cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN}
-	r.room.most.Store(int64(cfg.Descriptors))
+	r.budget.most.Store(int64(cfg.Descriptors))
 	r.policy, _ = parsePolicy(cfg.Balance)
 	r.access, _ = parseAccessLog(cfg.AccessLog)
 	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
@@ -111,7 +113,7 @@ func New(cfg Config) (*Router, error) {
 	return r, nil
 }
 
-// Ready tells whether new clients can be served, and what is missing.
+// Ready reports whether new clients can be served, and what is missing.
 func (r *Router) Ready() (ok bool, why string) {
 	switch {
 	case r.draining.Load():
@@ -124,16 +126,17 @@ func (r *Router) Ready() (ok bool, why string) {
 	return true, ""
 }
 
-// Connections is how many connections this router holds. Those that were passed to workers are not among them.
+// Connections is how many connections this router holds. Those that were passed to workers are not
+// among them.
 func (r *Router) Connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.conns)
 }
 
-// Serve serves the listeners, clients and other hosts' routers alike, until ctx ends; then it drains and returns nil. It
-// returns early when a listener fails for good. It closes the listeners. Without any it serves what comes by [Router.ServeHTTP].
-// Call it once.
+// Serve serves the listeners, clients and other hosts' routers alike, until ctx ends; then it
+// drains and returns nil. It returns early when a listener fails for good. It closes the listeners.
+// Without any it serves what comes by [Router.ServeHTTP]. Call it once.
 func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, for the drain
 	defer stop()
@@ -153,7 +156,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	background.Go(func() { r.watcher.run(hard) })
 	background.Go(func() { r.park.run(hard) })
 	background.Go(func() { r.tidy(hard) })
-	background.Go(func() { r.meet(hard) })
+	background.Go(func() { r.linkLocal(hard) })
 	if r.cfg.Certificates != nil {
 		background.Go(func() { r.cfg.Certificates.watch(hard, &r.log) })
 	}
@@ -216,8 +219,8 @@ func (r *Router) accept(ctx context.Context, ln net.Listener) error {
 			return err
 		}
 		// Out of descriptors, though the router had some to spare by its own count: somebody else
-		// in this process has them. What waits in the kernel's queue is accepted when somebody has
-		// given way.
+		// in this process has them. The router accepts the connections in
+		// the kernel's queue when others have given way.
 		r.metrics.acceptErrors.Inc()
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		if outOfDescriptors(err) && r.shortage() {
@@ -230,8 +233,8 @@ func (r *Router) accept(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// passes tells an accept error of the moment (no descriptors, no memory, a connection that was reset while it waited)
-// from a listener that is no good.
+// passes tells an accept error of the moment (no descriptors, no memory, a connection that was
+// reset while it waited) from a listener that is no good.
 func passes(err error) bool {
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
@@ -289,7 +292,7 @@ func (r *Router) tidy(ctx context.Context) {
 		case now := <-t.C:
 			r.tidyAt(now, false)
 			r.restore()
-			r.lookAfterRelays()
+			r.parkQuietRelays()
 		case <-ctx.Done():
 			return
 		}

@@ -48,8 +48,8 @@ func sendAll(t *testing.T, addr, raw string) {
 	io.Copy(io.Discard, c.br)
 }
 
-// What a router passes on is what net/http would have read by itself, request for request; what it would not vouch for ends
-// the connection.
+// What a router passes on is what net/http would have read by itself, request for request; what it
+// would not vouch for ends the connection.
 func TestSmuggling(t *testing.T) {
 	var direct, behind mirror
 	ln := loopback(t)
@@ -113,7 +113,7 @@ func TestNothingIsSmuggledBehindAnUpgrade(t *testing.T) {
 			return way{hosts[1].workers["wkb0"], func() *testClient { return secureTo(t, hosts[0].addr, "x") }}
 		},
 		"listed": func(t *testing.T) way {
-			servers, list := backends(t, 1)
+			servers, list := startUpstreams(t, 1)
 			r, d := listed(t, directory.UpstreamConfig{List: list})
 			awaitReady(t, d, 1)
 			return way{servers[0], func() *testClient { return dialTo(t, r.addr) }}

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// writeTimeout is how long a peer may take nothing of what is written to it, at least; at most twice
-// as long. The router then gives back what a slow reader holds. The kernel itself would wait for a
-// quarter of an hour.
+// writeTimeout is how long a peer may take nothing of what is written to it, at least; at most
+// twice as long. The router then gives back what a slow reader holds. The kernel itself would wait
+// for a quarter of an hour.
 const writeTimeout = 45 * time.Second
 
 // isTimeout tells a deadline that passed from a broken connection.

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// recordHandshake is the first byte of a TLS connection (RFC 8446, section 5.1). No HTTP request begins with it, so
-	// one port serves both.
+	// recordHandshake is the first byte of a TLS connection (RFC 8446, section 5.1). No HTTP
+	// request begins with it, so one port serves both.
 	recordHandshake = 22
 	// doorName is the server name by which routers ask for the door's own certificate.
 	doorName = "door.sidereal.internal"
@@ -36,13 +36,14 @@ var (
 	errWrongDoor = errors.New("router: the door does not know our key")
 )
 
-// beginsTLS tells whether what came first is a TLS record.
+// beginsTLS reports whether what came first is a TLS record.
 func (c *conn) beginsTLS() bool {
 	b := c.Bytes()
 	return len(b) > 0 && b[0] == recordHandshake && c.served == 0 && c.tcp != nil && !c.redirects
 }
 
-// secure makes the connection, which began with a TLS record, one over TLS. Its requests are inside. False: that failed.
+// secure makes the handshake of a connection that began with a TLS record. It returns false if that
+// failed.
 func (c *conn) secure() bool {
 	c.Take()
 	c.tcp.SetDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
@@ -80,8 +81,8 @@ func (c *readAhead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// misplaced refuses what is not for clients: requests without a key in plain text, where TLS is spoken, under the name
-// that routers use, and from proxies that do not say for whom.
+// misplaced refuses what is not for clients: requests without a key in plain text, where TLS is
+// spoken, under the name that routers use, and from proxies that do not say for whom.
 func (c *conn) misplaced() *http1.Refusal {
 	switch {
 	case c.unproxied:
@@ -144,9 +145,9 @@ func (r *Router) doorFor(hello *tls.ClientHelloInfo, doors *doorKeys) (*tls.Conf
 	return doors.all[0].server, nil
 }
 
-// doorKey is how routers of one app know each other over TLS: all make one and the same Ed25519 key of the secret that
-// they share, so a door that can use it is one of theirs, without an authority and whatever its name. The secret itself
-// is shown only inside.
+// doorKey is how routers of one app know each other over TLS: all make one and the same Ed25519 key
+// of the secret that they share, so a door that can use it is one of theirs, without an authority
+// and whatever its name. The secret itself is shown only inside.
 type doorKey struct {
 	secret string
 	proof  []byte // the key of proofs

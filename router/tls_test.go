@@ -375,7 +375,8 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Kubernetes turns ..data to another folder; the files that were named stay links. Whoever is connected notices nothing.
+// Kubernetes turns ..data to another folder; the files that were named stay links. Whoever is
+// connected notices nothing.
 func TestCertificatesAreReloaded(t *testing.T) {
 	mount := t.TempDir()
 	version := func(n int, names ...string) {

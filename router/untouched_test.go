@@ -13,7 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// untouched is a host whose worker reads its clients' connections itself, as Node's do, and whose router knows.
+// untouched is a host whose worker reads its clients' connections itself, as Node's do, and whose
+// router knows.
 func untouched(t *testing.T, change func(*Config)) (*testRouter, *testWorker) {
 	t.Helper()
 	dir, id := t.TempDir(), "node"
@@ -110,7 +111,8 @@ func TestWhatIsNotPassedUntouched(t *testing.T) {
 	}
 }
 
-// What was only looked at has to be read before it is answered, or closing would reset the connection.
+// What was only looked at has to be read before it is answered, or closing would reset the
+// connection.
 func TestRefusedAfterALook(t *testing.T) {
 	for name, tc := range map[string]struct {
 		request string
@@ -176,7 +178,8 @@ func TestDoorOfAnUntouchedWorkerPassesPeers(t *testing.T) {
 	}
 }
 
-// Whose connection came through a proxy is not the other end of it: nothing of that is passed as it came.
+// Whose connection came through a proxy is not the other end of it: nothing of that is passed as it
+// came.
 func TestProxiedUpgradeIsNotPassedUntouched(t *testing.T) {
 	r, w := untouched(t, trustingLoopback)
 	r.peeks.Store(true)

@@ -44,11 +44,11 @@ func startUpload(c *conn, body *message, u *workerConn) *upload {
 		c.Expect(-1)
 	}
 	p := &upload{c: c, body: body, u: u, done: make(chan struct{})}
-	room := &c.r.room
-	room.add(p)
+	budget := &c.r.budget
+	budget.add(p)
 	go func() {
 		defer close(p.done)
-		defer room.remove(p)
+		defer budget.remove(p)
 		p.err = p.run()
 		p.mu.Lock()
 		p.stopped = true // nobody hurries it any more
@@ -60,8 +60,8 @@ func startUpload(c *conn, body *message, u *workerConn) *upload {
 	return p
 }
 
-// clientsFault tells whether the client ended the upload, by leaving or by breaking a rule. What is wrong with the worker
-// shows in its answer.
+// clientsFault reports whether the client ended the upload, by leaving or by breaking a rule. A
+// worker's fault shows in its answer.
 func (p *upload) clientsFault() bool {
 	var f *http1.Refusal
 	return errors.Is(p.err, errLeft) || errors.As(p.err, &f)
@@ -142,7 +142,8 @@ func (p *upload) until(now time.Time) time.Time {
 	return now.Add(wait)
 }
 
-// hurry ends the upload, whose client is told that it took too long. False: it ends already.
+// hurry ends the upload and tells the client that it took too long. It returns false if the upload
+// ends already.
 func (p *upload) hurry() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

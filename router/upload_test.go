@@ -25,7 +25,8 @@ func echoLines(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Each line is sent once the answer to the one before has come, so an answer that waits for the body's end never comes.
+// Each line is sent once the answer to the one before has come, so an answer that waits for the
+// body's end never comes.
 func TestAnswerWhileTheBodyComes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -125,7 +126,8 @@ func TestLargeBodyIsAnsweredAsItComes(t *testing.T) {
 	}
 }
 
-// A client that leaves in the midst of its body takes its request along, whether the answer has begun or not.
+// A client that leaves in the midst of its body takes its request along, whether the answer has
+// begun or not.
 func TestClientLeavesItsUpload(t *testing.T) {
 	for _, begun := range []bool{false, true} {
 		t.Run(fmt.Sprintf("answered: %t", begun), func(t *testing.T) {

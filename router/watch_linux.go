@@ -9,9 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watcher notices clients that leave while their poll is parked. Nobody reads such a connection, and a goroutine that did
-// would cost more than the poll. So each connection that polls is added once to an epoll set of the router's own, edge
-// triggered and only for the peer's end: nothing happens per request, and one goroutine waits for all.
+// watcher notices clients that leave while their poll is parked. Nobody reads such a connection,
+// and a goroutine that did would cost more than the poll. So each connection that polls is added
+// once to an epoll set of the router's own, edge triggered and only for the peer's end: nothing
+// happens per request, and one goroutine waits for all.
 type watcher struct {
 	ep   int      // the epoll set
 	file *os.File // the same, polled by the runtime

@@ -4,7 +4,8 @@ package router
 
 import "context"
 
-// watcher does nothing here: a poll whose client left ends with its worker's next packet, the ping at the latest.
+// watcher does nothing here: a poll whose client left ends with its worker's next packet, the ping
+// at the latest.
 type watcher struct{}
 
 func newWatcher() (*watcher, error)      { return &watcher{}, nil }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is a net.Conn around a descriptor. net.FileConn would duplicate the descriptor, ask for both addresses and set
-// four options: ten system calls more for each connection.
+// Conn is a net.Conn around a descriptor. net.FileConn would duplicate the descriptor, ask for both
+// addresses and set four options: ten system calls more for each connection.
 type Conn struct {
 	f      *os.File
 	remote net.Addr
@@ -78,7 +78,8 @@ func (c *Conn) LocalAddr() net.Addr {
 	return tcpAddr(name)
 }
 
-// wrap gives a file's error the form of a connection's: net/http tells timeouts and closed connections by it.
+// wrap gives a file's error the form of a connection's: net/http tells timeouts and closed
+// connections by it.
 func (c *Conn) wrap(op string, err error) error {
 	if err == nil || err == io.EOF {
 		return err

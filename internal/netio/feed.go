@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Feed is a net.Listener whose connections come from other goroutines: a server accepts what Give was
-// given. Its methods may be called concurrently.
+// Feed is a net.Listener whose connections come from other goroutines: a server accepts what Give
+// was given. Its methods may be called concurrently.
 type Feed struct {
 	addr   net.Addr
 	conns  chan net.Conn

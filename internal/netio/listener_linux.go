@@ -10,21 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What package net sets on each connection that it accepts.
+// The options that package net sets on each connection that it accepts.
 const (
 	keepAlive      = 15 * time.Second
 	keepAliveCount = 9
 )
 
-// listener accepts with one system call for each connection, where net.TCPListener takes seven: what that sets on each
-// connection is set on the listening socket, from which the kernel gives it to all, and addresses are not asked for.
+// listener accepts with one system call for each connection, where net.TCPListener takes seven:
+// what that sets on each connection is set on the listening socket, from which the kernel gives it
+// to all, and addresses are not asked for.
 type listener struct {
 	addr net.Addr
 	file *os.File // package net lets nobody wait for its own
 	raw  syscall.RawConn
 }
 
-// Accepting takes ln over and makes connections that cost less to accept, *Conn, if ln is a plain *net.TCPListener; else it is ln.
+// Accepting takes ln over and makes connections that cost less to accept, *Conn, if ln is a plain
+// *net.TCPListener; else it is ln.
 func Accepting(ln net.Listener) net.Listener {
 	tcp, ok := ln.(*net.TCPListener)
 	if !ok {

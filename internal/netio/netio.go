@@ -1,7 +1,7 @@
 // Package netio holds what connections have in common. It reads and writes sockets by their
-// descriptors without blocking (Read, Write), waits for them in Go's poller without holding a buffer
-// (Raw, Stream), makes and accepts connections with few system calls (Conn, Accepting), and feeds
-// servers with connections that come from elsewhere (Feed). Package handoff, below it, passes
+// descriptors without blocking (Read, Write), waits for them in Go's poller without holding a
+// buffer (Raw, Stream), makes and accepts connections with few system calls (Conn, Accepting), and
+// feeds servers with connections that come from elsewhere (Feed). Package handoff, below it, passes
 // connections between processes, and package http1 reads the heads and bodies of messages.
 //
 // On Linux, reads and small writes don't tell the scheduler. A system call on a descriptor that
@@ -22,7 +22,8 @@ import (
 // MaxVec limits the number of buffers of one Writev, which exists on Linux only.
 const MaxVec = 64
 
-// Read reads what is there. It returns [syscall.EAGAIN] if there is nothing, and [io.EOF] at the end.
+// Read reads what is there. It returns [syscall.EAGAIN] if there is nothing, and [io.EOF] at the
+// end.
 func Read(fd int, b []byte) (int, error) {
 	for {
 		n, errno := read(fd, b)

@@ -4,7 +4,8 @@ package netio
 
 import "syscall"
 
-// Where the race detector looks on, these calls tell it that a write comes before the read that sees it.
+// Where the race detector looks on, these calls tell it that a write comes before the read that
+// sees it.
 
 func read(fd int, b []byte) (int, syscall.Errno) { return result(syscall.Read(fd, b)) }
 

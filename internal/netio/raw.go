@@ -9,9 +9,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// Raw reads and writes the descriptor of a connection. Go's poller does the waiting, so a read needs
-// a buffer only once there is something to read, and a write can tell what the kernel takes at once.
-// One goroutine may read while another one writes. A Raw must not be copied after Open.
+// Raw reads and writes the descriptor of a connection. Go's poller does the waiting, so a read
+// needs a buffer only once there is something to read, and a write can tell what the kernel takes
+// at once. One goroutine may read while another one writes. A Raw must not be copied after Open.
 type Raw struct {
 	conn    net.Conn
 	raw     syscall.RawConn

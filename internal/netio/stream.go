@@ -17,8 +17,8 @@ const (
 )
 
 // Stream is a connection with a buffer for what was read from it. It borrows the buffer when the
-// kernel has bytes, so a stream that waits holds none. One goroutine at a time may use a Stream, but
-// deadlines of Conn may be set, and Conn may be closed, from any goroutine.
+// kernel has bytes, so a stream that waits holds none. One goroutine at a time may use a Stream,
+// but deadlines of Conn may be set, and Conn may be closed, from any goroutine.
 type Stream struct {
 	// Conn is the connection that Init was given.
 	Conn net.Conn
@@ -70,7 +70,8 @@ func (s *Stream) Release() {
 	}
 }
 
-// Drop discards everything and gives the buffer back. Bytes that Peek left in the kernel stay there.
+// Drop discards everything and gives the buffer back. Bytes that Peek left in the kernel stay
+// there.
 func (s *Stream) Drop() {
 	s.r, s.peeked = s.w, 0
 	s.Release()

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Conn is a connection that came through a Listener. It reads what the router had taken from it first, then the
-// connection itself. One goroutine at a time may read.
+// Conn is a connection that came through a Listener. It reads what the router had taken from it
+// first, then the connection itself. One goroutine at a time may read.
 type Conn struct {
 	net.Conn   // the descriptor
 	ClientAddr string
@@ -50,13 +50,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Unread puts back what was read and is for somebody else: Read returns it first. It takes b over.
 func (c *Conn) Unread(b []byte) { c.head = append(b, c.head...) }
 
-// Buffered is the number of bytes that Read still has, and the descriptor has not.
+// Buffered returns the number of bytes that Read returns before it reads the descriptor.
 func (c *Conn) Buffered() int { return len(c.head) }
 
 // RemoteAddr is the true client's address (the other router's for Peer).
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// SyscallConn gives the descriptor, for a poller of the caller's own. The bytes that Buffered counts are not in it.
+// SyscallConn gives the descriptor, for a poller of the caller's own. The bytes that Buffered
+// counts are not in it.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if s, ok := c.Conn.(syscall.Conn); ok {
 		return s.SyscallConn()

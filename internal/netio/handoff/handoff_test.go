@@ -22,7 +22,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// networks are both ways to cross, on any Linux; the tests that pass descriptors are in packet_linux_test.go.
+// networks are both ways to cross, on any Linux; the tests that pass descriptors are in
+// packet_linux_test.go.
 func networks() []string {
 	if defaultNetwork == "unix" {
 		return []string{"unix"}

@@ -33,16 +33,17 @@ type Listener struct {
 
 var _ net.Listener = (*Listener)(nil)
 
-// Listen opens the handoff socket of a worker. The path must not exist, or be a socket that nobody listens on; the file
-// is made with mode 0600 and removed by Close.
+// Listen opens the handoff socket of a worker. The path must not exist, or be a socket that nobody
+// listens on; the file is made with mode 0600 and removed by Close.
 func Listen(path, workerID string) (*Listener, error) {
 	return listen(defaultNetwork, path, workerID, false)
 }
 
-// ListenUntouched is Listen for a worker whose server cannot be given bytes that were read before, as Node's. Its
-// connections of kind Client are those of which the router has only looked at the first request (MSG_PEEK): a WebSocket
-// upgrade, whole, without a forwarding field, from the client itself. They have no head, and nobody can have forged who
-// sent them. All other requests come over connections of kind Local and Peer, with their heads, as ever.
+// ListenUntouched is Listen for a worker whose server cannot be given bytes that were read before,
+// as Node's. Its connections of kind Client are those of which the router has only looked at the
+// first request (MSG_PEEK): a WebSocket upgrade, whole, without a forwarding field, from the client
+// itself. They have no head, and nobody can have forged who sent them. All other requests come over
+// connections of kind Local and Peer, with their heads, as ever.
 func ListenUntouched(path, workerID string) (*Listener, error) {
 	return listen(defaultNetwork, path, workerID, true)
 }
@@ -137,16 +138,16 @@ func (l *Listener) Accept() (net.Conn, error) { return l.feed.Accept() }
 // Addr is the socket's path.
 func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
-// Lost counts datagrams that brought no usable connection: malformed, meant for another worker, touched where they must not
-// be, or cut because this process is out of descriptors.
+// Lost counts datagrams that brought no usable connection: malformed, meant for another worker,
+// touched where they must not be, or cut because this process is out of descriptors.
 func (l *Listener) Lost() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
 }
 
-// Close removes the socket and waits for the listener's goroutines. Senders see ErrDead; connections that were passed
-// but not accepted are closed; accepted ones are not touched.
+// Close removes the socket and waits for the listener's goroutines. Senders see ErrDead;
+// connections that were passed but not accepted are closed; accepted ones are not touched.
 func (l *Listener) Close() error {
 	var err error
 	l.once.Do(func() {

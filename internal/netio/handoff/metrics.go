@@ -6,8 +6,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Register shows what Lost counts as sidereal_handoff_lost_total. Listeners of one registry are counted together, also those that
-// have been closed: a process may serve many workers, which come and go.
+// Register shows what Lost counts as sidereal_handoff_lost_total. Listeners of one registry are
+// counted together, also those that have been closed: a process may serve many workers, which come
+// and go.
 func (l *Listener) Register(reg prometheus.Registerer) error {
 	total := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "sidereal_handoff_lost_total",

@@ -18,8 +18,9 @@ import (
 const (
 	defaultNetwork = "unixpacket"
 
-	// sendBuffer is asked for on a router's end, in bytes (the kernel caps it at net.core.wmem_max): how much a worker may
-	// be behind, and so how large a burst of upgrades passes.
+	// sendBuffer is asked for on a router's end, in bytes (the kernel caps it at
+	// net.core.wmem_max): how much a worker may be behind, and so how large a burst of upgrades
+	// passes.
 	sendBuffer = 1 << 20
 )
 
@@ -72,7 +73,8 @@ func (l *Listener) servePackets(c *net.UnixConn) {
 	}
 }
 
-// receive makes a connection of one datagram. Every descriptor that came is in the connection or closed.
+// receive makes a connection of one datagram. Every descriptor that came is in the connection or
+// closed.
 func (l *Listener) receive(b, oob []byte, flags int) (*Conn, error) {
 	fds, err := descriptors(oob)
 	if err == nil && (len(fds) != 1 || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0) {
@@ -101,7 +103,8 @@ func (l *Listener) receive(b, oob []byte, flags int) (*Conn, error) {
 	return newConn(inner, m), nil
 }
 
-// descriptors reads all SCM_RIGHTS of a control buffer. What it returns beside an error has to be closed too.
+// descriptors reads all SCM_RIGHTS of a control buffer. What it returns beside an error has to be
+// closed too.
 func descriptors(oob []byte) ([]int, error) {
 	if len(oob) == 0 {
 		return nil, nil

@@ -184,7 +184,8 @@ func TestFullSocketNeverWaits(t *testing.T) {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	passed := 0
-	// The listener may still take datagrams while nobody accepts, as many as it holds: full is when both ways say so.
+	// The listener may still take datagrams while nobody accepts, as many as it holds: full is when
+	// both ways say so.
 	for full := false; !full; {
 		if passed > 10_000 {
 			t.Fatal("never full")
@@ -248,7 +249,8 @@ func TestUnacceptedEndWithTheWorker(t *testing.T) {
 	}
 }
 
-// Whatever a sender of this user writes, the listener stays up, keeps no descriptor and accepts the next good one.
+// Whatever a sender of this user writes, the listener stays up, keeps no descriptor and accepts the
+// next good one.
 func TestMalformedDatagramsCostNothing(t *testing.T) {
 	l, s := pair(t, defaultNetwork)
 	router, _ := tcp(t)

@@ -31,8 +31,9 @@ type link interface {
 	waiting() bool // something that was passed is not taken yet
 }
 
-// Dial connects to the handoff socket at path and checks that workerID answers there. ErrDead: nobody does;
-// ErrWrongWorker: another worker does; a worker that is stopped runs into ctx's end, or 5 s.
+// Dial connects to the handoff socket at path and checks that workerID answers there. ErrDead:
+// nobody does; ErrWrongWorker: another worker does; a worker that is stopped runs into ctx's end,
+// or 5 s.
 func Dial(ctx context.Context, path, workerID string) (*Sender, error) {
 	return dial(ctx, defaultNetwork, path, workerID)
 }
@@ -123,14 +124,16 @@ func (s *Sender) watch() {
 // WorkerID is the worker that answers.
 func (s *Sender) WorkerID() string { return s.worker }
 
-// Untouched tells whether the worker takes connections of kind Client only as they came: see [ListenUntouched].
+// Untouched reports whether the worker takes connections of kind Client only as they came: see
+// [ListenUntouched].
 func (s *Sender) Untouched() bool { return s.untouched }
 
 // Done is closed when the worker, or Close, has ended the connection to it.
 func (s *Sender) Done() <-chan struct{} { return s.done }
 
-// Pass gives c to the worker, with m. It never waits. On success the connection is the worker's and the caller closes
-// its own copy, without a shutdown; on any error the caller has the connection as before.
+// Pass gives c to the worker, with m. It never waits. On success the connection is the worker's and
+// the caller closes its own copy, without a shutdown; on any error the caller has the connection as
+// before.
 func (s *Sender) Pass(c syscall.Conn, m Meta) error {
 	select {
 	case <-s.done:
@@ -143,8 +146,8 @@ func (s *Sender) Pass(c syscall.Conn, m Meta) error {
 	}
 }
 
-// Open makes a connection of kind Local into the worker. While the worker does not keep up it waits for ctx, and
-// then fails with ErrFull.
+// Open makes a connection of kind Local into the worker. While the worker does not keep up it waits
+// for ctx, and then fails with ErrFull.
 func (s *Sender) Open(ctx context.Context) (net.Conn, error) {
 	select {
 	case <-s.done:
@@ -154,8 +157,8 @@ func (s *Sender) Open(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// Behind is for how long the worker has not taken everything that was passed to it, as far as calls have seen: a sign that
-// its process is stopped or starved, long before the socket is full.
+// Behind is for how long the worker has not taken everything that was passed to it, as far as calls
+// have seen: a sign that its process is stopped or starved, long before the socket is full.
 func (s *Sender) Behind(now time.Time) time.Duration {
 	if !s.link.waiting() {
 		s.behind.Store(0)

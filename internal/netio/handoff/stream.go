@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Where descriptors can't be passed, each connection to a stream socket is one Local connection. After the worker's
-// greeting the router sends one byte that says what the connection is for.
+// Where descriptors can't be passed, each connection to a stream socket is one Local connection.
+// After the worker's greeting the router sends one byte that says what the connection is for.
 const (
 	streamOpen  = 'o' // requests follow
 	streamWatch = 'w' // nothing follows; held open to see the worker end

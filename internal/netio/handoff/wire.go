@@ -8,7 +8,8 @@ type Kind uint8
 const (
 	// Client is a public connection: headers come from outside; the address is in the Meta.
 	Client Kind = 1 + iota
-	// Peer is a connection of another host's router, authenticated by that host's door: its headers are believed.
+	// Peer is a connection of another host's router, authenticated by that host's door: its headers
+	// are believed.
 	Peer
 	// Local is a connection of this host's router: its headers are believed.
 	Local
@@ -34,16 +35,18 @@ type Meta struct {
 	Head       []byte // what the receiver reads first: the rewritten request head and all bytes taken after it
 }
 
-// MaxHead is the longest Head, in bytes. Heads beyond it are rare (a router's own limit on heads is lower) and are proxied.
+// MaxHead is the longest Head, in bytes. Heads beyond it are rare (a router's own limit on heads is
+// lower) and are proxied.
 const MaxHead = 64 << 10
 
 // The datagram, version 1:
 //
 //	version kind len(worker) worker len(address) address len(scheme) scheme head
 //
-// one byte for each of version, kind and the lengths; the head is the rest. The greeting, which the worker sends to
-// whoever connects, is "sidereal" version worker, or "sidereal" untouchedVersion worker where it takes client connections
-// only untouched: a router that does not know about that does not understand the greeting, and proxies.
+// one byte for each of version, kind and the lengths; the head is the rest. The greeting, which the
+// worker sends to whoever connects, is "sidereal" version worker, or "sidereal" untouchedVersion
+// worker where it takes client connections only untouched: a router that does not know about that
+// does not understand the greeting, and proxies.
 const (
 	wireVersion      = 1
 	untouchedVersion = 2

@@ -1,7 +1,8 @@
 package http1
 
-// Chunks follows the chunked coding (RFC 9112, section 7.1) byte by byte, in pieces of any size, without changing it. Lines
-// end with CR LF, sizes have at most 15 digits, extensions and trailers are bounded.
+// Chunks follows the chunked coding (RFC 9112, section 7.1) byte by byte, in pieces of any size,
+// without changing it. Lines end with CR LF, sizes have at most 15 digits, extensions and trailers
+// are bounded.
 type Chunks struct {
 	state  chunkState
 	digits uint8

@@ -114,7 +114,8 @@ func siderealField(n []byte) FieldID {
 	return FieldSidereal
 }
 
-// EqualFold compares with a lower-case ASCII text. (bytes.EqualFold would take the Kelvin sign for a k.)
+// EqualFold compares with a lower-case ASCII text. (bytes.EqualFold would take the Kelvin sign for
+// a k.)
 func EqualFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {
 		return false
@@ -131,7 +132,7 @@ func EqualFold(b []byte, lower string) bool {
 	return true
 }
 
-// HasPrefixFold tells whether b begins with a lower-case ASCII text, in either case.
+// HasPrefixFold reports whether b begins with a lower-case ASCII text, in either case.
 func HasPrefixFold(b []byte, lower string) bool {
 	return len(b) >= len(lower) && EqualFold(b[:len(lower)], lower)
 }

@@ -24,8 +24,9 @@ const (
 	maxHead   = 1<<16 - 1 // spans are 16 bits wide
 )
 
-// Head indexes a request's or response's head: everything is an offset into the buffer it was parsed from, so parsing
-// allocates nothing and what is not changed is forwarded byte for byte. It is reused for one head after another.
+// Head indexes a request's or response's head: everything is an offset into the buffer it was
+// parsed from, so parsing allocates nothing and what is not changed is forwarded byte for byte. It
+// is reused for one head after another.
 type Head struct {
 	Method, Target Span
 	Authority      Span // of a target in absolute form, which then stands for the Host field; empty: none
@@ -78,8 +79,9 @@ func (r *Refusal) Error() string { return "http1: " + r.Why }
 // ErrMore asks for more bytes.
 var ErrMore = errors.New("http1: head incomplete")
 
-// The parser refuses whatever two implementations could understand differently: who disagrees about where a request
-// ends, or whose it is, can be made to see a request that nobody sent (RFC 9112, sections 2.2, 5, 6 and 11.2).
+// The parser refuses whatever two implementations could understand differently: who disagrees about
+// where a request ends, or whose it is, can be made to see a request that nobody sent (RFC 9112,
+// sections 2.2, 5, 6 and 11.2).
 var (
 	ErrBareLF    = &Refusal{400, "line not ended by CR LF"}
 	ErrLine      = &Refusal{400, "malformed request line"}
@@ -110,7 +112,8 @@ func init() {
 	}
 }
 
-// Whether text consists of what may stand in a method or a field's name, in a field's value, in a target, or in a Host.
+// Whether text consists of what may stand in a method or a field's name, in a field's value, in a
+// target, or in a Host.
 func IsToken(text string) bool  { return only(text, &isToken) }
 func IsValue(text string) bool  { return only(text, &isValue) }
 func IsTarget(text string) bool { return only(text, &isTarget) }
@@ -125,8 +128,8 @@ func only(text string, class *[256]bool) bool {
 	return true
 }
 
-// ParseRequest reads a request's head from the start of b. It returns the head's length, ErrMore, or a *Refusal. The
-// first seen bytes of b were searched before.
+// ParseRequest reads a request's head from the start of b. It returns the head's length, ErrMore,
+// or a *Refusal. The first seen bytes of b were searched before.
 func (h *Head) ParseRequest(b []byte, seen int) (int, error) {
 	end, err := h.reset(b, seen)
 	if err != nil {
@@ -150,8 +153,9 @@ func (h *Head) ParseRequest(b []byte, seen int) (int, error) {
 	return end, nil
 }
 
-// OriginForm makes a target in absolute form one in origin form, as a proxy has to (RFC 9112, section 3.2.2): servers look
-// for their path at its start. Without a path, one has to be written before what is left. False: there is no host in it.
+// OriginForm makes a target in absolute form one in origin form, as a proxy has to (RFC 9112,
+// section 3.2.2): servers look for their path at its start. Without a path, one has to be written
+// before what is left. False: there is no host in it.
 func (h *Head) OriginForm(b []byte) bool {
 	target := h.Target.Of(b)
 	from := bytes.Index(target, []byte("://")) + 3
@@ -277,7 +281,8 @@ func (h *Head) statusLine(b []byte) (int, error) {
 	return k + 1, nil
 }
 
-// parseFields reads the fields from p to the empty line that ends b. Every scan stops there at the latest.
+// parseFields reads the fields from p to the empty line that ends b. Every scan stops there at the
+// latest.
 func (h *Head) parseFields(b []byte, p int) (hosts int, err error) {
 	lengths, codings := 0, 0
 	websocket, upgrade := false, false
@@ -377,8 +382,8 @@ func (h *Head) parseLength(v []byte) bool {
 	return true
 }
 
-// parseConnection tells whether v, which begins at that offset of the head, has the upgrade token. Not ok: it names too
-// many fields.
+// parseConnection reports whether v, which begins at that offset of the head, has the upgrade
+// token. Not ok: it names too many fields.
 func (h *Head) parseConnection(v []byte, from int) (upgrade, ok bool) {
 	for t, rest := token(v); t != nil; t, rest = token(rest) {
 		switch {
@@ -424,7 +429,8 @@ func token(v []byte) (t, rest []byte) {
 	return t, rest
 }
 
-// IsNamed tells whether a Connection field names the field called name. Its work is linear in the name's length.
+// IsNamed reports whether a Connection field names the field called name. Its work is linear in the
+// name's length.
 func (h *Head) IsNamed(b, name []byte) bool {
 	if h.k == 0 {
 		return false
@@ -448,8 +454,8 @@ func (h *Head) Value(b []byte, id FieldID) []byte {
 	return nil
 }
 
-// PassesUntouched tells whether a worker may read this request as its client wrote it: an upgrade that says nothing about
-// where it comes from.
+// PassesUntouched reports whether a worker may read this request as its client wrote it: an upgrade
+// that says nothing about where it comes from.
 func (h *Head) PassesUntouched(b []byte) bool {
 	if b[h.Target.From] != '/' {
 		return false

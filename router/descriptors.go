@@ -28,8 +28,8 @@ const (
 	mostTries = 16
 )
 
-// room counts descriptors.
-type room struct {
+// budget counts the file descriptors of connections.
+type budget struct {
 	most   atomic.Int64 // connections of clients and to workers
 	open   atomic.Int64 // connections to workers
 	using  atomic.Int64 // requests and relays that use one, or are about to
@@ -52,7 +52,7 @@ func descriptors() int {
 	return max(most-max(min(most/2, 64), min(most/8, 4096)), 8)
 }
 
-// outOfDescriptors tells whether err is the kernel's refusal to open one more.
+// outOfDescriptors reports whether err is the kernel's refusal to open one more.
 func outOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
@@ -141,20 +141,20 @@ func (r *Router) letIn(c *conn) limit {
 	return unlimited
 }
 
-// crowded tells whether all descriptors are taken.
+// crowded reports whether all descriptors are taken.
 func (r *Router) crowded() bool {
-	return r.held() >= r.room.most.Load()
+	return r.held() >= r.budget.most.Load()
 }
 
 // held is how many descriptors the connections have.
-func (r *Router) held() int64 { return int64(r.Connections()) + r.room.open.Load() }
+func (r *Router) held() int64 { return int64(r.Connections()) + r.budget.open.Load() }
 
 // shortage makes room after the kernel has refused a descriptor, though there were some by our
 // count: somebody else in this process has them. From now on the connections get fewer, and slowly
-// more again (restore). False: nobody gives way.
+// more again (restore). It returns false if nobody gives way.
 func (r *Router) shortage() bool {
 	held := r.held()
-	r.room.most.Store(max(held-max(held/16, 8), 8))
+	r.budget.most.Store(max(held-max(held/16, 8), 8))
 	made := false
 	for tries := 0; tries < mostTries && (r.crowded() || tries < 2); tries++ { // a connection to a worker is made of two
 		if !r.makeRoom() {
@@ -167,17 +167,17 @@ func (r *Router) shortage() bool {
 
 // restore gives back a part of what a shortage took, each second.
 func (r *Router) restore() {
-	if most, all := r.room.most.Load(), int64(r.cfg.Descriptors); most < all {
-		r.room.most.CompareAndSwap(most, min(most+max(all/64, 1), all))
+	if most, all := r.budget.most.Load(), int64(r.cfg.Descriptors); most < all {
+		r.budget.most.CompareAndSwap(most, min(most+max(all/64, 1), all))
 	}
 }
 
 // heldLocked is how many connections MaxConnections counts. A further request on one of HTTP/2
 // counts as if it had come on a connection of its own.
-func (r *Router) heldLocked() int { return len(r.conns) + int(r.room.extra.Load()) }
+func (r *Router) heldLocked() int { return len(r.conns) + int(r.budget.extra.Load()) }
 
 // oldestLocked takes the newcomer out that has waited longest, one that sent nothing before all
-// that sent something. Nil: there is none.
+// that sent something. It returns nil if there is none.
 func (r *Router) oldestLocked() *conn {
 	c := r.silent.first
 	if c == nil {
@@ -200,22 +200,22 @@ func (c *conn) giveWay() {
 
 // makeRoom has somebody give a descriptor back who needs it less than whoever comes: newcomers, if
 // they are many; idle connections to workers; clients between two requests, and those that send
-// nothing in the middle of a body. False: everybody is needed.
+// nothing in the middle of a body. It returns false if all are needed.
 func (r *Router) makeRoom() bool {
 	r.mu.Lock()
 	var c *conn
-	if int64(r.silent.n+r.begun.n) > r.room.most.Load()/16 {
+	if int64(r.silent.n+r.begun.n) > r.budget.most.Load()/16 {
 		c = r.oldestLocked()
 	}
 	r.mu.Unlock()
 	now := time.Now()
 	switch {
 	case c != nil:
-	case now.UnixNano()-r.room.looked.Load() < int64(lookAgain):
+	case now.UnixNano()-r.budget.looked.Load() < int64(lookAgain):
 	case r.closeUpstreams(now) && !r.crowded(), r.closeClients(now), r.hurry(now):
 		return true
 	default:
-		r.room.looked.Store(now.UnixNano())
+		r.budget.looked.Store(now.UnixNano())
 	}
 	if c == nil {
 		r.mu.Lock()
@@ -228,13 +228,13 @@ func (r *Router) makeRoom() bool {
 
 // closeUpstreams closes the idle connections to workers.
 func (r *Router) closeUpstreams(now time.Time) bool {
-	before := r.room.open.Load()
+	before := r.budget.open.Load()
 	r.tidyAt(now, true)
-	return r.room.open.Load() < before
+	return r.budget.open.Load() < before
 }
 
 // atOnce is how many give way at a time: looking for them costs as much as there are.
-func (r *Router) atOnce() int { return max(int(r.room.most.Load()/64), 1) }
+func (r *Router) atOnce() int { return max(int(r.budget.most.Load()/64), 1) }
 
 // closeClients closes the connections that have been without a request for longest.
 func (r *Router) closeClients(now time.Time) bool {
@@ -287,7 +287,7 @@ func (c *conn) idleSince() int64 {
 	return 0
 }
 
-// closeIfIdle closes a connection between two requests. False: the next one has begun.
+// closeIfIdle closes a connection between two requests. It returns false if the next one has begun.
 func (c *conn) closeIfIdle() bool {
 	switch connState(c.state.Load()) {
 	case connIdle:
@@ -312,13 +312,13 @@ func (r *Router) hurry(now time.Time) bool {
 		since int64
 	}
 	var all []slow
-	r.room.mu.Lock()
-	for p := range r.room.uploads {
+	r.budget.mu.Lock()
+	for p := range r.budget.uploads {
 		if since := p.waits.Load(); since != 0 && now.UnixNano()-since >= int64(oldEnough) {
 			all = append(all, slow{p, since})
 		}
 	}
-	r.room.mu.Unlock()
+	r.budget.mu.Unlock()
 	slices.SortFunc(all, func(a, b slow) int { return compare(a.since, b.since) })
 	ended := 0
 	for _, s := range all[:min(len(all), r.atOnce())] {
@@ -330,7 +330,7 @@ func (r *Router) hurry(now time.Time) bool {
 	return ended > 0
 }
 
-func (m *room) add(p *upload) {
+func (m *budget) add(p *upload) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.uploads == nil {
@@ -339,7 +339,7 @@ func (m *room) add(p *upload) {
 	m.uploads[p] = struct{}{}
 }
 
-func (m *room) remove(p *upload) {
+func (m *budget) remove(p *upload) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.uploads, p)
@@ -351,16 +351,16 @@ func (x *exchange) admit() limit {
 	if x.route.admitted {
 		return unlimited
 	}
-	l := x.c.r.enterRoom(x.c.parent)
+	l := x.c.r.reserve(x.c.parent)
 	x.route.admitted = l == unlimited
 	return l
 }
 
-// enterRoom takes a place. Half of the descriptors are for connections to workers: a client of
+// reserve takes a place. Half of the descriptors are for connections to workers: a client of
 // HTTP/1 needs one of each kind. Of those an HTTP/2 connection gets a share of what is free, so
 // that it leaves places to others.
-func (r *Router) enterRoom(parent *conn) limit {
-	m, most := &r.room, r.room.most.Load()/2
+func (r *Router) reserve(parent *conn) limit {
+	m, most := &r.budget, r.budget.most.Load()/2
 	using := m.using.Add(1)
 	if using > most && !r.urge() {
 		m.using.Add(-1)
@@ -387,28 +387,28 @@ func (r *Router) enterRoom(parent *conn) limit {
 		}
 	}
 	if l != unlimited {
-		r.leaveRoom(parent)
+		r.unreserve(parent)
 	}
 	return l
 }
 
-func (r *Router) leaveRoom(parent *conn) {
-	r.room.using.Add(-1)
+func (r *Router) unreserve(parent *conn) {
+	r.budget.using.Add(-1)
 	if parent != nil && parent.uses.Add(-1) > 0 {
-		r.room.extra.Add(-1)
+		r.budget.extra.Add(-1)
 	}
 }
 
 // urge is hurry, but not again and again in vain.
 func (r *Router) urge() bool {
 	now := time.Now()
-	if now.UnixNano()-r.room.looked.Load() < int64(lookAgain) {
+	if now.UnixNano()-r.budget.looked.Load() < int64(lookAgain) {
 		return false
 	}
 	if r.hurry(now) {
 		return true
 	}
-	r.room.looked.Store(now.UnixNano())
+	r.budget.looked.Store(now.UnixNano())
 	return false
 }
 

@@ -19,9 +19,9 @@ import (
 
 // stalled is how many bodies the router waits for.
 func (r *Router) stalled() (n int) {
-	r.room.mu.Lock()
-	defer r.room.mu.Unlock()
-	for p := range r.room.uploads {
+	r.budget.mu.Lock()
+	defer r.budget.mu.Unlock()
+	for p := range r.budget.uploads {
 		if p.waits.Load() != 0 {
 			n++
 		}
@@ -175,7 +175,7 @@ func TestStreamsLeaveRoom(t *testing.T) {
 		}
 	}
 	testkit.Until(t, "every request is held or refused", func() bool {
-		return sent.Load() == conns*streams && refused.Load()+h.room.using.Load() >= conns*streams
+		return sent.Load() == conns*streams && refused.Load()+h.budget.using.Load() >= conns*streams
 	})
 	if n := h.held(); n > most*3/4 {
 		t.Errorf("%d descriptors of %d are taken", n, most)
@@ -197,7 +197,7 @@ func TestStreamsLeaveRoom(t *testing.T) {
 	}
 	stop()
 	attack.Wait()
-	testkit.Until(t, "all places are free again", func() bool { return h.room.using.Load() == 0 && h.room.extra.Load() == 0 })
+	testkit.Until(t, "all places are free again", func() bool { return h.budget.using.Load() == 0 && h.budget.extra.Load() == 0 })
 }
 
 // TestStreamsCountAsConnections: a further request of an HTTP/2 connection counts for
@@ -399,7 +399,7 @@ func TestSlowBodyIsAnswered(t *testing.T) {
 	if resp.StatusCode != 408 || !resp.Close {
 		t.Errorf("%s, close %v", resp.Status, resp.Close)
 	}
-	testkit.Until(t, "the worker is let go", func() bool { return h.room.using.Load() == 0 })
+	testkit.Until(t, "the worker is let go", func() bool { return h.budget.using.Load() == 0 })
 }
 
 // The lists of newcomers keep their order, whoever leaves.

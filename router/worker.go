@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
@@ -23,13 +22,14 @@ const (
 	// openTimeout bounds how long a request waits for a worker that does not take connections.
 	openTimeout = time.Second
 	maxIdle     = 512 // connections kept to one worker
-	// unknownIdle is how long a connection to a server is kept that we know nothing of: Node's closes it after 5 s, and a
-	// request that is sent at that moment is lost.
+	// unknownIdle is how long a connection to a server is kept that we know nothing of: Node's
+	// closes it after 5 s, and a request that is sent at that moment is lost.
 	unknownIdle = 3 * time.Second
-	// silence is how long a worker that did not answer is not asked again: requests would queue up behind the asking.
+	// silence is how long a worker that did not answer is not asked again: requests would queue up
+	// behind the asking.
 	silence = 500 * time.Millisecond
-	// closing is how long after its host's door a worker may still be known as ready: its own end is announced when no
-	// connection comes in any more.
+	// closing is how long after its host's door a worker may still be known as ready: its own end
+	// is announced when no connection comes in any more.
 	closing = 100 * time.Millisecond
 )
 
@@ -38,11 +38,13 @@ var (
 	errGone = errors.New("router: worker is gone")
 	// errBusy reports a worker that lives but takes nothing new at the moment.
 	errBusy = errors.New("router: worker does not answer")
-	// errShut reports a worker that drains behind a door that is closed already: it lives, but nobody new gets to it.
+	// errShut reports a worker that drains behind a door that is closed already: it lives, but
+	// nobody new gets to it.
 	errShut = errors.New("router: worker's host is closing")
 )
 
-// backend is one incarnation of a worker: how it is reached, the connections kept to it, and what balancing knows.
+// worker is one incarnation of a worker: how to reach it, the connections that are kept to it, and
+// what the router counts to balance sessions.
 type worker struct {
 	r  *Router
 	id string
@@ -65,22 +67,6 @@ type worker struct {
 	keys     atomic.Uint32 // how often the door refused one: which of our secrets it is shown
 	gate     gate
 	requests atomic.Int64 // under way
-}
-
-// upstream is a connection to a worker that speaks HTTP.
-type workerConn struct {
-	netio.Stream
-	w      *worker
-	named  bool // requests say which worker is meant
-	greet  bool // the first one has to show the key
-	reused bool
-	doored bool             // the door does not give it away: it goes on speaking between us and the worker
-	since  time.Time        // idle since
-	fd     syscall.RawConn  // below TLS; nil: it has none
-	peek   func(fd uintptr) // onPeek, made once
-	peeked [1]byte
-	opened bool // counted among the router's descriptors
-	silent bool // what onPeek found: neither bytes nor the end
 }
 
 // workerOf returns the worker that a record describes.
@@ -112,7 +98,8 @@ func (w *worker) load(record *directory.Worker, routers int) load {
 	return load{clients: record.Clients + routers*int(max(w.opened.Load(), 0)), here: record.Host == w.r.cfg.HostName}
 }
 
-// get returns a connection to the worker: one that is idle, unless fresh is asked for, or a new one.
+// get returns a connection to the worker: one that is idle, unless fresh is asked for, or a new
+// one.
 func (w *worker) get(ctx context.Context, fresh bool) (*workerConn, error) {
 	for !fresh {
 		u := w.takeIdle()
@@ -155,47 +142,6 @@ func (w *worker) put(u *workerConn) {
 	if !keep {
 		u.close()
 	}
-}
-
-// alive finds out whether an idle connection is silent. One that the worker has closed would lose
-// the request, and what a worker said without being asked would be taken for the next client's
-// answer.
-func (u *workerConn) alive() bool {
-	if u.fd == nil {
-		return true
-	}
-	u.silent = false
-	return u.fd.Control(u.peek) == nil && u.silent && (u.SyscallConn() != nil || u.heardAll())
-}
-
-func (u *workerConn) onPeek(fd uintptr) {
-	_, _, err := syscall.Recvfrom(int(fd), u.peeked[:], syscall.MSG_PEEK) // the descriptor does not block
-	u.silent = err == syscall.EAGAIN
-}
-
-// heardAll tells whether TLS, which reads ahead, has nothing left of what it read. It reads nothing
-// from the socket.
-func (u *workerConn) heardAll() bool {
-	u.Conn.SetReadDeadline(past)
-	n, err := u.Conn.Read(u.peeked[:])
-	u.Conn.SetReadDeadline(time.Time{})
-	return n == 0 && isTimeout(err)
-}
-
-func (u *workerConn) close() {
-	u.Drop()
-	u.Conn.Close()
-	if u.opened {
-		u.opened = false
-		u.w.r.room.open.Add(-1)
-	}
-}
-
-// counted counts u among the router's descriptors until it is closed.
-func (u *workerConn) counted() *workerConn {
-	u.opened = true
-	u.w.r.room.open.Add(1)
-	return u
 }
 
 // dial makes a new connection to the worker.
@@ -247,16 +193,6 @@ func (w *worker) dial(ctx context.Context) (*workerConn, error) {
 	return u.counted(), nil
 }
 
-// key is what u's other end is shown: the secret, but not in plain text where TLS is spoken. A
-// worker that stands alone has a key of its own then.
-func (u *workerConn) key(ctx context.Context) (string, error) {
-	key, err := u.w.key(ctx)
-	if err == nil && u.w.r.cfg.Certificates != nil && !u.doored {
-		return directory.WorkerKey(key, u.w.id), nil
-	}
-	return key, err
-}
-
 // key is the secret that the worker's door is shown: ours, or one of before where it refused that.
 func (w *worker) key(ctx context.Context) (string, error) {
 	key, err := w.r.cfg.Directory.Secret(ctx)
@@ -271,14 +207,15 @@ func (w *worker) key(ctx context.Context) (string, error) {
 	return key, nil
 }
 
-// otherKey notes that the door refused a key, and tells whether there is another that it has not
+// otherKey notes that the door refused a key, and reports whether there is another that it has not
 // been shown.
 func (w *worker) otherKey() bool {
 	n := len(w.r.cfg.Directory.Secrets())
 	return n > 1 && int(w.keys.Add(1))%n != 0
 }
 
-// address is how the worker is reached: the door of its host may open, or move, after the worker is known.
+// address is how the worker is reached: the door of its host may open, or move, after the worker is
+// known.
 func (w *worker) address() string {
 	if record := w.r.cfg.Directory.Workers().Get(w.id); record != nil && record.Addr != "" {
 		return record.Addr
@@ -286,8 +223,9 @@ func (w *worker) address() string {
 	return w.addr
 }
 
-// refused says what a door that refuses connections means. Its supervisor holds it open, so the host's processes have
-// ended, or are about to: then what reaches the worker over kept connections is still served.
+// refused says what a door that refuses connections means. Its supervisor holds it open, so the
+// host's processes have ended, or are about to: then what reaches the worker over kept connections
+// is still served.
 func (w *worker) refused(ctx context.Context) error {
 	if w.up != nil {
 		return errGone
@@ -326,14 +264,14 @@ func (w *worker) toUpstream(ctx context.Context, c net.Conn) (net.Conn, error) {
 	return tc, nil
 }
 
-// answered tells a listed backend's health how a request ended.
+// answered tells an upstream's health how a request ended.
 func (w *worker) answered(ok bool) {
 	if w.up != nil {
 		w.up.Answered(ok)
 	}
 }
 
-// relays counts the WebSockets of a listed backend, which has nobody else to tell.
+// relays counts the WebSockets of an upstream, which reports no load of its own.
 func (w *worker) relays(change int) {
 	if w.up != nil {
 		w.up.Relays(change)
@@ -351,7 +289,8 @@ func (w *worker) sendError(ctx context.Context, s *handoff.Sender, err error) er
 	return fmt.Errorf("%w: %w", errBusy, err)
 }
 
-// lost asks again who is at the worker's socket, after its link s broke: errGone, or errBusy where it answers.
+// lost asks again who is at the worker's socket, after its link s broke: errGone, or errBusy where
+// it answers.
 func (w *worker) lost(ctx context.Context, s *handoff.Sender) error {
 	s.Close() // link does not return it again
 	if _, err := w.link(ctx); err != nil {
@@ -451,8 +390,8 @@ func (w *worker) keeps() time.Duration {
 	return w.r.cfg.UpstreamIdle
 }
 
-// tidy closes connections that were idle before then, and tells whether the backend can be forgotten: its worker is not
-// in the table any more and nobody has asked for it since.
+// tidy closes connections that were idle before then, and reports whether the worker can be
+// forgotten: its worker is not in the table any more and nobody has asked for it since.
 func (w *worker) tidy(then time.Time, known bool) (forget bool) {
 	w.mu.Lock()
 	n := 0
@@ -479,5 +418,24 @@ func (w *worker) close() {
 	w.mu.Unlock()
 	if s != nil {
 		s.Close()
+	}
+}
+
+// linkLocal connects to the handoff sockets of this host's workers as they appear, until ctx ends.
+// The first request of a worker then finds its way open. And the router knows in time that a worker
+// takes untouched connections only, and doesn't read the first WebSocket for it.
+func (r *Router) linkLocal(ctx context.Context) {
+	for {
+		changed := r.cfg.Directory.Changed()
+		for _, w := range r.cfg.Directory.Workers().Ready() {
+			if w.Host == r.cfg.HostName && ctx.Err() == nil {
+				_, _ = r.workerOf(w).link(ctx) // what is wrong shows again when it is needed
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
 	}
 }

@@ -23,6 +23,23 @@ type Call[S any, A ~func(...any) error] struct {
 	Socket S // that received the event
 	Args   packet.Args
 	Sender Sender[A]
+
+	room [4]any // for results, so that few of them need no allocation
+}
+
+// results returns room for n results of the handler.
+func (c *Call[S, A]) results(n int) []any {
+	if n <= len(c.room) {
+		return c.room[:n]
+	}
+	return make([]any, n)
+}
+
+// reply answers with the results.
+func (c *Call[S, A]) reply(results []any) error {
+	err := c.Sender.Reply(results...)
+	clear(results)
+	return err
 }
 
 // Sender is the side that an event came from.
@@ -103,7 +120,9 @@ func direct[S any, A ~func(...any) error](fn any) Func[S, A] {
 			if err != nil {
 				return err
 			}
-			return c.Sender.Reply(out)
+			results := c.results(1)
+			results[0] = out
+			return c.reply(results)
 		}
 	case func(S, string):
 		return func(c *Call[S, A]) error {
@@ -322,11 +341,11 @@ func call[S any, A ~func(...any) error](p *plan, fn reflect.Value, c *Call[S, A]
 	if !c.Sender.Wanted() || p.results == 0 && (!p.fails || p.acks) {
 		return nil
 	}
-	results := make([]any, p.results)
+	results := c.results(p.results)
 	for i := range results {
 		results[i] = out[i].Interface()
 	}
-	return c.Sender.Reply(results...)
+	return c.reply(results)
 }
 
 func decode(q *param, args packet.Args, variadic bool) (reflect.Value, error) {

@@ -72,6 +72,7 @@ func calls[S any, A ~func(...any) error](name func(S) string) []call {
 		{"no parameters", func() {}, `[1]`, nil, nil},
 		{"results answer", func(a, b int) int { return a + b }, `[1,2]`, []string{`[3]`}, nil},
 		{"several results", func(s string) (string, int, error) { return s, len(s), nil }, `["abc"]`, []string{`["abc",3]`}, nil},
+		{"many results", func(s string) (a, b, c, d, e string) { return s, s, s, s, s }, `["x"]`, []string{`["x","x","x","x","x"]`}, nil},
 		{"a nil error alone answers", func(int) error { return nil }, `[1]`, []string{`[]`}, nil},
 		{"an error", func(int) error { return errHandler }, `[1]`, nil, errHandler},
 		{"an error beside results", func() (int, error) { return 1, errHandler }, `[]`, nil, errHandler},

@@ -111,8 +111,8 @@ func signalCommand() *cobra.Command {
 func sendCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
 		Use: "send <id | name> <text>", Short: "Write a line to the input of processes", Args: takes(2, 2),
-		Long: `Write a line to the input of processes (process.stdin in Node). Node workers in cluster mode have none: they get the text as a message,
-process.on("message").`,
+		Long: `Write a line to the input of processes (process.stdin in Node). Node workers in cluster mode have no input.
+They get the text as a message: process.on("message").`,
 	}, func(ctx context.Context, c *control, args []string) error {
 		client, err := c.connect(ctx)
 		if err != nil {

@@ -30,13 +30,13 @@ func benchCommand() *cobra.Command {
 	var set benchFlags
 	cmd := &cobra.Command{
 		Use: "bench [URL]", Short: "Load a Socket.IO server with clients, and measure it", Args: takes(0, 1),
-		Long: `Load the Socket.IO server at a URL, by default a host of this machine: connect clients, have each emit events and wait for
-their acknowledgements, and show how many got through and how long that took. The server's app must acknowledge the event;
-the demo does with echo.
+		Long: `Load the Socket.IO server at a URL, by default http://localhost:8080. The command connects clients, has each emit
+events and wait for their acknowledgements, and shows how many got through and how long that took. The server's app
+must acknowledge the event. The demo app acknowledges echo.
 
-Without --rate each client emits its next event when the last one was acknowledged. With --rate events are due by the clock,
-and their latency counts from then on, whoever is late. Ctrl-C ends the load early. The exit code is 1 where a client could
-not connect or was lost, or an event was not acknowledged.`,
+Without --rate each client emits its next event when the server has acknowledged the last one. With --rate the clock
+says when an event is due, and its latency counts from then on. Ctrl-C ends the load early. The exit code is 1 if a
+client couldn't connect or was lost, or if the server didn't acknowledge an event.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set.load.Client.URL = "http://localhost:8080"
 			if len(args) > 0 {

@@ -28,7 +28,7 @@ const (
 func checkCommand() *cobra.Command {
 	var set config.Up
 	cmd := &cobra.Command{
-		Use: "check", Short: "Try what `sidereal up` or `router` needs: settings, Redis and its rights, the adapter's among them, listed servers, ports, the descriptor limit", Args: takes(0, 0),
+		Use: "check", Short: "Check what `sidereal up` and `router` need: settings, Redis and its rights, upstreams, certificates, ports, file descriptors", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {
@@ -108,7 +108,8 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 	return app.Conn.String() + " answers and gives every right", nil
 }
 
-// adapter tries what workers do with Redis to reach each other's clients: a line for each right that is missing.
+// adapter tries what workers do with Redis to reach each other's clients: a line for each right
+// that is missing.
 func (c *checks) adapter(ctx context.Context) (string, error) {
 	form := cmp.Or(c.set.Adapter, adapterenv.Classic)
 	if c.set.RedisURL == "" || form == adapterenv.Memory {

@@ -9,7 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestCheckNamesTheAdaptersRights: a line for each right that the chosen form lacks, and exit code 2.
+// TestCheckNamesTheAdaptersRights: a line for each right that the chosen form lacks, and exit code
+// 2.
 func TestCheckNamesTheAdaptersRights(t *testing.T) {
 	store := testkit.StartRedis(t)
 	url := strings.Replace(store.URL(), "://", "://bob:pass@", 1)

@@ -18,9 +18,9 @@ func clusterCommand() *cobra.Command {
 	var set config.Inspect
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "cluster", Short: "Show all hosts, routers and workers of an app, their load and state, and settings that differ", Args: takes(0, 0),
-		Long: `Show all hosts, routers and workers of an app as their records in Redis say. Without SIDEREAL_REDIS_URL the host at
-SIDEREAL_ADMIN_ADDR is asked: its embedded Redis has the only records there are.`,
+		Use: "cluster", Short: "Show the hosts, routers and workers of an app, and settings that differ between them", Args: takes(0, 0),
+		Long: `Show all hosts, routers and workers of an app by their records in Redis. Without SIDEREAL_REDIS_URL the command asks
+the host at SIDEREAL_ADMIN_ADDR, whose embedded Redis has the only records.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := load(cmd, &set); err != nil {
 				return err

@@ -58,8 +58,8 @@ func hidden(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// arguments are those of a call by one of our names: pm2-runtime is a command by itself. A copy of that name also starts
-// its services by it.
+// arguments are those of a call by one of our names: pm2-runtime is a command by itself. A copy of
+// that name also starts its services by it.
 func arguments(name string, args []string) []string {
 	service := len(args) > 0 && os.Getenv("SIDEREAL_SUPERVISOR_FD") != "" && slices.Contains([]string{"redis", "router", "nodehost", "worker"}, args[0])
 	switch name {

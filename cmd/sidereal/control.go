@@ -139,7 +139,8 @@ func (c *control) find(ctx context.Context, targets []string) (daemon.Listing, [
 	return l, found, nil
 }
 
-// happened tells what a command does as it does it. With --json that is not part of what is printed.
+// happened tells what a command does as it does it. With --json that is not part of what is
+// printed.
 func (c *control) happened() func(daemon.Event) {
 	p := processview.Progress{Out: c.out, Err: c.err, Silent: c.silent}
 	if c.json {
@@ -206,7 +207,8 @@ func completeTargets(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.
 
 const completionTimeout = time.Second
 
-// environ is the environment that apps inherit: this process' own, without what a supervisor above us told us alone.
+// environ is the environment that apps inherit: this process' own, without what a supervisor above
+// us told us alone.
 func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")

@@ -16,7 +16,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// runtimeCommand is what pm2-runtime is: apps in the foreground of a container, their lines on the output and in no files.
+// runtimeCommand is what pm2-runtime is: apps in the foreground of a container, their lines on the
+// output and in no files.
 func runtimeCommand() *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
@@ -45,7 +46,8 @@ type foreground struct {
 	idle    int // exit code where nothing is left that runs
 }
 
-// inForeground runs what targets name in the foreground, until it is told to stop or nothing is left.
+// inForeground runs what targets name in the foreground, until it is told to stop or nothing is
+// left.
 func (s *starter) inForeground(ctx context.Context, targets, scriptArgs []string, how foreground) error {
 	targets, err := orEcosystem(targets)
 	if err != nil {
@@ -111,8 +113,8 @@ func orEcosystem(targets []string) ([]string, error) {
 	return []string{file}, err
 }
 
-// upOrStart decides what `up` is given: process files and scripts are for the daemon, in the foreground. Everything else is
-// a program whose flags are its own.
+// upOrStart decides what `up` is given: process files and scripts are for the daemon, in the
+// foreground. Everything else is a program whose flags are its own.
 func upOrStart(root *cobra.Command, args []string) []string {
 	start, _, err := root.Find([]string{"start"})
 	if err != nil {

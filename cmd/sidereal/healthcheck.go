@@ -19,7 +19,7 @@ const healthcheckTimeout = 2 * time.Second
 func healthcheckCommand() *cobra.Command {
 	var set config.Healthcheck
 	cmd := &cobra.Command{
-		Use: "healthcheck", Short: "Exit with 0 when the host at SIDEREAL_ADMIN_ADDR is ready, else with 1", Args: takes(0, 0),
+		Use: "healthcheck", Short: "Exit with 0 if the host at SIDEREAL_ADMIN_ADDR is ready, else with 1", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := load(cmd, &set); err != nil {
 				return err

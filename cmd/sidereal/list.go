@@ -45,7 +45,7 @@ func listCommand() *cobra.Command {
 
 func jlistCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "jlist", Short: "List all processes as JSON, by PM2's keys", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "jlist", Short: "List all processes as JSON, with PM2's keys", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		l, err := c.listing(ctx)
 		if err != nil {
@@ -125,7 +125,7 @@ func idCommand() *cobra.Command {
 
 func pidCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "pid [id | name | namespace]", Short: "Print process ids, a line each; 0 for one that does not run", Args: takes(0, 1),
+		Use: "pid [id | name | namespace]", Short: "Print process ids, one per line; 0 for a process that doesn't run", Args: takes(0, 1),
 	}, func(ctx context.Context, c *control, args []string) error {
 		if len(args) == 0 {
 			args = []string{"all"}

@@ -1,5 +1,6 @@
-// Command sidereal runs Socket.IO on many processes and hosts. `sidereal up` is one host in the foreground; the other
-// commands are its parts, and ways to look at them. This package only wires; docs/configuration.md lists the settings.
+// Command sidereal runs Socket.IO on many processes and hosts. `sidereal up` is one host in the
+// foreground; the other commands are its parts, and ways to look at them. This package only wires;
+// docs/configuration.md lists the settings.
 package main
 
 import (
@@ -61,7 +62,8 @@ func execute(args []string) int {
 	return exitCodeOf(err)
 }
 
-// exitCodeOf is the exit code for an error: what the daemon says, wrong usage for a wrong process file.
+// exitCodeOf is the exit code for an error: what the daemon says, wrong usage for a wrong process
+// file.
 func exitCodeOf(err error) int {
 	var failure *daemon.Failure
 	var field *pm2.FieldError
@@ -99,7 +101,8 @@ func logger(set config.Log, settings *config.Settings) zerolog.Logger {
 	return log
 }
 
-// childLogger makes the logger of a process that a supervisor started, and whose warnings that has given.
+// childLogger makes the logger of a process that a supervisor started, and whose warnings that has
+// given.
 func childLogger(set config.Log, process string) zerolog.Logger {
 	log := set.Logger(os.Stderr, config.Color(os.Stderr))
 	if set.Format == "json" { // in console lines the supervisor names the process
@@ -108,7 +111,8 @@ func childLogger(set config.Log, process string) zerolog.Logger {
 	return log
 }
 
-// untilSignal is the context of a command: it ends with the first SIGTERM or SIGINT. Further ones call again.
+// untilSignal is the context of a command: it ends with the first SIGTERM or SIGINT. Further ones
+// call again.
 func untilSignal(again func()) (context.Context, context.CancelFunc) {
 	ctx, stop := context.WithCancel(context.Background())
 	lifeline.OnSignals(context.Background(), stop, again)

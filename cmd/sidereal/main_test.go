@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"sidereal": main, "pm2": main, "pm2-runtime": main})
 }
 
-// TestScripts holds the behaviour of the command line. $ADDR, $ADMIN, $REDIS and $PLAIN are free addresses of this machine.
+// TestScripts holds the behaviour of the command line. $ADDR, $ADMIN, $REDIS and $PLAIN are free
+// addresses of this machine.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",

@@ -17,7 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// home gives the script a daemon of its own, which ends with the script at the latest: home [variable].
+// home gives the script a daemon of its own, which ends with the script at the latest: home
+// [variable].
 func home(ts *testscript.TestScript, _ bool, args []string) {
 	name := "SIDEREAL_HOME"
 	if len(args) > 0 {
@@ -56,7 +57,8 @@ func listed(ts *testscript.TestScript) (list []jlisted) {
 	return list
 }
 
-// processesAre waits until jlist shows just these: are name:id:status...; a status of online also means a pid.
+// processesAre waits until jlist shows just these: are name:id:status...; a status of online also
+// means a pid.
 func processesAre(ts *testscript.TestScript, _ bool, args []string) {
 	want := strings.Join(args, " ")
 	await(ts, func(context.Context) error {

@@ -15,11 +15,11 @@ import (
 func restartCommand() *cobra.Command {
 	s := &starter{}
 	return starting(&cobra.Command{
-		Use: "restart <id | name | namespace | /expression/ | all | file | ->...", Short: "Stop processes and start them again, also those that are stopped",
-		Long: `Stop processes and start them again, also those that are stopped.
+		Use: "restart <id | name | namespace | /expression/ | all | file | ->...", Short: "Stop processes and start them again; stopped ones start, too",
+		Long: `Stop processes and start them again. Stopped processes start, too.
 
-They keep the environment that they were started with, but with --update-env or --env; a process file always brings its own. Flags of
-` + "`start`" + ` change the apps.`,
+Processes keep the environment that they were started with, unless you give --update-env or --env. A process file always
+brings its own environment. The flags of ` + "`start`" + ` change the apps.`,
 		Args: takes(1, -1), ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, _ []string) error {
 		return s.renew(ctx, targets, daemon.Restart, daemon.StartRestart)
@@ -30,15 +30,15 @@ func reloadCommand(name string) *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
 		Use: name + " <id | name | namespace | /expression/ | all | file>...", Short: "Replace processes one by one: a new one is ready before the old one drains",
-		Long: `Replace processes without an interruption: a new one is ready before the old one drains, one after the other.
+		Long: `Replace processes without an interruption, one after the other: a new process is ready before the old one drains.
 
-A new version that does not come up ends the reload: the old processes go on, and the exit code is 1. Processes that share no port
-are restarted.`,
+If a new process doesn't come up, the reload ends: the old processes go on, and the exit code is 1. Processes that don't
+share a port are restarted.`,
 		Args: takes(1, -1), ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, _ []string) error {
 		return s.renew(ctx, targets, daemon.Reload, daemon.StartReload)
 	})
-	cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace so `many` processes of an app at a time")
+	cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace this `many` processes of an app at a time")
 	return cmd
 }
 
@@ -67,7 +67,8 @@ func (s *starter) renew(ctx context.Context, targets []string, verb daemon.Verb,
 	return s.carryOut(ctx, steps)
 }
 
-// renewKnown restarts or reloads processes of the list. What belongs to one app has its environment renewed together.
+// renewKnown restarts or reloads processes of the list. What belongs to one app has its environment
+// renewed together.
 func (s *starter) renewKnown(ctx context.Context, targets []string, verb daemon.Verb, mode daemon.StartMode) ([]step, error) {
 	l, found, err := s.find(ctx, targets)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 func saveCommand() *cobra.Command {
 	force := false
 	cmd := talkCommand(&cobra.Command{
-		Use: "save", Aliases: []string{"dump"}, Short: "Write the list of processes down, for resurrect and the next boot; also dump", Args: takes(0, 0),
+		Use: "save", Aliases: []string{"dump"}, Short: "Save the list of processes, for resurrect and the next boot; also dump", Args: takes(0, 0),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		client, err := c.connect(ctx)
@@ -32,7 +32,7 @@ func saveCommand() *cobra.Command {
 		c.say("Saved %s of %s in %s", numbered(saved.Processes, "process", "processes"), numbered(saved.Apps, "app", "apps"), saved.File)
 		return nil
 	})
-	cmd.Flags().BoolVar(&force, "force", false, "also an empty list over one that is not")
+	cmd.Flags().BoolVar(&force, "force", false, "replace a saved list by an empty one, too")
 	return cmd
 }
 
@@ -46,7 +46,7 @@ func numbered(n int, one, many string) string {
 func resurrectCommand() *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
-		Use: "resurrect", Short: "Start what save wrote down", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "resurrect", Short: "Start the saved processes", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, s, func(ctx context.Context, _, _ []string) error {
 		if s.stay {
 			return s.resurrectInForeground()

@@ -10,7 +10,7 @@ import (
 func routerCommand() *cobra.Command {
 	var set config.Router
 	cmd := &cobra.Command{
-		Use: "router", Short: "Run a router alone, before workers that share its Redis, or before a list of servers", Args: takes(0, 0),
+		Use: "router", Short: "Run a router alone, before workers on the same Redis or before listed servers", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {
@@ -49,7 +49,8 @@ func redisCommand() *cobra.Command {
 	}
 }
 
-// nodehostCommand is the process that makes workers of Node processes, and of programs with a port of their own.
+// nodehostCommand is the process that makes workers of Node processes, and of programs with a port
+// of their own.
 func nodehostCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "nodehost", Hidden: true, Args: takes(0, 0),

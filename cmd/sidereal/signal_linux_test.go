@@ -13,8 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestSecondSignalEndsAHostThatNobodyReads: a host cannot log its end where the reader of its lines is stuck, and still has
-// to end with all its processes and leave nothing.
+// TestSecondSignalEndsAHostThatNobodyReads: a host cannot log its end where the reader of its lines
+// is stuck, and still has to end with all its processes and leave nothing.
 func TestSecondSignalEndsAHostThatNobodyReads(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
-// starter is a command that starts apps: from files and scripts, with flags that say what files say.
+// starter is a command that starts apps: from files and scripts, with flags that say what files
+// say.
 type starter struct {
 	control
 	set      config.Daemon
@@ -72,14 +73,16 @@ func startCommand() *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
 		Use:   "start [file | script | command | name | id | namespace | -]...",
-		Short: "Start apps in the background: a process file, scripts, commands; or known ones again",
-		Long: `Start apps in the background. Without an argument the process file of this folder is used: ecosystem.config.js and its like.
+		Short: "Start apps in the background: from a process file, scripts or commands",
+		Long: `Start apps in the background. Without an argument the command uses the process file of this folder, such as
+ecosystem.config.js.
 
-A process file lists apps (.config.js, .json, .yaml: PM2's, unchanged); a script or program is an app by itself; a text with blanks
-runs in bash; - reads JSON from the standard input. A name, id or namespace of ` + "`list`" + ` is started again.
-What stands behind -- are the script's arguments.
+A process file (.config.js, .json, .yaml: PM2's, unchanged) lists apps. A script or program is an app by itself. A text
+with blanks runs in bash, and - reads JSON from the standard input. A name, id or namespace of ` + "`list`" + ` starts again.
+Arguments after -- go to the script.
 
-Every setting of ` + "`sidereal config`" + ` is a flag here, too. They are the daemon's: one that runs already keeps its own, and says so.`,
+Every setting of ` + "`sidereal config`" + ` is a flag here, too. A daemon that already runs keeps its own settings, and the command
+tells which ones differ.`,
 		Example:           "  sidereal start ecosystem.config.js --env production\n  sidereal start worker.js -i max\n  sidereal start ./app --name api -- --verbose\n  sidereal start \"npm run start\"",
 		ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
@@ -107,7 +110,7 @@ func startOrCommand(name, does string, mode daemon.StartMode) *cobra.Command {
 		return s.start(ctx, targets, nil, mode)
 	})
 	if mode == daemon.StartReload {
-		cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace so `many` processes of an app at a time")
+		cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace this `many` processes of an app at a time")
 	}
 	return cmd
 }
@@ -118,7 +121,8 @@ type step struct {
 	action *daemon.Action
 }
 
-// start does what a command line asks for, in its order. All of it is read before anything is started.
+// start does what a command line asks for, in its order. All of it is read before anything is
+// started.
 func (s *starter) start(ctx context.Context, targets, scriptArgs []string, mode daemon.StartMode) error {
 	targets, err := orEcosystem(targets)
 	if err != nil {
@@ -303,8 +307,8 @@ func (s *starter) flaggedEnviron() []string {
 // isFile reports whether a target is a process file, or the standard input.
 func isFile(target string) bool { return target == "-" || pm2.IsFile(target) }
 
-// isName reports whether a target can be one of processes: PM2 takes what has a slash or an extension for a script, but /this/ for
-// an expression.
+// isName reports whether a target can be one of processes: PM2 takes what has a slash or an
+// extension for a script, but /this/ for an expression.
 func isName(target string) bool {
 	return !strings.Contains(target, "/") && filepath.Ext(target) == "" || isExpression(target)
 }

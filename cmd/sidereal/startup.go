@@ -57,9 +57,9 @@ func bootCommand(cmd *cobra.Command, run func(*boot, context.Context, *control) 
 
 func startupCommand() *cobra.Command {
 	return bootCommand(&cobra.Command{
-		Use: "startup [systemd]", Short: "Have the saved apps started at boot, by systemd",
-		Long: `Have systemd start the saved apps at boot, in the foreground of a service that it restarts. Not as root, this prints what to run.
-Then write down what to start, with ` + "`save`" + `.`,
+		Use: "startup [systemd]", Short: "Have systemd start the saved apps at boot",
+		Long: `Have systemd start the saved apps at boot, as a service that it restarts. Unless you are root, the command prints what
+to run. Save the apps with ` + "`save`" + ` then.`,
 	}, (*boot).install)
 }
 
@@ -108,7 +108,8 @@ var initSystems = map[string]string{
 	"rcd": "rc.d", "freebsd": "rc.d", "rcd-openbsd": "rc.d", "openbsd": "rc.d",
 }
 
-// platform looks whether systemd is what was asked for, and what there is. For another init system it tells what that has to run.
+// platform looks whether systemd is what was asked for, and what there is. For another init system
+// it tells what that has to run.
 func (b *boot) platform(c *control, args []string) error {
 	name := "systemd"
 	if len(args) > 0 {
@@ -222,7 +223,8 @@ func (b *boot) asRoot(c *control, verb string) error {
 	return exitCode(1)
 }
 
-// reload has systemd read its units. Where it does not run, as in containers and images, it reads them when it starts.
+// reload has systemd read its units. Where it does not run, as in containers and images, it reads
+// them when it starts.
 func (b *boot) reload(ctx context.Context, c *control) error {
 	if _, err := os.Stat("/run/systemd/system"); err != nil || b.folder != unitFolder {
 		return nil

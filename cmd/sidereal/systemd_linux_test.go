@@ -16,8 +16,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/admin"
 )
 
-// TestSystemd starts a host as systemd does a unit with Type=notify and two sockets: a client that came before it is
-// served, nothing is listened on that was not given, and its life is told.
+// TestSystemd starts a host as systemd does a unit with Type=notify and two sockets: a client that
+// came before it is served, nothing is listened on that was not given, and its life is told.
 func TestSystemd(t *testing.T) {
 	temp, err := os.MkdirTemp("/tmp", "") // short: unix addresses are
 	if err != nil {

@@ -14,10 +14,10 @@ func traceCommand() *cobra.Command {
 	var set config.Inspect
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "trace <sid>", Short: "Show who owns a session and why: which worker gets its requests", Args: takes(1, 1),
-		Long: `Show which worker gets the requests of a session, and why. The router of the host at SIDEREAL_ADMIN_ADDR is asked, which
-also knows what it remembers; without one the records in Redis are. Nothing is changed by it. The exit code is 1 where nobody
-owns the sid.`,
+		Use: "trace <sid>", Short: "Show which worker owns a session, and why", Args: takes(1, 1),
+		Long: `Show which worker gets the requests of a session, and why. The command asks the router of the host at
+SIDEREAL_ADMIN_ADDR, which also knows its own cache, and without a host the records in Redis. It changes nothing. The
+exit code is 1 if no worker owns the sid.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := load(cmd, &set); err != nil {
 				return err

@@ -21,13 +21,14 @@ func upCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "up [file | script | command [args...]]",
 		Short: "Run a host in the foreground: a router, and workers of the command or of the demo app",
-		Long: `Run a host in the foreground: a router, and as many workers as SIDEREAL_INSTANCES says, each a process of the command.
-Without a command the workers run the built-in demo app. Flags behind the command are the command's.
+		Long: `Run a host in the foreground: a router, and SIDEREAL_INSTANCES workers, each a process of the command. Without a
+command the workers run the built-in demo app. Flags after the command go to the command.
 
-Process files (ecosystem.config.js and its like) and scripts (worker.js) are run as ` + "`start --no-daemon`" + ` does, which has the flags for them.
+Process files (such as ecosystem.config.js) and scripts (worker.js) run as with ` + "`start --no-daemon`" + `, which has the flags
+for them.
 
-SIGTERM and SIGINT drain and end the host, a second one ends it at once; SIGUSR2 replaces the workers one by one;
-SIGHUP has the certificates read again.`,
+SIGTERM and SIGINT drain and end the host, and a second one ends it at once. SIGUSR2 replaces the workers one by one.
+SIGHUP reads the certificates again.`,
 		Example: "  sidereal up\n  sidereal up -i 4 ./chat\n  SIDEREAL_REDIS_URL=redis://10.0.0.9:6379 sidereal up ./chat",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			settings, err := load(cmd, &set)

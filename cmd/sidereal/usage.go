@@ -10,7 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// takes is for a command with so many arguments; most may be any, below 0. Others are told its line of use.
+// takes is for a command with so many arguments; most may be any, below 0. Others are told its line
+// of use.
 func takes(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || most >= 0 && len(args) > most {
@@ -52,7 +53,8 @@ func isProcessCommand(c *cobra.Command) bool {
 	return slices.Contains([]string{groupRun, groupLook, groupKeep}, c.GroupID) || c.Hidden && !c.DisableFlagParsing
 }
 
-// usageTemplate has the settings among a command's flags in groups, as docs/configuration.md has: some have sixty.
+// usageTemplate has the settings among a command's flags in groups, as docs/configuration.md has:
+// some have sixty.
 func usageTemplate(common string) string {
 	cobra.AddTemplateFunc("settings", config.FlagUsages)
 	return strings.Replace(common, "Flags:\n{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "{{settings .LocalFlags}}", 1)

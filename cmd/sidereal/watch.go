@@ -14,7 +14,8 @@ import (
 // watchEvery is how often `list --watch` draws anew.
 const watchEvery = time.Second
 
-// watchList shows the list, drawn anew again and again on a screen of its own, until ctx ends. The terminal is then as it was.
+// watchList shows the list, drawn anew again and again on a screen of its own, until ctx ends. The
+// terminal is then as it was.
 func (c *control) watchList(ctx context.Context, sort string) error {
 	if !config.Terminal(os.Stdout) {
 		return usageError("--watch draws on a terminal, and the output is none: for programs there is `" + calledAs() + " jlist`")

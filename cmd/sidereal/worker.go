@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/worker"
 )
 
-// workerCommand is the demo app as an app of one's own would be: worker.Main reads the environment, so that is where its
-// flags go.
+// workerCommand is the demo app as an app of one's own would be: worker.Main reads the environment,
+// so that is where its flags go.
 func workerCommand() *cobra.Command {
 	var set config.Worker
 	cmd := &cobra.Command{

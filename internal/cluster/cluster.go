@@ -64,9 +64,9 @@ func (c *Cluster) Check(ctx context.Context) error {
 	return c.redis.Problem(err)
 }
 
-// Reach waits until Redis answers. It fails at once if only an operator can fix the reason. Otherwise it calls run, which
-// has to start Run, and if Redis doesn't answer yet, waiting with the reason. It returns the address from which this host
-// reaches Redis.
+// Reach waits until Redis answers. It fails at once if only an operator can fix the reason.
+// Otherwise it calls run, which has to start Run, and if Redis doesn't answer yet, waiting with the
+// reason. It returns the address from which this host reaches Redis.
 func (c *Cluster) Reach(ctx context.Context, run func(), waiting func(error)) (netip.Addr, error) {
 	err := c.Check(ctx)
 	if err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
@@ -85,7 +85,8 @@ func (c *Cluster) Reach(ctx context.Context, run func(), waiting func(error)) (n
 // othersTimeout is how long Others may wait for the directory.
 const othersTimeout = time.Second
 
-// Others returns the hosts that have workers of the app, without the host self. ok is false if the directory is not there yet.
+// Others returns the hosts that have workers of the app, without the host self. ok is false if the
+// directory is not there yet.
 func (c *Cluster) Others(ctx context.Context, self string) (hosts []string, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, othersTimeout)
 	defer cancel()

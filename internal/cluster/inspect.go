@@ -49,8 +49,8 @@ func (i *Inspector) Overview(ctx context.Context) (o *Overview, err error) {
 	})
 }
 
-// Trace asks the router of the host at the admin address, which also knows what it remembers, and Redis if there is no such
-// host or it runs another app.
+// Trace asks the router of the host at the admin address, which also knows what it remembers, and
+// Redis if there is no such host or it runs another app.
 func (i *Inspector) Trace(ctx context.Context, sid string) (t *Trace, err error) {
 	t = new(Trace)
 	asked := errNoAdmin

@@ -13,8 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// Disagreements returns a line for each setting that all workers of an app must share and don't. Path is the one of this
-// host; empty if it has none to compare.
+// Disagreements returns a line for each setting that all workers of an app must share and don't.
+// Path is the one of this host; empty if it has none to compare.
 func Disagreements(workers []*directory.Worker, host, path string) (lines []string) {
 	settings := []struct {
 		variable string

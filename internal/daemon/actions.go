@@ -159,7 +159,8 @@ func (d *Daemon) restart(ctx context.Context, entries []*entry, emit func(Event)
 	return w.wait(ctx)
 }
 
-// reload replaces processes of one app without a gap, and starts those that do not run. The caller holds the app.
+// reload replaces processes of one app without a gap, and starts those that do not run. The caller
+// holds the app.
 func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, parallel int, emit func(Event)) error {
 	st := d.statuses()
 	idle := slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return st[e.place].PID != 0 })
@@ -202,7 +203,8 @@ func (d *Daemon) reloadText(ap *application, r *supervisor.ReloadError, of int) 
 	return text + fmt.Sprintf("%s; %d of %d had been replaced, the others serve on as they were", r.Cause, r.Done, of)
 }
 
-// delete stops processes and takes them out of the list; with the last one of an app all of it goes.
+// delete stops processes and takes them out of the list; with the last one of an app all of it
+// goes.
 func (d *Daemon) delete(ctx context.Context, entries []*entry, emit func(Event)) error {
 	return d.eachApp(entries, func(ap *application, mine []*entry) error {
 		release, err := d.seize(ctx, ap)

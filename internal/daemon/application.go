@@ -147,8 +147,8 @@ func directoryName(name string) string {
 	return name[:min(len(name), 64)]
 }
 
-// wantedPort is the port that an app of a kind is to be reached at, as far as its settings tell. The PORT of Node's is for
-// themselves.
+// wantedPort is the port that an app of a kind is to be reached at, as far as its settings tell.
+// The PORT of Node's is for themselves.
 func wantedPort(kind host.Kind, a *pm2.App) int {
 	if kind != host.Worker && kind != host.Program {
 		return 0
@@ -163,7 +163,8 @@ func wantedPort(kind host.Kind, a *pm2.App) int {
 	return port
 }
 
-// addr is the address at which clients reach the app unless its processes listen on one of their own.
+// addr is the address at which clients reach the app unless its processes listen on one of their
+// own.
 func (ap seen) addr() string {
 	app := ap.host
 	app.Port = wantedPort(ap.kind, &ap.app)

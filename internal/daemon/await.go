@@ -13,8 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// patience is how many ends of a process in a row a command waits for, patientFor how long for its next start. The daemon goes on
-// trying.
+// patience is how many ends of a process in a row a command waits for, patientFor how long for its
+// next start. The daemon goes on trying.
 const (
 	patience   = 3
 	patientFor = 2 * time.Second

@@ -17,7 +17,8 @@ import (
 // ErrNotRunning reports that no daemon serves a home folder.
 var ErrNotRunning = errors.New("daemon: not running")
 
-// maxEvent bounds one line of an answer: a listing with the environments of all apps is the longest.
+// maxEvent bounds one line of an answer: a listing with the environments of all apps is the
+// longest.
 const maxEvent = 64 << 20
 
 // Client talks to a daemon.
@@ -26,8 +27,8 @@ type Client struct {
 	home Home
 }
 
-// Connect finds the daemon of a home folder. The error is ErrNotRunning where there is none, also where one died and left
-// its socket.
+// Connect finds the daemon of a home folder. The error is ErrNotRunning where there is none, also
+// where one died and left its socket.
 func Connect(ctx context.Context, home Home) (*Client, error) {
 	c := newClient(home)
 	if _, err := c.Ping(ctx); err != nil {
@@ -72,8 +73,8 @@ func (c *Client) List(ctx context.Context) (l Listing, err error) {
 	return l, c.ask(ctx, http.MethodGet, "/processes", nil, &l)
 }
 
-// Start runs apps. It returns when all their processes are online, or with a *Failure. happened gets each event as it comes;
-// nil: nobody.
+// Start runs apps. It returns when all their processes are online, or with a *Failure. happened
+// gets each event as it comes; nil: nobody.
 func (c *Client) Start(ctx context.Context, s Start, happened func(Event)) error {
 	return c.command(ctx, "/start", s, happened)
 }
@@ -83,7 +84,8 @@ func (c *Client) Act(ctx context.Context, a Action, happened func(Event)) error 
 	return c.command(ctx, "/act", a, happened)
 }
 
-// Save writes the list of processes down, for Resurrect. An empty list does not overwrite one that is not, but with force.
+// Save writes the list of processes down, for Resurrect. An empty list does not overwrite one that
+// is not, but with force.
 func (c *Client) Save(ctx context.Context, force bool) (s Saved, err error) {
 	return s, c.ask(ctx, http.MethodPost, "/save", map[string]bool{"force": force}, &s)
 }
@@ -103,8 +105,8 @@ func (c *Client) Kill(ctx context.Context, happened func(Event)) error {
 	return err
 }
 
-// Logs calls line for each line of output, past ones first. It returns line's error, or nil when there is nothing more, or
-// ctx has ended.
+// Logs calls line for each line of output, past ones first. It returns line's error, or nil when
+// there is nothing more, or ctx has ended.
 func (c *Client) Logs(ctx context.Context, r LogRequest, line func(LogLine) error) error {
 	body, err := c.open(ctx, http.MethodPost, "/logs", r)
 	if err != nil {

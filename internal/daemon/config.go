@@ -17,30 +17,36 @@ type Config struct {
 	Home    Home
 	Version string
 
-	// Program runs this program: its subcommands `router`, `nodehost` and `redis` are what the services run.
+	// Program runs this program: its subcommands `router`, `nodehost` and `redis` are what the
+	// services run.
 	Program []string
 
-	// Environ is the environment of the services, with each app's settings in place of those it has. Nil: this process' own.
+	// Environ is the environment of the services, with each app's settings in place of those it
+	// has. Nil: this process' own.
 	Environ []string
 
 	Settings    config.Daemon
 	AdminChosen bool // the operator named AdminAddr: it is used or the start fails
-	// Shown are the settings by variable, secrets hidden, that Ping tells: a command compares its own.
+	// Shown are the settings by variable, secrets hidden, that Ping tells: a command compares its
+	// own.
 	Shown map[string]string
 
-	// Apps are started at once, and a list that was saved is not: Run returns when none of them is left (ErrIdle), or with what
-	// kept them from starting. For one that runs in the foreground. Nil: nothing is started.
+	// Apps are started at once, and a list that was saved is not: Run returns when none of them is
+	// left (ErrIdle), or with what kept them from starting. For one that runs in the foreground.
+	// Nil: nothing is started.
 	Apps []pm2.App
 
-	// Resurrect has the daemon start the saved list. Run returns with the reason if it can't. Happened is told what happens
-	// meanwhile.
+	// Resurrect has the daemon start the saved list. Run returns with the reason if it can't.
+	// Happened is told what happens meanwhile.
 	Resurrect bool
 	Happened  func(Event)
 
-	// OwnLog gets the lines of routers, nodehosts and the embedded Redis, where there is no Output. Nil: the standard error.
+	// OwnLog gets the lines of routers, nodehosts and the embedded Redis, where there is no Output.
+	// Nil: the standard error.
 	OwnLog io.Writer
 
-	// Output gets the lines of all processes beside their log files; nil: nothing. Prefix and Color as in supervisor.Config.
+	// Output gets the lines of all processes beside their log files; nil: nothing. Prefix and Color
+	// as in supervisor.Config.
 	Output io.Writer
 	Prefix bool
 	Color  bool
@@ -63,7 +69,8 @@ var ErrIdle = errors.New("daemon: no process is left that runs")
 // ErrRunning reports that another daemon owns the home folder.
 var ErrRunning = errors.New("daemon: another one is running")
 
-// idleChecks is how often in a row a daemon in the foreground finds nothing that runs before it gives up.
+// idleChecks is how often in a row a daemon in the foreground finds nothing that runs before it
+// gives up.
 const idleChecks = 4
 
 // RotationOf is what settings say of log files.

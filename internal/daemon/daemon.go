@@ -46,8 +46,9 @@ type Daemon struct {
 
 }
 
-// Run is the daemon of a home folder until ctx ends, or a command ends it; then everything is stopped. The error is ErrRunning
-// where another daemon owns the folder. It must be called from the main goroutine's process once.
+// Run is the daemon of a home folder until ctx ends, or a command ends it; then everything is
+// stopped. The error is ErrRunning where another daemon owns the folder. It must be called from the
+// main goroutine's process once.
 func Run(ctx context.Context, cfg Config) error {
 	say := starter()
 	lock, err := cfg.Home.lock()
@@ -191,7 +192,8 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	return err
 }
 
-// foreground starts the apps of the Config and returns when nothing of them runs any more, or ctx ends.
+// foreground starts the apps of the Config and returns when nothing of them runs any more, or ctx
+// ends.
 func (d *Daemon) foreground(ctx context.Context) error {
 	err := d.start(ctx, Start{Apps: d.cfg.Apps, Mode: StartRestart}, func(e Event) {
 		if e.Level != "info" {
@@ -230,7 +232,8 @@ func (d *Daemon) anyAlive() bool {
 	return false
 }
 
-// orphanTime is how long the processes of a daemon that was killed may take to end and to release their ports.
+// orphanTime is how long the processes of a daemon that was killed may take to end and to release
+// their ports.
 const orphanTime = 2 * time.Second
 
 // exited removes the pid file of a process that has ended.

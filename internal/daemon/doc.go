@@ -1,39 +1,35 @@
-// Package daemon runs apps in the background and takes commands: it is what `sidereal start` starts, and what all process
-// commands talk to.
+// Package daemon runs apps in the background and takes commands. `sidereal start` starts it, and all
+// process commands talk to it.
 //
-// There is one daemon for each home folder (SIDEREAL_HOME, default ~/.sidereal). [Ensure] finds it or starts it detached,
-// [Connect] only finds it, [Run] is the daemon itself, in the foreground. Who owns what is decided by a lock in the home
-// folder, which the kernel frees with the process that held it: a second daemon ends at once, a socket that a dead one left
-// behind is replaced, and of two commands that start a daemon at the same time one wins and both use it. A daemon that dies
-// takes all its processes along (package supervisor), so that no worker is ever without an owner.
+// Each home folder (SIDEREAL_HOME, by default ~/.sidereal) has one daemon. [Ensure] finds it or
+// starts it detached, [Connect] only finds it, and [Run] is the daemon itself. The process that holds
+// the lock in the home folder owns the folder. The kernel frees the lock with the process: a second
+// daemon ends at once and its caller uses the first, and a daemon replaces the socket that a dead one
+// left. If a daemon dies, its processes end with it (package supervisor).
 //
-// An app ([pm2.App]) becomes places of one supervisor:
+// The daemon keeps the home folder, the control socket, the list of processes, their logs and the
+// saved list. Package host runs the apps: their processes, routers, node hosts, ports and Redis. The
+// daemon describes an app ([pm2.App]) to the host:
 //
-//	<app> router     one, for an app that is reached through a port. The daemon holds the listening sockets
-//	<app> nodehost   one, for an app of Node processes, or of programs with a port of their own
-//	<app>-<id>       its processes, which commands and lists call by id, name, namespace or an expression (target.go)
-//	redis            one for all apps that have no SIDEREAL_REDIS_URL
-//	nodehost         one for all apps of merely forked Node processes, unless they run as another user
+//	cluster_mode                      Node workers, which share ports
+//	fork_mode, the interpreter Node   Node processes with an IPC channel and ports of their own
+//	fork_mode, our Go module          Go workers, found by the module in the binary
+//	fork_mode, anything else          programs; each gets a free PORT, and is routed once it answers
 //
-// home.go, spawn.go and client.go are the commands' side, protocol.go is what both sides speak.
-// Behind server.go, start.go and act.go carry commands out, await.go waits for what they led to,
-// specs.go says what runs, door.go opens ports, redis.go looks after the embedded Redis, sink.go
-// and logfile.go take the processes' lines. safepath.go opens files where others may write.
+// One goroutine owns the list (registry.go): commands send it functions, and no other goroutine reads
+// or changes it. A command that changes the processes of an app holds the app (hold.go).
 //
-// A port is opened when it is known who serves it: at once for Go workers, else when the first worker listens, or is ready
-// without listening: then at PM2_PORT or SIDEREAL_ADDR, or else 8080. Every app has its own, and its own SIDEREAL_APP
-// in the directory; a second app that wants a port of another is told so.
+//	home.go, spawn.go, client.go      what commands call
+//	protocol.go                       what commands and daemon say to each other
+//	server.go, start.go, actions.go   carry commands out; await.go waits for their effects
+//	application.go, specs.go          describe an app to the host
+//	restore.go                        puts the home folder back if somebody removes it
+//	sink.go, logs.go                  take the lines of processes to files and to `sidereal logs`
+//	watch.go, pid.go, dump.go         watched files, pid files, the saved list
 //
-// What an app's processes are:
-//
-//	cluster_mode                      Node workers: an IPC channel in `advanced`, cluster.isWorker; they share ports
-//	fork_mode, the interpreter Node   a forked Node process: an IPC channel in `json`; its ports are its own business
-//	fork_mode, a Go worker of ours    found by the module in the binary; reports over its line
-//	fork_mode, anything else          gets a free loopback PORT of its own, and is routed once it answers there
-//
-// The protocol between commands and daemon is HTTP and JSON over a unix socket, for the same user only (the folder is 0700,
-// and the kernel tells who connects). Paths begin with the protocol's version. [Client] has a method for each; a command that
-// takes time answers with a stream of [Event]s, the last of which says how it went.
+// The protocol is HTTP and JSON over a unix socket. Only the same user gets in: the folder is 0700,
+// and the kernel says who connects. Paths begin with the protocol's version. A command that takes time
+// answers with a stream of [Event]s, and the last one says how it ended.
 //
 // A Client may be used concurrently. Run may be called once in a process.
 package daemon

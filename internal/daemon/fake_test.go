@@ -26,7 +26,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// The test binary is also the services, by their subcommands, and the apps, by FAKE_ROLE in their environment.
+// The test binary is also the services, by their subcommands, and the apps, by FAKE_ROLE in their
+// environment.
 func TestMain(m *testing.M) {
 	role := os.Getenv("FAKE_ROLE")
 	if role == "" && os.Getenv("FAKE_SERVICES") != "" && len(os.Args) > 1 {
@@ -102,7 +103,8 @@ var roles = map[string]func(){
 			os.Exit(1)
 		}
 	},
-	// worker: a Go worker. It fails where the file FAKE_FAIL is, and holds a connection to FAKE_HOLD, if that is set.
+	// worker: a Go worker. It fails where the file FAKE_FAIL is, and holds a connection to
+	// FAKE_HOLD, if that is set.
 	"worker": func() {
 		line, term := begin(nil)
 		failWhereTold()
@@ -118,7 +120,8 @@ var roles = map[string]func(){
 		_, term := begin(nil)
 		<-term
 	},
-	// node: a Node process. It says over its channel what it is to be reported as, and prints what it is sent.
+	// node: a Node process. It says over its channel what it is to be reported as, and prints what
+	// it is sent.
 	"node": func() {
 		failWhereTold()
 		fd, err := strconv.Atoi(os.Getenv("NODE_CHANNEL_FD"))
@@ -254,7 +257,8 @@ func (h *nodehost) told(t lifeline.Told) {
 	}
 }
 
-// hear takes the addresses that a process wants to listen on from its first line: none is a worker of sticky.
+// hear takes the addresses that a process wants to listen on from its first line: none is a worker
+// of sticky.
 func (h *nodehost) hear(id string, channel *os.File) {
 	for lines := bufio.NewScanner(channel); lines.Scan(); {
 		by := "sticky"

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Apps of merely forked Node processes share one nodehost, which comes with the first and goes with the last.
+// Apps of merely forked Node processes share one nodehost, which comes with the first and goes with
+// the last.
 func TestForkedAppsShareANodehost(t *testing.T) {
 	r := runDaemon(t)
 	one, two := interpreted(t, app(t, "one", "node"), "node"), interpreted(t, app(t, "two", "node"), "node")

@@ -15,13 +15,15 @@ import (
 	"github.com/sidereal-io/sidereal/internal/logfile"
 )
 
-// maxSocketPath is the longest address of a unix socket where it is shortest, less the zero at its end.
+// maxSocketPath is the longest address of a unix socket where it is shortest, less the zero at its
+// end.
 const maxSocketPath = 103
 
 // HomeName is the folder's name in a user's home, where SIDEREAL_HOME does not say another.
 const HomeName = ".sidereal"
 
-// Home is the folder of one user's daemon (SIDEREAL_HOME): its socket, lock, log, saved list, and the apps' logs.
+// Home is the folder of one user's daemon (SIDEREAL_HOME): its socket, lock, log, saved list, and
+// the apps' logs.
 type Home string
 
 // OpenHome makes the folder, for its user only. The empty path is ~/.sidereal.

@@ -126,7 +126,8 @@ func appServices(apps map[string]AppStatus) (out [][]Service) {
 	return out
 }
 
-// minSample is the shortest time over which processor use is told: the kernel counts it in hundredths of a second.
+// minSample is the shortest time over which processor use is told: the kernel counts it in
+// hundredths of a second.
 const minSample = 200 * time.Millisecond
 
 // meter tells what processes take, by what they took when somebody looked last.

@@ -63,7 +63,8 @@ func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wanted tells whose lines a request is about. Processes that come to an app or a name later are among them.
+// wanted tells whose lines a request is about. Processes that come to an app or a name later are
+// among them.
 func (d *Daemon) wanted(req LogRequest) (wants func(source, string) bool, entries []*entry, err error) {
 	stream := func(s string) bool { return s == streamOut && req.Out || s == streamErr && req.Err }
 	if len(req.Targets) == 0 {

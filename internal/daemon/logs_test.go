@@ -167,7 +167,8 @@ func TestLogsOfARunningDaemon(t *testing.T) {
 	}
 }
 
-// TestFloodHarmsNobody has two processes write as much as they can, one without a line break, and somebody follow who does not read.
+// TestFloodHarmsNobody has two processes write as much as they can, one without a line break, and
+// somebody follow who does not read.
 func TestFloodHarmsNobody(t *testing.T) {
 	r := runDaemon(t, func(c *Config) { c.Settings.LogMaxMB, c.Settings.LogKeep = 1, 2 })
 	following, stop := context.WithCancel(t.Context())

@@ -73,7 +73,8 @@ func TestKilledDaemonTakesItsProcessesAlong(t *testing.T) {
 	}
 	t.Logf("the worker ended after %v", time.Since(begin))
 	c.Close()
-	// The socket and the lock file of the dead one are in nobody's way, and neither are its processes that are still ending.
+	// The socket and the lock file of the dead one are in nobody's way, and neither are its
+	// processes that are still ending.
 	again, started := spawned(t, home)
 	if !started {
 		t.Error("the dead one still answers")

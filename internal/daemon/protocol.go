@@ -6,8 +6,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// protocolVersion is in every path. It changes when a daemon and a command of different versions would misunderstand each
-// other.
+// protocolVersion is in every path. It changes when a daemon and a command of different versions
+// would misunderstand each other.
 const protocolVersion = 1
 
 // Status is where a process stands, by PM2's words.
@@ -107,7 +107,8 @@ type Start struct {
 	Apps     []pm2.App `json:"apps"`
 	Mode     StartMode `json:"mode"`
 	Parallel int       `json:"parallel,omitempty"` // StartReload: see Action
-	// Settings are the command's own, by variable, as Info has the daemon's: those that differ come back as warnings.
+	// Settings are the command's own, by variable, as Info has the daemon's: those that differ come
+	// back as warnings.
 	Settings map[string]string `json:"settings,omitempty"`
 }
 
@@ -131,9 +132,11 @@ const (
 // Action is a command about processes that are known.
 type Action struct {
 	Verb Verb `json:"verb"`
-	// Targets are ids, names, namespaces, or "all". One that fits nothing is an error, before anything is done.
+	// Targets are ids, names, namespaces, or "all". One that fits nothing is an error, before
+	// anything is done.
 	Targets []string `json:"targets"`
-	// Env, with Restart and Reload, is set over the environments that the processes were started with (--update-env).
+	// Env, with Restart and Reload, is set over the environments that the processes were started
+	// with (--update-env).
 	Env map[string]string `json:"env,omitempty"`
 	// Parallel, with Reload, is how many processes of an app may be replaced at a time. 0: one.
 	Parallel int    `json:"parallel,omitempty"`
@@ -144,7 +147,8 @@ type Action struct {
 
 // Event is one thing that happened while a command was carried out.
 type Event struct {
-	// Level is "info", "warn" or "error". An error in an event is not yet the end: the command's own error says that.
+	// Level is "info", "warn" or "error". An error in an event is not yet the end: the command's
+	// own error says that.
 	Level string `json:"level"`
 	Text  string `json:"text"`           // a line for people, without the process' name
 	ID    *int   `json:"id,omitempty"`   // of the process, if it is about one
@@ -187,7 +191,8 @@ type LogLine struct {
 	Time   time.Time `json:"time"`   // when it was written; zero for past ones, whose files may say
 	Text   string    `json:"text"`   // without the line break; past ones as they stand in the file
 	File   string    `json:"file,omitempty"`
-	// Dropped is how many lines of this stream were not sent just before this one, because the reader was slower than they came.
+	// Dropped is how many lines of this stream were not sent just before this one, because the
+	// reader was slower than they came.
 	Dropped int64 `json:"dropped,omitempty"`
 }
 

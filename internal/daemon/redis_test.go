@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// A start that needs the embedded Redis ends with the reason why that does not run, and the next one tries anew.
+// A start that needs the embedded Redis ends with the reason why that does not run, and the next
+// one tries anew.
 func TestEmbeddedRedisThatDoesNotRunEndsTheStart(t *testing.T) {
 	for _, c := range []struct{ name, code, reason string }{
 		{"given up", "2", "exit status 2"},

@@ -22,8 +22,8 @@ const (
 )
 
 // homeGuard sees to it that commands reach the daemon: somebody may remove the home folder, or the
-// files that the daemon has there. The daemon doesn't leave its processes alone then. The guard puts
-// lock and socket back, and the daemon goes on.
+// files that the daemon has there. The daemon doesn't leave its processes alone then. The guard
+// puts lock and socket back, and the daemon goes on.
 type homeGuard struct {
 	home     Home
 	lock     *homeLock
@@ -84,8 +84,8 @@ type homeLock struct{ f *os.File }
 // unlock must not run beside restore.
 func (l *homeLock) unlock() { l.f.Close() }
 
-// restore locks the folder anew if the lock file has gone, and reports whether it had to. The error is
-// errLocked if another daemon was faster.
+// restore locks the folder anew if the lock file has gone, and reports whether it had to. The error
+// is errLocked if another daemon was faster.
 func (l *homeLock) restore(ctx context.Context, h Home) (restored bool, err error) {
 	ours, err := isAt(h.lockFile(), l.f.Stat)
 	if err != nil || ours {

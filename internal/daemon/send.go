@@ -11,7 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// send gives a text to processes: a line of their input. Workers of a Node cluster, whose input nobody reads, get it as a message.
+// send gives a text to processes: a line of their input. Workers of a Node cluster, whose input
+// nobody reads, get it as a message.
 func (d *Daemon) send(entries []*entry, text string) error {
 	var errs []error
 	for _, e := range entries {

@@ -24,7 +24,8 @@ const slowReader = 5 * time.Second
 // maxRequest bounds a request: apps with their environments.
 const maxRequest = 64 << 20
 
-// starter is how a daemon that was started detached says how its start went, to whoever started it; only the first word counts.
+// starter is how a daemon that was started detached says how its start went, to whoever started it;
+// only the first word counts.
 func starter() (say func(string)) {
 	fd, err := strconv.Atoi(os.Getenv(ReadyEnv))
 	os.Unsetenv(ReadyEnv)

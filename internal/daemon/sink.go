@@ -23,7 +23,8 @@ type source struct {
 	name string
 }
 
-// sink takes one stream of one process of the list to where it goes: its file, the file of both, and whoever follows.
+// sink takes one stream of one process of the list to where it goes: its file, the file of both,
+// and whoever follows.
 type sink struct {
 	from   source
 	stream string

@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// ReadyEnv is the variable in which a daemon that was started detached finds the descriptor over which it says how its
-// start went.
+// ReadyEnv is the variable in which a daemon that was started detached finds the descriptor over
+// which it says how its start went.
 const ReadyEnv = "DAEMON_READY_FD"
 
-// startTimeout is how long a daemon may take to answer. It opens files and a socket, on however busy a machine.
+// startTimeout is how long a daemon may take to answer. It opens files and a socket, on however
+// busy a machine.
 const startTimeout = 30 * time.Second
 
 // Words that a starting daemon says. Anything else is why it could not.
@@ -32,8 +33,9 @@ type Spawn struct {
 	Env     []string // nil: this process' own
 }
 
-// Ensure returns the daemon of a home folder, which it starts detached from terminal and session if none runs; then started is
-// true. The error of a daemon that did not start is a *Failure with what it said.
+// Ensure returns the daemon of a home folder, which it starts detached from terminal and session if
+// none runs; then started is true. The error of a daemon that did not start is a *Failure with what
+// it said.
 func Ensure(ctx context.Context, s Spawn) (c *Client, started bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

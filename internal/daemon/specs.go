@@ -87,8 +87,8 @@ func command(a *pm2.App) []string {
 	return append(append(c, a.Script), a.Args...)
 }
 
-// restartRule is PM2's, with waits between quick ends: each end in a row waits longer, up to 1 s, as the crash loop ends in
-// `errored` anyway.
+// restartRule is PM2's, with waits between quick ends: each end in a row waits longer, up to 1 s,
+// as the crash loop ends in `errored` anyway.
 func restartRule(a *pm2.App) supervisor.RestartRule {
 	r := supervisor.RestartRule{
 		Never: !a.Autorestart, StopCodes: a.StopExitCodes, Max: max(a.MaxRestarts, 1), MinUptime: a.MinUptime.D(),
@@ -175,7 +175,8 @@ func number(text string) uint32 {
 	return uint32(n)
 }
 
-// appEnv is the environment that an app sets for its processes, without what only a supervisor or a daemon may set.
+// appEnv is the environment that an app sets for its processes, without what only a supervisor or a
+// daemon may set.
 func appEnv(a *pm2.App) map[string]string {
 	env := map[string]string{}
 	for name, value := range a.Env {
@@ -226,7 +227,8 @@ func numbered(path string, id int) string {
 	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), id, ext)
 }
 
-// fileName makes a name usable in a file's: PM2 puts a dash for blanks, and so do we for separators.
+// fileName makes a name usable in a file's: PM2 puts a dash for blanks, and so do we for
+// separators.
 func fileName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '/' || r == ' ' || r == 0 {

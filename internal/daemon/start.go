@@ -36,8 +36,8 @@ func (d *Daemon) start(ctx context.Context, req Start, emit func(Event)) error {
 	return joined(append(errs, atOnce(todo)...))
 }
 
-// atOnce does things side by side, so that an app that does not come up keeps no other from it. It returns what went wrong, in
-// their order.
+// atOnce does things side by side, so that an app that does not come up keeps no other from it. It
+// returns what went wrong, in their order.
 func atOnce(todo []func() error) (errs []error) {
 	results := make([]error, len(todo))
 	var all sync.WaitGroup
@@ -62,8 +62,8 @@ func (d *Daemon) compareSettings(theirs map[string]string, emit func(Event)) {
 	}
 }
 
-// startApp puts an app that is new into the list, or finds the one that is known, and returns what then brings it to where the
-// mode wants it.
+// startApp puts an app that is new into the list, or finds the one that is known, and returns what
+// then brings it to where the mode wants it.
 func (d *Daemon) startApp(ctx context.Context, a pm2.App, req Start, emit func(Event)) (func() error, error) {
 	known := d.known(&a)
 	switch {
@@ -187,7 +187,8 @@ func (d *Daemon) launch(ctx context.Context, ap *application, entries []*entry, 
 	return w.wait(ctx)
 }
 
-// fallen are those that an app stands on and that were given up: a command is reason to try them again.
+// fallen are those that an app stands on and that were given up: a command is reason to try them
+// again.
 func (d *Daemon) fallen(ap *application) (names []string) {
 	st := d.statuses()
 	for _, name := range ap.deployment.Support() {

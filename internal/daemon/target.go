@@ -11,8 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// target is what commands call processes by: "all", an id, a name, a namespace, or /an expression/ that names match. The first of
-// these that fits any process counts.
+// target is what commands call processes by: "all", an id, a name, a namespace, or /an expression/
+// that names match. The first of these that fits any process counts.
 type target struct {
 	text string
 	expr *regexp.Regexp // nil: it is none

@@ -45,7 +45,8 @@ func forAll(t *testing.T) (program string) {
 	return program
 }
 
-// Processes of an app with a uid or gid run as those, with nothing of root's, and so do the services around them.
+// Processes of an app with a uid or gid run as those, with nothing of root's, and so do the
+// services around them.
 func TestProcessesRunAsTheirUser(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root may run processes as others")

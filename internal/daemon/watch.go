@@ -18,11 +18,12 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// settle is the least time without a change before a restart: an editor that saves, or a tool that builds, touches files more
-// than once.
+// settle is the least time without a change before a restart: an editor that saves, or a tool that
+// builds, touches files more than once.
 const settle = 100 * time.Millisecond
 
-// patienceDelays is how many delays a restart waits at most for changes to pause: some files change for ever.
+// patienceDelays is how many delays a restart waits at most for changes to pause: some files change
+// for ever.
 const patienceDelays = 5
 
 // watch restarts an app when its files change.
@@ -93,7 +94,8 @@ func newFiles(a *pm2.App, home Home, log zerolog.Logger) (*files, error) {
 	return &files{w, a, home, log}, err
 }
 
-// follow calls changed with the file that changed last, each time that changes pause, until ctx ends.
+// follow calls changed with the file that changed last, each time that changes pause, until ctx
+// ends.
 func (f *files) follow(ctx context.Context, changed func(file string)) {
 	a := f.app
 	var missed []error
@@ -135,7 +137,8 @@ func (f *files) follow(ctx context.Context, changed func(file string)) {
 	}
 }
 
-// calm tells when changes have paused: delay after the last one, or when they have gone on for too long.
+// calm tells when changes have paused: delay after the last one, or when they have gone on for too
+// long.
 type calm struct {
 	delay time.Duration
 	first time.Time // of the changes that wait; zero: none does

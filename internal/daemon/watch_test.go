@@ -31,7 +31,8 @@ func TestWatchLooksAtNothingThatWeWrite(t *testing.T) {
 	}
 }
 
-// Changes that come in a row are one restart, a delay after the last of them; those that never pause are, too, after a while.
+// Changes that come in a row are one restart, a delay after the last of them; those that never
+// pause are, too, after a while.
 func TestChangesAreTakenTogether(t *testing.T) {
 	c := calm{delay: time.Second}
 	begin := time.Unix(1000, 0)

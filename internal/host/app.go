@@ -11,13 +11,16 @@ import (
 type Kind int
 
 const (
-	// NodeCluster processes are Node workers. A node host plays the primary of Node's cluster for them, and they share ports.
+	// NodeCluster processes are Node workers. A node host plays the primary of Node's cluster for
+	// them, and they share ports.
 	NodeCluster Kind = iota
-	// NodeFork processes are Node processes with an IPC channel. They open their own ports, and no router serves them.
+	// NodeFork processes are Node processes with an IPC channel. They open their own ports, and no
+	// router serves them.
 	NodeFork
 	// Worker processes are Go programs that use package worker. They report over their line.
 	Worker
-	// Program processes can be anything. Each gets a free port, and a node host makes it a worker once it answers there.
+	// Program processes can be anything. Each gets a free port, and a node host makes it a worker
+	// once it answers there.
 	Program
 )
 
@@ -32,21 +35,24 @@ func (k Kind) Routed() bool { return k != NodeFork }
 
 // App describes an app and its processes.
 type App struct {
-	// Key begins the names of the app's places. Empty names the only app of a host, whose places are "router", "nodehost"
-	// and "worker-1".
+	// Key begins the names of the app's places. Empty names the only app of a host, whose places
+	// are "router", "nodehost" and "worker-1".
 	Key string
 
-	// Name is what people call the app, for messages. Empty for the only app of a host, whose messages need none.
+	// Name is what people call the app, for messages. Empty for the only app of a host, whose
+	// messages need none.
 	Name string
 
 	Kind Kind
 
-	// SharedNodeHost has the app use the node host that all such apps of a host share. It is for NodeFork.
+	// SharedNodeHost has the app use the node host that all such apps of a host share. It is for
+	// NodeFork.
 	SharedNodeHost bool
 
 	Settings Settings
 
-	// Port is the port that the app's processes are known to want, if Settings.Addr is empty. Zero means 8080.
+	// Port is the port that the app's processes are known to want, if Settings.Addr is empty. Zero
+	// means 8080.
 	Port int
 
 	// Variables are the settings as an environment: services and workers read them.
@@ -70,13 +76,14 @@ type Settings struct {
 	Advertise string // how other hosts reach the app; empty to find out
 }
 
-// stopTimeout is how long a process may take that drains. It cuts off what is left by itself, so the supervisor waits a
-// second longer.
+// stopTimeout is how long a process may take that drains. It cuts off what is left by itself, so
+// the supervisor waits a second longer.
 func (s *Settings) stopTimeout() time.Duration { return s.DrainDelay + s.ShutdownTimeout + time.Second }
 
 // Process describes one process of an app.
 type Process struct {
-	// Spec holds what the app decides: name, command, folder, environment, streams, rules. Plan fills in the rest.
+	// Spec holds what the app decides: name, command, folder, environment, streams, rules. Plan
+	// fills in the rest.
 	supervisor.Spec
 
 	Slot          int           // the number of the process on its host, from 1

@@ -38,7 +38,8 @@ type Notice struct {
 	Text    string
 }
 
-// Deployment is an app on a host: its folder for sockets, its Redis, its node host, its doors and routers, its processes.
+// Deployment is an app on a host: its folder for sockets, its Redis, its node host, its doors and
+// routers, its processes.
 type Deployment struct {
 	host *Host
 	app  App // without processes
@@ -68,7 +69,8 @@ type State struct {
 	Gone      bool     // the app is being removed
 }
 
-// Deploy puts an app on the host. The app has nothing yet: see Open. app.Processes must be empty: see Add.
+// Deploy puts an app on the host. The app has nothing yet: see Open. app.Processes must be empty:
+// see Add.
 func (h *Host) Deploy(app App, o Options) *Deployment {
 	d := &Deployment{host: h, app: app, opts: o, port: app.Port, slots: map[string]int{}, asked: map[string]string{}, stop: func() {}}
 	d.quiet.Store(h.cfg.Supervisor.Lasting)
@@ -102,8 +104,9 @@ func (d *Deployment) change(f func()) {
 	f()
 }
 
-// Open makes what the processes of the app need around them: a folder for sockets, a Redis, a node host, and a door if the
-// app certainly needs one. It waits for Redis until ctx ends. notify may be nil. The caller removes an app that didn't open.
+// Open makes what the processes of the app need around them: a folder for sockets, a Redis, a node
+// host, and a door if the app certainly needs one. It waits for Redis until ctx ends. notify may be
+// nil. The caller removes an app that didn't open.
 func (d *Deployment) Open(ctx context.Context, notify func(Notice)) error {
 	if notify == nil {
 		notify = func(Notice) {}
@@ -172,8 +175,8 @@ func (d *Deployment) connect(ctx context.Context, notify func(Notice)) error {
 	return nil
 }
 
-// reach waits for Redis and returns the address from where this host reaches it. A host that ends with its services doesn't
-// wait for its own Redis: the workers do.
+// reach waits for Redis and returns the address from where this host reaches it. A host that ends
+// with its services doesn't wait for its own Redis: the workers do.
 func (d *Deployment) reach(ctx context.Context, c *cluster.Cluster, embedded bool, notify func(Notice)) (netip.Addr, error) {
 	if embedded && !d.host.cfg.Supervisor.Lasting {
 		d.follow(ctx, c)
@@ -226,7 +229,8 @@ func (d *Deployment) planned() map[string]supervisor.Spec {
 	return specs
 }
 
-// Specs plans the app with all its processes, by place. The error is supervisor.ErrNoPlace while the app isn't open.
+// Specs plans the app with all its processes, by place. The error is supervisor.ErrNoPlace while
+// the app isn't open.
 func (d *Deployment) Specs(processes []Process) (map[string]supervisor.Spec, error) {
 	facts, app := d.host.facts, d.app
 	d.mu.Lock()
@@ -247,7 +251,8 @@ func (d *Deployment) Specs(processes []Process) (map[string]supervisor.Spec, err
 	return specs, nil
 }
 
-// guessLocked is how other hosts will reach the app once its door is open. A node host is told if it turns out otherwise.
+// guessLocked is how other hosts will reach the app once its door is open. A node host is told if
+// it turns out otherwise.
 func (d *Deployment) guessLocked() string {
 	if !d.local.IsValid() { // without a Redis nobody is told
 		return ""
@@ -309,8 +314,8 @@ func (d *Deployment) remove(names []string) error {
 	return err
 }
 
-// Remove stops the processes and services of the app, and closes it. If the host is stopping, it stops them, and the caller
-// calls Close afterwards.
+// Remove stops the processes and services of the app, and closes it. If the host is stopping, it
+// stops them, and the caller calls Close afterwards.
 func (d *Deployment) Remove() error {
 	d.host.opening.Lock() // a port that opens now has its router by then
 	d.change(func() { d.state.Gone = true })
@@ -326,7 +331,8 @@ func (d *Deployment) Remove() error {
 	return nil
 }
 
-// Close gives back what the app had beside its processes, which must have ended. It may be called again.
+// Close gives back what the app had beside its processes, which must have ended. It may be called
+// again.
 func (d *Deployment) Close() error {
 	var dir *supervisor.RuntimeDir
 	var c *cluster.Cluster

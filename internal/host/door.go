@@ -24,7 +24,8 @@ const defaultAddr = ":8080"
 // retryPort is how often a host tries a port that it waits for.
 const retryPort = 50 * time.Millisecond
 
-// Addr is the address that clients reach the app at, unless its processes listen on one of their own.
+// Addr is the address that clients reach the app at, unless its processes listen on one of their
+// own.
 func (a *App) Addr() string {
 	switch {
 	case a.Settings.Addr != "":
@@ -50,8 +51,8 @@ func (d *Deployment) addrLocked() string {
 // SetPort changes App.Port for a door that opens later.
 func (d *Deployment) SetPort(port int) { d.change(func() { d.port = port }) }
 
-// openDoor has the app's router serve an address. It does nothing if the router serves it already. It fails if another app has
-// the port.
+// openDoor has the app's router serve an address. It does nothing if the router serves it already.
+// It fails if another app has the port.
 func (d *Deployment) openDoor(ctx context.Context, addr string) error {
 	d.host.opening.Lock() // the first one makes the router
 	defer d.host.opening.Unlock()
@@ -76,8 +77,8 @@ func (d *Deployment) openDoor(ctx context.Context, addr string) error {
 	return errors.Join(d.host.Processes.Tell(place, lifeline.Advertise, door.Advertise), d.host.Processes.Become(plan[place]))
 }
 
-// openSideDoor has a router of its own serve a further port of processes that listen on several. The app behind it is another
-// one of the directory (ADR 0011).
+// openSideDoor has a router of its own serve a further port of processes that listen on several.
+// The app behind it is another one of the directory (ADR 0011).
 func (d *Deployment) openSideDoor(ctx context.Context, addr string) error {
 	d.host.opening.Lock()
 	defer d.host.opening.Unlock()
@@ -118,7 +119,8 @@ func (d *Deployment) opened(door Door, err error) error {
 	return err
 }
 
-// listen opens an address, with the one that redirects to it if redirects holds, and finds out how other hosts reach it.
+// listen opens an address, with the one that redirects to it if redirects holds, and finds out how
+// other hosts reach it.
 func (d *Deployment) listen(ctx context.Context, addr string, redirects bool) (door Door, err error) {
 	var local netip.Addr
 	gone := false
@@ -152,7 +154,8 @@ func (d *Deployment) listen(ctx context.Context, addr string, redirects bool) (d
 	return door, d.named(err)
 }
 
-// listenAt opens a port that variable names. For a while after a host was killed, its processes may still hold the port.
+// listenAt opens a port that variable names. For a while after a host was killed, its processes may
+// still hold the port.
 func (d *Deployment) listenAt(ctx context.Context, door *Door, addr, variable string) error {
 	for {
 		l, err := supervisor.Listen(ctx, addr)
@@ -222,8 +225,8 @@ func portText(addr string) string {
 	return port
 }
 
-// openDoors opens the default doors of apps whose processes turn out to need one: they are ready and in the directory, and
-// didn't listen anywhere. It returns when ctx or the supervisor ends.
+// openDoors opens the default doors of apps whose processes turn out to need one: they are ready
+// and in the directory, and didn't listen anywhere. It returns when ctx or the supervisor ends.
 func (h *Host) openDoors(ctx context.Context) {
 	for {
 		var due []*Deployment
@@ -306,5 +309,6 @@ func (d *Deployment) problem(err error) {
 	d.host.Processes.Poke()
 }
 
-// ForgetProblems clears what kept clients from reaching the app: the next attempt shows whether it still does.
+// ForgetProblems clears what kept clients from reaching the app: the next attempt shows whether it
+// still does.
 func (d *Deployment) ForgetProblems() { d.change(func() { d.state.Problems = nil }) }

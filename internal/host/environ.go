@@ -37,8 +37,9 @@ func redisEnviron(embedded *config.Redis) []string {
 	return []string{"SIDEREAL_REDIS_URL=" + embedded.RedisURL, "SIDEREAL_REDIS_PASSWORD=" + embedded.RedisPassword}
 }
 
-// Inherited is the part of this process' environment that the workers of `sidereal up` get: all of it, without what only a
-// supervisor may tell a process, and without the settings, whose resolved values come in their place.
+// Inherited is the part of this process' environment that the workers of `sidereal up` get: all of
+// it, without what only a supervisor may tell a process, and without the settings, whose resolved
+// values come in their place.
 func Inherited(environ []string, settings *config.Settings) (env []string) {
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")

@@ -16,22 +16,25 @@ import (
 
 // Config says what a host is made from.
 type Config struct {
-	// Program is the command line of this program. Services are its subcommands `router`, `redis` and `nodehost`.
+	// Program is the command line of this program. Services are its subcommands `router`, `redis`
+	// and `nodehost`.
 	Program []string
 	// Environ is the environment of the services, beneath the settings of their apps.
 	Environ []string
 
-	// Supervisor is the supervisor's configuration. The host sets Specs and the callbacks. A host that isn't Lasting ends with
-	// a service that can't run.
+	// Supervisor is the supervisor's configuration. The host sets Specs and the callbacks. A host
+	// that isn't Lasting ends with a service that can't run.
 	Supervisor supervisor.Config
 
 	// Liveness and ServiceLog are the settings of the services that apps share.
 	Liveness   config.Liveness
 	ServiceLog config.Log
-	// LogFile is where the services log, for errors that refer to it; empty if operators see the lines.
+	// LogFile is where the services log, for errors that refer to it; empty if operators see the
+	// lines.
 	LogFile string
 
-	// Exited is called after a process of an app has ended; nil: nobody is told. It may be called concurrently.
+	// Exited is called after a process of an app has ended; nil: nobody is told. It may be called
+	// concurrently.
 	Exited func(supervisor.Exit)
 
 	Log zerolog.Logger
@@ -40,7 +43,8 @@ type Config struct {
 	Settle time.Duration
 }
 
-// Host runs apps on this machine. One supervisor has all their processes and the services around them.
+// Host runs apps on this machine. One supervisor has all their processes and the services around
+// them.
 type Host struct {
 	Processes *supervisor.Supervisor
 
@@ -69,8 +73,8 @@ func New(cfg Config) (*Host, error) {
 	return h, err
 }
 
-// AwaitPorts has the host wait until then for ports in use: the processes of a host that was killed may still hold them. It
-// must be called before Run.
+// AwaitPorts has the host wait until then for ports in use: the processes of a host that was killed
+// may still hold them. It must be called before Run.
 func (h *Host) AwaitPorts(until time.Time) { h.awaitPorts = until }
 
 // Run runs the processes until ctx ends and the last has stopped. The error is the supervisor's.
@@ -117,8 +121,8 @@ func (h *Host) exited(x supervisor.Exit) {
 	}
 }
 
-// silent has nobody give anything new to a worker that has missed its beats: this host's routers learn it over their lines,
-// which need no Redis, and other hosts by the directory.
+// silent has nobody give anything new to a worker that has missed its beats: this host's routers
+// learn it over their lines, which need no Redis, and other hosts by the directory.
 func (h *Host) silent(s supervisor.Silence) {
 	d := h.at(s.Name)
 	if d == nil {

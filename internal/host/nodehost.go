@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// sharedNodeHost is the node host that apps of NodeFork share. It only holds their channels: a node host for each would take
-// more memory than many of these apps.
+// sharedNodeHost is the node host that apps of NodeFork share. It only holds their channels: a node
+// host for each would take more memory than many of these apps.
 type sharedNodeHost struct {
 	turn sync.Mutex                            // held while an app joins or leaves, which may wait for the process
 	apps int                                   // that share it; the turn's

@@ -11,7 +11,8 @@ import (
 // errNoRouter reports that no app has a door, and so no router that could answer.
 var errNoRouter = errors.New("no app of this daemon has a router")
 
-// Ready returns nil if the router of every app that has a door is ready, and otherwise what keeps clients from the apps.
+// Ready returns nil if the router of every app that has a door is ready, and otherwise what keeps
+// clients from the apps.
 func (h *Host) Ready(ctx context.Context) error {
 	var errs []error
 	for _, d := range h.deployments() {
@@ -29,7 +30,8 @@ func (h *Host) Ready(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Overview is the cluster as the first router that answers sees it: apps of one name share what they know.
+// Overview is the cluster as the first router that answers sees it: apps of one name share what
+// they know.
 func (h *Host) Overview(ctx context.Context) (any, error) {
 	err := errNoRouter
 	for _, d := range h.deployments() {

@@ -14,7 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// The order in which a host stops: first no client gets in, then the sessions move away, and their carriers go last.
+// The order in which a host stops: first no client gets in, then the sessions move away, and their
+// carriers go last.
 const (
 	stageRouter = iota
 	stageWorkers
@@ -28,8 +29,8 @@ const (
 	SharedNodeHostPlace = "nodehost"
 )
 
-// defaultSettle is how long a silent program has to run before it counts as ready. A script that doesn't parse has ended by
-// then, and the command that started it says so.
+// defaultSettle is how long a silent program has to run before it counts as ready. A script that
+// doesn't parse has ended by then, and the command that started it says so.
 const defaultSettle = 150 * time.Millisecond
 
 // fatalCode is the exit code by which services report a wrong setting: a restart would not help.
@@ -60,10 +61,12 @@ type Door struct {
 	Redirect  int // which listener sends clients of plain HTTP on to HTTPS, from 1; 0 for none
 }
 
-// Plan returns the processes that a host runs for an app, services first. It reads nothing but its arguments.
+// Plan returns the processes that a host runs for an app, services first. It reads nothing but its
+// arguments.
 //
-// The plan has a router for each place that doors name, once the app has a folder for sockets. It has a node host where the
-// kind of the app needs one that isn't shared, and all processes of the app.
+// The plan has a router for each place that doors name, once the app has a folder for sockets. It
+// has a node host where the kind of the app needs one that isn't shared, and all processes of the
+// app.
 func Plan(app App, facts Facts) []supervisor.Spec {
 	var specs []supervisor.Spec
 	for i, door := range facts.Doors {
@@ -149,8 +152,8 @@ func EmbeddedRedis(facts Facts, set config.Liveness, l *net.TCPListener) supervi
 	}
 }
 
-// SharedNodeHost plans the node host that apps of NodeFork share. It holds their channels and needs no setting of theirs,
-// since no router serves their processes.
+// SharedNodeHost plans the node host that apps of NodeFork share. It holds their channels and needs
+// no setting of theirs, since no router serves their processes.
 func SharedNodeHost(facts Facts, set config.Liveness, log config.Log) supervisor.Spec {
 	return supervisor.Spec{
 		Name: SharedNodeHostPlace, Command: service(facts.Program, "nodehost"), Stage: stageNodeHosts, FatalCode: fatalCode, AliveTimeout: set.AliveTimeout,

@@ -11,7 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// maxEnds is how often a service may end in a row before those who wait for it give up. The host goes on trying.
+// maxEnds is how often a service may end in a row before those who wait for it give up. The host
+// goes on trying.
 const maxEnds = 3
 
 // embeddedRedis is the Redis of the apps that name none. The first of them starts it.
@@ -21,8 +22,8 @@ type embeddedRedis struct {
 	apps atomic.Int32  // how many have it
 }
 
-// embed gives an app the embedded Redis. A lasting host waits until that answers. If it doesn't come up and no other app has
-// it, embed removes it again, so the next app begins anew.
+// embed gives an app the embedded Redis. A lasting host waits until that answers. If it doesn't
+// come up and no other app has it, embed removes it again, so the next app begins anew.
 func (h *Host) embed(ctx context.Context, app string) (*config.Redis, error) {
 	r := &h.redis
 	select {
@@ -67,7 +68,8 @@ func (h *Host) startRedis(ctx context.Context) (*config.Redis, error) {
 	return facts.Redis, nil
 }
 
-// awaitRedis waits until the embedded Redis is ready, or has shown that it won't be. It had restarted before times.
+// awaitRedis waits until the embedded Redis is ready, or has shown that it won't be. It had
+// restarted before times.
 func (h *Host) awaitRedis(ctx context.Context, app string, before int) error {
 	var why string
 	err := h.Processes.Wait(ctx, func(st []supervisor.Status) bool {

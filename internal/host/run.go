@@ -48,8 +48,9 @@ type RunConfig struct {
 	Log    zerolog.Logger
 }
 
-// Run runs a host of one app until ctx ends and its processes have stopped. It needs no folder but one for sockets. The error
-// is a *supervisor.ExitError if a process ended that a restart would not help.
+// Run runs a host of one app until ctx ends and its processes have stopped. It needs no folder but
+// one for sockets. The error is a *supervisor.ExitError if a process ended that a restart would not
+// help.
 func Run(ctx context.Context, cfg RunConfig) error {
 	set := &cfg.Settings
 	if err := set.Cluster.Suits(cfg.workers(), set.Redis); err != nil {
@@ -210,7 +211,8 @@ func (r *run) obey(ctx context.Context) {
 		case <-r.cfg.Reload:
 			r.host.Processes.Reload(OnlyGroup)
 		case <-r.cfg.Kill:
-			// If nobody reads what we log, even this hangs. The process ends on the spot then, and its children with it.
+			// If nobody reads what we log, even this hangs. The process ends on the spot then, and
+			// its children with it.
 			defer time.AfterFunc(lastWord, func() {
 				_ = r.app.removeDir()
 				r.cfg.Exit()
@@ -224,7 +226,8 @@ func (r *run) obey(ctx context.Context) {
 	}
 }
 
-// announce says that the host is up, once all its processes are ready, and on a terminal what to do with it.
+// announce says that the host is up, once all its processes are ready, and on a terminal what to do
+// with it.
 func (r *run) announce(ctx context.Context, workers int) {
 	allReady := func(st []supervisor.Status) bool {
 		return !slices.ContainsFunc(st, func(p supervisor.Status) bool { return p.State != supervisor.Ready })
@@ -247,7 +250,8 @@ func (r *run) announce(ctx context.Context, workers int) {
 	}
 }
 
-// readyEvery is how often the router is asked whether it has heard of its workers. That takes milliseconds.
+// readyEvery is how often the router is asked whether it has heard of its workers. That takes
+// milliseconds.
 const readyEvery = 20 * time.Millisecond
 
 // awaitReady waits until the router would serve a client.
@@ -308,7 +312,8 @@ func (r *run) serveAdmin(ctx context.Context) error {
 
 var errWaiting = errors.New("waiting for Redis")
 
-// ready is the router's answer, once there is a router: it listens, and knows a worker that is ready.
+// ready is the router's answer, once there is a router: it listens, and knows a worker that is
+// ready.
 func (r *run) ready(ctx context.Context) error {
 	router := r.app.Router()
 	if router == nil || !r.opened.Load() {

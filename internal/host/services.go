@@ -41,7 +41,8 @@ func (d *Deployment) Support() []string {
 	return names
 }
 
-// Router returns a client of the admin socket of the app's first router; nil if the app has no door.
+// Router returns a client of the admin socket of the app's first router; nil if the app has no
+// door.
 func (d *Deployment) Router() *admin.Client {
 	path := ""
 	d.change(func() {
@@ -55,7 +56,8 @@ func (d *Deployment) Router() *admin.Client {
 	return admin.NewSocketClient(admin.Socket(path, "router"))
 }
 
-// AdminSockets are the admin sockets of all processes of the host that run and may have one, by place.
+// AdminSockets are the admin sockets of all processes of the host that run and may have one, by
+// place.
 func (h *Host) AdminSockets() map[string]string {
 	out := map[string]string{}
 	st := h.Statuses()

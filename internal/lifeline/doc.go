@@ -1,12 +1,15 @@
-// Package lifeline binds a process to its supervisor: it tells the process that it has to end, by a signal ([OnSignals]) or
-// because the supervisor did ([Line]), and carries what the two tell each other meanwhile.
+// Package lifeline binds a process to its supervisor: it tells the process that it has to end, by a
+// signal ([OnSignals]) or because the supervisor did ([Line]), and carries what the two tell each
+// other meanwhile.
 //
-// The line is a connected unix stream socket, one per child: the child's end is a [Line], whose descriptor is in
-// SIDEREAL_SUPERVISOR_FD, the supervisor's an [End]. End of file means that the supervisor is gone, however it ended, and
-// that the child must end at once: an orphan would go on serving sessions that nobody routes to any more.
+// The line is a connected unix stream socket, one per child: the child's end is a [Line], whose
+// descriptor is in SIDEREAL_SUPERVISOR_FD, the supervisor's an [End]. End of file means that the
+// supervisor is gone, however it ended, and that the child must end at once: an orphan would go on
+// serving sessions that nobody routes to any more.
 //
-// Both sides write lines, key=value, without line breaks in them. A line about a descriptor brings it along (SCM_RIGHTS,
-// with the line's first byte, one for each such line, in order). Structured values are JSON.
+// Both sides write lines, key=value, without line breaks in them. A line about a descriptor brings
+// it along (SCM_RIGHTS, with the line's first byte, one for each such line, in order). Structured
+// values are JSON.
 //
 //	child to supervisor         value
 //	worker=, ready=, draining=  what it is, that it serves, that it takes nothing new
@@ -27,9 +30,9 @@
 //	silent=, heard=             the id of a worker that gives no sign of life, and of one that does again, to a router
 //	advertise=                  how other hosts reach this one, in place of SIDEREAL_ADVERTISE: a door opens when it is needed
 //
-// Keys that are not known are ignored, so that either side may be newer. Any other report is an attribute, which the
-// supervisor keeps for those who ask about the process.
+// Keys that are not known are ignored, so that either side may be newer. Any other report is an
+// attribute, which the supervisor keeps for those who ask about the process.
 //
-// No supervisor is a nil *Line: it takes reports and forgets them, and its Run waits for ctx. Everything may be called
-// concurrently.
+// No supervisor is a nil *Line: it takes reports and forgets them, and its Run waits for ctx.
+// Everything may be called concurrently.
 package lifeline

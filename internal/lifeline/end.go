@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxUnread is how many lines may wait for a child that does not read. One that lets so many lie is stuck.
+// maxUnread is how many lines may wait for a child that does not read. One that lets so many lie is
+// stuck.
 const maxUnread = 4096
 
 // ErrUnread reports a child that does not read its line.
@@ -64,8 +65,9 @@ func (e *End) Reports(reported func(key, value string)) {
 	}
 }
 
-// Tell sends the child a line and with it file, which it takes over in every case; nil: none. It never blocks: what the
-// child does not read waits. An error means that the child is gone, or as good as.
+// Tell sends the child a line and with it file, which it takes over in every case; nil: none. It
+// never blocks: what the child does not read waits. An error means that the child is gone, or as
+// good as.
 func (e *End) Tell(key, value string, file *os.File) error {
 	text, err := line(key, value)
 	if err == nil {
@@ -106,8 +108,8 @@ func (e *End) push(t told) error {
 	return nil
 }
 
-// write empties the queue. A line goes out in one piece with its descriptor: what the kernel takes of the first part of a
-// long one carries it.
+// write empties the queue. A line goes out in one piece with its descriptor: what the kernel takes
+// of the first part of a long one carries it.
 func (e *End) write() {
 	for {
 		e.mu.Lock()
@@ -152,7 +154,8 @@ func (e *End) drop() {
 	e.queue = nil
 }
 
-// Ended reports whether the child has closed its end, by ending or otherwise. Reports may not have come so far.
+// Ended reports whether the child has closed its end, by ending or otherwise. Reports may not have
+// come so far.
 func (e *End) Ended() bool {
 	raw, err := e.conn.SyscallConn()
 	if err != nil {

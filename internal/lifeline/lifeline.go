@@ -72,8 +72,8 @@ func unixConn(f *os.File) (*net.UnixConn, error) {
 	return u, nil
 }
 
-// Report tells the supervisor a fact. Neither part may hold a line break. An error means that nobody listens any more,
-// which Run reports too.
+// Report tells the supervisor a fact. Neither part may hold a line break. An error means that
+// nobody listens any more, which Run reports too.
 func (l *Line) Report(key, value string) error {
 	if l == nil {
 		return nil
@@ -96,8 +96,8 @@ func (l *Line) ReportJSON(key string, value any) error {
 	return l.Report(key, string(raw))
 }
 
-// Run beats, and waits for the end: nil when ctx ended, ErrGone when the supervisor did. It closes the line. What the
-// supervisor tells is dropped.
+// Run beats, and waits for the end: nil when ctx ended, ErrGone when the supervisor did. It closes
+// the line. What the supervisor tells is dropped.
 func (l *Line) Run(ctx context.Context) error {
 	return l.Follow(ctx, func(t Told) {
 		if t.File != nil {

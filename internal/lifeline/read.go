@@ -9,7 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
-// maxLine bounds a line, in both directions. Most have a few dozen bytes; those that carry a message have what it has.
+// maxLine bounds a line, in both directions. Most have a few dozen bytes; those that carry a
+// message have what it has.
 const maxLine = 1 << 20
 
 // read takes lines until the supervisor's end is closed, or the line is.

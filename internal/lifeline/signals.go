@@ -9,7 +9,8 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// Hangups are the SIGHUPs of this process. If a terminal is at the other end there are none: there SIGHUP ends the process.
+// Hangups are the SIGHUPs of this process. If a terminal is at the other end there are none: there
+// SIGHUP ends the process.
 type Hangups struct{ signals chan os.Signal }
 
 // NotifyHangups begins to collect SIGHUPs.
@@ -34,9 +35,9 @@ func (h *Hangups) Follow(ctx context.Context, reload func()) {
 	}
 }
 
-// OnSignals calls stop at the first SIGTERM or SIGINT, and again at every further one. It listens until ctx ends. SIGHUP
-// is one of them where a terminal is at the other end, which was closed then. Elsewhere it asks to read certificates
-// again, and ends nothing.
+// OnSignals calls stop at the first SIGTERM or SIGINT, and again at every further one. It listens
+// until ctx ends. SIGHUP is one of them where a terminal is at the other end, which was closed
+// then. Elsewhere it asks to read certificates again, and ends nothing.
 func OnSignals(ctx context.Context, stop, again func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)

@@ -38,11 +38,13 @@ type ChannelTold struct {
 	PID     int    `json:"pid"`     //
 	Mode    string `json:"mode"`    // NODE_CHANNEL_SERIALIZATION_MODE: "advanced" or "json"
 	Cluster bool   `json:"cluster"` // it has a NODE_UNIQUE_ID: cluster.isWorker. Else it was merely forked: messages only
-	// WaitReady says that the process itself says when it is ready, by the message "ready", and nothing else counts.
+	// WaitReady says that the process itself says when it is ready, by the message "ready", and
+	// nothing else counts.
 	WaitReady bool `json:"waitReady,omitempty"`
 }
 
-// PortTold is a program of any kind that has just been started. It may come to serve HTTP at Addr, and may never.
+// PortTold is a program of any kind that has just been started. It may come to serve HTTP at Addr,
+// and may never.
 type PortTold struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
@@ -77,7 +79,8 @@ type ChildReport struct {
 	Message json.RawMessage `json:"message,omitempty"`
 }
 
-// ListenReport is a process' wish to be reached at an address. The supervisor's side opens it, and has the router serve it.
+// ListenReport is a process' wish to be reached at an address. The supervisor's side opens it, and
+// has the router serve it.
 type ListenReport struct {
 	ID   string `json:"id"`
 	Addr string `json:"addr"` // host:port, ":port"; unix paths and port 0 stay with the nodehost
@@ -86,9 +89,11 @@ type ListenReport struct {
 // ListenedTold answers a ListenReport.
 type ListenedTold struct {
 	Addr string `json:"addr"` // as in the report
-	// Error is why nobody can be reached there, as Node names it: "EADDRINUSE", "EACCES". Empty: it is served.
+	// Error is why nobody can be reached there, as Node names it: "EADDRINUSE", "EACCES". Empty: it
+	// is served.
 	Error string `json:"error,omitempty"`
-	// Advertise is how other hosts reach it, where that is a door of its own; empty: as they reach the app.
+	// Advertise is how other hosts reach it, where that is a door of its own; empty: as they reach
+	// the app.
 	Advertise string `json:"advertise,omitempty"` // host:port
 }
 

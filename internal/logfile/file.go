@@ -1,7 +1,7 @@
 // Package logfile writes log files that any number of processes share, and rotates them.
 //
-// Everything may be called concurrently. A [File] opens its path with the first write. What it can't write is lost, since the
-// process that wrote it isn't to blame.
+// Everything may be called concurrently. A [File] opens its path with the first write. What it
+// can't write is lost, since the process that wrote it isn't to blame.
 package logfile
 
 import (
@@ -75,7 +75,8 @@ const (
 	pipeRetry = 10 * time.Millisecond
 )
 
-// Write appends. What cannot be written is lost, and said once: the process that wrote it is not to blame.
+// Write appends. What cannot be written is lost, and said once: the process that wrote it is not to
+// blame.
 func (l *File) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,7 +11,8 @@ import (
 // maxTail is how much of a file's end is read for its last lines.
 const maxTail = 4 << 20
 
-// Tail returns the last lines of a file, at most n, without their breaks. A file that is not there has none.
+// Tail returns the last lines of a file, at most n, without their breaks. A file that is not there
+// has none.
 func Tail(path string, n int) (lines []string) {
 	f, err := safefile.Open(path, os.O_RDONLY, 0)
 	if err != nil || n <= 0 {

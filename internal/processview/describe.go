@@ -11,7 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// Describe writes everything about one process, and of its environment what differs from the shell's.
+// Describe writes everything about one process, and of its environment what differs from the
+// shell's.
 func Describe(s Screen, p *daemon.Process, status *daemon.AppStatus, shell map[string]string, now time.Time) error {
 	a := &status.App
 	if _, err := fmt.Fprintf(s, " %s\n", s.paint(bold, fmt.Sprintf("Process %d: %s", p.ID, clean(p.Name)))); err != nil {

@@ -46,7 +46,8 @@ func JList(w io.Writer, l daemon.Listing) error {
 	return enc.Encode(records)
 }
 
-// environment is PM2's record of a process: the variables of its environment, and over them what PM2 knows of it.
+// environment is PM2's record of a process: the variables of its environment, and over them what
+// PM2 knows of it.
 func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 	app := &status.App
 	env := map[string]any{}

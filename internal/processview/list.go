@@ -18,8 +18,8 @@ import (
 // SortBy are the columns that List sorts by.
 var SortBy = []string{"id", "name", "namespace", "pid", "status", "uptime", "cpu", "memory", "restart"}
 
-// Sort orders a listing's processes as `list --sort` asks: a column of SortBy, with ":desc" behind it for the other way
-// round. An error names the columns.
+// Sort orders a listing's processes as `list --sort` asks: a column of SortBy, with ":desc" behind
+// it for the other way round. An error names the columns.
 func Sort(l *daemon.Listing, by string) error {
 	by, order, _ := strings.Cut(by, ":")
 	less, ok := orders[by]
@@ -114,7 +114,8 @@ func pid(p *daemon.Process) string {
 	return strconv.Itoa(p.PID)
 }
 
-// user is whom an app runs as: without its word for it the daemon's user, who is also that of its commands.
+// user is whom an app runs as: without its word for it the daemon's user, who is also that of its
+// commands.
 func user(a *pm2.App) string {
 	return cmp.Or(a.UID, a.Env["USER"], me())
 }

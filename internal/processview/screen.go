@@ -32,7 +32,8 @@ const (
 	CloseScreen = "\x1b[?25h\x1b[?1049l"
 )
 
-// Draw puts a page in place of what the terminal shows, in one write and without flickering. What does not fit is counted.
+// Draw puts a page in place of what the terminal shows, in one write and without flickering. What
+// does not fit is counted.
 func (s Screen) Draw(page []byte) error {
 	lines := bytes.Split(bytes.TrimSuffix(page, []byte{'\n'}), []byte{'\n'})
 	if s.Height > 1 && len(lines) > s.Height {

@@ -1,9 +1,9 @@
 // Package safefile opens, renames and removes files in folders that other users may write to.
 //
-// Log and pid files may lie in such folders: an app with a uid usually logs into its own folder, and
-// the daemon is root then. Anybody who may write there can put a symbolic link, a hard link, a FIFO
-// or a device in the place of the file, or of a folder on the way to it, at any time. So the package
-// goes to these files by descriptors, one name after the other:
+// Log and pid files may lie in such folders: an app with a uid usually logs into its own folder,
+// and the daemon is root then. Anybody who may write there can put a symbolic link, a hard link, a
+// FIFO or a device in the place of the file, or of a folder on the way to it, at any time. So the
+// package goes to these files by descriptors, one name after the other:
 //
 //   - It follows a symbolic link of root or of its own user. It follows a link of another user only
 //     into a folder that belongs to that user, too: a release folder that `current` points to, but

@@ -8,8 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
-// addedListeners is one listener for the sockets that the supervisor adds while the router runs, because a worker of the app
-// has begun to listen on a port.
+// addedListeners is one listener for the sockets that the supervisor adds while the router runs,
+// because a worker of the app has begun to listen on a port.
 type addedListeners struct {
 	*netio.Feed // of the connections that they accept
 

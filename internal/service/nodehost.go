@@ -26,7 +26,8 @@ type NodeHostConfig struct {
 	Log      zerolog.Logger
 }
 
-// NodeHost runs a node host until ctx ends. It makes workers of Node processes, and of programs with a port of their own.
+// NodeHost runs a node host until ctx ends. It makes workers of Node processes, and of programs
+// with a port of their own.
 func NodeHost(ctx context.Context, cfg NodeHostConfig) error {
 	if cfg.Settings.RuntimeDir == "" || cfg.Settings.SupervisorFD < 0 {
 		return errors.New("nodehost: only a supervisor can start it")
@@ -111,8 +112,8 @@ func (p *nodeHostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Adapt
 	}
 }
 
-// adapterConfig returns the adapter's settings for Node workers. This process doesn't know their rooms, so
-// no room has a channel of its own.
+// adapterConfig returns the adapter's settings for Node workers. This process doesn't know their
+// rooms, so no room has a channel of its own.
 func (p *nodeHostProcess) adapterConfig() adapter.Config {
 	set := p.set.Cluster
 	set.AdapterMode = string(adapter.Static)

@@ -42,8 +42,8 @@ func Redis(ctx context.Context, set config.EmbeddedRedis) (err error) {
 	return nil
 }
 
-// follow adds to parts what follows the line to the supervisor until ctx ends. The end of the supervisor ends this process
-// on the spot.
+// follow adds to parts what follows the line to the supervisor until ctx ends. The end of the
+// supervisor ends this process on the spot.
 func follow(ctx context.Context, parts *errgroup.Group, line *lifeline.Line, told func(lifeline.Told)) {
 	parts.Go(func() error {
 		if err := line.Follow(ctx, told); err != nil {

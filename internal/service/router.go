@@ -79,8 +79,8 @@ func OpenCertificates(set config.TLS) (*router.Certificates, error) {
 	return c, nil
 }
 
-// run serves until ctx ends, then drains. The parts outlive ctx, since a router that drains still looks sessions up and says
-// goodbye in Redis.
+// run serves until ctx ends, then drains. The parts outlive ctx, since a router that drains still
+// looks sessions up and says goodbye in Redis.
 func (p *routerProcess) run(ctx context.Context) (err error) {
 	if p.certs, err = OpenCertificates(p.set.TLS); err != nil {
 		return err
@@ -158,7 +158,8 @@ func (p *routerProcess) directory() *directory.Directory {
 	return p.cluster.Directory
 }
 
-// listen takes over the sockets that the supervisor or systemd holds, or opens those that the settings name.
+// listen takes over the sockets that the supervisor or systemd holds, or opens those that the
+// settings name.
 func (p *routerProcess) listen(ctx context.Context) (listeners []net.Listener, err error) {
 	redirect := p.set.ListenRedirect
 	if len(p.set.ListenFDs) > 0 {
@@ -317,7 +318,8 @@ func (p *routerProcess) status(context.Context) admin.Status {
 	}
 }
 
-// startAdmin serves the admin HTTP to the supervisor, which finds it once publish was called, or on SIDEREAL_ADMIN_ADDR.
+// startAdmin serves the admin HTTP to the supervisor, which finds it once publish was called, or on
+// SIDEREAL_ADMIN_ADDR.
 func (p *routerProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Group) (publish func() error, err error) {
 	var l net.Listener
 	publish = func() error { return nil }
@@ -342,7 +344,8 @@ func (p *routerProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Gr
 	return publish, nil
 }
 
-// socketName is what the router's admin socket is called: a host may have one router for each port of an app.
+// socketName is what the router's admin socket is called: a host may have one router for each port
+// of an app.
 func (p *routerProcess) socketName() string {
 	if _, port, ok := strings.Cut(p.set.App.App, ":"); ok {
 		return "router-" + port
@@ -350,7 +353,8 @@ func (p *routerProcess) socketName() string {
 	return "router"
 }
 
-// tellingListener tells when it is closed: a supervisor lets the workers stop once their router takes nobody in.
+// tellingListener tells when it is closed: a supervisor lets the workers stop once their router
+// takes nobody in.
 type tellingListener struct {
 	net.Listener
 	closed func()

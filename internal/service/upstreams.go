@@ -16,8 +16,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// openUpstreams makes the directory of the servers in SIDEREAL_UPSTREAMS; nil if it lists none. Shared is the directory in
-// Redis, nil without one.
+// openUpstreams makes the directory of the servers in SIDEREAL_UPSTREAMS; nil if it lists none.
+// Shared is the directory in Redis, nil without one.
 func openUpstreams(set config.Upstreams, path string, shared *directory.Directory, log zerolog.Logger, metrics prometheus.Registerer) (*directory.Upstreams, error) {
 	if set.List == "" {
 		return nil, nil
@@ -32,7 +32,8 @@ func openUpstreams(set config.Upstreams, path string, shared *directory.Director
 	})
 }
 
-// Authorities reads the certificates that sign those of upstreams; nil, for the system's, if no file is named.
+// Authorities reads the certificates that sign those of upstreams; nil, for the system's, if no
+// file is named.
 func Authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -51,8 +52,9 @@ func Authorities(file string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// seenByOthers refuses upstreams at a loopback address if Redis is on another host: routers of other hosts would look for
-// them on their own host. Local is the address from which this host reaches Redis.
+// seenByOthers refuses upstreams at a loopback address if Redis is on another host: routers of
+// other hosts would look for them on their own host. Local is the address from which this host
+// reaches Redis.
 func seenByOthers(list string, local netip.Addr) error {
 	if local.IsLoopback() {
 		return nil

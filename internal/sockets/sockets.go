@@ -1,4 +1,5 @@
-// Package sockets opens the listening sockets of a host: those that its settings name, or those that systemd hands over.
+// Package sockets opens the listening sockets of a host: those that its settings name, or those
+// that systemd hands over.
 package sockets
 
 import (
@@ -16,7 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/systemd"
 )
 
-// Names of systemd's sockets (FileDescriptorName= of their units). A socket of any other name is for clients.
+// Names of systemd's sockets (FileDescriptorName= of their units). A socket of any other name is
+// for clients.
 const (
 	redirectName = "redirect"
 	adminName    = "admin"
@@ -29,7 +31,8 @@ type Sockets struct {
 	Admin    net.Listener       // from systemd; nil for none
 }
 
-// Open takes over systemd's sockets, and listens on the addresses that the settings name where systemd has none.
+// Open takes over systemd's sockets, and listens on the addresses that the settings name where
+// systemd has none.
 func Open(ctx context.Context, door config.Door, tls config.TLS, redirect config.Redirect) (s Sockets, err error) {
 	defer func() {
 		if err != nil {
@@ -72,7 +75,8 @@ func Open(ctx context.Context, door config.Door, tls config.TLS, redirect config
 // Addr is the address where clients and other hosts come in.
 func (s Sockets) Addr() net.Addr { return s.Public[0].Addr() }
 
-// All returns the sockets that a router serves, and which of them is the redirect's: its number from 1, or 0 for none.
+// All returns the sockets that a router serves, and which of them is the redirect's: its number
+// from 1, or 0 for none.
 func (s Sockets) All() (all []*net.TCPListener, redirect int) {
 	if s.Redirect == nil {
 		return s.Public, 0
@@ -98,8 +102,8 @@ func Listen(ctx context.Context, variable, addr string) (*net.TCPListener, error
 	return l, nil
 }
 
-// ListenAdmin opens the admin port of SIDEREAL_ADMIN_ADDR; nil if it is off. If the operator did not choose the address and
-// it is in use, ListenAdmin takes the next free port.
+// ListenAdmin opens the admin port of SIDEREAL_ADMIN_ADDR; nil if it is off. If the operator did
+// not choose the address and it is in use, ListenAdmin takes the next free port.
 func ListenAdmin(ctx context.Context, addr string, chosen bool, log zerolog.Logger) (net.Listener, error) {
 	if config.IsOff(addr) {
 		return nil, nil

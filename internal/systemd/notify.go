@@ -16,7 +16,8 @@ const (
 // notifyTimeout bounds how long a service manager that does not read may hold us up.
 const notifyTimeout = time.Second
 
-// Notifier says to the service manager how the service does. Its zero value speaks to nobody. Safe for concurrent use.
+// Notifier says to the service manager how the service does. Its zero value speaks to nobody. Safe
+// for concurrent use.
 type Notifier struct{ addr string }
 
 // OpenNotifier finds out who wants to know, of a unit with Type=notify.

@@ -11,7 +11,8 @@ import (
 // firstFD is where the descriptors begin (SD_LISTEN_FDS_START).
 const firstFD = 3
 
-// Socket is a listening socket with the name that its unit gives it: FileDescriptorName=, or else the unit's own.
+// Socket is a listening socket with the name that its unit gives it: FileDescriptorName=, or else
+// the unit's own.
 type Socket struct {
 	Name string
 	net.Listener

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestSockets opens a descriptor as systemd would pass it, under any number: those from 3 on are the test's own.
+// TestSockets opens a descriptor as systemd would pass it, under any number: those from 3 on are
+// the test's own.
 func TestSockets(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

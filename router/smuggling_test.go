@@ -120,6 +120,7 @@ func TestNothingIsSmuggledBehindAnUpgrade(t *testing.T) {
 		},
 		"inside another program": func(t *testing.T) way {
 			h, _ := one(t, 1, nil)
+			testkit.Until(t, "the router to run", h.listening.Load)
 			s := httptest.NewServer(h.Router)
 			t.Cleanup(s.Close)
 			return way{h.workers["wka0"], func() *testClient { return dialTo(t, s.Listener.Addr().String()) }}

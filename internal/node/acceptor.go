@@ -10,9 +10,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// acceptor accepts connections for servers that no router serves: those that speak TLS or something else than HTTP, those at a
-// port that the kernel chose, and those at a unix path. It gives each to one of the processes that listen there, as Node's
-// primary does, and lives as long as one of them listens.
+// acceptor accepts connections for servers that no router can serve: servers that speak TLS or another
+// protocol than HTTP, servers at a port that the kernel chose, and servers at a unix path. It gives each
+// connection to one of the processes that listen, like Node's primary, and ends with the last of them.
 type acceptor struct {
 	h    *Host
 	key  string
@@ -25,7 +25,7 @@ type acceptor struct {
 	room   chan struct{} // closed, and replaced, when a process may have room again
 }
 
-// connection is one that can be given away.
+// connection is a connection with a descriptor to give away.
 type connection interface {
 	net.Conn
 	File() (*os.File, error)
@@ -37,11 +37,11 @@ type taker struct {
 	waiting int // connections that it has not answered for
 }
 
-// maxUnanswered is how many connections a process may have been given without having taken or refused them: one whose event
+// maxUnanswered limits the connections that a process has neither taken nor refused, because its event
 // loop is blocked.
 const maxUnanswered = 64
 
-// listenHere lets a worker listen to connections that are accepted here.
+// listenHere makes a worker listen for connections that this process accepts.
 func (c *child) listenHere(o *ipc.Object, q query) {
 	a, errno := c.h.ports.acceptor(c, q, o.Get("data"))
 	if errno != "" {
@@ -51,7 +51,7 @@ func (c *child) listenHere(o *ipc.Object, q query) {
 	c.listensAt(o, q, a.data, a.l.Addr())
 }
 
-// acceptor has a process listen to what is accepted at the address of q, which it opens for the first one.
+// acceptor adds a process to the acceptor of q's address, which it opens for the first one.
 func (p *ports) acceptor(c *child, q query, data ipc.Value) (*acceptor, string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,8 +86,8 @@ func (q query) listen() (net.Listener, error) {
 	return net.Listen("unix", q.address)
 }
 
-// leave takes a process from where it listens: everywhere, or at the server of one key. A server that nobody listens to any more
-// is closed.
+// leave removes a process from all acceptors, or from the one of a key. It closes an acceptor that has no
+// process any more.
 func (p *ports) leave(c *child, key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,7 +126,7 @@ func (a *acceptor) run() {
 			a.give(conn.(connection), 0)
 		case errors.Is(err, net.ErrClosed):
 			return
-		default: // no descriptors, as a rule
+		default: // too many open files, usually
 			select {
 			case <-time.After(firstTry):
 			case <-a.h.over:
@@ -135,7 +135,7 @@ func (a *acceptor) run() {
 	}
 }
 
-// give hands a connection to a process. It has been refused by so many before.
+// give hands a connection to a process. refused processes have refused it before.
 func (a *acceptor) give(conn connection, refused int) {
 	t := a.next(refused)
 	if t == nil {
@@ -156,8 +156,8 @@ func (a *acceptor) give(conn connection, refused int) {
 	}
 }
 
-// next is the process whose turn it is: of those with the fewest connections that they have not answered for. It waits
-// while all have too many. Nil: nobody listens any more, or each has refused already.
+// next returns the process whose turn it is, among those with the fewest unanswered connections. It waits
+// while all have too many. It returns nil if none listens any more, or each has refused.
 func (a *acceptor) next(refused int) *taker {
 	p := a.h.ports
 	p.mu.Lock()
@@ -189,8 +189,8 @@ func (a *acceptor) next(refused int) *taker {
 	}
 }
 
-// offer sends a connection to one of the process' servers, and calls settled, later, with whether it took it. After an error
-// it is not called.
+// offer sends a connection to a server of the process, and later calls settled with whether the process
+// took it. After an error it doesn't call settled.
 func (c *child) offer(key string, conn connection, settled func(accepted bool)) error {
 	seq := c.seq.Add(1) - 1
 	f, err := c.connectionFrame(key, seq, fromHere)
@@ -212,14 +212,14 @@ func (c *child) offer(key string, conn connection, settled func(accepted bool)) 
 	if err := c.ch.give(f, theirs); err != nil {
 		theirs.Close()
 		if c.takeOffer(seq) == nil {
-			return nil // told already: the process has ended
+			return nil // settled was called: the process has ended
 		}
 		return err
 	}
 	return nil
 }
 
-// answered takes the process' answer to an offer.
+// answered takes the process's answer to an offer.
 func (c *child) answered(seq int64, accepted bool) {
 	if settled := c.takeOffer(seq); settled != nil {
 		settled(accepted)
@@ -234,8 +234,8 @@ func (c *child) takeOffer(seq int64) func(bool) {
 	return settled
 }
 
-// dropOffers ends what a process that has ended did not answer for. It may have read from the connections, so they go to
-// nobody else.
+// dropOffers closes the connections that an ended process hasn't answered for. The process may have read
+// from them, so no other process gets them.
 func (c *child) dropOffers() {
 	c.mu.Lock()
 	offers := c.offers

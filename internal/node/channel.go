@@ -12,18 +12,20 @@ import (
 )
 
 const (
-	// maxInFlight is how many descriptors may be on their way to a process: they count against our limit of open files, and
-	// one whose event loop is blocked takes none.
+	// maxInFlight limits the descriptors on their way to a process. They count against our limit of
+	// open files, and a process whose event loop is blocked takes none.
 	maxInFlight = 64
-	// maxWaiting is how many more may wait here. Beyond it routers wait, and are told that the worker is full.
+	// maxWaiting limits the descriptors that wait here for their turn. Beyond it routers wait, and learn
+	// that the worker is full.
 	maxWaiting = 64
 	maxRead    = 64 << 10
 )
 
 var errClosed = errors.New("node: channel is closed")
 
-// channel is the parent's end of a process' IPC channel. Sending never blocks: a goroutine writes as long as something
-// waits. Handles, messages that bring a descriptor, wait apart from the rest, for the process to acknowledge earlier ones.
+// channel is the parent's end of a process's IPC channel. Sending never blocks: a goroutine writes while
+// messages wait. Handles, which are messages with a descriptor, wait in a queue of their own until the
+// process has acknowledged earlier ones.
 type channel struct {
 	conn  *net.UnixConn
 	mode  ipc.Mode
@@ -53,7 +55,7 @@ type descriptor interface {
 	syscall.Conn
 }
 
-// openChannel makes a channel of a duplicate of f.
+// openChannel makes a channel from a duplicate of f.
 func openChannel(f *os.File, mode ipc.Mode, limit int) (*channel, error) {
 	c, err := net.FileConn(f)
 	if err != nil {
@@ -67,8 +69,8 @@ func openChannel(f *os.File, mode ipc.Mode, limit int) (*channel, error) {
 	return &channel{conn: conn, mode: mode, limit: limit, room: make(chan struct{})}, nil
 }
 
-// read calls frame for each frame that comes, in order, until the channel ends or breaks the rules: the error says which.
-// Descriptors that come along are closed.
+// read calls frame for each frame in order, until the channel ends or breaks the rules. The error tells
+// which. It closes descriptors that come along.
 func (c *channel) read(maxFrame int, frame func(ipc.Frame) error) error {
 	split := ipc.Splitter{Mode: c.mode, Limit: maxFrame}
 	buf := make([]byte, maxRead)
@@ -76,7 +78,7 @@ func (c *channel) read(maxFrame int, frame func(ipc.Frame) error) error {
 	for {
 		n, oobn, _, _, err := c.conn.ReadMsgUnix(buf, oob)
 		closeDescriptors(oob[:oobn])
-		if n <= 0 || err != nil { // -1 with ECONNRESET, where the process left something unread
+		if n <= 0 || err != nil { // -1 with ECONNRESET if the process left bytes unread
 			return errClosed
 		}
 		if err := split.Feed(buf[:n], frame); err != nil {
@@ -99,7 +101,7 @@ func closeDescriptors(oob []byte) {
 	}
 }
 
-// send queues a frame. A process for which too much waits loses its channel: it does not read.
+// send queues a frame. A process that doesn't read loses its channel once too many bytes wait.
 func (c *channel) send(f ipc.Frame) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,7 +117,7 @@ func (c *channel) send(f ipc.Frame) error {
 	return nil
 }
 
-// sendValue is send of a message.
+// sendValue sends a message.
 func (c *channel) sendValue(v ipc.Value) error {
 	f, err := ipc.Encode(c.mode, v, c.limit)
 	if err != nil {
@@ -124,8 +126,8 @@ func (c *channel) sendValue(v ipc.Value) error {
 	return c.send(f)
 }
 
-// give sends a descriptor with the message that says what it is for, and takes it over unless it fails. Where many wait
-// already it blocks until one of them has gone.
+// give sends a descriptor with the message that explains it, and takes it over unless it fails. If many
+// descriptors wait, it blocks until one of them has left.
 func (c *channel) give(f ipc.Frame, file descriptor) error {
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -155,7 +157,7 @@ func (c *channel) acknowledged() {
 	c.startLocked()
 }
 
-// startLocked makes sure that somebody writes what can be written.
+// startLocked starts the writer if there is something to write.
 func (c *channel) startLocked() {
 	if !c.writing && !c.closed && (len(c.queue) > 0 || c.mayGiveLocked()) {
 		c.writing = true
@@ -188,7 +190,7 @@ func (c *channel) write() {
 	}
 }
 
-// writeFrames writes what next has taken, which counts as waiting until it is written.
+// writeFrames writes frames that next took. Their bytes count as waiting until they are written.
 func (c *channel) writeFrames(frames []ipc.Frame) error {
 	buffers := make(net.Buffers, len(frames))
 	for i, f := range frames {
@@ -201,7 +203,7 @@ func (c *channel) writeFrames(frames []ipc.Frame) error {
 	return err
 }
 
-// next takes what is to be written next: all frames that wait, and one handle.
+// next takes all frames that wait, and one handle.
 func (c *channel) next() (frames []ipc.Frame, h handle, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -220,7 +222,8 @@ func (c *channel) next() (frames []ipc.Frame, h handle, ok bool) {
 	return frames, h, true
 }
 
-// pass sends a handle in one piece: the receiver holds one descriptor at a time, which a frame in pieces could lose.
+// pass sends a handle in one piece: the receiver holds one descriptor at a time, and a frame in pieces
+// could lose it.
 func (c *channel) pass(h handle) error {
 	var err error
 	cerr := h.raw.Control(func(fd uintptr) { // holds the descriptor open meanwhile

@@ -22,7 +22,7 @@ const (
 	byPort      = "port"
 )
 
-// child is one Node process with a channel. What it sends is handled by one goroutine, in order.
+// child is a Node process with a channel. One goroutine handles its messages in order.
 type child struct {
 	h    *Host
 	id   int
@@ -36,9 +36,9 @@ type child struct {
 	bridge     *bridge // to other workers and servers
 	seq        atomic.Int64
 	malformed  bool          // has been logged
-	clients    atomic.Int64  // sessions, as it counts them itself or sticky announced them
+	clients    atomic.Int64  // sessions, as the process counts them or sticky announces them
 	preloaded  atomic.Bool   // our script runs in it
-	reclusters atomic.Bool   // it speaks as recluster's workers do
+	reclusters atomic.Bool   // it sends recluster's messages
 	said       chan struct{} // closed when it says that it is ready
 	onSaid     sync.Once
 	drained    chan struct{} // closed when it says that its sessions have left
@@ -46,9 +46,9 @@ type child struct {
 
 	mu        sync.Mutex // guards the rest
 	endpoints map[string]*endpoint
-	servers   map[string]struct{}           // that listen to what is given to them, by their keys
-	mainPort  int                           // the first that it asked for, and got; 0: none
-	offers    map[int64]func(accepted bool) // connections that it has not answered for, by the message's number; nil: it has ended
+	servers   map[string]struct{}           // that listen for connections we give them, by their keys
+	mainPort  int                           // the first that it asked for and got; 0: none
+	offers    map[int64]func(accepted bool) // connections without an answer so far, by the message's number; nil: it has ended
 	ready     bool
 	worker    string // its id in the directory, the first it got
 }
@@ -70,7 +70,7 @@ func (c *child) run() {
 	c.ch.close()
 	c.end()
 	if !errors.Is(err, errClosed) {
-		c.log.Error().Err(err).Msg("channel closed: the process does not keep to the protocol")
+		c.log.Error().Err(err).Msg("channel closed: the process breaks the protocol")
 	}
 	c.bridge.close()
 	c.h.ports.leave(c, "")
@@ -88,7 +88,7 @@ func (c *child) frame(f ipc.Frame) error {
 		c.h.metrics.malformed.Inc()
 		if !c.malformed {
 			c.malformed = true
-			c.log.Warn().Int("bytes", len(f)).Err(err).Msg("message that cannot be read: ignored, and so are further ones")
+			c.log.Warn().Int("bytes", len(f)).Err(err).Msg("unreadable message: it and further ones are ignored")
 		}
 		return nil
 	}
@@ -96,7 +96,7 @@ func (c *child) frame(f ipc.Frame) error {
 	return nil
 }
 
-// message tells whom a message is for.
+// message passes a message on by what it is for.
 func (c *child) message(f ipc.Frame, v ipc.Value) {
 	o, ok := v.(*ipc.Object)
 	if !ok {
@@ -106,9 +106,9 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 		return
 	}
 	switch cmd := o.Text("cmd"); {
-	case cmd == "NODE_HANDLE_ACK" || cmd == "NODE_HANDLE_NACK": // a NACK is for one whose descriptor got lost: it is closed
+	case cmd == "NODE_HANDLE_ACK" || cmd == "NODE_HANDLE_NACK": // a NACK is for a descriptor that got lost: it is closed
 		c.ch.acknowledged()
-	case cmd == "NODE_HANDLE": // its descriptor has been closed; without an answer it would send nothing more
+	case cmd == "NODE_HANDLE": // we closed its descriptor; without an answer the process sends nothing more
 		_ = c.ch.sendValue((&ipc.Object{}).Set("cmd", "NODE_HANDLE_ACK"))
 		c.message(nil, o.Get("msg"))
 	case cmd == "NODE_CLUSTER":
@@ -125,26 +125,26 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 	case cmd == "ready": // recluster's
 		c.reclusters.Store(true)
 		c.saysReady()
-	case cmd == "disconnect": // recluster's wish for a successor
+	case cmd == "disconnect": // recluster asks for a successor
 		c.reclusters.Store(true)
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildMessage, Message: json.RawMessage(`{"cmd":"disconnect"}`)})
 	}
 }
 
-// announced takes sticky's word for sessions, where the preloaded script does not count them.
+// announced counts the sessions that sticky announces, unless the preload script counts them.
 func (c *child) announced(n int64) {
 	if !c.preloaded.Load() {
 		c.clients.Add(n)
 	}
 }
 
-// saysReady takes the process' own word, which counts where it was asked to give it.
+// saysReady handles the message "ready", which counts if the process was to send it.
 func (c *child) saysReady() {
 	c.onSaid.Do(func() { close(c.said) })
 	c.becameReady(byMessage)
 }
 
-// becameReady reports that the process serves, once. One that is to say so itself is not believed before it has.
+// becameReady reports once that the process serves. A process with WaitReady has to say so itself.
 func (c *child) becameReady(by string) {
 	if c.told.WaitReady != (by == byMessage) {
 		return
@@ -159,7 +159,7 @@ func (c *child) becameReady(by string) {
 	}
 }
 
-// load is how many sessions the process has, for the directory.
+// load returns the number of sessions, for the directory.
 func (c *child) load() int { return int(max(c.clients.Load(), 0)) }
 
 // closeEndpoints takes the process out of the directory.

@@ -9,7 +9,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// cluster does a primary's duty for one message of Node's cluster module.
+// cluster answers one message of Node's cluster module, as the primary does.
 func (c *child) cluster(o *ipc.Object) {
 	switch o.Text("act") {
 	case "":
@@ -39,14 +39,14 @@ func (c *child) reply(to *ipc.Object, answer *ipc.Object) error {
 	return c.ch.sendValue(m)
 }
 
-// query is what a worker wants to listen on.
+// query is an address at which a worker asks to listen.
 type query struct {
 	address string // empty: all
 	port    int
 	kind    string // 4, 6, -1 (a path), "udp4", "udp6"
 	fd      int
 	index   int
-	raw     bool // what listens speaks no HTTP, or speaks it over a TLS of its own: our script's word
+	raw     bool // our script says that the server speaks no HTTP, or its own TLS
 }
 
 func queryOf(o *ipc.Object) query {
@@ -71,15 +71,15 @@ func queryOf(o *ipc.Object) query {
 	return q
 }
 
-// key tells servers apart. It is the same for all workers of an app, which share a server.
+// key identifies a server. It is the same for all workers of an app, which share the server.
 func (q query) key() string {
 	return fmt.Sprintf("%s:%d:%s:%d:%d", q.address, q.port, q.kind, q.fd, q.index)
 }
 
-// shareable tells what has no connections: its descriptor is shared with the workers.
+// shareable reports whether the workers share the descriptor, because the socket has no connections.
 func (q query) shareable() bool { return strings.HasPrefix(q.kind, "udp") }
 
-// routable tells what the supervisor's router can serve.
+// routable reports whether the supervisor's router can serve the address.
 func (q query) routable() bool {
 	return !q.raw && (q.kind == "4" || q.kind == "6") && q.port > 0 && q.port <= 65535
 }
@@ -89,7 +89,7 @@ func (c *child) queryServer(o *ipc.Object) {
 	q := queryOf(o)
 	switch {
 	case q.fd >= 0:
-		c.refuse(o, "EBADF") // a descriptor that was inherited: there is none
+		c.refuse(o, "EBADF") // an inherited descriptor: the process has none
 	case q.shareable():
 		c.share(o, q)
 	case !q.routable():
@@ -108,7 +108,7 @@ func (c *child) queryServer(o *ipc.Object) {
 	}
 }
 
-// wants notes which port is the process' main one: the first in its own order, unless it cannot have that.
+// wants records the main port of the process: the first one that it asks for and gets.
 func (c *child) wants(port int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -125,7 +125,7 @@ func (c *child) wantsNot(port int) {
 	}
 }
 
-// isBalanced tells whether the worker was let listen to connections that are given to it.
+// isBalanced reports whether the worker's server gets its connections from us.
 func (c *child) isBalanced(key string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -133,7 +133,7 @@ func (c *child) isBalanced(key string) bool {
 	return ok
 }
 
-// accept lets a worker listen, to connections that are given to it.
+// accept makes a worker listen for connections that we give it.
 func (c *child) accept(o *ipc.Object, q query) {
 	c.mu.Lock()
 	c.servers[q.key()] = struct{}{}
@@ -157,7 +157,7 @@ func (c *child) listensAt(o *ipc.Object, q query, data ipc.Value, at net.Addr) {
 	_ = c.reply(o, answer)
 }
 
-// errnos are Linux's numbers, which libuv negates. Others than these are an invalid argument.
+// errnos are Linux's numbers, which libuv negates. Any other error is an invalid argument.
 var errnos = map[string]float64{"EACCES": 13, "EADDRINUSE": 98, "EADDRNOTAVAIL": 99, "EBADF": 9, "EMFILE": 24}
 
 func (c *child) refuse(o *ipc.Object, errno string) {
@@ -168,7 +168,7 @@ func (c *child) refuse(o *ipc.Object, errno string) {
 	_ = c.reply(o, (&ipc.Object{}).Set("errno", -n).Set("key", queryOf(o).key()).Set("data", nil))
 }
 
-// closeServer takes a server that the worker has closed out of the directory, or out of the turns of its acceptor.
+// closeServer removes a server that the worker has closed from the directory or from its acceptor.
 func (c *child) closeServer(key string) {
 	c.h.ports.leave(c, key)
 	c.mu.Lock()

@@ -12,39 +12,42 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// Config says what a node host works for.
+// Config has the settings of a node host.
 type Config struct {
-	// App is the directory's app. Where a process listens on several ports, those behind the first are apps of their own, by
-	// directory.PortApp.
+	// App is the app of the directory. If a process listens on several ports, each port after the first
+	// is an app of its own, by directory.PortApp.
 	App string
-	// Record is what the records of all workers have in common: Host, Addr, Path, Version, and the adapter's part, which must be
-	// the same for all workers of the app.
+	// Record has the fields that all workers' records share: Host, Addr, Path, Version, and the
+	// adapter's part, which must be the same for all workers of the app.
 	Record directory.Worker
-	// RuntimeDir is where the handoff sockets go, and the preloaded script.
+	// RuntimeDir is the folder of the handoff sockets and of the preload script.
 	RuntimeDir string
 
-	// Conn is the Redis of the directory and of the adapters, run by the caller. Nil: nobody is to be reached by routers.
+	// Conn is the Redis of the directory and of the adapters, which the caller runs. Nil: routers reach
+	// no process.
 	Conn *redisconn.Conn
-	// NewAdapter makes the adapter of one worker, by its slot, which is to be of the group. Nil: workers hear those of this
-	// host alone.
+	// NewAdapter makes the adapter of one worker, by its slot, as a member of the group. Nil: workers
+	// hear only those of this host.
 	NewAdapter func(slot int, g *adapter.Group) (*adapter.Adapter, error)
 
-	// DrainRate is how many sessions a draining worker moves elsewhere each second, or more where the time would not
-	// do; zero: 100.
+	// DrainRate is how many sessions a draining worker moves elsewhere each second. The host moves more
+	// if ShutdownTimeout would end too soon. Zero: 100.
 	DrainRate int
-	// ShutdownTimeout is how long a drain may take: beyond it the supervisor ends the process. Zero: 35 s.
+	// ShutdownTimeout is how long a drain may take before the supervisor ends the process. Zero: 35 s.
 	ShutdownTimeout time.Duration
-	// MaxFrame bounds a frame of a worker, in bytes; one that sends a longer one loses its channel. Zero: 64 MiB.
+	// MaxFrame limits a frame of a worker, in bytes. A worker that sends a longer one loses its
+	// channel. Zero: 64 MiB.
 	MaxFrame int
-	// MaxUnread bounds what waits for a worker that does not read, in bytes; beyond it the worker loses its channel. Zero:
-	// 64 MiB.
+	// MaxUnread limits the bytes that wait for a worker that doesn't read. Beyond it the worker loses
+	// its channel. Zero: 64 MiB.
 	MaxUnread int
 
 	// Report tells the supervisor, as lifeline.Line.ReportJSON does. It must not block for long.
 	Report func(key string, value any) error
 
 	Log zerolog.Logger
-	// Metrics registers sidereal_nodehost_*, and sidereal_handoff_lost_total of all workers' endpoints; nil registers nothing.
+	// Metrics registers sidereal_nodehost_*, and sidereal_handoff_lost_total of all endpoints. Nil
+	// registers nothing.
 	Metrics prometheus.Registerer
 }
 
@@ -54,8 +57,8 @@ const (
 	defaultMaxFrame        = 64 << 20
 	defaultMaxUnread       = 64 << 20
 
-	// listenTimeout is how long a supervisor may take to say that a port cannot be opened. One that does not answer is taken
-	// to open it.
+	// listenTimeout is how long a supervisor may take to report that it can't open a port. Without an
+	// answer the port counts as open.
 	listenTimeout = 250 * time.Millisecond
 )
 

@@ -15,9 +15,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// openEndpoint gives the process a place in the directory, where connections reach it with the message that frame makes. The
-// app's own place is that of sticky and of the first port that the process asked for: both lead to the same server. Its other
-// ports are apart. There is at most one endpoint for a key.
+// openEndpoint opens an endpoint, whose connections reach the process with the message that frame makes.
+// sticky and the first port that the process asked for share the app's own endpoint, since both lead to
+// the same server. Other ports have their own. A key has at most one endpoint.
 func (c *child) openEndpoint(key string, port int, by, server string, frame framing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,7 +54,7 @@ func (c *child) closeEndpoint(key string) {
 	}
 }
 
-// settled waits until the process hears the other servers, and has said that it is ready where it is to.
+// settled waits until the process hears the other servers, and has said "ready" if it must.
 func (c *child) settled(ctx context.Context) error {
 	if c.told.WaitReady {
 		select {
@@ -68,7 +68,7 @@ func (c *child) settled(ctx context.Context) error {
 
 func (c *child) endpointOpened(by, worker string) {
 	c.mu.Lock()
-	late := c.worker == "" && c.ready // by its own word, or by a server that is not reached through routers
+	late := c.worker == "" && c.ready // by its own word, or by a server without routers
 	if c.worker == "" {
 		c.worker = worker
 	}
@@ -80,12 +80,11 @@ func (c *child) endpointOpened(by, worker string) {
 	c.log.Debug().Str("worker", worker).Str("by", by).Msg("worker ready")
 }
 
-// framing makes the message with which a connection is given to a process: who is at its other end
-// is one of those below.
+// framing makes the message that gives a process a connection. from tells who is at the other end.
 type framing func(from string) (ipc.Frame, error)
 
-// Whose connections are given: only a router is believed what it says of clients, and a client may
-// send no request beside the one that a router has read (preload.js).
+// The ends of connections. The process believes only a router about clients, and a client may send no
+// request beside the one that a router has read (preload.js).
 const (
 	fromRouter = "router"
 	fromClient = "client"
@@ -181,7 +180,7 @@ type halfCloser interface {
 	CloseWrite() error
 }
 
-// copy carries bytes between two connections, which it takes over, until both directions have ended, or ctx has.
+// copy copies bytes between two connections, which it takes over, until both directions or ctx end.
 func (h *Host) copy(ctx context.Context, a, b halfCloser) {
 	one := func(dst, src halfCloser) {
 		_, err := io.Copy(dst, src)

@@ -12,22 +12,22 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
-// endpoint is a process' place in one app of the directory: a record, and a handoff socket where this host's router finds it.
-// It opens by itself, and is open until its context ends.
+// endpoint is where routers reach a process in one app of the directory: a record, and a handoff socket
+// for this host's router. It opens by itself, and stays open until its context ends.
 type endpoint struct {
 	h      *Host
 	app    string
 	record directory.Worker
 	load   func() int
-	// give gets a connection into the process, and takes it over unless it fails.
+	// give passes a connection to the process, and takes it over unless it fails.
 	give func(*handoff.Conn) error
-	// read tells whether connections of clients may bring bytes that were read.
+	// read reports whether clients' connections may come with bytes that a router has read.
 	read bool
-	// server is the listening server in the process, where there is one.
+	// server is the key of the listening server in the process; empty: there is none.
 	server string
-	// before is waited for between the registration and readiness; nil: nothing.
+	// before delays readiness after the registration; nil: nothing does.
 	before func(context.Context) error
-	// opened is told that routers may come, under that id.
+	// opened is called with the worker's id when routers may come.
 	opened func(worker string)
 
 	close context.CancelFunc
@@ -59,7 +59,7 @@ func (h *Host) open(ctx context.Context, d *endpoint) {
 	}
 }
 
-// tell changes the record, and lets the routers know. It never blocks.
+// tell changes the record, and tells the routers. It never blocks.
 func (d *endpoint) tell(change func(*directory.Worker)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -70,7 +70,7 @@ func (d *endpoint) tell(change func(*directory.Worker)) {
 	}
 }
 
-// register takes a place in the directory.
+// register adds the process to the directory.
 func (d *endpoint) register(ctx context.Context) (*directory.Registration[directory.Worker], error) {
 	dir, err := d.h.directory(ctx, d.app)
 	if err != nil {
@@ -85,7 +85,7 @@ func (d *endpoint) register(ctx context.Context) (*directory.Registration[direct
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	addr, state := d.record.Addr, d.record.State // they may have been told meanwhile
+	addr, state := d.record.Addr, d.record.State // tell may have changed them meanwhile
 	reg.Update(func(r *directory.Worker) {
 		if r.Addr = addr; state != "" {
 			r.State = state
@@ -97,7 +97,7 @@ func (d *endpoint) register(ctx context.Context) (*directory.Registration[direct
 
 func (d *endpoint) run(ctx context.Context) {
 	if err := d.serve(ctx); err != nil && ctx.Err() == nil {
-		d.h.log.Error().Str("app", d.app).Int("pid", d.record.PID).Err(err).Msg("worker cannot be reached")
+		d.h.log.Error().Str("app", d.app).Int("pid", d.record.PID).Err(err).Msg("routers cannot reach the worker")
 	}
 }
 

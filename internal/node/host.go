@@ -15,7 +15,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// Host looks after the processes of one app on one host.
+// Host is the node host: it serves the processes of one app on one machine.
 type Host struct {
 	cfg     Config
 	log     zerolog.Logger
@@ -58,8 +58,8 @@ func New(cfg Config) (*Host, error) {
 	return h, nil
 }
 
-// Run serves until ctx ends, and returns when nothing of the host is left. Channels close with it, and cluster workers end
-// with their channels.
+// Run serves until ctx ends, and returns when all of the host's goroutines have ended. It closes the
+// channels, and cluster workers end with their channels.
 func (h *Host) Run(ctx context.Context) error {
 	h.work.Go(func() { h.watchServers(ctx) })
 	<-ctx.Done()
@@ -105,7 +105,7 @@ func (h *Host) Told(ctx context.Context, t lifeline.Told) {
 		}
 	}
 	if err != nil {
-		h.log.Error().Str("line", t.Key).Err(err).Msg("line of the supervisor not understood")
+		h.log.Error().Str("line", t.Key).Err(err).Msg("unreadable line of the supervisor")
 	}
 	if t.File != nil {
 		t.File.Close() // a channel has a duplicate
@@ -149,7 +149,7 @@ func (h *Host) child(id string) *child {
 	return h.children[id]
 }
 
-// exited takes the end of a process, which its channel may have told already.
+// exited handles the end of a process, which its channel may have shown already.
 func (h *Host) exited(id string) {
 	if c := h.child(id); c != nil {
 		c.ch.close()
@@ -177,7 +177,7 @@ func (h *Host) toldSend(t lifeline.Told) error {
 	return nil
 }
 
-// advertise changes how other hosts reach this one.
+// advertise changes the address at which other hosts reach this one.
 func (h *Host) advertise(app, addr string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -189,7 +189,7 @@ func (h *Host) advertise(app, addr string) {
 	}
 }
 
-// toldListened takes the answer to the wish for a port, which may have a router of its own.
+// toldListened takes the supervisor's answer about a port, which may have a router of its own.
 func (h *Host) toldListened(l lifeline.ListenedTold) {
 	if _, text, err := net.SplitHostPort(l.Addr); err == nil && l.Advertise != "" {
 		if port, err := strconv.Atoi(text); err == nil {
@@ -199,7 +199,7 @@ func (h *Host) toldListened(l lifeline.ListenedTold) {
 	h.ports.opened(l.Addr, l.Error)
 }
 
-// drain moves a process' sessions elsewhere, and reports when they have left.
+// drain moves the sessions of a process elsewhere, and reports when they have left.
 func (h *Host) drain(ctx context.Context, id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -222,7 +222,7 @@ func (h *Host) forget(c *child) {
 	}
 }
 
-// start runs f as a part of Run, unless that is over; it tells which.
+// start runs f in a goroutine that Run waits for. It returns false if Run has ended.
 func (h *Host) start(f func()) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -232,7 +232,7 @@ func (h *Host) start(f func()) bool {
 	return !h.stopped
 }
 
-// directory returns the directory of an app, to register in.
+// directory returns the directory of an app.
 func (h *Host) directory(ctx context.Context, app string) (*directory.Directory, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -247,9 +247,9 @@ func (h *Host) directory(ctx context.Context, app string) (*directory.Directory,
 	return d, nil
 }
 
-// report tells the supervisor of a process.
+// report reports on a process to the supervisor.
 func (h *Host) report(r lifeline.ChildReport) {
 	if err := h.cfg.Report(lifeline.Child, r); err != nil {
-		h.log.Debug().Err(err).Msg("supervisor not told") // it is gone, and this process will be
+		h.log.Debug().Err(err).Msg("supervisor not told") // the supervisor has ended, and this process will
 	}
 }

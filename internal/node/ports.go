@@ -15,8 +15,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// ports are the addresses that the processes listen on: those that the supervisor opens for a router, those whose
-// connections are accepted here, and those of UDP, whose descriptor is shared with the processes.
+// ports are the addresses at which the processes listen: those that the supervisor opens for a router,
+// those of acceptors, and those of UDP, whose descriptor the processes share.
 type ports struct {
 	h *Host
 
@@ -26,10 +26,10 @@ type ports struct {
 	acceptors map[string]*acceptor
 }
 
-// maxPorts bounds the addresses that processes may have opened, and those that they share.
+// maxPorts limits the addresses that processes may open, and those that they share.
 const maxPorts = 1024
 
-// asked is an address that the supervisor was asked to open.
+// asked is an address that we asked the supervisor to open.
 type asked struct {
 	settled bool
 	waiting []func(errno string)
@@ -40,8 +40,8 @@ func newPorts(h *Host) *ports {
 	return &ports{h: h, asked: make(map[string]*asked), shared: make(map[string]*os.File), acceptors: make(map[string]*acceptor)}
 }
 
-// open has the supervisor open the address of q, which a process wants, and calls then when it is: perhaps at once. A
-// failure is not remembered.
+// open asks the supervisor to open the address of q, and calls then with the outcome, perhaps at once. It
+// doesn't remember a failure.
 func (p *ports) open(id string, q query, then func(errno string)) {
 	addr := net.JoinHostPort(q.address, strconv.Itoa(q.port))
 	p.mu.Lock()
@@ -83,7 +83,7 @@ func (p *ports) opened(addr, errno string) {
 	waiting := a.waiting
 	a.waiting, a.settled = nil, true
 	if errno != "" {
-		delete(p.asked, addr) // the next one may have more luck
+		delete(p.asked, addr) // the next attempt may succeed
 	}
 	p.mu.Unlock()
 	for _, then := range waiting {
@@ -91,7 +91,7 @@ func (p *ports) opened(addr, errno string) {
 	}
 }
 
-// share gives a worker the descriptor of a UDP socket, as Node's primary does.
+// share gives a worker the descriptor of a UDP socket, like Node's primary.
 func (c *child) share(o *ipc.Object, q query) {
 	f, errno := c.h.ports.share(q)
 	if errno != "" {
@@ -152,7 +152,7 @@ func errnoOf(err error) string {
 	return "EINVAL"
 }
 
-// close closes our copies of what was shared, and what nobody listens to any more.
+// close closes our copies of shared sockets, and the acceptors.
 func (p *ports) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

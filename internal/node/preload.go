@@ -23,8 +23,8 @@ const preloadCommand = "NODE_SIDEREAL"
 // channel are started (node -r). The node host writes it before it is ready.
 const Preload = "preload.cjs"
 
-// WritePreload writes the script that Node workers are to be started with (node -r) into a folder, and returns its path.
-// It may be there already. Processes of other users read it, too.
+// WritePreload writes the preload script into a folder, over an earlier one, and returns its path.
+// Processes of other users can read it.
 func WritePreload(dir string) (path string, err error) {
 	path = filepath.Join(dir, Preload)
 	part := path + ".part"
@@ -34,7 +34,7 @@ func WritePreload(dir string) (path string, err error) {
 	return path, os.Rename(part, path)
 }
 
-// fromPreload takes what our script in the process says.
+// fromPreload handles a message of our script in the process.
 func (c *child) fromPreload(o *ipc.Object) {
 	switch o.Text("act") {
 	case "hello":
@@ -51,25 +51,25 @@ func (c *child) fromPreload(o *ipc.Object) {
 	}
 }
 
-// openSticky lets routers come to a process that takes connections by @socket.io/sticky's messages.
+// openSticky opens an endpoint for a process that takes connections by @socket.io/sticky's messages.
 func (c *child) openSticky() {
 	c.openEndpoint(mainKey, 0, bySticky, "", c.stickyFrame)
 }
 
 const (
-	// notice is how long a draining worker still takes new sessions, so that every router knows by then that it drains.
+	// notice is how long a draining worker still takes new sessions, until every router knows.
 	notice = 250 * time.Millisecond
-	// overtime is what a drain's time must have beyond that of its sessions at their rate: for clients whose next poll has to
-	// come first, and for requests under way.
+	// overtime is the time of a drain beyond that of its sessions at DrainRate: for clients whose next
+	// poll has to come first, and for requests under way.
 	overtime = 10 * time.Second
-	// dismissal is how long one of recluster's workers has to clean up before it is ended.
+	// dismissal is the time that recluster's workers get to clean up.
 	dismissal = time.Second
 )
 
-// draining keeps new sessions away.
+// draining marks a record, so that routers give the worker no new session.
 func draining(r *directory.Worker) { r.State = directory.StateDraining }
 
-// drain moves the process' sessions elsewhere, and reports when they have left.
+// drain moves the sessions of the process elsewhere, and reports when they have left.
 func (c *child) drain() {
 	c.mu.Lock()
 	for _, d := range c.endpoints {
@@ -94,8 +94,8 @@ func (c *child) drain() {
 	c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildDrained})
 }
 
-// dismiss tells a process what recluster tells its workers, if it is one, and leaves it the time to end by itself that
-// recluster does.
+// dismiss sends recluster's message to one of its workers, and gives the worker the time to end by itself
+// that recluster gives.
 func (c *child) dismiss() {
 	if !c.reclusters.Load() || c.ch.sendValue((&ipc.Object{}).Set("cmd", "disconnect")) != nil {
 		return
@@ -103,7 +103,7 @@ func (c *child) dismiss() {
 	netio.Pause(c.ctx, dismissal)
 }
 
-// drainRate is how many of so many sessions leave in a second: more than DrainRate where the time would not do.
+// drainRate returns how many of the sessions leave in a second: DrainRate, or more if time is short.
 func (h *Host) drainRate(sessions int) float64 {
 	within := h.cfg.ShutdownTimeout - min(overtime, h.cfg.ShutdownTimeout/2)
 	return max(float64(h.cfg.DrainRate), float64(sessions)/within.Seconds())

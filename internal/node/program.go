@@ -17,15 +17,15 @@ const (
 	dialLimit = 2 * time.Second
 )
 
-// program is any program that serves HTTP at an address of its own.
+// program is a process that serves HTTP at an address of its own.
 type program struct {
 	h        *Host
 	told     lifeline.PortTold
 	stop     context.CancelFunc
-	endpoint *endpoint // set once, before anybody else sees the program
+	endpoint *endpoint // set once, before others see the program
 }
 
-// addProgram waits for a program to answer, and lets routers come to it then.
+// addProgram opens an endpoint for a program once the program answers.
 func (h *Host) addProgram(ctx context.Context, told lifeline.PortTold) {
 	ctx, stop := context.WithCancel(ctx)
 	p := &program{h: h, told: told, stop: stop}
@@ -72,7 +72,7 @@ func (p *program) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", p.told.Addr)
 }
 
-// connect carries a router's connection to the program.
+// connect copies a router's connection to the program.
 func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 	c, err := p.dial(ctx)
 	if err != nil {
@@ -87,7 +87,7 @@ func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 	return nil
 }
 
-// drain keeps new sessions away. Those that are there leave with the program: nobody but itself could close them.
+// drain keeps new sessions away. Present ones end with the program, which alone could close them.
 func (p *program) drain(ctx context.Context) {
 	p.endpoint.tell(draining)
 	netio.Pause(ctx, notice)

@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// countEvery is how often the servers beyond this host are counted, and how late a worker learns of a change.
+	// countEvery is how often the host counts the servers beyond it, and how late a worker learns.
 	countEvery = time.Second
-	// remoteBeats is how often remotes give a sign: adapters take those for dead that are silent for 10 s, unless told otherwise.
+	// remoteBeats is how often remotes beat. By default, adapters take a server for dead after 10 s.
 	remoteBeats = 2 * time.Second
-	// firstNumber is that of the first remote in the second generation, beyond those of workers.
+	// firstNumber is the number of the first remote in the second generation, above those of workers.
 	firstNumber = 1 << 32
 )
 
-// remote is a server beyond this host as a worker knows it: somebody whose answers it waits for.
+// remote is a server beyond this host as a worker knows it. The worker waits for its answers.
 type remote struct {
 	uid    string // third generation
 	number int    // second
@@ -31,7 +31,7 @@ func (s *namespace) reply(n remote, k kind, data *ipc.Object) *ipc.Object {
 	return o
 }
 
-// sign makes what tells the worker that a remote is there.
+// sign makes the message that tells the worker about a remote.
 func (s *namespace) sign(n remote) *ipc.Object {
 	o := s.b.gen.message(s.name, n.uid, kindBeat)
 	if s.b.gen == second {
@@ -40,7 +40,7 @@ func (s *namespace) sign(n remote) *ipc.Object {
 	return o
 }
 
-// farewell makes what tells the worker that a remote has gone.
+// farewell makes the message that tells the worker that a remote has left.
 func (s *namespace) farewell(n remote) *ipc.Object {
 	if s.b.gen == second {
 		return second.message("", "", kindGone).Set("data", float64(n.number))
@@ -54,7 +54,7 @@ func (s *namespace) remoteList() []remote {
 	return append([]remote(nil), s.remotes...)
 }
 
-// setRemotes makes the worker know of that many servers beyond this host.
+// setRemotes tells the worker about n servers beyond this host.
 func (s *namespace) setRemotes(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,7 @@ func (s *namespace) setRemotes(n int) {
 	}
 }
 
-// beat gives a sign of each remote, when it is time again.
+// beat sends the beats of all remotes when they are due.
 func (s *namespace) beat(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,7 +83,7 @@ func (s *namespace) beat(now time.Time) {
 	}
 }
 
-// introduce answers a namespace that has just begun: the remotes that it may know are there, and others are looked for.
+// introduce tells a new namespace about the known remotes, and counts the servers again.
 func (s *namespace) introduce() {
 	for _, n := range s.remoteList() {
 		s.send(s.sign(n))
@@ -94,7 +94,7 @@ func (s *namespace) introduce() {
 	})
 }
 
-// count finds out how many servers are beyond this host; -1: it may be as before.
+// count counts the servers beyond this host. It returns -1 if it can't: the number may be as before.
 func (s *namespace) count(ctx context.Context) (others int) {
 	ctx, cancel := context.WithTimeout(ctx, countEvery)
 	defer cancel()
@@ -106,7 +106,7 @@ func (s *namespace) count(ctx context.Context) (others int) {
 	return n - 1
 }
 
-// watchServers keeps the workers' remotes as many as there are servers, one look for all workers that share a namespace.
+// watchServers keeps the workers' remotes up to date. It counts once for all workers of a namespace.
 func (h *Host) watchServers(ctx context.Context) {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
@@ -135,7 +135,8 @@ func (h *Host) countServers(ctx context.Context, now time.Time) {
 	}
 }
 
-// recount makes the worker's remotes as many as there are servers. Where its adapter does not hear them nobody is to wait for them.
+// recount gives the worker as many remotes as there are servers, and none while its adapter hears
+// nobody: it would wait in vain.
 func (s *namespace) recount(ctx context.Context, counted map[string]int) {
 	n, ok := counted[s.name]
 	switch {

@@ -53,7 +53,7 @@ type shown struct{ single, multiplexed *tls.Config }
 // asks for (SNI), or the first of all.
 func OpenCertificates(pairs ...KeyPair) (*Certificates, error) {
 	if len(pairs) == 0 {
-		return nil, errors.New("router: no certificate")
+		return nil, errors.New("router: no certificate is configured")
 	}
 	c := &Certificates{pairs: pairs, tried: make([][sha256.Size]byte, len(pairs)), certs: make([]tls.Certificate, len(pairs))}
 	if _, err := c.Reload(); err != nil {
@@ -116,7 +116,7 @@ func (c *Certificates) cover(host string) bool {
 func (c *Certificates) reload(log *zerolog.Logger) {
 	changed, err := c.Reload()
 	if err != nil {
-		log.Error().Err(err).Msg("certificates are no good: the old ones stay")
+		log.Error().Err(err).Msg("reload certificates; the previous ones stay in use")
 	}
 	if changed {
 		log.Info().Msg("certificates changed")
@@ -145,7 +145,7 @@ func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
 		case <-events:
 			settled.Reset(settleTime)
 		case err := <-failed: // too much news
-			log.Debug().Err(err).Msg("news of certificates was lost: they are read again")
+			log.Debug().Err(err).Msg("lost file events of certificates; reading the files again")
 			settled.Reset(settleTime)
 		case <-settled.C:
 			c.reload(log)
@@ -157,7 +157,7 @@ func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
 	}
 }
 
-const unwatchedCertificates = "certificates cannot be watched: they are read once a minute, and at SIGHUP"
+const unwatchedCertificates = "can't watch the certificates' folders; the router reads the files once a minute and on SIGHUP"
 
 // follow watches the folders that the files are in, by their names and in fact. One that can't be
 // watched is left out, and named in the log; said is what was logged last.

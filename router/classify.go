@@ -11,7 +11,7 @@ import (
 type kind uint8
 
 const (
-	kindApp       kind = iota // the app's own HTTP, bundles, preflights, and what no session can come of: any ready worker
+	kindApp       kind = iota // the app's own HTTP, bundles, preflights: for any ready worker
 	kindHandshake             // opens a session by polling
 	kindPoll                  // waits for a session's packets
 	kindPost                  // brings a session's packets; any method but GET

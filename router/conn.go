@@ -21,28 +21,28 @@ type conn struct {
 	netio.Stream
 	r           *Router
 	nc          net.Conn        // as accepted: below TLS, where there is TLS
-	fd          syscall.RawConn // of nc; nil: it has none
+	fd          syscall.RawConn // of nc; nil: there is none
 	tcp         socket          // nil: its descriptor can't be passed
 	fromDoor    bool            // TLS under the routers' own name
 	redirects   bool            // accepted where plain HTTP is sent on to HTTPS
 	accepted    time.Time
 	awaitsProxy bool        // a PROXY header has to come first
-	unproxied   bool        // and did not
-	proxied     bool        // and named the client: the other end of the descriptor is somebody else
+	unproxied   bool        // and did not come
+	proxied     bool        // and named the client, who isn't the descriptor's other end
 	peer        client      // its other end
 	trusted     bool        // the peer's forwarding headers are believed
 	served      int         // requests
 	last        bool        // the next request is the last one
-	bound       *worker     // a door's connection that could not be passed: every request is for this worker
+	bound       *worker     // of a door's connection that can't be passed: gets every request
 	sid         string      // of the last request; most connections bring one only
 	muxed       *tls.Conn   // what nc carries, if the clients agreed on a multiplexer's protocol
 	relaying    *workerConn // the worker's end of a WebSocket that a request opened
 	watched     uint64      // the watcher's number for it, 0: none
-	parent      *conn       // the HTTP/2 connection that it is a request of
+	parent      *conn       // the multiplexer's connection that it is a request of
 
 	state    atomic.Uint32 // a connState
-	since    atomic.Int64  // Unix nanoseconds when it became idle; 0: it is an HTTP/2 connection with requests
-	uses     atomic.Int64  // connections to workers that its requests use, where it is one of HTTP/2
+	since    atomic.Int64  // Unix nanoseconds when it became idle; 0: a multiplexer has requests
+	uses     atomic.Int64  // connections to workers that a multiplexer's requests use
 	newcomer atomic.Bool   // no whole request came yet
 	counted  bool          // among the router's connections; a multiplexer's requests aren't
 

@@ -7,8 +7,8 @@
 // exchange, which holds one value for each stage:
 //
 //	conn       conn.go      waits for a request without holding a buffer, and reads its head
-//	request    request.go   what the client asks: its kind and its sid (classify.go). It never changes
-//	route      route.go     the decision: the owner of the sid, or a worker for a new session (balance.go)
+//	request    request.go   what the client asks: its kind and sid (classify.go); it never changes
+//	route      route.go     the decision: the owner of the sid, or by balance.go for a new session
 //	message    message.go   the request as it goes to the worker, and the rest of its body
 //	attempt    attempt.go   one try: send the message, wait for the answer, judge it
 //	reply      reply.go     the worker's answer on its way to the client

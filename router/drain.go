@@ -51,7 +51,7 @@ func (r *Router) drain(stop context.CancelFunc) {
 	}
 	r.mu.Unlock()
 	if cut > 0 {
-		r.log.Warn().Int("connections", cut).Msg("time is over: connections cut")
+		r.log.Warn().Int("connections", cut).Msg("shutdown timeout reached; the router cut the remaining connections")
 	}
 	r.serving.Wait()
 }

@@ -36,7 +36,8 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if r.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
-	c.serveRequest(context.WithoutCancel(req.Context()), w, req, c.isCut) // what a request starts for others does not end with it
+	// A request may start work for others, which must not end with it.
+	c.serveRequest(context.WithoutCancel(req.Context()), w, req, c.isCut)
 }
 
 func refuseIdle(w http.ResponseWriter) {

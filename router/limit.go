@@ -85,9 +85,9 @@ func (w *worker) busy() bool {
 // avoided reports whether the worker did not answer a handshake a moment ago.
 func (g *gate) avoided(now int64) bool { return now-g.stalled.Load() < int64(silence) }
 
-// balance chooses the worker of a new session and enters its gate. Where that one has no room, or
-// did not answer a moment ago, the next that has is taken. Nil: none is ready, or l says why none
-// takes it.
+// balance chooses the worker of a new session and enters its gate. If that worker is full, or did
+// not answer a moment ago, balance takes another one. It returns nil if none is ready, or if l
+// forbids them all.
 func (r *Router) balance(not *worker) (w *worker, l limit) {
 	ready := r.readyBut(not)
 	n := len(ready)
@@ -109,7 +109,8 @@ func (r *Router) balance(not *worker) (w *worker, l limit) {
 }
 
 func (r *Router) enterFrom(ready []*directory.Worker, first int, now int64, all bool) (w *worker, l limit) {
-	others := r.random(len(ready)) // not the first one's neighbour: it would get a full worker's whole share
+	// Not always the first one's neighbour, which would get a full worker's whole share.
+	others := r.random(len(ready))
 	for i := -1; i < len(ready); i++ {
 		at := first
 		if i >= 0 {

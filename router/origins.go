@@ -24,7 +24,7 @@ func parseOrigins(texts []string) (all []pattern, err error) {
 		scheme, host, ok := strings.Cut(lower, "://")
 		rest := strings.TrimPrefix(host, "*.")
 		if lower != "null" && (!ok || scheme == "" || rest == "" || strings.ContainsAny(rest, "*/?#@ ,")) {
-			return nil, fmt.Errorf("%q: must be null or scheme://host[:port], with *. before the host for all below it", text)
+			return nil, fmt.Errorf("%q: must be null or scheme://host[:port]; *. before the host means all its subdomains", text)
 		}
 		all = append(all, p)
 	}

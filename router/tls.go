@@ -33,7 +33,7 @@ var (
 	errHellos  = errors.New("router: too many TLS handshakes")
 	errNoCerts = errors.New("router: no certificate is set")
 	// errWrongDoor reports a door whose certificate is not made of our key.
-	errWrongDoor = errors.New("router: the door does not know our key")
+	errWrongDoor = errors.New("router: the door doesn't know our key")
 )
 
 // beginsTLS reports whether what came first is a TLS record.
@@ -251,6 +251,6 @@ func (w *worker) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
 func (r *Router) keyRefused(w *worker) {
 	r.metrics.upstreamError("key")
 	if seldom(&r.keyWarned) {
-		r.log.Error().Str("worker", w.id).Str("addr", w.addr).Msg("the other host's router refuses our key: do both use one Redis and one SIDEREAL_APP?")
+		r.log.Error().Str("worker", w.id).Str("addr", w.addr).Msg("another host's router refused our key; both hosts must use the same Redis and the same app name")
 	}
 }

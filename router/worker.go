@@ -37,7 +37,7 @@ var (
 	// errGone reports a worker that is dead, as its host's sockets tell.
 	errGone = errors.New("router: worker is gone")
 	// errBusy reports a worker that lives but takes nothing new at the moment.
-	errBusy = errors.New("router: worker does not answer")
+	errBusy = errors.New("router: worker doesn't answer")
 	// errShut reports a worker that drains behind a door that is closed already: it lives, but
 	// nobody new gets to it.
 	errShut = errors.New("router: worker's host is closing")

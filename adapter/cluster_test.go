@@ -32,7 +32,7 @@ func startTrio(t *testing.T, cfg Config) *trio {
 	for i := range 3 {
 		name := fmt.Sprint("s", i)
 		l := linktest.NewLocal("/", &linktest.Socket{ID: name, Name: name, Rooms: []string{fmt.Sprint("r", i), "all"}})
-		l.Answer = func(s *linktest.Socket, event string) (packet.Payload, bool) {
+		l.Acks = func(s *linktest.Socket, event string) (packet.Payload, bool) {
 			p := linktest.Text(`"`+s.Name+`"`, `{"_placeholder":true,"num":0}`)
 			p.Attachments = [][]byte{{1}}
 			return p, event != "silent"
@@ -96,13 +96,13 @@ func TestBroadcastKeepsEverything(t *testing.T) {
 func TestOrdersReachOthersOnly(t *testing.T) {
 	c := startTrio(t, Config{})
 	target := cluster.Target{Rooms: []string{"all"}, Except: []string{"s2"}}
-	for i, do := range []func() error{
-		func() error { return c.adapters[0].Join(target, []string{"x", packet.NumberRoom(7)}) },
-		func() error { return c.adapters[0].Leave(target, []string{"x"}) },
-		func() error { return c.adapters[0].Disconnect(cluster.Target{Rooms: []string{"r2"}}, true) },
-		func() error { return c.adapters[0].ServerSideEmit(linktest.Text(`"hello"`, `1`)) },
+	for i, o := range []cluster.Order{
+		{Kind: cluster.Join, Target: target, Rooms: []string{"x", packet.NumberRoom(7)}},
+		{Kind: cluster.Leave, Target: target, Rooms: []string{"x"}},
+		{Kind: cluster.Disconnect, Target: cluster.Target{Rooms: []string{"r2"}}, CloseTransport: true},
+		{Kind: cluster.Raise, Event: linktest.Text(`"hello"`, `1`)},
 	} {
-		if err := do(); err != nil {
+		if err := c.adapters[0].Order(o); err != nil {
 			t.Fatal(i, err)
 		}
 	}
@@ -123,7 +123,7 @@ func TestFetchSockets(t *testing.T) {
 	c := startTrio(t, Config{})
 	c.locals[1].Sockets[0].Data = `{"b":1,"a":2}`
 	c.locals[1].Sockets[0].Shake = []byte(`{"headers":{"x-many":"a, b"},"issued":1795156613069,"auth":{"z":1,"a":2}}`)
-	found, err := c.adapters[0].FetchSockets(linktest.Background(t), cluster.Target{})
+	found, err := linktest.Fetch(linktest.Background(t), c.adapters[0], cluster.Target{})
 	if err != nil || len(found) != 2 {
 		t.Fatalf("%+v, %v", found, err)
 	}
@@ -138,7 +138,7 @@ func TestFetchSockets(t *testing.T) {
 	if string(found[1].Handshake) != "{}" {
 		t.Errorf("handshake %s of a socket without one", found[1].Handshake)
 	}
-	found, err = c.adapters[0].FetchSockets(linktest.Background(t), cluster.Target{Rooms: []string{"r2"}})
+	found, err = linktest.Fetch(linktest.Background(t), c.adapters[0], cluster.Target{Rooms: []string{"r2"}})
 	if err != nil || len(found) != 1 || found[0].ID != "s2" {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -146,7 +146,7 @@ func TestFetchSockets(t *testing.T) {
 
 func TestServerSideEmitWithAck(t *testing.T) {
 	c := startTrio(t, Config{})
-	answers, err := c.adapters[0].ServerSideEmitWithAck(linktest.Background(t), linktest.Text(`"ask"`))
+	answers, err := linktest.AskServers(linktest.Background(t), c.adapters[0], linktest.Text(`"ask"`))
 	var got []string
 	for _, a := range answers {
 		got = append(got, string(a.JSON))
@@ -161,7 +161,7 @@ func TestPartialAnswersComeWithNodesError(t *testing.T) {
 	t.Parallel()
 	c := startTrio(t, Config{RequestsTimeout: time.Second})
 	c.locals[2].Handle = nil
-	answers, err := c.adapters[0].ServerSideEmitWithAck(context.Background(), linktest.Text(`"ask"`))
+	answers, err := linktest.AskServers(context.Background(), c.adapters[0], linktest.Text(`"ask"`))
 	var timeout *cluster.MissingError
 	if !errors.As(err, &timeout) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
@@ -178,9 +178,14 @@ func TestBroadcastWithAck(t *testing.T) {
 	c := startTrio(t, Config{})
 	var counts []int
 	var answers []string
-	err := c.adapters[0].BroadcastWithAck(linktest.Background(t), &cluster.Broadcast{Data: linktest.Text(`"ask"`)}, 10*time.Second,
-		func(n int) { counts = append(counts, n) },
-		func(p packet.Payload) { answers = append(answers, string(p.JSON)) })
+	q := cluster.Question{Kind: cluster.AskClients, Event: linktest.Text(`"ask"`), Timeout: 10 * time.Second}
+	err := c.adapters[0].Ask(linktest.Background(t), q, func(a cluster.Answer) {
+		if a.Ack {
+			answers = append(answers, string(a.Payload.JSON))
+		} else {
+			counts = append(counts, a.Clients)
+		}
+	})
 	slices.Sort(answers)
 	if err != nil || !slices.Equal(counts, []int{1, 1}) || !slices.Equal(answers, []string{`["s1"]`, `["s2"]`}) {
 		t.Errorf("%v, %q, %v", counts, answers, err)
@@ -189,15 +194,14 @@ func TestBroadcastWithAck(t *testing.T) {
 
 func TestBroadcastWithAckEndsByTimeout(t *testing.T) {
 	c := startTrio(t, Config{})
-	clients, answers := 0, 0
-	err := c.adapters[0].BroadcastWithAck(linktest.Background(t), &cluster.Broadcast{Data: linktest.Text(`"silent"`)}, 200*time.Millisecond,
-		func(n int) { clients += n }, func(packet.Payload) { answers++ })
-	if err != nil || clients != 2 || answers != 0 {
-		t.Errorf("%d clients, %d answers, %v", clients, answers, err)
+	silent := &cluster.Broadcast{Data: linktest.Text(`"silent"`)}
+	clients, acks, err := linktest.AskClients(linktest.Background(t), c.adapters[0], silent, 200*time.Millisecond)
+	if err != nil || clients != 2 || len(acks) != 0 {
+		t.Errorf("%d clients, %d answers, %v", clients, len(acks), err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	err = c.adapters[0].BroadcastWithAck(ctx, &cluster.Broadcast{Data: linktest.Text(`"silent"`)}, time.Hour,
-		func(int) { cancel() }, func(packet.Payload) {})
+	q := cluster.Question{Kind: cluster.AskClients, Event: silent.Data, Timeout: time.Hour}
+	err = c.adapters[0].Ask(ctx, q, func(cluster.Answer) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
@@ -220,13 +224,13 @@ func TestServerCount(t *testing.T) {
 func TestAloneNobodyIsAsked(t *testing.T) {
 	m := miniredis.RunT(t)
 	_, a := start(t, on(linktest.URL(m)), linktest.NewLocal("/"))
-	if found, err := a[0].FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 0 || err != nil {
+	if found, err := linktest.Fetch(linktest.Background(t), a[0], cluster.Target{}); len(found) != 0 || err != nil {
 		t.Error(found, err)
 	}
-	if answers, err := a[0].ServerSideEmitWithAck(linktest.Background(t), linktest.Text(`"ev"`)); len(answers) != 0 || err != nil {
+	if answers, err := linktest.AskServers(linktest.Background(t), a[0], linktest.Text(`"ev"`)); len(answers) != 0 || err != nil {
 		t.Error(answers, err)
 	}
-	if err := a[0].BroadcastWithAck(linktest.Background(t), &cluster.Broadcast{Data: linktest.Text(`"ev"`)}, time.Hour, nil, nil); err != nil {
+	if _, _, err := linktest.AskClients(linktest.Background(t), a[0], &cluster.Broadcast{Data: linktest.Text(`"ev"`)}, time.Hour); err != nil {
 		t.Error(err)
 	}
 }

@@ -100,7 +100,7 @@ func TestAFrozenRedisThatGoesOn(t *testing.T) {
 		linktest.Emit(t, a, i, cluster.Flags{})
 	}
 	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.Up() })
-	if _, err := a.FetchSockets(linktest.Background(t), cluster.Target{}); !errors.Is(err, ErrAway) {
+	if _, err := linktest.Fetch(linktest.Background(t), a, cluster.Target{}); !errors.Is(err, ErrAway) {
 		t.Errorf("a request while Redis is frozen: %v", err)
 	}
 	linktest.Emit(t, a, n, cluster.Flags{})
@@ -138,7 +138,7 @@ func TestAFrozenMasterIsReplaced(t *testing.T) {
 		}
 	}
 	testkit.Until(t, "the receiver to find Redis", receiver.Up)
-	if found, err := a.FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 1 || err != nil {
+	if found, err := linktest.Fetch(linktest.Background(t), a, cluster.Target{}); len(found) != 1 || err != nil {
 		t.Errorf("%d sockets, %v", len(found), err)
 	}
 }

@@ -36,7 +36,7 @@ func checkGroup(t *testing.T, form Form) {
 			cfg.Group = group
 		}
 		l.Handle = func(string) (packet.Payload, bool) { return linktest.Text(`"` + l.Sockets[0].Name + `"`), true }
-		l.Answer = func(s *linktest.Socket, _ string) (packet.Payload, bool) {
+		l.Acks = func(s *linktest.Socket, _ string) (packet.Payload, bool) {
 			return linktest.Text(`"` + s.Name + `"`), true
 		}
 		s, a := start(t, cfg, l)
@@ -50,19 +50,18 @@ func checkGroup(t *testing.T, form Form) {
 			t.Errorf("server %d counts %d, %v; want %d", i, n, err, want)
 		}
 	}
-	found, err := adapters[0].FetchSockets(ctx, cluster.Target{})
+	found, err := linktest.Fetch(ctx, adapters[0], cluster.Target{})
 	if err != nil || len(found) != 1 || found[0].ID != "c" {
 		t.Errorf("a member finds %v, %v", found, err)
 	}
-	if found, err = adapters[2].FetchSockets(ctx, cluster.Target{}); err != nil || len(found) != 2 {
+	if found, err = linktest.Fetch(ctx, adapters[2], cluster.Target{}); err != nil || len(found) != 2 {
 		t.Errorf("the other finds %v, %v", found, err)
 	}
-	answers, err := adapters[1].ServerSideEmitWithAck(ctx, linktest.Text(`"who"`))
+	answers, err := linktest.AskServers(ctx, adapters[1], linktest.Text(`"who"`))
 	if err != nil || len(answers) != 1 || string(answers[0].JSON) != `["c"]` {
 		t.Errorf("a member hears %v, %v", answers, err)
 	}
-	clients := 0
-	err = adapters[0].BroadcastWithAck(ctx, &cluster.Broadcast{Data: linktest.Text(`"ask"`)}, time.Minute, func(n int) { clients += n }, func(packet.Payload) {})
+	clients, _, err := linktest.AskClients(ctx, adapters[0], &cluster.Broadcast{Data: linktest.Text(`"ask"`)}, time.Minute)
 	if err != nil || clients != 1 {
 		t.Errorf("a member asks %d clients, %v", clients, err)
 	}
@@ -87,19 +86,11 @@ type slow struct {
 	let   chan struct{}
 }
 
-func (s slow) FetchLater(t cluster.Target, found func([]cluster.SocketInfo)) {
+func (s slow) Answer(q cluster.Question, answer func(cluster.Answer)) {
 	s.asked <- struct{}{}
 	go func() {
 		<-s.let
-		found(s.Fetch(t))
-	}()
-}
-
-func (s slow) DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) {
-	s.asked <- struct{}{}
-	go func() {
-		<-s.let
-		counted(s.DeliverWithAck(b, timeout, answered))
+		s.Local.Answer(q, answer)
 	}()
 }
 
@@ -108,25 +99,24 @@ func TestOneThatAnswersLaterHearsMeanwhile(t *testing.T) {
 	m := miniredis.RunT(t)
 	asker, a := start(t, Config{Redis: at(linktest.URL(m)), RequestsTimeout: time.Hour}, linktest.NewLocal("/"))
 	far := slow{linktest.NewLocal("/", &linktest.Socket{ID: "far", Name: "far"}), make(chan struct{}, 2), make(chan struct{})}
-	far.Answer = func(*linktest.Socket, string) (packet.Payload, bool) { return linktest.Text(`"answer"`), true }
+	far.Acks = func(*linktest.Socket, string) (packet.Payload, bool) { return linktest.Text(`"answer"`), true }
 	s, _ := start(t, on(linktest.URL(m)), far)
 	linktest.Meet(t, asker, s)
 	fetched, asked := make(chan []cluster.SocketInfo, 1), make(chan string, 1)
 	go func() {
-		found, err := a[0].FetchSockets(linktest.Background(t), cluster.Target{})
+		found, err := linktest.Fetch(linktest.Background(t), a[0], cluster.Target{})
 		if err != nil {
 			t.Error(err)
 		}
 		fetched <- found
 	}()
 	go func() {
-		var answer string
-		err := a[0].BroadcastWithAck(linktest.Background(t), &cluster.Broadcast{Data: linktest.Text(`"ask"`)}, time.Minute,
-			func(int) {}, func(p packet.Payload) { answer = string(p.JSON) })
-		if err != nil {
-			t.Error(err)
+		_, acks, err := linktest.AskClients(linktest.Background(t), a[0], &cluster.Broadcast{Data: linktest.Text(`"ask"`)}, time.Minute)
+		if err != nil || len(acks) != 1 {
+			t.Error(acks, err)
+			acks = []packet.Payload{{}}
 		}
-		asked <- answer
+		asked <- string(acks[0].JSON)
 	}()
 	<-far.asked
 	<-far.asked

@@ -94,7 +94,7 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 	testkit.Until(t, "the receiver to hear its rooms", receiver.settled)
 	hears(t, a, l, names...)
 	testkit.Until(t, "two servers to be counted", func() bool { n, err := a.ServerCount(linktest.Background(t)); return n == 2 && err == nil })
-	if found, err := a.FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 1 || err != nil {
+	if found, err := linktest.Fetch(linktest.Background(t), a, cluster.Target{}); len(found) != 1 || err != nil {
 		t.Errorf("%d sockets, %v", len(found), err)
 	}
 }
@@ -118,7 +118,7 @@ func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 		c.Nodes[i].Kill() // again, perhaps
 		hears(t, adapters[0], l, "room")
 		testkit.Until(t, "the socket of the other server to be found", func() bool {
-			found, err := adapters[0].FetchSockets(linktest.Background(t), cluster.Target{})
+			found, err := linktest.Fetch(linktest.Background(t), adapters[0], cluster.Target{})
 			return len(found) == 1 && err == nil
 		})
 		if !promoted[i] {
@@ -148,7 +148,7 @@ func TestLeastRightsOnACluster(t *testing.T) {
 			sender, adapters := start(t, cfg, linktest.NewLocal("/"))
 			linktest.Meet(t, sender, receiver)
 			hears(t, adapters[0], l, "a", "b", "c", "d")
-			if found, err := adapters[0].FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 1 || err != nil {
+			if found, err := linktest.Fetch(linktest.Background(t), adapters[0], cluster.Target{}); len(found) != 1 || err != nil {
 				t.Errorf("%d sockets, %v", len(found), err)
 			}
 		})
@@ -181,7 +181,7 @@ func TestNodeThatDoesNotCount(t *testing.T) {
 	for _, node := range c.Nodes {
 		addr := node.Addr()
 		u.by.Store(&addr)
-		if found, err := adapters[0].FetchSockets(linktest.Background(t), cluster.Target{}); len(found) != 1 || err != nil {
+		if found, err := linktest.Fetch(linktest.Background(t), adapters[0], cluster.Target{}); len(found) != 1 || err != nil {
 			t.Errorf("without the word of %s: %d sockets, %v", addr, len(found), err)
 		}
 	}

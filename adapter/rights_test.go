@@ -151,7 +151,7 @@ func TestCheckIsNoticedByNobody(t *testing.T) {
 			asked := make(chan error, 1)
 			go func() {
 				for ctx.Err() == nil {
-					if found, err := adapters[0].FetchSockets(context.WithoutCancel(ctx), cluster.Target{}); err != nil || len(found) != 1 {
+					if found, err := linktest.Fetch(context.WithoutCancel(ctx), adapters[0], cluster.Target{}); err != nil || len(found) != 1 {
 						asked <- errors.Join(err, errors.New("not one socket"))
 						return
 					}

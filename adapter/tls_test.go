@@ -45,7 +45,7 @@ func TestEveryFormOverTLS(t *testing.T) {
 				check = append(check, func() {
 					hears(t, adapters[0], l, "a", "b")
 					testkit.Until(t, "the socket of the other server to be found", func() bool {
-						found, err := adapters[0].FetchSockets(linktest.Background(t), cluster.Target{})
+						found, err := linktest.Fetch(linktest.Background(t), adapters[0], cluster.Target{})
 						return len(found) == 1 && err == nil
 					})
 				})

@@ -1,7 +1,7 @@
 package socketio
 
 import (
-	"time"
+	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -19,7 +19,6 @@ var (
 
 func (l local) Name() string                       { return l.n.name }
 func (l local) HasRoom(room []byte) bool           { return l.n.rooms.has(room) }
-func (l local) Rooms() []string                    { return l.n.rooms.names() }
 func (l local) sockets(t cluster.Target) []*Socket { return l.n.rooms.matching(nil, &t) }
 
 // WatchRooms implements cluster.RoomWatcher.
@@ -41,12 +40,36 @@ func (l local) Deliver(b *cluster.Broadcast) {
 	l.n.deliver(b)
 }
 
-func (l local) DeliverWithAck(b *cluster.Broadcast, timeout time.Duration, answered func(packet.Payload)) (clients int) {
-	_, clients = l.n.deliverWithAck(b, timeout, func(args Args) { answered(args.Payload()) })
-	return clients
+// Answer implements cluster.Local.
+func (l local) Answer(q cluster.Question, answer func(cluster.Answer)) {
+	switch q.Kind {
+	case cluster.AskSockets:
+		answer(cluster.Answer{Sockets: l.describe(q.Target)})
+	case cluster.AskRooms:
+		answer(cluster.Answer{Rooms: l.n.rooms.names()})
+	case cluster.AskServers:
+		l.raise(q.Event, func(p packet.Payload) { answer(cluster.Answer{Payload: p}) })
+	case cluster.AskClients:
+		l.askClients(q, answer)
+	}
 }
 
-func (l local) Fetch(t cluster.Target) []cluster.SocketInfo {
+func (l local) askClients(q cluster.Question, answer func(cluster.Answer)) {
+	var mu sync.Mutex // clients may answer while their number is reported
+	say := func(a cluster.Answer) {
+		mu.Lock()
+		defer mu.Unlock()
+		answer(a)
+	}
+	b := &cluster.Broadcast{Target: q.Target, Flags: q.Flags, Data: q.Event}
+	_, clients := l.n.deliverWithAck(b, q.Timeout, func(args Args) {
+		say(cluster.Answer{Ack: true, Payload: args.Payload()})
+	})
+	say(cluster.Answer{Clients: clients})
+}
+
+// describe describes the matching sockets here.
+func (l local) describe(t cluster.Target) []cluster.SocketInfo {
 	sockets := l.sockets(t)
 	infos := make([]cluster.SocketInfo, len(sockets))
 	for i, s := range sockets {
@@ -79,29 +102,30 @@ func (s *Socket) undescribed(err error) {
 	server.notices.unencoded.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("socket's data cannot be encoded")
 }
 
-func (l local) ApplyJoin(t cluster.Target, rooms []string) {
-	for _, s := range l.sockets(t) {
-		s.Join(rooms...)
+// Apply implements cluster.Local.
+func (l local) Apply(o cluster.Order) {
+	if o.Kind == cluster.Raise {
+		l.raise(o.Event, nil)
+		return
+	}
+	for _, s := range l.sockets(o.Target) {
+		switch o.Kind {
+		case cluster.Join:
+			s.Join(o.Rooms...)
+		case cluster.Leave:
+			s.Leave(o.Rooms...)
+		case cluster.Disconnect:
+			s.Disconnect(o.CloseTransport)
+		}
 	}
 }
 
-func (l local) ApplyLeave(t cluster.Target, rooms []string) {
-	for _, s := range l.sockets(t) {
-		s.Leave(rooms...)
-	}
-}
-
-func (l local) ApplyDisconnect(t cluster.Target, closeTransport bool) {
-	for _, s := range l.sockets(t) {
-		s.Disconnect(closeTransport)
-	}
-}
-
-// ServerSideEvent runs the handlers on a goroutine of its own, since they may block.
-func (l local) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
+// raise runs the handlers of an event of another server on a goroutine of its own: they may block, and the adapter must
+// go on. Reply is nil if nobody waits for an answer.
+func (l local) raise(p packet.Payload, reply func(packet.Payload)) {
 	work := &l.n.server.work
 	if !work.begin() {
-		return // the server is about to leave the cluster, and is not waited for then
+		return // the server is about to leave the cluster, and doesn't wait for handlers then
 	}
 	go func() {
 		defer work.done()

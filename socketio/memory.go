@@ -124,7 +124,7 @@ type lease struct {
 }
 
 // Enter implements cluster.Lease.
-func (t *lease) Enter(f func(missed []packet.Payload) bool) {
+func (t *lease) Enter(_ context.Context, f func(missed []packet.Payload) bool) {
 	if t.back == nil {
 		f(nil)
 		return

@@ -142,7 +142,7 @@ func (s *Socket) welcome() (alive bool) {
 	s.client.session.Cork()
 	defer s.client.session.Uncork()
 	if t := s.lease(); t != nil {
-		t.Enter(func(missed []packet.Payload) bool {
+		t.Enter(s.Context(), func(missed []packet.Payload) bool {
 			alive = s.enter(missed)
 			return alive
 		})

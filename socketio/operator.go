@@ -159,8 +159,11 @@ func (o Operator) ask(ctx context.Context, event string, args []any) ([]Args, er
 	if adapter := o.adapter(o.nsp); adapter != nil {
 		c.expect(clients)
 		remote := 0
-		err = adapter.BroadcastWithAck(ctx, b, o.flags.Timeout, func(n int) { remote += n }, func(p packet.Payload) {
-			if args, err := p.Args(); err == nil {
+		q := cluster.Question{Kind: cluster.AskClients, Target: b.Target, Event: b.Data, Flags: b.Flags, Timeout: o.flags.Timeout}
+		err = adapter.Ask(ctx, q, func(a cluster.Answer) {
+			if !a.Ack {
+				remote += a.Clients
+			} else if args, err := a.Payload.Args(); err == nil {
 				c.add(args)
 			}
 		})
@@ -219,27 +222,27 @@ func (c *collector) result() []Args {
 
 // SocketsJoin makes the selected sockets join rooms.
 func (o Operator) SocketsJoin(rooms ...string) error {
-	return o.apply(func(n *Namespace) { local{n}.ApplyJoin(o.target, rooms) }, func(a cluster.Adapter) error { return a.Join(o.target, rooms) })
+	return o.order(cluster.Order{Kind: cluster.Join, Target: o.target, Rooms: rooms})
 }
 
 // SocketsLeave makes the selected sockets leave rooms.
 func (o Operator) SocketsLeave(rooms ...string) error {
-	return o.apply(func(n *Namespace) { local{n}.ApplyLeave(o.target, rooms) }, func(a cluster.Adapter) error { return a.Leave(o.target, rooms) })
+	return o.order(cluster.Order{Kind: cluster.Leave, Target: o.target, Rooms: rooms})
 }
 
 // DisconnectSockets disconnects the selected sockets, and with closeTransport also closes their
 // connections.
 func (o Operator) DisconnectSockets(closeTransport bool) error {
-	return o.apply(func(n *Namespace) { local{n}.ApplyDisconnect(o.target, closeTransport) },
-		func(a cluster.Adapter) error { return a.Disconnect(o.target, closeTransport) })
+	return o.order(cluster.Order{Kind: cluster.Disconnect, Target: o.target, CloseTransport: closeTransport})
 }
 
-func (o Operator) apply(here func(*Namespace), there func(cluster.Adapter) error) error {
+// order carries out an order here and on the other servers.
+func (o Operator) order(order cluster.Order) error {
 	var errs []error
 	for _, n := range o.nsp.each() {
-		here(n)
+		local{n}.Apply(order)
 		if adapter := o.adapter(n); adapter != nil {
-			errs = append(errs, there(adapter))
+			errs = append(errs, adapter.Order(order))
 		}
 	}
 	return errors.Join(errs...)

@@ -43,12 +43,12 @@ func (o Operator) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
 		ctx, cancel = context.WithTimeout(ctx, o.flags.Timeout)
 		defer cancel()
 	}
-	infos := local{o.nsp}.Fetch(o.target)
+	infos := local{o.nsp}.describe(o.target)
 	var err error
 	if adapter := o.adapter(o.nsp); adapter != nil {
-		var others []cluster.SocketInfo
-		others, err = adapter.FetchSockets(ctx, o.target)
-		infos = append(infos, others...)
+		err = adapter.Ask(ctx, cluster.Question{Kind: cluster.AskSockets, Target: o.target}, func(a cluster.Answer) {
+			infos = append(infos, a.Sockets...)
+		})
 	}
 	list := make([]RemoteSocket, len(infos))
 	for i, info := range infos {
@@ -117,7 +117,7 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 	if err != nil || n.adapter == nil {
 		return err
 	}
-	return n.adapter.ServerSideEmit(p)
+	return n.adapter.Order(cluster.Order{Kind: cluster.Raise, Event: p})
 }
 
 // ServerSideEmitContext is ServerSideEmit unless ctx has ended; then it returns the error of ctx.
@@ -135,7 +135,7 @@ func (n *Namespace) ServerSideEmitTo(peer, event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	return n.adapter.ServerSideEmitTo(peer, p)
+	return n.adapter.Order(cluster.Order{Kind: cluster.Raise, Event: p, Peer: peer})
 }
 
 // ServerSideEmitToContext is ServerSideEmitTo unless ctx has ended; then it returns the error of
@@ -154,11 +154,14 @@ func (n *Namespace) ServerSideEmitToWithAck(ctx context.Context, peer, event str
 	if err != nil {
 		return Args{}, err
 	}
-	answer, err := n.adapter.ServerSideEmitToWithAck(ctx, peer, p)
-	if err != nil {
+	answers, err := n.askServers(ctx, p, peer)
+	switch {
+	case err != nil:
 		return Args{}, err
+	case len(answers) == 0:
+		return Args{}, ErrNoPeer
 	}
-	return answer.Args()
+	return answers[0], nil
 }
 
 // serverSideTo encodes an event for one other server.
@@ -190,12 +193,12 @@ func (n *Namespace) AllRooms(ctx context.Context) ([]string, error) {
 	if n.pattern != nil {
 		return nil, ErrParent
 	}
-	rooms := local{n}.Rooms()
+	rooms := n.rooms.names()
 	var err error
 	if n.adapter != nil {
-		var others []string
-		others, err = n.adapter.AllRooms(ctx)
-		rooms = append(rooms, others...)
+		err = n.adapter.Ask(ctx, cluster.Question{Kind: cluster.AskRooms}, func(a cluster.Answer) {
+			rooms = append(rooms, a.Rooms...)
+		})
 	}
 	slices.Sort(rooms)
 	return slices.Compact(rooms), err
@@ -212,14 +215,23 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	if err != nil || n.adapter == nil {
 		return nil, err
 	}
-	payloads, err := n.adapter.ServerSideEmitWithAck(ctx, p)
-	answers := make([]Args, 0, len(payloads))
-	for _, p := range payloads {
-		if args, failure := p.Args(); failure == nil {
+	return n.askServers(ctx, p, "")
+}
+
+// askServers raises an event on the other servers, or on one of them, and returns the answers that came.
+func (n *Namespace) askServers(ctx context.Context, p packet.Payload, peer string) ([]Args, error) {
+	answers := []Args{}
+	var odd error // an answer that can't be read
+	err := n.adapter.Ask(ctx, cluster.Question{Kind: cluster.AskServers, Event: p, Peer: peer}, func(a cluster.Answer) {
+		args, failure := a.Payload.Args()
+		if failure == nil {
 			answers = append(answers, args)
-		} else if err == nil {
-			err = failure
+		} else if odd == nil {
+			odd = failure
 		}
+	})
+	if err == nil {
+		err = odd
 	}
 	return answers, err
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -35,7 +34,7 @@ type namespace struct {
 	closed  bool
 }
 
-var _ adapter.Later = (*namespace)(nil)
+var _ cluster.Local = (*namespace)(nil)
 
 // pending is a question to the worker. Its function is called for each answer, never concurrently, and tells whether it was
 // the last.
@@ -60,20 +59,6 @@ func (s *namespace) Name() string { return s.name }
 // HasRoom implements cluster.Local: what rooms there are only the worker knows.
 func (s *namespace) HasRoom([]byte) bool { return true }
 
-// Rooms implements cluster.Local.
-func (s *namespace) Rooms() (rooms []string) {
-	seen := make(map[string]bool)
-	for _, info := range s.Fetch(cluster.Target{}) {
-		for _, room := range info.Rooms {
-			if !seen[room] {
-				seen[room] = true
-				rooms = append(rooms, room)
-			}
-		}
-	}
-	return rooms
-}
-
 // packetOf makes the packet that adapters speak of.
 func packetOf(args *ipc.Array) *ipc.Object {
 	return (&ipc.Object{}).Set("type", 2.0).Set("data", args)
@@ -89,46 +74,62 @@ func (s *namespace) Deliver(b *cluster.Broadcast) {
 	s.send(s.fromOutside(kindBroadcast, (&ipc.Object{}).Set("packet", packetOf(args)).Set("opts", options(b.Target, b.Flags))))
 }
 
-// DeliverWithAckLater implements adapter.Later.
-func (s *namespace) DeliverWithAckLater(b *cluster.Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) {
-	args, err := valueOf(b.Data)
+// Apply implements cluster.Local.
+func (s *namespace) Apply(o cluster.Order) {
+	opts := options(o.Target, cluster.Flags{})
+	switch o.Kind {
+	case cluster.Join:
+		s.send(s.fromOutside(kindJoin, (&ipc.Object{}).Set("opts", opts).Set("rooms", rooms(o.Rooms))))
+	case cluster.Leave:
+		s.send(s.fromOutside(kindLeave, (&ipc.Object{}).Set("opts", opts).Set("rooms", rooms(o.Rooms))))
+	case cluster.Disconnect:
+		s.send(s.fromOutside(kindDisconnect, (&ipc.Object{}).Set("opts", opts).Set("close", o.CloseTransport)))
+	case cluster.Raise:
+		s.raise(o.Event, nil)
+	}
+}
+
+// Answer implements cluster.Local. The worker's answers arrive later.
+func (s *namespace) Answer(q cluster.Question, answer func(cluster.Answer)) {
+	switch q.Kind {
+	case cluster.AskSockets:
+		s.askSockets(q.Target, func(found []cluster.SocketInfo) { answer(cluster.Answer{Sockets: found}) })
+	case cluster.AskRooms:
+		s.askSockets(cluster.Target{}, func(found []cluster.SocketInfo) { answer(cluster.Answer{Rooms: allRooms(found)}) })
+	case cluster.AskServers:
+		s.raise(q.Event, func(p packet.Payload) { answer(cluster.Answer{Payload: p}) })
+	case cluster.AskClients:
+		s.askClients(q, answer)
+	}
+}
+
+func (s *namespace) askClients(q cluster.Question, answer func(cluster.Answer)) {
+	args, err := valueOf(q.Event)
 	if err != nil {
-		counted(0)
+		answer(cluster.Answer{})
 		return
 	}
 	clients, answers := -1, 0
-	id := s.ask(timeout, func(k kind, data *ipc.Object) bool {
+	id := s.ask(q.Timeout, func(k kind, data *ipc.Object) bool {
 		switch k {
 		case kindCount:
 			clients, _ = data.Int("clientCount")
-			counted(clients)
+			answer(cluster.Answer{Clients: clients})
 		case kindAck:
 			if p, err := answerOf(data.Get("packet"), s.limit()); err == nil {
-				answered(p)
+				answer(cluster.Answer{Ack: true, Payload: p})
 			}
 			answers++
 		}
 		return answers == clients
 	})
-	flags := b.Flags
-	flags.Timeout = timeout
+	flags := q.Flags
+	flags.Timeout = q.Timeout
 	s.send(s.fromOutside(kindBroadcast, (&ipc.Object{}).Set("packet", packetOf(args)).Set("requestId", id).
-		Set("opts", options(b.Target, flags))))
+		Set("opts", options(q.Target, flags))))
 }
 
-// DeliverWithAck implements cluster.Local.
-func (s *namespace) DeliverWithAck(b *cluster.Broadcast, timeout time.Duration, answered func(packet.Payload)) (clients int) {
-	count := make(chan int, 1)
-	s.DeliverWithAckLater(b, timeout, func(n int) { count <- n }, answered)
-	select {
-	case clients = <-count:
-	case <-s.b.c.ctx.Done():
-	}
-	return clients
-}
-
-// FetchLater implements adapter.Later.
-func (s *namespace) FetchLater(t cluster.Target, found func([]cluster.SocketInfo)) {
+func (s *namespace) askSockets(t cluster.Target, found func([]cluster.SocketInfo)) {
 	id := s.ask(defaultTimeout, func(k kind, data *ipc.Object) bool {
 		if k == kindFetched {
 			found(s.socketsOf(data.Get("sockets")))
@@ -142,36 +143,23 @@ func (s *namespace) FetchLater(t cluster.Target, found func([]cluster.SocketInfo
 	s.send(s.fromOutside(kindFetch, data.Set("opts", options(t, cluster.Flags{}))))
 }
 
-// Fetch implements cluster.Local.
-func (s *namespace) Fetch(t cluster.Target) (infos []cluster.SocketInfo) {
-	found := make(chan []cluster.SocketInfo, 1)
-	s.FetchLater(t, func(all []cluster.SocketInfo) { found <- all })
-	select {
-	case infos = <-found:
-	case <-s.b.c.ctx.Done():
-	case <-time.After(defaultTimeout):
+// allRooms lists the rooms of sockets, each once.
+func allRooms(sockets []cluster.SocketInfo) (rooms []string) {
+	seen := make(map[string]bool)
+	for _, info := range sockets {
+		for _, room := range info.Rooms {
+			if !seen[room] {
+				seen[room] = true
+				rooms = append(rooms, room)
+			}
+		}
 	}
-	return infos
+	return rooms
 }
 
-// ApplyJoin implements cluster.Local.
-func (s *namespace) ApplyJoin(t cluster.Target, list []string) {
-	s.send(s.fromOutside(kindJoin, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("rooms", rooms(list))))
-}
-
-// ApplyLeave implements cluster.Local.
-func (s *namespace) ApplyLeave(t cluster.Target, list []string) {
-	s.send(s.fromOutside(kindLeave, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("rooms", rooms(list))))
-}
-
-// ApplyDisconnect implements cluster.Local.
-func (s *namespace) ApplyDisconnect(t cluster.Target, closeTransport bool) {
-	s.send(s.fromOutside(kindDisconnect, (&ipc.Object{}).Set("opts", options(t, cluster.Flags{})).Set("close", closeTransport)))
-}
-
-// ServerSideEvent implements cluster.Local.
-func (s *namespace) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
-	args, err := valueOf(p)
+// raise has the worker run its handlers for an event. Reply is nil if nobody waits for an answer.
+func (s *namespace) raise(event packet.Payload, reply func(packet.Payload)) {
+	args, err := valueOf(event)
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
 		return

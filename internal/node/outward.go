@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
@@ -28,11 +27,11 @@ func (s *namespace) outward(k kind, m message) {
 	case kindBroadcast:
 		err = s.broadcast(m)
 	case kindJoin:
-		err = s.adapter.Join(m.target, m.rooms)
+		err = s.adapter.Order(cluster.Order{Kind: cluster.Join, Target: m.target, Rooms: m.rooms})
 	case kindLeave:
-		err = s.adapter.Leave(m.target, m.rooms)
+		err = s.adapter.Order(cluster.Order{Kind: cluster.Leave, Target: m.target, Rooms: m.rooms})
 	case kindDisconnect:
-		err = s.adapter.Disconnect(m.target, m.closes)
+		err = s.adapter.Order(cluster.Order{Kind: cluster.Disconnect, Target: m.target, CloseTransport: m.closes})
 	case kindFetch:
 		s.inBackground(func(ctx context.Context) error { return s.fetch(ctx, m) })
 	case kindEvent:
@@ -85,35 +84,27 @@ func (s *namespace) survey(ctx context.Context, b *cluster.Broadcast, id string,
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	var (
-		mu   sync.Mutex
-		told int // remotes that have given their number
-		held int // clients whose number is not told yet
-	)
+	told, held := 0, 0 // remotes that have given their number, and clients whose number is not told yet
 	number := func(clients int) {
 		s.send(s.reply(remotes[told], kindCount, (&ipc.Object{}).Set("requestId", id).Set("clientCount", float64(clients))))
 		told++
 	}
-	err := s.adapter.BroadcastWithAck(ctx, b, timeout, func(clients int) {
-		mu.Lock()
-		defer mu.Unlock()
-		if told < len(remotes)-1 {
-			number(clients)
-		} else {
-			held += clients
+	q := cluster.Question{Kind: cluster.AskClients, Target: b.Target, Event: b.Data, Flags: b.Flags, Timeout: timeout}
+	err := s.adapter.Ask(ctx, q, func(a cluster.Answer) {
+		switch {
+		case a.Ack && len(remotes) > 0:
+			data := (&ipc.Object{}).Set("requestId", id)
+			if v := answerValue(a.Payload); v != (ipc.Undefined{}) {
+				data.Set("packet", v)
+			}
+			s.send(s.reply(remotes[0], kindAck, data))
+		case a.Ack:
+		case told < len(remotes)-1:
+			number(a.Clients)
+		default:
+			held += a.Clients
 		}
-	}, func(p packet.Payload) {
-		if len(remotes) == 0 {
-			return
-		}
-		data := (&ipc.Object{}).Set("requestId", id)
-		if v := answerValue(p); v != (ipc.Undefined{}) {
-			data.Set("packet", v)
-		}
-		s.send(s.reply(remotes[0], kindAck, data))
 	})
-	mu.Lock()
-	defer mu.Unlock()
 	for told < len(remotes) && err == nil {
 		clients := 0
 		if told == len(remotes)-1 {
@@ -132,7 +123,10 @@ func (s *namespace) fetch(ctx context.Context, m message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	infos, err := s.adapter.FetchSockets(ctx, m.target)
+	var infos []cluster.SocketInfo
+	err := s.adapter.Ask(ctx, cluster.Question{Kind: cluster.AskSockets, Target: m.target}, func(a cluster.Answer) {
+		infos = append(infos, a.Sockets...)
+	})
 	if err != nil {
 		return err // the worker's own time runs out, and says so
 	}
@@ -155,7 +149,7 @@ func (s *namespace) addressed(question message) *ipc.Object {
 
 func (s *namespace) event(m message) error {
 	if m.id == "" {
-		return s.adapter.ServerSideEmit(m.payload)
+		return s.adapter.Order(cluster.Order{Kind: cluster.Raise, Event: m.payload})
 	}
 	s.inBackground(func(ctx context.Context) error { return s.eventWithAck(ctx, m) })
 	return nil
@@ -166,7 +160,10 @@ func (s *namespace) event(m message) error {
 func (s *namespace) eventWithAck(ctx context.Context, m message) error {
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	answers, err := s.adapter.ServerSideEmitWithAck(ctx, m.payload)
+	var answers []packet.Payload
+	err := s.adapter.Ask(ctx, cluster.Question{Kind: cluster.AskServers, Event: m.payload}, func(a cluster.Answer) {
+		answers = append(answers, a.Payload)
+	})
 	remotes := s.remoteList()
 	surplus := max(len(answers)-len(remotes), 0)
 	for i, p := range answers {

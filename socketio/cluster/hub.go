@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Hub is a Cluster of servers in one process, for tests of an app on several servers. Give one Hub
@@ -52,15 +50,7 @@ type hubMember struct {
 
 var _ Adapter = (*hubMember)(nil)
 
-// others are the namespaces of the same name on the other servers.
-func (m *hubMember) others() []Local {
-	var list []Local
-	for _, other := range m.peers() {
-		list = append(list, other.local)
-	}
-	return list
-}
-
+// peers are the namespaces of the same name on the other servers.
 func (m *hubMember) peers() []*hubMember {
 	m.hub.mu.Lock()
 	defer m.hub.mu.Unlock()
@@ -70,27 +60,71 @@ func (m *hubMember) peers() []*hubMember {
 func (m *hubMember) Broadcast(b *Broadcast) error {
 	m.order.Lock()
 	defer m.order.Unlock()
-	for _, other := range m.others() {
-		other.Deliver(b)
+	for _, other := range m.peers() {
+		other.local.Deliver(b)
 	}
 	return nil
 }
 
-func (m *hubMember) BroadcastWithAck(ctx context.Context, b *Broadcast, timeout time.Duration, counted func(int), answered func(packet.Payload)) error {
-	expired := time.NewTimer(timeout)
-	defer expired.Stop()
-	answers := inbox{news: make(chan struct{}, 1)}
-	asked := 0
-	for _, other := range m.others() {
-		n := other.DeliverWithAck(b, timeout, answers.add)
-		counted(n)
-		asked += n
-	}
-	err := answers.wait(ctx, asked, expired.C)
-	for _, p := range answers.list() {
-		answered(p)
+func (m *hubMember) Order(o Order) error {
+	to, err := m.addressed(o.Peer)
+	for _, other := range to {
+		other.local.Apply(o)
 	}
 	return err
+}
+
+// addressed returns the other servers, or only the one with the id peer.
+func (m *hubMember) addressed(peer string) ([]*hubMember, error) {
+	all := m.peers()
+	if peer == "" {
+		return all, nil
+	}
+	all = slices.DeleteFunc(all, func(other *hubMember) bool { return other.id != peer })
+	if len(all) == 0 {
+		return nil, ErrNoPeer
+	}
+	return all, nil
+}
+
+func (m *hubMember) Ask(ctx context.Context, q Question, answer func(Answer)) error {
+	to, err := m.addressed(q.Peer)
+	if err != nil {
+		return err
+	}
+	var expired <-chan time.Time
+	if q.Kind == AskClients {
+		timer := time.NewTimer(q.Timeout)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	answers := inbox{news: make(chan struct{}, 1)}
+	for _, other := range to {
+		other.local.Answer(q, func(a Answer) { answers.add(arrival{other, a}) })
+	}
+	open := tally{expected: len(to), missing: slices.Clone(to)}
+	for {
+		for _, a := range answers.take() {
+			open.count(a)
+			answer(a.Answer)
+		}
+		if len(open.missing) == 0 && open.acks <= 0 {
+			return nil
+		}
+		select {
+		case <-answers.news:
+		case <-expired:
+			return nil
+		case <-ctx.Done():
+			return open.error(ctx, q.Kind)
+		}
+	}
+}
+
+// arrival is an answer of another server.
+type arrival struct {
+	from *hubMember
+	Answer
 }
 
 // inbox collects answers, which may come on any goroutine.
@@ -98,12 +132,12 @@ type inbox struct {
 	news chan struct{} // has a value after an answer came
 
 	mu   sync.Mutex
-	came []packet.Payload
+	came []arrival
 }
 
-func (i *inbox) add(p packet.Payload) {
+func (i *inbox) add(a arrival) {
 	i.mu.Lock()
-	i.came = append(i.came, p)
+	i.came = append(i.came, a)
 	i.mu.Unlock()
 	select {
 	case i.news <- struct{}{}:
@@ -111,126 +145,41 @@ func (i *inbox) add(p packet.Payload) {
 	}
 }
 
-func (i *inbox) list() []packet.Payload {
+func (i *inbox) take() []arrival {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return slices.Clone(i.came)
+	came := i.came
+	i.came = nil
+	return came
 }
 
-// wait returns after n answers, or when the time is over, or with the error of ctx.
-func (i *inbox) wait(ctx context.Context, n int, expired <-chan time.Time) error {
-	for len(i.list()) < n {
-		select {
-		case <-i.news:
-		case <-expired:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+// tally is what a question still waits for.
+type tally struct {
+	expected int
+	missing  []*hubMember
+	acks     int // of clients that were counted
 }
 
-func (m *hubMember) FetchSockets(_ context.Context, t Target) ([]SocketInfo, error) {
-	var list []SocketInfo
-	for _, other := range m.others() {
-		list = append(list, other.Fetch(t)...)
+func (t *tally) count(a arrival) {
+	if a.Ack {
+		t.acks--
+		return
 	}
-	return list, nil
+	t.acks += a.Clients
+	t.missing = slices.DeleteFunc(t.missing, func(m *hubMember) bool { return m == a.from })
 }
 
-func (m *hubMember) Join(t Target, rooms []string) error {
-	for _, other := range m.others() {
-		other.ApplyJoin(t, rooms)
+// error says which servers didn't answer. About clients the caller knows that itself.
+func (t *tally) error(ctx context.Context, kind QuestionKind) error {
+	if kind == AskClients || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return context.Cause(ctx)
 	}
-	return nil
-}
-
-func (m *hubMember) Leave(t Target, rooms []string) error {
-	for _, other := range m.others() {
-		other.ApplyLeave(t, rooms)
+	e := &MissingError{Answered: t.expected - len(t.missing), Expected: t.expected}
+	e.Text = fmt.Sprintf("timeout reached: only %d responses received out of %d", e.Answered, e.Expected)
+	for _, m := range t.missing {
+		e.Missing = append(e.Missing, Peer{ID: m.id})
 	}
-	return nil
-}
-
-func (m *hubMember) Disconnect(t Target, closeTransport bool) error {
-	for _, other := range m.others() {
-		other.ApplyDisconnect(t, closeTransport)
-	}
-	return nil
-}
-
-func (m *hubMember) ServerSideEmit(p packet.Payload) error {
-	for _, other := range m.others() {
-		other.ServerSideEvent(p, nil)
-	}
-	return nil
-}
-
-func (m *hubMember) ServerSideEmitWithAck(ctx context.Context, p packet.Payload) ([]packet.Payload, error) {
-	return askHub(ctx, m.peers(), p)
-}
-
-// askHub raises an event on some servers and waits for an answer of each.
-func askHub(ctx context.Context, peers []*hubMember, p packet.Payload) ([]packet.Payload, error) {
-	type answer struct {
-		from    *hubMember
-		payload packet.Payload
-	}
-	answers := make(chan answer, len(peers))
-	for _, peer := range peers {
-		peer.local.ServerSideEvent(p, func(p packet.Payload) { answers <- answer{peer, p} })
-	}
-	var list []packet.Payload
-	missing := slices.Clone(peers)
-	for len(missing) > 0 {
-		select {
-		case a := <-answers:
-			list = append(list, a.payload)
-			missing = slices.DeleteFunc(missing, func(m *hubMember) bool { return m == a.from })
-		case <-ctx.Done():
-			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return list, ctx.Err()
-			}
-			e := &MissingError{Answered: len(list), Expected: len(peers)}
-			e.Text = fmt.Sprintf("timeout reached: only %d responses received out of %d", e.Answered, e.Expected)
-			for _, m := range missing {
-				e.Missing = append(e.Missing, Peer{ID: m.id})
-			}
-			return list, e
-		}
-	}
-	return list, nil
-}
-
-// peer finds another server by its id.
-func (m *hubMember) peer(id string) ([]*hubMember, error) {
-	for _, other := range m.peers() {
-		if other.id == id {
-			return []*hubMember{other}, nil
-		}
-	}
-	return nil, ErrNoPeer
-}
-
-func (m *hubMember) ServerSideEmitTo(peer string, p packet.Payload) error {
-	to, err := m.peer(peer)
-	if err == nil {
-		to[0].local.ServerSideEvent(p, nil)
-	}
-	return err
-}
-
-func (m *hubMember) ServerSideEmitToWithAck(ctx context.Context, peer string, p packet.Payload) (packet.Payload, error) {
-	to, err := m.peer(peer)
-	if err != nil {
-		return packet.Payload{}, err
-	}
-	answers, err := askHub(ctx, to, p)
-	if err != nil {
-		return packet.Payload{}, err
-	}
-	return answers[0], nil
+	return e
 }
 
 func (m *hubMember) Peers() (list []Peer) {
@@ -240,16 +189,7 @@ func (m *hubMember) Peers() (list []Peer) {
 	return list
 }
 
-func (m *hubMember) AllRooms(context.Context) ([]string, error) {
-	var list []string
-	for _, other := range m.others() {
-		list = append(list, other.Rooms()...)
-	}
-	slices.Sort(list)
-	return slices.Compact(list), nil
-}
-
-func (m *hubMember) ServerCount(context.Context) (int, error) { return len(m.others()) + 1, nil }
+func (m *hubMember) ServerCount(context.Context) (int, error) { return len(m.peers()) + 1, nil }
 
 func (m *hubMember) Close() error {
 	m.hub.mu.Lock()

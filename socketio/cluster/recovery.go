@@ -46,8 +46,9 @@ type Holder interface {
 // have no effect.
 type Lease interface {
 	// Enter calls f with the events that the client missed. It delivers nothing while f runs. f
-	// makes the socket visible to broadcasts and reports whether it did. Enter returns after f.
-	Enter(f func(missed []packet.Payload) bool)
+	// makes the socket visible to broadcasts and reports whether it did. Enter returns after f. Once
+	// ctx ends it no longer looks for events that aren't in this process.
+	Enter(ctx context.Context, f func(missed []packet.Payload) bool)
 	// Changed tells that the socket's rooms or data have changed.
 	Changed()
 	// Left tells that the client has gone and may come back.

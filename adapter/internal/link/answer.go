@@ -1,8 +1,6 @@
 package link
 
 import (
-	"sync"
-
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -27,14 +25,10 @@ func (n *Namespace) TakeRequest(q wire.Request) {
 func (n *Namespace) carryOut(q wire.Request) {
 	target := cluster.Target{Rooms: q.Rooms, Except: q.Except}
 	switch q.Type {
-	case wire.RemoteJoin:
-		n.Local.ApplyJoin(target, q.JoinLeave)
-	case wire.RemoteLeave:
-		n.Local.ApplyLeave(target, q.JoinLeave)
-	case wire.RemoteDisconnect:
-		n.Local.ApplyDisconnect(target, q.Close)
+	case wire.RemoteJoin, wire.RemoteLeave, wire.RemoteDisconnect:
+		n.Local.Apply(order(q, target))
 	case wire.ServerSideEmit:
-		n.raise(q)
+		n.raiseHere(q)
 	case wire.BroadcastWithAck:
 		n.askClientsHere(q, target)
 	case wire.Sockets:
@@ -42,12 +36,31 @@ func (n *Namespace) carryOut(q wire.Request) {
 			n.respond(q, wire.Response{Type: wire.NoType, SocketIDs: ids(found)})
 		})
 	case wire.AllRooms:
-		n.listRooms(func(rooms []string) { n.respond(q, wire.Response{Type: wire.NoType, Rooms: rooms}) })
+		n.Local.Answer(cluster.Question{Kind: cluster.AskRooms}, func(a cluster.Answer) {
+			n.respond(q, wire.Response{Type: wire.NoType, Rooms: append([]string{}, a.Rooms...)})
+		})
 	case wire.RemoteFetch:
 		n.describe(target, func(found []cluster.SocketInfo) {
 			n.respond(q, wire.Response{Type: wire.NoType, Sockets: wireSockets(found)})
 		})
 	}
+}
+
+// order is a request to join, leave or disconnect.
+func order(q wire.Request, t cluster.Target) cluster.Order {
+	o := cluster.Order{Kind: cluster.Disconnect, Target: t, Rooms: q.JoinLeave, CloseTransport: q.Close}
+	switch q.Type {
+	case wire.RemoteJoin:
+		o.Kind = cluster.Join
+	case wire.RemoteLeave:
+		o.Kind = cluster.Leave
+	}
+	return o
+}
+
+// describe calls found with the matching sockets here.
+func (n *Namespace) describe(t cluster.Target, found func([]cluster.SocketInfo)) {
+	n.Local.Answer(cluster.Question{Kind: cluster.AskSockets, Target: t}, func(a cluster.Answer) { found(a.Sockets) })
 }
 
 func wireSockets(infos []cluster.SocketInfo) []wire.Socket {
@@ -69,14 +82,7 @@ func (n *Namespace) carryOutOld(q wire.Request) {
 		if len(found) == 0 {
 			return
 		}
-		switch q.Type {
-		case wire.RemoteJoin:
-			n.Local.ApplyJoin(target, q.JoinLeave)
-		case wire.RemoteLeave:
-			n.Local.ApplyLeave(target, q.JoinLeave)
-		case wire.RemoteDisconnect:
-			n.Local.ApplyDisconnect(target, q.Close)
-		}
+		n.Local.Apply(order(q, target))
 		n.respond(q, wire.Response{Type: wire.NoType})
 	})
 }
@@ -89,14 +95,14 @@ func ids(sockets []cluster.SocketInfo) []string {
 	return ids
 }
 
-// raise runs the handlers of a server-side event.
-func (n *Namespace) raise(q wire.Request) {
+// raiseHere runs the handlers of a server-side event.
+func (n *Namespace) raiseHere(q wire.Request) {
 	if q.ID == nil {
-		n.Local.ServerSideEvent(q.Data, nil)
+		n.Local.Apply(cluster.Order{Kind: cluster.Raise, Event: q.Data})
 		return
 	}
-	n.Local.ServerSideEvent(q.Data, func(p packet.Payload) {
-		n.respond(q, wire.Response{Type: wire.ServerSideEmit, Answer: p})
+	n.Local.Answer(cluster.Question{Kind: cluster.AskServers, Event: q.Data}, func(a cluster.Answer) {
+		n.respond(q, wire.Response{Type: wire.ServerSideEmit, Answer: a.Payload})
 	})
 }
 
@@ -107,31 +113,25 @@ func (n *Namespace) askClientsHere(q wire.Request, target cluster.Target) {
 	if timeout <= 0 {
 		timeout = n.link.Config.RequestsTimeout
 	}
-	var (
-		mu    sync.Mutex
-		open  bool
-		early []packet.Payload
-	)
-	pass := func(p packet.Payload) { n.respond(q, wire.Response{Type: wire.BroadcastAck, Answer: p}) }
-	n.deliverWithAck(&cluster.Broadcast{Target: target, Flags: localFlags(q.Flags), Data: q.Data}, timeout,
-		func(clients int) {
-			mu.Lock()
-			defer mu.Unlock()
-			n.respond(q, wire.Response{Type: wire.BroadcastClientCount, ClientCount: clients})
-			open = true
+	counted := false
+	var early []packet.Payload
+	ack := func(p packet.Payload) { n.respond(q, wire.Response{Type: wire.BroadcastAck, Answer: p}) }
+	n.Local.Answer(cluster.Question{
+		Kind: cluster.AskClients, Target: target, Event: q.Data, Flags: localFlags(q.Flags), Timeout: timeout,
+	}, func(a cluster.Answer) {
+		switch {
+		case !a.Ack:
+			n.respond(q, wire.Response{Type: wire.BroadcastClientCount, ClientCount: a.Clients})
+			counted = true
 			for _, p := range early {
-				pass(p)
+				ack(p)
 			}
-		},
-		func(p packet.Payload) {
-			mu.Lock()
-			defer mu.Unlock()
-			if open {
-				pass(p)
-			} else {
-				early = append(early, p)
-			}
-		})
+		case counted:
+			ack(a.Payload)
+		default:
+			early = append(early, a.Payload)
+		}
+	})
 }
 
 // respond answers a request.

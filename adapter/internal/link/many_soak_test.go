@@ -30,7 +30,7 @@ func TestManyServers(t *testing.T) {
 	fetch := func(what string) {
 		t.Helper()
 		begun := time.Now()
-		if _, err := asker.FetchSockets(t.Context(), cluster.Target{}); err != nil {
+		if _, err := linktest.Fetch(t.Context(), asker, cluster.Target{}); err != nil {
 			t.Error(err)
 		}
 		t.Logf("%s: %v", what, time.Since(begun).Round(time.Millisecond))

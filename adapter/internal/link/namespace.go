@@ -4,11 +4,9 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
-	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Namespace is one namespace's part in the cluster: whom it asks, and what happens to answers. A form's own namespace
@@ -66,9 +64,20 @@ func SizeOf(b *cluster.Broadcast) int {
 	return size
 }
 
-// order publishes a request that nobody answers.
-func (n *Namespace) order(q wire.Request) error {
-	q.UID = n.UID
+// Order implements cluster.Adapter.
+func (n *Namespace) Order(o cluster.Order) error {
+	q := wire.Request{UID: n.UID, JoinLeave: o.Rooms, Close: o.CloseTransport, Data: o.Event}
+	switch o.Kind {
+	case cluster.Join:
+		q.Type = wire.RemoteJoin
+	case cluster.Leave:
+		q.Type = wire.RemoteLeave
+	case cluster.Disconnect:
+		q.Type = wire.RemoteDisconnect
+	default:
+		return n.raise(q, o.Peer)
+	}
+	q.Options = Options(o.Target, cluster.Flags{})
 	m, err := n.protocol.EncodeRequest(q)
 	if err != nil {
 		return err
@@ -76,87 +85,77 @@ func (n *Namespace) order(q wire.Request) error {
 	return n.Publish(m, false)
 }
 
-// Join implements cluster.Adapter.
-func (n *Namespace) Join(t cluster.Target, rooms []string) error {
-	return n.order(wire.Request{Type: wire.RemoteJoin, Options: Options(t, cluster.Flags{}), JoinLeave: rooms})
+// Ask implements cluster.Adapter.
+func (n *Namespace) Ask(ctx context.Context, q cluster.Question, answer func(cluster.Answer)) error {
+	switch q.Kind {
+	case cluster.AskSockets:
+		return n.askSockets(ctx, q.Target, answer)
+	case cluster.AskRooms:
+		return n.askRooms(ctx, answer)
+	case cluster.AskServers:
+		return n.askServers(ctx, q, answer)
+	}
+	return n.askClients(ctx, q, answer)
 }
 
-// Leave implements cluster.Adapter.
-func (n *Namespace) Leave(t cluster.Target, rooms []string) error {
-	return n.order(wire.Request{Type: wire.RemoteLeave, Options: Options(t, cluster.Flags{}), JoinLeave: rooms})
-}
-
-// Disconnect implements cluster.Adapter.
-func (n *Namespace) Disconnect(t cluster.Target, closeTransport bool) error {
-	return n.order(wire.Request{Type: wire.RemoteDisconnect, Options: Options(t, cluster.Flags{}), Close: closeTransport})
-}
-
-// ServerSideEmit implements cluster.Adapter.
-func (n *Namespace) ServerSideEmit(p packet.Payload) error {
-	return n.order(wire.Request{Type: wire.ServerSideEmit, Data: p})
-}
-
-// ServerSideEmitWithAck implements cluster.Adapter. A server that has no handler for the event doesn't answer, neither
+// askServers raises an event that servers answer. A server that has no handler for the event doesn't answer, neither
 // Node's nor ours, and costs the whole timeout.
-func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, p packet.Payload) ([]packet.Payload, error) {
-	var answers []packet.Payload
-	err := n.ask(ctx, wire.Request{Type: wire.ServerSideEmit, Data: p}, func(a wire.Response) bool {
+func (n *Namespace) askServers(ctx context.Context, q cluster.Question, answer func(cluster.Answer)) error {
+	accept := func(a wire.Response) bool {
 		if a.Type != wire.ServerSideEmit {
 			return false
 		}
-		answers = append(answers, a.Answer)
+		answer(cluster.Answer{Payload: a.Answer})
 		return true
-	})
-	return answers, err
+	}
+	event := wire.Request{Type: wire.ServerSideEmit, Data: q.Event}
+	if q.Peer != "" {
+		return n.askPeer(ctx, q.Peer, event, accept)
+	}
+	return n.ask(ctx, event, accept)
 }
 
-// FetchSockets implements cluster.Adapter.
-func (n *Namespace) FetchSockets(ctx context.Context, t cluster.Target) ([]cluster.SocketInfo, error) {
-	var found []cluster.SocketInfo
+// askSockets leaves out sockets that another server has described already.
+func (n *Namespace) askSockets(ctx context.Context, t cluster.Target, answer func(cluster.Answer)) error {
 	seen := make(map[string]bool)
-	q := wire.Request{Type: wire.RemoteFetch, Options: Options(t, cluster.Flags{})}
-	err := n.ask(ctx, q, func(a wire.Response) bool {
+	return n.ask(ctx, wire.Request{Type: wire.RemoteFetch, Options: Options(t, cluster.Flags{})}, func(a wire.Response) bool {
 		if a.Sockets == nil {
 			return false
 		}
+		found := make([]cluster.SocketInfo, 0, len(a.Sockets))
 		for _, s := range a.Sockets {
 			if !seen[s.ID] {
 				seen[s.ID] = true
-				found = append(found, SocketInfo(s))
+				found = append(found, socketInfo(s))
 			}
 		}
+		answer(cluster.Answer{Sockets: found})
 		return true
 	})
-	return found, err
 }
 
-// BroadcastWithAck implements cluster.Adapter.
-func (n *Namespace) BroadcastWithAck(ctx context.Context, b *cluster.Broadcast, timeout time.Duration,
-	counted func(clients int), answered func(packet.Payload)) error {
-	flags := b.Flags
-	flags.Timeout = timeout
-	q := wire.Request{Type: wire.BroadcastWithAck, Options: Options(b.Target, flags), Data: b.Data, Namespace: n.Name}
-	return n.askClients(ctx, q, timeout, counted, answered)
-}
-
-// AllRooms implements cluster.Adapter. A form without a question for all rooms collects them from the sockets.
-func (n *Namespace) AllRooms(ctx context.Context) ([]string, error) {
-	var rooms []string
-	var err error
-	if n.protocol.AsksRooms() {
-		err = n.ask(ctx, wire.Request{Type: wire.AllRooms}, func(a wire.Response) bool {
-			rooms = append(rooms, a.Rooms...)
-			return a.Rooms != nil
+// askRooms asks for the sockets if the form has no question for all rooms.
+func (n *Namespace) askRooms(ctx context.Context, answer func(cluster.Answer)) error {
+	if !n.protocol.AsksRooms() {
+		return n.askSockets(ctx, cluster.Target{}, func(a cluster.Answer) {
+			answer(cluster.Answer{Rooms: roomsOf(a.Sockets)})
 		})
-	} else {
-		var sockets []cluster.SocketInfo
-		sockets, err = n.FetchSockets(ctx, cluster.Target{})
-		for _, s := range sockets {
-			rooms = append(rooms, s.Rooms...)
+	}
+	return n.ask(ctx, wire.Request{Type: wire.AllRooms}, func(a wire.Response) bool {
+		if a.Rooms == nil {
+			return false
 		}
+		answer(cluster.Answer{Rooms: a.Rooms})
+		return true
+	})
+}
+
+func roomsOf(sockets []cluster.SocketInfo) (rooms []string) {
+	for _, s := range sockets {
+		rooms = append(rooms, s.Rooms...)
 	}
 	slices.Sort(rooms)
-	return slices.Compact(rooms), err
+	return slices.Compact(rooms)
 }
 
 // ServerCount implements cluster.Adapter.

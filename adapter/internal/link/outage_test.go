@@ -78,7 +78,7 @@ func TestRequestsFailAtOnceWithoutRedis(t *testing.T) {
 	l.Handle = nil
 	asked := make(chan error)
 	go func() {
-		_, err := a.ServerSideEmitWithAck(linktest.Background(t), linktest.Text(`"ask"`))
+		_, err := linktest.AskServers(linktest.Background(t), a, linktest.Text(`"ask"`))
 		asked <- err
 	}()
 	linktest.Wait(t, l, 1)
@@ -86,10 +86,10 @@ func TestRequestsFailAtOnceWithoutRedis(t *testing.T) {
 	if err := <-asked; !errors.Is(err, ErrAway) {
 		t.Errorf("under way: %v", err)
 	}
-	if _, err := a.FetchSockets(linktest.Background(t), cluster.Target{}); !errors.Is(err, ErrAway) {
+	if _, err := linktest.Fetch(linktest.Background(t), a, cluster.Target{}); !errors.Is(err, ErrAway) {
 		t.Errorf("afterwards: %v", err)
 	}
-	if err := a.BroadcastWithAck(linktest.Background(t), &cluster.Broadcast{Data: linktest.Text(`"ev"`)}, time.Hour, nil, nil); !errors.Is(err, ErrAway) {
+	if _, _, err := linktest.AskClients(linktest.Background(t), a, &cluster.Broadcast{Data: linktest.Text(`"ev"`)}, time.Hour); !errors.Is(err, ErrAway) {
 		t.Errorf("to clients: %v", err)
 	}
 	if err := m.Restart(); err != nil {
@@ -97,7 +97,7 @@ func TestRequestsFailAtOnceWithoutRedis(t *testing.T) {
 	}
 	testkit.Until(t, "the server to find Redis", s.Up)
 	testkit.Until(t, "the socket of the other server to be found", func() bool {
-		found, err := a.FetchSockets(linktest.Background(t), cluster.Target{})
+		found, err := linktest.Fetch(linktest.Background(t), a, cluster.Target{})
 		return err == nil && len(found) == 1
 	})
 }
@@ -131,7 +131,7 @@ func TestRequestsThatBeginAsRedisIsLost(t *testing.T) {
 		r.up.Store(true) // the subscription is not: it was never run
 		asked := make(chan error)
 		go func() {
-			_, err := a.FetchSockets(context.Background(), cluster.Target{})
+			_, err := linktest.Fetch(context.Background(), a, cluster.Target{})
 			asked <- err
 		}()
 		synctest.Wait()

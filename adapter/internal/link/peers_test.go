@@ -62,7 +62,7 @@ func TestAPeerThatIsGoneIsNotWaitedFor(t *testing.T) {
 			}
 			done := make(chan result)
 			go func() {
-				found, err := a.FetchSockets(linktest.Background(t), cluster.Target{})
+				found, err := linktest.Fetch(linktest.Background(t), a, cluster.Target{})
 				done <- result{found, err}
 			}()
 			untilOneOwes(t, s)
@@ -80,14 +80,15 @@ func TestAPeerThatIsGoneIsNotWaitedFor(t *testing.T) {
 // TestClientsOfAKilledPeerAreNotWaitedFor: their acknowledgements will not come.
 func TestClientsOfAKilledPeerAreNotWaitedFor(t *testing.T) {
 	m, s, a, l := pair(t, Config{})
-	l.SetAnswer(func(s *linktest.Socket, _ string) (packet.Payload, bool) {
+	l.SetAcks(func(s *linktest.Socket, _ string) (packet.Payload, bool) {
 		return linktest.Text(`"` + s.Name + `"`), true
 	})
 	_, kill := pretend(t, m, s, "frozen", "frozen")
 	done := make(chan error)
 	go func() {
 		b := &cluster.Broadcast{Data: linktest.Text(`"hello"`)}
-		done <- a.BroadcastWithAck(linktest.Background(t), b, time.Hour, func(int) {}, func(packet.Payload) {})
+		_, _, err := linktest.AskClients(linktest.Background(t), a, b, time.Hour)
+		done <- err
 	}()
 	untilOneOwes(t, s)
 	kill()
@@ -126,7 +127,7 @@ func TestASilentPeerIsNotCountedThoughItSubscribes(t *testing.T) {
 	if n, err := a.ServerCount(linktest.Background(t)); n != 2 || err != nil {
 		t.Errorf("%d servers, %v", n, err)
 	}
-	found, err := a.FetchSockets(linktest.Background(t), cluster.Target{})
+	found, err := linktest.Fetch(linktest.Background(t), a, cluster.Target{})
 	if err != nil || len(found) != 1 {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -142,7 +143,7 @@ func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
 	if _, err := sub.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	found, err := a.FetchSockets(t.Context(), cluster.Target{})
+	found, err := linktest.Fetch(t.Context(), a, cluster.Target{})
 	var timeout *cluster.MissingError
 	if !errors.As(err, &timeout) || err.Error() != "timeout reached: only 1 responses received out of 2" {
 		t.Fatal(err)
@@ -251,7 +252,7 @@ func TestWhoLeavesARequestUnansweredIsAskedForABeat(t *testing.T) {
 	s.peers.mu.Unlock()
 	done := make(chan error)
 	go func() {
-		_, err := a.FetchSockets(linktest.Background(t), cluster.Target{})
+		_, err := linktest.Fetch(linktest.Background(t), a, cluster.Target{})
 		done <- err
 	}()
 	for {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
-	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // request is a request that waits for answers.
@@ -283,10 +282,9 @@ func (n *Namespace) count(err error, from *responders) error {
 // acknowledgements is a broadcast with acks. Each server first sends the number of clients it asks, then their answers.
 type acknowledgements struct {
 	waiter
-	counted  func(clients int)
-	answered func(packet.Payload)
-	open     int            // clients counted, less answers
-	byPeer   map[string]int // the same, of those that sign their answers
+	take   func(cluster.Answer)
+	open   int            // clients counted, less answers
+	byPeer map[string]int // the same, of those that sign their answers
 }
 
 func (s *acknowledgements) answer(a wire.Response) bool {
@@ -301,10 +299,10 @@ func (s *acknowledgements) answer(a wire.Response) bool {
 			return true
 		}
 		s.openLocked(a.UID, a.ClientCount)
-		s.counted(a.ClientCount)
+		s.take(cluster.Answer{Clients: a.ClientCount})
 	case wire.BroadcastAck:
 		s.openLocked(a.UID, -1)
-		s.answered(a.Answer)
+		s.take(cluster.Answer{Ack: true, Payload: a.Answer})
 	default:
 		return false
 	}
@@ -349,22 +347,24 @@ func (s *acknowledgements) drop(uid string) {
 	s.checkLocked()
 }
 
-// askClients sends a broadcast with acks and waits until all are answered, timeout has passed (which is no error), or ctx
-// has ended.
-func (n *Namespace) askClients(ctx context.Context, q wire.Request, timeout time.Duration,
-	counted func(clients int), answered func(packet.Payload)) error {
+// askClients sends a broadcast with acks and waits until all are answered, the question's timeout has passed (which is no
+// error), or ctx has ended.
+func (n *Namespace) askClients(ctx context.Context, q cluster.Question, answer func(cluster.Answer)) error {
 	limited := ctx
-	if timeout > 0 {
+	if q.Timeout > 0 {
 		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, timeout)
+		limited, cancel = context.WithTimeout(ctx, q.Timeout)
 		defer cancel()
 	}
 	from, err := n.prepare(limited)
 	if err != nil || from.expected == 0 {
 		return n.count(err, from)
 	}
-	open := &acknowledgements{waiter: newWaiter(from), counted: counted, answered: answered, byPeer: make(map[string]int)}
-	err = n.count(n.send(limited, n.protocol.RequestChannel(), q, open, &open.waiter), from)
+	flags := q.Flags
+	flags.Timeout = q.Timeout
+	b := wire.Request{Type: wire.BroadcastWithAck, Options: Options(q.Target, flags), Data: q.Event, Namespace: n.Name}
+	open := &acknowledgements{waiter: newWaiter(from), take: answer, byPeer: make(map[string]int)}
+	err = n.count(n.send(limited, n.protocol.RequestChannel(), b, open, &open.waiter), from)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return context.Cause(ctx) // nil when it was our timeout: the caller knows what is missing
 	}

@@ -12,8 +12,8 @@ func wireSocket(s cluster.SocketInfo) wire.Socket {
 	}
 }
 
-// SocketInfo reads another server's description of a socket.
-func SocketInfo(s wire.Socket) cluster.SocketInfo {
+// socketInfo reads another server's description of a socket.
+func socketInfo(s wire.Socket) cluster.SocketInfo {
 	return cluster.SocketInfo{
 		ID: s.ID, Handshake: object(s.Handshake), Rooms: s.Rooms, Data: object(s.Data), Attachments: s.Attachments,
 	}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -32,9 +31,9 @@ type Got struct {
 // Local is a namespace of one server whose clients answer by rule.
 type Local struct {
 	name string
-	// answer is what a client says to an event that wants an answer; ok false: nothing.
-	Answer func(s *Socket, event string) (p packet.Payload, ok bool)
-	// handle is what a server-side handler answers; ok false: there is no handler.
+	// Acks is what a client says to an event that wants an answer; ok false: nothing.
+	Acks func(s *Socket, event string) (p packet.Payload, ok bool)
+	// Handle is what a server-side handler answers; ok false: there is no handler.
 	Handle func(event string) (p packet.Payload, ok bool)
 
 	watcher func(room, id string, occupied bool) // nil: nobody wants to know
@@ -107,22 +106,52 @@ func (l *Local) Deliver(b *cluster.Broadcast) {
 	}
 }
 
-func (l *Local) DeliverWithAck(b *cluster.Broadcast, _ time.Duration, answered func(packet.Payload)) int {
+// Answer implements cluster.Local.
+func (l *Local) Answer(q cluster.Question, answer func(cluster.Answer)) {
+	switch q.Kind {
+	case cluster.AskSockets:
+		answer(cluster.Answer{Sockets: l.fetch(q.Target)})
+	case cluster.AskRooms:
+		answer(cluster.Answer{Rooms: l.rooms()})
+	case cluster.AskServers:
+		l.raise(q.Event, func(p packet.Payload) { answer(cluster.Answer{Payload: p}) })
+	case cluster.AskClients:
+		l.askClients(q, answer)
+	}
+}
+
+// askClients lets answers come before their number.
+func (l *Local) askClients(q cluster.Question, answer func(cluster.Answer)) {
 	l.mu.Lock()
-	matching := l.matchingLocked(b.Target)
+	matching := l.matchingLocked(q.Target)
+	acks := l.Acks
 	l.mu.Unlock()
-	l.Deliver(b)
+	l.Deliver(&cluster.Broadcast{Target: q.Target, Flags: q.Flags, Data: q.Event})
 	for _, s := range matching {
-		if l.Answer != nil {
-			if p, ok := l.Answer(s, EventOf(b.Data)); ok {
-				answered(p)
+		if acks != nil {
+			if p, ok := acks(s, EventOf(q.Event)); ok {
+				answer(cluster.Answer{Ack: true, Payload: p})
 			}
 		}
 	}
-	return len(matching)
+	answer(cluster.Answer{Clients: len(matching)})
 }
 
-func (l *Local) Fetch(t cluster.Target) (found []cluster.SocketInfo) {
+// Apply implements cluster.Local.
+func (l *Local) Apply(o cluster.Order) {
+	switch o.Kind {
+	case cluster.Join:
+		l.join(o.Target, o.Rooms)
+	case cluster.Leave:
+		l.leave(o.Target, o.Rooms)
+	case cluster.Disconnect:
+		l.disconnect(o.Target)
+	case cluster.Raise:
+		l.raise(o.Event, nil)
+	}
+}
+
+func (l *Local) fetch(t cluster.Target) (found []cluster.SocketInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
@@ -150,7 +179,7 @@ func (l *Local) tell(occupied bool, rooms []string) {
 	}
 }
 
-func (l *Local) ApplyJoin(t cluster.Target, rooms []string) {
+func (l *Local) join(t cluster.Target, rooms []string) {
 	defer l.tell(true, rooms)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,7 +193,7 @@ func (l *Local) ApplyJoin(t cluster.Target, rooms []string) {
 	l.note(Got{Who: "join"})
 }
 
-func (l *Local) ApplyLeave(t cluster.Target, rooms []string) {
+func (l *Local) leave(t cluster.Target, rooms []string) {
 	defer l.tell(false, rooms)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,7 +203,7 @@ func (l *Local) ApplyLeave(t cluster.Target, rooms []string) {
 	l.note(Got{Who: "leave"})
 }
 
-func (l *Local) ApplyDisconnect(t cluster.Target, _ bool) {
+func (l *Local) disconnect(t cluster.Target) {
 	var left []string
 	defer func() { l.tell(false, left) }()
 	l.mu.Lock()
@@ -186,7 +215,7 @@ func (l *Local) ApplyDisconnect(t cluster.Target, _ bool) {
 	}
 }
 
-func (l *Local) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
+func (l *Local) raise(p packet.Payload, reply func(packet.Payload)) {
 	l.mu.Lock()
 	l.note(Got{Who: "server", Payload: p})
 	l.mu.Unlock()
@@ -197,7 +226,7 @@ func (l *Local) ServerSideEvent(p packet.Payload, reply func(packet.Payload)) {
 	}
 }
 
-func (l *Local) Rooms() (rooms []string) {
+func (l *Local) rooms() (rooms []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// Node keeps rooms in the order in which they came up: those that sockets connect with first.
@@ -233,9 +262,9 @@ func Text(values ...string) packet.Payload {
 
 var _ cluster.Local = (*Local)(nil)
 
-// SetAnswer changes how the clients answer, while others may use the Local.
-func (l *Local) SetAnswer(answer func(s *Socket, event string) (packet.Payload, bool)) {
+// SetAcks changes how the clients answer, while others may use the Local.
+func (l *Local) SetAcks(acks func(s *Socket, event string) (packet.Payload, bool)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.Answer = answer
+	l.Acks = acks
 }

@@ -1,10 +1,7 @@
 package linktest
 
 import (
-	"time"
-
 	"github.com/sidereal-io/sidereal/socketio/cluster"
-	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Mute is a namespace whose sockets are counted, not reached: what remains is the adapter's own work.
@@ -31,12 +28,9 @@ func (m *Mute) Deliver(b *cluster.Broadcast) {
 		}
 	}
 }
-func (m *Mute) DeliverWithAck(*cluster.Broadcast, time.Duration, func(packet.Payload)) int {
-	return 0
-}
-func (m *Mute) Fetch(cluster.Target) []cluster.SocketInfo            { return nil }
-func (m *Mute) ApplyJoin(cluster.Target, []string)                   {}
-func (m *Mute) ApplyLeave(cluster.Target, []string)                  {}
-func (m *Mute) ApplyDisconnect(cluster.Target, bool)                 {}
-func (m *Mute) ServerSideEvent(packet.Payload, func(packet.Payload)) {}
-func (m *Mute) Rooms() []string                                      { return nil }
+
+// Apply implements cluster.Local.
+func (m *Mute) Apply(cluster.Order) {}
+
+// Answer implements cluster.Local: it has none.
+func (m *Mute) Answer(cluster.Question, func(cluster.Answer)) {}

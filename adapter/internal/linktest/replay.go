@@ -67,7 +67,7 @@ func PlayB(t *testing.T, rec Recording) (main, chat *Local) {
 	b1 := &Socket{ID: rec.Sockets["b1"], Name: "b1", Rooms: []string{"r1", packet.NumberRoom(42), "twentycharsroomname1"}, Data: `{"who":"b1","n":1}`}
 	b2 := &Socket{ID: rec.Sockets["b2"], Name: "b2", Rooms: []string{"r2", "room with space é"}, Data: `{"who":"b2","n":1}`}
 	main = NewLocal("/", b1, b2)
-	main.Answer = func(s *Socket, event string) (packet.Payload, bool) {
+	main.Acks = func(s *Socket, event string) (packet.Payload, bool) {
 		switch event {
 		case "ackme":
 			return Text(`"ack ` + s.Name + `"`), true

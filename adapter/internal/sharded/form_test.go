@@ -97,13 +97,13 @@ func TestRoomsLinger(t *testing.T) {
 	}
 	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})
 	s, _, _ := start(t, server.URL(), Config{Linger: 200 * time.Millisecond}, l)
-	l.ApplyJoin(all, rooms)
+	l.Apply(cluster.Order{Kind: cluster.Join, Target: all, Rooms: rooms})
 	testkit.Until(t, "the server to hear its rooms", s.Sub.Settled)
 	if got := shardChannels(t, client); len(got) != 501 {
 		t.Errorf("%d channels", len(got))
 	}
-	l.ApplyLeave(all, rooms)
-	l.ApplyJoin(all, rooms[:1]) // comes back in time
+	l.Apply(cluster.Order{Kind: cluster.Leave, Target: all, Rooms: rooms})
+	l.Apply(cluster.Order{Kind: cluster.Join, Target: all, Rooms: rooms[:1]}) // comes back in time
 	testkit.Until(t, "two channels of rooms", func() bool { return len(shardChannels(t, client)) == 2 })
 	if n := commands(); n == "0" || len(n) > 1 {
 		t.Errorf("500 rooms took %s commands to leave", n)
@@ -160,10 +160,10 @@ func TestTimeoutsHaveNodesWords(t *testing.T) {
 	}
 	_, adapters, _ := startWith(t, link.Config{Conn: linktest.Connect(t, server.URL()), RequestsTimeout: 100 * time.Millisecond}, Config{}, linktest.NewLocal("/"))
 	const want = "timeout reached: only 0 responses received out of 1"
-	if _, err := adapters[0].FetchSockets(t.Context(), cluster.Target{}); err == nil || err.Error() != want {
+	if _, err := linktest.Fetch(t.Context(), adapters[0], cluster.Target{}); err == nil || err.Error() != want {
 		t.Error(err)
 	}
-	if _, err := adapters[0].ServerSideEmitWithAck(t.Context(), linktest.Text(`"ev"`)); err == nil || err.Error() != want {
+	if _, err := linktest.AskServers(t.Context(), adapters[0], linktest.Text(`"ev"`)); err == nil || err.Error() != want {
 		t.Error(err)
 	}
 }

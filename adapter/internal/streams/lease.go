@@ -83,8 +83,8 @@ func entryOfValues(values map[string]any) (e wire.Entry) {
 }
 
 // Enter implements cluster.Lease.
-func (l *lease) Enter(f func([]packet.Payload) bool) {
-	l.enter(f)
+func (l *lease) Enter(ctx context.Context, f func([]packet.Payload) bool) {
+	l.enter(ctx, f)
 	s := l.rec.form().snapshots
 	s.mu.Lock()
 	displaced := l.open && l.over // another server took the snapshot while middlewares ran
@@ -94,14 +94,14 @@ func (l *lease) Enter(f func([]packet.Payload) bool) {
 	}
 }
 
-func (l *lease) enter(f func([]packet.Payload) bool) {
+func (l *lease) enter(ctx context.Context, f func([]packet.Payload) bool) {
 	if !l.back {
 		if f(nil) {
 			l.opened()
 		}
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), catchUp)
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
 	for range catchUpTries { // the tail may have moved on while middlewares ran
 		if l.tryEnter(f) {
@@ -111,7 +111,9 @@ func (l *lease) enter(f func([]packet.Payload) bool) {
 			break
 		}
 	}
-	l.rec.form().Log.Warn().Str("namespace", l.rec.namespace.Name).Msg("a client came back, but some events that it missed are gone")
+	if !errors.Is(ctx.Err(), context.Canceled) { // else the client has left again
+		l.rec.form().Log.Warn().Str("namespace", l.rec.namespace.Name).Msg("a client came back, but some events that it missed are gone")
+	}
 	l.rec.stream.turn.Lock()
 	defer l.rec.stream.turn.Unlock()
 	l.entered(f, l.missed)

@@ -244,7 +244,7 @@ func TestOffsetOfAnotherTime(t *testing.T) {
 		if outcome != recovered {
 			t.Fatalf("after %s: %s", seen, outcome)
 		}
-		one.Enter(func(missed []packet.Payload) bool {
+		one.Enter(t.Context(), func(missed []packet.Payload) bool {
 			if len(missed) != 1 {
 				t.Errorf("after %s it missed %d events, want 1", seen, len(missed))
 			}
@@ -267,8 +267,8 @@ func TestSessionTakenWhileMiddlewaresRan(t *testing.T) {
 	if outcome != recovered {
 		t.Fatal(outcome)
 	}
-	quick.Enter(func([]packet.Payload) bool { return true })
-	slow.Enter(func([]packet.Payload) bool { return true })
+	quick.Enter(t.Context(), func([]packet.Payload) bool { return true })
+	slow.Enter(t.Context(), func([]packet.Payload) bool { return true })
 	testkit.Receive(t, "the first to be displaced", first)
 	if len(second) > 0 {
 		t.Error("who has the session was displaced, too")

@@ -4,12 +4,16 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 )
 
-// Parser encodes messages of the classic form in another way than Node's msgpack.
-type Parser = wire.Parser
+// Parser encodes the messages of the classic form: compressed, encrypted, or in another format than Node's
+// msgpack. It is the servers' adapter.Parser. Both methods may be called concurrently.
+type Parser interface {
+	// Encode returns the bytes to publish for a message. They must not begin with '{' unless they are JSON.
+	Encode(msgpack []byte) ([]byte, error)
+	// Decode returns the message of published bytes.
+	Decode(published []byte) (msgpack []byte, err error)
+}
 
 // Config configures an emitter. The zero value of a field means its default, which is Node's where Node has it.
 type Config struct {

@@ -12,13 +12,13 @@ import (
 
 // Mode says which rooms have a channel of their own over sharded pub/sub: Node's option subscriptionMode. It is that of the
 // servers.
-type Mode = wire.Mode
+type Mode string
 
 // The modes, with Node's names. Package adapter says what they mean.
 const (
-	Static         = wire.Static
-	Dynamic        = wire.Dynamic
-	DynamicPrivate = wire.DynamicPrivate
+	Static         Mode = "static"
+	Dynamic        Mode = "dynamic"
+	DynamicPrivate Mode = "dynamic-private"
 )
 
 // ShardedConfig configures an emitter to servers with the sharded adapter. The zero value of a field means its default.
@@ -39,7 +39,7 @@ func NewSharded(cfg ShardedConfig) (*Emitter, error) {
 	if cfg.Mode == "" {
 		cfg.Mode = Dynamic
 	}
-	if !cfg.Mode.Known() {
+	if !wire.Mode(cfg.Mode).Known() {
 		err = errors.Join(err, fmt.Errorf("emitter: Mode %q: must be static, dynamic or dynamic-private", string(cfg.Mode)))
 	}
 	if err != nil {
@@ -86,7 +86,7 @@ func (s *sharded) speaksTo(room string) bool {
 	if s.cfg.RoomChannel != nil {
 		return s.cfg.RoomChannel(s.namespace, room)
 	}
-	return s.cfg.Mode.SpeaksTo(room)
+	return wire.Mode(s.cfg.Mode).SpeaksTo(room)
 }
 
 // order sends what servers carry out.

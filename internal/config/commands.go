@@ -121,5 +121,5 @@ func Count(instances string, cores int) int {
 	return n
 }
 
-// IsOff reports whether an admin address says that there is no admin door.
+// IsOff reports whether an admin address says that there is no admin port.
 func IsOff(addr string) bool { return addr == "" || strings.EqualFold(addr, "off") }

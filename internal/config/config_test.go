@@ -98,22 +98,22 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		{nil, "SIDEREAL_BALANCE=leastconn", `SIDEREAL_BALANCE="leastconn" must be one of least-connection, round-robin, random`},
 		{nil, "SIDEREAL_ADAPTER=streams", `SIDEREAL_ADAPTER="streams" must be redis, redis-sharded, redis-streams or memory`},
 		{nil, "SIDEREAL_STREAM_COUNT=0", `SIDEREAL_STREAM_COUNT="0" must be a whole number, at least 1`},
-		{nil, "SIDEREAL_STREAM_NAME=a b", `SIDEREAL_STREAM_NAME="a b" must be 1 to 128 characters without blanks, *, ?, [, ] and \, which Redis patterns give a meaning`},
+		{nil, "SIDEREAL_STREAM_NAME=a b", `SIDEREAL_STREAM_NAME="a b" must be 1 to 128 characters except blanks, *, ?, [, ] and \, which are special in Redis patterns`},
 		{nil, "SIDEREAL_STREAM_BLOCK=5", `SIDEREAL_STREAM_BLOCK="5" must be a duration such as 1500ms, 35s or 2m, at least 10ms`},
 		{nil, "SIDEREAL_STREAM_SHARDED_PUBSUB=yes", `SIDEREAL_STREAM_SHARDED_PUBSUB="yes" must be one of off, on`},
 		{nil, "SIDEREAL_ADAPTER_BUFFER_BYTES=64MB", `SIDEREAL_ADAPTER_BUFFER_BYTES="64MB" must be a whole number, at least 1`},
 		{nil, "SIDEREAL_ADAPTER_SPECIFIC_RESPONSES=1", `SIDEREAL_ADAPTER_SPECIFIC_RESPONSES="1" must be one of off, on`},
-		{nil, "SIDEREAL_INSTANCES=many", `SIDEREAL_INSTANCES="many" must be a number of processes up to 1024, max, or a negative number (cores less so many)`},
+		{nil, "SIDEREAL_INSTANCES=many", `SIDEREAL_INSTANCES="many" must be a number of processes up to 1024, max, or a negative number to subtract from the cores`},
 		{nil, "SIDEREAL_ADVERTISE=0.0.0.0:80", `SIDEREAL_ADVERTISE="0.0.0.0:80" must be host:port as other hosts dial it, such as 10.0.0.4:8080`},
 		{nil, "SIDEREAL_TRUSTED_PROXIES=10.0.0.0/40", `SIDEREAL_TRUSTED_PROXIES="10.0.0.0/40" must be addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7`},
 		{nil, "SIDEREAL_PROXY_PROTOCOL=on", `SIDEREAL_PROXY_PROTOCOL="on" needs SIDEREAL_TRUSTED_PROXIES, which is not set`},
 		{nil, "SIDEREAL_REDIRECT_ADDR=:80", `SIDEREAL_REDIRECT_ADDR=":80" needs SIDEREAL_TLS_CERT, which is not set`},
-		{nil, "SIDEREAL_ACCESS_LOG=1/0", `SIDEREAL_ACCESS_LOG="1/0" must be off, errors, all or 1/N, and ,sids behind it`},
+		{nil, "SIDEREAL_ACCESS_LOG=1/0", `SIDEREAL_ACCESS_LOG="1/0" must be off, errors, all or 1/N, each with or without ,sids`},
 		{nil, "SIDEREAL_ALLOWED_ORIGINS=*", `SIDEREAL_ALLOWED_ORIGINS="*" must be origins separated by commas, such as https://chat.example or https://*.example.com`},
 		{nil, "SIDEREAL_MAX_HEAD_BYTES=1", `SIDEREAL_MAX_HEAD_BYTES="1" must be a number of bytes, 1024 to 64000`},
 		{nil, "SIDEREAL_REDIS_CA_FILE=/nowhere/ca.pem", `SIDEREAL_REDIS_CA_FILE="/nowhere/ca.pem" must be a file that can be read: no such file or directory`},
 		{nil, "SIDEREAL_REDIS_PASSWORD_FILE=/nowhere/pw", `SIDEREAL_REDIS_PASSWORD_FILE="/nowhere/pw" must be a file that can be read: no such file or directory`},
-		{nil, "REDIS_URL=http://u:p@x", `SIDEREAL_REDIS_URL="http://u:***@x" (from environment REDIS_URL) is no Redis URL: scheme must be redis, rediss, redis+sentinel, rediss+sentinel, redis+cluster or rediss+cluster`},
+		{nil, "REDIS_URL=http://u:p@x", `SIDEREAL_REDIS_URL="http://u:***@x" (from environment REDIS_URL) isn't a Redis URL: scheme must be redis, rediss, redis+sentinel, rediss+sentinel, redis+cluster or rediss+cluster`},
 		{nil, "SIDEREAL_TLS_CERT=/cert.pem", `SIDEREAL_TLS_CERT="/cert.pem" must be a file that can be read: no such file or directory`},
 		{nil, "SIDEREAL_TLS_KEY=settings.go, load.go", `SIDEREAL_TLS_KEY="settings.go,load.go" needs SIDEREAL_TLS_CERT, which is not set`},
 		{nil, "SIDEREAL_REDIS_USERNAME=bob", `SIDEREAL_REDIS_USERNAME="bob" needs SIDEREAL_REDIS_URL, which is not set`},
@@ -190,7 +190,7 @@ func TestSecretsComeFromFilesAndAreHidden(t *testing.T) {
 		t.Errorf("printed:\n%s", out.String())
 	}
 	_, _, err = load[Up](t, nil, "SIDEREAL_REDIS_PASSWORD_FILE="+path, "SIDEREAL_REDIS_PASSWORD=x")
-	if err == nil || !strings.Contains(err.Error(), "must not be set beside SIDEREAL_REDIS_PASSWORD") {
+	if err == nil || !strings.Contains(err.Error(), "must not be set together with SIDEREAL_REDIS_PASSWORD") {
 		t.Errorf("both set: %v", err)
 	}
 }

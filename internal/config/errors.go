@@ -8,13 +8,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// ValueError is a setting whose value breaks its rule. It is the operator's to mend: the process ends with exit code 2,
-// and Error is the one line that says why.
+// ValueError reports a setting whose value breaks its rule. Only an operator can fix it: the process ends
+// with exit code 2, and Error is the one line that says why.
 type ValueError struct {
 	Variable string
-	Value    string // empty for one that is not set; hidden for a secret
-	From     string // as in [Value]; shown where it is not the variable itself
-	Rule     string // "must be ...", or what else is wrong
+	Value    string // empty if it isn't set; hidden for a secret
+	From     string // as in [Value]; shown if it isn't the variable itself
+	Rule     string // "must be ...", or another fault
 }
 
 func (e *ValueError) Error() string {
@@ -35,10 +35,10 @@ func (e *ValueError) Error() string {
 const (
 	ExitDone   = 0
 	ExitFailed = 1
-	ExitUsage  = 2 // wrong usage or configuration: only the operator can mend it
+	ExitUsage  = 2 // wrong usage or configuration: only an operator can fix it
 )
 
-// ExitCode is the exit code of a process that ends with err.
+// ExitCode returns the exit code of a process that ends with err.
 func ExitCode(err error) int {
 	var value *ValueError
 	var redis *redisconn.ConfigError

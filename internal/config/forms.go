@@ -16,14 +16,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// A form is a named rule for a text. normalize returns the text as it is used; its error is the rule's own words where
-// one sentence for all violations would not do, else errForm.
+// A form is a named rule for a text. Normalize returns the text as it is used. Its error is errForm, or one
+// with its own words if the rule's sentence doesn't cover the fault.
 type form struct {
 	rule      string
 	normalize func(text string) (string, error)
 }
 
-var errForm = errors.New("config: not of the form")
+var errForm = errors.New("config: wrong form")
 
 var (
 	namePattern   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}(:[0-9]{1,5})?$`) // a port is what a supervisor adds: directory.PortApp
@@ -37,16 +37,16 @@ var forms = map[string]form{
 	"addr":         {"host:port or :port, such as :8080", addr},
 	"addr-or-off":  {"host:port, :port or off", addrOrOff},
 	"port":         {"a port, 1 to 65535", port},
-	"access-log":   {"off, errors, all or 1/N, and ,sids behind it", matching(accessPattern)},
+	"access-log":   {"off, errors, all or 1/N, each with or without ,sids", matching(accessPattern)},
 	"origins":      {"origins separated by commas, such as https://chat.example or https://*.example.com", origins},
 	"bytes":        {"a number of bytes", number(0, math.MaxInt64)},
 	"head-bytes":   {"a number of bytes, 1024 to 64000", number(1024, 64_000)},
 	"dialable":     {"host:port as other hosts dial it, such as 10.0.0.4:8080", dialable},
 	"name":         {"1 to 64 letters, digits, dots, dashes or underscores", matching(namePattern)},
-	"key":          {"1 to 128 characters without blanks, *, ?, [, ] and \\, which Redis patterns give a meaning", matching(keyPattern)},
+	"key":          {"1 to 128 characters except blanks, *, ?, [, ] and \\, which are special in Redis patterns", matching(keyPattern)},
 	"hostname":     {"1 to 128 characters without blanks", hostname},
 	"path":         {"a path such as /socket.io/", path},
-	"instances":    {"a number of processes up to 1024, max, or a negative number (cores less so many)", instances},
+	"instances":    {"a number of processes up to 1024, max, or a negative number to subtract from the cores", instances},
 	"prefixes":     {"addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7", prefixes},
 	"descriptors":  {"numbers separated by commas", descriptors},
 	"readable":     {"a file that can be read", readable},
@@ -58,7 +58,7 @@ var forms = map[string]form{
 	"redis-url":    {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
 }
 
-// origins are taken as browsers write them, in lower case.
+// origins normalizes origins to lower case, as browsers write them.
 func origins(text string) (string, error) {
 	list := strings.Split(strings.ToLower(text), ",")
 	for i, one := range list {
@@ -78,8 +78,8 @@ func number(least, most int64) func(string) (string, error) {
 	}
 }
 
-// addr takes host:port, :port and a bare port, which is what PORT holds. Names of ports are refused: what they mean
-// depends on the machine.
+// addr accepts host:port, :port and a bare port, as in PORT. It refuses names of ports, because their
+// meaning depends on the machine.
 func addr(text string) (string, error) {
 	if isPort(text) {
 		return ":" + text, nil
@@ -138,7 +138,7 @@ func hostname(text string) (string, error) {
 	return text, nil
 }
 
-// path adds the slash at the end, as Socket.IO does with its own option.
+// path adds a slash at the end, as Socket.IO does.
 func path(text string) (string, error) {
 	if !pathPattern.MatchString(text) || strings.Contains(text, "//") {
 		return "", errForm
@@ -153,7 +153,7 @@ func instances(text string) (string, error) {
 	return text, nil
 }
 
-// prefixes writes single addresses as networks of one, so that the field's type reads both.
+// prefixes turns single addresses into networks, so that the field's type can read both.
 func prefixes(text string) (string, error) {
 	var out []string
 	for one := range strings.SplitSeq(text, ",") {
@@ -219,7 +219,7 @@ func adapterMode(text string) (string, error) {
 	return "", errForm
 }
 
-// upstreams has the reader of the list judge it.
+// upstreams checks a list with the code that reads it.
 func upstreams(text string) (string, error) {
 	if err := directory.CheckUpstreams(text); err != nil {
 		return "", fmt.Errorf("isn't a list of upstreams: %w", err)
@@ -234,7 +234,7 @@ func requestPath(text string) (string, error) {
 	return text, nil
 }
 
-// redisURL has the reader of the URL judge it.
+// redisURL checks a URL with the code that reads it.
 func redisURL(text string) (string, error) {
 	conn, err := redisconn.Open(redisconn.Config{URL: text})
 	var wrong *redisconn.ConfigError
@@ -242,7 +242,7 @@ func redisURL(text string) (string, error) {
 	case err == nil:
 		return text, conn.Close()
 	case errors.As(err, &wrong):
-		return "", errors.New("is no Redis URL: " + wrong.Rule)
+		return "", errors.New("isn't a Redis URL: " + wrong.Rule)
 	}
 	return "", err
 }

@@ -18,7 +18,7 @@ import (
 type Source struct {
 	Environ  []string       // as os.Environ gives it
 	Flags    *pflag.FlagSet // made by [AddFlags]; nil: none
-	Terminal bool           // a person looks on: console lines, a short shutdown
+	Terminal bool           // a person watches: console lines, a short shutdown
 }
 
 // Value is one resolved setting.
@@ -30,20 +30,20 @@ type Value struct {
 	unset    string // what a default without a text means, in words; empty where it means nothing
 }
 
-// Set reports whether the operator chose the value.
+// Set reports whether an operator set the value.
 func (v Value) Set() bool { return v.From != fromDefault }
 
 const fromDefault = "default"
 
 func fromEnvironment(variable string) string { return "environment " + variable }
 
-// Settings are the resolved values of one command, in the order of its struct.
+// Settings holds the resolved values of one command, in the order of its struct.
 type Settings struct {
 	Values   []Value
 	Warnings []string // unknown variables and the like: one line each, to be logged once a logger exists
 }
 
-// Get finds a value by its variable; the zero Value where the command has none of that name.
+// Get returns the value of a variable, or the zero Value if the command doesn't read it.
 func (s *Settings) Get(variable string) Value {
 	i := slices.IndexFunc(s.Values, func(v Value) bool { return v.Variable == variable })
 	if i < 0 {
@@ -52,8 +52,8 @@ func (s *Settings) Get(variable string) Value {
 	return s.Values[i]
 }
 
-// Environ gives the settings as an environment in which any command resolves the same values, whatever its defaults.
-// Settings that are empty are left out.
+// Environ returns the settings as an environment in which any command resolves the same values, regardless
+// of its defaults. It omits empty settings.
 func (s *Settings) Environ() []string {
 	var out []string
 	for _, v := range s.Values {
@@ -90,7 +90,7 @@ func Load(dst any, src Source) (*Settings, error) {
 	if len(errs) > 0 {
 		return s, errors.Join(errs...)
 	}
-	// Every text has been checked, so that an error here is a type that no rule covers.
+	// Every text has been checked, so an error here is a type without a rule.
 	if err := env.ParseWithOptions(dst, env.Options{Environment: texts}); err != nil {
 		return s, fmt.Errorf("config: %w", err)
 	}
@@ -106,8 +106,8 @@ func environ(list []string) map[string]string {
 	return m
 }
 
-// resolver finds the text of a field and where it came from. A variable that is set to nothing counts as not set, as
-// compose files and shells leave them.
+// resolver finds the text of a field and its origin. An empty variable counts as unset, because compose
+// files and shells leave such variables.
 type resolver struct {
 	Source
 	environ map[string]string
@@ -128,7 +128,7 @@ func (r *resolver) resolve(f field) (Value, error) {
 	switch {
 	case text != "" && path != "":
 		return v, &ValueError{Variable: f.Variable + "_FILE", Value: path,
-			Rule: "must not be set beside " + f.Variable}
+			Rule: "must not be set together with " + f.Variable}
 	case path != "":
 		raw, err := os.ReadFile(path)
 		if err != nil {
@@ -154,7 +154,7 @@ func (r *resolver) resolve(f field) (Value, error) {
 	return v, nil
 }
 
-// fallbackText is the default of a field; some are known at run time only.
+// fallbackText returns the default of a field. Some defaults are known at run time only.
 func (r *resolver) fallbackText(f field) string {
 	switch f.Variable {
 	case "SIDEREAL_LOG_FORMAT":
@@ -176,7 +176,7 @@ func (r *resolver) fallbackText(f field) string {
 	return f.Default
 }
 
-// check holds a text to the rules of its field and returns it normalized.
+// check checks a text by the rules of its field, and returns it normalized.
 func check(f field, v Value) (string, error) {
 	wrong := func(rule string) error {
 		e := &ValueError{Variable: f.Variable, Value: v.Text, From: v.From, Rule: rule}
@@ -217,7 +217,7 @@ func check(f field, v Value) (string, error) {
 	return v.Text, nil
 }
 
-// forgotten refuses settings that do nothing without another one that is not set.
+// forgotten returns an error for each setting that needs another one, which isn't set.
 func forgotten(command reflect.Type, s *Settings) (errs []error) {
 	for _, f := range fields(command) {
 		v, needed := s.Get(f.Variable), f.tag.Get("needs")
@@ -233,11 +233,11 @@ func forgotten(command reflect.Type, s *Settings) (errs []error) {
 	return errs
 }
 
-// plain refuses certificates where a worker would serve clients itself, which it does in plain text.
+// plain refuses certificates for a worker that serves clients itself, because it would do so in plain text.
 func plain(command reflect.Type, environ map[string]string) []error {
 	if command != reflect.TypeFor[*Worker]() || environ["SIDEREAL_TLS_CERT"] == "" || environ["SIDEREAL_RUNTIME_DIR"] != "" {
 		return nil
 	}
 	return []error{&ValueError{Variable: "SIDEREAL_TLS_CERT", Value: environ["SIDEREAL_TLS_CERT"],
-		Rule: "is for sidereal up and router: a worker alone speaks no TLS; put one of them before it, and unset it"}}
+		Rule: "is for sidereal up and sidereal router: a worker alone doesn't speak TLS; unset it, and put a router before the worker"}}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Logger makes the logger that the settings ask for. Color is for terminals, and only with the console format.
+// Logger makes a logger according to the settings. Color has an effect in the console format only.
 func (l Log) Logger(w io.Writer, color bool) zerolog.Logger {
 	level, err := zerolog.ParseLevel(l.Level)
 	if err != nil || l.Level == "" {
@@ -21,18 +21,18 @@ func (l Log) Logger(w io.Writer, color bool) zerolog.Logger {
 	return zerolog.New(w).Level(level).Hook(milliseconds{})
 }
 
-// milliseconds stamps lines more finely than zerolog's Timestamp, whose format is a variable of the whole program.
+// milliseconds adds the time with milliseconds. The format of zerolog's Timestamp is a global variable.
 type milliseconds struct{}
 
 func (milliseconds) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 	e.Str(zerolog.TimestampFieldName, time.Now().Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
-// Terminal reports whether a person reads f.
+// Terminal reports whether f is a terminal.
 func Terminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) }
 
-// Color reports whether lines to f may be colored: on a terminal, or where FORCE_COLOR says so, which a supervisor sets
-// for children whose lines it prints on one; never with NO_COLOR.
+// Color reports whether lines to f may have colors: on a terminal, or with FORCE_COLOR, which a supervisor
+// sets for children whose lines it prints on a terminal. NO_COLOR turns colors off.
 func Color(f *os.File) bool {
 	return os.Getenv("NO_COLOR") == "" && (Terminal(f) || os.Getenv("FORCE_COLOR") != "")
 }

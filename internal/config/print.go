@@ -9,7 +9,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// Print writes the settings as a table: variable, value, where it came from. Secrets are hidden.
+// Print writes the settings as a table of variable, value and origin. It hides secrets.
 func (s *Settings) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, v := range s.Values {
@@ -29,7 +29,7 @@ func (s *Settings) Print(w io.Writer) error {
 	return t.Flush()
 }
 
-// Hidden is a secret as it may be shown: of a URL what is no secret, of anything else nothing.
+// Hidden returns a secret as it may be shown: a URL without its passwords, or "(hidden)".
 func Hidden(text string) string {
 	switch {
 	case text == "":

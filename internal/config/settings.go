@@ -230,7 +230,7 @@ type Redirect struct {
 	RedirectPort int `env:"SIDEREAL_REDIRECT_PORT" form:"port" needs:"SIDEREAL_TLS_CERT" shown:"the port of SIDEREAL_ADDR"`
 }
 
-// Pairs are the names of the files, two by two; none where there is no TLS.
+// Pairs returns the file names of each certificate and its key. Without TLS it returns none.
 func (t TLS) Pairs() (pairs [][2]string, err error) {
 	if t.TLSCert == "" {
 		return nil, nil
@@ -274,11 +274,12 @@ type Cluster struct {
 	Streams
 }
 
-// Suits refuses an adapter that cannot serve a host of so many workers, whose Redis is embedded where no URL is set.
+// Suits returns an error if the adapter can't serve that number of workers. Without a URL the host's Redis
+// is embedded.
 func (c Cluster) Suits(workers int, redis Redis) error {
 	switch {
 	case c.Adapter == "memory" && workers > 1:
-		return &ValueError{Variable: "SIDEREAL_ADAPTER", Value: c.Adapter, Rule: fmt.Sprintf("is for one process, not for %d: use redis", workers)}
+		return &ValueError{Variable: "SIDEREAL_ADAPTER", Value: c.Adapter, Rule: fmt.Sprintf("works with one process, not with %d: use redis", workers)}
 	case c.Adapter == "redis-sharded" && redis.RedisURL == "":
 		return &ValueError{Variable: "SIDEREAL_ADAPTER", Value: c.Adapter, Rule: "needs SIDEREAL_REDIS_URL: the embedded Redis has no sharded pub/sub"}
 	}

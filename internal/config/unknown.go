@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// commands are the structs of all commands: a variable that any of them reads is no unknown one.
+// commands has the structs of all commands. A variable that one of them reads is known.
 var commands = map[string]reflect.Type{
 	"start":       reflect.TypeFor[Daemon](),
 	"up":          reflect.TypeFor[Up](),
@@ -18,7 +18,8 @@ var commands = map[string]reflect.Type{
 	"cluster":     reflect.TypeFor[Inspect](),
 }
 
-// unknown warns of SIDEREAL_* variables that nothing reads, with the known name that was likely meant.
+// unknown returns a warning for each SIDEREAL_* variable that no command reads, with the known name that
+// is nearest to it.
 func unknown(environ map[string]string) (warnings []string) {
 	known := map[string]bool{}
 	for _, t := range commands {
@@ -43,8 +44,8 @@ func unknown(environ map[string]string) (warnings []string) {
 	return warnings
 }
 
-// nearest is the name with the fewest edits to word, and none where that would be a guess: more than a third of the
-// letters after the common prefix.
+// nearest returns the name with the fewest edits to word. It returns none if more than a third of the
+// letters after the common prefix differ.
 func nearest(word string, names []string) string {
 	best, found := 1+(len(word)-len("SIDEREAL_"))/3, ""
 	for _, name := range names {
@@ -55,7 +56,7 @@ func nearest(word string, names []string) string {
 	return found
 }
 
-// edits is the number of letters to insert, drop, replace or swap with their neighbour that make a into b.
+// edits returns how many letters to insert, delete, replace or swap with their neighbour to turn a into b.
 func edits(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -9,7 +9,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// What a server may not send, or not so much of. The connection is closed with "parse error".
+// Breaches of the protocol by a server. The client closes the connection with "parse error".
 var (
 	errStrayBinary  = errors.New("client: binary message without a packet that announced it")
 	errMissing      = errors.New("client: packet where an attachment was due")

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// isUpgrade tells what Node takes for an upgrade request: Connection names "upgrade" and there is
-// an Upgrade header, whatever is in it.
+// isUpgrade reports whether Node would take r for an upgrade request: Connection names "upgrade",
+// and there is an Upgrade header with any value.
 func isUpgrade(r *http.Request) bool {
 	if r.Header.Get("Upgrade") == "" {
 		return false
@@ -26,8 +26,8 @@ func isUpgrade(r *http.Request) bool {
 	return false
 }
 
-// abortUpgrade refuses an upgrade request: plain text, and the connection ends. As with the
-// reference, headers that were set before (CORS) are left out; extra are sent.
+// abortUpgrade refuses an upgrade request with plain text, and closes the connection. Like Node's
+// server it drops the headers that were set before (CORS) and sends extra.
 func abortUpgrade(w http.ResponseWriter, status int, message string, extra ...string) {
 	h := w.Header()
 	clear(h)
@@ -41,7 +41,7 @@ func abortUpgrade(w http.ResponseWriter, status int, message string, extra ...st
 	w.Write([]byte(message))
 }
 
-// checkHandshake judges a WebSocket handshake's headers and answers a bad one.
+// checkHandshake checks a WebSocket handshake's headers and answers a bad one.
 func checkHandshake(w http.ResponseWriter, r *http.Request) (ok bool) {
 	version := r.Header.Get("Sec-WebSocket-Version")
 	switch {
@@ -64,8 +64,8 @@ func validKey(key string) bool {
 	return err == nil && len(b) == 16 && len(key) == 24
 }
 
-// switchHead is the response that makes a connection a WebSocket: extra are the headers set by CORS
-// and hooks.
+// switchHead returns the response that makes a connection a WebSocket. extra has the headers of
+// CORS and hooks.
 func switchHead(r *http.Request, extra http.Header, deflate bool) []byte {
 	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	b := make([]byte, 0, 256)
@@ -86,8 +86,8 @@ func switchHead(r *http.Request, extra http.Header, deflate bool) []byte {
 	return append(b, "\r\n"...)
 }
 
-// hijack takes the connection over from the HTTP server, with the bytes that the server has read
-// already.
+// hijack takes the connection from the HTTP server, with the bytes that the server has already
+// read.
 func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -101,9 +101,9 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 	return conn, read, nil
 }
 
-// takeBuffered takes what the reader, and behind it a connection that was itself begun with bytes
-// in hand, have read from the socket: who reads the socket's descriptor would miss it. Such a
-// connection tells by Buffered how much it has.
+// takeBuffered returns the bytes that the reader, and a connection that began with such bytes
+// itself, have read from the socket. A reader of the socket's descriptor would miss them. Such a
+// connection has a method Buffered.
 func takeBuffered(conn net.Conn, r *bufio.Reader) ([]byte, error) {
 	n := r.Buffered()
 	read := make([]byte, n)

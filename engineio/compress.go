@@ -13,8 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// acceptedEncoding picks gzip or deflate by the lines of Accept-Encoding, the one named first where
-// both are as welcome, "" for neither.
+// acceptedEncoding picks gzip or deflate by the lines of Accept-Encoding: the first one if both
+// have the same weight, or "".
 func acceptedEncoding(lines []string) string {
 	best, most, any := "", 0.0, 0.0
 	named := map[string]bool{}

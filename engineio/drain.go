@@ -10,16 +10,15 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// okAfterDrain is how long posts for a session that Drain has ended are answered "ok": its client
-// may have sent them before it learnt of the end, and an error would be counted as a failed
+// okAfterDrain is how long the server answers "ok" to posts for a session that Drain has ended. Its
+// client may have sent them before it heard of the end, and would count an error as a failed
 // request.
 const okAfterDrain = 5 * time.Second
 
-// finishTime is how long a drain waits for a Receiver that is at work: its client may get an
-// answer.
+// finishTime is how long a drain waits for a busy Receiver.
 const finishTime = 2 * time.Second
 
-// shutdownLinger bounds the wait for the answers to our close frames when Run ends.
+// shutdownLinger limits the wait for the answers to our close frames when Run ends.
 const shutdownLinger = time.Second
 
 // drained remembers the sessions that Drain has ended.
@@ -87,13 +86,13 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 	return nil
 }
 
-// move ends a session whose client is to come back elsewhere.
+// move ends a session so that its client reconnects elsewhere.
 func (s *Server) move(session *Session) {
 	s.drained.add(session.id)
 	session.close(ShuttingDown, nil)
 }
 
-// shutdown ends everything, for the end of Run.
+// shutdown ends everything when Run ends.
 func (s *Server) shutdown() {
 	s.gate.Lock()
 	s.refusing.Store(true)
@@ -137,7 +136,7 @@ func (s *Server) isLate(r *http.Request, sid string) bool {
 	return r.Method == http.MethodPost && s.refusing.Load() && s.drained.has(sid)
 }
 
-// answerBusy tells a client to come back, to another server by then.
+// answerBusy tells a client to come back later, at another server.
 func (s *Server) answerBusy(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", "1")
 	w.Header().Set("Connection", "close")

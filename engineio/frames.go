@@ -33,7 +33,7 @@ const (
 	codeTooBig        = 1009
 )
 
-// frameError is a client's breach of the WebSocket protocol, and the close code that tells it so.
+// frameError is a breach of the WebSocket protocol, with the close code for it.
 type frameError struct {
 	code uint16
 	text string
@@ -54,10 +54,11 @@ var (
 	errDeflate      = &frameError{codeInvalidData, "compressed data is malformed"}
 )
 
-// errStop is returned by a frameSink that wants no more.
+// errStop is the error of a frameSink that takes no more.
 var errStop = errors.New("engineio: websocket: no more input wanted")
 
-// frameSink takes what a parser finds. An error ends the parsing and is given back by feed.
+// frameSink takes messages and control frames from a parser. An error ends the parsing, and feed
+// returns it.
 type frameSink interface {
 	// message takes one whole message, unmasked, inflated and, if text, valid UTF-8. Text is only
 	// valid during the call; binary data is given away.
@@ -88,8 +89,8 @@ type parser struct {
 	whole    bool // the message under way is one frame
 }
 
-// feed takes the next bytes of the connection, unmasking them in place. After an error it must not
-// be called again.
+// feed takes the next bytes of the connection and unmasks them in place. It must not be called
+// after an error.
 func (p *parser) feed(b []byte, sink frameSink) error {
 	for {
 		if !p.inFrame {
@@ -174,8 +175,7 @@ func headerSize(second byte) int {
 	return 2 + 4
 }
 
-// check judges the first two bytes of a header, or the first if there is one, and takes what they
-// say.
+// check checks the first one or two bytes of a header and stores their values.
 func (p *parser) check(h []byte) error {
 	op := h[0] & opMask
 	control := op&0x8 != 0
@@ -271,7 +271,7 @@ func (p *parser) frame(part []byte, sink frameSink) error {
 	return sink.message(op, data)
 }
 
-// dropMessage ends the message under way; its buffer goes back to where it is from.
+// dropMessage ends the present message and returns its buffer.
 func (p *parser) dropMessage() {
 	if !p.givesAway() {
 		bufpool.Put(p.msg)
@@ -279,14 +279,14 @@ func (p *parser) dropMessage() {
 	p.msg = nil
 }
 
-// release gives the buffers back. The parser must not be used afterwards.
+// release returns the buffers. The parser must not be used afterwards.
 func (p *parser) release() {
 	p.dropMessage()
 	bufpool.Put(p.ctl)
 	p.ctl = nil
 }
 
-// unmask applies a masking key to b and returns it turned for the byte after b.
+// unmask applies a masking key to b, and returns the key for the byte after b.
 func unmask(b []byte, key uint32) uint32 {
 	k := uint64(key) | uint64(key)<<32
 	for len(b) >= 32 {
@@ -307,7 +307,7 @@ func unmask(b []byte, key uint32) uint32 {
 	return key
 }
 
-// checkClose judges a close frame's payload: nothing, or a code that may be sent and a reason in
+// checkClose checks a close frame's payload: it is empty, or has a permitted code and a reason in
 // UTF-8.
 func checkClose(data []byte) error {
 	if len(data) == 0 {

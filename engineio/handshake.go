@@ -9,15 +9,14 @@ import (
 	"github.com/sidereal-io/sidereal/engineio/packet"
 )
 
-// randomSID makes the default sids: 15 random bytes, as many characters as the reference's have.
+// randomSID makes the default sids: 15 random bytes, in as many characters as Node's.
 func randomSID(*http.Request) (string, error) {
 	var b [15]byte
 	rand.Read(b[:])
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil
 }
 
-// needsEscaping tells the characters that a sid cannot have: JSON or a cookie would not take them
-// as they are.
+// needsEscaping reports whether JSON or a cookie can't take a character as it is.
 func needsEscaping(c rune) bool {
 	return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"\\,;`, c)
 }
@@ -34,8 +33,8 @@ func (s *Server) mint(r *http.Request) (*Session, *ConnectionError) {
 	return newSession(s, sid, r), nil
 }
 
-// begin puts a session with its transport into life: the table, the open packet, the receiver, the
-// first ping. What Open sends leaves together with the open packet. It reports false if the server
+// begin starts a session with its transport: the table, the open packet, the receiver, the first
+// ping. The messages of Open leave together with the open packet. It returns false if the server
 // takes no sessions or the sid is taken.
 func (s *Server) begin(session *Session) bool {
 	session.recvMu.Lock() // whoever ends the session meanwhile finds its receiver set
@@ -59,7 +58,7 @@ func (s *Server) begin(session *Session) bool {
 	return true
 }
 
-// openLocked queues what a session begins with, corked, and schedules its first ping.
+// openLocked queues the first packets of a session, corked, and schedules its first ping.
 func (s *Server) openLocked(session *Session) {
 	transport := session.transportLocked()
 	s.metrics.sessions(transport).Inc()
@@ -83,7 +82,7 @@ func (s *Server) openData(session *Session) []byte {
 	return packet.AppendOpen(make([]byte, 0, 160), o)
 }
 
-// serveHandshake begins a session over polling; its response is the first poll's.
+// serveHandshake starts a session over polling. Its response is that of the first poll.
 func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q *query) {
 	session, refused := s.mint(r)
 	if refused != nil {

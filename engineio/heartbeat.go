@@ -6,10 +6,10 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// closeTimeout is how long a closing session waits for the poll that is told.
+// closeTimeout limits the wait of a closing session for its last poll.
 const closeTimeout = 30 * time.Second
 
-// What Session.beat says.
+// The values of Session.beat.
 const (
 	beatIdle     = iota // the next ping is scheduled
 	beatAwaiting        // a ping is unanswered
@@ -20,8 +20,7 @@ const (
 // heartbeat is a Session as the owner of its timer.
 type heartbeat Session
 
-// Expire sends the ping that is due, or ends the session for a pong (or a last poll) that did not
-// come.
+// Expire sends a ping, or ends a session whose pong or last poll didn't come.
 func (h *heartbeat) Expire(t *wheel.Timer) {
 	s := (*Session)(h)
 	s.mu.Lock()
@@ -39,8 +38,8 @@ func (h *heartbeat) Expire(t *wheel.Timer) {
 	}
 }
 
-// lapsed reports whether the session ends now because its pong is overdue. A client that asks may
-// be quicker than the wheel, and is to be told the truth.
+// lapsed ends a session whose pong is overdue, and reports whether it did. A request may arrive
+// before the wheel notices.
 func (s *Session) lapsed() bool {
 	if beat := s.beat.Load(); beat != beatAwaiting && beat != beatExtended {
 		return false
@@ -54,8 +53,8 @@ func (s *Session) lapsed() bool {
 	return true
 }
 
-// pong schedules the next ping: the interval runs from the pong's arrival. A pong that nobody asked
-// for counts too.
+// pong schedules the next ping, counted from the arrival of the pong. A pong without a ping counts,
+// too.
 func (s *Session) pong() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 // payload, and the payload of a post is a form's field. A session whose handshake has a parameter j
 // is one of these.
 
-// appendJSONP wraps a payload. Of j only the digits are used, so that it cannot smuggle script in.
+// appendJSONP wraps a payload. It uses the digits of j only, so that j can't carry script.
 func appendJSONP(dst []byte, j string, payload []byte) []byte {
 	dst = append(dst, "___eio["...)
 	for _, c := range []byte(j) {
@@ -25,7 +25,7 @@ func appendJSONP(dst []byte, j string, payload []byte) []byte {
 	return append(append(append(dst, "]("...), bytes.TrimSuffix(text.Bytes(), []byte("\n"))...), ");"...)
 }
 
-// jsonpBody is the payload in a posted form. Clients double the backslash of "\n", since forms
+// jsonpBody returns the payload of a posted form. Clients double the backslash of "\n", since forms
 // normalise newlines.
 func jsonpBody(body []byte) []byte {
 	form, _ := url.ParseQuery(string(body))

@@ -11,17 +11,17 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
-// readBuffer is what is borrowed to read a socket that has something.
+// readBuffer is the size of the buffer that is borrowed while a socket is read.
 const readBuffer = 16 << 10
 
-// pollers are what a server on Linux parks its sockets in.
+// pollers holds the poller in which a server on Linux parks its sockets.
 type pollers struct {
 	once sync.Once
 	one  *poller // nil: not begun, or not to be had
 }
 
-// poller gives the server's poller, begun when the first socket needs it; nil if the server does
-// not run (nobody would wait for the poller's end).
+// poller returns the server's poller, and starts it for the first socket. It returns nil if Run
+// doesn't run, since nobody would wait for the poller's end.
 func (s *Server) poller() *poller {
 	if !s.running.Load() {
 		return nil
@@ -38,7 +38,7 @@ func (s *Server) poller() *poller {
 	return s.pollers.one
 }
 
-// stopPolling ends the poller. No socket may be added any more.
+// stopPolling ends the poller. No socket may be added afterwards.
 func (s *Server) stopPolling() {
 	s.pollers.once.Do(func() {})
 	if p := s.pollers.one; p != nil {
@@ -46,9 +46,8 @@ func (s *Server) stopPolling() {
 	}
 }
 
-// newLink picks what reads and writes conn. A connection that has SyscallConn lets its descriptor
-// be read and written past its Read and Write: its socket is parked in the server's poller. Others,
-// TLS above all, are streams.
+// newLink returns the link for conn. If conn has SyscallConn, the poller reads and writes its
+// descriptor, past its Read and Write. Other connections, above all TLS, are streams.
 func (s *Server) newLink(conn net.Conn) link {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
@@ -70,9 +69,9 @@ func (s *Server) newLink(conn net.Conn) link {
 	return l
 }
 
-// socketLink is a socket in Go's poller, with a goroutine that waits there and holds no buffer
-// while it does: what a server does that has no poller. Nobody but the link closes the socket,
-// under the session's mu, so that holding mu makes the descriptor safe to write to.
+// socketLink is a socket in Go's poller, for servers without a poller of their own. Its goroutine
+// waits there without a buffer. Only the link closes the socket, under the session's mu, so that a
+// goroutine that holds mu may write to the descriptor.
 type socketLink struct {
 	server   *Server
 	conn     net.Conn
@@ -136,8 +135,8 @@ func (l *socketLink) drain(w *webSocket) {
 	}
 }
 
-// writable asks the kernel: Go's poller only knows of changes, and may have seen this one before it
-// was asked.
+// writable asks the kernel whether a socket takes more: Go's poller only knows of changes, and may
+// have missed this one.
 func writable(fd uintptr) bool {
 	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 	n, err := unix.Poll(p[:], 0)

@@ -6,13 +6,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// streamBuffer is what a stream's reader holds while it waits. (TLS hands out records of up to 16
-// KB; bigger reads are rare enough to take several.)
+// streamBuffer is the size of a stream's read buffer. TLS records have up to 16 KB; larger reads
+// are rare enough to take several.
 const streamBuffer = 4 << 10
 
-// streamLink is a connection that can only be read and written with blocking calls: TLS, net.Pipe,
-// or any socket where there is no link_linux.go. It costs a reader goroutine with a buffer, and a
-// writer one while something is written.
+// streamLink is a connection with blocking calls only: TLS, net.Pipe, or any socket on systems
+// without link_linux.go. It costs a reader goroutine with a buffer, and a writer goroutine while
+// there is something to write.
 type streamLink struct {
 	server *Server
 	conn   net.Conn
@@ -64,7 +64,7 @@ func (l *streamLink) arm(w *webSocket) {
 	l.server.tasks.Go(func() { l.drain(w) })
 }
 
-// drain writes what waits, in pieces of up to 16 KB, until nothing does.
+// drain writes the queue in pieces of up to 16 KB until it is empty.
 func (l *streamLink) drain(w *webSocket) {
 	buf := bufpool.Get(corkBytes)
 	defer func() { bufpool.Put(buf) }()

@@ -48,7 +48,7 @@ func newPacket(t packet.Type, data []byte) *Message {
 	return &Message{head: head, frame: append(append(f, '0'+byte(t)), data...)}
 }
 
-// newRaw makes what goes into a WebSocket's stream as it is.
+// newRaw makes a message of bytes that go into a WebSocket's stream unchanged.
 func newRaw(b []byte) *Message { return &Message{frame: b, control: true, plain: true} }
 
 func newControl(op byte, payload []byte) *Message {
@@ -63,7 +63,7 @@ var (
 	probePong   = newPacket(packet.Pong, []byte("probe"))
 )
 
-// appendText appends m as it stands in a payload.
+// appendText appends m in its form in a payload.
 func (m *Message) appendText(dst []byte) []byte {
 	if !m.binary {
 		return append(dst, m.frame[m.head:]...)
@@ -77,8 +77,8 @@ func (m *Message) appendText(dst []byte) []byte {
 	return append(dst, *text...)
 }
 
-// wire is m as a WebSocket frame. threshold is the payload size from which it is deflated; below 0:
-// never.
+// wire returns m as a WebSocket frame, compressed from threshold bytes on, or never if that is
+// below 0.
 func (m *Message) wire(threshold int) []byte {
 	if threshold < 0 || m.plain || m.Len() < threshold {
 		return m.frame
@@ -105,7 +105,7 @@ func appendFrameHeader(dst []byte, op byte, n int) []byte {
 	}
 }
 
-// textLen is the length of what appendText appends.
+// textLen returns the number of bytes that appendText appends.
 func (m *Message) textLen() int {
 	if !m.binary {
 		return m.Len()

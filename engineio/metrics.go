@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are counted in any case and registered where Config.Metrics says.
+// metrics are counted even if Config.Metrics is nil.
 type metrics struct {
 	polling, websocket                     prometheus.Gauge // sessions by their current transport
 	pollingHandshakes, websocketHandshakes prometheus.Counter

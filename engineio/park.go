@@ -8,7 +8,7 @@ import (
 )
 
 // parker is a ResponseWriter whose handler may return before the response is written. A poll that
-// waits on one has no goroutine: whoever has something to say to the session writes the response.
+// waits on one has no goroutine: the goroutine that sends to the session writes the response.
 type parker interface {
 	http.ResponseWriter
 	// Park says that the handler returns, and that the response is written later and ended by Done.
@@ -21,7 +21,7 @@ type parker interface {
 	Done() error
 }
 
-// park leaves p to whoever answers it. False: it has its answer already, or its response cannot be
+// park parks p. It returns false if p has its answer already, or its ResponseWriter can't be
 // parked.
 func (s *Session) park(p *poll) bool {
 	if p.parker == nil {
@@ -48,8 +48,8 @@ func (s *Session) unparked(p *poll) {
 	}
 }
 
-// answerParkedLocked writes the answer of a parked poll: at once, unless that may take time or call
-// the app.
+// answerParkedLocked writes the answer of a parked poll: at once, or on a goroutine of its own if
+// that may take time or call the app.
 func (s *Session) answerParkedLocked(p *poll) {
 	if c := &s.server.cfg; c.Headers != nil ||
 		len(p.asked.accepts) > 0 && c.HTTPCompressionThreshold >= 0 && p.size() > c.HTTPCompressionThreshold {

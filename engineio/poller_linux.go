@@ -25,11 +25,11 @@ const (
 	endEvents  = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 )
 
-// poller parks sockets in an epoll of our own, so that an idle WebSocket has neither goroutine nor
-// buffer (ADR 0002). The epoll's descriptor is itself in Go's poller: one goroutine waits there for
-// all sockets, reads them in turn, and does the Work that comes of it. It leads a scheduler: when
-// it is late, another continues the round, and the link that it reads is away: its events are noted
-// for the late goroutine, which serves it alone until nothing is left of them.
+// poller parks sockets in an epoll, so that an idle WebSocket has neither a goroutine nor a buffer
+// (ADR 0002). The epoll's descriptor is itself in Go's poller. One goroutine waits there for all
+// sockets, reads them in turn, and does the work that follows: it leads a scheduler. If it is
+// overdue, another goroutine continues the round, and the link that it reads is away. The poller
+// notes that link's events for the overdue goroutine, which serves it alone until nothing is left.
 type poller struct {
 	epfd      int
 	file      *os.File
@@ -76,7 +76,7 @@ func newPoller(pool *pool) (*poller, error) {
 	return p, nil
 }
 
-// run serves events until close, or until another goroutine does: see scheduler.
+// run serves events until close, or until another goroutine leads: see scheduler.
 func (p *poller) run() {
 	if p.buf == nil {
 		p.buf = bufpool.Get(pollBuffer)[:pollBuffer]
@@ -89,8 +89,8 @@ func (p *poller) run() {
 	}
 }
 
-// round handles what is left of the events, then the links that had more to read before them. It
-// reports whether the caller still leads.
+// round handles the rest of the events, then the links that had more to read before. It reports
+// whether the caller still leads.
 func (p *poller) round() (leads bool) {
 	for p.next < p.n {
 		ev := &p.events[p.next]
@@ -115,7 +115,7 @@ func (p *poller) round() (leads bool) {
 	return true
 }
 
-// serve handles one link's events, watched, and reports whether the caller still leads.
+// serve handles one link's events in a turn, and reports whether the caller still leads.
 func (p *poller) serve(l *pollLink, events uint32) (leads bool) {
 	if l.away.Load() && p.note(l, events) {
 		return true
@@ -138,7 +138,7 @@ func (p *poller) serve(l *pollLink, events uint32) (leads bool) {
 	return true
 }
 
-// lost leaves the link that is read, and the buffer for it, to the leader that is replaced.
+// lost leaves the link that is being read, and the buffer, to the replaced leader.
 func (p *poller) lost() {
 	if p.reading != nil {
 		p.reading.away.Store(true)
@@ -146,7 +146,7 @@ func (p *poller) lost() {
 	}
 }
 
-// note leaves events to the goroutine that serves l. It reports false if none does any more.
+// note leaves events to the goroutine that serves l. It returns false if l isn't away any more.
 func (p *poller) note(l *pollLink, events uint32) bool {
 	p.scheduler.mu.Lock()
 	defer p.scheduler.mu.Unlock()
@@ -157,8 +157,7 @@ func (p *poller) note(l *pollLink, events uint32) bool {
 	return true
 }
 
-// alone serves a link that is away until nothing is left, by a goroutine that was replaced while it
-// handled it.
+// alone serves a link that is away, on the replaced goroutine, until nothing is left.
 func (p *poller) alone(l *pollLink, again uint32, buf []byte, me *leader) {
 	for events, more := p.back(l, again); more; events, more = p.back(l, again) {
 		again = l.handle(events, buf, me)
@@ -166,8 +165,8 @@ func (p *poller) alone(l *pollLink, again uint32, buf []byte, me *leader) {
 	bufpool.Put(buf)
 }
 
-// back takes what was noted for a link that is away, beside what it has to read again. If that is
-// nothing, the link is the poller's again; if nobody polls any more, it is closed.
+// back returns the noted events of a link that is away, and those that it has to read again. If
+// there are none, the link is the poller's again, or is closed if nobody polls any more.
 func (p *poller) back(l *pollLink, again uint32) (events uint32, more bool) {
 	p.scheduler.mu.Lock()
 	events, l.noted = l.noted|again, 0
@@ -181,8 +180,7 @@ func (p *poller) back(l *pollLink, again uint32) (events uint32, more bool) {
 	return events, more
 }
 
-// wait waits until there are events, unless there is more to read. It reports false if the poller
-// is closed.
+// wait waits for events, unless there is more to read. It returns false once the poller is closed.
 func (p *poller) wait() bool {
 	p.next, p.turned = 0, 0
 	p.turn, p.again = p.again, p.turn[:0]
@@ -192,7 +190,7 @@ func (p *poller) wait() bool {
 	return p.raw.Read(p.some) == nil
 }
 
-// end closes the sockets that are left. Those that are away are closed by who serves them.
+// end closes the remaining sockets. The goroutines that serve links which are away close those.
 func (p *poller) end() {
 	p.scheduler.mu.Lock()
 	p.ended = true
@@ -205,10 +203,10 @@ func (p *poller) end() {
 	bufpool.Put(p.buf)
 }
 
-// close ends run, which closes the sockets that are left.
+// close ends run, which closes the remaining sockets.
 func (p *poller) close() { p.file.Close() }
 
-// detach takes conn's socket out of Go's poller and closes conn; the socket lives on in the link.
+// detach takes conn's socket out of Go's poller and closes conn. The socket lives on in the link.
 func (p *poller) detach(conn net.Conn, raw syscall.RawConn) (*pollLink, error) {
 	fd, err := -1, error(nil)
 	if e := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) }); e != nil {
@@ -225,9 +223,9 @@ func (p *poller) detach(conn net.Conn, raw syscall.RawConn) (*pollLink, error) {
 	return &pollLink{poller: p, fd: fd, gen: p.gen.Add(1)}, nil
 }
 
-// pollLink is a socket that the poller reads. Its descriptor is closed by who serves it alone, with
-// the session's mu held, so that whoever holds mu and finds the webSocket not closed may write to
-// it.
+// pollLink is a socket that the poller reads. Only the goroutine that serves it closes its
+// descriptor, with the session's mu held. So a goroutine that holds mu may write to it while the
+// webSocket isn't closed.
 type pollLink struct {
 	poller *poller
 	w      *webSocket
@@ -262,8 +260,8 @@ func (l *pollLink) start(w *webSocket, read []byte) {
 	}
 }
 
-// control tells the kernel what the link waits for. Before start has added the link there is
-// nothing to modify: start then asks for all at once.
+// control tells the kernel which events the link waits for. Before start has added the link there
+// is nothing to modify: start then asks for all at once.
 func (l *pollLink) control(op int) error {
 	events := uint32(readEvents)
 	if l.waiting {
@@ -272,9 +270,8 @@ func (l *pollLink) control(op int) error {
 	return unix.EpollCtl(l.poller.epfd, op, l.fd, &unix.EpollEvent{Events: events, Fd: int32(l.fd), Pad: int32(l.gen)})
 }
 
-// handle reads what there is and writes what waited for room, then closes the descriptor of a link
-// that is done. It returns the events for which it is to be called again when others have had their
-// turn.
+// handle reads, writes what waited for room, and closes the descriptor of a link that is done. It
+// returns the events for which it has to be called again after other links.
 func (l *pollLink) handle(events uint32, buf []byte, by *leader) (again uint32) {
 	if events&(unix.EPOLLIN|endEvents) != 0 {
 		again = l.read(events, buf, by)
@@ -329,7 +326,7 @@ func (l *pollLink) read(events uint32, buf []byte, by *leader) (again uint32) {
 func (l *pollLink) write(b []byte) (int, error)    { return netio.Write(l.fd, b) }
 func (l *pollLink) writev(v [][]byte) (int, error) { return netio.Writev(l.fd, v) }
 
-// arm asks for an event when there is room; the kernel looks at once, so that none is missed.
+// arm asks for an event when there is room. The kernel checks at once, so that none is missed.
 func (l *pollLink) arm(*webSocket) {
 	l.waiting = true
 	l.control(unix.EPOLL_CTL_MOD)
@@ -337,7 +334,7 @@ func (l *pollLink) arm(*webSocket) {
 
 func (l *pollLink) closeWrite() { unix.Shutdown(l.fd, unix.SHUT_WR) }
 
-// close ends both directions. The event that this makes has the poller close the descriptor.
+// close ends both directions. The event of that makes the poller close the descriptor.
 func (l *pollLink) close() {
 	l.dead = true
 	if l.fd >= 0 {
@@ -345,7 +342,8 @@ func (l *pollLink) close() {
 	}
 }
 
-// finish closes the descriptor: by who serves the link, or before the poller has seen it.
+// finish closes the descriptor. The goroutine that serves the link calls it, or any before the
+// poller knows the link.
 func (l *pollLink) finish() {
 	l.w.session.mu.Lock()
 	defer l.w.session.mu.Unlock()

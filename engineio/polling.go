@@ -31,7 +31,7 @@ type polling struct {
 	err    error
 }
 
-// poll is a GET that waits. Once answered, whoever writes the answer owns out.
+// poll is a GET that waits. Once it is answered, the goroutine that writes the answer owns out.
 type poll struct {
 	id       requestID
 	asked    asked
@@ -69,7 +69,7 @@ type post struct {
 	cut     bool // another came: this one's connection is to be cut
 }
 
-// answerLocked gives the pending poll what waits, if there is a poll and something waits.
+// answerLocked answers the pending poll, if there is one and something waits.
 func (s *Session) answerLocked() {
 	if s.polling == nil || s.polling.poll == nil || len(s.out.items) == 0 {
 		return
@@ -87,7 +87,7 @@ func (s *Session) answerLocked() {
 	s.finishLocked(p)
 }
 
-// finishLocked has the answer of p written, which is in p.out.
+// finishLocked has the answer of p, p.out, written.
 func (s *Session) finishLocked(p *poll) {
 	switch {
 	case p.parked:
@@ -151,8 +151,8 @@ func (s *Session) addPoll(p *poll) (status int) {
 	return 0
 }
 
-// waitPoll writes p's answer when it is there, or leaves that to whoever answers. A client that
-// leaves before ends its session.
+// waitPoll writes p's answer once it is there, or parks p. A client that leaves before ends its
+// session.
 func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 	if s.park(p) {
 		return
@@ -184,7 +184,7 @@ func (s *Session) abandon(p *poll) bool {
 	return true
 }
 
-// writePoll writes the answer of a poll that has one.
+// writePoll writes the answer of p.
 func (s *Session) writePoll(w http.ResponseWriter, p *poll) error {
 	body := bufpool.Get(p.size())
 	for i, m := range p.out {
@@ -201,7 +201,7 @@ func (s *Session) writePoll(w http.ResponseWriter, p *poll) error {
 	return s.server.answerPoll(w, &p.asked, text, p.compressible())
 }
 
-// size is how many bytes the answer's payload has, and one.
+// size returns the number of bytes of the answer's payload, plus one.
 func (p *poll) size() (n int) {
 	for _, m := range p.out {
 		n += m.textLen() + 1
@@ -213,8 +213,8 @@ func (p *poll) compressible() bool {
 	return slices.ContainsFunc(p.out, func(m *Message) bool { return !m.plain })
 }
 
-// failPolling ends the session for a post that the client cut. One that has switched to a WebSocket
-// since has given its requests up.
+// failPolling ends the session for a post that the client cut. It does nothing after an upgrade,
+// when the client gives its requests up.
 func (s *Session) failPolling(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,7 +232,7 @@ func (s *Session) failPoll(p *poll, err error) {
 	}
 }
 
-// answerPoll writes a poll's response and sees it off, so that a cut connection is noticed here.
+// answerPoll writes a poll's response and flushes it, so that a cut connection is noticed here.
 func (s *Server) answerPoll(w http.ResponseWriter, a *asked, body []byte, compress bool) error {
 	h := w.Header()
 	if compress && s.cfg.HTTPCompressionThreshold >= 0 && len(body) >= s.cfg.HTTPCompressionThreshold {
@@ -246,8 +246,8 @@ func (s *Server) answerPoll(w http.ResponseWriter, a *asked, body []byte, compre
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	s.pollingHeaders(h, a.explorer, a.r)
 	control := http.NewResponseController(w)
-	// Who has not taken it by then has missed a ping. A server that cannot do this has to see to it
-	// itself.
+	// A client that hasn't taken it by then has missed a ping. A server without deadlines must see
+	// to it itself.
 	control.SetWriteDeadline(time.Now().Add(s.cfg.PingInterval + s.cfg.PingTimeout))
 	if _, err := w.Write(body); err != nil {
 		return err
@@ -369,8 +369,8 @@ func (s *Session) donePost(p *post, whole bool) (cut bool) {
 	return p.cut
 }
 
-// readBody reads a body into a borrowed buffer. whole is false if it is larger than
-// MaxHTTPBufferSize; bytes are counted as they arrive, whatever Content-Length says.
+// readBody reads a body into a borrowed buffer. whole is false if the body is larger than
+// MaxHTTPBufferSize. It counts the bytes as they arrive, whatever Content-Length says.
 func (s *Server) readBody(r *http.Request) (body []byte, whole bool, err error) {
 	limit := s.cfg.MaxHTTPBufferSize
 	body = bufpool.Get(int(min(max(r.ContentLength+1, 512), limit+1, 64<<10)))
@@ -410,7 +410,7 @@ func (s *Session) receivePayload(body []byte) {
 	}
 }
 
-// toValidUTF8 replaces each invalid byte by U+FFFD, in a slice of its own.
+// toValidUTF8 returns a copy of b with each invalid byte replaced by U+FFFD.
 func toValidUTF8(b []byte) []byte {
 	out := make([]byte, 0, len(b)+16)
 	for len(b) > 0 {

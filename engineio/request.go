@@ -8,8 +8,8 @@ import (
 	"net/url"
 )
 
-// firstRequest is what a session keeps of its first request. Packed into one string its headers and
-// URL take a third of what they take in an http.Request, which was half of an idle session.
+// firstRequest is a session's copy of its first request. Packed into one string, headers and URL
+// take a third of their size in an http.Request, which was half of an idle session.
 type firstRequest struct {
 	ctx context.Context
 	tls *tls.ConnectionState
@@ -39,7 +39,7 @@ func appendPacked(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
-// cutPacked cuts the first string off.
+// cutPacked cuts off the first string.
 func cutPacked(text string) (s, rest string) {
 	n, size := binary.Uvarint([]byte(text[:min(len(text), binary.MaxVarintLen64)]))
 	end := size + int(n)
@@ -51,8 +51,8 @@ func (f *firstRequest) remoteAddr() string {
 	return addr
 }
 
-// unpack makes the request anew: without a body, and with a context that has the values of the
-// request's but does not end with it.
+// unpack makes the request again: without a body, and with a context that has the values of the
+// original one but doesn't end with it.
 func (f *firstRequest) unpack() *http.Request {
 	rest := f.text
 	next := func() (s string) {

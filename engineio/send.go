@@ -1,6 +1,6 @@
 package engineio
 
-// corkBytes is how much may gather under a cork before it leaves all the same.
+// corkBytes is how much a cork holds back at most.
 const corkBytes = 16 << 10
 
 // Send sends the messages in order, with no others between them. It never blocks: the session
@@ -67,7 +67,7 @@ func (s *Session) sendLocked(ms ...*Message) error {
 	return nil
 }
 
-// flushLocked hands what waits to the transport, as far as that takes it.
+// flushLocked passes the queue to the transport, as far as that takes it.
 func (s *Session) flushLocked() {
 	if s.ws != nil {
 		s.ws.flushLocked()
@@ -83,15 +83,15 @@ type outbox struct {
 	bytes int // of all frames, uncompressed, less off
 }
 
-// messageBytes is what a message takes beside its frame while it waits. It counts, or a client that
-// sends nothing but pings and reads nothing would have us keep fifty times MaxQueueBytes.
+// messageBytes is the memory of a waiting message beside its frame. It counts, or a client that
+// only sends pings and reads nothing could make the server keep fifty times MaxQueueBytes.
 const messageBytes = 96
 
-// size is what waits, as Config.MaxQueueBytes counts it.
+// size returns the queue's bytes, as Config.MaxQueueBytes counts them.
 func (o *outbox) size() int { return o.bytes + len(o.items)*messageBytes }
 
-// exceeds tells whether more than limit waits once ms were pushed. One message may be longer than
-// that by itself where nothing is stuck before it.
+// exceeds reports whether the queue would exceed limit with ms. One message may be longer than
+// limit if nothing is stuck before it.
 func (o *outbox) exceeds(limit int, stuck bool, ms []*Message) bool {
 	over := o.size() - limit
 	if over > 0 && !stuck {
@@ -114,8 +114,8 @@ func (o *outbox) push(ms ...*Message) {
 // keepItems is the largest queue whose array an idle session keeps.
 const keepItems = 16
 
-// drop takes the first n messages out. The rest moves up only if it is no longer than that, so that
-// a long queue is not moved for each of its messages.
+// drop removes the first n messages. It moves the rest up only if that is no longer, so that a long
+// queue isn't moved for each message.
 func (o *outbox) drop(n int) {
 	for _, m := range o.items[:n] {
 		o.bytes -= len(m.frame)
@@ -136,7 +136,7 @@ func (o *outbox) drop(n int) {
 	}
 }
 
-// take empties the queue, of at most max messages if max is above 0, into a slice of its own.
+// take empties the queue, of at most max messages if max is above 0, and returns them.
 func (o *outbox) take(max int) []*Message {
 	n := len(o.items)
 	if max > 0 && n > max {

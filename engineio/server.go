@@ -18,8 +18,8 @@ import (
 // tick is the precision of heartbeats and timeouts, at least.
 const tick = 10 * time.Millisecond
 
-// precision is a thousandth of the shortest time that clients may measure: who sets a timeout of
-// 200 ms asks after 200, not after 220.
+// precision is a thousandth of the shortest timeout: a client with a timeout of 200 ms asks after
+// 200 ms, not after 220 ms.
 func precision(c *Config) time.Duration {
 	return min(max(min(c.PingInterval, c.PingTimeout, c.UpgradeTimeout)/1000, tick/100), tick)
 }
@@ -132,8 +132,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// verify finds the session of a request, nil for a handshake, or why it is refused. The order of
-// the checks is the reference's.
+// verify returns the session of a request, nil for a handshake, or the error that refuses it. The
+// order of the checks is that of Node's server.
 func (s *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *ConnectionError) {
 	if !s.cfg.enabled(q.transport) {
 		context := map[string]any{"transport": q.transport}
@@ -185,8 +185,8 @@ func (s *Server) verify(r *http.Request, q *query, upgrade bool) (*Session, *Con
 
 func invalidHeaderRune(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// refuse answers a request that has no place here: JSON, or for an upgrade request plain text on a
-// connection that ends, as the reference does.
+// refuse answers a request that is refused: with JSON or, if it is for an upgrade, with plain text
+// on a connection that ends, as Node's server does.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionError, upgrade bool) {
 	s.metrics.errors[e.Code].Inc()
 	e.Request = r
@@ -222,8 +222,7 @@ func (s *Server) hookHeaders(h http.Header, r *http.Request) {
 	}
 }
 
-// admit runs add, which puts in a session or a connection, unless the server has stopped taking
-// those.
+// admit calls add, which adds a session or a connection, unless the server takes none any more.
 func (s *Server) admit(session bool, add func()) bool {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
@@ -234,7 +233,7 @@ func (s *Server) admit(session bool, add func()) bool {
 	return true
 }
 
-// ended takes a session out that has just ended; its mu is held.
+// ended removes a session that has just ended. Its mu is held.
 func (s *Server) ended(session *Session, reason string, err error) {
 	s.sessions.remove(session)
 	s.metrics.sessions(session.transportLocked()).Dec()

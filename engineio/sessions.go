@@ -8,7 +8,7 @@ import (
 )
 
 // sessions finds live sessions by sid. It is sharded, since every polling request and handshake
-// looks in it.
+// uses it.
 type sessions struct {
 	seed   maphash.Seed
 	n      atomic.Int64
@@ -37,7 +37,7 @@ func (t *sessions) get(sid string) *Session {
 	return h.m[sid]
 }
 
-// add puts s in and reports false if its sid is taken.
+// add adds s. It returns false if the sid is taken.
 func (t *sessions) add(s *Session) bool {
 	h := &t.shards[t.shard(s.id)]
 	h.mu.Lock()
@@ -60,7 +60,7 @@ func (t *sessions) remove(s *Session) {
 	}
 }
 
-// all yields the sessions of one moment per shard, with no lock held.
+// all yields the sessions, shard by shard, without holding a lock.
 func (t *sessions) all() iter.Seq[*Session] {
 	return func(yield func(*Session) bool) {
 		var batch []*Session

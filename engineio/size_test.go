@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// What an idle WebSocket consists of fits the allocator's size classes exactly: a field more may
+// The parts of an idle WebSocket fit the allocator's size classes exactly: a field more may
 // cost 16 to 32 bytes.
 func TestSizes(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {

@@ -7,13 +7,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// probeInterval is how often a pending poll is ended with a noop after the probe, so that the
-// client can pause its polling and finish the upgrade.
+// probeInterval is the time between noops that end a pending poll after the probe, so that the
+// client can pause polling and finish the upgrade.
 const probeInterval = 100 * time.Millisecond
 
-// upgrade is a session's attempt to switch to a WebSocket (Engine.IO v4, Upgrade). Until the
-// client's upgrade packet the session lives on its old transport; whatever goes wrong before costs
-// the new connection only.
+// upgrade is a session's attempt to switch to a WebSocket (Engine.IO v4, Upgrade). The session
+// stays on its old transport until the client's upgrade packet. A failure before that only costs
+// the new connection.
 type upgrade struct {
 	session *Session
 	ws      *webSocket
@@ -22,9 +22,8 @@ type upgrade struct {
 	timer   wheel.Timer
 }
 
-// probeWith makes ws the session's probing WebSocket. A session that upgrades or has upgraded
-// already wants no other, nor does a request make sense that names another transport: those are
-// closed at once.
+// probeWith makes ws the session's probing WebSocket. It closes ws if the session upgrades or has
+// upgraded already, or if the request names another transport.
 func (s *Session) probeWith(ws *webSocket, transport string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,7 +40,7 @@ func (s *Session) probeWith(ws *webSocket, transport string) {
 	ws.flushLocked()
 }
 
-// probe takes a packet from the probing WebSocket.
+// probe handles a packet of the probing WebSocket.
 func (s *Session) probe(ws *webSocket, p packet.Packet, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,7 +60,7 @@ func (s *Session) probe(ws *webSocket, p packet.Packet, err error) {
 	}
 }
 
-// Expire ends a pending poll, or the upgrade when its time is up.
+// Expire ends a pending poll, or the upgrade after its timeout.
 func (u *upgrade) Expire(*wheel.Timer) {
 	s := u.session
 	s.mu.Lock()
@@ -81,7 +80,8 @@ func (u *upgrade) Expire(*wheel.Timer) {
 	s.server.wheel.Schedule(&u.timer, min(probeInterval, left))
 }
 
-// switchLocked makes the probing WebSocket the transport. What waited for a poll follows on it.
+// switchLocked makes the probing WebSocket the transport. Messages that waited for a poll follow on
+// it.
 func (s *Session) switchLocked(u *upgrade) {
 	s.upgrade = nil
 	s.server.wheel.Stop(&u.timer)
@@ -113,7 +113,7 @@ func (s *Session) switchLocked(u *upgrade) {
 	}
 }
 
-// cancelUpgradeLocked gives an upgrade up, if one is under way.
+// cancelUpgradeLocked ends an upgrade, if there is one.
 func (s *Session) cancelUpgradeLocked() {
 	if u := s.upgrade; u != nil {
 		s.upgrade = nil

@@ -14,20 +14,18 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// lingerTimeout is how long the client may take to answer our close frame, and to read what is
-// before it.
+// lingerTimeout limits the time until the client answers our close frame.
 const lingerTimeout = 30 * time.Second
 
-// What a WebSocket is to its session.
+// The part of a WebSocket in its session.
 const (
 	roleCurrent = iota // the transport
 	roleProbing        // may become it
 	roleLeaving        // a close frame was sent or received: what still comes is not looked at
 )
 
-// webSocket is a connection after its handshake. Its bytes come by feed, whoever reads them; what
-// goes out is written at once by whoever sends, and only what the kernel did not take then waits in
-// out.
+// webSocket is a connection after its handshake. feed takes its bytes from any reader. The
+// goroutine that sends writes at once; the bytes that the kernel doesn't take wait in out.
 type webSocket struct {
 	session *Session
 	link    link
@@ -48,8 +46,8 @@ type webSocket struct {
 	hangUp   bool // our side ends once out is written, for a client that is not listened to
 }
 
-// link is a WebSocket's connection: a socket whose descriptor we read and write without blocking,
-// or any net.Conn. write, writev, arm and close are called with the session's mu held.
+// link is a WebSocket's connection: a socket whose descriptor is read and written without blocking,
+// or any net.Conn. The session's mu is held during write, writev, arm and close.
 type link interface {
 	// start begins to call w.feed with what is read, and w.readEnded once at the end. read comes
 	// first.
@@ -126,8 +124,8 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session 
 	ws.link.start(ws, read)
 }
 
-// feed takes bytes that were read, and reports whether more are wanted. by is who reads, and does
-// the Work that comes of it; nil: nobody can.
+// feed takes bytes of the connection and reports whether it wants more. by is the leader that reads
+// and does the work that follows, or nil.
 func (w *webSocket) feed(b []byte, by *leader) bool {
 	s := w.session
 	s.recvMu.Lock()
@@ -150,7 +148,7 @@ func (w *webSocket) feed(b []byte, by *leader) bool {
 	return err == nil
 }
 
-// message takes a message from the parser.
+// message takes a message of the parser.
 func (w *webSocket) message(op byte, data []byte) error {
 	role := w.role.Load()
 	if role == roleLeaving {
@@ -171,7 +169,7 @@ func (w *webSocket) message(op byte, data []byte) error {
 	return nil
 }
 
-// control takes a control frame from the parser.
+// control takes a control frame of the parser.
 func (w *webSocket) control(op byte, data []byte) error {
 	s := w.session
 	if op == opClose {
@@ -194,8 +192,8 @@ func (w *webSocket) control(op byte, data []byte) error {
 	return nil
 }
 
-// fail ends the connection for a breach of the WebSocket protocol. It is still read, since a socket
-// that is closed with unread data in it takes our close frame back.
+// fail ends the connection for a breach of the WebSocket protocol. The link goes on reading:
+// closing a socket with unread data would take our close frame back.
 func (w *webSocket) fail(breach *frameError) {
 	w.deaf = true
 	w.parser.release()
@@ -207,7 +205,7 @@ func (w *webSocket) fail(breach *frameError) {
 	w.lingerLocked()
 }
 
-// readEnded is called by the link when there is nothing more to read.
+// readEnded tells that there is nothing more to read. The link calls it.
 func (w *webSocket) readEnded(err error) {
 	if err == io.EOF {
 		err = nil
@@ -219,8 +217,8 @@ func (w *webSocket) readEnded(err error) {
 	w.readStopped()
 }
 
-// readStopped is called by the link when feed wanted no more: the client has closed, and what waits
-// still goes out.
+// readStopped tells that feed wanted no more: the client has closed, and the queue still goes out.
+// The link calls it.
 func (w *webSocket) readStopped() {
 	w.session.recvMu.Lock()
 	defer w.session.recvMu.Unlock()
@@ -228,8 +226,7 @@ func (w *webSocket) readStopped() {
 	w.deaf = true
 }
 
-// leaveLocked ends what the connection was good for: the session, if it was its transport, or the
-// upgrade.
+// leaveLocked ends the session if this is its transport, or else its upgrade.
 func (w *webSocket) leaveLocked(reason string, err error) {
 	role := w.role.Swap(roleLeaving)
 	switch {
@@ -240,7 +237,7 @@ func (w *webSocket) leaveLocked(reason string, err error) {
 	}
 }
 
-// sendLocked writes the messages at once, or queues what the kernel does not take.
+// sendLocked writes the messages at once, and queues the bytes that the kernel doesn't take.
 func (w *webSocket) sendLocked(ms ...*Message) error {
 	if w.closed || w.saidBye {
 		return ErrClosed
@@ -284,7 +281,7 @@ func (w *webSocket) threshold() int {
 	return max(t, 0)
 }
 
-// flushLocked writes what waits, as far as the kernel takes it.
+// flushLocked writes the queue, as far as the kernel takes it.
 func (w *webSocket) flushLocked() {
 	for !w.blocked && !w.closed && len(w.out.items) > 0 {
 		if !w.writeSomeLocked() {
@@ -300,8 +297,7 @@ func (w *webSocket) flushLocked() {
 // maxVec bounds the frames of one writev.
 const maxVec = netio.MaxVec
 
-// vecs are what writev is given. They are pooled because what goes through an interface would be
-// allocated.
+// vecs pools the arguments of writev, which would be allocated since they go through an interface.
 var vecs = sync.Pool{New: func() any { return new([maxVec][]byte) }}
 
 // writeSomeLocked makes one write: up to 16 KB gathered into scratch, or as many frames as one
@@ -349,7 +345,7 @@ func (w *webSocket) writeSomeLocked() bool {
 	return true
 }
 
-// wroteLocked takes n written bytes out of the queue, of which items is the beginning.
+// wroteLocked removes n written bytes from the queue, which begins with items.
 func (w *webSocket) wroteLocked(items []*Message, n, threshold int) {
 	whole := 0
 	for _, m := range items {
@@ -370,22 +366,22 @@ func (w *webSocket) wroteLocked(items []*Message, n, threshold int) {
 	w.out.bytes -= n
 }
 
-// brokenLocked ends a connection that cannot be written to.
+// brokenLocked ends a connection that can't be written to.
 func (w *webSocket) brokenLocked(err error) error {
 	w.cutLocked()
 	w.leaveLocked(TransportError, err)
 	return err
 }
 
-// closeLocked begins to close the connection from our side: a close frame without a code behind
-// what waits. The connection is cut when the client has answered, or has not in time.
+// closeLocked starts to close the connection from our side, with a close frame without a code
+// behind the queue. The connection is cut after the client's answer, or after lingerTimeout.
 func (w *webSocket) closeLocked() {
 	w.role.Store(roleLeaving)
 	w.sayByeLocked(nil)
 	w.lingerLocked()
 }
 
-// sayByeLocked queues a close frame, once, and writes what waits: a cork keeps nothing that closes.
+// sayByeLocked queues a close frame, once, and writes the queue, which no cork holds back any more.
 func (w *webSocket) sayByeLocked(payload []byte) {
 	if w.saidBye || w.closed {
 		return
@@ -395,7 +391,7 @@ func (w *webSocket) sayByeLocked(payload []byte) {
 	w.flushLocked()
 }
 
-// linger is a webSocket that waits for the client to answer our close frame.
+// linger is a webSocket that waits for the answer to our close frame.
 type linger struct {
 	ws    *webSocket
 	timer wheel.Timer
@@ -425,7 +421,7 @@ func (w *webSocket) lingerLocked() {
 	srv.wheel.Schedule(&l.timer, lingerTimeout)
 }
 
-// cutIfDoneLocked closes the connection if the client has closed and was told all.
+// cutIfDoneLocked closes the connection if the client has closed it and everything was written.
 func (w *webSocket) cutIfDoneLocked() {
 	switch {
 	case w.closed || w.blocked || len(w.out.items) > 0:

@@ -85,10 +85,10 @@ func (b *boot) settle() error {
 		}
 	}
 	if !namePattern.MatchString(b.user) {
-		return usageError(fmt.Sprintf("%q is no user", b.user))
+		return usageError(fmt.Sprintf("%q is not a user name", b.user))
 	}
 	if b.name != "" && !namePattern.MatchString(b.name) {
-		return usageError(fmt.Sprintf("%q is no name of a service", b.name))
+		return usageError(fmt.Sprintf("%q is not a service name", b.name))
 	}
 	if b.home == "" {
 		u, err := user.Lookup(b.user)
@@ -115,7 +115,7 @@ func (b *boot) platform(c *control, args []string) error {
 	if len(args) > 0 {
 		known, ok := initSystems[strings.ToLower(args[0])]
 		if !ok {
-			return usageError(fmt.Sprintf("%q is no init system: startup is for systemd", args[0]))
+			return usageError(fmt.Sprintf("%q is not a supported init system: startup needs systemd", args[0]))
 		}
 		name = known
 	}

@@ -86,7 +86,7 @@ func workerProgram(self string, args []string) (command []string, own bool, err 
 	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {
-		return nil, false, usageError(args[0] + " is no command of sidereal up: there is no such program")
+		return nil, false, usageError("no program " + args[0] + ": sidereal up runs a program, a script or a process file")
 	}
 	return append([]string{path}, args[1:]...), false, nil
 }

@@ -18,7 +18,7 @@ const watchEvery = time.Second
 // terminal is then as it was.
 func (c *control) watchList(ctx context.Context, sort string) error {
 	if !config.Terminal(os.Stdout) {
-		return usageError("--watch draws on a terminal, and the output is none: for programs there is `" + calledAs() + " jlist`")
+		return usageError("--watch needs a terminal: for programs there is `" + calledAs() + " jlist`")
 	}
 	fmt.Fprint(c.out, processview.OpenScreen)
 	defer fmt.Fprint(c.out, processview.CloseScreen)

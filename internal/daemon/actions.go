@@ -273,7 +273,7 @@ func scaled(have int, count string) (int, error) {
 		n += have
 	}
 	if err != nil || n < 1 || n > 4096 {
-		return 0, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is no number of processes: 4, +2 or -1, and at least one must be left", count)}
+		return 0, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is not a number of processes: give 4, +2 or -1, and leave at least one", count)}
 	}
 	return n, nil
 }

@@ -26,7 +26,7 @@ func parseTarget(text string) (target, error) {
 	var err error
 	t.expr, err = regexp.Compile(strings.ReplaceAll(text[1:len(text)-1], `\/`, "/"))
 	if err != nil {
-		return t, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%s cannot be used to choose processes: %v", text, err)}
+		return t, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%s is not a regular expression: %v", text, err)}
 	}
 	return t, nil
 }

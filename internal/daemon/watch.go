@@ -49,7 +49,7 @@ func (d *Daemon) rewatch(ap *application) {
 	}
 	files, err := newFiles(&a, d.cfg.Home, d.cfg.Log)
 	if err != nil {
-		d.cfg.Log.Error().Str("app", a.Name).Err(err).Msg("files cannot be watched")
+		d.cfg.Log.Error().Str("app", a.Name).Err(err).Msg("files can't be watched")
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -164,7 +164,7 @@ func (d *Deployment) listenAt(ctx context.Context, door *Door, addr, variable st
 			return nil
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("%s: %s cannot be listened on: %w", d.app.Name, addr, err)
+			return fmt.Errorf("%s: %s can't be listened on: %w", d.app.Name, addr, err)
 		}
 		if owner := d.host.ownerOf(addr, d); owner != "" {
 			return fmt.Errorf("%s: port %s is served for the app %s: give one of them another %s", d.app.Name, portText(addr), owner, variable)
@@ -280,7 +280,7 @@ func (h *Host) listens(place, addr string) {
 		open = d.openSideDoor
 	}
 	answer := lifeline.ListenedTold{Addr: addr}
-	if err := open(context.Background(), addr); err != nil {
+	if err := open(context.Background(), addr); err != nil { // it waits until awaitPorts at most
 		d.problem(err)
 		answer.Error = "EADDRINUSE"
 		if errors.Is(err, syscall.EACCES) {
@@ -304,7 +304,7 @@ func (d *Deployment) problem(err error) {
 		}
 	})
 	if !known {
-		d.host.cfg.Log.Error().Str("app", d.app.Name).Err(err).Msg("app cannot be reached")
+		d.host.cfg.Log.Error().Str("app", d.app.Name).Err(err).Msg("clients can't reach the app")
 	}
 	d.host.Processes.Poke()
 }

@@ -93,7 +93,7 @@ func (l *File) Write(b []byte) (int, error) {
 		l.lost(len(b) - n)
 	}
 	if err != nil && !l.failing {
-		l.log.Error().Str("file", l.path).Err(err).Msg("log file cannot be written: lines are lost")
+		l.log.Error().Str("file", l.path).Err(err).Msg("log file can't be written: lines are lost")
 	}
 	l.failing = err != nil
 	return len(b), err
@@ -129,7 +129,7 @@ func (l *File) rotateLocked() {
 		to.Close()
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.log.Error().Str("file", l.path).Err(err).Msg("log file cannot be put aside")
+		l.log.Error().Str("file", l.path).Err(err).Msg("log file can't be rotated")
 		l.size, l.begun = 0, time.Now() // tried again after as many bytes, and not at each line
 		return
 	}

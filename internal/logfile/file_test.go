@@ -101,7 +101,7 @@ func TestLogFileThatCannotBeWrittenLosesLinesOnly(t *testing.T) {
 			t.Error("written")
 		}
 	}
-	if got := strings.Count(said.String(), "cannot be written"); got != 1 {
+	if got := strings.Count(said.String(), "can't be written"); got != 1 {
 		t.Errorf("said %d times: %s", got, said.String())
 	}
 }

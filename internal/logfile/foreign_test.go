@@ -231,7 +231,7 @@ func TestLogFileThatCannotBePutAside(t *testing.T) {
 		fmt.Fprint(l, "123456789\n")
 	}
 	defer l.f.Close()
-	if got := strings.Count(said.String(), "cannot be put aside"); got > 10 {
+	if got := strings.Count(said.String(), "can't be rotated"); got > 10 {
 		t.Errorf("said %d times for 1000 bytes", got)
 	}
 	if got := len(Tail(l.path, 1000)); got != 100 {

@@ -82,7 +82,7 @@ func LookUp(ctx context.Context, list string) (found int, err error) {
 		}
 		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
 		if err != nil {
-			return 0, &config.ValueError{Variable: "SIDEREAL_UPSTREAMS", Value: list, Rule: "has a name that cannot be looked up: " + err.Error()}
+			return 0, &config.ValueError{Variable: "SIDEREAL_UPSTREAMS", Value: list, Rule: "has a name that can't be looked up: " + err.Error()}
 		}
 		found += len(addrs)
 	}

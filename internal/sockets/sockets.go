@@ -133,7 +133,7 @@ func problem(variable, addr string, err error) error {
 		if errors.As(err, &op) {
 			err = op.Err
 		}
-		e.Rule = fmt.Sprintf("cannot be listened on: %v", err)
+		e.Rule = fmt.Sprintf("can't be listened on: %v", err)
 	}
 	return e
 }

@@ -15,19 +15,22 @@ type Parser interface {
 	Decode(published []byte) (msgpack []byte, err error)
 }
 
-// Config configures an emitter. The zero value of a field means its default, which is Node's where Node has it.
+// Config configures an emitter. The zero value of a field means its default, which is Node's where Node
+// has one.
 type Config struct {
-	// Redis is the client to publish with: of one server, Sentinel or a Cluster. It stays the caller's. Its option
-	// ContextTimeoutEnabled must be set, else a deadline would bound nothing; a context that is cancelled before its
-	// deadline is noticed once the read or write under way ends, which the client's own timeouts bound. By default the
-	// client tries again when an answer is lost, and the message may then arrive twice; MaxRetries -1 makes that at most once.
+	// Redis is the client to publish with: of one server, Sentinel or a Redis Cluster. The caller closes
+	// it. Its option ContextTimeoutEnabled must be set, because otherwise deadlines have no effect. If a
+	// context is cancelled before its deadline, the call returns once the present read or write ends,
+	// which the client's own timeouts limit. By default the client repeats a command whose answer is
+	// lost, so the message may arrive twice. With MaxRetries -1 it arrives at most once.
 	Redis redis.UniversalClient
-	// Key begins the names of all channels; it is that of the servers. Node's option key. Default "socket.io".
+	// Key begins the names of all channels, and must be that of the servers. It is Node's option key.
+	// Empty means "socket.io".
 	Key string
-	// Parser is that of the servers, where they have one: see adapter.Config. Of the classic form alone.
+	// Parser is the servers' Parser, if they have one: see adapter.Classic. Only the classic form has it.
 	Parser Parser
-	// MaxMessageBytes bounds one message. Sidereal's servers drop larger ones than their own bound, which has the same
-	// default: 64 MiB.
+	// MaxMessageBytes limits one message. Zero means 64 MiB. Sidereal's servers drop messages beyond
+	// their own limit, which has the same default.
 	MaxMessageBytes int
 }
 
@@ -41,14 +44,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Validate reports every setting that cannot work.
+// Validate returns an error that names every setting that can't work.
 func (c Config) Validate() error {
 	var errs []error
 	switch {
 	case c.Redis == nil:
-		errs = append(errs, errors.New("emitter: Config needs a Redis"))
+		errs = append(errs, errors.New("emitter: Redis is missing"))
 	case !heedsContext(c.Redis):
-		errs = append(errs, errors.New("emitter: the Redis client does not heed deadlines: set ContextTimeoutEnabled in its options"))
+		errs = append(errs, errors.New("emitter: the Redis client ignores deadlines; set ContextTimeoutEnabled in its options"))
 	}
 	if c.MaxMessageBytes < 0 {
 		errs = append(errs, errors.New("emitter: MaxMessageBytes must not be negative"))

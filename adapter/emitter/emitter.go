@@ -7,7 +7,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Emitter speaks to one namespace of all servers. It is immutable.
+// Emitter sends events to the clients of one namespace on all servers. It is immutable.
 type Emitter struct{ form form }
 
 // New makes an Emitter for the main namespace, "/", in the form of the classic adapter. It dials nothing.
@@ -37,10 +37,10 @@ func (e *Emitter) In(rooms ...string) Operator { return e.operator().To(rooms...
 // Except leaves out the sockets in any of rooms.
 func (e *Emitter) Except(rooms ...string) Operator { return e.operator().Except(rooms...) }
 
-// Volatile lets clients miss the event that are not ready to receive.
+// Volatile drops the event for clients that aren't ready to receive it.
 func (e *Emitter) Volatile() Operator { return e.operator().Volatile() }
 
-// Compress says whether transports may compress. They may by default.
+// Compress says whether transports may compress the event. They may by default.
 func (e *Emitter) Compress(on bool) Operator { return e.operator().Compress(on) }
 
 // Emit is Operator.Emit to all sockets of the namespace.

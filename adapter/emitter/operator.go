@@ -7,11 +7,11 @@ import (
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 )
 
-// Operator selects sockets of a namespace, on all servers, and acts on them. It is an immutable value: each method
-// returns another, and one may be kept and used again, concurrently too.
+// Operator selects sockets of a namespace, on all servers, and acts on them. It is an immutable
+// value: each method returns a new one. It may be kept and used concurrently.
 //
-// A socket's id is a room with that socket alone. A room that Node's servers know by a number is named by
-// packet.NumberRoom.
+// Each socket is alone in a room that has its id. packet.NumberRoom names a room that Node's servers
+// know by a number.
 type Operator struct {
 	form    form
 	options wire.Options
@@ -32,13 +32,13 @@ func (o Operator) Except(rooms ...string) Operator {
 	return o
 }
 
-// Volatile lets clients miss the event that are not ready to receive.
+// Volatile drops the event for clients that aren't ready to receive it.
 func (o Operator) Volatile() Operator {
 	o.options.Flags.Volatile = true
 	return o
 }
 
-// Compress says whether transports may compress. They may by default.
+// Compress says whether transports may compress the event. They may by default.
 func (o Operator) Compress(on bool) Operator {
 	o.options.Flags.Compress = &on
 	return o

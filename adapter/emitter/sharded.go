@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Mode says which rooms have a channel of their own over sharded pub/sub: Node's option subscriptionMode. It is that of the
-// servers.
+// Mode says which rooms have a channel of their own over sharded pub/sub. It is Node's option
+// subscriptionMode, and must be that of the servers.
 type Mode string
 
 // The modes, with Node's names. Package adapter says what they mean.
@@ -21,19 +21,20 @@ const (
 	DynamicPrivate Mode = "dynamic-private"
 )
 
-// ShardedConfig configures an emitter to servers with the sharded adapter. The zero value of a field means its default.
+// ShardedConfig configures an emitter to servers with the sharded adapter. The zero value of a field
+// means its default.
 type ShardedConfig struct {
 	// Config is what all forms have in common. Key is Node's option channelPrefix.
 	Config
-	// Mode is one of Static, Dynamic and DynamicPrivate: that of the servers. Default Dynamic.
+	// Mode is the servers' Mode: Static, Dynamic or DynamicPrivate. Empty means Dynamic.
 	Mode Mode
-	// RoomChannel decides instead of Mode, where the servers have one: see adapter.ShardedConfig.
+	// RoomChannel decides instead of Mode, if the servers have one: see adapter.Sharded.
 	RoomChannel func(namespace, room string) bool
 }
 
-// NewSharded makes an Emitter for the main namespace, "/", of servers with the sharded adapter; Node's have no emitter for
-// theirs. It takes Redis 7 or later, one or a Cluster, and dials nothing. In a Cluster there is no order between what is
-// said to different rooms.
+// NewSharded makes an Emitter for the main namespace, "/", of servers with the sharded adapter. It
+// needs Redis 7 or later, one or a Redis Cluster, and dials nothing. In a Redis Cluster there is no
+// order between events for different rooms. Node has no emitter for its sharded adapter.
 func NewSharded(cfg ShardedConfig) (*Emitter, error) {
 	err := cfg.Validate()
 	if cfg.Mode == "" {

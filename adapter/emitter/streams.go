@@ -9,21 +9,23 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// StreamsConfig configures an emitter for servers with the adapter over streams. The zero value of a field means its
-// default.
+// StreamsConfig configures an emitter to servers with the adapter over streams. The zero value of a
+// field means its default.
 type StreamsConfig struct {
-	// Config is what all forms have in common. Key means nothing here.
+	// Config is what all forms have in common. Key has no effect.
 	Config
-	// StreamName and StreamCount are those of the servers. Node's emitter knows one stream, by its name. Defaults
-	// "socket.io" and 1.
+	// StreamName and StreamCount are those of the servers. Node's emitter knows only one stream. Zero
+	// values mean "socket.io" and 1.
 	StreamName  string
 	StreamCount int
-	// MaxLen is about how many entries a stream keeps; it is that of the servers. Default 10,000.
+	// MaxLen is the approximate number of entries that a stream keeps, and must be that of the servers.
+	// Zero means 10,000.
 	MaxLen int
 }
 
-// NewStreams makes an Emitter for the main namespace, "/", which says what @socket.io/redis-streams-emitter says. It dials
-// nothing. Clients that are away when something is emitted get it when they come back, where their server has recovery.
+// NewStreams makes an Emitter for the main namespace, "/", that speaks like
+// @socket.io/redis-streams-emitter. It dials nothing. Clients that are away get the events when they
+// come back, if their server has recovery.
 func NewStreams(cfg StreamsConfig) (*Emitter, error) {
 	err := cfg.Config.Validate()
 	if min(cfg.StreamCount, cfg.MaxLen) < 0 {

@@ -37,8 +37,11 @@ type relayed interface {
 // identify returns the id of a request. A session whose client gave its handshake the same t
 // doesn't number its requests, so they have none.
 func (s *Session) identify(w http.ResponseWriter, r *http.Request, q *query) requestID {
+	if s.polling == nil || q.t == "" {
+		return requestID{}
+	}
 	id := requestID{t: hash(q.t)}
-	if s.polling == nil || id.t == s.polling.firstT {
+	if id.t == s.polling.firstT {
 		return requestID{}
 	}
 	relay := r.RemoteAddr

@@ -250,7 +250,7 @@ func (s *requestConn) writeBody(p []byte) error {
 		return err
 	}
 	if k < 0 {
-		out, k = p[:-k], 0
+		out = p[:-k]
 	}
 	if len(out) > 0 {
 		if _, err := s.w.Write(out); err != nil {

@@ -127,7 +127,7 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	owner.Go(d.registry.run)
 	defer owner.Wait()
 	defer close(d.over)
-	succeeds := false // a daemon that was killed had the folder before
+	var succeeds bool // a daemon that was killed had the folder before
 	if d.control, succeeds, err = openControl(d.cfg.Home.socket()); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 func seed(f *testing.F, prefix string) {
 	for _, v := range published(f) {
 		if strings.HasPrefix(v.Channel, prefix) {
-			f.Add([]byte(v.B64))
+			f.Add(v.B64)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func FuzzText(f *testing.F) {
 
 func FuzzCluster(f *testing.F) {
 	for _, v := range shardPublished(f) {
-		f.Add([]byte(v.B64))
+		f.Add(v.B64)
 	}
 	var scratch Scratch
 	f.Fuzz(func(t *testing.T, msg []byte) {

@@ -7,7 +7,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// Adapter links the namespaces of this process with those of all servers that share Redis, Config.Key and the form.
+// Adapter links the namespaces of this process with those of all servers that share Redis,
+// Config.Key and the form.
 type Adapter struct{ form running }
 
 var _ cluster.Cluster = (*Adapter)(nil)
@@ -34,8 +35,9 @@ func New(cfg Config) (*Adapter, error) {
 // Open makes the adapter of one namespace. It may be called at any time and doesn't block.
 func (a *Adapter) Open(local cluster.Local) (cluster.Adapter, error) { return a.form.Open(local) }
 
-// Run carries messages until ctx ends. Then it sends the waiting messages, for a second at most, and says goodbye to the
-// peers. Call it once. Requests that are under way when it returns end with ErrClosed.
+// Run carries messages until ctx ends. Then it sends the waiting messages, for a second at most,
+// and says goodbye to the peers. Call it once. Requests that are under way when it returns end with
+// ErrClosed.
 func (a *Adapter) Run(ctx context.Context) error { return a.form.Run(ctx) }
 
 // Up reports whether this process hears all other servers at the moment.
@@ -61,9 +63,10 @@ type MissingRight struct {
 func (m MissingRight) Error() string { return fmt.Sprintf("%s: %v", m.Command, m.Err) }
 func (m MissingRight) Unwrap() error { return m.Err }
 
-// Check tries every command that the adapter needs, on the channels and keys that it will use, and returns what Redis
-// denies. Nobody notices: its messages are for rooms and servers that don't exist, its subscriptions are too short to be
-// counted, and it writes no key. It returns an error if it couldn't try. Run need not be running.
+// Check tries every command that the adapter needs, on the channels and keys that it will use, and
+// returns what Redis denies. Nobody notices: its messages are for rooms and servers that don't
+// exist, its subscriptions are too short to be counted, and it writes no key. It returns an error
+// if it couldn't try. Run need not be running.
 func (a *Adapter) Check(ctx context.Context, n Needs) (missing []MissingRight, err error) {
 	if len(n.Namespaces) == 0 {
 		n.Namespaces = []string{"/"}

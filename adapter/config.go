@@ -16,48 +16,51 @@ import (
 // DefaultKey is the Config.Key of servers that set none, Node's included.
 const DefaultKey = link.DefaultKey
 
-// Config configures the adapter of one process. The zero value of a field means its default, which is Node's where Node
-// has one.
+// Config configures the adapter of one process. The zero value of a field means its default, which
+// is Node's where Node has one.
 type Config struct {
 	// Redis is the Redis that the servers share.
 	Redis sidereal.Redis
-	// Conn is a connection that the process has already. It replaces Redis. Whoever opened it runs it and closes it; it
-	// must run while the Adapter does.
+	// Conn is a connection that the process has already. It replaces Redis. Whoever opened it runs
+	// it and closes it; it must run while the Adapter does.
 	Conn sidereal.RedisConn
 
-	// Form is the family of Node's adapters that the servers speak like: Classic, Sharded or Streams. All servers must use
-	// the same. Nil means Classic.
+	// Form is the family of Node's adapters that the servers speak like: Classic, Sharded or
+	// Streams. All servers must use the same. Nil means Classic.
 	Form Form
 
-	// Key begins the names of all channels. Servers share rooms if they share it. It is Node's option key, or
-	// channelPrefix in the forms other than Classic. Empty means DefaultKey.
+	// Key begins the names of all channels. Servers share rooms if they share it. It is Node's
+	// option key, or channelPrefix in the forms other than Classic. Empty means DefaultKey.
 	Key string
-	// RequestsTimeout limits how long a request waits for the answers of other servers if the caller's context has no
-	// deadline. It is Node's option requestsTimeout. Zero means 5 seconds.
+	// RequestsTimeout limits how long a request waits for the answers of other servers if the
+	// caller's context has no deadline. It is Node's option requestsTimeout. Zero means 5 seconds.
 	RequestsTimeout time.Duration
 
-	// BufferMessages, BufferBytes and BufferAge limit the messages that are kept while Redis is away or slow. The oldest
-	// are dropped first. Zero means 100,000 messages, 64 MiB and 30 seconds.
+	// BufferMessages, BufferBytes and BufferAge limit the messages that are kept while Redis is
+	// away or slow. The oldest are dropped first. Zero means 100,000 messages, 64 MiB and 30
+	// seconds.
 	BufferMessages int
 	BufferBytes    int
 	BufferAge      time.Duration
 	// MaxMessageBytes limits one message, in both directions. Zero means 64 MiB.
 	MaxMessageBytes int
 
-	// OnGap is called after a time in which messages of other servers may have been missed. It runs on the goroutine that
-	// receives messages, and must not block. It may be nil: a log line and sidereal_adapter_gaps_total report gaps too.
+	// OnGap is called after a time in which messages of other servers may have been missed. It runs
+	// on the goroutine that receives messages, and must not block. It may be nil: a log line and
+	// sidereal_adapter_gaps_total report gaps too.
 	OnGap func(Gap)
 
 	// Group is the group that this adapter belongs to. It may be nil.
 	Group *Group
 
-	// Name is the name of this process for other servers, such as "host-1/worker-3". It appears in errors about missing
-	// answers and among a namespace's Peers. It has at most 512 bytes and may be empty.
+	// Name is the name of this process for other servers, such as "host-1/worker-3". It appears in
+	// errors about missing answers and among a namespace's Peers. It has at most 512 bytes and may
+	// be empty.
 	Name string
 	// Version is announced to the peers, for operators.
 	Version string
-	// Log gets outages and malformed messages (without their content, at most one line in 10 s). It gets nothing per
-	// message.
+	// Log gets outages and malformed messages (without their content, at most one line in 10 s). It
+	// gets nothing per message.
 	Log zerolog.Logger
 	// Metrics registers sidereal_adapter_*. Nil registers nothing.
 	Metrics prometheus.Registerer
@@ -65,12 +68,14 @@ type Config struct {
 	wrap func(link.Form) link.Form // for tests
 }
 
-// Gap is a time in which messages of other servers may have been missed: Redis was away, or ended our subscription because
-// we read too slowly (its client-output-buffer-limit), or a Redis Cluster moved channels to another node. Nobody knows how
-// many messages there were. An app that needs every message fetches its state again, or uses Streams.
+// Gap is a time in which messages of other servers may have been missed: Redis was away, or ended
+// our subscription because we read too slowly (its client-output-buffer-limit), or a Redis Cluster
+// moved channels to another node. Nobody knows how many messages there were. An app that needs
+// every message fetches its state again, or uses Streams.
 type Gap struct {
 	From, To time.Time
-	// Rooms is the number of rooms whose messages may have been missed. Zero means that all messages may have been missed.
+	// Rooms is the number of rooms whose messages may have been missed. Zero means that all
+	// messages may have been missed.
 	Rooms int
 }
 

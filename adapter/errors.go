@@ -3,8 +3,8 @@ package adapter
 import "github.com/sidereal-io/sidereal/adapter/internal/link"
 
 var (
-	// ErrAway reports that Redis is away, so the other servers can't be asked, or can't answer. Ask again once Redis is
-	// back.
+	// ErrAway reports that Redis is away, so the other servers can't be asked, or can't answer. Ask
+	// again once Redis is back.
 	ErrAway = link.ErrAway
 	// ErrClosed reports a call on a namespace, or an adapter, that has ended.
 	ErrClosed = link.ErrClosed

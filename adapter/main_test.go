@@ -50,7 +50,8 @@ func start[L cluster.Local](t testing.TB, cfg Config, locals ...L) (*server, []c
 	return &server{a, metrics, end}, adapters
 }
 
-// forgetful is a form whose messages are overwritten as soon as it says that it keeps nothing of them.
+// forgetful is a form whose messages are overwritten as soon as it says that it keeps nothing of
+// them.
 type forgetful struct{ link.Form }
 
 func (f forgetful) Receive(channel string, payload []byte) (kept bool, err error) {

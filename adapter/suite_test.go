@@ -10,8 +10,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// TestSuite holds what every cluster promises, with real servers and clients, in each form. It takes a real Redis: miniredis
-// does not keep the order between what a subscriber hears through a channel and what it hears through a pattern.
+// TestSuite holds what every cluster promises, with real servers and clients, in each form. It
+// takes a real Redis: miniredis does not keep the order between what a subscriber hears through a
+// channel and what it hears through a pattern.
 func TestSuite(t *testing.T) {
 	t.Parallel()
 	for name, form := range map[string]Form{

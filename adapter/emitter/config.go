@@ -6,31 +6,34 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Parser encodes the messages of the classic form: compressed, encrypted, or in another format than Node's
-// msgpack. It is the servers' adapter.Parser. Both methods may be called concurrently.
+// Parser encodes the messages of the classic form: compressed, encrypted, or in another format than
+// Node's msgpack. It is the servers' adapter.Parser. Both methods may be called concurrently.
 type Parser interface {
-	// Encode returns the bytes to publish for a message. They must not begin with '{' unless they are JSON.
+	// Encode returns the bytes to publish for a message. They must not begin with '{' unless they
+	// are JSON.
 	Encode(msgpack []byte) ([]byte, error)
 	// Decode returns the message of published bytes.
 	Decode(published []byte) (msgpack []byte, err error)
 }
 
-// Config configures an emitter. The zero value of a field means its default, which is Node's where Node
-// has one.
+// Config configures an emitter. The zero value of a field means its default, which is Node's where
+// Node has one.
 type Config struct {
-	// Redis is the client to publish with: of one server, Sentinel or a Redis Cluster. The caller closes
-	// it. Its option ContextTimeoutEnabled must be set, because otherwise deadlines have no effect. If a
-	// context is cancelled before its deadline, the call returns once the present read or write ends,
-	// which the client's own timeouts limit. By default the client repeats a command whose answer is
-	// lost, so the message may arrive twice. With MaxRetries -1 it arrives at most once.
+	// Redis is the client to publish with: of one server, Sentinel or a Redis Cluster. The caller
+	// closes it. Its option ContextTimeoutEnabled must be set, because otherwise deadlines have no
+	// effect. If a context is cancelled before its deadline, the call returns once the present read
+	// or write ends, which the client's own timeouts limit. By default the client repeats a command
+	// whose answer is lost, so the message may arrive twice. With MaxRetries -1 it arrives at most
+	// once.
 	Redis redis.UniversalClient
-	// Key begins the names of all channels, and must be that of the servers. It is Node's option key.
-	// Empty means "socket.io".
+	// Key begins the names of all channels, and must be that of the servers. It is Node's option
+	// key. Empty means "socket.io".
 	Key string
-	// Parser is the servers' Parser, if they have one: see adapter.Classic. Only the classic form has it.
+	// Parser is the servers' Parser, if they have one: see adapter.Classic. Only the classic form
+	// has it.
 	Parser Parser
-	// MaxMessageBytes limits one message. Zero means 64 MiB. Sidereal's servers drop messages beyond
-	// their own limit, which has the same default.
+	// MaxMessageBytes limits one message. Zero means 64 MiB. Sidereal's servers drop messages
+	// beyond their own limit, which has the same default.
 	MaxMessageBytes int
 }
 

@@ -10,8 +10,8 @@ import (
 // Operator selects sockets of a namespace, on all servers, and acts on them. It is an immutable
 // value: each method returns a new one. It may be kept and used concurrently.
 //
-// Each socket is alone in a room that has its id. packet.NumberRoom names a room that Node's servers
-// know by a number.
+// Each socket is alone in a room that has its id. packet.NumberRoom names a room that Node's
+// servers know by a number.
 type Operator struct {
 	form    form
 	options wire.Options

@@ -21,8 +21,8 @@ const (
 	DynamicPrivate Mode = "dynamic-private"
 )
 
-// ShardedConfig configures an emitter to servers with the sharded adapter. The zero value of a field
-// means its default.
+// ShardedConfig configures an emitter to servers with the sharded adapter. The zero value of a
+// field means its default.
 type ShardedConfig struct {
 	// Config is what all forms have in common. Key is Node's option channelPrefix.
 	Config

@@ -14,18 +14,18 @@ import (
 type StreamsConfig struct {
 	// Config is what all forms have in common. Key has no effect.
 	Config
-	// StreamName and StreamCount are those of the servers. Node's emitter knows only one stream. Zero
-	// values mean "socket.io" and 1.
+	// StreamName and StreamCount are those of the servers. Node's emitter knows only one stream.
+	// Zero values mean "socket.io" and 1.
 	StreamName  string
 	StreamCount int
-	// MaxLen is the approximate number of entries that a stream keeps, and must be that of the servers.
-	// Zero means 10,000.
+	// MaxLen is the approximate number of entries that a stream keeps, and must be that of the
+	// servers. Zero means 10,000.
 	MaxLen int
 }
 
 // NewStreams makes an Emitter for the main namespace, "/", that speaks like
-// @socket.io/redis-streams-emitter. It dials nothing. Clients that are away get the events when they
-// come back, if their server has recovery.
+// @socket.io/redis-streams-emitter. It dials nothing. Clients that are away get the events when
+// they come back, if their server has recovery.
 func NewStreams(cfg StreamsConfig) (*Emitter, error) {
 	err := cfg.Config.Validate()
 	if min(cfg.StreamCount, cfg.MaxLen) < 0 {

@@ -57,8 +57,9 @@ func (f *Form) Open(local cluster.Local) (cluster.Adapter, error) {
 	return n, nil
 }
 
-// listenLocked subscribes to the patterns of all namespaces except those that another pattern covers: the pattern of "/"
-// matches the channels of a namespace "/#chat" too, and with both patterns each message would come twice.
+// listenLocked subscribes to the patterns of all namespaces except those that another pattern
+// covers: the pattern of "/" matches the channels of a namespace "/#chat" too, and with both
+// patterns each message would come twice.
 func (f *Form) listenLocked() {
 	want := make(map[string]bool, len(f.byName))
 	for _, n := range f.byName {

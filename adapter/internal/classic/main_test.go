@@ -19,7 +19,8 @@ func start(t testing.TB, url string, cfg Config, locals ...*linktest.Local) {
 	linktest.Start(t, f, locals...)
 }
 
-// forgetful is a form whose messages are overwritten as soon as it says that it keeps nothing of them.
+// forgetful is a form whose messages are overwritten as soon as it says that it keeps nothing of
+// them.
 type forgetful struct{ link.Form }
 
 func forget(f link.Form) link.Form { return forgetful{f} }

@@ -74,8 +74,8 @@ func (n *namespace) EncodeRequest(q wire.Request) (link.Message, error) {
 	return n.message(n.channels.Request, msg, err)
 }
 
-// EncodeAnswer implements link.Protocol. An answer to a peer of ours names who answers and goes to that peer alone. Towards
-// Node the bytes and the channel are Node's.
+// EncodeAnswer implements link.Protocol. An answer to a peer of ours names who answers and goes to
+// that peer alone. Towards Node the bytes and the channel are Node's.
 func (n *namespace) EncodeAnswer(q wire.Request, a wire.Response, peer bool) (link.Message, error) {
 	channel := n.channels.Response
 	switch {

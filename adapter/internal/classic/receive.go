@@ -41,8 +41,9 @@ func (f *Form) unparsed(payload []byte, mayBeJSON bool) ([]byte, error) {
 	return msg, err
 }
 
-// receiveBroadcast delivers a broadcast that is for somebody here. The others cost little: it looks at the channel and the
-// sender first, then walks over the message for its namespace and rooms, and decodes it last.
+// receiveBroadcast delivers a broadcast that is for somebody here. The others cost little: it looks
+// at the channel and the sender first, then walks over the message for its namespace and rooms, and
+// decodes it last.
 func (f *Form) receiveBroadcast(channel string, payload []byte) (kept bool, err error) {
 	if !f.concerns(channel) {
 		f.Skip()
@@ -75,8 +76,8 @@ func (f *Form) receiveBroadcast(channel string, payload []byte) (kept bool, err 
 	return len(data.Attachments) > 0, nil // the rest was written anew
 }
 
-// concerns reports whether the channel is that of a namespace here, or of a room in it with somebody here. The names in a
-// channel aren't escaped, so the namespace may end at any #.
+// concerns reports whether the channel is that of a namespace here, or of a room in it with
+// somebody here. The names in a channel aren't escaped, so the namespace may end at any #.
 func (f *Form) concerns(channel string) bool {
 	names := channel[len(f.Config.Key)+1:]
 	for i := range len(names) {
@@ -103,7 +104,8 @@ func (f *Form) namespace(name string) (n *namespace, longer bool) {
 	return f.byName[name], len(name) < f.longest
 }
 
-// hasRoom reports whether somebody here is in the room that a channel names. Digits may be a room's number or its text.
+// hasRoom reports whether somebody here is in the room that a channel names. Digits may be a room's
+// number or its text.
 func (f *Form) hasRoom(n *namespace, room string) bool {
 	f.spare = append(f.spare[:0], room...)
 	if n.HasRoom(f.spare) {
@@ -139,7 +141,8 @@ func (n *namespace) receiveRequest(payload []byte) (kept bool, err error) {
 	return true, nil
 }
 
-// receiveEvent handles a server-side event for this process alone. No other request goes to one process.
+// receiveEvent handles a server-side event for this process alone. No other request goes to one
+// process.
 func (n *namespace) receiveEvent(payload []byte) error {
 	q, err := wire.ParseRequest(payload)
 	if err == nil && q.Type != wire.ServerSideEmit {

@@ -8,8 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
 )
 
-// TestReplay has a Go server play B: it is told all that A said, and its clients must hear what B's heard, and its
-// answers be B's, byte by byte.
+// TestReplay has a Go server play B: it is told all that A said, and its clients must hear what B's
+// heard, and its answers be B's, byte by byte.
 func TestReplay(t *testing.T) {
 	for _, name := range []string{"classic.json", "classic-specific.json"} {
 		t.Run(name, func(t *testing.T) {

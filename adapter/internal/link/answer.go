@@ -6,8 +6,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// TakeRequest carries out what another server asks. It answers each request that wants an answer exactly once, because the
-// asker waits for one.
+// TakeRequest carries out what another server asks. It answers each request that wants an answer
+// exactly once, because the asker waits for one.
 func (n *Namespace) TakeRequest(q wire.Request) {
 	if q.UID == n.UID || n.link.Config.Group.has([]byte(q.UID)) || q.Type < wire.Sockets || q.Type > wire.BroadcastWithAck ||
 		q.Type == wire.BroadcastWithAck && q.Namespace != n.Name {
@@ -71,8 +71,8 @@ func wireSockets(infos []cluster.SocketInfo) []wire.Socket {
 	return sockets
 }
 
-// carryOutOld carries out what servers before version 6 of Node's adapter ask for one socket. Only the server that has the
-// socket answers.
+// carryOutOld carries out what servers before version 6 of Node's adapter ask for one socket. Only
+// the server that has the socket answers.
 func (n *Namespace) carryOutOld(q wire.Request) {
 	target := cluster.Target{Rooms: []string{q.SID}}
 	if !n.HasRoom([]byte(q.SID)) {
@@ -106,8 +106,8 @@ func (n *Namespace) raiseHere(q wire.Request) {
 	})
 }
 
-// askClientsHere asks the clients here for acknowledgements. Their number goes out before the first answer: a Node server
-// is done when it has as many answers as clients that it knows of.
+// askClientsHere asks the clients here for acknowledgements. Their number goes out before the first
+// answer: a Node server is done when it has as many answers as clients that it knows of.
 func (n *Namespace) askClientsHere(q wire.Request, target cluster.Target) {
 	timeout := q.Flags.Timeout
 	if timeout <= 0 {

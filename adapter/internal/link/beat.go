@@ -19,8 +19,8 @@ type beat struct {
 	Gone       bool              `json:"gone,omitempty"`  // goodbye
 }
 
-// capabilities tell peers what this process does beyond Node: it signs its answers to peers with its uid, and its answer
-// channels also take events for it alone.
+// capabilities tell peers what this process does beyond Node: it signs its answers to peers with
+// its uid, and its answer channels also take events for it alone.
 var capabilities = []string{"signed-answers", "events-to-one"}
 
 // describe makes a beat of this process.
@@ -44,8 +44,9 @@ func (b *beat) every() time.Duration {
 	return min(max(time.Duration(b.Every)*time.Millisecond, beatEvery), longestBeat)
 }
 
-// requestBeats asks processes that owe an answer for a beat, if they haven't beaten for a while: those first whose last
-// beat is the oldest. A process that beats often shows by itself whether it lives.
+// requestBeats asks processes that owe an answer for a beat, if they haven't beaten for a while:
+// those first whose last beat is the oldest. A process that beats often shows by itself whether it
+// lives.
 func (p *peers) requestBeats(ctx context.Context, uids []string) {
 	p.mu.Lock()
 	var quiet []string

@@ -6,9 +6,9 @@ import (
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 )
 
-// TakeCluster handles a message in the encoding that the sharded form and the form over streams share. Answers arrive on
-// the namespace's own channel; the only other message there is an event for this process alone. It reports whether it
-// keeps any part of the message.
+// TakeCluster handles a message in the encoding that the sharded form and the form over streams
+// share. Answers arrive on the namespace's own channel; the only other message there is an event
+// for this process alone. It reports whether it keeps any part of the message.
 func (n *Namespace) TakeCluster(channel string, c *wire.Cluster, scratch *wire.Scratch) (kept bool, err error) {
 	private := channel == n.Own
 	alone := private && c.Type == wire.ClusterServerSideEmit
@@ -30,8 +30,8 @@ func (n *Namespace) TakeCluster(channel string, c *wire.Cluster, scratch *wire.S
 	return true, err
 }
 
-// DeliverCluster delivers a broadcast if it is for somebody here, and reports whether it keeps any part of it. Offset is
-// its place in the stream, for clients that may be recovered.
+// DeliverCluster delivers a broadcast if it is for somebody here, and reports whether it keeps any
+// part of it. Offset is its place in the stream, for clients that may be recovered.
 func (n *Namespace) DeliverCluster(c *wire.Cluster, scratch *wire.Scratch, offset string) (kept bool, err error) {
 	concerns, err := c.Concerns(scratch, n.HasRoom)
 	if err != nil {

@@ -1,8 +1,10 @@
-// Package link connects one process with the other servers of a cluster over Redis. It does everything that is the same
-// whichever of Node's adapters the servers speak like; a [Form] adds the bytes and the channels of one family.
+// Package link connects one process with the other servers of a cluster over Redis. It does
+// everything that is the same whichever of Node's adapters the servers speak like; a [Form] adds
+// the bytes and the channels of one family.
 //
-// A [Link] owns the connection, the goroutines and the open namespaces. A [Namespace] implements socketio's Adapter with
-// the messages that its [Protocol] encodes. A message's way through the files:
+// A [Link] owns the connection, the goroutines and the open namespaces. A [Namespace] implements
+// socketio's Adapter with the messages that its [Protocol] encodes. A message's way through the
+// files:
 //
 //	namespace.go        an operation becomes a message
 //	publisher.go        one goroutine sends the waiting messages, in order and in batches; callers never wait

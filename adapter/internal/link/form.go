@@ -11,13 +11,14 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// Form is one family of Node's adapters: how its messages travel through Redis. Servers hear only servers of their own
-// form. A process has one form for all its namespaces.
+// Form is one family of Node's adapters: how its messages travel through Redis. Servers hear only
+// servers of their own form. A process has one form for all its namespaces.
 type Form interface {
-	// Receive handles one message of the subscription, on the subscription's goroutine. It reports whether it keeps any
-	// part of channel or payload. An error blames the sender.
+	// Receive handles one message of the subscription, on the subscription's goroutine. It reports
+	// whether it keeps any part of channel or payload. An error blames the sender.
 	Receive(channel string, payload []byte) (kept bool, err error)
-	// NodeKey returns the key or channel whose node in a Redis Cluster takes m. If it is empty, any node does.
+	// NodeKey returns the key or channel whose node in a Redis Cluster takes m. If it is empty, any
+	// node does.
 	NodeKey(m Message) string
 	// Publish adds the command for m to pipe.
 	Publish(ctx context.Context, pipe redis.Pipeliner, m Message)
@@ -31,7 +32,8 @@ type Form interface {
 type Hooks struct {
 	// Run works beside the link until ctx ends.
 	Run func(ctx context.Context) error
-	// Ready returns once the form hears everything that others send from now on, or with ctx's error.
+	// Ready returns once the form hears everything that others send from now on, or with ctx's
+	// error.
 	Ready func(ctx context.Context) error
 	// Interrupted is called when the subscription is lost. It must not block.
 	Interrupted func()
@@ -39,22 +41,27 @@ type Hooks struct {
 	Drain func(ctx context.Context)
 }
 
-// Protocol is what one namespace says in its form: the bytes of its messages and the channels they go to.
+// Protocol is what one namespace says in its form: the bytes of its messages and the channels they
+// go to.
 type Protocol interface {
-	// Listen begins to hear the other servers and Unlisten ends that. The link's lock is held meanwhile.
+	// Listen begins to hear the other servers and Unlisten ends that. The link's lock is held
+	// meanwhile.
 	Listen()
 	Unlisten()
-	// RequestChannel is the channel of requests. Every server with the namespace subscribes to it exactly once.
+	// RequestChannel is the channel of requests. Every server with the namespace subscribes to it
+	// exactly once.
 	RequestChannel() string
 	// AnswerChannel is the channel of answers to the server uid. No other server subscribes to it.
 	AnswerChannel(uid string) string
 	EncodeBroadcast(b *cluster.Broadcast) (Message, error)
 	EncodeRequest(q wire.Request) (Message, error)
-	// EncodeAnswer encodes the answer to q. Peer tells that q came from a process of ours, not from one of Node's.
+	// EncodeAnswer encodes the answer to q. Peer tells that q came from a process of ours, not from
+	// one of Node's.
 	EncodeAnswer(q wire.Request, a wire.Response, peer bool) (Message, error)
 	// AsksRooms reports whether the form has a question for all rooms.
 	AsksRooms() bool
-	// TimeoutText is Node's error text for a request of a type that only got of expected servers answered in time.
+	// TimeoutText is Node's error text for a request of a type that only got of expected servers
+	// answered in time.
 	TimeoutText(t wire.RequestType, got, expected int) string
 }
 
@@ -62,7 +69,8 @@ type Protocol interface {
 type Message struct {
 	Channel string // or the stream
 	Payload []byte
-	// Kind is the type of a stream's entry, which stands beside the payload. Zero means a message of pub/sub.
+	// Kind is the type of a stream's entry, which stands beside the payload. Zero means a message
+	// of pub/sub.
 	Kind wire.ClusterType
 	From *Namespace // the sender of an entry
 

@@ -14,7 +14,8 @@ import (
 
 func TestMain(m *testing.M) { linktest.Main(m) }
 
-// simple is the simplest form there can be: cluster messages on one ordinary channel for each namespace.
+// simple is the simplest form there can be: cluster messages on one ordinary channel for each
+// namespace.
 type simple struct {
 	*Link
 	scratch wire.Scratch

@@ -48,8 +48,9 @@ func (s *slowRedis) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// TestNoBeatComesAfterGoodbye: not even one that Redis has not taken when the process ends. Each says what it says over a
-// connection of its own, and a beat that came later would bring the process back to life for its peers.
+// TestNoBeatComesAfterGoodbye: not even one that Redis has not taken when the process ends. Each
+// says what it says over a connection of its own, and a beat that came later would bring the
+// process back to life for its peers.
 func TestNoBeatComesAfterGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := listening(t)

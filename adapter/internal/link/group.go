@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// Group is a set of links in one process whose servers reach each other without Redis, so they don't hear, ask or count
-// each other over Redis. Its zero value is empty and ready. It is safe for concurrent use, and so is a nil Group.
+// Group is a set of links in one process whose servers reach each other without Redis, so they
+// don't hear, ask or count each other over Redis. Its zero value is empty and ready. It is safe for
+// concurrent use, and so is a nil Group.
 type Group struct {
 	mu      sync.RWMutex                   // guards the rest
 	members map[string]map[string]struct{} // by namespace: the open uids

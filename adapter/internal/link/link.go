@@ -22,7 +22,8 @@ import (
 // farewell bounds how long a process that ends still sends.
 const farewell = time.Second
 
-// Link connects the namespaces of this process with those of the other servers that share Redis, Config.Key and the form.
+// Link connects the namespaces of this process with those of the other servers that share Redis,
+// Config.Key and the form.
 type Link struct {
 	Config  Config
 	Conn    *redisconn.Conn
@@ -127,8 +128,9 @@ func (l *Link) namespaces() []*Namespace {
 	return all
 }
 
-// Run carries messages until ctx ends. Then it sends the waiting messages, for a second at most, and says goodbye to the
-// peers. Call it once. Requests that are under way when it returns end with ErrClosed.
+// Run carries messages until ctx ends. Then it sends the waiting messages, for a second at most,
+// and says goodbye to the peers. Call it once. Requests that are under way when it returns end with
+// ErrClosed.
 func (l *Link) Run(ctx context.Context) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, for the farewell
 	defer stop()
@@ -219,15 +221,16 @@ func NewID(bytes int) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// NewHexID makes a random id of 16 hexadecimal digits: how Node names a namespace of a process in forms other than the
-// classic one.
+// NewHexID makes a random id of 16 hexadecimal digits: how Node names a namespace of a process in
+// forms other than the classic one.
 func NewHexID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:])
 	return hex.EncodeToString(b[:])
 }
 
-// newRequestID is longer than Node's 6 characters. All servers hear an answer, so it must not match another's request.
+// newRequestID is longer than Node's 6 characters. All servers hear an answer, so it must not match
+// another's request.
 func newRequestID() string { return NewID(12) }
 
 // complaint limits the log lines about messages that can't be read.
@@ -240,7 +243,8 @@ type complaint struct {
 // ComplaintEvery is the time between two log lines about the same kind of fault.
 const ComplaintEvery = 10 * time.Second
 
-// Refuse counts an incoming message that is dropped. It logs the first in 10 s: the channel and the size, not the content.
+// Refuse counts an incoming message that is dropped. It logs the first in 10 s: the channel and the
+// size, not the content.
 func (l *Link) Refuse(reason, channel string, size int) {
 	l.Metrics.Drop(reason, 1)
 	c := &l.complaint

@@ -19,7 +19,8 @@ const (
 	Trimmed    = "trimmed"     // sent by others; gone from the stream before it was read
 )
 
-// Metrics counts. Without a registry nobody reads it. Links with the same registry share their counts.
+// Metrics counts. Without a registry nobody reads it. Links with the same registry share their
+// counts.
 type Metrics struct {
 	in, out, skipped prometheus.Counter
 	dropped          *prometheus.CounterVec

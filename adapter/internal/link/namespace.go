@@ -9,8 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// Namespace is one namespace's part in the cluster: whom it asks, and what happens to answers. A form's own namespace
-// type embeds it and implements its Protocol.
+// Namespace is one namespace's part in the cluster: whom it asks, and what happens to answers. A
+// form's own namespace type embeds it and implements its Protocol.
 type Namespace struct {
 	Name    string
 	UID     string                 // names this namespace of this process to the other servers
@@ -34,7 +34,8 @@ func NewNamespace(l *Link, name, uid string, p Protocol) *Namespace {
 // Closed reports whether Close was called.
 func (n *Namespace) Closed() bool { return n.closed.Load() }
 
-// Publish queues a message for the other servers. A message that may be lost is dropped while Redis is away.
+// Publish queues a message for the other servers. A message that may be lost is dropped while Redis
+// is away.
 func (n *Namespace) Publish(m Message, mayBeLost bool) error {
 	switch {
 	case n.closed.Load():
@@ -98,8 +99,8 @@ func (n *Namespace) Ask(ctx context.Context, q cluster.Question, answer func(clu
 	return n.askClients(ctx, q, answer)
 }
 
-// askServers raises an event that servers answer. A server that has no handler for the event doesn't answer, neither
-// Node's nor ours, and costs the whole timeout.
+// askServers raises an event that servers answer. A server that has no handler for the event
+// doesn't answer, neither Node's nor ours, and costs the whole timeout.
 func (n *Namespace) askServers(ctx context.Context, q cluster.Question, answer func(cluster.Answer)) error {
 	accept := func(a wire.Response) bool {
 		if a.Type != wire.ServerSideEmit {

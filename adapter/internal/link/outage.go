@@ -12,7 +12,8 @@ const (
 	peersAsked  = 50 * time.Millisecond
 )
 
-// Gap is a time in which messages of other servers may have been missed. Package adapter documents it.
+// Gap is a time in which messages of other servers may have been missed. Package adapter documents
+// it.
 type Gap struct {
 	From, To time.Time
 	Rooms    int
@@ -51,8 +52,9 @@ func (l *Link) reportGap(g Gap) {
 	}
 }
 
-// onDown is called by the subscription when messages may be missed. Other servers may hear nothing either, so a message
-// that is published now could be lost, and answers that are under way won't be heard.
+// onDown is called by the subscription when messages may be missed. Other servers may hear nothing
+// either, so a message that is published now could be lost, and answers that are under way won't be
+// heard.
 func (l *Link) onDown() {
 	l.down = time.Now()
 	l.up.Store(false)
@@ -73,8 +75,9 @@ func (l *Link) signalLost() {
 	}
 }
 
-// endOutages lets the publisher go, at first and after each outage, once messages will find their receivers. If that
-// doesn't help because a part of a cluster is away that only some messages need, it tries less and less often.
+// endOutages lets the publisher go, at first and after each outage, once messages will find their
+// receivers. If that doesn't help because a part of a cluster is away that only some messages need,
+// it tries less and less often.
 func (l *Link) endOutages(ctx context.Context) error {
 	for pause := pingFirst; ctx.Err() == nil; {
 		l.awaitRedis(ctx)
@@ -135,7 +138,8 @@ func (l *Link) replaced(ctx context.Context, incarnation string) bool {
 	return now != "" && now != incarnation
 }
 
-// publishes reports whether Redis carries out a PUBLISH at the moment. It publishes on a channel that nobody listens to.
+// publishes reports whether Redis carries out a PUBLISH at the moment. It publishes on a channel
+// that nobody listens to.
 func (l *Link) publishes(ctx context.Context) bool {
 	all := l.namespaces()
 	node, err := l.Conn.AnyNode(ctx, nil)

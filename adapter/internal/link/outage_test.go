@@ -118,8 +118,8 @@ func TestServersStartWithoutRedis(t *testing.T) {
 	testkit.Until(t, "what was said to be sent", func() bool { return r.Up() && linktest.Counter(t, r.Metrics.out) == 1 })
 }
 
-// TestRequestsThatBeginAsRedisIsLost: the subscription is down a moment before the adapter is told, and a request that begins
-// then ends all the same.
+// TestRequestsThatBeginAsRedisIsLost: the subscription is down a moment before the adapter is told,
+// and a request that begins then ends all the same.
 func TestRequestsThatBeginAsRedisIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := unconnected(t)

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// The times of the heartbeat. Nobody waits for a process once three of its beats are missing: after 6 s, up to fewPeers
-// processes. More processes beat less often, because all beats of all to all would take half of what one Redis can do at
+// The times of the heartbeat. Nobody waits for a process once three of its beats are missing: after
+// 6 s, up to fewPeers processes. More processes beat less often, because all beats of all to all
+// would take half of what one Redis can do at
 // 500. So that nobody waits longer for one of them, a process that leaves a request unanswered is asked for a beat where
 // all hear it, and from then on all give it the same 6 s.
 const (
@@ -149,8 +150,8 @@ func (p *peers) isLeaving() bool {
 	}
 }
 
-// goodbye is called once, while run runs. It waits for a beat that is under way: if that arrived after the goodbye, over
-// another connection, the peers would take this process for alive again.
+// goodbye is called once, while run runs. It waits for a beat that is under way: if that arrived
+// after the goodbye, over another connection, the peers would take this process for alive again.
 func (p *peers) goodbye(ctx context.Context) {
 	close(p.leaving)
 	select {
@@ -234,7 +235,8 @@ func (p *peers) dropEverywhere(uids []string) {
 	}
 }
 
-// expire marks processes as silent that weren't heard for too long, unless this process hears nobody.
+// expire marks processes as silent that weren't heard for too long, unless this process hears
+// nobody.
 func (p *peers) expire() {
 	if !p.link.up.Load() {
 		return
@@ -262,8 +264,8 @@ func (p *peers) resumed() {
 	p.beatSoon()
 }
 
-// allBack reports whether all living peers were heard since the subscription came up, and as many of Node's servers
-// listen as before.
+// allBack reports whether all living peers were heard since the subscription came up, and as many
+// of Node's servers listen as before.
 func (p *peers) allBack(ctx context.Context) bool {
 	p.mu.Lock()
 	for _, peer := range p.known {

@@ -289,7 +289,8 @@ func (c *counting) NumSub(ctx context.Context, node *redis.Client, channels []st
 	return c.Form.NumSub(ctx, node, channels)
 }
 
-// TestWhatIsCountedDoesNotGrowWithThePeers: Redis would count the subscribers of each of their channels.
+// TestWhatIsCountedDoesNotGrowWithThePeers: Redis would count the subscribers of each of their
+// channels.
 func TestWhatIsCountedDoesNotGrowWithThePeers(t *testing.T) {
 	m := miniredis.RunT(t)
 	c := &counting{}

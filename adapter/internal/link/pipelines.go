@@ -10,9 +10,10 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// pipelines send a batch to Redis: one pipeline, but in a Redis Cluster one for each node that has to take some of it.
-// Messages of one channel stay in order; messages of channels on different nodes have no order. Messages without a node
-// of their own go through one node, which passes them on to all, in order.
+// pipelines send a batch to Redis: one pipeline, but in a Redis Cluster one for each node that has
+// to take some of it. Messages of one channel stay in order; messages of channels on different
+// nodes have no order. Messages without a node of their own go through one node, which passes them
+// on to all, in order.
 type pipelines struct {
 	usual *redis.Client // the node for messages without a node of their own
 	list  []pipeline
@@ -29,7 +30,8 @@ type pipeline struct {
 	at   []int
 }
 
-// send publishes a batch and returns the error of each message. The result is valid until the next call.
+// send publishes a batch and returns the error of each message. The result is valid until the next
+// call.
 func (p *pipelines) send(ctx context.Context, conn *redisconn.Conn, f Form, batch []Message) []error {
 	p.errs = append(p.errs[:0], make([]error, len(batch))...)
 	p.assign(ctx, conn, f, batch)
@@ -108,8 +110,8 @@ func (p *pipelines) connection(node *redis.Client) *redis.Client {
 	return c
 }
 
-// interrupt closes the connections, if still agrees, so that nothing waits for an answer any longer. Later messages get
-// new connections.
+// interrupt closes the connections, if still agrees, so that nothing waits for an answer any
+// longer. Later messages get new connections.
 func (p *pipelines) interrupt(still func() bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,11 +174,12 @@ func (p *pipelines) followUp(ctx context.Context, conn *redisconn.Conn, of *pipe
 	}
 }
 
-// nodeWithin is how long a node of a cluster may take to count its subscribers. A slower one is frozen, cut off or busy.
+// nodeWithin is how long a node of a cluster may take to count its subscribers. A slower one is
+// frozen, cut off or busy.
 const nodeWithin = 500 * time.Millisecond
 
-// numSub counts the subscribers of channels. In a cluster each node counts its own; whole is false if some didn't answer
-// in time. It fails if no node answers.
+// numSub counts the subscribers of channels. In a cluster each node counts its own; whole is false
+// if some didn't answer in time. It fails if no node answers.
 func (l *Link) numSub(ctx context.Context, channels []string) (total map[string]int64, whole bool, err error) {
 	nodes, err := l.Conn.Nodes(ctx)
 	if err != nil {
@@ -216,8 +219,8 @@ func (l *Link) numSub(ctx context.Context, channels []string) (total map[string]
 	return total, answered == len(nodes), nil
 }
 
-// publishNow publishes on an ordinary channel at once, ahead of waiting messages. If a node of a cluster fails, it tries
-// another.
+// publishNow publishes on an ordinary channel at once, ahead of waiting messages. If a node of a
+// cluster fails, it tries another.
 func (l *Link) publishNow(ctx context.Context, channel string, payload []byte) {
 	var node *redis.Client
 	for range 2 {

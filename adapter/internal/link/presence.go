@@ -28,8 +28,8 @@ func (p *peers) presence(namespace string) (who presence) {
 	return who
 }
 
-// noteUnsubscribed notes whether Redis counts the processes of uids as subscribers. A process that subscribes again beats
-// at once.
+// noteUnsubscribed notes whether Redis counts the processes of uids as subscribers. A process that
+// subscribes again beats at once.
 func (p *peers) noteUnsubscribed(uids []string, unsubscribed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

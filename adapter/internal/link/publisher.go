@@ -15,25 +15,26 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// The bounds of one write to Redis: enough for many messages to share a round trip, little enough for Redis to answer well
-// within the client's timeout.
+// The bounds of one write to Redis: enough for many messages to share a round trip, little enough
+// for Redis to answer well within the client's timeout.
 const (
 	batchMessages = 512
 	batchBytes    = 1 << 20
 )
 
-// How long the publisher waits for answers. A Redis that is frozen, paused or busy carries out its commands when it goes
-// on. Closing the connection would lose an unknown part of them, and sending them again would double an unknown part. So
-// the publisher gives up a connection only when it is certainly dead: it has ended, another Redis answers in its place, or
-// Redis keeps carrying out later commands that came over other connections.
+// How long the publisher waits for answers. A Redis that is frozen, paused or busy carries out its
+// commands when it goes on. Closing the connection would lose an unknown part of them, and sending
+// them again would double an unknown part. So the publisher gives up a connection only when it is
+// certainly dead: it has ended, another Redis answers in its place, or Redis keeps carrying out
+// later commands that came over other connections.
 const (
 	unansweredFor = 3 * time.Second // then Redis is asked how it is
 	askedEvery    = time.Second
 	passedBy      = 5 // later commands
 )
 
-// publisher sends the messages of the process in the order of the calls. While one batch is under way the next gathers, so
-// batches grow with the load. A lone message leaves at once.
+// publisher sends the messages of the process in the order of the calls. While one batch is under
+// way the next gathers, so batches grow with the load. A lone message leaves at once.
 type publisher struct {
 	form      Form
 	conn      *redisconn.Conn
@@ -88,7 +89,8 @@ func newPublisher(cfg Config, f Form, conn *redisconn.Conn, m *Metrics, failed f
 	return p
 }
 
-// send queues a message and takes over its payload. It drops a message that may be lost while Redis is away.
+// send queues a message and takes over its payload. It drops a message that may be lost while Redis
+// is away.
 func (p *publisher) send(m Message, mayBeLost bool) {
 	m.queued = time.Since(p.start)
 	p.mu.Lock()
@@ -173,8 +175,9 @@ func (p *publisher) run(ctx context.Context) error {
 	return nil
 }
 
-// watch decides, until ctx ends, about batches that Redis leaves unanswered. Replaced reports whether another Redis answers
-// than the one of an incarnation, and publishes whether Redis carries out a new command.
+// watch decides, until ctx ends, about batches that Redis leaves unanswered. Replaced reports
+// whether another Redis answers than the one of an incarnation, and publishes whether Redis carries
+// out a new command.
 func (p *publisher) watch(ctx context.Context, replaced func(ctx context.Context, incarnation string) bool, publishes func(context.Context) bool) error {
 	for {
 		select {
@@ -261,8 +264,8 @@ func Answered(err error) bool {
 	return errors.As(err, &answer) && !errors.Is(redisconn.Classify(err), redisconn.ErrMoved)
 }
 
-// note logs Redis's refusals, at most once in 10 s. As long as Redis refuses the kept messages, all attempts to send them
-// are one outage, which ends when Redis takes some.
+// note logs Redis's refusals, at most once in 10 s. As long as Redis refuses the kept messages, all
+// attempts to send them are one outage, which ends when Redis takes some.
 func (p *publisher) note(refusal error, kept, sent bool) {
 	now := time.Since(p.start)
 	p.mu.Lock()
@@ -289,10 +292,12 @@ func (p *publisher) note(refusal error, kept, sent bool) {
 	}
 }
 
-// Away is the outcome of a message that Redis has certainly not carried out, or whose answer can't come any more.
+// Away is the outcome of a message that Redis has certainly not carried out, or whose answer can't
+// come any more.
 const Away = "away"
 
-// Outcome classifies the error of a message's command: the empty string for success, Away, Refused, or uncertain.
+// Outcome classifies the error of a message's command: the empty string for success, Away, Refused,
+// or uncertain.
 func Outcome(err error) string {
 	var op *net.OpError
 	var timeout net.Error
@@ -331,9 +336,10 @@ func (p *publisher) done(again []Message) {
 	}
 }
 
-// settle decides, once Redis answers, about messages that it left unanswered. The process that was asked has them in its
-// socket and carries them out when it goes on, so they must not be sent twice. If another process answers, after a restart
-// or a failover, it never received them. Incarnation names the process that answers; empty means unknown.
+// settle decides, once Redis answers, about messages that it left unanswered. The process that was
+// asked has them in its socket and carries them out when it goes on, so they must not be sent
+// twice. If another process answers, after a restart or a failover, it never received them.
+// Incarnation names the process that answers; empty means unknown.
 func (p *publisher) settle(incarnation string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

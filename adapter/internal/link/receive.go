@@ -6,8 +6,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// receive handles one message from Redis and reports whether anything of it is kept. It runs on the subscription's
-// goroutine, one message at a time, so a namespace gets messages in the order in which they arrived.
+// receive handles one message from Redis and reports whether anything of it is kept. It runs on the
+// subscription's goroutine, one message at a time, so a namespace gets messages in the order in
+// which they arrived.
 func (l *Link) receive(channel string, payload []byte) (kept bool) {
 	var err error
 	if channel == l.peers.channel {
@@ -49,8 +50,8 @@ func localFlags(f wire.Flags) cluster.Flags {
 	return cluster.Flags{Volatile: f.Volatile, Compress: f.Compress, Timeout: f.Timeout, ExpectSingleResponse: f.ExpectSingleResponse}
 }
 
-// TakeAnswer handles an answer to the request id. Parse runs only if the request is still open: most answers that a
-// server hears are for others, or come too late.
+// TakeAnswer handles an answer to the request id. Parse runs only if the request is still open:
+// most answers that a server hears are for others, or come too late.
 func (n *Namespace) TakeAnswer(id []byte, parse func() (wire.Response, error)) (kept bool, err error) {
 	request := n.requests.get(id)
 	if request == nil {

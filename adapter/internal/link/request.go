@@ -97,8 +97,9 @@ func (w *waiter) fail(err error) {
 	w.endLocked(err)
 }
 
-// wait returns when the request has ended. When ctx ends it ends the request. The request accepts nothing afterwards.
-// Meanwhile wait calls check, first after firstCheck and then less and less often.
+// wait returns when the request has ended. When ctx ends it ends the request. The request accepts
+// nothing afterwards. Meanwhile wait calls check, first after firstCheck and then less and less
+// often.
 func (w *waiter) wait(ctx context.Context, check func()) error {
 	pause := firstCheck
 	t := time.NewTimer(pause)
@@ -118,8 +119,8 @@ func (w *waiter) wait(ctx context.Context, check func()) error {
 	}
 }
 
-// firstCheck is when a request begins to check whether those it waits for are still there. Answers take a few
-// milliseconds.
+// firstCheck is when a request begins to check whether those it waits for are still there. Answers
+// take a few milliseconds.
 const firstCheck = 250 * time.Millisecond
 
 // question is a request with one answer from each server.
@@ -161,8 +162,8 @@ func (q *question) drop(uid string) {
 	}
 }
 
-// ask sends a request and waits for one answer from each server. It calls accept under the request's lock, and never
-// after it has returned.
+// ask sends a request and waits for one answer from each server. It calls accept under the
+// request's lock, and never after it has returned.
 func (n *Namespace) ask(ctx context.Context, q wire.Request, accept func(wire.Response) bool) error {
 	ctx, cancel := n.withTimeout(ctx)
 	defer cancel()
@@ -196,8 +197,8 @@ func (n *Namespace) withTimeout(ctx context.Context) (context.Context, context.C
 	return context.WithTimeout(ctx, n.link.Config.RequestsTimeout)
 }
 
-// prepare finds out who has to answer. It fails at once in an outage. If the process or the namespace has just started, it
-// waits until it would hear the answers.
+// prepare finds out who has to answer. It fails at once in an outage. If the process or the
+// namespace has just started, it waits until it would hear the answers.
 func (n *Namespace) prepare(ctx context.Context) (*responders, error) {
 	if err := n.ready(ctx); err != nil {
 		return nil, err
@@ -205,9 +206,9 @@ func (n *Namespace) prepare(ctx context.Context) (*responders, error) {
 	return n.responders(ctx)
 }
 
-// ready returns once this process would hear answers, or with the reason why it wouldn't. The subscription goes down a
-// moment before the link is told. A caller that starts to wait in that moment must be told too, because the outage may be
-// long.
+// ready returns once this process would hear answers, or with the reason why it wouldn't. The
+// subscription goes down a moment before the link is told. A caller that starts to wait in that
+// moment must be told too, because the outage may be long.
 func (n *Namespace) ready(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -279,7 +280,8 @@ func (n *Namespace) count(err error, from *responders) error {
 	return err
 }
 
-// acknowledgements is a broadcast with acks. Each server first sends the number of clients it asks, then their answers.
+// acknowledgements is a broadcast with acks. Each server first sends the number of clients it asks,
+// then their answers.
 type acknowledgements struct {
 	waiter
 	take   func(cluster.Answer)
@@ -347,8 +349,8 @@ func (s *acknowledgements) drop(uid string) {
 	s.checkLocked()
 }
 
-// askClients sends a broadcast with acks and waits until all are answered, the question's timeout has passed (which is no
-// error), or ctx has ended.
+// askClients sends a broadcast with acks and waits until all are answered, the question's timeout
+// has passed (which is no error), or ctx has ended.
 func (n *Namespace) askClients(ctx context.Context, q cluster.Question, answer func(cluster.Answer)) error {
 	limited := ctx
 	if q.Timeout > 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// responders are the servers that have to answer a request, and those that have. Our own peers are known by their uids; of
-// Node's servers only the number of subscribers is known.
+// responders are the servers that have to answer a request, and those that have. Our own peers are
+// known by their uids; of Node's servers only the number of subscribers is known.
 type responders struct {
 	expected int                 // answers, at the beginning
 	waiting  map[string]struct{} // peers that have to answer
@@ -26,12 +26,13 @@ func newResponders() *responders {
 	return &responders{waiting: make(map[string]struct{}), silent: make(map[string]struct{}), answered: make(map[string]struct{})}
 }
 
-// responders finds out which servers have the namespace besides this process. Each server subscribes exactly once to the
-// namespace's request channel. The subscribers that aren't our peers are Node's servers.
+// responders finds out which servers have the namespace besides this process. Each server
+// subscribes exactly once to the namespace's request channel. The subscribers that aren't our peers
+// are Node's servers.
 //
-// Redis counts channel by channel and does nothing else meanwhile: a thousand take 190 µs. So a request doesn't ask for
-// each peer. Every process of ours listens to the heartbeats: as long as the heartbeat channel has as many subscribers as
-// this process knows peers, all of them are there.
+// Redis counts channel by channel and does nothing else meanwhile: a thousand take 190 µs. So a
+// request doesn't ask for each peer. Every process of ours listens to the heartbeats: as long as
+// the heartbeat channel has as many subscribers as this process knows peers, all of them are there.
 func (n *Namespace) responders(ctx context.Context) (*responders, error) {
 	who := n.link.peers.presence(n.Name)
 	group := n.link.Config.Group.others(n.Name, n.UID)
@@ -58,8 +59,8 @@ func (n *Namespace) responders(ctx context.Context) (*responders, error) {
 	return r, nil
 }
 
-// expectAll waits for every peer that beats. That is right if all of them are counted, and if a node of a cluster didn't
-// count at all: its silence doesn't mean that its subscribers have gone.
+// expectAll waits for every peer that beats. That is right if all of them are counted, and if a
+// node of a cluster didn't count at all: its silence doesn't mean that its subscribers have gone.
 func (r *responders) expectAll(who presence, others int) {
 	for _, uid := range who.living {
 		r.waiting[uid] = struct{}{}
@@ -115,14 +116,15 @@ func (n *Namespace) countEach(ctx context.Context, r *responders, who presence, 
 	return r, nil
 }
 
-// count notes the number of subscribers besides this process, and how many of them aren't our peers.
+// count notes the number of subscribers besides this process, and how many of them aren't our
+// peers.
 func (r *responders) count(others, unnamed int) {
 	r.listening, r.unnamed = others, max(unnamed, 0)
 	r.expected = len(r.waiting) + r.unnamed
 }
 
-// NumShardSub counts the subscribers of channels of sharded pub/sub on one node. Channels may include the heartbeat's,
-// which is an ordinary one.
+// NumShardSub counts the subscribers of channels of sharded pub/sub on one node. Channels may
+// include the heartbeat's, which is an ordinary one.
 func (l *Link) NumShardSub(ctx context.Context, node *redis.Client, channels []string) (map[string]int64, error) {
 	ordinary := l.peers.channel
 	i := slices.Index(channels, ordinary)
@@ -140,8 +142,8 @@ func (l *Link) NumShardSub(ctx context.Context, node *redis.Client, channels []s
 	return count, nil
 }
 
-// dropDead stops a request from waiting for peers that no longer subscribe. Redis notices at once that a process was
-// killed; its missing beats show that only later.
+// dropDead stops a request from waiting for peers that no longer subscribe. Redis notices at once
+// that a process was killed; its missing beats show that only later.
 func (n *Namespace) dropDead(ctx context.Context, waiting request) {
 	uids := waiting.owing()
 	if len(uids) == 0 {
@@ -169,7 +171,8 @@ func (n *Namespace) dropDead(ctx context.Context, waiting request) {
 	n.link.peers.requestBeats(ctx, listening)
 }
 
-// add notes an answer, and reports whether it is the first of its server, as far as that can be known.
+// add notes an answer, and reports whether it is the first of its server, as far as that can be
+// known.
 func (r *responders) add(uid string) (first bool) {
 	if uid == "" {
 		r.came++
@@ -202,7 +205,8 @@ func (r *responders) drop(uid string) {
 	r.silent[uid] = struct{}{}
 }
 
-// complete reports whether everybody has answered. A peer that doesn't know us yet answers without its name.
+// complete reports whether everybody has answered. A peer that doesn't know us yet answers without
+// its name.
 func (r *responders) complete() bool { return r.came >= r.unnamed+len(r.waiting) }
 
 // missing returns the peers that haven't answered.

@@ -20,8 +20,8 @@ type Denial struct {
 	Err     error
 }
 
-// Check tries every command that the form needs for some namespaces and returns those that Redis denies. Package adapter
-// documents it.
+// Check tries every command that the form needs for some namespaces and returns those that Redis
+// denies. Package adapter documents it.
 func (l *Link) Check(ctx context.Context, namespaces []string, recovery bool) (denied []Denial, err error) {
 	tried := map[string]bool{}
 	for _, name := range namespaces {

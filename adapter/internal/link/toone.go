@@ -8,8 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// An event for one server goes to the channel of its answers. Only our own servers hear events there, and only they are
-// known by name.
+// An event for one server goes to the channel of its answers. Only our own servers hear events
+// there, and only they are known by name.
 
 // Peers implements cluster.Adapter.
 func (n *Namespace) Peers() []cluster.Peer {

@@ -32,7 +32,8 @@ func AskServers(ctx context.Context, a cluster.Adapter, event packet.Payload) (a
 	return answers, err
 }
 
-// AskClients sends an event to clients of the other servers. It returns their number and their answers.
+// AskClients sends an event to clients of the other servers. It returns their number and their
+// answers.
 func AskClients(ctx context.Context, a cluster.Adapter, b *cluster.Broadcast, timeout time.Duration) (clients int, acks []packet.Payload, err error) {
 	q := cluster.Question{Kind: cluster.AskClients, Target: b.Target, Event: b.Data, Flags: b.Flags, Timeout: timeout}
 	err = a.Ask(ctx, q, func(a cluster.Answer) {

@@ -89,7 +89,8 @@ func (p *ClusterReplay) Step(t *testing.T, rec Recording, step Step) {
 	sameDeliveries(t, step, append(p.Main.Take(), p.Chat.Take()...))
 }
 
-// answers reads what was answered, up to the answer to a request made for that: Redis keeps the order of one publisher.
+// answers reads what was answered, up to the answer to a request made for that: Redis keeps the
+// order of one publisher.
 func (p *ClusterReplay) answers(t *testing.T) (answers []string) {
 	t.Helper()
 	p.sentinels++

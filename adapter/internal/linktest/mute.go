@@ -4,7 +4,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// Mute is a namespace whose sockets are counted, not reached: what remains is the adapter's own work.
+// Mute is a namespace whose sockets are counted, not reached: what remains is the adapter's own
+// work.
 type Mute struct {
 	Delivered int
 	rooms     map[string]bool

@@ -17,8 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Recording is a golden file: what two servers of Node's, A and B, said to Redis, step by step, and what their clients
-// were told (docs/adapter-wire.md, 11).
+// Recording is a golden file: what two servers of Node's, A and B, said to Redis, step by step, and
+// what their clients were told (docs/adapter-wire.md, 11).
 type Recording struct {
 	Sockets map[string]string
 	Nodes   map[string]map[string]string // uids by server and namespace

@@ -22,9 +22,9 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// Main runs a package's tests and looks for leaks. The library's pool dials a dead Redis once a second, and notices its own
-// end only then. Tests that wait for each other's servers and for Redis need no core meanwhile, so more of them run beside
-// each other than there are cores.
+// Main runs a package's tests and looks for leaks. The library's pool dials a dead Redis once a
+// second, and notices its own end only then. Tests that wait for each other's servers and for Redis
+// need no core meanwhile, so more of them run beside each other than there are cores.
 func Main(m *testing.M) {
 	flag.Parse()
 	if flag.Lookup("test.fuzz").Value.String() == "" && flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
@@ -40,7 +40,8 @@ type Server interface {
 	Wait(context.Context) error
 }
 
-// Start opens namespaces on a server, runs it until the test ends or end is called, and returns once it hears the others.
+// Start opens namespaces on a server, runs it until the test ends or end is called, and returns
+// once it hears the others.
 func Start[L cluster.Local](t testing.TB, s Server, locals ...L) (adapters []cluster.Adapter, end func()) {
 	t.Helper()
 	for _, l := range locals {
@@ -83,7 +84,8 @@ func Meet[S interface{ KnownPeers() int }](t testing.TB, servers ...S) {
 	}
 }
 
-// Overwrite calls receive with a copy of a message, and overwrites that unless receive says that it keeps some of it.
+// Overwrite calls receive with a copy of a message, and overwrites that unless receive says that it
+// keeps some of it.
 func Overwrite(receive func(string, []byte) (bool, error), channel string, payload []byte) (kept bool, err error) {
 	c, p := []byte(channel), bytes.Clone(payload)
 	kept, err = receive(unsafe.String(unsafe.SliceData(c), len(c)), p)

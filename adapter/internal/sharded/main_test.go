@@ -29,7 +29,8 @@ func startWith(t testing.TB, common link.Config, cfg Config, locals ...*linktest
 	return f, adapters, end
 }
 
-// forgetful is a form whose messages are overwritten as soon as it says that it keeps nothing of them.
+// forgetful is a form whose messages are overwritten as soon as it says that it keeps nothing of
+// them.
 type forgetful struct{ link.Form }
 
 func forget(f link.Form) link.Form { return forgetful{f} }

@@ -38,15 +38,16 @@ func (n *namespace) Unlisten() {
 	n.form.rooms.forget(n)
 }
 
-// roomChanged follows a room. It is called after the change, and perhaps out of order, so it goes by whether somebody is
-// in the room now.
+// roomChanged follows a room. It is called after the change, and perhaps out of order, so it goes
+// by whether somebody is in the room now.
 func (n *namespace) roomChanged(room, id string, occupied bool) {
 	if !occupied || n.listensTo(room, room == id) {
 		n.form.rooms.update(n, n.channels.Room(room), room, occupied)
 	}
 }
 
-// listensTo reports whether an occupied room has a channel of its own. Known says that the room is a socket's own.
+// listensTo reports whether an occupied room has a channel of its own. Known says that the room is
+// a socket's own.
 func (n *namespace) listensTo(room string, known bool) bool {
 	cfg := &n.form.cfg
 	if cfg.RoomChannel != nil {

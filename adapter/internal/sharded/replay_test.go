@@ -8,7 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestReplay has a Go server play B of the sharded recordings, as classic.TestReplay does for the classic ones.
+// TestReplay has a Go server play B of the sharded recordings, as classic.TestReplay does for the
+// classic ones.
 func TestReplay(t *testing.T) {
 	for _, mode := range []wire.Mode{wire.Static, wire.Dynamic, wire.DynamicPrivate} {
 		t.Run(string(mode), func(t *testing.T) {

@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// roomSubscriber is the part of a subscription that rooms need. Both methods gather: the next command names all rooms that
-// were added while the last one was being written.
+// roomSubscriber is the part of a subscription that rooms need. Both methods gather: the next
+// command names all rooms that were added while the last one was being written.
 type roomSubscriber interface {
 	AddShardsLoosely(channels ...string)
 	RemoveLooseShards(channels ...string)
 }
 
-// roomChannels are the channels of rooms with somebody in them, and for a while those of rooms that emptied.
+// roomChannels are the channels of rooms with somebody in them, and for a while those of rooms that
+// emptied.
 type roomChannels struct {
 	sub    func() roomSubscriber // the subscription is made after this
 	linger time.Duration
@@ -25,8 +26,8 @@ type roomChannels struct {
 	empty     []emptied // ordered by due
 }
 
-// roomChannel is a subscribed channel, usually of one room. A number and its text share a channel, and so do rooms of two
-// namespaces whose names contain a #.
+// roomChannel is a subscribed channel, usually of one room. A number and its text share a channel,
+// and so do rooms of two namespaces whose names contain a #.
 type roomChannel struct {
 	rooms []roomOf
 	empty bool
@@ -55,7 +56,8 @@ func newRoomChannels(sub func() roomSubscriber, linger time.Duration) *roomChann
 	return &roomChannels{sub: sub, linger: linger, wake: make(chan struct{}, 1), byChannel: make(map[string]*roomChannel)}
 }
 
-// update subscribes to the channel of a joined room if somebody is in it, and lets the channel of an empty room linger.
+// update subscribes to the channel of a joined room if somebody is in it, and lets the channel of
+// an empty room linger.
 func (c *roomChannels) update(n *namespace, channel, room string, joined bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,7 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// BenchmarkEmit takes an event from Emit to the clients of the same server, with recovery: through XADD and XREAD.
+// BenchmarkEmit takes an event from Emit to the clients of the same server, with recovery: through
+// XADD and XREAD.
 func BenchmarkEmit(b *testing.B) {
 	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})
 	f, adapters := start(b, testkit.StartRedis(b).URL(), Config{}, l)

@@ -1,6 +1,6 @@
-// Package streams is the form of @socket.io/redis-streams-adapter: what all servers have to do is an entry of a stream. Each
-// server reads the stream from a place of its own, and goes on there after a break. Questions and answers go through
-// pub/sub, and have no order with the stream.
+// Package streams is the form of @socket.io/redis-streams-adapter: what all servers have to do is
+// an entry of a stream. Each server reads the stream from a place of its own, and goes on there
+// after a break. Questions and answers go through pub/sub, and have no order with the stream.
 //
 //	form.go       the process's part
 //	namespace.go  what a namespace sends
@@ -8,7 +8,8 @@
 //	trimmed.go    counts entries that Redis trimmed before they were read
 //	offset.go     a place in a stream
 //
-// A server with connection state recovery may take over the clients of another server, Node's included:
+// A server with connection state recovery may take over the clients of another server, Node's
+// included:
 //
 //	recovery.go   the namespace's part, and a client that comes back
 //	inflight.go   broadcasts of this process wait here for their place in the stream, which is their offset

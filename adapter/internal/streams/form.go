@@ -109,7 +109,8 @@ func (f *Form) run(ctx context.Context) error {
 	return nil
 }
 
-// Receive implements link.Form: questions, answers, and the news that another server took a snapshot over.
+// Receive implements link.Form: questions, answers, and the news that another server took a
+// snapshot over.
 func (f *Form) Receive(channel string, payload []byte) (kept bool, err error) {
 	c, err := wire.ParseCluster(payload)
 	if err != nil {
@@ -181,8 +182,8 @@ func (f *Form) Trials(name string, recovery bool) []link.Trial {
 // broadcastType is the type field of an entry that is a broadcast.
 var broadcastType = strconv.Itoa(int(wire.ClusterBroadcast))
 
-// take carries out an entry of a stream. The reader holds the stream's turn, which also guards scratch. At is the entry's
-// place.
+// take carries out an entry of a stream. The reader holds the stream's turn, which also guards
+// scratch. At is the entry's place.
 func (f *Form) take(e *wire.Entry, at offset, scratch *wire.Scratch) error {
 	if len(e.Data) > f.Config.MaxMessageBytes {
 		return link.ErrTooLarge

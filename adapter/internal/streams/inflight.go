@@ -9,9 +9,10 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// inFlight holds the broadcasts of a namespace with recovery until the stream shows them. Their place there is the offset
-// that clients are given, and broadcasts of other servers are delivered in their own places. Redis shows an entry within a
-// millisecond or so. A broadcast that doesn't show within patience is delivered without an offset.
+// inFlight holds the broadcasts of a namespace with recovery until the stream shows them. Their
+// place there is the offset that clients are given, and broadcasts of other servers are delivered
+// in their own places. Redis shows an entry within a millisecond or so. A broadcast that doesn't
+// show within patience is delivered without an offset.
 type inFlight struct {
 	turn    *sync.Mutex // held while something is delivered; taken before mu
 	deliver func(*cluster.Broadcast)
@@ -39,7 +40,8 @@ const (
 	noOffsetYet = ""
 )
 
-// emit makes b wait for its entry, which send hands to Redis. If wait is zero it is delivered at once, without an offset.
+// emit makes b wait for its entry, which send hands to Redis. If wait is zero it is delivered at
+// once, without an offset.
 func (q *inFlight) emit(b *cluster.Broadcast, entry []byte, wait time.Duration, send func() error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -73,8 +75,8 @@ func (q *inFlight) after(f func()) {
 	q.mu.Unlock()
 }
 
-// seen delivers the broadcast that waits for an entry of the stream, with turn held. Broadcasts before it never got to the
-// stream, or will be sent again.
+// seen delivers the broadcast that waits for an entry of the stream, with turn held. Broadcasts
+// before it never got to the stream, or will be sent again.
 func (q *inFlight) seen(entry []byte, at offset) {
 	q.mu.Lock()
 	for i, w := range q.waiting {
@@ -93,8 +95,9 @@ func (q *inFlight) seen(entry []byte, at offset) {
 	q.mu.Unlock()
 }
 
-// run delivers the first n broadcasts, the last of them with its offset, and calls the functions behind them. One leaves
-// the queue only when it is done, so after finds an empty queue only when no delivery is going on.
+// run delivers the first n broadcasts, the last of them with its offset, and calls the functions
+// behind them. One leaves the queue only when it is done, so after finds an empty queue only when
+// no delivery is going on.
 func (q *inFlight) run(n int, at string) {
 	for k := 1; ; k++ {
 		q.mu.Lock()
@@ -151,8 +154,8 @@ func (q *inFlight) expire() {
 	q.rearmLocked(max(time.Until(q.waiting[0].due), time.Millisecond))
 }
 
-// missedEarly returns the broadcasts that were delivered here without an offset a moment ago, for a socket that wasn't here
-// then. When the stream shows them they won't be delivered again.
+// missedEarly returns the broadcasts that were delivered here without an offset a moment ago, for a
+// socket that wasn't here then. When the stream shows them they won't be delivered again.
 func (q *inFlight) missedEarly(rooms []string) (missed []packet.Payload) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -195,8 +195,8 @@ func (l *lease) displace() {
 	}
 }
 
-// swap is the only script that writes snapshots. A value, or nothing, replaces a value whose SHA-1 is known. So of all
-// servers that believe to own a snapshot, one does.
+// swap is the only script that writes snapshots. A value, or nothing, replaces a value whose SHA-1
+// is known. So of all servers that believe to own a snapshot, one does.
 var swap = redis.NewScript(`local v = redis.call('GET', KEYS[1])
 if v then
   local h, known = redis.sha1hex(v), false

@@ -21,7 +21,8 @@ func start(t testing.TB, url string, cfg Config, locals ...*linktest.Local) (*Fo
 	return f, adapters
 }
 
-// forgetful is a form whose messages are overwritten as soon as it says that it keeps nothing of them.
+// forgetful is a form whose messages are overwritten as soon as it says that it keeps nothing of
+// them.
 type forgetful struct{ link.Form }
 
 func forget(f link.Form) link.Form { return forgetful{f} }

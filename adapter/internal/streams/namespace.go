@@ -87,8 +87,8 @@ func (n *namespace) entry(dst []byte, q wire.Request) (link.Message, error) {
 	return link.Message{Channel: n.stream, Payload: data, Kind: kind, From: n.Namespace}, err
 }
 
-// EncodeRequest implements link.Protocol. Joins, leaves and disconnects keep their place in the stream. Requests that want
-// answers, and events, go past it.
+// EncodeRequest implements link.Protocol. Joins, leaves and disconnects keep their place in the
+// stream. Requests that want answers, and events, go past it.
 func (n *namespace) EncodeRequest(q wire.Request) (link.Message, error) {
 	switch q.Type {
 	case wire.RemoteJoin, wire.RemoteLeave, wire.RemoteDisconnect:

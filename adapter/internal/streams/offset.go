@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// offset is a place in a stream: the id of an entry, which Redis makes from its clock and a number. The zero value is the
-// place before all entries.
+// offset is a place in a stream: the id of an entry, which Redis makes from its clock and a number.
+// The zero value is the place before all entries.
 type offset struct{ ms, seq uint64 }
 
 // parseOffset reads an offset in the form that Redis writes and clients send back.

@@ -24,8 +24,8 @@ const (
 // errReply reports an answer of Redis that doesn't have the documented form.
 var errReply = errors.New("adapter: unexpected answer of Redis to a read of streams")
 
-// reader reads the streams of a process, in one goroutine. In a Redis Cluster it uses one for each stream, because a command
-// can name the streams of one node only.
+// reader reads the streams of a process, in one goroutine. In a Redis Cluster it uses one for each
+// stream, because a command can name the streams of one node only.
 type reader struct {
 	form    *Form
 	streams map[string]*stream
@@ -56,7 +56,8 @@ type catchingUp struct {
 	done chan struct{}
 }
 
-// wait returns once the entries of the stream up to a place have been handled. It returns false if that takes too long.
+// wait returns once the entries of the stream up to a place have been handled. It returns false if
+// that takes too long.
 func (st *stream) wait(ctx context.Context, to offset, atMost time.Duration) bool {
 	st.turn.Lock()
 	if !to.after(st.at) {
@@ -290,8 +291,8 @@ func entryOf(fields []any) (e wire.Entry) {
 	return e
 }
 
-// locate finds out where to read from: at first after the last entry, later after the entry that was read last, or, if Redis
-// has lost a part of the stream, after its present end.
+// locate finds out where to read from: at first after the last entry, later after the entry that
+// was read last, or, if Redis has lost a part of the stream, after its present end.
 func (r *reader) locate(ctx context.Context, client redis.UniversalClient, st *stream) error {
 	info, err := askStream(ctx, client, st.name)
 	if err != nil {
@@ -327,7 +328,8 @@ func (r *reader) askTrimmed(ctx context.Context, client redis.UniversalClient, s
 	}
 }
 
-// remember reads the present entries, for clients that come back to this process soon after its start.
+// remember reads the present entries, for clients that come back to this process soon after its
+// start.
 func (r *reader) remember(ctx context.Context, client redis.UniversalClient, st *stream, upTo offset) error {
 	st.turn.Lock()
 	on := st.tail.on

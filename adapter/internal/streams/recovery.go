@@ -46,7 +46,8 @@ type recovery struct {
 
 var _ cluster.Recoverer = (*recovery)(nil)
 
-// How a client's return ended: values of the label outcome. The others are link.Away and link.Malformed.
+// How a client's return ended: values of the label outcome. The others are link.Away and
+// link.Malformed.
 const (
 	recovered = "recovered"
 	unknown   = "unknown" // no such snapshot
@@ -131,7 +132,8 @@ func (rec *recovery) all() []*lease {
 	return all
 }
 
-// Resume implements cluster.Recoverer. It takes the snapshot last, so a failure before that leaves it for another try.
+// Resume implements cluster.Recoverer. It takes the snapshot last, so a failure before that leaves
+// it for another try.
 func (rec *recovery) Resume(ctx context.Context, pid, seen string, h cluster.Holder) (cluster.Snapshot, cluster.Lease, bool) {
 	session, l, outcome := rec.resume(ctx, pid, seen, h)
 	rec.form().recoveries.WithLabelValues(outcome).Inc()
@@ -161,8 +163,8 @@ func (rec *recovery) resume(ctx context.Context, pid, seen string, h cluster.Hol
 		if was, l, outcome = rec.claim(ctx, text, stored, seen, h); outcome != taken {
 			return was, l, outcome
 		}
-		// The server that the client left has stored the snapshot again, usually because it has just noticed that the
-		// client left.
+		// The server that the client left has stored the snapshot again, usually because it has
+		// just noticed that the client left.
 	}
 	return was, nil, taken
 }
@@ -191,15 +193,16 @@ func (rec *recovery) read(ctx context.Context, pid string) (text string, stored 
 	return text, stored, ""
 }
 
-// storedSince reports whether this process has just stored a snapshot that Redis didn't have. A client that comes back to
-// the server that it left may be quicker than the snapshot.
+// storedSince reports whether this process has just stored a snapshot that Redis didn't have. A
+// client that comes back to the server that it left may be quicker than the snapshot.
 func (rec *recovery) storedSince(ctx context.Context, pid string) bool {
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
 	return rec.form().snapshots.settled(ctx, pid)
 }
 
-// claim takes over a snapshot that Redis has as text, with the events that its client missed since it saw one.
+// claim takes over a snapshot that Redis has as text, with the events that its client missed since
+// it saw one.
 func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session, seen string, h cluster.Holder) (was cluster.Snapshot, l *lease, outcome string) {
 	was, err := readSession(stored)
 	if err != nil {
@@ -227,9 +230,10 @@ func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session
 	return was, l, recovered
 }
 
-// seenBy returns the place in the stream up to which a client has seen all of its events. That is the place that the client
-// names, if the stream still has it. For a client that has seen nothing it is the place where the client began. A client
-// may also name an earlier place, which it knows from another socket or namespace; the events there were not for it.
+// seenBy returns the place in the stream up to which a client has seen all of its events. That is
+// the place that the client names, if the stream still has it. For a client that has seen nothing
+// it is the place where the client began. A client may also name an earlier place, which it knows
+// from another socket or namespace; the events there were not for it.
 func (rec *recovery) seenBy(ctx context.Context, says string, began offset, known bool) (offset, string) {
 	o := began
 	if says != "" {
@@ -265,7 +269,8 @@ func (rec *recovery) seenBy(ctx context.Context, says string, began offset, know
 	return o, ""
 }
 
-// ahead reports whether the stream has an entry at o that this process hasn't read yet, and waits for it.
+// ahead reports whether the stream has an entry at o that this process hasn't read yet, and waits
+// for it.
 func (rec *recovery) ahead(ctx context.Context, o offset) bool {
 	rec.stream.turn.Lock()
 	ahead := o.after(rec.stream.at)
@@ -277,7 +282,8 @@ func (rec *recovery) ahead(ctx context.Context, o offset) bool {
 	return err == nil && len(found) > 0 && rec.stream.wait(ctx, o, catchUp)
 }
 
-// tellOwner makes the server that had the snapshot close the connection, if that server is still there.
+// tellOwner makes the server that had the snapshot close the connection, if that server is still
+// there.
 func (rec *recovery) tellOwner(uid, pid string) {
 	if msg, err := wire.AppendTaken(nil, rec.namespace.UID, rec.namespace.Name, pid); err == nil {
 		_ = rec.namespace.Publish(link.Message{Channel: rec.namespace.AnswerChannel(uid), Payload: msg}, true)

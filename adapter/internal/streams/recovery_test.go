@@ -399,8 +399,9 @@ func TestSessionOfAClientThatLeavesWhileItIsStored(t *testing.T) {
 	stored(t, server.Addr(), nil)
 }
 
-// TestSessionsAreStoredAnew: when Redis is found to have lost a part of the stream, it may have lost
-// the sessions as well, or hold those that were stored since. Neither costs a client its connection.
+// TestSessionsAreStoredAnew: when Redis is found to have lost a part of the stream, it may have
+// lost the sessions as well, or hold those that were stored since. Neither costs a client its
+// connection.
 func TestSessionsAreStoredAnew(t *testing.T) {
 	server := testkit.StartRedis(t)
 	p := openPlace(t, server.URL(), socketio.Recovery{})

@@ -10,7 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestReplay has a Go server play B of the recordings over streams, as classic.TestReplay does for the classic ones.
+// TestReplay has a Go server play B of the recordings over streams, as classic.TestReplay does for
+// the classic ones.
 func TestReplay(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"streams":         {},

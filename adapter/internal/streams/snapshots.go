@@ -18,8 +18,9 @@ const (
 	renewAtOnce  = 500
 )
 
-// snapshots writes the snapshots of a process to Redis, many at a time: when a socket has connected, when its rooms or data
-// have changed, and when it ends. While one batch is under way the next gathers.
+// snapshots writes the snapshots of a process to Redis, many at a time: when a socket has
+// connected, when its rooms or data have changed, and when it ends. While one batch is under way
+// the next gathers.
 type snapshots struct {
 	form *Form
 	wake chan struct{}
@@ -143,7 +144,8 @@ func (s *snapshots) store(ctx context.Context) (more bool) {
 	return len(s.queue) > 0 && ctx.Err() == nil
 }
 
-// settled returns once no write of a snapshot is under way, or ctx ends. It reports whether one was.
+// settled returns once no write of a snapshot is under way, or ctx ends. It reports whether one
+// was.
 func (s *snapshots) settled(ctx context.Context, pid string) (was bool) {
 	for {
 		s.mu.Lock()
@@ -176,8 +178,8 @@ func (s *snapshots) expected(l *lease) []string {
 	return append([]string{l.hash}, l.unsure...)
 }
 
-// prepare makes the value to store for a lease now. The value is empty if the snapshot must be deleted. It returns nil if
-// there is nothing to do.
+// prepare makes the value to store for a lease now. The value is empty if the snapshot must be
+// deleted. It returns nil if there is nothing to do.
 func (s *snapshots) prepare(l *lease) *write {
 	s.mu.Lock()
 	was, ended, over, named := l.last, l.ended, l.over, l.named
@@ -252,8 +254,8 @@ func (s *snapshots) stored(w *write) bool {
 	return true
 }
 
-// storeAgain stores all snapshots again after Redis has lost its data. Redis may hold some that were stored before the loss
-// was noticed; these are still ours.
+// storeAgain stores all snapshots again after Redis has lost its data. Redis may hold some that
+// were stored before the loss was noticed; these are still ours.
 func (s *snapshots) storeAgain() {
 	s.mu.Lock()
 	s.losses++

@@ -6,8 +6,8 @@ import (
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 )
 
-// tail is the last part of a stream that was read, about as long as the stream itself. It spares Redis from reading the
-// stream again for each of a thousand clients that come back at once.
+// tail is the last part of a stream that was read, about as long as the stream itself. It spares
+// Redis from reading the stream again for each of a thousand clients that come back at once.
 type tail struct {
 	on       bool
 	maxLen   int

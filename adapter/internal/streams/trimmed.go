@@ -1,10 +1,11 @@
 package streams
 
-// trimCounter finds out how many entries of a stream were trimmed before they were read. Redis knows how many entries it
-// has ever added up to its last one. Once that one has been read, as many entries should have been read.
+// trimCounter finds out how many entries of a stream were trimmed before they were read. Redis
+// knows how many entries it has ever added up to its last one. Once that one has been read, as many
+// entries should have been read.
 //
-// A read that fell so far behind that entries were trimmed returns as many entries as it may, or as the stream keeps. So
-// the reader asks Redis only then.
+// A read that fell so far behind that entries were trimmed returns as many entries as it may, or as
+// the stream keeps. So the reader asks Redis only then.
 type trimCounter struct {
 	known bool
 	count uint64 // entries up to here, including lost ones
@@ -27,7 +28,8 @@ func (g *trimCounter) ask(at offset, info streamInfo) (lost uint64) {
 	return 0
 }
 
-// before must be called before an entry is counted, because the last entry of Redis's answer may itself be lost.
+// before must be called before an entry is counted, because the last entry of Redis's answer may
+// itself be lost.
 func (g *trimCounter) before(at offset) (lost uint64) {
 	if g.asked && at.after(g.last) {
 		return g.settle()

@@ -23,11 +23,9 @@ const patience = 30 * time.Second
 // app tells its clients which server they are on, and passes on what they say.
 func app(server string) worker.App {
 	return func(_ context.Context, io *socketio.Server) error {
-		io.On("where", func(s *socketio.Socket) (string, error) {
-			s.Join("room")
-			return server, nil
-		})
-		io.On("say", func(s *socketio.Socket, text string) error { return s.To("room").Emit("said", text) })
+		io.On("where", func(*socketio.Socket) (string, error) { return server, nil })
+		// To everybody: the sharded form subscribes to a room's channel a moment after a client has joined.
+		io.On("say", func(_ *socketio.Socket, text string) error { return io.Emit("said", text) })
 		return nil
 	}
 }

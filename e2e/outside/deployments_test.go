@@ -62,7 +62,7 @@ func TestWorkersBehindARouter(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			if err := e.To("room").Emit(ctx, "said", "from the emitter"); err != nil {
+			if err := e.Emit(ctx, "said", "from the emitter"); err != nil {
 				t.Fatal(err)
 			}
 			one.hears(t, "from the emitter")

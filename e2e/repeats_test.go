@@ -77,7 +77,8 @@ func TestRepeatedRequests(t *testing.T) {
 					return fmt.Errorf("client %d, round %d: %w", i, n, err)
 				}
 			}
-			return nil
+			p.HTTP = http.DefaultClient
+			return p.Close(ctx)
 		})
 	}
 	if err := g.Wait(); err != nil {

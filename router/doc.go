@@ -41,9 +41,9 @@
 // # What workers may believe
 //
 // Sidereal-* fields belong to the routers. A router removes them from whatever comes from outside
-// and writes its own: Sidereal-Client (ip:port, port 0 if only the address is known) and
-// Sidereal-Proto on requests for workers, and Sidereal-Worker on those for other hosts. A passed
-// connection carries the same in the Meta of package handoff. X-Forwarded-For, -Proto and -Host are
+// and writes its own: Sidereal-Client (ip:port, port 0 if only the address is known), Sidereal-Proto
+// and Sidereal-Router (this process) on requests for workers, and Sidereal-Worker on those for other
+// hosts. A passed connection carries the same in the Meta of package handoff. X-Forwarded-For, -Proto and -Host are
 // for the app: new for clients, continued for Config.TrustedProxies. A passed upgrade says
 // "Connection: Upgrade, close", because that connection must not serve a second request if the
 // worker refuses: it could be anyone's.

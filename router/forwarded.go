@@ -119,13 +119,14 @@ func (c *conn) appendForwarded(dst []byte, h *http1.Head, b []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// appendFields writes the fields about the client that only our workers read.
-func (c client) appendFields(dst []byte) []byte {
-	if c.addr.IsValid() {
-		dst = c.addr.AppendTo(append(dst, "Sidereal-Client: "...))
+// appendOrigin writes the fields about the client and the router that only our workers read.
+func (r *Router) appendOrigin(dst []byte, from client) []byte {
+	if from.addr.IsValid() {
+		dst = from.addr.AppendTo(append(dst, "Sidereal-Client: "...))
 		dst = append(dst, "\r\n"...)
 	}
-	return append(append(append(dst, "Sidereal-Proto: "...), c.scheme()...), "\r\n"...)
+	dst = append(append(append(dst, "Sidereal-Proto: "...), from.scheme()...), "\r\nSidereal-Router: "...)
+	return append(append(dst, r.id...), "\r\n"...)
 }
 
 // appendRouting writes which worker is meant, and to a door why it should believe that.

@@ -69,7 +69,7 @@ func (m *message) compose(c *conn, q *request, n int, f form) {
 	if !believed {
 		dst = c.appendForwarded(dst, h, b)
 		if f != handed {
-			dst = q.from.appendFields(dst)
+			dst = c.r.appendOrigin(dst, q.from)
 		}
 	}
 	switch f {

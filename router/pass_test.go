@@ -187,7 +187,7 @@ func TestFullHandoffSocketMeansRelay(t *testing.T) {
 
 func TestForgedFieldsAreWorthNothing(t *testing.T) {
 	forged := "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\nX-Real-IP: 6.6.6.6\r\n" +
-		"Forwarded: for=6.6.6.6\r\nSidereal-Client: 6.6.6.6:6\r\nSidereal-Proto: https\r\nSidereal-Worker: evil\r\nSidereal-Anything: x\r\nSIDEREAL-CLIENT: 6.6.6.6:7\r\n"
+		"Forwarded: for=6.6.6.6\r\nSidereal-Client: 6.6.6.6:6\r\nSidereal-Proto: https\r\nSidereal-Worker: evil\r\nSidereal-Router: evil\r\nSidereal-Anything: x\r\nSIDEREAL-CLIENT: 6.6.6.6:7\r\n"
 	h, _ := one(t, 1, nil)
 	w := h.workers["wka0"]
 	check := func(t *testing.T, c *testClient, passed bool) {
@@ -195,6 +195,7 @@ func TestForgedFieldsAreWorthNothing(t *testing.T) {
 		want := http.Header{"X-Forwarded-For": {"127.0.0.1"}, "X-Forwarded-Proto": {"http"}, "X-Forwarded-Host": {"x"}}
 		if !passed {
 			want["Sidereal-Client"], want["Sidereal-Proto"] = []string{c.LocalAddr().String()}, []string{"http"}
+			want["Sidereal-Router"] = []string{h.id}
 		}
 		for name, v := range r.Header {
 			if l := strings.ToLower(name); strings.HasPrefix(l, "x-") || strings.HasPrefix(l, "sidereal") || l == "forwarded" {

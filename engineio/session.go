@@ -136,13 +136,17 @@ func (s *Session) endLocked(reason string, err error) {
 		s.polling.post.control.SetReadDeadline(time.Now().Add(closeTimeout))
 	}
 	s.out.clear()
+	s.server.tasks.Add(1) // before the session leaves the table: else Run might miss its Closed
 	s.server.ended(s, reason, err)
-	s.server.tasks.Go(func() {
-		s.recvMu.Lock() // until the Receive under way is over; none begins any more
-		recv := s.recv
-		s.recvMu.Unlock()
-		recv.Closed(reason, err)
-	})
+	go s.tellClosed(reason, err)
+}
+
+func (s *Session) tellClosed(reason string, err error) {
+	defer s.server.tasks.Done()
+	s.recvMu.Lock() // until the Receive under way is over; none begins any more
+	recv := s.recv
+	s.recvMu.Unlock()
+	recv.Closed(reason, err)
 }
 
 // receivePacket handles a packet of the current transport; recvMu is held. It reports whether a

@@ -15,13 +15,16 @@ func occupy(loops int) (release func()) {
 	before := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(before + loops) // the loops don't keep the program from reading what the tests print
 	var over atomic.Bool
-	var all sync.WaitGroup
+	var all, begun sync.WaitGroup
+	begun.Add(loops)
 	for range loops {
 		all.Go(func() {
+			begun.Done()
 			for !over.Load() {
 			}
 		})
 	}
+	begun.Wait()
 	return func() {
 		over.Store(true)
 		all.Wait()

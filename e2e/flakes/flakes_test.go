@@ -241,12 +241,19 @@ func TestUsage(t *testing.T) {
 
 // TestOccupy: the loops end when they are told to.
 func TestOccupy(t *testing.T) {
-	before, procs := runtime.NumGoroutine(), runtime.GOMAXPROCS(0)
+	procs := runtime.GOMAXPROCS(0)
+	loops := func() int {
+		stacks := make([]byte, 1<<20)
+		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "flakes.occupy.func")
+	}
 	release := occupy(2)
-	if n := runtime.NumGoroutine(); n < before+2 {
-		t.Errorf("%d goroutines beside %d", n, before)
+	if n := loops(); n != 2 {
+		t.Errorf("%d loops are running", n)
 	}
 	release()
+	if n := loops(); n != 0 {
+		t.Errorf("%d loops are left", n)
+	}
 	if n := runtime.GOMAXPROCS(0); n != procs {
 		t.Errorf("GOMAXPROCS %d, was %d", n, procs)
 	}

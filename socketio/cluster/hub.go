@@ -7,21 +7,25 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Hub is a Cluster of servers in one process, for tests of an app on several servers. Give one Hub
-// to each server as socketio.Config.Adapter.
+// to each server as socketio.Config.Adapter. With recovery a client may come back to any of them.
 type Hub struct {
 	mu      sync.Mutex
 	members map[string][]*hubMember // by namespace
+	logs    map[string]*hubLog      // of namespaces with recovery
 	opened  int                     // how many there ever were
 }
 
 var _ Cluster = (*Hub)(nil)
 
 // NewHub returns a Hub without servers.
-func NewHub() *Hub { return &Hub{members: make(map[string][]*hubMember)} }
+func NewHub() *Hub {
+	return &Hub{members: make(map[string][]*hubMember), logs: make(map[string]*hubLog)}
+}
 
 // Open adds a server's namespace to the Hub.
 func (h *Hub) Open(local Local) (Adapter, error) {
@@ -45,10 +49,11 @@ type hubMember struct {
 	hub   *Hub
 	id    string
 	local Local
-	order sync.Mutex // held while a broadcast is handed to the others, which get them in the order of the calls
+	log   atomic.Pointer[hubLog] // nil without recovery
+	order sync.Mutex             // held while a broadcast is handed to the others, which get them in the order of the calls
 }
 
-var _ Adapter = (*hubMember)(nil)
+var _ RecoveringAdapter = (*hubMember)(nil)
 
 // peers are the namespaces of the same name on the other servers.
 func (m *hubMember) peers() []*hubMember {
@@ -58,18 +63,36 @@ func (m *hubMember) peers() []*hubMember {
 }
 
 func (m *hubMember) Broadcast(b *Broadcast) error {
+	m.inOrder(func() {
+		for _, other := range m.peers() {
+			other.local.Deliver(b)
+		}
+	})
+	return nil
+}
+
+// inOrder calls f after what this server did before: with recovery, also after its Emits.
+func (m *hubMember) inOrder(f func()) {
+	if log := m.log.Load(); log != nil {
+		log.inTurn(f)
+		return
+	}
 	m.order.Lock()
 	defer m.order.Unlock()
-	for _, other := range m.peers() {
-		other.local.Deliver(b)
-	}
-	return nil
+	f()
 }
 
 func (m *hubMember) Order(o Order) error {
 	to, err := m.addressed(o.Peer)
-	for _, other := range to {
-		other.local.Apply(o)
+	apply := func() {
+		for _, other := range to {
+			other.local.Apply(o)
+		}
+	}
+	if log := m.log.Load(); log != nil {
+		log.inTurn(apply)
+	} else {
+		apply()
 	}
 	return err
 }

@@ -26,10 +26,18 @@ func (w *waiter) tellLocked(s *Socket, args packet.Args, err error) {
 	case w.answer != nil:
 		w.answer <- answer{args, err} // has room for the one answer there is
 	case w.call != nil:
-		s.putLocked(task{do: func() { w.call(args, err) }})
+		s.putLocked(task{do: func() { w.call(args, heard(args, err)) }})
 	default:
 		s.answeredLocked(w.delivery, args, err)
 	}
+}
+
+// heard returns err, or the failure that the answer reports.
+func heard(args packet.Args, err error) error {
+	if err != nil {
+		return err
+	}
+	return args.Err()
 }
 
 // expectLocked gives the waiter an acknowledgement id.

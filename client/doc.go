@@ -12,7 +12,7 @@
 //	if err := io.Connect(ctx); err != nil {
 //		return err // refused, ctx ended, or gave up
 //	}
-//	answer, err := io.EmitWithAck(ctx, "join", "room")
+//	members, err := client.Call[[]string](ctx, io, "join", "room")
 //
 // # Life
 //
@@ -37,6 +37,12 @@
 //
 // The handlers of one socket run one after the other, in the order of its events. They may block,
 // and wait for acknowledgements of the same server. A panic in a handler ends the process.
+//
+// # Answers
+//
+// [Call] emits an event and decodes the answer. EmitWithAck returns it undecoded, and WithAck calls
+// a function with it. For all three, an answer such as {"error": "no such room"}, which is how
+// Sidereal's handlers answer when they fail, is an [AnswerError].
 //
 // # Disconnection
 //

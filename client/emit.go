@@ -57,7 +57,8 @@ func (s *Socket) EmitContext(ctx context.Context, event string, args ...any) err
 
 // EmitWithAck sends an event and waits for its acknowledgement. It returns the error of ctx if that
 // ends first, ErrAckTimeout after Config.AckTimeout if ctx has no deadline, ErrDisconnected, or
-// ErrClosed.
+// ErrClosed. If the answer reports a failure, as {"error": "no such room"} does, it returns the
+// answer and an *AnswerError. Call decodes the answer, too.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	if _, ok := ctx.Deadline(); !ok && s.client.set.AckTimeout > 0 && s.client.set.Retries == 0 {
 		var cancel context.CancelFunc
@@ -76,11 +77,28 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	}
 	select {
 	case a := <-w.answer:
-		return a.args, a.err
+		return a.args, heard(a.args, a.err)
 	case <-ctx.Done():
 		s.forget(w)
 		return Args{}, fmt.Errorf("client: acknowledgement of %q: %w", event, context.Cause(ctx))
 	}
+}
+
+// Call emits an event and returns the first value of the answer. Its errors are those of
+// Socket.EmitWithAck, and those of an answer that is empty or doesn't fit T. Call is for events
+// whose answer is a value; use EmitWithAck where an empty answer means success.
+//
+//	receipt, err := client.Call[Receipt](ctx, s, "order", order)
+func Call[T any](ctx context.Context, s *Socket, event string, args ...any) (T, error) {
+	var v, none T
+	answer, err := s.EmitWithAck(ctx, event, args...)
+	if err != nil {
+		return none, err
+	}
+	if err := answer.Decode(0, &v); err != nil {
+		return none, fmt.Errorf("client: answer to %q: %w", event, err)
+	}
+	return v, nil
 }
 
 // Emitter emits to the server, with flags. It is an immutable value.

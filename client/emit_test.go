@@ -64,6 +64,56 @@ func TestEmitWhileDisconnected(t *testing.T) {
 	})
 }
 
+// An answer that reports a failure is an error for each way to wait for it, with Retries, too.
+func TestAnswersThatReportFailures(t *testing.T) {
+	const failure = `[{"error":"no such room","data":"lobby"}]`
+	for _, retries := range []int{0, 1} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFakeServer(t)
+			cfg := f.config()
+			cfg.Retries = retries
+			c := newClient(t, cfg)
+			s := c.Of("/")
+			go func() {
+				w, _ := f.session(`40{"sid":"a"}`)
+				for i, answer := range []string{failure, failure, failure, `["here"]`, `[]`, `[7]`} {
+					w.expect(fmt.Sprintf(`42%d["join"]`, i))
+					w.send(fmt.Sprintf(`43%d`, i) + answer)
+				}
+				w.ignore()
+			}()
+			connect(t, s)
+			check := func(how string, err error) {
+				t.Helper()
+				var shown string
+				e, ok := errors.AsType[*client.AnswerError](err)
+				if !ok || e.Message != "no such room" || e.Data.Decode(&shown) != nil || shown != "lobby" {
+					t.Errorf("%s: %v, want the server's failure", how, err)
+				}
+			}
+			answer, err := s.EmitWithAck(t.Context(), "join")
+			check("EmitWithAck", err)
+			if answer.String() != failure {
+				t.Errorf("the answer is %s", answer)
+			}
+			acked := make(chan error, 1)
+			s.WithAck(func(_ client.Args, err error) { acked <- err }).Emit("join")
+			check("WithAck", <-acked)
+			_, err = client.Call[string](t.Context(), s, "join")
+			check("Call", err)
+			if room, err := client.Call[string](t.Context(), s, "join"); err != nil || room != "here" {
+				t.Errorf("Call: %q, %v", room, err)
+			}
+			for _, answer := range []string{"an empty answer", "an answer of another type"} {
+				if room, err := client.Call[string](t.Context(), s, "join"); err == nil || room != "" {
+					t.Errorf("%s: %q, %v; want an error", answer, room, err)
+				}
+			}
+			c.Close()
+		})
+	}
+}
+
 func TestLostConnectionEndsWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeServer(t)

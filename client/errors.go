@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/sidereal-io/sidereal/client/internal/engine"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Reasons of a disconnection, in the words of the official client. After the first two the client
@@ -67,6 +68,9 @@ func (e *RefusedError) Error() string {
 	}
 	return fmt.Sprintf("engine.io: server answered %d: %s", e.Status, e.Message)
 }
+
+// AnswerError is an error of the server's handler: its answer was {"error": Message, "data": Data}.
+type AnswerError = packet.AnswerError
 
 // Error is an error of a handler that the server may see, as {"error": Message, "data": Data}. Of
 // other errors it sees "internal error".

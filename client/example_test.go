@@ -31,12 +31,8 @@ func Example() {
 	if err := io.Connect(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	answer, err := io.EmitWithAck(context.Background(), "greet")
+	text, err := client.Call[string](context.Background(), io, "greet")
 	if err != nil {
-		log.Fatal(err)
-	}
-	var text string
-	if err := answer.Scan(&text); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(text)
@@ -49,12 +45,8 @@ func exampleServer() (url string, stop func()) {
 		log.Fatal(err)
 	}
 	io.On("greet", func(ctx context.Context, s *socketio.Socket) (string, error) {
-		answer, err := s.EmitWithAck(ctx, "how old", "years")
+		age, err := socketio.Call[int](ctx, s, "how old", "years")
 		if err != nil {
-			return "", err
-		}
-		var age int
-		if err := answer.Scan(&age); err != nil {
 			return "", err
 		}
 		return fmt.Sprintf("Hello, %s, aged %d!", nameIn(s.Handshake().Auth), age), nil

@@ -179,14 +179,17 @@ func testConversation(t *testing.T, cfg client.Config, name string) {
 		if got := ask[string](t, s, "ask", "later", "x"); got != "x" {
 			t.Errorf("later: %q", got)
 		}
-		if got := ask[map[string]any](t, s, "ask", "wrong"); got["error"] != "no" || got["data"] != 5.0 {
-			t.Errorf("wrong: %v", got)
-		}
-		if got := ask[map[string]any](t, s, "ask", "secret"); got["error"] != "internal error" {
-			t.Errorf("secret: %v", got)
-		}
-		if got := ask[map[string]any](t, s, "ask", "sum", "x"); got["error"] != "invalid arguments" {
-			t.Errorf("undecodable: %v", got)
+		for _, c := range []struct {
+			ask           []any
+			message, data string
+		}{
+			{[]any{"wrong"}, "no", "5"}, {[]any{"secret"}, "internal error", "null"}, {[]any{"sum", "x"}, "invalid arguments", "null"},
+		} {
+			answer, err := s.EmitWithAck(t.Context(), "ask", c.ask...)
+			failure, ok := errors.AsType[*client.AnswerError](err)
+			if !ok || failure.Message != c.message || failure.Data.String() != c.data {
+				t.Errorf("%v: %v with %s, want an error %q with the data %s", c.ask, err, answer, c.message, c.data)
+			}
 		}
 	})
 	t.Run("order", func(t *testing.T) {

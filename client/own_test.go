@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -54,7 +55,11 @@ func ownEvents(io *socketio.Server, n *socketio.Namespace) {
 		s.Emit("echo", args)
 	})
 	n.On("ask", func(ctx context.Context, s *socketio.Socket, event string, args socketio.Args) (socketio.Args, error) {
-		return s.EmitWithAck(ctx, event, args)
+		answer, err := s.EmitWithAck(ctx, event, args)
+		if _, failed := errors.AsType[*socketio.AnswerError](err); failed {
+			err = nil // the answer goes back as it is
+		}
+		return answer, err
 	})
 	n.On("burst", func(s *socketio.Socket, n int) {
 		for i := range n {

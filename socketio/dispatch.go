@@ -206,7 +206,7 @@ func (s *Socket) handlersLocked(e *event) []*handler {
 func (s *Socket) dispatch(e *event) {
 	r := s.nsp.registry.Load()
 	if e.malformed != nil {
-		s.tellError(r, e.malformed.err)
+		s.tellError(r, "", e.malformed.err)
 		e.malformed.reported()
 		return
 	}
@@ -226,6 +226,9 @@ func (s *Socket) dispatch(e *event) {
 func (s *Socket) call(ctx context.Context, r *registry, e *event) (first error) {
 	c := &e.call
 	c.begin(s, ctx, e.args)
+	if e.id != packet.NoID && (len(e.handlers) > 0 || len(r.useEvent) > 0) {
+		c.answer = &answer{client: s.client, nsp: s.nsp, id: e.id}
+	}
 	if len(r.any) > 0 || len(r.useEvent) > 0 {
 		name := string(e.name)
 		for _, f := range r.any {
@@ -233,13 +236,10 @@ func (s *Socket) call(ctx context.Context, r *registry, e *event) (first error) 
 		}
 		for _, f := range r.useEvent {
 			if err := s.contain(name, func() error { return f(c.Context(), s, name, e.args) }); err != nil {
-				s.tellError(r, err)
+				s.failed(r, c, name, err)
 				return err
 			}
 		}
-	}
-	if len(e.handlers) > 0 && e.id != packet.NoID {
-		c.answer = &answer{client: s.client, nsp: s.nsp, id: e.id}
 	}
 	for _, h := range e.handlers {
 		if err := s.handle(h, c, e); err != nil {
@@ -285,7 +285,7 @@ func (s *Socket) panicked(what string, v any) error {
 	return &panicError{v}
 }
 
-// failed answers an event whose handler failed, and logs errors that the client doesn't see.
+// failed answers an event whose handler or middleware failed, and logs errors that the client doesn't see.
 func (s *Socket) failed(r *registry, c *call, name string, err error) {
 	server := s.client.server
 	var public *Error
@@ -303,15 +303,15 @@ func (s *Socket) failed(r *registry, c *call, name string, err error) {
 		server.notices.failures.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("handler failed")
 	}
 	c.Reply(failure(err))
-	s.tellError(r, err)
+	s.tellError(r, name, err)
 }
 
 // leaves reports whether the client has left, or is about to.
 func (s *Socket) leaves() bool { return !s.Connected() || s.client.isDoomed() }
 
-func (s *Socket) tellError(r *registry, err error) {
+func (s *Socket) tellError(r *registry, event string, err error) {
 	for _, f := range r.errors {
-		s.contain("error", func() error { f(s, err); return nil })
+		s.contain("error", func() error { f(s, event, err); return nil })
 	}
 }
 

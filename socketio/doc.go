@@ -42,10 +42,11 @@
 //
 // # Answers
 //
-// EmitWithAck waits for the answer of a client, even inside a handler of that client. A broadcast
-// collects one value from each client.
+// Call asks a client and decodes its answer, even inside a handler of that client; EmitWithAck
+// leaves it undecoded. An answer such as {"error": "busy"}, which is how our handlers answer when
+// they fail, is an [AnswerError]. A broadcast collects one value from each client.
 //
-//	answer, err := s.EmitWithAck(ctx, "confirm", "sure?")
+//	sure, err := socketio.Call[bool](ctx, s, "confirm", "sure?")
 //	answers, err := io.To("jury").Timeout(time.Second).EmitWithAck(ctx, "vote")
 //
 // # Rooms

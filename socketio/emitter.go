@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/sidereal-io/sidereal/engineio"
@@ -31,7 +32,8 @@ func (s *Socket) EmitContext(ctx context.Context, event string, args ...any) err
 
 // EmitWithAck sends an event to the socket and waits for the answer until ctx ends or the socket
 // disconnects. A handler may wait for its own socket. It returns ErrTooManyAcks if the socket owes
-// Config.MaxPendingAcks answers.
+// Config.MaxPendingAcks answers. If the answer reports a failure, as {"error": "busy"} does, it
+// returns the answer and an *AnswerError. Call decodes the answer, too.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return s.emitter().EmitWithAck(ctx, event, args...)
 }
@@ -159,7 +161,7 @@ func (e Emitter) ask(ctx context.Context, event string, args []any) (Args, error
 	s.client.flush()
 	select {
 	case args := <-got:
-		return args, nil
+		return args, args.Err()
 	case <-late:
 		return Args{}, ErrTimeout
 	case <-ctx.Done():
@@ -167,4 +169,26 @@ func (e Emitter) ask(ctx context.Context, event string, args []any) (Args, error
 	case <-s.Context().Done():
 		return Args{}, ErrDisconnected
 	}
+}
+
+// Answerer gives one answer to an event: a *Socket, an Emitter or a RemoteSocket.
+type Answerer interface {
+	EmitWithAck(ctx context.Context, event string, args ...any) (Args, error)
+}
+
+// Call emits an event to one client and returns the first value of the answer. Its errors are those
+// of EmitWithAck, and those of an answer that is empty or doesn't fit T. Clients can answer
+// anything: check the value as you would check the arguments of an event.
+//
+//	sure, err := socketio.Call[bool](ctx, s.Timeout(10*time.Second), "confirm", order)
+func Call[T any](ctx context.Context, a Answerer, event string, args ...any) (T, error) {
+	var v, none T
+	answer, err := a.EmitWithAck(ctx, event, args...)
+	if err != nil {
+		return none, err
+	}
+	if err := answer.Decode(0, &v); err != nil {
+		return none, fmt.Errorf("socketio: answer to %q: %w", event, err)
+	}
+	return v, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Error is an error that the client may see. From a handler it answers the event with
@@ -35,6 +36,10 @@ var (
 	// them.
 	ErrParent = errors.New("socketio: not supported on a parent of namespaces")
 )
+
+// AnswerError is an error that a client answered: {"error": Message, "data": Data}. A handler that
+// returns it tells its own client only "internal error".
+type AnswerError = packet.AnswerError
 
 // ErrNoPeer reports an event for an unknown server: it left, or it is a Node server, which has no
 // name.

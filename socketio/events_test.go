@@ -151,7 +151,7 @@ func TestOrderOfListeners(t *testing.T) {
 			}
 			return s.Emit("middleware", event)
 		})
-		io.OnError(func(s *socketio.Socket, err error) { s.Emit("errored", err.Error()) })
+		io.OnError(func(s *socketio.Socket, event string, err error) { s.Emit("errored", event, err.Error()) })
 		io.On("e", func(s *socketio.Socket) string { s.Emit("first"); return "first" })
 		io.On("e", func(s *socketio.Socket) string { s.Emit("second"); return "second" })
 		io.On("blocked", func(s *socketio.Socket) { s.Emit("unreachable") })
@@ -164,8 +164,39 @@ func TestOrderOfListeners(t *testing.T) {
 		p, _ := h.Join("/")
 		p.Send(`23["e",1]`, `24["blocked"]`, `2["off"]`)
 		p.Want(`2["any","e",1]`, `2["middleware","e"]`, `2["first"]`, `33["first"]`, `2["second"]`, `2["own"]`)
-		p.Want(`2["any","blocked"]`, `2["errored","blocked event"]`)
+		p.Want(`2["any","blocked"]`, `34[{"error":"blocked event"}]`, `2["errored","blocked","blocked event"]`)
 		p.Want(`2["any","off"]`, `2["middleware","off"]`)
+		synctest.Wait()
+		p.WantNothing()
+	})
+}
+
+// An event that a middleware refuses is answered like one whose handler fails. A client that waits
+// for the answer would wait in vain otherwise.
+func TestErrorsOfEventMiddlewaresAnswer(t *testing.T) {
+	serve(t, socketio.Config{}, func(io *socketio.Server) {
+		io.UseEvents(func(_ context.Context, s *socketio.Socket, event string, _ socketio.Args) error {
+			switch event {
+			case "shown":
+				return &socketio.Error{Message: "slow down", Data: 30}
+			case "hidden":
+				return errors.New("secret")
+			case "panic":
+				panic("secret")
+			}
+			return nil
+		})
+		io.OnError(func(s *socketio.Socket, event string, err error) { s.Emit("errored", event) })
+		io.On("shown", func(s *socketio.Socket) { s.Emit("unreachable") })
+		io.On("fails", func() error { return errors.New("secret") })
+	}, func(t *testing.T, h *peer.Host) {
+		p, _ := h.Join("/")
+		p.Send(`21["shown"]`, `22["hidden"]`, `23["panic"]`, `24["allowed, without a handler"]`, `2["shown"]`, `25["fails"]`)
+		p.Want(`31[{"error":"slow down","data":30}]`, `2["errored","shown"]`)
+		p.Want(`32[{"error":"internal error"}]`, `2["errored","hidden"]`)
+		p.Want(`33[{"error":"internal error"}]`, `2["errored","panic"]`)
+		p.Want(`2["errored","shown"]`)
+		p.Want(`35[{"error":"internal error"}]`, `2["errored","fails"]`)
 		synctest.Wait()
 		p.WantNothing()
 	})
@@ -248,6 +279,57 @@ func TestAckErrors(t *testing.T) {
 		}
 		if err := s.Context().Err(); err == nil {
 			t.Error("its context goes on")
+		}
+	})
+}
+
+// Whatever asks one client returns an answer that reports a failure as an error. A handler that
+// passes this error on doesn't show one client's words to another.
+func TestAnswersThatReportFailures(t *testing.T) {
+	serve(t, socketio.Config{}, func(io *socketio.Server) {
+		io.On("ask", func(ctx context.Context, s *socketio.Socket, how string) (any, error) {
+			sockets, err := io.To(s.ID()).FetchSockets(ctx)
+			if err != nil {
+				return nil, err
+			}
+			asked := map[string]socketio.Answerer{"socket": s, "emitter": s.Timeout(time.Minute), "remote": sockets[0]}[how]
+			answer, err := asked.EmitWithAck(ctx, "q")
+			failure, ok := errors.AsType[*socketio.AnswerError](err)
+			if !ok {
+				return nil, err
+			}
+			return []any{answer.Value(0), failure.Message, failure.Data}, nil
+		})
+		io.On("call", func(ctx context.Context, s *socketio.Socket) (int, error) {
+			return socketio.Call[int](ctx, s, "q")
+		})
+		io.On("broadcast", func(ctx context.Context, s *socketio.Socket) (bool, error) {
+			answers, err := io.To(s.ID()).EmitWithAck(ctx, "q")
+			_, ok := errors.AsType[*socketio.AnswerError](answers[0].Err())
+			return ok, err
+		})
+	}, func(t *testing.T, h *peer.Host) {
+		p, _ := h.Join("/")
+		for i, how := range []string{"socket", "emitter", "remote"} {
+			p.Send(fmt.Sprintf(`29["ask",%q]`, how))
+			p.Want(fmt.Sprintf(`2%d["q"]`, i))
+			p.Send(fmt.Sprintf(`3%d[{"error":"busy","data":7}]`, i))
+			p.Want(`39[[{"error":"busy","data":7},"busy",7]]`)
+		}
+		p.Send(`29["broadcast"]`)
+		p.Want(`23["q"]`)
+		p.Send(`33[{"error":"busy"}]`)
+		p.Want(`39[true]`)
+		for i, c := range []struct{ answer, want string }{
+			{`[42]`, `[42]`},
+			{`[{"error":"busy"}]`, `[{"error":"internal error"}]`},
+			{`["not a number"]`, `[{"error":"internal error"}]`},
+			{`[]`, `[{"error":"internal error"}]`},
+		} {
+			p.Send(`29["call"]`)
+			p.Want(fmt.Sprintf(`2%d["q"]`, i+4))
+			p.Send(fmt.Sprintf(`3%d`, i+4) + c.answer)
+			p.Want(`39` + c.want)
 		}
 	})
 }

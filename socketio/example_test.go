@@ -74,12 +74,12 @@ func ExampleNamespace_On() {
 		panic(err)
 	}
 	for _, count := range []int{2, 0} {
-		answer, _ := socket.EmitWithAck(ctx, "order", order{"pear", count})
-		fmt.Println(answer)
+		r, err := client.Call[receipt](ctx, socket, "order", order{"pear", count})
+		fmt.Println(r.Total, err)
 	}
 	// Output:
-	// [{"total":6}]
-	// [{"error":"nothing ordered","data":"pear"}]
+	// 6 <nil>
+	// 0 answered with an error: nothing ordered
 }
 
 // A middleware decides who may connect; its Error reaches the client as connect_error.

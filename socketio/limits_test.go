@@ -142,14 +142,14 @@ func TestMalformedPacketsReachOnError(t *testing.T) {
 		`2{}`: "invalid payload", `9`: "unknown packet type", `5x-["e"]`: "Illegal attachments", `2["e"`: "invalid payload",
 	} {
 		serve(t, socketio.Config{}, func(io *socketio.Server) {
-			io.OnError(func(s *socketio.Socket, err error) {
+			io.OnError(func(s *socketio.Socket, event string, err error) {
 				var bad *socketio.PacketError
-				s.Emit("errored", err.Error(), errors.As(err, &bad))
+				s.Emit("errored", event, err.Error(), errors.As(err, &bad))
 			})
 		}, func(t *testing.T, h *peer.Host) {
 			p, _ := h.Join("/")
 			p.Send(in)
-			p.Want(`2["errored","`+want+`",true]`, "closed")
+			p.Want(`2["errored","","`+want+`",true]`, "closed")
 		})
 	}
 }
@@ -158,7 +158,7 @@ func TestABlockedOnErrorDoesNotKeepTheConnection(t *testing.T) {
 	var release chan struct{}
 	serve(t, socketio.Config{}, func(io *socketio.Server) {
 		release = make(chan struct{})
-		io.OnError(func(*socketio.Socket, error) { <-release })
+		io.OnError(func(*socketio.Socket, string, error) { <-release })
 	}, func(t *testing.T, h *peer.Host) {
 		p, _ := h.Join("/")
 		start := time.Now()
@@ -174,7 +174,7 @@ func TestABlockedOnErrorDoesNotKeepTheConnection(t *testing.T) {
 // TestClientEventNamedError: an event like any other, which does not reach OnError.
 func TestClientEventNamedError(t *testing.T) {
 	serve(t, socketio.Config{}, func(io *socketio.Server) {
-		io.OnError(func(s *socketio.Socket, err error) { s.Emit("errored") })
+		io.OnError(func(s *socketio.Socket, _ string, _ error) { s.Emit("errored") })
 		io.On("error", func(text string) string { return "got " + text })
 	}, func(t *testing.T, h *peer.Host) {
 		p, _ := h.Join("/")

@@ -126,7 +126,7 @@ func (o Operator) broadcast(event string, args []any) (*cluster.Broadcast, error
 // EmitWithAck sends an event to the selected sockets and waits for their answers. Of each answer it
 // returns the first value. It waits for the time that Timeout sets, else until the deadline of ctx,
 // else for Config.AckTimeout. If some answers are missing by then, it returns the others and
-// ErrTimeout.
+// ErrTimeout. Answers that report a failure are among them; Args.Err tells.
 func (o Operator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
 	done := o.nsp.traceEmit(ctx, event)
 	answers, err := o.ask(ctx, event, args)

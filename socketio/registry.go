@@ -19,7 +19,7 @@ type registry struct {
 	disconnect    []func(s *Socket, reason string)
 	any           []func(s *Socket, event string, args Args)
 	anyOutgoing   []func(s *Socket, event string, args Args)
-	errors        []func(s *Socket, err error)
+	errors        []func(s *Socket, event string, err error)
 	rooms         []func(e RoomEvent)
 	events        map[string][]*handler
 	server        map[string][]*handler
@@ -56,7 +56,7 @@ func (n *Namespace) Use(f func(ctx context.Context, s *Socket) error) {
 }
 
 // UseEvents adds a middleware for incoming events. It runs after OnAny and before the handlers. An
-// error drops the event and goes to OnError; the client doesn't hear of it.
+// error drops the event. It goes to OnError and answers the event as the error of a handler does.
 func (n *Namespace) UseEvents(f func(ctx context.Context, s *Socket, event string, args Args) error) {
 	n.edit(func(r *registry) { r.useEvent = with(r.useEvent, f) })
 }
@@ -123,10 +123,11 @@ func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) {
 	n.edit(func(r *registry) { r.anyOutgoing = with(r.anyOutgoing, f) })
 }
 
-// OnError calls f for each error of a handler or of an event's middleware, and with a *PacketError
-// before the server closes the connection of a client that sent a malformed packet. A client's
-// event with the name "error" is an event like any other.
-func (n *Namespace) OnError(f func(s *Socket, err error)) {
+// OnError calls f with the event and the error of each handler or middleware of events that fails.
+// It also calls f with a *PacketError and without an event, before the server closes the connection
+// of a client that sent a malformed packet. The client chooses the names of events that UseEvents
+// refuses. A client's event with the name "error" is an event like any other.
+func (n *Namespace) OnError(f func(s *Socket, event string, err error)) {
 	n.edit(func(r *registry) { r.errors = with(r.errors, f) })
 }
 

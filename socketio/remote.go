@@ -81,11 +81,12 @@ func (r RemoteSocket) EmitContext(ctx context.Context, event string, args ...any
 }
 
 // EmitWithAck sends an event to the socket and waits for the first value of its answer. It returns
-// ErrDisconnected if no server has the socket.
+// ErrDisconnected if no server has the socket. If the answer reports a failure, it returns the
+// answer and an *AnswerError.
 func (r RemoteSocket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	answers, err := r.operator().EmitWithAck(ctx, event, args...)
 	if len(answers) > 0 {
-		return answers[0], nil
+		return answers[0], answers[0].Err()
 	}
 	if err == nil {
 		err = ErrDisconnected
@@ -148,7 +149,8 @@ func (n *Namespace) ServerSideEmitToContext(ctx context.Context, peer, event str
 }
 
 // ServerSideEmitToWithAck raises an event on one other server and returns the answer of its
-// handler. It waits until the deadline of ctx, or for as long as the adapter does.
+// handler. It waits until the deadline of ctx, or for as long as the adapter does. If the handler
+// failed, it returns the answer and an *AnswerError.
 func (n *Namespace) ServerSideEmitToWithAck(ctx context.Context, peer, event string, args ...any) (Args, error) {
 	p, err := n.serverSideTo(event, args)
 	if err != nil {
@@ -161,7 +163,7 @@ func (n *Namespace) ServerSideEmitToWithAck(ctx context.Context, peer, event str
 	case len(answers) == 0:
 		return Args{}, ErrNoPeer
 	}
-	return answers[0], nil
+	return answers[0], answers[0].Err()
 }
 
 // serverSideTo encodes an event for one other server.
@@ -204,7 +206,8 @@ func (n *Namespace) AllRooms(ctx context.Context) ([]string, error) {
 	return slices.Compact(rooms), err
 }
 
-// ServerSideEmitWithAck raises an event on the other servers and returns one answer of each.
+// ServerSideEmitWithAck raises an event on the other servers and returns one answer of each, also
+// of a server whose handler failed: Args.Err tells.
 // Together with an error it returns the answers that came: if servers didn't answer in time, the
 // error is a *MissingError.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {

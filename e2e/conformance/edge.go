@@ -60,7 +60,7 @@ func edgeApp(files fs.FS) (app, error) {
 		}
 		return nil
 	})
-	e.io.OnError(func(s *socketio.Socket, err error) { s.Emit("errored", err.Error()) })
+	e.io.OnError(func(s *socketio.Socket, _ string, err error) { s.Emit("errored", err.Error()) })
 
 	private := e.io.Of("/mw")
 	private.Use(authorize)

@@ -66,16 +66,12 @@ func price(item string) (int, error) {
 func confirm(ctx context.Context, s *socketio.Socket, total int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	answer, err := s.EmitWithAck(ctx, "confirm", total)
+	yes, err := socketio.Call[bool](ctx, s, "confirm", total)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return socketio.NewError("not confirmed in time")
 	}
-	var yes bool
-	if err = errors.Join(err, answer.Scan(&yes)); err != nil {
-		return err
-	}
-	if !yes {
+	if err == nil && !yes {
 		return socketio.NewError("not confirmed")
 	}
-	return nil
+	return err
 }

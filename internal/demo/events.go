@@ -83,7 +83,7 @@ func (d *demo) workers(ctx context.Context) ([]workerInfo, error) {
 	all := []workerInfo{d.worker()}
 	for _, a := range answers {
 		var w workerInfo
-		if a.Decode(0, &w) == nil {
+		if a.Err() == nil && a.Decode(0, &w) == nil {
 			all = append(all, w)
 		}
 	}

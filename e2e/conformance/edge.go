@@ -36,7 +36,7 @@ func edgeApp(files fs.FS) (app, error) {
 	e := &edge{reasons: make(map[string]string)}
 	var err error
 	e.io, err = socketio.New(socketio.Config{
-		UpgradeTimeout:              time.Second,
+		UpgradeTimeout:              3 * time.Second,
 		MaxHTTPBufferSize:           100_000,
 		Cookie:                      &engineio.Cookie{Name: "edge", Path: "/x", SameSite: http.SameSiteStrictMode},
 		CORS:                        &engineio.CORS{Origin: "http://allowed.example", Credentials: true},
@@ -44,7 +44,7 @@ func edgeApp(files fs.FS) (app, error) {
 		InitialHeaders:              func(h http.Header, _ *http.Request) { h.Set("x-initial", "1") },
 		Headers:                     func(h http.Header, _ *http.Request) { h.Set("x-every", "1") },
 		OnConnectionError:           e.refuse,
-		ConnectTimeout:              time.Second,
+		ConnectTimeout:              3 * time.Second,
 		CleanupEmptyChildNamespaces: true,
 		ClientBundle:                files,
 	})
@@ -214,13 +214,18 @@ func (r *rooms) UnmarshalJSON(text []byte) error { return unmarshalList(text, (*
 
 // answerObserved adds the events that tell what the app has seen.
 func (e *edge) answerObserved(io *socketio.Namespace) {
-	io.On("reason", func(id string) any {
+	io.On("take-reason", func(id string) any {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if reason, ok := e.reasons[id]; ok {
+			delete(e.reasons, id)
 			return reason
 		}
 		return nil
+	})
+	io.On("writable", func(id string) bool {
+		s, ok := io.Socket(id)
+		return ok && s.Session().SendVolatile() // nothing is sent, but it says whether it could be
 	})
 	io.On("errors", func() []refusedRequest {
 		e.mu.Lock()

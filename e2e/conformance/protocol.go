@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"net/http"
+
 	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio"
 )
@@ -27,7 +31,24 @@ func protocolApp(t timing) (app, error) {
 	io.On("message", func(s *socketio.Socket, args socketio.Args) { s.Emit("message-back", args) })
 	io.On("message-with-ack", func(args socketio.Args) socketio.Args { return args })
 	io.Of("/custom").OnConnect(greet)
-	return app{engine, io}, nil
+	return app{writable{engine}, engine, io}, nil
+}
+
+// writable answers, at /writable?SID, whether a session of the engine has a poll that waits.
+type writable struct{ engine *engineio.Server }
+
+func (writable) Handles(r *http.Request) bool { return r.URL.Path == "/writable" }
+
+func (writable) Run(context.Context) error { return nil }
+
+func (w writable) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	for s := range w.engine.Sessions() {
+		if s.ID() == r.URL.RawQuery {
+			fmt.Fprint(rw, s.SendVolatile()) // nothing is sent, but it says whether it could be
+			return
+		}
+	}
+	fmt.Fprint(rw, false)
 }
 
 // echo sends each message back as it came.

@@ -9,11 +9,11 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// recoveryApp is the edge app's server at /csr/, whose clients may be away for a second.
+// recoveryApp is the edge app's server at /csr/, whose clients may be away for 5 seconds.
 func recoveryApp() (*socketio.Server, error) {
 	io, err := socketio.New(socketio.Config{
 		Path:     "/csr/",
-		Recovery: &socketio.Recovery{MaxDisconnection: time.Second},
+		Recovery: &socketio.Recovery{MaxDisconnection: 5 * time.Second},
 	})
 	if err != nil {
 		return nil, err

@@ -31,6 +31,15 @@ export function within(promise, ms, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+// until asks again and again until the answer is true.
+export function until(what, f, ms = 30000) {
+  let late = false;
+  const asking = async () => {
+    while (!late && !(await f()));
+  };
+  return within(asking(), ms, what).finally(() => { late = true; });
+}
+
 // Inbox is a list of what arrived, to be awaited one by one.
 export class Inbox {
   items = [];
@@ -43,10 +52,6 @@ export class Inbox {
   next(what = "message", ms = 30000) {
     if (this.items.length) return Promise.resolve(this.items.shift());
     return within(new Promise((done) => this.waiting.push(done)), ms, what);
-  }
-  async quiet(ms = 100) {
-    await sleep(ms);
-    equal(this.items, [], "what came unasked");
   }
 }
 

@@ -1,9 +1,14 @@
 // Checks of the protocol app: what the test suites of the Engine.IO and the Socket.IO protocol ask for, and a little more.
-import { check, equal, matches, sleep, join } from "./conformance-kit.mjs";
+import { check, equal, matches, join, until } from "./conformance-kit.mjs";
 
 const E = "/engine.io/";
 const S = "/socket.io/";
 const interval = 25000, timeout = 20000; // see conformance-heartbeat.mjs for shorter ones
+
+// awaited waits until the server has the session's poll.
+async function awaited(t, p) {
+  await until("the server has the poll", async () => await (await t.fetch(`/writable?${p.sid}`)).text() === "true");
+}
 
 export default function add(t) {
   engineHandshake(t);
@@ -70,7 +75,7 @@ function engineMessages(t) {
   check("polling: a pending poll is answered", async () => {
     const p = await t.poll(E);
     const pending = p.get();
-    await sleep(20);
+    await awaited(t, p);
     await p.post("4late");
     equal((await pending).text, "4late");
   });
@@ -106,7 +111,7 @@ function engineClose(t) {
   check("polling: close ends the session", async () => {
     const p = await t.poll(E);
     const pending = p.get();
-    await sleep(20);
+    await awaited(t, p);
     equal((await p.post("1")).text, "ok");
     equal([(await pending).status, (await pending).text], [200, "6"]);
     equal((await p.get()).status, 400);

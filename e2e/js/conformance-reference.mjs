@@ -5,6 +5,9 @@ import { Server as Engine } from "engine.io";
 
 const [app, port, pingInterval = 300, pingTimeout = 200, connectTimeout = 1000] = process.argv.slice(2);
 
+// writable tells whether a session of the protocol app has a poll that waits.
+let writable = () => false;
+
 const apps = {
   protocol(http) {
     const options = { pingInterval: Number(pingInterval), pingTimeout: Number(pingTimeout), maxHttpBufferSize: 1e6, cors: { origin: "*" } };
@@ -12,6 +15,7 @@ const apps = {
     engine.on("connection", (s) => s.on("message", (data) => s.send(data)));
     const io = new Server(http, { ...options, connectTimeout: Number(connectTimeout) });
     engine.attach(http, { path: "/engine.io/", destroyUpgrade: false });
+    writable = (sid) => engine.clients[sid]?.transport.writable ?? false;
     const greet = (s) => s.emit("auth", s.handshake.auth);
     io.on("connection", (s) => {
       greet(s);
@@ -58,7 +62,7 @@ const apps = {
 
   edge(http) {
     const io = new Server(http, {
-      connectTimeout: 1000, upgradeTimeout: 1000, maxHttpBufferSize: 100000, cleanupEmptyChildNamespaces: true,
+      connectTimeout: 3000, upgradeTimeout: 3000, maxHttpBufferSize: 100000, cleanupEmptyChildNamespaces: true,
       cookie: { name: "edge", path: "/x", sameSite: "strict" }, cors: { origin: "http://allowed.example", credentials: true },
       allowRequest(req, done) {
         const reject = req.headers["x-reject"];
@@ -109,12 +113,13 @@ const apps = {
       s.on("kick", (room, close) => io.in(room).disconnectSockets(close));
       s.on("bye", (close) => s.disconnect(close));
       s.on("eclose", () => s.conn.close());
-      s.on("reason", (id, cb) => cb(reasons[id] ?? null));
+      s.on("take-reason", (id, cb) => { cb(reasons[id] ?? null); delete reasons[id]; });
+      s.on("writable", (id, cb) => cb(io.of("/").sockets.get(id)?.conn.transport.writable ?? false));
       s.on("errors", (cb) => { cb(refused); refused = []; });
       s.on("has-nsp", (name, cb) => cb(io._nsps.has(name)));
     });
 
-    const csr = new Server({ path: "/csr/", connectionStateRecovery: { maxDisconnectionDuration: 1000 } });
+    const csr = new Server({ path: "/csr/", connectionStateRecovery: { maxDisconnectionDuration: 5000 } });
     csr.attach(http, { path: "/csr/", destroyUpgrade: false });
     record(csr.of("/"));
     csr.use((s, next) => next(s.handshake.auth.deny ? new Error("denied") : undefined));
@@ -130,6 +135,11 @@ const apps = {
   },
 };
 
-const http = createServer((req, res) => { res.writeHead(404); res.end(); });
+const http = createServer((req, res) => {
+  const [path, sid] = req.url.split("?");
+  if (path === "/writable") return res.end(String(writable(sid)));
+  res.writeHead(404);
+  res.end();
+});
 apps[app](http);
 http.listen(Number(port), "127.0.0.1", () => console.log("ready"));

@@ -67,6 +67,9 @@ func TestPackagesRunNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, file := range files {
+			if info, err := os.Stat(file); err != nil || info.IsDir() {
+				continue
+			}
 			for _, command := range installs.FindAllString(read(t, file), -1) {
 				if found++; !strings.Contains(command, "--ignore-scripts") {
 					t.Errorf("%s: %s runs scripts of packages: say --ignore-scripts", file, command)

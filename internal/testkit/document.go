@@ -9,6 +9,9 @@ import (
 
 var update = flag.Bool("update", false, "write the generated parts of documents anew")
 
+// Updating reports whether the test is to write documents anew, as -update says.
+func Updating() bool { return *update }
+
 // Document keeps the part of a document between two marks, each a whole line, equal to what the code says. With -update
 // it writes that part anew; the rest of the document is others'.
 func Document(t testing.TB, file, begins, ends, want string) {
@@ -25,7 +28,7 @@ func Document(t testing.TB, file, begins, ends, want string) {
 	if part == want {
 		return
 	}
-	if !*update {
+	if !Updating() {
 		t.Fatalf("%s is not what the code says: run `make generate`", file)
 	}
 	if err := os.WriteFile(file, []byte(before+begins+"\n"+want+ends+"\n"+after), 0o644); err != nil {

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/sidereal-io/sidereal/socketio"
+)
+
+// authenticate returns a middleware that admits users with a valid token and the given role.
+func (d desk) authenticate(role string) func(context.Context, *socketio.Socket) error {
+	return func(_ context.Context, s *socketio.Socket) error {
+		var auth struct{ Token string }
+		if err := s.Handshake().DecodeAuth(&auth); err != nil {
+			return socketio.NewError("auth is {token: …}")
+		}
+		u, err := d.tokens.verify(auth.Token)
+		if err != nil {
+			return socketio.NewError(err.Error())
+		}
+		if u.Role != role {
+			return &socketio.Error{Message: "not for you", Data: map[string]string{"role": u.Role}}
+		}
+		s.Set("user", u)
+		return nil
+	}
+}
+
+// expire ends a connection when its token does. The client gets a new token and connects again.
+func expire(s *socketio.Socket) {
+	timer := time.AfterFunc(time.Until(userOf(s).Expires), func() {
+		s.Emit("expired")
+		s.Disconnect(true)
+	})
+	context.AfterFunc(s.Context(), func() { timer.Stop() })
+}
+
+func userOf(s *socketio.Socket) user { return s.Get("user").(user) }

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"context"
+	"slices"
+)
+
+// present lists the agents that are connected to any host, each once.
+func (d desk) present(ctx context.Context) ([]string, error) {
+	sockets, err := d.agents.FetchSockets(ctx)
+	names := []string{}
+	for _, s := range sockets {
+		var data struct{ User user }
+		if s.DecodeData(&data) == nil {
+			names = append(names, data.User.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), err
+}

@@ -51,11 +51,11 @@ func (s *Server) stopPolling() {
 func (s *Server) newLink(conn net.Conn) link {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
-		return &streamLink{server: s, conn: conn}
+		return s.newStreamLink(conn)
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return &streamLink{server: s, conn: conn}
+		return s.newStreamLink(conn)
 	}
 	if p := s.poller(); p != nil {
 		if l, err := p.detach(conn, raw); err == nil {
@@ -64,7 +64,7 @@ func (s *Server) newLink(conn net.Conn) link {
 	}
 	l := &socketLink{server: s, conn: conn}
 	if !l.raw.Open(conn) || raw.Control(func(fd uintptr) { l.fd = int(fd) }) != nil {
-		return &streamLink{server: s, conn: conn}
+		return s.newStreamLink(conn)
 	}
 	return l
 }

@@ -12,4 +12,4 @@ func (s *Server) stopPolling() {}
 
 // newLink returns the link for conn. If conn has SyscallConn, the poller reads and writes its
 // descriptor, past its Read and Write. Other connections, above all TLS, are streams.
-func (s *Server) newLink(conn net.Conn) link { return &streamLink{server: s, conn: conn} }
+func (s *Server) newLink(conn net.Conn) link { return s.newStreamLink(conn) }

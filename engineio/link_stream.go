@@ -16,6 +16,19 @@ const streamBuffer = 4 << 10
 type streamLink struct {
 	server *Server
 	conn   net.Conn
+	now    immediate // nil: conn has only Write
+}
+
+// immediate is a connection that has a buffer, as a socket has in the kernel. Connections within a
+// process may be such, so that tests see what sockets do: a write finds room.
+type immediate interface {
+	// WriteNow writes what fits without waiting.
+	WriteNow([]byte) (int, error)
+}
+
+func (s *Server) newStreamLink(conn net.Conn) *streamLink {
+	now, _ := conn.(immediate)
+	return &streamLink{server: s, conn: conn, now: now}
 }
 
 func (l *streamLink) start(w *webSocket, read []byte) {
@@ -42,8 +55,22 @@ func (l *streamLink) read(w *webSocket, read []byte) {
 	}
 }
 
-func (l *streamLink) write([]byte) (int, error)    { return 0, nil }
-func (l *streamLink) writev([][]byte) (int, error) { return 0, nil }
+func (l *streamLink) write(b []byte) (int, error) {
+	if l.now == nil {
+		return 0, nil
+	}
+	return l.now.WriteNow(b)
+}
+
+func (l *streamLink) writev(v [][]byte) (n int, err error) {
+	for _, b := range v {
+		k, err := l.write(b)
+		if n += k; err != nil || k < len(b) {
+			return n, err
+		}
+	}
+	return n, nil
+}
 
 // close and closeWrite leave the work to a goroutine: TLS writes an alert, for which it waits up to
 // five seconds where the peer does not read, and the caller holds the session's mu and may be the

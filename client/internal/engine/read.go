@@ -36,7 +36,11 @@ type socket struct {
 }
 
 func newSocket(conn net.Conn, cfg *Config) *socket {
-	return &socket{conn: conn, raw: newRaw(conn), max: cfg.MaxMessage, threshold: cfg.DeflateThreshold}
+	r, ok := conn.(raw) // a connection within the process may read and write like this by itself
+	if !ok {
+		r = newRaw(conn)
+	}
+	return &socket{conn: conn, raw: r, max: cfg.MaxMessage, threshold: cfg.DeflateThreshold}
 }
 
 // abort cuts the connection. The reader sees it at once.

@@ -1,11 +1,12 @@
 // Package peer runs a server on in-memory connections and talks to it in raw packets, for tests: in
-// a synctest bubble, too, since its connections are pipes.
+// a synctest bubble, too. A test can break, stop and slow down the connections.
 package peer
 
 import (
 	"context"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 
@@ -21,8 +22,12 @@ type Host struct {
 	// Stop ends the server and waits until it has ended. It may be called again.
 	Stop func()
 
-	t     testing.TB
-	pipes *netio.Feed
+	network Network // of HTTP and of peers
+	feed    *netio.Feed
+	t       testing.TB
+
+	mu    sync.Mutex
+	wires []*wire
 }
 
 // Serve runs a server with cfg until the test ends or Stop is called. setup registers what the app
@@ -36,16 +41,13 @@ func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *
 	if setup != nil {
 		setup(io)
 	}
-	h := &Host{IO: io, t: t, pipes: netio.NewFeed(address)}
-	transport := &http.Transport{
-		DialContext:        h.DialContext,
-		DisableCompression: true,
-	}
+	h := &Host{IO: io, t: t, feed: netio.NewFeed(address)}
+	transport := &http.Transport{DialContext: h.DialContext, DisableCompression: true}
 	h.HTTP = &http.Client{Transport: transport}
 	server := &http.Server{Handler: io}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { server.Serve(h.pipes) })
+	running.Go(func() { _ = server.Serve(h.feed) }) // until Stop
 	running.Go(func() {
 		if err := io.Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
@@ -62,13 +64,14 @@ func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *
 }
 
 // DialContext connects to the server, whatever the address.
-func (h *Host) DialContext(context.Context, string, string) (net.Conn, error) {
-	client, server := net.Pipe()
-	if !h.pipes.Give(server) {
-		return nil, net.ErrClosed
-	}
-	return client, nil
+func (h *Host) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	return h.network.Dial(ctx, h)
 }
 
-// address is a TCP address, because the server parses those.
-var address = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}
+// accept hands a connection to the server. It returns false if the server has ended.
+func (h *Host) accept(w *wire, conn net.Conn) bool {
+	h.mu.Lock()
+	h.wires = append(slices.DeleteFunc(h.wires, (*wire).over), w)
+	h.mu.Unlock()
+	return h.feed.Give(conn)
+}

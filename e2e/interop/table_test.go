@@ -27,12 +27,11 @@ func (tb *table) add(c cell, reason string) {
 const preface = `<!-- Written by make interop; do not edit. -->
 # Sidereal beside Node's servers
 
-Every run of ` + "`make test`" + ` starts four servers on one Redis: two of Sidereal's and two of Node's
-(socket.io with the npm adapters), with three official clients each, and the emitters. Each kind of
-sender performs each operation with each payload. The test compares what another server of either
-kind does then (what each client hears, its rooms, how its connection ends, server-side events, the
-server's answer) with the same operation between two Node servers in the same run. Emitters compare
-with Node's redis-emitter, or else with a Node server.
+Each run of ` + "`make test`" + ` starts two of Sidereal's servers and two of Node's (socket.io with the npm
+adapters) on one Redis, with three official clients each, and the emitters. Each kind of sender
+performs each operation with each payload. The test compares the effects (what each client hears,
+its rooms, how its connection ends, server-side events, the server's answer) with those between two
+Node servers in the same run, or with Node's redis-emitter.
 
 `
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/client"
+	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/socketiotest"
 )
 
@@ -31,9 +33,9 @@ func open(t *testing.T) []*socketiotest.Server {
 // refused wants an event to be answered with an error.
 func refused(t *testing.T, c *socketiotest.Client, message, event string, args ...any) {
 	t.Helper()
-	var answer struct{ Error string }
-	if err := c.Call(event, args...).Scan(&answer); err != nil || answer.Error != message {
-		t.Errorf("%s answered %q, %v; want the error %q", event, answer.Error, err, message)
+	var failed *socketio.AnswerError
+	if err := c.Call(event, args...).Err(); !errors.As(err, &failed) || failed.Message != message {
+		t.Errorf("%s answered %v; want the error %q", event, err, message)
 	}
 }
 

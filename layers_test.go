@@ -28,7 +28,7 @@ var layers = map[string][]string{
 	"socketio/socketiotest": {"socketio", "client"},
 	"socketio/adaptertest":  {"socketio", "internal/testkit"},
 	"adapter":               {root, "socketio/cluster", "socketio/packet", "internal/redisconn", "internal/number", "internal/msgpack"},
-	"adapter/emitter":       {"socketio/packet", "adapter/internal/wire", "adapter/internal/joined"},
+	"adapter/emitter":       {"socketio/packet", "adapter/internal/wire", "adapter/internal/joined", "internal/config", "internal/redisconn"},
 	"client":                {"engineio/packet", "socketio/packet", "internal/handler", "internal/netio", "internal/bufpool"},
 	"internal/demo":         {"socketio", "worker"},
 	"examples":              {"socketio", "worker", "client", "adapter/emitter"},

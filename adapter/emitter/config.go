@@ -2,6 +2,7 @@ package emitter
 
 import (
 	"errors"
+	"log/slog"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -26,6 +27,9 @@ type Config struct {
 	// whose answer is lost, so the message may arrive twice. With MaxRetries -1 it arrives at most
 	// once.
 	Redis redis.UniversalClient
+	// Log gets a warning if no server hears the emitter, at most one each minute. Nil means
+	// slog.Default(). In a Redis Cluster, only the sharded form can tell.
+	Log *slog.Logger
 	// Key begins the names of all channels, and must be that of the servers. It is Node's option
 	// key. Empty means "socket.io".
 	Key string

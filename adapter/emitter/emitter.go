@@ -2,20 +2,34 @@ package emitter
 
 import (
 	"context"
+	"io"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Emitter sends events to the clients of one namespace on all servers. It is immutable.
-type Emitter struct{ form form }
+type Emitter struct {
+	form form
+	conn io.Closer // of FromEnv; nil: the caller has the connection
+}
 
 // New makes an Emitter for the main namespace, "/", in the form of the classic adapter. It dials nothing.
 func New(cfg Config) (*Emitter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Emitter{newPubsub(cfg.withDefaults(), "/")}, nil
+	cfg = cfg.withDefaults()
+	return &Emitter{form: newPubsub(cfg, "/", newAudience(cfg, classic, false, true))}, nil
+}
+
+// Close closes the connection to Redis that FromEnv made, also for the Emitters of Of. It does
+// nothing for others, whose callers close their clients.
+func (e *Emitter) Close() error {
+	if e.conn == nil {
+		return nil
+	}
+	return e.conn.Close()
 }
 
 // Of is an Emitter for another namespace. A name without a leading slash gets one.
@@ -23,7 +37,7 @@ func (e *Emitter) Of(namespace string) *Emitter {
 	if namespace == "" || namespace[0] != '/' {
 		namespace = "/" + namespace
 	}
-	return &Emitter{e.form.of(namespace)}
+	return &Emitter{form: e.form.of(namespace), conn: e.conn}
 }
 
 func (e *Emitter) operator() Operator { return Operator{form: e.form} }

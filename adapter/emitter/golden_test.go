@@ -22,7 +22,9 @@ type recorder struct{ commands [][]any }
 func (r *recorder) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (r *recorder) ProcessHook(redis.ProcessHook) redis.ProcessHook {
 	return func(_ context.Context, cmd redis.Cmder) error {
-		r.commands = append(r.commands, cmd.Args())
+		if cmd.Name() != "pubsub" { // a look for servers, once
+			r.commands = append(r.commands, cmd.Args())
+		}
 		return nil
 	}
 }

@@ -15,14 +15,15 @@ type pubsub struct {
 	cfg       Config // with defaults
 	namespace string
 	channels  wire.Channels
+	audience  *audience
 }
 
 var _ form = (*pubsub)(nil)
 
-func (p *pubsub) of(namespace string) form { return newPubsub(p.cfg, namespace) }
+func (p *pubsub) of(namespace string) form { return newPubsub(p.cfg, namespace, p.audience) }
 
-func newPubsub(cfg Config, namespace string) *pubsub {
-	return &pubsub{cfg, namespace, wire.NewChannels(cfg.Key, namespace)}
+func newPubsub(cfg Config, namespace string, a *audience) *pubsub {
+	return &pubsub{cfg, namespace, wire.NewChannels(cfg.Key, namespace), a}
 }
 
 // broadcast sends an event to clients.
@@ -50,17 +51,23 @@ func (p *pubsub) order(ctx context.Context, q wire.Request) error {
 	return p.publish(ctx, p.channels.Request, msg)
 }
 
+// publish looks for servers if Redis found no subscriber.
 func (p *pubsub) publish(ctx context.Context, channel string, msg []byte) error {
-	return p.cfg.send(ctx, channel, msg, p.cfg.Redis.Publish)
+	heard, err := p.cfg.send(ctx, channel, msg, p.cfg.Redis.Publish)
+	if err == nil && heard == 0 {
+		p.audience.look(ctx)
+	}
+	return err
 }
 
-// send has Redis carry a message, by PUBLISH or SPUBLISH.
+// send has Redis carry a message, by PUBLISH or SPUBLISH, and returns Redis's count of subscribers.
 func (c Config) send(ctx context.Context, channel string, msg []byte,
-	publish func(ctx context.Context, channel string, msg any) *redis.IntCmd) error {
+	publish func(ctx context.Context, channel string, msg any) *redis.IntCmd) (heard int64, err error) {
 	if len(msg) > c.MaxMessageBytes {
-		return ErrTooLarge
+		return 0, ErrTooLarge
 	}
-	return failure(ctx, "publish on "+channel, publish(ctx, channel, msg).Err())
+	heard, err = publish(ctx, channel, msg).Result()
+	return heard, failure(ctx, "publish on "+channel, err)
 }
 
 // appendBroadcast makes ["emitter", {type, data, nsp}, {rooms, flags, except}]. The options of servers have another order,

@@ -47,7 +47,7 @@ func NewSharded(cfg ShardedConfig) (*Emitter, error) {
 		return nil, err
 	}
 	cfg.Config = cfg.withDefaults()
-	return &Emitter{newSharded(cfg, "/")}, nil
+	return &Emitter{form: newSharded(cfg, "/", newAudience(cfg.Config, "redis-sharded", true, false))}, nil
 }
 
 // sharded is one namespace in the form of sharded pub/sub, which @socket.io/redis-adapter's createShardedAdapter hears.
@@ -56,15 +56,16 @@ type sharded struct {
 	namespace string
 	channels  wire.Channels
 	joined    *joined.Rooms
+	audience  *audience
 }
 
 var _ form = (*sharded)(nil)
 
-func newSharded(cfg ShardedConfig, namespace string) *sharded {
-	return &sharded{cfg, namespace, wire.NewChannels(cfg.Key, namespace), new(joined.Rooms)}
+func newSharded(cfg ShardedConfig, namespace string, a *audience) *sharded {
+	return &sharded{cfg, namespace, wire.NewChannels(cfg.Key, namespace), new(joined.Rooms), a}
 }
 
-func (s *sharded) of(namespace string) form { return newSharded(s.cfg, namespace) }
+func (s *sharded) of(namespace string) form { return newSharded(s.cfg, namespace, s.audience) }
 
 // broadcast sends an event to clients.
 func (s *sharded) broadcast(ctx context.Context, o wire.Options, event string, args []any) error {
@@ -103,6 +104,11 @@ func (s *sharded) order(ctx context.Context, q wire.Request) error {
 	return s.publish(ctx, s.channels.Main, msg)
 }
 
+// publish looks for servers if Redis found no subscriber.
 func (s *sharded) publish(ctx context.Context, channel string, msg []byte) error {
-	return s.cfg.send(ctx, channel, msg, s.cfg.Redis.SPublish)
+	heard, err := s.cfg.send(ctx, channel, msg, s.cfg.Redis.SPublish)
+	if err == nil && heard == 0 {
+		s.audience.look(ctx)
+	}
+	return err
 }

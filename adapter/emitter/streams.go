@@ -12,7 +12,8 @@ import (
 // StreamsConfig configures an emitter to servers with the adapter over streams. The zero value of a
 // field means its default.
 type StreamsConfig struct {
-	// Config is what all forms have in common. Key has no effect.
+	// Config is what all forms have in common. Key is Node's option channelPrefix. The emitter only
+	// looks there for servers, before it warns that there are none.
 	Config
 	// StreamName and StreamCount are those of the servers. Node's emitter knows only one stream.
 	// Zero values mean "socket.io" and 1.
@@ -44,7 +45,7 @@ func NewStreams(cfg StreamsConfig) (*Emitter, error) {
 	if cfg.MaxLen == 0 {
 		cfg.MaxLen = 10_000
 	}
-	return &Emitter{newStreams(cfg, "/")}, nil
+	return &Emitter{form: newStreams(cfg, "/", newAudience(cfg.Config, "redis-streams", true, true))}, nil
 }
 
 // streams is one namespace in the form that @socket.io/redis-streams-adapter hears.
@@ -52,13 +53,14 @@ type streams struct {
 	cfg       StreamsConfig // with defaults
 	namespace string
 	stream    string
+	audience  *audience
 }
 
-func newStreams(cfg StreamsConfig, namespace string) *streams {
-	return &streams{cfg, namespace, wire.Streams{Name: cfg.StreamName, Count: cfg.StreamCount}.Of(namespace)}
+func newStreams(cfg StreamsConfig, namespace string, a *audience) *streams {
+	return &streams{cfg, namespace, wire.Streams{Name: cfg.StreamName, Count: cfg.StreamCount}.Of(namespace), a}
 }
 
-func (s *streams) of(namespace string) form { return newStreams(s.cfg, namespace) }
+func (s *streams) of(namespace string) form { return newStreams(s.cfg, namespace, s.audience) }
 
 func (s *streams) broadcast(ctx context.Context, o wire.Options, event string, args []any) error {
 	data, err := appendStreamBroadcast(s.namespace, o, event, args)
@@ -87,6 +89,9 @@ func (s *streams) add(ctx context.Context, kind string, data []byte) error {
 	}
 	err := s.cfg.Redis.Do(ctx, "XADD", s.stream, "MAXLEN", "~", s.cfg.MaxLen, "*",
 		wire.FieldUID, senderUID, wire.FieldNamespace, s.namespace, wire.FieldType, kind, wire.FieldData, data).Err()
+	if err == nil {
+		s.audience.look(ctx) // Redis doesn't say who reads a stream
+	}
 	return failure(ctx, "add to "+s.stream, err)
 }
 

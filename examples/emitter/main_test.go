@@ -47,8 +47,9 @@ func TestTheRoomHears(t *testing.T) {
 	if err := c.Of("/").Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("SIDEREAL_REDIS_URL", redis)
 	for _, room := range []string{"elsewhere", "lobby"} {
-		if err := say(t.Context(), redis, room, "Lunch is ready"); err != nil {
+		if err := say(t.Context(), room, "Lunch is ready"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -62,10 +63,10 @@ func TestNobodyListens(t *testing.T) {
 	m := testkit.MiniRedis(t)
 	addr := m.Addr()
 	m.Close()
-	if err := say(t.Context(), "redis://"+addr, "lobby", "Lunch is ready"); err == nil {
-		t.Error("no error without Redis")
-	}
-	if err := say(t.Context(), "http://"+addr, "lobby", "Lunch is ready"); err == nil {
-		t.Error("no error for what is no Redis")
+	for _, scheme := range []string{"redis", "http"} {
+		t.Setenv("SIDEREAL_REDIS_URL", scheme+"://"+addr)
+		if err := say(t.Context(), "lobby", "Lunch is ready"); err == nil {
+			t.Errorf("%s: no error without Redis", scheme)
+		}
 	}
 }

@@ -79,6 +79,12 @@ type Worker struct {
 	Child
 }
 
+// Emitter is what emitter.FromEnv reads, in a process that serves no clients.
+type Emitter struct {
+	Redis
+	Cluster
+}
+
 // Inspect is what `sidereal cluster` and `sidereal trace` read.
 type Inspect struct {
 	Redis

@@ -1,0 +1,63 @@
+package emitter
+
+import (
+	"cmp"
+	"log/slog"
+	"os"
+
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+)
+
+// FromEnv makes an Emitter for the main namespace, "/", from the variables that the servers read:
+// SIDEREAL_REDIS_URL and its siblings, SIDEREAL_ADAPTER, and what that adapter needs
+// (docs/configuration.md). It dials nothing. A command whose answer is lost isn't repeated. Close
+// the Emitter when nothing uses it any more.
+//
+// The error has a line for each variable that is missing or wrong. FromEnv logs a warning to
+// slog.Default() for each SIDEREAL_* variable that nothing reads.
+func FromEnv() (*Emitter, error) { return fromEnv(os.Environ()) }
+
+func fromEnv(environ []string) (*Emitter, error) {
+	var set config.Emitter
+	loaded, err := config.Load(&set, config.Source{Environ: environ})
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range loaded.Warnings {
+		slog.Warn(warning)
+	}
+	switch {
+	case set.Adapter == "memory":
+		return nil, &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: set.Adapter, Rule: "must be an adapter over Redis: other processes can't reach a server in memory"}
+	case set.RedisURL == "":
+		return nil, &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must name the servers' Redis"}
+	}
+	conn, err := redisconn.Open(redisconn.Config{
+		URL: set.RedisURL, Username: set.RedisUsername, Password: set.RedisPassword,
+		CAFile: set.RedisCAFile, CertFile: set.RedisCertFile, KeyFile: set.RedisKeyFile,
+	})
+	if err != nil {
+		return nil, set.Problem(err)
+	}
+	e, err := open(set, Config{Redis: conn.Client(), Key: set.AdapterKey, MaxMessageBytes: set.MaxMessageBytes})
+	if err != nil {
+		_ = conn.Close() // it was never used
+		return nil, err
+	}
+	e.conn = conn
+	return e, nil
+}
+
+// open makes the Emitter in the form that the settings name.
+func open(set config.Emitter, cfg Config) (*Emitter, error) {
+	switch set.Adapter {
+	case "redis-sharded":
+		return NewSharded(ShardedConfig{Config: cfg, Mode: Mode(set.AdapterMode)})
+	case "redis-streams":
+		return NewStreams(StreamsConfig{
+			Config: cfg, StreamName: cmp.Or(set.StreamName, set.AdapterKey), StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen,
+		})
+	}
+	return New(cfg)
+}

@@ -34,7 +34,7 @@ var layers = map[string][]string{
 	"examples":              {"socketio", "worker", "client", "adapter/emitter"},
 	"cmd/sidereal":          {"*"},
 	"e2e":                   {"*"},
-	"internal/admin":        {}, "internal/bufpool": {}, "internal/eventloop": {}, "internal/handler": {"socketio/packet"}, "internal/config": {"directory", "internal/redisconn"}, "internal/netio/handoff": {"internal/netio"}, "internal/netio/http1": {},
+	"internal/admin":        {}, "internal/bufpool": {}, "internal/eventloop": {}, "internal/handler": {"socketio/packet"}, "internal/config": {"directory", "internal/redisconn", "internal/loghandler"}, "internal/loghandler": {}, "internal/netio/handoff": {"internal/netio"}, "internal/netio/http1": {},
 	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {"internal/netio"}, "internal/netio": {"internal/bufpool"}, "internal/pm2": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/pm2"},
 	"internal/host": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn",
@@ -44,10 +44,10 @@ var layers = map[string][]string{
 	"internal/cluster":  {"internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/sockets":  {"internal/config", "internal/admin", "internal/supervisor", "internal/systemd"},
 	"internal/safefile": {}, "internal/logfile": {"internal/safefile"}, "internal/pidfile": {"internal/safefile"},
-	"internal/daemon":     {"internal/logfile", "internal/safefile", "internal/pidfile", "internal/host", "internal/cluster", "internal/sockets", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/admin"},
+	"internal/daemon":     {"internal/logfile", "internal/safefile", "internal/pidfile", "internal/host", "internal/cluster", "internal/sockets", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/admin", "internal/loghandler"},
 	"internal/node":       {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
 	"internal/adapterenv": {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":  {"internal/netio"}, "internal/supervisor": {"internal/lifeline"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
+	"internal/redisconn":  {"internal/netio"}, "internal/supervisor": {"internal/lifeline", "internal/loghandler"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 
 	// Packages for tests.
 	"adapter/internal/linktest": {"socketio/cluster", "socketio/packet", "adapter/internal/wire", "internal/redisconn", "internal/testkit"},

@@ -2,9 +2,9 @@ package sidereal
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
@@ -52,8 +52,9 @@ type RedisConn interface {
 var ErrRedisUnreachable = redisconn.ErrUnreachable
 
 // OpenRedis checks cfg and makes a connection. It dials nothing: Run does. It logs when Redis is lost
-// and when it is back, and registers the sidereal_redis_* metrics if metrics isn't nil.
-func OpenRedis(cfg Redis, log zerolog.Logger, metrics prometheus.Registerer) (RedisConn, error) {
+// and when it is back, to log, or to slog.Default() if log is
+// nil. It registers the sidereal_redis_* metrics if metrics isn't nil.
+func OpenRedis(cfg Redis, log *slog.Logger, metrics prometheus.Registerer) (RedisConn, error) {
 	conn, err := redisconn.Open(redisconn.Config{
 		URL: cfg.URL, Username: cfg.Username, Password: cfg.Password,
 		CAFile: cfg.CAFile, CertFile: cfg.CertFile, KeyFile: cfg.KeyFile,

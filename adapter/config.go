@@ -3,10 +3,10 @@ package adapter
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter/internal/link"
@@ -60,8 +60,8 @@ type Config struct {
 	// Version is announced to the peers, for operators.
 	Version string
 	// Log gets outages and malformed messages (without their content, at most one line in 10 s). It
-	// gets nothing per message.
-	Log zerolog.Logger
+	// gets nothing per message. Nil means slog.Default().
+	Log *slog.Logger
 	// Metrics registers sidereal_adapter_*. Nil registers nothing.
 	Metrics prometheus.Registerer
 

@@ -3,13 +3,12 @@ package adapter
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
@@ -51,7 +50,7 @@ func setUser(store *testkit.Redis, rules []string) {
 
 func check(t *testing.T, cfg Config, n Needs) []MissingRight {
 	t.Helper()
-	conn, err := sidereal.OpenRedis(cfg.Redis, zerolog.Nop(), nil)
+	conn, err := sidereal.OpenRedis(cfg.Redis, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

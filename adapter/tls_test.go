@@ -2,9 +2,8 @@ package adapter
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
@@ -64,7 +63,7 @@ func TestEveryFormOverTLS(t *testing.T) {
 // startTLS runs a server of a form, whose rooms are its own.
 func startTLS(t *testing.T, form Form, key, url string, cert testkit.Certificate, l *linktest.Local) (*server, []cluster.Adapter) {
 	t.Helper()
-	conn, err := sidereal.OpenRedis(sidereal.Redis{URL: url, CAFile: cert.Cert}, zerolog.Nop(), nil)
+	conn, err := sidereal.OpenRedis(sidereal.Redis{URL: url, CAFile: cert.Cert}, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,14 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/client/internal/engine"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -127,8 +126,8 @@ type Config struct {
 	OnPing func()
 
 	// Log gets errors that have no caller to return them to, at debug level, such as arguments
-	// that don't fit a handler. The zero Logger is silent.
-	Log zerolog.Logger
+	// that don't fit a handler. Nil means slog.Default().
+	Log *slog.Logger
 }
 
 // Validate returns all wrong values as one error.
@@ -140,6 +139,9 @@ func (c *Config) Validate() error {
 // withDefaults returns a copy in which every zero is replaced by its meaning.
 func (c *Config) withDefaults() (*settings, error) {
 	s := &settings{Config: *c}
+	if s.Log == nil {
+		s.Log = slog.Default()
+	}
 	var errs []error
 	wrong := func(bad bool, rule string) {
 		if bad {

@@ -47,7 +47,7 @@ func (e *incoming) Reply(results ...any) error {
 		return nil
 	}
 	if err := e.ack(results...); err != nil && !errors.Is(err, ErrAnswered) && !errors.Is(err, ErrDisconnected) {
-		e.Socket.client.set.Log.Debug().Str("namespace", e.Socket.name).Str("event", e.event).Err(err).Msg("answer not sent")
+		e.Socket.client.set.Log.Debug("answer not sent", "namespace", e.Socket.name, "event", e.event, "error", err)
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (s *Socket) handle(handlers []handler, t task) {
 			continue
 		}
 		if unfit, ok := errors.AsType[*compiler.ArgsError](err); ok {
-			s.client.set.Log.Debug().Str("namespace", s.name).Str("event", t.event).Err(unfit).Msg("arguments do not fit the handler")
+			s.client.set.Log.Debug("arguments do not fit the handler", "namespace", s.name, "event", t.event, "error", unfit)
 		}
 		_ = e.Reply(compiler.FailureOf(err, func(e *Error) compiler.Failure { return compiler.Failure{Message: e.Message, Data: e.Data} }))
 	}

@@ -3,12 +3,12 @@ package directory
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -36,8 +36,9 @@ type Config struct {
 	// take 45 MB.
 	CacheSize int
 
-	// Log gets one line when a worker is lost, gone, back or forgotten.
-	Log zerolog.Logger
+	// Log gets one line when a worker is lost, gone, back or forgotten. Nil means
+	// slog.Default().
+	Log *slog.Logger
 	// Metrics registers the sidereal_directory_* metrics; nil registers nothing.
 	Metrics prometheus.Registerer
 }
@@ -52,6 +53,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.CacheSize == 0 {
 		cfg.CacheSize = defaultCacheSize
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
 	}
 	var problems []error
 	if cfg.Conn == nil && cfg.Redis.URL == "" {

@@ -155,7 +155,7 @@ func (d *Directory) runConn(ctx context.Context) (stop func()) {
 		cancel()
 		running.Wait()
 		if err := d.conn.Close(); err != nil {
-			d.cfg.Log.Debug().Err(err).Msg("close the connection to Redis")
+			d.cfg.Log.Debug("close the connection to Redis", "error", err)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (d *Directory) follow(ctx context.Context) error {
 		wait, err := d.look(ctx, away || returned)
 		if err != nil && ctx.Err() == nil {
 			if d.unread.due(sayEvery) {
-				d.cfg.Log.Warn().Err(err).Msg("directory not readable; what is known stays")
+				d.cfg.Log.Warn("directory not readable; what is known stays", "error", err)
 			}
 			d.conn.Doubt()
 			away, wait = true, lookRetry
@@ -90,7 +90,7 @@ func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, err
 	d.tell(n)
 	d.confirmSecret(ctx, o.secret)
 	if err := d.prune(ctx, n); err != nil { // no reason to doubt what was read
-		d.cfg.Log.Debug().Err(err).Msg("directory not pruned")
+		d.cfg.Log.Debug("directory not pruned", "error", err)
 	}
 	return wait, nil
 }
@@ -120,18 +120,18 @@ func (d *Directory) prune(ctx context.Context, n news) error {
 
 func (d *Directory) tell(n news) {
 	for _, id := range n.lost {
-		d.cfg.Log.Warn().Str("worker", id).Msg("worker lost: its record expired without a goodbye")
+		d.cfg.Log.Warn("worker lost: its record expired without a goodbye", "worker", id)
 	}
 	for _, id := range n.back {
-		d.cfg.Log.Info().Str("worker", id).Msg("worker back")
+		d.cfg.Log.Info("worker back", "worker", id)
 	}
 	for _, id := range n.forgotten {
-		d.cfg.Log.Info().Str("worker", id).Msg("lost worker forgotten")
+		d.cfg.Log.Info("lost worker forgotten", "worker", id)
 	}
 	d.metrics.unreadable.Add(float64(len(n.unreadable)))
 	for _, what := range n.unreadable {
 		if d.ignored.news(what) {
-			d.cfg.Log.Warn().Str("record", what).Msg("record not readable: ignored")
+			d.cfg.Log.Warn("record not readable: ignored", "record", what)
 		}
 	}
 }
@@ -197,7 +197,7 @@ func (d *Directory) MarkSilent(id string, silent bool) {
 	defer d.mu.Unlock()
 	if d.roster.quiet(id, silent, time.Now()) {
 		d.publishLocked()
-		d.cfg.Log.Info().Str("worker", id).Bool("silent", silent).Msg("worker has missed its beats, or beats again")
+		d.cfg.Log.Info("worker has missed its beats, or beats again", "worker", id, "silent", silent)
 	}
 }
 
@@ -206,7 +206,7 @@ func (d *Directory) diedLocked(id, why string) bool {
 	news := d.roster.died(id, time.Now())
 	if had {
 		d.publishLocked()
-		d.cfg.Log.Info().Str("worker", id).Str("why", why).Msg("worker gone")
+		d.cfg.Log.Info("worker gone", "worker", id, "why", why)
 	}
 	return news
 }
@@ -219,12 +219,12 @@ func (d *Directory) announceDeaths(ctx context.Context) error {
 			return nil
 		case id := <-d.deaths:
 			if err := d.sayGone(ctx, id); err != nil && ctx.Err() == nil {
-				d.cfg.Log.Debug().Str("worker", id).Err(err).Msg("gone worker not announced")
+				d.cfg.Log.Debug("gone worker not announced", "worker", id, "error", err)
 			}
 		case e := <-d.silences:
 			saying, cancel := context.WithTimeout(ctx, lookTimeout)
 			if err := d.client.Publish(saying, d.keys.events(), encode(e)).Err(); err != nil && ctx.Err() == nil {
-				d.cfg.Log.Debug().Str("worker", e.Worker).Err(err).Msg("silent worker not announced")
+				d.cfg.Log.Debug("silent worker not announced", "worker", e.Worker, "error", err)
 			}
 			cancel()
 		}

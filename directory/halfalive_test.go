@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -11,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
@@ -21,7 +22,7 @@ import (
 func door(t testing.TB, url, id string) (*Directory, *testkit.Output) {
 	t.Helper()
 	said := new(testkit.Output)
-	log := zerolog.New(said)
+	log := slog.New(loghandler.New(said, slog.LevelDebug))
 	conn, err := redisconn.Open(redisconn.Config{URL: url, Log: log})
 	if err != nil {
 		t.Fatal(err)

@@ -1,10 +1,9 @@
 package directory
 
 import (
+	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -83,24 +82,24 @@ func (p *pulse) again(key string) {
 }
 
 // failed logs at most every 30 s that Redis didn't take a beat.
-func (p *pulse) failed(log *zerolog.Logger, err error) {
+func (p *pulse) failed(log *slog.Logger, err error) {
 	due := p.said.due(sayEvery)
 	p.mu.Lock()
 	p.warned = p.warned || due
 	p.mu.Unlock()
 	if due {
-		log.Warn().Err(err).Msg("Redis answers but doesn't take beats; until it does, missing records count for nothing")
+		log.Warn("Redis answers but doesn't take beats; until it does, missing records count for nothing", "error", err)
 	}
 }
 
 // wrote ends what failed began.
-func (p *pulse) wrote(log *zerolog.Logger) {
+func (p *pulse) wrote(log *slog.Logger) {
 	p.mu.Lock()
 	told := p.warned
 	p.warned = false
 	p.mu.Unlock()
 	if told {
-		log.Info().Msg("Redis takes beats again")
+		log.Info("Redis takes beats again")
 	}
 }
 

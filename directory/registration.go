@@ -202,7 +202,7 @@ func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
 		return told, redisconn.Classify(err)
 	}
 	before := r.d.pulse.took(r.key, sent)
-	r.d.pulse.wrote(&r.d.cfg.Log)
+	r.d.pulse.wrote(r.d.cfg.Log)
 	if !r.kind.events && had.Val() == 0 && added.Val() == 1 && sent.Sub(before) < recordTTL {
 		r.d.lostData()
 	}
@@ -220,7 +220,7 @@ func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
 // evicts keys all the time that happens at most every 10 s.
 func (d *Directory) lostData() {
 	if d.lost.due(sayEvery) {
-		d.cfg.Log.Warn().Msg("Redis has lost data: sids in use are written again")
+		d.cfg.Log.Warn("Redis has lost data: sids in use are written again")
 	}
 	if d.rewritten.due(sweepEvery) {
 		d.writer.rewrite()
@@ -234,7 +234,7 @@ func (d *Directory) lostData() {
 // their ids back.
 func (r *Registration[R]) rebuild(ctx context.Context, added *redis.IntCmd) error {
 	if r.d.ignored.news(r.set) {
-		r.d.cfg.Log.Warn().Str("key", r.set).Err(added.Err()).Msg("key isn't a set of ids: deleted and made anew")
+		r.d.cfg.Log.Warn("key isn't a set of ids: deleted and made anew", "key", r.set, "error", added.Err())
 	}
 	pipe := r.d.client.Pipeline()
 	pipe.Del(ctx, r.set)
@@ -248,7 +248,7 @@ func (d *Directory) beatFailed(err error) {
 	d.metrics.beatFailures.Inc()
 	d.conn.Doubt()
 	if d.conn.Up() {
-		d.pulse.failed(&d.cfg.Log, err)
+		d.pulse.failed(d.cfg.Log, err)
 	}
 }
 

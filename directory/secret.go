@@ -233,15 +233,15 @@ func (d *Directory) confirmSecret(ctx context.Context, saw secretSeen) {
 	switch {
 	case !s.told.due(sayEvery):
 	case err != nil:
-		d.cfg.Log.Warn().Err(err).Msg("the routers' secret is not in Redis, and could not be written")
+		d.cfg.Log.Warn("the routers' secret is not in Redis, and could not be written", "error", err)
 	default:
-		d.cfg.Log.Warn().Msg("the routers' secret was not in Redis: written again")
+		d.cfg.Log.Warn("the routers' secret was not in Redis: written again")
 	}
 }
 
 func (d *Directory) adoptSecret(value string) {
 	if d.secret.adopt(value) {
-		d.cfg.Log.Warn().Stringer("earlier_for", earlierFor).Msg("the routers' secret is another: taken over, the earlier one counts for a while")
+		d.cfg.Log.Warn("the routers' secret is another: taken over, the earlier one counts for a while", "earlier_for", earlierFor.String())
 	}
 }
 

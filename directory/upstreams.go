@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/internal/netio"
@@ -54,8 +54,8 @@ type UpstreamConfig struct {
 		LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 	}
 
-	// Log gets one line when an upstream's state changes.
-	Log zerolog.Logger
+	// Log gets one line when an upstream's state changes. Nil means slog.Default().
+	Log *slog.Logger
 	// Metrics registers the sidereal_directory_upstream_* metrics, and sidereal_directory_workers if Shared
 	// is nil. Nil registers nothing.
 	Metrics prometheus.Registerer
@@ -119,6 +119,9 @@ func NewUpstreams(cfg UpstreamConfig) (*Upstreams, error) {
 	}
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -200,7 +203,7 @@ func (u *Upstreams) eject(b *Upstream) {
 	}
 	b.health.eject(now)
 	u.metrics.ejections.Inc()
-	u.cfg.Log.Warn().Str("upstream", b.id).Dur("for", b.health.term).Msg("upstream ejected: its requests get no answer")
+	u.cfg.Log.Warn("upstream ejected: its requests get no answer", "upstream", b.id, "for", b.health.term)
 	u.publishLocked()
 }
 
@@ -216,7 +219,7 @@ func (u *Upstreams) follow(ctx context.Context, entry int) error {
 			return nil
 		case err != nil || len(found) == 0:
 			if !failing {
-				u.cfg.Log.Warn().Str("upstream", l.String()).AnErr("err", err).Msg("upstream's name doesn't resolve")
+				u.cfg.Log.Warn("upstream's name doesn't resolve", "upstream", l.String(), "err", err)
 			}
 			failing = true
 		default:
@@ -312,7 +315,7 @@ func (u *Upstreams) countOnce() {
 		if !b.listed && (b.clients == 0 || b.health.down) {
 			b.forget()
 			delete(u.byID, id)
-			u.cfg.Log.Info().Str("upstream", id).Msg("upstream forgotten: it isn't listed any more")
+			u.cfg.Log.Info("upstream forgotten: it isn't listed any more", "upstream", id)
 		}
 	}
 	u.publishLocked()
@@ -350,12 +353,12 @@ func (u *Upstreams) tellLocked(b *Upstream, s State) {
 	if s == b.told {
 		return
 	}
-	line := u.cfg.Log.Info()
+	log := u.cfg.Log.Info
 	if s == StateSick || s == "" {
-		line = u.cfg.Log.Warn()
+		log = u.cfg.Log.Warn
 	}
 	if b.told = s; s == "" {
 		s = "down"
 	}
-	line.Str("upstream", b.id).Str("state", string(s)).Msg("upstream changed")
+	log("upstream changed", "upstream", b.id, "state", string(s))
 }

@@ -3,13 +3,13 @@ package engineio
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 )
 
 // The transports, as they are named in requests.
@@ -87,8 +87,9 @@ type Config struct {
 	// Receiver. It must not block. Its messages follow the open packet.
 	Open func(*Session) Receiver
 
-	// Log gets a line for each refused request and each ended session, at debug level.
-	Log zerolog.Logger
+	// Log gets a line for each refused request and each ended session, at debug level. Nil means
+	// slog.Default().
+	Log *slog.Logger
 	// Metrics registers the sidereal_engine_* metrics. Nil registers none.
 	Metrics prometheus.Registerer
 }
@@ -114,6 +115,7 @@ type Cookie struct {
 
 // withDefaults fills in what is zero and reports what cannot be.
 func (c Config) withDefaults() (Config, error) {
+	c.Log = or(c.Log, slog.Default())
 	c.Path = strings.TrimSuffix(or(c.Path, "/engine.io"), "/")
 	if !c.NoTrailingSlash {
 		c.Path += "/"

@@ -29,7 +29,7 @@ func (s *Server) poller() *poller {
 	s.pollers.once.Do(func() {
 		p, err := newPoller(&s.pool)
 		if err != nil {
-			s.cfg.Log.Warn().Err(err).Msg("no epoll: each WebSocket takes a goroutine")
+			s.cfg.Log.Warn("no epoll: each WebSocket takes a goroutine", "error", err)
 			return
 		}
 		s.pollers.one = p

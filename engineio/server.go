@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -190,7 +191,7 @@ func invalidHeaderRune(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *ConnectionError, upgrade bool) {
 	s.metrics.errors[e.Code].Inc()
 	e.Request = r
-	s.cfg.Log.Debug().Int("code", e.Code).Str("message", e.told()).Interface("context", e.Context).Msg("request refused")
+	s.debug(r.Context(), "request refused", slog.Int("code", e.Code), slog.String("message", e.told()), slog.Any("context", e.Context))
 	if s.cfg.OnError != nil {
 		s.cfg.OnError(*e)
 	}
@@ -238,5 +239,14 @@ func (s *Server) ended(session *Session, reason string, err error) {
 	s.sessions.remove(session)
 	s.metrics.sessions(session.transportLocked()).Dec()
 	s.metrics.closes[reason].Inc()
-	s.cfg.Log.Debug().Str("sid", session.id).Str("reason", reason).Err(err).Msg("session ended")
+	var cause slog.Attr // handlers skip it while it is empty
+	if err != nil {
+		cause = slog.Any("error", err)
+	}
+	s.debug(context.Background(), "session ended", slog.String("sid", session.id), slog.String("reason", reason), cause)
+}
+
+// debug logs what clients can cause often. It allocates nothing while the level is off.
+func (s *Server) debug(ctx context.Context, message string, fields ...slog.Attr) {
+	s.cfg.Log.LogAttrs(ctx, slog.LevelDebug, message, fields...)
 }

@@ -89,7 +89,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, session 
 	head := switchHead(r, w.Header(), deflate)
 	conn, read, err := hijack(w)
 	if err != nil {
-		s.cfg.Log.Error().Err(err).Msg("the HTTP server does not let a connection become a WebSocket")
+		s.cfg.Log.Error("the HTTP server does not let a connection become a WebSocket", "error", err)
 		abortUpgrade(w, http.StatusInternalServerError, http.StatusText(http.StatusInternalServerError))
 		return
 	}

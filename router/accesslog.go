@@ -1,12 +1,12 @@
 package router
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
@@ -95,13 +95,13 @@ func (a *record) note(h *http1.Head, b []byte) {
 }
 
 // write writes the line, if the request gets one.
-func (a *record) write(x *exchange) {
+func (a *record) write(ctx context.Context, x *exchange) {
 	if a.told && (!x.c.r.access.errors || a.status >= 400 || a.broken) {
-		x.writeLine()
+		x.writeLine(ctx)
 	}
 }
 
-func (x *exchange) writeLine() {
+func (x *exchange) writeLine(ctx context.Context) {
 	c, a := x.c, &x.record
 	from, proto := x.req.from.addr, protoH1
 	if !from.IsValid() {
@@ -110,32 +110,34 @@ func (x *exchange) writeLine() {
 	if s, ok := c.nc.(*requestConn); ok && s.req.ProtoMajor == 2 {
 		proto = protoH2
 	}
-	e := c.r.accessLogger.Info().Stringer("client", from).Str("proto", proto).
-		Bytes("method", a.text[:a.method]).Bytes("path", a.text[a.method:]).Stringer("kind", x.req.kind)
+	text := string(a.text)
+	fields := append(make([]slog.Attr, 0, 12), slog.String("client", from.String()), slog.String("proto", proto),
+		slog.String("method", text[:a.method]), slog.String("path", text[a.method:]), slog.String("kind", x.req.kind.String()))
 	if x.req.sid != "" {
-		e.Str("sid", c.r.shown(x.req.sid))
+		fields = append(fields, slog.String("sid", c.r.shown(x.req.sid)))
 	}
 	if a.decision != "" {
-		e.Str("decision", a.decision)
+		fields = append(fields, slog.String("decision", a.decision))
 	}
 	if a.worker != "" {
-		e.Str("worker", a.worker)
+		fields = append(fields, slog.String("worker", a.worker))
 	}
 	switch {
 	case a.passed:
-		e.Bool("passed", true)
+		fields = append(fields, slog.Bool("passed", true))
 	case a.status != 0:
-		e.Int("status", a.status)
+		fields = append(fields, slog.Int("status", a.status))
 	default:
-		e.Bool("left", true)
+		fields = append(fields, slog.Bool("left", true))
 	}
 	if a.reason != "" {
-		e.Str("reason", a.reason)
+		fields = append(fields, slog.String("reason", a.reason))
 	}
 	if a.broken {
-		e.Bool("broken", true)
+		fields = append(fields, slog.Bool("broken", true))
 	}
-	e.Int64("bytes", c.Written()-a.sent).Dur("took", time.Since(a.began)).Msg("request")
+	fields = append(fields, slog.Int64("bytes", c.Written()-a.sent), slog.Duration("took", time.Since(a.began)))
+	c.r.accessLogger.LogAttrs(ctx, slog.LevelInfo, "request", fields...)
 }
 
 // shown is a sid as the log has it: who knows all of it may read and write the session.
@@ -159,5 +161,8 @@ func (x *exchange) appendDebug(dst []byte) []byte {
 	return append(dst, "us\r\n"...)
 }
 
-// accessLogger logs whatever the level of the rest is: lines were asked for.
-func accessLogger(log zerolog.Logger) zerolog.Logger { return log.Level(zerolog.InfoLevel) }
+// anyLevel is a handler that gets the lines of every level: the lines of the access log were asked
+// for, whatever the level of the rest is.
+type anyLevel struct{ slog.Handler }
+
+func (anyLevel) Enabled(context.Context, slog.Level) bool { return true }

@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/rs/zerolog"
-
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -45,7 +45,7 @@ func logged(t *testing.T, mode string, change func(*Config)) (*host, *journal) {
 	t.Helper()
 	log := new(journal)
 	h, _ := one(t, 1, func(cfg *Config) {
-		cfg.AccessLog, cfg.Log = mode, zerolog.New(log).Level(zerolog.ErrorLevel)
+		cfg.AccessLog, cfg.Log = mode, slog.New(loghandler.New(log, slog.LevelError))
 		if change != nil {
 			change(cfg)
 		}
@@ -203,7 +203,9 @@ func BenchmarkAccessLog(b *testing.B) {
 	for _, mode := range []string{"off", "1/100", "errors", "all"} {
 		b.Run(strings.ReplaceAll(mode, "/", "of"), func(b *testing.B) {
 			d := directory.NewStatic()
-			host := cluster(b, d, func(cfg *Config) { cfg.AccessLog, cfg.Log = mode, zerolog.New(io.Discard) }, 0)[0]
+			host := cluster(b, d, func(cfg *Config) {
+				cfg.AccessLog, cfg.Log = mode, slog.New(loghandler.New(io.Discard, slog.LevelDebug))
+			}, 0)[0]
 			benchWorker(b, host.dir, "wka0")
 			d.Set(directory.Worker{ID: "wka0", Host: "a", Tags: true})
 			benchRequests(b, host.addr, fmt.Appendf(nil, "GET %s&sid=%s HTTP/1.1\r\nHost: x\r\nAccept: */*\r\nUser-Agent: bench\r\n\r\n", handshakeTarget, directory.MintSID("wka0")))

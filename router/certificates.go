@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,7 +16,6 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -113,26 +113,26 @@ func (c *Certificates) cover(host string) bool {
 }
 
 // reload is Reload with its log line.
-func (c *Certificates) reload(log *zerolog.Logger) {
+func (c *Certificates) reload(log *slog.Logger) {
 	changed, err := c.Reload()
 	if err != nil {
-		log.Error().Err(err).Msg("reload certificates; the previous ones stay in use")
+		log.Error("reload certificates; the previous ones stay in use", "error", err)
 	}
 	if changed {
-		log.Info().Msg("certificates changed")
+		log.Info("certificates changed")
 	}
 }
 
 // watch reloads when the files change, until ctx ends. It looks at folders, not at files: these are
 // replaced, by renaming or by turning a link somewhere on the way to them, as Kubernetes does with
 // ..data.
-func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
+func (c *Certificates) watch(ctx context.Context, log *slog.Logger) {
 	var events chan fsnotify.Event // nil: no news
 	var failed chan error
 	add := func(string) error { return nil }
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		log.Warn().Err(err).Msg(unwatchedCertificates)
+		log.Warn(unwatchedCertificates, "error", err)
 	} else {
 		events, failed, add = w.Events, w.Errors, w.Add
 		defer w.Close()
@@ -145,7 +145,7 @@ func (c *Certificates) watch(ctx context.Context, log *zerolog.Logger) {
 		case <-events:
 			settled.Reset(settleTime)
 		case err := <-failed: // too much news
-			log.Debug().Err(err).Msg("lost file events of certificates; reading the files again")
+			log.Debug("lost file events of certificates; reading the files again", "error", err)
 			settled.Reset(settleTime)
 		case <-settled.C:
 			c.reload(log)
@@ -161,7 +161,7 @@ const unwatchedCertificates = "can't watch the certificates' folders; the router
 
 // follow watches the folders that the files are in, by their names and in fact. One that can't be
 // watched is left out, and named in the log; said is what was logged last.
-func (c *Certificates) follow(add func(folder string) error, log *zerolog.Logger, said string) string {
+func (c *Certificates) follow(add func(folder string) error, log *slog.Logger, said string) string {
 	var errs []error
 	folders := map[string]bool{}
 	watch := func(file string) {
@@ -187,7 +187,7 @@ func (c *Certificates) follow(add func(folder string) error, log *zerolog.Logger
 		return ""
 	}
 	if err.Error() != said {
-		log.Warn().Err(err).Msg(unwatchedCertificates)
+		log.Warn(unwatchedCertificates, "error", err)
 	}
 	return err.Error()
 }
@@ -195,6 +195,6 @@ func (c *Certificates) follow(add func(folder string) error, log *zerolog.Logger
 // ReloadCertificates reads the certificates' files again, now.
 func (r *Router) ReloadCertificates() {
 	if r.cfg.Certificates != nil {
-		r.cfg.Certificates.reload(&r.log)
+		r.cfg.Certificates.reload(r.log)
 	}
 }

@@ -3,13 +3,13 @@ package router
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 )
 
 // Config says how a router serves.
@@ -127,14 +127,18 @@ type Config struct {
 	// the time until the answer.
 	DebugHeader bool
 
-	// Log gets one line at start and stop, and when a worker is found gone.
-	Log zerolog.Logger
+	// Log gets one line at start and stop, and when a worker is found gone. Nil
+	// means slog.Default().
+	Log *slog.Logger
 	// Metrics registers the sidereal_router_* metrics; nil registers nothing.
 	Metrics prometheus.Registerer
 }
 
 // withDefaults fills zero fields and reports what cannot work.
 func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
 	var problems []error
 	if cfg.Directory == nil {
 		problems = append(problems, errors.New("router: Directory is missing"))

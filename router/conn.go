@@ -159,7 +159,7 @@ func (c *conn) next(ctx context.Context) bool {
 	}
 	x := begin(c)
 	keep := x.serve(ctx)
-	x.end()
+	x.end(ctx)
 	return keep
 }
 

@@ -12,7 +12,7 @@ const tick = 50 * time.Millisecond
 // connection, so that load balancers see it and move away before a connection is refused.
 func (r *Router) delay(ctx context.Context) {
 	r.draining.Store(true)
-	r.log.Info().Dur("delay", r.cfg.DrainDelay).Int("connections", r.Connections()).Msg("router drains")
+	r.log.Info("router drains", "delay", r.cfg.DrainDelay, "connections", r.Connections())
 	if r.cfg.DrainDelay <= 0 {
 		return
 	}
@@ -51,7 +51,7 @@ func (r *Router) drain(stop context.CancelFunc) {
 	}
 	r.mu.Unlock()
 	if cut > 0 {
-		r.log.Warn().Int("connections", cut).Msg("shutdown timeout reached; the router cut the remaining connections")
+		r.log.Warn("shutdown timeout reached; the router cut the remaining connections", "connections", cut)
 	}
 	r.serving.Wait()
 }

@@ -34,8 +34,8 @@ func begin(c *conn) *exchange {
 }
 
 // end gives back everything that the exchange holds.
-func (x *exchange) end() {
-	x.record.write(x)
+func (x *exchange) end(ctx context.Context) {
+	x.record.write(ctx, x)
 	x.out.release()
 	x.route.leaveGate()
 	if x.route.admitted && x.c.relaying == nil {

@@ -129,6 +129,6 @@ func (w *warnings) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	line := bytes.TrimRight(p[:min(len(p), maxWarning)], "\n")
-	w.r.log.Warn().Bytes("error", line).Uint64("omitted", w.omitted.Swap(0)).Msg("HTTP/2 connection failed")
+	w.r.log.Warn("HTTP/2 connection failed", "error", string(line), "omitted", w.omitted.Swap(0))
 	return len(p), nil
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
@@ -20,9 +21,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
@@ -460,7 +460,7 @@ func TestBadPrefacesDontFillTheLog(t *testing.T) {
 	out := new(testkit.Output)
 	h, _ := one(t, 1, func(cfg *Config) {
 		secured(t)(cfg)
-		cfg.Log = zerolog.New(out)
+		cfg.Log = slog.New(loghandler.New(out, slog.LevelDebug))
 	})
 	const bad = 40
 	for range bad {

@@ -203,6 +203,6 @@ func (c *conn) readProxy() bool {
 func (r *Router) proxyIsSilent(addr netip.Addr) {
 	r.metrics.proxyErrors.Inc()
 	if seldom(&r.proxyWarned) {
-		r.log.Warn().Stringer("addr", addr).Msg("a trusted proxy sends no PROXY header; the router refuses its requests")
+		r.log.Warn("a trusted proxy sends no PROXY header; the router refuses its requests", "addr", addr.String())
 	}
 }

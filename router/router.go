@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"strconv"
@@ -12,8 +13,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/directory"
 )
@@ -53,7 +52,7 @@ var (
 type Router struct {
 	cfg     Config
 	id      string // of this process, which workers tell routers apart by
-	log     zerolog.Logger
+	log     *slog.Logger
 	policy  policy
 	metrics *metrics
 	watcher *watcher
@@ -74,7 +73,7 @@ type Router struct {
 	hellos       pace // TLS handshakes
 	proofs       proofs
 	access       accessLog
-	accessLogger zerolog.Logger
+	accessLogger *slog.Logger
 	asked        atomic.Uint64 // requests, where one of several is logged
 
 	listening atomic.Bool
@@ -101,7 +100,7 @@ func New(cfg Config) (*Router, error) {
 	r.policy, _ = parsePolicy(cfg.Balance)
 	r.access, _ = parseAccessLog(cfg.AccessLog)
 	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
-	r.accessLogger = accessLogger(cfg.Log)
+	r.accessLogger = slog.New(anyLevel{cfg.Log.Handler()})
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("router: register metrics: %w", err)
 	}
@@ -158,7 +157,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	background.Go(func() { r.tidy(hard) })
 	background.Go(func() { r.linkLocal(hard) })
 	if r.cfg.Certificates != nil {
-		background.Go(func() { r.cfg.Certificates.watch(hard, &r.log) })
+		background.Go(func() { r.cfg.Certificates.watch(hard, r.log) })
 	}
 	if r.mux != nil {
 		background.Go(func() { r.mux.run(hard) })
@@ -171,7 +170,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 			}
 		})
 		if addr := ln.Addr().String(); addr != "" { // one without is for sockets that come later
-			r.log.Info().Str("addr", addr).Msg("router listens")
+			r.log.Info("router listens", "addr", addr)
 		}
 	}
 	r.listening.Store(true)
@@ -197,7 +196,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 		b.(*worker).close()
 		return true
 	})
-	r.log.Info().Msg("router stopped")
+	r.log.Info("router stopped")
 	return err
 }
 
@@ -278,7 +277,7 @@ func (r *Router) workerGone(b *worker) {
 	}
 	b.close()
 	if r.cfg.Directory.Workers().Get(b.id) != nil {
-		r.log.Warn().Str("worker", b.id).Str("host", b.host).Msg("worker is gone")
+		r.log.Warn("worker is gone", "worker", b.id, "host", b.host)
 		r.cfg.Directory.WorkerGone(b.id)
 	}
 }

@@ -251,6 +251,6 @@ func (w *worker) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
 func (r *Router) keyRefused(w *worker) {
 	r.metrics.upstreamError("key")
 	if seldom(&r.keyWarned) {
-		r.log.Error().Str("worker", w.id).Str("addr", w.addr).Msg("another host's router refused our key; both hosts must use the same Redis and the same app name")
+		r.log.Error("another host's router refused our key; both hosts must use the same Redis and the same app name", "worker", w.id, "addr", w.addr)
 	}
 }

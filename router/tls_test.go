@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/big"
 	"net/http"
 	"os"
@@ -22,9 +23,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/netio/http1/http1test"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
@@ -406,7 +406,7 @@ func TestCertificatesAreReloaded(t *testing.T) {
 	log := make(lines, 16)
 	h, _ := one(t, 1, func(cfg *Config) {
 		cfg.Certificates = openPairs(t, pair)
-		cfg.Log = zerolog.New(log)
+		cfg.Log = slog.New(loghandler.New(log, slog.LevelDebug))
 	})
 	shows := func(want string) {
 		t.Helper()
@@ -577,7 +577,7 @@ func TestSecretIsNotShownInPlainText(t *testing.T) {
 func TestUnwatchedCertificatesAreSaidOnce(t *testing.T) {
 	c := &Certificates{pairs: []KeyPair{{Cert: "/one/tls.crt", Key: "/two/tls.key"}, {Cert: "/one/b.crt", Key: "/one/b.key"}}}
 	var text bytes.Buffer
-	log := zerolog.New(&text)
+	log := slog.New(loghandler.New(&text, slog.LevelDebug))
 	full := errors.New("no space left on device")
 	added := map[string]int{}
 	add := func(folder string) error {
@@ -587,8 +587,8 @@ func TestUnwatchedCertificatesAreSaidOnce(t *testing.T) {
 		}
 		return nil
 	}
-	said := c.follow(add, &log, "")
-	said = c.follow(add, &log, said)
+	said := c.follow(add, log, "")
+	said = c.follow(add, log, said)
 	if got := text.String(); strings.Count(got, "/two: no space left") != 1 || strings.Contains(got, "/one") || strings.Count(got, "\n") != 1 {
 		t.Errorf("logged %q", got)
 	}
@@ -596,11 +596,11 @@ func TestUnwatchedCertificatesAreSaidOnce(t *testing.T) {
 		t.Errorf("added %v", added)
 	}
 	full = nil
-	if said = c.follow(add, &log, said); said != "" {
+	if said = c.follow(add, log, said); said != "" {
 		t.Errorf("remembers %q", said)
 	}
 	full = errors.New("no space left on device")
-	if c.follow(add, &log, said); strings.Count(text.String(), "\n") != 2 {
+	if c.follow(add, log, said); strings.Count(text.String(), "\n") != 2 {
 		t.Errorf("logged %q", text.String())
 	}
 }

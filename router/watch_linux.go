@@ -63,7 +63,7 @@ func (w *watcher) add(c *conn) {
 		err := unix.EpollCtl(w.ep, unix.EPOLL_CTL_ADD, int(fd), event(unix.EPOLLRDHUP|unix.EPOLLET&0xffffffff, c.watched))
 		if err != nil {
 			w.failed.Do(func() {
-				c.r.log.Warn().Err(err).Msg("the router can't notice clients that leave while their poll waits; raise the sysctl fs.epoll.max_user_watches")
+				c.r.log.Warn("the router can't notice clients that leave while their poll waits; raise the sysctl fs.epoll.max_user_watches", "error", err)
 			})
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -13,8 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rs/zerolog"
-
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/internal/peer"
 )
@@ -191,7 +191,7 @@ func TestLinesThatClientsCauseAreBounded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log logged
-			cfg := socketio.Config{MaxNamespaces: n, Log: zerolog.New(&log).Level(zerolog.InfoLevel)}
+			cfg := socketio.Config{MaxNamespaces: n, Log: slog.New(loghandler.New(&log, slog.LevelInfo))}
 			serve(t, cfg, func(io *socketio.Server) {
 				io.On("fail", func() error { return errors.New("broken") })
 				io.On("panic", func() { panic("broken") })

@@ -467,7 +467,7 @@ func (c *client) violated(kind string, err error) {
 	c.doomed = true
 	c.mu.Unlock()
 	c.server.metrics.violations.WithLabelValues(kind).Inc()
-	c.server.cfg.Log.Debug().Str("sid", c.session.ID()).Str("kind", kind).Err(err).Msg("connection closed for its fault")
+	c.server.cfg.Log.Debug("connection closed for its fault", "sid", c.session.ID(), "kind", kind, "error", err)
 	switch ended := c.session.Close(); {
 	case ended:
 		c.end(ReasonForcedClose)

@@ -3,11 +3,11 @@ package socketio
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
@@ -117,8 +117,8 @@ type Config struct {
 	OnConnectionError func(engineio.ConnectionError)
 	// Trace is told of packets and events. Nil traces nothing.
 	Trace *Trace
-	// Log gets the server's log. The zero Logger is silent.
-	Log zerolog.Logger
+	// Log gets the server's log. Nil means slog.Default().
+	Log *slog.Logger
 	// Metrics registers the sidereal_engine_* and sidereal_socketio_* metrics. Nil registers none.
 	Metrics prometheus.Registerer
 }
@@ -138,6 +138,7 @@ func (c *Config) engine(open func(*engineio.Session) engineio.Receiver) engineio
 }
 
 func (c Config) withDefaults() (Config, error) {
+	c.Log = or(c.Log, slog.Default())
 	c.Path = or(c.Path, "/socket.io/")
 	c.ConnectTimeout = or(c.ConnectTimeout, 45*time.Second)
 	c.DestroyUpgradeTimeout = or(c.DestroyUpgradeTimeout, time.Second)

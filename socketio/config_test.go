@@ -2,13 +2,14 @@ package socketio
 
 import (
 	"io"
+	"log/slog"
 	"reflect"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 )
 
 // TestConfigReachesTheEngine sets each option that concerns Engine.IO alone and looks for it in the
@@ -49,8 +50,8 @@ func something(t reflect.Type) reflect.Value {
 	case *prometheus.Registerer:
 		*p = prometheus.NewRegistry()
 		return v
-	case *zerolog.Logger:
-		*p = zerolog.New(io.Discard)
+	case **slog.Logger:
+		*p = slog.New(loghandler.New(io.Discard, slog.LevelDebug))
 		return v
 	}
 	switch t.Kind() {

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"github.com/sidereal-io/sidereal/internal/eventloop"
 	compiler "github.com/sidereal-io/sidereal/internal/handler"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -280,8 +278,8 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 func (s *Socket) panicked(what string, v any) error {
 	server := s.client.server
 	server.metrics.panics.Inc()
-	server.notices.panics.at(&server.cfg.Log, zerolog.ErrorLevel).Str("namespace", s.namespace).Str("socket", s.id).Str("event", what).
-		Str("panic", fmt.Sprint(v)).Bytes("stack", debug.Stack()).Msg("handler panicked")
+	server.notices.panics.error(server.cfg.Log, "handler panicked", "namespace", s.namespace, "socket", s.id, "event", what,
+		"panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	return &panicError{v}
 }
 
@@ -295,12 +293,12 @@ func (s *Socket) failed(r *registry, c *call, name string, err error) {
 	case errors.As(err, &public):
 	case errors.As(err, &unfit):
 		server.metrics.undecoded.Inc()
-		server.cfg.Log.Debug().Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("arguments do not fit the handler")
+		server.cfg.Log.Debug("arguments do not fit the handler", "namespace", s.namespace, "socket", s.id, "event", name, "error", err)
 	case errors.As(err, &panicked): // it is logged
 	case s.leaves() && (errors.Is(err, context.Canceled) || errors.Is(err, ErrDisconnected)): // the client has left meanwhile
 	default:
 		server.metrics.failures.Inc()
-		server.notices.failures.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Str("event", name).Err(err).Msg("handler failed")
+		server.notices.failures.warn(server.cfg.Log, "handler failed", "namespace", s.namespace, "socket", s.id, "event", name, "error", err)
 	}
 	c.Reply(failure(err))
 	s.tellError(r, name, err)

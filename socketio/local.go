@@ -3,8 +3,6 @@ package socketio
 import (
 	"sync"
 
-	"github.com/rs/zerolog"
-
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -99,7 +97,7 @@ func (s *Socket) info() cluster.SocketInfo {
 // undescribed logs that the socket can't be described completely.
 func (s *Socket) undescribed(err error) {
 	server := s.client.server
-	server.notices.unencoded.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("socket's data cannot be encoded")
+	server.notices.unencoded.warn(server.cfg.Log, "socket's data cannot be encoded", "namespace", s.namespace, "socket", s.id, "error", err)
 }
 
 // Apply implements cluster.Local.

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/rs/zerolog"
-
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -88,7 +86,7 @@ func (s *Socket) connect() {
 	if n == nil {
 		s.abandon()
 		if err != nil {
-			server.notices.refusals.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Err(err).Msg("namespace refused")
+			server.notices.refusals.warn(server.cfg.Log, "namespace refused", "namespace", s.namespace, "error", err)
 		}
 		e := &Error{Message: "Invalid namespace"}
 		if err != nil {
@@ -187,14 +185,14 @@ func (s *Socket) refused(err error) {
 	e, internal := shown(err)
 	if internal {
 		server.metrics.failures.Inc()
-		server.notices.refusals.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Str("socket", s.id).Err(err).Msg("middleware failed")
+		server.notices.refusals.warn(server.cfg.Log, "middleware failed", "namespace", s.namespace, "socket", s.id, "error", err)
 	}
 	s.abandon()
 	was, events := s.nsp.rooms.leaveAll(s)
 	s.giveBack(was)
 	s.nsp.tellRooms(events)
 	if err := s.client.refuse(s.namespace, e); err != nil && err != ErrDisconnected {
-		server.notices.refusals.at(&server.cfg.Log, zerolog.WarnLevel).Str("namespace", s.namespace).Err(fmt.Errorf("data of a refusal: %w", err)).Msg("middleware failed")
+		server.notices.refusals.warn(server.cfg.Log, "middleware failed", "namespace", s.namespace, "error", fmt.Errorf("data of a refusal: %w", err))
 		s.client.refuse(s.namespace, &Error{Message: e.Message})
 	}
 	s.nsp.release()
@@ -221,7 +219,7 @@ func (n *Namespace) tellRooms(events []RoomEvent) {
 func (n *Namespace) raise(p packet.Payload, reply func(packet.Payload)) {
 	name, args, err := p.Event()
 	if err != nil {
-		n.server.cfg.Log.Warn().Str("namespace", n.name).Err(err).Msg("malformed event of another server")
+		n.server.cfg.Log.Warn("malformed event of another server", "namespace", n.name, "error", err)
 		return
 	}
 	handlers := n.registry.Load().server[name]
@@ -233,7 +231,7 @@ func (n *Namespace) raise(p packet.Payload, reply func(packet.Payload)) {
 	for _, h := range handlers {
 		if err := n.handle(h, &c, name); err != nil {
 			if _, internal := shown(err); internal {
-				n.server.cfg.Log.Warn().Str("namespace", n.name).Str("event", name).Err(err).Msg("handler of a server's event failed")
+				n.server.cfg.Log.Warn("handler of a server's event failed", "namespace", n.name, "event", name, "error", err)
 			}
 			c.Reply(failure(err))
 		}

@@ -1,10 +1,10 @@
 package socketio
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"time"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 )
 
@@ -24,17 +24,31 @@ func newNotice() *notice {
 	return &notice{limit: rate.NewLimiter(rate.Every(noticeEvery), noticesAtOnce)}
 }
 
-// at starts a line, or returns nil, which zerolog takes, if the line is left out.
-func (n *notice) at(log *zerolog.Logger, level zerolog.Level) *zerolog.Event {
+// warn writes a line at level warn, unless it is left out.
+func (n *notice) warn(log *slog.Logger, message string, args ...any) {
+	if args, due := n.due(args); due {
+		log.Warn(message, args...)
+	}
+}
+
+// error writes a line at level error, unless it is left out.
+func (n *notice) error(log *slog.Logger, message string, args ...any) {
+	if args, due := n.due(args); due {
+		log.Error(message, args...)
+	}
+}
+
+// due reports whether a line may be written now, and adds to its fields how many lines were left
+// out before it.
+func (n *notice) due(args []any) ([]any, bool) {
 	if !n.limit.Allow() {
 		n.left.Add(1)
-		return nil
+		return nil, false
 	}
-	e := log.WithLevel(level)
 	if left := n.left.Swap(0); left > 0 {
-		e = e.Int64("left_out", left)
+		args = append(args, "left_out", left)
 	}
-	return e
+	return args, true
 }
 
 // notices are the kinds of such lines.

@@ -113,7 +113,7 @@ func (n *Namespace) release() {
 	s.mu.Unlock()
 	if unused && n.adapter != nil {
 		if err := n.adapter.Close(); err != nil {
-			s.cfg.Log.Warn().Str("namespace", n.name).Err(err).Msg("namespace left the cluster")
+			s.cfg.Log.Warn("namespace left the cluster", "namespace", n.name, "error", err)
 		}
 	}
 }

@@ -108,8 +108,8 @@ func (s *Socket) resume() {
 // more rooms than a socket may be in.
 func (s *Socket) restore(snapshot cluster.Snapshot, lease cluster.Lease) bool {
 	if len(snapshot.Rooms) > s.nsp.rooms.most+1 {
-		s.client.server.cfg.Log.Warn().Str("namespace", s.namespace).Int("rooms", len(snapshot.Rooms)).
-			Msg("snapshot not recovered: it is in too many rooms")
+		s.client.server.cfg.Log.Warn("snapshot not recovered: it is in too many rooms",
+			"namespace", s.namespace, "rooms", len(snapshot.Rooms))
 		lease.End()
 		return false
 	}

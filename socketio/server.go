@@ -177,7 +177,7 @@ func (s *Server) Of(name string) *Namespace {
 	n, err := s.addLocked(name, parent)
 	if err != nil {
 		s.failed = errors.Join(s.failed, err)
-		s.cfg.Log.Error().Str("namespace", name).Err(err).Msg("namespace is not linked to the cluster")
+		s.cfg.Log.Error("namespace is not linked to the cluster", "namespace", name, "error", err)
 	}
 	told := s.onNamespace
 	s.mu.Unlock()
@@ -233,7 +233,7 @@ func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	if a, ok := adapter.(cluster.RecoveringAdapter); ok {
 		n.recovery = a.Recover(s.cfg.Recovery.MaxDisconnection, s.cfg.Recovery.MaxBytes)
 	} else if name == "/" {
-		s.cfg.Log.Warn().Msg("connection state recovery is off: the adapter does not support it")
+		s.cfg.Log.Warn("connection state recovery is off: the adapter does not support it")
 	}
 	return n, nil
 }

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
@@ -67,8 +66,8 @@ type Config struct {
 	ShutdownTimeout time.Duration
 
 	// Log gets a line when the worker starts, is ready, drains and stops, and those of the server,
-	// the adapter and the connection to Redis.
-	Log zerolog.Logger
+	// the adapter and the connection to Redis. Nil means slog.Default().
+	Log *slog.Logger
 
 	supervised supervision
 }
@@ -82,6 +81,7 @@ type supervision struct {
 
 // withDefaults fills empty fields and reports fields that can't work together.
 func (c Config) withDefaults() (Config, error) {
+	c.Log = cmp.Or(c.Log, slog.Default())
 	c.Addr = cmp.Or(c.Addr, ":8080")
 	c.App = cmp.Or(c.App, "default")
 	c.Version = cmp.Or(c.Version, mainVersion())

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -24,7 +25,7 @@ const notice = 250 * time.Millisecond
 // drain closes the sessions and ends the serving, within Config.ShutdownTimeout.
 func (w *worker) drain(ctx context.Context, m *membership) error {
 	begin := time.Now()
-	w.log.Info().Str("worker", w.ID()).Int("sessions", w.io.Engine().Len()).Msg("worker drains")
+	w.log.Info("worker drains", "worker", w.ID(), "sessions", w.io.Engine().Len())
 	m.setState(directory.StateDraining)
 	if m.mode != supervised { // the host's router has the connections of the clients, and its own delay
 		w.leaving.Store(true)
@@ -47,15 +48,15 @@ func (w *worker) drain(ctx context.Context, m *membership) error {
 		netio.Pause(ctx, min(afterDrain, w.cfg.ShutdownTimeout/2))
 	case errors.Is(err, context.DeadlineExceeded):
 		err = nil
-		event := w.log.Info() // clients that don't poll any more
+		level := slog.LevelInfo // clients that don't poll any more
 		if ctx.Err() != nil {
-			event = w.log.Warn()
+			level = slog.LevelWarn
 		}
-		event.Str("worker", w.ID()).Int("sessions", w.io.Engine().Len()).Msg("shutdown timeout: sessions cut off")
+		w.log.Log(ctx, level, "shutdown timeout: sessions cut off", "worker", w.ID(), "sessions", w.io.Engine().Len())
 	}
 	err = errors.Join(err, m.leave())
 	err = errors.Join(err, w.stop(ctx))
-	w.log.Info().Str("worker", w.ID()).Stringer("took", time.Since(begin).Round(time.Millisecond)).Msg("worker stopped")
+	w.log.Info("worker stopped", "worker", w.ID(), "took", time.Since(begin).Round(time.Millisecond).String())
 	return err
 }
 

@@ -89,10 +89,10 @@ func fromEnv(src config.Source) (Config, error) {
 	switch {
 	case set.RuntimeDir == "":
 		for _, warning := range loaded.Warnings { // a supervisor has logged them already
-			cfg.Log.Warn().Msg(warning)
+			cfg.Log.Warn(warning)
 		}
 	case set.Format == "json": // in console lines the supervisor names the process
-		cfg.Log = cfg.Log.With().Str("process", fmt.Sprintf("worker-%d", set.Slot)).Logger()
+		cfg.Log = cfg.Log.With("process", fmt.Sprintf("worker-%d", set.Slot))
 	}
 	return cfg, nil
 }

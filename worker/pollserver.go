@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -128,7 +129,7 @@ func (s *pollServer) handle(c *conn, x *exchange, head, body []byte) (keep bool)
 		if what := recover(); what != nil {
 			keep = false
 			if err, ok := what.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-				s.w.log.Error().Interface("panic", what).Bytes("stack", debug.Stack()).Msg("request handler panicked")
+				s.w.log.Error("request handler panicked", "panic", fmt.Sprint(what), "stack", string(debug.Stack()))
 			}
 		}
 	}()

@@ -149,7 +149,7 @@ func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		w.routers = newPollServer(w, l)
 		ps.start(ctx, "handoff", func(context.Context) error { return w.serveRouters(w.routers) })
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.cfg.Advertise, path, directory.StateReady })
-		w.log.Debug().Str("worker", w.ID()).Msg("worker ready")
+		w.log.Debug("worker ready", "worker", w.ID())
 		return nil
 	}
 	l, err := w.listen(ctx)
@@ -158,7 +158,7 @@ func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) err
 	}
 	addr := l.Addr().String()
 	w.addr.Store(&addr)
-	log := w.log.Info().Str("worker", w.ID()).Str("addr", addr)
+	fields := []any{"worker", w.ID(), "addr", addr}
 	if m.mode == beside {
 		local, err := w.conn.LocalIP(ctx)
 		if err != nil {
@@ -168,11 +168,11 @@ func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		if err != nil {
 			return errors.Join(err, l.Close())
 		}
-		log.Str("advertise", advertise)
+		fields = append(fields, "advertise", advertise)
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.State = advertise, directory.StateReady })
 	}
 	ps.start(ctx, "http", func(context.Context) error { return w.serve(l) })
-	log.Msg("worker ready")
+	w.log.Info("worker ready", fields...)
 	return nil
 }
 

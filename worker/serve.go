@@ -6,13 +6,12 @@ import (
 	"errors"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
@@ -68,10 +67,10 @@ func (w *worker) newHTTPServer() *http.Server {
 }
 
 // debugLines logs what net/http says about single connections.
-type debugLines struct{ log zerolog.Logger }
+type debugLines struct{ log *slog.Logger }
 
 func (d debugLines) Write(line []byte) (int, error) {
-	d.log.Debug().Msg(strings.TrimSuffix(string(line), "\n"))
+	d.log.Debug(strings.TrimSuffix(string(line), "\n"))
 	return len(line), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
@@ -26,7 +26,7 @@ import (
 // worker is a server with its place in the cluster.
 type worker struct {
 	cfg     Config
-	log     zerolog.Logger
+	log     *slog.Logger
 	app     App
 	started time.Time
 	metrics *prometheus.Registry
@@ -162,7 +162,7 @@ func (w *worker) run(ctx context.Context) (err error) {
 	}()
 	ps.start(ctx, "line", func(ctx context.Context) error {
 		if err := line.Run(ctx); err != nil {
-			w.log.Error().Err(err).Msg("worker ends at once")
+			w.log.Error("worker ends at once", "error", err)
 			os.Exit(config.ExitFailed)
 		}
 		return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,13 +17,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
@@ -47,7 +48,7 @@ func settings(t *testing.T, environ ...string) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Log = zerolog.New(zerolog.NewTestWriter(t))
+	cfg.Log = slog.New(loghandler.New(t.Output(), slog.LevelDebug))
 	return cfg
 }
 

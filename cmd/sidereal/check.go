@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/sidereal-io/sidereal/internal/adapterenv"
@@ -97,7 +97,7 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 	if c.set.RedisURL == "" {
 		return "none set: sidereal up embeds one, for this host alone; a router without one is the only one", nil
 	}
-	app, err := cluster.Open(ctx, cluster.Config{Redis: c.set.Redis, App: c.set.App.App, SIDTTL: c.set.SIDTTL, Log: zerolog.Nop()})
+	app, err := cluster.Open(ctx, cluster.Config{Redis: c.set.Redis, App: c.set.App.App, SIDTTL: c.set.SIDTTL, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +115,7 @@ func (c *checks) adapter(ctx context.Context) (string, error) {
 	if c.set.RedisURL == "" || form == adapterenv.Memory {
 		return "nothing to try: no other server is reached through a Redis", nil
 	}
-	conn, err := c.set.Redis.Open(zerolog.Nop(), nil)
+	conn, err := c.set.Redis.Open(slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return "", err
 	}

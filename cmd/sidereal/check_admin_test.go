@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
 
-	"github.com/rs/zerolog"
-
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/sockets"
 )
 
@@ -34,7 +34,7 @@ func TestAdminPortThatIsInUse(t *testing.T) {
 		}
 		set.AdminAddr = addr
 		var logged bytes.Buffer
-		l, err := sockets.ListenAdmin(t.Context(), addr, settings.Get("SIDEREAL_ADMIN_ADDR").Set(), zerolog.New(&logged))
+		l, err := sockets.ListenAdmin(t.Context(), addr, settings.Get("SIDEREAL_ADMIN_ADDR").Set(), slog.New(loghandler.New(&logged, slog.LevelDebug)))
 		switch {
 		case c.logs == "":
 			if err == nil || !strings.Contains(err.Error(), `SIDEREAL_ADMIN_ADDR="`+addr+`" is in use by another process`) {

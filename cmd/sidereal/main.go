@@ -7,12 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"strings"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -93,20 +93,20 @@ func load(cmd *cobra.Command, dst any) (*config.Settings, error) {
 }
 
 // logger makes a command's logger and gives the warnings of its settings.
-func logger(set config.Log, settings *config.Settings) zerolog.Logger {
+func logger(set config.Log, settings *config.Settings) *slog.Logger {
 	log := set.Logger(os.Stderr, config.Color(os.Stderr))
 	for _, w := range settings.Warnings {
-		log.Warn().Msg(w)
+		log.Warn(w)
 	}
 	return log
 }
 
 // childLogger makes the logger of a process that a supervisor started, and whose warnings that has
 // given.
-func childLogger(set config.Log, process string) zerolog.Logger {
+func childLogger(set config.Log, process string) *slog.Logger {
 	log := set.Logger(os.Stderr, config.Color(os.Stderr))
 	if set.Format == "json" { // in console lines the supervisor names the process
-		log = log.With().Str("process", process).Logger()
+		log = log.With("process", process)
 	}
 	return log
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,10 +19,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -75,7 +76,7 @@ func serve(form string) error {
 		Redis: sidereal.Redis{URL: os.Getenv(redisEnv)}, Form: forms[form], RequestsTimeout: requestTime, Metrics: p.metrics,
 		BufferMessages: number(bufferEnv), BufferBytes: number(bytesEnv), BufferAge: time.Duration(number(ageEnv)) * time.Millisecond,
 		MaxMessageBytes: number(messageEnv),
-		Log:             zerolog.New(os.Stdout),
+		Log:             slog.New(loghandler.New(os.Stdout, slog.LevelDebug)),
 	}
 	var err error
 	if p.adapter, err = adapter.New(cfg); err != nil {

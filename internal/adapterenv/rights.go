@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/rs/zerolog"
+	"log/slog"
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -16,7 +15,7 @@ import (
 // each as an error for an operator. With err it couldn't try.
 func Missing(ctx context.Context, set config.Cluster, redis config.Redis, conn *redisconn.Conn) (missing []error, err error) {
 	cfg := Config(set)
-	cfg.Conn, cfg.Log = conn, zerolog.Nop()
+	cfg.Conn, cfg.Log = conn, slog.New(slog.DiscardHandler)
 	a, err := adapter.New(cfg)
 	if err != nil {
 		return nil, err

@@ -3,13 +3,13 @@ package cluster
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -22,7 +22,7 @@ type Config struct {
 	Redis   config.Redis
 	App     string
 	SIDTTL  time.Duration // zero for the directory's default
-	Log     zerolog.Logger
+	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil registers nothing
 }
 

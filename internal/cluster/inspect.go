@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -76,7 +76,7 @@ func (i *Inspector) Trace(ctx context.Context, sid string) (t *Trace, err error)
 
 // look calls f with the directory in Redis, once everything is there.
 func (i *Inspector) look(ctx context.Context, f func(*directory.Directory) error) (err error) {
-	c, err := Open(ctx, Config{Redis: i.set.Redis, App: i.set.App.App, Log: zerolog.Nop()})
+	c, err := Open(ctx, Config{Redis: i.set.Redis, App: i.set.App.App, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

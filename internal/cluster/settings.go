@@ -3,12 +3,11 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/directory"
 )
@@ -60,14 +59,14 @@ func numberText(n int) string {
 }
 
 // LogDisagreements logs each disagreement once, as it appears, until ctx ends.
-func (c *Cluster) LogDisagreements(ctx context.Context, host, path string, log zerolog.Logger) error {
+func (c *Cluster) LogDisagreements(ctx context.Context, host, path string, log *slog.Logger) error {
 	var told []string
 	for {
 		changed := c.Directory.Changed()
 		now := Disagreements(c.Directory.Workers().All(), host, path)
 		for _, line := range now {
 			if !slices.Contains(told, line) {
-				log.Error().Msg(line)
+				log.Error(line)
 			}
 		}
 		told = now

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 	"go.uber.org/goleak"
 
@@ -300,7 +300,7 @@ func TestRedisProblemsNameVariables(t *testing.T) {
 		{Redis{RedisURL: "redis://u:p@h", RedisCAFile: "ca.pem"}, `SIDEREAL_REDIS_URL="redis://u:***@h" must begin with rediss when SIDEREAL_REDIS_CA_FILE, SIDEREAL_REDIS_CERT_FILE or SIDEREAL_REDIS_KEY_FILE is set`},
 		{Redis{RedisURL: "rediss://h", RedisCertFile: "cert.pem"}, `SIDEREAL_REDIS_CERT_FILE="cert.pem" must be set together with SIDEREAL_REDIS_KEY_FILE`},
 	} {
-		_, err := c.set.Open(zerolog.Nop(), nil)
+		_, err := c.set.Open(slog.New(slog.DiscardHandler), nil)
 		if err == nil || err.Error() != c.want || ExitCode(err) != ExitUsage {
 			t.Errorf("got %v, want %s", err, c.want)
 		}

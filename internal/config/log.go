@@ -2,30 +2,24 @@ package config
 
 import (
 	"io"
+	"log/slog"
 	"os"
-	"time"
 
 	"github.com/mattn/go-isatty"
-	"github.com/rs/zerolog"
+
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 )
 
 // Logger makes a logger according to the settings. Color has an effect in the console format only.
-func (l Log) Logger(w io.Writer, color bool) zerolog.Logger {
-	level, err := zerolog.ParseLevel(l.Level)
-	if err != nil || l.Level == "" {
-		level = zerolog.InfoLevel
+func (l Log) Logger(w io.Writer, color bool) *slog.Logger {
+	var level slog.Level // info, unless the text names another one
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo
 	}
 	if l.Format == "console" {
-		w = zerolog.ConsoleWriter{Out: w, NoColor: !color, TimeFormat: "15:04:05.000"}
+		w = loghandler.Console(w, color)
 	}
-	return zerolog.New(w).Level(level).Hook(milliseconds{})
-}
-
-// milliseconds adds the time with milliseconds. The format of zerolog's Timestamp is a global variable.
-type milliseconds struct{}
-
-func (milliseconds) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
-	e.Str(zerolog.TimestampFieldName, time.Now().Format("2006-01-02T15:04:05.000Z07:00"))
+	return slog.New(loghandler.New(w, level))
 }
 
 // Terminal reports whether f is a terminal.

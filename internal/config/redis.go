@@ -2,16 +2,16 @@ package config
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 // Open makes the connection to Redis that the settings describe. It dials nothing.
-func (r Redis) Open(log zerolog.Logger, metrics prometheus.Registerer) (*redisconn.Conn, error) {
+func (r Redis) Open(log *slog.Logger, metrics prometheus.Registerer) (*redisconn.Conn, error) {
 	conn, err := redisconn.Open(redisconn.Config{
 		URL: r.RedisURL, Username: r.RedisUsername, Password: r.RedisPassword,
 		CAFile: r.RedisCAFile, CertFile: r.RedisCertFile, KeyFile: r.RedisKeyFile,

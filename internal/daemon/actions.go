@@ -306,7 +306,7 @@ func (d *Daemon) eachLog(entries []*entry, verb Verb) error {
 func (d *Daemon) killAll(ctx context.Context, emit func(Event)) error {
 	n := 0
 	d.do(func(b *book) { n = len(b.entries) })
-	d.cfg.Log.Info().Int("processes", n).Msg("daemon is told to end")
+	d.cfg.Log.Info("daemon is told to end", "processes", n)
 	for _, ap := range d.allApps() {
 		d.unwatch(ap)
 	}

@@ -3,9 +3,8 @@ package daemon
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/logfile"
@@ -57,7 +56,7 @@ type Config struct {
 	// NoFiles turns log files off.
 	NoFiles bool
 
-	Log zerolog.Logger
+	Log *slog.Logger
 
 	idleInterval time.Duration // between looks whether anything of Apps is left; 0: 2 s, as PM2 has it
 	settleTime   time.Duration // that programs which say nothing have to run to count as online; 0: 150 ms

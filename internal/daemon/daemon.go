@@ -182,13 +182,13 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 			return &Failure{Code: done.Code, Text: done.Error}
 		})
 	}
-	d.cfg.Log.Info().Str("home", string(d.cfg.Home)).Int("pid", os.Getpid()).Msg("daemon ready")
+	d.cfg.Log.Info("daemon ready", "home", string(d.cfg.Home), "pid", os.Getpid())
 	ready()
 	err = d.host.Run(ctx)
 	stop()
 	err = errors.Join(err, parts.Wait(), idle)
 	d.closeAll()
-	d.cfg.Log.Info().Msg("daemon stopped")
+	d.cfg.Log.Info("daemon stopped")
 	return err
 }
 
@@ -197,7 +197,7 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 func (d *Daemon) foreground(ctx context.Context) error {
 	err := d.start(ctx, Start{Apps: d.cfg.Apps, Mode: StartRestart}, func(e Event) {
 		if e.Level != "info" {
-			d.cfg.Log.Warn().Str("process", e.Name).Msg(e.Text)
+			d.cfg.Log.Warn(e.Text, "process", e.Name)
 		}
 	})
 	var failure *Failure
@@ -205,7 +205,7 @@ func (d *Daemon) foreground(ctx context.Context) error {
 		return err
 	}
 	if err != nil && ctx.Err() == nil {
-		d.cfg.Log.Error().Msg(err.Error())
+		d.cfg.Log.Error(err.Error())
 	}
 	tick := time.NewTicker(cmp.Or(d.cfg.idleInterval, 2*time.Second))
 	defer tick.Stop()
@@ -263,7 +263,7 @@ func (d *Daemon) closeAll() {
 		d.change(ap, func(f *facts) { f.gone = true })
 		d.unwatch(ap)
 		if err := ap.deployment.Close(); err != nil {
-			d.cfg.Log.Warn().Str("app", ap.name).Err(err).Msg("app closed")
+			d.cfg.Log.Warn("app closed", "app", ap.name, "error", err)
 		}
 	}
 	d.watchers.Wait()

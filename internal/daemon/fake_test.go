@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -16,12 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/logfile"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -97,7 +98,7 @@ var roles = map[string]func(){
 		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		cfg := testConfig(home)
 		cfg.OwnLog = home.OpenLog(logfile.Rotation{})
-		cfg.Log = zerolog.New(cfg.OwnLog)
+		cfg.Log = slog.New(loghandler.New(cfg.OwnLog, slog.LevelDebug))
 		if err := Run(ctx, cfg); err != nil && !errors.Is(err, ErrRunning) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -291,6 +292,6 @@ func testConfig(home Home) Config {
 	set.AdminAddr = "off"
 	return Config{
 		Home: home, Version: "test", Program: []string{self}, Environ: append(os.Environ(), "FAKE_SERVICES=1", "FAKE_ROLE=", "GORACE=atexit_sleep_ms=0"),
-		Settings: set, Shown: map[string]string{"SIDEREAL_LOG_LEVEL": "info"}, Log: zerolog.New(os.Stderr),
+		Settings: set, Shown: map[string]string{"SIDEREAL_LOG_LEVEL": "info"}, Log: slog.New(loghandler.New(os.Stderr, slog.LevelDebug)),
 	}
 }

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/sidereal-io/sidereal/internal/logfile"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 )
 
 // maxSocketPath is the longest address of a unix socket where it is shortest, less the zero at its
@@ -80,7 +81,7 @@ func (h Home) Log() string { return filepath.Join(string(h), "sidereal.log") }
 
 // OpenLog opens the daemon's own log file. It rotates like the others.
 func (h Home) OpenLog(r logfile.Rotation) io.Writer {
-	return logfile.New(h.Log(), r, zerolog.New(os.Stderr))
+	return logfile.New(h.Log(), r, slog.New(loghandler.New(os.Stderr, slog.LevelInfo)))
 }
 
 // Dump is the saved list; the one before it has .bak behind its name.

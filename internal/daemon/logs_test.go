@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/logfile"
@@ -23,7 +23,7 @@ import (
 
 // newLogFile makes a log file, and text returns what it holds.
 func newLogFile(t *testing.T) (l *logfile.File, text func() string) {
-	l = logfile.New(filepath.Join(t.TempDir(), "a.log"), logfile.Rotation{}, zerolog.Nop())
+	l = logfile.New(filepath.Join(t.TempDir(), "a.log"), logfile.Rotation{}, slog.New(slog.DiscardHandler))
 	return l, func() string {
 		raw, err := os.ReadFile(l.Path())
 		if err != nil {

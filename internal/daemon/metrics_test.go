@@ -1,12 +1,12 @@
 package daemon
 
 import (
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
@@ -44,7 +44,7 @@ func TestMetricsCountProcessesAndLostLines(t *testing.T) {
 	}
 	follow := &followers{all: map[*follower]bool{}, metrics: m}
 	follow.add(func(source, string) bool { return true })
-	nowhere := logfile.NewSet(logfile.Rotation{}, zerolog.Nop(), m.lose).Use(filepath.Join("/dev/null", "a.log"))
+	nowhere := logfile.NewSet(logfile.Rotation{}, slog.New(slog.DiscardHandler), m.lose).Use(filepath.Join("/dev/null", "a.log"))
 	a := pm2.Default()
 	s := newSink(source{0, "api"}, streamOut, &a, nowhere, nil, follow)
 	line := []byte("a line\n")

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"sync/atomic"
 
-	"github.com/rs/zerolog"
 	"github.com/sidereal-io/sidereal/internal/pidfile"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 	"github.com/sidereal-io/sidereal/internal/safefile"
@@ -18,7 +18,7 @@ import (
 // pidFiles are the files with the ids of the processes in the list.
 type pidFiles struct {
 	home    Home
-	log     zerolog.Logger
+	log     *slog.Logger
 	rewrite atomic.Bool // the files are gone: all are due
 }
 
@@ -33,7 +33,7 @@ func (f *pidFiles) path(e *entry, a *pm2.App) string {
 // write writes the id of a process.
 func (f *pidFiles) write(e *entry, a *pm2.App, pid int) {
 	if err := pidfile.Write(f.path(e, a), pid); err != nil {
-		f.log.Warn().Str("process", e.place).Err(err).Msg("pid file can't be written")
+		f.log.Warn("pid file can't be written", "process", e.place, "error", err)
 	}
 }
 
@@ -50,7 +50,7 @@ func (f *pidFiles) remove(e *entry, a *pm2.App) {
 // removed logs why a file could not be removed: monitors would take the process for alive.
 func (f *pidFiles) removed(e *entry, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		f.log.Warn().Str("process", e.place).Err(err).Msg("pid file can't be removed")
+		f.log.Warn("pid file can't be removed", "process", e.place, "error", err)
 	}
 }
 

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -29,7 +28,7 @@ type homeGuard struct {
 	lock     *homeLock
 	control  *controlSocket
 	restored func() error // called when the folder had to be made anew
-	log      zerolog.Logger
+	log      *slog.Logger
 }
 
 // run looks after the folder until ctx ends. The error is errLocked if another daemon has taken the
@@ -46,8 +45,7 @@ func (g *homeGuard) run(ctx context.Context) error {
 		}
 		err := g.restore(ctx)
 		if errors.Is(err, errLocked) {
-			g.log.Error().Str("home", string(g.home)).
-				Msg("another daemon has taken the home folder, after it was removed or replaced: this one stops its processes and ends")
+			g.log.Error("another daemon has taken the home folder, after it was removed or replaced: this one stops its processes and ends", "home", string(g.home))
 			return err
 		}
 		text := ""
@@ -55,7 +53,7 @@ func (g *homeGuard) run(ctx context.Context) error {
 			text = err.Error()
 		}
 		if text != failing && err != nil {
-			g.log.Error().Err(err).Msg("the home folder is gone and can't be put back: commands don't reach this daemon")
+			g.log.Error("the home folder is gone and can't be put back: commands don't reach this daemon", "error", err)
 		}
 		failing = text
 	}
@@ -74,7 +72,7 @@ func (g *homeGuard) restore(ctx context.Context) error {
 	if remade {
 		err = g.restored()
 	}
-	g.log.Warn().Str("home", string(g.home)).Msg("somebody removed the home folder or a part of it: put back")
+	g.log.Warn("somebody removed the home folder or a part of it: put back", "home", string(g.home))
 	return err
 }
 

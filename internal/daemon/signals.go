@@ -20,7 +20,7 @@ func (d *Daemon) reloadAtSignal(ctx context.Context) {
 		}
 		err := d.act(ctx, Action{Verb: Reload, Targets: []string{"all"}}, func(Event) {})
 		if err != nil && ctx.Err() == nil {
-			d.cfg.Log.Error().Err(err).Msg("reload at SIGUSR2")
+			d.cfg.Log.Error("reload at SIGUSR2", "error", err)
 		}
 	}
 }

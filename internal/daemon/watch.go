@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +14,6 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
@@ -49,7 +49,7 @@ func (d *Daemon) rewatch(ap *application) {
 	}
 	files, err := newFiles(&a, d.cfg.Home, d.cfg.Log)
 	if err != nil {
-		d.cfg.Log.Error().Str("app", a.Name).Err(err).Msg("files can't be watched")
+		d.cfg.Log.Error("files can't be watched", "app", a.Name, "error", err)
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -86,10 +86,10 @@ type files struct {
 	*fsnotify.Watcher
 	app  *pm2.App
 	home Home // never watched: the daemon writes there
-	log  zerolog.Logger
+	log  *slog.Logger
 }
 
-func newFiles(a *pm2.App, home Home, log zerolog.Logger) (*files, error) {
+func newFiles(a *pm2.App, home Home, log *slog.Logger) (*files, error) {
 	w, err := fsnotify.NewWatcher()
 	return &files{w, a, home, log}, err
 }
@@ -127,7 +127,7 @@ func (f *files) follow(ctx context.Context, changed func(file string)) {
 			if !ok {
 				return
 			}
-			f.log.Warn().Str("app", a.Name).Err(err).Msg("watching files")
+			f.log.Warn("watching files", "app", a.Name, "error", err)
 		case <-quiet.C:
 			pause.over()
 			changed(last)
@@ -156,7 +156,7 @@ func (c *calm) over() { c.first = time.Time{} }
 
 // filesChanged restarts all processes of the app's name that run.
 func (d *Daemon) filesChanged(ap *application, file string) {
-	d.cfg.Log.Info().Str("app", ap.name).Str("file", file).Msg("file changed: restarted")
+	d.cfg.Log.Info("file changed: restarted", "app", ap.name, "file", file)
 	st := d.statuses()
 	var running []*entry
 	for _, other := range d.seeAll() {
@@ -170,7 +170,7 @@ func (d *Daemon) filesChanged(ap *application, file string) {
 		}
 	}
 	if err := d.host.Processes.Restart(places(running)...); err != nil {
-		d.cfg.Log.Warn().Str("app", ap.name).Err(err).Msg("not restarted")
+		d.cfg.Log.Warn("not restarted", "app", ap.name, "error", err)
 		return
 	}
 	d.commanded(running, false)
@@ -223,12 +223,12 @@ func (f *files) unwatched(errs []error) {
 		return
 	}
 	err := errors.Join(errs[:min(len(errs), maxUnwatched)]...)
-	event := f.log.Warn().Str("app", f.app.Name).Int("places", len(errs)).Err(err)
+	log := f.log.With("app", f.app.Name, "places", len(errs), "error", err)
 	if errors.Is(err, syscall.ENOSPC) {
-		event.Msg("not watched, changes there restart nothing: raise the sysctl fs.inotify.max_user_watches, or add to ignore_watch")
+		log.Warn("not watched, changes there restart nothing: raise the sysctl fs.inotify.max_user_watches, or add to ignore_watch")
 		return
 	}
-	event.Msg("not watched, changes there restart nothing")
+	log.Warn("not watched, changes there restart nothing")
 }
 
 // ignored reports whether a change is of no matter: the app says so, or it is us who write there.

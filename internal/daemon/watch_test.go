@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
@@ -60,7 +60,7 @@ func TestUnwatchedPathsAreSaid(t *testing.T) {
 	var log bytes.Buffer
 	a := pm2.Default()
 	a.Name = "api"
-	f, err := newFiles(&a, "/none", zerolog.New(&log))
+	f, err := newFiles(&a, "/none", slog.New(loghandler.New(&log, slog.LevelDebug)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"os"
@@ -13,7 +14,6 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/cluster"
@@ -158,7 +158,7 @@ func (d *Deployment) connect(ctx context.Context, notify func(Notice)) error {
 		}
 	}
 	c, err := cluster.Open(ctx, cluster.Config{
-		Redis: set, App: d.app.Settings.App.App, SIDTTL: d.app.Settings.SIDTTL, Log: d.host.cfg.Log.Hook(muted{&d.quiet}), Metrics: d.opts.Metrics,
+		Redis: set, App: d.app.Settings.App.App, SIDTTL: d.app.Settings.SIDTTL, Log: slog.New(muted{d.host.cfg.Log.Handler(), &d.quiet}), Metrics: d.opts.Metrics,
 	})
 	if err != nil {
 		return d.named(err)
@@ -198,7 +198,7 @@ func (d *Deployment) follow(ctx context.Context, c *cluster.Cluster) {
 	d.change(func() { d.stop = stop })
 	d.following.Go(func() {
 		if err := c.Run(ctx); err != nil {
-			d.host.cfg.Log.Error().Str("app", d.app.Name).Err(err).Msg("the host no longer follows the app's Redis")
+			d.host.cfg.Log.Error("the host no longer follows the app's Redis", "app", d.app.Name, "error", err)
 		}
 	})
 }
@@ -326,7 +326,7 @@ func (d *Deployment) Remove() error {
 	}
 	d.forget(places)
 	if err := d.Close(); err != nil {
-		d.host.cfg.Log.Warn().Str("app", d.app.Name).Err(err).Msg("app closed")
+		d.host.cfg.Log.Warn("app closed", "app", d.app.Name, "error", err)
 	}
 	return nil
 }
@@ -365,12 +365,21 @@ func (d *Deployment) Close() error {
 }
 
 // muted drops what a connection to Redis logs while quiet holds.
-type muted struct{ quiet *atomic.Bool }
+type muted struct {
+	slog.Handler
+	quiet *atomic.Bool
+}
 
-func (m muted) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
-	if m.quiet.Load() {
-		e.Discard()
-	}
+func (m muted) Enabled(ctx context.Context, level slog.Level) bool {
+	return !m.quiet.Load() && m.Handler.Enabled(ctx, level)
+}
+
+func (m muted) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return muted{m.Handler.WithAttrs(attrs), m.quiet}
+}
+
+func (m muted) WithGroup(name string) slog.Handler {
+	return muted{m.Handler.WithGroup(name), m.quiet}
 }
 
 // removeDir removes the folder for sockets of a host that ends on the spot.

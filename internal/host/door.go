@@ -304,7 +304,7 @@ func (d *Deployment) problem(err error) {
 		}
 	})
 	if !known {
-		d.host.cfg.Log.Error().Str("app", d.app.Name).Err(err).Msg("clients can't reach the app")
+		d.host.cfg.Log.Error("clients can't reach the app", "app", d.app.Name, "error", err)
 	}
 	d.host.Processes.Poke()
 }

@@ -2,12 +2,11 @@ package host
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
@@ -37,7 +36,7 @@ type Config struct {
 	// concurrently.
 	Exited func(supervisor.Exit)
 
-	Log zerolog.Logger
+	Log *slog.Logger
 
 	// Settle is how long a silent program has to run to count as ready. Zero means 150 ms.
 	Settle time.Duration

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -13,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/internal/admin"
@@ -45,7 +45,7 @@ type RunConfig struct {
 	Stderr io.Writer // the lines of all processes
 	Color  bool      // Stderr is a terminal that shows colors
 	Stdout io.Writer // what a person at a terminal can try
-	Log    zerolog.Logger
+	Log    *slog.Logger
 }
 
 // Run runs a host of one app until ctx ends and its processes have stopped. It needs no folder but
@@ -127,7 +127,7 @@ func (c *RunConfig) processes() (all []Process) {
 type run struct {
 	cfg     RunConfig
 	set     *config.Up
-	log     zerolog.Logger
+	log     *slog.Logger
 	started time.Time
 	metrics *prometheus.Registry
 	manager systemd.Notifier
@@ -176,7 +176,7 @@ func (r *run) run(ctx context.Context) error {
 // open opens the app, starts its workers, and says so once all are ready.
 func (r *run) open(ctx context.Context) error {
 	if r.set.RedisURL == "" {
-		r.log.Info().Msg("no SIDEREAL_REDIS_URL: an embedded Redis serves this host alone; for several hosts set SIDEREAL_REDIS_URL=redis://host:6379")
+		r.log.Info("no SIDEREAL_REDIS_URL: an embedded Redis serves this host alone; for several hosts set SIDEREAL_REDIS_URL=redis://host:6379")
 	}
 	if err := r.app.Open(ctx, nil); err != nil {
 		return err
@@ -240,11 +240,11 @@ func (r *run) announce(ctx context.Context, workers int) {
 	if r.set.TLSCert != "" {
 		open = "https://" + reachable(r.sockets.Addr())
 	}
-	log := r.log.Info().Str("host", r.set.HostName).Str("open", open).Int("workers", workers)
+	fields := []any{"host", r.set.HostName, "open", open, "workers", workers}
 	if r.admin != nil {
-		log.Stringer("admin", r.admin.Addr())
+		fields = append(fields, "admin", r.admin.Addr().String())
 	}
-	log.Msg("host ready")
+	r.log.Info("host ready", fields...)
 	if r.set.Format == "console" {
 		fmt.Fprint(r.cfg.Stdout, r.banner(open, workers))
 	}
@@ -295,7 +295,7 @@ func reachable(addr net.Addr) string {
 // notify tells systemd how the host does.
 func (r *run) notify(state string) {
 	if err := r.manager.Say(state); err != nil {
-		r.log.Warn().Err(err).Msg("the service manager can't be notified")
+		r.log.Warn("the service manager can't be notified", "error", err)
 	}
 }
 

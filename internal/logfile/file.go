@@ -8,11 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/safefile"
 )
@@ -28,7 +27,7 @@ type Rotation struct {
 type File struct {
 	path     string
 	rotation Rotation
-	log      zerolog.Logger
+	log      *slog.Logger
 	lost     func(bytes int) // counts what could not be written; nil: nobody counts
 
 	mu      sync.Mutex // guards what follows; held over writes, so that a slow disk holds up who writes
@@ -41,7 +40,7 @@ type File struct {
 }
 
 // New makes a log file of its own. It logs its failures, each time that they begin.
-func New(path string, r Rotation, log zerolog.Logger) *File {
+func New(path string, r Rotation, log *slog.Logger) *File {
 	return &File{path: path, rotation: r, log: log}
 }
 
@@ -93,7 +92,7 @@ func (l *File) Write(b []byte) (int, error) {
 		l.lost(len(b) - n)
 	}
 	if err != nil && !l.failing {
-		l.log.Error().Str("file", l.path).Err(err).Msg("log file can't be written: lines are lost")
+		l.log.Error("log file can't be written: lines are lost", "file", l.path, "error", err)
 	}
 	l.failing = err != nil
 	return len(b), err
@@ -129,7 +128,7 @@ func (l *File) rotateLocked() {
 		to.Close()
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		l.log.Error().Str("file", l.path).Err(err).Msg("log file can't be rotated")
+		l.log.Error("log file can't be rotated", "file", l.path, "error", err)
 		l.size, l.begun = 0, time.Now() // tried again after as many bytes, and not at each line
 		return
 	}

@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 )
 
 func newFile(t *testing.T, r Rotation) *File {
 	t.Helper()
-	l := &File{path: filepath.Join(t.TempDir(), "deep", "a.log"), rotation: r, log: zerolog.Nop()}
+	l := &File{path: filepath.Join(t.TempDir(), "deep", "a.log"), rotation: r, log: slog.New(slog.DiscardHandler)}
 	t.Cleanup(func() {
 		if l.f != nil {
 			l.f.Close()
@@ -95,7 +96,7 @@ func TestLogFilesAreEmptiedAndOpenedAnew(t *testing.T) {
 
 func TestLogFileThatCannotBeWrittenLosesLinesOnly(t *testing.T) {
 	var said strings.Builder
-	l := &File{path: filepath.Join("/dev/null", "a.log"), log: zerolog.New(&said)}
+	l := &File{path: filepath.Join("/dev/null", "a.log"), log: slog.New(loghandler.New(&said, slog.LevelDebug))}
 	for range 3 {
 		if _, err := l.Write([]byte("line\n")); err == nil {
 			t.Error("written")
@@ -107,7 +108,7 @@ func TestLogFileThatCannotBeWrittenLosesLinesOnly(t *testing.T) {
 }
 
 func TestSharedLogFileIsOpenOnce(t *testing.T) {
-	all := NewSet(Rotation{}, zerolog.Nop(), nil)
+	all := NewSet(Rotation{}, slog.New(slog.DiscardHandler), nil)
 	path := filepath.Join(t.TempDir(), "a.log")
 	one, two := all.Use(path), all.Use(path)
 	if one != two {

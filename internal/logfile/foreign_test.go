@@ -3,16 +3,18 @@ package logfile
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/pidfile"
 	"github.com/sidereal-io/sidereal/internal/safefile"
-	"golang.org/x/sys/unix"
 )
 
 const stranger = 65534 // another user
@@ -73,7 +75,7 @@ func TestFilesThatAnotherUserHasReplaced(t *testing.T) {
 			dir, secret := strangersFolder(t)
 			plant(t, dir, secret)
 			path := filepath.Join(dir, "file")
-			l := &File{path: path, rotation: Rotation{MaxSize: 1, Keep: 2}, log: zerolog.Nop()}
+			l := &File{path: path, rotation: Rotation{MaxSize: 1, Keep: 2}, log: slog.New(slog.DiscardHandler)}
 			if _, err := l.Write([]byte("line\n")); err == nil {
 				t.Error("written to")
 			}
@@ -123,7 +125,7 @@ func TestFoldersThatAnotherUserHasReplaced(t *testing.T) {
 // itself.
 func TestLinkThatComesBetweenTwoLines(t *testing.T) {
 	dir, secret := strangersFolder(t)
-	l := &File{path: filepath.Join(dir, "logs", "a.log"), rotation: Rotation{MaxSize: 8, Keep: 2}, log: zerolog.Nop()}
+	l := &File{path: filepath.Join(dir, "logs", "a.log"), rotation: Rotation{MaxSize: 8, Keep: 2}, log: slog.New(slog.DiscardHandler)}
 	fmt.Fprint(l, "one\n")
 	defer func() { l.f.Close() }()
 	must(t, os.Remove(l.path))
@@ -161,7 +163,7 @@ func TestFilesThatAreFine(t *testing.T) {
 		filepath.Join(dir, "a.log"), filepath.Join(dir, "current", "a.log"), filepath.Join(dir, "new", "folder", "a.log"),
 		filepath.Join(top, "admins", "b.log"), filepath.Join(top, "all", "a.log"),
 	} {
-		l := &File{path: path, log: zerolog.Nop()}
+		l := &File{path: path, log: slog.New(slog.DiscardHandler)}
 		fmt.Fprint(l, "line\n")
 		if got := Tail(path, 1); len(got) != 1 || got[0] != "line" {
 			t.Errorf("%s: %q", path, got)
@@ -189,7 +191,7 @@ func TestPipesAndDevicesOfTheOperator(t *testing.T) {
 	reader, err := os.OpenFile(fifo, os.O_RDWR, 0)
 	must(t, err)
 	defer reader.Close()
-	l := &File{path: fifo, rotation: Rotation{MaxSize: 1, Keep: 1}, log: zerolog.Nop()}
+	l := &File{path: fifo, rotation: Rotation{MaxSize: 1, Keep: 1}, log: slog.New(slog.DiscardHandler)}
 	for range 3 {
 		fmt.Fprint(l, "line\n")
 	}
@@ -201,7 +203,7 @@ func TestPipesAndDevicesOfTheOperator(t *testing.T) {
 	if _, err := os.Stat(fifo + ".1"); err == nil {
 		t.Error("a FIFO was put aside")
 	}
-	null := &File{path: "/dev/null", log: zerolog.Nop()}
+	null := &File{path: "/dev/null", log: slog.New(slog.DiscardHandler)}
 	if _, err := null.Write([]byte("line\n")); err != nil {
 		t.Error(err)
 	}
@@ -225,7 +227,7 @@ func TestPipesAndDevicesOfTheOperator(t *testing.T) {
 func TestLogFileThatCannotBePutAside(t *testing.T) {
 	var said strings.Builder
 	dir := t.TempDir()
-	l := &File{path: filepath.Join(dir, "a.log"), rotation: Rotation{MaxSize: 100, Keep: 1}, log: zerolog.New(&said)}
+	l := &File{path: filepath.Join(dir, "a.log"), rotation: Rotation{MaxSize: 100, Keep: 1}, log: slog.New(loghandler.New(&said, slog.LevelDebug))}
 	must(t, os.Mkdir(l.path+".1", 0o700)) // a file doesn't replace a folder
 	for range 100 {
 		fmt.Fprint(l, "123456789\n")

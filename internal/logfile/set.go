@@ -1,17 +1,16 @@
 package logfile
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
-
-	"github.com/rs/zerolog"
 )
 
 // Set has the log files of many processes. Each path is open once, however many processes use it.
 type Set struct {
 	rotation Rotation
-	log      zerolog.Logger
+	log      *slog.Logger
 	lost     func(bytes int)
 
 	mu   sync.Mutex // guards open, and the users of each
@@ -19,7 +18,7 @@ type Set struct {
 }
 
 // NewSet makes a set without files. Lost counts the bytes that could not be written; it may be nil.
-func NewSet(r Rotation, log zerolog.Logger, lost func(bytes int)) *Set {
+func NewSet(r Rotation, log *slog.Logger, lost func(bytes int)) *Set {
 	return &Set{rotation: r, log: log, lost: lost, open: map[string]*File{}}
 }
 

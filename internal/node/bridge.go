@@ -47,7 +47,7 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 	m, err := b.read(k, o)
 	if err != nil { // it could bring others down that trust it
 		b.c.h.metrics.malformed.Inc()
-		b.c.log.Debug().Err(err).Msg("message for other servers dropped")
+		b.c.log.Debug("message for other servers dropped", "error", err)
 		return
 	}
 	s := b.namespace(o.Text("nsp"), o.Text("uid"))
@@ -103,7 +103,7 @@ func (b *bridge) joined(gen generation) bool {
 	}
 	cluster, err := b.c.h.cfg.NewAdapter(b.c.told.Slot, b.group.adapters)
 	if err != nil {
-		b.c.log.Error().Err(err).Msg("the worker hears nobody beyond this host")
+		b.c.log.Error("the worker hears nobody beyond this host", "error", err)
 		return true
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(b.c.ctx)) // ends with the bridge, which says goodbye first
@@ -111,7 +111,7 @@ func (b *bridge) joined(gen generation) bool {
 	ok := b.c.h.start(func() {
 		defer close(stopped)
 		if err := cluster.Run(ctx); err != nil {
-			b.c.log.Error().Err(err).Msg("the worker hears nobody beyond this host any more")
+			b.c.log.Error("the worker hears nobody beyond this host any more", "error", err)
 		}
 	})
 	if !ok {
@@ -140,7 +140,7 @@ func (b *bridge) namespace(name, uid string) *namespace {
 	if b.cluster != nil {
 		a, err := b.cluster.Open(s)
 		if err != nil {
-			b.c.log.Error().Str("namespace", name).Err(err).Msg("the namespace hears nobody beyond this host")
+			b.c.log.Error("the namespace hears nobody beyond this host", "namespace", name, "error", err)
 		} else {
 			s.adapter = a
 		}

@@ -4,11 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
@@ -28,7 +27,7 @@ type child struct {
 	id   int
 	told lifeline.ChannelTold
 	ch   *channel
-	log  zerolog.Logger
+	log  *slog.Logger
 
 	ctx context.Context // ends with the channel
 	end context.CancelFunc
@@ -57,7 +56,7 @@ func newChild(ctx context.Context, h *Host, id int, told lifeline.ChannelTold, c
 	c := &child{
 		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), endpoints: make(map[string]*endpoint), servers: make(map[string]struct{}),
 		offers: make(map[int64]func(accepted bool)),
-		log:    h.log.With().Str("process", told.Name).Int("pid", told.PID).Logger(),
+		log:    h.log.With("process", told.Name, "pid", told.PID),
 	}
 	c.ctx, c.end = context.WithCancel(ctx)
 	c.bridge = newBridge(c)
@@ -70,7 +69,7 @@ func (c *child) run() {
 	c.ch.close()
 	c.end()
 	if !errors.Is(err, errClosed) {
-		c.log.Error().Err(err).Msg("channel closed: the process breaks the protocol")
+		c.log.Error("channel closed: the process breaks the protocol", "error", err)
 	}
 	c.bridge.close()
 	c.h.ports.leave(c, "")
@@ -88,7 +87,7 @@ func (c *child) frame(f ipc.Frame) error {
 		c.h.metrics.malformed.Inc()
 		if !c.malformed {
 			c.malformed = true
-			c.log.Warn().Int("bytes", len(f)).Err(err).Msg("unreadable message: it and further ones are ignored")
+			c.log.Warn("unreadable message: it and further ones are ignored", "bytes", len(f), "error", err)
 		}
 		return nil
 	}

@@ -1,11 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
@@ -45,7 +46,7 @@ type Config struct {
 	// Report tells the supervisor, as lifeline.Line.ReportJSON does. It must not block for long.
 	Report func(key string, value any) error
 
-	Log zerolog.Logger
+	Log *slog.Logger
 	// Metrics registers sidereal_nodehost_*, and sidereal_handoff_lost_total of all endpoints. Nil
 	// registers nothing.
 	Metrics prometheus.Registerer
@@ -63,6 +64,7 @@ const (
 )
 
 func (c Config) withDefaults() (Config, error) {
+	c.Log = cmp.Or(c.Log, slog.Default())
 	if c.DrainRate <= 0 {
 		c.DrainRate = defaultDrainRate
 	}

@@ -77,7 +77,7 @@ func (c *child) endpointOpened(by, worker string) {
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildReady, By: by, Worker: worker})
 	}
 	c.becameReady(by)
-	c.log.Debug().Str("worker", worker).Str("by", by).Msg("worker ready")
+	c.log.Debug("worker ready", "worker", worker, "by", by)
 }
 
 // framing makes the message that gives a process a connection. from tells who is at the other end.

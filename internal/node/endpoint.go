@@ -97,7 +97,7 @@ func (d *endpoint) register(ctx context.Context) (*directory.Registration[direct
 
 func (d *endpoint) run(ctx context.Context) {
 	if err := d.serve(ctx); err != nil && ctx.Err() == nil {
-		d.h.log.Error().Str("app", d.app).Int("pid", d.record.PID).Err(err).Msg("routers cannot reach the worker")
+		d.h.log.Error("routers cannot reach the worker", "app", d.app, "pid", d.record.PID, "error", err)
 	}
 }
 
@@ -159,7 +159,7 @@ func (d *endpoint) accept(l net.Listener) {
 			d.h.metrics.connections.WithLabelValues("refused").Inc()
 			c.Close()
 			if !errors.Is(err, errClosed) {
-				d.h.log.Debug().Str("app", d.app).Err(err).Msg("connection not given to its worker")
+				d.h.log.Debug("connection not given to its worker", "app", d.app, "error", err)
 			}
 		}
 	}

@@ -3,12 +3,11 @@ package node
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"sync"
 	"sync/atomic"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
@@ -18,7 +17,7 @@ import (
 // Host is the node host: it serves the processes of one app on one machine.
 type Host struct {
 	cfg     Config
-	log     zerolog.Logger
+	log     *slog.Logger
 	metrics *metrics
 	groups  map[generation]*group
 
@@ -105,7 +104,7 @@ func (h *Host) Told(ctx context.Context, t lifeline.Told) {
 		}
 	}
 	if err != nil {
-		h.log.Error().Str("line", t.Key).Err(err).Msg("unreadable line of the supervisor")
+		h.log.Error("unreadable line of the supervisor", "line", t.Key, "error", err)
 	}
 	if t.File != nil {
 		t.File.Close() // a channel has a duplicate
@@ -250,6 +249,6 @@ func (h *Host) directory(ctx context.Context, app string) (*directory.Directory,
 // report reports on a process to the supervisor.
 func (h *Host) report(r lifeline.ChildReport) {
 	if err := h.cfg.Report(lifeline.Child, r); err != nil {
-		h.log.Debug().Err(err).Msg("supervisor not told") // the supervisor has ended, and this process will
+		h.log.Debug("supervisor not told", "error", err) // the supervisor has ended, and this process will
 	}
 }

@@ -258,7 +258,7 @@ func (s *namespace) socketsOf(v ipc.Value) []cluster.SocketInfo {
 			info.Handshake, err = ipc.AppendText(nil, o.Get("handshake"), s.limit(), nil)
 		}
 		if err != nil {
-			s.b.c.log.Debug().Str("namespace", s.name).Str("socket", info.ID).Err(err).Msg("socket cannot be described to another server")
+			s.b.c.log.Debug("socket cannot be described to another server", "namespace", s.name, "socket", info.ID, "error", err)
 			continue
 		}
 		infos = append(infos, info)

@@ -45,7 +45,7 @@ func (s *namespace) outward(k kind, m message) {
 func (s *namespace) complain(err error) {
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
-		s.b.c.log.Debug().Str("namespace", s.name).Err(err).Msg("message not carried beyond this host")
+		s.b.c.log.Debug("message not carried beyond this host", "namespace", s.name, "error", err)
 	}
 }
 

@@ -106,7 +106,7 @@ func (c *child) share(o *ipc.Object, q query) {
 	}
 	if err != nil {
 		f.Close()
-		c.log.Debug().Err(err).Msg("listening socket not shared")
+		c.log.Debug("listening socket not shared", "error", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,12 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -82,7 +83,7 @@ func newWorld(t *testing.T) *world {
 func newWorldOn(t *testing.T, url string) *world {
 	t.Helper()
 	w := &world{t: t, redis: url, changed: make(chan struct{})}
-	log := zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
+	log := slog.New(loghandler.New(t.Output(), slog.LevelWarn))
 	var err error
 	if w.conn, err = redisconn.Open(redisconn.Config{URL: w.redis}); err != nil {
 		t.Fatal(err)

@@ -4,10 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 )
 
 // Config says which Redis to use and how to log in there. Passwords never appear in errors or logs.
@@ -29,7 +29,7 @@ type Config struct {
 	CAFile, CertFile, KeyFile string
 
 	// Log gets one line when Redis is lost and one when it is back.
-	Log zerolog.Logger
+	Log *slog.Logger
 	// Metrics registers sidereal_redis_up; nil registers nothing.
 	Metrics prometheus.Registerer
 }

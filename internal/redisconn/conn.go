@@ -1,9 +1,11 @@
 package redisconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -11,7 +13,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -36,7 +37,7 @@ type Conn struct {
 	// dial is how the client dials, TLS included.
 	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
 	shown string // the URL with its password hidden
-	log   zerolog.Logger
+	log   *slog.Logger
 	doubt chan struct{}
 	up    gauge
 
@@ -71,6 +72,7 @@ func Open(cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisconn: register metrics: %w", err)
 	}
+	cfg.Log = cmp.Or(cfg.Log, slog.Default())
 	quietLibrary(cfg.Log)
 	dial := redis.NewDialer(opt.Simple())
 	if opt.TLSConfig == nil {
@@ -179,7 +181,7 @@ func (c *Conn) Run(ctx context.Context) error {
 		} else {
 			wait, backoff = backoff, min(2*backoff, probeDownMost)
 			if !ever && probed.After(waiting) {
-				c.log.Warn().Str("redis", c.shown).Err(err).Msg("waiting for Redis")
+				c.log.Warn("waiting for Redis", "redis", c.shown, "error", err)
 				waiting = probed.Add(waitingEvery)
 			}
 		}
@@ -235,13 +237,13 @@ func (c *Conn) set(err error, ever bool) {
 	c.up.set(err == nil)
 	switch {
 	case err == nil && !was && ever:
-		c.log.Info().Str("redis", c.shown).Msg("Redis is back")
+		c.log.Info("Redis is back", "redis", c.shown)
 	case err == nil && !was:
-		c.log.Debug().Str("redis", c.shown).Msg("Redis answers")
+		c.log.Debug("Redis answers", "redis", c.shown)
 	case err != nil && was:
-		c.log.Warn().Str("redis", c.shown).Err(err).Msg("Redis lost")
+		c.log.Warn("Redis lost", "redis", c.shown, "error", err)
 	case err != nil && first && !ever:
-		c.log.Warn().Str("redis", c.shown).Err(err).Msg("Redis does not answer; waiting for it")
+		c.log.Warn("Redis does not answer; waiting for it", "redis", c.shown, "error", err)
 	}
 }
 

@@ -3,13 +3,14 @@ package redisconn
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/rs/zerolog"
 
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -90,7 +91,7 @@ func TestRunFollowsRedisDownAndUp(t *testing.T) {
 	m.RequireAuth("secret")
 	var log testkit.Output
 	reg := prometheus.NewRegistry()
-	c := open(t, Config{URL: "redis://:secret@" + m.Addr(), Log: zerolog.New(&log).Level(zerolog.InfoLevel), Metrics: reg})
+	c := open(t, Config{URL: "redis://:secret@" + m.Addr(), Log: slog.New(loghandler.New(&log, slog.LevelInfo)), Metrics: reg})
 	if c.Up() || c.Err() != nil {
 		t.Error("up or failed before the first probe")
 	}

@@ -184,11 +184,11 @@ func (s *Subscription) ended(ctx context.Context, l *link, err error) {
 	}
 	if l.alive {
 		s.conn.Doubt()
-		line := s.conn.log.Warn().Str("subscription", s.cfg.Name).Err(err)
+		fields := []any{"subscription", s.cfg.Name, "error", err}
 		if s.conn.cluster != nil {
-			line.Str("node", l.node.Options().Addr)
+			fields = append(fields, "node", l.node.Options().Addr)
 		}
-		line.Msg("subscription lost")
+		s.conn.log.Warn("subscription lost", fields...)
 	} else {
 		s.refuse(refusal(err))
 	}
@@ -340,7 +340,7 @@ func (s *Subscription) fallSilent() {
 		return
 	}
 	s.conn.Doubt()
-	s.conn.log.Warn().Str("subscription", s.cfg.Name).Msg("Redis does not answer the subscription; waiting for it")
+	s.conn.log.Warn("Redis does not answer the subscription; waiting for it", "subscription", s.cfg.Name)
 	if s.cfg.OnDown != nil {
 		s.cfg.OnDown()
 	}

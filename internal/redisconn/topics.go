@@ -107,7 +107,7 @@ func (s *Subscription) refuse(err error) {
 	s.tellLocked()
 	s.mu.Unlock()
 	if news {
-		s.conn.log.Error().Str("subscription", s.cfg.Name).Err(err).Msg("subscription refused")
+		s.conn.log.Error("subscription refused", "subscription", s.cfg.Name, "error", err)
 	}
 }
 

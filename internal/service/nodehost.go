@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/adapter"
@@ -23,7 +23,7 @@ import (
 type NodeHostConfig struct {
 	Settings config.NodeHost
 	Version  string
-	Log      zerolog.Logger
+	Log      *slog.Logger
 }
 
 // NodeHost runs a node host until ctx ends. It makes workers of Node processes, and of programs
@@ -40,7 +40,7 @@ func NodeHost(ctx context.Context, cfg NodeHostConfig) error {
 type nodeHostProcess struct {
 	set     config.NodeHost
 	version string
-	log     zerolog.Logger
+	log     *slog.Logger
 	metrics *prometheus.Registry
 	conn    *redisconn.Conn // nil without a Redis: nobody reaches the processes then
 }

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -30,7 +30,7 @@ type RouterConfig struct {
 	Settings    config.Router
 	AdminChosen bool // the operator chose the admin address: the router fails if it is in use
 	Version     string
-	Log         zerolog.Logger
+	Log         *slog.Logger
 }
 
 // Router runs a router until ctx ends, and drains it then.
@@ -48,7 +48,7 @@ type routerProcess struct {
 	set     *config.Router
 	chosen  bool // the admin address
 	version string
-	log     zerolog.Logger
+	log     *slog.Logger
 	started time.Time
 	metrics *prometheus.Registry
 
@@ -285,7 +285,7 @@ func (p *routerProcess) redirectPort() int {
 
 func (p *routerProcess) notify(manager systemd.Notifier, state string) {
 	if err := manager.Say(state); err != nil {
-		p.log.Warn().Err(err).Msg("the service manager does not hear us")
+		p.log.Warn("the service manager does not hear us", "error", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"crypto/x509"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -10,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -18,7 +18,7 @@ import (
 
 // openUpstreams makes the directory of the servers in SIDEREAL_UPSTREAMS; nil if it lists none.
 // Shared is the directory in Redis, nil without one.
-func openUpstreams(set config.Upstreams, path string, shared *directory.Directory, log zerolog.Logger, metrics prometheus.Registerer) (*directory.Upstreams, error) {
+func openUpstreams(set config.Upstreams, path string, shared *directory.Directory, log *slog.Logger, metrics prometheus.Registerer) (*directory.Upstreams, error) {
 	if set.List == "" {
 		return nil, nil
 	}

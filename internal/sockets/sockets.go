@@ -6,10 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"syscall"
-
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -104,7 +103,7 @@ func Listen(ctx context.Context, variable, addr string) (*net.TCPListener, error
 
 // ListenAdmin opens the admin port of SIDEREAL_ADMIN_ADDR; nil if it is off. If the operator did
 // not choose the address and it is in use, ListenAdmin takes the next free port.
-func ListenAdmin(ctx context.Context, addr string, chosen bool, log zerolog.Logger) (net.Listener, error) {
+func ListenAdmin(ctx context.Context, addr string, chosen bool, log *slog.Logger) (net.Listener, error) {
 	if config.IsOff(addr) {
 		return nil, nil
 	}
@@ -113,7 +112,7 @@ func ListenAdmin(ctx context.Context, addr string, chosen bool, log zerolog.Logg
 		return nil, problem("SIDEREAL_ADMIN_ADDR", addr, err)
 	}
 	if l.Addr().String() != addr && !chosen {
-		log.Info().Str("taken", addr).Stringer("addr", l.Addr()).Msg("admin port is in use: another one is taken")
+		log.Info("admin port is in use: another one is taken", "taken", addr, "addr", l.Addr().String())
 	}
 	return l, nil
 }

@@ -157,7 +157,7 @@ func (p *process) ward(id string) *process {
 func (p *process) reportedWard(value string) {
 	var r lifeline.ChildReport
 	if err := json.Unmarshal([]byte(value), &r); err != nil {
-		p.sup.cfg.Log.Warn().Str("process", p.spec.Name).Err(err).Msg("unreadable report on a child")
+		p.sup.cfg.Log.Warn("unreadable report on a child", "process", p.spec.Name, "error", err)
 		return
 	}
 	ward := p.ward(r.ID)
@@ -189,7 +189,7 @@ const ReadyBy = "by"
 // messaged takes a message of a process to its parent.
 func (p *process) messaged(raw json.RawMessage) {
 	if bond := p.attachment.bond; bond != nil && bond.AsksToLeave(raw) && p.place.current == p && !p.stopping {
-		p.sup.cfg.Log.Info().Str("process", p.spec.Name).Msg("process asks to be replaced")
+		p.sup.cfg.Log.Info("process asks to be replaced", "process", p.spec.Name)
 		p.place.renew()
 	}
 }

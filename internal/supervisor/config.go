@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 )
 
 // Config has the settings of a supervisor.
@@ -52,7 +52,7 @@ type Config struct {
 	// every second while that lasts, and once when it beats again.
 	OnSilent func(Silence)
 
-	Log     zerolog.Logger
+	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil: counted, not registered
 }
 
@@ -65,6 +65,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.FirstID <= 0 {
 		c.FirstID = 1
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
 	}
 	if c.Output == nil {
 		c.Output = io.Discard

@@ -7,17 +7,14 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"log/slog"
 	"sync"
-	"time"
 
-	"github.com/rs/zerolog"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 )
 
 // maxLine is the longest line that stays whole. Longer lines are cut into pieces of this length.
 const maxLine = 64 << 10
-
-// timeFormat is the time format of the processes' own lines.
-const timeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 // output merges the lines of all children into one writer.
 type output struct {
@@ -60,8 +57,7 @@ func (o *output) write(name string, line []byte, whole bool) {
 		b = append(bytes.Clone(line), '\n')
 	default:
 		var wrapped bytes.Buffer
-		log := zerolog.New(&wrapped)
-		log.Info().Str(zerolog.TimestampFieldName, time.Now().Format(timeFormat)).Str("process", name).Msg(string(line))
+		slog.New(loghandler.New(&wrapped, slog.LevelInfo)).Info(string(line), "process", name)
 		b = wrapped.Bytes()
 	}
 	o.mu.Lock()

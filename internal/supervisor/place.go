@@ -118,7 +118,7 @@ func (pl *place) didNotStart(err error) {
 		pl.giveUp(err.Error())
 	default:
 		wait := max(pl.pause(0), firstWait)
-		s.cfg.Log.Error().Str("process", pl.spec.Name).Err(err).Stringer("again_in", wait).Msg("process does not start")
+		s.cfg.Log.Error("process does not start", "process", pl.spec.Name, "error", err, "again_in", wait.String())
 		pl.launchLater(wait)
 	}
 }
@@ -127,7 +127,7 @@ func (pl *place) didNotStart(err error) {
 func (pl *place) giveUp(why string) {
 	s := pl.sup
 	pl.idle, pl.reason = Errored, why
-	s.cfg.Log.Error().Str("process", pl.spec.Name).Str("cause", why).Msg("process given up")
+	s.cfg.Log.Error("process given up", "process", pl.spec.Name, "cause", why)
 	if t := pl.turn; t != nil && !t.renewed {
 		t.fail(why)
 	}
@@ -156,7 +156,7 @@ func (pl *place) follow(p *process, exit Exit) {
 		pl.launch()
 	case rule.Never || slices.Contains(rule.StopCodes, exit.Code):
 		pl.idle = Stopped
-		pl.sup.cfg.Log.Info().Str("process", pl.spec.Name).Str("cause", exit.Cause).Msg("process ended, as it may")
+		pl.sup.cfg.Log.Info("process ended, as it may", "process", pl.spec.Name, "cause", exit.Cause)
 	case pl.lives.looping():
 		pl.giveUp(strconv.Itoa(pl.lives.unstable()) + " unstable ends in a row, the last by " + exit.Cause)
 	default:
@@ -171,7 +171,7 @@ func (pl *place) cannotRun(exit Exit) {
 		pl.giveUp(exit.Cause)
 		return
 	}
-	s.cfg.Log.Debug().Str("process", pl.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Msg("process cannot run")
+	s.cfg.Log.Debug("process cannot run", "process", pl.spec.Name, "pid", exit.PID, "cause", exit.Cause)
 	s.fail(&ExitError{Name: pl.spec.Name, Code: exit.Code})
 	s.stop()
 }
@@ -179,15 +179,11 @@ func (pl *place) cannotRun(exit Exit) {
 // restart starts the process of the place again, at once or after a while.
 func (pl *place) restart(p *process, exit Exit) {
 	wait := pl.pause(time.Since(p.started))
-	event := pl.sup.cfg.Log.Warn()
+	log := pl.sup.cfg.Log.With("process", pl.spec.Name, "pid", exit.PID, "cause", exit.Cause, "again_in", wait.String())
 	if pl.backoff.looping() {
-		event = pl.sup.cfg.Log.Error()
-	}
-	event = event.Str("process", pl.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Stringer("again_in", wait)
-	if pl.backoff.looping() {
-		event.Int("in_a_row", pl.backoff.failures).Msg("process keeps ending")
+		log.Error("process keeps ending", "in_a_row", pl.backoff.failures)
 	} else {
-		event.Msg("process ended")
+		log.Warn("process ended")
 	}
 	if wait == 0 {
 		pl.launch()
@@ -268,7 +264,7 @@ func (pl *place) schedule() {
 	}
 	pl.cron = s.loop.later(min(due.Sub(now), time.Hour), func() {
 		if !time.Now().Before(due) && !s.stopping {
-			s.cfg.Log.Info().Str("process", pl.spec.Name).Msg("restarted by the clock")
+			s.cfg.Log.Info("restarted by the clock", "process", pl.spec.Name)
 			pl.renewed++
 			pl.restartNow()
 		}

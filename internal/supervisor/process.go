@@ -141,7 +141,7 @@ func (p *process) copyOutput(number int, r *stream) {
 // began follows a process that has just been started.
 func (p *process) began() {
 	p.sup.running[p] = true
-	p.sup.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", p.pid()).Msg("process started")
+	p.sup.cfg.Log.Debug("process started", "process", p.spec.Name, "pid", p.pid())
 	p.announce()
 	p.awaitReadiness()
 }
@@ -184,7 +184,7 @@ func (p *process) becameReady() {
 	p.endProbe()
 	p.place.served = true
 	s := p.sup
-	s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", p.pid()).Stringer("took", time.Since(p.started)).Msg("process ready")
+	s.cfg.Log.Debug("process ready", "process", p.spec.Name, "pid", p.pid(), "took", time.Since(p.started).String())
 	for _, pl := range s.places {
 		pl.agentReady(p.spec.Name)
 	}
@@ -207,7 +207,7 @@ func (p *process) ended(err error) {
 	p.detach()
 	pl.last = &exit
 	if exit.Planned || p.attachment.lost {
-		s.cfg.Log.Debug().Str("process", p.spec.Name).Int("pid", exit.PID).Str("cause", exit.Cause).Msg("process stopped")
+		s.cfg.Log.Debug("process stopped", "process", p.spec.Name, "pid", exit.PID, "cause", exit.Cause)
 	} else {
 		pl.restarts++
 		pl.lives.add(time.Since(p.started))

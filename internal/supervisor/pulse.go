@@ -131,8 +131,7 @@ func (s *Supervisor) lookAtMemory() {
 			continue
 		}
 		if memory, _ := Usage(p.pid()); memory > p.spec.MemoryLimit {
-			s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Int64("bytes", memory).Int64("limit", p.spec.MemoryLimit).
-				Msg("process takes too much memory: replaced")
+			s.cfg.Log.Warn("process takes too much memory: replaced", "process", p.spec.Name, "pid", p.pid(), "bytes", memory, "limit", p.spec.MemoryLimit)
 			s.loop.quiet = false
 			pl.renew()
 		}
@@ -147,7 +146,7 @@ func (p *process) tellSilence(silent bool) {
 		return
 	}
 	if u.silent != silent {
-		s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Bool("silent", silent).Msg("process has missed its beats, or beats again")
+		s.cfg.Log.Warn("process has missed its beats, or beats again", "process", p.spec.Name, "pid", p.pid(), "silent", silent)
 	}
 	u.silent = silent
 	if worker := p.attrs[lifeline.Worker]; worker != "" && s.cfg.OnSilent != nil {
@@ -159,7 +158,7 @@ func (p *process) tellSilence(silent bool) {
 // hangs kills a process that doesn't respond any more.
 func (p *process) hangs(why string) {
 	if p.runs() && !p.stopping {
-		p.sup.cfg.Log.Error().Str("process", p.spec.Name).Int("pid", p.pid()).Str("cause", why).Msg("process hangs: killed")
+		p.sup.cfg.Log.Error("process hangs: killed", "process", p.spec.Name, "pid", p.pid(), "cause", why)
 		p.group.kill()
 	}
 }

@@ -41,7 +41,7 @@ func (s *Supervisor) Reload(group string) {
 			}
 		}
 		if err := s.reload(specs, 1, nil); err != nil {
-			s.cfg.Log.Warn().Str("group", group).Err(err).Msg("no reload")
+			s.cfg.Log.Warn("no reload", "group", group, "error", err)
 		}
 	})
 }
@@ -88,7 +88,7 @@ func (s *Supervisor) reload(specs []Spec, parallel int, result chan error) error
 	for _, t := range r.waiting {
 		t.place.turn = t
 	}
-	s.cfg.Log.Info().Int("processes", len(r.waiting)).Msg("reload begins")
+	s.cfg.Log.Info("reload begins", "processes", len(r.waiting))
 	r.next()
 	return nil
 }
@@ -109,7 +109,7 @@ func (r *reload) next() {
 	}
 	r.waiting = nil
 	if r.failed == nil {
-		r.sup.cfg.Log.Info().Int("processes", r.done).Msg("reload done")
+		r.sup.cfg.Log.Info("reload done", "processes", r.done)
 	}
 	if r.result != nil {
 		if r.failed != nil {
@@ -187,7 +187,7 @@ func (t *turn) finish() {
 // fail ends the turn and the reload. The places that were replaced stay replaced.
 func (t *turn) fail(why string) {
 	t.reload.fail(t.place.spec.Name, why)
-	t.reload.sup.cfg.Log.Error().Str("process", t.place.spec.Name).Str("cause", why).Msg("reload given up: what was not replaced stays")
+	t.reload.sup.cfg.Log.Error("reload given up: what was not replaced stays", "process", t.place.spec.Name, "cause", why)
 	t.finish()
 }
 
@@ -252,10 +252,10 @@ func (p *process) replace() {
 	if !p.spec.Yields || p.stopping || p.leaving || s.stopping || pl.gone || pl.current != p || pl.turn != nil {
 		return
 	}
-	s.cfg.Log.Warn().Str("process", p.spec.Name).Int("pid", p.pid()).Msg("process leaves by itself: its successor is started")
+	s.cfg.Log.Warn("process leaves by itself: its successor is started", "process", p.spec.Name, "pid", p.pid())
 	p.stopping = true
 	p.killLater(p.stopTimeout())
 	if err := s.reload([]Spec{pl.spec}, 1, nil); err != nil {
-		s.cfg.Log.Warn().Str("process", p.spec.Name).Err(err).Msg("no successor before it has ended")
+		s.cfg.Log.Warn("no successor before it has ended", "process", p.spec.Name, "error", err)
 	}
 }

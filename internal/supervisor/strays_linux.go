@@ -41,7 +41,7 @@ func (s *Supervisor) reapStrays() {
 			return
 		}
 		_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // it has ended, and nobody else waits for it
-		s.cfg.Log.Debug().Int("pid", pid).Msg("orphan reaped")
+		s.cfg.Log.Debug("orphan reaped", "pid", pid)
 	}
 }
 

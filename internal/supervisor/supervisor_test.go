@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -17,8 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -39,7 +39,7 @@ func run(t *testing.T, cfg Config) *host {
 	cfg.Output = &h.out
 	cfg.Prefix = true
 	cfg.OnExit = func(e Exit) { h.exits <- e }
-	cfg.Log = zerolog.New(&h.out)
+	cfg.Log = slog.New(loghandler.New(&h.out, slog.LevelDebug))
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -145,6 +145,6 @@ func (n *Namespace) respond(q wire.Request, a wire.Response) {
 		err = n.Publish(m, false)
 	}
 	if err != nil {
-		n.link.Log.Debug().Str("namespace", n.Name).Err(err).Msg("answer to another server not sent")
+		n.link.Log.Debug("answer to another server not sent", "namespace", n.Name, "error", err)
 	}
 }

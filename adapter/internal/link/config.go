@@ -2,10 +2,10 @@ package link
 
 import (
 	"cmp"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
@@ -28,7 +28,7 @@ type Config struct {
 	OnGap         func(Gap)
 	Group         *Group
 	Name, Version string
-	Log           zerolog.Logger
+	Log           *slog.Logger
 	Metrics       prometheus.Registerer
 
 	// Wrap lets a test put a form of its own in front of the real one.
@@ -39,6 +39,7 @@ type Config struct {
 const MaxName = 512
 
 func (c Config) withDefaults() Config {
+	c.Log = cmp.Or(c.Log, slog.Default())
 	c.Key = cmp.Or(c.Key, DefaultKey)
 	c.RequestsTimeout = cmp.Or(c.RequestsTimeout, 5*time.Second)
 	c.BufferMessages = cmp.Or(c.BufferMessages, 100_000)

@@ -7,12 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -27,7 +27,7 @@ const farewell = time.Second
 type Link struct {
 	Config  Config
 	Conn    *redisconn.Conn
-	Log     zerolog.Logger
+	Log     *slog.Logger
 	Metrics *Metrics
 	Sub     *redisconn.Subscription
 
@@ -252,8 +252,7 @@ func (l *Link) Refuse(reason, channel string, size int) {
 	defer c.mu.Unlock()
 	c.n++
 	if now := time.Now(); now.After(c.next) {
-		l.Log.Warn().Str("channel", strings.ToValidUTF8(channel, "\uFFFD")).Int("bytes", size).Str("reason", reason).
-			Int("messages", c.n).Msg("message from another server dropped")
+		l.Log.Warn("message from another server dropped", "channel", strings.ToValidUTF8(channel, "\uFFFD"), "bytes", size, "reason", reason, "messages", c.n)
 		c.next, c.n = now.Add(ComplaintEvery), 0
 	}
 }

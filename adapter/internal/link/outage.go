@@ -42,11 +42,11 @@ func (l *Link) onMoved(rooms int) {
 
 func (l *Link) reportGap(g Gap) {
 	l.Metrics.gaps.Inc()
-	line := l.Log.Warn().Dur("ms", g.To.Sub(g.From))
+	fields := []any{"ms", g.To.Sub(g.From).Milliseconds()}
 	if g.Rooms > 0 {
-		line.Int("rooms", g.Rooms)
+		fields = append(fields, "rooms", g.Rooms)
 	}
-	line.Msg("messages of other servers may have been missed")
+	l.Log.Warn("messages of other servers may have been missed", fields...)
 	if l.Config.OnGap != nil {
 		l.Config.OnGap(g)
 	}

@@ -5,15 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
+	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
@@ -51,7 +52,7 @@ func TestWhatWasSaidDuringAnOutageArrivesInOrder(t *testing.T) {
 
 func TestTheBufferIsBoundedAndItsLossLoggedOnce(t *testing.T) {
 	var lines bytes.Buffer
-	m, s, a, l := pair(t, Config{BufferMessages: 3, Log: zerolog.New(zerolog.SyncWriter(&lines))})
+	m, s, a, l := pair(t, Config{BufferMessages: 3, Log: slog.New(loghandler.New(&lines, slog.LevelDebug))})
 	takeAway(t, m, s)
 	for i := range 10 {
 		linktest.Emit(t, a, i, cluster.Flags{})

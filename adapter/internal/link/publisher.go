@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
@@ -38,7 +38,7 @@ const (
 type publisher struct {
 	form      Form
 	conn      *redisconn.Conn
-	log       zerolog.Logger
+	log       *slog.Logger
 	metrics   *Metrics
 	failed    func() // called when Redis went away during a send
 	start     time.Time
@@ -197,7 +197,7 @@ func (p *publisher) watch(ctx context.Context, replaced func(ctx context.Context
 			dead = passed == passedBy || replaced(ctx, sentTo)
 		}
 		if dead && p.pipelines.interrupt(func() bool { return p.number.Load() == batch }) {
-			p.log.Warn().Msg("Redis leaves messages unanswered; the connection is closed")
+			p.log.Warn("Redis leaves messages unanswered; the connection is closed")
 		}
 	}
 }
@@ -283,12 +283,12 @@ func (p *publisher) note(refusal error, kept, sent bool) {
 	p.mu.Unlock()
 	switch {
 	case tell && kept:
-		p.log.Warn().Err(refusal).Msg("Redis takes no messages between servers; they are kept")
+		p.log.Warn("Redis takes no messages between servers; they are kept", "error", refusal)
 	case tell:
-		p.log.Error().Err(refusal).Msg("Redis refuses a message between servers")
+		p.log.Error("Redis refuses a message between servers", "error", refusal)
 	}
 	if ended {
-		p.log.Info().Int("dropped", lost).Msg("Redis takes messages between servers again")
+		p.log.Info("Redis takes messages between servers again", "dropped", lost)
 	}
 }
 
@@ -399,9 +399,9 @@ func (p *publisher) resume() {
 	p.signal()
 	switch {
 	case lost > 0:
-		p.log.Warn().Int("dropped", lost).Int("kept", kept).Msg("messages to other servers were lost while Redis was away")
+		p.log.Warn("messages to other servers were lost while Redis was away", "dropped", lost, "kept", kept)
 	case kept > 0:
-		p.log.Info().Int("kept", kept).Msg("sending the messages to other servers that waited for Redis")
+		p.log.Info("sending the messages to other servers that waited for Redis", "kept", kept)
 	}
 }
 

@@ -112,7 +112,7 @@ func (l *lease) enter(ctx context.Context, f func([]packet.Payload) bool) {
 		}
 	}
 	if !errors.Is(ctx.Err(), context.Canceled) { // else the client has left again
-		l.rec.form().Log.Warn().Str("namespace", l.rec.namespace.Name).Msg("a client came back, but some events that it missed are gone")
+		l.rec.form().Log.Warn("a client came back, but some events that it missed are gone", "namespace", l.rec.namespace.Name)
 	}
 	l.rec.stream.turn.Lock()
 	defer l.rec.stream.turn.Unlock()

@@ -152,7 +152,7 @@ func (r *reader) follow(ctx context.Context, names []string) {
 		}
 		if err = redisconn.Classify(err); ctx.Err() == nil && !errors.Is(err, redisconn.ErrUnreachable) && err.Error() != logged {
 			logged = err.Error()
-			r.form.Log.Error().Err(err).Msg("streams cannot be read")
+			r.form.Log.Error("streams cannot be read", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -312,8 +312,7 @@ func (r *reader) locate(ctx context.Context, client redis.UniversalClient, st *s
 		return nil
 	}
 	if st.at.after(info.last) {
-		r.form.Log.Warn().Str("stream", st.name).Str("read", st.at.String()).Str("last", info.last.String()).
-			Msg("Redis lost a part of the stream; messages from other servers may be lost")
+		r.form.Log.Warn("Redis lost a part of the stream; messages from other servers may be lost", "stream", st.name, "read", st.at.String(), "last", info.last.String())
 		st.restart(info.last, info)
 		r.form.snapshots.storeAgain()
 		return nil
@@ -373,8 +372,7 @@ func (r *reader) lostLocked(st *stream, n uint64) {
 	}
 	st.tail.restart(st.at) // something before is missing
 	r.form.Metrics.Drop(link.Trimmed, int(n))
-	r.form.Log.Warn().Str("stream", st.name).Uint64("messages", n).Int("max_len", r.form.cfg.MaxLen).
-		Msg("messages from other servers were trimmed from the stream before they were read")
+	r.form.Log.Warn("messages from other servers were trimmed from the stream before they were read", "stream", st.name, "messages", n, "max_len", r.form.cfg.MaxLen)
 }
 
 // streamInfo is Redis's description of a stream.

@@ -203,7 +203,7 @@ func (s *snapshots) prepare(l *lease) *write {
 	}
 	var err error
 	if w.value, err = l.encode(*was, owner, named); err != nil {
-		s.form.Log.Warn().Str("namespace", l.rec.namespace.Name).Str("socket", was.ID).Err(err).Msg("socket's data cannot be stored; it is not recovered")
+		s.form.Log.Warn("socket's data cannot be stored; it is not recovered", "namespace", l.rec.namespace.Name, "socket", was.ID, "error", err)
 		w.value, _ = l.encode(cluster.Snapshot{ID: was.ID, PID: was.PID, Rooms: was.Rooms, Data: map[string]any{}}, owner, named)
 	}
 	w.hash = hashOf(w.value)
@@ -214,7 +214,7 @@ func (s *snapshots) prepare(l *lease) *write {
 func (s *snapshots) complain(err error, message string) {
 	if now := time.Now(); now.After(s.nextLog) {
 		s.nextLog = now.Add(link.ComplaintEvery)
-		s.form.Log.Error().Err(err).Msg(message)
+		s.form.Log.Error(message, "error", err)
 	}
 }
 

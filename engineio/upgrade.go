@@ -7,9 +7,15 @@ import (
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
-// probeInterval is the time between noops that end a pending poll after the probe, so that the
-// client can pause polling and finish the upgrade.
-const probeInterval = 100 * time.Millisecond
+// A client that has the probe's answer pauses polling, and for that its pending poll must end. The
+// session ends it with a noop together with the probe's answer. If the noop was faster, the client
+// polls again, and that poll ends a little later. The pauses double from minNudge to maxNudge, so
+// that a client whose WebSocket is slow doesn't poll in a loop. (Node's servers wait 100 ms for the
+// first noop, too, and their clients for the upgrade.)
+const (
+	minNudge = 10 * time.Millisecond
+	maxNudge = 100 * time.Millisecond
+)
 
 // upgrade is a session's attempt to switch to a WebSocket (Engine.IO v4, Upgrade). The session
 // stays on its old transport until the client's upgrade packet. A failure before that only costs
@@ -17,7 +23,7 @@ const probeInterval = 100 * time.Millisecond
 type upgrade struct {
 	session *Session
 	ws      *webSocket
-	probed  bool
+	pause   time.Duration // before the next noop; 0 before the probe
 	ends    time.Time
 	timer   wheel.Timer
 }
@@ -49,9 +55,8 @@ func (s *Session) probe(ws *webSocket, p packet.Packet, err error) {
 	case u == nil || u.ws != ws:
 	case err == nil && p.Type == packet.Ping && string(p.Data) == "probe":
 		ws.sendLocked(probePong)
-		if !u.probed { // one who goes on probing puts nothing off
-			u.probed = true
-			s.server.wheel.Schedule(&u.timer, probeInterval)
+		if u.pause == 0 { // a client that goes on probing puts nothing off
+			u.nudgeLocked()
 		}
 	case err == nil && p.Type == packet.Upgrade:
 		s.switchLocked(u)
@@ -68,16 +73,22 @@ func (u *upgrade) Expire(*wheel.Timer) {
 	if s.upgrade != u {
 		return
 	}
-	left := time.Until(u.ends)
-	if left <= 0 {
+	if !time.Now().Before(u.ends) {
 		s.cancelUpgradeLocked()
 		return
 	}
+	u.nudgeLocked()
+}
+
+// nudgeLocked ends a pending poll, and comes back for the next one.
+func (u *upgrade) nudgeLocked() {
+	s := u.session
 	if s.ws == nil && s.polling.poll != nil {
 		s.out.push(noopPacket)
 		s.answerLocked()
 	}
-	s.server.wheel.Schedule(&u.timer, min(probeInterval, left))
+	u.pause = min(max(2*u.pause, minNudge), maxNudge)
+	s.server.wheel.Schedule(&u.timer, min(u.pause, time.Until(u.ends)))
 }
 
 // switchLocked makes the probing WebSocket the transport. Messages that waited for a poll follow on

@@ -98,7 +98,7 @@ func probe(ctx context.Context, b *Upstream) verdict {
 		return bad
 	}
 	defer resp.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096)) // only so that the connection can be used again
 	if resp.StatusCode >= 500 || b.owner.cfg.Check != "" && resp.StatusCode >= 400 {
 		return bad
 	}

@@ -80,7 +80,7 @@ func switchHead(r *http.Request, extra http.Header, deflate bool) []byte {
 	b = append(b, "\r\n"...)
 	if len(extra) > 0 {
 		var text strings.Builder
-		extra.Write(&text)
+		_ = extra.Write(&text) // a strings.Builder takes all
 		b = append(b, text.String()...)
 	}
 	return append(b, "\r\n"...)

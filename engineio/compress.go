@@ -62,8 +62,8 @@ func compressBody(encoding string, body []byte) []byte {
 	c := pool.Get().(compressor)
 	defer pool.Put(c)
 	out := bytes.NewBuffer(bufpool.Get(len(body)/2 + 64))
-	c.Reset(out) // a bytes.Buffer takes all; neither Write nor Close can fail
-	c.Write(body)
-	c.Close()
+	c.Reset(out) // a bytes.Buffer takes all: neither Write nor Close can fail
+	_, _ = c.Write(body)
+	_ = c.Close()
 	return out.Bytes()
 }

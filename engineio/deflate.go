@@ -31,9 +31,9 @@ var (
 func deflateFrame(op byte, payload []byte) []byte {
 	buf := bytes.NewBuffer(bufpool.Get(len(payload)/2 + 64))
 	w := deflaters.Get().(*flate.Writer)
-	w.Reset(buf) // a bytes.Buffer takes all; neither Write nor Flush can fail
-	w.Write(payload)
-	w.Flush()
+	w.Reset(buf) // a bytes.Buffer takes all: neither Write nor Flush can fail
+	_, _ = w.Write(payload)
+	_ = w.Flush()
 	deflaters.Put(w)
 	data := bytes.TrimSuffix(buf.Bytes(), []byte(deflateTail[:4]))
 	frame := append(appendFrameHeader(make([]byte, 0, maxServerHeader+len(data)), op|rsv1Bit, len(data)), data...)
@@ -45,7 +45,8 @@ func deflateFrame(op byte, payload []byte) []byte {
 func inflate(data []byte, limit int64) ([]byte, error) {
 	r := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(r)
-	r.(flate.Resetter).Reset(io.MultiReader(bytes.NewReader(data), strings.NewReader(deflateTail)), nil)
+	// flate reads nothing in Reset, so it has no error to return
+	_ = r.(flate.Resetter).Reset(io.MultiReader(bytes.NewReader(data), strings.NewReader(deflateTail)), nil)
 	out := bufpool.Get(int(min(int64(4*len(data)+512), limit+1, 64<<10)))
 	for {
 		out = bufpool.Grow(out, 1)

@@ -282,7 +282,7 @@ func (l *pollLink) handle(events uint32, buf []byte, by *leader) (again uint32) 
 		l.w.blocked = false
 		l.w.flushLocked()
 		if !l.waiting && !l.dead {
-			l.control(unix.EPOLL_CTL_MOD)
+			l.modify()
 		}
 	}
 	done := l.dead
@@ -329,8 +329,12 @@ func (l *pollLink) writev(v [][]byte) (int, error) { return netio.Writev(l.fd, v
 // arm asks for an event when there is room. The kernel checks at once, so that none is missed.
 func (l *pollLink) arm(*webSocket) {
 	l.waiting = true
-	l.control(unix.EPOLL_CTL_MOD)
+	l.modify()
 }
+
+// modify tells the kernel about a change of waiting. It can't fail: the descriptor is registered
+// until the link is done, and a change of its events allocates nothing.
+func (l *pollLink) modify() { _ = l.control(unix.EPOLL_CTL_MOD) }
 
 func (l *pollLink) closeWrite() { unix.Shutdown(l.fd, unix.SHUT_WR) }
 

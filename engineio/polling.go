@@ -317,7 +317,7 @@ func (s *Server) answerOK(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", "2")
 	s.pollingHeaders(h, isExplorer(r), r)
-	io.WriteString(w, "ok")
+	_, _ = io.WriteString(w, "ok") // fails if the client has left
 }
 
 func isOctetStream(contentType string) bool {

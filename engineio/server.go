@@ -73,7 +73,7 @@ func (s *Server) Run(ctx context.Context) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var parts sync.WaitGroup
-	parts.Go(func() { s.wheel.Run(hard) })
+	parts.Go(func() { _ = s.wheel.Run(hard) }) // always nil
 	s.running.Store(true)
 	<-ctx.Done()
 	s.shutdown()
@@ -212,7 +212,7 @@ func appendErrorBody(dst []byte, code int, message string) []byte {
 	var text strings.Builder
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
-	enc.Encode(message)
+	_ = enc.Encode(message) // a string into a strings.Builder
 	dst = fmt.Appendf(dst, `{"code":%d,"message":`, code)
 	return append(append(dst, strings.TrimSuffix(text.String(), "\n")...), '}')
 }

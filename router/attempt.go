@@ -107,7 +107,7 @@ func (a *attempt) run(ctx context.Context) verdict {
 	x.record.worker = u.w.id
 	u.w.requests.Add(1)
 	defer u.w.requests.Add(-1)
-	defer a.endUpload()
+	defer func() { _, _ = a.endUpload() }() // whoever needed the outcome has asked for it
 	text := x.out.text
 	if u.named {
 		key, err := a.key(ctx)

@@ -69,7 +69,7 @@ func (h *h2) protocol() string { return protoH2 }
 // get ctx and not a context of their own.
 func (h *h2) run(ctx context.Context) {
 	h.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { h.serve(ctx, w, req) })
-	h.server.Serve(h.feed) // ends with the feed, and cannot fail otherwise
+	_ = h.server.Serve(h.feed) // ends with the feed, and can't fail otherwise
 }
 
 // take gives a connection to the server, which ends it. Until then it counts as served.
@@ -102,7 +102,7 @@ func (h *h2) end(nc net.Conn) {
 // drain has clients take their next request elsewhere, and ends each connection with its last
 // answer. It returns with ctx.
 func (h *h2) drain(ctx context.Context) {
-	h.server.Shutdown(ctx)
+	_ = h.server.Shutdown(ctx) // fails where ctx has ended
 	h.server.Close()
 }
 

@@ -192,7 +192,7 @@ func (x *exchange) turnAway(l limit) bool {
 func (r *Router) turnOut(nc net.Conn, l limit) {
 	r.metrics.limited[l].Inc()
 	if r.cfg.Certificates == nil {
-		nc.Write(awayAnswers[rand.IntN(maxRetryAfter)][1])
+		_, _ = nc.Write(awayAnswers[rand.IntN(maxRetryAfter)][1])
 	}
 	nc.Close()
 }

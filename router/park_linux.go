@@ -87,6 +87,6 @@ func (p *park) remove(w *way) {
 	delete(p.ways, w.id)
 	w.id = 0
 	w.fd.Control(func(fd uintptr) {
-		unix.EpollCtl(p.ep, unix.EPOLL_CTL_DEL, int(fd), nil)
+		_ = unix.EpollCtl(p.ep, unix.EPOLL_CTL_DEL, int(fd), nil) // the kernel has forgotten a closed one
 	})
 }

@@ -136,8 +136,8 @@ func (b *bundle) compressed(as codedName, text []byte) []byte {
 	default: // what HTTP calls deflate
 		w = zlib.NewWriter(&out)
 	}
-	w.Write(text)
-	w.Close()
+	_, _ = w.Write(text) // a bytes.Buffer takes all: neither can fail
+	_ = w.Close()
 	b.coded[as] = out.Bytes()
 	return out.Bytes()
 }

@@ -58,7 +58,7 @@ func (c *client) closeMalformed(err error) {
 			e := newEvent(s, packet.NoID, nil, Args{}, 0)
 			e.malformed = f
 			c.append(e)
-			c.charge(e.size) // ignored: the connection ends anyway
+			_ = c.charge(e.size) // the connection ends anyway
 		}
 	}
 	c.handOut(func(s *Socket) { s.start(nil) })

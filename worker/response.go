@@ -107,7 +107,7 @@ func (r *response) send() error {
 	}
 	c.rest = make(chan struct{})
 	c.mu.Unlock()
-	c.s.tasks.Go(func() { r.sendRest(out, left) })
+	c.s.tasks.Go(func() { _ = r.sendRest(out, left) }) // r.wrote has noted a failure
 	return nil
 }
 

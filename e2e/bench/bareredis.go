@@ -24,7 +24,7 @@ type bareRedis struct {
 
 func dialBareRedis(url string, heard func(room string, text []byte)) *bareRedis {
 	pub, sub := dialRedis(url), dialRedis(url)
-	go io.Copy(io.Discard, pub)
+	go func() { _, _ = io.Copy(io.Discard, pub) }() // until the connection ends
 	if _, err := sub.Write([]byte("*2\r\n$10\r\nPSUBSCRIBE\r\n$13\r\nsocket.io#/#*\r\n")); err != nil {
 		log.Fatal(err)
 	}

@@ -107,8 +107,11 @@ func (d *endpoint) serve(ctx context.Context) error {
 		return err
 	}
 	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
-	beating := make(chan error, 1)
-	go func() { beating <- reg.Run(beat) }()
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		_ = reg.Run(beat) // fails in its goodbye only, and the record then expires
+	}()
 	defer func() {
 		stop() // says goodbye
 		<-beating

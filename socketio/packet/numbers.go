@@ -50,7 +50,9 @@ func appendNumbers(dst, text []byte) []byte {
 	for s.at < len(text) {
 		switch c := text[s.at]; {
 		case c == '"':
-			s.string()
+			if s.string() != nil { // text is valid, or stays as it is
+				return append(dst, text[copied:]...)
+			}
 		case c == '-' || c >= '0' && c <= '9':
 			from := s.at
 			if s.odd = false; s.number() != nil || !s.odd {

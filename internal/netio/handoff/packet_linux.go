@@ -142,7 +142,9 @@ func newPacketLink(c *net.UnixConn, worker string) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.SetWriteBuffer(sendBuffer)
+	if err := c.SetWriteBuffer(sendBuffer); err != nil {
+		return nil, err
+	}
 	return &packetLink{worker: worker, c: c, rc: rc, turn: make(chan struct{}, 1)}, nil
 }
 

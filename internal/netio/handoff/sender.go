@@ -116,7 +116,7 @@ func greet(ctx context.Context, c *net.UnixConn, network, workerID string) (unto
 // watch ends when the worker closes its end: nothing is ever sent this way after the greeting.
 func (s *Sender) watch() {
 	var b [1]byte
-	s.c.Read(b[:])
+	_, _ = s.c.Read(b[:])
 	s.once.Do(func() { s.c.Close() })
 	close(s.done)
 }

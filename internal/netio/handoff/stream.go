@@ -29,7 +29,7 @@ func (l *Listener) serveStream(c *net.UnixConn) {
 	default:
 		c.SetDeadline(time.Time{})
 		var b [1]byte
-		c.Read(b[:]) // until either side closes
+		_, _ = c.Read(b[:]) // until either side closes
 		c.Close()
 	}
 }

@@ -111,7 +111,7 @@ func (p *Peer) wake() {
 func (p *Peer) frame(f ws.Frame) {
 	p.sending.Lock()
 	defer p.sending.Unlock()
-	ws.WriteFrame(p.conn, ws.MaskFrameInPlace(f)) // a cut connection shows at the reader
+	_ = ws.WriteFrame(p.conn, ws.MaskFrameInPlace(f)) // a cut connection shows at the reader
 }
 
 // Send sends packets, each in a frame of its own.
@@ -129,7 +129,7 @@ func (p *Peer) SendTogether(packets ...string) {
 	}
 	p.sending.Lock()
 	defer p.sending.Unlock()
-	p.conn.Write(raw)
+	_, _ = p.conn.Write(raw) // a cut connection shows at the reader
 }
 
 // SendBinary sends an attachment.

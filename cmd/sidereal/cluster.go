@@ -20,7 +20,8 @@ func clusterCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "cluster", Short: "Show the hosts, routers and workers of an app, and settings that differ between them", Args: takes(0, 0),
 		Long: `Show all hosts, routers and workers of an app by their records in Redis. Without SIDEREAL_REDIS_URL the command asks
-the host at SIDEREAL_ADMIN_ADDR, whose embedded Redis has the only records.`,
+the host at SIDEREAL_ADMIN_ADDR, whose embedded Redis has the only records. If nothing of the app is there, the command
+names the apps that are, and exits with code 1.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := load(cmd, &set); err != nil {
 				return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,7 +32,8 @@ func NewInspector(set config.Inspect) *Inspector {
 
 var errNoAdmin = errors.New("SIDEREAL_REDIS_URL is not set, and SIDEREAL_ADMIN_ADDR is off: there is nobody to ask")
 
-// Overview asks Redis, or the host at the admin address if no Redis is set.
+// Overview asks Redis, or the host at the admin address if no Redis is set. It returns an
+// *AbsentError if nothing of the app is there.
 func (i *Inspector) Overview(ctx context.Context) (o *Overview, err error) {
 	if i.set.RedisURL == "" {
 		if i.admin == nil {
@@ -41,12 +43,51 @@ func (i *Inspector) Overview(ctx context.Context) (o *Overview, err error) {
 		if err := i.admin.Cluster(ctx, o); err != nil {
 			return nil, i.unanswered(err)
 		}
+		if name := i.set.App.App; name != o.App && name != defaultApp {
+			return nil, &AbsentError{App: name, At: "the host at " + i.set.AdminAddr, Apps: []string{o.App}}
+		}
 		return o, nil
 	}
-	return o, i.look(ctx, func(dir *directory.Directory) error {
-		o = OverviewOf(i.set.App.App, dir.Workers())
-		return nil
+	err = i.look(ctx, func(dir *directory.Directory) error {
+		if o = OverviewOf(i.set.App.App, dir.Workers()); len(o.Hosts) > 0 {
+			return nil
+		}
+		absent := &AbsentError{App: i.set.App.App, At: config.Hidden(i.set.RedisURL)}
+		absent.Apps, absent.Unknown = dir.Apps(ctx)
+		return absent
 	})
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+const defaultApp = "default" // of SIDEREAL_APP
+
+// AbsentError reports that no host, router or worker of an app is there.
+type AbsentError struct {
+	App     string
+	At      string   // the Redis or the host that was asked
+	Apps    []string // that are there
+	Unknown error    // why Apps may lack some; nil if it has all
+}
+
+const mostApps = 20 // that an AbsentError names
+
+// Error names the apps that are there.
+func (e *AbsentError) Error() string {
+	there := "no app is there"
+	if len(e.Apps) > 0 {
+		named := strings.Join(e.Apps[:min(len(e.Apps), mostApps)], ", ")
+		if more := len(e.Apps) - mostApps; more > 0 {
+			named += fmt.Sprintf(" and %d more", more)
+		}
+		there = "there are: " + named
+	}
+	if e.Unknown != nil {
+		there += fmt.Sprintf(" (not all keys were seen: %v)", e.Unknown)
+	}
+	return fmt.Sprintf("no router or worker of the app %q at %s; %s", e.App, e.At, there)
 }
 
 // Trace asks the router of the host at the admin address, which also knows what it remembers, and

@@ -1,12 +1,28 @@
-// Package adapter links Socket.IO servers over Redis, so that an event that one of them emits
-// reaches the clients of all. The servers may be ours or Node's: an [Adapter] speaks, byte for
-// byte, like one of Node's adapters.
+// Package adapter links Socket.IO servers over Redis: an event that one server emits reaches the
+// clients of all. The other servers may be Node's. Package worker makes its adapter by itself; use
+// this package for servers without a worker:
 //
-// [New] makes the adapter of one process, and [Config.Form] chooses the family. [Classic] speaks
-// like @socket.io/redis-adapter's createAdapter and @socket.io/redis-emitter, [Sharded] like its
-// createShardedAdapter, and [Streams] like @socket.io/redis-streams-adapter. [Adapter.Run] owns
-// everything that runs. Whatever the number of namespaces, a process has one publisher, one
-// subscription and one heartbeat. Everything may be called concurrently.
+//	cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: "redis://10.0.0.9:6379"}})
+//	if err != nil {
+//		return err // a wrong setting
+//	}
+//	io, err := socketio.New(socketio.Config{Adapter: cluster})
+//	if err != nil {
+//		return err
+//	}
+//	go io.Run(ctx)          // runs the adapter, too
+//	err = cluster.Wait(ctx) // until this server hears all others
+//
+// # Which form do I need?
+//
+// [Config.Form] chooses the wire format. All servers of an app need the same.
+//
+//   - [Classic] is the default: every server hears every message. Node's servers use
+//     @socket.io/redis-adapter with createAdapter, and @socket.io/redis-emitter.
+//   - [Sharded] sends a room's messages to the servers that have somebody in the room. It needs
+//     Redis 7. Node's servers use createShardedAdapter.
+//   - [Streams] keeps recent messages, so that servers read what they missed, and clients that come
+//     back get what they missed. Node's servers use @socket.io/redis-streams-adapter.
 //
 // # Promises
 //
@@ -16,33 +32,35 @@
 //
 // While Redis is away the adapter keeps messages, within Config's limits. It sends them in order
 // once Redis, this process's subscription and the known peers are back, or 3 s after Redis is. It
-// counts the messages that didn't fit, and logs their number once per outage. A message that was
-// under way when the connection closed is sent again, because its answer can't come any more. A
-// frozen Redis carries out the messages it has when it goes on, so they are not sent again, unless
-// another process answers in its place after a failover or a restart. Requests fail with [ErrAway]
-// at once.
+// counts the messages that didn't fit, and logs their number once per outage. It sends a message
+// again that was under way when the connection closed, because the answer can't come any more. A
+// frozen Redis carries out the messages it has when it goes on, so the adapter doesn't repeat
+// those, unless another process answers in its place after a failover or a restart.
 //
-// A message that Node wouldn't have sent is dropped: the adapter counts it and logs it without its
-// content. Whoever may publish on Redis is trusted like a server. That is the protocol's rule, not
-// ours to change.
+// # Errors
 //
-// # Beyond Node
+// A request to other servers fails with [ErrAway] at once while Redis is away, and with a
+// *cluster.MissingError if servers don't answer in time. It waits for our own processes by name,
+// and not for one that said goodbye, no longer subscribes, or missed three beats of 2 s. A message
+// beyond Config.MaxMessageBytes isn't sent: [ErrTooLarge].
 //
-// A process announces its name, its version and the uids of its namespaces every 2 s, on a channel
-// that Node's patterns don't match. So a request waits for our processes by name, and not for one
-// that said goodbye, no longer subscribes, or missed three beats. More than 100 processes beat less
-// often; one of them that leaves a request unanswered is asked for a beat, and has as long as the
-// others to give it. Answers between our processes name who answers, and go to the asker alone.
-// Towards Node all bytes are Node's. A server-side event with binary arguments is sent as msgpack,
-// which Node reads too, so they stay binary. Names of namespaces are escaped in patterns.
+// # Trust
 //
-// There is one exception: a request without a sender is answered where all servers hear it, even
-// with [Classic.SpecificResponses]. Node would answer to a server named "undefined".
+// Whoever may publish on Redis is trusted like a server; Node's adapters have the same rule. The
+// adapter drops a message that Node wouldn't have sent, counts it, and logs it without its content.
 //
-// # Where to look
+// # Concurrency
 //
-// adapter/internal/link has everything that the forms share, and its documentation follows a
-// message through the files. internal/classic, internal/sharded and internal/streams add one form
-// each: the channels, the encoding and, over streams, connection state recovery. Deleting such a
-// folder and the file here with the form's name removes the form. internal/wire has the bytes.
+// Everything may be called concurrently. [Adapter.Run] owns everything that runs. Whatever the
+// number of namespaces, a process has one publisher, one subscription and one heartbeat.
+//
+// # Differences from Node
+//
+// Towards Node all bytes are Node's, with one exception: the adapter answers a request without a
+// sender where all servers hear it, even with [Classic.SpecificResponses]. Node would answer to a
+// server named "undefined". Our own processes also know each other by a heartbeat on a channel that
+// Node's patterns don't match; beyond 100 processes they beat less often, and an asker that misses
+// an answer asks for a beat. A server-side event with binary arguments travels as msgpack, which
+// Node reads, so the arguments stay binary. The adapter escapes the names of namespaces in
+// patterns.
 package adapter

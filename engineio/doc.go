@@ -3,10 +3,22 @@
 // message. Package socketio builds on it; an app that speaks Socket.IO doesn't need it.
 //
 // A [Server] is an http.Handler. Its Config has an Open function, which returns the [Receiver] of
-// each new session. Its Run keeps time:
+// each new session. Its Run keeps time. This server sends each message back:
 //
-//	srv, err := engineio.New(engineio.Config{Open: func(s *engineio.Session) engineio.Receiver { return &echo{s} }})
-//	...
+//	type echo struct{ s *engineio.Session }
+//
+//	func (e echo) Receive(data []byte, binary bool) {
+//		if !binary {
+//			e.s.Send(engineio.NewText(data))
+//		}
+//	}
+//	func (e echo) Idle()                {}
+//	func (e echo) Closed(string, error) {}
+//
+//	srv, err := engineio.New(engineio.Config{Open: func(s *engineio.Session) engineio.Receiver { return echo{s} }})
+//	if err != nil {
+//		return err // a wrong value in the Config
+//	}
 //	go http.ListenAndServe(":8080", srv)
 //	err = srv.Run(ctx)
 //
@@ -39,38 +51,24 @@
 //	Park(gone func())
 //	Done() error
 //
-// Then the handler returns at once. The goroutine that has something to say writes the response
-// and calls Done, which must not block. The ResponseWriter calls gone if the client leaves first.
+// Then the handler returns at once. The goroutine that has something to say writes the response and
+// calls Done, which must not block. The ResponseWriter calls gone if the client leaves first.
 // Package worker has such ResponseWriters.
+//
+// # Limits and errors
+//
+// The server limits everything that a client can make it keep: see the fields of [Config]. Send
+// returns [ErrClosed] once the session has ended, and [ErrSlowClient] when the message ended it.
+// The server answers a wrong request with the codes of Node's server, and tells
+// Config.OnConnectionError.
+//
+// # Concurrency
+//
+// Everything exported may be called concurrently, but Run only once. An idle session has no
+// goroutine, timer or buffer of its own.
 //
 // # Protocol
 //
-// Sections of the Engine.IO v4 specification: Handshake (handshake.go, packet/open.go), HTTP
-// long-polling (polling.go, packet/payload.go), WebSocket (websocket.go; RFC 6455 in frames.go and
-// accept.go, RFC 7692 in deflate.go), Upgrade (upgrade.go), Heartbeat (heartbeat.go), Packet
-// encoding (packet/packet.go). Of the behaviour of Node's engine.io: CORS (cors.go), cookie
-// (cookie.go), compression (compress.go), JSONP (jsonp.go), error codes (errors.go).
+// All sections of the Engine.IO v4 specification. CORS, cookies, compression, JSONP and error codes
+// are those of Node's engine.io.
 package engineio
-
-// For readers of the code.
-//
-// ServeHTTP matches the raw target, adds the CORS headers, reads the query (query.go) and checks
-// the request in the order of Node's server (server.go). A request without a sid begins a session
-// (handshake.go). One with a sid polls or posts (polling.go), or asks for a WebSocket (accept.go,
-// websocket.go), which probes and then takes over (upgrade.go).
-//
-// parser.feed (frames.go) takes a WebSocket's bytes in whatever pieces they come. A link calls it.
-// On Linux, plain sockets wait in an epoll loop (poller_linux.go), so that an idle one has neither
-// a goroutine nor a buffer. Without epoll, or while Run doesn't run, a goroutine waits for each
-// (link_linux.go). TLS and everything else has a goroutine with a small buffer (link_stream.go).
-//
-// During one read the session is corked, so that the Receiver's messages leave in one write after
-// Idle. Package socketio's Receiver leaves work to the event loop (scheduler.go): the poller's
-// goroutine does it between two looks at its sockets.
-//
-// A session has no goroutine, timer or channel of its own. docs/concurrency.md lists the
-// goroutines.
-//
-// Lock order: Session.recvMu, held while the Receiver is called; Session.mu, which guards all state
-// and every write, none of which blocks; Server.lingerMu; then those of the wheel, of a shard of
-// the session table and of the scheduler. Send never waits for a Receiver.

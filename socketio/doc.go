@@ -82,8 +82,4 @@
 //
 // Package msgpack has another form of packets. Package socketiotest tests an app without a network.
 // Package cluster is for authors of adapters, and has a Hub that links servers of one process.
-//
-// Sections of "Socket.IO protocol, revision 5": connection to a namespace (client.go,
-// namespace.go), disconnection (socket.go), sending and receiving events (dispatch.go, emitter.go),
-// acknowledgement (ack.go), binary (client.go, package packet).
 package socketio

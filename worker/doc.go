@@ -7,29 +7,22 @@
 //		})
 //	}
 //
-// [Main] reads the settings from the environment (docs/configuration.md), handles signals, and ends the
-// process. A program that fills a [Config] by itself calls [Run]; [FromEnv] gives it the settings of the
-// environment to start from.
+// [Main] reads the settings from the environment (docs/configuration.md), handles signals, and ends
+// the process. A program that fills a [Config] by itself calls [Run]; [FromEnv] gives it the
+// settings of the environment to start from.
 //
 // The same binary runs in three places:
 //
 //   - Alone. Without Redis it serves Config.Addr from memory.
 //   - Beside a router, in a container of its own, say. With Redis it also registers there under
-//     Config.Advertise, and shares rooms with all other servers. A router shows a key, and the worker
-//     believes what it says about the client. Anyone else is a client.
-//   - Under `sidereal up ./app`. The supervisor starts one worker per core. A worker has no port: the
-//     host's router passes connections to it (internal/netio/handoff), and routers of other hosts reach
-//     it through that router.
+//     Config.Advertise, and shares rooms with all other servers. A router shows a key, and the
+//     worker believes what it says about the client. Anyone else is a client.
+//   - Under `sidereal up ./app`. The supervisor starts one worker per core. A worker has no port:
+//     the host's router passes connections to it (internal/netio/handoff), and routers of other
+//     hosts reach it through that router.
 //
 // When its context ends, a worker drains: it takes no new sessions, closes the others at
 // Config.DrainRate, removes its record, and returns. The clients reconnect to other workers.
 //
 // The app's pages, which it registers with io.Handle, are served on the same port as Socket.IO.
-//
-// # Where to look
-//
-// Most requests of routers are polls. pollserver.go serves them without net/http, on a goroutine for
-// each connection (conn.go) that holds no buffer while it waits. request.go makes the http.Request.
-// response.go sends the answer, at once or when a parked poll has one. Any other request goes to
-// net/http, and its connection with it.
 package worker

@@ -23,7 +23,7 @@
 // Everything here is immutable and may be used concurrently. Close closes a connection that FromEnv
 // made; the caller closes a client of its own.
 //
-// A form (form.go) is what one family of adapters listens to: classic pub/sub (pubsub.go, [New]),
-// sharded pub/sub (sharded.go, [NewSharded]), or streams (streams.go, [NewStreams]). A form sends
-// two kinds of message: broadcasts, and orders that servers carry out.
+// A form is what one family of adapters listens to: classic pub/sub ([New]), sharded pub/sub
+// ([NewSharded]), or streams ([NewStreams]). It must be the servers' form; FromEnv reads it from
+// SIDEREAL_ADAPTER.
 package emitter

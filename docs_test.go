@@ -162,17 +162,17 @@ func (r *recorder) MustRegister(cs ...prometheus.Collector) {
 	}
 }
 
-// TestConcurrencyDoc holds the first table of docs/concurrency.md to the code: a file that starts a goroutine is in it, and
+// TestConcurrencyDoc holds the first section of docs/concurrency.md to the code: a file that starts a goroutine is in it, and
 // one that starts none is not.
 func TestConcurrencyDoc(t *testing.T) {
 	const doc, heading = "docs/concurrency.md", "## Every kind of goroutine"
-	_, table, ok := strings.Cut(read(t, doc), heading)
+	_, lists, ok := strings.Cut(read(t, doc), heading)
 	if !ok {
 		t.Fatalf("%s has no heading %q", doc, heading)
 	}
-	table, _, _ = strings.Cut(table, "\n## ")
+	lists, _, _ = strings.Cut(lists, "\n## ")
 	listed := map[string]bool{}
-	for _, m := range regexp.MustCompile("`([\\w/]+\\.go)`").FindAllStringSubmatch(table, -1) {
+	for _, m := range regexp.MustCompile("`([\\w/]+\\.go)`").FindAllStringSubmatch(lists, -1) {
 		listed[m[1]] = true
 	}
 	started := map[string]string{}
@@ -186,7 +186,7 @@ func TestConcurrencyDoc(t *testing.T) {
 	}
 	for _, file := range slices.Sorted(maps.Keys(started)) {
 		if !listed[file] {
-			t.Errorf("%s: whose is that goroutine, when does it end, how many are there? Say so in a row of %s, with the file `%s`",
+			t.Errorf("%s: whose is that goroutine, when does it end, how many are there? Say so in an entry of %s, with the file `%s`",
 				started[file], doc, file)
 		}
 	}

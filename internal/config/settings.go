@@ -21,8 +21,7 @@ type Log struct {
 // win over those in the URL.
 type Redis struct {
 	// Redis that all hosts of an app share: `redis://[user:password@]host:port/db`, or `rediss://`
-	// for TLS. Without it `up` starts an embedded Redis for this host only, and a lone worker runs
-	// in memory.
+	// for TLS.
 	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" form:"redis-url" shown:"none: up embeds one, worker runs in memory, router needs it or SIDEREAL_UPSTREAMS"`
 
 	// User name of the Redis ACL.
@@ -31,8 +30,7 @@ type Redis struct {
 	// Password of Redis.
 	RedisPassword string `env:"SIDEREAL_REDIS_PASSWORD" secret:"file" needs:"SIDEREAL_REDIS_URL"`
 
-	// PEM file with the certificates that sign Redis's certificate; default: the system's. Only TLS
-	// URLs use it.
+	// PEM file with the certificates that sign Redis's certificate; default: the system's.
 	RedisCAFile string `env:"SIDEREAL_REDIS_CA_FILE" form:"readable" needs:"SIDEREAL_REDIS_URL"`
 
 	// PEM file with this process's certificate for Redis.
@@ -76,8 +74,7 @@ type AppDoor struct {
 
 // Home is the folder of a user's daemon.
 type Home struct {
-	// Folder of the daemon, for its user only: control socket, logs, saved list. Each folder has
-	// its own daemon.
+	// Folder of the daemon, for its user only: control socket, logs, saved list.
 	Home string `env:"SIDEREAL_HOME" shown:"~/.sidereal; called as pm2 or pm2-runtime: PM2_HOME, if it is set"`
 }
 
@@ -101,7 +98,7 @@ type Routing struct {
 	Balance string `env:"SIDEREAL_BALANCE" envDefault:"least-connection" oneof:"least-connection round-robin random"`
 
 	// Minimum time an unused sid keeps its owner in Redis. Routers raise it to ping interval + ping
-	// timeout + 30 s. A shorter time frees Redis memory sooner.
+	// timeout + 30 s.
 	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"6s"`
 
 	// Load balancers in front of this host. The router believes only their `X-Forwarded-*` headers
@@ -109,8 +106,7 @@ type Routing struct {
 	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`
 
 	// `on` requires a PROXY header (version 1 or 2) on every connection of
-	// `SIDEREAL_TRUSTED_PROXIES`. TCP load balancers name the client in it. The router refuses
-	// connections without one, except those of other hosts' routers.
+	// `SIDEREAL_TRUSTED_PROXIES`.
 	ProxyProtocol string `env:"SIDEREAL_PROXY_PROTOCOL" oneof:"off on" needs:"SIDEREAL_TRUSTED_PROXIES" shown:"off"`
 }
 
@@ -120,9 +116,8 @@ type Limits struct {
 	// Unanswered handshakes of a worker. Further ones go to a worker that has room.
 	HandshakesInFlight int `env:"SIDEREAL_HANDSHAKES_IN_FLIGHT" envDefault:"500" min:"1"`
 
-	// New sessions per worker and second. A Go worker needs 28 to 46 µs of CPU per handshake and as
-	// much for the connect that follows, so 5,000 leave half a core for connected clients. Node
-	// workers need about 250 µs: use 1500.
+	// New sessions per worker and second. 5,000 leave a Go worker half a core for connected
+	// clients. Use 1500 with Node workers.
 	HandshakeRate int `env:"SIDEREAL_HANDSHAKE_RATE" envDefault:"5000" min:"1"`
 
 	// New sessions per client address (IPv6: per /64) and second; 0 for no limit. Many clients may
@@ -151,8 +146,8 @@ type Limits struct {
 	// Largest head of a request in bytes; larger ones get 431.
 	MaxHeadBytes int `env:"SIDEREAL_MAX_HEAD_BYTES" envDefault:"16384" form:"head-bytes"`
 
-	// Largest body of a request in bytes; larger ones get 413; 0 for no limit. The router streams
-	// bodies, and Socket.IO servers have a limit of their own.
+	// Largest body of a request in bytes; larger ones get 413; 0 for no limit. Socket.IO servers
+	// have a limit of their own.
 	MaxBodyBytes int64 `env:"SIDEREAL_MAX_BODY_BYTES" envDefault:"0" form:"bytes"`
 
 	// Time a client has to send a head, a PROXY header or its part of a TLS handshake.
@@ -186,18 +181,15 @@ type Requests struct {
 // Upstreams lists servers that don't register in Redis, beside the workers or instead of them.
 // [upstreams.md](upstreams.md) is the guide.
 type Upstreams struct {
-	// Servers that know nothing of Sidereal, with `http://` or `https://`, host and port. A name
-	// stands for all its addresses. Several routers need the same list and `SIDEREAL_REDIS_URL`,
-	// since one router alone knows its sessions' owners.
+	// Servers that know nothing of Sidereal, with `http://` or `https://`, host and port. Several
+	// routers need the same list and `SIDEREAL_REDIS_URL`.
 	List string `env:"SIDEREAL_UPSTREAMS" form:"upstreams"`
 
-	// Path that a healthy server answers with a status below 400. By default the router asks for
-	// `SIDEREAL_PATH`, where Engine.IO answers 400 without a session, and accepts every status
-	// below 500.
+	// Path that a healthy server answers with a status below 400. For `SIDEREAL_PATH`, every status
+	// below 500 is good.
 	Check string `env:"SIDEREAL_UPSTREAM_CHECK" form:"request-path" needs:"SIDEREAL_UPSTREAMS" shown:"SIDEREAL_PATH"`
 
-	// Time between two checks of a server, and between two look-ups of its name. The router checks
-	// a failed server sooner.
+	// Time between two checks of a server, and between two look-ups of its name.
 	Interval time.Duration `env:"SIDEREAL_UPSTREAM_INTERVAL" envDefault:"5s" min:"100ms"`
 
 	// PEM file with the certificates that sign those of `https://` servers; default: the system's.
@@ -206,16 +198,14 @@ type Upstreams struct {
 
 // TLS has the certificates of the public address.
 type TLS struct {
-	// PEM files with certificates, each followed by its chain. A client gets the first that has the
-	// name it asks for, else the first of all. The public address then speaks only TLS, to clients
-	// and other hosts. The router reads the files again when they change, and at SIGHUP.
+	// PEM files with certificates, each followed by its chain. The public address then speaks only
+	// TLS, to clients and other hosts.
 	TLSCert string `env:"SIDEREAL_TLS_CERT" form:"readables" needs:"SIDEREAL_TLS_KEY"`
 
 	// PEM files with the keys of these certificates, in the same order.
 	TLSKey string `env:"SIDEREAL_TLS_KEY" form:"readables" needs:"SIDEREAL_TLS_CERT"`
 
-	// Whether the router offers HTTP/2 over TLS, `on` or `off`. Polling then shares one connection
-	// with the rest of a page. WebSockets use HTTP/1.1 either way.
+	// Whether the router offers HTTP/2 over TLS, `on` or `off`.
 	HTTP2 string `env:"SIDEREAL_HTTP2" oneof:"on off" envDefault:"on"`
 }
 
@@ -249,22 +239,21 @@ func (t TLS) Pairs() (pairs [][2]string, err error) {
 // the guide.
 type Cluster struct {
 	// How servers reach each other's clients: `redis`, `redis-sharded`, `redis-streams`, or
-	// `memory` for a single process. They speak the wire of @socket.io/redis-adapter, of its
-	// createShardedAdapter (Redis 7 or later, not the embedded one) and of
-	// @socket.io/redis-streams-adapter.
+	// `memory` for a single process. `redis-sharded` needs Redis 7 or later, and not the embedded
+	// one.
 	Adapter string `env:"SIDEREAL_ADAPTER" form:"adapter" shown:"redis; memory without a Redis"`
 
 	// Rooms with a channel of their own under `redis-sharded`: `static` none, `dynamic` all but
-	// those of single sockets, `dynamic-private` all. It is Node's option subscriptionMode. All
-	// servers need the same.
+	// those of single sockets, `dynamic-private` all. All servers need the same, Node's
+	// (subscriptionMode) too.
 	AdapterMode string `env:"SIDEREAL_ADAPTER_MODE" envDefault:"dynamic" form:"adapter-mode"`
 
 	// Prefix of the adapter's channels. Servers with the same key share rooms, Node's included.
 	AdapterKey string `env:"SIDEREAL_ADAPTER_KEY" envDefault:"socket.io" form:"key"`
 
 	// Time within which a client may reconnect and keep its id, rooms, data and missed events; 0
-	// turns it off. With `redis-streams` it may return to any worker, also when its own was killed;
-	// in memory to the same worker; other adapters don't support it.
+	// turns it off. With `redis-streams` it may return to any worker, in memory to its own; other
+	// adapters don't support it.
 	Recovery time.Duration `env:"SIDEREAL_RECOVERY" envDefault:"0s" min:"0s"`
 
 	// Time a request to other servers (fetch sockets, server-side acks) waits for answers.
@@ -302,9 +291,8 @@ type Transport struct {
 	MaxMessageBytes int `env:"SIDEREAL_ADAPTER_MAX_MESSAGE_BYTES" envDefault:"67108864" min:"1"`
 
 	// `on` answers Node's servers on the asker's channel only, with the adapter `redis`, as Node's
-	// option publishOnSpecificResponseChannel does. This saves traffic, but Node servers with an
-	// adapter older than version 7 don't hear it. Other adapters, and our own servers among each
-	// other, always do so.
+	// option publishOnSpecificResponseChannel does. Node servers with an adapter older than version
+	// 7 don't hear that.
 	SpecificResponses string `env:"SIDEREAL_ADAPTER_SPECIFIC_RESPONSES" oneof:"off on" envDefault:"off"`
 
 	// Time a room's channel stays subscribed after its last client left, with `redis-sharded`.
@@ -314,8 +302,7 @@ type Transport struct {
 // Streams configures the adapter `redis-streams`. Node's servers need the same values, as
 // streamName, streamCount, maxLen, sessionKeyPrefix and useShardedPubSub.
 type Streams struct {
-	// Name of the stream, or prefix of several. Node's default is `socket.io`, whatever its
-	// channels are called.
+	// Name of the stream, or prefix of several. Node's default is `socket.io`.
 	StreamName string `env:"SIDEREAL_STREAM_NAME" form:"key" shown:"SIDEREAL_ADAPTER_KEY"`
 
 	// Number of streams that share the namespaces. Several are called `<name>-0`, `<name>-1` and so
@@ -346,8 +333,7 @@ type Stopping struct {
 	DrainDelay time.Duration `env:"SIDEREAL_DRAIN_DELAY" envDefault:"0s" min:"0s"`
 
 	// Sessions that a draining worker closes per second, and relayed WebSockets that a stopping
-	// router closes. A higher rate ends a reload sooner and makes clients reconnect in a steeper
-	// wave.
+	// router closes.
 	DrainRate int `env:"SIDEREAL_DRAIN_RATE" envDefault:"100" min:"1"`
 
 	// Longest stop after the drain delay; the process then cuts off what is left.

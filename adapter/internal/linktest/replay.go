@@ -18,7 +18,7 @@ import (
 )
 
 // Recording is a golden file: what two servers of Node's, A and B, said to Redis, step by step, and
-// what their clients were told (docs/adapter-wire.md, 11).
+// what their clients were told (adapter/testdata/README.md).
 type Recording struct {
 	Sockets map[string]string
 	Nodes   map[string]map[string]string // uids by server and namespace

@@ -16,7 +16,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// vector is one command that a Node server sent to Redis (docs/adapter-wire.md, 11).
+// vector is one command that a Node server sent to Redis (adapter/testdata/README.md).
 type vector struct {
 	Name    string
 	From    string

@@ -39,7 +39,7 @@ var layers = map[string][]string{
 	"internal/processview": {"internal/daemon", "internal/pm2"},
 	"internal/host": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn",
 		"internal/admin", "internal/systemd", "directory"},
-	"internal/service": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn",
+	"internal/service": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn", "internal/redisserver",
 		"internal/admin", "internal/systemd", "internal/netio", "directory", "adapter", "router"},
 	"internal/cluster":  {"internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/sockets":  {"internal/config", "internal/admin", "internal/supervisor", "internal/systemd"},
@@ -47,7 +47,7 @@ var layers = map[string][]string{
 	"internal/daemon":     {"internal/logfile", "internal/safefile", "internal/pidfile", "internal/host", "internal/cluster", "internal/sockets", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/admin", "internal/loghandler"},
 	"internal/node":       {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
 	"internal/adapterenv": {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":  {"internal/netio"}, "internal/supervisor": {"internal/lifeline", "internal/loghandler"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
+	"internal/redisconn":  {"internal/netio"}, "internal/redisserver": {}, "internal/supervisor": {"internal/lifeline", "internal/loghandler"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 
 	// Packages for tests.
 	"adapter/internal/linktest": {"socketio/cluster", "socketio/packet", "adapter/internal/wire", "internal/redisconn", "internal/testkit"},
@@ -65,6 +65,19 @@ func TestLayers(t *testing.T) {
 			if !allowed(row, used) {
 				t.Errorf("%s imports %s, which its row %q does not allow", p.path, used, row)
 			}
+		}
+	}
+}
+
+// TestAppsCompileNoRedisServer: a worker connects to a Redis, and only the command embeds one.
+func TestAppsCompileNoRedisServer(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "./examples/chat", "./socketio/socketiotest", "./adapter/emitter").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for path := range strings.Lines(string(out)) {
+		if strings.Contains(path, "miniredis") || strings.Contains(path, "lua") || strings.Contains(path, "internal/redisserver") {
+			t.Errorf("an app compiles %s", strings.TrimSpace(path))
 		}
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/redisserver"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/adaptertest"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
@@ -61,7 +61,7 @@ func TestSuiteOnRedisCluster(t *testing.T) {
 
 func TestStreamsSuiteEmbedded(t *testing.T) {
 	adaptertest.Run(t, func(t *testing.T) func() cluster.Cluster {
-		e, err := redisconn.ServeEmbedded(t.Context(), "", "")
+		e, err := redisserver.Serve(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/loghandler"
-	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/redisserver"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -50,7 +50,7 @@ var roles = map[string]func(){
 			check(err)
 			os.Exit(code)
 		}
-		e, err := redisconn.ServeEmbeddedOn(context.Background(), inheritedListener(), os.Getenv("SIDEREAL_REDIS_PASSWORD"))
+		e, err := redisserver.ServeOn(context.Background(), inheritedListener(), os.Getenv("SIDEREAL_REDIS_PASSWORD"))
 		check(err)
 		line.Report(lifeline.Ready, "1")
 		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)

@@ -1,5 +1,5 @@
 // Package redisconn connects Sidereal to Redis. It turns a URL into a client, knows whether Redis
-// is there, keeps subscriptions alive, and serves the embedded Redis of a host without a URL.
+// is there, and keeps subscriptions alive.
 //
 //   - [Open] checks a [Config] and makes a [Conn]. It dials nothing.
 //   - [Conn.Run] probes Redis and keeps [Conn.Up], [Conn.Changed] and [Conn.Wait] true.
@@ -10,8 +10,6 @@
 //     process.
 //   - [Conn.Node], [Conn.AnyNode] and [Conn.Nodes] find the nodes of a Redis Cluster. A
 //     Subscription follows its shard channels from node to node by itself.
-//   - [ServeEmbedded] serves an in-memory Redis on a loopback port. Its pub/sub keeps one order for
-//     all messages, as Redis does, through channels and patterns alike.
 //
 // In a Subscription, topics.go holds the wanted topics, route.go binds them to connections, link.go
 // is one connection over push.go, resp.go parses Redis's words, and subscription.go combines the

@@ -119,6 +119,12 @@ func appendCommand(b []byte, name string, args ...string) []byte {
 	return b
 }
 
+func appendBulk(b []byte, s string) []byte {
+	b = strconv.AppendInt(append(b, '$'), int64(len(s)), 10)
+	b = append(append(b, "\r\n"...), s...)
+	return append(b, "\r\n"...)
+}
+
 func (p *push) write(b []byte) error {
 	if err := p.conn.SetWriteDeadline(time.Now().Add(p.within)); err != nil {
 		return err

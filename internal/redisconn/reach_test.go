@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/redisserver"
 )
 
 func TestReachWaitsAsLongAsItMayHelp(t *testing.T) {
@@ -19,7 +21,7 @@ func TestReachWaitsAsLongAsItMayHelp(t *testing.T) {
 	reached := make(chan error, 1)
 	conn := open(t, Config{URL: "redis://:right@" + addr})
 	go func() { reached <- conn.Reach(ctx) }()
-	e, err := ServeEmbedded(ctx, addr, "right")
+	e, err := redisserver.Serve(ctx, addr, "right")
 	if err != nil {
 		t.Fatal(err)
 	}

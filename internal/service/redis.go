@@ -9,7 +9,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
-	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/redisserver"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
@@ -33,7 +33,7 @@ func Redis(ctx context.Context, set config.EmbeddedRedis) (err error) {
 		err = errors.Join(err, parts.Wait())
 	}()
 	follow(hard, parts, line, drop)
-	e, err := redisconn.ServeEmbeddedOn(ctx, listeners[0], set.RedisPassword)
+	e, err := redisserver.ServeOn(ctx, listeners[0], set.RedisPassword)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package redisconn
+package redisserver
 
 import (
 	"context"
@@ -10,44 +10,46 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 func TestEmbeddedServesUntilItsContextEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	e, err := ServeEmbedded(ctx, "", "")
+	e, err := Serve(ctx, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(e.Addr(), "127.0.0.1:") {
 		t.Errorf("listens on %s", e.Addr())
 	}
-	c := open(t, Config{URL: e.URL()})
+	c := open(t, redisconn.Config{URL: e.URL()})
 	if err := c.Check(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := open(t, Config{URL: "redis://" + e.Addr()}).Check(ctx); !errors.Is(err, ErrAuth) {
+	if err := open(t, redisconn.Config{URL: "redis://" + e.Addr()}).Check(ctx); !errors.Is(err, redisconn.ErrAuth) {
 		t.Errorf("without password: %v", err)
 	}
-	if _, err := ServeEmbedded(ctx, e.Addr(), ""); err == nil {
+	if _, err := Serve(ctx, e.Addr(), ""); err == nil {
 		t.Error("two on one port")
 	}
 	cancel()
 	e.Wait()
-	if err := c.Check(context.Background()); !errors.Is(err, ErrUnreachable) {
+	if err := c.Check(context.Background()); !errors.Is(err, redisconn.ErrUnreachable) {
 		t.Errorf("after its end: %v", err)
 	}
 }
 
 func TestEmbeddedKeysExpireByThemselves(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	e, err := ServeEmbedded(ctx, "", "p")
+	e, err := Serve(ctx, "", "p")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Wait()
 	defer cancel()
-	client := open(t, Config{URL: e.URL()}).Client()
+	client := open(t, redisconn.Config{URL: e.URL()}).Client()
 	if err := client.Set(ctx, "k", "v", 100*time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +83,7 @@ func BenchmarkEmbeddedSet(b *testing.B) {
 			if ticks {
 				m.SetTime(time.Now())
 			}
-			client := open(b, Config{URL: "redis://" + m.Addr()}).Client()
+			client := open(b, redisconn.Config{URL: "redis://" + m.Addr()}).Client()
 			b.ResetTimer()
 			for range b.N {
 				if err := client.Set(context.Background(), "x", "v", time.Minute).Err(); err != nil {

@@ -1,4 +1,4 @@
-package redisconn
+package redisserver
 
 import (
 	"bufio"
@@ -15,19 +15,19 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// embeddedTick is how often the clock of the embedded Redis advances. Each advance walks all keys
+// tickEvery is how often the clock of the embedded Redis advances. Each advance walks all keys
 // to expire some. By itself miniredis does so at every command: with 10,000 sids a SET took 2 ms;
 // it takes 31 µs now, round trip included.
-const embeddedTick = 50 * time.Millisecond
+const tickEvery = 50 * time.Millisecond
 
-// Embedded is a Redis inside this process, for one host, a first try and tests. It forgets
+// Server is a Redis inside this process, for one host, a first try and tests. It forgets
 // everything when it ends.
 //
-// Keys, scripts and transactions are miniredis's. Connections and pub/sub are ours ([embeddedPeer],
+// Keys, scripts and transactions are miniredis's. Connections and pub/sub are ours ([peer],
 // [pubsub]), for two reasons. Miniredis delivers messages of channels and of patterns on two
 // goroutines, in any order, but a join before an emit relies on the order. And a subscriber that
 // doesn't read stops miniredis for everybody.
-type Embedded struct {
+type Server struct {
 	m        *miniredis.Miniredis
 	pubsub   *pubsub
 	listener net.Listener
@@ -39,27 +39,27 @@ type Embedded struct {
 	conns map[net.Conn]struct{}
 }
 
-// ServeEmbedded listens on addr and serves until ctx ends; then Wait returns. An empty addr chooses
+// Serve listens on addr and serves until ctx ends; then Wait returns. An empty addr chooses
 // a free port of 127.0.0.1, an empty password a random one. TTLs follow the clock.
-func ServeEmbedded(ctx context.Context, addr, password string) (*Embedded, error) {
+func Serve(ctx context.Context, addr, password string) (*Server, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
 	var c net.ListenConfig
 	l, err := c.Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("redisconn: embedded Redis: %w", err)
+		return nil, fmt.Errorf("redisserver: embedded Redis: %w", err)
 	}
-	return ServeEmbeddedOn(ctx, l, password)
+	return ServeOn(ctx, l, password)
 }
 
-// ServeEmbeddedOn is ServeEmbedded on a listener, which it closes. If a supervisor holds the
+// ServeOn is Serve on a listener, which it closes. If a supervisor holds the
 // listener, clients wait instead of failing while the embedded Redis restarts.
-func ServeEmbeddedOn(ctx context.Context, l net.Listener, password string) (*Embedded, error) {
+func ServeOn(ctx context.Context, l net.Listener, password string) (*Server, error) {
 	if password == "" {
 		password = rand.Text()
 	}
-	e := &Embedded{
+	e := &Server{
 		m:        miniredis.NewMiniRedis(),
 		pubsub:   newPubsub(),
 		listener: l,
@@ -72,7 +72,7 @@ func ServeEmbeddedOn(ctx context.Context, l net.Listener, password string) (*Emb
 	started, err := e.m.Dial() // its way to start without a listener of its own
 	if err != nil {
 		l.Close()
-		return nil, fmt.Errorf("redisconn: embedded Redis: %w", err)
+		return nil, fmt.Errorf("redisserver: embedded Redis: %w", err)
 	}
 	started.Close()
 	commands := e.m.Server()
@@ -95,7 +95,7 @@ func ServeEmbeddedOn(ctx context.Context, l net.Listener, password string) (*Emb
 	return e, nil
 }
 
-func (e *Embedded) accept(commands *server.Server) {
+func (e *Server) accept(commands *server.Server) {
 	for {
 		c, err := e.listener.Accept()
 		if err != nil {
@@ -105,7 +105,7 @@ func (e *Embedded) accept(commands *server.Server) {
 		e.conns[c] = struct{}{}
 		e.mu.Unlock()
 		e.serving.Go(func() {
-			newEmbeddedPeer(c, commands, e.pubsub, &e.serving).serve()
+			newPeer(c, commands, e.pubsub, &e.serving).serve()
 			e.mu.Lock()
 			delete(e.conns, c)
 			e.mu.Unlock()
@@ -114,7 +114,7 @@ func (e *Embedded) accept(commands *server.Server) {
 }
 
 // hangUp closes every connection, which ends its peer.
-func (e *Embedded) hangUp() {
+func (e *Server) hangUp() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c := range e.conns {
@@ -122,8 +122,8 @@ func (e *Embedded) hangUp() {
 	}
 }
 
-func (e *Embedded) tick(ctx context.Context) {
-	ticker := time.NewTicker(embeddedTick)
+func (e *Server) tick(ctx context.Context) {
+	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -137,13 +137,13 @@ func (e *Embedded) tick(ctx context.Context) {
 }
 
 // URL returns the address with the password. Don't log it.
-func (e *Embedded) URL() string {
+func (e *Server) URL() string {
 	u := url.URL{Scheme: "redis", User: url.UserPassword("", e.password), Host: e.Addr()}
 	return u.String()
 }
 
 // Addr returns the host:port that it listens on.
-func (e *Embedded) Addr() string { return e.listener.Addr().String() }
+func (e *Server) Addr() string { return e.listener.Addr().String() }
 
 // Wait returns when the server has ended and closed its connections.
-func (e *Embedded) Wait() { e.running.Wait() }
+func (e *Server) Wait() { e.running.Wait() }

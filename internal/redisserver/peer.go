@@ -1,4 +1,4 @@
-package redisconn
+package redisserver
 
 import (
 	"bufio"
@@ -17,10 +17,10 @@ const (
 	replyBuffer = 64 << 10 // replies to a pipeline leave together, or when there are so many bytes of them
 )
 
-// embeddedPeer is one client's connection to the embedded Redis. Its goroutine runs the commands in
+// peer is one client's connection to the embedded Redis. Its goroutine runs the commands in
 // order; a reader hands them over. A connection that ever subscribed writes through its outbox, and
 // any other directly, so that a client that doesn't read its replies delays only itself.
-type embeddedPeer struct {
+type peer struct {
 	conn     net.Conn
 	commands *server.Server
 	pubsub   *pubsub
@@ -36,8 +36,8 @@ type embeddedPeer struct {
 	queueing   bool // between MULTI and EXEC
 }
 
-func newEmbeddedPeer(conn net.Conn, commands *server.Server, ps *pubsub, serving *sync.WaitGroup) *embeddedPeer {
-	p := &embeddedPeer{
+func newPeer(conn net.Conn, commands *server.Server, ps *pubsub, serving *sync.WaitGroup) *peer {
+	p := &peer{
 		conn:     conn,
 		commands: commands,
 		pubsub:   ps,
@@ -52,7 +52,7 @@ func newEmbeddedPeer(conn net.Conn, commands *server.Server, ps *pubsub, serving
 }
 
 // serve runs the client's commands until it leaves.
-func (p *embeddedPeer) serve() {
+func (p *peer) serve() {
 	requests := make(chan []string, readAhead)
 	var failed error // of the reader, once requests is closed
 	p.readers.Go(func() {
@@ -82,7 +82,7 @@ func (p *embeddedPeer) serve() {
 }
 
 // read hands commands over until the connection ends.
-func (p *embeddedPeer) read(requests chan<- []string) error {
+func (p *peer) read(requests chan<- []string) error {
 	r := bufio.NewReaderSize(p.conn, 16<<10)
 	for {
 		args, err := readRequest(r)
@@ -97,14 +97,14 @@ func (p *embeddedPeer) read(requests chan<- []string) error {
 }
 
 // leave sends the remaining replies and hangs up.
-func (p *embeddedPeer) leave() {
+func (p *peer) leave() {
 	p.pubsub.drop(p.sub)
 	p.flush()
 	p.sub.out.finish()
 }
 
 // flush sends the replies.
-func (p *embeddedPeer) flush() {
+func (p *peer) flush() {
 	switch b := p.replies.Bytes(); {
 	case len(b) == 0:
 		return
@@ -121,7 +121,7 @@ func (p *embeddedPeer) flush() {
 }
 
 // handle answers one command.
-func (p *embeddedPeer) handle(name string, args []string) {
+func (p *peer) handle(name string, args []string) {
 	listening := p.topics > 0 && !p.sub.resp3.Load() // RESP2: no ordinary command among the messages
 	switch name {
 	case "SUBSCRIBE", "PSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE":
@@ -158,7 +158,7 @@ func (p *embeddedPeer) handle(name string, args []string) {
 }
 
 // run passes a command to miniredis and returns the reply. It's valid until the next reply.
-func (p *embeddedPeer) run(args []string) []byte {
+func (p *peer) run(args []string) []byte {
 	before := p.replies.Len()
 	p.commands.Dispatch(p.peer, args)
 	p.peer.Flush()
@@ -166,7 +166,7 @@ func (p *embeddedPeer) run(args []string) []byte {
 }
 
 // track records what miniredis knows about this connection and doesn't tell.
-func (p *embeddedPeer) track(name string, reply []byte) {
+func (p *peer) track(name string, reply []byte) {
 	switch name {
 	case "MULTI":
 		if reply[0] == '+' {
@@ -182,7 +182,7 @@ func (p *embeddedPeer) track(name string, reply []byte) {
 }
 
 // admit reports whether this connection may use pub/sub. If not, it has sent the error.
-func (p *embeddedPeer) admit() bool {
+func (p *peer) admit() bool {
 	if !p.admitted {
 		before := p.replies.Len()
 		if p.run([]string{"PING"})[0] == '-' { // NOAUTH
@@ -196,7 +196,7 @@ func (p *embeddedPeer) admit() bool {
 
 // ask runs PUBLISH and PUBSUB by [pubsub.answer]. In a transaction they wait for EXEC, as scripts
 // do, because miniredis queues, and it calls the hook from a script.
-func (p *embeddedPeer) ask(name string, args []string) {
+func (p *peer) ask(name string, args []string) {
 	if name == "PUBLISH" && len(args) != 3 {
 		p.run(args) // malformed: says so
 		return
@@ -211,7 +211,7 @@ func (p *embeddedPeer) ask(name string, args []string) {
 }
 
 // subscribe runs the four commands that begin and end subscriptions.
-func (p *embeddedPeer) subscribe(name string, args []string) {
+func (p *peer) subscribe(name string, args []string) {
 	kind, pattern := strings.CutPrefix(name, "P")
 	if kind == "SUBSCRIBE" && len(args) == 1 {
 		p.run(args) // malformed: says so
@@ -238,7 +238,7 @@ func (p *embeddedPeer) subscribe(name string, args []string) {
 }
 
 // reset returns the connection to its first state, authentication included.
-func (p *embeddedPeer) reset() {
+func (p *peer) reset() {
 	p.pubsub.drop(p.sub)
 	p.topics, p.admitted, p.queueing = 0, false, false
 	p.peer.Ctx, p.peer.Resp3, p.peer.ClientName = nil, false, ""
@@ -247,7 +247,7 @@ func (p *embeddedPeer) reset() {
 	p.peer.Flush()
 }
 
-func (p *embeddedPeer) refuse(name string) {
+func (p *peer) refuse(name string) {
 	p.peer.WriteError(fmt.Sprintf("ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
 		strings.ToLower(name)))
 	p.peer.Flush()

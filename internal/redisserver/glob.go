@@ -1,4 +1,4 @@
-package redisconn
+package redisserver
 
 // globMatch reports whether s matches a pattern of PSUBSCRIBE, in Redis's glob style: * for any
 // bytes, ? for one, [abc], [a-z] and [^a] for one of a class, \ before a literal byte. It takes at

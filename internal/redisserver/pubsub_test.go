@@ -1,4 +1,4 @@
-package redisconn
+package redisserver
 
 import (
 	"bufio"
@@ -16,13 +16,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 // embedded serves an embedded Redis that ends with the test.
-func embedded(t testing.TB, password string) *Embedded {
+func embedded(t testing.TB, password string) *Server {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	e, err := ServeEmbedded(ctx, "", password)
+	e, err := Serve(ctx, "", password)
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -39,8 +41,8 @@ func embedded(t testing.TB, password string) *Embedded {
 func TestEmbeddedKeepsOrder(t *testing.T) {
 	const publishers, messages = 4, 10_000
 	e := embedded(t, "")
-	c := open(t, Config{URL: e.URL()})
-	topics := SubConfig{Channels: []string{"channel"}, Patterns: []string{"pattern#*"}}
+	c := open(t, redisconn.Config{URL: e.URL()})
+	topics := redisconn.SubConfig{Channels: []string{"channel"}, Patterns: []string{"pattern#*"}}
 	first, second := listen(t, c, topics), listen(t, c, topics)
 	wait(t, first)
 	wait(t, second)
@@ -48,7 +50,7 @@ func TestEmbeddedKeepsOrder(t *testing.T) {
 	var publishing sync.WaitGroup
 	for p := range publishers {
 		publishing.Go(func() {
-			client := open(t, Config{URL: e.URL()}).Client()
+			client := open(t, redisconn.Config{URL: e.URL()}).Client()
 			for n := 0; n < messages; {
 				pipe := client.Pipeline()
 				for range 1 + n%50 { // one alone, and pipelines
@@ -83,8 +85,8 @@ func TestEmbeddedKeepsOrder(t *testing.T) {
 
 func TestEmbeddedDeliversOnceForEachChannelAndPattern(t *testing.T) {
 	e := embedded(t, "")
-	c := open(t, Config{URL: e.URL()})
-	l := listen(t, c, SubConfig{Channels: []string{"ab"}, Patterns: []string{"a*", "?b", "x*"}})
+	c := open(t, redisconn.Config{URL: e.URL()})
+	l := listen(t, c, redisconn.SubConfig{Channels: []string{"ab"}, Patterns: []string{"a*", "?b", "x*"}})
 	wait(t, l)
 	if n, err := c.Client().Publish(t.Context(), "ab", "m").Result(); n != 3 || err != nil {
 		t.Errorf("%d deliveries, %v", n, err)
@@ -102,8 +104,8 @@ func TestEmbeddedCutsOffASlowSubscriberAlone(t *testing.T) {
 	for range 7 { // +OK, and the six lines of the confirmation
 		slow.line(t)
 	}
-	c := open(t, Config{URL: e.URL()})
-	other := listen(t, c, SubConfig{Channels: []string{"a"}})
+	c := open(t, redisconn.Config{URL: e.URL()})
+	other := listen(t, c, redisconn.SubConfig{Channels: []string{"a"}})
 	wait(t, other)
 
 	payload := strings.Repeat("x", 1<<20)
@@ -134,7 +136,7 @@ func TestEmbeddedCutsOffASlowSubscriberAlone(t *testing.T) {
 
 func TestEmbeddedForgetsWhoLeft(t *testing.T) {
 	e := embedded(t, "p")
-	client := open(t, Config{URL: e.URL()}).Client()
+	client := open(t, redisconn.Config{URL: e.URL()}).Client()
 	c := dial(t, e.Addr())
 	c.send(t, "AUTH", "p")
 	c.send(t, "SUBSCRIBE", "a")
@@ -168,8 +170,8 @@ func TestEmbeddedForgetsWhoLeft(t *testing.T) {
 
 func TestEmbeddedPublishesFromTransactionsAndScripts(t *testing.T) {
 	e := embedded(t, "")
-	c := open(t, Config{URL: e.URL()})
-	l := listen(t, c, SubConfig{Channels: []string{"a"}, Patterns: []string{"p*"}})
+	c := open(t, redisconn.Config{URL: e.URL()})
+	l := listen(t, c, redisconn.SubConfig{Channels: []string{"a"}, Patterns: []string{"p*"}})
 	wait(t, l)
 	ctx := t.Context()
 
@@ -231,7 +233,7 @@ func TestEmbeddedServesPushesOfRESP3(t *testing.T) {
 
 func TestEmbeddedEndsWhileACommandBlocks(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	e, err := ServeEmbedded(ctx, "", "p")
+	e, err := Serve(ctx, "", "p")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,9 +297,9 @@ func BenchmarkPubSub(b *testing.B) {
 	for _, server := range servers {
 		for _, burst := range []int{1, 100} {
 			b.Run(fmt.Sprintf("server=%s/burst=%d", server.name, burst), func(b *testing.B) {
-				c := open(b, Config{URL: server.serve(b)})
+				c := open(b, redisconn.Config{URL: server.serve(b)})
 				heard := make(chan struct{}, burst)
-				s := c.Subscribe(SubConfig{Channels: []string{"a"}, OnMessage: func(string, []byte) bool { heard <- struct{}{}; return false }})
+				s := c.Subscribe(redisconn.SubConfig{Channels: []string{"a"}, OnMessage: func(string, []byte) bool { heard <- struct{}{}; return false }})
 				testkit.Run(b, s.Run)
 				if err := s.Wait(context.Background()); err != nil {
 					b.Fatal(err)

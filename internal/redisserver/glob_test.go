@@ -1,4 +1,4 @@
-package redisconn
+package redisserver
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
+
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
 func TestGlobMatch(t *testing.T) {
@@ -40,7 +42,7 @@ func TestGlobMatch(t *testing.T) {
 
 // TestGlobMatchesAsRedisDoes compares with KEYS, over names and patterns of the bytes that mean something.
 func TestGlobMatchesAsRedisDoes(t *testing.T) {
-	client := open(t, Config{URL: testkit.StartRedis(t).URL()}).Client()
+	client := open(t, redisconn.Config{URL: testkit.StartRedis(t).URL()}).Client()
 	random := rand.New(rand.NewPCG(1, 2))
 	word := func(letters string, most int) string {
 		var b strings.Builder

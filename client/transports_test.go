@@ -95,6 +95,42 @@ func TestTryAllTransports(t *testing.T) {
 	}
 }
 
+// TestPollingRequestsAreNumbered: each request of a session has a t of its own, the handshake
+// included, so that servers recognise repeated ones. WebSockets have none.
+func TestPollingRequestsAreNumbered(t *testing.T) {
+	var mu sync.Mutex
+	seen := make(map[string]bool)
+	server := startApp(t, func(io *socketio.Server) {
+		io.On("echo", func(s string) string { return s })
+	}, func(h http.Handler) *httptest.Server {
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			q := r.URL.Query()
+			mu.Lock()
+			if number := q.Get("t"); q.Get("transport") == client.Polling && (number == "" || seen[number]) ||
+				q.Get("transport") == client.WebSocket && number != "" {
+				t.Errorf("%s %s: t is missing or used", r.Method, r.URL)
+			} else {
+				seen[number] = true
+			}
+			mu.Unlock()
+			h.ServeHTTP(w, r)
+		}))
+	})
+	for _, transport := range []string{client.Polling, client.WebSocket} {
+		c := newClient(t, client.Config{URL: server.URL, Transports: []string{transport}})
+		connect(t, c.Of("/"))
+		for range 3 {
+			if _, err := c.Of("/").EmitWithAck(t.Context(), "echo", "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Close()
+	}
+	if len(seen) < 8 {
+		t.Errorf("%d requests were seen", len(seen))
+	}
+}
+
 func TestRefusedHandshake(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusForbidden)

@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"crypto/tls"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -53,12 +55,17 @@ type Config struct {
 	OnPing func()
 }
 
-// request is the URL of a request of the session sid, or of a handshake.
+// request is the URL of a request of the session sid, or of a handshake. Each polling request has a
+// parameter t of its own, as from official clients: a server that gets a request twice, since a
+// proxy repeated it, serves it once.
 func (c *Config) request(transport, sid string) *url.URL {
 	u := *c.URL
 	q := u.Query()
 	q.Set("EIO", "4")
 	q.Set("transport", transport)
+	if transport == Polling {
+		q.Set("t", strconv.FormatUint(rand.Uint64(), 36))
+	}
 	if sid != "" {
 		q.Set("sid", sid)
 	}

@@ -54,6 +54,9 @@ type Worker struct {
 
 	Path string `json:"path"` // where Socket.IO answers, such as /socket.io/
 	Tags bool   `json:"tags"` // its sids begin with its id
+	// Repeats says that it recognises repeated polls and posts, and that routers tell it when a
+	// client leaves during a poll: see handoff.ClientLeft.
+	Repeats bool `json:"repeats,omitempty"`
 
 	// Beat changes with every beat that this process sees. From then on Clients includes what happened
 	// before that beat. It isn't in Redis.

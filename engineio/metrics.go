@@ -14,6 +14,7 @@ type metrics struct {
 	errors                                 [len(codeMessages)]prometheus.Counter
 	closes                                 map[string]prometheus.Counter
 	repeatedPolls, repeatedPosts           prometheus.Counter
+	interrupted                            prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -33,6 +34,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		Name: "sidereal_engine_repeats_total",
 		Help: "Polling requests that a proxy or router repeated and that were recognised, by method.",
 	}, []string{"method"})
+	interrupted := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sidereal_engine_interrupted_sessions",
+		Help: "Polling sessions whose router died with a request, and which wait for a proxy to repeat it.",
+	})
 	m := &metrics{
 		polling: sessions.WithLabelValues(Polling), websocket: sessions.WithLabelValues(WebSocket),
 		pollingHandshakes:   handshakes.WithLabelValues(Polling),
@@ -40,6 +45,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		closes:              make(map[string]prometheus.Counter),
 		repeatedPolls:       repeats.WithLabelValues(http.MethodGet),
 		repeatedPosts:       repeats.WithLabelValues(http.MethodPost),
+		interrupted:         interrupted,
 	}
 	for code := range codeMessages {
 		m.errors[code] = errs.WithLabelValues(strconv.Itoa(code))
@@ -48,7 +54,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		m.closes[reason] = closes.WithLabelValues(reason)
 	}
 	if r != nil {
-		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes, repeats} {
+		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes, repeats, interrupted} {
 			if err := r.Register(c); err != nil {
 				return nil, err
 			}

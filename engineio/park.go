@@ -12,11 +12,11 @@ import (
 type parker interface {
 	http.ResponseWriter
 	// Park says that the handler returns, and that the response is written later and ended by Done.
-	// The handler calls it, once. Gone is called if the client leaves before that, on a goroutine
-	// that holds no lock and does not wait for it.
+	// The handler calls it, once. Gone is called if the connection breaks before that, on a
+	// goroutine that holds no lock and does not wait for it.
 	Park(gone func())
 	// Done ends a response that was parked. It does not block, and so may leave something to be
-	// written behind it; if the client leaves before that, gone is called too. After an error it is
+	// written behind it; if the connection breaks before that, gone is called too. After an error it is
 	// not.
 	Done() error
 }
@@ -41,10 +41,10 @@ func (s *Session) park(p *poll) bool {
 	return true
 }
 
-// unparked ends the session for a client that left its parked poll.
+// unparked gives up a parked poll whose connection broke.
 func (s *Session) unparked(p *poll) {
-	if !s.abandon(p) {
-		s.failPoll(p, errPollAborted) // in the middle of the answer
+	if !s.abandon(p.parker, p) {
+		s.failPoll(p.parker, p, errPollAborted) // in the middle of the answer
 	}
 }
 
@@ -57,13 +57,13 @@ func (s *Session) answerParkedLocked(p *poll) {
 		return
 	}
 	if err := s.endPoll(p); err != nil {
-		s.server.tasks.Go(func() { s.failPoll(p, err) }) // not here: whoever answers holds mu, and has more to do
+		s.server.tasks.Go(func() { s.failPoll(p.parker, p, err) }) // not here: whoever answers holds mu, and has more to do
 	}
 }
 
 func (s *Session) finishPoll(p *poll) {
 	if err := s.endPoll(p); err != nil {
-		s.failPoll(p, err)
+		s.failPoll(p.parker, p, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,8 @@ type polling struct {
 	firstT   uint64    // the hash of the handshake's t; not changed
 	answered *poll     // the last one that was answered, until the next one comes, if it can be recognised
 	received requestID // of the last post that was handed on
+
+	interrupted bool // a router died with a request, and none has come since
 
 	// why a closing session ends, told at its next poll
 	reason string
@@ -135,10 +138,12 @@ func (s *Session) addPoll(p *poll) (status int) {
 		s.endLocked(TransportError, errPollOverlap)
 		return http.StatusBadRequest
 	case s.polling.answered != nil && p.id.repeats(s.polling.answered.id):
+		s.resumeLocked()
 		s.repeatPollLocked(p)
 		return 0
 	}
 	s.polling.poll, s.polling.answered = p, nil
+	s.resumeLocked()
 	switch {
 	case s.state == stateClosing:
 		if len(s.out.items) == 0 {
@@ -152,7 +157,7 @@ func (s *Session) addPoll(p *poll) (status int) {
 }
 
 // waitPoll writes p's answer once it is there, or parks p. A client that leaves before ends its
-// session.
+// session; a router that dies doesn't.
 func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 	if s.park(p) {
 		return
@@ -161,26 +166,26 @@ func (s *Session) waitPoll(w http.ResponseWriter, r *http.Request, p *poll) {
 		select {
 		case <-p.answered:
 		case <-r.Context().Done():
-			if s.abandon(p) {
+			if s.abandon(w, p) {
 				return
 			}
 			<-p.answered
 		}
 	}
 	if err := s.writePoll(w, p); err != nil {
-		s.failPoll(p, errors.Join(errPollAborted, err))
+		s.failPoll(w, p, errors.Join(errPollAborted, err))
 	}
 }
 
-// abandon ends the session if its poll p, whose client has left, has no answer yet.
-func (s *Session) abandon(p *poll) bool {
+// abandon gives up the poll p, whose connection broke, if it has no answer yet.
+func (s *Session) abandon(w http.ResponseWriter, p *poll) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.polling.poll != p {
 		return false
 	}
 	s.polling.poll = nil
-	s.endLocked(TransportError, errPollAborted)
+	s.lostLocked(w, true, errPollAborted)
 	return true
 }
 
@@ -213,22 +218,24 @@ func (p *poll) compressible() bool {
 	return slices.ContainsFunc(p.out, func(m *Message) bool { return !m.plain })
 }
 
-// failPolling ends the session for a post that the client cut. It does nothing after an upgrade,
-// when the client gives its requests up.
-func (s *Session) failPolling(err error) {
+// failPost ends the session for a post that was cut off. It does nothing after an upgrade, when the
+// client gives its requests up. Nothing of the post was handed on, so any copy of it will do.
+func (s *Session) failPost(w http.ResponseWriter, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ws == nil {
-		s.endLocked(TransportError, err)
+		slow := errors.Is(err, os.ErrDeadlineExceeded)
+		s.lostLocked(w, !slow, errors.Join(errPostAborted, err))
 	}
 }
 
-// failPoll ends the session for a poll that the client cut, unless its copy was answered.
-func (s *Session) failPoll(p *poll, err error) {
+// failPoll ends the session for a poll that was cut off in its answer, unless its copy was
+// answered or can be.
+func (s *Session) failPoll(w http.ResponseWriter, p *poll, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ws == nil && !p.dismissed {
-		s.endLocked(TransportError, err)
+		s.lostLocked(w, p == s.polling.answered, err)
 	}
 }
 
@@ -295,7 +302,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, id requestID
 	case cut:
 		panic(http.ErrAbortHandler) // the reference destroys the connection of a post that another overlaps
 	case err != nil:
-		s.failPolling(errors.Join(errPostAborted, err))
+		s.failPost(w, err)
 		panic(http.ErrAbortHandler)
 	case !whole:
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
@@ -340,6 +347,7 @@ func (s *Session) addPost(p *post) (status int) {
 	}
 	if p.id.repeats(s.polling.received) {
 		s.server.metrics.repeatedPosts.Inc()
+		s.resumeLocked()
 		return http.StatusOK
 	}
 	if first := s.polling.post; first != nil {
@@ -352,6 +360,7 @@ func (s *Session) addPost(p *post) (status int) {
 		s.server.metrics.repeatedPosts.Inc()
 	}
 	s.polling.post = p
+	s.resumeLocked()
 	return 0
 }
 

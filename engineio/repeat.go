@@ -30,8 +30,19 @@ func hash(s string) uint64 {
 
 // relayed is a ResponseWriter of a request that a router passed on.
 type relayed interface {
-	// Relay names the router's process. It is empty if the router is too old to tell.
+	// Relay names the router's process. It is empty if the router is too old to tell. Then it can't
+	// tell that a client left, either.
 	Relay() string
+	// ClientLeft reports, once the request's connection has broken, whether the router has said
+	// that its client left.
+	ClientLeft() bool
+}
+
+// isRouterGone reports whether the broken connection of a request says nothing about its client:
+// the router at its other end is gone. A proxy before the router repeats the request elsewhere.
+func isRouterGone(w http.ResponseWriter) bool {
+	r, ok := w.(relayed)
+	return ok && r.Relay() != "" && !r.ClientLeft()
 }
 
 // identify returns the id of a request. A session whose client gave its handshake the same t
@@ -77,4 +88,38 @@ func (s *Session) repeatPollLocked(p *poll) {
 	p.out = first.out
 	s.polling.answered = p
 	s.finishLocked(p)
+}
+
+// lostLocked ends the session for a request whose connection broke. If the router is gone and a
+// copy of the request can take its place, the session waits for that copy.
+func (s *Session) lostLocked(w http.ResponseWriter, replaceable bool, err error) {
+	if replaceable && isRouterGone(w) {
+		s.interruptLocked()
+		return
+	}
+	s.endLocked(TransportError, err)
+}
+
+// interruptLocked has the session wait for a copy of a request. The ping that is due next goes out
+// now, so that a session without a client ends after PingTimeout at the latest.
+func (s *Session) interruptLocked() {
+	if s.state != stateOpen || s.ws != nil {
+		return
+	}
+	if !s.polling.interrupted {
+		s.polling.interrupted = true
+		s.server.metrics.interrupted.Inc()
+	}
+	if s.beat.CompareAndSwap(beatIdle, beatAwaiting) {
+		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingTimeout)
+		s.sendLocked(pingPacket)
+	}
+}
+
+// resumeLocked ends an interruption: the client's next request has come, or the session ends.
+func (s *Session) resumeLocked() {
+	if s.polling != nil && s.polling.interrupted {
+		s.polling.interrupted = false
+		s.server.metrics.interrupted.Dec()
+	}
 }

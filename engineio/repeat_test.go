@@ -2,12 +2,18 @@ package engineio
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
@@ -208,5 +214,208 @@ func TestKeptAnswerIsBounded(t *testing.T) {
 		if n := kept(); n != 0 {
 			t.Errorf("%d bytes are kept while a poll waits", n)
 		}
+	})
+}
+
+// routed is the response to a request that came over a router, whose connection is cut by cut.
+type routed struct {
+	*httptest.ResponseRecorder
+	relay  string
+	left   bool // the router says that its client left
+	broken bool // nothing can be written
+	over   chan struct{}
+	cut    context.CancelFunc
+}
+
+func (w *routed) Relay() string    { return w.relay }
+func (w *routed) ClientLeft() bool { return w.left }
+
+func (w *routed) Write(b []byte) (int, error) {
+	if w.broken {
+		return 0, io.ErrClosedPipe
+	}
+	return w.ResponseRecorder.Write(b)
+}
+
+// route sends a request over the router "a" and returns while it is under way, or after its answer.
+func (f *fixture) route(w routed, method, query string, body io.Reader) *routed {
+	f.t.Helper()
+	w.ResponseRecorder, w.over, w.relay = httptest.NewRecorder(), make(chan struct{}), cmp.Or(w.relay, "a")
+	ctx, cancel := context.WithCancel(f.t.Context())
+	w.cut = cancel
+	r := httptest.NewRequestWithContext(ctx, method, "/engine.io/?"+query, body)
+	go func() {
+		defer close(w.over)
+		defer func() {
+			if what := recover(); what != nil && what != http.ErrAbortHandler {
+				panic(what)
+			}
+		}()
+		f.srv.ServeHTTP(&w, r)
+	}()
+	synctest.Wait()
+	return &w
+}
+
+// wantInterrupted compares the number of sessions that wait for a copy.
+func (f *fixture) wantInterrupted(n float64) {
+	f.t.Helper()
+	synctest.Wait()
+	if got := testutil.ToFloat64(f.srv.metrics.interrupted); got != n {
+		f.t.Errorf("%v sessions wait for a copy, want %v", got, n)
+	}
+}
+
+// TestRouterDiesWithAPoll: the session waits for the copy, keeps what is sent meanwhile, and asks
+// at once whether its client is there.
+func TestRouterDiesWithAPoll(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		f.route(routed{}, "GET", numbered(sid, "1"), nil).cut()
+		f.wantInterrupted(1)
+		r.s.Send(NewText([]byte("a")))
+		f.do("GET", numbered(sid, "1"), "").want(t, 200, "2\x1e4a")
+		f.wantInterrupted(0)
+		f.do("POST", numbered(sid, "2"), "3").want(t, 200, "ok")
+		time.Sleep(f.srv.cfg.PingInterval - time.Second)
+		r.s.Send(NewText([]byte("b")))
+		f.do("GET", numbered(sid, "3"), "").want(t, 200, "4b")
+	})
+}
+
+// TestInterruptedSessionEnds: without a client, PingTimeout later at the latest.
+func TestInterruptedSessionEnds(t *testing.T) {
+	for name, before := range map[string]time.Duration{
+		"between two pings": 10 * time.Second, "while a ping is out": 30 * time.Second,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, f *fixture) {
+				sid := f.open()
+				r := f.session()
+				time.Sleep(before)
+				w := f.route(routed{}, "GET", numbered(sid, "1"), nil)
+				if before > f.srv.cfg.PingInterval { // the first poll has brought the ping
+					w = f.route(routed{}, "GET", numbered(sid, "2"), nil)
+				}
+				w.cut()
+				f.wantInterrupted(1)
+				begin := time.Now()
+				r.wantClosed(t, PingTimeout)
+				want := min(f.srv.cfg.PingTimeout, f.srv.cfg.PingInterval+f.srv.cfg.PingTimeout-before)
+				if took := time.Since(begin); took > want+time.Second || took < want-time.Second {
+					t.Errorf("it took %v, want %v", took, want)
+				}
+				f.wantInterrupted(0)
+			})
+		})
+	}
+}
+
+// TestInterruptionsAddNothing: a client whose requests break off again and again, but that never
+// shows itself, lives no longer for it.
+func TestInterruptionsAddNothing(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		begin := time.Now()
+		for i := 0; len(r.closed) == 0; i++ {
+			f.route(routed{}, "POST", numbered(sid, fmt.Sprint("p", i)), iotest.ErrReader(io.ErrUnexpectedEOF))
+			f.route(routed{}, "GET", numbered(sid, fmt.Sprint("g", i)), nil).cut()
+			time.Sleep(time.Second)
+			if i > 100 {
+				t.Fatal("it lives on")
+			}
+		}
+		r.wantClosed(t, PingTimeout)
+		if most := f.srv.cfg.PingTimeout + 2*time.Second; time.Since(begin) > most {
+			t.Errorf("it lived for %v, want at most %v", time.Since(begin), most)
+		}
+		f.wantInterrupted(0)
+	})
+}
+
+// TestEndsThatAreClients: the session ends at once where the client has left, or may have.
+func TestEndsThatAreClients(t *testing.T) {
+	for name, cut := range map[string]func(f *fixture, s *Session){
+		"the router says so": func(f *fixture, s *Session) {
+			f.route(routed{left: true}, "GET", numbered(s.id, "1"), nil).cut()
+		},
+		"an answer without a number is lost": func(f *fixture, s *Session) {
+			s.Send(NewText([]byte("a")))
+			f.route(routed{broken: true}, "GET", "EIO=4&transport=polling&sid="+s.id, nil)
+		},
+		"a post comes too slowly": func(f *fixture, s *Session) {
+			f.route(routed{}, "POST", numbered(s.id, "1"), iotest.ErrReader(os.ErrDeadlineExceeded))
+		},
+		"the router says so of a post": func(f *fixture, s *Session) {
+			f.route(routed{left: true}, "POST", numbered(s.id, "1"), iotest.ErrReader(io.ErrUnexpectedEOF))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, Config{}, func(t *testing.T, f *fixture) {
+				f.open()
+				r := f.session()
+				begin := time.Now()
+				cut(f, r.s)
+				r.wantClosed(t, TransportError)
+				if time.Since(begin) > 0 {
+					t.Errorf("after %v", time.Since(begin))
+				}
+				f.wantInterrupted(0)
+			})
+		})
+	}
+}
+
+// TestRouterDiesWithAnAnswer: the copy gets the same answer, and then the rest.
+func TestRouterDiesWithAnAnswer(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		s := f.session().s
+		s.Send(NewText([]byte("a")))
+		f.route(routed{broken: true}, "GET", numbered(sid, "1"), nil)
+		f.wantInterrupted(1)
+		s.Send(NewText([]byte("b")))
+		f.do("GET", numbered(sid, "1"), "").want(t, 200, "4a")
+		f.wantInterrupted(0)
+		f.do("GET", numbered(sid, "2"), "").want(t, 200, "2\x1e4b")
+	})
+}
+
+// TestRouterDiesWithinAPost: nothing was handed on, so the copy is, with a number or without.
+func TestRouterDiesWithinAPost(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		for _, query := range []string{numbered(sid, "1"), "EIO=4&transport=polling&sid=" + sid} {
+			broken := io.MultiReader(strings.NewReader("4ab"), iotest.ErrReader(io.ErrUnexpectedEOF))
+			f.route(routed{}, "POST", query, broken)
+			f.wantInterrupted(1)
+			f.do("POST", query, "4abc").want(t, 200, "ok")
+			r.wantMessage(t, "abc")
+			f.wantInterrupted(0)
+		}
+		if len(r.messages) > 0 || len(r.closed) > 0 {
+			t.Errorf("%d messages too many, %d ends", len(r.messages), len(r.closed))
+		}
+	})
+}
+
+// TestInterruptedSessionUpgrades: the WebSocket takes over what waits.
+func TestInterruptedSessionUpgrades(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		s := f.session().s
+		f.route(routed{}, "GET", numbered(sid, "1"), nil).cut()
+		f.wantInterrupted(1)
+		ws, _ := f.upgrade("EIO=4&transport=websocket&sid="+sid, "")
+		ws.send("2probe")
+		ws.want("3probe")
+		s.Send(NewText([]byte("a")))
+		ws.send("5")
+		ws.want("2")
+		ws.want("4a")
+		f.wantInterrupted(0)
 	})
 }

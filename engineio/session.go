@@ -126,6 +126,7 @@ func (s *Session) endLocked(reason string, err error) {
 	s.beat.Store(beatOver)
 	s.server.wheel.Stop(&s.timer)
 	s.cancelUpgradeLocked()
+	s.resumeLocked()
 	if s.ws != nil {
 		s.ws.closeLocked()
 	} else if s.polling.poll != nil {

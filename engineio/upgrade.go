@@ -105,6 +105,7 @@ func (s *Session) switchLocked(u *upgrade) {
 		s.out.push(closePacket)
 		s.answerLocked()
 	}
+	s.resumeLocked()
 	s.ws, s.upgraded = u.ws, true
 	u.ws.role.Store(roleCurrent)
 	m.sessions(WebSocket).Inc()

@@ -8,6 +8,7 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
@@ -21,12 +22,13 @@ const (
 	ownerGone                // the worker is dead
 	stalled                  // a handshake's answer takes too long: may be tried elsewhere
 	broken                   // no answer came
+	again                    // the same, and the worker can tell a copy of the request from a new one
 	otherKey                 // the door accepts another secret: nothing was done
 )
 
 // forward sends the message to the route's worker, and its answer to the client. The router tries
-// again at the same worker once, if nothing was written; and elsewhere only if the worker is dead
-// or no session is meant.
+// again at the same worker once, if nothing was written or the worker recognises the copy; and
+// elsewhere only if the worker is dead or no session is meant.
 func (x *exchange) forward(ctx context.Context) bool {
 	fresh := false
 	if l := x.admit(); l != unlimited {
@@ -45,6 +47,11 @@ func (x *exchange) forward(ctx context.Context) bool {
 			case keepOpen, closeIt:
 				return v == keepOpen
 			case otherKey:
+				fresh = true
+				continue
+			case again:
+				x.c.r.metrics.repeats.Inc()
+				x.out.repeat(x.c.r.id)
 				fresh = true
 				continue
 			case unsent:
@@ -99,6 +106,7 @@ type attempt struct {
 	x       *exchange
 	u       *workerConn
 	sending *upload // of the rest of the body; nil: there is none, or it has ended
+	whole   bool    // the request was written, body included
 }
 
 // run makes the attempt. It closes the connection to the worker or puts it back.
@@ -118,6 +126,7 @@ func (a *attempt) run(ctx context.Context) verdict {
 		text = x.out.addressed(u.w.id, key)
 	}
 	written, ok, err := a.send(text)
+	a.whole = written == len(text) && !x.out.streamed
 	if u.named {
 		bufpool.Put(text)
 	}
@@ -208,6 +217,9 @@ func (a *attempt) failed(ctx context.Context, written int, err error) verdict {
 	x, u := a.x, a.u
 	_, fault := a.endUpload()
 	there := x.c.awaited()
+	if !there {
+		a.tellLeft()
+	}
 	u.close()
 	switch {
 	case !there:
@@ -229,7 +241,33 @@ func (a *attempt) failed(ctx context.Context, written int, err error) verdict {
 	if (x.req.sid != "" || x.req.isGet) && errors.Is(u.w.check(ctx), errGone) {
 		return ownerGone
 	}
+	if refusalOf(err) == nil && a.repeatable() {
+		return again
+	}
 	return broken
+}
+
+// repeatable reports whether the worker would recognise a copy of the request: of a numbered poll
+// or post that was sent whole. It is sent twice at most.
+func (a *attempt) repeatable() bool {
+	x := a.x
+	return a.whole && x.out.form == plain && !x.out.repeated && x.c.bound == nil &&
+		(x.req.kind == kindPoll || x.req.kind == kindPost) && a.u.w.knowsRepeats() && x.out.numbered()
+}
+
+// tellTime limits the time for telling a worker that a client left, and for hearing it from another
+// host's router.
+const tellTime = time.Second
+
+// tellLeft tells the worker that the client of a poll left. It doesn't if the router ends, or if
+// the other router whose connection this is has said nothing: then the worker waits for a copy.
+func (a *attempt) tellLeft() {
+	x, u := a.x, a.u
+	if !a.whole || x.req.kind != kindPoll || x.req.hasBody() || !u.w.knowsRepeats() || !x.c.clientHasLeft() {
+		return
+	}
+	u.Conn.SetWriteDeadline(time.Now().Add(tellTime))
+	_, _ = u.Conn.Write([]byte{handoff.ClientLeft}) // if that fails, the worker waits in vain for a moment
 }
 
 // badReply ends an attempt whose answer is malformed or breaks off.

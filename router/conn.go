@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/netio"
+	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
@@ -247,6 +248,25 @@ func (c *conn) clientLeft(hup bool) {
 	if c.up != nil && c.overLocked() {
 		c.up.Conn.SetDeadline(past)
 	}
+}
+
+// clientHasLeft reports whether it was the client that ended the wait, and not the router. The
+// client of another host's router has left if that router says so. Only the goroutine that serves c
+// may call it.
+func (c *conn) clientHasLeft() bool {
+	c.mu.Lock()
+	left := !c.cut && c.leave != never && c.left >= c.leave
+	c.mu.Unlock()
+	if !left || c.bound == nil {
+		return left
+	}
+	if len(c.Bytes()) == 0 {
+		c.Conn.SetReadDeadline(time.Now().Add(tellTime))
+		if c.Fill() != nil {
+			return false
+		}
+	}
+	return c.Bytes()[0] == handoff.ClientLeft
 }
 
 func (c *conn) isCut() bool {

@@ -44,10 +44,16 @@
 // # Promises
 //
 // The router sends a request with a sid a second time only to the sid's owner, and only if it had
-// written nothing. If the owner is dead, any ready worker gets the request and gives the protocol's
+// written nothing, or if the owner recognises the copy. The latter goes for polls and posts that were
+// written whole, that have a number (t), and whose answer has not begun. It happens once, and the
+// router calls itself otherwise then: a worker takes nothing for a copy that comes over the same
+// router. If the owner is dead, any ready worker gets the request and gives the protocol's
 // answer to an unknown sid. The same happens if the owner drains on a host that accepts nothing any
-// more. The router gives up a waiting poll only when its client has left (watch_linux.go). It
-// answers 503 with Retry-After if no worker is ready or the worker takes nothing. It tries a
+// more. The router gives up a waiting poll only when its client has left (watch_linux.go), and tells
+// the worker so (handoff.ClientLeft): a connection that ends without that word is the end of a
+// router, and the session waits for a copy of the poll. A router that stands between another one and
+// the worker passes the word on. A relayed WebSocket ends with its router. The router answers 503
+// with Retry-After if no worker is ready or the worker takes nothing. It tries a
 // handshake without an answer once at another worker: nothing is decided before the answer.
 //
 // The router speaks HTTP/1.0, HTTP/1.1 (RFC 9112) and, over TLS, HTTP/2. A connection costs a

@@ -125,7 +125,7 @@ func (r *Router) appendOrigin(dst []byte, from client) []byte {
 		dst = from.addr.AppendTo(append(dst, "Sidereal-Client: "...))
 		dst = append(dst, "\r\n"...)
 	}
-	dst = append(append(append(dst, "Sidereal-Proto: "...), from.scheme()...), "\r\nSidereal-Router: "...)
+	dst = append(append(append(dst, "Sidereal-Proto: "...), from.scheme()...), fieldRouter...)
 	return append(append(dst, r.id...), "\r\n"...)
 }
 

@@ -3,6 +3,7 @@ package router
 import (
 	"bytes"
 
+	"github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
@@ -20,6 +21,7 @@ type message struct {
 	chunks    http1.Chunks
 	continued bool // the client was told to send the body
 	streamed  bool // bytes of the body were sent that text doesn't have
+	repeated  bool // it is a copy
 }
 
 // form is what the message is for.
@@ -166,6 +168,36 @@ func (m *message) dropBody() {
 	m.cut = len(dst)
 	m.text = append(dst, "\r\n"...)
 	m.rest, m.more = 0, false
+}
+
+// numbered reports whether it is a GET or POST whose target has a parameter t, by which workers
+// recognise a copy.
+func (m *message) numbered() bool {
+	line := m.text[:bytes.IndexByte(m.text, '\n')]
+	if !bytes.HasPrefix(line, []byte("GET ")) && !bytes.HasPrefix(line, []byte("POST ")) {
+		return false
+	}
+	line = line[:bytes.LastIndexByte(line, ' ')]
+	i := bytes.IndexByte(line, '?')
+	return i >= 0 && packet.ParseQuery(view(line[i+1:])).T != ""
+}
+
+// fieldRouter is followed by the name of the router. The head has it once: clients' are removed.
+const fieldRouter = "\r\nSidereal-Router: "
+
+// copySuffix makes a router's name another one. Workers take a request for a copy only if it comes
+// over another router, since some clients have one t for all their requests.
+const copySuffix = "-copy"
+
+// repeat makes the message a copy of what was sent by the router of that name.
+func (m *message) repeat(router string) {
+	m.repeated = true
+	at := bytes.Index(m.text, []byte(fieldRouter)) + len(fieldRouter) + len(router)
+	m.text = bufpool.Grow(m.text, len(copySuffix))
+	m.text = append(m.text, copySuffix...)
+	copy(m.text[at+len(copySuffix):], m.text[at:])
+	copy(m.text[at:], copySuffix)
+	m.cut += len(copySuffix)
 }
 
 // addressed returns the text for a connection that needs routing fields: the worker that is meant,

@@ -13,6 +13,7 @@ type metrics struct {
 	proxyErrors  prometheus.Counter
 	h2Errors     prometheus.Counter
 	evicted      *prometheus.CounterVec
+	repeats      prometheus.Counter
 
 	// Resolved once: a label look-up costs more than a table look-up.
 	decisions        map[string]prometheus.Counter
@@ -65,6 +66,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 		evicted: counter("sidereal_router_evicted_total",
 			"Connections that gave way to others: newcomer (no whole request yet), idle (between two requests), body (its client sends nothing).", "kind"),
+		repeats: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_router_repeats_total",
+			Help: "Polls and posts that were sent to their worker again, since the connection to it broke.",
+		}),
 		decisions: make(map[string]prometheus.Counter),
 		limited:   make(map[limit]prometheus.Counter),
 	}
@@ -82,7 +87,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors, m.proxyErrors, m.h2Errors, m.evicted} {
+	for _, c := range []prometheus.Collector{m.requests, m.upstream, m.refused, limited, m.connections, m.transferred, m.acceptErrors, m.tlsErrors, m.proxyErrors, m.h2Errors, m.evicted, m.repeats} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -62,6 +62,7 @@ type worker struct {
 	seen    time.Time       // last used
 	silent  time.Time       // when its handoff socket last did not answer
 
+	repeats  atomic.Bool   // as in its record, when that was last seen
 	beat     atomic.Uint64 // the beat that opened counts from
 	opened   atomic.Int64  // sessions opened by this router since
 	keys     atomic.Uint32 // how often the door refused one: which of our secrets it is shown
@@ -88,6 +89,15 @@ func (r *Router) workerOf(record *directory.Worker) *worker {
 			return w
 		}
 	}
+}
+
+// knowsRepeats reports whether the worker recognises repeated requests and understands
+// handoff.ClientLeft.
+func (w *worker) knowsRepeats() bool {
+	if record := w.r.cfg.Directory.Workers().Get(w.id); record != nil {
+		w.repeats.Store(record.Repeats)
+	}
+	return w.up == nil && w.repeats.Load()
 }
 
 // load is the worker's load as this router knows it, being one of so many.

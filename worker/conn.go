@@ -153,7 +153,7 @@ func (c *conn) await() bool {
 		}
 	}
 	c.settle()
-	return !c.waits() // a router sends nothing before it has the answer
+	return !c.waits() // before it has the answer, a router says only that its client left
 }
 
 // settle waits for the goroutine that writes the end of a parked response, if there is one: the router
@@ -194,11 +194,15 @@ func (c *conn) cut(now bool) {
 	}
 }
 
-// close ends the connection. It tells the owner of a parked response that the client is gone.
+// close ends the connection. It tells the owner of a parked response, who asks the response whether
+// the client has left or the router is gone.
 func (c *conn) close() {
 	c.settle()
 	c.mu.Lock()
 	res := c.parked
+	if res != nil {
+		res.left = len(c.in.Bytes()) > 0 // handoff.ClientLeft, or something that no router sends
+	}
 	c.parked = nil
 	c.closeLocked()
 	c.mu.Unlock()

@@ -74,6 +74,9 @@ func (s *pollServer) forget(c *conn) {
 
 // give passes a connection to net/http.
 func (s *pollServer) give(nc net.Conn) {
+	if c, ok := nc.(*handoff.Conn); ok && c.Kind() != handoff.Client {
+		nc = &routerConn{Conn: c}
+	}
 	if !s.feed.Give(nc) {
 		nc.Close()
 	}

@@ -74,7 +74,7 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	}
 	record := directory.Worker{
 		Slot: w.cfg.supervised.slot, Host: w.cfg.HostName, PID: os.Getpid(), Started: w.started,
-		Version: w.cfg.Version, Tags: w.cfg.SocketIO.NewSID == nil,
+		Version: w.cfg.Version, Tags: w.cfg.SocketIO.NewSID == nil, Repeats: true,
 	}
 	w.describe(&record)
 	m.reg, err = d.RegisterWorker(ctx, record, w.io.Engine().Len)
@@ -171,7 +171,7 @@ func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) err
 		fields = append(fields, "advertise", advertise)
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.State = advertise, directory.StateReady })
 	}
-	ps.start(ctx, "http", func(context.Context) error { return w.serve(l) })
+	ps.start(ctx, "http", func(context.Context) error { return w.serve(portListener{l}) })
 	w.log.Info("worker ready", fields...)
 	return nil
 }

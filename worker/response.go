@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
@@ -24,6 +25,7 @@ type response struct {
 	later    bool // parked
 	close    bool // the connection ends with it
 	gone     func()
+	left     bool      // the router has said that the client left; under c.mu
 	deadline time.Time // for a router that doesn't read
 }
 
@@ -51,6 +53,13 @@ func (r *response) Write(p []byte) (int, error) {
 
 // Relay names the router that the request came over.
 func (r *response) Relay() string { return r.c.peer.relay }
+
+// ClientLeft reports whether the router has said so before it closed the connection.
+func (r *response) ClientLeft() bool {
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	return r.left
+}
 
 // FlushError sends the response, which must be complete. A parked response waits for Done.
 func (r *response) FlushError() error {
@@ -89,6 +98,7 @@ func (r *response) send() error {
 	left, err := c.writeLocked(out)
 	switch {
 	case err != nil:
+		r.left = c.heardLocked()
 		c.closeLocked()
 	case len(left) == 0 && (r.close || r.later && c.s.closing.Load()):
 		c.closeLocked()
@@ -141,6 +151,16 @@ func (r *response) wrote(err error) error {
 		c.parked = nil
 	}
 	return nil
+}
+
+// heardLocked reports whether the router has sent something since the request that waits: it says
+// so that its client left.
+func (c *conn) heardLocked() bool {
+	if c.state == connClosed {
+		return false
+	}
+	n, _, err := syscall.Recvfrom(c.fd, make([]byte, 1), syscall.MSG_PEEK) // the descriptor doesn't block
+	return err == nil && n > 0
 }
 
 // writeLocked writes what the kernel accepts, and returns the rest.

@@ -43,6 +43,7 @@ type peer struct {
 	scheme string       // of a passed client
 	router bool         // the worker believes its claims
 	relay  string       // what the router calls itself
+	hears  *hears       // of a connection that net/http serves; nil: it can't tell
 	served bool         // it has sent a request
 }
 
@@ -57,9 +58,13 @@ func (w *worker) newHTTPServer() *http.Server {
 		ErrorLog:          log.New(debugLines{w.log}, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			p := &peer{}
-			if passed, ok := c.(*handoff.Conn); ok {
-				p.kind, p.scheme = passed.Kind(), passed.Scheme
-				p.router = p.kind != handoff.Client
+			switch c := c.(type) {
+			case *handoff.Conn:
+				p.kind, p.scheme = c.Kind(), c.Scheme
+			case *routerConn:
+				p.kind, p.router, p.hears = c.Kind(), true, &c.hears
+			case *portConn:
+				p.hears = &c.hears
 			}
 			return context.WithValue(ctx, peerKey{}, p)
 		},
@@ -131,6 +136,9 @@ func (w relayed) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Relay names the router. A name that no router gave isn't believed, and counts as none.
 func (w relayed) Relay() string { return w.p.relay }
+
+// ClientLeft reports whether the router has said so before it closed the connection.
+func (w relayed) ClientLeft() bool { return w.p.hears == nil || w.p.hears.left.Load() }
 
 // timedBody limits the time that a body takes. Its connection ends after timeout without a byte, or if the
 // body takes timeout longer than at bodyRate. Else a client could hold a connection forever with a byte

@@ -35,6 +35,13 @@ type Meta struct {
 	Head       []byte // what the receiver reads first: the rewritten request head and all bytes taken after it
 }
 
+// ClientLeft is a byte that a router writes behind a poll that waits, when its client has left. It
+// closes the connection then. A connection that ends without this byte says nothing about the
+// client: the router at its other end is gone. No request begins with this byte, and nothing that a
+// client sends comes behind a poll, so clients can't write it there. Routers write it only to
+// workers whose record has Repeats.
+const ClientLeft byte = 4 // ASCII's end of transmission
+
 // MaxHead is the longest Head, in bytes. Heads beyond it are rare (a router's own limit on heads is
 // lower) and are proxied.
 const MaxHead = 64 << 10

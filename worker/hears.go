@@ -22,7 +22,7 @@ func (h *hears) read(p []byte, n int, err error) (int, error) {
 		h.last = p[n-1] == handoff.ClientLeft
 	}
 	alone := h.last && n == 1 && len(p) == 1
-	if h.last && (alone || err != nil) {
+	if h.last && (alone || err == io.EOF) {
 		h.left.Store(true)
 	}
 	if alone {

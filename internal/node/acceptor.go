@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -71,7 +72,9 @@ func (p *ports) acceptor(c *child, q query, data ipc.Value) (*acceptor, string) 
 		}
 		p.acceptors[a.key] = a
 	}
-	a.takers = append(a.takers, &taker{c: c})
+	if !slices.ContainsFunc(a.takers, func(t *taker) bool { return t.c == c }) { // it may ask again
+		a.takers = append(a.takers, &taker{c: c})
+	}
 	return a, ""
 }
 

@@ -60,7 +60,10 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 		return
 	}
 	b.group.relay(b, f)
-	if s.adapter != nil {
+	switch {
+	case k == kindGone && gen == third:
+		b.drop(s)
+	case s.adapter != nil:
 		s.outward(k, m)
 	}
 }
@@ -155,6 +158,7 @@ func (b *bridge) namespace(name, uid string) *namespace {
 // forsakeLocked ends a namespace that the worker has replaced without a word.
 func (b *bridge) forsakeLocked(s *namespace) {
 	delete(b.namespaces, s.name)
+	b.group.disowns(b, s.uid)
 	for _, other := range b.group.all(b) {
 		_ = other.c.ch.sendValue(third.message(s.name, s.uid, kindGone))
 	}
@@ -176,6 +180,7 @@ func (b *bridge) drop(s *namespace) {
 	b.mu.Lock()
 	delete(b.namespaces, s.name)
 	b.mu.Unlock()
+	b.group.disowns(b, s.uid)
 	s.close()
 }
 
@@ -204,7 +209,8 @@ func (b *bridge) close() {
 	for _, s := range namespaces {
 		uids = append(uids, s.uid)
 	}
-	group.leave(b, uids)
+	group.leave(b)
+	group.disowns(b, uids...)
 	for _, o := range b.farewells(namespaces) {
 		for _, other := range group.all(b) {
 			_ = other.c.ch.sendValue(o)

@@ -109,7 +109,11 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 		c.ch.acknowledged()
 	case cmd == "NODE_HANDLE": // we closed its descriptor; without an answer the process sends nothing more
 		_ = c.ch.sendValue((&ipc.Object{}).Set("cmd", "NODE_HANDLE_ACK"))
-		c.message(nil, o.Get("msg"))
+		inner := o.Get("msg")
+		if i, ok := inner.(*ipc.Object); ok && i.Text("cmd") == cmd {
+			return // Node wraps a message once; this one may even contain itself
+		}
+		c.message(nil, inner)
 	case cmd == "NODE_CLUSTER":
 		c.cluster(o)
 	case cmd == preloadCommand:

@@ -136,8 +136,15 @@ func (c *child) isBalanced(key string) bool {
 // accept makes a worker listen for connections that we give it.
 func (c *child) accept(o *ipc.Object, q query) {
 	c.mu.Lock()
-	c.servers[q.key()] = struct{}{}
+	full := len(c.servers) >= maxPorts
+	if !full {
+		c.servers[q.key()] = struct{}{}
+	}
 	c.mu.Unlock()
+	if full {
+		c.refuse(o, "EMFILE")
+		return
+	}
 	c.listensAt(o, q, o.Get("data"), &net.TCPAddr{Port: q.port})
 }
 

@@ -14,7 +14,7 @@ type group struct {
 
 	mu      sync.RWMutex // guards the rest
 	members map[int]*bridge
-	owners  map[string]*bridge // third generation: by the uids that they have used
+	owners  map[string]*bridge // third generation: by their namespaces' uids
 }
 
 func newGroup() *group {
@@ -36,15 +36,21 @@ func (g *group) owns(b *bridge, uid string) {
 	}
 }
 
-func (g *group) leave(b *bridge, uids []string) {
+// disowns notes that a worker's uids are gone.
+func (g *group) disowns(b *bridge, uids ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.members, b.c.id)
 	for _, uid := range uids {
 		if g.owners[uid] == b {
 			delete(g.owners, uid)
 		}
 	}
+}
+
+func (g *group) leave(b *bridge) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.members, b.c.id)
 }
 
 // owner is the worker that an answer is for; nil: none of these.

@@ -20,10 +20,6 @@ func (s *namespace) outward(k kind, m message) {
 	switch k {
 	case kindHello:
 		s.introduce()
-	case kindGone:
-		if s.b.gen == third {
-			s.b.drop(s)
-		}
 	case kindBroadcast:
 		err = s.broadcast(m)
 	case kindJoin:

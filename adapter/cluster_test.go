@@ -129,7 +129,7 @@ func TestFetchSockets(t *testing.T) {
 	}
 	slices.SortFunc(found, func(a, b cluster.SocketInfo) int { return int(a.ID[1]) - int(b.ID[1]) })
 	s := found[0]
-	if s.ID != "s1" || !slices.Equal(s.Rooms, []string{"s1", "r1", "all"}) || string(s.Data) != `{"b":1,"a":2}` {
+	if s.ID != "s1" || !slices.Equal(s.Rooms, []string{"s1", "r1", "all"}) || string(s.Data.JSON) != `{"b":1,"a":2}` {
 		t.Errorf("%+v", s)
 	}
 	if want := c.locals[1].Sockets[0].Shake; string(s.Handshake) != string(want) {

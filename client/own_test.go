@@ -13,6 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/msgpack"
 )
 
+var triesKey = socketio.NewKey[int]("tries")
+
 // startOwn starts servers of ours with the events of testdata/server.cjs.
 func startOwn(t testing.TB) servers {
 	start := func(cfg socketio.Config) string {
@@ -37,6 +39,7 @@ func startOwn(t testing.TB) servers {
 }
 
 func ownEvents(io *socketio.Server, n *socketio.Namespace) {
+	n.Share(triesKey)
 	n.Use(func(_ context.Context, s *socketio.Socket) error {
 		if string(s.Handshake().Auth) == `{"refuse":true}` {
 			return &socketio.Error{Message: "not you", Data: map[string]int{"code": 7}}
@@ -68,12 +71,12 @@ func ownEvents(io *socketio.Server, n *socketio.Namespace) {
 	})
 	n.On("silent", func() {})
 	n.On("flaky", func(s *socketio.Socket, n int, ack socketio.Ack) {
-		tries, _ := s.Get("tries").(int)
+		tries, _ := triesKey.Get(s)
 		if tries++; tries >= n {
 			ack(tries)
 			tries = 0
 		}
-		s.Set("tries", tries)
+		triesKey.Set(s, tries)
 	})
 	n.On("transport", func(s *socketio.Socket) string { return s.Transport() })
 	n.On("deflate", func(s *socketio.Socket) string { return "permessage-deflate" }) // the session does not tell

@@ -95,6 +95,10 @@ type Config struct {
 	// MaxRooms limits the rooms that a socket is in, besides its own. The server closes the
 	// connection of a socket that joins more. Zero means 10,000.
 	MaxRooms int
+	// MaxDataBytes limits the shared data of a socket, as it travels, with 64 bytes more for each
+	// key. Key.Set returns an error beyond it, and a client whose stored data is larger isn't
+	// recovered. Zero means 64 KiB.
+	MaxDataBytes int
 	// MaxPendingAcks limits the answers that one socket owes to EmitWithAck. Zero means 10,000.
 	MaxPendingAcks int
 	// MaxEventsPerSecond limits the events of one connection, after as many at once. The server
@@ -149,6 +153,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxPartialBytes = or(c.MaxPartialBytes, max(64<<20, c.MaxPendingBytes))
 	c.AttachmentTimeout = or(c.AttachmentTimeout, time.Minute)
 	c.MaxRooms = or(c.MaxRooms, 10_000)
+	c.MaxDataBytes = or(c.MaxDataBytes, 64<<10)
 	c.MaxPendingAcks = or(c.MaxPendingAcks, 10_000)
 	if c.Recovery != nil {
 		r := *c.Recovery
@@ -160,7 +165,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ConnectTimeout < 0 || c.AckTimeout < 0 || c.AttachmentTimeout < 0 {
 		errs = append(errs, errors.New("socketio: a timeout in Config is negative"))
 	}
-	if min(c.MaxAttachments, c.MaxNamespaces, c.MaxPendingBytes, c.MaxPartialBytes, c.MaxRooms, c.MaxPendingAcks, c.MaxEventsPerSecond) < 0 {
+	if min(c.MaxAttachments, c.MaxNamespaces, c.MaxPendingBytes, c.MaxPartialBytes, c.MaxRooms, c.MaxDataBytes, c.MaxPendingAcks, c.MaxEventsPerSecond) < 0 {
 		errs = append(errs, errors.New("socketio: a limit in Config is negative"))
 	}
 	return c, errors.Join(errs...)

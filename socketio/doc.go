@@ -29,7 +29,11 @@
 //		if o.Count < 1 {
 //			return receipt{}, socketio.NewError("nothing ordered") // the client reads {"error":"nothing ordered"}
 //		}
-//		return shop.Buy(ctx, s.Get("user").(string), o)
+//		u, err := user.Get(s)
+//		if err != nil {
+//			return receipt{}, err
+//		}
+//		return shop.Buy(ctx, u, o)
 //	})
 //
 // See [Namespace.On] for the rules. JSON is as JavaScript writes and reads it. []byte values travel
@@ -55,13 +59,27 @@
 // by rooms, on all servers, and acts on them. A Namespace is an Operator for all its sockets.
 //
 //	s.Join("lobby")
-//	io.To("lobby", "garden").Except(s.ID()).Emit("joined", s.Get("name"))
+//	io.To("lobby", "garden").Except(s.ID()).Emit("joined", s.ID())
+//
+// # Values of a socket
+//
+// A [Key] has a value for each socket that all servers see: the data of Node's sockets. It has the
+// same value after its client has moved to another server, or Key.Set says that it can't. A [Local]
+// has anything else: it stays in this process.
+//
+//	var user = socketio.NewKey[User]("user")
+//	var limiter = socketio.NewLocal[*rate.Limiter]()
+//
+//	io.Share(user)
+//	io.Use(func(ctx context.Context, s *socketio.Socket) error { return user.Set(s, whoIs(s)) })
+//	io.OnConnect(func(s *socketio.Socket) { limiter.Set(s, rate.NewLimiter(10, 10)) })
 //
 // # Connecting
 //
 // Use adds a middleware, which decides who may connect. OnConnect, OnDisconnecting and OnDisconnect
 // follow the life of a socket, and its Context ends with it. OfRegexp and OfFunc make namespaces
-// when clients ask for them. Config.Recovery restores clients after a short break.
+// when clients ask for them. Config.Recovery restores clients after a short break, and
+// OnRecover decides about each of them.
 //
 // # Limits
 //

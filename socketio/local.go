@@ -78,18 +78,10 @@ func (l local) describe(t cluster.Target) []cluster.SocketInfo {
 
 // info describes the socket to other servers.
 func (s *Socket) info() cluster.SocketInfo {
-	info := cluster.SocketInfo{ID: s.id, Rooms: s.Rooms(), Data: []byte("{}")}
+	info := cluster.SocketInfo{ID: s.id, Rooms: s.Rooms(), Data: s.data().payload()}
 	var err error
 	if info.Handshake, err = s.Handshake().MarshalJSON(); err != nil { // an app changed it
 		s.undescribed(err)
-	}
-	if data := s.Data(); len(data) > 0 {
-		if p, err := packet.EncodeArgs(data); err == nil {
-			p = p.Single()
-			info.Data, info.Attachments, info.Dates = p.JSON, p.Attachments, p.Dates
-		} else {
-			s.undescribed(err)
-		}
 	}
 	return info
 }
@@ -97,7 +89,7 @@ func (s *Socket) info() cluster.SocketInfo {
 // undescribed logs that the socket can't be described completely.
 func (s *Socket) undescribed(err error) {
 	server := s.client.server
-	server.notices.unencoded.warn(server.cfg.Log, "socket's data cannot be encoded", "namespace", s.namespace, "socket", s.id, "error", err)
+	server.notices.unencoded.warn(server.cfg.Log, "socket's handshake cannot be encoded", "namespace", s.namespace, "socket", s.id, "error", err)
 }
 
 // Apply implements cluster.Local.

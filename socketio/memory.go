@@ -3,7 +3,6 @@ package socketio
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -111,7 +110,7 @@ func (r *memory) Resume(_ context.Context, pid, offset string, _ cluster.Holder)
 	}
 	delete(r.sessions, pid)
 	was := session.Snapshot
-	was.Rooms, was.Data = slices.Clone(was.Rooms), maps.Clone(was.Data)
+	was.Rooms = slices.Clone(was.Rooms)
 	return was, &lease{of: r, back: session, offset: max(number, session.from), from: session.from}, true
 }
 

@@ -17,15 +17,23 @@ const (
 	violationTimeout   = "connect_timeout" // no namespace joined in time
 )
 
+// Why a client with a snapshot isn't recovered.
+const (
+	unrecoveredData  = "data"  // a stored value doesn't fit its key, or there is too much
+	unrecoveredRooms = "rooms" // too many
+	unrecoveredApp   = "app"   // OnRecover returned an error
+)
+
 // metrics are counted whether or not they are registered. The names are a contract.
 type metrics struct {
-	sockets    prometheus.Gauge
-	in, out    prometheus.Counter
-	panics     prometheus.Counter
-	undecoded  prometheus.Counter
-	failures   prometheus.Counter
-	unasked    prometheus.Counter
-	violations *prometheus.CounterVec
+	sockets     prometheus.Gauge
+	in, out     prometheus.Counter
+	panics      prometheus.Counter
+	undecoded   prometheus.Counter
+	failures    prometheus.Counter
+	unasked     prometheus.Counter
+	violations  *prometheus.CounterVec
+	unrecovered *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -54,6 +62,12 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "sidereal_socketio_violations_total", Help: "Connections closed for what the client sent, or did not send.",
 		}, []string{"kind"}),
 	}
+	m.unrecovered = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sidereal_socketio_unrecovered_total", Help: "Clients that came back with a snapshot and started anew.",
+	}, []string{"reason"})
+	for _, reason := range []string{unrecoveredData, unrecoveredRooms, unrecoveredApp} {
+		m.unrecovered.WithLabelValues(reason)
+	}
 	for _, kind := range []string{
 		violationMalformed, violationState, violationLimit, violationRate, violationRooms, violationSlow, violationTimeout,
 	} {
@@ -63,7 +77,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.sockets, events, m.panics, m.undecoded, m.failures, m.unasked, m.violations} {
+	for _, c := range []prometheus.Collector{m.sockets, events, m.panics, m.undecoded, m.failures, m.unasked, m.violations, m.unrecovered} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)

@@ -102,23 +102,15 @@ func (s *Socket) connect() {
 		s.resume()
 	}
 	r := n.registry.Load()
-	for _, f := range r.use {
-		if s.Recovered() && !server.cfg.Recovery.RunMiddlewares {
-			break
-		}
-		if err := s.contain("middleware", func() error { return f(s.Context(), s) }); err != nil {
-			s.refused(err)
-			return
-		}
+	if err = s.admit(r); err == nil && !s.comeBack(r) {
+		err = s.admit(r)
 	}
-	rooms := []string{s.id}
-	if s.restoreClaimed(); s.Recovered() {
-		rooms = s.extra.back
+	if err != nil {
+		s.refused(err)
+		return
 	}
-	events, full := n.rooms.join(s, rooms)
-	n.tellRooms(events)
-	if full {
-		s.client.violated(violationRooms, errRooms)
+	if !s.Recovered() {
+		s.enterRooms([]string{s.id})
 	}
 	if !s.welcome() {
 		was, events := n.rooms.leaveAll(s)
@@ -130,6 +122,28 @@ func (s *Socket) connect() {
 	alive = true // until ended
 	for _, f := range r.connect {
 		s.contain("connection", func() error { f(s); return nil })
+	}
+}
+
+// admit runs the middlewares, unless the client is recovered.
+func (s *Socket) admit(r *registry) error {
+	if s.Recovered() && !s.nsp.server.cfg.Recovery.RunMiddlewares {
+		return nil
+	}
+	for _, f := range r.use {
+		if err := s.contain("middleware", func() error { return f(s.Context(), s) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enterRooms adds a connecting socket to its rooms.
+func (s *Socket) enterRooms(rooms []string) {
+	events, full := s.nsp.rooms.join(s, rooms)
+	s.nsp.tellRooms(events)
+	if full {
+		s.client.violated(violationRooms, errRooms)
 	}
 }
 

@@ -53,10 +53,13 @@ func (n *notice) due(args []any) ([]any, bool) {
 
 // notices are the kinds of such lines.
 type notices struct {
-	failures  *notice // of handlers
-	panics    *notice
-	refusals  *notice // by middlewares and namespaces that failed
-	unencoded *notice // data of sockets
+	failures   *notice // of handlers
+	panics     *notice
+	recoveries *notice // that failed
+	refusals   *notice // by middlewares and namespaces that failed
+	unencoded  *notice // handshakes that an app changed
 }
 
-func newNotices() notices { return notices{newNotice(), newNotice(), newNotice(), newNotice()} }
+func newNotices() notices {
+	return notices{newNotice(), newNotice(), newNotice(), newNotice(), newNotice()}
+}

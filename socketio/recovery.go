@@ -2,7 +2,7 @@ package socketio
 
 import (
 	"context"
-	"maps"
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -93,25 +93,33 @@ func (s *Socket) resume() {
 	var auth struct{ PID, Offset string }
 	if len(s.auth) > 0 && (&Handshake{Auth: s.auth}).DecodeAuth(&auth) == nil && auth.PID != "" {
 		if snapshot, lease, ok := s.nsp.recovery.Resume(s.Context(), auth.PID, auth.Offset, holder{s}); ok {
-			if s.restore(snapshot, lease) {
+			reason, err := s.restore(snapshot, lease)
+			if err == nil {
 				return
 			}
+			s.unrecovered(reason, err)
+			lease.End()
 		}
 	}
+	s.beginLease()
+}
+
+func (s *Socket) beginLease() {
 	lease := s.nsp.recovery.Begin(s.pid(), holder{s})
 	s.mu.Lock()
 	s.extraLocked().lease = lease
 	s.mu.Unlock()
 }
 
-// restore gives s the ids of a snapshot, and the rest of a proven one. It drops a snapshot with
-// more rooms than a socket may be in.
-func (s *Socket) restore(snapshot cluster.Snapshot, lease cluster.Lease) bool {
+// restore gives s the ids of a snapshot, and the rest of a proven one. It changes nothing if it
+// fails: the snapshot has more rooms than a socket may be in, or data that doesn't fit the keys.
+func (s *Socket) restore(snapshot cluster.Snapshot, lease cluster.Lease) (reason string, err error) {
 	if len(snapshot.Rooms) > s.nsp.rooms.most+1 {
-		s.client.server.cfg.Log.Warn("snapshot not recovered: it is in too many rooms",
-			"namespace", s.namespace, "rooms", len(snapshot.Rooms))
-		lease.End()
-		return false
+		return unrecoveredRooms, fmt.Errorf("it was in %d rooms", len(snapshot.Rooms))
+	}
+	d, err := readData(snapshot.Data, s.nsp.registry.Load().keys, s.nsp.server.cfg.MaxDataBytes)
+	if err != nil && !snapshot.Unproven {
+		return unrecoveredData, err
 	}
 	s.id = snapshot.ID // now, since middlewares may show the socket to others
 	s.mu.Lock()
@@ -120,28 +128,77 @@ func (s *Socket) restore(snapshot cluster.Snapshot, lease cluster.Lease) bool {
 	x.pid, x.lease = snapshot.PID, lease
 	if snapshot.Unproven {
 		x.claimed = &snapshot
-		return true
+		return "", nil
 	}
-	x.recovered, x.data, x.back = true, snapshot.Data, snapshot.Rooms
-	return true
+	x.recovered, x.data, x.back = true, d, snapshot.Rooms
+	return "", nil
 }
 
 // restoreClaimed restores the rest of an unproven snapshot after the middlewares have accepted the
 // client. Values that they set take precedence.
-func (s *Socket) restoreClaimed() {
+func (s *Socket) restoreClaimed() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.extra == nil || s.extra.claimed == nil {
-		return
+		return nil
 	}
 	x := s.extra
-	snapshot := x.claimed
-	data := maps.Clone(snapshot.Data)
-	if data == nil {
-		data = make(map[string]any, len(x.data))
+	d, err := readData(x.claimed.Data, s.nsp.registry.Load().keys, s.nsp.server.cfg.MaxDataBytes)
+	if err != nil {
+		return err
 	}
-	maps.Copy(data, x.data)
-	x.recovered, x.data, x.back, x.claimed = true, data, snapshot.Rooms, nil
+	for _, m := range x.data {
+		d = d.with(m)
+	}
+	x.recovered, x.data, x.back, x.claimed = true, d, x.claimed.Rooms, nil
+	return nil
+}
+
+// comeBack completes the restoration of a socket that the middlewares have accepted. If it returns
+// false, the client can't be recovered, and the socket is that of a new client.
+func (s *Socket) comeBack(r *registry) bool {
+	if err := s.restoreClaimed(); err != nil {
+		s.unrecovered(unrecoveredData, err)
+		s.startAnew()
+		return false
+	}
+	if !s.Recovered() {
+		return true
+	}
+	s.enterRooms(s.extra.back)
+	for _, f := range r.recover {
+		err := s.contain("recover", func() error { return f(s.Context(), s) })
+		if err != nil && s.Context().Err() == nil { // else the client has left again, and may try again
+			s.unrecovered(unrecoveredApp, err)
+			s.startAnew()
+			return false
+		}
+	}
+	return true
+}
+
+// startAnew makes s, which nobody has seen but middlewares and OnRecover, the socket of a client
+// that was never here, and deletes the snapshot.
+func (s *Socket) startAnew() {
+	_, events := s.nsp.rooms.leaveAll(s)
+	s.nsp.tellRooms(events)
+	s.lease().End()
+	s.nsp.rooms.readmit(s)
+	s.id = newID()
+	s.mu.Lock()
+	x := s.extra
+	x.pid, x.lease, x.recovered, x.back, x.claimed = "", nil, false, nil, nil
+	x.data, x.locals, x.events = nil, nil, nil
+	s.mu.Unlock()
+	s.beginLease()
+}
+
+// unrecovered counts and logs that a client starts anew though there was a snapshot.
+func (s *Socket) unrecovered(reason string, err error) {
+	server := s.client.server
+	server.metrics.unrecovered.WithLabelValues(reason).Inc()
+	server.notices.recoveries.warn(server.cfg.Log, "client is not recovered and starts anew",
+		"namespace", s.namespace, "socket", s.id, "reason", reason, "error", err)
 }
 
 // giveBack returns the snapshot of a client that a middleware refused, so that it may try again.
@@ -168,7 +225,7 @@ type holder struct{ s *Socket }
 // Snapshot implements cluster.Holder.
 func (h holder) Snapshot() (cluster.Snapshot, bool) {
 	s := h.s
-	was := cluster.Snapshot{ID: s.id, PID: s.pid(), Rooms: s.nsp.rooms.of(s), Data: s.Data()}
+	was := cluster.Snapshot{ID: s.id, PID: s.pid(), Rooms: s.nsp.rooms.of(s), Data: s.data().payload()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return was, s.state != stateEnded
@@ -203,7 +260,7 @@ func (s *Socket) endLease(back bool, rooms []string) {
 	switch {
 	case t == nil:
 	case back:
-		t.Left(cluster.Snapshot{ID: s.id, PID: s.pid(), Rooms: rooms, Data: s.Data()})
+		t.Left(cluster.Snapshot{ID: s.id, PID: s.pid(), Rooms: rooms, Data: s.data().payload()})
 	default:
 		t.End()
 	}

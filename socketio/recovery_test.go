@@ -40,14 +40,17 @@ func session(t *testing.T, p *peer.Peer) (sid, pid string) {
 
 func TestRecovery(t *testing.T) {
 	middlewares := 0
+	value := socketio.NewKey[string]("v")
 	app := func(io *socketio.Server) {
+		io.Share(value)
 		io.Use(func(context.Context, *socketio.Socket) error { middlewares++; return nil })
-		io.On("set", func(s *socketio.Socket, v, room string) error { s.Set("v", v); s.Join(room); return nil })
+		io.On("set", func(s *socketio.Socket, v, room string) error { s.Join(room); return value.Set(s, v) })
 		io.On("hi", func(s *socketio.Socket) { s.Emit("hi") })
 		io.On("bye", func(s *socketio.Socket) { s.Disconnect(false) })
 		io.OnConnect(func(s *socketio.Socket) {
 			if s.Recovered() {
-				s.Emit("recovered", s.Get("v"), s.Rooms()[1:])
+				v, _ := value.Get(s)
+				s.Emit("recovered", v, s.Rooms()[1:])
 			}
 		})
 	}

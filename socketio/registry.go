@@ -14,6 +14,7 @@ import (
 type registry struct {
 	use           []func(ctx context.Context, s *Socket) error
 	useEvent      []func(ctx context.Context, s *Socket, event string, args Args) error
+	recover       []func(ctx context.Context, s *Socket) error
 	connect       []func(s *Socket)
 	disconnecting []func(s *Socket, reason string)
 	disconnect    []func(s *Socket, reason string)
@@ -21,6 +22,7 @@ type registry struct {
 	anyOutgoing   []func(s *Socket, event string, args Args)
 	errors        []func(s *Socket, event string, err error)
 	rooms         []func(e RoomEvent)
+	keys          map[string]AnyKey // by name
 	events        map[string][]*handler
 	server        map[string][]*handler
 }
@@ -59,6 +61,15 @@ func (n *Namespace) Use(f func(ctx context.Context, s *Socket) error) {
 // error drops the event. It goes to OnError and answers the event as the error of a handler does.
 func (n *Namespace) UseEvents(f func(ctx context.Context, s *Socket, event string, args Args) error) {
 	n.edit(func(r *registry) { r.useEvent = with(r.useEvent, f) })
+}
+
+// OnRecover calls f for a client that comes back and is about to be recovered, after the middlewares
+// that run for it and before OnConnect. The socket has its id, rooms and shared data, but no Local
+// values: f may make them again. If f returns an error, or panics, the client isn't recovered. Its
+// socket starts anew, with another id and without rooms and data, and the middlewares run as for
+// any new client. The server logs the error. The context ends when the client leaves.
+func (n *Namespace) OnRecover(f func(ctx context.Context, s *Socket) error) {
+	n.edit(func(r *registry) { r.recover = with(r.recover, f) })
 }
 
 // OnConnect calls f when a socket has connected, before its first event.

@@ -18,15 +18,14 @@ type RemoteSocket struct {
 	Rooms     []string
 
 	nsp  *Namespace
-	data packet.Payload
+	data packet.Payload // an object
 }
 
 // newRemoteSocket leaves out a handshake that it can't read, rather than the socket.
 func newRemoteSocket(n *Namespace, info cluster.SocketInfo) RemoteSocket {
-	r := RemoteSocket{ID: info.ID, Rooms: info.Rooms, nsp: n}
+	r := RemoteSocket{ID: info.ID, Rooms: info.Rooms, nsp: n, data: info.Data}
 	_ = json.Unmarshal(info.Handshake, &r.Handshake)
 	r.Handshake.Auth = r.Handshake.auth()
-	r.data = packet.Payload{JSON: slices.Concat([]byte{'['}, info.Data, []byte{']'}), Attachments: info.Attachments}
 	return r
 }
 
@@ -63,13 +62,26 @@ func (r RemoteSocket) operator() Operator {
 	return o
 }
 
-// DecodeData decodes the values that the app keeps with the socket into v.
+// DecodeData decodes the whole of the socket's shared data into v. A Key reads one member.
 func (r RemoteSocket) DecodeData(v any) error {
-	args, err := r.data.Args()
+	args, err := objectArgs(r.data)
 	if err != nil {
 		return err
 	}
 	return args.Decode(0, v)
+}
+
+// member implements AnySocket.
+func (r RemoteSocket) member(k AnyKey) (value packet.Value, _ any, err error) {
+	all, err := members(r.data)
+	if err != nil {
+		return value, nil, err
+	}
+	value, ok := all[k.Name()]
+	if !ok {
+		return value, nil, ErrNoValue
+	}
+	return value, nil, nil
 }
 
 // Emit sends an event to the socket.

@@ -196,6 +196,13 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) 
 	return events, false
 }
 
+// readmit lets a socket that leaveAll has removed join rooms again.
+func (r *rooms) readmit(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.gone = false
+}
+
 // leave removes s from rooms and returns the changes.
 func (r *rooms) leave(s *Socket, names []string) (events []RoomEvent) {
 	r.mu.Lock()

@@ -67,7 +67,8 @@ type extra struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 	handshake *Handshake
-	data      map[string]any
+	data      data
+	locals    map[any]any // by *Local
 	events    map[string][]*handler
 	ending    *ending
 	recovered bool
@@ -194,38 +195,6 @@ func (s *Socket) Rooms() []string {
 	}
 	s.mu.Unlock()
 	return s.nsp.rooms.of(s)
-}
-
-// Set keeps a value with the socket. FetchSockets describes it to other servers as JSON.
-func (s *Socket) Set(key string, v any) {
-	s.mu.Lock()
-	x := s.extraLocked()
-	if x.data == nil {
-		x.data = make(map[string]any)
-	}
-	x.data[key] = v
-	s.mu.Unlock()
-	s.changed()
-}
-
-// Get returns the value of Set for key, or nil.
-func (s *Socket) Get(key string) any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.extra == nil {
-		return nil
-	}
-	return s.extra.data[key]
-}
-
-// Data returns a copy of all values of Set.
-func (s *Socket) Data() map[string]any {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.extra == nil || s.extra.data == nil {
-		return map[string]any{}
-	}
-	return maps.Clone(s.extra.data)
 }
 
 // On adds a handler for an event of this socket alone, by the rules of Namespace.On. It runs after

@@ -13,6 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/internal/peer"
 )
 
+var roomKey = socketio.NewKey[string]("room")
+
 // Everything at once on two linked servers: for the race detector, and for what is left behind.
 func TestEverythingAtOnce(t *testing.T) {
 	hub := cluster.NewHub()
@@ -20,8 +22,9 @@ func TestEverythingAtOnce(t *testing.T) {
 	for range 2 {
 		hosts = append(hosts, peer.Serve(t, socketio.Config{Adapter: hub, CleanupEmptyChildNamespaces: true}, func(io *socketio.Server) {
 			echo(io)
+			io.Share(roomKey)
 			io.OfFunc(func(context.Context, string, json.RawMessage) bool { return true })
-			io.On("join", func(s *socketio.Socket, room string) { s.Join(room); s.Set("room", room) })
+			io.On("join", func(s *socketio.Socket, room string) { s.Join(room); roomKey.Set(s, room) })
 			io.On("leave", func(s *socketio.Socket, room string) { s.Leave(room) })
 			io.On("say", func(s *socketio.Socket, room string) error { return s.To(room).Emit("said", []byte(room)) })
 			io.On("ask", func(ctx context.Context, s *socketio.Socket) {

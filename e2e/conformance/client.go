@@ -89,9 +89,10 @@ func answerClient(io *socketio.Namespace) {
 			s.Emit("jsonbuff-ack")
 		}
 	})
-	io.On("abuff1", func(s *socketio.Socket, b []byte) { s.Set("abuff1", b != nil) })
+	buffered := socketio.NewLocal[bool]()
+	io.On("abuff1", func(s *socketio.Socket, b []byte) { buffered.Set(s, b != nil) })
 	io.On("abuff2", func(s *socketio.Socket) {
-		if s.Get("abuff1") == true {
+		if got, _ := buffered.Get(s); got {
 			s.Emit("abuff2-ack")
 		}
 	})

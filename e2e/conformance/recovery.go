@@ -18,6 +18,8 @@ func recoveryApp() (*socketio.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	value := socketio.NewKey[socketio.Value]("v")
+	io.Share(value)
 	io.Use(func(_ context.Context, s *socketio.Socket) error {
 		var auth struct{ Deny any }
 		if err := s.Handshake().DecodeAuth(&auth); err != nil || truthy(auth.Deny) {
@@ -29,13 +31,13 @@ func recoveryApp() (*socketio.Server, error) {
 		if s.Recovered() {
 			rooms := s.Rooms()
 			slices.Sort(rooms)
-			s.Emit("recovered", s.Get("v"), rooms)
+			v, _ := value.Get(s)
+			s.Emit("recovered", v, rooms)
 		}
 	})
 	io.On("set", func(s *socketio.Socket, v socketio.Value, room string) error {
-		s.Set("v", v)
 		s.Join(room)
-		return nil
+		return value.Set(s, v)
 	})
 	io.On("hi", func(s *socketio.Socket) { s.Emit("hi") })
 	io.On("ask", func(s *socketio.Socket) {

@@ -45,6 +45,7 @@ func startGoServer(t *testing.T, name string, transport transport, redis, key st
 		t.Fatal(err)
 	}
 	p := &goPeer{called: name, io: io}
+	io.Share(serverKey, clientKey, sinceKey, listKey, pictureKey)
 	io.OnConnect(p.welcome)
 	io.OnServer("tell", func(args ...socketio.Value) { p.note(t, args) })
 	io.OnServer("ask", func(args ...socketio.Value) any {
@@ -58,6 +59,15 @@ func startGoServer(t *testing.T, name string, transport transport, redis, key st
 	return p
 }
 
+// The data of each socket, as Node's servers here set it.
+var (
+	serverKey  = socketio.NewKey[string]("server")
+	clientKey  = socketio.NewKey[string]("client")
+	sinceKey   = socketio.NewKey[time.Time]("since")
+	listKey    = socketio.NewKey[[]any]("list")
+	pictureKey = socketio.NewKey[[]byte]("picture")
+)
+
 // welcome does with a client what Node's servers here do.
 func (p *goPeer) welcome(s *socketio.Socket) {
 	var auth struct {
@@ -68,11 +78,11 @@ func (p *goPeer) welcome(s *socketio.Socket) {
 		s.Disconnect(true)
 		return
 	}
-	s.Set("server", auth.Server)
-	s.Set("client", auth.Client)
-	s.Set("since", time.UnixMilli(0))
-	s.Set("list", []any{1, "two", nil})
-	s.Set("picture", []byte{1, 2, 0xff})
+	err := errors.Join(serverKey.Set(s, auth.Server), clientKey.Set(s, auth.Client), sinceKey.Set(s, time.UnixMilli(0).UTC()),
+		listKey.Set(s, []any{1, "two", nil}), pictureKey.Set(s, []byte{1, 2, 0xff}))
+	if err != nil {
+		panic(err)
+	}
 	s.Join(append(roomNames(auth.Rooms), roomOf(p.called))...)
 }
 
@@ -136,7 +146,7 @@ func (p *goPeer) operator(c call) socketio.Operator {
 
 func (p *goPeer) socket(client string) *socketio.Socket {
 	for s := range p.io.Sockets() {
-		if s.Get("client") == client {
+		if name, err := clientKey.Get(s); err == nil && name == client {
 			return s
 		}
 	}
@@ -245,7 +255,7 @@ func (p *goPeer) inspect(t *testing.T) state {
 	p.events = nil
 	p.mu.Unlock()
 	for socket := range p.io.Sockets() {
-		if client, ok := socket.Get("client").(string); ok {
+		if client, err := clientKey.Get(socket); err == nil {
 			s.Rooms[client] = rooms(socket.Rooms())
 		}
 	}

@@ -30,9 +30,13 @@ type said struct {
 	At   time.Time `json:"at"`
 }
 
+// nameKey is each person's name. All servers see it, and it survives the death of a worker.
+var nameKey = socketio.NewKey[string]("name")
+
 func main() { worker.Main(chat) }
 
 func chat(_ context.Context, io *socketio.Server) error {
+	io.Share(nameKey)
 	io.Use(authenticate)
 	io.On("join", func(ctx context.Context, s *socketio.Socket, room string) ([]string, error) {
 		if room == "" || len(room) > 40 {
@@ -71,20 +75,22 @@ func authenticate(_ context.Context, s *socketio.Socket) error {
 	if err := s.Handshake().DecodeAuth(&auth); err != nil || strings.TrimSpace(auth.Name) == "" {
 		return socketio.NewError("say who you are")
 	}
-	s.Set("name", strings.TrimSpace(auth.Name))
-	return nil
+	return nameKey.Set(s, strings.TrimSpace(auth.Name))
 }
 
-func name(s *socketio.Socket) string { return s.Get("name").(string) }
+// name returns the person's name. Everyone has one, since authenticate wants it.
+func name(s *socketio.Socket) string {
+	name, _ := nameKey.Get(s)
+	return name
+}
 
 // present returns the names of all people in a room, on all hosts.
 func present(ctx context.Context, io *socketio.Server, room string) ([]string, error) {
 	sockets, err := io.To("room:" + room).FetchSockets(ctx)
 	var names []string
 	for _, s := range sockets {
-		var data struct{ Name string }
-		if s.DecodeData(&data) == nil {
-			names = append(names, data.Name)
+		if name, err := nameKey.Get(s); err == nil {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)

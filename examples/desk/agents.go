@@ -11,6 +11,7 @@ import (
 
 func (d desk) serveAgents() {
 	n := d.agents
+	n.Share(userKey)
 	n.Use(d.authenticate("agent"))
 	n.OnConnect(func(s *socketio.Socket) {
 		expire(s)

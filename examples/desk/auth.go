@@ -21,8 +21,7 @@ func (d desk) authenticate(role string) func(context.Context, *socketio.Socket) 
 		if u.Role != role {
 			return &socketio.Error{Message: "not for you", Data: map[string]string{"role": u.Role}}
 		}
-		s.Set("user", u)
-		return nil
+		return userKey.Set(s, u)
 	}
 }
 
@@ -35,4 +34,11 @@ func expire(s *socketio.Socket) {
 	context.AfterFunc(s.Context(), func() { timer.Stop() })
 }
 
-func userOf(s *socketio.Socket) user { return s.Get("user").(user) }
+// userKey is the user of a socket. It moves with the socket to another host.
+var userKey = socketio.NewKey[user]("user")
+
+// userOf returns the user of a socket. Each has one, since the middleware sets it.
+func userOf(s *socketio.Socket) user {
+	u, _ := userKey.Get(s)
+	return u
+}

@@ -21,6 +21,7 @@ func room(customer string) string { return "customer:" + customer }
 
 func (d desk) serveCustomers() {
 	n := d.customers
+	n.Share(userKey)
 	n.Use(d.authenticate("customer"))
 	n.OnConnect(func(s *socketio.Socket) {
 		expire(s)

@@ -10,9 +10,8 @@ func (d desk) present(ctx context.Context) ([]string, error) {
 	sockets, err := d.agents.FetchSockets(ctx)
 	names := []string{}
 	for _, s := range sockets {
-		var data struct{ User user }
-		if s.DecodeData(&data) == nil {
-			names = append(names, data.User.Name)
+		if u, err := userKey.Get(s); err == nil {
+			names = append(names, u.Name)
 		}
 	}
 	slices.Sort(names)

@@ -14,13 +14,13 @@ import (
 func main() { worker.Main(presence) }
 
 func presence(_ context.Context, io *socketio.Server) error {
+	io.Share(nameKey)
 	io.Use(func(_ context.Context, s *socketio.Socket) error {
 		var auth struct{ Name string }
 		if err := s.Handshake().DecodeAuth(&auth); err != nil || auth.Name == "" {
 			return socketio.NewError("say who you are")
 		}
-		s.Set("name", auth.Name)
-		return nil
+		return nameKey.Set(s, auth.Name)
 	})
 	io.OnConnect(func(s *socketio.Socket) {
 		s.Go(func(ctx context.Context) {
@@ -41,9 +41,8 @@ func presence(_ context.Context, io *socketio.Server) error {
 		sockets, err := io.FetchSockets(ctx)
 		names := map[string]bool{}
 		for _, s := range sockets {
-			var data struct{ Name string }
-			if s.DecodeData(&data) == nil {
-				names[data.Name] = true
+			if name, err := nameKey.Get(s); err == nil {
+				names[name] = true
 			}
 		}
 		return slices.Sorted(maps.Keys(names)), err // with an error, the names that are known
@@ -51,7 +50,14 @@ func presence(_ context.Context, io *socketio.Server) error {
 	return nil
 }
 
-func name(s *socketio.Socket) string { return s.Get("name").(string) }
+// nameKey is the person's name.
+var nameKey = socketio.NewKey[string]("name")
+
+// name returns the person's name. Everyone has one, since the middleware wants it.
+func name(s *socketio.Socket) string {
+	name, _ := nameKey.Get(s)
+	return name
+}
 
 func room(name string) string { return "person:" + name }
 

@@ -24,6 +24,9 @@ type person struct {
 	Transport string `json:"transport"`
 }
 
+// personKey has the person that a socket said hello as.
+var personKey = socketio.NewKey[person]("person")
+
 type hello struct {
 	Name string `json:"name"`
 }
@@ -31,6 +34,7 @@ type hello struct {
 // keepPresence tells people who said hello about each other. Load generators don't say hello, so
 // they cause no presence events.
 func (d *demo) keepPresence() {
+	d.io.Share(personKey)
 	d.io.On("hello", d.hello)
 	d.io.On("people", d.people)
 	d.io.OnDisconnect(d.left)
@@ -42,7 +46,9 @@ func (d *demo) hello(s *socketio.Socket, h hello) error {
 		return &socketio.Error{Message: "a name has 1 to 24 characters"}
 	}
 	p := person{ID: s.ID(), Name: h.Name, Worker: d.me.ID, Slot: d.me.Slot, Host: d.me.Host, Transport: s.Transport()}
-	s.Set("person", p)
+	if err := personKey.Set(s, p); err != nil {
+		return err
+	}
 	s.Join(lobby)
 	return d.io.To(lobby).Emit("joined", p)
 }
@@ -55,9 +61,8 @@ func (d *demo) people(ctx context.Context) ([]person, error) {
 	}
 	people := make([]person, 0, len(sockets))
 	for _, s := range sockets {
-		var data struct{ Person person }
-		if s.DecodeData(&data) == nil && data.Person.ID != "" {
-			people = append(people, data.Person)
+		if p, err := personKey.Get(s); err == nil {
+			people = append(people, p)
 		}
 	}
 	slices.SortFunc(people, func(a, b person) int { return cmp.Compare(a.Name, b.Name) })
@@ -65,7 +70,7 @@ func (d *demo) people(ctx context.Context) ([]person, error) {
 }
 
 func (d *demo) left(s *socketio.Socket, _ string) {
-	if s.Get("person") != nil {
+	if _, err := personKey.Get(s); err == nil {
 		_ = d.io.To(lobby).Emit("left", map[string]string{"id": s.ID()}) // fails only for what JSON can't say
 	}
 }

@@ -21,9 +21,6 @@ type JSON struct {
 	Attachments    [][]byte
 	MaxAttachments int
 	MaxDepth       int
-	// Exact keeps all digits of an integer beyond 2^53 though JavaScript, which has only some of
-	// those, prints others.
-	Exact bool
 }
 
 // frame is an array or an object that is being written.
@@ -132,7 +129,8 @@ func (w *JSON) one() (inner frame, err error) {
 	return inner, err
 }
 
-// scalar writes what needs no quotes.
+// scalar writes what needs no quotes. Integers keep all digits, though JavaScript prints others
+// beyond 2^53: a Go server or client reads them as int64 or uint64.
 func (w *JSON) scalar(v Value) {
 	switch v.Kind {
 	case Nil:
@@ -140,17 +138,9 @@ func (w *JSON) scalar(v Value) {
 	case Bool:
 		w.Out = strconv.AppendBool(w.Out, v.Num != 0)
 	case Uint:
-		if w.Exact {
-			w.Out = strconv.AppendUint(w.Out, v.Num, 10)
-		} else {
-			w.Out = appendUint(w.Out, v.Num)
-		}
+		w.Out = strconv.AppendUint(w.Out, v.Num, 10)
 	case Int:
-		if w.Exact {
-			w.Out = strconv.AppendInt(w.Out, int64(v.Num), 10)
-		} else {
-			w.Out = appendInt(w.Out, int64(v.Num))
-		}
+		w.Out = strconv.AppendInt(w.Out, int64(v.Num), 10)
 	case Float:
 		w.Out = number.Append(w.Out, math.Float64frombits(v.Num), 64)
 	}
@@ -213,34 +203,4 @@ func (w *JSON) extension(v Value) error {
 	err := w.attach(v.Data)
 	w.Out = append(w.Out, ']')
 	return err
-}
-
-// maxSafe is 2^53: up to here every integer is a double, and JavaScript prints it digit by digit.
-const maxSafe = 1 << 53
-
-// appendUint appends an integer. Beyond 2^53 JavaScript has only some of them, and prints those by
-// their shortest digits; the others came from a Go server and are kept exact.
-func appendUint(dst []byte, u uint64) []byte {
-	if u > maxSafe && exactUint(u) {
-		return number.Append(dst, float64(u), 64)
-	}
-	return strconv.AppendUint(dst, u, 10)
-}
-
-func appendInt(dst []byte, n int64) []byte {
-	if n < -maxSafe && exactInt(n) {
-		return number.Append(dst, float64(n), 64)
-	}
-	return strconv.AppendInt(dst, n, 10)
-}
-
-// exactUint tells whether a double holds u.
-func exactUint(u uint64) bool {
-	f := float64(u)
-	return f < 1<<64 && uint64(f) == u
-}
-
-func exactInt(n int64) bool {
-	f := float64(n)
-	return f >= -1<<63 && f < 1<<63 && int64(f) == n
 }

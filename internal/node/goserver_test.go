@@ -88,7 +88,9 @@ func goApp(n *socketio.Namespace) {
 		}
 		return n.Except()
 	}
-	n.OnConnect(func(s *socketio.Socket) { s.Set("pid", -1) })
+	own := socketio.NewKey[int]("pid")
+	n.Share(own)
+	n.Use(func(_ context.Context, s *socketio.Socket) error { return own.Set(s, -1) })
 	n.On("whoami", func() map[string]any { return map[string]any{"pid": -1} })
 	n.On("count", func(ctx context.Context) answer { return ok(n.ServerCount(ctx)) })
 	n.On("join", func(s *socketio.Socket, name string) bool { s.Join(name); return true })

@@ -253,7 +253,7 @@ func (s *namespace) socketsOf(v ipc.Value) []cluster.SocketInfo {
 			info.Rooms = roomsOf(rooms)
 		}
 		var err error
-		info.Data, err = ipc.AppendText(nil, o.Get("data"), s.limit(), &info.Attachments)
+		info.Data.JSON, err = ipc.AppendText(nil, o.Get("data"), s.limit(), &info.Data.Attachments)
 		if err == nil {
 			info.Handshake, err = ipc.AppendText(nil, o.Get("handshake"), s.limit(), nil)
 		}
@@ -274,7 +274,7 @@ func sockets(infos []cluster.SocketInfo) *ipc.Array {
 		if err != nil {
 			continue
 		}
-		data, err := ipc.FromText(info.Data, info.Attachments)
+		data, err := ipc.FromText(info.Data.JSON, info.Data.Attachments)
 		if err != nil {
 			data = &ipc.Object{}
 		}

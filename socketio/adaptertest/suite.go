@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -92,16 +94,46 @@ func (h *host) settle() {
 	}
 }
 
+var (
+	nameKey  = socketio.NewKey[string]("name")
+	bytesKey = socketio.NewKey[[]byte]("bytes")
+	deepKey  = socketio.NewKey[deep]("deep")
+)
+
+// deep has values that change on their way to JavaScript.
+type deep struct {
+	numbers
+	List []nested `json:"list"`
+}
+
+type numbers struct {
+	Least, Most int64
+	Beyond      uint64
+	Power       int64 // a double, which JavaScript prints otherwise
+	When        time.Time
+	For         time.Duration
+	None        []string
+}
+
+type nested struct {
+	Bytes []byte
+	At    time.Time
+}
+
+var exactly = numbers{
+	Least: math.MinInt64, Most: math.MaxInt64, Beyond: math.MaxUint64 - 1, Power: 1 << 60,
+	When: time.Date(2026, 11, 21, 3, 4, 5, 123456789, time.FixedZone("", 3600)), For: 1234567,
+}
+
 func serve(t *testing.T, cluster cluster.Cluster) *host {
 	h := &host{t: t, raised: make(chan string, 100), left: make(chan string, 10), cluster: cluster}
 	h.Host = peer.Serve(t, socketio.Config{Adapter: cluster}, func(io *socketio.Server) {
+		io.Share(nameKey, bytesKey, deepKey)
 		io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); return nil })
 		io.On("keep", func(s *socketio.Socket) error {
-			s.Set("bytes", []byte{0, 255})
-			s.Set("deep", map[string]any{"list": []any{[]byte("x"), 1}})
-			return nil
+			return errors.Join(bytesKey.Set(s, []byte{0, 255}), deepKey.Set(s, deep{exactly, []nested{{[]byte("x"), exactly.When}}}))
 		})
-		io.OnConnect(func(s *socketio.Socket) { s.Set("name", "someone") })
+		io.Use(func(_ context.Context, s *socketio.Socket) error { return nameKey.Set(s, "someone") })
 		io.OnDisconnect(func(_ *socketio.Socket, reason string) { h.left <- reason })
 		io.OnServer("tell", func(args socketio.Args) { h.raised <- args.String() })
 		io.OnServer("ask", func(name string, b []byte) (string, []byte) { return "hello " + name, b })
@@ -510,24 +542,33 @@ func data(t *testing.T, a, b *host) {
 	if err != nil || len(list) != 4 {
 		t.Fatalf("%d sockets, %v", len(list), err)
 	}
-	type kept struct {
-		Name  string `json:"name"`
-		Bytes []byte `json:"bytes"`
-		Deep  struct {
-			List []any `json:"list"`
-		} `json:"deep"`
-	}
 	for _, s := range list {
-		var got kept
-		must(t, s.DecodeData(&got))
+		name, err := nameKey.Get(s)
+		must(t, err)
+		bytes, err := bytesKey.Get(s)
+		if name != "someone" {
+			t.Errorf("name %q", name)
+		}
 		if s.ID != b.xID {
-			if got.Name != "someone" || got.Bytes != nil {
-				t.Errorf("another's: %+v", got)
+			if !errors.Is(err, socketio.ErrNoValue) {
+				t.Errorf("another's: %q, %v", bytes, err)
 			}
 			continue
 		}
-		if got.Name != "someone" || string(got.Bytes) != "\x00\xff" || len(got.Deep.List) != 2 || fmt.Sprint(got.Deep.List[0]) != "[120]" {
-			t.Errorf("%+v", got)
+		must(t, err)
+		if string(bytes) != "\x00\xff" {
+			t.Errorf("bytes %q", bytes)
+		}
+		got, err := deepKey.Get(s)
+		must(t, err)
+		if when := got.When; !when.Equal(exactly.When) || when.Format(time.RFC3339Nano) != exactly.When.Format(time.RFC3339Nano) {
+			t.Errorf("time %v, want %v", when, exactly.When)
+		}
+		if len(got.List) != 1 || string(got.List[0].Bytes) != "x" || !got.List[0].At.Equal(exactly.When) {
+			t.Errorf("list %+v", got.List)
+		}
+		if got.When = exactly.When; !reflect.DeepEqual(got.numbers, exactly) {
+			t.Errorf("got  %+v\nwant %+v", got.numbers, exactly)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package cluster
 
-import "context"
+import (
+	"context"
+
+	"github.com/sidereal-io/sidereal/socketio/packet"
+)
 
 // Cluster links servers, so that an event that one of them emits reaches the clients of all.
 type Cluster interface {
@@ -73,9 +77,6 @@ type SocketInfo struct {
 	Rooms []string
 	// Handshake is the JSON object that Node's servers call socket.handshake.
 	Handshake []byte
-	// Data is the text of a JSON object, the values that the app keeps with the socket. It has
-	// placeholders for Attachments, and Dates as a packet.Payload has them.
-	Data        []byte
-	Attachments [][]byte
-	Dates       []int
+	// Data is the text of an object, the socket's shared data, rather than that of an array.
+	Data packet.Payload
 }

@@ -62,7 +62,7 @@ type Snapshot struct {
 	ID    string // the socket's
 	PID   string // the secret by which the client proves that it had the socket
 	Rooms []string
-	Data  map[string]any
+	Data  packet.Payload // the text of an object, the socket's shared data; empty: none
 	// Unproven says that the snapshot may belong to another namespace. The middlewares then decide
 	// about the client as about a new one, before it gets anything but the ids.
 	Unproven bool

@@ -86,7 +86,7 @@ func id(r *msgpack.Reader) (int64, error) {
 // payload reads a packet's data. Binary parts are copied: the message is only there during the call
 // of Decode.
 func payload(r *msgpack.Reader) (p packet.Payload, err error) {
-	w := msgpack.JSON{Reader: *r, MaxAttachments: maxAttachments, MaxDepth: maxDepth, Exact: true}
+	w := msgpack.JSON{Reader: *r, MaxAttachments: maxAttachments, MaxDepth: maxDepth}
 	if err := w.Value(); err != nil {
 		return p, err
 	}

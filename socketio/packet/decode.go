@@ -239,6 +239,11 @@ func unmarshalDuration(dec *jsontext.Decoder, v *time.Duration) error {
 	if err := json.UnmarshalDecode(dec, &ms); err != nil {
 		return err
 	}
-	*v = time.Duration(ms * float64(time.Millisecond))
+	*v = durationOf(ms)
 	return nil
+}
+
+// durationOf rounds: 1.234567 ms times a million is a little less than 1,234,567.
+func durationOf(ms float64) time.Duration {
+	return time.Duration(math.Round(ms * float64(time.Millisecond)))
 }

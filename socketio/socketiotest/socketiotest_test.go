@@ -19,20 +19,23 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+var nameKey = socketio.NewKey[string]("name")
+
 // app is what is tested here: a room with names, a slow question, a page.
 func app(_ context.Context, io *socketio.Server) error {
+	io.Share(nameKey)
 	io.Use(func(_ context.Context, s *socketio.Socket) error {
 		var auth struct{ Name string }
 		if err := s.Handshake().DecodeAuth(&auth); err != nil || auth.Name == "" {
 			return &socketio.Error{Message: "say who you are", Data: 401}
 		}
-		s.Set("name", auth.Name)
-		return nil
+		return nameKey.Set(s, auth.Name)
 	})
-	io.On("join", func(s *socketio.Socket, room string) string {
+	io.On("join", func(s *socketio.Socket, room string) (string, error) {
 		s.Join(room)
-		s.To(room).Emit("joined", map[string]any{"room": room, "name": s.Get("name")}, []byte("photo"))
-		return "welcome"
+		name, err := nameKey.Get(s)
+		s.To(room).Emit("joined", map[string]any{"room": room, "name": name}, []byte("photo"))
+		return "welcome", err
 	})
 	io.On("poll", func(ctx context.Context, s *socketio.Socket) (int, error) {
 		answers, _ := io.Timeout(time.Minute).EmitWithAck(ctx, "vote")

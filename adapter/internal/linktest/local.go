@@ -155,7 +155,7 @@ func (l *Local) fetch(t cluster.Target) (found []cluster.SocketInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
-		found = append(found, cluster.SocketInfo{ID: s.ID, Rooms: slices.Clone(s.Rooms), Data: []byte(s.Data), Handshake: s.Shake})
+		found = append(found, cluster.SocketInfo{ID: s.ID, Rooms: slices.Clone(s.Rooms), Data: packet.Payload{JSON: []byte(s.Data)}, Handshake: s.Shake})
 	}
 	return found
 }

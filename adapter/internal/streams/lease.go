@@ -242,28 +242,16 @@ func (rec *recovery) life() time.Duration { return rec.maxDisconnection + rec.re
 func (rec *recovery) renewal() time.Duration { return rec.maxDisconnection / 2 }
 
 func (l *lease) encode(s cluster.Snapshot, owner string, named bool) ([]byte, error) {
-	data, err := packet.EncodeArgs(s.Data)
-	if err != nil {
-		return nil, err
+	if len(s.Data.JSON) == 0 {
+		s.Data.JSON = []byte("{}")
 	}
-	stored := wire.Session{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: data.Single(), Owner: owner, Epoch: l.epoch, From: l.from.String()}
+	stored := wire.Session{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: s.Data, Owner: owner, Epoch: l.epoch, From: l.from.String()}
 	if named {
 		stored.Namespace = l.rec.namespace.Name
 	}
 	return wire.AppendSession(nil, stored)
 }
 
-var errData = errors.New("adapter: the data of a snapshot isn't an object")
-
-func readSession(s wire.Session) (cluster.Snapshot, error) {
-	was := cluster.Snapshot{ID: s.ID, PID: s.PID, Rooms: s.Rooms}
-	args, err := packet.ParseArgs(append(append([]byte{'['}, s.Data.JSON...), ']'), len(s.Data.Attachments))
-	if err != nil {
-		return was, err
-	}
-	args = args.With(s.Data.Attachments)
-	if err := args.Decode(0, &was.Data); err != nil {
-		return was, errors.Join(errData, err)
-	}
-	return was, nil
+func readSession(s wire.Session) cluster.Snapshot {
+	return cluster.Snapshot{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: s.Data}
 }

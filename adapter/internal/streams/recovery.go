@@ -204,10 +204,7 @@ func (rec *recovery) storedSince(ctx context.Context, pid string) bool {
 // claim takes over a snapshot that Redis has as text, with the events that its client missed since
 // it saw one.
 func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session, seen string, h cluster.Holder) (was cluster.Snapshot, l *lease, outcome string) {
-	was, err := readSession(stored)
-	if err != nil {
-		return was, nil, link.Malformed
-	}
+	was = readSession(stored)
 	l = &lease{rec: rec, pid: stored.PID, holder: h, epoch: stored.Epoch, rooms: was.Rooms, back: true, named: stored.Namespace != ""}
 	was.Unproven = !l.named
 	var known bool

@@ -87,6 +87,8 @@ type place struct {
 	addr string
 }
 
+var joinedKey = socketio.NewKey[string]("joined")
+
 func openPlace(t *testing.T, url string, recovery socketio.Recovery, setUp ...func(*socketio.Server)) *place {
 	t.Helper()
 	r, err := New(link.Config{Conn: linktest.Connect(t, url), OwnConn: true}, Config{})
@@ -97,7 +99,8 @@ func openPlace(t *testing.T, url string, recovery socketio.Recovery, setUp ...fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); s.Set("joined", room); return nil })
+	io.Share(joinedKey)
+	io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); return joinedKey.Set(s, room) })
 	io.On("hi", func(s *socketio.Socket) error { return s.Emit("hi") })
 	io.On("bye", func(s *socketio.Socket) { s.Emit("last"); s.Disconnect(false) })
 	for _, f := range setUp {
@@ -258,7 +261,10 @@ func TestClientOfADeadServerComesBackElsewhere(t *testing.T) {
 		t.Errorf("came back as %s, was %s", v.ID(), id)
 	}
 	back, ok := b.io.Socket(id)
-	if !ok || !back.Recovered() || back.Get("joined") != "second" || !slices.Equal(back.Rooms()[1:], []string{"room", "second"}) {
+	if !ok || !back.Recovered() {
+		t.Fatalf("not restored: %v", ok)
+	}
+	if room, err := joinedKey.Get(back); err != nil || room != "second" || !slices.Equal(back.Rooms()[1:], []string{"room", "second"}) {
 		t.Errorf("restored %v with %v", ok, back)
 	}
 	b.io.To("second").Emit("live")

@@ -8,7 +8,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/link"
-	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 const (
@@ -203,8 +202,8 @@ func (s *snapshots) prepare(l *lease) *write {
 	}
 	var err error
 	if w.value, err = l.encode(*was, owner, named); err != nil {
-		s.form.Log.Warn("socket's data cannot be stored; it is not recovered", "namespace", l.rec.namespace.Name, "socket", was.ID, "error", err)
-		w.value, _ = l.encode(cluster.Snapshot{ID: was.ID, PID: was.PID, Rooms: was.Rooms, Data: map[string]any{}}, owner, named)
+		s.form.Log.Warn("socket cannot be stored; it is not recovered", "namespace", l.rec.namespace.Name, "socket", was.ID, "error", err)
+		w.value = nil // without its data the app might take the client for another
 	}
 	w.hash = hashOf(w.value)
 	return w

@@ -104,7 +104,7 @@ func TestCheckOfStreamsBesideShardedPubSub(t *testing.T) {
 	url := strings.Replace(store.URL(), "://", "://bob:pass@", 1)
 	cfg := on(url)
 	cfg.Key, cfg.Form = "rooms", Streams{StreamName: "orders", StreamCount: 2, SessionKeyPrefix: "s:", UseShardedPubSub: true}
-	rules := strings.Fields("+ping +publish +subscribe +ssubscribe +sunsubscribe +spublish +pubsub|numsub +pubsub|shardnumsub +xadd +xread +xinfo|stream " +
+	rules := strings.Fields("+ping +publish +subscribe +ssubscribe +sunsubscribe +spublish +pubsub|numsub +pubsub|shardnumsub +xadd +xread +xtrim +xinfo|stream " +
 		"+xrange +eval +get +set +del +pexpire ~orders* ~s:* resetchannels &rooms#/#* &sidereal-peers:rooms")
 	setUser(store, rules)
 	for _, m := range check(t, cfg, Needs{Recovery: true}) {

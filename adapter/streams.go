@@ -24,6 +24,13 @@ type Streams struct {
 	// behind loses messages, and a client that was away for longer isn't recovered. Zero means
 	// 10,000.
 	MaxLen int
+	// MaxBytes is the number of bytes that a stream keeps, about. Every server of ours trims a
+	// stream that it has read more of, whoever wrote it. The last two messages always stay, so that
+	// all servers can read them. A server that falls further behind loses messages, and a client
+	// that missed more isn't recovered. A message larger than seven eighths of it is delivered, but
+	// not kept for clients that come back; the server logs and counts it. Zero means 64 MiB. Below
+	// zero there is no limit.
+	MaxBytes int
 	// ReadCount is the number of entries that one read returns at most. Zero means 100.
 	ReadCount int
 	// BlockTime is how long Redis may hold a read if there is nothing new, to the millisecond. Zero
@@ -49,7 +56,7 @@ func (s Streams) validate() error {
 
 func (s Streams) open(common link.Config) (running, error) {
 	return streams.New(common, streams.Config{
-		Streams: wire.Streams{Name: s.StreamName, Count: s.StreamCount}, MaxLen: s.MaxLen, ReadCount: s.ReadCount, Block: s.BlockTime,
+		Streams: wire.Streams{Name: s.StreamName, Count: s.StreamCount}, MaxLen: s.MaxLen, MaxBytes: s.MaxBytes, ReadCount: s.ReadCount, Block: s.BlockTime,
 		SessionKeyPrefix: s.SessionKeyPrefix, ShardedPubSub: s.UseShardedPubSub, OnlyPlaintext: s.OnlyPlaintext,
 	})
 }

@@ -28,8 +28,12 @@ func Config(set config.Cluster) adapter.Config {
 	}
 	switch set.Adapter {
 	case Streams:
+		maxBytes := set.StreamMaxBytes
+		if maxBytes == 0 {
+			maxBytes = -1 // no limit; zero means the adapter's default
+		}
 		cfg.Form = adapter.Streams{
-			StreamName: set.StreamName, StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen,
+			StreamName: set.StreamName, StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen, MaxBytes: maxBytes,
 			ReadCount: set.StreamReadCount, BlockTime: set.StreamBlock,
 			SessionKeyPrefix: set.SessionKeyPrefix, UseShardedPubSub: set.StreamShardedPubSub == "on",
 		}

@@ -83,13 +83,16 @@ func TestStreamsAreUsedAsTheSettingsSay(t *testing.T) {
 	store := testkit.StartRedis(t)
 	commands := monitor(t, store)
 	io := serve(t, store, "SIDEREAL_ADAPTER=redis-streams", "SIDEREAL_ADAPTER_KEY=rooms", "SIDEREAL_STREAM_NAME=orders",
-		"SIDEREAL_STREAM_COUNT=2", "SIDEREAL_STREAM_MAX_LEN=50", "SIDEREAL_STREAM_READ_COUNT=7", "SIDEREAL_STREAM_BLOCK=1234ms",
+		"SIDEREAL_STREAM_COUNT=2", "SIDEREAL_STREAM_MAX_LEN=50", "SIDEREAL_STREAM_MAX_BYTES=1000", "SIDEREAL_STREAM_READ_COUNT=7", "SIDEREAL_STREAM_BLOCK=1234ms",
 		"SIDEREAL_STREAM_SHARDED_PUBSUB=on")
-	if err := io.Emit("said", 1); err != nil {
-		t.Fatal(err)
+	for range 4 {
+		if err := io.Emit("said", strings.Repeat("x", 400)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	wanted := []string{
 		`"XADD" "orders-1" "MAXLEN" "~" "50" "*"`,
+		`"xtrim" "orders-1" "minid" "~"`,
 		`"xread" "count" "7" "block" "1234" "streams" "orders--1" "orders-0" "orders-1"`,
 		`"ssubscribe" "rooms#/#`, // or the server's own first
 	}

@@ -62,6 +62,7 @@ var help = map[string]string{
 	"SIDEREAL_STREAM_NAME":                "Name of the stream, or prefix of several. Node's default is `socket.io`.",
 	"SIDEREAL_STREAM_COUNT":               "Number of streams that share the namespaces. Several are called `<name>-0`, `<name>-1` and so on.",
 	"SIDEREAL_STREAM_MAX_LEN":             "Approximate number of entries in a stream. A server that falls further behind misses messages. A client that missed more isn't recovered.",
+	"SIDEREAL_STREAM_MAX_BYTES":           "Bytes in a stream, about; 0 for no limit. Sidereal's servers trim what they have read, also of Node's servers, but not the last two messages. A message above seven eighths of it isn't kept for clients that come back.",
 	"SIDEREAL_STREAM_READ_COUNT":          "Entries per read.",
 	"SIDEREAL_STREAM_BLOCK":               "Time Redis may hold a read without news.",
 	"SIDEREAL_SESSION_KEY_PREFIX":         "Prefix of the keys with the sessions of clients that may come back (`SIDEREAL_RECOVERY`).",

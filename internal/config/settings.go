@@ -313,6 +313,11 @@ type Streams struct {
 	// messages. A client that missed more isn't recovered.
 	StreamMaxLen int `env:"SIDEREAL_STREAM_MAX_LEN" envDefault:"10000" min:"1"`
 
+	// Bytes in a stream, about; 0 for no limit. Sidereal's servers trim what they have read, also
+	// of Node's servers, but not the last two messages. A message above seven eighths of it isn't
+	// kept for clients that come back.
+	StreamMaxBytes int `env:"SIDEREAL_STREAM_MAX_BYTES" envDefault:"67108864" min:"0"`
+
 	// Entries per read.
 	StreamReadCount int `env:"SIDEREAL_STREAM_READ_COUNT" envDefault:"100" min:"1"`
 

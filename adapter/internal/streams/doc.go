@@ -5,6 +5,7 @@
 //	form.go       the process's part
 //	namespace.go  what a namespace sends
 //	reader.go     reads the streams and hands each entry to its namespace
+//	window.go     bounds the bytes of a stream
 //	trimmed.go    counts entries that Redis trimmed before they were read
 //	offset.go     a place in a stream
 //

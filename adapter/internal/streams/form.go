@@ -22,6 +22,7 @@ const DefaultKeyPrefix = "sio:session:"
 type Config struct {
 	Streams          wire.Streams
 	MaxLen           int
+	MaxBytes         int
 	ReadCount        int
 	Block            time.Duration
 	SessionKeyPrefix string
@@ -33,6 +34,7 @@ func (c Config) withDefaults(key string) Config {
 	c.Streams.Name = cmp.Or(c.Streams.Name, key)
 	c.Streams.Count = cmp.Or(c.Streams.Count, 1)
 	c.MaxLen = cmp.Or(c.MaxLen, 10_000)
+	c.MaxBytes = cmp.Or(c.MaxBytes, 64<<20)
 	c.ReadCount = cmp.Or(c.ReadCount, 100)
 	c.Block = max(cmp.Or(c.Block, 5*time.Second), time.Millisecond) // zero would hold a read forever
 	c.SessionKeyPrefix = cmp.Or(c.SessionKeyPrefix, DefaultKeyPrefix)
@@ -46,6 +48,7 @@ type Form struct {
 	reader     *reader
 	snapshots  *snapshots
 	recoveries *prometheus.CounterVec
+	tooLarge   tooLarge
 	scratch    wire.Scratch // of Receive
 
 	mu     sync.RWMutex          // guards the rest
@@ -65,6 +68,10 @@ func New(common link.Config, cfg Config) (*Form, error) {
 		Name: "sidereal_adapter_recoveries_total",
 		Help: "Clients that came back with a session of before, by outcome: recovered, unknown, gone, taken, foreign, away, malformed.",
 	}, []string{"outcome"}))
+	f.tooLarge.count = link.Share(common.Metrics, &err, prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "sidereal_adapter_unrecoverable_total",
+		Help: "Messages sent that are too large for the stream to keep for clients that come back.",
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +179,9 @@ func (f *Form) Trials(name string, recovery bool) []link.Trial {
 			link.TryCommand("XADD to "+stream, stream, "XADD", stream, "MAXLEN", "~", f.cfg.MaxLen, "0-0", "check", ""), // an id that no entry may have
 			link.TryCommand("XREAD of "+stream, stream, "XREAD", "COUNT", 1, "STREAMS", stream, "$"),
 			link.TryCommand("XINFO STREAM of "+stream, stream, "XINFO", "STREAM", stream))
+		if f.cfg.MaxBytes >= 0 {
+			all = append(all, link.TryCommand("XTRIM of "+stream, stream, "XTRIM", stream, "MINID", "~", "0-0"))
+		}
 	}
 	if recovery {
 		all = append(all, f.recoveryTrials(n.stream)...)

@@ -40,8 +40,11 @@ type reader struct {
 // stream is how far one stream has been read.
 type stream struct {
 	name  string
-	known bool // its first place is known; only the reader uses this and trims
+	known bool // its first place is known; only the reader uses this, trims and window
 	trims trimCounter
+
+	window    window
+	untrimmed string // the last error of trimming that was logged
 
 	turn    sync.Mutex // held while an entry is taken, guards the rest
 	at      offset
@@ -97,6 +100,7 @@ func (st *stream) restart(at offset, info streamInfo) {
 	st.movedLocked(at)
 	st.tail.restart(at)
 	st.trims = trimCounter{known: info.counted, count: info.added}
+	st.window.restart()
 }
 
 func newReader(f *Form) *reader {
@@ -104,7 +108,7 @@ func newReader(f *Form) *reader {
 		clients: make(map[redis.UniversalClient]struct{})}
 	r.unknown = len(r.names)
 	for _, name := range r.names {
-		r.streams[name] = &stream{name: name, tail: tail{maxLen: f.cfg.MaxLen + f.cfg.MaxLen/10}}
+		r.streams[name] = &stream{name: name, tail: tail{maxLen: f.cfg.MaxLen + f.cfg.MaxLen/10}, window: window{maxBytes: f.cfg.MaxBytes}}
 	}
 	return r
 }
@@ -230,16 +234,18 @@ func (r *reader) takeAll(ctx context.Context, client redis.UniversalClient, repl
 		if st == nil {
 			return errReply
 		}
+		size := 0
 		for _, e := range entries {
 			at, fields, ok := readEntry(e)
 			if !ok {
 				return errReply
 			}
-			r.take(st, at, fields)
+			size += r.take(st, at, fields)
 		}
-		if len(entries) >= min(r.form.cfg.ReadCount, r.form.cfg.MaxLen) { // behind, perhaps by more than there is
+		if len(entries) >= min(r.form.cfg.ReadCount, r.form.cfg.MaxLen) || st.window.large(size) { // behind, perhaps by more than there is
 			r.askTrimmed(ctx, client, st)
 		}
+		r.trim(ctx, client, st)
 	}
 	return nil
 }
@@ -256,10 +262,13 @@ func readEntry(e any) (at offset, fields []any, ok bool) {
 	return at, fields, ok
 }
 
-// take handles one entry. It moves on first, so a bad entry costs at most itself.
-func (r *reader) take(st *stream, at offset, fields []any) {
+// take handles one entry and returns its size. It moves on first, so a bad entry costs at most
+// itself.
+func (r *reader) take(st *stream, at offset, fields []any) (size int) {
 	r.lost(st, st.trims.before(at))
 	e := entryOf(fields)
+	size = sizeOf(&e)
+	st.window.add(at, size)
 	st.turn.Lock()
 	defer st.turn.Unlock()
 	st.movedLocked(at)
@@ -270,6 +279,22 @@ func (r *reader) take(st *stream, at offset, fields []any) {
 		r.form.Refuse(link.Oversized, st.name, len(e.Data))
 	case err != nil:
 		r.form.Refuse(link.Malformed, st.name, len(e.Data))
+	}
+	return size
+}
+
+// trim shortens a stream that has too many bytes.
+func (r *reader) trim(ctx context.Context, client redis.UniversalClient, st *stream) {
+	first, due := st.window.trim()
+	if !due {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	err := redisconn.Classify(client.XTrimMinIDApprox(ctx, st.name, first.String(), 0).Err())
+	if err != nil && !errors.Is(err, redisconn.ErrUnreachable) && st.untrimmed != err.Error() {
+		st.untrimmed = err.Error()
+		r.form.Log.Error("stream cannot be trimmed: only the number of its entries is bounded", "stream", st.name, "setting", "SIDEREAL_STREAM_MAX_BYTES", "error", err)
 	}
 }
 
@@ -347,7 +372,9 @@ func (r *reader) remember(ctx context.Context, client redis.UniversalClient, st 
 		}
 		for _, m := range batch {
 			if at, ok := parseOffset(m.ID); ok {
-				st.tail.add(at, entryOfValues(m.Values))
+				e := entryOfValues(m.Values)
+				st.window.add(at, sizeOf(&e))
+				st.tail.add(at, e)
 			}
 		}
 		st.turn.Unlock()
@@ -372,7 +399,7 @@ func (r *reader) lostLocked(st *stream, n uint64) {
 	}
 	st.tail.restart(st.at) // something before is missing
 	r.form.Metrics.Drop(link.Trimmed, int(n))
-	r.form.Log.Warn("messages from other servers were trimmed from the stream before they were read", "stream", st.name, "messages", n, "max_len", r.form.cfg.MaxLen)
+	r.form.Log.Warn("messages from other servers were trimmed from the stream before they were read", "stream", st.name, "messages", n, "max_len", r.form.cfg.MaxLen, "max_bytes", r.form.cfg.MaxBytes)
 }
 
 // streamInfo is Redis's description of a stream.

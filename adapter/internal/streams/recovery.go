@@ -64,6 +64,7 @@ func (rec *recovery) Emit(b *cluster.Broadcast) error {
 	if err != nil {
 		return err
 	}
+	rec.form().noteSize(rec.namespace, b, len(m.Payload))
 	wait := patience
 	if !rec.form().Hears() {
 		wait = atOnce

@@ -49,6 +49,7 @@ type Directory struct {
 	refresh  chan struct{} // look at the records now
 	deaths   chan string   // workers to be declared gone
 	silences chan event    // and what is to be said of others
+	openings *openings
 	cut      atomic.Bool   // the events are not heard: not yet, or Redis may be away
 	back     atomic.Bool   // they are heard again, and the records not yet looked at
 	looks    atomic.Uint64 // at the records, that Redis answered
@@ -104,6 +105,7 @@ func newDirectory(cfg Config, conn *redisconn.Conn) (*Directory, error) {
 		refresh:  make(chan struct{}, 1),
 		deaths:   make(chan string, 16),
 		silences: make(chan event, 16),
+		openings: newOpenings(),
 		roster:   newRoster(cfg.SIDTTL),
 		changed:  make(chan struct{}),
 	}
@@ -142,6 +144,7 @@ func (d *Directory) Run(ctx context.Context) error {
 	g.Go(func() error { return d.follow(running) })
 	g.Go(func() error { return d.writer.run(running) })
 	g.Go(func() error { return d.announceDeaths(running) })
+	g.Go(func() error { return d.announceOpenings(running) })
 	defer d.lookups.close()
 	return g.Wait()
 }

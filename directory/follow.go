@@ -138,8 +138,18 @@ func (d *Directory) tell(n news) {
 
 // heard takes one event. What it cannot read is another version's or nobody's, and the records say the rest.
 func (d *Directory) heard(payload []byte) {
-	var e event
-	if json.Unmarshal(payload, &e) != nil || !isID(e.Worker) {
+	var e struct {
+		event
+		opened
+	}
+	if json.Unmarshal(payload, &e) != nil {
+		return
+	}
+	if e.Worker == "" {
+		d.openings.heard(e.Router, e.Opened, d.now())
+		return
+	}
+	if !isID(e.Worker) {
 		return
 	}
 	if e.State == stateSilent || e.State == stateHeard {

@@ -62,8 +62,8 @@ func keyDocs() []keyDoc {
 			"6 s, written every 2 s", "the router", "routers, `sidereal cluster`",
 		},
 		{
-			k.events(), "channel", "JSON `{worker, state}`; state is `ready`, `draining` or `gone`, or `silent` or `heard` for a worker that missed its beats", "not stored",
-			"workers; routers that find a worker dead; supervisors", "routers",
+			k.events(), "channel", "JSON `{worker, state}`; state is `ready`, `draining` or `gone`, or `silent` or `heard` for a worker that missed its beats; `{router, opened}`: new sessions that a router opened", "not stored",
+			"workers; routers that find a worker dead or open sessions; supervisors", "routers",
 		},
 		{
 			k.secret(), "string", "32 random bytes in base64url, which routers show each other as `Sidereal-Key`", "no expiry; SET NX",

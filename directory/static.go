@@ -158,6 +158,12 @@ func (s *Static) Accepts(_ context.Context, shown string) bool {
 	return subtle.ConstantTimeCompare([]byte(s.secret), []byte(shown)) == 1
 }
 
+// Opened does nothing: the other routers of a Static are not heard of.
+func (s *Static) Opened() {}
+
+// OpenedRatio returns 0: not known.
+func (s *Static) OpenedRatio() float64 { return 0 }
+
 // WorkerGone removes a worker until the next Set.
 func (s *Static) WorkerGone(id string) {
 	s.mu.Lock()

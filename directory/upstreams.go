@@ -73,6 +73,8 @@ type store interface {
 	Secrets() []string
 	Accepts(ctx context.Context, shown string) bool
 	WorkerGone(id string)
+	Opened()
+	OpenedRatio() float64
 
 	setUpstreams(workers []Worker)
 	owned(id string) int

@@ -32,6 +32,10 @@ type Config struct {
 	// Balance is how a new session finds its worker: least-connection (also empty), round-robin or
 	// random.
 	Balance string
+	// BalanceSlack is by how many percent the workers of this host may have more sessions than the
+	// app's workers on average before new ones go to other hosts, too. Zero: 25. Negative: all
+	// workers are alike, wherever they are.
+	BalanceSlack int
 	// TrustedProxies are the load balancers before this host. Only their forwarding headers are
 	// believed.
 	TrustedProxies []netip.Prefix
@@ -167,6 +171,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	setDefault(&cfg.MaxHeadBytes, 16<<10)
 	if cfg.MaxHeadBytes < 256 || cfg.MaxHeadBytes > 64_000 {
 		problems = append(problems, fmt.Errorf("router: MaxHeadBytes %d: must be 256 to 64000", cfg.MaxHeadBytes))
+	}
+	if cfg.BalanceSlack == 0 {
+		cfg.BalanceSlack = defaultSlack
 	}
 	setDefault(&cfg.RedirectPort, 443)
 	setDefault(&cfg.HeadTimeout, 10*time.Second)

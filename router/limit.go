@@ -89,23 +89,31 @@ func (g *gate) avoided(now int64) bool { return now-g.stalled.Load() < int64(sil
 // not answer a moment ago, balance takes another one. It returns nil if none is ready, or if l
 // forbids them all.
 func (r *Router) balance(not *worker) (w *worker, l limit) {
-	ready := r.readyBut(not)
-	n := len(ready)
-	if n == 0 {
-		return nil, unlimited
-	}
-	routers := max(len(r.cfg.Directory.Workers().Routers()), 1)
-	first := r.policy.pick(n, r.turn.Add(1), r.random, func(i int) load {
-		return r.workerOf(ready[i]).load(ready[i], routers)
-	})
 	now := time.Now().UnixNano()
-	if w, l = r.enterFrom(ready, first, now, false); w == nil && l == unlimited { // all of them are silent
-		w, l = r.enterFrom(ready, first, now, true)
+	if local := r.localReady(not); len(local) > 0 {
+		w, _ = r.enterFrom(local, r.pick(local, &r.nearby.turn, 1), now, false) // the other routers have workers of their own
+	}
+	if w == nil {
+		ready := r.readyBut(not)
+		if len(ready) == 0 {
+			return nil, unlimited
+		}
+		first := r.pick(ready, &r.turn, max(len(r.cfg.Directory.Workers().Routers()), 1))
+		if w, l = r.enterFrom(ready, first, now, false); w == nil && l == unlimited { // all of them are silent
+			w, l = r.enterFrom(ready, first, now, true)
+		}
 	}
 	if w != nil {
-		w.opened.Add(1)
+		r.count(w, 1)
 	}
 	return w, l
+}
+
+// pick returns the index of the worker that the policy chooses, among so many routers.
+func (r *Router) pick(ready []*directory.Worker, turn *atomic.Uint64, routers int) int {
+	return r.policy.pick(len(ready), turn.Add(1), r.random, func(i int) load {
+		return r.workerOf(ready[i]).load(ready[i], routers)
+	})
 }
 
 func (r *Router) enterFrom(ready []*directory.Worker, first int, now int64, all bool) (w *worker, l limit) {

@@ -66,7 +66,7 @@ func (rt *route) choose(r *Router, q *request, not *worker) {
 // settle ends the balancing of a new session. If none came to be, the worker's count is corrected.
 func (rt *route) settle(opened bool) {
 	if rt.opened && !opened {
-		rt.worker.opened.Add(-1)
+		rt.worker.r.count(rt.worker, -1)
 	}
 	rt.opened = false
 	rt.leaveGate()

@@ -40,6 +40,11 @@ type Directory interface {
 	Accepts(ctx context.Context, shown string) bool
 	// WorkerGone notes that a worker is dead.
 	WorkerGone(id string)
+	// Opened notes that this router opened a session.
+	Opened()
+	// OpenedRatio tells how many sessions all routers opened lately for each of this one. 0: nobody
+	// knows.
+	OpenedRatio() float64
 }
 
 var (
@@ -54,6 +59,7 @@ type Router struct {
 	id      string // of this process, which workers tell routers apart by
 	log     *slog.Logger
 	policy  policy
+	nearby  localFirst
 	metrics *metrics
 	watcher *watcher
 	park    *park
@@ -98,6 +104,7 @@ func New(cfg Config) (*Router, error) {
 	r := &Router{cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN}
 	r.budget.most.Store(int64(cfg.Descriptors))
 	r.policy, _ = parsePolicy(cfg.Balance)
+	r.nearby.slack = float64(cfg.BalanceSlack) / 100
 	r.access, _ = parseAccessLog(cfg.AccessLog)
 	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
 	r.accessLogger = slog.New(anyLevel{cfg.Log.Handler()})

@@ -205,7 +205,11 @@ func TestSessionOverTLS(t *testing.T) {
 
 func TestHandshakesAreBalancedOverTLS(t *testing.T) {
 	d := directory.NewStatic()
-	hosts := cluster(t, d, secured(t), 1, 1)
+	withTLS := secured(t)
+	hosts := cluster(t, d, func(cfg *Config) {
+		withTLS(cfg)
+		cfg.BalanceSlack = -1
+	}, 1, 1)
 	behindDoors(d)
 	at := map[string]int{}
 	c := secureTo(t, hosts[0].addr, "x")

@@ -20,6 +20,7 @@ var help = map[string]string{
 	"SIDEREAL_HOME":                       "Folder of the daemon, for its user only: control socket, logs, saved list.",
 	"SIDEREAL_ADMIN_ADDR":                 "Address of `/healthz`, `/readyz`, `/metrics` of all processes, and the status page. If it is unset and the default port is taken, the next free port is used and logged.",
 	"SIDEREAL_BALANCE":                    "How a router chooses the worker of a new session: `least-connection` (of two random workers, the one with fewer clients), `round-robin` or `random`.",
+	"SIDEREAL_BALANCE_SLACK":              "By how many percent the sessions per worker of a host may exceed the app's mean before new sessions go to other hosts, too. Until then they stay on the host where they enter. 0 treats all workers alike.",
 	"SIDEREAL_SID_TTL":                    "Minimum time an unused sid keeps its owner in Redis. Routers raise it to ping interval + ping timeout + 30 s.",
 	"SIDEREAL_TRUSTED_PROXIES":            "Load balancers in front of this host. The router believes only their `X-Forwarded-*` headers and replaces everybody else's.",
 	"SIDEREAL_PROXY_PROTOCOL":             "`on` requires a PROXY header (version 1 or 2) on every connection of `SIDEREAL_TRUSTED_PROXIES`.",

@@ -97,6 +97,11 @@ type Routing struct {
 	// the one with fewer clients), `round-robin` or `random`.
 	Balance string `env:"SIDEREAL_BALANCE" envDefault:"least-connection" oneof:"least-connection round-robin random"`
 
+	// By how many percent the sessions per worker of a host may exceed the app's mean before new
+	// sessions go to other hosts, too. Until then they stay on the host where they enter. 0 treats
+	// all workers alike.
+	BalanceSlack int `env:"SIDEREAL_BALANCE_SLACK" envDefault:"25" min:"0"`
+
 	// Minimum time an unused sid keeps its owner in Redis. Routers raise it to ping interval + ping
 	// timeout + 30 s.
 	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"6s"`

@@ -208,12 +208,12 @@ func (p *routerProcess) routerConfig(dir router.Directory, advertise string) rou
 	set := p.set
 	return router.Config{
 		Directory: dir, RuntimeDir: set.RuntimeDir, HostName: set.HostName, AdvertiseAddr: advertise, Path: set.Path,
-		Balance: set.Balance, TrustedProxies: set.TrustedProxies, ProxyProtocol: set.ProxyProtocol == "on",
+		Balance: set.Balance, BalanceSlack: orNone(set.BalanceSlack), TrustedProxies: set.TrustedProxies, ProxyProtocol: set.ProxyProtocol == "on",
 		Certificates: p.certs, HTTP1Only: set.HTTP2 == "off", RedirectPort: p.redirectPort(),
 		MaxHeadBytes: set.MaxHeadBytes, MaxBodyBytes: set.MaxBodyBytes, HeadTimeout: set.HeadTimeout, IdleTimeout: set.IdleTimeout,
 		HandshakesInFlight: set.HandshakesInFlight, HandshakeRate: set.HandshakeRate, HandshakesPerAddress: set.HandshakesPerAddress,
 		RequestsInFlight: set.RequestsInFlight, TLSHandshakeRate: set.TLSHandshakeRate, MaxConnections: set.MaxConnections,
-		MaxSilent: set.MaxSilent, BodyTimeout: set.BodyTimeout, MinBodyRate: bodyRate(set.MinBodyRate),
+		MaxSilent: set.MaxSilent, BodyTimeout: set.BodyTimeout, MinBodyRate: orNone(set.MinBodyRate),
 		AllowedOrigins: set.AllowedOrigins,
 		AccessLog:      set.AccessLog, DebugHeader: set.DebugHeader == "on" || set.Level == "debug",
 		DrainDelay: set.DrainDelay, DrainRate: set.DrainRate, ShutdownTimeout: set.ShutdownTimeout,
@@ -221,8 +221,8 @@ func (p *routerProcess) routerConfig(dir router.Directory, advertise string) rou
 	}
 }
 
-// bodyRate is the setting as the router takes it, for which zero is the default.
-func bodyRate(set int) int {
+// orNone is a setting as the router takes it, for which zero is the default and less is none.
+func orNone(set int) int {
 	if set == 0 {
 		return -1
 	}

@@ -107,6 +107,7 @@ type attempt struct {
 	u       *workerConn
 	sending *upload // of the rest of the body; nil: there is none, or it has ended
 	whole   bool    // the request was written, body included
+	stalls  bool    // if the answer is late, another worker is asked
 }
 
 // run makes the attempt. It closes the connection to the worker or puts it back.
@@ -168,7 +169,7 @@ func (a *attempt) send(text []byte) (written int, ok bool, err error) {
 	}
 	if !x.out.unsent() {
 		written, err = u.Exchange(text)
-		if err == nil && !until.IsZero() {
+		if err == nil && a.stalls {
 			x.c.answered(u)
 		}
 		return written, true, err
@@ -199,17 +200,26 @@ func (a *attempt) patience() leave {
 	return never
 }
 
-// until returns when the router tries a handshake at another worker, if there is no answer by then.
-// It returns zero if there is no other worker, or if this one is the other. Nothing is decided
-// before the answer. A session that the first worker opens all the same belongs to nobody, and ends
-// with that worker's connect timeout.
+// upgradeTimeout is how long a worker may take to answer an upgrade that the router relays. A
+// parked poll ends with its session, but an upgrade has none of the worker's timers behind it: an
+// app that never answers one would hold both connections, even if the client has left.
+const upgradeTimeout = time.Minute
+
+// until returns when the router stops waiting for the answer; zero is never. It tries a handshake at
+// another worker, unless there is none or this one is the other. Nothing is decided before the
+// answer. A session that the first worker opens all the same belongs to nobody, and ends with that
+// worker's connect timeout.
 func (a *attempt) until() (t time.Time) {
 	x, r := a.x, a.x.c.r
-	if x.route.gate == nil || x.route.moved || x.out.unsent() || r.cfg.StallTimeout < 0 ||
-		len(r.cfg.Directory.Workers().Ready()) < 2 {
-		return t
+	switch {
+	case x.route.gate != nil && !x.route.moved && !x.out.unsent() && r.cfg.StallTimeout >= 0 &&
+		len(r.cfg.Directory.Workers().Ready()) >= 2:
+		a.stalls = true
+		return time.Now().Add(r.cfg.StallTimeout)
+	case x.out.form == relayed:
+		return time.Now().Add(r.upgradeTime)
 	}
-	return time.Now().Add(r.cfg.StallTimeout)
+	return t
 }
 
 // failed ends an attempt that had no answer.
@@ -229,7 +239,7 @@ func (a *attempt) failed(ctx context.Context, written int, err error) verdict {
 			x.refuse(f)
 		}
 		return closeIt
-	case x.route.gate != nil && !x.route.moved && isTimeout(err):
+	case a.stalls && isTimeout(err):
 		return stalled
 	case written == 0:
 		return unsent
@@ -305,6 +315,7 @@ func (a *attempt) answer(ctx context.Context, p *reply) verdict {
 	case h.Status == 101 && x.out.form == relayed && h.Upgrade:
 		x.record.status = h.Status
 		x.route.settle(true)
+		x.c.answered(u)
 		x.c.relaying = u
 		return closeIt
 	case h.Status == 101:
@@ -343,6 +354,9 @@ func (a *attempt) learn(ctx context.Context, p *reply, n int) error {
 func (a *attempt) respond(p *reply, n int) verdict {
 	x, u, h := a.x, a.u, &p.head
 	x.record.status = h.Status
+	if x.out.form == relayed {
+		x.c.answered(u) // a refusal has the time that any answer has
+	}
 	x.close = x.close || x.c.r.draining.Load() || a.sending != nil && !a.sending.taken.Load()
 	if a.sending != nil {
 		a.sending.answering.Store(true)

@@ -58,7 +58,7 @@ func outOfDescriptors(err error) bool {
 }
 
 // newcomers are connections that have not sent a whole request, in the order in which they came.
-// Router.mu guards them.
+// Router.mu guards the router's, and each listener's own mu its.
 type newcomers struct {
 	first, last *conn
 	n           int

@@ -449,3 +449,58 @@ func TestNewcomersList(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestDescriptorsComeBack: connections that were handed to a worker or relayed, refused upgrades and
+// clients that break off leave as many descriptors open as before them.
+func TestDescriptorsComeBack(t *testing.T) {
+	const rounds = 50
+	d := directory.NewStatic()
+	hosts := cluster(t, d, nil, 1, 1)
+	secure, _ := one(t, 1, secured(t))
+	near, far, over := hosts[0].workers["wka0"], hosts[1].workers["wkb0"], secure.workers["wka0"]
+	refuses := func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(400) }
+	round := func() {
+		for _, way := range []struct {
+			w    *testWorker
+			dial func() *testClient
+		}{
+			{near, func() *testClient { return dialTo(t, hosts[0].addr) }},      // handed over
+			{far, func() *testClient { return dialTo(t, hosts[0].addr) }},       // relayed to its host
+			{over, func() *testClient { return secureTo(t, secure.addr, "x") }}, // relayed from TLS
+		} {
+			c := way.dial()
+			c.upgraded(way.w)
+			c.echoes("hello")
+			c.Close()
+			way.w.becomes(refuses)
+			c = way.dial()
+			if resp := c.upgrade("&sid=" + way.w.open()); resp.StatusCode != 400 {
+				t.Error(resp.Status)
+			}
+			c.Close()
+			way.w.becomes(nil)
+			c = way.dial() // leaves in the middle
+			c.send("GET /socket.io/?EIO=4&transport=websocket&sid=%s HTTP/1.1\r\n%s", way.w.open(), upgradeFields)
+			c.Close()
+		}
+	}
+	settled := func(want int) (n int) {
+		testkit.Until(t, "connections have ended", func() bool {
+			for _, h := range []*host{hosts[0], hosts[1], secure} {
+				h.tidyAt(time.Now(), true)
+				if h.Connections() > 0 {
+					return false
+				}
+			}
+			n = fds(t)
+			return want == 0 || n <= want
+		})
+		return n
+	}
+	round() // opens what stays open: the ways to the workers
+	before := settled(0)
+	for range rounds {
+		round()
+	}
+	settled(before)
+}

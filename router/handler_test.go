@@ -187,3 +187,33 @@ func TestListenerEndsWithItsConnections(t *testing.T) {
 		t.Error("it is open")
 	}
 }
+
+// TestSilentConnectionsOfAListenerGiveWay: the oldest one makes room for the next.
+func TestSilentConnectionsOfAListenerGiveWay(t *testing.T) {
+	r, _, s := embedded(t, func(cfg *Config) { cfg.MaxSilent = 2 }, true)
+	addr := s.Listener.Addr().String()
+	l := s.Listener.(*listener)
+	silent := func(want int) {
+		testkit.Until(t, fmt.Sprint(want, " silent connections"), func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.silent.n == want
+		})
+	}
+	first := dialTo(t, addr)
+	silent(1)
+	second := dialTo(t, addr)
+	silent(2)
+	third := dialTo(t, addr)
+	first.ended()
+	silent(2)
+	for _, c := range []*testClient{second, third} {
+		if _, body := c.get("/about"); body != "own page /about" {
+			t.Error(body)
+		}
+	}
+	silent(0)
+	if n := counter(t, r.metrics.evicted.WithLabelValues("newcomer")); n != 1 {
+		t.Errorf("%v counted", n)
+	}
+}

@@ -14,10 +14,10 @@ import (
 // connection to whoever accepts from it, untouched: an http.Server that has the Router as its
 // handler for Socket.IO's path. Without it that server reads the upgrades, too, and
 // [Router.ServeHTTP] takes them over, for some more CPU. TLS connections are left alone.
-// Connections are looked at until their first request is there, by a goroutine each; Close ends
-// those.
+// Connections are looked at until their first bytes are there, by a goroutine each; Close ends
+// those. Of silent connections there are at most MaxSilent: the oldest gives way to the next.
 func (r *Router) Listener(ln net.Listener) net.Listener {
-	l := &listener{Feed: netio.NewFeed(ln.Addr()), ln: ln, r: r, silent: make(map[net.Conn]struct{})}
+	l := &listener{Feed: netio.NewFeed(ln.Addr()), ln: ln, r: r}
 	l.inspecting.Go(l.accept)
 	return l
 }
@@ -28,19 +28,20 @@ type listener struct {
 	r           *Router
 	inspecting  sync.WaitGroup
 
-	mu     sync.Mutex            // guards the rest
-	silent map[net.Conn]struct{} // nothing came yet; nil once closed
+	mu     sync.Mutex // guards the rest
+	silent newcomers  // nothing came yet
+	closed bool
 }
 
 // Close closes the listener beneath, and waits for who is still looking.
 func (l *listener) Close() error {
 	err := l.ln.Close()
 	l.mu.Lock()
-	for nc := range l.silent {
-		nc.SetReadDeadline(past)
+	for c := l.silent.first; c != nil; c = c.after {
+		c.nc.SetReadDeadline(past)
 	}
-	if l.silent != nil {
-		l.silent = nil
+	if !l.closed {
+		l.closed = true
 		l.Feed.Close()
 	}
 	l.mu.Unlock()
@@ -66,7 +67,14 @@ func (l *listener) accept() {
 // inspect waits for a connection's first request and gives it to whose it is.
 func (l *listener) inspect(nc net.Conn) {
 	c := l.r.newConn(nc)
-	if c.tcp != nil && l.await(c) && c.wantsWebSocket() && l.r.enter(c) {
+	here, gaveWay := c.tcp != nil, false
+	if here {
+		here, gaveWay = l.await(c)
+	}
+	if gaveWay {
+		return
+	}
+	if here && c.wantsWebSocket() && l.r.enter(c) {
 		defer l.r.serving.Done()
 		c.last = true
 		c.serve(context.Background())
@@ -78,26 +86,39 @@ func (l *listener) inspect(nc net.Conn) {
 	}
 }
 
-// await looks at the first bytes. It returns false if none come in time, or if the listener is
-// closed.
-func (l *listener) await(c *conn) bool {
+// await looks at the first bytes. Nothing is here if none come in time, or if the listener is
+// closed. A connection that gave way is closed.
+func (l *listener) await(c *conn) (here, gaveWay bool) {
 	c.nc.SetReadDeadline(time.Now().Add(l.r.cfg.HeadTimeout))
-	l.mu.Lock()
-	open := l.silent != nil
-	if open {
-		l.silent[c.nc] = struct{}{}
-	}
-	l.mu.Unlock()
-	if !open {
-		return false
+	if !l.joins(c) {
+		return false, false
 	}
 	err := c.Peek()
 	l.mu.Lock()
-	delete(l.silent, c.nc)
-	open = l.silent != nil
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	if c.queue == nil {
+		c.Drop()
+		return false, true
+	}
+	c.queue.remove(c)
 	c.nc.SetReadDeadline(time.Time{})
-	return open && err == nil
+	return err == nil && !l.closed, false
+}
+
+// joins counts a connection that is silent so far. If there are too many, the oldest gives way.
+func (l *listener) joins(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	if l.silent.n >= l.r.cfg.MaxSilent {
+		oldest := l.silent.first
+		l.silent.remove(oldest)
+		oldest.giveWay()
+	}
+	l.silent.push(c)
+	return true
 }
 
 // wantsWebSocket reports whether what was seen of a connection is an upgrade for a worker, whole.

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -62,6 +63,42 @@ func (c *testClient) upgraded(w *testWorker) {
 	c.t.Helper()
 	if resp := c.upgrade("&sid=" + w.open()); resp.StatusCode != 101 {
 		c.t.Fatal(resp.Status)
+	}
+}
+
+// TestUpgradeThatIsNeverAnswered: the router stops waiting, whether nothing comes or a part.
+func TestUpgradeThatIsNeverAnswered(t *testing.T) {
+	dir := t.TempDir()
+	w := startWorker(t, dir, "wka0")
+	cfg := Config{Directory: directory.NewStatic(directory.Worker{ID: "wka0", Host: "a", Tags: true}), RuntimeDir: dir, HostName: "a", ShutdownTimeout: tick}
+	secured(t)(&cfg)
+	r, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.upgradeTime = tick
+	ln := loopback(t)
+	testkit.Run(t, func(ctx context.Context) error { return r.Serve(ctx, ln) })
+	for name, part := range map[string]string{"nothing": "", "a part": "HTTP/1.1 101 Switching Protocols\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan struct{})
+			w.becomes(func(rw http.ResponseWriter, _ *http.Request) {
+				wc, buf, err := http.NewResponseController(rw).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer wc.Close()
+				defer close(ended)
+				io.WriteString(wc, part)
+				buf.ReadByte() // the router's end
+			})
+			sid := "&sid=" + w.open()
+			if resp := secureTo(t, ln.Addr().String(), "x").upgrade(sid); resp.StatusCode != 502 {
+				t.Error(resp.Status)
+			}
+			testkit.Closed(t, "the worker's connection is closed", ended)
+		})
 	}
 }
 

@@ -74,6 +74,7 @@ type Router struct {
 	tls         *tls.Config
 	mux         multiplexer // of HTTP/2; nil: none
 	door        atomic.Pointer[doorKeys]
+	upgradeTime time.Duration // upgradeTimeout, but in a test
 
 	origins      []pattern
 	hellos       pace // TLS handshakes
@@ -101,7 +102,7 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN}
+	r := &Router{cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN, upgradeTime: upgradeTimeout}
 	r.budget.most.Store(int64(cfg.Descriptors))
 	r.policy, _ = parsePolicy(cfg.Balance)
 	r.nearby.slack = float64(cfg.BalanceSlack) / 100

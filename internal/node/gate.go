@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	// gateTime is how long a client may take to send the head that a router has seen already, and
 	// to read a refusal.
 	gateTime = 10 * time.Second
+	// gateAnswer is how long the server may take to answer the upgrade: as long as at a router that
+	// relays.
+	gateAnswer = time.Minute
 )
 
 // gate stands between a client's connection, which a router gave away with its upgrade, and a
@@ -144,12 +148,14 @@ const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection:
 func (g *gate) answer() bool {
 	var h http1.Head
 	var b []byte
+	g.server.SetReadDeadline(time.Now().Add(gateAnswer))
+	defer g.server.SetReadDeadline(time.Time{})
 	for {
 		var n int
 		var err error
 		if b, n, err = readHead(g.server, b, h.ParseResponse); err != nil {
 			var bad *http1.Refusal
-			if errors.As(err, &bad) || err == errTooLong {
+			if errors.As(err, &bad) || err == errTooLong || errors.Is(err, os.ErrDeadlineExceeded) {
 				_, _ = io.WriteString(g.client, badGateway) // it may have left
 			}
 			return false

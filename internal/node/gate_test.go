@@ -223,6 +223,35 @@ func TestGateKeepsLittle(t *testing.T) {
 	})
 }
 
+// piped is one end of a pipe, whose deadlines go by the time of a bubble.
+type piped struct{ net.Conn }
+
+func (piped) CloseWrite() error { return nil }
+
+// TestGateOfAServerThatNeverAnswers: the client hears so, and nothing is held.
+func TestGateOfAServerThatNeverAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, front := net.Pipe()
+		back, server := net.Pipe()
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			newGate(piped{front}, piped{back}).run(t.Context())
+		}()
+		go io.WriteString(client, gateRequest)
+		go io.Copy(io.Discard, server)
+		begun := time.Now()
+		heard, err := io.ReadAll(client)
+		if string(heard) != badGateway || err != nil {
+			t.Errorf("%q, %v", heard, err)
+		}
+		<-over
+		if took := time.Since(begun); took > gateAnswer+gateTime {
+			t.Error("held for ", took)
+		}
+	})
+}
+
 // TestGateEndsWithItsClient: a client that leaves before the answer takes the server's connection
 // along.
 func TestGateEndsWithItsClient(t *testing.T) {

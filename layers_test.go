@@ -25,7 +25,7 @@ var layers = map[string][]string{
 	"engineio":              {"internal/eventloop", "internal/wheel", "internal/bufpool", "internal/netio"},
 	"socketio":              {"engineio", "internal/netio", "internal/eventloop", "internal/handler", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/cluster":      {"socketio/packet"},
-	"socketio/socketiotest": {"socketio", "client"},
+	"socketio/socketiotest": {root, "socketio", "client", "adapter"},
 	"socketio/adaptertest":  {"socketio", "internal/testkit"},
 	"adapter":               {root, "socketio/cluster", "socketio/packet", "internal/redisconn", "internal/number", "internal/msgpack"},
 	"adapter/emitter":       {"socketio/packet", "adapter/internal/wire", "adapter/internal/joined", "internal/config", "internal/redisconn"},

@@ -46,6 +46,10 @@ func (a *Adapter) Up() bool { return a.form.Up() }
 // Wait returns once this process hears all other servers, or with ctx's error. Run must be running.
 func (a *Adapter) Wait(ctx context.Context) error { return a.form.Wait(ctx) }
 
+// Settled reports whether this process hears what others say to its rooms as they are now, and has
+// stored what its sockets need for recovery. Both take a moment after a socket has joined a room.
+func (a *Adapter) Settled() bool { return a.form.Settled() }
+
 // Needs says which rights Check tries.
 type Needs struct {
 	// Namespaces are the namespaces whose channels are tried. None means "/".

@@ -19,5 +19,6 @@ type running interface {
 	Run(context.Context) error
 	Up() bool
 	Wait(context.Context) error
+	Settled() bool
 	Check(ctx context.Context, namespaces []string, recovery bool) ([]link.Denial, error)
 }

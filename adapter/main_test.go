@@ -24,9 +24,7 @@ type server struct {
 func (s *server) KnownPeers() int { return s.form.(interface{ KnownPeers() int }).KnownPeers() }
 
 // settled reports whether it hears all the channels that it wants to hear.
-func (s *server) settled() bool { return settled(s.Adapter) }
-
-func settled(a *Adapter) bool { return a.form.(interface{ Settled() bool }).Settled() }
+func (s *server) settled() bool { return s.Settled() }
 
 // at is the Redis of a URL.
 func at(url string) sidereal.Redis { return sidereal.Redis{URL: url} }

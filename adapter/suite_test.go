@@ -79,11 +79,6 @@ func clusters(t *testing.T, cfg Config) func() cluster.Cluster {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return settler{a}
+		return a
 	}
 }
-
-// settler lets the suite wait for the channels of rooms.
-type settler struct{ *Adapter }
-
-func (s settler) Settled() bool { return settled(s.Adapter) }

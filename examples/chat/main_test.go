@@ -19,16 +19,14 @@ func TestChat(t *testing.T) {
 			t.Errorf("a client without a name was told %q", got.Message)
 		}
 		ada, bob := hosts[0].Connect("/", as("Ada")), hosts[1].Connect("/", as("Bob"))
-		var present []string
-		if err := ada.Call("join", "lobby").Scan(&present); err != nil || !slices.Equal(present, []string{"Ada"}) {
-			t.Errorf("in the lobby: %v, %v", present, err)
+		if present := socketiotest.Call[[]string](ada, "join", "lobby"); !slices.Equal(present, []string{"Ada"}) {
+			t.Errorf("in the lobby: %v", present)
 		}
-		var refusal struct{ Error, Data string }
-		if err := bob.Call("say", "lobby", "too early").Scan(&refusal); err != nil || refusal.Error != "join the room first" || refusal.Data != "lobby" {
-			t.Errorf("too early: %+v, %v", refusal, err)
+		if got := bob.Fails("say", "lobby", "too early"); got.Message != "join the room first" || got.Data.String() != `"lobby"` {
+			t.Errorf("too early: %v, %v", got, got.Data)
 		}
-		if err := bob.Call("join", "lobby").Scan(&present); err != nil || !slices.Equal(present, []string{"Ada", "Bob"}) {
-			t.Errorf("in the lobby: %v, %v", present, err)
+		if present := socketiotest.Call[[]string](bob, "join", "lobby"); !slices.Equal(present, []string{"Ada", "Bob"}) {
+			t.Errorf("in the lobby: %v", present)
 		}
 		ada.Want("joined", "lobby", "Bob")
 		hello := said{Room: "lobby", From: "Bob", Text: "hello", At: time.Now()}

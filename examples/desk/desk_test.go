@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/client"
-	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/socketiotest"
 )
 
@@ -33,9 +31,8 @@ func open(t *testing.T) []*socketiotest.Server {
 // refused wants an event to be answered with an error.
 func refused(t *testing.T, c *socketiotest.Client, message, event string, args ...any) {
 	t.Helper()
-	var failed *socketio.AnswerError
-	if err := c.Call(event, args...).Err(); !errors.As(err, &failed) || failed.Message != message {
-		t.Errorf("%s answered %v; want the error %q", event, err, message)
+	if got := c.Fails(event, args...); got.Message != message {
+		t.Errorf("%s answered with the error %q, want %q", event, got.Message, message)
 	}
 }
 

@@ -21,14 +21,12 @@ func TestPresenceAcrossHosts(t *testing.T) {
 
 		again := hosts[0].Connect("/", as("Bob")) // on another host this time: no news
 		synctest.Wait()
-		var who []string
-		if err := ada.Call("who").Scan(&who); err != nil || !slices.Equal(who, []string{"Ada", "Bob"}) {
-			t.Errorf("online are %v: %v", who, err)
+		if who := socketiotest.Call[[]string](ada, "who"); !slices.Equal(who, []string{"Ada", "Bob"}) {
+			t.Errorf("online are %v", who)
 		}
 		ada.WantNothing()
 
 		bob.Socket.Disconnect()
-		synctest.Wait()
 		ada.WantNothing() // one connection is left
 		again.Socket.Disconnect()
 		ada.Want("offline", "Bob")

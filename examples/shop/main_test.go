@@ -24,21 +24,25 @@ func customer(t *testing.T, s *socketiotest.Server, answers ...bool) *socketiote
 func TestOrders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := socketiotest.Serve(t, socketio.Config{}, shop)
+		want := receipt{Number: 1, Total: 6}
+		if got := socketiotest.Call[receipt](customer(t, s, true), "order", order{"tea", 2}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
 		for _, c := range []struct {
-			name   string
-			who    *socketiotest.Client
-			order  order
-			answer string
+			name    string
+			who     *socketiotest.Client
+			order   order
+			message string
+			data    string
 		}{
-			{"confirmed", customer(t, s, true), order{"tea", 2}, `[{"number":1,"total":6}]`},
-			{"refused", customer(t, s, false), order{"cake", 1}, `[{"error":"not confirmed"}]`},
-			{"silent", customer(t, s), order{"cake", 1}, `[{"error":"not confirmed in time"}]`},
-			{"unknown", customer(t, s), order{"gold", 1}, `[{"error":"we have no \"gold\""}]`},
-			{"nothing", customer(t, s), order{"tea", 0}, `[{"error":"nothing ordered","data":{"item":"tea","count":0}}]`},
+			{"refused", customer(t, s, false), order{"cake", 1}, "not confirmed", "null"},
+			{"silent", customer(t, s), order{"cake", 1}, "not confirmed in time", "null"},
+			{"unknown", customer(t, s), order{"gold", 1}, `we have no "gold"`, "null"},
+			{"nothing", customer(t, s), order{"tea", 0}, "nothing ordered", `{"item":"tea","count":0}`},
 		} {
 			start := time.Now()
-			if got := string(c.who.Call("order", c.order).Payload().JSON); got != c.answer {
-				t.Errorf("%s: %s, want %s", c.name, got, c.answer)
+			if got := c.who.Fails("order", c.order); got.Message != c.message || got.Data.String() != c.data {
+				t.Errorf("%s: %v %v, want %s %s", c.name, got, got.Data, c.message, c.data)
 			}
 			if waited := time.Since(start); (c.name == "silent") != (waited == patience) {
 				t.Errorf("%s: answered after %v", c.name, waited)
@@ -50,9 +54,8 @@ func TestOrders(t *testing.T) {
 func TestPrice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := socketiotest.Serve(t, socketio.Config{}, shop).Connect("/", nil)
-		var coins int
-		if err := c.Call("price", "tea").Scan(&coins); err != nil || coins != 3 {
-			t.Errorf("tea costs %d: %v", coins, err)
+		if coins := socketiotest.Call[int](c, "price", "tea"); coins != 3 {
+			t.Errorf("tea costs %d", coins)
 		}
 	})
 }

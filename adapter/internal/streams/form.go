@@ -90,6 +90,10 @@ func (f *Form) Open(local cluster.Local) (cluster.Adapter, error) {
 	return n, nil
 }
 
+// Settled reports whether this process hears all the channels that it wants to hear, and Redis has
+// all snapshots of its sockets.
+func (f *Form) Settled() bool { return f.Link.Settled() && f.snapshots.idle() }
+
 func (f *Form) find(name string) *namespace {
 	f.mu.RLock()
 	defer f.mu.RUnlock()

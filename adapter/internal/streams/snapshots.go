@@ -305,11 +305,20 @@ func (s *snapshots) tellLocked() {
 	}
 }
 
+// idle reports whether all snapshots are stored.
+func (s *snapshots) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.idleLocked()
+}
+
+func (s *snapshots) idleLocked() bool { return !s.busy && len(s.queue) == 0 }
+
 // drain returns when all snapshots are stored, or ctx ends.
 func (s *snapshots) drain(ctx context.Context) {
 	for {
 		s.mu.Lock()
-		if !s.busy && len(s.queue) == 0 {
+		if s.idleLocked() {
 			s.mu.Unlock()
 			return
 		}

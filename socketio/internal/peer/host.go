@@ -12,6 +12,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/internal/deaf"
 )
 
 // Host is a running server.
@@ -19,13 +20,13 @@ type Host struct {
 	IO *socketio.Server
 	// HTTP sends requests to the server.
 	HTTP *http.Client
-	// Stop ends the server and waits until it has ended. It may be called again.
-	Stop func()
 
 	network Network // of HTTP and of peers
 	feed    *netio.Feed
-	t       testing.TB
+	end     func()
+	ended   chan struct{}
 
+	t     testing.TB
 	mu    sync.Mutex
 	wires []*wire
 }
@@ -41,26 +42,62 @@ func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *
 	if setup != nil {
 		setup(io)
 	}
-	h := &Host{IO: io, t: t, feed: netio.NewFeed(address)}
+	h := Start(t, io)
+	t.Cleanup(h.Stop)
+	return h
+}
+
+// Start runs a server until End is called.
+func Start(t testing.TB, io *socketio.Server) *Host {
+	h := &Host{IO: io, t: t, feed: netio.NewFeed(address), ended: make(chan struct{})}
 	transport := &http.Transport{DialContext: h.DialContext, DisableCompression: true}
 	h.HTTP = &http.Client{Transport: transport}
 	server := &http.Server{Handler: io}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = server.Serve(h.feed) }) // until Stop
+	running.Go(func() { _ = server.Serve(h.feed) }) // until End
 	running.Go(func() {
 		if err := io.Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
-	h.Stop = sync.OnceFunc(func() {
+	h.end = sync.OnceFunc(func() {
 		cancel()
 		transport.CloseIdleConnections()
-		server.Close()
-		running.Wait()
+		_ = server.Close() // of the feed, which doesn't fail
+		go func() {
+			running.Wait()
+			close(h.ended)
+		}()
 	})
-	t.Cleanup(h.Stop)
 	return h
+}
+
+// End ends the server, as a signal does. It doesn't wait.
+func (h *Host) End() { h.end() }
+
+// Ended returns a channel that is closed when all goroutines of the server have ended.
+func (h *Host) Ended() <-chan struct{} { return h.ended }
+
+// Stop ends the server and waits until it has ended. It may be called again.
+func (h *Host) Stop() {
+	h.end()
+	<-h.ended
+}
+
+// Kill ends the server as kill -9 does, as far as others can tell: all connections end, and the app
+// hears nothing of it. Handlers that are running go on. It doesn't wait.
+func (h *Host) Kill() {
+	deaf.Make(h.IO)
+	_ = h.feed.Close() // never fails
+	h.mu.Lock()
+	wires := h.wires
+	h.wires = nil
+	h.mu.Unlock()
+	for _, w := range wires {
+		w.hangUp()
+	}
+	h.end()
 }
 
 // DialContext connects to the server, whatever the address.

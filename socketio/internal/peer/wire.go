@@ -42,6 +42,13 @@ func (w *wire) cut() {
 	w.down.change(func() { w.down.reset() })
 }
 
+// hangUp ends the server's side, as the kernel does for a process that was killed: the client reads
+// the end behind what the server has written.
+func (w *wire) hangUp() {
+	w.up.change(func() { w.up.reset() })
+	w.down.change(func() { w.down.ended = true })
+}
+
 // over reports whether both ends are closed, or the wire is cut.
 func (w *wire) over() bool { return w.up.over() && w.down.over() }
 

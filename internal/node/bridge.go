@@ -12,12 +12,13 @@ import (
 const (
 	maxNamespaces = 10_000 // of one worker
 	maxNamespace  = 1024   // bytes of one's name
-	// maxAsking is how many questions of a worker may be under way. Further ones get no answer from beyond this host.
+	// maxAsking limits the open questions of a worker. Servers on other hosts don't get further
+	// ones.
 	maxAsking = 512
 )
 
-// bridge carries the messages of one worker's cluster-adapter: to the other workers of this host as they are, and to the
-// servers beyond it through an adapter that is the worker's alone.
+// bridge carries the messages of one worker's cluster-adapter: unchanged to the other workers of
+// this host, and through an adapter of its own to servers on other hosts.
 type bridge struct {
 	c      *child
 	asking atomic.Int32
@@ -25,7 +26,7 @@ type bridge struct {
 	mu         sync.Mutex // guards the rest
 	gen        generation
 	group      *group
-	cluster    *adapter.Adapter // nil: nobody beyond this host
+	cluster    *adapter.Adapter // nil: no server on another host
 	stop       context.CancelFunc
 	stopped    chan struct{} // closed when cluster has ended
 	namespaces map[string]*namespace
@@ -34,7 +35,7 @@ type bridge struct {
 
 func newBridge(c *child) *bridge { return &bridge{c: c, namespaces: make(map[string]*namespace)} }
 
-// fromWorker carries one message, in the order in which the worker sent them.
+// fromWorker handles one message. The caller keeps the worker's order.
 func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 	gen := second
 	if _, ok := o.Get("uid").(string); ok {
@@ -45,7 +46,7 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 		return
 	}
 	m, err := b.read(k, o)
-	if err != nil { // it could bring others down that trust it
+	if err != nil { // other workers would trust it and end
 		b.c.h.metrics.malformed.Inc()
 		b.c.log.Debug("message for other servers dropped", "error", err)
 		return
@@ -68,7 +69,8 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 	}
 }
 
-// answer carries an answer to who asked: a worker of this host, or a server beyond it.
+// answer passes an answer to the one that asked: a worker of this host, or a server on another
+// one.
 func (b *bridge) answer(s *namespace, f ipc.Frame, k kind, o *ipc.Object) {
 	if b.gen == third {
 		if asker := b.group.owner(o.Text("requesterUid")); asker != nil {
@@ -80,7 +82,7 @@ func (b *bridge) answer(s *namespace, f ipc.Frame, k kind, o *ipc.Object) {
 	}
 	switch id, ok := o.Object("data").Int("workerId"); {
 	case s.answered(k, o.Object("data")):
-	case k == kindCount || k == kindAck: // it does not say who asked
+	case k == kindCount || k == kindAck: // these don't name the worker that asked
 		b.group.relay(b, f)
 	case ok:
 		if asker := b.group.member(id); asker != nil {
@@ -89,7 +91,8 @@ func (b *bridge) answer(s *namespace, f ipc.Frame, k kind, o *ipc.Object) {
 	}
 }
 
-// joined makes the worker a member of its group with its first message. False: it speaks another generation now.
+// joined adds the worker to its group with its first message. It returns false if the worker now
+// speaks another generation.
 func (b *bridge) joined(gen generation) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,7 +101,7 @@ func (b *bridge) joined(gen generation) bool {
 	}
 	b.gen, b.group = gen, b.c.h.groups[gen]
 	b.group.join(b)
-	if !b.c.preloaded.Load() { // nobody tells whether it takes connections: those that use the adapter mostly do
+	if !b.c.preloaded.Load() { // without the script nobody reports that it takes connections; most with the adapter do
 		b.c.openSticky()
 	}
 	if b.c.h.cfg.NewAdapter == nil {
@@ -109,7 +112,7 @@ func (b *bridge) joined(gen generation) bool {
 		b.c.log.Error("the worker hears nobody beyond this host", "error", err)
 		return true
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(b.c.ctx)) // ends with the bridge, which says goodbye first
+	ctx, stop := context.WithCancel(context.WithoutCancel(b.c.ctx)) // ends with the bridge, after its goodbye
 	stopped := make(chan struct{})
 	ok := b.c.h.start(func() {
 		defer close(stopped)
@@ -125,7 +128,8 @@ func (b *bridge) joined(gen generation) bool {
 	return true
 }
 
-// namespace returns a namespace of the worker, which appears with its first message. Nil: it is none that can be carried.
+// namespace returns a namespace of the worker, which it opens with the first message. It returns
+// nil if the name isn't valid or there are too many.
 func (b *bridge) namespace(name, uid string) *namespace {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,8 +137,8 @@ func (b *bridge) namespace(name, uid string) *namespace {
 	if s != nil && s.uid == uid || b.closed {
 		return s
 	}
-	if s != nil { // there is another namespace of that name now
-		b.forsakeLocked(s)
+	if s != nil { // the worker has opened another namespace of that name
+		b.closeReplacedLocked(s)
 	}
 	if !validNamespace(name) || len(b.namespaces) >= maxNamespaces || len(uid) > maxNamespace {
 		return nil
@@ -155,8 +159,8 @@ func (b *bridge) namespace(name, uid string) *namespace {
 	return s
 }
 
-// forsakeLocked ends a namespace that the worker has replaced without a word.
-func (b *bridge) forsakeLocked(s *namespace) {
+// closeReplacedLocked closes a namespace that the worker has replaced without closing it.
+func (b *bridge) closeReplacedLocked(s *namespace) {
 	delete(b.namespaces, s.name)
 	b.group.disowns(b, s.uid)
 	for _, other := range b.group.all(b) {
@@ -165,7 +169,7 @@ func (b *bridge) forsakeLocked(s *namespace) {
 	s.close()
 }
 
-// list returns the namespaces that the worker has.
+// list returns the worker's open namespaces.
 func (b *bridge) list() (list []*namespace) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -175,7 +179,7 @@ func (b *bridge) list() (list []*namespace) {
 	return list
 }
 
-// drop forgets a namespace that the worker has closed.
+// drop removes a namespace that the worker has closed.
 func (b *bridge) drop(s *namespace) {
 	b.mu.Lock()
 	delete(b.namespaces, s.name)
@@ -184,7 +188,8 @@ func (b *bridge) drop(s *namespace) {
 	s.close()
 }
 
-// wait returns when the worker hears the servers beyond this host, or at once where it has said nothing so far.
+// wait returns when the worker's adapter is connected. It returns at once if the worker has sent
+// nothing.
 func (b *bridge) wait(ctx context.Context) error {
 	b.mu.Lock()
 	cluster := b.cluster
@@ -195,7 +200,8 @@ func (b *bridge) wait(ctx context.Context) error {
 	return cluster.Wait(ctx)
 }
 
-// close tells the others that the worker is gone, which they then don't wait for.
+// close tells the other workers and servers that the worker has ended, so that they don't wait
+// for it.
 func (b *bridge) close() {
 	b.mu.Lock()
 	b.closed = true
@@ -225,7 +231,8 @@ func (b *bridge) close() {
 	}
 }
 
-// farewells are what the others have to know: in the third generation which namespaces left, in the second which worker.
+// farewells are the messages that announce the worker's end: one per namespace in the third
+// generation, one for the worker in the second.
 func (b *bridge) farewells(namespaces map[string]*namespace) (list []*ipc.Object) {
 	if b.gen == second {
 		return []*ipc.Object{second.message("", "", kindGone).Set("data", float64(b.c.id))}

@@ -15,29 +15,29 @@ import (
 const (
 	gateRead = 4 << 10  // first read of anything
 	gateHead = 64 << 10 // the longest head of a request or a response
-	// gateHeld is how much of a client's is kept before the server has agreed. RFC 6455 has clients
-	// wait: beyond it nothing is read.
+	// gateHeld limits the bytes that the gate keeps of a client before the server has agreed. RFC
+	// 6455 has clients wait, so the gate reads nothing beyond it.
 	gateHeld = 16 << 10
-	// gateTime is how long a client may take to send the head that a router has seen already, and
-	// to read a refusal.
+	// gateTime is the time a client has to send the head that a router has already seen, and to
+	// read a refusal.
 	gateTime = 10 * time.Second
 	// gateAnswer is how long the server may take to answer the upgrade: as long as at a router that
 	// relays.
 	gateAnswer = time.Minute
 )
 
-// gate stands between a client's connection, which a router gave away with its upgrade, and a
-// server. The router has read nothing but that one request, so the server must not see another one:
-// the client's bytes go on only after a 101. Any other answer is the last thing that happens on the
-// connection. A server need not know that: Python's ignores upgrades and keeps the connection, and
-// so may take what follows for a request, with a client's own words of where it comes from.
+// gate stands between a server and a client's connection that a router passed on with its upgrade
+// request. The router has read only that one request, so the server must not see another one: the
+// gate passes the client's bytes on only after a 101. After any other answer it ends the
+// connection. Some servers (Python's, for example) ignore upgrades, keep the connection and would
+// take the next bytes for a request, in which the client could claim any address.
 type gate struct {
 	client, server halfCloser
 
 	mu    sync.Mutex // guards the rest, and writes to the server
 	state gateState
-	held  []byte        // what the client said too early
-	over  chan struct{} // closed when nothing waits any more
+	held  []byte        // bytes that the client sent too early
+	over  chan struct{} // closed when the gate no longer waits
 }
 
 type gateState uint8
@@ -45,7 +45,7 @@ type gateState uint8
 const (
 	gateWaits gateState = iota
 	gateOpen            // the server has agreed
-	gateShut            // it has not: the client says nothing more
+	gateShut            // the server has refused: the client's bytes are dropped
 )
 
 var (
@@ -53,7 +53,7 @@ var (
 	errTooLong   = errors.New("node: head too large")
 )
 
-// guard carries a client's connection to a server. It takes both over.
+// guard connects a client to a server through a gate. It takes both connections over.
 func (h *Host) guard(ctx context.Context, client *handoff.Conn, server halfCloser) {
 	g := newGate(client, server)
 	if !h.start(func() { g.run(ctx) }) {
@@ -70,7 +70,7 @@ func (g *gate) close() {
 	g.server.Close()
 }
 
-// run ends with both connections, or with ctx.
+// run returns when both connections or ctx have ended.
 func (g *gate) run(ctx context.Context) {
 	defer context.AfterFunc(ctx, g.close)()
 	defer g.close()
@@ -79,10 +79,10 @@ func (g *gate) run(ctx context.Context) {
 		return
 	}
 	g.held = rest
-	heard := make(chan struct{})
+	clientEnded := make(chan struct{})
 	go func() {
-		defer close(heard)
-		g.hear()
+		defer close(clientEnded)
+		g.readClient()
 	}()
 	if g.answer() {
 		_, err = io.Copy(g.client, g.server)
@@ -95,16 +95,16 @@ func (g *gate) run(ctx context.Context) {
 	} else {
 		g.become(gateShut)
 		g.server.Close()
-		if g.client.CloseWrite() == nil { // a client that still sends would be reset, and lose the answer
+		if g.client.CloseWrite() == nil { // closing at once would reset a client that still sends, and lose the answer
 			g.client.SetReadDeadline(time.Now().Add(gateTime))
 		} else {
 			g.client.Close()
 		}
 	}
-	<-heard
+	<-clientEnded
 }
 
-// request sends the one request to the server, and returns what was read behind it.
+// request sends the upgrade request to the server. It returns the bytes that followed it.
 func (g *gate) request() (rest []byte, err error) {
 	g.client.SetReadDeadline(time.Now().Add(gateTime))
 	var h http1.Head
@@ -120,7 +120,7 @@ func (g *gate) request() (rest []byte, err error) {
 	return b[n:], err
 }
 
-// readHead reads until parse finds a whole head in b, and tells where that ends.
+// readHead reads until b has a whole head, and returns where the head ends.
 func readHead(r io.Reader, b []byte, parse func(b []byte, seen int) (int, error)) (_ []byte, n int, err error) {
 	for seen := 0; ; {
 		if len(b) > 0 {
@@ -144,7 +144,8 @@ func readHead(r io.Reader, b []byte, parse func(b []byte, seen int) (int, error)
 
 const badGateway = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
-// answer sends the server's answer to the client. True: it has agreed, and the gate is open.
+// answer sends the server's answer to the client. It returns true if the server has agreed and
+// the gate is open.
 func (g *gate) answer() bool {
 	var h http1.Head
 	var b []byte
@@ -156,7 +157,7 @@ func (g *gate) answer() bool {
 		if b, n, err = readHead(g.server, b, h.ParseResponse); err != nil {
 			var bad *http1.Refusal
 			if errors.As(err, &bad) || err == errTooLong || errors.Is(err, os.ErrDeadlineExceeded) {
-				_, _ = io.WriteString(g.client, badGateway) // it may have left
+				_, _ = io.WriteString(g.client, badGateway) // fails if the client has left
 			}
 			return false
 		}
@@ -166,22 +167,22 @@ func (g *gate) answer() bool {
 				return false
 			}
 			return g.open() == nil
-		case h.Status == 101: // to what nobody asked for
+		case h.Status == 101: // without an upgrade to anything
 			_, _ = io.WriteString(g.client, badGateway)
 			return false
 		case h.Status >= 200:
 			g.refuse(&h, b, n)
 			return false
 		}
-		if _, err := g.client.Write(b[:n]); err != nil { // an interim one
+		if _, err := g.client.Write(b[:n]); err != nil { // an interim answer
 			return false
 		}
 		b = b[:copy(b, b[n:])]
 	}
 }
 
-// refuse sends a final answer, whose head is the first n bytes of b, to its end. The request was a
-// GET.
+// refuse sends the client a final answer, whose head is the first n bytes of b, and its body. The
+// request was a GET.
 func (g *gate) refuse(h *http1.Head, b []byte, n int) {
 	line := 0
 	for b[line] != '\n' {
@@ -222,7 +223,7 @@ func (g *gate) refuse(h *http1.Head, b []byte, n int) {
 	}
 }
 
-// answerBody follows the body of a response.
+// answerBody finds the end of a response's body.
 type answerBody struct {
 	rest    int64 // -1: until the connection ends
 	chunked bool
@@ -231,7 +232,7 @@ type answerBody struct {
 
 func (a *answerBody) done() bool { return a.rest == 0 && !a.chunked }
 
-// take tells how many bytes of b belong to it.
+// take returns how many bytes of b belong to the body.
 func (a *answerBody) take(b []byte) (int, error) {
 	switch {
 	case a.chunked:
@@ -248,12 +249,12 @@ func (a *answerBody) take(b []byte) (int, error) {
 	return k, nil
 }
 
-// hear takes what the client says, until its end.
-func (g *gate) hear() {
+// readClient reads from the client until its end.
+func (g *gate) readClient() {
 	b := make([]byte, gateRead)
 	for {
 		n, err := g.client.Read(b)
-		state, full := g.heard(b[:n], err != nil)
+		state, full := g.fromClient(b[:n], err != nil)
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				g.close()
@@ -277,8 +278,9 @@ func (g *gate) hear() {
 	}
 }
 
-// heard sends on what the client said, if the gate is open, or keeps it, if it may still be opened.
-func (g *gate) heard(b []byte, last bool) (state gateState, full bool) {
+// fromClient passes the client's bytes on if the gate is open, and keeps them if it may still
+// open.
+func (g *gate) fromClient(b []byte, last bool) (state gateState, full bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch g.state {
@@ -288,16 +290,16 @@ func (g *gate) heard(b []byte, last bool) (state gateState, full bool) {
 		}
 	case gateWaits:
 		if g.held = append(g.held, b...); last {
-			g.held = nil // whoever has left needs no WebSocket
+			g.held = nil // a client that has left needs no WebSocket
 		}
 	}
 	if last {
-		_ = g.server.CloseWrite() // fails where it is closed
+		_ = g.server.CloseWrite() // fails if it is already closed
 	}
 	return g.state, len(g.held) >= gateHeld
 }
 
-// open lets the client speak, and sends what it said before.
+// open opens the gate and sends the bytes that the client sent before.
 func (g *gate) open() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// group is the workers of this host that understand each other's messages: those of one generation. What one says the
-// others get as it was sent, as from Node's primary.
+// group is the workers of this host that speak the same generation. Each gets the messages of the
+// others unchanged, as from Node's primary.
 type group struct {
 	adapters *adapter.Group
 
@@ -27,7 +27,7 @@ func (g *group) join(b *bridge) {
 	g.members[b.c.id] = b
 }
 
-// owns notes that a uid is a worker's.
+// owns stores the worker of a uid.
 func (g *group) owns(b *bridge, uid string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -53,7 +53,7 @@ func (g *group) leave(b *bridge) {
 	delete(g.members, b.c.id)
 }
 
-// owner is the worker that an answer is for; nil: none of these.
+// owner returns the worker that has a uid, or nil.
 func (g *group) owner(uid string) *bridge {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -66,7 +66,7 @@ func (g *group) member(id int) *bridge {
 	return g.members[id]
 }
 
-// all are the members, but for one.
+// all returns all members except one.
 func (g *group) all(but *bridge) []*bridge {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -79,7 +79,8 @@ func (g *group) all(but *bridge) []*bridge {
 	return list
 }
 
-// relay gives the others a frame of one of them. Workers that were started in another mode get none: they could not read it.
+// relay sends a frame of one member to the others. It skips workers with another serialization,
+// which couldn't read the frame.
 func (g *group) relay(from *bridge, f ipc.Frame) {
 	for _, b := range g.all(from) {
 		b.relay(from, f)

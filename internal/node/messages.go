@@ -13,24 +13,24 @@ import (
 // adapterSource marks messages of @socket.io/cluster-adapter.
 const adapterSource = "_sio_adapter"
 
-// outside is the uid under which servers beyond this host speak to workers. Adapters take it for an emitter's, which is no
-// server and not counted. In version 0.2 servers have numbers; no worker has this one.
+// outside is the uid of servers on other hosts in messages to workers. Adapters take it for an
+// emitter, which they don't count as a server. Version 0.2 has numbers instead, and no worker has
+// this one.
 const (
 	outside       = "emitter"
 	outsideWorker = -1
 )
 
-// generation is one of the two protocols that cluster-adapter has spoken. Their types have other numbers, so messages of
-// one mean something else in the other.
+// generation is one of the two protocols of cluster-adapter. They number their types differently.
 type generation uint8
 
 const (
 	unknown generation = iota
-	second             // 0.2: workers are known by their numbers
-	third              // 0.3: namespaces of workers have uids, and beat
+	second             // 0.2: workers have numbers
+	third              // 0.3: the namespaces of workers have uids and send heartbeats
 )
 
-// kind is what a message is about, whatever its generation.
+// kind is the type of a message in either generation.
 type kind uint8
 
 const (
@@ -50,7 +50,7 @@ const (
 	kindAck
 )
 
-// types are the numbers of the kinds.
+// types lists the kinds by their numbers.
 var types = map[generation][]kind{
 	second: {kindNone, kindHello, kindBeat, kindGone, kindBroadcast, kindJoin, kindLeave, kindDisconnect, kindFetch, kindFetched,
 		kindEvent, kindEventAnswer, kindCount, kindAck},
@@ -58,7 +58,7 @@ var types = map[generation][]kind{
 		kindEvent, kindEventAnswer, kindCount, kindAck, kindGone},
 }
 
-// kindOf reads a message's kind; kindNone: of none.
+// kindOf returns the kind of a message, or kindNone.
 func (g generation) kindOf(o *ipc.Object) kind {
 	n, ok := o.Int("type")
 	if list := types[g]; ok && n > 0 && n < len(list) {
@@ -84,10 +84,12 @@ func (g generation) message(nsp, uid string, k kind) *ipc.Object {
 	return o
 }
 
-// errRooms reports rooms that only processes of one host can have: their names are neither strings nor integers.
+// errRooms reports rooms that can't leave this host, because their names are neither strings nor
+// integers.
 var errRooms = errors.New("node: rooms with names that cannot be sent")
 
-// targetOf reads whom a message is for. With errRooms the target is nobody beyond this host.
+// targetOf reads the target of a message. After errRooms the message has no target on other
+// hosts.
 func targetOf(opts *ipc.Object) (t cluster.Target, flags cluster.Flags, err error) {
 	rooms, ok := opts.Get("rooms").(*ipc.Array)
 	except, ok2 := opts.Get("except").(*ipc.Array)
@@ -110,7 +112,7 @@ func targetOf(opts *ipc.Object) (t cluster.Target, flags cluster.Flags, err erro
 	return t, flags, nil
 }
 
-// roomsOf reads the rooms of a list that can be told to other servers.
+// roomsOf reads a list of rooms. It leaves out rooms that can't be sent to other servers.
 func roomsOf(a *ipc.Array) []string {
 	rooms := make([]string, 0, len(a.Items))
 	for _, item := range a.Items {
@@ -138,7 +140,7 @@ func rooms(list []string) *ipc.Array {
 	return a
 }
 
-// options writes whom a message is for.
+// options makes the opts of a message.
 func options(t cluster.Target, f cluster.Flags) *ipc.Object {
 	flags := &ipc.Object{}
 	if f.Volatile {
@@ -156,7 +158,7 @@ func options(t cluster.Target, f cluster.Flags) *ipc.Object {
 	return (&ipc.Object{}).Set("rooms", rooms(t.Rooms)).Set("except", rooms(t.Except)).Set("flags", flags)
 }
 
-// payloadOf makes the payload of a list of values; what stands alone is a list of one, or of none where it is undefined.
+// payloadOf encodes a list of arguments.
 func payloadOf(v ipc.Value, limit int) (p packet.Payload, err error) {
 	a, ok := v.(*ipc.Array)
 	if !ok {
@@ -166,7 +168,7 @@ func payloadOf(v ipc.Value, limit int) (p packet.Payload, err error) {
 	return p, err
 }
 
-// answerOf makes the payload of an answer, which is one value or none.
+// answerOf encodes an answer: one value, or none.
 func answerOf(v ipc.Value, limit int) (packet.Payload, error) {
 	list := &ipc.Array{}
 	if _, none := v.(ipc.Undefined); !none {
@@ -175,7 +177,7 @@ func answerOf(v ipc.Value, limit int) (packet.Payload, error) {
 	return payloadOf(list, limit)
 }
 
-// valueOf reads a payload.
+// valueOf decodes a payload.
 func valueOf(p packet.Payload) (*ipc.Array, error) {
 	v, err := ipc.FromText(p.JSON, p.Attachments)
 	if err != nil {
@@ -188,7 +190,7 @@ func valueOf(p packet.Payload) (*ipc.Array, error) {
 	return a, nil
 }
 
-// answerValue is the value of an answer: its first argument.
+// answerValue returns the first argument of an answer.
 func answerValue(p packet.Payload) ipc.Value {
 	a, err := valueOf(p)
 	if err != nil || len(a.Items) == 0 {
@@ -197,7 +199,7 @@ func answerValue(p packet.Payload) ipc.Value {
 	return a.Items[0]
 }
 
-// validNamespace tells names that an adapter can have.
+// validNamespace reports whether an adapter can have a namespace of that name.
 func validNamespace(name string) bool {
 	return strings.HasPrefix(name, "/") && len(name) <= maxNamespace
 }

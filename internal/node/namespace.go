@@ -11,33 +11,34 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// defaultTimeout is how long the adapters wait for answers when nothing else is said: Node's requestsTimeout.
+// defaultTimeout is the time that adapters wait for answers: Node's default for requestsTimeout.
 const defaultTimeout = 5 * time.Second
 
-// maxTimeout bounds what a worker may say, in milliseconds: that of setTimeout.
+// maxTimeout limits a worker's timeouts, in milliseconds, as setTimeout does.
 const maxTimeout = 1<<31 - 1
 
 func milliseconds(ms float64) time.Duration { return time.Duration(ms) * time.Millisecond }
 
-// namespace is one namespace of one worker. To the adapter it is a namespace whose sockets are elsewhere: what other servers
-// want of it goes to the worker as messages of its own adapter's, and comes back as answers.
+// namespace is one namespace of one worker. Its sockets are in the Node process: it turns the
+// requests of other servers into messages of the worker's own adapter, and the worker's answers
+// into answers.
 type namespace struct {
 	b       *bridge
 	name    string
 	uid     string          // the worker's own; empty in the second generation
-	adapter cluster.Adapter // nil: nobody beyond this host
+	adapter cluster.Adapter // nil: no server on another host
 
-	mu      sync.Mutex // guards the rest
-	pending map[string]*pending
-	remotes []remote
-	beaten  time.Time // when the remotes last gave a sign
-	closed  bool
+	mu       sync.Mutex // guards the rest
+	pending  map[string]*pending
+	remotes  []remote
+	lastBeat time.Time // when the remotes last sent their heartbeats
+	closed   bool
 }
 
 var _ cluster.Local = (*namespace)(nil)
 
-// pending is a question to the worker. Its function is called for each answer, never concurrently, and tells whether it was
-// the last.
+// pending is an open question to the worker. The namespace calls take for each answer, one at a
+// time. It returns true after the last.
 type pending struct {
 	take  func(k kind, data *ipc.Object) (last bool)
 	until time.Time
@@ -45,10 +46,10 @@ type pending struct {
 
 func (s *namespace) limit() int { return s.b.c.h.cfg.MaxFrame }
 
-// send sends the worker a message. One that it does not take has no channel any more.
+// send sends a message to the worker. It fails only if the channel has ended.
 func (s *namespace) send(o *ipc.Object) { _ = s.b.c.ch.sendValue(o) }
 
-// fromOutside makes a message of a server beyond this host.
+// fromOutside makes a message of a server on another host.
 func (s *namespace) fromOutside(k kind, data *ipc.Object) *ipc.Object {
 	return s.b.gen.message(s.name, outside, k).Set("data", data)
 }
@@ -56,10 +57,10 @@ func (s *namespace) fromOutside(k kind, data *ipc.Object) *ipc.Object {
 // Name implements cluster.Local.
 func (s *namespace) Name() string { return s.name }
 
-// HasRoom implements cluster.Local: what rooms there are only the worker knows.
+// HasRoom implements cluster.Local. Only the worker knows its rooms.
 func (s *namespace) HasRoom([]byte) bool { return true }
 
-// packetOf makes the packet that adapters speak of.
+// packetOf makes the packet in an adapter's message.
 func packetOf(args *ipc.Array) *ipc.Object {
 	return (&ipc.Object{}).Set("type", 2.0).Set("data", args)
 }
@@ -85,7 +86,7 @@ func (s *namespace) Apply(o cluster.Order) {
 	case cluster.Disconnect:
 		s.send(s.fromOutside(kindDisconnect, (&ipc.Object{}).Set("opts", opts).Set("close", o.CloseTransport)))
 	case cluster.Raise:
-		s.raise(o.Event, nil)
+		s.sendEvent(o.Event, nil)
 	}
 }
 
@@ -97,7 +98,7 @@ func (s *namespace) Answer(q cluster.Question, answer func(cluster.Answer)) {
 	case cluster.AskRooms:
 		s.askSockets(cluster.Target{}, func(found []cluster.SocketInfo) { answer(cluster.Answer{Rooms: allRooms(found)}) })
 	case cluster.AskServers:
-		s.raise(q.Event, func(p packet.Payload) { answer(cluster.Answer{Payload: p}) })
+		s.sendEvent(q.Event, func(p packet.Payload) { answer(cluster.Answer{Payload: p}) })
 	case cluster.AskClients:
 		s.askClients(q, answer)
 	}
@@ -143,7 +144,7 @@ func (s *namespace) askSockets(t cluster.Target, found func([]cluster.SocketInfo
 	s.send(s.fromOutside(kindFetch, data.Set("opts", options(t, cluster.Flags{}))))
 }
 
-// allRooms lists the rooms of sockets, each once.
+// allRooms returns the rooms of all sockets without duplicates.
 func allRooms(sockets []cluster.SocketInfo) (rooms []string) {
 	seen := make(map[string]bool)
 	for _, info := range sockets {
@@ -157,8 +158,8 @@ func allRooms(sockets []cluster.SocketInfo) (rooms []string) {
 	return rooms
 }
 
-// raise has the worker run its handlers for an event. Reply is nil if nobody waits for an answer.
-func (s *namespace) raise(event packet.Payload, reply func(packet.Payload)) {
+// sendEvent sends the worker a server-side event. reply is nil if nobody waits for an answer.
+func (s *namespace) sendEvent(event packet.Payload, reply func(packet.Payload)) {
 	args, err := valueOf(event)
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
@@ -179,7 +180,7 @@ func (s *namespace) raise(event packet.Payload, reply func(packet.Payload)) {
 	s.send(s.fromOutside(kindEvent, data.Set("packet", args)))
 }
 
-// ask notes a question to the worker, and names it.
+// ask stores a question to the worker and returns its id.
 func (s *namespace) ask(timeout time.Duration, take func(kind, *ipc.Object) bool) (id string) {
 	if timeout <= 0 {
 		timeout = defaultTimeout
@@ -191,7 +192,8 @@ func (s *namespace) ask(timeout time.Duration, take func(kind, *ipc.Object) bool
 	return id
 }
 
-// answered takes an answer of the worker, if it is one to a question from beyond this host. Answers come one at a time.
+// answered handles an answer of the worker. It returns false if no server on another host asked.
+// Answers come one at a time.
 func (s *namespace) answered(k kind, data *ipc.Object) bool {
 	id := data.Text("requestId")
 	s.mu.Lock()
@@ -208,8 +210,8 @@ func (s *namespace) answered(k kind, data *ipc.Object) bool {
 	return true
 }
 
-// tidy forgets questions that nobody waits for any more.
-func (s *namespace) tidy(now time.Time) {
+// dropExpired drops the questions whose time is over.
+func (s *namespace) dropExpired(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, q := range s.pending {
@@ -219,7 +221,7 @@ func (s *namespace) tidy(now time.Time) {
 	}
 }
 
-// close ends the namespace's part in the cluster.
+// close removes the namespace from the cluster.
 func (s *namespace) close() {
 	s.mu.Lock()
 	s.closed = true
@@ -229,14 +231,15 @@ func (s *namespace) close() {
 	}
 }
 
-// newID is 16 hexadecimal digits, as Node's adapters name things.
+// newID returns 16 hexadecimal digits, the form of ids in Node's adapters.
 func newID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:])
 	return hex.EncodeToString(b[:])
 }
 
-// socketsOf reads descriptions of sockets. One that cannot be told to another server is left out.
+// socketsOf reads descriptions of sockets. It leaves out those that can't be sent to another
+// server.
 func (s *namespace) socketsOf(v ipc.Value) []cluster.SocketInfo {
 	a, _ := v.(*ipc.Array)
 	if a == nil {

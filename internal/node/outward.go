@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// outward carries a message of the worker to the servers beyond this host. What has no answer is queued by the adapter; what
-// has one is asked by a goroutine of its own.
+// outward sends a message of the worker to the servers on other hosts. The adapter queues
+// messages without an answer. A goroutine waits for the answers of the others.
 func (s *namespace) outward(k kind, m message) {
 	err := m.opaque
 	if err != nil {
@@ -33,19 +33,20 @@ func (s *namespace) outward(k kind, m message) {
 	case kindEvent:
 		err = s.event(m)
 	}
-	s.complain(err)
+	s.logUnsent(err)
 }
 
-// complain says that a message of the worker did not get beyond this host: it holds what JSON and msgpack cannot carry, or is
-// none that Node's adapter would have sent.
-func (s *namespace) complain(err error) {
+// logUnsent logs that a message of the worker didn't leave this host: JSON and msgpack can't carry
+// it, or Node's adapter would never have sent it.
+func (s *namespace) logUnsent(err error) {
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
 		s.b.c.log.Debug("message not carried beyond this host", "namespace", s.name, "error", err)
 	}
 }
 
-// inBackground runs f, which asks other servers, unless too much is asked already.
+// inBackground runs f, which asks other servers, in a goroutine. It does nothing if maxAsking
+// questions are open.
 func (s *namespace) inBackground(f func(ctx context.Context) error) {
 	if s.b.asking.Add(1) > maxAsking {
 		s.b.asking.Add(-1)
@@ -54,7 +55,7 @@ func (s *namespace) inBackground(f func(ctx context.Context) error) {
 	ok := s.b.c.h.start(func() {
 		defer s.b.asking.Add(-1)
 		if err := f(s.b.c.ctx); err != nil && !errors.Is(err, adapter.ErrAway) && !errors.Is(err, context.DeadlineExceeded) {
-			s.complain(err)
+			s.logUnsent(err)
 		}
 	})
 	if !ok {
@@ -68,19 +69,20 @@ func (s *namespace) broadcast(m message) error {
 		return s.adapter.Broadcast(b)
 	}
 	remotes := s.remoteList()
-	s.inBackground(func(ctx context.Context) error { return s.survey(ctx, b, m.id, remotes) })
+	s.inBackground(func(ctx context.Context) error { return s.askRemoteClients(ctx, b, m.id, remotes) })
 	return nil
 }
 
-// survey asks the clients of other servers. The worker is done when each remote has given a number and the answers are as many
-// as the numbers say: so the last number is held back until all is known. Where it knows of no remote it waits for nobody, but
-// the clients of one that has just come are asked all the same.
-func (s *namespace) survey(ctx context.Context, b *cluster.Broadcast, id string, remotes []remote) error {
+// askRemoteClients asks the clients of other servers. The worker's request is complete when each remote has
+// sent its number of clients and that many answers have arrived, so askRemoteClients holds the last number
+// back until it knows all. If the worker knows of no remote it doesn't wait, but askRemoteClients still
+// asks the clients of a server that has just come.
+func (s *namespace) askRemoteClients(ctx context.Context, b *cluster.Broadcast, id string, remotes []remote) error {
 	timeout := b.Flags.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	told, held := 0, 0 // remotes that have given their number, and clients whose number is not told yet
+	told, held := 0, 0 // remotes whose number the worker has, and clients that no number includes yet
 	number := func(clients int) {
 		s.send(s.reply(remotes[told], kindCount, (&ipc.Object{}).Set("requestId", id).Set("clientCount", float64(clients))))
 		told++
@@ -111,7 +113,7 @@ func (s *namespace) survey(ctx context.Context, b *cluster.Broadcast, id string,
 	return err
 }
 
-// fetch describes the sockets of other servers: the first remote has them all, the others have none.
+// fetch sends the worker the sockets of all other servers, as if the first remote had them all.
 func (s *namespace) fetch(ctx context.Context, m message) error {
 	timeout := m.flags.Timeout
 	if timeout <= 0 {
@@ -124,18 +126,19 @@ func (s *namespace) fetch(ctx context.Context, m message) error {
 		infos = append(infos, a.Sockets...)
 	})
 	if err != nil {
-		return err // the worker's own time runs out, and says so
+		return err // the worker reports its own timeout
 	}
 	found := sockets(infos)
 	for _, n := range s.remoteList() {
-		s.send(s.reply(n, kindFetched, s.addressed(m).Set("sockets", found)))
+		s.send(s.reply(n, kindFetched, s.answerData(m).Set("sockets", found)))
 		found = &ipc.Array{}
 	}
 	return nil
 }
 
-// addressed begins the data of an answer.
-func (s *namespace) addressed(question message) *ipc.Object {
+// answerData returns the data of an answer with its address: the question and, in the second
+// generation, the worker.
+func (s *namespace) answerData(question message) *ipc.Object {
 	data := (&ipc.Object{}).Set("requestId", question.id)
 	if s.b.gen == second {
 		data.Set("workerId", float64(question.worker))
@@ -151,8 +154,8 @@ func (s *namespace) event(m message) error {
 	return nil
 }
 
-// eventWithAck collects the answers of other servers. Each is some remote's. Where fewer came than there are remotes, the others
-// have left meanwhile; where more came, the worker did not know of all.
+// eventWithAck sends the worker an answer for each remote. If fewer servers answered than there
+// are remotes, some have left meanwhile; if more answered, the worker didn't know of all.
 func (s *namespace) eventWithAck(ctx context.Context, m message) error {
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
@@ -163,7 +166,7 @@ func (s *namespace) eventWithAck(ctx context.Context, m message) error {
 	remotes := s.remoteList()
 	surplus := max(len(answers)-len(remotes), 0)
 	for i, p := range answers {
-		answer := s.addressed(m)
+		answer := s.answerData(m)
 		if v := answerValue(p); v != (ipc.Undefined{}) {
 			answer.Set("packet", v)
 		}

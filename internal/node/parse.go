@@ -9,10 +9,11 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// message is what a worker says to other servers. Fields that its kind has not are zero.
+// message is a parsed message of a worker to other servers. Fields that its kind doesn't have are
+// zero.
 type message struct {
-	id      string // of a question; empty: no answer is wanted
-	worker  int    // second generation: who asks
+	id      string // of a question; empty if no answer is wanted
+	worker  int    // second generation: the worker that asks
 	target  cluster.Target
 	flags   cluster.Flags
 	payload packet.Payload
@@ -23,8 +24,8 @@ type message struct {
 
 var errNotSent = errors.New("node: no adapter sends that")
 
-// read takes a message apart. What it refuses no adapter sends, and the adapters that would get it don't look: they throw
-// where a field is missing, where JSON.stringify does, and bring their process down.
+// read parses a message. It refuses messages that no adapter sends, because the adapters of other
+// workers don't validate: they throw if a field is missing, and their process ends.
 func (b *bridge) read(k kind, o *ipc.Object) (m message, err error) {
 	data := o.Object("data")
 	if m.id, err = questionOf(data); err != nil {
@@ -54,7 +55,7 @@ func (b *bridge) read(k kind, o *ipc.Object) (m message, err error) {
 		if _, ok := data.Get("packet").(*ipc.Array); !ok {
 			return m, errNotSent
 		}
-		m.payload, m.opaque = payloadOf(data.Get("packet"), limit) // siblings get it whatever it holds
+		m.payload, m.opaque = payloadOf(data.Get("packet"), limit) // workers of this host get it in any case
 	case kindFetched:
 		err = describes(data.Get("sockets"))
 	case kindCount:
@@ -68,7 +69,7 @@ func (b *bridge) read(k kind, o *ipc.Object) (m message, err error) {
 	return m, err
 }
 
-// questionOf reads the name of a question.
+// questionOf returns the id of a question.
 func questionOf(data *ipc.Object) (string, error) {
 	switch id := data.Get("requestId").(type) {
 	case string:
@@ -80,7 +81,7 @@ func questionOf(data *ipc.Object) (string, error) {
 	}
 }
 
-// describes checks that v is a list of sockets.
+// describes returns an error unless v is a list of sockets.
 func describes(v ipc.Value) error {
 	a, ok := v.(*ipc.Array)
 	if !ok {

@@ -1,6 +1,7 @@
 "use strict";
-// Runs in every Node worker before its own code, and touches nothing but Node's modules. It tells the app who the client of a
-// connection is, tells the node host what only the process itself knows, and moves sessions elsewhere when it is asked to.
+// This script runs in every Node worker before the app's code. It changes only Node's own modules. It
+// tells the app the client of a connection, tells the node host what only the process knows, and moves
+// sessions elsewhere in a drain.
 
 const cluster = require("cluster");
 const http = require("http");
@@ -9,14 +10,14 @@ const net = require("net");
 
 if (!process.send || !require("worker_threads").isMainThread) return; // a thread, or a child of the worker's own
 
-const COMMAND = "NODE_SIDEREAL"; // internal to Node: no listener of the app's sees it
+const COMMAND = "NODE_SIDEREAL"; // Node keeps messages with this prefix from the app's listeners
 const BEAT = 1000;
-const FORGET = 60000; // how long a polling session may be silent
-const PATIENCE = 75000; // how long a router's connection may be idle
-const LATE = 5000; // how long a session that is to move may take to poll, or to find out that it is over; and a request, to be answered
-const LAST = 250; // how long the last message of a session that knows may take
-const QUIET = 100; // how long a client says nothing that waits for no answer
-const RESTLESS = 1000; // how long one that is never quiet is put up with
+const FORGET = 60000; // ms of silence after which a polling session is forgotten
+const PATIENCE = 75000; // ms that a router's connection may be idle
+const LATE = 5000; // ms for a moving session to poll or to learn its end, and for a request to be answered
+const LAST = 250; // ms for the last message of a client that knows its end
+const QUIET = 100; // ms of silence after which a client waits for no answer
+const RESTLESS = 1000; // ms after which a session that is never quiet ends anyway
 const TICK = 20;
 
 function tell(act, more) {
@@ -25,24 +26,26 @@ function tell(act, more) {
 
 // Who is at the other end
 
-const given = new WeakMap(); // handle that came over the channel -> who is at its other end
+const given = new WeakMap(); // handle from the channel -> its origin
 const origins = new WeakMap(); // socket -> "router", "client" or "own"
 
-// Who that is says the node host, and the kind of the handle has to agree: routers have socket pairs. The address can't tell. A
-// client that has reset its connection has none either, and could send a router's fields before.
+// The node host names the origin, and the kind of the handle must agree: routers have socket pairs.
+// An address isn't enough. A client that has reset its connection has none either, and could have sent
+// a router's fields before.
 process.prependListener("internalMessage", (message, handle) => {
   if (!handle || !message || message.cmd !== "NODE_HANDLE") return;
   const said = message.msg && message.msg.sidereal;
-  if (said === "own") return; // it was accepted for us, from whomever
+  if (said === "own") return; // the node host accepted it itself, from anybody
   given.set(handle, said === "router" && handle.constructor.name === "Pipe" ? "router" : "client");
 });
 
-// patiently is a socket's setTimeout: a router closes its idle connections itself, sooner, and must not meet one that closes.
+// patiently replaces a socket's setTimeout. A router closes its idle connections sooner, so that it
+// never sends on one that the worker is closing.
 function patiently(ms, callback) {
   return net.Socket.prototype.setTimeout.call(this, ms > 0 && ms < PATIENCE ? PATIENCE : ms, callback);
 }
 
-// originOf tells who is at the other end of a connection.
+// originOf returns the kind of peer at the other end of a connection.
 function originOf(socket) {
   let origin = origins.get(socket);
   if (origin === undefined) {
@@ -53,7 +56,7 @@ function originOf(socket) {
   return origin;
 }
 
-// believe gives a router's connection the address and the scheme of the client that a request came from.
+// believe gives a router's connection the address and the scheme of the request's client.
 function believe(req) {
   const { socket, headers } = req;
   const client = headers["sidereal-client"];
@@ -71,7 +74,8 @@ function define(object, name, value) {
   Object.defineProperty(object, name, { value, configurable: true, enumerable: false, writable: true });
 }
 
-// strip takes the routers' own fields from a request: the app is not to see them, nor a client's imitations.
+// strip removes the routers' own fields from a request, so that the app sees neither them nor a client's
+// imitations.
 function strip(req) {
   let found = false;
   for (const name of Object.keys(req.headers)) {
@@ -88,13 +92,13 @@ function strip(req) {
   req.rawHeaders = raw;
 }
 
-// Sessions, as far as requests show them
+// Sessions, as requests show them
 
 const sockets = new Set(); // WebSockets
-const upgrades = new Map(); // sid -> { socket, session }: the WebSocket that a polling session changed to, or tries to
+const upgrades = new Map(); // sid -> { socket, session }: the WebSocket of an upgrade, done or under way
 const polling = new Map(); // sid -> { server, url, headers, seen, poll, began, posts, posted }
-const closed = new Map(); // sid -> { until, knows }: whose requests are answered here, until when, and whether its client knows
-let requests = 0; // under way, but those of sessions
+const closed = new Map(); // sid -> { until, knows }: closed sessions whose requests are answered here
+let requests = 0; // under way, without those of sessions
 
 function query(req) {
   const at = req.url.indexOf("?");
@@ -131,7 +135,7 @@ function polled(server, req, res, sid) {
   if (draining) setImmediate(move, sid);
 }
 
-// heedClose notices that a client ends its session: with the last packet of its last message.
+// heedClose recognizes the packet by which a client ends its session.
 function heedClose(req, sid) {
   req.push = function (chunk, ...rest) {
     const n = chunk ? chunk.length : 0;
@@ -155,7 +159,7 @@ function upgraded(socket, sid) {
     const upgrade = upgrades.get(sid);
     if (upgrade && upgrade.socket === socket) {
       upgrades.delete(sid);
-      if (upgrade.session && upgrade.session.poll) polling.set(sid, upgrade.session); // it only tried
+      if (upgrade.session && upgrade.session.poll) polling.set(sid, upgrade.session); // the upgrade failed
     }
   });
 }
@@ -170,8 +174,9 @@ function tidy(now) {
   }
 }
 
-// setHeader keeps a router's connection open where the app would close it with each answer: @socket.io/sticky does, since in
-// Node's cluster the next request might be another session's. A router looks at each request.
+// setHeader keeps a router's connection open if the app would close it with each answer.
+// @socket.io/sticky does that because in Node's cluster the next request may belong to another
+// session. A router looks at each request.
 function setHeader(name, value) {
   if (value === "close" && /^connection$/i.test(name)) return this;
   return http.ServerResponse.prototype.setHeader.call(this, name, value);
@@ -179,32 +184,33 @@ function setHeader(name, value) {
 
 // A client's connection
 
-const MOST = 65536; // what a client may say after its request, to no effect
-const NODES = ["drain", "close", "error", "timeout"]; // what Node listens to on a connection, and what it stops with an upgrade
+const MOST = 65536; // bytes that a client may send after its request; they are dropped
+const NODES = ["drain", "close", "error", "timeout"]; // events of a connection that Node hears, and stops to hear with an upgrade
 const single = new WeakSet(); // sockets that serve one request
-const refused = new WeakMap(); // request that is no upgrade for the app -> what Node listened to
+const refused = new WeakMap(); // request that the app doesn't take as an upgrade -> Node's listeners
 
 const nothing = () => {};
 
-// serveOne lets a client's connection serve the one request that a router has read. If the app does not take it as an upgrade,
-// Node would read on, and serve what follows as requests of its own, whatever their fields say of where they come from. So Node
-// is told that it is an upgrade all the same: it takes its parser off, and the app's answer is the last one.
+// serveOne makes a client's connection serve only the one request that a router has read. If the app
+// doesn't take it as an upgrade, Node would serve the following bytes as requests, with any address that
+// they claim. So serveOne tells Node that it is an upgrade all the same: Node detaches its parser, and
+// the app's answer is the last one.
 function serveOne(server, socket) {
   const { parser } = socket;
   const take = parser && parser.onIncoming;
-  if (typeof take !== "function") return; // an unknown Node: no request is served, see below
+  if (typeof take !== "function") return; // an unknown version of Node: serve no request, see below
   single.add(socket);
   parser.onIncoming = function (req, ...rest) {
     const listeners = NODES.map((name) => [name, socket.listeners(name)]);
     if (take.call(this, req, ...rest) === 2) return 2; // the app takes it
     refused.set(req, listeners);
-    server.prependListener("upgrade", nothing); // without any, Node would close the connection
+    server.prependListener("upgrade", nothing); // without a listener Node would close the connection
     req.upgrade = true;
     return 2;
   };
 }
 
-// answerLast follows serveOne, when the parser is off: the app answers, and nobody hears the client.
+// answerLast follows serveOne, once the parser is detached: the app answers, and nobody reads the client.
 function answerLast(server, req, socket) {
   server.removeListener("upgrade", nothing);
   req.upgrade = false;
@@ -220,7 +226,7 @@ function answerLast(server, req, socket) {
   return true;
 }
 
-// Requests and upgrades pass here on their way to the app.
+// Requests and upgrades pass here before they reach the app.
 const emit = http.Server.prototype.emit;
 http.Server.prototype.emit = https.Server.prototype.emit = function (event, req, other, ...rest) {
   if (event === "connection" && req && originOf(req) === "client") {
@@ -245,7 +251,7 @@ http.Server.prototype.emit = https.Server.prototype.emit = function (event, req,
       }
       const origin = originOf(req.socket);
       if (origin === "client") {
-        if (!single.has(req.socket)) return req.socket.destroy(); // whose a request is, only a router can tell
+        if (!single.has(req.socket)) return req.socket.destroy(); // only a router knows the client of a request
         other.shouldKeepAlive = false;
         other.once("finish", () => req.socket.destroySoon());
       }
@@ -258,10 +264,10 @@ http.Server.prototype.emit = https.Server.prototype.emit = function (event, req,
 // Moving sessions elsewhere
 
 const CLOSE_FRAME = Buffer.from([0x88, 0x02, 0x03, 0xe9]); // 1001, going away
-const NOTHING = /^((?:___eio\[\d+\]\(")?(?:1:)?)6((?:"\);)?)$/; // the packet, by itself, in JSONP, in revision 3
-let draining = null; // { rate, at, due, last, told }; due: how many sessions may end now
+const NOTHING = /^((?:___eio\[\d+\]\(")?(?:1:)?)6((?:"\);)?)$/; // the noop packet alone, in JSONP and in revision 3
+let draining = null; // { rate, at, due, last, told }; due: sessions that may end now
 
-// drain ends as many sessions as are due, and says when the last has left.
+// drain ends the sessions that are due, and reports when the last has left.
 function drain() {
   const now = Date.now();
   const { rate, told } = draining;
@@ -287,12 +293,12 @@ function drain() {
   again(drain);
 }
 
-// again calls f a little later, when all that has come until then was read, however late that is.
+// again calls f a little later, after everything that has arrived by then was read.
 function again(f) {
   setTimeout(setImmediate, TICK, f);
 }
 
-// move ends a polling session that is due, at a quiet moment: with each of its polls there may be one.
+// move ends a due polling session at a quiet moment, which may come with each of its polls.
 function move(sid) {
   const session = polling.get(sid);
   if (!draining || draining.due < 1 || !session || !isQuiet(session, Date.now())) return;
@@ -300,15 +306,15 @@ function move(sid) {
   closeSession(sid, session);
 }
 
-// settled tells whether nothing more is to be answered here, where no session is left.
+// settled reports whether the worker has nothing more to answer after its last session.
 function settled(now) {
   for (const { knows } of closed.values()) if (!knows) return false;
   const since = now - draining.last;
   return since > LAST && (requests === 0 || since > LATE);
 }
 
-// endWhenQuiet ends a WebSocket when its client waits for no answer, as far as bytes tell: what it said last was answered, or is
-// a while ago.
+// endWhenQuiet ends a WebSocket when its client waits for no answer, as far as bytes show: its last
+// message was answered, or is a while ago.
 function endWhenQuiet(socket, begun) {
   let [read, written, heard] = [socket.bytesRead, socket.bytesWritten, begun];
   let asked = false;
@@ -329,15 +335,15 @@ function endWhenQuiet(socket, begun) {
   again(look);
 }
 
-// isQuiet tells whether a session's client waits for messages and for no answer: its poll is younger than its last message,
-// and so the one before was answered; or that message is a while ago.
+// isQuiet reports whether a client waits for messages but for no answer: its poll is younger than its
+// last message, so the poll before was answered; or that message is a while ago.
 function isQuiet({ poll, began, posts, posted }, now) {
   if (!poll || poll.headersSent || posts > 0) return false;
   return began >= posted || now - posted > QUIET;
 }
 
-// closeSession closes a polling session as its client would, so that Engine.IO itself ends the poll that waits: with a packet
-// that says nothing, in whose place the client is told that the session is over.
+// closeSession closes a polling session as its client would, so that Engine.IO itself ends the waiting
+// poll with a noop packet. The script replaces the noop by the close packet.
 function closeSession(sid, session) {
   const entry = { until: Date.now() + LATE, knows: false };
   draining.last = Date.now();
@@ -356,13 +362,13 @@ function closeSession(sid, session) {
   req.httpVersion = "1.1";
   req.httpVersionMajor = req.httpVersionMinor = 1;
   req.headers = { ...session.headers, "content-type": "text/plain;charset=UTF-8", "content-length": String(packet.length) };
-  req.complete = true; // or its end would be taken for that of the connection
+  req.complete = true; // or Node would take its end for the connection's
   req.push(packet);
   req.push(null);
   emit.call(session.server, "request", req, new http.ServerResponse(req));
 }
 
-// farewell answers requests of a session that was closed: the client learns that it is over, and comes back with a new one.
+// farewell answers requests of a closed session, so that the client learns its end and starts a new one.
 function farewell(req, res, sid) {
   const headers = { "Content-Type": "text/plain; charset=UTF-8", "Cache-Control": "no-store" };
   if (req.headers.origin) {
@@ -386,7 +392,7 @@ process.on("internalMessage", (message) => {
   drain();
 });
 
-// A router can serve HTTP servers alone: the primary is told of others.
+// A router can serve only HTTP servers. The script reports others to the primary.
 const { _getServer } = cluster;
 if (_getServer) {
   cluster._getServer = function (server, options, ...rest) {
@@ -394,8 +400,8 @@ if (_getServer) {
   };
 }
 
-// Whoever listens to messages of @socket.io/sticky takes connections. It is told when the code that added the listener has
-// run to its end, and so has added what answers requests.
+// A process that listens to @socket.io/sticky's messages takes connections. The script reports it after
+// the code that added the listener has returned, and so has added its request handlers.
 process.on("newListener", (event, listener) => {
   if (event !== "message") return;
   const code = Function.prototype.toString.call(listener.listener || listener);
@@ -407,5 +413,5 @@ const beat = () => {
   tell("beat", { clients: sockets.size + polling.size });
 };
 setInterval(beat, BEAT).unref();
-setImmediate(beat).unref(); // the first turn of the loop: the script has been read
+setImmediate(beat).unref(); // in the first turn of the event loop the app's code has been loaded
 tell("hello");

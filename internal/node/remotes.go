@@ -74,10 +74,10 @@ func (s *namespace) setRemotes(n int) {
 func (s *namespace) beat(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.b.gen != third || now.Sub(s.beaten) < remoteBeats {
+	if s.b.gen != third || now.Sub(s.lastBeat) < remoteBeats {
 		return
 	}
-	s.beaten = now
+	s.lastBeat = now
 	for _, n := range s.remotes {
 		s.send(s.sign(n))
 	}
@@ -125,7 +125,7 @@ func (h *Host) countServers(ctx context.Context, now time.Time) {
 		counted := make(map[string]int)
 		for _, b := range g.all(nil) {
 			for _, s := range b.list() {
-				s.tidy(now)
+				s.dropExpired(now)
 				if s.adapter != nil {
 					s.recount(ctx, counted)
 					s.beat(now)

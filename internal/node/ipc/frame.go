@@ -7,25 +7,25 @@ import (
 	"fmt"
 )
 
-// Mode is a serialization, with the name that Node gives it.
+// Mode is a serialization, by Node's name for it.
 type Mode string
 
-// The modes. JSON is Node's default; Advanced keeps binary data, dates and maps.
+// JSON is Node's default. Advanced keeps binary data, dates and maps.
 const (
 	JSON     Mode = "json"
 	Advanced Mode = "advanced"
 )
 
-// ErrTooLong reports a frame beyond the limit. The stream cannot be read any further.
+// ErrTooLong reports a frame beyond the limit. The rest of the stream can't be read.
 var ErrTooLong = errors.New("ipc: frame too long")
 
 const prefixSize = 4 // of an advanced frame
 
-// Frame is a whole frame as it travels, with its length or its line end. It is immutable, and may be sent on as it is to
-// a process of the same mode.
+// Frame is a whole frame with its length or line end. It is immutable. A process of the same mode
+// may get it unchanged.
 type Frame []byte
 
-// Decode reads the message in a frame. What it returns may share memory with the frame.
+// Decode decodes the message in a frame. The result may share memory with the frame.
 func Decode(m Mode, f Frame) (Value, error) {
 	if m == Advanced {
 		return readV8(f[prefixSize:])
@@ -33,7 +33,7 @@ func Decode(m Mode, f Frame) (Value, error) {
 	return readJSON(f)
 }
 
-// Encode makes a frame of at most limit bytes of a message.
+// Encode encodes a message as a frame of at most limit bytes.
 func Encode(m Mode, v Value, limit int) (Frame, error) {
 	if m != Advanced {
 		b, err := appendJSON(nil, v, limit)
@@ -44,16 +44,16 @@ func Encode(m Mode, v Value, limit int) (Frame, error) {
 	return b, err
 }
 
-// Splitter cuts a stream into frames. Its zero value is not usable: Mode and Limit must be set.
+// Splitter cuts a stream into frames. The caller must set Mode and Limit.
 type Splitter struct {
 	Mode  Mode
 	Limit int // of a frame, in bytes
 
-	part []byte // of a frame that is not whole yet
+	part []byte // the beginning of an incomplete frame
 }
 
-// Feed takes what was read next, and calls frame for each frame that is whole with it, until one fails. An error of the
-// Splitter's own is ErrTooLong.
+// Feed adds bytes of the stream, and calls frame for each frame that they complete, until one
+// call fails. Its own error is ErrTooLong.
 func (s *Splitter) Feed(b []byte, frame func(Frame) error) error {
 	for len(b) > 0 {
 		n, err := s.missing(b)
@@ -77,7 +77,8 @@ func (s *Splitter) Feed(b []byte, frame func(Frame) error) error {
 	return nil
 }
 
-// missing is how many bytes of b the frame still takes, as far as it is known; more than b has, if it does not end in it.
+// missing returns how many more bytes the frame needs, as far as that is known. The result
+// exceeds len(b) if the frame doesn't end in b.
 func (s *Splitter) missing(b []byte) (int, error) {
 	if s.Mode != Advanced {
 		if i := bytes.IndexByte(b, '\n'); i >= 0 && len(s.part)+i < s.Limit {

@@ -25,9 +25,10 @@ func readJSON(text []byte) (Value, error) {
 	return v, nil
 }
 
-// AppendText appends what JSON.stringify makes of v, at most limit bytes of it. Binary data becomes the object that a
-// Buffer becomes there, or, where attachments is not nil, is added to them and leaves a placeholder, as in packets of
-// Socket.IO. A value that JSON.stringify leaves out is null where it stands alone.
+// AppendText appends v as JSON.stringify does, at most limit bytes. Binary data becomes the
+// object that a Buffer becomes there. If attachments isn't nil, binary data is appended to it and
+// leaves a placeholder, as in Socket.IO's packets. A value that JSON.stringify leaves out becomes
+// null at the top level.
 func AppendText(dst []byte, v Value, limit int, attachments *[][]byte) ([]byte, error) {
 	t := &texter{b: dst, limit: len(dst) + limit, attachments: attachments}
 	t.value(v, 0)
@@ -111,7 +112,7 @@ func (t *texter) binary(b []byte) {
 	t.b = append(t.b, "]}"...)
 }
 
-// maxDate is the last millisecond that a Date of JavaScript can have.
+// maxDate is the last millisecond of a JavaScript Date.
 const maxDate = 8.64e15
 
 func (t *texter) date(ms float64) {
@@ -156,7 +157,8 @@ func (t *texter) object(o *Object, depth int) {
 	t.b = append(t.b, '}')
 }
 
-// FromText reads a JSON text. Placeholders of Socket.IO's packets become the attachments that they stand for.
+// FromText decodes JSON. It replaces the placeholders of Socket.IO's packets with the
+// attachments.
 func FromText(text []byte, attachments [][]byte) (Value, error) {
 	d := &texts{
 		dec:         jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
@@ -175,7 +177,7 @@ func FromText(text []byte, attachments [][]byte) (Value, error) {
 type texts struct {
 	dec         *jsontext.Decoder
 	attachments [][]byte
-	taken       []bool // of them, nil as long as none is
+	taken       []bool // by attachment; nil until the first is taken
 	elements    int
 }
 
@@ -195,7 +197,7 @@ func (d *texts) value(depth int) (Value, error) {
 	case '"':
 		return token.String(), nil
 	case '0':
-		return number.Parse([]byte(token.String())), nil // beyond its range it is infinite, as in JavaScript
+		return number.Parse([]byte(token.String())), nil // infinite beyond float64's range, as in JavaScript
 	case '[':
 		return d.array(depth)
 	default:
@@ -223,7 +225,7 @@ func (d *texts) object(depth int) (Value, error) {
 		if err != nil {
 			return nil, err
 		}
-		key := name.String() // before the next token takes its place
+		key := name.String() // before the next token overwrites it
 		v, err := d.value(depth + 1)
 		if err != nil {
 			return nil, err
@@ -239,7 +241,7 @@ func (d *texts) object(depth int) (Value, error) {
 	return o, nil
 }
 
-// attachment tells whether o is a placeholder, and for what.
+// attachment returns the attachment that o is the placeholder of.
 func (d *texts) attachment(o *Object) ([]byte, bool) {
 	if len(d.attachments) == 0 || len(o.Keys) != 2 || o.Get("_placeholder") != true {
 		return nil, false
@@ -251,7 +253,7 @@ func (d *texts) attachment(o *Object) ([]byte, bool) {
 	if d.taken == nil {
 		d.taken = make([]bool, len(d.attachments))
 	}
-	if d.taken[n] { // a client's plain data, which would have the attachment copied as often as the client likes
+	if d.taken[n] { // a client's plain data, which could copy the attachment any number of times
 		return nil, false
 	}
 	d.taken[n] = true

@@ -9,11 +9,11 @@ import (
 	"unicode/utf16"
 )
 
-// ErrMalformed reports a frame that Node would not have sent, or one beyond the bounds of this package. The child that
-// sent it is at fault.
+// ErrMalformed reports a frame that Node wouldn't send, or one beyond the limits of this package.
+// The child is at fault.
 var ErrMalformed = errors.New("ipc: malformed frame")
 
-// readV8 reads data of V8's structured clone.
+// readV8 decodes V8's structured clone.
 func readV8(b []byte) (Value, error) {
 	r := &reader{b: b}
 	if tag := r.byte(); tag != headerTag {
@@ -29,14 +29,14 @@ func readV8(b []byte) (Value, error) {
 	return v, r.err
 }
 
-// reader reads one frame. After its first error it returns zero values.
+// reader decodes one frame. After its first error it returns zero values.
 type reader struct {
 	b        []byte
 	pos      int
 	err      error
 	depth    int
 	elements int
-	refs     []Value // what ^ refers to, by the order in which it began
+	refs     []Value // the targets of ^, in the order in which they began
 }
 
 func (r *reader) fail(why string) {
@@ -55,7 +55,7 @@ func (r *reader) byte() byte {
 	return r.b[r.pos-1]
 }
 
-// tag reads the next tag, past padding.
+// tag reads the next tag. It skips padding.
 func (r *reader) tag() byte {
 	for {
 		if c := r.byte(); c != tagPadding || r.err != nil {
@@ -64,7 +64,7 @@ func (r *reader) tag() byte {
 	}
 }
 
-// next tells whether the next tag is t, and takes it then.
+// next reads the next tag if it is t, and reports whether it was.
 func (r *reader) next(t byte) bool {
 	for r.pos < len(r.b) && r.b[r.pos] == tagPadding {
 		r.pos++
@@ -86,7 +86,7 @@ func (r *reader) varint() uint32 {
 	return uint32(n)
 }
 
-// bytes returns a part of the frame.
+// bytes reads n bytes.
 func (r *reader) bytes(n uint32) []byte {
 	if uint64(n) > uint64(len(r.b)-r.pos) {
 		r.fail("it ends early")
@@ -104,13 +104,13 @@ func (r *reader) double() float64 {
 	return math.Float64frombits(binary.LittleEndian.Uint64(b))
 }
 
-// begin notes an object that may be referred to, and returns its number.
+// begin stores an object that later references may name, and returns its number.
 func (r *reader) begin(v Value) int {
 	r.refs = append(r.refs, v)
 	return len(r.refs) - 1
 }
 
-// element counts one more.
+// element counts an element. It returns false after an error, such as too many elements.
 func (r *reader) element() bool {
 	if r.elements++; r.elements > maxElements {
 		r.fail("too many elements")
@@ -166,7 +166,7 @@ func (r *reader) tagged(tag byte) Value {
 	return r.rare(tag)
 }
 
-// rare reads the values that messages of servers seldom have.
+// rare reads the values that servers' messages seldom have.
 func (r *reader) rare(tag byte) Value {
 	switch tag {
 	case tagDate:
@@ -257,7 +257,7 @@ func (r *reader) object() Value {
 	return o
 }
 
-// properties reads keys and values until end. What o is nil for is read and dropped.
+// properties reads keys and values until end into o. It drops them if o is nil.
 func (r *reader) properties(o *Object, end byte) (n int) {
 	for r.err == nil && !r.next(end) {
 		key := r.key()
@@ -270,7 +270,7 @@ func (r *reader) properties(o *Object, end byte) (n int) {
 	return n
 }
 
-// key reads the name of a property. Those that look like integers come as numbers.
+// key reads the name of a property. Node sends names that look like integers as numbers.
 func (r *reader) key() string {
 	switch tag := r.tag(); tag {
 	case tagLatin1, tagUTF16, tagUTF8:
@@ -328,7 +328,8 @@ func (r *reader) sparse() Value {
 	return a
 }
 
-// host reads what Node's own serializer adds to V8's: views of binary data, and native objects made plain.
+// host reads the additions of Node's own serializer to V8's: views of binary data, and native
+// objects.
 func (r *reader) host() Value {
 	id := r.begin(nil)
 	switch r.varint() {

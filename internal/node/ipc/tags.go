@@ -3,7 +3,7 @@ package ipc
 // The tags of V8's format that a child's channel can bring, by V8's value-serializer.
 const (
 	headerTag    = 0xFF
-	firstVersion = 13 // what is written
+	firstVersion = 13 // which we write
 	lastVersion  = 15
 
 	tagPadding      = 0
@@ -42,7 +42,7 @@ const (
 	tagError        = 'r'
 )
 
-// What stands in an error, each a varint.
+// The parts of an error, each a varint.
 const (
 	errorMessage = 'm'
 	errorCause   = 'c'
@@ -50,7 +50,8 @@ const (
 	errorEnd     = '.'
 )
 
-// What follows a host object's tag: Node writes views of binary data so, and native objects as plain ones.
+// The kinds of a host object: Node writes views of binary data as such, and native objects as
+// plain ones.
 const (
 	hostView   = 0
 	hostPlain  = 1
@@ -59,5 +60,5 @@ const (
 
 const (
 	maxDepth    = 1000    // of values in values
-	maxElements = 1 << 20 // of one frame: properties, items, and values that stand alone
+	maxElements = 1 << 20 // of one frame: properties, items and single values
 )

@@ -10,10 +10,11 @@ type Undefined struct{}
 // Date is a point in time, in milliseconds since 1970. NaN is an invalid date.
 type Date float64
 
-// Opaque is a value that can be passed on within its frame only.
+// Opaque is a value that can be passed on only in its unchanged frame.
 type Opaque uint8
 
-// The kinds of Opaque. JSON.stringify makes {} of all but a BigInt, which it refuses.
+// The kinds of Opaque. JSON.stringify turns all of them into {}, except a BigInt, which it
+// refuses.
 const (
 	Map Opaque = 1 + iota
 	Set
@@ -22,13 +23,13 @@ const (
 	BigInt
 )
 
-// Object is an object, its keys in the order of its properties.
+// Object is an object. It keeps the order of its properties.
 type Object struct {
 	Keys   []string
 	Values []Value
 }
 
-// Get returns a property; [Undefined] where there is none.
+// Get returns a property, or [Undefined].
 func (o *Object) Get(key string) Value {
 	for i, k := range o.Keys {
 		if k == key {
@@ -48,7 +49,7 @@ func (o *Object) Set(key string, v Value) *Object {
 // Array is an array.
 type Array struct{ Items []Value }
 
-// Text returns a property that is a string, else "".
+// Text returns a property that is a string, or "".
 func (o *Object) Text(key string) string {
 	s, _ := o.Get(key).(string)
 	return s
@@ -57,7 +58,7 @@ func (o *Object) Text(key string) string {
 // Int returns a property that is an integer.
 func (o *Object) Int(key string) (n int, ok bool) { return Int(o.Get(key)) }
 
-// Object returns a property that is an object, else nil. A nil Object has no properties.
+// Object returns a property that is an object, or nil. A nil Object has no properties.
 func (o *Object) Object(key string) *Object {
 	p, _ := o.Get(key).(*Object)
 	if p == nil {

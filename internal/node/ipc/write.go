@@ -7,10 +7,10 @@ import (
 	"math"
 )
 
-// ErrUnencodable reports a value that does not go into a frame: opaque, deeper or larger than the bounds.
+// ErrUnencodable reports a value that doesn't fit into a frame: opaque, too deep or too large.
 var ErrUnencodable = errors.New("ipc: value cannot be sent")
 
-// appendV8 appends v as data of V8's structured clone.
+// appendV8 appends v as V8's structured clone.
 func appendV8(dst []byte, v Value, limit int) ([]byte, error) {
 	w := writer{b: append(dst, headerTag, firstVersion), limit: len(dst) + limit}
 	w.value(v, 0)

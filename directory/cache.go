@@ -9,8 +9,8 @@ import (
 
 const cacheShards = 64 // power of two
 
-// cache remembers the owners of sids that this router has seen, the least recently used leaving first. Times are
-// nanoseconds on its Directory's monotonic clock.
+// cache stores the owners of sids that this router has seen, and evicts the least recently used.
+// Times are nanoseconds on its Directory's monotonic clock.
 type cache struct {
 	seed   maphash.Seed
 	most   int // entries in one shard
@@ -29,7 +29,7 @@ type entry struct {
 	sid, owner string
 	ttl        time.Duration
 	used       int64
-	written    int64 // when its key was last written as far as we know; 0: never
+	written    int64 // when its key was last written; 0: never
 	queued     bool  // a write is under way
 	prev, next *entry
 }
@@ -48,7 +48,7 @@ func (c *cache) shard(sid string) *shard {
 	return &c.shards[maphash.String(c.seed, sid)%cacheShards]
 }
 
-// owner returns who owns sid and notes the use.
+// owner returns the owner of sid and counts the use.
 func (c *cache) owner(sid string, now int64) (string, bool) {
 	s := c.shard(sid)
 	s.mu.Lock()
@@ -62,7 +62,7 @@ func (c *cache) owner(sid string, now int64) (string, bool) {
 	return e.owner, true
 }
 
-// peek is owner without noting the use.
+// peek is owner without counting the use.
 func (c *cache) peek(sid string) (string, bool) {
 	s := c.shard(sid)
 	s.mu.Lock()
@@ -74,8 +74,9 @@ func (c *cache) peek(sid string) (string, bool) {
 	return e.owner, true
 }
 
-// put remembers an owner. Written is when its key was written; 0: it was not, and the caller is to write it and call wrote or
-// failed. It tells whether an entry that Redis never got had to leave for it.
+// put stores an owner. written is the time at which its key was written. If it is 0, the caller
+// must write the key and call wrote or failed. put returns true if it evicted an entry that was
+// never written to Redis.
 func (c *cache) put(sid, owner string, ttl time.Duration, now, written int64) (lostUnwritten bool) {
 	s := c.shard(sid)
 	s.mu.Lock()
@@ -101,7 +102,8 @@ func (c *cache) put(sid, owner string, ttl time.Duration, now, written int64) (l
 	return lostUnwritten
 }
 
-// due tells whether sid's key should be written again, and then counts on the caller to do it and call wrote or failed.
+// due reports whether sid's key should be written again. If so, the caller must write it and call
+// wrote or failed.
 func (c *cache) due(sid string, now int64) (owner string, ttl time.Duration, due bool) {
 	s := c.shard(sid)
 	s.mu.Lock()
@@ -119,7 +121,7 @@ func (c *cache) due(sid string, now int64) (owner string, ttl time.Duration, due
 	return e.owner, e.ttl, true
 }
 
-// wrote ends what due began.
+// wrote reports the success of a write that due or put asked for.
 func (c *cache) wrote(sid string, now int64) {
 	s := c.shard(sid)
 	s.mu.Lock()
@@ -129,7 +131,7 @@ func (c *cache) wrote(sid string, now int64) {
 	}
 }
 
-// failed ends what due began: the next use tries again.
+// failed reports the failure of such a write. The next use tries again.
 func (c *cache) failed(sid string) {
 	s := c.shard(sid)
 	s.mu.Lock()
@@ -139,7 +141,8 @@ func (c *cache) failed(sid string) {
 	}
 }
 
-// expire forgets entries that nobody used for their TTL: their keys are gone too, and so are the sessions.
+// expire drops entries that were unused for their TTL: their keys have expired too, and their
+// sessions have ended.
 func (c *cache) expire(now int64) {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -151,7 +154,8 @@ func (c *cache) expire(now int64) {
 	}
 }
 
-// collect appends the writes that bring one shard's keys back: all of them, or those that Redis never got.
+// collect appends the writes that restore one shard's keys: all keys, or those that were never
+// written.
 func (c *cache) collect(shard int, all bool, to []write) []write {
 	s := &c.shards[shard]
 	s.mu.Lock()
@@ -175,7 +179,7 @@ func (c *cache) len() int {
 	return n
 }
 
-// owned is how many entries an owner has.
+// owned returns the number of entries of an owner.
 func (c *cache) owned(owner string) int {
 	n := 0
 	for i := range c.shards {

@@ -17,7 +17,7 @@ const (
 	sweepEvery  = 10 * time.Second // of expired sids
 )
 
-// follow looks at all records every 2 s, when a record should expire, and when an event says that something changed.
+// follow reads all records every 2 s, when a record should expire, and after events.
 func (d *Directory) follow(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -42,12 +42,12 @@ func (d *Directory) follow(ctx context.Context) error {
 		}
 		if !d.conn.Up() {
 			away = true
-			continue // the change back wakes this loop
+			continue // its change back wakes this loop
 		}
 		returned := d.back.Swap(false)
 		wait, err := d.look(ctx, away || returned)
 		if err != nil && ctx.Err() == nil {
-			if d.unread.due(sayEvery) {
+			if d.unread.due(logEvery) {
 				d.cfg.Log.Warn("directory not readable; what is known stays", "error", err)
 			}
 			d.conn.Doubt()
@@ -60,7 +60,7 @@ func (d *Directory) follow(ctx context.Context) error {
 	}
 }
 
-// look reads all records once and tells when to look again.
+// look reads all records once and returns the time until the next look.
 func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -89,7 +89,7 @@ func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, err
 	d.looks.Add(1)
 	d.tell(n)
 	d.confirmSecret(ctx, o.secret)
-	if err := d.prune(ctx, n); err != nil { // no reason to doubt what was read
+	if err := d.prune(ctx, n); err != nil { // what was read still counts
 		d.cfg.Log.Debug("directory not pruned", "error", err)
 	}
 	return wait, nil
@@ -102,7 +102,8 @@ func b2i(b bool) int {
 	return 0
 }
 
-// prune takes ids whose records are long gone out of the sets. A worker that is back adds itself at its next beat.
+// prune removes ids from the sets if their records expired long ago. A worker that returns adds
+// itself with its next beat.
 func (d *Directory) prune(ctx context.Context, n news) error {
 	for set, ids := range map[string][]string{
 		d.keys.workers(): append(n.staleWorkers, n.junk[d.keys.workers()]...),
@@ -136,7 +137,8 @@ func (d *Directory) tell(n news) {
 	}
 }
 
-// heard takes one event. What it cannot read is another version's or nobody's, and the records say the rest.
+// heard handles one event. It ignores events that it can't read: another version may have sent
+// them, and the records have the facts.
 func (d *Directory) heard(payload []byte) {
 	var e struct {
 		event
@@ -182,7 +184,7 @@ func (d *Directory) WorkerGone(id string) {
 	}
 	select {
 	case d.deaths <- id:
-	default: // so many at once: the other routers see for themselves, or wait for the records to expire
+	default: // too many at once: the other routers find out, or wait for the records to expire
 	}
 }
 
@@ -197,7 +199,7 @@ func (d *Directory) WorkerSilent(id string, silent bool) {
 	}
 	select {
 	case d.silences <- e:
-	default: // it is said again, or ends by itself
+	default: // the supervisor repeats it, or it ends by itself
 	}
 }
 
@@ -221,14 +223,14 @@ func (d *Directory) diedLocked(id, why string) bool {
 	return news
 }
 
-// announceDeaths tells the others what WorkerGone was told.
+// announceDeaths tells the other routers about the workers of WorkerGone.
 func (d *Directory) announceDeaths(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case id := <-d.deaths:
-			if err := d.sayGone(ctx, id); err != nil && ctx.Err() == nil {
+			if err := d.announceGone(ctx, id); err != nil && ctx.Err() == nil {
 				d.cfg.Log.Debug("gone worker not announced", "worker", id, "error", err)
 			}
 		case e := <-d.silences:
@@ -241,8 +243,8 @@ func (d *Directory) announceDeaths(ctx context.Context) error {
 	}
 }
 
-// sayGone removes a worker's record and tells the routers, in this order.
-func (d *Directory) sayGone(ctx context.Context, id string) error {
+// announceGone removes a worker's record and then tells the routers.
+func (d *Directory) announceGone(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	pipe := d.client.Pipeline()

@@ -4,7 +4,7 @@ import "time"
 
 const (
 	failuresMost = 2 // failed checks in a row; one alone may have met a pause
-	brokenMost   = 5 // failed requests in a row
+	maxBroken    = 5 // failed requests in a row
 	ejectShort   = 5 * time.Second
 	ejectLong    = 5 * time.Minute
 	recheckShort = 500 * time.Millisecond

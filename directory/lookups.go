@@ -7,48 +7,48 @@ import (
 )
 
 const (
-	// flightsMost is how many batches of look-ups are under way at a time: one that is stuck
-	// doesn't hold up the others.
-	flightsMost = 4
-	// flightMost is how many keys one batch asks for.
-	flightMost = 128
-	// missesPerSecond bounds how many keys per second are asked for in vain, after missesAtOnce.
-	// Keys that Redis has cost nothing of it, so that a storm of clients whose sessions exist is as
-	// fast as Redis.
+	// maxFlights limits the batches of look-ups under way, so that one stuck batch doesn't hold
+	// up the others.
+	maxFlights = 4
+	// maxBatch limits the keys of one batch.
+	maxBatch = 128
+	// missesPerSecond limits the look-ups per second of keys that Redis doesn't have, after a
+	// burst of missesAtOnce. Keys that Redis has don't count, so a storm of clients with sessions
+	// isn't slowed.
 	missesPerSecond = 10_000
 	missesAtOnce    = 1000
-	// askedMost bounds the look-ups that wait for their turn.
-	askedMost = 4096
+	// maxAsked limits the look-ups that wait for their turn.
+	maxAsked = 4096
 )
 
-// lookups asks Redis for single keys. Anybody can send sids that nobody has, so those that wait go
-// out together, and the number of those that Redis doesn't have is bounded.
+// lookups asks Redis for single keys. Anybody can send unknown sids, so waiting look-ups share a
+// batch, and the number of misses is limited.
 type lookups struct {
 	fetch   func(keys []string) []answer // blocks, for a bounded time
 	flights sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the rest
 	asked  map[string]*lookup
-	queue  []*lookup // those of asked, in order
+	queue  []*lookup // the look-ups of asked, in order
 	flying int
-	misses float64 // how many more are allowed
+	misses float64 // the number still allowed
 	at     time.Time
-	timer  *time.Timer // looks again when some are; nil: nobody waits for that
+	timer  *time.Timer // fires when more misses are allowed; nil: none waits for it
 	closed bool
 }
 
-// lookup is a key that somebody waits for.
+// lookup is a key that callers wait for.
 type lookup struct {
 	key    string
-	done   chan struct{} // closed once what follows is set
-	takers int           // who still wait, until it is sent
+	done   chan struct{} // closed once the answer is set
+	takers int           // callers that still wait, until it is sent
 	answer answer
 }
 
-// answer is what Redis has for a key.
+// answer is Redis's answer about a key.
 type answer struct {
 	value string
-	left  time.Duration // of the key's life
+	left  time.Duration // until the key expires
 	found bool
 	asked bool // Redis has answered
 }
@@ -57,13 +57,14 @@ func newLookups(fetch func(keys []string) []answer) *lookups {
 	return &lookups{fetch: fetch, asked: make(map[string]*lookup), misses: missesAtOnce, at: time.Now()}
 }
 
-// ask returns Redis's answer to a question that is sent after the call; none if ctx ends first or
-// too many wait. Who is not patient doesn't wait for their turn.
+// ask returns Redis's answer to a question that is sent after the call. It returns no answer if
+// ctx ends first, or if too many look-ups wait. A caller that isn't patient doesn't wait for its
+// turn.
 func (l *lookups) ask(ctx context.Context, key string, patient bool) answer {
 	l.mu.Lock()
 	q := l.asked[key]
 	if q == nil {
-		if l.closed || len(l.queue) >= askedMost || !patient && l.crowdedLocked() {
+		if l.closed || len(l.queue) >= maxAsked || !patient && l.crowdedLocked() {
 			l.mu.Unlock()
 			return answer{}
 		}
@@ -85,7 +86,7 @@ func (l *lookups) ask(ctx context.Context, key string, patient bool) answer {
 	return answer{}
 }
 
-// crowdedLocked tells whether one more has to wait for its turn.
+// crowdedLocked reports whether another look-up must wait for its turn.
 func (l *lookups) crowdedLocked() bool {
 	l.refillLocked()
 	return l.misses < float64(len(l.queue)+1)
@@ -97,12 +98,12 @@ func (l *lookups) refillLocked() {
 	l.at = now
 }
 
-// launchLocked sends what may be sent.
+// launchLocked sends the batches that may go.
 func (l *lookups) launchLocked() {
 	l.refillLocked()
-	for l.flying < flightsMost && len(l.queue) > 0 && l.misses >= 1 && !l.closed {
+	for l.flying < maxFlights && len(l.queue) > 0 && l.misses >= 1 && !l.closed {
 		var batch []*lookup
-		for len(l.queue) > 0 && len(batch) < min(flightMost, int(l.misses)) {
+		for len(l.queue) > 0 && len(batch) < min(maxBatch, int(l.misses)) {
 			q := l.queue[0]
 			l.queue = l.queue[1:]
 			delete(l.asked, q.key)
@@ -117,8 +118,8 @@ func (l *lookups) launchLocked() {
 		l.flying++
 		l.flights.Go(func() { l.fly(batch) })
 	}
-	if len(l.queue) > 0 && l.flying < flightsMost && l.timer == nil && !l.closed {
-		wait := time.Duration(min(len(l.queue), flightMost)) * time.Second / missesPerSecond
+	if len(l.queue) > 0 && l.flying < maxFlights && l.timer == nil && !l.closed {
+		wait := time.Duration(min(len(l.queue), maxBatch)) * time.Second / missesPerSecond
 		l.timer = time.AfterFunc(wait, func() {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -128,7 +129,7 @@ func (l *lookups) launchLocked() {
 	}
 }
 
-// fly asks for a batch and hands out the answers.
+// fly sends a batch and distributes the answers.
 func (l *lookups) fly(batch []*lookup) {
 	keys := make([]string, len(batch))
 	for i, q := range batch {
@@ -150,7 +151,7 @@ func (l *lookups) fly(batch []*lookup) {
 	}
 }
 
-// close returns once no batch is under way. Those that wait get no answer.
+// close waits for the batches under way. Waiting look-ups get no answer.
 func (l *lookups) close() {
 	l.mu.Lock()
 	l.closed = true
@@ -162,50 +163,51 @@ func (l *lookups) close() {
 }
 
 const (
-	strangerMost = 4096
+	maxStrangers = 4096
 	strangerFor  = time.Second
 )
 
-// strangers are ids that no worker had a moment ago.
+// strangers stores ids that recently had no worker in Redis.
 type strangers struct {
-	mu    sync.Mutex
-	until map[string]time.Time
-	news  uint64 // counts the ids that turned out to be a worker's
+	mu      sync.Mutex
+	until   map[string]time.Time
+	version uint64 // counts the ids that turned out to be a worker's
 }
 
-// has tells whether id is a stranger's. News is to be given to add, once Redis has been asked.
-func (s *strangers) has(id string) (is bool, news uint64) {
+// has reports whether id is a stranger. The caller passes version to add after it has asked
+// Redis.
+func (s *strangers) has(id string) (is bool, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Now().Before(s.until[id]), s.news
+	return time.Now().Before(s.until[id]), s.version
 }
 
-// add notes that Redis had no record of id. It does nothing if a worker has come since has returned
-// news.
-func (s *strangers) add(id string, news uint64) {
+// add stores an id without a record in Redis. It does nothing if a worker has come since has
+// returned version.
+func (s *strangers) add(id string, version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if news != s.news {
+	if version != s.version {
 		return
 	}
-	if s.until == nil || len(s.until) >= strangerMost {
+	if s.until == nil || len(s.until) >= maxStrangers {
 		s.until = make(map[string]time.Time)
 	}
 	s.until[id] = time.Now().Add(strangerFor)
 }
 
-// came notes that a worker of that id may be there.
+// came removes an id, because a worker may have it now.
 func (s *strangers) came(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.until, id)
-	s.news++
+	s.version++
 }
 
-// forget forgets them all: events may have been missed.
+// forget removes all ids, because events may have been missed.
 func (s *strangers) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.until = nil
-	s.news++
+	s.version++
 }

@@ -49,7 +49,7 @@ func TestFloodOfLookupsIsBounded(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if s.asked.Load() > flightsMost*flightMost {
+		if s.asked.Load() > maxFlights*maxBatch {
 			t.Errorf("%d asked at once", s.asked.Load())
 		}
 		if l.ask(ctx, "real one with a tag", false).asked {
@@ -60,10 +60,10 @@ func TestFloodOfLookupsIsBounded(t *testing.T) {
 			t.Errorf("%+v of one that is there", a)
 		}
 		flood.Wait()
-		if n := s.asked.Load(); n > missesAtOnce+missesPerSecond+1 || n > askedMost+missesAtOnce+1 {
+		if n := s.asked.Load(); n > missesAtOnce+missesPerSecond+1 || n > maxAsked+missesAtOnce+1 {
 			t.Errorf("%d asked in a second", n)
 		}
-		if answered.Load() < missesAtOnce || s.most.Load() > flightsMost {
+		if answered.Load() < missesAtOnce || s.most.Load() > maxFlights {
 			t.Errorf("%d answered, %d at a time", answered.Load(), s.most.Load())
 		}
 	})
@@ -146,7 +146,7 @@ func TestUnknownSIDsCostOneCommand(t *testing.T) {
 func TestNewWorkerIsFoundAtOnce(t *testing.T) {
 	_, url := mini(t)
 	a, b := node(t, url), node(t, url)
-	sid, other := MintSID("newW"), strings.Repeat("x", sidMost)
+	sid, other := MintSID("newW"), strings.Repeat("x", maxSID)
 	if o := b.Owner(t.Context(), sid); o.Worker != nil {
 		t.Fatalf("%+v before it is there", o)
 	}
@@ -182,10 +182,10 @@ func TestStrangers(t *testing.T) {
 			t.Error("one that came")
 		}
 		_, news = s.has("aaaa")
-		for i := range 3 * strangerMost {
+		for i := range 3 * maxStrangers {
 			s.add(fmt.Sprint(i), news)
 		}
-		if len(s.until) > strangerMost {
+		if len(s.until) > maxStrangers {
 			t.Errorf("%d remembered", len(s.until))
 		}
 		s.add("bbbb", news)

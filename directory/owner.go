@@ -17,8 +17,8 @@ const (
 	DecisionUnknown = "unknown" // not found: any ready worker gives the protocol's answer
 )
 
-// sidMost is longer than any server's sids. The directory doesn't ask Redis for a longer one.
-const sidMost = 256
+// maxSID is longer than any server's sids. The directory doesn't ask Redis for a longer one.
+const maxSID = 256
 
 const (
 	learnWait    = 250 * time.Millisecond // a handshake's response waits this long for a stalled Redis
@@ -72,9 +72,9 @@ func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 	return Owner{WorkerID: id, Decision: DecisionUnknown}
 }
 
-// newcomer is the worker that sid begins with, where it is so new that the table does not have it:
-// the sid's key need not be written yet, see Learn. Events tell of new workers, too, so this
-// look-up is left out while many wait.
+// newcomer returns the worker that sid begins with if the table doesn't have it yet. The sid's
+// key may not be written yet, see Learn. It doesn't ask Redis while many look-ups wait, because
+// events also announce new workers.
 func (d *Directory) newcomer(ctx context.Context, sid string) *Worker {
 	if id, ok := workerOf(sid); ok && d.Workers().Get(id) == nil {
 		if w := d.worker(ctx, id, false); w != nil && w.Tags {
@@ -84,7 +84,7 @@ func (d *Directory) newcomer(ctx context.Context, sid string) *Worker {
 	return nil
 }
 
-// taggedOwner is the worker that sid begins with, if it is known and tags its sids.
+// taggedOwner returns the worker that sid begins with, if it is known and tags its sids.
 func (d *Directory) taggedOwner(sid string) *Worker {
 	if id, ok := workerOf(sid); ok {
 		if w := d.Workers().Get(id); w != nil && w.Tags {
@@ -94,10 +94,10 @@ func (d *Directory) taggedOwner(sid string) *Worker {
 	return nil
 }
 
-// readOwner asks Redis for sid's owner and remembers the answer. Empty: there is none, or no answer
-// in time. Who is not patient has another answer.
+// readOwner asks Redis for sid's owner and caches the answer. It returns "" if there is none, or
+// no answer in time. A caller that isn't patient has another answer.
 func (d *Directory) readOwner(ctx context.Context, sid string, patient bool) string {
-	if sid == "" || len(sid) > sidMost || !d.conn.Up() {
+	if sid == "" || len(sid) > maxSID || !d.conn.Up() {
 		return ""
 	}
 	wait := taggedWait
@@ -107,18 +107,17 @@ func (d *Directory) readOwner(ctx context.Context, sid string, patient bool) str
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	a := d.lookups.ask(ctx, d.keys.sid(sid), patient)
-	if a.value == "" || len(a.value) > sidMost {
-		return "" // nobody's id
+	if a.value == "" || len(a.value) > maxSID {
+		return "" // not a valid id
 	}
 	ttl := d.ttls.of(a.value, a.left)
 	now := d.now()
-	written := max(now-int64(ttl-a.left), 1) // when the key must have been set, to have this much left
+	written := max(now-int64(ttl-a.left), 1) // when the key was set, by its remaining life
 	d.remember(sid, a.value, ttl, now, written)
 	return a.value
 }
 
-// fetch asks Redis for keys, and for what is left of the lives of those that it has. It takes
-// untaggedWait at most.
+// fetch asks Redis for keys and their remaining lives. It takes untaggedWait at most.
 func (d *Directory) fetch(keys []string) []answer {
 	ctx, cancel := context.WithTimeout(context.Background(), untaggedWait)
 	defer cancel()
@@ -128,7 +127,7 @@ func (d *Directory) fetch(keys []string) []answer {
 	for i, key := range keys {
 		gets[i] = pipe.Get(ctx, key)
 	}
-	_, _ = pipe.Exec(ctx) // each command tells its own error
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	doubt := false
 	for i, get := range gets {
 		value, err := get.Result()
@@ -159,7 +158,8 @@ func (d *Directory) fetch(keys []string) []answer {
 	return all
 }
 
-// worker returns the record of a worker that is not gone. One that is too new for the table is read.
+// worker returns the record of a worker that isn't gone. It reads the record of a worker that is
+// too new for the table.
 func (d *Directory) worker(ctx context.Context, id string, patient bool) *Worker {
 	if w := d.Workers().Get(id); w != nil {
 		return w
@@ -167,7 +167,7 @@ func (d *Directory) worker(ctx context.Context, id string, patient bool) *Worker
 	if !d.conn.Up() || d.isGone(id) {
 		return nil
 	}
-	stranger, news := d.strangers.has(id)
+	stranger, version := d.strangers.has(id)
 	if stranger && !d.cut.Load() {
 		return nil
 	}
@@ -179,7 +179,7 @@ func (d *Directory) worker(ctx context.Context, id string, patient bool) *Worker
 	}
 	w, err := decodeWorker(a.value, id)
 	if err != nil {
-		d.strangers.add(id, news)
+		d.strangers.add(id, version)
 		return nil
 	}
 	if d.isGone(id) {
@@ -236,7 +236,8 @@ func (d *Directory) Touch(sid string) {
 	}
 }
 
-// write queues what the cache counts on being written. False: Redis is away, and it is written later.
+// write queues a write for the cache. It returns false if Redis is away; the key is then written
+// later.
 func (d *Directory) write(wr write) bool {
 	ok := d.writer.push(wr)
 	if !ok {
@@ -245,8 +246,8 @@ func (d *Directory) write(wr write) bool {
 	return ok
 }
 
-// longest remembers the longest TTL seen for each worker's sids. The ping values are a server's, not a session's, so a
-// router that has seen one handshake of a worker renews all its sids right.
+// longest stores the longest TTL of each worker's sids. A worker's sessions share its ping
+// settings, so a router that has seen one handshake of a worker renews all of its sids correctly.
 type longest struct {
 	least time.Duration
 
@@ -258,14 +259,14 @@ func newLongest(least time.Duration) *longest {
 	return &longest{least: wholeSeconds(least), byWorker: make(map[string]time.Duration)}
 }
 
-// of returns the TTL for a worker's sids when one of them still has left.
+// of returns the TTL of a worker's sids, given the remaining life of one.
 func (l *longest) of(id string, left time.Duration) time.Duration {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return max(l.least, l.byWorker[id], wholeSeconds(left))
 }
 
-// raise notes a TTL asked for by an open packet and returns the one to use.
+// raise stores the TTL that an open packet asks for and returns the one to use.
 func (l *longest) raise(id string, ttl time.Duration) time.Duration {
 	ttl = max(l.least, wholeSeconds(ttl))
 	if ttl == l.least {
@@ -275,7 +276,7 @@ func (l *longest) raise(id string, ttl time.Duration) time.Duration {
 	defer l.mu.Unlock()
 	if ttl > l.byWorker[id] {
 		if len(l.byWorker) >= longestMost {
-			clear(l.byWorker) // worker ids come and go; the living ones are learned again
+			clear(l.byWorker) // drop ids of ended workers; the next open packets add the others again
 		}
 		l.byWorker[id] = ttl
 	}
@@ -284,7 +285,7 @@ func (l *longest) raise(id string, ttl time.Duration) time.Duration {
 
 const longestMost = 4096
 
-// wholeSeconds rounds up, so that the key is set with EX.
+// wholeSeconds rounds up, because SET's EX takes seconds.
 func wholeSeconds(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }

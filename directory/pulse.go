@@ -7,33 +7,33 @@ import (
 )
 
 const (
-	// beatLate is how old the last beat that Redis took may be: older, and the next one has failed
-	// or hangs.
+	// beatLate is the age of the last accepted beat beyond which the next beat has failed or
+	// hangs.
 	beatLate = beatEvery + beatTimeout/2
-	// staleSlack is how much sooner than our last beat says our own record may seem to expire. A
-	// read that is older than that beat shows the one before, which is beatEvery earlier.
+	// staleSlack is how much sooner than our last beat implies our own record may seem to expire.
+	// A read that is older than that beat shows the beat before, which is beatEvery earlier.
 	staleSlack = beatEvery / 2
-	// sayEvery is how often the same trouble is logged.
-	sayEvery = 30 * time.Second
+	// logEvery is the time between two logs of the same trouble.
+	logEvery = 30 * time.Second
 )
 
-// pulse is what this process's own records tell of Redis. A Redis may go on to answer and not take
-// writes any more: then all records expire, whoever lives. Or it answers with what it knew a while
-// ago. The absence of a record proves a death only to a process that sees its own.
+// pulse judges Redis by this process's own records. A Redis may answer but refuse writes: then
+// all records expire, also of living workers. Or it may answer with an old state. So a missing
+// record proves a death only to a process that sees its own record.
 type pulse struct {
 	mu     sync.Mutex // guards the rest
 	own    map[string]*ownRecord
 	said   sparse
-	warned bool // since the last beat that Redis took
+	warned bool // since the last beat that Redis accepted
 }
 
-// ownRecord is a record that this process beats.
+// ownRecord is a record that this process keeps alive by beats.
 type ownRecord struct {
-	sent time.Time     // the last beat that Redis took
-	kick chan struct{} // asks for another beat
+	sent time.Time     // when the last accepted beat was sent
+	kick chan struct{} // requests another beat
 }
 
-// began notes that a record is beaten from now on.
+// began adds an own record.
 func (p *pulse) began(key string, kick chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -43,14 +43,14 @@ func (p *pulse) began(key string, kick chan struct{}) {
 	p.own[key] = &ownRecord{kick: kick}
 }
 
-// ended notes that nobody beats a record any more.
+// ended removes an own record.
 func (p *pulse) ended(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.own, key)
 }
 
-// took notes a beat that Redis took, and was sent then. It tells when the one before was sent.
+// took stores the time at which an accepted beat was sent. It returns the time of the one before.
 func (p *pulse) took(key string, sent time.Time) (before time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,8 +60,8 @@ func (p *pulse) took(key string, sent time.Time) (before time.Time) {
 	return before
 }
 
-// beats copies when the last beat of each own record was sent: before a look, to compare with what
-// that shows.
+// beats returns the time of each own record's last beat. A look compares it with what Redis
+// shows.
 func (p *pulse) beats() map[string]time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +72,7 @@ func (p *pulse) beats() map[string]time.Time {
 	return sent
 }
 
-// again asks for another beat of a record at once.
+// again makes a record's owner beat at once.
 func (p *pulse) again(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,9 +81,9 @@ func (p *pulse) again(key string) {
 	}
 }
 
-// failed logs at most every 30 s that Redis didn't take a beat.
+// failed logs, at most every 30 s, that Redis refused a beat.
 func (p *pulse) failed(log *slog.Logger, err error) {
-	due := p.said.due(sayEvery)
+	due := p.said.due(logEvery)
 	p.mu.Lock()
 	p.warned = p.warned || due
 	p.mu.Unlock()
@@ -92,7 +92,7 @@ func (p *pulse) failed(log *slog.Logger, err error) {
 	}
 }
 
-// wrote ends what failed began.
+// wrote logs that Redis accepts beats again, after failed.
 func (p *pulse) wrote(log *slog.Logger) {
 	p.mu.Lock()
 	told := p.warned
@@ -103,9 +103,10 @@ func (p *pulse) wrote(log *slog.Logger) {
 	}
 }
 
-// blind tells whether a look proves nothing about records that it doesn't show, given the own beats
-// of before the look, and which own records were missing though Redis has taken them. A process
-// without a record of its own goes by others': somebody has beaten lately.
+// blind reports whether a look proves nothing about the records that it doesn't show. sent has
+// the own beats from before the look. It also returns the own records that are missing although
+// Redis accepted them. A process without own records judges by others': somebody has beaten
+// lately.
 func (k keys) blind(o *observation, sent map[string]time.Time) (is bool, missing []string) {
 	shown := make(map[string]time.Duration, len(sent))
 	lately := false

@@ -14,28 +14,28 @@ import (
 )
 
 const (
-	// maxRecord is some thirty times what a record has.
+	// maxRecord is thirty times the size of a record.
 	maxRecord = 16 << 10
-	// maxMembers bounds how many records one look reads, of workers and of routers, that are not
-	// known yet. The next look reads the next.
+	// maxMembers limits the unknown records that one look reads, of workers and of routers. The
+	// next look reads further ones.
 	maxMembers = 1 << 12
 	maxID      = 64
 )
 
-// isID tells whether a text may be the id of a worker or router.
+// isID reports whether a text may be the id of a worker or router.
 func isID(id string) bool {
 	return id != "" && len(id) <= maxID && strings.IndexFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
 }
 
-// wrongType tells whether a key holds something else than it should. Whatever else Redis answers is
-// not about one key.
+// wrongType reports whether a key has another type than it should. Redis's other errors aren't
+// about a single key.
 func wrongType(err error) bool {
 	var answer redis.Error
 	return errors.As(err, &answer) && strings.HasPrefix(answer.Error(), "WRONGTYPE")
 }
 
-// read takes both sets, then every member's record and what is left of its life. All keys share one
-// slot. Each key is judged by itself: one that is no good costs nobody else's.
+// read reads both sets, then each member's record and its remaining life. All keys share one
+// slot. A bad key costs only itself.
 func (d *Directory) read(ctx context.Context) (o observation, err error) {
 	known := d.known()
 	sets := d.client.Pipeline()
@@ -44,7 +44,7 @@ func (d *Directory) read(ctx context.Context) (o observation, err error) {
 	if d.secret.known() {
 		secret = sets.Get(ctx, d.keys.secret())
 	}
-	_, _ = sets.Exec(ctx) // each command tells its own error
+	_, _ = sets.Exec(ctx) // each command has its own error
 	o.blind = d.cut.Load()
 	if o.workers, err = d.membersOf(&o, d.keys.workers(), workers, known.workers); err != nil {
 		return o, err
@@ -72,8 +72,8 @@ func (d *Directory) read(ctx context.Context) (o observation, err error) {
 // members are ids by kind.
 type members struct{ workers, routers map[string]bool }
 
-// known is who is looked at even where the sets don't have them: a set may be lost while its
-// members live. The ids that events named come first where a set has too many.
+// known returns the ids that a look reads even if the sets don't have them: a set may be lost
+// while its members live. Ids that events named come first if a set has too many.
 func (d *Directory) known() (m members) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -90,11 +90,11 @@ func (d *Directory) known() (m members) {
 	return m
 }
 
-// membersOf is whose records are to be read: those that are known, and the members of a set.
+// membersOf returns the ids whose records a look reads: the known ones and the members of a set.
 func (d *Directory) membersOf(o *observation, set string, cmd *redis.StringSliceCmd, known map[string]bool) ([]seen, error) {
 	ids, err := cmd.Result()
 	switch {
-	case wrongType(err): // its members put it right with their next beats
+	case wrongType(err): // its members make a new set with their next beats
 		o.blind = true
 		o.unreadable = append(o.unreadable, set+": "+err.Error())
 	case err != nil:
@@ -143,7 +143,8 @@ func (d *Directory) ask(ctx context.Context, pipe redis.Pipeliner, all []seen, k
 	return asked
 }
 
-// settle notes what there is of the record. An error is about more than this one.
+// settle stores what Redis has of the record. It returns an error that isn't about this record
+// alone.
 func (r reading) settle() error {
 	raw, err := r.get.Result()
 	switch {
@@ -163,7 +164,7 @@ func (r reading) settle() error {
 		r.into.bad = fmt.Sprintf("%d bytes, at most %d are read", len(raw), maxRecord)
 	case ttl == -1:
 		r.into.bad = "never expires: nobody beats it"
-	case ttl >= 0: // else it has expired meanwhile
+	case ttl >= 0: // otherwise it has just expired
 		r.into.raw, r.into.ttl = raw, ttl
 	}
 	return nil

@@ -219,7 +219,7 @@ func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
 // lostData has everything written again that only this process knows: Redis was flushed. Where it
 // evicts keys all the time that happens at most every 10 s.
 func (d *Directory) lostData() {
-	if d.lost.due(sayEvery) {
+	if d.lost.due(logEvery) {
 		d.cfg.Log.Warn("Redis has lost data: sids in use are written again")
 	}
 	if d.rewritten.due(sweepEvery) {
@@ -260,7 +260,7 @@ func (r *Registration[R]) goodbye(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	if r.kind.events {
-		return ignoreUnreachable(r.d.sayGone(ctx, r.id))
+		return ignoreUnreachable(r.d.announceGone(ctx, r.id))
 	}
 	pipe := r.d.client.Pipeline()
 	pipe.Del(ctx, r.key)

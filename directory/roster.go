@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// beatSlack is how much later than expected a record must expire for that to be the sign of a new beat: less than the
-// time between two beats, more than the jitter of two trips to Redis.
+// beatSlack is the least delay of a record's expiry that counts as a new beat: less than the time
+// between two beats, more than the jitter of two trips to Redis.
 const beatSlack = 500 * time.Millisecond
 
-// lateTime is how long the clients of a worker that has drained and left may still send to it: they may not have heard of the
-// end of their sessions.
+// lateTime is the time that clients may still send to a worker that has drained and left, because
+// they don't know yet that their sessions have ended.
 const lateTime = 5 * time.Second
 
-// roster turns what Redis shows into the life of each worker. It does no I/O; its times are the caller's.
+// roster derives the state of each worker from what Redis shows. It does no I/O; callers pass the
+// time.
 type roster struct {
 	sidTTL  time.Duration
 	members map[string]*member
@@ -26,7 +27,7 @@ type roster struct {
 	left    map[string]time.Time // workers that have drained, until when their clients may not know
 	missing map[string]time.Time // since when a member of the set workers or routers has no record; by prunable key
 	grace   time.Time            // nothing is lost before
-	dim     bool                 // the last observation was blind
+	dim     bool                 // the last observation proved nothing
 }
 
 type member struct {
@@ -38,7 +39,7 @@ type member struct {
 	silent   time.Time // until when its supervisor's word counts that it has missed its beats
 }
 
-// observation is what one look at Redis showed.
+// observation is the result of one look at Redis.
 type observation struct {
 	at      time.Time
 	workers []seen
@@ -57,7 +58,7 @@ func (o *observation) drop(set, id string) {
 	o.junk[set] = append(o.junk[set], id)
 }
 
-// all is every member of both sets.
+// all returns every member of both sets.
 func (o *observation) all() iter.Seq2[string, seen] {
 	return func(yield func(kind string, s seen) bool) {
 		for _, s := range o.workers {
@@ -104,7 +105,7 @@ func newRoster(sidTTL time.Duration) *roster {
 	}
 }
 
-// observe takes one look at Redis.
+// observe updates the roster from one look at Redis.
 func (r *roster) observe(o observation) news {
 	var n news
 	if r.dim && !o.blind {
@@ -146,7 +147,7 @@ func (r *roster) observe(o observation) news {
 	return n
 }
 
-// saw takes one worker's record.
+// saw updates a worker from its record.
 func (r *roster) saw(s seen, at time.Time, n *news) {
 	if at.Before(r.gone[s.id]) {
 		return // written by commands that were under way when the worker died
@@ -182,8 +183,8 @@ func (r *roster) saw(s seen, at time.Time, n *news) {
 	n.changed = true
 }
 
-// missed takes the absence of a known worker's record: the worker is lost once the record must have expired, and
-// forgotten a sid TTL later.
+// missed handles the absence of a known worker's record. The worker is lost once the record must
+// have expired, and forgotten a sid TTL later.
 func (r *roster) missed(id string, m *member, o observation, n *news) {
 	switch {
 	case o.blind || o.at.Before(r.grace) || o.at.Before(m.expires):
@@ -199,7 +200,7 @@ func (r *roster) missed(id string, m *member, o observation, n *news) {
 	}
 }
 
-// staleFor tells whether a member of a set has been without its record for a whole record's life.
+// staleFor reports whether a member of a set has had no record for a record's whole life.
 func (r *roster) staleFor(o observation, key string) bool {
 	since, ok := r.missing[key]
 	if !ok || o.blind || o.at.Before(r.grace) {
@@ -246,15 +247,15 @@ func (r *roster) sawRouters(o observation, n *news) {
 	r.routers, r.raw = routers, raw
 }
 
-// returned notes that Redis is back, or takes writes again: the records get one full TTL to be
-// written again.
+// returned handles the return of Redis, or of its writes: workers get one full TTL to write their
+// records again.
 func (r *roster) returned(at time.Time) {
 	r.grace = at.Add(recordTTL)
 	clear(r.missing)
 }
 
-// goneMost bounds how many dead workers are remembered, of those that died in the last seconds.
-const goneMost = 1 << 14
+// maxGone limits the number of remembered workers that died in the last seconds.
+const maxGone = 1 << 14
 
 // died removes a worker at once. It returns false if it was known to be gone.
 func (r *roster) died(id string, at time.Time) bool {
@@ -264,14 +265,15 @@ func (r *roster) died(id string, at time.Time) bool {
 		r.left[id] = at.Add(lateTime)
 	}
 	delete(r.members, id)
-	// A leftover record lives no longer than this; one seen later was beaten by a worker that is alive after all.
-	if known || len(r.gone) < goneMost {
+	// A leftover record expires by then. A later record comes from a worker that is alive after
+	// all.
+	if known || len(r.gone) < maxGone {
 		r.gone[id] = at.Add(recordTTL + time.Second)
 	}
 	return had || !known
 }
 
-// lives takes a worker's own word that it is there, which is as good as a beat.
+// lives handles a worker's own event, which counts as a beat.
 func (r *roster) lives(id string, at time.Time) {
 	delete(r.gone, id)
 	if m := r.members[id]; m != nil && m.lost.IsZero() && m.expires.Before(at.Add(recordTTL)) {
@@ -279,23 +281,23 @@ func (r *roster) lives(id string, at time.Time) {
 	}
 }
 
-// heardMost bounds how many ids of events are remembered.
-const heardMost = 1024
+// maxHeard limits the number of remembered ids of events.
+const maxHeard = 1024
 
-// heardOf notes an id that an event named, so that its record is looked at even where the set of
-// workers is no good.
+// heardOf stores an id that an event named, so that the next look reads its record even if the
+// set of workers is unreadable.
 func (r *roster) heardOf(id string, at time.Time) {
-	if len(r.heard) < heardMost {
+	if len(r.heard) < maxHeard {
 		r.heard[id] = at
 	}
 }
 
-// silenceFor is how long a supervisor's word counts that a worker has missed its beats. It says so
+// silenceFor is how long a supervisor's report of missed beats counts. The supervisor repeats it
 // every second.
 const silenceFor = 3 * time.Second
 
-// quiet notes that a worker has missed its beats, or is heard again, and tells whether that changes
-// the table.
+// quiet handles the report that a worker has missed its beats, or beats again. It returns whether
+// the table changes.
 func (r *roster) quiet(id string, silent bool, at time.Time) (changed bool) {
 	m := r.members[id]
 	if m == nil {
@@ -309,7 +311,8 @@ func (r *roster) quiet(id string, silent bool, at time.Time) (changed bool) {
 	return was != silent
 }
 
-// nextExpiry is when the next record will have expired unless it is beaten, or after most.
+// nextExpiry returns the time until the next record expires unless its worker beats, at most
+// most.
 func (r *roster) nextExpiry(at time.Time, most time.Duration) time.Duration {
 	next := most
 	for _, m := range r.members {
@@ -320,7 +323,7 @@ func (r *roster) nextExpiry(at time.Time, most time.Duration) time.Duration {
 	return next
 }
 
-// table is the roster's present state, with workers that it does not know.
+// table returns the roster's present state, with workers that the roster doesn't know.
 func (r *roster) table(version uint64, more []Worker) *Table {
 	byID := make(map[string]*Worker, len(r.members)+len(more))
 	for i := range more {

@@ -17,26 +17,26 @@ import (
 
 const (
 	secretBytes = 32
-	// secretMost bounds a secret that somebody else has written: it goes into a field of a request.
-	secretMost = 256
-	// earlierFor is how long a secret counts after Redis had another: routers that have not looked
-	// since still show it.
+	// maxSecret limits the length of a secret that another process has written, because requests
+	// carry it.
+	maxSecret = 256
+	// earlierFor is how long an earlier secret still counts. Routers that haven't looked since
+	// still show it.
 	earlierFor = 10 * time.Minute
-	// earlierMost bounds how many such secrets count.
-	earlierMost = 4
-	// askEvery is how often Redis is asked at most because somebody showed a secret that is not
-	// known here.
+	// maxEarlier limits the number of such secrets.
+	maxEarlier = 4
+	// askEvery is the least time between two questions to Redis about an unknown secret.
 	askEvery = 250 * time.Millisecond
 )
 
-// secret is what the routers of one app show each other. Redis says which it is: the key is written
-// once and read at every look. A router that finds it missing writes its own again; one that finds
-// another takes that over.
+// secret is the secret that the routers of one app show each other. Redis has it: the key is
+// written once and read at every look. A router that finds the key missing writes its own secret
+// again. A router that finds another secret takes it over.
 type secret struct {
 	mu      sync.Mutex // guards the rest
 	value   string
 	earlier []earlierSecret // the newest first
-	asking  *askingSecret   // nil: nobody asks Redis now
+	asking  *askingSecret   // nil: no question is open
 	asked   time.Time
 	told    sparse
 }
@@ -46,13 +46,13 @@ type earlierSecret struct {
 	until time.Time
 }
 
-// askingSecret is a question to Redis that all share who want to know.
+// askingSecret is a question to Redis that several callers share.
 type askingSecret struct {
-	sent bool          // under secret.mu: what is shown now may be newer than the answer
+	sent bool          // under secret.mu; a secret shown from now on may be newer than the answer
 	done chan struct{} // closed with the answer
 }
 
-// secretSeen is what a look showed of the key.
+// secretSeen is the state of the key at one look.
 type secretSeen struct {
 	value string
 	state int
@@ -78,32 +78,32 @@ func sawSecret(get *redis.StringCmd) secretSeen {
 	return secretSeen{value, secretThere}
 }
 
-// isSecret tells whether a text may be shown in a request's field.
+// isSecret reports whether a text may be a secret in a request's field.
 func isSecret(s string) bool {
-	return s != "" && len(s) <= secretMost && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
+	return s != "" && len(s) <= maxSecret && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) < 0
 }
 
-// known tells whether this process has a secret: routers do, and nobody else confirms it.
+// known reports whether this process has a secret, as routers do. Only they confirm it.
 func (s *secret) known() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.value != ""
 }
 
-// adopt makes value the secret. The one before counts for a while.
+// adopt makes value the secret. The earlier one counts for a while.
 func (s *secret) adopt(value string) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	changed = s.value != value && s.value != ""
 	if changed {
 		s.earlier = slices.Insert(s.earlier, 0, earlierSecret{s.value, time.Now().Add(earlierFor)})
-		s.earlier = s.earlier[:min(len(s.earlier), earlierMost)]
+		s.earlier = s.earlier[:min(len(s.earlier), maxEarlier)]
 	}
 	s.value = value
 	return changed
 }
 
-// all is the secret and those that still count.
+// all returns the secret and the earlier ones that still count.
 func (s *secret) all() (values []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +119,7 @@ func (s *secret) all() (values []string) {
 	return values
 }
 
-// is tells whether somebody has shown a secret, or the key that is made of one for a worker.
+// is reports whether shown is a secret that counts, or a worker's key made of one.
 func (s *secret) is(shown, workerID string) bool {
 	is := 0
 	for _, value := range s.all() {
@@ -167,7 +167,8 @@ func (d *Directory) AcceptsAt(ctx context.Context, workerID, shown string) bool 
 	return d.secret.is(shown, workerID)
 }
 
-// askSecret returns when Redis has said which the secret is, of a time after the call.
+// askSecret returns after Redis has answered a question about the secret that was sent after the
+// call.
 func (d *Directory) askSecret(ctx context.Context) {
 	s := &d.secret
 	for {
@@ -193,8 +194,8 @@ func (d *Directory) askSecret(ctx context.Context) {
 	}
 }
 
-// askSecretAs asks Redis for all callers that wait for a. So it doesn't end with the context of the first;
-// it takes a second at most.
+// askSecretAs asks Redis for all callers that wait for a. It takes a second at most, and doesn't
+// end with the first caller's context.
 func (d *Directory) askSecretAs(ctx context.Context, a *askingSecret) {
 	s := &d.secret
 	s.mu.Lock()
@@ -213,7 +214,7 @@ func (d *Directory) askSecretAs(ctx context.Context, a *askingSecret) {
 	close(a.done)
 }
 
-// confirmSecret holds what Redis showed against what is known here.
+// confirmSecret compares the secret in Redis with the one in this process.
 func (d *Directory) confirmSecret(ctx context.Context, saw secretSeen) {
 	s := &d.secret
 	switch saw.state {
@@ -231,7 +232,7 @@ func (d *Directory) confirmSecret(ctx context.Context, saw secretSeen) {
 	}
 	_, err := d.agree(ctx, known, saw.state == secretSpoilt)
 	switch {
-	case !s.told.due(sayEvery):
+	case !s.told.due(logEvery):
 	case err != nil:
 		d.cfg.Log.Warn("the routers' secret is not in Redis, and could not be written", "error", err)
 	default:
@@ -245,8 +246,9 @@ func (d *Directory) adoptSecret(value string) {
 	}
 }
 
-// agree offers a secret and takes the one that Redis has. A key that has none in it is replaced: of
-// several that do so at a time all take over what is there in the end, at their next look.
+// agree writes a secret if Redis has none, and takes over the one that Redis has. It replaces a
+// key without a valid secret. If several routers do so at a time, all take over the last one at
+// their next look.
 func (d *Directory) agree(ctx context.Context, offer string, replace bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
@@ -256,7 +258,7 @@ func (d *Directory) agree(ctx context.Context, offer string, replace bool) (stri
 	}
 	set := pipe.SetArgs(ctx, d.keys.secret(), offer, redis.SetArgs{Mode: "NX"})
 	get := pipe.Get(ctx, d.keys.secret())
-	_, _ = pipe.Exec(ctx) // its error may be SET's refusal, which is an answer; GET's tells whether there is a secret
+	_, _ = pipe.Exec(ctx) // the error may be SET's refusal; GET shows whether there is a secret
 	saw := sawSecret(get)
 	switch {
 	case saw.state == secretThere:

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// sparse says when the same may be done, or said, again.
+// sparse limits how often something is done or logged.
 type sparse struct {
 	mu   sync.Mutex
 	last time.Time
 }
 
-// due tells whether it was not in that time, and takes it as done.
+// due reports whether every has passed since the last time, and starts anew if so.
 func (s *sparse) due(every time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,13 +24,13 @@ func (s *sparse) due(every time.Duration) bool {
 }
 
 const (
-	// oncePer is how long something that was said once is not said again.
+	// oncePer is the time in which once logs a text only once.
 	oncePer = 10 * time.Minute
-	// mostSaid bounds what once remembers, and so what is logged in that time.
-	mostSaid = 64
+	// maxLogged limits the texts that once remembers, and so the lines that it logs in that time.
+	maxLogged = 64
 )
 
-// once tells what has not been said yet.
+// once finds out whether a text has been logged before.
 type once struct {
 	mu   sync.Mutex
 	said map[string]time.Time
@@ -48,7 +48,7 @@ func (o *once) news(what string) bool {
 			delete(o.said, other)
 		}
 	}
-	if len(o.said) >= mostSaid {
+	if len(o.said) >= maxLogged {
 		return false
 	}
 	if o.said == nil {

@@ -51,7 +51,7 @@ func (t *Trace) decide(decision string, w *Worker) {
 }
 
 func (d *Directory) traceEntry(ctx context.Context, t *Trace) error {
-	if t.SID == "" || len(t.SID) > sidMost {
+	if t.SID == "" || len(t.SID) > maxSID {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, untaggedWait)

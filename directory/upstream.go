@@ -70,7 +70,7 @@ func (b *Upstream) Answered(ok bool) {
 		}
 		return
 	}
-	if b.broken.Add(1) >= brokenMost {
+	if b.broken.Add(1) >= maxBroken {
 		b.owner.eject(b)
 	}
 }

@@ -199,7 +199,7 @@ func (u *Upstreams) eject(b *Upstream) {
 			out++
 		}
 	}
-	b.broken.Store(brokenMost - 1) // the next failure after its term is one too many
+	b.broken.Store(maxBroken - 1) // the next failure after its term is one too many
 	if now.Before(b.health.out) || 2*out > listed {
 		return
 	}

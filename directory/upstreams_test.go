@@ -207,13 +207,13 @@ func TestOutliersAreEjected(t *testing.T) {
 	}
 	inBubble(t, "http://app", func(t *testing.T, u *Upstreams, _ *fleet) {
 		one, two := u.Workers().Get("http://10.0.0.1:80").Upstream, u.Workers().Get("http://10.0.0.2:80").Upstream
-		f(brokenMost-1, one, false)
+		f(maxBroken-1, one, false)
 		f(1, one, true)
-		f(brokenMost-1, one, false)
+		f(maxBroken-1, one, false)
 		expectStates(t, u, "10.0.0.1:80 ready, 10.0.0.2:80 ready")
 		f(1, one, false)
 		expectStates(t, u, "10.0.0.1:80 sick, 10.0.0.2:80 ready")
-		f(2*brokenMost, two, false) // never the last
+		f(2*maxBroken, two, false) // never the last
 		expectStates(t, u, "10.0.0.1:80 sick, 10.0.0.2:80 ready")
 		f(1, two, true)
 		pass(ejectShort + countEvery)
@@ -226,7 +226,7 @@ func TestOutliersAreEjected(t *testing.T) {
 		expectStates(t, u, "10.0.0.1:80 ready, 10.0.0.2:80 ready")
 	})
 	inBubble(t, "http://10.0.0.1", func(t *testing.T, u *Upstreams, _ *fleet) {
-		f(2*brokenMost, u.Workers().Get("http://10.0.0.1:80").Upstream, false)
+		f(2*maxBroken, u.Workers().Get("http://10.0.0.1:80").Upstream, false)
 		expectStates(t, u, "10.0.0.1:80 ready")
 	})
 }

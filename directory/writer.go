@@ -13,21 +13,21 @@ const (
 	batchMost    = 512
 	writeTimeout = 3 * time.Second
 	retryWrites  = 200 * time.Millisecond
-	// gathering is how long writes that nobody waits for share one trip to Redis: a trip for each session was a third of what
-	// a router and Redis spend on a short one.
+	// gathering is the time in which writes that nobody waits for share one trip to Redis. A trip
+	// for each session was a third of the cost of a short one, in router and Redis.
 	gathering = 10 * time.Millisecond
 )
 
-// write is the key of a sid that is to be written.
+// write is a key that must be written.
 type write struct {
 	sid, owner string
 	ttl        time.Duration
 	done       chan struct{} // closed when Redis has answered or failed; nil: nobody waits
 }
 
-// writer sends the writes of all sids through one pipeline at a time: what queues up during one trip to Redis shares the
-// next. While Redis is away nothing is queued, because the cache itself is the buffer: what was never written is found
-// there afterwards.
+// writer sends all writes of sids through one pipeline at a time. Writes that arrive during a
+// trip to Redis share the next trip. While Redis is away the writer queues nothing, because the
+// cache keeps all entries, and marks those that were never written.
 type writer struct {
 	d     *Directory
 	wake  chan struct{}
@@ -36,14 +36,14 @@ type writer struct {
 	mu     sync.Mutex // guards the rest
 	queue  []write
 	behind bool // some cached entries were never written
-	all    bool // every cached entry is to be written again
+	all    bool // every cached entry must be written again
 }
 
 func newWriter(d *Directory) *writer {
 	return &writer{d: d, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 }
 
-// push queues w, or notes that the cache has to be gone through later.
+// push queues w. If it can't, it returns false and the writer goes through the cache later.
 func (w *writer) push(wr write) bool {
 	w.mu.Lock()
 	ok := len(w.queue) < queueMost && w.d.conn.Up()
@@ -61,7 +61,7 @@ func (w *writer) push(wr write) bool {
 	return ok
 }
 
-// rewrite asks for everything in the cache to be written again.
+// rewrite makes the writer write every cached entry again.
 func (w *writer) rewrite() {
 	w.mu.Lock()
 	w.all = true
@@ -76,7 +76,7 @@ func kick(c chan struct{}) {
 	}
 }
 
-// run writes until ctx ends, then once more what is still queued.
+// run writes until ctx ends, and then once more what is queued.
 func (w *writer) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		changed := w.d.conn.Changed()
@@ -104,7 +104,7 @@ func (w *writer) run(ctx context.Context) error {
 	return nil
 }
 
-// gather lets writes come together, unless somebody waits for one.
+// gather waits for further writes, unless somebody waits for one.
 func (w *writer) gather(ctx context.Context) {
 	t := time.NewTimer(gathering)
 	defer t.Stop()
@@ -126,7 +126,8 @@ func (w *writer) take() []write {
 	return batch
 }
 
-// catchUp goes through the cache for what Redis lacks. It returns false if that failed and should be tried again.
+// catchUp writes the cached entries that Redis doesn't have. It returns false if that failed and
+// should be tried again.
 func (w *writer) catchUp(ctx context.Context) bool {
 	w.mu.Lock()
 	all, behind := w.all, w.behind
@@ -153,7 +154,7 @@ func (w *writer) catchUp(ctx context.Context) bool {
 	return ok
 }
 
-// send makes one trip to Redis and settles every write of it.
+// send writes a batch in one trip to Redis and settles each write.
 func (w *writer) send(ctx context.Context, batch []write) bool {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
@@ -162,7 +163,7 @@ func (w *writer) send(ctx context.Context, batch []write) bool {
 	for _, wr := range batch {
 		pipe.Set(ctx, d.keys.sid(wr.sid), wr.owner, wr.ttl)
 	}
-	cmds, err := pipe.Exec(ctx) // in a cluster each command may fare differently
+	cmds, err := pipe.Exec(ctx) // in a cluster each command has its own result
 	now, failed := d.now(), 0
 	for i, wr := range batch {
 		if failedCmd(cmds, i, err) {

@@ -245,13 +245,13 @@ func (l *lease) encode(s cluster.Snapshot, owner string, named bool) ([]byte, er
 	if len(s.Data.JSON) == 0 {
 		s.Data.JSON = []byte("{}")
 	}
-	stored := wire.Session{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: s.Data, Owner: owner, Epoch: l.epoch, From: l.from.String()}
+	stored := wire.Snapshot{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: s.Data, Owner: owner, Epoch: l.epoch, From: l.from.String()}
 	if named {
 		stored.Namespace = l.rec.namespace.Name
 	}
-	return wire.AppendSession(nil, stored)
+	return wire.AppendSnapshot(nil, stored)
 }
 
-func readSession(s wire.Session) cluster.Snapshot {
+func snapshotOf(s wire.Snapshot) cluster.Snapshot {
 	return cluster.Snapshot{ID: s.ID, PID: s.PID, Rooms: s.Rooms, Data: s.Data}
 }

@@ -63,9 +63,9 @@ func openGuarded(t *testing.T) *guarded {
 }
 
 // keep stores a session that began before everything, and returns its key.
-func (g *guarded) keep(t *testing.T, s wire.Session) string {
+func (g *guarded) keep(t *testing.T, s wire.Snapshot) string {
 	t.Helper()
-	value, err := wire.AppendSession(nil, s)
+	value, err := wire.AppendSnapshot(nil, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestSessionIsOfOneNamespace(t *testing.T) {
 // decides, before anything of it is restored, however often the client tries.
 func TestSessionWithoutANamespace(t *testing.T) {
 	g := openGuarded(t)
-	stored := wire.Session{ID: "itsidthatwasstored00", PID: "pid", Rooms: []string{"itsidthatwasstored00", "room"},
+	stored := wire.Snapshot{ID: "itsidthatwasstored00", PID: "pid", Rooms: []string{"itsidthatwasstored00", "room"},
 		Data: packet.Payload{JSON: []byte(`{"was":"stored","by":"somebody"}`)}}
 	key := g.keep(t, stored)
 	for range 3 {
@@ -154,7 +154,7 @@ func TestSessionWithoutANamespace(t *testing.T) {
 		}
 		testkit.Until(t, "the session to be given back", func() bool {
 			text, err := g.store.Get(t.Context(), key).Result()
-			s, bad := wire.ParseSession(text)
+			s, bad := wire.ParseSnapshot(text)
 			return err == nil && bad == nil && s.Owner == "" && s.Namespace == "" && slices.Equal(s.Rooms, stored.Rooms)
 		})
 	}
@@ -178,7 +178,7 @@ func TestSessionWithoutANamespace(t *testing.T) {
 	}
 	testkit.Until(t, "the session to name its namespace", func() bool {
 		text, err := g.store.Get(t.Context(), key).Result()
-		s, bad := wire.ParseSession(text)
+		s, bad := wire.ParseSnapshot(text)
 		return err == nil && bad == nil && s.Namespace == guardedName && slices.Contains(s.Rooms, "welcomed")
 	})
 	if _, ok := g.io.Socket(stored.ID); ok {
@@ -191,15 +191,15 @@ func TestSessionWithoutANamespace(t *testing.T) {
 func TestHostileSessions(t *testing.T) {
 	g := openGuarded(t)
 	seen := g.said(t, "/")
-	many := make([]string, wire.MostSessionRooms+1)
+	many := make([]string, wire.MaxSnapshotRooms+1)
 	for i := range many {
 		many[i] = "r"
 	}
-	base := wire.Session{ID: "s", Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}, Namespace: "/", From: "0-1"}
-	for pid, change := range map[string]func(*wire.Session){
-		"rooms":   func(s *wire.Session) { s.Rooms = many },
-		"control": func(s *wire.Session) { s.ID = "a\x00b" },
-		"long":    func(s *wire.Session) { s.ID = string(make([]byte, 1000)) },
+	base := wire.Snapshot{ID: "s", Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}, Namespace: "/", From: "0-1"}
+	for pid, change := range map[string]func(*wire.Snapshot){
+		"rooms":   func(s *wire.Snapshot) { s.Rooms = many },
+		"control": func(s *wire.Snapshot) { s.ID = "a\x00b" },
+		"long":    func(s *wire.Snapshot) { s.ID = string(make([]byte, 1000)) },
 	} {
 		s := base
 		s.PID = pid
@@ -212,7 +212,7 @@ func TestHostileSessions(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprint("r", i)
 	}
-	crowded := wire.Session{ID: "crowded", PID: "crowded", Rooms: many[:20_000], Data: base.Data, Namespace: guardedName, From: "0-1"}
+	crowded := wire.Snapshot{ID: "crowded", PID: "crowded", Rooms: many[:20_000], Data: base.Data, Namespace: guardedName, From: "0-1"}
 	key := g.keep(t, crowded)
 	s, err := g.enter(t, map[string]any{"pid": "crowded", "offset": g.said(t, guardedName), "word": "friend"})
 	if err != nil || s.ID() == crowded.ID {
@@ -271,7 +271,7 @@ func TestOffsetOfAnotherTime(t *testing.T) {
 func TestSessionTakenWhileMiddlewaresRan(t *testing.T) {
 	g := openGuarded(t)
 	seen := g.said(t, "/")
-	g.keep(t, wire.Session{ID: "s", PID: "pid", Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}})
+	g.keep(t, wire.Snapshot{ID: "s", PID: "pid", Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}})
 	first, second := make(displaced, 1), make(displaced, 1)
 	_, slow, outcome := g.recovery().resume(t.Context(), "pid", seen, first)
 	if outcome != recovered {
@@ -306,7 +306,7 @@ func TestSessionStoredAnewWhileItIsTaken(t *testing.T) {
 	g := openGuarded(t)
 	seen := g.said(t, "/")
 	for _, c := range []struct{ owner, outcome string }{{"", recovered}, {"before", recovered}, {"quicker", taken}} {
-		s := wire.Session{ID: "s", PID: "pid" + c.owner, Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}, Namespace: "/", Owner: "before"}
+		s := wire.Snapshot{ID: "s", PID: "pid" + c.owner, Rooms: []string{"s"}, Data: packet.Payload{JSON: []byte("{}")}, Namespace: "/", Owner: "before"}
 		key := g.keep(t, s)
 		g.recovery().stream.turn.Lock() // what was missed is looked up after the session, and before it is taken
 		read := g.calls(t, "get")
@@ -334,7 +334,7 @@ func TestSessionStoredAnewWhileItIsTaken(t *testing.T) {
 // FuzzStoredSession takes what stands in Redis to what a socket gets of it, and back.
 func FuzzStoredSession(f *testing.F) {
 	for _, data := range []string{`{}`, `{"a":[1.5,null,{"b":"c"}]}`, `{"n":1e300,"deep":[[[[]]]]}`, `[]`} {
-		text, err := wire.AppendSession(nil, wire.Session{ID: "s", PID: "p", Rooms: []string{"s", "r"}, Data: packet.Payload{JSON: []byte(data)}, From: "1-1"})
+		text, err := wire.AppendSnapshot(nil, wire.Snapshot{ID: "s", PID: "p", Rooms: []string{"s", "r"}, Data: packet.Payload{JSON: []byte(data)}, From: "1-1"})
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -342,17 +342,17 @@ func FuzzStoredSession(f *testing.F) {
 	}
 	rec := &recovery{namespace: &namespace{Namespace: &link.Namespace{Name: "/"}}}
 	f.Fuzz(func(t *testing.T, text string) {
-		stored, err := wire.ParseSession(text)
+		stored, err := wire.ParseSnapshot(text)
 		if err != nil {
 			return
 		}
-		was := readSession(stored)
+		was := snapshotOf(stored)
 		one := &lease{rec: rec}
 		again, err := one.encode(was, "owner", true)
 		if err != nil {
 			t.Fatalf("%+v: %v", was, err)
 		}
-		if back, err := wire.ParseSession(string(again)); err != nil || back.Namespace != "/" || back.ID != was.ID || !slices.Equal(back.Rooms, was.Rooms) {
+		if back, err := wire.ParseSnapshot(string(again)); err != nil || back.Namespace != "/" || back.ID != was.ID || !slices.Equal(back.Rooms, was.Rooms) {
 			t.Fatalf("%+v became %+v, %v", was, back, err)
 		}
 	})

@@ -145,7 +145,7 @@ func (rec *recovery) Resume(ctx context.Context, pid, seen string, h cluster.Hol
 }
 
 func (rec *recovery) resume(ctx context.Context, pid, seen string, h cluster.Holder) (was cluster.Snapshot, l *lease, outcome string) {
-	if len(pid) > wire.MostSessionID {
+	if len(pid) > wire.MaxSnapshotID {
 		return was, nil, unknown
 	}
 	owner := ""
@@ -171,7 +171,7 @@ func (rec *recovery) resume(ctx context.Context, pid, seen string, h cluster.Hol
 }
 
 // read reads a snapshot.
-func (rec *recovery) read(ctx context.Context, pid string) (text string, stored wire.Session, outcome string) {
+func (rec *recovery) read(ctx context.Context, pid string) (text string, stored wire.Snapshot, outcome string) {
 	if rec.form().Lost() {
 		return "", stored, link.Away
 	}
@@ -184,7 +184,7 @@ func (rec *recovery) read(ctx context.Context, pid string) (text string, stored 
 	case len(text) > rec.form().Config.MaxMessageBytes:
 		return "", stored, link.Malformed
 	}
-	stored, err = wire.ParseSession(text)
+	stored, err = wire.ParseSnapshot(text)
 	switch {
 	case err != nil || stored.PID != pid:
 		return "", stored, link.Malformed
@@ -204,8 +204,8 @@ func (rec *recovery) storedSince(ctx context.Context, pid string) bool {
 
 // claim takes over a snapshot that Redis has as text, with the events that its client missed since
 // it saw one.
-func (rec *recovery) claim(ctx context.Context, text string, stored wire.Session, seen string, h cluster.Holder) (was cluster.Snapshot, l *lease, outcome string) {
-	was = readSession(stored)
+func (rec *recovery) claim(ctx context.Context, text string, stored wire.Snapshot, seen string, h cluster.Holder) (was cluster.Snapshot, l *lease, outcome string) {
+	was = snapshotOf(stored)
 	l = &lease{rec: rec, pid: stored.PID, holder: h, epoch: stored.Epoch, rooms: was.Rooms, back: true, named: stored.Namespace != ""}
 	was.Unproven = !l.named
 	var known bool

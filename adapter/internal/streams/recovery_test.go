@@ -203,7 +203,7 @@ func (v *traveller) ask(event string, args ...any) {
 }
 
 // stored returns the only session in Redis once ok; with a nil ok it waits until there is none.
-func stored(t *testing.T, addr string, ok func(wire.Session) bool) (s wire.Session) {
+func stored(t *testing.T, addr string, ok func(wire.Snapshot) bool) (s wire.Snapshot) {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: addr})
 	defer c.Close()
@@ -219,7 +219,7 @@ func stored(t *testing.T, addr string, ok func(wire.Session) bool) (s wire.Sessi
 		if err != nil {
 			return false
 		}
-		s, err = wire.ParseSession(text)
+		s, err = wire.ParseSnapshot(text)
 		return err == nil && ok(s)
 	})
 	return s
@@ -239,7 +239,7 @@ func TestClientOfADeadServerComesBackElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.want("seen[1]#")
-	s := stored(t, server.Addr(), func(s wire.Session) bool { return len(s.Rooms) == 3 })
+	s := stored(t, server.Addr(), func(s wire.Snapshot) bool { return len(s.Rooms) == 3 })
 	if s.ID != id || s.Owner == "" || string(s.Data.JSON) != `{"joined":"second"}` {
 		t.Errorf("stored %+v", s)
 	}
@@ -274,7 +274,7 @@ func TestClientOfADeadServerComesBackElsewhere(t *testing.T) {
 	testkit.Until(t, "the old owner to find Redis", a.form.Up)
 	testkit.Until(t, "the socket to leave the old owner", func() bool { _, ok := a.io.Socket(id); return !ok })
 	v.ask("join", "third")
-	s = stored(t, server.Addr(), func(s wire.Session) bool { return slices.Contains(s.Rooms, "third") })
+	s = stored(t, server.Addr(), func(s wire.Snapshot) bool { return slices.Contains(s.Rooms, "third") })
 	if string(s.Data.JSON) != `{"joined":"third"}` {
 		t.Errorf("stored %+v", s)
 	}
@@ -290,7 +290,7 @@ func TestSessionIsTakenOnce(t *testing.T) {
 	server := testkit.StartRedis(t)
 	a := openPlace(t, server.URL(), socketio.Recovery{MaxDisconnection: time.Minute})
 	b := openPlace(t, server.URL(), socketio.Recovery{MaxDisconnection: time.Minute})
-	value, err := wire.AppendSession(nil, wire.Session{ID: "sid", PID: "pid", Rooms: []string{"sid"}, Data: packet.Payload{JSON: []byte("{}")}})
+	value, err := wire.AppendSnapshot(nil, wire.Snapshot{ID: "sid", PID: "pid", Rooms: []string{"sid"}, Data: packet.Payload{JSON: []byte("{}")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +325,7 @@ func TestWhatCannotBeRecoveredBeginsAnew(t *testing.T) {
 	}
 	p.settle()
 	session := func(pid string) string {
-		value, err := wire.AppendSession(nil, wire.Session{ID: "sid", PID: pid, Rooms: []string{"sid"}, Data: packet.Payload{JSON: []byte("{}")}})
+		value, err := wire.AppendSnapshot(nil, wire.Snapshot{ID: "sid", PID: pid, Rooms: []string{"sid"}, Data: packet.Payload{JSON: []byte("{}")}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -370,7 +370,7 @@ func TestClientThatHasSeenNothingIsRecovered(t *testing.T) {
 	}
 	v := travel(t, a)
 	v.ask("join", "room")
-	stored(t, server.Addr(), func(s wire.Session) bool { return len(s.Rooms) == 2 })
+	stored(t, server.Addr(), func(s wire.Snapshot) bool { return len(s.Rooms) == 2 })
 	id := v.ID()
 	v.at.Store(new(string)) // nowhere
 	v.mu.Lock()

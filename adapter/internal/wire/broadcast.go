@@ -8,14 +8,14 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// eventType is the only type a broadcast's packet has, with binary or without; binaryEventType was sent by early
-// emitters.
+// eventType is the type of every broadcast's packet, with binary or without. Early emitters sent
+// binaryEventType.
 const (
 	eventType       = 2
 	binaryEventType = 5
 )
 
-// Flags are the flags of a broadcast that travel.
+// Flags are the flags of a broadcast that cross Redis.
 type Flags struct {
 	ExpectSingleResponse bool
 	Timeout              time.Duration // in whole milliseconds
@@ -23,9 +23,9 @@ type Flags struct {
 	Compress             *bool
 }
 
-// Options say which sockets a message is for, and how.
+// Options have the target and the flags of a message.
 type Options struct {
-	Rooms  []string // none: the whole namespace
+	Rooms  []string // empty: the whole namespace
 	Except []string
 	Flags  Flags
 }
@@ -83,7 +83,7 @@ func appendFlags(dst []byte, f Flags) []byte {
 	return dst
 }
 
-// Broadcast is a broadcast as it was found in a message: its parts alias it, and nothing is decoded yet.
+// Broadcast is a parsed broadcast. Its parts alias the message and aren't decoded yet.
 type Broadcast struct {
 	UID       []byte
 	Namespace []byte // "/" when the packet names none
@@ -93,7 +93,7 @@ type Broadcast struct {
 	flags     []byte
 }
 
-// Sender reads the sender's uid from the first bytes of a broadcast; it is nil where there is none.
+// Sender returns the sender's uid from the first bytes of a broadcast, or nil.
 func Sender(msg []byte) []byte {
 	r := reader{B: msg}
 	if _, err := r.Open(msgpack.Array); err != nil {
@@ -106,8 +106,8 @@ func Sender(msg []byte) []byte {
 	return uid
 }
 
-// ParseBroadcast finds the parts of a broadcast without allocating. Whatever it accepts, Broadcast's methods can read
-// but for the content of the arguments, which Payload checks.
+// ParseBroadcast finds the parts of a broadcast without allocating. Broadcast's methods can read
+// everything that it accepts, except the arguments, which Payload checks.
 func ParseBroadcast(msg []byte) (b Broadcast, err error) {
 	r := reader{B: msg}
 	if n, err := r.Open(msgpack.Array); err != nil || n < 3 {
@@ -160,7 +160,8 @@ func (b *Broadcast) parsePacket(r *reader) error {
 	return checkEvent(b.data)
 }
 
-// checkEvent wants an array that begins with an event's name, as text or as a number.
+// checkEvent returns an error unless data is an array that begins with an event's name, as text
+// or number.
 func checkEvent(data []byte) error {
 	r := reader{B: data}
 	if n, err := r.Open(msgpack.Array); err != nil || n == 0 {
@@ -209,7 +210,7 @@ func (b *Broadcast) Payload() (packet.Payload, error) {
 	return packet.Payload{JSON: text, Attachments: attachments}, err
 }
 
-// Flags reads the flags that are known here; others, and values that make no sense, are passed over.
+// Flags returns the known flags. It ignores others, and values of a wrong type.
 func (b *Broadcast) Flags() Flags { return parseFlags(b.flags) }
 
 func parseFlags(msg []byte) (f Flags) {
@@ -244,7 +245,7 @@ func parseFlags(msg []byte) (f Flags) {
 	return f
 }
 
-// maxTimeout is what a JavaScript timer can wait.
+// maxTimeout is the longest time of a JavaScript timer.
 const maxTimeout = math.MaxInt32
 
 func milliseconds(v msgpack.Value) time.Duration {

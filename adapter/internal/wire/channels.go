@@ -15,7 +15,7 @@ type Channels struct {
 	Response string
 }
 
-// NewChannels makes the names for a namespace.
+// NewChannels returns the channels of a namespace.
 func NewChannels(key, namespace string) Channels {
 	return Channels{
 		Main:     key + "#" + namespace + "#",
@@ -24,23 +24,24 @@ func NewChannels(key, namespace string) Channels {
 	}
 }
 
-// ResponseTo is where the server uid hears answers that are for it alone.
+// ResponseTo returns the channel of answers to the server uid.
 func (c Channels) ResponseTo(uid string) string { return c.Response + uid + "#" }
 
-// AnswersTo is where the server uid hears answers in the forms other than the classic one.
+// AnswersTo is ResponseTo in the other forms.
 func (c Channels) AnswersTo(uid string) string { return c.Main + uid + "#" }
 
-// Room is where a broadcast to this one room goes. A room known by a number has the channel of its digits.
+// Room returns the channel of broadcasts to one room. A room that is a number has the channel of
+// its digits.
 func (c Channels) Room(room string) string { return c.Main + roomText(room) + "#" }
 
-// Pattern matches Main and every Room channel. What a pattern would read as a wildcard is escaped, so that a namespace
-// hears neither nothing nor its neighbours.
+// Pattern matches Main and every Room channel. It escapes wildcards, so that a namespace gets its
+// own messages and no other's.
 func (c Channels) Pattern() string { return globEscaper.Replace(c.Main) + "*" }
 
 var globEscaper = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
 
-// RoomOf returns the room that channel is for, given the Main channel it begins with: exactly one last character is
-// taken off, as Node does, whatever it is. Empty means Main itself.
+// RoomOf returns the room of a channel, given its Main channel. Like Node, it cuts exactly one
+// last character off, whatever it is. An empty room means Main itself.
 func RoomOf(channel, main string) (room string, single bool) {
 	if len(channel) <= len(main) {
 		return "", false

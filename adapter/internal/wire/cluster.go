@@ -6,11 +6,12 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// ClusterType numbers the messages that the sharded adapter, the one over streams and Node's own cluster adapter have in
-// common (docs/adapter-wire.md, 3).
+// ClusterType numbers the messages that the sharded adapter, the streams adapter and Node's
+// cluster adapter share (docs/adapter-wire.md, 3).
 type ClusterType int
 
-// The messages, with Node's names. Heartbeats (1, 2) and goodbyes (13) are not used by those that speak over Redis.
+// The messages, with Node's names. Adapters over Redis don't use heartbeats (1, 2) and goodbyes
+// (13).
 const (
 	ClusterBroadcast ClusterType = iota + 3
 	ClusterJoin
@@ -24,16 +25,18 @@ const (
 	ClusterAck
 )
 
-// ClusterTaken tells a server of ours, on its own channel, that another took a session over. Node has no such message.
+// ClusterTaken tells a Sidereal server, on its own channel, that another server took over a
+// snapshot. Node has no such message.
 const ClusterTaken ClusterType = 100
 
-// IsAnswer tells whether a message of the type answers another.
+// IsAnswer reports whether messages of the type answer another message.
 func (t ClusterType) IsAnswer() bool {
 	return t == ClusterFetchResponse || t == ClusterServerSideEmitResponse || t == ClusterClientCount || t == ClusterAck
 }
 
-// ClusterSender reads the sender's uid from the last bytes of a cluster message, whose envelope ends with it and the
-// namespace. It is nil, or nonsense, where that is not so: it serves to know echoes without reading them.
+// ClusterSender returns the sender's uid from the last bytes of a cluster message, whose envelope
+// ends with uid and namespace. If the message isn't of that form, the result is nil or nonsense.
+// It serves to drop echoes without parsing them.
 func ClusterSender(msg []byte) []byte {
 	text, packed := []byte(`,"uid":"`), []byte("\xa3uid")
 	if encodingOf(msg) == asText {
@@ -53,14 +56,14 @@ func ClusterSender(msg []byte) []byte {
 	return uid
 }
 
-// Cluster is a cluster message as it was found: its parts alias it, and are not decoded yet.
+// Cluster is a parsed cluster message. Its parts alias the message and aren't decoded yet.
 type Cluster struct {
 	Type      ClusterType
 	UID       []byte
 	Namespace []byte
 
 	enc    encoding
-	acked  bool // a client's answer is wanted
+	acked  bool // the clients' acks are wanted
 	pid    []byte
 	id     []byte
 	packet []byte // of a broadcast: its data
@@ -73,8 +76,8 @@ type Cluster struct {
 	count  []byte
 }
 
-// ParseCluster finds the parts of a cluster message, and refuses one that lacks what its type needs. Types that are not
-// known are the caller's to ignore; heartbeats have no data.
+// ParseCluster finds the parts of a cluster message. It refuses a message that lacks what its
+// type needs. Callers ignore unknown types; heartbeats have no data.
 func ParseCluster(msg []byte) (c Cluster, err error) {
 	c.enc = encodingOf(msg)
 	var data []byte
@@ -110,7 +113,7 @@ func (c *Cluster) fill(data []byte) error {
 	return c.check()
 }
 
-// field takes one field of a message's data.
+// field stores one field of a message's data.
 func (c *Cluster) field(key, value []byte) error {
 	switch string(key) {
 	case "requestId":
@@ -147,7 +150,8 @@ func (c *Cluster) option(key, value []byte) error {
 	return nil
 }
 
-// check wants what the type needs, and takes a broadcast's packet apart.
+// check returns an error if a field that the type needs is missing, and parses a broadcast's
+// packet.
 func (c *Cluster) check() error {
 	ok := true
 	switch c.Type {
@@ -193,26 +197,26 @@ func (c *Cluster) check() error {
 	return nil
 }
 
-// WantsAck tells a broadcast that is to be acknowledged from one that is not.
+// WantsAck reports whether a broadcast asks for acks.
 func (c *Cluster) WantsAck() bool { return c.id != nil }
 
-// Recoverable tells whether clients that missed a broadcast get it when they come back: not when it may be lost, nor when
-// somebody waits for what they answer.
+// Recoverable reports whether returning clients get a broadcast that they missed. They don't get
+// volatile broadcasts, and those with acks.
 func (c *Cluster) Recoverable() bool {
 	return c.Type == ClusterBroadcast && c.id == nil && !c.acked && !c.enc.flags(c.flags).Volatile
 }
 
-// PID is the session that a ClusterTaken is about.
+// PID returns the pid of a ClusterTaken's snapshot.
 func (c *Cluster) PID() string {
 	pid, _ := c.enc.string(c.pid)
 	return string(pid)
 }
 
-// Scratch is what Concerns works in, so that it need not allocate. Its zero value is ready.
+// Scratch is memory for Concerns, so that it doesn't allocate. Its zero value is ready.
 type Scratch struct{ list, name []byte }
 
-// Concerns tells whether has is true for any of the rooms that a message is for, or it is for all. The names that has gets
-// are valid during the call.
+// Concerns reports whether the message is for the whole namespace, or has returns true for one of
+// its rooms. The names are valid during has's call.
 func (c *Cluster) Concerns(s *Scratch, has func(room []byte) bool) (bool, error) {
 	list, err := c.enc.roomList(s.list, c.rooms)
 	if err != nil {
@@ -227,7 +231,7 @@ func (c *Cluster) Concerns(s *Scratch, has func(room []byte) bool) (bool, error)
 	return list.Len() == 0 || list.Any(s.name, has), nil
 }
 
-// Options reads for whom a message is, and how.
+// Options returns the target and flags of a message.
 func (c *Cluster) Options() (o Options, err error) {
 	rooms, err := c.enc.roomList(nil, c.rooms)
 	if err != nil {
@@ -240,14 +244,14 @@ func (c *Cluster) Options() (o Options, err error) {
 	return Options{Rooms: rooms.Strings(), Except: except.Strings(), Flags: c.enc.flags(c.flags)}, nil
 }
 
-// Payload is the event of a broadcast or of a server-side event. Its attachments, and what was JSON, alias the message.
+// Payload returns the event of a broadcast or of a server-side event. It may alias the message.
 func (c *Cluster) Payload() (packet.Payload, error) {
 	text, attachments, err := c.enc.text(c.packet)
 	return packet.Payload{JSON: text, Attachments: attachments}, err
 }
 
-// Request reads a message that is no answer as the request of the classic adapter that it equals. A broadcast is a
-// BroadcastWithAck.
+// Request returns a message that isn't an answer as the equal request of the classic adapter. A
+// broadcast becomes a BroadcastWithAck.
 func (c *Cluster) Request() (q Request, err error) {
 	q.UID, q.Namespace = string(c.UID), string(c.Namespace)
 	if c.id != nil {
@@ -282,7 +286,8 @@ func (c *Cluster) Request() (q Request, err error) {
 	return q, err
 }
 
-// ResponseID is the id of the request that a message answers, nil where it is no plain text.
+// ResponseID returns the id of the request that a message answers, or nil if the id isn't plain
+// text.
 func (c *Cluster) ResponseID() []byte {
 	id, err := c.enc.string(c.id)
 	if err != nil {
@@ -291,7 +296,7 @@ func (c *Cluster) ResponseID() []byte {
 	return id
 }
 
-// Response reads an answer.
+// Response returns an answer.
 func (c *Cluster) Response() (a Response, err error) {
 	a.UID, a.Type = string(c.UID), NoType
 	if a.ID, _, err = c.enc.text(c.id); err != nil {

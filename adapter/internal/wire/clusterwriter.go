@@ -10,7 +10,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// AppendTaken appends a ClusterTaken for the session pid.
+// AppendTaken appends a ClusterTaken for the snapshot pid.
 func AppendTaken(dst []byte, uid, namespace, pid string) ([]byte, error) {
 	w := clusterWriter{out: dst, packed: true}
 	w.begin(ClusterTaken)
@@ -19,20 +19,20 @@ func AppendTaken(dst []byte, uid, namespace, pid string) ([]byte, error) {
 	return w.finish(dst, uid, namespace)
 }
 
-// AppendClusterBroadcast appends a broadcast that nobody acknowledges.
+// AppendClusterBroadcast appends a broadcast without acks.
 func AppendClusterBroadcast(dst []byte, uid, namespace string, p packet.Payload, o Options) ([]byte, error) {
 	return AppendClusterRequest(dst, namespace, Request{UID: uid, Type: BroadcastWithAck, Options: o, Data: p})
 }
 
-// AppendClusterRequest appends q, from q.UID, as Node's sharded adapter sends it: as JSON, and as msgpack where its packet
-// has attachments. A BroadcastWithAck without an ID is a broadcast that nobody acknowledges. It fails on a type that there
-// is not among cluster messages, and on a packet that is not JSON.
+// AppendClusterRequest appends q as Node's sharded adapter sends it: as msgpack if its packet has
+// attachments, otherwise as JSON. A BroadcastWithAck without an ID is a broadcast without acks.
+// It fails on a type that isn't a cluster message, and on a packet that isn't JSON.
 func AppendClusterRequest(dst []byte, namespace string, q Request) ([]byte, error) {
 	return appendClusterRequest(dst, namespace, q, len(q.Data.Attachments) > 0)
 }
 
-// AppendPackedRequest appends q as Node's adapter over streams publishes what does not go through the stream: always as
-// msgpack.
+// AppendPackedRequest appends q as Node's streams adapter publishes it beside the stream: always
+// as msgpack.
 func AppendPackedRequest(dst []byte, namespace string, q Request) ([]byte, error) {
 	return appendClusterRequest(dst, namespace, q, true)
 }
@@ -48,12 +48,13 @@ func appendClusterRequest(dst []byte, namespace string, q Request, packed bool) 
 	return w.finish(dst, q.UID, namespace)
 }
 
-// AppendClusterResponse appends the answer of uid to a request, in the same manner.
+// AppendClusterResponse appends the answer of uid to a request, encoded like
+// AppendClusterRequest.
 func AppendClusterResponse(dst []byte, uid, namespace string, a Response) ([]byte, error) {
 	return appendClusterResponse(dst, uid, namespace, a, len(a.Answer.Attachments) > 0 || haveBinary(a.Sockets))
 }
 
-// AppendPackedResponse is AppendClusterResponse for the adapter over streams.
+// AppendPackedResponse is AppendClusterResponse for the streams adapter.
 func AppendPackedResponse(dst []byte, uid, namespace string, a Response) ([]byte, error) {
 	return appendClusterResponse(dst, uid, namespace, a, true)
 }
@@ -69,7 +70,7 @@ func appendClusterResponse(dst []byte, uid, namespace string, a Response, packed
 	return w.finish(dst, uid, namespace)
 }
 
-// ClusterType is what a request is called among cluster messages.
+// ClusterType returns a request's type among cluster messages.
 func (q *Request) ClusterType() (ClusterType, error) {
 	switch q.Type {
 	case BroadcastWithAck:
@@ -100,12 +101,13 @@ func (a *Response) clusterType() (ClusterType, error) {
 	return 0, ErrMalformed
 }
 
-// clusterWriter writes {type, data, uid, nsp} in either encoding. Its methods are called in the order of the fields.
+// clusterWriter writes {type, data, uid, nsp} in either encoding. Call its methods in the order
+// of the fields.
 type clusterWriter struct {
 	out    []byte
 	packed bool
-	first  bool  // the next key is the first of its object
-	counts []int // where the headers of the open objects are, in msgpack
+	first  bool  // the next key is its object's first
+	counts []int // positions of the open objects' headers, in msgpack
 	err    error
 }
 
@@ -148,8 +150,8 @@ func (w *clusterWriter) request(q Request) {
 	}
 }
 
-// response writes the fields of an answer's data. A server that answers with nothing says so in msgpack, and leaves it
-// out in JSON.
+// response writes the fields of an answer's data. An empty answer of a server is nil in msgpack
+// and left out in JSON.
 func (w *clusterWriter) response(a Response) {
 	w.id(a.ID)
 	switch {
@@ -174,7 +176,7 @@ func (w *clusterWriter) response(a Response) {
 	}
 }
 
-// object opens an object. Its keys are counted as they come.
+// object opens an object and counts its keys.
 func (w *clusterWriter) object() {
 	if w.packed {
 		w.counts = append(w.counts, len(w.out))
@@ -223,7 +225,7 @@ func (w *clusterWriter) integer(n int) {
 	}
 }
 
-// id writes a request's id, which is JSON text; nil writes nothing.
+// id writes a request's id, which is JSON. It writes nothing for nil.
 func (w *clusterWriter) id(id []byte) {
 	if id != nil {
 		w.key("requestId")
@@ -231,7 +233,8 @@ func (w *clusterWriter) id(id []byte) {
 	}
 }
 
-// payload writes JSON text. What is not JSON is never sent: a server of Node's that cannot read a message may end.
+// payload writes JSON. It fails on anything else, because a Node server that can't read a message
+// may end.
 func (w *clusterWriter) payload(p packet.Payload) {
 	var err error
 	if w.packed {

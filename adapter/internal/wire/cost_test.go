@@ -50,7 +50,7 @@ func TestAttachmentsTravelOnce(t *testing.T) {
 		"streams' request":      func() ([]byte, error) { return AppendPackedRequest(nil, "/", request) },
 		"streams' answer":       func() ([]byte, error) { return AppendPackedResponse(nil, "u", "/", ack) },
 		"entry of a stream":     func() ([]byte, error) { return AppendEntryData(nil, request) },
-		"session":               func() ([]byte, error) { return AppendSession(nil, Session{ID: "s", PID: "p", Data: p}) },
+		"session":               func() ([]byte, error) { return AppendSnapshot(nil, Snapshot{ID: "s", PID: "p", Data: p}) },
 		"text for JavaScript's": func() ([]byte, error) { return Plain(p).JSON, nil },
 	} {
 		msg, err := encode()

@@ -5,7 +5,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// AppendPayload appends p to dst as msgpack, its attachments where the placeholders are. It fails on text that is not JSON.
+// AppendPayload appends p as msgpack, with its attachments in place of their placeholders. It
+// fails on text that isn't JSON.
 func AppendPayload(dst []byte, p packet.Payload) ([]byte, error) {
 	return appendDated(dst, p.JSON, p.Attachments, p.Dates)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// encoding is which of its two encodings a cluster message has. The methods read values in it without decoding what is
-// not asked for.
+// encoding is one of the two encodings of a cluster message. Its methods read values without
+// decoding others.
 type encoding bool
 
 const (
@@ -21,10 +21,10 @@ const (
 	asPacked encoding = false
 )
 
-// encodingOf tells them apart as Node does, by the first byte.
+// encodingOf returns the encoding of a message. Like Node, it looks at the first byte.
 func encodingOf(msg []byte) encoding { return len(msg) > 0 && msg[0] == '{' }
 
-// each visits the fields of an object. It does not allocate.
+// each calls visit for the fields of an object. It doesn't allocate.
 func (e encoding) each(object []byte, visit func(key, value []byte) error) error {
 	if e == asText {
 		return eachText(object, visit)
@@ -77,7 +77,7 @@ func eachText(object []byte, visit func(key, value []byte) error) error {
 // scanner reads JSON text without decoding it.
 type scanner struct{ msgpack.Text }
 
-// skim passes over the value at the cursor, looking only for its end, and returns its text.
+// skim returns the text of the value at the cursor. It looks only for the value's end.
 func (w *scanner) skim() ([]byte, error) {
 	from, depth := w.I, 0
 	for w.I < len(w.In) {
@@ -95,7 +95,7 @@ func (w *scanner) skim() ([]byte, error) {
 				return nil, ErrMalformed
 			}
 		case '}', ']', ',', ' ', '\t', '\n', '\r', ':':
-			if depth == 0 { // the end of a number or a literal
+			if depth == 0 { // the end of a number or literal
 				if w.I == from {
 					return nil, ErrMalformed
 				}
@@ -179,7 +179,7 @@ func (e encoding) isTrue(v []byte) bool {
 	return e == asText && string(v) == "true" || e == asPacked && len(v) == 1 && v[0] == 0xc3
 }
 
-// isEvent tells whether v may be an array that begins with an event's name.
+// isEvent reports whether v may be an array that begins with an event's name.
 func (e encoding) isEvent(v []byte) bool {
 	if e == asText {
 		w := scanner{msgpack.Text{In: v}}
@@ -188,7 +188,8 @@ func (e encoding) isEvent(v []byte) bool {
 	return checkEvent(v) == nil
 }
 
-// text returns a value as JSON text, which it may alias, checked to be that and to be fit for clients.
+// text returns a value as JSON, which may alias it. It checks that the text is JSON and fit for
+// clients.
 func (e encoding) text(v []byte) (text []byte, attachments [][]byte, err error) {
 	switch {
 	case e == asPacked:
@@ -198,14 +199,14 @@ func (e encoding) text(v []byte) (text []byte, attachments [][]byte, err error) 
 	case utf8.Valid(v):
 		return v, nil, nil
 	}
-	packed, err := appendValue(nil, v, nil) // replaces what is not UTF-8
+	packed, err := appendValue(nil, v, nil) // replaces invalid UTF-8
 	if err != nil {
 		return nil, nil, err
 	}
 	return DecodeValue(nil, nil, packed)
 }
 
-// roomList reads a list of rooms, which is made in scratch or aliases v. None is an empty one.
+// roomList returns a list of rooms, in scratch or aliasing v. Without a list the result is empty.
 func (e encoding) roomList(scratch, v []byte) (RoomList, error) {
 	if v == nil {
 		return nil, nil
@@ -220,7 +221,7 @@ func (e encoding) roomList(scratch, v []byte) (RoomList, error) {
 	return parseRoomList(&r)
 }
 
-// flags reads the flags that are known here; what cannot be read has none.
+// flags returns the known flags, or none if v can't be read.
 func (e encoding) flags(v []byte) Flags {
 	if e == asText {
 		var err error
@@ -231,7 +232,7 @@ func (e encoding) flags(v []byte) Flags {
 	return parseFlags(v)
 }
 
-// readSockets reads a JSON array of descriptions.
+// readSockets reads a JSON array of sockets.
 func readSockets(text []byte, attachments [][]byte) ([]Socket, error) {
 	var fields []socketFields
 	if err := json.Unmarshal(text, &fields, lenient); err != nil || fields == nil {
@@ -240,12 +241,12 @@ func readSockets(text []byte, attachments [][]byte) ([]Socket, error) {
 	return sockets(fields, attachments)
 }
 
-// Plain is p with its attachments in the text, as what JSON.stringify makes of a Buffer.
+// Plain returns p with its attachments in the text, as JSON.stringify writes a Buffer.
 func Plain(p packet.Payload) packet.Payload {
 	return packet.Payload{JSON: inlineBuffers(p.JSON, p.Attachments)}
 }
 
-// inlineBuffers replaces placeholders by what JSON.stringify makes of a Buffer.
+// inlineBuffers replaces placeholders by JSON.stringify's form of a Buffer.
 func inlineBuffers(text []byte, attachments [][]byte) []byte {
 	return replacePlaceholders(text, attachments, func(dst []byte, n int) []byte {
 		dst = append(dst, `{"type":"Buffer","data":[`...)
@@ -259,7 +260,7 @@ func inlineBuffers(text []byte, attachments [][]byte) []byte {
 	})
 }
 
-// ownAttachments picks what the placeholders in a part of a message stand for, and numbers them anew.
+// ownAttachments returns the attachments of a part of a message, and the part with new numbers.
 func ownAttachments(text []byte, all [][]byte) (_ []byte, own [][]byte) {
 	text = replacePlaceholders(text, all, func(dst []byte, n int) []byte {
 		dst = append(strconv.AppendInt(append(dst, `{"_placeholder":true,"num":`...), int64(len(own)), 10), '}')
@@ -269,9 +270,9 @@ func ownAttachments(text []byte, all [][]byte) (_ []byte, own [][]byte) {
 	return text, own
 }
 
-// replacePlaceholders has write put something in the place of each placeholder in text, which
-// DecodeValue or an encoder of ours wrote: in strings quotes are escaped, and an attachment that
-// another placeholder stood for already is passed over.
+// replacePlaceholders calls write in place of each placeholder in text, which DecodeValue or an
+// encoder of ours wrote: quotes in strings are escaped. It skips placeholders of an attachment
+// that another placeholder has had.
 func replacePlaceholders(text []byte, attachments [][]byte, write func(dst []byte, n int) []byte) []byte {
 	if len(attachments) == 0 {
 		return text

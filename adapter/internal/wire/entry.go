@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Entry is an entry of a stream of Node's adapter over streams, whose fields are uid, nsp, type and data, in that order
-// (docs/adapter-wire.md, 5). It carries a cluster message.
+// Entry is an entry of the streams adapter's stream, with the fields uid, nsp, type and data in
+// that order (docs/adapter-wire.md, 5). It has a cluster message.
 type Entry struct {
 	UID       string
 	Namespace string
@@ -22,8 +22,8 @@ const (
 	FieldData      = "data"
 )
 
-// AppendEntryData appends the data of the entry that is q: JSON, or msgpack in base64 where its packet has attachments. A
-// BroadcastWithAck without an ID is a broadcast that nobody acknowledges.
+// AppendEntryData appends the data of q's entry: msgpack in base64 if its packet has attachments,
+// otherwise JSON. A BroadcastWithAck without an ID is a broadcast without acks.
 func AppendEntryData(dst []byte, q Request) ([]byte, error) {
 	w := clusterWriter{out: dst, packed: len(q.Data.Attachments) > 0}
 	if w.packed {
@@ -41,14 +41,14 @@ func AppendEntryData(dst []byte, q Request) ([]byte, error) {
 	return w.out, nil
 }
 
-// EntryType is the type of the entry that is q.
+// EntryType returns the type of q's entry.
 func EntryType(q Request) (string, error) {
 	t, err := q.ClusterType()
 	return strconv.Itoa(int(t)), err
 }
 
-// Parse finds the parts of the message that an entry carries, and refuses one that lacks what its type needs. The entry's
-// text must not change while the message is in use.
+// Parse parses the message of an entry. It refuses a message that lacks what its type needs. The
+// entry's text must not change while the message is in use.
 func (e *Entry) Parse() (c Cluster, err error) {
 	t, err := strconv.Atoi(e.Type)
 	if err != nil || len(e.Type) > 3 || e.UID == "" || e.Namespace == "" {

@@ -192,7 +192,7 @@ func FuzzEntry(f *testing.F) {
 
 func TestGoldenSessions(t *testing.T) {
 	for _, v := range streamGolden(t, "SET") {
-		s, err := ParseSession(string(v.B64))
+		s, err := ParseSnapshot(string(v.B64))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func TestGoldenSessions(t *testing.T) {
 		if s.ID != want["sid"] || s.PID != want["pid"] || !reflect.DeepEqual(s.Rooms, roomsOf(want["rooms"])) || !bytes.Equal(again, data) {
 			t.Errorf("%s: %+v, want %v", v.Name, s, want)
 		}
-		text, err := AppendSession(nil, s)
+		text, err := AppendSnapshot(nil, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,13 +220,13 @@ func TestGoldenSessions(t *testing.T) {
 }
 
 func TestSessionsKeepWhatIsOurs(t *testing.T) {
-	want := Session{ID: "sid", PID: "pid", Rooms: []string{"sid", packet.NumberRoom(42)}, Owner: "0123456789abcdef", Epoch: 300, From: "1-0", Namespace: "/admin",
+	want := Snapshot{ID: "sid", PID: "pid", Rooms: []string{"sid", packet.NumberRoom(42)}, Owner: "0123456789abcdef", Epoch: 300, From: "1-0", Namespace: "/admin",
 		Data: packet.Payload{JSON: []byte(`{"a":[1,{"_placeholder":true,"num":0}]}`), Attachments: [][]byte{{1, 2}}}}
-	text, err := AppendSession(nil, want)
+	text, err := AppendSnapshot(nil, want)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := ParseSession(string(text))
+	got, err := ParseSnapshot(string(text))
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}

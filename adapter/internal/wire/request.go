@@ -27,21 +27,22 @@ const (
 	BroadcastAck
 )
 
-// Request is a message on the request channel. Which fields are set depends on Type.
+// Request is a message on the request channel. Type says which fields are set.
 type Request struct {
-	UID  string // the sender; empty in what an emitter or an old server sends
+	UID  string // the sender; emitters and old servers send none
 	ID   []byte // the requestId as JSON text; nil when no answer is wanted
 	Type RequestType
 	Options
-	JoinLeave []string       // the rooms to join or leave; for Sockets the rooms asked about
+	JoinLeave []string       // the rooms to join, to leave, or to list the sockets of
 	SID       string         // the socket id of the form that old servers send, for one socket instead of Options
 	Close     bool           // RemoteDisconnect: the transport too
 	Data      packet.Payload // the event of a ServerSideEmit or a BroadcastWithAck
 	Namespace string         // BroadcastWithAck
 }
 
-// AppendRequest appends q as Node sends it: as JSON, and as msgpack where it carries a packet. A server-side event with
-// attachments goes as msgpack too, since JSON would make its binary arguments lists of numbers.
+// AppendRequest appends q as Node sends it: as msgpack with a packet, otherwise as JSON. A
+// server-side event with attachments also becomes msgpack, because in JSON its binary arguments
+// would be lists of numbers.
 func AppendRequest(dst []byte, q Request) ([]byte, error) {
 	if q.Type == BroadcastWithAck || q.Type == ServerSideEmit && len(q.Data.Attachments) > 0 {
 		return appendPackedRequest(dst, q)
@@ -99,7 +100,7 @@ func appendPackedRequest(dst []byte, q Request) ([]byte, error) {
 		dst[header]++
 	}
 	dst = append(msgpack.AppendString(dst, "type"), byte(q.Type))
-	if q.Type == ServerSideEmit { // dates are texts there, as in what Node sends as JSON
+	if q.Type == ServerSideEmit { // its dates are text, as in Node's JSON
 		return appendValue(msgpack.AppendString(dst, "data"), q.Data.JSON, q.Data.Attachments)
 	}
 	dst[header]++
@@ -110,8 +111,9 @@ func appendPackedRequest(dst []byte, q Request) ([]byte, error) {
 	return appendOptions(msgpack.AppendString(dst, "opts"), q.Options), nil
 }
 
-// RequestFrom tells from the first bytes of a request whether uid sent it, without allocating. A request whose first
-// field is not its uid (Node's always is) is not recognised here, but by ParseRequest.
+// RequestFrom reports, from the first bytes of a request and without allocating, whether uid sent
+// it. It recognizes only requests whose first field is the uid, as in all of Node's; ParseRequest
+// reads the others.
 func RequestFrom(msg []byte, uid string) bool {
 	const jsonHead = `{"uid":"`
 	if len(msg) > len(jsonHead)+len(uid) && string(msg[:len(jsonHead)]) == jsonHead {
@@ -129,8 +131,8 @@ func RequestFrom(msg []byte, uid string) bool {
 	return err == nil && string(got) == uid
 }
 
-// IsRequest tells whether msg begins as our requests do, with the sender's uid; answers never do. On a channel for answers
-// it is a request to one server alone.
+// IsRequest reports whether msg begins as our requests do, with the sender's uid. Answers never
+// do. On a channel for answers it is a request to one server.
 func IsRequest(msg []byte) bool {
 	if len(msg) > 0 && msg[0] == '{' {
 		return bytes.HasPrefix(msg, []byte(`{"uid":`))
@@ -167,10 +169,11 @@ type optionFields struct {
 	Flags  jsontext.Value `json:"flags"`
 }
 
-// lenient reads JSON as JSON.parse does.
+// lenient reads JSON like JSON.parse.
 var lenient = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 
-// unpack returns msg as JSON text: itself, or what its msgpack becomes. Node tells them apart by the first byte, too.
+// unpack returns msg as JSON, converted if it is msgpack. Node also distinguishes them by the
+// first byte.
 func unpack(msg []byte) (text []byte, attachments [][]byte, err error) {
 	if len(msg) > 0 && msg[0] == '{' {
 		return msg, nil, nil
@@ -178,8 +181,8 @@ func unpack(msg []byte) (text []byte, attachments [][]byte, err error) {
 	return DecodeValue(make([]byte, 0, len(msg)*5/4), nil, msg)
 }
 
-// ParseRequest reads a request in JSON or msgpack and refuses those that lack what their type needs. Types that are not
-// known are read, and are the caller's to ignore.
+// ParseRequest parses a request in JSON or msgpack. It refuses a request that lacks what its type
+// needs. Callers ignore unknown types.
 func ParseRequest(msg []byte) (q Request, err error) {
 	text, attachments, err := unpack(msg)
 	if err != nil {
@@ -254,7 +257,7 @@ func (q *Request) parseBroadcast(f requestFields, attachments [][]byte) error {
 		q.Data = packet.Payload{JSON: p.Data, Attachments: attachments}
 		return nil
 	}
-	// It will be relayed to clients: through msgpack and back, as everything else that is.
+	// Clients get it, so it goes through msgpack and back, like everything else.
 	packed, err := appendValue(nil, p.Data, nil)
 	if err != nil {
 		return err
@@ -263,7 +266,7 @@ func (q *Request) parseBroadcast(f requestFields, attachments [][]byte) error {
 	return err
 }
 
-// checkEventText wants a JSON array that begins with an event's name.
+// checkEventText returns an error unless text is a JSON array that begins with an event's name.
 func checkEventText(text jsontext.Value) error {
 	if text.Kind() != '[' {
 		return ErrMalformed

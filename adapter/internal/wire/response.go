@@ -12,21 +12,21 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Response answers a Request. Which fields are set depends on what it answers.
+// Response answers a Request, whose type says which fields are set.
 type Response struct {
 	ID   []byte      // the request's id, as JSON text
 	Type RequestType // ServerSideEmit, BroadcastClientCount or BroadcastAck; the others say no type: NoType
-	// UID is who answers. Node's servers don't say; ours tell each other, so that answers can be attributed.
+	// UID is the server that answers. Only Sidereal's servers send it.
 	UID string
 
-	Sockets     []Socket       // RemoteFetch; not nil
+	Sockets     []Socket       // of a RemoteFetch; not nil
 	SocketIDs   []string       // Sockets; not nil
 	Rooms       []string       // AllRooms; not nil
 	ClientCount int            // BroadcastClientCount
 	Answer      packet.Payload // ServerSideEmit, BroadcastAck: an array of one value, or of none
 }
 
-// NoType is the Response.Type of answers that carry none.
+// NoType is the Type of responses without one.
 const NoType RequestType = -1
 
 // Socket describes a socket of another server.
@@ -40,14 +40,14 @@ type Socket struct {
 	Dates       []int // as in packet.Payload
 }
 
-// haveBinary tells whether the data of any of the sockets has binary in it.
+// haveBinary reports whether the data of a socket has binary.
 func haveBinary(sockets []Socket) bool {
 	return slices.ContainsFunc(sockets, func(s Socket) bool { return len(s.Attachments) > 0 })
 }
 
-// AppendResponse appends a as Node sends it: as JSON, and as msgpack when it is a client's answer, or a server's that
-// has attachments. Sockets with binary in their data are described in msgpack to our own servers; Node's tell each other of
-// them in JSON, and so they are told.
+// AppendResponse appends a as Node sends it: as msgpack if it is a client's answer, or a server's
+// with attachments, otherwise as JSON. Sidereal's servers send each other sockets with binary
+// data as msgpack; Node's servers use and get JSON.
 func AppendResponse(dst []byte, a Response) ([]byte, error) {
 	if a.Type == BroadcastAck || a.Type == ServerSideEmit && len(a.Answer.Attachments) > 0 || a.UID != "" && haveBinary(a.Sockets) {
 		return appendPackedResponse(dst, a)
@@ -97,7 +97,7 @@ func appendSockets(dst []byte, sockets []Socket) []byte {
 	return append(dst, ']')
 }
 
-// object is a text that may be missing, where Node's servers expect an object.
+// object returns text, or {} if there is none, because Node's servers expect an object.
 func object(text []byte) []byte {
 	if len(text) == 0 {
 		return []byte("{}")
@@ -147,7 +147,7 @@ func appendPackedResponse(dst []byte, a Response) ([]byte, error) {
 	return dst, nil
 }
 
-// appendPackedAnswer adds the value of an answer to the map at header, where there is one.
+// appendPackedAnswer adds an answer's value, if it has one, to the map at header.
 func appendPackedAnswer(dst []byte, header int, a Response) ([]byte, error) {
 	value, err := first(a.Answer.JSON)
 	if err != nil {
@@ -166,7 +166,7 @@ func appendPackedAnswer(dst []byte, header int, a Response) ([]byte, error) {
 	return dst, nil
 }
 
-// firstOf is an answer's first element, without JSON when it has none.
+// firstOf returns an answer's first element, without JSON if the answer is empty.
 func firstOf(p packet.Payload) (packet.Payload, error) {
 	value, err := first(p.JSON)
 	one := packet.Payload{JSON: value, Attachments: p.Attachments}
@@ -179,8 +179,8 @@ func firstOf(p packet.Payload) (packet.Payload, error) {
 	return one, err
 }
 
-// first returns the text of the first element of a JSON array, nil when it is empty. Only the first argument of an
-// answer travels.
+// first returns the first element of a JSON array, or nil. Only the first argument of an answer
+// crosses Redis.
 func first(array []byte) ([]byte, error) {
 	w := scanner{msgpack.Text{In: array}}
 	if !w.Take('[') {
@@ -196,8 +196,9 @@ func first(array []byte) ([]byte, error) {
 	return array[from:w.I], nil
 }
 
-// ResponseID finds the id of the request that msg answers without reading the rest, and without allocating. It is nil
-// for what Node would not write; ParseResponse may still read it.
+// ResponseID returns the id of the request that msg answers, without parsing the rest and without
+// allocating. It returns nil for a message that Node wouldn't write; ParseResponse may still read
+// it.
 func ResponseID(msg []byte) []byte {
 	if len(msg) > 0 && msg[0] == '{' {
 		return jsonResponseID(msg)
@@ -255,8 +256,8 @@ type socketFields struct {
 	Data      jsontext.Value `json:"data"`
 }
 
-// ParseResponse reads an answer to an AllRooms, RemoteFetch, ServerSideEmit or BroadcastWithAck. It checks only that each part is
-// of its kind: whether the answer has the part that was asked for is the caller's to know.
+// ParseResponse parses an answer to an AllRooms, RemoteFetch, ServerSideEmit or BroadcastWithAck.
+// It checks the kind of each part. The caller knows which parts it asked for.
 func ParseResponse(msg []byte) (a Response, err error) {
 	text, attachments, err := unpack(msg)
 	if err != nil {
@@ -288,7 +289,7 @@ func ParseResponse(msg []byte) (a Response, err error) {
 	return a, err
 }
 
-// sockets takes descriptions whose placeholders stand for attachments of the whole message.
+// sockets returns sockets whose placeholders refer to attachments of the whole message.
 func sockets(fields []socketFields, attachments [][]byte) ([]Socket, error) {
 	all := make([]Socket, len(fields))
 	for i, s := range fields {
@@ -301,7 +302,7 @@ func sockets(fields []socketFields, attachments [][]byte) ([]Socket, error) {
 	return all, nil
 }
 
-// answer puts the one value of an answer into an array, as arguments are kept here.
+// answer puts an answer's value into an array, the form of arguments here.
 func answer(value jsontext.Value, attachments [][]byte) packet.Payload {
 	text := make([]byte, 0, len(value)+2)
 	text = append(text, '[')

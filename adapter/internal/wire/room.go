@@ -13,7 +13,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// numberPrefix begins the name, here, of every room that Node knows by a number.
+// numberPrefix begins our name of every room that is a number in Node.
 var numberPrefix = strings.TrimSuffix(packet.NumberRoom(0), "0")
 
 // AppendNumberRoom appends packet.NumberRoom(n).
@@ -21,7 +21,7 @@ func AppendNumberRoom(dst []byte, n int64) []byte {
 	return strconv.AppendInt(append(dst, numberPrefix...), n, 10)
 }
 
-// roomText is the name of a room as it stands in the name of a channel.
+// roomText returns a room's name as it stands in a channel's name.
 func roomText(room string) string {
 	if n, ok := packet.RoomNumber(room); ok {
 		return strconv.FormatInt(n, 10)
@@ -29,7 +29,7 @@ func roomText(room string) string {
 	return room
 }
 
-// appendRoom appends a room as msgpack: a number where Node knows it by one.
+// appendRoom appends a room as msgpack, as a number if it is one in Node.
 func appendRoom(dst []byte, room string) []byte {
 	if n, ok := packet.RoomNumber(room); ok {
 		return msgpack.AppendInt(dst, n)
@@ -61,11 +61,11 @@ func appendJSONRooms(dst []byte, rooms []string) []byte {
 	return append(dst, ']')
 }
 
-// RoomList is a msgpack array of rooms inside a message. A list that Parse returned is well-formed.
+// RoomList is a msgpack array of rooms inside a message. Parse checks it.
 type RoomList []byte
 
-// parseRoomList reads a list and checks that every element can be a room here. Passing over an odd one would widen the
-// broadcast to others than it was for.
+// parseRoomList reads a list. It refuses an element that can't be a room, because skipping it
+// would widen the broadcast.
 func parseRoomList(r *reader) (RoomList, error) {
 	from := r.I
 	n, err := r.Open(msgpack.Array)
@@ -87,7 +87,7 @@ func parseRoomList(r *reader) (RoomList, error) {
 	return RoomList(r.B[from:r.I]), nil
 }
 
-// nextRoom reads the name of one room of a well-formed list, which may be made in scratch.
+// nextRoom returns the name of one room of a checked list, which may be in scratch.
 func nextRoom(r *reader, scratch []byte) []byte {
 	if name, ok := r.Short(); ok {
 		return name
@@ -100,8 +100,8 @@ func isRoom(v msgpack.Value) bool {
 	return v.Kind == msgpack.String || v.Kind == msgpack.Int || v.Kind == msgpack.Uint || v.Kind == msgpack.Float
 }
 
-// roomName is the name, here, of the room that v names: inside the message, or made in scratch. Numbers that are no
-// integers have none of their own and share that of their text.
+// roomName returns our name of the room v, which aliases the message or is in scratch. A number
+// that isn't an integer shares the name of its text.
 func roomName(scratch []byte, v msgpack.Value) []byte {
 	switch v.Kind {
 	case msgpack.Int:
@@ -118,7 +118,7 @@ func roomName(scratch []byte, v msgpack.Value) []byte {
 	return v.Data
 }
 
-// Len is the number of rooms.
+// Len returns the number of rooms.
 func (l RoomList) Len() int {
 	if len(l) == 0 {
 		return 0
@@ -128,8 +128,8 @@ func (l RoomList) Len() int {
 	return n
 }
 
-// Any reports whether has is true for any of the rooms. The names it gives are valid during the call. It does not allocate
-// when scratch has 32 bytes of room.
+// Any reports whether has returns true for one of the rooms. The names are valid during has's
+// call. Any doesn't allocate if scratch has 32 bytes of capacity.
 func (l RoomList) Any(scratch []byte, has func(room []byte) bool) bool {
 	r := reader{B: l}
 	n, _ := r.Open(msgpack.Array)
@@ -141,7 +141,7 @@ func (l RoomList) Any(scratch []byte, has func(room []byte) bool) bool {
 	return false
 }
 
-// Strings returns the rooms, or nil when there are none.
+// Strings returns the rooms, or nil if there are none.
 func (l RoomList) Strings() []string {
 	n := l.Len()
 	if n == 0 {
@@ -160,7 +160,7 @@ func (l RoomList) Strings() []string {
 // roomNames is a JSON array of rooms.
 type roomNames []string
 
-// UnmarshalJSON refuses elements that cannot be rooms here, for the same reason as parseRoomList.
+// UnmarshalJSON refuses elements that can't be rooms, like parseRoomList.
 func (l *roomNames) UnmarshalJSON(text []byte) error {
 	var values []jsontext.Value
 	if err := json.Unmarshal(text, &values, lenient); err != nil {

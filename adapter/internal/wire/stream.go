@@ -5,15 +5,15 @@ import (
 	"unicode/utf16"
 )
 
-// Streams names the streams of the adapter over streams (docs/adapter-wire.md, 5): one, or several over which the namespaces are
-// spread.
+// Streams has the names of the streams adapter's streams (docs/adapter-wire.md, 5): one, or
+// several that share the namespaces.
 type Streams struct {
 	Name  string
 	Count int
 }
 
-// Of is the stream of a namespace. Node takes the remainder of a hash that may be negative, so that there are names with a
-// negative number.
+// Of returns the stream of a namespace. Node takes the remainder of a hash that may be negative,
+// so some names have a negative number.
 func (s Streams) Of(namespace string) string {
 	if s.Count == 1 {
 		return s.Name
@@ -25,7 +25,7 @@ func (s Streams) Of(namespace string) string {
 	return s.numbered(int(hash) % s.Count)
 }
 
-// All are the streams that a namespace can be in.
+// All returns the streams that may have a namespace's messages.
 func (s Streams) All() []string {
 	if s.Count == 1 {
 		return []string{s.Name}

@@ -9,5 +9,5 @@ import (
 // AppendString appends s as JSON.stringify writes it.
 func AppendString[S ~string | ~[]byte](dst []byte, s S) []byte { return msgpack.AppendQuoted(dst, s) }
 
-// bytesOf is the text of s, which must not be written to.
+// bytesOf returns the bytes of s, which nobody may change.
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

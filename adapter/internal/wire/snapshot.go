@@ -9,33 +9,34 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// Session is what Node's adapter over streams keeps for a client that may come back: msgpack in base64, of a map with sid,
-// pid, rooms and data (docs/adapter-wire.md, 5). The other fields are ours; Node passes over them.
-type Session struct {
+// Snapshot is the state that Node's streams adapter stores of a client that may return: msgpack
+// in base64, a map of sid, pid, rooms and data (docs/adapter-wire.md, 5). The other fields are
+// ours; Node ignores them.
+type Snapshot struct {
 	ID    string
 	PID   string
 	Rooms []string
 	Data  packet.Payload // an object
-	// Owner is the uid of the server that has the socket; empty: none has.
+	// Owner is the uid of the server that has the socket; empty if none has it.
 	Owner string
-	// Epoch makes the value differ from each that was there before.
+	// Epoch makes the value differ from each earlier one.
 	Epoch int
-	// From is the place in the stream before all that the socket was ever sent.
+	// From is the position in the stream before everything that the socket was sent.
 	From string
-	// Namespace is the one that the session is of. Empty: Node's servers don't say it, and ours of
-	// before didn't.
+	// Namespace is the snapshot's namespace. Node's servers and older ones of ours leave it
+	// empty.
 	Namespace string
 }
 
-// Bounds of a session that is read. Ids have 20 characters; a program of Node's may make longer
-// ones. Rooms cost some 40 bytes each beside their names, however short these are.
+// Limits of a snapshot that is read. Ids have 20 characters; a Node program may make longer ones.
+// Each room costs 40 bytes beside its name.
 const (
-	MostSessionID    = 256
-	MostSessionRooms = 1 << 16
+	MaxSnapshotID    = 256
+	MaxSnapshotRooms = 1 << 16
 )
 
-// AppendSession appends a session. It fails when its data is no JSON.
-func AppendSession(dst []byte, s Session) ([]byte, error) {
+// AppendSnapshot appends a snapshot. It fails if the data isn't JSON.
+func AppendSnapshot(dst []byte, s Snapshot) ([]byte, error) {
 	fields := 5
 	if s.Owner != "" {
 		fields++
@@ -67,8 +68,8 @@ func AppendSession(dst []byte, s Session) ([]byte, error) {
 	return base64.StdEncoding.AppendEncode(dst, msg), nil
 }
 
-// ParseSession reads a session of ours or Node's.
-func ParseSession(text string) (s Session, err error) {
+// ParseSnapshot parses a snapshot of ours or Node's.
+func ParseSnapshot(text string) (s Snapshot, err error) {
 	msg, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return s, ErrMalformed
@@ -97,7 +98,7 @@ func ParseSession(text string) (s Session, err error) {
 			s.Epoch, err = asPacked.integer(value)
 		case "rooms":
 			var rooms RoomList
-			if rooms, err = asPacked.roomList(nil, value); err == nil && rooms.Len() > MostSessionRooms {
+			if rooms, err = asPacked.roomList(nil, value); err == nil && rooms.Len() > MaxSnapshotRooms {
 				err = ErrMalformed
 			}
 			if err == nil {
@@ -108,17 +109,17 @@ func ParseSession(text string) (s Session, err error) {
 		}
 		return err
 	})
-	if err != nil || !isSessionID(s.ID) || !isSessionID(s.PID) {
+	if err != nil || !isSnapshotID(s.ID) || !isSnapshotID(s.PID) {
 		return s, ErrMalformed
 	}
-	if len(s.Data.JSON) == 0 || s.Data.JSON[0] != '{' { // Node's apps may put anything there
+	if len(s.Data.JSON) == 0 || s.Data.JSON[0] != '{' { // a Node app may store anything there
 		s.Data = packet.Payload{JSON: []byte("{}")}
 	}
 	return s, nil
 }
 
-// isSessionID tells whether a client can be told an id as it is.
-func isSessionID(id string) bool {
-	return id != "" && len(id) <= MostSessionID && utf8.ValidString(id) &&
+// isSnapshotID reports whether an id can be sent to a client unchanged.
+func isSnapshotID(id string) bool {
+	return id != "" && len(id) <= MaxSnapshotID && utf8.ValidString(id) &&
 		!strings.ContainsFunc(id, func(c rune) bool { return c < ' ' || c == 0x7f })
 }

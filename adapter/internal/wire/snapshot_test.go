@@ -12,20 +12,20 @@ import (
 
 // TestMalformedSessions: what no server stores restores nobody.
 func TestMalformedSessions(t *testing.T) {
-	for name, s := range map[string]Session{
+	for name, s := range map[string]Snapshot{
 		"no sid":             {PID: "pid"},
 		"no pid":             {ID: "sid"},
-		"a long id":          {ID: strings.Repeat("s", MostSessionID+1), PID: "pid"},
+		"a long id":          {ID: strings.Repeat("s", MaxSnapshotID+1), PID: "pid"},
 		"a control byte":     {ID: "s\n", PID: "pid"},
 		"not UTF-8":          {ID: "s\xff", PID: "pid"},
-		"more rooms than it": {ID: "sid", PID: "pid", Rooms: make([]string, MostSessionRooms+1)},
+		"more rooms than it": {ID: "sid", PID: "pid", Rooms: make([]string, MaxSnapshotRooms+1)},
 	} {
 		s.Data.JSON = []byte("{}")
-		text, err := AppendSession(nil, s)
+		text, err := AppendSnapshot(nil, s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := ParseSession(string(text)); err == nil {
+		if got, err := ParseSnapshot(string(text)); err == nil {
 			t.Errorf("%s: read as %+v", name, got.ID)
 		}
 	}
@@ -34,12 +34,12 @@ func TestMalformedSessions(t *testing.T) {
 // FuzzSession reads whatever may stand in Redis. What is accepted is told to clients and stored
 // again.
 func FuzzSession(f *testing.F) {
-	for _, s := range []Session{
+	for _, s := range []Snapshot{
 		{ID: "sid", PID: "pid", Rooms: []string{"sid", "r"}, Data: packet.Payload{JSON: []byte(`{"a":[1.5,null]}`)}},
 		{ID: "sid", PID: "pid", Data: packet.Payload{JSON: []byte(`{"b":{"_placeholder":true,"num":0}}`), Attachments: [][]byte{{1}}},
 			Owner: "owner", Epoch: 3, From: "1-2", Namespace: "/admin"},
 	} {
-		text, err := AppendSession(nil, s)
+		text, err := AppendSnapshot(nil, s)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -55,19 +55,19 @@ func FuzzSession(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, msg []byte) {
 		defer testkit.BoundCost(t, len(msg))()
-		s, err := ParseSession(base64.StdEncoding.EncodeToString(msg))
+		s, err := ParseSnapshot(base64.StdEncoding.EncodeToString(msg))
 		if err != nil {
 			return
 		}
-		if len(s.Rooms) > MostSessionRooms || len(s.Rooms) > len(msg) || len(s.ID) > MostSessionID || len(s.PID) > MostSessionID {
+		if len(s.Rooms) > MaxSnapshotRooms || len(s.Rooms) > len(msg) || len(s.ID) > MaxSnapshotID || len(s.PID) > MaxSnapshotID {
 			t.Fatalf("%d rooms and ids of %d and %d bytes from %d bytes", len(s.Rooms), len(s.ID), len(s.PID), len(msg))
 		}
 		checkPayload(t, s.Data)
-		again, err := AppendSession(nil, s)
+		again, err := AppendSnapshot(nil, s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		stored, err := ParseSession(string(again))
+		stored, err := ParseSnapshot(string(again))
 		if err != nil || stored.ID != s.ID || stored.PID != s.PID || !slices.Equal(stored.Rooms, s.Rooms) ||
 			stored.Namespace != s.Namespace || stored.Owner != s.Owner || stored.From != s.From {
 			t.Fatalf("%+v became %+v, %v", s, stored, err)

@@ -5,7 +5,11 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 )
+
+// grace is how long the programs of a shell may take to end.
+const grace = 15 * time.Second
 
 // Shell is a bash that a test types into, and the programs that it runs.
 type Shell struct {
@@ -29,7 +33,12 @@ func StartShell(t testing.TB, name, dir string, env []string) *Shell {
 	t.Cleanup(func() {
 		keys.Close()
 		s.signal(t, syscall.SIGTERM)
-		s.Wait(t)
+		select {
+		case <-s.done:
+		case <-time.After(grace):
+			s.signal(t, syscall.SIGKILL) // a loop of the shell's own doesn't end otherwise
+			s.Wait(t)
+		}
 	})
 	return s
 }

@@ -11,10 +11,9 @@ import (
 
 func (d desk) serveAgents() {
 	n := d.agents
-	n.Share(userKey)
-	n.Use(d.authenticate("agent"))
+	d.admit(n, "agent")
+	limitEvents(n)
 	n.OnConnect(func(s *socketio.Socket) {
-		expire(s)
 		s.Join(devices(userOf(s).Name))
 	})
 	n.On("take", d.take)
@@ -27,6 +26,7 @@ func (d desk) serveAgents() {
 	n.On("finish", d.finish)
 	n.On("read", d.read)
 	n.On("who", d.present)
+	d.announce()
 }
 
 // devices is the room of an agent's connections, on all hosts.

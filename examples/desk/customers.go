@@ -21,10 +21,9 @@ func room(customer string) string { return "customer:" + customer }
 
 func (d desk) serveCustomers() {
 	n := d.customers
-	n.Share(userKey)
-	n.Use(d.authenticate("customer"))
+	d.admit(n, "customer")
+	limitEvents(n)
 	n.OnConnect(func(s *socketio.Socket) {
-		expire(s)
 		s.Join(room(userOf(s).Name))
 	})
 	n.On("say", func(s *socketio.Socket, text string) (message, error) {

@@ -28,6 +28,13 @@ func open(t *testing.T) []*socketiotest.Server {
 	return socketiotest.ServeCluster(t, 2, limits(), app.setup)
 }
 
+// connect connects a client, which the desk greets.
+func connect(host *socketiotest.Server, namespace string, auth map[string]string) *socketiotest.Client {
+	c := host.Connect(namespace, auth)
+	c.Next()
+	return c
+}
+
 // refused wants an event to be answered with an error.
 func refused(t *testing.T, c *socketiotest.Client, message, event string, args ...any) {
 	t.Helper()
@@ -39,8 +46,8 @@ func refused(t *testing.T, c *socketiotest.Client, message, event string, args .
 func TestConversation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := open(t)
-		ada := hosts[0].Connect("/", as("ada", "customer"))
-		grace := hosts[1].Connect("/agents", as("grace", "agent"))
+		ada := connect(hosts[0], "/", as("ada", "customer"))
+		grace := connect(hosts[1], "/agents", as("grace", "agent"))
 
 		ada.Call("say", " hello? ")
 		ada.Want("said", message{Customer: "ada", From: "ada", Text: "hello?", At: time.Now()})
@@ -48,7 +55,7 @@ func TestConversation(t *testing.T) {
 		refused(t, ada, "a message has 1 to 2000 bytes", "say", " ")
 		refused(t, grace, "take the conversation first", "say", "ada", "hi")
 
-		phone := hosts[0].Connect("/agents", as("grace", "agent"))
+		phone := connect(hosts[0], "/agents", as("grace", "agent"))
 		grace.Call("take", "ada")
 		ada.Want("taken", "grace")
 		grace.Call("say", "ada", "hi")
@@ -74,8 +81,8 @@ func TestConversation(t *testing.T) {
 func TestTheCustomerDoesNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := open(t)
-		ada := hosts[0].Connect("/", as("ada", "customer"))
-		grace := hosts[1].Connect("/agents", as("grace", "agent"))
+		ada := connect(hosts[0], "/", as("ada", "customer"))
+		grace := connect(hosts[1], "/agents", as("grace", "agent"))
 		start, solved := time.Now(), true
 		if err := grace.Call("finish", "ada").Scan(&solved); err != nil || solved {
 			t.Errorf("solved: %t, %v", solved, err)
@@ -100,7 +107,7 @@ func TestTokens(t *testing.T) {
 			}
 		}
 		old := as("ada", "customer")
-		ada := hosts[0].Connect("/", old)
+		ada := connect(hosts[0], "/", old)
 		time.Sleep(61 * time.Second) // the bubble's time
 		ada.Want("expired")
 		ada.WantDisconnect(client.ReasonServerDisconnect)
@@ -110,11 +117,27 @@ func TestTokens(t *testing.T) {
 	})
 }
 
+func TestPresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hosts := open(t)
+		alan := connect(hosts[0], "/agents", as("alan", "agent"))
+		desktop := connect(hosts[0], "/agents", as("grace", "agent"))
+		alan.Want("online", "grace")
+		phone := connect(hosts[1], "/agents", as("grace", "agent")) // the second device is no news
+		synctest.Wait()
+		desktop.Socket.Disconnect()
+		synctest.Wait()
+		alan.WantNothing()
+		phone.Socket.Disconnect()
+		alan.Want("offline", "grace")
+	})
+}
+
 func TestUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := open(t)
-		ada := hosts[0].Connect("/", as("ada", "customer"))
-		grace := hosts[1].Connect("/agents", as("grace", "agent"))
+		ada := connect(hosts[0], "/", as("ada", "customer"))
+		grace := connect(hosts[1], "/agents", as("grace", "agent"))
 		grace.Call("take", "ada")
 		content := bytes.Repeat([]byte("pixel "), maxFile/6)
 		var f file
@@ -136,9 +159,40 @@ func TestUpload(t *testing.T) {
 	})
 }
 
+func TestRenewedToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ada := connect(open(t)[0], "/", as("ada", "customer"))
+		refused(t, ada, "not a newer token of yours", "renew", as("eve", "customer")["token"])
+		time.Sleep(50 * time.Second)
+		if err := ada.Call("renew", as("ada", "customer")["token"]).Err(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(50 * time.Second)
+		ada.WantNothing()
+		time.Sleep(11 * time.Second)
+		ada.Want("expired")
+	})
+}
+
+func TestEventsPerSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		grace := connect(open(t)[0], "/agents", as("grace", "agent"))
+		for range 10 {
+			if err := grace.Call("who").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refused(t, grace, "slow down", "who")
+		time.Sleep(time.Second)
+		if err := grace.Call("who").Err(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestAFloodEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ada := open(t)[0].Connect("/", as("ada", "customer"))
+		ada := connect(open(t)[0], "/", as("ada", "customer"))
 		for range 2 * limits().MaxEventsPerSecond {
 			ada.Emit("typing")
 		}
@@ -179,8 +233,8 @@ func TestPages(t *testing.T) {
 		}
 		_, customer := login("ada", "")
 		_, agent := login("grace", "staff")
-		ada := hosts[0].Connect("/", map[string]string{"token": customer})
-		grace := hosts[0].Connect("/agents", map[string]string{"token": agent})
+		ada := connect(hosts[0], "/", map[string]string{"token": customer})
+		grace := connect(hosts[0], "/agents", map[string]string{"token": agent})
 
 		if code, text := request("GET", "/agents", "", ""); code != http.StatusOK || text != `["grace"]` {
 			t.Errorf("agents: %d %s", code, text)

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"slices"
+
+	"github.com/sidereal-io/sidereal/socketio"
 )
 
 // present lists the agents that are connected to any host, each once.
@@ -16,4 +18,30 @@ func (d desk) present(ctx context.Context) ([]string, error) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names), err
+}
+
+// announce tells agents who comes, with the first device, and who goes, with the last.
+func (d desk) announce() {
+	d.agents.OnConnect(func(s *socketio.Socket) {
+		if s.Recovered() {
+			return // never gone
+		}
+		s.Go(func(ctx context.Context) {
+			if n, err := d.connections(ctx, userOf(s)); err == nil && n == 1 {
+				s.Broadcast().Emit("online", userOf(s).Name)
+			}
+		})
+	})
+	d.agents.OnDisconnect(func(s *socketio.Socket, _ string) {
+		// The socket's own context has ended with it.
+		if n, err := d.connections(context.Background(), userOf(s)); err == nil && n == 0 {
+			d.agents.Emit("offline", userOf(s).Name)
+		}
+	})
+}
+
+// connections counts an agent's devices on all hosts.
+func (d desk) connections(ctx context.Context, agent user) (int, error) {
+	sockets, err := d.agents.To(devices(agent.Name)).FetchSockets(ctx)
+	return len(sockets), err
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// present lists the agents that are connected to any host, each once.
+// present lists the agents that are connected to any host, each once. A host that has just died
+// doesn't answer; the list has the agents of the others.
 func (d desk) present(ctx context.Context) ([]string, error) {
 	sockets, err := d.agents.FetchSockets(ctx)
 	names := []string{}
@@ -17,6 +19,10 @@ func (d desk) present(ctx context.Context) ([]string, error) {
 		}
 	}
 	slices.Sort(names)
+	var missing *socketio.MissingError
+	if errors.As(err, &missing) {
+		err = nil
+	}
 	return slices.Compact(names), err
 }
 

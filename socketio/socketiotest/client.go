@@ -107,8 +107,8 @@ func (c *Client) Next(event string) socketio.Args {
 }
 
 // Want waits for an event with that name and these arguments: those that encode alike. It takes the
-// oldest one that the test has not asked for. Other events may come before it and wait for a Want of
-// their own; only events with the same name and arguments have to be wanted one by one.
+// oldest one that the test has not asked for. Other events may come before it and wait for a Want
+// of their own; only events with the same name and arguments have to be wanted one by one.
 func (c *Client) Want(event string, args ...any) {
 	c.t.Helper()
 	p, err := packet.EncodeArgs(args...)
@@ -127,7 +127,7 @@ func (c *Client) Want(event string, args ...any) {
 
 // WantNothing wants no event to have come that the test has not asked for. In a bubble, everything
 // that can happen without the passing of time has happened then. Elsewhere, everything has arrived
-// that the servers had sent before; an event that the test has sent may be on its way.
+// that the servers had emitted before; an event that the test has emitted may be on its way.
 func (c *Client) WantNothing() {
 	c.t.Helper()
 	c.arrive()
@@ -137,9 +137,6 @@ func (c *Client) WantNothing() {
 		c.t.Fatalf("%s: got %s, want nothing%s", c.name, r, c.historyLocked())
 	}
 }
-
-// mark is the name of an event that goes the way of all events, so that these have arrived, too.
-const mark = "socketiotest.mark"
 
 // arrive waits for what was sent.
 func (c *Client) arrive() {
@@ -155,6 +152,11 @@ func (c *Client) arrive() {
 	c.mu.Lock()
 	due := c.marks
 	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(c.t.Context(), c.group.patience)
+	defer cancel()
+	if err := c.group.hear(ctx); err != nil {
+		c.t.Fatalf("%s: %v%s", c.name, err, c.history())
+	}
 	for _, s := range c.group.up() {
 		if err := s.io.Of(c.Namespace()).To(id).Emit(mark); err != nil {
 			c.t.Fatalf("%s: %v", c.name, err)
@@ -204,8 +206,8 @@ func (c *Client) WantDisconnect(reason string) {
 	}
 }
 
-// Call emits an event and returns the answer. An answer that reports a failure, as {"error": …} does,
-// ends the test: see Fails. A handler without results doesn't answer, so use Emit.
+// Call emits an event and returns the answer. An answer that reports a failure, as {"error": …}
+// does, ends the test: see Fails. A handler without results doesn't answer, so use Emit.
 func (c *Client) Call(event string, args ...any) socketio.Args {
 	c.t.Helper()
 	answer, err := c.ask(event, args)
@@ -266,8 +268,8 @@ func (c *Client) SetOffline(on bool) { c.network.SetOffline(on) }
 // SetDelay has everything from and to the client arrive d later from now on.
 func (c *Client) SetDelay(d time.Duration) { c.network.SetDelay(d) }
 
-// take waits for a record, and takes it from those that the test has not asked for. It returns false
-// if none came in time, or none can come.
+// take waits for a record, and takes it from those that the test has not asked for. It returns
+// false if none came in time, or none can come.
 func (c *Client) take(want func(record) bool) (r record, ok bool) {
 	c.await(func() bool {
 		_, ok := c.log.first(want)

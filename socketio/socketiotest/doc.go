@@ -1,7 +1,7 @@
 // Package socketiotest tests an app: it runs the app on one or several servers in the test's own
 // process and connects clients. Connections don't leave the process, so a test may run in a bubble
-// of testing/synctest, where time is fake: a timeout of a minute passes at once, and always the same
-// way.
+// of testing/synctest, where time is fake: a timeout of a minute passes at once, and always the
+// same way.
 //
 //	func TestChat(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
@@ -30,14 +30,14 @@
 //
 // [Client.Cut], [Client.SetOffline] and [Client.SetDelay] disturb one client's network, and
 // [Server.Kill], [Server.Stop], [Server.Restart], [Server.Isolate] and [Server.Rejoin] disturb
-// servers. Clients come back like the official one: after 1, 2, 4 and then each 5 seconds, to the same
-// server or, while that is down, to the next, with what they emitted meanwhile. With
+// servers. Clients come back like the official one: after 1, 2, 4 and then each 5 seconds, to the
+// same server or, while that is down, to the next, with what they emitted meanwhile. With
 // socketio.Config.Recovery they then have their old socket: see [Client.WantRecovered].
 //
 // # Redis
 //
-// Servers are linked by a [cluster.Hub], on which data has the encoding that it has in Redis. [EachLink]
-// also runs a test on a real Redis, in real time.
+// Servers are linked by a [cluster.Hub], on which data has the encoding that it has in Redis.
+// [EachLink] also runs a test on a real Redis, in real time.
 //
 // All methods may be called concurrently, those that end the test from the test's goroutine alone.
 // Tests may run in parallel.

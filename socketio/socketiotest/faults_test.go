@@ -243,8 +243,8 @@ func TestIsolateAndRejoin(t *testing.T) {
 	}
 }
 
-// TestIsolatedServersKnowNothing has a client leave an isolated server: the other one has its socket
-// as it was before.
+// TestIsolatedServersKnowNothing has a client leave an isolated server: the other one has its
+// socket as it was before.
 func TestIsolatedServersKnowNothing(t *testing.T) {
 	onTwo(t, &socketio.Recovery{}, func(t *testing.T, d *rooms, servers []*socketiotest.Server, ada, bob *socketiotest.Client) {
 		servers[0].Isolate()
@@ -322,7 +322,8 @@ func TestAHandlerOfTheTestThatHangsIsNamed(t *testing.T) {
 	})
 }
 
-// TestOnEachLink runs one test on the Hub and on Redis. The clients' events are awaited, never timed.
+// TestOnEachLink runs one test on the Hub and on Redis. The clients' events are awaited, never
+// timed.
 func TestOnEachLink(t *testing.T) {
 	t.Parallel()
 	redis := testkit.StartRedis(t)

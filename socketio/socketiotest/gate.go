@@ -59,7 +59,7 @@ func (g *gate) cluster() cluster.Cluster { return g }
 
 func (g *gate) settled(context.Context, *socketio.Server, int) error { return nil }
 
-func (g *gate) hears(context.Context) error { return nil }
+func (g *gate) hears(context.Context) (late bool, err error) { return false, nil }
 
 func (g *gate) isolate(testing.TB) {
 	g.mu.Lock()

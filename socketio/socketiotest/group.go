@@ -30,6 +30,7 @@ type group struct {
 	patience time.Duration
 	fake     bool // the test runs in a bubble
 	handlers handlers
+	marks    marks
 	out      *slog.Logger // the test's output
 
 	mu      sync.Mutex
@@ -51,8 +52,9 @@ type member interface {
 	kill()
 	// settled returns once the server hears all that the others say, and is heard.
 	settled(ctx context.Context, io *socketio.Server, servers int) error
-	// hears returns once the server hears what is said to its rooms as they are now.
-	hears(ctx context.Context) error
+	// hears returns once the server hears what is said to its rooms as they are now. late
+	// reports whether the others hear it later, so that they have to be waited for.
+	hears(ctx context.Context) (late bool, err error)
 }
 
 // In a bubble, time that nobody uses passes at once: an answer may take a day, since apps wait for
@@ -129,6 +131,7 @@ func (g *group) start(s *Server) {
 		n.OnError(func(socket *socketio.Socket, event string, err error) {
 			g.handlers.failed(s.number, n.Name(), event, err)
 		})
+		n.OnServer(mark, g.marks.came)
 	}
 	server.OnNamespace(hear)
 	hear(server.Namespace)
@@ -155,14 +158,20 @@ func (g *group) settle() {
 	}
 }
 
-// hear returns once all servers hear what is said to their rooms as they are now.
+// hear returns once all servers have heard everything that the others have said so far, and hear
+// what is said to their rooms as they are now.
 func (g *group) hear(ctx context.Context) error {
+	var late []running
 	for _, s := range g.up() {
-		if err := s.member.hears(ctx); err != nil {
+		is, err := s.member.hears(ctx)
+		if err != nil {
 			return err
 		}
+		if is {
+			late = append(late, s)
+		}
 	}
-	return nil
+	return g.marks.pass(ctx, late)
 }
 
 // running is a server that isn't down.

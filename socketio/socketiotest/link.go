@@ -22,8 +22,8 @@ import (
 // Link says how the servers of a test hear each other. The zero value is a [cluster.Hub], with
 // connection state recovery: within the process, in bubbles, too.
 type Link struct {
-	// Redis is a Redis that tests may use. Each ServeCluster has keys of its own, which it removes.
-	// Isolate and Kill need a URL that begins with "redis://".
+	// Redis is a Redis that tests may use. Each ServeCluster has keys of its own, which it
+	// removes. Isolate and Kill need a URL that begins with "redis://".
 	Redis sidereal.Redis
 	// Form is the adapter's. Nil means adapter.Classic.
 	Form adapter.Form
@@ -31,7 +31,8 @@ type Link struct {
 
 // EachLink runs a test on the Hub, in a bubble, and, unless redis is empty, on the Redis with that
 // URL in each of the forms. Without forms it runs in all three. Recovery works on the Hub and over
-// adapter.Streams.
+// adapter.Streams. When Connect or an answer has come back to the test, all servers have heard what
+// the others had emitted before.
 func EachLink(t *testing.T, redis string, test func(t *testing.T, link Link), forms ...adapter.Form) {
 	t.Helper()
 	t.Run("hub", func(t *testing.T) {
@@ -166,8 +167,9 @@ func (m *redisMember) kill() {
 	}
 }
 
-func (m *redisMember) hears(ctx context.Context) error {
-	return until(ctx, func() bool { return !m.Up() || m.Settled() })
+func (m *redisMember) hears(ctx context.Context) (late bool, err error) {
+	err = until(ctx, func() bool { return !m.Up() || m.Settled() })
+	return m.Up(), err
 }
 
 func (m *redisMember) settled(ctx context.Context, io *socketio.Server, servers int) error {

@@ -82,8 +82,8 @@ func (s *Server) Restart() {
 }
 
 // Isolate cuts the server off from the others, as a server that has lost Redis: it serves its own
-// clients, and keeps what is for the others for up to 30 seconds. Over streams, and with recovery on
-// the Hub, it hears later what it missed; otherwise that is lost.
+// clients, and keeps what is for the others for up to 30 seconds. Over streams, and with recovery
+// on the Hub, it hears later what it missed; otherwise that is lost.
 func (s *Server) Isolate() {
 	s.t.Helper()
 	s.link().isolate(s.t)

@@ -83,16 +83,17 @@ func (o *openings) sumLocked() (own, others int) {
 }
 
 // ratio returns how many sessions all routers opened for each of this one, or 0 if it opened too
-// few, or began too short a time ago to have heard of the others'.
-func (o *openings) ratio(at int64) float64 {
+// few, or began too short a time ago to have heard of the others'. It counts as many for each of the
+// others as that may not have told yet.
+func (o *openings) ratio(at int64, others int) float64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.slotLocked(at)
-	own, others := o.sumLocked()
+	own, told := o.sumLocked()
 	if own < openingsLeast || o.now == o.first {
 		return 0
 	}
-	return float64(own+others) / float64(own)
+	return 1 + float64(told+others*openingsLeast)/float64(own)
 }
 
 // take returns what is to be told.
@@ -114,7 +115,7 @@ func (d *Directory) OpenedRatio() float64 {
 	if !d.conn.Up() {
 		return 0
 	}
-	return d.openings.ratio(d.now())
+	return d.openings.ratio(d.now(), max(len(d.Workers().Routers())-1, 0))
 }
 
 // announceOpenings tells the other routers about this one's new sessions.

@@ -12,7 +12,7 @@ func TestOpenedRatio(t *testing.T) {
 	at := 100 * slot
 	check := func(want float64) {
 		t.Helper()
-		if got := o.ratio(at); got != want {
+		if got := o.ratio(at, 0); got != want {
 			t.Errorf("ratio %v, want %v", got, want)
 		}
 	}
@@ -29,6 +29,9 @@ func TestOpenedRatio(t *testing.T) {
 	check(1)
 	o.heard("other", 64, at)
 	check(3)
+	if got := o.ratio(at, 2); got != 5 {
+		t.Errorf("ratio %v, want 5 with two others", got)
+	}
 	o.heard(o.id, 64, at) // its own event
 	o.heard("other", -5, at)
 	check(3)
@@ -36,7 +39,7 @@ func TestOpenedRatio(t *testing.T) {
 	check(0) // the most are too old
 	open(openingsLeast)
 	o.heard("other", 1<<62, at)
-	if got := o.ratio(at); got > openingsMost {
+	if got := o.ratio(at, 0); got > openingsMost {
 		t.Errorf("one event made the ratio %v", got)
 	}
 	at += 1000 * slot
@@ -64,13 +67,13 @@ func TestRoutersTellTheirOpenings(t *testing.T) {
 	}
 	close := func(got, want float64) bool { return got > want*0.99 && got < want*1.01 }
 	testkit.Until(t, "both know their part", func() bool {
-		return close(a.OpenedRatio(), 3) && close(b.OpenedRatio(), 1.5)
+		return close(a.OpenedRatio(), 1+(128+32)/64.0) && close(b.OpenedRatio(), 1+(64+32)/128.0)
 	})
 	// Other versions' events, and nobody's, change nothing.
 	for _, payload := range []string{`{}`, `{"router":"x"}`, `{"router":"x","opened":"many"}`, `{"router":"x","opened":-1}`, `[]`, `{"opened":1e400}`} {
 		a.heard([]byte(payload))
 	}
-	if got := a.OpenedRatio(); got != 0 && !close(got, 3) {
+	if got := a.OpenedRatio(); got != 0 && !close(got, 1+(128+32)/64.0) {
 		t.Errorf("ratio %v after foreign events", got)
 	}
 }

@@ -35,7 +35,7 @@ type shares struct {
 	table   *directory.Table
 	local   []*directory.Worker // ready, on this host
 	workers int                 // ready, on all hosts
-	routers int
+	routers int                 // a host with a worker has one, too, even if its record isn't there yet
 
 	// at the last beats
 	clients, localClients int
@@ -87,13 +87,15 @@ func (r *Router) currentShares() *shares {
 	if old != nil && old.table == table {
 		return old
 	}
-	s := &shares{table: table, routers: max(len(table.Routers()), 1)}
+	s := &shares{table: table}
+	hosts := make(map[string]struct{})
 	for _, record := range table.Ready() {
 		if !r.reaches(record) {
 			continue
 		}
 		l := r.workerOf(record).load(record, 1)
 		opened := int64(l.clients - record.Clients)
+		hosts[record.Host] = struct{}{}
 		s.workers++
 		s.clients += record.Clients
 		s.opened.Add(opened)
@@ -103,6 +105,7 @@ func (r *Router) currentShares() *shares {
 			s.localOpened.Add(opened)
 		}
 	}
+	s.routers = max(len(table.Routers()), len(hosts))
 	r.nearby.shares.CompareAndSwap(old, s) // another request may have been faster
 	return s
 }

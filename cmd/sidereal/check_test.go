@@ -28,7 +28,7 @@ func TestCheckNamesTheAdaptersRights(t *testing.T) {
 			[]string{"SPUBLISH on socket.io#/#check-", "SPUBLISH on socket.io#/#: ", "SPUBLISH on socket.io#/#", "SSUBSCRIBE on socket.io#/#: ",
 				"SSUBSCRIBE on socket.io#/#", "SSUBSCRIBE on socket.io#/#check-"}},
 		{"SIDEREAL_STREAM_NAME=rooms", directory + "allchannels +@pubsub +@stream ~rooms", nil},
-		{"SIDEREAL_STREAM_NAME=rooms", directory + "allchannels +@pubsub +@stream ~room", []string{"XADD to rooms: ", "XREAD of rooms: ", "XINFO STREAM of rooms: "}},
+		{"SIDEREAL_STREAM_NAME=rooms", directory + "allchannels +@pubsub +@stream ~room", []string{"XADD to rooms: ", "XREAD of rooms: ", "XINFO STREAM of rooms: ", "XTRIM of rooms: "}},
 		{"SIDEREAL_RECOVERY=1m", directory + "allchannels +@pubsub +@stream ~socket.io ~sio:session:* +pexpire", []string{"EVAL on sio:session:check-"}},
 	} {
 		command := []any{"ACL", "SETUSER", "bob", "reset", "on", ">pass"}

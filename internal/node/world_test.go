@@ -267,7 +267,7 @@ func (w *world) routerOn(l net.Listener, app string, workers int) string {
 	d := w.directoryOf(app)
 	r, err := router.New(router.Config{
 		Directory: d, RuntimeDir: w.cfg.RuntimeDir, HostName: w.cfg.Record.Host, AdvertiseAddr: l.Addr().String(), Path: "/socket.io/",
-		ShutdownTimeout: time.Millisecond,
+		ShutdownTimeout: time.Millisecond, BalanceSlack: -1, // a client comes to every worker, wherever that is
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -22,8 +22,8 @@ var layers = map[string][]string{
 	"router":                {"directory", "internal/netio", "internal/admin", "internal/bufpool", "engineio/packet"},
 	"directory":             {root, "internal/redisconn", "internal/netio"},
 	"worker":                {root, "socketio", "adapter", "directory", "internal/netio", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/adapterenv", "internal/bufpool"},
-	"engineio":              {"internal/eventloop", "internal/wheel", "internal/bufpool", "internal/netio"},
-	"socketio":              {"engineio", "internal/netio", "internal/eventloop", "internal/handler", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
+	"engineio":              {"internal/eventloop", "internal/notice", "internal/wheel", "internal/bufpool", "internal/netio"},
+	"socketio":              {"engineio", "internal/notice", "internal/netio", "internal/eventloop", "internal/handler", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/cluster":      {"socketio/packet"},
 	"socketio/socketiotest": {root, "socketio", "client", "adapter"},
 	"socketio/adaptertest":  {"socketio", "internal/testkit"},
@@ -47,7 +47,7 @@ var layers = map[string][]string{
 	"internal/daemon":     {"internal/logfile", "internal/safefile", "internal/pidfile", "internal/host", "internal/cluster", "internal/sockets", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/admin", "internal/loghandler"},
 	"internal/node":       {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
 	"internal/adapterenv": {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":  {"internal/netio"}, "internal/redisserver": {}, "internal/supervisor": {"internal/lifeline", "internal/loghandler"}, "internal/wheel": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
+	"internal/redisconn":  {"internal/netio"}, "internal/redisserver": {}, "internal/supervisor": {"internal/lifeline", "internal/loghandler"}, "internal/wheel": {}, "internal/notice": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 
 	// Packages for tests.
 	"adapter/internal/linktest": {"socketio/cluster", "socketio/packet", "adapter/internal/wire", "internal/redisconn", "internal/testkit"},

@@ -14,6 +14,7 @@ type metrics struct {
 	errors                                 [len(codeMessages)]prometheus.Counter
 	closes                                 map[string]prometheus.Counter
 	repeatedPolls, repeatedPosts           prometheus.Counter
+	limits                                 *prometheus.CounterVec
 	interrupted                            prometheus.Gauge
 }
 
@@ -45,7 +46,13 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		closes:              make(map[string]prometheus.Counter),
 		repeatedPolls:       repeats.WithLabelValues(http.MethodGet),
 		repeatedPosts:       repeats.WithLabelValues(http.MethodPost),
-		interrupted:         interrupted,
+		limits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sidereal_engine_limits_total", Help: "Sessions ended and posts refused because a client exceeded a limit, by the limit.",
+		}, []string{"limit"}),
+		interrupted: interrupted,
+	}
+	for _, limit := range []string{limitQueue, limitMessage} {
+		m.limits.WithLabelValues(limit) // to be seen before the first
 	}
 	for code := range codeMessages {
 		m.errors[code] = errs.WithLabelValues(strconv.Itoa(code))
@@ -54,7 +61,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		m.closes[reason] = closes.WithLabelValues(reason)
 	}
 	if r != nil {
-		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes, repeats, interrupted} {
+		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes, repeats, interrupted, m.limits} {
 			if err := r.Register(c); err != nil {
 				return nil, err
 			}

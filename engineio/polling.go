@@ -305,6 +305,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, id requestID
 		s.failPost(w, err)
 		panic(http.ErrAbortHandler)
 	case !whole:
+		s.server.exceeded("post refused", limitMessage, s.server.cfg.MaxHTTPBufferSize, s)
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		return
 	}

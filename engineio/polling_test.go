@@ -2,14 +2,18 @@ package engineio
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // bubble runs a test of a server on in-memory connections in fake time.
@@ -358,6 +362,41 @@ func TestSlowPollingClient(t *testing.T) {
 			t.Errorf("closed with %v", r.err)
 		}
 	})
+}
+
+// A limit that costs a client its session, or a post, is counted and logged by its name.
+func TestLimitsAreNamed(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	var lines bytes.Buffer
+	bubble(t, Config{MaxHTTPBufferSize: 100, MaxQueueBytes: 1000, Metrics: registry, Log: slog.New(slog.NewTextHandler(&lines, nil))}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		f.post(sid, "4"+strings.Repeat("a", 100)).want(t, 413, "")
+		_ = r.s.Send(NewText(make([]byte, 5000)), NewText(make([]byte, 5000)))
+		r.wantClosed(t, TransportError)
+	})
+	for _, want := range []string{
+		"post refused: the client exceeded a limit\" limit=MaxHTTPBufferSize most=100 ", "session closed: the client exceeded a limit\" limit=MaxQueueBytes most=1000 ",
+	} {
+		if !strings.Contains(lines.String(), want) {
+			t.Errorf("%s isn't in %s", want, lines.String())
+		}
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "sidereal_engine_limits_total" {
+				counted[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	if counted[limitMessage] != 1 || counted[limitQueue] != 1 {
+		t.Errorf("counted %v", counted)
+	}
 }
 
 func TestHooksAndCookie(t *testing.T) {

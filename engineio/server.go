@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/notice"
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
@@ -37,6 +38,7 @@ type Server struct {
 	drained  drained
 	pollers  pollers
 	running  atomic.Bool
+	limits   *notice.Notice // that clients exceeded
 
 	gate     sync.RWMutex   // held for reading while a session or a connection is added
 	refusing atomic.Bool    // no new sessions; changes under gate
@@ -60,7 +62,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, metrics: m, wheel: wheel.New(precision(&cfg)), sessions: newSessions(),
-		lingering: make(map[*webSocket]*linger),
+		lingering: make(map[*webSocket]*linger), limits: notice.New(),
 	}
 	s.pool.tasks = &s.tasks
 	return s, nil
@@ -239,11 +241,29 @@ func (s *Server) ended(session *Session, reason string, err error) {
 	s.sessions.remove(session)
 	s.metrics.sessions(session.transportLocked()).Dec()
 	s.metrics.closes[reason].Inc()
+	switch {
+	case errors.Is(err, ErrSlowClient):
+		s.exceeded("session closed", limitQueue, s.cfg.MaxQueueBytes, session)
+	case errors.Is(err, errTooBig):
+		s.exceeded("session closed", limitMessage, s.cfg.MaxHTTPBufferSize, session)
+	}
 	var cause slog.Attr // handlers skip it while it is empty
 	if err != nil {
 		cause = slog.Any("error", err)
 	}
 	s.debug(context.Background(), "session ended", slog.String("sid", session.id), slog.String("reason", reason), cause)
+}
+
+// Limits by which clients lose their session, or a post is refused.
+const (
+	limitQueue   = "MaxQueueBytes"
+	limitMessage = "MaxHTTPBufferSize"
+)
+
+// exceeded counts and logs that a client exceeded a limit, which is a field of Config.
+func (s *Server) exceeded(outcome, limit string, most any, session *Session) {
+	s.metrics.limits.WithLabelValues(limit).Inc()
+	s.limits.Warn(s.cfg.Log, outcome+": the client exceeded a limit", "limit", limit, "most", most, "sid", session.id, "address", session.RemoteAddr())
 }
 
 // debug logs what clients can cause often. It allocates nothing while the level is off.

@@ -56,7 +56,7 @@ func (d *connectDeadline) Expire(*wheel.Timer) {
 	late := c.deadline != nil
 	c.mu.Unlock()
 	if late {
-		c.violated(violationTimeout, nil)
+		c.exceeded(&limitError{violationTimeout, limitConnect, c.server.cfg.ConnectTimeout, nil})
 	}
 }
 
@@ -65,11 +65,13 @@ type partial struct {
 	client *client
 	timer  wheel.Timer // set once a read ended without them
 	late   atomic.Bool // whoever sets it first, the timer or the last attachment, has its way
-	header packet.Header
-	name   []byte
-	args   Args
-	got    [][]byte
-	size   int // of what has come, as Config.MaxPendingBytes counts it
+
+	crowded atomic.Bool // it is given up for Config.MaxPartialBytes
+	header  packet.Header
+	name    []byte
+	args    Args
+	got     [][]byte
+	size    int // of what has come, as Config.MaxPendingBytes counts it
 
 	// under waits.mu
 	place *list.Element
@@ -105,15 +107,9 @@ var (
 )
 
 var (
-	errBinary      = errors.New("socketio: binary message where none is due")
-	errText        = errors.New("socketio: text message where an attachment is due")
-	errState       = errors.New("socketio: packet does not fit the state of its namespace")
-	errAttachments = errors.New("socketio: too many attachments")
-	errNamespaces  = errors.New("socketio: too many namespaces")
-	errPending     = errors.New("socketio: too much waits to be handled")
-	errRate        = errors.New("socketio: too many events in a second")
-	errRooms       = errors.New("socketio: too many rooms")
-	errSlow        = errors.New("socketio: attachments did not come in time")
+	errBinary = errors.New("socketio: binary message where none is due")
+	errText   = errors.New("socketio: text message where an attachment is due")
+	errState  = errors.New("socketio: packet does not fit the state of its namespace")
 )
 
 // Receive takes one Engine.IO message, which is a packet or an attachment.
@@ -141,13 +137,12 @@ func (c *client) Receive(data []byte, binary bool) {
 	if c.partial != nil {
 		c.completed()
 	}
-	switch err {
-	case errState:
-		c.violated(violationState, err)
-	case errNamespaces, errPending, errAttachments:
-		c.violated(violationLimit, err)
-	case errRate:
-		c.violated(violationRate, err)
+	limit, exceeded := errors.AsType[*limitError](err)
+	switch {
+	case exceeded:
+		c.exceeded(limit)
+	case err == errState:
+		c.violated(violationState, "", err)
 	default:
 		c.closeMalformed(err)
 	}
@@ -166,8 +161,8 @@ func (c *client) receiveText(data []byte) error {
 		if h.Attachments == 0 {
 			return packet.ErrAttachments
 		}
-		if h.Attachments > c.server.cfg.MaxAttachments {
-			return errAttachments
+		if most := c.server.cfg.MaxAttachments; h.Attachments > most {
+			return &limitError{violationLimit, limitAttachments, most, h.Attachments}
 		}
 	}
 	body = bytes.Clone(body) // data is the reader's
@@ -236,8 +231,8 @@ func (p *partial) grow(n int) error {
 
 // charge counts n bytes that were received and that handlers haven't taken yet.
 func (c *client) charge(n int) error {
-	if c.pending.Add(int64(n)) > int64(c.server.cfg.MaxPendingBytes) {
-		return errPending
+	if pending, most := c.pending.Add(int64(n)), c.server.cfg.MaxPendingBytes; pending > int64(most) {
+		return &limitError{violationLimit, limitPending, most, pending}
 	}
 	return nil
 }
@@ -271,7 +266,12 @@ func (p *partial) await(timeout time.Duration) {
 // Expire closes the connection.
 func (p *partial) Expire(*wheel.Timer) {
 	if !p.late.Swap(true) {
-		p.client.violated(violationSlow, errSlow)
+		cfg := &p.client.server.cfg
+		err := &limitError{violationSlow, limitAttachment, cfg.AttachmentTimeout, nil}
+		if p.crowded.Load() {
+			err = &limitError{violationSlow, limitPartial, cfg.MaxPartialBytes, cfg.MaxPartialBytes + p.size}
+		}
+		p.client.exceeded(err)
 	}
 }
 
@@ -289,7 +289,8 @@ func (c *client) received(h packet.Header, name []byte, args Args, size int) err
 		return nil
 	}
 	if c.rate != nil && !c.rate.Allow() {
-		return errRate
+		most := c.server.cfg.MaxEventsPerSecond
+		return &limitError{violationRate, limitEvents, most, most + 1}
 	}
 	c.server.metrics.in.Inc()
 	e := newEvent(s, h.ID, name, args, size)
@@ -373,7 +374,7 @@ func (c *client) connect(namespace string, auth json.RawMessage) error {
 			c.running++
 			err = nil
 		} else {
-			err = errNamespaces
+			err = &limitError{violationLimit, limitNamespaces, most, max(len(c.sockets), int(c.running)) + 1}
 		}
 	}
 	c.mu.Unlock()
@@ -459,14 +460,24 @@ func (c *client) sendPacket(h packet.Header, p packet.Payload) error {
 	return c.send(h, c.server.encodePayload(h, p))
 }
 
+// exceeded closes the connection of a client that exceeded a limit.
+func (c *client) exceeded(e *limitError) {
+	fields := []any{"limit", e.limit, "most", e.most, "sid", c.session.ID(), "address", c.session.RemoteAddr()}
+	if e.seen != nil {
+		fields = append(fields, "seen", e.seen)
+	}
+	c.server.notices.limits.Warn(c.server.cfg.Log, "connection closed: the client exceeded a limit", fields...)
+	c.violated(e.kind, e.limit, e)
+}
+
 // violated closes the connection for a fault of the client. The sockets' reasons are Node's: a
 // client that is between two polls can't be told at once, and sockets end before it after a packet
 // out of order.
-func (c *client) violated(kind string, err error) {
+func (c *client) violated(kind, limit string, err error) {
 	c.mu.Lock()
 	c.doomed = true
 	c.mu.Unlock()
-	c.server.metrics.violations.WithLabelValues(kind).Inc()
+	c.server.metrics.violations.WithLabelValues(kind, limit).Inc()
 	c.server.cfg.Log.Debug("connection closed for its fault", "sid", c.session.ID(), "kind", kind, "error", err)
 	switch ended := c.session.Close(); {
 	case ended:

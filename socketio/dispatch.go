@@ -11,6 +11,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/eventloop"
 	compiler "github.com/sidereal-io/sidereal/internal/handler"
+	"github.com/sidereal-io/sidereal/internal/notice"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -276,11 +277,22 @@ type panicError struct{ value any }
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 func (s *Socket) panicked(what string, v any) error {
-	server := s.client.server
-	server.metrics.panics.Inc()
-	server.notices.panics.error(server.cfg.Log, "handler panicked", "namespace", s.namespace, "socket", s.id, "event", what,
-		"panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	return s.client.server.panicked(v, "namespace", s.namespace, "socket", s.id, "event", what)
+}
+
+// panicked logs and counts a panic that was recovered. Nobody else logs the error that it returns.
+func (s *Server) panicked(v any, fields ...any) error {
+	s.metrics.panics.Inc()
+	s.notices.panics.Error(s.cfg.Log, "handler panicked", append(fields, "panic", notice.Cut(fmt.Sprint(v)), "stack", notice.Cut(string(debug.Stack())))...)
 	return &panicError{v}
+}
+
+// unlogged returns err unless it is a panic, which has been logged.
+func unlogged(err error) error {
+	if _, ok := errors.AsType[*panicError](err); ok {
+		return nil
+	}
+	return err
 }
 
 // failed answers an event whose handler or middleware failed, and logs errors that the client doesn't see.
@@ -298,7 +310,7 @@ func (s *Socket) failed(r *registry, c *call, name string, err error) {
 	case s.leaves() && (errors.Is(err, context.Canceled) || errors.Is(err, ErrDisconnected)): // the client has left meanwhile
 	default:
 		server.metrics.failures.Inc()
-		server.notices.failures.warn(server.cfg.Log, "handler failed", "namespace", s.namespace, "socket", s.id, "event", name, "error", err)
+		server.notices.failures.Warn(server.cfg.Log, "handler failed", "namespace", s.namespace, "socket", s.id, "event", name, "error", err)
 	}
 	c.Reply(failure(err))
 	s.tellError(r, name, err)

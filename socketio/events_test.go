@@ -1,9 +1,12 @@
 package socketio_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -199,6 +202,34 @@ func TestErrorsOfEventMiddlewaresAnswer(t *testing.T) {
 		p.Want(`35[{"error":"internal error"}]`, `2["errored","fails"]`)
 		synctest.Wait()
 		p.WantNothing()
+	})
+}
+
+// A panic is one record at level error, wherever it happens, with its stack.
+func TestPanicsAreOneRecord(t *testing.T) {
+	var lines bytes.Buffer
+	serve(t, socketio.Config{Log: slog.New(slog.NewTextHandler(&lines, nil))}, func(io *socketio.Server) {
+		io.On("handler", func() { panic("in a handler") })
+		io.On("go", func(s *socketio.Socket) { s.Go(func(context.Context) { panic("in Go") }) })
+		io.UseEvents(func(_ context.Context, _ *socketio.Socket, event string, _ socketio.Args) error {
+			if event == "middleware" {
+				panic("in a middleware of events")
+			}
+			return nil
+		})
+		io.Of("/refused").Use(func(context.Context, *socketio.Socket) error { panic("in a middleware") })
+		io.OfFunc(func(context.Context, string, json.RawMessage) bool { panic("in a namespace") })
+	}, func(t *testing.T, h *peer.Host) {
+		p, _ := h.Join("/")
+		for _, send := range []string{`21["handler"]`, `2["go"]`, `21["middleware"]`, `0/refused,`, `0/other,`} {
+			lines.Reset()
+			p.Send(send)
+			synctest.Wait()
+			got := lines.String()
+			if strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "panic=\"in ") || !strings.Contains(got, "stack=\"goroutine ") {
+				t.Errorf("%s logged %s", send, got)
+			}
+		}
 	})
 }
 

@@ -19,8 +19,6 @@ func (e *PacketError) Error() string {
 		return "unknown packet type"
 	case packet.ErrAttachments:
 		return "Illegal attachments"
-	case errAttachments:
-		return "too many attachments"
 	case errBinary:
 		return "got binary data when not reconstructing a packet"
 	case errText:
@@ -76,6 +74,6 @@ func (f *malformed) reported() {
 // Expire closes the connection, after all calls of OnError or without waiting longer.
 func (f *malformed) Expire(*wheel.Timer) {
 	if !f.said.Swap(true) {
-		f.client.violated(violationMalformed, f.err.Err)
+		f.client.violated(violationMalformed, "", f.err.Err)
 	}
 }

@@ -1,9 +1,11 @@
 package socketio_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,6 +30,7 @@ func TestBreachesCloseTheConnection(t *testing.T) {
 		cfg    socketio.Config
 		breach func(p *peer.Peer)
 		kind   string
+		limit  string // in the log, with the value that was seen; empty: none
 	}{
 		{"events per second", socketio.Config{MaxEventsPerSecond: 10}, func(p *peer.Peer) {
 			for range 3 {
@@ -40,12 +43,12 @@ func TestBreachesCloseTheConnection(t *testing.T) {
 			for range 11 {
 				p.Send(`2["quiet"]`)
 			}
-		}, "rate"},
+		}, "rate", "limit=MaxEventsPerSecond most=10 "},
 		{"rooms", socketio.Config{MaxRooms: 2}, func(p *peer.Peer) {
 			p.Send(`21["join","a"]`, `22["join","b"]`, `23["join","a"]`)
 			p.Want("31[]", "32[]", "33[]")
 			p.Send(`2["join","c"]`)
-		}, "rooms"},
+		}, "rooms", "limit=MaxRooms most=2 "},
 		{"attachments in time", socketio.Config{AttachmentTimeout: time.Second}, func(p *peer.Peer) {
 			p.Send(`51-["quiet",{"_placeholder":true,"num":0}]`)
 			time.Sleep(900 * time.Millisecond)
@@ -53,24 +56,25 @@ func TestBreachesCloseTheConnection(t *testing.T) {
 			time.Sleep(time.Minute)
 			p.Send(`52-["quiet",{"_placeholder":true,"num":0}]`)
 			p.SendBinary("x")
-		}, "attachments"},
+		}, "attachments", "limit=AttachmentTimeout most=1s "},
 		{"attachments of a parser in time", socketio.Config{AttachmentTimeout: time.Second, Parser: twoParts{}}, func(p *peer.Peer) {
 			p.Send(`2["quiet"`)
 			time.Sleep(900 * time.Millisecond)
 			p.Send(`]`)
 			time.Sleep(time.Minute)
 			p.Send(`2["quiet"`)
-		}, "attachments"},
-		{"number of attachments", socketio.Config{MaxAttachments: 2}, func(p *peer.Peer) { p.Send(`53-["quiet"]`) }, "limit"},
-		{"namespaces", socketio.Config{MaxNamespaces: 1}, func(p *peer.Peer) { p.Send(`0/other,`) }, "limit"},
+		}, "attachments", "limit=AttachmentTimeout most=1s "},
+		{"number of attachments", socketio.Config{MaxAttachments: 2}, func(p *peer.Peer) { p.Send(`53-["quiet"]`) }, "limit", "limit=MaxAttachments most=2 "},
+		{"namespaces", socketio.Config{MaxNamespaces: 1}, func(p *peer.Peer) { p.Send(`0/other,`) }, "limit", "limit=MaxNamespaces most=1 "},
 		{"an attachment named twice", socketio.Config{}, func(p *peer.Peer) {
 			p.Send(`51-["quiet",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`)
-		}, "malformed"},
-		{"malformed", socketio.Config{}, func(p *peer.Peer) { p.Send(`2{}`) }, "malformed"},
+		}, "malformed", ""},
+		{"malformed", socketio.Config{}, func(p *peer.Peer) { p.Send(`2{}`) }, "malformed", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			registry := prometheus.NewRegistry()
-			c.cfg.Metrics = registry
+			var lines bytes.Buffer // written by the server, which runs in the test's bubble
+			c.cfg.Metrics, c.cfg.Log = registry, slog.New(slog.NewTextHandler(&lines, nil))
 			serve(t, c.cfg, func(io *socketio.Server) {
 				io.Of("/other")
 				io.On("join", func(s *socketio.Socket, room string) error { s.Join(room); return nil })
@@ -84,6 +88,9 @@ func TestBreachesCloseTheConnection(t *testing.T) {
 				p.Want("closed")
 				if got := counted(t, registry, c.kind); got != 1 {
 					t.Errorf("%s was counted %v times", c.kind, got)
+				}
+				if text := lines.String(); strings.Contains(text, "exceeded a limit") != (c.limit != "") || !strings.Contains(text, c.limit) {
+					t.Errorf("logged %q, want %s", text, c.limit)
 				}
 			})
 		})

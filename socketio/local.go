@@ -89,7 +89,7 @@ func (s *Socket) info() cluster.SocketInfo {
 // undescribed logs that the socket can't be described completely.
 func (s *Socket) undescribed(err error) {
 	server := s.client.server
-	server.notices.unencoded.warn(server.cfg.Log, "socket's handshake cannot be encoded", "namespace", s.namespace, "socket", s.id, "error", err)
+	server.notices.unencoded.Warn(server.cfg.Log, "socket's handshake cannot be encoded", "namespace", s.namespace, "socket", s.id, "error", err)
 }
 
 // Apply implements cluster.Local.

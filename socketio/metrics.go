@@ -60,7 +60,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}),
 		violations: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_socketio_violations_total", Help: "Connections closed for what the client sent, or did not send.",
-		}, []string{"kind"}),
+		}, []string{"kind", "limit"}),
 	}
 	m.unrecovered = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sidereal_socketio_unrecovered_total", Help: "Clients that came back with a snapshot and started anew.",
@@ -68,10 +68,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	for _, reason := range []string{unrecoveredData, unrecoveredRooms, unrecoveredApp} {
 		m.unrecovered.WithLabelValues(reason)
 	}
-	for _, kind := range []string{
-		violationMalformed, violationState, violationLimit, violationRate, violationRooms, violationSlow, violationTimeout,
-	} {
-		m.violations.WithLabelValues(kind) // to be seen before the first
+	for kind, limits := range limitsOf {
+		for _, limit := range limits {
+			m.violations.WithLabelValues(kind, limit) // to be seen before the first
+		}
 	}
 	if r == nil {
 		return m, nil

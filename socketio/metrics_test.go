@@ -48,16 +48,16 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 		for name, want := range map[string]float64{
-			"sidereal_socketio_sockets":                  1,
-			"sidereal_socketio_events_total in":          4,
-			"sidereal_socketio_events_total out":         3,
-			"sidereal_socketio_panics_total":             1,
-			"sidereal_socketio_undecodable_total":        1,
-			"sidereal_socketio_handler_errors_total":     0,
-			"sidereal_socketio_violations_total state":   1,
-			"sidereal_socketio_violations_total limit":   0,
-			"sidereal_engine_sessions websocket":         1,
-			"sidereal_engine_handshakes_total websocket": 2,
+			"sidereal_socketio_sockets":                                  1,
+			"sidereal_socketio_events_total in":                          4,
+			"sidereal_socketio_events_total out":                         3,
+			"sidereal_socketio_panics_total":                             1,
+			"sidereal_socketio_undecodable_total":                        1,
+			"sidereal_socketio_handler_errors_total":                     0,
+			"sidereal_socketio_violations_total state ":                  1,
+			"sidereal_socketio_violations_total rate MaxEventsPerSecond": 0,
+			"sidereal_engine_sessions websocket":                         1,
+			"sidereal_engine_handshakes_total websocket":                 2,
 		} {
 			if v, ok := got[name]; !ok || v != want {
 				t.Errorf("%s is %v (there: %v), want %v", name, v, ok, want)

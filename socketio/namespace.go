@@ -85,8 +85,8 @@ func (s *Socket) connect() {
 	n, err := s.find()
 	if n == nil {
 		s.abandon()
-		if err != nil {
-			server.notices.refusals.warn(server.cfg.Log, "namespace refused", "namespace", s.namespace, "error", err)
+		if unlogged(err) != nil {
+			server.notices.refusals.Warn(server.cfg.Log, "namespace refused", "namespace", s.namespace, "error", err)
 		}
 		e := &Error{Message: "Invalid namespace"}
 		if err != nil {
@@ -143,7 +143,7 @@ func (s *Socket) enterRooms(rooms []string) {
 	events, full := s.nsp.rooms.join(s, rooms)
 	s.nsp.tellRooms(events)
 	if full {
-		s.client.violated(violationRooms, errRooms)
+		s.tooManyRooms()
 	}
 }
 
@@ -197,16 +197,16 @@ func (s *Socket) find() (n *Namespace, err error) {
 func (s *Socket) refused(err error) {
 	server := s.client.server
 	e, internal := shown(err)
-	if internal {
+	if internal && unlogged(err) != nil {
 		server.metrics.failures.Inc()
-		server.notices.refusals.warn(server.cfg.Log, "middleware failed", "namespace", s.namespace, "socket", s.id, "error", err)
+		server.notices.refusals.Warn(server.cfg.Log, "middleware failed", "namespace", s.namespace, "socket", s.id, "error", err)
 	}
 	s.abandon()
 	was, events := s.nsp.rooms.leaveAll(s)
 	s.giveBack(was)
 	s.nsp.tellRooms(events)
 	if err := s.client.refuse(s.namespace, e); err != nil && err != ErrDisconnected {
-		server.notices.refusals.warn(server.cfg.Log, "middleware failed", "namespace", s.namespace, "error", fmt.Errorf("data of a refusal: %w", err))
+		server.notices.refusals.Warn(server.cfg.Log, "middleware failed", "namespace", s.namespace, "error", fmt.Errorf("data of a refusal: %w", err))
 		s.client.refuse(s.namespace, &Error{Message: e.Message})
 	}
 	s.nsp.release()
@@ -244,7 +244,7 @@ func (n *Namespace) raise(p packet.Payload, reply func(packet.Payload)) {
 	}
 	for _, h := range handlers {
 		if err := n.handle(h, &c, name); err != nil {
-			if _, internal := shown(err); internal {
+			if _, internal := shown(err); internal && unlogged(err) != nil {
 				n.server.cfg.Log.Warn("handler of a server's event failed", "namespace", n.name, "event", name, "error", err)
 			}
 			c.Reply(failure(err))
@@ -256,8 +256,7 @@ func (n *Namespace) raise(p packet.Payload, reply func(packet.Payload)) {
 func (n *Namespace) handle(h *handler, c *call, name string) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			n.server.metrics.panics.Inc()
-			err = &panicError{v}
+			err = n.server.panicked(v, "namespace", n.name, "event", name)
 		}
 	}()
 	return h.call(&c.Call)

@@ -28,6 +28,7 @@ func (w *partials) hold(p *partial) {
 	for w.bytes > w.most && w.list.Len() > 0 {
 		oldest := w.list.Front().Value.(*partial)
 		w.removeLocked(oldest)
+		oldest.crowded.Store(true)
 		oldest.client.server.wheel.Schedule(&oldest.timer, 0)
 	}
 }

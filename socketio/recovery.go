@@ -197,7 +197,7 @@ func (s *Socket) startAnew() {
 func (s *Socket) unrecovered(reason string, err error) {
 	server := s.client.server
 	server.metrics.unrecovered.WithLabelValues(reason).Inc()
-	server.notices.recoveries.warn(server.cfg.Log, "client is not recovered and starts anew",
+	server.notices.recoveries.Warn(server.cfg.Log, "client is not recovered and starts anew",
 		"namespace", s.namespace, "socket", s.id, "reason", reason, "error", err)
 }
 

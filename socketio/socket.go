@@ -175,8 +175,14 @@ func (s *Socket) Join(rooms ...string) {
 	s.nsp.tellRooms(events)
 	s.changed()
 	if full {
-		s.client.violated(violationRooms, errRooms)
+		s.tooManyRooms()
 	}
+}
+
+// tooManyRooms closes the connection of a socket that joined one room too many.
+func (s *Socket) tooManyRooms() {
+	most := s.client.server.cfg.MaxRooms
+	s.client.exceeded(&limitError{violationRooms, limitRooms, most, most + 1})
 }
 
 // Leave removes the socket from rooms.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/e2e/harness"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -60,6 +61,9 @@ func TestRightsOfTheDocs(t *testing.T) {
 			ask[bool](a, "flood", "crowd", 1, 1)
 			return b.flooded.Load()
 		})
+		if _, streams := forms[form].(adapter.Streams); streams {
+			ask[bool](a, "flood", "nobody", 10, streamBytes/8) // the stream is trimmed
+		}
 		a.burst(0, 10)
 		b.expect(0, 10)
 		a.awaitCount(2)

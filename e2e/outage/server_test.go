@@ -44,12 +44,16 @@ const passing = "/passing"
 // recovering is the form over streams with connection state recovery.
 const recovering = "redis-streams-recovering"
 
+// streamBytes is the bound of streams. What one test sends to fill a stream fits into a server's
+// buffer of 64 MiB.
+const streamBytes = 32 << 20
+
 // forms are what is tested.
 var forms = map[string]adapter.Form{
 	"redis":         adapter.Classic{},
 	"redis-sharded": adapter.Sharded{},
-	"redis-streams": adapter.Streams{},
-	recovering:      adapter.Streams{},
+	"redis-streams": adapter.Streams{MaxBytes: streamBytes},
+	recovering:      adapter.Streams{MaxBytes: streamBytes},
 }
 
 func TestMain(m *testing.M) {

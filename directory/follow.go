@@ -163,7 +163,7 @@ func (d *Directory) heard(payload []byte) {
 	}
 	d.mu.Lock()
 	if e.State == stateGone {
-		d.diedLocked(e.Worker, "goodbye")
+		d.diedLocked(e.Worker, e.Dead)
 	} else {
 		d.roster.lives(e.Worker, time.Now())
 		d.roster.heardOf(e.Worker, time.Now())
@@ -177,7 +177,7 @@ func (d *Directory) heard(payload []byte) {
 // tells the others. A worker that lives is back with its next beat. WorkerGone never blocks.
 func (d *Directory) WorkerGone(id string) {
 	d.mu.Lock()
-	news := d.diedLocked(id, "seen dead")
+	news := d.diedLocked(id, true)
 	d.mu.Unlock()
 	if !news {
 		return
@@ -193,7 +193,7 @@ func (d *Directory) WorkerGone(id string) {
 // once, from the others by an event. WorkerSilent never blocks.
 func (d *Directory) WorkerSilent(id string, silent bool) {
 	d.MarkSilent(id, silent)
-	e := event{id, stateHeard}
+	e := event{Worker: id, State: stateHeard}
 	if silent {
 		e.State = stateSilent
 	}
@@ -213,12 +213,26 @@ func (d *Directory) MarkSilent(id string, silent bool) {
 	}
 }
 
-func (d *Directory) diedLocked(id, why string) bool {
-	had := d.roster.members[id] != nil
+// diedLocked forgets a worker. Dead means that somebody else reported its end. A worker that drained
+// was about to leave: its supervisor may see its end before its goodbye comes.
+func (d *Directory) diedLocked(id string, dead bool) bool {
+	m := d.roster.members[id]
+	var was Worker
+	if m != nil {
+		was = m.worker
+	}
 	news := d.roster.died(id, time.Now())
-	if had {
-		d.publishLocked()
-		d.cfg.Log.Info("worker gone", "worker", id, "why", why)
+	if m == nil {
+		return news
+	}
+	d.publishLocked()
+	switch {
+	case !dead:
+		d.cfg.Log.Info("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "goodbye")
+	case was.State == StateDraining:
+		d.cfg.Log.Info("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "ended while it drained")
+	default:
+		d.cfg.Log.Warn("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "died")
 	}
 	return news
 }
@@ -230,7 +244,7 @@ func (d *Directory) announceDeaths(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case id := <-d.deaths:
-			if err := d.announceGone(ctx, id); err != nil && ctx.Err() == nil {
+			if err := d.announceGone(ctx, id, true); err != nil && ctx.Err() == nil {
 				d.cfg.Log.Debug("gone worker not announced", "worker", id, "error", err)
 			}
 		case e := <-d.silences:
@@ -244,13 +258,13 @@ func (d *Directory) announceDeaths(ctx context.Context) error {
 }
 
 // announceGone removes a worker's record and then tells the routers.
-func (d *Directory) announceGone(ctx context.Context, id string) error {
+func (d *Directory) announceGone(ctx context.Context, id string, dead bool) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	pipe := d.client.Pipeline()
 	pipe.Del(ctx, d.keys.worker(id))
 	pipe.SRem(ctx, d.keys.workers(), id)
-	pipe.Publish(ctx, d.keys.events(), encode(event{id, stateGone}))
+	pipe.Publish(ctx, d.keys.events(), encode(event{id, stateGone, dead}))
 	_, err := pipe.Exec(ctx)
 	return redisconn.Classify(err)
 }

@@ -62,7 +62,7 @@ func keyDocs() []keyDoc {
 			"6 s, written every 2 s", "the router", "routers, `sidereal cluster`",
 		},
 		{
-			k.events(), "channel", "JSON `{worker, state}`; state is `ready`, `draining` or `gone`, or `silent` or `heard` for a worker that missed its beats; `{router, opened}`: new sessions that a router opened", "not stored",
+			k.events(), "channel", "JSON `{worker, state, dead}`; state is `ready`, `draining` or `gone` (dead: others saw its end), or `silent` or `heard` for a worker that missed its beats; `{router, opened}`: new sessions that a router opened", "not stored",
 			"workers; routers that find a worker dead or open sessions; supervisors", "routers",
 		},
 		{

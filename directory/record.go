@@ -81,6 +81,8 @@ type Router struct {
 type event struct {
 	Worker string `json:"worker"`
 	State  State  `json:"state"`
+	// Dead says of a worker that is gone that it didn't say so itself.
+	Dead bool `json:"dead,omitempty"`
 }
 
 // opened is an event of a router that opened sessions since the last one. Older versions ignore it,

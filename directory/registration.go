@@ -209,7 +209,7 @@ func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
 	if !r.kind.events || state == told && had.Val() == 1 || state == StateStarting {
 		return state, nil
 	}
-	err = r.d.client.Publish(ctx, r.d.keys.events(), encode(event{r.id, state})).Err()
+	err = r.d.client.Publish(ctx, r.d.keys.events(), encode(event{Worker: r.id, State: state})).Err()
 	if err != nil {
 		return told, redisconn.Classify(err)
 	}
@@ -260,7 +260,7 @@ func (r *Registration[R]) goodbye(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	if r.kind.events {
-		return ignoreUnreachable(r.d.announceGone(ctx, r.id))
+		return ignoreUnreachable(r.d.announceGone(ctx, r.id, false))
 	}
 	pipe := r.d.client.Pipeline()
 	pipe.Del(ctx, r.key)

@@ -72,9 +72,13 @@ func fromEnv(src config.Source) (Config, error) {
 		},
 		App: set.App.App, HostName: set.HostName,
 		DrainDelay: set.DrainDelay, DrainRate: set.DrainRate, ShutdownTimeout: set.ShutdownTimeout,
-		Log:        set.Logger(os.Stderr, config.Color(os.Stderr)),
 		supervised: supervision{dir: set.RuntimeDir, slot: set.Slot, fd: max(set.SupervisorFD, 0)},
 	}
+	process := "worker"
+	if set.RuntimeDir != "" {
+		process = fmt.Sprintf("worker-%d", set.Slot)
+	}
+	cfg.Log = set.Logger(os.Stderr, config.Color(os.Stderr), set.HostName, process)
 	cfg.MemoryAdapter = set.Adapter == adapterenv.Memory
 	if set.Adapter != "" || set.RedisURL != "" {
 		cfg.Adapter = adapterenv.Config(set.Cluster)
@@ -86,13 +90,10 @@ func fromEnv(src config.Source) (Config, error) {
 	if !config.IsOff(set.AdminAddr) {
 		cfg.AdminAddr = set.AdminAddr
 	}
-	switch {
-	case set.RuntimeDir == "":
-		for _, warning := range loaded.Warnings { // a supervisor has logged them already
+	if set.RuntimeDir == "" { // else a supervisor has logged them already
+		for _, warning := range loaded.Warnings {
 			cfg.Log.Warn(warning)
 		}
-	case set.Format == "json": // in console lines the supervisor names the process
-		cfg.Log = cfg.Log.With("process", fmt.Sprintf("worker-%d", set.Slot))
 	}
 	return cfg, nil
 }

@@ -25,7 +25,7 @@ func daemonCommand() *cobra.Command {
 				return err
 			}
 			cfg.OwnLog = cfg.Home.OpenLog(daemon.RotationOf(set.LogFiles))
-			cfg.Log = set.Log.Logger(cfg.OwnLog, false)
+			cfg.Log = set.Log.Logger(cfg.OwnLog, false, set.HostName, "daemon")
 			ctx, stop := untilSignal(exitAtOnce)
 			defer stop()
 			if err := daemon.Run(ctx, cfg); !errors.Is(err, daemon.ErrRunning) {
@@ -51,7 +51,7 @@ func daemonConfig(set config.Daemon, settings *config.Settings) (cfg daemon.Conf
 	return daemon.Config{
 		Home: home, Version: versionText(), Program: []string{self}, Settings: set,
 		AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Shown: daemonSettings(settings),
-		Log: logger(set.Log, settings),
+		Log: logger(set.Log, settings, set.HostName, "daemon"),
 	}, nil
 }
 

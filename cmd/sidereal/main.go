@@ -93,8 +93,8 @@ func load(cmd *cobra.Command, dst any) (*config.Settings, error) {
 }
 
 // logger makes a command's logger and gives the warnings of its settings.
-func logger(set config.Log, settings *config.Settings) *slog.Logger {
-	log := set.Logger(os.Stderr, config.Color(os.Stderr))
+func logger(set config.Log, settings *config.Settings, host, process string) *slog.Logger {
+	log := set.Logger(os.Stderr, config.Color(os.Stderr), host, process)
 	for _, w := range settings.Warnings {
 		log.Warn(w)
 	}
@@ -103,12 +103,8 @@ func logger(set config.Log, settings *config.Settings) *slog.Logger {
 
 // childLogger makes the logger of a process that a supervisor started, and whose warnings that has
 // given.
-func childLogger(set config.Log, process string) *slog.Logger {
-	log := set.Logger(os.Stderr, config.Color(os.Stderr))
-	if set.Format == "json" { // in console lines the supervisor names the process
-		log = log.With("process", process)
-	}
-	return log
+func childLogger(set config.Log, host, process string) *slog.Logger {
+	return set.Logger(os.Stderr, config.Color(os.Stderr), host, process)
 }
 
 // untilSignal is the context of a command: it ends with the first SIGTERM or SIGINT. Further ones

@@ -20,9 +20,9 @@ func routerCommand() *cobra.Command {
 				Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: versionText(),
 			}
 			if set.RuntimeDir != "" {
-				cfg.Log = childLogger(set.Log, "router")
+				cfg.Log = childLogger(set.Log, set.HostName, "router")
 			} else {
-				cfg.Log = logger(set.Log, settings)
+				cfg.Log = logger(set.Log, settings, set.HostName, "router")
 			}
 			ctx, stop := untilSignal(exitAtOnce)
 			defer stop()
@@ -61,7 +61,7 @@ func nodehostCommand() *cobra.Command {
 			}
 			ctx, stop := untilSignal(exitAtOnce)
 			defer stop()
-			return service.NodeHost(ctx, service.NodeHostConfig{Settings: set, Version: versionText(), Log: childLogger(set.Log, "nodehost")})
+			return service.NodeHost(ctx, service.NodeHostConfig{Settings: set, Version: versionText(), Log: childLogger(set.Log, set.HostName, "nodehost")})
 		},
 	}
 }

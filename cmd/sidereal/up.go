@@ -47,7 +47,7 @@ SIGHUP reads the certificates again.`,
 func up(set config.Up, settings *config.Settings, args []string) error {
 	cfg := host.RunConfig{
 		Settings: set, Variables: settings, Environ: os.Environ(), Version: versionText(), Exit: exitAtOnce,
-		Stdout: os.Stdout, Stderr: os.Stderr, Color: config.Color(os.Stderr), Log: logger(set.Log, settings),
+		Stdout: os.Stdout, Stderr: os.Stderr, Color: config.Color(os.Stderr), Log: logger(set.Log, settings, set.HostName, "up"),
 	}
 	self, err := os.Executable()
 	if err != nil {

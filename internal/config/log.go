@@ -11,7 +11,9 @@ import (
 )
 
 // Logger makes a logger according to the settings. Color has an effect in the console format only.
-func (l Log) Logger(w io.Writer, color bool) *slog.Logger {
+// In JSON each line names its host and process; on a console the supervisor names the process. An
+// empty host means the system's name.
+func (l Log) Logger(w io.Writer, color bool, host, process string) *slog.Logger {
 	var level slog.Level // info, unless the text names another one
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
 		level = slog.LevelInfo
@@ -19,7 +21,22 @@ func (l Log) Logger(w io.Writer, color bool) *slog.Logger {
 	if l.Format == "console" {
 		w = loghandler.Console(w, color)
 	}
-	return slog.New(loghandler.New(w, level))
+	if l.Format != "json" {
+		return slog.New(loghandler.New(w, level))
+	}
+	return slog.New(loghandler.New(w, level, slog.String("host", HostName(host)), slog.String("process", process)))
+}
+
+// HostName returns name, or the system's name if that is empty.
+func HostName(name string) string {
+	if name != "" {
+		return name
+	}
+	system, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return system
 }
 
 // Terminal reports whether f is a terminal.

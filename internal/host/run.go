@@ -85,7 +85,7 @@ func (c *RunConfig) host(metrics prometheus.Registerer) Config {
 		Program: c.Program, Environ: c.Environ, Liveness: set.Liveness, ServiceLog: set.Log, Log: c.Log,
 		Supervisor: supervisor.Config{
 			StopTimeout: set.DrainDelay + set.ShutdownTimeout + time.Second, // each process cuts off by itself what is left
-			Output:      c.Stderr, Prefix: set.Format == "console", Color: c.Color, Metrics: metrics,
+			Output:      c.Stderr, Prefix: set.Format == "console", Color: c.Color, Host: config.HostName(set.HostName), Metrics: metrics,
 		},
 	}
 	if c.Color {

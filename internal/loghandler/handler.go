@@ -17,9 +17,9 @@ import (
 const TimeFormat = "2006-01-02T15:04:05.000Z07:00"
 
 // New makes a handler that writes each record of at least level to w, as one line of JSON and with
-// one Write at a time.
-func New(w io.Writer, level slog.Leveler) slog.Handler {
-	return handler{lines: zerolog.NewSlogHandler(zerolog.New(zerolog.SyncWriter(w)).Hook(milliseconds{})), level: level}
+// one Write at a time. Records that have no field of the same name get those of origin.
+func New(w io.Writer, level slog.Leveler, origin ...slog.Attr) slog.Handler {
+	return handler{lines: zerolog.NewSlogHandler(zerolog.New(zerolog.SyncWriter(w)).Hook(milliseconds{})), level: level, origin: origin}
 }
 
 // Console makes a writer that turns a line of JSON into text for people.
@@ -40,23 +40,42 @@ func (milliseconds) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
 type handler struct {
 	lines  slog.Handler
 	level  slog.Leveler
-	groups []string // open
+	groups []string    // open
+	origin []slog.Attr // for each record
 }
 
 func (h handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
 
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	r.Time = time.Time{} // the hook writes it
+	origin := h.origin
+	if len(h.groups) == 0 {
+		r.Attrs(func(a slog.Attr) bool { origin = without(origin, a); return true })
+	}
 	if len(h.groups) > 0 {
 		fields := make([]slog.Attr, 0, r.NumAttrs())
 		r.Attrs(func(a slog.Attr) bool { fields = append(fields, a); return true })
 		r = slog.NewRecord(time.Time{}, r.Level, r.Message, r.PC)
 		r.AddAttrs(h.grouped(fields)...)
 	}
+	r.AddAttrs(origin...)
 	return h.lines.Handle(ctx, r)
 }
 
+// without returns the fields that have another name than a.
+func without(fields []slog.Attr, a slog.Attr) []slog.Attr {
+	if !slices.ContainsFunc(fields, func(f slog.Attr) bool { return f.Key == a.Key }) {
+		return fields
+	}
+	return slices.DeleteFunc(slices.Clone(fields), func(f slog.Attr) bool { return f.Key == a.Key })
+}
+
 func (h handler) WithAttrs(fields []slog.Attr) slog.Handler {
+	if len(h.groups) == 0 {
+		for _, a := range fields {
+			h.origin = without(h.origin, a)
+		}
+	}
 	h.lines = h.lines.WithAttrs(h.grouped(fields))
 	return h
 }

@@ -62,6 +62,32 @@ func TestLinesHaveTheKeysThatOperatorsKnow(t *testing.T) {
 	}
 }
 
+// Each line says where it comes from, once: a line about another process names that one.
+func TestLinesNameTheirOrigin(t *testing.T) {
+	for want, write := range map[string]func(*slog.Logger){
+		`{"host":"a","level":"info","message":"m","process":"up"}`:                 func(l *slog.Logger) { l.Info("m") },
+		`{"host":"a","level":"info","message":"m","pid":1,"process":"w"}`:          func(l *slog.Logger) { l.Info("m", "process", "w", "pid", 1) },
+		`{"host":"a","level":"info","message":"n","process":"v"}`:                  func(l *slog.Logger) { l.With("process", "v").Info("n") },
+		`{"g.process":"w","host":"a","level":"info","message":"m","process":"up"}`: func(l *slog.Logger) { l.WithGroup("g").Info("m", "process", "w") },
+	} {
+		var out bytes.Buffer
+		l := slog.New(New(&out, slog.LevelInfo, slog.String("host", "a"), slog.String("process", "up")))
+		write(l)
+		write(l)
+		for text := range strings.Lines(out.String()) {
+			var m map[string]any
+			if err := json.Unmarshal([]byte(text), &m); err != nil {
+				t.Fatal(err)
+			}
+			delete(m, "time")
+			got, _ := json.Marshal(m)
+			if string(got) != want || strings.Count(text, `"process":`) != 1 || strings.Count(text, `"host":`) != 1 {
+				t.Errorf("got  %s\nwant %s", text, want)
+			}
+		}
+	}
+}
+
 func TestLevelIsCheckedBeforeTheRecordIsMade(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(New(&out, slog.LevelWarn))

@@ -41,6 +41,9 @@ type Config struct {
 	Prefix bool
 	Color  bool
 
+	// Host is the name of the host in lines that the supervisor wraps.
+	Host string
+
 	// OnExit is called at each end of a process, in a goroutine of its own. Run waits for it.
 	OnExit func(Exit)
 

@@ -23,14 +23,20 @@ type output struct {
 	cfg *Config
 }
 
-// copy copies the lines of a process until r ends.
+// copy copies the lines of a process until r ends. Lines of JSON don't interrupt a crash: another
+// goroutine may still log.
 func (o *output) copy(name string, r io.Reader) {
 	lines := bufio.NewReaderSize(r, maxLine)
+	var c crash
+	defer func() { o.writeCrash(name, &c) }()
 	for cut := false; ; {
 		line, err := lines.ReadSlice('\n')
 		more := errors.Is(err, bufio.ErrBufferFull)
-		if len(line) > 0 {
-			o.write(name, bytes.TrimRight(line, "\r\n"), !cut && !more)
+		if text, whole := bytes.TrimRight(line, "\r\n"), !cut && !more; len(line) > 0 && (o.cfg.Prefix || !whole || !c.take(text)) {
+			if !bytes.HasPrefix(text, []byte("{")) {
+				o.writeCrash(name, &c)
+			}
+			o.write(name, text, whole)
 		}
 		if cut = more; err != nil && !more {
 			return
@@ -45,6 +51,34 @@ func (s *Supervisor) Print(name string, lines []byte) {
 	}
 }
 
+// writeCrash writes a crash as one record, and whatever else was collected as it came.
+func (o *output) writeCrash(name string, c *crash) {
+	message, stack, lines := c.end()
+	for _, line := range lines {
+		o.write(name, line, true)
+	}
+	if message == "" {
+		return
+	}
+	var record bytes.Buffer
+	o.wrapper(&record).Error(message, "process", name, "stack", stack)
+	o.put(record.Bytes())
+}
+
+// wrapper makes the logger of lines that the supervisor wraps.
+func (o *output) wrapper(w io.Writer) *slog.Logger {
+	if o.cfg.Host == "" {
+		return slog.New(loghandler.New(w, slog.LevelInfo))
+	}
+	return slog.New(loghandler.New(w, slog.LevelInfo, slog.String("host", o.cfg.Host)))
+}
+
+func (o *output) put(b []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, _ = o.w.Write(b) // an error means that nobody reads, and there is no place left to report it
+}
+
 // write writes a line, or a piece of a line that is too long.
 func (o *output) write(name string, line []byte, whole bool) {
 	var b []byte
@@ -57,12 +91,10 @@ func (o *output) write(name string, line []byte, whole bool) {
 		b = append(bytes.Clone(line), '\n')
 	default:
 		var wrapped bytes.Buffer
-		slog.New(loghandler.New(&wrapped, slog.LevelInfo)).Info(string(line), "process", name)
+		o.wrapper(&wrapped).Info(string(line), "process", name)
 		b = wrapped.Bytes()
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	_, _ = o.w.Write(b) // an error means that nobody reads, and there is no place left to report it
+	o.put(b)
 }
 
 // color gives each process one of six terminal colors, the same at every start.

@@ -346,10 +346,19 @@ func TestOutputIsPrefixed(t *testing.T) {
 func TestOutputLines(t *testing.T) {
 	long := strings.Repeat("x", maxLine+10)
 	wrapped := func(text string) string { return `{"level":"info","process":"w","message":"` + text + "\"}\n" }
+	const (
+		died    = "panic: oops [recovered]\n\tpanic: again\n\n"
+		stack   = "goroutine 7 [running]:\nmain.main.func1({0x1, 0x2})\n\t/app/main.go:7 +0x18\ncreated by main.main in goroutine 1\n\t/app/main.go:6 +0x2c\nexit status 2\n"
+		crashed = `{"level":"error","process":"w","stack":"panic: again\n\ngoroutine 7 [running]:\nmain.main.func1({0x1, 0x2})\n\t/app/main.go:7 +0x18\n` +
+			`created by main.main in goroutine 1\n\t/app/main.go:6 +0x2c\nexit status 2","message":"panic: oops [recovered]"}` + "\n"
+	)
 	stamp := regexp.MustCompile(`"time":"20\d\d-\d\d-\d\dT[0-9:.]+(Z|[+-]\d\d:\d\d)",`)
 	for _, c := range []struct{ in, want string }{
 		{"{\"a\":1}\n", "{\"a\":1}\n"},
 		{"panic: oops\nlast", wrapped("panic: oops") + wrapped("last")},
+		{"panic: oops", wrapped("panic: oops")},
+		{"before\n" + died + "{\"a\":1}\n" + stack, wrapped("before") + "{\"a\":1}\n" + crashed},
+		{died + stack + "after\n", crashed + wrapped("after")},
 		{"{" + long + "\n{}\n", wrapped("{"+long[:maxLine-1]) + wrapped(long[:11]) + "{}\n"}, // no piece of an object is one
 	} {
 		var b bytes.Buffer
@@ -358,6 +367,16 @@ func TestOutputLines(t *testing.T) {
 		if got := stamp.ReplaceAllString(b.String(), ""); got != c.want {
 			t.Errorf("got %.200q", got)
 		}
+	}
+}
+
+// A crash is bounded: the rest of a dump of many goroutines is left out.
+func TestLongCrashes(t *testing.T) {
+	var b bytes.Buffer
+	o := output{w: &b, cfg: &Config{Host: "host-a"}}
+	o.copy("w", strings.NewReader("fatal error: all goroutines are asleep\n\n"+strings.Repeat("goroutine 1 [select]:\nmain.f()\n\t/app/main.go:7\n\n", 10_000)))
+	if got := b.String(); strings.Count(got, "\n") != 1 || len(got) > 2*maxCrash || !strings.Contains(got, `"level":"error"`) || !strings.Contains(got, `"host":"host-a"`) {
+		t.Errorf("%d bytes: %.300s", len(got), got)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -170,19 +169,11 @@ func TestATokenEndsWhileItsClientIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := open(t)
 		ada := connect(hosts[0], "/", as("ada", "customer"))
-		told := make(chan error, 1)
-		ada.OnConnectError(func(err error) { told <- err })
 		ada.SetOffline(true)
 		time.Sleep(70 * time.Second)
 		ada.SetOffline(false)
-		for err := range told {
-			var refusal *client.ConnectError
-			if errors.As(err, &refusal) {
-				if refusal.Message != "log in again" {
-					t.Error(refusal)
-				}
-				return
-			}
+		if refusal := ada.WantRefused(); refusal.Message != "log in again" {
+			t.Error(refusal)
 		}
 	})
 }

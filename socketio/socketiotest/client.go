@@ -63,8 +63,11 @@ func newClient(s *Server, network *peer.Network, socket *client.Socket, auth any
 		})
 	})
 	socket.OnConnectError(func(err error) {
-		_, refused := errors.AsType[*client.ConnectError](err)
-		c.note(func() { c.silent = refused; c.addLocked(record{kind: failed, name: err.Error()}) })
+		refusal, _ := errors.AsType[*client.ConnectError](err)
+		c.note(func() {
+			c.silent = refusal != nil
+			c.addLocked(record{kind: failed, name: err.Error(), refusal: refusal})
+		})
 	})
 	return c
 }
@@ -182,6 +185,17 @@ func (c *Client) WantRecovered() {
 	if r := c.reconnected(); !r.recovered {
 		c.t.Fatalf("%s: connected as a new socket, want it recovered%s", c.name, c.history())
 	}
+}
+
+// WantRefused waits until a server refuses the client, which comes back after a break, and returns
+// what the client was told. It doesn't try again then.
+func (c *Client) WantRefused() *client.ConnectError {
+	c.t.Helper()
+	r, ok := c.take(func(r record) bool { return r.refusal != nil })
+	if !ok {
+		c.missing("has not been refused")
+	}
+	return r.refusal
 }
 
 func (c *Client) reconnected() record {

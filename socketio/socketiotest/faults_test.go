@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,6 +144,45 @@ func TestOneServerRestarts(t *testing.T) {
 			t.Error("recovered from a server that was alone")
 		}
 		ada.Call("join", "lobby")
+	})
+}
+
+// TestOutsideOfABubble is in real time.
+func TestOutsideOfABubble(t *testing.T) {
+	t.Parallel()
+	servers := socketiotest.ServeCluster(t, 2, socketio.Config{Recovery: &socketio.Recovery{}}, new(rooms).setup)
+	ada, bob := servers[0].Connect("/", nil), servers[1].Connect("/", nil)
+	ada.Call("join", "lobby")
+	servers[0].Kill()
+	ada.WantDisconnect(client.ReasonTransportClose)
+	servers[1].To("lobby").Emit("said", "missed")
+	ada.WantRecovered()
+	ada.Want("said", "missed")
+	servers[1].Emit("said", "to all")
+	bob.Want("said", "to all")
+	ada.Want("said", "to all")
+	ada.WantNothing()
+	bob.WantNothing()
+}
+
+func TestARefusalAfterABreak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var closed atomic.Bool
+		server := socketiotest.Serve(t, socketio.Config{}, func(_ context.Context, io *socketio.Server) error {
+			io.Use(func(context.Context, *socketio.Socket) error {
+				if closed.Load() {
+					return socketio.NewError("closed")
+				}
+				return nil
+			})
+			return nil
+		})
+		ada := server.Connect("/", nil)
+		closed.Store(true)
+		ada.Cut()
+		if e := ada.WantRefused(); e.Message != "closed" {
+			t.Errorf("refused with %v", e)
+		}
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -31,6 +32,7 @@ type record struct {
 	name      string // of an event; the id of a connected socket; a reason
 	args      socketio.Args
 	recovered bool
+	refusal   *client.ConnectError // nil if nobody refused
 }
 
 type kind int
@@ -59,7 +61,7 @@ func (r record) String() string {
 
 func (l *log) add(r record) {
 	l.total++
-	if r.kind != failed {
+	if r.kind != failed || r.refusal != nil {
 		l.waiting = append(l.waiting, r)
 	}
 	if l.last = append(l.last, r); len(l.last) > historyLength {

@@ -1,5 +1,6 @@
-// Package client is a Socket.IO v4 client: protocol revision 5 over Engine.IO v4, by polling, by
-// WebSocket, or by polling with an upgrade.
+// Package client is a Socket.IO v4 client for services, bots and load tests. It connects to any
+// server of protocol revision 5, Node's included, by polling, by WebSocket, or by polling with an
+// upgrade. Tests of an app use package socketiotest, which has one inside.
 //
 //	c, err := client.New(client.Config{URL: "http://127.0.0.1:8080"})
 //	if err != nil {
@@ -50,6 +51,13 @@
 // them after the next connection. It drops volatile ones. EmitWithAck returns ErrDisconnected for
 // events that were sent before. If the server has connection state recovery, a reconnected socket
 // keeps its id and gets the events that it missed; Recovered then returns true.
+//
+// # Limits and errors
+//
+// Config has the limits on what a server can make the client keep, and on what waits to be sent:
+// Emit returns [ErrQueueFull] beyond Config.MaxQueueBytes. Connect returns a [*ConnectError] if the
+// server refuses the socket, and [ErrGaveUp] after Config.ReconnectionAttempts; by default it never
+// gives up. Once a connection is lost, OnConnectError tells of each failed attempt.
 //
 // # Concurrency
 //

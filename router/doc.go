@@ -44,23 +44,24 @@
 // # Promises
 //
 // The router sends a request with a sid a second time only to the sid's owner, and only if it had
-// written nothing, or if the owner recognises the copy. The latter goes for polls and posts that were
-// written whole, that have a number (t), and whose answer has not begun. It happens once, and the
-// router calls itself otherwise then: a worker takes nothing for a copy that comes over the same
-// router. If the owner is dead, any ready worker gets the request and gives the protocol's
-// answer to an unknown sid. The same happens if the owner drains on a host that accepts nothing any
-// more. The router gives up a waiting poll only when its client has left (watch_linux.go), and tells
-// the worker so (handoff.ClientLeft): a connection that ends without that word is the end of a
-// router, and the session waits for a copy of the poll. A router that stands between another one and
-// the worker passes the word on. A relayed WebSocket ends with its router. The router answers 503
-// with Retry-After if no worker is ready or the worker takes nothing. It tries a
-// handshake without an answer once at another worker: nothing is decided before the answer.
+// written nothing, or if the owner recognises the copy. The latter holds for polls and posts that
+// have a number (t), that were written whole, and whose answer has not begun; it happens once. If
+// the owner is dead, any ready worker gets the request and gives the protocol's answer to an
+// unknown sid. The same happens if the owner drains on a host that accepts nothing any more. The
+// router tries a handshake without an answer once at another worker: nothing is decided before the
+// answer.
 //
-// The router speaks HTTP/1.0, HTTP/1.1 (RFC 9112) and, over TLS, HTTP/2. A connection costs a
-// goroutine. A relay costs two while bytes move and none while it is quiet (park_linux.go). Buffers
-// are borrowed only while there are bytes. Trailers stay in a chunked body, in both directions; the
-// fields that announce them (Trailer, TE) are for neighbours and are dropped. Clients that speak
-// HTTP/1.0 or HTTP/2 get no trailers.
+// The router gives up a waiting poll only when its client has left, and tells the worker so. A
+// connection that ends without that word is the end of a router, and the session waits for a copy
+// of the poll. A relayed WebSocket ends with its router. The router answers 503 with Retry-After if no
+// worker is ready or the worker takes nothing.
+//
+// The router speaks HTTP/1.0, HTTP/1.1 (RFC 9112) and, over TLS, HTTP/2. Trailers stay in a chunked
+// body, in both directions; the fields that announce them (Trailer, TE) are for neighbours and are
+// dropped. Clients that speak HTTP/1.0 or HTTP/2 get no trailers.
+//
+// A connection costs a goroutine. A relay costs two while bytes move and none while it is quiet.
+// The router borrows buffers only while there are bytes.
 //
 // # Limits and errors
 //

@@ -81,6 +81,9 @@
 // when clients ask for them. Config.Recovery restores clients after a short break, and
 // OnRecover decides about each of them.
 //
+// A client can be recovered once it has received an event, because the event says how far the
+// client has read. So greet clients that otherwise only listen.
+//
 // # Limits
 //
 // The server limits everything that a client can make it keep: see the fields of [Config]. JSON may

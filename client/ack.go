@@ -20,20 +20,20 @@ type answer struct {
 	err  error
 }
 
-// tellLocked hands over the answer. Nothing of it blocks.
+// tellLocked passes the answer on without blocking.
 func (w *waiter) tellLocked(s *Socket, args packet.Args, err error) {
 	switch {
 	case w.answer != nil:
-		w.answer <- answer{args, err} // has room for the one answer there is
+		w.answer <- answer{args, err} // its buffer has room for the only answer
 	case w.call != nil:
-		s.putLocked(task{do: func() { w.call(args, heard(args, err)) }})
+		s.putLocked(task{do: func() { w.call(args, failureOf(args, err)) }})
 	default:
 		s.answeredLocked(w.delivery, args, err)
 	}
 }
 
-// heard returns err, or the failure that the answer reports.
-func heard(args packet.Args, err error) error {
+// failureOf returns err, or the failure that the answer reports.
+func failureOf(args packet.Args, err error) error {
 	if err != nil {
 		return err
 	}
@@ -51,8 +51,7 @@ func (s *Socket) expectLocked(w *waiter) int64 {
 	return id
 }
 
-// ackedLocked takes an acknowledgement. One that nobody waits for, or waits for no more, is
-// ignored.
+// ackedLocked handles an acknowledgement. It ignores one that nobody waits for.
 func (s *Socket) ackedLocked(id int64, args packet.Args) {
 	w, ok := s.acks[id]
 	if !ok {
@@ -65,7 +64,8 @@ func (s *Socket) ackedLocked(id int64, args packet.Args) {
 	w.tellLocked(s, args, nil)
 }
 
-// failAcksLocked ends the waits for answers to what was sent. What waits in unsent is still to be.
+// failAcksLocked fails the waits for answers to events that were sent. Events in unsent will
+// still be sent.
 func (s *Socket) failAcksLocked(err error) {
 	var failed []int64
 	for id := range s.acks {
@@ -73,7 +73,7 @@ func (s *Socket) failAcksLocked(err error) {
 			failed = append(failed, id)
 		}
 	}
-	slices.Sort(failed) // answers are told in the order of the questions
+	slices.Sort(failed) // in the order of the questions
 	for _, id := range failed {
 		w := s.acks[id]
 		delete(s.acks, id)
@@ -81,7 +81,7 @@ func (s *Socket) failAcksLocked(err error) {
 	}
 }
 
-// forget drops a wait that was given up, and the event if it was not sent yet.
+// forget removes a wait that was given up, and its event if it wasn't sent yet.
 func (s *Socket) forget(w *waiter) {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
@@ -106,7 +106,7 @@ func (s *Socket) forget(w *waiter) {
 // wait for an answer. Once the connection has gone, nobody gets the answer.
 type Ack func(args ...any) error
 
-// reply sends an acknowledgement, on the connection that asked for it.
+// reply sends an acknowledgement on the connection of its event.
 func (s *Socket) reply(conn *engine.Conn, id int64, args []any) error {
 	p, err := packet.EncodeArgs(args...)
 	if err != nil {

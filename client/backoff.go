@@ -16,7 +16,7 @@ func (s *settings) backoff(failed int, random float64) time.Duration {
 	return time.Duration(low + (high-low)*random)
 }
 
-// wait is a random wait for this client.
+// wait returns a random wait for this client.
 func (s *settings) wait(failed int) time.Duration {
 	return s.backoff(failed, rand.Float64())
 }

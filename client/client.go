@@ -119,7 +119,7 @@ func (c *Client) activeLocked() bool {
 	return slices.ContainsFunc(c.sockets, func(s *Socket) bool { return s.active })
 }
 
-// startLocked has the connection made, if nobody is at it.
+// startLocked starts run, unless it runs.
 func (c *Client) startLocked() {
 	if !c.running {
 		c.running = true
@@ -133,7 +133,7 @@ func (c *Client) retireLocked() {
 	case c.activeLocked() || !c.running:
 	case c.conn != nil:
 		c.conn.Close()
-	case c.step != nil: // else run has not begun, and will see
+	case c.step != nil: // otherwise run hasn't begun and will notice
 		c.step()
 	}
 }
@@ -156,12 +156,12 @@ func (c *Client) run() {
 			c.failedAttempt(err)
 		}
 		if err != nil && !c.wait(attempts, err) {
-			attempts = -1 // told everyone; whoever comes now begins anew
+			attempts = -1 // everyone was told; a socket that connects now begins anew
 		}
 	}
 }
 
-// begin notes how to end the attempt that begins, or that run ends because nobody is active.
+// begin stores how to end an attempt. It returns false if no socket is active and run must end.
 func (c *Client) begin(cancel func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -192,7 +192,7 @@ func (c *Client) open(ctx context.Context) (*engine.Conn, error) {
 	return conn, err
 }
 
-// begun has every active socket connect over a new session.
+// begun connects every active socket over a new session.
 func (c *Client) begun(conn *engine.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -210,7 +210,7 @@ func (c *Client) begun(conn *engine.Conn) {
 	c.retireLocked() // if all have left meanwhile
 }
 
-// ended tells the sockets that the session is over. The error is nil if we wanted that.
+// ended tells the sockets that the session has ended. It returns nil if we ended it.
 func (c *Client) ended(reason string, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

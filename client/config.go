@@ -116,12 +116,13 @@ type Config struct {
 	// closed. Zero means 16 MB.
 	MaxQueueBytes int
 
-	// OnRetry is told before each wait for a reconnection: the number of failed attempts in a
-	// row, the wait, and the last error. [reconnect_attempt, reconnect_error]
+	// OnRetry is called before each wait for a reconnection, with the number of failed attempts
+	// in a row, the wait, and the last error. [reconnect_attempt, reconnect_error]
 	OnRetry func(attempt int, wait time.Duration, err error)
-	// OnTransport is told the transport of each new connection, and of its upgrade. [upgrade]
+	// OnTransport is called with the transport of each new connection, and of its upgrade.
+	// [upgrade]
 	OnTransport func(name string)
-	// OnPing is told of each heartbeat of the server. OnPing, OnTransport and OnRetry run on
+	// OnPing is called for each heartbeat of the server. OnPing, OnTransport and OnRetry run on
 	// the connection's goroutine and must not block. [ping]
 	OnPing func()
 
@@ -197,13 +198,13 @@ func setDefault[T comparable](v *T, d T) {
 	}
 }
 
-// settings is a Config without zeros, and what follows from it.
+// settings is a Config with defaults in place of zeros, and values computed from it.
 type settings struct {
 	Config
 	url *url.URL // of requests: http or https, with path and query
 }
 
-// serverURL is where requests go.
+// serverURL returns the URL of requests.
 func (c *Config) serverURL() (*url.URL, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil {
@@ -229,7 +230,7 @@ func (c *Config) serverURL() (*url.URL, error) {
 	return &url.URL{Scheme: scheme, User: u.User, Host: u.Host, Path: path, RawQuery: q.Encode()}, nil
 }
 
-// engine is what the sessions need of the settings.
+// engine returns the sessions' part of the settings.
 func (s *settings) engine() engine.Config {
 	return engine.Config{
 		URL: s.url, Transports: s.Transports, TryAll: s.TryAllTransports,

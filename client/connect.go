@@ -10,10 +10,10 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// greetLocked sends the socket's CONNECT, or has AuthFunc asked what to send with it.
+// greetLocked sends the socket's CONNECT, or starts AuthFunc for it.
 func (s *Socket) greetLocked() {
 	if s.asked {
-		return // by a Connect that gave up meanwhile; its answer will do
+		return // by an earlier Connect that gave up; its answer serves this one, too
 	}
 	if s.client.set.AuthFunc != nil {
 		s.client.authorize(s)

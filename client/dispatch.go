@@ -5,7 +5,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// task is an event for handlers, or something else that is to happen in order with them.
+// task is an event for handlers, or a call that must run in order with events.
 type task struct {
 	event string
 	args  packet.Args
@@ -69,7 +69,7 @@ func (s *Socket) drain() {
 	}
 }
 
-// perform runs one task: every function registered for all events, then every handler of this one.
+// perform runs one task: the functions for all events, then the handlers of this one.
 func (s *Socket) perform(t task) {
 	if t.do != nil {
 		t.do()

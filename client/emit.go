@@ -77,7 +77,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	}
 	select {
 	case a := <-w.answer:
-		return a.args, heard(a.args, a.err)
+		return a.args, failureOf(a.args, a.err)
 	case <-ctx.Done():
 		s.forget(w)
 		return Args{}, fmt.Errorf("client: acknowledgement of %q: %w", event, context.Cause(ctx))
@@ -200,7 +200,7 @@ func (s *Socket) emitLocked(w *waiter, body []byte, attachments [][]byte) error 
 	if s.connected {
 		err = s.sendLocked(h, body, attachments)
 	}
-	if errors.Is(err, engine.ErrClosed) { // or about to be found lost
+	if errors.Is(err, engine.ErrClosed) { // or will be found lost soon
 		err = s.keepLocked(h, body, attachments)
 	}
 	if err != nil && w != nil {
@@ -209,7 +209,7 @@ func (s *Socket) emitLocked(w *waiter, body []byte, attachments [][]byte) error 
 	return err
 }
 
-// keepLocked keeps what cannot be sent now.
+// keepLocked keeps an event that can't be sent now.
 func (s *Socket) keepLocked(h packet.Header, body []byte, attachments [][]byte) error {
 	u := unsent{head: h, body: slices.Clone(body)}
 	for _, a := range attachments {
@@ -223,8 +223,8 @@ func (s *Socket) keepLocked(h packet.Header, body []byte, attachments [][]byte) 
 	return nil
 }
 
-// flushLocked sends what was kept. What does not fit into the connection's queue stays for the next
-// time.
+// flushLocked sends the kept events. Events that don't fit into the connection's queue stay for
+// the next time.
 func (s *Socket) flushLocked() {
 	if len(s.unsent) == 0 {
 		return
@@ -242,7 +242,7 @@ func (s *Socket) flushLocked() {
 	s.unsent = nil
 }
 
-// dropLocked forgets what was not sent, for good.
+// dropLocked drops the unsent events for good.
 func (s *Socket) dropLocked(err error) {
 	s.unsent, s.unsentN = nil, 0
 	for _, d := range s.delivery {

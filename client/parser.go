@@ -6,7 +6,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// plain is h without what only the protocol's own form has: there, binary parts make another type.
+// plain returns h without the binary types, which only the protocol's own form has.
 func plain(h packet.Header) packet.Header {
 	switch h.Attachments = 0; h.Type {
 	case packet.BinaryEvent:

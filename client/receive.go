@@ -17,14 +17,14 @@ var (
 	errInboxTooFull = errors.New("client: handlers fell behind by more than MaxQueueBytes")
 )
 
-// link takes what one session receives. It belongs to the goroutine that serves the session.
+// link receives the messages of one session. It belongs to the goroutine that serves the session.
 type link struct {
 	client *Client
 	conn   *engine.Conn
 
 	decoder packet.Decoder // of Config.Parser; nil: the protocol's own form
 
-	due         int // attachments that are to come
+	due         int // attachments still to come
 	head        packet.Header
 	event       string
 	args        packet.Args
@@ -65,7 +65,7 @@ func (l *link) Receive(data []byte, binary bool) error {
 	return l.control(h, body)
 }
 
-// control takes a packet that is neither an event nor an acknowledgement.
+// control handles a packet that is neither an event nor an acknowledgement.
 func (l *link) control(h packet.Header, body []byte) error {
 	c := l.client
 	c.mu.Lock()

@@ -25,7 +25,7 @@ func (s *session) begun(pid string) (recovered bool) {
 	return recovered
 }
 
-// saw notes the offset of an event. Events that ask for an acknowledgement have none.
+// saw stores the offset of an event. Events that ask for an acknowledgement have none.
 func (s *session) saw(t task) {
 	if s.pid == "" || t.id != packet.NoID || t.args.Len() == 0 {
 		return

@@ -90,7 +90,7 @@ func (s *Socket) answeredLocked(d *delivery, args packet.Args, err error) {
 	s.deliverLocked()
 }
 
-// finish tells the outcome.
+// finish reports the outcome.
 func (d *delivery) finish(s *Socket, args packet.Args, err error) {
 	if d.timer != nil {
 		d.timer.Stop()

@@ -37,7 +37,7 @@ type Socket struct {
 	draining bool
 }
 
-// outcome is what Connect waits for.
+// outcome is the result that Connect waits for.
 type outcome struct {
 	done chan struct{}
 	err  error // before done is closed
@@ -128,7 +128,7 @@ func (s *Socket) Disconnect() {
 	s.disconnectLocked(ErrDisconnected)
 }
 
-// disconnectLocked takes leave of the server. err is for those who wait in Connect.
+// disconnectLocked leaves the namespace. Callers that wait in Connect get err.
 func (s *Socket) disconnectLocked(err error) {
 	if !s.active {
 		return
@@ -162,7 +162,7 @@ func (s *Socket) connectedLocked(id, pid string) {
 	s.settleLocked(nil)
 }
 
-// refusedLocked notes that the server, or AuthFunc, said no.
+// refusedLocked handles a refusal by the server or AuthFunc.
 func (s *Socket) refusedLocked(err error) {
 	s.active = false
 	s.dropEarlyLocked()
@@ -175,7 +175,7 @@ func (s *Socket) refusedLocked(err error) {
 	s.client.retireLocked()
 }
 
-// lostLocked notes the end of the connection. An active socket will be connected again.
+// lostLocked handles the loss of the connection. An active socket will reconnect.
 func (s *Socket) lostLocked(reason string, err error) {
 	s.asked = false
 	s.dropEarlyLocked()
@@ -193,7 +193,7 @@ func (s *Socket) giveUpLocked(err error) {
 	}
 }
 
-// endLocked notes that the socket is not connected any more.
+// endLocked marks the socket as disconnected.
 func (s *Socket) endLocked(reason string, err error) {
 	if s.connected {
 		s.tellLocked(func(r *registry) {
@@ -211,7 +211,7 @@ func (s *Socket) endLocked(reason string, err error) {
 	s.failAcksLocked(ErrDisconnected)
 }
 
-// dropEarlyLocked forgets what came before an answer to CONNECT that will not come.
+// dropEarlyLocked drops the events before an answer to CONNECT that won't come.
 func (s *Socket) dropEarlyLocked() {
 	for _, t := range s.early {
 		s.inboxN -= t.size
@@ -227,7 +227,7 @@ func (s *Socket) settleLocked(err error) {
 	}
 }
 
-// context is what handlers are given: it ends when the socket disconnects.
+// context returns the handlers' context, which ends when the socket disconnects.
 func (s *Socket) context() context.Context {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()

@@ -29,7 +29,7 @@ func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cob
 	return cmd
 }
 
-// targets puts the names of its apps in place of a process file, as far as they are known.
+// targets replaces a process file by the names of its apps, as far as they are known.
 func (c *control) targets(ctx context.Context, args, only []string) ([]string, error) {
 	var targets []string
 	for _, arg := range args {
@@ -61,7 +61,7 @@ func (c *control) targets(ctx context.Context, args, only []string) ([]string, e
 	return targets, nil
 }
 
-// everythingCommand makes a command that is about all processes where none is named.
+// everythingCommand makes a command that applies to all processes if none is named.
 func everythingCommand(use, short, done string, verb daemon.Verb) *cobra.Command {
 	return talkCommand(&cobra.Command{Use: use + " [id | name | namespace | /expression/]...", Short: short},
 		func(ctx context.Context, c *control, args []string) error {

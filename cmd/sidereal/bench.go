@@ -18,7 +18,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// benchFlags are the flags of `sidereal bench`. They have no variables: a load is for once.
+// benchFlags has the flags of `sidereal bench`. They have no variables, because each load is run
+// once.
 type benchFlags struct {
 	load      bench.Config
 	transport string
@@ -75,7 +76,7 @@ func (b *benchFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&b.json, "json", false, "print JSON")
 }
 
-// check holds the flags to their rules, and completes the load.
+// check checks the flags, and completes the load.
 func (b *benchFlags) check() error {
 	l := &b.load
 	l.Client.Transports = bench.Transports[b.transport]
@@ -107,7 +108,7 @@ func (b *benchFlags) check() error {
 	return nil
 }
 
-// run runs the load and shows what came of it.
+// run runs the load and shows its result.
 func (b *benchFlags) run(ctx context.Context, out io.Writer) error {
 	report, err := bench.Run(ctx, b.load)
 	if err != nil {

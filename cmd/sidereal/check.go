@@ -42,7 +42,7 @@ func checkCommand() *cobra.Command {
 	return cmd
 }
 
-// checks tries one thing after the other and prints a line for each.
+// checks runs one check after the other and prints a line for each.
 type checks struct {
 	out      io.Writer
 	set      config.Up
@@ -108,8 +108,8 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 	return app.Conn.String() + " answers and gives every right", nil
 }
 
-// adapter tries what workers do with Redis to reach each other's clients: a line for each right
-// that is missing.
+// adapter tries the workers' commands of the adapter. Its result has a line for each missing
+// right.
 func (c *checks) adapter(ctx context.Context) (string, error) {
 	form := cmp.Or(c.set.Adapter, adapterenv.Classic)
 	if c.set.RedisURL == "" || form == adapterenv.Memory {
@@ -178,7 +178,7 @@ func tryListen(ctx context.Context, variable, addr string) (string, error) {
 	return addr + " is free", l.Close()
 }
 
-// descriptors looks at the limit, which the Go runtime has raised as far as it may.
+// descriptors checks the limit, which the Go runtime has raised as far as it may.
 func descriptors(context.Context) (string, error) {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// inspectTimeout is how long `sidereal cluster` and `sidereal trace` look for what they show.
+// inspectTimeout limits `sidereal cluster` and `sidereal trace`.
 const inspectTimeout = 5 * time.Second
 
 func clusterCommand() *cobra.Command {

@@ -18,7 +18,7 @@ const (
 	groupHost = "host"
 )
 
-// addCommands puts all commands together.
+// addCommands adds all commands.
 func addCommands(root *cobra.Command) {
 	cobra.EnableCommandSorting = false // the most used come first
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run apps:"}, &cobra.Group{ID: groupLook, Title: "Look at them:"},
@@ -58,8 +58,8 @@ func hidden(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// arguments are those of a call by one of our names: pm2-runtime is a command by itself. A copy of
-// that name also starts its services by it.
+// arguments returns the arguments for a call by one of our names. pm2-runtime is a command of its
+// own, and a copy of that name also starts its services by it.
 func arguments(name string, args []string) []string {
 	service := len(args) > 0 && os.Getenv("SIDEREAL_SUPERVISOR_FD") != "" && slices.Contains([]string{"redis", "router", "nodehost", "worker"}, args[0])
 	switch name {
@@ -71,7 +71,7 @@ func arguments(name string, args []string) []string {
 	return args
 }
 
-// rearranged puts the arguments of process commands into the form that they are parsed in.
+// rearranged brings the arguments of process commands into the form that the parser reads.
 func rearranged(root *cobra.Command, args []string) []string {
 	args = behindVerb(root, args)
 	if len(args) > 1 && args[0] == "up" {

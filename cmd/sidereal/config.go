@@ -8,7 +8,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// configCommand prints what a command would run with.
+// configCommand prints the values that a command would use.
 func configCommand() *cobra.Command {
 	var flags config.Up // it has all settings that operators may set
 	cmd := &cobra.Command{

@@ -20,7 +20,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
-// control is what the commands share that talk to a daemon.
+// control is the part that commands share that talk to a daemon.
 type control struct {
 	set    config.Control
 	silent bool
@@ -31,7 +31,7 @@ type control struct {
 	home     daemon.Home
 }
 
-// errNothingRuns is ErrNotRunning as a person reads it.
+// errNothingRuns is ErrNotRunning in words for people.
 var errNothingRuns = errors.New("no daemon is running: start an app first, with `sidereal start`")
 
 // talkCommand makes a command that talks to the running daemon.
@@ -77,7 +77,7 @@ func (c *control) open(settings *config.Settings, home config.Home) (err error) 
 	return nil
 }
 
-// homeFolder is where the daemon is; who calls us pm2 may have told PM2 where.
+// homeFolder returns the daemon's folder. For callers by the name pm2 it may be PM2's variable.
 func homeFolder(set config.Home) string {
 	if set.Home == "" && calledPM2() {
 		return os.Getenv("PM2_HOME")
@@ -102,7 +102,7 @@ func (c *control) connect(ctx context.Context) (*daemon.Client, error) {
 	return client, err
 }
 
-// listing is what the daemon runs; nothing where there is none.
+// listing returns the daemon's list, empty without a daemon.
 func (c *control) listing(ctx context.Context) (daemon.Listing, error) {
 	client, err := daemon.Connect(ctx, c.home)
 	if errors.Is(err, daemon.ErrNotRunning) {
@@ -115,7 +115,7 @@ func (c *control) listing(ctx context.Context) (daemon.Listing, error) {
 	return client.List(ctx)
 }
 
-// find are the processes that targets name; each must name one.
+// find returns the processes that targets name; each target must name one.
 func (c *control) find(ctx context.Context, targets []string) (daemon.Listing, []daemon.Process, error) {
 	l, err := c.listing(ctx)
 	if err != nil {
@@ -139,8 +139,8 @@ func (c *control) find(ctx context.Context, targets []string) (daemon.Listing, [
 	return l, found, nil
 }
 
-// happened tells what a command does as it does it. With --json that is not part of what is
-// printed.
+// happened returns the function that prints a command's events. With --json they aren't part of
+// the output.
 func (c *control) happened() func(daemon.Event) {
 	p := processview.Progress{Out: c.out, Err: c.err, Silent: c.silent}
 	if c.json {
@@ -164,7 +164,7 @@ func (c *control) show(ctx context.Context, client *daemon.Client) error {
 	return processview.List(c.out, l, time.Now())
 }
 
-// act carries an action out and shows what it has led to.
+// act runs an action and shows the result.
 func (c *control) act(ctx context.Context, a daemon.Action) error {
 	client, err := c.connect(ctx)
 	if err != nil {
@@ -207,8 +207,8 @@ func completeTargets(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.
 
 const completionTimeout = time.Second
 
-// environ is the environment that apps inherit: this process' own, without what a supervisor above
-// us told us alone.
+// environ returns the environment that apps inherit: this process's own, without the variables
+// that a supervisor above set for it alone.
 func environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
@@ -227,7 +227,7 @@ func (c *control) newLoader() (*pm2.Loader, error) {
 	}, nil
 }
 
-// calledAs is the name by which this program was called.
+// calledAs returns the name by which this program was called.
 func calledAs() string { return filepath.Base(os.Args[0]) }
 
 // calledPM2 reports whether we stand in for PM2.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// countEvery is how often a process of a build for `make cover` writes what it has run. Go writes
-// that by itself only when a process ends in peace, and the end-to-end tests kill many.
+// countEvery is the time between two writes of the counters in a build of `make cover`. Go writes
+// them only at a regular exit, and the end-to-end tests kill many processes.
 const countEvery = 500 * time.Millisecond
 
 func init() {
@@ -20,8 +20,7 @@ func init() {
 	}
 }
 
-// keepCounting replaces this process's counters in the folder again and again, for as long as it
-// lives.
+// keepCounting writes this process's counters to the folder until the process ends.
 func keepCounting(dir string) {
 	mine := filepath.Join(dir, fmt.Sprintf("covcounters.*.%d.*", os.Getpid()))
 	for range time.Tick(countEvery) {

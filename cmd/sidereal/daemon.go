@@ -10,7 +10,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/daemon"
 )
 
-// daemonCommand is the process that `sidereal start` leaves behind.
+// daemonCommand makes the command of the process that `sidereal start` leaves behind.
 func daemonCommand() *cobra.Command {
 	var set config.Daemon
 	cmd := &cobra.Command{
@@ -31,14 +31,14 @@ func daemonCommand() *cobra.Command {
 			if err := daemon.Run(ctx, cfg); !errors.Is(err, daemon.ErrRunning) {
 				return err
 			}
-			return nil // whoever started us uses the other one
+			return nil // the command that started us uses the other daemon
 		},
 	}
 	config.AddFlags(cmd.Flags(), &set)
 	return cmd
 }
 
-// daemonConfig is what a daemon of these settings is made from.
+// daemonConfig returns the configuration of a daemon with these settings.
 func daemonConfig(set config.Daemon, settings *config.Settings) (cfg daemon.Config, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -55,7 +55,7 @@ func daemonConfig(set config.Daemon, settings *config.Settings) (cfg daemon.Conf
 	}, nil
 }
 
-// daemonSettings are those that a daemon keeps from its start on, whatever command comes later.
+// daemonSettings returns the settings that a daemon keeps from its start on.
 func daemonSettings(settings *config.Settings) map[string]string {
 	shown := map[string]string{}
 	for _, name := range []string{"SIDEREAL_ADMIN_ADDR", "SIDEREAL_LOG_LEVEL", "SIDEREAL_LOG_MAX_MB", "SIDEREAL_LOG_KEEP", "SIDEREAL_LOG_MAX_AGE"} {

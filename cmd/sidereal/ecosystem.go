@@ -11,7 +11,7 @@ import (
 
 const ecosystemFile = "ecosystem.config.js"
 
-// ecosystem is a process file to begin with.
+// ecosystem is an example of a process file.
 const ecosystem = `module.exports = {
   apps: [{
     name: "app",

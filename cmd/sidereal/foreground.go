@@ -16,8 +16,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// runtimeCommand is what pm2-runtime is: apps in the foreground of a container, their lines on the
-// output and in no files.
+// runtimeCommand makes pm2-runtime: apps in the foreground of a container, with their lines on
+// the output and not in files.
 func runtimeCommand() *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
@@ -40,14 +40,14 @@ func runtimeCommand() *cobra.Command {
 	return cmd
 }
 
-// foreground is how a daemon in the foreground differs from one in the background.
+// foreground says how a daemon in the foreground differs from one in the background.
 type foreground struct {
 	noFiles bool
-	idle    int // exit code where nothing is left that runs
+	idle    int // exit code when nothing runs any more
 }
 
-// inForeground runs what targets name in the foreground, until it is told to stop or nothing is
-// left.
+// inForeground runs the targets in the foreground until a signal stops it, or none of them runs
+// any more.
 func (s *starter) inForeground(ctx context.Context, targets, scriptArgs []string, how foreground) error {
 	targets, err := orEcosystem(targets)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *starter) resurrectInForeground() error {
 	return s.serve(cfg, foreground{})
 }
 
-// foregroundConfig is the daemon of this process.
+// foregroundConfig returns the configuration of this process's daemon.
 func (s *starter) foregroundConfig(how foreground) (daemon.Config, error) {
 	s.set.Home.Home = string(s.home)
 	s.settings.Warnings = nil // the operator has seen them
@@ -89,7 +89,7 @@ func (s *starter) foregroundConfig(how foreground) (daemon.Config, error) {
 	return cfg, err
 }
 
-// serve runs the daemon in this process until a signal stops it, or nothing is left to run.
+// serve runs the daemon in this process until a signal stops it, or nothing runs any more.
 func (s *starter) serve(cfg daemon.Config, how foreground) error {
 	ctx, stop := untilSignal(exitAtOnce)
 	defer stop()
@@ -104,7 +104,7 @@ func (s *starter) serve(cfg daemon.Config, how foreground) error {
 	return err
 }
 
-// orEcosystem are targets, or else the process file of this folder.
+// orEcosystem returns targets, or the process file of this folder if there are none.
 func orEcosystem(targets []string) ([]string, error) {
 	if len(targets) > 0 {
 		return targets, nil
@@ -113,8 +113,8 @@ func orEcosystem(targets []string) ([]string, error) {
 	return []string{file}, err
 }
 
-// upOrStart decides what `up` is given: process files and scripts are for the daemon, in the
-// foreground. Everything else is a program whose flags are its own.
+// upOrStart sends `up` with process files or scripts to the daemon in the foreground. Any other
+// argument is a program whose flags are its own.
 func upOrStart(root *cobra.Command, args []string) []string {
 	start, _, err := root.Find([]string{"start"})
 	if err != nil {

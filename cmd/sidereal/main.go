@@ -48,7 +48,7 @@ func execute(args []string) int {
 	switch {
 	case err == nil:
 		return config.ExitDone
-	case errors.As(err, &code): // the reason has been told
+	case errors.As(err, &code): // the operator has seen the reason
 		return int(code)
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -62,7 +62,7 @@ func execute(args []string) int {
 	return exitCodeOf(err)
 }
 
-// exitCodeOf is the exit code for an error: what the daemon says, wrong usage for a wrong process
+// exitCodeOf returns the exit code for an error: the daemon's, or wrong usage for a wrong process
 // file.
 func exitCodeOf(err error) int {
 	var failure *daemon.Failure
@@ -77,12 +77,12 @@ func exitCodeOf(err error) int {
 	return config.ExitCode(err)
 }
 
-// exitCode is an error that has been told to the operator already.
+// exitCode is an error that the operator has already seen.
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// usageError is a command line that cannot work.
+// usageError is an invalid command line.
 type usageError string
 
 func (u usageError) Error() string { return string(u) }
@@ -92,7 +92,7 @@ func load(cmd *cobra.Command, dst any) (*config.Settings, error) {
 	return config.Load(dst, config.Source{Environ: os.Environ(), Flags: cmd.Flags(), Terminal: config.Terminal(os.Stderr)})
 }
 
-// logger makes a command's logger and gives the warnings of its settings.
+// logger makes a command's logger and logs the warnings of its settings.
 func logger(set config.Log, settings *config.Settings, host, process string) *slog.Logger {
 	log := set.Logger(os.Stderr, config.Color(os.Stderr), host, process)
 	for _, w := range settings.Warnings {
@@ -101,21 +101,20 @@ func logger(set config.Log, settings *config.Settings, host, process string) *sl
 	return log
 }
 
-// childLogger makes the logger of a process that a supervisor started, and whose warnings that has
-// given.
+// childLogger makes the logger of a process whose supervisor has already logged the warnings.
 func childLogger(set config.Log, host, process string) *slog.Logger {
 	return set.Logger(os.Stderr, config.Color(os.Stderr), host, process)
 }
 
-// untilSignal is the context of a command: it ends with the first SIGTERM or SIGINT. Further ones
-// call again.
+// untilSignal returns the context of a command, which ends with the first SIGTERM or SIGINT.
+// Further signals call again.
 func untilSignal(again func()) (context.Context, context.CancelFunc) {
 	ctx, stop := context.WithCancel(context.Background())
 	lifeline.OnSignals(context.Background(), stop, again)
 	return ctx, stop
 }
 
-// exitAtOnce is what a second signal does to a process without children.
+// exitAtOnce handles the second signal to a process without children.
 func exitAtOnce() { os.Exit(config.ExitFailed) }
 
 func versionCommand() *cobra.Command {
@@ -127,7 +126,8 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// versionLine tells who we are; called pm2, the number alone, which scripts read.
+// versionLine returns name and version; for callers by the name pm2 only the version, which
+// scripts read.
 func versionLine() string {
 	if calledPM2() {
 		return versionText() + "\n"
@@ -135,7 +135,7 @@ func versionLine() string {
 	return fmt.Sprintf("sidereal %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// versionText is the linker's version, else that of the module, for those who go install.
+// versionText returns the linker's version, or the module's after `go install`.
 func versionText() string {
 	if version != "" {
 		return version

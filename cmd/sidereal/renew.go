@@ -42,7 +42,7 @@ share a port are restarted.`,
 	return cmd
 }
 
-// renew restarts or reloads what targets name.
+// renew restarts or reloads the targets.
 func (s *starter) renew(ctx context.Context, targets []string, verb daemon.Verb, mode daemon.StartMode) error {
 	var steps []step
 	var known []string
@@ -67,8 +67,8 @@ func (s *starter) renew(ctx context.Context, targets []string, verb daemon.Verb,
 	return s.carryOut(ctx, steps)
 }
 
-// renewKnown restarts or reloads processes of the list. What belongs to one app has its environment
-// renewed together.
+// renewKnown restarts or reloads processes of the list. The processes of one app get their new
+// environment together.
 func (s *starter) renewKnown(ctx context.Context, targets []string, verb daemon.Verb, mode daemon.StartMode) ([]step, error) {
 	l, found, err := s.find(ctx, targets)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *starter) renewKnown(ctx context.Context, targets []string, verb daemon.
 	return steps, nil
 }
 
-// renewed is the action on processes, with their environment as the flags ask for.
+// renewed returns the action on processes, with the environment that the flags ask for.
 func (s *starter) renewed(l daemon.Listing, found []daemon.Process, verb daemon.Verb) *daemon.Action {
 	a := &daemon.Action{Verb: verb, Parallel: s.parallel}
 	for _, p := range found {
@@ -112,7 +112,7 @@ func (s *starter) renewed(l daemon.Listing, found []daemon.Process, verb daemon.
 	return a
 }
 
-// changed starts apps that are known with the flags of this command.
+// changed starts known apps with the flags of this command.
 func (s *starter) changed(l daemon.Listing, found []daemon.Process, mode daemon.StartMode) (step, error) {
 	loader, err := s.loader()
 	if err != nil {
@@ -133,7 +133,7 @@ func (s *starter) changed(l daemon.Listing, found []daemon.Process, mode daemon.
 	return s.starting(r, mode), nil
 }
 
-// appsOf are the apps of processes, each once.
+// appsOf returns the apps of processes, without duplicates.
 func appsOf(found []daemon.Process) (apps []string) {
 	for _, p := range found {
 		if !slices.Contains(apps, p.App) {

@@ -33,7 +33,7 @@ func routerCommand() *cobra.Command {
 	return cmd
 }
 
-// redisCommand is the process of the embedded Redis.
+// redisCommand makes the command of the embedded Redis.
 func redisCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "redis", Hidden: true, Args: takes(0, 0),
@@ -49,8 +49,7 @@ func redisCommand() *cobra.Command {
 	}
 }
 
-// nodehostCommand is the process that makes workers of Node processes, and of programs with a port
-// of their own.
+// nodehostCommand makes the command of the node host.
 func nodehostCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "nodehost", Hidden: true, Args: takes(0, 0),

@@ -19,8 +19,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
-// starter is a command that starts apps: from files and scripts, with flags that say what files
-// say.
+// starter is a command that starts apps from files and scripts. Its flags set fields of the
+// files.
 type starter struct {
 	control
 	set      config.Daemon
@@ -115,14 +115,14 @@ func startOrCommand(name, does string, mode daemon.StartMode) *cobra.Command {
 	return cmd
 }
 
-// step is one thing that a command line asks for.
+// step is one part of a command line.
 type step struct {
 	start  *daemon.Start
 	action *daemon.Action
 }
 
-// start does what a command line asks for, in its order. All of it is read before anything is
-// started.
+// start runs the parts of a command line in order. It reads all of them before it starts
+// anything.
 func (s *starter) start(ctx context.Context, targets, scriptArgs []string, mode daemon.StartMode) error {
 	targets, err := orEcosystem(targets)
 	if err != nil {
@@ -143,11 +143,11 @@ func (s *starter) start(ctx context.Context, targets, scriptArgs []string, mode 
 	return s.carryOut(ctx, steps)
 }
 
-// resolve finds out what one target of `start` is.
+// resolve returns the step for one target of `start`.
 func (s *starter) resolve(ctx context.Context, known daemon.Listing, target string, scriptArgs []string, mode daemon.StartMode) (step, error) {
 	if isFile(target) {
 		if mode == daemon.StartNew {
-			mode = daemon.StartRestart // a file says how things are to be
+			mode = daemon.StartRestart // a file describes the wanted state
 		}
 		return s.fromFile(ctx, target, mode)
 	}
@@ -174,7 +174,7 @@ func (s *starter) resolve(ctx context.Context, known daemon.Listing, target stri
 	return s.starting(r, mode), nil
 }
 
-// again starts processes that the daemon knows.
+// again starts processes that the daemon has.
 func (s *starter) again(known daemon.Listing, found []daemon.Process) (step, error) {
 	if len(s.options.Options()) > 0 {
 		return s.changed(known, found, daemon.StartRestart)
@@ -217,7 +217,7 @@ func (s *starter) fromFile(ctx context.Context, name string, mode daemon.StartMo
 
 const maxInput = 8 << 20
 
-// starting is the step that starts what was read.
+// starting returns the step that starts the apps of a file.
 func (s *starter) starting(r *pm2.Result, mode daemon.StartMode) step {
 	for _, n := range r.Notices {
 		s.warn(n)
@@ -225,7 +225,7 @@ func (s *starter) starting(r *pm2.Result, mode daemon.StartMode) step {
 	return step{start: &daemon.Start{Apps: r.Apps, Mode: mode, Parallel: s.parallel, Settings: s.chosen()}}
 }
 
-// chosen are the settings that somebody has made for this command.
+// chosen returns the settings that the operator has set for this command.
 func (s *starter) chosen() map[string]string {
 	chosen := map[string]string{}
 	for _, v := range s.settings.Values {
@@ -295,7 +295,7 @@ func (s *starter) flaggedEnviron() []string {
 	env := environ()
 	for _, v := range s.settings.Values {
 		if strings.HasPrefix(v.From, "flag ") {
-			env = append(env, v.Variable+"="+v.Text) // what comes last counts
+			env = append(env, v.Variable+"="+v.Text) // the last value counts
 			if v.Secret {
 				env = append(env, v.Variable+"_FILE=")
 			}
@@ -307,8 +307,8 @@ func (s *starter) flaggedEnviron() []string {
 // isFile reports whether a target is a process file, or the standard input.
 func isFile(target string) bool { return target == "-" || pm2.IsFile(target) }
 
-// isName reports whether a target can be one of processes: PM2 takes what has a slash or an
-// extension for a script, but /this/ for an expression.
+// isName reports whether a target can be a process's name. As in PM2, a word with a slash or an
+// extension is a script, but /this/ is an expression.
 func isName(target string) bool {
 	return !strings.Contains(target, "/") && filepath.Ext(target) == "" || isExpression(target)
 }
@@ -319,7 +319,7 @@ func isExpression(target string) bool {
 
 func isNumber(target string) bool { return target != "" && strings.Trim(target, "0123456789") == "" }
 
-// ecosystemHere finds the process file of this folder.
+// ecosystemHere returns the process file of this folder.
 func ecosystemHere() (string, error) {
 	for _, name := range []string{
 		"ecosystem.config.js", "ecosystem.config.cjs", "ecosystem.config.mjs", "ecosystem.json", "ecosystem.yaml", "ecosystem.yml",
@@ -331,7 +331,7 @@ func ecosystemHere() (string, error) {
 	return "", usageError("there is no ecosystem.config.js in this folder: name a process file or a script, or make one with `" + calledAs() + " init`")
 }
 
-// completeFiles completes file names, and what the daemon knows.
+// completeFiles completes file names, and names that the daemon has.
 func completeFiles(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	targets, _ := completeTargets(cmd, args, word)
 	return targets, cobra.ShellCompDirectiveDefault

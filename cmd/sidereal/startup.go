@@ -22,13 +22,13 @@ import (
 
 const (
 	unitFolder  = "/etc/systemd/system"
-	unitTimeout = 50 * time.Second // above what stopping takes by default
+	unitTimeout = 50 * time.Second // longer than a stop takes by default
 )
 
-// boot is what startup and unstartup are about: a unit for one user.
+// boot is the unit of one user, for startup and unstartup.
 type boot struct {
 	user, home string
-	name       string // of the service; empty: after the user
+	name       string // of the service; empty: the user's
 	print      bool
 	folder     string // of the units
 }
@@ -69,7 +69,7 @@ func unstartupCommand() *cobra.Command {
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 
-// settle finds the user, and the user's home.
+// settle finds out the user and the user's home.
 func (b *boot) settle() error {
 	if b.user == "" {
 		b.user = os.Getenv("SUDO_USER")
@@ -81,7 +81,7 @@ func (b *boot) settle() error {
 		}
 		b.user = u.Username
 		if b.home == "" {
-			b.home = os.Getenv("HOME") // where this user's daemon is, whatever the system's table says
+			b.home = os.Getenv("HOME") // this user's daemon is there, whatever the system's table says
 		}
 	}
 	if !namePattern.MatchString(b.user) {
@@ -100,7 +100,7 @@ func (b *boot) settle() error {
 	return nil
 }
 
-// initSystems are the words that PM2 has for init systems, and which they mean.
+// initSystems maps PM2's words for init systems to ours.
 var initSystems = map[string]string{
 	"systemd": "systemd", "ubuntu": "systemd", "centos": "systemd", "redhat": "systemd", "arch": "systemd", "oracle": "systemd", "debian": "systemd",
 	"upstart": "upstart", "ubuntu14": "upstart", "ubuntu12": "upstart", "systemv": "System V init", "amazon": "System V init", "centos6": "System V init",
@@ -108,8 +108,8 @@ var initSystems = map[string]string{
 	"rcd": "rc.d", "freebsd": "rc.d", "rcd-openbsd": "rc.d", "openbsd": "rc.d",
 }
 
-// platform looks whether systemd is what was asked for, and what there is. For another init system
-// it tells what that has to run.
+// platform checks that the requested init system is systemd, and that it is there. For another
+// one it prints the command to run.
 func (b *boot) platform(c *control, args []string) error {
 	name := "systemd"
 	if len(args) > 0 {
@@ -140,12 +140,12 @@ func (b *boot) service() string { return cmp.Or(b.name, "sidereal-"+b.user) + ".
 
 func (b *boot) path() string { return filepath.Join(b.folder, b.service()) }
 
-// wanted is the link by which systemd starts the service at boot.
+// wanted returns the link by which systemd starts the service at boot.
 func (b *boot) wanted() string {
 	return filepath.Join(b.folder, systemd.BootTarget+".wants", b.service())
 }
 
-// unit is the service: what resurrect does, in the foreground.
+// unit returns the service, which runs resurrect in the foreground.
 func (b *boot) unit(c *control) (systemd.Unit, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -210,7 +210,7 @@ func (b *boot) remove(ctx context.Context, c *control) error {
 	return b.reload(ctx, c)
 }
 
-// asRoot tells what to run where this process may not.
+// asRoot prints the command to run with root's rights.
 func (b *boot) asRoot(c *control, verb string) error {
 	if os.Geteuid() == 0 || b.folder != unitFolder {
 		return nil
@@ -223,7 +223,7 @@ func (b *boot) asRoot(c *control, verb string) error {
 	return exitCode(1)
 }
 
-// reload has systemd read its units. Where it does not run, as in containers and images, it reads
+// reload makes systemd read its units. In containers and images systemd doesn't run, and reads
 // them when it starts.
 func (b *boot) reload(ctx context.Context, c *control) error {
 	if _, err := os.Stat("/run/systemd/system"); err != nil || b.folder != unitFolder {

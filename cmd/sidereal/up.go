@@ -74,12 +74,13 @@ func up(set config.Up, settings *config.Settings, args []string) error {
 	err = host.Run(ctx, cfg)
 	var exit *supervisor.ExitError
 	if errors.As(err, &exit) && exit.Code == config.ExitUsage {
-		return exitCode(config.ExitUsage) // the process has said why
+		return exitCode(config.ExitUsage) // the process has logged the reason
 	}
 	return err
 }
 
-// workerProgram is what the workers run: the command, or the demo app of this program.
+// workerProgram returns the command of the workers: the given one, or the demo app of this
+// program.
 func workerProgram(self string, args []string) (command []string, own bool, err error) {
 	if len(args) == 0 {
 		return []string{self, "worker"}, true, nil

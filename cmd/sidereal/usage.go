@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 )
 
-// takes is for a command with so many arguments; most may be any, below 0. Others are told its line
-// of use.
+// takes checks the number of arguments; a negative most means any number. Its error shows the
+// command's usage.
 func takes(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || most >= 0 && len(args) > most {
@@ -21,7 +21,7 @@ func takes(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// knownCommand refuses a word that is no command, and names those that it may have been meant for.
+// knownCommand refuses an unknown command, and names similar ones.
 func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -33,7 +33,8 @@ func knownCommand(root *cobra.Command, args []string) error {
 	return usageError(text)
 }
 
-// behindVerb moves flags that stand before a process command behind it: PM2's are for all commands.
+// behindVerb moves flags from before a process command to behind it, because PM2's flags are for
+// all commands.
 func behindVerb(root *cobra.Command, args []string) []string {
 	if len(args) == 0 || !strings.HasPrefix(args[0], "-") || slices.Contains([]string{"-h", "--help", "-v", "--version"}, args[0]) {
 		return args
@@ -48,13 +49,13 @@ func behindVerb(root *cobra.Command, args []string) []string {
 	return args
 }
 
-// isProcessCommand reports whether a command is one of those that PM2 has, too.
+// isProcessCommand reports whether PM2 has the command, too.
 func isProcessCommand(c *cobra.Command) bool {
 	return slices.Contains([]string{groupRun, groupLook, groupKeep}, c.GroupID) || c.Hidden && !c.DisableFlagParsing
 }
 
-// usageTemplate has the settings among a command's flags in groups, as docs/configuration.md has:
-// some have sixty.
+// usageTemplate groups the settings among a command's flags as in docs/configuration.md, because
+// some commands have sixty.
 func usageTemplate(common string) string {
 	cobra.AddTemplateFunc("settings", config.FlagUsages)
 	return strings.Replace(common, "Flags:\n{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}", "{{settings .LocalFlags}}", 1)

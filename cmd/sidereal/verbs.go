@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// instead are PM2's verbs that we don't have, and what to use in their place.
+// instead has PM2's verbs that Sidereal doesn't have, and their replacements.
 var instead = []struct {
 	verbs []string
 	use   string
@@ -28,7 +28,7 @@ var instead = []struct {
 	{[]string{"gc", "snapshot"}, "use the inspector of node: --node-args=--inspect"},
 }
 
-// insteadCommands answer to the verbs that we don't have.
+// insteadCommands makes the commands for these verbs.
 func insteadCommands() (commands []*cobra.Command) {
 	for _, i := range instead {
 		for _, verb := range i.verbs {

@@ -11,11 +11,11 @@ import (
 	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
-// watchEvery is how often `list --watch` draws anew.
+// watchEvery is the time between two drawings of `list --watch`.
 const watchEvery = time.Second
 
-// watchList shows the list, drawn anew again and again on a screen of its own, until ctx ends. The
-// terminal is then as it was.
+// watchList draws the list again and again on the terminal's second screen until ctx ends. Then
+// it restores the first one.
 func (c *control) watchList(ctx context.Context, sort string) error {
 	if !config.Terminal(os.Stdout) {
 		return usageError("--watch needs a terminal: for programs there is `" + calledAs() + " jlist`")

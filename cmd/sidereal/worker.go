@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/worker"
 )
 
-// workerCommand is the demo app as an app of one's own would be: worker.Main reads the environment,
-// so that is where its flags go.
+// workerCommand makes the command of the demo app, which is written like any app: worker.Main
+// reads the environment, so the command puts its flags there.
 func workerCommand() *cobra.Command {
 	var set config.Worker
 	cmd := &cobra.Command{
@@ -27,7 +27,7 @@ func workerCommand() *cobra.Command {
 				if !strings.HasPrefix(v.From, "flag ") {
 					continue
 				}
-				os.Unsetenv(v.Variable + "_FILE") // the flag wins over it
+				os.Unsetenv(v.Variable + "_FILE") // the flag wins
 				if err := os.Setenv(v.Variable, v.Text); err != nil {
 					return err
 				}

@@ -18,7 +18,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// act carries an Action out.
+// act runs an Action.
 func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 	entries, err := d.targets(a.Targets)
 	if err != nil {
@@ -66,7 +66,7 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 	return &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is not something that can be done to processes", a.Verb)}
 }
 
-// targets are the processes that an action is about, by id; at least one.
+// targets returns the processes of an action, by id. It fails if there is none.
 func (r *registry) targets(texts []string) (found []*entry, err error) {
 	if len(texts) == 0 {
 		return nil, &Failure{Code: config.ExitUsage, Text: "no process was named"}
@@ -78,7 +78,7 @@ func (r *registry) targets(texts []string) (found []*entry, err error) {
 	return found, err
 }
 
-// eachApp calls f for each app with those of its processes that are meant.
+// eachApp calls f for each app with its processes among entries.
 func (d *Daemon) eachApp(entries []*entry, f func(*application, []*entry) error) error {
 	byApp := map[*application][]*entry{}
 	var order []*application
@@ -105,7 +105,7 @@ func (d *Daemon) updateEnv(entries []*entry, env map[string]string) {
 				continue
 			}
 			done[e.app] = true
-			merged := map[string]string{} // another one: who looked has the old
+			merged := map[string]string{} // a new map: readers may have the old one
 			f := e.app.facts.in(b)
 			maps.Copy(merged, f.app.Env)
 			maps.Copy(merged, env)
@@ -115,7 +115,7 @@ func (d *Daemon) updateEnv(entries []*entry, env map[string]string) {
 	})
 }
 
-// stop ends processes. What kept an app from serving is forgotten with the last of them.
+// stop ends processes. With an app's last process it forgets why the app couldn't be reached.
 func (d *Daemon) stop(ctx context.Context, entries []*entry, emit func(Event)) error {
 	w := d.watchFor(entries, down, emit)
 	if err := d.host.Processes.Stop(places(entries)...); err != nil {
@@ -132,7 +132,7 @@ func (d *Daemon) stop(ctx context.Context, entries []*entry, emit func(Event)) e
 	})
 }
 
-// restart stops processes and starts them by the settings of now.
+// restart stops processes and starts them with the present settings.
 func (d *Daemon) restart(ctx context.Context, entries []*entry, emit func(Event)) error {
 	specs, err := d.planned(entries)
 	if err != nil {
@@ -171,7 +171,7 @@ func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, 
 	}
 	for i := range specs {
 		if ap.kind == host.Program && st[specs[i].Name].Attrs[lifeline.Worker] == "" {
-			specs[i].Single = true // it has shown no sign by which a successor could be known to work
+			specs[i].Single = true // it has no sign by which a successor would show that it works
 		}
 	}
 	d.rewatch(ap)
@@ -203,8 +203,7 @@ func (d *Daemon) reloadText(ap *application, r *supervisor.ReloadError, of int) 
 	return text + fmt.Sprintf("%s; %d of %d had been replaced, the others serve on as they were", r.Cause, r.Done, of)
 }
 
-// delete stops processes and takes them out of the list; with the last one of an app all of it
-// goes.
+// delete stops processes and removes them from the list. With its last process it removes an app.
 func (d *Daemon) delete(ctx context.Context, entries []*entry, emit func(Event)) error {
 	return d.eachApp(entries, func(ap *application, mine []*entry) error {
 		release, err := d.seize(ctx, ap)
@@ -229,7 +228,7 @@ func (d *Daemon) delete(ctx context.Context, entries []*entry, emit func(Event))
 	})
 }
 
-// scale brings an app to a number of processes.
+// scale changes the number of an app's processes.
 func (d *Daemon) scale(ctx context.Context, entries []*entry, count string, emit func(Event)) error {
 	ap := entries[0].app
 	for _, e := range entries {
@@ -266,7 +265,7 @@ func (d *Daemon) scale(ctx context.Context, entries []*entry, count string, emit
 	return nil
 }
 
-// scaled reads "4", "+2" or "-1".
+// scaled parses "4", "+2" or "-1".
 func scaled(have int, count string) (int, error) {
 	n, err := strconv.Atoi(count)
 	if err == nil && strings.HasPrefix(count, "+") || strings.HasPrefix(count, "-") {
@@ -278,7 +277,7 @@ func scaled(have int, count string) (int, error) {
 	return n, nil
 }
 
-// eachLog empties log files, or opens them anew.
+// eachLog empties log files, or opens them again.
 func (d *Daemon) eachLog(entries []*entry, verb Verb) error {
 	done := map[*logfile.File]bool{}
 	var errs []error
@@ -316,7 +315,7 @@ func (d *Daemon) killAll(ctx context.Context, emit func(Event)) error {
 		if entries, err = d.targets([]string{"all"}); err == nil {
 			w := d.watchFor(entries, down, emit)
 			if err := d.host.Processes.Stop(places(entries)...); err == nil {
-				_ = w.wait(ctx) // the daemon ends either way, and stops what is left
+				_ = w.wait(ctx) // the daemon ends in any case, and stops the rest
 			}
 		}
 	}
@@ -324,5 +323,5 @@ func (d *Daemon) killAll(ctx context.Context, emit func(Event)) error {
 	return nil
 }
 
-// lastAnswer is how long the answer to the last command may take to be written.
+// lastAnswer is the time for writing the last command's answer.
 const lastAnswer = 50 * time.Millisecond

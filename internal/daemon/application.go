@@ -17,7 +17,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// application is an app with what the daemon runs for it.
+// application is an app and its deployment.
 type application struct {
 	key      string // unique; names its places
 	name     string
@@ -34,13 +34,12 @@ type application struct {
 	facts kept[facts]
 }
 
-// facts is what changes of an app. The one that counts is in the book; who looks gets a copy
-// (seen).
+// facts has the changing state of an app. Its original is in the book; readers get a copy (seen).
 type facts struct {
 	app      pm2.App
 	entries  []*entry // by id
 	watch    *watch   // nil: off
-	hold     *hold    // of the command that changes what the app consists of; nil: none does
+	hold     *hold    // of the command that changes the app's processes; nil: none
 	deleters int      // commands that wait for the hold to delete processes
 	gone     bool     // is being deleted, or has been: it gets nothing more
 }
@@ -57,14 +56,14 @@ type entry struct {
 	facts    kept[entryFacts]
 }
 
-// entryFacts is what changes of a process, in the book.
+// entryFacts has the changing state of a process, in the book.
 type entryFacts struct {
 	created  time.Time
 	reloaded time.Time
 	commands int // restarts by command
 }
 
-// resolve reads what an app's environment says of its settings: each app has its own.
+// resolve reads an app's settings from its environment.
 func resolve(a pm2.App, key string) (*application, error) {
 	ap := &application{key: key, name: a.Name, names: a.Namespace, kind: kindOf(&a)}
 	ap.facts = kept[facts]{facts{app: a}}
@@ -94,7 +93,7 @@ func resolve(a pm2.App, key string) (*application, error) {
 	return ap, nil
 }
 
-// settingsOf are the settings that the host of an app reads.
+// settingsOf returns the settings for the app's host.
 func settingsOf(set *config.Daemon) host.Settings {
 	return host.Settings{
 		Redis: set.Redis, App: set.App, Routing: set.Routing, Upstreams: set.Upstreams, TLS: set.TLS, Redirect: set.Redirect,
@@ -102,7 +101,7 @@ func settingsOf(set *config.Daemon) host.Settings {
 	}
 }
 
-// names of interpreters that are Node, or run on it.
+// nodes has the names of interpreters that are Node, or run on it.
 var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee", "lsc", "bun"}
 
 func kindOf(a *pm2.App) host.Kind {
@@ -117,7 +116,7 @@ func kindOf(a *pm2.App) host.Kind {
 	return host.Program
 }
 
-// module is our own: what a Go program was built with tells whether it is a worker.
+// module is this module's path. A Go program whose build information names it is a worker.
 const module = "github.com/sidereal-io/sidereal"
 
 func onOurPackages(program string) bool {
@@ -138,7 +137,7 @@ func onOurPackages(program string) bool {
 
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)
 
-// directoryName makes the name under which an app is known in Redis of what it is called here.
+// directoryName returns an app's name in Redis.
 func directoryName(name string) string {
 	name = strings.Trim(notInNames.ReplaceAllString(name, "-"), "-")
 	if name == "" {
@@ -147,8 +146,7 @@ func directoryName(name string) string {
 	return name[:min(len(name), 64)]
 }
 
-// wantedPort is the port that an app of a kind is to be reached at, as far as its settings tell.
-// The PORT of Node's is for themselves.
+// wantedPort returns the port that an app's settings name, or 0. Node apps use PORT themselves.
 func wantedPort(kind host.Kind, a *pm2.App) int {
 	if kind != host.Worker && kind != host.Program {
 		return 0
@@ -179,7 +177,7 @@ func prefixed(name, text string) string {
 	return strings.Join(out, "\n")
 }
 
-// pairs is an environment as the system takes it.
+// pairs returns an environment as a list of NAME=value.
 func pairs(env map[string]string) []string {
 	out := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {

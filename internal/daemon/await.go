@@ -13,14 +13,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// patience is how many ends of a process in a row a command waits for, patientFor how long for its
-// next start. The daemon goes on trying.
+// patience is the number of ends in a row that a command waits through, and patientFor the time
+// it waits for the next start. The daemon continues to try.
 const (
 	patience   = 3
 	patientFor = 2 * time.Second
 )
 
-// goal is what a command waits for at each process.
+// goal is the state of each process that a command waits for.
 type goal int
 
 const (
@@ -28,7 +28,7 @@ const (
 	down             // none runs
 )
 
-// waiting follows processes until they are where a command wants them.
+// waiting follows processes until they have reached a command's goal.
 type waiting struct {
 	d       *Daemon
 	goal    goal
@@ -36,17 +36,17 @@ type waiting struct {
 	entries []*entry
 	before  map[string]supervisor.Status
 	settled map[*entry]bool
-	begun   map[*entry]int // starts that have been told
+	begun   map[*entry]int // reported starts
 	failed  []string
-	anyWill bool // goal up: a process that was there before is as good
+	anyWill bool // with the goal up: an earlier process counts too
 }
 
-// watchFor notes where processes are before a command does something to them.
+// watchFor stores the state of processes before a command changes them.
 func (d *Daemon) watchFor(entries []*entry, g goal, emit func(Event)) *waiting {
 	return &waiting{d: d, goal: g, emit: emit, entries: entries, before: d.statuses(), settled: map[*entry]bool{}, begun: map[*entry]int{}}
 }
 
-// wait returns when all are there, or with what kept them.
+// wait returns when all processes have reached the goal, or the reason why some can't.
 func (w *waiting) wait(ctx context.Context) error {
 	err := w.d.host.Processes.Wait(ctx, func(st []supervisor.Status) bool {
 		now := host.ByName(st)
@@ -69,7 +69,7 @@ func (w *waiting) wait(ctx context.Context) error {
 	return nil
 }
 
-// look tells what has happened to a process, and settles it when nothing more is to come.
+// look reports a process's changes, and settles it once its outcome is known.
 func (w *waiting) look(e *entry, st supervisor.Status) {
 	before := w.before[e.place]
 	if st.Name == "" { // removed meanwhile
@@ -108,7 +108,7 @@ func (w *waiting) look(e *entry, st supervisor.Status) {
 	}
 }
 
-// reachable reports whether the services of the apps are up, as far as they are known to be needed.
+// reachable reports whether the apps' services are up, as far as they are known to be needed.
 func (w *waiting) reachable(now map[string]supervisor.Status) bool {
 	if w.goal == down || len(w.failed) > 0 {
 		return true
@@ -136,7 +136,7 @@ func (w *waiting) reachable(now map[string]supervisor.Status) bool {
 	return true
 }
 
-// apps are those of the processes, as they are now.
+// apps returns the present state of the processes' apps.
 func (w *waiting) apps() map[*application]seen {
 	apps := map[*application]seen{}
 	w.d.do(func(b *book) {
@@ -149,7 +149,7 @@ func (w *waiting) apps() map[*application]seen {
 	return apps
 }
 
-// problems adds what keeps the apps from being reached.
+// problems adds the reasons why apps can't be reached.
 func (w *waiting) problems() {
 	if w.goal == down {
 		return
@@ -184,10 +184,10 @@ func (w *waiting) fail(e *entry, why string) {
 	w.failed = append(w.failed, fmt.Sprintf("%s (id %d): %s", e.app.name, e.id, why))
 }
 
-// statuses are the supervisor's places by name.
+// statuses returns the supervisor's places by name.
 func (d *Daemon) statuses() map[string]supervisor.Status { return d.host.Statuses() }
 
-// commanded notes restarts by command, or because files have changed.
+// commanded counts restarts by command, or because files have changed.
 func (d *Daemon) commanded(entries []*entry, reloaded bool) {
 	d.do(func(b *book) {
 		for _, e := range entries {

@@ -17,8 +17,8 @@ import (
 // ErrNotRunning reports that no daemon serves a home folder.
 var ErrNotRunning = errors.New("daemon: not running")
 
-// maxEvent bounds one line of an answer: a listing with the environments of all apps is the
-// longest.
+// maxEvent limits one line of an answer. The longest is a listing with the environments of all
+// apps.
 const maxEvent = 64 << 20
 
 // Client talks to a daemon.
@@ -27,8 +27,8 @@ type Client struct {
 	home Home
 }
 
-// Connect finds the daemon of a home folder. The error is ErrNotRunning where there is none, also
-// where one died and left its socket.
+// Connect finds the daemon of a home folder. It returns ErrNotRunning if there is none, even if a
+// dead one left its socket.
 func Connect(ctx context.Context, home Home) (*Client, error) {
 	c := newClient(home)
 	if _, err := c.Ping(ctx); err != nil {
@@ -47,7 +47,7 @@ func hungUp(err error) bool {
 		errors.Is(err, errCutOff)
 }
 
-// errCutOff is a command whose answer has no end.
+// errCutOff reports an answer that broke off.
 var errCutOff = errors.New("daemon: it ended before the command was done")
 
 func newClient(home Home) *Client {
@@ -63,7 +63,7 @@ func newClient(home Home) *Client {
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Ping asks who answers.
+// Ping returns the daemon's description.
 func (c *Client) Ping(ctx context.Context) (info Info, err error) {
 	return info, c.ask(ctx, http.MethodGet, "/", nil, &info)
 }
@@ -73,32 +73,32 @@ func (c *Client) List(ctx context.Context) (l Listing, err error) {
 	return l, c.ask(ctx, http.MethodGet, "/processes", nil, &l)
 }
 
-// Start runs apps. It returns when all their processes are online, or with a *Failure. happened
-// gets each event as it comes; nil: nobody.
+// Start runs apps. It returns when all their processes are online, or with a *Failure. It calls
+// happened, if it isn't nil, for each event.
 func (c *Client) Start(ctx context.Context, s Start, happened func(Event)) error {
 	return c.command(ctx, "/start", s, happened)
 }
 
-// Act carries an action out, and returns as Start does.
+// Act runs an action. It returns as Start does.
 func (c *Client) Act(ctx context.Context, a Action, happened func(Event)) error {
 	return c.command(ctx, "/act", a, happened)
 }
 
-// Save writes the list of processes down, for Resurrect. An empty list does not overwrite one that
-// is not, but with force.
+// Save stores the list of processes for Resurrect. Without force, an empty list doesn't overwrite
+// one that isn't empty.
 func (c *Client) Save(ctx context.Context, force bool) (s Saved, err error) {
 	return s, c.ask(ctx, http.MethodPost, "/save", map[string]bool{"force": force}, &s)
 }
 
-// Resurrect starts what Save wrote down and does not run yet, and returns as Start does.
+// Resurrect starts the saved processes that don't run yet. It returns as Start does.
 func (c *Client) Resurrect(ctx context.Context, happened func(Event)) error {
 	return c.command(ctx, "/resurrect", struct{}{}, happened)
 }
 
-// Kill stops all processes and then the daemon, and returns when it is gone.
+// Kill stops all processes and then the daemon. It returns when the daemon is gone.
 func (c *Client) Kill(ctx context.Context, happened func(Event)) error {
 	err := c.command(ctx, "/kill", struct{}{}, happened)
-	if err == nil || hungUp(err) { // which is what another command wanted, too
+	if err == nil || hungUp(err) { // because of another kill
 		c.Close()
 		err = c.home.awaitFree(ctx)
 	}
@@ -201,7 +201,7 @@ func (c *Client) open(ctx context.Context, method, path string, request any) (io
 	return resp.Body, nil
 }
 
-// refusal is the error of an answer that is none.
+// refusal returns the error of an answer with an error status.
 func refusal(resp *http.Response) error {
 	var done Done
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&done); err == nil && done.Code != 0 {

@@ -46,9 +46,9 @@ type Daemon struct {
 
 }
 
-// Run is the daemon of a home folder until ctx ends, or a command ends it; then everything is
-// stopped. The error is ErrRunning where another daemon owns the folder. It must be called from the
-// main goroutine's process once.
+// Run runs the daemon of a home folder until ctx ends, or a command ends it, and then stops
+// everything. It returns ErrRunning if another daemon owns the folder. Call it once, from the
+// main goroutine.
 func Run(ctx context.Context, cfg Config) error {
 	say := starter()
 	lock, err := cfg.Home.lock()
@@ -67,7 +67,7 @@ func Run(ctx context.Context, cfg Config) error {
 		err = d.run(ctx, func() { say(saidReady) })
 	}
 	if err != nil {
-		say(sayFailure(config.ExitCode(err), err.Error())) // too late where it has said that it is ready
+		say(sayFailure(config.ExitCode(err), err.Error())) // does nothing after it has reported that it is ready
 	}
 	return err
 }
@@ -108,7 +108,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	return d, err
 }
 
-// serviceOutput is where the lines of our own processes go, and in the foreground those of all.
+// serviceOutput returns the writer of the services' lines, and in the foreground of all lines.
 func (d *Daemon) serviceOutput() io.Writer {
 	if d.cfg.Output != nil {
 		return d.cfg.Output
@@ -138,7 +138,7 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	if d.admin, err = sockets.ListenAdmin(ctx, d.cfg.Settings.AdminAddr, d.cfg.AdminChosen, d.cfg.Log); err != nil {
 		return errors.Join(err, d.control.Close())
 	}
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // the control socket is there to the last
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // the control socket stays until the end
 	defer stop()
 	var parts errgroup.Group
 	parts.Go(func() error { return d.serveControl(serving, d.control) })
@@ -174,7 +174,7 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	if d.cfg.Resurrect {
 		parts.Go(func() error {
 			err := d.resurrect(ctx, d.cfg.Happened)
-			if err == nil || ctx.Err() != nil { // a signal to stop ends it with an error that is no failure
+			if err == nil || ctx.Err() != nil { // after a signal to stop, an error isn't a failure
 				return nil
 			}
 			d.end()
@@ -192,7 +192,7 @@ func (d *Daemon) run(ctx context.Context, ready func()) (err error) {
 	return err
 }
 
-// foreground starts the apps of the Config and returns when nothing of them runs any more, or ctx
+// foreground starts the apps of the Config. It returns when none of them runs any more, or ctx
 // ends.
 func (d *Daemon) foreground(ctx context.Context) error {
 	err := d.start(ctx, Start{Apps: d.cfg.Apps, Mode: StartRestart}, func(e Event) {
@@ -222,7 +222,7 @@ func (d *Daemon) foreground(ctx context.Context) error {
 	return ErrIdle
 }
 
-// anyAlive reports whether a process of the list runs, or is about to.
+// anyAlive reports whether a process of the list runs or will run.
 func (d *Daemon) anyAlive() bool {
 	for _, p := range d.list().Processes {
 		if p.Status != Stopped && p.Status != Errored {
@@ -232,7 +232,7 @@ func (d *Daemon) anyAlive() bool {
 	return false
 }
 
-// orphanTime is how long the processes of a daemon that was killed may take to end and to release
+// orphanTime is the time that the processes of a killed daemon may take to end and to release
 // their ports.
 const orphanTime = 2 * time.Second
 
@@ -246,7 +246,7 @@ func (d *Daemon) exited(x supervisor.Exit) {
 	d.pids.ended(e, &ap.app, x.PID)
 }
 
-// homeRestored goes on in a home folder that had to be made anew: the files in it are gone.
+// homeRestored opens the files again in a home folder that was made anew.
 func (d *Daemon) homeRestored() (err error) {
 	d.logs.Reopen()
 	if own, ok := d.cfg.OwnLog.(*logfile.File); ok {
@@ -257,7 +257,7 @@ func (d *Daemon) homeRestored() (err error) {
 	return err
 }
 
-// closeAll lets go of what is left when all processes have ended.
+// closeAll closes the rest after all processes have ended.
 func (d *Daemon) closeAll() {
 	for _, ap := range d.allApps() {
 		d.change(ap, func(f *facts) { f.gone = true })

@@ -4,8 +4,8 @@ import (
 	"slices"
 )
 
-// forget stops processes and takes them out of the list. It goes on when the command has gone: a
-// stop has a time limit. The caller holds the app.
+// forget stops processes and removes them from the list. It continues after the command has left,
+// because a stop has a time limit. The caller holds the app.
 func (d *Daemon) forget(ap *application, entries []*entry) error {
 	if err := ap.deployment.Drop(places(entries)); err != nil {
 		return err
@@ -14,7 +14,7 @@ func (d *Daemon) forget(ap *application, entries []*entry) error {
 	return nil
 }
 
-// unlist takes processes out of the list that have no place.
+// unlist removes processes without a place from the list.
 func (d *Daemon) unlist(ap *application, entries []*entry) {
 	var gone []*entry
 	var a seen
@@ -42,9 +42,9 @@ func (d *Daemon) unlist(ap *application, entries []*entry) {
 	}
 }
 
-// dissolve stops an app, and everything around it, and forgets it. The caller holds the app.
+// dissolve stops an app and its services, and removes it. The caller holds the app.
 func (d *Daemon) dissolve(ap *application) error {
-	d.change(ap, func(f *facts) { f.gone = true }) // from here on it gets no watch
+	d.change(ap, func(f *facts) { f.gone = true }) // from now on it gets no watch
 	d.unwatch(ap)
 	if err := ap.deployment.Remove(); err != nil {
 		return err
@@ -55,6 +55,6 @@ func (d *Daemon) dissolve(ap *application) error {
 			delete(b.apps, ap.key)
 		}
 	})
-	d.host.Processes.Poke() // commands that wait for its processes look again
+	d.host.Processes.Poke() // wakes commands that wait for its processes
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are what a daemon says of its processes and their logs.
+// Metrics has the metrics of a daemon's processes and their logs.
 type Metrics struct {
 	list      func() Listing
 	processes *prometheus.Desc
@@ -17,7 +17,7 @@ type Metrics struct {
 	skipped   prometheus.Counter
 }
 
-// NewMetrics registers a daemon's metrics. The list is asked for at each scrape.
+// NewMetrics registers a daemon's metrics. It calls list at each scrape.
 func NewMetrics(reg prometheus.Registerer, list func() Listing) (*Metrics, error) {
 	m := &Metrics{
 		list:      list,

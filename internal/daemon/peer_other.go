@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// peerUID takes whoever came through the folder's rights for its owner: they are all there is here.
+// peerUID returns our own user, because only the folder's rights keep others out here.
 func peerUID(*net.UnixConn) (int, error) { return os.Getuid(), nil }

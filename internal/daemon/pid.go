@@ -19,7 +19,7 @@ import (
 type pidFiles struct {
 	home    Home
 	log     *slog.Logger
-	rewrite atomic.Bool // the files are gone: all are due
+	rewrite atomic.Bool // the files are gone: write all again
 }
 
 // path is the file of a process.
@@ -47,7 +47,7 @@ func (f *pidFiles) remove(e *entry, a *pm2.App) {
 	f.removed(e, safefile.Remove(f.path(e, a)))
 }
 
-// removed logs why a file could not be removed: monitors would take the process for alive.
+// removed logs why a file couldn't be removed: monitors would believe that the process lives.
 func (f *pidFiles) removed(e *entry, err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		f.log.Warn("pid file can't be removed", "process", e.place, "error", err)

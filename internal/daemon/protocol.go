@@ -10,7 +10,7 @@ import (
 // would misunderstand each other.
 const protocolVersion = 1
 
-// Status is where a process stands, by PM2's words.
+// Status is the state of a process, in PM2's words.
 type Status string
 
 // The states of a process.
@@ -23,7 +23,7 @@ const (
 	Waiting   Status = "waiting restart" // between two processes
 )
 
-// Process is one process of an app, as it is now.
+// Process is the present state of one process of an app.
 type Process struct {
 	ID        int          `json:"id"` // pm_id
 	Name      string       `json:"name"`
@@ -52,7 +52,7 @@ type Process struct {
 	ReloadedAt time.Time `json:"reloadedAt,omitzero"`
 }
 
-// AppStatus is an app with what stands around its processes.
+// AppStatus is the state of an app and its services.
 type AppStatus struct {
 	App       pm2.App   `json:"app"`
 	Directory string    `json:"directory"`       // its SIDEREAL_APP
@@ -62,7 +62,7 @@ type AppStatus struct {
 	Services  []Service `json:"services,omitempty"`
 }
 
-// Service is a process of ours: a router, a nodehost, the embedded Redis.
+// Service is a process of Sidereal: a router, a node host or the embedded Redis.
 type Service struct {
 	Name     string    `json:"name"`
 	Status   Status    `json:"status"`
@@ -73,14 +73,14 @@ type Service struct {
 	CPU      float64   `json:"cpu"`
 }
 
-// Listing is everything the daemon runs, processes by id.
+// Listing has everything that the daemon runs, processes by id.
 type Listing struct {
 	Processes []Process            `json:"processes"`
 	Apps      map[string]AppStatus `json:"apps"` // by Process.App
 	Services  []Service            `json:"services,omitempty"`
 }
 
-// Info is who answers.
+// Info describes a daemon.
 type Info struct {
 	Protocol int               `json:"protocol"`
 	Version  string            `json:"version"`
@@ -88,10 +88,10 @@ type Info struct {
 	Started  time.Time         `json:"started"`
 	Home     string            `json:"home"`
 	Admin    string            `json:"admin,omitempty"` // address of its /metrics
-	Settings map[string]string `json:"settings"`        // its own, by variable, secrets hidden: what a command may compare
+	Settings map[string]string `json:"settings"`        // its own, by variable, secrets hidden
 }
 
-// StartMode is what to do with apps whose name the daemon knows already.
+// StartMode says how Start treats apps that the daemon already has.
 type StartMode string
 
 // The modes.
@@ -102,22 +102,22 @@ const (
 	StartForce   StartMode = "force"   // started once more beside the running ones. What `start -f` does
 )
 
-// Start asks for apps to run. It ends when all processes are online, or have failed.
+// Start is a request to run apps. It ends when all processes are online or have failed.
 type Start struct {
 	Apps     []pm2.App `json:"apps"`
 	Mode     StartMode `json:"mode"`
 	Parallel int       `json:"parallel,omitempty"` // StartReload: see Action
-	// Settings are the command's own, by variable, as Info has the daemon's: those that differ come
-	// back as warnings.
+	// Settings are the command's own, by variable, as in Info. The daemon warns about those that
+	// differ from its own.
 	Settings map[string]string `json:"settings,omitempty"`
 }
 
-// Verb is what to do with processes.
+// Verb says what an Action does to processes.
 type Verb string
 
 // The verbs. All but Scale take any number of targets.
 const (
-	Stop       Verb = "stop"       // end, stay in the list
+	Stop       Verb = "stop"       // end, but stay in the list
 	Restart    Verb = "restart"    // stop, then start; stopped ones are started
 	Reload     Verb = "reload"     // a new one up before the old one drains
 	Delete     Verb = "delete"     // stop, and forget
@@ -129,26 +129,26 @@ const (
 	ReloadLogs Verb = "reloadLogs" // open the log files anew
 )
 
-// Action is a command about processes that are known.
+// Action is a command about listed processes.
 type Action struct {
 	Verb Verb `json:"verb"`
-	// Targets are ids, names, namespaces, or "all". One that fits nothing is an error, before
-	// anything is done.
+	// Targets are ids, names, namespaces, or "all". A target without a process is an error,
+	// before the daemon does anything.
 	Targets []string `json:"targets"`
-	// Env, with Restart and Reload, is set over the environments that the processes were started
-	// with (--update-env).
+	// Env, with Restart and Reload, is added to the processes' environments (--update-env).
 	Env map[string]string `json:"env,omitempty"`
-	// Parallel, with Reload, is how many processes of an app may be replaced at a time. 0: one.
+	// Parallel, with Reload, is the number of processes of an app that may be replaced at a time.
+	// 0 means one.
 	Parallel int    `json:"parallel,omitempty"`
 	Count    string `json:"count,omitempty"`  // Scale: "4", "+2", "-1"
 	Signal   string `json:"signal,omitempty"` // as pm2.ParseSignal reads it
 	Text     string `json:"text,omitempty"`   // Send
 }
 
-// Event is one thing that happened while a command was carried out.
+// Event is one event during a command.
 type Event struct {
-	// Level is "info", "warn" or "error". An error in an event is not yet the end: the command's
-	// own error says that.
+	// Level is "info", "warn" or "error". An event with an error doesn't end the command; the
+	// command returns its own error.
 	Level string `json:"level"`
 	Text  string `json:"text"`           // a line for people, without the process' name
 	ID    *int   `json:"id,omitempty"`   // of the process, if it is about one
@@ -157,13 +157,13 @@ type Event struct {
 	Done  *Done  `json:"done,omitempty"` // the last one has only this; callers don't see it
 }
 
-// Done is how a command ended.
+// Done is the outcome of a command.
 type Done struct {
 	Code  int    `json:"code"`            // exit code for the command: 0, 1 failed, 2 wrong usage or configuration
 	Error string `json:"error,omitempty"` // one or more lines
 }
 
-// Failure is a command that the daemon did not carry out, or not fully.
+// Failure is a command that the daemon didn't finish.
 type Failure struct {
 	Code int    // exit code: 1 failed, 2 wrong usage or configuration
 	Text string // one or more lines
@@ -171,10 +171,10 @@ type Failure struct {
 
 func (f *Failure) Error() string { return f.Text }
 
-// ExitCode is for who ends a program with it.
+// ExitCode returns the exit code for a program that ends with this error.
 func (f *Failure) ExitCode() int { return f.Code }
 
-// LogRequest asks for lines of processes' output.
+// LogRequest is a request for lines of processes' output.
 type LogRequest struct {
 	Targets []string `json:"targets,omitempty"` // as in Action; none: all, and the daemon's own
 	Lines   int      `json:"lines"`             // how many past ones of each file
@@ -183,7 +183,7 @@ type LogRequest struct {
 	Err     bool     `json:"err"`
 }
 
-// LogLine is one line.
+// LogLine is one line of output.
 type LogLine struct {
 	ID     int       `json:"id"` // -1: not of a process in the list
 	Name   string    `json:"name"`
@@ -191,12 +191,12 @@ type LogLine struct {
 	Time   time.Time `json:"time"`   // when it was written; zero for past ones, whose files may say
 	Text   string    `json:"text"`   // without the line break; past ones as they stand in the file
 	File   string    `json:"file,omitempty"`
-	// Dropped is how many lines of this stream were not sent just before this one, because the
-	// reader was slower than they came.
+	// Dropped is the number of lines of this stream that were skipped before this one, because
+	// the reader was too slow.
 	Dropped int64 `json:"dropped,omitempty"`
 }
 
-// Saved is what Save wrote.
+// Saved is the result of Save.
 type Saved struct {
 	Apps      int    `json:"apps"`
 	Processes int    `json:"processes"`

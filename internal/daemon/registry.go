@@ -8,18 +8,19 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// registry has what the daemon knows of its apps and processes. One goroutine, run, owns it: others
-// send it functions (do), which read and change the book. These functions neither wait nor call do.
+// registry has the state of the daemon's apps and processes. One goroutine, run, owns it. Others
+// send it functions (do), which read and change the book. These functions neither wait nor call
+// do.
 type registry struct {
 	asks chan func(*book)
-	over chan struct{} // closed when the goroutine is to end: do does nothing from then on
+	over chan struct{} // closed to end the goroutine; do then does nothing
 }
 
 func newRegistry() *registry {
 	return &registry{asks: make(chan func(*book)), over: make(chan struct{})}
 }
 
-// book is what a registry knows.
+// book is a registry's state.
 type book struct {
 	apps    map[string]*application
 	entries map[int]*entry
@@ -27,13 +28,13 @@ type book struct {
 	nextID  int
 }
 
-// kept is a part of the book that lies with what it is about. Only a function that was sent to the
-// owner has a book, and so nobody else gets at it.
+// kept is a part of the book that is stored beside its subject. Only functions that run on the
+// owner's goroutine have a book, so nobody else can read it.
 type kept[T any] struct{ value T }
 
 func (k *kept[T]) in(*book) *T { return &k.value }
 
-// run calls the functions that it is sent, until over is closed.
+// run calls the functions sent to it until over is closed.
 func (r *registry) run() {
 	b := &book{apps: map[string]*application{}, entries: map[int]*entry{}, byPlace: map[string]*entry{}}
 	for {
@@ -46,7 +47,8 @@ func (r *registry) run() {
 	}
 }
 
-// do has the registry call f, and returns when it has. Once the daemon has ended, it does nothing.
+// do makes the registry call f, and returns after the call. It does nothing once the daemon has
+// ended.
 func (r *registry) do(f func(*book)) {
 	done := make(chan struct{})
 	select {
@@ -59,8 +61,7 @@ func (r *registry) do(f func(*book)) {
 	}
 }
 
-// seen is an app as it was when somebody looked: a copy, but for what the pointers lead to, which
-// nobody changes.
+// seen is a copy of an app's state. Nobody changes what its pointers lead to.
 type seen struct {
 	*application
 	facts
@@ -78,10 +79,10 @@ func (ap *application) seenIn(b *book) seen {
 	return v
 }
 
-// change has the registry change what it knows of an app.
+// change changes an app's state.
 func (r *registry) change(ap *application, f func(*facts)) { r.do(func(b *book) { f(ap.facts.in(b)) }) }
 
-// allApps are the apps, by key.
+// allApps returns the apps, by key.
 func (r *registry) allApps() (all []*application) {
 	r.do(func(b *book) { all = b.sorted() })
 	return all
@@ -95,7 +96,7 @@ func (b *book) sorted() (all []*application) {
 	return all
 }
 
-// seeAll are the apps as they are now, by key.
+// seeAll returns the present state of the apps, by key.
 func (r *registry) seeAll() (all []seen) {
 	r.do(func(b *book) {
 		for _, ap := range b.sorted() {
@@ -105,16 +106,16 @@ func (r *registry) seeAll() (all []seen) {
 	return all
 }
 
-// entryAt is the process of the list at a place; nil: there is none.
+// entryAt returns the listed process at a place, or nil.
 func (r *registry) entryAt(place string) (e *entry) {
 	r.do(func(b *book) { e = b.byPlace[place] })
 	return e
 }
 
-// entriesOf are the processes of an app, by id.
+// entriesOf returns an app's processes, by id.
 func (r *registry) entriesOf(ap *application) []*entry { return r.see(ap).entries }
 
-// stillListed are those of some processes that are in the list, by id.
+// stillListed returns those of entries that are still in the list, by id.
 func (r *registry) stillListed(entries []*entry) (left []*entry) {
 	r.do(func(b *book) {
 		for _, e := range entries {
@@ -127,7 +128,7 @@ func (r *registry) stillListed(entries []*entry) (left []*entry) {
 	return left
 }
 
-// known finds the app of that name and namespace, the one of the same script first; nil: it is new.
+// known returns the app of that name and namespace, preferably with the same script, or nil.
 func (r *registry) known(a *pm2.App) (found *application) {
 	for _, ap := range r.seeAll() {
 		if ap.name == a.Name && ap.names == a.Namespace && (found == nil || ap.app.Script == a.Script) {
@@ -137,7 +138,7 @@ func (r *registry) known(a *pm2.App) (found *application) {
 	return found
 }
 
-// ended reports whether the daemon has.
+// ended reports whether the daemon has ended.
 func (r *registry) ended() bool {
 	select {
 	case <-r.over:

@@ -9,7 +9,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// renew gives an app that is known new settings, and restarts or reloads it.
+// renew gives a listed app new settings, and restarts or reloads it.
 func (d *Daemon) renew(ctx context.Context, ap *application, a pm2.App, mode StartMode, parallel int, emit func(Event)) error {
 	next, err := resolve(a, ap.key)
 	if err != nil {
@@ -47,7 +47,7 @@ func (d *Daemon) renew(ctx context.Context, ap *application, a pm2.App, mode Sta
 	return explained(held, ap, d.restart(held, entries, emit))
 }
 
-// differences names the settings that an app's services would have to be started anew for.
+// differences returns the settings that would need the app's services to restart.
 func differences(old, next seen) (names []string) {
 	if old.kind != next.kind {
 		names = append(names, "exec_mode or interpreter")

@@ -13,16 +13,15 @@ import (
 )
 
 const (
-	// checkInterval is how often the daemon looks whether its home folder is still there.
+	// checkInterval is the time between two checks of the home folder.
 	checkInterval = time.Second
-	// lockRetry is how long another process may hold the lock that doesn't stay: one that waits for
-	// a daemon's end tries it.
+	// lockRetry is how long another process may hold the lock for a moment: one that waits for a
+	// daemon's end tries it.
 	lockRetry = 100 * time.Millisecond
 )
 
-// homeGuard sees to it that commands reach the daemon: somebody may remove the home folder, or the
-// files that the daemon has there. The daemon doesn't leave its processes alone then. The guard
-// puts lock and socket back, and the daemon goes on.
+// homeGuard restores the lock and the socket if somebody removes the home folder or these files.
+// So commands still reach the daemon, and its processes stay under its control.
 type homeGuard struct {
 	home     Home
 	lock     *homeLock
@@ -31,8 +30,8 @@ type homeGuard struct {
 	log      *slog.Logger
 }
 
-// run looks after the folder until ctx ends. The error is errLocked if another daemon has taken the
-// folder: this one must end then, with its processes.
+// run guards the folder until ctx ends. It returns errLocked if another daemon has taken the
+// folder; this one must then end with its processes.
 func (g *homeGuard) run(ctx context.Context) error {
 	tick := time.NewTicker(checkInterval)
 	defer tick.Stop()
@@ -59,7 +58,7 @@ func (g *homeGuard) run(ctx context.Context) error {
 	}
 }
 
-// restore puts back what is missing. The error is errLocked if the folder is another daemon's.
+// restore restores missing files. It returns errLocked if another daemon owns the folder.
 func (g *homeGuard) restore(ctx context.Context) error {
 	remade, err := g.lock.restore(ctx, g.home)
 	if err != nil {
@@ -76,7 +75,7 @@ func (g *homeGuard) restore(ctx context.Context) error {
 	return err
 }
 
-// homeLock is what makes this process the daemon of a folder.
+// homeLock is the lock by which this process owns the folder.
 type homeLock struct{ f *os.File }
 
 // unlock must not run beside restore.
@@ -109,7 +108,7 @@ func (l *homeLock) restore(ctx context.Context, h Home) (restored bool, err erro
 	return true, nil
 }
 
-// isAt reports whether a path leads to a file itself, of which stat tells.
+// isAt reports whether a path leads to the file that stat describes.
 func isAt(path string, stat func() (fs.FileInfo, error)) (bool, error) {
 	own, err := stat()
 	if err != nil {
@@ -122,8 +121,8 @@ func isAt(path string, stat func() (fs.FileInfo, error)) (bool, error) {
 	return err == nil && os.SameFile(own, there), err
 }
 
-// controlSocket is the listener at the control socket. It goes on at a new one when the socket is
-// put back.
+// controlSocket is the listener at the control socket. If the socket is restored, it continues at
+// the new one.
 type controlSocket struct {
 	path string
 
@@ -133,15 +132,15 @@ type controlSocket struct {
 	closed bool
 }
 
-// openControl listens at the path, in place of the socket that a dead daemon left; then there was
-// one. The caller holds the folder's lock.
+// openControl listens at the path. If a dead daemon left a socket there, it replaces the socket,
+// and was is true. The caller holds the folder's lock.
 func openControl(path string) (c *controlSocket, was bool, err error) {
 	c = &controlSocket{path: path}
 	was, err = c.listen()
 	return c, was, err
 }
 
-// listen needs mu, or nobody else that has the socket.
+// listen requires mu, or that nobody else has the socket.
 func (c *controlSocket) listen() (was bool, err error) {
 	err = os.Remove(c.path)
 	if was = err == nil; err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -151,7 +150,7 @@ func (c *controlSocket) listen() (was bool, err error) {
 	if err != nil {
 		return was, fmt.Errorf("daemon: control socket: %w", err)
 	}
-	l.SetUnlinkOnClose(false) // what is there by then may be another daemon's
+	l.SetUnlinkOnClose(false) // by then another daemon's socket may be there
 	err = os.Chmod(c.path, 0o600)
 	if err == nil {
 		c.at, err = os.Lstat(c.path)
@@ -177,7 +176,7 @@ func (c *controlSocket) restore() (restored bool, err error) {
 	if _, err := c.listen(); err != nil {
 		return false, err
 	}
-	old.Close() // Accept goes on at the new one
+	old.Close() // Accept continues at the new one
 	return true, nil
 }
 
@@ -187,8 +186,8 @@ func (c *controlSocket) current() (l *net.UnixListener, closed bool) {
 	return c.l, c.closed
 }
 
-// Accept takes connections of the same user only: the folder's rights say so too, but a folder may
-// be shared by mistake.
+// Accept accepts connections of the same user only. The folder's rights demand that too, but
+// somebody may share the folder by mistake.
 func (c *controlSocket) Accept() (net.Conn, error) {
 	for {
 		l, _ := c.current()

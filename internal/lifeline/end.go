@@ -26,7 +26,7 @@ var ErrUnread = errors.New("lifeline: the child does not read")
 type End struct {
 	conn *net.UnixConn
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the rest
 	queue   []told
 	writing bool
 	closed  bool
@@ -141,7 +141,7 @@ func (e *End) send(t told) error {
 	return err
 }
 
-// drop forgets what nobody will read.
+// drop discards the messages that nobody will read.
 func (e *End) drop() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -176,7 +176,7 @@ func (e *End) Ended() bool {
 // SetReadDeadline bounds Reports.
 func (e *End) SetReadDeadline(t time.Time) error { return e.conn.SetReadDeadline(t) }
 
-// Close ends the line, which the child takes for the end of its supervisor.
+// Close ends the line. The child reads that as the end of its supervisor.
 func (e *End) Close() error {
 	e.drop()
 	err := e.conn.Close()

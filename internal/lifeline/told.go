@@ -26,11 +26,12 @@ const (
 	Listened  = "listened"  // ListenedTold
 	Listener  = "listener"  // an address, with a descriptor
 	Advertise = "advertise" // host:port
-	Silent    = "silent"    // a worker's id: it gives no sign of life
-	Heard     = "heard"     // a worker's id: it does again
+	Silent    = "silent"    // the id of a worker without a sign of life
+	Heard     = "heard"     // the id of a worker that is alive again
 )
 
-// ChannelTold is a Node process that has just been started; its channel's parent end comes with it.
+// ChannelTold announces a Node process that has just started. Its channel's parent end comes with
+// it.
 type ChannelTold struct {
 	ID      string `json:"id"`      // of this incarnation: decimal, 1 to 2^31-1, also its NODE_UNIQUE_ID in cluster mode
 	Name    string `json:"name"`    // of its place: the same at the next incarnation
@@ -38,13 +39,11 @@ type ChannelTold struct {
 	PID     int    `json:"pid"`     //
 	Mode    string `json:"mode"`    // NODE_CHANNEL_SERIALIZATION_MODE: "advanced" or "json"
 	Cluster bool   `json:"cluster"` // it has a NODE_UNIQUE_ID: cluster.isWorker. Else it was merely forked: messages only
-	// WaitReady says that the process itself says when it is ready, by the message "ready", and
-	// nothing else counts.
+	// WaitReady means that the process is ready only when it sends the message "ready".
 	WaitReady bool `json:"waitReady,omitempty"`
 }
 
-// PortTold is a program of any kind that has just been started. It may come to serve HTTP at Addr,
-// and may never.
+// PortTold announces a program that has just started. It may serve HTTP at Addr later, or never.
 type PortTold struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
@@ -53,7 +52,7 @@ type PortTold struct {
 	Addr string `json:"addr"` // host:port, on the loopback interface
 }
 
-// SendTold is a message for a child that has a channel, as a Node parent's child.send takes it.
+// SendTold is a message for a child with a channel, as Node's child.send sends it.
 type SendTold struct {
 	ID      string          `json:"id"`
 	Message json.RawMessage `json:"message"`
@@ -61,26 +60,25 @@ type SendTold struct {
 
 // The states of a ChildReport.
 const (
-	ChildReady   = "ready"   // it serves, or has said so
+	ChildReady   = "ready"   // it serves, or has reported so
 	ChildAlive   = "alive"   // a beat of its own event loop
-	ChildDrained = "drained" // after Drain: all its sessions have left, or as many as will
+	ChildDrained = "drained" // after Drain: its sessions have left, or the time is over
 	ChildMessage = "message" // it sent a message that is for the supervisor: Message
 )
 
-// ChildReport is what a nodehost says of a process that it was told of.
+// ChildReport is a node host's report on a process.
 type ChildReport struct {
 	ID    string `json:"id"`
 	State string `json:"state"`
-	// Worker is the id under which it is in the directory, with ChildReady.
+	// Worker is the process's id in the directory, with ChildReady.
 	Worker string `json:"worker,omitempty"`
-	// By is why it counts as ready: "listening", "adapter", "ready", "port".
+	// By says what made it ready: "listening", "adapter", "ready", "port".
 	By string `json:"by,omitempty"`
-	// Message is the message as JSON, with ChildMessage: {"cmd":"disconnect"} asks for a successor.
+	// Message is the JSON message of ChildMessage. {"cmd":"disconnect"} asks for a successor.
 	Message json.RawMessage `json:"message,omitempty"`
 }
 
-// ListenReport is a process' wish to be reached at an address. The supervisor's side opens it, and
-// has the router serve it.
+// ListenReport asks the supervisor's side to open an address and to have the router serve it.
 type ListenReport struct {
 	ID   string `json:"id"`
 	Addr string `json:"addr"` // host:port, ":port"; unix paths and port 0 stay with the nodehost
@@ -89,15 +87,15 @@ type ListenReport struct {
 // ListenedTold answers a ListenReport.
 type ListenedTold struct {
 	Addr string `json:"addr"` // as in the report
-	// Error is why nobody can be reached there, as Node names it: "EADDRINUSE", "EACCES". Empty: it
-	// is served.
+	// Error is the reason why the address can't be reached, in Node's words: "EADDRINUSE",
+	// "EACCES". Empty means that it is served.
 	Error string `json:"error,omitempty"`
-	// Advertise is how other hosts reach it, where that is a door of its own; empty: as they reach
-	// the app.
+	// Advertise is the address at which other hosts reach it, if it has a door of its own. Empty
+	// means the app's.
 	Advertise string `json:"advertise,omitempty"` // host:port
 }
 
-// Told is one line from the supervisor. Who takes it owns File.
+// Told is one line from the supervisor. The receiver owns File.
 type Told struct {
 	Key, Value string
 	File       *os.File // nil: none came
@@ -106,10 +104,10 @@ type Told struct {
 // Decode reads a structured value.
 func (t Told) Decode(into any) error { return json.Unmarshal([]byte(t.Value), into) }
 
-// withFile reports whether lines of this key bring a descriptor along.
+// withFile reports whether lines of this key have a descriptor.
 func withFile(key string) bool { return key == Channel || key == Listener }
 
-// line puts a fact on the wire.
+// line formats a fact for the wire.
 func line(key, value string) (string, error) {
 	if strings.ContainsAny(key+value, "\n\r") || strings.Contains(key, "=") {
 		return "", errLineBreak

@@ -11,8 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// Describe writes everything about one process, and of its environment what differs from the
-// shell's.
+// Describe writes everything about one process. Of its environment it writes the variables that
+// differ from the shell's.
 func Describe(s Screen, p *daemon.Process, status *daemon.AppStatus, shell map[string]string, now time.Time) error {
 	a := &status.App
 	if _, err := fmt.Fprintf(s, " %s\n", s.paint(bold, fmt.Sprintf("Process %d: %s", p.ID, clean(p.Name)))); err != nil {
@@ -34,7 +34,7 @@ func Describe(s Screen, p *daemon.Process, status *daemon.AppStatus, shell map[s
 	return pairs(s, own)
 }
 
-// pair is a line of a description; without a value it is left out.
+// pair is a line of a description. Lines without a value are left out.
 type pair struct {
 	name, value string
 	color       color

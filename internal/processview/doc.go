@@ -1,6 +1,7 @@
-// Package processview shows people and scripts what a daemon runs: the tables of `list` and
-// `describe`, the JSON of `jlist` with PM2's keys, lines of logs. It asks nobody and changes
-// nothing: it is given a [daemon.Listing] and writes.
+// Package processview formats a daemon's list for people and scripts: the tables of `list` and
+// `describe`, the JSON of `jlist` with PM2's keys, and lines of logs. Callers pass a
+// [daemon.Listing]; the package only writes.
 //
-// A table fits the terminal: first its least important columns go, then its longest texts are cut.
+// To fit a terminal, a table first drops its least important columns and then cuts its longest
+// texts.
 package processview

@@ -14,7 +14,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// record is one process in `jlist`, by the keys that scripts know from PM2.
+// record is one process in `jlist`, with PM2's keys.
 type record struct {
 	PID    int            `json:"pid"`
 	Name   string         `json:"name"`
@@ -38,7 +38,7 @@ func JList(w io.Writer, l daemon.Listing) error {
 	for i := range l.Processes {
 		p := &l.Processes[i]
 		app := l.Apps[p.App]
-		app.App.Instances = instances[p.App] // as many as there are, whatever was asked for
+		app.App.Instances = instances[p.App] // the actual number, not the requested one
 		records = append(records, record{p.PID, p.Name, environment(p, &app), p.ID, sample{p.Memory, p.CPU}})
 	}
 	enc := json.NewEncoder(w)
@@ -46,8 +46,7 @@ func JList(w io.Writer, l daemon.Listing) error {
 	return enc.Encode(records)
 }
 
-// environment is PM2's record of a process: the variables of its environment, and over them what
-// PM2 knows of it.
+// environment returns PM2's record of a process: its environment, overlaid with PM2's own fields.
 func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 	app := &status.App
 	env := map[string]any{}
@@ -70,7 +69,7 @@ func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 	return env
 }
 
-// settings are an app's fields, by the names that PM2's record has.
+// settings returns an app's fields by the names in PM2's record.
 func settings(a *pm2.App) map[string]any {
 	s := map[string]any{
 		"pm_exec_path": a.Script, "pm_cwd": a.Cwd, "exec_interpreter": a.Interpreter, "node_args": list(a.NodeArgs), "args": list(a.Args),
@@ -100,7 +99,7 @@ func settings(a *pm2.App) map[string]any {
 	return s
 }
 
-// processEnv is the environment that one process has, with what is its own.
+// processEnv returns the environment of one process.
 func processEnv(p *daemon.Process, a *pm2.App) map[string]string {
 	env := maps.Clone(a.Env)
 	if env == nil {
@@ -114,7 +113,7 @@ func processEnv(p *daemon.Process, a *pm2.App) map[string]string {
 		env[name] = fmt.Sprint(v)
 	}
 	if a.IncrementVar != "" {
-		first, _ := strconv.Atoi(a.Env[a.IncrementVar]) // 0 where there is none
+		first, _ := strconv.Atoi(a.Env[a.IncrementVar]) // 0 without one
 		env[a.IncrementVar] = strconv.Itoa(first + p.Instance)
 	}
 	if p.Port != 0 {
@@ -123,7 +122,7 @@ func processEnv(p *daemon.Process, a *pm2.App) map[string]string {
 	return env
 }
 
-// Env writes the environment of a process, a variable a line.
+// Env writes the environment of a process, one variable per line.
 func Env(w io.Writer, p *daemon.Process, a *pm2.App) error {
 	var b strings.Builder
 	env := processEnv(p, a)
@@ -148,7 +147,7 @@ func list(texts []string) []string {
 	return texts
 }
 
-// watched is what PM2 shows: false, or the paths.
+// watched returns PM2's value: false, or the paths.
 func watched(a *pm2.App) any {
 	if len(a.Watch) == 0 {
 		return false

@@ -15,11 +15,11 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// SortBy are the columns that List sorts by.
+// SortBy lists the columns that List sorts by.
 var SortBy = []string{"id", "name", "namespace", "pid", "status", "uptime", "cpu", "memory", "restart"}
 
-// Sort orders a listing's processes as `list --sort` asks: a column of SortBy, with ":desc" behind
-// it for the other way round. An error names the columns.
+// Sort orders a listing's processes by a column of SortBy, descending with the suffix ":desc".
+// Its error names the columns.
 func Sort(l *daemon.Listing, by string) error {
 	by, order, _ := strings.Cut(by, ":")
 	less, ok := orders[by]
@@ -35,7 +35,7 @@ func Sort(l *daemon.Listing, by string) error {
 	return nil
 }
 
-// List writes the table of all processes, and under it where each app is reached.
+// List writes the table of all processes and, below it, the addresses of the apps.
 func List(s Screen, l daemon.Listing, now time.Time) error {
 	t := table{columns: []column{
 		{head: "id"}, {head: "name", min: 10}, {head: "namespace", rank: 8, min: 8}, {head: "version", rank: 9, min: 6}, {head: "mode", rank: 5},
@@ -61,7 +61,7 @@ func List(s Screen, l daemon.Listing, now time.Time) error {
 	return footnotes(s, l)
 }
 
-// footnotes say where apps are reached, and what is wrong with them.
+// footnotes write the addresses of the apps, and their problems.
 func footnotes(s Screen, l daemon.Listing) error {
 	for _, key := range slices.Sorted(maps.Keys(l.Apps)) {
 		a := l.Apps[key]
@@ -87,13 +87,13 @@ func footnotes(s Screen, l daemon.Listing) error {
 	return nil
 }
 
-// reached says at which addresses an app answers, and how far its messages go.
+// reached returns the addresses of an app, and the range of its messages.
 func reached(a *daemon.AppStatus) string {
 	if len(a.Doors) == 0 {
 		return ""
 	}
 	doors := make([]string, len(a.Doors))
-	for i, door := range a.Doors { // an address of all interfaces is its port
+	for i, door := range a.Doors { // an address on all interfaces is shown as its port
 		doors[i] = strings.TrimPrefix(strings.TrimPrefix(clean(door), "[::]"), "0.0.0.0")
 	}
 	text := "on " + strings.Join(doors, ", ")
@@ -114,8 +114,8 @@ func pid(p *daemon.Process) string {
 	return strconv.Itoa(p.PID)
 }
 
-// user is whom an app runs as: without its word for it the daemon's user, who is also that of its
-// commands.
+// user returns the user that an app runs as. By default it is the daemon's user, who also runs
+// the commands.
 func user(a *pm2.App) string {
 	return cmp.Or(a.UID, a.Env["USER"], me())
 }

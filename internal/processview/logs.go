@@ -12,17 +12,17 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// Logs writes lines of processes as they come.
+// Logs writes lines of processes as they arrive.
 type Logs struct {
 	Screen
 	Raw       bool   // the lines alone
-	JSON      bool   // an object a line, as PM2 has it
-	Pairs     bool   // key=value pairs, as PM2 has them
-	Timestamp string // a format of dates, before each line of which it is known when it was written; empty: none
+	JSON      bool   // one object per line, as in PM2
+	Pairs     bool   // key=value pairs, as in PM2
+	Timestamp string // a date format; the date precedes each line whose time is known; empty: none
 	Highlight string // a text to mark
 
-	names int    // characters of the longest prefix so far
-	file  string // the one whose past lines were written last
+	names int    // width of the longest prefix so far
+	file  string // the file of the past lines that were written last
 }
 
 // Line writes one line.
@@ -54,7 +54,7 @@ func (v *Logs) Line(l daemon.LogLine) error {
 	return err
 }
 
-// prefix names the process, in one column for all.
+// prefix names the process, in a column of the same width for all.
 func (v *Logs) prefix(l *daemon.LogLine) string {
 	name := l.Name
 	if l.ID >= 0 {
@@ -76,7 +76,7 @@ func (v *Logs) marked(text string) string {
 	return strings.ReplaceAll(text, v.Highlight, "\x1b[7m"+v.Highlight+"\x1b[27m")
 }
 
-// pairsDate is the form of dates among pairs.
+// pairsDate is the format of dates among pairs.
 const pairsDate = "YYYY-MM-DD-HH:mm:ssZZ"
 
 func (v *Logs) pairs(l *daemon.LogLine) error {

@@ -6,13 +6,13 @@ import (
 	"github.com/sidereal-io/sidereal/internal/daemon"
 )
 
-// Progress says what happens while a command is carried out, a line an event.
+// Progress writes the events of a command, one per line.
 type Progress struct {
-	Out, Err Screen // what goes well, and what does not
-	Silent   bool   // only what does not
+	Out, Err Screen // for successes, and for failures
+	Silent   bool   // write failures only
 }
 
-// Happened is for the methods of [daemon.Client].
+// Happened is the callback for the methods of [daemon.Client].
 func (p *Progress) Happened(e daemon.Event) {
 	to, c := p.Out, green
 	switch e.Level {
@@ -35,5 +35,5 @@ func (p *Progress) Happened(e daemon.Event) {
 	} else if c != green {
 		line = to.paint(c, line)
 	}
-	fmt.Fprintln(to, line) // what cannot be shown is lost
+	fmt.Fprintln(to, line) // if it can't be written, the line is lost
 }

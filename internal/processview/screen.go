@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Screen is what a view is written to.
+// Screen is the destination of a view.
 type Screen struct {
 	io.Writer
-	Width  int  // in characters; 0: no end, for files and pipes
-	Height int  // in lines, for Draw; 0: no end
+	Width  int  // in characters; 0: unlimited, for files and pipes
+	Height int  // in lines, for Draw; 0: unlimited
 	Color  bool // with escapes for colors
 }
 
-// ScreenOf is a file of this process as a screen: with a size where it is a terminal.
+// ScreenOf returns a file of this process as a screen, with a size if it is a terminal.
 func ScreenOf(f *os.File, color bool) Screen {
 	s := Screen{Writer: f, Color: color}
 	if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
@@ -26,14 +26,14 @@ func ScreenOf(f *os.File, color bool) Screen {
 	return s
 }
 
-// A terminal's second screen, which leaves what the first one has as it is, without a cursor.
+// The escapes for a terminal's second screen, which keeps the first one's text, without a cursor.
 const (
 	OpenScreen  = "\x1b[?1049h\x1b[?25l"
 	CloseScreen = "\x1b[?25h\x1b[?1049l"
 )
 
-// Draw puts a page in place of what the terminal shows, in one write and without flickering. What
-// does not fit is counted.
+// Draw replaces the terminal's page in one write, without flickering. It shows the number of
+// lines that don't fit.
 func (s Screen) Draw(page []byte) error {
 	lines := bytes.Split(bytes.TrimSuffix(page, []byte{'\n'}), []byte{'\n'})
 	if s.Height > 1 && len(lines) > s.Height {
@@ -47,7 +47,7 @@ func (s Screen) Draw(page []byte) error {
 			b.WriteByte('\n')
 		}
 		b.Write(line)
-		b.WriteString("\x1b[K") // clear what stood behind it
+		b.WriteString("\x1b[K") // clear the rest of the line
 	}
 	b.WriteString("\x1b[J")
 	_, err := s.Write(b.Bytes())

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// color is the parameter of a terminal's escape; empty: none.
+// color is the parameter of a terminal's escape. Empty means none.
 type color string
 
 const (
@@ -19,7 +19,7 @@ const (
 	gray   color = "90"
 )
 
-// paint puts a text into a color, where there are colors.
+// paint colors a text if the screen has colors.
 func (s Screen) paint(c color, text string) string {
 	if !s.Color || c == plain || text == "" {
 		return text
@@ -36,11 +36,11 @@ type cell struct {
 // column is one column of a table.
 type column struct {
 	head string
-	rank int // the higher, the sooner it goes where there is no room; 0: it stays
-	min  int // characters below which it is not cut; 0: it is never cut
+	rank int // columns of a higher rank are dropped sooner; 0: never
+	min  int // the width below which it isn't cut; 0: it is never cut
 }
 
-// table is rows under heads, in a box.
+// table has rows below column heads, in a box.
 type table struct {
 	columns []column
 	rows    [][]cell
@@ -48,12 +48,12 @@ type table struct {
 }
 
 const (
-	border  = 3  // characters that a column takes beside its text
-	roomy   = 24 // of a text that is cut before columns go
-	atLeast = 6  // of one that is cut then
+	border  = 3  // a column's width beside its text
+	roomy   = 24 // width to which texts are cut before columns are dropped
+	atLeast = 6  // width to which texts are cut afterward
 )
 
-// write prints the table so that it fits the screen.
+// write prints the table within the screen's width.
 func (t *table) write(s Screen) error {
 	widths := t.fit(s.Width)
 	var b strings.Builder
@@ -74,7 +74,7 @@ func (t *table) write(s Screen) error {
 	return err
 }
 
-// fit returns the widths of the columns; 0 for those that go.
+// fit returns the widths of the columns, 0 for dropped ones.
 func (t *table) fit(width int) []int {
 	widths := make([]int, len(t.columns))
 	for i, c := range t.columns {
@@ -108,7 +108,7 @@ func total(widths []int) int {
 	return sum
 }
 
-// drop takes the least important column out.
+// drop drops the least important column.
 func (t *table) drop(widths []int) bool {
 	worst := -1
 	for i, c := range t.columns {
@@ -122,7 +122,7 @@ func (t *table) drop(widths []int) bool {
 	return worst >= 0
 }
 
-// cut makes the widest column that may be cut one narrower, down to a width.
+// cut makes the widest column that may be cut one narrower, but not below down.
 func (t *table) cut(widths []int, down int) bool {
 	widest := -1
 	for i, c := range t.columns {
@@ -164,7 +164,7 @@ func (t *table) row(s Screen, b *strings.Builder, widths []int, row []cell) {
 	b.WriteString(s.paint(gray, "│") + "\n")
 }
 
-// clean keeps a text from moving the cursor or breaking the box.
+// clean replaces characters that would move the cursor or break the box.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/daemon"
 )
 
-// Targets are all words that name processes, for completion: ids, names and namespaces.
+// Targets returns all words that name processes, for completion: ids, names and namespaces.
 func Targets(l daemon.Listing) []string {
 	targets := []string{"all"}
 	for _, p := range l.Processes {

@@ -10,7 +10,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
-// size is a number of bytes as PM2 prints it.
+// size formats a number of bytes as PM2 does.
 func size(n int64) string {
 	f := float64(n)
 	for _, unit := range []string{"b", "kb", "mb"} {
@@ -29,7 +29,7 @@ func decimals(unit string) int {
 	return 1
 }
 
-// span is a time that has passed, in its largest unit.
+// span formats a duration in its largest unit.
 func span(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -44,7 +44,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dD", int(d.Hours()/24))
 }
 
-// percent is a share of a core.
+// percent formats a share of a core.
 func percent(cpu float64) string {
 	if cpu == float64(int(cpu)) {
 		return fmt.Sprintf("%d%%", int(cpu))
@@ -54,7 +54,7 @@ func percent(cpu float64) string {
 
 func mode(m pm2.ExecMode) string { return strings.TrimSuffix(string(m), "_mode") }
 
-// statusColor is green for what is well and red for what needs somebody.
+// statusColor returns green for healthy states and red for those that need an operator.
 func statusColor(s daemon.Status) color {
 	switch s {
 	case daemon.Online:
@@ -65,7 +65,7 @@ func statusColor(s daemon.Status) color {
 	return yellow
 }
 
-// uptime is how long a process has been there; 0 for one that is not.
+// uptime returns how long a process has run; 0 if it doesn't run.
 func uptime(p *daemon.Process, now time.Time) string {
 	if p.PID == 0 || p.Started.IsZero() {
 		return "0"

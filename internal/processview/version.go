@@ -14,7 +14,7 @@ const (
 	maxManifest = 1 << 20 // bytes of a package.json
 )
 
-// version is that of the package.json beside an app's script, or above it.
+// version returns the version in the package.json beside an app's script, or above it.
 func version(a *pm2.App) string {
 	for dir := filepath.Dir(a.Script); ; dir = filepath.Dir(dir) {
 		if v, found := manifest(filepath.Join(dir, "package.json")); found {

@@ -1,7 +1,7 @@
-// Package systemd is what a service that systemd started hears from it and says to it: listening
-// sockets that it opened (sd_listen_fds, socket activation) and readiness (sd_notify). Without
-// systemd both do nothing.
+// Package systemd is a service's side of systemd: the listening sockets that systemd opened for
+// it (sd_listen_fds, socket activation) and its readiness (sd_notify). Without systemd both do
+// nothing.
 //
-// Both read environment variables that are for this process only, and remove them, so that no child
-// mistakes them for its own. Call them once, before other goroutines look at the environment.
+// Both read environment variables that are for this process only and remove them, so that no
+// child uses them. Call them once, before other goroutines read the environment.
 package systemd

@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// What a service says.
+// The states that a service reports.
 const (
 	Ready    = "READY=1"
 	Stopping = "STOPPING=1"
 )
 
-// notifyTimeout bounds how long a service manager that does not read may hold us up.
+// notifyTimeout limits the wait for a service manager that doesn't read.
 const notifyTimeout = time.Second
 
-// Notifier says to the service manager how the service does. Its zero value speaks to nobody. Safe
-// for concurrent use.
+// Notifier reports the service's state to the service manager. Its zero value does nothing. It is
+// safe for concurrent use.
 type Notifier struct{ addr string }
 
-// OpenNotifier finds out who wants to know, of a unit with Type=notify.
+// OpenNotifier returns the Notifier of a unit with Type=notify.
 func OpenNotifier() Notifier {
 	return Notifier{take("NOTIFY_SOCKET")}
 }

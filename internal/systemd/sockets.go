@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// firstFD is where the descriptors begin (SD_LISTEN_FDS_START).
+// firstFD is the first passed descriptor (SD_LISTEN_FDS_START).
 const firstFD = 3
 
-// Socket is a listening socket with the name that its unit gives it: FileDescriptorName=, or else
-// the unit's own.
+// Socket is a listening socket and its name: the unit's FileDescriptorName=, or the unit's own.
 type Socket struct {
 	Name string
 	net.Listener
 }
 
-// Sockets takes over the listening sockets that were opened for this process; none without systemd.
+// Sockets takes over the listening sockets that systemd opened for this process. It returns none
+// without systemd.
 func Sockets() ([]Socket, error) {
 	pid, count, names := take("LISTEN_PID"), take("LISTEN_FDS"), take("LISTEN_FDNAMES")
 	if pid != strconv.Itoa(os.Getpid()) {
-		return nil, nil // another process' variables, passed down
+		return nil, nil // the variables are for another process
 	}
 	n, err := strconv.Atoi(count)
 	if err != nil || n < 0 {
@@ -48,7 +48,7 @@ func open(first, n int, names []string) (sockets []Socket, err error) {
 	return sockets, nil
 }
 
-// take returns a variable and removes it.
+// take returns a variable's value and removes the variable.
 func take(name string) string {
 	defer os.Unsetenv(name)
 	return os.Getenv(name)

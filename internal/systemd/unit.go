@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// BootTarget is the unit that wants the services of a machine that has booted.
+// BootTarget is the unit that starts the services of a booted machine.
 const BootTarget = "multi-user.target"
 
 // Unit is a service that starts a program at boot and keeps it running in the foreground.
 type Unit struct {
 	Description string
-	User        string   // whom it runs as; empty: root
+	User        string   // that it runs as; empty: root
 	Command     []string // absolute path and arguments
 	Env         []string // variables, as NAME=value
 	StopTimeout time.Duration
 }
 
-// Text is the unit's file.
+// Text returns the unit's file.
 func (u Unit) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "[Unit]\nDescription=%s\nWants=network-online.target\nAfter=network-online.target\n\n[Service]\nType=exec\n", escape(u.Description))
@@ -50,10 +50,10 @@ WantedBy=%s
 	return b.String()
 }
 
-// escape keeps systemd from reading specifiers in a text.
+// escape escapes systemd's specifiers.
 func escape(text string) string { return strings.ReplaceAll(text, "%", "%%") }
 
-// quote is a word for systemd, which reads escapes of C between double quotes.
+// quote quotes a word for systemd, which reads C's escapes between double quotes.
 func quote(word string) string {
 	word = escape(word)
 	if word != "" && !strings.ContainsAny(word, " \t\n\"'\\;") {

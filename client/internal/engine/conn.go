@@ -10,14 +10,14 @@ import (
 	"github.com/sidereal-io/sidereal/engineio/packet"
 )
 
-// Receiver takes what a session receives, on the goroutine of Serve.
+// Receiver gets the messages of a session, on the goroutine of Serve.
 type Receiver interface {
 	// Receive takes one message. The data is only valid during the call, which must not block. An
 	// error ends the session with "parse error".
 	Receive(data []byte, binary bool) error
 }
 
-// closeGrace bounds how long a closing session may take to send what is queued.
+// closeGrace limits the time that a closing session has to send its queue.
 const closeGrace = 2 * time.Second
 
 // Conn is one session.
@@ -37,7 +37,7 @@ type Conn struct {
 	probed  *socket   // answered the probe; nothing is posted any more
 	probing *socket   // the probe is under way
 	queue   []packet.Packet
-	out     []byte // frames that the kernel has not taken yet
+	out     []byte // frames that the kernel hasn't accepted yet
 	queued  int    // bytes in queue, out, and being written
 	corked  int
 	writing bool // the writer goroutine runs
@@ -78,10 +78,10 @@ func (c *Conn) tell(transport string) {
 	}
 }
 
-// SID is the session's id.
+// SID returns the session's id.
 func (c *Conn) SID() string { return c.open.SID }
 
-// Transport is the name of the transport in use.
+// Transport returns the name of the present transport.
 func (c *Conn) Transport() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,7 +144,7 @@ func (c *Conn) failLocked(reason string, err error) {
 		return
 	}
 	if c.closing {
-		reason, err = ReasonForcedClose, nil // what happens to a session that is closed is no news
+		reason, err = ReasonForcedClose, nil // errors of a closing session don't matter
 	}
 	c.reason, c.err = reason, err
 	c.queue, c.out, c.queued = nil, nil, 0
@@ -178,5 +178,5 @@ func (c *Conn) handle(p packet.Packet, r Receiver) error {
 	case packet.Close:
 		return errClosePacket
 	}
-	return nil // noop; and what a server has no reason to send
+	return nil // a noop, or a packet that a server has no reason to send
 }

@@ -15,8 +15,8 @@ func (c *Conn) patience() time.Duration {
 	return max(clamp(c.open.PingInterval)+clamp(c.open.PingTimeout), time.Millisecond)
 }
 
-// alive notes a sign of life. A WebSocket's watch is the read deadline of its connection, which
-// costs no timer of ours; polling has a timer that ends its requests.
+// alive restarts the watch after a sign of life. A WebSocket's watch is the read deadline of its
+// connection, which costs no timer of ours; polling has a timer that ends its requests.
 func (c *Conn) alive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

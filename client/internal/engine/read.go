@@ -8,7 +8,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 )
 
-// blockSize is how much a WebSocket reads at once, in bytes.
+// blockSize is the size of a WebSocket's read, in bytes.
 const blockSize = 16 << 10
 
 // raw reads a descriptor without a buffer while it waits, and writes to it without waiting.
@@ -21,7 +21,7 @@ type raw interface {
 // the owner's lock.
 type socket struct {
 	conn      net.Conn
-	raw       raw // nil if the connection has to be asked
+	raw       raw // nil if only the connection's own methods work
 	max       int // bytes of one message
 	deflate   bool
 	threshold int

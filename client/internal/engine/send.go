@@ -7,10 +7,10 @@ import (
 	"github.com/sidereal-io/sidereal/engineio/packet"
 )
 
-// maxCorked is how much a corked WebSocket gathers before it writes all the same, in bytes.
+// maxCorked is the number of bytes that a corked WebSocket gathers before it writes.
 const maxCorked = 16 << 10
 
-// frames are scratch for what is written at once.
+// frames has buffers for frames that are written at once.
 var frames = sync.Pool{New: func() any { b := make([]byte, 0, 2<<10); return &b }}
 
 // Send sends packets, contiguously and in the order of the calls. The data is copied. It never
@@ -47,7 +47,7 @@ func (c *Conn) Send(ps ...packet.Packet) error {
 	return nil
 }
 
-// sendNowLocked writes to the kernel without blocking, and queues what it does not take.
+// sendNowLocked writes without blocking, and queues the bytes that the kernel doesn't accept.
 func (c *Conn) sendNowLocked(ps []packet.Packet) {
 	scratch := frames.Get().(*[]byte)
 	b := (*scratch)[:0]
@@ -76,7 +76,8 @@ func (c *Conn) frameLocked(p packet.Packet) {
 	c.queued += len(c.out) - before
 }
 
-// flushLocked writes what a WebSocket has queued: now if that cannot block, else by the writer.
+// flushLocked writes a WebSocket's queue: at once if that can't block, otherwise on the writer's
+// goroutine.
 func (c *Conn) flushLocked() {
 	if c.writing || len(c.out) == 0 || c.reason != "" {
 		return
@@ -130,7 +131,7 @@ func (c *Conn) Uncork() {
 	}
 }
 
-// startWriterLocked has a goroutine write what is queued, unless one does.
+// startWriterLocked starts the writer, unless it runs.
 func (c *Conn) startWriterLocked() {
 	if !c.writing && c.corked == 0 && c.reason == "" {
 		c.writing = true

@@ -172,7 +172,7 @@ func (cfg *Config) upgradeConn(ctx context.Context, conn net.Conn, u *url.URL) (
 	}
 	s := newSocket(conn, cfg)
 	if br != nil {
-		early, _ := br.Peek(br.Buffered()) // what is buffered can be peeked at
+		early, _ := br.Peek(br.Buffered()) // can't fail for buffered bytes
 		s.unread(early)
 		ws.PutReader(br)
 	}
@@ -184,8 +184,8 @@ type bounded struct {
 	io.Writer
 }
 
-// agree notes the extension that the server accepted. We keep no window from message to message, so
-// it must not either.
+// agree stores the extension that the server accepted. We keep no window from message to message,
+// so it mustn't either.
 func (s *socket) agree(extensions []httphead.Option) error {
 	for _, e := range extensions {
 		var p wsflate.Parameters
@@ -200,7 +200,7 @@ func (s *socket) agree(extensions []httphead.Option) error {
 	return nil
 }
 
-// webSocketHeader is the header of the handshake but for what the protocol itself needs.
+// webSocketHeader returns the handshake's header, without the protocol's own fields.
 func (cfg *Config) webSocketHeader(u *url.URL) http.Header {
 	h := cfg.Header.Clone()
 	if h == nil {

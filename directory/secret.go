@@ -242,7 +242,7 @@ func (d *Directory) confirmSecret(ctx context.Context, saw secretSeen) {
 
 func (d *Directory) adoptSecret(value string) {
 	if d.secret.adopt(value) {
-		d.cfg.Log.Warn("the routers' secret is another: taken over, the earlier one counts for a while", "earlier_for", earlierFor.String())
+		d.cfg.Log.Warn("the routers' secret is another: taken over, the earlier one counts for a while", "earlier_for_ms", earlierFor.Milliseconds())
 	}
 }
 

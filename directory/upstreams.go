@@ -205,7 +205,7 @@ func (u *Upstreams) eject(b *Upstream) {
 	}
 	b.health.eject(now)
 	u.metrics.ejections.Inc()
-	u.cfg.Log.Warn("upstream ejected: its requests get no answer", "upstream", b.id, "for", b.health.term)
+	u.cfg.Log.Warn("upstream ejected: its requests get no answer", "upstream", b.id, "for_ms", b.health.term.Milliseconds())
 	u.publishLocked()
 }
 
@@ -221,7 +221,7 @@ func (u *Upstreams) follow(ctx context.Context, entry int) error {
 			return nil
 		case err != nil || len(found) == 0:
 			if !failing {
-				u.cfg.Log.Warn("upstream's name doesn't resolve", "upstream", l.String(), "err", err)
+				u.cfg.Log.Warn("upstream's name doesn't resolve", "upstream", l.String(), "error", err)
 			}
 			failing = true
 		default:

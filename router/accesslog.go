@@ -136,7 +136,7 @@ func (x *exchange) writeLine(ctx context.Context) {
 	if a.broken {
 		fields = append(fields, slog.Bool("broken", true))
 	}
-	fields = append(fields, slog.Int64("bytes", c.Written()-a.sent), slog.Duration("took", time.Since(a.began)))
+	fields = append(fields, slog.Int64("bytes", c.Written()-a.sent), slog.Float64("took_ms", float64(time.Since(a.began))/float64(time.Millisecond)))
 	c.r.accessLogger.LogAttrs(ctx, slog.LevelInfo, "request", fields...)
 }
 

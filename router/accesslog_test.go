@@ -61,7 +61,7 @@ func (m *journal) expect(t *testing.T, n int, want map[string]any) {
 			t.Errorf("line %d: %s is %v, want %v: %v", n, key, got[key], value, got)
 		}
 	}
-	if _, timed := got["took"].(float64); !timed || got["client"] == "" {
+	if _, timed := got["took_ms"].(float64); !timed || got["client"] == "" {
 		t.Errorf("line %d: %v", n, got)
 	}
 }

@@ -12,7 +12,7 @@ const tick = 50 * time.Millisecond
 // connection, so that load balancers see it and move away before a connection is refused.
 func (r *Router) delay(ctx context.Context) {
 	r.draining.Store(true)
-	r.log.Info("router drains", "delay", r.cfg.DrainDelay, "connections", r.Connections())
+	r.log.Info("router drains", "delay_ms", r.cfg.DrainDelay.Milliseconds(), "connections", r.Connections())
 	if r.cfg.DrainDelay <= 0 {
 		return
 	}

@@ -56,7 +56,7 @@ func (w *worker) drain(ctx context.Context, m *membership) error {
 	}
 	err = errors.Join(err, m.leave())
 	err = errors.Join(err, w.stop(ctx))
-	w.log.Info("worker stopped", "worker", w.ID(), "took", time.Since(begin).Round(time.Millisecond).String())
+	w.log.Info("worker stopped", "worker", w.ID(), "took_ms", time.Since(begin).Milliseconds())
 	return err
 }
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -240,7 +242,11 @@ func (r *run) announce(ctx context.Context, workers int) {
 	if r.set.TLSCert != "" {
 		open = "https://" + reachable(r.sockets.Addr())
 	}
-	fields := []any{"host", r.set.HostName, "open", open, "workers", workers}
+	recovery := "off"
+	if r.set.Recovery > 0 {
+		recovery = r.set.Recovery.String()
+	}
+	fields := []any{"host", r.set.HostName, "open", open, "workers", workers, "adapter", cmp.Or(r.set.Adapter, adapterenv.Classic), "recovery", recovery}
 	if r.admin != nil {
 		fields = append(fields, "admin", r.admin.Addr().String())
 	}

@@ -118,7 +118,7 @@ func (pl *place) didNotStart(err error) {
 		pl.giveUp(err.Error())
 	default:
 		wait := max(pl.pause(0), firstWait)
-		s.cfg.Log.Error("process does not start", "process", pl.spec.Name, "error", err, "again_in", wait.String())
+		s.cfg.Log.Error("process does not start", "process", pl.spec.Name, "error", err, "again_in_ms", wait.Milliseconds())
 		pl.launchLater(wait)
 	}
 }
@@ -179,7 +179,7 @@ func (pl *place) cannotRun(exit Exit) {
 // restart starts the process of the place again, at once or after a while.
 func (pl *place) restart(p *process, exit Exit) {
 	wait := pl.pause(time.Since(p.started))
-	log := pl.sup.cfg.Log.With("process", pl.spec.Name, "pid", exit.PID, "cause", exit.Cause, "again_in", wait.String())
+	log := pl.sup.cfg.Log.With("process", pl.spec.Name, "pid", exit.PID, "cause", exit.Cause, "again_in_ms", wait.Milliseconds())
 	if pl.backoff.looping() {
 		log.Error("process keeps ending", "in_a_row", pl.backoff.failures)
 	} else {

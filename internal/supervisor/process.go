@@ -184,7 +184,7 @@ func (p *process) becameReady() {
 	p.endProbe()
 	p.place.served = true
 	s := p.sup
-	s.cfg.Log.Debug("process ready", "process", p.spec.Name, "pid", p.pid(), "took", time.Since(p.started).String())
+	s.cfg.Log.Debug("process ready", "process", p.spec.Name, "pid", p.pid(), "took_ms", time.Since(p.started).Milliseconds())
 	for _, pl := range s.places {
 		pl.agentReady(p.spec.Name)
 	}

@@ -131,7 +131,7 @@ func (s *Supervisor) lookAtMemory() {
 			continue
 		}
 		if memory, _ := Usage(p.pid()); memory > p.spec.MemoryLimit {
-			s.cfg.Log.Warn("process takes too much memory: replaced", "process", p.spec.Name, "pid", p.pid(), "bytes", memory, "limit", p.spec.MemoryLimit)
+			s.cfg.Log.Warn("process takes too much memory: replaced", "process", p.spec.Name, "pid", p.pid(), "memory_bytes", memory, "limit_bytes", p.spec.MemoryLimit)
 			s.loop.quiet = false
 			pl.renew()
 		}

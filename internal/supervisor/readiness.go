@@ -29,7 +29,7 @@ func (p *process) awaitReadiness() {
 	if r.Timeout > 0 && p.place.turn == nil {
 		p.sup.loop.later(r.Timeout, func() {
 			if p.runs() && p.place.current == p && p.place.turn == nil && !p.ready && !p.stopping {
-				p.sup.cfg.Log.Warn("did not say that it is ready: taken as ready", "process", p.spec.Name, "after", r.Timeout.String())
+				p.sup.cfg.Log.Warn("did not say that it is ready: taken as ready", "process", p.spec.Name, "after_ms", r.Timeout.Milliseconds())
 				p.becameReady()
 			}
 		})

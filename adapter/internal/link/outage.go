@@ -42,7 +42,7 @@ func (l *Link) onMoved(rooms int) {
 
 func (l *Link) reportGap(g Gap) {
 	l.Metrics.gaps.Inc()
-	fields := []any{"ms", g.To.Sub(g.From).Milliseconds()}
+	fields := []any{"lasted_ms", g.To.Sub(g.From).Milliseconds()}
 	if g.Rooms > 0 {
 		fields = append(fields, "rooms", g.Rooms)
 	}

@@ -3,6 +3,8 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +47,68 @@ func TestDirectoryOnRedisCluster(t *testing.T) {
 	awaitState(t, b, second.ID(), StateReady)
 	if got, err := b.Secret(t.Context()); err != nil || got != secret {
 		t.Errorf("the secret is another: %v", err)
+	}
+}
+
+// TestFrozenNodeOfACluster stops each master in turn, for longer than a record lives without beats.
+// Nobody's worker is lost or unready, an owner whose entry is on another node is found, and a sid's
+// look-up on the stopped one ends, without a wrong owner.
+func TestFrozenNodeOfACluster(t *testing.T) {
+	c := testkit.StartCluster(t)
+	a, b := node(t, c.URL()), node(t, c.URL())
+	var workers []*Registration[Worker]
+	for i := range 6 { // whose records are on several nodes
+		w, _ := join(t, a, Worker{Addr: fmt.Sprintf("10.0.0.%d:8080", i), Tags: true}, a, b)
+		workers = append(workers, w)
+	}
+	worker := workers[0]
+	for round, frozen := range c.Nodes[:3] {
+		var there, elsewhere []string
+		for i := range 20 {
+			sid := fmt.Sprintf("sid%d-%d", round, i)
+			a.Learn(t.Context(), sid, worker.ID(), time.Minute)
+			if c.Owner(a.keys.sid(sid)) == frozen {
+				there = append(there, sid)
+			} else {
+				elsewhere = append(elsewhere, sid)
+			}
+		}
+		if len(there) == 0 || len(elsewhere) == 0 {
+			t.Fatalf("%d and %d entries", len(there), len(elsewhere))
+		}
+		frozen.Stop()
+		over := time.After(recordTTL + 2*beatEvery)
+		for stopped := true; stopped; {
+			select {
+			case <-over:
+				stopped = false
+			case <-b.Changed():
+			}
+			for _, d := range []*Directory{a, b} {
+				for _, w := range workers {
+					if r := d.Workers().Get(w.ID()); r == nil || r.State != StateReady {
+						t.Fatalf("node %d is stopped, and a worker is %+v", round, r)
+					}
+				}
+			}
+		}
+		var asking sync.WaitGroup
+		for _, sid := range append(there, elsewhere...) { // some in one batch
+			asking.Go(func() {
+				o := b.Owner(t.Context(), sid)
+				if here := slices.Contains(there, sid); o.WorkerID != worker.ID() && (!here || o.WorkerID != "") {
+					t.Errorf("%s, on the stopped node %t: %+v", sid, here, o)
+				}
+			})
+		}
+		asking.Wait()
+		frozen.Cont()
+		for _, sid := range there {
+			testkit.Until(t, "the owner to be found again", func() bool { return b.Owner(t.Context(), sid).WorkerID == worker.ID() })
+		}
+		second, stop := join(t, b, Worker{Addr: "10.0.1.1:8080"}, a, b)
+		stop()
+		awaitState(t, a, second.ID(), "")
 	}
 }
 

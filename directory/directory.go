@@ -110,7 +110,7 @@ func newDirectory(cfg Config, conn *redisconn.Conn) (*Directory, error) {
 		changed:  make(chan struct{}),
 	}
 	d.writer = newWriter(d)
-	d.lookups = newLookups(d.fetch)
+	d.lookups = newLookups(d.fetch, d.conn.Place)
 	d.table.Store(newTable(0, nil, nil, nil))
 	d.cut.Store(true)
 	first := true

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// maxFlights limits the batches of look-ups under way, so that one stuck batch doesn't hold
-	// up the others.
+	// maxFlights limits the batches of look-ups under way, in a Redis Cluster at each node, so that
+	// one stuck batch doesn't hold up the others.
 	maxFlights = 4
 	// maxBatch limits the keys of one batch.
 	maxBatch = 128
@@ -17,7 +17,7 @@ const (
 	// isn't slowed.
 	missesPerSecond = 10_000
 	missesAtOnce    = 1000
-	// maxAsked limits the look-ups that wait for their turn.
+	// maxAsked limits the look-ups of a lane that wait for their turn.
 	maxAsked = 4096
 )
 
@@ -25,16 +25,23 @@ const (
 // batch, and the number of misses is limited.
 type lookups struct {
 	fetch   func(keys []string) []answer // blocks, for a bounded time
+	place   func(key string) string      // names the cluster node that has the key
 	flights sync.WaitGroup
 
 	mu     sync.Mutex // guards the rest
 	asked  map[string]*lookup
-	queue  []*lookup // the look-ups of asked, in order
-	flying int
-	misses float64 // the number still allowed
+	lanes  map[string]*lane // by place
+	misses float64          // the number still allowed
 	at     time.Time
 	timer  *time.Timer // fires when more misses are allowed; nil: none waits for it
 	closed bool
+}
+
+// lane holds the look-ups at one place. They go out in batches of their own, so that a frozen node
+// of a Redis Cluster doesn't hold up look-ups at other nodes.
+type lane struct {
+	queue  []*lookup // of asked, in order
+	flying int
 }
 
 // lookup is a key that callers wait for.
@@ -53,8 +60,11 @@ type answer struct {
 	asked bool // Redis has answered
 }
 
-func newLookups(fetch func(keys []string) []answer) *lookups {
-	return &lookups{fetch: fetch, asked: make(map[string]*lookup), misses: missesAtOnce, at: time.Now()}
+func newLookups(fetch func(keys []string) []answer, place func(key string) string) *lookups {
+	return &lookups{
+		fetch: fetch, place: place, asked: make(map[string]*lookup), lanes: make(map[string]*lane),
+		misses: missesAtOnce, at: time.Now(),
+	}
 }
 
 // ask returns Redis's answer to a question that is sent after the call. It returns no answer if
@@ -64,13 +74,18 @@ func (l *lookups) ask(ctx context.Context, key string, patient bool) answer {
 	l.mu.Lock()
 	q := l.asked[key]
 	if q == nil {
-		if l.closed || len(l.queue) >= maxAsked || !patient && l.crowdedLocked() {
+		at := l.place(key)
+		of := l.lanes[at]
+		if of == nil {
+			of = &lane{}
+		}
+		if l.closed || len(of.queue) >= maxAsked || !patient && l.crowdedLocked(of) {
 			l.mu.Unlock()
 			return answer{}
 		}
 		q = &lookup{key: key, done: make(chan struct{})}
-		l.asked[key] = q
-		l.queue = append(l.queue, q)
+		l.asked[key], l.lanes[at] = q, of
+		of.queue = append(of.queue, q)
 	}
 	q.takers++
 	l.launchLocked()
@@ -87,9 +102,9 @@ func (l *lookups) ask(ctx context.Context, key string, patient bool) answer {
 }
 
 // crowdedLocked reports whether another look-up must wait for its turn.
-func (l *lookups) crowdedLocked() bool {
+func (l *lookups) crowdedLocked(of *lane) bool {
 	l.refillLocked()
-	return l.misses < float64(len(l.queue)+1)
+	return l.misses < float64(len(of.queue)+1)
 }
 
 func (l *lookups) refillLocked() {
@@ -101,25 +116,16 @@ func (l *lookups) refillLocked() {
 // launchLocked sends the batches that may go.
 func (l *lookups) launchLocked() {
 	l.refillLocked()
-	for l.flying < maxFlights && len(l.queue) > 0 && l.misses >= 1 && !l.closed {
-		var batch []*lookup
-		for len(l.queue) > 0 && len(batch) < min(maxBatch, int(l.misses)) {
-			q := l.queue[0]
-			l.queue = l.queue[1:]
-			delete(l.asked, q.key)
-			if q.takers > 0 {
-				batch = append(batch, q)
-			}
+	paced := false // some wait only for the pace
+	for at, of := range l.lanes {
+		l.launchFromLocked(of)
+		paced = paced || len(of.queue) > 0 && of.flying < maxFlights
+		if len(of.queue) == 0 && of.flying == 0 {
+			delete(l.lanes, at)
 		}
-		if len(batch) == 0 {
-			continue
-		}
-		l.misses -= float64(len(batch))
-		l.flying++
-		l.flights.Go(func() { l.fly(batch) })
 	}
-	if len(l.queue) > 0 && l.flying < maxFlights && l.timer == nil && !l.closed {
-		wait := time.Duration(min(len(l.queue), maxBatch)) * time.Second / missesPerSecond
+	if paced && l.timer == nil && !l.closed {
+		wait := time.Duration(min(len(l.asked), maxBatch)) * time.Second / missesPerSecond
 		l.timer = time.AfterFunc(wait, func() {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -129,8 +135,29 @@ func (l *lookups) launchLocked() {
 	}
 }
 
-// fly sends a batch and distributes the answers.
-func (l *lookups) fly(batch []*lookup) {
+// launchFromLocked sends the batches of a lane that may go.
+func (l *lookups) launchFromLocked(of *lane) {
+	for of.flying < maxFlights && len(of.queue) > 0 && l.misses >= 1 && !l.closed {
+		var batch []*lookup
+		for len(of.queue) > 0 && len(batch) < min(maxBatch, int(l.misses)) {
+			q := of.queue[0]
+			of.queue = of.queue[1:]
+			delete(l.asked, q.key)
+			if q.takers > 0 {
+				batch = append(batch, q)
+			}
+		}
+		if len(batch) == 0 {
+			continue
+		}
+		l.misses -= float64(len(batch))
+		of.flying++
+		l.flights.Go(func() { l.fly(of, batch) })
+	}
+}
+
+// fly sends a batch of a lane and distributes the answers.
+func (l *lookups) fly(of *lane, batch []*lookup) {
 	keys := make([]string, len(batch))
 	for i, q := range batch {
 		keys[i] = q.key
@@ -142,7 +169,7 @@ func (l *lookups) fly(batch []*lookup) {
 		}
 	}
 	l.mu.Lock()
-	l.flying--
+	of.flying--
 	l.misses += float64(found)
 	l.launchLocked()
 	l.mu.Unlock()

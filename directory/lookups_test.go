@@ -30,12 +30,45 @@ func (s *shelf) fetch(keys []string) []answer {
 	return all
 }
 
+func onePlace(string) string { return "" }
+
+// TestStuckPlaceHoldsUpNobodyElse: a node that answers nothing, asked for many keys, delays no look-up
+// at another.
+func TestStuckPlaceHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s shelf
+		stuck := make(chan struct{})
+		l := newLookups(func(keys []string) []answer {
+			if strings.HasSuffix(keys[0], "stuck") {
+				<-stuck
+			}
+			return s.fetch(keys)
+		}, func(key string) string { return key[max(len(key)-5, 0):] })
+		defer l.close()
+		var asking sync.WaitGroup
+		for i := range 2 * maxFlights { // each in a batch of its own
+			asking.Go(func() { l.ask(t.Context(), fmt.Sprint("real", i, "stuck"), true) })
+			synctest.Wait()
+		}
+		begun := time.Now()
+		if a := l.ask(t.Context(), "real other", true); a.value != "of real other" || time.Since(begun) > 10*time.Millisecond {
+			t.Errorf("%+v after %v", a, time.Since(begun))
+		}
+		close(stuck)
+		asking.Wait()
+		synctest.Wait()
+		if len(l.lanes) != 0 {
+			t.Errorf("%d lanes remain", len(l.lanes))
+		}
+	})
+}
+
 // TestFloodOfLookupsIsBounded: an attacker's sids cost Redis so much and no more, and whoever waits
 // its turn is found.
 func TestFloodOfLookupsIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shelf
-		l := newLookups(s.fetch)
+		l := newLookups(s.fetch, onePlace)
 		defer l.close()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -73,7 +106,7 @@ func TestFloodOfLookupsIsBounded(t *testing.T) {
 func TestStormOfClientsIsNotPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shelf
-		l := newLookups(s.fetch)
+		l := newLookups(s.fetch, onePlace)
 		defer l.close()
 		start := time.Now()
 		var storm sync.WaitGroup
@@ -99,7 +132,7 @@ func TestStormOfClientsIsNotPaced(t *testing.T) {
 func TestLookupOfThoseThatLeftIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shelf
-		l := newLookups(s.fetch)
+		l := newLookups(s.fetch, onePlace)
 		defer l.close()
 		l.misses = 0
 		ctx, cancel := context.WithCancel(t.Context())

@@ -267,6 +267,16 @@ func (c *Conn) Node(ctx context.Context, key string) (*redis.Client, error) {
 	return c.cluster.node(addr), nil
 }
 
+// Place names the node that serves a key, as far as is known. It's empty outside a cluster. It
+// doesn't wait.
+func (c *Conn) Place(key string) string {
+	if c.cluster == nil {
+		return ""
+	}
+	addr, _, _ := c.cluster.owner(slotOf(key))
+	return addr
+}
+
 // AnyNode returns the client of one master of a cluster, the same every time, and another one than
 // not if there is another. Outside a cluster it returns the client of the one Redis.
 func (c *Conn) AnyNode(ctx context.Context, not *redis.Client) (*redis.Client, error) {

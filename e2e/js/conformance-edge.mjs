@@ -294,8 +294,10 @@ function events(t) {
   });
   check("over polling, volatile needs a poll", async () => {
     const p = await polling(t);
-    await p.post('42["volatile",3]');
-    equal((await p.get()).text, '42["end"]');
+    const room = `v${Math.random()}`;
+    await p.post(`42["volatile",3]\x1e421["join","${room}"]`);
+    await until("the events are handled", async () => (await observed(t, "fetch", room)).length === 1);
+    equal((await p.get()).text.split("\x1e"), ['42["end"]', `431[["${p.id}","${room}"]]`]);
     const pending = p.get();
     await awaited(t, p.id);
     await p.post('42["volatile",3]');

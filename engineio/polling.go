@@ -26,6 +26,7 @@ type polling struct {
 	firstT   uint64    // the hash of the handshake's t; not changed
 	answered *poll     // the last one that was answered, until the next one comes, if it can be recognised
 	received requestID // of the last post that was handed on
+	earlier  earlier   // polls and posts before these two
 
 	interrupted bool // a router died with a request, and none has come since
 
@@ -134,6 +135,10 @@ func (s *Session) addPoll(p *poll) (status int) {
 	case s.polling.poll != nil && p.id.overlaps(s.polling.poll.id):
 		s.server.metrics.repeatedPolls.Inc()
 		s.dismissLocked(s.polling.poll)
+	case s.polling.earlier.has(p.id):
+		s.server.metrics.repeatedPolls.Inc()
+		s.dismissLocked(p)
+		return 0
 	case s.polling.poll != nil:
 		s.endLocked(TransportError, errPollOverlap)
 		return http.StatusBadRequest
@@ -141,6 +146,9 @@ func (s *Session) addPoll(p *poll) (status int) {
 		s.resumeLocked()
 		s.repeatPollLocked(p)
 		return 0
+	}
+	if s.polling.answered != nil {
+		s.polling.earlier.add(s.polling.answered.id)
 	}
 	s.polling.poll, s.polling.answered = p, nil
 	s.resumeLocked()
@@ -346,7 +354,7 @@ func (s *Session) addPost(p *post) (status int) {
 	if s.state == stateClosed || s.polling == nil { // the latter named the transport websocket, and is none
 		return http.StatusBadRequest
 	}
-	if p.id.repeats(s.polling.received) {
+	if p.id.repeats(s.polling.received) || s.polling.earlier.has(p.id) {
 		s.server.metrics.repeatedPosts.Inc()
 		s.resumeLocked()
 		return http.StatusOK
@@ -374,6 +382,7 @@ func (s *Session) donePost(p *post, whole bool) (cut bool) {
 		s.polling.post = nil
 	}
 	if whole && !p.cut {
+		s.polling.earlier.add(s.polling.received)
 		s.polling.received = p.id
 	}
 	return p.cut

@@ -3,6 +3,7 @@ package engineio
 import (
 	"hash/maphash"
 	"net/http"
+	"slices"
 )
 
 // A proxy repeats a request elsewhere when the router or the server that it asked is gone. The
@@ -71,6 +72,23 @@ func (id requestID) overlaps(first requestID) bool { return id.t != 0 && id.t ==
 func (id requestID) repeats(first requestID) bool {
 	return id.overlaps(first) && id.relay != 0 && first.relay != 0 && id.relay != first.relay
 }
+
+// earlier remembers requests that were served before the last ones. A dead router's kernel may
+// deliver a request after the copy was served, and the client's next request too.
+type earlier struct {
+	ids  [4]requestID
+	next uint8 // of ids, to be replaced
+}
+
+func (e *earlier) add(id requestID) {
+	if id.t != 0 {
+		e.ids[e.next] = id
+		e.next = (e.next + 1) % uint8(len(e.ids))
+	}
+}
+
+// has reports whether id is a copy of one of the requests.
+func (e *earlier) has(id requestID) bool { return slices.ContainsFunc(e.ids[:], id.repeats) }
 
 // dismissLocked answers a pending poll whose copy takes its place. Nobody waits for it any more, as
 // far as we know; a noop harms nobody who does.

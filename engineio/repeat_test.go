@@ -146,10 +146,10 @@ func TestRepeatedPostUnderWay(t *testing.T) {
 
 // TestNotRepeated has requests that look like copies and are none, or can't be known to be.
 func TestNotRepeated(t *testing.T) {
-	for _, c := range []struct{ name, handshake, first, second string }{
-		{"no t", "", "", ""},
-		{"another t", "&t=0", "&t=1", "&t=2"},
-		{"a client that doesn't count", "&t=0", "&t=0", "&t=0"},
+	for _, c := range []struct{ name, handshake, first, second, third, fourth string }{
+		{"no t", "", "", "", "", ""},
+		{"another t", "&t=0", "&t=1", "&t=2", "&t=3", "&t=4"},
+		{"a client that doesn't count", "&t=0", "&t=0", "&t=0", "&t=0", "&t=0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, Config{}, func(t *testing.T, f *fixture) {
@@ -164,9 +164,9 @@ func TestNotRepeated(t *testing.T) {
 					r.wantMessage(t, text)
 					f.elsewhere()
 				}
-				pending := f.pending("GET /engine.io/?" + base + c.first + " HTTP/1.1\r\nHost: test\r\n\r\n")
+				pending := f.pending("GET /engine.io/?" + base + c.third + " HTTP/1.1\r\nHost: test\r\n\r\n")
 				defer pending.Close()
-				f.do("GET", base+c.second, "").want(t, 400, "")
+				f.do("GET", base+c.fourth, "").want(t, 400, "")
 				r.wantClosed(t, TransportError)
 				f.wantRepeats(t, 0, 0)
 			})
@@ -399,6 +399,39 @@ func TestRouterDiesWithinAPost(t *testing.T) {
 		if len(r.messages) > 0 || len(r.closed) > 0 {
 			t.Errorf("%d messages too many, %d ends", len(r.messages), len(r.closed))
 		}
+	})
+}
+
+// TestLateRequest: what a dead router sent arrives after the copy was served, and the next request
+// too. The poll takes nothing, and the post isn't handled.
+func TestLateRequest(t *testing.T) {
+	bubble(t, Config{}, func(t *testing.T, f *fixture) {
+		sid := f.open()
+		r := f.session()
+		for _, number := range []string{"1", "2"} {
+			r.s.Send(NewText([]byte(number)))
+			f.do("GET", numbered(sid, "g"+number), "").want(t, 200, "4"+number)
+			f.do("POST", numbered(sid, "p"+number), "4"+number).want(t, 200, "ok")
+			r.wantMessage(t, number)
+		}
+		r.s.Send(NewText([]byte("3")))
+		if late := f.route(routed{}, "GET", numbered(sid, "g1"), nil); late.Body.String() != "6" {
+			t.Errorf("the late poll got %q", late.Body)
+		}
+		if late := f.route(routed{}, "POST", numbered(sid, "p1"), strings.NewReader("41")); late.Body.String() != "ok" {
+			t.Errorf("the late post got %q", late.Body)
+		}
+		f.do("GET", numbered(sid, "g3"), "").want(t, 200, "43")
+		pending := f.route(routed{relay: "b"}, "GET", numbered(sid, "g4"), nil)
+		f.route(routed{}, "GET", numbered(sid, "g2"), nil) // beside one that waits
+		r.s.Send(NewText([]byte("4")))
+		if <-pending.over; pending.Body.String() != "44" {
+			t.Errorf("the poll beside it got %q", pending.Body)
+		}
+		if len(r.messages) > 0 || len(r.closed) > 0 {
+			t.Errorf("%d messages too many, %d ends", len(r.messages), len(r.closed))
+		}
+		f.wantRepeats(t, 2, 1)
 	})
 }
 

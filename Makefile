@@ -29,7 +29,7 @@ $(BUNDLE)/package.json: e2e/package.json e2e/package-lock.json
 unit: ## go test ./... with nothing but Go
 	$(GO) test $(TESTFLAGS) ./...
 
-deps: ## install what `make test` needs: npm packages, redis-server, chromium
+deps: ## install what `make test` needs: npm packages, redis-server, nginx, haproxy, chromium
 	@scripts/deps.sh test
 
 test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Redis, end to end with the official client and a browser
@@ -65,7 +65,6 @@ bench: ## Go benchmarks of every hot path, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 bench-scale: deps build ## compare with Node's socket.io, nginx and HAProxy in one run, into docs/performance.md
-	@scripts/deps.sh bench
 	$(GO) run ./e2e/bench -o docs/performance.md
 
 interop: deps ## compare servers of ours and Node's in one cluster, operation by operation, into docs/interop.md

@@ -35,7 +35,8 @@ func (x *exchange) forward(ctx context.Context) bool {
 		x.route.settle(false)
 		return x.turnAway(l)
 	}
-	for range 4 {
+	const most = 4 // attempts, with those that reach nobody
+	for n := range most {
 		w := x.route.worker
 		u, err := w.get(ctx, fresh)
 		for tries := 0; tries < mostTries && outOfDescriptors(err) && x.c.r.shortage(); tries++ {
@@ -83,6 +84,9 @@ func (x *exchange) forward(ctx context.Context) bool {
 				x.c.r.workerGone(w)
 			}
 			return x.answerOrphan()
+		case !gone && x.out.repeated && n < most-1:
+			fresh = true // what broke the connection, a router's death, may keep us from the next for a moment
+			continue
 		case !gone && !errors.Is(err, errShut) && (x.req.sid != "" || x.c.bound != nil):
 			x.route.settle(false)
 			return x.refuse(errBusyWorker)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deps.sh check|test|bench: installs what `make check`, `make test` or `make bench-scale` needs beside Go and Node, and says how where it may not.
+# deps.sh check|test: installs what `make check` or `make test` needs beside Go and Node, and says how where it may not.
 set -euo pipefail
 
 # lack PROGRAM PACKAGES: installs the Debian packages that bring PROGRAM, when root; else says what to do.
@@ -24,15 +24,11 @@ if [ "$1" = check ]; then
   exit
 fi
 
-if [ "$1" = bench ]; then # beside what the tests need
-  lack nginx nginx-light
-  lack haproxy haproxy
-  exit
-fi
-
 lack node nodejs
 lack npm npm
 lack redis-server redis-server
+lack nginx nginx-light
+lack haproxy haproxy
 like valkey-server valkey-server
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 [ -n "$(browser || true)" ] || lack chromium chromium

@@ -103,7 +103,7 @@ func newFleet(ctx context.Context, profiles string) (*fleet, error) {
 	}
 	for _, need := range []string{"node", "redis-server", "nginx", "haproxy"} {
 		if _, err := exec.LookPath(need); err != nil {
-			return nil, fmt.Errorf("%w (scripts/deps.sh bench installs it)", err)
+			return nil, fmt.Errorf("%w (`make deps` installs it)", err)
 		}
 	}
 	if f.dir, err = os.MkdirTemp("", "bench"); err != nil {

@@ -48,6 +48,20 @@ func Start(t testing.TB, name, dir string, env []string, program string, args ..
 	return start(t, name, cmd)
 }
 
+// StartWithInput starts a program in a folder of the repository. Its input ends with the call of end.
+func StartWithInput(t testing.TB, name, dir, program string, args ...string) (p *Process, end func()) {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = filepath.Join(Root(), dir)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, name, cmd)
+	t.Cleanup(func() { stdin.Close() }) // before the process's own cleanup
+	return p, func() { stdin.Close() }
+}
+
 func start(t testing.TB, name string, cmd *exec.Cmd) *Process {
 	t.Helper()
 	reader, writer, err := os.Pipe()

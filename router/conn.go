@@ -255,7 +255,7 @@ func (c *conn) clientLeft(hup bool) {
 // may call it.
 func (c *conn) clientHasLeft() bool {
 	c.mu.Lock()
-	left := !c.cut && c.leave != never && c.left >= c.leave
+	left := !c.cut && !c.r.cutting.Load() && c.leave != never && c.left >= c.leave
 	c.mu.Unlock()
 	if !left || c.bound == nil {
 		return left

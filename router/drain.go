@@ -42,6 +42,7 @@ func (r *Router) drain(stop context.CancelFunc) {
 			relays = relays[1:]
 		}
 	}
+	r.cutting.Store(true) // HTTP/2 ends its requests with stop, as if their clients had left
 	stop()
 	r.mu.Lock()
 	r.ended = true

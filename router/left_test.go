@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -197,6 +199,7 @@ func TestBrokenRequestIsSentAgain(t *testing.T) {
 					entry = hosts[0]
 				}
 				type asked struct{ method, target, body, router, host string }
+				var mu sync.Mutex // guards all
 				var all []asked
 				w.becomes(func(rw http.ResponseWriter, r *http.Request) {
 					if r.Method == http.MethodOptions {
@@ -206,6 +209,8 @@ func TestBrokenRequestIsSentAgain(t *testing.T) {
 					if err != nil {
 						t.Error(err)
 					}
+					mu.Lock()
+					defer mu.Unlock()
 					all = append(all, asked{r.Method, r.RequestURI, string(body), r.Header.Get("Sidereal-Router"), r.Host})
 					if len(all) <= c.breaks {
 						panic(http.ErrAbortHandler)
@@ -219,10 +224,13 @@ func TestBrokenRequestIsSentAgain(t *testing.T) {
 				if resp.StatusCode != c.status || c.status == 200 && body != "answer" {
 					t.Errorf("%d %q, want %d", resp.StatusCode, body, c.status)
 				}
-				if len(all) != c.asked {
-					t.Fatalf("it was sent %d times, want %d", len(all), c.asked)
+				mu.Lock()
+				sent := slices.Clone(all)
+				mu.Unlock()
+				if len(sent) != c.asked {
+					t.Fatalf("it was sent %d times, want %d", len(sent), c.asked)
 				}
-				for i, got := range all {
+				for i, got := range sent {
 					want := asked{c.method, target, c.body, entry.id + []string{"", "-copy"}[i], "x"}
 					if got != want {
 						t.Errorf("sent %.200v, want %.200v", got, want)
@@ -230,6 +238,8 @@ func TestBrokenRequestIsSentAgain(t *testing.T) {
 				}
 				if c.status == 200 {
 					client.get(target)
+					mu.Lock()
+					defer mu.Unlock()
 					if name := all[len(all)-1].router; name != entry.id {
 						t.Errorf("the next request is %q's", name)
 					}

@@ -85,6 +85,7 @@ type Router struct {
 
 	listening atomic.Bool
 	draining  atomic.Bool
+	cutting   atomic.Bool // the drain takes too long
 	stopped   atomic.Bool
 
 	serving sync.WaitGroup // connections

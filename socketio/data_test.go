@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"reflect"
@@ -374,5 +375,82 @@ func TestTooMuchStoredData(t *testing.T) {
 		if again, _ := session(t, q); again != sid { // as much as may be
 			t.Error("not recovered")
 		}
+	})
+}
+
+// TestOnGone has one client that leaves, one that comes back, and one that doesn't.
+func TestOnGone(t *testing.T) {
+	name := socketio.NewKey[string]("name")
+	setUp := func(io *socketio.Server, gone chan string) {
+		io.Share(name)
+		io.On("name", func(s *socketio.Socket, text string) error { s.Join("room"); return name.Set(s, text) })
+		io.On("hi", func(s *socketio.Socket) error { return s.Emit("hi") })
+		io.OnGone(func(s socketio.RemoteSocket) {
+			text, err := name.Get(s)
+			gone <- fmt.Sprint(s.ID, s.Rooms, text, err)
+		})
+		io.OnGone(func(socketio.RemoteSocket) { panic("contained") })
+	}
+	arrive := func(t *testing.T, h *peer.Host, text string) (p *peer.Peer, sid, pid, offset string) {
+		p = h.Dial("")
+		p.Send("0")
+		sid, pid = session(t, p)
+		p.Send(`21["name","` + text + `"]`)
+		p.Want("31[]")
+		p.Send(`2["hi"]`)
+		_, offset, _ = strings.Cut(p.Next(), `["hi","`)
+		return p, sid, pid, strings.TrimSuffix(offset, `"]`)
+	}
+	test := func(t *testing.T, a, b *peer.Host) {
+		gone := make(chan string, 10)
+		setUp(a.IO, gone)
+		if b != a {
+			setUp(b.IO, gone)
+		}
+		leaver, left, _, _ := arrive(t, a, "leaver")
+		leaver.Send("1")
+		if got, want := <-gone, fmt.Sprint(left, []string{left, "room"}, "leaver", nil); got != want {
+			t.Errorf("gone %s, want %s", got, want)
+		}
+		away, lost, _, _ := arrive(t, a, "away")
+		stayer, sid, pid, offset := arrive(t, a, "stayer")
+		away.Cut()
+		stayer.Cut()
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		back := comeBack(b, pid, offset)
+		if again, _ := session(t, back); again != sid {
+			t.Errorf("not recovered: %s, was %s", again, sid)
+		}
+		synctest.Wait()
+		if len(gone) > 0 {
+			t.Errorf("gone too early: %s", <-gone)
+		}
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if got, want := <-gone, fmt.Sprint(lost, []string{lost, "room"}, "away", nil); got != want || len(gone) > 0 {
+			t.Errorf("gone %s and %d more, want %s", got, len(gone), want)
+		}
+		back.Send("1")
+		if got, want := <-gone, fmt.Sprint(sid, []string{sid, "room"}, "stayer", nil); got != want {
+			t.Errorf("gone %s, want %s", got, want)
+		}
+	}
+	recovery := socketio.Recovery{MaxDisconnection: 2 * time.Minute}
+	t.Run("one server", func(t *testing.T) {
+		serve(t, socketio.Config{Recovery: &recovery}, func(*socketio.Server) {}, func(t *testing.T, h *peer.Host) { test(t, h, h) })
+	})
+	t.Run("two servers", func(t *testing.T) { onHub(t, recovery, test) })
+	t.Run("without recovery", func(t *testing.T) {
+		gone := make(chan string, 10)
+		serve(t, socketio.Config{}, func(io *socketio.Server) { setUp(io, gone) }, func(t *testing.T, h *peer.Host) {
+			p := h.Dial("")
+			p.Send("0")
+			p.Next()
+			p.Cut()
+			if got := <-gone; !strings.Contains(got, "no value") {
+				t.Errorf("gone %s", got)
+			}
+		})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/eventloop"
 	compiler "github.com/sidereal-io/sidereal/internal/handler"
 	"github.com/sidereal-io/sidereal/internal/notice"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -332,10 +333,14 @@ func (s *Socket) ended(end *ending) {
 		s.contain("disconnecting", func() error { f(s, end.reason); return nil })
 	}
 	s.mu.Lock()
+	rooms := end.rooms
 	end.rooms = nil
 	s.mu.Unlock()
 	for _, f := range r.disconnect {
 		s.contain("disconnect", func() error { f(s, end.reason); return nil })
+	}
+	if !end.back && len(r.gone) > 0 {
+		s.nsp.tellGone(r.gone, cluster.Snapshot{ID: s.id, Rooms: rooms, Data: s.data().payload()})
 	}
 	s.nsp.release()
 	s.mu.Lock()

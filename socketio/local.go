@@ -113,12 +113,17 @@ func (l local) Apply(o cluster.Order) {
 // raise runs the handlers of an event of another server on a goroutine of its own: they may block, and the adapter must
 // go on. Reply is nil if nobody waits for an answer.
 func (l local) raise(p packet.Payload, reply func(packet.Payload)) {
-	work := &l.n.server.work
+	l.n.aside(func() { l.n.raise(p, reply) })
+}
+
+// aside calls f, which may block, on a goroutine of its own.
+func (n *Namespace) aside(f func()) {
+	work := &n.server.work
 	if !work.begin() {
 		return // the server is about to leave the cluster, and doesn't wait for handlers then
 	}
 	go func() {
 		defer work.done()
-		l.n.raise(p, reply)
+		f()
 	}()
 }

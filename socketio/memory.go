@@ -175,12 +175,16 @@ func (r *memory) missedLocked(session *savedSnapshot, offset int64) (missed []pa
 	return missed
 }
 
-// sweepInterval is the time between two sweeps of old snapshots and events.
-const sweepInterval = time.Minute
+// sweepInterval is the time between two sweeps of old snapshots and events, unless a snapshot gets
+// too old before. sweepPause is the least time.
+const (
+	sweepInterval = time.Minute
+	sweepPause    = 100 * time.Millisecond
+)
 
 func (r *memory) scheduleLocked() {
 	if !r.wheel.Active(&r.timer) {
-		r.wheel.Schedule(&r.timer, sweepInterval)
+		r.wheel.Schedule(&r.timer, min(sweepInterval, r.cfg.MaxDisconnection+sweepPause))
 	}
 }
 
@@ -188,11 +192,16 @@ func (r *memory) scheduleLocked() {
 func (r *memory) Expire(*wheel.Timer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := time.Now().Add(-r.cfg.MaxDisconnection)
+	now := time.Now()
+	old := now.Add(-r.cfg.MaxDisconnection)
+	next := sweepInterval
 	for pid, session := range r.sessions {
-		if session.at.Before(old) {
-			delete(r.sessions, pid)
+		if session.at.After(old) {
+			next = min(next, session.at.Sub(old))
+			continue
 		}
+		delete(r.sessions, pid)
+		r.n.gone(session.Snapshot)
 	}
 	n := 0
 	for n < len(r.events) && r.events[n].at.Before(old) {
@@ -200,6 +209,6 @@ func (r *memory) Expire(*wheel.Timer) {
 	}
 	r.dropLocked(n)
 	if len(r.sessions)+len(r.events) > 0 {
-		r.scheduleLocked()
+		r.wheel.Schedule(&r.timer, max(next, sweepPause))
 	}
 }

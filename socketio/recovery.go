@@ -99,6 +99,7 @@ func (s *Socket) resume() {
 			}
 			s.unrecovered(reason, err)
 			lease.End()
+			s.nsp.gone(snapshot)
 		}
 	}
 	s.beginLease()
@@ -183,6 +184,7 @@ func (s *Socket) startAnew() {
 	_, events := s.nsp.rooms.leaveAll(s)
 	s.nsp.tellRooms(events)
 	s.lease().End()
+	s.nsp.gone(s.was())
 	s.nsp.rooms.readmit(s)
 	s.id = newID()
 	s.mu.Lock()
@@ -191,6 +193,37 @@ func (s *Socket) startAnew() {
 	x.data, x.locals, x.events = nil, nil, nil
 	s.mu.Unlock()
 	s.beginLease()
+}
+
+// was returns the snapshot that a connecting socket was restored from.
+func (s *Socket) was() cluster.Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.extra.claimed != nil {
+		return *s.extra.claimed
+	}
+	return cluster.Snapshot{ID: s.id, Rooms: s.extra.back, Data: s.extra.data.payload()}
+}
+
+// gone tells the app that a client won't come back. It doesn't block.
+func (n *Namespace) gone(was cluster.Snapshot) {
+	if hooks := n.registry.Load().gone; len(hooks) > 0 {
+		n.aside(func() { n.tellGone(hooks, was) })
+	}
+}
+
+func (n *Namespace) tellGone(hooks []func(RemoteSocket), was cluster.Snapshot) {
+	s := RemoteSocket{ID: was.ID, Rooms: was.Rooms, nsp: n, data: was.Data}
+	for _, f := range hooks {
+		func() {
+			defer func() {
+				if v := recover(); v != nil {
+					_ = n.server.panicked(v, "namespace", n.name, "event", "gone") // it logs
+				}
+			}()
+			f(s)
+		}()
+	}
 }
 
 // unrecovered counts and logs that a client starts anew though there was a snapshot.

@@ -18,6 +18,7 @@ type registry struct {
 	connect       []func(s *Socket)
 	disconnecting []func(s *Socket, reason string)
 	disconnect    []func(s *Socket, reason string)
+	gone          []func(s RemoteSocket)
 	any           []func(s *Socket, event string, args Args)
 	anyOutgoing   []func(s *Socket, event string, args Args)
 	errors        []func(s *Socket, event string, err error)
@@ -84,8 +85,23 @@ func (n *Namespace) OnDisconnecting(f func(s *Socket, reason string)) {
 }
 
 // OnDisconnect calls f when a socket has disconnected. The reason is one of the Reason constants.
+// With Config.Recovery the client may be back soon: see OnGone.
 func (n *Namespace) OnDisconnect(f func(s *Socket, reason string)) {
 	n.edit(func(r *registry) { r.disconnect = with(r.disconnect, f) })
+}
+
+// OnGone calls f when a client has left for good. Without Config.Recovery that is when its socket has
+// disconnected; so it is after Socket.Disconnect, and if the client left by itself. A client that
+// lost its connection may come back: f is called when Recovery.MaxDisconnection has passed and no
+// server has recovered the client, or when a server refused to. So OnConnect without
+// Socket.Recovered, and OnGone, follow who is there, without the short breaks that OnDisconnect
+// shows.
+//
+// One server calls f, usually the one that the client left. It gets the socket's id, rooms and
+// shared data as they were. It isn't called if that server ended in the meantime, or was killed:
+// lists by FetchSockets are right even then.
+func (n *Namespace) OnGone(f func(s RemoteSocket)) {
+	n.edit(func(r *registry) { r.gone = with(r.gone, f) })
 }
 
 // On adds a handler for an event of all sockets of the namespace. Several handlers of one event run

@@ -82,6 +82,7 @@ type extra struct {
 type ending struct {
 	reason string
 	rooms  []string // where it was, until OnDisconnecting has been called
+	back   bool     // the client may come back
 }
 
 func newSocket(c *client, namespace string, auth json.RawMessage) *Socket {
@@ -288,7 +289,8 @@ func (s *Socket) end(reason string, drop bool) {
 	}
 	s.nsp.server.metrics.sockets.Dec()
 	rooms, events := s.nsp.rooms.leaveAll(s)
-	s.endLease(comesBack(reason), rooms)
+	back := s.nsp.recovery != nil && comesBack(reason)
+	s.endLease(back, rooms)
 	s.nsp.tellRooms(events)
-	s.finish(&ending{reason, rooms})
+	s.finish(&ending{reason, rooms, back})
 }

@@ -57,10 +57,10 @@ func chat(_ context.Context, io *socketio.Server) error {
 		m := said{Room: room, From: name(s), Text: text, At: time.Now()}
 		return m, s.To("room:"+room).Emit("said", m)
 	})
-	io.OnDisconnecting(func(s *socketio.Socket, _ string) {
-		for _, in := range s.Rooms() {
+	io.OnGone(func(s socketio.RemoteSocket) { // not OnDisconnect: the client may be back in a moment
+		for _, in := range s.Rooms {
 			if room, ok := strings.CutPrefix(in, "room:"); ok {
-				s.To(in).Emit("left", room, name(s))
+				io.To(in).Emit("left", room, name(s))
 			}
 		}
 	})
@@ -79,7 +79,7 @@ func authenticate(_ context.Context, s *socketio.Socket) error {
 }
 
 // name returns the person's name. Everyone has one, since authenticate wants it.
-func name(s *socketio.Socket) string {
+func name(s socketio.AnySocket) string {
 	name, _ := nameKey.Get(s)
 	return name
 }

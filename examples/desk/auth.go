@@ -39,7 +39,7 @@ func (d desk) authenticate(role string) func(context.Context, *socketio.Socket) 
 var userKey = socketio.NewKey[user]("user")
 
 // userOf returns the user of a socket. Each has one, since authenticate sets it.
-func userOf(s *socketio.Socket) user {
+func userOf(s socketio.AnySocket) user {
 	u, _ := userKey.Get(s)
 	return u
 }

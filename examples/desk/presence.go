@@ -30,7 +30,7 @@ func (d desk) present(ctx context.Context) ([]string, error) {
 func (d desk) announce() {
 	d.agents.OnConnect(func(s *socketio.Socket) {
 		if s.Recovered() {
-			return // never gone
+			return // the others don't know that it was away
 		}
 		s.Go(func(ctx context.Context) {
 			if n, err := d.connections(ctx, userOf(s)); err == nil && n == 1 {
@@ -38,8 +38,7 @@ func (d desk) announce() {
 			}
 		})
 	})
-	d.agents.OnDisconnect(func(s *socketio.Socket, _ string) {
-		// The socket's own context has ended with it.
+	d.agents.OnGone(func(s socketio.RemoteSocket) { // not OnDisconnect: the client may be back soon
 		if n, err := d.connections(context.Background(), userOf(s)); err == nil && n == 0 {
 			d.agents.Emit("offline", userOf(s).Name)
 		}

@@ -23,6 +23,9 @@ func presence(_ context.Context, io *socketio.Server) error {
 		return nameKey.Set(s, auth.Name)
 	})
 	io.OnConnect(func(s *socketio.Socket) {
+		if s.Recovered() {
+			return // nobody was told that it was away
+		}
 		s.Go(func(ctx context.Context) {
 			others, err := connections(ctx, io, name(s))
 			s.Join(room(name(s)))
@@ -31,8 +34,7 @@ func presence(_ context.Context, io *socketio.Server) error {
 			}
 		})
 	})
-	io.OnDisconnect(func(s *socketio.Socket, _ string) {
-		// The socket's own context has ended with it.
+	io.OnGone(func(s socketio.RemoteSocket) { // not OnDisconnect: the client may be back in a moment
 		if others, err := connections(context.Background(), io, name(s)); err == nil && others == 0 {
 			io.Emit("offline", name(s))
 		}
@@ -54,7 +56,7 @@ func presence(_ context.Context, io *socketio.Server) error {
 var nameKey = socketio.NewKey[string]("name")
 
 // name returns the person's name. Everyone has one, since the middleware wants it.
-func name(s *socketio.Socket) string {
+func name(s socketio.AnySocket) string {
 	name, _ := nameKey.Get(s)
 	return name
 }

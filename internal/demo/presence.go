@@ -37,7 +37,7 @@ func (d *demo) keepPresence() {
 	d.io.Share(personKey)
 	d.io.On("hello", d.hello)
 	d.io.On("people", d.people)
-	d.io.OnDisconnect(d.left)
+	d.io.OnGone(d.left)
 }
 
 // hello makes the socket a person, or updates the person's name and transport.
@@ -69,8 +69,9 @@ func (d *demo) people(ctx context.Context) ([]person, error) {
 	return people, nil
 }
 
-func (d *demo) left(s *socketio.Socket, _ string) {
+// left tells the others that a person won't come back.
+func (d *demo) left(s socketio.RemoteSocket) {
 	if _, err := personKey.Get(s); err == nil {
-		_ = d.io.To(lobby).Emit("left", map[string]string{"id": s.ID()}) // fails only for what JSON can't say
+		_ = d.io.To(lobby).Emit("left", map[string]string{"id": s.ID}) // fails only for what JSON can't say
 	}
 }

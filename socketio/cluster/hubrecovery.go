@@ -30,6 +30,7 @@ type hubLog struct {
 	leases   map[string]*hubLease
 	saved    map[string]*hubSnapshot
 	leaving  []*hubSnapshot // of saved, and some that left it again; oldest first
+	lost     []*hubSnapshot // too old, and not reported yet
 }
 
 // hubEvent is an event that a client may have missed.
@@ -44,6 +45,7 @@ type hubSnapshot struct {
 	Snapshot
 	at   time.Time
 	from int64 // the number of the last event before the socket began
+	by   hubRecoverer
 }
 
 func newHubLog(members func() []*hubMember) *hubLog {
@@ -51,7 +53,7 @@ func newHubLog(members func() []*hubMember) *hubLog {
 }
 
 // Recover implements RecoveringAdapter. The servers of a namespace share one log.
-func (m *hubMember) Recover(maxDisconnection time.Duration, maxBytes int) Recoverer {
+func (m *hubMember) Recover(maxDisconnection time.Duration, maxBytes int, gone func(Snapshot)) Recoverer {
 	m.hub.mu.Lock()
 	defer m.hub.mu.Unlock()
 	name := m.local.Name()
@@ -68,7 +70,29 @@ func (m *hubMember) Recover(maxDisconnection time.Duration, maxBytes int) Recove
 	defer log.mu.Unlock()
 	log.away, log.maxBytes = max(log.away, maxDisconnection), max(log.maxBytes, maxBytes)
 	m.log.Store(log)
-	return log
+	return hubRecoverer{log, m, gone}
+}
+
+// hubRecoverer is the hubLog as one server sees it.
+type hubRecoverer struct {
+	*hubLog
+	member *hubMember
+	gone   func(Snapshot)
+}
+
+// Begin implements Recoverer.
+func (r hubRecoverer) Begin(pid string, h Holder) Lease { return r.begin(pid, h, r) }
+
+// Resume implements Recoverer.
+func (r hubRecoverer) Resume(_ context.Context, pid, offset string, h Holder) (Snapshot, Lease, bool) {
+	return r.resume(pid, offset, h, r)
+}
+
+// away reports that a client hasn't come back, unless the server has ended.
+func (r hubRecoverer) away(was Snapshot) {
+	if slices.Contains(r.members(), r.member) {
+		r.gone(was)
+	}
 }
 
 // inTurn calls f after everything that was passed to inTurn before, on this goroutine or on the one
@@ -122,18 +146,17 @@ func (l *hubLog) add(b *Broadcast) *Broadcast {
 // After implements Recoverer.
 func (l *hubLog) After(f func()) { l.inTurn(f) }
 
-// Begin implements Recoverer.
-func (l *hubLog) Begin(pid string, h Holder) Lease {
+func (l *hubLog) begin(pid string, h Holder, by hubRecoverer) Lease {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lease := &hubLease{log: l, pid: pid, holder: h, from: l.last}
+	lease := &hubLease{log: l, by: by, pid: pid, holder: h, from: l.last}
 	l.leases[pid] = lease
 	return lease
 }
 
-// Resume implements Recoverer. A client may come back before the server that it left has noticed,
+// resume takes a snapshot. A client may come back before the server that it left has noticed,
 // or after that server was killed; the snapshot is then the socket's present state.
-func (l *hubLog) Resume(_ context.Context, pid, offset string, h Holder) (Snapshot, Lease, bool) {
+func (l *hubLog) resume(pid, offset string, h Holder, by hubRecoverer) (Snapshot, Lease, bool) {
 	l.mu.Lock()
 	l.expireLocked(time.Now())
 	held := l.leases[pid]
@@ -157,7 +180,7 @@ func (l *hubLog) Resume(_ context.Context, pid, offset string, h Holder) (Snapsh
 	}
 	delete(l.saved, pid)
 	was.Rooms = slices.Clone(was.Rooms)
-	lease := &hubLease{log: l, pid: pid, holder: h, from: was.from, rooms: was.Rooms, seen: seen}
+	lease := &hubLease{log: l, by: by, pid: pid, holder: h, from: was.from, rooms: was.Rooms, seen: seen}
 	l.leases[pid] = lease
 	l.mu.Unlock()
 	if held != nil {
@@ -192,12 +215,25 @@ func (l *hubLog) missed(seen int64, rooms []string) (missed []packet.Payload) {
 	return missed
 }
 
+// expire drops what is too old, and reports the snapshots. It runs when one is.
+func (l *hubLog) expire() {
+	l.mu.Lock()
+	l.expireLocked(time.Now())
+	lost := l.lost
+	l.lost = nil
+	l.mu.Unlock()
+	for _, s := range lost {
+		s.by.away(s.Snapshot)
+	}
+}
+
 // expireLocked drops snapshots and events that are older than a client may be away.
 func (l *hubLog) expireLocked(now time.Time) {
 	old := now.Add(-l.away)
 	for len(l.leaving) > 0 && l.leaving[0].at.Before(old) {
 		if s := l.leaving[0]; l.saved[s.PID] == s {
 			delete(l.saved, s.PID)
+			l.lost = append(l.lost, s)
 		}
 		l.leaving = l.leaving[1:]
 	}
@@ -218,6 +254,7 @@ func (l *hubLog) dropLocked() {
 // hubLease implements Lease.
 type hubLease struct {
 	log    *hubLog
+	by     hubRecoverer
 	pid    string
 	holder Holder
 	from   int64
@@ -254,10 +291,11 @@ func (t *hubLease) Left(was Snapshot) {
 	}
 	delete(l.leases, t.pid)
 	now := time.Now()
-	saved := &hubSnapshot{was, now, t.from}
+	saved := &hubSnapshot{was, now, t.from, t.by}
 	l.saved[t.pid] = saved
 	l.leaving = append(l.leaving, saved)
 	l.expireLocked(now)
+	time.AfterFunc(l.away+time.Millisecond, l.expire)
 }
 
 // End implements Lease.

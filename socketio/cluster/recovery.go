@@ -12,8 +12,10 @@ type RecoveringAdapter interface {
 	Adapter
 	// Recover turns recovery on. The server calls it before it uses the namespace. A client may be
 	// away for as long as maxDisconnection. maxBytes bounds the events that this process keeps of
-	// the namespace.
-	Recover(maxDisconnection time.Duration, maxBytes int) Recoverer
+	// the namespace. The adapter calls gone, which doesn't block, with each snapshot of Left whose
+	// client has been away for too long: once in the cluster, unless the server that called Left has
+	// ended by then.
+	Recover(maxDisconnection time.Duration, maxBytes int, gone func(Snapshot)) Recoverer
 }
 
 // Recoverer keeps the snapshots of one namespace, and a log of the events that a client may have

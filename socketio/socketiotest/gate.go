@@ -224,9 +224,14 @@ func (p *place) Close() error {
 	return p.RecoveringAdapter.Close()
 }
 
-func (p *place) Recover(maxDisconnection time.Duration, maxBytes int) cluster.Recoverer {
+func (p *place) Recover(maxDisconnection time.Duration, maxBytes int, gone func(cluster.Snapshot)) cluster.Recoverer {
 	p.away.Store(int64(maxDisconnection))
-	return &recoverer{p.RecoveringAdapter.Recover(maxDisconnection, maxBytes), p}
+	tell := func(was cluster.Snapshot) {
+		if p.gate.now() != killed {
+			gone(was)
+		}
+	}
+	return &recoverer{p.RecoveringAdapter.Recover(maxDisconnection, maxBytes, tell), p}
 }
 
 // heard is the namespace as the Hub sees it, from the other side of the gate.

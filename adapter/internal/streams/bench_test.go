@@ -15,7 +15,7 @@ func BenchmarkEmit(b *testing.B) {
 	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})
 	f, adapters := start(b, testkit.StartRedis(b).URL(), Config{}, l)
 	testkit.Until(b, "the server to find Redis", f.Up)
-	rec := adapters[0].(*namespace).Recover(time.Minute, 0)
+	rec := adapters[0].(*namespace).Recover(time.Minute, 0, func(cluster.Snapshot) {})
 	event := &cluster.Broadcast{Data: linktest.Text(`"said"`, `{"from":"somebody","text":"hello, is anybody here?"}`)}
 	for b.Loop() {
 		if err := rec.Emit(event); err != nil {

@@ -106,7 +106,7 @@ func TestMessagesTooLargeForRecovery(t *testing.T) {
 	var a, b *bounded
 	t.Run("servers", func(t *testing.T) {
 		a, b = openBounded(t, r.URL(), 800_000), openBounded(t, r.URL(), 800_000)
-		rec := a.adapter.(*namespace).Recover(time.Minute, 1<<20)
+		rec := a.adapter.(*namespace).Recover(time.Minute, 1<<20, func(cluster.Snapshot) {})
 		for i, size := range []int{1000, 600_000, 750_000, 900_000, 1000} {
 			if err := rec.Emit(upload(size)); err != nil {
 				t.Fatal(i, err)
@@ -147,7 +147,7 @@ func TestBoundCountsWhatWasThereBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.(*namespace).Recover(time.Minute, 1<<20)
+	a.(*namespace).Recover(time.Minute, 1<<20, func(cluster.Snapshot) {})
 	linktest.Run(t, f)
 	if err := f.Wait(linktest.Background(t)); err != nil {
 		t.Fatal(err)

@@ -21,8 +21,10 @@ const (
 )
 
 // Recover implements cluster.RecoveringAdapter.
-func (n *namespace) Recover(maxDisconnection time.Duration, maxBytes int) cluster.Recoverer {
-	rec := &recovery{namespace: n, stream: n.form.reader.streams[n.stream], maxDisconnection: maxDisconnection, leases: make(map[string]*lease)}
+func (n *namespace) Recover(maxDisconnection time.Duration, maxBytes int, gone func(cluster.Snapshot)) cluster.Recoverer {
+	rec := &recovery{
+		namespace: n, stream: n.form.reader.streams[n.stream], maxDisconnection: maxDisconnection, leases: make(map[string]*lease), gone: gone,
+	}
 	rec.inFlight = inFlight{turn: &rec.stream.turn, deliver: n.Local.Deliver}
 	rec.stream.turn.Lock()
 	rec.stream.tail.on = true
@@ -39,9 +41,11 @@ type recovery struct {
 	inFlight  inFlight
 
 	maxDisconnection time.Duration
+	gone             func(cluster.Snapshot)
 
 	mu     sync.Mutex
 	leases map[string]*lease // by pid, of the sockets here
+	left   []departure       // oldest first
 }
 
 var _ cluster.Recoverer = (*recovery)(nil)

@@ -35,7 +35,7 @@ func TestReplay(t *testing.T) {
 				n := a.(*namespace)
 				p.UIDB[n.Name] = n.UID
 				if name == "streams-csr" {
-					n.Recover(time.Minute, 0)
+					n.Recover(time.Minute, 0, nil)
 				}
 			}
 			p.Listen(t, server.Addr())

@@ -67,6 +67,9 @@ func (s *snapshots) run(ctx context.Context) {
 				renewed = now
 				s.renew(ctx)
 			}
+			for _, rec := range s.form.recovering() {
+				rec.giveUp(ctx, now)
+			}
 			continue
 		case <-s.wake:
 		}
@@ -87,6 +90,7 @@ type write struct {
 	value []byte
 	hash  string
 	life  time.Duration
+	left  bool // the client has gone and may come back
 	cmd   *redis.Cmd
 
 	losses uint // of snapshots when the write began
@@ -185,7 +189,7 @@ func (s *snapshots) prepare(l *lease) *write {
 	losses := s.losses
 	l.epoch++
 	s.mu.Unlock()
-	w := &write{lease: l, life: l.rec.maxDisconnection, losses: losses}
+	w := &write{lease: l, life: l.rec.maxDisconnection + l.rec.grace(), left: was != nil, losses: losses}
 	switch {
 	case over:
 		return nil
@@ -238,6 +242,9 @@ func (s *snapshots) stored(w *write) bool {
 	case n == 1:
 		l.hash, l.unsure = w.hash, nil
 		s.mu.Unlock()
+		if w.left && w.hash != "" {
+			l.rec.departed(l.pid, w.hash)
+		}
 		return true
 	}
 	s.mu.Unlock()

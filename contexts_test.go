@@ -14,6 +14,7 @@ var backgrounds = map[string]string{
 	"cmd/sidereal/":               "main: signals and time limits of commands",
 	"worker/main.go":              "main of apps: signals",
 	"engineio/server.go":          "a log line: the request that began the session has ended",
+	"socketio/shutdown.go":        "signals of a server's end, which have no caller's values",
 	"socketio/server.go":          "the root of all handlers' contexts; it ends when Run has returned",
 	"client/client.go":            "the root of a client's connections; it ends with Close",
 	"client/socket.go":            "the root of a socket's handlers; it ends with its disconnection",

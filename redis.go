@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
@@ -43,6 +44,10 @@ type RedisConn interface {
 	Wait(ctx context.Context) error
 	// Close closes the connection. Call it when Run and all parts have returned.
 	Close() error
+	// Client returns the client for commands on keys, which an app may use for keys of its own. It
+	// doesn't retry. That of a Redis Cluster retries if a node is lost, so its commands must tolerate
+	// repetition. Don't close it.
+	Client() redis.UniversalClient
 	// String returns the URL without its passwords.
 	String() string
 }
@@ -52,8 +57,8 @@ type RedisConn interface {
 var ErrRedisUnreachable = redisconn.ErrUnreachable
 
 // OpenRedis checks cfg and makes a connection. It dials nothing: Run does. It logs when Redis is lost
-// and when it is back, to log, or to slog.Default() if log is
-// nil. It registers the sidereal_redis_* metrics if metrics isn't nil.
+// and when it is back to log, which is slog.Default() if it is nil. It registers the sidereal_redis_*
+// metrics if metrics isn't nil.
 func OpenRedis(cfg Redis, log *slog.Logger, metrics prometheus.Registerer) (RedisConn, error) {
 	conn, err := redisconn.Open(redisconn.Config{
 		URL: cfg.URL, Username: cfg.Username, Password: cfg.Password,

@@ -36,8 +36,9 @@ type Server struct {
 	pages    *http.ServeMux
 	bundle   *bundle
 	work     work
-	life     context.Context
+	life     *root
 	endLife  context.CancelFunc
+	shutdown shutdown
 
 	mu          sync.Mutex
 	namespaces  map[string]*Namespace
@@ -56,7 +57,8 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, wheel: wheel.New(tick), pages: http.NewServeMux(), namespaces: make(map[string]*Namespace),
 		bundle: newBundle(cfg.ClientBundle), notices: newNotices(), partials: partials{most: cfg.MaxPartialBytes},
 	}
-	s.life, s.endLife = context.WithCancel(context.Background())
+	life, endLife := context.WithCancel(context.Background())
+	s.life, s.endLife, s.shutdown = &root{Context: life}, endLife, newShutdown()
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("socketio: register metrics: %w", err)
 	}
@@ -70,10 +72,13 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Run serves until ctx ends. Then it closes all sessions, which ends the contexts of handlers,
-// waits for the handlers, and leaves the cluster. A handler that ignores its context delays the
-// return of Run.
+// Run serves until ctx ends or Shutdown is called. Then it closes all sessions, which ends the
+// contexts of handlers, waits for the handlers and the functions of Go, calls the functions of
+// OnShutdown, and leaves the cluster. A function that ignores its context delays the return of Run;
+// only Shutdown limits that.
 func (s *Server) Run(ctx context.Context) error {
+	defer close(s.shutdown.ended)
+	s.start(ctx)
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, since ending sockets still publish
 	defer stop()
 	g, hard := errgroup.WithContext(hard)
@@ -84,9 +89,8 @@ func (s *Server) Run(ctx context.Context) error {
 	soft, end := context.WithCancel(ctx)
 	defer end()
 	defer context.AfterFunc(hard, end)() // a part failed
-	err := s.engine.Run(soft)
-	s.endLife()
-	s.work.end()
+	defer context.AfterFunc(s.shutdown.halting, end)()
+	err := errors.Join(s.end(soft), s.callHooks(ctx))
 	s.mu.Lock()
 	namespaces := slices.Collect(maps.Values(s.namespaces))
 	failed := s.failed

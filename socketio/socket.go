@@ -133,13 +133,13 @@ func (s *Socket) Handshake() *Handshake {
 }
 
 // Context returns a context that ends when the socket disconnects. It has the values of the
-// request's context.
+// request's context, and of the context of Server.Run.
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := s.extraLocked()
 	if x.ctx == nil {
-		x.ctx, x.cancel = context.WithCancel(s.client.session.Request().Context())
+		x.ctx, x.cancel = context.WithCancel(s.client.server.life.under(s.client.session.Request().Context()))
 		if s.state == stateEnded {
 			x.cancel()
 		}

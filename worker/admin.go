@@ -32,7 +32,7 @@ func (w *worker) startAdmin(ctx context.Context, ps *parts) (publish func() erro
 	if err != nil {
 		return nil, err
 	}
-	server := admin.New(admin.Config{Ready: w.Ready, Status: w.status, Gatherer: w.metrics})
+	server := admin.New(admin.Config{Ready: w.Ready, Status: w.status, Gatherer: w.appMetrics.beside()})
 	ps.start(ctx, "admin", func(ctx context.Context) error { return server.Run(ctx, l) })
 	return publish, nil
 }

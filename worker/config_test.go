@@ -60,7 +60,7 @@ func TestFromEnvFillsTheConfig(t *testing.T) {
 		"SIDEREAL_REDIS_URL=redis://h", "SIDEREAL_REDIS_PASSWORD=secret", "SIDEREAL_PATH=/chat", "SIDEREAL_RECOVERY=2m",
 		"SIDEREAL_DRAIN_DELAY=1s", "SIDEREAL_DRAIN_RATE=7", "SIDEREAL_SHUTDOWN_TIMEOUT=9s",
 		"SIDEREAL_RUNTIME_DIR=/run/x", "SIDEREAL_WORKER_ID=4", "SIDEREAL_SUPERVISOR_FD=5",
-	}})
+	}}, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestFromEnvFillsTheConfig(t *testing.T) {
 		cfg.supervised != (supervision{dir: "/run/x", slot: 4, fd: 5}) {
 		t.Errorf("%+v", cfg)
 	}
-	if cfg, err = fromEnv(config.Source{}); err != nil || cfg.AdminAddr != "" || cfg.SocketIO.Recovery != nil || cfg.supervised.fd != 0 {
+	if cfg, err = fromEnv(config.Source{}, Config{}); err != nil || cfg.AdminAddr != "" || cfg.SocketIO.Recovery != nil || cfg.supervised.fd != 0 {
 		t.Errorf("of an empty environment: %+v, %v", cfg, err)
 	}
 }

@@ -8,8 +8,12 @@
 //	}
 //
 // [Main] reads the settings from the environment (docs/configuration.md), handles signals, and ends
-// the process. A program that fills a [Config] by itself calls [Run]; [FromEnv] gives it the
-// settings of the environment to start from.
+// the process. A program that has deferred calls, or a [Config] of its own, calls [Run], which
+// returns. [FromEnv] lays the settings of the environment over those of the program.
+//
+// [InfoFrom] finds, in each context of the app, the worker's id, its connection to Redis, and where
+// to register metrics. Work beside the sockets goes to [socketio.Server.Go], and cleaning up to
+// [socketio.Server.OnShutdown]: the worker waits for both.
 //
 // The same binary runs in three places:
 //
@@ -22,7 +26,8 @@
 //     hosts reach it through that router.
 //
 // When its context ends, a worker drains: it takes no new sessions, closes the others at
-// Config.DrainRate, removes its record, and returns. The clients reconnect to other workers.
+// Config.DrainRate, removes its record, calls the app's functions for the shutdown, and returns. The
+// clients reconnect to other workers.
 //
 // The app's pages, which it registers with io.Handle, are served on the same port as Socket.IO.
 package worker

@@ -22,16 +22,19 @@ const (
 // An event tells them within milliseconds. The worker drains the new sessions too.
 const notice = 250 * time.Millisecond
 
-// drain closes the sessions and ends the serving, within Config.ShutdownTimeout.
-func (w *worker) drain(ctx context.Context, m *membership) error {
-	begin := time.Now()
+// forApp is how long the functions of the app may take after the last session, at least.
+const forApp = 5 * time.Second
+
+// drain closes the sessions and ends the serving. limited begins the time that a shutdown may take, of which
+// drain leaves a part to the app.
+func (w *worker) drain(ctx context.Context, limited func() context.Context, m *membership) error {
 	w.log.Info("worker drains", "worker", w.ID(), "sessions", w.io.Engine().Len())
 	m.setState(directory.StateDraining)
 	if m.mode != supervised { // the host's router has the connections of the clients, and its own delay
 		w.leaving.Store(true)
 		netio.Pause(ctx, w.cfg.DrainDelay)
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.cfg.ShutdownTimeout)
+	ctx, cancel := context.WithTimeout(limited(), w.cfg.ShutdownTimeout-min(forApp, w.cfg.ShutdownTimeout/4))
 	defer cancel()
 	if m.mode != alone {
 		netio.Pause(ctx, min(notice, w.cfg.ShutdownTimeout/4))
@@ -55,9 +58,7 @@ func (w *worker) drain(ctx context.Context, m *membership) error {
 		w.log.Log(ctx, level, "shutdown timeout: sessions cut off", "worker", w.ID(), "sessions", w.io.Engine().Len())
 	}
 	err = errors.Join(err, m.leave())
-	err = errors.Join(err, w.stop(ctx))
-	w.log.Info("worker stopped", "worker", w.ID(), "took_ms", time.Since(begin).Milliseconds())
-	return err
+	return errors.Join(err, w.stop(ctx))
 }
 
 // drainRate returns the number of sessions to close each second: Config.DrainRate, or more if

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
@@ -93,6 +94,10 @@ func (s *pollServer) Close() error {
 	return s.in.Close()
 }
 
+// afterCut is how long requests may take to notice that their connections are closed. A function of the app
+// that doesn't notice is left behind.
+const afterCut = time.Second
+
 // shutdown accepts no more connections, waits until all requests are answered or ctx ends, and closes the
 // connections that pollServer serves. net/http goes on with its own.
 func (s *pollServer) shutdown(ctx context.Context) error {
@@ -108,7 +113,10 @@ func (s *pollServer) shutdown(ctx context.Context) error {
 	case <-ended:
 	case <-ctx.Done():
 		s.cut(true)
-		<-ended
+		select {
+		case <-ended:
+		case <-time.After(afterCut):
+		}
 	}
 	return err
 }

@@ -6,17 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -30,11 +32,13 @@ type worker struct {
 	app     App
 	started time.Time
 	metrics *prometheus.Registry
-	io      *socketio.Server
-	conn    *redisconn.Conn  // nil: no Redis
-	cluster *adapter.Adapter // nil: in memory, or SocketIO.Adapter
-	http    *http.Server
-	routers *pollServer // nil without a handoff socket; set before serving
+	// appMetrics are those of the app.
+	appMetrics *appMetrics
+	io         *socketio.Server
+	conn       *redisconn.Conn  // nil: no Redis
+	cluster    *adapter.Adapter // nil: in memory, or SocketIO.Adapter
+	http       *http.Server
+	routers    *pollServer // nil without a handoff socket; set before serving
 
 	id      atomic.Pointer[string] // set once it is known
 	unfit   atomic.Pointer[string] // why the worker isn't ready; nil: it is
@@ -45,24 +49,34 @@ type worker struct {
 	accepts func(ctx context.Context, key string) bool
 }
 
-// Info says which worker an App runs in.
+// Info says which worker an App runs in, and has what the worker shares with it.
 type Info struct {
 	ID   string // a new one for each start; the worker's sids begin with it
 	Slot int    // the worker's number on its host, from 1
 	Host string // Config.HostName
+
+	// Redis is the worker's connection, for the app's own keys; nil without a Redis. The worker runs
+	// and closes it.
+	Redis sidereal.RedisConn
+	// Metrics registers metrics of the app. They appear beside the worker's on /metrics: that of the
+	// host has them for each process. A name that the worker uses is refused. Metrics of
+	// prometheus.DefaultRegisterer appear without being registered here.
+	Metrics prometheus.Registerer
 }
 
 type infoKey struct{}
 
-// InfoFrom returns the Info of the worker that called the App with ctx. It returns the zero Info for
-// any other context.
+// InfoFrom returns the Info of the worker that ctx belongs to: that of the App, of a socket or one of
+// its handlers, of a page, or of a function of Server.Go or Server.OnShutdown. It returns the zero
+// Info for any other context.
 func InfoFrom(ctx context.Context) Info {
 	info, _ := ctx.Value(infoKey{}).(Info)
 	return info
 }
 
 // Run serves app until ctx ends. Then it drains for at most cfg.ShutdownTimeout, and returns when
-// nothing of the worker is left. Errors that only an operator can fix name the field of cfg. A worker
+// nothing of the worker is left. If functions of the app haven't returned by then, Run leaves them
+// behind and returns an error. Errors that only an operator can fix name the field of cfg. A worker
 // whose supervisor is gone ends the process at once.
 func Run(ctx context.Context, cfg Config, app App) error {
 	w, err := newWorker(cfg, app)
@@ -78,8 +92,8 @@ func newWorker(cfg Config, app App) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{cfg: cfg, log: cfg.Log, app: app, started: time.Now(), metrics: prometheus.NewRegistry()}
-	w.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	w := &worker{cfg: cfg, log: cfg.Log, app: app, started: time.Now(), metrics: admin.Registry()}
+	w.appMetrics = newAppMetrics(w.metrics, cfg.Log)
 	w.setUnfit("starting")
 	if cfg.Redis.URL != "" {
 		conn, err := sidereal.OpenRedis(cfg.Redis, w.log, w.metrics)
@@ -101,9 +115,7 @@ func newWorker(cfg Config, app App) (*worker, error) {
 func (w *worker) newServer() (*socketio.Server, error) {
 	cfg := w.cfg.SocketIO
 	cfg.Log = w.log
-	if cfg.Metrics == nil {
-		cfg.Metrics = w.metrics
-	}
+	cfg.Metrics = both(w.metrics, cfg.Metrics)
 	if cfg.NewSID == nil {
 		cfg.NewSID = func(*http.Request) (string, error) { return directory.MintSID(w.ID()), nil }
 	}
@@ -151,14 +163,45 @@ func (w *worker) Ready(context.Context) error {
 func (w *worker) setUnfit(why string) { w.unfit.Store(&why) }
 
 // run is Run. Call it once.
-func (w *worker) run(ctx context.Context) (err error) {
+func (w *worker) run(ctx context.Context) error {
+	var drained time.Time // when the drain began; zero: there was none
+	err := w.serveUntil(ctx, &drained)
+	if drained.IsZero() {
+		return err
+	}
+	fields := []any{"worker", w.ID(), "took_ms", time.Since(drained).Milliseconds()}
+	if err != nil {
+		w.log.Error("worker stopped", append(fields, "error", err)...)
+		return &stopError{err}
+	}
+	w.log.Info("worker stopped", fields...)
+	return nil
+}
+
+// stopError is an error of a drain, which has been logged.
+type stopError struct{ error }
+
+func (e *stopError) Unwrap() error { return e.error }
+
+// serveUntil starts the worker's parts, serves until ctx ends, drains, and stops the parts.
+func (w *worker) serveUntil(ctx context.Context, drained *time.Time) (err error) {
 	line, err := lifeline.Open(cmp.Or(w.cfg.supervised.fd, -1))
 	if err != nil {
 		return err
 	}
 	ps := newParts()
+	var limit context.Context
+	endLimit := func() {}
+	limited := func() context.Context { // Config.ShutdownTimeout begins with the first call
+		if limit == nil {
+			limit, endLimit = context.WithTimeout(context.WithoutCancel(ctx), w.cfg.ShutdownTimeout)
+		}
+		return limit
+	}
 	defer func() {
+		_ = w.io.Shutdown(limited()) // Run returns the reason, too
 		err = errors.Join(err, ps.stop(), w.closeConn())
+		endLimit()
 	}()
 	ps.start(ctx, "line", func(ctx context.Context) error {
 		if err := line.Run(ctx); err != nil {
@@ -175,12 +218,22 @@ func (w *worker) run(ctx context.Context) (err error) {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
+	info := Info{ID: w.ID(), Slot: w.cfg.supervised.slot, Host: w.cfg.HostName, Metrics: w.appMetrics}
+	if w.conn != nil {
+		info.Redis = w.conn
+	}
+	ctx = context.WithValue(ctx, infoKey{}, info)
+	w.http.BaseContext = func(net.Listener) context.Context {
+		return context.WithValue(context.WithoutCancel(ctx), infoKey{}, info)
+	}
 	ps.start(ctx, "server", w.io.Run)
-	info := Info{ID: w.ID(), Slot: w.cfg.supervised.slot, Host: w.cfg.HostName}
-	appCtx, endApp := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), infoKey{}, info))
+	appCtx, endApp := context.WithCancel(context.WithoutCancel(ctx))
 	defer endApp()
-	if err := w.app(appCtx, w.io); err != nil {
-		return fmt.Errorf("app: %w", err)
+	if err := w.setUp(ctx, appCtx, endApp); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return nil
 	}
 	if w.cluster != nil {
 		if err := w.cluster.Wait(ctx); err != nil {
@@ -188,7 +241,7 @@ func (w *worker) run(ctx context.Context) (err error) {
 		}
 	}
 	if err := w.startServing(ctx, ps, m); err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	w.unfit.Store(nil)
 	if err := publish(); err != nil {
@@ -202,9 +255,42 @@ func (w *worker) run(ctx context.Context) (err error) {
 		w.setUnfit("failed")
 		return errors.Join(err, w.abort(ctx))
 	case <-ctx.Done():
+		*drained = time.Now()
 		w.setUnfit("draining")
 		report(line, lifeline.Draining, "1")
-		return w.drain(context.WithoutCancel(ctx), m)
+		return w.drain(context.WithoutCancel(ctx), limited, m)
+	}
+}
+
+// setUp calls the App. If ctx ends meanwhile, setUp ends the App's context and waits for the App no
+// longer than Config.ShutdownTimeout.
+func (w *worker) setUp(ctx, appCtx context.Context, endApp context.CancelFunc) error {
+	result := make(chan error, 1)
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				w.log.Error("app panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+				result <- fmt.Errorf("panic: %v", v)
+			}
+		}()
+		result <- w.app(appCtx, w.io)
+	}()
+	select {
+	case err := <-result:
+		if err != nil {
+			return fmt.Errorf("app: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+	}
+	endApp()
+	late := time.NewTimer(w.cfg.ShutdownTimeout)
+	defer late.Stop()
+	select {
+	case <-result:
+		return nil
+	case <-late.C:
+		return errors.New("app: its setup ignores that its context has ended")
 	}
 }
 

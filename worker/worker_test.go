@@ -29,7 +29,10 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	beApp()
+	goleak.VerifyTestMain(m)
+}
 
 // running is a worker under test with the supervisor's end of its line.
 type running struct {
@@ -44,7 +47,7 @@ type running struct {
 func settings(t *testing.T, environ ...string) Config {
 	t.Helper()
 	environ = append([]string{"SIDEREAL_ADDR=127.0.0.1:0", "SIDEREAL_HOST_NAME=here", "SIDEREAL_SHUTDOWN_TIMEOUT=2s"}, environ...)
-	cfg, err := fromEnv(config.Source{Environ: environ})
+	cfg, err := fromEnv(config.Source{Environ: environ}, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +192,7 @@ func TestAloneServesFromMemory(t *testing.T) {
 		return hello(ctx, io)
 	})
 	id := r.awaitReady()
-	if want := (Info{ID: id, Slot: 1, Host: "here"}); info != want {
+	if want := (Info{ID: id, Slot: 1, Host: "here", Metrics: r.appMetrics}); info != want {
 		t.Errorf("the app is told %+v, want %+v", info, want)
 	}
 	if sid := open(t, dial(t, r.Addr())); len(sid) != 20 || sid[:4] != id {

@@ -110,11 +110,10 @@ func TestServersListedByHand(t *testing.T) {
 // environment.
 func TestWorkerAlone(t *testing.T) {
 	t.Setenv("SIDEREAL_ADDR", "127.0.0.1:0")
-	cfg, err := worker.FromEnv()
+	cfg, err := worker.FromEnv(worker.Config{Addr: ":1", Log: logger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Log = logger(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var info worker.Info

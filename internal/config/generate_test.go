@@ -120,7 +120,8 @@ func page(t *testing.T, groups []group) []byte {
 # Configuration
 
 Every setting is an environment variable and a flag: ` + "`SIDEREAL_REDIS_URL`" + ` is ` + "`--redis-url`" + `. A flag
-wins over the environment, the environment over the default. An empty variable counts as not set.
+wins over the environment, the environment over what an app sets in code, and that over the default.
+An empty variable counts as not set.
 Durations look like ` + "`1500ms`, `35s`, `2m`" + `. Separate the items of a list with commas.
 
 - **Secrets** may come from a file: ` + "`<VARIABLE>_FILE`" + ` holds its path. They are marked *secret*.

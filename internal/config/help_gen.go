@@ -52,7 +52,7 @@ var help = map[string]string{
 	"SIDEREAL_ADAPTER":                    "How servers reach each other's clients: `redis`, `redis-sharded`, `redis-streams`, or `memory` for a single process. `redis-sharded` needs Redis 7 or later, and not the embedded one.",
 	"SIDEREAL_ADAPTER_MODE":               "Rooms with a channel of their own under `redis-sharded`: `static` none, `dynamic` all but those of single sockets, `dynamic-private` all. All servers need the same, Node's (subscriptionMode) too.",
 	"SIDEREAL_ADAPTER_KEY":                "Prefix of the adapter's channels. Servers with the same key share rooms, Node's included.",
-	"SIDEREAL_RECOVERY":                   "Time within which a client may reconnect and keep its id, rooms, data and missed events; 0 turns it off. With `redis-streams` it may return to any worker, in memory to its own; other adapters don't support it.",
+	"SIDEREAL_RECOVERY":                   "Time within which a client may reconnect and keep its id, rooms, data and missed events; 0 turns it off. With `redis-streams` it may return to any worker, in memory to its own; other adapters don't support it. It replaces what a Go app sets in code.",
 	"SIDEREAL_REQUESTS_TIMEOUT":           "Time a request to other servers (fetch sockets, server-side acks) waits for answers.",
 	"SIDEREAL_ADAPTER_BUFFER_MESSAGES":    "Messages kept.",
 	"SIDEREAL_ADAPTER_BUFFER_BYTES":       "Bytes kept.",

@@ -27,6 +27,7 @@ type Value struct {
 	Text     string // as it is used: normalized
 	From     string // "flag --addr", "environment PORT", "file /run/secrets/x", "default"
 	Secret   bool
+	code     bool   // an app may set it in code, and a default doesn't replace that
 	unset    string // what a default without a text means, in words; empty where it means nothing
 }
 
@@ -53,11 +54,11 @@ func (s *Settings) Get(variable string) Value {
 }
 
 // Environ returns the settings as an environment in which any command resolves the same values, regardless
-// of its defaults. It omits empty settings.
+// of its defaults. It omits empty settings, and defaults of those that an app may set in code.
 func (s *Settings) Environ() []string {
 	var out []string
 	for _, v := range s.Values {
-		if v.Text != "" {
+		if v.Text != "" && (v.Set() || !v.code) {
 			out = append(out, v.Variable+"="+v.Text)
 		}
 	}
@@ -114,7 +115,7 @@ type resolver struct {
 }
 
 func (r *resolver) resolve(f field) (Value, error) {
-	v := Value{Variable: f.Variable, Secret: f.secret()}
+	v := Value{Variable: f.Variable, Secret: f.secret(), code: f.tag.Get("code") == "may"}
 	if r.Flags != nil {
 		if flag := r.Flags.Lookup(Flag(f.Variable)); flag != nil && flag.Changed {
 			v.Text, v.From = flag.Value.String(), "flag --"+flag.Name

@@ -258,8 +258,8 @@ type Cluster struct {
 
 	// Time within which a client may reconnect and keep its id, rooms, data and missed events; 0
 	// turns it off. With `redis-streams` it may return to any worker, in memory to its own; other
-	// adapters don't support it.
-	Recovery time.Duration `env:"SIDEREAL_RECOVERY" envDefault:"0s" min:"0s"`
+	// adapters don't support it. It replaces what a Go app sets in code.
+	Recovery time.Duration `env:"SIDEREAL_RECOVERY" envDefault:"0s" min:"0s" code:"may"`
 
 	// Time a request to other servers (fetch sockets, server-side acks) waits for answers.
 	RequestsTimeout time.Duration `env:"SIDEREAL_REQUESTS_TIMEOUT" envDefault:"5s" min:"1ms"`

@@ -29,6 +29,7 @@ func TestGuideCommands(t *testing.T) {
 	text := strings.NewReplacer(
 		"localhost:8080", at8080, "localhost:8081", harness.Loopback(t),
 		"localhost:9480", harness.Loopback(t), "localhost:9481", harness.Loopback(t),
+		"/tmp/desk-files", filepath.Join(dir, "files"),
 		"localhost:6379", testkit.StartRedis(t).Addr(),
 	).Replace(string(page))
 	env := []string{"SIDEREAL_ADDR=" + at8080, "DESK_URL=http://" + at8080, "DESK_FILES=" + filepath.Join(dir, "files")}

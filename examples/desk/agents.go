@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -35,6 +36,7 @@ func devices(agent string) string { return "agent:" + agent }
 // take adds an agent to the conversation with a customer, on all devices.
 func (d desk) take(s *socketio.Socket, customer string) error {
 	agent := userOf(s).Name
+	slog.Info("conversation taken", "agent", agent, "customer", customer)
 	return errors.Join(
 		d.agents.To(devices(agent)).SocketsJoin(room(customer)),
 		d.customers.To(room(customer)).Emit("taken", agent),

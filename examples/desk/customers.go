@@ -48,7 +48,9 @@ func (d desk) say(customer string, from user, text string) (message, error) {
 		return message{}, &socketio.Error{Message: "a message has 1 to 2000 bytes", Data: len(text)}
 	}
 	m := message{Customer: customer, From: from.Name, Text: text, At: time.Now()}
+	d.messages.WithLabelValues(from.Role).Inc()
 	return m, errors.Join(
+		d.journal.add(m),
 		d.customers.To(room(customer)).Emit("said", m),
 		d.agents.To(room(customer)).Emit("said", m),
 	)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -176,6 +178,45 @@ func TestATokenEndsWhileItsClientIsAway(t *testing.T) {
 			t.Error(refusal)
 		}
 	})
+}
+
+// TestTheEnd stops a server: what was said is in the journal.
+func TestTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		app := desk{tokens: signed, files: files{dir: dir}}
+		host := socketiotest.Serve(t, limits(), app.setup)
+		ada := connect(host, "/", as("ada", "customer"))
+		ada.Call("say", "hello")
+		host.Stop()
+		if text, err := os.ReadFile(filepath.Join(dir, "journal-")); err != nil || !strings.Contains(string(text), `"text":"hello"`) {
+			t.Errorf("the journal has %q, %v", text, err)
+		}
+	})
+}
+
+func TestOldUploadsGo(t *testing.T) {
+	kept := files{dir: t.TempDir()}
+	f, err := kept.put("picture.png", []byte("pixels"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []bool{true, false} {
+		age := time.Hour // before now: the file is younger
+		if !want {
+			age = -time.Hour
+		}
+		if err := kept.removeBefore(time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+		opened, err := kept.open(f.Sum)
+		if got := err == nil; got != want {
+			t.Errorf("the file is there: %t, want %t", got, want)
+		}
+		if opened != nil {
+			opened.Close()
+		}
+	}
 }
 
 func TestUpload(t *testing.T) {

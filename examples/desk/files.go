@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sidereal-io/sidereal/socketio"
 )
@@ -58,6 +60,33 @@ func (d desk) read(ctx context.Context, s *socketio.Socket, sum string) (size in
 		}
 		size += n
 	}
+}
+
+// sweep removes uploads that are older than a day. It runs until the server ends.
+func (f files) sweep(ctx context.Context) {
+	for hourly := time.NewTicker(time.Hour); ; {
+		select {
+		case <-ctx.Done():
+			hourly.Stop()
+			return
+		case <-hourly.C:
+		}
+		if err := f.removeBefore(time.Now().Add(-24 * time.Hour)); err != nil {
+			slog.Warn("uploads not removed", "error", err)
+		}
+	}
+}
+
+func (f files) removeBefore(limit time.Time) (err error) {
+	entries, err := os.ReadDir(f.dir)
+	for _, e := range entries {
+		info, infoErr := e.Info()
+		if infoErr != nil || len(e.Name()) != 2*sha256.Size || info.ModTime().After(limit) {
+			continue // gone already, not an upload, or new
+		}
+		err = errors.Join(err, os.Remove(filepath.Join(f.dir, e.Name())))
+	}
+	return err
 }
 
 // files is a folder that all hosts share. A file's name is the hash of its content.

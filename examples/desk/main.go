@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/worker"
 )
@@ -30,10 +33,22 @@ type desk struct {
 	files    files
 
 	customers, agents *socketio.Namespace
+	journal           *journal
+	messages          *prometheus.CounterVec // by the role of who said it
 }
 
 // setup registers the desk's handlers on a server.
-func (d desk) setup(_ context.Context, io *socketio.Server) error {
+func (d desk) setup(ctx context.Context, io *socketio.Server) (err error) {
+	info := worker.InfoFrom(ctx) // in tests there is no worker: the zero Info
+	d.messages = promauto.With(info.Metrics).NewCounterVec(prometheus.CounterOpts{
+		Name: "desk_messages_total", Help: "Messages of conversations.",
+	}, []string{"from"})
+	if d.journal, err = openJournal(d.files.dir, info.ID); err != nil {
+		return err
+	}
+	io.OnShutdown(d.journal.close)
+	io.Go(d.files.sweep)
+
 	d.customers, d.agents = io.Of("/"), io.Of("/agents")
 	d.serveCustomers()
 	d.serveAgents()

@@ -115,8 +115,8 @@ func TestShutdownLeavesHangingFunctionsBehind(t *testing.T) {
 	}
 	t.Run("hook", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			hang, io, done := release(t), (*socketio.Server)(nil), (chan error)(nil)
-			io, done = running(t, socketio.Config{})
+			hang := release(t)
+			io, done := running(t, socketio.Config{})
 			io.OnShutdown(func(context.Context) error { t.Error("called after one that hangs"); return nil })
 			io.OnShutdown(func(context.Context) error { <-hang; return nil })
 			start := time.Now()

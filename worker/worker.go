@@ -287,7 +287,10 @@ func (w *worker) setUp(ctx, appCtx context.Context, endApp context.CancelFunc) e
 	late := time.NewTimer(w.cfg.ShutdownTimeout)
 	defer late.Stop()
 	select {
-	case <-result:
+	case err := <-result:
+		if err != nil { // the end of its context, mostly
+			w.log.Debug("app's setup ended with an error", "error", err)
+		}
 		return nil
 	case <-late.C:
 		return errors.New("app: its setup ignores that its context has ended")

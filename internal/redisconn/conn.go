@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -165,6 +166,7 @@ func (c *Conn) Run(ctx context.Context) error {
 		probed  time.Time
 		waiting = time.Now().Add(waitingEvery)
 		ever    bool
+		words   outageWords
 	)
 	defer timer.Stop()
 	<-timer.C
@@ -174,7 +176,11 @@ func (c *Conn) Run(ctx context.Context) error {
 			return nil
 		}
 		probed = time.Now()
+		wasUp := c.Up()
 		c.set(err, ever)
+		if said := words.add(err); said && !wasUp {
+			c.log.Info("Redis is still lost", "redis", c.shown, "error", err)
+		}
 		wait := probeUp
 		if err == nil {
 			ever, backoff = true, probeDownFirst
@@ -246,6 +252,35 @@ func (c *Conn) set(err error, ever bool) {
 		c.log.Warn("Redis does not answer; waiting for it", "redis", c.shown, "error", err)
 	}
 }
+
+// outageWords are the errors that Redis itself answered since it was last up, by their first words:
+// LOADING, say, after a restart. Redis knows few of them.
+type outageWords map[string]struct{}
+
+// add adds the word of a probe's error, and reports whether it is new, and not the first one.
+func (w *outageWords) add(err error) bool {
+	if err == nil {
+		*w = nil
+		return false
+	}
+	var answer redis.Error
+	word := ""
+	if errors.As(err, &answer) {
+		word, _, _ = strings.Cut(answer.Error(), " ")
+	}
+	first := *w == nil
+	if first {
+		*w = make(outageWords)
+	}
+	if _, ok := (*w)[word]; ok || len(*w) == maxOutageWords {
+		return false
+	}
+	(*w)[word] = struct{}{}
+	return !first && word != ""
+}
+
+// maxOutageWords bounds the lines about one outage.
+const maxOutageWords = 8
 
 // Up reports whether Redis answered the last probe. It's false until Run has made its first.
 func (c *Conn) Up() bool {

@@ -123,6 +123,38 @@ func TestRunFollowsRedisDownAndUp(t *testing.T) {
 	}
 }
 
+// TestRedisSaysWhyItIsStillLost: a restarted Redis that loads says so, though it was lost before.
+func TestRedisSaysWhyItIsStillLost(t *testing.T) {
+	m := testkit.MiniRedis(t)
+	var log testkit.Output
+	c := open(t, Config{URL: "redis://" + m.Addr(), Log: slog.New(loghandler.New(&log, slog.LevelInfo))})
+	testkit.Run(t, c.Run)
+	if err := c.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	c.Doubt()
+	testkit.Await(t, "down", c.Changed, func() bool { return !c.Up() })
+	m.SetError("LOADING Redis is loading")
+	if err := m.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"LOADING Redis is loading", "BUSY Redis is busy", "LOADING Redis is loading"} {
+		m.SetError(word)
+		testkit.Until(t, word, func() bool { return c.Err() != nil && strings.Contains(c.Err().Error(), word) })
+	}
+	m.SetError("")
+	testkit.Await(t, "up", c.Changed, c.Up)
+	for _, word := range []string{"LOADING", "BUSY"} {
+		if n := log.Count(word); n != 1 {
+			t.Errorf("%d lines say %s, want 1: %q", n, word, log.String())
+		}
+	}
+	if n := log.Count("Redis lost"); n != 1 {
+		t.Errorf("%d lines of loss, want 1", n)
+	}
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	c := open(t, Config{URL: "redis://127.0.0.1:1"})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -28,15 +28,17 @@ func TestEnvironmentWinsOverCode(t *testing.T) {
 	code := Config{
 		Addr: ":1", Advertise: "code:1", AdminAddr: ":2", App: "code", HostName: "code",
 		DrainDelay: 3, DrainRate: 4, ShutdownTimeout: 5, Adapter: adapter.Config{Key: "code", Form: adapter.Streams{}},
-		SocketIO: socketio.Config{Path: "/code/", Recovery: &socketio.Recovery{MaxDisconnection: time.Hour, MaxBytes: 77}},
+		SocketIO: socketio.Config{Path: "/code/", Recovery: &socketio.Recovery{MaxDisconnection: time.Hour, MaxBytes: 77},
+			PingInterval: 11 * time.Second, PingTimeout: 12 * time.Second, MaxHTTPBufferSize: 13},
 	}
 	text := func(c Config) string {
 		r := socketio.Recovery{}
 		if c.SocketIO.Recovery != nil {
 			r = *c.SocketIO.Recovery
 		}
-		return fmt.Sprintf("%s %s %s %s %s %d %d %d %s %T %s %v %d", c.Addr, c.Advertise, c.AdminAddr, c.App, c.HostName,
-			c.DrainDelay, c.DrainRate, c.ShutdownTimeout, c.Adapter.Key, c.Adapter.Form, c.SocketIO.Path, r.MaxDisconnection, r.MaxBytes)
+		return fmt.Sprintf("%s %s %s %s %s %d %d %d %s %T %s %v %d %v %v %d", c.Addr, c.Advertise, c.AdminAddr, c.App, c.HostName,
+			c.DrainDelay, c.DrainRate, c.ShutdownTimeout, c.Adapter.Key, c.Adapter.Form, c.SocketIO.Path, r.MaxDisconnection, r.MaxBytes,
+			c.SocketIO.PingInterval, c.SocketIO.PingTimeout, c.SocketIO.MaxHTTPBufferSize)
 	}
 	for _, c := range []struct {
 		name    string
@@ -49,8 +51,9 @@ func TestEnvironmentWinsOverCode(t *testing.T) {
 			"SIDEREAL_ADDR=:9", "SIDEREAL_ADVERTISE=env:9", "SIDEREAL_ADMIN_ADDR=:8", "SIDEREAL_APP=env", "SIDEREAL_HOST_NAME=env",
 			"SIDEREAL_DRAIN_DELAY=7ns", "SIDEREAL_DRAIN_RATE=6", "SIDEREAL_SHUTDOWN_TIMEOUT=5s", "SIDEREAL_ADAPTER=redis", "SIDEREAL_REDIS_URL=redis://h",
 			"SIDEREAL_ADAPTER_KEY=env", "SIDEREAL_PATH=/env/", "SIDEREAL_RECOVERY=1m",
-		}, ":9 env:9 :8 env env 7 6 5000000000 env adapter.Classic /env/ 1m0s 77"},
-		{"off", []string{"SIDEREAL_ADMIN_ADDR=off", "SIDEREAL_RECOVERY=0"}, ":1 code:1  code code 3 4 5 code adapter.Streams /code/ 0s 0"},
+			"SIDEREAL_PING_INTERVAL=2s", "SIDEREAL_PING_TIMEOUT=1s", "SIDEREAL_MAX_MESSAGE_BYTES=5",
+		}, ":9 env:9 :8 env env 7 6 5000000000 env adapter.Classic /env/ 1m0s 77 2s 1s 5"},
+		{"off", []string{"SIDEREAL_ADMIN_ADDR=off", "SIDEREAL_RECOVERY=0"}, ":1 code:1  code code 3 4 5 code adapter.Streams /code/ 0s 0 11s 12s 13"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := fromEnv(config.Source{Environ: c.environ}, code)

@@ -78,6 +78,9 @@ func fromEnv(src config.Source, cfg Config) (Config, error) {
 	fill(&cfg.DrainRate, set.DrainRate, isSet("SIDEREAL_DRAIN_RATE"))
 	fill(&cfg.ShutdownTimeout, set.ShutdownTimeout, isSet("SIDEREAL_SHUTDOWN_TIMEOUT"))
 	fill(&cfg.SocketIO.Path, set.Path, isSet("SIDEREAL_PATH"))
+	fill(&cfg.SocketIO.PingInterval, set.PingInterval, isSet("SIDEREAL_PING_INTERVAL"))
+	fill(&cfg.SocketIO.PingTimeout, set.PingTimeout, isSet("SIDEREAL_PING_TIMEOUT"))
+	fill(&cfg.SocketIO.MaxHTTPBufferSize, int64(set.MaxMessageBytes), isSet("SIDEREAL_MAX_MESSAGE_BYTES"))
 	if isSet("SIDEREAL_ADMIN_ADDR") {
 		cfg.AdminAddr = set.AdminAddr
 	}

@@ -20,6 +20,7 @@ type Up struct {
 	TLS
 	Redirect
 	Cluster
+	Clients
 	Stopping
 	Liveness
 	Log
@@ -39,6 +40,7 @@ type Daemon struct {
 	TLS
 	Redirect
 	Cluster
+	Clients
 	Stopping
 	Liveness
 	LogFiles
@@ -74,6 +76,7 @@ type Worker struct {
 	App
 	WorkerAdmin
 	Cluster
+	Clients
 	Stopping
 	Log
 	Child

@@ -27,6 +27,7 @@ var headings = []groupHeading{
 	{"Cluster", "Workers in the cluster"},
 	{"Transport", "Messages between servers"},
 	{"Streams", "Messages over streams"},
+	{"Clients", "Clients of Go workers"},
 	{"Stopping", "Stopping"},
 	{"Liveness", "Signs of life"},
 	{"Log", "Logs"},

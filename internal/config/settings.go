@@ -183,6 +183,19 @@ type Requests struct {
 	DebugHeader string `env:"SIDEREAL_DEBUG_HEADER" envDefault:"off" oneof:"off on"`
 }
 
+// Clients sets how Go workers treat their clients. Node's workers have these options in code.
+type Clients struct {
+	// Time between two heartbeats of a client. It replaces what a Go app sets in code.
+	PingInterval time.Duration `env:"SIDEREAL_PING_INTERVAL" envDefault:"25s" min:"1ms" code:"may"`
+
+	// Time a client may take to answer a heartbeat. It replaces what a Go app sets in code.
+	PingTimeout time.Duration `env:"SIDEREAL_PING_TIMEOUT" envDefault:"20s" min:"1ms" code:"may"`
+
+	// Bytes of one polling request, and of one WebSocket message. It replaces what a Go app sets in
+	// code.
+	MaxMessageBytes int `env:"SIDEREAL_MAX_MESSAGE_BYTES" envDefault:"1000000" min:"1" code:"may"`
+}
+
 // Upstreams lists servers that don't register in Redis, beside the workers or instead of them.
 // [upstreams.md](upstreams.md) is the guide.
 type Upstreams struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"sync"
+	"time"
 
 	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/socketio"
@@ -100,6 +101,39 @@ func ExampleNamespace_Use() {
 	defer stop()
 	fmt.Println(socket.Connect(context.Background()))
 	// Output: client: connect /: refused by the server: not authorized
+}
+
+// A key's value is the same after the client has moved to another server, and other servers see it.
+func ExampleKey() {
+	type user struct {
+		Name  string
+		Since time.Time
+	}
+	var who = socketio.NewKey[user]("user") // a package variable, as a rule
+	io, err := socketio.New(socketio.Config{})
+	if err != nil {
+		panic(err)
+	}
+	io.Share(who)
+	io.Use(func(ctx context.Context, s *socketio.Socket) error {
+		return who.Set(s, user{"Ada", time.Date(1815, 12, 10, 0, 0, 0, 0, time.UTC)})
+	})
+	io.On("who", func(s *socketio.Socket) (string, error) {
+		u, err := who.Get(s)
+		if err != nil {
+			return "", err // no value, or none of this type: the event fails
+		}
+		return fmt.Sprintf("%s, since %d", u.Name, u.Since.Year()), nil
+	})
+
+	socket, stop := serveExample(io, nil)
+	defer stop()
+	ctx := context.Background()
+	if err := socket.Connect(ctx); err != nil {
+		panic(err)
+	}
+	fmt.Println(client.Call[string](ctx, socket, "who"))
+	// Output: Ada, since 1815 <nil>
 }
 
 // A broadcast reaches the sockets of rooms, and can ask them something.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/sidereal-io/sidereal/adapter"
+	"github.com/sidereal-io/sidereal/client"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -213,6 +215,35 @@ func TestInfoReachesAllFunctionsOfTheApp(t *testing.T) {
 	}
 	if len(all) != 3 || !redis.Exists("key of the app") {
 		t.Errorf("%v", all)
+	}
+}
+
+func TestInfoReachesHandlersAndPages(t *testing.T) {
+	var used, connected, page string
+	r := start(t, func(_ context.Context, io *socketio.Server) error {
+		io.Use(func(ctx context.Context, s *socketio.Socket) error { used = InfoFrom(ctx).ID; return nil })
+		io.OnConnect(func(s *socketio.Socket) { connected = InfoFrom(s.Context()).ID })
+		io.On("id", func(ctx context.Context) string { return InfoFrom(ctx).ID })
+		io.Handle("/id", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { page = InfoFrom(r.Context()).ID }))
+		return nil
+	})
+	id := r.awaitReady()
+	c, err := client.New(client.Config{URL: "http://" + r.Addr()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := c.Of("/")
+	if err := s.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	handled, err := client.Call[string](t.Context(), s, "id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	get(t, dial(t, r.Addr()), "/id")
+	if all := []string{used, connected, handled, page}; !slices.Equal(all, []string{id, id, id, id}) {
+		t.Errorf("middleware, OnConnect, handler and page are told %q, want %q", all, id)
 	}
 }
 

@@ -189,3 +189,33 @@ func BenchmarkIdleSocket(b *testing.B) {
 	b.ReportMetric(measure("40/third,"), "B/socket-with-room")
 	b.ReportMetric(0, "ns/op")
 }
+
+func BenchmarkKey(b *testing.B) {
+	type user struct {
+		ID    int64
+		Name  string
+		Roles []string
+	}
+	name, who := socketio.NewKey[string]("name"), socketio.NewKey[user]("user")
+	sockets := make(chan *socketio.Socket, 1)
+	newRig(b, 1, func(io *socketio.Server) {
+		io.Share(name, who)
+		io.OnConnect(func(s *socketio.Socket) { sockets <- s })
+	})
+	s := <-sockets
+	ada := user{1815, "Ada", []string{"admin", "poet"}}
+	run := func(what string, f func() error) {
+		b.Run(what, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := f(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	run("Set string", func() error { return name.Set(s, "Ada") })
+	run("Get string", func() error { _, err := name.Get(s); return err })
+	run("Set struct", func() error { return who.Set(s, ada) })
+	run("Get struct", func() error { _, err := who.Get(s); return err })
+}

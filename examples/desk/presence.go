@@ -32,11 +32,10 @@ func (d desk) announce() {
 		if s.Recovered() {
 			return // the others don't know that it was away
 		}
-		s.Go(func(ctx context.Context) {
-			if n, err := d.connections(ctx, userOf(s)); err == nil && n == 1 {
-				s.Broadcast().Emit("online", userOf(s).Name)
-			}
-		})
+		// The agent's first event waits for this, so an agent is online before it can leave.
+		if n, err := d.connections(s.Context(), userOf(s)); err == nil && n == 1 {
+			s.Broadcast().Emit("online", userOf(s).Name)
+		}
 	})
 	d.agents.OnGone(func(s socketio.RemoteSocket) { // not OnDisconnect: the client may be back soon
 		if n, err := d.connections(context.Background(), userOf(s)); err == nil && n == 0 {
@@ -48,5 +47,9 @@ func (d desk) announce() {
 // connections counts an agent's devices on all hosts.
 func (d desk) connections(ctx context.Context, agent user) (int, error) {
 	sockets, err := d.agents.To(devices(agent.Name)).FetchSockets(ctx)
+	var missing *socketio.MissingError
+	if errors.As(err, &missing) {
+		err = nil // as above
+	}
 	return len(sockets), err
 }

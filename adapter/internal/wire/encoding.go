@@ -260,14 +260,10 @@ func inlineBuffers(text []byte, attachments [][]byte) []byte {
 	})
 }
 
-func appendPlaceholder(dst []byte, n int) []byte {
-	return append(strconv.AppendInt(append(dst, `{"_placeholder":true,"num":`...), int64(n), 10), '}')
-}
-
 // ownAttachments returns the attachments of a part of a message, and the part with new numbers.
 func ownAttachments(text []byte, all [][]byte) (_ []byte, own [][]byte) {
 	text = replacePlaceholders(text, all, func(dst []byte, n int) []byte {
-		dst = appendPlaceholder(dst, len(own))
+		dst = append(strconv.AppendInt(append(dst, `{"_placeholder":true,"num":`...), int64(len(own)), 10), '}')
 		own = append(own, all[n])
 		return dst
 	})

@@ -285,63 +285,8 @@ func ParseResponse(msg []byte) (a Response, err error) {
 	a.Rooms = f.Rooms
 	if f.Sockets != nil {
 		a.Sockets, err = sockets(f.Sockets, attachments)
-		if attachments == nil {
-			for i := range a.Sockets {
-				a.Sockets[i].liftBuffers()
-			}
-		}
 	}
 	return a, err
-}
-
-// liftBuffers makes attachments of the Buffers that JSON.stringify wrote. A server answers in JSON
-// if it is Node's, or doesn't know yet that the asker is Sidereal's.
-func (s *Socket) liftBuffers() {
-	const head = `{"type":"Buffer","data":[`
-	if !bytes.Contains(s.Data, []byte(head)) || bytes.Contains(s.Data, []byte(`"_placeholder"`)) {
-		return // a placeholder of the app's would be taken for one of ours
-	}
-	var dst []byte
-	for text := s.Data; ; {
-		before, after, found := bytes.Cut(text, []byte(head))
-		dst = append(dst, before...)
-		if !found {
-			s.Data = dst
-			return
-		}
-		b, rest, ok := parseBytes(after)
-		if ok {
-			dst = appendPlaceholder(dst, len(s.Attachments))
-			s.Attachments = append(s.Attachments, b)
-			text = rest
-		} else {
-			dst = append(dst, head...)
-			text = after
-		}
-	}
-}
-
-// parseBytes parses numbers from 0 to 255, separated by commas, up to the end of a Buffer.
-func parseBytes(text []byte) (b, rest []byte, ok bool) {
-	if rest, ok = bytes.CutPrefix(text, []byte("]}")); ok {
-		return nil, rest, true
-	}
-	for {
-		n, digits := 0, 0
-		for ; digits < 3 && digits < len(text) && '0' <= text[digits] && text[digits] <= '9'; digits++ {
-			n = 10*n + int(text[digits]-'0')
-		}
-		if digits == 0 || n > 255 {
-			return nil, nil, false
-		}
-		b, text = append(b, byte(n)), text[digits:]
-		if rest, ok = bytes.CutPrefix(text, []byte("]}")); ok {
-			return b, rest, true
-		}
-		if text, ok = bytes.CutPrefix(text, []byte(",")); !ok {
-			return nil, nil, false
-		}
-	}
 }
 
 // sockets returns sockets whose placeholders refer to attachments of the whole message.

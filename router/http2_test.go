@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,8 +13,6 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -480,10 +477,6 @@ func TestBadPrefacesDontFillTheLog(t *testing.T) {
 
 // TestHTTP2CanBeDeleted builds the router without http2.go and without the line that uses it.
 func TestHTTP2CanBeDeleted(t *testing.T) {
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
 	source, err := os.ReadFile("router.go")
 	if err != nil {
 		t.Fatal(err)
@@ -492,23 +485,5 @@ func TestHTTP2CanBeDeleted(t *testing.T) {
 	if without == string(source) {
 		t.Fatal("router.go has no line for HTTP/2")
 	}
-	changed := filepath.Join(t.TempDir(), "router.go")
-	if err := os.WriteFile(changed, []byte(without), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
-		filepath.Join(dir, "router.go"): changed,
-		filepath.Join(dir, "http2.go"):  "", // deleted
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "overlay.json")
-	if err := os.WriteFile(file, overlay, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-overlay", file, ".").CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	testkit.BuildWith(t, map[string]string{"router.go": without, "http2.go": ""})
 }

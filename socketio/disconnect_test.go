@@ -62,6 +62,29 @@ func TestDisconnectReasons(t *testing.T) {
 	}
 }
 
+// TestSocketEndsBeforeItsClientIsTold: official clients close the connection at once, and that must
+// neither become the reason nor leave a session behind to come back to.
+func TestSocketEndsBeforeItsClientIsTold(t *testing.T) {
+	var p *peer.Peer
+	serve(t, socketio.Config{}, func(io *socketio.Server) {
+		io.OnConnect(func(s *socketio.Socket) { s.Join("room") })
+		io.On("bye", func(s *socketio.Socket, closing bool) { go s.Disconnect(closing) }) // not held back until the handler returns
+		io.OnRoom(func(e socketio.RoomEvent) {
+			if e.Change == socketio.RoomLeft {
+				synctest.Wait()
+				p.WantNothing()
+			}
+		})
+	}, func(t *testing.T, h *peer.Host) {
+		for _, closing := range []bool{false, true} {
+			p, _ = h.Join("/")
+			p.Send(fmt.Sprintf(`2["bye",%v]`, closing))
+			time.Sleep(time.Second)
+			p.Want("1")
+		}
+	})
+}
+
 // What was received before the connection went is still handled, in order, and then the end is
 // told.
 func TestWaitingEventsPrecedeTheEnd(t *testing.T) {

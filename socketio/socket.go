@@ -245,12 +245,13 @@ func (s *Socket) leave(closeTransport bool) {
 	s.client.session.Close()
 }
 
+// disconnect ends the socket before it tells the client: the client may close the connection at once,
+// and that must not be taken for the reason.
 func (s *Socket) disconnect() {
-	if !s.Connected() {
+	if !s.Connected() || !s.end(ReasonServerDisconnect, true) {
 		return
 	}
 	s.client.sendPacket(packet.Header{Type: packet.Disconnect, Namespace: s.namespace, ID: packet.NoID}, packet.Payload{})
-	s.end(ReasonServerDisconnect, true)
 }
 
 // joined returns the socket's namespace once it is connected, else nil.
@@ -264,12 +265,12 @@ func (s *Socket) joined() *Namespace {
 }
 
 // end ends the socket in any state. The app hears of it after the waiting events or, with drop, in
-// place of them. Only the first call has an effect.
-func (s *Socket) end(reason string, drop bool) {
+// place of them. Only the first call has an effect and returns true.
+func (s *Socket) end(reason string, drop bool) bool {
 	s.mu.Lock()
 	if s.state == stateEnded {
 		s.mu.Unlock()
-		return
+		return false
 	}
 	was := s.state
 	s.state = stateEnded
@@ -285,7 +286,7 @@ func (s *Socket) end(reason string, drop bool) {
 	s.mu.Unlock()
 	s.client.remove(s)
 	if was == stateConnecting {
-		return // connect notices
+		return true // connect notices
 	}
 	s.nsp.server.metrics.sockets.Dec()
 	rooms, events := s.nsp.rooms.leaveAll(s)
@@ -293,4 +294,5 @@ func (s *Socket) end(reason string, drop bool) {
 	s.endLease(back, rooms)
 	s.nsp.tellRooms(events)
 	s.finish(&ending{reason, rooms, back})
+	return true
 }

@@ -33,11 +33,15 @@ type pollServer struct {
 
 var _ net.Listener = (*pollServer)(nil)
 
+// newPollServer accepts connections from now on, and serves those of routers. shutdown waits for all that
+// it began.
 func newPollServer(w *worker, in *handoff.Listener) *pollServer {
-	return &pollServer{
+	s := &pollServer{
 		w: w, path: w.io.Engine().Path(), in: in,
 		feed: netio.NewFeed(in.Addr()), conns: make(map[*conn]struct{}),
 	}
+	s.tasks.Go(s.accept)
+	return s
 }
 
 // accept accepts connections until the handoff socket is closed.

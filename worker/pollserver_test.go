@@ -39,7 +39,7 @@ func openDoors(t *testing.T, app App) *doors {
 	}
 	d.pollServer = newPollServer(d.worker, l)
 	served := make(chan error, 1)
-	go func() { served <- d.serveRouters(d.pollServer) }()
+	go func() { served <- d.serve(d.pollServer) }()
 	sender, err := handoff.Dial(t.Context(), path, id)
 	if err != nil {
 		t.Fatal(err)

@@ -147,7 +147,7 @@ func (w *worker) startServing(ctx context.Context, ps *parts, m *membership) err
 			return errors.Join(err, l.Close())
 		}
 		w.routers = newPollServer(w, l)
-		ps.start(ctx, "handoff", func(context.Context) error { return w.serveRouters(w.routers) })
+		ps.start(ctx, "handoff", func(context.Context) error { return w.serve(w.routers) })
 		m.reg.Update(func(r *directory.Worker) { r.Addr, r.Handoff, r.State = w.cfg.Advertise, path, directory.StateReady })
 		w.log.Debug("worker ready", "worker", w.ID())
 		return nil

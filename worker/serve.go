@@ -79,12 +79,6 @@ func (d debugLines) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// serveRouters serves the connections of a handoff socket.
-func (w *worker) serveRouters(s *pollServer) error {
-	s.tasks.Go(s.accept)
-	return w.serve(s)
-}
-
 // stop ends the serving. It answers requests under way until ctx ends.
 func (w *worker) stop(ctx context.Context) (err error) {
 	if w.routers != nil {

@@ -116,8 +116,9 @@ func (r *response) send() error {
 		return r.sendRest(out, left)
 	}
 	c.rest = make(chan struct{})
-	c.mu.Unlock()
+	// Not after Unlock: the reading goroutine could end in between, and shutdown wait no more.
 	c.s.tasks.Go(func() { _ = r.sendRest(out, left) }) // r.wrote has noted a failure
+	c.mu.Unlock()
 	return nil
 }
 

@@ -15,7 +15,7 @@ var help = map[string]string{
 	"SIDEREAL_APP":                        "Name of the app. Apps on one Redis never see each other's sessions and workers.",
 	"SIDEREAL_HOST_NAME":                  "Name of this host in tables, logs and the demo.",
 	"SIDEREAL_PATH":                       "Path of Socket.IO; clients need the same. All other paths belong to the app's own HTTP.",
-	"SIDEREAL_ADDR":                       "Public address.",
+	"SIDEREAL_ADDR":                       "Public address. Node workers that listen are reached at their own ports instead.",
 	"SIDEREAL_ADVERTISE":                  "Address at which other hosts reach this one. Sidereal refuses a loopback address if Redis is on another host.",
 	"SIDEREAL_HOME":                       "Folder of the daemon, for its user only: control socket, logs, saved list.",
 	"SIDEREAL_ADMIN_ADDR":                 "Address of `/healthz`, `/readyz`, `/metrics` of all processes, and the status page. If it is unset and the default port is taken, the next free port is used and logged.",

@@ -54,7 +54,7 @@ type App struct {
 
 // Door is the public address of a host or a lone worker.
 type Door struct {
-	// Public address.
+	// Public address. Node workers that listen are reached at their own ports instead.
 	Addr string `env:"SIDEREAL_ADDR" envDefault:":8080" fallback:"PM2_PORT,PORT" form:"addr"`
 
 	// Address at which other hosts reach this one. Sidereal refuses a loopback address if Redis is
@@ -64,8 +64,7 @@ type Door struct {
 
 // AppDoor is the public address of a daemon's apps.
 type AppDoor struct {
-	// Public address of apps whose workers don't listen. Workers that listen are reached at their
-	// own ports, whatever this says.
+	// Public address of an app. Node workers that listen are reached at their own ports instead.
 	Addr string `env:"SIDEREAL_ADDR" fallback:"PM2_PORT" form:"addr" shown:"the app's port or PORT, else :8080"`
 
 	// Address at which other hosts reach this one.

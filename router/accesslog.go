@@ -110,11 +110,15 @@ func (x *exchange) writeLine(ctx context.Context) {
 	if s, ok := c.nc.(*requestConn); ok && s.req.ProtoMajor == 2 {
 		proto = protoH2
 	}
-	text := string(a.text)
-	fields := append(make([]slog.Attr, 0, 12), slog.String("client", from.String()), slog.String("proto", proto),
-		slog.String("method", text[:a.method]), slog.String("path", text[a.method:]), slog.String("kind", x.req.kind.String()))
+	path := len(a.text)
+	a.text = from.AppendTo(a.text)
+	client := len(a.text)
+	a.text = c.r.access.appendSID(a.text, x.req.sid)
+	text := string(a.text) // one allocation for all of them
+	fields := append(make([]slog.Attr, 0, 12), slog.String("client", text[path:client]), slog.String("proto", proto),
+		slog.String("method", text[:a.method]), slog.String("path", text[a.method:path]), slog.String("kind", x.req.kind.String()))
 	if x.req.sid != "" {
-		fields = append(fields, slog.String("sid", c.r.shown(x.req.sid)))
+		fields = append(fields, slog.String("sid", text[client:]))
 	}
 	if a.decision != "" {
 		fields = append(fields, slog.String("decision", a.decision))
@@ -140,12 +144,13 @@ func (x *exchange) writeLine(ctx context.Context) {
 	c.r.accessLogger.LogAttrs(ctx, slog.LevelInfo, "request", fields...)
 }
 
-// shown is a sid as the log has it: who knows all of it may read and write the session.
-func (r *Router) shown(sid string) string {
-	if r.access.sids || len(sid) <= shownSID {
-		return sid
+// appendSID appends a sid as the log shows it. The whole of it would let a reader of the log use
+// the session.
+func (l *accessLog) appendSID(dst []byte, sid string) []byte {
+	if l.sids || len(sid) <= shownSID {
+		return append(dst, sid...)
 	}
-	return sid[:shownSID] + "…"
+	return append(append(dst, sid[:shownSID]...), "…"...)
 }
 
 // appendDebug writes the debug field, where it is wanted: not to other routers, which write their

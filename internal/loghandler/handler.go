@@ -32,7 +32,8 @@ func Console(w io.Writer, color bool) io.Writer {
 type milliseconds struct{}
 
 func (milliseconds) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
-	e.Str(zerolog.TimestampFieldName, time.Now().Format(TimeFormat))
+	var text [len(TimeFormat)]byte
+	e.Bytes(zerolog.TimestampFieldName, time.Now().AppendFormat(text[:0], TimeFormat))
 }
 
 // handler adds to zerolog's handler the level, which only Enabled checks, and groups that don't

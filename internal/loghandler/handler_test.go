@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -103,6 +104,16 @@ func TestLevelIsCheckedBeforeTheRecordIsMade(t *testing.T) {
 	r := slog.NewRecord(time.Now(), slog.LevelInfo, "request", 0)
 	if err := log.Handler().Handle(t.Context(), r); err != nil || !strings.Contains(out.String(), "request") {
 		t.Errorf("the handler left out a record that it was given: %q, %v", out.String(), err)
+	}
+}
+
+// The router's access log writes a line for each request.
+func TestLineAllocatesNothing(t *testing.T) {
+	log := slog.New(New(io.Discard, slog.LevelInfo))
+	if n := testing.AllocsPerRun(100, func() {
+		log.LogAttrs(context.Background(), slog.LevelInfo, "request", slog.String("path", "/"), slog.Int("status", 200), slog.Float64("took_ms", 0.5))
+	}); n > 0 {
+		t.Errorf("a line takes %v allocations", n)
 	}
 }
 

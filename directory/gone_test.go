@@ -34,22 +34,25 @@ func (l *lines) about(id string) (found []string) {
 	return found
 }
 
+// logged is node with its log.
+func logged(t *testing.T, url string) (*Directory, *lines) {
+	t.Helper()
+	l := new(lines)
+	d, err := Open(t.Context(), Config{Conn: connect(t, url), Log: slog.New(slog.NewTextHandler(l, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Run(t, d.Run)
+	inSync(t, d)
+	return d, l
+}
+
 // The log tells a crash from a goodbye, in the process that saw it and in the others.
 func TestTheLogTellsACrashFromAGoodbye(t *testing.T) {
 	t.Parallel()
 	_, url := mini(t)
-	open := func() (*Directory, *lines) {
-		l := new(lines)
-		d, err := Open(t.Context(), Config{Conn: connect(t, url), Log: slog.New(slog.NewTextHandler(l, nil))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		testkit.Run(t, d.Run)
-		inSync(t, d)
-		return d, l
-	}
-	a, logA := open()
-	b, logB := open()
+	a, logA := logged(t, url)
+	b, logB := logged(t, url)
 	for want, end := range map[string]func(reg *Registration[Worker], stop func()){
 		"level=INFO why=goodbye": func(_ *Registration[Worker], stop func()) { stop() },
 		"level=WARN why=died":    func(reg *Registration[Worker], _ func()) { a.WorkerGone(reg.ID()) },

@@ -76,6 +76,24 @@ func join(t testing.TB, d *Directory, w Worker, seers ...*Directory) (reg *Regis
 	return reg, stop
 }
 
+// joinOnce is join of a worker that beats once, on an in-memory Redis, whose clock stands still: its
+// record stays, and nothing brings it back once it is removed.
+func joinOnce(t testing.TB, d *Directory, w Worker, seers ...*Directory) *Registration[Worker] {
+	t.Helper()
+	w.State = StateReady
+	reg, err := d.RegisterWorker(t.Context(), w, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reg.beat(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range seers {
+		awaitState(t, s, reg.ID(), StateReady)
+	}
+	return reg
+}
+
 // awaitState waits until d knows the worker in that state; the empty state means not at all.
 func awaitState(t testing.TB, d *Directory, id string, want State) {
 	t.Helper()

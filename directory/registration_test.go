@@ -141,12 +141,13 @@ func TestWorkerThatWasCalledDeadComesBack(t *testing.T) {
 	t.Parallel()
 	_, url := mini(t)
 	a, b := node(t, url), node(t, url)
-	reg, _ := join(t, a, Worker{}, a, b)
+	reg := joinOnce(t, a, Worker{}, a, b)
 	a.WorkerGone(reg.ID())
 	if a.Workers().Get(reg.ID()) != nil {
 		t.Error("known after WorkerGone returned")
 	}
 	awaitState(t, b, reg.ID(), "")
+	testkit.Run(t, reg.Run)
 	awaitState(t, a, reg.ID(), StateReady) // its next beat finds the record removed and says that it is ready
 	awaitState(t, b, reg.ID(), StateReady)
 }

@@ -284,7 +284,7 @@ func TestSharedSids(t *testing.T) {
 	}
 	// Workers that registered are in the same table.
 	d := all[0].store.(*Directory)
-	reg, stop := join(t, d, Worker{Host: "h"}, d)
+	reg := joinOnce(t, d, Worker{Host: "h"}, d)
 	if all[0].Workers().Get(reg.ID()) == nil {
 		t.Error("a registered worker is not in the table")
 	}
@@ -292,7 +292,6 @@ func TestSharedSids(t *testing.T) {
 	if all[0].Workers().Get(reg.ID()) != nil {
 		t.Error("a registered worker that is gone is in the table")
 	}
-	stop()
 }
 
 func TestProbe(t *testing.T) {

@@ -94,7 +94,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 		return nil, fmt.Errorf("daemon: %w", err)
 	}
 	h := host.Config{
-		Program: cfg.Program, Environ: d.environ, Liveness: cfg.Settings.Liveness, ServiceLog: cfg.Settings.Log,
+		Program: cfg.Program, Environ: d.environ, RuntimeDir: cfg.Home.runtime(), Liveness: cfg.Settings.Liveness, ServiceLog: cfg.Settings.Log,
 		Supervisor: supervisor.Config{
 			Lasting: true, Output: d.serviceOutput(), Prefix: cfg.Prefix, Color: cfg.Color, Host: config.HostName(cfg.Settings.HostName), Metrics: d.metrics,
 			FirstID: int(first.Int64()) + 1, // so that Node's worker ids differ between hosts

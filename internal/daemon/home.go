@@ -45,7 +45,7 @@ func OpenHome(path string) (Home, error) {
 		return "", fmt.Errorf("SIDEREAL_HOME=%s: the path is too long for the address of a socket in it: at most %d bytes", path,
 			maxSocketPath-len(h.socket())+len(path))
 	}
-	for _, dir := range []string{path, h.Logs(), h.PIDs()} {
+	for _, dir := range []string{path, h.Logs(), h.PIDs(), h.runtime()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return "", fmt.Errorf("the home folder cannot be made, set SIDEREAL_HOME to another: %w", err)
 		}
@@ -75,6 +75,10 @@ func (h Home) Logs() string { return filepath.Join(string(h), "logs") }
 
 // PIDs is where the processes' pid files are by default.
 func (h Home) PIDs() string { return filepath.Join(string(h), "pids") }
+
+// runtime is where the daemon keeps its sockets and scripts while it runs. Programs that clean folders
+// for temporary files don't come here.
+func (h Home) runtime() string { return filepath.Join(string(h), "run") }
 
 // Log is the daemon's own log file.
 func (h Home) Log() string { return filepath.Join(string(h), "sidereal.log") }

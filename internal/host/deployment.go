@@ -116,7 +116,7 @@ func (d *Deployment) Open(ctx context.Context, notify func(Notice)) error {
 		d.change(func() { d.dir = dir })
 		return err
 	}
-	dir, err := supervisor.NewRuntimeDir("", node.Preload)
+	dir, err := supervisor.NewRuntimeDir(d.host.cfg.runtimeParent(d.opts.User), node.Preload)
 	if err != nil {
 		return err
 	}

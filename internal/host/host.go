@@ -3,10 +3,13 @@ package host
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
@@ -31,6 +34,10 @@ type Config struct {
 	// LogFile is where the services log, for errors that refer to it; empty if operators see the
 	// lines.
 	LogFile string
+
+	// RuntimeDir is the folder for the private folders with the apps' sockets and the preload script.
+	// Empty: the system's for temporary files, in which other programs may remove files.
+	RuntimeDir string
 
 	// Exited is called after a process of an app has ended; nil: nobody is told. It may be called
 	// concurrently.
@@ -57,6 +64,22 @@ type Host struct {
 	mu     sync.Mutex // guards what follows
 	apps   []*Deployment
 	places map[string]*Deployment // of processes
+}
+
+// rootRuntime has the folders of apps that run as another user, who doesn't get into the daemon's home
+// folder. Unlike the folder for temporary files, nobody cleans it while the system runs.
+const rootRuntime = "/run"
+
+// runtimeParent returns the folder for the private folder of an app whose services run as a user; nil
+// is this process' user.
+func (c *Config) runtimeParent(user *supervisor.User) string {
+	if user == nil || int(user.UID) == os.Getuid() {
+		return c.RuntimeDir
+	}
+	if info, err := os.Stat(rootRuntime); err == nil && info.IsDir() && unix.Access(rootRuntime, unix.W_OK) == nil {
+		return rootRuntime
+	}
+	return ""
 }
 
 // New makes a host without apps. It starts nothing.

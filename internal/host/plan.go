@@ -116,11 +116,11 @@ func process(app *App, facts *Facts, p Process) supervisor.Spec {
 	settle := cmp.Or(facts.Settle, defaultSettle)
 	switch app.Kind {
 	case NodeCluster:
-		agent.Hook = node.ChannelHook{Mode: "advanced", Slot: p.Slot, Cluster: true, WaitReady: p.WaitReady}
+		agent.Hook = node.ChannelHook{Mode: "advanced", Slot: p.Slot, Cluster: true, WaitReady: p.WaitReady, Dir: facts.Dir, User: facts.User}
 		agent.Drain = app.Settings.ShutdownTimeout
 		s.Agent, s.Readiness.Timeout = &agent, p.ListenTimeout
 	case NodeFork:
-		agent.Hook = node.ChannelHook{Mode: "json", Slot: p.Slot, WaitReady: p.WaitReady}
+		agent.Hook = node.ChannelHook{Mode: "json", Slot: p.Slot, WaitReady: p.WaitReady, Dir: facts.Dir, User: facts.User}
 		s.Agent, s.Single = &agent, true
 		s.Readiness = supervisor.Readiness{AtStart: !p.WaitReady, AfterBeat: true, Settle: settle, Timeout: p.ListenTimeout}
 	case Worker:

@@ -87,19 +87,19 @@ func TestPlanBindsProcesses(t *testing.T) {
 	}{
 		"Node worker": {NodeCluster, func(a *App) { a.Processes[0].ListenTimeout = time.Second }, supervisor.Spec{
 			Unlined: true, Readiness: supervisor.Readiness{Timeout: time.Second},
-			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
+			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
 		}, "run -r /run/s/preload.cjs w"},
 		"forked Node": {NodeFork, func(*App) {}, supervisor.Spec{
 			Unlined: true, Single: true, Readiness: supervisor.Readiness{AtStart: true, AfterBeat: true, Settle: settle},
-			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Mode: "json", Slot: 1}},
+			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "json", Slot: 1}},
 		}, "run -r /run/s/preload.cjs w"},
 		"forked Node that says when it is ready": {NodeFork, func(a *App) { a.Processes[0].WaitReady, a.SharedNodeHost = true, true }, supervisor.Spec{
 			Unlined: true, Single: true, Readiness: supervisor.Readiness{AfterBeat: true, Settle: settle},
-			Agent: &supervisor.Agent{Place: "nodehost", Hook: node.ChannelHook{Mode: "json", Slot: 1, WaitReady: true}},
+			Agent: &supervisor.Agent{Place: "nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "json", Slot: 1, WaitReady: true}},
 		}, "run -r /run/s/preload.cjs w"},
 		"Node without an interpreter": {NodeCluster, func(a *App) { a.Processes[0].Interpreted = false }, supervisor.Spec{
 			Unlined: true,
-			Agent:   &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
+			Agent:   &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
 		}, "run w"},
 		"Go worker": {Worker, func(*App) {}, supervisor.Spec{
 			FreezeTimeout: 3 * time.Second, Stop: supervisor.StopRule{Timeout: 33 * time.Second},

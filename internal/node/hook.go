@@ -18,6 +18,11 @@ type ChannelHook struct {
 	Slot    int    // SIDEREAL_WORKER_ID, from 1
 	Cluster bool   // the process is a worker of Node's cluster module; else it was merely forked
 
+	// Dir is the runtime folder, in which the process finds [Preload]; empty: it needs none. User is
+	// the folder's owner; nil: this process' user.
+	Dir  string
+	User *supervisor.User
+
 	// WaitReady says that the process is ready once it sends the message "ready", and not before.
 	WaitReady bool
 }
@@ -33,8 +38,13 @@ var (
 	_ supervisor.Hook = PortHook{}
 )
 
-// Bind makes the channel.
+// Bind makes the channel, and sees to it that the preload script is there.
 func (h ChannelHook) Bind(b *supervisor.Birth) (supervisor.Bond, error) {
+	if h.Dir != "" {
+		if err := writePreload(h.Dir, h.User); err != nil {
+			return nil, fmt.Errorf("preload script: %w", err)
+		}
+	}
 	theirs, ours, err := lifeline.SocketPair("channel")
 	if err != nil {
 		return nil, fmt.Errorf("channel: %w", err)

@@ -3,14 +3,19 @@ package node
 import (
 	"context"
 	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
 //go:embed preload.js
@@ -20,18 +25,68 @@ var preload []byte
 const preloadCommand = "NODE_SIDEREAL"
 
 // Preload is the name of the script in the runtime folder with which Node processes that get a
-// channel are started (node -r). The node host writes it before it is ready.
+// channel are started (node -r). [ChannelHook] writes it.
 const Preload = "preload.cjs"
 
-// WritePreload writes the preload script into a folder, over an earlier one, and returns its path.
-// Processes of other users can read it.
-func WritePreload(dir string) (path string, err error) {
-	path = filepath.Join(dir, Preload)
-	part := path + ".part"
-	if err := os.WriteFile(part, preload, 0o644); err != nil {
-		return "", err
+// writePreload writes the preload script into a folder, unless it is there. It makes the folder if
+// that is gone: programs that clean folders for temporary files remove files, and whole folders. The
+// folder belongs to owner, or to this process' user, and writePreload follows no link in it.
+func writePreload(dir string, owner *supervisor.User) error {
+	folder, err := openFolder(dir, owner)
+	if err != nil {
+		return err
 	}
-	return path, os.Rename(part, path)
+	defer folder.Close()
+	if info, err := folder.Lstat(Preload); err == nil && info.Mode().IsRegular() {
+		return nil
+	}
+	const part = Preload + ".part"
+	if err := folder.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := folder.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) // processes of owner read it
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(preload)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return folder.Rename(part, Preload)
+}
+
+// openFolder opens the runtime folder, which it makes if it is gone. It refuses a folder that another
+// user has put there.
+func openFolder(dir string, owner *supervisor.User) (*os.Root, error) {
+	folder, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeFolder(dir, owner); err != nil {
+			return nil, err
+		}
+		folder, err = os.OpenRoot(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := folder.Stat(".")
+	if err == nil {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if ok && (int(st.Uid) == os.Getuid() || owner != nil && st.Uid == owner.UID) {
+			return folder, nil
+		}
+		err = fmt.Errorf("%s belongs to another user", dir)
+	}
+	return nil, errors.Join(err, folder.Close())
+}
+
+func makeFolder(dir string, owner *supervisor.User) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil || owner == nil {
+		return err
+	}
+	return os.Lchown(dir, int(owner.UID), int(owner.GID))
 }
 
 // fromPreload handles a message of our script in the process.

@@ -91,7 +91,7 @@ func newWorldOn(t *testing.T, url string) *world {
 	t.Cleanup(func() { w.conn.Close() })
 	testkit.Run(t, w.conn.Run)
 	dir := t.TempDir()
-	if w.preload, err = WritePreload(dir); err != nil {
+	if w.preload, err = filepath.Join(dir, Preload), writePreload(dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.Host, err = New(Config{

@@ -67,9 +67,6 @@ func (p *nodeHostProcess) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := nodejs.WritePreload(p.set.RuntimeDir); err != nil {
-		return err
-	}
 	socket, err := admin.ListenSocket(p.set.RuntimeDir, "nodehost")
 	if err != nil {
 		return err

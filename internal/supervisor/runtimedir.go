@@ -28,11 +28,11 @@ type RuntimeDir struct {
 	lock *os.File
 }
 
-// NewRuntimeDir makes a folder in parent ("": the system's folder for temporary files) and removes the
-// folders of this user's supervisors that have died. files are name prefixes of the regular files that
-// children put there.
+// NewRuntimeDir makes a folder in parent and removes the folders of this user's supervisors that have
+// died. If parent is empty, or too long for the addresses of sockets, it uses the system's folder for
+// temporary files. files are name prefixes of the regular files that children put there.
 func NewRuntimeDir(parent string, files ...string) (*RuntimeDir, error) {
-	if parent == "" {
+	if parent == "" || len(parent) > longestParent {
 		if parent = os.TempDir(); len(parent) > longestParent {
 			parent = "/tmp"
 		}

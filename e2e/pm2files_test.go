@@ -3,12 +3,17 @@
 package e2e
 
 import (
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // folder writes the files of an app, by name, into a folder of its own.
@@ -51,6 +56,129 @@ func TestCleanedTemporaryFolder(t *testing.T) {
 	for _, p := range b.list().Processes {
 		if p.Status != "online" || p.Unstable != 0 {
 			t.Errorf("%s is %s after %d unstable ends", p.Name, p.Status, p.Unstable)
+		}
+	}
+}
+
+// pids returns the process ids of the list, by the processes' names.
+func (b *background) pids() map[string][]int {
+	b.t.Helper()
+	pids := map[string][]int{}
+	for _, p := range b.list().Processes {
+		pids[p.Name] = append(pids[p.Name], p.PID)
+	}
+	return pids
+}
+
+const quietFile = `module.exports = { apps: [
+  { name: "clustered", script: "bot.js", instances: 2, listen_timeout: 400 },
+  { name: "forgets", script: "bot.js", wait_ready: true, listen_timeout: 400 },
+  { name: "clustered-forgets", script: "bot.js", instances: 1, wait_ready: true, listen_timeout: 400 },
+] };
+`
+
+// TestReloadOfAppsThatNeverListen: bots and queue workers have nothing to show but that they live.
+func TestReloadOfAppsThatNeverListen(t *testing.T) {
+	b := newBackground(t, "SIDEREAL_ADDR="+harness.Loopback(t))
+	dir := folder(t, map[string]string{"bot.js": "setInterval(() => {}, 1000);\n", "ecosystem.config.js": quietFile})
+	b.must(dir, "start")
+	before := b.pids()
+	b.must(dir, "reload", "all")
+	after := b.pids()
+	for name := range before {
+		for i, pid := range after[name] {
+			if slices.Contains(before[name], pid) {
+				t.Errorf("process %d of %s is still the old one", i, name)
+			}
+		}
+	}
+	for name, text := range map[string]string{
+		"bot.js":              "throw new Error('broken');\n",
+		"ecosystem.config.js": strings.ReplaceAll(quietFile, "400", "60000"), // however long a busy machine takes to read bot.js
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := b.sidereal(dir, "reload", "ecosystem.config.js", "--only", "clustered"); err == nil {
+		t.Errorf("a broken bot was taken as ready:\n%s", out)
+	}
+	if now := b.pids()["clustered"]; !slices.Equal(now, after["clustered"]) {
+		t.Errorf("%v run, not %v", now, after["clustered"])
+	}
+}
+
+const npmApp = `const server = require("http").createServer((_, res) => res.end(String(process.pid)));
+server.listen(process.env.APP_PORT, "127.0.0.1");
+`
+
+// TestNpmScripts: npm starts the app in a process of its own. Two of them can't have one port.
+func TestNpmScripts(t *testing.T) {
+	addr := harness.Loopback(t)
+	_, port, _ := strings.Cut(addr, ":")
+	b := newBackground(t, "APP_PORT="+port)
+	dir := folder(t, map[string]string{
+		"app.js":              npmApp,
+		"package.json":        `{"scripts": {"start": "node app.js"}}`,
+		"ecosystem.config.js": `module.exports = { apps: [{ name: "api", script: "npm", args: "start", instances: 1 }] };`,
+	})
+	b.must(dir, "start")
+	first := answer200(t, addr)
+	b.must(dir, "reload", "all")
+	second := answer200(t, addr)
+	if first == second {
+		t.Errorf("process %s still answers", first)
+	}
+	b.must(dir, "restart", "all")
+	if third := answer200(t, addr); third == second {
+		t.Errorf("process %s still answers", second)
+	}
+	for _, p := range b.list().Processes {
+		if p.Status != "online" || p.Unstable != 0 {
+			t.Errorf("%s is %s after %d unstable ends", p.Name, p.Status, p.Unstable)
+		}
+	}
+}
+
+// answer200 returns what a server answers once it listens.
+func answer200(t *testing.T, addr string) (body string) {
+	t.Helper()
+	testkit.Until(t, "an answer of "+addr, func() bool {
+		resp, err := http.Get("http://" + addr)
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		body = string(raw)
+		return err == nil && resp.StatusCode == http.StatusOK
+	})
+	return body
+}
+
+const mixedFile = `module.exports = { apps: [
+  { name: "a-broken", script: "broken.js", max_restarts: 2, instances: 1, listen_timeout: 60000 },
+  { name: "b-good", script: "good.js", instances: 1, listen_timeout: 400 },
+] };
+`
+
+// TestBrokenAppDoesNotStopTheOthers: of all apps that a command renews, each gets its turn.
+func TestBrokenAppDoesNotStopTheOthers(t *testing.T) {
+	b := newBackground(t, "SIDEREAL_ADDR="+harness.Loopback(t))
+	const good = "require('http').createServer().listen(0);\n"
+	dir := folder(t, map[string]string{"good.js": good, "broken.js": good, "ecosystem.config.js": mixedFile})
+	b.must(dir, "start")
+	if err := os.WriteFile(filepath.Join(dir, "broken.js"), []byte("process.exit(1);\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range [][]string{{"reload", "all"}, {"reload", "all", "--update-env"}, {"restart", "all", "--update-env"}, {"restart", "all"}} {
+		before := b.pids()["b-good"]
+		out, err := b.sidereal(dir, command...)
+		if err == nil {
+			t.Errorf("%v says nothing of the broken app:\n%s", command, out)
+		}
+		if after := b.pids()["b-good"]; slices.Equal(before, after) {
+			t.Errorf("%v left the good app on its old code:\n%s", command, out)
 		}
 	}
 }

@@ -248,6 +248,7 @@ func (s *starter) carryOut(ctx context.Context, steps []step) error {
 	}
 	defer client.Close()
 	fallen := "" // an app with a process that did not come up
+	var failed []error
 	tell := s.happened()
 	happened := func(e daemon.Event) {
 		if e.Step == "failed" {
@@ -262,9 +263,13 @@ func (s *starter) carryOut(ctx context.Context, steps []step) error {
 			err = client.Act(ctx, *step.action, happened)
 		}
 		if err != nil {
+			failed = append(failed, err) // the apps of the other steps needn't stay as they were
+		}
+		if ctx.Err() != nil {
 			break
 		}
 	}
+	err = allOf(failed)
 	if err != nil && fallen != "" {
 		err = fmt.Errorf("%w\n`%s logs %s` shows what it said", err, calledAs(), fallen)
 	}
@@ -275,6 +280,23 @@ func (s *starter) carryOut(ctx context.Context, steps []step) error {
 		return follow(ctx, &s.control, client, daemon.LogRequest{Follow: true}, processview.Logs{Screen: s.out})
 	}
 	return err
+}
+
+// allOf makes one error of those of several steps. One error stays as it is.
+func allOf(failed []error) error {
+	switch len(failed) {
+	case 0:
+		return nil
+	case 1:
+		return failed[0]
+	}
+	f := &daemon.Failure{Code: config.ExitFailed}
+	var texts []string
+	for _, err := range failed {
+		texts = append(texts, err.Error())
+	}
+	f.Text = strings.Join(texts, "\n")
+	return f
 }
 
 // ensure finds the daemon or starts it, with the settings of this command.

@@ -355,3 +355,20 @@ func TestFieldsOwnNameWinsOverAliases(t *testing.T) {
 		}
 	}
 }
+
+// Programs that only start the app can't share a port, whatever exec_mode says.
+func TestWrappersAreForked(t *testing.T) {
+	l := loader(t)
+	for _, name := range []string{"npm", "npx", "yarn", "pnpm", "npm-cli.js", "yarn-4.1.0.cjs", "pnpm.cjs"} {
+		if err := os.WriteFile(filepath.Join(l.Dir, name), []byte("#!/usr/bin/env node\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		a, notices := one(t, l, `{script: `+name+`, args: start, instances: 2, exec_mode: cluster}`)
+		if a.ExecMode != Fork || a.Instances != 2 || a.MergeLogs || len(notices) != 1 || !strings.Contains(notices[0], "reload restarts it") {
+			t.Errorf("%s: %+v, %q", name, a, notices)
+		}
+	}
+	if a, _ := one(t, l, `{script: worker.js, exec_mode: cluster}`); a.ExecMode != Cluster {
+		t.Errorf("%+v", a)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -76,6 +77,14 @@ func (s *settler) interpreter(path string) (string, error) {
 	}
 	return "node", nil
 }
+
+// wrappers are the programs that run a command of a package.json, as they are called in PATH and in
+// their packages.
+var wrappers = regexp.MustCompile(`^(npm|npx|yarn|yarnpkg|pnpm|pnpx|bun|bunx|corepack)(-cli|-[0-9][0-9.]*)?(\.c?js)?$`)
+
+// isWrapper reports whether a script only starts the app, which then is a process that belongs to no
+// cluster.
+func isWrapper(script string) bool { return wrappers.MatchString(filepath.Base(script)) }
 
 // runsByItself reports whether a file is a machine program, or a script that names another interpreter
 // than node.

@@ -188,6 +188,10 @@ func (s *settler) complete(a *App) error {
 	if !s.merge {
 		a.MergeLogs = a.ExecMode == Fork && (!s.instances || a.Instances == 0) // PM2 takes 0 for unset here
 	}
+	if a.ExecMode == Cluster && isWrapper(a.Script) {
+		a.ExecMode = Fork
+		s.notice(a, filepath.Base(a.Script)+" starts the app in a process of its own, which can't share a port: fork mode, and reload restarts it")
+	}
 	s.environments(a)
 	s.paths(a)
 	if s.append && s.loader.Stage != "" {

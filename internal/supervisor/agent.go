@@ -174,7 +174,7 @@ func (p *process) reportedWard(value string) {
 			ward.note(lifeline.Worker, r.Worker)
 		}
 		ward.note(ReadyBy, r.By)
-		ward.becameReady()
+		ward.saidReady()
 	case lifeline.ChildDrained:
 		ward.drained()
 	case lifeline.ChildMessage:

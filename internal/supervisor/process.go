@@ -27,6 +27,7 @@ type process struct {
 	started  time.Time
 	attrs    map[string]string
 	ready    bool
+	signed   bool // it, or its agent, has said that it is ready, or its probe has answered
 	draining bool
 	stopping bool
 	leaving  bool          // its agent moves its sessions away
@@ -162,7 +163,7 @@ func (p *process) reported(key, value string) {
 	p.note(key, value)
 	switch key {
 	case lifeline.Ready:
-		p.becameReady()
+		p.saidReady()
 	case lifeline.Draining:
 		p.draining = true
 		p.replace()
@@ -176,6 +177,13 @@ func (p *process) note(key, value string) {
 	p.attrs[key] = value
 }
 
+// saidReady takes a sign that the process is ready.
+func (p *process) saidReady() {
+	p.signed = true
+	p.becameReady()
+}
+
+// becameReady takes a process as ready, with or without a sign.
 func (p *process) becameReady() {
 	if p.ready {
 		return

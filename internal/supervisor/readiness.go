@@ -26,15 +26,19 @@ func (p *process) awaitReadiness() {
 	if r.Probe != "" {
 		p.probe(strings.ReplaceAll(r.Probe, "{port}", strconv.Itoa(p.attachment.port)))
 	}
-	if r.Timeout > 0 && p.place.turn == nil {
+	if r.Timeout > 0 && p.needsNoSign() {
 		p.sup.loop.later(r.Timeout, func() {
-			if p.runs() && p.place.current == p && p.place.turn == nil && !p.ready && !p.stopping {
+			if p.runs() && (p.place.current == p || p.isSuccessor()) && p.needsNoSign() && !p.ready && !p.stopping {
 				p.sup.cfg.Log.Warn("did not say that it is ready: taken as ready", "process", p.spec.Name, "after_ms", r.Timeout.Milliseconds())
 				p.becameReady()
 			}
 		})
 	}
 }
+
+// needsNoSign reports whether the process may count as ready without having said so. In a reload it
+// may only if its predecessor never said so either.
+func (p *process) needsNoSign() bool { return p.place.turn == nil || p.place.turn.signless }
 
 // isSuccessor reports whether the process is to take over from another one, in a reload.
 func (p *process) isSuccessor() bool { return p.place.next == p }
@@ -75,7 +79,7 @@ func (p *process) probe(url string) {
 				if resp.StatusCode < http.StatusBadRequest {
 					loop.post(func() {
 						if p.runs() {
-							p.becameReady()
+							p.saidReady()
 						}
 					})
 					return

@@ -21,12 +21,14 @@ type reload struct {
 
 // turn is one place's turn in a reload.
 type turn struct {
-	reload  *reload
-	place   *place
-	spec    Spec // of the successor
-	old     *process
-	renewed bool // the successor is ready: only the end of the old one is missing
-	timeout *time.Timer
+	reload *reload
+	place  *place
+	spec   Spec // of the successor
+	old    *process
+
+	signless bool // the old process never gave a sign that it works: its successor needn't either
+	renewed  bool // the successor is ready: only the end of the old one is missing
+	timeout  *time.Timer
 }
 
 // Reload replaces the processes of a group one by one without a gap. It returns at once. While a
@@ -131,6 +133,7 @@ func (r *reload) fail(name, why string) {
 // begin starts the successor, or stops the old process of a place that can have only one.
 func (t *turn) begin() {
 	pl := t.place
+	t.signless = pl.current != nil && !pl.current.signed
 	if pl.current == nil || t.spec.Single {
 		pl.become(t.spec)
 	}
@@ -160,6 +163,9 @@ func (t *turn) begin() {
 func (t *turn) limit() {
 	s, pl := t.reload.sup, t.place
 	limit := max(s.cfg.ReadyTimeout, t.spec.Readiness.Timeout)
+	if t.signless {
+		limit += t.spec.Readiness.Timeout // by which it is ready, or has ended
+	}
 	if t.old != nil {
 		limit += t.old.leaveTimeout()
 	}

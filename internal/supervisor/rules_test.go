@@ -349,6 +349,34 @@ func TestRollGivesASuccessorUpThatSaysNothing(t *testing.T) {
 	}
 }
 
+// A bot that never listens shows as much in a reload as it did before: that it stays alive.
+func TestRollAcceptsSilenceAfterSilence(t *testing.T) {
+	silent := func(name, command string, single bool) Spec {
+		return Spec{Name: name, Command: fake(t, command), Single: single, Readiness: Readiness{Timeout: 50 * time.Millisecond}}
+	}
+	h := run(t, Config{Lasting: true, ReadyTimeout: 50 * time.Millisecond, Specs: []Spec{silent("bot", "mute", false), silent("one", "mute", true)}})
+	before := h.wait("ready", allReady)
+	if err := h.Roll(t.Context(), []Spec{silent("bot", "mute", false), silent("one", "mute", true)}, 1); err != nil {
+		t.Fatal(err)
+	}
+	for i, st := range h.Status() {
+		if st.PID == before[i].PID || st.State != Ready || st.Restarts != 0 {
+			t.Errorf("%+v", st)
+		}
+	}
+	broken := silent("bot", "mute", false)
+	broken.Command = fake(t, "exit", "1")
+	broken.Readiness.Timeout = time.Hour
+	pid := h.status("bot").PID
+	var failed *ReloadError
+	if err := h.Roll(t.Context(), []Spec{broken}, 1); !errors.As(err, &failed) || failed.Cause != "exit status 1" {
+		t.Errorf("got %#v", err)
+	}
+	if st := h.status("bot"); st.PID != pid || st.State != Ready {
+		t.Errorf("%+v, want the old process", st)
+	}
+}
+
 func TestSinglePlacesAreReloadedOneProcessAtATime(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "lock")
 	spec := Spec{Name: "a", Single: true, Command: fake(t, "alone", lock)}

@@ -108,8 +108,9 @@ type Readiness struct {
 	// machine, and may then turn out to be broken.
 	AfterBeat bool
 
-	// Timeout is when a process counts as ready without having said so. It doesn't hold in a reload,
-	// where successors must show that they work. Zero: never.
+	// Timeout is when a process counts as ready without having said so. In a reload it holds only if
+	// the old process never said so either: otherwise the successor must show that it works. Zero:
+	// never.
 	Timeout time.Duration
 
 	// Probe is a URL that answers with a status below 400 once the process is ready. "{port}" in it

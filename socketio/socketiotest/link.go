@@ -179,7 +179,7 @@ func (m *redisMember) settled(ctx context.Context, io *socketio.Server, servers 
 	for n := range io.Namespaces() {
 		err := until(ctx, func() bool {
 			count, err := n.ServerCount(ctx)
-			return err == nil && count >= servers && len(n.Peers()) >= servers-1 // known by name, too
+			return err == nil && count >= servers
 		})
 		if err != nil {
 			return fmt.Errorf("namespace %s: %w", n.Name(), err)

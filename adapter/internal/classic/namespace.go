@@ -74,13 +74,13 @@ func (n *namespace) EncodeRequest(q wire.Request) (link.Message, error) {
 	return n.message(n.channels.Request, msg, err)
 }
 
-// EncodeAnswer implements link.Protocol. An answer to a peer of ours names who answers and goes to
-// that peer alone. Towards Node the bytes and the channel are Node's.
-func (n *namespace) EncodeAnswer(q wire.Request, a wire.Response, peer bool) (link.Message, error) {
+// EncodeAnswer implements link.Protocol. An answer to a server of ours names who answers and goes
+// to that server alone. Towards Node the bytes and the channel are Node's.
+func (n *namespace) EncodeAnswer(q wire.Request, a wire.Response) (link.Message, error) {
 	channel := n.channels.Response
 	switch {
 	case q.UID == "":
-	case peer:
+	case q.Sidereal:
 		a.UID = n.UID
 		channel = n.channels.ResponseTo(q.UID)
 	case n.form.cfg.SpecificResponses && a.Type != wire.ServerSideEmit:

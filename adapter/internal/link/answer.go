@@ -140,7 +140,7 @@ func (n *Namespace) respond(q wire.Request, a wire.Response) {
 		return
 	}
 	a.ID = q.ID
-	m, err := n.protocol.EncodeAnswer(q, a, q.UID != "" && n.link.peers.has(q.UID))
+	m, err := n.protocol.EncodeAnswer(q, a)
 	if err == nil {
 		err = n.Publish(m, false)
 	}

@@ -19,8 +19,8 @@ type beat struct {
 	Gone       bool              `json:"gone,omitempty"`  // goodbye
 }
 
-// capabilities tell peers what this process does beyond Node: it signs its answers to peers with
-// its uid, and its answer channels also take events for it alone.
+// capabilities tell peers what this process does beyond Node: it signs its answers to servers of
+// ours with its uid, and its answer channels also take events for it alone.
 var capabilities = []string{"signed-answers", "events-to-one"}
 
 // describe makes a beat of this process.

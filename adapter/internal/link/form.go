@@ -55,9 +55,9 @@ type Protocol interface {
 	AnswerChannel(uid string) string
 	EncodeBroadcast(b *cluster.Broadcast) (Message, error)
 	EncodeRequest(q wire.Request) (Message, error)
-	// EncodeAnswer encodes the answer to q. Peer tells that q came from a process of ours, not from
-	// one of Node's.
-	EncodeAnswer(q wire.Request, a wire.Response, peer bool) (Message, error)
+	// EncodeAnswer encodes the answer to q. The form of the answer depends on q alone, so that a
+	// server that has just started gets what it gets later.
+	EncodeAnswer(q wire.Request, a wire.Response) (Message, error)
 	// AsksRooms reports whether the form has a question for all rooms.
 	AsksRooms() bool
 	// TimeoutText is Node's error text for a request of a type that only got of expected servers

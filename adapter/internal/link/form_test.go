@@ -91,7 +91,7 @@ func (n *simpleNamespace) EncodeRequest(q wire.Request) (Message, error) {
 	return Message{Channel: n.channel, Payload: msg}, err
 }
 
-func (n *simpleNamespace) EncodeAnswer(q wire.Request, a wire.Response, _ bool) (Message, error) {
+func (n *simpleNamespace) EncodeAnswer(q wire.Request, a wire.Response) (Message, error) {
 	msg, err := wire.AppendClusterResponse(nil, n.UID, n.Name, a)
 	return Message{Channel: n.AnswerChannel(q.UID), Payload: msg}, err
 }

@@ -47,6 +47,14 @@ func pretend(t *testing.T, m *miniredis.Miniredis, s *server, process, uid strin
 	return func() { say(beat{Gone: true}) }, func() { _ = sub.Close() }
 }
 
+// has reports whether uid is a namespace of a living process of ours.
+func (p *peers) has(uid string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	process, ok := p.owner[uid]
+	return ok && !p.known[process].silent
+}
+
 // TestAPeerThatIsGoneIsNotWaitedFor: whether it says goodbye or dies with the question unread.
 func TestAPeerThatIsGoneIsNotWaitedFor(t *testing.T) {
 	for name, killed := range map[string]bool{"goodbye": false, "killed": true} {

@@ -51,14 +51,6 @@ func (p *peers) forgetSilent(uids []string) {
 	}
 }
 
-// has reports whether uid is a namespace of a living process of ours.
-func (p *peers) has(uid string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	process, ok := p.owner[uid]
-	return ok && !p.known[process].silent
-}
-
 // hasIn reports whether a living process has that uid in a namespace.
 func (p *peers) hasIn(namespace, uid string) bool {
 	p.mu.Lock()

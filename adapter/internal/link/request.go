@@ -242,7 +242,7 @@ func (p placeholder) fail(err error)          { p(err) }
 // send publishes a request on a channel and waits for its end.
 func (n *Namespace) send(ctx context.Context, channel string, q wire.Request, open request, w *waiter) error {
 	id := newRequestID()
-	q.UID, q.ID = n.UID, strconv.AppendQuote(nil, id)
+	q.UID, q.ID, q.Sidereal = n.UID, strconv.AppendQuote(nil, id), true
 	m, err := n.protocol.EncodeRequest(q)
 	if err != nil {
 		return err

@@ -205,7 +205,7 @@ func (r *responders) drop(uid string) {
 	r.silent[uid] = struct{}{}
 }
 
-// complete reports whether everybody has answered. A peer that doesn't know us yet answers without
+// complete reports whether everybody has answered. A peer of an older version may answer without
 // its name.
 func (r *responders) complete() bool { return r.came >= r.unnamed+len(r.waiting) }
 

@@ -89,6 +89,8 @@ func (l *Link) CommonTrials(n *Namespace) []Trial {
 func (n *Namespace) toNobody() (all []Message) {
 	one, two := "check-"+NewID(12), "check-"+NewID(12)
 	asked := wire.Request{UID: n.UID, ID: []byte(`"` + newRequestID() + `"`), Type: wire.RemoteFetch, Namespace: n.Name}
+	ours := asked
+	ours.Sidereal = true
 	found := wire.Response{ID: asked.ID, Type: wire.NoType, Sockets: []wire.Socket{}}
 	for _, encode := range []func() (Message, error){
 		func() (Message, error) { return n.protocol.EncodeBroadcast(checking(one)) },
@@ -97,8 +99,8 @@ func (n *Namespace) toNobody() (all []Message) {
 			o := wire.Options{Rooms: []string{one}, Except: []string{}}
 			return n.protocol.EncodeRequest(wire.Request{UID: n.UID, Type: wire.RemoteJoin, Options: o, JoinLeave: []string{one}, Namespace: n.Name})
 		},
-		func() (Message, error) { return n.protocol.EncodeAnswer(asked, found, false) },
-		func() (Message, error) { return n.protocol.EncodeAnswer(asked, found, true) },
+		func() (Message, error) { return n.protocol.EncodeAnswer(asked, found) },
+		func() (Message, error) { return n.protocol.EncodeAnswer(ours, found) },
 	} {
 		if m, err := encode(); err == nil { // only a Parser can fail here
 			all = append(all, m)

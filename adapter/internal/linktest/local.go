@@ -16,6 +16,7 @@ type Socket struct {
 	Name  string // in the golden files
 	Rooms []string
 	Data  string
+	Bin   [][]byte // the attachments of Data
 	Shake []byte
 	Gone  bool
 }
@@ -155,7 +156,7 @@ func (l *Local) fetch(t cluster.Target) (found []cluster.SocketInfo) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, s := range l.matchingLocked(t) {
-		found = append(found, cluster.SocketInfo{ID: s.ID, Rooms: slices.Clone(s.Rooms), Data: packet.Payload{JSON: []byte(s.Data)}, Handshake: s.Shake})
+		found = append(found, cluster.SocketInfo{ID: s.ID, Rooms: slices.Clone(s.Rooms), Data: packet.Payload{JSON: []byte(s.Data), Attachments: s.Bin}, Handshake: s.Shake})
 	}
 	return found
 }

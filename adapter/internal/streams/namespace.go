@@ -99,7 +99,7 @@ func (n *namespace) EncodeRequest(q wire.Request) (link.Message, error) {
 }
 
 // EncodeAnswer implements link.Protocol.
-func (n *namespace) EncodeAnswer(q wire.Request, a wire.Response, _ bool) (link.Message, error) {
+func (n *namespace) EncodeAnswer(q wire.Request, a wire.Response) (link.Message, error) {
 	msg, err := wire.AppendPackedResponse(nil, n.UID, n.Name, a)
 	return link.Message{Channel: n.AnswerChannel(q.UID), Payload: msg}, err
 }

@@ -166,7 +166,31 @@ func TestGoldenRequests(t *testing.T) {
 			if !bytes.Equal(again, v.B64) {
 				t.Errorf("again %s\nwant  %s", again, v.B64)
 			}
+			checkOurs(t, q, v.B64)
 		})
+	}
+}
+
+// checkOurs checks that our requests are Node's with one member more, at the end.
+func checkOurs(t *testing.T, q Request, nodes []byte) {
+	t.Helper()
+	if q.Sidereal {
+		t.Error("taken for one of ours")
+	}
+	want := append(bytes.Clone(nodes), "\xa8sidereal\xc3"...)
+	if nodes[0] == '{' {
+		want = append(bytes.TrimSuffix(nodes, []byte("}")), `,"sidereal":true}`...)
+	} else {
+		want[0]++ // the number of members
+	}
+	q.Sidereal = true
+	ours, err := AppendRequest(nil, q)
+	if err != nil || !bytes.Equal(ours, want) {
+		t.Errorf("ours %s, %v\nwant %s", ours, err, want)
+	}
+	again, err := ParseRequest(ours)
+	if err != nil || again.Sidereal != (q.UID != "") || again.Type != q.Type {
+		t.Errorf("%s parsed as %+v, %v", ours, again, err)
 	}
 }
 

@@ -38,11 +38,14 @@ type Request struct {
 	Close     bool           // RemoteDisconnect: the transport too
 	Data      packet.Payload // the event of a ServerSideEmit or a BroadcastWithAck
 	Namespace string         // BroadcastWithAck
+	// Sidereal says that the sender reads answers in Sidereal's form, not only in Node's. Node's
+	// servers ignore it. Cluster messages don't have it, because their answers have one form.
+	Sidereal bool
 }
 
 // AppendRequest appends q as Node sends it: as msgpack with a packet, otherwise as JSON. A
 // server-side event with attachments also becomes msgpack, because in JSON its binary arguments
-// would be lists of numbers.
+// would be lists of numbers. Sidereal is a last member that Node doesn't send.
 func AppendRequest(dst []byte, q Request) ([]byte, error) {
 	if q.Type == BroadcastWithAck || q.Type == ServerSideEmit && len(q.Data.Attachments) > 0 {
 		return appendPackedRequest(dst, q)
@@ -76,6 +79,9 @@ func AppendRequest(dst []byte, q Request) ([]byte, error) {
 	case Sockets:
 		dst = appendJSONRooms(append(dst, `,"rooms":`...), q.JoinLeave)
 	}
+	if q.Sidereal {
+		dst = append(dst, `,"sidereal":true`...)
+	}
 	return append(dst, '}'), nil
 }
 
@@ -100,15 +106,18 @@ func appendPackedRequest(dst []byte, q Request) ([]byte, error) {
 		dst[header]++
 	}
 	dst = append(msgpack.AppendString(dst, "type"), byte(q.Type))
+	var err error
 	if q.Type == ServerSideEmit { // its dates are text, as in Node's JSON
-		return appendValue(msgpack.AppendString(dst, "data"), q.Data.JSON, q.Data.Attachments)
+		dst, err = appendValue(msgpack.AppendString(dst, "data"), q.Data.JSON, q.Data.Attachments)
+	} else if dst, err = appendPacket(msgpack.AppendString(dst, "packet"), q.Namespace, q.Data); err == nil {
+		dst = appendOptions(msgpack.AppendString(dst, "opts"), q.Options)
+		dst[header]++
 	}
-	dst[header]++
-	dst, err := appendPacket(msgpack.AppendString(dst, "packet"), q.Namespace, q.Data)
-	if err != nil {
-		return dst, err
+	if q.Sidereal {
+		dst = append(msgpack.AppendString(dst, "sidereal"), 0xc3)
+		dst[header]++
 	}
-	return appendOptions(msgpack.AppendString(dst, "opts"), q.Options), nil
+	return dst, err
 }
 
 // RequestFrom reports, from the first bytes of a request and without allocating, whether uid sent
@@ -156,6 +165,7 @@ type requestFields struct {
 	Room   jsontext.Value `json:"room"`
 	Close  bool           `json:"close"`
 	Data   jsontext.Value `json:"data"`
+	Ours   jsontext.Value `json:"sidereal"`
 	Packet *struct {
 		Type      *int           `json:"type"`
 		Data      jsontext.Value `json:"data"`
@@ -193,6 +203,7 @@ func ParseRequest(msg []byte) (q Request, err error) {
 		return q, ErrMalformed
 	}
 	q.UID, q.Type, q.Close, q.JoinLeave = f.UID, *f.Type, f.Close, f.Rooms
+	q.Sidereal = q.UID != "" && f.Ours.Kind() == 't'
 	if present(f.ID) {
 		q.ID = f.ID
 	}

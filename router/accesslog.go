@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
@@ -33,8 +34,20 @@ type record struct {
 	broken   bool // the answer broke off
 }
 
-// accessLog says which requests get a line.
+// accessLog writes lines about requests.
 type accessLog struct {
+	accessMode
+	log  *slog.Logger
+	seen atomic.Uint64 // requests, where one of several gets a line
+}
+
+func (l *accessLog) init(cfg *Config) {
+	l.accessMode, _ = parseAccessMode(cfg.AccessLog)
+	l.log = slog.New(anyLevel{cfg.Log.Handler()})
+}
+
+// accessMode says which requests get a line.
+type accessMode struct {
 	errors bool
 	every  uint64 // one of so many; 0: none
 	sids   bool   // in full
@@ -42,8 +55,8 @@ type accessLog struct {
 
 var errAccessLog = errors.New("must be off, errors, all or 1/N, and ,sids behind it for whole sids")
 
-// parseAccessLog reads Config.AccessLog.
-func parseAccessLog(text string) (l accessLog, err error) {
+// parseAccessMode reads Config.AccessLog.
+func parseAccessMode(text string) (l accessMode, err error) {
 	mode, more, found := strings.Cut(text, ",")
 	if l.sids = found; found && more != "sids" {
 		return l, errAccessLog
@@ -70,7 +83,7 @@ func (a *record) begin(c *conn) {
 	case l.errors:
 		a.told = true
 	case l.every > 0:
-		a.told = r.asked.Add(1)%l.every == 0
+		a.told = l.seen.Add(1)%l.every == 0
 	}
 	if a.told || r.cfg.DebugHeader {
 		a.began, a.sent = time.Now(), c.Written()
@@ -141,12 +154,12 @@ func (x *exchange) writeLine(ctx context.Context) {
 		fields = append(fields, slog.Bool("broken", true))
 	}
 	fields = append(fields, slog.Int64("bytes", c.Written()-a.sent), slog.Float64("took_ms", float64(time.Since(a.began))/float64(time.Millisecond)))
-	c.r.accessLogger.LogAttrs(ctx, slog.LevelInfo, "request", fields...)
+	c.r.access.log.LogAttrs(ctx, slog.LevelInfo, "request", fields...)
 }
 
 // appendSID appends a sid as the log shows it. The whole of it would let a reader of the log use
 // the session.
-func (l *accessLog) appendSID(dst []byte, sid string) []byte {
+func (l accessMode) appendSID(dst []byte, sid string) []byte {
 	if l.sids || len(sid) <= shownSID {
 		return append(dst, sid...)
 	}

@@ -162,15 +162,15 @@ func TestNoAccessLog(t *testing.T) {
 }
 
 func TestAccessLogModes(t *testing.T) {
-	for text, want := range map[string]accessLog{
+	for text, want := range map[string]accessMode{
 		"": {}, "off": {}, "errors": {errors: true}, "all": {every: 1}, "1/100": {every: 100}, "errors,sids": {errors: true, sids: true},
 	} {
-		if got, err := parseAccessLog(text); got != want || err != nil {
+		if got, err := parseAccessMode(text); got != want || err != nil {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"some", "1/0", "1/", "1/-1", "2/3", "all,", "all,all", "1/99999999999"} {
-		if _, err := parseAccessLog(text); err == nil {
+		if _, err := parseAccessMode(text); err == nil {
 			t.Errorf("%q is taken", text)
 		}
 	}

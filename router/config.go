@@ -159,7 +159,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	if _, err := parsePolicy(cfg.Balance); err != nil {
 		problems = append(problems, fmt.Errorf("router: Balance: %w", err))
 	}
-	if _, err := parseAccessLog(cfg.AccessLog); err != nil {
+	if _, err := parseAccessMode(cfg.AccessLog); err != nil {
 		problems = append(problems, fmt.Errorf("router: AccessLog %q: %w", cfg.AccessLog, err))
 	}
 	if _, err := parseOrigins(cfg.AllowedOrigins); err != nil {

@@ -33,8 +33,8 @@ func newFleet(t *testing.T, routers, workers int, balance string) *fleet {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.random = rand.New(rand.NewPCG(3, uint64(i))).IntN
-		r.turn.Store(uint64(i) * 1001)
+		r.balance.random = rand.New(rand.NewPCG(3, uint64(i))).IntN
+		r.balance.turn.Store(uint64(i) * 1001)
 		f.routers, f.tables = append(f.routers, r), append(f.tables, d)
 	}
 	for _, d := range f.tables {
@@ -68,7 +68,7 @@ func (f *fleet) openVia(n, between int, entry func() *Router) {
 		if i%between == 0 {
 			f.tell()
 		}
-		b, l := entry().balance(nil)
+		b, l := entry().balance.choose(nil)
 		if b == nil {
 			f.t.Fatalf("session %d is turned away: %v", i, l)
 		}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/sidereal-io/sidereal/directory"
 )
 
 // maxRetryAfter is the longest that a client turned away is asked to stay away, in seconds. Each is
@@ -84,56 +82,6 @@ func (w *worker) busy() bool {
 
 // avoided reports whether the worker did not answer a handshake a moment ago.
 func (g *gate) avoided(now int64) bool { return now-g.stalled.Load() < int64(silence) }
-
-// balance chooses the worker of a new session and enters its gate. If that worker is full, or did
-// not answer a moment ago, balance takes another one. It returns nil if none is ready, or if l
-// forbids them all.
-func (r *Router) balance(not *worker) (w *worker, l limit) {
-	now := time.Now().UnixNano()
-	if local := r.localReady(not); len(local) > 0 {
-		w, _ = r.enterFrom(local, r.pick(local, &r.nearby.turn, 1), now, false) // the other routers have workers of their own
-	}
-	if w == nil {
-		ready := r.readyBut(not)
-		if len(ready) == 0 {
-			return nil, unlimited
-		}
-		first := r.pick(ready, &r.turn, max(len(r.cfg.Directory.Workers().Routers()), 1))
-		if w, l = r.enterFrom(ready, first, now, false); w == nil && l == unlimited { // all of them are silent
-			w, l = r.enterFrom(ready, first, now, true)
-		}
-	}
-	if w != nil {
-		r.count(w, 1)
-	}
-	return w, l
-}
-
-// pick returns the index of the worker that the policy chooses, among so many routers.
-func (r *Router) pick(ready []*directory.Worker, turn *atomic.Uint64, routers int) int {
-	return r.policy.pick(len(ready), turn.Add(1), r.random, func(i int) load {
-		return r.workerOf(ready[i]).load(ready[i], routers)
-	})
-}
-
-func (r *Router) enterFrom(ready []*directory.Worker, first int, now int64, all bool) (w *worker, l limit) {
-	// Not always the first one's neighbour, which would get a full worker's whole share.
-	others := r.random(len(ready))
-	for i := -1; i < len(ready); i++ {
-		at := first
-		if i >= 0 {
-			at = (others + i) % len(ready)
-		}
-		w := r.workerOf(ready[at])
-		if !all && w.gate.avoided(now) {
-			continue
-		}
-		if l = w.gate.enter(&r.cfg, now); l == unlimited {
-			return w, l
-		}
-	}
-	return nil, l
-}
 
 // maxAddresses bounds what addresses remembers. Beyond it new ones are let in: the workers' own
 // limits hold.

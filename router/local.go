@@ -23,13 +23,6 @@ const (
 	assumedMost = 128
 )
 
-// localFirst prefers this host's workers for new sessions.
-type localFirst struct {
-	slack  float64       // 0: off
-	turn   atomic.Uint64 // of round-robin
-	shares atomic.Pointer[shares]
-}
-
 // shares is what a router knows about the sessions of an app at one state of the directory.
 type shares struct {
 	table   *directory.Table
@@ -45,31 +38,22 @@ type shares struct {
 
 // localReady returns the ready workers of this host, without that one, if they shall have the next
 // session. It returns none if all workers may have it, or if all are on this host.
-func (r *Router) localReady(not *worker) []*directory.Worker {
-	if r.nearby.slack <= 0 {
+func (b *balancer) localReady(not *worker) []*directory.Worker {
+	if b.slack <= 0 {
 		return nil
 	}
-	s := r.currentShares()
-	if len(s.local) == 0 || len(s.local) == s.workers || !r.hasRoom(s) {
+	s := b.currentShares()
+	if len(s.local) == 0 || len(s.local) == s.workers || !b.hasRoom(s) {
 		return nil
 	}
-	if not == nil {
-		return s.local
-	}
-	var others []*directory.Worker
-	for _, w := range s.local {
-		if w.ID != not.id {
-			others = append(others, w)
-		}
-	}
-	return others
+	return without(s.local, not.is)
 }
 
 // hasRoom reports whether the workers of this host may have more sessions.
-func (r *Router) hasRoom(s *shares) bool {
+func (b *balancer) hasRoom(s *shares) bool {
 	opened, localOpened := float64(s.opened.Load()), float64(s.localOpened.Load())
 	local := float64(len(s.local))
-	all := r.cfg.Directory.OpenedRatio() // sessions of the app for each of this router's
+	all := b.cfg.Directory.OpenedRatio() // sessions of the app for each of this router's
 	if all == 0 {
 		all = 1
 		if localOpened <= assumedMost*local {
@@ -77,23 +61,23 @@ func (r *Router) hasRoom(s *shares) bool {
 		}
 	}
 	mean := (float64(s.clients) + all*opened) / float64(s.workers)
-	return (float64(s.localClients)+localOpened)/local <= (1+r.nearby.slack)*mean+localMargin
+	return (float64(s.localClients)+localOpened)/local <= (1+b.slack)*mean+localMargin
 }
 
 // currentShares returns the shares at the directory's current state.
-func (r *Router) currentShares() *shares {
-	table := r.cfg.Directory.Workers()
-	old := r.nearby.shares.Load()
+func (b *balancer) currentShares() *shares {
+	table := b.cfg.Directory.Workers()
+	old := b.shares.Load()
 	if old != nil && old.table == table {
 		return old
 	}
 	s := &shares{table: table}
 	hosts := make(map[string]struct{})
 	for _, record := range table.Ready() {
-		if !r.reaches(record) {
+		if !b.reaches(record) {
 			continue
 		}
-		l := r.workerOf(record).load(record, 1)
+		l := b.workerOf(record).load(record, 1)
 		opened := int64(l.clients - record.Clients)
 		hosts[record.Host] = struct{}{}
 		s.workers++
@@ -106,20 +90,20 @@ func (r *Router) currentShares() *shares {
 		}
 	}
 	s.routers = max(len(table.Routers()), len(hosts))
-	r.nearby.shares.CompareAndSwap(old, s) // another request may have been faster
+	b.shares.CompareAndSwap(old, s) // another request may have been faster
 	return s
 }
 
-// count adds a session that this router opens at w, or takes off one that did not come to be.
-func (r *Router) count(w *worker, sessions int64) {
+// opened counts a session that this router opens at w, or takes off one that did not come to be.
+func (b *balancer) opened(w *worker, sessions int64) {
 	w.opened.Add(sessions)
-	if s := r.nearby.shares.Load(); s != nil {
+	if s := b.shares.Load(); s != nil {
 		s.opened.Add(sessions)
-		if w.up == nil && w.host == r.cfg.HostName {
+		if w.up == nil && w.host == b.cfg.HostName {
 			s.localOpened.Add(sessions)
 		}
 	}
 	if sessions > 0 {
-		r.cfg.Directory.Opened()
+		b.cfg.Directory.Opened()
 	}
 }

@@ -52,7 +52,7 @@ func newHostFleet(t *testing.T, balance string, slack int, workers ...int) *host
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.random = rand.New(rand.NewPCG(3, uint64(h))).IntN
+		r.balance.random = rand.New(rand.NewPCG(3, uint64(h))).IntN
 		f.routers, f.tables = append(f.routers, r), append(f.tables, d)
 		f.join(h)
 	}
@@ -103,7 +103,7 @@ func (f *hostFleet) open(n, between int, entry func() int) {
 			f.tell()
 		}
 		h := entry()
-		w, l := f.routers[h].balance(nil)
+		w, l := f.routers[h].balance.choose(nil)
 		if w == nil {
 			f.t.Fatalf("session %d is turned away: %v", i, l)
 		}
@@ -248,7 +248,7 @@ func TestRetryAtAnotherWorkerOfTheHost(t *testing.T) {
 	f := newHostFleet(t, "", 0, 2, 2)
 	r := f.routers[0]
 	for range 20 {
-		w, _ := r.balance(r.workerOf(f.tables[0].Workers().Get("h0w0")))
+		w, _ := r.balance.choose(r.workerOf(f.tables[0].Workers().Get("h0w0")))
 		if w.id != "h0w1" {
 			t.Fatal(w.id)
 		}
@@ -283,9 +283,9 @@ func BenchmarkBalance(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				w, _ := r.balance(nil)
+				w, _ := r.balance.choose(nil)
 				w.gate.leave()
-				r.count(w, -1)
+				r.balance.opened(w, -1)
 			}
 		})
 	}

@@ -3,10 +3,8 @@ package router
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
-	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
@@ -53,11 +51,11 @@ func (r *Router) route(ctx context.Context, q *request) (rt route) {
 // must have room for the handshake.
 func (rt *route) choose(r *Router, q *request, not *worker) {
 	if !q.opensSession() {
-		rt.worker = r.anyWorker(not)
+		rt.worker = r.balance.anyWorker(not)
 		return
 	}
 	rt.leaveGate()
-	rt.worker, rt.limited = r.balance(not)
+	rt.worker, rt.limited = r.balance.choose(not)
 	if rt.opened = rt.worker != nil; rt.opened {
 		rt.gate = &rt.worker.gate
 	}
@@ -66,7 +64,7 @@ func (rt *route) choose(r *Router, q *request, not *worker) {
 // settle ends the balancing of a new session. If none came to be, the worker's count is corrected.
 func (rt *route) settle(opened bool) {
 	if rt.opened && !opened {
-		rt.worker.r.count(rt.worker, -1)
+		rt.worker.r.balance.opened(rt.worker, -1)
 	}
 	rt.opened = false
 	rt.leaveGate()
@@ -129,7 +127,7 @@ func (x *exchange) routeUnknown(not *worker) bool {
 func (x *exchange) avoidStopped(s *handoff.Sender) bool {
 	rt, r := &x.route, x.c.r
 	old := rt.worker
-	if rt.gate == nil || rt.moved || s.Behind(time.Now()) < silence || len(r.readyBut(old)) == 0 {
+	if rt.gate == nil || rt.moved || s.Behind(time.Now()) < silence || len(r.balance.ready(old)) == 0 {
 		return false
 	}
 	rt.stall()
@@ -156,36 +154,4 @@ func (r *Router) tooMany(q *request) bool {
 		return false
 	}
 	return !r.addresses.enter(addr, most, time.Now().Unix())
-}
-
-// anyWorker chooses a worker, but not that one, for a request without a session: in turn, and one
-// of this host if there is one.
-func (r *Router) anyWorker(not *worker) *worker {
-	ready := r.readyBut(not)
-	if len(ready) == 0 {
-		return nil
-	}
-	start := r.turn.Add(1) % uint64(len(ready))
-	for i := range uint64(len(ready)) {
-		if w := ready[(start+i)%uint64(len(ready))]; w.Host == r.cfg.HostName {
-			return r.workerOf(w)
-		}
-	}
-	return r.workerOf(ready[start])
-}
-
-// readyBut returns the ready workers that can be reached, without that one.
-func (r *Router) readyBut(not *worker) []*directory.Worker {
-	ready := r.cfg.Directory.Workers().Ready()
-	skip := func(w *directory.Worker) bool { return !r.reaches(w) || not != nil && w.ID == not.id }
-	if !slices.ContainsFunc(ready, skip) {
-		return ready
-	}
-	return slices.DeleteFunc(slices.Clone(ready), skip)
-}
-
-// reaches reports whether requests can get to a worker. A worker of another host may be ready
-// before its host's door is open, if the router there starts later. It has no address until then.
-func (r *Router) reaches(w *directory.Worker) bool {
-	return w.Addr != "" || w.Upstream != nil || w.Host == r.cfg.HostName
 }

@@ -58,17 +58,14 @@ type Router struct {
 	cfg     Config
 	id      string // of this process, which workers tell routers apart by
 	log     *slog.Logger
-	policy  policy
-	nearby  localFirst
+	balance balancer
 	metrics *metrics
 	watcher *watcher
 	park    *park
 
-	workersByID sync.Map // worker id -> *worker
-	turn        atomic.Uint64
-	random      func(n int) int // rand.IntN
-	keyWarned   atomic.Int64    // Unix seconds
-	proxyWarned atomic.Int64    // Unix seconds
+	workersByID sync.Map     // worker id -> *worker
+	keyWarned   atomic.Int64 // Unix seconds
+	proxyWarned atomic.Int64 // Unix seconds
 	addresses   addresses
 	peeks       atomic.Bool // a worker of this host takes untouched connections only
 	tls         *tls.Config
@@ -76,12 +73,10 @@ type Router struct {
 	door        atomic.Pointer[doorKeys]
 	upgradeTime time.Duration // upgradeTimeout, but in a test
 
-	origins      []pattern
-	hellos       pace // TLS handshakes
-	proofs       proofs
-	access       accessLog
-	accessLogger *slog.Logger
-	asked        atomic.Uint64 // requests, where one of several is logged
+	origins []pattern
+	hellos  pace // TLS handshakes
+	proofs  proofs
+	access  accessLog
 
 	listening atomic.Bool
 	draining  atomic.Bool
@@ -103,13 +98,11 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, conns: make(map[*conn]struct{}), random: rand.IntN, upgradeTime: upgradeTimeout}
+	r := &Router{cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, conns: make(map[*conn]struct{}), upgradeTime: upgradeTimeout}
 	r.budget.most.Store(int64(cfg.Descriptors))
-	r.policy, _ = parsePolicy(cfg.Balance)
-	r.nearby.slack = float64(cfg.BalanceSlack) / 100
-	r.access, _ = parseAccessLog(cfg.AccessLog)
+	r.balance.init(&r.cfg, r.workerOf)
 	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
-	r.accessLogger = slog.New(anyLevel{cfg.Log.Handler()})
+	r.access.init(&r.cfg)
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("router: register metrics: %w", err)
 	}
@@ -117,7 +110,6 @@ func New(cfg Config) (*Router, error) {
 	if cfg.Certificates != nil && !cfg.HTTP1Only {
 		r.mux = newHTTP2(r)
 	}
-	r.turn.Store(rand.Uint64()) // routers that start together don't go round together
 	return r, nil
 }
 
@@ -128,7 +120,7 @@ func (r *Router) Ready() (ok bool, why string) {
 		return false, "draining"
 	case !r.listening.Load():
 		return false, "not listening"
-	case len(r.readyBut(nil)) == 0:
+	case len(r.balance.ready(nil)) == 0:
 		return false, "no worker is ready"
 	}
 	return true, ""

@@ -91,6 +91,9 @@ func (r *Router) workerOf(record *directory.Worker) *worker {
 	}
 }
 
+// is reports whether a record describes the worker. A nil worker is none.
+func (w *worker) is(record *directory.Worker) bool { return w != nil && w.id == record.ID }
+
 // knowsRepeats reports whether the worker recognises repeated requests and understands
 // handoff.ClientLeft.
 func (w *worker) knowsRepeats() bool {

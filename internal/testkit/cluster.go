@@ -12,8 +12,8 @@ import (
 const (
 	clusterShards = 3
 	clusterSlots  = 16384
-	// clusterTimeout is after how many ms without a sign of life a node is taken to fail: Redis's default. A busy machine keeps
-	// a node waiting for seconds, and a replica that nobody called may then take its place. Tests promote replicas themselves.
+	// clusterTimeout is after how many ms without a sign of life a node is taken to fail: Redis's default, since a busy
+	// machine keeps a node waiting for seconds.
 	clusterTimeout = "15000"
 )
 
@@ -45,6 +45,7 @@ func startCluster(t testing.TB, args func() []string) *Cluster {
 			return append(r.with(
 				"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(FreePort(t)), "--cluster-node-timeout", clusterTimeout,
 				"--cluster-replica-validity-factor", "0", "--cluster-allow-replica-migration", "no",
+				"--cluster-replica-no-failover", "yes", // tests promote replicas themselves, however long they take
 				"--repl-diskless-sync-delay", "0",
 			), args()...)
 		}, serves))

@@ -7,12 +7,16 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
+	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -180,5 +184,98 @@ func TestBrokenAppDoesNotStopTheOthers(t *testing.T) {
 		if after := b.pids()["b-good"]; slices.Equal(before, after) {
 			t.Errorf("%v left the good app on its old code:\n%s", command, out)
 		}
+	}
+}
+
+const familyFile = `module.exports = { apps: [
+  { name: "npm", script: "npm", args: "start", kill_timeout: 600000 },
+  { name: "shell", script: "node stubborn.js shell", kill_timeout: 600000 },
+  { name: "double", script: "double.sh", kill_timeout: 600000 },
+] };
+`
+
+// stubborn ignores what npm, shells and supervisors send, and writes its pid into a file of its name.
+const stubborn = `for (const s of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(s, () => {});
+require("fs").writeFileSync(process.argv[2] + ".new", String(process.pid));
+require("fs").renameSync(process.argv[2] + ".new", process.argv[2] + ".pid");
+setInterval(() => {}, 1000);
+`
+
+// double forks twice, into a session and an environment of its own, as daemons do.
+const double = `#!/bin/sh
+( env -i PATH="$PATH" setsid node stubborn.js double & )
+exec sleep 1000
+`
+
+// TestNothingOutlivesTheDaemon: npm starts a shell that starts Node, and daemons fork twice. The kernel
+// kills none of these with the daemon.
+func TestNothingOutlivesTheDaemon(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"ecosystem.config.js": familyFile, "stubborn.js": stubborn, "double.sh": double,
+		"package.json": `{"scripts": {"start": "node stubborn.js npm"}}`,
+	})
+	family := func(t *testing.T) (pids []int) {
+		t.Helper()
+		for _, name := range []string{"npm", "shell", "double"} {
+			path := filepath.Join(dir, name+".pid")
+			testkit.Until(t, "the pid of "+name, func() bool { _, err := os.Stat(path); return err == nil })
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(string(raw))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pids = append(pids, pid)
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return pids
+	}
+	for name, pick := range map[string]func(*background) int{
+		"the daemon is killed":   (*background).pid,
+		"its guardian is killed": func(b *background) int { return procStatus(b.t, b.pid())["PPid"] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackground(t)
+			b.must(dir, "start")
+			pids := family(t)
+			harness.KillPID(t, pick(b))
+			for _, pid := range pids {
+				harness.AwaitEnd(t, pid)
+			}
+		})
+	}
+	for name, signals := range map[string][]os.Signal{
+		"the foreground is killed": {syscall.SIGKILL},
+		"a second SIGINT":          {os.Interrupt, os.Interrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBackground(t)
+			cmd := exec.Command(harness.Binary(), "start", "--no-daemon", "ecosystem.config.js")
+			cmd.Dir, cmd.Env = dir, append(os.Environ(), b.env...)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			pids := family(t)
+			for i, s := range signals {
+				if i > 0 { // signals of one kind that wait become one
+					b.eventually("the first one heard", func(l daemon.Listing) bool { return l.Processes[0].Status == daemon.Stopping })
+				}
+				if err := cmd.Process.Signal(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, pid := range pids {
+				harness.AwaitEnd(t, pid)
+			}
+			if err := <-ended; err == nil {
+				t.Error("the exit code says that all is well")
+			}
+		})
 	}
 }

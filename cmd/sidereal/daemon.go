@@ -8,6 +8,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/guardian"
 )
 
 // daemonCommand makes the command of the process that `sidereal start` leaves behind.
@@ -16,6 +17,9 @@ func daemonCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "daemon", Hidden: true, Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if guardian.Needed() {
+				return guard(daemon.Inherited()...)
+			}
 			settings, err := load(cmd, &set)
 			if err != nil {
 				return err
@@ -26,9 +30,7 @@ func daemonCommand() *cobra.Command {
 			}
 			cfg.OwnLog = cfg.Home.OpenLog(daemon.RotationOf(set.LogFiles))
 			cfg.Log = set.Log.Logger(cfg.OwnLog, false, set.HostName, "daemon")
-			ctx, stop := untilSignal(exitAtOnce)
-			defer stop()
-			if err := daemon.Run(ctx, cfg); !errors.Is(err, daemon.ErrRunning) {
+			if err := runGuarded(cfg); !errors.Is(err, daemon.ErrRunning) {
 				return err
 			}
 			return nil // the command that started us uses the other daemon
@@ -36,6 +38,37 @@ func daemonCommand() *cobra.Command {
 	}
 	config.AddFlags(cmd.Flags(), &set)
 	return cmd
+}
+
+// guard makes this process the guardian of another one, which does what this one was told to.
+func guard(inherited ...*os.File) error {
+	code, err := guardian.Run(inherited...)
+	if err == nil && code != 0 {
+		err = exitCode(code)
+	}
+	return err
+}
+
+// runGuarded runs a daemon in this process until a signal stops it, or it ends by itself. At the second
+// signal, or without its guardian, it ends at once and leaves nothing behind.
+func runGuarded(cfg daemon.Config) error {
+	ctx, stop := untilSignal(endAtOnce)
+	defer stop()
+	unwatch, err := guardian.Watch(func() {
+		stop() // nothing starts again
+		endAtOnce()
+	})
+	if err != nil {
+		return err
+	}
+	defer unwatch()
+	return daemon.Run(ctx, cfg)
+}
+
+// endAtOnce ends this process and all that it has started.
+func endAtOnce() {
+	guardian.End()
+	os.Exit(config.ExitFailed)
 }
 
 // daemonConfig returns the configuration of a daemon with these settings.

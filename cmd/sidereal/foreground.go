@@ -13,6 +13,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/guardian"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
@@ -49,6 +50,9 @@ type foreground struct {
 // inForeground runs the targets in the foreground until a signal stops it, or none of them runs
 // any more.
 func (s *starter) inForeground(ctx context.Context, targets, scriptArgs []string, how foreground) error {
+	if guardian.Needed() {
+		return guard()
+	}
 	targets, err := orEcosystem(targets)
 	if err != nil {
 		return err
@@ -71,6 +75,9 @@ func (s *starter) inForeground(ctx context.Context, targets, scriptArgs []string
 
 // resurrectInForeground runs the saved list in this process, for an init system.
 func (s *starter) resurrectInForeground() error {
+	if guardian.Needed() {
+		return guard()
+	}
 	cfg, err := s.foregroundConfig(foreground{})
 	if err != nil {
 		return err
@@ -91,9 +98,7 @@ func (s *starter) foregroundConfig(how foreground) (daemon.Config, error) {
 
 // serve runs the daemon in this process until a signal stops it, or nothing runs any more.
 func (s *starter) serve(cfg daemon.Config, how foreground) error {
-	ctx, stop := untilSignal(exitAtOnce)
-	defer stop()
-	err := daemon.Run(ctx, cfg)
+	err := runGuarded(cfg)
 	switch {
 	case errors.Is(err, daemon.ErrRunning):
 		return fmt.Errorf("a daemon runs in %s already: end it with `%s kill`, or give this one a SIDEREAL_HOME of its own", s.home, calledAs())

@@ -24,6 +24,15 @@ const slowReader = 5 * time.Second
 // maxRequest bounds a request: apps with their environments.
 const maxRequest = 64 << 20
 
+// Inherited returns the files that this process inherited from the command that starts it as a daemon.
+// They are for the process that becomes the daemon in its place.
+func Inherited() []*os.File {
+	if os.Getenv(ReadyEnv) != readyFD {
+		return nil
+	}
+	return []*os.File{os.NewFile(3, "ready")}
+}
+
 // starter is how a daemon that was started detached says how its start went, to whoever started it;
 // only the first word counts.
 func starter() (say func(string)) {

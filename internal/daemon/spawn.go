@@ -16,6 +16,9 @@ import (
 // which it says how its start went.
 const ReadyEnv = "DAEMON_READY_FD"
 
+// readyFD is that descriptor.
+const readyFD = "3"
+
 // startTimeout is how long a daemon may take to answer. It opens files and a socket, on however
 // busy a machine.
 const startTimeout = 30 * time.Second
@@ -82,7 +85,7 @@ func (s Spawn) start(ctx context.Context) (said string, err error) {
 	if cmd.Env = s.Env; cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, ReadyEnv+"=3", "SIDEREAL_HOME="+string(s.Home))
+	cmd.Env = append(cmd.Env, ReadyEnv+"="+readyFD, "SIDEREAL_HOME="+string(s.Home))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = cmd.Start()
 	w.Close()

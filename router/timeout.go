@@ -12,6 +12,10 @@ const writeTimeout = 45 * time.Second
 
 // isTimeout tells a deadline that passed from a broken connection.
 func isTimeout(err error) bool {
-	var t interface{ Timeout() bool }
+	type timeout interface{ Timeout() bool }
+	if t, ok := err.(timeout); ok {
+		return t.Timeout() // as most errors of connections: As allocates
+	}
+	var t timeout
 	return errors.As(err, &t) && t.Timeout()
 }

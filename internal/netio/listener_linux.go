@@ -77,29 +77,29 @@ func inherit(fd int) error {
 }
 
 func (l *listener) Accept() (net.Conn, error) {
-	var (
+	var a struct { // one allocation
 		fd   int
 		from unix.RawSockaddrAny
 		err  error
-	)
+	}
 	cerr := l.raw.Read(func(ln uintptr) bool {
 		for {
-			fd, err = accept(int(ln), &from)
-			if err != syscall.EINTR && err != syscall.ECONNABORTED {
-				return err != syscall.EAGAIN
+			a.fd, a.err = accept(int(ln), &a.from)
+			if a.err != syscall.EINTR && a.err != syscall.ECONNABORTED {
+				return a.err != syscall.EAGAIN
 			}
 		}
 	})
 	switch {
 	case cerr != nil:
-		err = net.ErrClosed
-	case err != nil:
-		err = os.NewSyscallError("accept4", err)
+		a.err = net.ErrClosed
+	case a.err != nil:
+		a.err = os.NewSyscallError("accept4", a.err)
 	}
-	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: err}
+	if a.err != nil {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: a.err}
 	}
-	return &Conn{f: os.NewFile(uintptr(fd), "socket"), remote: peer(&from)}, nil
+	return &Conn{f: os.NewFile(uintptr(a.fd), "socket"), remote: peer(&a.from)}, nil
 }
 
 func accept(ln int, from *unix.RawSockaddrAny) (int, error) {
@@ -117,12 +117,22 @@ func peer(from *unix.RawSockaddrAny) net.Addr {
 	switch from.Addr.Family {
 	case unix.AF_INET:
 		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
-		return &net.TCPAddr{IP: append(net.IP(nil), in.Addr[:]...), Port: port(&in.Port)}
+		return tcpAddrOf(in.Addr[:], port(&in.Port), "")
 	case unix.AF_INET6:
 		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(from))
-		return &net.TCPAddr{IP: append(net.IP(nil), in.Addr[:]...), Port: port(&in.Port), Zone: zone(in.Scope_id)}
+		return tcpAddrOf(in.Addr[:], port(&in.Port), zone(in.Scope_id))
 	}
 	return &net.TCPAddr{}
+}
+
+// tcpAddrOf copies ip. The address is one allocation.
+func tcpAddrOf(ip []byte, port int, zone string) *net.TCPAddr {
+	a := new(struct {
+		net.TCPAddr
+		ip [net.IPv6len]byte
+	})
+	a.TCPAddr = net.TCPAddr{IP: a.ip[:copy(a.ip[:], ip)], Port: port, Zone: zone}
+	return &a.TCPAddr
 }
 
 // port reads a port in network order.

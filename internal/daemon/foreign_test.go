@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-const stranger = 65534 // another user
+	"github.com/sidereal-io/sidereal/internal/testkit"
+)
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -18,25 +18,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// strangersFolder is one of another user, who alone writes to it, and beside it a file of ours.
-func strangersFolder(t *testing.T) (dir, secret string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root may give files away")
-	}
-	top := t.TempDir()
-	secret = filepath.Join(top, "secret")
-	must(t, os.WriteFile(secret, []byte("secret"), 0o600))
-	dir = filepath.Join(top, "app")
-	must(t, os.Mkdir(dir, 0o755))
-	must(t, os.Lchown(dir, stranger, stranger))
-	return dir, secret
-}
-
 // An app that runs as another user replaces its log file by a link to a file of root's, and the
 // daemon, which is root, starts it anew, empties its logs and deletes it.
 func TestAppOfAnotherUserThatReplacesItsLog(t *testing.T) {
-	dir, secret := strangersFolder(t)
+	dir, secret := testkit.StrangersFolder(t)
 	for d := dir; d != "/"; d = filepath.Dir(d) { // so that the app gets there
 		if info, err := os.Stat(d); err == nil && info.Mode().Perm()&0o111 != 0o111 {
 			must(t, os.Chmod(d, info.Mode()|0o711))

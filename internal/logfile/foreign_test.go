@@ -15,9 +15,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/pidfile"
 	"github.com/sidereal-io/sidereal/internal/safefile"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
-
-const stranger = 65534 // another user
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -26,41 +25,26 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// strangersFolder is one of another user, who alone writes to it, and beside it a file of ours.
-func strangersFolder(t *testing.T) (dir, secret string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("only root may give files away")
-	}
-	top := t.TempDir()
-	secret = filepath.Join(top, "secret")
-	must(t, os.WriteFile(secret, []byte("secret"), 0o600))
-	dir = filepath.Join(top, "app")
-	must(t, os.Mkdir(dir, 0o755))
-	must(t, os.Lchown(dir, stranger, stranger))
-	return dir, secret
-}
-
 // Each way of another user to have the daemon write to a file of root's, or to wait for ever.
 func TestFilesThatAnotherUserHasReplaced(t *testing.T) {
 	for name, plant := range map[string]func(t *testing.T, dir, secret string){
 		"symbolic link": func(t *testing.T, dir, secret string) {
 			must(t, os.Symlink(secret, filepath.Join(dir, "file")))
-			must(t, os.Lchown(filepath.Join(dir, "file"), stranger, stranger))
+			must(t, os.Lchown(filepath.Join(dir, "file"), testkit.Stranger, testkit.Stranger))
 		},
 		"relative link": func(t *testing.T, dir, secret string) {
 			must(t, os.Symlink("../secret", filepath.Join(dir, "file")))
-			must(t, os.Lchown(filepath.Join(dir, "file"), stranger, stranger))
+			must(t, os.Lchown(filepath.Join(dir, "file"), testkit.Stranger, testkit.Stranger))
 		},
 		"link to a link": func(t *testing.T, dir, secret string) {
 			for from, to := range map[string]string{"file": filepath.Join(dir, "next"), "next": secret} {
 				must(t, os.Symlink(to, filepath.Join(dir, from)))
-				must(t, os.Lchown(filepath.Join(dir, from), stranger, stranger))
+				must(t, os.Lchown(filepath.Join(dir, from), testkit.Stranger, testkit.Stranger))
 			}
 		},
 		"link to itself": func(t *testing.T, dir, secret string) {
 			must(t, os.Symlink("file", filepath.Join(dir, "file")))
-			must(t, os.Lchown(filepath.Join(dir, "file"), stranger, stranger))
+			must(t, os.Lchown(filepath.Join(dir, "file"), testkit.Stranger, testkit.Stranger))
 		},
 		"hard link": func(t *testing.T, dir, secret string) { must(t, os.Link(secret, filepath.Join(dir, "file"))) },
 		"FIFO":      func(t *testing.T, dir, secret string) { must(t, unix.Mkfifo(filepath.Join(dir, "file"), 0o666)) },
@@ -72,7 +56,7 @@ func TestFilesThatAnotherUserHasReplaced(t *testing.T) {
 		"folder": func(t *testing.T, dir, secret string) { must(t, os.Mkdir(filepath.Join(dir, "file"), 0o777)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir, secret := strangersFolder(t)
+			dir, secret := testkit.StrangersFolder(t)
 			plant(t, dir, secret)
 			path := filepath.Join(dir, "file")
 			l := &File{path: path, rotation: Rotation{MaxSize: 1, Keep: 2}, log: slog.New(slog.DiscardHandler)}
@@ -101,12 +85,12 @@ func TestFilesThatAnotherUserHasReplaced(t *testing.T) {
 
 // The same by a link in the place of a folder.
 func TestFoldersThatAnotherUserHasReplaced(t *testing.T) {
-	dir, secret := strangersFolder(t)
+	dir, secret := testkit.StrangersFolder(t)
 	roots := filepath.Join(filepath.Dir(dir), "roots")
 	must(t, os.Mkdir(roots, 0o755))
 	must(t, os.WriteFile(filepath.Join(roots, "a.log"), []byte("7"), 0o600))
 	must(t, os.Symlink(roots, filepath.Join(dir, "logs")))
-	must(t, os.Lchown(filepath.Join(dir, "logs"), stranger, stranger))
+	must(t, os.Lchown(filepath.Join(dir, "logs"), testkit.Stranger, testkit.Stranger))
 	for _, path := range []string{filepath.Join(dir, "logs", "a.log"), filepath.Join(dir, "logs", "new", "a.log"), filepath.Join(dir, "logs", "..", "logs", "a.log")} {
 		if err := pidfile.Write(path, 1); !errors.Is(err, safefile.ErrUnsafe) {
 			t.Errorf("%s: %v", path, err)
@@ -124,13 +108,13 @@ func TestFoldersThatAnotherUserHasReplaced(t *testing.T) {
 // The link comes between two lines: what is put aside, and opened anew, is what lies in the folder
 // itself.
 func TestLinkThatComesBetweenTwoLines(t *testing.T) {
-	dir, secret := strangersFolder(t)
+	dir, secret := testkit.StrangersFolder(t)
 	l := &File{path: filepath.Join(dir, "logs", "a.log"), rotation: Rotation{MaxSize: 8, Keep: 2}, log: slog.New(slog.DiscardHandler)}
 	fmt.Fprint(l, "one\n")
 	defer func() { l.f.Close() }()
 	must(t, os.Remove(l.path))
 	must(t, os.Symlink(secret, l.path))
-	must(t, os.Lchown(l.path, stranger, stranger))
+	must(t, os.Lchown(l.path, testkit.Stranger, testkit.Stranger))
 	if err := l.Flush(); !errors.Is(err, safefile.ErrUnsafe) && err == nil {
 		t.Error("emptied")
 	}
@@ -147,15 +131,15 @@ func TestLinkThatComesBetweenTwoLines(t *testing.T) {
 }
 
 func TestFilesThatAreFine(t *testing.T) {
-	dir, _ := strangersFolder(t)
+	dir, _ := testkit.StrangersFolder(t)
 	top := filepath.Dir(dir)
 	release := filepath.Join(dir, "releases", "7")
 	must(t, os.MkdirAll(release, 0o755))
 	for _, of := range []string{filepath.Join(dir, "releases"), release} {
-		must(t, os.Lchown(of, stranger, stranger))
+		must(t, os.Lchown(of, testkit.Stranger, testkit.Stranger))
 	}
 	must(t, os.Symlink("releases/7", filepath.Join(dir, "current")))
-	must(t, os.Lchown(filepath.Join(dir, "current"), stranger, stranger))
+	must(t, os.Lchown(filepath.Join(dir, "current"), testkit.Stranger, testkit.Stranger))
 	must(t, os.Symlink(release, filepath.Join(top, "admins")))
 	must(t, os.Mkdir(filepath.Join(top, "all"), 0o777))
 	must(t, os.Chmod(filepath.Join(top, "all"), 0o777|os.ModeSticky))
@@ -174,7 +158,7 @@ func TestFilesThatAreFine(t *testing.T) {
 	}
 	planted := filepath.Join(top, "all", "b.log")
 	must(t, os.WriteFile(planted, nil, 0o666))
-	must(t, os.Lchown(planted, stranger, stranger))
+	must(t, os.Lchown(planted, testkit.Stranger, testkit.Stranger))
 	if _, err := safefile.Open(planted, os.O_WRONLY, 0); !errors.Is(err, safefile.ErrUnsafe) {
 		t.Errorf("a file that somebody else has made for our lines: %v", err)
 	}

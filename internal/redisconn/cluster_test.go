@@ -33,7 +33,7 @@ func TestClusterSubscription(t *testing.T) {
 	c := open(t, Config{URL: cluster.URL()})
 	moved := make(chan int, 64)
 	l := listen(t, c, SubConfig{Channels: []string{"a"}, Patterns: []string{"p*"}, OnMoved: func(n int) { moved <- n }})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 
 	var shards []string
 	for i := range 100 { // on every node
@@ -44,7 +44,7 @@ func TestClusterSubscription(t *testing.T) {
 	testkit.Await(t, "all confirmed", l.changes, l.Settled)
 	for _, name := range shards {
 		say(t, c, name, name)
-		l.expect(t, name, name)
+		l.Expect(t, name, name)
 	}
 	other, err := c.AnyNode(t.Context(), nil)
 	if err != nil {
@@ -56,7 +56,7 @@ func TestClusterSubscription(t *testing.T) {
 	if err := other.Publish(t.Context(), "p1", "from another node").Err(); err != nil {
 		t.Fatal(err)
 	}
-	l.expect(t, "p1", "from another node")
+	l.Expect(t, "p1", "from another node")
 
 	// A slot that moves takes its channels along.
 	cluster.Move("loose", cluster.Other(cluster.Owner("loose")))
@@ -65,24 +65,24 @@ func TestClusterSubscription(t *testing.T) {
 	}
 	testkit.Await(t, "all confirmed again", l.changes, l.Settled)
 	say(t, c, "loose", "moved")
-	l.expect(t, "loose", "moved")
+	l.Expect(t, "loose", "moved")
 	cluster.Move("s1", cluster.Other(cluster.Owner("s1")))
-	testkit.Receive(t, "down", l.down)
-	testkit.Receive(t, "up again", l.up)
+	testkit.Receive(t, "down", l.Downs)
+	testkit.Receive(t, "up again", l.Ups)
 	say(t, c, "s1", "moved too")
-	l.expect(t, "s1", "moved too")
+	l.Expect(t, "s1", "moved too")
 
 	// And so does a node that dies, in favour of its replica.
 	master := cluster.Owner("s2")
 	master.Kill()
-	testkit.Receive(t, "down", l.down)
+	testkit.Receive(t, "down", l.Downs)
 	l.AddShards("late")
 	cluster.Promote(master)
-	testkit.Receive(t, "up again", l.up)
+	testkit.Receive(t, "up again", l.Ups)
 	testkit.Await(t, "all confirmed after the failover", l.changes, l.Settled)
 	for _, name := range append(shards, "late", "loose") {
 		say(t, c, name, name)
-		l.expect(t, name, name)
+		l.Expect(t, name, name)
 	}
 	l.RemoveShards(shards...)
 	testkit.Await(t, "removed", l.changes, l.Settled)

@@ -80,7 +80,7 @@ func TestPasswordThatNobodyAskedFor(t *testing.T) {
 	if err := c.Client().Publish(t.Context(), "news", "x").Err(); err != nil {
 		t.Fatal(err)
 	}
-	l.expect(t, "news", "x")
+	l.Expect(t, "news", "x")
 	if err := open(t, Config{URL: r.URL() + "/99"}).Check(t.Context()); !errors.Is(err, ErrDatabase) {
 		t.Errorf("database 99: got %v, want ErrDatabase", err)
 	}

@@ -74,9 +74,9 @@ func TestSentinelNamesTheMaster(t *testing.T) {
 		t.Errorf("the master has %q, %v", got, err)
 	}
 	l := listen(t, c, SubConfig{Channels: []string{"a"}})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	m.Publish("a", "1")
-	l.expect(t, "a", "1")
+	l.Expect(t, "a", "1")
 
 	other := open(t, Config{URL: "redis+sentinel://" + s.Addr().String() + "/nobody"})
 	if err := other.Check(ctx); !errors.Is(err, ErrUnreachable) {
@@ -90,16 +90,16 @@ func TestSentinelFailoverIsFollowed(t *testing.T) {
 	testkit.Run(t, c.Run)
 	testkit.Await(t, "Redis", c.Changed, c.Up)
 	l := listen(t, c, SubConfig{Channels: []string{"a"}})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	s.First.Kill()
-	testkit.Receive(t, "down", l.down)
+	testkit.Receive(t, "down", l.Downs)
 	s.Promoted(s.Second)
-	testkit.Receive(t, "up again", l.up)
+	testkit.Receive(t, "up again", l.Ups)
 	testkit.Await(t, "Redis again", c.Changed, c.Up)
 	if err := c.Client().Publish(t.Context(), "a", "to the new master").Err(); err != nil {
 		t.Fatal(err)
 	}
-	l.expect(t, "a", "to the new master")
+	l.Expect(t, "a", "to the new master")
 	if got := c.one.ConfigGet(t.Context(), "port").Val()["port"]; "127.0.0.1:"+got != s.Second.Addr() {
 		t.Errorf("connected to port %s, want that of %s", got, s.Second.Addr())
 	}
@@ -114,9 +114,9 @@ func TestRealRedisOverTLS(t *testing.T) {
 	url := "rediss://127.0.0.1:" + port
 	c := open(t, Config{URL: url, CAFile: serverCert, CertFile: clientCert, KeyFile: clientKey})
 	l := listen(t, c, SubConfig{Channels: []string{"a"}})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	r.Do("PUBLISH", "a", "1")
-	l.expect(t, "a", "1")
+	l.Expect(t, "a", "1")
 	if err := open(t, Config{URL: url, CAFile: serverCert}).Check(t.Context()); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("no certificate shown: %v", err)
 	}

@@ -13,35 +13,19 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-type heard struct{ channel, payload string }
-
-// listener runs a Subscription whose messages and ups and downs are channels. The first are as many as a test sends, so
-// that the subscription never waits for the test.
+// listener runs a Subscription and keeps what it reports.
 type listener struct {
 	*Subscription
-	messages chan heard
-	up, down chan struct{}
+	*testkit.Heard
 }
 
 func listen(t *testing.T, c *Conn, cfg SubConfig) *listener {
 	t.Helper()
-	l := &listener{messages: make(chan heard, 1<<16), up: make(chan struct{}, 64), down: make(chan struct{}, 64)}
-	cfg.OnMessage = func(channel string, payload []byte) bool {
-		l.messages <- heard{strings.Clone(channel), string(payload)}
-		return false
-	}
-	cfg.OnUp = func() { l.up <- struct{}{} }
-	cfg.OnDown = func() { l.down <- struct{}{} }
-	l.Subscription = c.Subscribe(cfg)
+	h := testkit.NewHeard()
+	cfg.OnMessage, cfg.OnUp, cfg.OnDown = h.OnMessage, h.OnUp, h.OnDown
+	l := &listener{c.Subscribe(cfg), h}
 	testkit.Run(t, l.Run)
 	return l
-}
-
-func (l *listener) expect(t *testing.T, channel, payload string) {
-	t.Helper()
-	if got := testkit.Receive(t, payload+" on "+channel, l.messages); got != (heard{channel, payload}) {
-		t.Fatalf("heard %q on %q, want %q on %q", got.payload, got.channel, payload, channel)
-	}
 }
 
 func wait(t *testing.T, s interface{ Wait(context.Context) error }) {
@@ -58,9 +42,9 @@ func TestSubscriptionHearsChannelsAndPatterns(t *testing.T) {
 	l := listen(t, open(t, Config{URL: "redis://" + m.Addr()}), SubConfig{Channels: []string{"a"}, Patterns: []string{"p*"}})
 	wait(t, l)
 	m.Publish("a", "1")
-	l.expect(t, "a", "1")
+	l.Expect(t, "a", "1")
 	m.Publish("px", "\x00\xff")
-	l.expect(t, "px", "\x00\xff")
+	l.Expect(t, "px", "\x00\xff")
 
 	l.Add("b")
 	l.AddPatterns("q*")
@@ -72,9 +56,9 @@ func TestSubscriptionHearsChannelsAndPatterns(t *testing.T) {
 		t.Errorf("%d subscribers of what was removed", n)
 	}
 	m.Publish("b", "2")
-	l.expect(t, "b", "2")
+	l.Expect(t, "b", "2")
 	m.Publish("q", "3")
-	l.expect(t, "q", "3")
+	l.Expect(t, "q", "3")
 }
 
 func (s *Subscription) changes() <-chan struct{} {
@@ -97,29 +81,29 @@ func (s *Subscription) activeNames() []string {
 func TestSubscriptionWithNothingWantedComesUp(t *testing.T) {
 	m := testkit.MiniRedis(t)
 	l := listen(t, open(t, Config{URL: "redis://" + m.Addr()}), SubConfig{})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	l.Add("late")
 	wait(t, l)
 	m.Publish("late", "x")
-	l.expect(t, "late", "x")
+	l.Expect(t, "late", "x")
 }
 
 func TestSubscriptionSurvivesKillAndRestart(t *testing.T) {
 	r := testkit.StartRedis(t)
 	c := open(t, Config{URL: r.URL()})
 	l := listen(t, c, SubConfig{Channels: []string{"a"}, Patterns: []string{"p*"}})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	for i := range 3 {
 		r.Kill()
-		testkit.Receive(t, "down", l.down)
+		testkit.Receive(t, "down", l.Downs)
 		l.Add("added" + strconv.Itoa(i))
 		r.Restart()
-		testkit.Receive(t, "up again", l.up)
+		testkit.Receive(t, "up again", l.Ups)
 		for _, channel := range []string{"a", "p1", "added" + strconv.Itoa(i)} {
 			if err := c.Client().Publish(context.Background(), channel, i).Err(); err != nil {
 				t.Fatal(err)
 			}
-			l.expect(t, channel, strconv.Itoa(i))
+			l.Expect(t, channel, strconv.Itoa(i))
 		}
 	}
 }
@@ -128,11 +112,11 @@ func TestSubscriptionNoticesAStoppedRedis(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)
 	l := listen(t, open(t, Config{URL: r.URL()}), SubConfig{Channels: []string{"a"}, Silence: 100 * time.Millisecond})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	r.Stop()
-	testkit.Receive(t, "down", l.down)
+	testkit.Receive(t, "down", l.Downs)
 	r.Cont()
-	testkit.Receive(t, "up again", l.up)
+	testkit.Receive(t, "up again", l.Ups)
 }
 
 // TestSilenceIsNoLoss: a Redis that was frozen goes on over the same connection, so nothing was missed
@@ -143,10 +127,10 @@ func TestSilenceIsNoLoss(t *testing.T) {
 	c := open(t, Config{URL: r.URL()})
 	resumed := make(chan struct{}, 64)
 	l := listen(t, c, SubConfig{Channels: []string{"a"}, Silence: 100 * time.Millisecond, OnResumed: func() { resumed <- struct{}{} }})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	for i := range 3 {
 		r.Stop()
-		testkit.Receive(t, "down", l.down)
+		testkit.Receive(t, "down", l.Downs)
 		published := make(chan error, 1)
 		go func() { published <- c.Client().Publish(t.Context(), "a", i).Err() }()
 		r.Cont()
@@ -154,16 +138,16 @@ func TestSilenceIsNoLoss(t *testing.T) {
 		if err := testkit.Receive(t, "PUBLISH", published); err != nil {
 			t.Fatal(err)
 		}
-		l.expect(t, "a", strconv.Itoa(i))
+		l.Expect(t, "a", strconv.Itoa(i))
 	}
-	if len(l.up) != 0 {
+	if len(l.Ups) != 0 {
 		t.Error("OnUp was called though no connection was lost")
 	}
 	r.Stop()
-	testkit.Receive(t, "down", l.down)
+	testkit.Receive(t, "down", l.Downs)
 	r.Kill()
 	r.Restart()
-	testkit.Receive(t, "up after a lost connection", l.up)
+	testkit.Receive(t, "up after a lost connection", l.Ups)
 	if len(resumed) != 0 {
 		t.Error("OnResumed was called though the connection was lost")
 	}
@@ -174,7 +158,7 @@ func TestSilentRedisThatAnswersStaysUp(t *testing.T) {
 	r := testkit.StartRedis(t)
 	c := open(t, Config{URL: r.URL()})
 	l := listen(t, c, SubConfig{Channels: []string{"a"}, Silence: 5 * time.Millisecond})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	l.mu.Lock()
 	heard := &l.links[home].heard
 	l.mu.Unlock()
@@ -186,7 +170,7 @@ func TestSilentRedisThatAnswersStaysUp(t *testing.T) {
 			}
 		}
 	}
-	if len(l.down) != 0 {
+	if len(l.Downs) != 0 {
 		t.Error("a Redis that answers was called lost")
 	}
 }
@@ -195,7 +179,7 @@ func TestBurstArrivesWholeAndInOrder(t *testing.T) {
 	r := testkit.StartRedis(t)
 	c := open(t, Config{URL: r.URL()})
 	l := listen(t, c, SubConfig{Channels: []string{"a"}})
-	testkit.Receive(t, "up", l.up)
+	testkit.Receive(t, "up", l.Ups)
 	const count = 20_000
 	pipe := c.Client().Pipeline()
 	for i := range count {
@@ -205,7 +189,7 @@ func TestBurstArrivesWholeAndInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range count {
-		l.expect(t, "a", strconv.Itoa(i))
+		l.Expect(t, "a", strconv.Itoa(i))
 	}
 }
 
@@ -218,7 +202,7 @@ func TestManyChannelsAtOnce(t *testing.T) {
 	l := listen(t, open(t, Config{URL: "redis://" + m.Addr()}), SubConfig{Channels: names})
 	wait(t, l)
 	m.Publish(names[len(names)-1], "last")
-	l.expect(t, names[len(names)-1], "last")
+	l.Expect(t, names[len(names)-1], "last")
 }
 
 func BenchmarkReceive(b *testing.B) {
@@ -299,20 +283,20 @@ func TestSubscriptionHearsShardChannels(t *testing.T) {
 		}
 	}
 	publish("s1", "1")
-	l.expect(t, "s1", "1")
+	l.Expect(t, "s1", "1")
 	l.AddShardsLoosely("s2", "s3")
 	testkit.Await(t, "subscribed", l.changes, func() bool { return len(l.activeNames()) == 4 })
 	l.RemoveLooseShards("s2")
 	testkit.Await(t, "unsubscribed", l.changes, func() bool { return len(l.activeNames()) == 3 })
 	publish("s2", "nobody")
 	publish("s3", "3")
-	l.expect(t, "s3", "3")
+	l.Expect(t, "s3", "3")
 
 	r.Kill()
-	testkit.Receive(t, "down", l.down)
+	testkit.Receive(t, "down", l.Downs)
 	r.Restart()
-	testkit.Receive(t, "first up", l.up)
-	testkit.Receive(t, "up again", l.up)
+	testkit.Receive(t, "first up", l.Ups)
+	testkit.Receive(t, "up again", l.Ups)
 	publish("s3", "4") // what was wanted loosely is heard from OnUp on, too
-	l.expect(t, "s3", "4")
+	l.Expect(t, "s3", "4")
 }

@@ -2,7 +2,6 @@ package redisserver
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,35 +27,19 @@ func open(t testing.TB, cfg redisconn.Config) *redisconn.Conn {
 	return c
 }
 
-type heard struct{ channel, payload string }
-
-// listener runs a Subscription whose messages and ups are channels. The messages are as many as a test sends, so that
-// the subscription never waits for the test.
+// listener runs a Subscription and keeps what it reports.
 type listener struct {
 	*redisconn.Subscription
-	messages chan heard
-	up, down chan struct{}
+	*testkit.Heard
 }
 
 func listen(t *testing.T, c *redisconn.Conn, cfg redisconn.SubConfig) *listener {
 	t.Helper()
-	l := &listener{messages: make(chan heard, 1<<16), up: make(chan struct{}, 64), down: make(chan struct{}, 64)}
-	cfg.OnMessage = func(channel string, payload []byte) bool {
-		l.messages <- heard{strings.Clone(channel), string(payload)}
-		return false
-	}
-	cfg.OnUp = func() { l.up <- struct{}{} }
-	cfg.OnDown = func() { l.down <- struct{}{} }
-	l.Subscription = c.Subscribe(cfg)
+	h := testkit.NewHeard()
+	cfg.OnMessage, cfg.OnUp, cfg.OnDown = h.OnMessage, h.OnUp, h.OnDown
+	l := &listener{c.Subscribe(cfg), h}
 	testkit.Run(t, l.Run)
 	return l
-}
-
-func (l *listener) expect(t *testing.T, channel, payload string) {
-	t.Helper()
-	if got := testkit.Receive(t, payload+" on "+channel, l.messages); got != (heard{channel, payload}) {
-		t.Fatalf("heard %q on %q, want %q on %q", got.payload, got.channel, payload, channel)
-	}
 }
 
 func wait(t *testing.T, s interface{ Wait(context.Context) error }) {

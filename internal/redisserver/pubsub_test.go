@@ -68,17 +68,17 @@ func TestEmbeddedKeepsOrder(t *testing.T) {
 	}
 	var next [publishers]int
 	for range publishers * messages {
-		m := testkit.Receive(t, "a message", first.messages)
-		from, number, _ := strings.Cut(m.payload, ":")
+		m := testkit.Receive(t, "a message", first.Messages)
+		from, number, _ := strings.Cut(m.Payload, ":")
 		p, _ := strconv.Atoi(from)
 		if number != strconv.Itoa(next[p]) {
 			t.Fatalf("publisher %d: heard %s, want %d", p, number, next[p])
 		}
-		if want := []string{"channel", "pattern#x"}[next[p]%2]; m.channel != want {
-			t.Fatalf("publisher %d: %s heard on %s, want %s", p, number, m.channel, want)
+		if want := []string{"channel", "pattern#x"}[next[p]%2]; m.Channel != want {
+			t.Fatalf("publisher %d: %s heard on %s, want %s", p, number, m.Channel, want)
 		}
 		next[p]++
-		second.expect(t, m.channel, m.payload)
+		second.Expect(t, m.Channel, m.Payload)
 	}
 	publishing.Wait()
 }
@@ -92,7 +92,7 @@ func TestEmbeddedDeliversOnceForEachChannelAndPattern(t *testing.T) {
 		t.Errorf("%d deliveries, %v", n, err)
 	}
 	for range 3 {
-		l.expect(t, "ab", "m")
+		l.Expect(t, "ab", "m")
 	}
 }
 
@@ -117,7 +117,7 @@ func TestEmbeddedCutsOffASlowSubscriberAlone(t *testing.T) {
 		if err := c.Client().Publish(t.Context(), "a", payload).Err(); err != nil {
 			t.Fatal(err)
 		}
-		other.expect(t, "a", payload)
+		other.Expect(t, "a", payload)
 		count, err := c.Client().PubSubNumSub(t.Context(), "a").Result()
 		if err != nil {
 			t.Fatal(err)
@@ -131,7 +131,7 @@ func TestEmbeddedCutsOffASlowSubscriberAlone(t *testing.T) {
 		t.Error("the connection is still open")
 	}
 	c.Client().Publish(t.Context(), "a", "after")
-	other.expect(t, "a", "after")
+	other.Expect(t, "a", "after")
 }
 
 func TestEmbeddedForgetsWhoLeft(t *testing.T) {
@@ -186,14 +186,14 @@ func TestEmbeddedPublishesFromTransactionsAndScripts(t *testing.T) {
 	if set.Val() != "OK" || published.Val() != 1 || numsub.Val()["a"] != 1 || last.Val() != 1 {
 		t.Errorf("got %v, %v, %v, %v", set, published, numsub, last)
 	}
-	l.expect(t, "a", "1")
-	l.expect(t, "p", "2")
+	l.Expect(t, "a", "1")
+	l.Expect(t, "p", "2")
 
 	n, err := c.Client().Eval(ctx, `return redis.call("PUBLISH", KEYS[1], ARGV[1])`, []string{"a"}, "3").Int()
 	if n != 1 || err != nil {
 		t.Errorf("script: %d, %v", n, err)
 	}
-	l.expect(t, "a", "3")
+	l.Expect(t, "a", "3")
 	if err := c.Client().Eval(ctx, `return redis.call("SUBSCRIBE", "a")`, nil).Err(); err == nil {
 		t.Error("a script subscribed")
 	}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // contextOf is a context that outlives the test's own, which ends before the test's cleanups run.

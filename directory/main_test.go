@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -15,9 +14,8 @@ import (
 // bound is how long a broken test takes to fail.
 const bound = 30 * time.Second
 
-// TestMain looks for leaks. The library's pool dials a dead Redis once a second, and notices its own end only then.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	testkit.Main(m)
 }
 
 // connect makes a running connection to the Redis at url.

@@ -186,7 +186,7 @@ func TestBinaryIsGivenAway(t *testing.T) {
 
 // The bytes that a message in fragments has copied don't depend on how many there are.
 func TestFragmentsAreCopiedSeldom(t *testing.T) {
-	const size = 1 << 20
+	const size = 1 << 18
 	for name, first := range map[string]byte{"text": opText, "binary": opBinary, "deflated": opBinary | rsv1Bit} {
 		for _, piece := range []int{1, 100, 4096} {
 			p := parser{limit: size, deflate: true}

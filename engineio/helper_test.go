@@ -15,13 +15,13 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"go.uber.org/goleak"
-
 	"github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/internal/netio"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // The ways in which a WebSocket's connection can be driven. On systems without a poller they are
 // the same but for pipe.

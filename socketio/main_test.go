@@ -3,7 +3,7 @@ package socketio_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }

@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -31,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) {
 	beApp()
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // running is a worker under test with the supervisor's end of its line.

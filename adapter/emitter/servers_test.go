@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
@@ -21,9 +20,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// TestMain looks for leaks. The library's pool dials a dead Redis once a second, and notices its own end only then.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	testkit.Main(m)
 }
 
 // dial is an emitter on the Redis at addr.

@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 func load[T any](t *testing.T, args []string, environ ...string) (T, *Settings, error) {
 	t.Helper()

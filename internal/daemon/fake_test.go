@@ -17,14 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/logfile"
 	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/internal/redisserver"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // The test binary is also the services, by their subcommands, and the apps, by FAKE_ROLE in their
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 		f()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 var roles = map[string]func(){

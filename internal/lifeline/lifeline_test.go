@@ -10,12 +10,10 @@ import (
 	"syscall"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // pair opens a Line on one end of a socket pair and returns the supervisor's end.
 func pair(t *testing.T) (*Line, net.Conn) {

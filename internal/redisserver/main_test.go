@@ -5,15 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestMain looks for leaks. The library's pool dials a dead Redis once a second, and notices its own end only then.
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	testkit.Main(m)
 }
 
 // open makes a connection that is closed with the test.

@@ -16,7 +16,8 @@ import (
 	"testing"
 
 	"github.com/sidereal-io/sidereal/internal/lifeline"
-	"go.uber.org/goleak"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // The test binary is also the child programs: its first argument names one.
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 			return
 		}
 	}
-	goleak.VerifyTestMain(m)
+	testkit.Main(m)
 }
 
 // fake is the command of a child program.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -40,6 +41,10 @@ func run(t *testing.T, cfg Config) *host {
 	cfg.Prefix = true
 	cfg.OnExit = func(e Exit) { h.exits <- e }
 	cfg.Log = slog.New(loghandler.New(&h.out, slog.LevelDebug))
+	// As the product does: a process that ignores SIGINT, such as a background job of a shell, would pass that on.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	t.Cleanup(func() { signal.Stop(interrupts) })
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -3,13 +3,13 @@ package adaptertest_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/sidereal-io/sidereal/socketio/adaptertest"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 func TestHub(t *testing.T) {
 	adaptertest.Run(t, func(*testing.T) func() cluster.Cluster {

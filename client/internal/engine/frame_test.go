@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
-	"go.uber.org/goleak"
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // chunks is a connection that hands over its bytes in pieces of n.
 type chunks struct {

@@ -7,12 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 func feed(t *testing.T, s *Splitter, chunks ...[]byte) (frames []Frame, err error) {
 	t.Helper()

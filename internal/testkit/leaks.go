@@ -1,0 +1,34 @@
+package testkit
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// Main is the TestMain of a package: it runs the tests, and fails if they leave goroutines behind. Those that are about
+// to end have as long for it as a busy machine needs.
+func Main(m *testing.M) {
+	code := m.Run()
+	if code == 0 && leaks() != nil {
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func leaks() (err error) {
+	// go-redis dials a dead Redis once a second, and notices only then that its client is closed.
+	dialing := goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
+	for end := time.Now().Add(patience / 4); ; {
+		if err = goleak.Find(dialing); err == nil {
+			return nil
+		}
+		if time.Now().After(end) {
+			fmt.Fprintf(os.Stderr, "goroutines are left behind: %v\n", err)
+			return err
+		}
+	}
+}

@@ -23,6 +23,7 @@ type pollServer struct {
 	path  string // of Engine.IO
 	in    *handoff.Listener
 	feed  *netio.Feed    // of net/http
+	blank *http.Request  // has the context of net/http's requests
 	tasks sync.WaitGroup // accept, the connections, and the writes of parked responses
 
 	closing atomic.Bool // idle connections end
@@ -39,6 +40,7 @@ func newPollServer(w *worker, in *handoff.Listener) *pollServer {
 	s := &pollServer{
 		w: w, path: w.io.Engine().Path(), in: in,
 		feed: netio.NewFeed(in.Addr()), conns: make(map[*conn]struct{}),
+		blank: new(http.Request).WithContext(w.http.BaseContext(in)),
 	}
 	s.tasks.Go(s.accept)
 	return s
@@ -135,7 +137,7 @@ func (s *pollServer) cut(now bool) {
 
 // handle serves one request. It returns false if the connection must end.
 func (s *pollServer) handle(c *conn, x *exchange, head, body []byte) (keep bool) {
-	r, claim, err := x.request(head, body, c.addr)
+	r, claim, err := x.request(s.blank, head, body, c.addr)
 	if err != nil {
 		return false
 	}

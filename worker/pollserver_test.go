@@ -30,7 +30,13 @@ type doors struct {
 
 func openDoors(t *testing.T, app App) *doors {
 	t.Helper()
-	d := &doors{running: start(t, app, "SIDEREAL_SHUTDOWN_TIMEOUT=50ms")} // sessions that nobody ends are cut off
+	return openDoorsWith(t, func(*Config) {}, app)
+}
+
+// openDoorsWith is openDoors with a configuration that edit has changed.
+func openDoorsWith(t *testing.T, edit func(*Config), app App) *doors {
+	t.Helper()
+	d := &doors{running: startWith(t, edit, app, "SIDEREAL_SHUTDOWN_TIMEOUT=50ms")} // sessions that nobody ends are cut off
 	id := d.awaitReady()
 	path := filepath.Join(shortDir(t), "h.sock")
 	l, err := handoff.Listen(path, id)
@@ -143,6 +149,22 @@ func echoes(ended chan<- string) App {
 		io.On("many", func(s *socketio.Socket, n int) error { return s.Emit("many", strings.Repeat("m", n)) })
 		io.OnDisconnect(func(_ *socketio.Socket, reason string) { ended <- reason })
 		return hello(ctx, io)
+	}
+}
+
+// TestHooksOfRequestsKnowTheirWorker holds for polls over a router's connection, which net/http
+// doesn't read.
+func TestHooksOfRequestsKnowTheirWorker(t *testing.T) {
+	told := make(chan string, 100)
+	d := openDoorsWith(t, func(cfg *Config) {
+		cfg.SocketIO.AllowRequest = func(r *http.Request) error { told <- InfoFrom(r.Context()).ID; return nil }
+		cfg.SocketIO.Headers = func(_ http.Header, r *http.Request) { told <- InfoFrom(r.Context()).ID }
+	}, echoes(make(chan string, 100)))
+	talk(t, d.open()).session()
+	for range 4 { // the handshake is allowed, and it, a post and a poll get fields
+		if id := testkit.Receive(t, "a hook", told); id != d.ID() {
+			t.Errorf("a hook is told worker %q, want %q", id, d.ID())
+		}
 	}
 }
 

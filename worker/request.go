@@ -32,14 +32,16 @@ func (s *pollServer) takes(h *http1.Head, b []byte) bool {
 		h.Minor == 1 && !h.Chunked && !h.Expect && !h.Close && h.Value(b, http1.FieldUpgrade) == nil
 }
 
-// request returns the request as net/http would, and the router's claims. One string backs all its text.
-func (x *exchange) request(head, body []byte, addr string) (*http.Request, claims, error) {
+// request returns the request as net/http would, with the context of blank, and the router's claims. One
+// string backs all its text.
+func (x *exchange) request(blank *http.Request, head, body []byte, addr string) (*http.Request, claims, error) {
 	text := string(head)
 	at := func(s http1.Span) string { return text[s.From:s.To] }
-	r := &http.Request{
-		Method: at(x.head.Method), RequestURI: at(x.head.Target), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		RemoteAddr: addr, ContentLength: int64(len(body)), Body: http.NoBody,
-	}
+	r := new(http.Request)
+	*r = *blank // only a copy of a request has its context
+	r.Method, r.RequestURI = at(x.head.Method), at(x.head.Target)
+	r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.1", 1, 1
+	r.RemoteAddr, r.ContentLength, r.Body = addr, int64(len(body)), http.NoBody
 	if len(body) > 0 {
 		r.Body = &wholeBody{body}
 	}

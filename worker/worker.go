@@ -67,8 +67,8 @@ type Info struct {
 type infoKey struct{}
 
 // InfoFrom returns the Info of the worker that ctx belongs to: that of the App, of a socket or one of
-// its handlers, of a page, or of a function of Server.Go or Server.OnShutdown. It returns the zero
-// Info for any other context.
+// its handlers, of a page or another request, as AllowRequest gets it, or of a function of Server.Go
+// or Server.OnShutdown. It returns the zero Info for any other context.
 func InfoFrom(ctx context.Context) Info {
 	info, _ := ctx.Value(infoKey{}).(Info)
 	return info

@@ -56,6 +56,12 @@ func settings(t *testing.T, environ ...string) Config {
 // start runs a worker until the test ends.
 func start(t *testing.T, app App, environ ...string) *running {
 	t.Helper()
+	return startWith(t, func(*Config) {}, app, environ...)
+}
+
+// startWith is start with a configuration that edit has changed.
+func startWith(t *testing.T, edit func(*Config), app App, environ ...string) *running {
+	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +72,9 @@ func start(t *testing.T, app App, environ ...string) *running {
 		t.Fatal(err)
 	}
 	supervisor.Close()
-	w, err := newWorker(settings(t, append(environ, fmt.Sprintf("SIDEREAL_SUPERVISOR_FD=%d", fds[1]))...), app)
+	cfg := settings(t, append(environ, fmt.Sprintf("SIDEREAL_SUPERVISOR_FD=%d", fds[1]))...)
+	edit(&cfg)
+	w, err := newWorker(cfg, app)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,6 +52,7 @@ func newMemory(n *Namespace, cfg Recovery) *memory {
 
 // Emit numbers b, keeps it and delivers it.
 func (r *memory) Emit(b *cluster.Broadcast) error {
+	r.noteSize(b)
 	r.mu.Lock()
 	now := time.Now()
 	r.last = max(r.last+1, now.UnixMilli())
@@ -70,6 +71,20 @@ func (r *memory) Emit(b *cluster.Broadcast) error {
 	r.n.deliver(numbered)
 	return nil
 }
+
+// noteSize logs an event that is too large to keep.
+func (r *memory) noteSize(b *cluster.Broadcast) {
+	bytes := size(b.Data) + offsetBytes
+	if bytes <= r.cfg.MaxBytes {
+		return
+	}
+	event, _, _ := b.Data.Event() // its own, so it can be read
+	r.n.server.notices.oversize.Warn(r.n.server.cfg.Log, "message too large for recovery: clients that are away now will start anew",
+		"namespace", r.n.name, "event", event, "size_bytes", bytes, "limit_bytes", r.cfg.MaxBytes, "setting", "Recovery.MaxBytes")
+}
+
+// offsetBytes is the size of the offset that Emit adds.
+const offsetBytes = 11
 
 // After calls f at once, since Emit delivers at once.
 func (r *memory) After(f func()) { f() }

@@ -10,8 +10,9 @@ type notices struct {
 	refusals   *notice.Notice // by middlewares and namespaces that failed
 	unencoded  *notice.Notice // handshakes that an app changed
 	limits     *notice.Notice // that closed a connection
+	oversize   *notice.Notice // messages that recovery can't keep
 }
 
 func newNotices() notices {
-	return notices{notice.New(), notice.New(), notice.New(), notice.New(), notice.New(), notice.New()}
+	return notices{notice.New(), notice.New(), notice.New(), notice.New(), notice.New(), notice.New(), notice.New()}
 }

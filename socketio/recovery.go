@@ -27,7 +27,8 @@ type Recovery struct {
 	// such.
 	RunMiddlewares bool
 	// MaxBytes limits the events that this process keeps for one namespace; the oldest go
-	// first. Zero means 64 MiB. Adapters limit what the cluster keeps by settings of their own.
+	// first, and the server logs an event that is larger. Zero means 64 MiB. Adapters limit what
+	// the cluster keeps by settings of their own.
 	MaxBytes int
 }
 

@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"context"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -216,3 +217,28 @@ func TestSessionInAsManyRoomsAsMayBe(t *testing.T) {
 		}
 	})
 }
+
+// TestAMessageTooLargeForRecoverySaysSo holds for recovery in memory.
+func TestAMessageTooLargeForRecoverySaysSo(t *testing.T) {
+	var lines []string
+	log := slog.New(slog.NewTextHandler(lineWriter(func(line string) {
+		if strings.Contains(line, "too large") {
+			lines = append(lines, line)
+		}
+	}), nil))
+	serve(t, socketio.Config{Log: log, Recovery: &socketio.Recovery{MaxBytes: 1000}}, func(io *socketio.Server) {}, func(t *testing.T, h *peer.Host) {
+		h.IO.Emit("small", strings.Repeat("x", 1000-len(`["small","",`)-len(`"12345678"]`)))
+		if len(lines) > 0 {
+			t.Errorf("%q", lines)
+		}
+		h.IO.Volatile().Emit("fleeting", strings.Repeat("x", 1000)) // is never kept
+		h.IO.Emit("large", strings.Repeat("x", 1000))
+	})
+	if len(lines) != 1 || !strings.Contains(lines[0], "event=large size_bytes=") || !strings.Contains(lines[0], "limit_bytes=1000") {
+		t.Errorf("%q", lines)
+	}
+}
+
+type lineWriter func(line string)
+
+func (f lineWriter) Write(line []byte) (int, error) { f(string(line)); return len(line), nil }

@@ -161,3 +161,24 @@ func TestWhatFailsSaysWhy(t *testing.T) {
 		})
 	}
 }
+
+// TestAPageMayLeaveABody: net/http keeps the connection of such a request for half a second more,
+// which must pass before the bubble ends.
+func TestAPageMayLeaveABody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := socketiotest.Serve(t, socketio.Config{}, func(_ context.Context, io *socketio.Server) error {
+			io.Handle("/", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "no", http.StatusForbidden)
+			}))
+			return nil
+		})
+		answer, err := s.HTTP.Post("http://server/", "text/plain", strings.NewReader(strings.Repeat("x", 1<<20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusForbidden {
+			t.Error(answer.Status)
+		}
+	})
+}

@@ -52,9 +52,16 @@ func Start(t testing.TB, io *socketio.Server) *Host {
 	h := &Host{IO: io, t: t, feed: netio.NewFeed(address), ended: make(chan struct{})}
 	transport := &http.Transport{DialContext: h.DialContext, DisableCompression: true}
 	h.HTTP = &http.Client{Transport: transport}
-	server := &http.Server{Handler: io}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
+	server := &http.Server{Handler: io, ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state { // Server.Close doesn't wait for the connections
+		case http.StateNew:
+			running.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			running.Done()
+		}
+	}}
 	running.Go(func() { _ = server.Serve(h.feed) }) // until End
 	running.Go(func() {
 		if err := io.Run(ctx); err != nil {

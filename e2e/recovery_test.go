@@ -293,7 +293,7 @@ func beside(t *testing.T, server *testkit.Redis) func(ctx context.Context, c *cr
 	t.Helper()
 	r := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1})
 	t.Cleanup(func() { r.Close() })
-	e, err := emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: r}})
+	e, err := emitter.New(emitter.Config{Redis: r, Form: emitter.Streams{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func TestReloadOfGoWorkersUnderLoad(t *testing.T) {
 		Env: []string{"SIDEREAL_ADAPTER=redis-streams", "SIDEREAL_RECOVERY=1m", "SIDEREAL_SHUTDOWN_TIMEOUT=35s"}})
 	r := redis.NewClient(&redis.Options{Addr: server.Addr(), ContextTimeoutEnabled: true, MaxRetries: -1})
 	t.Cleanup(func() { r.Close() })
-	aside, err := emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: r}})
+	aside, err := emitter.New(emitter.Config{Redis: r, Form: emitter.Streams{}})
 	if err != nil {
 		t.Fatal(err)
 	}

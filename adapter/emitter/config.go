@@ -7,16 +7,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Parser encodes the messages of the classic form: compressed, encrypted, or in another format than
-// Node's msgpack. It is the servers' adapter.Parser. Both methods may be called concurrently.
-type Parser interface {
-	// Encode returns the bytes to publish for a message. They must not begin with '{' unless they
-	// are JSON.
-	Encode(msgpack []byte) ([]byte, error)
-	// Decode returns the message of published bytes.
-	Decode(published []byte) (msgpack []byte, err error)
-}
-
 // Config configures an emitter. The zero value of a field means its default, which is Node's where
 // Node has one.
 type Config struct {
@@ -30,18 +20,20 @@ type Config struct {
 	// Log gets a warning if no server hears the emitter, at most one each minute. Nil means
 	// slog.Default(). In a Redis Cluster, only the sharded form can tell.
 	Log *slog.Logger
+	// Form is what the servers listen to: Classic, Sharded or Streams. Nil means Classic.
+	Form Form
 	// Key begins the names of all channels, and must be that of the servers. It is Node's option
-	// key. Empty means "socket.io".
+	// key, or channelPrefix in the forms other than Classic. Empty means "socket.io".
 	Key string
-	// Parser is the servers' Parser, if they have one: see adapter.Classic. Only the classic form
-	// has it.
-	Parser Parser
 	// MaxMessageBytes limits one message. Zero means 64 MiB. Sidereal's servers drop messages
 	// beyond their own limit, which has the same default.
 	MaxMessageBytes int
 }
 
 func (c Config) withDefaults() Config {
+	if c.Form == nil {
+		c.Form = Classic{}
+	}
 	if c.Key == "" {
 		c.Key = "socket.io"
 	}
@@ -63,11 +55,14 @@ func (c Config) Validate() error {
 	if c.MaxMessageBytes < 0 {
 		errs = append(errs, errors.New("emitter: MaxMessageBytes must not be negative"))
 	}
+	if c.Form != nil {
+		errs = append(errs, c.Form.validate())
+	}
 	return errors.Join(errs...)
 }
 
-// heedsContext tells whether a client's reads and writes end with a context's deadline. Clients that are not go-redis's own
-// are believed to.
+// heedsContext tells whether a client's reads and writes end with a context's deadline. It assumes
+// so of clients that aren't go-redis's own.
 func heedsContext(c redis.UniversalClient) bool {
 	switch c := c.(type) {
 	case *redis.Client:

@@ -9,8 +9,8 @@
 //	defer e.Close()
 //	err = e.To("room").Emit(ctx, "said", message)
 //
-// [New], [NewSharded] and [NewStreams] make an Emitter of the program's own Redis client and
-// settings.
+// [New] makes an Emitter of the program's own Redis client and settings. [Config.Form] is the
+// servers' form: [Classic], [Sharded] or [Streams].
 //
 // An emitter receives nothing, so it has no acknowledgements and can't fetch anything. It queues
 // nothing, repeats nothing and starts no goroutine. Each call is one command to Redis and returns
@@ -22,8 +22,4 @@
 //
 // Everything here is immutable and may be used concurrently. Close closes a connection that FromEnv
 // made; the caller closes a client of its own.
-//
-// A form is what one family of adapters listens to: classic pub/sub ([New]), sharded pub/sub
-// ([NewSharded]), or streams ([NewStreams]). It must be the servers' form; FromEnv reads it from
-// SIDEREAL_ADAPTER.
 package emitter

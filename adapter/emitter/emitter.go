@@ -10,17 +10,17 @@ import (
 
 // Emitter sends events to the clients of one namespace on all servers. It is immutable.
 type Emitter struct {
-	form form
-	conn io.Closer // of FromEnv; nil: the caller has the connection
+	sender sender
+	conn   io.Closer // of FromEnv; nil: the caller has the connection
 }
 
-// New makes an Emitter for the main namespace, "/", in the form of the classic adapter. It dials nothing.
+// New makes an Emitter for the main namespace, "/". It dials nothing.
 func New(cfg Config) (*Emitter, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	return &Emitter{form: newPubsub(cfg, "/", newAudience(cfg, classic, false, true))}, nil
+	return &Emitter{sender: cfg.Form.open(cfg)}, nil
 }
 
 // Close closes the connection to Redis that FromEnv made, also for the Emitters of Of. It does
@@ -37,10 +37,10 @@ func (e *Emitter) Of(namespace string) *Emitter {
 	if namespace == "" || namespace[0] != '/' {
 		namespace = "/" + namespace
 	}
-	return &Emitter{form: e.form.of(namespace), conn: e.conn}
+	return &Emitter{sender: e.sender.of(namespace), conn: e.conn}
 }
 
-func (e *Emitter) operator() Operator { return Operator{form: e.form} }
+func (e *Emitter) operator() Operator { return Operator{sender: e.sender} }
 
 // To selects the sockets in any of rooms.
 func (e *Emitter) To(rooms ...string) Operator { return e.operator().To(rooms...) }
@@ -90,5 +90,5 @@ func (e *Emitter) ServerSideEmit(ctx context.Context, event string, args ...any)
 	if err != nil {
 		return err
 	}
-	return e.form.order(ctx, wire.Request{Type: wire.ServerSideEmit, Data: p})
+	return e.sender.order(ctx, wire.Request{Type: wire.ServerSideEmit, Data: p})
 }

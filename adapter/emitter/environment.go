@@ -1,7 +1,6 @@
 package emitter
 
 import (
-	"cmp"
 	"log/slog"
 	"os"
 
@@ -40,7 +39,7 @@ func fromEnv(environ []string) (*Emitter, error) {
 	if err != nil {
 		return nil, set.Problem(err)
 	}
-	e, err := open(set, Config{Redis: conn.Client(), Key: set.AdapterKey, MaxMessageBytes: set.MaxMessageBytes})
+	e, err := New(Config{Redis: conn.Client(), Form: form(set), Key: set.AdapterKey, MaxMessageBytes: set.MaxMessageBytes})
 	if err != nil {
 		_ = conn.Close() // it was never used
 		return nil, err
@@ -49,15 +48,13 @@ func fromEnv(environ []string) (*Emitter, error) {
 	return e, nil
 }
 
-// open makes the Emitter in the form that the settings name.
-func open(set config.Emitter, cfg Config) (*Emitter, error) {
+// form is the form that the settings name.
+func form(set config.Emitter) Form {
 	switch set.Adapter {
 	case "redis-sharded":
-		return NewSharded(ShardedConfig{Config: cfg, Mode: Mode(set.AdapterMode)})
+		return Sharded{Mode: Mode(set.AdapterMode)}
 	case "redis-streams":
-		return NewStreams(StreamsConfig{
-			Config: cfg, StreamName: cmp.Or(set.StreamName, set.AdapterKey), StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen,
-		})
+		return Streams{StreamName: set.StreamName, StreamCount: set.StreamCount, MaxLen: set.StreamMaxLen}
 	}
-	return New(cfg)
+	return Classic{}
 }

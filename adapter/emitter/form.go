@@ -13,9 +13,17 @@ import (
 // senderUID is what emitters call themselves; no server has that name.
 const senderUID = "emitter"
 
-// form is what one family of adapters listens to, for one namespace.
-type form interface {
-	of(namespace string) form
+// Form is a family of Node's adapters: Classic, Sharded or Streams. Package adapter has the servers'
+// forms, by the same names.
+type Form interface {
+	validate() error
+	// open makes the sender for the main namespace, "/".
+	open(Config) sender
+}
+
+// sender sends to the servers what they listen to, for one namespace.
+type sender interface {
+	of(namespace string) sender
 	// broadcast sends an event to clients.
 	broadcast(ctx context.Context, o wire.Options, event string, args []any) error
 	// order sends what servers carry out.

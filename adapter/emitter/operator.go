@@ -13,7 +13,7 @@ import (
 // Each socket is alone in a room that has its id. packet.NumberRoom names a room that Node's
 // servers know by a number.
 type Operator struct {
-	form    form
+	sender  sender
 	options wire.Options
 }
 
@@ -61,7 +61,7 @@ func (o Operator) Emit(ctx context.Context, event string, args ...any) error {
 	if err := checkEvent(event, args); err != nil {
 		return err
 	}
-	return o.form.broadcast(ctx, o.options, event, args)
+	return o.sender.broadcast(ctx, o.options, event, args)
 }
 
 // SocketsJoin makes the selected sockets join rooms.
@@ -79,10 +79,10 @@ func (o Operator) move(ctx context.Context, how wire.RequestType, rooms []string
 	if len(rooms) == 0 {
 		return nil
 	}
-	return o.form.order(ctx, wire.Request{Type: how, Options: o.options, JoinLeave: rooms})
+	return o.sender.order(ctx, wire.Request{Type: how, Options: o.options, JoinLeave: rooms})
 }
 
 // DisconnectSockets disconnects the selected sockets, with closeTransport their connections.
 func (o Operator) DisconnectSockets(ctx context.Context, closeTransport bool) error {
-	return o.form.order(ctx, wire.Request{Type: wire.RemoteDisconnect, Options: o.options, Close: closeTransport})
+	return o.sender.order(ctx, wire.Request{Type: wire.RemoteDisconnect, Options: o.options, Close: closeTransport})
 }

@@ -10,20 +10,43 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// pubsub is one namespace in the classic form, which @socket.io/redis-adapter's createAdapter hears.
+// Classic is the form of servers with @socket.io/redis-adapter's createAdapter, or adapter.Classic.
+type Classic struct {
+	// Parser is the servers' Parser, if they have one: see adapter.Classic.
+	Parser Parser
+}
+
+// Parser encodes the messages of the classic form: compressed, encrypted, or in another format than
+// Node's msgpack. It is the servers' adapter.Parser. Both methods may be called concurrently.
+type Parser interface {
+	// Encode returns the bytes to publish for a message. They must not begin with '{' unless they
+	// are JSON.
+	Encode(msgpack []byte) ([]byte, error)
+	// Decode returns the message of published bytes.
+	Decode(published []byte) (msgpack []byte, err error)
+}
+
+func (Classic) validate() error { return nil }
+
+func (c Classic) open(cfg Config) sender {
+	return newPubsub(cfg, c, "/", newAudience(cfg, classic, false, true))
+}
+
+// pubsub is one namespace in the classic form.
 type pubsub struct {
 	cfg       Config // with defaults
+	form      Classic
 	namespace string
 	channels  wire.Channels
 	audience  *audience
 }
 
-var _ form = (*pubsub)(nil)
+var _ sender = (*pubsub)(nil)
 
-func (p *pubsub) of(namespace string) form { return newPubsub(p.cfg, namespace, p.audience) }
+func (p *pubsub) of(namespace string) sender { return newPubsub(p.cfg, p.form, namespace, p.audience) }
 
-func newPubsub(cfg Config, namespace string, a *audience) *pubsub {
-	return &pubsub{cfg, namespace, wire.NewChannels(cfg.Key, namespace), a}
+func newPubsub(cfg Config, form Classic, namespace string, a *audience) *pubsub {
+	return &pubsub{cfg, form, namespace, wire.NewChannels(cfg.Key, namespace), a}
 }
 
 // broadcast sends an event to clients.
@@ -33,7 +56,7 @@ func (p *pubsub) broadcast(ctx context.Context, o wire.Options, event string, ar
 		channel = p.channels.Room(o.Rooms[0])
 	}
 	msg, err := appendBroadcast(p.namespace, o, event, args)
-	if msg, err = wire.Parsed(p.cfg.Parser, msg, err); err != nil {
+	if msg, err = wire.Parsed(p.form.Parser, msg, err); err != nil {
 		return err
 	}
 	return p.publish(ctx, channel, msg)
@@ -45,7 +68,7 @@ func (p *pubsub) order(ctx context.Context, q wire.Request) error {
 		q.UID = senderUID
 	}
 	msg, err := wire.AppendRequest(nil, q)
-	if msg, err = wire.Parsed(p.cfg.Parser, msg, err); err != nil {
+	if msg, err = wire.Parsed(p.form.Parser, msg, err); err != nil {
 		return err
 	}
 	return p.publish(ctx, p.channels.Request, msg)

@@ -148,7 +148,7 @@ func TestShardedServersHearEveryOperation(t *testing.T) {
 				}
 				hosts[i] = serve(t, cluster, fmt.Sprint(i))
 			}
-			e, err := emitter.NewSharded(emitter.ShardedConfig{Config: emitter.Config{Redis: client, Key: key}, Mode: mode})
+			e, err := emitter.New(emitter.Config{Redis: client, Key: key, Form: emitter.Sharded{Mode: mode}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,8 +1,8 @@
 package emitter
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/joined"
@@ -21,51 +21,47 @@ const (
 	DynamicPrivate Mode = "dynamic-private"
 )
 
-// ShardedConfig configures an emitter to servers with the sharded adapter. The zero value of a
-// field means its default.
-type ShardedConfig struct {
-	// Config is what all forms have in common. Key is Node's option channelPrefix.
-	Config
+// Sharded is the form of servers with @socket.io/redis-adapter's createShardedAdapter, or
+// adapter.Sharded. It needs Redis 7 or later, one or a Redis Cluster. In a Redis Cluster there is no
+// order between events for different rooms. Node has no emitter for it.
+type Sharded struct {
 	// Mode is the servers' Mode: Static, Dynamic or DynamicPrivate. Empty means Dynamic.
 	Mode Mode
 	// RoomChannel decides instead of Mode, if the servers have one: see adapter.Sharded.
 	RoomChannel func(namespace, room string) bool
 }
 
-// NewSharded makes an Emitter for the main namespace, "/", of servers with the sharded adapter. It
-// needs Redis 7 or later, one or a Redis Cluster, and dials nothing. In a Redis Cluster there is no
-// order between events for different rooms. Node has no emitter for its sharded adapter.
-func NewSharded(cfg ShardedConfig) (*Emitter, error) {
-	err := cfg.Validate()
-	if cfg.Mode == "" {
-		cfg.Mode = Dynamic
+func (f Sharded) validate() error {
+	if f.Mode != "" && !wire.Mode(f.Mode).Known() {
+		return fmt.Errorf("emitter: Mode %q: must be static, dynamic or dynamic-private", string(f.Mode))
 	}
-	if !wire.Mode(cfg.Mode).Known() {
-		err = errors.Join(err, fmt.Errorf("emitter: Mode %q: must be static, dynamic or dynamic-private", string(cfg.Mode)))
-	}
-	if err != nil {
-		return nil, err
-	}
-	cfg.Config = cfg.withDefaults()
-	return &Emitter{form: newSharded(cfg, "/", newAudience(cfg.Config, "redis-sharded", true, false))}, nil
+	return nil
 }
 
-// sharded is one namespace in the form of sharded pub/sub, which @socket.io/redis-adapter's createShardedAdapter hears.
+func (f Sharded) open(cfg Config) sender {
+	f.Mode = cmp.Or(f.Mode, Dynamic)
+	return newSharded(cfg, f, "/", newAudience(cfg, "redis-sharded", true, false))
+}
+
+// sharded is one namespace in the form of sharded pub/sub.
 type sharded struct {
-	cfg       ShardedConfig // with defaults
+	cfg       Config // with defaults
+	form      Sharded
 	namespace string
 	channels  wire.Channels
 	joined    *joined.Rooms
 	audience  *audience
 }
 
-var _ form = (*sharded)(nil)
+var _ sender = (*sharded)(nil)
 
-func newSharded(cfg ShardedConfig, namespace string, a *audience) *sharded {
-	return &sharded{cfg, namespace, wire.NewChannels(cfg.Key, namespace), new(joined.Rooms), a}
+func newSharded(cfg Config, form Sharded, namespace string, a *audience) *sharded {
+	return &sharded{cfg, form, namespace, wire.NewChannels(cfg.Key, namespace), new(joined.Rooms), a}
 }
 
-func (s *sharded) of(namespace string) form { return newSharded(s.cfg, namespace, s.audience) }
+func (s *sharded) of(namespace string) sender {
+	return newSharded(s.cfg, s.form, namespace, s.audience)
+}
 
 // broadcast sends an event to clients.
 func (s *sharded) broadcast(ctx context.Context, o wire.Options, event string, args []any) error {
@@ -85,10 +81,10 @@ func (s *sharded) broadcast(ctx context.Context, o wire.Options, event string, a
 }
 
 func (s *sharded) speaksTo(room string) bool {
-	if s.cfg.RoomChannel != nil {
-		return s.cfg.RoomChannel(s.namespace, room)
+	if s.form.RoomChannel != nil {
+		return s.form.RoomChannel(s.namespace, room)
 	}
-	return wire.Mode(s.cfg.Mode).SpeaksTo(room)
+	return wire.Mode(s.form.Mode).SpeaksTo(room)
 }
 
 // order sends what servers carry out.

@@ -1,6 +1,7 @@
 package emitter
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -9,14 +10,12 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// StreamsConfig configures an emitter to servers with the adapter over streams. The zero value of a
-// field means its default.
-type StreamsConfig struct {
-	// Config is what all forms have in common. Key is Node's option channelPrefix. The emitter only
-	// looks there for servers, before it warns that there are none.
-	Config
+// Streams is the form of servers with @socket.io/redis-streams-adapter, or adapter.Streams. Clients
+// that are away get the events when they come back, if their server has recovery. In this form,
+// Config.Key only serves to warn that there are no servers.
+type Streams struct {
 	// StreamName and StreamCount are those of the servers. Node's emitter knows only one stream.
-	// Zero values mean "socket.io" and 1.
+	// Zero values mean Config.Key and 1.
 	StreamName  string
 	StreamCount int
 	// MaxLen is the approximate number of entries that a stream keeps, and must be that of the
@@ -24,43 +23,34 @@ type StreamsConfig struct {
 	MaxLen int
 }
 
-// NewStreams makes an Emitter for the main namespace, "/", that speaks like
-// @socket.io/redis-streams-emitter. It dials nothing. Clients that are away get the events when
-// they come back, if their server has recovery.
-func NewStreams(cfg StreamsConfig) (*Emitter, error) {
-	err := cfg.Config.Validate()
-	if min(cfg.StreamCount, cfg.MaxLen) < 0 {
-		err = errors.Join(err, errors.New("emitter: StreamCount and MaxLen must not be negative"))
+func (f Streams) validate() error {
+	if min(f.StreamCount, f.MaxLen) < 0 {
+		return errors.New("emitter: StreamCount and MaxLen must not be negative")
 	}
-	if err != nil {
-		return nil, err
-	}
-	cfg.Config = cfg.Config.withDefaults()
-	if cfg.StreamName == "" {
-		cfg.StreamName = "socket.io"
-	}
-	if cfg.StreamCount == 0 {
-		cfg.StreamCount = 1
-	}
-	if cfg.MaxLen == 0 {
-		cfg.MaxLen = 10_000
-	}
-	return &Emitter{form: newStreams(cfg, "/", newAudience(cfg.Config, "redis-streams", true, true))}, nil
+	return nil
 }
 
-// streams is one namespace in the form that @socket.io/redis-streams-adapter hears.
+func (f Streams) open(cfg Config) sender {
+	f.StreamName, f.StreamCount, f.MaxLen = cmp.Or(f.StreamName, cfg.Key), cmp.Or(f.StreamCount, 1), cmp.Or(f.MaxLen, 10_000)
+	return newStreams(cfg, f, "/", newAudience(cfg, "redis-streams", true, true))
+}
+
+// streams is one namespace in the form of streams.
 type streams struct {
-	cfg       StreamsConfig // with defaults
+	cfg       Config // with defaults
+	form      Streams
 	namespace string
 	stream    string
 	audience  *audience
 }
 
-func newStreams(cfg StreamsConfig, namespace string, a *audience) *streams {
-	return &streams{cfg, namespace, wire.Streams{Name: cfg.StreamName, Count: cfg.StreamCount}.Of(namespace), a}
+func newStreams(cfg Config, form Streams, namespace string, a *audience) *streams {
+	return &streams{cfg, form, namespace, wire.Streams{Name: form.StreamName, Count: form.StreamCount}.Of(namespace), a}
 }
 
-func (s *streams) of(namespace string) form { return newStreams(s.cfg, namespace, s.audience) }
+func (s *streams) of(namespace string) sender {
+	return newStreams(s.cfg, s.form, namespace, s.audience)
+}
 
 func (s *streams) broadcast(ctx context.Context, o wire.Options, event string, args []any) error {
 	data, err := appendStreamBroadcast(s.namespace, o, event, args)
@@ -87,7 +77,7 @@ func (s *streams) add(ctx context.Context, kind string, data []byte) error {
 	if len(data) > s.cfg.MaxMessageBytes {
 		return ErrTooLarge
 	}
-	err := s.cfg.Redis.Do(ctx, "XADD", s.stream, "MAXLEN", "~", s.cfg.MaxLen, "*",
+	err := s.cfg.Redis.Do(ctx, "XADD", s.stream, "MAXLEN", "~", s.form.MaxLen, "*",
 		wire.FieldUID, senderUID, wire.FieldNamespace, s.namespace, wire.FieldType, kind, wire.FieldData, data).Err()
 	if err == nil {
 		s.audience.look(ctx) // Redis doesn't say who reads a stream

@@ -54,7 +54,7 @@ func TestStreamsGolden(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true})
 	defer client.Close()
 	client.AddHook(r)
-	e, err := emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: client}})
+	e, err := emitter.New(emitter.Config{Redis: client, Form: emitter.Streams{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,10 +89,10 @@ func TestStreamsGolden(t *testing.T) {
 func TestStreamsRefusesWhatItCannotDo(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", ContextTimeoutEnabled: true})
 	defer client.Close()
-	if _, err := emitter.NewStreams(emitter.StreamsConfig{}); err == nil {
+	if _, err := emitter.New(emitter.Config{Form: emitter.Streams{}}); err == nil {
 		t.Error("an emitter without a Redis was made")
 	}
-	if _, err := emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: client}, MaxLen: -1}); err == nil {
+	if _, err := emitter.New(emitter.Config{Redis: client, Form: emitter.Streams{MaxLen: -1}}); err == nil {
 		t.Error("a negative length was accepted")
 	}
 }

@@ -39,7 +39,7 @@ var transports = []transport{
 			return adapter.New(adapter.Config{Redis: sidereal.Redis{URL: redis}, Key: key, Form: adapter.Streams{}})
 		},
 		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
-			return emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: client}, StreamName: key})
+			return emitter.New(emitter.Config{Redis: client, Form: emitter.Streams{StreamName: key}})
 		},
 	},
 }
@@ -51,7 +51,7 @@ func sharded(mode string) transport {
 			return adapter.New(adapter.Config{Redis: sidereal.Redis{URL: redis}, Key: key, Form: adapter.Sharded{Mode: adapter.Mode(mode)}})
 		},
 		emitter: func(client redis.UniversalClient, key string) (*emitter.Emitter, error) {
-			return emitter.NewSharded(emitter.ShardedConfig{Config: emitter.Config{Redis: client, Key: key}, Mode: emitter.Mode(mode)})
+			return emitter.New(emitter.Config{Redis: client, Key: key, Form: emitter.Sharded{Mode: emitter.Mode(mode)}})
 		},
 	}
 }

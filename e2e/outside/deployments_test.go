@@ -29,13 +29,13 @@ var forms = []struct {
 	{
 		"sharded", adapter.Sharded{},
 		func(c *redis.Client) (*emitter.Emitter, error) {
-			return emitter.NewSharded(emitter.ShardedConfig{Config: emitter.Config{Redis: c}})
+			return emitter.New(emitter.Config{Redis: c, Form: emitter.Sharded{}})
 		},
 	},
 	{
 		"streams", adapter.Streams{},
 		func(c *redis.Client) (*emitter.Emitter, error) {
-			return emitter.NewStreams(emitter.StreamsConfig{Config: emitter.Config{Redis: c}})
+			return emitter.New(emitter.Config{Redis: c, Form: emitter.Streams{}})
 		},
 	},
 }

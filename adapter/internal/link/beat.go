@@ -62,7 +62,7 @@ func (p *peers) requestBeats(ctx context.Context, uids []string) {
 	p.askedLocked(quiet)
 	p.mu.Unlock()
 	if len(quiet) > 0 {
-		b := p.describe(p.link.namespaces())
+		b := p.describe(p.link.namespaces.all())
 		b.Asks = quiet
 		p.publish(ctx, b)
 	}

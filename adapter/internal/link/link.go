@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,21 +30,13 @@ type Link struct {
 	Metrics *Metrics
 	Sub     *redisconn.Subscription
 
-	form      Form
-	hooks     Hooks
-	publisher *publisher
-	peers     *peers
-	complaint complaint
-
-	up    atomic.Bool // the subscription hears everything
-	known atomic.Bool // it has before
-	down  time.Time   // when it last stopped hearing; only its callbacks use it
-	lost  chan struct{}
-
-	mu     sync.RWMutex // guards the rest
-	closed bool
-	byName map[string]*Namespace
-	byUID  map[string]*Namespace // by our own uids
+	form       Form
+	hooks      Hooks
+	namespaces namespaces
+	outages    *outages
+	publisher  *publisher
+	peers      *peers
+	complaint  complaint
 }
 
 // New makes a link for a form. It dials nothing.
@@ -56,15 +47,14 @@ func New(cfg Config, form Form, hooks Hooks) (*Link, error) {
 	}
 	l := &Link{
 		Config: cfg, Conn: cfg.Conn, Log: cfg.Log, form: form, hooks: hooks,
-		lost:   make(chan struct{}, 1),
-		byName: make(map[string]*Namespace),
-		byUID:  make(map[string]*Namespace),
+		namespaces: namespaces{byName: make(map[string]*Namespace), byUID: make(map[string]*Namespace)},
 	}
+	l.outages = newOutages(l)
 	var err error
 	if l.Metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("adapter: register metrics: %w", err)
 	}
-	l.publisher = newPublisher(cfg, form, l.Conn, l.Metrics, l.signalLost)
+	l.publisher = newPublisher(cfg, form, l.Conn, l.Metrics, l.outages.signalLost)
 	l.peers = newPeers(l)
 	l.Sub = l.Conn.Subscribe(redisconn.SubConfig{
 		Name:        "adapter",
@@ -72,10 +62,10 @@ func New(cfg Config, form Form, hooks Hooks) (*Link, error) {
 		MaxPayload:  cfg.MaxMessageBytes,
 		OnMessage:   l.receive,
 		OnOversized: func(channel string, size int) { l.Refuse(Oversized, channel, size) },
-		OnUp:        l.onUp,
-		OnDown:      l.onDown,
-		OnResumed:   l.onResumed,
-		OnMoved:     l.onMoved,
+		OnUp:        l.outages.onUp,
+		OnDown:      l.outages.onDown,
+		OnResumed:   l.outages.onResumed,
+		OnMoved:     l.outages.onMoved,
 	})
 	return l, nil
 }
@@ -83,50 +73,24 @@ func New(cfg Config, form Form, hooks Hooks) (*Link, error) {
 // Add opens a namespace for a server. It doesn't block.
 func (l *Link) Add(n *Namespace, local cluster.Local) error {
 	n.Local, n.HasRoom = local, local.HasRoom
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.closed:
-		return ErrClosed
-	case l.byName[n.Name] != nil:
-		return fmt.Errorf("%w: %s", ErrOpen, n.Name)
-	}
-	l.byName[n.Name] = n
-	l.byUID[n.UID] = n
-	l.Config.Group.add(n.Name, n.UID)
-	n.protocol.Listen()
-	l.peers.beatSoon()
-	return nil
+	return l.namespaces.add(n, func() {
+		l.Config.Group.add(n.Name, n.UID)
+		n.protocol.Listen()
+		l.peers.beatSoon()
+	})
 }
 
 // remove ends a namespace's part.
 func (l *Link) remove(n *Namespace) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.byName, n.Name)
-	delete(l.byUID, n.UID)
-	l.Config.Group.remove(n.Name, n.UID)
-	n.protocol.Unlisten()
-	l.peers.beatSoon()
+	l.namespaces.remove(n, func() {
+		l.Config.Group.remove(n.Name, n.UID)
+		n.protocol.Unlisten()
+		l.peers.beatSoon()
+	})
 }
 
 // Find returns the open namespace of a name, or nil. It doesn't allocate.
-func (l *Link) Find(name []byte) *Namespace {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.byName[string(name)]
-}
-
-// namespaces returns the open namespaces.
-func (l *Link) namespaces() []*Namespace {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	all := make([]*Namespace, 0, len(l.byName))
-	for _, n := range l.byName {
-		all = append(all, n)
-	}
-	return all
-}
+func (l *Link) Find(name []byte) *Namespace { return l.namespaces.find(name) }
 
 // Run carries messages until ctx ends. Then it sends the waiting messages, for a second at most,
 // and says goodbye to the peers. Call it once. Requests that are under way when it returns end with
@@ -147,7 +111,7 @@ func (l *Link) Run(ctx context.Context) error {
 	g.Go(func() error { return l.publisher.run(hard) })
 	g.Go(func() error { return l.publisher.watch(hard, l.replaced, l.publishes) })
 	g.Go(func() error { return l.peers.run(hard) })
-	g.Go(func() error { return l.endOutages(hard) })
+	g.Go(func() error { return l.outages.run(hard) })
 	if l.hooks.Run != nil {
 		g.Go(func() error { return l.hooks.Run(hard) })
 	}
@@ -172,25 +136,22 @@ func (l *Link) Run(ctx context.Context) error {
 }
 
 func (l *Link) close() {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	for _, n := range l.namespaces() {
+	for _, n := range l.namespaces.close() {
 		n.requests.failAll(ErrClosed)
 	}
 }
 
 // Up reports whether this process hears all other servers at the moment.
-func (l *Link) Up() bool { return l.up.Load() && l.Sub.Up() }
+func (l *Link) Up() bool { return l.outages.up.Load() && l.Sub.Up() }
 
 // Settled reports whether this process hears all the channels that it wants to hear.
 func (l *Link) Settled() bool { return l.Sub.Settled() }
 
 // Hears is Up as the link was last told. It is cheaper, and may be a moment late.
-func (l *Link) Hears() bool { return l.up.Load() }
+func (l *Link) Hears() bool { return l.outages.up.Load() }
 
 // Lost reports an outage: this process has heard Redis before and doesn't now.
-func (l *Link) Lost() bool { return l.known.Load() && !l.up.Load() }
+func (l *Link) Lost() bool { return l.outages.known.Load() && !l.outages.up.Load() }
 
 // Wait returns once this process hears all other servers, or with ctx's error. Run must be running.
 func (l *Link) Wait(ctx context.Context) error {

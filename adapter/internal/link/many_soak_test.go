@@ -26,7 +26,7 @@ func TestManyServers(t *testing.T) {
 		all[i], adapters[i] = s, opened[0]
 	}
 	linktest.Meet(t, all...)
-	asker, n := adapters[0], all[0].namespaces()[0]
+	asker, n := adapters[0], all[0].namespaces.all()[0]
 	fetch := func(what string) {
 		t.Helper()
 		begun := time.Now()

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,79 +20,91 @@ type Gap struct {
 	Rooms    int
 }
 
+// outages follows whether this process hears the other servers, and holds the publisher back while
+// it doesn't. The subscription calls its on… methods, one at a time.
+type outages struct {
+	link  *Link
+	up    atomic.Bool // the subscription hears everything
+	known atomic.Bool // it has before
+	down  time.Time   // when it last stopped hearing; only the on… methods use it
+	lost  chan struct{}
+}
+
+func newOutages(l *Link) *outages { return &outages{link: l, lost: make(chan struct{}, 1)} }
+
 // onUp is called by the subscription when it misses nothing any more.
-func (l *Link) onUp() {
-	l.up.Store(true)
-	if l.known.Swap(true) {
-		l.reportGap(Gap{From: l.down, To: time.Now()})
+func (o *outages) onUp() {
+	o.up.Store(true)
+	if o.known.Swap(true) {
+		o.report(Gap{From: o.down, To: time.Now()})
 	}
-	l.peers.resumed()
+	o.link.peers.resumed()
 }
 
 // onResumed is called by the subscription when a silent Redis goes on: nothing was missed.
-func (l *Link) onResumed() {
-	l.up.Store(true)
-	l.peers.resumed()
+func (o *outages) onResumed() {
+	o.up.Store(true)
+	o.link.peers.resumed()
 }
 
 // onMoved is called by the subscription when nodes of a cluster took over channels of rooms.
-func (l *Link) onMoved(rooms int) {
+func (o *outages) onMoved(rooms int) {
 	now := time.Now()
-	l.reportGap(Gap{From: now, To: now, Rooms: rooms})
+	o.report(Gap{From: now, To: now, Rooms: rooms})
 }
 
-func (l *Link) reportGap(g Gap) {
-	l.Metrics.gaps.Inc()
+func (o *outages) report(g Gap) {
+	o.link.Metrics.gaps.Inc()
 	fields := []any{"lasted_ms", g.To.Sub(g.From).Milliseconds()}
 	if g.Rooms > 0 {
 		fields = append(fields, "rooms", g.Rooms)
 	}
-	l.Log.Warn("messages of other servers may have been missed", fields...)
-	if l.Config.OnGap != nil {
-		l.Config.OnGap(g)
+	o.link.Log.Warn("messages of other servers may have been missed", fields...)
+	if o.link.Config.OnGap != nil {
+		o.link.Config.OnGap(g)
 	}
 }
 
 // onDown is called by the subscription when messages may be missed. Other servers may hear nothing
 // either, so a message that is published now could be lost, and answers that are under way won't be
 // heard.
-func (l *Link) onDown() {
-	l.down = time.Now()
-	l.up.Store(false)
-	l.publisher.pause()
-	if l.hooks.Interrupted != nil {
-		l.hooks.Interrupted()
+func (o *outages) onDown() {
+	o.down = time.Now()
+	o.up.Store(false)
+	o.link.publisher.pause()
+	if o.link.hooks.Interrupted != nil {
+		o.link.hooks.Interrupted()
 	}
-	l.signalLost()
-	for _, n := range l.namespaces() {
+	o.signalLost()
+	for _, n := range o.link.namespaces.all() {
 		n.requests.failAll(ErrAway)
 	}
 }
 
-func (l *Link) signalLost() {
+func (o *outages) signalLost() {
 	select {
-	case l.lost <- struct{}{}:
+	case o.lost <- struct{}{}:
 	default:
 	}
 }
 
-// endOutages lets the publisher go, at first and after each outage, once messages will find their
+// run lets the publisher go, at first and after each outage, once messages will find their
 // receivers. If that doesn't help because a part of a cluster is away that only some messages need,
 // it tries less and less often.
-func (l *Link) endOutages(ctx context.Context) error {
+func (o *outages) run(ctx context.Context) error {
 	for pause := pingFirst; ctx.Err() == nil; {
-		l.awaitRedis(ctx)
-		l.awaitPeers(ctx)
-		if !l.up.Load() {
+		o.awaitRedis(ctx)
+		o.awaitPeers(ctx)
+		if !o.up.Load() {
 			sleep(ctx, pingFirst)
 			continue // lost again, or Redis doesn't let us listen
 		}
-		l.publisher.settle(l.Conn.Incarnation(ctx))
-		l.publisher.resume()
+		o.link.publisher.settle(o.link.Conn.Incarnation(ctx))
+		o.link.publisher.resume()
 		resumed := time.Now()
 		select {
-		case <-l.lost:
-			l.Conn.Doubt()
+		case <-o.lost:
+			o.link.Conn.Doubt()
 		case <-ctx.Done():
 			return nil
 		}
@@ -113,18 +126,18 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // awaitRedis returns when Redis takes commands and the subscription hears.
-func (l *Link) awaitRedis(ctx context.Context) {
-	for wait := pingFirst; l.Conn.Check(ctx) != nil && ctx.Err() == nil; wait = min(2*wait, pingMost) {
+func (o *outages) awaitRedis(ctx context.Context) {
+	for wait := pingFirst; o.link.Conn.Check(ctx) != nil && ctx.Err() == nil; wait = min(2*wait, pingMost) {
 		sleep(ctx, wait)
 	}
-	_ = l.Wait(ctx) // fails with ctx only
+	_ = o.link.Wait(ctx) // fails with ctx only
 }
 
 // awaitPeers returns when the servers that listened before listen again, or have had the time.
-func (l *Link) awaitPeers(ctx context.Context) {
+func (o *outages) awaitPeers(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, flushWithin)
 	defer cancel()
-	for !l.peers.allBack(ctx) && ctx.Err() == nil {
+	for !o.link.peers.allBack(ctx) && ctx.Err() == nil {
 		sleep(ctx, peersAsked)
 	}
 }
@@ -141,7 +154,7 @@ func (l *Link) replaced(ctx context.Context, incarnation string) bool {
 // publishes reports whether Redis carries out a PUBLISH at the moment. It publishes on a channel
 // that nobody listens to.
 func (l *Link) publishes(ctx context.Context) bool {
-	all := l.namespaces()
+	all := l.namespaces.all()
 	node, err := l.Conn.AnyNode(ctx, nil)
 	if err != nil || len(all) == 0 {
 		return false

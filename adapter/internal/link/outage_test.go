@@ -23,7 +23,7 @@ import (
 func takeAway(t *testing.T, m *miniredis.Miniredis, s *server) {
 	t.Helper()
 	m.Close()
-	testkit.Until(t, "the server to notice the outage", func() bool { return !s.up.Load() })
+	testkit.Until(t, "the server to notice the outage", func() bool { return !s.Hears() })
 }
 
 func TestWhatWasSaidDuringAnOutageArrivesInOrder(t *testing.T) {
@@ -128,15 +128,15 @@ func TestRequestsThatBeginAsRedisIsLost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.known.Store(true)
-		r.up.Store(true) // the subscription is not: it was never run
+		r.outages.known.Store(true)
+		r.outages.up.Store(true) // the subscription is not: it was never run
 		asked := make(chan error)
 		go func() {
 			_, err := linktest.Fetch(context.Background(), a, cluster.Target{})
 			asked <- err
 		}()
 		synctest.Wait()
-		r.onDown()
+		r.outages.onDown()
 		if err := <-asked; !errors.Is(err, ErrAway) || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the request ended with %v", err)
 		}

@@ -108,7 +108,7 @@ func (p *peers) run(ctx context.Context) error {
 			p.expire()
 			due = time.Since(last) >= p.every()
 		}
-		if due && p.link.up.Load() {
+		if due && p.link.Hears() {
 			last = time.Now()
 			p.beat(ctx)
 		}
@@ -124,7 +124,7 @@ func (p *peers) every() time.Duration {
 
 // beat says that this process lives, and counts Node's servers, for use in an outage.
 func (p *peers) beat(ctx context.Context) {
-	all := p.link.namespaces()
+	all := p.link.namespaces.all()
 	p.publish(ctx, p.describe(all))
 	for _, n := range all[:min(len(all), maxRemembered)] {
 		if p.isLeaving() {
@@ -159,7 +159,7 @@ func (p *peers) goodbye(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	if p.link.up.Load() {
+	if p.link.Hears() {
 		p.publish(ctx, beat{V: beatVersion, Process: p.process, Gone: true})
 	}
 }
@@ -228,7 +228,7 @@ func (p *peers) dropEverywhere(uids []string) {
 	if len(uids) == 0 {
 		return
 	}
-	for _, n := range p.link.namespaces() {
+	for _, n := range p.link.namespaces.all() {
 		for _, uid := range uids {
 			n.requests.drop(uid)
 		}
@@ -238,7 +238,7 @@ func (p *peers) dropEverywhere(uids []string) {
 // expire marks processes as silent that weren't heard for too long, unless this process hears
 // nobody.
 func (p *peers) expire() {
-	if !p.link.up.Load() {
+	if !p.link.Hears() {
 		return
 	}
 	var gone []string
@@ -276,7 +276,7 @@ func (p *peers) allBack(ctx context.Context) bool {
 	}
 	before := maps.Clone(p.lastRest)
 	p.mu.Unlock()
-	for _, n := range p.link.namespaces() {
+	for _, n := range p.link.namespaces.all() {
 		who := p.presence(n.Name)
 		wanted := before[n.Name] + len(who.living) + len(who.unsubscribed)
 		if wanted == 0 {

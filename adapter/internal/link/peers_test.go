@@ -112,7 +112,7 @@ func TestClientsOfAKilledPeerAreNotWaitedFor(t *testing.T) {
 func untilOneOwes(t *testing.T, s *server) {
 	t.Helper()
 	testkit.Until(t, "one answer to be missing", func() bool {
-		for _, c := range s.namespaces()[0].requests.all() {
+		for _, c := range s.namespaces.all()[0].requests.all() {
 			if owing := c.owing(); len(owing) == 1 && owing[0] == "frozen" {
 				return true
 			}
@@ -165,7 +165,7 @@ func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
 func listening(t *testing.T) (l *Link, hear func(beat string)) {
 	t.Helper()
 	l = unconnected(t).Link
-	l.up.Store(true)
+	l.outages.up.Store(true)
 	return l, func(beat string) {
 		t.Helper()
 		if err := l.peers.receive([]byte(beat)); err != nil {
@@ -184,12 +184,12 @@ func TestSilence(t *testing.T) {
 			t.Error("dead too soon")
 		}
 		time.Sleep(time.Second)
-		r.up.Store(false) // nobody is heard: silence means nothing
+		r.outages.up.Store(false) // nobody is heard: silence means nothing
 		r.peers.expire()
 		if !r.peers.has("uid") {
 			t.Error("declared dead while nobody could be heard")
 		}
-		r.onUp()
+		r.outages.onUp()
 		time.Sleep(beatsMissed * beatEvery)
 		r.peers.expire()
 		if !r.peers.has("uid") {
@@ -272,7 +272,7 @@ func TestWhoLeavesARequestUnansweredIsAskedForABeat(t *testing.T) {
 		if err := json.Unmarshal([]byte(msg.Payload), &b); err != nil {
 			t.Fatal(err)
 		}
-		if slices.Equal(b.Asks, []string{"frozen"}) && b.Namespaces["/"] == s.namespaces()[0].UID {
+		if slices.Equal(b.Asks, []string{"frozen"}) && b.Namespaces["/"] == s.namespaces.all()[0].UID {
 			break
 		}
 	}
@@ -303,7 +303,7 @@ func TestWhatIsCountedDoesNotGrowWithThePeers(t *testing.T) {
 	m := miniredis.RunT(t)
 	c := &counting{}
 	s, _ := start(t, linktest.URL(m), Config{Wrap: func(f Form) Form { c.Form = f; return c }}, linktest.NewLocal("/"))
-	n := s.namespaces()[0]
+	n := s.namespaces.all()[0]
 	const more = 30
 	subs := make([]*redis.PubSub, more)
 	for i := range subs {

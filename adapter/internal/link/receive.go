@@ -24,12 +24,7 @@ func (l *Link) receive(channel string, payload []byte) (kept bool) {
 
 // IsEcho reports whether uid is one of ours, or of our group.
 func (l *Link) IsEcho(uid []byte) bool {
-	if l.Config.Group.has(uid) {
-		return true
-	}
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.byUID[string(uid)] != nil
+	return l.Config.Group.has(uid) || l.namespaces.has(uid)
 }
 
 // Skip counts a message that isn't for this process.

@@ -253,7 +253,7 @@ func (n *Namespace) send(ctx context.Context, channel string, q wire.Request, op
 	if err := n.Publish(m, false); err != nil {
 		return err
 	}
-	if !n.link.up.Load() {
+	if !n.link.Hears() {
 		return ErrAway // lost since prepare; onDown may not have seen this request
 	}
 	return w.wait(ctx, func() { n.dropDead(ctx, open) })

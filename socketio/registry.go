@@ -98,8 +98,10 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason string)) {
 // shows.
 //
 // One server calls f, usually the one that the client left. It gets the socket's id, rooms and
-// shared data as they were. It isn't called if that server ended in the meantime, or was killed:
-// lists by FetchSockets are right even then.
+// shared data as they were. Nobody calls f if that server ended in the meantime, or was killed, and
+// the client never came back. So OnGone is for announcements. FetchSockets says who is there, even
+// then. An app that keeps a list of its own, in a database say, compares it with FetchSockets when
+// the app starts and now and then.
 func (n *Namespace) OnGone(f func(s RemoteSocket)) {
 	n.edit(func(r *registry) { r.gone = with(r.gone, f) })
 }

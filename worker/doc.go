@@ -22,8 +22,8 @@
 //     Config.Advertise, and shares rooms with all other servers. A router shows a key, and the
 //     worker believes what it says about the client. Anyone else is a client.
 //   - Under `sidereal up ./app`. The supervisor starts one worker per core. A worker has no port:
-//     the host's router passes connections to it (internal/netio/handoff), and routers of other
-//     hosts reach it through that router.
+//     the host's router passes connections to it, and routers of other hosts reach it through that
+//     router.
 //
 // When its context ends, a worker drains: it takes no new sessions, closes the others at
 // Config.DrainRate, removes its record, calls the app's functions for the shutdown, and returns. The

@@ -279,3 +279,27 @@ func TestNothingOutlivesTheDaemon(t *testing.T) {
 		})
 	}
 }
+
+const envFile = `process.env.FROM_FILE = "set";
+delete process.env.DROPPED;
+module.exports = { apps: [{ name: "api", script: ".", instances: 1, wait_ready: true, listen_timeout: 600000 }] };
+`
+
+const envApp = `process.send({ hello: 1, f() {} }); // JSON leaves functions out
+require("fs").writeFileSync("env", process.env.FROM_FILE + " " + process.env.DROPPED);
+process.send("ready");
+setInterval(() => {}, 1000);
+`
+
+// TestProcessFileChangesTheEnvironment: files load .env with dotenv, and apps get it.
+func TestProcessFileChangesTheEnvironment(t *testing.T) {
+	b := newBackground(t, "DROPPED=here", "SIDEREAL_ADDR="+harness.Loopback(t))
+	dir := folder(t, map[string]string{"ecosystem.config.js": envFile, "index.js": envApp})
+	b.must(dir, "start")
+	if raw, err := os.ReadFile(filepath.Join(dir, "env")); err != nil || string(raw) != "set undefined" {
+		t.Errorf("%q, %v", raw, err)
+	}
+	if p := b.list().Processes[0]; p.Status != daemon.Online || p.Unstable != 0 {
+		t.Errorf("%+v", p)
+	}
+}

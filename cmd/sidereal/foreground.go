@@ -139,7 +139,7 @@ func isFileOrScript(target string) bool {
 	}
 	info, err := os.Stat(target)
 	if err != nil || !info.Mode().IsRegular() {
-		return false
+		return err == nil && info.IsDir()
 	}
 	return info.Mode()&0o111 == 0 || slices.Contains([]string{".js", ".cjs", ".mjs", ".ts"}, filepath.Ext(target))
 }

@@ -106,7 +106,7 @@ func TestWrongValueIsOneLineWithVariableValueAndRule(t *testing.T) {
 		{nil, "SIDEREAL_ADAPTER_SPECIFIC_RESPONSES=1", `SIDEREAL_ADAPTER_SPECIFIC_RESPONSES="1" must be one of off, on`},
 		{nil, "SIDEREAL_INSTANCES=many", `SIDEREAL_INSTANCES="many" must be a number of processes up to 1024, max, or a negative number to subtract from the cores`},
 		{nil, "SIDEREAL_ADVERTISE=0.0.0.0:80", `SIDEREAL_ADVERTISE="0.0.0.0:80" must be host:port as other hosts dial it, such as 10.0.0.4:8080`},
-		{nil, "SIDEREAL_TRUSTED_PROXIES=10.0.0.0/40", `SIDEREAL_TRUSTED_PROXIES="10.0.0.0/40" must be addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7`},
+		{nil, "SIDEREAL_TRUSTED_PROXIES=10.0.0.0/40", `SIDEREAL_TRUSTED_PROXIES="10.0.0.0/40" must be addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7, or none`},
 		{nil, "SIDEREAL_PROXY_PROTOCOL=on", `SIDEREAL_PROXY_PROTOCOL="on" needs SIDEREAL_TRUSTED_PROXIES, which is not set`},
 		{nil, "SIDEREAL_REDIRECT_ADDR=:80", `SIDEREAL_REDIRECT_ADDR=":80" needs SIDEREAL_TLS_CERT, which is not set`},
 		{nil, "SIDEREAL_ACCESS_LOG=1/0", `SIDEREAL_ACCESS_LOG="1/0" must be off, errors, all or 1/N, each with or without ,sids`},

@@ -47,7 +47,7 @@ var forms = map[string]form{
 	"hostname":     {"1 to 128 characters without blanks", hostname},
 	"path":         {"a path such as /socket.io/", path},
 	"instances":    {"a number of processes up to 1024, max, or a negative number to subtract from the cores", instances},
-	"prefixes":     {"addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7", prefixes},
+	"prefixes":     {"addresses or networks separated by commas, such as 10.0.0.0/8,192.0.2.7, or none", prefixes},
 	"descriptors":  {"numbers separated by commas", descriptors},
 	"readable":     {"a file that can be read", readable},
 	"readables":    {"files that can be read, separated by commas", readables},
@@ -155,6 +155,9 @@ func instances(text string) (string, error) {
 
 // prefixes turns single addresses into networks, so that the field's type can read both.
 func prefixes(text string) (string, error) {
+	if text == "none" {
+		return "", nil
+	}
 	var out []string
 	for one := range strings.SplitSeq(text, ",") {
 		if one = strings.TrimSpace(one); one == "" {

@@ -22,7 +22,7 @@ var help = map[string]string{
 	"SIDEREAL_BALANCE":                    "How a router chooses the worker of a new session: `least-connection` (of two random workers, the one with fewer clients), `round-robin` or `random`.",
 	"SIDEREAL_BALANCE_SLACK":              "By how many percent the sessions per worker of a host may exceed the app's mean before new sessions go to other hosts, too. Until then they stay on the host where they enter. 0 treats all workers alike.",
 	"SIDEREAL_SID_TTL":                    "Minimum time an unused sid keeps its owner in Redis. Routers raise it to ping interval + ping timeout + 30 s.",
-	"SIDEREAL_TRUSTED_PROXIES":            "Load balancers in front of this host. The router believes only their `X-Forwarded-*` headers and replaces everybody else's.",
+	"SIDEREAL_TRUSTED_PROXIES":            "Load balancers in front of this host. The router believes only their `X-Forwarded-*` and `X-Real-IP` headers and replaces everybody else's. Apps of `sidereal start` trust 127.0.0.0/8 and ::1 unless this is set; `none` trusts nobody.",
 	"SIDEREAL_PROXY_PROTOCOL":             "`on` requires a PROXY header (version 1 or 2) on every connection of `SIDEREAL_TRUSTED_PROXIES`.",
 	"SIDEREAL_HANDSHAKES_IN_FLIGHT":       "Unanswered handshakes of a worker. Further ones go to a worker that has room.",
 	"SIDEREAL_HANDSHAKE_RATE":             "New sessions per worker and second. 5,000 leave a Go worker half a core for connected clients. Use 1500 with Node workers.",

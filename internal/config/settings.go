@@ -105,8 +105,9 @@ type Routing struct {
 	// timeout + 30 s.
 	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"6s"`
 
-	// Load balancers in front of this host. The router believes only their `X-Forwarded-*` headers
-	// and replaces everybody else's.
+	// Load balancers in front of this host. The router believes only their `X-Forwarded-*` and
+	// `X-Real-IP` headers and replaces everybody else's. Apps of `sidereal start` trust
+	// 127.0.0.0/8 and ::1 unless this is set; `none` trusts nobody.
 	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`
 
 	// `on` requires a PROXY header (version 1 or 2) on every connection of

@@ -63,6 +63,13 @@ type entryFacts struct {
 	commands int // restarts by command
 }
 
+// trustedProxies is the setting that apps of process files have another default for: PM2's users serve
+// TLS with nginx on the same host, and their apps read its headers.
+const (
+	trustedProxies = "SIDEREAL_TRUSTED_PROXIES"
+	loopback       = "127.0.0.0/8,::1"
+)
+
 // resolve reads an app's settings from its environment.
 func resolve(a pm2.App, key string) (*application, error) {
 	ap := &application{key: key, name: a.Name, names: a.Namespace, kind: kindOf(&a)}
@@ -77,6 +84,9 @@ func resolve(a pm2.App, key string) (*application, error) {
 		if name != "PORT" && !config.ForChild(name) && value != "" {
 			env[name] = value
 		}
+	}
+	if _, given := env[trustedProxies]; !given && !strings.EqualFold(env["SIDEREAL_PROXY_PROTOCOL"], "on") {
+		env[trustedProxies] = loopback
 	}
 	settings, err := config.Load(&ap.set, config.Source{Environ: pairs(env)})
 	if err != nil {
@@ -112,8 +122,10 @@ func kindOf(a *pm2.App) host.Kind {
 		return host.NodeFork
 	case a.Interpreter == "none" && onOurPackages(a.Script):
 		return host.Worker
+	case a.SharePort || a.Count(supervisor.Cores()) > 1 || a.Env["SIDEREAL_ADDR"] != "" || a.Env["PM2_PORT"] != "":
+		return host.Program
 	}
-	return host.Program
+	return host.Alone // its port is its own affair, as in PM2
 }
 
 // module is this module's path. A Go program whose build information names it is a worker.

@@ -201,6 +201,32 @@ func askDoor(t *testing.T, addr string) string {
 	return strings.TrimSpace(line)
 }
 
+// In PM2 an app is its name and its script: a name alone is no sign that two are one.
+func TestAppsOfOneName(t *testing.T) {
+	r := runDaemon(t)
+	a, b := app(t, "api", "worker"), app(t, "api", "worker")
+	b.Args = []string{"other"}
+	for range 2 { // the second time the file finds both
+		r.must(r.start(StartRestart, a, b))
+		l := r.list()
+		if !slices.Equal(statuses(l), []Status{Online, Online}) {
+			t.Fatalf("%+v", l.Processes)
+		}
+	}
+	c := app(t, "api", "worker")
+	link := filepath.Join(c.Cwd, "another")
+	if err := os.Symlink(c.Script, link); err != nil {
+		t.Fatal(err)
+	}
+	c.Script = link
+	r.must(r.start(StartNew, c))
+	if l := r.list(); len(l.Processes) != 3 {
+		t.Errorf("%+v", l.Processes)
+	}
+	_, err := r.start(StartNew, c)
+	fails(t, err, 1, "api: is running already")
+}
+
 func TestLifeOfAnApp(t *testing.T) {
 	r := runDaemon(t)
 	a := app(t, "api", "worker")
@@ -405,10 +431,54 @@ func TestNodeWorkersThatDoNotListenAreServedAtTheirDoor(t *testing.T) {
 	}
 }
 
+// A program alone listens where its own settings say, and nothing else listens for it.
+func TestProgramAloneKeepsItsPort(t *testing.T) {
+	r := runDaemon(t)
+	addr := freeAddr(t)
+	a := interpreted(t, app(t, "py", "program", "SIDEREAL_ADDR=", "PORT="+addr[strings.LastIndex(addr, ":")+1:]), "python3")
+	r.must(r.start(StartNew, a))
+	testkit.Until(t, "the program answers", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	before := r.list()
+	if p, ap := before.Processes[0], before.Apps["py"]; p.Port != 0 || len(ap.Doors) != 0 || len(ap.Services) != 0 {
+		t.Errorf("%+v, %+v", p, ap)
+	}
+	r.must(r.act(Action{Verb: Reload, Targets: []string{"py"}}))
+	if after := r.list(); after.Processes[0].PID == before.Processes[0].PID || after.Processes[0].Status != Online {
+		t.Errorf("%+v", after.Processes)
+	}
+}
+
+// A local nginx is believed by default: see docs/adr/0036.
+func TestLoopbackIsATrustedProxy(t *testing.T) {
+	for env, want := range map[string]string{
+		"": "127.0.0.0/8,::1/128", "SIDEREAL_TRUSTED_PROXIES=": "127.0.0.0/8,::1/128",
+		"SIDEREAL_TRUSTED_PROXIES=none": "", "SIDEREAL_TRUSTED_PROXIES=10.0.0.7": "10.0.0.7/32",
+	} {
+		a := app(t, "api", "worker", strings.Fields(env)...)
+		ap, err := resolve(a, "api")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ap.settings.Get("SIDEREAL_TRUSTED_PROXIES").Text; got != want {
+			t.Errorf("%s: %q", env, got)
+		}
+		if none := len(ap.set.TrustedProxies) == 0; none != (want == "") {
+			t.Errorf("%s: %v", env, ap.set.TrustedProxies)
+		}
+	}
+}
+
 func TestOtherProgramsGetAPortAndADoorOnceTheyAnswer(t *testing.T) {
 	r := runDaemon(t)
 	addr := freeAddr(t)
 	a := interpreted(t, app(t, "py", "program", "SIDEREAL_ADDR=", "PORT="+addr[strings.LastIndex(addr, ":")+1:]), "python3")
+	a.SharePort = true
 	r.must(r.start(StartNew, a))
 	l := r.eventually("a door", func(l Listing) bool {
 		return len(l.Apps["py"].Doors) == 1 && len(l.Apps["py"].Services) == 2 && l.Apps["py"].Services[0].Status == Online

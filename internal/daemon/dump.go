@@ -107,7 +107,7 @@ func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
 	var errs []error
 	var todo []func() error
 	for _, one := range saved.Apps {
-		if known := d.known(&one.App); known != nil && d.see(known).app.Script == one.App.Script {
+		if known := d.known(&one.App, nil); known != nil && d.see(known).app.Script == one.App.Script {
 			emit(Event{Level: "info", Name: one.App.Name, Text: "is in the list already"})
 			continue
 		}
@@ -119,7 +119,7 @@ func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
 			errs = append(errs, err)
 			continue
 		}
-		do, err := d.create(ctx, a, a.Autostart && !one.Stopped, emit)
+		_, do, err := d.create(ctx, a, a.Autostart && !one.Stopped, emit)
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -128,11 +128,23 @@ func (r *registry) stillListed(entries []*entry) (left []*entry) {
 	return left
 }
 
-// known returns the app of that name and namespace, preferably with the same script, or nil.
-func (r *registry) known(a *pm2.App) (found *application) {
+// known returns the app of that name and namespace, preferably with the same script and then with the
+// same arguments, or nil. Apps in taken are others of the same name.
+func (r *registry) known(a *pm2.App, taken map[*application]bool) (found *application) {
+	best := -1
 	for _, ap := range r.seeAll() {
-		if ap.name == a.Name && ap.names == a.Namespace && (found == nil || ap.app.Script == a.Script) {
-			found = ap.application
+		if ap.name != a.Name || ap.names != a.Namespace || taken[ap.application] {
+			continue
+		}
+		alike := 0
+		if ap.app.Script == a.Script {
+			alike = 1
+			if slices.Equal(ap.app.Args, a.Args) {
+				alike = 2
+			}
+		}
+		if alike > best {
+			best, found = alike, ap.application
 		}
 	}
 	return found

@@ -26,7 +26,7 @@ func (d *Daemon) renew(ctx context.Context, ap *application, a pm2.App, mode Sta
 			if err != nil {
 				return err
 			}
-			do, err := d.create(ctx, a, true, emit)
+			_, do, err := d.create(ctx, a, true, emit)
 			if err != nil {
 				return err
 			}

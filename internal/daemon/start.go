@@ -25,8 +25,9 @@ func (d *Daemon) start(ctx context.Context, req Start, emit func(Event)) error {
 	d.compareSettings(req.Settings, emit)
 	var todo []func() error
 	var errs []error
+	taken := map[*application]bool{} // a file may have several apps of one name
 	for _, a := range req.Apps {
-		do, err := d.startApp(ctx, a, req, emit)
+		do, err := d.startApp(ctx, a, req, taken, emit)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -63,14 +64,22 @@ func (d *Daemon) compareSettings(theirs map[string]string, emit func(Event)) {
 }
 
 // startApp puts an app that is new into the list, or finds the one that is known, and returns what
-// then brings it to where the mode wants it.
-func (d *Daemon) startApp(ctx context.Context, a pm2.App, req Start, emit func(Event)) (func() error, error) {
-	known := d.known(&a)
+// then brings it to where the mode wants it. It adds the app to taken.
+func (d *Daemon) startApp(ctx context.Context, a pm2.App, req Start, taken map[*application]bool, emit func(Event)) (func() error, error) {
+	known := d.known(&a, taken)
+	if known != nil && req.Mode == StartNew && d.see(known).app.Script != a.Script {
+		known = nil // the same name for another script is another app, as in PM2
+	}
+	if known != nil {
+		taken[known] = true
+	}
 	switch {
 	case known != nil && d.see(known).gone:
 		return nil, &Failure{Code: config.ExitFailed, Text: a.Name + ": is being deleted: try again"}
 	case req.Mode == StartForce || known == nil:
-		return d.create(ctx, a, a.Autostart, emit)
+		ap, do, err := d.create(ctx, a, a.Autostart, emit)
+		taken[ap] = true
+		return do, err
 	case req.Mode == StartNew && d.running(known):
 		return nil, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s: is running already: `sidereal restart %s`, or start it once more with -f", a.Name, a.Name)}
 	case req.Mode == StartNew:
@@ -93,15 +102,15 @@ func (d *Daemon) running(ap *application) bool {
 }
 
 // create puts a new app and its processes into the list, and returns what starts it.
-func (d *Daemon) create(ctx context.Context, a pm2.App, start bool, emit func(Event)) (func() error, error) {
+func (d *Daemon) create(ctx context.Context, a pm2.App, start bool, emit func(Event)) (*application, func() error, error) {
 	held, interrupt := context.WithCancelCause(ctx)
 	h := newHold(interrupt)
 	ap, err := d.enlist(a, h)
 	if err != nil {
 		interrupt(nil)
-		return nil, err
+		return nil, nil, err
 	}
-	return func() error {
+	return ap, func() error {
 		defer d.release(ap, h)
 		for _, w := range ap.warnings {
 			emit(Event{Level: "warn", Name: a.Name, Text: w})

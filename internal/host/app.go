@@ -22,16 +22,18 @@ const (
 	// Program processes can be anything. Each gets a free port, and a node host makes it a worker
 	// once it answers there.
 	Program
+	// Alone processes can be anything. They open their own ports, and no router serves them.
+	Alone
 )
 
 // NodeHosted reports whether a node host looks after the processes.
-func (k Kind) NodeHosted() bool { return k != Worker }
+func (k Kind) NodeHosted() bool { return k != Worker && k != Alone }
 
 // Channeled reports whether the processes get an IPC channel of Node.
 func (k Kind) Channeled() bool { return k == NodeCluster || k == NodeFork }
 
 // Routed reports whether a router can serve the processes.
-func (k Kind) Routed() bool { return k != NodeFork }
+func (k Kind) Routed() bool { return k != NodeFork && k != Alone }
 
 // App describes an app and its processes.
 type App struct {

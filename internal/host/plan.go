@@ -133,6 +133,8 @@ func process(app *App, facts *Facts, p Process) supervisor.Spec {
 	case Program:
 		agent.Hook, agent.Drain = node.PortHook{Slot: p.Slot}, app.Settings.ShutdownTimeout
 		s.Agent, s.Readiness = &agent, supervisor.Readiness{AtStart: true, Settle: settle}
+	case Alone:
+		s.Single, s.Readiness = true, supervisor.Readiness{AtStart: true, Settle: settle}
 	}
 	if app.Kind.Channeled() && p.Interpreted {
 		s.Command = slices.Insert(slices.Clone(s.Command), 1, "-r", filepath.Join(facts.Dir, node.Preload))

@@ -24,6 +24,21 @@ function tell(act, more) {
   if (process.connected) process.send({ cmd: COMMAND, act, ...more }, undefined, undefined, () => {});
 }
 
+// Cluster workers have a channel that clones messages, for adapters that send Buffers. PM2's is JSON,
+// which leaves functions out. A message that can't be cloned goes as JSON has it.
+
+const send = process.send;
+process.send = function (message, ...rest) {
+  try {
+    return send.call(this, message, ...rest);
+  } catch (err) {
+    if (!err || err.name !== "DataCloneError") throw err;
+    const text = JSON.stringify(message);
+    if (text === undefined) throw err; // a function itself
+    return send.call(this, JSON.parse(text), ...rest);
+  }
+};
+
 // Who is at the other end
 
 const given = new WeakMap(); // handle from the channel -> its origin

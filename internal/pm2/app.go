@@ -34,6 +34,11 @@ type App struct {
 	// ExecMode is [Cluster] or [Fork]. Default: Cluster for Node scripts with a number of instances, else Fork.
 	ExecMode ExecMode `json:"exec_mode"`
 
+	// SharePort gives each process of a program that isn't Node a port of its own, in PORT, and has
+	// them share a public one. Instances above 1 do the same. Default: true if the file says
+	// exec_mode cluster for such a program, which PM2 doesn't know.
+	SharePort bool `json:"share_port,omitempty"`
+
 	// Instances is the number of processes. Zero means one for each core; a negative number means
 	// that many fewer than cores. [App.Count] resolves it. Default: 1.
 	Instances int `json:"instances"`
@@ -69,7 +74,7 @@ type App struct {
 	StopExitCodes []int `json:"stop_exit_codes,omitempty"`
 
 	// MaxRestarts is how many unstable ends in a row make a process `errored`, which is not started again. An end is
-	// unstable that came within MinUptime. Defaults: 16, 1 s; MinUptime is at least 100 ms.
+	// unstable that came within MinUptime; with 0, none is. Defaults: 16, 1 s.
 	MaxRestarts int      `json:"max_restarts"`
 	MinUptime   Duration `json:"min_uptime"`
 

@@ -83,7 +83,7 @@ func TestValidateNamesAppFieldAndRule(t *testing.T) {
 		"watch": func(a *App) { a.Watch = []string{"src"} }, "interpreter": func(a *App) { a.Interpreter = "" },
 		"exec_mode": func(a *App) { a.ExecMode = "thread" }, "instances": func(a *App) { a.Instances = 1 << 20 },
 		"port": func(a *App) { a.Port = 70000 }, "max_restarts": func(a *App) { a.MaxRestarts = -1 },
-		"min_uptime": func(a *App) { a.MinUptime = 1 }, "max_memory_restart": func(a *App) { a.MaxMemoryRestart = -1 },
+		"min_uptime": func(a *App) { a.MinUptime = -1 }, "max_memory_restart": func(a *App) { a.MaxMemoryRestart = -1 },
 		"log_type": func(a *App) { a.LogType = "xml" }, "kill_timeout": func(a *App) { a.KillTimeout = -1 },
 		"restart_delay": func(a *App) { a.RestartDelay = -1 }, "listen_timeout": func(a *App) { a.ListenTimeout = -1 },
 		"exp_backoff_restart_delay": func(a *App) { a.ExpBackoffRestartDelay = -1 }, "watch_delay": func(a *App) { a.WatchDelay = -1 },

@@ -2,6 +2,7 @@ package pm2
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -40,6 +41,9 @@ var fallbacks = map[string]string{
 // file's, then the stage's.
 func (s *settler) environments(a *App) {
 	a.Env = a.Filtered(Shell(s.loader.Environ))
+	if strings.HasPrefix(filepath.Base(a.Interpreter), "python") {
+		a.Env["PYTHONUNBUFFERED"] = "1" // else its output comes when the buffer is full
+	}
 	maps.Copy(a.Env, texts(s.envs[""]))
 	for stage, env := range s.envs {
 		if stage != "" {

@@ -5,6 +5,7 @@ const fs = require("fs");
 const { pathToFileURL } = require("url");
 const vm = require("vm");
 
+const before = { ...process.env };
 const [kind, file, ...rest] = process.argv.slice(1);
 process.argv.splice(1, process.argv.length - 1, "sidereal", ...rest);
 
@@ -19,6 +20,14 @@ function answer(result, code) {
   const bytes = Buffer.from(JSON.stringify(result, plain));
   for (let at = 0; at < bytes.length; ) at += fs.writeSync(3, bytes, at);
   process.exit(code); // a configuration may have left timers behind
+}
+
+// changes returns the variables that the file has set, or removed (null): apps inherit them, as in PM2.
+function changes() {
+  const env = {};
+  for (const name of Object.keys(process.env)) if (process.env[name] !== before[name]) env[name] = process.env[name];
+  for (const name of Object.keys(before)) if (process.env[name] === undefined) env[name] = null;
+  return env;
 }
 
 function fail(err) {
@@ -42,5 +51,5 @@ async function exported() {
 
 (async () => {
   const value = await (kind === "module" ? exported() : expression());
-  answer({ value: value === undefined ? null : value }, 0);
+  answer({ value: value === undefined ? null : value, env: changes() }, 0);
 })().catch(fail);

@@ -136,6 +136,7 @@ func TestFields(t *testing.T) {
 		{`stop_exit_codes: "0 1"`, func(a *App) { a.StopExitCodes = []int{0, 1} }},
 		{`max_restarts: 3`, func(a *App) { a.MaxRestarts = 3 }},
 		{`min_uptime: 5000`, func(a *App) { a.MinUptime = Duration(5 * time.Second) }},
+		{`min_uptime: 0`, func(a *App) { a.MinUptime = 0 }},
 		{`min_uptime: "5000"`, func(a *App) { a.MinUptime = Duration(5 * time.Second) }},
 		{`minUptime: "5s"`, func(a *App) { a.MinUptime = Duration(5 * time.Second) }},
 		{`min_uptime: "2m"`, func(a *App) { a.MinUptime = Duration(2 * time.Minute) }},
@@ -220,7 +221,7 @@ func TestWrongFieldsNameFileAppFieldAndRule(t *testing.T) {
 		`name: "api", kill_timeout: []`:                     "api: kill_timeout must be a number, not a list",
 		`name: "api", restart_delay: -1`:                    "api: restart_delay must be between 0 and 2147483647 milliseconds",
 		`name: "api", min_uptime: "5x"`:                     "api: min_uptime must be milliseconds or text like 5s, 2m or 1h, not \"5x\"",
-		`name: "api", min_uptime: 50`:                       "api: min_uptime must be at least 100 ms",
+		`name: "api", min_uptime: -1`:                       "api: min_uptime must be between 0 and 2147483647 milliseconds",
 		`name: "api", max_memory_restart: "300MB"`:          "api: max_memory_restart must be bytes or text like 300M, 1G or 512K, not \"300MB\"",
 		`name: "api", max_memory_restart: -5`:               "api: max_memory_restart must be a size in bytes",
 		`name: "api", args: {}`:                             "api: args must be a list of text or text, not an object",
@@ -301,7 +302,7 @@ func TestScripts(t *testing.T) {
 	}
 	for script, want := range map[string]string{
 		"none.js":   "script " + in("none.js") + " doesn't exist, and no program in PATH has that name",
-		"sub":       "script " + in("sub") + " is a folder: name the file in it",
+		"sub":       "script " + in("sub") + " is a folder without package.json and index.js: name the file in it",
 		"worker.rb": "interpreter for worker.rb isn't in PATH: install ruby, or name another",
 		"":          "script is missing: it says what to run",
 	} {
@@ -353,6 +354,44 @@ func TestFieldsOwnNameWinsOverAliases(t *testing.T) {
 		if filepath.Base(a.Script) != "worker.js" || filepath.Base(a.OutFile) != "b" {
 			t.Errorf("%s: %s %s", src, a.Script, a.OutFile)
 		}
+	}
+}
+
+func TestFolderIsAScript(t *testing.T) {
+	l := loader(t)
+	for name, file := range map[string]string{"pkg": "package.json", "idx": "index.js"} {
+		if err := os.Mkdir(filepath.Join(l.Dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(l.Dir, name, file), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, src := range []string{`{script: ./` + name + `}`, `{script: ".", cwd: ` + name + `}`} {
+			a, _ := one(t, l, src)
+			if a.Script != filepath.Join(l.Dir, name) || a.Interpreter != "node" || a.Name != name {
+				t.Errorf("%s: %+v", src, a)
+			}
+		}
+	}
+}
+
+func TestPythonWritesAtOnce(t *testing.T) {
+	l := loader(t)
+	if a, _ := one(t, l, `{script: worker.py}`); a.Env["PYTHONUNBUFFERED"] != "1" {
+		t.Errorf("%q", a.Env)
+	}
+	if a, _ := one(t, l, `{script: worker.py, env: {PYTHONUNBUFFERED: ""}}`); a.Env["PYTHONUNBUFFERED"] != "" {
+		t.Errorf("%q", a.Env)
+	}
+	if a, _ := one(t, l, `{script: worker.js}`); a.Env["PYTHONUNBUFFERED"] != "" {
+		t.Errorf("%q", a.Env)
+	}
+}
+
+func TestEnvFileIsNoStage(t *testing.T) {
+	a, notices := one(t, loader(t), `{script: worker.js, env_file: .env}`)
+	if len(a.Stages) != 0 || len(notices) != 1 || !strings.Contains(notices[0], "env_file isn't read") {
+		t.Errorf("%v, %q", a.Stages, notices)
 	}
 }
 

@@ -2,6 +2,7 @@ package pm2
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -25,11 +26,16 @@ func (s *settler) program(a *App) error {
 		return nil
 	}
 	info, err := os.Stat(path)
+	if err == nil && info.IsDir() && (a.Interpreter == "" || isNode(a.Interpreter)) && isPackage(path) {
+		a.Script = path
+		a.Interpreter = cmp.Or(a.Interpreter, "node")
+		return nil
+	}
 	if err != nil || info.IsDir() {
 		found := s.loader.lookPath(a.Script)
 		if found == "" {
 			if err == nil {
-				return &FieldError{Field: "script", Rule: path + " is a folder: name the file in it"}
+				return &FieldError{Field: "script", Rule: path + " is a folder without package.json and index.js: name the file in it"}
 			}
 			return &FieldError{Field: "script", Rule: fmt.Sprintf("%s doesn't exist, and no program in PATH has that name", path)}
 		}
@@ -59,6 +65,16 @@ func (s *settler) program(a *App) error {
 		return &FieldError{Field: "interpreter", Rule: fmt.Sprintf("%q isn't in PATH: install it, or name another", a.Interpreter)}
 	}
 	return nil
+}
+
+// isPackage reports whether node can run a folder.
+func isPackage(dir string) bool {
+	for _, name := range []string{"package.json", "index.js"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
 }
 
 // interpreter chooses the interpreter of a script by its extension.

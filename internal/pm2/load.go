@@ -82,11 +82,12 @@ func (l *Loader) File(ctx context.Context, path string) (*Result, error) {
 	if len(src) > maxFile {
 		return nil, &SyntaxError{File: path, Rule: fmt.Sprintf("is larger than %d MB", maxFile>>20)}
 	}
-	v, err := l.read(ctx, path, string(src))
+	own := *l // a file may change the environment of its apps
+	v, err := own.read(ctx, path, string(src))
 	if err != nil {
 		return nil, err
 	}
-	return l.settle(path, v)
+	return own.settle(path, v)
 }
 
 // Names reads the names of a file's apps. Their scripts may be missing.
@@ -164,11 +165,12 @@ func resolve(dir, path string) string {
 
 // JSON reads the standard input of `start -`.
 func (l *Loader) JSON(ctx context.Context, name string, src []byte) (*Result, error) {
-	v, err := l.readJSON(ctx, name, string(src))
+	own := *l
+	v, err := own.readJSON(ctx, name, string(src))
 	if err != nil {
 		return nil, err
 	}
-	return l.settle(name, v)
+	return own.settle(name, v)
 }
 
 // Script returns the app of a script with its arguments. A script with blanks may be a command for
@@ -199,12 +201,12 @@ func (l *Loader) settle(file string, v value) (*Result, error) {
 	for i, d := range declared {
 		s := settler{loader: l, file: file, place: i + 1, vendor: ignored}
 		app, errs := s.app(d)
+		if app.Name != "" && !l.wanted(&app, found) {
+			continue // what is wrong with it is no matter
+		}
 		all = append(all, errs...)
 		r.Notices = append(r.Notices, s.notices...)
-		if len(errs) > 0 {
-			continue
-		}
-		if l.wanted(&app, found) {
+		if len(errs) == 0 {
 			r.Apps = append(r.Apps, app)
 		}
 	}

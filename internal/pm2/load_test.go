@@ -79,6 +79,20 @@ func TestOnlyKeepsNamesAndNamespaces(t *testing.T) {
 	}
 }
 
+// With --only, nothing is wrong with a file whose other apps can't run here.
+func TestOnlyIsAllThatMatters(t *testing.T) {
+	l := loader(t)
+	l.Only = []string{"ok"}
+	r, err := l.literal("eco.yaml", `[{name: ok, script: worker.js}, {name: missing, script: nowhere.js}, {name: wrong, script: worker.js, instances: {}}]`)
+	if err != nil || !slices.Equal(names(r), []string{"ok"}) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	l.Only = []string{"missing"}
+	if _, err := l.literal("eco.yaml", `[{name: ok, script: worker.js}, {name: missing, script: nowhere.js}]`); err == nil || !strings.Contains(err.Error(), "nowhere.js") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestNamesNeedNoScripts(t *testing.T) {
 	l := loader(t)
 	write(t, l, "a.json", `[{"script": "gone.js"}, {"script": "gone.rb", "name": "b"}, {"script": "x", "name": "b"}]`)

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,7 +31,8 @@ const (
 const advice = "; install node to have it evaluated, or write the file as JSON or YAML"
 
 // evaluate has node evaluate a file in the loader's folder and environment. It reads src as an
-// expression, or imports the file as a module if src is nil.
+// expression, or imports the file as a module if src is nil. It puts what the file does to
+// process.env into the loader's environment.
 func (l *Loader) evaluate(ctx context.Context, file string, src *string) (value, error) {
 	node := l.node()
 	if node == "" {
@@ -72,20 +75,40 @@ func (l *Loader) evaluate(ctx context.Context, file string, src *string) (value,
 		return nil, err
 	}
 	answer := <-answered
+	l.Environ = answer.changed(l.Environ)
 	return answer.result(file, ended)
 }
 
 // evaluation is node's answer.
 type evaluation struct {
-	Value json.RawMessage `json:"value"`
-	Error *string         `json:"error"`
-	Stack string          `json:"stack"`
-	err   error           // there was no answer
+	Value json.RawMessage    `json:"value"`
+	Env   map[string]*string `json:"env"` // that the file has changed; nil: removed
+	Error *string            `json:"error"`
+	Stack string             `json:"stack"`
+	err   error              // there was no answer
 }
 
 func readEvaluation(r io.Reader) (e evaluation) {
 	e.err = json.NewDecoder(io.LimitReader(r, maxResult)).Decode(&e)
 	return e
+}
+
+// changed returns an environment with the changes that the file made.
+func (e evaluation) changed(environ []string) []string {
+	if len(e.Env) == 0 {
+		return environ
+	}
+	env := Shell(environ)
+	for name, v := range e.Env {
+		if delete(env, name); v != nil {
+			env[name] = *v
+		}
+	}
+	changed := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		changed = append(changed, name+"="+env[name])
+	}
+	return changed
 }
 
 func (e evaluation) result(file string, ended error) (value, error) {

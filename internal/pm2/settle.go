@@ -136,6 +136,8 @@ func (s *settler) canonical(o *object) (given map[string]value, envs map[string]
 			given[f.name], byAlias[f.name] = v, name != f.name
 		case isVendor[name]:
 			s.vendor[name] = true
+		case key == "env_file" && typeOf(v) == "text":
+			s.notices = append(s.notices, "env_file isn't read, as in PM2: load it in the file with dotenv, or in the app with node_args --env-file")
 		case stageName.MatchString(key):
 			envs[stageName.FindStringSubmatch(key)[1]] = v
 		}
@@ -175,7 +177,7 @@ func (s *settler) complete(a *App) error {
 	a.Cwd = resolve(s.loader.Dir, s.home(a.Cwd))
 	s.command(a)
 	if a.Name == "" {
-		base := filepath.Base(a.Script)
+		base := filepath.Base(resolve(a.Cwd, a.Script)) // of ".", too
 		a.Name = strings.TrimSuffix(base, filepath.Ext(base))
 		if a.Name == "" {
 			a.Name = base
@@ -223,7 +225,7 @@ func (s *settler) execMode(a *App) {
 	switch {
 	case !isNode(a.Interpreter):
 		if a.ExecMode == Cluster {
-			a.ExecMode = Fork
+			a.ExecMode, a.SharePort = Fork, true
 			s.notice(a, "exec_mode cluster is for Node scripts: this one runs in fork mode, and its instances share a port all the same")
 		}
 		return

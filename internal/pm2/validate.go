@@ -37,7 +37,7 @@ func (a *App) Validate() error {
 	v.check(a.Instances >= -maxInstances && a.Instances <= maxInstances, "instances", fmt.Sprintf("must not be beyond %d", maxInstances))
 	v.check(a.Port >= 0 && a.Port <= 65535, "port", "must be between 0 and 65535")
 	v.check(a.MaxRestarts >= 0 && a.MaxRestarts <= maxRestarts, "max_restarts", "must not be negative")
-	v.check(a.MinUptime >= milliseconds(100), "min_uptime", "must be at least 100 ms")
+	v.check(a.MinUptime >= 0, "min_uptime", "must not be negative")
 	v.check(a.MaxMemoryRestart >= 0, "max_memory_restart", "must not be negative")
 	v.check(a.LogType == "" || a.LogType == "json", "log_type", `must be "json"`)
 	v.durations(a)

@@ -32,7 +32,7 @@ process.send = function (message, ...rest) {
   try {
     return send.call(this, message, ...rest);
   } catch (err) {
-    if (!err || err.name !== "DataCloneError") throw err;
+    if (!err || typeof err.code === "string") throw err; // ERR_IPC_CHANNEL_CLOSED and the like
     const text = JSON.stringify(message);
     if (text === undefined) throw err; // a function itself
     return send.call(this, JSON.parse(text), ...rest);

@@ -36,8 +36,14 @@ func (d *Directory) Check(ctx context.Context) error {
 			p.Del(ctx, d.keys.worker(id))
 			p.SAdd(ctx, d.keys.workers(), id)
 			p.SRem(ctx, d.keys.workers(), id)
+			p.HSet(ctx, d.keys.beats(), id, "")
+			p.HDel(ctx, d.keys.beats(), id)
 		}},
-		{"read records", func(p redis.Pipeliner) { p.SMembers(ctx, d.keys.workers()); p.SMembers(ctx, d.keys.routers()) }},
+		{"read records", func(p redis.Pipeliner) {
+			p.SMembers(ctx, d.keys.workers())
+			p.SMembers(ctx, d.keys.routers())
+			p.HGetAll(ctx, d.keys.beats())
+		}},
 		{"publish events", func(p redis.Pipeliner) { p.Publish(ctx, d.keys.events(), "{}") }},
 	}
 	for _, t := range tries {

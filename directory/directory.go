@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +48,8 @@ type Directory struct {
 	strangers strangers
 
 	events   *redisconn.Subscription
-	refresh  chan struct{} // look at the records now
+	refresh  chan struct{} // look at the records now: at all, or at those that events named
+	memory   memory        // of follow
 	deaths   chan string   // workers to be declared gone
 	silences chan event    // and what is to be said of others
 	openings *openings
@@ -58,6 +61,8 @@ type Directory struct {
 	roster  *roster
 	listed  []Worker              // by hand
 	looked  bool                  // at the records
+	whole   bool                  // look at all records
+	named   map[string]struct{}   // look at these workers' records
 	table   atomic.Pointer[Table] // written under mu
 	changed chan struct{}         // closed when table changes
 }
@@ -107,6 +112,7 @@ func newDirectory(cfg Config, conn *redisconn.Conn) (*Directory, error) {
 		silences: make(chan event, 16),
 		openings: newOpenings(),
 		roster:   newRoster(cfg.SIDTTL),
+		named:    make(map[string]struct{}),
 		changed:  make(chan struct{}),
 	}
 	d.writer = newWriter(d)
@@ -197,11 +203,31 @@ func (d *Directory) Synced(ctx context.Context) error {
 // now returns the time on this directory's monotonic clock. 0 is long ago.
 func (d *Directory) now() int64 { return int64(time.Since(d.start)) }
 
+// lookAgain makes follow look at all records now.
 func (d *Directory) lookAgain() {
-	select {
-	case d.refresh <- struct{}{}:
-	default:
+	d.mu.Lock()
+	d.whole = true
+	d.mu.Unlock()
+	kick(d.refresh)
+}
+
+// nameLocked makes follow look at a worker's record, once refresh is kicked.
+func (d *Directory) nameLocked(id string) {
+	if len(d.named) < maxHeard {
+		d.named[id] = struct{}{}
+	} else {
+		d.whole = true
 	}
+}
+
+// wanted returns the workers at whose records to look, or whole for all records.
+func (d *Directory) wanted() (ids []string, whole bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids, whole = slices.Collect(maps.Keys(d.named)), d.whole
+	clear(d.named)
+	d.whole = false
+	return ids, whole
 }
 
 // publishLocked replaces the table by the roster's present state.

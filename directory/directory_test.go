@@ -117,7 +117,7 @@ func TestCheckNamesTheMissingRight(t *testing.T) {
 		return d
 	}
 	least := []any{
-		"+hello", "+auth", "+ping", "+get", "+set", "+del", "+exists", "+pttl", "+sadd", "+srem", "+smembers",
+		"+hello", "+auth", "+ping", "+get", "+set", "+del", "+exists", "+pttl", "+sadd", "+srem", "+smembers", "+hset", "+hdel", "+hgetall",
 		"+publish", "+subscribe", "~sidereal:default:sid:*", "~{sidereal:default}:*", "&{sidereal:default}:events",
 	}
 	if err := as("least", least...).Check(ctx); err != nil {

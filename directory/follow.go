@@ -17,7 +17,7 @@ const (
 	sweepEvery  = 10 * time.Second // of expired sids
 )
 
-// follow reads all records every 2 s, when a record should expire, and after events.
+// follow reads all records every 2 s and when a record should expire, and single ones after events.
 func (d *Directory) follow(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -38,6 +38,10 @@ func (d *Directory) follow(ctx context.Context) error {
 			continue
 		case <-changed:
 		case <-d.refresh:
+			ids, whole := d.wanted()
+			if !whole && !away && d.conn.Up() && !d.back.Load() && d.lookAt(ctx, ids) == nil {
+				continue
+			}
 		case <-timer.C:
 		}
 		if !d.conn.Up() {
@@ -45,6 +49,9 @@ func (d *Directory) follow(ctx context.Context) error {
 			continue // its change back wakes this loop
 		}
 		returned := d.back.Swap(false)
+		if away || returned {
+			d.memory.forget()
+		}
 		wait, err := d.look(ctx, away || returned)
 		if err != nil && ctx.Err() == nil {
 			if d.unread.due(logEvery) {
@@ -65,7 +72,7 @@ func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, err
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	sent := d.pulse.beats()
-	o, err := d.read(ctx)
+	o, err := d.read(ctx, sent)
 	if err != nil {
 		return 0, err
 	}
@@ -102,9 +109,14 @@ func b2i(b bool) int {
 	return 0
 }
 
-// prune removes ids from the sets if their records expired long ago. A worker that returns adds
-// itself with its next beat.
+// prune removes ids from the sets if their records expired long ago, and signs of beats without a
+// member. A worker that returns adds itself with its next beat.
 func (d *Directory) prune(ctx context.Context, n news) error {
+	if len(n.staleBeats) > 0 {
+		if err := d.client.HDel(ctx, d.keys.beats(), n.staleBeats...).Err(); err != nil {
+			return fmt.Errorf("directory: prune %s: %w", d.keys.beats(), redisconn.Classify(err))
+		}
+	}
 	for set, ids := range map[string][]string{
 		d.keys.workers(): append(n.staleWorkers, n.junk[d.keys.workers()]...),
 		d.keys.routers(): append(n.staleNode, n.junk[d.keys.routers()]...),
@@ -167,9 +179,10 @@ func (d *Directory) heard(payload []byte) {
 	} else {
 		d.roster.lives(e.Worker, time.Now())
 		d.roster.heardOf(e.Worker, time.Now())
+		d.nameLocked(e.Worker)
 	}
 	d.mu.Unlock()
-	d.lookAgain()
+	kick(d.refresh)
 }
 
 // WorkerGone reports a dead worker, for a caller that saw its end: a child process that exited, a refused
@@ -264,6 +277,7 @@ func (d *Directory) announceGone(ctx context.Context, id string, dead bool) erro
 	pipe := d.client.Pipeline()
 	pipe.Del(ctx, d.keys.worker(id))
 	pipe.SRem(ctx, d.keys.workers(), id)
+	pipe.HDel(ctx, d.keys.beats(), workerField(id))
 	pipe.Publish(ctx, d.keys.events(), encode(event{id, stateGone, dead}))
 	_, err := pipe.Exec(ctx)
 	return redisconn.Classify(err)

@@ -23,6 +23,7 @@ func (k keys) workers() string         { return k.tagged("workers") }
 func (k keys) routers() string         { return k.tagged("routers") }
 func (k keys) worker(id string) string { return k.tagged("worker:" + id) }
 func (k keys) router(id string) string { return k.tagged("router:" + id) }
+func (k keys) beats() string           { return k.tagged("beats") }
 func (k keys) events() string          { return k.tagged("events") }
 func (k keys) secret() string          { return k.tagged("secret") }
 
@@ -60,6 +61,10 @@ func keyDocs() []keyDoc {
 		{
 			k.router("<id>"), "string", "JSON `{v, id, host, addr, state, sessions, started, version}`",
 			"6 s, written every 2 s", "the router", "routers, `sidereal cluster`",
+		},
+		{
+			k.beats(), "hash", "for each worker and router, as `worker:<id>` or `router:<id>`: a digest of the record, the number of its beats, and its load", "no expiry; routers remove fields without a member",
+			"workers and routers, at every beat", "routers, every 2 s",
 		},
 		{
 			k.events(), "channel", "JSON `{worker, state, dead}`; state is `ready`, `draining` or `gone` (dead: others saw its end), or `silent` or `heard` for a worker that missed its beats; `{router, opened}`: new sessions that a router opened", "not stored",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -34,12 +35,15 @@ func wrongType(err error) bool {
 	return errors.As(err, &answer) && strings.HasPrefix(answer.Error(), "WRONGTYPE")
 }
 
-// read reads both sets, then each member's record and its remaining life. All keys share one
-// slot. A bad key costs only itself.
-func (d *Directory) read(ctx context.Context) (o observation, err error) {
+// read reads both sets and the signs of beats, then the record and the remaining life of each member
+// of which the signs don't say enough. All keys share one slot. A bad key costs only itself. Own are
+// the keys of this process's own records, which are always read.
+func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o observation, err error) {
 	known := d.known()
+	last := d.memory.begin(time.Now())
 	sets := d.client.Pipeline()
 	workers, routers := sets.SMembers(ctx, d.keys.workers()), sets.SMembers(ctx, d.keys.routers())
+	beats := sets.HGetAll(ctx, d.keys.beats())
 	var secret *redis.StringCmd
 	if d.secret.known() {
 		secret = sets.Get(ctx, d.keys.secret())
@@ -55,18 +59,88 @@ func (d *Directory) read(ctx context.Context) (o observation, err error) {
 	if secret != nil {
 		o.secret = sawSecret(secret)
 	}
-	records := d.client.Pipeline()
-	read := append(d.ask(ctx, records, o.workers, d.keys.worker), d.ask(ctx, records, o.routers, d.keys.router)...)
-	if len(read) > 0 {
-		_, _ = records.Exec(ctx)
-	}
-	for _, r := range read {
-		if err := r.settle(); err != nil {
-			return o, fmt.Errorf("directory: read records: %w", redisconn.Classify(err))
+	signs := beats.Val() // none if the hash can't be read: all records are read then
+	var unknown []reading
+	at := time.Now()
+	for key, s := range d.records(&o) {
+		now, signed := parseSign(signs[key.field])
+		delete(signs, key.field)
+		if _, mine := own[key.record]; mine || !signed || !d.memory.recall(s, key.field, now, last, at) {
+			unknown = append(unknown, reading{into: s, key: key, sign: now, signed: signed})
 		}
 	}
+	for field := range signs {
+		if len(o.loose) < maxMembers {
+			o.loose = append(o.loose, field)
+		}
+	}
+	if err := d.readAll(ctx, unknown); err != nil {
+		d.memory.forget()
+		return o, err
+	}
 	o.at = time.Now()
+	for _, r := range unknown {
+		d.memory.note(r.into, r.key.field, r.sign, r.signed, o.at)
+	}
 	return o, nil
+}
+
+// recordKey is where a record and its sign are.
+type recordKey struct{ record, field string }
+
+func (k keys) ofWorker(id string) recordKey { return recordKey{k.worker(id), workerField(id)} }
+func (k keys) ofRouter(id string) recordKey {
+	return recordKey{k.router(id), routerKind.name + ":" + id}
+}
+
+func workerField(id string) string { return workerKind.name + ":" + id }
+
+// records returns each member of an observation with its keys.
+func (d *Directory) records(o *observation) iter.Seq2[recordKey, *seen] {
+	return func(yield func(recordKey, *seen) bool) {
+		for i := range o.workers {
+			if !yield(d.keys.ofWorker(o.workers[i].id), &o.workers[i]) {
+				return
+			}
+		}
+		for i := range o.routers {
+			if !yield(d.keys.ofRouter(o.routers[i].id), &o.routers[i]) {
+				return
+			}
+		}
+	}
+}
+
+// lookAt reads the records of workers that events named. Other records stay as they are.
+func (d *Directory) lookAt(ctx context.Context, ids []string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	all, asked := make([]seen, len(ids)), make([]reading, len(ids))
+	for i, id := range ids {
+		all[i].id = id
+		asked[i] = reading{into: &all[i], key: d.keys.ofWorker(id)}
+		delete(d.memory.records, asked[i].key.field) // its record has changed
+	}
+	if err := d.readAll(ctx, asked); err != nil {
+		return err
+	}
+	var n news
+	at := time.Now()
+	d.mu.Lock()
+	for _, s := range all {
+		if s.bad != "" {
+			n.unreadable = append(n.unreadable, s.id+": "+s.bad)
+		}
+		if s.raw != "" { // else the next look tells
+			d.roster.saw(s, at, &n)
+		}
+	}
+	if n.changed {
+		d.publishLocked()
+	}
+	d.mu.Unlock()
+	d.tell(n)
+	return nil
 }
 
 // members are ids by kind.
@@ -129,18 +203,31 @@ func (d *Directory) membersOf(o *observation, set string, cmd *redis.StringSlice
 
 // reading is a record that was asked for.
 type reading struct {
-	into *seen
-	get  *redis.StringCmd
-	ttl  *redis.DurationCmd
+	into   *seen
+	key    recordKey
+	sign   sign // before the record was read
+	signed bool
+	get    *redis.StringCmd
+	ttl    *redis.DurationCmd
 }
 
-func (d *Directory) ask(ctx context.Context, pipe redis.Pipeliner, all []seen, key func(string) string) []reading {
-	asked := make([]reading, len(all))
-	for i := range all {
-		k := key(all[i].id)
-		asked[i] = reading{&all[i], pipe.Get(ctx, k), pipe.PTTL(ctx, k)}
+// readAll reads records.
+func (d *Directory) readAll(ctx context.Context, asked []reading) error {
+	if len(asked) == 0 {
+		return nil
 	}
-	return asked
+	pipe := d.client.Pipeline()
+	for i := range asked {
+		r := &asked[i]
+		r.get, r.ttl = pipe.Get(ctx, r.key.record), pipe.PTTL(ctx, r.key.record)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for _, r := range asked {
+		if err := r.settle(); err != nil {
+			return fmt.Errorf("directory: read records: %w", redisconn.Classify(err))
+		}
+	}
+	return nil
 }
 
 // settle stores what Redis has of the record. It returns an error that isn't about this record

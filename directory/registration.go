@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,8 @@ type Registration[R Worker | Router] struct {
 	kind kind[R]
 	load func() int
 	kick chan struct{}
+
+	beats uint64 // of Run, so that each leaves another sign
 
 	mu     sync.Mutex // guards record
 	record R
@@ -117,7 +120,7 @@ func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], r
 func (r *Registration[R]) claim(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
-	text, _ := r.text()
+	text, _, _ := r.text()
 	err := r.d.client.SetArgs(ctx, r.key, text, redis.SetArgs{Mode: "NX", TTL: recordTTL}).Err()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
@@ -144,13 +147,15 @@ func (r *Registration[R]) Update(change func(record *R)) {
 	}
 }
 
-// text returns the record with the present load, and its state.
-func (r *Registration[R]) text() (string, State) {
+// text returns the record with the present load, its state and the sign of its next beat.
+func (r *Registration[R]) text() (string, State, sign) {
 	load := r.load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.kind.load(&r.record, 0)
+	without := encode(r.record)
 	r.kind.load(&r.record, load)
-	return encode(r.record), *r.kind.state(&r.record)
+	return encode(r.record), *r.kind.state(&r.record), sign{digest(without), r.beats, load}
 }
 
 // Run writes the record every 2 seconds, when it changes, and when Redis is back, until ctx ends. Then
@@ -188,18 +193,24 @@ func (r *Registration[R]) Run(ctx context.Context) error {
 func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
-	text, state := r.text()
+	r.beats++
+	text, state, now := r.text()
 	sent := time.Now()
 	pipe := r.d.client.Pipeline()
 	had := pipe.Exists(ctx, r.key)
-	pipe.Set(ctx, r.key, text, recordTTL)
+	written := pipe.Set(ctx, r.key, text, recordTTL)
 	added := pipe.SAdd(ctx, r.set, r.id)
-	_, err := pipe.Exec(ctx)
-	if wrongType(added.Err()) {
+	signed := pipe.HSet(ctx, r.d.keys.beats(), r.kind.name+":"+r.id, now.String())
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	err := cmp.Or(had.Err(), written.Err(), added.Err())
+	if had.Err() == nil && written.Err() == nil && wrongType(added.Err()) {
 		err = r.rebuild(ctx, added)
 	}
 	if err != nil {
 		return told, redisconn.Classify(err)
+	}
+	if wrongType(signed.Err()) { // without its sign, a record is read by each look
+		_ = r.d.client.Del(ctx, r.d.keys.beats()).Err() // or the next beat does it
 	}
 	before := r.d.pulse.took(r.key, sent)
 	r.d.pulse.wrote(r.d.cfg.Log)
@@ -265,6 +276,7 @@ func (r *Registration[R]) goodbye(ctx context.Context) error {
 	pipe := r.d.client.Pipeline()
 	pipe.Del(ctx, r.key)
 	pipe.SRem(ctx, r.set, r.id)
+	pipe.HDel(ctx, r.d.keys.beats(), r.kind.name+":"+r.id)
 	_, err := pipe.Exec(ctx)
 	return ignoreUnreachable(redisconn.Classify(err))
 }

@@ -49,6 +49,7 @@ type observation struct {
 
 	unreadable []string            // keys that are no good
 	junk       map[string][]string // members that can't be ids, by set
+	loose      []string            // fields of the hash of beats without a member
 }
 
 func (o *observation) drop(set, id string) {
@@ -82,6 +83,10 @@ type seen struct {
 	bad string        // why there is none though the key exists
 
 	unlisted bool // the set doesn't have it
+
+	// Of a record that was remembered instead of read:
+	beaten bool // since the last look
+	load   int
 }
 
 // news is what an observation changed, for the log.
@@ -90,6 +95,7 @@ type news struct {
 	lost, back, forgotten   []string
 	unreadable              []string
 	staleWorkers, staleNode []string // members to prune from the sets workers and routers
+	staleBeats              []string // fields to prune from the hash of beats
 	junk                    map[string][]string
 }
 
@@ -135,6 +141,11 @@ func (r *roster) observe(o observation) news {
 		}
 	}
 	r.sawRouters(o, &n)
+	for _, field := range o.loose {
+		if r.staleFor(o, "b"+field) {
+			n.staleBeats = append(n.staleBeats, field)
+		}
+	}
 	for _, m := range r.members {
 		if !m.silent.IsZero() && o.at.After(m.silent) {
 			m.silent, n.changed = time.Time{}, true
@@ -156,8 +167,11 @@ func (r *roster) saw(s seen, at time.Time, n *news) {
 	m := r.members[s.id]
 	if m != nil && m.raw == s.raw && m.lost.IsZero() {
 		m.recorded = true
-		beat := expires.Sub(m.expires) > beatSlack
+		beat := s.beaten || expires.Sub(m.expires) > beatSlack
 		m.expires = expires
+		if s.beaten {
+			m.worker.Clients = countOf(s.load)
+		}
 		if beat {
 			m.worker.Beat++
 			n.changed = true
@@ -168,6 +182,9 @@ func (r *roster) saw(s seen, at time.Time, n *news) {
 	if err != nil {
 		n.unreadable = append(n.unreadable, s.id+": "+err.Error())
 		return
+	}
+	if s.beaten {
+		w.Clients = countOf(s.load)
 	}
 	if m == nil {
 		m = &member{}
@@ -214,6 +231,10 @@ func (r *roster) staleFor(o observation, key string) bool {
 
 func (r *roster) sawRouters(o observation, n *news) {
 	raw, expired := make(map[string]string, len(o.routers)), make(map[string]bool)
+	known := make(map[string]*Router, len(r.routers))
+	for _, rt := range r.routers {
+		known[rt.ID] = rt
+	}
 	var routers []*Router
 	for _, s := range o.routers {
 		if s.bad != "" {
@@ -227,10 +248,17 @@ func (r *roster) sawRouters(o observation, n *news) {
 			continue
 		}
 		delete(r.missing, "r"+s.id)
-		rt, err := decodeRouter(s.raw, s.id)
-		if err != nil {
-			n.unreadable = append(n.unreadable, s.id+": "+err.Error())
-			continue
+		rt := known[s.id]
+		if rt == nil || r.raw[s.id] != s.raw {
+			var err error
+			if rt, err = decodeRouter(s.raw, s.id); err != nil {
+				n.unreadable = append(n.unreadable, s.id+": "+err.Error())
+				continue
+			}
+		}
+		if load := countOf(s.load); s.beaten && rt.Sessions != load {
+			other := *rt // tables have the old one
+			rt, other.Sessions, n.changed = &other, load, true
 		}
 		raw[s.id] = s.raw
 		routers = append(routers, rt)

@@ -175,6 +175,18 @@ func (l *Link) KnownPeers() int {
 	return len(l.peers.known)
 }
 
+// Servers returns about how many servers there are, this one included: our peers, and those of
+// Node's that the last beat counted.
+func (l *Link) Servers() int {
+	l.peers.mu.Lock()
+	defer l.peers.mu.Unlock()
+	most := 0
+	for _, others := range l.peers.lastRest {
+		most = max(most, others)
+	}
+	return 1 + len(l.peers.known) + most
+}
+
 // NewID makes a random id in the alphabet of Node's ids.
 func NewID(bytes int) string {
 	b := make([]byte, bytes)

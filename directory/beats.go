@@ -1,0 +1,102 @@
+package directory
+
+import (
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Every router wants to know the load of every worker, and whether it still beats. If each read all
+// records for that, a thousand routers of a thousand workers would send two million commands a
+// second. So each beat also leaves a sign in one hash, which a look reads with one command. A look
+// reads a record itself if the signs don't say enough about it: the first time, when it has changed,
+// and when it may have expired. A record without a sign, of an older version, is read by each look.
+
+// sign is what a beat says of a record in the hash of beats.
+type sign struct {
+	digest uint32 // of the record without its load
+	beat   uint64 // grows with each beat
+	load   int
+}
+
+// maxSign limits the bytes of a sign.
+const maxSign = 64
+
+func (s sign) String() string {
+	return strconv.FormatUint(uint64(s.digest), 36) + " " + strconv.FormatUint(s.beat, 36) + " " + strconv.Itoa(s.load)
+}
+
+func parseSign(text string) (s sign, ok bool) {
+	if len(text) > maxSign {
+		return s, false
+	}
+	digest, rest, _ := strings.Cut(text, " ")
+	beat, load, _ := strings.Cut(rest, " ")
+	d, err1 := strconv.ParseUint(digest, 36, 32)
+	b, err2 := strconv.ParseUint(beat, 36, 64)
+	n, err3 := strconv.Atoi(load)
+	return sign{uint32(d), b, n}, err1 == nil && err2 == nil && err3 == nil
+}
+
+func digest(text string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(text)) // never fails
+	return h.Sum32()
+}
+
+// memory is what a directory knows of the records without reading them again. Only the goroutine
+// that follows the records uses it.
+type memory struct {
+	begun   time.Time             // when the last look began
+	records map[string]remembered // by field of the hash
+}
+
+// remembered is a record as it was last read.
+type remembered struct {
+	raw     string
+	expires time.Time // at the earliest
+	sign    sign
+}
+
+// memoryFor is how long a look is remembered. Two beats fit between two looks as a rule. After a
+// longer time a sign says too little about when its record was written.
+const memoryFor = beatLate
+
+// begin notes a look, and forgets everything if the one before was too long ago.
+func (m *memory) begin(now time.Time) (last time.Time) {
+	last, m.begun = m.begun, now
+	if m.records == nil || now.Sub(last) > memoryFor {
+		m.forget()
+	}
+	return last
+}
+
+func (m *memory) forget() { m.records = make(map[string]remembered) }
+
+// recall completes s from memory, if that and the present sign of its record say enough. Last is
+// when the last look began: a beat that it didn't see was later.
+func (m *memory) recall(s *seen, field string, now sign, last, at time.Time) bool {
+	r, ok := m.records[field]
+	if !ok || s.unlisted || now.digest != r.sign.digest || now.beat < r.sign.beat {
+		return false
+	}
+	if s.beaten = now.beat > r.sign.beat; s.beaten {
+		r.sign, r.expires = now, last.Add(recordTTL)
+	}
+	if !at.Before(r.expires) {
+		return false
+	}
+	m.records[field] = r
+	s.raw, s.load, s.ttl = r.raw, r.sign.load, r.expires.Sub(at)
+	return true
+}
+
+// note remembers a record that was read, if it has a sign.
+func (m *memory) note(s *seen, field string, now sign, signed bool, at time.Time) {
+	if signed && s.raw != "" {
+		m.records[field] = remembered{raw: s.raw, expires: at.Add(s.ttl), sign: now}
+	} else {
+		delete(m.records, field)
+	}
+}

@@ -48,7 +48,7 @@ func digest(text string) uint32 {
 // memory is what a directory knows of the records without reading them again. Only the goroutine
 // that follows the records uses it.
 type memory struct {
-	begun   time.Time             // when the last look began
+	begun   time.Time             // when the last look that succeeded began
 	records map[string]remembered // by field of the hash
 }
 
@@ -59,30 +59,15 @@ type remembered struct {
 	sign    sign
 }
 
-// memoryFor is how long a look is remembered. Two beats fit between two looks as a rule. After a
-// longer time a sign says too little about when its record was written.
-const memoryFor = beatLate
-
-// begin notes a look, and forgets everything if the one before was too long ago.
-func (m *memory) begin(now time.Time) (last time.Time) {
-	last, m.begun = m.begun, now
-	if m.records == nil || now.Sub(last) > memoryFor {
-		m.forget()
-	}
-	return last
-}
-
-func (m *memory) forget() { m.records = make(map[string]remembered) }
-
-// recall completes s from memory, if that and the present sign of its record say enough. Last is
-// when the last look began: a beat that it didn't see was later.
-func (m *memory) recall(s *seen, field string, now sign, last, at time.Time) bool {
+// recall completes s from memory, if that and the present sign of its record say enough. A beat that
+// the last look didn't see was later than its beginning.
+func (m *memory) recall(s *seen, field string, now sign, at time.Time) bool {
 	r, ok := m.records[field]
 	if !ok || s.unlisted || now.digest != r.sign.digest || now.beat < r.sign.beat {
 		return false
 	}
 	if s.beaten = now.beat > r.sign.beat; s.beaten {
-		r.sign, r.expires = now, last.Add(recordTTL)
+		r.sign, r.expires = now, m.begun.Add(recordTTL)
 	}
 	if !at.Before(r.expires) {
 		return false
@@ -95,6 +80,9 @@ func (m *memory) recall(s *seen, field string, now sign, last, at time.Time) boo
 // note remembers a record that was read, if it has a sign.
 func (m *memory) note(s *seen, field string, now sign, signed bool, at time.Time) {
 	if signed && s.raw != "" {
+		if m.records == nil {
+			m.records = make(map[string]remembered)
+		}
 		m.records[field] = remembered{raw: s.raw, expires: at.Add(s.ttl), sign: now}
 	} else {
 		delete(m.records, field)

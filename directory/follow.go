@@ -49,9 +49,6 @@ func (d *Directory) follow(ctx context.Context) error {
 			continue // its change back wakes this loop
 		}
 		returned := d.back.Swap(false)
-		if away || returned {
-			d.memory.forget()
-		}
 		wait, err := d.look(ctx, away || returned)
 		if err != nil && ctx.Err() == nil {
 			if d.unread.due(logEvery) {

@@ -40,7 +40,7 @@ func wrongType(err error) bool {
 // the keys of this process's own records, which are always read.
 func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o observation, err error) {
 	known := d.known()
-	last := d.memory.begin(time.Now())
+	begun := time.Now()
 	sets := d.client.Pipeline()
 	workers, routers := sets.SMembers(ctx, d.keys.workers()), sets.SMembers(ctx, d.keys.routers())
 	beats := sets.HGetAll(ctx, d.keys.beats())
@@ -65,7 +65,7 @@ func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o obser
 	for key, s := range d.records(&o) {
 		now, signed := parseSign(signs[key.field])
 		delete(signs, key.field)
-		if _, mine := own[key.record]; mine || !signed || !d.memory.recall(s, key.field, now, last, at) {
+		if _, mine := own[key.record]; mine || !signed || !d.memory.recall(s, key.field, now, at) {
 			unknown = append(unknown, reading{into: s, key: key, sign: now, signed: signed})
 		}
 	}
@@ -75,13 +75,13 @@ func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o obser
 		}
 	}
 	if err := d.readAll(ctx, unknown); err != nil {
-		d.memory.forget()
 		return o, err
 	}
 	o.at = time.Now()
 	for _, r := range unknown {
 		d.memory.note(r.into, r.key.field, r.sign, r.signed, o.at)
 	}
+	d.memory.begun = begun
 	return o, nil
 }
 

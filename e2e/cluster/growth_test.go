@@ -268,7 +268,7 @@ func (b *bench) directory() {
 		return 0
 	})
 	b.phase("restart of all", "worker", func() int {
-		restarts := min(n, 100) // some of them, ten a second: what is measured is the cost of one
+		restarts := min(n, 20) // some of them, ten a second: what is measured is the cost of one
 		for i := range restarts {
 			h := all[i]
 			next := h.startWorker(t, 0)

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"hash/fnv"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -87,4 +88,18 @@ func (m *memory) note(s *seen, field string, now sign, signed bool, at time.Time
 	} else {
 		delete(m.records, field)
 	}
+}
+
+// keep forgets the records of all but n members.
+func (m *memory) keep(members iter.Seq2[recordKey, *seen], n int) {
+	if len(m.records) <= n {
+		return
+	}
+	kept := make(map[string]remembered, n)
+	for key := range members {
+		if r, ok := m.records[key.field]; ok {
+			kept[key.field] = r
+		}
+	}
+	m.records = kept
 }

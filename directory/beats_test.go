@@ -124,9 +124,21 @@ func TestALookCostsThreeCommands(t *testing.T) {
 	}
 	commands.expect(t, "after an event", map[string]int{"GET": 1, "PTTL": 1})
 
+	gone := d.Workers().All()[0].ID
+	if err := d.announceGone(t.Context(), gone, false); err != nil {
+		t.Fatal(err)
+	}
+	look() // still reads the record, which the table has
+	d.WorkerGone(gone)
+	look()
+	if _, ok := d.memory.records[workerField(gone)]; ok || len(d.memory.records) != 2*members-1 {
+		t.Errorf("%d records are remembered", len(d.memory.records))
+	}
+
+	commands.take()
 	m.Del(d.keys.beats()) // servers of an older version leave no signs
 	look()
-	if got := commands.take(); got["GET"] != 2*members || len(d.Workers().Ready()) != members {
+	if got := commands.take(); got["GET"] != 2*members-1 || len(d.Workers().Ready()) != members-1 {
 		t.Errorf("without signs: %v, %d workers", got, len(d.Workers().Ready()))
 	}
 }

@@ -82,6 +82,7 @@ func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o obser
 		d.memory.note(r.into, r.key.field, r.sign, r.signed, o.at)
 	}
 	d.memory.begun = begun
+	d.memory.keep(d.records(&o), len(o.workers)+len(o.routers))
 	return o, nil
 }
 

@@ -10,7 +10,7 @@ ARGS ?=
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check lint vulncheck bench bench-scale interop flakes cover fuzz soak demo picture demo-test dist help generate deps
+.PHONY: run build unit test check lint vulncheck bench bench-scale bench-cluster interop flakes cover fuzz soak demo picture demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -66,6 +66,10 @@ bench: ## Go benchmarks of every hot path, with allocations
 
 bench-scale: deps build ## compare with Node's socket.io, nginx and HAProxy in one run, into docs/performance.md
 	$(GO) run ./e2e/bench -o docs/performance.md
+
+bench-cluster: ## simulate clusters of 10 to 300 servers on a real Redis (CLUSTER_MEMBERS=10,1000 CLUSTER_PARTS=sharded CLUSTER_REDIS=cluster for others)
+	CLUSTER_MEMBERS='$(or $(CLUSTER_MEMBERS),10,100,300)' CLUSTER_PARTS='$(CLUSTER_PARTS)' CLUSTER_REDIS='$(CLUSTER_REDIS)' CLUSTER_OUT='$(CLUSTER_OUT)' \
+		TESTKIT_REQUIRE=1 $(GO) test -tags soak -run TestSoakGrowth -count=1 -timeout 0 -v ./e2e/cluster
 
 interop: deps ## compare servers of ours and Node's in one cluster, operation by operation, into docs/interop.md
 	TESTKIT_REQUIRE=1 $(GO) test -tags e2e -count=1 ./e2e/interop -write

@@ -3,8 +3,8 @@
 // sockets, but they talk to a real Redis or Redis Cluster over connections of their own, as
 // processes on other hosts would.
 //
-//	make bench-cluster                              # 10, 100, 300 and 1,000 members, for docs/scale.md
-//	make bench-cluster CLUSTER_MEMBERS=10,100       # some of them
+//	make bench-cluster                              # 10, 100 and 300 members, for docs/scale.md
+//	make bench-cluster CLUSTER_MEMBERS=10,1000      # others
 //	make bench-cluster CLUSTER_PARTS=sharded        # one part: classic, sharded, streams, directory
 //	make bench-cluster CLUSTER_REDIS=cluster        # on a Redis Cluster of six nodes
 //

@@ -29,8 +29,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// TestMetricsDoc holds docs/metrics.md to the metrics that the product registers: their names, types, labels, and the
-// values that labels have from the start.
+// TestMetricsDoc holds docs/metrics.md to the metrics that the product registers: their names,
+// types, labels, and the values that labels have from the start.
 func TestMetricsDoc(t *testing.T) {
 	const doc = "docs/metrics.md"
 	metrics := registered(t)
@@ -124,7 +124,8 @@ func registered(t *testing.T) map[string]*metric {
 	return reg.metrics
 }
 
-// recorder notes the description of each metric that is registered: a vector without children does not gather.
+// recorder notes the description of each metric that is registered: a vector without children does
+// not gather.
 type recorder struct {
 	*prometheus.Registry
 	metrics map[string]*metric
@@ -162,8 +163,8 @@ func (r *recorder) MustRegister(cs ...prometheus.Collector) {
 	}
 }
 
-// TestConcurrencyDoc holds the first section of docs/concurrency.md to the code: a file that starts a goroutine is in it, and
-// one that starts none is not.
+// TestConcurrencyDoc holds the first section of docs/concurrency.md to the code: a file that starts
+// a goroutine is in it, and one that starts none is not.
 func TestConcurrencyDoc(t *testing.T) {
 	const doc, heading = "docs/concurrency.md", "## Every kind of goroutine"
 	_, lists, ok := strings.Cut(read(t, doc), heading)
@@ -197,7 +198,8 @@ func TestConcurrencyDoc(t *testing.T) {
 	}
 }
 
-// TestLockOrderDoc wants every lock in the table of docs/concurrency.md to be a field of a type, so that renames reach it.
+// TestLockOrderDoc wants every lock in the table of docs/concurrency.md to be a field of a type, so
+// that renames reach it.
 func TestLockOrderDoc(t *testing.T) {
 	const doc, heading = "docs/concurrency.md", "## Lock order"
 	_, table, ok := strings.Cut(read(t, doc), heading)
@@ -250,7 +252,8 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// walk calls f with every file below dir, but for those that are not ours or not kept in the repository.
+// walk calls f with every file below dir, but for those that are not ours or not kept in the
+// repository.
 func walk(t *testing.T, dir string, f func(name string)) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
@@ -277,7 +280,8 @@ type source struct {
 
 func (s source) position(n ast.Node) string { return s.set.Position(n.Pos()).String() }
 
-// sources are the files of the product, by name: without tests, and without e2e, which is nothing else.
+// sources are the files of the product, by name: without tests, and without e2e, which is nothing
+// else.
 func sources(t *testing.T) map[string]source {
 	t.Helper()
 	return parse(t, func(name string) bool {
@@ -333,7 +337,8 @@ func allTests(t *testing.T) map[string]bool {
 	return found
 }
 
-// TestDependenciesHaveReasons holds docs/adr/0025-libraries.md to the direct dependencies of go.mod.
+// TestDependenciesHaveReasons holds docs/adr/0025-libraries.md to the direct dependencies of
+// go.mod.
 func TestDependenciesHaveReasons(t *testing.T) {
 	const doc = "docs/adr/0025-libraries.md"
 	required := regexp.MustCompile(`(?m)^\t(\S+) v\S+$`) // indirect ones have a comment behind

@@ -18,8 +18,8 @@ import (
 
 //go:generate go test -run TestGuideShowsTheApp . -update
 
-// TestGuideShowsTheApp wants each block of code in docs/app.md to be what a comment above it names: a
-// file, or declarations of a Go file. Their own tests compile and run them.
+// TestGuideShowsTheApp wants each block of code in docs/app.md to be what a comment above it names:
+// a file, or declarations of a Go file. Their own tests compile and run them.
 func TestGuideShowsTheApp(t *testing.T) {
 	const guide = "docs/app.md"
 	page := read(t, guide)

@@ -17,10 +17,12 @@ import (
 	"unicode/utf8"
 )
 
-// wide are the pages that still have lines of more than 100 columns. Take a page out once it has none.
+// wide are the pages that still have lines of more than 100 columns. Take a page out once it has
+// none.
 var wide []string
 
-// TestPagesAreNarrow wants at most 100 columns in the source of a page, but for tables, code and the targets of links.
+// TestPagesAreNarrow wants at most 100 columns in the source of a page, but for tables, code and
+// the targets of links.
 func TestPagesAreNarrow(t *testing.T) {
 	target := regexp.MustCompile(`\]\([^)]*\)|<https?:[^>]*>`)
 	for _, page := range pages(t) {
@@ -42,8 +44,8 @@ func TestPagesAreNarrow(t *testing.T) {
 	}
 }
 
-// TestPagesCite follows what pages name in code spans and examples: files, folders, packages, tests, make targets,
-// commands of sidereal and their flags, metrics.
+// TestPagesCite follows what pages name in code spans and examples: files, folders, packages,
+// tests, make targets, commands of sidereal and their flags, metrics.
 func TestPagesCite(t *testing.T) {
 	tree := newTree(t)
 	for _, page := range pages(t) {
@@ -126,7 +128,8 @@ func TestPagesLink(t *testing.T) {
 	}
 }
 
-// TestCodeCitesPages looks for the pages and decisions that comments name: docs/redis.md, docs/adr/0003, ADR 0003.
+// TestCodeCitesPages looks for the pages and decisions that comments name: docs/redis.md,
+// docs/adr/0003, ADR 0003.
 func TestCodeCitesPages(t *testing.T) {
 	cited := regexp.MustCompile(`\bdocs/[a-z][\w-]*(?:/[\w-]+)?(?:\.md)?|\bADR \d{4}`)
 	walk(t, ".", func(file string) {
@@ -145,7 +148,8 @@ func TestCodeCitesPages(t *testing.T) {
 	})
 }
 
-// TestPagesNameSettings: a setting that a page or an example names is one of docs/configuration.md, which is generated.
+// TestPagesNameSettings: a setting that a page or an example names is one of docs/configuration.md,
+// which is generated.
 func TestPagesNameSettings(t *testing.T) {
 	known := settings(t)
 	files := pages(t)
@@ -427,7 +431,8 @@ func (r *tree) commands(s string) (all []string) {
 	return all
 }
 
-// unmatched are the names of tests and benchmarks in the arguments of go test that no test of its packages has.
+// unmatched are the names of tests and benchmarks in the arguments of go test that no test of its
+// packages has.
 func (r *tree) unmatched(arguments string) (all []string) {
 	var folders []string
 	for _, m := range testFolder.FindAllStringSubmatch(arguments, -1) {

@@ -52,13 +52,14 @@ type RedisConn interface {
 	String() string
 }
 
-// ErrRedisUnreachable reports a Redis that doesn't answer, or can't carry out commands at the moment.
-// Waiting can help. It can't help against other errors of a connection, such as a wrong password.
+// ErrRedisUnreachable reports a Redis that doesn't answer, or can't carry out commands at the
+// moment. Waiting can help. It can't help against other errors of a connection, such as a wrong
+// password.
 var ErrRedisUnreachable = redisconn.ErrUnreachable
 
-// OpenRedis checks cfg and makes a connection. It dials nothing: Run does. It logs when Redis is lost
-// and when it is back to log, which is slog.Default() if it is nil. It registers the sidereal_redis_*
-// metrics if metrics isn't nil.
+// OpenRedis checks cfg and makes a connection. It dials nothing: Run does. It logs when Redis is
+// lost and when it is back to log, which is slog.Default() if it is nil. It registers the
+// sidereal_redis_* metrics if metrics isn't nil.
 func OpenRedis(cfg Redis, log *slog.Logger, metrics prometheus.Registerer) (RedisConn, error) {
 	conn, err := redisconn.Open(redisconn.Config{
 		URL: cfg.URL, Username: cfg.Username, Password: cfg.Password,

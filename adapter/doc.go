@@ -46,8 +46,9 @@
 //
 // # Trust
 //
-// Whoever may publish on Redis is trusted like a server; Node's adapters have the same rule. The
-// adapter drops a message that Node wouldn't have sent, counts it, and logs it without its content.
+// Everybody who may publish on Redis is trusted like a server; Node's adapters have the same rule.
+// The adapter drops a message that Node wouldn't have sent, counts it, and logs it without its
+// content.
 //
 // # Concurrency
 //

@@ -13,7 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// onReal is two servers on a real Redis that know each other; the second has a socket, and tells of its gaps.
+// onReal is two servers on a real Redis that know each other; the second has a socket, and tells of
+// its gaps.
 func onReal[L cluster.Local](t *testing.T, url string, l L) (sender, receiver *server, a cluster.Adapter, gaps chan Gap) {
 	t.Helper()
 	sender, adapters := start(t, on(url), linktest.NewLocal("/"))
@@ -55,7 +56,8 @@ func (l *stuck) Deliver(b *cluster.Broadcast) {
 	l.Local.Deliver(b)
 }
 
-// TestASlowReaderIsCutOff has Redis lose patience with a server, as its client-output-buffer-limit says.
+// TestASlowReaderIsCutOff has Redis lose patience with a server, as its client-output-buffer-limit
+// says.
 func TestASlowReaderIsCutOff(t *testing.T) {
 	t.Parallel()
 	redis := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 1mb 1mb 1")
@@ -88,7 +90,8 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 	})
 }
 
-// TestAFrozenRedisThatGoesOn carries out itself what it was told before: nothing arrives twice, and the rest in order.
+// TestAFrozenRedisThatGoesOn carries out itself what it was told before: nothing arrives twice, and
+// the rest in order.
 func TestAFrozenRedisThatGoesOn(t *testing.T) {
 	t.Parallel()
 	redis := testkit.StartRedis(t)
@@ -117,7 +120,8 @@ func TestAFrozenRedisThatGoesOn(t *testing.T) {
 	}
 }
 
-// TestAFrozenMasterIsReplaced: what the new one was never told is said again, so that all arrives, in order.
+// TestAFrozenMasterIsReplaced: what the new one was never told is said again, so that all arrives,
+// in order.
 func TestAFrozenMasterIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := testkit.StartSentinel(t)

@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// TestAGroupKeepsToItself: what two members of a group say to all, only the third server hears, and only that one is asked
-// and counted.
+// TestAGroupKeepsToItself: what two members of a group say to all, only the third server hears, and
+// only that one is asked and counted.
 func TestAGroupKeepsToItself(t *testing.T) {
 	t.Parallel()
 	for name, form := range map[string]Form{"classic": Classic{}, "sharded": Sharded{}, "streams": Streams{}} {

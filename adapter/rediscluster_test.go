@@ -25,7 +25,8 @@ func rooms(n int) (names []string) {
 	return names
 }
 
-// hears emits to each room until its message arrives: what was said while a subscription moved may be missed.
+// hears emits to each room until its message arrives: what was said while a subscription moved may
+// be missed.
 func hears(t *testing.T, a cluster.Adapter, l *linktest.Local, rooms ...string) {
 	t.Helper()
 	for _, room := range rooms {
@@ -51,7 +52,8 @@ func startSharded(t *testing.T, url string, l *linktest.Local) (*server, []clust
 	return s, adapters
 }
 
-// TestShardedFollowsTheNodesOfACluster has rooms on all nodes, whose slots move and whose nodes die.
+// TestShardedFollowsTheNodesOfACluster has rooms on all nodes, whose slots move and whose nodes
+// die.
 func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 	t.Parallel()
 	c := testkit.StartCluster(t)
@@ -83,7 +85,8 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 		t.Errorf("%v gaps were counted", n)
 	}
 
-	// A node dies. Nothing that is said meanwhile is lost at the sender, and all is as before under its replica.
+	// A node dies. Nothing that is said meanwhile is lost at the sender, and all is as before under
+	// its replica.
 	dead := c.Owner(main)
 	dead.Kill()
 	testkit.Until(t, "the sender to notice the outage", func() bool { return !sender.Up() })
@@ -99,7 +102,8 @@ func TestShardedFollowsTheNodesOfACluster(t *testing.T) {
 	}
 }
 
-// TestClassicOutlivesANodeOfACluster: any node will do, so that one that dies costs nothing but what is under way.
+// TestClassicOutlivesANodeOfACluster: any node will do, so that one that dies costs nothing but
+// what is under way.
 func TestClassicOutlivesANodeOfACluster(t *testing.T) {
 	t.Parallel()
 	c := testkit.StartCluster(t)
@@ -168,7 +172,8 @@ func (u *untold) NumSub(ctx context.Context, node *redis.Client, channels []stri
 	return u.Form.NumSub(ctx, node, channels)
 }
 
-// TestNodeThatDoesNotCount: a peer that beats is asked, and waited for, though the node that has its subscriptions does not say so.
+// TestNodeThatDoesNotCount: a peer that beats is asked, and waited for, though the node that has
+// its subscriptions does not say so.
 func TestNodeThatDoesNotCount(t *testing.T) {
 	t.Parallel()
 	c := testkit.StartCluster(t)

@@ -67,8 +67,8 @@ func check(t *testing.T, cfg Config, n Needs) []MissingRight {
 	return missing
 }
 
-// TestCheckNamesEachMissingRight: with the rights of docs/adapters.md nothing is missing, and without any single one of them
-// something is, which is named. So none of them is too much.
+// TestCheckNamesEachMissingRight: with the rights of docs/adapters.md nothing is missing, and
+// without any single one of them something is, which is named. So none of them is too much.
 func TestCheckNamesEachMissingRight(t *testing.T) {
 	store := testkit.StartRedis(t)
 	url := strings.Replace(store.URL(), "://", "://bob:pass@", 1)
@@ -98,7 +98,8 @@ func TestCheckNamesEachMissingRight(t *testing.T) {
 	}
 }
 
-// TestCheckOfStreamsBesideShardedPubSub: the rights differ from those of the row, as the page says below it.
+// TestCheckOfStreamsBesideShardedPubSub: the rights differ from those of the row, as the page says
+// below it.
 func TestCheckOfStreamsBesideShardedPubSub(t *testing.T) {
 	store := testkit.StartRedis(t)
 	url := strings.Replace(store.URL(), "://", "://bob:pass@", 1)
@@ -127,8 +128,8 @@ func names(command, rule string) bool {
 	return strings.Contains(command, " "+what)
 }
 
-// TestCheckIsNoticedByNobody has servers ask each other without end while rights are tried: one subscriber more would be
-// waited for, for an hour.
+// TestCheckIsNoticedByNobody has servers ask each other without end while rights are tried: one
+// subscriber more would be waited for, for an hour.
 func TestCheckIsNoticedByNobody(t *testing.T) {
 	t.Parallel()
 	for row, form := range everyForm {

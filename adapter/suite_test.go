@@ -34,8 +34,9 @@ func TestSuite(t *testing.T) {
 	}
 }
 
-// TestSuiteOnRedisCluster has each test on keys of its own in one Redis Cluster. There is no order between channels of
-// different nodes, so that the modes with channels of rooms run on a key whose hash tag keeps them all on one.
+// TestSuiteOnRedisCluster has each test on keys of its own in one Redis Cluster. There is no order
+// between channels of different nodes, so that the modes with channels of rooms run on a key whose
+// hash tag keeps them all on one.
 func TestSuiteOnRedisCluster(t *testing.T) {
 	t.Parallel()
 	url := testkit.StartCluster(t).URL()

@@ -11,7 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// TestEveryFormOverTLS has servers talk, before and after a failover, where nothing is said in plain text.
+// TestEveryFormOverTLS has servers talk, before and after a failover, where nothing is said in
+// plain text.
 func TestEveryFormOverTLS(t *testing.T) {
 	t.Parallel()
 	cert := testkit.NewCertificate(t)

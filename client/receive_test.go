@@ -35,8 +35,8 @@ func TestAttachments(t *testing.T) {
 	})
 }
 
-// What a server may not send costs the connection, with "parse error"; what may be harmless is
-// ignored.
+// A violation of the protocol costs the connection, with "parse error". The client ignores one that
+// may be harmless.
 func TestViolations(t *testing.T) {
 	for name, c := range map[string]struct {
 		send func(w *webSocket)

@@ -10,7 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestDirectoryOnRedisCluster has the keys of an app on all nodes of a cluster, and loses the node with the records.
+// TestDirectoryOnRedisCluster has the keys of an app on all nodes of a cluster, and loses the node
+// with the records.
 func TestDirectoryOnRedisCluster(t *testing.T) {
 	c := testkit.StartCluster(t)
 	a, b := node(t, c.URL()), node(t, c.URL())

@@ -55,8 +55,9 @@ func (c *sidCommands) expect(t *testing.T, what string, want map[string]int) {
 	}
 }
 
-// A session costs a router one command each third of its TTL, 30 s as a rule, however many requests it makes there: the
-// third is held by TestRenewalIsDueOncePerThirdOfTheTTL, that nothing else is asked or written by this test.
+// A session costs a router one command each third of its TTL, 30 s as a rule, however many requests
+// it makes there: the third is held by TestRenewalIsDueOncePerThirdOfTheTTL, that nothing else is
+// asked or written by this test.
 func TestSessionsInUseCostNoCommands(t *testing.T) {
 	m, url := mini(t)
 	a, b := node(t, url), node(t, url)

@@ -90,8 +90,8 @@ func (cfg Config) connect() (conn *redisconn.Conn, owned bool, err error) {
 	return conn, owned, err
 }
 
-// PortApp names the part of an app that has a port of its own. Its sessions and workers are separate
-// from those of other ports.
+// PortApp names the part of an app that has a port of its own. Its sessions and workers are
+// separate from those of other ports.
 func PortApp(app string, port int) string {
 	if app == "" {
 		app = defaultApp

@@ -47,8 +47,8 @@ func (h *health) checked(v verdict, every time.Duration) (next time.Duration) {
 // refused notes that the upstream refused a router's connection.
 func (h *health) refused() { h.down, h.failed = true, max(h.failed, 1) }
 
-// eject ejects the upstream, for longer each time. One that was well for as long as its last ejection
-// took begins anew.
+// eject ejects the upstream, for longer each time. One that was well for as long as its last
+// ejection took begins anew.
 func (h *health) eject(now time.Time) {
 	if now.Sub(h.out) >= h.term {
 		h.ejected = 0

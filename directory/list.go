@@ -36,8 +36,8 @@ func (l listing) id(a netip.Addr) string { return l.scheme + "://" + l.addr(a) }
 
 func (l listing) addr(a netip.Addr) string { return netip.AddrPortFrom(a.Unmap(), l.port).String() }
 
-// CheckUpstreams reports what is wrong with a list of upstreams, and names the entry. [UpstreamConfig]
-// describes the list.
+// CheckUpstreams reports what is wrong with a list of upstreams, and names the entry.
+// [UpstreamConfig] describes the list.
 func CheckUpstreams(list string) error {
 	_, err := parseUpstreams(list)
 	return err

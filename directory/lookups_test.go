@@ -32,8 +32,8 @@ func (s *shelf) fetch(keys []string) []answer {
 
 func onePlace(string) string { return "" }
 
-// TestStuckPlaceHoldsUpNobodyElse: a node that answers nothing, asked for many keys, delays no look-up
-// at another.
+// TestStuckPlaceHoldsUpNobodyElse: a node that answers nothing, asked for many keys, delays no
+// look-up at another.
 func TestStuckPlaceHoldsUpNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s shelf

@@ -74,8 +74,8 @@ func join(t testing.TB, d *Directory, w Worker, seers ...*Directory) (reg *Regis
 	return reg, stop
 }
 
-// joinOnce is join of a worker that beats once, on an in-memory Redis, whose clock stands still: its
-// record stays, and nothing brings it back once it is removed.
+// joinOnce is join of a worker that beats once, on an in-memory Redis, whose clock stands still:
+// its record stays, and nothing brings it back once it is removed.
 func joinOnce(t testing.TB, d *Directory, w Worker, seers ...*Directory) *Registration[Worker] {
 	t.Helper()
 	w.State = StateReady

@@ -10,7 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestOpenConnectsByItself uses a Directory as a program outside this module does: by Redis settings.
+// TestOpenConnectsByItself uses a Directory as a program outside this module does: by Redis
+// settings.
 func TestOpenConnectsByItself(t *testing.T) {
 	_, url := mini(t)
 	d, err := Open(t.Context(), Config{Redis: sidereal.Redis{URL: url}})

@@ -83,8 +83,8 @@ func (o *openings) sumLocked() (own, others int) {
 }
 
 // ratio returns how many sessions all routers opened for each of this one, or 0 if it opened too
-// few, or began too short a time ago to have heard of the others'. It counts as many for each of the
-// others as that may not have told yet.
+// few, or began too short a time ago to have heard of the others'. It counts as many for each of
+// the others as that may not have told yet.
 func (o *openings) ratio(at int64, others int) float64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()

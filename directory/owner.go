@@ -29,8 +29,8 @@ const (
 
 // Owner is the answer to the question who owns a session.
 type Owner struct {
-	// WorkerID is the owner's id. With DecisionUnknown it is the id of a worker that is gone, or the one
-	// that the sid begins with, or empty.
+	// WorkerID is the owner's id. With DecisionUnknown it is the id of a worker that is gone, or
+	// the one that the sid begins with, or empty.
 	WorkerID string
 	// Decision is one of the Decision constants.
 	Decision string
@@ -45,9 +45,9 @@ func EntryTTL(pingInterval, pingTimeout time.Duration) time.Duration {
 	return pingInterval + pingTimeout + sidSlack
 }
 
-// Owner finds the worker that owns sid. An answer from the cache takes less than 200 ns and allocates
-// nothing. Otherwise Owner waits for Redis: at most 250 ms if the sid's tag has an answer too, else at
-// most 1 second. The answer for an owner that is gone is DecisionUnknown.
+// Owner finds the worker that owns sid. An answer from the cache takes less than 200 ns and
+// allocates nothing. Otherwise Owner waits for Redis: at most 250 ms if the sid's tag has an answer
+// too, else at most 1 second. The answer for an owner that is gone is DecisionUnknown.
 func (d *Directory) Owner(ctx context.Context, sid string) Owner {
 	if id, ok := d.cache.owner(sid, d.now()); ok {
 		if w := d.worker(ctx, id, true); w != nil {
@@ -196,10 +196,10 @@ func (d *Directory) isGone(id string) bool {
 	return ok && time.Now().Before(until)
 }
 
-// Learn notes that workerID opened the session sid: in this process, and in Redis for other routers. It
-// returns when any router can find the session: at once if the sid's tag names the worker, else when
-// Redis has it, and after 250 ms at the latest. Then it writes the key as soon as Redis takes it. Ttl is
-// [EntryTTL] of the open packet.
+// Learn notes that workerID opened the session sid: in this process, and in Redis for other
+// routers. It returns when any router can find the session: at once if the sid's tag names the
+// worker, else when Redis has it, and after 250 ms at the latest. Then it writes the key as soon as
+// Redis takes it. Ttl is [EntryTTL] of the open packet.
 func (d *Directory) Learn(ctx context.Context, sid, workerID string, ttl time.Duration) {
 	ttl = d.ttls.raise(workerID, ttl)
 	d.remember(sid, workerID, ttl, d.now(), 0)
@@ -228,8 +228,9 @@ func (d *Directory) remember(sid, id string, ttl time.Duration, now, written int
 	}
 }
 
-// Touch notes that sid was used. Call it at the start and the end of each request. It renews the key in
-// the background, at most once in a third of its TTL. It ignores a sid that isn't in the cache.
+// Touch notes that sid was used. Call it at the start and the end of each request. It renews the
+// key in the background, at most once in a third of its TTL. It ignores a sid that isn't in the
+// cache.
 func (d *Directory) Touch(sid string) {
 	if owner, ttl, due := d.cache.due(sid, d.now()); due {
 		d.write(write{sid: sid, owner: owner, ttl: ttl})

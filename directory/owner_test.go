@@ -69,8 +69,8 @@ func TestTagAnswersWhereTheTableDoesNot(t *testing.T) {
 	expectOwner(t, node(t, url), lookalike, plain.ID(), DecisionTable)
 }
 
-// Who is told a tagged sid may use it at any router at once, before its key is written: at one that has not heard of the
-// worker, too.
+// A client may use a tagged sid at any router at once, before its key is written: also at a router
+// that has not heard of the worker.
 func TestTaggedSIDsAreFoundBeforeTheyAreWritten(t *testing.T) {
 	m, url := mini(t)
 	a := node(t, url)
@@ -164,7 +164,8 @@ func TestLearnDoesNotWaitForAStoppedRedis(t *testing.T) {
 	awaitKey(t, r.URL(), "sidereal:default:sid:s", reg.ID())
 }
 
-// awaitKey asks a Redis for a key until it has the value. Redis tells nobody of keys, so this has to ask again and again.
+// awaitKey asks a Redis for a key until it has the value. Redis tells nobody of keys, so this has
+// to ask again and again.
 func awaitKey(t *testing.T, url, key, want string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), bound)

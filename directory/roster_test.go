@@ -232,7 +232,8 @@ func TestForeignRecordsAreSkipped(t *testing.T) {
 	}
 }
 
-// TestWorkersThatDrainedAreKnownForAWhile: their clients may not have heard of the end of their sessions.
+// TestWorkersThatDrainedAreKnownForAWhile: their clients may not have heard of the end of their
+// sessions.
 func TestWorkersThatDrainedAreKnownForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoster(time.Minute)

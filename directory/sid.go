@@ -10,8 +10,8 @@ const (
 	sidLen      = 20 // as long as Node's: its sharded adapter tells private rooms by this length
 )
 
-// NewWorkerID returns 4 random characters of [A-Za-z0-9_-]. The first isn't a dash, which a command line
-// would take for a flag. RegisterWorker makes sure that no other worker has the same id.
+// NewWorkerID returns 4 random characters of [A-Za-z0-9_-]. The first isn't a dash, which a command
+// line would take for a flag. RegisterWorker makes sure that no other worker has the same id.
 func NewWorkerID() string {
 	for {
 		if id := randomText(workerIDLen / 4 * 3); id[0] != '-' {
@@ -20,8 +20,9 @@ func NewWorkerID() string {
 	}
 }
 
-// MintSID returns a new sid for a worker: its id and 96 random bits, in 20 characters of [A-Za-z0-9_-].
-// The sid is a bearer secret, as in Engine.IO: anyone who knows it may poll the session.
+// MintSID returns a new sid for a worker: its id and 96 random bits, in 20 characters of
+// [A-Za-z0-9_-]. The sid is a bearer secret, as in Engine.IO: anyone who knows it may poll the
+// session.
 func MintSID(workerID string) string {
 	var (
 		random [(sidLen - workerIDLen) / 4 * 3]byte
@@ -33,9 +34,9 @@ func MintSID(workerID string) string {
 	return string(sid[:])
 }
 
-// workerOf returns the worker id that a sid begins with, if the sid has the form of MintSID's. Sids of
-// Node have that form too. So the answer counts only if the table has a worker with that id that tags
-// its sids, and the sid has no entry.
+// workerOf returns the worker id that a sid begins with, if the sid has the form of MintSID's. Sids
+// of Node have that form too. So the answer counts only if the table has a worker with that id that
+// tags its sids, and the sid has no entry.
 func workerOf(sid string) (id string, ok bool) {
 	if len(sid) != sidLen {
 		return "", false

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Static is a directory in memory, for a router whose workers are given by Set. It knows the sids that
-// it learned, and finds workers by the tags of sids.
+// Static is a directory in memory, for a router whose workers are given by Set. It knows the sids
+// that it learned, and finds workers by the tags of sids.
 type Static struct {
 	secret string
 	start  time.Time
@@ -29,7 +29,8 @@ type Static struct {
 	changed chan struct{}
 }
 
-// NewStatic makes a Static that has these workers. Each needs an ID. An empty State means StateReady.
+// NewStatic makes a Static that has these workers. Each needs an ID. An empty State means
+// StateReady.
 func NewStatic(workers ...Worker) *Static {
 	s := &Static{
 		secret:  randomText(secretBytes),

@@ -50,7 +50,8 @@ func (t *Table) Leaves(id string) bool {
 // All returns every worker, ordered by host, slot and id. The caller must not change it.
 func (t *Table) All() []*Worker { return t.workers }
 
-// Ready returns the workers that take new sessions, in the order of All. The caller must not change it.
+// Ready returns the workers that take new sessions, in the order of All. The caller must not change
+// it.
 func (t *Table) Ready() []*Worker { return t.ready }
 
 // Routers returns every router, ordered by host and id. The caller must not change it.

@@ -23,8 +23,9 @@ type Trace struct {
 	Away     bool          `json:"away,omitempty"`   // Redis didn't answer: there may be an entry
 }
 
-// Trace returns the answer of Owner for a sid, and the reason. Unlike Owner it changes nothing: neither
-// the cache nor the key's TTL. With an error of Redis the Trace holds what this process knows.
+// Trace returns the answer of Owner for a sid, and the reason. Unlike Owner it changes nothing:
+// neither the cache nor the key's TTL. With an error of Redis the Trace holds what this process
+// knows.
 func (d *Directory) Trace(ctx context.Context, sid string) (Trace, error) {
 	t := Trace{SID: sid, Decision: DecisionUnknown}
 	t.Cache, _ = d.cache.peek(sid)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Upstream is a server that knows nothing of Sidereal. The table has it as a [Worker]. The router tells
-// it how requests end. Its methods may be called concurrently.
+// Upstream is a server that knows nothing of Sidereal. The table has it as a [Worker]. The router
+// tells it how requests end. Its methods may be called concurrently.
 type Upstream struct {
 	// TLS configures the connections to it. Nil means plain text. The caller must not change it.
 	TLS *tls.Config
@@ -61,8 +61,8 @@ func (u *Upstreams) newUpstream(l listing, a netip.Addr) *Upstream {
 	return b
 }
 
-// Answered notes how a request to the upstream ended: ok, or without an answer. Five failures in a row
-// eject the upstream for a while, if enough others remain.
+// Answered notes how a request to the upstream ended: ok, or without an answer. Five failures in a
+// row eject the upstream for a while, if enough others remain.
 func (b *Upstream) Answered(ok bool) {
 	if ok {
 		if b.broken.Load() != 0 { // rarely: reading is cheaper than a write that all cores share
@@ -78,8 +78,8 @@ func (b *Upstream) Answered(ok bool) {
 // Relays changes the number of WebSockets that the router relays to the upstream.
 func (b *Upstream) Relays(change int) { b.relays.Add(int64(change)) }
 
-// probe checks an upstream. An Engine.IO server answers a request that names no transport with 400 and
-// opens no session. So without a path from the operator, any status below 500 is good.
+// probe checks an upstream. An Engine.IO server answers a request that names no transport with 400
+// and opens no session. So without a path from the operator, any status below 500 is good.
 func probe(ctx context.Context, b *Upstream) verdict {
 	path := b.owner.cfg.Check
 	if path == "" {

@@ -277,7 +277,7 @@ func TestSharedSids(t *testing.T) {
 	if o := all[1].Owner(t.Context(), "sid of one"); o.WorkerID != id || o.Decision != DecisionTable {
 		t.Errorf("at another router: %+v", o)
 	}
-	// What one router cannot reach may be reached by others.
+	// Others may reach an upstream that one router can't.
 	all[0].WorkerGone(id)
 	if all[1].Workers().Get(id) == nil {
 		t.Error("gone at the other router, too")

@@ -28,8 +28,8 @@ const (
 	routerKills    = 6
 )
 
-// TestRoutersDieBehindBalancers: routers are killed behind nginx and HAProxy while official and Go clients poll. No event is lost,
-// none comes twice, none out of order, and no session ends.
+// TestRoutersDieBehindBalancers: routers are killed behind nginx and HAProxy while official and Go
+// clients poll. No event is lost, none comes twice, none out of order, and no session ends.
 func TestRoutersDieBehindBalancers(t *testing.T) {
 	t.Run("nginx", func(t *testing.T) {
 		redis, hosts := pair(t)
@@ -69,7 +69,8 @@ func routersDie(t *testing.T, redis *testkit.Redis, hosts [2]*harness.Host, url 
 		crowd.further(t)
 		victim := host.Child(t, "router").PID
 		harness.KillPID(t, victim)
-		// The next one dies only when the balancer uses this one's successor: requests of both would have nowhere to go.
+		// The next one dies only when the balancer uses this one's successor: requests of both
+		// would have nowhere to go.
 		testkit.UntilFor(t, harness.Patience, "the next router", func() bool { return isUsed(t, host, victim) })
 	}
 	speaker.end(t)

@@ -12,7 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/e2e/harness"
 )
 
-// TestEveryClient: what one client says reaches those on every worker of every host, and only those it is meant for.
+// TestEveryClient: what one client says reaches those on every worker of every host, and only those
+// it is meant for.
 func TestEveryClient(t *testing.T) {
 	_, hosts := pair(t)
 	node := harness.StartNode(t)
@@ -95,7 +96,8 @@ func expectSaid(t *testing.T, node *harness.Node, client, msg string) {
 	}
 }
 
-// TestNodeHearsAndIsHeard: a Node server with @socket.io/redis-adapter on the same Redis is one more server of the cluster.
+// TestNodeHearsAndIsHeard: a Node server with @socket.io/redis-adapter on the same Redis is one
+// more server of the cluster.
 func TestNodeHearsAndIsHeard(t *testing.T) {
 	redis, hosts := pair(t)
 	node := harness.StartNode(t)

@@ -51,8 +51,8 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestConformanceOfTheReference runs them against the same apps on Node's own servers: a check that does not hold there
-// is wrong.
+// TestConformanceOfTheReference runs them against the same apps on Node's own servers: a check that
+// does not hold there is wrong.
 func TestConformanceOfTheReference(t *testing.T) {
 	for _, c := range conformances {
 		t.Run(c.checks, func(t *testing.T) {

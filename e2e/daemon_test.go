@@ -96,7 +96,8 @@ func (b *background) pid() int {
 	return info.PID
 }
 
-// stickyWorker is what the documentation of @socket.io/pm2 has for a worker, with events to see it by.
+// stickyWorker is what the documentation of @socket.io/pm2 has for a worker, with events to see it
+// by.
 const stickyWorker = `const { createServer } = require("http");
 const { Server } = require("socket.io");
 const { createAdapter } = require("@socket.io/cluster-adapter");
@@ -116,7 +117,8 @@ io.on("connection", (socket) => {
 const stickyFile = `module.exports = { apps: [{ name: "sio", script: "worker.js", instances: 2, exec_mode: "cluster" }] };
 `
 
-// TestUnmodifiedNodeWorkers runs the files of @socket.io/pm2's documentation as they are, and breaks each part under them.
+// TestUnmodifiedNodeWorkers runs the files of @socket.io/pm2's documentation as they are, and
+// breaks each part under them.
 func TestUnmodifiedNodeWorkers(t *testing.T) {
 	addr := harness.Loopback(t)
 	b := newBackground(t, "PM2_PORT="+addr[strings.LastIndex(addr, ":")+1:])
@@ -210,8 +212,8 @@ func (b *background) eventually(what string, wanted func(daemon.Listing) bool) {
 	})
 }
 
-// TestPortsOfListeningWorkers: workers that listen are reached at their own port, whatever PM2_PORT says, and a
-// second app that wants the port is told whose it is.
+// TestPortsOfListeningWorkers: workers that listen are reached at their own port, whatever PM2_PORT
+// says, and a second app that wants the port is told whose it is.
 func TestPortsOfListeningWorkers(t *testing.T) {
 	own, other := harness.Loopback(t), harness.Loopback(t)
 	b := newBackground(t, "PM2_PORT="+other[strings.LastIndex(other, ":")+1:])
@@ -246,7 +248,8 @@ func TestPortsOfListeningWorkers(t *testing.T) {
 	}
 }
 
-// TestDaemonWithManyWorkers tells what a daemon with 32 Go workers takes, kills it, and holds that nothing of it is left.
+// TestDaemonWithManyWorkers tells what a daemon with 32 Go workers takes, kills it, and holds that
+// nothing of it is left.
 func TestDaemonWithManyWorkers(t *testing.T) {
 	const workers = 32
 	chat := buildChat(t)

@@ -95,7 +95,8 @@ func TestDeskSurvivesAWorker(t *testing.T) {
 // seat is where a client of the official library is connected.
 type seat struct{ Socket, SID string }
 
-// connectDesk connects a client to any worker but one; closed is called for each client on that one.
+// connectDesk connects a client to any worker but one; closed is called for each client on that
+// one.
 func connectDesk(t *testing.T, node *harness.Node, name, url, token, except string, closed func()) seat {
 	t.Helper()
 	for {

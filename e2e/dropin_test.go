@@ -97,7 +97,8 @@ type answer struct {
 	Instance, Stage string
 }
 
-// TestDropIn: a worker and a process file as the documentation of @socket.io/pm2 has them, not a line changed.
+// TestDropIn: a worker and a process file as the documentation of @socket.io/pm2 has them, not a
+// line changed.
 func TestDropIn(t *testing.T) {
 	p := newPM2(t)
 	if out := p.do("start", "ecosystem.config.js", "--env", "production"); !strings.Contains(out, "this host only") {
@@ -213,7 +214,8 @@ func (p *pm2) allWorkersTalk(node *harness.Node, names []string) {
 	}
 }
 
-// TestDaemonIsKilled: with the daemon everything ends at once, and the next command finds a clean slate.
+// TestDaemonIsKilled: with the daemon everything ends at once, and the next command finds a clean
+// slate.
 func TestDaemonIsKilled(t *testing.T) {
 	p := newPM2(t)
 	p.do("start", "worker.js", "-i", "2")

@@ -21,8 +21,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// echoes are clients, every other of which polls, that ask for an echo again and again and note what they are told. Their
-// workers are replaced meanwhile.
+// echoes are clients, every other of which polls, that ask for an echo again and again and note
+// what they are told. Their workers are replaced meanwhile.
 type echoes struct {
 	url   string
 	every time.Duration // from one echo of a client to its next
@@ -136,7 +136,8 @@ func (c *echoes) connect(t *testing.T, transport string) (*echo, error) {
 	return e, e.Connect(ctx)
 }
 
-// retried is told of the wait before each reconnection, which is the first of a session that was moved.
+// retried is told of the wait before each reconnection, which is the first of a session that was
+// moved.
 func (c *echoes) retried(failed int, _ time.Duration, err error) {
 	if failed > 1 {
 		c.failures.add("no connection: %v", withoutNumbers(err))
@@ -231,7 +232,8 @@ func (c *echoes) String() string {
 		len(c.list), c.requests.Load(), c.answered.Load(), c.moved.Load(), c.cut.Load())
 }
 
-// judge waits until each client has come back elsewhere, and fails the test for what ordinary clients see as an error.
+// judge waits until each client has come back elsewhere, and fails the test for what ordinary
+// clients see as an error.
 func (c *echoes) judge(t *testing.T) {
 	t.Helper()
 	testkit.UntilFor(t, reloadPatience, "each client to come back", func() bool {

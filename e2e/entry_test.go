@@ -13,8 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/e2e/harness"
 )
 
-// TestAnyEntry: every single request of every session enters at a random router, over keep-alive connections that all
-// sessions share, and none of them fails.
+// TestAnyEntry: every single request of every session enters at a random router, over keep-alive
+// connections that all sessions share, and none of them fails.
 func TestAnyEntry(t *testing.T) {
 	_, hosts := pair(t)
 	shared := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, MaxConnsPerHost: 256}, Timeout: harness.Patience}
@@ -63,7 +63,8 @@ func TestUpgradeElsewhere(t *testing.T) {
 	}
 }
 
-// TestUnknownSID: a sid that nobody owns is answered at once, by a worker, with the protocol's error.
+// TestUnknownSID: a sid that nobody owns is answered at once, by a worker, with the protocol's
+// error.
 func TestUnknownSID(t *testing.T) {
 	host := harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 1})
 	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)

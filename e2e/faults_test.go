@@ -12,7 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/e2e/harness"
 )
 
-// TestKillWorker: its clients reconnect elsewhere, its sids are unknown at once, and nobody waits for it.
+// TestKillWorker: its clients reconnect elsewhere, its sids are unknown at once, and nobody waits
+// for it.
 func TestKillWorker(t *testing.T) {
 	_, hosts := pair(t)
 	node := harness.StartNode(t)
@@ -74,7 +75,8 @@ func pollerOn(ctx context.Context, t *testing.T, h *harness.Host, worker string)
 	return nil
 }
 
-// TestKillRouter: WebSockets that were passed on do not notice, and new connections are not refused.
+// TestKillRouter: WebSockets that were passed on do not notice, and new connections are not
+// refused.
 func TestKillRouter(t *testing.T) {
 	host := harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 2})
 	node := harness.StartNode(t)
@@ -122,7 +124,8 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// TestRedisAway: without Redis sessions stay and local clients hear each other; when it is back, both hosts do.
+// TestRedisAway: without Redis sessions stay and local clients hear each other; when it is back,
+// both hosts do.
 func TestRedisAway(t *testing.T) {
 	redis, hosts := pair(t)
 	node := harness.StartNode(t)
@@ -146,7 +149,8 @@ func TestRedisAway(t *testing.T) {
 		h.AwaitRedis(t, true)
 		h.AwaitWorkers(t, 4)
 	}
-	// What was said while Redis was away may be flushed now; the next words reach everybody in any case.
+	// Words said while Redis was away may be flushed now; the next ones reach everybody in any
+	// case.
 	node.Must("ask", args{"name": "host-a", "event": "say", "args": []any{args{"msg": "together"}}}, nil)
 	for _, h := range hosts {
 		heard(t, node, h.Name, "together")

@@ -15,8 +15,8 @@ import (
 )
 
 // TestGuideCommands types the commands of docs/app.md into terminals, and wants the output that the
-// page shows. A block "console NAME" belongs to the terminal of that name. A line begins with "$" if
-// it is typed; "^C" is Control-C; all others are output, in their order, where "…" stands for
+// page shows. A block "console NAME" belongs to the terminal of that name. A line begins with "$"
+// if it is typed; "^C" is Control-C; all others are output, in their order, where "…" stands for
 // anything.
 func TestGuideCommands(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(harness.Root(), "docs/app.md"))

@@ -14,7 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestHTTP2: Node's client and a browser poll over HTTP/2, and the browser's WebSocket comes over HTTP/1.1 beside it.
+// TestHTTP2: Node's client and a browser poll over HTTP/2, and the browser's WebSocket comes over
+// HTTP/1.1 beside it.
 func TestHTTP2(t *testing.T) {
 	serves := testkit.NewCertificate(t)
 	host := harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 2, Env: []string{"SIDEREAL_TLS_CERT=" + serves.Cert, "SIDEREAL_TLS_KEY=" + serves.Key}})

@@ -13,7 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestNodeWorkersOnTwoHosts starts examples/node-workers on two hosts, as its README says, and says something at both.
+// TestNodeWorkersOnTwoHosts starts examples/node-workers on two hosts, as its README says, and says
+// something at both.
 func TestNodeWorkersOnTwoHosts(t *testing.T) {
 	redis := testkit.StartRedis(t)
 	dir := filepath.Join(harness.Root(), "examples", "node-workers")

@@ -109,7 +109,8 @@ func holds(condition string) step {
 	return chromedp.Poll[chromedp.Void](condition, chromedp.WithPollingMutation(), chromedp.WithPollingTimeout(harness.Patience))
 }
 
-// screenshot writes a picture of the page to the folder in SCREENSHOTS. Without that variable it does nothing.
+// screenshot writes a picture of the page to the folder in SCREENSHOTS. Without that variable it
+// does nothing.
 func screenshot(
 	t *testing.T, page context.Context, name string, width, height int64, options ...chromedp.EmulateViewportOption,
 ) {

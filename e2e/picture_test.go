@@ -20,8 +20,8 @@ var conversation = []struct{ name, says string }{
 	{"", "Then reload the app, and let's keep talking."},
 }
 
-// TestPageAmongOfficialClients shows one browser what official clients on four workers of two hosts say. `make picture`
-// keeps the page as the picture in the README.
+// TestPageAmongOfficialClients shows one browser what official clients on four workers of two hosts
+// say. `make picture` keeps the page as the picture in the README.
 func TestPageAmongOfficialClients(t *testing.T) {
 	_, hosts := pair(t)
 	node := harness.StartNode(t)

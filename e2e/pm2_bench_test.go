@@ -18,14 +18,15 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// BenchmarkBesidePM2 runs the worker of the @socket.io/pm2 documentation, two instances, under that and under sidereal, in
-// turns. PM2 names the other's program:
+// BenchmarkBesidePM2 runs the worker of the @socket.io/pm2 documentation, two instances, under that
+// and under sidereal, in turns. PM2 names the other's program:
 //
 //	PM2=node_modules/.bin/pm2 go test -tags e2e ./e2e -run '^$' -bench BesidePM2 -benchtime 5x
 //
-// An iteration is 200 polling sessions (handshake, connect, an event with its ack, close) over connections that are kept, and a
-// reload of both workers. Figures: CPU of everything but the workers for each session, the time of a reload, and the memory of
-// everything but the workers (PSS: what is shared counts once).
+// An iteration is 200 polling sessions (handshake, connect, an event with its ack, close) over
+// connections that are kept, and a reload of both workers. Figures: CPU of everything but the
+// workers for each session, the time of a reload, and the memory of everything but the workers
+// (PSS: what is shared counts once).
 func BenchmarkBesidePM2(b *testing.B) {
 	other := os.Getenv("PM2")
 	if other == "" {

@@ -13,8 +13,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestProcessBelongsToTheApp: an app's metrics are on the host's page, its log lines have the form of ours, and its
-// hooks run at a reload and at the end, with Redis still there.
+// TestProcessBelongsToTheApp: an app's metrics are on the host's page, its log lines have the form
+// of ours, and its hooks run at a reload and at the end, with Redis still there.
 func TestProcessBelongsToTheApp(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "shop")
 	build := exec.Command("go", "build", "-o", binary, "./e2e/shop")

@@ -30,8 +30,9 @@ func recovering(t *testing.T, redis *testkit.Redis, name string, workers int) *h
 		Env: []string{"SIDEREAL_ADAPTER=redis-streams", "SIDEREAL_RECOVERY=1m"}})
 }
 
-// TestClientOfAKilledHostIsRecovered: the official client loses its worker and all of its host to kill -9, and is the socket it
-// was on the other host, with its room and all that was said meanwhile.
+// TestClientOfAKilledHostIsRecovered: the official client loses its worker and all of its host to
+// kill -9, and is the socket it was on the other host, with its room and all that was said
+// meanwhile.
 func TestClientOfAKilledHostIsRecovered(t *testing.T) {
 	redis := testkit.StartRedis(t)
 	hosts := []*harness.Host{recovering(t, redis, "host-a", 1), recovering(t, redis, "host-b", 1)}
@@ -225,7 +226,8 @@ func (c *crowd) say(ctx context.Context, t *testing.T, n int) {
 	}
 }
 
-// back counts the members that were connected more than once, and those that were recovered every time.
+// back counts the members that were connected more than once, and those that were recovered every
+// time.
 func (c *crowd) back() (back, recovered int) {
 	for _, m := range c.members {
 		m.mu.Lock()
@@ -259,8 +261,8 @@ func (c *crowd) told(t *testing.T) {
 	}
 }
 
-// TestThousandClientsAreRecoveredAtOnce: a thousand clients lose their host to kill -9 and come to another at once, while
-// somebody speaks there.
+// TestThousandClientsAreRecoveredAtOnce: a thousand clients lose their host to kill -9 and come to
+// another at once, while somebody speaks there.
 func TestThousandClientsAreRecoveredAtOnce(t *testing.T) {
 	const clients = 1000
 	redis := testkit.StartRedis(t)
@@ -306,8 +308,8 @@ func beside(t *testing.T, server *testkit.Redis) func(ctx context.Context, c *cr
 	}
 }
 
-// TestSessionsPassBetweenNodeAndGo: a client of a Node server comes back at ours, and then at Node's again, and is who it was
-// each time.
+// TestSessionsPassBetweenNodeAndGo: a client of a Node server comes back at ours, and then at
+// Node's again, and is who it was each time.
 func TestSessionsPassBetweenNodeAndGo(t *testing.T) {
 	redis := testkit.StartRedis(t)
 	host := recovering(t, redis, "host-a", 1)
@@ -344,7 +346,8 @@ func TestSessionsPassBetweenNodeAndGo(t *testing.T) {
 	}
 }
 
-// TestReloadLosesNothing: while somebody speaks, all workers of a host are replaced; each client is told everything.
+// TestReloadLosesNothing: while somebody speaks, all workers of a host are replaced; each client is
+// told everything.
 func TestReloadLosesNothing(t *testing.T) {
 	const clients = 200
 	redis := testkit.StartRedis(t)

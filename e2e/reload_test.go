@@ -36,7 +36,8 @@ const (
 	reloadPatience = 5 * time.Minute
 )
 
-// underLoad has clients ask for echoes while reload replaces their workers, and say tell all of them numbers.
+// underLoad has clients ask for echoes while reload replaces their workers, and say tell all of
+// them numbers.
 func underLoad(t *testing.T, url string, reload func(), say func(number string) error) (c *echoes, said int) {
 	t.Helper()
 	clients, every := harness.Setting(t, "RELOAD_CLIENTS", reloadClients, strconv.Atoi), harness.Setting(t, "RELOAD_EVERY", reloadEvery, time.ParseDuration)
@@ -126,8 +127,9 @@ func (o *officials) judge(t *testing.T) {
 	t.Logf("%d official clients, %d echoes answered, %d sessions moved, %d echoes cut off by a move", o.n, seen.Answered, seen.Moved, seen.Cut)
 }
 
-// TestReloadOfNodeWorkersUnderLoad: an ordinary client sees no error while the workers of @socket.io/pm2's documentation are
-// replaced under it: its session closes, and it comes back with another.
+// TestReloadOfNodeWorkersUnderLoad: an ordinary client sees no error while the workers of
+// @socket.io/pm2's documentation are replaced under it: its session closes, and it comes back with
+// another.
 func TestReloadOfNodeWorkersUnderLoad(t *testing.T) {
 	p := newPM2(t)
 	p.env = append(p.env, "SIDEREAL_DRAIN_RATE=50") // takes longer than kill_timeout
@@ -141,7 +143,8 @@ func TestReloadOfNodeWorkersUnderLoad(t *testing.T) {
 	c.judge(t)
 }
 
-// TestReloadOfGoWorkersUnderLoad: over streams with recovery clients are told everything, too, once and in order.
+// TestReloadOfGoWorkersUnderLoad: over streams with recovery clients are told everything, too, once
+// and in order.
 func TestReloadOfGoWorkersUnderLoad(t *testing.T) {
 	server := testkit.StartRedis(t)
 	host := harness.StartHost(t, harness.HostConfig{Name: "host-a", RedisURL: server.URL(), Workers: 2,

@@ -87,8 +87,9 @@ func (l *visitors) end() {
 	l.clients.Wait()
 }
 
-// TestReplaceRouter: who connects while a router ends, by itself or all at once, is answered by another, and a poll that the
-// old one holds gets its answer. What a killed router had in hand is lost, which is one request for each client.
+// TestReplaceRouter: who connects while a router ends, by itself or all at once, is answered by
+// another, and a poll that the old one holds gets its answer. What a killed router had in hand is
+// lost, which is one request for each client.
 func TestReplaceRouter(t *testing.T) {
 	const clients = 4
 	host := harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 2})

@@ -14,7 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestSmugglingBeforeNode: what a router passes on is what Node would have read by itself, request for request.
+// TestSmugglingBeforeNode: what a router passes on is what Node would have read by itself, request
+// for request.
 func TestSmugglingBeforeNode(t *testing.T) {
 	node := harness.StartNode(t)
 	var behind, alone struct{ URL string }

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// TestRedisStoppedForAMinute is TestStoppedRedisUnderLoad for longer than anything is remembered by accident.
+// TestRedisStoppedForAMinute is TestStoppedRedisUnderLoad for longer than anything is remembered by
+// accident.
 func TestRedisStoppedForAMinute(t *testing.T) {
 	redis, hosts := pair(t)
 	freeze(t, redis, []string{hosts[0].URL, hosts[1].URL}, "whoami", func(l *load) {

@@ -82,7 +82,8 @@ func (l *load) expectNoFailure(t *testing.T) {
 	}
 }
 
-// TestStoppedRedisUnderLoad: a Redis that is frozen costs sessions that exist not one request, at any entry.
+// TestStoppedRedisUnderLoad: a Redis that is frozen costs sessions that exist not one request, at
+// any entry.
 func TestStoppedRedisUnderLoad(t *testing.T) {
 	redis, hosts := pair(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*harness.Patience)
@@ -100,7 +101,8 @@ func TestStoppedRedisUnderLoad(t *testing.T) {
 	}, hosts[:]...)
 }
 
-// TestStoppedRedisBeforeUpstreams: the same where only Redis and what routers remember say whose a sid is.
+// TestStoppedRedisBeforeUpstreams: the same where only Redis and what routers remember say whose a
+// sid is.
 func TestStoppedRedisBeforeUpstreams(t *testing.T) {
 	b := startUpstreams(t, 2)
 	redis := testkit.StartRedis(t)

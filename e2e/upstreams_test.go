@@ -64,7 +64,8 @@ func (b *upstreams) sessions(ctx context.Context, t *testing.T, entries ...strin
 	return nil
 }
 
-// TestUpstreams: servers that know nothing of us, behind a router that has nothing but their addresses.
+// TestUpstreams: servers that know nothing of us, behind a router that has nothing but their
+// addresses.
 func TestUpstreams(t *testing.T) {
 	b := startUpstreams(t, 3)
 	router := harness.StartRouter(t, harness.HostConfig{Name: "host-a", Env: b.env()})

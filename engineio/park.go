@@ -16,8 +16,8 @@ type parker interface {
 	// goroutine that holds no lock and does not wait for it.
 	Park(gone func())
 	// Done ends a response that was parked. It does not block, and so may leave something to be
-	// written behind it; if the connection breaks before that, gone is called too. After an error it is
-	// not.
+	// written behind it; if the connection breaks before that, gone is called too. After an error
+	// it is not.
 	Done() error
 }
 

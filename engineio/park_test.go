@@ -114,7 +114,7 @@ func (discarded) Header() http.Header         { return make(http.Header) }
 func (discarded) Write(b []byte) (int, error) { return len(b), nil }
 func (discarded) WriteHeader(int)             {}
 
-// What may take time or call the app is done by a goroutine of its own, not by whoever sends.
+// A goroutine of its own does the work that may take time or call the app, not the sender.
 func TestParkedPollCallsTheAppElsewhere(t *testing.T) {
 	bubble(t, Config{Headers: func(h http.Header, r *http.Request) {
 		if r.URL.Query().Get("slow") != "" {

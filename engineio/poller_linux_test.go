@@ -94,14 +94,14 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 		}
 	}
 	f.stop()
-	// What is left are our own ends of the last connections.
+	// The rest are our own ends of the last connections.
 	if after := descriptors(t); after > before+10 {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
 }
 
-// What is sent before the socket is in the poller, and is more than the kernel takes, leaves when
-// there is room.
+// A message that is sent before the socket is in the poller, and is larger than the kernel takes,
+// leaves when there is room.
 func TestBlockedBeforeItIsParked(t *testing.T) {
 	big := bytes.Repeat([]byte("0123456789abcdef"), 512<<10) // 8 MiB
 	f := serve(t, Config{Open: func(s *Session) Receiver {

@@ -83,7 +83,7 @@ func TestMessagesBothWays(t *testing.T) {
 		if len(r.idles) != 1 {
 			t.Errorf("Idle was called %d times, want once", len(r.idles))
 		}
-		// What is sent between polls waits; a pending poll takes the first packet.
+		// Packets sent between polls wait; a pending poll takes the first one.
 		r.s.Send(NewText([]byte("a")), NewBinary([]byte{255}))
 		r.s.Send(NewText([]byte("b")))
 		f.poll(sid).want(t, 200, "4a\x1eb/w==\x1e4b")
@@ -165,7 +165,7 @@ func TestInvalidPayloads(t *testing.T) {
 	}
 }
 
-// What a poll that is pending gets when the session ends.
+// A pending poll gets an answer when the session ends.
 func TestPendingPollAtTheEnd(t *testing.T) {
 	for _, c := range []struct{ body, want, reason string }{
 		{"1", "6", TransportClose},

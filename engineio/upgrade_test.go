@@ -102,7 +102,7 @@ func TestPollPendingAtTheSwitch(t *testing.T) {
 	})
 }
 
-// Whatever goes wrong with the probing WebSocket, the session polls on.
+// The session polls on after any failure of the probing WebSocket.
 func TestUpgradeFailures(t *testing.T) {
 	for name, fail := range map[string]func(c *wsClient){
 		"another packet":     func(c *wsClient) { c.send("4x"); c.wantClose(0) },

@@ -71,7 +71,7 @@ func TestMessagesOverWebSocket(t *testing.T) {
 	})
 }
 
-// What the client sends in the same segment as its handshake is not lost.
+// Bytes that the client sends in the same segment as its handshake are not lost.
 func TestBytesBehindTheHandshake(t *testing.T) {
 	drive(t, Config{}, func(t *testing.T, f *fixture) {
 		f.websocket("", append(text("4one"), text("4two")[:3]...)...).Write(text("4two")[3:])

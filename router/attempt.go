@@ -209,8 +209,8 @@ func (a *attempt) patience() leave {
 // app that never answers one would hold both connections, even if the client has left.
 const upgradeTimeout = time.Minute
 
-// until returns when the router stops waiting for the answer; zero is never. It tries a handshake at
-// another worker, unless there is none or this one is the other. Nothing is decided before the
+// until returns when the router stops waiting for the answer; zero is never. It tries a handshake
+// at another worker, unless there is none or this one is the other. Nothing is decided before the
 // answer. A session that the first worker opens all the same belongs to nobody, and ends with that
 // worker's connect timeout.
 func (a *attempt) until() (t time.Time) {

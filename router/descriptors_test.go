@@ -450,8 +450,8 @@ func TestNewcomersList(t *testing.T) {
 	}
 }
 
-// TestDescriptorsComeBack: connections that were handed to a worker or relayed, refused upgrades and
-// clients that break off leave as many descriptors open as before them.
+// TestDescriptorsComeBack: connections that were handed to a worker or relayed, refused upgrades
+// and clients that break off leave as many descriptors open as before them.
 func TestDescriptorsComeBack(t *testing.T) {
 	const rounds = 50
 	d := directory.NewStatic()

@@ -357,7 +357,7 @@ func TestEarlyAnswerOfAWorkerThatReadsNoMore(t *testing.T) {
 	}
 }
 
-// What comes before the answer is none.
+// An interim response is not the answer.
 func TestInterimResponseDoesNotEndTheBody(t *testing.T) {
 	const size = 10_000_000
 	r, _ := scripted(t, func(c net.Conn, br *bufio.Reader) {
@@ -447,7 +447,7 @@ func TestRefusedDoorMeansGone(t *testing.T) {
 	}
 }
 
-// Who was accepted a moment ago cannot go elsewhere with a request that is on its way.
+// A client that was accepted a moment ago can't go elsewhere with a request that is on its way.
 func TestDrainServesTheFirstRequestOfANewConnection(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.ShutdownTimeout = time.Hour })
 	late, never := dialTo(t, h.addr), dialTo(t, h.addr)

@@ -149,7 +149,7 @@ func TestHandlerOfARouterThatDoesNotRun(t *testing.T) {
 	}
 }
 
-// What waits when the router stops is cut, whoever's server it came by.
+// A stopping router cuts the requests that wait, also those of somebody else's server.
 func TestHandlerStopsWithTheRouter(t *testing.T) {
 	dir := t.TempDir()
 	w := startWorker(t, dir, "wka0")

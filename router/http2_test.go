@@ -387,7 +387,7 @@ func h2request(method, target, host, name, value string) *http.Request {
 	return &http.Request{Method: method, RequestURI: target, Host: host, Header: http.Header{name: {value}}, URL: new(url.URL)}
 }
 
-// What HTTP/2 carries and HTTP/1.1 cannot is refused, wherever it stands.
+// The router refuses text that HTTP/2 carries and HTTP/1.1 can't, wherever it stands.
 func TestInjectionOverHTTP2(t *testing.T) {
 	if _, text, ok := composed(h2request("GET", "/", "x", "X-A", "b")); !ok || string(text) != "GET / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\r\n" {
 		t.Fatalf("%q", text)

@@ -122,7 +122,7 @@ func (c *corked) cork(closed bool) {
 	}
 }
 
-// What TLS has read already is not to be seen on its socket any more.
+// A record that TLS has read already doesn't show on its socket any more.
 func TestUnsolicitedRecordIsNobodysAnswer(t *testing.T) {
 	borrowed := httptest.NewTLSServer(nil) // for its certificate
 	pair, roots := borrowed.TLS.Certificates[0], x509.NewCertPool()

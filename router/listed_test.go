@@ -199,7 +199,7 @@ func TestUpstreamsOverTLS(t *testing.T) {
 	}
 }
 
-// Who cannot show a certificate for the listed name gets nothing.
+// A server that can't show a certificate for the listed name gets nothing.
 func TestUpstreamsOfAnotherNameAreNotTalkedTo(t *testing.T) {
 	var asked atomic.Int32
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))

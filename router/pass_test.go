@@ -410,7 +410,7 @@ func TestDoorRefuses(t *testing.T) {
 	}
 }
 
-// What came with the first request goes with it, bodies included.
+// The bytes that came with the first request go with it, bodies included.
 func TestDoorPassesWhatIsThere(t *testing.T) {
 	h, d := one(t, 1, nil)
 	key, _ := d.Secret(t.Context())

@@ -54,7 +54,7 @@ func TestKeepAliveConnectionSharedBySidsOfSeveralWorkers(t *testing.T) {
 	}
 }
 
-// Whatever the pieces that requests arrive in, they are the same requests.
+// Requests are the same in whichever pieces they arrive.
 func TestHeadsAndBodiesSplitAtEveryByte(t *testing.T) {
 	h, _ := one(t, 1, nil)
 	sid := h.workers["wka0"].open()
@@ -426,7 +426,7 @@ func TestHeadLimit(t *testing.T) {
 	c.ended()
 }
 
-// What is refused does not reach a worker, and nothing after it is a request.
+// A refused request doesn't reach a worker, and nothing after it is a request.
 func TestAmbiguousRequestsEndTheConnection(t *testing.T) {
 	h, _ := one(t, 1, nil)
 	for _, raw := range []string{

@@ -48,8 +48,8 @@ func sendAll(t *testing.T, addr, raw string) {
 	io.Copy(io.Discard, c.br)
 }
 
-// What a router passes on is what net/http would have read by itself, request for request; what it
-// would not vouch for ends the connection.
+// A router passes on the requests that net/http would have read by itself, and ends the connection
+// at one that it wouldn't vouch for.
 func TestSmuggling(t *testing.T) {
 	var direct, behind mirror
 	ln := loopback(t)
@@ -87,7 +87,7 @@ func TestSmuggling(t *testing.T) {
 
 const forged = "GET /socket.io/?forged HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.9\r\nSidereal-Client: 203.0.113.9:9\r\n\r\n"
 
-// What follows an upgrade that its app does not take is either read by the router, or by nobody.
+// The bytes after an upgrade that the app does not take are read by the router, or by nobody.
 func TestNothingIsSmuggledBehindAnUpgrade(t *testing.T) {
 	type way struct {
 		w *testWorker

@@ -151,7 +151,7 @@ func TestProtocolOverTLS(t *testing.T) {
 	}
 }
 
-// What a session does, through a door with TLS, at a worker of its host and of another.
+// A session through a door with TLS, at a worker of its host and of another.
 func TestSessionOverTLS(t *testing.T) {
 	before := fds(t)
 	for _, owner := range []string{"wka0", "wkb0"} {
@@ -491,7 +491,7 @@ func TestCertificatesThatAreNoGood(t *testing.T) {
 	}
 }
 
-// Who begins a TLS handshake and does not go on, or sends anything else, is let go.
+// The router lets go of a client that doesn't go on with its TLS handshake, or sends anything else.
 func TestBrokenTLSHandshakes(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) {
 		secured(t)(cfg)

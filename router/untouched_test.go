@@ -111,8 +111,8 @@ func TestWhatIsNotPassedUntouched(t *testing.T) {
 	}
 }
 
-// What was only looked at has to be read before it is answered, or closing would reset the
-// connection.
+// The router has to read the bytes that it only looked at before it answers, or closing would reset
+// the connection.
 func TestRefusedAfterALook(t *testing.T) {
 	for name, tc := range map[string]struct {
 		request string
@@ -135,7 +135,7 @@ func TestRefusedAfterALook(t *testing.T) {
 	}
 }
 
-// Whoever comes first is not read before the router knows that it has to look first.
+// The router doesn't read from the first client before it knows that it has to look first.
 func TestFirstUpgradeToAnUntouchedWorker(t *testing.T) {
 	dir := t.TempDir()
 	l, err := handoff.ListenUntouched(filepath.Join(dir, "node.sock"), "node")
@@ -178,8 +178,7 @@ func TestDoorOfAnUntouchedWorkerPassesPeers(t *testing.T) {
 	}
 }
 
-// Whose connection came through a proxy is not the other end of it: nothing of that is passed as it
-// came.
+// The other end of a proxied connection is not the client: nothing of it is passed as it came.
 func TestProxiedUpgradeIsNotPassedUntouched(t *testing.T) {
 	r, w := untouched(t, trustingLoopback)
 	r.peeks.Store(true)

@@ -51,7 +51,7 @@ func TestPendingBytesOfAllNamespacesCount(t *testing.T) {
 	})
 }
 
-// What was handled, dropped or given up is no longer counted.
+// Bytes that were handled, dropped or given up no longer count.
 func TestPendingBytesAreGivenBack(t *testing.T) {
 	text := strings.Repeat("x", 4000)
 	serve(t, socketio.Config{MaxPendingBytes: 10_000}, func(io *socketio.Server) {
@@ -80,7 +80,7 @@ func TestPendingBytesAreGivenBack(t *testing.T) {
 	})
 }
 
-// What a socket was given to connect with is held as long as the socket, and counts.
+// A socket's auth is held as long as the socket, and counts.
 func TestAuthCounts(t *testing.T) {
 	serve(t, socketio.Config{MaxPendingBytes: 10_000}, func(io *socketio.Server) {
 		io.Of("/a")

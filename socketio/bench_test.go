@@ -162,7 +162,7 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 }
 
-// What an idle socket costs beyond its session, in bytes.
+// BenchmarkIdleSocket reports the bytes of an idle socket beyond its session.
 func BenchmarkIdleSocket(b *testing.B) {
 	const n = 2000
 	heap := func() uint64 {

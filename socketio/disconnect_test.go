@@ -85,8 +85,8 @@ func TestSocketEndsBeforeItsClientIsTold(t *testing.T) {
 	})
 }
 
-// What was received before the connection went is still handled, in order, and then the end is
-// told.
+// Events that were received before the connection went are still handled, in order, and then the
+// end is told.
 func TestWaitingEventsPrecedeTheEnd(t *testing.T) {
 	var heard []string
 	serve(t, socketio.Config{}, func(io *socketio.Server) {
@@ -155,7 +155,7 @@ func TestRoomEvents(t *testing.T) {
 	})
 }
 
-// What a handler sends leaves together; what others send does not wait for a handler that blocks.
+// The messages of a handler leave together; those of others don't wait for a handler that blocks.
 func TestHandlersHoldNobodyBack(t *testing.T) {
 	serve(t, socketio.Config{}, func(io *socketio.Server) {
 		io.On("slow", func(s *socketio.Socket) {

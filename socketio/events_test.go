@@ -314,7 +314,7 @@ func TestAckErrors(t *testing.T) {
 	})
 }
 
-// Whatever asks one client returns an answer that reports a failure as an error. A handler that
+// Each way to ask one client returns an answer that reports a failure as an error. A handler that
 // passes this error on doesn't show one client's words to another.
 func TestAnswersThatReportFailures(t *testing.T) {
 	serve(t, socketio.Config{}, func(io *socketio.Server) {

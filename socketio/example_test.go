@@ -48,7 +48,7 @@ func Example() {
 	// Output: [42] <nil>
 }
 
-// What a handler returns answers the client; an Error is shown to it.
+// The result of a handler answers the client; an Error is shown to it.
 func ExampleNamespace_On() {
 	type order struct {
 		Item  string

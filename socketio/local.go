@@ -110,8 +110,8 @@ func (l local) Apply(o cluster.Order) {
 	}
 }
 
-// raise runs the handlers of an event of another server on a goroutine of its own: they may block, and the adapter must
-// go on. Reply is nil if nobody waits for an answer.
+// raise runs the handlers of an event of another server on a goroutine of its own: they may block,
+// and the adapter must go on. Reply is nil if nobody waits for an answer.
 func (l local) raise(p packet.Payload, reply func(packet.Payload)) {
 	l.n.aside(func() { l.n.raise(p, reply) })
 }

@@ -233,7 +233,8 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 	return n.askServers(ctx, p, "")
 }
 
-// askServers raises an event on the other servers, or on one of them, and returns the answers that came.
+// askServers raises an event on the other servers, or on one of them, and returns the answers that
+// came.
 func (n *Namespace) askServers(ctx context.Context, p packet.Payload, peer string) ([]Args, error) {
 	answers := []Args{}
 	var odd error // an answer that can't be read

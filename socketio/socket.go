@@ -245,8 +245,8 @@ func (s *Socket) leave(closeTransport bool) {
 	s.client.session.Close()
 }
 
-// disconnect ends the socket before it tells the client: the client may close the connection at once,
-// and that must not be taken for the reason.
+// disconnect ends the socket before it tells the client: the client may close the connection at
+// once, and that must not be taken for the reason.
 func (s *Socket) disconnect() {
 	if !s.Connected() || !s.end(ReasonServerDisconnect, true) {
 		return

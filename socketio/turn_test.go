@@ -24,9 +24,9 @@ func quiet(t *testing.T, event string, handler any) (*Server, *client, *Socket) 
 	return srv, c, s
 }
 
-// What an event and its answer allocate, from the message to the message: the text that was
-// received, where its arguments are, the cork, the answer, what is boxed for the handler, the
-// message that is sent with its frame.
+// An event and its answer allocate, from message to message: the text that was received, the places
+// of its arguments, the cork, the answer, the boxes for the handler, and the message that is sent
+// with its frame.
 func TestEchoAllocations(t *testing.T) {
 	handled := 0
 	srv, c, _ := quiet(t, "echo", func(_ *Socket, args Args, ack Ack) error {

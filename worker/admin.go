@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/admin"
 )
 
-// startAdmin serves the operator's HTTP. A supervised worker serves it on a socket, which the supervisor
-// finds after publish. Others serve it on Config.AdminAddr.
+// startAdmin serves the operator's HTTP. A supervised worker serves it on a socket, which the
+// supervisor finds after publish. Others serve it on Config.AdminAddr.
 func (w *worker) startAdmin(ctx context.Context, ps *parts) (publish func() error, err error) {
 	var l net.Listener
 	publish = func() error { return nil }

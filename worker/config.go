@@ -46,12 +46,12 @@ type Config struct {
 	// Version is shown to operators. Empty means the version of the program's main module.
 	Version string
 
-	// Adapter says how the server reaches the clients of other servers. The worker sets the connection, and
-	// the fields Name, Version, Log and Metrics. Without Redis, or if SocketIO.Adapter is set, the worker
-	// doesn't use it.
+	// Adapter says how the server reaches the clients of other servers. The worker sets the
+	// connection, and the fields Name, Version, Log and Metrics. Without Redis, or if
+	// SocketIO.Adapter is set, the worker doesn't use it.
 	Adapter adapter.Config
-	// MemoryAdapter keeps rooms and broadcasts in this process although there is a Redis. Routers still find
-	// the worker's sessions there.
+	// MemoryAdapter keeps rooms and broadcasts in this process although there is a Redis. Routers
+	// still find the worker's sessions there.
 	MemoryAdapter bool
 
 	// DrainDelay is how long a worker that was asked to stop reports that it isn't ready and still

@@ -16,10 +16,10 @@ import (
 // mostRead bounds a request that is served here, head and body.
 const mostRead = 64 << 10
 
-// conn is a router's connection to this worker, while only polling comes over it. One goroutine reads it
-// and serves its requests. While a poll is parked, that goroutine waits for the router to close the
-// connection, and another goroutine writes the answer. A waiting connection holds no buffer and no
-// request.
+// conn is a router's connection to this worker, while only polling comes over it. One goroutine
+// reads it and serves its requests. While a poll is parked, that goroutine waits for the router to
+// close the connection, and another goroutine writes the answer. A waiting connection holds no
+// buffer and no request.
 type conn struct {
 	s    *pollServer
 	nc   *handoff.Conn
@@ -112,7 +112,8 @@ func (c *conn) next() outcome {
 	}
 }
 
-// exchange serves the request whose head is the first n bytes, if it is a complete one of Engine.IO.
+// exchange serves the request whose head is the first n bytes, if it is a complete one of
+// Engine.IO.
 func (c *conn) exchange(x *exchange, n int) outcome {
 	if !c.s.takes(&x.head, c.in.Bytes()) {
 		return foreign
@@ -139,8 +140,8 @@ func (c *conn) await() bool {
 		if !c.become(connIdle) {
 			return false
 		}
-		// Idle connections end after idleTimeout, and after twice that at the latest: setting the deadline
-		// each time would be expensive.
+		// Idle connections end after idleTimeout, and after twice that at the latest: setting the
+		// deadline each time would be expensive.
 		if now := time.Now(); c.till.Sub(now) < idleTimeout {
 			c.until(now.Add(2 * idleTimeout))
 		}
@@ -156,8 +157,9 @@ func (c *conn) await() bool {
 	return !c.waits() // before it has the answer, a router says only that its client left
 }
 
-// settle waits for the goroutine that writes the end of a parked response, if there is one: the router
-// may have received that end before the goroutine noted it. The response's deadline limits the wait.
+// settle waits for the goroutine that writes the end of a parked response, if there is one: the
+// router may have received that end before the goroutine noted it. The response's deadline limits
+// the wait.
 func (c *conn) settle() {
 	c.mu.Lock()
 	rest := c.rest

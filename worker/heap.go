@@ -7,10 +7,10 @@ import (
 	"runtime/metrics"
 )
 
-// heapFloor is the size of the heap below which the process doesn't collect garbage. From a live heap of
-// half that size on, Go's own rule holds: collect when the heap has doubled. Go begins at 4 MB, where a
-// busy worker with few sessions collects all the time: a third of the cost of an echo of 100 KB (ADR
-// 0017).
+// heapFloor is the size of the heap below which the process doesn't collect garbage. From a live
+// heap of half that size on, Go's own rule holds: collect when the heap has doubled. Go begins at 4
+// MB, where a busy worker with few sessions collects all the time: a third of the cost of an echo
+// of 100 KB (ADR 0017).
 const heapFloor = 8 << 20
 
 // keepHeap lets the process's heap grow to heapFloor, unless the operator has set GOGC.
@@ -45,8 +45,8 @@ func (h *heap) adjust() {
 	}
 }
 
-// percent returns the GOGC with which a heap grows to heapFloor, or to twice its live size if that is
-// more. GOGC is relative to what the collector scans: the live heap, stacks and globals.
+// percent returns the GOGC with which a heap grows to heapFloor, or to twice its live size if that
+// is more. GOGC is relative to what the collector scans: the live heap, stacks and globals.
 func percent(live, scanned uint64) int {
 	if live >= heapFloor {
 		return 100

@@ -21,11 +21,11 @@ import (
 func Main(app App) { MainConfig(socketio.Config{}, app) }
 
 // MainConfig runs app as this process, and doesn't return. It reads the settings with [FromEnv] and
-// calls [Run]. SIGTERM and SIGINT drain the worker, and a second signal ends the process at once. The
-// exit code is 0 after a drain, 1 after a failure, and 2 for a wrong setting, which one line on
-// standard error names. Unless the program has called slog.SetDefault, MainConfig makes the worker's
-// log the default, so that lines of the app have its form. A program with deferred calls in its main
-// function calls Run.
+// calls [Run]. SIGTERM and SIGINT drain the worker, and a second signal ends the process at once.
+// The exit code is 0 after a drain, 1 after a failure, and 2 for a wrong setting, which one line on
+// standard error names. Unless the program has called slog.SetDefault, MainConfig makes the
+// worker's log the default, so that lines of the app have its form. A program with deferred calls
+// in its main function calls Run.
 func MainConfig(cfg socketio.Config, app App) {
 	err := main(cfg, app)
 	if err != nil && !errors.As(err, new(*stopError)) { // which is logged
@@ -55,10 +55,10 @@ func main(server socketio.Config, app App) error {
 }
 
 // FromEnv returns the settings of code with those of the environment over them: the SIDEREAL_*
-// variables, which docs/configuration.md lists, and a supervisor's. A variable that is set wins over
-// a field of code, and a field of code wins over a variable's default. Log is made from the
-// environment if code has none. The error has a line for each wrong value. FromEnv logs a warning for
-// each SIDEREAL_* variable that it doesn't know.
+// variables, which docs/configuration.md lists, and a supervisor's. A variable that is set wins
+// over a field of code, and a field of code wins over a variable's default. Log is made from the
+// environment if code has none. The error has a line for each wrong value. FromEnv logs a warning
+// for each SIDEREAL_* variable that it doesn't know.
 func FromEnv(code Config) (Config, error) {
 	return fromEnv(config.Source{Environ: os.Environ(), Terminal: config.Terminal(os.Stderr)}, code)
 }
@@ -116,7 +116,8 @@ func fromEnv(src config.Source, cfg Config) (Config, error) {
 	return cfg, nil
 }
 
-// fill replaces a field of code by a variable that is set, or that has a default for an empty field.
+// fill replaces a field of code by a variable that is set, or that has a default for an empty
+// field.
 func fill[T comparable](field *T, variable T, set bool) {
 	if set || *field == *new(T) {
 		*field = variable

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// parts are the running parts of a worker. They stop in the reverse order of their start: sessions that
-// close still publish, and a goodbye still needs Redis. One goroutine starts and stops them.
+// parts are the running parts of a worker. They stop in the reverse order of their start: sessions
+// that close still publish, and a goodbye still needs Redis. One goroutine starts and stops them.
 type parts struct {
 	list   []*part
 	failed chan error // of parts that ended before they were stopped

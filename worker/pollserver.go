@@ -34,8 +34,8 @@ type pollServer struct {
 
 var _ net.Listener = (*pollServer)(nil)
 
-// newPollServer accepts connections from now on, and serves those of routers. shutdown waits for all that
-// it began.
+// newPollServer accepts connections from now on, and serves those of routers. shutdown waits for
+// all that it began.
 func newPollServer(w *worker, in *handoff.Listener) *pollServer {
 	s := &pollServer{
 		w: w, path: w.io.Engine().Path(), in: in,
@@ -100,8 +100,8 @@ func (s *pollServer) Close() error {
 	return s.in.Close()
 }
 
-// afterCut is how long requests may take to notice that their connections are closed. A function of the app
-// that doesn't notice is left behind.
+// afterCut is how long requests may take to notice that their connections are closed. A function of
+// the app that doesn't notice is left behind.
 const afterCut = time.Second
 
 // shutdown accepts no more connections, waits until all requests are answered or ctx ends, and closes the

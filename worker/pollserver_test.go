@@ -221,7 +221,7 @@ func (d *doors) parked() (n int) {
 	return n
 }
 
-// What comes while a poll waits is no router's doing: the connection ends, and the session with it.
+// No router sends bytes while a poll waits: the connection ends, and the session with it.
 func TestRequestBehindAParkedPoll(t *testing.T) {
 	ended := make(chan string, 100)
 	d := openDoors(t, echoes(ended))
@@ -238,7 +238,8 @@ func TestRequestBehindAParkedPoll(t *testing.T) {
 	}
 }
 
-// An answer that the kernel does not take at once follows as it is read, and the connection goes on.
+// An answer that the kernel does not take at once follows as it is read, and the connection goes
+// on.
 func TestParkedPollWithALongAnswer(t *testing.T) {
 	const long = 8 << 20
 	d := openDoors(t, echoes(make(chan string, 100)))
@@ -339,7 +340,8 @@ func TestParkedPollIsLeftInTheMiddle(t *testing.T) {
 	}
 }
 
-// What is not polling is served as net/http does, and the connection is net/http's from then on, with what comes next.
+// Other requests than polls are served as net/http does, and the connection is net/http's from then
+// on, with the bytes that come next.
 func TestOtherRequestsAreNetHTTPs(t *testing.T) {
 	d := openDoors(t, echoes(make(chan string, 100)))
 	for name, c := range map[string]struct {
@@ -426,7 +428,7 @@ func TestSameAnswersAsNetHTTP(t *testing.T) {
 	}
 }
 
-// What the engine compresses for net/http it compresses for us.
+// The engine compresses for us the answers that it compresses for net/http.
 func TestCompressedAnswer(t *testing.T) {
 	d := openDoors(t, echoes(make(chan string, 100)))
 	c, poll := talk(t, d.open()), talk(t, d.open())

@@ -14,8 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
 )
 
-// response is the answer to a request on a conn. It is collected, and sent in one write. Engine.IO may
-// park it: then Done sends it later. One goroutine at a time uses it.
+// response is the answer to a request on a conn. It is collected, and sent in one write. Engine.IO
+// may park it: then Done sends it later. One goroutine at a time uses it.
 type response struct {
 	c        *conn
 	header   http.Header
@@ -122,8 +122,8 @@ func (r *response) send() error {
 	return nil
 }
 
-// sendRest writes the bytes that the kernel didn't accept at once. If that fails for a parked response,
-// its client counts as gone.
+// sendRest writes the bytes that the kernel didn't accept at once. If that fails for a parked
+// response, its client counts as gone.
 func (r *response) sendRest(out, left []byte) error {
 	c := r.c
 	c.nc.SetWriteDeadline(r.deadline)

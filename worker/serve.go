@@ -16,8 +16,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
-// The header fields between routers and workers. The worker believes them only from routers, and the app
-// never sees them.
+// The header fields between routers and workers. The worker believes them only from routers, and
+// the app never sees them.
 const (
 	headerPrefix = "Sidereal-"
 	headerClient = "Sidereal-Client" // ip:port of the client
@@ -29,15 +29,16 @@ const (
 
 const (
 	headTimeout = 10 * time.Second
-	// idleTimeout is longer than a router keeps a connection for its next request, so that no request meets a
-	// connection that closes.
+	// idleTimeout is longer than a router keeps a connection for its next request, so that no
+	// request meets a connection that closes.
 	idleTimeout = 75 * time.Second
 	// bodyTimeout limits a client's silence in the middle of a body, as in the router.
 	bodyTimeout = time.Minute
 	maxHead     = 64 << 10
 )
 
-// peer is the other end of a connection. Only the goroutine that serves the connection uses its fields.
+// peer is the other end of a connection. Only the goroutine that serves the connection uses its
+// fields.
 type peer struct {
 	kind   handoff.Kind // 0: it came to the worker's own port
 	scheme string       // of a passed client
@@ -134,9 +135,9 @@ func (w relayed) Relay() string { return w.p.relay }
 // ClientLeft reports whether the router has said so before it closed the connection.
 func (w relayed) ClientLeft() bool { return w.p.hears == nil || w.p.hears.left.Load() }
 
-// timedBody limits the time that a body takes. Its connection ends after timeout without a byte, or if the
-// body takes timeout longer than at bodyRate. Else a client could hold a connection forever with a byte
-// now and then.
+// timedBody limits the time that a body takes. Its connection ends after timeout without a byte, or
+// if the body takes timeout longer than at bodyRate. Else a client could hold a connection forever
+// with a byte now and then.
 type timedBody struct {
 	io.ReadCloser
 	control *http.ResponseController
@@ -182,8 +183,8 @@ func (b *timedBody) leave() {
 // serveFrom serves every request, after it has settled who sends it and that it is for this worker.
 func (w *worker) serveFrom(p *peer, rw http.ResponseWriter, r *http.Request, claim claims) {
 	if !w.admit(p, r, claim) {
-		// 421: a router with an older table asks another worker. A passed client has one request, its upgrade;
-		// no router has seen a second one.
+		// 421: a router with an older table asks another worker. A passed client has one request,
+		// its upgrade; no router has seen a second one.
 		rw.Header().Set("Connection", "close")
 		rw.WriteHeader(http.StatusMisdirectedRequest)
 		return

@@ -11,7 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// sink is a Redis that takes everything: what is left is the emitter's own cost, and the go-redis command's.
+// sink is a Redis that takes everything: what is left is the emitter's own cost, and the go-redis
+// command's.
 type sink struct{ recorder }
 
 func (*sink) ProcessHook(redis.ProcessHook) redis.ProcessHook {
@@ -54,7 +55,8 @@ func BenchmarkServerSideEmit(b *testing.B) {
 	benchmark(b, func(ctx context.Context, e *emitter.Emitter) error { return e.ServerSideEmit(ctx, "said", "hello") })
 }
 
-// BenchmarkRedis is one emit and its answer on a real Redis, beside a bare PUBLISH of as many bytes.
+// BenchmarkRedis is one emit and its answer on a real Redis, beside a bare PUBLISH of as many
+// bytes.
 func BenchmarkRedis(b *testing.B) {
 	r := testkit.StartRedis(b)
 	b.Run("Emit", func(b *testing.B) {

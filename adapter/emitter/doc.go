@@ -17,8 +17,8 @@
 // Redis's answer: nil means that Redis took the message, not that somebody received it. Through one
 // Redis server, messages arrive in the order of the calls.
 //
-// At most once a minute, the emitter looks whether a server is there, and logs a warning if none is.
-// Usually the emitter then has another Redis, adapter or key than the servers.
+// At most once a minute, the emitter looks whether a server is there, and logs a warning if none
+// is. Usually the emitter then has another Redis, adapter or key than the servers.
 //
 // Everything here is immutable and may be used concurrently. Close closes a connection that FromEnv
 // made; the caller closes a client of its own.

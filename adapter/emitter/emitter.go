@@ -72,16 +72,18 @@ func (e *Emitter) SocketsLeave(ctx context.Context, rooms ...string) error {
 	return e.operator().SocketsLeave(ctx, rooms...)
 }
 
-// DisconnectSockets disconnects all sockets of the namespace, with closeTransport their connections.
+// DisconnectSockets disconnects all sockets of the namespace, with closeTransport their
+// connections.
 func (e *Emitter) DisconnectSockets(ctx context.Context, closeTransport bool) error {
 	return e.operator().DisconnectSockets(ctx, closeTransport)
 }
 
-// ServerSideEmit raises an event on the namespace of every server, for handlers such as socketio's OnServer and Node's
-// namespace.on; clients are told nothing. The error is ErrReserved, ErrAck, one of the arguments, or Redis's.
+// ServerSideEmit raises an event on the namespace of every server, for handlers such as socketio's
+// OnServer and Node's namespace.on; clients are told nothing. The error is ErrReserved, ErrAck, one
+// of the arguments, or Redis's.
 //
-// An event with binary arguments goes as msgpack, which servers of ours and Node's read, and keeps them binary: in Node's
-// emitter they become lists of numbers.
+// An event with binary arguments goes as msgpack, which servers of ours and Node's read, and keeps
+// them binary: in Node's emitter they become lists of numbers.
 func (e *Emitter) ServerSideEmit(ctx context.Context, event string, args ...any) error {
 	if err := checkServerEvent(event, args); err != nil {
 		return err

@@ -9,7 +9,8 @@ import (
 )
 
 var (
-	// ErrReserved reports an event name that servers or clients keep for themselves, such as "connect". Nothing was sent.
+	// ErrReserved reports an event name that servers or clients keep for themselves, such as
+	// "connect". Nothing was sent.
 	ErrReserved = errors.New("reserved event name")
 	// ErrAck reports a function as the last argument: an emitter hears no answers. Nothing was sent.
 	ErrAck = errors.New("emitter: acknowledgements are not supported")
@@ -25,8 +26,8 @@ func checkEvent(event string, args []any) error {
 	return checkArgs(args)
 }
 
-// checkServerEvent refuses what servers must not be sent either: they raise these on the namespace themselves, and
-// handlers would take an emitter's for theirs.
+// checkServerEvent refuses what servers must not be sent either: they raise these on the namespace
+// themselves, and handlers would take an emitter's for theirs.
 func checkServerEvent(event string, args []any) error {
 	if packet.Reserved(event) || event == "connection" || event == "new_namespace" {
 		return reserved(event)

@@ -13,8 +13,8 @@ import (
 // senderUID is what emitters call themselves; no server has that name.
 const senderUID = "emitter"
 
-// Form is a family of Node's adapters: Classic, Sharded or Streams. Package adapter has the servers'
-// forms, by the same names.
+// Form is a family of Node's adapters: Classic, Sharded or Streams. Package adapter has the
+// servers' forms, by the same names.
 type Form interface {
 	validate() error
 	// open makes the sender for the main namespace, "/".

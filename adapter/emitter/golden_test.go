@@ -192,7 +192,8 @@ func TestRefusals(t *testing.T) {
 	if err := e.Emit(ctx, "ev", make([]byte, 100)); !errors.Is(err, emitter.ErrTooLarge) {
 		t.Errorf("100 bytes: %v", err)
 	}
-	// Nothing to do is no error, and no message: a receiver would take one without rooms for malformed.
+	// Nothing to do is no error, and no message: a receiver would take one without rooms for
+	// malformed.
 	if err := errors.Join(e.SocketsJoin(ctx), e.In("r").SocketsLeave(ctx)); err != nil {
 		t.Error(err)
 	}
@@ -218,8 +219,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestChannelsAndRooms covers what the recording has not: Key, rooms that Node knows by number, rooms named twice, both
-// flags, and binary arguments of server-side events.
+// TestChannelsAndRooms covers what the recording has not: Key, rooms that Node knows by number,
+// rooms named twice, both flags, and binary arguments of server-side events.
 func TestChannelsAndRooms(t *testing.T) {
 	e, r := record(t, emitter.Config{Key: "k"})
 	for _, c := range []struct {

@@ -55,8 +55,9 @@ func add(rooms, more []string) []string {
 	})
 }
 
-// Emit sends an event to the selected sockets. Arguments are encoded as socketio's Emit does; []byte values, at any
-// depth, reach clients as binary. The error is ErrReserved, ErrAck, one of the arguments, or Redis's.
+// Emit sends an event to the selected sockets. Arguments are encoded as socketio's Emit does;
+// []byte values, at any depth, reach clients as binary. The error is ErrReserved, ErrAck, one of
+// the arguments, or Redis's.
 func (o Operator) Emit(ctx context.Context, event string, args ...any) error {
 	if err := checkEvent(event, args); err != nil {
 		return err

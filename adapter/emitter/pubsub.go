@@ -93,9 +93,9 @@ func (c Config) send(ctx context.Context, channel string, msg []byte,
 	return heard, failure(ctx, "publish on "+channel, err)
 }
 
-// appendBroadcast makes ["emitter", {type, data, nsp}, {rooms, flags, except}]. The options of servers have another order,
-// so wire.AppendBroadcast does not fit; the whole message is written as JSON around the event, in one piece, and goes
-// through the transcoder like any event.
+// appendBroadcast makes ["emitter", {type, data, nsp}, {rooms, flags, except}]. The options of
+// servers have another order, so wire.AppendBroadcast does not fit; the whole message is written as
+// JSON around the event, in one piece, and goes through the transcoder like any event.
 func appendBroadcast(namespace string, o wire.Options, event string, args []any) ([]byte, error) {
 	text := append(make([]byte, 0, 512), `["`+senderUID+`",{"type":2,"data":`...)
 	p, err := packet.EncodeEventOn(text, event, args...)

@@ -118,7 +118,8 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
-// TestServersHearEveryOperation has two servers on one Redis and no word between them but the emitter's.
+// TestServersHearEveryOperation has two servers on one Redis and no word between them but the
+// emitter's.
 func TestServersHearEveryOperation(t *testing.T) {
 	r := testkit.StartRedis(t)
 	hosts := make([]*host, 2)
@@ -132,7 +133,8 @@ func TestServersHearEveryOperation(t *testing.T) {
 	heardByAll(t, dial(t, r.Addr()), hosts)
 }
 
-// TestShardedServersHearEveryOperation has a key whose hash tag keeps all channels in order, on a Redis Cluster.
+// TestShardedServersHearEveryOperation has a key whose hash tag keeps all channels in order, on a
+// Redis Cluster.
 func TestShardedServersHearEveryOperation(t *testing.T) {
 	c := testkit.StartCluster(t)
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Nodes[0].Addr()}, ContextTimeoutEnabled: true, MaxRetries: -1})
@@ -171,7 +173,8 @@ func subscribed(t *testing.T, c *testkit.Cluster, channel string) (n int64) {
 	return n
 }
 
-// heardByAll says everything that an emitter can, and wants the servers and their clients to hear it.
+// heardByAll says everything that an emitter can, and wants the servers and their clients to hear
+// it.
 func heardByAll(t *testing.T, e *emitter.Emitter, hosts []*host) {
 	t.Helper()
 	ctx := bounded(t)

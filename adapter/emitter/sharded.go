@@ -22,8 +22,8 @@ const (
 )
 
 // Sharded is the form of servers with @socket.io/redis-adapter's createShardedAdapter, or
-// adapter.Sharded. It needs Redis 7 or later, one or a Redis Cluster. In a Redis Cluster there is no
-// order between events for different rooms. Node has no emitter for it.
+// adapter.Sharded. It needs Redis 7 or later, one or a Redis Cluster. In a Redis Cluster there is
+// no order between events for different rooms. Node has no emitter for it.
 type Sharded struct {
 	// Mode is the servers' Mode: Static, Dynamic or DynamicPrivate. Empty means Dynamic.
 	Mode Mode

@@ -85,8 +85,8 @@ func (s *streams) add(ctx context.Context, kind string, data []byte) error {
 	return failure(ctx, "add to "+s.stream, err)
 }
 
-// appendStreamBroadcast makes {packet: {type, data, nsp}, opts: {rooms, flags, except}}, in the order of Node's emitter: as
-// JSON, and where there is binary as msgpack in base64.
+// appendStreamBroadcast makes {packet: {type, data, nsp}, opts: {rooms, flags, except}}, in the
+// order of Node's emitter: as JSON, and where there is binary as msgpack in base64.
 func appendStreamBroadcast(namespace string, o wire.Options, event string, args []any) ([]byte, error) {
 	text := append(make([]byte, 0, 512), `{"packet":{"type":2,"data":`...)
 	p, err := packet.EncodeEventOn(text, event, args...)

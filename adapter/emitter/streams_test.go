@@ -31,7 +31,8 @@ var streamSteps = map[string]func(ctx context.Context, e *emitter.Emitter) error
 	},
 }
 
-// TestStreamsGolden holds every operation that was recorded of @socket.io/redis-streams-emitter to its command.
+// TestStreamsGolden holds every operation that was recorded of @socket.io/redis-streams-emitter to
+// its command.
 func TestStreamsGolden(t *testing.T) {
 	raw, err := os.ReadFile("../testdata/redis-streams-emitter.json")
 	if err != nil {

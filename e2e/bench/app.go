@@ -31,7 +31,8 @@ const deflateEnv = "BENCH_DEFLATE"
 // collectSignal asks a server under test, Go or Node, to collect its garbage now.
 const collectSignal = unix.SIGUSR2
 
-// runApp is the demo app, as `sidereal worker` runs it, with two more events, `burst` and `publish`.
+// runApp is the demo app, as `sidereal worker` runs it, with two more events, `burst` and
+// `publish`.
 func runApp() {
 	collectWhenAsked()
 	var cfg socketio.Config

@@ -17,10 +17,11 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// runBare is the floor: a goroutine per connection around gobwas/ws that matches bytes and does nothing else. It speaks
-// just enough for our clients: the open packet, the main namespace, echo, join, say and burst. It has no heartbeat, no
-// limits, and no queue (a slow client would stop everybody). With REDIS_URL it is one of several, and a bare PUBLISH and SUBSCRIBE
-// loop between them.
+// runBare is the floor: a goroutine per connection around gobwas/ws that matches bytes and does
+// nothing else. It speaks just enough for our clients: the open packet, the main namespace, echo,
+// join, say and burst. It has no heartbeat, no limits, and no queue (a slow client would stop
+// everybody). With REDIS_URL it is one of several, and a bare PUBLISH and SUBSCRIBE loop between
+// them.
 func runBare() {
 	collectWhenAsked()
 	l, err := net.Listen("tcp", os.Getenv("BENCH_ADDR"))

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// bareRedis is the floor's way to other servers: one connection that publishes, one that reads, and as little between
-// them and the clients as can be. It trusts Redis and never reconnects.
+// bareRedis is the floor's way to other servers: one connection that publishes, one that reads, and
+// as little between them and the clients as can be. It trusts Redis and never reconnects.
 type bareRedis struct {
 	mu  sync.Mutex
 	out *bufio.Writer

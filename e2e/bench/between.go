@@ -21,7 +21,8 @@ const (
 	bareTwo = "R"
 )
 
-// quietEnv, set to anything, keeps servers from sending pings: sessions whose poll never comes would end.
+// quietEnv, set to anything, keeps servers from sending pings: sessions whose poll never comes
+// would end.
 const quietEnv = "BENCH_QUIET"
 
 // pairOf starts a Redis and two servers on it.
@@ -53,8 +54,9 @@ func (s *system) process(i int) *system { return &system{key: s.key, parts: s.pa
 // message is what a server said to the others.
 type message struct{ channel, payload string }
 
-// receiving is messages from another server that the second one reads, one after another as fast as it can. Its
-// clients are polling sessions whose poll does not come: what is for them is queued, and nothing is sent.
+// receiving is messages from another server that the second one reads, one after another as fast as
+// it can. Its clients are polling sessions whose poll does not come: what is for them is queued,
+// and nothing is sent.
 type receiving struct {
 	*system
 	said     *volley
@@ -257,9 +259,9 @@ const (
 	delay       quantity = "µs"
 )
 
-// runLatency measures the way from a client of one server over Redis to a client of the other, as the 99th percentile of
-// a round: a message a millisecond. Within a round the systems take turns every tenth of a second: what else happens on the
-// machine makes the tail, and meets all of them.
+// runLatency measures the way from a client of one server over Redis to a client of the other, as
+// the 99th percentile of a round: a message a millisecond. Within a round the systems take turns
+// every tenth of a second: what else happens on the machine makes the tail, and meets all of them.
 func runLatency(ctx context.Context, f *fleet, it *item, o options) ([]*result, error) {
 	r := newResult(it.name, it.title, it.unit, delay)
 	var pairs []*distance
@@ -327,7 +329,8 @@ func newDistance(ctx context.Context, s *system) (*distance, error) {
 	return d, nil
 }
 
-// epoch is when times are counted from; a time in nanoseconds since then is in each message, padded to 128 bytes.
+// epoch is when times are counted from; a time in nanoseconds since then is in each message, padded
+// to 128 bytes.
 var epoch = time.Now()
 
 // measure sends n messages.

@@ -32,7 +32,8 @@ func prepareEchoOpen(ctx context.Context, s *system, o options) (load, error) {
 	return &echoOpen{swarm, pick(o.quick, echoRate/2, echoRate)}, nil
 }
 
-// round sends evenly in time, whatever the answers do. What falls due while this process did not run is sent at once.
+// round sends evenly in time, whatever the answers do. What falls due while this process did not
+// run is sent at once.
 func (e *echoOpen) round(ctx context.Context) (units, lost int, err error) {
 	runtime.LockOSThread() // sleeps of 100 µs are for the kernel's clock, not for the runtime's
 	defer runtime.UnlockOSThread()

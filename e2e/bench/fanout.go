@@ -50,7 +50,8 @@ const (
 	roomSize = 10
 )
 
-// roomTalk is rooms in which one client each tells the others something, again as soon as it has its ack.
+// roomTalk is rooms in which one client each tells the others something, again as soon as it has
+// its ack.
 type roomTalk struct {
 	*swarm
 	emits int

@@ -9,7 +9,7 @@ import (
 	"io"
 )
 
-// What is used of RFC 6455: whole frames, in one direction masked.
+// The part of RFC 6455 that is used: whole frames, in one direction masked.
 const (
 	opText   = 1
 	opBinary = 2
@@ -47,8 +47,8 @@ func appendFrame(dst []byte, op byte, mask []byte, payload string) []byte {
 	return dst
 }
 
-// readFrame reads a server's frame. The payload is valid until the next read; of compressed frames it is
-// what was sent, and op has the compressed bit.
+// readFrame reads a server's frame. The payload is valid until the next read; of compressed frames
+// it is what was sent, and op has the compressed bit.
 func readFrame(r *bufio.Reader, scratch []byte) (op byte, payload, grown []byte, err error) {
 	head, err := r.Peek(2)
 	if err != nil {

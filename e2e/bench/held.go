@@ -22,7 +22,8 @@ const (
 	heldItem = "held"
 	// crowdHost is a Sidereal host with as many workers as the limit of open files makes necessary.
 	crowdHost = "H"
-	// roleCrowd is this program as a process that holds clients: one for each worker, for the same limit.
+	// roleCrowd is this program as a process that holds clients: one for each worker, for the same
+	// limit.
 	roleCrowd = "crowd"
 	// spareFiles is what a process needs open beside its connections, and how uneven workers may be.
 	spareFiles = 1500
@@ -136,7 +137,8 @@ func look(s *system) (w weight, err error) {
 	return w, err
 }
 
-// kernelMemory is what the kernel has for its objects, sockets among them, and in the buffers of TCP.
+// kernelMemory is what the kernel has for its objects, sockets among them, and in the buffers of
+// TCP.
 func kernelMemory() (bytes int64, err error) {
 	info, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -274,8 +276,9 @@ func (c crowd) leave() {
 	}
 }
 
-// runCrowd is a process of a crowd: it opens connections and says 0. For each line that it reads it says 0 again, and then how
-// many of its clients did not hear the next event. It leaves when nobody speaks to it any more.
+// runCrowd is a process of a crowd: it opens connections and says 0. For each line that it reads it
+// says 0 again, and then how many of its clients did not hear the next event. It leaves when nobody
+// speaks to it any more.
 func runCrowd(addr string, share string) error {
 	n, err := strconv.Atoi(share)
 	if err != nil {

@@ -15,8 +15,9 @@ import (
 
 const idleItem = "idle"
 
-// runIdle measures what an idle WebSocket costs in memory, as it is a while after it came and again once garbage is
-// collected; and, since so many are there, a fan-out to all of them. The systems come one after another here.
+// runIdle measures what an idle WebSocket costs in memory, as it is a while after it came and again
+// once garbage is collected; and, since so many are there, a fan-out to all of them. The systems
+// come one after another here.
 func runIdle(ctx context.Context, f *fleet, it *item, o options) ([]*result, error) {
 	asIs, collected := memoryResults(it, o.idle)
 	toAll := newResult("fan-out-all", fmt.Sprintf("Fan-out 1 → %d of 128 B (rounds do not take turns)", o.idle), "delivery", cpuTime)
@@ -144,7 +145,8 @@ type connected struct {
 	afterwards func() error // while it is held; may be nil
 }
 
-// hold starts a system anew, so that nothing that ran before is in its memory, and measures what connect adds to it.
+// hold starts a system anew, so that nothing that ran before is in its memory, and measures what
+// connect adds to it.
 func hold(ctx context.Context, f *fleet, key string, o options, asIs, collected *result, connect func(*system) (connected, error)) error {
 	f.stop(key)
 	s, err := f.get(ctx, key)

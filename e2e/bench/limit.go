@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// raiseFileLimit asks for as many descriptors as the items need, for this process and those it starts.
+// raiseFileLimit asks for as many descriptors as the items need, for this process and those it
+// starts.
 func raiseFileLimit(idle int, todo []item) error {
 	need := uint64(8192)
 	for _, it := range todo {

@@ -17,7 +17,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// idleLimit is how long a kept connection may rest before it is replaced: Node closes its own after 5 s.
+// idleLimit is how long a kept connection may rest before it is replaced: Node closes its own after
+// 5 s.
 const idleLimit = 2 * time.Second
 
 // httpConn is one kept connection.
@@ -87,7 +88,8 @@ func (c *httpConn) do(sid, body string) (string, error) {
 	return answer, err
 }
 
-// pollOpen begins a session and joins the main namespace: a handshake, a post and a poll, on the connections in turn.
+// pollOpen begins a session and joins the main namespace: a handshake, a post and a poll, on the
+// connections in turn.
 func pollOpen(conns ...*httpConn) (sid string, err error) {
 	res, err := conns[0].do("", "")
 	if err != nil {
@@ -173,7 +175,8 @@ const (
 	pollSessionsPer = 8
 )
 
-// pollRequests is sessions that share connections: the next request on a connection is another session's.
+// pollRequests is sessions that share connections: the next request on a connection is another
+// session's.
 type pollRequests struct {
 	conns [][]*httpConn
 	sids  [][]string
@@ -221,8 +224,9 @@ func (l *pollRequests) round(ctx context.Context) (units, lost int, err error) {
 	return int(requests.Load()), 0, err
 }
 
-// pollEcho posts an echo and polls until its ack is there. Where there are two entries, the poll enters at another one
-// than the post. It returns how many requests that took: more than two when a ping came in between.
+// pollEcho posts an echo and polls until its ack is there. Where there are two entries, the poll
+// enters at another one than the post. It returns how many requests that took: more than two when a
+// ping came in between.
 func pollEcho(conns []*httpConn, sid string, id int) (requests int, err error) {
 	post, poll := conns[id%len(conns)], conns[(id+1)%len(conns)]
 	if _, err := post.do(sid, "42"+strconv.Itoa(id)+echoArgs); err != nil {

@@ -34,8 +34,8 @@ var haproxyConf string
 // routedWorker is one behind a balancer: the sids that it makes begin with its id.
 type routedWorker struct{ ID, Addr string }
 
-// routed starts two workers on one Redis, and a balancer that finds the owner of a sid by its tag. It knows the ids of
-// these workers, and would have to be configured anew for others.
+// routed starts two workers on one Redis, and a balancer that finds the owner of a sid by its tag.
+// It knows the ids of these workers, and would have to be configured anew for others.
 func (f *fleet) routed(s *system) error {
 	listen := s.entry()
 	url, err := f.redis(s)

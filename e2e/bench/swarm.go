@@ -19,8 +19,8 @@ type swarm struct {
 // dialers is how many connections are opened at a time: fewer than any backlog.
 const dialers = 16
 
-// open connects n clients, spread over the entries, and starts their readers. Each calls again, if given, as often as
-// its left says.
+// open connects n clients, spread over the entries, and starts their readers. Each calls again, if
+// given, as often as its left says.
 func open(ctx context.Context, entries []string, n int, deflate bool, again func(*client)) (*swarm, error) {
 	s := &swarm{clients: make([]*client, n)}
 	g, dialing := errgroup.WithContext(ctx)

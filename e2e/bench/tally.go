@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// lossPatience is how long what is missing at the end of a round is waited for before it counts as lost.
+// lossPatience is how long what is missing at the end of a round is waited for before it counts as
+// lost.
 const lossPatience = 20 * time.Second
 
 // tally counts what arrives at all clients of a system. Safe for concurrent use.

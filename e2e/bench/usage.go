@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// usage is what the processes of a system have used, by the part they play in it: "router", "worker", "redis", ...
+// usage is what the processes of a system have used, by the part they play in it: "router",
+// "worker", "redis", ...
 type usage map[string]time.Duration
 
 // sum is the CPU time of all parts.
@@ -35,8 +36,9 @@ func (u usage) since(before usage) usage {
 	return diff
 }
 
-// cpu reads the CPU time, user and system, of the processes. The clock of a process counts nanoseconds of all its threads,
-// those that ended included, where /proc/PID/stat counts ticks of 10 ms.
+// cpu reads the CPU time, user and system, of the processes. The clock of a process counts
+// nanoseconds of all its threads, those that ended included, where /proc/PID/stat counts ticks of
+// 10 ms.
 func cpu(pids map[int]string) (usage, error) {
 	u := usage{}
 	for pid, part := range pids {
@@ -68,7 +70,8 @@ func pss(pids map[int]string) (map[string]int64, error) {
 	return sizes, nil
 }
 
-// tree returns the processes at and below the roots, with their command lines, arguments separated by blanks.
+// tree returns the processes at and below the roots, with their command lines, arguments separated
+// by blanks.
 func tree(roots []int) (map[int]string, error) {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {

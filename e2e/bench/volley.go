@@ -12,11 +12,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// publishers are the other servers that speak at a time. Redis takes 16 KB of each of them at a turn and then writes to its
-// subscribers, so that with one of them subscribers were woken for some 75 messages, and what was measured was wakenings.
+// publishers are the other servers that speak at a time. Redis takes 16 KB of each of them at a
+// turn and then writes to its subscribers, so that with one of them subscribers were woken for some
+// 75 messages, and what was measured was wakenings.
 const publishers = 8
 
-// volley publishes the same message over and over, on connections of its own, as fast as Redis takes it.
+// volley publishes the same message over and over, on connections of its own, as fast as Redis
+// takes it.
 type volley struct {
 	conns []net.Conn
 	all   []byte // the commands that each of them gives in a round

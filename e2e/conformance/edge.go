@@ -14,8 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// edge is the app of everything that is easily got wrong: at /socket.io/ the options, middlewares, flags and reasons,
-// at /csr/ connection state recovery.
+// edge is the app of everything that is easily got wrong: at /socket.io/ the options, middlewares,
+// flags and reasons, at /csr/ connection state recovery.
 type edge struct {
 	io *socketio.Server
 

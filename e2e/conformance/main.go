@@ -1,9 +1,10 @@
-// Command conformance serves the apps that protocol test suites, official clients and recorded behaviours are run
-// against: -app protocol (raw Engine.IO and a plain Socket.IO server), client (what the official client's own tests
-// expect) or edge (everything that a reimplementation gets wrong). It prints "ready" when it listens.
+// Command conformance serves the apps that protocol test suites, official clients and recorded
+// behaviours are run against: -app protocol (raw Engine.IO and a plain Socket.IO server), client
+// (what the official client's own tests expect) or edge (everything that a reimplementation gets
+// wrong). It prints "ready" when it listens.
 //
-// Options and events of each are fixed by those who test: see the files named after the apps. They use the public API
-// alone.
+// Options and events of each are fixed by those who test: see the files named after the apps. They
+// use the public API alone.
 package main
 
 import (
@@ -99,7 +100,8 @@ func (a app) serve(ctx context.Context, l net.Listener) error {
 	return g.Wait()
 }
 
-// ServeHTTP gives the request to the part it is for. The targets are compared as they came: a mux would clean them.
+// ServeHTTP gives the request to the part it is for. The targets are compared as they came: a mux
+// would clean them.
 func (a app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	last := len(a) - 1
 	for _, p := range a[:last] {

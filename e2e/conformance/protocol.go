@@ -9,7 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
-// protocolApp is for the test suites of the two protocols: Engine.IO alone at /engine.io/, Socket.IO at /socket.io/.
+// protocolApp is for the test suites of the two protocols: Engine.IO alone at /engine.io/,
+// Socket.IO at /socket.io/.
 func protocolApp(t timing) (app, error) {
 	cors := &engineio.CORS{Origin: "*"}
 	engine, err := engineio.New(engineio.Config{

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// StartBalancer starts a plain HTTP balancer before the addresses: round robin by request, WebSockets included, with no
-// idea of sessions.
+// StartBalancer starts a plain HTTP balancer before the addresses: round robin by request,
+// WebSockets included, with no idea of sessions.
 func StartBalancer(t testing.TB, addrs ...string) *httptest.Server {
 	t.Helper()
 	var turn atomic.Uint64

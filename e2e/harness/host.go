@@ -21,7 +21,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// lookAgain is the pause between two looks at a process from outside, where it offers nothing to wait on.
+// lookAgain is the pause between two looks at a process from outside, where it offers nothing to
+// wait on.
 const lookAgain = 20 * time.Millisecond
 
 // HostConfig says how a host is started.
@@ -143,8 +144,8 @@ func (h *Host) child(t testing.TB, what string, is func(Child) bool) Child {
 	return Child{}
 }
 
-// AwaitWorkers waits until every process of the host that keeps the table of workers has n ready ones in it, listed
-// upstreams included.
+// AwaitWorkers waits until every process of the host that keeps the table of workers has n ready
+// ones in it, listed upstreams included.
 func (h *Host) AwaitWorkers(t testing.TB, n int) {
 	t.Helper()
 	h.await(t, fmt.Sprintf("%d ready workers", n), func() bool {
@@ -190,7 +191,8 @@ func (h *Host) all(metric, label string, pass func(float64) bool) bool {
 	return found && ok
 }
 
-// Metrics are the samples that the host shows, by name and labels as Prometheus writes them; none when it does not answer.
+// Metrics are the samples that the host shows, by name and labels as Prometheus writes them; none
+// when it does not answer.
 func (h *Host) Metrics() map[string]float64 {
 	var text strings.Builder
 	all := map[string]float64{}

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Patience bounds every wait of the harness. It is no expectation: a test that waits this long fails.
+// Patience bounds every wait of the harness. It is no expectation: a test that waits this long
+// fails.
 const Patience = 2 * time.Minute
 
 // Lines keeps what a process printed and lets tests wait for a line. Safe for concurrent use.
@@ -51,8 +52,8 @@ func (l *Lines) All() []string {
 	return l.all[:len(l.all):len(l.all)]
 }
 
-// Wait returns the first line from position `from` on that match accepts, and the position after it. It fails the test
-// when the output ends, or Patience does, before such a line comes.
+// Wait returns the first line from position `from` on that match accepts, and the position after
+// it. It fails the test when the output ends, or Patience does, before such a line comes.
 func (l *Lines) Wait(t testing.TB, from int, what string, match func(string) bool) (line string, next int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// Node drives official Socket.IO clients and servers in one Node process (e2e/js/driver.mjs). Safe for concurrent use.
+// Node drives official Socket.IO clients and servers in one Node process (e2e/js/driver.mjs). Safe
+// for concurrent use.
 type Node struct {
 	t       testing.TB
 	process *Process
@@ -106,7 +107,8 @@ func (n *Node) Kill() {
 	n.process.Kill(n.t)
 }
 
-// Next returns the next event of a kind of one client or server, in the order they happened; each is returned once.
+// Next returns the next event of a kind of one client or server, in the order they happened; each
+// is returned once.
 func (n *Node) Next(of, event string) Event {
 	n.t.Helper()
 	return n.next(of, event, func(Event) bool { return true })

@@ -52,7 +52,8 @@ func (p *Poller) Open(ctx context.Context) error {
 	return nil
 }
 
-// Ask emits an event with a JSON array of arguments and returns the JSON array that it is acked with.
+// Ask emits an event with a JSON array of arguments and returns the JSON array that it is acked
+// with.
 func (p *Poller) Ask(ctx context.Context, id int, event string, args ...any) (string, error) {
 	text, err := json.Marshal(append([]any{event}, args...))
 	if err != nil {

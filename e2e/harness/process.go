@@ -48,7 +48,8 @@ func Start(t testing.TB, name, dir string, env []string, program string, args ..
 	return start(t, name, cmd)
 }
 
-// StartWithInput starts a program in a folder of the repository. Its input ends with the call of end.
+// StartWithInput starts a program in a folder of the repository. Its input ends with the call of
+// end.
 func StartWithInput(t testing.TB, name, dir, program string, args ...string) (p *Process, end func()) {
 	t.Helper()
 	cmd := exec.Command(program, args...)

@@ -12,7 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// StartNginx starts nginx before two hosts, with deploy/balancer.conf as it is shipped, and returns its URL.
+// StartNginx starts nginx before two hosts, with deploy/balancer.conf as it is shipped, and returns
+// its URL.
 func StartNginx(t testing.TB, hosts [2]*Host) string {
 	t.Helper()
 	program, dir, addr := testkit.Need(t, "nginx"), t.TempDir(), Loopback(t)
@@ -34,8 +35,8 @@ func StartNginx(t testing.TB, hosts [2]*Host) string {
 	return serving(t, addr, Start(t, "nginx", dir, nil, program, "-e", "stderr", "-p", dir, "-c", conf))
 }
 
-// StartHAProxy starts HAProxy before two hosts, with deploy/haproxy.cfg as it is shipped, and returns its URL. secure has it speak
-// TLS to the hosts.
+// StartHAProxy starts HAProxy before two hosts, with deploy/haproxy.cfg as it is shipped, and
+// returns its URL. secure has it speak TLS to the hosts.
 func StartHAProxy(t testing.TB, hosts [2]*Host, secure bool) string {
 	t.Helper()
 	program, dir, addr := testkit.Need(t, "haproxy"), t.TempDir(), Loopback(t)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// difference is what is known not to be as among Node's servers, and why. An empty list stands for all. The first that
-// covers a cell counts.
+// difference is what is known not to be as among Node's servers, and why. An empty list stands for
+// all. The first that covers a cell counts.
 type difference struct {
 	transports []string // without the mode: in all modes
 	operations []string

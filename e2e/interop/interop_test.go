@@ -20,8 +20,8 @@ type cell struct {
 	from, to                      kind
 }
 
-// TestInterop does every operation with every payload from every kind of sender, and compares what it did to servers of
-// ours and of Node's with what Node's did to each other.
+// TestInterop does every operation with every payload from every kind of sender, and compares what
+// it did to servers of ours and of Node's with what Node's did to each other.
 func TestInterop(t *testing.T) {
 	store := testkit.StartRedis(t)
 	d := &drivers{servers: [2]*harness.Node{harness.StartNode(t), harness.StartNode(t)}, clients: harness.StartNode(t)}
@@ -56,7 +56,8 @@ func TestInterop(t *testing.T) {
 	}
 }
 
-// receivers are the servers at which a sender of each kind is observed: the other of its own kind, and one of the other.
+// receivers are the servers at which a sender of each kind is observed: the other of its own kind,
+// and one of the other.
 var receivers = map[kind]map[kind]string{
 	goServer:    {goServer: "go-1", nodeServer: "node-0"},
 	nodeServer:  {goServer: "go-0", nodeServer: "node-1"},

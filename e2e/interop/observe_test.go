@@ -14,8 +14,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// observation is what an operation did to one server and its clients, and what that server told the caller. Names and ids
-// that differ between servers are left out, so that two observations can be compared.
+// observation is what an operation did to one server and its clients, and what that server told the
+// caller. Names and ids that differ between servers are left out, so that two observations can be
+// compared.
 type observation struct {
 	Heard   map[string][]string `json:"heard,omitempty"`  // by the clients
 	Events  []string            `json:"events,omitempty"` // server-side
@@ -101,7 +102,8 @@ func callLocalJoin(rooms []any) call {
 	return call{Do: "join", Rooms: []any{"one", "two"}, Local: true, Join: rooms}
 }
 
-// sortAnswers gives each server what it told the caller: clients' answers and servers' carry its name.
+// sortAnswers gives each server what it told the caller: clients' answers and servers' carry its
+// name.
 func (c *testbed) sortAnswers(t *testing.T, op operation, answers []json.RawMessage, seen map[string]*observation) {
 	t.Helper()
 	for _, text := range answers {
@@ -139,7 +141,8 @@ func (c *testbed) sortAnswers(t *testing.T, op operation, answers []json.RawMess
 	}
 }
 
-// list notes of a list of all rooms whether those that everybody has are in it, and that of each server.
+// list notes of a list of all rooms whether those that everybody has are in it, and that of each
+// server.
 func list(listed []any, seen map[string]*observation) {
 	for server, o := range seen {
 		for _, room := range []any{roomOf(server), "one", "two", "doomed", "all", float64(number), fmt.Sprint(number), oddRoom} {

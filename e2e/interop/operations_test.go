@@ -2,7 +2,8 @@
 
 package interop
 
-// call is one operation, for a server or an emitter of either language. Rooms are texts, or numbers as JavaScript has them.
+// call is one operation, for a server or an emitter of either language. Rooms are texts, or numbers
+// as JavaScript has them.
 type call struct {
 	Do       string `json:"do"`
 	From     string `json:"from,omitempty"` // the client whose socket does it
@@ -30,8 +31,8 @@ var clientRooms = map[string][]any{
 	"c": {"doomed"},
 }
 
-// ownRoom stands for a room that nobody has used before, numberedRoom for one with a number; idOfA for the id of each
-// client a, one after another.
+// ownRoom stands for a room that nobody has used before, numberedRoom for one with a number; idOfA
+// for the id of each client a, one after another.
 const (
 	ownRoom      = "\x00own"
 	numberedRoom = "\x00numbered"

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// payload is the arguments of an event, as an app would write them in Go and in JavaScript (for which e2e/js/values.mjs
-// says what stands for what JSON has no word for).
+// payload is the arguments of an event, as an app would write them in Go and in JavaScript (for
+// which e2e/js/values.mjs says what stands for what JSON has no word for).
 type payload struct {
 	name       string
 	golang     []any

@@ -17,7 +17,8 @@ func TestSentinelFailsOver(t *testing.T) {
 	})
 }
 
-// TestClusterFailsOver: the node dies that serves the channel, or the stream, of the main namespace.
+// TestClusterFailsOver: the node dies that serves the channel, or the stream, of the main
+// namespace.
 func TestClusterFailsOver(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		c := testkit.StartCluster(t)
@@ -29,8 +30,9 @@ func TestClusterFailsOver(t *testing.T) {
 	})
 }
 
-// failOver has two servers talk before, during and after the death of their Redis. What is said is told to local clients in
-// order whatever happens, and nothing is told out of order elsewhere; afterwards all is as before.
+// failOver has two servers talk before, during and after the death of their Redis. What is said is
+// told to local clients in order whatever happens, and nothing is told out of order elsewhere;
+// afterwards all is as before.
 func failOver(t *testing.T, form, url string, kill, promote func()) {
 	t.Helper()
 	a, b := join(t, form, "a", url), join(t, form, "b", url)

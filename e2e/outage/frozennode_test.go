@@ -9,14 +9,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// frozenNode is how long a node of a cluster is stopped: longer than any timeout of the servers, and
-// shorter than the cluster takes to replace it.
+// frozenNode is how long a node of a cluster is stopped: longer than any timeout of the servers,
+// and shorter than the cluster takes to replace it.
 const frozenNode = 8 * time.Second
 
 // TestFrozenNodeOfACluster: a node of a cluster is stopped and goes on, one that serves what the
-// servers use, or another. Local clients hear everything at once and in order; other servers' clients
-// hear everything in order, but for the messages that the servers count as uncertain; and in the end
-// all is as before.
+// servers use, or another. Local clients hear everything at once and in order; other servers'
+// clients hear everything in order, but for the messages that the servers count as uncertain; and
+// in the end all is as before.
 func TestFrozenNodeOfACluster(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		c := testkit.StartCluster(t)

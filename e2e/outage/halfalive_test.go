@@ -83,7 +83,8 @@ func inBackground(t *testing.T, r *testkit.Redis, command ...any) {
 	})
 }
 
-// awaitWord waits until Redis answers a read with an error that begins with word; with none if word is empty.
+// awaitWord waits until Redis answers a read with an error that begins with word; with none if word
+// is empty.
 func awaitWord(t *testing.T, r *testkit.Redis, word string) {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{Addr: r.Addr(), Protocol: 2, DisableIdentity: true, MaxRetries: -1})

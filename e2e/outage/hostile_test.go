@@ -27,8 +27,8 @@ const longest = 64 << 10
 // recorded are the files with real messages of each form, which are cut short.
 var recorded = map[string]string{"redis": "classic.json", "redis-sharded": "sharded-static.json", "redis-streams": "streams.json", recovering: "streams-csr.json"}
 
-// TestHostileMessages: whatever is published on whichever channel, the server lives, its clients hear nothing of it, each
-// message is counted, and the log has no word of any.
+// TestHostileMessages: whatever is published on whichever channel, the server lives, its clients
+// hear nothing of it, each message is counted, and the log has no word of any.
 func TestHostileMessages(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		store := testkit.StartRedis(t)

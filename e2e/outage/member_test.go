@@ -45,7 +45,8 @@ func inEveryForm(t *testing.T, test func(t *testing.T, form string)) {
 	}
 }
 
-// join starts a server on the Redis at url and returns once it hears the others and its client is connected.
+// join starts a server on the Redis at url and returns once it hears the others and its client is
+// connected.
 func join(t *testing.T, form, name, url string, env ...string) *member {
 	t.Helper()
 	self, err := os.Executable()
@@ -112,7 +113,8 @@ func (m *member) burst(from, to int) {
 	ask[bool](m, "burst", from, to)
 }
 
-// heardOf returns the numbers from on up to to, which it waits for, in the order in which the client was told them.
+// heardOf returns the numbers from on up to to, which it waits for, in the order in which the
+// client was told them.
 func (m *member) heardOf(from, to int) (heard []int) {
 	m.t.Helper()
 	end := time.NewTimer(harness.Patience)
@@ -139,7 +141,8 @@ func (m *member) heardOf(from, to int) (heard []int) {
 	}
 }
 
-// expect waits until the client was told all numbers from, ..., to-1, and wants them in order, once.
+// expect waits until the client was told all numbers from, ..., to-1, and wants them in order,
+// once.
 func (m *member) expect(from, to int) {
 	m.t.Helper()
 	heard := m.heardOf(from, to-1)
@@ -150,8 +153,8 @@ func (m *member) expect(from, to int) {
 	}
 }
 
-// checkOrder wants the numbers that the client was told to grow, with gaps, but for what it was told before: what was under
-// way when a connection broke may come twice.
+// checkOrder wants the numbers that the client was told to grow, with gaps, but for what it was
+// told before: what was under way when a connection broke may come twice.
 func (m *member) checkOrder() {
 	m.t.Helper()
 	m.mu.Lock()

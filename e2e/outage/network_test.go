@@ -11,8 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestCutOffServerComesBack: a server that can no longer reach Redis, with no connection closed, notices, serves its own
-// clients, and is in again when the network is back.
+// TestCutOffServerComesBack: a server that can no longer reach Redis, with no connection closed,
+// notices, serves its own clients, and is in again when the network is back.
 func TestCutOffServerComesBack(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		redis := testkit.StartRedis(t)
@@ -39,8 +39,8 @@ func TestCutOffServerComesBack(t *testing.T) {
 	})
 }
 
-// TestReaderThatRedisCutsOff: a server that reads too slowly loses its subscription, and what it would have heard. It says
-// so, and hears the next word.
+// TestReaderThatRedisCutsOff: a server that reads too slowly loses its subscription, and what it
+// would have heard. It says so, and hears the next word.
 func TestReaderThatRedisCutsOff(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		if strings.HasPrefix(form, "redis-streams") {
@@ -69,7 +69,8 @@ func TestReaderThatRedisCutsOff(t *testing.T) {
 	})
 }
 
-// TestStreamWaitsForItsReaders: what is said over a stream while a server is frozen, or cut off, is heard later.
+// TestStreamWaitsForItsReaders: what is said over a stream while a server is frozen, or cut off, is
+// heard later.
 func TestStreamWaitsForItsReaders(t *testing.T) {
 	t.Parallel()
 	redis := testkit.StartRedis(t)
@@ -88,7 +89,8 @@ func TestStreamWaitsForItsReaders(t *testing.T) {
 	b.expect(1000, 2000)
 }
 
-// network carries connections to one address until it is cut; then it holds what they say, and accepts without answering.
+// network carries connections to one address until it is cut; then it holds what they say, and
+// accepts without answering.
 type network struct {
 	listener net.Listener
 	running  sync.WaitGroup

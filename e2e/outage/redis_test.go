@@ -12,7 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestFrozenRedisBlocksNobody: while Redis answers nothing, emits return, and the server's own clients hear them in order.
+// TestFrozenRedisBlocksNobody: while Redis answers nothing, emits return, and the server's own
+// clients hear them in order.
 func TestFrozenRedisBlocksNobody(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		redis := testkit.StartRedis(t)
@@ -36,8 +37,8 @@ func TestFrozenRedisBlocksNobody(t *testing.T) {
 	})
 }
 
-// TestBufferedEmitsFlushInOrder: what was emitted while Redis was dead reaches the others once it is back, in order, but
-// for what was volatile.
+// TestBufferedEmitsFlushInOrder: what was emitted while Redis was dead reaches the others once it
+// is back, in order, but for what was volatile.
 func TestBufferedEmitsFlushInOrder(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		redis := testkit.StartRedis(t)
@@ -73,8 +74,8 @@ func kill(redis *testkit.Redis, servers ...*member) {
 	}
 }
 
-// restart starts Redis again, and lets whoever is behind the network find it once the others have: what is flushed then
-// finds them, however slow the machine is.
+// restart starts Redis again, and lets whoever is behind the network find it once the others have:
+// what is flushed then finds them, however slow the machine is.
 func restart(redis *testkit.Redis, net *network, others ...*member) {
 	net.cut()
 	redis.Restart()
@@ -84,7 +85,8 @@ func restart(redis *testkit.Redis, net *network, others ...*member) {
 	net.heal()
 }
 
-// TestDropsAreCountedAndLoggedOnce: what does not fit is counted, and one line for each outage says how much it was.
+// TestDropsAreCountedAndLoggedOnce: what does not fit is counted, and one line for each outage says
+// how much it was.
 func TestDropsAreCountedAndLoggedOnce(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		redis := testkit.StartRedis(t)
@@ -116,8 +118,8 @@ func TestDropsAreCountedAndLoggedOnce(t *testing.T) {
 	})
 }
 
-// TestBufferIsBoundedByBytesAndAge: of what is emitted while Redis is dead the newest is kept that fits, and nothing that is
-// old by the time Redis is back.
+// TestBufferIsBoundedByBytesAndAge: of what is emitted while Redis is dead the newest is kept that
+// fits, and nothing that is old by the time Redis is back.
 func TestBufferIsBoundedByBytesAndAge(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		const sent, age = 100, time.Second
@@ -150,7 +152,8 @@ func TestBufferIsBoundedByBytesAndAge(t *testing.T) {
 	})
 }
 
-// TestRequestsFailFastWithoutRedis: the question under way ends when Redis does, and the next ones at once.
+// TestRequestsFailFastWithoutRedis: the question under way ends when Redis does, and the next ones
+// at once.
 func TestRequestsFailFastWithoutRedis(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		redis := testkit.StartRedis(t)

@@ -21,8 +21,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestRightsOfTheDocs: the rights that docs/adapters.md gives for a form are enough for everything, on a Redis where all
-// else is forbidden, and each command among them is used.
+// TestRightsOfTheDocs: the rights that docs/adapters.md gives for a form are enough for everything,
+// on a Redis where all else is forbidden, and each command among them is used.
 func TestRightsOfTheDocs(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(harness.Root(), "docs", "adapters.md"))
 	if err != nil {
@@ -113,8 +113,8 @@ func unused(t *testing.T, admin *redis.Client, rules string) (commands []string)
 	return commands
 }
 
-// comeBackElsewhere has a client of m lose it, and recover at a server that has not read what the client had. It returns
-// that server.
+// comeBackElsewhere has a client of m lose it, and recover at a server that has not read what the
+// client had. It returns that server.
 func comeBackElsewhere(t *testing.T, m *member, form, url string) *member {
 	t.Helper()
 	var entry atomic.Pointer[string] // host:port

@@ -28,8 +28,9 @@ func (m *member) freeze() {
 
 func (m *member) thaw() { m.t.Helper(); m.Signal(m.t, syscall.SIGCONT) }
 
-// TestDeadServersAreNotWaitedFor: who asks the cluster gets the answers of those that live, and no error, although requests
-// may take an hour here. A frozen server keeps its subscription, so that only its silence tells.
+// TestDeadServersAreNotWaitedFor: who asks the cluster gets the answers of those that live, and no
+// error, although requests may take an hour here. A frozen server keeps its subscription, so that
+// only its silence tells.
 func TestDeadServersAreNotWaitedFor(t *testing.T) {
 	inEveryForm(t, func(t *testing.T, form string) {
 		store := testkit.StartRedis(t)

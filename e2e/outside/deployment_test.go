@@ -23,7 +23,8 @@ const patience = 30 * time.Second
 func app(server string) worker.App {
 	return func(_ context.Context, io *socketio.Server) error {
 		io.On("where", func(*socketio.Socket) (string, error) { return server, nil })
-		// To everybody: the sharded form subscribes to a room's channel a moment after a client has joined.
+		// To everybody: the sharded form subscribes to a room's channel a moment after a client has
+		// joined.
 		io.On("say", func(_ *socketio.Socket, text string) error { return io.Emit("said", text) })
 		return nil
 	}

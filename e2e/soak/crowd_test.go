@@ -38,7 +38,8 @@ func (c *crowd) String() string {
 		c.lives.Load(), c.answers.Load(), c.heard.Load(), c.moved.Load(), c.failed.Load())
 }
 
-// run keeps the crowd there until ctx ends, and returns when all have left. They come spread over ramp.
+// run keeps the crowd there until ctx ends, and returns when all have left. They come spread over
+// ramp.
 func (c *crowd) run(ctx context.Context, ramp time.Duration) {
 	var wg sync.WaitGroup
 	for range c.clients {

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// patience is longer than what may rightly outlive a crowd: a ping timeout, the owners of sids (75 s), the runtime's
-	// collection of garbage (every 2 minutes at least).
+	// patience is longer than what may rightly outlive a crowd: a ping timeout, the owners of sids
+	// (75 s), the runtime's collection of garbage (every 2 minutes at least).
 	patience = 4 * time.Minute
 	look     = time.Second
 	idleTime = 10 * time.Second // over which the CPU time of an idle process is taken
@@ -102,8 +102,9 @@ func measure(t *testing.T, host *harness.Host) footprints {
 	return all
 }
 
-// settle waits until the host has forgotten the crowd, and returns its footprints then: no session and no socket is left,
-// each process is as idle as a fresh one, which holds that no timers are left, and as large as before, unless that is nil.
+// settle waits until the host has forgotten the crowd, and returns its footprints then: no session
+// and no socket is left, each process is as idle as a fresh one, which holds that no timers are
+// left, and as large as before, unless that is nil.
 func settle(t *testing.T, host *harness.Host, fresh, before footprints) (now footprints) {
 	t.Helper()
 	var left []string
@@ -164,7 +165,8 @@ func sum(metrics map[string]float64, name string) (total float64) {
 	return total
 }
 
-// resident is the memory of a process that is its own alone: what it shares with others of the same program is theirs, too.
+// resident is the memory of a process that is its own alone: what it shares with others of the same
+// program is theirs, too.
 func resident(t *testing.T, pid int) int64 {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -15,8 +15,8 @@ const (
 	defaultTime    = 10 * time.Minute
 	defaultClients = 5000
 
-	// warmUp is the part of the time that passes before the first measurement: code is loaded by then, pools, tables and the
-	// heap have the size that the crowd needs.
+	// warmUp is the part of the time that passes before the first measurement: code is loaded by
+	// then, pools, tables and the heap have the size that the crowd needs.
 	warmUp = 5
 )
 

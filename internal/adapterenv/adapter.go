@@ -18,8 +18,8 @@ const (
 	Memory  = "memory"
 )
 
-// Config returns the configuration that the settings describe. The caller adds the connection, the name
-// of the process, the logger and the metrics. The settings must not name Memory.
+// Config returns the configuration that the settings describe. The caller adds the connection, the
+// name of the process, the logger and the metrics. The settings must not name Memory.
 func Config(set config.Cluster) adapter.Config {
 	cfg := adapter.Config{
 		Key: set.AdapterKey, RequestsTimeout: set.RequestsTimeout,
@@ -49,8 +49,8 @@ func Config(set config.Cluster) adapter.Config {
 	return cfg
 }
 
-// Problem turns an error that only an operator can fix into one line that names the variable. It returns
-// other errors unchanged.
+// Problem turns an error that only an operator can fix into one line that names the variable. It
+// returns other errors unchanged.
 func Problem(set config.Cluster, redis config.Redis, err error) error {
 	switch {
 	case !errors.Is(err, redisconn.ErrNoShards):
@@ -72,8 +72,8 @@ func FormName(form adapter.Form) string {
 	return Classic
 }
 
-// Describe writes into a worker's record what all workers of an app must agree on. Nil means a worker in
-// memory.
+// Describe writes into a worker's record what all workers of an app must agree on. Nil means a
+// worker in memory.
 func Describe(cfg *adapter.Config, r *directory.Worker) {
 	if cfg == nil {
 		r.Adapter = Memory

@@ -105,7 +105,8 @@ func TestStreamsAreUsedAsTheSettingsSay(t *testing.T) {
 	}
 }
 
-// TestRoomsAreKeptAsTheSettingsSay: with a linger of nothing a room's channel is left with its last client.
+// TestRoomsAreKeptAsTheSettingsSay: with a linger of nothing a room's channel is left with its last
+// client.
 func TestRoomsAreKeptAsTheSettingsSay(t *testing.T) {
 	store := testkit.StartRedis(t)
 	serve(t, store, "SIDEREAL_ADAPTER=redis-sharded", "SIDEREAL_ADAPTER_KEY=rooms", "SIDEREAL_ADAPTER_MODE=static", "SIDEREAL_ADAPTER_LINGER=0s")

@@ -11,8 +11,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// Missing returns the rights in Redis that the adapter of these settings lacks for the main namespace,
-// each as an error for an operator. With err it couldn't try.
+// Missing returns the rights in Redis that the adapter of these settings lacks for the main
+// namespace, each as an error for an operator. With err it couldn't try.
 func Missing(ctx context.Context, set config.Cluster, redis config.Redis, conn *redisconn.Conn) (missing []error, err error) {
 	cfg := Config(set)
 	cfg.Conn, cfg.Log = conn, slog.New(slog.DiscardHandler)
@@ -27,8 +27,8 @@ func Missing(ctx context.Context, set config.Cluster, redis config.Redis, conn *
 	return missing, Problem(set, redis, err)
 }
 
-// Check returns, in one line, what must end a start: the first missing right, or a Redis that is too old.
-// It returns nil for a trouble that may pass.
+// Check returns, in one line, what must end a start: the first missing right, or a Redis that is
+// too old. It returns nil for a trouble that may pass.
 func Check(ctx context.Context, set config.Cluster, redis config.Redis, conn *redisconn.Conn) error {
 	missing, err := Missing(ctx, set, redis, conn)
 	var wrong *config.ValueError

@@ -39,12 +39,12 @@ func NewSocketClient(path string) *Client {
 	return &Client{base: "http://child", http: &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
 }
 
-// answerTimeout bounds the question whether a process is ready. It's less than the time that callers
-// of a host's /readyz wait, because the host asks its router.
+// answerTimeout bounds the question whether a process is ready. It's less than the time that
+// callers of a host's /readyz wait, because the host asks its router.
 const answerTimeout = time.Second
 
-// Ready returns nil if the process says that it serves, and otherwise why it doesn't. A process that
-// doesn't answer within a second isn't ready.
+// Ready returns nil if the process says that it serves, and otherwise why it doesn't. A process
+// that doesn't answer within a second isn't ready.
 func (c *Client) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -62,8 +62,8 @@ func (c *Client) Ready(ctx context.Context) error {
 // maxReason bounds the text of a refusal.
 const maxReason = 4 << 10
 
-// reason returns the text of a refusal without characters that control a terminal, because operators
-// read it there.
+// reason returns the text of a refusal without characters that control a terminal, because
+// operators read it there.
 func reason(body io.Reader) string {
 	raw, err := io.ReadAll(io.LimitReader(body, maxReason))
 	if err != nil && len(raw) == 0 {

@@ -46,8 +46,8 @@ type SocketListener struct {
 	path string // published
 }
 
-// ListenSocket opens the admin socket of a child without publishing it. Close removes the file of an
-// unpublished socket. A published one stays until its folder goes, because the name may be the
+// ListenSocket opens the admin socket of a child without publishing it. Close removes the file of
+// an unpublished socket. A published one stays until its folder goes, because the name may be the
 // successor's by then.
 func ListenSocket(runtimeDir, child string) (*SocketListener, error) {
 	own := filepath.Join(runtimeDir, fmt.Sprintf("%s.%d", child, os.Getpid()))

@@ -25,8 +25,8 @@ func (s *session) isGone() bool {
 	}
 }
 
-// connect connects all clients at the configured rate. It returns when the last one has connected or
-// failed.
+// connect connects all clients at the configured rate. It returns when the last one has connected
+// or failed.
 func (r *run) connect(ctx context.Context) {
 	turns := pace{start: time.Now(), perSecond: r.ConnectRate}
 	sessions := make([]*session, r.Clients)

@@ -4,8 +4,8 @@
 //
 // There are two kinds of load. In a closed loop, each client emits its next event when the last one
 // was acknowledged, so a slow server gets less load. With Config.Rate, the clock says when an event
-// is due. Its latency counts from then, so it includes the time that the server, or this process, is
-// behind.
+// is due. Its latency counts from then, so it includes the time that the server, or this process,
+// is behind.
 //
 // The number of clients bounds the memory: latencies are counted in buckets, errors by their kind,
 // and at most maxUnderWay events wait for acknowledgements.

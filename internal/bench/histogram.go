@@ -41,8 +41,8 @@ func (h *histogram) quantile(share float64) time.Duration {
 	return time.Duration(h.most.Load())
 }
 
-// bucketOf returns the bucket of a duration. The first 256 are one nanosecond wide. Each further 128
-// are twice as wide as the 128 before.
+// bucketOf returns the bucket of a duration. The first 256 are one nanosecond wide. Each further
+// 128 are twice as wide as the 128 before.
 func bucketOf(d time.Duration) int {
 	shift := max(bits.Len64(uint64(d))-bucketBits-1, 0)
 	return shift<<bucketBits + int(d>>shift)

@@ -55,7 +55,8 @@ type Quantiles struct {
 	Max float64 `json:"max"`
 }
 
-// report makes the Report. acknowledged is the number of events acknowledged by the end of the load.
+// report makes the Report. acknowledged is the number of events acknowledged by the end of the
+// load.
 func (r *run) report(connecting, loaded time.Duration, acknowledged int64) *Report {
 	return &Report{
 		URL: r.Client.URL, Namespace: r.Namespace, Transports: r.Client.Transports,

@@ -42,7 +42,8 @@ func TestGrowKeepsBytes(t *testing.T) {
 	Put(b)
 }
 
-// A buffer that grows piece by piece is copied a few times, not once for each piece, also beyond the largest class.
+// A buffer that grows piece by piece is copied a few times, not once for each piece, also beyond
+// the largest class.
 func TestGrowCopiesSeldom(t *testing.T) {
 	const total, piece = 16 << 20, 4 << 10
 	var b []byte

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Advertised returns the address at which other hosts reach a port that listens on listen, from a host
-// that reaches Redis from local. It refuses a loopback address if Redis is on another host, since
-// other hosts share that Redis and can't reach the address.
+// Advertised returns the address at which other hosts reach a port that listens on listen, from a
+// host that reaches Redis from local. It refuses a loopback address if Redis is on another host,
+// since other hosts share that Redis and can't reach the address.
 func (d Door) Advertised(listen string, local netip.Addr) (string, error) {
 	addr, unreachable, err := Advertised(d.Advertise, listen, local)
 	switch {
@@ -22,9 +22,9 @@ func (d Door) Advertised(listen string, local netip.Addr) (string, error) {
 		Rule: "must not be a loopback address, since Redis is on another host; or set SIDEREAL_ADVERTISE"}
 }
 
-// Advertised returns advertise, or if that is empty the address at which other hosts reach a port that
-// listens on listen. Unreachable reports that they can't: the address is a loopback address, and local,
-// from which this host reaches Redis, is not.
+// Advertised returns advertise, or if that is empty the address at which other hosts reach a port
+// that listens on listen. Unreachable reports that they can't: the address is a loopback address,
+// and local, from which this host reaches Redis, is not.
 func Advertised(advertise, listen string, local netip.Addr) (addr string, unreachable bool, err error) {
 	addr = advertise
 	if addr == "" {

@@ -8,8 +8,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// ValueError reports a setting whose value breaks its rule. Only an operator can fix it: the process ends
-// with exit code 2, and Error is the one line that says why.
+// ValueError reports a setting whose value breaks its rule. Only an operator can fix it: the
+// process ends with exit code 2, and Error is the one line that says why.
 type ValueError struct {
 	Variable string
 	Value    string // empty if it isn't set; hidden for a secret

@@ -15,7 +15,8 @@ type field struct {
 	kind     reflect.Type
 }
 
-// fields lists the settings of a command's struct, embedded groups included, in the order in which they are declared.
+// fields lists the settings of a command's struct, embedded groups included, in the order in which
+// they are declared.
 func fields(t reflect.Type) []field {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -34,7 +35,8 @@ func fields(t reflect.Type) []field {
 	return out
 }
 
-// Flag is the name of a variable's flag: the variable without its prefix, in lower case, with dashes.
+// Flag is the name of a variable's flag: the variable without its prefix, in lower case, with
+// dashes.
 func Flag(variable string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(variable, "SIDEREAL_")), "_", "-")
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// AddFlags declares the flags of a command, a pointer to its struct. They hold texts: [Load] checks and
-// converts them like the variables.
+// AddFlags declares the flags of a command, a pointer to its struct. They hold texts: [Load] checks
+// and converts them like the variables.
 func AddFlags(flags *pflag.FlagSet, command any) {
 	for _, f := range fields(reflect.TypeOf(command)) {
 		if f.internal() {

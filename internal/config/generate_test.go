@@ -30,8 +30,9 @@ type group struct {
 
 type documented struct{ variable, about string }
 
-// TestGeneratedFilesAreFresh makes the help texts and docs/configuration.md from the comments of the settings, which are
-// thereby written in one place. `go generate ./internal/config` writes them.
+// TestGeneratedFilesAreFresh makes the help texts and docs/configuration.md from the comments of
+// the settings, which are thereby written in one place. `go generate ./internal/config` writes
+// them.
 func TestGeneratedFilesAreFresh(t *testing.T) {
 	groups := parseGroups(t, "settings.go", "commands.go")
 	for path, want := range map[string][]byte{
@@ -158,7 +159,8 @@ Durations look like ` + "`1500ms`, `35s`, `2m`" + `. Separate the items of a lis
 	return append(bytes.TrimRight(b.Bytes(), "\n"), '\n')
 }
 
-// sentence cuts the first sentence off a comment, without its period. A table shows it, and so does the help on flags.
+// sentence cuts the first sentence off a comment, without its period. A table shows it, and so does
+// the help on flags.
 func sentence(text string) (first, more string) {
 	first, more, _ = strings.Cut(text, ". ")
 	return strings.TrimSuffix(first, "."), more

@@ -53,8 +53,9 @@ func (s *Settings) Get(variable string) Value {
 	return s.Values[i]
 }
 
-// Environ returns the settings as an environment in which any command resolves the same values, regardless
-// of its defaults. It omits empty settings, and defaults of those that an app may set in code.
+// Environ returns the settings as an environment in which any command resolves the same values,
+// regardless of its defaults. It omits empty settings, and defaults of those that an app may set in
+// code.
 func (s *Settings) Environ() []string {
 	var out []string
 	for _, v := range s.Values {
@@ -65,7 +66,8 @@ func (s *Settings) Environ() []string {
 	return out
 }
 
-// Load fills dst, a pointer to a command's struct, from src. The error joins a [ValueError] for every wrong value.
+// Load fills dst, a pointer to a command's struct, from src. The error joins a [ValueError] for
+// every wrong value.
 func Load(dst any, src Source) (*Settings, error) {
 	r := resolver{environ: environ(src.Environ), Source: src}
 	s := &Settings{}
@@ -107,8 +109,8 @@ func environ(list []string) map[string]string {
 	return m
 }
 
-// resolver finds the text of a field and its origin. An empty variable counts as unset, because compose
-// files and shells leave such variables.
+// resolver finds the text of a field and its origin. An empty variable counts as unset, because
+// compose files and shells leave such variables.
 type resolver struct {
 	Source
 	environ map[string]string
@@ -234,7 +236,8 @@ func forgotten(command reflect.Type, s *Settings) (errs []error) {
 	return errs
 }
 
-// plain refuses certificates for a worker that serves clients itself, because it would do so in plain text.
+// plain refuses certificates for a worker that serves clients itself, because it would do so in
+// plain text.
 func plain(command reflect.Type, environ map[string]string) []error {
 	if command != reflect.TypeFor[*Worker]() || environ["SIDEREAL_TLS_CERT"] == "" || environ["SIDEREAL_RUNTIME_DIR"] != "" {
 		return nil

@@ -42,8 +42,8 @@ func HostName(name string) string {
 // Terminal reports whether f is a terminal.
 func Terminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) }
 
-// Color reports whether lines to f may have colors: on a terminal, or with FORCE_COLOR, which a supervisor
-// sets for children whose lines it prints on a terminal. NO_COLOR turns colors off.
+// Color reports whether lines to f may have colors: on a terminal, or with FORCE_COLOR, which a
+// supervisor sets for children whose lines it prints on a terminal. NO_COLOR turns colors off.
 func Color(f *os.File) bool {
 	return os.Getenv("NO_COLOR") == "" && (Terminal(f) || os.Getenv("FORCE_COLOR") != "")
 }

@@ -32,8 +32,8 @@ var redisFields = map[string]string{
 var redisFiles = strings.NewReplacer(
 	"CAFile", redisFields["CAFile"], "CertFile", redisFields["CertFile"], "KeyFile", redisFields["KeyFile"])
 
-// Problem turns an error that only the operator can fix into a [ValueError], which names the variable.
-// It returns other errors unchanged.
+// Problem turns an error that only the operator can fix into a [ValueError], which names the
+// variable. It returns other errors unchanged.
 func (r Redis) Problem(err error) error {
 	var wrong *redisconn.ConfigError
 	if errors.As(err, &wrong) {

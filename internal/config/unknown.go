@@ -18,8 +18,8 @@ var commands = map[string]reflect.Type{
 	"cluster":     reflect.TypeFor[Inspect](),
 }
 
-// unknown returns a warning for each SIDEREAL_* variable that no command reads, with the known name that
-// is nearest to it.
+// unknown returns a warning for each SIDEREAL_* variable that no command reads, with the known name
+// that is nearest to it.
 func unknown(environ map[string]string) (warnings []string) {
 	known := map[string]bool{}
 	for _, t := range commands {
@@ -44,8 +44,8 @@ func unknown(environ map[string]string) (warnings []string) {
 	return warnings
 }
 
-// nearest returns the name with the fewest edits to word. It returns none if more than a third of the
-// letters after the common prefix differ.
+// nearest returns the name with the fewest edits to word. It returns none if more than a third of
+// the letters after the common prefix differ.
 func nearest(word string, names []string) string {
 	best, found := 1+(len(word)-len("SIDEREAL_"))/3, ""
 	for _, name := range names {
@@ -56,7 +56,8 @@ func nearest(word string, names []string) string {
 	return found
 }
 
-// edits returns how many letters to insert, delete, replace or swap with their neighbour to turn a into b.
+// edits returns how many letters to insert, delete, replace or swap with their neighbour to turn a
+// into b.
 func edits(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

@@ -248,7 +248,7 @@ func TestSuspendedReaderOfALogPipeHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// Who follows is told when the daemon is gone.
+// A follower is told when the daemon is gone.
 func TestFollowersLearnOfTheDaemonsEnd(t *testing.T) {
 	c, _ := spawned(t, testHome(t))
 	info, err := c.Ping(t.Context())

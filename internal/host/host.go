@@ -66,12 +66,12 @@ type Host struct {
 	places map[string]*Deployment // of processes
 }
 
-// rootRuntime has the folders of apps that run as another user, who doesn't get into the daemon's home
-// folder. Unlike the folder for temporary files, nobody cleans it while the system runs.
+// rootRuntime has the folders of apps that run as another user, who doesn't get into the daemon's
+// home folder. Unlike the folder for temporary files, nobody cleans it while the system runs.
 const rootRuntime = "/run"
 
-// runtimeParent returns the folder for the private folder of an app whose services run as a user; nil
-// is this process' user.
+// runtimeParent returns the folder for the private folder of an app whose services run as a user;
+// nil is this process' user.
 func (c *Config) runtimeParent(user *supervisor.User) string {
 	if user == nil || int(user.UID) == os.Getuid() {
 		return c.RuntimeDir

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What a child may report. Other keys are attributes that the supervisor keeps.
+// Keys that a child reports. Other keys are attributes that the supervisor keeps.
 const (
 	Worker   = "worker"   // the id of the worker that the process is
 	Ready    = "ready"    // "1": it serves
@@ -16,7 +16,7 @@ const (
 	Listen   = "listen"   // ListenReport
 )
 
-// What a supervisor may tell.
+// Keys that a supervisor tells.
 const (
 	Channel   = "channel"   // ChannelTold, with a descriptor
 	Port      = "port"      // PortTold

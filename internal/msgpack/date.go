@@ -26,8 +26,8 @@ func AppendTime(dst []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, 0xd6, 0xff), uint32(sec))
 }
 
-// appendTimestamp writes msgpack's timestamp (extension -1, in its forms of 4, 8 and 12 bytes) as JSON.stringify writes
-// the Date that it becomes in Node.
+// appendTimestamp writes msgpack's timestamp (extension -1, in its forms of 4, 8 and 12 bytes) as
+// JSON.stringify writes the Date that it becomes in Node.
 func appendTimestamp(dst, data []byte) []byte {
 	var sec, nsec int64
 	switch len(data) {
@@ -51,8 +51,8 @@ func appendTimestamp(dst, data []byte) []byte {
 	return appendDate(dst, ms)
 }
 
-// appendDate writes milliseconds since 1970 as Date.prototype.toJSON does: with a sign and six digits outside the years
-// 0 to 9999, null outside what a Date can hold.
+// appendDate writes milliseconds since 1970 as Date.prototype.toJSON does: with a sign and six
+// digits outside the years 0 to 9999, null outside what a Date can hold.
 func appendDate(dst []byte, ms int64) []byte {
 	if ms > maxDate || ms < -maxDate {
 		return append(dst, "null"...)

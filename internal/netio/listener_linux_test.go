@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What comes of it is what package net would have accepted.
+// The connections are like those that package net would have accepted.
 func TestAccepting(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
 		plain, err := net.Listen("tcp", addr)

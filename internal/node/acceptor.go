@@ -11,9 +11,10 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// acceptor accepts connections for servers that no router can serve: servers that speak TLS or another
-// protocol than HTTP, servers at a port that the kernel chose, and servers at a unix path. It gives each
-// connection to one of the processes that listen, like Node's primary, and ends with the last of them.
+// acceptor accepts connections for servers that no router can serve: servers that speak TLS or
+// another protocol than HTTP, servers at a port that the kernel chose, and servers at a unix path.
+// It gives each connection to one of the processes that listen, like Node's primary, and ends with
+// the last of them.
 type acceptor struct {
 	h    *Host
 	key  string
@@ -38,8 +39,8 @@ type taker struct {
 	waiting int // connections that it has not answered for
 }
 
-// maxUnanswered limits the connections that a process has neither taken nor refused, because its event
-// loop is blocked.
+// maxUnanswered limits the connections that a process has neither taken nor refused, because its
+// event loop is blocked.
 const maxUnanswered = 64
 
 // listenHere makes a worker listen for connections that this process accepts.
@@ -89,8 +90,8 @@ func (q query) listen() (net.Listener, error) {
 	return net.Listen("unix", q.address)
 }
 
-// leave removes a process from all acceptors, or from the one of a key. It closes an acceptor that has no
-// process any more.
+// leave removes a process from all acceptors, or from the one of a key. It closes an acceptor that
+// has no process any more.
 func (p *ports) leave(c *child, key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,8 +160,8 @@ func (a *acceptor) give(conn connection, refused int) {
 	}
 }
 
-// next returns the process whose turn it is, among those with the fewest unanswered connections. It waits
-// while all have too many. It returns nil if none listens any more, or each has refused.
+// next returns the process whose turn it is, among those with the fewest unanswered connections. It
+// waits while all have too many. It returns nil if none listens any more, or each has refused.
 func (a *acceptor) next(refused int) *taker {
 	p := a.h.ports
 	p.mu.Lock()
@@ -192,8 +193,8 @@ func (a *acceptor) next(refused int) *taker {
 	}
 }
 
-// offer sends a connection to a server of the process, and later calls settled with whether the process
-// took it. After an error it doesn't call settled.
+// offer sends a connection to a server of the process, and later calls settled with whether the
+// process took it. After an error it doesn't call settled.
 func (c *child) offer(key string, conn connection, settled func(accepted bool)) error {
 	seq := c.seq.Add(1) - 1
 	f, err := c.connectionFrame(key, seq, fromHere)
@@ -237,8 +238,8 @@ func (c *child) takeOffer(seq int64) func(bool) {
 	return settled
 }
 
-// dropOffers closes the connections that an ended process hasn't answered for. The process may have read
-// from them, so no other process gets them.
+// dropOffers closes the connections that an ended process hasn't answered for. The process may have
+// read from them, so no other process gets them.
 func (c *child) dropOffers() {
 	c.mu.Lock()
 	offers := c.offers

@@ -17,8 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestServersThatNoRouterCanServe: connections of TLS and of other protocols go to the processes that listen, in turn, and from
-// one that is full to the next.
+// TestServersThatNoRouterCanServe: connections of TLS and of other protocols go to the processes
+// that listen, in turn, and from one that is full to the next.
 func TestServersThatNoRouterCanServe(t *testing.T) {
 	w := newWorld(t)
 	w.listens = func(addr string) lifeline.ListenedTold {

@@ -22,8 +22,8 @@ func (w *world) speak(f adapter.Form) {
 	}
 }
 
-// TestServersOfAllKinds: unmodified Node workers of two hosts and both generations, a Node server with the Redis adapter and one
-// of ours are one cluster, whoever asks.
+// TestServersOfAllKinds: unmodified Node workers of two hosts and both generations, a Node server
+// with the Redis adapter and one of ours are one cluster, whoever asks.
 func TestServersOfAllKinds(t *testing.T) {
 	a := newWorld(t)
 	b := newWorldOn(t, a.redis)

@@ -15,17 +15,17 @@ const (
 	// maxInFlight limits the descriptors on their way to a process. They count against our limit of
 	// open files, and a process whose event loop is blocked takes none.
 	maxInFlight = 64
-	// maxWaiting limits the descriptors that wait here for their turn. Beyond it routers wait, and learn
-	// that the worker is full.
+	// maxWaiting limits the descriptors that wait here for their turn. Beyond it routers wait, and
+	// learn that the worker is full.
 	maxWaiting = 64
 	maxRead    = 64 << 10
 )
 
 var errClosed = errors.New("node: channel is closed")
 
-// channel is the parent's end of a process's IPC channel. Sending never blocks: a goroutine writes while
-// messages wait. Handles, which are messages with a descriptor, wait in a queue of their own until the
-// process has acknowledged earlier ones.
+// channel is the parent's end of a process's IPC channel. Sending never blocks: a goroutine writes
+// while messages wait. Handles, which are messages with a descriptor, wait in a queue of their own
+// until the process has acknowledged earlier ones.
 type channel struct {
 	conn  *net.UnixConn
 	mode  ipc.Mode
@@ -69,8 +69,8 @@ func openChannel(f *os.File, mode ipc.Mode, limit int) (*channel, error) {
 	return &channel{conn: conn, mode: mode, limit: limit, room: make(chan struct{})}, nil
 }
 
-// read calls frame for each frame in order, until the channel ends or breaks the rules. The error tells
-// which. It closes descriptors that come along.
+// read calls frame for each frame in order, until the channel ends or breaks the rules. The error
+// tells which. It closes descriptors that come along.
 func (c *channel) read(maxFrame int, frame func(ipc.Frame) error) error {
 	split := ipc.Splitter{Mode: c.mode, Limit: maxFrame}
 	buf := make([]byte, maxRead)
@@ -126,8 +126,8 @@ func (c *channel) sendValue(v ipc.Value) error {
 	return c.send(f)
 }
 
-// give sends a descriptor with the message that explains it, and takes it over unless it fails. If many
-// descriptors wait, it blocks until one of them has left.
+// give sends a descriptor with the message that explains it, and takes it over unless it fails. If
+// many descriptors wait, it blocks until one of them has left.
 func (c *channel) give(f ipc.Frame, file descriptor) error {
 	raw, err := file.SyscallConn()
 	if err != nil {
@@ -222,8 +222,8 @@ func (c *channel) next() (frames []ipc.Frame, h handle, ok bool) {
 	return frames, h, true
 }
 
-// pass sends a handle in one piece: the receiver holds one descriptor at a time, and a frame in pieces
-// could lose it.
+// pass sends a handle in one piece: the receiver holds one descriptor at a time, and a frame in
+// pieces could lose it.
 func (c *channel) pass(h handle) error {
 	var err error
 	cerr := h.raw.Control(func(fd uintptr) { // holds the descriptor open meanwhile

@@ -76,7 +76,8 @@ func (q query) key() string {
 	return fmt.Sprintf("%s:%d:%s:%d:%d", q.address, q.port, q.kind, q.fd, q.index)
 }
 
-// shareable reports whether the workers share the descriptor, because the socket has no connections.
+// shareable reports whether the workers share the descriptor, because the socket has no
+// connections.
 func (q query) shareable() bool { return strings.HasPrefix(q.kind, "udp") }
 
 // routable reports whether the supervisor's router can serve the address.

@@ -15,8 +15,8 @@ import (
 
 // Config has the settings of a node host.
 type Config struct {
-	// App is the app of the directory. If a process listens on several ports, each port after the first
-	// is an app of its own, by directory.PortApp.
+	// App is the app of the directory. If a process listens on several ports, each port after the
+	// first is an app of its own, by directory.PortApp.
 	App string
 	// Record has the fields that all workers' records share: Host, Addr, Path, Version, and the
 	// adapter's part, which must be the same for all workers of the app.
@@ -24,15 +24,15 @@ type Config struct {
 	// RuntimeDir is the folder of the handoff sockets and of the preload script.
 	RuntimeDir string
 
-	// Conn is the Redis of the directory and of the adapters, which the caller runs. Nil: routers reach
-	// no process.
+	// Conn is the Redis of the directory and of the adapters, which the caller runs. Nil: routers
+	// reach no process.
 	Conn *redisconn.Conn
 	// NewAdapter makes the adapter of one worker, by its slot, as a member of the group. Nil: workers
 	// hear only those of this host.
 	NewAdapter func(slot int, g *adapter.Group) (*adapter.Adapter, error)
 
-	// DrainRate is how many sessions a draining worker moves elsewhere each second. The host moves more
-	// if ShutdownTimeout would end too soon. Zero: 100.
+	// DrainRate is how many sessions a draining worker moves elsewhere each second. The host moves
+	// more if ShutdownTimeout would end too soon. Zero: 100.
 	DrainRate int
 	// ShutdownTimeout is how long a drain may take before the supervisor ends the process. Zero: 35 s.
 	ShutdownTimeout time.Duration

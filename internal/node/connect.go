@@ -15,9 +15,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// openEndpoint opens an endpoint, whose connections reach the process with the message that frame makes.
-// sticky and the first port that the process asked for share the app's own endpoint, since both lead to
-// the same server. Other ports have their own. A key has at most one endpoint.
+// openEndpoint opens an endpoint, whose connections reach the process with the message that frame
+// makes. sticky and the first port that the process asked for share the app's own endpoint, since
+// both lead to the same server. Other ports have their own. A key has at most one endpoint.
 func (c *child) openEndpoint(key string, port int, by, server string, frame framing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,16 +83,16 @@ func (c *child) endpointOpened(by, worker string) {
 // framing makes the message that gives a process a connection. from tells who is at the other end.
 type framing func(from string) (ipc.Frame, error)
 
-// The ends of connections. The process believes only a router about clients, and a client may send no
-// request beside the one that a router has read (preload.js).
+// The ends of connections. The process believes only a router about clients, and a client may send
+// no request beside the one that a router has read (preload.js).
 const (
 	fromRouter = "router"
 	fromClient = "client"
 	fromHere   = "own"
 )
 
-// stickyFrame hands a connection to a process that uses @socket.io/sticky, of any version. There are no first bytes of a
-// request in it: they are still in the connection.
+// stickyFrame hands a connection to a process that uses @socket.io/sticky, of any version. There
+// are no first bytes of a request in it: they are still in the connection.
 func (c *child) stickyFrame(from string) (ipc.Frame, error) {
 	return ipc.Encode(c.ch.mode, (&ipc.Object{}).Set("cmd", "NODE_HANDLE").Set("type", "net.Socket").
 		Set("msg", (&ipc.Object{}).Set("type", "sticky:connection").Set("data", "").Set("sidereal", from)), c.h.cfg.MaxUnread)

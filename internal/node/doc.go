@@ -28,18 +28,18 @@
 //
 // # What a process can do
 //
-// A process may send anything: malformed, huge, deep, cyclic, endless. Package ipc limits the size of
-// frames. The host counts a frame that it can't read and ignores it. If it can't find where a frame
-// ends, it closes the channel. It limits the bytes and descriptors that wait for a process that
-// doesn't read. Beyond that limit it closes the channel, and a cluster worker ends with its channel.
-// No other process notices: each has a reader, a queue and a writer of its own, and relaying a
-// message never waits.
+// A process may send anything: malformed, huge, deep, cyclic, endless. Package ipc limits the size
+// of frames. The host counts a frame that it can't read and ignores it. If it can't find where a
+// frame ends, it closes the channel. It limits the bytes and descriptors that wait for a process
+// that doesn't read. Beyond that limit it closes the channel, and a cluster worker ends with its
+// channel. No other process notices: each has a reader, a queue and a writer of its own, and
+// relaying a message never waits.
 //
 // # Promises
 //
 // A worker's messages that expect no answer reach each other worker and each other server in the
 // order in which they were sent. When a worker ends, the others are told at once.
 //
-// All methods may be called concurrently, except that the supervisor's lines come one at a time. Run
-// owns all goroutines.
+// All methods may be called concurrently, except that the supervisor's lines come one at a time.
+// Run owns all goroutines.
 package node

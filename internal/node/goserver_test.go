@@ -17,7 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// goServer starts a server of ours on a Redis, which does what testdata/app.js does, and returns its URL.
+// goServer starts a server of ours on a Redis, which does what testdata/app.js does, and returns
+// its URL.
 func goServer(t *testing.T, redis string, f adapter.Form) string {
 	t.Helper()
 	cluster, err := adapter.New(adapter.Config{Redis: sidereal.Redis{URL: redis}, Form: f})

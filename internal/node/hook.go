@@ -27,8 +27,8 @@ type ChannelHook struct {
 	WaitReady bool
 }
 
-// PortHook is the [supervisor.Hook] of programs that serve HTTP at a port of their own. It finds each
-// process a free port of the loopback interface, in PORT, and tells the node host where it is.
+// PortHook is the [supervisor.Hook] of programs that serve HTTP at a port of their own. It finds
+// each process a free port of the loopback interface, in PORT, and tells the node host where it is.
 type PortHook struct {
 	Slot int // SIDEREAL_WORKER_ID, from 1
 }

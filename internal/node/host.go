@@ -57,8 +57,8 @@ func New(cfg Config) (*Host, error) {
 	return h, nil
 }
 
-// Run serves until ctx ends, and returns when all of the host's goroutines have ended. It closes the
-// channels, and cluster workers end with their channels.
+// Run serves until ctx ends, and returns when all of the host's goroutines have ended. It closes
+// the channels, and cluster workers end with their channels.
 func (h *Host) Run(ctx context.Context) error {
 	h.work.Go(func() { h.watchServers(ctx) })
 	<-ctx.Done()

@@ -160,7 +160,8 @@ func TestMessageWithinItself(t *testing.T) {
 	i.end()
 }
 
-// TestFloodsOfMessages: what a worker repeats is kept once, and what it varies is kept up to a bound.
+// TestFloodsOfMessages: what a worker repeats is kept once, and what it varies is kept up to a
+// bound.
 func TestFloodsOfMessages(t *testing.T) {
 	h := alone(t)
 	i := newImpostor(t, h, 1, ipc.JSON)

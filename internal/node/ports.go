@@ -15,8 +15,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// ports are the addresses at which the processes listen: those that the supervisor opens for a router,
-// those of acceptors, and those of UDP, whose descriptor the processes share.
+// ports are the addresses at which the processes listen: those that the supervisor opens for a
+// router, those of acceptors, and those of UDP, whose descriptor the processes share.
 type ports struct {
 	h *Host
 
@@ -40,8 +40,8 @@ func newPorts(h *Host) *ports {
 	return &ports{h: h, asked: make(map[string]*asked), shared: make(map[string]*os.File), acceptors: make(map[string]*acceptor)}
 }
 
-// open asks the supervisor to open the address of q, and calls then with the outcome, perhaps at once. It
-// doesn't remember a failure.
+// open asks the supervisor to open the address of q, and calls then with the outcome, perhaps at
+// once. It doesn't remember a failure.
 func (p *ports) open(id string, q query, then func(errno string)) {
 	addr := net.JoinHostPort(q.address, strconv.Itoa(q.port))
 	p.mu.Lock()

@@ -29,8 +29,8 @@ const preloadCommand = "NODE_SIDEREAL"
 const Preload = "preload.cjs"
 
 // writePreload writes the preload script into a folder, unless it is there. It makes the folder if
-// that is gone: programs that clean folders for temporary files remove files, and whole folders. The
-// folder belongs to owner, or to this process' user, and writePreload follows no link in it.
+// that is gone: programs that clean folders for temporary files remove files, and whole folders.
+// The folder belongs to owner, or to this process' user, and writePreload follows no link in it.
 func writePreload(dir string, owner *supervisor.User) error {
 	folder, err := openFolder(dir, owner)
 	if err != nil {
@@ -55,8 +55,8 @@ func writePreload(dir string, owner *supervisor.User) error {
 	return folder.Rename(part, Preload)
 }
 
-// openFolder opens the runtime folder, which it makes if it is gone. It refuses a folder that another
-// user has put there.
+// openFolder opens the runtime folder, which it makes if it is gone. It refuses a folder that
+// another user has put there.
 func openFolder(dir string, owner *supervisor.User) (*os.Root, error) {
 	folder, err := os.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,7 +106,8 @@ func (c *child) fromPreload(o *ipc.Object) {
 	}
 }
 
-// openSticky opens an endpoint for a process that takes connections by @socket.io/sticky's messages.
+// openSticky opens an endpoint for a process that takes connections by @socket.io/sticky's
+// messages.
 func (c *child) openSticky() {
 	c.openEndpoint(mainKey, 0, bySticky, "", c.stickyFrame)
 }
@@ -149,8 +150,8 @@ func (c *child) drain() {
 	c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildDrained})
 }
 
-// dismiss sends recluster's message to one of its workers, and gives the worker the time to end by itself
-// that recluster gives.
+// dismiss sends recluster's message to one of its workers, and gives the worker the time to end by
+// itself that recluster gives.
 func (c *child) dismiss() {
 	if !c.reclusters.Load() || c.ch.sendValue((&ipc.Object{}).Set("cmd", "disconnect")) != nil {
 		return
@@ -158,7 +159,8 @@ func (c *child) dismiss() {
 	netio.Pause(c.ctx, dismissal)
 }
 
-// drainRate returns how many of the sessions leave in a second: DrainRate, or more if time is short.
+// drainRate returns how many of the sessions leave in a second: DrainRate, or more if time is
+// short.
 func (h *Host) drainRate(sessions int) float64 {
 	within := h.cfg.ShutdownTimeout - min(overtime, h.cfg.ShutdownTimeout/2)
 	return max(float64(h.cfg.DrainRate), float64(sessions)/within.Seconds())

@@ -94,7 +94,8 @@ func (s *namespace) introduce() {
 	})
 }
 
-// count counts the servers beyond this host. It returns -1 if it can't: the number may be as before.
+// count counts the servers beyond this host. It returns -1 if it can't: the number may be as
+// before.
 func (s *namespace) count(ctx context.Context) (others int) {
 	ctx, cancel := context.WithTimeout(ctx, countEvery)
 	defer cancel()
@@ -106,7 +107,8 @@ func (s *namespace) count(ctx context.Context) (others int) {
 	return n - 1
 }
 
-// watchServers keeps the workers' remotes up to date. It counts once for all workers of a namespace.
+// watchServers keeps the workers' remotes up to date. It counts once for all workers of a
+// namespace.
 func (h *Host) watchServers(ctx context.Context) {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()

@@ -30,7 +30,8 @@ const (
 	sticky1  = "STICKY=sticky-1"
 )
 
-// TestUnmodifiedWorkers runs the worker of @socket.io/pm2's documentation, with both generations of its packages.
+// TestUnmodifiedWorkers runs the worker of @socket.io/pm2's documentation, with both generations of
+// its packages.
 func TestUnmodifiedWorkers(t *testing.T) {
 	for name, env := range map[string][]string{
 		"sticky 2, adapter 0.3": {sticky2, adapter3},
@@ -58,7 +59,8 @@ func TestESModulesAndAppsThatBranch(t *testing.T) {
 	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2, "raw": true})
 }
 
-// TestReadyByItsOwnWord: a worker of sticky that says that it is ready has its place in the directory told afterwards.
+// TestReadyByItsOwnWord: a worker of sticky that says that it is ready has its place in the
+// directory told afterwards.
 func TestReadyByItsOwnWord(t *testing.T) {
 	w := newWorld(t)
 	p := w.node(how{script: worker, env: []string{adapter3, "READY=1"}, waitReady: true})
@@ -73,7 +75,8 @@ func TestReadyByItsOwnWord(t *testing.T) {
 	w.check("say", map[string]any{"url": w.router("app", 1)})
 }
 
-// TestWithoutTheScript: a process that was started without our preloaded script is reached all the same.
+// TestWithoutTheScript: a process that was started without our preloaded script is reached all the
+// same.
 func TestWithoutTheScript(t *testing.T) {
 	w := newWorld(t)
 	w.workers(2, how{script: worker, env: []string{adapter3}, bare: true})
@@ -133,7 +136,8 @@ func TestPorts(t *testing.T) {
 	w.mu.Unlock()
 }
 
-// TestSidePortFromAnotherHost: what is behind a further port is reached from other hosts through the router of that port.
+// TestSidePortFromAnotherHost: what is behind a further port is reached from other hosts through
+// the router of that port.
 func TestSidePortFromAnotherHost(t *testing.T) {
 	a := newWorld(t)
 	b := newWorldOn(t, a.redis)
@@ -177,7 +181,8 @@ func TestOtherPrograms(t *testing.T) {
 	w.awaitReady(w.directoryOf("app"), 1)
 }
 
-// TestMannersOfSupervisors: PM2's ready and shutdown, recluster's wish to be replaced, in cluster and in fork mode.
+// TestMannersOfSupervisors: PM2's ready and shutdown, recluster's wish to be replaced, in cluster
+// and in fork mode.
 func TestMannersOfSupervisors(t *testing.T) {
 	w := newWorld(t)
 	for _, h := range []how{
@@ -201,7 +206,8 @@ func TestMannersOfSupervisors(t *testing.T) {
 	}
 }
 
-// TestReclustersWorkers: one that says that it is ready as they do is told to leave as they are, once its sessions have left.
+// TestReclustersWorkers: one that says that it is ready as they do is told to leave as they are,
+// once its sessions have left.
 func TestReclustersWorkers(t *testing.T) {
 	w := newWorld(t)
 	p := w.node(how{script: plain, env: []string{"MODE=cmd"}, waitReady: true})
@@ -245,7 +251,8 @@ func TestADeadWorkerIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestDrainMovesSessions: clients of a draining worker find another by themselves, and none is told an error.
+// TestDrainMovesSessions: clients of a draining worker find another by themselves, and none is told
+// an error.
 func TestDrainMovesSessions(t *testing.T) {
 	w := newWorld(t)
 	list := w.workers(2, how{script: worker, env: []string{adapter3}})
@@ -258,7 +265,8 @@ func TestDrainMovesSessions(t *testing.T) {
 	c.end()
 }
 
-// TestSessionsThatEndAreNotWaitedFor: a client that polls ends its session with a message, and nothing is moved for it.
+// TestSessionsThatEndAreNotWaitedFor: a client that polls ends its session with a message, and
+// nothing is moved for it.
 func TestSessionsThatEndAreNotWaitedFor(t *testing.T) {
 	w := newWorld(t)
 	p := w.workers(1, how{script: worker, env: []string{adapter3}})[0]
@@ -272,8 +280,8 @@ func TestSessionsThatEndAreNotWaitedFor(t *testing.T) {
 	c.end()
 }
 
-// TestReloadUnderLoad replaces all workers while their clients talk: no request fails, and nobody is told more than that the
-// transport closed.
+// TestReloadUnderLoad replaces all workers while their clients talk: no request fails, and nobody
+// is told more than that the transport closed.
 func TestReloadUnderLoad(t *testing.T) {
 	for name, env := range map[string][]string{"sticky 2": {sticky2, adapter3}, "sticky 1": {sticky1, adapter2}} {
 		t.Run(name, func(t *testing.T) {
@@ -310,7 +318,8 @@ func TestHostileWorkers(t *testing.T) {
 	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2})
 }
 
-// TestAWorkerThatStopsReading loses its channel when too much waits for it, and nobody else feels it.
+// TestAWorkerThatStopsReading loses its channel when too much waits for it, and nobody else feels
+// it.
 func TestAWorkerThatStopsReading(t *testing.T) {
 	w := newWorld(t)
 	w.cfg.MaxUnread = 1 << 20

@@ -10,8 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
-// TestNodeVersions runs workers under the Nodes of e2e/package.json, beside that of the machine: both generations of the
-// packages, as CommonJS and as ES modules, and a reload under load.
+// TestNodeVersions runs workers under the Nodes of e2e/package.json, beside that of the machine:
+// both generations of the packages, as CommonJS and as ES modules, and a reload under load.
 func TestNodeVersions(t *testing.T) {
 	for _, version := range []string{"18", "22", "24"} {
 		t.Run(version, func(t *testing.T) {
@@ -54,7 +54,8 @@ func (w *world) leave(p *process) {
 	w.gone(p.id)
 }
 
-// nodeOf is the program of one of Node's versions that come as an npm package: for one kind of machine.
+// nodeOf is the program of one of Node's versions that come as an npm package: for one kind of
+// machine.
 func nodeOf(t *testing.T, version string) string {
 	t.Helper()
 	path := filepath.Join(modules(t), "node-"+version, "bin", "node")

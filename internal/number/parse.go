@@ -104,7 +104,8 @@ func (d decimal) float(text []byte) (f float64) {
 		f, _ = strconv.ParseFloat(string(text), 64) // well-formed, and within the doubles
 		return f
 	default:
-		// What was cut off lies between two neighbours, which mostly are the same double.
+		// The digits that were cut off lie between two neighbours, which mostly are the same
+		// double.
 		if f = d.times(d.mantissa); f != d.times(d.mantissa+1) {
 			f = d.exact(text)
 		}

@@ -69,15 +69,15 @@ var allFields = []field{
 	{"append_env_to_name", nil, aBool, (*settler).setAppend},
 }
 
-// vendorFields belong to PM2's monitoring, cloud, git and Windows. Files have them; sidereal ignores
-// them.
+// vendorFields belong to PM2's monitoring, cloud, git and Windows. Files have them; sidereal
+// ignores them.
 var vendorFields = []string{
 	"source_map_support", "disable_source_map_support", "vizion", "pmx", "automation", "trace", "disable_trace", "v8",
 	"event_loop_inspector", "deep_monitoring", "io", "post_update", "username", "windows_hide", "force", "write",
 	"execute_command", "install_url", "name_prefix",
 }
 
-// What fields take, for messages.
+// Values that fields take, for messages.
 var (
 	aText    = []string{"text"}
 	aBool    = []string{"true or false"}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzReaders holds that whatever a file says, it is read or refused with a reason, and that what is read has a form that
-// reads as the same.
+// FuzzReaders holds that whatever a file says, it is read or refused with a reason, and that what
+// is read has a form that reads as the same.
 func FuzzReaders(f *testing.F) {
 	for _, seed := range []string{
 		`{"apps": [{"script": "worker.js", "env": {"A": 1}}]}`, "apps:\n- script: x\n  env: &e {A: 1}\n- <<: *e",

@@ -30,8 +30,8 @@ func (e *SyntaxError) Error() string {
 // maxDepth limits the levels that a file may nest; deeper files are mistakes or attacks.
 const maxDepth = 200
 
-// readJSON reads JSON with comments and trailing commas. If a key occurs twice, the last one counts,
-// as in JavaScript.
+// readJSON reads JSON with comments and trailing commas. If a key occurs twice, the last one
+// counts, as in JavaScript.
 func readJSON(file, src string) (value, error) {
 	text := jsonc.ToJSON([]byte(strings.TrimPrefix(src, "\ufeff")))
 	r := jsonReader{file: file, text: text}

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// Pattern excludes files from a watch: a path, a glob or a regular expression. Relative paths and globs
-// start from the app's Cwd. All that is below a matching path matches, too. The zero value matches
-// nothing.
+// Pattern excludes files from a watch: a path, a glob or a regular expression. Relative paths and
+// globs start from the app's Cwd. All that is below a matching path matches, too. The zero value
+// matches nothing.
 type Pattern struct {
 	text   string // the path or glob, or the expression's source
 	regexp bool
@@ -141,7 +141,8 @@ func globExpression(glob string) string {
 	return b.String()
 }
 
-// class writes the character class that glob begins with, and returns how many bytes it took beyond the first.
+// class writes the character class that glob begins with, and returns how many bytes it took beyond
+// the first.
 func class(b *strings.Builder, glob string) int {
 	end := strings.IndexByte(glob, ']')
 	if end < 2 {

@@ -47,8 +47,8 @@ func typeOf(v value) string {
 	return "an object"
 }
 
-// text returns a value as an environment variable has it: like JavaScript's String, with objects and
-// lists as JSON.
+// text returns a value as an environment variable has it: like JavaScript's String, with objects
+// and lists as JSON.
 func text(v value) string {
 	switch v := v.(type) {
 	case nil:

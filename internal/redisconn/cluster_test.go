@@ -12,7 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// say publishes on a shard channel as whoever follows the cluster does, until it is heard by somebody.
+// say publishes on a shard channel as whoever follows the cluster does, until it is heard by
+// somebody.
 func say(t *testing.T, c *Conn, channel, payload string) {
 	t.Helper()
 	testkit.Until(t, payload+" to be heard on "+channel, func() bool {

@@ -34,7 +34,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// ConfigError reports a field of a Config that can't work. Only an operator can fix it; waiting doesn't help.
+// ConfigError reports a field of a Config that can't work. Only an operator can fix it; waiting
+// doesn't help.
 type ConfigError struct {
 	Field string // of Config
 	Value string // as given, passwords hidden; empty when it adds nothing
@@ -48,7 +49,8 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("redis: %s %q: %s", e.Field, e.Value, e.Rule)
 }
 
-// tlsConfig reads the files that cfg names. The server name is left open: it is the host of each address dialled.
+// tlsConfig reads the files that cfg names. The server name is left open: it is the host of each
+// address dialled.
 func (cfg Config) tlsConfig() (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12}
 	if cfg.CAFile != "" {

@@ -66,7 +66,8 @@ func TestCheckOnRealRedis(t *testing.T) {
 	}
 }
 
-// TestPasswordThatNobodyAskedFor: on every connection alike, since a process with one half of them would be of no use.
+// TestPasswordThatNobodyAskedFor: on every connection alike, since a process with one half of them
+// would be of no use.
 func TestPasswordThatNobodyAskedFor(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)

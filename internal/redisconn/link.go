@@ -68,7 +68,8 @@ func (l *link) run(ctx context.Context) error {
 	for {
 		need, err := l.handle(ps)
 		if need > 0 {
-			// No timeout here: it could strike in the middle of a message, and the rest would be read as the next one.
+			// No timeout here: it could strike in the middle of a message, and the rest would be
+			// read as the next one.
 			err = ps.fill(need)
 		}
 		if err == nil || context.Cause(ctx) == nil && l.s.movedAway(l, err) {
@@ -81,8 +82,8 @@ func (l *link) run(ctx context.Context) error {
 	}
 }
 
-// handledAtOnce is how many things that Redis said are handled before other links may have a turn. Taking turns for each
-// cost as much as a message that is skipped.
+// handledAtOnce is how many things that Redis said are handled before other links may have a turn.
+// Taking turns for each cost as much as a message that is skipped.
 const handledAtOnce = 16
 
 // handle takes some of what was read. Need is 0 while there may be more.
@@ -142,8 +143,8 @@ func (l *link) learn(m said) {
 
 func (l *link) hear() { l.heard.Store(int64(time.Since(l.start))) }
 
-// tend keeps the connection: it sends what Add and Remove asked for, and probes a silent Redis. A stopped process or a
-// cut cable closes no connection, so silence is the only sign of them.
+// tend keeps the connection: it sends what Add and Remove asked for, and probes a silent Redis. A
+// stopped process or a cut cable closes no connection, so silence is the only sign of them.
 func (l *link) tend(ctx context.Context, ps *push) error {
 	silence := l.s.cfg.Silence
 	timer := time.NewTimer(silence)
@@ -232,7 +233,8 @@ func (l *link) sync(ctx context.Context, ps *push) error {
 	return l.sendShards(ctx, remove[shards], ps.SUnsubscribe)
 }
 
-// sendShards names shard channels, in a cluster those of one slot in each command: Redis takes no others together.
+// sendShards names shard channels, in a cluster those of one slot in each command: Redis takes no
+// others together.
 func (l *link) sendShards(ctx context.Context, names []string, send func(context.Context, ...string) error) error {
 	groups := [][]string{names}
 	if l.place != home {

@@ -11,8 +11,8 @@ import (
 
 var quietOnce sync.Once
 
-// quietLibrary sends what go-redis would write to stderr (one line for every refused dial) to log at debug level. The
-// library's logger is global, so the first Conn of a process decides.
+// quietLibrary sends what go-redis would write to stderr (one line for every refused dial) to log
+// at debug level. The library's logger is global, so the first Conn of a process decides.
 func quietLibrary(log *slog.Logger) {
 	quietOnce.Do(func() { redis.SetLogger(libraryLog{log}) })
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// hangingUp listens, and does no more with a connection than say a line and close it: by a reset, where the client has
-// written.
+// hangingUp listens, and does no more with a connection than say a line and close it: by a reset,
+// where the client has written.
 func hangingUp(t *testing.T, says string, reset bool) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -14,9 +14,9 @@ import (
 
 const chunkBytes = 32 << 10 // read at once, and kept as long as a message in it is
 
-// push is a connection that subscribes, and on which Redis then speaks by itself (RESP2). The client under Conn has one,
-// too, but makes a dozen objects of each message before anybody can tell whether it is for somebody here: that was three
-// quarters of what a skipped message cost.
+// push is a connection that subscribes, and on which Redis then speaks by itself (RESP2). The
+// client under Conn has one, too, but makes a dozen objects of each message before anybody can tell
+// whether it is for somebody here: that was three quarters of what a skipped message cost.
 type push struct {
 	conn   net.Conn
 	within time.Duration // of a write
@@ -27,7 +27,7 @@ type push struct {
 	mu  sync.Mutex // held while writing
 	out []byte
 
-	// What was read and not yet taken is chunk[from:to].
+	// The bytes that were read and not yet taken are chunk[from:to].
 	chunk    []byte
 	from, to int
 	kept     bool // something that was taken from the chunk is kept: no byte of it may be written again
@@ -70,8 +70,8 @@ func (p *push) auth(ctx context.Context, opt *redis.Options) error {
 	return p.conn.SetReadDeadline(time.Time{})
 }
 
-// needsNone tells that Redis, since version 6, lets everybody in and was shown a password all the same. Other connections
-// are let in, too: they name the user, and then it takes any password.
+// needsNone tells that Redis, since version 6, lets everybody in and was shown a password all the
+// same. Other connections are let in, too: they name the user, and then it takes any password.
 func needsNone(err error) bool {
 	return strings.HasPrefix(err.Error(), "ERR AUTH <password> called without any password configured")
 }
@@ -133,8 +133,9 @@ func (p *push) write(b []byte) error {
 	return err
 }
 
-// Receive returns the next thing that Redis says. It blocks until there is one, or the connection ends. After a redis.Error,
-// which answers a command, it goes on. One goroutine may call it at a time.
+// Receive returns the next thing that Redis says. It blocks until there is one, or the connection
+// ends. After a redis.Error, which answers a command, it goes on. One goroutine may call it at a
+// time.
 func (p *push) Receive(context.Context) (said, error) {
 	for {
 		s, need, err := p.next()
@@ -167,8 +168,9 @@ func (p *push) next() (s said, need int, err error) {
 	return s, need, err
 }
 
-// keep leaves what was taken as it is; the garbage collector has the chunk when nobody keeps it any more. Other chunks are
-// read into again: most messages are kept by nobody, and new chunks for them were a quarter of what skipping them cost.
+// keep leaves what was taken as it is; the garbage collector has the chunk when nobody keeps it any
+// more. Other chunks are read into again: most messages are kept by nobody, and new chunks for them
+// were a quarter of what skipping them cost.
 func (p *push) keep() { p.kept = true }
 
 // fill reads more, so that what was begun can have the bytes that it needs.
@@ -187,8 +189,8 @@ func (p *push) fill(need int) error {
 // what has come.
 const believedMessage = 1 << 20
 
-// makeRoom moves what was begun to the front of its chunk; to a new one when this one is kept and full, or too small, or
-// larger than usual for a message that is gone.
+// makeRoom moves what was begun to the front of its chunk; to a new one when this one is kept and
+// full, or too small, or larger than usual for a message that is gone.
 func (p *push) makeRoom(need int) {
 	begun := p.chunk[p.from:p.to]
 	need = min(need, max(believedMessage, 4*len(begun)))

@@ -41,7 +41,8 @@ func TestPushReadsWhateverTheChunks(t *testing.T) {
 	}
 }
 
-// readsAll reads the stream in chunks of a size. What is kept must be as it was long after; what is not, at first.
+// readsAll reads the stream in chunks of a size. What is kept must be as it was long after; what is
+// not, at first.
 func readsAll(t *testing.T, size int, kept bool) {
 	t.Helper()
 	client, server := net.Pipe()
@@ -264,7 +265,8 @@ func TestKeptMessagesStayAsTheyAre(t *testing.T) {
 	}
 }
 
-// BenchmarkSkipRead is what a message costs that nobody keeps, from Redis's bytes to OnMessage, without the system calls.
+// BenchmarkSkipRead is what a message costs that nobody keeps, from Redis's bytes to OnMessage,
+// without the system calls.
 func BenchmarkSkipRead(b *testing.B) {
 	n := 0
 	l, p := listenTo(&stream{text: strings.Repeat(skipped, 10_000)}, func(string, []byte) bool { n++; return false })

@@ -9,12 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What Redis says on a connection that subscribes: RESP2, of which it uses arrays of bulk strings and numbers, and lines.
+// Redis speaks RESP2 on a connection that subscribes. It uses arrays of bulk strings and numbers,
+// and lines.
 
 const maxBulk = 512 << 20
 
-// said is one thing that Redis said: a message, the confirmation of a subscription, or an answer to PING ("pong"). It is
-// valid until the next fill; after keep, for ever.
+// said is one thing that Redis said: a message, the confirmation of a subscription, or an answer to
+// PING ("pong"). It is valid until the next fill; after keep, for ever.
 type said struct {
 	kind    string
 	message bool // somebody published it
@@ -136,8 +137,9 @@ func parsePart(b []byte) (part []byte, size, need int, err error) {
 // maxHead is the longest line that tells a number: its kind, nine digits or -1, CR and LF.
 const maxHead = 12
 
-// parseHead reads the line that tells how long a bulk string is, or how many parts an array has. Size is 0 where the line
-// is not whole. There are five of these in every message: by general means they took longer than all else in it.
+// parseHead reads the line that tells how long a bulk string is, or how many parts an array has.
+// Size is 0 where the line is not whole. There are five of these in every message: by general means
+// they took longer than all else in it.
 func parseHead(b []byte) (n, size int, err error) {
 	var digits int64
 	for i := 1; i < len(b) && i < maxHead; i++ {

@@ -8,15 +8,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// idle is how long a subscription that lacks nothing waits before it looks whether it does; events wake it before.
+// idle is how long a subscription that lacks nothing waits before it looks whether it does; events
+// wake it before.
 const idle = time.Hour
 
-// movedPause is how long shard channels wait that a node sent elsewhere: nodes may send each other in a circle until all
-// know of a move.
+// movedPause is how long shard channels wait that a node sent elsewhere: nodes may send each other
+// in a circle until all know of a move.
 const movedPause = 20 * time.Millisecond
 
-// routing is which connection each shard channel of a cluster is bound to. It is guarded by Subscription.mu. The other
-// topics, and outside a cluster all, are bound to the link home.
+// routing is which connection each shard channel of a cluster is bound to. It is guarded by
+// Subscription.mu. The other topics, and outside a cluster all, are bound to the link home.
 type routing struct {
 	bySlot map[uint16]*link
 	strays map[topic]struct{} // wanted shard channels of a slot that is bound to no link
@@ -66,7 +67,8 @@ func (s *Subscription) staleLocked() {
 	}
 }
 
-// restLocked leaves the place of a link that has ended alone for a while, the longer the more often it failed.
+// restLocked leaves the place of a link that has ended alone for a while, the longer the more often
+// it failed.
 func (s *Subscription) restLocked(l *link) {
 	r := rest{next: retryFirst}
 	if !l.alive {
@@ -78,7 +80,8 @@ func (s *Subscription) restLocked(l *link) {
 	s.rests[l.place] = r
 }
 
-// leftLocked takes a confirmed SUNSUBSCRIBE. One that was not asked for says that the node serves the slot no more.
+// leftLocked takes a confirmed SUNSUBSCRIBE. One that was not asked for says that the node serves
+// the slot no more.
 func (s *Subscription) leftLocked(l *link, t topic) {
 	if n := l.leaving[t]; n > 0 {
 		if l.leaving[t] = n - 1; n == 1 {
@@ -153,7 +156,8 @@ func (s *Subscription) sink() {
 	}
 }
 
-// place sees to it that every topic has a connection that it is bound to, and returns when to call it again.
+// place sees to it that every topic has a connection that it is bound to, and returns when to call
+// it again.
 func (s *Subscription) place(ctx context.Context, running *sync.WaitGroup) (again time.Duration) {
 	s.sink()
 	again = s.placeHome(ctx, running)
@@ -218,7 +222,8 @@ func (s *Subscription) readClusterMap(ctx context.Context, stale bool, read uint
 	return nil
 }
 
-// bindStrays binds shard channels to the nodes that serve them. Those of nodes that failed a moment ago wait.
+// bindStrays binds shard channels to the nodes that serve them. Those of nodes that failed a moment
+// ago wait.
 func (s *Subscription) bindStrays(ctx context.Context, running *sync.WaitGroup) (again time.Duration) {
 	again = idle
 	s.mu.Lock()

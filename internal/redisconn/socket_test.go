@@ -85,7 +85,8 @@ func TestSocketHasDeadlines(t *testing.T) {
 	}
 }
 
-// TestClientSeesTheEndOfASocket: it asks the connections of its pool, and is asked only about those that are not silent.
+// TestClientSeesTheEndOfASocket: it asks the connections of its pool, and is asked only about those
+// that are not silent.
 func TestClientSeesTheEndOfASocket(t *testing.T) {
 	ours, theirs := sockets(t)
 	raw, err := ours.(syscall.Conn).SyscallConn()

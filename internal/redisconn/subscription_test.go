@@ -119,8 +119,9 @@ func TestSubscriptionNoticesAStoppedRedis(t *testing.T) {
 	testkit.Receive(t, "up again", l.Ups)
 }
 
-// TestSilenceIsNoLoss: a Redis that was frozen goes on over the same connection, so nothing was missed
-// and OnResumed is called. After a lost connection OnUp is called, since messages may be missing.
+// TestSilenceIsNoLoss: a Redis that was frozen goes on over the same connection, so nothing was
+// missed and OnResumed is called. After a lost connection OnUp is called, since messages may be
+// missing.
 func TestSilenceIsNoLoss(t *testing.T) {
 	t.Parallel()
 	r := testkit.StartRedis(t)

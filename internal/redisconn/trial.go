@@ -8,9 +8,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// TrySubscribe tries one subscription at a node: with SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE, and its opposite.
-// Both commands leave in one write, and Redis runs them before those of any other client. So nobody who
-// counts subscribers counts this one. Each error is about one command: [ErrNoShards], or one of [Classify].
+// TrySubscribe tries one subscription at a node: with SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE, and its
+// opposite. Both commands leave in one write, and Redis runs them before those of any other client.
+// So nobody who counts subscribers counts this one. Each error is about one command: [ErrNoShards],
+// or one of [Classify].
 func (c *Conn) TrySubscribe(ctx context.Context, node *redis.Client, verb, name string) (subscribe, unsubscribe error) {
 	ps, err := dialPush(ctx, node, 0, func() {})
 	if err != nil {
@@ -43,8 +44,8 @@ func (c *Conn) TrySubscribe(ctx context.Context, node *redis.Client, verb, name 
 	return subscribe, unsubscribe
 }
 
-// nothingToEnd reports that Valkey allows the command and found no subscription to end. Redis answers
-// such a command as usual.
+// nothingToEnd reports that Valkey allows the command and found no subscription to end. Redis
+// answers such a command as usual.
 func nothingToEnd(err error) bool {
 	var refused redis.Error
 	return errors.As(err, &refused) && strings.HasPrefix(refused.Error(), "NOSUB ")

@@ -40,7 +40,8 @@ func TestGlobMatch(t *testing.T) {
 	}
 }
 
-// TestGlobMatchesAsRedisDoes compares with KEYS, over names and patterns of the bytes that mean something.
+// TestGlobMatchesAsRedisDoes compares with KEYS, over names and patterns of the bytes that mean
+// something.
 func TestGlobMatchesAsRedisDoes(t *testing.T) {
 	client := open(t, redisconn.Config{URL: testkit.StartRedis(t).URL()}).Client()
 	random := rand.New(rand.NewPCG(1, 2))

@@ -13,8 +13,8 @@ const (
 	outboxFinish = time.Second
 )
 
-// outbox is what waits to be written to a subscriber, so that nobody who publishes ever waits for one. A writer lives
-// while something waits: what comes meanwhile leaves in one write.
+// outbox is what waits to be written to a subscriber, so that nobody who publishes ever waits for
+// one. A writer lives while something waits: what comes meanwhile leaves in one write.
 type outbox struct {
 	conn    net.Conn
 	writers *sync.WaitGroup
@@ -27,7 +27,8 @@ type outbox struct {
 	finished bool // hang up once all is written
 }
 
-// push appends a copy of b. It never blocks. A reader too slow for outboxLimit is cut off, as Redis does it.
+// push appends a copy of b. It never blocks. A reader too slow for outboxLimit is cut off, as Redis
+// does it.
 func (o *outbox) push(b []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

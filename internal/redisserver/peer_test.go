@@ -9,7 +9,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestEmbeddedSpeaksAsRedisDoes sends the same bytes to the embedded and to a real Redis: both must answer the same.
+// TestEmbeddedSpeaksAsRedisDoes sends the same bytes to the embedded and to a real Redis: both must
+// answer the same.
 func TestEmbeddedSpeaksAsRedisDoes(t *testing.T) {
 	theirs := testkit.StartRedis(t, "--requirepass", "p").Addr()
 	ours := embedded(t, "p").Addr()

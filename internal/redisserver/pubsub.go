@@ -11,8 +11,9 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 )
 
-// pubsub is who of the embedded Redis's clients listens to what. Each message goes to all its subscribers before the
-// next goes to any, so everybody hears all messages in one order, through channels and patterns alike.
+// pubsub is who of the embedded Redis's clients listens to what. Each message goes to all its
+// subscribers before the next goes to any, so everybody hears all messages in one order, through
+// channels and patterns alike.
 type pubsub struct {
 	mu       sync.Mutex // guards the rest, and each subscriber's topics
 	channels map[string]map[*subscriber]struct{}
@@ -20,7 +21,8 @@ type pubsub struct {
 	frame    []byte // scratch
 }
 
-// subscriber is one connection as pubsub sees it. Only its connection's goroutine changes what it listens to.
+// subscriber is one connection as pubsub sees it. Only its connection's goroutine changes what it
+// listens to.
 type subscriber struct {
 	out    *outbox
 	resp3  atomic.Bool // messages and confirmations are pushes, not arrays
@@ -47,8 +49,8 @@ func (p *pubsub) byName(pattern bool) map[string]map[*subscriber]struct{} {
 	return p.channels
 }
 
-// subscribe is SUBSCRIBE or, with pattern, PSUBSCRIBE. Confirmations leave through the outbox, in their place among the
-// messages. It returns how much s listens to, as unsubscribe does.
+// subscribe is SUBSCRIBE or, with pattern, PSUBSCRIBE. Confirmations leave through the outbox, in
+// their place among the messages. It returns how much s listens to, as unsubscribe does.
 func (p *pubsub) subscribe(s *subscriber, names []string, pattern bool) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +113,8 @@ func (p *pubsub) removeLocked(s *subscriber, t listening) {
 	}
 }
 
-// publish returns how many times the message was delivered: once for each channel and each pattern of a subscriber.
+// publish returns how many times the message was delivered: once for each channel and each pattern
+// of a subscriber.
 func (p *pubsub) publish(channel, message string) (deliveries int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -181,8 +184,9 @@ func appendBulk(dst []byte, s string) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// answer is miniredis's hook before each command: it answers PUBLISH and PUBSUB, those of scripts included. A false
-// leaves the command to miniredis, and with it what is malformed: its own pub/sub has no subscribers.
+// answer is miniredis's hook before each command: it answers PUBLISH and PUBSUB, those of scripts
+// included. A false leaves the command to miniredis, and with it what is malformed: its own pub/sub
+// has no subscribers.
 func (p *pubsub) answer(c *server.Peer, name string, args ...string) bool {
 	switch {
 	case name == "PUBLISH" && len(args) == 2:

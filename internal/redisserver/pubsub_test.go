@@ -36,8 +36,9 @@ func embedded(t testing.TB, password string) *Server {
 	return e
 }
 
-// TestEmbeddedKeepsOrder publishes from several connections, by turns on a channel and on one that only a pattern
-// matches. Both subscribers must hear each publisher in its order, and all publishers in the same order.
+// TestEmbeddedKeepsOrder publishes from several connections, by turns on a channel and on one that
+// only a pattern matches. Both subscribers must hear each publisher in its order, and all
+// publishers in the same order.
 func TestEmbeddedKeepsOrder(t *testing.T) {
 	const publishers, messages = 4, 10_000
 	e := embedded(t, "")
@@ -283,8 +284,9 @@ func (r *raw) line(t testing.TB) string {
 	return strings.TrimSuffix(line, "\r\n")
 }
 
-// BenchmarkPubSub compares the embedded Redis with what it would be without a pub/sub of its own, and with a real one.
-// There is one publisher and one subscriber; a turn is over when its messages have arrived.
+// BenchmarkPubSub compares the embedded Redis with what it would be without a pub/sub of its own,
+// and with a real one. There is one publisher and one subscriber; a turn is over when its messages
+// have arrived.
 func BenchmarkPubSub(b *testing.B) {
 	servers := []struct {
 		name  string

@@ -16,7 +16,8 @@ const (
 	believed     = 64 << 10  // bytes of an announced length that are allocated before they arrive
 )
 
-// errProtocol reports bytes that are no command. The text after it is what Redis tells the client before it hangs up.
+// errProtocol reports bytes that are no command. The text after it is what Redis tells the client
+// before it hangs up.
 //
 //lint:ignore ST1005 these are Redis's own words
 var errProtocol = errors.New("Protocol error")

@@ -63,8 +63,8 @@ func TestEmbeddedKeysExpireByThemselves(t *testing.T) {
 	}
 }
 
-// BenchmarkEmbeddedSet shows why the clock moves in ticks: with a clock that moves at each command, each command walks
-// all keys.
+// BenchmarkEmbeddedSet shows why the clock moves in ticks: with a clock that moves at each command,
+// each command walks all keys.
 func BenchmarkEmbeddedSet(b *testing.B) {
 	for _, ticks := range []bool{true, false} {
 		b.Run("ticks="+strconv.FormatBool(ticks), func(b *testing.B) {

@@ -115,7 +115,8 @@ func (p *process) announce() {
 	}
 }
 
-// detach tells the agent of a process that the process has ended, and ends those whose agent it was.
+// detach tells the agent of a process that the process has ended, and ends those whose agent it
+// was.
 func (p *process) detach() {
 	a := &p.attachment
 	if a.agent != nil && a.agent.runs() {
@@ -130,8 +131,8 @@ func (p *process) detach() {
 	a.lost = a.lost || a.agent != nil && a.agent.hungUp() // its end may be reported after that of its wards
 }
 
-// hungUp reports whether an agent has ended, or is about to: the kernel closes the files of a process,
-// by which others learn of its end, before it reports the end to the supervisor.
+// hungUp reports whether an agent has ended, or is about to: the kernel closes the files of a
+// process, by which others learn of its end, before it reports the end to the supervisor.
 func (p *process) hungUp() bool { return p.line == nil || p.line.Ended() }
 
 // send has the agent of a process send it a message.

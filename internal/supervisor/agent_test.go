@@ -32,7 +32,8 @@ func TestAgentLearnsOfProcessesAndMakesThemReady(t *testing.T) {
 		}})
 	h.wait("all ready", allReady)
 	w1, w2, p := h.status("w1"), h.status("w2"), h.status("p")
-	// The children say over their channels by which number they know themselves; the agent reports it as the worker's id.
+	// The children say over their channels by which number they know themselves; the agent reports
+	// it as the worker's id.
 	if got := w1.Attrs["worker"]; got != "bound "+w1.ID || w1.ID == "" {
 		t.Errorf("w1: %q, id %s", got, w1.ID)
 	}
@@ -118,7 +119,8 @@ func TestReloadDrainsThroughTheAgent(t *testing.T) {
 	h.wait("drained first", func([]Status) bool { h.Poke(); return strings.Contains(h.out.String(), "drained "+before[1].ID) })
 }
 
-// TestStopTimeoutBeginsWhenSessionsHaveLeft: PM2's kill_timeout of 1.6 s is no time for a thousand sessions to move.
+// TestStopTimeoutBeginsWhenSessionsHaveLeft: PM2's kill_timeout of 1.6 s is no time for a thousand
+// sessions to move.
 func TestStopTimeoutBeginsWhenSessionsHaveLeft(t *testing.T) {
 	s := &Supervisor{cfg: Config{StopTimeout: 35 * time.Second}}
 	for _, c := range []struct {

@@ -14,9 +14,9 @@ const (
 	loopEnds  = 5 // this many ends in a row are a crash loop
 )
 
-// Backoff says how the waits between processes grow. The first end has no wait, the second has First,
-// and each further one Factor times as long, up to Max. A process that lives for Steady starts the
-// count anew.
+// Backoff says how the waits between processes grow. The first end has no wait, the second has
+// First, and each further one Factor times as long, up to Max. A process that lives for Steady
+// starts the count anew.
 type Backoff struct {
 	First  time.Duration // 0: 100 ms
 	Max    time.Duration // 0: 15 s

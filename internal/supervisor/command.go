@@ -35,9 +35,9 @@ func (s *Supervisor) Add(specs ...Spec) error {
 	})
 }
 
-// Remove stops places, stage by stage as at the end of Run, closes their listeners, and removes them
-// when the last process has ended. It returns then, or when ctx ends, which ends the wait and not the
-// removal.
+// Remove stops places, stage by stage as at the end of Run, closes their listeners, and removes
+// them when the last process has ended. It returns then, or when ctx ends, which ends the wait and
+// not the removal.
 func (s *Supervisor) Remove(ctx context.Context, names ...string) error {
 	var d *shutdown
 	err := s.loop.ask(func() error {
@@ -93,7 +93,8 @@ func (s *Supervisor) Stop(names ...string) error {
 	})
 }
 
-// Restart stops processes and starts them again, and starts those that don't run. It returns at once.
+// Restart stops processes and starts them again, and starts those that don't run. It returns at
+// once.
 func (s *Supervisor) Restart(names ...string) error {
 	return s.each(names, func(pl *place) error {
 		pl.restartNow()
@@ -150,8 +151,8 @@ func (s *Supervisor) Send(name string, message json.RawMessage) error {
 }
 
 // Input writes to the input of a process whose spec has one. It waits for the process to read, but
-// not for long. It returns ErrNoInput if the process has no input or has closed it, and an error that
-// is os.ErrDeadlineExceeded if the process doesn't read.
+// not for long. It returns ErrNoInput if the process has no input or has closed it, and an error
+// that is os.ErrDeadlineExceeded if the process doesn't read.
 func (s *Supervisor) Input(name string, b []byte) error {
 	var w *os.File
 	err := s.each([]string{name}, func(pl *place) error {
@@ -196,7 +197,8 @@ func (s *Supervisor) Serve(name string, l *net.TCPListener) error {
 	})
 }
 
-// Tell sends a line of package lifeline to the process at a place. Without a process it does nothing.
+// Tell sends a line of package lifeline to the process at a place. Without a process it does
+// nothing.
 func (s *Supervisor) Tell(name, key, value string) error {
 	return s.each([]string{name}, func(pl *place) error {
 		if pl.current == nil || pl.current.line == nil {

@@ -43,8 +43,8 @@ func (c *crash) continues(line []byte) bool {
 	return false
 }
 
-// end returns what was collected and forgets it. If it wasn't a crash, stack is empty, and lines are
-// ordinary ones.
+// end returns what was collected and forgets it. If it wasn't a crash, stack is empty, and lines
+// are ordinary ones.
 func (c *crash) end() (message, stack string, lines [][]byte) {
 	lines, sure := c.lines, c.sure
 	*c = crash{}

@@ -1,10 +1,10 @@
 // Package supervisor starts processes, watches them, restarts them and stops them in order. It runs
 // any program and knows nothing of what the programs do.
 //
-// A [Supervisor] has places, one for each [Spec]. Places may be added and removed while it runs. Each
-// place has one process at a time, except during a reload, when the successor starts beside the
-// process that still serves. One goroutine, Run's, owns all state, and the others send it functions.
-// Each type has one life:
+// A [Supervisor] has places, one for each [Spec]. Places may be added and removed while it runs.
+// Each place has one process at a time, except during a reload, when the successor starts beside
+// the process that still serves. One goroutine, Run's, owns all state, and the others send it
+// functions. Each type has one life:
 //
 //	supervisor.go  the supervisor: what to start, what others see; command.go: what others may ask for
 //	loop.go        the goroutine that owns the state, its timers, and calls of the caller's functions
@@ -32,8 +32,8 @@
 // The supervisor can hold listening sockets ([Listen]) that a child inherits. The kernel queues
 // connections while the child restarts, so that none is refused.
 //
-// A sliding window over the last lives of a place finds crash loops ([RestartRule]), whenever the loop
-// began and however long the waits in it are.
+// A sliding window over the last lives of a place finds crash loops ([RestartRule]), whenever the
+// loop began and however long the waits in it are.
 //
 // [RuntimeDir] is the private folder for the sockets of one supervisor and its children.
 //

@@ -201,7 +201,8 @@ var fakes = map[string]func(args []string){
 	},
 	// agent: looks after bound processes.
 	"agent": func([]string) { new(fakeAgent).run() },
-	// supervise <unix address>: a supervisor of two children that hold connections, one by its line, one without.
+	// supervise <unix address>: a supervisor of two children that hold connections, one by its
+	// line, one without.
 	"supervise": func(args []string) {
 		self, _ := os.Executable()
 		s, err := New(Config{Specs: []Spec{
@@ -214,7 +215,8 @@ var fakes = map[string]func(args []string){
 		ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 		s.Run(ctx)
 	},
-	// abandon <unix address> <file>: the first one leaves a process behind, outside of its group, and ends.
+	// abandon <unix address> <file>: the first one leaves a process behind, outside of its group,
+	// and ends.
 	"abandon": func(args []string) {
 		line, term := begin()
 		if f, err := os.OpenFile(args[1], os.O_CREATE|os.O_EXCL, 0o600); err == nil {

@@ -6,9 +6,9 @@ import (
 	"os"
 )
 
-// Frozen reports whether no thread of a process wants a processor or waits for a disk, and no debugger
-// holds it. Such a process is stopped, or stuck, if it should have run. A process that merely gets no
-// processor has a thread that is ready to run.
+// Frozen reports whether no thread of a process wants a processor or waits for a disk, and no
+// debugger holds it. Such a process is stopped, or stuck, if it should have run. A process that
+// merely gets no processor has a thread that is ready to run.
 func Frozen(pid int) bool {
 	dir := fmt.Sprintf("/proc/%d/task", pid)
 	threads, err := os.ReadDir(dir)

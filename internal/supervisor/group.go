@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// group is the process group of a child. Its methods may be called concurrently, and do nothing once
-// the child has been reaped: its number may be another process's by then.
+// group is the process group of a child. Its methods may be called concurrently, and do nothing
+// once the child has been reaped: its number may be another process's by then.
 type group struct {
 	cmd  *exec.Cmd
 	tree Tree

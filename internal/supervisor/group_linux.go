@@ -33,8 +33,8 @@ func keepDescriptors() {
 }
 
 // reap waits for the child's end and ends what the child left behind in its group. It does that
-// before it reaps the child: the kernel keeps the number of an ended process until then, and may give
-// it to another process afterwards.
+// before it reaps the child: the kernel keeps the number of an ended process until then, and may
+// give it to another process afterwards.
 func (g *group) reap() error {
 	g.awaitEnd()
 	g.mu.Lock()
@@ -44,8 +44,8 @@ func (g *group) reap() error {
 	return g.cmd.Wait()
 }
 
-// awaitEnd returns when the child has ended, and doesn't reap it. It waits in the runtime's poller if
-// the kernel supports that: with 32 children the supervisor then has 8 threads in place of 44.
+// awaitEnd returns when the child has ended, and doesn't reap it. It waits in the runtime's poller
+// if the kernel supports that: with 32 children the supervisor then has 8 threads in place of 44.
 func (g *group) awaitEnd() {
 	if g.polledEnd() {
 		return

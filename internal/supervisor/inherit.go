@@ -92,7 +92,8 @@ func (in *inheritance) addInput(p *process) error {
 	return nil
 }
 
-// addStreams makes the pipes of the child's output, and returns our ends: one for both streams, or two.
+// addStreams makes the pipes of the child's output, and returns our ends: one for both streams, or
+// two.
 func (in *inheritance) addStreams(spec *Spec) (ours []*stream, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// loop is the goroutine that owns a supervisor's state, as the other goroutines see it: they hand it
-// functions, which it calls one at a time.
+// loop is the goroutine that owns a supervisor's state, as the other goroutines see it: they hand
+// it functions, which it calls one at a time.
 type loop struct {
 	events    chan func()
 	over      chan struct{}  // closed when the loop has ended

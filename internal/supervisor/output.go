@@ -44,7 +44,8 @@ func (o *output) copy(name string, r io.Reader) {
 	}
 }
 
-// Print writes lines of a process to Config.Output, like the lines of processes without a Spec.Stdout.
+// Print writes lines of a process to Config.Output, like the lines of processes without a
+// Spec.Stdout.
 func (s *Supervisor) Print(name string, lines []byte) {
 	for line := range bytes.Lines(lines) {
 		s.output.write(name, bytes.TrimRight(line, "\r\n"), bytes.HasSuffix(line, []byte("\n")))

@@ -11,12 +11,12 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
-// lingering is how long the streams of an ended process may stay open, held by processes that escaped
-// its group.
+// lingering is how long the streams of an ended process may stay open, held by processes that
+// escaped its group.
 const lingering = 200 * time.Millisecond
 
-// process is one process of a place, from its start to its end. Its fields belong to the loop, except
-// those of pulse and group that say otherwise.
+// process is one process of a place, from its start to its end. Its fields belong to the loop,
+// except those of pulse and group that say otherwise.
 type process struct {
 	sup      *Supervisor
 	place    *place

@@ -328,7 +328,7 @@ func TestRollGivesNewSpecsAndKeepsTheOldOnFailure(t *testing.T) {
 			t.Errorf("%+v, want %s", st, want)
 		}
 	}
-	// What a crash brings back is what served before, too.
+	// A crash also brings back the processes that served before.
 	syscall.Kill(h.status("b").PID, syscall.SIGKILL)
 	h.wait("b as it was", func([]Status) bool {
 		st := h.status("b")
@@ -416,7 +416,8 @@ func TestClockRestarts(t *testing.T) {
 	})
 }
 
-// times is a schedule with so many moments, soon: a process has all the time it needs to be ready after the last.
+// times is a schedule with so many moments, soon: a process has all the time it needs to be ready
+// after the last.
 type times struct{ left int }
 
 func (s *times) Next(t time.Time) time.Time {
@@ -449,7 +450,8 @@ func TestMemoryLimitReplacesTheProcess(t *testing.T) {
 	}
 }
 
-// TestNothingLeaksIntoChildren holds that a child has its own descriptors only, whatever else is open here.
+// TestNothingLeaksIntoChildren holds that a child has its own descriptors only, whatever else is
+// open here.
 func TestNothingLeaksIntoChildren(t *testing.T) {
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		t.Skip("no /proc here")

@@ -16,8 +16,8 @@ const (
 	newPrefix = ".sidereal-" // folders that are not locked yet
 	lockName  = "lock"
 
-	// longestParent leaves room in a unix socket's address (104 bytes where it has the fewest) for the folder's name and
-	// those of the sockets in it.
+	// longestParent leaves room in a unix socket's address (104 bytes where it has the fewest) for
+	// the folder's name and those of the sockets in it.
 	longestParent = 60
 )
 
@@ -28,9 +28,9 @@ type RuntimeDir struct {
 	lock *os.File
 }
 
-// NewRuntimeDir makes a folder in parent and removes the folders of this user's supervisors that have
-// died. If parent is empty, or too long for the addresses of sockets, it uses the system's folder for
-// temporary files. files are name prefixes of the regular files that children put there.
+// NewRuntimeDir makes a folder in parent and removes the folders of this user's supervisors that
+// have died. If parent is empty, or too long for the addresses of sockets, it uses the system's
+// folder for temporary files. files are name prefixes of the regular files that children put there.
 func NewRuntimeDir(parent string, files ...string) (*RuntimeDir, error) {
 	if parent == "" || len(parent) > longestParent {
 		if parent = os.TempDir(); len(parent) > longestParent {
@@ -75,8 +75,8 @@ func lockDir(dir string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// sweep removes folders of dead supervisors: real folders of this user, with a lock that nobody holds.
-// A folder that has other content was never a supervisor's, whatever its name.
+// sweep removes folders of dead supervisors: real folders of this user, with a lock that nobody
+// holds. A folder that has other content was never a supervisor's, whatever its name.
 func sweep(parent string, files []string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// ListenEnv is the variable in which a child finds the descriptors of its inherited listening sockets,
-// separated by commas.
+// ListenEnv is the variable in which a child finds the descriptors of its inherited listening
+// sockets, separated by commas.
 const ListenEnv = "SIDEREAL_LISTEN_FDS"
 
-// Listen opens a TCP socket for children to inherit. The supervisor never accepts from it: connections
-// wait in the kernel's queue until a child does.
+// Listen opens a TCP socket for children to inherit. The supervisor never accepts from it:
+// connections wait in the kernel's queue until a child does.
 func Listen(ctx context.Context, addr string) (*net.TCPListener, error) {
 	var c net.ListenConfig
 	l, err := c.Listen(ctx, "tcp", addr)
@@ -42,8 +42,8 @@ func Inherited(fds []int) ([]net.Listener, error) {
 	return out, nil
 }
 
-// inherit duplicates the listeners for a child whose descriptors begin at first. env tells the child
-// their numbers.
+// inherit duplicates the listeners for a child whose descriptors begin at first. env tells the
+// child their numbers.
 func inherit(listeners []*net.TCPListener, first int) (files []*os.File, env string, err error) {
 	var fds []string
 	for i, l := range listeners {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adopted returns a channel that tells when a process has ended that may be an orphan. It is nil if the
-// kernel gives orphans to another process. Process 1 of a container gets them, and must reap them, or
-// zombies fill the process table.
+// adopted returns a channel that tells when a process has ended that may be an orphan. It is nil if
+// the kernel gives orphans to another process. Process 1 of a container gets them, and must reap
+// them, or zombies fill the process table.
 func adopted() (ended chan os.Signal, stop func()) {
 	if os.Getpid() != 1 && !subreaper() {
 		return nil, func() {}
@@ -29,8 +29,9 @@ func subreaper() bool {
 	return err == nil && set != 0
 }
 
-// reapStrays reaps orphans that have ended. The kernel shows one ended process at a time. reapStrays
-// stops at one of our own, which its own goroutine reaps; that end calls reapStrays again.
+// reapStrays reaps orphans that have ended. The kernel shows one ended process at a time.
+// reapStrays stops at one of our own, which its own goroutine reaps; that end calls reapStrays
+// again.
 func (s *Supervisor) reapStrays() {
 	for {
 		pid, err := endedChild()

@@ -17,7 +17,8 @@ import (
 )
 
 func init() {
-	// adopt <unix address> <file>: a supervisor that gets the orphans below it, of a child that makes one.
+	// adopt <unix address> <file>: a supervisor that gets the orphans below it, of a child that
+	// makes one.
 	fakes["adopt"] = func(args []string) {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 			panic(err)
@@ -34,7 +35,8 @@ func init() {
 	}
 }
 
-// TestOrphansAreReaped: as process 1 of a container a supervisor is given processes that it did not start.
+// TestOrphansAreReaped: as process 1 of a container a supervisor is given processes that it did not
+// start.
 func TestOrphansAreReaped(t *testing.T) {
 	addr, conns := holders(t)
 	command := fake(t, "adopt", addr, filepath.Join(t.TempDir(), "first"))

@@ -23,15 +23,16 @@ type stream struct {
 	until atomic.Int64 // when reading ends, as unix nanoseconds; 0: at end of file
 }
 
-// endBy ends the reading at a time: the process has ended, and whatever else holds the pipe isn't ours.
+// endBy ends the reading at a time: the process has ended, and whatever else holds the pipe isn't
+// ours.
 func (r *stream) endBy(t time.Time) {
 	r.until.Store(t.UnixNano())
 	r.SetReadDeadline(t)
 }
 
 // copyLines copies what a process writes to w, in whole lines if they come whole and in time. One
-// Write takes all that is there, so that a process that writes much costs little for each line. If w
-// fails, the output is lost: the process isn't at fault, and isn't held up.
+// Write takes all that is there, so that a process that writes much costs little for each line. If
+// w fails, the output is lost: the process isn't at fault, and isn't held up.
 func (r *stream) copyLines(w io.Writer) {
 	buf := make([]byte, firstRead)
 	held := 0 // bytes in buf that are a piece of a line
@@ -57,7 +58,8 @@ func (r *stream) copyLines(w io.Writer) {
 	}
 }
 
-// flush writes the first end bytes, moves the rest to the front, and returns the length of the rest.
+// flush writes the first end bytes, moves the rest to the front, and returns the length of the
+// rest.
 func flush(w io.Writer, buf []byte, held, end int) int {
 	if end > 0 {
 		_, _ = w.Write(buf[:end]) // see copyLines

@@ -54,8 +54,8 @@ func New(cfg Config) (*Supervisor, error) {
 	return s, nil
 }
 
-// Run starts the processes and keeps them running until ctx ends. Then it stops them, stage by stage,
-// and returns when the last one has ended. An error is an ExitError or ErrKilled.
+// Run starts the processes and keeps them running until ctx ends. Then it stops them, stage by
+// stage, and returns when the last one has ended. An error is an ExitError or ErrKilled.
 func (s *Supervisor) Run(ctx context.Context) error {
 	keepDescriptors()
 	runtime.LockOSThread() // until the children have ended: see place.start
@@ -108,8 +108,8 @@ func (s *Supervisor) Kill() {
 	})
 }
 
-// stop begins the end: the supervisor restarts nothing any more, lets no connection queue, and tells
-// the lowest stage to stop.
+// stop begins the end: the supervisor restarts nothing any more, lets no connection queue, and
+// tells the lowest stage to stop.
 func (s *Supervisor) stop() {
 	if s.stopping {
 		return
@@ -174,8 +174,8 @@ func (s *Supervisor) publish() {
 	s.board.set(status)
 }
 
-// Status returns a snapshot of all places, in the order in which they were added. The caller must not
-// change it.
+// Status returns a snapshot of all places, in the order in which they were added. The caller must
+// not change it.
 func (s *Supervisor) Status() []Status {
 	status, _ := s.board.get()
 	return status

@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// tick is the kernel's unit of processor time in /proc: USER_HZ, 100 on every architecture that Go runs on.
+// tick is the kernel's unit of processor time in /proc: USER_HZ, 100 on every architecture that Go
+// runs on.
 const tick = time.Second / 100
 
-// Usage returns a process's resident memory in bytes, and its processor time since its start, in user
-// and kernel mode. Both are zero if the process has ended.
+// Usage returns a process's resident memory in bytes, and its processor time since its start, in
+// user and kernel mode. Both are zero if the process has ended.
 func Usage(pid int) (memory int64, cpu time.Duration) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

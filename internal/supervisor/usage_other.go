@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Usage returns a process's resident memory in bytes, and its processor time since its start, in user
-// and kernel mode. Both are zero if the process has ended.
+// Usage returns a process's resident memory in bytes, and its processor time since its start, in
+// user and kernel mode. Both are zero if the process has ended.
 func Usage(pid int) (memory int64, cpu time.Duration) {
 	out, err := exec.Command("ps", "-o", "rss=,time=", "-p", strconv.Itoa(pid)).Output()
 	fields := strings.Fields(string(out))

@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// patience bounds every wait of a test: it is how long a broken test takes to fail, and says nothing about speed.
+// patience bounds every wait of a test: it is how long a broken test takes to fail, and says
+// nothing about speed.
 const patience = 2 * time.Minute
 
-// Await returns when cond is true. It asks again whenever the channel that changed returned before is closed, so it
-// needs no polling; changed is taken before cond is asked. What names the condition in the failure.
+// Await returns when cond is true. It asks again whenever the channel that changed returned before
+// is closed, so it needs no polling; changed is taken before cond is asked. What names the
+// condition in the failure.
 func Await(t testing.TB, what string, changed func() <-chan struct{}, cond func() bool) {
 	t.Helper()
 	end := time.NewTimer(patience)
@@ -56,8 +58,8 @@ func Closed(t testing.TB, what string, ch <-chan struct{}) {
 	}
 }
 
-// Until polls for something that announces itself in no other way, in another process as a rule. It bounds the test and
-// asserts nothing about time.
+// Until polls for something that announces itself in no other way, in another process as a rule. It
+// bounds the test and asserts nothing about time.
 func Until(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	UntilFor(t, patience, what, cond)

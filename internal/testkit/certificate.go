@@ -51,7 +51,8 @@ func NewCertificate(t testing.TB) Certificate {
 	return files
 }
 
-// args have a redis-server speak TLS with whoever asks for no certificate, on a port of its own, and with its replicas.
+// args have a redis-server speak TLS with whoever asks for no certificate, on a port of its own,
+// and with its replicas.
 func (c Certificate) args(t testing.TB) []string {
 	t.Helper()
 	return []string{

@@ -12,8 +12,8 @@ var update = flag.Bool("update", false, "write the generated parts of documents 
 // Updating reports whether the test is to write documents anew, as -update says.
 func Updating() bool { return *update }
 
-// Document keeps the part of a document between two marks, each a whole line, equal to what the code says. With -update
-// it writes that part anew; the rest of the document is others'.
+// Document keeps the part of a document between two marks, each a whole line, equal to what the
+// code says. With -update it writes that part anew; the rest of the document is others'.
 func Document(t testing.TB, file, begins, ends, want string) {
 	t.Helper()
 	old, err := os.ReadFile(file)

@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// Output collects what is written to it, as a log or a command's output, and can be read meanwhile. Its zero value is empty.
+// Output collects what is written to it, as a log or a command's output, and can be read meanwhile.
+// Its zero value is empty.
 type Output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

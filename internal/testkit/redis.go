@@ -19,8 +19,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Redis is a redis-server process of one test, on a port of 127.0.0.1, which keeps nothing on disk. Its methods are for
-// the test's own goroutine.
+// Redis is a redis-server process of one test, on a port of 127.0.0.1, which keeps nothing on disk.
+// Its methods are for the test's own goroutine.
 type Redis struct {
 	t    testing.TB
 	path string
@@ -40,8 +40,9 @@ type Redis struct {
 // redisServer is the program that tests start as Redis: redis-server, or what TESTKIT_REDIS names.
 func redisServer() string { return cmp.Or(os.Getenv("TESTKIT_REDIS"), "redis-server") }
 
-// StartRedis starts a redis-server that ends with the test. Args are appended to its command line, as in
-// "--requirepass", "secret". The test is skipped where redis-server is not installed, see [Need].
+// StartRedis starts a redis-server that ends with the test. Args are appended to its command line,
+// as in "--requirepass", "secret". The test is skipped where redis-server is not installed, see
+// [Need].
 func StartRedis(t testing.TB, args ...string) *Redis {
 	t.Helper()
 	return startRedis(t, func(r *Redis) []string { return r.with(args...) }, serves)
@@ -156,7 +157,8 @@ func (r *Redis) Log() string {
 	return r.log.String()
 }
 
-// Kill ends it at once, with all its data; every connection is reset. Killing what is dead already does nothing.
+// Kill ends it at once, with all its data; every connection is reset. Killing what is dead already
+// does nothing.
 func (r *Redis) Kill() {
 	if r.cmd == nil || r.cmd.Process == nil {
 		return

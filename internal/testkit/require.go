@@ -9,8 +9,8 @@ import (
 // requireEnv turns skips into failures.
 const requireEnv = "TESTKIT_REQUIRE"
 
-// Need returns the path of a program that the test cannot do without. If it is not installed the test is skipped, or
-// fails where TESTKIT_REQUIRE is set.
+// Need returns the path of a program that the test cannot do without. If it is not installed the
+// test is skipped, or fails where TESTKIT_REQUIRE is set.
 func Need(t testing.TB, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Run runs f in the background until the test ends, or until the function that it returns is called; both wait for f,
-// which must then return nil.
+// Run runs f in the background until the test ends, or until the function that it returns is
+// called; both wait for f, which must then return nil.
 func Run(t testing.TB, f func(context.Context) error) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())

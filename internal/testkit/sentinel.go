@@ -24,8 +24,9 @@ type Sentinel struct {
 	tls           string       // the Sentinel's port for that
 }
 
-// StartSentinel starts a Sentinel that ends with the test and returns once a failover is possible. Args are appended to the
-// command lines of both Redis. The test is skipped where redis-server is not installed, see [Need].
+// StartSentinel starts a Sentinel that ends with the test and returns once a failover is possible.
+// Args are appended to the command lines of both Redis. The test is skipped where redis-server is
+// not installed, see [Need].
 func StartSentinel(t testing.TB, args ...string) *Sentinel {
 	t.Helper()
 	return startSentinel(t, nil, func() []string { return args })

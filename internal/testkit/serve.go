@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Serve runs a server that is a handler too, as a socketio.Server is, on a loopback port until the test ends. The port is
-// closed last: the server's end closes its connections.
+// Serve runs a server that is a handler too, as a socketio.Server is, on a loopback port until the
+// test ends. The port is closed last: the server's end closes its connections.
 func Serve(t testing.TB, server interface {
 	http.Handler
 	Run(context.Context) error

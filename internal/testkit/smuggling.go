@@ -1,8 +1,9 @@
 package testkit
 
-// Smuggled are bytes that a client might send so that two HTTP parsers read different requests in them, by name, and some
-// odd forms that all must read alike. Where a request for /smuggled is hidden, nobody behind a router may see it as one.
-// What a server itself makes of these bytes says whether a router has read them as it would.
+// Smuggled are bytes that a client might send so that two HTTP parsers read different requests in
+// them, by name, and some odd forms that all must read alike. Where a request for /smuggled is
+// hidden, nobody behind a router may see it as one. What a server itself makes of these bytes says
+// whether a router has read them as it would.
 func Smuggled() map[string]string {
 	const (
 		post = "POST /a HTTP/1.1\r\nHost: x\r\n"

@@ -2,8 +2,8 @@
 // timer.
 //
 // A Timer is a field of its owner, so scheduling allocates nothing. It takes a short lock, whatever
-// the number of timers. Precision is one tick, rounded up: a timer never expires early. While nothing
-// is due, the wheel sleeps until the next occupied slot.
+// the number of timers. Precision is one tick, rounded up: a timer never expires early. While
+// nothing is due, the wheel sleeps until the next occupied slot.
 //
 // Schedule, Stop and Active may be called concurrently and from within Expire. Timers expire only
 // while Run runs.
@@ -17,7 +17,8 @@ import (
 )
 
 // Slots of level n are 64^n ticks wide. The levels must reach further than any process lives, since
-// the wheel doesn't turn over. With a tick of 0.1 ms eight levels reach 890 years; six reach 80 days.
+// the wheel doesn't turn over. With a tick of 0.1 ms eight levels reach 890 years; six reach 80
+// days.
 const (
 	levelBits = 6
 	perLevel  = 1 << levelBits
@@ -29,8 +30,8 @@ const (
 // lock. It must not block.
 //
 // Stop and Schedule can't cancel an expiry that has begun. An owner that reschedules concurrently
-// guards the timer with its own lock, takes the lock in Expire, and asks Active whether the timer was
-// set again.
+// guards the timer with its own lock, takes the lock in Expire, and asks Active whether the timer
+// was set again.
 type Expirer interface{ Expire(t *Timer) }
 
 // Func makes an Expirer of a function.
@@ -121,7 +122,8 @@ func (w *Wheel) Active(t *Timer) bool {
 	return t.active
 }
 
-// Overdue reports whether t is due and its Expire has not begun: the wheel may be late on a busy machine.
+// Overdue reports whether t is due and its Expire has not begun: the wheel may be late on a busy
+// machine.
 func (w *Wheel) Overdue(t *Timer) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -171,8 +173,9 @@ func (w *Wheel) advance(to uint64) (next uint64, any bool) {
 	}
 }
 
-// nextLocked finds the earliest occupied slot and the tick at which it begins. A timer hangs at the level of the
-// highest digit in which it differs from now, so the lowest level holds the earliest, and no slot is behind now.
+// nextLocked finds the earliest occupied slot and the tick at which it begins. A timer hangs at the
+// level of the highest digit in which it differs from now, so the lowest level holds the earliest,
+// and no slot is behind now.
 func (w *Wheel) nextLocked() (level, slot int, at uint64) {
 	for level = range levels {
 		if b := w.occupied[level]; b != 0 {
@@ -185,8 +188,8 @@ func (w *Wheel) nextLocked() (level, slot int, at uint64) {
 	return -1, 0, ^uint64(0)
 }
 
-// emptyLocked moves a slot's timers to finer levels, or to due. A ring is walked from its oldest timer, so that timers
-// of one tick expire in the order in which they were set.
+// emptyLocked moves a slot's timers to finer levels, or to due. A ring is walked from its oldest
+// timer, so that timers of one tick expire in the order in which they were set.
 func (w *Wheel) emptyLocked(level, slot int) {
 	for t := w.slots[level][slot]; t != nil; t = w.slots[level][slot] {
 		w.removeLocked(t)

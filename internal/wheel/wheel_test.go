@@ -152,7 +152,8 @@ func TestAgainstAModel(t *testing.T) {
 	})
 }
 
-// TestContinueDoesNotAddUpDelays: what was noticed a little late counts from when it was due; after a stall it does not.
+// TestContinueDoesNotAddUpDelays: what was noticed a little late counts from when it was due; after
+// a stall it does not.
 func TestContinueDoesNotAddUpDelays(t *testing.T) {
 	w := New(time.Millisecond)
 	var tm Timer

@@ -14,7 +14,7 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// What a server and its neighbours see of faults on a Hub, as package adapter has it.
+// Times after which a server and its neighbours see faults on a Hub, as package adapter has them.
 const (
 	askPatience  = 5 * time.Second  // a question waits for other servers
 	missedBeats  = 6 * time.Second  // a killed server is still known for

@@ -1,6 +1,7 @@
-// Package joined remembers which rooms sockets of other servers were told to join a moment ago. Over sharded pub/sub those
-// servers may not be subscribed to the rooms' channels yet, so that broadcasts have to go where all hear them: who has
-// sockets join "r" and then says something to "r" reaches those that joined, as it would in the classic form.
+// Package joined remembers which rooms sockets of other servers were told to join a moment ago.
+// Over sharded pub/sub those servers may not be subscribed to the rooms' channels yet, so that
+// broadcasts have to go where all hear them: who has sockets join "r" and then says something to
+// "r" reaches those that joined, as it would in the classic form.
 package joined
 
 import (

@@ -14,8 +14,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
-// TestManyServers has 300 servers on one Redis, and three that never answer: one says goodbye, one is killed, one freezes.
-// It logs how long a request of all of them takes in each case.
+// TestManyServers has 300 servers on one Redis, and three that never answer: one says goodbye, one
+// is killed, one freezes. It logs how long a request of all of them takes in each case.
 func TestManyServers(t *testing.T) {
 	const servers = 300
 	store := testkit.StartRedis(t)

@@ -110,7 +110,8 @@ func TestUnansweredGoFirst(t *testing.T) {
 	}
 }
 
-// TestUnansweredMessagesAreSaidAgainToAnotherRedisAlone: the one that was asked carries them out when it goes on.
+// TestUnansweredMessagesAreSaidAgainToAnotherRedisAlone: the one that was asked carries them out
+// when it goes on.
 func TestUnansweredMessagesAreSaidAgainToAnotherRedisAlone(t *testing.T) {
 	for _, c := range []struct {
 		before, after string

@@ -155,8 +155,8 @@ func (p *Replay) Step(t *testing.T, rec Recording, step Step) {
 	sameDeliveries(t, step, append(p.Main.Take(), p.Chat.Take()...))
 }
 
-// heard returns once all broadcasts that were published have been heard. Miniredis does not keep the order between
-// patterns and channels, so answers cannot tell.
+// heard returns once all broadcasts that were published have been heard. Miniredis does not keep
+// the order between patterns and channels, so answers cannot tell.
 func (p *Replay) heard(t *testing.T) {
 	t.Helper()
 	msg, err := wire.AppendBroadcast(nil, "foreig", "/mark", Text(`"mark"`), wire.Options{})
@@ -169,7 +169,8 @@ func (p *Replay) heard(t *testing.T) {
 	Wait(t, p.Mark, 1)
 }
 
-// answers reads what was answered, up to the answer to a request made for that; not what others had said.
+// answers reads what was answered, up to the answer to a request made for that; not what others had
+// said.
 func (p *Replay) answers(t *testing.T, said map[string]int) (answers []string) {
 	t.Helper()
 	p.sentinels++

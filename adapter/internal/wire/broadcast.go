@@ -30,7 +30,8 @@ type Options struct {
 	Flags  Flags
 }
 
-// AppendBroadcast appends [uid, packet, opts], the message of a broadcast (docs/adapter-wire.md, 2.2).
+// AppendBroadcast appends [uid, packet, opts], the message of a broadcast (docs/adapter-wire.md,
+// 2.2).
 func AppendBroadcast(dst []byte, uid, namespace string, p packet.Payload, o Options) ([]byte, error) {
 	dst = msgpack.AppendArrayHeader(dst, 3)
 	dst = msgpack.AppendString(dst, uid)

@@ -2,7 +2,8 @@ package wire
 
 import "strings"
 
-// Channels names the channels of one namespace in the classic adapter (docs/adapter-wire.md, 2.1). Key is Node's option `key`.
+// Channels names the channels of one namespace in the classic adapter (docs/adapter-wire.md, 2.1).
+// Key is Node's option `key`.
 //
 //	KEY#NSP#                broadcasts to no room or several       heard through the pattern KEY#NSP#*
 //	KEY#NSP#ROOM#           broadcasts to one room                 heard through the same pattern

@@ -10,7 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// shardPublished returns the vectors that carry a message, of all golden files of the sharded adapter.
+// shardPublished returns the vectors that carry a message, of all golden files of the sharded
+// adapter.
 func shardPublished(t testing.TB) []vector {
 	t.Helper()
 	return recorded(t, []string{"sharded-static", "sharded-dynamic", "sharded-dynamic-private"}, "SPUBLISH")
@@ -39,8 +40,8 @@ func TestGoldenClusterMessages(t *testing.T) {
 	}
 }
 
-// checkGolden reads a recorded message, and writes it again: the same bytes, but for those whose name has one of inexact, which
-// need only be read again.
+// checkGolden reads a recorded message, and writes it again: the same bytes, but for those whose
+// name has one of inexact, which need only be read again.
 func checkGolden(t *testing.T, v vector, write func(Cluster) ([]byte, error), inexact ...string) {
 	t.Helper()
 	c, err := ParseCluster(v.B64)

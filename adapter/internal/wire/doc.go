@@ -1,18 +1,18 @@
-// Package wire encodes and decodes the messages that Node's Socket.IO adapters exchange over Redis. It
-// does no I/O, and has no goroutines and no state. Every function may be called concurrently.
+// Package wire encodes and decodes the messages that Node's Socket.IO adapters exchange over Redis.
+// It does no I/O, and has no goroutines and no state. Every function may be called concurrently.
 //
-// Inside Sidereal the arguments of an event are JSON with placeholders for binary (packet.Payload), as
-// clients get them. Node's adapters use msgpack. internal/msgpack converts in one pass, without building
-// values:
+// Inside Sidereal the arguments of an event are JSON with placeholders for binary (packet.Payload),
+// as clients get them. Node's adapters use msgpack. internal/msgpack converts in one pass, without
+// building values:
 //
 //   - From msgpack to JSON: binary becomes a placeholder and an attachment, timestamps become the text
 //     that JSON.stringify gives a Date, numbers are printed as in JavaScript.
 //   - From JSON to msgpack: each header has its smallest form, as in notepack.
 //
 // Both keep the order of keys, drop a key `__proto__` (notepack would set the prototype of the
-// receiver's object) and limit the depth. A message that goes through both has the same bytes again,
-// with two exceptions that clients can't see: a timestamp becomes its text, and notepack's corrupted
-// numbers from 2^64 on become the floats that they are.
+// receiver's object) and limit the depth. A message that goes through both has the same bytes
+// again, with two exceptions that clients can't see: a timestamp becomes its text, and notepack's
+// corrupted numbers from 2^64 on become the floats that they are.
 //
 // The sections of docs/adapter-wire.md describe the messages:
 //

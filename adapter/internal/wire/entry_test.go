@@ -58,8 +58,9 @@ func TestGoldenEntries(t *testing.T) {
 			}
 			switch {
 			case v.From == "EMIT", strings.Contains(v.Name, "nested-binary"), strings.Contains(v.Name, "arraybuffer"), strings.Contains(v.Name, "socket-emit-ack"):
-				// The emitter's options have another order; dates beside binary come back as text; what was binary and got
-				// lost is none; and what one socket is to answer does not go through the stream here.
+				// The emitter's options have another order; dates beside binary come back as text;
+				// what was binary and got lost is none; and what one socket is to answer does not
+				// go through the stream here.
 				sameEntry(t, e, again)
 			case string(again) != e.Data:
 				t.Errorf("again %s\nwant  %s", again, e.Data)
@@ -93,7 +94,8 @@ func sameEntry(t *testing.T, e Entry, data []byte) {
 	}
 }
 
-// repack writes a message again from all that was read of it, as what goes beside the stream is written.
+// repack writes a message again from all that was read of it, as what goes beside the stream is
+// written.
 func repack(c Cluster) ([]byte, error) {
 	if c.Type.IsAnswer() {
 		a, err := c.Response()
@@ -210,7 +212,7 @@ func TestGoldenSessions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// What Node reads comes first, as Node writes it, but for the number of fields; the rest is ours.
+		// Node's fields come first, as Node writes them, but for their number; the rest is ours.
 		node, _ := base64.StdEncoding.DecodeString(string(v.B64))
 		ours, _ := base64.StdEncoding.DecodeString(string(text))
 		if !bytes.HasPrefix(ours[1:], node[1:]) {

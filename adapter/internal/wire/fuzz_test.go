@@ -20,7 +20,8 @@ func seed(f *testing.F, prefix string) {
 	}
 }
 
-// checkPayload wants what was decoded to be JSON, and to come back unchanged once it went through msgpack.
+// checkPayload wants what was decoded to be JSON, and to come back unchanged once it went through
+// msgpack.
 func checkPayload(t *testing.T, p packet.Payload) {
 	t.Helper()
 	if !jsontext.Value(p.JSON).IsValid(jsontext.AllowDuplicateNames(true)) {

@@ -96,7 +96,8 @@ func TestAppendPayload(t *testing.T) {
 	}
 }
 
-// TestDatesAreThoseOfMsgpack: what was a time.Time, in the bytes that Node has for a Date. Texts that look like one stay texts.
+// TestDatesAreThoseOfMsgpack: what was a time.Time, in the bytes that Node has for a Date. Texts
+// that look like one stay texts.
 func TestDatesAreThoseOfMsgpack(t *testing.T) {
 	text := "2023-11-14T22:13:20.123Z"
 	at := time.UnixMilli(1_700_000_000_123)
@@ -131,7 +132,8 @@ func TestAppendPayloadRefuses(t *testing.T) {
 	}
 }
 
-// TestSizes takes strings, binaries and containers over each boundary of msgpack's headers and back.
+// TestSizes takes strings, binaries and containers over each boundary of msgpack's headers and
+// back.
 func TestSizes(t *testing.T) {
 	for _, n := range []int{0, 1, 15, 16, 31, 32, 255, 256, 65535, 65536} {
 		str := `["` + strings.Repeat("a", n) + `","` + strings.Repeat(`\n`, n) + `"]`

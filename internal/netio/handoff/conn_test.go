@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What is put back is read before what was not yet, and counts as buffered.
+// Bytes that are put back are read before the others, and count as buffered.
 func TestUnread(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()

@@ -89,7 +89,7 @@ func TestUntouchedConnections(t *testing.T) {
 	if err := s.Pass(router, Meta{Kind: Client, Scheme: "http", Head: []byte("taken")}); !errors.Is(err, ErrTouched) {
 		t.Errorf("a touched connection: %v", err)
 	}
-	// What a router of a version that does not ask would send is refused on this side.
+	// This side refuses the message of a router whose version doesn't ask.
 	if err := s.link.pass(router, &Meta{Kind: Client, Scheme: "http", Head: []byte("taken")}); err != nil {
 		t.Fatal(err)
 	}
@@ -249,8 +249,8 @@ func TestUnacceptedEndWithTheWorker(t *testing.T) {
 	}
 }
 
-// Whatever a sender of this user writes, the listener stays up, keeps no descriptor and accepts the
-// next good one.
+// The listener stays up after anything that a sender of this user writes. It keeps no descriptor
+// and accepts the next good one.
 func TestMalformedDatagramsCostNothing(t *testing.T) {
 	l, s := pair(t, defaultNetwork)
 	router, _ := tcp(t)

@@ -1,7 +1,7 @@
 package ipc
 
-// Value is a JavaScript value: nil for null, [Undefined], bool, float64, string, []byte for binary data of any kind,
-// [Date], [*Object], [*Array], or [Opaque].
+// Value is a JavaScript value: nil for null, [Undefined], bool, float64, string, []byte for binary
+// data of any kind, [Date], [*Object], [*Array], or [Opaque].
 type Value any
 
 // Undefined is JavaScript's undefined, and a hole in an array.

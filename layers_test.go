@@ -34,7 +34,7 @@ var layers = map[string][]string{
 	"examples":              {"socketio", "worker", "client", "adapter/emitter"},
 	"cmd/sidereal":          {"*"},
 	"e2e":                   {"*"},
-	"internal/admin":        {}, "internal/bufpool": {}, "internal/eventloop": {}, "internal/handler": {"socketio/packet"}, "internal/config": {"directory", "internal/redisconn", "internal/loghandler"}, "internal/loghandler": {}, "internal/netio/handoff": {"internal/netio"}, "internal/netio/http1": {},
+	"internal/admin":        {}, "internal/bufpool": {}, "internal/eventloop": {}, "internal/handler": {"socketio/packet"}, "internal/config": {"directory", "internal/redisconn", "internal/loghandler"}, "internal/loghandler": {}, "internal/netio/handoff": {"internal/netio"}, "internal/netio/http1": {}, "internal/netio/relay": {"internal/netio", "internal/bufpool"},
 	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {"internal/netio"}, "internal/netio": {"internal/bufpool"}, "internal/pm2": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/pm2"},
 	"internal/host": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn",

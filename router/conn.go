@@ -55,8 +55,6 @@ type conn struct {
 	leave leave       // what of the client ends that wait
 	left  leave       // what the client did
 	cut   bool        // the router stops
-
-	carried *relay // what it became; set before its state says so
 }
 
 // socket is a connection whose descriptor is all that there is of it: package net's, or netio's.
@@ -72,8 +70,7 @@ const (
 	connActive connState = iota
 	connFresh            // before its first request, which may be on its way
 	connIdle             // between requests: may be closed at any time
-	connRelay
-	connMuxed // with a multiplexer
+	connMuxed            // with a multiplexer
 	connClosed
 )
 
@@ -282,9 +279,6 @@ func (c *conn) cutOff() {
 	c.cut = true
 	if c.up != nil {
 		c.up.Conn.SetDeadline(past)
-	}
-	if c.carried != nil {
-		c.carried.tear()
 	}
 	if c.nc != nil {
 		c.nc.Close() // TLS would wait for a client that takes nothing

@@ -174,7 +174,7 @@ func (r *Router) restore() {
 
 // heldLocked is how many connections MaxConnections counts. A further request on one of HTTP/2
 // counts as if it had come on a connection of its own.
-func (r *Router) heldLocked() int { return len(r.conns) + int(r.budget.extra.Load()) }
+func (r *Router) heldLocked() int { return len(r.conns) + len(r.relays) + int(r.budget.extra.Load()) }
 
 // oldestLocked takes the newcomer out that has waited longest, one that sent nothing before all
 // that sent something. It returns nil if there is none.

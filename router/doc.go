@@ -60,7 +60,8 @@
 // body, in both directions; the fields that announce them (Trailer, TE) are for neighbours and are
 // dropped. Clients that speak HTTP/1.0 or HTTP/2 get no trailers.
 //
-// A connection costs a goroutine. A relay costs two while bytes move and none while it is quiet.
+// A connection costs a goroutine. On Linux a relay costs none: an event loop has all of them. It
+// may hold a message back for 0.4 ms while many WebSockets send.
 // The router borrows buffers only while there are bytes.
 //
 // # Limits and errors

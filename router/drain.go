@@ -2,6 +2,8 @@ package router
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -38,7 +40,7 @@ func (r *Router) drain(stop context.CancelFunc) {
 		ticks := max(float64(deadline.Sub(now)/tick)-2, 1)
 		due += max(float64(r.cfg.DrainRate)*tick.Seconds(), float64(len(relays))/ticks)
 		for ; due >= 1 && len(relays) > 0; due-- {
-			relays[0].cutOff()
+			relays[0].Cut()
 			relays = relays[1:]
 		}
 	}
@@ -46,9 +48,12 @@ func (r *Router) drain(stop context.CancelFunc) {
 	stop()
 	r.mu.Lock()
 	r.ended = true
-	cut := len(r.conns)
+	cut := len(r.conns) + len(r.relays)
 	for c := range r.conns {
 		c.cutOff()
+	}
+	for p := range r.relays {
+		p.Cut()
 	}
 	r.mu.Unlock()
 	if cut > 0 {
@@ -57,18 +62,16 @@ func (r *Router) drain(stop context.CancelFunc) {
 	r.serving.Wait()
 }
 
-// closeIdle closes what is between requests and returns the relays that are still whole, and how
-// many connections are left.
-func (r *Router) closeIdle() (relays []*conn, left int) {
+// closeIdle closes what is between requests and returns the relays, and how many connections are
+// left.
+func (r *Router) closeIdle() (relays []*relayedSocket, left int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for c := range r.conns {
 		switch connState(c.state.Load()) {
 		case connFresh, connIdle:
 			c.closeIdle()
-		case connRelay:
-			relays = append(relays, c)
 		}
 	}
-	return relays, len(r.conns)
+	return slices.Collect(maps.Keys(r.relays)), len(r.conns) + len(r.relays)
 }

@@ -17,7 +17,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
 )
@@ -77,7 +76,6 @@ func runRouterProcess() {
 	go func() {
 		defer stop()
 		for in := bufio.NewScanner(os.Stdin); in.Scan(); { // asked to tidy up before it is measured
-			r.settleRelays()
 			for range 3 { // a stack halves with each collection
 				runtime.GC()
 			}
@@ -88,21 +86,6 @@ func runRouterProcess() {
 	fmt.Println(ln.Addr())
 	r.cfg.ShutdownTimeout = tick
 	r.Serve(ctx, ln)
-}
-
-// settleRelays waits until nothing moves any more.
-func (r *Router) settleRelays() {
-	for settled := false; !settled; time.Sleep(time.Millisecond) {
-		r.parkQuietRelays()
-		settled = true
-		r.mu.Lock()
-		for c := range r.conns {
-			if connState(c.state.Load()) == connRelay {
-				settled = settled && c.carried.ways[0].parked.Load() && c.carried.ways[1].parked.Load()
-			}
-		}
-		r.mu.Unlock()
-	}
 }
 
 type routerProcess struct {

@@ -7,15 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
-	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -196,66 +192,6 @@ func TestRelayWaitsForSlowReaders(t *testing.T) {
 	})
 }
 
-// A peer that takes nothing is given up, and the other side with it.
-func TestRelayGivesUpOnAPeerThatTakesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fromClient, toClient := net.Pipe()
-		toWorker, fromWorker := net.Pipe() // nobody reads at fromWorker
-		defer fromWorker.Close()
-		defer fromClient.Close()
-		var client, worker netio.Stream
-		client.Init(toClient, writeTimeout)
-		worker.Init(toWorker, writeTimeout)
-		r := &relay{}
-		r.ways = [2]way{{relay: r, to: &worker, from: &client}, {relay: r, to: &client, from: &worker}}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			r.ways[0].carry()
-		}()
-		start := time.Now()
-		fromClient.Write([]byte("hello"))
-		<-done
-		if d := time.Since(start); d < writeTimeout || d > 2*writeTimeout {
-			t.Errorf("given up after %v", d)
-		}
-		if _, err := toClient.Read(make([]byte, 1)); !isTimeout(err) {
-			t.Errorf("the client's side goes on: %v", err)
-		}
-	})
-}
-
-// What moves is not given up, however slowly it does.
-func TestRelayKeepsWhatMovesSlowly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fromClient, toClient := net.Pipe()
-		toWorker, fromWorker := net.Pipe()
-		defer fromWorker.Close()
-		var client, worker netio.Stream
-		client.Init(toClient, writeTimeout)
-		worker.Init(toWorker, writeTimeout)
-		r := &relay{}
-		r.ways = [2]way{{relay: r, to: &worker, from: &client}, {relay: r, to: &client, from: &worker}}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			r.ways[0].carry()
-		}()
-		b := make([]byte, 1)
-		for i := range 20 { // ten minutes
-			if _, err := fromClient.Write([]byte{byte(i)}); err != nil {
-				t.Fatalf("after %d: %v", i, err)
-			}
-			time.Sleep(writeTimeout - 15*time.Second)
-			if _, err := fromWorker.Read(b); err != nil || b[0] != byte(i) {
-				t.Fatalf("after %d: %v", i, err)
-			}
-		}
-		fromClient.Close()
-		<-done
-	})
-}
-
 // A worker that dies takes its relays with it, whatever hangs in them.
 func TestRelayEndsWithADeadWorker(t *testing.T) {
 	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
@@ -287,8 +223,7 @@ func TestRelayEndsWithADeadWorker(t *testing.T) {
 	})
 }
 
-// What is quiet waits without a goroutine, and goes on as if it had one.
-func TestParkedRelays(t *testing.T) {
+func TestRelaysCarryAndEnd(t *testing.T) {
 	end := map[string]func(t *testing.T, w *testWorker, c *testClient){
 		"the client's end": func(t *testing.T, _ *testWorker, c *testClient) { c.closeWrite(); c.ended() },
 		"a reset":          func(_ *testing.T, _ *testWorker, c *testClient) { c.SetLinger(0); c.Close() },
@@ -309,10 +244,8 @@ func TestParkedRelays(t *testing.T) {
 				c.upgraded(w)
 				big := strings.Repeat("0123456789", 100_000)
 				for _, s := range []string{"hello", "hello again", big, "x"} {
-					h.settleRelays()
 					c.echoes(s)
 				}
-				h.settleRelays()
 				end(t, w, c)
 				testkit.Until(t, "the relay has ended", func() bool { return counter(t, h.metrics.relayed) == 0 })
 			})
@@ -320,32 +253,13 @@ func TestParkedRelays(t *testing.T) {
 	}
 }
 
-func TestParkedRelaysAreDrained(t *testing.T) {
+func TestRelaysAreDrained(t *testing.T) {
 	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
 		c.upgraded(w)
 		c.echoes("hello")
-		h.settleRelays()
 		h.stop()
 		c.ended()
 		for range h.done { // Serve returns
-		}
-	})
-}
-
-// Bytes that come while a way is on its way to its rest are not missed.
-func TestRelayIsParkedWhileBytesCome(t *testing.T) {
-	relays(t, func(t *testing.T, h *host, w *testWorker, c *testClient) {
-		c.upgraded(w)
-		for i := range 50 {
-			var parking sync.WaitGroup
-			parking.Go(func() {
-				for range 10 {
-					h.parkQuietRelays()
-					runtime.Gosched()
-				}
-			})
-			c.echoes(fmt.Sprint("message ", i))
-			parking.Wait()
 		}
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/netio/relay"
 )
 
 // Directory is what a router asks about sids and workers: *directory.Directory,
@@ -61,7 +62,7 @@ type Router struct {
 	balance balancer
 	metrics *metrics
 	watcher *watcher
-	park    *park
+	pairs   *relay.Pairs
 
 	workersByID sync.Map     // worker id -> *worker
 	keyWarned   atomic.Int64 // Unix seconds
@@ -88,6 +89,7 @@ type Router struct {
 	mu      sync.Mutex     // guards the rest
 	ended   bool           // nobody new is served
 	conns   map[*conn]struct{}
+	relays  map[*relayedSocket]struct{}
 	silent  newcomers // have sent nothing
 	begun   newcomers // have sent something
 }
@@ -98,7 +100,10 @@ func New(cfg Config) (*Router, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Router{cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, conns: make(map[*conn]struct{}), upgradeTime: upgradeTimeout}
+	r := &Router{
+		cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, upgradeTime: upgradeTimeout,
+		conns: make(map[*conn]struct{}), relays: make(map[*relayedSocket]struct{}), pairs: relay.New(writeTimeout),
+	}
 	r.budget.most.Store(int64(cfg.Descriptors))
 	r.balance.init(&r.cfg, r.workerOf)
 	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
@@ -131,7 +136,7 @@ func (r *Router) Ready() (ok bool, why string) {
 func (r *Router) Connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.conns)
+	return len(r.conns) + len(r.relays)
 }
 
 // Serve serves the listeners, clients and other hosts' routers alike, until ctx ends; then it
@@ -141,12 +146,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, for the drain
 	defer stop()
 	var err error
-	if r.watcher, err = newWatcher(); err == nil {
-		if r.park, err = newPark(); err != nil {
-			r.watcher.close()
-		}
-	}
-	if err != nil {
+	if r.watcher, err = newWatcher(); err != nil {
 		for _, ln := range listeners {
 			ln.Close()
 		}
@@ -154,7 +154,6 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	var background, accepting sync.WaitGroup
 	background.Go(func() { r.watcher.run(hard) })
-	background.Go(func() { r.park.run(hard) })
 	background.Go(func() { r.tidy(hard) })
 	background.Go(func() { r.linkLocal(hard) })
 	if r.cfg.Certificates != nil {
@@ -190,6 +189,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 		background.Go(func() { r.mux.drain(hard) })
 	}
 	r.drain(stop)
+	r.pairs.Close()
 	r.stopped.Store(true)
 	stop()
 	background.Wait()
@@ -292,7 +292,7 @@ func (r *Router) tidy(ctx context.Context) {
 		case now := <-t.C:
 			r.tidyAt(now, false)
 			r.restore()
-			r.parkQuietRelays()
+			r.pairs.Expire(now)
 		case <-ctx.Done():
 			return
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
+	"github.com/sidereal-io/sidereal/internal/netio/relay"
 )
 
 const (
@@ -47,7 +48,7 @@ func (c *conn) beginsTLS() bool {
 func (c *conn) secure() bool {
 	c.Take()
 	c.tcp.SetDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
-	tc := tls.Server(&readAhead{c.tcp, bytes.Clone(c.Bytes())}, c.r.tls)
+	tc := tls.Server(relay.NewUnder(c.tcp, bytes.Clone(c.Bytes())), c.r.tls)
 	c.Drop()
 	if err := tc.Handshake(); err != nil {
 		c.r.metrics.tlsErrors.Inc()
@@ -62,23 +63,6 @@ func (c *conn) secure() bool {
 		c.muxed = tc
 	}
 	return true
-}
-
-// readAhead is a connection of which something was read.
-type readAhead struct {
-	net.Conn
-	seen []byte
-}
-
-func (c *readAhead) Read(p []byte) (int, error) {
-	if len(c.seen) == 0 {
-		return c.Conn.Read(p)
-	}
-	n := copy(p, c.seen)
-	if c.seen = c.seen[n:]; len(c.seen) == 0 {
-		c.seen = nil
-	}
-	return n, nil
 }
 
 // misplaced refuses what is not for clients: requests without a key in plain text, where TLS is
@@ -234,7 +218,7 @@ func (w *worker) toDoor(ctx context.Context, c net.Conn) (net.Conn, error) {
 		return nil, fmt.Errorf("%w: %w", errBusy, err)
 	}
 	c.SetDeadline(time.Now().Add(dialTimeout))
-	tc := tls.Client(c, k.dials())
+	tc := tls.Client(relay.NewUnder(c, nil), k.dials())
 	if err := tc.Handshake(); err != nil {
 		if errors.Is(err, errWrongDoor) {
 			w.r.keyRefused(w)

@@ -47,9 +47,6 @@ func (w *watcher) run(ctx context.Context) {
 	})
 }
 
-// close is for a watcher that never runs.
-func (w *watcher) close() { w.file.Close() }
-
 // add begins to watch c. It fails where the system lacks memory, or the user watches too much
 // (epoll.max_user_watches): a poll then lasts until its worker's next packet after its client has
 // left.

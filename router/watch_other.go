@@ -10,6 +10,5 @@ type watcher struct{}
 
 func newWatcher() (*watcher, error)      { return &watcher{}, nil }
 func (*watcher) run(ctx context.Context) { <-ctx.Done() }
-func (*watcher) close()                  {}
 func (*watcher) add(c *conn)             { c.watched = 1 }
 func (*watcher) remove(c *conn)          { c.watched = 0 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
+	"github.com/sidereal-io/sidereal/internal/netio/relay"
 )
 
 const (
@@ -267,7 +268,7 @@ func (w *worker) toUpstream(ctx context.Context, c net.Conn) (net.Conn, error) {
 		return c, nil
 	}
 	c.SetDeadline(time.Now().Add(dialTimeout))
-	tc := tls.Client(c, w.up.TLS)
+	tc := tls.Client(relay.NewUnder(c, nil), w.up.TLS)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		w.r.metrics.upstreamError("dial")
 		w.answered(false)

@@ -71,6 +71,9 @@ var items = []item{
 	{"routed-session", "Polling session: handshake, post, poll, close", "session", routers, takeTurns, preparePollSessions},
 	{"routed-connect", "WebSocket: connect, join the main namespace, close", "connection", routers, takeTurns, prepareConnects},
 	{"routed-echo", "Echo with ack over 200 WebSockets, closed loop", "echo", routers, takeTurns, prepareEchoClosed},
+	{"relayed-echo", "plain, from one host to another", "echo", relaysPlain, takeTurns, prepareEchoOpen},
+	{"relayed-echo-tls", "from TLS to a worker of the same host", "echo", relaysFront, takeTurns, prepareEchoOpen},
+	{"relayed-echo-inner", "from TLS over TLS to another host, two hops", "echo", relaysInner, takeTurns, prepareEchoOpen},
 	{"poll-parked", "A session whose poll waits, each on a connection of its own", "session", served, runParked, nil},
 	{idleItem, "An idle WebSocket", "connection", all, runIdle, nil},
 	{"relay", "An idle WebSocket that enters at one of two hosts; half are relayed to the other", "connection", []string{twoHosts}, runRelayed, nil},
@@ -88,6 +91,8 @@ func takeTurns(ctx context.Context, f *fleet, it *item, o options) ([]*result, e
 		r.quantity = between
 	case slices.Equal(it.systems, routers):
 		r.quantity = routed
+	case slices.Contains(relays, it.systems[0]):
+		r.quantity = relayed
 	}
 	var contenders []contender
 	defer func() {

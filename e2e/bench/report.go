@@ -28,13 +28,14 @@ func report(o options, results []*result, took time.Duration) string {
 		lost += r.lost()
 	}
 	fmt.Fprintf(&b, "- messages lost, or acks out of order, in all rounds of all systems: **%d**\n\nThe systems:\n\n", lost)
-	for _, key := range slices.Concat(all, []string{twoHosts}, routers[1:], pairs) {
+	for _, key := range slices.Concat(all, []string{twoHosts}, routers[1:], relays, pairs) {
 		fmt.Fprintf(&b, "- **%s**: %s\n", key, titles[key])
 	}
 	targetsTable(&b, results)
 	cpuTable(&b, results)
 	partsTable(&b, results)
 	routedTable(&b, results)
+	relayedTable(&b, results)
 	memoryTable(&b, results)
 	heldTable(&b, results)
 	betweenTable(&b, results)

@@ -44,6 +44,12 @@ var titles = map[string]string{
 	nodeTwo:     "two Node processes with @socket.io/redis-adapter and redis-server",
 	bareTwo:     "two floors with a bare PUBLISH and SUBSCRIBE loop, and redis-server",
 	crowdHost:   "as many workers as the limit of open files requires",
+	relayPlain:  "a router, and a host of one worker, on one redis-server",
+	nginxPlain:  "nginx before one Sidereal worker on TCP",
+	relayFront:  "a host of one worker, with TLS",
+	nginxFront:  "nginx with TLS before one Sidereal worker on TCP",
+	relayInner:  "a router, and a host of one worker, with TLS from the client and between both",
+	nginxInner:  "two nginx in a row before one Sidereal worker on TCP, with TLS before each",
 	oursDeflate: "A with permessage-deflate",
 	nodeDeflate: "B with permessage-deflate",
 }
@@ -181,6 +187,8 @@ func (f *fleet) launch(s *system) error {
 		return f.routed(s)
 	case oursTwo, nodeTwo, bareTwo:
 		return f.pairOf(s)
+	case relayPlain, relayFront, relayInner, nginxPlain, nginxFront, nginxInner:
+		return f.relay(s)
 	}
 	return fmt.Errorf("no system %q", s.key)
 }
@@ -223,13 +231,16 @@ func (f *fleet) host(s *system, hosts, workers int) error {
 }
 
 // up starts one host; without a URL it embeds a Redis.
-func (f *fleet) up(s *system, addr, name, url string, workers int) error {
-	env := []string{
-		"SIDEREAL_ADDR=" + addr, "SIDEREAL_ADVERTISE=" + addr, "SIDEREAL_ADMIN_ADDR=" + freeAddr(), "SIDEREAL_REDIS_URL=" + url, "REDIS_URL=",
-		"SIDEREAL_HOST_NAME=" + name, fmt.Sprintf("SIDEREAL_INSTANCES=%d", workers),
-		"SIDEREAL_SHUTDOWN_TIMEOUT=2s", "SIDEREAL_LOG_LEVEL=warn", "SIDEREAL_LOG_FORMAT=json",
-	}
+func (f *fleet) up(s *system, addr, name, url string, workers int, env ...string) error {
+	env = append(append(env, hostEnv(addr, name, url)...), fmt.Sprintf("SIDEREAL_INSTANCES=%d", workers))
 	return s.start(name, env, f.sidereal, "up", "--", f.self, roleApp)
+}
+
+func hostEnv(addr, name, url string) []string {
+	return []string{
+		"SIDEREAL_ADDR=" + addr, "SIDEREAL_ADVERTISE=" + addr, "SIDEREAL_ADMIN_ADDR=" + freeAddr(), "SIDEREAL_REDIS_URL=" + url, "REDIS_URL=",
+		"SIDEREAL_HOST_NAME=" + name, "SIDEREAL_SHUTDOWN_TIMEOUT=2s", "SIDEREAL_LOG_LEVEL=warn", "SIDEREAL_LOG_FORMAT=json",
+	}
 }
 
 //go:embed nginx.conf

@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/format"
@@ -16,11 +15,11 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 //go:generate go test . -run TestGeneratedFilesAreFresh -update
-
-var update = flag.Bool("update", false, "write the generated files instead of comparing them")
 
 // A group is a struct of settings.go or commands.go: a section of the documentation.
 type group struct {
@@ -39,7 +38,7 @@ func TestGeneratedFilesAreFresh(t *testing.T) {
 		"help_gen.go":                 helpFile(t, groups),
 		"../../docs/configuration.md": page(t, groups),
 	} {
-		if *update {
+		if testkit.Updating() {
 			if err := os.WriteFile(path, want, 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -120,6 +120,16 @@ func (p *place) settle() {
 	<-settled
 }
 
+// keep returns once Redis has the sessions as they are.
+func (p *place) keep(t *testing.T) {
+	t.Helper()
+	ctx := linktest.Background(t)
+	p.form.snapshots.drain(ctx)
+	if err := ctx.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (p *place) recovery() *recovery {
 	return p.form.find("/").recovery.Load()
 }

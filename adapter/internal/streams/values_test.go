@@ -78,6 +78,7 @@ func TestValuesSurviveAMove(t *testing.T) {
 	a, b := open(), open()
 	v := travel(t, a)
 	v.ask("set")
+	a.keep(t)
 	id := v.ID()
 	for _, to := range []*place{b, a} {
 		v.move(to)
@@ -116,6 +117,7 @@ func TestServersDisagreeAboutAKey(t *testing.T) {
 	v := travel(t, a)
 	v.ask("join", "room")
 	id := v.ID()
+	a.keep(t)
 	v.move(b)
 	v.want("connected false")
 	if v.ID() == id {
@@ -147,6 +149,7 @@ func TestOnGoneTellsWhoDoesNotComeBack(t *testing.T) {
 	for _, v := range []*traveller{stays, leaves, says} {
 		v.ask("join", "room")
 	}
+	a.keep(t)
 	stays.move(b)
 	stays.want("connected true")
 	said, left := says.ID(), leaves.ID()

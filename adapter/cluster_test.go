@@ -195,13 +195,16 @@ func TestBroadcastWithAck(t *testing.T) {
 func TestBroadcastWithAckEndsByTimeout(t *testing.T) {
 	c := startTrio(t, Config{})
 	silent := &cluster.Broadcast{Data: linktest.Text(`"silent"`)}
-	clients, acks, err := linktest.AskClients(linktest.Background(t), c.adapters[0], silent, 200*time.Millisecond)
-	if err != nil || clients != 2 || len(acks) != 0 {
-		t.Errorf("%d clients, %d answers, %v", clients, len(acks), err)
+	clients := 0
+	for timeout := 200 * time.Millisecond; clients < 2; timeout *= 2 { // a busy machine counts late
+		n, acks, err := linktest.AskClients(linktest.Background(t), c.adapters[0], silent, timeout)
+		if clients = n; err != nil || clients > 2 || len(acks) != 0 {
+			t.Fatalf("%d clients, %d answers, %v", clients, len(acks), err)
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	q := cluster.Question{Kind: cluster.AskClients, Event: silent.Data, Timeout: time.Hour}
-	err = c.adapters[0].Ask(ctx, q, func(cluster.Answer) { cancel() })
+	err := c.adapters[0].Ask(ctx, q, func(cluster.Answer) { cancel() })
 	if !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}

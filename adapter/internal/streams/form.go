@@ -49,7 +49,8 @@ type Form struct {
 	snapshots  *snapshots
 	recoveries *prometheus.CounterVec
 	tooLarge   tooLarge
-	scratch    wire.Scratch // of Receive
+	scratch    wire.Scratch  // of Receive
+	patient    time.Duration // of broadcasts that wait for the stream
 
 	mu     sync.RWMutex          // guards the rest
 	byName map[string]*namespace // open
@@ -60,7 +61,7 @@ var _ link.Form = (*Form)(nil)
 // New makes the form. It dials nothing.
 func New(common link.Config, cfg Config) (*Form, error) {
 	cfg = cfg.withDefaults(cmp.Or(common.Key, link.DefaultKey))
-	f := &Form{cfg: cfg, byName: make(map[string]*namespace)}
+	f := &Form{cfg: cfg, patient: patience, byName: make(map[string]*namespace)}
 	f.reader = newReader(f)
 	f.snapshots = newSnapshots(f)
 	var err error

@@ -16,6 +16,7 @@ import (
 type inFlight struct {
 	turn    *sync.Mutex // held while something is delivered; taken before mu
 	deliver func(*cluster.Broadcast)
+	patient time.Duration // patience, but in tests
 
 	mu      sync.Mutex
 	waiting []waiting // in the order of the calls
@@ -71,7 +72,7 @@ func (q *inFlight) after(f func()) {
 		f()
 		return
 	}
-	q.waiting = append(q.waiting, waiting{f: f, due: time.Now().Add(patience)})
+	q.waiting = append(q.waiting, waiting{f: f, due: time.Now().Add(q.patient)})
 	q.mu.Unlock()
 }
 

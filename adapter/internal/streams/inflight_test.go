@@ -23,7 +23,7 @@ type heard struct {
 
 func newHeard() *heard {
 	h := new(heard)
-	h.inFlight.turn = &h.turn
+	h.inFlight.turn, h.patient = &h.turn, patience
 	h.deliver = func(b *cluster.Broadcast) { h.log = append(h.log, string(b.Data.JSON)+b.Offset) }
 	return h
 }

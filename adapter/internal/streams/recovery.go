@@ -25,7 +25,7 @@ func (n *namespace) Recover(maxDisconnection time.Duration, maxBytes int, gone f
 	rec := &recovery{
 		namespace: n, stream: n.form.reader.streams[n.stream], maxDisconnection: maxDisconnection, leases: make(map[string]*lease), gone: gone,
 	}
-	rec.inFlight = inFlight{turn: &rec.stream.turn, deliver: n.Local.Deliver}
+	rec.inFlight = inFlight{turn: &rec.stream.turn, deliver: n.Local.Deliver, patient: n.form.patient}
 	rec.stream.turn.Lock()
 	rec.stream.tail.on = true
 	rec.stream.tail.maxBytes = max(rec.stream.tail.maxBytes, maxBytes)
@@ -69,7 +69,7 @@ func (rec *recovery) Emit(b *cluster.Broadcast) error {
 		return err
 	}
 	rec.form().noteSize(rec.namespace, b, len(m.Payload))
-	wait := patience
+	wait := rec.inFlight.patient
 	if !rec.form().Hears() {
 		wait = atOnce
 	}

@@ -95,6 +95,7 @@ func openPlace(t *testing.T, url string, recovery socketio.Recovery, setUp ...fu
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.patient = time.Minute // every event has its offset, however busy the machine is
 	io, err := socketio.New(socketio.Config{Adapter: r, Recovery: &recovery})
 	if err != nil {
 		t.Fatal(err)

@@ -137,7 +137,7 @@ func TestOnGoneTellsWhoDoesNotComeBack(t *testing.T) {
 	server := testkit.StartRedis(t)
 	gone := make(chan string, 10)
 	open := func(name string) *place {
-		return openPlace(t, server.URL(), socketio.Recovery{MaxDisconnection: 2 * time.Second}, func(io *socketio.Server) {
+		return openPlace(t, server.URL(), socketio.Recovery{MaxDisconnection: 4 * time.Second}, func(io *socketio.Server) {
 			io.OnGone(func(s socketio.RemoteSocket) {
 				room, err := joinedKey.Get(s)
 				gone <- fmt.Sprint(name, s.ID, room, err)

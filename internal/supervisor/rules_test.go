@@ -354,7 +354,7 @@ func TestRollAcceptsSilenceAfterSilence(t *testing.T) {
 	silent := func(name, command string, single bool) Spec {
 		return Spec{Name: name, Command: fake(t, command), Single: single, Readiness: Readiness{Timeout: 50 * time.Millisecond}}
 	}
-	h := run(t, Config{Lasting: true, ReadyTimeout: 50 * time.Millisecond, Specs: []Spec{silent("bot", "mute", false), silent("one", "mute", true)}})
+	h := run(t, Config{Lasting: true, Specs: []Spec{silent("bot", "mute", false), silent("one", "mute", true)}})
 	before := h.wait("ready", allReady)
 	if err := h.Roll(t.Context(), []Spec{silent("bot", "mute", false), silent("one", "mute", true)}, 1); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,7 @@ func (s *Socket) handle(handlers []handler, t task) {
 			continue
 		}
 		if unfit, ok := errors.AsType[*compiler.ArgsError](err); ok {
-			s.client.set.Log.Debug("arguments do not fit the handler", "namespace", s.name, "event", t.event, "error", unfit)
+			s.client.set.Log.Debug("arguments don't fit the handler", "namespace", s.name, "event", t.event, "error", unfit)
 		}
 		_ = e.Reply(compiler.FailureOf(err, func(e *Error) compiler.Failure { return compiler.Failure{Message: e.Message, Data: e.Data} }))
 	}

@@ -52,7 +52,7 @@ func (d *Directory) follow(ctx context.Context) error {
 		wait, err := d.look(ctx, away || returned)
 		if err != nil && ctx.Err() == nil {
 			if d.unread.due(logEvery) {
-				d.cfg.Log.Warn("directory not readable; what is known stays", "error", err)
+				d.cfg.Log.Warn("directory not readable; keeping the known workers", "error", err)
 			}
 			d.conn.Doubt()
 			away, wait = true, lookRetry
@@ -219,7 +219,7 @@ func (d *Directory) MarkSilent(id string, silent bool) {
 	defer d.mu.Unlock()
 	if d.roster.quiet(id, silent, time.Now()) {
 		d.publishLocked()
-		d.cfg.Log.Info("worker has missed its beats, or beats again", "worker", id, "silent", silent)
+		d.cfg.Log.Info("worker missed its heartbeats, or sends them again", "worker", id, "silent", silent)
 	}
 }
 

@@ -181,7 +181,7 @@ func TestHalfAliveRedisHarmsNobody(t *testing.T) {
 			moreLooks(t, 2, watched...)
 			if c.lasts {
 				testkit.Until(t, "the records to be back", func() bool { return exists(r, a.keys.worker(reg.ID())) })
-				testkit.Until(t, "word that all is well", func() bool { return strings.Contains(said.String(), "takes beats again") })
+				testkit.Until(t, "word that all is well", func() bool { return strings.Contains(said.String(), "accepts heartbeats again") })
 			}
 		}
 		all.Go(func() { t.Run(c.name, test) })

@@ -88,7 +88,7 @@ func (p *pulse) failed(log *slog.Logger, err error) {
 	p.warned = p.warned || due
 	p.mu.Unlock()
 	if due {
-		log.Warn("Redis answers but doesn't take beats; until it does, missing records count for nothing", "error", err)
+		log.Warn("Redis answers but refuses heartbeats; until it accepts them, missing records are ignored", "error", err)
 	}
 }
 
@@ -99,7 +99,7 @@ func (p *pulse) wrote(log *slog.Logger) {
 	p.warned = false
 	p.mu.Unlock()
 	if told {
-		log.Info("Redis takes beats again")
+		log.Info("Redis accepts heartbeats again")
 	}
 }
 

@@ -234,15 +234,15 @@ func (d *Directory) confirmSecret(ctx context.Context, saw secretSeen) {
 	switch {
 	case !s.told.due(logEvery):
 	case err != nil:
-		d.cfg.Log.Warn("the routers' secret is not in Redis, and could not be written", "error", err)
+		d.cfg.Log.Warn("the routers' secret isn't in Redis and couldn't be written", "error", err)
 	default:
-		d.cfg.Log.Warn("the routers' secret was not in Redis: written again")
+		d.cfg.Log.Warn("the routers' secret wasn't in Redis; written again")
 	}
 }
 
 func (d *Directory) adoptSecret(value string) {
 	if d.secret.adopt(value) {
-		d.cfg.Log.Warn("the routers' secret is another: taken over, the earlier one counts for a while", "earlier_for_ms", earlierFor.Milliseconds())
+		d.cfg.Log.Warn("the routers' secret has changed; routers accept the earlier one for a while", "earlier_for_ms", earlierFor.Milliseconds())
 	}
 }
 

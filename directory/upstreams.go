@@ -317,7 +317,7 @@ func (u *Upstreams) countOnce() {
 		if !b.listed && (b.clients == 0 || b.health.down) {
 			b.forget()
 			delete(u.byID, id)
-			u.cfg.Log.Info("upstream forgotten: it isn't listed any more", "upstream", id)
+			u.cfg.Log.Info("upstream forgotten: it's no longer listed", "upstream", id)
 		}
 	}
 	u.publishLocked()

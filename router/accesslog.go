@@ -53,7 +53,7 @@ type accessMode struct {
 	sids   bool   // in full
 }
 
-var errAccessLog = errors.New("must be off, errors, all or 1/N, and ,sids behind it for whole sids")
+var errAccessLog = errors.New("must be off, errors, all or 1/N, optionally followed by ,sids")
 
 // parseAccessMode reads Config.AccessLog.
 func parseAccessMode(text string) (l accessMode, err error) {

@@ -478,7 +478,7 @@ func (c *client) violated(kind, limit string, err error) {
 	c.doomed = true
 	c.mu.Unlock()
 	c.server.metrics.violations.WithLabelValues(kind, limit).Inc()
-	c.server.cfg.Log.Debug("connection closed for its fault", "sid", c.session.ID(), "kind", kind, "error", err)
+	c.server.cfg.Log.Debug("connection closed because the client broke a rule", "sid", c.session.ID(), "kind", kind, "error", err)
 	switch ended := c.session.Close(); {
 	case ended:
 		c.end(ReasonForcedClose)

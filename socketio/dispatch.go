@@ -306,7 +306,7 @@ func (s *Socket) failed(r *registry, c *call, name string, err error) {
 	case errors.As(err, &public):
 	case errors.As(err, &unfit):
 		server.metrics.undecoded.Inc()
-		server.cfg.Log.Debug("arguments do not fit the handler", "namespace", s.namespace, "socket", s.id, "event", name, "error", err)
+		server.cfg.Log.Debug("arguments don't fit the handler", "namespace", s.namespace, "socket", s.id, "event", name, "error", err)
 	case errors.As(err, &panicked): // it is logged
 	case s.leaves() && (errors.Is(err, context.Canceled) || errors.Is(err, ErrDisconnected)): // the client has left meanwhile
 	default:

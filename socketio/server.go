@@ -237,7 +237,7 @@ func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	if a, ok := adapter.(cluster.RecoveringAdapter); ok {
 		n.recovery = a.Recover(s.cfg.Recovery.MaxDisconnection, s.cfg.Recovery.MaxBytes, n.gone)
 	} else if name == "/" {
-		s.cfg.Log.Warn("connection state recovery is off: the adapter does not support it")
+		s.cfg.Log.Warn("connection state recovery is off: the adapter doesn't support it")
 	}
 	return n, nil
 }

@@ -115,7 +115,7 @@ func TestMetricsOfTheAppStandBesideOurs(t *testing.T) {
 		t.Errorf("the registry of code has %d, %v", n, err)
 	}
 	for _, c := range []struct{ name, help string }{{"sidereal_x_total", "Ours."}, {"sidereal_x_total", "Another."}} {
-		if err := m.Register(counter(c.name, c.help)); err == nil || !strings.Contains(err.Error(), "the worker has such a metric already") {
+		if err := m.Register(counter(c.name, c.help)); err == nil || !strings.Contains(err.Error(), "the worker already has this metric") {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
@@ -252,7 +252,7 @@ func TestRunReturnsThoughTheAppHangs(t *testing.T) {
 		name, want string
 		app        func(hang chan struct{}, stop func()) App
 	}{
-		{"setup", "app: its setup ignores that its context has ended", func(hang chan struct{}, stop func()) App {
+		{"setup", "app: its setup doesn't return though its context has ended", func(hang chan struct{}, stop func()) App {
 			return func(context.Context, *socketio.Server) error { stop(); <-hang; return nil }
 		}},
 		{"Go", "functions of Go still run", func(hang chan struct{}, stop func()) App {

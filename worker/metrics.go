@@ -53,7 +53,7 @@ func (m *appMetrics) Register(c prometheus.Collector) error {
 	m.registering.Lock()
 	defer m.registering.Unlock()
 	if err := m.own.Register(c); err != nil {
-		return fmt.Errorf("worker: the worker has such a metric already: %w", err)
+		return fmt.Errorf("worker: the worker already has this metric: %w", err)
 	}
 	m.own.Unregister(c)
 	return m.app.Register(c)

@@ -293,7 +293,7 @@ func (w *worker) setUp(ctx, appCtx context.Context, endApp context.CancelFunc) e
 		}
 		return nil
 	case <-late.C:
-		return errors.New("app: its setup ignores that its context has ended")
+		return errors.New("app: its setup doesn't return though its context has ended")
 	}
 }
 

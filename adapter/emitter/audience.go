@@ -49,7 +49,7 @@ func (a *audience) look(ctx context.Context) {
 		return
 	}
 	if n, known := a.count(ctx); known && n == 0 {
-		a.log.Warn("no server hears this emitter: the servers may have another Redis, adapter or key, or be down",
+		a.log.Warn("no server hears this emitter; the servers may be down, or use another Redis, adapter or key",
 			"adapter", a.adapter, "channel", a.channel)
 	}
 }

@@ -25,7 +25,7 @@ func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cob
 		}
 		return c.act(ctx, daemon.Action{Verb: verb, Targets: targets})
 	})
-	cmd.Flags().StringSliceVar(&only, "only", nil, "act on these `apps` of the file alone")
+	cmd.Flags().StringSliceVar(&only, "only", nil, "use only these `apps` of the file")
 	return cmd
 }
 

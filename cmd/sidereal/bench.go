@@ -30,13 +30,13 @@ type benchFlags struct {
 func benchCommand() *cobra.Command {
 	var set benchFlags
 	cmd := &cobra.Command{
-		Use: "bench [URL]", Short: "Load a Socket.IO server with clients, and measure it", Args: takes(0, 1),
-		Long: `Load the Socket.IO server at a URL, by default http://localhost:8080. The command connects clients, has each emit
-events and wait for their acknowledgements, and shows how many got through and how long that took. The server's app
+		Use: "bench [URL]", Short: "Measure a Socket.IO server under the load of many clients", Args: takes(0, 1),
+		Long: `Measure the Socket.IO server at a URL, by default http://localhost:8080. The command connects clients, which emit
+events and wait for acknowledgements. It prints how many events were acknowledged and how long that took. The server's app
 must acknowledge the event. The demo app acknowledges echo.
 
-Without --rate each client emits its next event when the server has acknowledged the last one. With --rate the clock
-says when an event is due, and its latency counts from then on. Ctrl-C ends the load early. The exit code is 1 if a
+Without --rate each client emits its next event when the server has acknowledged the last one. With --rate events are
+due at fixed times, and the latency of an event counts from that time. Ctrl-C ends the load early. The exit code is 1 if a
 client couldn't connect or was lost, or if the server didn't acknowledge an event.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set.load.Client.URL = "http://localhost:8080"
@@ -61,18 +61,18 @@ client couldn't connect or was lost, or if the server didn't acknowledge an even
 
 func (b *benchFlags) add(flags *pflag.FlagSet) {
 	l := &b.load
-	flags.IntVar(&l.Clients, "clients", 100, "how many clients")
-	flags.Float64Var(&l.ConnectRate, "connect-rate", 500, "how many clients begin to connect in a second, at most")
-	flags.StringVar(&b.transport, "transport", "websocket", "websocket, polling, or upgrade: polling first")
-	flags.StringVar(&l.Namespace, "namespace", "/", "the namespace that clients connect to")
-	flags.StringVar(&l.Client.Path, "path", "/socket.io/", "where the server serves Socket.IO")
-	flags.StringVar(&b.auth, "auth", "", "what clients show the namespace, a JSON object")
-	flags.DurationVar(&l.Duration, "duration", 10*time.Second, "how long clients emit, once all have connected")
-	flags.StringVar(&l.Event, "event", "echo", "what clients emit; empty: they only stay connected")
-	flags.IntVar(&l.Size, "size", 128, "how many bytes an event's argument has")
-	flags.BoolVar(&l.Binary, "binary", false, "the argument is binary, not a text")
-	flags.Float64Var(&l.Rate, "rate", 0, "events a second of all clients together; 0: each as fast as it is answered")
-	flags.DurationVar(&l.Client.Timeout, "timeout", 10*time.Second, "how long connecting may take, and the last acknowledgements")
+	flags.IntVar(&l.Clients, "clients", 100, "number of clients")
+	flags.Float64Var(&l.ConnectRate, "connect-rate", 500, "clients that begin to connect per second, at most")
+	flags.StringVar(&b.transport, "transport", "websocket", "websocket, polling, or upgrade (polling first)")
+	flags.StringVar(&l.Namespace, "namespace", "/", "namespace that clients connect to")
+	flags.StringVar(&l.Client.Path, "path", "/socket.io/", "path of Socket.IO on the server")
+	flags.StringVar(&b.auth, "auth", "", "auth of the clients, a JSON object")
+	flags.DurationVar(&l.Duration, "duration", 10*time.Second, "time to emit, after all clients have connected")
+	flags.StringVar(&l.Event, "event", "echo", "event that clients emit; if empty, they only stay connected")
+	flags.IntVar(&l.Size, "size", 128, "bytes in an event's argument")
+	flags.BoolVar(&l.Binary, "binary", false, "send the argument as binary instead of text")
+	flags.Float64Var(&l.Rate, "rate", 0, "events per second of all clients together; 0: each client emits when the server has acknowledged its last event")
+	flags.DurationVar(&l.Client.Timeout, "timeout", 10*time.Second, "time to connect, and to wait for the last acknowledgements")
 	flags.BoolVar(&b.json, "json", false, "print JSON")
 }
 

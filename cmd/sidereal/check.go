@@ -28,7 +28,7 @@ const (
 func checkCommand() *cobra.Command {
 	var set config.Up
 	cmd := &cobra.Command{
-		Use: "check", Short: "Check what `sidereal up` and `router` need: settings, Redis and its rights, upstreams, certificates, ports, file descriptors", Args: takes(0, 0),
+		Use: "check", Short: "Check settings, Redis and its rights, upstreams, certificates, ports and file descriptors for `up` and `router`", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {
@@ -185,7 +185,7 @@ func descriptors(context.Context) (string, error) {
 		return "", err
 	}
 	if limit.Cur < fewFiles {
-		return "", fmt.Errorf("%d files may be open: too few for more than some %d clients; raise ulimit -n", limit.Cur, limit.Cur/2)
+		return "", fmt.Errorf("the limit of %d open files allows about %d clients; raise ulimit -n", limit.Cur, limit.Cur/2)
 	}
 	return fmt.Sprintf("%d files may be open", limit.Cur), nil
 }

@@ -24,7 +24,7 @@ func TestAdminPortThatIsInUse(t *testing.T) {
 		environ      []string
 		logs, checks string // empty: an error
 	}{
-		{nil, "admin port is in use: another one is taken", addr + " is not free: sidereal up takes the next port"},
+		{nil, "admin port is in use; using another one", addr + " is not free: sidereal up takes the next port"},
 		{[]string{"SIDEREAL_ADMIN_ADDR=" + addr}, "", ""},
 	} {
 		var set config.Up

@@ -19,9 +19,9 @@ func clusterCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "cluster", Short: "Show the hosts, routers and workers of an app, and settings that differ between them", Args: takes(0, 0),
-		Long: `Show all hosts, routers and workers of an app by their records in Redis. Without SIDEREAL_REDIS_URL the command asks
-the host at SIDEREAL_ADMIN_ADDR, whose embedded Redis has the only records. If nothing of the app is there, the command
-names the apps that are, and exits with code 1.`,
+		Long: `Show all hosts, routers and workers of an app, from their records in Redis. Without SIDEREAL_REDIS_URL the command
+asks the host at SIDEREAL_ADMIN_ADDR, whose embedded Redis has the records. If Redis has no record of the app, the
+command names the apps that it has, and exits with 1.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := load(cmd, &set); err != nil {
 				return err

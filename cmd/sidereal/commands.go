@@ -21,17 +21,17 @@ const (
 // addCommands adds all commands.
 func addCommands(root *cobra.Command) {
 	cobra.EnableCommandSorting = false // the most used come first
-	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run apps:"}, &cobra.Group{ID: groupLook, Title: "Look at them:"},
-		&cobra.Group{ID: groupKeep, Title: "Keep them running:"}, &cobra.Group{ID: groupHost, Title: "Hosts and the cluster:"})
+	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run apps:"}, &cobra.Group{ID: groupLook, Title: "Inspect apps:"},
+		&cobra.Group{ID: groupKeep, Title: "Keep apps running:"}, &cobra.Group{ID: groupHost, Title: "Hosts and the cluster:"})
 	add(root, groupRun,
-		startCommand(), targetsCommand("stop", "Stop processes; they stay in the list", daemon.Stop), restartCommand(), reloadCommand("reload"),
-		scaleCommand(), targetsCommand("delete", "Stop processes and take them out of the list; also del", daemon.Delete, "del"),
+		startCommand(), targetsCommand("stop", "Stop processes and keep them in the list", daemon.Stop), restartCommand(), reloadCommand("reload"),
+		scaleCommand(), targetsCommand("delete", "Stop processes and remove them from the list; also del", daemon.Delete, "del"),
 		startOrCommand("startOrRestart", "restart", daemon.StartRestart), startOrCommand("startOrReload", "reload", daemon.StartReload),
 		sendCommand(), signalCommand(), resetCommand(), ecosystemCommand())
 	add(root, groupLook,
 		listCommand(), logsCommand(), describeCommand(), jlistCommand(), envCommand(), idCommand(), pidCommand(),
 		everythingCommand("flush", "Empty log files", "log files are empty", daemon.Flush),
-		everythingCommand("reloadLogs", "Open log files anew, after a tool has moved them", "log files are open anew", daemon.ReloadLogs))
+		everythingCommand("reloadLogs", "Reopen log files, after a tool has moved them", "log files are open anew", daemon.ReloadLogs))
 	add(root, groupKeep, saveCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), killCommand(), pingCommand())
 	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), clusterCommand(), traceCommand(), benchCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)

@@ -12,7 +12,7 @@ import (
 func configCommand() *cobra.Command {
 	var flags config.Up // it has all settings that operators may set
 	cmd := &cobra.Command{
-		Use: "config [up|router|worker]", Short: "Print the settings in effect and where each came from, secrets hidden",
+		Use: "config [up|router|worker]", Short: "Print the settings in effect and the source of each, without secrets",
 		Args: cobra.MatchAll(takes(0, 1), cobra.OnlyValidArgs), ValidArgs: []string{"up", "router", "worker"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var set any = &config.Up{}

@@ -58,8 +58,8 @@ func talkCommand(cmd *cobra.Command, run func(context.Context, *control, []strin
 }
 
 func (c *control) flags(cmd *cobra.Command) {
-	cmd.Flags().BoolVarP(&c.silent, "silent", "s", false, "say only what goes wrong")
-	cmd.Flags().BoolVar(&c.plain, "no-color", false, "print without colors, also on a terminal")
+	cmd.Flags().BoolVarP(&c.silent, "silent", "s", false, "print only errors")
+	cmd.Flags().BoolVar(&c.plain, "no-color", false, "print without colors on a terminal too")
 	cmd.Flags().BoolVar(&c.json, "json", false, "print JSON")
 }
 
@@ -128,7 +128,7 @@ func (c *control) find(ctx context.Context, targets []string) (daemon.Listing, [
 			return l, nil, err
 		}
 		if len(some) == 0 {
-			return l, nil, fmt.Errorf("there is no process, name or namespace %s: `%s list` shows what there is", t, calledAs())
+			return l, nil, fmt.Errorf("no process, name or namespace %s: see `%s list`", t, calledAs())
 		}
 		for _, p := range some {
 			if !slices.ContainsFunc(found, func(q daemon.Process) bool { return q.ID == p.ID }) {

@@ -40,7 +40,7 @@ const simpleEcosystem = `module.exports = {
 
 func ecosystemCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "ecosystem [simple]", Aliases: []string{"init"}, Short: "Write an " + ecosystemFile + " to begin with; also init",
+		Use: "ecosystem [simple]", Aliases: []string{"init"}, Short: "Write an " + ecosystemFile + " as an example; also init",
 		Args: cobra.MatchAll(takes(0, 1), cobra.OnlyValidArgs), ValidArgs: []string{"simple"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text := ecosystem
@@ -49,7 +49,7 @@ func ecosystemCommand() *cobra.Command {
 			}
 			f, err := os.OpenFile(ecosystemFile, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 			if errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("%s is there already: it has not been touched", ecosystemFile)
+				return fmt.Errorf("%s exists; it is unchanged", ecosystemFile)
 			}
 			if err != nil {
 				return err

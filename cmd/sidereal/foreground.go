@@ -31,7 +31,7 @@ func runtimeCommand() *cobra.Command {
 		return s.inForeground(ctx, targets, scriptArgs, foreground{noFiles: true, idle: config.ExitUsage})
 	})
 	f := cmd.Flags()
-	f.BoolVar(&s.raw, "raw", false, "print the lines alone")
+	f.BoolVar(&s.raw, "raw", false, "print the lines without prefixes")
 	for _, name := range []string{"format", "formatted", "auto-exit", "no-auto-exit"} {
 		f.Bool(name, false, "accepted, and not used")
 	}
@@ -101,7 +101,7 @@ func (s *starter) serve(cfg daemon.Config, how foreground) error {
 	err := runGuarded(cfg)
 	switch {
 	case errors.Is(err, daemon.ErrRunning):
-		return fmt.Errorf("a daemon runs in %s already: end it with `%s kill`, or give this one a SIDEREAL_HOME of its own", s.home, calledAs())
+		return fmt.Errorf("a daemon is already running in %s: end it with `%s kill`, or set another SIDEREAL_HOME", s.home, calledAs())
 	case errors.Is(err, daemon.ErrIdle):
 		s.warn("nothing is left that runs")
 		return exitCode(how.idle)

@@ -38,8 +38,8 @@ func listCommand() *cobra.Command {
 		}
 		return processview.List(c.out, l, time.Now())
 	})
-	cmd.Flags().BoolVar(&watch, "watch", false, "draw it anew every second, on a terminal, until Ctrl-C")
-	cmd.Flags().StringVar(&sort, "sort", sort, "by a `column`: "+strings.Join(processview.SortBy, ", ")+"; with :desc the other way round")
+	cmd.Flags().BoolVar(&watch, "watch", false, "update the table every second until Ctrl-C, on a terminal")
+	cmd.Flags().StringVar(&sort, "sort", sort, "sort by this `column`: "+strings.Join(processview.SortBy, ", ")+"; with :desc in reverse")
 	return cmd
 }
 
@@ -139,7 +139,7 @@ func pidCommand() *cobra.Command {
 			return err
 		}
 		if args[0] != "all" && len(found) == 0 {
-			return fmt.Errorf("there is no process, name or namespace %s", args[0])
+			return fmt.Errorf("no process, name or namespace %s", args[0])
 		}
 		return printPIDs(c, found)
 	})

@@ -36,15 +36,15 @@ func logsCommand() *cobra.Command {
 		return follow(ctx, c, client, request, view)
 	})
 	f := cmd.Flags()
-	f.IntVar(&request.Lines, "lines", request.Lines, "how `many` past lines of each file")
+	f.IntVar(&request.Lines, "lines", request.Lines, "`number` of past lines of each file")
 	f.BoolVar(&view.Pairs, "format", false, "print pairs of key=value")
-	f.BoolVar(&view.Raw, "raw", false, "print the lines alone")
-	f.BoolVar(&request.Err, "err", false, "only errors")
-	f.BoolVar(&request.Out, "out", false, "only output")
-	f.BoolVar(&still, "nostream", false, "print the past lines and end")
-	f.StringVar(&view.Timestamp, "timestamp", "", "put a date before each line, in a `format` of day.js' letters")
+	f.BoolVar(&view.Raw, "raw", false, "print the lines without prefixes")
+	f.BoolVar(&request.Err, "err", false, "print only error output")
+	f.BoolVar(&request.Out, "out", false, "print only standard output")
+	f.BoolVar(&still, "nostream", false, "print the past lines without following")
+	f.StringVar(&view.Timestamp, "timestamp", "", "put a date before each line, in this `format` of day.js")
 	f.Lookup("timestamp").NoOptDefVal = "YYYY-MM-DDTHH:mm:ss"
-	f.StringVar(&view.Highlight, "highlight", "", "mark a `text`")
+	f.StringVar(&view.Highlight, "highlight", "", "highlight this `text`")
 	return cmd
 }
 

@@ -15,8 +15,8 @@ import (
 func restartCommand() *cobra.Command {
 	s := &starter{}
 	return starting(&cobra.Command{
-		Use: "restart <id | name | namespace | /expression/ | all | file | ->...", Short: "Stop processes and start them again; stopped ones start, too",
-		Long: `Stop processes and start them again. Stopped processes start, too.
+		Use: "restart <id | name | namespace | /expression/ | all | file | ->...", Short: "Stop processes and start them again; start stopped ones",
+		Long: `Stop processes and start them again. The command also starts stopped processes.
 
 Processes keep the environment that they were started with, unless you give --update-env or --env. A process file always
 brings its own environment. The flags of ` + "`start`" + ` change the apps.`,
@@ -29,16 +29,16 @@ brings its own environment. The flags of ` + "`start`" + ` change the apps.`,
 func reloadCommand(name string) *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
-		Use: name + " <id | name | namespace | /expression/ | all | file>...", Short: "Replace processes one by one: a new one is ready before the old one drains",
-		Long: `Replace processes without an interruption, one after the other: a new process is ready before the old one drains.
+		Use: name + " <id | name | namespace | /expression/ | all | file>...", Short: "Replace processes one by one, without an interruption",
+		Long: `Replace processes one after the other, without an interruption: the old one drains when the new one is ready.
 
-If a new process doesn't come up, the reload ends: the old processes go on, and the exit code is 1. Processes that don't
-share a port are restarted.`,
+If a new process doesn't become ready, the reload ends, the old processes go on, and the exit code is 1. The command
+restarts processes that don't share a port.`,
 		Args: takes(1, -1), ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, _ []string) error {
 		return s.renew(ctx, targets, daemon.Reload, daemon.StartReload)
 	})
-	cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace this `many` processes of an app at a time")
+	cmd.Flags().IntVar(&s.parallel, "parallel", 0, "`number` of processes of an app to replace at a time")
 	return cmd
 }
 

@@ -32,7 +32,7 @@ func saveCommand() *cobra.Command {
 		c.say("Saved %s of %s in %s", numbered(saved.Processes, "process", "processes"), numbered(saved.Apps, "app", "apps"), saved.File)
 		return nil
 	})
-	cmd.Flags().BoolVar(&force, "force", false, "replace a saved list by an empty one, too")
+	cmd.Flags().BoolVar(&force, "force", false, "overwrite the saved list even if nothing runs")
 	return cmd
 }
 
@@ -67,7 +67,7 @@ func resurrectCommand() *cobra.Command {
 
 func killCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "kill", Short: "Stop all processes, and the daemon", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "kill", Short: "Stop all processes and the daemon", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		client, err := c.connect(ctx)
 		if errors.Is(err, errNothingRuns) {
@@ -88,7 +88,7 @@ func killCommand() *cobra.Command {
 
 func pingCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "ping", Short: "Ask whether the daemon runs", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "ping", Short: "Tell whether the daemon runs", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		client, err := c.connect(ctx)
 		if err != nil {

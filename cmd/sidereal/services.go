@@ -10,7 +10,7 @@ import (
 func routerCommand() *cobra.Command {
 	var set config.Router
 	cmd := &cobra.Command{
-		Use: "router", Short: "Run a router alone, before workers on the same Redis or before listed servers", Args: takes(0, 0),
+		Use: "router", Short: "Run a router alone, in front of workers on the same Redis or of listed servers", Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {

@@ -42,10 +42,10 @@ func (s *starter) startFlags(cmd *cobra.Command) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = f.Name != "home" && f.Name != "redis-url" && f.Name != "addr" }) // `sidereal config` has them all
 	s.control.flags(cmd)
 	s.options = pm2.AddFlags(cmd.Flags())
-	cmd.Flags().StringVar(&s.stage, "env", "", "use env_`stage` of the file over env")
-	cmd.Flags().StringSliceVar(&s.only, "only", nil, "act on these `apps` of the file alone")
-	cmd.Flags().BoolVarP(&s.update, "update-env", "a", false, "take over this shell's environment; files always do")
-	cmd.Flags().BoolVar(&s.attach, "attach", false, "follow the logs afterwards")
+	cmd.Flags().StringVar(&s.stage, "env", "", "lay the file's env_`stage` over its env")
+	cmd.Flags().StringSliceVar(&s.only, "only", nil, "use only these `apps` of the file")
+	cmd.Flags().BoolVarP(&s.update, "update-env", "a", false, "use this shell's environment; process files always do")
+	cmd.Flags().BoolVar(&s.attach, "attach", false, "follow the logs when the command is done")
 }
 
 // starting makes a command of a starter.
@@ -73,16 +73,16 @@ func startCommand() *cobra.Command {
 	s := &starter{}
 	cmd := starting(&cobra.Command{
 		Use:   "start [file | script | command | name | id | namespace | -]...",
-		Short: "Start apps in the background: from a process file, scripts or commands",
+		Short: "Start apps in the background, from a process file, scripts or commands",
 		Long: `Start apps in the background. Without an argument the command uses the process file of this folder, such as
 ecosystem.config.js.
 
-A process file (.config.js, .json, .yaml: PM2's, unchanged) lists apps. A script or program is an app by itself. A text
-with blanks runs in bash, and - reads JSON from the standard input. A name, id or namespace of ` + "`list`" + ` starts again.
-Arguments after -- go to the script.
+A process file (PM2's .config.js, .json or .yaml) lists apps. A script or program is one app. Text with blanks runs in
+bash, and - reads JSON from the standard input. A name, id or namespace of ` + "`list`" + ` starts again. Arguments after --
+go to the script.
 
-Every setting of ` + "`sidereal config`" + ` is a flag here, too. A daemon that already runs keeps its own settings, and the command
-tells which ones differ.`,
+Every setting of ` + "`sidereal config`" + ` is also a flag here. A daemon that already runs keeps its settings, and the command
+prints the ones that differ.`,
 		Example:           "  sidereal start ecosystem.config.js --env production\n  sidereal start worker.js -i max\n  sidereal start ./app --name api -- --verbose\n  sidereal start \"npm run start\"",
 		ValidArgsFunction: completeFiles,
 	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
@@ -95,8 +95,8 @@ tells which ones differ.`,
 		}
 		return s.start(ctx, targets, scriptArgs, mode)
 	})
-	cmd.Flags().BoolVarP(&s.force, "force", "f", false, "start once more what runs already")
-	cmd.Flags().BoolVar(&s.stay, "no-daemon", false, "stay in the foreground, as up does")
+	cmd.Flags().BoolVarP(&s.force, "force", "f", false, "start the app even if it runs already")
+	cmd.Flags().BoolVar(&s.stay, "no-daemon", false, "stay in the foreground, like up")
 	return cmd
 }
 
@@ -110,7 +110,7 @@ func startOrCommand(name, does string, mode daemon.StartMode) *cobra.Command {
 		return s.start(ctx, targets, nil, mode)
 	})
 	if mode == daemon.StartReload {
-		cmd.Flags().IntVar(&s.parallel, "parallel", 0, "replace this `many` processes of an app at a time")
+		cmd.Flags().IntVar(&s.parallel, "parallel", 0, "`number` of processes of an app to replace at a time")
 	}
 	return cmd
 }
@@ -161,7 +161,7 @@ func (s *starter) resolve(ctx context.Context, known daemon.Listing, target stri
 		}
 	}
 	if isNumber(target) || isExpression(target) {
-		return step{}, fmt.Errorf("there is no process %s: `%s list` shows what there is", target, calledAs())
+		return step{}, fmt.Errorf("no process %s: see `%s list`", target, calledAs())
 	}
 	loader, err := s.loader()
 	if err != nil {

@@ -47,24 +47,24 @@ func bootCommand(cmd *cobra.Command, run func(*boot, context.Context, *control) 
 		return run(b, ctx, c)
 	})
 	f := cmd.Flags()
-	f.StringVarP(&b.user, "user", "u", "", "the `user` whose apps are started; default: this one, behind sudo the one before")
-	f.StringVar(&b.home, "hp", "", "that user's home `folder`")
+	f.StringVarP(&b.user, "user", "u", "", "`user` whose apps start at boot; default: this user, under sudo the user who called it")
+	f.StringVar(&b.home, "hp", "", "home `folder` of that user")
 	f.StringVar(&b.name, "service-name", "", "the service's `name`; default: sidereal-<user>")
-	f.StringVar(&b.folder, "unit-folder", unitFolder, "where systemd's units are; another `folder` is for images")
-	f.BoolVar(&b.print, "print", false, "print the unit, and do nothing")
+	f.StringVar(&b.folder, "unit-folder", unitFolder, "`folder` of systemd's units; choose another one to build an image")
+	f.BoolVar(&b.print, "print", false, "print the unit without installing it")
 	return cmd
 }
 
 func startupCommand() *cobra.Command {
 	return bootCommand(&cobra.Command{
-		Use: "startup [systemd]", Short: "Have systemd start the saved apps at boot",
-		Long: `Have systemd start the saved apps at boot, as a service that it restarts. Unless you are root, the command prints what
-to run. Save the apps with ` + "`save`" + ` then.`,
+		Use: "startup [systemd]", Short: "Make systemd start the saved apps at boot",
+		Long: `Make systemd start the saved apps at boot, as a service that it restarts. Unless you are root, the command prints
+the command to run as root. After it, save the apps with ` + "`save`" + `.`,
 	}, (*boot).install)
 }
 
 func unstartupCommand() *cobra.Command {
-	return bootCommand(&cobra.Command{Use: "unstartup [systemd]", Short: "No longer start the saved apps at boot"}, (*boot).remove)
+	return bootCommand(&cobra.Command{Use: "unstartup [systemd]", Short: "Stop starting the saved apps at boot"}, (*boot).remove)
 }
 
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
@@ -191,7 +191,7 @@ func (b *boot) install(ctx context.Context, c *control) error {
 
 func (b *boot) remove(ctx context.Context, c *control) error {
 	if _, err := os.Stat(b.path()); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no %s: nothing is started at boot for %s", b.path(), b.user)
+		return fmt.Errorf("no file %s: systemd starts nothing at boot for %s", b.path(), b.user)
 	}
 	if b.print {
 		c.say("%s would be removed", b.path())

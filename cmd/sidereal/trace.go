@@ -16,8 +16,8 @@ func traceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "trace <sid>", Short: "Show which worker owns a session, and why", Args: takes(1, 1),
 		Long: `Show which worker gets the requests of a session, and why. The command asks the router of the host at
-SIDEREAL_ADMIN_ADDR, which also knows its own cache, and without a host the records in Redis. It changes nothing. The
-exit code is 1 if no worker owns the sid.`,
+SIDEREAL_ADMIN_ADDR, or the records in Redis if no host answers. It changes nothing. The exit code is 1 if no worker
+owns the sid.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := load(cmd, &set); err != nil {
 				return err

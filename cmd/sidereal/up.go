@@ -20,14 +20,14 @@ func upCommand() *cobra.Command {
 	var set config.Up
 	cmd := &cobra.Command{
 		Use:   "up [file | script | command [args...]]",
-		Short: "Run a host in the foreground: a router, and workers of the command or of the demo app",
-		Long: `Run a host in the foreground: a router, and SIDEREAL_INSTANCES workers, each a process of the command. Without a
-command the workers run the built-in demo app. Flags after the command go to the command.
+		Short: "Run a host in the foreground: a router and workers",
+		Long: `Run a host in the foreground: a router and SIDEREAL_INSTANCES workers. Each worker is a process of the command, or of
+the built-in demo app if there is no command. Flags after the command go to the command.
 
-Process files (such as ecosystem.config.js) and scripts (worker.js) run as with ` + "`start --no-daemon`" + `, which has the flags
-for them.
+Process files (such as ecosystem.config.js) and scripts (worker.js) run as with ` + "`start --no-daemon`" + `. That command has
+their flags.
 
-SIGTERM and SIGINT drain and end the host, and a second one ends it at once. SIGUSR2 replaces the workers one by one.
+SIGTERM and SIGINT drain the host and end it. A second one ends it at once. SIGUSR2 replaces the workers one by one.
 SIGHUP reads the certificates again.`,
 		Example: "  sidereal up\n  sidereal up -i 4 ./chat\n  SIDEREAL_REDIS_URL=redis://10.0.0.9:6379 sidereal up ./chat",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -12,20 +12,20 @@ var instead = []struct {
 	use   string
 }{
 	{[]string{"monit", "imonit", "dashboard", "dash", "sysmonit"}, "`sidereal list`, `sidereal logs` and the status page at the admin address show the same; /metrics is for Prometheus"},
-	{[]string{"prettylist", "slist", "sysinfos"}, "`sidereal jlist` is for programs, `sidereal describe` for people"},
+	{[]string{"prettylist", "slist", "sysinfos"}, "use `sidereal jlist` in programs, and read `sidereal describe`"},
 	{[]string{"attach"}, "`sidereal logs <id>` follows its output, and `sidereal send <id> <text>` sends it a message"},
-	{[]string{"serve", "expose", "static"}, "serve static files from the app itself, or from a web server before the host"},
+	{[]string{"serve", "expose", "static"}, "serve static files from the app or from a web server in front of the host"},
 	{[]string{"update", "updatePM2"}, "`sidereal save`, `sidereal kill` and, with the new version, `sidereal resurrect`"},
 	{[]string{"deploy", "setup"}, "copy the files with the tool of your choice, then `sidereal startOrReload ecosystem.config.js`"},
 	{[]string{"pull", "forward", "backward", "deepUpdate"}, "`git pull` (or checkout), then `sidereal reload <name>`"},
 	{[]string{"install", "uninstall", "module:install", "module:uninstall", "module:update", "module:generate", "publish", "module:publish", "package"},
-		"modules are PM2's alone. Log rotation, metrics and restarts are built in"},
-	{[]string{"set", "multiset", "get", "conf", "unset", "autoinstall"}, "settings are variables of the environment: `sidereal config` prints them"},
-	{[]string{"link", "unlink", "plus", "login", "register", "logout", "open", "web", "monitor", "unmonitor"}, "there is no cloud service. /metrics at the admin address is for a Prometheus of your own"},
-	{[]string{"profile:cpu", "profile:mem", "profile", "inspect", "trigger"}, "start the app with --node-args=--inspect, and use the inspector of node"},
+		"only PM2 has modules. Log rotation, metrics and restarts are built in"},
+	{[]string{"set", "multiset", "get", "conf", "unset", "autoinstall"}, "settings are environment variables; `sidereal config` prints them"},
+	{[]string{"link", "unlink", "plus", "login", "register", "logout", "open", "web", "monitor", "unmonitor"}, "there is no cloud service. Your Prometheus can read /metrics at the admin address"},
+	{[]string{"profile:cpu", "profile:mem", "profile", "inspect", "trigger"}, "start the app with --node-args=--inspect and use Node's inspector"},
 	{[]string{"report"}, "`sidereal check`, `sidereal describe` and `sidereal logs` have what a report needs"},
-	{[]string{"logrotate"}, "log files are rotated by themselves; with a tool of your own, `sidereal reloadLogs` opens them anew"},
-	{[]string{"gc", "snapshot"}, "use the inspector of node: --node-args=--inspect"},
+	{[]string{"logrotate"}, "Sidereal rotates log files itself; after your own tool has moved them, run `sidereal reloadLogs`"},
+	{[]string{"gc", "snapshot"}, "use Node's inspector: --node-args=--inspect"},
 }
 
 // insteadCommands makes the commands for these verbs.
@@ -35,7 +35,7 @@ func insteadCommands() (commands []*cobra.Command) {
 			commands = append(commands, &cobra.Command{
 				Use: verb, Hidden: true, DisableFlagParsing: true,
 				RunE: func(*cobra.Command, []string) error {
-					return fmt.Errorf("there is no %s here: %s", verb, i.use)
+					return fmt.Errorf("Sidereal has no %s: %s", verb, i.use)
 				},
 			})
 		}

@@ -113,7 +113,7 @@ func families(raw []byte, format expfmt.Format) (out []*dto.MetricFamily, err er
 
 // errFraming reports a message whose length exceeds the input. The decoder would allocate that
 // length.
-var errFraming = errors.New("admin: a length goes beyond the end")
+var errFraming = errors.New("admin: a length exceeds the message")
 
 // framed returns the whole messages at the start of delimited ones.
 func framed(raw []byte) ([]byte, error) {

@@ -30,7 +30,7 @@ func NewInspector(set config.Inspect) *Inspector {
 	return i
 }
 
-var errNoAdmin = errors.New("SIDEREAL_REDIS_URL is not set, and SIDEREAL_ADMIN_ADDR is off: there is nobody to ask")
+var errNoAdmin = errors.New("no records to ask: set SIDEREAL_REDIS_URL, or SIDEREAL_ADMIN_ADDR of a running host")
 
 // Overview asks Redis, or the host at the admin address if no Redis is set. It returns an
 // *AbsentError if nothing of the app is there.

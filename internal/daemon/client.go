@@ -48,7 +48,7 @@ func hungUp(err error) bool {
 }
 
 // errCutOff reports an answer that broke off.
-var errCutOff = errors.New("daemon: it ended before the command was done")
+var errCutOff = errors.New("daemon: ended before it finished the command")
 
 func newClient(home Home) *Client {
 	var d net.Dialer

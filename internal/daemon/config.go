@@ -63,7 +63,7 @@ type Config struct {
 }
 
 // ErrIdle reports that a daemon in the foreground has no running process left.
-var ErrIdle = errors.New("daemon: no process is left that runs")
+var ErrIdle = errors.New("daemon: no process is running")
 
 // ErrRunning reports that another daemon owns the home folder.
 var ErrRunning = errors.New("daemon: another one is running")

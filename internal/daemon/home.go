@@ -42,12 +42,12 @@ func OpenHome(path string) (Home, error) {
 	}
 	h := Home(path)
 	if len(h.socket()) > maxSocketPath {
-		return "", fmt.Errorf("SIDEREAL_HOME=%s: the path is too long for the address of a socket in it: at most %d bytes", path,
+		return "", fmt.Errorf("SIDEREAL_HOME=%s: the path of its socket is too long: at most %d bytes", path,
 			maxSocketPath-len(h.socket())+len(path))
 	}
 	for _, dir := range []string{path, h.Logs(), h.PIDs(), h.runtime()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", fmt.Errorf("the home folder cannot be made, set SIDEREAL_HOME to another: %w", err)
+			return "", fmt.Errorf("create the home folder: %w; set SIDEREAL_HOME to another folder", err)
 		}
 	}
 	return h, h.secure()
@@ -60,7 +60,7 @@ func (h Home) secure() error {
 		return fmt.Errorf("SIDEREAL_HOME: %w", err)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Getuid() {
-		return fmt.Errorf("SIDEREAL_HOME=%s belongs to another user: set one of your own", h)
+		return fmt.Errorf("SIDEREAL_HOME=%s belongs to another user: set another folder", h)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		if err := os.Chmod(string(h), 0o700); err != nil {

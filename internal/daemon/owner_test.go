@@ -129,7 +129,7 @@ func TestDaemonPutsARemovedHomeBack(t *testing.T) {
 			t.Errorf("%s: %+v", name, l.Processes)
 		}
 		fileEventually(t, filepath.Join(home.PIDs(), "api-0.pid"), strconv.Itoa(pid))
-		fileEventually(t, home.Log(), "put back")
+		fileEventually(t, home.Log(), "restored")
 		if err := Run(t.Context(), testConfig(home)); !errors.Is(err, ErrRunning) {
 			t.Errorf("%s: a second daemon: %v", name, err)
 		}

@@ -22,7 +22,7 @@ func TestEmbeddedRedisThatDoesNotRunEndsTheStart(t *testing.T) {
 			r := runDaemon(t, func(cfg *Config) { cfg.Environ = append(cfg.Environ, "FAKE_REDIS_FAIL="+broken) })
 			a := app(t, "api", "worker")
 			_, err := r.start(StartRestart, a)
-			fails(t, err, 1, "api: the embedded Redis does not run", c.reason)
+			fails(t, err, 1, "api: the embedded Redis isn't running", c.reason)
 			if l := r.list(); len(l.Processes) != 0 || len(l.Services) != 0 {
 				t.Errorf("left in the list: %+v", l)
 			}
@@ -51,7 +51,7 @@ func TestEmbeddedRedisThatWasGivenUpIsStartedAgain(t *testing.T) {
 	}
 	r.eventually("given up", func(l Listing) bool { return redis(l).Status == Errored })
 	_, err := r.start(StartRestart, app(t, "other", "worker"))
-	fails(t, err, 1, "other: the embedded Redis does not run")
+	fails(t, err, 1, "other: the embedded Redis isn't running")
 	os.Remove(broken)
 	r.must(r.act(Action{Verb: Restart, Targets: []string{"api"}}))
 	r.eventually("up again", func(l Listing) bool { return redis(l).Status == Online })

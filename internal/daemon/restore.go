@@ -44,7 +44,7 @@ func (g *homeGuard) run(ctx context.Context) error {
 		}
 		err := g.restore(ctx)
 		if errors.Is(err, errLocked) {
-			g.log.Error("another daemon has taken the home folder, after it was removed or replaced: this one stops its processes and ends", "home", string(g.home))
+			g.log.Error("another daemon has taken over the home folder; this daemon stops its processes and ends", "home", string(g.home))
 			return err
 		}
 		text := ""
@@ -52,7 +52,7 @@ func (g *homeGuard) run(ctx context.Context) error {
 			text = err.Error()
 		}
 		if text != failing && err != nil {
-			g.log.Error("the home folder is gone and can't be put back: commands don't reach this daemon", "error", err)
+			g.log.Error("the home folder is gone and can't be restored; commands don't reach this daemon", "error", err)
 		}
 		failing = text
 	}
@@ -71,7 +71,7 @@ func (g *homeGuard) restore(ctx context.Context) error {
 	if remade {
 		err = g.restored()
 	}
-	g.log.Warn("somebody removed the home folder or a part of it: put back", "home", string(g.home))
+	g.log.Warn("the home folder was removed in part or whole; restored", "home", string(g.home))
 	return err
 }
 

@@ -98,7 +98,7 @@ func (s Spawn) start(ctx context.Context) (said string, err error) {
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
 		if ctx.Err() != nil {
-			return "", fmt.Errorf("daemon: no word of it: %w", ctx.Err())
+			return "", fmt.Errorf("daemon: no report from it: %w", ctx.Err())
 		}
 		return "", &Failure{Code: 1, Text: "the daemon ended at its start: see " + s.Home.Log()}
 	}

@@ -225,10 +225,10 @@ func (f *files) unwatched(errs []error) {
 	err := errors.Join(errs[:min(len(errs), maxUnwatched)]...)
 	log := f.log.With("app", f.app.Name, "places", len(errs), "error", err)
 	if errors.Is(err, syscall.ENOSPC) {
-		log.Warn("not watched, changes there restart nothing: raise the sysctl fs.inotify.max_user_watches, or add to ignore_watch")
+		log.Warn("not watched; changes there don't restart the app: raise the sysctl fs.inotify.max_user_watches, or add to ignore_watch")
 		return
 	}
-	log.Warn("not watched, changes there restart nothing")
+	log.Warn("not watched; changes there don't restart the app")
 }
 
 // ignored reports whether a change is of no matter: the app says so, or it is us who write there.

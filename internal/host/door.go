@@ -164,7 +164,7 @@ func (d *Deployment) listenAt(ctx context.Context, door *Door, addr, variable st
 			return nil
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("%s: %s can't be listened on: %w", d.app.Name, addr, err)
+			return fmt.Errorf("%s: listen on %s: %w", d.app.Name, addr, err)
 		}
 		if owner := d.host.ownerOf(addr, d); owner != "" {
 			return fmt.Errorf("%s: port %s is served for the app %s: give one of them another %s", d.app.Name, portText(addr), owner, variable)

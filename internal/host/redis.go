@@ -86,7 +86,7 @@ func (h *Host) awaitRedis(ctx context.Context, app string, before int) error {
 	if err != nil || why == "" {
 		return err
 	}
-	err = fmt.Errorf("%s: the embedded Redis does not run: %s", app, why)
+	err = fmt.Errorf("%s: the embedded Redis isn't running: %s", app, why)
 	if h.cfg.LogFile != "" {
 		err = fmt.Errorf("%w: see %s", err, h.cfg.LogFile)
 	}

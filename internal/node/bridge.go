@@ -109,7 +109,7 @@ func (b *bridge) joined(gen generation) bool {
 	}
 	cluster, err := b.c.h.cfg.NewAdapter(b.c.told.Slot, b.group.adapters)
 	if err != nil {
-		b.c.log.Error("the worker hears nobody beyond this host", "error", err)
+		b.c.log.Error("the worker doesn't hear servers on other hosts", "error", err)
 		return true
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(b.c.ctx)) // ends with the bridge, after its goodbye
@@ -117,7 +117,7 @@ func (b *bridge) joined(gen generation) bool {
 	ok := b.c.h.start(func() {
 		defer close(stopped)
 		if err := cluster.Run(ctx); err != nil {
-			b.c.log.Error("the worker hears nobody beyond this host any more", "error", err)
+			b.c.log.Error("the worker no longer hears servers on other hosts", "error", err)
 		}
 	})
 	if !ok {
@@ -147,7 +147,7 @@ func (b *bridge) namespace(name, uid string) *namespace {
 	if b.cluster != nil {
 		a, err := b.cluster.Open(s)
 		if err != nil {
-			b.c.log.Error("the namespace hears nobody beyond this host", "namespace", name, "error", err)
+			b.c.log.Error("the namespace doesn't hear servers on other hosts", "namespace", name, "error", err)
 		} else {
 			s.adapter = a
 		}

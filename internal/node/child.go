@@ -87,7 +87,7 @@ func (c *child) frame(f ipc.Frame) error {
 		c.h.metrics.malformed.Inc()
 		if !c.malformed {
 			c.malformed = true
-			c.log.Warn("unreadable message: it and further ones are ignored", "bytes", len(f), "error", err)
+			c.log.Warn("unreadable message; ignoring it and further ones", "bytes", len(f), "error", err)
 		}
 		return nil
 	}

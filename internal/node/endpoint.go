@@ -162,7 +162,7 @@ func (d *endpoint) accept(l net.Listener) {
 			d.h.metrics.connections.WithLabelValues("refused").Inc()
 			c.Close()
 			if !errors.Is(err, errClosed) {
-				d.h.log.Debug("connection not given to its worker", "app", d.app, "error", err)
+				d.h.log.Debug("connection not passed to its worker", "app", d.app, "error", err)
 			}
 		}
 	}

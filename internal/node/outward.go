@@ -41,7 +41,7 @@ func (s *namespace) outward(k kind, m message) {
 func (s *namespace) logUnsent(err error) {
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
-		s.b.c.log.Debug("message not carried beyond this host", "namespace", s.name, "error", err)
+		s.b.c.log.Debug("message not sent to other hosts", "namespace", s.name, "error", err)
 	}
 }
 

@@ -129,7 +129,7 @@ func firstCause(a, b error) error {
 		return a
 	}
 	if errors.Is(b, io.ErrUnexpectedEOF) || errors.Is(b, io.EOF) {
-		return errors.New("it ended, or wrote more than 4 MB")
+		return errors.New("node exited, or wrote more than 4 MB")
 	}
 	return b
 }

@@ -24,7 +24,7 @@ func Sort(l *daemon.Listing, by string) error {
 	by, order, _ := strings.Cut(by, ":")
 	less, ok := orders[by]
 	if !ok || order != "" && order != "asc" && order != "desc" {
-		return fmt.Errorf("cannot sort by %q: take one of %s, with :desc for the other way round", by, strings.Join(SortBy, ", "))
+		return fmt.Errorf("can't sort by %q: use %s, with :desc in reverse", by, strings.Join(SortBy, ", "))
 	}
 	slices.SortStableFunc(l.Processes, func(a, b daemon.Process) int {
 		if order == "desc" {

@@ -18,10 +18,10 @@ var (
 	ErrRights = errors.New("redis: missing right")
 	// ErrNoShards reports a Redis before version 7, without sharded pub/sub. Only an operator can
 	// fix it: exit code 2.
-	ErrNoShards = errors.New("redis: no sharded pub/sub: it takes Redis 7 or later")
+	ErrNoShards = errors.New("redis: no sharded pub/sub; it needs Redis 7 or later")
 	// ErrMoved reports a key that another node of a cluster serves. With a redis+cluster URL this
 	// passes. With another URL only an operator can fix it: exit code 2.
-	ErrMoved = errors.New("redis: a node of a Redis Cluster, which does not serve this key")
+	ErrMoved = errors.New("redis: this is a node of a Redis Cluster and doesn't serve this key; use redis+cluster://")
 	// ErrDatabase reports that Redis has no database of the URL's number. A Cluster has only
 	// database 0. Only an operator can fix it: exit code 2.
 	ErrDatabase = errors.New("redis: no such database")

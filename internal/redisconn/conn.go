@@ -249,7 +249,7 @@ func (c *Conn) set(err error, ever bool) {
 	case err != nil && was:
 		c.log.Warn("Redis lost", "redis", c.shown, "error", err)
 	case err != nil && first && !ever:
-		c.log.Warn("Redis does not answer; waiting for it", "redis", c.shown, "error", err)
+		c.log.Warn("Redis doesn't answer; waiting for it", "redis", c.shown, "error", err)
 	}
 }
 

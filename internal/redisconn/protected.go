@@ -10,7 +10,7 @@ import (
 )
 
 // ErrProtected is the [ErrRights] of a Redis in protected mode.
-var ErrProtected = fmt.Errorf("%w: it is in protected mode: without a password it answers its own host alone; set one there "+
+var ErrProtected = fmt.Errorf("%w: it is in protected mode and answers only its own host; set a password there "+
 	"(requirepass), or `protected-mode no` on a network that nobody else reaches", ErrRights)
 
 const (

@@ -340,7 +340,7 @@ func (s *Subscription) fallSilent() {
 		return
 	}
 	s.conn.Doubt()
-	s.conn.log.Warn("Redis does not answer the subscription; waiting for it", "subscription", s.cfg.Name)
+	s.conn.log.Warn("Redis doesn't answer the subscription; waiting for it", "subscription", s.cfg.Name)
 	if s.cfg.OnDown != nil {
 		s.cfg.OnDown()
 	}

@@ -106,7 +106,7 @@ func hostPort(s, port string) (string, error) {
 		}
 	}
 	if host == "" || strings.ContainsAny(host, " \t\"'#") {
-		return "", errors.New("a host name is missing or has characters that no host name has")
+		return "", errors.New("the host name is missing or has invalid characters")
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 		return "", errors.New("the port must be a number from 1 to 65535")
@@ -139,7 +139,7 @@ func (t *target) parsePath(path string) error {
 func (t *target) parseQuery(query string) error {
 	values, err := url.ParseQuery(query)
 	if err != nil {
-		return errors.New("what follows ? must be percent-encoded name=value pairs")
+		return errors.New("text after ? must be percent-encoded name=value pairs")
 	}
 	for name := range values {
 		if t.form != sentinel || name != "sentinel_username" && name != "sentinel_password" {

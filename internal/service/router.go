@@ -285,7 +285,7 @@ func (p *routerProcess) redirectPort() int {
 
 func (p *routerProcess) notify(manager systemd.Notifier, state string) {
 	if err := manager.Say(state); err != nil {
-		p.log.Warn("the service manager does not hear us", "error", err)
+		p.log.Warn("the service manager doesn't answer", "error", err)
 	}
 }
 

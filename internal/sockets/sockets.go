@@ -112,7 +112,7 @@ func ListenAdmin(ctx context.Context, addr string, chosen bool, log *slog.Logger
 		return nil, problem("SIDEREAL_ADMIN_ADDR", addr, err)
 	}
 	if l.Addr().String() != addr && !chosen {
-		log.Info("admin port is in use: another one is taken", "taken", addr, "addr", l.Addr().String())
+		log.Info("admin port is in use; using another one", "taken", addr, "addr", l.Addr().String())
 	}
 	return l, nil
 }

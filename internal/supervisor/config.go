@@ -91,10 +91,10 @@ func check(specs []Spec, taken func(string) bool) error {
 	}
 	for _, s := range specs {
 		if s.After != "" && !names[s.After] && !taken(s.After) {
-			errs = append(errs, fmt.Errorf("supervisor: %s starts after %s, which does not exist", s.Name, s.After))
+			errs = append(errs, fmt.Errorf("supervisor: %s starts after %s, which doesn't exist", s.Name, s.After))
 		}
 		if s.Agent != nil && !names[s.Agent.Place] && !taken(s.Agent.Place) {
-			errs = append(errs, fmt.Errorf("supervisor: %s has the agent %s, which does not exist", s.Name, s.Agent.Place))
+			errs = append(errs, fmt.Errorf("supervisor: %s has the agent %s, which doesn't exist", s.Name, s.Agent.Place))
 		}
 	}
 	return errors.Join(errs...)

@@ -156,7 +156,7 @@ func (pl *place) follow(p *process, exit Exit) {
 		pl.launch()
 	case rule.Never || slices.Contains(rule.StopCodes, exit.Code):
 		pl.idle = Stopped
-		pl.sup.cfg.Log.Info("process ended, as it may", "process", pl.spec.Name, "cause", exit.Cause)
+		pl.sup.cfg.Log.Info("process ended; it needs no restart", "process", pl.spec.Name, "cause", exit.Cause)
 	case pl.lives.looping():
 		pl.giveUp(strconv.Itoa(pl.lives.unstable()) + " unstable ends in a row, the last by " + exit.Cause)
 	default:
@@ -181,7 +181,7 @@ func (pl *place) restart(p *process, exit Exit) {
 	wait := pl.pause(time.Since(p.started))
 	log := pl.sup.cfg.Log.With("process", pl.spec.Name, "pid", exit.PID, "cause", exit.Cause, "again_in_ms", wait.Milliseconds())
 	if pl.backoff.looping() {
-		log.Error("process keeps ending", "in_a_row", pl.backoff.failures)
+		log.Error("process keeps exiting", "in_a_row", pl.backoff.failures)
 	} else {
 		log.Warn("process ended")
 	}
@@ -264,7 +264,7 @@ func (pl *place) schedule() {
 	}
 	pl.cron = s.loop.later(min(due.Sub(now), time.Hour), func() {
 		if !time.Now().Before(due) && !s.stopping {
-			s.cfg.Log.Info("restarted by the clock", "process", pl.spec.Name)
+			s.cfg.Log.Info("restarted by cron_restart", "process", pl.spec.Name)
 			pl.renewed++
 			pl.restartNow()
 		}

@@ -131,7 +131,7 @@ func (s *Supervisor) lookAtMemory() {
 			continue
 		}
 		if memory, _ := Usage(p.pid()); memory > p.spec.MemoryLimit {
-			s.cfg.Log.Warn("process takes too much memory: replaced", "process", p.spec.Name, "pid", p.pid(), "memory_bytes", memory, "limit_bytes", p.spec.MemoryLimit)
+			s.cfg.Log.Warn("process uses too much memory: replaced", "process", p.spec.Name, "pid", p.pid(), "memory_bytes", memory, "limit_bytes", p.spec.MemoryLimit)
 			s.loop.quiet = false
 			pl.renew()
 		}
@@ -146,7 +146,7 @@ func (p *process) tellSilence(silent bool) {
 		return
 	}
 	if u.silent != silent {
-		s.cfg.Log.Warn("process has missed its beats, or beats again", "process", p.spec.Name, "pid", p.pid(), "silent", silent)
+		s.cfg.Log.Warn("process missed its heartbeats, or sends them again", "process", p.spec.Name, "pid", p.pid(), "silent", silent)
 	}
 	u.silent = silent
 	if worker := p.attrs[lifeline.Worker]; worker != "" && s.cfg.OnSilent != nil {

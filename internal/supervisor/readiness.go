@@ -29,7 +29,7 @@ func (p *process) awaitReadiness() {
 	if r.Timeout > 0 && p.needsNoSign() {
 		p.sup.loop.later(r.Timeout, func() {
 			if p.runs() && (p.place.current == p || p.isSuccessor()) && p.needsNoSign() && !p.ready && !p.stopping {
-				p.sup.cfg.Log.Warn("did not say that it is ready: taken as ready", "process", p.spec.Name, "after_ms", r.Timeout.Milliseconds())
+				p.sup.cfg.Log.Warn("process didn't report that it's ready: treated as ready", "process", p.spec.Name, "after_ms", r.Timeout.Milliseconds())
 				p.becameReady()
 			}
 		})

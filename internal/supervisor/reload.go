@@ -193,7 +193,7 @@ func (t *turn) finish() {
 // fail ends the turn and the reload. The places that were replaced stay replaced.
 func (t *turn) fail(why string) {
 	t.reload.fail(t.place.spec.Name, why)
-	t.reload.sup.cfg.Log.Error("reload given up: what was not replaced stays", "process", t.place.spec.Name, "cause", why)
+	t.reload.sup.cfg.Log.Error("reload ended early; processes that weren't replaced go on", "process", t.place.spec.Name, "cause", why)
 	t.finish()
 }
 
@@ -258,10 +258,10 @@ func (p *process) replace() {
 	if !p.spec.Yields || p.stopping || p.leaving || s.stopping || pl.gone || pl.current != p || pl.turn != nil {
 		return
 	}
-	s.cfg.Log.Warn("process leaves by itself: its successor is started", "process", p.spec.Name, "pid", p.pid())
+	s.cfg.Log.Warn("process is leaving by itself; starting its replacement", "process", p.spec.Name, "pid", p.pid())
 	p.stopping = true
 	p.killLater(p.stopTimeout())
 	if err := s.reload([]Spec{pl.spec}, 1, nil); err != nil {
-		s.cfg.Log.Warn("no successor before it has ended", "process", p.spec.Name, "error", err)
+		s.cfg.Log.Warn("the new process starts after this one has ended", "process", p.spec.Name, "error", err)
 	}
 }

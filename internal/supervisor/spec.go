@@ -170,7 +170,7 @@ func (s *Spec) validate() error {
 	case len(s.Command) == 0:
 		return fmt.Errorf("supervisor: %s has no command", s.Name)
 	case s.Stop.Message != "" && (s.Agent == nil || s.Agent.Hook == nil):
-		return fmt.Errorf("supervisor: %s has a stop message and no agent that could send it", s.Name)
+		return fmt.Errorf("supervisor: %s has a stop message but no agent to send it", s.Name)
 	}
 	return nil
 }

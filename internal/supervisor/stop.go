@@ -165,7 +165,7 @@ func (p *process) terminate(d time.Duration) {
 func (p *process) killLater(d time.Duration) {
 	p.kill = p.sup.loop.later(d, func() {
 		if p.runs() {
-			p.sup.cfg.Log.Warn("did not stop: killed", "process", p.spec.Name, "pid", p.pid(), "after_ms", d.Milliseconds())
+			p.sup.cfg.Log.Warn("process didn't stop: killed", "process", p.spec.Name, "pid", p.pid(), "after_ms", d.Milliseconds())
 			p.group.kill()
 		}
 	})

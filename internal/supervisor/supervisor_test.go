@@ -205,7 +205,7 @@ func TestCrashLoopBacksOffAndIsLogged(t *testing.T) {
 	if err := h.end(); err != nil {
 		t.Error(err)
 	}
-	if out := h.out.String(); !strings.Contains(out, `"again_in_ms":400`) || !strings.Contains(out, "process keeps ending") {
+	if out := h.out.String(); !strings.Contains(out, `"again_in_ms":400`) || !strings.Contains(out, "process keeps exiting") {
 		t.Error("the loop was not logged")
 	}
 }

@@ -249,7 +249,7 @@ func (p *peers) expire() {
 			for _, uid := range peer.namespaces {
 				gone = append(gone, uid)
 			}
-			p.link.Log.Info("peer silent; not waited for any more", "peer", process)
+			p.link.Log.Info("peer silent; requests no longer wait for it", "peer", process)
 		}
 	}
 	p.mu.Unlock()

@@ -197,7 +197,7 @@ func (p *publisher) watch(ctx context.Context, replaced func(ctx context.Context
 			dead = passed == passedBy || replaced(ctx, sentTo)
 		}
 		if dead && p.pipelines.interrupt(func() bool { return p.number.Load() == batch }) {
-			p.log.Warn("Redis leaves messages unanswered; the connection is closed")
+			p.log.Warn("Redis doesn't answer messages; the connection is closed")
 		}
 	}
 }
@@ -283,12 +283,12 @@ func (p *publisher) note(refusal error, kept, sent bool) {
 	p.mu.Unlock()
 	switch {
 	case tell && kept:
-		p.log.Warn("Redis takes no messages between servers; they are kept", "error", refusal)
+		p.log.Warn("Redis refuses messages between servers; they are kept", "error", refusal)
 	case tell:
 		p.log.Error("Redis refuses a message between servers", "error", refusal)
 	}
 	if ended {
-		p.log.Info("Redis takes messages between servers again", "dropped", lost)
+		p.log.Info("Redis accepts messages between servers again", "dropped", lost)
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 )
 
 // errReply reports an answer of Redis that doesn't have the documented form.
-var errReply = errors.New("adapter: unexpected answer of Redis to a read of streams")
+var errReply = errors.New("adapter: unexpected answer from Redis to a read of streams")
 
 // reader reads the streams of a process, in one goroutine. In a Redis Cluster it uses one for each
 // stream, because a command can name the streams of one node only.

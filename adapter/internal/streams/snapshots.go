@@ -206,7 +206,7 @@ func (s *snapshots) prepare(l *lease) *write {
 	}
 	var err error
 	if w.value, err = l.encode(*was, owner, named); err != nil {
-		s.form.Log.Warn("socket cannot be stored; it is not recovered", "namespace", l.rec.namespace.Name, "socket", was.ID, "error", err)
+		s.form.Log.Warn("socket can't be stored; its client can't be recovered", "namespace", l.rec.namespace.Name, "socket", was.ID, "error", err)
 		w.value = nil // without its data the app might take the client for another
 	}
 	w.hash = hashOf(w.value)

@@ -17,7 +17,7 @@ import (
 var removed = []string{
 	"RemoteSocket.Data", "Session.Later", "Socket.Set", "adapter.NewRedis",
 	"adapter.NewSharded", "adapter.NewStreams", "adapter.TimeoutError", "client.Socket.EmitFunc",
-	"client.Volatile", "directory.New", "engineio.Session.Later", "engineio.Session.Protocol",
+	"client.Volatile", "directory.New", "engineio.Session.Later", "emitter.NewSharded", "emitter.NewStreams", "engineio.Session.Protocol",
 	"socketio.Adapter", "socketio.Config.OnError", "socketio.NewHub", "socketio.Payload",
 	"socketio.Session", "socketio.SocketInfo", "worker.New", "worker.Settings",
 }

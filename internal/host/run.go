@@ -213,12 +213,12 @@ func (r *run) obey(ctx context.Context) {
 		case <-r.cfg.Reload:
 			r.host.Processes.Reload(OnlyGroup)
 		case <-r.cfg.Kill:
-			// If nobody reads what we log, even this hangs. The process ends on the spot then, and
-			// its children with it.
-			defer time.AfterFunc(lastWord, func() {
+			// If nobody reads what we log, even this hangs, or the last line after Run. The process
+			// ends on the spot then, and its children with it.
+			time.AfterFunc(lastWord, func() {
 				_ = r.app.removeDir()
 				r.cfg.Exit()
-			}).Stop()
+			})
 			r.host.Processes.Kill()
 			<-ctx.Done()
 			return

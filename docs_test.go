@@ -23,6 +23,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/node"
+	"github.com/sidereal-io/sidereal/internal/rebalance"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/router"
@@ -108,6 +109,7 @@ func registered(t *testing.T) map[string]*metric {
 	must(node.New(node.Config{
 		Conn: conn, RuntimeDir: "none", Report: func(string, any) error { return nil }, Metrics: reg,
 	}))
+	must(rebalance.NewAuto(rebalance.AutoConfig{Metrics: reg}))
 	families, err := reg.Gather()
 	must(families, err)
 	for _, f := range families {

@@ -72,10 +72,10 @@ func TestALookCostsThreeCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 		beat = append(beat, func() {
-			if _, err := w.beat(t.Context(), StateReady); err != nil {
+			if _, err := w.beat(t.Context(), told{state: StateReady}); err != nil {
 				t.Error(err)
 			}
-			if _, err := r.beat(t.Context(), StateReady); err != nil {
+			if _, err := r.beat(t.Context(), told{state: StateReady}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -155,7 +155,7 @@ func TestBeatsRepairTheirHash(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := reg.beat(t.Context(), ""); err != nil {
+		if _, err := reg.beat(t.Context(), told{}); err != nil {
 			t.Fatal(err)
 		}
 		awaitState(t, d, reg.ID(), StateReady)

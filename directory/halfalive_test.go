@@ -266,7 +266,7 @@ func TestDeathsAreSeenAfterHalfAliveRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dies.beat(t.Context(), ""); err != nil { // once, and never again
+	if _, err := dies.beat(t.Context(), told{}); err != nil { // once, and never again
 		t.Fatal(err)
 	}
 	awaitState(t, a, dies.ID(), StateReady)

@@ -26,6 +26,8 @@ func (k keys) router(id string) string { return k.tagged("router:" + id) }
 func (k keys) beats() string           { return k.tagged("beats") }
 func (k keys) events() string          { return k.tagged("events") }
 func (k keys) secret() string          { return k.tagged("secret") }
+func (k keys) moves() string           { return k.tagged("moves") }
+func (k keys) move(id string) string   { return k.tagged("move:" + id) }
 
 // keyDoc describes one key for docs/redis.md.
 type keyDoc struct {
@@ -51,7 +53,7 @@ func keyDocs() []keyDoc {
 			"workers, at every beat", "routers, every 2 s and at events",
 		},
 		{
-			k.worker("<id>"), "string", "JSON `{v, id, slot, host, pid, addr, handoff, state, clients, started, version, adapter, adapter_key, adapter_mode, path, tags}`",
+			k.worker("<id>"), "string", "JSON `{v, id, slot, host, pid, addr, handoff, state, clients, started, version, adapter, adapter_key, adapter_mode, path, tags, movable, moving}`",
 			"6 s, written every 2 s", "the worker; a router deletes it once the worker is dead", "routers, with its TTL",
 		},
 		{
@@ -69,6 +71,14 @@ func keyDocs() []keyDoc {
 		{
 			k.events(), "channel", "JSON `{worker, state, dead}`; state is `ready`, `draining` or `gone` (dead: others saw its end), or `silent` or `heard` for a worker that missed its beats; `{router, opened}`: new sessions that a router opened", "not stored",
 			"workers; routers that find a worker dead or open sessions; supervisors", "routers",
+		},
+		{
+			k.moves(), "string", "a random text: the lock of `sidereal rebalance` and `SIDEREAL_REBALANCE=auto`", "15 s; SET NX",
+			"the process that orders sessions to be moved", "others that would",
+		},
+		{
+			k.move("<id>"), "string", "JSON `{sessions, keep, per_second}`: an order to a worker", "6 s; the worker deletes it",
+			"the process that has the lock", "the worker, at every beat",
 		},
 		{
 			k.secret(), "string", "32 random bytes in base64url, which routers show each other as `Sidereal-Key`", "no expiry; SET NX",

@@ -83,7 +83,7 @@ func joinOnce(t testing.TB, d *Directory, w Worker, seers ...*Directory) *Regist
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reg.beat(t.Context(), ""); err != nil {
+	if _, err := reg.beat(t.Context(), told{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range seers {

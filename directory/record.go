@@ -57,6 +57,12 @@ type Worker struct {
 	// Repeats says that it recognises repeated polls and posts, and that routers tell it when a
 	// client leaves during a poll: see handoff.ClientLeft.
 	Repeats bool `json:"repeats,omitempty"`
+	// Movable is how many sessions the worker moves each second if it is ordered to: see OrderMoves.
+	// Zero means that it takes no orders.
+	Movable int `json:"movable,omitempty"`
+	// Moving says that the worker carries out such an order. Its host gets new sessions only if no
+	// other host can have them.
+	Moving bool `json:"moving,omitempty"`
 
 	// Beat changes with every beat that this process sees. From then on Clients includes what happened
 	// before that beat. It isn't in Redis.
@@ -113,7 +119,7 @@ func decode(raw, id string, record any, version func() (v int, ownID string)) er
 func decodeWorker(raw, id string) (*Worker, error) {
 	w := new(Worker)
 	err := decode(raw, id, w, func() (int, string) { return w.V, w.ID })
-	w.State, w.Clients = stateOf(w.State), countOf(w.Clients)
+	w.State, w.Clients, w.Movable = stateOf(w.State), countOf(w.Clients), countOf(w.Movable)
 	return w, err
 }
 

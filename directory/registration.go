@@ -31,6 +31,8 @@ type Registration[R Worker | Router] struct {
 	kind kind[R]
 	load func() int
 	kick chan struct{}
+	// moves has the orders to move sessions; nil if the worker takes none. It is set before Run.
+	moves chan MoveOrder
 
 	beats uint64 // of Run, so that each leaves another sign
 
@@ -42,6 +44,7 @@ type Registration[R Worker | Router] struct {
 type kind[R Worker | Router] struct {
 	name   string
 	state  func(*R) *State
+	moving func(*R) bool
 	prime  func(r *R, id string)
 	load   func(r *R, n int)
 	events bool // its changes of state are events
@@ -50,16 +53,18 @@ type kind[R Worker | Router] struct {
 var workerKind = kind[Worker]{
 	name:   "worker",
 	state:  func(w *Worker) *State { return &w.State },
+	moving: func(w *Worker) bool { return w.Moving },
 	prime:  func(w *Worker, id string) { w.V, w.ID = recordVersion, id },
 	load:   func(w *Worker, n int) { w.Clients = n },
 	events: true,
 }
 
 var routerKind = kind[Router]{
-	name:  "router",
-	state: func(r *Router) *State { return &r.State },
-	prime: func(r *Router, id string) { r.V, r.ID = recordVersion, id },
-	load:  func(r *Router, n int) { r.Sessions = n },
+	name:   "router",
+	state:  func(r *Router) *State { return &r.State },
+	moving: func(*Router) bool { return false },
+	prime:  func(r *Router, id string) { r.V, r.ID = recordVersion, id },
+	load:   func(r *Router, n int) { r.Sessions = n },
 }
 
 // RegisterWorker claims a worker id and writes w under it. It waits for Redis until ctx ends. With an
@@ -147,15 +152,22 @@ func (r *Registration[R]) Update(change func(record *R)) {
 	}
 }
 
-// text returns the record with the present load, its state and the sign of its next beat.
-func (r *Registration[R]) text() (string, State, sign) {
+// told is the part of a record whose changes routers are told.
+type told struct {
+	state  State
+	moving bool
+}
+
+// text returns the record with the present load, what to tell the routers of it, and the sign of its
+// next beat.
+func (r *Registration[R]) text() (string, told, sign) {
 	load := r.load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.kind.load(&r.record, 0)
 	without := encode(r.record)
 	r.kind.load(&r.record, load)
-	return encode(r.record), *r.kind.state(&r.record), sign{digest(without), r.beats, load}
+	return encode(r.record), told{*r.kind.state(&r.record), r.kind.moving(&r.record)}, sign{digest(without), r.beats, load}
 }
 
 // Run writes the record every 2 seconds, when it changes, and when Redis is back, until ctx ends. Then
@@ -165,7 +177,7 @@ func (r *Registration[R]) Run(ctx context.Context) error {
 	defer timer.Stop()
 	r.d.pulse.began(r.key, r.kick)
 	defer r.d.pulse.ended(r.key)
-	var told State
+	var said told
 	retry := beatRetry
 	for {
 		changed := r.d.conn.Changed()
@@ -176,55 +188,62 @@ func (r *Registration[R]) Run(ctx context.Context) error {
 		case <-r.kick:
 		case <-timer.C:
 		}
-		state, err := r.beat(ctx, told)
+		now, err := r.beat(ctx, said)
 		if err != nil && ctx.Err() == nil {
 			r.d.beatFailed(err)
 			timer.Reset(retry)
 			retry = min(2*retry, beatRetryMost)
 			continue
 		}
-		told, retry = state, beatRetry
+		said, retry = now, beatRetry
 		timer.Reset(beatEvery)
 	}
 }
 
-// beat writes the record. Routers are told when the state is not the one that they were told last, and when the record
-// had vanished: somebody said that this worker was gone, or Redis lost its data.
-func (r *Registration[R]) beat(ctx context.Context, told State) (State, error) {
+// beat writes the record. Routers are told of a change, and when the record had vanished: somebody said
+// that this worker was gone, or Redis lost its data.
+func (r *Registration[R]) beat(ctx context.Context, said told) (told, error) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	r.beats++
-	text, state, now := r.text()
+	text, now, sign := r.text()
 	sent := time.Now()
 	pipe := r.d.client.Pipeline()
 	had := pipe.Exists(ctx, r.key)
 	written := pipe.Set(ctx, r.key, text, recordTTL)
 	added := pipe.SAdd(ctx, r.set, r.id)
-	signed := pipe.HSet(ctx, r.d.keys.beats(), r.kind.name+":"+r.id, now.String())
+	signed := pipe.HSet(ctx, r.d.keys.beats(), r.kind.name+":"+r.id, sign.String())
+	var move *redis.StringCmd
+	if r.moves != nil {
+		move = pipe.Get(ctx, r.d.keys.move(r.id)) // mostly there is none
+	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	err := cmp.Or(had.Err(), written.Err(), added.Err())
 	if had.Err() == nil && written.Err() == nil && wrongType(added.Err()) {
 		err = r.rebuild(ctx, added)
 	}
 	if err != nil {
-		return told, redisconn.Classify(err)
+		return said, redisconn.Classify(err)
 	}
 	if wrongType(signed.Err()) { // without its sign, a record is read by each look
 		_ = r.d.client.Del(ctx, r.d.keys.beats()).Err() // or the next beat does it
 	}
 	before := r.d.pulse.took(r.key, sent)
 	r.d.pulse.wrote(r.d.cfg.Log)
+	if move != nil && move.Err() == nil {
+		r.takeMove(ctx, move.Val())
+	}
 	if !r.kind.events && had.Val() == 0 && added.Val() == 1 && sent.Sub(before) < recordTTL {
 		r.d.lostData()
 	}
-	if !r.kind.events || state == told && had.Val() == 1 || state == StateStarting {
-		return state, nil
+	if !r.kind.events || now == said && had.Val() == 1 || now.state == StateStarting {
+		return now, nil
 	}
-	err = r.d.client.Publish(ctx, r.d.keys.events(), encode(event{Worker: r.id, State: state})).Err()
+	err = r.d.client.Publish(ctx, r.d.keys.events(), encode(event{Worker: r.id, State: now.state})).Err()
 	if err != nil {
-		return told, redisconn.Classify(err)
+		return said, redisconn.Classify(err)
 	}
-	return state, nil
+	return now, nil
 }
 
 // lostData has everything written again that only this process knows: Redis was flushed. Where it

@@ -160,7 +160,7 @@ func TestSilentWorkerIsLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reg.beat(context.Background(), ""); err != nil { // once, and never again
+	if _, err := reg.beat(context.Background(), told{}); err != nil { // once, and never again
 		t.Fatal(err)
 	}
 	sid := MintSID(reg.ID())

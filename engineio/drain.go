@@ -10,7 +10,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// okAfterDrain is how long the server answers "ok" to posts for a session that Drain has ended. Its
+// okAfterDrain is how long the server answers "ok" to posts for a session that Drain or Move has ended. Its
 // client may have sent them before it heard of the end, and would count an error as a failed
 // request.
 const okAfterDrain = 5 * time.Second
@@ -21,19 +21,27 @@ const finishTime = 2 * time.Second
 // shutdownLinger limits the wait for the answers to our close frames when Run ends.
 const shutdownLinger = time.Second
 
-// drained remembers the sessions that Drain has ended.
+// drained remembers the sessions that Drain and Move have ended.
 type drained struct {
-	mu   sync.Mutex
-	sids map[string]time.Time // until when posts are answered
+	mu    sync.Mutex
+	sids  map[string]time.Time // until when posts are answered
+	order []string             // of sids, the oldest first
 }
 
+// add remembers a sid, and forgets those whose time is over.
 func (d *drained) add(sid string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.sids == nil {
 		d.sids = make(map[string]time.Time)
 	}
-	d.sids[sid] = time.Now().Add(okAfterDrain)
+	now := time.Now()
+	for len(d.order) > 0 && !now.Before(d.sids[d.order[0]]) {
+		delete(d.sids, d.order[0])
+		d.order = d.order[1:]
+	}
+	d.sids[sid] = now.Add(okAfterDrain)
+	d.order = append(d.order, sid)
 }
 
 func (d *drained) has(sid string) bool {
@@ -64,7 +72,7 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 			busy = append(busy, session)
 			continue
 		}
-		s.move(session)
+		s.move(session, ShuttingDown)
 	}
 	// Sessions between two polls wait for the next.
 	poll := time.NewTicker(tick)
@@ -73,7 +81,7 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 		busy = slices.DeleteFunc(busy, func(session *Session) bool {
 			done := !session.busy() || !time.Now().Before(end)
 			if done {
-				s.move(session)
+				s.move(session, ShuttingDown)
 			}
 			return done
 		})
@@ -87,9 +95,9 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 }
 
 // move ends a session so that its client reconnects elsewhere.
-func (s *Server) move(session *Session) {
+func (s *Server) move(session *Session, reason string) {
 	s.drained.add(session.id)
-	session.close(ShuttingDown, nil)
+	session.close(reason, nil)
 }
 
 // shutdown ends everything when Run ends.
@@ -131,9 +139,10 @@ func (s *Server) shutdown() {
 	}
 }
 
-// isLate reports whether a request that finds no session is a post to one that Drain has ended.
+// isLate reports whether a request that finds no session is a post to one that Drain or Move has
+// ended.
 func (s *Server) isLate(r *http.Request, sid string) bool {
-	return r.Method == http.MethodPost && s.refusing.Load() && s.drained.has(sid)
+	return r.Method == http.MethodPost && s.drained.has(sid)
 }
 
 // answerBusy tells a client to come back later, at another server.

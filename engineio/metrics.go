@@ -16,6 +16,7 @@ type metrics struct {
 	repeatedPolls, repeatedPosts           prometheus.Counter
 	limits                                 *prometheus.CounterVec
 	interrupted                            prometheus.Gauge
+	moved                                  prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -50,6 +51,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 			Name: "sidereal_engine_limits_total", Help: "Sessions ended and posts refused because a client exceeded a limit, by the limit.",
 		}, []string{"limit"}),
 		interrupted: interrupted,
+		moved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sidereal_engine_moved_sessions_total", Help: "Engine.IO sessions ended so that their clients reconnect to another server: a rebalance.",
+		}),
 	}
 	for _, limit := range []string{limitQueue, limitMessage} {
 		m.limits.WithLabelValues(limit) // to be seen before the first
@@ -61,7 +65,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		m.closes[reason] = closes.WithLabelValues(reason)
 	}
 	if r != nil {
-		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes, repeats, interrupted, m.limits} {
+		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes, repeats, interrupted, m.limits, m.moved} {
 			if err := r.Register(c); err != nil {
 				return nil, err
 			}

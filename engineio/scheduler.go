@@ -27,6 +27,15 @@ func (s *Session) busy() bool {
 	return ok && r.Busy()
 }
 
+// isPinned reports whether the receiver wants the session to stay on this server.
+func (s *Session) isPinned() bool {
+	s.recvMu.Lock()
+	recv := s.recv
+	s.recvMu.Unlock()
+	r, ok := recv.(eventloop.Receiver)
+	return ok && r.Pinned()
+}
+
 // loop is a Session as its receiver's eventloop.Loop, while recvMu is held.
 type loop Session
 

@@ -22,6 +22,8 @@ func (w *worker) Receive(data []byte, _ bool) { w.got = append(w.got, string(dat
 
 func (w *worker) Busy() bool { return false }
 
+func (w *worker) Pinned() bool { return false }
+
 func (w *worker) IdleOn(loop eventloop.Loop) {
 	for _, message := range w.got {
 		loop.Later(&task{w, message})

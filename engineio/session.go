@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -44,6 +45,7 @@ type Session struct {
 	recvMu sync.Mutex    // held while recv is called; taken before mu
 	reader *leader       // reads now and does the work that follows; nil: nobody. Under recvMu
 	beat   atomic.Uint32 // one of beat...; changes under mu
+	quiet  uint8         // heartbeats since the client's last message, at most 255; under recvMu
 
 	mu       sync.Mutex
 	state    state
@@ -162,8 +164,14 @@ func (s *Session) receivePacket(p packet.Packet) (handed bool) {
 	}
 	switch p.Type {
 	case packet.Pong:
+		if s.quiet < math.MaxUint8 {
+			s.quiet++
+		}
 		s.pong()
 	case packet.Message:
+		if s.quiet != 0 { // not with each message: other cores read this memory
+			s.quiet = 0
+		}
 		s.recv.Receive(p.Data, p.Binary)
 		return true
 	case packet.Ping:

@@ -21,6 +21,8 @@ func (r *slow) Receive(data []byte, _ bool) { r.receive(r.s, data) }
 
 func (r *slow) Busy() bool { return false }
 
+func (r *slow) Pinned() bool { return false }
+
 func (r *slow) IdleOn(loop eventloop.Loop) {
 	if r.idle != nil {
 		r.idle(loop)

@@ -36,8 +36,8 @@ func (b *balancer) init(cfg *Config, workerOf func(*directory.Worker) *worker) {
 // them all.
 func (b *balancer) choose(not *worker) (w *worker, l limit) {
 	now := time.Now().UnixNano()
-	if local := b.localReady(not); len(local) > 0 {
-		w, _ = b.enter(local, b.pick(local, &b.localTurn, 1), now, false) // the other routers have workers of their own
+	if some, routers := b.preferred(not); len(some) > 0 {
+		w, _ = b.enter(some, b.pick(some, &b.localTurn, routers), now, false)
 	}
 	if w == nil {
 		ready := b.ready(not)

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -25,10 +26,14 @@ const (
 
 // shares is what a router knows about the sessions of an app at one state of the directory.
 type shares struct {
-	table   *directory.Table
-	local   []*directory.Worker // ready, on this host
-	workers int                 // ready, on all hosts
-	routers int                 // a host with a worker has one, too, even if its record isn't there yet
+	table *directory.Table
+	local []*directory.Worker // ready, on this host
+	// spare has the ready workers of hosts with less than their share, while a worker of another host
+	// moves sessions away (ADR 0035): these are for them, whatever host they enter at. If no host
+	// has, spare has those of all hosts that move none.
+	spare   []*directory.Worker
+	workers int // ready, on all hosts
+	routers int // a host with a worker has one, too, even if its record isn't there yet
 
 	// at the last beats
 	clients, localClients int
@@ -36,17 +41,19 @@ type shares struct {
 	opened, localOpened atomic.Int64
 }
 
-// localReady returns the ready workers of this host, without that one, if they shall have the next
-// session. It returns none if all workers may have it, or if all are on this host.
-func (b *balancer) localReady(not *worker) []*directory.Worker {
-	if b.slack <= 0 {
-		return nil
-	}
+// preferred returns the ready workers, without that one, that shall have the next session, and how
+// many routers choose among them: the spare ones if there are some, else those of this host while
+// they have room. It returns none if all workers may have the session.
+func (b *balancer) preferred(not *worker) (some []*directory.Worker, routers int) {
 	s := b.currentShares()
-	if len(s.local) == 0 || len(s.local) == s.workers || !b.hasRoom(s) {
-		return nil
+	some, routers = s.spare, s.routers
+	if len(some) == 0 {
+		if b.slack <= 0 || len(s.local) == 0 || len(s.local) == s.workers || !b.hasRoom(s) {
+			return nil, 0
+		}
+		some, routers = s.local, 1 // the other routers have workers of their own
 	}
-	return without(s.local, not.is)
+	return without(some, not.is), routers
 }
 
 // hasRoom reports whether the workers of this host may have more sessions.
@@ -72,11 +79,13 @@ func (b *balancer) currentShares() *shares {
 		return old
 	}
 	s := &shares{table: table}
+	var reached []*directory.Worker
 	hosts := make(map[string]struct{})
 	for _, record := range table.Ready() {
 		if !b.reaches(record) {
 			continue
 		}
+		reached = append(reached, record)
 		l := b.workerOf(record).load(record, 1)
 		opened := int64(l.clients - record.Clients)
 		hosts[record.Host] = struct{}{}
@@ -90,8 +99,39 @@ func (b *balancer) currentShares() *shares {
 		}
 	}
 	s.routers = max(len(table.Routers()), len(hosts))
+	s.spare = spare(reached, s.clients)
 	b.shares.CompareAndSwap(old, s) // another request may have been faster
 	return s
+}
+
+// spare returns the workers that shall have new sessions while some host moves sessions away: those of
+// hosts with less than their share of all the clients, or else those of hosts that move none.
+func spare(ready []*directory.Worker, clients int) (under []*directory.Worker) {
+	if !slices.ContainsFunc(ready, func(w *directory.Worker) bool { return w.Moving }) {
+		return nil
+	}
+	type host struct{ workers, clients int }
+	hosts, moving := make(map[string]host), make(map[string]bool)
+	for _, w := range ready {
+		h := hosts[w.Host]
+		hosts[w.Host] = host{h.workers + 1, h.clients + w.Clients}
+		if w.Moving {
+			moving[w.Host] = true
+		}
+	}
+	var resting []*directory.Worker
+	for _, w := range ready {
+		if h := hosts[w.Host]; !moving[w.Host] {
+			resting = append(resting, w)
+			if h.clients*len(ready) < clients*h.workers {
+				under = append(under, w)
+			}
+		}
+	}
+	if len(under) > 0 {
+		return under
+	}
+	return resting
 }
 
 // opened counts a session that this router opens at w, or takes off one that did not come to be.

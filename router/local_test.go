@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/rebalance"
 )
 
 // hostFleet is hosts with a router and some workers each, without connections. Routers hear of each
@@ -16,9 +17,10 @@ type hostFleet struct {
 	tables  []*heardDirectory
 	workers []int // by host
 	off     map[string]directory.State
-	clients map[string]int // by worker
-	host    map[string]int // by worker
-	hops    int            // sessions on another host than their entry
+	moving  map[string]bool // by worker
+	clients map[string]int  // by worker
+	host    map[string]int  // by worker
+	hops    int             // sessions on another host than their entry
 	beat    uint64
 	random  *rand.Rand
 }
@@ -86,7 +88,7 @@ func (f *hostFleet) tell() {
 	f.beat++
 	var records []directory.Worker
 	for id, n := range f.clients {
-		records = append(records, directory.Worker{ID: id, Host: fmt.Sprint("host", f.host[id]), Addr: "192.0.2.1:1", Clients: n, Beat: f.beat, State: f.off[id]})
+		records = append(records, directory.Worker{ID: id, Host: fmt.Sprint("host", f.host[id]), Addr: "192.0.2.1:1", Clients: n, Beat: f.beat, State: f.off[id], Movable: 100, Moving: f.moving[id]})
 	}
 	for _, d := range f.tables {
 		d.Set(records...)
@@ -208,6 +210,55 @@ func TestHostJoins(t *testing.T) {
 		f.open(1000, between, f.anywhere)
 		t.Logf("%d hops of the last 1000", f.hops-before)
 	}
+}
+
+// TestRebalance: sessions that are moved come back at any entry and go to the host that had joined
+// empty, and local-first keeps the shares afterwards.
+func TestRebalance(t *testing.T) {
+	eachWave(t, func(t *testing.T, balance string, between int) {
+		f := newHostFleet(t, balance, 0, 2, 2, 2)
+		f.leave(2)
+		f.open(6000, between, func() int { return f.random.IntN(2) })
+		f.join(2)
+		f.tell()
+		plan := rebalance.Make("app", f.tables[0].Workers(), 0.25)
+		if plan.Moves < 1990 || plan.Moves > 2010 {
+			t.Fatalf("%d of 6000 sessions shall move", plan.Moves)
+		}
+		f.moving = make(map[string]bool)
+		for _, w := range plan.Workers {
+			f.moving[w.ID] = true
+		}
+		for range 10 { // a part of each worker's moves at a time
+			moved := 0
+			for _, w := range plan.Workers {
+				f.clients[w.ID] -= w.Moves / 10
+				moved += w.Moves / 10
+			}
+			f.open(moved, between, f.anywhere)
+		}
+		f.moving = nil
+		f.within(0.02)
+		for range 5 { // later, as sessions end everywhere and others come instead
+			left := 0
+			for id, n := range f.clients {
+				f.clients[id] -= n / 5
+				left += n / 5
+			}
+			f.open(left, between, f.anywhere)
+			if again := rebalance.Make("app", f.tables[0].Workers(), 0.25); again.Moves != 0 {
+				t.Errorf("%d sessions would move again", again.Moves)
+			}
+		}
+	})
+}
+
+// TestNobodyToReceive: hosts that all move sessions share the new ones.
+func TestNobodyToReceive(t *testing.T) {
+	f := newHostFleet(t, "", 0, 2, 2)
+	f.moving = map[string]bool{"h0w0": true, "h1w1": true}
+	f.open(1000, 50, f.anywhere)
+	f.within(0.25)
 }
 
 // TestHostDrains: its entry serves on, and its clients go elsewhere.

@@ -101,6 +101,14 @@ func (c *client) Busy() bool {
 	return slices.ContainsFunc(sockets, (*Socket).isBusy)
 }
 
+// Pinned implements eventloop.Receiver: a socket is in a Pinned room.
+func (c *client) Pinned() bool {
+	c.mu.Lock()
+	sockets := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	return slices.ContainsFunc(sockets, (*Socket).isPinned)
+}
+
 var (
 	_ engineio.Receiver  = (*client)(nil)
 	_ eventloop.Receiver = (*client)(nil)

@@ -29,6 +29,9 @@ const forApp = 5 * time.Second
 // drain leaves a part to the app.
 func (w *worker) drain(ctx context.Context, limited func() context.Context, m *membership) error {
 	w.log.Info("worker drains", "worker", w.ID(), "sessions", w.io.Engine().Len())
+	if m.move != nil {
+		_ = m.move.stop() // always nil
+	}
 	m.setState(directory.StateDraining)
 	if m.mode != supervised { // the host's router has the connections of the clients, and its own delay
 		w.leaving.Store(true)

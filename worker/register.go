@@ -33,6 +33,7 @@ type membership struct {
 	mode mode
 	reg  *directory.Registration[directory.Worker] // nil: alone
 	beat *part                                     // runs reg
+	move *part                                     // moves sessions as ordered; nil: alone
 }
 
 // join makes an id. With Redis it registers under that id, as starting, and waits for Redis if it must.
@@ -74,7 +75,7 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	}
 	record := directory.Worker{
 		Slot: w.cfg.supervised.slot, Host: w.cfg.HostName, PID: os.Getpid(), Started: w.started,
-		Version: w.cfg.Version, Tags: w.cfg.SocketIO.NewSID == nil, Repeats: true,
+		Version: w.cfg.Version, Tags: w.cfg.SocketIO.NewSID == nil, Repeats: true, Movable: w.cfg.DrainRate,
 	}
 	w.describe(&record)
 	m.reg, err = d.RegisterWorker(ctx, record, w.io.Engine().Len)
@@ -83,7 +84,9 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	}
 	id := m.reg.ID()
 	w.id.Store(&id)
+	orders := m.reg.Moves()
 	m.beat = ps.start(ctx, "registration", m.reg.Run)
+	m.move = ps.start(ctx, "mover", func(ctx context.Context) error { return (&mover{w, m}).run(ctx, orders) })
 	if m.mode == beside {
 		if _, err = d.Secret(ctx); err != nil {
 			return nil, w.cfg.refused(err)

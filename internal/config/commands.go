@@ -95,6 +95,13 @@ type Inspect struct {
 	Admin
 }
 
+// Rebalance is what `sidereal rebalance` reads.
+type Rebalance struct {
+	Redis
+	App
+	Shares
+}
+
 // Healthcheck is what `sidereal healthcheck` reads.
 type Healthcheck struct {
 	Admin

@@ -19,6 +19,7 @@ var headings = []groupHeading{
 	{"App", "The app"},
 	{"Admin", "The admin port"},
 	{"WorkerAdmin", "The admin port of a worker"},
+	{"Shares", "Shares of hosts"},
 	{"Routing", "Routing"},
 	{"TLS", "TLS"},
 	{"Redirect", "Plain HTTP"},

@@ -90,16 +90,25 @@ type WorkerAdmin struct {
 	AdminAddr string `env:"SIDEREAL_ADMIN_ADDR" envDefault:"off" form:"addr-or-off"`
 }
 
+// Shares sets how even the hosts of an app are.
+type Shares struct {
+	// By how many percent the sessions per worker of a host may exceed the app's mean before new
+	// sessions go to other hosts, too. Until then they stay on the host where they enter. 0 treats
+	// all workers alike. `sidereal rebalance` moves sessions if a host is further off.
+	BalanceSlack int `env:"SIDEREAL_BALANCE_SLACK" envDefault:"25" min:"0"`
+}
+
 // Routing sets how a router treats requests.
 type Routing struct {
+	Shares
+
 	// How a router chooses the worker of a new session: `least-connection` (of two random workers,
 	// the one with fewer clients), `round-robin` or `random`.
 	Balance string `env:"SIDEREAL_BALANCE" envDefault:"least-connection" oneof:"least-connection round-robin random"`
 
-	// By how many percent the sessions per worker of a host may exceed the app's mean before new
-	// sessions go to other hosts, too. Until then they stay on the host where they enter. 0 treats
-	// all workers alike.
-	BalanceSlack int `env:"SIDEREAL_BALANCE_SLACK" envDefault:"25" min:"0"`
+	// `auto` moves sessions to hosts that stay far below their share, such as one that has just
+	// joined.
+	Rebalance string `env:"SIDEREAL_REBALANCE" oneof:"off auto" shown:"off"`
 
 	// Minimum time an unused sid keeps its owner in Redis. Routers raise it to ping interval + ping
 	// timeout + 30 s.

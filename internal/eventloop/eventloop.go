@@ -12,6 +12,9 @@ type Receiver interface {
 	// Busy reports whether some of that work isn't done yet. A drain lets a busy receiver finish. It
 	// may be called on any goroutine.
 	Busy() bool
+	// Pinned reports whether the app wants the session to stay on this server: see
+	// socketio.Pinned. It may be called on any goroutine.
+	Pinned() bool
 }
 
 // Loop does work after everything has been read that can be read now.

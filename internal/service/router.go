@@ -19,6 +19,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/netio"
+	"github.com/sidereal-io/sidereal/internal/rebalance"
 	"github.com/sidereal-io/sidereal/internal/sockets"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/internal/systemd"
@@ -255,6 +256,15 @@ func (p *routerProcess) register(ctx, hard context.Context, parts *errgroup.Grou
 	}
 	parts.Go(func() error { return reg.Run(hard) })
 	parts.Go(func() error { return c.LogDisagreements(hard, p.set.HostName, p.set.Path, p.log) })
+	if p.set.Rebalance == "auto" {
+		a, err := rebalance.NewAuto(rebalance.AutoConfig{
+			Directory: c.Directory, App: p.set.App.App, Slack: float64(p.set.BalanceSlack) / 100, Log: p.log, Metrics: p.metrics,
+		})
+		if err != nil {
+			return "", err
+		}
+		parts.Go(func() error { return a.Run(ctx) }) // a router that drains orders nothing more
+	}
 	context.AfterFunc(ctx, func() { reg.SetState(directory.StateDraining) })
 	return advertise, c.Directory.Synced(ctx)
 }

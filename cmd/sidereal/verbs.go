@@ -35,7 +35,7 @@ func insteadCommands() (commands []*cobra.Command) {
 			commands = append(commands, &cobra.Command{
 				Use: verb, Hidden: true, DisableFlagParsing: true,
 				RunE: func(*cobra.Command, []string) error {
-					return fmt.Errorf("Sidereal has no %s: %s", verb, i.use)
+					return fmt.Errorf("no command %s here: %s", verb, i.use)
 				},
 			})
 		}

@@ -79,20 +79,7 @@ func (u usage) since(before usage) usage {
 	return d
 }
 
-// commands is the number of commands of all kinds.
-func (u usage) commands() (n int64) {
-	for _, calls := range u.calls {
-		n += calls
-	}
-	return n
-}
-
 func single(t testing.TB) store {
 	r := testkit.StartRedis(t, "--maxclients", "19000", "--client-output-buffer-limit", "pubsub", "0", "0", "0")
 	return store{r.URL(), []*testkit.Redis{r}}
-}
-
-func sixNodes(t testing.TB) store {
-	c := testkit.StartCluster(t, "--maxclients", "19000", "--client-output-buffer-limit", "pubsub", "0", "0", "0")
-	return store{c.URL(), c.Nodes}
 }

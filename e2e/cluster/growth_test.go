@@ -281,3 +281,16 @@ func (b *bench) directory() {
 		return restarts
 	})
 }
+
+// commands is the number of commands of all kinds.
+func (u usage) commands() (n int64) {
+	for _, calls := range u.calls {
+		n += calls
+	}
+	return n
+}
+
+func sixNodes(t testing.TB) store {
+	c := testkit.StartCluster(t, "--maxclients", "19000", "--client-output-buffer-limit", "pubsub", "0", "0", "0")
+	return store{c.URL(), c.Nodes}
+}

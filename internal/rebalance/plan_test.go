@@ -160,7 +160,7 @@ func (c *clusterSim) order(p *Plan) {
 // excess is how many sessions must move to make all hosts even.
 func (c *clusterSim) excess() (n int) {
 	for _, h := range Make("app", directory.NewStatic(c.workers...).Workers(), 0.25).Hosts {
-		n += max(h.Sessions-int(math.Floor(float64(h.Share))), 0)
+		n += max(h.Sessions-h.Share, 0)
 	}
 	return n
 }

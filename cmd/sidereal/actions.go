@@ -15,6 +15,7 @@ import (
 // targetsCommand makes a command that does one thing to processes.
 func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cobra.Command {
 	var only []string
+	unwatch := false
 	cmd := talkCommand(&cobra.Command{
 		Use: use + " <id | name | namespace | /expression/ | all | file>...", Short: short, Aliases: aliases, Args: takes(1, -1),
 		ValidArgsFunction: completeFiles,
@@ -23,8 +24,11 @@ func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cob
 		if err != nil {
 			return err
 		}
-		return c.act(ctx, daemon.Action{Verb: verb, Targets: targets})
+		return c.act(ctx, daemon.Action{Verb: verb, Targets: targets, Unwatch: unwatch})
 	})
+	if verb == daemon.Stop {
+		cmd.Flags().BoolVar(&unwatch, "watch", false, "end the watch of the apps' files, too")
+	}
 	cmd.Flags().StringSliceVar(&only, "only", nil, "use only these `apps` of the file")
 	return cmd
 }

@@ -32,11 +32,11 @@ func addCommands(root *cobra.Command) {
 		listCommand(), logsCommand(), describeCommand(), jlistCommand(), envCommand(), idCommand(), pidCommand(),
 		everythingCommand("flush", "Empty log files", "log files are empty", daemon.Flush),
 		everythingCommand("reloadLogs", "Reopen log files, after a tool has moved them", "log files are open anew", daemon.ReloadLogs))
-	add(root, groupKeep, saveCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), killCommand(), pingCommand())
+	add(root, groupKeep, saveCommand(), clearDumpCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), killCommand(), pingCommand())
 	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), clusterCommand(), traceCommand(), rebalanceCommand(), benchCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
-	root.AddCommand(redisCommand(), nodehostCommand(), daemonCommand(), runtimeCommand(), hidden(reloadCommand("gracefulReload")),
+	root.AddCommand(redisCommand(), nodehostCommand(), daemonCommand(), runtimeCommand(), hidden(examplesCommand()), hidden(reloadCommand("gracefulReload")),
 		hidden(startOrCommand("startOrGracefulReload", "reload", daemon.StartReload)))
 	for _, c := range root.Commands() {
 		if isProcessCommand(c) {

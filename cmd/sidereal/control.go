@@ -117,18 +117,25 @@ func (c *control) listing(ctx context.Context) (daemon.Listing, error) {
 
 // find returns the processes that targets name; each target must name one.
 func (c *control) find(ctx context.Context, targets []string) (daemon.Listing, []daemon.Process, error) {
-	l, err := c.listing(ctx)
-	if err != nil {
-		return l, nil, err
+	l, found, missing, err := c.look(ctx, targets)
+	if err == nil && len(missing) > 0 {
+		err = c.notFound(missing[0])
 	}
-	var found []daemon.Process
+	return l, found, err
+}
+
+// look returns the processes that targets name, and the targets that name none.
+func (c *control) look(ctx context.Context, targets []string) (l daemon.Listing, found []daemon.Process, missing []string, err error) {
+	if l, err = c.listing(ctx); err != nil {
+		return l, nil, nil, err
+	}
 	for _, t := range targets {
 		some, err := l.Find(t)
 		if err != nil {
-			return l, nil, err
+			return l, nil, nil, err
 		}
 		if len(some) == 0 {
-			return l, nil, fmt.Errorf("no process, name or namespace %s: see `%s list`", t, calledAs())
+			missing = append(missing, t)
 		}
 		for _, p := range some {
 			if !slices.ContainsFunc(found, func(q daemon.Process) bool { return q.ID == p.ID }) {
@@ -136,7 +143,11 @@ func (c *control) find(ctx context.Context, targets []string) (daemon.Listing, [
 			}
 		}
 	}
-	return l, found, nil
+	return l, found, missing, nil
+}
+
+func (c *control) notFound(target string) error {
+	return fmt.Errorf("no process, name or namespace %s: see `%s list`", target, calledAs())
 }
 
 // happened returns the function that prints a command's events. With --json they aren't part of

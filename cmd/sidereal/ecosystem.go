@@ -63,3 +63,38 @@ func ecosystemCommand() *cobra.Command {
 		},
 	}
 }
+
+// examples has the command lines that people need first; %[1]s is the name of this program.
+const examples = `Start an app, and name it:
+  %[1]s start app.js --name api
+
+Start a process per core, which share the port:
+  %[1]s start app.js -i max
+
+List, stop, start again, restart and remove:
+  %[1]s list
+  %[1]s stop api
+  %[1]s start api
+  %[1]s restart api
+  %[1]s delete api
+
+Replace the processes one by one, without an interruption:
+  %[1]s reload api
+
+Read the output:
+  %[1]s logs api --lines 100
+
+Start everything again after a boot:
+  %[1]s save
+  %[1]s startup
+`
+
+func examplesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "examples", Short: "Print examples of command lines", Args: takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), examples, calledAs())
+			return err
+		},
+	}
+}

@@ -15,7 +15,7 @@ import (
 )
 
 func listCommand() *cobra.Command {
-	sort, watch := "id", false
+	sort, watch, mini := "id", false, false
 	cmd := talkCommand(&cobra.Command{
 		Use: "list", Aliases: []string{"ls", "l", "ps", "status"}, Short: "List all processes; also ls, l, ps, status", Args: takes(0, 0),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -36,8 +36,12 @@ func listCommand() *cobra.Command {
 		if c.json {
 			return processview.JList(c.out, l)
 		}
+		if mini {
+			return processview.MiniList(c.out, l, time.Now())
+		}
 		return processview.List(c.out, l, time.Now())
 	})
+	cmd.Flags().BoolVarP(&mini, "mini-list", "m", false, "print lines of text without a table")
 	cmd.Flags().BoolVar(&watch, "watch", false, "update the table every second until Ctrl-C, on a terminal")
 	cmd.Flags().StringVar(&sort, "sort", sort, "sort by this `column`: "+strings.Join(processview.SortBy, ", ")+"; with :desc in reverse")
 	return cmd

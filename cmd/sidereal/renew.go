@@ -70,18 +70,24 @@ func (s *starter) renew(ctx context.Context, targets []string, verb daemon.Verb,
 // renewKnown restarts or reloads processes of the list. The processes of one app get their new
 // environment together.
 func (s *starter) renewKnown(ctx context.Context, targets []string, verb daemon.Verb, mode daemon.StartMode) ([]step, error) {
-	l, found, err := s.find(ctx, targets)
+	l, found, missing, err := s.look(ctx, targets)
 	if err != nil {
 		return nil, err
 	}
+	if len(found) == 0 {
+		return nil, s.notFound(missing[0])
+	}
+	var steps []step
+	if len(missing) > 0 && (s.update || s.stage != "" || len(s.options.Options()) > 0) {
+		steps = append(steps, step{action: &daemon.Action{Verb: verb, Targets: missing}}) // the daemon refuses them
+	}
 	if len(s.options.Options()) > 0 {
 		changed, err := s.changed(l, found, mode)
-		return []step{changed}, err
+		return append(steps, changed), err
 	}
 	if !s.update && s.stage == "" {
 		return []step{{action: &daemon.Action{Verb: verb, Targets: targets, Parallel: s.parallel}}}, nil
 	}
-	var steps []step
 	for _, app := range appsOf(found) {
 		some := slices.DeleteFunc(slices.Clone(found), func(p daemon.Process) bool { return p.App != app })
 		steps = append(steps, step{action: s.renewed(l, some, verb)})

@@ -18,6 +18,13 @@ func saveCommand() *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		client, err := c.connect(ctx)
+		if errors.Is(err, errNothingRuns) { // which is an empty list
+			if force {
+				return c.clearDump()
+			}
+			c.warn(nothingSaved)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -29,11 +36,33 @@ func saveCommand() *cobra.Command {
 		if c.json {
 			return json.NewEncoder(c.out).Encode(saved)
 		}
+		if saved.Kept {
+			c.warn(nothingSaved)
+			return nil
+		}
 		c.say("Saved %s of %s in %s", numbered(saved.Processes, "process", "processes"), numbered(saved.Apps, "app", "apps"), saved.File)
 		return nil
 	})
-	cmd.Flags().BoolVar(&force, "force", false, "overwrite the saved list even if nothing runs")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "overwrite the saved list even if nothing runs")
 	return cmd
+}
+
+// nothingSaved says why `save` saved nothing. That is no failure, as in PM2: deploy scripts save
+// whatever there is.
+const nothingSaved = "the list is empty, and the saved one stays as it is: --force replaces it"
+
+func clearDumpCommand() *cobra.Command {
+	return talkCommand(&cobra.Command{
+		Use: "cleardump", Short: "Make the saved list an empty one", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
+	}, func(_ context.Context, c *control, _ []string) error { return c.clearDump() })
+}
+
+func (c *control) clearDump() error {
+	if err := daemon.ClearDump(c.home); err != nil {
+		return err
+	}
+	c.say("The saved list is empty: %s", c.home.Dump())
+	return nil
 }
 
 func numbered(n int, one, many string) string {

@@ -18,17 +18,32 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-// act runs an Action.
+// act runs an Action on those of its targets that have processes. It reports the others.
 func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
-	entries, err := d.targets(a.Targets)
+	entries, missing, err := d.targets(a.Targets)
 	if err != nil {
 		return err
 	}
+	err = d.actOn(ctx, entries, a, emit)
+	if len(missing) == 0 {
+		return err
+	}
+	if err != nil {
+		missing = append(missing, err)
+	}
+	return joined(missing)
+}
+
+// actOn runs an Action on processes.
+func (d *Daemon) actOn(ctx context.Context, entries []*entry, a Action, emit func(Event)) error {
 	if a.Env != nil {
 		d.updateEnv(entries, a.Env)
 	}
 	switch a.Verb {
 	case Stop:
+		if a.Unwatch {
+			d.stopWatching(entries)
+		}
 		return d.stop(ctx, entries, emit)
 	case Restart:
 		return d.restart(ctx, entries, emit)
@@ -66,16 +81,20 @@ func (d *Daemon) act(ctx context.Context, a Action, emit func(Event)) error {
 	return &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is not something that can be done to processes", a.Verb)}
 }
 
-// targets returns the processes of an action, by id. It fails if there is none.
-func (r *registry) targets(texts []string) (found []*entry, err error) {
+// targets returns the processes of an action, by id, and an error for each target without one. It
+// fails if there is no process at all, or if a target is none.
+func (r *registry) targets(texts []string) (found []*entry, missing []error, err error) {
 	if len(texts) == 0 {
-		return nil, &Failure{Code: config.ExitUsage, Text: "no process was named"}
+		return nil, nil, &Failure{Code: config.ExitUsage, Text: "no process was named"}
 	}
-	r.do(func(b *book) { found, err = b.targets(texts) })
-	if err == nil && len(found) == 0 {
-		err = &Failure{Code: config.ExitFailed, Text: "there are no processes"}
+	r.do(func(b *book) { found, missing, err = b.targets(texts) })
+	switch {
+	case err != nil || len(found) > 0:
+		return found, missing, err
+	case len(missing) > 0:
+		return nil, nil, joined(missing)
 	}
-	return found, err
+	return nil, nil, &Failure{Code: config.ExitFailed, Text: "there are no processes"}
 }
 
 // eachApp calls f for each app with its processes among entries.
@@ -312,7 +331,7 @@ func (d *Daemon) killAll(ctx context.Context, emit func(Event)) error {
 	var entries []*entry
 	if n > 0 {
 		var err error
-		if entries, err = d.targets([]string{"all"}); err == nil {
+		if entries, _, err = d.targets([]string{"all"}); err == nil {
 			w := d.watchFor(entries, down, emit)
 			if err := d.host.Processes.Stop(places(entries)...); err == nil {
 				_ = w.wait(ctx) // the daemon ends in any case, and stops the rest

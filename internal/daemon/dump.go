@@ -46,17 +46,27 @@ func (d *Daemon) save(force bool) (Saved, error) {
 	}
 	if s.Processes == 0 && !force {
 		if old, err := readDump(s.File); err == nil && len(old.Apps) > 0 {
-			return s, &Failure{Code: config.ExitFailed, Text: "the list is empty: the saved one is kept; --force replaces it"}
+			s.Kept = true
+			return s, nil
 		}
 	}
+	return s, writeDump(s.File, out)
+}
+
+// ClearDump makes the saved list of a home folder an empty one.
+func ClearDump(home Home) error {
+	return writeDump(home.Dump(), dump{Version: dumpVersion, Apps: []dumpedApp{}})
+}
+
+func writeDump(path string, out dump) error {
 	raw, err := json.MarshalIndent(out, "", "  ")
+	if err == nil {
+		err = replace(path, raw)
+	}
 	if err != nil {
-		return s, fmt.Errorf("daemon: save: %w", err)
+		return fmt.Errorf("daemon: save: %w", err)
 	}
-	if err := replace(s.File, raw); err != nil {
-		return s, fmt.Errorf("daemon: save: %w", err)
-	}
-	return s, nil
+	return nil
 }
 
 // replace writes a file in one step, and keeps the one before it.

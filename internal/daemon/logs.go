@@ -71,7 +71,11 @@ func (d *Daemon) wanted(req LogRequest) (wants func(source, string) bool, entrie
 		d.do(func(b *book) { entries = byID(b.entries) })
 		return func(_ source, s string) bool { return stream(s) }, entries, nil
 	}
-	if entries, err = d.targets(req.Targets); err != nil {
+	entries, missing, err := d.targets(req.Targets)
+	if len(missing) > 0 {
+		err = joined(missing)
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	var meant []func(source) bool

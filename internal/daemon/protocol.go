@@ -132,17 +132,18 @@ const (
 // Action is a command about listed processes.
 type Action struct {
 	Verb Verb `json:"verb"`
-	// Targets are ids, names, namespaces, or "all". A target without a process is an error,
-	// before the daemon does anything.
+	// Targets are ids, names, namespaces, or "all". A target without a process is an error, after the
+	// daemon has acted on the others.
 	Targets []string `json:"targets"`
 	// Env, with Restart and Reload, is added to the processes' environments (--update-env).
 	Env map[string]string `json:"env,omitempty"`
 	// Parallel, with Reload, is the number of processes of an app that may be replaced at a time.
 	// 0 means one.
 	Parallel int    `json:"parallel,omitempty"`
-	Count    string `json:"count,omitempty"`  // Scale: "4", "+2", "-1"
-	Signal   string `json:"signal,omitempty"` // as pm2.ParseSignal reads it
-	Text     string `json:"text,omitempty"`   // Send
+	Unwatch  bool   `json:"unwatch,omitempty"` // Stop: end the watch of the apps' files, too
+	Count    string `json:"count,omitempty"`   // Scale: "4", "+2", "-1"
+	Signal   string `json:"signal,omitempty"`  // as pm2.ParseSignal reads it
+	Text     string `json:"text,omitempty"`    // Send
 }
 
 // Event is one event during a command.
@@ -201,4 +202,5 @@ type Saved struct {
 	Apps      int    `json:"apps"`
 	Processes int    `json:"processes"`
 	File      string `json:"file"`
+	Kept      bool   `json:"kept,omitempty"` // the list is empty, and the saved one stays as it was
 }

@@ -76,9 +76,9 @@ func (l Listing) Find(text string) ([]Process, error) {
 	return choose(t, l.Processes, func(p Process) called { return called{p.ID, p.Name, p.Namespace} }), nil
 }
 
-// targets are the processes that targets mean, each once, by id. One that means none is an error,
-// but for "all".
-func (b *book) targets(texts []string) ([]*entry, error) {
+// targets are the processes that targets mean, each once, by id. A target that means none is
+// missing, but for "all".
+func (b *book) targets(texts []string) (_ []*entry, missing []error, _ error) {
 	found := map[int]*entry{}
 	var errs []error
 	for _, text := range texts {
@@ -89,16 +89,16 @@ func (b *book) targets(texts []string) ([]*entry, error) {
 		}
 		mine := b.chosen(t)
 		if len(mine) == 0 && text != "all" {
-			errs = append(errs, &Failure{Code: config.ExitFailed, Text: text + ": no process has this id, name or namespace"})
+			missing = append(missing, &Failure{Code: config.ExitFailed, Text: text + ": no process has this id, name or namespace"})
 		}
 		for _, e := range mine {
 			found[e.id] = e
 		}
 	}
 	if len(errs) > 0 {
-		return nil, joined(errs)
+		return nil, nil, joined(append(errs, missing...))
 	}
-	return byID(found), nil
+	return byID(found), missing, nil
 }
 
 // chosen are the processes that a target means, by id.

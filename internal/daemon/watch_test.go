@@ -31,6 +31,22 @@ func TestWatchLooksAtNothingThatWeWrite(t *testing.T) {
 	}
 }
 
+func TestStopEndsTheWatch(t *testing.T) {
+	r := runDaemon(t)
+	a := app(t, "a", "worker")
+	a.Watch = []string{a.Cwd}
+	r.must(r.start(StartNew, a))
+	r.must(r.act(Action{Verb: Stop, Targets: []string{"a"}}))
+	if got := r.list().Apps["a"].App.Watch; len(got) != 1 {
+		t.Errorf("stop alone leaves %q", got)
+	}
+	r.must(r.act(Action{Verb: Stop, Targets: []string{"a"}, Unwatch: true}))
+	r.must(r.act(Action{Verb: Restart, Targets: []string{"a"}}))
+	if got := r.list().Apps["a"].App.Watch; len(got) != 0 {
+		t.Errorf("watches %q", got)
+	}
+}
+
 // Changes that come in a row are one restart, a delay after the last of them; those that never
 // pause are, too, after a while.
 func TestChangesAreTakenTogether(t *testing.T) {

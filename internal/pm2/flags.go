@@ -2,6 +2,7 @@ package pm2
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -158,8 +159,8 @@ func (f *Flags) option(o *flag) any {
 	return text
 }
 
-// Rearrange puts a command line that PM2 understands into the form that pflag does: a value behind --watch, --log and
-// --filter-env, which need none, once the app has been named; several exit codes behind --stop-exit-codes; and -1 that is
+// Rearrange puts a command line that PM2 understands into the form that pflag does: a value behind --watch, --log,
+// --filter-env and --timestamp, which need none, once the app has been named; several exit codes behind --stop-exit-codes; and -1 that is
 // an argument and no flag.
 func Rearrange(args []string, set *pflag.FlagSet) []string {
 	var flags, rest []string
@@ -214,8 +215,14 @@ func lookup(set *pflag.FlagSet, arg string) *pflag.Flag {
 
 // takesNext reports whether a flag with an optional value has the next argument for it.
 func takesNext(args []string, i int, rest []string, f *pflag.Flag) bool {
-	return f.Value.Type() == "string" && len(rest) > 0 && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-")
+	if f.Value.Type() != "string" || i+1 == len(args) || strings.HasPrefix(args[i+1], "-") {
+		return false
+	}
+	return len(rest) > 0 || f.Name == "timestamp" && dateLike.MatchString(args[i+1])
 }
+
+// dateLike tells a format of dates from an app's name.
+var dateLike = regexp.MustCompile(`YY|MM|DD|HH|[Hh]:m|m:s`)
 
 func isNegative(arg string) bool { return len(arg) > 1 && arg[0] == '-' && isCode(arg[1:]) }
 

@@ -57,6 +57,26 @@ func TestAcceptedFlagsLeaveACommandItsOwn(t *testing.T) {
 	}
 }
 
+// A date's format may stand behind --timestamp, as in PM2, also where an app's name could.
+func TestTimestampTakesItsFormat(t *testing.T) {
+	for line, want := range map[string]string{
+		"--timestamp HH:mm:ss":     "--timestamp=HH:mm:ss",
+		"--timestamp api":          "--timestamp api",
+		"api --timestamp HH:mm":    "--timestamp=HH:mm api",
+		"--timestamp DD.MM. api":   "--timestamp=DD.MM. api",
+		"api --timestamp --raw":    "--timestamp --raw api",
+		"--timestamp session-mmss": "--timestamp session-mmss",
+	} {
+		set := pflag.NewFlagSet("", pflag.ContinueOnError)
+		set.String("timestamp", "", "")
+		set.Bool("raw", false, "")
+		set.Lookup("timestamp").NoOptDefVal = "YYYY"
+		if got := Rearrange(strings.Fields(line), set); !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("%s: %q, want %s", line, got, want)
+		}
+	}
+}
+
 func TestRearrangeKeepsArguments(t *testing.T) {
 	for line, want := range map[string]string{
 		"api -2":                     "-- api -2",

@@ -96,7 +96,7 @@ func TestFields(t *testing.T) {
 		{`interpreter: "bash"`, func(a *App) { a.Interpreter = "bash" }},
 		{`exec_interpreter: "none"`, func(a *App) { a.Interpreter = "none" }},
 		{`interpreter: "./bin/node"`, func(a *App) { a.Interpreter = "./bin/node" }},
-		{`interpreter: "python"`, func(a *App) { a.Interpreter = "python3" }},
+		{`interpreter: "python"`, func(a *App) { a.Interpreter, a.Env["PYTHONUNBUFFERED"] = "python3", "1" }},
 		{`instances: 3`, func(a *App) { a.Instances, a.ExecMode, a.MergeLogs = 3, Cluster, false }},
 		{`instances: 1`, func(a *App) { a.Instances, a.ExecMode, a.MergeLogs = 1, Cluster, false }},
 		{`instances: "2"`, func(a *App) { a.Instances, a.ExecMode, a.MergeLogs = 2, Cluster, false }},

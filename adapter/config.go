@@ -42,7 +42,8 @@ type Config struct {
 	BufferMessages int
 	BufferBytes    int
 	BufferAge      time.Duration
-	// MaxMessageBytes limits one message, in both directions. Zero means 64 MiB.
+	// MaxMessageBytes limits one message, in both directions, and its attachments as they are before
+	// a Parser. Zero means 64 MiB.
 	MaxMessageBytes int
 
 	// OnGap is called after a time in which messages of other servers may have been missed. It runs

@@ -140,7 +140,11 @@ func (n *Namespace) respond(q wire.Request, a wire.Response) {
 		return
 	}
 	a.ID = q.ID
-	m, err := n.protocol.EncodeAnswer(q, a)
+	err := n.Fits(a.Answer)
+	var m Message
+	if err == nil {
+		m, err = n.protocol.EncodeAnswer(q, a)
+	}
 	if err == nil {
 		err = n.Publish(m, false)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
+	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
 // Namespace is one namespace's part in the cluster: whom it asks, and what happens to answers. A
@@ -47,8 +48,23 @@ func (n *Namespace) Publish(m Message, mayBeLost bool) error {
 	return nil
 }
 
+// Fits refuses a payload whose attachments alone are longer than a message may be, before a message
+// is made of it. A payload may name the same bytes any number of times and cost little until then.
+func (n *Namespace) Fits(data packet.Payload) error {
+	left := n.link.Config.MaxMessageBytes
+	for _, a := range data.Attachments {
+		if left -= len(a); left < 0 {
+			return ErrTooLarge
+		}
+	}
+	return nil
+}
+
 // Broadcast implements cluster.Adapter.
 func (n *Namespace) Broadcast(b *cluster.Broadcast) error {
+	if err := n.Fits(b.Data); err != nil {
+		return err
+	}
 	m, err := n.protocol.EncodeBroadcast(b)
 	if err != nil {
 		return err

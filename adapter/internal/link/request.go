@@ -241,6 +241,9 @@ func (p placeholder) fail(err error)          { p(err) }
 
 // send publishes a request on a channel and waits for its end.
 func (n *Namespace) send(ctx context.Context, channel string, q wire.Request, open request, w *waiter) error {
+	if err := n.Fits(q.Data); err != nil {
+		return err
+	}
 	id := newRequestID()
 	q.UID, q.ID, q.Sidereal = n.UID, strconv.AppendQuote(nil, id), true
 	m, err := n.protocol.EncodeRequest(q)

@@ -29,6 +29,9 @@ func (n *Namespace) raise(q wire.Request, peer string) error {
 	if peer != "" && !n.link.peers.hasIn(n.Name, peer) {
 		return cluster.ErrNoPeer
 	}
+	if err := n.Fits(q.Data); err != nil {
+		return err
+	}
 	m, err := n.protocol.EncodeRequest(q)
 	if err != nil {
 		return err

@@ -64,6 +64,9 @@ func (rec *recovery) form() *Form { return rec.namespace.form }
 
 // Emit implements cluster.Recoverer: the stream is the log.
 func (rec *recovery) Emit(b *cluster.Broadcast) error {
+	if err := rec.namespace.Fits(b.Data); err != nil {
+		return err
+	}
 	m, err := rec.namespace.EncodeBroadcast(b)
 	if err != nil {
 		return err

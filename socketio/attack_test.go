@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,6 +15,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/httphead"
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsflate"
+
+	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/internal/loghandler"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/internal/peer"
@@ -157,6 +163,70 @@ func TestPartialBytesOfAllConnections(t *testing.T) {
 			if got := p.Next(); got != "b:y" {
 				t.Errorf("got %.20q", got)
 			}
+		}
+	})
+}
+
+// A compressed attachment counts as it is in memory, not as it came: a client that sends a thousandth
+// of that is closed once its packet has waited longest.
+func TestPartialBytesOfCompressedAttachments(t *testing.T) {
+	const length, sent = 90_000, 5
+	cfg := socketio.Config{PerMessageDeflate: new(engineio.PerMessageDeflate), MaxHTTPBufferSize: 2 * length, MaxPartialBytes: 2*sent*length - 1}
+	serve(t, cfg, echo, func(t *testing.T, h *peer.Host) {
+		zeros, err := wsflate.CompressFrame(ws.NewBinaryFrame(make([]byte, length)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(zeros.Payload) > length/500 {
+			t.Fatalf("%d bytes of zeros came to %d", length, len(zeros.Payload))
+		}
+		dial := func() (ended chan struct{}) {
+			d := ws.Dialer{NetDial: h.DialContext, Extensions: []httphead.Option{wsflate.DefaultParameters.Option()}}
+			conn, early, how, err := d.Dial(t.Context(), "ws://peer/socket.io/?EIO=4&transport=websocket")
+			if err != nil || len(how.Extensions) != 1 {
+				t.Fatalf("%v, extensions %q", err, how.Extensions)
+			}
+			t.Cleanup(func() { conn.Close() })
+			var r io.Reader = conn
+			if early != nil {
+				r = io.MultiReader(early, conn)
+			}
+			ended = make(chan struct{})
+			go func() {
+				defer close(ended)
+				for {
+					if f, err := ws.ReadFrame(r); err != nil || f.Header.OpCode == ws.OpClose {
+						return
+					}
+				}
+			}()
+			frames := []ws.Frame{ws.NewTextFrame([]byte("40")), ws.NewTextFrame([]byte(`459-["echo",{"_placeholder":true,"num":0}]`))}
+			for range sent {
+				frames = append(frames, ws.NewFrame(zeros.Header.OpCode, true, bytes.Clone(zeros.Payload)))
+				frames[len(frames)-1].Header.Rsv = zeros.Header.Rsv
+			}
+			for _, f := range frames {
+				if err := ws.WriteFrame(conn, ws.MaskFrameInPlace(f)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(time.Second)
+			return ended
+		}
+		first := dial()
+		if n := h.IO.Engine().Len(); n != 1 {
+			t.Errorf("%d sessions, want the first", n)
+		}
+		second := dial()
+		select {
+		case <-first:
+		default:
+			t.Error("the first is still open")
+		}
+		select {
+		case <-second:
+			t.Error("the second was closed")
+		default:
 		}
 	})
 }

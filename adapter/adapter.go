@@ -43,7 +43,8 @@ func (a *Adapter) Run(ctx context.Context) error { return a.form.Run(ctx) }
 // Up reports whether this process hears all other servers at the moment.
 func (a *Adapter) Up() bool { return a.form.Up() }
 
-// Wait returns once this process hears all other servers, or with ctx's error. Run must be running.
+// Wait returns once this process hears all other servers, and messages to them go out at once, or
+// with ctx's error. Run must be running.
 func (a *Adapter) Wait(ctx context.Context) error { return a.form.Wait(ctx) }
 
 // Settled reports whether this process hears what others say to its rooms as they are now, and has

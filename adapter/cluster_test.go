@@ -93,6 +93,22 @@ func TestBroadcastKeepsEverything(t *testing.T) {
 	}
 }
 
+// TestVolatileGoesOutOnceReady: nothing is held back after Wait.
+func TestVolatileGoesOutOnceReady(t *testing.T) {
+	r := miniredis.RunT(t)
+	cfg := Config{}
+	cfg.Redis.URL = linktest.URL(r)
+	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s", Rooms: []string{"room"}})
+	start(t, cfg, l)
+	for range 20 {
+		_, adapters := start(t, cfg, linktest.NewLocal("/"))
+		if err := adapters[0].Broadcast(&cluster.Broadcast{Flags: cluster.Flags{Volatile: true}, Data: linktest.Text(`"ev"`)}); err != nil {
+			t.Fatal(err)
+		}
+		linktest.Wait(t, l, 1)
+	}
+}
+
 func TestOrdersReachOthersOnly(t *testing.T) {
 	c := startTrio(t, Config{})
 	target := cluster.Target{Rooms: []string{"all"}, Except: []string{"s2"}}

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -28,9 +29,12 @@ type outages struct {
 	known atomic.Bool // it has before
 	down  time.Time   // when it last stopped hearing; only the on… methods use it
 	lost  chan struct{}
+	begun chan struct{} // closed once the publisher goes for the first time
 }
 
-func newOutages(l *Link) *outages { return &outages{link: l, lost: make(chan struct{}, 1)} }
+func newOutages(l *Link) *outages {
+	return &outages{link: l, lost: make(chan struct{}, 1), begun: make(chan struct{})}
+}
 
 // onUp is called by the subscription when it misses nothing any more.
 func (o *outages) onUp() {
@@ -92,6 +96,7 @@ func (o *outages) signalLost() {
 // receivers. If that doesn't help because a part of a cluster is away that only some messages need,
 // it tries less and less often.
 func (o *outages) run(ctx context.Context) error {
+	begin := sync.OnceFunc(func() { close(o.begun) })
 	for pause := pingFirst; ctx.Err() == nil; {
 		o.awaitRedis(ctx)
 		o.awaitPeers(ctx)
@@ -101,6 +106,7 @@ func (o *outages) run(ctx context.Context) error {
 		}
 		o.link.publisher.settle(o.link.Conn.Incarnation(ctx))
 		o.link.publisher.resume()
+		begin()
 		resumed := time.Now()
 		select {
 		case <-o.lost:
@@ -130,7 +136,7 @@ func (o *outages) awaitRedis(ctx context.Context) {
 	for wait := pingFirst; o.link.Conn.Check(ctx) != nil && ctx.Err() == nil; wait = min(2*wait, pingMost) {
 		sleep(ctx, wait)
 	}
-	_ = o.link.Wait(ctx) // fails with ctx only
+	_ = o.link.awaitHearing(ctx) // fails with ctx only
 }
 
 // awaitPeers returns when the servers that listened before listen again, or have had the time.

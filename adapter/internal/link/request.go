@@ -221,7 +221,7 @@ func (n *Namespace) ready(ctx context.Context) error {
 	case n.link.Lost():
 		return ErrAway
 	}
-	err := n.link.Wait(ctx)
+	err := n.link.awaitHearing(ctx)
 	switch cause := context.Cause(ctx); {
 	case err == nil:
 		return nil

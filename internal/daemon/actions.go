@@ -174,7 +174,7 @@ func (d *Daemon) restart(ctx context.Context, entries []*entry, emit func(Event)
 	if err := d.host.Processes.Restart(places(entries)...); err != nil {
 		return err
 	}
-	d.commanded(entries, false)
+	d.commanded(entries, w.before, false)
 	return w.wait(ctx)
 }
 
@@ -204,7 +204,7 @@ func (d *Daemon) reload(ctx context.Context, ap *application, entries []*entry, 
 	case err != nil:
 		return err
 	}
-	d.commanded(live, true)
+	d.commanded(live, st, true)
 	for _, e := range live {
 		emit(Event{Level: "info", ID: &e.id, Name: ap.name, Step: "reloaded", Text: "reloaded"})
 	}

@@ -60,7 +60,7 @@ type entry struct {
 type entryFacts struct {
 	created  time.Time
 	reloaded time.Time
-	commands int // restarts by command
+	commands int // restarts by command, less the unplanned ends that a command followed
 }
 
 // trustedProxies is the setting that apps of process files have another default for: PM2's users serve

@@ -95,6 +95,8 @@ func (w *waiting) look(e *entry, st supervisor.Status) {
 		w.settle(e, "info", "online", "online")
 	case !fresh && st.State == supervisor.Stopped && st.PID == 0:
 		w.settle(e, "warn", "stopped", "stopped by another command")
+	case fresh && st.Restarts > before.Restarts && st.Last != nil && st.Last.Code == 0 && !st.Last.Planned:
+		w.lookAtJob(e, st)
 	case st.State == supervisor.Errored:
 		w.fail(e, st.Reason)
 	case fresh && st.State == supervisor.Stopped && st.Last != nil && st.Last.Code != 0 && !st.Last.Planned && !slices.Contains(w.d.see(e.app).app.StopExitCodes, st.Last.Code):
@@ -105,6 +107,19 @@ func (w *waiting) look(e *entry, st supervisor.Status) {
 		w.fail(e, fmt.Sprintf("ended: %s; it is started again in %s", st.Last.Cause, time.Until(st.Again).Round(time.Second)))
 	case fresh && st.Restarts >= before.Restarts+patience && st.Last != nil:
 		w.fail(e, "keeps ending: "+st.Last.Cause)
+	}
+}
+
+// lookAtJob settles a process that ends with 0 and is started again: that is no failure, because it
+// has done what it had to.
+func (w *waiting) lookAtJob(e *entry, st supervisor.Status) {
+	switch again := time.Until(st.Again); {
+	case st.State == supervisor.Stopped:
+		w.settle(e, "info", "stopped", "has run, and ended")
+	case st.State == supervisor.Errored, st.Restarts >= w.before[e.place].Restarts+patience:
+		w.settle(e, "warn", "ended", "keeps ending with 0: autorestart: false, or --no-autorestart, runs it once")
+	case st.State == supervisor.Waiting && again > patientFor:
+		w.settle(e, "info", "ended", fmt.Sprintf("has run, and is started again in %s", again.Round(time.Second)))
 	}
 }
 
@@ -187,16 +202,29 @@ func (w *waiting) fail(e *entry, why string) {
 // statuses returns the supervisor's places by name.
 func (d *Daemon) statuses() map[string]supervisor.Status { return d.host.Statuses() }
 
-// commanded counts restarts by command, or because files have changed.
-func (d *Daemon) commanded(entries []*entry, reloaded bool) {
+// commanded counts restarts by command, or because files have changed. The start of a process that
+// didn't run is no restart, as in PM2.
+func (d *Daemon) commanded(entries []*entry, before map[string]supervisor.Status, reloaded bool) {
 	d.do(func(b *book) {
 		for _, e := range entries {
 			f := e.facts.in(b)
-			f.commands++
+			if st := before[e.place]; st.PID != 0 {
+				f.commands++
+			} else {
+				f.commands -= unfollowed(st)
+			}
 			f.created = time.Now()
 			if reloaded {
 				f.reloaded = f.created
 			}
 		}
 	})
+}
+
+// unfollowed returns 1 if the last of a place's unplanned ends has no restart behind it, else 0.
+func unfollowed(st supervisor.Status) int {
+	if st.PID == 0 && st.Restarts > 0 && st.Last != nil && !st.Last.Planned {
+		return 1
+	}
+	return 0
 }

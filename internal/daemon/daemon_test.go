@@ -338,7 +338,7 @@ func TestCrashingAppIsReported(t *testing.T) {
 	_, err := r.start(StartNew, a)
 	fails(t, err, 1, "bad (id 0)", "exit status 3")
 	l := r.eventually("given up", func(l Listing) bool { return l.Processes[0].Status == Errored })
-	if p := l.Processes[0]; p.Restarts != 2 || p.ExitCode == nil || *p.ExitCode != 3 {
+	if p := l.Processes[0]; p.Restarts != 1 || p.ExitCode == nil || *p.ExitCode != 3 {
 		t.Errorf("%+v", p)
 	}
 	a = app(t, "missing", "crash")
@@ -353,6 +353,47 @@ func TestCrashingAppIsReported(t *testing.T) {
 	job.Autorestart = false
 	r.must(r.start(StartNew, job))
 	r.eventually("done", func(l Listing) bool { return l.Processes[3].Status == Stopped && *l.Processes[3].ExitCode == 0 })
+}
+
+// A program that has done its work doesn't fail the command that started it.
+func TestJobThatIsStartedAgainFailsNoStart(t *testing.T) {
+	r := runDaemon(t)
+	again := interpreted(t, app(t, "again", "job"), "sh")
+	again.MaxRestarts, again.MinUptime = 2, pm2.Duration(time.Hour)
+	r.must(r.start(StartNew, again))
+	late := interpreted(t, app(t, "late", "job"), "sh")
+	late.RestartDelay = pm2.Duration(time.Hour)
+	r.must(r.start(StartNew, late))
+	if l := r.list(); l.Processes[1].Status != Waiting || l.Processes[1].Restarts != 0 {
+		t.Errorf("%+v", l.Processes[1])
+	}
+	l := r.eventually("given up", func(l Listing) bool { return l.Processes[0].Status == Errored })
+	if p := l.Processes[0]; p.Restarts != 1 { // as PM2 counts: two processes, one restart
+		t.Errorf("%+v", p)
+	}
+	r.must(r.act(Action{Verb: Reset, Targets: []string{"again"}}))
+	r.must(r.act(Action{Verb: Restart, Targets: []string{"again"}}))
+	l = r.eventually("given up again", func(l Listing) bool { return l.Processes[0].Status == Errored })
+	if p := l.Processes[0]; p.Restarts != 1 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// The files are there before the first line, by PM2's names.
+func TestLogAndPIDFilesHavePM2sNames(t *testing.T) {
+	r := runDaemon(t)
+	a := app(t, "my_api v2", "worker")
+	a.MergeLogs = true
+	r.must(r.start(StartNew, a))
+	p := r.list().Processes[0]
+	for path, name := range map[string]string{p.OutFile: "my-api-v2-out.log", p.ErrorFile: "my-api-v2-error.log"} {
+		if info, err := os.Stat(path); err != nil || info.Name() != name {
+			t.Errorf("%s: %v, %v", path, info, err)
+		}
+	}
+	if name := filepath.Base(p.PIDFile); name != "my-api-v2-0.pid" {
+		t.Error(name)
+	}
 }
 
 func TestAppThatDoesNotComeUpKeepsNoOtherFromIt(t *testing.T) {

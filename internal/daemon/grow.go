@@ -34,6 +34,9 @@ func (d *Daemon) addPlaces(ap *application, fresh []*entry) error {
 	slots := map[string]int{}
 	for _, e := range fresh {
 		slots[e.place] = e.instance + 1
+		for _, l := range e.files {
+			l.Create() // tools that follow it don't wait for a line
+		}
 	}
 	return ap.deployment.Add(specs, slots)
 }
@@ -72,7 +75,7 @@ func (d *Daemon) openLogs(e *entry, a *pm2.App) {
 	open := func(set, kind string) *logfile.File {
 		path := set
 		if path == "" && kind != "" {
-			path = filepath.Join(d.cfg.Home.Logs(), fileName(a.Name)+"-"+kind+".log")
+			path = filepath.Join(d.cfg.Home.Logs(), pm2.FileName(a.Name)+"-"+kind+".log")
 		}
 		if path == "" || path == pm2.LogOff || a.DisableLogs || d.cfg.NoFiles {
 			return nil

@@ -37,7 +37,7 @@ func (d *Daemon) describe(b *book, e *entry, st supervisor.Status) Process {
 	p := Process{
 		ID: e.id, Name: a.Name, Namespace: a.Namespace, App: e.app.key, Instance: e.instance, Mode: a.ExecMode, UniqueID: e.uniqueID,
 		Status: statusOf(st), Reason: st.Reason, PID: st.PID, Created: f.created, Started: st.Started,
-		Restarts: st.Restarts + st.Renewed + f.commands, Unstable: st.Unstable, Worker: st.Attrs[lifeline.Worker], Port: st.Port,
+		Restarts: max(st.Restarts-unfollowed(st)+st.Renewed+f.commands, 0), Unstable: st.Unstable, Worker: st.Attrs[lifeline.Worker], Port: st.Port,
 		OutFile: pathOf(e.out.file), ErrorFile: pathOf(e.err.file), LogFile: pathOf(e.out.both), PIDFile: d.pids.path(e, a), ReloadedAt: f.reloaded,
 	}
 	if st.Last != nil {

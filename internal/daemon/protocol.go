@@ -38,7 +38,7 @@ type Process struct {
 	PID        int       `json:"pid,omitempty"`      // 0: none runs
 	Created    time.Time `json:"created"`            // first start, or last restart by command
 	Started    time.Time `json:"started,omitzero"`   // of the process that runs, or ran last
-	Restarts   int       `json:"restarts"`           // by command or not, since reset
+	Restarts   int       `json:"restarts"`           // by command or not, since reset, as PM2 counts
 	Unstable   int       `json:"unstable"`           // ends within min_uptime, among the last max_restarts
 	ExitCode   *int      `json:"exitCode,omitempty"` // of the last end; -1: a signal
 	CPU        float64   `json:"cpu"`                // percent of one core since the last look, at least 200 ms ago

@@ -15,6 +15,23 @@ import (
 func ms(n int) pm2.Duration { return pm2.Duration(time.Duration(n) * time.Millisecond) }
 
 // Each field of a process file about restarts is a rule of the supervisor's.
+func TestEachInstanceHasItsInspector(t *testing.T) {
+	for arg, want := range map[string]string{
+		"--inspect": "--inspect=9231", "--inspect=9300": "--inspect=9302", "--inspect-brk=0.0.0.0:9300": "--inspect-brk=0.0.0.0:9302",
+		"--inspect-port=9300": "--inspect-port=9302", "--inspect=[::1]:9300": "--inspect=[::1]:9302", "--inspect=0": "--inspect=0",
+		"--inspect=65535": "--inspect=65535", "--inspect=host": "--inspect=host", "--inspector": "--inspector", "--max-old-space-size=9": "--max-old-space-size=9",
+		"--inspect=99999999999999999999": "--inspect=99999999999999999999", "--inspect-port": "--inspect-port",
+	} {
+		a := pm2.App{Interpreter: "node", Script: "w.js", NodeArgs: []string{arg}, Args: []string{"--inspect"}}
+		if got := command(&a, 2); !slices.Equal(got, []string{"node", want, "w.js", "--inspect"}) {
+			t.Errorf("%s: %q", arg, got)
+		}
+		if got := command(&a, 0); got[1] != arg {
+			t.Errorf("%s: the first instance has %q", arg, got)
+		}
+	}
+}
+
 func TestRestartFieldsBecomeRules(t *testing.T) {
 	for name, c := range map[string]struct {
 		set  func(*pm2.App)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (d *Daemon) process(e *entry, ap seen) (host.Process, error) {
 	}
 	p := host.Process{Slot: e.instance + 1, Interpreted: a.Interpreter != "none", WaitReady: a.WaitReady, ListenTimeout: cmp.Or(a.ListenTimeout.D(), pm2.Default().ListenTimeout.D())}
 	p.Spec = supervisor.Spec{
-		Name: e.place, Command: command(a), Dir: a.Cwd, Environ: pairs(appEnv(a)), Env: pairs(d.processEnv(e, ap, who)), User: who.user,
+		Name: e.place, Command: command(a, e.instance), Dir: a.Cwd, Environ: pairs(appEnv(a)), Env: pairs(d.processEnv(e, ap, who)), User: who.user,
 		Manual: true, Restart: restartRule(a), Stop: stopRule(ap), MemoryLimit: a.MaxMemoryRestart,
 		Stdout: e.out, Stderr: e.err,
 		Input: ap.kind != host.NodeCluster, // as PM2 has it: `send` writes there
@@ -78,13 +79,35 @@ func (d *Daemon) process(e *entry, ap seen) (host.Process, error) {
 	return p, nil
 }
 
-// command is the command line of an app's processes.
-func command(a *pm2.App) []string {
+// command is the command line of an app's process.
+func command(a *pm2.App, instance int) []string {
 	var c []string
 	if a.Interpreter != "none" {
-		c = append([]string{a.Interpreter}, a.NodeArgs...)
+		c = append(c, a.Interpreter)
+		for _, arg := range a.NodeArgs {
+			c = append(c, inspectArg(arg, instance))
+		}
 	}
 	return append(append(c, a.Script), a.Args...)
+}
+
+// inspectFlag is Node's flag for its inspector, with a host and port.
+var inspectFlag = regexp.MustCompile(`^(--inspect(?:-brk|-wait|-port)?)(?:=(?:(.*):)?(\d+))?$`)
+
+// inspectArg gives each instance an inspector's port of its own, as Node's cluster does.
+func inspectArg(arg string, instance int) string {
+	m := inspectFlag.FindStringSubmatch(arg)
+	if m == nil || instance == 0 || m[3] == "0" || m[1] == "--inspect-port" && m[3] == "" {
+		return arg
+	}
+	port, err := strconv.Atoi(cmp.Or(m[3], "9229"))
+	if err != nil || port+instance >= 1<<16 {
+		return arg
+	}
+	if m[2] != "" {
+		return fmt.Sprintf("%s=%s:%d", m[1], m[2], port+instance)
+	}
+	return fmt.Sprintf("%s=%d", m[1], port+instance)
 }
 
 // restartRule is PM2's, with waits between quick ends: each end in a row waits longer, up to 1 s,
@@ -225,15 +248,4 @@ func pathOf(l *logfile.File) string {
 func numbered(path string, id int) string {
 	ext := filepath.Ext(path)
 	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), id, ext)
-}
-
-// fileName makes a name usable in a file's: PM2 puts a dash for blanks, and so do we for
-// separators.
-func fileName(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '/' || r == ' ' || r == 0 {
-			return '-'
-		}
-		return r
-	}, name)
 }

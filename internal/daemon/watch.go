@@ -182,7 +182,7 @@ func (d *Daemon) filesChanged(ap *application, file string) {
 		d.cfg.Log.Warn("not restarted", "app", ap.name, "error", err)
 		return
 	}
-	d.commanded(running, false)
+	d.commanded(running, st, false)
 }
 
 // addTree watches a file, or a folder and those below it. It returns what can't be watched; changes

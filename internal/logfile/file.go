@@ -66,6 +66,14 @@ func (l *File) openLocked() error {
 	return nil
 }
 
+// Create makes the file, so that it's there before the first line. The first write logs why it can't
+// be made.
+func (l *File) Create() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.openLocked()
+}
+
 // slowPipe is how long a pipe or a terminal may take no bytes, as one whose reader is suspended.
 // The lines are lost then, as in a pipe without a reader, and each further write waits for
 // pipeRetry only.

@@ -2,6 +2,7 @@ package pm2
 
 import (
 	"maps"
+	"regexp"
 	"strings"
 )
 
@@ -200,3 +201,8 @@ func (a *App) Filtered(shell map[string]string) map[string]string {
 	})
 	return kept
 }
+
+var notInFileNames = regexp.MustCompile(`[^a-zA-Z0-9.-]`)
+
+// FileName returns an app's name as its log and pid files have it: my_api is my-api there.
+func FileName(name string) string { return notInFileNames.ReplaceAllString(name, "-") }

@@ -10,6 +10,9 @@ import (
 // dateParts are the letters of day.js' formats; what stands in brackets is printed as it is.
 var dateParts = regexp.MustCompile(`\[[^\]]+\]|Y{1,4}|M{1,4}|D{1,2}|d{1,4}|H{1,2}|h{1,2}|a|A|m{1,2}|s{1,2}|Z{1,2}|SSS`)
 
+// TimeFormat is the LogDateFormat of `time: true`.
+const TimeFormat = "YYYY-MM-DDTHH:mm:ss"
+
 // FormatDate prints a time in the format of an app's LogDateFormat.
 func FormatDate(format string, t time.Time) string {
 	return dateParts.ReplaceAllStringFunc(format, func(part string) string {

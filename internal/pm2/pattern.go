@@ -105,6 +105,18 @@ func defaultIgnored() []Pattern {
 	return []Pattern{p}
 }
 
+// Ignored returns IgnoreWatch as the app's file has it; none if that says nothing.
+func (a *App) Ignored() []string {
+	var texts []string
+	for _, p := range a.IgnoreWatch {
+		texts = append(texts, p.String())
+	}
+	if len(texts) == 1 && texts[0] == defaultIgnored()[0].String() {
+		return nil
+	}
+	return texts
+}
+
 // globExpression returns the regular expression of a glob, which also matches all below.
 func globExpression(glob string) string {
 	glob = strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(glob), "./"), "/")

@@ -336,7 +336,7 @@ func (s *settler) setTime(a *App, v value) error {
 		return wrongType{}
 	}
 	if on && a.LogDateFormat == "" {
-		a.LogDateFormat = "YYYY-MM-DDTHH:mm:ss"
+		a.LogDateFormat = TimeFormat
 	}
 	return nil
 }

@@ -264,7 +264,7 @@ func (s *settler) paths(a *App) {
 		}
 	}
 	if s.logFile && s.loader.Logs != "" {
-		a.LogFile = filepath.Join(s.loader.Logs, a.Name+".log")
+		a.LogFile = filepath.Join(s.loader.Logs, FileName(a.Name)+".log")
 	}
 	for i, path := range a.Watch {
 		a.Watch[i] = resolve(a.Cwd, s.home(path))

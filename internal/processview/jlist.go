@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -90,6 +91,15 @@ func settings(a *pm2.App) map[string]any {
 	if a.MaxMemoryRestart != 0 {
 		s["max_memory_restart"] = a.MaxMemoryRestart
 	}
+	if a.WatchDelay != 0 {
+		s["watch_delay"] = a.WatchDelay
+	}
+	if ignored := a.Ignored(); len(ignored) > 0 {
+		s["ignore_watch"] = ignored
+	}
+	if a.LogDateFormat == pm2.TimeFormat {
+		s["time"] = true
+	}
 	if len(a.FilterEnv) > 0 {
 		s["filter_env"] = a.FilterEnv
 	}
@@ -147,12 +157,22 @@ func list(texts []string) []string {
 	return texts
 }
 
-// watched returns PM2's value: false, or the paths.
+// watched returns PM2's value: false, true for the working directory, or the paths from there.
 func watched(a *pm2.App) any {
-	if len(a.Watch) == 0 {
+	switch {
+	case len(a.Watch) == 0:
 		return false
+	case len(a.Watch) == 1 && a.Watch[0] == a.Cwd:
+		return true
 	}
-	return a.Watch
+	paths := make([]string, len(a.Watch))
+	for i, path := range a.Watch {
+		paths[i] = path
+		if rel, err := filepath.Rel(a.Cwd, path); err == nil && filepath.IsLocal(rel) {
+			paths[i] = rel
+		}
+	}
+	return paths
 }
 
 func millis(t time.Time) int64 {

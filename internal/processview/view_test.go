@@ -162,6 +162,43 @@ func TestJListHasPM2sKeys(t *testing.T) {
 	}
 }
 
+// Scripts read from jlist what is watched, as the file says it.
+func TestJListSaysWhatIsWatched(t *testing.T) {
+	glob, err := pm2.Glob("logs/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := pm2.Default()
+	a.Cwd = "/srv/app"
+	for _, c := range []struct {
+		change func()
+		want   map[string]any
+	}{
+		{func() {}, map[string]any{"watch": false, "ignore_watch": nil, "watch_delay": nil, "time": nil}},
+		{func() { a.Watch = []string{"/srv/app"} }, map[string]any{"watch": true}},
+		{func() { a.Watch = []string{"/srv/app/src", "/etc/app"} }, map[string]any{"watch": []any{"src", "/etc/app"}}},
+		{func() { a.IgnoreWatch, a.WatchDelay = []pm2.Pattern{glob}, pm2.Duration(time.Second) }, map[string]any{"ignore_watch": []any{"logs/*"}, "watch_delay": 1000.0}},
+		{func() { a.LogDateFormat = pm2.TimeFormat }, map[string]any{"time": true}},
+	} {
+		c.change()
+		var b bytes.Buffer
+		if err := JList(&b, daemon.Listing{Processes: []daemon.Process{{App: "a"}}, Apps: map[string]daemon.AppStatus{"a": {App: a}}}); err != nil {
+			t.Fatal(err)
+		}
+		var got []struct {
+			Env map[string]any `json:"pm2_env"`
+		}
+		if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range c.want {
+			if !reflect.DeepEqual(got[0].Env[key], want) {
+				t.Errorf("%s is %v, want %v", key, got[0].Env[key], want)
+			}
+		}
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	l := running(t)
 	api := l.Apps["api"]

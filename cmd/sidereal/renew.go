@@ -19,9 +19,10 @@ func restartCommand() *cobra.Command {
 		Long: `Stop processes and start them again. The command also starts stopped processes.
 
 Processes keep the environment that they were started with, unless you give --update-env or --env. A process file always
-brings its own environment. The flags of ` + "`start`" + ` change the apps.`,
+brings its own environment. The flags of ` + "`start`" + ` change the apps, and arguments after -- replace those of their scripts.`,
 		Args: takes(1, -1), ValidArgsFunction: completeFiles,
-	}, s, func(ctx context.Context, targets, _ []string) error {
+	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
+		s.scriptArgs = scriptArgs
 		return s.renew(ctx, targets, daemon.Restart, daemon.StartRestart)
 	})
 }
@@ -35,7 +36,8 @@ func reloadCommand(name string) *cobra.Command {
 If a new process doesn't become ready, the reload ends, the old processes go on, and the exit code is 1. The command
 restarts processes that don't share a port.`,
 		Args: takes(1, -1), ValidArgsFunction: completeFiles,
-	}, s, func(ctx context.Context, targets, _ []string) error {
+	}, s, func(ctx context.Context, targets, scriptArgs []string) error {
+		s.scriptArgs = scriptArgs
 		return s.renew(ctx, targets, daemon.Reload, daemon.StartReload)
 	})
 	cmd.Flags().IntVar(&s.parallel, "parallel", 0, "`number` of processes of an app to replace at a time")
@@ -78,10 +80,10 @@ func (s *starter) renewKnown(ctx context.Context, targets []string, verb daemon.
 		return nil, s.notFound(missing[0])
 	}
 	var steps []step
-	if len(missing) > 0 && (s.update || s.stage != "" || len(s.options.Options()) > 0) {
+	if len(missing) > 0 && (s.update || s.stage != "" || len(s.changes()) > 0) {
 		steps = append(steps, step{action: &daemon.Action{Verb: verb, Targets: missing}}) // the daemon refuses them
 	}
-	if len(s.options.Options()) > 0 {
+	if len(s.changes()) > 0 {
 		changed, err := s.changed(l, found, mode)
 		return append(steps, changed), err
 	}
@@ -118,12 +120,22 @@ func (s *starter) renewed(l daemon.Listing, found []daemon.Process, verb daemon.
 	return a
 }
 
+// changes returns the fields that this command sets in known apps: its flags, and arguments after --.
+func (s *starter) changes() map[string]any {
+	options := s.options.Options()
+	if len(s.scriptArgs) > 0 {
+		options["args"] = s.scriptArgs
+	}
+	return options
+}
+
 // changed starts known apps with the flags of this command.
 func (s *starter) changed(l daemon.Listing, found []daemon.Process, mode daemon.StartMode) (step, error) {
 	loader, err := s.loader()
 	if err != nil {
 		return step{}, err
 	}
+	loader.Options = s.changes()
 	r := &pm2.Result{}
 	for _, key := range appsOf(found) {
 		app, err := loader.Change(l.Apps[key].App)

@@ -34,6 +34,8 @@ type starter struct {
 	stay     bool // --no-daemon
 	raw      bool // pm2-runtime
 	parallel int
+
+	scriptArgs []string // for apps that are known
 }
 
 // startFlags declares the flags of commands that may read process files.
@@ -176,7 +178,7 @@ func (s *starter) resolve(ctx context.Context, known daemon.Listing, target stri
 
 // again starts processes that the daemon has.
 func (s *starter) again(known daemon.Listing, found []daemon.Process) (step, error) {
-	if len(s.options.Options()) > 0 {
+	if len(s.changes()) > 0 {
 		return s.changed(known, found, daemon.StartRestart)
 	}
 	return step{action: s.renewed(known, found, daemon.Restart)}, nil

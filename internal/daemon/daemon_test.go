@@ -357,7 +357,7 @@ func TestCrashingAppIsReported(t *testing.T) {
 
 // A program that has done its work doesn't fail the command that started it.
 func TestJobThatIsStartedAgainFailsNoStart(t *testing.T) {
-	r := runDaemon(t)
+	r := runDaemon(t, func(c *Config) { c.settleTime = time.Minute }) // however slow a job is
 	again := interpreted(t, app(t, "again", "job"), "sh")
 	again.MaxRestarts, again.MinUptime = 2, pm2.Duration(time.Hour)
 	r.must(r.start(StartNew, again))

@@ -48,7 +48,7 @@ var layers = map[string][]string{
 	"internal/daemon":     {"internal/logfile", "internal/safefile", "internal/pidfile", "internal/host", "internal/cluster", "internal/sockets", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/admin", "internal/loghandler"},
 	"internal/node":       {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
 	"internal/adapterenv": {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":  {"internal/netio"}, "internal/redisserver": {}, "internal/supervisor": {"internal/lifeline", "internal/loghandler"}, "internal/wheel": {}, "internal/guardian": {}, "internal/notice": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
+	"internal/redisconn":  {"internal/netio"}, "internal/redisserver": {}, "internal/proctree": {}, "internal/supervisor": {"internal/lifeline", "internal/loghandler", "internal/proctree"}, "internal/wheel": {}, "internal/guardian": {"internal/proctree"}, "internal/notice": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 
 	// Packages for tests.
 	"adapter/internal/linktest": {"socketio/cluster", "socketio/packet", "adapter/internal/wire", "internal/redisconn", "internal/testkit"},

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sidereal-io/sidereal/internal/proctree"
 )
 
 const supported = true
@@ -63,30 +63,11 @@ func End() {
 // descendants returns the running processes below this one, parents before children.
 func descendants() (pids []int) {
 	for queue := []int{os.Getpid()}; len(queue) > 0; queue = queue[1:] {
-		for _, child := range children(queue[0]) {
+		for _, child := range proctree.Children(queue[0]) {
 			if runs(child) {
 				pids = append(pids, child)
 			}
 			queue = append(queue, child)
-		}
-	}
-	return pids
-}
-
-func children(pid int) (pids []int) {
-	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return nil
-	}
-	for _, task := range tasks {
-		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, task.Name()))
-		if err != nil {
-			continue
-		}
-		for _, field := range strings.Fields(string(raw)) {
-			if child, err := strconv.Atoi(field); err == nil {
-				pids = append(pids, child)
-			}
 		}
 	}
 	return pids

@@ -39,7 +39,7 @@ func (x *exchange) forward(ctx context.Context) bool {
 	for n := range most {
 		w := x.route.worker
 		u, err := w.get(ctx, fresh)
-		for tries := 0; tries < mostTries && outOfDescriptors(err) && x.c.r.shortage(); tries++ {
+		for tries := 0; tries < mostTries && outOfDescriptors(err) && x.c.r.budget.shortage(); tries++ {
 			u, err = w.get(ctx, fresh)
 		}
 		if err == nil {

@@ -41,20 +41,16 @@ type conn struct {
 	watched     uint64      // the watcher's number for it, 0: none
 	parent      *conn       // the multiplexer's connection that it is a request of
 
-	state    atomic.Uint32 // a connState
-	since    atomic.Int64  // Unix nanoseconds when it became idle; 0: a multiplexer has requests
-	uses     atomic.Int64  // connections to workers that a multiplexer's requests use
-	newcomer atomic.Bool   // no whole request came yet
-	counted  bool          // among the router's connections; a multiplexer's requests aren't
+	state atomic.Uint32 // a connState
+	since atomic.Int64  // Unix nanoseconds when it became idle; 0: a multiplexer has requests
+	uses  atomic.Int64  // connections to workers that a multiplexer's requests use
 
-	queue         *newcomers // that it is in; guarded by Router.mu, as are its neighbours there
-	before, after *conn
-
-	mu    sync.Mutex  // guards the rest
-	up    *workerConn // what a request waits for
-	leave leave       // what of the client ends that wait
-	left  leave       // what the client did
-	cut   bool        // the router stops
+	member             // of the router's connections
+	mu     sync.Mutex  // guards the rest
+	up     *workerConn // what a request waits for
+	leave  leave       // what of the client ends that wait
+	left   leave       // what the client did
+	cut    bool        // the router stops
 }
 
 // socket is a connection whose descriptor is all that there is of it: package net's, or netio's.
@@ -149,7 +145,7 @@ func (c *conn) next(ctx context.Context) bool {
 			return false
 		}
 		if c.awaitsProxy || c.beginsTLS() {
-			c.begins()
+			c.r.conns.begins(c)
 		}
 		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() || c.muxed != nil {
 			return false
@@ -177,7 +173,7 @@ func (c *conn) end() {
 	}
 	c.Drop()
 	c.Conn.Close()
-	c.r.forget(c)
+	c.r.conns.forget(c)
 }
 
 // freshTime is how long a stopping router waits for the first request of a connection. It has
@@ -302,7 +298,7 @@ func (c *conn) readHead(h *http1.Head) (int, error) {
 			return n, err
 		}
 		if seen == 0 {
-			c.begins()
+			c.r.conns.begins(c)
 			// An absolute deadline: a byte now and then does not move it.
 			c.Conn.SetReadDeadline(time.Now().Add(c.r.cfg.HeadTimeout))
 		}

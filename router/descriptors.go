@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"sync"
@@ -28,16 +29,25 @@ const (
 	mostTries = 16
 )
 
-// budget counts the file descriptors of connections.
+// budget counts the file descriptors of connections, and decides who gives one back.
 type budget struct {
+	cfg     *Config
+	metrics *metrics
+	conns   *connections
+	tidy    func(now time.Time, all bool) // closes idle connections to workers
+
 	most   atomic.Int64 // connections of clients and to workers
 	open   atomic.Int64 // connections to workers
 	using  atomic.Int64 // requests and relays that use one, or are about to
-	extra  atomic.Int64 // of these, more than one of an HTTP/2 connection
 	looked atomic.Int64 // Unix nanoseconds when nobody could give way
 
 	mu      sync.Mutex // guards uploads
 	uploads map[*upload]struct{}
+}
+
+func (m *budget) init(cfg *Config, metrics *metrics, conns *connections, tidy func(now time.Time, all bool)) {
+	m.cfg, m.metrics, m.conns, m.tidy = cfg, metrics, conns, tidy
+	m.most.Store(int64(cfg.Descriptors))
 }
 
 // descriptors is how many connections may have: what the process may open, without what the rest of
@@ -57,107 +67,32 @@ func outOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// newcomers are connections that have not sent a whole request, in the order in which they came.
-// Router.mu guards the router's, and each listener's own mu its.
-type newcomers struct {
-	first, last *conn
-	n           int
-}
-
-func (l *newcomers) push(c *conn) {
-	c.queue, c.before, c.after = l, l.last, nil
-	if l.last == nil {
-		l.first = c
-	} else {
-		l.last.after = c
-	}
-	l.last = c
-	l.n++
-}
-
-func (l *newcomers) remove(c *conn) {
-	if c.before == nil {
-		l.first = c.after
-	} else {
-		c.before.after = c.after
-	}
-	if c.after == nil {
-		l.last = c.before
-	} else {
-		c.after.before = c.before
-	}
-	c.queue, c.before, c.after = nil, nil, nil
-	l.n--
-}
-
-// begins notes that something came of the first request.
-func (c *conn) begins() {
-	if !c.newcomer.Load() {
-		return
-	}
-	c.r.mu.Lock()
-	defer c.r.mu.Unlock()
-	if c.queue == &c.r.silent {
-		c.queue.remove(c)
-		c.r.begun.push(c)
-	}
-}
-
-// heard notes that a whole request came.
-func (c *conn) heard() {
-	if !c.newcomer.Load() || !c.newcomer.CompareAndSwap(true, false) {
-		return
-	}
-	c.r.mu.Lock()
-	defer c.r.mu.Unlock()
-	if c.queue != nil {
-		c.queue.remove(c)
-	}
-}
-
-// letIn counts a new connection, for which another one may have to give way.
-func (r *Router) letIn(c *conn) limit {
-	for tries := 0; tries < mostTries && r.crowded(); tries++ {
-		if !r.makeRoom() {
-			return byDescriptors
+// makeWay has others give way until there is a descriptor for a new connection. It returns false if
+// all descriptors are needed.
+func (m *budget) makeWay() bool {
+	for tries := 0; tries < mostTries && m.crowded(); tries++ {
+		if !m.makeRoom() {
+			return false
 		}
 	}
-	r.mu.Lock()
-	var leaves *conn
-	full := r.cfg.MaxConnections > 0 && r.heldLocked() >= r.cfg.MaxConnections
-	if full || r.silent.n+r.begun.n >= r.cfg.MaxSilent {
-		leaves = r.oldestLocked()
-	}
-	if full && leaves == nil {
-		r.mu.Unlock()
-		return byConnections
-	}
-	r.conns[c] = struct{}{}
-	c.counted = true
-	c.newcomer.Store(true)
-	r.silent.push(c)
-	r.mu.Unlock()
-	leaves.giveWay()
-	return unlimited
+	return true
 }
 
 // crowded reports whether all descriptors are taken.
-func (r *Router) crowded() bool {
-	return r.held() >= r.budget.most.Load()
-}
+func (m *budget) crowded() bool { return m.held() >= m.most.Load() }
 
 // held is how many descriptors the connections have.
-func (r *Router) held() int64 { return int64(r.Connections()) + r.budget.open.Load() }
+func (m *budget) held() int64 { return int64(m.conns.count()) + m.open.Load() }
 
 // shortage makes room after the kernel has refused a descriptor, though there were some by our
 // count: somebody else in this process has them. From now on the connections get fewer, and slowly
 // more again (restore). It returns false if nobody gives way.
-func (r *Router) shortage() bool {
-	held := r.held()
-	r.budget.most.Store(max(held-max(held/16, 8), 8))
+func (m *budget) shortage() bool {
+	held := m.held()
+	m.most.Store(max(held-max(held/16, 8), 8))
 	made := false
-	for tries := 0; tries < mostTries && (r.crowded() || tries < 2); tries++ { // a connection to a worker is made of two
-		if !r.makeRoom() {
+	for tries := 0; tries < mostTries && (m.crowded() || tries < 2); tries++ { // a connection to a worker is made of two
+		if !m.makeRoom() {
 			break
 		}
 		made = true
@@ -166,28 +101,10 @@ func (r *Router) shortage() bool {
 }
 
 // restore gives back a part of what a shortage took, each second.
-func (r *Router) restore() {
-	if most, all := r.budget.most.Load(), int64(r.cfg.Descriptors); most < all {
-		r.budget.most.CompareAndSwap(most, min(most+max(all/64, 1), all))
+func (m *budget) restore() {
+	if most, all := m.most.Load(), int64(m.cfg.Descriptors); most < all {
+		m.most.CompareAndSwap(most, min(most+max(all/64, 1), all))
 	}
-}
-
-// heldLocked is how many connections MaxConnections counts. A further request on one of HTTP/2
-// counts as if it had come on a connection of its own.
-func (r *Router) heldLocked() int { return len(r.conns) + len(r.relays) + int(r.budget.extra.Load()) }
-
-// oldestLocked takes the newcomer out that has waited longest, one that sent nothing before all
-// that sent something. It returns nil if there is none.
-func (r *Router) oldestLocked() *conn {
-	c := r.silent.first
-	if c == nil {
-		c = r.begun.first
-	}
-	if c != nil {
-		c.queue.remove(c)
-		delete(r.conns, c)
-	}
-	return c
 }
 
 // giveWay closes a newcomer. Its goroutine ends with that.
@@ -201,81 +118,33 @@ func (c *conn) giveWay() {
 // makeRoom has somebody give a descriptor back who needs it less than whoever comes: newcomers, if
 // they are many; idle connections to workers; clients between two requests, and those that send
 // nothing in the middle of a body. It returns false if all are needed.
-func (r *Router) makeRoom() bool {
-	r.mu.Lock()
-	var c *conn
-	if int64(r.silent.n+r.begun.n) > r.budget.most.Load()/16 {
-		c = r.oldestLocked()
-	}
-	r.mu.Unlock()
+func (m *budget) makeRoom() bool {
+	c := m.conns.oldest(m.most.Load() / 16)
 	now := time.Now()
 	switch {
 	case c != nil:
-	case now.UnixNano()-r.budget.looked.Load() < int64(lookAgain):
-	case r.closeUpstreams(now) && !r.crowded(), r.closeClients(now), r.hurry(now):
+	case now.UnixNano()-m.looked.Load() < int64(lookAgain):
+	case m.closeUpstreams(now) && !m.crowded(), m.conns.closeLongest(m.atOnce(), now), m.hurry(now):
 		return true
 	default:
-		r.budget.looked.Store(now.UnixNano())
+		m.looked.Store(now.UnixNano())
 	}
 	if c == nil {
-		r.mu.Lock()
-		c = r.oldestLocked()
-		r.mu.Unlock()
+		c = m.conns.oldest(0)
 	}
 	c.giveWay()
 	return c != nil
 }
 
 // closeUpstreams closes the idle connections to workers.
-func (r *Router) closeUpstreams(now time.Time) bool {
-	before := r.budget.open.Load()
-	r.tidyAt(now, true)
-	return r.budget.open.Load() < before
+func (m *budget) closeUpstreams(now time.Time) bool {
+	before := m.open.Load()
+	m.tidy(now, true)
+	return m.open.Load() < before
 }
 
 // atOnce is how many give way at a time: looking for them costs as much as there are.
-func (r *Router) atOnce() int { return max(int(r.budget.most.Load()/64), 1) }
-
-// closeClients closes the connections that have been without a request for longest.
-func (r *Router) closeClients(now time.Time) bool {
-	type idle struct {
-		c     *conn
-		since int64
-	}
-	var all []idle
-	r.mu.Lock()
-	for c := range r.conns {
-		if since := c.idleSince(); since != 0 && now.UnixNano()-since >= int64(oldEnough) {
-			all = append(all, idle{c, since})
-		}
-	}
-	r.mu.Unlock()
-	slices.SortFunc(all, func(a, b idle) int { return compare(a.since, b.since) })
-	closed := 0
-	for _, i := range all {
-		if closed == r.atOnce() {
-			break
-		}
-		if i.c.closeIfIdle() {
-			closed++
-			r.mu.Lock()
-			delete(r.conns, i.c)
-			r.mu.Unlock()
-		}
-	}
-	r.metrics.evicted.WithLabelValues("idle").Add(float64(closed))
-	return closed > 0
-}
-
-func compare(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
+func (m *budget) atOnce() int { return max(int(m.most.Load()/64), 1) }
 
 // idleSince is when the connection's last request ended, in Unix nanoseconds; 0: it has one, or is
 // a newcomer.
@@ -306,27 +175,27 @@ func (c *conn) closeIfIdle() bool {
 }
 
 // hurry ends the bodies for which the router has waited longest.
-func (r *Router) hurry(now time.Time) bool {
+func (m *budget) hurry(now time.Time) bool {
 	type slow struct {
 		p     *upload
 		since int64
 	}
 	var all []slow
-	r.budget.mu.Lock()
-	for p := range r.budget.uploads {
+	m.mu.Lock()
+	for p := range m.uploads {
 		if since := p.waits.Load(); since != 0 && now.UnixNano()-since >= int64(oldEnough) {
 			all = append(all, slow{p, since})
 		}
 	}
-	r.budget.mu.Unlock()
-	slices.SortFunc(all, func(a, b slow) int { return compare(a.since, b.since) })
+	m.mu.Unlock()
+	slices.SortFunc(all, func(a, b slow) int { return cmp.Compare(a.since, b.since) })
 	ended := 0
-	for _, s := range all[:min(len(all), r.atOnce())] {
+	for _, s := range all[:min(len(all), m.atOnce())] {
 		if s.p.hurry() {
 			ended++
 		}
 	}
-	r.metrics.evicted.WithLabelValues("body").Add(float64(ended))
+	m.metrics.evicted.WithLabelValues("body").Add(float64(ended))
 	return ended > 0
 }
 
@@ -351,7 +220,7 @@ func (x *exchange) admit() limit {
 	if x.route.admitted {
 		return unlimited
 	}
-	l := x.c.r.reserve(x.c.parent)
+	l := x.c.r.budget.reserve(x.c.parent)
 	x.route.admitted = l == unlimited
 	return l
 }
@@ -359,10 +228,10 @@ func (x *exchange) admit() limit {
 // reserve takes a place. Half of the descriptors are for connections to workers: a client of
 // HTTP/1 needs one of each kind. Of those an HTTP/2 connection gets a share of what is free, so
 // that it leaves places to others.
-func (r *Router) reserve(parent *conn) limit {
-	m, most := &r.budget, r.budget.most.Load()/2
+func (m *budget) reserve(parent *conn) limit {
+	most := m.most.Load() / 2
 	using := m.using.Add(1)
-	if using > most && !r.urge() {
+	if using > most && !m.urge() {
 		m.using.Add(-1)
 		return byDescriptors
 	}
@@ -371,44 +240,39 @@ func (r *Router) reserve(parent *conn) limit {
 	}
 	n := parent.uses.Add(1)
 	if n > 1 {
-		m.extra.Add(1)
+		m.conns.extra.Add(1)
 	}
 	l := unlimited
 	if n > fewStreams {
 		if n*shareOfStreams > most-using {
 			l = byDescriptors
-		} else if c := r.cfg.MaxConnections; c > 0 {
-			r.mu.Lock()
-			free := c - r.heldLocked()
-			r.mu.Unlock()
-			if n*shareOfStreams > int64(free) {
-				l = byConnections
-			}
+		} else if m.cfg.MaxConnections > 0 && n*shareOfStreams > int64(m.conns.free()) {
+			l = byConnections
 		}
 	}
 	if l != unlimited {
-		r.unreserve(parent)
+		m.unreserve(parent)
 	}
 	return l
 }
 
-func (r *Router) unreserve(parent *conn) {
-	r.budget.using.Add(-1)
+func (m *budget) unreserve(parent *conn) {
+	m.using.Add(-1)
 	if parent != nil && parent.uses.Add(-1) > 0 {
-		r.budget.extra.Add(-1)
+		m.conns.extra.Add(-1)
 	}
 }
 
 // urge is hurry, but not again and again in vain.
-func (r *Router) urge() bool {
+func (m *budget) urge() bool {
 	now := time.Now()
-	if now.UnixNano()-r.budget.looked.Load() < int64(lookAgain) {
+	if now.UnixNano()-m.looked.Load() < int64(lookAgain) {
 		return false
 	}
-	if r.hurry(now) {
+	if m.hurry(now) {
 		return true
 	}
-	r.budget.looked.Store(now.UnixNano())
+	m.looked.Store(now.UnixNano())
 	return false
 }
 

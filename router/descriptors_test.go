@@ -31,9 +31,9 @@ func (r *Router) stalled() (n int) {
 
 // between reports whether the client's connection is between two requests, or gone.
 func (r *Router) between(client string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for c := range r.conns {
+	r.conns.mu.Lock()
+	defer r.conns.mu.Unlock()
+	for c := range r.conns.proxied {
 		if c.nc.RemoteAddr().String() == client {
 			return c.idleSince() != 0
 		}
@@ -42,9 +42,9 @@ func (r *Router) between(client string) bool {
 }
 
 func (r *Router) waiting() (silent, begun int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.silent.n, r.begun.n
+	r.conns.mu.Lock()
+	defer r.conns.mu.Unlock()
+	return r.conns.silent.n, r.conns.begun.n
 }
 
 // TestSilentConnectionsGiveWay: a router with few descriptors serves its sessions and all newcomers
@@ -189,7 +189,7 @@ func TestStreamsLeaveRoom(t *testing.T) {
 	testkit.Until(t, "every request is held or refused", func() bool {
 		return sent.Load() == conns*streams && refused.Load()+h.budget.using.Load() >= conns*streams
 	})
-	if n := h.held(); n > most*3/4 {
+	if n := h.budget.held(); n > most*3/4 {
 		t.Errorf("%d descriptors of %d are taken", n, most)
 	}
 	for i := range 10 {
@@ -209,7 +209,7 @@ func TestStreamsLeaveRoom(t *testing.T) {
 	}
 	stop()
 	attack.Wait()
-	testkit.Until(t, "all places are free again", func() bool { return h.budget.using.Load() == 0 && h.budget.extra.Load() == 0 })
+	testkit.Until(t, "all places are free again", func() bool { return h.budget.using.Load() == 0 && h.conns.extra.Load() == 0 })
 }
 
 // TestStreamsCountAsConnections: a further request of an HTTP/2 connection counts for

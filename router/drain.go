@@ -2,8 +2,6 @@ package router
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 )
 
@@ -33,7 +31,7 @@ func (r *Router) drain(stop context.CancelFunc) {
 	defer t.Stop()
 	due := 0.0 // relays that may be closed now
 	for now := time.Now(); now.Before(deadline); now = <-t.C {
-		relays, left := r.closeIdle()
+		relays, left := r.conns.closeIdle()
 		if left == 0 {
 			break
 		}
@@ -46,32 +44,9 @@ func (r *Router) drain(stop context.CancelFunc) {
 	}
 	r.cutting.Store(true) // HTTP/2 ends its requests with stop, as if their clients had left
 	stop()
-	r.mu.Lock()
-	r.ended = true
-	cut := len(r.conns) + len(r.relays)
-	for c := range r.conns {
-		c.cutOff()
-	}
-	for p := range r.relays {
-		p.Cut()
-	}
-	r.mu.Unlock()
+	cut := r.conns.cut()
 	if cut > 0 {
 		r.log.Warn("shutdown timeout reached; the router cut the remaining connections", "connections", cut)
 	}
-	r.serving.Wait()
-}
-
-// closeIdle closes what is between requests and returns the relays, and how many connections are
-// left.
-func (r *Router) closeIdle() (relays []*relayedSocket, left int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for c := range r.conns {
-		switch connState(c.state.Load()) {
-		case connFresh, connIdle:
-			c.closeIdle()
-		}
-	}
-	return slices.Collect(maps.Keys(r.relays)), len(r.conns) + len(r.relays)
+	r.conns.serving.Wait()
 }

@@ -39,7 +39,7 @@ func (x *exchange) end(ctx context.Context) {
 	x.out.release()
 	x.route.leaveGate()
 	if x.route.admitted && x.c.relaying == nil {
-		x.c.r.unreserve(x.c.parent)
+		x.c.r.budget.unreserve(x.c.parent)
 	}
 	*x = exchange{record: record{text: x.record.text[:0]}}
 	exchanges.Put(x)
@@ -59,7 +59,7 @@ func (x *exchange) serve(ctx context.Context) bool {
 		}
 		return false
 	}
-	c.heard()
+	c.r.conns.heard(c)
 	b := c.Bytes()[:n]
 	x.record.note(&q.head, b)
 	x.close = q.head.Close || c.last || c.r.draining.Load()

@@ -452,10 +452,10 @@ func TestDrainServesTheFirstRequestOfANewConnection(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) { cfg.ShutdownTimeout = time.Hour })
 	late, never := dialTo(t, h.addr), dialTo(t, h.addr)
 	testkit.Until(t, "both wait", func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
+		h.conns.mu.Lock()
+		defer h.conns.mu.Unlock()
 		n := 0
-		for c := range h.conns {
+		for c := range h.conns.proxied {
 			if connState(c.state.Load()) == connFresh {
 				n++
 			}

@@ -31,8 +31,8 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		refuseIdle(w)
 		return
 	}
-	defer r.serving.Done()
-	defer r.forget(c) // also if something panics
+	defer r.conns.serving.Done()
+	defer r.conns.forget(c) // also if something panics
 	if r.draining.Load() {
 		w.Header().Set("Connection", "close")
 	}
@@ -47,28 +47,10 @@ func refuseIdle(w http.ResponseWriter) {
 
 // enter counts c among the connections that a drain waits for, until forget and serving.Done. It
 // returns false if the router doesn't run.
-func (r *Router) enter(c *conn) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.runsLocked() {
-		return false
-	}
-	r.conns[c] = struct{}{}
-	c.counted = true
-	r.serving.Add(1)
-	r.metrics.proxied.Inc()
-	r.metrics.accepted.Inc()
-	return true
-}
+func (r *Router) enter(c *conn) bool { return r.runs() && r.conns.join(c) }
 
 func (r *Router) runs() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.runsLocked()
-}
-
-func (r *Router) runsLocked() bool {
-	return !r.ended && (r.listening.Load() || r.draining.Load())
+	return (r.listening.Load() || r.draining.Load()) && !r.cutting.Load()
 }
 
 func peerOfRequest(req *http.Request) client {
@@ -110,7 +92,7 @@ func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
 		nc.Close()
 		return
 	}
-	defer r.serving.Done()
+	defer r.conns.serving.Done()
 	c.taken(append(s.text[:len(s.text)-2], "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"...), buffered.Reader)
 	s.text = nil
 	c.serve(context.WithoutCancel(req.Context()))

@@ -75,7 +75,7 @@ func (h *h2) run(ctx context.Context) {
 // take gives a connection to the server, which ends it. Until then it counts as served.
 func (h *h2) take(c *conn) {
 	h.conns.Store(c.muxed, c)
-	h.r.serving.Add(1)
+	h.r.conns.serving.Add(1)
 	if !h.feed.Give(c.muxed) {
 		h.end(c.muxed)
 	}
@@ -95,7 +95,7 @@ func (h *h2) changed(nc net.Conn, state http.ConnState) {
 func (h *h2) end(nc net.Conn) {
 	if c, ok := h.conns.LoadAndDelete(nc); ok {
 		c.(*conn).end()
-		h.r.serving.Done()
+		h.r.conns.serving.Done()
 	}
 }
 
@@ -109,7 +109,7 @@ func (h *h2) drain(ctx context.Context) {
 // serve serves one request.
 func (h *h2) serve(ctx context.Context, w http.ResponseWriter, req *http.Request) {
 	parent := req.Context().Value(h2key{}).(*conn)
-	parent.heard()
+	h.r.conns.heard(parent)
 	c := &conn{r: h.r, parent: parent, peer: parent.peer, trusted: parent.trusted, unproxied: parent.unproxied}
 	c.serveRequest(ctx, w, req, parent.isCut)
 }

@@ -75,7 +75,7 @@ func (l *listener) inspect(nc net.Conn) {
 		return
 	}
 	if here && c.wantsWebSocket() && l.r.enter(c) {
-		defer l.r.serving.Done()
+		defer l.r.conns.serving.Done()
 		c.last = true
 		c.serve(context.Background())
 		return

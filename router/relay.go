@@ -26,24 +26,11 @@ func (c *conn) relay(u *workerConn) {
 		r.watcher.remove(c) // its end is read now
 	}
 	p := &relayedSocket{r: r, w: u.w, open: u.opened}
-	r.serving.Add(1)
-	if r.replace(c, p) || c.isCut() {
+	if r.conns.replace(c, p) || c.isCut() {
 		p.Cut()
 	}
 	c.awaited()
 	r.pairs.Join(&p.Pair, &c.Stream, &u.Stream, p.end)
-}
-
-// replace has p in c's place among the router's connections. It reports whether the router cuts
-// what it still has.
-func (r *Router) replace(c *conn, p *relayedSocket) (cut bool) {
-	c.counted = false
-	r.metrics.proxied.Dec()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.conns, c)
-	r.relays[p] = struct{}{}
-	return r.ended
 }
 
 // end ends the accounting of a relay, whose connections are closed.
@@ -54,9 +41,6 @@ func (p *relayedSocket) end() {
 	if p.open {
 		r.budget.open.Add(-1)
 	}
-	r.unreserve(nil)
-	r.mu.Lock()
-	delete(r.relays, p)
-	r.mu.Unlock()
-	r.serving.Done()
+	r.budget.unreserve(nil)
+	r.conns.forgetRelay(p)
 }

@@ -45,7 +45,7 @@ func (c *conn) serveRequest(ctx context.Context, w http.ResponseWriter, req *htt
 	s.begin(w, req)
 	if !s.compose() {
 		s.end()
-		c.r.forget(c)
+		c.r.conns.forget(c)
 		c.r.metrics.refused.WithLabelValues("400").Inc()
 		http.Error(w, http1.ErrLine.Why, http.StatusBadRequest)
 		return

@@ -84,14 +84,8 @@ type Router struct {
 	cutting   atomic.Bool // the drain takes too long
 	stopped   atomic.Bool
 
-	serving sync.WaitGroup // connections
-	budget  budget         // of file descriptors
-	mu      sync.Mutex     // guards the rest
-	ended   bool           // nobody new is served
-	conns   map[*conn]struct{}
-	relays  map[*relayedSocket]struct{}
-	silent  newcomers // have sent nothing
-	begun   newcomers // have sent something
+	conns  *connections
+	budget budget // of file descriptors
 }
 
 // New checks cfg and makes a Router. It starts nothing.
@@ -102,15 +96,16 @@ func New(cfg Config) (*Router, error) {
 	}
 	r := &Router{
 		cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, upgradeTime: upgradeTimeout,
-		conns: make(map[*conn]struct{}), relays: make(map[*relayedSocket]struct{}), pairs: relay.New(writeTimeout),
+		pairs: relay.New(writeTimeout),
 	}
-	r.budget.most.Store(int64(cfg.Descriptors))
 	r.balance.init(&r.cfg, r.workerOf)
 	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
 	r.access.init(&r.cfg)
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("router: register metrics: %w", err)
 	}
+	r.conns = newConnections(&r.cfg, r.metrics)
+	r.budget.init(&r.cfg, r.metrics, r.conns, r.tidyAt)
 	r.tls = &tls.Config{GetConfigForClient: r.tlsFor}
 	if cfg.Certificates != nil && !cfg.HTTP1Only {
 		r.mux = newHTTP2(r)
@@ -133,11 +128,7 @@ func (r *Router) Ready() (ok bool, why string) {
 
 // Connections is how many connections this router holds. Those that were passed to workers are not
 // among them.
-func (r *Router) Connections() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.conns) + len(r.relays)
-}
+func (r *Router) Connections() int { return r.conns.count() }
 
 // Serve serves the listeners, clients and other hosts' routers alike, until ctx ends; then it
 // drains and returns nil. It returns early when a listener fails for good. It closes the listeners.
@@ -223,7 +214,7 @@ func (r *Router) accept(ctx context.Context, ln net.Listener) error {
 		// the kernel's queue when others have given way.
 		r.metrics.acceptErrors.Inc()
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		if outOfDescriptors(err) && r.shortage() {
+		if outOfDescriptors(err) && r.budget.shortage() {
 			pause = time.Millisecond
 		}
 		select {
@@ -246,28 +237,18 @@ func passes(err error) bool {
 func (r *Router) take(ctx context.Context, nc net.Conn, redirects bool) {
 	c := r.newConn(nc)
 	c.redirects = redirects
-	if l := r.letIn(c); l != unlimited {
+	l := byDescriptors
+	if r.budget.makeWay() {
+		l = r.conns.letIn(c)
+	}
+	if l != unlimited {
 		r.turnOut(nc, l)
 		return
 	}
-	r.metrics.proxied.Inc()
-	r.metrics.accepted.Inc()
-	r.serving.Go(func() { c.serve(ctx) })
-}
-
-// forget ends the accounting of a connection.
-func (r *Router) forget(c *conn) {
-	if !c.counted {
-		return
-	}
-	c.counted = false
-	r.metrics.proxied.Dec()
-	r.mu.Lock()
-	delete(r.conns, c)
-	if c.queue != nil {
-		c.queue.remove(c)
-	}
-	r.mu.Unlock()
+	go func() {
+		defer r.conns.serving.Done()
+		c.serve(ctx)
+	}()
 }
 
 // workerGone tells everyone about a dead worker, once.
@@ -291,7 +272,7 @@ func (r *Router) tidy(ctx context.Context) {
 		select {
 		case now := <-t.C:
 			r.tidyAt(now, false)
-			r.restore()
+			r.budget.restore()
 			r.pairs.Expire(now)
 		case <-ctx.Done():
 			return

@@ -34,9 +34,9 @@ func untouched(t *testing.T, change func(*Config)) (*testRouter, *testWorker) {
 
 // active counts the connections that are in the middle of a request.
 func (r *testRouter) active() (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for c := range r.conns {
+	r.conns.mu.Lock()
+	defer r.conns.mu.Unlock()
+	for c := range r.conns.proxied {
 		if connState(c.state.Load()) == connActive {
 			n++
 		}

@@ -152,6 +152,9 @@ func (s *Session) addPoll(p *poll) (status int) {
 	}
 	s.polling.poll, s.polling.answered = p, nil
 	s.resumeLocked()
+	if s.upgrade != nil {
+		s.upgrade.polledLocked()
+	}
 	switch {
 	case s.state == stateClosing:
 		if len(s.out.items) == 0 {

@@ -8,10 +8,11 @@ import (
 )
 
 // A client that has the probe's answer pauses polling, and for that its pending poll must end. The
-// session ends it with a noop together with the probe's answer. If the noop was faster, the client
-// polls again, and that poll ends a little later. The pauses double from minNudge to maxNudge, so
-// that a client whose WebSocket is slow doesn't poll in a loop. (Node's servers wait 100 ms for the
-// first noop, too, and their clients for the upgrade.)
+// session ends it with a noop together with the probe's answer. A poll that the client sent before
+// it read that answer comes later, and ends as it comes. If the client polls on even then, its
+// WebSocket is slow: so that it doesn't poll in a loop, further polls end after pauses that double
+// from minNudge to maxNudge. (Node's servers wait 100 ms for the first noop, too, and their clients
+// for the upgrade.)
 const (
 	minNudge = 10 * time.Millisecond
 	maxNudge = 100 * time.Millisecond
@@ -24,6 +25,7 @@ type upgrade struct {
 	session *Session
 	ws      *webSocket
 	pause   time.Duration // before the next noop; 0 before the probe
+	late    bool          // a poll has come since the probe
 	ends    time.Time
 	timer   wheel.Timer
 }
@@ -78,6 +80,18 @@ func (u *upgrade) Expire(*wheel.Timer) {
 		return
 	}
 	u.nudgeLocked()
+}
+
+// polledLocked ends the first poll that comes after the probe. Under a cork the timer does.
+func (u *upgrade) polledLocked() {
+	s := u.session
+	if u.pause == 0 || u.late {
+		return
+	}
+	u.late = true
+	if s.corks == 0 && len(s.out.items) == 0 {
+		s.out.push(noopPacket)
+	}
 }
 
 // nudgeLocked ends a pending poll, and comes back for the next one.

@@ -55,7 +55,7 @@ func (w *worker) ask(ctx context.Context) error {
 		return w.askDoor(ctx)
 	}
 	// A dying process closes its descriptors one by one: the link may be the next.
-	probe, err := w.r.dialHandoff(ctx, w.id)
+	probe, err := w.r.workers.dial(ctx, w.id)
 	if err == nil {
 		probe.Close()
 		return nil

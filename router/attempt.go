@@ -81,7 +81,7 @@ func (x *exchange) forward(ctx context.Context) bool {
 		case (gone || errors.Is(err, errShut)) && x.isOrphanOf(w):
 			x.route.settle(false)
 			if gone {
-				x.c.r.workerGone(w)
+				x.c.r.workers.gone(w)
 			}
 			return x.answerOrphan()
 		case !gone && x.out.repeated && n < most-1:
@@ -314,7 +314,7 @@ func (a *attempt) answer(ctx context.Context, p *reply) verdict {
 		if u.w.otherKey() && !x.out.streamed && !x.out.unsent() {
 			return otherKey
 		}
-		x.c.r.keyRefused(u.w)
+		x.c.r.workers.keyRefused(u.w)
 		return broken
 	case h.Status == 101 && x.out.form == relayed && h.Upgrade:
 		x.record.status = h.Status

@@ -91,7 +91,7 @@ func (r *Router) newConn(nc net.Conn) *conn {
 	case *netio.Conn:
 		c.tcp = s
 	}
-	c.trusted = r.trusts(c.peer.addr.Addr())
+	c.trusted = r.proxies.trusts(c.peer.addr.Addr())
 	c.awaitsProxy = c.trusted && r.cfg.ProxyProtocol
 	return c
 }
@@ -160,7 +160,7 @@ func (c *conn) next(ctx context.Context) bool {
 // first reads the first bytes of a request. Of a connection that a worker may want untouched it
 // only looks at them.
 func (c *conn) first() error {
-	if c.served == 0 && c.tcp != nil && !c.trusted && !c.proxied && c.r.peeks.Load() {
+	if c.served == 0 && c.tcp != nil && !c.trusted && !c.proxied && c.r.workers.untouched.Load() {
 		return c.Peek()
 	}
 	return c.Fill()

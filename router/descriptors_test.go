@@ -487,7 +487,7 @@ func TestDescriptorsComeBack(t *testing.T) {
 	settled := func(want int) (n int) {
 		testkit.Until(t, "connections have ended", func() bool {
 			for _, h := range []*host{hosts[0], hosts[1], secure} {
-				h.tidyAt(time.Now(), true)
+				h.Router.workers.tidy(time.Now(), true)
 				if h.Connections() > 0 {
 					return false
 				}

@@ -82,7 +82,7 @@ func (f *fleet) kill(id string) int {
 	n := f.clients[id]
 	delete(f.clients, id)
 	for _, r := range f.routers {
-		r.workerGone(r.workerOf(r.cfg.Directory.Workers().Get(id)))
+		r.workers.gone(r.workers.of(r.cfg.Directory.Workers().Get(id)))
 	}
 	return n
 }
@@ -174,7 +174,7 @@ func TestRoundRobinAndRandomSurviveDeaths(t *testing.T) {
 func TestShareOfAFullWorkerIsSpread(t *testing.T) {
 	f := newFleet(t, 1, 8, "")
 	r := f.routers[0]
-	full := r.workerOf(r.cfg.Directory.Workers().Get("wk00"))
+	full := r.workers.of(r.cfg.Directory.Workers().Get("wk00"))
 	full.gate.inFlight.Store(1 << 30)
 	f.open(7000, 500)
 	if f.clients["wk00"] != 0 {

@@ -76,7 +76,7 @@ func (x *exchange) serve(ctx context.Context) bool {
 		if f := c.misplaced(); f != nil {
 			return x.refuse(f)
 		}
-		q.from = c.r.clientOf(&q.head, b, c.peer)
+		q.from = c.r.proxies.clientOf(&q.head, b, c.peer)
 	}
 	return x.dispatch(ctx, n)
 }
@@ -123,7 +123,7 @@ func (x *exchange) forbidden(b []byte) *http1.Refusal {
 	switch {
 	case x.c.bound != nil:
 		return nil
-	case x.c.r.forbids(&x.req, b):
+	case x.c.r.origins.forbid(&x.req, b):
 		return errOrigin
 	case x.mostBody() > 0 && x.req.head.Length > x.mostBody():
 		return errBody

@@ -54,7 +54,7 @@ func TestKilledWorkersSidsAreUnknownAtOnce(t *testing.T) {
 			if remote {
 				// A kept connection's end may be seen only by the request that is sent over it.
 				testkit.Until(t, "the entry has noticed", func() bool {
-					b := entry.workerOf(&directory.Worker{ID: "wkb0", Host: "b", Addr: owner.addr})
+					b := entry.Router.workers.of(&directory.Worker{ID: "wkb0", Host: "b", Addr: owner.addr})
 					b.mu.Lock()
 					defer b.mu.Unlock()
 					return len(b.idle) == 0 || !b.idle[0].alive()
@@ -184,7 +184,7 @@ func TestClosedKeptConnectionsAreReplaced(t *testing.T) {
 		if resp, _ := c.get("/"); resp.StatusCode != 200 {
 			t.Fatal(resp.Status)
 		}
-		b := h.workerOf(d.Workers().Get("wka0"))
+		b := h.Router.workers.of(d.Workers().Get("wka0"))
 		testkit.Until(t, "kept", func() bool {
 			b.mu.Lock()
 			defer b.mu.Unlock()

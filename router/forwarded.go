@@ -21,10 +21,13 @@ func (c client) scheme() string {
 	return "http"
 }
 
+// proxies are the networks of Config.TrustedProxies.
+type proxies []netip.Prefix
+
 // trusts reports whether the forwarding headers of a peer are believed.
-func (r *Router) trusts(a netip.Addr) bool {
+func (ps proxies) trusts(a netip.Addr) bool {
 	a = a.Unmap()
-	for _, p := range r.cfg.TrustedProxies {
+	for _, p := range ps {
 		if p.Contains(a) {
 			return true
 		}
@@ -35,8 +38,8 @@ func (r *Router) trusts(a netip.Addr) bool {
 // clientOf finds the client of a request that came from peer: the rightmost address that is no
 // trusted proxy's. Each proxy appends whom it saw, so whatever stands left of an untrusted address
 // is only that one's word. Before an untrusted peer nothing is believed.
-func (r *Router) clientOf(h *http1.Head, b []byte, peer client) client {
-	if !r.trusts(peer.addr.Addr()) {
+func (ps proxies) clientOf(h *http1.Head, b []byte, peer client) client {
+	if !ps.trusts(peer.addr.Addr()) {
 		return peer
 	}
 	o := peer
@@ -62,7 +65,7 @@ func (r *Router) clientOf(h *http1.Head, b []byte, peer client) client {
 				return o
 			}
 			o.addr = a
-			if !r.trusts(a.Addr()) {
+			if !ps.trusts(a.Addr()) {
 				return o
 			}
 		}
@@ -120,13 +123,13 @@ func (c *conn) appendForwarded(dst []byte, h *http1.Head, b []byte) []byte {
 }
 
 // appendOrigin writes the fields about the client and the router that only our workers read.
-func (r *Router) appendOrigin(dst []byte, from client) []byte {
+func appendOrigin(dst []byte, from client, router string) []byte {
 	if from.addr.IsValid() {
 		dst = from.addr.AppendTo(append(dst, "Sidereal-Client: "...))
 		dst = append(dst, "\r\n"...)
 	}
 	dst = append(append(append(dst, "Sidereal-Proto: "...), from.scheme()...), fieldRouter...)
-	return append(append(dst, r.id...), "\r\n"...)
+	return append(append(dst, router...), "\r\n"...)
 }
 
 // appendRouting writes which worker is meant, and to a door why it should believe that.

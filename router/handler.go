@@ -26,7 +26,7 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	c := &conn{r: r, peer: peerOfRequest(req)}
-	c.trusted = r.trusts(c.peer.addr.Addr())
+	c.trusted = r.proxies.trusts(c.peer.addr.Addr())
 	if !r.enter(c) {
 		refuseIdle(w)
 		return

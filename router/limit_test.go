@@ -76,7 +76,7 @@ func TestStormOfHandshakes(t *testing.T) {
 		if n := counter(t, h.metrics.limited[byInFlight]); n != handshakes-most {
 			t.Errorf("%v counted", n)
 		}
-		b := h.workerOf(&directory.Worker{ID: "wka0"})
+		b := h.Router.workers.of(&directory.Worker{ID: "wka0"})
 		if b.gate.inFlight.Load() != 0 || b.opened.Load() != most {
 			t.Errorf("%d still in flight, %d opened", b.gate.inFlight.Load(), b.opened.Load())
 		}
@@ -90,7 +90,7 @@ func TestPlacesInFlightComeBack(t *testing.T) {
 	w := h.workers["wka0"]
 	idle := func() {
 		t.Helper()
-		b := h.workerOf(&directory.Worker{ID: "wka0"})
+		b := h.Router.workers.of(&directory.Worker{ID: "wka0"})
 		testkit.Until(t, "nothing is in flight", func() bool { return b.gate.inFlight.Load() == 0 })
 	}
 	dialTo(t, h.addr).handshake()
@@ -300,7 +300,7 @@ func TestMostConnections(t *testing.T) {
 // kernel included.
 func BenchmarkTurnedAway(b *testing.B) {
 	h, _ := one(b, 1, nil)
-	worker := h.workerOf(h.cfg.Directory.Workers().Get("wka0"))
+	worker := h.Router.workers.of(h.cfg.Directory.Workers().Get("wka0"))
 	worker.gate.inFlight.Store(1 << 40)
 	c, err := net.Dial("tcp", h.addr)
 	if err != nil {

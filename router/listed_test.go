@@ -147,18 +147,18 @@ func TestConnectionsToUpstreamsAreClosedBeforeTheyDoIt(t *testing.T) {
 	r, d := listed(t, directory.UpstreamConfig{List: list})
 	awaitReady(t, d, 1)
 	dialTo(t, r.addr).get("/")
-	b := r.workerOf(d.Workers().All()[0])
+	b := r.workers.of(d.Workers().All()[0])
 	idle := func() int {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		return len(b.idle)
 	}
 	testkit.Until(t, "one is kept", func() bool { return idle() == 1 })
-	r.tidyAt(time.Now().Add(unknownIdle-time.Second), false)
+	r.workers.tidy(time.Now().Add(unknownIdle-time.Second), false)
 	if idle() != 1 {
 		t.Error("closed too soon")
 	}
-	r.tidyAt(time.Now().Add(unknownIdle+time.Millisecond), false)
+	r.workers.tidy(time.Now().Add(unknownIdle+time.Millisecond), false)
 	if idle() != 0 {
 		t.Errorf("kept for more than %v: Node closes after 5 s", unknownIdle)
 	}
@@ -194,7 +194,7 @@ func TestUpstreamsOverTLS(t *testing.T) {
 	}
 	c.echoes("hello\n")
 	c.ended()
-	if b := r.workerOf(d.Workers().All()[0]); b.up.TLS.ServerName != "127.0.0.1" {
+	if b := r.workers.of(d.Workers().All()[0]); b.up.TLS.ServerName != "127.0.0.1" {
 		t.Errorf("asked for %q", b.up.TLS.ServerName)
 	}
 }

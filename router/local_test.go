@@ -281,7 +281,7 @@ func TestLocalWorkersWithoutRoom(t *testing.T) {
 	f := newHostFleet(t, "", 0, 2, 2)
 	r := f.routers[0]
 	for i, id := range []string{"h0w0", "h0w1"} {
-		w := r.workerOf(f.tables[0].Workers().Get(id))
+		w := r.workers.of(f.tables[0].Workers().Get(id))
 		if i == 0 {
 			w.gate.inFlight.Store(1 << 30)
 		} else {
@@ -299,7 +299,7 @@ func TestRetryAtAnotherWorkerOfTheHost(t *testing.T) {
 	f := newHostFleet(t, "", 0, 2, 2)
 	r := f.routers[0]
 	for range 20 {
-		w, _ := r.balance.choose(r.workerOf(f.tables[0].Workers().Get("h0w0")))
+		w, _ := r.balance.choose(r.workers.of(f.tables[0].Workers().Get("h0w0")))
 		if w.id != "h0w1" {
 			t.Fatal(w.id)
 		}

@@ -71,7 +71,7 @@ func (m *message) compose(c *conn, q *request, n int, f form) {
 	if !believed {
 		dst = c.appendForwarded(dst, h, b)
 		if f != handed {
-			dst = c.r.appendOrigin(dst, q.from)
+			dst = appendOrigin(dst, q.from, c.r.id)
 		}
 	}
 	switch f {

@@ -16,7 +16,10 @@ type pattern struct {
 	star          bool
 }
 
-func parseOrigins(texts []string) (all []pattern, err error) {
+// origins are Config.AllowedOrigins; none: any.
+type origins []pattern
+
+func parseOrigins(texts []string) (all origins, err error) {
 	for _, text := range texts {
 		var p pattern
 		lower := strings.ToLower(text)
@@ -39,24 +42,23 @@ func (p pattern) matches(origin []byte) bool {
 	return at > len(p.before) && http1.HasPrefixFold(origin, p.before) && http1.EqualFold(origin[at:], p.after)
 }
 
-// forbids reports whether a request of a session comes from a page that may not make it. Browsers
+// forbid reports whether a request of a session comes from a page that may not make it. Browsers
 // let any page open a WebSocket anywhere, and send the cookies along. A client that sends no Origin
 // is not a browser.
-func (r *Router) forbids(q *request, b []byte) bool {
-	allowed := r.origins
-	if len(allowed) == 0 || q.kind == kindApp {
+func (all origins) forbid(q *request, b []byte) bool {
+	if len(all) == 0 || q.kind == kindApp {
 		return false
 	}
 	for i := range q.head.Fields() {
-		if f := &q.head.Fields()[i]; f.ID == http1.FieldOrigin && !isAllowed(allowed, f.Value.Of(b)) {
+		if f := &q.head.Fields()[i]; f.ID == http1.FieldOrigin && !all.allow(f.Value.Of(b)) {
 			return true
 		}
 	}
 	return false
 }
 
-func isAllowed(allowed []pattern, origin []byte) bool {
-	for _, p := range allowed {
+func (all origins) allow(origin []byte) bool {
+	for _, p := range all {
 		if p.matches(origin) {
 			return true
 		}

@@ -112,7 +112,7 @@ func (x *exchange) door(ctx context.Context, n int) bool {
 		return x.refuseWith(errNotHere, goneField)
 	}
 	x.decided(decisionDoor)
-	w := c.r.workerOf(&directory.Worker{ID: id, Host: c.r.cfg.HostName, Addr: c.r.cfg.AdvertiseAddr})
+	w := c.r.workers.of(&directory.Worker{ID: id, Host: c.r.cfg.HostName, Addr: c.r.cfg.AdvertiseAddr})
 	s, err := w.link(ctx)
 	if err == nil && s != nil && c.tcp != nil {
 		if err = x.passPeer(s, n); err == nil {

@@ -511,7 +511,7 @@ func TestNewWebSocketsAvoidAStoppedWorker(t *testing.T) {
 	for range 3 { // these are its own
 		dialTo(t, h.addr).send("GET /socket.io/?transport=websocket&sid=%s HTTP/1.1\r\n%s\r\n", directory.MintSID("stop"), upgradeFields)
 	}
-	s, err := h.workerOf(&stopped).link(t.Context())
+	s, err := h.Router.workers.of(&stopped).link(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -546,7 +546,7 @@ func TestWorkerWithoutAnAddressIsNotChosen(t *testing.T) {
 			t.Errorf("%s %q", resp.Status, body)
 		}
 	}
-	if _, met := hosts[0].workersByID.Load("early"); met {
+	if _, met := hosts[0].Router.workers.byID.Load("early"); met {
 		t.Error("a worker that cannot be reached was chosen")
 	}
 }

@@ -69,7 +69,7 @@ func TestRequestsInFlight(t *testing.T) {
 		resp, _ := c.get("/app")
 		return resp.StatusCode == 200
 	})
-	if b := h.workerOf(h.cfg.Directory.Workers().Get("wka0")); b.opened.Load() != 0 || b.gate.inFlight.Load() != 0 {
+	if b := h.Router.workers.of(h.cfg.Directory.Workers().Get("wka0")); b.opened.Load() != 0 || b.gate.inFlight.Load() != 0 {
 		t.Errorf("%d opened, %d in flight", b.opened.Load(), b.gate.inFlight.Load())
 	}
 }

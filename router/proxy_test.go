@@ -332,17 +332,17 @@ func TestFailedHandshakesAreNotCounted(t *testing.T) {
 	c := dialTo(t, h.addr)
 	w := d.Workers().Get("wka0")
 	c.handshake()
-	if n := h.workerOf(w).load(w, 1).clients; n != 1 {
+	if n := h.Router.workers.of(w).load(w, 1).clients; n != 1 {
 		t.Errorf("%d after one", n)
 	}
 	h.workers["wka0"].becomes(func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(403) })
 	c.get("/socket.io/?EIO=4&transport=polling")
-	if n := h.workerOf(w).load(w, 1).clients; n != 1 {
+	if n := h.Router.workers.of(w).load(w, 1).clients; n != 1 {
 		t.Errorf("%d after a refused one", n)
 	}
 	next := *w
 	next.Beat, next.Clients = w.Beat+1, 1
-	if n := h.workerOf(w).load(&next, 1).clients; n != 1 {
+	if n := h.Router.workers.of(w).load(&next, 1).clients; n != 1 {
 		t.Errorf("%d after the beat that counts it", n)
 	}
 }

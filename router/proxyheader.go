@@ -192,7 +192,7 @@ func (c *conn) readProxy() bool {
 		c.Discard(n)
 		if p.addr.IsValid() {
 			c.peer = p
-			c.trusted = c.r.trusts(p.addr.Addr())
+			c.trusted = c.r.proxies.trusts(p.addr.Addr())
 			c.proxied = true
 		}
 		return true

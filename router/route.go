@@ -28,7 +28,7 @@ func (r *Router) route(ctx context.Context, q *request) (rt route) {
 		o := r.cfg.Directory.Owner(ctx, q.sid)
 		if o.Worker != nil {
 			r.cfg.Directory.Touch(q.sid)
-			return route{worker: r.workerOf(o.Worker), decision: o.Decision}
+			return route{worker: r.workers.of(o.Worker), decision: o.Decision}
 		}
 		if r.isOrphan(q, o.WorkerID) {
 			return route{orphan: true}
@@ -94,7 +94,7 @@ func (x *exchange) reroute(err error) bool {
 	rt.settle(false)
 	gone := errors.Is(err, errGone)
 	if gone {
-		r.workerGone(old)
+		r.workers.gone(old)
 	}
 	if !gone && !errors.Is(err, errShut) {
 		rt.choose(r, &x.req, old) // nothing was written, and any worker will do
@@ -150,7 +150,7 @@ func (r *Router) isOrphan(q *request, worker string) bool {
 // proxy is no client: if it names none, nobody is limited.
 func (r *Router) tooMany(q *request) bool {
 	most, addr := r.cfg.HandshakesPerAddress, q.from.addr.Addr()
-	if most <= 0 || !addr.IsValid() || r.trusts(addr) {
+	if most <= 0 || !addr.IsValid() || r.proxies.trusts(addr) {
 		return false
 	}
 	return !r.addresses.enter(addr, most, time.Now().Unix())

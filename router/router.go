@@ -64,28 +64,25 @@ type Router struct {
 	watcher *watcher
 	pairs   *relay.Pairs
 
-	workersByID sync.Map     // worker id -> *worker
-	keyWarned   atomic.Int64 // Unix seconds
-	proxyWarned atomic.Int64 // Unix seconds
-	addresses   addresses
-	peeks       atomic.Bool // a worker of this host takes untouched connections only
+	workers workers
+	conns   *connections
+	budget  budget // of file descriptors
+
 	tls         *tls.Config
 	mux         multiplexer // of HTTP/2; nil: none
-	door        atomic.Pointer[doorKeys]
+	keyring     keyring
 	upgradeTime time.Duration // upgradeTimeout, but in a test
 
-	origins []pattern
-	hellos  pace // TLS handshakes
-	proofs  proofs
-	access  accessLog
+	proxies     proxies
+	proxyWarned atomic.Int64 // Unix seconds
+	origins     origins
+	addresses   addresses
+	hellos      pace // TLS handshakes
+	access      accessLog
 
 	listening atomic.Bool
 	draining  atomic.Bool
 	cutting   atomic.Bool // the drain takes too long
-	stopped   atomic.Bool
-
-	conns  *connections
-	budget budget // of file descriptors
 }
 
 // New checks cfg and makes a Router. It starts nothing.
@@ -96,16 +93,17 @@ func New(cfg Config) (*Router, error) {
 	}
 	r := &Router{
 		cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, upgradeTime: upgradeTimeout,
-		pairs: relay.New(writeTimeout),
+		pairs: relay.New(writeTimeout), proxies: cfg.TrustedProxies, keyring: keyring{directory: cfg.Directory},
 	}
-	r.balance.init(&r.cfg, r.workerOf)
+	r.workers.r = r
+	r.balance.init(&r.cfg, r.workers.of)
 	r.origins, _ = parseOrigins(cfg.AllowedOrigins)
 	r.access.init(&r.cfg)
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("router: register metrics: %w", err)
 	}
 	r.conns = newConnections(&r.cfg, r.metrics)
-	r.budget.init(&r.cfg, r.metrics, r.conns, r.tidyAt)
+	r.budget.init(&r.cfg, r.metrics, r.conns, r.workers.tidy)
 	r.tls = &tls.Config{GetConfigForClient: r.tlsFor}
 	if cfg.Certificates != nil && !cfg.HTTP1Only {
 		r.mux = newHTTP2(r)
@@ -146,7 +144,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	var background, accepting sync.WaitGroup
 	background.Go(func() { r.watcher.run(hard) })
 	background.Go(func() { r.tidy(hard) })
-	background.Go(func() { r.linkLocal(hard) })
+	background.Go(func() { r.workers.linkLocal(hard) })
 	if r.cfg.Certificates != nil {
 		background.Go(func() { r.cfg.Certificates.watch(hard, r.log) })
 	}
@@ -181,13 +179,10 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	}
 	r.drain(stop)
 	r.pairs.Close()
-	r.stopped.Store(true)
+	r.workers.stopped.Store(true)
 	stop()
 	background.Wait()
-	r.workersByID.Range(func(_, b any) bool {
-		b.(*worker).close()
-		return true
-	})
+	r.workers.close()
 	r.log.Info("router stopped")
 	return err
 }
@@ -251,19 +246,6 @@ func (r *Router) take(ctx context.Context, nc net.Conn, redirects bool) {
 	}()
 }
 
-// workerGone tells everyone about a dead worker, once.
-func (r *Router) workerGone(b *worker) {
-	r.metrics.upstreamError("gone")
-	if !r.workersByID.CompareAndDelete(b.id, b) {
-		return
-	}
-	b.close()
-	if r.cfg.Directory.Workers().Get(b.id) != nil {
-		r.log.Warn("worker is gone", "worker", b.id, "host", b.host)
-		r.cfg.Directory.WorkerGone(b.id)
-	}
-}
-
 // tidy closes what was idle too long, until ctx ends.
 func (r *Router) tidy(ctx context.Context) {
 	t := time.NewTicker(time.Second)
@@ -271,28 +253,13 @@ func (r *Router) tidy(ctx context.Context) {
 	for {
 		select {
 		case now := <-t.C:
-			r.tidyAt(now, false)
+			r.workers.tidy(now, false)
 			r.budget.restore()
 			r.pairs.Expire(now)
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-// tidyAt closes what is idle for too long at that time, or all that is idle.
-func (r *Router) tidyAt(now time.Time, all bool) {
-	table := r.cfg.Directory.Workers()
-	r.workersByID.Range(func(id, v any) bool {
-		b, then := v.(*worker), now
-		if !all {
-			then = now.Add(-b.keeps())
-		}
-		if b.tidy(then, table.Get(id.(string)) != nil) && r.workersByID.CompareAndDelete(id, v) {
-			b.close()
-		}
-		return true
-	})
 }
 
 // seldom reports whether 10 s have passed since it last did.

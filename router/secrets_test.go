@@ -10,23 +10,23 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 )
 
-// keyring is a Static with secrets of its own: one router's view while they change.
-type keyring struct {
+// rotation is a Static with secrets of its own: one router's view while they change.
+type rotation struct {
 	*directory.Static
 	mu      sync.Mutex // guards the rest
 	secrets []string
 	next    string // that Redis has, and this router hears of when it asks
 }
 
-func (k *keyring) Secret(context.Context) (string, error) { return k.Secrets()[0], nil }
+func (k *rotation) Secret(context.Context) (string, error) { return k.Secrets()[0], nil }
 
-func (k *keyring) Secrets() []string {
+func (k *rotation) Secrets() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.secrets)
 }
 
-func (k *keyring) Accepts(_ context.Context, shown string) bool {
+func (k *rotation) Accepts(_ context.Context, shown string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !slices.Contains(k.secrets, shown) && k.next != "" {
@@ -53,7 +53,7 @@ func TestRoutersUnderstandEachOtherWhileTheSecretChanges(t *testing.T) {
 				d, turn := directory.NewStatic(), 0
 				hosts := cluster(t, d, func(cfg *Config) {
 					v := [...]view{c.asks, c.door}[turn]
-					cfg.Directory = &keyring{Static: d, secrets: slices.Clone(v.secrets), next: v.next}
+					cfg.Directory = &rotation{Static: d, secrets: slices.Clone(v.secrets), next: v.next}
 					if turn++; over == "TLS" {
 						secured(t)(cfg)
 					}

@@ -539,7 +539,7 @@ func TestSecretIsNotShownInPlainText(t *testing.T) {
 	if heard := hear(); strings.Contains(heard, secret) || !strings.Contains(heard, "Sidereal-Key: "+directory.WorkerKey(secret, "alone")+"\r\n") {
 		t.Errorf("the worker heard %q", heard)
 	}
-	b := r.workerOf(d.Workers().Get("alone"))
+	b := r.workers.of(d.Workers().Get("alone"))
 	knocked := make(chan struct{})
 	go func() {
 		defer close(knocked)

@@ -144,7 +144,7 @@ func TestFirstUpgradeToAnUntouchedWorker(t *testing.T) {
 	}
 	serveWorker(t, l, "node")
 	r := startRouter(t, loopback(t), Config{Directory: directory.NewStatic(directory.Worker{ID: "node", Host: "a"}), RuntimeDir: dir, HostName: "a"})
-	testkit.Until(t, "the router has met the worker", r.peeks.Load)
+	testkit.Until(t, "the router has met the worker", r.workers.untouched.Load)
 	c := dialTo(t, r.addr)
 	if resp := c.upgrade(""); resp.StatusCode != 101 || resp.Header.Get("X-Kind") != "client" {
 		t.Fatal(resp.Status, resp.Header)
@@ -181,7 +181,7 @@ func TestDoorOfAnUntouchedWorkerPassesPeers(t *testing.T) {
 // The other end of a proxied connection is not the client: nothing of it is passed as it came.
 func TestProxiedUpgradeIsNotPassedUntouched(t *testing.T) {
 	r, w := untouched(t, trustingLoopback)
-	r.peeks.Store(true)
+	r.workers.untouched.Store(true)
 	c := dialTo(t, r.addr)
 	c.send("PROXY TCP4 192.0.2.7 198.51.100.1 4660 443\r\n")
 	c.send(plainUpgrade + "\r\n")

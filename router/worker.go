@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,27 +70,6 @@ type worker struct {
 	requests atomic.Int64 // under way
 }
 
-// workerOf returns the worker that a record describes.
-func (r *Router) workerOf(record *directory.Worker) *worker {
-	for {
-		old, ok := r.workersByID.Load(record.ID)
-		if ok && old.(*worker).up == record.Upstream {
-			return old.(*worker)
-		}
-		w := &worker{r: r, id: record.ID, up: record.Upstream, addr: record.Addr, host: record.Host, away: record.Upstream != nil, seen: time.Now()}
-		if !ok {
-			if now, loaded := r.workersByID.LoadOrStore(record.ID, w); loaded {
-				return now.(*worker)
-			}
-			return w
-		}
-		if r.workersByID.CompareAndSwap(record.ID, old, w) { // it was forgotten and is listed again
-			old.(*worker).close()
-			return w
-		}
-	}
-}
-
 // is reports whether a record describes the worker. A nil worker is none.
 func (w *worker) is(record *directory.Worker) bool { return w != nil && w.id == record.ID }
 
@@ -147,7 +125,7 @@ func (w *worker) put(u *workerConn) {
 	u.Expect(0)
 	u.since = time.Now()
 	w.mu.Lock()
-	keep := len(w.idle) < maxIdle && !w.r.stopped.Load()
+	keep := len(w.idle) < maxIdle && !w.r.workers.stopped.Load()
 	if keep {
 		w.seen = u.since
 		w.idle = append(w.idle, u)
@@ -359,19 +337,19 @@ func (w *worker) link(ctx context.Context) (*handoff.Sender, error) {
 func (w *worker) dialSender(ctx context.Context) (*handoff.Sender, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	s, err := w.r.dialHandoff(ctx, w.id)
+	s, err := w.r.workers.dial(ctx, w.id)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	close(w.dialing)
 	w.dialing = nil
 	switch {
-	case err == nil && w.r.stopped.Load():
+	case err == nil && w.r.workers.stopped.Load():
 		s.Close()
 		return nil, errBusy
 	case err == nil:
 		w.sender, w.here = s, true
 		if s.Untouched() {
-			w.r.peeks.Store(true)
+			w.r.workers.untouched.Store(true)
 		}
 		return s, nil
 	case !errors.Is(err, handoff.ErrDead) && !errors.Is(err, handoff.ErrWrongWorker):
@@ -383,10 +361,6 @@ func (w *worker) dialSender(ctx context.Context) (*handoff.Sender, error) {
 	}
 	w.away = true // another router of a host with the same name, or a worker that serves itself
 	return nil, nil
-}
-
-func (r *Router) dialHandoff(ctx context.Context, id string) (*handoff.Sender, error) {
-	return handoff.Dial(ctx, filepath.Join(r.cfg.RuntimeDir, id+".sock"), id)
 }
 
 // validID keeps ids from leaving the folder.
@@ -432,24 +406,5 @@ func (w *worker) close() {
 	w.mu.Unlock()
 	if s != nil {
 		s.Close()
-	}
-}
-
-// linkLocal connects to the handoff sockets of this host's workers as they appear, until ctx ends.
-// The first request of a worker then finds its way open. And the router knows in time that a worker
-// takes untouched connections only, and doesn't read the first WebSocket for it.
-func (r *Router) linkLocal(ctx context.Context) {
-	for {
-		changed := r.cfg.Directory.Changed()
-		for _, w := range r.cfg.Directory.Workers().Ready() {
-			if w.Host == r.cfg.HostName && ctx.Err() == nil {
-				_, _ = r.workerOf(w).link(ctx) // what is wrong shows again when it is needed
-			}
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
 	}
 }

@@ -154,14 +154,27 @@ func (c *cache) expire(now int64) {
 	}
 }
 
-// collect appends the writes that restore one shard's keys: all keys, or those that were never
-// written.
-func (c *cache) collect(shard int, all bool, to []write) []write {
+// forgetWrites marks all entries as never written.
+func (c *cache) forgetWrites() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for e := s.ring.prev; e != &s.ring; e = e.prev {
+			e.written, e.queued = 0, false // a write under way may have come too early
+		}
+		s.mu.Unlock()
+	}
+}
+
+// collect appends the writes of one shard's entries that were never written and aren't about to be.
+// The caller must write them and call wrote or failed.
+func (c *cache) collect(shard int, to []write) []write {
 	s := &c.shards[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for e := s.ring.prev; e != &s.ring; e = e.prev {
-		if all || e.written == 0 {
+		if e.written == 0 && !e.queued {
+			e.queued = true
 			to = append(to, write{sid: e.sid, owner: e.owner, ttl: e.ttl})
 		}
 	}

@@ -88,14 +88,27 @@ func TestCollectFindsWhatRedisLacks(t *testing.T) {
 	c := newCache(1000)
 	c.put("written", "w", time.Minute, 1, 1)
 	c.put("not", "w", time.Minute, 1, 0)
-	count := func(all bool) (n int) {
+	count := func() (n int) {
 		for i := range cacheShards {
-			n += len(c.collect(i, all, nil))
+			n += len(c.collect(i, nil))
 		}
 		return n
 	}
-	if all, unwritten := count(true), count(false); all != 2 || unwritten != 1 {
-		t.Errorf("%d of 2, %d of 1", all, unwritten)
+	if n := count(); n != 0 {
+		t.Errorf("%d collected whose first write is under way", n)
+	}
+	c.failed("not")
+	if once, again := count(), count(); once != 1 || again != 0 {
+		t.Errorf("%d collected of 1, and again %d", once, again)
+	}
+	c.forgetWrites()
+	if n := count(); n != 2 {
+		t.Errorf("%d collected of 2", n)
+	}
+	c.wrote("not", 1)
+	c.wrote("written", 1)
+	if n := count(); n != 0 {
+		t.Errorf("%d collected that are written", n)
 	}
 }
 

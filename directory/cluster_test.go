@@ -114,6 +114,55 @@ func TestFrozenNodeOfACluster(t *testing.T) {
 	}
 }
 
+// TestFrozenNodeHoldsOnlyItsSids stops a node that has sids. While a write to it is unanswered, the
+// sids of other nodes are written.
+func TestFrozenNodeHoldsOnlyItsSids(t *testing.T) {
+	c := testkit.StartCluster(t)
+	a, b := node(t, c.URL()), node(t, c.URL())
+	worker, _ := join(t, a, Worker{}, a, b)
+	records := c.Owner(a.keys.workers())
+	frozen := c.Nodes[0]
+	if frozen == records {
+		frozen = c.Nodes[1]
+	}
+	next := 0
+	sid := func(there bool) string {
+		for ; ; next++ {
+			if sid := fmt.Sprint("sid", next); (c.Owner(a.keys.sid(sid)) == frozen) == there {
+				next++
+				return sid
+			}
+		}
+	}
+	frozen.Stop()
+	defer frozen.Cont()
+	write := func(sid string) write {
+		wr := write{sid: sid, owner: worker.ID(), ttl: time.Minute, done: make(chan struct{})}
+		a.remember(sid, wr.owner, wr.ttl, a.now(), 0)
+		if !a.write(wr) {
+			t.Fatal("not queued")
+		}
+		return wr
+	}
+	testkit.Until(t, "sids to be written while the stopped node has not answered", func() bool {
+		held := write(sid(true))
+		for range 20 {
+			elsewhere := write(sid(false))
+			<-elsewhere.done
+			if o := b.Owner(t.Context(), elsewhere.sid); o.WorkerID != worker.ID() {
+				t.Logf("%s: %+v", elsewhere.sid, o) // a busy machine
+				return false
+			}
+		}
+		select {
+		case <-held.done:
+			return false
+		default:
+			return true
+		}
+	})
+}
+
 // TestDirectoryOnSentinel loses the master and goes on with its replica.
 func TestDirectoryOnSentinel(t *testing.T) {
 	s := testkit.StartSentinel(t)

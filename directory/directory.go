@@ -44,6 +44,8 @@ type Directory struct {
 	rewritten sparse      // because of that
 	behind    atomic.Bool // it has again, and nothing was written since
 
+	unwritten chan struct{} // some cached entries were never written
+
 	lookups   *lookups
 	strangers strangers
 
@@ -99,23 +101,24 @@ func newDirectory(cfg Config, conn *redisconn.Conn) (*Directory, error) {
 		return nil, fmt.Errorf("directory: register metrics: %w", err)
 	}
 	d := &Directory{
-		cfg:      cfg,
-		conn:     conn,
-		keys:     keys{cfg.App},
-		client:   conn.Client(),
-		metrics:  m,
-		start:    time.Now().Add(-clockHead),
-		cache:    newCache(cfg.CacheSize),
-		ttls:     newLongest(cfg.SIDTTL),
-		refresh:  make(chan struct{}, 1),
-		deaths:   make(chan string, 16),
-		silences: make(chan event, 16),
-		openings: newOpenings(),
-		roster:   newRoster(cfg.SIDTTL),
-		named:    make(map[string]struct{}),
-		changed:  make(chan struct{}),
+		cfg:       cfg,
+		conn:      conn,
+		keys:      keys{cfg.App},
+		client:    conn.Client(),
+		metrics:   m,
+		start:     time.Now().Add(-clockHead),
+		cache:     newCache(cfg.CacheSize),
+		ttls:      newLongest(cfg.SIDTTL),
+		refresh:   make(chan struct{}, 1),
+		unwritten: make(chan struct{}, 1),
+		deaths:    make(chan string, 16),
+		silences:  make(chan event, 16),
+		openings:  newOpenings(),
+		roster:    newRoster(cfg.SIDTTL),
+		named:     make(map[string]struct{}),
+		changed:   make(chan struct{}),
 	}
-	d.writer = newWriter(d)
+	d.writer = newWriter(d.writeBatch, d.keys.sid, conn.Place)
 	d.lookups = newLookups(d.fetch, d.conn.Place)
 	d.table.Store(newTable(0, nil, nil, nil))
 	d.cut.Store(true)
@@ -149,6 +152,7 @@ func (d *Directory) Run(ctx context.Context) error {
 	g.Go(func() error { return d.events.Run(running) })
 	g.Go(func() error { return d.follow(running) })
 	g.Go(func() error { return d.writer.run(running) })
+	g.Go(func() error { return d.restore(running) })
 	g.Go(func() error { return d.announceDeaths(running) })
 	g.Go(func() error { return d.announceOpenings(running) })
 	defer d.lookups.close()

@@ -32,7 +32,7 @@ func (d *Directory) follow(ctx context.Context) error {
 		case <-sweep.C:
 			d.cache.expire(d.now())
 			if d.behind.Swap(false) {
-				d.writer.rewrite()
+				d.rewrite()
 			}
 			d.metrics.sids.Set(float64(d.cache.len()))
 			continue
@@ -58,7 +58,7 @@ func (d *Directory) follow(ctx context.Context) error {
 			away, wait = true, lookRetry
 		} else if err == nil && (away || returned) {
 			away = false
-			d.writer.rewrite()
+			d.rewrite()
 		}
 		timer.Reset(wait)
 	}

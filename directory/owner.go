@@ -237,16 +237,6 @@ func (d *Directory) Touch(sid string) {
 	}
 }
 
-// write queues a write for the cache. It returns false if Redis is away; the key is then written
-// later.
-func (d *Directory) write(wr write) bool {
-	ok := d.writer.push(wr)
-	if !ok {
-		d.cache.failed(wr.sid)
-	}
-	return ok
-}
-
 // longest stores the longest TTL of each worker's sids. A worker's sessions share its ping
 // settings, so a router that has seen one handshake of a worker renews all of its sids correctly.
 type longest struct {

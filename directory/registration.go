@@ -253,7 +253,7 @@ func (d *Directory) lostData() {
 		d.cfg.Log.Warn("Redis has lost data: sids in use are written again")
 	}
 	if d.rewritten.due(sweepEvery) {
-		d.writer.rewrite()
+		d.rewrite()
 	} else {
 		d.behind.Store(true) // the next sweep does it
 	}

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 const (
-	queueMost    = 1 << 14
+	queueMost    = 1 << 14 // for one node
 	batchMost    = 512
 	writeTimeout = 3 * time.Second
 	retryWrites  = 200 * time.Millisecond
@@ -21,52 +23,63 @@ const (
 // write is a key that must be written.
 type write struct {
 	sid, owner string
+	key        string // of sid; set by push
 	ttl        time.Duration
 	done       chan struct{} // closed when Redis has answered or failed; nil: nobody waits
 }
 
-// writer sends all writes of sids through one pipeline at a time. Writes that arrive during a
-// trip to Redis share the next trip. While Redis is away the writer queues nothing, because the
-// cache keeps all entries, and marks those that were never written.
+// writer sends all writes of sids through pipelines, one at a time for each node of a Redis Cluster,
+// so that a frozen node holds up only its own sids. Writes that arrive during a trip to Redis share
+// the next trip. While Redis is away the writer queues nothing, because the cache keeps all entries,
+// and marks those that were never written.
 type writer struct {
-	d     *Directory
-	wake  chan struct{}
-	hurry chan struct{} // somebody waits
+	send  func(ctx context.Context, batch []write) // settles each write
+	key   func(sid string) string
+	place func(key string) string // names the cluster node that has the key
 
-	mu     sync.Mutex // guards the rest
+	wake    chan struct{}
+	hurry   chan struct{} // somebody waits
+	flights sync.WaitGroup
+
+	mu    sync.Mutex            // guards the rest
+	lanes map[string]*writeLane // by place
+}
+
+// writeLane has the writes for one place.
+type writeLane struct {
 	queue  []write
-	behind bool // some cached entries were never written
-	all    bool // every cached entry must be written again
+	flying bool // a goroutine sends them
 }
 
-func newWriter(d *Directory) *writer {
-	return &writer{d: d, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
-}
-
-// push queues w. If it can't, it returns false and the writer goes through the cache later.
-func (w *writer) push(wr write) bool {
-	w.mu.Lock()
-	ok := len(w.queue) < queueMost && w.d.conn.Up()
-	if ok {
-		w.queue = append(w.queue, wr)
-	} else {
-		w.behind = true
-		w.d.metrics.writes.WithLabelValues("delayed").Inc()
+func newWriter(send func(ctx context.Context, batch []write), key, place func(string) string) *writer {
+	return &writer{
+		send: send, key: key, place: place,
+		wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
+		lanes: make(map[string]*writeLane),
 	}
+}
+
+// push queues wr. It returns false if too many wait for the same place.
+func (w *writer) push(wr write) bool {
+	wr.key = w.key(wr.sid)
+	at := w.place(wr.key)
+	w.mu.Lock()
+	of := w.lanes[at]
+	if of == nil {
+		of = &writeLane{}
+		w.lanes[at] = of
+	}
+	if len(of.queue) >= queueMost {
+		w.mu.Unlock()
+		return false
+	}
+	of.queue = append(of.queue, wr)
 	w.mu.Unlock()
 	if wr.done != nil {
 		kick(w.hurry)
 	}
 	kick(w.wake)
-	return ok
-}
-
-// rewrite makes the writer write every cached entry again.
-func (w *writer) rewrite() {
-	w.mu.Lock()
-	w.all = true
-	w.mu.Unlock()
-	kick(w.wake)
+	return true
 }
 
 func kick(c chan struct{}) {
@@ -79,28 +92,18 @@ func kick(c chan struct{}) {
 // run writes until ctx ends, and then once more what is queued.
 func (w *writer) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		changed := w.d.conn.Changed()
-		if batch := w.take(); len(batch) > 0 {
-			w.send(ctx, batch)
-			continue
-		}
-		var again <-chan time.Time
-		if w.d.conn.Up() && !w.catchUp(ctx) {
-			again = time.After(retryWrites)
-		}
 		select {
 		case <-ctx.Done():
 		case <-w.wake:
 			w.gather(ctx)
-		case <-changed:
-		case <-again:
+			w.launch(ctx, context.WithoutCancel(ctx))
 		}
 	}
+	w.flights.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
-	for batch := w.take(); len(batch) > 0 && last.Err() == nil; batch = w.take() {
-		w.send(last, batch)
-	}
+	w.launch(last, last)
+	w.flights.Wait()
 	return nil
 }
 
@@ -115,53 +118,64 @@ func (w *writer) gather(ctx context.Context) {
 	}
 }
 
-func (w *writer) take() []write {
+// launch begins to send the writes of each lane, unless that is under way, until there are none or
+// ctx ends. Each trip has the context trip.
+func (w *writer) launch(ctx, trip context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := min(len(w.queue), batchMost)
-	batch := w.queue[:n:n]
-	if w.queue = w.queue[n:]; len(w.queue) == 0 {
-		w.queue = nil
+	for at, of := range w.lanes {
+		if !of.flying {
+			of.flying = true
+			w.flights.Go(func() {
+				for batch := w.take(ctx, at, of); len(batch) > 0; batch = w.take(ctx, at, of) {
+					w.send(trip, batch)
+				}
+			})
+		}
 	}
+}
+
+// take returns the next writes of a lane, or nothing at the end of its flight.
+func (w *writer) take(ctx context.Context, at string, of *writeLane) []write {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(of.queue), batchMost)
+	if n == 0 {
+		delete(w.lanes, at)
+	}
+	if n == 0 || ctx.Err() != nil {
+		of.flying = false
+		return nil
+	}
+	batch := of.queue[:n:n]
+	of.queue = of.queue[n:]
 	return batch
 }
 
-// catchUp writes the cached entries that Redis doesn't have. It returns false if that failed and
-// should be tried again.
-func (w *writer) catchUp(ctx context.Context) bool {
-	w.mu.Lock()
-	all, behind := w.all, w.behind
-	w.all, w.behind = false, false
-	w.mu.Unlock()
-	if !all && !behind {
-		return true
-	}
-	ok := true
-	var batch []write
-	for i := range cacheShards {
-		batch = w.d.cache.collect(i, all, batch[:0])
-		for len(batch) > 0 && ok {
-			n := min(len(batch), batchMost)
-			ok = w.send(ctx, batch[:n])
-			batch = batch[n:]
-		}
-	}
+// write queues a write for the cache. It returns false if Redis is away; the key is then written
+// later.
+func (d *Directory) write(wr write) bool {
+	ok := d.conn.Up() && d.writer.push(wr)
 	if !ok {
-		w.mu.Lock()
-		w.all, w.behind = w.all || all, w.behind || behind
-		w.mu.Unlock()
+		d.later(wr)
+		d.metrics.writes.WithLabelValues("delayed").Inc()
 	}
 	return ok
 }
 
-// send writes a batch in one trip to Redis and settles each write.
-func (w *writer) send(ctx context.Context, batch []write) bool {
+// later has restore queue a write that wasn't queued.
+func (d *Directory) later(wr write) {
+	d.cache.failed(wr.sid)
+	kick(d.unwritten)
+}
+
+// writeBatch writes a batch in one trip to Redis and settles each write.
+func (d *Directory) writeBatch(ctx context.Context, batch []write) {
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	d := w.d
 	pipe := d.client.Pipeline()
 	for _, wr := range batch {
-		pipe.Set(ctx, d.keys.sid(wr.sid), wr.owner, wr.ttl)
+		pipe.Set(ctx, wr.key, wr.owner, wr.ttl)
 	}
 	cmds, err := pipe.Exec(ctx) // in a cluster each command has its own result
 	now, failed := d.now(), 0
@@ -180,11 +194,44 @@ func (w *writer) send(ctx context.Context, batch []write) bool {
 	d.metrics.writes.WithLabelValues("written").Add(float64(len(batch) - failed))
 	if failed > 0 {
 		d.conn.Doubt()
-		w.mu.Lock()
-		w.behind = true
-		w.mu.Unlock()
+		kick(d.unwritten)
 	}
-	return failed == 0
+}
+
+// rewrite has every cached entry written again.
+func (d *Directory) rewrite() {
+	d.cache.forgetWrites()
+	kick(d.unwritten)
+}
+
+// restore queues the cached entries that Redis doesn't have: when there are some, and when Redis is
+// back, until ctx ends.
+func (d *Directory) restore(ctx context.Context) error {
+	for ctx.Err() == nil {
+		changed := d.conn.Changed()
+		select {
+		case <-ctx.Done():
+		case <-d.unwritten:
+		case <-changed:
+		}
+		if d.conn.Up() {
+			d.restoreOnce()
+			netio.Pause(ctx, retryWrites)
+		}
+	}
+	return nil
+}
+
+func (d *Directory) restoreOnce() {
+	var batch []write
+	for i := range cacheShards {
+		batch = d.cache.collect(i, batch[:0])
+		for _, wr := range batch {
+			if !d.writer.push(wr) {
+				d.later(wr)
+			}
+		}
+	}
 }
 
 func failedCmd(cmds []redis.Cmder, i int, err error) bool {

@@ -10,7 +10,7 @@ ARGS ?=
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check lint vulncheck bench bench-scale bench-cluster interop flakes cover fuzz soak demo picture demo-test dist help generate deps
+.PHONY: run build unit test check lint vulncheck bench bench-scale bench-hosts bench-cluster interop flakes cover fuzz soak demo picture demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -47,6 +47,7 @@ check: ## gofmt, go vet, staticcheck, errcheck, golangci-lint, go test -race, go
 	$(GO) vet -tags e2e,soak ./e2e/... ./examples/...
 	cd e2e/outside && $(GO) vet ./...
 	cd examples/desk/routers && $(GO) vet ./...
+	cd tools/plot && $(GO) vet ./... && $(GO) test ./...
 	GOOS=darwin $(GO) build ./...
 	$(GO) tool staticcheck ./...
 	$(GO) tool staticcheck -tags e2e,soak ./e2e/... ./examples/...
@@ -66,6 +67,13 @@ bench: ## Go benchmarks of every hot path, with allocations
 
 bench-scale: deps build ## compare with Node's socket.io, nginx and HAProxy in one run, into docs/performance.md
 	$(GO) run ./e2e/bench -o docs/performance.md
+
+# A run that fails, or that ^C ends, leaves the report and the pictures of its whole rounds.
+bench-hosts: deps ## compare 1, 2, 4 and 8 hosts: CPU of a message, into docs/hosts.md (HOSTS=1,2 HOSTS_ROUNDS=1 HOSTS_OUT=/tmp for two minutes; HOSTS_ADAPTER=redis-sharded)
+	@mkdir -p bin '$(or $(HOSTS_OUT),docs)/images' && rm -f bin/hosts.json
+	@failed=0; $(GO) run ./e2e/bench hosts -hosts '$(or $(HOSTS),1,2,4,8)' -rounds '$(or $(HOSTS_ROUNDS),5)' -adapter '$(or $(HOSTS_ADAPTER),redis)' \
+		-o '$(or $(HOSTS_OUT),docs)/hosts.md' -charts bin/hosts.json || failed=1; \
+	images=$$(realpath '$(or $(HOSTS_OUT),docs)/images') && cd tools/plot && $(GO) run . -o "$$images" <../../bin/hosts.json && exit $$failed
 
 bench-cluster: ## simulate clusters of 10 to 300 servers on a real Redis (CLUSTER_MEMBERS=10,1000 CLUSTER_PARTS=sharded CLUSTER_REDIS=cluster for others)
 	CLUSTER_MEMBERS='$(or $(CLUSTER_MEMBERS),10,100,300)' CLUSTER_PARTS='$(CLUSTER_PARTS)' CLUSTER_REDIS='$(CLUSTER_REDIS)' CLUSTER_OUT='$(CLUSTER_OUT)' \

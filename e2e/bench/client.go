@@ -56,12 +56,16 @@ func dial(ctx context.Context, addr string, i int, deflate bool) (*client, error
 	if secure {
 		conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // the certificate is the benchmark's own
 	}
-	c := &client{conn: conn, r: bufio.NewReaderSize(conn, 2048)}
+	c := newClient(conn)
 	if err := c.open(addr, deflate); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+func newClient(conn net.Conn) *client {
+	return &client{conn: conn, r: bufio.NewReaderSize(conn, 2048)}
 }
 
 func (c *client) open(addr string, deflate bool) error {
@@ -72,8 +76,20 @@ func (c *client) open(addr string, deflate bool) error {
 	if deflate {
 		extension = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
 	}
-	if _, err := fmt.Fprintf(c.conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", addr, extension); err != nil {
+	if err := c.shake(addr, "", extension); err != nil {
+		return err
+	}
+	if err := c.expect("0{"); err != nil {
+		return err
+	}
+	return c.join()
+}
+
+// shake makes the connection a WebSocket, of a session that has begun with polling if query names
+// it.
+func (c *client) shake(addr, query, extension string) error {
+	if _, err := fmt.Fprintf(c.conn, "GET /socket.io/?EIO=4&transport=websocket%s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", query, addr, extension); err != nil {
 		return err
 	}
 	status, err := c.r.ReadString('\n')
@@ -85,9 +101,11 @@ func (c *client) open(addr string, deflate bool) error {
 			return err
 		}
 	}
-	if err := c.expect("0{"); err != nil {
-		return err
-	}
+	return nil
+}
+
+// join joins the main namespace.
+func (c *client) join() error {
 	if err := c.send(opText, "40"); err != nil {
 		return err
 	}

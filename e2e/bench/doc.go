@@ -7,6 +7,8 @@
 //	go run ./e2e/bench -only fan-out,echo-open
 //	go run ./e2e/bench -only echo-closed -profile /tmp/profiles   # a perf recording per system
 //
+//	go run ./e2e/bench hosts -hosts 1,2,4,8    # how cost grows with hosts: `make bench-hosts`
+//
 // The systems are in systems.go, the items of work in one file each (echo.go, fanout.go, ...), the
 // targets of the design in targets.go, routers before the same workers in routed.go. Everything
 // runs on loopback in processes of its own that this one starts and ends. The load comes from this

@@ -21,7 +21,7 @@ var echoArgs = `["echo","` + strings.Repeat("x", 110) + `"]`
 
 type echoOpen struct {
 	*swarm
-	n int
+	n, rate int // messages in a round, and in a second
 }
 
 func prepareEchoOpen(ctx context.Context, s *system, o options) (load, error) {
@@ -29,7 +29,7 @@ func prepareEchoOpen(ctx context.Context, s *system, o options) (load, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &echoOpen{swarm, pick(o.quick, echoRate/2, echoRate)}, nil
+	return &echoOpen{swarm, pick(o.quick, echoRate/2, echoRate), echoRate}, nil
 }
 
 // round sends evenly in time, whatever the answers do. What falls due while this process did not
@@ -40,13 +40,13 @@ func (e *echoOpen) round(ctx context.Context) (units, lost int, err error) {
 	e.tally.expect(e.n)
 	begin := time.Now()
 	for i := 0; i < e.n; {
-		due := min(int(time.Since(begin)*echoRate/time.Second)+1, e.n)
+		due := min(int(time.Since(begin)*time.Duration(e.rate)/time.Second)+1, e.n)
 		for ; i < due; i++ {
 			if err := e.clients[i%len(e.clients)].ask(echoArgs); err != nil {
 				return 0, 0, err
 			}
 		}
-		pause := unix.NsecToTimespec(int64(time.Second / echoRate))
+		pause := unix.NsecToTimespec(int64(time.Second) / int64(e.rate))
 		_ = unix.Nanosleep(&pause, nil) // shorter on a signal
 	}
 	return e.n, e.tally.wait(ctx), nil

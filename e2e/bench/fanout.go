@@ -54,7 +54,7 @@ const (
 // its ack.
 type roomTalk struct {
 	*swarm
-	emits int
+	rooms, emits int
 }
 
 func prepareRooms(ctx context.Context, s *system, o options) (load, error) {
@@ -70,16 +70,16 @@ func prepareRooms(ctx context.Context, s *system, o options) (load, error) {
 		swarm.close()
 		return nil, err
 	}
-	return &roomTalk{swarm, pick(o.quick, 10, 30)}, nil
+	return &roomTalk{swarm, rooms, pick(o.quick, 10, 30)}, nil
 }
 
 func (r *roomTalk) round(ctx context.Context) (units, lost int, err error) {
-	r.tally.expect(rooms * r.emits * (roomSize + 1))
-	for _, c := range r.clients[:rooms] {
+	r.tally.expect(r.rooms * r.emits * (roomSize + 1))
+	for _, c := range r.clients[:r.rooms] {
 		c.left.Store(int64(r.emits - 1))
 		c.again(c)
 	}
-	return rooms * r.emits * roomSize, r.tally.wait(ctx), nil
+	return r.rooms * r.emits * roomSize, r.tally.wait(ctx), nil
 }
 
 const burstSize = 200

@@ -47,7 +47,7 @@ func main() {
 	}
 }
 
-// role runs one of the servers under test when this program is started as such.
+// role runs one of the servers under test, or a command, when this program is started as such.
 func role(args []string) bool {
 	if len(args) == 0 {
 		return false
@@ -65,10 +65,23 @@ func role(args []string) bool {
 			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", roleCrowd, err)
 			os.Exit(1)
 		}
+	case commandHosts:
+		command(commandHosts, runHosts, args[1:])
 	default:
 		return false
 	}
 	return true
+}
+
+// command runs a benchmark with a report of its own. It ends at a signal.
+func command(name string, run func(ctx context.Context, args []string) error, args []string) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, args)
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench %s: %v\n", name, err)
+		os.Exit(1)
+	}
 }
 
 func benchmark(o options) (err error) {
@@ -91,7 +104,7 @@ func benchmark(o options) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	fleet, err := newFleet(ctx, o.profile)
+	fleet, err := newFleet(ctx, o.profile, "node", "redis-server", "nginx", "haproxy")
 	if err != nil {
 		return err
 	}

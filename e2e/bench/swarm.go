@@ -22,12 +22,19 @@ const dialers = 16
 // open connects n clients, spread over the entries, and starts their readers. Each calls again, if
 // given, as often as its left says.
 func open(ctx context.Context, entries []string, n int, deflate bool, again func(*client)) (*swarm, error) {
+	return gatherSwarm(ctx, n, again, func(ctx context.Context, i int) (*client, error) {
+		return dial(ctx, entries[i%len(entries)], i, deflate)
+	})
+}
+
+// gatherSwarm is open with a dial of the caller's.
+func gatherSwarm(ctx context.Context, n int, again func(*client), dial func(context.Context, int) (*client, error)) (*swarm, error) {
 	s := &swarm{clients: make([]*client, n)}
 	g, dialing := errgroup.WithContext(ctx)
 	g.SetLimit(dialers)
 	for i := range n {
 		g.Go(func() (err error) {
-			s.clients[i], err = dial(dialing, entries[i%len(entries)], i, deflate)
+			s.clients[i], err = dial(dialing, i)
 			return err
 		})
 	}

@@ -97,8 +97,9 @@ type fleet struct {
 	running                   map[string]*system
 }
 
-// newFleet builds sidereal. Profiles need the binary later, so it goes beside them.
-func newFleet(ctx context.Context, profiles string) (*fleet, error) {
+// newFleet builds sidereal, if the programs that the systems need are here. Profiles need the binary
+// later, so it goes beside them.
+func newFleet(ctx context.Context, profiles string, programs ...string) (*fleet, error) {
 	module, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return nil, fmt.Errorf("find the module: %w", err)
@@ -107,7 +108,7 @@ func newFleet(ctx context.Context, profiles string) (*fleet, error) {
 	if f.self, err = os.Executable(); err != nil {
 		return nil, err
 	}
-	for _, need := range []string{"node", "redis-server", "nginx", "haproxy"} {
+	for _, need := range programs {
 		if _, err := exec.LookPath(need); err != nil {
 			return nil, fmt.Errorf("%w (`make deps` installs it)", err)
 		}
@@ -346,8 +347,11 @@ func firstEcho(ctx context.Context, addr string, workers int) error {
 }
 
 // freeAddr is a loopback address that nobody listened on a moment ago.
-func freeAddr() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddr() string { return freeAddrAt("127.0.0.1") }
+
+// freeAddrAt is freeAddr of one of the machine's loopback addresses.
+func freeAddrAt(ip string) string {
+	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
 	if err != nil {
 		panic(err) // no loopback: nothing here works
 	}

@@ -24,7 +24,7 @@ func addCommands(root *cobra.Command) {
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run apps:"}, &cobra.Group{ID: groupLook, Title: "Inspect apps:"},
 		&cobra.Group{ID: groupKeep, Title: "Keep apps running:"}, &cobra.Group{ID: groupHost, Title: "Hosts and the cluster:"})
 	add(root, groupRun,
-		startCommand(), targetsCommand("stop", "Stop processes and keep them in the list", daemon.Stop), restartCommand(), reloadCommand("reload"),
+		startCommand(), serveCommand(), targetsCommand("stop", "Stop processes and keep them in the list", daemon.Stop), restartCommand(), reloadCommand("reload"),
 		scaleCommand(), targetsCommand("delete", "Stop processes and remove them from the list; also del", daemon.Delete, "del"),
 		startOrCommand("startOrRestart", "restart", daemon.StartRestart), startOrCommand("startOrReload", "reload", daemon.StartReload),
 		sendCommand(), signalCommand(), resetCommand(), ecosystemCommand())
@@ -36,7 +36,7 @@ func addCommands(root *cobra.Command) {
 	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), clusterCommand(), traceCommand(), rebalanceCommand(), benchCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
-	root.AddCommand(redisCommand(), nodehostCommand(), daemonCommand(), runtimeCommand(), hidden(examplesCommand()), hidden(reloadCommand("gracefulReload")),
+	root.AddCommand(redisCommand(), nodehostCommand(), fileServerCommand(), daemonCommand(), runtimeCommand(), hidden(examplesCommand()), hidden(reloadCommand("gracefulReload")),
 		hidden(startOrCommand("startOrGracefulReload", "reload", daemon.StartReload)))
 	for _, c := range root.Commands() {
 		if isProcessCommand(c) {
@@ -62,6 +62,7 @@ func hidden(c *cobra.Command) *cobra.Command {
 // own, and a copy of that name also starts its services by it.
 func arguments(name string, args []string) []string {
 	service := len(args) > 0 && os.Getenv("SIDEREAL_SUPERVISOR_FD") != "" && slices.Contains([]string{"redis", "router", "nodehost", "worker"}, args[0])
+	service = service || len(args) > 0 && args[0] == daemon.FileServer
 	switch name {
 	case "pm2-runtime", "pm2-docker":
 		if !service {

@@ -233,8 +233,12 @@ func (c *control) newLoader() (*pm2.Loader, error) {
 	if err != nil {
 		return nil, err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	return &pm2.Loader{
-		Dir: dir, Environ: environ(), Logs: c.home.Logs(), Argv: os.Args[1:], Output: os.Stderr,
+		Dir: dir, Environ: environ(), Program: self, Logs: c.home.Logs(), Argv: os.Args[1:], Output: os.Stderr,
 	}, nil
 }
 

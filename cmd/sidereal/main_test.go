@@ -30,13 +30,15 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts holds the behaviour of the command line. $ADDR, $ADMIN, $REDIS and $PLAIN are free
-// addresses of this machine.
+// addresses of this machine, and $ADDR_PORT and so on their ports.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"ADDR", "ADMIN", "REDIS", "PLAIN"} {
-				env.Setenv(name, fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)))
+				port := testkit.FreePort(t)
+				env.Setenv(name, fmt.Sprintf("127.0.0.1:%d", port))
+				env.Setenv(name+"_PORT", strconv.Itoa(port))
 			}
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
 			env.Setenv("SIDEREAL_SHUTDOWN_TIMEOUT", "1s") // clients of a script come once and never again
@@ -44,7 +46,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "unready": unready, "get": get, "redis": startRedis, "occupy": occupy,
+			"ready": ready, "unready": unready, "get": get, "fetch": fetch, "redis": startRedis, "occupy": occupy,
 			"kill9": kill9, "processes": processes, "ended": ended, "reload": reload, "replaced": replaced, "exits": exits,
 			"certify": certify, "serves": serves, "redirects": redirects, "session": session, "shows": shows, "hangup": hangup,
 			"home": home, "are": processesAre, "remember": remember, "fresh": fresh, "tell": tell, "fresh+": becomesFresh, "gone": gone, "holds": holds,
@@ -138,6 +140,26 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.Contains(string(body), args[1]) == neg {
 		ts.Fatalf("got %s %s", res.Status, body)
 	}
+}
+
+// fetch waits until the answer of a URL is this status and begins with this text: fetch url status
+// text.
+func fetch(ts *testscript.TestScript, _ bool, args []string) {
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	await(ts, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+args[0], nil)
+		ts.Check(err)
+		res, err := c.Do(req)
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err == nil && (strconv.Itoa(res.StatusCode) != args[1] || !strings.HasPrefix(string(body), args[2])) {
+			err = fmt.Errorf("got %s %s", res.Status, body)
+		}
+		return err
+	})
 }
 
 // session opens a polling session at a URL and keeps its sid in a variable.

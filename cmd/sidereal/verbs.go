@@ -14,7 +14,6 @@ var instead = []struct {
 	{[]string{"monit", "imonit", "dashboard", "dash", "sysmonit"}, "`sidereal list`, `sidereal logs` and the status page at the admin address show the same; /metrics is for Prometheus"},
 	{[]string{"prettylist", "slist", "sysinfos"}, "use `sidereal jlist` in programs, and read `sidereal describe`"},
 	{[]string{"attach"}, "`sidereal logs <id>` follows its output, and `sidereal send <id> <text>` sends it a message"},
-	{[]string{"serve", "expose", "static"}, "serve static files from the app or from a web server in front of the host"},
 	{[]string{"update", "updatePM2"}, "`sidereal save`, `sidereal kill` and, with the new version, `sidereal resurrect`"},
 	{[]string{"deploy", "setup"}, "copy the files with the tool of your choice, then `sidereal startOrReload ecosystem.config.js`"},
 	{[]string{"pull", "forward", "backward", "deepUpdate"}, "`git pull` (or checkout), then `sidereal reload <name>`"},

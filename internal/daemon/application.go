@@ -116,6 +116,8 @@ var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee",
 
 func kindOf(a *pm2.App) host.Kind {
 	switch name := filepath.Base(a.Interpreter); {
+	case a.Static:
+		return host.Alone
 	case a.ExecMode == pm2.Cluster:
 		return host.NodeCluster
 	case slices.Contains(nodes, name):

@@ -23,10 +23,10 @@ func TestEachInstanceHasItsInspector(t *testing.T) {
 		"--inspect=99999999999999999999": "--inspect=99999999999999999999", "--inspect-port": "--inspect-port",
 	} {
 		a := pm2.App{Interpreter: "node", Script: "w.js", NodeArgs: []string{arg}, Args: []string{"--inspect"}}
-		if got := command(&a, 2); !slices.Equal(got, []string{"node", want, "w.js", "--inspect"}) {
+		if got := command(nil, &a, 2); !slices.Equal(got, []string{"node", want, "w.js", "--inspect"}) {
 			t.Errorf("%s: %q", arg, got)
 		}
-		if got := command(&a, 0); got[1] != arg {
+		if got := command(nil, &a, 0); got[1] != arg {
 			t.Errorf("%s: the first instance has %q", arg, got)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,7 +66,7 @@ func (d *Daemon) process(e *entry, ap seen) (host.Process, error) {
 	}
 	p := host.Process{Slot: e.instance + 1, Interpreted: a.Interpreter != "none", WaitReady: a.WaitReady, ListenTimeout: cmp.Or(a.ListenTimeout.D(), pm2.Default().ListenTimeout.D())}
 	p.Spec = supervisor.Spec{
-		Name: e.place, Command: command(a, e.instance), Dir: a.Cwd, Environ: pairs(appEnv(a)), Env: pairs(d.processEnv(e, ap, who)), User: who.user,
+		Name: e.place, Command: command(d.cfg.Program, a, e.instance), Dir: a.Cwd, Environ: pairs(appEnv(a)), Env: pairs(d.processEnv(e, ap, who)), User: who.user,
 		Manual: true, Restart: restartRule(a), Stop: stopRule(ap), MemoryLimit: a.MaxMemoryRestart,
 		Stdout: e.out, Stderr: e.err,
 		Input: ap.kind != host.NodeCluster, // as PM2 has it: `send` writes there
@@ -73,14 +74,20 @@ func (d *Daemon) process(e *entry, ap seen) (host.Process, error) {
 	if schedule != nil {
 		p.Schedule = schedule
 	}
-	if ap.kind == host.Worker {
+	if ap.kind == host.Worker || a.Static {
 		p.FatalCode = errorCode
 	}
 	return p, nil
 }
 
-// command is the command line of an app's process.
-func command(a *pm2.App, instance int) []string {
+// FileServer is the argument by which this program serves a folder, for apps that are static.
+const FileServer = "fileserver"
+
+// command is the command line of an app's process. Program is that of this program.
+func command(program []string, a *pm2.App, instance int) []string {
+	if a.Static { // a saved list may be older than this program's place
+		return slices.Concat(program, []string{FileServer}, a.Args)
+	}
 	var c []string
 	if a.Interpreter != "none" {
 		c = append(c, a.Interpreter)

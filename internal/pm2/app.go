@@ -19,6 +19,10 @@ type App struct {
 	// Script is the absolute path of the program or script.
 	Script string `json:"script"`
 
+	// Static says that the app serves a folder: Script is the loader's Program, which gets Args. PM2
+	// calls it `script: "serve"`. Default: false.
+	Static bool `json:"static,omitempty"`
+
 	// Args are the script's arguments.
 	Args []string `json:"args,omitempty"`
 

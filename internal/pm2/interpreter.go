@@ -21,6 +21,10 @@ var interpreters = map[string][]string{
 // program finds the script and its interpreter.
 func (s *settler) program(a *App) error {
 	path := resolve(a.Cwd, s.home(a.Script))
+	if a.Static && s.loader.Program != "" {
+		a.Script, a.Interpreter = s.loader.Program, "none"
+		return nil
+	}
 	if s.loader.namesOnly {
 		a.Script, a.Interpreter = path, "none"
 		return nil

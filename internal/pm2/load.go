@@ -16,6 +16,7 @@ import (
 type Loader struct {
 	Dir     string   // the command's working directory, absolute: relative paths start there
 	Environ []string // the command's environment: apps inherit it, and files in JavaScript see it
+	Program string   // this program, absolute, which serves folders; may be empty otherwise
 	Logs    string   // the folder of logs, absolute, for `log_file: true`; may be empty otherwise
 
 	// Stage is --env: the env_<stage> of each app is merged into its environment. Empty: none.
@@ -249,14 +250,17 @@ func declarations(file string, v value) (apps []*object, notices []string, err e
 		if !nested {
 			return []*object{top}, nil, nil
 		}
-		for _, key := range []string{"deploy", "static"} {
-			if _, ok := top.get(key); ok {
-				notices = append(notices, fmt.Sprintf("%q of the file isn't used: it isn't part of sidereal", key))
-			}
+		if _, ok := top.get("deploy"); ok {
+			notices = append(notices, `"deploy" of the file isn't used: it isn't part of sidereal`)
 		}
 		if list, isList = inner.([]value); !isList {
 			list, isList = []value{inner}, true
 		}
+		served, err := staticApps(file, top)
+		if err != nil {
+			return nil, nil, err
+		}
+		list = slices.Concat(list, served)
 	}
 	if !isList {
 		return nil, nil, &SyntaxError{File: file, Rule: fmt.Sprintf("must be apps: {apps: [...]}, a list, or one app; it is %s", typeOf(v))}

@@ -20,6 +20,7 @@ type settler struct {
 	vendor  map[string]bool
 	notices []string
 
+	static    bool // the command is for a folder's files
 	instances bool // a number of instances is asked for
 	mode      bool // exec_mode is
 	merge     bool
@@ -175,6 +176,7 @@ func (s *settler) complete(a *App) error {
 		return &FieldError{Field: "script", Rule: "is missing: it says what to run"}
 	}
 	a.Cwd = resolve(s.loader.Dir, s.home(a.Cwd))
+	a.Static = a.Script == staticScript && (s.file != "" || s.static)
 	s.command(a)
 	if a.Name == "" {
 		base := filepath.Base(resolve(a.Cwd, a.Script)) // of ".", too
@@ -223,6 +225,9 @@ func (s *settler) command(a *App) {
 // execMode decides between cluster and fork where the file does not, by PM2's rule.
 func (s *settler) execMode(a *App) {
 	switch {
+	case a.Static: // the processes share their port by themselves
+		a.ExecMode = Fork
+		return
 	case !isNode(a.Interpreter):
 		if a.ExecMode == Cluster {
 			a.ExecMode, a.SharePort = Fork, true

@@ -137,7 +137,7 @@ func (a *attempt) run(ctx context.Context) verdict {
 	}
 	switch {
 	case !ok:
-		x.c.awaited()
+		x.c.wait.end()
 		u.close()
 		return closeIt
 	case err != nil:
@@ -174,7 +174,7 @@ func (a *attempt) send(text []byte) (written int, ok bool, err error) {
 	if !x.out.unsent() {
 		written, err = u.Exchange(text)
 		if err == nil && a.stalls {
-			x.c.answered(u)
+			x.c.wait.answered(u)
 		}
 		return written, true, err
 	}
@@ -230,7 +230,7 @@ func (a *attempt) until() (t time.Time) {
 func (a *attempt) failed(ctx context.Context, written int, err error) verdict {
 	x, u := a.x, a.u
 	_, fault := a.endUpload()
-	there := x.c.awaited()
+	there := x.c.wait.end()
 	if !there {
 		a.tellLeft()
 	}
@@ -305,11 +305,11 @@ func (a *attempt) answer(ctx context.Context, p *reply) verdict {
 	u.reused = true // from now on it is the worker's own, whatever it says
 	switch {
 	case h.Status == 421 && (first || u.doored && h.Value(u.Bytes(), http1.FieldSiderealWorker) != nil):
-		x.c.awaited()
+		x.c.wait.end()
 		u.close()
 		return ownerGone
 	case first && h.Value(u.Bytes(), http1.FieldSiderealKey) != nil:
-		x.c.awaited()
+		x.c.wait.end()
 		u.close()
 		if u.w.otherKey() && !x.out.streamed && !x.out.unsent() {
 			return otherKey
@@ -319,7 +319,7 @@ func (a *attempt) answer(ctx context.Context, p *reply) verdict {
 	case h.Status == 101 && x.out.form == relayed && h.Upgrade:
 		x.record.status = h.Status
 		x.route.settle(true)
-		x.c.answered(u)
+		x.c.wait.answered(u)
 		x.c.relaying = u
 		return closeIt
 	case h.Status == 101:
@@ -359,7 +359,7 @@ func (a *attempt) respond(p *reply, n int) verdict {
 	x, u, h := a.x, a.u, &p.head
 	x.record.status = h.Status
 	if x.out.form == relayed {
-		x.c.answered(u) // a refusal has the time that any answer has
+		x.c.wait.answered(u) // a refusal has the time that any answer has
 	}
 	x.close = x.close || x.c.r.draining.Load() || a.sending != nil && !a.sending.taken.Load()
 	if a.sending != nil {
@@ -376,7 +376,7 @@ func (a *attempt) respond(p *reply, n int) verdict {
 	whole, _ := a.endUpload()
 	// After a refused upgrade the app may close the connection, or read no request from it any
 	// more.
-	reusable := x.c.awaited() && sound && whole && x.out.form != relayed &&
+	reusable := x.c.wait.end() && sound && whole && x.out.form != relayed &&
 		!h.Close && !p.body.untilClose && len(u.Bytes()) == 0
 	if reusable {
 		u.w.put(u)

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -20,37 +19,27 @@ import (
 // serves it, request by request; while it waits it holds no buffer.
 type conn struct {
 	netio.Stream
-	r           *Router
-	nc          net.Conn        // as accepted: below TLS, where there is TLS
-	fd          syscall.RawConn // of nc; nil: there is none
-	tcp         socket          // nil: its descriptor can't be passed
-	fromDoor    bool            // TLS under the routers' own name
-	redirects   bool            // accepted where plain HTTP is sent on to HTTPS
-	accepted    time.Time
-	awaitsProxy bool        // a PROXY header has to come first
-	unproxied   bool        // and did not come
-	proxied     bool        // and named the client, who isn't the descriptor's other end
-	peer        client      // its other end
-	trusted     bool        // the peer's forwarding headers are believed
-	served      int         // requests
-	last        bool        // the next request is the last one
-	bound       *worker     // of a door's connection that can't be passed: gets every request
-	sid         string      // of the last request; most connections bring one only
-	muxed       *tls.Conn   // what nc carries, if the clients agreed on a multiplexer's protocol
-	relaying    *workerConn // the worker's end of a WebSocket that a request opened
-	watched     uint64      // the watcher's number for it, 0: none
-	parent      *conn       // the multiplexer's connection that it is a request of
+	r         *Router
+	nc        net.Conn        // as accepted: below TLS, where there is TLS
+	fd        syscall.RawConn // of nc; nil: there is none
+	tcp       socket          // nil: its descriptor can't be passed
+	redirects bool            // accepted where plain HTTP is sent on to HTTPS
+	accepted  time.Time
+	peer      peer        // its other end
+	served    int         // requests
+	last      bool        // the next request is the last one
+	bound     *worker     // of a door's connection that can't be passed: gets every request
+	sid       string      // of the last request; most connections bring one only
+	relaying  *workerConn // the worker's end of a WebSocket that a request opened
+	watched   uint64      // the watcher's number for it, 0: none
 
-	state atomic.Uint32 // a connState
-	since atomic.Int64  // Unix nanoseconds when it became idle; 0: a multiplexer has requests
-	uses  atomic.Int64  // connections to workers that a multiplexer's requests use
+	muxed  *tls.Conn    // what nc carries, if the clients agreed on a multiplexer's protocol
+	uses   atomic.Int64 // connections to workers that a multiplexer's requests use
+	parent *conn        // the multiplexer's connection that it is a request of
 
-	member             // of the router's connections
-	mu     sync.Mutex  // guards the rest
-	up     *workerConn // what a request waits for
-	leave  leave       // what of the client ends that wait
-	left   leave       // what the client did
-	cut    bool        // the router stops
+	member   member   // of the router's connections
+	activity activity // what it does at the moment
+	wait     wait     // of its request, for the worker
 }
 
 // socket is a connection whose descriptor is all that there is of it: package net's, or netio's.
@@ -60,39 +49,18 @@ type socket interface {
 	CloseWrite() error
 }
 
-type connState uint32
-
-const (
-	connActive connState = iota
-	connFresh            // before its first request, which may be on its way
-	connIdle             // between requests: may be closed at any time
-	connMuxed            // with a multiplexer
-	connClosed
-)
-
-// leave grades how far a client has gone.
-type leave uint8
-
-const (
-	stays      leave = iota
-	halfClosed       // it sends no more: whoever polls is gone then, as Node has it too
-	hungUp           // it takes nothing any more
-	never            // nothing that a client does ends the wait
-)
-
 func (r *Router) newConn(nc net.Conn) *conn {
 	c := &conn{r: r, nc: nc, accepted: time.Now()}
 	c.Init(nc, writeTimeout)
 	c.fd = c.SyscallConn()
-	c.peer.addr = peerOf(nc.RemoteAddr())
 	switch s := nc.(type) {
 	case *net.TCPConn:
 		c.tcp = s
 	case *netio.Conn:
 		c.tcp = s
 	}
-	c.trusted = r.proxies.trusts(c.peer.addr.Addr())
-	c.awaitsProxy = c.trusted && r.cfg.ProxyProtocol
+	c.peer = r.proxies.peer(client{addr: addrOf(nc.RemoteAddr())})
+	c.peer.awaitsProxy = c.peer.trusted && r.cfg.ProxyProtocol
 	return c
 }
 
@@ -121,7 +89,7 @@ func (c *conn) serve(ctx context.Context) {
 	case c.relaying != nil:
 		c.relay(c.relaying)
 	case c.muxed != nil:
-		c.state.Store(uint32(connMuxed))
+		c.activity.mux()
 		c.r.mux.take(c)
 	default:
 		c.end()
@@ -137,17 +105,16 @@ func (c *conn) next(ctx context.Context) bool {
 			idle = connFresh
 		}
 		now := time.Now()
-		c.since.Store(now.UnixNano())
-		c.state.Store(uint32(idle))
+		c.activity.rest(idle, now)
 		c.Conn.SetReadDeadline(now.Add(c.r.cfg.IdleTimeout))
 		err := c.first() // most connections are here most of the time
-		if !c.state.CompareAndSwap(uint32(idle), uint32(connActive)) || err != nil {
+		if !c.activity.resume(idle) || err != nil {
 			return false
 		}
-		if c.awaitsProxy || c.beginsTLS() {
+		if c.peer.awaitsProxy || c.beginsTLS() {
 			c.r.conns.begins(c)
 		}
-		if c.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() || c.muxed != nil {
+		if c.peer.awaitsProxy && !c.readProxy() || c.beginsTLS() && !c.secure() || c.muxed != nil {
 			return false
 		}
 	}
@@ -160,7 +127,7 @@ func (c *conn) next(ctx context.Context) bool {
 // first reads the first bytes of a request. Of a connection that a worker may want untouched it
 // only looks at them.
 func (c *conn) first() error {
-	if c.served == 0 && c.tcp != nil && !c.trusted && !c.proxied && c.r.workers.untouched.Load() {
+	if c.served == 0 && c.tcp != nil && !c.peer.trusted && !c.peer.proxied && c.r.workers.untouched.Load() {
 		return c.Peek()
 	}
 	return c.Fill()
@@ -184,72 +151,42 @@ const freshTime = 2 * time.Second
 // closeIdle closes the connection if it is between requests, or waits for its first one for too
 // long.
 func (c *conn) closeIdle() {
-	if c.state.CompareAndSwap(uint32(connIdle), uint32(connClosed)) ||
-		time.Since(c.accepted) > freshTime && c.state.CompareAndSwap(uint32(connFresh), uint32(connClosed)) {
+	if c.activity.drain(time.Since(c.accepted) > freshTime) {
 		c.nc.Close()
 	}
 }
 
-// past is a deadline that ends every wait.
-var past = time.Unix(1, 0)
+// closeIfIdle closes the connection between two requests. It returns false if the next one has
+// begun.
+func (c *conn) closeIfIdle() bool {
+	if !c.activity.giveUp() {
+		return false
+	}
+	c.nc.Close()
+	return true
+}
 
-// await makes the wait for u end when the client has gone as far as l says, when the router stops,
-// and at the time until, unless that is zero. It returns false if the client or the router has
-// ended it already.
+// giveWay closes a newcomer. Its goroutine ends with that.
+func (c *conn) giveWay() {
+	if c != nil {
+		c.r.metrics.evicted.WithLabelValues("newcomer").Inc()
+		c.nc.Close()
+	}
+}
+
+// await begins the wait for u, and has the client watched if that can end it: see wait.begin.
 func (c *conn) await(u *workerConn, l leave, until time.Time) bool {
 	if l != never && c.watched == 0 && c.fd != nil {
 		c.r.watcher.add(c)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.up, c.leave = u, l
-	if c.overLocked() {
-		return false
-	}
-	if !until.IsZero() {
-		u.Conn.SetReadDeadline(until)
-	}
-	return true
-}
-
-// answered lifts the time that await set.
-func (c *conn) answered(u *workerConn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.overLocked() {
-		u.Conn.SetReadDeadline(time.Time{})
-	}
-}
-
-// awaited ends what await began. It returns false if u was broken off, and can't be used any more.
-func (c *conn) awaited() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.up = nil
-	return !c.overLocked()
-}
-
-func (c *conn) overLocked() bool { return c.cut || c.leave != never && c.left >= c.leave }
-
-// clientLeft is the watcher's news.
-func (c *conn) clientLeft(hup bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.left = max(c.left, halfClosed); hup {
-		c.left = hungUp
-	}
-	if c.up != nil && c.overLocked() {
-		c.up.Conn.SetDeadline(past)
-	}
+	return c.wait.begin(u, l, until)
 }
 
 // clientHasLeft reports whether it was the client that ended the wait, and not the router. The
 // client of another host's router has left if that router says so. Only the goroutine that serves c
 // may call it.
 func (c *conn) clientHasLeft() bool {
-	c.mu.Lock()
-	left := !c.cut && !c.r.cutting.Load() && c.leave != never && c.left >= c.leave
-	c.mu.Unlock()
+	left := c.wait.endedByClient() && !c.r.cutting.Load()
 	if !left || c.bound == nil {
 		return left
 	}
@@ -262,23 +199,10 @@ func (c *conn) clientHasLeft() bool {
 	return c.Bytes()[0] == handoff.ClientLeft
 }
 
-func (c *conn) isCut() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.cut
-}
-
 // cutOff ends everything about the connection now.
 func (c *conn) cutOff() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.cut = true
-	if c.up != nil {
-		c.up.Conn.SetDeadline(past)
-	}
-	if c.nc != nil {
-		c.nc.Close() // TLS would wait for a client that takes nothing
-	}
+	c.wait.cutOff()
+	c.nc.Close() // TLS would wait for a client that takes nothing
 }
 
 // readHead reads a request's head into h and returns its length. An error that is a *http1.Refusal

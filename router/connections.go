@@ -60,7 +60,7 @@ func (cs *connections) letIn(c *conn) limit {
 		cs.mu.Unlock()
 		return byConnections
 	}
-	c.newcomer.Store(true)
+	c.member.newcomer.Store(true)
 	cs.silent.push(c)
 	cs.addLocked(c)
 	cs.mu.Unlock()
@@ -83,7 +83,7 @@ func (cs *connections) join(c *conn) bool {
 // addLocked counts c until forget or replace. Whoever serves it calls serving.Done.
 func (cs *connections) addLocked(c *conn) {
 	cs.proxied[c] = struct{}{}
-	c.counted = true
+	c.member.counted = true
 	cs.serving.Add(1)
 	cs.metrics.proxied.Inc()
 	cs.metrics.accepted.Inc()
@@ -91,22 +91,22 @@ func (cs *connections) addLocked(c *conn) {
 
 // forget ends the accounting of a connection.
 func (cs *connections) forget(c *conn) {
-	if !c.counted {
+	if !c.member.counted {
 		return
 	}
-	c.counted = false
+	c.member.counted = false
 	cs.metrics.proxied.Dec()
 	cs.mu.Lock()
 	delete(cs.proxied, c)
-	if c.queue != nil {
-		c.queue.remove(c)
+	if c.member.queue != nil {
+		c.member.queue.remove(c)
 	}
 	cs.mu.Unlock()
 }
 
 // replace has p in c's place. It reports whether the router cuts what it still has.
 func (cs *connections) replace(c *conn, p *relayedSocket) (cut bool) {
-	c.counted = false
+	c.member.counted = false
 	cs.metrics.proxied.Dec()
 	cs.serving.Add(1)
 	cs.mu.Lock()
@@ -126,26 +126,26 @@ func (cs *connections) forgetRelay(p *relayedSocket) {
 
 // begins notes that something came of c's first request.
 func (cs *connections) begins(c *conn) {
-	if !c.newcomer.Load() {
+	if !c.member.newcomer.Load() {
 		return
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if c.queue == &cs.silent {
-		c.queue.remove(c)
+	if c.member.queue == &cs.silent {
+		c.member.queue.remove(c)
 		cs.begun.push(c)
 	}
 }
 
 // heard notes that a whole request of c came.
 func (cs *connections) heard(c *conn) {
-	if !c.newcomer.Load() || !c.newcomer.CompareAndSwap(true, false) {
+	if !c.member.newcomer.Load() || !c.member.newcomer.CompareAndSwap(true, false) {
 		return
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if c.queue != nil {
-		c.queue.remove(c)
+	if c.member.queue != nil {
+		c.member.queue.remove(c)
 	}
 }
 
@@ -181,7 +181,7 @@ func (cs *connections) oldestLocked() *conn {
 		c = cs.begun.first
 	}
 	if c != nil {
-		c.queue.remove(c)
+		c.member.queue.remove(c)
 		delete(cs.proxied, c)
 	}
 	return c
@@ -197,7 +197,7 @@ func (cs *connections) closeLongest(most int, now time.Time) bool {
 	var all []idle
 	cs.mu.Lock()
 	for c := range cs.proxied {
-		if since := c.idleSince(); since != 0 && now.UnixNano()-since >= int64(oldEnough) {
+		if since := c.activity.idleSince(); since != 0 && now.UnixNano()-since >= int64(oldEnough) {
 			all = append(all, idle{c, since})
 		}
 	}
@@ -225,10 +225,7 @@ func (cs *connections) closeIdle() (relays []*relayedSocket, left int) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for c := range cs.proxied {
-		switch connState(c.state.Load()) {
-		case connFresh, connIdle:
-			c.closeIdle()
-		}
+		c.closeIdle()
 	}
 	return slices.Collect(maps.Keys(cs.relayed)), len(cs.proxied) + len(cs.relayed)
 }
@@ -255,27 +252,29 @@ type newcomers struct {
 }
 
 func (l *newcomers) push(c *conn) {
-	c.queue, c.before, c.after = l, l.last, nil
+	m := &c.member
+	m.queue, m.before, m.after = l, l.last, nil
 	if l.last == nil {
 		l.first = c
 	} else {
-		l.last.after = c
+		l.last.member.after = c
 	}
 	l.last = c
 	l.n++
 }
 
 func (l *newcomers) remove(c *conn) {
-	if c.before == nil {
-		l.first = c.after
+	m := &c.member
+	if m.before == nil {
+		l.first = m.after
 	} else {
-		c.before.after = c.after
+		m.before.member.after = m.after
 	}
-	if c.after == nil {
-		l.last = c.before
+	if m.after == nil {
+		l.last = m.before
 	} else {
-		c.after.before = c.before
+		m.after.member.before = m.before
 	}
-	c.queue, c.before, c.after = nil, nil, nil
+	m.queue, m.before, m.after = nil, nil, nil
 	l.n--
 }

@@ -107,14 +107,6 @@ func (m *budget) restore() {
 	}
 }
 
-// giveWay closes a newcomer. Its goroutine ends with that.
-func (c *conn) giveWay() {
-	if c != nil {
-		c.r.metrics.evicted.WithLabelValues("newcomer").Inc()
-		c.nc.Close()
-	}
-}
-
 // makeRoom has somebody give a descriptor back who needs it less than whoever comes: newcomers, if
 // they are many; idle connections to workers; clients between two requests, and those that send
 // nothing in the middle of a body. It returns false if all are needed.
@@ -145,34 +137,6 @@ func (m *budget) closeUpstreams(now time.Time) bool {
 
 // atOnce is how many give way at a time: looking for them costs as much as there are.
 func (m *budget) atOnce() int { return max(int(m.most.Load()/64), 1) }
-
-// idleSince is when the connection's last request ended, in Unix nanoseconds; 0: it has one, or is
-// a newcomer.
-func (c *conn) idleSince() int64 {
-	switch connState(c.state.Load()) {
-	case connIdle, connMuxed:
-		return c.since.Load()
-	}
-	return 0
-}
-
-// closeIfIdle closes a connection between two requests. It returns false if the next one has begun.
-func (c *conn) closeIfIdle() bool {
-	switch connState(c.state.Load()) {
-	case connIdle:
-		if !c.state.CompareAndSwap(uint32(connIdle), uint32(connClosed)) {
-			return false
-		}
-	case connMuxed:
-		if c.since.Load() == 0 {
-			return false
-		}
-	default:
-		return false
-	}
-	c.nc.Close()
-	return true
-}
 
 // hurry ends the bodies for which the router has waited longest.
 func (m *budget) hurry(now time.Time) bool {
@@ -274,13 +238,4 @@ func (m *budget) urge() bool {
 	}
 	m.looked.Store(now.UnixNano())
 	return false
-}
-
-// active notes whether a connection with a multiplexer has requests.
-func (c *conn) active(has bool) {
-	since := int64(0)
-	if !has {
-		since = time.Now().UnixNano()
-	}
-	c.since.Store(since)
 }

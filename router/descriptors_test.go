@@ -35,7 +35,7 @@ func (r *Router) between(client string) bool {
 	defer r.conns.mu.Unlock()
 	for c := range r.conns.proxied {
 		if c.nc.RemoteAddr().String() == client {
-			return c.idleSince() != 0
+			return c.activity.idleSince() != 0
 		}
 	}
 	return true
@@ -423,7 +423,7 @@ func TestNewcomersList(t *testing.T) {
 	var conns [5]conn
 	show := func() string {
 		var b strings.Builder
-		for c := l.first; c != nil; c = c.after {
+		for c := l.first; c != nil; c = c.member.after {
 			for i := range conns {
 				if c == &conns[i] {
 					fmt.Fprint(&b, i)

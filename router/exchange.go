@@ -76,7 +76,7 @@ func (x *exchange) serve(ctx context.Context) bool {
 		if f := c.misplaced(); f != nil {
 			return x.refuse(f)
 		}
-		q.from = c.r.proxies.clientOf(&q.head, b, c.peer)
+		q.from = c.r.proxies.clientOf(&q.head, b, c.peer.client)
 	}
 	return x.dispatch(ctx, n)
 }

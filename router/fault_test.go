@@ -456,7 +456,7 @@ func TestDrainServesTheFirstRequestOfANewConnection(t *testing.T) {
 		defer h.conns.mu.Unlock()
 		n := 0
 		for c := range h.conns.proxied {
-			if connState(c.state.Load()) == connFresh {
+			if c.activity.now() == connFresh {
 				n++
 			}
 			if c.peer.addr.String() == late.LocalAddr().String() {

@@ -21,6 +21,16 @@ func (c client) scheme() string {
 	return "http"
 }
 
+// peer is the other end of a connection, as its first bytes told.
+type peer struct {
+	client
+	trusted     bool // its forwarding headers are believed
+	awaitsProxy bool // a PROXY header has to come first
+	unproxied   bool // and did not come
+	proxied     bool // and named the client, who isn't the descriptor's other end
+	fromDoor    bool // it asked for TLS under the routers' own name
+}
+
 // proxies are the networks of Config.TrustedProxies.
 type proxies []netip.Prefix
 
@@ -33,6 +43,11 @@ func (ps proxies) trusts(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// peer is who is at the other end.
+func (ps proxies) peer(who client) peer {
+	return peer{client: who, trusted: ps.trusts(who.addr.Addr())}
 }
 
 // clientOf finds the client of a request that came from peer: the rightmost address that is no
@@ -88,8 +103,8 @@ func parseAddr(s string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a.Unmap(), 0), true
 }
 
-// peerOf is the other end of an accepted connection.
-func peerOf(a net.Addr) netip.AddrPort {
+// addrOf is the address of an accepted connection's other end.
+func addrOf(a net.Addr) netip.AddrPort {
 	if t, ok := a.(*net.TCPAddr); ok {
 		ap := t.AddrPort()
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
@@ -99,24 +114,24 @@ func peerOf(a net.Addr) netip.AddrPort {
 
 // appendForwarded writes what a proxy says about the connection before it. Behind a trusted one its
 // X-Forwarded-For is continued and the rest is left as it says.
-func (c *conn) appendForwarded(dst []byte, h *http1.Head, b []byte) []byte {
+func (p *peer) appendForwarded(dst []byte, h *http1.Head, b []byte) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
-	if c.trusted {
+	if p.trusted {
 		for i := range h.Fields() {
 			if h.Fields()[i].ID == http1.FieldForwardedFor {
 				dst = append(append(dst, h.Fields()[i].Value.Of(b)...), ", "...)
 			}
 		}
 	}
-	if peer := c.peer.addr; peer.IsValid() {
+	if peer := p.addr; peer.IsValid() {
 		dst = peer.Addr().AppendTo(dst)
 	} else {
 		dst = append(dst, "unknown"...)
 	}
-	if !c.trusted || h.Value(b, http1.FieldForwardedProto) == nil {
-		dst = append(append(dst, "\r\nX-Forwarded-Proto: "...), c.peer.scheme()...)
+	if !p.trusted || h.Value(b, http1.FieldForwardedProto) == nil {
+		dst = append(append(dst, "\r\nX-Forwarded-Proto: "...), p.scheme()...)
 	}
-	if host := h.Host(b); host != nil && (!c.trusted || h.Value(b, http1.FieldForwardedHost) == nil) {
+	if host := h.Host(b); host != nil && (!p.trusted || h.Value(b, http1.FieldForwardedHost) == nil) {
 		dst = append(append(dst, "\r\nX-Forwarded-Host: "...), host...)
 	}
 	return append(dst, "\r\n"...)

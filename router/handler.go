@@ -25,9 +25,10 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.takeOver(w, req)
 		return
 	}
-	c := &conn{r: r, peer: peerOfRequest(req)}
-	c.trusted = r.proxies.trusts(c.peer.addr.Addr())
+	s := beginRequest(w, req)
+	c := &conn{r: r, nc: s, accepted: time.Now(), peer: r.proxies.peer(clientOf(req))}
 	if !r.enter(c) {
+		s.end()
 		refuseIdle(w)
 		return
 	}
@@ -37,7 +38,7 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	// A request may start work for others, which must not end with it.
-	c.serveRequest(context.WithoutCancel(req.Context()), w, req, c.isCut)
+	s.serve(context.WithoutCancel(req.Context()), c, c.wait.isCut)
 }
 
 func refuseIdle(w http.ResponseWriter) {
@@ -53,7 +54,8 @@ func (r *Router) runs() bool {
 	return (r.listening.Load() || r.draining.Load()) && !r.cutting.Load()
 }
 
-func peerOfRequest(req *http.Request) client {
+// clientOf is who sent a request that net/http has read.
+func clientOf(req *http.Request) client {
 	o := client{https: req.TLS != nil}
 	if a, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
 		o.addr = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
@@ -73,9 +75,8 @@ func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
 		refuseIdle(w)
 		return
 	}
-	s := requestConns.Get().(*requestConn)
+	s := beginRequest(w, req)
 	defer s.end()
-	s.begin(w, req)
 	if !s.compose() {
 		http.Error(w, http1.ErrLine.Why, http.StatusBadRequest)
 		return
@@ -87,7 +88,7 @@ func (r *Router) takeOver(w http.ResponseWriter, req *http.Request) {
 	}
 	nc.SetDeadline(time.Time{})
 	c := r.newConn(nc)
-	c.peer, c.awaitsProxy, c.last = peerOfRequest(req), false, true
+	c.peer.client, c.peer.awaitsProxy, c.last = clientOf(req), false, true
 	if !r.enter(c) {
 		nc.Close()
 		return

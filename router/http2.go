@@ -87,7 +87,7 @@ func (h *h2) changed(nc net.Conn, state http.ConnState) {
 		h.end(nc)
 	case http.StateActive, http.StateIdle:
 		if c, ok := h.conns.Load(nc); ok {
-			c.(*conn).active(state == http.StateActive)
+			c.(*conn).activity.muxes(state == http.StateActive)
 		}
 	}
 }
@@ -110,8 +110,8 @@ func (h *h2) drain(ctx context.Context) {
 func (h *h2) serve(ctx context.Context, w http.ResponseWriter, req *http.Request) {
 	parent := req.Context().Value(h2key{}).(*conn)
 	h.r.conns.heard(parent)
-	c := &conn{r: h.r, parent: parent, peer: parent.peer, trusted: parent.trusted, unproxied: parent.unproxied}
-	c.serveRequest(ctx, w, req, parent.isCut)
+	s := beginRequest(w, req)
+	s.serve(ctx, &conn{r: h.r, nc: s, parent: parent, peer: parent.peer}, parent.wait.isCut)
 }
 
 // warnings counts what net/http has to say about connections, and logs some of it: a client makes

@@ -355,8 +355,8 @@ func TestResponseInPiecesOverHTTP2(t *testing.T) {
 	} {
 		for _, size := range []int{1, 3, 10, 1000} {
 			w := httptest.NewRecorder()
-			s := &requestConn{c: new(conn)}
-			s.begin(w, httptest.NewRequest("GET", "/", nil))
+			s := beginRequest(w, httptest.NewRequest("GET", "/", nil))
+			s.c = new(conn)
 			for rest := text; rest != ""; {
 				n := min(size, len(rest))
 				if _, err := s.Write([]byte(rest[:n])); err != nil {
@@ -374,8 +374,7 @@ func TestResponseInPiecesOverHTTP2(t *testing.T) {
 
 // composed is the request as the next parser reads it, or false.
 func composed(req *http.Request) (h http1.Head, text []byte, ok bool) {
-	s := new(requestConn)
-	s.begin(httptest.NewRecorder(), req)
+	s := beginRequest(httptest.NewRecorder(), req)
 	if !s.compose() {
 		return h, nil, false
 	}

@@ -37,7 +37,7 @@ type listener struct {
 func (l *listener) Close() error {
 	err := l.ln.Close()
 	l.mu.Lock()
-	for c := l.silent.first; c != nil; c = c.after {
+	for c := l.silent.first; c != nil; c = c.member.after {
 		c.nc.SetReadDeadline(past)
 	}
 	if !l.closed {
@@ -96,11 +96,11 @@ func (l *listener) await(c *conn) (here, gaveWay bool) {
 	err := c.Peek()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.queue == nil {
+	if c.member.queue == nil {
 		c.Drop()
 		return false, true
 	}
-	c.queue.remove(c)
+	c.member.queue.remove(c)
 	c.nc.SetReadDeadline(time.Time{})
 	return err == nil && !l.closed, false
 }

@@ -69,7 +69,7 @@ func (m *message) compose(c *conn, q *request, n int, f form) {
 		dst = append(append(append(dst, "Host: "...), h.Host(b)...), "\r\n"...)
 	}
 	if !believed {
-		dst = c.appendForwarded(dst, h, b)
+		dst = c.peer.appendForwarded(dst, h, b)
 		if f != handed {
 			dst = appendOrigin(dst, q.from, c.r.id)
 		}
@@ -98,7 +98,7 @@ func (c *conn) forwards(q *request, f *http1.Field, b []byte) bool {
 	case http1.FieldSidereal, http1.FieldForwardedFor:
 		return believed
 	case http1.FieldForwarded, http1.FieldForwardedProto, http1.FieldForwardedHost:
-		return believed || c.trusted
+		return believed || c.peer.trusted
 	case http1.FieldAcceptEncoding:
 		return q.kind != kindHandshake // the router reads its answer
 	case http1.FieldOther, http1.FieldOrigin:

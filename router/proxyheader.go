@@ -171,7 +171,7 @@ func sumsUp(header []byte, at int) bool {
 // word for who is at the other end. A connection without one may still be another host's router,
 // which shows its key. False: the header is no good, or did not come in time.
 func (c *conn) readProxy() bool {
-	c.awaitsProxy = false
+	c.peer.awaitsProxy = false
 	deadline := time.Now().Add(c.r.cfg.HeadTimeout)
 	for {
 		p, n, err := parseProxy(c.Bytes())
@@ -186,14 +186,13 @@ func (c *conn) readProxy() bool {
 			c.r.metrics.proxyErrors.Inc()
 			return false
 		case n == 0:
-			c.unproxied = true
+			c.peer.unproxied = true
 			return true
 		}
 		c.Discard(n)
 		if p.addr.IsValid() {
-			c.peer = p
-			c.trusted = c.r.proxies.trusts(p.addr.Addr())
-			c.proxied = true
+			c.peer = c.r.proxies.peer(p)
+			c.peer.proxied = true
 		}
 		return true
 	}

@@ -26,10 +26,10 @@ func (c *conn) relay(u *workerConn) {
 		r.watcher.remove(c) // its end is read now
 	}
 	p := &relayedSocket{r: r, w: u.w, open: u.opened}
-	if r.conns.replace(c, p) || c.isCut() {
+	if r.conns.replace(c, p) || c.wait.isCut() {
 		p.Cut()
 	}
-	c.awaited()
+	c.wait.end()
 	r.pairs.Join(&p.Pair, &c.Stream, &u.Stream, p.end)
 }
 

@@ -38,29 +38,31 @@ type requestConn struct {
 
 var requestConns = sync.Pool{New: func() any { return new(requestConn) }}
 
-// serveRequest serves a request that net/http has read, as the only one of c. Cut reports whether
-// the router has ended the request, and not its client.
-func (c *conn) serveRequest(ctx context.Context, w http.ResponseWriter, req *http.Request, cut func() bool) {
+func beginRequest(w http.ResponseWriter, req *http.Request) *requestConn {
 	s := requestConns.Get().(*requestConn)
-	s.begin(w, req)
+	s.w, s.req, s.control = w, req, http.NewResponseController(w)
+	_ = s.control.EnableFullDuplex() // answers may come before the body's end; HTTP/2 needs no permission
+	return s
+}
+
+// serve serves the request as the only one of c, and ends it. Cut reports whether the router has
+// ended the request, and not its client.
+func (s *requestConn) serve(ctx context.Context, c *conn, cut func() bool) {
 	if !s.compose() {
-		s.end()
 		c.r.conns.forget(c)
 		c.r.metrics.refused.WithLabelValues("400").Inc()
-		http.Error(w, http1.ErrLine.Why, http.StatusBadRequest)
+		http.Error(s.w, http1.ErrLine.Why, http.StatusBadRequest)
+		s.end()
 		return
 	}
 	s.c = c
 	c.Init(s, writeTimeout)
 	c.last = true
-	c.mu.Lock()
-	c.nc = s
-	c.mu.Unlock()
-	stop := context.AfterFunc(req.Context(), func() {
+	stop := context.AfterFunc(s.req.Context(), func() {
 		if cut() {
 			c.cutOff()
 		} else {
-			c.clientLeft(true)
+			c.wait.clientLeft(true)
 		}
 	})
 	c.serve(ctx)
@@ -70,11 +72,6 @@ func (c *conn) serveRequest(ctx context.Context, w http.ResponseWriter, req *htt
 	if !whole {
 		panic(http.ErrAbortHandler) // resets the stream: what came is not all
 	}
-}
-
-func (s *requestConn) begin(w http.ResponseWriter, req *http.Request) {
-	s.w, s.req, s.control = w, req, http.NewResponseController(w)
-	_ = s.control.EnableFullDuplex() // answers may come before the body's end; HTTP/2 needs no permission
 }
 
 // end gives the stream back. Nobody uses it any more.

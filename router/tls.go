@@ -50,8 +50,8 @@ func (c *conn) secure() bool {
 	c.tcp.SetDeadline(time.Time{})
 	c.tcp = nil // what the worker would need is not in the descriptor
 	c.Init(tc, writeTimeout)
-	c.fromDoor = tc.ConnectionState().ServerName == doorName
-	c.peer.https = c.peer.https || !c.fromDoor
+	c.peer.fromDoor = tc.ConnectionState().ServerName == doorName
+	c.peer.https = c.peer.https || !c.peer.fromDoor
 	if mux := c.r.mux; mux != nil && tc.ConnectionState().NegotiatedProtocol == mux.protocol() {
 		c.muxed = tc
 	}
@@ -62,10 +62,10 @@ func (c *conn) secure() bool {
 // spoken, under the name that routers use, and from proxies that do not say for whom.
 func (c *conn) misplaced() *http1.Refusal {
 	switch {
-	case c.unproxied:
+	case c.peer.unproxied:
 		c.r.proxyIsSilent(c.peer.addr.Addr())
 		return errProxyMissing
-	case c.fromDoor:
+	case c.peer.fromDoor:
 		return errNoKey
 	case c.r.cfg.Certificates != nil && c.tcp != nil:
 		return errPlain

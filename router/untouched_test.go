@@ -37,7 +37,7 @@ func (r *testRouter) active() (n int) {
 	r.conns.mu.Lock()
 	defer r.conns.mu.Unlock()
 	for c := range r.conns.proxied {
-		if connState(c.state.Load()) == connActive {
+		if c.activity.now() == connActive {
 			n++
 		}
 	}

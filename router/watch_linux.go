@@ -42,7 +42,7 @@ func (w *watcher) run(ctx context.Context) {
 		c := w.conns[eventID(e)]
 		w.mu.Unlock()
 		if c != nil {
-			c.clientLeft(e.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0)
+			c.wait.clientLeft(e.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0)
 		}
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/httpapi"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/rebalance"
@@ -109,6 +110,7 @@ func registered(t *testing.T) map[string]*metric {
 	must(node.New(node.Config{
 		Conn: conn, RuntimeDir: "none", Report: func(string, any) error { return nil }, Metrics: reg,
 	}))
+	must(httpapi.New(httpapi.Config{Metrics: reg}))
 	must(rebalance.NewAuto(rebalance.AutoConfig{Metrics: reg}))
 	families, err := reg.Gather()
 	must(families, err)

@@ -44,6 +44,9 @@ func newAudience(cfg Config, adapter string, shards, plain bool) *audience {
 // look counts the servers, unless somebody did within the last minute, and warns if there are none.
 // It ignores a count that fails.
 func (a *audience) look(ctx context.Context) {
+	if a == nil { // of a pipeline, which isn't sent yet
+		return
+	}
 	now, next := time.Now().UnixNano(), a.next.Load()
 	if now < next || !a.next.CompareAndSwap(next, now+int64(lookEvery)) {
 		return

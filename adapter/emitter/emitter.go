@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -39,6 +41,20 @@ func (e *Emitter) Of(namespace string) *Emitter {
 	}
 	return &Emitter{sender: e.sender.of(namespace), conn: e.conn}
 }
+
+// Via returns an Emitter whose calls add commands to p and return at once. Nothing is sent until the
+// caller executes p; then the commands, one for each call in the order of the calls, have Redis's
+// answers. A call that fails adds no command. Such an Emitter isn't safe for concurrent use, because
+// a pipeline isn't, and doesn't look for servers.
+//
+//	pipe := client.Pipeline()
+//	for _, order := range orders {
+//		if err := e.Via(pipe).To(order.Room).Emit(ctx, "shipped", order); err != nil {
+//			return err
+//		}
+//	}
+//	_, err := pipe.Exec(ctx)
+func (e *Emitter) Via(p redis.Pipeliner) *Emitter { return &Emitter{sender: e.sender.via(p)} }
 
 func (e *Emitter) operator() Operator { return Operator{sender: e.sender} }
 

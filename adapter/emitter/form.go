@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
 )
 
@@ -24,10 +26,19 @@ type Form interface {
 // sender sends to the servers what they listen to, for one namespace.
 type sender interface {
 	of(namespace string) sender
+	// via makes the sender add its commands to a pipeline.
+	via(commands) sender
 	// broadcast sends an event to clients.
 	broadcast(ctx context.Context, o wire.Options, event string, args []any) error
 	// order sends what servers carry out.
 	order(ctx context.Context, q wire.Request) error
+}
+
+// commands are the commands that senders use, of a client or of a pipeline.
+type commands interface {
+	Publish(ctx context.Context, channel string, message any) *redis.IntCmd
+	SPublish(ctx context.Context, channel string, message any) *redis.IntCmd
+	Do(ctx context.Context, args ...any) *redis.Cmd
 }
 
 // failure is what a command to Redis ended with, if that is an error.

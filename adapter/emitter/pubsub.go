@@ -29,7 +29,7 @@ type Parser interface {
 func (Classic) validate() error { return nil }
 
 func (c Classic) open(cfg Config) sender {
-	return newPubsub(cfg, c, "/", newAudience(cfg, classic, false, true))
+	return newPubsub(cfg, c, "/", cfg.Redis, newAudience(cfg, classic, false, true))
 }
 
 // pubsub is one namespace in the classic form.
@@ -38,15 +38,20 @@ type pubsub struct {
 	form      Classic
 	namespace string
 	channels  wire.Channels
+	redis     commands
 	audience  *audience
 }
 
 var _ sender = (*pubsub)(nil)
 
-func (p *pubsub) of(namespace string) sender { return newPubsub(p.cfg, p.form, namespace, p.audience) }
+func (p *pubsub) of(namespace string) sender {
+	return newPubsub(p.cfg, p.form, namespace, p.redis, p.audience)
+}
 
-func newPubsub(cfg Config, form Classic, namespace string, a *audience) *pubsub {
-	return &pubsub{cfg, form, namespace, wire.NewChannels(cfg.Key, namespace), a}
+func (p *pubsub) via(c commands) sender { return newPubsub(p.cfg, p.form, p.namespace, c, nil) }
+
+func newPubsub(cfg Config, form Classic, namespace string, c commands, a *audience) *pubsub {
+	return &pubsub{cfg, form, namespace, wire.NewChannels(cfg.Key, namespace), c, a}
 }
 
 // broadcast sends an event to clients.
@@ -76,7 +81,7 @@ func (p *pubsub) order(ctx context.Context, q wire.Request) error {
 
 // publish looks for servers if Redis found no subscriber.
 func (p *pubsub) publish(ctx context.Context, channel string, msg []byte) error {
-	heard, err := p.cfg.send(ctx, channel, msg, p.cfg.Redis.Publish)
+	heard, err := p.cfg.send(ctx, channel, msg, p.redis.Publish)
 	if err == nil && heard == 0 {
 		p.audience.look(ctx)
 	}

@@ -40,7 +40,7 @@ func (f Sharded) validate() error {
 
 func (f Sharded) open(cfg Config) sender {
 	f.Mode = cmp.Or(f.Mode, Dynamic)
-	return newSharded(cfg, f, "/", newAudience(cfg, "redis-sharded", true, false))
+	return newSharded(cfg, f, "/", cfg.Redis, new(joined.Rooms), newAudience(cfg, "redis-sharded", true, false))
 }
 
 // sharded is one namespace in the form of sharded pub/sub.
@@ -49,18 +49,23 @@ type sharded struct {
 	form      Sharded
 	namespace string
 	channels  wire.Channels
-	joined    *joined.Rooms
+	redis     commands
+	joined    *joined.Rooms // of all namespaces, by the channels that they would have
 	audience  *audience
 }
 
 var _ sender = (*sharded)(nil)
 
-func newSharded(cfg Config, form Sharded, namespace string, a *audience) *sharded {
-	return &sharded{cfg, form, namespace, wire.NewChannels(cfg.Key, namespace), new(joined.Rooms), a}
+func newSharded(cfg Config, form Sharded, namespace string, c commands, j *joined.Rooms, a *audience) *sharded {
+	return &sharded{cfg, form, namespace, wire.NewChannels(cfg.Key, namespace), c, j, a}
 }
 
 func (s *sharded) of(namespace string) sender {
-	return newSharded(s.cfg, s.form, namespace, s.audience)
+	return newSharded(s.cfg, s.form, namespace, s.redis, s.joined, s.audience)
+}
+
+func (s *sharded) via(c commands) sender {
+	return newSharded(s.cfg, s.form, s.namespace, c, s.joined, nil)
 }
 
 // broadcast sends an event to clients.
@@ -70,8 +75,10 @@ func (s *sharded) broadcast(ctx context.Context, o wire.Options, event string, a
 		return err
 	}
 	channel := s.channels.Main
-	if len(o.Rooms) == 1 && s.speaksTo(o.Rooms[0]) && !s.joined.Has(o.Rooms[0]) {
-		channel = s.channels.Room(o.Rooms[0])
+	if len(o.Rooms) == 1 && s.speaksTo(o.Rooms[0]) {
+		if own := s.channels.Room(o.Rooms[0]); !s.joined.Has(own) {
+			channel = own
+		}
 	}
 	msg, err := wire.AppendClusterBroadcast(nil, senderUID, s.namespace, p, o)
 	if err != nil {
@@ -90,7 +97,7 @@ func (s *sharded) speaksTo(room string) bool {
 // order sends what servers carry out.
 func (s *sharded) order(ctx context.Context, q wire.Request) error {
 	if q.Type == wire.RemoteJoin {
-		s.joined.Note(q.JoinLeave)
+		s.joined.Note(s.roomChannels(q.JoinLeave))
 	}
 	q.UID = senderUID
 	msg, err := wire.AppendClusterRequest(nil, s.namespace, q)
@@ -100,9 +107,17 @@ func (s *sharded) order(ctx context.Context, q wire.Request) error {
 	return s.publish(ctx, s.channels.Main, msg)
 }
 
+func (s *sharded) roomChannels(rooms []string) []string {
+	channels := make([]string, len(rooms))
+	for i, room := range rooms {
+		channels[i] = s.channels.Room(room)
+	}
+	return channels
+}
+
 // publish looks for servers if Redis found no subscriber.
 func (s *sharded) publish(ctx context.Context, channel string, msg []byte) error {
-	heard, err := s.cfg.send(ctx, channel, msg, s.cfg.Redis.SPublish)
+	heard, err := s.cfg.send(ctx, channel, msg, s.redis.SPublish)
 	if err == nil && heard == 0 {
 		s.audience.look(ctx)
 	}

@@ -32,7 +32,7 @@ func (f Streams) validate() error {
 
 func (f Streams) open(cfg Config) sender {
 	f.StreamName, f.StreamCount, f.MaxLen = cmp.Or(f.StreamName, cfg.Key), cmp.Or(f.StreamCount, 1), cmp.Or(f.MaxLen, 10_000)
-	return newStreams(cfg, f, "/", newAudience(cfg, "redis-streams", true, true))
+	return newStreams(cfg, f, "/", cfg.Redis, newAudience(cfg, "redis-streams", true, true))
 }
 
 // streams is one namespace in the form of streams.
@@ -41,15 +41,20 @@ type streams struct {
 	form      Streams
 	namespace string
 	stream    string
+	redis     commands
 	audience  *audience
 }
 
-func newStreams(cfg Config, form Streams, namespace string, a *audience) *streams {
-	return &streams{cfg, form, namespace, wire.Streams{Name: form.StreamName, Count: form.StreamCount}.Of(namespace), a}
+func newStreams(cfg Config, form Streams, namespace string, c commands, a *audience) *streams {
+	return &streams{cfg, form, namespace, wire.Streams{Name: form.StreamName, Count: form.StreamCount}.Of(namespace), c, a}
 }
 
 func (s *streams) of(namespace string) sender {
-	return newStreams(s.cfg, s.form, namespace, s.audience)
+	return newStreams(s.cfg, s.form, namespace, s.redis, s.audience)
+}
+
+func (s *streams) via(c commands) sender {
+	return newStreams(s.cfg, s.form, s.namespace, c, nil)
 }
 
 func (s *streams) broadcast(ctx context.Context, o wire.Options, event string, args []any) error {
@@ -77,7 +82,7 @@ func (s *streams) add(ctx context.Context, kind string, data []byte) error {
 	if len(data) > s.cfg.MaxMessageBytes {
 		return ErrTooLarge
 	}
-	err := s.cfg.Redis.Do(ctx, "XADD", s.stream, "MAXLEN", "~", s.form.MaxLen, "*",
+	err := s.redis.Do(ctx, "XADD", s.stream, "MAXLEN", "~", s.form.MaxLen, "*",
 		wire.FieldUID, senderUID, wire.FieldNamespace, s.namespace, wire.FieldType, kind, wire.FieldData, data).Err()
 	if err == nil {
 		s.audience.look(ctx) // Redis doesn't say who reads a stream

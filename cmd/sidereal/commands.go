@@ -33,7 +33,7 @@ func addCommands(root *cobra.Command) {
 		everythingCommand("flush", "Empty log files", "log files are empty", daemon.Flush),
 		everythingCommand("reloadLogs", "Reopen log files, after a tool has moved them", "log files are open anew", daemon.ReloadLogs))
 	add(root, groupKeep, saveCommand(), clearDumpCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), killCommand(), pingCommand())
-	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), healthcheckCommand(), checkCommand(), clusterCommand(), traceCommand(), rebalanceCommand(), benchCommand(), configCommand(), versionCommand())
+	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), apiCommand(), healthcheckCommand(), checkCommand(), clusterCommand(), traceCommand(), rebalanceCommand(), benchCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
 	root.AddCommand(redisCommand(), nodehostCommand(), fileServerCommand(), daemonCommand(), runtimeCommand(), hidden(examplesCommand()), hidden(reloadCommand("gracefulReload")),
@@ -61,7 +61,7 @@ func hidden(c *cobra.Command) *cobra.Command {
 // arguments returns the arguments for a call by one of our names. pm2-runtime is a command of its
 // own, and a copy of that name also starts its services by it.
 func arguments(name string, args []string) []string {
-	service := len(args) > 0 && os.Getenv("SIDEREAL_SUPERVISOR_FD") != "" && slices.Contains([]string{"redis", "router", "nodehost", "worker"}, args[0])
+	service := len(args) > 0 && os.Getenv("SIDEREAL_SUPERVISOR_FD") != "" && slices.Contains([]string{"redis", "router", "api", "nodehost", "worker"}, args[0])
 	service = service || len(args) > 0 && args[0] == daemon.FileServer
 	switch name {
 	case "pm2-runtime", "pm2-docker":

@@ -33,6 +33,32 @@ func routerCommand() *cobra.Command {
 	return cmd
 }
 
+// apiCommand makes the command of the HTTP API.
+func apiCommand() *cobra.Command {
+	var set config.APIServer
+	cmd := &cobra.Command{
+		Use: "api", Short: "Run the HTTP API alone, for an app whose hosts share a Redis", Args: takes(0, 0),
+		Example: "  SIDEREAL_REDIS_URL=redis://10.0.0.9:6379 SIDEREAL_API_KEYS_FILE=/run/secrets/api sidereal api --api-addr 127.0.0.1:9481",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			settings, err := load(cmd, &set)
+			if err != nil {
+				return err
+			}
+			cfg := service.APIConfig{Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: versionText()}
+			if set.RuntimeDir != "" {
+				cfg.Log = childLogger(set.Log, set.HostName, "api")
+			} else {
+				cfg.Log = logger(set.Log, settings, set.HostName, "api")
+			}
+			ctx, stop := untilSignal(exitAtOnce)
+			defer stop()
+			return service.API(ctx, cfg)
+		},
+	}
+	config.AddFlags(cmd.Flags(), &set)
+	return cmd
+}
+
 // redisCommand makes the command of the embedded Redis.
 func redisCommand() *cobra.Command {
 	return &cobra.Command{

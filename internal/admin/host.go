@@ -22,13 +22,22 @@ import (
 func ownHost(next http.Handler) http.Handler {
 	own, _ := os.Hostname() // without it, localhost and addresses are left
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if viaLoopback(r) && !isOwnHost(r.Host, own) {
+		if foreign(r, own) {
 			text(w, http.StatusMisdirectedRequest, fmt.Sprintf("%q isn't a name of this host: use localhost or an IP address", r.Host))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
+
+// ForeignHost reports whether a request came over loopback and its Host header has a name that isn't
+// this host's: see ownHost.
+func ForeignHost(r *http.Request) bool {
+	own, _ := os.Hostname() // without it, localhost and addresses are left
+	return foreign(r, own)
+}
+
+func foreign(r *http.Request, own string) bool { return viaLoopback(r) && !isOwnHost(r.Host, own) }
 
 // viaLoopback reports whether a request came to a loopback address. A listener on all addresses
 // gets these, too.

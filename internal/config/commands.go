@@ -13,6 +13,7 @@ type Up struct {
 	// Number of workers: `max` or 0 for one per core, a negative number for that many fewer.
 	Instances string `env:"SIDEREAL_INSTANCES" envDefault:"max" form:"instances" short:"i"`
 	Admin
+	API
 	Routing
 	Limits
 	Requests
@@ -33,6 +34,7 @@ type Daemon struct {
 	Redis
 	App
 	Admin
+	API
 	Routing
 	Limits
 	Requests
@@ -77,6 +79,19 @@ type Worker struct {
 	WorkerAdmin
 	Cluster
 	Clients
+	Stopping
+	Log
+	Child
+}
+
+// APIServer is what `sidereal api` reads.
+type APIServer struct {
+	Redis
+	App
+	Admin
+	API
+	TLS
+	Cluster
 	Stopping
 	Log
 	Child

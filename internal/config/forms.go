@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/apikey"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
@@ -55,6 +56,7 @@ var forms = map[string]form{
 	"adapter-mode": {"static, dynamic or dynamic-private", adapterMode},
 	"upstreams":    {"http:// or https:// addresses separated by commas, such as http://10.0.0.4:3000", upstreams},
 	"request-path": {"a path such as /healthz", requestPath},
+	"api-keys":     {"NAME=KEY, separated by commas", apiKeys},
 	"redis-url":    {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
 }
 
@@ -235,6 +237,14 @@ func requestPath(text string) (string, error) {
 		return "", errForm
 	}
 	return text, nil
+}
+
+// apiKeys checks keys with the code that reads them, and puts them into one line.
+func apiKeys(text string) (string, error) {
+	if _, err := apikey.Parse(text); err != nil {
+		return "", fmt.Errorf("must be NAME=KEY, separated by commas: %w", err)
+	}
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' }), ","), nil
 }
 
 // redisURL checks a URL with the code that reads it.

@@ -197,7 +197,7 @@ func heading(t *testing.T, group string) string {
 // find returns the field of a variable in a group, and the commands that read it there.
 func find(t *testing.T, group, variable string) (f field, readers string) {
 	var names []string
-	for _, command := range []string{"start", "up", "router", "worker"} {
+	for _, command := range []string{"start", "up", "router", "worker", "api"} {
 		typ := commands[command]
 		_, embedded := typ.FieldByName(group)
 		if !embedded && typ.Name() != group {

@@ -18,6 +18,7 @@ var headings = []groupHeading{
 	{"Redis", "Redis"},
 	{"App", "The app"},
 	{"Admin", "The admin port"},
+	{"API", "The HTTP API"},
 	{"WorkerAdmin", "The admin port of a worker"},
 	{"Shares", "Shares of hosts"},
 	{"Routing", "Routing"},

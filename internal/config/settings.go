@@ -90,6 +90,31 @@ type WorkerAdmin struct {
 	AdminAddr string `env:"SIDEREAL_ADMIN_ADDR" envDefault:"off" form:"addr-or-off"`
 }
 
+// API is an HTTP API for programs that hold no sockets. [http-api.md](http-api.md) is the guide.
+type API struct {
+	// Address of the HTTP API. On another address than loopback, use `SIDEREAL_API_TLS` or a
+	// private network.
+	APIAddr string `env:"SIDEREAL_API_ADDR" envDefault:"off" form:"addr-or-off" needs:"SIDEREAL_API_KEYS"`
+
+	// Keys of the HTTP API, as `NAME=KEY`, separated by commas or line ends.
+	// `NAME:emit+join@/orders=KEY` limits a key to operations and namespaces. A key has at least 16
+	// characters.
+	APIKeys string `env:"SIDEREAL_API_KEYS" secret:"file" form:"api-keys"`
+
+	// `on` speaks TLS with the certificates of `SIDEREAL_TLS_CERT`.
+	APITLS string `env:"SIDEREAL_API_TLS" oneof:"off on" needs:"SIDEREAL_TLS_CERT" shown:"off"`
+
+	// Actions of a key per second and host; 0 for no limit. Further ones get 429. Each line of a
+	// batch is an action.
+	APIRate int `env:"SIDEREAL_API_RATE" envDefault:"50000" min:"0"`
+
+	// Time a request may take besides the `timeout` that it asks for.
+	APITimeout time.Duration `env:"SIDEREAL_API_TIMEOUT" envDefault:"5s" min:"100ms"`
+
+	// Largest body in bytes, and longest line of a batch; larger ones get 413.
+	APIMaxBodyBytes int `env:"SIDEREAL_API_MAX_BODY_BYTES" envDefault:"1000000" min:"1024"`
+}
+
 // Shares sets how even the hosts of an app are.
 type Shares struct {
 	// By how many percent the sessions per worker of a host may exceed the app's mean before new

@@ -14,6 +14,7 @@ var commands = map[string]reflect.Type{
 	"up":          reflect.TypeFor[Up](),
 	"router":      reflect.TypeFor[Router](),
 	"worker":      reflect.TypeFor[Worker](),
+	"api":         reflect.TypeFor[APIServer](),
 	"healthcheck": reflect.TypeFor[Healthcheck](),
 	"cluster":     reflect.TypeFor[Inspect](),
 }

@@ -74,6 +74,7 @@ type Settings struct {
 	config.Cluster
 	config.Stopping
 	config.Liveness
+	config.API
 	Addr      string // where clients reach the app; empty if its processes decide
 	Advertise string // how other hosts reach the app; empty to find out
 }
@@ -96,6 +97,9 @@ type Process struct {
 
 // RouterPlace names the place of the app's router.
 func (a *App) RouterPlace() string { return a.place("router") }
+
+// APIPlace names the place of the app's HTTP API.
+func (a *App) APIPlace() string { return a.place("api") }
 
 // NodeHostPlace names the place of the node host that looks after the app's processes.
 func (a *App) NodeHostPlace() string {

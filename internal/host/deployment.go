@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -52,6 +53,7 @@ type Deployment struct {
 	state State
 	port  int
 	dir   *supervisor.RuntimeDir // nil until it is made
+	api   *net.TCPListener       // of the HTTP API; nil for none
 	redis *config.Redis          // the embedded one; nil if the app has its own, or none
 	local netip.Addr             // from where this host reaches Redis
 	slots map[string]int         // of the processes, by place
@@ -135,6 +137,9 @@ func (d *Deployment) Open(ctx context.Context, notify func(Notice)) error {
 		if err := d.host.Processes.Add(d.planned()[d.app.NodeHostPlace()]); err != nil {
 			return err
 		}
+	}
+	if err := d.openAPI(ctx, notify); err != nil {
+		return err
 	}
 	if d.app.Kind == Worker { // it will need a door
 		return d.openDoor(ctx, d.addr())
@@ -239,6 +244,7 @@ func (d *Deployment) Specs(processes []Process) (map[string]supervisor.Spec, err
 		return nil, supervisor.ErrNoPlace
 	}
 	facts.Dir, facts.User, facts.Redis, facts.Doors, facts.Advertise = d.dir.Path, d.opts.User, d.redis, d.state.Doors, d.state.Advertise
+	facts.API = d.api
 	if facts.Advertise == "" && app.Kind.NodeHosted() && app.Kind.Routed() {
 		facts.Advertise = d.guessLocked()
 	}

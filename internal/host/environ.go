@@ -21,9 +21,13 @@ func serviceEnviron(environ []string) (env []string) {
 	return env
 }
 
+// apiKeys is the variable with the keys of the HTTP API, which only that process gets.
+const apiKeys = "SIDEREAL_API_KEYS"
+
 // settingsEnviron are an app's settings as its services and Go workers read them.
 func settingsEnviron(app *App, facts *Facts, advertise string) []string {
 	env := append(slices.Clone(app.Variables), "SIDEREAL_RUNTIME_DIR="+facts.Dir)
+	env = slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, apiKeys+"=") })
 	if advertise != "" {
 		env = append(env, "SIDEREAL_ADVERTISE="+advertise)
 	}

@@ -46,6 +46,7 @@ type Facts struct {
 	User      *supervisor.User // who runs the app's services; nil for this process' user
 	Redis     *config.Redis    // the embedded Redis; nil if the settings name one, or the app needs none
 	Doors     []Door           // the ports that are open
+	API       *net.TCPListener // of the HTTP API; nil for none
 	Advertise string           // how other hosts reach the app; empty while that isn't known
 
 	Settle time.Duration // how long a silent program has to run to count as ready; zero means 150 ms
@@ -65,7 +66,7 @@ type Door struct {
 // arguments.
 //
 // The plan has a router for each place that doors name, once the app has a folder for sockets. It
-// has a node host where the kind of the app needs one that isn't shared, and all processes of the
+// has an HTTP API if the app has a port for one, a node host where the kind of the app needs one that isn't shared, and all processes of the
 // app.
 func Plan(app App, facts Facts) []supervisor.Spec {
 	var specs []supervisor.Spec
@@ -74,6 +75,9 @@ func Plan(app App, facts Facts) []supervisor.Spec {
 		if first == i { // further doors of one router come over its line
 			specs = append(specs, router(&app, &facts, door))
 		}
+	}
+	if facts.API != nil {
+		specs = append(specs, httpAPI(&app, &facts))
 	}
 	if app.Kind.NodeHosted() && !app.SharedNodeHost {
 		specs = append(specs, nodeHost(&app, &facts))
@@ -91,6 +95,17 @@ func router(app *App, facts *Facts, door Door) supervisor.Spec {
 		Environ: merged(serviceEnviron(facts.Environ), settingsEnviron(app, facts, door.Advertise),
 			[]string{"SIDEREAL_APP=" + door.App, fmt.Sprintf("SIDEREAL_LISTEN_REDIRECT=%d", door.Redirect)}),
 		User: facts.User, Stage: stageRouter, Yields: true, Listeners: door.Listeners, FatalCode: fatalCode,
+		AliveTimeout: app.Settings.AliveTimeout, FreezeTimeout: app.Settings.FreezeTimeout,
+		Stop: supervisor.StopRule{Timeout: app.Settings.stopTimeout()},
+	}
+}
+
+// httpAPI plans the HTTP API of an app. It is the only process that knows its keys.
+func httpAPI(app *App, facts *Facts) supervisor.Spec {
+	return supervisor.Spec{
+		Name: app.APIPlace(), Group: app.place("services"), Command: service(facts.Program, "api"),
+		Environ: merged(serviceEnviron(facts.Environ), settingsEnviron(app, facts, ""), []string{apiKeys + "=" + app.Settings.APIKeys}),
+		User:    facts.User, Stage: stageRouter, Listeners: []*net.TCPListener{facts.API}, FatalCode: fatalCode,
 		AliveTimeout: app.Settings.AliveTimeout, FreezeTimeout: app.Settings.FreezeTimeout,
 		Stop: supervisor.StopRule{Timeout: app.Settings.stopTimeout()},
 	}

@@ -49,6 +49,8 @@ func TestPlanNamesPlaces(t *testing.T) {
 	main := Door{Router: "chat/router", App: "chat", Advertise: "10.0.0.1:80", Listeners: []*net.TCPListener{l}}
 	side := Door{Router: "chat/router-81", App: "chat:81", Advertise: "10.0.0.1:81", Listeners: []*net.TCPListener{l}}
 	again := Door{Router: "chat/router", App: "chat", Advertise: "10.0.0.1:82", Listeners: []*net.TCPListener{l}}
+	served := facts().with(main)
+	served.API = l
 	for name, c := range map[string]struct {
 		app   App
 		facts Facts
@@ -60,6 +62,7 @@ func TestPlanNamesPlaces(t *testing.T) {
 		"no open door":       {app("chat", NodeCluster, "chat-0"), facts(), "chat/nodehost chat/services 2, chat-0 chat 1"},
 		"a further door":     {app("chat", NodeCluster), facts().with(main, again), "chat/router chat/services 0, chat/nodehost chat/services 2"},
 		"a further port":     {app("chat", NodeCluster), facts().with(main, side), "chat/router chat/services 0, chat/router-81 chat/services 0, chat/nodehost chat/services 2"},
+		"an HTTP API":        {app("chat", Worker, "chat-0"), served, "chat/router chat/services 0, chat/api chat/services 0, chat-0 chat 1"},
 		"any program":        {app("api", Program, "api-3"), facts(), "api/nodehost api/services 2, api-3 api 1"},
 		"forked Node":        {app("jobs", NodeFork, "jobs-0"), facts(), "jobs/nodehost jobs/services 2, jobs-0 jobs 1"},
 		"shared node host":   {shared, facts(), "jobs-0 jobs 1"},
@@ -143,6 +146,9 @@ func TestPlanSetsEnvironments(t *testing.T) {
 	f.Advertise, f.Redis = "10.0.0.1:80", embedded
 	busy := app("", Worker, "w")
 	busy.Processes[0].Environ = []string{"GOMAXPROCS=7"}
+	keyed := app("", Worker, "w")
+	keyed.Settings.APIKeys, keyed.Variables = "shop=secret", append(keyed.Variables, "SIDEREAL_API_KEYS=shop=secret")
+	f.API = &net.TCPListener{}
 	const redis = "SIDEREAL_REDIS_URL=redis://127.0.0.1:5 SIDEREAL_REDIS_PASSWORD=p"
 	const shared = "SIDEREAL_APP=chat SIDEREAL_PATH=/rt/ SIDEREAL_RUNTIME_DIR=/run/s"
 	for name, c := range map[string]struct {
@@ -155,6 +161,8 @@ func TestPlanSetsEnvironments(t *testing.T) {
 		"Go worker":        {app("", Worker, "w", "x"), "w", "HOME=/home/ada " + shared + " SIDEREAL_ADVERTISE=10.0.0.1:80 " + redis + " GOMAXPROCS=2"},
 		"GOMAXPROCS stays": {busy, "w", "GOMAXPROCS=7 " + shared + " SIDEREAL_ADVERTISE=10.0.0.1:80 " + redis},
 		"any program":      {app("", Program, "w"), "w", "HOME=/home/ada"},
+		"HTTP API":         {keyed, "api", "PATH=/bin " + shared + " " + redis + " SIDEREAL_API_KEYS=shop=secret"},
+		"Go worker beside": {keyed, "w", "HOME=/home/ada " + shared + " SIDEREAL_ADVERTISE=10.0.0.1:80 " + redis + " GOMAXPROCS=4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			specs := Plan(c.app, f)

@@ -101,7 +101,7 @@ func (c *RunConfig) app() App {
 	set := &c.Settings
 	a := App{Kind: Worker, Variables: c.Variables.Environ(), Settings: Settings{
 		Redis: set.Redis, App: set.App, Routing: set.Routing, Upstreams: set.Upstreams, TLS: set.TLS, Redirect: set.Redirect,
-		Cluster: set.Cluster, Stopping: set.Stopping, Liveness: set.Liveness, Addr: set.Addr, Advertise: set.Advertise,
+		Cluster: set.Cluster, Stopping: set.Stopping, Liveness: set.Liveness, API: set.API, Addr: set.Addr, Advertise: set.Advertise,
 	}}
 	a.Settings.ReadyURL = "" // a worker says by itself when it is ready
 	return a

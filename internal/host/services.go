@@ -21,6 +21,11 @@ func (d *Deployment) routers() (names []string) {
 // Services are the places of the services that the app has for itself.
 func (d *Deployment) Services() []string {
 	names := d.routers()
+	api := false
+	d.change(func() { api = d.api != nil })
+	if api {
+		names = append(names, d.app.APIPlace())
+	}
 	if d.app.Kind.NodeHosted() && !d.app.SharedNodeHost {
 		names = append(names, d.app.NodeHostPlace())
 	}

@@ -1,0 +1,124 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sidereal-io/sidereal/client"
+	"github.com/sidereal-io/sidereal/e2e/harness"
+	"github.com/sidereal-io/sidereal/internal/testkit"
+)
+
+const apiKey = "shop-0123456789abcdef"
+
+// api is the HTTP API of a host.
+type api struct{ url string }
+
+// withAPI is the environment of a host with an API.
+func withAPI(t *testing.T) (api, []string) {
+	addr := harness.Loopback(t)
+	return api{"http://" + addr}, []string{"SIDEREAL_API_ADDR=" + addr, "SIDEREAL_API_KEYS=shop=" + apiKey}
+}
+
+// post sends a body and returns the answer's status and text.
+func (a api) post(t *testing.T, path, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+apiKey)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// accepted sends a body that must be accepted.
+func (a api) accepted(t *testing.T, path, body string) {
+	t.Helper()
+	if code, text := a.post(t, path, body); code != http.StatusAccepted {
+		t.Fatalf("%s %s: %d %s", path, body, code, text)
+	}
+}
+
+// guest is a client that hears the API.
+type guest struct {
+	*client.Socket
+	heard chan string
+	gone  chan string
+}
+
+func newGuest(t *testing.T, url, transport string) *guest {
+	t.Helper()
+	c, err := client.New(client.Config{URL: url, Transports: []string{transport}, NoReconnection: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	g := &guest{c.Of("/"), make(chan string, 100), make(chan string, 1)}
+	g.On("news", func(text string, data []byte) { g.heard <- text + string(data) })
+	g.OnDisconnect(func(reason string, _ error) { g.gone <- reason })
+	if err := g.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// TestAPIReachesClients: the API of one host speaks to clients of both, with each adapter and
+// without a Redis.
+func TestAPIReachesClients(t *testing.T) {
+	for _, adapter := range []string{"redis", "redis-sharded", "redis-streams", "embedded"} {
+		t.Run(adapter, func(t *testing.T) {
+			a, env := withAPI(t)
+			var hosts []*harness.Host
+			if adapter == "embedded" {
+				hosts = append(hosts, harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 2, Env: env}))
+			} else {
+				redis := testkit.StartRedis(t)
+				env = append(env, "SIDEREAL_ADAPTER="+adapter)
+				hosts = append(hosts,
+					harness.StartHost(t, harness.HostConfig{Name: "host-a", RedisURL: redis.URL(), Workers: 1, Env: env}),
+					harness.StartHost(t, harness.HostConfig{Name: "host-b", RedisURL: redis.URL(), Workers: 1, Env: env[2:]}))
+				for _, h := range hosts {
+					h.AwaitWorkers(t, 2)
+				}
+			}
+			last := hosts[len(hosts)-1]
+			ada, grace := newGuest(t, hosts[0].URL, client.WebSocket), newGuest(t, last.URL, client.Polling)
+			a.accepted(t, "/v1/join", `{"sockets":["`+grace.ID()+`"],"join":["vip"]}`)
+			a.accepted(t, "/v1/emit", `{"event":"news","args":["for vips",{"$base64":"IQ=="}],"rooms":["vip"]}`)
+			a.accepted(t, "/v1/emit", `{"event":"news","args":["for others"],"except":["vip"]}`)
+			code, text := a.post(t, "/v1/batch", `{"op":"emit","event":"news","args":["one"]}`+"\n"+`{"op":"emit","event":"news","args":["two"]}`)
+			if code != http.StatusOK || text != "{\"status\":202}\n{\"status\":202}\n" {
+				t.Fatalf("%d %s", code, text)
+			}
+			for g, want := range map[*guest][]string{ada: {"for others", "one", "two"}, grace: {"for vips!", "one", "two"}} {
+				for _, w := range want {
+					if got := testkit.Receive(t, w, g.heard); got != w {
+						t.Errorf("heard %q, want %q", got, w)
+					}
+				}
+			}
+			a.accepted(t, "/v1/disconnect", `{"rooms":["vip"],"close":true}`)
+			testkit.Receive(t, "the end of vips", grace.gone)
+			code, text = a.post(t, "/v1/emit", `{"event":"news","rooms":"vip"}`)
+			var fault struct{ Member string }
+			if err := json.NewDecoder(bytes.NewBufferString(text)).Decode(&fault); err != nil || code != http.StatusBadRequest || fault.Member != "/rooms" {
+				t.Errorf("%d %s", code, text)
+			}
+		})
+	}
+}

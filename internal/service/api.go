@@ -1,0 +1,224 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sidereal-io/sidereal/adapter/emitter"
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
+	"github.com/sidereal-io/sidereal/internal/admin"
+	"github.com/sidereal-io/sidereal/internal/apikey"
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/httpapi"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
+	"github.com/sidereal-io/sidereal/internal/sockets"
+	"github.com/sidereal-io/sidereal/internal/supervisor"
+)
+
+// APIConfig says what an HTTP API is made from.
+type APIConfig struct {
+	Settings    config.APIServer
+	AdminChosen bool // the operator chose the admin address: the API fails if it is in use
+	Version     string
+	Log         *slog.Logger
+}
+
+// API runs the HTTP API of an app until ctx ends, and finishes its requests then.
+func API(ctx context.Context, cfg APIConfig) error {
+	set := &cfg.Settings
+	switch {
+	case config.IsOff(set.APIAddr):
+		return &config.ValueError{Variable: "SIDEREAL_API_ADDR", Rule: "must be set, such as 127.0.0.1:9481"}
+	case set.RedisURL == "":
+		return &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must name the Redis of the app's servers"}
+	case set.Adapter == adapterenv.Memory:
+		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: set.Adapter, Rule: "must be an adapter over Redis: other processes can't reach a server in memory"}
+	}
+	p := &apiProcess{set: set, chosen: cfg.AdminChosen, version: cfg.Version, log: cfg.Log, started: time.Now(), metrics: admin.Registry()}
+	return p.run(ctx)
+}
+
+// apiProcess is an HTTP API with everything around it.
+type apiProcess struct {
+	set     *config.APIServer
+	chosen  bool // the admin address
+	version string
+	log     *slog.Logger
+	started time.Time
+	metrics *prometheus.Registry
+	conn    *redisconn.Conn
+	addr    string
+}
+
+// run serves until ctx ends. The parts outlive ctx, since requests that are under way need Redis.
+func (p *apiProcess) run(ctx context.Context) (err error) {
+	keys, err := apikey.Parse(p.set.APIKeys)
+	if err != nil {
+		return &config.ValueError{Variable: "SIDEREAL_API_KEYS", Rule: err.Error()}
+	}
+	line, err := lifeline.Open(p.set.SupervisorFD)
+	if err != nil {
+		return err
+	}
+	l, err := p.listen(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	p.addr = l.Addr().String()
+	hard, stop := context.WithCancel(context.WithoutCancel(ctx))
+	parts := new(errgroup.Group)
+	defer func() {
+		stop()
+		err = errors.Join(err, parts.Wait())
+	}()
+	if err := p.openRedis(hard, parts); err != nil {
+		return err
+	}
+	sender := adapterenv.Emitter(p.set.Cluster)
+	sender.Redis, sender.Log = p.conn.Client(), p.log
+	e, err := emitter.New(sender)
+	if err != nil {
+		return err
+	}
+	server, err := httpapi.New(httpapi.Config{
+		Keys: keys, Redis: p.conn, Emitter: e, Timeout: p.set.APITimeout, MaxBodyBytes: p.set.APIMaxBodyBytes, Rate: p.set.APIRate,
+		Log: p.log, Metrics: p.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	publish, err := p.startAdmin(ctx, hard, parts)
+	if err != nil {
+		return err
+	}
+	follow(hard, parts, line, drop)
+	if err := publish(); err != nil {
+		return err
+	}
+	p.log.Info("HTTP API ready", "addr", p.addr, "keys", len(keys), "tls", p.set.APITLS == "on")
+	report(line, lifeline.Ready)
+	return server.Run(ctx, l)
+}
+
+// listen takes over the socket that the supervisor holds, or opens the one that the settings name.
+func (p *apiProcess) listen(ctx context.Context) (l net.Listener, err error) {
+	if len(p.set.ListenFDs) > 0 {
+		all, err := supervisor.Inherited(p.set.ListenFDs)
+		if err != nil {
+			return nil, err
+		}
+		l = all[0]
+	} else if l, err = sockets.Listen(ctx, "SIDEREAL_API_ADDR", p.set.APIAddr); err != nil {
+		return nil, err
+	}
+	if ip := l.Addr().(*net.TCPAddr).IP; p.set.APITLS != "on" && !ip.IsLoopback() {
+		p.log.Warn("keys of the HTTP API travel in plain text: keep the network private, or set SIDEREAL_API_TLS=on", "addr", l.Addr().String())
+	}
+	if p.set.APITLS != "on" {
+		return l, nil
+	}
+	c := &certificates{set: p.set.TLS}
+	if _, err := c.current(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current() }}), nil
+}
+
+// openRedis opens the connection to Redis. It fails only if an operator has to act.
+func (p *apiProcess) openRedis(ctx context.Context, parts *errgroup.Group) (err error) {
+	if p.conn, err = p.set.Redis.Open(p.log, p.metrics); err != nil {
+		return err
+	}
+	if err := p.conn.Check(ctx); err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
+		return errors.Join(p.set.Redis.Problem(err), p.conn.Close())
+	}
+	parts.Go(func() error { return errors.Join(p.conn.Run(ctx), p.conn.Close()) })
+	return nil
+}
+
+// startAdmin serves the admin HTTP to the supervisor, or on SIDEREAL_ADMIN_ADDR.
+func (p *apiProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Group) (publish func() error, err error) {
+	publish = func() error { return nil }
+	var l net.Listener
+	if p.set.RuntimeDir != "" {
+		var socket *admin.SocketListener
+		if socket, err = admin.ListenSocket(p.set.RuntimeDir, "api"); err == nil {
+			l, publish = socket, socket.Publish
+		}
+	} else {
+		l, err = sockets.ListenAdmin(ctx, p.set.AdminAddr, p.chosen, p.log)
+	}
+	if err != nil || l == nil {
+		return publish, err
+	}
+	server := admin.New(admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.metrics})
+	parts.Go(func() error { return server.Run(hard, l) })
+	return publish, nil
+}
+
+func (p *apiProcess) ready(context.Context) error {
+	if !p.conn.Up() {
+		return errors.New("waiting for Redis")
+	}
+	return nil
+}
+
+func (p *apiProcess) status(context.Context) admin.Status {
+	return admin.Status{Role: "api", Host: p.set.HostName, Version: p.version, Started: p.started, Addr: p.addr, App: p.set.App.App, Redis: p.conn.String()}
+}
+
+// certificates are the files of SIDEREAL_TLS_CERT, which it reads again once in a while.
+type certificates struct {
+	set config.TLS
+
+	mu   sync.Mutex // guards the rest
+	last *tls.Config
+	read time.Time
+}
+
+// rereadCertificates is how old the read files may be.
+const rereadCertificates = time.Minute
+
+// current returns what the files had at the last look that went well.
+func (c *certificates) current() (*tls.Config, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last != nil && time.Since(c.read) < rereadCertificates {
+		return c.last, nil
+	}
+	c.read = time.Now()
+	next, err := loadCertificates(c.set)
+	if err == nil {
+		c.last = next
+	}
+	if c.last == nil {
+		return nil, err
+	}
+	return c.last, nil
+}
+
+func loadCertificates(set config.TLS) (*tls.Config, error) {
+	files, err := set.Pairs()
+	if err != nil {
+		return nil, err
+	}
+	made := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	for _, f := range files {
+		pair, err := tls.LoadX509KeyPair(f[0], f[1])
+		if err != nil {
+			return nil, &config.ValueError{Variable: "SIDEREAL_TLS_CERT", Value: set.TLSCert, Rule: "must be certificates with their keys: " + err.Error()}
+		}
+		made.Certificates = append(made.Certificates, pair)
+	}
+	return made, nil
+}

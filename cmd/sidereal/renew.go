@@ -137,7 +137,8 @@ func (s *starter) changed(l daemon.Listing, found []daemon.Process, mode daemon.
 	}
 	loader.Options = s.changes()
 	r := &pm2.Result{}
-	for _, key := range appsOf(found) {
+	keys := appsOf(found)
+	for _, key := range keys {
 		app, err := loader.Change(l.Apps[key].App)
 		if err != nil {
 			return step{}, err
@@ -148,7 +149,9 @@ func (s *starter) changed(l daemon.Listing, found []daemon.Process, mode daemon.
 		maps.Copy(app.Env, app.Stages[s.stage])
 		r.Apps = append(r.Apps, app)
 	}
-	return s.starting(r, mode), nil
+	do := s.starting(r, mode)
+	do.start.Of = keys
+	return do, nil
 }
 
 // appsOf returns the apps of processes, without duplicates.

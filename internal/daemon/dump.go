@@ -129,7 +129,7 @@ func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
 			errs = append(errs, err)
 			continue
 		}
-		_, do, err := d.create(ctx, a, a.Autostart && !one.Stopped, emit)
+		_, do, err := d.create(ctx, a, nil, a.Autostart && !one.Stopped, emit)
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -15,7 +15,7 @@ func (d *Daemon) grow(ap *application, n int) error {
 	var fresh []*entry
 	d.do(func(b *book) {
 		for f := ap.facts.in(b); len(f.entries) < n; {
-			fresh = append(fresh, d.newEntry(b, ap))
+			fresh = append(fresh, d.newEntry(b, ap, b.nextID))
 		}
 	})
 	err := d.addPlaces(ap, fresh)
@@ -41,12 +41,12 @@ func (d *Daemon) addPlaces(ap *application, fresh []*entry) error {
 	return ap.deployment.Add(specs, slots)
 }
 
-// newEntry puts a process into the list.
-func (d *Daemon) newEntry(b *book, ap *application) *entry {
+// newEntry puts a process into the list. Nobody has the id.
+func (d *Daemon) newEntry(b *book, ap *application, id int) *entry {
 	f := ap.facts.in(b)
-	e := &entry{id: b.nextID, app: ap, instance: b.freeInstance(ap), uniqueID: rand.Text()}
+	e := &entry{id: id, app: ap, instance: b.freeInstance(ap), uniqueID: rand.Text()}
 	e.facts.in(b).created = time.Now()
-	b.nextID++
+	b.nextID = max(b.nextID, id+1)
 	e.place = fmt.Sprintf("%s-%d", ap.key, e.id)
 	d.openLogs(e, &f.app)
 	f.entries = append(f.entries, e)

@@ -104,7 +104,10 @@ const (
 
 // Start is a request to run apps. It ends when all processes are online or have failed.
 type Start struct {
-	Apps     []pm2.App `json:"apps"`
+	Apps []pm2.App `json:"apps"`
+	// Of are the keys of the listed apps that become Apps, in their order. They may get other names.
+	// Without keys, an app becomes the one of its name.
+	Of       []string  `json:"of,omitempty"`
 	Mode     StartMode `json:"mode"`
 	Parallel int       `json:"parallel,omitempty"` // StartReload: see Action
 	// Settings are the command's own, by variable, as in Info. The daemon warns about those that

@@ -150,6 +150,12 @@ func (r *registry) known(a *pm2.App, taken map[*application]bool) (found *applic
 	return found
 }
 
+// appOf returns the app of a key, or nil.
+func (r *registry) appOf(key string) (ap *application) {
+	r.do(func(b *book) { ap = b.apps[key] })
+	return ap
+}
+
 // ended reports whether the daemon has ended.
 func (r *registry) ended() bool {
 	select {

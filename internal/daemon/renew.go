@@ -19,14 +19,20 @@ func (d *Daemon) renew(ctx context.Context, ap *application, a pm2.App, mode Sta
 	if err != nil {
 		return err
 	}
-	if changed := differences(d.see(ap), seen{next, facts{app: a}}); len(changed) > 0 {
-		if mode != StartReload {
+	old := d.see(ap)
+	renamed := old.name != a.Name || old.names != a.Namespace
+	if renamed && mode == StartReload {
+		emit(Event{Level: "warn", Name: old.name, Text: "another name or namespace takes a restart"})
+	}
+	if changed := differences(old, seen{next, facts{app: a}}); len(changed) > 0 || renamed {
+		if mode != StartReload || renamed {
+			heirs := d.heirs(old.entries)
 			err := d.dissolve(ap)
 			release()
 			if err != nil {
 				return err
 			}
-			_, do, err := d.create(ctx, a, true, emit)
+			_, do, err := d.create(ctx, a, heirs, true, emit)
 			if err != nil {
 				return err
 			}
@@ -45,6 +51,22 @@ func (d *Daemon) renew(ctx context.Context, ap *application, a pm2.App, mode Sta
 		return explained(held, ap, d.reload(held, ap, entries, parallel, emit))
 	}
 	return explained(held, ap, d.restart(held, entries, emit))
+}
+
+// heirs returns what the processes that replace these inherit. Those that run are restarted by it.
+func (d *Daemon) heirs(entries []*entry) (heirs []heir) {
+	st := d.statuses()
+	d.do(func(b *book) {
+		for _, e := range entries {
+			now := st[e.place]
+			h := heir{e.id, e.facts.in(b).commands + now.Restarts}
+			if now.PID != 0 {
+				h.restarts++
+			}
+			heirs = append(heirs, h)
+		}
+	})
+	return heirs
 }
 
 // differences returns the settings that would need the app's services to restart.

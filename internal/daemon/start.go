@@ -26,8 +26,12 @@ func (d *Daemon) start(ctx context.Context, req Start, emit func(Event)) error {
 	var todo []func() error
 	var errs []error
 	taken := map[*application]bool{} // a file may have several apps of one name
-	for _, a := range req.Apps {
-		do, err := d.startApp(ctx, a, req, taken, emit)
+	for i, a := range req.Apps {
+		of := ""
+		if i < len(req.Of) {
+			of = req.Of[i]
+		}
+		do, err := d.startApp(ctx, a, of, req, taken, emit)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -64,9 +68,15 @@ func (d *Daemon) compareSettings(theirs map[string]string, emit func(Event)) {
 }
 
 // startApp puts an app that is new into the list, or finds the one that is known, and returns what
-// then brings it to where the mode wants it. It adds the app to taken.
-func (d *Daemon) startApp(ctx context.Context, a pm2.App, req Start, taken map[*application]bool, emit func(Event)) (func() error, error) {
+// then brings it to where the mode wants it. Of is the key of the app that is known, if the command
+// says it. It adds the app to taken.
+func (d *Daemon) startApp(ctx context.Context, a pm2.App, of string, req Start, taken map[*application]bool, emit func(Event)) (func() error, error) {
 	known := d.known(&a, taken)
+	if of != "" {
+		if known = d.appOf(of); known == nil {
+			return nil, &Failure{Code: config.ExitFailed, Text: of + ": has been deleted meanwhile"}
+		}
+	}
 	if known != nil && req.Mode == StartNew && d.see(known).app.Script != a.Script {
 		known = nil // the same name for another script is another app, as in PM2
 	}
@@ -77,7 +87,7 @@ func (d *Daemon) startApp(ctx context.Context, a pm2.App, req Start, taken map[*
 	case known != nil && d.see(known).gone:
 		return nil, &Failure{Code: config.ExitFailed, Text: a.Name + ": is being deleted: try again"}
 	case req.Mode == StartForce || known == nil:
-		ap, do, err := d.create(ctx, a, a.Autostart, emit)
+		ap, do, err := d.create(ctx, a, nil, a.Autostart, emit)
 		taken[ap] = true
 		return do, err
 	case req.Mode == StartNew && d.running(known):
@@ -101,11 +111,15 @@ func (d *Daemon) running(ap *application) bool {
 	return false
 }
 
-// create puts a new app and its processes into the list, and returns what starts it.
-func (d *Daemon) create(ctx context.Context, a pm2.App, start bool, emit func(Event)) (*application, func() error, error) {
+// heir is what a process of a new app inherits from one that it replaces.
+type heir struct{ id, restarts int }
+
+// create puts a new app and its processes into the list, and returns what starts it. The first of
+// the processes are heirs, if there are some.
+func (d *Daemon) create(ctx context.Context, a pm2.App, heirs []heir, start bool, emit func(Event)) (*application, func() error, error) {
 	held, interrupt := context.WithCancelCause(ctx)
 	h := newHold(interrupt)
-	ap, err := d.enlist(a, h)
+	ap, err := d.enlist(a, heirs, h)
 	if err != nil {
 		interrupt(nil)
 		return nil, nil, err
@@ -141,7 +155,7 @@ func (d *Daemon) create(ctx context.Context, a pm2.App, start bool, emit func(Ev
 
 // enlist gives a new app its key, and its processes their ids. It belongs to the command that h is
 // of.
-func (d *Daemon) enlist(a pm2.App, h *hold) (*application, error) {
+func (d *Daemon) enlist(a pm2.App, heirs []heir, h *hold) (*application, error) {
 	base := a.Name
 	if a.Namespace != "" && a.Namespace != "default" {
 		base = a.Namespace + "." + a.Name
@@ -171,8 +185,13 @@ func (d *Daemon) enlist(a pm2.App, h *hold) (*application, error) {
 			b.apps[key] = ap
 			ap.deployment = d.host.Deploy(ap.host, host.Options{User: ap.user})
 			ap.facts.in(b).hold = h
-			for range a.Count(supervisor.Cores()) {
-				d.newEntry(b, ap)
+			for i := range a.Count(supervisor.Cores()) {
+				if i < len(heirs) && b.entries[heirs[i].id] == nil {
+					e := d.newEntry(b, ap, heirs[i].id)
+					e.facts.in(b).commands = heirs[i].restarts
+					continue
+				}
+				d.newEntry(b, ap, b.nextID)
 			}
 		})
 		if done {

@@ -109,7 +109,7 @@ func (l *Link) Run(ctx context.Context) error {
 		return l.Sub.Run(hard)
 	})
 	g.Go(func() error { return l.publisher.run(hard) })
-	g.Go(func() error { return l.publisher.watch(hard, l.replaced, l.publishes) })
+	g.Go(func() error { return l.publisher.watch(hard, l.replaced, l.silent) })
 	g.Go(func() error { return l.peers.run(hard) })
 	g.Go(func() error { return l.outages.run(hard) })
 	if l.hooks.Run != nil {

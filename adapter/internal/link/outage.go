@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -157,13 +159,29 @@ func (l *Link) replaced(ctx context.Context, incarnation string) bool {
 	return now != "" && now != incarnation
 }
 
-// publishes reports whether Redis carries out a PUBLISH at the moment. It publishes on a channel
-// that nobody listens to.
-func (l *Link) publishes(ctx context.Context) bool {
+// silent returns those of the nodes that don't carry out a PUBLISH within askedEvery. It publishes on a
+// channel that nobody listens to.
+func (l *Link) silent(ctx context.Context, nodes []*redis.Client) (silent []*redis.Client) {
 	all := l.namespaces.all()
-	node, err := l.Conn.AnyNode(ctx, nil)
-	if err != nil || len(all) == 0 {
-		return false
+	if len(all) == 0 {
+		return nodes
 	}
-	return node.Publish(ctx, all[0].protocol.AnswerChannel(NewID(12)), "").Err() == nil
+	channel := all[0].protocol.AnswerChannel(NewID(12))
+	ctx, cancel := context.WithTimeout(ctx, askedEvery)
+	defer cancel()
+	var (
+		asking sync.WaitGroup
+		mu     sync.Mutex
+	)
+	for _, node := range nodes {
+		asking.Go(func() {
+			if node.Publish(ctx, channel, "").Err() != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				silent = append(silent, node)
+			}
+		})
+	}
+	asking.Wait()
+	return silent
 }

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type pipelines struct {
 
 	mu      sync.Mutex                      // guards the rest
 	patient map[*redis.Client]*redis.Client // by node: a connection that waits for answers
+	waiting []*redis.Client                 // nodes that have not answered yet
 	ended   bool
 }
 
@@ -93,10 +95,12 @@ func (p *pipelines) pipeline(node *redis.Client) *pipeline {
 	return &p.list[len(p.list)-1]
 }
 
-// connection returns the connection for messages to a node.
+// connection returns the connection for messages to a node, whose answer is waited for until
+// answered is called.
 func (p *pipelines) connection(node *redis.Client) *redis.Client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, node)
 	c := p.patient[node]
 	if c == nil {
 		c = redisconn.Patient(node)
@@ -110,35 +114,55 @@ func (p *pipelines) connection(node *redis.Client) *redis.Client {
 	return c
 }
 
-// interrupt closes the connections, if still agrees, so that nothing waits for an answer any
-// longer. Later messages get new connections.
-func (p *pipelines) interrupt(still func() bool) bool {
+func (p *pipelines) answered(node *redis.Client) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := slices.Index(p.waiting, node); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
+}
+
+// waitingFor returns the nodes that have not answered yet.
+func (p *pipelines) waitingFor() []*redis.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.waiting)
+}
+
+// interrupt closes the connections to nodes, if still agrees, so that nothing waits for their answers
+// any longer. Later messages get new connections.
+func (p *pipelines) interrupt(nodes []*redis.Client, still func() bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !still() {
 		return false
 	}
-	for _, c := range p.patient {
-		_ = c.Close()
+	for _, node := range nodes {
+		p.closeLocked(node)
 	}
-	clear(p.patient)
 	return true
 }
 
-// end is interrupt for the last time: nothing is sent afterwards.
+// end closes all connections. Nothing is sent afterwards.
 func (p *pipelines) end() {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.ended = true
-	p.mu.Unlock()
-	p.interrupt(func() bool { return true })
+	for node := range p.patient {
+		p.closeLocked(node)
+	}
 }
 
 // drop closes the connection to a node that failed. The next attempt may find another node there.
 func (p *pipelines) drop(node *redis.Client) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.closeLocked(node)
+}
+
+func (p *pipelines) closeLocked(node *redis.Client) {
 	if c := p.patient[node]; c != nil {
-		_ = c.Close()
+		_ = c.Close() // what waits there fails
 		delete(p.patient, node)
 	}
 }
@@ -149,6 +173,7 @@ func (p *pipelines) sendTo(ctx context.Context, to *pipeline, f Form, batch []Me
 		f.Publish(ctx, pipe, batch[i])
 	}
 	cmds, _ := pipe.Exec(ctx)
+	p.answered(to.node)
 	for k, i := range to.at {
 		p.errs[i] = cmds[k].Err()
 	}

@@ -26,11 +26,13 @@ const (
 // commands when it goes on. Closing the connection would lose an unknown part of them, and sending
 // them again would double an unknown part. So the publisher gives up a connection only when it is
 // certainly dead: it has ended, another Redis answers in its place, or Redis keeps carrying out
-// later commands that came over other connections.
+// later commands that came over other connections. In a Redis Cluster the messages of the other nodes
+// wait too, so there it also gives up a connection to a node that leaves a later command unanswered. A
+// node that is only slow keeps its connection: closing it would lose a whole batch.
 const (
-	unansweredFor = 3 * time.Second // then Redis is asked how it is
+	unansweredFor = 2 * time.Second // then Redis is asked how it is
 	askedEvery    = time.Second
-	passedBy      = 5 // later commands
+	passedBy      = 6 // later commands
 )
 
 // publisher sends the messages of the process in the order of the calls. While one batch is under
@@ -176,9 +178,9 @@ func (p *publisher) run(ctx context.Context) error {
 }
 
 // watch decides, until ctx ends, about batches that Redis leaves unanswered. Replaced reports
-// whether another Redis answers than the one of an incarnation, and publishes whether Redis carries
-// out a new command.
-func (p *publisher) watch(ctx context.Context, replaced func(ctx context.Context, incarnation string) bool, publishes func(context.Context) bool) error {
+// whether another Redis answers than the one of an incarnation. Silent returns those of the nodes that
+// don't carry out a new command.
+func (p *publisher) watch(ctx context.Context, replaced func(ctx context.Context, incarnation string) bool, silent func(context.Context, []*redis.Client) []*redis.Client) error {
 	for {
 		select {
 		case <-p.slowBatch:
@@ -186,18 +188,25 @@ func (p *publisher) watch(ctx context.Context, replaced func(ctx context.Context
 			return nil
 		}
 		batch := p.number.Load()
-		dead := batch%2 == 1 && p.conn.Cluster() // the messages of the other nodes wait for this one
-		for passed := 0; !dead && batch%2 == 1 && p.number.Load() == batch && ctx.Err() == nil; sleep(ctx, askedEvery) {
+		unanswered := func() bool { return batch%2 == 1 && p.number.Load() == batch && ctx.Err() == nil }
+		for passed := 0; unanswered(); sleep(ctx, askedEvery) {
 			p.mu.Lock()
 			sentTo := p.sentTo
 			p.mu.Unlock()
-			if publishes(ctx) {
+			waiting := p.pipelines.waitingFor()
+			dead := silent(ctx, waiting)
+			if len(dead) == 0 {
 				passed++
 			}
-			dead = passed == passedBy || replaced(ctx, sentTo)
-		}
-		if dead && p.pipelines.interrupt(func() bool { return p.number.Load() == batch }) {
-			p.log.Warn("Redis doesn't answer messages; the connection is closed")
+			if !p.conn.Cluster() {
+				dead = nil
+			}
+			if passed == passedBy || replaced(ctx, sentTo) {
+				dead = waiting
+			}
+			if len(dead) > 0 && p.pipelines.interrupt(dead, unanswered) {
+				p.log.Warn("Redis doesn't answer messages; the connection is closed")
+			}
 		}
 	}
 }

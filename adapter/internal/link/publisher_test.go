@@ -5,15 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	redisserver "github.com/alicebob/miniredis/v2/server"
 	"github.com/redis/go-redis/v9"
+
 	"github.com/sidereal-io/sidereal/adapter/internal/linktest"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 func TestOutcome(t *testing.T) {
@@ -164,4 +169,68 @@ func testPublisher(t testing.TB, cfg Config) *publisher {
 		t.Fatal(err)
 	}
 	return newPublisher(cfg.withDefaults(), nil, nil, m, func() {})
+}
+
+// TestSlowNodeKeepsItsMessages: a node of a cluster has a batch for longer than the publisher waits
+// for an answer. If the node carries out later commands meanwhile, the publisher goes on waiting. If it
+// doesn't, the publisher gives the batch up and counts it.
+func TestSlowNodeKeepsItsMessages(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		t.Run(fmt.Sprintf("frozen %t", frozen), func(t *testing.T) {
+			t.Parallel()
+			m := testkit.MiniRedis(t)
+			busy := make(chan struct{})
+			free := sync.OnceFunc(func() { close(busy) })
+			defer free()
+			m.Server().SetPreHook(func(_ *redisserver.Peer, cmd string, args ...string) bool {
+				if cmd == "PUBLISH" {
+					<-busy
+				}
+				return false
+			})
+			conn := linktest.Connect(t, "redis+cluster://"+m.Addr())
+			defer func() { _ = conn.Close() }()
+			metrics, err := newMetrics(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed, asked := make(chan struct{}, 1), make(chan []*redis.Client, 1)
+			p := newPublisher(Config{Log: slog.New(slog.DiscardHandler)}.withDefaults(), &simple{}, conn, metrics, func() { failed <- struct{}{} })
+			defer testkit.Run(t, p.run)()
+			defer testkit.Run(t, func(ctx context.Context) error {
+				another := func(context.Context, string) bool { return false }
+				return p.watch(ctx, another, func(ctx context.Context, waiting []*redis.Client) []*redis.Client {
+					select {
+					case asked <- waiting:
+					case <-ctx.Done():
+					}
+					if frozen {
+						return waiting
+					}
+					return nil
+				})
+			})()
+			for range batchMessages {
+				p.send(Message{Channel: "c", Payload: []byte("m")}, false)
+			}
+			p.resume()
+			if waiting := <-asked; len(waiting) != 1 || waiting[0].Options().Addr != m.Addr() {
+				t.Errorf("%v don't answer", waiting)
+			}
+			want := 0.0
+			if frozen {
+				<-failed
+				p.settle("")
+				want = batchMessages
+			} else {
+				<-asked // after an answer
+				free()
+				p.drain(t.Context())
+			}
+			lost, out := linktest.Counter(t, metrics.dropped.WithLabelValues(uncertain)), linktest.Counter(t, metrics.out)
+			if lost != want || lost+out != batchMessages {
+				t.Errorf("%v of %d messages went out, %v are uncertain", out, batchMessages, lost)
+			}
+		})
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +110,46 @@ func routersDie(t *testing.T, redis *testkit.Redis, hosts [2]*harness.Host, url 
 		t.Error("no request was repeated")
 	}
 	t.Logf("%d events, %d repeated requests", total.Asked, repeats)
+}
+
+// TestBalancersAskAHostThatJustFailed: one host fails, and then the other, while the balancer still
+// leaves the first one alone. The first has recovered, and answers.
+func TestBalancersAskAHostThatJustFailed(t *testing.T) {
+	for name, start := range map[string]func(hosts [2]*harness.Host) string{
+		"nginx":   func(hosts [2]*harness.Host) string { return harness.StartNginx(t, hosts) },
+		"HAProxy": func(hosts [2]*harness.Host) string { return harness.StartHAProxy(t, hosts, false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var fails [2]atomic.Bool // the next request
+			var hosts [2]*harness.Host
+			for i := range hosts {
+				s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					switch {
+					case r.FormValue("sid") == "nobody":
+						w.WriteHeader(http.StatusBadRequest)
+					case fails[i].Swap(false):
+						panic(http.ErrAbortHandler)
+					}
+				}))
+				t.Cleanup(s.Close)
+				hosts[i] = &harness.Host{Addr: s.Listener.Addr().String()}
+			}
+			url := start(hosts)
+			for i := range hosts {
+				fails[i].Store(true)
+				for n := 0; fails[i].Load(); n++ {
+					answer, err := http.Get(fmt.Sprintf("%s/socket.io/?EIO=4&transport=polling&sid=one&t=%d%d", url, i, n))
+					if err != nil {
+						t.Fatal(err)
+					}
+					answer.Body.Close()
+					if answer.StatusCode != http.StatusOK {
+						t.Fatalf("host %d fails, and request %d gets %s", i, n, answer.Status)
+					}
+				}
+			}
+		})
+	}
 }
 
 // isUsed reports whether the successor of a router gets the balancer's requests.

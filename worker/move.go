@@ -67,17 +67,17 @@ func (v *mover) move(ctx context.Context, order directory.MoveOrder) {
 	}
 	moved, err := engine.Move(ctx, engineio.Move{Most: order.Sessions, Keep: order.Keep, PerSecond: rate})
 	if err == nil && moved > 0 {
-		v.settle(ctx, order.Keep)
+		v.settle(ctx, order.Keep, settleTime)
 	}
 	v.w.log.Info("worker has moved sessions", "worker", v.w.ID(), "moved", moved, "sessions", engine.Len(), "stopped", ctx.Err() != nil)
 }
 
-// settle waits until the clients that were moved are back, or until so many others have left that
+// settle waits until the clients that were moved must be back, or until so many others have left that
 // this host may have new ones again.
-func (v *mover) settle(ctx context.Context, keep int) {
+func (v *mover) settle(ctx context.Context, keep int, within time.Duration) {
 	tick := time.NewTicker(settleTick)
 	defer tick.Stop()
-	for end := time.Now().Add(settleTime); time.Now().Before(end); {
+	for end := time.Now().Add(within); time.Now().Before(end); {
 		select {
 		case <-ctx.Done():
 			return

@@ -3,7 +3,6 @@ package daemon
 import (
 	"debug/buildinfo"
 	"maps"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -111,16 +110,13 @@ func settingsOf(set *config.Daemon) host.Settings {
 	}
 }
 
-// nodes has the names of interpreters that are Node, or run on it.
-var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee", "lsc", "bun"}
-
 func kindOf(a *pm2.App) host.Kind {
-	switch name := filepath.Base(a.Interpreter); {
+	switch {
 	case a.Static:
 		return host.Alone
 	case a.ExecMode == pm2.Cluster:
 		return host.NodeCluster
-	case slices.Contains(nodes, name):
+	case pm2.OnNode(a.Interpreter):
 		return host.NodeFork
 	case a.Interpreter == "none" && onOurPackages(a.Script):
 		return host.Worker

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -318,8 +319,36 @@ func TestClusterIsForNode(t *testing.T) {
 	if a.ExecMode != Fork || a.Instances != 4 || len(notices) != 1 || !strings.Contains(notices[0], "cluster is for Node") {
 		t.Errorf("%s × %d, %q", a.ExecMode, a.Instances, notices)
 	}
-	if a, notices = one(t, l, `{script: "program", instances: 4}`); a.ExecMode != Fork || len(notices) != 0 {
+	if a, notices = one(t, l, `{script: "program", instances: 4}`); a.ExecMode != Fork || len(notices) != 1 || !strings.Contains(notices[0], "a PORT of its own") {
 		t.Errorf("%s, %q", a.ExecMode, notices)
+	}
+}
+
+// A file's author reads each difference from PM2 once, with the apps that it is about.
+func TestDifferencesAreTold(t *testing.T) {
+	l := loader(t)
+	l.Program = "/opt/sidereal"
+	r, err := l.literal("ecosystem.yaml", `[
+		{script: worker.py, name: a}, {script: worker.js, name: b, treekill: false}, {script: worker.py, name: c, treekill: false},
+		{script: run.sh, name: d}, {script: tool, name: e}, {script: program, name: f, instances: max}, {script: worker.js, name: g, instances: 2, interpreter: /usr/bin/env, exec_mode: cluster},
+		{script: worker.ts, name: h, instances: 2}, {script: program, name: i, instances: 1}, {script: worker.js, name: j, instances: 3}, {script: serve, instances: 2}]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"a, c: python3 runs it: there is no python in PATH",
+		"b, c: treekill false spares its children until the daemon ends, and not longer",
+		"e: runs by itself, as its first line says: PM2 gives such a script to node",
+		"f: each of its processes gets a PORT of its own, and they share the public one: with PM2 all get the same PORT",
+		"g: exec_mode cluster is for Node scripts: this one runs in fork mode, and its instances share a port all the same",
+		"h: tsx runs it: there is no bun in PATH",
+	}
+	if !slices.Equal(r.Notices, want) {
+		t.Errorf("%s", strings.Join(r.Notices, "\n"))
+	}
+	r, err = l.Script("tool", nil)
+	if err != nil || len(r.Notices) != 0 {
+		t.Errorf("a command line: %q, %v", r.Notices, err)
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *settler) program(a *App) error {
 	}
 	a.Script = path
 	if a.Interpreter == "" {
-		if a.Interpreter, err = s.interpreter(path); err != nil {
+		if a.Interpreter, err = s.interpreter(a, path); err != nil {
 			return err
 		}
 		return nil
@@ -82,17 +82,23 @@ func isPackage(dir string) bool {
 }
 
 // interpreter chooses the interpreter of a script by its extension.
-func (s *settler) interpreter(path string) (string, error) {
+func (s *settler) interpreter(a *App, path string) (string, error) {
 	programs, known := interpreters[filepath.Ext(path)]
 	for _, p := range programs {
 		if s.loader.lookPath(p) != "" {
+			if p != programs[0] && s.file != "" {
+				s.notice(a, fmt.Sprintf("%s runs it: there is no %s in PATH", p, programs[0]))
+			}
 			return p, nil
 		}
 	}
 	if known {
 		return "", &FieldError{Field: "interpreter", Rule: fmt.Sprintf("for %s isn't in PATH: install %s, or name another", filepath.Base(path), strings.Join(programs, " or "))}
 	}
-	if runsByItself(path) {
+	if itself, script := runsByItself(path); itself {
+		if script && s.file != "" {
+			s.notice(a, "runs by itself, as its first line says: PM2 gives such a script to node")
+		}
 		return "none", nil
 	}
 	return "node", nil
@@ -108,29 +114,29 @@ func isWrapper(script string) bool { return wrappers.MatchString(filepath.Base(s
 
 // runsByItself reports whether a file is a machine program, or a script that names another interpreter
 // than node.
-func runsByItself(path string) bool {
+func runsByItself(path string) (itself, script bool) {
 	f, err := os.Open(path)
 	if err != nil {
-		return false
+		return false, false
 	}
 	defer f.Close()
 	head := make([]byte, 512)
 	n, err := io.ReadFull(f, head)
 	if n == 0 && err != nil {
-		return false
+		return false, false
 	}
 	head = head[:n]
 	if bytes.HasPrefix(head, []byte("#!")) {
 		line, _, _ := bytes.Cut(head, []byte("\n"))
 		info, err := f.Stat()
-		return !bytes.Contains(line, []byte("node")) && err == nil && info.Mode()&0o111 != 0
+		return !bytes.Contains(line, []byte("node")) && err == nil && info.Mode()&0o111 != 0, true
 	}
 	for len(head) > 0 {
 		r, size := utf8.DecodeRune(head)
 		if r == 0 || r == utf8.RuneError && size == 1 && len(head) >= utf8.UTFMax {
-			return true
+			return true, false
 		}
 		head = head[size:]
 	}
-	return false
+	return false, false
 }

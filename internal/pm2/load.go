@@ -195,7 +195,7 @@ func (l *Loader) settle(file string, v value) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{Notices: notices}
+	r := &Result{}
 	ignored := map[string]bool{}
 	var all []error
 	found := map[string]bool{}
@@ -206,7 +206,7 @@ func (l *Loader) settle(file string, v value) (*Result, error) {
 			continue // what is wrong with it is no matter
 		}
 		all = append(all, errs...)
-		r.Notices = append(r.Notices, s.notices...)
+		notices = append(notices, s.notices...)
 		if len(errs) == 0 {
 			r.Apps = append(r.Apps, app)
 		}
@@ -214,6 +214,7 @@ func (l *Loader) settle(file string, v value) (*Result, error) {
 	if len(all) > 0 {
 		return nil, errors.Join(all...)
 	}
+	r.Notices = lines(notices)
 	if len(ignored) > 0 {
 		r.Notices = append(r.Notices, vendorNotice(ignored))
 	}
@@ -240,7 +241,7 @@ func (l *Loader) wanted(app *App, found map[string]bool) bool {
 }
 
 // declarations returns the apps of a file, in any of the forms that files have.
-func declarations(file string, v value) (apps []*object, notices []string, err error) {
+func declarations(file string, v value) (apps []*object, notices []notice, err error) {
 	list, isList := v.([]value)
 	if top, ok := v.(*object); ok {
 		inner, nested := top.get("apps")
@@ -251,7 +252,7 @@ func declarations(file string, v value) (apps []*object, notices []string, err e
 			return []*object{top}, nil, nil
 		}
 		if _, ok := top.get("deploy"); ok {
-			notices = append(notices, `"deploy" of the file isn't used: it isn't part of sidereal`)
+			notices = append(notices, notice{text: `"deploy" of the file isn't used: it isn't part of sidereal`})
 		}
 		if list, isList = inner.([]value); !isList {
 			list, isList = []value{inner}, true

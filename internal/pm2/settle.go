@@ -18,7 +18,7 @@ type settler struct {
 	file    string
 	place   int // of the app in its file, from 1
 	vendor  map[string]bool
-	notices []string
+	notices []notice
 
 	static    bool // the command is for a folder's files
 	instances bool // a number of instances is asked for
@@ -27,6 +27,36 @@ type settler struct {
 	append    bool
 	logFile   bool // log_file is true: a file of its default name
 	envs      map[string]*object
+}
+
+// notice is a line for the author of a file.
+type notice struct {
+	app  string // empty on a command line
+	text string
+}
+
+// lines returns each text once, behind the apps that it is about.
+func lines(notices []notice) (out []string) {
+	for i, n := range notices {
+		var apps []string
+		first := i
+		for k, other := range notices {
+			if other.text == n.text {
+				first = min(first, k)
+				if other.app != "" && !slices.Contains(apps, other.app) {
+					apps = append(apps, other.app)
+				}
+			}
+		}
+		switch {
+		case first < i:
+		case len(apps) == 0:
+			out = append(out, n.text)
+		default:
+			out = append(out, strings.Join(apps, ", ")+": "+n.text)
+		}
+	}
+	return out
 }
 
 // app settles one app, and reports all of its errors.
@@ -138,7 +168,7 @@ func (s *settler) canonical(o *object) (given map[string]value, envs map[string]
 		case isVendor[name]:
 			s.vendor[name] = true
 		case key == "env_file" && typeOf(v) == "text":
-			s.notices = append(s.notices, "env_file isn't read, as in PM2: load it in the file with dotenv, or in the app with node_args --env-file")
+			s.notices = append(s.notices, notice{text: "env_file isn't read, as in PM2: load it in the file with dotenv, or in the app with node_args --env-file"})
 		case stageName.MatchString(key):
 			envs[stageName.FindStringSubmatch(key)[1]] = v
 		}
@@ -201,6 +231,7 @@ func (s *settler) complete(a *App) error {
 	if s.append && s.loader.Stage != "" {
 		a.Name += "-" + s.loader.Stage
 	}
+	s.differences(a)
 	return nil
 }
 
@@ -251,11 +282,30 @@ func isNode(interpreter string) bool {
 }
 
 func (s *settler) notice(a *App, text string) {
-	if name := s.called(a); name != "" {
-		text = name + ": " + text
-	}
-	s.notices = append(s.notices, text)
+	s.notices = append(s.notices, notice{s.called(a), text})
 }
+
+// differences says what a file's app does otherwise than with PM2.
+func (s *settler) differences(a *App) {
+	if s.file == "" || s.loader.namesOnly {
+		return
+	}
+	if !a.Static && !a.SharePort && !OnNode(a.Interpreter) && s.instances && a.Instances != 1 {
+		s.notice(a, "each of its processes gets a PORT of its own, and they share the public one: with PM2 all get the same PORT")
+	}
+	if a.ExecMode == Cluster && a.Interpreter != "node" {
+		s.notice(a, "cluster mode runs "+a.Interpreter+", not the daemon's node")
+	}
+	if !a.TreeKill {
+		s.notice(a, "treekill false spares its children until the daemon ends, and not longer")
+	}
+}
+
+// nodes has the names of interpreters that are Node, or run on it.
+var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee", "lsc", "bun"}
+
+// OnNode reports whether an interpreter is Node, or runs on it.
+func OnNode(interpreter string) bool { return slices.Contains(nodes, filepath.Base(interpreter)) }
 
 // paths makes all paths absolute, from the app's working directory.
 func (s *settler) paths(a *App) {

@@ -38,7 +38,7 @@ func (l *Loader) Static(site Site) (*Result, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	return &Result{Apps: []App{a}, Notices: s.notices}, nil
+	return &Result{Apps: []App{a}, Notices: lines(s.notices)}, nil
 }
 
 // staticApps returns the apps that a file's `static` stands for: a list of folders to serve.

@@ -63,6 +63,7 @@ func (b *Birth) Setenv(name, value string) { b.in.env = append(b.in.env, name+"=
 
 // attachment is what ties a process to its agent. Its zero value is that of a process without one.
 type attachment struct {
+	p     *process
 	agent *process
 	bond  Bond // nil: the spec has no Hook
 	id    int  // the agent's name for the process
@@ -86,9 +87,9 @@ func (a *attachment) close() error {
 	return a.bond.Close()
 }
 
-// attach ties a process that is about to start to its agent.
-func (p *process) attach(in *inheritance) error {
-	a, s := &p.attachment, p.sup
+// bind ties a process that is about to start to its agent.
+func (a *attachment) bind(in *inheritance) error {
+	p, s := a.p, a.p.sup
 	if a.agent = p.place.agent(); a.agent == nil {
 		return fmt.Errorf("%s is not ready", p.spec.Agent.Place)
 	}
@@ -104,82 +105,87 @@ func (p *process) attach(in *inheritance) error {
 	return err
 }
 
-// announce tells the agent of a process that it has started.
-func (p *process) announce() {
-	a := &p.attachment
+// announce tells the agent that the process has started.
+func (a *attachment) announce() {
 	if a.bond == nil {
 		return
 	}
-	if err := a.bond.Announce(a.agent.line, p.pid()); err != nil {
+	if err := a.bond.Announce(a.agent.line, a.p.pid()); err != nil {
 		a.agent.hangs(err.Error())
 	}
 }
 
-// detach tells the agent of a process that the process has ended, and ends those whose agent it
-// was.
-func (p *process) detach() {
-	a := &p.attachment
+// ended tells the agent that the process has ended.
+func (a *attachment) ended() {
 	if a.agent != nil && a.agent.runs() {
 		a.agent.line.Tell(lifeline.Exited, a.idText(), nil) // an error means that the agent has ended, too
 	}
-	for ward := range p.sup.running {
-		if ward.attachment.agent == p && !ward.attachment.lost {
-			ward.attachment.lost = true
-			ward.terminate(ward.stopTimeout())
-		}
-	}
-	a.lost = a.lost || a.agent != nil && a.agent.hungUp() // its end may be reported after that of its wards
 }
 
-// hungUp reports whether an agent has ended, or is about to: the kernel closes the files of a
-// process, by which others learn of its end, before it reports the end to the supervisor.
-func (p *process) hungUp() bool { return p.line == nil || p.line.Ended() }
+// noteLoss notes an agent's end that may be reported after that of its wards.
+func (a *attachment) noteLoss() { a.lost = a.lost || a.agent != nil && a.agent.hungUp() }
 
-// send has the agent of a process send it a message.
-func (p *process) send(m json.RawMessage) error {
-	a := &p.attachment
+// send has the agent send the process a message.
+func (a *attachment) send(m json.RawMessage) error {
 	if a.bond == nil || !a.agent.runs() {
 		return ErrNoChannel
 	}
 	return a.bond.Send(a.agent.line, m)
 }
 
-// ward returns the process that an agent reports on; nil if it has ended meanwhile.
-func (p *process) ward(id string) *process {
-	for ward := range p.sup.running {
-		if ward.attachment.agent == p && ward.attachment.idText() == id {
+// messaged takes a message of a process to its parent.
+func (a *attachment) messaged(raw json.RawMessage) {
+	p := a.p
+	if a.bond != nil && a.bond.AsksToLeave(raw) && p.place.current == p && !p.departure.stopping {
+		p.sup.cfg.Log.Info("process asks to be replaced", "process", p.spec.Name)
+		p.place.renew()
+	}
+}
+
+// hungUp reports whether an agent has ended, or is about to: the kernel closes the files of a
+// process, by which others learn of its end, before it reports the end to the supervisor.
+func (p *process) hungUp() bool { return p.line == nil || p.line.Ended() }
+
+// wards are the processes whose agent a process is.
+type wards struct{ agent *process }
+
+// find returns the process that the agent reports on; nil if it has ended meanwhile.
+func (w wards) find(id string) *process {
+	for ward := range w.agent.sup.running {
+		if ward.attachment.agent == w.agent && ward.attachment.idText() == id {
 			return ward
 		}
 	}
 	return nil
 }
 
-// reportedWard takes an agent's report on one of its wards.
-func (p *process) reportedWard(value string) {
+// reported takes the agent's report on one of its wards.
+func (w wards) reported(value string) {
+	s := w.agent.sup
 	var r lifeline.ChildReport
 	if err := json.Unmarshal([]byte(value), &r); err != nil {
-		p.sup.cfg.Log.Warn("unreadable report on a child", "process", p.spec.Name, "error", err)
+		s.cfg.Log.Warn("unreadable report on a child", "process", w.agent.spec.Name, "error", err)
 		return
 	}
-	ward := p.ward(r.ID)
+	ward := w.find(r.ID)
 	if ward == nil {
-		p.sup.loop.quiet = true
+		s.loop.quiet = true
 		return
 	}
 	switch r.State {
 	case lifeline.ChildAlive:
-		ward.beaten()
-		p.sup.loop.quiet = true
+		ward.readiness.beaten()
+		s.loop.quiet = true
 	case lifeline.ChildReady:
 		if r.Worker != "" {
 			ward.note(lifeline.Worker, r.Worker)
 		}
 		ward.note(ReadyBy, r.By)
-		ward.saidReady()
+		ward.readiness.sign()
 	case lifeline.ChildDrained:
-		ward.drained()
+		ward.departure.moved()
 	case lifeline.ChildMessage:
-		ward.messaged(r.Message)
+		ward.attachment.messaged(r.Message)
 	}
 }
 
@@ -187,23 +193,25 @@ func (p *process) reportedWard(value string) {
 // "ready", "port".
 const ReadyBy = "by"
 
-// messaged takes a message of a process to its parent.
-func (p *process) messaged(raw json.RawMessage) {
-	if bond := p.attachment.bond; bond != nil && bond.AsksToLeave(raw) && p.place.current == p && !p.stopping {
-		p.sup.cfg.Log.Info("process asks to be replaced", "process", p.spec.Name)
-		p.place.renew()
-	}
-}
-
-// wardListens takes the request of a ward to be served at an address.
-func (p *process) wardListens(value string) {
+// listens takes the request of a ward to be served at an address.
+func (w wards) listens(value string) {
 	var r lifeline.ListenReport
 	if err := json.Unmarshal([]byte(value), &r); err != nil {
 		return
 	}
-	s := p.sup
-	if ward := p.ward(r.ID); ward != nil && s.cfg.OnListen != nil {
+	s := w.agent.sup
+	if ward := w.find(r.ID); ward != nil && s.cfg.OnListen != nil {
 		name := ward.spec.Name
 		s.loop.tell(func() { s.cfg.OnListen(name, r.Addr) })
+	}
+}
+
+// lose ends the wards of an agent that has ended.
+func (w wards) lose() {
+	for ward := range w.agent.sup.running {
+		if ward.attachment.agent == w.agent && !ward.attachment.lost {
+			ward.attachment.lost = true
+			ward.departure.terminate(ward.stopTimeout())
+		}
 	}
 }

@@ -146,7 +146,7 @@ func (s *Supervisor) Send(name string, message json.RawMessage) error {
 		if pl.current == nil {
 			return ErrNoChannel
 		}
-		return pl.current.send(message)
+		return pl.current.attachment.send(message)
 	})
 }
 

@@ -41,7 +41,7 @@ func (in *inheritance) prepare(p *process) ([]*stream, error) {
 		return nil, err
 	}
 	if p.spec.Agent != nil {
-		if err := p.attach(in); err != nil {
+		if err := p.attachment.bind(in); err != nil {
 			return nil, err
 		}
 	}

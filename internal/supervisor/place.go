@@ -69,7 +69,7 @@ func (pl *place) status() Status {
 // agent returns the process that looks after those of the place; nil while none is ready.
 func (pl *place) agent() *process {
 	at := pl.sup.find(pl.spec.Agent.Place)
-	if at == nil || at.current == nil || !at.current.ready || at.current.stopping || at.current.hungUp() {
+	if at == nil || at.current == nil || !at.current.readiness.ready || at.current.departure.stopping || at.current.hungUp() {
 		return nil
 	}
 	return at.current
@@ -220,7 +220,7 @@ func (pl *place) keepEmpty(why error) {
 func (pl *place) vacate(why error) {
 	pl.keepEmpty(why)
 	if p := pl.current; p != nil {
-		p.terminate(p.stopTimeout())
+		p.departure.terminate(p.stopTimeout())
 	}
 }
 
@@ -233,7 +233,7 @@ func (pl *place) restartNow() {
 		return
 	}
 	pl.idle = Waiting // also while it is being stopped: a start comes next
-	pl.current.terminate(pl.current.stopTimeout())
+	pl.current.departure.terminate(pl.current.stopTimeout())
 }
 
 // renew replaces the process of the place, without a gap, for a reason that no command gave.

@@ -18,23 +18,18 @@ const lingering = 200 * time.Millisecond
 // process is one process of a place, from its start to its end. Its fields belong to the loop,
 // except those of pulse and group that say otherwise.
 type process struct {
-	sup      *Supervisor
-	place    *place
-	spec     *Spec // by which it was started
-	cmd      *exec.Cmd
-	line     *lifeline.End // nil: none
-	input    *os.File      // our end of its input; nil: it has none
-	started  time.Time
-	attrs    map[string]string
-	ready    bool
-	signed   bool // it, or its agent, has said that it is ready, or its probe has answered
-	draining bool
-	stopping bool
-	leaving  bool          // its agent moves its sessions away
-	kill     *time.Timer   // while stopping
-	probing  chan struct{} // closed to end the readiness probe; nil: none
+	sup     *Supervisor
+	place   *place
+	spec    *Spec // by which it was started
+	cmd     *exec.Cmd
+	line    *lifeline.End // nil: none
+	input   *os.File      // our end of its input; nil: it has none
+	started time.Time
+	attrs   map[string]string
 
+	readiness  readiness
 	attachment attachment
+	departure  departure
 	pulse      pulse
 	group      group
 }
@@ -42,6 +37,7 @@ type process struct {
 // start forks. The loop's thread must call it: Pdeathsig fires when the thread that forked ends.
 func (pl *place) start(spec Spec) (*process, error) {
 	p := &process{sup: pl.sup, place: pl, spec: &spec, attrs: map[string]string{}}
+	p.readiness.p, p.attachment.p, p.departure.p = p, p, p
 	in := inheritance{}
 	defer in.close()
 	streams, err := in.prepare(p)
@@ -143,8 +139,8 @@ func (p *process) copyOutput(number int, r *stream) {
 func (p *process) began() {
 	p.sup.running[p] = true
 	p.sup.cfg.Log.Debug("process started", "process", p.spec.Name, "pid", p.pid())
-	p.announce()
-	p.awaitReadiness()
+	p.attachment.announce()
+	p.readiness.await()
 }
 
 // runs reports whether the process hasn't ended yet.
@@ -154,18 +150,18 @@ func (p *process) runs() bool { return p.sup.running[p] }
 func (p *process) reported(key, value string) {
 	switch key {
 	case lifeline.Child:
-		p.reportedWard(value)
+		wards{p}.reported(value)
 		return
 	case lifeline.Listen:
-		p.wardListens(value)
+		wards{p}.listens(value)
 		return
 	}
 	p.note(key, value)
 	switch key {
 	case lifeline.Ready:
-		p.saidReady()
+		p.readiness.sign()
 	case lifeline.Draining:
-		p.draining = true
+		p.departure.draining = true
 		p.replace()
 		p.sup.advance()
 	}
@@ -177,42 +173,19 @@ func (p *process) note(key, value string) {
 	p.attrs[key] = value
 }
 
-// saidReady takes a sign that the process is ready.
-func (p *process) saidReady() {
-	p.signed = true
-	p.becameReady()
-}
-
-// becameReady takes a process as ready, with or without a sign.
-func (p *process) becameReady() {
-	if p.ready {
-		return
-	}
-	p.ready = true
-	p.endProbe()
-	p.place.served = true
-	s := p.sup
-	s.cfg.Log.Debug("process ready", "process", p.spec.Name, "pid", p.pid(), "took_ms", time.Since(p.started).Milliseconds())
-	for _, pl := range s.places {
-		pl.agentReady(p.spec.Name)
-	}
-	s.startDue()
-	if t := p.place.turn; t != nil {
-		t.ready(p)
-	}
-}
-
 // ended takes the process out of its place and, where the place goes on, starts the next one.
 func (p *process) ended(err error) {
 	s, pl, exit := p.sup, p.place, p.exit(err)
 	delete(s.running, p)
-	s.loop.cancel(p.kill)
+	s.loop.cancel(p.departure.kill)
 	p.closeInput()
-	p.endProbe()
+	p.readiness.endProbe()
 	if s.cfg.OnExit != nil {
 		s.loop.followers.Go(func() { s.cfg.OnExit(exit) })
 	}
-	p.detach()
+	p.attachment.ended()
+	wards{p}.lose()
+	p.attachment.noteLoss()
 	pl.last = &exit
 	if exit.Planned || p.attachment.lost {
 		s.cfg.Log.Debug("process stopped", "process", p.spec.Name, "pid", exit.PID, "cause", exit.Cause)
@@ -243,7 +216,7 @@ func (p *process) ended(err error) {
 
 // exit makes an Exit of the error that Wait returned.
 func (p *process) exit(err error) Exit {
-	e := Exit{Name: p.spec.Name, Group: p.spec.group(), PID: p.pid(), Attrs: p.attrs, Planned: p.stopping}
+	e := Exit{Name: p.spec.Name, Group: p.spec.group(), PID: p.pid(), Attrs: p.attrs, Planned: p.departure.stopping}
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -260,9 +233,9 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 
 func (p *process) state() State {
 	switch {
-	case p.stopping || p.draining:
+	case p.departure.stopping || p.departure.draining:
 		return Stopping
-	case p.ready:
+	case p.readiness.ready:
 		return Ready
 	}
 	return Starting

@@ -103,7 +103,7 @@ func (s *Supervisor) lookAfter(now time.Time) {
 	blind := s.lookout.blind(now)
 	for p := range s.running {
 		last := p.pulse.last.Load()
-		if last == 0 || p.stopping {
+		if last == 0 || p.departure.stopping {
 			continue
 		}
 		if blind > 0 {
@@ -127,7 +127,7 @@ func (s *Supervisor) lookAfter(now time.Time) {
 func (s *Supervisor) lookAtMemory() {
 	for p := range s.running {
 		pl := p.place
-		if p.spec.MemoryLimit == 0 || pl.current != p || pl.turn != nil || p.stopping {
+		if p.spec.MemoryLimit == 0 || pl.current != p || pl.turn != nil || p.departure.stopping {
 			continue
 		}
 		if memory, _ := Usage(p.pid()); memory > p.spec.MemoryLimit {
@@ -157,7 +157,7 @@ func (p *process) tellSilence(silent bool) {
 
 // hangs kills a process that doesn't respond any more.
 func (p *process) hangs(why string) {
-	if p.runs() && !p.stopping {
+	if p.runs() && !p.departure.stopping {
 		p.sup.cfg.Log.Error("process hangs: killed", "process", p.spec.Name, "pid", p.pid(), "cause", why)
 		p.group.kill()
 	}

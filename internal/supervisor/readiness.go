@@ -12,25 +12,33 @@ const (
 	probeTimeout  = 2 * time.Second
 )
 
-// awaitReadiness arranges how a process becomes ready that doesn't say so itself.
-func (p *process) awaitReadiness() {
-	r := p.spec.Readiness
-	if r.AtStart && !p.isSuccessor() {
-		if r.AfterBeat {
-			p.readyAfter(max(r.Settle, r.Timeout)) // unless the first beat comes before
+// readiness is how a process becomes ready, from its start on. Its fields belong to the loop.
+type readiness struct {
+	p       *process
+	ready   bool
+	signed  bool          // it, or its agent, has said that it is ready, or its probe has answered
+	probing chan struct{} // closed to end the probe; nil: none
+}
+
+// await arranges how a process becomes ready that doesn't say so itself.
+func (r *readiness) await() {
+	p, rule := r.p, r.p.spec.Readiness
+	if rule.AtStart && !p.isSuccessor() {
+		if rule.AfterBeat {
+			r.after(max(rule.Settle, rule.Timeout)) // unless the first beat comes before
 		} else {
-			p.readyAfter(r.Settle)
+			r.after(rule.Settle)
 		}
 		return
 	}
-	if r.Probe != "" {
-		p.probe(strings.ReplaceAll(r.Probe, "{port}", strconv.Itoa(p.attachment.port)))
+	if rule.Probe != "" {
+		r.probe(strings.ReplaceAll(rule.Probe, "{port}", strconv.Itoa(p.attachment.port)))
 	}
-	if r.Timeout > 0 && p.needsNoSign() {
-		p.sup.loop.later(r.Timeout, func() {
-			if p.runs() && (p.place.current == p || p.isSuccessor()) && p.needsNoSign() && !p.ready && !p.stopping {
-				p.sup.cfg.Log.Warn("process didn't report that it's ready: treated as ready", "process", p.spec.Name, "after_ms", r.Timeout.Milliseconds())
-				p.becameReady()
+	if rule.Timeout > 0 && r.needsNoSign() {
+		p.sup.loop.later(rule.Timeout, func() {
+			if p.runs() && (p.place.current == p || p.isSuccessor()) && r.needsNoSign() && !r.ready && !p.departure.stopping {
+				p.sup.cfg.Log.Warn("process didn't report that it's ready: treated as ready", "process", p.spec.Name, "after_ms", rule.Timeout.Milliseconds())
+				r.reach()
 			}
 		})
 	}
@@ -38,36 +46,65 @@ func (p *process) awaitReadiness() {
 
 // needsNoSign reports whether the process may count as ready without having said so. In a reload it
 // may only if its predecessor never said so either.
-func (p *process) needsNoSign() bool { return p.place.turn == nil || p.place.turn.signless }
+func (r *readiness) needsNoSign() bool {
+	turn := r.p.place.turn
+	return turn == nil || turn.signless
+}
 
 // isSuccessor reports whether the process is to take over from another one, in a reload.
 func (p *process) isSuccessor() bool { return p.place.next == p }
 
 // beaten takes a beat that the agent reports.
-func (p *process) beaten() {
-	r := &p.spec.Readiness
-	if first := p.pulse.beatByAgent(); first && r.AfterBeat && r.AtStart && !p.isSuccessor() {
-		p.readyAfter(r.Settle)
+func (r *readiness) beaten() {
+	rule := &r.p.spec.Readiness
+	if first := r.p.pulse.beatByAgent(); first && rule.AfterBeat && rule.AtStart && !r.p.isSuccessor() {
+		r.after(rule.Settle)
 	}
 }
 
-// readyAfter makes a process that says nothing ready if it runs for d.
-func (p *process) readyAfter(d time.Duration) {
+// after makes a process that says nothing ready if it runs for d.
+func (r *readiness) after(d time.Duration) {
+	p := r.p
 	if d == 0 {
-		p.becameReady()
+		r.reach()
 		return
 	}
 	p.sup.loop.later(d, func() {
-		if p.runs() && !p.stopping {
-			p.becameReady()
+		if p.runs() && !p.departure.stopping {
+			r.reach()
 		}
 	})
 }
 
+// sign takes a sign that the process is ready.
+func (r *readiness) sign() {
+	r.signed = true
+	r.reach()
+}
+
+// reach takes the process as ready, with or without a sign.
+func (r *readiness) reach() {
+	if r.ready {
+		return
+	}
+	r.ready = true
+	r.endProbe()
+	p, s := r.p, r.p.sup
+	p.place.served = true
+	s.cfg.Log.Debug("process ready", "process", p.spec.Name, "pid", p.pid(), "took_ms", time.Since(p.started).Milliseconds())
+	for _, pl := range s.places {
+		pl.agentReady(p.spec.Name)
+	}
+	s.startDue()
+	if t := p.place.turn; t != nil {
+		t.ready(p)
+	}
+}
+
 // probe asks a URL until it answers well.
-func (p *process) probe(url string) {
-	over := make(chan struct{})
-	p.probing = over
+func (r *readiness) probe(url string) {
+	over, p := make(chan struct{}), r.p
+	r.probing = over
 	loop := p.sup.loop
 	loop.followers.Go(func() {
 		client := http.Client{Timeout: probeTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -79,7 +116,7 @@ func (p *process) probe(url string) {
 				if resp.StatusCode < http.StatusBadRequest {
 					loop.post(func() {
 						if p.runs() {
-							p.saidReady()
+							r.sign()
 						}
 					})
 					return
@@ -95,9 +132,9 @@ func (p *process) probe(url string) {
 }
 
 // endProbe ends the probe of a process.
-func (p *process) endProbe() {
-	if p.probing != nil {
-		close(p.probing)
-		p.probing = nil
+func (r *readiness) endProbe() {
+	if r.probing != nil {
+		close(r.probing)
+		r.probing = nil
 	}
 }

@@ -133,7 +133,7 @@ func (r *reload) fail(name, why string) {
 // begin starts the successor, or stops the old process of a place that can have only one.
 func (t *turn) begin() {
 	pl := t.place
-	t.signless = pl.current != nil && !pl.current.signed
+	t.signless = pl.current != nil && !pl.current.readiness.signed
 	if pl.current == nil || t.spec.Single {
 		pl.become(t.spec)
 	}
@@ -143,7 +143,7 @@ func (t *turn) begin() {
 		return
 	case t.spec.Single:
 		t.old = pl.current
-		t.old.leave(t.old.leaveTimeout(), nil)
+		t.old.departure.begin(t.old.leaveTimeout(), nil)
 	default:
 		p, err := pl.start(t.spec)
 		if err != nil {
@@ -174,9 +174,7 @@ func (t *turn) limit() {
 			return
 		}
 		if p := pl.next; p != nil {
-			p.stopping = true
-			p.endProbe()
-			p.group.kill()
+			p.departure.killNow()
 		}
 		t.fail("not ready in time")
 	})
@@ -214,7 +212,7 @@ func (t *turn) ready(p *process) {
 	pl.current, pl.next = p, nil
 	pl.become(t.spec)
 	pl.started = p.started
-	t.old.leave(t.old.leaveTimeout(), nil)
+	t.old.departure.begin(t.old.leaveTimeout(), nil)
 }
 
 // ended goes on when a process of the place has ended. successor tells whether p was to take over.
@@ -235,8 +233,7 @@ func (pl *place) leaveReload(why error) {
 		return
 	}
 	if pl.next != nil {
-		pl.next.stopping = true
-		pl.next.group.kill()
+		pl.next.departure.killNow()
 	}
 	r := t.reload
 	r.fail(pl.spec.Name, why.Error())
@@ -255,12 +252,12 @@ func (pl *place) leaveReload(why error) {
 // who connect meanwhile.
 func (p *process) replace() {
 	s, pl := p.sup, p.place
-	if !p.spec.Yields || p.stopping || p.leaving || s.stopping || pl.gone || pl.current != p || pl.turn != nil {
+	if !p.spec.Yields || p.departure.stopping || p.departure.moving || s.stopping || pl.gone || pl.current != p || pl.turn != nil {
 		return
 	}
 	s.cfg.Log.Warn("process is leaving by itself; starting its replacement", "process", p.spec.Name, "pid", p.pid())
-	p.stopping = true
-	p.killLater(p.stopTimeout())
+	p.departure.stopping = true
+	p.departure.killLater(p.stopTimeout())
 	if err := s.reload([]Spec{pl.spec}, 1, nil); err != nil {
 		s.cfg.Log.Warn("the new process starts after this one has ended", "process", p.spec.Name, "error", err)
 	}

@@ -68,7 +68,7 @@ func (d *shutdown) advance() (over bool) {
 			continue
 		}
 		over = false
-		if p.spec.Stage <= d.stage && !(p.spec.Yields && p.draining) {
+		if p.spec.Stage <= d.stage && !(p.spec.Yields && p.departure.draining) {
 			return false
 		}
 	}
@@ -92,7 +92,7 @@ func (d *shutdown) enter(from int) {
 	left := max(time.Until(d.deadline), min(lastBreath, d.sup.cfg.StopTimeout))
 	for p := range d.sup.running {
 		if d.covers(p.place) && p.spec.Stage == d.stage {
-			p.leave(left, d)
+			p.departure.begin(left, d)
 		}
 	}
 }
@@ -114,59 +114,79 @@ func (p *process) leaveTimeout() time.Duration {
 	return p.stopTimeout()
 }
 
-// leave makes a process end. If its agent moves sessions, and stays, that comes first. d is the
+// departure is how a process leaves, from the first sign that it will to its end. Its fields belong
+// to the loop.
+type departure struct {
+	p        *process
+	draining bool        // it takes nothing new
+	moving   bool        // its agent moves its sessions away
+	stopping bool        // it was told to end, or killed
+	kill     *time.Timer // while stopping
+}
+
+// begin makes the process end. If its agent moves sessions, and stays, that comes first. d is the
 // shutdown that the process leaves in; nil: a reload.
-func (p *process) leave(limit time.Duration, d *shutdown) {
-	if p.stopping || p.leaving || !p.movesSessions(d) || p.attachment.agent.line.Tell(lifeline.Drain, p.attachment.idText(), nil) != nil {
-		p.terminate(min(limit, p.stopTimeout()))
+func (e *departure) begin(limit time.Duration, d *shutdown) {
+	p := e.p
+	if e.stopping || e.moving || !e.movesSessions(d) || p.attachment.agent.line.Tell(lifeline.Drain, p.attachment.idText(), nil) != nil {
+		e.terminate(min(limit, p.stopTimeout()))
 		return
 	}
-	p.leaving, p.draining = true, true
+	e.moving, e.draining = true, true
 	p.sup.loop.later(min(limit, p.spec.Agent.Drain), func() {
 		if p.runs() {
-			p.drained()
+			e.moved()
 		}
 	})
 }
 
 // movesSessions reports whether the agent of the process can move sessions away.
-func (p *process) movesSessions(d *shutdown) bool {
-	a, agent := p.spec.Agent, p.attachment.agent
-	return a != nil && a.Drain > 0 && agent.runs() && !agent.stopping && (d == nil || !d.covers(agent.place))
+func (e *departure) movesSessions(d *shutdown) bool {
+	a, agent := e.p.spec.Agent, e.p.attachment.agent
+	return a != nil && a.Drain > 0 && agent.runs() && !agent.departure.stopping && (d == nil || !d.covers(agent.place))
 }
 
-// drained ends a process whose sessions have left, or had the time to.
-func (p *process) drained() {
-	if p.leaving {
-		p.leaving = false
-		p.terminate(p.stopTimeout())
+// moved ends a process whose sessions have left, or had the time to.
+func (e *departure) moved() {
+	if e.moving {
+		e.moving = false
+		e.terminate(e.p.stopTimeout())
 	}
 }
 
 // terminate asks a process to stop, and kills it if it hasn't ended within d. Asking again changes
 // nothing.
-func (p *process) terminate(d time.Duration) {
-	if p.stopping {
+func (e *departure) terminate(d time.Duration) {
+	if e.stopping {
 		return
 	}
-	p.stopping = true
-	p.endProbe()
-	if m := p.spec.Stop.Message; m == "" || p.send([]byte(m)) != nil {
+	p := e.p
+	e.stopping = true
+	p.readiness.endProbe()
+	if m := p.spec.Stop.Message; m == "" || p.attachment.send([]byte(m)) != nil {
 		sig := p.spec.Stop.Signal
 		if sig == 0 {
 			sig = syscall.SIGTERM
 		}
 		p.group.signal(sig)
 	}
-	p.killLater(d)
+	e.killLater(d)
 }
 
 // killLater kills a process that hasn't ended within d.
-func (p *process) killLater(d time.Duration) {
-	p.kill = p.sup.loop.later(d, func() {
+func (e *departure) killLater(d time.Duration) {
+	p := e.p
+	e.kill = p.sup.loop.later(d, func() {
 		if p.runs() {
 			p.sup.cfg.Log.Warn("process didn't stop: killed", "process", p.spec.Name, "pid", p.pid(), "after_ms", d.Milliseconds())
 			p.group.kill()
 		}
 	})
+}
+
+// killNow kills the process, whatever it does.
+func (e *departure) killNow() {
+	e.stopping = true
+	e.p.readiness.endProbe()
+	e.p.group.kill()
 }

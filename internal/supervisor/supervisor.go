@@ -101,8 +101,7 @@ func (s *Supervisor) Kill() {
 			s.fail(ErrKilled)
 		}
 		for p := range s.running {
-			p.stopping = true
-			p.group.kill()
+			p.departure.killNow()
 		}
 		s.stop()
 	})

@@ -122,8 +122,25 @@ func kindOf(a *pm2.App) host.Kind {
 		return host.Worker
 	case a.SharePort || a.Count(supervisor.Cores()) > 1 || a.Env["SIDEREAL_ADDR"] != "" || a.Env["PM2_PORT"] != "":
 		return host.Program
+	case startsNode(a):
+		return host.NodeFork // it may send messages, as under PM2
 	}
 	return host.Alone // its port is its own affair, as in PM2
+}
+
+// nodeCommand finds Node, or what runs on it, in a command line of a shell.
+var nodeCommand = regexp.MustCompile(`(^|[\s;&|(/])(node|nodejs|ts-node|tsx|babel-node|bun|npx|bunx)\s`)
+
+// startsNode reports whether a program that isn't Node starts Node by itself, which then inherits its
+// channel: `node app.js` as a script, for example. npm closes it.
+func startsNode(a *pm2.App) bool {
+	if a.Interpreter != "none" {
+		return false
+	}
+	if len(a.Args) == 2 && a.Args[0] == "-c" {
+		return nodeCommand.MatchString(a.Args[1])
+	}
+	return slices.Contains(nodes, filepath.Base(a.Script))
 }
 
 // module is this module's path. A Go program whose build information names it is a worker.

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -27,7 +26,7 @@ func (f *pidFiles) path(e *entry, a *pm2.App) string {
 	if a.PIDFile != "" {
 		return numbered(a.PIDFile, e.id)
 	}
-	return filepath.Join(f.home.PIDs(), fmt.Sprintf("%s-%d.pid", pm2.FileName(a.Name), e.id))
+	return filepath.Join(f.home.PIDs(), numbered(pm2.FileName(a.Name)+".pid", e.id))
 }
 
 // write writes the id of a process.

@@ -118,3 +118,31 @@ func TestProcessesAreToldTheirNumbers(t *testing.T) {
 		}
 	}
 }
+
+// TestCommandsThatRunNode: these get Node's channel, and other programs don't.
+func TestCommandsThatRunNode(t *testing.T) {
+	bash := func(command string) pm2.App {
+		return pm2.App{Interpreter: "none", Script: "/bin/bash", Args: []string{"-c", command}, Instances: 1}
+	}
+	for want, apps := range map[host.Kind][]pm2.App{
+		host.NodeFork: {bash("node app.js"), bash("cd x && /usr/bin/node app.js"), bash("A=1 npx tsx app.ts"), {Interpreter: "none", Script: "/usr/bin/node", Instances: 1}},
+		host.Alone:    {bash("./app"), bash("echo node"), bash("npm start"), {Interpreter: "bash", Script: "/app/node app", Instances: 1}},
+		host.Program:  {{Interpreter: "none", Script: "/bin/bash", Args: []string{"-c", "node app.js"}, Instances: 2}},
+	} {
+		for _, a := range apps {
+			if got := kindOf(&a); got != want {
+				t.Errorf("%s %q: kind %v, want %v", a.Script, a.Args, got, want)
+			}
+		}
+	}
+}
+
+func TestNumberedFiles(t *testing.T) {
+	for path, want := range map[string]string{
+		"/l/api-out.log": "/l/api-out-7.log", "/l/api-2.log": "/l/api-7.log", "/p/api-1.pid": "/p/api-7.pid", "/l/api.txt": "/l/api.txt", "/l/1": "/l/1",
+	} {
+		if got := numbered(path, 7); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}

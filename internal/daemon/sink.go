@@ -83,6 +83,9 @@ func (s *sink) dress(b []byte, now time.Time) []byte {
 	return out.Bytes()
 }
 
+// isoDate is the format of JavaScript's toISOString.
+const isoDate = "2006-01-02T15:04:05.000Z07:00"
+
 // object writes a line as PM2's log_type "json" has it.
 func (s *sink) object(out *bytes.Buffer, line []byte, now time.Time) {
 	o := struct {
@@ -95,7 +98,7 @@ func (s *sink) object(out *bytes.Buffer, line []byte, now time.Time) {
 	if s.date != nil {
 		o.Timestamp = s.date(now)
 	} else {
-		o.Timestamp = now.Format(time.RFC3339Nano)
+		o.Timestamp = now.UTC().Format(isoDate)
 	}
 	raw, err := json.Marshal(o)
 	if err == nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -90,7 +89,7 @@ func command(program []string, a *pm2.App, instance int) []string {
 	}
 	var c []string
 	if a.Interpreter != "none" {
-		c = append(c, a.Interpreter)
+		c = append(c, a.InterpreterPath())
 		for _, arg := range a.NodeArgs {
 			c = append(c, inspectArg(arg, instance))
 		}
@@ -251,8 +250,10 @@ func pathOf(l *logfile.File) string {
 	return l.Path()
 }
 
-// numbered puts a number before a file name's extension.
+var numberable = regexp.MustCompile(`(?:-[0-9]+)?(\.log|\.pid)$`)
+
+// numbered puts a process's number into the name of its log or pid file, as PM2 does: in place of a
+// number before the extension, and only before .log and .pid.
 func numbered(path string, id int) string {
-	ext := filepath.Ext(path)
-	return fmt.Sprintf("%s-%d%s", strings.TrimSuffix(path, ext), id, ext)
+	return numberable.ReplaceAllString(path, fmt.Sprintf("-%d$1", id))
 }

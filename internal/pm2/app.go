@@ -1,6 +1,7 @@
 package pm2
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"strings"
@@ -138,7 +139,8 @@ type App struct {
 	ErrorFile string `json:"error_file,omitempty"`
 	LogFile   string `json:"log_file,omitempty"`
 
-	// MergeLogs says that the instances of the app share their log files. Otherwise each file has -<id> before its extension.
+	// MergeLogs says that the instances of the app share their log files. Otherwise each file whose name ends with .log has -<id>
+	// before that.
 	// Default: true in fork mode without a number of instances, or max; else false.
 	MergeLogs bool `json:"merge_logs"`
 
@@ -152,7 +154,7 @@ type App struct {
 	// DisableLogs turns all log files off. Default: false.
 	DisableLogs bool `json:"disable_logs,omitempty"`
 
-	// PIDFile is the absolute path of the file with a process' id; it gets -<id> before its extension. Empty: <name>-<id>.pid in
+	// PIDFile is the absolute path of the file with a process' id; it gets -<id> before .pid. Empty: <name>-<id>.pid in
 	// the pids folder.
 	PIDFile string `json:"pid_file,omitempty"`
 
@@ -190,6 +192,13 @@ func (a *App) Count(cores int) int {
 		return a.Instances
 	}
 	return max(cores+a.Instances, 1)
+}
+
+// InterpreterPath returns the interpreter as a path, if the PATH of the app's own environment has it:
+// that may name another one than this process's, as a virtual environment of Python does.
+func (a *App) InterpreterPath() string {
+	own := Loader{Dir: a.Cwd, Environ: []string{"PATH=" + a.Env["PATH"]}}
+	return cmp.Or(own.lookPath(a.Interpreter), a.Interpreter)
 }
 
 // Filtered returns the variables of a shell that the app may see.

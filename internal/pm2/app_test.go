@@ -3,6 +3,8 @@ package pm2
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -102,6 +104,27 @@ func TestValidateNamesAppFieldAndRule(t *testing.T) {
 		}
 		if want := a.Name + ": " + field + " "; a.Name != "" && !strings.HasPrefix(wrong.Error(), want) {
 			t.Errorf("%q does not begin with %q", wrong.Error(), want)
+		}
+	}
+}
+
+// TestInterpreterOfTheAppsPath: an app's own PATH decides, as in a virtual environment of Python.
+func TestInterpreterOfTheAppsPath(t *testing.T) {
+	dir := t.TempDir()
+	own := filepath.Join(dir, "venv", "bin", "python3")
+	if err := os.MkdirAll(filepath.Dir(own), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(own, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	a := App{Cwd: dir, Interpreter: "python3", Env: map[string]string{"PATH": "/nowhere:venv/bin"}}
+	if got := a.InterpreterPath(); got != own {
+		t.Errorf("%s, want %s", got, own)
+	}
+	for _, other := range []string{"ruby", "/usr/bin/python3"} {
+		if a.Interpreter = other; a.InterpreterPath() != other {
+			t.Errorf("%s became %s", other, a.InterpreterPath())
 		}
 	}
 }

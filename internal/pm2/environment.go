@@ -38,9 +38,12 @@ var fallbacks = map[string]string{
 }
 
 // environments builds the app's environment: first the shell's, without what the file filters, then the
-// file's, then the stage's.
+// app's own, and for a stage that of the deploy section and the app's env_<stage>.
 func (s *settler) environments(a *App) {
 	a.Env = a.Filtered(Shell(s.loader.Environ))
+	if s.cwd {
+		a.Env["PWD"] = a.Cwd // programs read it for their folder
+	}
 	if strings.HasPrefix(filepath.Base(a.Interpreter), "python") {
 		a.Env["PYTHONUNBUFFERED"] = "1" // else its output comes when the buffer is full
 	}
@@ -54,6 +57,7 @@ func (s *settler) environments(a *App) {
 		}
 	}
 	if stage := s.loader.Stage; stage != "" {
+		maps.Copy(a.Env, texts(s.deployed))
 		env, ok := a.Stages[stage]
 		if !ok && s.file != "" {
 			s.notice(a, "there is no env_"+stage+": only env is used")

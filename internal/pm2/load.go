@@ -199,8 +199,9 @@ func (l *Loader) settle(file string, v value) (*Result, error) {
 	ignored := map[string]bool{}
 	var all []error
 	found := map[string]bool{}
+	deployed := deployEnv(v, l.Stage)
 	for i, d := range declared {
-		s := settler{loader: l, file: file, place: i + 1, vendor: ignored}
+		s := settler{loader: l, file: file, place: i + 1, vendor: ignored, deployed: deployed}
 		app, errs := s.app(d)
 		if app.Name != "" && !l.wanted(&app, found) {
 			continue // what is wrong with it is no matter
@@ -240,6 +241,20 @@ func (l *Loader) wanted(app *App, found map[string]bool) bool {
 	return in
 }
 
+// deployEnv returns the variables that the deploy section of a file has for a stage; nil if there are
+// none.
+func deployEnv(v value, stage string) *object {
+	for _, key := range []string{"deploy", stage, "env"} {
+		o, ok := v.(*object)
+		if !ok {
+			return nil
+		}
+		v, _ = o.get(key)
+	}
+	env, _ := v.(*object)
+	return env
+}
+
 // declarations returns the apps of a file, in any of the forms that files have.
 func declarations(file string, v value) (apps []*object, notices []notice, err error) {
 	list, isList := v.([]value)
@@ -252,7 +267,7 @@ func declarations(file string, v value) (apps []*object, notices []notice, err e
 			return []*object{top}, nil, nil
 		}
 		if _, ok := top.get("deploy"); ok {
-			notices = append(notices, notice{text: `"deploy" of the file isn't used: it isn't part of sidereal`})
+			notices = append(notices, notice{text: `"deploy" of the file isn't used, except its env: it isn't part of sidereal`})
 		}
 		if list, isList = inner.([]value); !isList {
 			list, isList = []value{inner}, true

@@ -120,6 +120,24 @@ func TestStage(t *testing.T) {
 	}
 }
 
+// TestDeployHasVariablesToo: for a stage, PM2 lays them over env and under env_<stage>.
+func TestDeployHasVariablesToo(t *testing.T) {
+	const file = `{"apps": [{"script": "worker.js", "env": {"A": "app", "B": "app"}, "env_production": {"B": "stage"}}],
+		"deploy": {"production": {"user": "x", "env": {"A": "deploy", "B": "deploy", "C": 1}}, "staging": {"env": 1}}}`
+	for stage, want := range map[string][3]string{"": {"app", "app", ""}, "production": {"deploy", "stage", "1"}, "staging": {"app", "app", ""}} {
+		l := loader(t)
+		l.Stage = stage
+		r, err := l.JSON(t.Context(), "eco.json", []byte(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		env := r.Apps[0].Env
+		if got := [3]string{env["A"], env["B"], env["C"]}; got != want {
+			t.Errorf("%q: %q, want %q", stage, got, want)
+		}
+	}
+}
+
 func TestVendorFieldsAreOneNotice(t *testing.T) {
 	r, err := loader(t).JSON(t.Context(), "eco.json", []byte(`{"deploy": {}, "apps": [
 		{"script": "worker.js", "vizion": false, "pmx": 1, "windowsHide": true, "sourceMapSupport": false},
@@ -128,7 +146,7 @@ func TestVendorFieldsAreOneNotice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{`"deploy" of the file isn't used: it isn't part of sidereal`, "not used here, and not needed: io, pmx, source_map_support, vizion, windows_hide"}
+	want := []string{`"deploy" of the file isn't used, except its env: it isn't part of sidereal`, "not used here, and not needed: io, pmx, source_map_support, vizion, windows_hide"}
 	if !slices.Equal(r.Notices, want) {
 		t.Errorf("%q", r.Notices)
 	}

@@ -20,8 +20,11 @@ type settler struct {
 	vendor  map[string]bool
 	notices []notice
 
+	deployed *object // variables for the stage, of the file's deploy section
+
 	static    bool // the command is for a folder's files
 	instances bool // a number of instances is asked for
+	cwd       bool // a working directory is
 	mode      bool // exec_mode is
 	merge     bool
 	append    bool
@@ -205,6 +208,7 @@ func (s *settler) complete(a *App) error {
 	if a.Script == "" {
 		return &FieldError{Field: "script", Rule: "is missing: it says what to run"}
 	}
+	s.cwd = a.Cwd != ""
 	a.Cwd = resolve(s.loader.Dir, s.home(a.Cwd))
 	a.Static = a.Script == staticScript && (s.file != "" || s.static)
 	s.command(a)
@@ -218,10 +222,10 @@ func (s *settler) complete(a *App) error {
 	if err := s.program(a); err != nil {
 		return err
 	}
-	s.execMode(a)
 	if !s.merge {
-		a.MergeLogs = a.ExecMode == Fork && (!s.instances || a.Instances == 0) // PM2 takes 0 for unset here
+		a.MergeLogs = a.ExecMode == Fork && (!s.instances || a.Instances == 0) // as the file says it; PM2 takes 0 for unset here
 	}
+	s.execMode(a)
 	if a.ExecMode == Cluster && isWrapper(a.Script) {
 		a.ExecMode = Fork
 		s.notice(a, filepath.Base(a.Script)+" starts the app in a process of its own, which can't share a port: fork mode, and reload restarts it")

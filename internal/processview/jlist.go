@@ -57,12 +57,15 @@ func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 	maps.Copy(env, settings(app))
 	maps.Copy(env, map[string]any{
 		"name": p.Name, "namespace": p.Namespace, "pm_id": p.ID, "status": string(p.Status), "unique_id": p.UniqueID,
-		"pm_uptime": millis(p.Started), "created_at": millis(p.Created), "restart_time": p.Restarts, "unstable_restarts": p.Unstable,
+		"pm_uptime": millis(p.Started), "created_at": millis(p.Created), "restart_time": p.Restarts, "unstable_restarts": unstable(p),
 		"exec_mode": string(p.Mode), "pm_out_log_path": cmp.Or(p.OutFile, pm2.LogOff), "pm_err_log_path": cmp.Or(p.ErrorFile, pm2.LogOff), "pm_pid_path": p.PIDFile,
-		"version": version(app), "exit_code": p.ExitCode, app.InstanceVar: p.Instance, "env": processEnv(p, app),
+		"version": version(app), app.InstanceVar: p.Instance, "env": processEnv(p, app),
 	})
 	if p.LogFile != "" {
 		env["pm_log_path"] = p.LogFile
+	}
+	if p.ExitCode != nil {
+		env["exit_code"] = max(*p.ExitCode, 0) // PM2's is 0 after a signal
 	}
 	if p.Port != 0 {
 		env["PORT"] = p.Port
@@ -70,10 +73,18 @@ func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 	return env
 }
 
+// unstable returns the unstable ends of a process. PM2 forgets them when it gives up.
+func unstable(p *daemon.Process) int {
+	if p.Status == daemon.Errored {
+		return 0
+	}
+	return p.Unstable
+}
+
 // settings returns an app's fields by the names in PM2's record.
 func settings(a *pm2.App) map[string]any {
 	s := map[string]any{
-		"pm_exec_path": a.Script, "pm_cwd": a.Cwd, "exec_interpreter": a.Interpreter, "node_args": list(a.NodeArgs), "args": list(a.Args),
+		"pm_exec_path": a.Script, "pm_cwd": a.Cwd, "exec_interpreter": a.Interpreter, "node_args": list(a.NodeArgs),
 		"instances": a.Instances, "instance_var": a.InstanceVar, "autostart": a.Autostart, "autorestart": a.Autorestart,
 		"max_restarts": a.MaxRestarts, "min_uptime": a.MinUptime, "restart_delay": a.RestartDelay,
 		"exp_backoff_restart_delay": a.ExpBackoffRestartDelay, "kill_timeout": a.KillTimeout, "kill_retry_time": a.KillRetryTime,
@@ -90,6 +101,12 @@ func settings(a *pm2.App) map[string]any {
 	}
 	if a.MaxMemoryRestart != 0 {
 		s["max_memory_restart"] = a.MaxMemoryRestart
+	}
+	if len(a.Args) > 0 {
+		s["args"] = a.Args
+	}
+	if len(a.WatchOptions) > 0 {
+		s["watch_options"] = a.WatchOptions
 	}
 	if a.WatchDelay != 0 {
 		s["watch_delay"] = a.WatchDelay

@@ -143,8 +143,8 @@ func TestJListHasPM2sKeys(t *testing.T) {
 		"created_at": float64(now.Add(-time.Hour).UnixMilli()), "pm_out_log_path": "/l/api-out-0.log", "pm_err_log_path": "/l/api-error-0.log",
 		"pm_pid_path": "/p/api-0.pid", "unique_id": "u0", "autorestart": true, "autostart": true, "watch": false, "merge_logs": true, "treekill": true,
 		"kill_timeout": 1600.0, "kill_retry_time": 100.0, "NODE_APP_INSTANCE": 0.0, "instance_var": "NODE_APP_INSTANCE", "username": "ann",
-		"version": "1.2.3", "max_memory_restart": float64(300 << 20), "TOKEN": "a<b", "args": []any{}, "node_args": []any{}, "vizion": false,
-		"axm_monitor": map[string]any{}, "axm_actions": []any{}, "exit_code": nil,
+		"version": "1.2.3", "max_memory_restart": float64(300 << 20), "TOKEN": "a<b", "node_args": []any{}, "vizion": false,
+		"axm_monitor": map[string]any{}, "axm_actions": []any{},
 	} {
 		if got, ok := env[key]; !ok || !reflect.DeepEqual(got, v) {
 			t.Errorf("pm2_env.%s is %v, want %v", key, got, v)
@@ -152,6 +152,11 @@ func TestJListHasPM2sKeys(t *testing.T) {
 	}
 	if own := env["env"].(map[string]any); own["NODE_APP_INSTANCE"] != "0" || own["pm_id"] != "0" || own["TOKEN"] != "a<b" {
 		t.Errorf("pm2_env.env is %v", own)
+	}
+	for _, key := range []string{"args", "exit_code"} { // as long as there are none
+		if v, ok := env[key]; ok {
+			t.Errorf("pm2_env.%s is %v", key, v)
+		}
 	}
 	if got[2]["pm2_env"].(map[string]any)["exit_code"] != 3.0 {
 		t.Error("the exit code is missing")

@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "again", script: "./report.js", env: { A: "1" } }],
+};

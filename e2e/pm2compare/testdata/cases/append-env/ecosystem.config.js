@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "append-env", script: "./report.js", append_env_to_name: true, env_production: { A: "b" } }],
+};

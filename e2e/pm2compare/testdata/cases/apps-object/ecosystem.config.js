@@ -1,0 +1,1 @@
+module.exports = { apps: { name: "apps-object", script: "report.js" } };

@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "args-text", script: "./report.js", args: "--name two --quoted 'a b' \"c d\" -x" }],
+};

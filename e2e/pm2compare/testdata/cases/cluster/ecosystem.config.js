@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "cluster", script: "./report.js", instances: 2, exec_mode: "cluster" }] };

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "cmd-alias", cmd: "report.js", args: "a" }] };

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "command", script: "node report.js one two" }] };

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "common-js", script: "report.mjs" }] };

@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "ends-again", script: "./report.js", max_restarts: 2, env: { ENDS_WITH: 1 } }],
+};

@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "ends-well", script: "./report.js", autorestart: false, env: { ENDS_WITH: 0 } }],
+};

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "exec-alias", exec: "report.js" }] };

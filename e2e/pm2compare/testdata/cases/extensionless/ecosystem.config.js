@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "extensionless", script: "./bin/www" }] };

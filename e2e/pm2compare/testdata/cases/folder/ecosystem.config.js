@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "folder", script: "." , exec_mode: "cluster", instances: 1 }] };

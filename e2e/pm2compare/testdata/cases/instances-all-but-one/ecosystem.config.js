@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "instances-all-but-one", script: "./report.js", instances: -1, exec_mode: "cluster" }],
+};

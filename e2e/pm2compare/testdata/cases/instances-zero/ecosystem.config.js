@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "instances-zero", script: "./report.js", instances: "0" }],
+};

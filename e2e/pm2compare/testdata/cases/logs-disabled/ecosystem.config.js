@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "logs-disabled", script: "./report.js", disable_logs: true }],
+};

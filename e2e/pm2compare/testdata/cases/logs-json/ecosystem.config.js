@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "logs-json", script: "./report.js", log_type: "json", merge_logs: true }],
+};

@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "logs-time", script: "./report.js", time: true }],
+};

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "missing-script", script: "nosuch.js" }] };

@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "no-autostart", script: "./report.js", autostart: false }],
+};

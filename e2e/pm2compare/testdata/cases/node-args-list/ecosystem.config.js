@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "node-args-list", script: "./report.js", node_args: ["--max-old-space-size=256", "--no-warnings"], args: [] }],
+};

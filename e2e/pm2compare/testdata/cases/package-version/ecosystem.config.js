@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "package-version", script: "./report.js",  }],
+};

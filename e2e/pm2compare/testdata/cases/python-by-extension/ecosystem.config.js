@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "python-by-extension", script: "report.py", args: "-v" }] };

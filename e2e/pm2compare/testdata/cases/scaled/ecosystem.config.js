@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "scaled", script: "./report.js", instances: 1, exec_mode: "cluster" }],
+};

@@ -1,0 +1,1 @@
+module.exports = { script: "report.js", autorestart: false, env: { BASE: "yes" } };

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "shell", script: "./report.sh", args: "a b", env: { STAGE: "x" } }] };

@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "stage-missing", script: "./report.js", env: { NODE_ENV: "development" } }],
+};

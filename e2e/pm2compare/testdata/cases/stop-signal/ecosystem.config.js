@@ -1,0 +1,3 @@
+module.exports = {
+  apps: [{ name: "stop-signal", script: "./report.js", kill_timeout: 3000 }],
+};

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "top-level-env", script: "report.js" }], env: { IGNORED: "1" } };

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ script: "unnamed.server.js" }] };

@@ -1,0 +1,2 @@
+// The same as an ES module.
+import "./report.js";

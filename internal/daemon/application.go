@@ -140,7 +140,7 @@ func startsNode(a *pm2.App) bool {
 	if len(a.Args) == 2 && a.Args[0] == "-c" {
 		return nodeCommand.MatchString(a.Args[1])
 	}
-	return slices.Contains(nodes, filepath.Base(a.Script))
+	return pm2.OnNode(a.Script)
 }
 
 // module is this module's path. A Go program whose build information names it is a worker.

@@ -133,15 +133,22 @@ func (l *Line) beat(over chan struct{}) {
 	case <-over:
 		return
 	}
-	tick := time.NewTicker(BeatInterval)
-	defer tick.Stop()
+	next := time.NewTimer(UntilBeat(time.Now()))
+	defer next.Stop()
 	for l.beatOnce() == nil {
 		select {
-		case <-tick.C:
+		case now := <-next.C:
+			next.Reset(UntilBeat(now))
 		case <-over:
 			return
 		}
 	}
+}
+
+// untilBeat returns the time until the next beat, which all processes of a host send at the same
+// moment, so that their supervisor wakes up once for all of them.
+func UntilBeat(now time.Time) time.Duration {
+	return BeatInterval - time.Duration(now.UnixNano()%int64(BeatInterval))
 }
 
 // maxUnheard is how many bytes, as the kernel counts them, may wait for the supervisor when a beat

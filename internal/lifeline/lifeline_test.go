@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
@@ -113,5 +114,16 @@ func TestBeatsLeaveRoomForReports(t *testing.T) {
 	}
 	if err := line.beatOnce(); err != nil || !lines.Scan() {
 		t.Error("no beats once they are read")
+	}
+}
+
+// TestBeatsMeet: processes that start at any time beat at the same moments.
+func TestBeatsMeet(t *testing.T) {
+	begin := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	for _, at := range []time.Duration{0, 1, time.Millisecond, BeatInterval - 1, BeatInterval, BeatInterval + 1, time.Hour + 7} {
+		wait := UntilBeat(begin.Add(at))
+		if wait <= 0 || wait > BeatInterval || (at+wait)%BeatInterval != 0 {
+			t.Errorf("%v after a beat the next one comes after %v", at, wait)
+		}
 	}
 }

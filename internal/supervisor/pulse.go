@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// lookInterval is how often the supervisor looks whether its processes are alive.
-	lookInterval = 250 * time.Millisecond
+	// lookInterval is how often the supervisor looks whether its processes are alive: when they beat.
+	lookInterval = lifeline.BeatInterval
 
 	// missing is how long a process's next beat may be overdue before others are told to give it
 	// nothing new.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/lifeline"
 )
 
 // Supervisor runs the processes of a Config, and those that are added later.
@@ -63,7 +65,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	orphans, ignore := adopted()
 	defer ignore()
 	s.orphans = orphans != nil
-	watch := time.NewTicker(lookInterval)
+	watch := time.NewTimer(lifeline.UntilBeat(time.Now()))
 	defer watch.Stop()
 	for _, pl := range s.places {
 		pl.schedule()
@@ -79,6 +81,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		case <-orphans:
 			s.reapStrays()
 		case now := <-watch.C:
+			watch.Reset(lifeline.UntilBeat(now))
 			s.lookAfter(now)
 		case <-done:
 			done = nil

@@ -43,7 +43,7 @@ var layers = map[string][]string{
 		"internal/admin", "internal/systemd", "internal/netio", "internal/rebalance", "internal/apikey", "internal/httpapi", "directory", "adapter", "router"},
 	"internal/apikey":    {},
 	"internal/httpapi":   {"adapter", "socketio/cluster", "socketio/packet", "internal/admin", "internal/apikey", "internal/redisconn"},
-	"internal/rebalance": {"directory"}, "internal/fileserver": {},
+	"internal/rebalance": {"directory"}, "internal/fileserver": {}, "internal/terminal": {},
 	"internal/cluster":  {"internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/sockets":  {"internal/config", "internal/admin", "internal/supervisor", "internal/systemd"},
 	"internal/safefile": {}, "internal/logfile": {"internal/safefile"}, "internal/pidfile": {"internal/safefile"},

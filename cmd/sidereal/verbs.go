@@ -11,7 +11,7 @@ var instead = []struct {
 	verbs []string
 	use   string
 }{
-	{[]string{"monit", "imonit", "dashboard", "dash", "sysmonit"}, "`sidereal list`, `sidereal logs` and the status page at the admin address show the same; /metrics is for Prometheus"},
+	{[]string{"sysmonit"}, "`sidereal monit`, `sidereal list`, `sidereal logs` and the status page at the admin address show the same; /metrics is for Prometheus"},
 	{[]string{"prettylist", "slist", "sysinfos"}, "use `sidereal jlist` in programs, and read `sidereal describe`"},
 	{[]string{"attach"}, "`sidereal logs <id>` follows its output, and `sidereal send <id> <text>` sends it a message"},
 	{[]string{"update", "updatePM2"}, "`sidereal save`, `sidereal kill` and, with the new version, `sidereal resurrect`"},

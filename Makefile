@@ -10,7 +10,7 @@ ARGS ?=
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check lint vulncheck bench bench-scale bench-hosts bench-cluster interop flakes cover fuzz soak demo picture demo-test dist help generate deps
+.PHONY: run build unit test check lint vulncheck bench bench-scale bench-hosts bench-storm bench-cluster interop flakes cover fuzz soak demo picture demo-test dist help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -74,6 +74,12 @@ bench-hosts: deps ## compare 1, 2, 4 and 8 hosts: CPU of a message, into docs/ho
 	@failed=0; $(GO) run ./e2e/bench hosts -hosts '$(or $(HOSTS),1,2,4,8)' -rounds '$(or $(HOSTS_ROUNDS),5)' -adapter '$(or $(HOSTS_ADAPTER),redis)' \
 		-o '$(or $(HOSTS_OUT),docs)/hosts.md' -charts bin/hosts.json || failed=1; \
 	images=$$(realpath '$(or $(HOSTS_OUT),docs)/images') && cd tools/plot && $(GO) run . -o "$$images" <../../bin/hosts.json && exit $$failed
+
+bench-storm: deps ## kill one of four hosts with a quarter of the clients, into docs/storm.md (STORM_CLIENTS=40000 STORM_HOSTS=4 STORM_ROUNDS=1 STORM_OUT=/tmp)
+	@mkdir -p bin '$(or $(STORM_OUT),docs)/images' && rm -f bin/storm.json
+	@failed=0; $(GO) run ./e2e/bench storm -hosts '$(or $(STORM_HOSTS),4)' -clients '$(or $(STORM_CLIENTS),10000)' -rounds '$(or $(STORM_ROUNDS),3)' \
+		-o '$(or $(STORM_OUT),docs)/storm.md' -charts bin/storm.json || failed=1; \
+	images=$$(realpath '$(or $(STORM_OUT),docs)/images') && cd tools/plot && $(GO) run . -o "$$images" <../../bin/storm.json && exit $$failed
 
 bench-cluster: ## simulate clusters of 10 to 300 servers on a real Redis (CLUSTER_MEMBERS=10,1000 CLUSTER_PARTS=sharded CLUSTER_REDIS=cluster for others)
 	CLUSTER_MEMBERS='$(or $(CLUSTER_MEMBERS),10,100,300)' CLUSTER_PARTS='$(CLUSTER_PARTS)' CLUSTER_REDIS='$(CLUSTER_REDIS)' CLUSTER_OUT='$(CLUSTER_OUT)' \

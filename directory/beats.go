@@ -12,7 +12,8 @@ import (
 // records for that, a thousand routers of a thousand workers would send two million commands a
 // second. So each beat also leaves a sign in one hash, which a look reads with one command. A look
 // reads a record itself if the signs don't say enough about it: the first time, when it has changed,
-// and when it may have expired. A record without a sign, of an older version, is read by each look.
+// and when it may have expired. It reads many records with one command, unless it has to know when
+// they expire. A record without a sign, of an older version, is read by each look.
 
 // sign is what a beat says of a record in the hash of beats.
 type sign struct {
@@ -67,15 +68,22 @@ func (m *memory) recall(s *seen, field string, now sign, at time.Time) bool {
 	if !ok || s.unlisted || now.digest != r.sign.digest || now.beat < r.sign.beat {
 		return false
 	}
-	if s.beaten = now.beat > r.sign.beat; s.beaten {
+	beaten := now.beat > r.sign.beat
+	if beaten {
 		r.sign, r.expires = now, m.begun.Add(recordTTL)
 	}
 	if !at.Before(r.expires) {
 		return false
 	}
 	m.records[field] = r
-	s.raw, s.load, s.ttl = r.raw, r.sign.load, r.expires.Sub(at)
+	s.raw, s.beaten, s.load, s.ttl = r.raw, beaten, r.sign.load, r.expires.Sub(at)
 	return true
+}
+
+// saw reports whether the record was read when its sign was that one.
+func (m *memory) saw(field string, now sign) bool {
+	r, ok := m.records[field]
+	return ok && r.sign == now
 }
 
 // note remembers a record that was read, if it has a sign.

@@ -94,9 +94,13 @@ func TestALookCostsThreeCommands(t *testing.T) {
 	}
 	commands := countCommands(m, ":worker", ":router", ":beats")
 	all()
+	commands.take()
 	look()
-	if got := commands.take(); got["GET"] != 2*members || got["PTTL"] != 2*members {
-		t.Errorf("the first look: %v", got)
+	commands.expect(t, "the first look", map[string]int{"SMEMBERS": 2, "HGETALL": 1, "MGET": 1})
+	for _, w := range d.Workers().All() {
+		if w.Clients != load {
+			t.Errorf("%d clients, want %d", w.Clients, load)
+		}
 	}
 	load = 5
 	all()
@@ -123,6 +127,20 @@ func TestALookCostsThreeCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	commands.expect(t, "after an event", map[string]int{"GET": 1, "PTTL": 1})
+
+	load = 6
+	all()
+	d.memory.begun = time.Now().Add(-recordTTL) // Redis was away for longer than a record lives
+	commands.take()
+	if _, err := d.look(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	commands.expect(t, "a look after a pause", map[string]int{"SMEMBERS": 2, "HGETALL": 1, "MGET": 1})
+	for _, w := range d.Workers().Ready() {
+		if w.Clients != load {
+			t.Errorf("%d clients after a pause, want %d", w.Clients, load)
+		}
+	}
 
 	gone := d.Workers().All()[0].ID
 	if err := d.announceGone(t.Context(), gone, false); err != nil {

@@ -43,7 +43,9 @@ func (d *Directory) Check(ctx context.Context) error {
 			p.SMembers(ctx, d.keys.workers())
 			p.SMembers(ctx, d.keys.routers())
 			p.HGetAll(ctx, d.keys.beats())
+			p.MGet(ctx, d.keys.worker(id))
 		}},
+		{"count sessions", func(p redis.Pipeliner) { p.IncrBy(ctx, d.keys.opened(), 0) }},
 		{"publish events", func(p redis.Pipeliner) { p.Publish(ctx, d.keys.events(), "{}") }},
 	}
 	for _, t := range tries {

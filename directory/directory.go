@@ -154,7 +154,7 @@ func (d *Directory) Run(ctx context.Context) error {
 	g.Go(func() error { return d.writer.run(running) })
 	g.Go(func() error { return d.restore(running) })
 	g.Go(func() error { return d.announceDeaths(running) })
-	g.Go(func() error { return d.announceOpenings(running) })
+	g.Go(func() error { return d.countOpenings(running) })
 	defer d.lookups.close()
 	return g.Wait()
 }

@@ -117,13 +117,13 @@ func TestCheckNamesTheMissingRight(t *testing.T) {
 		return d
 	}
 	least := []any{
-		"+hello", "+auth", "+ping", "+get", "+set", "+del", "+exists", "+pttl", "+sadd", "+srem", "+smembers", "+hset", "+hdel", "+hgetall",
+		"+hello", "+auth", "+ping", "+get", "+mget", "+set", "+incrby", "+del", "+exists", "+pttl", "+sadd", "+srem", "+smembers", "+hset", "+hdel", "+hgetall",
 		"+publish", "+subscribe", "~sidereal:default:sid:*", "~{sidereal:default}:*", "&{sidereal:default}:events",
 	}
 	if err := as("least", least...).Check(ctx); err != nil {
 		t.Errorf("with the least rights: %v", err)
 	}
-	for _, without := range []string{"set", "get", "del", "pttl", "sadd", "smembers", "publish", "subscribe"} {
+	for _, without := range []string{"set", "get", "mget", "incrby", "del", "pttl", "sadd", "smembers", "publish", "subscribe"} {
 		err := as("no-"+without, append(least[:len(least):len(least)], "-"+without)...).Check(ctx)
 		if !errors.Is(err, redisconn.ErrRights) || !strings.Contains(err.Error(), without) {
 			t.Errorf("without %s: %v", without, err)

@@ -149,18 +149,8 @@ func (d *Directory) tell(n news) {
 // heard handles one event. It ignores events that it can't read: another version may have sent
 // them, and the records have the facts.
 func (d *Directory) heard(payload []byte) {
-	var e struct {
-		event
-		opened
-	}
-	if json.Unmarshal(payload, &e) != nil {
-		return
-	}
-	if e.Worker == "" {
-		d.openings.heard(e.Router, e.Opened, d.now())
-		return
-	}
-	if !isID(e.Worker) {
+	var e event
+	if json.Unmarshal(payload, &e) != nil || !isID(e.Worker) {
 		return
 	}
 	if e.State == stateSilent || e.State == stateHeard {

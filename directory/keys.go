@@ -24,6 +24,7 @@ func (k keys) routers() string         { return k.tagged("routers") }
 func (k keys) worker(id string) string { return k.tagged("worker:" + id) }
 func (k keys) router(id string) string { return k.tagged("router:" + id) }
 func (k keys) beats() string           { return k.tagged("beats") }
+func (k keys) opened() string          { return k.tagged("opened") }
 func (k keys) events() string          { return k.tagged("events") }
 func (k keys) secret() string          { return k.tagged("secret") }
 func (k keys) moves() string           { return k.tagged("moves") }
@@ -69,8 +70,12 @@ func keyDocs() []keyDoc {
 			"workers and routers, at every beat", "routers, every 2 s",
 		},
 		{
-			k.events(), "channel", "JSON `{worker, state, dead}`; state is `ready`, `draining` or `gone` (dead: others saw its end), or `silent` or `heard` for a worker that missed its beats; `{router, opened}`: new sessions that a router opened", "not stored",
-			"workers; routers that find a worker dead or open sessions; supervisors", "routers",
+			k.opened(), "string", "the number of sessions that routers opened, ever", "no expiry; INCRBY",
+			"routers that open sessions", "routers, with the same command",
+		},
+		{
+			k.events(), "channel", "JSON `{worker, state, dead}`; state is `ready`, `draining` or `gone` (dead: others saw its end), or `silent` or `heard` for a worker that missed its beats", "not stored",
+			"workers; routers that find a worker dead; supervisors", "routers",
 		},
 		{
 			k.moves(), "string", "a random text: the lock of `sidereal rebalance` and `SIDEREAL_REBALANCE=auto`", "15 s; SET NX",

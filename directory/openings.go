@@ -2,8 +2,12 @@ package directory
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -13,18 +17,18 @@ const (
 	// openingsLeast is how many sessions of a router are worth telling, and how many it must have
 	// opened to compare itself with the others.
 	openingsLeast = 32
-	// openingsMost bounds what one event may tell.
+	// openingsMost bounds what one answer may tell.
 	openingsMost = 1 << 20
-	// A router tells its openings every openingsPace at most, and more seldom among many: each
-	// hears of all.
+	// A router tells its openings every openingsPace at most, and more seldom among many. It asks
+	// for the others' in each slot while it opens sessions, and every 2 s else.
 	openingsPace      = 100 * time.Millisecond
-	openingsPerRouter = 2 * time.Millisecond
+	openingsPerRouter = 500 * time.Microsecond
 )
 
 // openings counts the sessions that routers opened in the last seconds: this one's own, and those
-// that others told.
+// that others told. All add theirs to one counter in Redis, whose answer has everybody's: an event for
+// each router would cost the square of their number.
 type openings struct {
-	id  string        // of this directory, which hears its own events
 	due chan struct{} // there is enough to tell
 
 	mu     sync.Mutex // guards the rest
@@ -32,10 +36,13 @@ type openings struct {
 	first  int64      // the slot of the first own opening since there were none
 	slots  [openingsSlots]struct{ own, others int }
 	untold int
+	total  int64 // of the counter, at a time
+	asked  int64
+	known  bool
 }
 
 func newOpenings() *openings {
-	return &openings{id: randomText(8), due: make(chan struct{}, 1)}
+	return &openings{due: make(chan struct{}, 1)}
 }
 
 // slotLocked returns the slot of a time, and empties those that have passed.
@@ -65,14 +72,33 @@ func (o *openings) opened(at int64) {
 	}
 }
 
-// heard counts sessions that another router opened.
-func (o *openings) heard(from string, n int, at int64) {
-	if from == o.id || n <= 0 {
-		return
-	}
+// counted is the counter's answer to n sessions of this router. The rest of its growth is others'.
+// After a long time it isn't known when they opened theirs.
+func (o *openings) counted(n int, total, at int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.slotLocked(at).others += min(n, openingsMost)
+	s := o.slotLocked(at)
+	if grown := total - o.total - int64(n); o.known && grown > 0 && at-o.asked < openingsSlots*int64(openingsSlot) {
+		s.others += int(min(grown, openingsMost))
+	}
+	o.total, o.asked, o.known = total, at, true
+}
+
+// unheard puts back what Redis didn't count.
+func (o *openings) unheard(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.untold += n
+	o.known = false
+}
+
+// opens reports whether this router opened sessions lately.
+func (o *openings) opens(at int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.slotLocked(at)
+	own, _ := o.sumLocked()
+	return own > 0
 }
 
 func (o *openings) sumLocked() (own, others int) {
@@ -90,7 +116,7 @@ func (o *openings) ratio(at int64, others int) float64 {
 	defer o.mu.Unlock()
 	o.slotLocked(at)
 	own, told := o.sumLocked()
-	if own < openingsLeast || o.now == o.first {
+	if own < openingsLeast || o.now == o.first || !o.known {
 		return 0
 	}
 	return 1 + float64(told+others*openingsLeast)/float64(own)
@@ -105,7 +131,7 @@ func (o *openings) take() int {
 	return n
 }
 
-// Opened notes that this router opened a session. The directory tells the other routers' now and
+// Opened notes that this router opened a session. The directory tells the other routers now and
 // then.
 func (d *Directory) Opened() { d.openings.opened(d.now()) }
 
@@ -118,24 +144,47 @@ func (d *Directory) OpenedRatio() float64 {
 	return d.openings.ratio(d.now(), max(len(d.Workers().Routers())-1, 0))
 }
 
-// announceOpenings tells the other routers about this one's new sessions.
-func (d *Directory) announceOpenings(ctx context.Context) error {
+// countOpenings adds this router's new sessions to the counter, and learns of the others'.
+func (d *Directory) countOpenings(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-d.openings.due:
+		case <-timer.C:
 		}
-		saying, cancel := context.WithTimeout(ctx, lookTimeout)
-		err := d.client.Publish(saying, d.keys.events(), encode(opened{d.openings.id, d.openings.take()})).Err()
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			d.cfg.Log.Debug("opened sessions not announced", "error", err)
+		if d.conn.Up() {
+			d.countOpened(ctx, d.openings.take())
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(max(openingsPace, time.Duration(len(d.Workers().Routers()))*openingsPerRouter)):
 		}
+		next := lookEvery
+		if d.openings.opens(d.now()) {
+			next = openingsSlot
+		}
+		timer.Reset(next)
+	}
+}
+
+func (d *Directory) countOpened(ctx context.Context, n int) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	total, err := d.client.IncrBy(ctx, d.keys.opened(), int64(n)).Result()
+	if err == nil {
+		d.openings.counted(n, total, d.now())
+		return
+	}
+	d.openings.unheard(n)
+	var answer redis.Error
+	if errors.As(err, &answer) && (wrongType(err) || strings.Contains(answer.Error(), "not an integer")) {
+		err = errors.Join(err, d.client.Del(ctx, d.keys.opened()).Err()) // it's ours: begin anew
+	}
+	if ctx.Err() == nil {
+		d.cfg.Log.Debug("opened sessions not counted", "error", err)
 	}
 }

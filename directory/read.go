@@ -21,6 +21,8 @@ const (
 	// next look reads further ones.
 	maxMembers = 1 << 12
 	maxID      = 64
+	// readTogether is the number of records that one command reads.
+	readTogether = 256
 )
 
 // isID reports whether a text may be the id of a worker or router.
@@ -60,13 +62,21 @@ func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o obser
 		o.secret = sawSecret(secret)
 	}
 	signs := beats.Val() // none if the hash can't be read: all records are read then
-	var unknown []reading
+	var unknown, beaten []reading
 	at := time.Now()
 	for key, s := range d.records(&o) {
 		now, signed := parseSign(signs[key.field])
 		delete(signs, key.field)
-		if _, mine := own[key.record]; mine || !signed || !d.memory.recall(s, key.field, now, at) {
-			unknown = append(unknown, reading{into: s, key: key, sign: now, signed: signed})
+		_, mine := own[key.record]
+		r := reading{into: s, key: key, sign: now, signed: signed}
+		switch {
+		case mine || !signed || s.unlisted:
+			unknown = append(unknown, r)
+		case d.memory.recall(s, key.field, now, at):
+		case d.memory.saw(key.field, now): // and no beat since
+			unknown = append(unknown, r)
+		default:
+			beaten = append(beaten, r)
 		}
 	}
 	for field := range signs {
@@ -74,11 +84,16 @@ func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o obser
 			o.loose = append(o.loose, field)
 		}
 	}
+	absent, err := d.readMany(ctx, beaten)
+	if err != nil {
+		return o, err
+	}
+	unknown = append(unknown, absent...)
 	if err := d.readAll(ctx, unknown); err != nil {
 		return o, err
 	}
 	o.at = time.Now()
-	for _, r := range unknown {
+	for _, r := range slices.Concat(beaten, unknown) {
 		d.memory.note(r.into, r.key.field, r.sign, r.signed, o.at)
 	}
 	d.memory.begun = begun
@@ -212,7 +227,44 @@ type reading struct {
 	ttl    *redis.DurationCmd
 }
 
-// readAll reads records.
+// readMany reads records that were beaten since the last look, many with one command: a router that
+// starts, and each one after Redis was away, wants all of them. It returns those that Redis doesn't
+// have. How long a record still lives isn't asked: until the next look, which sees another beat or
+// reads it by readAll.
+func (d *Directory) readMany(ctx context.Context, asked []reading) (absent []reading, err error) {
+	if len(asked) == 0 {
+		return nil, nil
+	}
+	pipe := d.client.Pipeline()
+	var answers []*redis.SliceCmd
+	for some := range slices.Chunk(asked, readTogether) {
+		records := make([]string, len(some))
+		for i, r := range some {
+			records[i] = r.key.record
+		}
+		answers = append(answers, pipe.MGet(ctx, records...))
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for i, some := range slices.Collect(slices.Chunk(asked, readTogether)) {
+		values, err := answers[i].Result()
+		if err != nil {
+			return nil, fmt.Errorf("directory: read records: %w", redisconn.Classify(err))
+		}
+		for k, r := range some {
+			switch raw, ok := values[k].(string); {
+			case !ok:
+				absent = append(absent, r)
+			case len(raw) > maxRecord:
+				r.into.bad = fmt.Sprintf("%d bytes, at most %d are read", len(raw), maxRecord)
+			default:
+				r.into.raw, r.into.ttl = raw, lookEvery
+			}
+		}
+	}
+	return absent, nil
+}
+
+// readAll reads records and how long each still lives, with two commands for each.
 func (d *Directory) readAll(ctx context.Context, asked []reading) error {
 	if len(asked) == 0 {
 		return nil

@@ -91,13 +91,6 @@ type event struct {
 	Dead bool `json:"dead,omitempty"`
 }
 
-// opened is an event of a router that opened sessions since the last one. Older versions ignore it,
-// because it names no worker.
-type opened struct {
-	Router string `json:"router"`
-	Opened int    `json:"opened"`
-}
-
 // decode reads a record. It refuses an unknown version, and an id that isn't the key's.
 func decode(raw, id string, record any, version func() (v int, ownID string)) error {
 	if len(raw) > maxRecord {

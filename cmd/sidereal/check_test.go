@@ -14,7 +14,7 @@ import (
 func TestCheckNamesTheAdaptersRights(t *testing.T) {
 	store := testkit.StartRedis(t)
 	url := strings.Replace(store.URL(), "://", "://bob:pass@", 1)
-	const directory = "+ping +get +set +del +exists +expire +pttl +sadd +srem +smembers +hset +hdel +hgetall +publish +subscribe " +
+	const directory = "+ping +get +mget +set +incrby +del +exists +expire +pttl +sadd +srem +smembers +hset +hdel +hgetall +publish +subscribe " +
 		"~sidereal:default:sid:* ~{sidereal:default}:* resetchannels &{sidereal:default}:events "
 	for _, c := range []struct {
 		environ string

@@ -8,6 +8,7 @@
 //	go run ./e2e/bench -only echo-closed -profile /tmp/profiles   # a perf recording per system
 //
 //	go run ./e2e/bench hosts -hosts 1,2,4,8    # how cost grows with hosts: `make bench-hosts`
+//	go run ./e2e/bench storm -clients 10000    # the death of a host: `make bench-storm`
 //
 // The systems are in systems.go, the items of work in one file each (echo.go, fanout.go, ...), the
 // targets of the design in targets.go, routers before the same workers in routed.go. Everything

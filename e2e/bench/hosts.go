@@ -129,7 +129,7 @@ func (f *fleet) cluster(ctx context.Context, n int, env ...string) (*system, err
 	for i := range n {
 		addr := freeAddrAt(hostIP(i))
 		s.entries = append(s.entries, addr)
-		if err := f.up(s, addr, hostName(i), url, 1, append(env, quietEnv+"=1", "SIDEREAL_HANDSHAKE_RATE=100000")...); err != nil {
+		if err := f.up(s, addr, hostName(i), url, 1, env...); err != nil {
 			return nil, err
 		}
 	}
@@ -149,7 +149,7 @@ func (g *growth) visit(ctx context.Context, f *fleet, n int) error {
 	ctx, cancel := context.WithTimeout(ctx, visitTime)
 	defer cancel()
 	defer f.stop(strconv.Itoa(n))
-	s, err := f.cluster(ctx, n, "SIDEREAL_ADAPTER="+g.o.adapter)
+	s, err := f.cluster(ctx, n, "SIDEREAL_ADAPTER="+g.o.adapter, quietEnv+"=1")
 	if err != nil {
 		return err
 	}

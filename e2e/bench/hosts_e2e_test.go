@@ -58,3 +58,21 @@ func TestHostsDoTheSameWork(t *testing.T) {
 		}
 	}
 }
+
+// TestStormOfADyingHost: the clients of a host that dies come back, and those of the other hosts
+// notice nothing.
+func TestStormOfADyingHost(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{self: self, sidereal: harness.Binary(), dir: t.TempDir(), running: map[string]*system{}}
+	defer f.close()
+	r, err := f.storm(t.Context(), stormOptions{hosts: 2, clients: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.victims < 30 || len(r.back) != r.victims || r.dropped > 0 || len(r.refused) > 0 || r.unanswered > 0 || len(r.echoes) == 0 {
+		t.Errorf("of %d clients %d came back, %v refused, %d others were dropped, %d echoes are unanswered", r.victims, len(r.back), r.refused, r.dropped, r.unanswered)
+	}
+}

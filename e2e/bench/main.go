@@ -67,6 +67,8 @@ func role(args []string) bool {
 		}
 	case commandHosts:
 		command(commandHosts, runHosts, args[1:])
+	case commandStorm:
+		command(commandStorm, runStorm, args[1:])
 	default:
 		return false
 	}

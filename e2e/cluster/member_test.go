@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -80,15 +82,16 @@ func (h *host) startWorker(t testing.TB, slot int) *registered {
 	return &registered{reg, func() { cancel(); running.Wait() }}
 }
 
-// startHosts starts hosts at once, and returns when each knows all workers.
+// startHosts starts hosts, and returns when each knows all workers.
 func startHosts(t testing.TB, s store, hosts, workers int) []*host {
 	t.Helper()
 	all := make([]*host, hosts)
-	var starting sync.WaitGroup
+	var starting errgroup.Group
+	starting.SetLimit(starters)
 	for i := range all {
-		starting.Go(func() { all[i] = startHost(t, s, i, workers) })
+		starting.Go(func() error { all[i] = startHost(t, s, i, workers); return nil })
 	}
-	starting.Wait()
+	_ = starting.Wait() // startHost fails the test itself
 	known(t, all, hosts*workers)
 	return all
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/testkit"
@@ -47,20 +49,25 @@ func startServer(t testing.TB, s store, form adapter.Form, i int) *server {
 	return &server{a: a, space: space, crowd: crowd, stop: func() { cancel(); running.Wait() }}
 }
 
-// startServers starts n servers at once, and returns when all hear all.
+// starters is how many members start at a time. All at once, their first messages to each other
+// would be the square of their number, and this process has the CPUs of one machine for all.
+const starters = 25
+
+// startServers starts n servers, and returns when all hear all.
 func startServers(t testing.TB, s store, form adapter.Form, n int) []*server {
 	t.Helper()
 	all := make([]*server, n)
-	var starting sync.WaitGroup
+	var starting errgroup.Group
+	starting.SetLimit(starters)
 	for i := range all {
-		starting.Go(func() {
+		starting.Go(func() error {
 			all[i] = startServer(t, s, form, i)
-			if err := all[i].a.Wait(t.Context()); err != nil {
-				t.Error(err)
-			}
+			return all[i].a.Wait(t.Context())
 		})
 	}
-	starting.Wait()
+	if err := starting.Wait(); err != nil {
+		t.Error(err)
+	}
 	return all
 }
 

@@ -62,9 +62,9 @@ func (g *growth) report() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!-- Written by make bench-hosts; do not edit: the text is in e2e/bench/hostsreport.go. -->\n# Many hosts\n\n"+
 		"How the cost of a message grows with the hosts. Each host is a `sidereal up` with one worker, at an\n"+
-		"address of its own on loopback; all share one `redis-server` and the adapter `%s`. Figures are CPU time\n"+
-		"in µs of all processes of the cluster, without the clients: medians over the rounds, with the range in\n"+
-		"parentheses. [scale.md](scale.md) draws conclusions.\n\n    go run ./e2e/bench %s\n\n"+
+		"address of its own on loopback. All share one `redis-server` and the adapter `%s`. Figures are\n"+
+		"CPU time in µs of all processes of the cluster, without the clients: medians over the rounds,\n"+
+		"with the range in parentheses. [scale.md](scale.md) draws conclusions.\n\n    go run ./e2e/bench %s\n\n"+
 		"- %s, %.0f s, %d of %d rounds, revision %s\n%s- load average at the end: %s\n- messages lost, or acks out of order: **%d**\n",
 		g.o.adapter, strings.Join(os.Args[1:], " "), time.Now().UTC().Format("2 January 2006"), time.Since(g.begun).Seconds(), g.rounds, g.o.rounds,
 		revision(), machine(), loadAverage(), g.lost())
@@ -73,8 +73,8 @@ func (g *growth) report() string {
 	}
 	b.WriteString("\nSessions are spread evenly over the hosts. The entries:\n\n" +
 		"- **at the session's host**: a balancer with affinity, or clients that begin with WebSocket.\n" +
-		"- **at random**: each client begins with polling at its session's host, and its WebSocket enters at a\n" +
-		"  random one. Each request of a polling session enters at the next host.\n" +
+		"- **at random**: each client begins with polling at its session's host, and its WebSocket enters at\n" +
+		"  a random one. Each request of a polling session enters at the next host.\n" +
 		"- **all at one host**: the same, with one entry for all.\n\n")
 	g.growthTable(&b)
 	for _, w := range works {
@@ -90,11 +90,11 @@ const hostsNotes = `
 
 - The clock is that of e2e/bench: each process's own, in ns, before and after a round.
 - A process that finds more bytes per wake-up needs less CPU for each. So "at each host", where each
-  host has the same clients at every number of hosts, shows what hosts cost. "In all" spreads the same
-  clients over more processes, and each wakes up for fewer messages: that would grow without any
-  cluster, too.
-- All hosts share the machine's cores with the clients and Redis. A busy core lets messages wait, and
-  a process then finds more of them.
+  host has the same clients at every number of hosts, shows what hosts cost. "In all" spreads the
+  same clients over more processes, and each wakes up for fewer messages: that would grow without
+  any cluster, too.
+- All hosts share the machine's cores with the clients and Redis. A busy core lets messages wait,
+  and a process then finds more of them. More processes than cores also switch more often.
 - The figures contain the beats of all hosts. "At rest" shows them alone.
 `
 

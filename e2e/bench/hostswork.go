@@ -103,6 +103,14 @@ func share(s *system, each bool, ofEight int) int {
 	return ofEight
 }
 
+// rounds is how often each client works. Fewer clients do as much together as those of eight hosts.
+func rounds(s *system, each bool, n int) int {
+	if each {
+		return n * 8 / min(len(s.entries), 8)
+	}
+	return n
+}
+
 func echoes(each, paced bool) prepare {
 	send := func(c *client) { _ = c.ask(echoArgs) } // a failure is missed in the tally
 	return func(ctx context.Context, s *system, r routes, amount int) (load, float64, error) {
@@ -134,7 +142,7 @@ func talks(each bool) prepare {
 		if err != nil {
 			swarm.close()
 		}
-		return &roomTalk{swarm, rooms, hostsSays * amount}, relayed, err
+		return &roomTalk{swarm, rooms, rounds(s, each, hostsSays*amount)}, relayed, err
 	}
 }
 
@@ -266,7 +274,7 @@ func (c *client) whereabouts() (host string, err error) {
 // polls open sessions that share connections.
 func polls(each bool) prepare {
 	return func(ctx context.Context, s *system, r routes, amount int) (load, float64, error) {
-		l := &pollRequests{n: hostsPolls * amount}
+		l := &pollRequests{n: rounds(s, each, hostsPolls*amount)}
 		fail := func(err error) (load, float64, error) { l.close(); return nil, 0, err }
 		for i := range share(s, each, pollConnections) {
 			home, door := r.home(i), r.door(i)

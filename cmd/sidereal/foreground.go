@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,12 +17,16 @@ import (
 	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/guardian"
 	"github.com/sidereal-io/sidereal/internal/pm2"
+	"github.com/sidereal-io/sidereal/internal/processview"
 )
 
 // runtimeCommand makes pm2-runtime: apps in the foreground of a container, with their lines on
 // the output and not in files.
 func runtimeCommand() *cobra.Command {
 	s := &starter{}
+	var view processview.Logs
+	var formatted, stay bool
+	delay := 0.0
 	cmd := starting(&cobra.Command{
 		Use: "runtime [start] <file | script | command>...", Short: "Run apps in the foreground of a container, as pm2-runtime does", Hidden: true,
 		Args: takes(1, -1),
@@ -28,14 +34,25 @@ func runtimeCommand() *cobra.Command {
 		if targets[0] == "start" && len(targets) > 1 {
 			targets = targets[1:]
 		}
-		return s.inForeground(ctx, targets, scriptArgs, foreground{noFiles: true, idle: config.ExitUsage})
+		wait := time.NewTimer(time.Duration(delay * float64(time.Second)))
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			return nil
+		}
+		view.JSON, view.Raw = s.json, !formatted
+		return s.inForeground(ctx, targets, scriptArgs, foreground{noFiles: true, idle: config.ExitUsage, lines: s.printer(view), stay: stay})
 	})
 	f := cmd.Flags()
-	f.BoolVar(&s.raw, "raw", false, "print the lines without prefixes")
-	for _, name := range []string{"format", "formatted", "auto-exit", "no-auto-exit"} {
-		f.Bool(name, false, "accepted, and not used")
-	}
-	for _, name := range []string{"delay", "secret", "public", "machine-name", "web"} {
+	f.Bool("raw", true, "print the lines without prefixes, those of stderr to stderr")
+	f.BoolVar(&view.Pairs, "format", false, "print pairs of key=value")
+	f.BoolVar(&formatted, "formatted", false, "print lines with the process before them")
+	f.StringVar(&view.Timestamp, "timestamp", "", "put a date before formatted lines, in this `format` of day.js")
+	f.BoolVar(&stay, "no-auto-exit", false, "stay when nothing runs any more")
+	f.Float64Var(&delay, "delay", 0, "wait these `seconds` before the start")
+	f.Bool("auto-exit", false, "accepted, and not used")
+	for _, name := range []string{"secret", "public", "machine-name", "web"} {
 		f.String(name, "", "accepted, and not used")
 	}
 	return cmd
@@ -44,7 +61,29 @@ func runtimeCommand() *cobra.Command {
 // foreground says how a daemon in the foreground differs from one in the background.
 type foreground struct {
 	noFiles bool
-	idle    int // exit code when nothing runs any more
+	idle    int                  // exit code when nothing runs any more
+	stay    bool                 // nothing runs any more, and it doesn't matter
+	lines   func(daemon.LogLine) // gets the apps' lines; nil: the output does, with the names of their processes
+}
+
+// printer returns a function that prints apps' lines as pm2-runtime does: raw ones where they came
+// from, all others on the output.
+func (s *starter) printer(view processview.Logs) func(daemon.LogLine) {
+	out, trouble := view, view
+	out.Screen, trouble.Screen = s.out, s.out
+	if view.Raw && !view.JSON && !view.Pairs {
+		trouble.Writer = os.Stderr
+	}
+	var mu sync.Mutex // one line at a time
+	return func(l daemon.LogLine) {
+		mu.Lock()
+		defer mu.Unlock()
+		if l.Stream == "err" {
+			_ = trouble.Line(l) // who does not read misses them
+			return
+		}
+		_ = out.Line(l)
+	}
 }
 
 // inForeground runs the targets in the foreground until a signal stops it, or none of them runs
@@ -69,7 +108,7 @@ func (s *starter) inForeground(ctx context.Context, targets, scriptArgs []string
 	if err != nil {
 		return err
 	}
-	cfg.Apps, cfg.Raw = apps, s.raw
+	cfg.Apps, cfg.Lines, cfg.Stay = apps, how.lines, how.stay
 	return s.serve(cfg, how)
 }
 
@@ -91,8 +130,10 @@ func (s *starter) foregroundConfig(how foreground) (daemon.Config, error) {
 	s.set.Home.Home = string(s.home)
 	s.settings.Warnings = nil // the operator has seen them
 	cfg, err := daemonConfig(s.set, s.settings)
-	cfg.Output, cfg.NoFiles = os.Stdout, how.noFiles
-	cfg.Prefix, cfg.Color = s.set.Format == "console" || how.noFiles && !s.json && !s.settings.Get("SIDEREAL_LOG_FORMAT").Set(), s.out.Color
+	if cfg.NoFiles = how.noFiles; how.lines == nil {
+		cfg.Output = os.Stdout
+	}
+	cfg.Prefix, cfg.Color = s.set.Format == "console", s.out.Color
 	return cfg, err
 }
 

@@ -32,7 +32,6 @@ type starter struct {
 	update   bool
 	attach   bool
 	stay     bool // --no-daemon
-	raw      bool // pm2-runtime
 	parallel int
 
 	scriptArgs []string // for apps that are known

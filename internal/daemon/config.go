@@ -50,8 +50,12 @@ type Config struct {
 	Prefix bool
 	Color  bool
 
-	// Raw writes the apps' lines to Output unchanged, whatever Prefix is.
-	Raw bool
+	// Lines gets the apps' lines in place of Output, as their files would have them: with dates, for
+	// example. It is called from many goroutines. Nil means that Output gets them.
+	Lines func(LogLine)
+
+	// Stay keeps a daemon in the foreground that has no running process left.
+	Stay bool
 
 	// NoFiles turns log files off.
 	NoFiles bool

@@ -215,7 +215,7 @@ func (d *Daemon) foreground(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if idle++; d.anyAlive() {
+		if idle++; d.cfg.Stay || d.anyAlive() {
 			idle = 0
 		}
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"path/filepath"
@@ -91,12 +92,22 @@ func (d *Daemon) openLogs(e *entry, a *pm2.App) {
 	both := open(a.LogFile, "")
 	e.out = newSink(from, streamOut, a, open(a.OutFile, "out"), both, &d.follow)
 	e.err = newSink(from, streamErr, a, open(a.ErrorFile, "error"), both, &d.follow)
-	if d.cfg.Output != nil {
+	switch {
+	case d.cfg.Lines != nil:
+		e.out.also, e.err.also = d.linesOf(e.out), d.linesOf(e.err)
+	case d.cfg.Output != nil:
 		also := func(lines []byte) { d.host.Processes.Print(e.place, lines) }
-		if d.cfg.Raw {
-			also = func(lines []byte) { _, _ = d.cfg.Output.Write(lines) } // who does not read misses them
-		}
 		e.out.also, e.err.also = also, also
+	}
+}
+
+// linesOf returns what gives a stream's lines to Config.Lines.
+func (d *Daemon) linesOf(s *sink) func([]byte) {
+	return func(lines []byte) {
+		now := time.Now()
+		for line := range bytes.Lines(lines) {
+			d.cfg.Lines(LogLine{ID: s.from.id, Name: s.from.name, Stream: s.stream, Time: now, Text: string(bytes.TrimRight(line, "\r\n"))})
+		}
 	}
 }
 

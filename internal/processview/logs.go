@@ -101,10 +101,18 @@ func (v *Logs) object(l daemon.LogLine) error {
 	enc := json.NewEncoder(v)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(struct {
-		Message   string    `json:"message"`
-		Timestamp time.Time `json:"timestamp,omitzero"`
-		Type      string    `json:"type"`
-		ID        int       `json:"process_id"`
-		Name      string    `json:"app_name"`
-	}{l.Text, l.Time, l.Stream, l.ID, l.Name})
+		Message   string `json:"message"`
+		Timestamp string `json:"timestamp,omitempty"`
+		Type      string `json:"type"`
+		ID        int    `json:"process_id"`
+		Name      string `json:"app_name"`
+	}{l.Text, isoDate(l.Time), l.Stream, l.ID, l.Name})
+}
+
+// isoDate returns a time as JavaScript's toISOString does; empty if it isn't known.
+func isoDate(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }

@@ -258,8 +258,8 @@ func TestLogs(t *testing.T) {
 		"old\nolder still\nnew\nown\n": {Raw: true},
 		`{"message":"old","type":"out","process_id":0,"app_name":"api"}
 {"message":"older still","type":"out","process_id":0,"app_name":"api"}
-{"message":"new","timestamp":"2026-01-02T03:04:05Z","type":"err","process_id":12,"app_name":"api"}
-{"message":"own","timestamp":"2026-01-02T03:04:05Z","type":"err","process_id":-1,"app_name":"sidereal"}
+{"message":"new","timestamp":"2026-01-02T03:04:05.000Z","type":"err","process_id":12,"app_name":"api"}
+{"message":"own","timestamp":"2026-01-02T03:04:05.000Z","type":"err","process_id":-1,"app_name":"sidereal"}
 `: {JSON: true},
 		"app=api id=0 type=out message=old\napp=api id=0 type=out message=older still\ntimestamp=2026-01 app=api id=12 type=error message=new\n" +
 			"timestamp=2026-01 app=sidereal type=error message=own\n": {Pairs: true, Timestamp: "YYYY-MM"},

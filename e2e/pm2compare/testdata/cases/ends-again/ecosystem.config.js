@@ -1,3 +1,3 @@
 module.exports = {
-  apps: [{ name: "ends-again", script: "./report.js", max_restarts: 2, env: { ENDS_WITH: 1 } }],
+  apps: [{ name: "ends-again", script: "./report.js", max_restarts: 2, min_uptime: "1h", env: { ENDS_WITH: 1 } }],
 };

@@ -89,6 +89,9 @@ func app(t *testing.T, name, role string, env ...string) pm2.App {
 	a.Name, a.Script, a.Interpreter, a.Cwd = name, self, "none", t.TempDir()
 	a.MergeLogs = false
 	a.Env = map[string]string{"FAKE_ROLE": role, "GORACE": "atexit_sleep_ms=0", "SIDEREAL_ADDR": "127.0.0.1:0", "SIDEREAL_SHUTDOWN_TIMEOUT": "10s"}
+	if testing.CoverMode() != "" { // or the app, this binary, warns in its error log
+		a.Env["GOCOVERDIR"] = t.TempDir()
+	}
 	for _, kv := range env {
 		k, v, _ := strings.Cut(kv, "=")
 		a.Env[k] = v

@@ -54,6 +54,12 @@ type Config struct {
 	// Group is the group that this adapter belongs to. It may be nil.
 	Group *Group
 
+	// AskOnly makes a member that serves nobody: it sends and asks, and other servers neither count
+	// nor ask it. Its namespaces hear answers alone, and no broadcast. It is for processes beside the
+	// servers, such as an API or a tool: a server without handlers would leave the servers'
+	// questions unanswered.
+	AskOnly bool
+
 	// Name is the name of this process for other servers, such as "host-1/worker-3". It appears in
 	// errors about missing answers and among a namespace's Peers. It has at most 512 bytes and may
 	// be empty.
@@ -106,7 +112,7 @@ func (c *Config) common() (l link.Config, err error) {
 	l = link.Config{
 		Key: c.Key, RequestsTimeout: c.RequestsTimeout,
 		BufferMessages: c.BufferMessages, BufferBytes: c.BufferBytes, BufferAge: c.BufferAge, MaxMessageBytes: c.MaxMessageBytes,
-		Name: c.Name, Version: c.Version, Log: c.Log, Metrics: c.Metrics, Wrap: c.wrap,
+		AskOnly: c.AskOnly, Name: c.Name, Version: c.Version, Log: c.Log, Metrics: c.Metrics, Wrap: c.wrap,
 	}
 	if c.Group != nil {
 		l.Group = &c.Group.members

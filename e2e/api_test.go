@@ -4,9 +4,13 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -29,7 +33,12 @@ func withAPI(t *testing.T) (api, []string) {
 // post sends a body and returns the answer's status and text.
 func (a api) post(t *testing.T, path, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.url+path, strings.NewReader(body))
+	return a.send(t, http.MethodPost, path, body)
+}
+
+func (a api) send(t *testing.T, method, path, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, a.url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +53,30 @@ func (a api) post(t *testing.T, path, body string) (int, string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, string(text)
+}
+
+// get reads a page.
+func (a api) get(t *testing.T, path string) string {
+	t.Helper()
+	code, text := a.send(t, http.MethodGet, path, "")
+	if code != http.StatusOK {
+		t.Fatalf("%s: %d %s", path, code, text)
+	}
+	return text
+}
+
+// runIn runs a command of sidereal in an environment.
+func runIn(t *testing.T, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), harness.Binary(), args...)
+	cmd.Env = append(os.Environ(), env...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
 // accepted sends a body that must be accepted.
@@ -70,6 +103,7 @@ func newGuest(t *testing.T, url, transport string) *guest {
 	t.Cleanup(func() { _ = c.Close() })
 	g := &guest{c.Of("/"), make(chan string, 100), make(chan string, 1)}
 	g.On("news", func(text string, data []byte) { g.heard <- text + string(data) })
+	g.On("ask", func(context.Context, client.Args) (string, error) { return "yes", nil })
 	g.OnDisconnect(func(reason string, _ error) { g.gone <- reason })
 	if err := g.Connect(t.Context()); err != nil {
 		t.Fatal(err)
@@ -84,10 +118,12 @@ func TestAPIReachesClients(t *testing.T) {
 		t.Run(adapter, func(t *testing.T) {
 			a, env := withAPI(t)
 			var hosts []*harness.Host
+			redisURL := ""
 			if adapter == "embedded" {
 				hosts = append(hosts, harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 2, Env: env}))
 			} else {
 				redis := testkit.StartRedis(t)
+				redisURL = redis.URL()
 				env = append(env, "SIDEREAL_ADAPTER="+adapter)
 				hosts = append(hosts,
 					harness.StartHost(t, harness.HostConfig{Name: "host-a", RedisURL: redis.URL(), Workers: 1, Env: env}),
@@ -109,6 +145,41 @@ func TestAPIReachesClients(t *testing.T) {
 				for _, w := range want {
 					if got := testkit.Receive(t, w, g.heard); got != w {
 						t.Errorf("heard %q, want %q", got, w)
+					}
+				}
+			}
+			code, text = a.post(t, "/v1/emit", `{"event":"ask","timeout":20000}`)
+			if want := `{"status":200,"responses":["yes","yes"],"asked":2,"missing":0}`; code != http.StatusOK || strings.TrimSpace(text) != want {
+				t.Errorf("%d %s", code, text)
+			}
+			if text := a.get(t, "/v1/sockets?limit=1"); strings.Count(text, `"handshake"`) != 1 || !strings.Contains(text, `"next":`) {
+				t.Error(text)
+			}
+			if text := a.get(t, "/v1/sockets?room=vip"); !strings.Contains(text, `"id":"`+grace.ID()+`"`) || strings.Contains(text, ada.ID()) {
+				t.Error(text)
+			}
+			if text := a.get(t, "/v1/rooms"); !strings.Contains(text, `"vip"`) {
+				t.Error(text)
+			}
+			testkit.Until(t, "both workers to be known by name", func() bool {
+				text := a.get(t, "/v1/servers")
+				return strings.Contains(text, `"count":2`) && strings.Count(text, `"name":"host-`) == 2
+			})
+			answers, stderr, code := runIn(t, append(env, "SIDEREAL_ADDR="), "emit", "ask", `{"a":1}`, "--room", "vip", "--ack", "20s")
+			if code != 0 || answers != "\"yes\"\n" {
+				t.Errorf("%d %s %s", code, answers, stderr)
+			}
+			if adapter != "embedded" {
+				direct := append(env[2:], "SIDEREAL_REDIS_URL="+redisURL)
+				if answers, stderr, code := runIn(t, direct, "emit", "ask", "--ack", "20s"); code != 0 || answers != "\"yes\"\n\"yes\"\n" {
+					t.Errorf("%d %s %s", code, answers, stderr)
+				}
+				if answers, stderr, code := runIn(t, direct, "emit", "news", `"three"`); code != 0 || answers != "" {
+					t.Errorf("%d %s %s", code, answers, stderr)
+				}
+				for _, g := range []*guest{ada, grace} {
+					if got := testkit.Receive(t, "three", g.heard); got != "three" {
+						t.Errorf("heard %q", got)
 					}
 				}
 			}

@@ -58,6 +58,14 @@ func Parse(text string) (keys []Key, err error) {
 	return keys, nil
 }
 
+// First returns the text of the first key in a list that Parse accepts.
+func First(list string) string {
+	one, _, _ := strings.Cut(strings.TrimLeft(list, ", \r\n"), ",")
+	one, _, _ = strings.Cut(one, "\n")
+	_, secret, _ := strings.Cut(strings.TrimSpace(one), "=")
+	return secret
+}
+
 func parseKey(text string) (k Key, err error) {
 	who, secret, ok := strings.Cut(text, "=")
 	if !ok {

@@ -10,6 +10,9 @@ func TestParse(t *testing.T) {
 	if err != nil || len(keys) != 2 {
 		t.Fatal(keys, err)
 	}
+	if got := First(" a=0123456789abcdef==\r\nb=x"); got != "0123456789abcdef==" {
+		t.Errorf("the first is %q", got)
+	}
 	shop, jobs := &keys[0], &keys[1]
 	for what, ok := range map[string]bool{
 		"names":           shop.Name == "shop" && jobs.Name == "jobs",

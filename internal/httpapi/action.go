@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sidereal-io/sidereal/adapter/emitter"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
@@ -15,6 +17,9 @@ type action struct {
 	namespace string
 	// send carries the action out. It is one command to Redis.
 	send func(ctx context.Context, e *emitter.Emitter) error
+	// ask, if set, carries it out in place of send and waits for answers, for the time wait.
+	ask  func(ctx context.Context, a cluster.Adapter) (any, *problem)
+	wait time.Duration
 }
 
 // parsers are the operations that have a body, by name.
@@ -35,12 +40,25 @@ func parseEmit(body []byte, line bool) (*action, *problem) {
 	if fault != nil {
 		return nil, fault
 	}
-	return b.action("emit", func(ctx context.Context, o emitter.Operator) error {
+	a, fault := b.action("emit", func(ctx context.Context, o emitter.Operator) error {
 		if b.Volatile.on {
 			o = o.Volatile()
 		}
 		return o.Emit(ctx, b.Event.value, args)
 	})
+	if fault != nil || b.Timeout.Duration == 0 {
+		return a, fault
+	}
+	event, err := packet.EncodeEvent(b.Event.value, args)
+	if err != nil {
+		return nil, asProblem(err)
+	}
+	target := cluster.Target{Rooms: b.selected(), Except: b.Except.list}
+	a.wait = b.Timeout.Duration
+	a.ask = func(ctx context.Context, to cluster.Adapter) (any, *problem) {
+		return askClients(ctx, to, target, event, b.Volatile.on, b.Timeout.Duration)
+	}
+	return a, nil
 }
 
 func parseJoin(body []byte, line bool) (*action, *problem) {
@@ -96,9 +114,21 @@ func parseServerEvent(body []byte, line bool) (*action, *problem) {
 	if fault != nil {
 		return nil, fault
 	}
-	return &action{operation: "server-event", namespace: namespace, send: func(ctx context.Context, e *emitter.Emitter) error {
+	a := &action{operation: "server-event", namespace: namespace, send: func(ctx context.Context, e *emitter.Emitter) error {
 		return e.Of(namespace).ServerSideEmit(ctx, b.Event.value, args)
-	}}, nil
+	}}
+	if b.Timeout.Duration == 0 {
+		return a, nil
+	}
+	event, err := packet.EncodeEvent(b.Event.value, args)
+	if err != nil {
+		return nil, asProblem(err)
+	}
+	a.wait = b.Timeout.Duration
+	a.ask = func(ctx context.Context, to cluster.Adapter) (any, *problem) {
+		return askServers(ctx, to, event, b.Timeout.Duration)
+	}
+	return a, nil
 }
 
 // check checks what events have in common.
@@ -136,6 +166,9 @@ func (s *selection) namespace() (string, *problem) {
 	}
 }
 
+// selected are the rooms of the selection. A socket is alone in the room of its id.
+func (s *selection) selected() []string { return slices.Concat(s.Rooms.list, s.Sockets.list) }
+
 // action makes the action that does something with the selected sockets.
 func (s *selection) action(operation string, do func(context.Context, emitter.Operator) error) (*action, *problem) {
 	namespace, fault := s.namespace()
@@ -146,7 +179,7 @@ func (s *selection) action(operation string, do func(context.Context, emitter.Op
 	if (s.Rooms.given || s.Sockets.given) && len(s.Rooms.list)+len(s.Sockets.list) == 0 {
 		return nil, newProblem("bad-value", "an empty list selects nobody; leave rooms and sockets out to select everybody").at("/rooms")
 	}
-	selected := slices.Concat(s.Rooms.list, s.Sockets.list)
+	selected := s.selected()
 	return &action{operation: operation, namespace: namespace, send: func(ctx context.Context, e *emitter.Emitter) error {
 		return do(ctx, e.Of(namespace).To(selected...).Except(s.Except.list...))
 	}}, nil

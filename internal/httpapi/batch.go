@@ -4,14 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json"
 )
 
 // Bounds of a batch.
@@ -28,6 +27,7 @@ type batch struct {
 	answer bytes.Buffer
 	count  int
 	until  time.Time // the actions end; zero until the first begins
+	asked  bool      // an action wanted answers
 
 	chunk []*action // nil where the line has a problem
 	fault []*problem
@@ -104,7 +104,7 @@ func (b *batch) parse(line []byte) {
 	var head struct {
 		Op string `json:"op"`
 	}
-	if err := jsonv2.Unmarshal(line, &head); err != nil {
+	if err := json.Unmarshal(line, &head); err != nil {
 		b.add(nil, decode(line, &selection{}))
 		return
 	}
@@ -133,33 +133,74 @@ func (b *batch) add(a *action, fault *problem) {
 
 // flush carries out the actions of the chunk and writes the answers.
 func (b *batch) flush(ctx context.Context) {
-	actions := make([]*action, 0, len(b.chunk))
-	at := make([]int, 0, len(b.chunk))
-	for i, a := range b.chunk {
-		if a != nil {
-			actions, at = append(actions, a), append(at, i)
+	if b.until.IsZero() {
+		b.until = time.Now().Add(b.server.cfg.Timeout)
+	}
+	for i := 0; i < len(b.chunk); {
+		if b.chunk[i] != nil && b.chunk[i].ask != nil {
+			b.ask(ctx, i)
+			i++
+			continue
+		}
+		end := i + 1
+		for end < len(b.chunk) && (b.chunk[end] == nil || b.chunk[end].ask == nil) {
+			end++
+		}
+		b.send(ctx, i, end)
+		i = end
+	}
+	b.chunk, b.fault = b.chunk[:0], b.fault[:0]
+}
+
+// send carries out actions that nobody answers, in one pipeline.
+func (b *batch) send(ctx context.Context, from, to int) {
+	ctx, cancel := context.WithDeadline(ctx, b.until)
+	defer cancel()
+	actions := make([]*action, 0, to-from)
+	at := make([]int, 0, to-from)
+	for i := from; i < to; i++ {
+		if b.chunk[i] != nil {
+			actions, at = append(actions, b.chunk[i]), append(at, i)
 		}
 	}
 	if len(actions) > 0 {
-		if b.until.IsZero() {
-			b.until = time.Now().Add(b.server.cfg.Timeout)
-		}
-		ctx, cancel := context.WithDeadline(ctx, b.until)
-		defer cancel()
 		for k, fault := range b.server.sender.send(ctx, actions) {
 			b.fault[at[k]] = fault
-			b.server.metrics.count(actions[k].operation, b.caller, fault)
 		}
 	}
-	for _, fault := range b.fault {
-		if fault == nil {
-			b.answer.WriteString("{\"status\":202}\n")
-			continue
-		}
-		text, _ := json.Marshal(fault) // strings only; it can't fail
-		b.answer.Write(append(text, '\n'))
+	for i := from; i < to; i++ {
+		b.reply(b.chunk[i], accepted{http.StatusAccepted}, b.fault[i])
 	}
-	b.chunk, b.fault = b.chunk[:0], b.fault[:0]
+}
+
+// ask carries out an action that wants answers. All of a batch may wait for maxWait together.
+func (b *batch) ask(ctx context.Context, i int) {
+	b.asked = b.asked || b.extend()
+	ctx, cancel := context.WithDeadline(ctx, b.until)
+	defer cancel()
+	answer, fault := b.server.do(ctx, b.chunk[i])
+	b.reply(b.chunk[i], answer, fault)
+}
+
+func (b *batch) extend() bool {
+	b.until = b.until.Add(maxWait)
+	return true
+}
+
+// reply writes the answer to one line, if the answers before it leave room for it.
+func (b *batch) reply(a *action, answer any, fault *problem) {
+	if a != nil {
+		b.server.metrics.count(a.operation, b.caller, status(answer, fault))
+	}
+	var text []byte
+	if fault != nil {
+		text, _ = json.Marshal(fault) // strings and numbers only; it can't fail
+	} else if _, sent := answer.(accepted); sent {
+		text = []byte(`{"status":202}`)
+	} else if text, _ = json.Marshal(answer); b.answer.Len()+len(text) > maxResponseBytes {
+		text, _ = json.Marshal(newProblem("too-large", "the action was carried out, and its answer is too long for this batch"))
+	}
+	b.answer.Write(append(text, '\n'))
 }
 
 // write sends the answers.

@@ -17,6 +17,7 @@ import (
 	"github.com/sidereal-io/sidereal/adapter/emitter"
 	"github.com/sidereal-io/sidereal/internal/apikey"
 	"github.com/sidereal-io/sidereal/internal/testkit"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }
@@ -57,7 +58,7 @@ func serve(t testing.TB, addr string, change func(*Config)) *fixture {
 		t.Fatal(err)
 	}
 	cfg := Config{
-		Keys: keys, Redis: f.store, Emitter: e, Metrics: f.metrics,
+		Keys: keys, Redis: f.store, Emitter: e, Cluster: cluster.NewHub(), Metrics: f.metrics,
 		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {

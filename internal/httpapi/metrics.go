@@ -41,12 +41,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 }
 
 // count counts an action that was carried out, or failed.
-func (m *metrics) count(operation string, c *caller, fault *problem) {
-	status := "202"
-	if fault != nil {
-		status = strconv.Itoa(fault.Status)
-	}
-	m.actions.WithLabelValues(operation, c.Name, status).Inc()
+func (m *metrics) count(operation string, c *caller, status int) {
+	m.actions.WithLabelValues(operation, c.Name, strconv.Itoa(status)).Inc()
 }
 
 func (m *metrics) took(operation string, since time.Time) {

@@ -15,11 +15,13 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sidereal-io/sidereal/adapter/emitter"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/apikey"
+	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
 
 // Config configures a Server. The zero value of a number means its default.
@@ -27,6 +29,7 @@ type Config struct {
 	Keys    []apikey.Key
 	Redis   Redis
 	Emitter *emitter.Emitter // on Redis's client
+	Cluster cluster.Cluster  // an AskOnly member, which the caller runs
 
 	// Timeout is how long a request may take besides the time that it asks for. Zero means 5 s.
 	Timeout time.Duration
@@ -74,6 +77,7 @@ type Server struct {
 	cfg     Config
 	callers []*caller
 	sender  sender
+	asker   asker
 	metrics *metrics
 	routes  map[string]route // by path
 	http    *http.Server
@@ -83,13 +87,14 @@ type Server struct {
 type route struct {
 	method    string
 	operation string
-	serve     func(s *Server, c *call) *problem
+	open      bool                                                  // to callers without a key
+	serve     func(s *Server, c *call) (answer any, fault *problem) // nil: it has written the answer
 }
 
 // New makes a Server. It doesn't listen yet.
 func New(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
-	s := &Server{cfg: cfg, sender: sender{redis: cfg.Redis, emitter: cfg.Emitter}, routes: routes(), callers: newCallers(cfg.Keys, cfg.Rate, cfg.now)}
+	s := &Server{cfg: cfg, sender: sender{redis: cfg.Redis, emitter: cfg.Emitter}, asker: asker{cluster: cfg.Cluster}, routes: routes(), callers: newCallers(cfg.Keys, cfg.Rate, cfg.now)}
 	var err error
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("httpapi: register metrics: %w", err)
@@ -102,9 +107,15 @@ func New(cfg Config) (*Server, error) {
 }
 
 func routes() map[string]route {
-	all := map[string]route{"/v1/batch": {http.MethodPost, "batch", (*Server).batch}}
+	all := map[string]route{
+		"/v1/batch": {method: http.MethodPost, operation: "batch", serve: (*Server).batch},
+		openAPIPath: {method: http.MethodGet, operation: "openapi", open: true},
+	}
 	for operation := range parsers {
-		all["/v1/"+operation] = route{http.MethodPost, operation, (*Server).act}
+		all["/v1/"+operation] = route{method: http.MethodPost, operation: operation, serve: (*Server).act}
+	}
+	for operation := range reads {
+		all["/v1/"+operation] = route{method: http.MethodGet, operation: operation, serve: (*Server).read}
 	}
 	return all
 }
@@ -153,14 +164,25 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(c.begun.Add(s.cfg.BodyTimeout)) // without it the connection's own bounds hold
 	_ = control.SetWriteDeadline(c.begun.Add(s.cfg.BodyTimeout + s.cfg.Timeout + maxWait + readTimeout))
+	var answer any
 	fault := s.admit(c)
+	if fault == nil && c.route.open {
+		describe(w)
+		return
+	}
 	if fault != nil {
 		s.metrics.refuse(fault.Status)
 	} else {
-		fault = c.route.serve(s, c)
+		answer, fault = c.route.serve(s, c)
 		s.metrics.took(c.route.operation, c.begun)
+		if c.route.operation != "batch" {
+			s.metrics.count(c.route.operation, c.caller, status(answer, fault))
+		}
 	}
-	if fault != nil {
+	switch {
+	case fault == nil && answer != nil:
+		write(w, answer)
+	case fault != nil:
 		fault.Request = c.id
 		if c.r.ContentLength != 0 {
 			h.Set("Connection", "close") // the rest of the body isn't read
@@ -175,13 +197,16 @@ func (s *Server) admit(c *call) *problem {
 	if admin.ForeignHost(c.r) {
 		return newProblem("foreign-host", "use localhost, an IP address or the host's own name")
 	}
+	var known bool
+	c.route, known = s.routes[c.r.URL.Path]
 	i, ok := apikey.Find(s.cfg.Keys, c.r.Header.Get("Authorization"))
-	if !ok {
+	switch {
+	case ok:
+		c.caller = s.callers[i]
+	case !c.route.open:
 		return newProblem("unauthorized", "send Authorization: Bearer KEY with a key of SIDEREAL_API_KEYS")
 	}
-	c.caller = s.callers[i]
-	var known bool
-	if c.route, known = s.routes[c.r.URL.Path]; !known {
+	if !known {
 		return newProblem("not-found", "docs/http-api.md lists the paths")
 	}
 	if c.r.Method != c.route.method {
@@ -215,11 +240,74 @@ func bodyProblem(err error) *problem {
 	return newProblem("malformed", "the body broke off")
 }
 
+// accepted is the answer to an action that was sent.
+type accepted struct {
+	Status int `json:"status"`
+}
+
+// status is the status of an answer.
+func status(answer any, fault *problem) int {
+	switch answer.(type) {
+	case nil, accepted:
+		if fault != nil {
+			return fault.Status
+		}
+		return http.StatusAccepted
+	}
+	if fault != nil {
+		return fault.Status
+	}
+	return http.StatusOK
+}
+
+func write(w http.ResponseWriter, answer any) {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		newProblem("internal", "the answer can't be written as JSON").write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status(answer, nil))
+	_, _ = w.Write(append(text, '\n')) // an error means that the client left
+}
+
+// do carries one action out, and waits for its answers if it wants any.
+func (s *Server) do(ctx context.Context, a *action) (any, *problem) {
+	if a.ask == nil {
+		return accepted{http.StatusAccepted}, s.sender.send(ctx, []*action{a})[0]
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, away("the request's time was over")
+	case !s.cfg.Redis.Up():
+		return nil, away("Redis was away when the request came")
+	}
+	return s.asker.use(a.namespace, func(to cluster.Adapter) (any, *problem) { return a.ask(ctx, to) })
+}
+
+// MaxAnswer bounds an answer, in bytes.
+const MaxAnswer = 2 * maxResponseBytes
+
+// Do carries out the action of a body for a caller in this process, who needs no key.
+func (s *Server) Do(ctx context.Context, operation string, body []byte) (answer []byte, err error) {
+	a, fault := parsers[operation](body, false)
+	if fault != nil {
+		return nil, fault
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout+a.wait)
+	defer cancel()
+	found, fault := s.do(ctx, a)
+	if fault != nil {
+		return nil, fault
+	}
+	return json.Marshal(found)
+}
+
 // act serves a request with one action.
-func (s *Server) act(c *call) *problem {
+func (s *Server) act(c *call) (any, *problem) {
 	body, err := io.ReadAll(s.body(c, s.cfg.MaxBodyBytes))
 	if err != nil {
-		return bodyProblem(err)
+		return nil, bodyProblem(err)
 	}
 	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{}) // or it would end c.r's context
 	a, fault := parsers[c.route.operation](body, false)
@@ -229,27 +317,20 @@ func (s *Server) act(c *call) *problem {
 	if fault == nil {
 		fault = c.caller.take()
 	}
-	if fault == nil {
-		ctx, cancel := context.WithTimeout(c.r.Context(), s.cfg.Timeout)
-		defer cancel()
-		fault = s.sender.send(ctx, []*action{a})[0]
-	}
-	s.metrics.count(c.route.operation, c.caller, fault)
 	if fault != nil {
-		return fault
+		return nil, fault
 	}
-	c.w.Header().Set("Content-Type", "application/json")
-	c.w.WriteHeader(http.StatusAccepted)
-	_, _ = io.WriteString(c.w, "{\"status\":202}\n")
-	return nil
+	ctx, cancel := context.WithTimeout(c.r.Context(), s.cfg.Timeout+a.wait)
+	defer cancel()
+	return s.do(ctx, a)
 }
 
 // batch serves a request with an action on each line.
-func (s *Server) batch(c *call) *problem {
+func (s *Server) batch(c *call) (any, *problem) {
 	b := newBatch(s, c.caller, s.body(c, s.cfg.MaxBatchBytes))
 	b.run(c.r.Context())
 	b.write(c.w)
-	return nil
+	return nil, nil
 }
 
 // log tells of requests that failed for a reason that an operator can change, and with debug of all.

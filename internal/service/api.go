@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/adapter/emitter"
 	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/admin"
@@ -41,7 +42,7 @@ func API(ctx context.Context, cfg APIConfig) error {
 	case set.RedisURL == "":
 		return &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must name the Redis of the app's servers"}
 	case set.Adapter == adapterenv.Memory:
-		return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: set.Adapter, Rule: "must be an adapter over Redis: other processes can't reach a server in memory"}
+		return errMemory(set.Adapter)
 	}
 	p := &apiProcess{set: set, chosen: cfg.AdminChosen, version: cfg.Version, log: cfg.Log, started: time.Now(), metrics: admin.Registry()}
 	return p.run(ctx)
@@ -84,19 +85,14 @@ func (p *apiProcess) run(ctx context.Context) (err error) {
 	if err := p.openRedis(hard, parts); err != nil {
 		return err
 	}
-	sender := adapterenv.Emitter(p.set.Cluster)
-	sender.Redis, sender.Log = p.conn.Client(), p.log
-	e, err := emitter.New(sender)
+	server, carrying, unlink, err := p.server(hard, keys)
 	if err != nil {
 		return err
 	}
-	server, err := httpapi.New(httpapi.Config{
-		Keys: keys, Redis: p.conn, Emitter: e, Timeout: p.set.APITimeout, MaxBodyBytes: p.set.APIMaxBodyBytes, Rate: p.set.APIRate,
-		Log: p.log, Metrics: p.metrics,
-	})
-	if err != nil {
-		return err
-	}
+	defer func() { // while the connection still runs
+		unlink()
+		err = errors.Join(err, carrying.Wait())
+	}()
 	publish, err := p.startAdmin(ctx, hard, parts)
 	if err != nil {
 		return err
@@ -108,6 +104,71 @@ func (p *apiProcess) run(ctx context.Context) (err error) {
 	p.log.Info("HTTP API ready", "addr", p.addr, "keys", len(keys), "tls", p.set.APITLS == "on")
 	report(line, lifeline.Ready)
 	return server.Run(ctx, l)
+}
+
+// server makes the server, and runs its member of the cluster until unlink is called.
+func (p *apiProcess) server(ctx context.Context, keys []apikey.Key) (s *httpapi.Server, carrying *errgroup.Group, unlink func(), err error) {
+	sender := adapterenv.Emitter(p.set.Cluster)
+	sender.Redis, sender.Log = p.conn.Client(), p.log
+	e, err := emitter.New(sender)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	member := adapterenv.Config(p.set.Cluster)
+	member.Conn, member.AskOnly, member.Log, member.Metrics = p.conn, true, p.log, p.metrics
+	member.Name, member.Version = p.set.HostName+"/api", p.version
+	linked, err := adapter.New(member)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s, err = httpapi.New(httpapi.Config{
+		Keys: keys, Redis: p.conn, Emitter: e, Cluster: linked, Timeout: p.set.APITimeout, MaxBodyBytes: p.set.APIMaxBodyBytes, Rate: p.set.APIRate,
+		Log: p.log, Metrics: p.metrics,
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ctx, unlink = context.WithCancel(ctx)
+	carrying = new(errgroup.Group)
+	carrying.Go(func() error { return linked.Run(ctx) })
+	return s, carrying, unlink, nil
+}
+
+// Emit emits an event straight through Redis, for a command. The body is that of POST /v1/emit.
+func Emit(ctx context.Context, set config.APIServer, body []byte) (answer []byte, err error) {
+	switch {
+	case set.RedisURL == "":
+		return nil, &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must name the Redis of the app's servers, or SIDEREAL_API_ADDR an HTTP API"}
+	case set.Adapter == adapterenv.Memory:
+		return nil, errMemory(set.Adapter)
+	}
+	p := &apiProcess{set: &set, log: slog.New(slog.DiscardHandler), metrics: admin.Registry()}
+	hard, stop := context.WithCancel(context.WithoutCancel(ctx))
+	parts := new(errgroup.Group)
+	defer func() {
+		stop()
+		err = errors.Join(err, parts.Wait())
+	}()
+	if err := p.openRedis(hard, parts); err != nil {
+		return nil, err
+	}
+	if err := p.conn.Wait(ctx); err != nil {
+		return nil, err
+	}
+	s, carrying, unlink, err := p.server(hard, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		unlink()
+		err = errors.Join(err, carrying.Wait())
+	}()
+	return s.Do(ctx, "emit", body)
+}
+
+// errMemory refuses the adapter of a single process.
+func errMemory(adapter string) error {
+	return &config.ValueError{Variable: "SIDEREAL_ADAPTER", Value: adapter, Rule: "must be an adapter over Redis: other processes can't reach a server in memory"}
 }
 
 // listen takes over the socket that the supervisor holds, or opens the one that the settings name.

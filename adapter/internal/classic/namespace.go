@@ -29,10 +29,14 @@ func (n *namespace) Listen() {
 	f, c := n.form, n.channels
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.byName[n.Name] = n
-	f.requests[c.Request] = n
 	f.answers[c.Response] = n
 	f.answers[n.Own] = n
+	if f.Config.AskOnly {
+		f.Sub.Add(c.Response, n.Own)
+		return
+	}
+	f.byName[n.Name] = n
+	f.requests[c.Request] = n
 	f.longest = max(f.longest, len(n.Name))
 	f.Sub.Add(c.Request, c.Response, n.Own)
 	f.listenLocked()

@@ -31,6 +31,9 @@ func (p *peers) describe(all []*Namespace) beat {
 		b.Every = every.Milliseconds()
 	}
 	for _, n := range all {
+		if p.link.Config.AskOnly {
+			break
+		}
 		b.Namespaces[n.Name] = n.UID
 	}
 	return b

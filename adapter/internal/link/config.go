@@ -27,6 +27,7 @@ type Config struct {
 
 	OnGap         func(Gap)
 	Group         *Group
+	AskOnly       bool // no server counts or asks this process
 	Name, Version string
 	Log           *slog.Logger
 	Metrics       prometheus.Registerer

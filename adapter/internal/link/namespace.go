@@ -180,6 +180,9 @@ func (n *Namespace) ServerCount(ctx context.Context) (int, error) {
 	ctx, cancel := n.withTimeout(ctx)
 	defer cancel()
 	r, err := n.responders(ctx)
+	if n.link.Config.AskOnly {
+		return r.expected, err
+	}
 	return 1 + r.expected, err
 }
 

@@ -47,7 +47,10 @@ func (n *Namespace) responders(ctx context.Context) (*responders, error) {
 	if err != nil {
 		return r, fmt.Errorf("%w: %w", ErrAway, err)
 	}
-	others := int(count[requests] - count[n.Own])
+	others := int(count[requests])
+	if !n.link.Config.AskOnly {
+		others -= int(count[n.Own])
+	}
 	for _, uid := range group {
 		others -= int(min(count[n.protocol.AnswerChannel(uid)], 1))
 	}

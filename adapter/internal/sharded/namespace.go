@@ -26,6 +26,10 @@ func (f *Form) newNamespace(name string) *namespace {
 // Listen implements link.Protocol.
 func (n *namespace) Listen() {
 	f := n.form
+	if f.Config.AskOnly {
+		f.Sub.AddShards(n.Own)
+		return
+	}
 	f.Sub.AddShards(n.channels.Main, n.Own)
 	if w, ok := n.Local.(cluster.RoomWatcher); ok && (f.cfg.Mode != wire.Static || f.cfg.RoomChannel != nil) {
 		w.WatchRooms(n.roomChanged)

@@ -76,9 +76,11 @@ func New(common link.Config, cfg Config) (*Form, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Link, err = link.New(common, f, link.Hooks{
-		Run: f.run, Ready: f.reader.wait, Interrupted: f.reader.interrupt, Drain: f.snapshots.drain,
-	})
+	hooks := link.Hooks{Run: f.run, Ready: f.reader.wait, Interrupted: f.reader.interrupt, Drain: f.snapshots.drain}
+	if common.AskOnly { // questions and answers go past the streams
+		hooks = link.Hooks{}
+	}
+	f.Link, err = link.New(common, f, hooks)
 	return f, err
 }
 

@@ -34,10 +34,14 @@ func (n *namespace) Listen() {
 	f.mu.Lock()
 	f.byName[n.Name] = n
 	f.mu.Unlock()
+	heard := []string{n.Own}
+	if !f.Config.AskOnly {
+		heard = append(heard, n.channels.Main)
+	}
 	if f.cfg.ShardedPubSub {
-		f.Sub.AddShards(n.channels.Main, n.Own)
+		f.Sub.AddShards(heard...)
 	} else {
-		f.Sub.Add(n.channels.Main, n.Own)
+		f.Sub.Add(heard...)
 	}
 }
 

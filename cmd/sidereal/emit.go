@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sidereal-io/sidereal/internal/apikey"
+	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/httpapi"
+	"github.com/sidereal-io/sidereal/internal/service"
+)
+
+// emitTimeout limits `sidereal emit`, besides the time that --ack waits.
+const emitTimeout = 5 * time.Second
+
+// emission is the body of a request to emit.
+type emission struct {
+	Namespace string            `json:"namespace"`
+	Rooms     []string          `json:"rooms,omitempty"`
+	Sockets   []string          `json:"sockets,omitempty"`
+	Except    []string          `json:"except,omitempty"`
+	Event     string            `json:"event"`
+	Args      []json.RawMessage `json:"args,omitempty"`
+	Volatile  bool              `json:"volatile,omitempty"`
+	Timeout   int64             `json:"timeout,omitempty"`
+}
+
+// emitCommand makes the command that emits one event.
+func emitCommand() *cobra.Command {
+	var set config.APIServer
+	var body emission
+	var ack time.Duration
+	cmd := &cobra.Command{
+		Use: "emit EVENT [JSON…]", Short: "Emit an event to an app's clients", Args: takes(1, -1),
+		Long: `Emit an event to an app's clients, through the HTTP API at SIDEREAL_API_ADDR with the first of SIDEREAL_API_KEYS, or
+without that address straight through the Redis at SIDEREAL_REDIS_URL. Each argument of the event is JSON.
+
+With --ack the command waits for the clients' answers and prints each on a line. It exits with 1 if some are missing.`,
+		Example: "  sidereal emit news '\"hello\"' --room lobby\n  sidereal emit ask '{\"id\": 7}' --room staff --namespace /desk --ack 2s",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := load(cmd, &set); err != nil {
+				return err
+			}
+			body.Event = args[0]
+			for _, arg := range args[1:] {
+				if !json.Valid([]byte(arg)) {
+					return usageError(fmt.Sprintf("%s isn't JSON; a text needs quotes of its own, as in '\"hello\"'", arg))
+				}
+				body.Args = append(body.Args, json.RawMessage(arg))
+			}
+			if body.Timeout = ack.Milliseconds(); ack != 0 && body.Timeout < 1 {
+				return usageError("--ack must be at least 1ms")
+			}
+			text, err := json.Marshal(body)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), emitTimeout+ack)
+			defer cancel()
+			if config.IsOff(set.APIAddr) {
+				text, err = service.Emit(ctx, set, text)
+			} else {
+				text, err = emitOverHTTP(ctx, set, text)
+			}
+			if err != nil {
+				return err
+			}
+			return printAnswers(cmd, text)
+		},
+	}
+	config.AddFlags(cmd.Flags(), &set)
+	flags := cmd.Flags()
+	flags.StringArrayVar(&body.Rooms, "room", nil, "to the sockets in this room; may be repeated")
+	flags.StringArrayVar(&body.Sockets, "socket", nil, "to the socket with this id; may be repeated")
+	flags.StringArrayVar(&body.Except, "except", nil, "not to the sockets in this room; may be repeated")
+	flags.StringVar(&body.Namespace, "namespace", "/", "in this namespace")
+	flags.BoolVar(&body.Volatile, "volatile", false, "not to clients that aren't ready to receive it")
+	flags.DurationVar(&ack, "ack", 0, "wait so long for answers")
+	return cmd
+}
+
+// printAnswers prints what clients answered, if anybody was asked.
+func printAnswers(cmd *cobra.Command, text []byte) error {
+	var found struct {
+		Responses      []json.RawMessage
+		Asked, Missing int
+	}
+	if err := json.Unmarshal(text, &found); err != nil {
+		return err
+	}
+	for _, r := range found.Responses {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", r); err != nil {
+			return err
+		}
+	}
+	if found.Missing > 0 {
+		return fmt.Errorf("%d of %d clients didn't answer", found.Missing, found.Asked)
+	}
+	return nil
+}
+
+// emitOverHTTP asks the HTTP API.
+func emitOverHTTP(ctx context.Context, set config.APIServer, body []byte) ([]byte, error) {
+	host, port, err := net.SplitHostPort(set.APIAddr)
+	if err != nil {
+		return nil, err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	scheme := "http"
+	if set.APITLS == "on" {
+		scheme = "https"
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+net.JoinHostPort(host, port)+"/v1/emit", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+apikey.First(set.APIKeys))
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, httpapi.MaxAnswer))
+	if err != nil || res.StatusCode < http.StatusBadRequest {
+		return text, err
+	}
+	var fault struct{ Title, Detail string }
+	if json.Unmarshal(text, &fault) != nil || fault.Title == "" {
+		return nil, fmt.Errorf("the HTTP API at %s answers %s", set.APIAddr, res.Status)
+	}
+	return nil, errors.New(fault.Title + ": " + fault.Detail)
+}

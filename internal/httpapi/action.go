@@ -20,6 +20,8 @@ type action struct {
 	// ask, if set, carries it out in place of send and waits for answers, for the time wait.
 	ask  func(ctx context.Context, a cluster.Adapter) (any, *problem)
 	wait time.Duration
+
+	once *once // nil without an Idempotency-Key
 }
 
 // parsers are the operations that have a body, by name.

@@ -23,6 +23,7 @@ const (
 type batch struct {
 	server *Server
 	caller *caller
+	header http.Header
 	lines  *bufio.Reader
 	answer bytes.Buffer
 	count  int
@@ -34,8 +35,8 @@ type batch struct {
 }
 
 // newBatch reads lines of at most Config.MaxBodyBytes.
-func newBatch(s *Server, c *caller, body io.Reader) *batch {
-	return &batch{server: s, caller: c, lines: bufio.NewReaderSize(body, 64<<10)}
+func newBatch(s *Server, c *caller, header http.Header, body io.Reader) *batch {
+	return &batch{server: s, caller: c, header: header, lines: bufio.NewReaderSize(body, 64<<10)}
 }
 
 // run carries out all lines in their order. The answers are kept until the end, because clients
@@ -119,6 +120,9 @@ func (b *batch) parse(line []byte) {
 	}
 	if fault == nil {
 		fault = b.caller.take()
+	}
+	if fault == nil {
+		a.once, fault = b.server.newOnce(b.caller, b.header, a.operation, line, b.count)
 	}
 	if fault != nil {
 		a = nil

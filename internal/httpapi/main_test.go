@@ -44,10 +44,14 @@ type fixture struct {
 	metrics *prometheus.Registry
 }
 
-// serve starts an API on the Redis at addr.
+// serve starts an API on the Redis at addr, before which a password may stand with an @.
 func serve(t testing.TB, addr string, change func(*Config)) *fixture {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true, MaxRetries: -1, PoolSize: 8})
+	password, addr, ok := strings.Cut(addr, "@")
+	if !ok {
+		password, addr = "", password
+	}
+	client := redis.NewClient(&redis.Options{Addr: addr, Password: password, ContextTimeoutEnabled: true, MaxRetries: -1, PoolSize: 8})
 	f := &fixture{store: &store{client: client}, log: new(testkit.Output), metrics: prometheus.NewRegistry()}
 	e, err := emitter.New(emitter.Config{Redis: client})
 	if err != nil {
@@ -58,7 +62,7 @@ func serve(t testing.TB, addr string, change func(*Config)) *fixture {
 		t.Fatal(err)
 	}
 	cfg := Config{
-		Keys: keys, Redis: f.store, Emitter: e, Cluster: cluster.NewHub(), Metrics: f.metrics,
+		Keys: keys, App: "chat", Redis: f.store, Emitter: e, Cluster: cluster.NewHub(), Metrics: f.metrics,
 		Log: slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	if change != nil {

@@ -27,15 +27,11 @@ type sender struct {
 // send carries actions out in their order, in one pipeline, and returns what became of each. A
 // problem of one doesn't keep the others back.
 func (s *sender) send(ctx context.Context, actions []*action) []*problem {
-	faults := make([]*problem, len(actions))
-	var fault *problem
-	switch {
-	case ctx.Err() != nil:
-		fault = away("the request's time was over")
-	case !s.redis.Up():
-		fault = away("Redis was away when the request came")
+	if len(actions) > 0 && actions[0].once != nil { // all of a request have one, or none
+		return s.sendOnce(ctx, actions)
 	}
-	if fault != nil {
+	faults := make([]*problem, len(actions))
+	if fault := s.unable(ctx); fault != nil {
 		for i := range faults {
 			faults[i] = fault
 		}
@@ -56,6 +52,17 @@ func (s *sender) send(ctx context.Context, actions []*action) []*problem {
 		faults[i] = asProblem(commands[k].Err())
 	}
 	return faults
+}
+
+// unable says why nothing can be sent now.
+func (s *sender) unable(ctx context.Context) *problem {
+	switch {
+	case ctx.Err() != nil:
+		return away("the request's time was over")
+	case !s.redis.Up():
+		return away("Redis was away when the request came")
+	}
+	return nil
 }
 
 func away(detail string) *problem {

@@ -27,6 +27,7 @@ import (
 // Config configures a Server. The zero value of a number means its default.
 type Config struct {
 	Keys    []apikey.Key
+	App     string // part of the names of keys in Redis
 	Redis   Redis
 	Emitter *emitter.Emitter // on Redis's client
 	Cluster cluster.Cluster  // an AskOnly member, which the caller runs
@@ -276,13 +277,16 @@ func (s *Server) do(ctx context.Context, a *action) (any, *problem) {
 	if a.ask == nil {
 		return accepted{http.StatusAccepted}, s.sender.send(ctx, []*action{a})[0]
 	}
-	switch {
-	case ctx.Err() != nil:
-		return nil, away("the request's time was over")
-	case !s.cfg.Redis.Up():
-		return nil, away("Redis was away when the request came")
+	if fault := s.sender.unable(ctx); fault != nil {
+		return nil, fault
 	}
-	return s.asker.use(a.namespace, func(to cluster.Adapter) (any, *problem) { return a.ask(ctx, to) })
+	ask := func() (any, *problem) {
+		return s.asker.use(a.namespace, func(to cluster.Adapter) (any, *problem) { return a.ask(ctx, to) })
+	}
+	if a.once != nil {
+		return s.askOnce(ctx, a, ask)
+	}
+	return ask()
 }
 
 // MaxAnswer bounds an answer, in bytes.
@@ -317,6 +321,9 @@ func (s *Server) act(c *call) (any, *problem) {
 	if fault == nil {
 		fault = c.caller.take()
 	}
+	if fault == nil {
+		a.once, fault = s.newOnce(c.caller, c.r.Header, a.operation, body, 0)
+	}
 	if fault != nil {
 		return nil, fault
 	}
@@ -327,7 +334,7 @@ func (s *Server) act(c *call) (any, *problem) {
 
 // batch serves a request with an action on each line.
 func (s *Server) batch(c *call) (any, *problem) {
-	b := newBatch(s, c.caller, s.body(c, s.cfg.MaxBatchBytes))
+	b := newBatch(s, c.caller, c.r.Header, s.body(c, s.cfg.MaxBatchBytes))
 	b.run(c.r.Context())
 	b.write(c.w)
 	return nil, nil

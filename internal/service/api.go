@@ -122,7 +122,7 @@ func (p *apiProcess) server(ctx context.Context, keys []apikey.Key) (s *httpapi.
 		return nil, nil, nil, err
 	}
 	s, err = httpapi.New(httpapi.Config{
-		Keys: keys, Redis: p.conn, Emitter: e, Cluster: linked, Timeout: p.set.APITimeout, MaxBodyBytes: p.set.APIMaxBodyBytes, Rate: p.set.APIRate,
+		Keys: keys, App: p.set.App.App, Redis: p.conn, Emitter: e, Cluster: linked, Timeout: p.set.APITimeout, MaxBodyBytes: p.set.APIMaxBodyBytes, Rate: p.set.APIRate,
 		Log: p.log, Metrics: p.metrics,
 	})
 	if err != nil {

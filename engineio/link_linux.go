@@ -34,6 +34,7 @@ func (s *Server) poller() *poller {
 		}
 		s.pollers.one = p
 		s.tasks.Go(p.run)
+		s.tasks.Go(func() { p.alarm.run(p.scheduler.check) })
 	})
 	return s.pollers.one
 }

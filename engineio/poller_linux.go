@@ -35,6 +35,7 @@ type poller struct {
 	file      *os.File
 	raw       syscall.RawConn
 	scheduler *scheduler
+	alarm     *alarm // calls scheduler.check
 	links     fdTable
 	gen       atomic.Uint32
 	some      func(epfd uintptr) bool // looks for events; a method value would be made anew for each wait
@@ -65,15 +66,30 @@ func newPoller(pool *pool) (*poller, error) {
 		p.file.Close()
 		return nil, err
 	}
+	if p.alarm, err = newAlarm(); err != nil {
+		p.file.Close()
+		return nil, err
+	}
 	// Go watches the epoll by edges: only an empty-handed wait makes sure that the next event is
 	// one.
 	p.some = func(uintptr) bool {
-		p.n = epollWait(p.epfd, p.events[:])
+		if p.n = epollWait(p.epfd, p.events[:]); p.n == 0 {
+			p.scheduler.rest()
+		}
 		return p.n > 0
 	}
 	p.ready = func(uintptr) { p.n = epollWait(p.epfd, p.events[:]) }
-	p.scheduler = newScheduler(pool, p.run, p.lost)
+	p.scheduler = newScheduler(pool, p.run, p.lost, p.watch)
 	return p, nil
+}
+
+// watch sets the alarm for an overdue leader, or stops it.
+func (p *poller) watch(on bool) {
+	if on {
+		p.alarm.set(checkEvery)
+	} else {
+		p.alarm.set(0)
+	}
 }
 
 // run serves events until close, or until another goroutine leads: see scheduler.
@@ -201,6 +217,7 @@ func (p *poller) end() {
 		}
 	})
 	bufpool.Put(p.buf)
+	p.alarm.end()
 }
 
 // close ends run, which closes the remaining sockets.

@@ -47,9 +47,13 @@ func (l *loop) Later(w eventloop.Work) {
 }
 
 const (
-	// checkEvery is how often the watch checks the leader. A leader that is still at the same turn
+	// checkEvery is how often check looks at the leader. A leader that is still at the same turn
 	// as at the last check is overdue.
 	checkEvery = time.Millisecond
+	// A leader whose turns are quick puts the checks off, since each wakes a thread, and Go's
+	// monitor after it. It looks at the clock every fourth turn.
+	putOffAfter = checkEvery / 4
+	lookEvery   = 4
 	// helpAt is how much work has to wait before one more goroutine, on another core, is worth its
 	// start.
 	helpAt = 32
@@ -63,16 +67,18 @@ const (
 type scheduler struct {
 	pool  *pool // for work that isn't brief
 	tasks *sync.WaitGroup
-	lead  func() // the leader's loop, which calls work
-	lost  func() // called with mu held when a leader is replaced, before the next one starts
+	lead  func()        // the leader's loop, which calls work
+	lost  func()        // called with mu held when a leader is replaced, before the next one starts
+	watch func(on bool) // has check called every checkEvery from now on, on one goroutine, or not any more
 	cores int
 
-	turn     atomic.Uint64  // the leader's; odd while it reads a connection or does work
-	now      eventloop.Work // the work of an odd turn; nil while the leader reads
-	leader   *leader        // the present one
-	watching atomic.Bool    // the watch is on, and is one of tasks
-	watch    *time.Timer
-	seen     uint64 // the watch's: the turn at its last check
+	turn    atomic.Uint64  // the leader's; odd while it reads a connection or does work
+	now     eventloop.Work // the work of an odd turn; nil while the leader reads
+	leader  *leader        // the present one
+	watched bool           // the leader's: the watch is on
+	since   time.Time      // the leader's: when it was put off last
+	turns   uint           // the leader's: since it looked at the clock
+	seen    uint64         // check's: the turn at the last one
 
 	mu      sync.Mutex
 	queue   workQueue
@@ -85,11 +91,9 @@ type leader struct {
 	over      bool // another goroutine leads; under scheduler.mu
 }
 
-func newScheduler(pool *pool, lead, lost func()) *scheduler {
-	s := &scheduler{pool: pool, tasks: pool.tasks, lead: lead, lost: lost, cores: runtime.GOMAXPROCS(0)}
+func newScheduler(pool *pool, lead, lost func(), watch func(on bool)) *scheduler {
+	s := &scheduler{pool: pool, tasks: pool.tasks, lead: lead, lost: lost, watch: watch, cores: runtime.GOMAXPROCS(0)}
 	s.leader = &leader{scheduler: s}
-	s.watch = time.AfterFunc(time.Hour, s.check)
-	s.watch.Stop()
 	return s
 }
 
@@ -106,15 +110,20 @@ func (l *leader) add(w eventloop.Work) bool {
 	return true
 }
 
-// next takes the work that has waited longest, or nil. It starts a helper if too much waits.
-func (s *scheduler) next() eventloop.Work {
+// next takes the work that has waited longest, or nil, and returns how long it may occupy the
+// leader. It starts a helper if too much waits.
+func (s *scheduler) next() (eventloop.Work, eventloop.Limit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.queue.len() > helpAt*(s.helpers+1) && s.helpers < s.cores-1 {
 		s.helpers++
 		s.tasks.Go(s.help)
 	}
-	return s.queue.pop()
+	w := s.queue.pop()
+	if s.queue.len() > 0 {
+		return w, eventloop.Brief
+	}
+	return w, eventloop.Short
 }
 
 // help does waiting work beside the leader, until none is left.
@@ -124,38 +133,48 @@ func (s *scheduler) help() {
 		defer s.mu.Unlock()
 		s.helpers--
 	}()
-	for w := s.next(); w != nil; w = s.next() {
-		w.Do(false)
+	for w, _ := s.next(); w != nil; w, _ = s.next() {
+		w.Do(eventloop.Unlimited)
 	}
 }
 
 // work does the waiting work. The leader calls it; it reports whether the caller still leads.
 func (s *scheduler) work() (leads bool) {
-	for w := s.next(); w != nil; w = s.next() {
-		if !s.do(w) {
+	for w, limit := s.next(); w != nil; w, limit = s.next() {
+		if !s.do(w, limit) {
 			return false
 		}
 	}
 	return true
 }
 
-// begin starts a turn: w, or the reading of a connection if w is nil. The leader calls it. The
-// watch checks how long the turn takes.
+// begin starts a turn: w, or the reading of a connection if w is nil. The leader calls it. check
+// sees how long the turn takes.
 func (s *scheduler) begin(w eventloop.Work) (turn uint64) {
-	s.now = w
-	turn = s.turn.Add(1)
-	if !s.watching.Load() && s.watching.CompareAndSwap(false, true) {
-		s.tasks.Add(1)
-		s.watch.Reset(checkEvery)
+	if s.turns++; !s.watched || s.turns == lookEvery {
+		s.turns = 0
+		if now := time.Now(); !s.watched || now.Sub(s.since) > putOffAfter {
+			s.watched, s.since = true, now
+			s.watch(true)
+		}
 	}
-	return turn
+	s.now = w
+	return s.turn.Add(1)
+}
+
+// rest ends the watch until the next turn. The leader calls it when it has nothing to do.
+func (s *scheduler) rest() {
+	if s.watched {
+		s.watched = false
+		s.watch(false)
+	}
 }
 
 // end ends a turn and reports whether the caller still leads.
 func (s *scheduler) end(turn uint64) (leads bool) { return s.turn.CompareAndSwap(turn, turn+1) }
 
 // do does w in a turn and reports whether the caller still leads.
-func (s *scheduler) do(w eventloop.Work) (leads bool) {
+func (s *scheduler) do(w eventloop.Work, limit eventloop.Limit) (leads bool) {
 	turn := s.begin(w)
 	returned := false
 	defer func() {
@@ -163,7 +182,7 @@ func (s *scheduler) do(w eventloop.Work) (leads bool) {
 			s.tasks.Go(s.lead)
 		}
 	}()
-	done := w.Do(true)
+	done := w.Do(limit)
 	returned = true
 	leads = s.end(turn)
 	switch {
@@ -171,32 +190,23 @@ func (s *scheduler) do(w eventloop.Work) (leads bool) {
 	case leads:
 		s.pool.do(w)
 	default:
-		w.Do(false)
+		w.Do(eventloop.Unlimited)
 	}
 	return leads
 }
 
-// check replaces an overdue leader. The watch calls it again and again while there are turns.
+// check replaces an overdue leader.
 func (s *scheduler) check() {
 	turn := s.turn.Load()
-	switch {
-	case turn != s.seen:
-	case turn%2 == 1:
+	if turn == s.seen && turn%2 == 1 {
 		if w, ok := s.replace(turn); ok {
 			s.tasks.Go(s.lead)
 			if w != nil {
 				w.Overdue()
 			}
 		}
-	default: // nothing was done since
-		s.watching.Store(false)
-		if s.turn.Load() == turn || !s.watching.CompareAndSwap(false, true) {
-			s.tasks.Done()
-			return
-		}
 	}
 	s.seen = turn
-	s.watch.Reset(checkEvery)
 }
 
 // replace ends the lead of a leader that is still at turn, and returns its work. A leader that
@@ -232,7 +242,7 @@ func (p *pool) do(w eventloop.Work) {
 
 func (p *pool) run() {
 	for w := p.next(); w != nil; w = p.next() {
-		w.Do(false)
+		w.Do(eventloop.Unlimited)
 	}
 }
 

@@ -2,9 +2,11 @@ package engineio
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/eventloop"
 )
@@ -36,8 +38,10 @@ type task struct {
 	message string
 }
 
-func (t *task) Do(brief bool) bool { return t.do(t.message, brief) }
-func (t *task) Overdue()           { t.late <- struct{}{} }
+func (t *task) Do(limit eventloop.Limit) bool {
+	return t.do(t.message, limit != eventloop.Unlimited)
+}
+func (t *task) Overdue() { t.late <- struct{}{} }
 
 // hasPoller reports whether a poller reads.
 func hasPoller(drive string) bool { return drive == onPoller && runtime.GOOS == "linux" }
@@ -124,18 +128,19 @@ func TestWorkThatBlocks(t *testing.T) {
 	}
 }
 
+func unwatched(bool) {}
+
 type workFunc func(brief bool) (done bool)
 
-func (f workFunc) Do(brief bool) bool { return f(brief) }
-func (workFunc) Overdue()             {}
+func (f workFunc) Do(limit eventloop.Limit) bool { return f(limit != eventloop.Unlimited) }
+func (workFunc) Overdue()                        {}
 
 // More Work than one goroutine does soon is done by several, where there are cores for them, even
 // before a leader is overdue.
 func TestMuchWorkGetsHelp(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 	var tasks sync.WaitGroup
-	sched := newScheduler(&pool{tasks: &tasks}, func() { t.Error("a new leader") }, func() {})
-	sched.watching.Store(true) // but nobody checks
+	sched := newScheduler(&pool{tasks: &tasks}, func() { t.Error("a new leader") }, func() {}, unwatched)
 	helped := make(chan struct{})
 	sched.leader.add(workFunc(func(bool) bool { <-helped; return true }))
 	var others atomic.Int32
@@ -160,8 +165,7 @@ func TestMuchWorkGetsHelp(t *testing.T) {
 // events.
 func TestReplacedLeaderQueuesNothing(t *testing.T) {
 	lost := 0
-	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() { lost++ })
-	sched.watching.Store(true) // but nobody checks
+	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() { lost++ }, unwatched)
 	w := workFunc(func(bool) bool { return true })
 	old := sched.leader
 	turn := sched.begin(nil)
@@ -182,9 +186,63 @@ func TestReplacedLeaderQueuesNothing(t *testing.T) {
 	}
 }
 
+type limits []eventloop.Limit
+
+func (l *limits) Do(limit eventloop.Limit) bool {
+	*l = append(*l, limit)
+	return true
+}
+
+func (*limits) Overdue() {}
+
+// The leader may spend more on Work while no other waits.
+func TestLastWorkMayBeShort(t *testing.T) {
+	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() {}, unwatched)
+	var got limits
+	for range 2 {
+		sched.leader.add(&got)
+		sched.leader.add(&got)
+		sched.work()
+	}
+	if want := (limits{eventloop.Brief, eventloop.Short, eventloop.Brief, eventloop.Short}); !slices.Equal(got, want) {
+		t.Errorf("limits %v, want %v", got, want)
+	}
+}
+
+// The watch is on from a turn until the leader has nothing to do.
+func TestWatchFollowsTheLeader(t *testing.T) {
+	var set []bool
+	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() {}, func(on bool) { set = append(set, on) })
+	for range 2 {
+		for range 3 {
+			sched.end(sched.begin(nil))
+		}
+		sched.rest()
+		sched.rest()
+	}
+	if want := []bool{true, false, true, false}; !slices.Equal(set, want) {
+		t.Errorf("set %v, want %v", set, want)
+	}
+}
+
+// Quick turns put the watch off.
+func TestQuickTurnsPutTheWatchOff(t *testing.T) {
+	set := 0
+	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() {}, func(bool) { set++ })
+	sched.end(sched.begin(nil))
+	for n := range 3 {
+		sched.since = sched.since.Add(-time.Hour)
+		for range lookEvery {
+			sched.end(sched.begin(nil))
+		}
+		if set != n+2 {
+			t.Errorf("set %d times, want %d", set, n+2)
+		}
+	}
+}
+
 func TestWorkAllocatesNothing(t *testing.T) {
-	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() {})
-	sched.watching.Store(true) // but nobody checks
+	sched := newScheduler(&pool{tasks: new(sync.WaitGroup)}, func() {}, func() {}, unwatched)
 	w := workFunc(func(bool) bool { return true })
 	if n := testing.AllocsPerRun(100, func() {
 		sched.leader.add(w)
@@ -237,7 +295,7 @@ func TestWorkQueue(t *testing.T) {
 	}
 	pop := func(n int) {
 		for range n {
-			q.pop().Do(false)
+			q.pop().Do(eventloop.Unlimited)
 			popped++
 		}
 	}

@@ -103,7 +103,7 @@ func (s *Socket) start(first func()) {
 			k = s.client.hold(false)
 			first()
 		}
-		s.run(k, false)
+		s.run(k, eventloop.Unlimited)
 	}()
 }
 
@@ -117,8 +117,8 @@ func (s *Socket) soon(loop eventloop.Loop) {
 // turn is a Socket as the eventloop.Work of its events.
 type turn Socket
 
-// Do dispatches the waiting events, or only the brief ones.
-func (t *turn) Do(brief bool) (done bool) {
+// Do dispatches the waiting events, as far as they are within the limit.
+func (t *turn) Do(limit eventloop.Limit) (done bool) {
 	s := (*Socket)(t)
 	done = true
 	defer func() {
@@ -126,31 +126,34 @@ func (t *turn) Do(brief bool) (done bool) {
 			s.client.server.work.done()
 		}
 	}()
-	done = s.run(nil, brief)
+	done = s.run(nil, limit)
 	return done
 }
 
-// Overdue sends what the handler has emitted so far: it was expected to be brief, but isn't.
+// Overdue sends what the handler has emitted so far: it takes longer than expected.
 func (t *turn) Overdue() { t.client.flush() }
 
 // maxBrief is how many events of one socket count as brief together.
 const maxBrief = 64
 
-// run dispatches until nothing waits and returns true. With brief set it stops, and returns false,
-// before an event that may not be brief. The caller holds k.
-func (s *Socket) run(k *cork, brief bool) (done bool) {
+// run dispatches until nothing waits and returns true. It stops, and returns false, before an event
+// that probably exceeds the limit. The caller holds k.
+func (s *Socket) run(k *cork, limit eventloop.Limit) (done bool) {
 	for n := 0; ; n++ {
-		if n == maxBrief && brief {
+		if n == maxBrief && limit != eventloop.Unlimited {
 			k.release()
 			return false
 		}
-		e, end, left := s.take(brief)
+		e, end, left := s.take(limit)
+		if limit == eventloop.Short {
+			limit = eventloop.Brief // after the first one, others may wait
+		}
 		if e == nil && end == nil {
 			k.release()
 			return !left
 		}
 		if !k.holds() {
-			k = s.client.hold(brief)
+			k = s.client.hold(limit != eventloop.Unlimited)
 		}
 		if e != nil {
 			s.dispatch(e)
@@ -162,12 +165,13 @@ func (s *Socket) run(k *cork, brief bool) (done bool) {
 }
 
 // take returns the next event, or the end, that is to be dispatched. If it returns neither, the
-// socket is idle, or something is left that isn't brief.
-func (s *Socket) take(brief bool) (e *event, end *ending, left bool) {
+// socket is idle, or something is left that probably exceeds the limit.
+func (s *Socket) take(limit eventloop.Limit) (e *event, end *ending, left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e = s.head; e != nil {
-		if e.handlers = s.handlersLocked(e); brief && (len(e.handlers) == 0 || !e.handlers[0].pace.brief()) {
+		e.handlers = s.handlersLocked(e)
+		if limit != eventloop.Unlimited && (len(e.handlers) == 0 || !e.handlers[0].pace.within(limit)) {
 			return nil, nil, true
 		}
 		if s.head = e.next; s.head == nil {
@@ -178,7 +182,7 @@ func (s *Socket) take(brief bool) (e *event, end *ending, left bool) {
 		return e, nil, false
 	}
 	if x := s.extra; x != nil && x.ending != nil {
-		if brief {
+		if limit != eventloop.Unlimited {
 			return nil, nil, true
 		}
 		return nil, x.ending, false

@@ -4,6 +4,8 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 )
 
 // quiet is a server with an event, a connected client of it whose session polls, and that client's
@@ -38,7 +40,7 @@ func TestEchoAllocations(t *testing.T) {
 		c.Receive(echo, false)
 		c.handOut(func(s *Socket) {
 			srv.work.begin()
-			(*turn)(s).Do(false)
+			(*turn)(s).Do(eventloop.Unlimited)
 		})
 	})
 	if n > 11 || handled != 1001 {
@@ -47,7 +49,7 @@ func TestEchoAllocations(t *testing.T) {
 }
 
 // A socket with many events leaves the goroutine that reads to others, as does one whose handler
-// has become slow.
+// has become slow. A short event occupies it once.
 func TestBriefTurns(t *testing.T) {
 	handled := 0
 	srv, c, s := quiet(t, "step", func(*Socket, Args) { handled++ })
@@ -58,19 +60,24 @@ func TestBriefTurns(t *testing.T) {
 		}
 		c.handOut(func(*Socket) { srv.work.begin() })
 	}
-	do := func(brief, done bool, all int) {
+	do := func(limit eventloop.Limit, done bool, all int) {
 		t.Helper()
-		if got := (*turn)(s).Do(brief); got != done || handled != all {
+		if got := (*turn)(s).Do(limit); got != done || handled != all {
 			t.Errorf("done %v, %d handled; want %v, %d", got, handled, done, all)
 		}
 	}
-	pace.debt.Store(-int64(mostCredit))
+	pace.brief.ns.Store(-int64(mostCredit * briefTime))
 	enqueue(maxBrief + 10)
-	do(true, false, maxBrief)
-	do(false, true, maxBrief+10)
-	enqueue(1)
-	pace.debt.Store(1)
-	do(true, false, maxBrief+10)
-	do(false, true, maxBrief+11)
+	do(eventloop.Brief, false, maxBrief)
+	do(eventloop.Unlimited, true, maxBrief+10)
+	enqueue(3)
+	pace.brief.ns.Store(int64(mostDebt * briefTime))
+	do(eventloop.Brief, false, maxBrief+10)
+	pace.short.ns.Store(-int64(mostCredit * shortTime))
+	do(eventloop.Brief, false, maxBrief+10)
+	do(eventloop.Short, false, maxBrief+11)
+	pace.short.ns.Store(1)
+	do(eventloop.Short, false, maxBrief+11)
+	do(eventloop.Unlimited, true, maxBrief+13)
 	srv.work.end() // all that began has ended
 }

@@ -14,42 +14,56 @@ import (
 const (
 	echoSockets = 200
 	echoRate    = 10_000 // a second, over all sockets
+	slowRate    = 1_000  // at which most messages wake their server
 )
 
 // echoArgs make a message of about 128 bytes.
 var echoArgs = `["echo","` + strings.Repeat("x", 110) + `"]`
 
-type echoOpen struct {
+// openLoop is clients that send in turn, evenly in time, whatever the answers do.
+type openLoop struct {
 	*swarm
-	n, rate int // messages in a round, and in a second
+	n      int // messages in a round
+	rate   int // a second, over all senders
+	counts int // what a message brings to the tally
+	units  int // and to the work
+	send   func(i int) error
 }
 
-func prepareEchoOpen(ctx context.Context, s *system, o options) (load, error) {
-	swarm, err := open(ctx, s.entries, echoSockets, false, nil)
-	if err != nil {
-		return nil, err
+// prepareEchoOpen echoes so many messages a second.
+func prepareEchoOpen(rate int) func(context.Context, *system, options) (load, error) {
+	return func(ctx context.Context, s *system, o options) (load, error) {
+		swarm, err := open(ctx, s.entries, echoSockets, false, nil)
+		if err != nil {
+			return nil, err
+		}
+		return echoOpen(swarm, pick(o.quick, rate/2, rate), rate), nil
 	}
-	return &echoOpen{swarm, pick(o.quick, echoRate/2, echoRate), echoRate}, nil
 }
 
-// round sends evenly in time, whatever the answers do. What falls due while this process did not
-// run is sent at once.
-func (e *echoOpen) round(ctx context.Context) (units, lost int, err error) {
+// echoOpen echoes n messages in a round, so many a second.
+func echoOpen(s *swarm, n, rate int) *openLoop {
+	send := func(i int) error { return s.clients[i%len(s.clients)].ask(echoArgs) }
+	return &openLoop{s, n, rate, 1, 1, send}
+}
+
+// round sends what falls due while this process did not run at once.
+func (l *openLoop) round(ctx context.Context) (units, lost int, err error) {
 	runtime.LockOSThread() // sleeps of 100 µs are for the kernel's clock, not for the runtime's
 	defer runtime.UnlockOSThread()
-	e.tally.expect(e.n)
+	l.tally.expect(l.n * l.counts)
 	begin := time.Now()
-	for i := 0; i < e.n; {
-		due := min(int(time.Since(begin)*time.Duration(e.rate)/time.Second)+1, e.n)
+	for i := 0; i < l.n; {
+		due := min(int(time.Since(begin)*time.Duration(l.rate)/time.Second)+1, l.n)
 		for ; i < due; i++ {
-			if err := e.clients[i%len(e.clients)].ask(echoArgs); err != nil {
+			if err := l.send(i); err != nil {
 				return 0, 0, err
 			}
 		}
-		pause := unix.NsecToTimespec(int64(time.Second) / int64(e.rate))
+		pause := unix.NsecToTimespec(int64(time.Second) / int64(l.rate))
 		_ = unix.Nanosleep(&pause, nil) // shorter on a signal
 	}
-	return e.n, e.tally.wait(ctx), nil
+	return l.n * l.units, l.tally.wait(ctx), nil
 }
 
 // closedLoop is clients that each send again when they are answered.

@@ -59,18 +59,42 @@ type roomTalk struct {
 
 func prepareRooms(ctx context.Context, s *system, o options) (load, error) {
 	args := map[*client]string{}
-	swarm, err := open(ctx, s.entries, rooms*roomSize, false, func(c *client) { _ = c.ask(args[c]) })
+	swarm, err := openRooms(ctx, s, func(c *client) { _ = c.ask(args[c]) })
 	if err != nil {
 		return nil, err
 	}
 	for i, c := range swarm.clients[:rooms] {
-		args[c] = say(128, fmt.Sprintf("r%d", i))
+		args[c] = sayInRoom(i)
+	}
+	return &roomTalk{swarm, rooms, pick(o.quick, 10, 30)}, nil
+}
+
+func prepareRoomsOpen(ctx context.Context, s *system, o options) (load, error) {
+	swarm, err := openRooms(ctx, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	var args [rooms]string
+	for i := range args {
+		args[i] = sayInRoom(i)
+	}
+	send := func(i int) error { return swarm.clients[i%rooms].ask(args[i%rooms]) }
+	return &openLoop{swarm, pick(o.quick, slowRate/2, 2*slowRate), slowRate, roomSize + 1, roomSize, send}, nil
+}
+
+func sayInRoom(i int) string { return say(128, fmt.Sprintf("r%d", i)) }
+
+// openRooms opens clients in rooms: the first ones in one room each.
+func openRooms(ctx context.Context, s *system, again func(*client)) (*swarm, error) {
+	swarm, err := open(ctx, s.entries, rooms*roomSize, false, again)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := swarm.ask(ctx, func(i int) string { return fmt.Sprintf(`["join","r%d"]`, i%rooms) }); err != nil {
 		swarm.close()
 		return nil, err
 	}
-	return &roomTalk{swarm, rooms, pick(o.quick, 10, 30)}, nil
+	return swarm, nil
 }
 
 func (r *roomTalk) round(ctx context.Context) (units, lost int, err error) {

@@ -117,7 +117,7 @@ func echoes(each, paced bool) prepare {
 		n := share(s, each, echoSockets)
 		if paced {
 			swarm, relayed, err := r.open(ctx, s, n, nil)
-			return &echoOpen{swarm, n * hostsPace * hostsPaced * amount / 1000, n * hostsPace}, relayed, err
+			return echoOpen(swarm, n*hostsPace*hostsPaced*amount/1000, n*hostsPace), relayed, err
 		}
 		swarm, relayed, err := r.open(ctx, s, n, send)
 		return &closedLoop{swarm, hostsEchoes * amount, 1, send}, relayed, err

@@ -25,11 +25,20 @@ type Loop interface {
 
 // Work is something that may take long, such as an app's handlers.
 type Work interface {
-	// Do does the work and reports whether all is done. With brief set, other connections wait for
-	// the goroutine: Do returns false as soon as the next part may take long. The loop then calls it
-	// again, with brief unset, on a goroutine of its own.
-	Do(brief bool) (done bool)
-	// Overdue is called on another goroutine while a brief Do takes longer than it should. The other
-	// connections don't wait for it any more.
+	// Do does the work and reports whether all is done. It returns false before a part that
+	// probably takes longer than the limit allows. The loop then calls it again, Unlimited, on a
+	// goroutine of its own.
+	Do(limit Limit) (done bool)
+	// Overdue is called on another goroutine while a limited Do takes longer than it should. The
+	// other connections don't wait for it any more.
 	Overdue()
 }
+
+// Limit is how long Work may occupy the goroutine that does it.
+type Limit uint8
+
+const (
+	Unlimited Limit = iota // nobody waits for the goroutine
+	Short                  // it reads the connections, and nothing else is to be done at the moment
+	Brief                  // it reads the connections, and other work waits
+)

@@ -16,6 +16,9 @@
 // process, which is never counted: clients here speak the bytes of the official client with as
 // little work as can be.
 //
+// Two systems are left out where they can't run: the limit without a C compiler, and Bun without
+// `npm ci` in e2e/bench/bun.
+//
 // Each item runs in rounds that take turns between the systems, so that whatever else the machine
 // does meets all of them, and reports medians with the range. Ratios are taken within a round, and
 // their median is shown.

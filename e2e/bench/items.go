@@ -41,27 +41,30 @@ type watched interface {
 }
 
 var (
-	pairs   = []string{oursTwo, nodeTwo, bareTwo}
-	single  = []string{ours, node, floor}
-	all     = []string{ours, node, floor, host, nodeHost}
-	served  = []string{ours, node, host, nodeHost}
-	polling = []string{ours, node, host, nodeHost, twoHosts}
+	pairs    = []string{oursTwo, nodeTwo, bareTwo}
+	single   = []string{ours, node, floor, bun, limit}
+	all      = []string{ours, node, floor, host, nodeHost}
+	wide     = append(slices.Clone(all), bun, limit) // of work that the limit can do
+	served   = []string{ours, node, host, nodeHost}
+	upgraded = append(slices.Clone(served), bun)
+	polling  = []string{ours, node, host, nodeHost, twoHosts, bun}
 )
 
 // items are in the order in which they run and are reported.
 var items = []item{
 	{"start", "From the start of the process to the first message answered (embedded Redis)", "start", nil, runStart, nil},
-	{"echo-open", "Echo with ack, 128 B, 10,000/s over 200 sockets", "echo", all, takeTurns, prepareEchoOpen(echoRate)},
-	{"echo-slow", "The same at 1,000/s", "echo", all, takeTurns, prepareEchoOpen(slowRate)},
-	{"echo-closed", "Echo in a closed loop: each of 200 sockets sends as soon as it is answered", "echo", all, takeTurns, prepareEchoClosed},
-	{"fan-out", "Fan-out 1 → 1,000 of 128 B, one after another", "delivery", all, takeTurns, prepareFanOut},
-	{"rooms", "Fan-out in 100 rooms of 10 at a time", "delivery", all, takeTurns, prepareRooms},
-	{"rooms-open", "1,000 broadcasts a second to rooms of 10 (1,000 clients, 100 rooms, 128 B)", "delivery", all, takeTurns, prepareRoomsOpen},
+	{"echo-open", "Echo with ack, 128 B, 10,000/s over 200 sockets", "echo", wide, takeTurns, prepareEchoOpen(echoRate)},
+	{"echo-slow", "The same at 1,000/s", "echo", wide, takeTurns, prepareEchoOpen(slowRate)},
+	{"echo-closed", "Echo in a closed loop: each of 200 sockets sends as soon as it is answered", "echo", wide, takeTurns, prepareEchoClosed},
+	{"fan-out", "Fan-out 1 → 1,000 of 128 B, one after another", "delivery", wide, takeTurns, prepareFanOut},
+	{"rooms", "Fan-out in 100 rooms of 10 at a time", "delivery", wide, takeTurns, prepareRooms},
+	{"rooms-open", "1,000 broadcasts a second to rooms of 10 (1,000 clients, 100 rooms, 128 B)", "delivery", wide, takeTurns, prepareRoomsOpen},
 	{"deflate", "Fan-out 1 → 200 of 2 KB with permessage-deflate", "delivery", []string{oursDeflate, nodeDeflate}, takeTurns, prepareDeflate},
 	{"burst", "200 small emits to one socket in one turn", "emit", single, takeTurns, prepareBurst},
-	{"binary-1k", "Echo with ack of 1 KB binary, closed loop, 50 sockets", "echo", all, takeTurns, prepareBinary(1<<10, 50, 120)},
-	{"binary-100k", "Echo with ack of 100 KB binary, closed loop, 20 sockets", "echo", all, takeTurns, prepareBinary(100<<10, 20, 30)},
-	{"connect", "WebSocket: connect, join the main namespace, close", "connection", all, takeTurns, prepareConnects},
+	{"binary-1k", "Echo with ack of 1 KB binary, closed loop, 50 sockets", "echo", wide, takeTurns, prepareBinary(1<<10, 50, 120)},
+	{"binary-100k", "Echo with ack of 100 KB binary, closed loop, 20 sockets", "echo", wide, takeTurns, prepareBinary(100<<10, 20, 30)},
+	{"connect", "WebSocket: connect, join the main namespace, close", "connection", wide, takeTurns, prepareConnects},
+	{"upgrade", "Session that begins with polling, upgrades, echoes once and closes", "session", upgraded, runUpgrades, nil},
 	{"poll-session", "Polling session: handshake, post, poll, close (4 requests)", "session", polling, takeTurns, preparePollSessions},
 	{"poll-request", "Polling request of open sessions that share connections (echo: one POST, one GET)", "request", polling, takeTurns, preparePollRequests},
 	{"other-skip", "Received, for a room with nobody here", "message", pairs, takeTurns, prepareReceive("nobody", 0, 40_000)},
@@ -102,7 +105,7 @@ func takeTurns(ctx context.Context, f *fleet, it *item, o options) ([]*result, e
 			c.load.close()
 		}
 	}()
-	for _, key := range it.systems {
+	for _, key := range f.present(it.systems) {
 		s, err := f.get(ctx, key)
 		if err != nil {
 			return nil, err

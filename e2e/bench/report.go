@@ -28,7 +28,7 @@ func report(o options, results []*result, took time.Duration) string {
 		lost += r.lost()
 	}
 	fmt.Fprintf(&b, "- messages lost, or acks out of order, in all rounds of all systems: **%d**\n\nThe systems:\n\n", lost)
-	for _, key := range slices.Concat(all, []string{twoHosts}, routers[1:], relays, pairs) {
+	for _, key := range slices.Concat(columns, routers[1:], relays, pairs) {
 		fmt.Fprintf(&b, "- **%s**: %s\n", key, titles[key])
 	}
 	targetsTable(&b, results)
@@ -39,6 +39,7 @@ func report(o options, results []*result, took time.Duration) string {
 	memoryTable(&b, results)
 	heldTable(&b, results)
 	betweenTable(&b, results)
+	upgradeTable(&b, results)
 	startTable(&b, results)
 	return b.String() + "\n" + notes
 }
@@ -55,7 +56,7 @@ func of(results []*result, q quantity) (some []*result) {
 // column is where a system's figures stand.
 func column(key string) string { return strings.TrimSuffix(key, "z") }
 
-var columns = append(slices.Clone(all), twoHosts)
+var columns = append(slices.Clone(all), twoHosts, bun, limit)
 
 func row(b *strings.Builder, r *result, figure func(key string) string) {
 	cells := map[string]string{}
@@ -72,8 +73,8 @@ func cpuTable(b *strings.Builder, results []*result) {
 	if len(some) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\n## CPU\n\nCPU time in µs per unit of work. The last three columns are ratios within a round: our worker to the\nfloor, Node to our worker, nginx with two Node processes to our host.\n\n"+
-		"| work | per | A | B | C | D | E | F | A ÷ C | B ÷ A | E ÷ D |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	fmt.Fprintf(b, "\n## CPU\n\nCPU time in µs per unit of work. The last columns are ratios within a round: our worker to the\nlimit, to the floor and to Bun, Node to our worker, nginx with two Node processes to our host.\n\n"+
+		"| work | per | A | B | C | D | E | F | G | L | A ÷ L | A ÷ C | A ÷ G | B ÷ A | E ÷ D |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range some {
 		fmt.Fprintf(b, "| %s | %s |", r.title, r.unit)
 		row(b, r, func(key string) string {
@@ -91,7 +92,7 @@ func cpuTable(b *strings.Builder, results []*result) {
 		if _, deflated := r.samples[nodeDeflate]; deflated {
 			top, bottom = nodeDeflate, oursDeflate
 		}
-		fmt.Fprintf(b, " %s | %s | %s |\n", against(ours, floor), against(top, bottom), against(nodeHost, host))
+		fmt.Fprintf(b, " %s | %s | %s | %s | %s |\n", against(ours, limit), against(ours, floor), against(ours, bun), against(top, bottom), against(nodeHost, host))
 	}
 }
 
@@ -130,7 +131,7 @@ func memoryTable(b *strings.Builder, results []*result) {
 		return
 	}
 	fmt.Fprintf(b, "\n## Memory\n\nGrowth of the proportional set size (PSS) of all processes in bytes per connection or session,\nmeasured once, without the kernel's memory for sockets.\n\n"+
-		"| held | A | B | C | D | E | F | D: router | workers | E: nginx | Node |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+		"| held | A | B | C | D | E | F | G | L | D: router | workers | E: nginx | Node |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range some {
 		fmt.Fprintf(b, "| %s |", r.title)
 		row(b, r, func(key string) string { return fmt.Sprintf("**%.0f**", r.samples[key][0].value) })

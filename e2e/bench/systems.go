@@ -34,6 +34,8 @@ const (
 var titles = map[string]string{
 	ours:        "one Sidereal worker alone",
 	node:        "npm socket.io 4.8.4 (ws), one process",
+	bun:         "npm socket.io 4.8.4 on Bun with @socket.io/bun-engine, one process",
+	limit:       "the limit: one thread of C over epoll that only matches bytes (e2e/bench/limit/limit.c)",
 	floor:       "the floor: a goroutine per connection around gobwas/ws that only matches bytes",
 	host:        "a Sidereal host: `sidereal up` with a router, 2 workers, and redis-server",
 	nodeHost:    "nginx (by client address), 2 Node processes with @socket.io/redis-adapter, redis-server",
@@ -81,7 +83,7 @@ func (s *system) pids() (map[int]string, error) {
 // part names a process by its command line.
 func part(line string) string {
 	for _, p := range []struct{ text, name string }{
-		{"redis", "redis"}, {"nginx", "nginx"}, {"haproxy", "haproxy"}, {"bench-server.mjs", "node"}, {" router", "router"}, {" up ", "supervisor"},
+		{"redis", "redis"}, {"nginx", "nginx"}, {"haproxy", "haproxy"}, {"bench-server.mjs", "node"}, {"bench/bun", "bun"}, {"/limit ", "limit"}, {" router", "router"}, {" up ", "supervisor"},
 		{" " + roleBare, "floor"}, {" " + roleApp, "worker"},
 	} {
 		if strings.Contains(line, p.text) {
@@ -178,6 +180,10 @@ func (f *fleet) launch(s *system) error {
 	case floor:
 		addr := s.entry()
 		return s.start("floor", []string{"BENCH_ADDR=" + addr}, f.self, roleBare)
+	case bun:
+		return f.bun(s)
+	case limit:
+		return f.limit(s)
 	case host:
 		return f.host(s, 1, 2)
 	case twoHosts:

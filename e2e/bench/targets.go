@@ -72,10 +72,33 @@ func beyond(key, than string) func(*result) (float64, bool) {
 	}
 }
 
+// beyondMedian is by how much the median of one system's figures exceeds that of another's.
+func beyondMedian(key, than string) func(*result) (float64, bool) {
+	return func(r *result) (float64, bool) {
+		above, _, _ := spread(r.values(key, ""))
+		below, _, _ := spread(r.values(than, ""))
+		return above - below, len(r.samples[key]) > 0 && len(r.samples[than]) > 0
+	}
+}
+
 var targets = []target{
 	{"worker ÷ floor, echo open loop", "echo-open", ratio(ours, "", floor, ""), 1.15, 0, "%.2f ×"},
 	{"worker ÷ floor, echo closed loop", "echo-closed", ratio(ours, "", floor, ""), 1.4, 0, "%.2f ×"},
 	{"worker ÷ floor, fan-out 1 → 1,000", "fan-out", ratio(ours, "", floor, ""), 1.15, 0, "%.2f ×"},
+	{"worker ÷ limit, echo at 10,000/s", "echo-open", ratio(ours, "", limit, ""), 1.25, 0, "%.2f ×"},
+	{"the same, echo at 1,000/s", "echo-slow", ratio(ours, "", limit, ""), 1.8, 0, "%.2f ×"},
+	{"the same, echo closed loop", "echo-closed", ratio(ours, "", limit, ""), 1.25, 0, "%.2f ×"},
+	{"the same, fan-out 1 → 1,000", "fan-out", ratio(ours, "", limit, ""), 1.25, 0, "%.2f ×"},
+	{"the same, 1,000 broadcasts a second to rooms of 10", "rooms-open", ratio(ours, "", limit, ""), 1.5, 0, "%.2f ×"},
+	{"worker ÷ floor, 1,000 broadcasts a second to rooms of 10", "rooms-open", ratio(ours, "", floor, ""), 0.9, 0, "%.2f ×"},
+	{"worker ÷ Bun, echo at 10,000/s", "echo-open", ratio(ours, "", bun, ""), 0.7, 0, "%.2f ×"},
+	{"the same, echo closed loop", "echo-closed", ratio(ours, "", bun, ""), 0.7, 0, "%.2f ×"},
+	{"the same, fan-out 1 → 1,000", "fan-out", ratio(ours, "", bun, ""), 0.7, 0, "%.2f ×"},
+	{"the same, rooms of 10", "rooms", ratio(ours, "", bun, ""), 0.7, 0, "%.2f ×"},
+	{"the same, connects", "connect", ratio(ours, "", bun, ""), 0.7, 0, "%.2f ×"},
+	{"the same, polling requests", "poll-request", ratio(ours, "", bun, ""), 0.7, 0, "%.2f ×"},
+	{"the same, sessions that upgrade", "upgrade", ratio(ours, "", bun, ""), 0.7, 0, "%.2f ×"},
+	{"time until the upgrade beyond Bun's", "upgrade-time", beyondMedian(ours, bun), 0, 0, "%.1f ms"},
 	{"Node ÷ worker, many small emits in one turn", "burst", ratio(node, "", ours, ""), 0, 5, "%.1f ×"},
 	{"nginx + 2 Node + Redis ÷ our host, echo at 10,000/s", "echo-open", ratio(nodeHost, "", host, ""), 0, 1.8, "%.2f ×"},
 	{"the same, echo closed loop", "echo-closed", ratio(nodeHost, "", host, ""), 0, 2.5, "%.2f ×"},

@@ -29,10 +29,10 @@ func addCommands(root *cobra.Command) {
 		startOrCommand("startOrRestart", "restart", daemon.StartRestart), startOrCommand("startOrReload", "reload", daemon.StartReload),
 		sendCommand(), signalCommand(), resetCommand(), ecosystemCommand())
 	add(root, groupLook,
-		listCommand(), monitCommand(), logsCommand(), describeCommand(), jlistCommand(), envCommand(), idCommand(), pidCommand(),
+		listCommand(), monitCommand(), logsCommand(), describeCommand(), jlistCommand(), prettyListCommand(), envCommand(), idCommand(), pidCommand(),
 		everythingCommand("flush", "Empty log files", "log files are empty", daemon.Flush),
 		everythingCommand("reloadLogs", "Reopen log files, after a tool has moved them", "log files are open anew", daemon.ReloadLogs))
-	add(root, groupKeep, saveCommand(), clearDumpCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), killCommand(), pingCommand())
+	add(root, groupKeep, saveCommand(), clearDumpCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), updateCommand(), killCommand(), pingCommand())
 	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), apiCommand(), healthcheckCommand(), checkCommand(), emitCommand(), clusterCommand(), traceCommand(), rebalanceCommand(), benchCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)

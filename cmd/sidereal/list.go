@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -48,15 +50,35 @@ func listCommand() *cobra.Command {
 }
 
 func jlistCommand() *cobra.Command {
-	return talkCommand(&cobra.Command{
-		Use: "jlist", Short: "List all processes as JSON, with PM2's keys", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
-	}, func(ctx context.Context, c *control, _ []string) error {
-		l, err := c.listing(ctx)
-		if err != nil {
-			return err
-		}
+	return jsonCommand("jlist", "List all processes as JSON, with PM2's keys", func(c *control, l daemon.Listing) error {
 		return processview.JList(c.out, l)
 	})
+}
+
+// prettyListCommand makes jlist for people.
+func prettyListCommand() *cobra.Command {
+	return jsonCommand("prettylist", "List all processes as JSON of many lines", func(c *control, l daemon.Listing) error {
+		var list, pretty bytes.Buffer
+		if err := processview.JList(&list, l); err != nil {
+			return err
+		}
+		if err := json.Indent(&pretty, list.Bytes(), "", "  "); err != nil {
+			return err
+		}
+		_, err := pretty.WriteTo(c.out)
+		return err
+	})
+}
+
+func jsonCommand(name, short string, print func(*control, daemon.Listing) error) *cobra.Command {
+	return talkCommand(&cobra.Command{Use: name, Short: short, Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions},
+		func(ctx context.Context, c *control, _ []string) error {
+			l, err := c.listing(ctx)
+			if err != nil {
+				return err
+			}
+			return print(c, l)
+		})
 }
 
 func describeCommand() *cobra.Command {

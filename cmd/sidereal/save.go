@@ -115,6 +115,45 @@ func killCommand() *cobra.Command {
 	})
 }
 
+// updateCommand makes the command that replaces the daemon by one of this program's version.
+func updateCommand() *cobra.Command {
+	s := &starter{}
+	return starting(&cobra.Command{
+		Use: "update", Short: "Replace the daemon by one of this version, with the same processes", Aliases: []string{"updatePM2"}, Args: takes(0, 0),
+		Long:              `Save the list, end the daemon with all processes, and start this version of it with the list.`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}, s, func(ctx context.Context, _, _ []string) error {
+		if err := s.leave(ctx); err != nil {
+			return err
+		}
+		client, err := s.ensure(ctx)
+		if err != nil {
+			return err
+		}
+		defer client.Close()
+		if err := client.Resurrect(ctx, s.happened()); err != nil {
+			return err
+		}
+		return s.show(ctx, client)
+	})
+}
+
+// leave saves the daemon's list and ends the daemon, if there is one.
+func (c *control) leave(ctx context.Context) error {
+	client, err := c.connect(ctx)
+	if errors.Is(err, errNothingRuns) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if _, err := client.Save(ctx, true); err != nil {
+		return err
+	}
+	return client.Kill(ctx, c.happened())
+}
+
 func pingCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
 		Use: "ping", Short: "Tell whether the daemon runs", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,

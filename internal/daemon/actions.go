@@ -255,6 +255,9 @@ func (d *Daemon) scale(ctx context.Context, entries []*entry, count string, emit
 			return &Failure{Code: config.ExitUsage, Text: "scale takes one app: these are several"}
 		}
 	}
+	if zero(count) {
+		return d.delete(ctx, d.entriesOf(ap), emit)
+	}
 	held, release, err := d.take(ctx, ap)
 	if err != nil {
 		return err
@@ -284,6 +287,12 @@ func (d *Daemon) scale(ctx context.Context, entries []*entry, count string, emit
 	return nil
 }
 
+// zero reports whether a count is 0, which deletes an app, as in PM2.
+func zero(count string) bool {
+	n, err := strconv.ParseUint(count, 10, 16)
+	return err == nil && n == 0
+}
+
 // scaled parses "4", "+2" or "-1".
 func scaled(have int, count string) (int, error) {
 	n, err := strconv.Atoi(count)
@@ -291,7 +300,7 @@ func scaled(have int, count string) (int, error) {
 		n += have
 	}
 	if err != nil || n < 1 || n > 4096 {
-		return 0, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is not a number of processes: give 4, +2 or -1, and leave at least one", count)}
+		return 0, &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is not a number of processes: give 4, +2 or -1, and leave at least one, or 0 to delete the app", count)}
 	}
 	return n, nil
 }

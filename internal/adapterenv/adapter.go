@@ -3,6 +3,7 @@ package adapterenv
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/directory"
@@ -47,6 +48,31 @@ func Config(set config.Cluster) adapter.Config {
 		cfg.Form = adapter.Classic{SpecificResponses: set.SpecificResponses == "on"}
 	}
 	return cfg
+}
+
+// ServerKey returns the key of a Node app's Socket.IO server that chose no adapter, by the number of
+// the server in its process, from 1. Two such apps on one Redis share no room unless their settings
+// say so, and neither do two servers of a process.
+func ServerKey(set config.Cluster, app string, server int) string {
+	return numbered(cmp.Or(set.AdapterKey, adapter.DefaultKey+"@"+app), server)
+}
+
+// ServerConfig is Config for such a server.
+func ServerConfig(set config.Cluster, app string, server int) adapter.Config {
+	cfg := Config(set)
+	cfg.Key = ServerKey(set, app, server)
+	if form, ok := cfg.Form.(adapter.Streams); ok && form.StreamName != "" {
+		form.StreamName = numbered(form.StreamName, server)
+		cfg.Form = form
+	}
+	return cfg
+}
+
+func numbered(key string, server int) string {
+	if server <= 1 {
+		return key
+	}
+	return fmt.Sprintf("%s@%d", key, server)
 }
 
 // Problem turns an error that only an operator can fix into one line that names the variable. It

@@ -31,6 +31,7 @@ type Up struct {
 type Daemon struct {
 	Home
 	AppDoor
+	NodeApps
 	Redis
 	App
 	Admin

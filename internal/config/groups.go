@@ -14,6 +14,7 @@ var headings = []groupHeading{
 	{"Up", "A whole host"},
 	{"Door", "Addresses"},
 	{"AppDoor", "Addresses of a daemon's apps"},
+	{"NodeApps", "Node apps"},
 	{"Home", "The daemon"},
 	{"Redis", "Redis"},
 	{"App", "The app"},

@@ -71,6 +71,13 @@ type AppDoor struct {
 	Advertise string `env:"SIDEREAL_ADVERTISE" form:"dialable" shown:"local address of the connection to Redis, and the port of SIDEREAL_ADDR"`
 }
 
+// NodeApps sets what Sidereal adds to Node apps in cluster mode.
+type NodeApps struct {
+	// `on` gives each Socket.IO server that chooses no adapter one that reaches the app's other
+	// processes, on all hosts. [node-apps.md](node-apps.md) is the guide.
+	Inject string `env:"SIDEREAL_INJECT" envDefault:"on" oneof:"on off"`
+}
+
 // Home is the folder of a user's daemon.
 type Home struct {
 	// Folder of the daemon, for its user only: control socket, logs, saved list.
@@ -300,8 +307,9 @@ type Cluster struct {
 	// (subscriptionMode) too.
 	AdapterMode string `env:"SIDEREAL_ADAPTER_MODE" envDefault:"dynamic" form:"adapter-mode"`
 
-	// Prefix of the adapter's channels. Servers with the same key share rooms, Node's included.
-	AdapterKey string `env:"SIDEREAL_ADAPTER_KEY" envDefault:"socket.io" form:"key"`
+	// Prefix of the adapter's channels. Servers with the same key share rooms, Node's included. The
+	// default of Node apps that choose no adapter is `socket.io@` and the app's name.
+	AdapterKey string `env:"SIDEREAL_ADAPTER_KEY" form:"key" shown:"socket.io"`
 
 	// Time within which a client may reconnect and keep its id, rooms, data and missed events; 0
 	// turns it off. With `redis-streams` it may return to any worker, in memory to its own; other

@@ -105,7 +105,7 @@ func resolve(a pm2.App, key string) (*application, error) {
 // settingsOf returns the settings for the app's host.
 func settingsOf(set *config.Daemon) host.Settings {
 	return host.Settings{
-		Redis: set.Redis, App: set.App, Routing: set.Routing, Upstreams: set.Upstreams, TLS: set.TLS, Redirect: set.Redirect,
+		Redis: set.Redis, App: set.App, NodeApps: set.NodeApps, Routing: set.Routing, Upstreams: set.Upstreams, TLS: set.TLS, Redirect: set.Redirect,
 		Cluster: set.Cluster, Stopping: set.Stopping, Liveness: set.Liveness, API: set.API, Addr: set.Addr, Advertise: set.Advertise,
 	}
 }

@@ -67,6 +67,7 @@ type App struct {
 type Settings struct {
 	config.Redis
 	config.App
+	config.NodeApps
 	config.Routing
 	config.Upstreams
 	config.TLS

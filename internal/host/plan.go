@@ -152,7 +152,11 @@ func process(app *App, facts *Facts, p Process) supervisor.Spec {
 		s.Single, s.Readiness = true, supervisor.Readiness{AtStart: true, Settle: settle}
 	}
 	if app.Kind.Channeled() && p.Interpreted {
-		s.Command = slices.Insert(slices.Clone(s.Command), 1, "-r", filepath.Join(facts.Dir, node.Preload))
+		scripts := []string{"-r", filepath.Join(facts.Dir, node.Preload)}
+		if app.Kind == NodeCluster && app.Settings.Inject != "off" {
+			scripts = append([]string{"-r", filepath.Join(facts.Dir, node.Adapter)}, scripts...)
+		}
+		s.Command = slices.Insert(slices.Clone(s.Command), 1, scripts...)
 	}
 	if url := app.Settings.ReadyURL; url != "" {
 		s.Readiness = supervisor.Readiness{Probe: url}

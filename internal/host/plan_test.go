@@ -91,6 +91,10 @@ func TestPlanBindsProcesses(t *testing.T) {
 		"Node worker": {NodeCluster, func(a *App) { a.Processes[0].ListenTimeout = time.Second }, supervisor.Spec{
 			Unlined: true, Readiness: supervisor.Readiness{Timeout: time.Second},
 			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
+		}, "run -r /run/s/adapter.cjs -r /run/s/preload.cjs w"},
+		"Node worker that keeps its adapter": {NodeCluster, func(a *App) { a.Settings.Inject = "off" }, supervisor.Spec{
+			Unlined: true,
+			Agent:   &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
 		}, "run -r /run/s/preload.cjs w"},
 		"forked Node": {NodeFork, func(*App) {}, supervisor.Spec{
 			Unlined: true, Single: true, Readiness: supervisor.Readiness{AtStart: true, AfterBeat: true, Settle: settle},

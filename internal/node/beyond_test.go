@@ -17,7 +17,7 @@ var (
 
 // speak has the host's workers reach others in another form than the classic one.
 func (w *world) speak(f adapter.Form) {
-	w.cfg.NewAdapter = func(_ int, g *adapter.Group) (*adapter.Adapter, error) {
+	w.cfg.NewAdapter = func(_, _ int, g *adapter.Group) (*adapter.Adapter, error) {
 		return adapter.New(adapter.Config{Conn: w.conn, Form: f, Group: g, Log: w.log})
 	}
 }

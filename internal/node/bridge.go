@@ -12,15 +12,18 @@ import (
 const (
 	maxNamespaces = 10_000 // of one worker
 	maxNamespace  = 1024   // bytes of one's name
+	maxServers   = 64 // of one worker that have our adapter
 	// maxAsking limits the open questions of a worker. Servers on other hosts don't get further
 	// ones.
 	maxAsking = 512
 )
 
-// bridge carries the messages of one worker's cluster-adapter: unchanged to the other workers of
-// this host, and through an adapter of its own to servers on other hosts.
+// bridge carries the messages of one worker's adapters: unchanged to the other workers of this
+// host, and through an adapter of its own to servers on other hosts. A worker has one for
+// cluster-adapter, and one for each Socket.IO server that has our adapter.
 type bridge struct {
 	c      *child
+	server int // which server of the process has our adapter, from 1; 0: cluster-adapter's messages
 	asking atomic.Int32
 
 	mu         sync.Mutex // guards the rest
@@ -33,14 +36,13 @@ type bridge struct {
 	closed     bool
 }
 
-func newBridge(c *child) *bridge { return &bridge{c: c, namespaces: make(map[string]*namespace)} }
+func newBridge(c *child, server int) *bridge {
+	return &bridge{c: c, server: server, namespaces: make(map[string]*namespace)}
+}
 
 // fromWorker handles one message. The caller keeps the worker's order.
 func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
-	gen := second
-	if _, ok := o.Get("uid").(string); ok {
-		gen = third
-	}
+	gen := generationOf(o)
 	k := gen.kindOf(o)
 	if k == kindNone || !b.joined(gen) {
 		return
@@ -61,18 +63,41 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 		return
 	}
 	b.group.relay(b, f)
+	if k == kindHello && gen == injected {
+		b.presentOthers(s)
+	}
 	switch {
-	case k == kindGone && gen == third:
+	case k == kindGone && gen != second:
 		b.drop(s)
 	case s.adapter != nil:
 		s.outward(k, m)
 	}
 }
 
+// presentOthers tells a namespace that has just opened about those of the other workers. Those of
+// cluster-adapter answer its message themselves, once they have time.
+func (b *bridge) presentOthers(s *namespace) {
+	for _, other := range b.group.all(b) {
+		if uid := other.uidOf(s.name); uid != "" {
+			s.send(b.message(s.name, uid, kindBeat))
+		}
+	}
+}
+
+// uidOf returns the uid of the worker's namespace of that name, or "" if it isn't open.
+func (b *bridge) uidOf(name string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s := b.namespaces[name]; s != nil {
+		return s.uid
+	}
+	return ""
+}
+
 // answer passes an answer to the one that asked: a worker of this host, or a server on another
 // one.
 func (b *bridge) answer(s *namespace, f ipc.Frame, k kind, o *ipc.Object) {
-	if b.gen == third {
+	if b.gen != second {
 		if asker := b.group.owner(o.Text("requesterUid")); asker != nil {
 			asker.relay(b, f)
 			return
@@ -99,15 +124,15 @@ func (b *bridge) joined(gen generation) bool {
 	if b.gen != unknown || b.closed {
 		return b.gen == gen && !b.closed
 	}
-	b.gen, b.group = gen, b.c.h.groups[gen]
+	b.gen, b.group = gen, b.c.h.group(gen, b.server)
 	b.group.join(b)
-	if !b.c.preloaded.Load() { // without the script nobody reports that it takes connections; most with the adapter do
+	if gen != injected && !b.c.preloaded.Load() { // without the script nobody reports that it takes connections; most with the adapter do
 		b.c.openSticky()
 	}
 	if b.c.h.cfg.NewAdapter == nil {
 		return true
 	}
-	cluster, err := b.c.h.cfg.NewAdapter(b.c.told.Slot, b.group.adapters)
+	cluster, err := b.c.h.cfg.NewAdapter(b.c.told.Slot, b.server, b.group.adapters)
 	if err != nil {
 		b.c.log.Error("the worker doesn't hear servers on other hosts", "error", err)
 		return true
@@ -153,7 +178,7 @@ func (b *bridge) namespace(name, uid string) *namespace {
 		}
 	}
 	b.namespaces[name] = s
-	if b.gen == third {
+	if b.gen != second {
 		b.group.owns(b, uid)
 	}
 	return s
@@ -164,7 +189,7 @@ func (b *bridge) closeReplacedLocked(s *namespace) {
 	delete(b.namespaces, s.name)
 	b.group.disowns(b, s.uid)
 	for _, other := range b.group.all(b) {
-		_ = other.c.ch.sendValue(third.message(s.name, s.uid, kindGone))
+		_ = other.c.ch.sendValue(b.message(s.name, s.uid, kindGone))
 	}
 	s.close()
 }
@@ -235,10 +260,10 @@ func (b *bridge) close() {
 // generation, one for the worker in the second.
 func (b *bridge) farewells(namespaces map[string]*namespace) (list []*ipc.Object) {
 	if b.gen == second {
-		return []*ipc.Object{second.message("", "", kindGone).Set("data", float64(b.c.id))}
+		return []*ipc.Object{b.message("", "", kindGone).Set("data", float64(b.c.id))}
 	}
 	for _, s := range namespaces {
-		list = append(list, third.message(s.name, s.uid, kindGone))
+		list = append(list, b.message(s.name, s.uid, kindGone))
 	}
 	return list
 }

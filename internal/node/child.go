@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,7 +34,7 @@ type child struct {
 	ctx context.Context // ends with the channel
 	end context.CancelFunc
 
-	bridge     *bridge // to other workers and servers
+	bridge     *bridge // of cluster-adapter, to other workers and servers
 	seq        atomic.Int64
 	malformed  bool          // has been logged
 	clients    atomic.Int64  // sessions, as the process counts them or sticky announces them
@@ -48,6 +50,7 @@ type child struct {
 	servers   map[string]struct{}           // that listen for connections we give them, by their keys
 	mainPort  int                           // the first that it asked for and got; 0: none
 	offers    map[int64]func(accepted bool) // connections without an answer so far, by the message's number; nil: it has ended
+	bridges   map[int]*bridge               // of servers with our adapter, by their numbers
 	ready     bool
 	worker    string // its id in the directory, the first it got
 }
@@ -55,11 +58,11 @@ type child struct {
 func newChild(ctx context.Context, h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {
 	c := &child{
 		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), endpoints: make(map[string]*endpoint), servers: make(map[string]struct{}),
-		offers: make(map[int64]func(accepted bool)),
+		offers: make(map[int64]func(accepted bool)), bridges: make(map[int]*bridge),
 		log:    h.log.With("process", told.Name, "pid", told.PID),
 	}
 	c.ctx, c.end = context.WithCancel(ctx)
-	c.bridge = newBridge(c)
+	c.bridge = newBridge(c, 0)
 	return c
 }
 
@@ -71,7 +74,9 @@ func (c *child) run() {
 	if !errors.Is(err, errClosed) {
 		c.log.Error("channel closed: the process breaks the protocol", "error", err)
 	}
-	c.bridge.close()
+	for _, b := range c.allBridges() {
+		b.close()
+	}
 	c.h.ports.leave(c, "")
 	c.dropOffers()
 	c.closeEndpoints()
@@ -117,7 +122,7 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 	case cmd == "NODE_CLUSTER":
 		c.cluster(o)
 	case cmd == preloadCommand:
-		c.fromPreload(o)
+		c.fromPreload(f, o)
 	case strings.HasPrefix(cmd, "NODE_"):
 	case o.Text("source") == adapterSource && f != nil:
 		c.bridge.fromWorker(f, o)
@@ -132,6 +137,23 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 		c.reclusters.Store(true)
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildMessage, Message: json.RawMessage(`{"cmd":"disconnect"}`)})
 	}
+}
+
+// bridgeOf returns the bridge of a server with our adapter.
+func (c *child) bridgeOf(server int) *bridge {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bridges[server] == nil {
+		c.bridges[server] = newBridge(c, server)
+	}
+	return c.bridges[server]
+}
+
+// allBridges returns all bridges of the process.
+func (c *child) allBridges() []*bridge {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append(slices.Collect(maps.Values(c.bridges)), c.bridge)
 }
 
 // announced counts the sessions that sticky announces, unless the preload script counts them.

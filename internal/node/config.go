@@ -27,9 +27,10 @@ type Config struct {
 	// Conn is the Redis of the directory and of the adapters, which the caller runs. Nil: routers
 	// reach no process.
 	Conn *redisconn.Conn
-	// NewAdapter makes the adapter of one worker, by its slot, as a member of the group. Nil: workers
-	// hear only those of this host.
-	NewAdapter func(slot int, g *adapter.Group) (*adapter.Adapter, error)
+	// NewAdapter makes the adapter of one worker, by its slot, as a member of the group. Server is the
+	// number of the Socket.IO server that got our adapter, from 1; zero is for cluster-adapter, whose
+	// messages name no server. Nil: workers hear only those of this host.
+	NewAdapter func(slot, server int, g *adapter.Group) (*adapter.Adapter, error)
 
 	// DrainRate is how many sessions a draining worker moves elsewhere each second. The host moves
 	// more if ShutdownTimeout would end too soon. Zero: 100.

@@ -63,7 +63,12 @@ func (c *child) settled(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	return c.bridge.wait(ctx)
+	for _, b := range c.allBridges() {
+		if err := b.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *child) endpointOpened(by, worker string) {

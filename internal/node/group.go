@@ -7,14 +7,15 @@ import (
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 )
 
-// group is the workers of this host that speak the same generation. Each gets the messages of the
-// others unchanged, as from Node's primary.
+// group is the workers of this host that speak the same generation, and with our adapter those that
+// have a server of the same number. Each gets the messages of the others unchanged, as from Node's
+// primary.
 type group struct {
 	adapters *adapter.Group
 
 	mu      sync.RWMutex // guards the rest
 	members map[int]*bridge
-	owners  map[string]*bridge // third generation: by their namespaces' uids
+	owners  map[string]*bridge // by their namespaces' uids; not in the second generation
 }
 
 func newGroup() *group {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,13 +21,13 @@ type Host struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
-	groups  map[generation]*group
 
 	work sync.WaitGroup // everything that Run owns
 	over chan struct{}  // closed when Run ends
 
 	mu          sync.Mutex // guards the rest
 	stopped     bool
+	groups      map[groupKey]*group
 	children    map[string]*child
 	programs    map[string]*program
 	directories map[string]*directory.Directory // by app
@@ -47,7 +49,7 @@ func New(cfg Config) (*Host, error) {
 		children: make(map[string]*child), programs: make(map[string]*program),
 		directories: make(map[string]*directory.Directory), endpoints: make(map[*endpoint]struct{}),
 		addrs:  map[string]string{cfg.App: cfg.Record.Addr},
-		groups: map[generation]*group{third: newGroup(), second: newGroup()},
+		groups: make(map[groupKey]*group),
 		over:   make(chan struct{}),
 	}
 	h.ports = newPorts(h)
@@ -219,6 +221,30 @@ func (h *Host) forget(c *child) {
 		delete(h.children, c.told.ID)
 		h.metrics.children.Dec()
 	}
+}
+
+// groupKey names a group: workers of one generation, and the server's number with our adapter.
+type groupKey struct {
+	gen    generation
+	server int
+}
+
+// group returns the group of a generation and a server.
+func (h *Host) group(gen generation, server int) *group {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	key := groupKey{gen, server}
+	if h.groups[key] == nil {
+		h.groups[key] = newGroup()
+	}
+	return h.groups[key]
+}
+
+// groupList returns all groups.
+func (h *Host) groupList() []*group {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Collect(maps.Values(h.groups))
 }
 
 // start runs f in a goroutine that Run waits for. It returns false if Run has ended.

@@ -194,7 +194,7 @@ func TestFloodsOfMessages(t *testing.T) {
 		t.Errorf("%d servers of one worker", n)
 	}
 	c.mu.Unlock()
-	g := h.groups[third]
+	g := h.group(third, 0)
 	g.mu.Lock()
 	if n := len(g.owners); n > 2 {
 		t.Errorf("%d uids of workers", n)

@@ -21,13 +21,15 @@ const (
 	outsideWorker = -1
 )
 
-// generation is one of the two protocols of cluster-adapter. They number their types differently.
+// generation is one of the two protocols of cluster-adapter, or that of our own adapter. They
+// number their types differently.
 type generation uint8
 
 const (
-	unknown generation = iota
-	second             // 0.2: workers have numbers
-	third              // 0.3: the namespaces of workers have uids and send heartbeats
+	unknown  generation = iota
+	second              // 0.2: workers have numbers
+	third               // 0.3: the namespaces of workers have uids and send heartbeats
+	injected            // adapter.js: as third, without heartbeats, and each server of a process has a number
 )
 
 // kind is the type of a message in either generation.
@@ -51,12 +53,15 @@ const (
 )
 
 // types lists the kinds by their numbers.
-var types = map[generation][]kind{
-	second: {kindNone, kindHello, kindBeat, kindGone, kindBroadcast, kindJoin, kindLeave, kindDisconnect, kindFetch, kindFetched,
-		kindEvent, kindEventAnswer, kindCount, kindAck},
-	third: {kindNone, kindHello, kindBeat, kindBroadcast, kindJoin, kindLeave, kindDisconnect, kindFetch, kindFetched,
-		kindEvent, kindEventAnswer, kindCount, kindAck, kindGone},
-}
+var (
+	types = map[generation][]kind{
+		second: {kindNone, kindHello, kindBeat, kindGone, kindBroadcast, kindJoin, kindLeave, kindDisconnect, kindFetch, kindFetched,
+			kindEvent, kindEventAnswer, kindCount, kindAck},
+		third: thirdTypes, injected: thirdTypes,
+	}
+	thirdTypes = []kind{kindNone, kindHello, kindBeat, kindBroadcast, kindJoin, kindLeave, kindDisconnect, kindFetch, kindFetched,
+		kindEvent, kindEventAnswer, kindCount, kindAck, kindGone}
+)
 
 // kindOf returns the kind of a message, or kindNone.
 func (g generation) kindOf(o *ipc.Object) kind {
@@ -67,16 +72,32 @@ func (g generation) kindOf(o *ipc.Object) kind {
 	return kindNone
 }
 
+// generationOf returns the generation of a worker's message.
+func generationOf(o *ipc.Object) generation {
+	if o.Text("cmd") == preloadCommand {
+		return injected
+	}
+	if _, ok := o.Get("uid").(string); ok {
+		return third
+	}
+	return second
+}
+
 // message makes a message of a namespace.
-func (g generation) message(nsp, uid string, k kind) *ipc.Object {
-	o := (&ipc.Object{}).Set("source", adapterSource)
-	if g == third {
+func (b *bridge) message(nsp, uid string, k kind) *ipc.Object {
+	o := &ipc.Object{}
+	if b.gen == injected {
+		o.Set("cmd", preloadCommand).Set("act", "adapter").Set("server", float64(b.server))
+	} else {
+		o.Set("source", adapterSource)
+	}
+	if b.gen != second {
 		o.Set("uid", uid)
 	}
 	if nsp != "" {
 		o.Set("nsp", nsp)
 	}
-	for n, of := range types[g] {
+	for n, of := range types[b.gen] {
 		if of == k {
 			o.Set("type", float64(n))
 		}

@@ -132,11 +132,11 @@ func TestWhatNoAdapterSends(t *testing.T) {
 	loop := &ipc.Array{}
 	loop.Items = []ipc.Value{"event", loop}
 	for name, data := range map[string]*ipc.Array{"a cycle": loop, "a BigInt": {Items: []ipc.Value{"event", ipc.BigInt}}} {
-		o := third.message("/", "uid", kindBroadcast).Set("data", (&ipc.Object{}).Set("packet", packetOf(data)).Set("opts", options(message{}.target, message{}.flags)))
+		o := reading().message("/", "uid", kindBroadcast).Set("data", (&ipc.Object{}).Set("packet", (&ipc.Object{}).Set("type", 2.0).Set("data", data)).Set("opts", options(message{}.target, message{}.flags)))
 		if _, err := reading().read(kindBroadcast, o); !errors.Is(err, ipc.ErrUnencodable) {
 			t.Errorf("%s in a broadcast: %v", name, err)
 		}
-		o = third.message("/", "uid", kindEvent).Set("data", (&ipc.Object{}).Set("packet", data))
+		o = reading().message("/", "uid", kindEvent).Set("data", (&ipc.Object{}).Set("packet", data))
 		if m, err := reading().read(kindEvent, o); err != nil || m.opaque == nil {
 			t.Errorf("%s in an event of servers: %v, %v; want it for this host", name, err, m.opaque)
 		}

@@ -51,7 +51,7 @@ func (s *namespace) send(o *ipc.Object) { _ = s.b.c.ch.sendValue(o) }
 
 // fromOutside makes a message of a server on another host.
 func (s *namespace) fromOutside(k kind, data *ipc.Object) *ipc.Object {
-	return s.b.gen.message(s.name, outside, k).Set("data", data)
+	return s.b.message(s.name, outside, k).Set("data", data)
 }
 
 // Name implements cluster.Local.
@@ -60,19 +60,28 @@ func (s *namespace) Name() string { return s.name }
 // HasRoom implements cluster.Local. Only the worker knows its rooms.
 func (s *namespace) HasRoom([]byte) bool { return true }
 
-// packetOf makes the packet in an adapter's message.
-func packetOf(args *ipc.Array) *ipc.Object {
-	return (&ipc.Object{}).Set("type", 2.0).Set("data", args)
+// packetOf makes the packet in a message to the worker.
+func (b *bridge) packetOf(p packet.Payload) (*ipc.Object, error) {
+	o := (&ipc.Object{}).Set("type", 2.0)
+	if b.gen == injected { // decodes the text itself
+		binary := &ipc.Array{}
+		for _, a := range p.Attachments {
+			binary.Items = append(binary.Items, a)
+		}
+		return o.Set("text", string(p.JSON)).Set("binary", binary), nil
+	}
+	args, err := valueOf(p)
+	return o.Set("data", args), err
 }
 
 // Deliver implements cluster.Local.
 func (s *namespace) Deliver(b *cluster.Broadcast) {
-	args, err := valueOf(b.Data)
+	p, err := s.b.packetOf(b.Data)
 	if err != nil {
 		s.b.c.h.metrics.malformed.Inc()
 		return
 	}
-	s.send(s.fromOutside(kindBroadcast, (&ipc.Object{}).Set("packet", packetOf(args)).Set("opts", options(b.Target, b.Flags))))
+	s.send(s.fromOutside(kindBroadcast, (&ipc.Object{}).Set("packet", p).Set("opts", options(b.Target, b.Flags))))
 }
 
 // Apply implements cluster.Local.
@@ -105,7 +114,7 @@ func (s *namespace) Answer(q cluster.Question, answer func(cluster.Answer)) {
 }
 
 func (s *namespace) askClients(q cluster.Question, answer func(cluster.Answer)) {
-	args, err := valueOf(q.Event)
+	p, err := s.b.packetOf(q.Event)
 	if err != nil {
 		answer(cluster.Answer{})
 		return
@@ -126,7 +135,7 @@ func (s *namespace) askClients(q cluster.Question, answer func(cluster.Answer)) 
 	})
 	flags := q.Flags
 	flags.Timeout = q.Timeout
-	s.send(s.fromOutside(kindBroadcast, (&ipc.Object{}).Set("packet", packetOf(args)).Set("requestId", id).
+	s.send(s.fromOutside(kindBroadcast, (&ipc.Object{}).Set("packet", p).Set("requestId", id).
 		Set("opts", options(q.Target, flags))))
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -42,7 +44,7 @@ func (b *bridge) read(k kind, o *ipc.Object) (m message, err error) {
 	}
 	switch k {
 	case kindBroadcast:
-		m.payload, err = payloadOf(data.Object("packet").Get("data"), limit)
+		m.payload, err = b.payloadOf(data.Object("packet"), limit)
 	case kindJoin, kindLeave:
 		rooms, ok := data.Get("rooms").(*ipc.Array)
 		if !ok {
@@ -67,6 +69,30 @@ func (b *bridge) read(k kind, o *ipc.Object) (m message, err error) {
 		err = errNotSent
 	}
 	return m, err
+}
+
+// payloadOf reads the packet of a broadcast.
+func (b *bridge) payloadOf(o *ipc.Object, limit int) (p packet.Payload, err error) {
+	text, ok := o.Get("text").(string)
+	if b.gen != injected || !ok {
+		return payloadOf(o.Get("data"), limit)
+	}
+	p.JSON = []byte(text)
+	if v := jsontext.Value(p.JSON); v.Kind() != '[' || !v.IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+		return p, errNotSent
+	}
+	binary, ok := o.Get("binary").(*ipc.Array)
+	if !ok {
+		return p, errNotSent
+	}
+	for _, item := range binary.Items {
+		b, ok := item.([]byte)
+		if !ok {
+			return p, errNotSent
+		}
+		p.Attachments = append(p.Attachments, b)
+	}
+	return p, nil
 }
 
 // questionOf returns the id of a question.

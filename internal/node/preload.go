@@ -18,17 +18,25 @@ import (
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
 
-//go:embed preload.js
-var preload []byte
+var (
+	//go:embed preload.js
+	preload []byte
+	//go:embed adapter.js
+	adapterScript []byte
+)
 
-// preloadCommand is the cmd of the messages between preload.js and us.
+// preloadCommand is the cmd of the messages between our scripts and us.
 const preloadCommand = "NODE_SIDEREAL"
 
-// Preload is the name of the script in the runtime folder with which Node processes that get a
-// channel are started (node -r). [ChannelHook] writes it.
-const Preload = "preload.cjs"
+// The scripts in the runtime folder with which Node processes that get a channel are started (node
+// -r). [ChannelHook] writes them.
+const (
+	Preload = "preload.cjs"
+	// Adapter is for processes whose Socket.IO servers may get our adapter. It comes before Preload.
+	Adapter = "adapter.cjs"
+)
 
-// writePreload writes the preload script into a folder, unless it is there. It makes the folder if
+// writePreload writes the scripts into a folder, unless they are there. It makes the folder if
 // that is gone: programs that clean folders for temporary files remove files, and whole folders.
 // The folder belongs to owner, or to this process' user, and writePreload follows no link in it.
 func writePreload(dir string, owner *supervisor.User) error {
@@ -37,10 +45,14 @@ func writePreload(dir string, owner *supervisor.User) error {
 		return err
 	}
 	defer folder.Close()
-	if info, err := folder.Lstat(Preload); err == nil && info.Mode().IsRegular() {
+	return errors.Join(writeScript(folder, Preload, preload), writeScript(folder, Adapter, adapterScript))
+}
+
+func writeScript(folder *os.Root, name string, content []byte) error {
+	if info, err := folder.Lstat(name); err == nil && info.Mode().IsRegular() {
 		return nil
 	}
-	const part = Preload + ".part"
+	part := name + ".part"
 	if err := folder.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -48,11 +60,11 @@ func writePreload(dir string, owner *supervisor.User) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(preload)
+	_, err = f.Write(content)
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return folder.Rename(part, Preload)
+	return folder.Rename(part, name)
 }
 
 // openFolder opens the runtime folder, which it makes if it is gone. It refuses a folder that
@@ -89,8 +101,8 @@ func makeFolder(dir string, owner *supervisor.User) error {
 	return os.Lchown(dir, int(owner.UID), int(owner.GID))
 }
 
-// fromPreload handles a message of our script in the process.
-func (c *child) fromPreload(o *ipc.Object) {
+// fromPreload handles a message of our scripts in the process.
+func (c *child) fromPreload(f ipc.Frame, o *ipc.Object) {
 	switch o.Text("act") {
 	case "hello":
 		c.preloaded.Store(true)
@@ -101,6 +113,10 @@ func (c *child) fromPreload(o *ipc.Object) {
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildAlive})
 	case "sticky":
 		c.openSticky()
+	case "adapter":
+		if n, _ := o.Int("server"); n > 0 && n <= maxServers && f != nil {
+			c.bridgeOf(n).fromWorker(f, o)
+		}
 	case "drained":
 		c.onDrained.Do(func() { close(c.drained) })
 	}

@@ -10,16 +10,22 @@ import (
 // holdsPreload checks that the folder has the script, for all to read, and nothing else.
 func holdsPreload(t *testing.T, dir string) {
 	t.Helper()
-	path := filepath.Join(dir, Preload)
+	for _, name := range []string{Preload, Adapter} {
+		holdsScript(t, filepath.Join(dir, name), map[string][]byte{Preload: preload, Adapter: adapterScript}[name])
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+func holdsScript(t *testing.T, path string, want []byte) {
+	t.Helper()
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o044 != 0o044 {
 		t.Fatalf("%v, %v", info, err)
 	}
-	if raw, err := os.ReadFile(path); err != nil || !bytes.Equal(raw, preload) {
+	if raw, err := os.ReadFile(path); err != nil || !bytes.Equal(raw, want) {
 		t.Errorf("%d bytes, %v", len(raw), err)
-	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("%v, %v", entries, err)
 	}
 }
 
@@ -32,6 +38,7 @@ func TestPreloadIsThereForEachProcess(t *testing.T) {
 	for _, before := range []func() error{
 		func() error { return nil }, // a cleaner took the whole folder
 		func() error { return os.Remove(filepath.Join(dir, Preload)) },
+		func() error { return os.Remove(filepath.Join(dir, Adapter)) },
 		func() error { return os.WriteFile(filepath.Join(dir, Preload+".part"), nil, 0o600) }, // of a start that was killed
 		func() error {
 			return os.Rename(filepath.Join(dir, Preload), filepath.Join(dir, Preload+".part"))

@@ -24,8 +24,8 @@ type remote struct {
 
 // reply makes a remote's answer.
 func (s *namespace) reply(n remote, k kind, data *ipc.Object) *ipc.Object {
-	o := s.b.gen.message(s.name, n.uid, k).Set("data", data)
-	if s.b.gen == third {
+	o := s.b.message(s.name, n.uid, k).Set("data", data)
+	if s.b.gen != second {
 		o.Set("requesterUid", s.uid)
 	}
 	return o
@@ -33,7 +33,7 @@ func (s *namespace) reply(n remote, k kind, data *ipc.Object) *ipc.Object {
 
 // sign makes the message that tells the worker about a remote.
 func (s *namespace) sign(n remote) *ipc.Object {
-	o := s.b.gen.message(s.name, n.uid, kindBeat)
+	o := s.b.message(s.name, n.uid, kindBeat)
 	if s.b.gen == second {
 		o.Set("data", float64(n.number))
 	}
@@ -43,9 +43,9 @@ func (s *namespace) sign(n remote) *ipc.Object {
 // farewell makes the message that tells the worker that a remote has left.
 func (s *namespace) farewell(n remote) *ipc.Object {
 	if s.b.gen == second {
-		return second.message("", "", kindGone).Set("data", float64(n.number))
+		return s.b.message("", "", kindGone).Set("data", float64(n.number))
 	}
-	return third.message(s.name, n.uid, kindGone)
+	return s.b.message(s.name, n.uid, kindGone)
 }
 
 func (s *namespace) remoteList() []remote {
@@ -123,7 +123,7 @@ func (h *Host) watchServers(ctx context.Context) {
 }
 
 func (h *Host) countServers(ctx context.Context, now time.Time) {
-	for _, g := range h.groups {
+	for _, g := range h.groupList() {
 		counted := make(map[string]int)
 		for _, b := range g.all(nil) {
 			for _, s := range b.list() {

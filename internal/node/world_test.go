@@ -95,7 +95,7 @@ func newWorldOn(t *testing.T, url string) *world {
 	w.Host, err = New(Config{
 		App: "app", RuntimeDir: dir, Conn: w.conn, Log: log, Report: w.report,
 		Record: directory.Worker{Host: "host" + strconv.Itoa(os.Getpid()) + filepath.Base(dir), Path: "/socket.io/", Adapter: "redis"},
-		NewAdapter: func(_ int, g *adapter.Group) (*adapter.Adapter, error) {
+		NewAdapter: func(_, _ int, g *adapter.Group) (*adapter.Adapter, error) {
 			return adapter.New(adapter.Config{Conn: w.conn, Group: g, Log: log})
 		},
 	})
@@ -162,6 +162,7 @@ type how struct {
 	mode      ipc.Mode // Advanced
 	forked    bool     // not of a cluster
 	bare      bool     // without our script
+	inject    bool     // servers that chose no adapter get ours
 	waitReady bool
 	node      string // the program; the one that is installed
 }
@@ -183,8 +184,11 @@ func (w *world) node(h how) *process {
 	w.ids++
 	id := strconv.Itoa(w.ids)
 	args := []string{"-r", w.preload, h.script}
-	if h.bare {
+	switch {
+	case h.bare:
 		args = args[2:]
+	case h.inject:
+		args = append([]string{"-r", filepath.Join(filepath.Dir(w.preload), Adapter)}, args...)
 	}
 	if h.node == "" {
 		h.node = "node"

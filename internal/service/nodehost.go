@@ -97,24 +97,30 @@ func (p *nodeHostProcess) openRedis(ctx context.Context, parts *errgroup.Group) 
 }
 
 // newAdapter makes what SIDEREAL_ADAPTER names; nil: workers of this host alone hear each other.
-func (p *nodeHostProcess) newAdapter() func(int, *adapter.Group) (*adapter.Adapter, error) {
+func (p *nodeHostProcess) newAdapter() func(slot, server int, g *adapter.Group) (*adapter.Adapter, error) {
 	if p.conn == nil || p.set.Adapter == adapterenv.Memory {
 		return nil
 	}
-	return func(slot int, g *adapter.Group) (*adapter.Adapter, error) {
+	return func(slot, server int, g *adapter.Group) (*adapter.Adapter, error) {
 		cfg := p.adapterConfig()
+		if server > 0 {
+			cfg = adapterenv.ServerConfig(p.nodeCluster(), p.set.App.App, server)
+		}
 		cfg.Conn, cfg.Group, cfg.Log, cfg.Metrics = p.conn, g, p.log, p.metrics
 		cfg.Name, cfg.Version = fmt.Sprintf("%s/%d", p.set.HostName, slot), p.version
 		return adapter.New(cfg)
 	}
 }
 
-// adapterConfig returns the adapter's settings for Node workers. This process doesn't know their
-// rooms, so no room has a channel of its own.
-func (p *nodeHostProcess) adapterConfig() adapter.Config {
+// adapterConfig returns the adapter's settings for Node workers.
+func (p *nodeHostProcess) adapterConfig() adapter.Config { return adapterenv.Config(p.nodeCluster()) }
+
+// nodeCluster returns the settings without channels for rooms: this process doesn't know the rooms
+// of Node workers.
+func (p *nodeHostProcess) nodeCluster() config.Cluster {
 	set := p.set.Cluster
 	set.AdapterMode = string(adapter.Static)
-	return adapterenv.Config(set)
+	return set
 }
 
 // record is what the workers' records have in common.

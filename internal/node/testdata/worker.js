@@ -1,8 +1,8 @@
 // A worker as the documentation of @socket.io/pm2 shows it: its server never listens. STICKY and ADAPTER name the packages;
-// with PORT it listens instead of using sticky, with READY it says that it is ready.
+// with PORT it listens instead of using sticky, with READY it says that it is ready. SOCKETIO is another version's name.
 const { createServer } = require("http");
 const cluster = require("cluster");
-const { Server } = require("socket.io");
+const { Server } = require(process.env.SOCKETIO || "socket.io");
 
 const httpServer = createServer((req, res) => {
   if (req.url === "/big") {

@@ -66,7 +66,23 @@ func (w *waiting) wait(ctx context.Context) error {
 	if len(w.failed) > 0 {
 		return &Failure{Code: config.ExitFailed, Text: strings.Join(w.failed, "\n")}
 	}
+	w.adapters()
 	return nil
+}
+
+// adapters says which apps got our adapter, a line each.
+func (w *waiting) adapters() {
+	if w.goal != up {
+		return
+	}
+	now := w.d.statuses()
+	said := map[*application]bool{}
+	for _, e := range w.entries {
+		if adapters(now[e.place]) > 0 && !said[e.app] {
+			said[e.app] = true
+			w.emit(Event{Level: "info", Name: e.app.name, Step: "adapter", Text: "sets no Socket.IO adapter and got Sidereal's: its processes share rooms"})
+		}
+	}
 }
 
 // look reports a process's changes, and settles it once its outcome is known.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ func (d *Daemon) describe(b *book, e *entry, st supervisor.Status) Process {
 		Restarts: max(st.Restarts-unfollowed(st)+st.Renewed+f.commands, 0), Unstable: st.Unstable, Worker: st.Attrs[lifeline.Worker], Port: st.Port,
 		OutFile: pathOf(e.out.file), ErrorFile: pathOf(e.err.file), LogFile: pathOf(e.out.both), PIDFile: d.pids.path(e, a), ReloadedAt: f.reloaded,
 	}
+	p.Adapters = adapters(st)
 	if st.Last != nil {
 		p.ExitCode = &st.Last.Code
 		if p.Reason == "" {
@@ -47,6 +49,12 @@ func (d *Daemon) describe(b *book, e *entry, st supervisor.Status) Process {
 		}
 	}
 	return p
+}
+
+// adapters returns how many Socket.IO servers of a process got our adapter.
+func adapters(st supervisor.Status) int {
+	n, _ := strconv.Atoi(st.Attrs[lifeline.ChildAdapters]) // empty for other processes
+	return n
 }
 
 func statusOf(st supervisor.Status) Status {

@@ -45,6 +45,7 @@ type Process struct {
 	Memory     int64     `json:"memory"`             // resident bytes
 	Worker     string    `json:"worker,omitempty"`   // its id in the directory
 	Port       int       `json:"port,omitempty"`     // of its own, given by us
+	Adapters   int       `json:"adapters,omitempty"` // Socket.IO servers that set none and got ours
 	OutFile    string    `json:"outFile,omitempty"`  // as in App, with the id where it has one; empty: none
 	ErrorFile  string    `json:"errorFile,omitempty"`
 	LogFile    string    `json:"logFile,omitempty"`

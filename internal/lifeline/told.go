@@ -64,6 +64,8 @@ const (
 	ChildAlive   = "alive"   // a beat of its own event loop
 	ChildDrained = "drained" // after Drain: its sessions have left, or the time is over
 	ChildMessage = "message" // it sent a message that is for the supervisor: Message
+	// ChildAdapters says how many Socket.IO servers of a Node process have our adapter: Adapters.
+	ChildAdapters = "adapters"
 )
 
 // ChildReport is a node host's report on a process.
@@ -74,6 +76,8 @@ type ChildReport struct {
 	Worker string `json:"worker,omitempty"`
 	// By says what made it ready: "listening", "adapter", "ready", "port".
 	By string `json:"by,omitempty"`
+	// Adapters is the number of ChildAdapters.
+	Adapters int `json:"adapters,omitempty"`
 	// Message is the JSON message of ChildMessage. {"cmd":"disconnect"} asks for a successor.
 	Message json.RawMessage `json:"message,omitempty"`
 }

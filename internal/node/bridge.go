@@ -12,7 +12,7 @@ import (
 const (
 	maxNamespaces = 10_000 // of one worker
 	maxNamespace  = 1024   // bytes of one's name
-	maxServers   = 64 // of one worker that have our adapter
+	maxServers    = 64     // of one worker that have our adapter
 	// maxAsking limits the open questions of a worker. Servers on other hosts don't get further
 	// ones.
 	maxAsking = 512

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/node/ipc"
@@ -51,6 +52,7 @@ type child struct {
 	mainPort  int                           // the first that it asked for and got; 0: none
 	offers    map[int64]func(accepted bool) // connections without an answer so far, by the message's number; nil: it has ended
 	bridges   map[int]*bridge               // of servers with our adapter, by their numbers
+	losses    map[string]loss               // by reason
 	ready     bool
 	worker    string // its id in the directory, the first it got
 }
@@ -58,8 +60,8 @@ type child struct {
 func newChild(ctx context.Context, h *Host, id int, told lifeline.ChannelTold, ch *channel) *child {
 	c := &child{
 		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), endpoints: make(map[string]*endpoint), servers: make(map[string]struct{}),
-		offers: make(map[int64]func(accepted bool)), bridges: make(map[int]*bridge),
-		log:    h.log.With("process", told.Name, "pid", told.PID),
+		offers: make(map[int64]func(accepted bool)), bridges: make(map[int]*bridge), losses: make(map[string]loss),
+		log: h.log.With("process", told.Name, "pid", told.PID),
 	}
 	c.ctx, c.end = context.WithCancel(ctx)
 	c.bridge = newBridge(c, 0)
@@ -154,6 +156,35 @@ func (c *child) allBridges() []*bridge {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append(slices.Collect(maps.Values(c.bridges)), c.bridge)
+}
+
+// logEvery is how often a process's losses are logged, by reason.
+const logEvery = time.Minute
+
+// uncarried counts and logs n messages of the process that didn't reach all other servers. Between
+// two lines of the log it only counts.
+func (c *child) uncarried(reason string, n int, fields ...any) {
+	c.h.metrics.uncarried.WithLabelValues(reason).Add(float64(n))
+	c.mu.Lock()
+	l := c.losses[reason]
+	l.count += n
+	now := time.Now()
+	due := now.Sub(l.logged) >= logEvery
+	count := l.count
+	if due {
+		l = loss{logged: now}
+	}
+	c.losses[reason] = l
+	c.mu.Unlock()
+	if due {
+		c.log.Warn("messages didn't reach all other servers", append([]any{"reason", reason, "messages", count}, fields...)...)
+	}
+}
+
+// loss is messages of a process that the log doesn't mention yet.
+type loss struct {
+	count  int
+	logged time.Time // the last line
 }
 
 // announced counts the sessions that sticky announces, unless the preload script counts them.

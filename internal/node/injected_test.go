@@ -2,8 +2,13 @@ package node
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/sidereal-io/sidereal/directory"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -32,4 +37,54 @@ func TestServersWithoutAnAdapter(t *testing.T) {
 		b.routerOn(atB, "app", 3)
 		a.check("cluster", map[string]any{"urls": []any{[]any{entry, 3}, []any{goServer(t, a.redis, classic), 1}}, "servers": 4})
 	})
+}
+
+// TestServersOfOneProcess: each of a process's servers is one with its likes in other processes, and
+// apart from the others. The app's own adapter is left alone, even one that it sets late.
+func TestServersOfOneProcess(t *testing.T) {
+	w := newWorld(t)
+	h, ports := severalServers(t, "")
+	first := w.workers(2, h)[0]
+	urls := []string{w.router("app", 2)}
+	for _, port := range ports[1:] {
+		urls = append(urls, w.router(directory.PortApp("app", port), 2))
+	}
+	w.check("apart", map[string]any{"urls": urls})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var last lifeline.ChildReport
+	for _, r := range w.reports {
+		if r.ID == first.id && r.State == lifeline.ChildAdapters {
+			last = r
+		}
+	}
+	if last.Adapters != 2 { // the app's own adapter has replaced a third
+		t.Errorf("%d servers are reported to have our adapter", last.Adapters)
+	}
+}
+
+// severalServers is an app whose processes have three servers, each at a port of its own.
+func severalServers(t *testing.T, what string) (h how, ports []int) {
+	var texts []string
+	for range 3 {
+		ports = append(ports, testkit.FreePort(t))
+		texts = append(texts, strconv.Itoa(ports[len(ports)-1]))
+	}
+	return how{script: "testdata/several.js", inject: true, env: []string{"PORTS=" + strings.Join(texts, ","), "CASE=" + what}}, ports
+}
+
+// TestUncarriedMessages: what can't leave its process is counted, and this process's clients get it
+// if anybody can.
+func TestUncarriedMessages(t *testing.T) {
+	for reason, result := range map[string]string{"size": "sent", "value": "TypeError"} { // as without us
+		t.Run(reason, func(t *testing.T) {
+			w := newWorld(t)
+			h, _ := severalServers(t, reason)
+			w.workers(2, h)
+			w.check("lose", map[string]any{"url": w.router("app", 2), "result": result})
+			testkit.Until(t, "the loss to be counted", func() bool {
+				return testutil.ToFloat64(w.metrics.uncarried.WithLabelValues(reason)) == 1
+			})
+		})
+	}
 }

@@ -6,11 +6,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// reasons are why a message doesn't reach all other servers.
+var reasons = []string{"value", "size", "busy"}
+
 // metrics counts; without a registry nobody reads it.
 type metrics struct {
 	children    prometheus.Gauge
 	frames      prometheus.Counter
 	malformed   prometheus.Counter
+	uncarried   *prometheus.CounterVec
 	connections *prometheus.CounterVec
 }
 
@@ -25,10 +29,17 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		malformed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sidereal_nodehost_malformed_total", Help: "Messages of Node processes, or for them, that cannot be read or carried further.",
 		}),
+		uncarried: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sidereal_nodehost_uncarried_total",
+			Help: "Messages of Node processes that didn't reach all other servers, by reason: a value that can't be sent (value), too many bytes (size), too many open questions (busy).",
+		}, []string{"reason"}),
 		connections: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_nodehost_connections_total",
 			Help: "Connections of routers by what became of them: given to a Node process (local: a router's pair; client: a WebSocket itself; peer: another host's router), copied, refused.",
 		}, []string{"kind"}),
+	}
+	for _, reason := range reasons {
+		m.uncarried.WithLabelValues(reason)
 	}
 	for _, kind := range []string{"local", "client", "peer", "copied", "refused"} {
 		m.connections.WithLabelValues(kind)
@@ -36,5 +47,5 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.children), reg.Register(m.frames), reg.Register(m.malformed), reg.Register(m.connections))
+	return m, errors.Join(reg.Register(m.children), reg.Register(m.frames), reg.Register(m.malformed), reg.Register(m.uncarried), reg.Register(m.connections))
 }

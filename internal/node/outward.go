@@ -36,13 +36,18 @@ func (s *namespace) outward(k kind, m message) {
 	s.logUnsent(err)
 }
 
-// logUnsent logs that a message of the worker didn't leave this host: JSON and msgpack can't carry
-// it, or Node's adapter would never have sent it.
+// logUnsent counts and logs that a message of the worker didn't leave this host: JSON and msgpack
+// can't carry it, it is too large, or Node's adapter would never have sent it.
 func (s *namespace) logUnsent(err error) {
-	if err != nil {
-		s.b.c.h.metrics.malformed.Inc()
-		s.b.c.log.Debug("message not sent to other hosts", "namespace", s.name, "error", err)
+	if err == nil {
+		return
 	}
+	s.b.c.h.metrics.malformed.Inc()
+	reason := "value"
+	if errors.Is(err, adapter.ErrTooLarge) {
+		reason = "size"
+	}
+	s.b.c.uncarried(reason, 1, "namespace", s.name, "error", err)
 }
 
 // inBackground runs f, which asks other servers, in a goroutine. It does nothing if maxAsking
@@ -50,6 +55,7 @@ func (s *namespace) logUnsent(err error) {
 func (s *namespace) inBackground(f func(ctx context.Context) error) {
 	if s.b.asking.Add(1) > maxAsking {
 		s.b.asking.Add(-1)
+		s.b.c.uncarried("busy", 1, "namespace", s.name)
 		return
 	}
 	ok := s.b.c.h.start(func() {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -116,6 +117,15 @@ func (c *child) fromPreload(f ipc.Frame, o *ipc.Object) {
 	case "adapter":
 		if n, _ := o.Int("server"); n > 0 && n <= maxServers && f != nil {
 			c.bridgeOf(n).fromWorker(f, o)
+		}
+	case "adapters":
+		if n, ok := o.Int("servers"); ok && n >= 0 && n <= maxServers {
+			c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildAdapters, Adapters: n})
+		}
+	case "uncarried":
+		n, _ := o.Int("count")
+		if reason := o.Text("reason"); n > 0 && slices.Contains(reasons, reason) {
+			c.uncarried(reason, n)
 		}
 	case "drained":
 		c.onDrained.Do(func() { close(c.drained) })

@@ -95,8 +95,12 @@ func newWorldOn(t *testing.T, url string) *world {
 	w.Host, err = New(Config{
 		App: "app", RuntimeDir: dir, Conn: w.conn, Log: log, Report: w.report,
 		Record: directory.Worker{Host: "host" + strconv.Itoa(os.Getpid()) + filepath.Base(dir), Path: "/socket.io/", Adapter: "redis"},
-		NewAdapter: func(_, _ int, g *adapter.Group) (*adapter.Adapter, error) {
-			return adapter.New(adapter.Config{Conn: w.conn, Group: g, Log: log})
+		NewAdapter: func(_, server int, g *adapter.Group) (*adapter.Adapter, error) {
+			cfg := adapter.Config{Conn: w.conn, Group: g, Log: log}
+			if server > 1 {
+				cfg.Key = "server" + strconv.Itoa(server)
+			}
+			return adapter.New(cfg)
 		},
 	})
 	if err != nil {

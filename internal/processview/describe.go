@@ -60,6 +60,7 @@ func processPairs(p *daemon.Process, a *pm2.App, now time.Time) []pair {
 		{name: "pid", value: pid(p)},
 		{name: "worker", value: p.Worker},
 		{name: "port", value: number(int64(p.Port))},
+		{name: "adapter", value: adapter(p)},
 		{name: "restarts", value: fmt.Sprint(p.Restarts)},
 		{name: "unstable restarts", value: fmt.Sprint(p.Unstable)},
 		{name: "uptime", value: uptime(p, now)},
@@ -69,6 +70,17 @@ func processPairs(p *daemon.Process, a *pm2.App, now time.Time) []pair {
 		{name: "cpu", value: percent(p.CPU)},
 		{name: "memory", value: size(p.Memory)},
 	}, appPairs(p, a)...)
+}
+
+// adapter says that Socket.IO servers of a process got Sidereal's adapter.
+func adapter(p *daemon.Process) string {
+	switch p.Adapters {
+	case 0:
+		return ""
+	case 1:
+		return "Sidereal's, since the app sets none"
+	}
+	return fmt.Sprintf("Sidereal's in %d Socket.IO servers that set none", p.Adapters)
 }
 
 func appPairs(p *daemon.Process, a *pm2.App) []pair {

@@ -182,6 +182,8 @@ func (w wards) reported(value string) {
 		}
 		ward.note(ReadyBy, r.By)
 		ward.readiness.sign()
+	case lifeline.ChildAdapters:
+		ward.note(lifeline.ChildAdapters, strconv.Itoa(r.Adapters))
 	case lifeline.ChildDrained:
 		ward.departure.moved()
 	case lifeline.ChildMessage:

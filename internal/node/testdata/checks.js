@@ -284,6 +284,32 @@ const checks = {
     process.stdin.unref();
   },
 
+  // servers of the same processes, apart from each other; the last one has an adapter of the app's
+  async apart({ urls }) {
+    const clients = [];
+    for (const url of urls) clients.push(await oneOfEach(url, 2));
+    for (const [i, [socket]] of clients.entries()) {
+      const own = i === urls.length - 1;
+      await eventually(async () => assert.equal(await ask(socket, "adapter"), own ? "Own" : "SiderealAdapter"));
+      await eventually(async () => assert.equal(await ask(socket, "servers"), own ? 1 : 2));
+    }
+    const heard = clients.map((list) => list.map((socket) => []));
+    clients.forEach((list, i) => list.forEach((socket, j) => socket.on("said", (text) => heard[i][j].push(text))));
+    for (const [i, [socket]] of clients.entries()) socket.emit("say", `server ${i}`);
+    const all = ([[a, b], [c, d], [e]]) => [a, b, c, d, e];
+    await eventually(async () => assert.deepEqual(all(heard), [["server 0"], ["server 0"], ["server 1"], ["server 1"], ["server 2"]]));
+    for (const list of clients) for (const socket of list) await ask(socket, "servers"); // what was on its way has come
+    assert.deepEqual(heard.pop()[1], []);
+  },
+
+  // a broadcast that can't leave its process
+  async lose({ url, result }) {
+    const [socket] = await oneOfEach(url, 2);
+    const heard = result === "sent" ? said(socket) : null;
+    assert.equal(await ask(socket, "lose"), result);
+    await heard;
+  },
+
   async say({ url, event = "whoami", args = [] }) {
     const socket = await connect(url, { transports: ["websocket"] });
     console.log(JSON.stringify(await ask(socket, event, ...args)));

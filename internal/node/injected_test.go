@@ -88,3 +88,70 @@ func TestUncarriedMessages(t *testing.T) {
 		})
 	}
 }
+
+// TestFrameworksWithoutAnAdapter: plain apps in several frameworks and in both module forms, on two
+// hosts, are one server for all transports.
+func TestFrameworksWithoutAnAdapter(t *testing.T) {
+	for _, name := range []string{"express", "fastify", "hono", "nest", "nest as ES modules", "guarded"} {
+		t.Run(name, func(t *testing.T) {
+			h := plainWorker(t, "FRAMEWORK="+name)
+			if h.script = "testdata/frameworks.js"; name == "nest as ES modules" {
+				h.script = "testdata/nest.mjs"
+			}
+			a := newWorld(t)
+			b := newWorldOn(t, a.redis)
+			a.workers(2, h)
+			b.workers(2, h)
+			atA, atB := a.announced(), b.announced() // a's router reaches b's workers through b's
+			entry := a.routerOn(atA, "app", 4)
+			b.routerOn(atB, "app", 4)
+			a.check("cluster", map[string]any{"urls": []any{[]any{entry, 4}}, "servers": 4})
+		})
+	}
+}
+
+// TestOlderServersWithoutAnAdapter: Socket.IO 3 and 4.
+func TestOlderServersWithoutAnAdapter(t *testing.T) {
+	for _, name := range []string{"socket.io-3", "socket.io-4.0", "socket.io-4.4", "socket.io-4.6", "socket.io"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			h := plainWorker(t, "SOCKETIO="+name)
+			h.script = "testdata/older.js"
+			w.workers(2, h)
+			w.check("older", map[string]any{"url": w.router("app", 2)})
+		})
+	}
+}
+
+// TestNodeVersionsWithoutAnAdapter runs a plain app under the Nodes of e2e/package.json.
+func TestNodeVersionsWithoutAnAdapter(t *testing.T) {
+	for _, version := range []string{"18", "22", "24"} {
+		t.Run(version, func(t *testing.T) {
+			h := plainWorker(t)
+			h.node = nodeOf(t, version)
+			w := newWorld(t)
+			w.workers(2, h)
+			w.check("cluster", map[string]any{"urls": []any{[]any{w.router("app", 2), 2}}, "servers": 2, "raw": true})
+		})
+	}
+}
+
+// TestNothingIsLostBetweenWorkers: while clients talk, one worker is killed, one leaves as in a
+// reload, and one comes. Clients of the worker that stays miss nothing, and nobody waits for the
+// dead.
+func TestNothingIsLostBetweenWorkers(t *testing.T) {
+	w := newWorld(t)
+	h := plainWorker(t)
+	list := w.workers(3, h)
+	c := w.startCheck("hear", map[string]any{"url": w.router("app", 3), "clients": 200, "talkers": 10})
+	c.line("talking to 3")
+	list[0].kill()
+	w.gone(list[0].id)
+	w.workers(1, h)
+	w.leave(list[1])
+	if _, err := c.stdin.Write([]byte("over\n")); err != nil {
+		t.Fatal(err)
+	}
+	c.line("done")
+	c.end()
+}

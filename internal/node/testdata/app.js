@@ -14,6 +14,10 @@ module.exports = (io, self) => {
       socket.on("echo", (...args) => args.pop()(...args));
       socket.on("whoami", (ack) => ack({ ...self, address: socket.handshake.address, transport: socket.conn.transport.name }));
       socket.on("join", (room, ack) => ack(socket.join(room)));
+      socket.on("tell", (by, word, ack) => {
+        nsp.emit("told", by, word);
+        ack();
+      });
       socket.on("say", (room, ...args) => (room === null ? nsp : nsp.to(room)).emit("said", ...args));
       socket.on("fetch", answering(async (room) => {
         const found = await (room === null ? nsp : nsp.in(room)).fetchSockets();

@@ -310,6 +310,79 @@ const checks = {
     await heard;
   },
 
+  // clients of whom some talk to all while workers leave and come; ends with a line on its input. A client whose worker stays
+  // hears everything that was acknowledged, and each talker's words in their order.
+  async hear({ url, clients: n, talkers }) {
+    const clients = [];
+    for (let i = 0; i < n; i++) {
+      const transports = [["websocket"], ["polling"]][i % 2];
+      const socket = await connect(url, { transports, reconnection: true, reconnectionDelay: 10, reconnectionDelayMax: 100 });
+      const client = { socket, heard: [], left: false };
+      socket.on("told", (by, word) => client.heard.push([by, word]));
+      socket.on("disconnect", () => (client.left = true));
+      clients.push(client);
+    }
+    const before = new Set(await Promise.all(clients.map(async ({ socket }) => (await ask(socket, "whoami")).pid)));
+    let over = false;
+    const acknowledged = [];
+    const talking = clients.slice(0, talkers).map(async ({ socket }, by) => {
+      for (let word = 0; !over; word++) {
+        await socket
+          .timeout(20000)
+          .emitWithAck("tell", by, word)
+          .then(
+            () => acknowledged.push(`${by} ${word}`),
+            () => {} // its worker was killed
+          );
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    });
+    console.log(`talking to ${before.size}`);
+    await new Promise((resolve) => process.stdin.once("data", resolve));
+    await eventually(async () => assert(clients.every(({ socket }) => socket.connected)));
+    over = true;
+    await Promise.all(talking);
+    const steady = clients.filter(({ left }) => !left);
+    assert(steady.length > 0 && steady.length < n, `${steady.length} of ${n} clients kept their worker`);
+    for (const { heard } of steady) {
+      await eventually(async () => {
+        const all = new Set(heard.map(([by, word]) => `${by} ${word}`));
+        const lost = acknowledged.filter((id) => !all.has(id));
+        assert.equal(lost.length, 0, `lost: ${lost.slice(0, 10)} of ${acknowledged.length}`);
+      });
+      const last = [];
+      for (const [by, word] of heard) {
+        assert(last[by] === undefined || word > last[by], `${by} said ${last[by]}, then ${word}`);
+        last[by] = word;
+      }
+    }
+    assert.equal((await must(steady[0].socket, "fetch", null)).length, n);
+    process.stdin.unref();
+  },
+
+  // what all versions of Socket.IO have in common, on two workers
+  async older({ url }) {
+    const clients = await oneOfEach(url, 2);
+    const [first, second] = clients;
+    const all = clients.map((s) => s.id).sort();
+    await eventually(async () => assert.deepEqual(await ask(first, "ids", null), all));
+    const both = Promise.all(clients.map(said));
+    first.emit("say", null, { deep: [Buffer.from("bytes"), new Date(0)] });
+    for (const [{ deep }] of await both) {
+      assert(Buffer.isBuffer(deep[0]) && deep[0].toString() === "bytes");
+      assert.equal(deep[1], "1970-01-01T00:00:00.000Z");
+    }
+    const one = said(second);
+    first.emit("others", "you");
+    assert.deepEqual(await one, ["you"]);
+    await ask(second, "join", "room");
+    assert.deepEqual(await ask(first, "ids", "room"), [second.id]);
+    const there = said(second);
+    first.emit("say", "room", "in the room");
+    assert.deepEqual(await there, ["in the room"]);
+    assert.equal((await ask(first, "servers")).length, 1);
+  },
+
   async say({ url, event = "whoami", args = [] }) {
     const socket = await connect(url, { transports: ["websocket"] });
     console.log(JSON.stringify(await ask(socket, event, ...args)));

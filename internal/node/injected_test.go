@@ -50,17 +50,21 @@ func TestServersOfOneProcess(t *testing.T) {
 		urls = append(urls, w.router(directory.PortApp("app", port), 2))
 	}
 	w.check("apart", map[string]any{"urls": urls})
+	testkit.Until(t, "the report that the app's own adapter has replaced a third", func() bool {
+		return w.adapters(first.id) == 2
+	})
+}
+
+// adapters returns how many servers of a process have our adapter, by its last report.
+func (w *world) adapters(id string) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var last lifeline.ChildReport
 	for _, r := range w.reports {
-		if r.ID == first.id && r.State == lifeline.ChildAdapters {
-			last = r
+		if r.ID == id && r.State == lifeline.ChildAdapters {
+			n = r.Adapters
 		}
 	}
-	if last.Adapters != 2 { // the app's own adapter has replaced a third
-		t.Errorf("%d servers are reported to have our adapter", last.Adapters)
-	}
+	return n
 }
 
 // severalServers is an app whose processes have three servers, each at a port of its own.

@@ -80,14 +80,7 @@ func (d *Directory) planMoves(ctx context.Context, plan func(*Table) (map[string
 // readAnew reads all records. Unlike read, it may be called beside Run, whose memory of earlier records
 // it doesn't use.
 func (d *Directory) readAnew(ctx context.Context) (o observation, err error) {
-	known := d.known()
-	sets := d.client.Pipeline()
-	workers, routers := sets.SMembers(ctx, d.keys.workers()), sets.SMembers(ctx, d.keys.routers())
-	_, _ = sets.Exec(ctx) // each command has its own error
-	if o.workers, err = d.membersOf(&o, d.keys.workers(), workers, known.workers); err != nil {
-		return o, err
-	}
-	if o.routers, err = d.membersOf(&o, d.keys.routers(), routers, known.routers); err != nil {
+	if err := d.readMembers(ctx, &o, func(redis.Pipeliner) {}); err != nil {
 		return o, err
 	}
 	var all []reading

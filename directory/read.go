@@ -41,23 +41,19 @@ func wrongType(err error) bool {
 // of which the signs don't say enough. All keys share one slot. A bad key costs only itself. Own are
 // the keys of this process's own records, which are always read.
 func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o observation, err error) {
-	known := d.known()
 	begun := time.Now()
-	sets := d.client.Pipeline()
-	workers, routers := sets.SMembers(ctx, d.keys.workers()), sets.SMembers(ctx, d.keys.routers())
-	beats := sets.HGetAll(ctx, d.keys.beats())
+	var beats *redis.MapStringStringCmd
 	var secret *redis.StringCmd
-	if d.secret.known() {
-		secret = sets.Get(ctx, d.keys.secret())
-	}
-	_, _ = sets.Exec(ctx) // each command has its own error
-	o.blind = d.cut.Load()
-	if o.workers, err = d.membersOf(&o, d.keys.workers(), workers, known.workers); err != nil {
+	err = d.readMembers(ctx, &o, func(pipe redis.Pipeliner) {
+		beats = pipe.HGetAll(ctx, d.keys.beats())
+		if d.secret.known() {
+			secret = pipe.Get(ctx, d.keys.secret())
+		}
+	})
+	if err != nil {
 		return o, err
 	}
-	if o.routers, err = d.membersOf(&o, d.keys.routers(), routers, known.routers); err != nil {
-		return o, err
-	}
+	o.blind = o.blind || d.cut.Load()
 	if secret != nil {
 		o.secret = sawSecret(secret)
 	}
@@ -99,6 +95,21 @@ func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o obser
 	d.memory.begun = begun
 	d.memory.keep(d.records(&o), len(o.workers)+len(o.routers))
 	return o, nil
+}
+
+// readMembers reads who the workers and the routers are, and what also asks for in the same round
+// trip. Each command of that has an error of its own.
+func (d *Directory) readMembers(ctx context.Context, o *observation, also func(redis.Pipeliner)) (err error) {
+	known := d.known()
+	pipe := d.client.Pipeline()
+	workers, routers := pipe.SMembers(ctx, d.keys.workers()), pipe.SMembers(ctx, d.keys.routers())
+	also(pipe)
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	if o.workers, err = d.membersOf(o, d.keys.workers(), workers, known.workers); err != nil {
+		return err
+	}
+	o.routers, err = d.membersOf(o, d.keys.routers(), routers, known.routers)
+	return err
 }
 
 // recordKey is where a record and its sign are.

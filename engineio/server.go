@@ -251,7 +251,7 @@ func (s *Server) ended(session *Session, reason string, err error) {
 	if err != nil {
 		cause = slog.Any("error", err)
 	}
-	s.debug(context.Background(), "session ended", slog.String("sid", session.id), slog.String("reason", reason), cause)
+	s.debug(session.req.ctx, "session ended", slog.String("sid", session.id), slog.String("reason", reason), cause)
 }
 
 // Limits by which clients lose their session, or a post is refused.

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -190,28 +189,18 @@ func (cs *connections) oldestLocked() *conn {
 // closeLongest closes up to that many connections, those that have been without a request for
 // longest. It returns false if there are none.
 func (cs *connections) closeLongest(most int, now time.Time) bool {
-	type idle struct {
-		c     *conn
-		since int64
-	}
-	var all []idle
 	cs.mu.Lock()
-	for c := range cs.proxied {
-		if since := c.activity.idleSince(); since != 0 && now.UnixNano()-since >= int64(oldEnough) {
-			all = append(all, idle{c, since})
-		}
-	}
+	all := longest(cs.proxied, now, func(c *conn) int64 { return c.activity.idleSince() })
 	cs.mu.Unlock()
-	slices.SortFunc(all, func(a, b idle) int { return cmp.Compare(a.since, b.since) })
 	closed := 0
-	for _, i := range all {
+	for _, c := range all {
 		if closed == most {
 			break
 		}
-		if i.c.closeIfIdle() {
+		if c.closeIfIdle() {
 			closed++
 			cs.mu.Lock()
-			delete(cs.proxied, i.c)
+			delete(cs.proxied, c)
 			cs.mu.Unlock()
 		}
 	}

@@ -140,27 +140,38 @@ func (m *budget) atOnce() int { return max(int(m.most.Load()/64), 1) }
 
 // hurry ends the bodies for which the router has waited longest.
 func (m *budget) hurry(now time.Time) bool {
-	type slow struct {
-		p     *upload
-		since int64
-	}
-	var all []slow
 	m.mu.Lock()
-	for p := range m.uploads {
-		if since := p.waits.Load(); since != 0 && now.UnixNano()-since >= int64(oldEnough) {
-			all = append(all, slow{p, since})
-		}
-	}
+	all := longest(m.uploads, now, func(p *upload) int64 { return p.waits.Load() })
 	m.mu.Unlock()
-	slices.SortFunc(all, func(a, b slow) int { return cmp.Compare(a.since, b.since) })
 	ended := 0
-	for _, s := range all[:min(len(all), m.atOnce())] {
-		if s.p.hurry() {
+	for _, p := range all[:min(len(all), m.atOnce())] {
+		if p.hurry() {
 			ended++
 		}
 	}
 	m.metrics.evicted.WithLabelValues("body").Add(float64(ended))
 	return ended > 0
+}
+
+// longest returns those of all that have waited for oldEnough, whoever has waited longest first.
+// Since is when that began, in Unix nanoseconds; 0: it doesn't wait.
+func longest[T comparable](all map[T]struct{}, now time.Time, since func(T) int64) []T {
+	type waiting struct {
+		who   T
+		since int64
+	}
+	var some []waiting
+	for who := range all {
+		if at := since(who); at != 0 && now.UnixNano()-at >= int64(oldEnough) {
+			some = append(some, waiting{who, at})
+		}
+	}
+	slices.SortFunc(some, func(a, b waiting) int { return cmp.Compare(a.since, b.since) })
+	sorted := make([]T, len(some))
+	for i, w := range some {
+		sorted[i] = w.who
+	}
+	return sorted
 }
 
 func (m *budget) add(p *upload) {

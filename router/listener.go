@@ -1,7 +1,6 @@
 package router
 
 import (
-	"context"
 	"net"
 	"sync"
 	"time"
@@ -75,9 +74,8 @@ func (l *listener) inspect(nc net.Conn) {
 		return
 	}
 	if here && c.wantsWebSocket() && l.r.enter(c) {
-		defer l.r.conns.serving.Done()
 		c.last = true
-		c.serve(context.Background())
+		l.r.recognized <- c
 		return
 	}
 	c.Drop() // what was seen stays in the kernel

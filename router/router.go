@@ -66,7 +66,9 @@ type Router struct {
 
 	workers workers
 	conns   *connections
-	budget  budget // of file descriptors
+
+	recognized chan *conn // by a Listener, and counted by conns
+	budget     budget     // of file descriptors
 
 	tls         *tls.Config
 	mux         multiplexer // of HTTP/2; nil: none
@@ -102,7 +104,7 @@ func New(cfg Config) (*Router, error) {
 	if r.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("router: register metrics: %w", err)
 	}
-	r.conns = newConnections(&r.cfg, r.metrics)
+	r.conns, r.recognized = newConnections(&r.cfg, r.metrics), make(chan *conn)
 	r.budget.init(&r.cfg, r.metrics, r.conns, r.workers.tidy)
 	r.tls = &tls.Config{GetConfigForClient: r.tlsFor}
 	if cfg.Certificates != nil && !cfg.HTTP1Only {
@@ -145,6 +147,11 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 	background.Go(func() { r.watcher.run(hard) })
 	background.Go(func() { r.tidy(hard) })
 	background.Go(func() { r.workers.linkLocal(hard) })
+	background.Go(func() {
+		for c := range r.recognized {
+			r.serve(hard, c)
+		}
+	})
 	if r.cfg.Certificates != nil {
 		background.Go(func() { r.cfg.Certificates.watch(hard, r.log) })
 	}
@@ -178,6 +185,7 @@ func (r *Router) Serve(ctx context.Context, listeners ...net.Listener) error {
 		background.Go(func() { r.mux.drain(hard) })
 	}
 	r.drain(stop)
+	close(r.recognized) // conns counts nobody any more
 	r.pairs.Close()
 	r.workers.stopped.Store(true)
 	stop()
@@ -240,6 +248,11 @@ func (r *Router) take(ctx context.Context, nc net.Conn, redirects bool) {
 		r.turnOut(nc, l)
 		return
 	}
+	r.serve(ctx, c)
+}
+
+// serve serves a connection that conns counts, on a goroutine of its own.
+func (r *Router) serve(ctx context.Context, c *conn) {
 	go func() {
 		defer r.conns.serving.Done()
 		c.serve(ctx)

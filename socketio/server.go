@@ -78,7 +78,9 @@ func New(cfg Config) (*Server, error) {
 // only Shutdown limits that.
 func (s *Server) Run(ctx context.Context) error {
 	defer close(s.shutdown.ended)
-	s.start(ctx)
+	soft, end := context.WithCancel(ctx)
+	defer end()
+	s.start(ctx, end)
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx, since ending sockets still publish
 	defer stop()
 	g, hard := errgroup.WithContext(hard)
@@ -86,10 +88,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.cfg.Adapter != nil {
 		g.Go(func() error { return s.cfg.Adapter.Run(hard) })
 	}
-	soft, end := context.WithCancel(ctx)
-	defer end()
 	defer context.AfterFunc(hard, end)() // a part failed
-	defer context.AfterFunc(s.shutdown.halting, end)()
 	err := errors.Join(s.end(soft), s.callHooks(ctx))
 	s.mu.Lock()
 	namespaces := slices.Collect(maps.Values(s.namespaces))

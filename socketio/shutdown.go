@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
@@ -45,24 +46,21 @@ func (v valued) Value(key any) any {
 
 // shutdown is how a server ends.
 type shutdown struct {
-	halting context.Context // ends when Shutdown is called
-	halt    context.CancelFunc
-	expired context.Context // ends when a Shutdown's context does: nobody is waited for any more
-	expire  context.CancelFunc
+	expired chan struct{} // closed when a Shutdown's context ends: nobody is waited for any more
+	expire  func()
 	ended   chan struct{} // closed when Run has returned
 
 	// guarded by Server.mu
 	running bool
+	halt    context.CancelFunc            // ends the sessions of Run; nil before Run
 	waiting []func(context.Context)       // what Go was given before Run
 	hooks   []func(context.Context) error // of OnShutdown
 	limit   context.Context               // of the first Shutdown; nil: there was none
 }
 
 func newShutdown() shutdown {
-	e := shutdown{ended: make(chan struct{})}
-	e.halting, e.halt = context.WithCancel(context.Background())
-	e.expired, e.expire = context.WithCancel(context.Background())
-	return e
+	expired := make(chan struct{})
+	return shutdown{expired: expired, expire: sync.OnceFunc(func() { close(expired) }), ended: make(chan struct{})}
 }
 
 var (
@@ -127,13 +125,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.shutdown.limit == nil {
 		s.shutdown.limit = ctx
 	}
-	running := s.shutdown.running
+	running, halt := s.shutdown.running, s.shutdown.halt
 	s.mu.Unlock()
 	stop := context.AfterFunc(ctx, s.shutdown.expire)
-	s.shutdown.halt()
 	if !running {
-		return nil
+		return nil // Run will end at once
 	}
+	halt()
 	select {
 	case <-s.shutdown.ended:
 		stop()
@@ -143,12 +141,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// start begins Run: it runs what Go was given so far.
-func (s *Server) start(ctx context.Context) {
+// start begins Run, whose sessions halt ends: it runs what Go was given so far.
+func (s *Server) start(ctx context.Context, halt context.CancelFunc) {
 	s.life.values.Store(&ctx)
 	s.mu.Lock()
 	waiting := s.shutdown.waiting
-	s.shutdown.running, s.shutdown.waiting = true, nil
+	s.shutdown.running, s.shutdown.halt, s.shutdown.waiting = true, halt, nil
+	if s.shutdown.limit != nil { // Shutdown was called before Run
+		halt()
+	}
 	s.mu.Unlock()
 	for _, f := range waiting {
 		s.spawn(f)
@@ -165,7 +166,7 @@ func (s *Server) await(f func()) bool {
 	select {
 	case <-done:
 		return true
-	case <-s.shutdown.expired.Done():
+	case <-s.shutdown.expired:
 	}
 	select {
 	case <-done: // it came to its end at the same time

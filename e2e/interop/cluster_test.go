@@ -28,7 +28,6 @@ const (
 
 // sender does operations; it is a server or an emitter.
 type sender interface {
-	name() string
 	// act does an operation with the rooms of c as they are, and returns what its caller is told.
 	act(t *testing.T, c call, p payload) outcome
 }
@@ -36,6 +35,7 @@ type sender interface {
 // server is a sender that others reach.
 type server interface {
 	sender
+	name() string
 	// inspect tells which clients are in which rooms, and which server-side events came since it was last called.
 	inspect(t *testing.T) state
 }

@@ -281,8 +281,6 @@ func startGoEmitter(t *testing.T, transport transport, url, key string) goEmitte
 	return goEmitterPeer{e}
 }
 
-func (goEmitterPeer) name() string { return "go-emitter" }
-
 func (p goEmitterPeer) act(t *testing.T, c call, args payload) (out outcome) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), answersWithin*time.Millisecond)

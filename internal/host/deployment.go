@@ -82,9 +82,6 @@ func (h *Host) Deploy(app App, o Options) *Deployment {
 	return d
 }
 
-// App returns the app, without processes.
-func (d *Deployment) App() App { return d.app }
-
 // State returns what there is to know about the app now.
 func (d *Deployment) State() State {
 	d.mu.Lock()

@@ -11,6 +11,20 @@ import (
 
 const stall = 45 * time.Second
 
+// carry relays what the client sends, until the channel is closed.
+func carry(toClient, toWorker net.Conn) <-chan struct{} {
+	var client, worker netio.Stream
+	client.Init(toClient, stall)
+	worker.Init(toWorker, stall)
+	s := newStreams(new(Pair), &client, &worker)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.ways[0].carry()
+	}()
+	return done
+}
+
 // A peer that takes nothing is given up, and the other side with it.
 func TestRelayGivesUpOnAPeerThatTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -18,15 +32,7 @@ func TestRelayGivesUpOnAPeerThatTakesNothing(t *testing.T) {
 		toWorker, fromWorker := net.Pipe() // nobody reads at fromWorker
 		defer fromWorker.Close()
 		defer fromClient.Close()
-		var client, worker netio.Stream
-		client.Init(toClient, stall)
-		worker.Init(toWorker, stall)
-		s := newStreams(new(Pair), &client, &worker)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			s.ways[0].carry()
-		}()
+		done := carry(toClient, toWorker)
 		start := time.Now()
 		fromClient.Write([]byte("hello"))
 		<-done
@@ -45,15 +51,7 @@ func TestRelayKeepsWhatMovesSlowly(t *testing.T) {
 		fromClient, toClient := net.Pipe()
 		toWorker, fromWorker := net.Pipe()
 		defer fromWorker.Close()
-		var client, worker netio.Stream
-		client.Init(toClient, stall)
-		worker.Init(toWorker, stall)
-		s := newStreams(new(Pair), &client, &worker)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			s.ways[0].carry()
-		}()
+		done := carry(toClient, toWorker)
 		b := make([]byte, 1)
 		for i := range 20 { // ten minutes
 			if _, err := fromClient.Write([]byte{byte(i)}); err != nil {

@@ -56,11 +56,6 @@ func documented(found string, rows []difference) bool {
 	return slices.ContainsFunc(rows, func(d difference) bool { return regexp.MustCompile(d.at).MatchString(found) })
 }
 
-// counted awaits so many processes.
-func counted(n int) func([]record) bool {
-	return func(list []record) bool { return len(list) == n }
-}
-
 // restarted awaits a count of restarts of all processes.
 func restarted(n int) func([]record) bool {
 	return func(list []record) bool {

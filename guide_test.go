@@ -52,7 +52,8 @@ func TestGuideShowsTheApp(t *testing.T) {
 	}
 }
 
-// declaration is the source of a function, Type.method, type, constant or variable, with its comment.
+// declaration is the source of a function, Type.method, type, constant or variable, with its
+// comment.
 func declaration(t *testing.T, file, name string) string {
 	t.Helper()
 	text := read(t, file)

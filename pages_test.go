@@ -242,8 +242,8 @@ func lines(page string) (all []line) {
 
 var item = regexp.MustCompile(`^\s*([-*]|\d+\.) `)
 
-// passages are the paragraphs, list items, rows of tables and lines of code of a page, each on one line: a citation may be
-// wrapped.
+// passages are the paragraphs, list items, rows of tables and lines of code of a page, each on one
+// line: a citation may be wrapped.
 func passages(page string) (all []line) {
 	open := false
 	for _, l := range lines(page) {

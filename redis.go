@@ -45,8 +45,8 @@ type RedisConn interface {
 	// Close closes the connection. Call it when Run and all parts have returned.
 	Close() error
 	// Client returns the client for commands on keys, which an app may use for keys of its own. It
-	// doesn't retry. That of a Redis Cluster retries if a node is lost, so its commands must tolerate
-	// repetition. Don't close it.
+	// doesn't retry. That of a Redis Cluster retries if a node is lost, so its commands must
+	// tolerate repetition. Don't close it.
 	Client() redis.UniversalClient
 	// String returns the URL without its passwords.
 	String() string

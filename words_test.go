@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 )
 
 // givenUp are words that we replaced, and the words to use; docs/glossary.md has their meanings.
@@ -70,6 +71,31 @@ func TestGivenUpWords(t *testing.T) {
 			return true
 		})
 	}
+}
+
+// narrow are the folders whose comments end at 100 columns. Add a folder once its comments do.
+var narrow = []string{
+	"adapter/emitter/", "adapter/internal/linktest/", "adapter/internal/wire/", "client/", "engineio/packet/",
+	"examples/", "internal/admin/", "internal/cluster/", "internal/guardian/", "internal/handler/",
+	"internal/netio/", "internal/rebalance/", "internal/redisconn/", "internal/redisserver/", "router/",
+	"socketio/cluster/", "socketio/msgpack/", "socketio/packet/", "socketio/socketiotest/", "worker/",
+}
+
+// TestCommentsAreNarrow wants at most 100 columns in a comment that has a line of its own, with tabs
+// of four. Code in a comment may be wider.
+func TestCommentsAreNarrow(t *testing.T) {
+	text := regexp.MustCompile(`^\t*// ?[^ \t]`)
+	walk(t, ".", func(file string) {
+		if path.Ext(file) != ".go" || !slices.ContainsFunc(narrow, func(folder string) bool { return strings.HasPrefix(file, folder) }) {
+			return
+		}
+		for n, line := range strings.Split(read(t, file), "\n") {
+			columns := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    "))
+			if text.MatchString(line) && columns > 100 {
+				t.Errorf("%s:%d: a comment of %d columns: wrap it", file, n+1, columns)
+			}
+		}
+	})
 }
 
 func stays(file string) bool {

@@ -17,7 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// trio is three servers that know each other, with one socket each: s0, s1, s2, in room r0, r1, r2 and all in "all".
+// trio is three servers that know each other, with one socket each: s0, s1, s2, in room r0, r1, r2
+// and all in "all".
 type trio struct {
 	redis    *miniredis.Miniredis
 	servers  []*server
@@ -254,7 +255,8 @@ func TestAloneNobodyIsAsked(t *testing.T) {
 	}
 }
 
-// TestOneBadMessageCostsThatMessage puts everything that would hurt a Node server between two good messages.
+// TestOneBadMessageCostsThatMessage puts everything that would hurt a Node server between two good
+// messages.
 func TestOneBadMessageCostsThatMessage(t *testing.T) {
 	m := miniredis.RunT(t)
 	l := linktest.NewLocal("/", &linktest.Socket{ID: "s", Name: "s"})

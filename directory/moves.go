@@ -17,8 +17,8 @@ import (
 const (
 	// moveTTL is how long an order waits for its worker: three beats.
 	moveTTL = recordTTL
-	// movesLock is how long nobody else gives orders. Until then each worker has taken its order and
-	// said so in its record, and everybody has read that; or its order has expired.
+	// movesLock is how long nobody else gives orders. Until then each worker has taken its order
+	// and said so in its record, and everybody has read that; or its order has expired.
 	movesLock = 15 * time.Second
 	// moveWithin is how long the planning may take, so that the lock outlives the orders.
 	moveWithin = 4 * time.Second
@@ -28,8 +28,8 @@ const (
 var ErrMovesOrdered = errors.New("directory: another rebalance began in the last 15 seconds")
 
 // MoveOrder tells a worker to move sessions away: to end them, so that their clients reconnect to
-// other hosts. It says how many sessions to keep, so that the same order twice, or an order that was
-// planned with old records, moves nobody too many.
+// other hosts. It says how many sessions to keep, so that the same order twice, or an order that
+// was planned with old records, moves nobody too many.
 type MoveOrder struct {
 	Sessions  int     `json:"sessions"`   // to move at most; 0 stops an earlier order
 	Keep      int     `json:"keep"`       // stop when there are no more than these
@@ -77,8 +77,8 @@ func (d *Directory) planMoves(ctx context.Context, plan func(*Table) (map[string
 	return plan(newTable(1, t.byID, t.routers, nil))
 }
 
-// readAnew reads all records. Unlike read, it may be called beside Run, whose memory of earlier records
-// it doesn't use.
+// readAnew reads all records. Unlike read, it may be called beside Run, whose memory of earlier
+// records it doesn't use.
 func (d *Directory) readAnew(ctx context.Context) (o observation, err error) {
 	if err := d.readMembers(ctx, &o, func(redis.Pipeliner) {}); err != nil {
 		return o, err

@@ -34,8 +34,8 @@ type Owner struct {
 	WorkerID string
 	// Decision is one of the Decision constants.
 	Decision string
-	// Worker is the owner's record. The worker may be draining or lost. Worker is nil if, and only if,
-	// Decision is DecisionUnknown.
+	// Worker is the owner's record. The worker may be draining or lost. Worker is nil if, and only
+	// if, Decision is DecisionUnknown.
 	Worker *Worker
 }
 

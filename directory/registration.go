@@ -67,10 +67,10 @@ var routerKind = kind[Router]{
 	load:   func(r *Router, n int) { r.Sessions = n },
 }
 
-// RegisterWorker claims a worker id and writes w under it. It waits for Redis until ctx ends. With an
-// empty w.ID it makes ids until it finds a free one; else it fails if another process has that id. An
-// empty w.State means StateStarting. Load returns the number of clients, for each beat; it may be nil.
-// The claim expires after 6 seconds, so run the Registration before.
+// RegisterWorker claims a worker id and writes w under it. It waits for Redis until ctx ends. With
+// an empty w.ID it makes ids until it finds a free one; else it fails if another process has that
+// id. An empty w.State means StateStarting. Load returns the number of clients, for each beat; it
+// may be nil. The claim expires after 6 seconds, so run the Registration before.
 func (d *Directory) RegisterWorker(ctx context.Context, w Worker, load func() (clients int)) (*Registration[Worker], error) {
 	return register(ctx, d, workerKind, w, w.ID, d.keys.workers(), d.keys.worker, load)
 }
@@ -111,7 +111,8 @@ func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], r
 		case err != nil && ctx.Err() != nil:
 			return nil, fmt.Errorf("directory: register %s: %w", k.name, ctx.Err())
 		case err != nil:
-			// Whether the claim arrived is not known. If it did, it expires: the next try takes another id.
+			// Whether the claim arrived is not known. If it did, it expires: the next try takes
+			// another id.
 			d.beatFailed(err)
 			select {
 			case <-ctx.Done():
@@ -139,8 +140,8 @@ func (r *Registration[R]) ID() string { return r.id }
 // SetState changes the state, and has Run write the record at once. It never blocks.
 func (r *Registration[R]) SetState(s State) { r.Update(func(record *R) { *r.kind.state(record) = s }) }
 
-// Update lets change edit the record, except for its id, and has Run write it at once. It doesn't wait
-// for Redis.
+// Update lets change edit the record, except for its id, and has Run write it at once. It doesn't
+// wait for Redis.
 func (r *Registration[R]) Update(change func(record *R)) {
 	r.mu.Lock()
 	change(&r.record)
@@ -158,8 +159,8 @@ type told struct {
 	moving bool
 }
 
-// text returns the record with the present load, what to tell the routers of it, and the sign of its
-// next beat.
+// text returns the record with the present load, what to tell the routers of it, and the sign of
+// its next beat.
 func (r *Registration[R]) text() (string, told, sign) {
 	load := r.load()
 	r.mu.Lock()
@@ -170,8 +171,8 @@ func (r *Registration[R]) text() (string, told, sign) {
 	return encode(r.record), told{*r.kind.state(&r.record), r.kind.moving(&r.record)}, sign{digest(without), r.beats, load}
 }
 
-// Run writes the record every 2 seconds, when it changes, and when Redis is back, until ctx ends. Then
-// it removes the record and tells the routers. Call it once.
+// Run writes the record every 2 seconds, when it changes, and when Redis is back, until ctx ends.
+// Then it removes the record and tells the routers. Call it once.
 func (r *Registration[R]) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -200,8 +201,8 @@ func (r *Registration[R]) Run(ctx context.Context) error {
 	}
 }
 
-// beat writes the record. Routers are told of a change, and when the record had vanished: somebody said
-// that this worker was gone, or Redis lost its data.
+// beat writes the record. Routers are told of a change, and when the record had vanished: somebody
+// said that this worker was gone, or Redis lost its data.
 func (r *Registration[R]) beat(ctx context.Context, said told) (told, error) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()

@@ -131,9 +131,9 @@ func (s *secret) is(shown, workerID string) bool {
 	return is == 1
 }
 
-// Secret returns the secret that routers show each other. The first router makes it. After the first
-// call it comes from memory, so that a router can serve while Redis is away. It is never empty without
-// an error.
+// Secret returns the secret that routers show each other. The first router makes it. After the
+// first call it comes from memory, so that a router can serve while Redis is away. It is never
+// empty without an error.
 func (d *Directory) Secret(ctx context.Context) (string, error) {
 	d.secret.mu.Lock()
 	value := d.secret.value
@@ -144,8 +144,8 @@ func (d *Directory) Secret(ctx context.Context) (string, error) {
 	return d.agree(ctx, randomText(secretBytes), false)
 }
 
-// Secrets returns the secret and those of the last 10 minutes, which other routers may still show. It
-// doesn't ask Redis.
+// Secrets returns the secret and those of the last 10 minutes, which other routers may still show.
+// It doesn't ask Redis.
 func (d *Directory) Secrets() []string { return d.secret.all() }
 
 // Accepts reports whether shown is the secret of this app's routers. For a secret that this process

@@ -28,26 +28,26 @@ const (
 
 // UpstreamConfig lists upstreams.
 type UpstreamConfig struct {
-	// List has the upstreams, separated by commas: http:// or https:// with host and port. A name stands
-	// for all its addresses, which are resolved again every Interval. An address that appears gets new
-	// sessions; one that disappears keeps the sessions that it has.
+	// List has the upstreams, separated by commas: http:// or https:// with host and port. A name
+	// stands for all its addresses, which are resolved again every Interval. An address that
+	// appears gets new sessions; one that disappears keeps the sessions that it has.
 	List string
-	// Shared keeps the sids in Redis, where all routers with the same List find them. Its workers are in
-	// the table too. It must be running. Nil keeps the sids in this process, for this router only. Then no
-	// sid in use is forgotten: each handshake of the last 90 seconds takes 162 bytes.
+	// Shared keeps the sids in Redis, where all routers with the same List find them. Its workers
+	// are in the table too. It must be running. Nil keeps the sids in this process, for this router
+	// only. Then no sid in use is forgotten: each handshake of the last 90 seconds takes 162 bytes.
 	Shared *Directory
 
 	// Path is the path of Socket.IO. Empty means "/socket.io/".
 	Path string
-	// Check is a path that a healthy upstream answers with a status below 400. Empty means Path, with any
-	// status below 500.
+	// Check is a path that a healthy upstream answers with a status below 400. Empty means Path,
+	// with any status below 500.
 	Check string
-	// Interval is the time between two checks of an upstream, and two resolutions of a name. Zero means 5
-	// seconds. A shorter interval notices changes sooner and costs more requests.
+	// Interval is the time between two checks of an upstream, and two resolutions of a name. Zero
+	// means 5 seconds. A shorter interval notices changes sooner and costs more requests.
 	Interval time.Duration
 
-	// RootCAs are the authorities that may sign the certificates of https:// upstreams. Nil means the
-	// system's.
+	// RootCAs are the authorities that may sign the certificates of https:// upstreams. Nil means
+	// the system's.
 	RootCAs *x509.CertPool
 	// Resolver resolves names. Nil means the system's.
 	Resolver interface {
@@ -56,8 +56,8 @@ type UpstreamConfig struct {
 
 	// Log gets one line when an upstream's state changes. Nil means slog.Default().
 	Log *slog.Logger
-	// Metrics registers the sidereal_directory_upstream_* metrics, and sidereal_directory_workers if Shared
-	// is nil. Nil registers nothing.
+	// Metrics registers the sidereal_directory_upstream_* metrics, and sidereal_directory_workers
+	// if Shared is nil. Nil registers nothing.
 	Metrics prometheus.Registerer
 }
 
@@ -162,8 +162,9 @@ func (u *Upstreams) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// WorkerGone notes that an upstream refuses connections. It gets no requests until a check succeeds.
-// Other routers notice for themselves. An id that isn't in the list goes to the shared Directory.
+// WorkerGone notes that an upstream refuses connections. It gets no requests until a check
+// succeeds. Other routers notice for themselves. An id that isn't in the list goes to the shared
+// Directory.
 func (u *Upstreams) WorkerGone(id string) {
 	u.mu.Lock()
 	b := u.byID[id]
@@ -185,7 +186,8 @@ func (b *Upstream) lookAgain() {
 	}
 }
 
-// eject ejects b if at least half of the listed upstreams remain: if more fail, the cause is elsewhere.
+// eject ejects b if at least half of the listed upstreams remain: if more fail, the cause is
+// elsewhere.
 func (u *Upstreams) eject(b *Upstream) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -290,8 +292,8 @@ func (u *Upstreams) checked(b *Upstream, v verdict) time.Duration {
 	return next
 }
 
-// count updates the table every second until ctx ends: the numbers of clients, ejections that are over,
-// and upstreams that aren't listed any more and have no sessions left.
+// count updates the table every second until ctx ends: the numbers of clients, ejections that are
+// over, and upstreams that aren't listed any more and have no sessions left.
 func (u *Upstreams) count(ctx context.Context) error {
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
@@ -323,8 +325,8 @@ func (u *Upstreams) countOnce() {
 	u.publishLocked()
 }
 
-// publishLocked puts the present state of every upstream into the table. If none is ready, it shows sick
-// ones as ready: the checks may be wrong.
+// publishLocked puts the present state of every upstream into the table. If none is ready, it shows
+// sick ones as ready: the checks may be wrong.
 func (u *Upstreams) publishLocked() {
 	now, ready := time.Now(), false
 	var sick []int

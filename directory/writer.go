@@ -28,10 +28,10 @@ type write struct {
 	done       chan struct{} // closed when Redis has answered or failed; nil: nobody waits
 }
 
-// writer sends all writes of sids through pipelines, one at a time for each node of a Redis Cluster,
-// so that a frozen node holds up only its own sids. Writes that arrive during a trip to Redis share
-// the next trip. While Redis is away the writer queues nothing, because the cache keeps all entries,
-// and marks those that were never written.
+// writer sends all writes of sids through pipelines, one at a time for each node of a Redis
+// Cluster, so that a frozen node holds up only its own sids. Writes that arrive during a trip to
+// Redis share the next trip. While Redis is away the writer queues nothing, because the cache keeps
+// all entries, and marks those that were never written.
 type writer struct {
 	send  func(ctx context.Context, batch []write) // settles each write
 	key   func(sid string) string

@@ -10,7 +10,8 @@ import (
 	"testing/synctest"
 )
 
-// trips records the batches of a writer. A trip to a place in frozen doesn't end before it's thawed.
+// trips records the batches of a writer. A trip to a place in frozen doesn't end before it's
+// thawed.
 type trips struct {
 	mu     sync.Mutex
 	sent   map[string][]int // sizes by place

@@ -194,7 +194,8 @@ const familyFile = `module.exports = { apps: [
 ] };
 `
 
-// stubborn ignores what npm, shells and supervisors send, and writes its pid into a file of its name.
+// stubborn ignores what npm, shells and supervisors send, and writes its pid into a file of its
+// name.
 const stubborn = `for (const s of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(s, () => {});
 require("fs").writeFileSync(process.argv[2] + ".new", String(process.pid));
 require("fs").renameSync(process.argv[2] + ".new", process.argv[2] + ".pid");
@@ -207,8 +208,8 @@ const double = `#!/bin/sh
 exec sleep 1000
 `
 
-// TestNothingOutlivesTheDaemon: npm starts a shell that starts Node, and daemons fork twice. The kernel
-// kills none of these with the daemon.
+// TestNothingOutlivesTheDaemon: npm starts a shell that starts Node, and daemons fork twice. The
+// kernel kills none of these with the daemon.
 func TestNothingOutlivesTheDaemon(t *testing.T) {
 	dir := folder(t, map[string]string{
 		"ecosystem.config.js": familyFile, "stubborn.js": stubborn, "double.sh": double,

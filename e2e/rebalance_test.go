@@ -32,8 +32,8 @@ type listener struct {
 	heard     []int
 }
 
-// audience connects n clients that join a room, client i at entry(i). Each fourth one polls, and the
-// first ones are pinned.
+// audience connects n clients that join a room, client i at entry(i). Each fourth one polls, and
+// the first ones are pinned.
 func audience(t *testing.T, n, pinned int, entry func(i int) string) []*listener {
 	t.Helper()
 	all := make([]*listener, n)

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// okAfterDrain is how long the server answers "ok" to posts for a session that Drain or Move has ended. Its
-// client may have sent them before it heard of the end, and would count an error as a failed
-// request.
+// okAfterDrain is how long the server answers "ok" to posts for a session that Drain or Move has
+// ended. Its client may have sent them before it heard of the end, and would count an error as a
+// failed request.
 const okAfterDrain = 5 * time.Second
 
 // finishTime is how long a drain waits for a busy Receiver.

@@ -21,8 +21,8 @@ type Move struct {
 // Move ends sessions with ForcedClose, so that their clients reconnect to another server. It begins
 // with those whose clients have been silent for the most heartbeats. Below package socketio, it
 // skips sessions whose handlers are at work, and sessions with a socket in a socketio.Pinned room.
-// The server takes new sessions meanwhile. Move returns how many sessions it has ended, and the error
-// of ctx if that ended first. Fewer than m.Most is no error.
+// The server takes new sessions meanwhile. Move returns how many sessions it has ended, and the
+// error of ctx if that ended first. Fewer than m.Most is no error.
 func (s *Server) Move(ctx context.Context, m Move) (moved int, err error) {
 	limit := rate.Inf
 	if m.PerSecond > 0 {

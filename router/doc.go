@@ -53,8 +53,8 @@
 //
 // The router gives up a waiting poll only when its client has left, and tells the worker so. A
 // connection that ends without that word is the end of a router, and the session waits for a copy
-// of the poll. A relayed WebSocket ends with its router. The router answers 503 with Retry-After if no
-// worker is ready or the worker takes nothing.
+// of the poll. A relayed WebSocket ends with its router. The router answers 503 with Retry-After if
+// no worker is ready or the worker takes nothing.
 //
 // The router speaks HTTP/1.0, HTTP/1.1 (RFC 9112) and, over TLS, HTTP/2. Trailers stay in a chunked
 // body, in both directions; the fields that announce them (Trailer, TE) are for neighbours and are

@@ -72,9 +72,9 @@ func (k *keyring) keys(ctx context.Context) (*doorKeys, error) {
 	return all, nil
 }
 
-// serverFor is what a router is shown that proves none of the secrets that are known here. It may go
-// by a new one: then the directory is asked. Routers before this version prove nothing, and see the
-// present one.
+// serverFor is what a router is shown that proves none of the secrets that are known here. It may
+// go by a new one: then the directory is asked. Routers before this version prove nothing, and see
+// the present one.
 func (k *keyring) serverFor(hello *tls.ClientHelloInfo, doors *doorKeys) (*tls.Config, error) {
 	if proto, ok := proofOf(hello.SupportedProtos); ok {
 		k.directory.Accepts(hello.Context(), proto) // no secret is like that, so it looks for a new one

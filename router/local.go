@@ -11,9 +11,9 @@ import (
 // passed, and its polls go through a Unix socket. So a router prefers the workers of its own host,
 // as long as these don't have clearly more sessions than the app's workers have on average.
 //
-// A router knows the sessions at the workers' last beats, which are some seconds old, and those that
-// it opened itself since. For the others it goes by what their routers announce. Until it has heard
-// of them it assumes, for a few sessions, that they have as many clients as this one.
+// A router knows the sessions at the workers' last beats, which are some seconds old, and those
+// that it opened itself since. For the others it goes by what their routers announce. Until it has
+// heard of them it assumes, for a few sessions, that they have as many clients as this one.
 
 const (
 	defaultSlack = 25 // percent
@@ -28,9 +28,9 @@ const (
 type shares struct {
 	table *directory.Table
 	local []*directory.Worker // ready, on this host
-	// spare has the ready workers of hosts with less than their share, while a worker of another host
-	// moves sessions away (ADR 0035): these are for them, whatever host they enter at. If no host
-	// has, spare has those of all hosts that move none.
+	// spare has the ready workers of hosts with less than their share, while a worker of another
+	// host moves sessions away (ADR 0035): these are for them, whatever host they enter at. If no
+	// host has, spare has those of all hosts that move none.
 	spare   []*directory.Worker
 	workers int // ready, on all hosts
 	routers int // a host with a worker has one, too, even if its record isn't there yet
@@ -104,8 +104,8 @@ func (b *balancer) currentShares() *shares {
 	return s
 }
 
-// spare returns the workers that shall have new sessions while some host moves sessions away: those of
-// hosts with less than their share of all the clients, or else those of hosts that move none.
+// spare returns the workers that shall have new sessions while some host moves sessions away: those
+// of hosts with less than their share of all the clients, or else those of hosts that move none.
 func spare(ready []*directory.Worker, clients int) (under []*directory.Worker) {
 	if !slices.ContainsFunc(ready, func(w *directory.Worker) bool { return w.Moving }) {
 		return nil

@@ -294,7 +294,8 @@ func TestLocalWorkersWithoutRoom(t *testing.T) {
 	}
 }
 
-// TestRetryAtAnotherWorkerOfTheHost: a handshake that a worker doesn't answer goes to its neighbour.
+// TestRetryAtAnotherWorkerOfTheHost: a handshake that a worker doesn't answer goes to its
+// neighbour.
 func TestRetryAtAnotherWorkerOfTheHost(t *testing.T) {
 	f := newHostFleet(t, "", 0, 2, 2)
 	r := f.routers[0]

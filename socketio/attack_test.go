@@ -167,8 +167,8 @@ func TestPartialBytesOfAllConnections(t *testing.T) {
 	})
 }
 
-// A compressed attachment counts as it is in memory, not as it came: a client that sends a thousandth
-// of that is closed once its packet has waited longest.
+// A compressed attachment counts as it is in memory, not as it came: a client that sends a
+// thousandth of that is closed once its packet has waited longest.
 func TestPartialBytesOfCompressedAttachments(t *testing.T) {
 	const length, sent = 90_000, 5
 	cfg := socketio.Config{PerMessageDeflate: new(engineio.PerMessageDeflate), MaxHTTPBufferSize: 2 * length, MaxPartialBytes: 2*sent*length - 1}

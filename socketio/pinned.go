@@ -20,8 +20,8 @@ const pinPrefix = "sidereal:pinned:"
 //	io.To("match:7").SocketsLeave(socketio.Pinned("match:7"))
 //
 // It is a room like any other: a socket leaves it when it disconnects, recovery restores it, and it
-// counts for Config.MaxRooms. It doesn't stop a drain. Since clients in it can't be moved, don't let
-// clients choose names of rooms that begin with "sidereal:pinned:".
+// counts for Config.MaxRooms. It doesn't stop a drain. Since clients in it can't be moved, don't
+// let clients choose names of rooms that begin with "sidereal:pinned:".
 func Pinned(room string) string { return pinPrefix + room }
 
 // isPinned reports whether the socket is in a Pinned room.

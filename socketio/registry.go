@@ -64,11 +64,12 @@ func (n *Namespace) UseEvents(f func(ctx context.Context, s *Socket, event strin
 	n.edit(func(r *registry) { r.useEvent = with(r.useEvent, f) })
 }
 
-// OnRecover calls f for a client that comes back and is about to be recovered, after the middlewares
-// that run for it and before OnConnect. The socket has its id, rooms and shared data, but no Local
-// values: f may make them again. If f returns an error, or panics, the client isn't recovered. Its
-// socket starts anew, with another id and without rooms and data, and the middlewares run as for
-// any new client. The server logs the error. The context ends when the client leaves.
+// OnRecover calls f for a client that comes back and is about to be recovered, after the
+// middlewares that run for it and before OnConnect. The socket has its id, rooms and shared data,
+// but no Local values: f may make them again. If f returns an error, or panics, the client isn't
+// recovered. Its socket starts anew, with another id and without rooms and data, and the
+// middlewares run as for any new client. The server logs the error. The context ends when the
+// client leaves.
 func (n *Namespace) OnRecover(f func(ctx context.Context, s *Socket) error) {
 	n.edit(func(r *registry) { r.recover = with(r.recover, f) })
 }
@@ -90,10 +91,10 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason string)) {
 	n.edit(func(r *registry) { r.disconnect = with(r.disconnect, f) })
 }
 
-// OnGone calls f when a client has left for good. Without Config.Recovery that is when its socket has
-// disconnected; so it is after Socket.Disconnect, and if the client left by itself. A client that
-// lost its connection may come back: f is called when Recovery.MaxDisconnection has passed and no
-// server has recovered the client, or when a server refused to. So OnConnect without
+// OnGone calls f when a client has left for good. Without Config.Recovery that is when its socket
+// has disconnected; so it is after Socket.Disconnect, and if the client left by itself. A client
+// that lost its connection may come back: f is called when Recovery.MaxDisconnection has passed and
+// no server has recovered the client, or when a server refused to. So OnConnect without
 // Socket.Recovered, and OnGone, follow who is there, without the short breaks that OnDisconnect
 // shows.
 //

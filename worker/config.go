@@ -22,15 +22,15 @@ type App func(ctx context.Context, io *socketio.Server) error
 
 // Config says how a worker runs. Its zero value serves on port 8080 from memory.
 type Config struct {
-	// SocketIO configures the server. The worker sets Log, and the fields Adapter, NewSID and Metrics
-	// where they are empty.
+	// SocketIO configures the server. The worker sets Log, and the fields Adapter, NewSID and
+	// Metrics where they are empty.
 	SocketIO socketio.Config
 
 	// Addr is the address that the worker listens on, "host:port" or ":port". Empty means ":8080".
 	Addr string
-	// Advertise is the address, "host:port", at which routers on other hosts reach the worker. Empty
-	// means the local address of the connection to Redis with the port of Addr. Without Redis the
-	// worker doesn't use it.
+	// Advertise is the address, "host:port", at which routers on other hosts reach the worker.
+	// Empty means the local address of the connection to Redis with the port of Addr. Without Redis
+	// the worker doesn't use it.
 	Advertise string
 	// AdminAddr is the address for health checks, metrics and the status page. Empty means none.
 	AdminAddr string
@@ -55,11 +55,12 @@ type Config struct {
 	MemoryAdapter bool
 
 	// DrainDelay is how long a worker that was asked to stop reports that it isn't ready and still
-	// serves, so that load balancers notice first. Zero means no delay. A supervised worker has none.
+	// serves, so that load balancers notice first. Zero means no delay. A supervised worker has
+	// none.
 	DrainDelay time.Duration
 	// DrainRate is the number of sessions that a draining worker closes each second. A higher rate
-	// ends the drain sooner and makes the clients reconnect in a steeper wave. The worker closes more
-	// if ShutdownTimeout would not be enough. Zero means 100.
+	// ends the drain sooner and makes the clients reconnect in a steeper wave. The worker closes
+	// more if ShutdownTimeout would not be enough. Zero means 100.
 	DrainRate int
 	// ShutdownTimeout limits the drain. The worker cuts off the sessions that remain. Zero means 35
 	// seconds.

@@ -26,8 +26,8 @@
 //     router.
 //
 // When its context ends, a worker drains: it takes no new sessions, closes the others at
-// Config.DrainRate, removes its record, calls the app's functions for the shutdown, and returns. The
-// clients reconnect to other workers.
+// Config.DrainRate, removes its record, calls the app's functions for the shutdown, and returns.
+// The clients reconnect to other workers.
 //
 // The app's pages, which it registers with io.Handle, are served on the same port as Socket.IO.
 package worker

@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	// afterDrain is how long a drained worker still answers clients that poll: they may have sent a message
-	// before they learned of the end of their session.
+	// afterDrain is how long a drained worker still answers clients that poll: they may have sent a
+	// message before they learned of the end of their session.
 	afterDrain = 5 * time.Second
-	// afterDrainSupervised is the same for a supervised worker: the host's router answers later requests.
+	// afterDrainSupervised is the same for a supervised worker: the host's router answers later
+	// requests.
 	afterDrainSupervised = 250 * time.Millisecond
 )
 
-// notice is how long a draining worker still takes new sessions, until every router knows that it drains.
-// An event tells them within milliseconds. The worker drains the new sessions too.
+// notice is how long a draining worker still takes new sessions, until every router knows that it
+// drains. An event tells them within milliseconds. The worker drains the new sessions too.
 const notice = 250 * time.Millisecond
 
 // forApp is how long the functions of the app may take after the last session, at least.
 const forApp = 5 * time.Second
 
-// drain closes the sessions and ends the serving. limited begins the time that a shutdown may take, of which
-// drain leaves a part to the app.
+// drain closes the sessions and ends the serving. limited begins the time that a shutdown may take,
+// of which drain leaves a part to the app.
 func (w *worker) drain(ctx context.Context, limited func() context.Context, m *membership) error {
 	w.log.Info("worker drains", "worker", w.ID(), "sessions", w.io.Engine().Len())
 	if m.move != nil {

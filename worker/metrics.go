@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// gatherWithin limits how long a scrape waits for the app's metrics. A host's scrape waits for 2 s
-	// for each worker.
+	// gatherWithin limits how long a scrape waits for the app's metrics. A host's scrape waits for
+	// 2 s for each worker.
 	gatherWithin = time.Second
 	// maxAppSeries limits the series of the app that a worker shows.
 	maxAppSeries = 10_000
-	// maxAppLabels limits the bytes of the labels and help texts of these series. A host reads 2 MiB
-	// of each worker.
+	// maxAppLabels limits the bytes of the labels and help texts of these series. A host reads 2
+	// MiB of each worker.
 	maxAppLabels = 1 << 20
 	// complainEvery is how often the same trouble with the app's metrics is logged.
 	complainEvery = time.Minute

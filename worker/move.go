@@ -72,8 +72,8 @@ func (v *mover) move(ctx context.Context, order directory.MoveOrder) {
 	v.w.log.Info("worker has moved sessions", "worker", v.w.ID(), "moved", moved, "sessions", engine.Len(), "stopped", ctx.Err() != nil)
 }
 
-// settle waits until the clients that were moved must be back, or until so many others have left that
-// this host may have new ones again.
+// settle waits until the clients that were moved must be back, or until so many others have left
+// that this host may have new ones again.
 func (v *mover) settle(ctx context.Context, keep int, within time.Duration) {
 	tick := time.NewTicker(settleTick)
 	defer tick.Stop()

@@ -15,9 +15,9 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
-// pollServer serves Engine.IO's polling over the connections that routers keep. It is also net/http's
-// listener: a connection with another request (a WebSocket, a page of the app, a rare form of HTTP) goes
-// to net/http. ADR 0014 has the figures.
+// pollServer serves Engine.IO's polling over the connections that routers keep. It is also
+// net/http's listener: a connection with another request (a WebSocket, a page of the app, a rare
+// form of HTTP) goes to net/http. ADR 0014 has the figures.
 type pollServer struct {
 	w     *worker
 	path  string // of Engine.IO
@@ -104,8 +104,8 @@ func (s *pollServer) Close() error {
 // the app that doesn't notice is left behind.
 const afterCut = time.Second
 
-// shutdown accepts no more connections, waits until all requests are answered or ctx ends, and closes the
-// connections that pollServer serves. net/http goes on with its own.
+// shutdown accepts no more connections, waits until all requests are answered or ctx ends, and
+// closes the connections that pollServer serves. net/http goes on with its own.
 func (s *pollServer) shutdown(ctx context.Context) error {
 	err := s.in.Close()
 	s.closing.Store(true)

@@ -36,7 +36,8 @@ type membership struct {
 	move *part                                     // moves sessions as ordered; nil: alone
 }
 
-// join makes an id. With Redis it registers under that id, as starting, and waits for Redis if it must.
+// join makes an id. With Redis it registers under that id, as starting, and waits for Redis if it
+// must.
 func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 	if w.conn == nil {
 		id := directory.NewWorkerID()
@@ -106,8 +107,8 @@ func (w *worker) describe(r *directory.Worker) {
 	adapterenv.Describe(&w.cfg.Adapter, r)
 }
 
-// checkAdapter returns the first right in Redis that the adapter lacks. It returns nil for a trouble that
-// may pass.
+// checkAdapter returns the first right in Redis that the adapter lacks. It returns nil for a
+// trouble that may pass.
 func (w *worker) checkAdapter(ctx context.Context) error {
 	rights, err := w.cluster.Check(ctx, adapter.Needs{Recovery: w.cfg.SocketIO.Recovery != nil})
 	if len(rights) > 0 {

@@ -18,8 +18,9 @@ var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 func (x *exchange) put() { exchanges.Put(x) }
 
-// takes reports whether a request is one of Engine.IO that pollServer can serve. net/http serves the app's
-// pages, and everything else in HTTP: other methods, chunked bodies, upgrades, expectations, HTTP/1.0.
+// takes reports whether a request is one of Engine.IO that pollServer can serve. net/http serves
+// the app's pages, and everything else in HTTP: other methods, chunked bodies, upgrades,
+// expectations, HTTP/1.0.
 func (s *pollServer) takes(h *http1.Head, b []byte) bool {
 	switch method := h.Method.Of(b); {
 	case string(method) == http.MethodPost:
@@ -32,8 +33,8 @@ func (s *pollServer) takes(h *http1.Head, b []byte) bool {
 		h.Minor == 1 && !h.Chunked && !h.Expect && !h.Close && h.Value(b, http1.FieldUpgrade) == nil
 }
 
-// request returns the request as net/http would, with the context of blank, and the router's claims. One
-// string backs all its text.
+// request returns the request as net/http would, with the context of blank, and the router's
+// claims. One string backs all its text.
 func (x *exchange) request(blank *http.Request, head, body []byte, addr string) (*http.Request, claims, error) {
 	text := string(head)
 	at := func(s http1.Span) string { return text[s.From:s.To] }

@@ -44,8 +44,8 @@ type worker struct {
 	unfit   atomic.Pointer[string] // why the worker isn't ready; nil: it is
 	addr    atomic.Pointer[string] // where it listens, once it does
 	leaving atomic.Bool            // each response closes its connection
-	// accepts reports whether a connection to the worker's own port that shows key is a router's. It is nil if
-	// no router comes there. It is set before serving.
+	// accepts reports whether a connection to the worker's own port that shows key is a router's.
+	// It is nil if no router comes there. It is set before serving.
 	accepts func(ctx context.Context, key string) bool
 }
 
@@ -55,20 +55,20 @@ type Info struct {
 	Slot int    // the worker's number on its host, from 1
 	Host string // Config.HostName
 
-	// Redis is the worker's connection, for the app's own keys; nil without a Redis. The worker runs
-	// and closes it.
+	// Redis is the worker's connection, for the app's own keys; nil without a Redis. The worker
+	// runs and closes it.
 	Redis sidereal.RedisConn
-	// Metrics registers metrics of the app. They appear beside the worker's on /metrics: that of the
-	// host has them for each process. A name that the worker uses is refused. Metrics of
+	// Metrics registers metrics of the app. They appear beside the worker's on /metrics: that of
+	// the host has them for each process. A name that the worker uses is refused. Metrics of
 	// prometheus.DefaultRegisterer appear without being registered here.
 	Metrics prometheus.Registerer
 }
 
 type infoKey struct{}
 
-// InfoFrom returns the Info of the worker that ctx belongs to: that of the App, of a socket or one of
-// its handlers, of a page or another request, as AllowRequest gets it, or of a function of Server.Go
-// or Server.OnShutdown. It returns the zero Info for any other context.
+// InfoFrom returns the Info of the worker that ctx belongs to: that of the App, of a socket or one
+// of its handlers, of a page or another request, as AllowRequest gets it, or of a function of
+// Server.Go or Server.OnShutdown. It returns the zero Info for any other context.
 func InfoFrom(ctx context.Context) Info {
 	info, _ := ctx.Value(infoKey{}).(Info)
 	return info

@@ -42,10 +42,10 @@ func (e *Emitter) Of(namespace string) *Emitter {
 	return &Emitter{sender: e.sender.of(namespace), conn: e.conn}
 }
 
-// Via returns an Emitter whose calls add commands to p and return at once. Nothing is sent until the
-// caller executes p; then the commands, one for each call in the order of the calls, have Redis's
-// answers. A call that fails adds no command. Such an Emitter isn't safe for concurrent use, because
-// a pipeline isn't, and doesn't look for servers.
+// Via returns an Emitter whose calls add commands to p and return at once. Nothing is sent until
+// the caller executes p; then the commands, one for each call in the order of the calls, have
+// Redis's answers. A call that fails adds no command. Such an Emitter isn't safe for concurrent
+// use, because a pipeline isn't, and doesn't look for servers.
 //
 //	pipe := client.Pipeline()
 //	for _, order := range orders {

@@ -12,7 +12,8 @@ var (
 	// ErrReserved reports an event name that servers or clients keep for themselves, such as
 	// "connect". Nothing was sent.
 	ErrReserved = errors.New("reserved event name")
-	// ErrAck reports a function as the last argument: an emitter hears no answers. Nothing was sent.
+	// ErrAck reports a function as the last argument: an emitter hears no answers. Nothing was
+	// sent.
 	ErrAck = errors.New("emitter: acknowledgements are not supported")
 	// ErrTooLarge reports a message beyond Config.MaxMessageBytes. It was not sent.
 	ErrTooLarge = errors.New("emitter: message too large")

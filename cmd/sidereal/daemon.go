@@ -49,8 +49,8 @@ func guard(inherited ...*os.File) error {
 	return err
 }
 
-// runGuarded runs a daemon in this process until a signal stops it, or it ends by itself. At the second
-// signal, or without its guardian, it ends at once and leaves nothing behind.
+// runGuarded runs a daemon in this process until a signal stops it, or it ends by itself. At the
+// second signal, or without its guardian, it ends at once and leaves nothing behind.
 func runGuarded(cfg daemon.Config) error {
 	ctx, stop := untilSignal(endAtOnce)
 	defer stop()

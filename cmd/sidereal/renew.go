@@ -120,7 +120,8 @@ func (s *starter) renewed(l daemon.Listing, found []daemon.Process, verb daemon.
 	return a
 }
 
-// changes returns the fields that this command sets in known apps: its flags, and arguments after --.
+// changes returns the fields that this command sets in known apps: its flags, and arguments after
+// --.
 func (s *starter) changes() map[string]any {
 	options := s.options.Options()
 	if len(s.scriptArgs) > 0 {

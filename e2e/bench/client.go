@@ -24,15 +24,16 @@ const (
 // source is the i-th client's address.
 func source(i int) net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i%sources))} }
 
-// dialer dials from the i-th client's address. The port is chosen at connect, so that addresses share ports.
+// dialer dials from the i-th client's address. The port is chosen at connect, so that addresses
+// share ports.
 func dialer(i int) *net.Dialer {
 	return &net.Dialer{LocalAddr: source(i), Timeout: dialTimeout, Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1) })
 	}}
 }
 
-// client is a Socket.IO client on a WebSocket that never was anything else, in the main namespace. Its sends may come
-// from any goroutine, but each method's from one at a time.
+// client is a Socket.IO client on a WebSocket that never was anything else, in the main namespace.
+// Its sends may come from any goroutine, but each method's from one at a time.
 type client struct {
 	conn    net.Conn
 	r       *bufio.Reader
@@ -152,8 +153,8 @@ func (c *client) askBinary(args, attachment string) error {
 	return err
 }
 
-// read counts what arrives into the tally until the connection ends: acks, which must come in order, events, and
-// attachments. It answers pings.
+// read counts what arrives into the tally until the connection ends: acks, which must come in
+// order, events, and attachments. It answers pings.
 func (c *client) read() {
 	for {
 		var op byte

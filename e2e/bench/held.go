@@ -25,7 +25,8 @@ const (
 	// roleCrowd is this program as a process that holds clients: one for each worker, for the same
 	// limit.
 	roleCrowd = "crowd"
-	// spareFiles is what a process needs open beside its connections, and how uneven workers may be.
+	// spareFiles is what a process needs open beside its connections, and how uneven workers may
+	// be.
 	spareFiles = 1500
 	// idleFor is one ping interval: each connection is pinged once in it.
 	idleFor = 25 * time.Second

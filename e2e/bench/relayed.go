@@ -44,8 +44,9 @@ var (
 // overTLS begins the address of an entry that speaks TLS.
 const overTLS = "tls:"
 
-// relay starts a worker and what relays its clients' WebSockets: two hosts, the first of which has a router only; one
-// host whose clients use TLS; or two hosts with TLS to the first and between both. Nginx takes the place of each router.
+// relay starts a worker and what relays its clients' WebSockets: two hosts, the first of which has
+// a router only; one host whose clients use TLS; or two hosts with TLS to the first and between
+// both. Nginx takes the place of each router.
 func (f *fleet) relay(s *system) (err error) {
 	var env []string
 	cert, key := "", ""

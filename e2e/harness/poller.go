@@ -13,9 +13,9 @@ import (
 	"sync"
 )
 
-// Poller is a Socket.IO client over polling that enters at a random router with every single request. It shares its
-// http.Client, and so the keep-alive connections, with the other pollers of a test. It knows the protocol by itself and
-// uses none of the product's code.
+// Poller is a Socket.IO client over polling that enters at a random router with every single
+// request. It shares its http.Client, and so the keep-alive connections, with the other pollers of
+// a test. It knows the protocol by itself and uses none of the product's code.
 type Poller struct {
 	HTTP    *http.Client
 	Entries []string // base URLs

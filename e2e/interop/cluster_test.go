@@ -36,7 +36,8 @@ type sender interface {
 type server interface {
 	sender
 	name() string
-	// inspect tells which clients are in which rooms, and which server-side events came since it was last called.
+	// inspect tells which clients are in which rooms, and which server-side events came since it
+	// was last called.
 	inspect(t *testing.T) state
 }
 
@@ -53,7 +54,8 @@ type state struct {
 	Rooms  map[string][]any // by client; numbers are float64
 }
 
-// drivers are the Node processes of the whole test: Node's servers are in two, all clients in a third.
+// drivers are the Node processes of the whole test: Node's servers are in two, all clients in a
+// third.
 type drivers struct {
 	servers [2]*harness.Node
 	clients *harness.Node
@@ -113,7 +115,8 @@ func startCluster(t *testing.T, transport transport, d *drivers, store *testkit.
 // roomOf is a room that only clients of one server are in.
 func roomOf(server string) string { return "of " + server }
 
-// awaitRooms returns once all clients are in their rooms: they are told that they are connected a little before.
+// awaitRooms returns once all clients are in their rooms: they are told that they are connected a
+// little before.
 func (c *testbed) awaitRooms(t *testing.T) {
 	t.Helper()
 	for _, s := range c.servers {
@@ -129,7 +132,8 @@ func (c *testbed) awaitRooms(t *testing.T) {
 	}
 }
 
-// awaitSubscriptions returns once the servers are subscribed to the channels of rooms, where these have channels.
+// awaitSubscriptions returns once the servers are subscribed to the channels of rooms, where these
+// have channels.
 func (c *testbed) awaitSubscriptions(t *testing.T, store *testkit.Redis, key string) {
 	t.Helper()
 	mode, sharded := strings.CutPrefix(c.transport, "redis-sharded:")
@@ -164,8 +168,9 @@ func (c *testbed) awaitSubscriptions(t *testing.T, store *testkit.Redis, key str
 	})
 }
 
-// fence has a sender tell all clients that it has said everything, and returns what each has heard since the last fence.
-// What one sender says arrives in order, so nothing of it is still under way then.
+// fence has a sender tell all clients that it has said everything, and returns what each has heard
+// since the last fence. What one sender says arrives in order, so nothing of it is still under way
+// then.
 func (c *testbed) fence(t *testing.T, from sender, gone ...string) map[string][]string {
 	t.Helper()
 	c.drivers.fences++

@@ -19,7 +19,8 @@ const (
 	deeds   = 10 // of a life, on average
 	pause   = 2 * time.Second
 
-	// answerTime is long: it tells an answer that never comes from one that waits for a busy machine.
+	// answerTime is long: it tells an answer that never comes from one that waits for a busy
+	// machine.
 	answerTime = 30 * time.Second
 )
 

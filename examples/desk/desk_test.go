@@ -138,8 +138,8 @@ func TestPresence(t *testing.T) {
 	})
 }
 
-// TestAHostDies kills the host of a customer and an agent. On the other host they are who they were,
-// and nobody is told that they left.
+// TestAHostDies kills the host of a customer and an agent. On the other host they are who they
+// were, and nobody is told that they left.
 func TestAHostDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hosts := open(t)

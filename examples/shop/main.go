@@ -1,5 +1,5 @@
-// Shop answers requests. Clients ask for prices and place orders; the shop asks them to confirm, and
-// answers with a receipt or an error.
+// Shop answers requests. Clients ask for prices and place orders; the shop asks them to confirm,
+// and answers with a receipt or an error.
 //
 //	socket.timeout(15000).emitWithAck("order", { item: "tea", count: 2 })   // from the browser
 //	socket.on("confirm", (total, answer) => answer(confirm(`pay ${total}?`)))

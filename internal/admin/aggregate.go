@@ -127,8 +127,8 @@ func framed(raw []byte) ([]byte, error) {
 	return raw, nil
 }
 
-// typed reports whether each metric of a family has a value of the family's type. Writing one without
-// it would fail for the family of all processes.
+// typed reports whether each metric of a family has a value of the family's type. Writing one
+// without it would fail for the family of all processes.
 func typed(f *dto.MetricFamily) bool {
 	return !slices.ContainsFunc(f.Metric, func(m *dto.Metric) bool {
 		switch f.GetType() {

@@ -30,8 +30,8 @@ func ownHost(next http.Handler) http.Handler {
 	})
 }
 
-// ForeignHost reports whether a request came over loopback and its Host header has a name that isn't
-// this host's: see ownHost.
+// ForeignHost reports whether a request came over loopback and its Host header has a name that
+// isn't this host's: see ownHost.
 func ForeignHost(r *http.Request) bool {
 	own, _ := os.Hostname() // without it, localhost and addresses are left
 	return foreign(r, own)

@@ -19,8 +19,8 @@ const interrupted = time.Second
 
 // Config describes a load.
 type Config struct {
-	// Client configures each client and names the server. Its Timeout bounds connecting, and the wait
-	// for the last acknowledgements. The clients don't reconnect.
+	// Client configures each client and names the server. Its Timeout bounds connecting, and the
+	// wait for the last acknowledgements. The clients don't reconnect.
 	Client      client.Config
 	Namespace   string
 	Clients     int           // how many; at least 1

@@ -260,7 +260,8 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestUpTakesWhatItsProcessesTake keeps `up` able to set everything that its router and workers read.
+// TestUpTakesWhatItsProcessesTake keeps `up` able to set everything that its router and workers
+// read.
 func TestUpTakesWhatItsProcessesTake(t *testing.T) {
 	var known []string
 	for _, f := range fields(reflect.TypeFor[Up]()) {
@@ -292,7 +293,8 @@ func TestRulesExist(t *testing.T) {
 	}
 }
 
-// TestRedisProblemsNameVariables: redisconn names the fields of its Config, an operator set variables.
+// TestRedisProblemsNameVariables: redisconn names the fields of its Config, an operator set
+// variables.
 func TestRedisProblemsNameVariables(t *testing.T) {
 	for _, c := range []struct {
 		set  Redis

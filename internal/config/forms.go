@@ -17,8 +17,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 )
 
-// A form is a named rule for a text. Normalize returns the text as it is used. Its error is errForm, or one
-// with its own words if the rule's sentence doesn't cover the fault.
+// A form is a named rule for a text. Normalize returns the text as it is used. Its error is
+// errForm, or one with its own words if the rule's sentence doesn't cover the fault.
 type form struct {
 	rule      string
 	normalize func(text string) (string, error)
@@ -80,8 +80,8 @@ func number(least, most int64) func(string) (string, error) {
 	}
 }
 
-// addr accepts host:port, :port and a bare port, as in PORT. It refuses names of ports, because their
-// meaning depends on the machine.
+// addr accepts host:port, :port and a bare port, as in PORT. It refuses names of ports, because
+// their meaning depends on the machine.
 func addr(text string) (string, error) {
 	if isPort(text) {
 		return ":" + text, nil

@@ -76,8 +76,8 @@ func (h Home) Logs() string { return filepath.Join(string(h), "logs") }
 // PIDs is where the processes' pid files are by default.
 func (h Home) PIDs() string { return filepath.Join(string(h), "pids") }
 
-// runtime is where the daemon keeps its sockets and scripts while it runs. Programs that clean folders
-// for temporary files don't come here.
+// runtime is where the daemon keeps its sockets and scripts while it runs. Programs that clean
+// folders for temporary files don't come here.
 func (h Home) runtime() string { return filepath.Join(string(h), "run") }
 
 // Log is the daemon's own log file.

@@ -128,8 +128,8 @@ func (r *registry) stillListed(entries []*entry) (left []*entry) {
 	return left
 }
 
-// known returns the app of that name and namespace, preferably with the same script and then with the
-// same arguments, or nil. Apps in taken are others of the same name.
+// known returns the app of that name and namespace, preferably with the same script and then with
+// the same arguments, or nil. Apps in taken are others of the same name.
 func (r *registry) known(a *pm2.App, taken map[*application]bool) (found *application) {
 	best := -1
 	for _, ap := range r.seeAll() {

@@ -24,8 +24,8 @@ const slowReader = 5 * time.Second
 // maxRequest bounds a request: apps with their environments.
 const maxRequest = 64 << 20
 
-// Inherited returns the files that this process inherited from the command that starts it as a daemon.
-// They are for the process that becomes the daemon in its place.
+// Inherited returns the files that this process inherited from the command that starts it as a
+// daemon. They are for the process that becomes the daemon in its place.
 func Inherited() []*os.File {
 	if os.Getenv(ReadyEnv) != readyFD {
 		return nil

@@ -81,7 +81,8 @@ func (d *Daemon) unwatch(ap *application) {
 	last.end()
 }
 
-// stopWatching ends the watches of the processes' apps, until a command or a file asks for one again.
+// stopWatching ends the watches of the processes' apps, until a command or a file asks for one
+// again.
 func (d *Daemon) stopWatching(entries []*entry) {
 	_ = d.eachApp(entries, func(ap *application, _ []*entry) error { // which never fails
 		d.change(ap, func(f *facts) { f.app.Watch = nil })

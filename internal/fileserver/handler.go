@@ -217,8 +217,8 @@ var types = map[string]string{
 	".mp3": "audio/mpeg", ".mp4": "video/mp4", ".webm": "video/webm", ".zip": "application/zip", ".gz": "application/gzip",
 }
 
-// typeOf returns the type of a file by its extension, or else by its beginning, which never makes it
-// HTML.
+// typeOf returns the type of a file by its extension, or else by its beginning, which never makes
+// it HTML.
 func typeOf(f *os.File, name string) (string, error) {
 	ext := strings.ToLower(path.Ext(name))
 	if kind := types[ext]; kind != "" {

@@ -19,11 +19,13 @@ const fdEnv = "DAEMON_GUARDIAN_FD"
 // exitFailed is the exit code of a daemon that a signal killed.
 const exitFailed = 1
 
-// endTime is how long [End] tries. A process that another user runs, or that waits for a disk, may not end.
+// endTime is how long [End] tries. A process that another user runs, or that waits for a disk, may
+// not end.
 const endTime = 5 * time.Second
 
-// Needed reports whether this process should run as the child of a guardian and doesn't yet. Process 1
-// of a container needs none: all others end with it. A service of systemd needs none either.
+// Needed reports whether this process should run as the child of a guardian and doesn't yet.
+// Process 1 of a container needs none: all others end with it. A service of systemd needs none
+// either.
 func Needed() bool {
 	for _, name := range []string{fdEnv, "NOTIFY_SOCKET", "LISTEN_FDS"} {
 		if os.Getenv(name) != "" {

@@ -29,8 +29,8 @@ func adoptOrphans() error {
 
 func rename() { _ = os.WriteFile("/proc/self/comm", []byte(name), 0) } // only a name
 
-// await reaps children, orphans among them, until the one with this pid has ended, and returns its exit
-// code.
+// await reaps children, orphans among them, until the one with this pid has ended, and returns its
+// exit code.
 func await(pid int) int {
 	for {
 		var status syscall.WaitStatus

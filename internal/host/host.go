@@ -35,8 +35,8 @@ type Config struct {
 	// lines.
 	LogFile string
 
-	// RuntimeDir is the folder for the private folders with the apps' sockets and the preload script.
-	// Empty: the system's for temporary files, in which other programs may remove files.
+	// RuntimeDir is the folder for the private folders with the apps' sockets and the preload
+	// script. Empty: the system's for temporary files, in which other programs may remove files.
 	RuntimeDir string
 
 	// Exited is called after a process of an app has ended; nil: nobody is told. It may be called

@@ -66,8 +66,8 @@ func (l *File) openLocked() error {
 	return nil
 }
 
-// Create makes the file, so that it's there before the first line. The first write logs why it can't
-// be made.
+// Create makes the file, so that it's there before the first line. The first write logs why it
+// can't be made.
 func (l *File) Create() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

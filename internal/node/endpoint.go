@@ -12,8 +12,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 )
 
-// endpoint is where routers reach a process in one app of the directory: a record, and a handoff socket
-// for this host's router. It opens by itself, and stays open until its context ends.
+// endpoint is where routers reach a process in one app of the directory: a record, and a handoff
+// socket for this host's router. It opens by itself, and stays open until its context ends.
 type endpoint struct {
 	h      *Host
 	app    string

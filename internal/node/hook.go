@@ -18,8 +18,8 @@ type ChannelHook struct {
 	Slot    int    // SIDEREAL_WORKER_ID, from 1
 	Cluster bool   // the process is a worker of Node's cluster module; else it was merely forked
 
-	// Dir is the runtime folder, in which the process finds [Preload]; empty: it needs none. User is
-	// the folder's owner; nil: this process' user.
+	// Dir is the runtime folder, in which the process finds [Preload]; empty: it needs none. User
+	// is the folder's owner; nil: this process' user.
 	Dir  string
 	User *supervisor.User
 

@@ -69,8 +69,8 @@ var startFlags = []flag{
 	{"increment-var", "", "increment_var", flagText, "`variable` whose number grows with each instance"},
 }
 
-// accepted are PM2's that nothing here needs, or only some commands. PM2 takes all of its options with all of its commands: scripts
-// have `delete all --force`.
+// accepted are PM2's that nothing here needs, or only some commands. PM2 takes all of its options
+// with all of its commands: scripts have `delete all --force`.
 var accepted = []struct {
 	name, short string
 	text        bool // it has a value
@@ -83,7 +83,8 @@ var accepted = []struct {
 	{name: "user", short: "u", text: true}, {name: "hp", text: true}, {name: "service-name", text: true},
 }
 
-// AddAccepted gives a command of PM2's the options that it does without, as far as it has no own ones of their names.
+// AddAccepted gives a command of PM2's the options that it does without, as far as it has no own
+// ones of their names.
 func AddAccepted(set *pflag.FlagSet) {
 	for _, f := range accepted {
 		if set.Lookup(f.name) != nil {
@@ -159,9 +160,9 @@ func (f *Flags) option(o *flag) any {
 	return text
 }
 
-// Rearrange puts a command line that PM2 understands into the form that pflag does: a value behind --watch, --log,
-// --filter-env and --timestamp, which need none, once the app has been named; several exit codes behind --stop-exit-codes; and -1 that is
-// an argument and no flag.
+// Rearrange puts a command line that PM2 understands into the form that pflag does: a value behind
+// --watch, --log, --filter-env and --timestamp, which need none, once the app has been named;
+// several exit codes behind --stop-exit-codes; and -1 that is an argument and no flag.
 func Rearrange(args []string, set *pflag.FlagSet) []string {
 	var flags, rest []string
 	negative := false

@@ -108,12 +108,12 @@ func (s *settler) interpreter(a *App, path string) (string, error) {
 // their packages.
 var wrappers = regexp.MustCompile(`^(npm|npx|yarn|yarnpkg|pnpm|pnpx|bun|bunx|corepack)(-cli|-[0-9][0-9.]*)?(\.c?js)?$`)
 
-// isWrapper reports whether a script only starts the app, which then is a process that belongs to no
-// cluster.
+// isWrapper reports whether a script only starts the app, which then is a process that belongs to
+// no cluster.
 func isWrapper(script string) bool { return wrappers.MatchString(filepath.Base(script)) }
 
-// runsByItself reports whether a file is a machine program, or a script that names another interpreter
-// than node.
+// runsByItself reports whether a file is a machine program, or a script that names another
+// interpreter than node.
 func runsByItself(path string) (itself, script bool) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -16,8 +16,8 @@ const (
 	maxName      = 200 // bytes: log files are called by it, with more behind
 )
 
-// Validate reports all that is wrong with an app, as joined FieldErrors. Call it for an App that this
-// package didn't read.
+// Validate reports all that is wrong with an app, as joined FieldErrors. Call it for an App that
+// this package didn't read.
 func (a *App) Validate() error {
 	v := validation{app: a.Name}
 	v.check(a.Name != "" && !strings.ContainsAny(a.Name, "\x00\n"), "name", "must be one line of text")

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// calmFor is how long hosts must be uneven, and the workers the same, before sessions are moved.
+	// calmFor is how long hosts must be uneven, and the workers the same, before sessions are
+	// moved.
 	calmFor = 10 * time.Second
 	// restFor is the time without another rebalance after one.
 	restFor  = time.Minute

@@ -29,8 +29,8 @@ func Once(ctx context.Context, d *directory.Directory, app string, slack float64
 	return p, err
 }
 
-// Follow waits until the workers have carried out the plan. If a worker leaves or fails meanwhile, or
-// ctx ends, Follow calls the orders back and returns an error.
+// Follow waits until the workers have carried out the plan. If a worker leaves or fails meanwhile,
+// or ctx ends, Follow calls the orders back and returns an error.
 func (p *Plan) Follow(ctx context.Context, d *directory.Directory) error {
 	if len(p.Workers) == 0 {
 		return nil

@@ -53,8 +53,8 @@ type Worker struct {
 }
 
 // Make plans with a table of an app. Nothing moves while the sessions per worker of all hosts are
-// within slack, a part of the mean. Else each host with more than its share gives away the rest, its
-// fullest workers first.
+// within slack, a part of the mean. Else each host with more than its share gives away the rest,
+// its fullest workers first.
 func Make(app string, t *directory.Table, slack float64) *Plan {
 	p := &Plan{App: app, Slack: slack, Waits: []string{}, Refused: []string{}, Hosts: []Host{}, Workers: []Worker{}}
 	p.wait(t)

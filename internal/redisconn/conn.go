@@ -48,8 +48,8 @@ type Conn struct {
 	changed chan struct{} // closed at the next change of state
 }
 
-// Open checks cfg and makes a Conn. It dials nothing. A [ConfigError] names the field, its value with
-// the password hidden, and the rule. Close the Conn when nothing uses it any more.
+// Open checks cfg and makes a Conn. It dials nothing. A [ConfigError] names the field, its value
+// with the password hidden, and the rule. Close the Conn when nothing uses it any more.
 func Open(cfg Config) (*Conn, error) {
 	t, err := parseURL(cfg.URL)
 	if err != nil {
@@ -199,7 +199,8 @@ func (c *Conn) Run(ctx context.Context) error {
 			case <-timer.C:
 				again = true
 			case <-c.doubt:
-				// The library asks nobody when a node is dead: its keys would be sought there until the next turn.
+				// The library asks nobody when a node is dead: its keys would be sought there until
+				// the next turn.
 				if of, ok := c.client.(*redis.ClusterClient); ok {
 					of.ReloadState(ctx)
 				}

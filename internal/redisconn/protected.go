@@ -24,8 +24,9 @@ func hungUp(err error) bool {
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// protected asks a Redis that hung up on us whether it is in protected mode. It then speaks first, and closes: a client
-// that has written by then mostly learns of a reset only, so this one connects and writes nothing.
+// protected asks a Redis that hung up on us whether it is in protected mode. It then speaks first,
+// and closes: a client that has written by then mostly learns of a reset only, so this one connects
+// and writes nothing.
 func (c *Conn) protected(ctx context.Context) bool {
 	for _, addr := range c.target.addrs {
 		if c.saysDenied(ctx, addr) {

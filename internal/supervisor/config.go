@@ -22,12 +22,12 @@ type Config struct {
 	// ExitError.
 	Lasting bool
 
-	// StopTimeout is how long a process may take from SIGTERM to its end before the supervisor kills
-	// it, and how long all may take together when the supervisor stops. Zero: 35 s.
+	// StopTimeout is how long a process may take from SIGTERM to its end before the supervisor
+	// kills it, and how long all may take together when the supervisor stops. Zero: 35 s.
 	StopTimeout time.Duration
 
-	// ReadyTimeout is how long a successor may take to get ready before the reload fails and the old
-	// process stays. Zero: 30 s.
+	// ReadyTimeout is how long a successor may take to get ready before the reload fails and the
+	// old process stays. Zero: 30 s.
 	ReadyTimeout time.Duration
 
 	// FirstID is the number by which agents know the first process; each further one gets the next.

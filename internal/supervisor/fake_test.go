@@ -130,7 +130,8 @@ var fakes = map[string]func(args []string){
 		line.Report(lifeline.Ready, "1")
 		<-term
 	},
-	// grandchild <unix address>: starts a process of its own that connects to the address, and stays.
+	// grandchild <unix address>: starts a process of its own that connects to the address, and
+	// stays.
 	"grandchild": func(args []string) {
 		line, _ := begin()
 		self, _ := os.Executable()

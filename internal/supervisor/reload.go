@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// reload replaces the processes of places, some at a time. Each place gets a successor, which must be
-// ready before the old process is told to leave, and the old process must have ended before the next
-// place has its turn.
+// reload replaces the processes of places, some at a time. Each place gets a successor, which must
+// be ready before the old process is told to leave, and the old process must have ended before the
+// next place has its turn.
 type reload struct {
 	sup     *Supervisor
 	waiting []*turn // the places to come
@@ -49,8 +49,8 @@ func (s *Supervisor) Reload(group string) {
 }
 
 // Roll replaces the processes of places by ones of new specs of the same names without a gap,
-// parallel places at a time. It returns when the last old process has ended. If a successor fails to
-// get ready, the reload ends with a ReloadError: that place and those after it keep their old
+// parallel places at a time. It returns when the last old process has ended. If a successor fails
+// to get ready, the reload ends with a ReloadError: that place and those after it keep their old
 // processes and specs. Places without a process take the spec and stay as they are.
 func (s *Supervisor) Roll(ctx context.Context, specs []Spec, parallel int) error {
 	result := make(chan error, 1)
@@ -68,7 +68,8 @@ func (s *Supervisor) Roll(ctx context.Context, specs []Spec, parallel int) error
 	}
 }
 
-// reload begins a reload of the places of specs. It sends the outcome to result, unless that is nil.
+// reload begins a reload of the places of specs. It sends the outcome to result, unless that is
+// nil.
 func (s *Supervisor) reload(specs []Spec, parallel int, result chan error) error {
 	if s.stopping {
 		return ErrStopping
@@ -247,9 +248,9 @@ func (pl *place) leaveReload(why error) {
 	r.next()
 }
 
-// replace starts the successor of a process that leaves without our asking: others told it to. If the
-// next stage of a shutdown needn't wait for its end, the successor needn't either, and serves those
-// who connect meanwhile.
+// replace starts the successor of a process that leaves without our asking: others told it to. If
+// the next stage of a shutdown needn't wait for its end, the successor needn't either, and serves
+// those who connect meanwhile.
 func (p *process) replace() {
 	s, pl := p.sup, p.place
 	if !p.spec.Yields || p.departure.stopping || p.departure.moving || s.stopping || pl.gone || pl.current != p || pl.turn != nil {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Spec says what to run at one place. The zero value of each field is how `sidereal up` treats its own
-// processes.
+// Spec says what to run at one place. The zero value of each field is how `sidereal up` treats its
+// own processes.
 type Spec struct {
 	Name    string   // unique; names the process in logs and metrics
 	Group   string   // what Reload replaces; empty: Name
@@ -35,13 +35,15 @@ type Spec struct {
 	// SIDEREAL_LISTEN_FDS. The supervisor closes its own copies when it begins to stop.
 	Listeners []*net.TCPListener
 
-	// FatalCode is the exit code by which the process reports that a restart won't help. Zero: none.
+	// FatalCode is the exit code by which the process reports that a restart won't help. Zero:
+	// none.
 	FatalCode int
 
 	// Manual leaves the place empty until Start is called for it.
 	Manual bool
 
-	// Single says that the place can't have two processes at a time: a reload ends the old one first.
+	// Single says that the place can't have two processes at a time: a reload ends the old one
+	// first.
 	Single bool
 
 	// Unlined is for programs that know nothing of a line: they get none.
@@ -54,8 +56,8 @@ type Spec struct {
 	Restart   RestartRule
 	Stop      StopRule
 
-	// AliveTimeout is how long a process that has beaten may be silent before the supervisor kills it.
-	// Zero: any time.
+	// AliveTimeout is how long a process that has beaten may be silent before the supervisor kills
+	// it. Zero: any time.
 	AliveTimeout time.Duration
 
 	// FreezeTimeout is the same for a process that is found frozen: stopped, or stuck, and not for
@@ -63,20 +65,21 @@ type Spec struct {
 	// Zero: frozen processes have AliveTimeout.
 	FreezeTimeout time.Duration
 
-	// MemoryLimit is the resident memory, in bytes, above which the supervisor replaces the process,
-	// as by a reload. Zero: no limit.
+	// MemoryLimit is the resident memory, in bytes, above which the supervisor replaces the
+	// process, as by a reload. Zero: no limit.
 	MemoryLimit int64
 
 	// Schedule says when the supervisor restarts, or starts, the place. Nil: never.
 	Schedule interface{ Next(time.Time) time.Time }
 
-	// Input gives the process an input that [Supervisor.Input] writes to. It stays open as long as the
-	// process runs. Without Input the process reads end of file.
+	// Input gives the process an input that [Supervisor.Input] writes to. It stays open as long as
+	// the process runs. Without Input the process reads end of file.
 	Input bool
 
-	// Stdout and Stderr get the output of the processes. One Write has one or more whole lines, or a
-	// piece of a line that is long or pauses. During a reload two processes may write at a time. A
-	// slow Write delays the process that wrote. If both are nil, the output goes to Config.Output.
+	// Stdout and Stderr get the output of the processes. One Write has one or more whole lines, or
+	// a piece of a line that is long or pauses. During a reload two processes may write at a time.
+	// A slow Write delays the process that wrote. If both are nil, the output goes to
+	// Config.Output.
 	Stdout, Stderr io.Writer
 }
 
@@ -95,8 +98,8 @@ func (u *User) credential() *syscall.Credential {
 
 // Readiness says when a process counts as ready. It always does once it, or its agent, has said so.
 type Readiness struct {
-	// AtStart is for programs that say nothing: they are ready once they run. A successor in a reload
-	// has to give a sign nevertheless, unless its place is Single.
+	// AtStart is for programs that say nothing: they are ready once they run. A successor in a
+	// reload has to give a sign nevertheless, unless its place is Single.
 	AtStart bool
 
 	// Settle is how long such a program must have run. Many that can't work end in their first
@@ -108,9 +111,9 @@ type Readiness struct {
 	// machine, and may then turn out to be broken.
 	AfterBeat bool
 
-	// Timeout is when a process counts as ready without having said so. In a reload it holds only if
-	// the old process never said so either: otherwise the successor must show that it works. Zero:
-	// never.
+	// Timeout is when a process counts as ready without having said so. In a reload it holds only
+	// if the old process never said so either: otherwise the successor must show that it works.
+	// Zero: never.
 	Timeout time.Duration
 
 	// Probe is a URL that answers with a status below 400 once the process is ready. "{port}" in it
@@ -123,8 +126,9 @@ type RestartRule struct {
 	Never     bool  // the place stays empty
 	StopCodes []int // exit codes of a wanted end: the place stays empty
 
-	// Max ends a crash loop: the supervisor gives a place up ([Errored]) when its last Max processes
-	// together lived for less than Max times MinUptime. Waits between them don't count. Zero: never.
+	// Max ends a crash loop: the supervisor gives a place up ([Errored]) when its last Max
+	// processes together lived for less than Max times MinUptime. Waits between them don't count.
+	// Zero: never.
 	Max       int
 	MinUptime time.Duration
 

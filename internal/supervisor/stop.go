@@ -59,8 +59,8 @@ func (s *Supervisor) forget(places map[*place]bool) {
 
 func (d *shutdown) covers(pl *place) bool { return d.places == nil || d.places[pl] }
 
-// advance goes on to the next stage if the present one allows it. It returns true when no process is
-// left.
+// advance goes on to the next stage if the present one allows it. It returns true when no process
+// is left.
 func (d *shutdown) advance() (over bool) {
 	over = true
 	for p := range d.sup.running {
@@ -105,8 +105,8 @@ func (p *process) stopTimeout() time.Duration {
 	return p.sup.cfg.StopTimeout
 }
 
-// leaveTimeout is how long a process may take that is being replaced. Moving its sessions away has a
-// time of its own: Stop.Timeout begins when the process is told to end.
+// leaveTimeout is how long a process may take that is being replaced. Moving its sessions away has
+// a time of its own: Stop.Timeout begins when the process is told to end.
 func (p *process) leaveTimeout() time.Duration {
 	if a := p.spec.Agent; a != nil && a.Drain > 0 {
 		return max(a.Drain, p.stopTimeout())

@@ -41,7 +41,8 @@ func run(t *testing.T, cfg Config) *host {
 	cfg.Prefix = true
 	cfg.OnExit = func(e Exit) { h.exits <- e }
 	cfg.Log = slog.New(loghandler.New(&h.out, slog.LevelDebug))
-	// As the product does: a process that ignores SIGINT, such as a background job of a shell, would pass that on.
+	// As the product does: a process that ignores SIGINT, such as a background job of a shell,
+	// would pass that on.
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	t.Cleanup(func() { signal.Stop(interrupts) })
@@ -399,7 +400,8 @@ func TestGrandchildrenEndToo(t *testing.T) {
 	waitForEnd(t, waitForStart)
 }
 
-// TestChildrenEndWithTheSupervisor kills a supervisor: the child that reads its line ends, and on Linux the other one too.
+// TestChildrenEndWithTheSupervisor kills a supervisor: the child that reads its line ends, and on
+// Linux the other one too.
 func TestChildrenEndWithTheSupervisor(t *testing.T) {
 	addr, conns := holders(t)
 	command := fake(t, "supervise", addr)

@@ -12,8 +12,8 @@ import (
 const (
 	clusterShards = 3
 	clusterSlots  = 16384
-	// clusterTimeout is after how many ms without a sign of life a node is taken to fail: Redis's default, since a busy
-	// machine keeps a node waiting for seconds.
+	// clusterTimeout is after how many ms without a sign of life a node is taken to fail: Redis's
+	// default, since a busy machine keeps a node waiting for seconds.
 	clusterTimeout = "15000"
 )
 
@@ -24,14 +24,16 @@ type Cluster struct {
 	Nodes []*Redis
 }
 
-// StartCluster starts a Cluster that ends with the test and returns once all its nodes agree on it. Args are appended to
-// each node's command line. The test is skipped where redis-server is not installed, see [Need].
+// StartCluster starts a Cluster that ends with the test and returns once all its nodes agree on it.
+// Args are appended to each node's command line. The test is skipped where redis-server is not
+// installed, see [Need].
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
 	return startCluster(t, func() []string { return args })
 }
 
-// StartTLSCluster starts a Cluster whose nodes speak TLS with each other, and on a port of its own with clients.
+// StartTLSCluster starts a Cluster whose nodes speak TLS with each other, and on a port of its own
+// with clients.
 func StartTLSCluster(t testing.TB, c Certificate) *Cluster {
 	t.Helper()
 	return startCluster(t, func() []string { return append(c.args(t), "--tls-cluster", "yes") })
@@ -102,7 +104,8 @@ func (c *Cluster) URL() string {
 	return scheme + "+cluster://" + strings.Join(addrs, ",")
 }
 
-// Owner is the node that serves key, or a channel of that name, by the word of the first node that runs.
+// Owner is the node that serves key, or a channel of that name, by the word of the first node that
+// runs.
 func (c *Cluster) Owner(key string) *Redis {
 	c.t.Helper()
 	for _, r := range c.Nodes {
@@ -134,7 +137,8 @@ func (c *Cluster) Replica(master *Redis) *Redis {
 	return nil
 }
 
-// Promote has the replica of one of the first masters, which is dead, take its place, and returns when all nodes know.
+// Promote has the replica of one of the first masters, which is dead, take its place, and returns
+// when all nodes know.
 func (c *Cluster) Promote(dead *Redis) {
 	c.t.Helper()
 	heir := c.Replica(dead)
@@ -173,8 +177,8 @@ next:
 	return nil
 }
 
-// Move gives the slot of key, which must hold no keys, to another master. It returns when all nodes know, except those
-// that do not run.
+// Move gives the slot of key, which must hold no keys, to another master. It returns when all nodes
+// know, except those that do not run.
 func (c *Cluster) Move(key string, to *Redis) {
 	c.t.Helper()
 	slot := to.slot(key)

@@ -9,8 +9,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main is the TestMain of a package: it runs the tests, and fails if they leave goroutines behind. Those that are about
-// to end have as long for it as a busy machine needs.
+// Main is the TestMain of a package: it runs the tests, and fails if they leave goroutines behind.
+// Those that are about to end have as long for it as a busy machine needs.
 func Main(m *testing.M) {
 	code := m.Run()
 	if code == 0 && leaks() != nil {

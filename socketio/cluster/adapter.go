@@ -24,9 +24,9 @@ type Adapter interface {
 	// Order makes the other servers carry out o. Orders and broadcasts keep the order of the calls.
 	Order(o Order) error
 	// Ask asks the other servers and calls answer for each answer, never concurrently and never
-	// after it has returned. It returns when all have answered, or when ctx ends. If servers didn't answer in time the error is a
-	// *MissingError. The end of Question.Timeout isn't an error: the caller knows how many answers
-	// are missing.
+	// after it has returned. It returns when all have answered, or when ctx ends. If servers didn't
+	// answer in time the error is a *MissingError. The end of Question.Timeout isn't an error: the
+	// caller knows how many answers are missing.
 	Ask(ctx context.Context, q Question, answer func(Answer)) error
 	// ServerCount counts the servers that have this namespace, this one included.
 	ServerCount(ctx context.Context) (int, error)

@@ -56,14 +56,14 @@ type QuestionKind int
 const (
 	// AskSockets asks for descriptions of sockets. Each server answers once, with Sockets.
 	AskSockets QuestionKind = iota + 1
-	// AskRooms asks for the rooms of all sockets; a socket's own id is one of its rooms. Each server
-	// answers once, with Rooms. Rooms may be named more than once.
+	// AskRooms asks for the rooms of all sockets; a socket's own id is one of its rooms. Each
+	// server answers once, with Rooms. Rooms may be named more than once.
 	AskRooms
 	// AskServers raises an event. Each server answers once, with Payload.
 	AskServers
 	// AskClients sends an event to clients. Each server answers once with Clients, the number of
-	// clients asked there, and, before or after that, once with Ack and Payload for each client that
-	// acknowledges the event.
+	// clients asked there, and, before or after that, once with Ack and Payload for each client
+	// that acknowledges the event.
 	AskClients
 )
 

@@ -13,8 +13,8 @@ type RecoveringAdapter interface {
 	// Recover turns recovery on. The server calls it before it uses the namespace. A client may be
 	// away for as long as maxDisconnection. maxBytes bounds the events that this process keeps of
 	// the namespace. The adapter calls gone, which doesn't block, with each snapshot of Left whose
-	// client has been away for too long: once in the cluster, unless the server that called Left has
-	// ended by then.
+	// client has been away for too long: once in the cluster, unless the server that called Left
+	// has ended by then.
 	Recover(maxDisconnection time.Duration, maxBytes int, gone func(Snapshot)) Recoverer
 }
 
@@ -24,8 +24,8 @@ type Recoverer interface {
 	// Emit delivers b to the sockets of all servers, this one included, in the order of the log. It
 	// doesn't block: the delivery may follow its return, in the order of the calls.
 	Emit(b *Broadcast) error
-	// After calls f once all events of earlier Emits have been delivered here: usually at once, else
-	// soon, on another goroutine. f must not block.
+	// After calls f once all events of earlier Emits have been delivered here: usually at once,
+	// else soon, on another goroutine. f must not block.
 	After(f func())
 	// Begin starts the lease of a new socket.
 	Begin(pid string, h Holder) Lease
@@ -48,8 +48,8 @@ type Holder interface {
 // have no effect.
 type Lease interface {
 	// Enter calls f with the events that the client missed. It delivers nothing while f runs. f
-	// makes the socket visible to broadcasts and reports whether it did. Enter returns after f. Once
-	// ctx ends it no longer looks for events that aren't in this process.
+	// makes the socket visible to broadcasts and reports whether it did. Enter returns after f.
+	// Once ctx ends it no longer looks for events that aren't in this process.
 	Enter(ctx context.Context, f func(missed []packet.Payload) bool)
 	// Changed tells that the socket's rooms or data have changed.
 	Changed()

@@ -6,8 +6,8 @@ import (
 	"github.com/sidereal-io/sidereal/internal/number"
 )
 
-// A received number goes on to other clients without being decoded, where Node would parse and print
-// it. Most numbers come printed as JavaScript prints them, since JavaScript did. Others are
+// A received number goes on to other clients without being decoded, where Node would parse and
+// print it. Most numbers come printed as JavaScript prints them, since JavaScript did. Others are
 // rewritten where that can be noticed: -0 is 0, 1.0 and 1e3 are the integers that clients in typed
 // languages expect, what is beyond all doubles is null. Integers of any length stay exact:
 // JavaScript cannot tell, and a Go handler may want an int64.

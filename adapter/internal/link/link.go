@@ -153,8 +153,8 @@ func (l *Link) Hears() bool { return l.outages.up.Load() }
 // Lost reports an outage: this process has heard Redis before and doesn't now.
 func (l *Link) Lost() bool { return l.outages.known.Load() && !l.outages.up.Load() }
 
-// Wait returns once this process hears all other servers, and messages to them go out at once, or with
-// ctx's error. Run must be running.
+// Wait returns once this process hears all other servers, and messages to them go out at once, or
+// with ctx's error. Run must be running.
 func (l *Link) Wait(ctx context.Context) error {
 	select {
 	case <-l.outages.begun:

@@ -159,8 +159,8 @@ func (l *Link) replaced(ctx context.Context, incarnation string) bool {
 	return now != "" && now != incarnation
 }
 
-// silent returns those of the nodes that don't carry out a PUBLISH within askedEvery. It publishes on a
-// channel that nobody listens to.
+// silent returns those of the nodes that don't carry out a PUBLISH within askedEvery. It publishes
+// on a channel that nobody listens to.
 func (l *Link) silent(ctx context.Context, nodes []*redis.Client) (silent []*redis.Client) {
 	all := l.namespaces.all()
 	if len(all) == 0 {

@@ -20,8 +20,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// pretend makes a peer of ours that subscribes and beats as one does, but never answers: a frozen process. Leave says
-// goodbye, kill ends it without a word.
+// pretend makes a peer of ours that subscribes and beats as one does, but never answers: a frozen
+// process. Leave says goodbye, kill ends it without a word.
 func pretend(t *testing.T, m *miniredis.Miniredis, s *server, process, uid string) (leave, kill func()) {
 	t.Helper()
 	c := linktest.Dial(t, m)
@@ -141,8 +141,8 @@ func TestASilentPeerIsNotCountedThoughItSubscribes(t *testing.T) {
 	}
 }
 
-// TestAnUnknownSubscriberIsWaitedFor: whoever subscribes to the request channel counts as a server of Node's. What the
-// others said comes with the error.
+// TestAnUnknownSubscriberIsWaitedFor: whoever subscribes to the request channel counts as a server
+// of Node's. What the others said comes with the error.
 func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	m, _, a, _ := pair(t, Config{RequestsTimeout: time.Second})
@@ -246,7 +246,8 @@ func TestOneThatIsAskedForABeatHasSixSeconds(t *testing.T) {
 	})
 }
 
-// TestWhoLeavesARequestUnansweredIsAskedForABeat: if it beats seldom. An answer that its clients owe is asked for of few.
+// TestWhoLeavesARequestUnansweredIsAskedForABeat: if it beats seldom. An answer that its clients
+// owe is asked for of few.
 func TestWhoLeavesARequestUnansweredIsAskedForABeat(t *testing.T) {
 	m, s, a, _ := pair(t, Config{RequestsTimeout: time.Hour})
 	heard := linktest.Dial(t, m).Subscribe(t.Context(), s.peers.channel)
@@ -387,7 +388,8 @@ func TestResponders(t *testing.T) {
 	}
 }
 
-// TestManyPeersBeatMoreSeldom: what all of them say together grows with their number, and not with its square.
+// TestManyPeersBeatMoreSeldom: what all of them say together grows with their number, and not with
+// its square.
 func TestManyPeersBeatMoreSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, said := listening(t)

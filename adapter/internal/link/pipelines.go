@@ -129,8 +129,8 @@ func (p *pipelines) waitingFor() []*redis.Client {
 	return slices.Clone(p.waiting)
 }
 
-// interrupt closes the connections to nodes, if still agrees, so that nothing waits for their answers
-// any longer. Later messages get new connections.
+// interrupt closes the connections to nodes, if still agrees, so that nothing waits for their
+// answers any longer. Later messages get new connections.
 func (p *pipelines) interrupt(nodes []*redis.Client, still func() bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

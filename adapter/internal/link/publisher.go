@@ -26,9 +26,9 @@ const (
 // commands when it goes on. Closing the connection would lose an unknown part of them, and sending
 // them again would double an unknown part. So the publisher gives up a connection only when it is
 // certainly dead: it has ended, another Redis answers in its place, or Redis keeps carrying out
-// later commands that came over other connections. In a Redis Cluster the messages of the other nodes
-// wait too, so there it also gives up a connection to a node that leaves a later command unanswered. A
-// node that is only slow keeps its connection: closing it would lose a whole batch.
+// later commands that came over other connections. In a Redis Cluster the messages of the other
+// nodes wait too, so there it also gives up a connection to a node that leaves a later command
+// unanswered. A node that is only slow keeps its connection: closing it would lose a whole batch.
 const (
 	unansweredFor = 2 * time.Second // then Redis is asked how it is
 	askedEvery    = time.Second
@@ -178,8 +178,8 @@ func (p *publisher) run(ctx context.Context) error {
 }
 
 // watch decides, until ctx ends, about batches that Redis leaves unanswered. Replaced reports
-// whether another Redis answers than the one of an incarnation. Silent returns those of the nodes that
-// don't carry out a new command.
+// whether another Redis answers than the one of an incarnation. Silent returns those of the nodes
+// that don't carry out a new command.
 func (p *publisher) watch(ctx context.Context, replaced func(ctx context.Context, incarnation string) bool, silent func(context.Context, []*redis.Client) []*redis.Client) error {
 	for {
 		select {

@@ -172,8 +172,8 @@ func testPublisher(t testing.TB, cfg Config) *publisher {
 }
 
 // TestSlowNodeKeepsItsMessages: a node of a cluster has a batch for longer than the publisher waits
-// for an answer. If the node carries out later commands meanwhile, the publisher goes on waiting. If it
-// doesn't, the publisher gives the batch up and counts it.
+// for an answer. If the node carries out later commands meanwhile, the publisher goes on waiting.
+// If it doesn't, the publisher gives the batch up and counts it.
 func TestSlowNodeKeepsItsMessages(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
 		t.Run(fmt.Sprintf("frozen %t", frozen), func(t *testing.T) {

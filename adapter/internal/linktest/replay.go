@@ -145,7 +145,8 @@ func (p *Replay) Step(t *testing.T, rec Recording, step Step) {
 		}
 	}
 	p.heard(t)
-	// A may have said the very bytes that B did, before or after us, so the order is for other tests.
+	// A may have said the very bytes that B did, before or after us, so the order is for other
+	// tests.
 	answers, wanted := p.answers(t, said), p.recorded(want)
 	slices.Sort(answers)
 	slices.Sort(wanted)
@@ -197,7 +198,8 @@ func (p *Replay) answers(t *testing.T, said map[string]int) (answers []string) {
 
 func (p *Replay) recorded(want []Vector) (answers []string) {
 	for _, v := range want {
-		// Node answers to a server named undefined when it has no name; we answer where all hear it.
+		// Node answers to a server named undefined when it has no name; we answer where all hear
+		// it.
 		channel := strings.TrimSuffix(v.Channel, "undefined#")
 		answers = append(answers, channel+" "+Normal(v.B64))
 	}

@@ -90,7 +90,8 @@ func TestWhatTheStreamDoesNotShowInTimeIsDelivered(t *testing.T) {
 		synctest.Wait()
 		h.want(t, `["b"]`, "behind b")
 
-		// A client that was not here when they were delivered gets them now, and not again from the stream.
+		// A client that was not here when they were delivered gets them now, and not again from the
+		// stream.
 		if late := h.missedEarly([]string{"room"}); len(late) != 2 || string(late[0].JSON) != `["a"]` {
 			t.Errorf("late %v", late)
 		}

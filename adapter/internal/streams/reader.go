@@ -211,9 +211,9 @@ func (r *reader) listen(ctx context.Context, names []string) (read bool, err err
 	return read, ctx.Err()
 }
 
-// Each entry wakes all readers, and each of them costs Redis about 8 µs until it waits again. So the
-// readers of a large cluster pause after a read: what comes meanwhile is read together. An entry
-// that comes alone is never late.
+// Each entry wakes all readers, and each of them costs Redis about 8 µs until it waits again. So
+// the readers of a large cluster pause after a read: what comes meanwhile is read together. An
+// entry that comes alone is never late.
 const (
 	pausePerServer = 40 * time.Microsecond // a fifth of Redis for readers, if entries come all the time
 	leastPause     = time.Millisecond      // below it, a pause costs more than it saves
@@ -255,8 +255,8 @@ func (r *reader) read(ctx context.Context, client redis.UniversalClient, names [
 	return cmd.Result()
 }
 
-// takeAll handles [[stream, [[id, [field, value, ...]], ...]], ...]. It reports whether a stream may
-// have more.
+// takeAll handles [[stream, [[id, [field, value, ...]], ...]], ...]. It reports whether a stream
+// may have more.
 func (r *reader) takeAll(ctx context.Context, client redis.UniversalClient, reply []any) (full bool, err error) {
 	for _, one := range reply {
 		pair, ok := one.([]any)

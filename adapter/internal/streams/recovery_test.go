@@ -236,7 +236,8 @@ func stored(t *testing.T, addr string, ok func(wire.Snapshot) bool) (s wire.Snap
 	return s
 }
 
-// TestClientOfADeadServerComesBackElsewhere cuts a server from Redis, which then has stored nothing at the end.
+// TestClientOfADeadServerComesBackElsewhere cuts a server from Redis, which then has stored nothing
+// at the end.
 func TestClientOfADeadServerComesBackElsewhere(t *testing.T) {
 	server := testkit.StartRedis(t)
 	way := newWire(t, server.Addr())

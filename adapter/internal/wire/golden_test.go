@@ -60,8 +60,8 @@ func recorded(t testing.TB, files []string, commands ...string) []vector {
 	return all
 }
 
-// foreignForm tells the vectors that are not written as an adapter writes: by hand, or by the emitter, whose options have
-// another order.
+// foreignForm tells the vectors that are not written as an adapter writes: by hand, or by the
+// emitter, whose options have another order.
 func foreignForm(v vector) bool { return v.From == "INJ" || v.From == "EMIT" }
 
 func TestGoldenBroadcasts(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
 
-// RequestType numbers the requests of the classic adapter (docs/adapter-wire.md, 2.3). The last two are answers.
+// RequestType numbers the requests of the classic adapter (docs/adapter-wire.md, 2.3). The last two
+// are answers.
 type RequestType int
 
 // The requests, with Node's names.

@@ -15,8 +15,8 @@ const (
 	// halfOpen is how long a pair outlives the end of one direction. A WebSocket's ends follow each
 	// other at once.
 	halfOpen = 30 * time.Second
-	// crowd is how many pairs a loop has before another core gets one, too: the more a loop has, the
-	// more it does each time it wakes up.
+	// crowd is how many pairs a loop has before another core gets one, too: the more a loop has,
+	// the more it does each time it wakes up.
 	crowd = 512
 )
 

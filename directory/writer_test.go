@@ -73,6 +73,7 @@ func TestFrozenPlaceHoldsOnlyItsWrites(t *testing.T) {
 		running.Go(func() { _ = w.run(ctx) })
 		held := write{sid: "b-0", done: make(chan struct{})}
 		w.push(held)
+		synctest.Wait() // its trip is under way, with nothing else
 		for i := range 100 {
 			for _, at := range []string{"a", "c"} {
 				wr := write{sid: fmt.Sprint(at, "-", i), done: make(chan struct{})}

@@ -202,7 +202,8 @@ func (s *stage) view(t *testing.T, list []record, i int) map[string]any {
 	for _, name := range []string{"pm_out_log_path", "pm_err_log_path", "pm_log_path"} {
 		path, _ := r.Env[name].(string)
 		if raw, err := os.ReadFile(path); err == nil && len(raw) > 0 && path != os.DevNull {
-			lines := strings.SplitAfter(digits.ReplaceAllString(string(raw), "9"), "\n")
+			text := loggedID.ReplaceAllString(string(raw), "${1}9") // the order of the cases decides
+			lines := strings.SplitAfter(digits.ReplaceAllString(text, "9"), "\n")
 			slices.Sort(lines) // two streams, or processes, may share the file
 			logs[name] = strings.Join(lines, "")
 		}
@@ -228,7 +229,10 @@ func (s *stage) view(t *testing.T, list []record, i int) map[string]any {
 	return view
 }
 
-var digits = regexp.MustCompile(`[0-9]`)
+var (
+	digits   = regexp.MustCompile(`[0-9]`)
+	loggedID = regexp.MustCompile(`("process_id":)[0-9]+`)
+)
 
 // ranked replaces the id of a process in a file name by its place in the case.
 func ranked(path string, list []record) string {

@@ -80,18 +80,23 @@ func resurrectCommand() *cobra.Command {
 		if s.stay {
 			return s.resurrectInForeground()
 		}
-		client, err := s.ensure(ctx)
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		if err := client.Resurrect(ctx, s.happened()); err != nil {
-			return err
-		}
-		return s.show(ctx, client)
+		return s.resurrect(ctx)
 	})
 	cmd.Flags().BoolVar(&s.stay, "no-daemon", false, "stay in the foreground, for an init system")
 	return cmd
+}
+
+// resurrect has the daemon start the saved processes, and shows what runs then.
+func (s *starter) resurrect(ctx context.Context) error {
+	client, err := s.ensure(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.Resurrect(ctx, s.happened()); err != nil {
+		return err
+	}
+	return s.show(ctx, client)
 }
 
 func killCommand() *cobra.Command {
@@ -126,15 +131,7 @@ func updateCommand() *cobra.Command {
 		if err := s.leave(ctx); err != nil {
 			return err
 		}
-		client, err := s.ensure(ctx)
-		if err != nil {
-			return err
-		}
-		defer client.Close()
-		if err := client.Resurrect(ctx, s.happened()); err != nil {
-			return err
-		}
-		return s.show(ctx, client)
+		return s.resurrect(ctx)
 	})
 }
 

@@ -142,7 +142,7 @@ func TestASilentPeerIsNotCountedThoughItSubscribes(t *testing.T) {
 }
 
 // TestAnUnknownSubscriberIsWaitedFor: whoever subscribes to the request channel counts as a server
-// of Node's. What the others said comes with the error.
+// of Node's. The answers of the others come with the error.
 func TestAnUnknownSubscriberIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	m, _, a, _ := pair(t, Config{RequestsTimeout: time.Second})

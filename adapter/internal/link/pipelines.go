@@ -22,7 +22,7 @@ type pipelines struct {
 
 	mu      sync.Mutex                      // guards the rest
 	patient map[*redis.Client]*redis.Client // by node: a connection that waits for answers
-	waiting []*redis.Client                 // nodes that have not answered yet
+	waiting []*redis.Client                 // nodes that haven't answered yet
 	ended   bool
 }
 
@@ -122,7 +122,7 @@ func (p *pipelines) answered(node *redis.Client) {
 	}
 }
 
-// waitingFor returns the nodes that have not answered yet.
+// waitingFor returns the nodes that haven't answered yet.
 func (p *pipelines) waitingFor() []*redis.Client {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 // removed are names that pages may cite although they are gone: docs/api.md and the ADRs say what
 // replaced them.
 var removed = []string{
-	"RemoteSocket.Data", "Session.Later", "Socket.Set", "adapter.NewRedis",
+	"RemoteSocket.Data", "Session.Later", "adapter.NewRedis",
 	"adapter.NewSharded", "adapter.NewStreams", "adapter.TimeoutError", "client.Socket.EmitFunc",
 	"client.Volatile", "directory.New", "engineio.Session.Later", "emitter.NewSharded", "emitter.NewStreams", "engineio.Session.Protocol",
 	"socketio.Adapter", "socketio.Config.OnError", "socketio.NewHub", "socketio.Payload",

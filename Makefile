@@ -1,8 +1,6 @@
 # Sidereal. `make run` starts the product with its demo, `make test` proves it; both need only Go and Node.
 SHELL := /bin/bash
 GO ?= go
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X main.version=$(VERSION)
 BUNDLE := internal/demo/bundle
 FUZZTIME ?= 60s
 ARGS ?=
@@ -10,7 +8,7 @@ ARGS ?=
 TESTFLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run build unit test check lint vulncheck bench bench-scale bench-hosts bench-storm bench-cluster interop flakes cover fuzz soak demo picture demo-test dist help generate deps
+.PHONY: run build unit test check lint vulncheck bench bench-scale bench-hosts bench-storm bench-cluster interop flakes cover fuzz soak demo picture demo-test dist image help generate deps
 
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
@@ -18,7 +16,7 @@ run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS=
 
 build: ## compile bin/sidereal
 	@echo 'make: building bin/sidereal (the first time takes a minute)' >&2
-	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidereal ./cmd/sidereal
+	@GO='$(GO)' scripts/build.sh bin/sidereal
 
 # The client bundle of the pinned npm package, its integrity checked by npm against the lock file. Without npm the binary
 # is built without it, and the paths below /socket.io/ say how to get it.
@@ -115,6 +113,10 @@ demo-test: deps ## the same, in the background, with clients joining through the
 
 dist: $(BUNDLE)/package.json ## static binaries for Linux and macOS in dist/
 	@scripts/dist.sh '$(LDFLAGS)'
+
+image: ## a container image, sidereal:VERSION, with the version of this checkout (VERSION=1.2.3 for another)
+	@eval "$$(scripts/version.sh)" && docker build -t "sidereal:$$version" --build-arg VERSION="$$version" \
+		--build-arg BUILD_COMMIT="$$commit" --build-arg BUILD_DATE="$$date" .
 
 generate: ## write docs/configuration.md and docs/redis.md anew
 	$(GO) generate ./...

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/adapterenv"
+	"github.com/sidereal-io/sidereal/internal/buildinfo"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -85,7 +85,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Log = cmp.Or(c.Log, slog.Default())
 	c.Addr = cmp.Or(c.Addr, ":8080")
 	c.App = cmp.Or(c.App, "default")
-	c.Version = cmp.Or(c.Version, mainVersion())
+	c.Version = cmp.Or(c.Version, buildinfo.Read().Version)
 	c.DrainRate = cmp.Or(c.DrainRate, 100)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 35*time.Second)
 	c.supervised.slot = cmp.Or(c.supervised.slot, 1)
@@ -106,12 +106,4 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("worker: a supervised worker needs Redis.URL")
 	}
 	return c, nil
-}
-
-// mainVersion returns the version of the program's main module.
-func mainVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "dev"
 }

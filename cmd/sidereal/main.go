@@ -10,19 +10,16 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sidereal-io/sidereal/internal/buildinfo"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
-
-// version is set by the linker.
-var version string
 
 func main() { os.Exit(execute(arguments(calledAs(), os.Args[1:]))) }
 
@@ -119,7 +116,7 @@ func exitAtOnce() { os.Exit(config.ExitFailed) }
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: takes(0, 0),
+		Use: "version", Short: "Print version, commit and date", Args: takes(0, 0),
 		Run: func(cmd *cobra.Command, _ []string) {
 			fmt.Fprint(cmd.OutOrStdout(), versionLine())
 		},
@@ -129,19 +126,9 @@ func versionCommand() *cobra.Command {
 // versionLine returns name and version; for callers by the name pm2 only the version, which
 // scripts read.
 func versionLine() string {
+	built := buildinfo.Read()
 	if calledPM2() {
-		return versionText() + "\n"
+		return built.Version + "\n"
 	}
-	return fmt.Sprintf("sidereal %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-// versionText returns the linker's version, or the module's after `go install`.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return "dev"
+	return fmt.Sprintf("sidereal %s %s %s/%s\n", built, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/sidereal-io/sidereal/internal/buildinfo"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/service"
 )
@@ -17,7 +18,7 @@ func routerCommand() *cobra.Command {
 				return err
 			}
 			cfg := service.RouterConfig{
-				Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: versionText(),
+				Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: buildinfo.Read().Version,
 			}
 			if set.RuntimeDir != "" {
 				cfg.Log = childLogger(set.Log, set.HostName, "router")
@@ -44,7 +45,7 @@ func apiCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg := service.APIConfig{Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: versionText()}
+			cfg := service.APIConfig{Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: buildinfo.Read().Version}
 			if set.RuntimeDir != "" {
 				cfg.Log = childLogger(set.Log, set.HostName, "api")
 			} else {
@@ -86,7 +87,7 @@ func nodehostCommand() *cobra.Command {
 			}
 			ctx, stop := untilSignal(exitAtOnce)
 			defer stop()
-			return service.NodeHost(ctx, service.NodeHostConfig{Settings: set, Version: versionText(), Log: childLogger(set.Log, set.HostName, "nodehost")})
+			return service.NodeHost(ctx, service.NodeHostConfig{Settings: set, Version: buildinfo.Read().Version, Log: childLogger(set.Log, set.HostName, "nodehost")})
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sidereal-io/sidereal/internal/buildinfo"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
@@ -46,7 +47,7 @@ SIGHUP reads the certificates again.`,
 // up runs a host of one app until a signal stops it.
 func up(set config.Up, settings *config.Settings, args []string) error {
 	cfg := host.RunConfig{
-		Settings: set, Variables: settings, Environ: os.Environ(), Version: versionText(), Exit: exitAtOnce,
+		Settings: set, Variables: settings, Environ: os.Environ(), Version: buildinfo.Read().Version, Exit: exitAtOnce,
 		Stdout: os.Stdout, Stderr: os.Stderr, Color: config.Color(os.Stderr), Log: logger(set.Log, settings, set.HostName, "up"),
 	}
 	self, err := os.Executable()

@@ -112,7 +112,7 @@ demo-test: deps ## the same, in the background, with clients joining through the
 	@scripts/demo-test.sh
 
 dist: $(BUNDLE)/package.json ## static binaries for Linux and macOS in dist/
-	@scripts/dist.sh '$(LDFLAGS)'
+	@GO='$(GO)' scripts/dist.sh
 
 image: ## a container image, sidereal:VERSION, with the version of this checkout (VERSION=1.2.3 for another)
 	@eval "$$(scripts/version.sh)" && docker build -t "sidereal:$$version" --build-arg VERSION="$$version" \

@@ -63,19 +63,19 @@ func (g *growth) report() string {
 	fmt.Fprintf(&b, "<!-- Written by make bench-hosts; do not edit: the text is in e2e/bench/hostsreport.go. -->\n# Many hosts\n\n"+
 		"How the cost of a message grows with the hosts. Each host is a `sidereal up` with one worker, at an\n"+
 		"address of its own on loopback. All share one `redis-server` and the adapter `%s`. Figures are\n"+
-		"CPU time in µs of all processes of the cluster, without the clients: medians over the rounds,\n"+
-		"with the range in parentheses. [scale.md](scale.md) draws conclusions.\n\n    go run ./e2e/bench %s\n\n"+
+		"CPU time in µs of all processes but the clients: the median of the rounds, and their range if there\n"+
+		"are several. [scale.md](scale.md) draws conclusions.\n\n    go run ./e2e/bench %s\n\n"+
 		"- %s, %.0f s, %d of %d rounds, revision %s\n%s- load average at the end: %s\n- messages lost, or acks out of order: **%d**\n",
 		g.o.adapter, strings.Join(os.Args[1:], " "), time.Now().UTC().Format("2 January 2006"), time.Since(g.begun).Seconds(), g.rounds, g.o.rounds,
 		revision(), machine(), loadAverage(), g.lost())
 	for _, failure := range g.failed {
 		fmt.Fprintf(&b, "- **failed**: %s\n", failure)
 	}
-	b.WriteString("\nSessions are spread evenly over the hosts. The entries:\n\n" +
+	b.WriteString("\nSessions are spread evenly over the hosts. Requests enter\n\n" +
 		"- **at the session's host**: a balancer with affinity, or clients that begin with WebSocket.\n" +
-		"- **at random**: each client begins with polling at its session's host, and its WebSocket enters at\n" +
-		"  a random one. Each request of a polling session enters at the next host.\n" +
-		"- **all at one host**: the same, with one entry for all.\n\n")
+		"- **at random**: each WebSocket enters at a random host, after polling at its session's host. Each\n" +
+		"  request of a polling session enters at the next host.\n" +
+		"- **all at one host**.\n\n")
 	g.growthTable(&b)
 	for _, w := range works {
 		g.workTable(&b, w)
@@ -88,13 +88,12 @@ func (g *growth) report() string {
 const hostsNotes = `
 ## Reading the figures
 
-- The clock is that of e2e/bench: each process's own, in ns, before and after a round.
-- A process that finds more bytes per wake-up needs less CPU for each. So "at each host", where each
-  host has the same clients at every number of hosts, shows what hosts cost. "In all" spreads the
-  same clients over more processes, and each wakes up for fewer messages: that would grow without
-  any cluster, too.
-- All hosts share the machine's cores with the clients and Redis. A busy core lets messages wait,
-  and a process then finds more of them. More processes than cores also switch more often.
+- The clock is each process's own, in ns, before and after a round.
+- A process that finds more bytes per wake-up needs less CPU for each. So "at each host", with the
+  same clients for each host, shows the cost of hosts. "In all" spreads the same clients over more
+  processes, and each wakes up for fewer messages: that would grow without any cluster, too.
+- All hosts share the machine's cores with the clients and Redis. On a busy core, messages wait, and
+  a process finds more of them per wake-up.
 - The figures contain the beats of all hosts. "At rest" shows them alone.
 `
 
@@ -107,7 +106,7 @@ func (g *growth) growthTable(b *strings.Builder) {
 	if few == many {
 		return
 	}
-	fmt.Fprintf(b, "## Growth from %d to %d hosts\n\nRatios within a round; their median and range.\n\n| work |", few, many)
+	fmt.Fprintf(b, "## Growth from %d to %d hosts\n\nRatios within a round.\n\n| work |", few, many)
 	for _, e := range entries {
 		fmt.Fprintf(b, " %s |", e.title)
 	}
@@ -135,8 +134,16 @@ func (g *growth) growthCell(work, entry string, few, many int) string {
 	if len(ratios) == 0 {
 		return "-"
 	}
-	median, low, high := spread(ratios)
-	return fmt.Sprintf("**%.2f** (%.2f–%.2f)", median, low, high)
+	return g.figure(ratios, func(v float64) string { return fmt.Sprintf("%.2f", v) })
+}
+
+// figure is the median of the rounds, with their range if there are several.
+func (g *growth) figure(values []float64, text func(float64) string) string {
+	median, low, high := spread(values)
+	if len(values) < 2 {
+		return "**" + text(median) + "**"
+	}
+	return fmt.Sprintf("**%s** (%s–%s)", text(median), text(low), text(high))
 }
 
 // ends are the smallest number of several hosts, and the largest.
@@ -169,10 +176,11 @@ func (g *growth) workTable(b *strings.Builder, w work) {
 			}
 			fmt.Fprintf(b, "| %d | %s | %s |", n, e.title, away)
 			for _, p := range hostsParts {
-				median, low, high := spread(valuesOf(samples, p.part))
+				values := valuesOf(samples, p.part)
 				if p.part == "" {
-					fmt.Fprintf(b, " **%s** (%s–%s) |", short(median), short(low), short(high))
+					fmt.Fprintf(b, " %s |", g.figure(values, short))
 				} else {
+					median, _, _ := spread(values)
 					fmt.Fprintf(b, " %s |", short(median))
 				}
 			}

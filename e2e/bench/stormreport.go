@@ -15,11 +15,10 @@ const stormIntro = `<!-- Written by make bench-storm; do not edit: the text is i
 # The death of a host
 
 One of %d hosts dies by SIGKILL: router, worker and supervisor at once. Each host has one worker and
-as many of the %d WebSockets. Its clients come back as the official client does: after 0.5 to
-1.5 s at random, then after up to 7.5 s, through a balancer that goes on to the next host where
-nobody listens. A client is served again when it has joined the main namespace and got an answer.
-Meanwhile clients of the other hosts send %d echoes of 128 B a second. Everything runs on one
-machine, clients included.
+an equal share of the %d WebSockets. The dead host's clients come back like the official client:
+after 0.5 to 1.5 s at random, then after up to 7.5 s. A balancer sends them to a live host. A client
+is served again when it has joined the main namespace and got an answer. Meanwhile the clients of
+the other hosts send %d echoes of 128 B a second. Clients and hosts share one machine.
 
     go run ./e2e/bench %s
 
@@ -33,10 +32,10 @@ func stormReport(o stormOptions, rounds []*stormRound, took time.Duration) strin
 	fmt.Fprintf(&b, stormIntro, o.hosts, o.clients, stormRate, strings.Join(os.Args[1:], " "), time.Now().UTC().Format("2 January 2006"), took.Seconds(),
 		len(rounds), revision(), machine(), loadAverage())
 	b.WriteString("![clients served again](images/storm-served.svg)\n\n![the other clients' echoes](images/storm-echoes.svg)\n\n" +
-		"The first columns say when so many of the dead host's clients were served again, in s after its\n" +
-		"death. The others' 99th percentile is in ms: before, from the death to the last client, and in\n" +
-		"the worst quarter of a second. Refused are attempts that a router or worker answered with an\n" +
-		"error.\n\n" +
+		"Times in s after the death at which half, 99 % and the last of the dead host's clients were served\n" +
+		"again. Refused attempts got an error from a router or worker. The delays of the other clients'\n" +
+		"echoes are 99th percentiles in ms: before, until the last client was back, and in the worst quarter\n" +
+		"of a second.\n\n" +
 		"| round | its clients | half | 99 % | last | refused | cut | others dropped | echoes lost | p99 before | p99 during | worst |\n" +
 		"|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|\n")
 	for i, r := range rounds {

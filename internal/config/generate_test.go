@@ -121,13 +121,11 @@ func page(t *testing.T, groups []group) []byte {
 
 Every setting is an environment variable and a flag: ` + "`SIDEREAL_REDIS_URL`" + ` is ` + "`--redis-url`" + `. A flag
 wins over the environment, the environment over what an app sets in code, and that over the default.
-An empty variable counts as not set.
-Durations look like ` + "`1500ms`, `35s`, `2m`" + `. Separate the items of a list with commas.
+An empty variable counts as not set. Durations look like ` + "`1500ms`, `35s`, `2m`" + `.
 
-- **Secrets** may come from a file: ` + "`<VARIABLE>_FILE`" + ` holds its path. They are marked *secret*.
-- **Wrong values** end the start with exit code 2 and a line with variable, value and rule.
-- **Unknown** ` + "`SIDEREAL_*`" + ` variables cause a warning with the nearest known name.
-- ` + "`sidereal config [up|router|worker]`" + ` prints the values in effect and where each came from.
+- ` + "`sidereal config [up|router|worker]`" + ` prints the values in effect and the source of each.
+- **Secrets**: the variable with ` + "`_FILE`" + ` at its end names a file that has the value.
+- **Wrong values** end the start with exit code 2. An unknown ` + "`SIDEREAL_*`" + ` causes a warning.
 - **Exit codes** of all commands: 0 done, 1 failed, 2 wrong usage or configuration.
 
 `)
@@ -137,25 +135,45 @@ Durations look like ` + "`1500ms`, `35s`, `2m`" + `. Separate the items of a lis
 	slices.SortStableFunc(groups, func(x, y group) int { return at(x) - at(y) })
 	for _, g := range groups {
 		fmt.Fprintf(&b, "## %s\n\n", heading(t, g.name))
-		var rows, notes bytes.Buffer
+		var notes bytes.Buffer
+		var rows [][]string
 		var readers string
 		for _, s := range g.settings {
 			var f field
 			f, readers = find(t, g.name, s.variable) // all settings of a group have the same
 			meaning, more := sentence(s.about)
-			fmt.Fprintf(&rows, "| `%s`%s | %s | %s | %s |\n", s.variable, alternatives(f), cell(f.shownDefault()), cell(rule(f, meaning)), cell(meaning))
+			rows = append(rows, []string{"`" + s.variable + "`" + alternatives(f), f.shownDefault(), rule(f, meaning), meaning})
 			if more != "" {
 				notes.WriteString(wrap("- `"+s.variable+"`: ", "  ", more))
 			}
 		}
 		_, more := sentence(g.about)
 		b.WriteString(wrap("", "", strings.TrimSpace(more+" Read by "+readers+".")))
-		b.WriteString("\n| variable | default | value | meaning |\n|---|---|---|---|\n" + rows.String() + "\n")
+		b.WriteString("\n" + table([]string{"variable", "default", "value", "meaning"}, rows) + "\n")
 		if notes.Len() > 0 {
 			b.WriteString(notes.String() + "\n")
 		}
 	}
 	return append(bytes.TrimRight(b.Bytes(), "\n"), '\n')
+}
+
+// table is the Markdown of rows, without the columns that are empty in all of them.
+func table(head []string, rows [][]string) string {
+	var out strings.Builder
+	line := func(cells []string) {
+		for i, cell := range cells {
+			if slices.ContainsFunc(rows, func(r []string) bool { return r[i] != "" }) {
+				out.WriteString("| " + strings.ReplaceAll(cell, "|", "\\|") + " ")
+			}
+		}
+		out.WriteString("|\n")
+	}
+	line(head)
+	out.WriteString(strings.Repeat("|---", strings.Count(out.String(), "|")-1) + "|\n")
+	for _, row := range rows {
+		line(row)
+	}
+	return out.String()
 }
 
 // sentence cuts the first sentence off a comment, without its period. A table shows it, and so does
@@ -246,5 +264,3 @@ func rule(f field, meaning string) string {
 	}
 	return strings.Join(out, "; ")
 }
-
-func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }

@@ -17,8 +17,8 @@ type Log struct {
 	Format string `env:"SIDEREAL_LOG_FORMAT" oneof:"console json" shown:"console on a terminal, else json"`
 }
 
-// Redis names the Redis of the directory and of the channels between servers. User name and password
-// win over those in the URL.
+// Redis names the Redis of the directory and of the channels between servers. User name and
+// password win over those in the URL.
 type Redis struct {
 	// Redis that all hosts of an app share: `redis://[user:password@]host:port/db`, or `rediss://`
 	// for TLS.
@@ -30,7 +30,7 @@ type Redis struct {
 	// Password of Redis.
 	RedisPassword string `env:"SIDEREAL_REDIS_PASSWORD" secret:"file" needs:"SIDEREAL_REDIS_URL"`
 
-	// PEM file with the certificates that sign Redis's certificate; default: the system's.
+	// PEM file with the authorities for Redis's certificate; default: the system's.
 	RedisCAFile string `env:"SIDEREAL_REDIS_CA_FILE" form:"readable" needs:"SIDEREAL_REDIS_URL"`
 
 	// PEM file with this process's certificate for Redis.
@@ -54,17 +54,17 @@ type App struct {
 
 // Door is the public address of a host or a lone worker.
 type Door struct {
-	// Public address. Node workers that listen are reached at their own ports instead.
+	// Public address. Clients reach Node workers that listen at their own ports instead.
 	Addr string `env:"SIDEREAL_ADDR" envDefault:":8080" fallback:"PM2_PORT,PORT" form:"addr"`
 
-	// Address at which other hosts reach this one. Sidereal refuses a loopback address if Redis is
-	// on another host.
+	// Address at which other hosts reach this one. It can't be a loopback address if Redis is on
+	// another host.
 	Advertise string `env:"SIDEREAL_ADVERTISE" form:"dialable" shown:"local address of the connection to Redis, and the port of SIDEREAL_ADDR"`
 }
 
 // AppDoor is the public address of a daemon's apps.
 type AppDoor struct {
-	// Public address of an app. Node workers that listen are reached at their own ports instead.
+	// Public address of an app. Clients reach Node workers that listen at their own ports instead.
 	Addr string `env:"SIDEREAL_ADDR" fallback:"PM2_PORT" form:"addr" shown:"the app's port or PORT, else :8080"`
 
 	// Address at which other hosts reach this one.
@@ -87,7 +87,7 @@ type Home struct {
 // Admin is the admin port of a host.
 type Admin struct {
 	// Address of `/healthz`, `/readyz`, `/metrics` of all processes, and the status page. If it is
-	// unset and the default port is taken, the next free port is used and logged.
+	// unset and the default port is taken, Sidereal uses and logs the next free port.
 	AdminAddr string `env:"SIDEREAL_ADMIN_ADDR" envDefault:"127.0.0.1:9480" form:"addr-or-off"`
 }
 
@@ -99,8 +99,7 @@ type WorkerAdmin struct {
 
 // API is an HTTP API for programs that hold no sockets. [http-api.md](http-api.md) is the guide.
 type API struct {
-	// Address of the HTTP API. On another address than loopback, use `SIDEREAL_API_TLS` or a
-	// private network.
+	// Address of the HTTP API. Use `SIDEREAL_API_TLS` or a private network unless it's loopback.
 	APIAddr string `env:"SIDEREAL_API_ADDR" envDefault:"off" form:"addr-or-off" needs:"SIDEREAL_API_KEYS"`
 
 	// Keys of the HTTP API, as `NAME=KEY`, separated by commas or line ends.
@@ -124,9 +123,9 @@ type API struct {
 
 // Shares sets how even the hosts of an app are.
 type Shares struct {
-	// By how many percent the sessions per worker of a host may exceed the app's mean before new
-	// sessions go to other hosts, too. Until then they stay on the host where they enter. 0 treats
-	// all workers alike. `sidereal rebalance` moves sessions if a host is further off.
+	// Percent by which a host's sessions per worker may exceed the app's mean. Below that, new
+	// sessions stay on the host where they enter; above, they go to other hosts, too. 0 treats all
+	// workers alike. `sidereal rebalance` moves sessions of hosts above it.
 	BalanceSlack int `env:"SIDEREAL_BALANCE_SLACK" envDefault:"25" min:"0"`
 }
 
@@ -138,8 +137,7 @@ type Routing struct {
 	// the one with fewer clients), `round-robin` or `random`.
 	Balance string `env:"SIDEREAL_BALANCE" envDefault:"least-connection" oneof:"least-connection round-robin random"`
 
-	// `auto` moves sessions to hosts that stay far below their share, such as one that has just
-	// joined.
+	// `auto` moves sessions to hosts that stay far below their share, such as a new one.
 	Rebalance string `env:"SIDEREAL_REBALANCE" oneof:"off auto" shown:"off"`
 
 	// Minimum time an unused sid keeps its owner in Redis. Routers raise it to ping interval + ping
@@ -147,8 +145,8 @@ type Routing struct {
 	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"6s"`
 
 	// Load balancers in front of this host. The router believes only their `X-Forwarded-*` and
-	// `X-Real-IP` headers and replaces everybody else's. Apps of `sidereal start` trust
-	// 127.0.0.0/8 and ::1 unless this is set; `none` trusts nobody.
+	// `X-Real-IP` headers. Apps of `sidereal start` trust 127.0.0.0/8 and ::1 by default; `none`
+	// trusts nobody.
 	TrustedProxies []netip.Prefix `env:"SIDEREAL_TRUSTED_PROXIES" form:"prefixes" shown:"none"`
 
 	// `on` requires a PROXY header (version 1 or 2) on every connection of
@@ -156,26 +154,26 @@ type Routing struct {
 	ProxyProtocol string `env:"SIDEREAL_PROXY_PROTOCOL" oneof:"off on" needs:"SIDEREAL_TRUSTED_PROXIES" shown:"off"`
 }
 
-// Limits bounds what clients may ask of a router. Each limit on a worker counts at each router.
-// Clients above a limit get 503 and Retry-After unless the setting says otherwise.
+// Limits bounds what clients may ask of a router. Each router counts on its own. Clients above a
+// limit get 503 and Retry-After, if the setting names no other answer.
 type Limits struct {
-	// Unanswered handshakes of a worker. Further ones go to a worker that has room.
+	// Unanswered handshakes of a worker. Further ones go to a worker below its limit.
 	HandshakesInFlight int `env:"SIDEREAL_HANDSHAKES_IN_FLIGHT" envDefault:"500" min:"1"`
 
-	// New sessions per worker and second. 5,000 leave a Go worker half a core for connected
-	// clients. Use 1500 with Node workers.
+	// New sessions per worker and second. 5000 leave a Go worker half a core for connected clients.
+	// Use 1500 with Node workers.
 	HandshakeRate int `env:"SIDEREAL_HANDSHAKE_RATE" envDefault:"5000" min:"1"`
 
 	// New sessions per client address (IPv6: per /64) and second; 0 for no limit. Many clients may
 	// share an address. `SIDEREAL_TRUSTED_PROXIES` are exempt.
 	HandshakesPerAddress int `env:"SIDEREAL_HANDSHAKES_PER_ADDRESS" envDefault:"0" min:"0"`
 
-	// Connections of a router; 0 for as many as file descriptors. WebSockets of this host's workers
-	// don't count. A further concurrent request over HTTP/2 does.
+	// Connections of a router; 0 for as many as file descriptors. WebSockets that it passed to a
+	// worker don't count. Each further concurrent request of an HTTP/2 connection does.
 	MaxConnections int `env:"SIDEREAL_MAX_CONNECTIONS" envDefault:"0" min:"0"`
 
-	// Connections without a whole request so far; 0 for a quarter of the file descriptors. Beyond
-	// that the router closes the oldest, first of those that sent nothing.
+	// Connections that haven't sent a whole request yet; 0 for a quarter of the file descriptors.
+	// Beyond that the router closes the oldest, and first those that sent nothing.
 	MaxSilent int `env:"SIDEREAL_MAX_SILENT_CONNECTIONS" envDefault:"0" min:"0"`
 
 	// Unanswered requests of a worker, waiting polls included; 0 for no limit.
@@ -185,8 +183,8 @@ type Limits struct {
 	// they cost a signature.
 	TLSHandshakeRate int `env:"SIDEREAL_TLS_HANDSHAKE_RATE" envDefault:"0" min:"0"`
 
-	// Origins of pages that may open and use sessions; `https://*.example.com` allows all names
-	// below, `null` is allowed too. Requests with another `Origin` get 403; those without one pass.
+	// Origins of pages that may use sessions; `https://*.example.com` allows all names below, and
+	// `null` is a value. Requests with another `Origin` get 403; those without one pass.
 	AllowedOrigins []string `env:"SIDEREAL_ALLOWED_ORIGINS" form:"origins" shown:"all"`
 
 	// Largest head of a request in bytes; larger ones get 431.
@@ -199,49 +197,47 @@ type Limits struct {
 	// Time a client has to send a head, a PROXY header or its part of a TLS handshake.
 	HeadTimeout time.Duration `env:"SIDEREAL_HEAD_TIMEOUT" envDefault:"10s" min:"100ms"`
 
-	// Longest silence within a body, and the time for a whole body besides what
-	// `SIDEREAL_MIN_BODY_RATE` allows.
+	// Longest silence within a body. A whole body may take this long, plus a second for each
+	// `SIDEREAL_MIN_BODY_RATE` bytes.
 	BodyTimeout time.Duration `env:"SIDEREAL_BODY_TIMEOUT" envDefault:"1m" min:"1s"`
 
-	// Bytes of a body that buy it another second; 0 for no limit but `SIDEREAL_BODY_TIMEOUT`
-	// between two bytes. The clock stops while the worker reads nothing, and once it answers.
+	// Least bytes per second of a body that takes longer than `SIDEREAL_BODY_TIMEOUT`; 0 for no
+	// limit but the silence. The clock stops while the worker reads nothing, and when it answers.
 	MinBodyRate int `env:"SIDEREAL_MIN_BODY_RATE" envDefault:"500" min:"0"`
 
-	// Time a connection may stay without a request. It must be longer than the load balancers keep
-	// theirs.
+	// Time a connection may stay without a request. Load balancers must close theirs sooner.
 	IdleTimeout time.Duration `env:"SIDEREAL_IDLE_TIMEOUT" envDefault:"2m" min:"1s"`
 }
 
 // Requests sets what the log and answers tell about single requests.
 type Requests struct {
 	// Requests with a line in the log: `off`, `errors` (status 400 and above), `all`, or `1/N` for
-	// one of N. `,sids` at the end writes whole sids; anybody who knows a sid can read and write
-	// its session.
+	// one of N. A final `,sids` writes whole sids. Anybody who knows a sid can read and write its
+	// session.
 	AccessLog string `env:"SIDEREAL_ACCESS_LOG" envDefault:"off" form:"access-log"`
 
-	// `on` adds `Sidereal-Debug` to answers: how the router found the worker, its id, the time
-	// until the answer. `SIDEREAL_LOG_LEVEL=debug` does the same.
+	// `on` adds `Sidereal-Debug` to answers: how the router found the worker, its id, and the time
+	// taken. `SIDEREAL_LOG_LEVEL=debug` does the same.
 	DebugHeader string `env:"SIDEREAL_DEBUG_HEADER" envDefault:"off" oneof:"off on"`
 }
 
 // Clients sets how Go workers treat their clients. Node's workers have these options in code.
 type Clients struct {
-	// Time between two heartbeats of a client. It replaces what a Go app sets in code.
+	// Time between two heartbeats of a client.
 	PingInterval time.Duration `env:"SIDEREAL_PING_INTERVAL" envDefault:"25s" min:"1ms" code:"may"`
 
-	// Time a client may take to answer a heartbeat. It replaces what a Go app sets in code.
+	// Time a client may take to answer a heartbeat.
 	PingTimeout time.Duration `env:"SIDEREAL_PING_TIMEOUT" envDefault:"20s" min:"1ms" code:"may"`
 
-	// Bytes of one polling request, and of one WebSocket message. It replaces what a Go app sets in
-	// code.
+	// Bytes of one polling request, and of one WebSocket message.
 	MaxMessageBytes int `env:"SIDEREAL_MAX_MESSAGE_BYTES" envDefault:"1000000" min:"1" code:"may"`
 }
 
 // Upstreams lists servers that don't register in Redis, beside the workers or instead of them.
 // [upstreams.md](upstreams.md) is the guide.
 type Upstreams struct {
-	// Servers that know nothing of Sidereal, with `http://` or `https://`, host and port. Several
-	// routers need the same list and `SIDEREAL_REDIS_URL`.
+	// Servers that don't register in Redis. Several routers need the same list and
+	// `SIDEREAL_REDIS_URL`.
 	List string `env:"SIDEREAL_UPSTREAMS" form:"upstreams"`
 
 	// Path that a healthy server answers with a status below 400. For `SIDEREAL_PATH`, every status
@@ -251,14 +247,14 @@ type Upstreams struct {
 	// Time between two checks of a server, and between two look-ups of its name.
 	Interval time.Duration `env:"SIDEREAL_UPSTREAM_INTERVAL" envDefault:"5s" min:"100ms"`
 
-	// PEM file with the certificates that sign those of `https://` servers; default: the system's.
+	// PEM file with the authorities for certificates of `https://` servers; default: the system's.
 	CAFile string `env:"SIDEREAL_UPSTREAM_CA_FILE" form:"readable" needs:"SIDEREAL_UPSTREAMS"`
 }
 
 // TLS has the certificates of the public address.
 type TLS struct {
 	// PEM files with certificates, each followed by its chain. The public address then speaks only
-	// TLS, to clients and other hosts.
+	// TLS.
 	TLSCert string `env:"SIDEREAL_TLS_CERT" form:"readables" needs:"SIDEREAL_TLS_KEY"`
 
 	// PEM files with the keys of these certificates, in the same order.
@@ -270,12 +266,11 @@ type TLS struct {
 
 // Redirect sends clients of plain HTTP to HTTPS.
 type Redirect struct {
-	// Second address, which answers plain HTTP with 308 to HTTPS. It redirects only names that a
+	// Second address, which redirects plain HTTP to HTTPS with 308. It redirects only names that a
 	// certificate has.
 	RedirectAddr string `env:"SIDEREAL_REDIRECT_ADDR" form:"addr" needs:"SIDEREAL_TLS_CERT"`
 
-	// Port in those redirects, if clients reach the public address at another port than it listens
-	// on.
+	// Port in those redirects, if clients use another one than the public address.
 	RedirectPort int `env:"SIDEREAL_REDIRECT_PORT" form:"port" needs:"SIDEREAL_TLS_CERT" shown:"the port of SIDEREAL_ADDR"`
 }
 
@@ -303,28 +298,28 @@ type Cluster struct {
 	Adapter string `env:"SIDEREAL_ADAPTER" form:"adapter" shown:"redis; memory without a Redis"`
 
 	// Rooms with a channel of their own under `redis-sharded`: `static` none, `dynamic` all but
-	// those of single sockets, `dynamic-private` all. All servers need the same, Node's
-	// (subscriptionMode) too.
+	// those of single sockets, `dynamic-private` all. All servers need the same mode; Node's option
+	// is subscriptionMode.
 	AdapterMode string `env:"SIDEREAL_ADAPTER_MODE" envDefault:"dynamic" form:"adapter-mode"`
 
-	// Prefix of the adapter's channels. Servers with the same key share rooms, Node's included. The
-	// default of Node apps that choose no adapter is `socket.io@` and the app's name.
+	// Prefix of the adapter's channels. Servers with the same key share rooms. For Node apps that
+	// choose no adapter, the default is `socket.io@` and the app's name.
 	AdapterKey string `env:"SIDEREAL_ADAPTER_KEY" form:"key" shown:"socket.io"`
 
 	// Time within which a client may reconnect and keep its id, rooms, data and missed events; 0
-	// turns it off. With `redis-streams` it may return to any worker, in memory to its own; other
-	// adapters don't support it. It replaces what a Go app sets in code.
+	// turns it off. With `redis-streams` it may return to any worker, with `memory` to its own.
+	// Other adapters don't support it.
 	Recovery time.Duration `env:"SIDEREAL_RECOVERY" envDefault:"0s" min:"0s" code:"may"`
 
-	// Time a request to other servers (fetch sockets, server-side acks) waits for answers.
+	// Time that `fetchSockets` and other questions to servers wait for answers.
 	RequestsTimeout time.Duration `env:"SIDEREAL_REQUESTS_TIMEOUT" envDefault:"5s" min:"1ms"`
 
 	Transport
 	Streams
 }
 
-// Suits returns an error if the adapter can't serve that number of workers. Without a URL the host's Redis
-// is embedded.
+// Suits returns an error if the adapter can't serve that number of workers. Without a URL the
+// host's Redis is embedded.
 func (c Cluster) Suits(workers int, redis Redis) error {
 	switch {
 	case c.Adapter == "memory" && workers > 1:
@@ -336,7 +331,8 @@ func (c Cluster) Suits(workers int, redis Redis) error {
 }
 
 // Transport bounds the messages between servers. While Redis is away or slow, a server keeps
-// messages within the first three limits, then drops the oldest, counts and logs them.
+// messages within the first three limits. Beyond them it drops the oldest, and counts and logs
+// that.
 type Transport struct {
 	// Messages kept.
 	BufferMessages int `env:"SIDEREAL_ADAPTER_BUFFER_MESSAGES" envDefault:"100000" min:"1"`
@@ -350,12 +346,11 @@ type Transport struct {
 	// Longest message in bytes, in both directions; longer ones are refused and counted.
 	MaxMessageBytes int `env:"SIDEREAL_ADAPTER_MAX_MESSAGE_BYTES" envDefault:"67108864" min:"1"`
 
-	// `on` answers Node's servers on the asker's channel only, with the adapter `redis`, as Node's
-	// option publishOnSpecificResponseChannel does. Node servers with an adapter older than version
-	// 7 don't hear that.
+	// `on` answers other servers on a channel of their own, with the adapter `redis`, as Node's
+	// publishOnSpecificResponseChannel does. Node adapters before version 7 don't hear that.
 	SpecificResponses string `env:"SIDEREAL_ADAPTER_SPECIFIC_RESPONSES" oneof:"off on" envDefault:"off"`
 
-	// Time a room's channel stays subscribed after its last client left, with `redis-sharded`.
+	// Time a server stays subscribed to a room after its last client left, with `redis-sharded`.
 	Linger time.Duration `env:"SIDEREAL_ADAPTER_LINGER" envDefault:"2s" min:"0s"`
 }
 
@@ -369,56 +364,54 @@ type Streams struct {
 	// on.
 	StreamCount int `env:"SIDEREAL_STREAM_COUNT" envDefault:"1" min:"1"`
 
-	// Approximate number of entries in a stream. A server that falls further behind misses
-	// messages. A client that missed more isn't recovered.
+	// Approximate number of entries in a stream. A server that falls further behind loses messages,
+	// and a client that missed more isn't recovered.
 	StreamMaxLen int `env:"SIDEREAL_STREAM_MAX_LEN" envDefault:"10000" min:"1"`
 
-	// Bytes in a stream, about; 0 for no limit. Sidereal's servers trim what they have read, also
-	// of Node's servers, but not the last two messages. A message above seven eighths of it isn't
-	// kept for clients that come back.
+	// Approximate number of bytes in a stream; 0 for no limit. Sidereal's servers trim messages
+	// that they have read, except the last two. Clients that come back don't get a message above
+	// seven eighths of it.
 	StreamMaxBytes int `env:"SIDEREAL_STREAM_MAX_BYTES" envDefault:"67108864" min:"0"`
 
 	// Entries per read.
 	StreamReadCount int `env:"SIDEREAL_STREAM_READ_COUNT" envDefault:"100" min:"1"`
 
-	// Time Redis may hold a read without news.
+	// Time a read waits for new entries.
 	StreamBlock time.Duration `env:"SIDEREAL_STREAM_BLOCK" envDefault:"5s" min:"10ms"`
 
-	// Prefix of the keys with the sessions of clients that may come back (`SIDEREAL_RECOVERY`).
+	// Prefix of the keys of `SIDEREAL_RECOVERY`.
 	SessionKeyPrefix string `env:"SIDEREAL_SESSION_KEY_PREFIX" envDefault:"sio:session:" form:"key"`
 
-	// `on` sends questions and answers, which bypass the streams, over the sharded pub/sub of Redis
-	// 7 or later.
+	// `on` sends questions and answers over the sharded pub/sub of Redis 7 or later.
 	StreamShardedPubSub string `env:"SIDEREAL_STREAM_SHARDED_PUBSUB" oneof:"off on" envDefault:"off"`
 }
 
 // Stopping bounds the end of a process.
 type Stopping struct {
-	// Time a stopping router is unready but still serves, so that load balancers notice.
+	// Time a stopping router still serves while it reports unready to load balancers.
 	DrainDelay time.Duration `env:"SIDEREAL_DRAIN_DELAY" envDefault:"0s" min:"0s"`
 
 	// Sessions that a draining worker closes per second, and relayed WebSockets that a stopping
 	// router closes.
 	DrainRate int `env:"SIDEREAL_DRAIN_RATE" envDefault:"100" min:"1"`
 
-	// Longest stop after the drain delay; the process then cuts off what is left.
+	// Longest stop after the drain delay; the process then cuts off the remaining sessions.
 	ShutdownTimeout time.Duration `env:"SIDEREAL_SHUTDOWN_TIMEOUT" min:"10ms" shown:"35s; 3s on a terminal"`
 }
 
 // Liveness sets how a supervisor finds out that a process is ready, or hangs.
 type Liveness struct {
 	// Time without a sign of life after which the supervisor kills and replaces a process; `0s` for
-	// never. A stopped process or a blocked event loop gives none. Processes that never gave one
-	// are left alone.
+	// never. A stopped process or a blocked event loop gives no sign. It doesn't apply to a process
+	// that never gave one.
 	AliveTimeout time.Duration `env:"SIDEREAL_ALIVE_TIMEOUT" envDefault:"15s" min:"0s"`
 
-	// The same time for a frozen Go worker, router or node host; `0s` for never. On Linux, frozen
-	// means stopped or stuck, not waiting for a processor or a debugger.
-	// `SIDEREAL_ALIVE_TIMEOUT=0s` turns this off, too.
+	// The same for a frozen Go worker, router or node host. On Linux, a process that waits for a
+	// processor or a debugger isn't frozen. `SIDEREAL_ALIVE_TIMEOUT=0s` turns this off, too.
 	FreezeTimeout time.Duration `env:"SIDEREAL_FREEZE_TIMEOUT" envDefault:"3s" min:"0s"`
 
-	// URL that answers below 400 once a process is ready, for a daemon's programs that can't say
-	// so. `{port}` in it is the process's own port, as in `http://127.0.0.1:{port}/healthz`.
+	// URL that answers below 400 once a process is ready, for programs that don't tell the daemon.
+	// `{port}` is the process's own port: `http://127.0.0.1:{port}/healthz`.
 	ReadyURL string `env:"SIDEREAL_READY_URL"`
 }
 
@@ -430,24 +423,24 @@ type LogFiles struct {
 	// Rotated files kept of each log file; `<file>.1` is the youngest.
 	LogKeep int `env:"SIDEREAL_LOG_KEEP" envDefault:"5" min:"0"`
 
-	// Age at which a log file is rotated and a rotated one removed; `0s` for any age.
+	// Age at which a log file is rotated, and at which a rotated file is removed; `0s` for any age.
 	LogMaxAge time.Duration `env:"SIDEREAL_LOG_MAX_AGE" envDefault:"0s" min:"0s"`
 }
 
 // Child is set by the supervisor for its processes. Don't set it yourself.
 type Child struct {
-	// Number of a worker's place on its host, from 1. It survives restarts.
+	// Number of a worker on its host, from 1; the same after a restart.
 	Slot int `env:"SIDEREAL_WORKER_ID" envDefault:"1" min:"1"`
 
-	// Private folder of the host's unix sockets. A process with it belongs to a supervised host.
+	// Private folder of the host's unix sockets.
 	RuntimeDir string `env:"SIDEREAL_RUNTIME_DIR" shown:"none"`
 
-	// Descriptor of the line to the supervisor; its end of file means that the supervisor is gone.
+	// Descriptor of the connection to the supervisor.
 	SupervisorFD int `env:"SIDEREAL_SUPERVISOR_FD" envDefault:"-1" min:"-1"`
 
-	// Number of the inherited listener that redirects to HTTPS, from 1; 0 for none.
+	// Which inherited listener redirects to HTTPS, from 1; 0 for none.
 	ListenRedirect int `env:"SIDEREAL_LISTEN_REDIRECT" envDefault:"0" min:"0"`
 
-	// Descriptors of inherited listeners, separated by commas.
+	// Descriptors of inherited listeners.
 	ListenFDs []int `env:"SIDEREAL_LISTEN_FDS" form:"descriptors" shown:"none"`
 }

@@ -28,7 +28,9 @@ const (
 func checkCommand() *cobra.Command {
 	var set config.Up
 	cmd := &cobra.Command{
-		Use: "check", Short: "Check settings, Redis and its rights, upstreams, certificates, ports and file descriptors for `up` and `router`", Args: takes(0, 0),
+		Use: "check", Short: "Check whether a host can start here", Args: takes(0, 0),
+		Long: `Check whether a host can start here: settings, Redis and its rights, upstreams, certificates, ports and file
+descriptors. The command may run beside live servers.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {
@@ -95,7 +97,7 @@ func (c *checks) warnings(context.Context) (string, error) {
 
 func (c *checks) redis(ctx context.Context) (string, error) {
 	if c.set.RedisURL == "" {
-		return "none set: sidereal up embeds one, for this host alone; a router without one is the only one", nil
+		return "none set: sidereal up embeds one for this host; several hosts need SIDEREAL_REDIS_URL", nil
 	}
 	app, err := cluster.Open(ctx, cluster.Config{Redis: c.set.Redis, App: c.set.App.App, SIDTTL: c.set.SIDTTL, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -113,7 +115,7 @@ func (c *checks) redis(ctx context.Context) (string, error) {
 func (c *checks) adapter(ctx context.Context) (string, error) {
 	form := cmp.Or(c.set.Adapter, adapterenv.Classic)
 	if c.set.RedisURL == "" || form == adapterenv.Memory {
-		return "nothing to try: no other server is reached through a Redis", nil
+		return "not tried: there is no Redis between servers", nil
 	}
 	conn, err := c.set.Redis.Open(slog.New(slog.DiscardHandler), nil)
 	if err != nil {
@@ -143,7 +145,7 @@ func (c *checks) tls(context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	case found == nil:
-		return "no certificate is set: the door speaks plain HTTP", nil
+		return "no certificate is set: the public address speaks plain HTTP", nil
 	}
 	return c.set.TLSCert + " can be used", nil
 }
@@ -154,7 +156,7 @@ func (c *checks) addr(ctx context.Context) (string, error) {
 
 func (c *checks) redirect(ctx context.Context) (string, error) {
 	if c.set.RedirectAddr == "" {
-		return "none set: plain HTTP is not sent on to HTTPS", nil
+		return "none set", nil
 	}
 	return tryListen(ctx, "SIDEREAL_REDIRECT_ADDR", c.set.RedirectAddr)
 }

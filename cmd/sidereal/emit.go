@@ -41,8 +41,8 @@ func emitCommand() *cobra.Command {
 	var ack time.Duration
 	cmd := &cobra.Command{
 		Use: "emit EVENT [JSON…]", Short: "Emit an event to an app's clients", Args: takes(1, -1),
-		Long: `Emit an event to an app's clients, through the HTTP API at SIDEREAL_API_ADDR with the first of SIDEREAL_API_KEYS, or
-without that address straight through the Redis at SIDEREAL_REDIS_URL. Each argument of the event is JSON.
+		Long: `Emit an event to an app's clients. Each argument of the event is JSON. The command uses the HTTP API at
+SIDEREAL_API_ADDR with the first of SIDEREAL_API_KEYS. Without that address it uses the Redis at SIDEREAL_REDIS_URL.
 
 With --ack the command waits for the clients' answers and prints each on a line. It exits with 1 if some are missing.`,
 		Example: "  sidereal emit news '\"hello\"' --room lobby\n  sidereal emit ask '{\"id\": 7}' --room staff --namespace /desk --ack 2s",

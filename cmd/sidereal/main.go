@@ -21,6 +21,11 @@ import (
 	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
+// beginnings are the examples that the help without a command shows.
+const beginnings = `  sidereal start server.js -i max     run a Node app on all cores, in the background
+  sidereal up ./chat                  run a Go app on all cores, in the foreground
+  sidereal up                         run the demo on http://localhost:8080`
+
 func main() { os.Exit(execute(arguments(calledAs(), os.Args[1:]))) }
 
 // execute runs a command line and returns the exit code.
@@ -29,6 +34,7 @@ func execute(args []string) int {
 	root := &cobra.Command{
 		Use:              calledAs(),
 		Short:            "Socket.IO on many processes and hosts",
+		Example:          beginnings,
 		Version:          versionLine(),
 		SilenceErrors:    true,
 		SilenceUsage:     true,

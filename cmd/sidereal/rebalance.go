@@ -30,7 +30,7 @@ func rebalanceCommand() *cobra.Command {
 the sessions of the clients that have been idle longest, at SIDEREAL_DRAIN_RATE, and the clients reconnect to the other
 hosts. Sessions in rooms of socketio.Pinned stay. Nothing moves while all hosts are within SIDEREAL_BALANCE_SLACK.
 
-The command waits until the sessions are moved. An interrupt calls the rest back.`,
+The command waits until the sessions have moved. An interrupt cancels the moves that are left.`,
 		Example: "  sidereal rebalance --dry-run\n  sidereal rebalance --redis-url redis://10.0.0.9:6379",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := load(cmd, &set); err != nil {

@@ -112,6 +112,37 @@ func TestReloadOfAppsThatNeverListen(t *testing.T) {
 	}
 }
 
+const waitFile = `module.exports = { apps: [
+  { name: "bot", script: "bot.js", instances: 2 },
+  { name: "module", script: "bot.mjs", instances: 1 },
+  { name: "api", script: "api.js", instances: 1 },
+].map((app) => ({ ...app, listen_timeout: 600000 })) };
+`
+
+// TestStartAwaitsOnlyServers: an app without a server is ready once its code has run.
+func TestStartAwaitsOnlyServers(t *testing.T) {
+	addr := harness.Loopback(t)
+	host, port, _ := strings.Cut(addr, ":")
+	b := newBackground(t, "API_PORT="+port, "API_HOST="+host)
+	dir := folder(t, map[string]string{
+		"bot.js":              "setInterval(() => {}, 1000);\n",
+		"bot.mjs":             "import \"./bot.js\";\nawait new Promise((resolve) => setTimeout(resolve, 10));\n",
+		"api.js":              "const api = require(\"http\").createServer((_, res) => res.end(\"here\"));\nsetTimeout(() => api.listen(process.env.API_PORT, process.env.API_HOST), 400);\n",
+		"ecosystem.config.js": waitFile,
+	})
+	b.must(dir, "start")
+	for _, p := range b.list().Processes {
+		if p.Status != "online" {
+			t.Errorf("%s is %s", p.Name, p.Status)
+		}
+	}
+	if resp, err := http.Get("http://" + addr); err != nil {
+		t.Errorf("start has returned before the server listens: %v", err)
+	} else {
+		resp.Body.Close()
+	}
+}
+
 const npmApp = `const server = require("http").createServer((_, res) => res.end(String(process.pid)));
 server.listen(process.env.APP_PORT, "127.0.0.1");
 `

@@ -134,10 +134,13 @@ func process(app *App, facts *Facts, p Process) supervisor.Spec {
 		agent.Hook = node.ChannelHook{Mode: "advanced", Slot: p.Slot, Cluster: true, WaitReady: p.WaitReady, Dir: facts.Dir, User: facts.User}
 		agent.Drain = app.Settings.ShutdownTimeout
 		s.Agent, s.Readiness.Timeout = &agent, p.ListenTimeout
+		if !p.WaitReady && p.ListenTimeout > 0 {
+			s.Readiness.AtStart, s.Readiness.AfterLoad, s.Readiness.Settle = true, true, settle
+		}
 	case NodeFork:
 		agent.Hook = node.ChannelHook{Mode: "json", Slot: p.Slot, WaitReady: p.WaitReady, Dir: facts.Dir, User: facts.User}
 		s.Agent, s.Single = &agent, true
-		s.Readiness = supervisor.Readiness{AtStart: !p.WaitReady, AfterBeat: true, Settle: settle, Timeout: p.ListenTimeout}
+		s.Readiness = supervisor.Readiness{AtStart: !p.WaitReady, AfterLoad: true, Settle: settle, Timeout: p.ListenTimeout}
 	case Worker:
 		s.FreezeTimeout = app.Settings.FreezeTimeout
 		s.Stop.Timeout = max(s.Stop.Timeout, app.Settings.stopTimeout())

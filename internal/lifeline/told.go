@@ -61,6 +61,7 @@ type SendTold struct {
 // The states of a ChildReport.
 const (
 	ChildReady   = "ready"   // it serves, or has reported so
+	ChildLoaded  = "loaded"  // it has run its code, and awaits no sign that it serves
 	ChildAlive   = "alive"   // a beat of its own event loop
 	ChildDrained = "drained" // after Drain: its sessions have left, or the time is over
 	ChildMessage = "message" // it sent a message that is for the supervisor: Message

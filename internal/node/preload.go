@@ -112,6 +112,8 @@ func (c *child) fromPreload(f ipc.Frame, o *ipc.Object) {
 			c.clients.Store(int64(n))
 		}
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildAlive})
+	case "loaded":
+		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildLoaded})
 	case "sticky":
 		c.openSticky()
 	case "adapter":

@@ -428,5 +428,30 @@ const beat = () => {
   tell("beat", { clients: sockets.size + polling.size });
 };
 setInterval(beat, BEAT).unref();
-setImmediate(beat).unref(); // in the first turn of the event loop the app's code has been loaded
+setImmediate(beat).unref();
+
+// The process has loaded its code when nothing reads files any more: require has read all of them in the
+// first turn of the event loop, import may take longer. A server that was made and doesn't listen yet will
+// show when it serves, so the script then reports nothing.
+let made = []; // servers, until the code has been loaded
+for (const m of [http, https]) {
+  const { createServer } = m;
+  m.createServer = function (...args) {
+    const server = createServer.apply(this, args);
+    if (made) made.push(server);
+    return server;
+  };
+}
+const READING = /^(FSReq|CloseReq|FILEHANDLE)/; // what getActiveResourcesInfo says of files
+const READS = 1000; // looks after which a process that always reads files has loaded, too
+
+function look(left) {
+  if (left > 0 && process.getActiveResourcesInfo && process.getActiveResourcesInfo().some((name) => READING.test(name))) {
+    setTimeout(setImmediate, 10, look, left - 1).unref();
+    return;
+  }
+  if (!cluster.isWorker || made.every((server) => server.listening)) tell("loaded");
+  made = null;
+}
+setImmediate(look, READS).unref();
 tell("hello");

@@ -173,8 +173,10 @@ func (w wards) reported(value string) {
 		return
 	}
 	switch r.State {
+	case lifeline.ChildLoaded:
+		ward.readiness.loaded()
 	case lifeline.ChildAlive:
-		ward.readiness.beaten()
+		ward.pulse.beatByAgent()
 		s.loop.quiet = true
 	case lifeline.ChildReady:
 		if r.Worker != "" {

@@ -57,10 +57,10 @@ func TestAgentLearnsOfProcessesAndMakesThemReady(t *testing.T) {
 }
 
 // However long a process takes to read its code, it counts as ready only after that.
-func TestProcessSettlesFromItsFirstBeatOn(t *testing.T) {
+func TestProcessSettlesOnceItHasLoaded(t *testing.T) {
 	spec := bound(t, "w", channelHook{})
-	spec.Command = fake(t, "beats")
-	spec.Readiness = Readiness{AtStart: true, AfterBeat: true, Settle: time.Millisecond, Timeout: time.Hour}
+	spec.Command = fake(t, "loads")
+	spec.Readiness = Readiness{AtStart: true, AfterLoad: true, Settle: time.Millisecond, Timeout: time.Hour}
 	h := run(t, Config{Lasting: true, Specs: []Spec{agent(t), spec}})
 	h.wait("started", stateIs("w", Starting))
 	if err := h.Send("w", json.RawMessage("1")); err != nil {

@@ -192,12 +192,12 @@ var fakes = map[string]func(args []string){
 			}
 		}
 	},
-	// beats: gives a sign of life at each message.
-	"beats": func([]string) {
+	// loads: reports at each message that it has loaded its code.
+	"loads": func([]string) {
 		fd, _ := strconv.Atoi(os.Getenv("FAKE_CHANNEL"))
 		channel := os.NewFile(uintptr(fd), "channel")
 		for lines := bufio.NewScanner(channel); lines.Scan(); {
-			fmt.Fprintln(channel, "beat")
+			fmt.Fprintln(channel, "loaded")
 		}
 	},
 	// agent: looks after bound processes.
@@ -320,8 +320,8 @@ func (h *fakeAgent) hear(id string, channel *os.File) {
 		text := lines.Text()
 		r := lifeline.ChildReport{ID: id, State: lifeline.ChildReady, Worker: text, By: "listening"}
 		switch {
-		case text == "beat":
-			r = lifeline.ChildReport{ID: id, State: lifeline.ChildAlive}
+		case text == "loaded":
+			r = lifeline.ChildReport{ID: id, State: lifeline.ChildLoaded}
 		case first:
 			h.line.ReportJSON(lifeline.Listen, lifeline.ListenReport{ID: id, Addr: ":3000"})
 		case !first && json.Valid([]byte(text)):

@@ -50,8 +50,8 @@ func (u *pulse) beat(every time.Duration) {
 	u.last.Store(time.Now().UnixNano())
 }
 
-// beatByAgent takes a beat that the agent reports, and tells whether it is the first.
-func (u *pulse) beatByAgent() (first bool) { return u.last.Swap(time.Now().UnixNano()) == 0 }
+// beatByAgent takes a beat that the agent reports.
+func (u *pulse) beatByAgent() { u.last.Store(time.Now().UnixNano()) }
 
 // interval returns how long after a beat the next one is due.
 func (u *pulse) interval() time.Duration {

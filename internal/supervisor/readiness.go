@@ -17,6 +17,7 @@ type readiness struct {
 	p       *process
 	ready   bool
 	signed  bool          // it, or its agent, has said that it is ready, or its probe has answered
+	settles bool          // it has loaded its code, and is ready after Settle
 	probing chan struct{} // closed to end the probe; nil: none
 }
 
@@ -24,8 +25,8 @@ type readiness struct {
 func (r *readiness) await() {
 	p, rule := r.p, r.p.spec.Readiness
 	if rule.AtStart && !p.isSuccessor() {
-		if rule.AfterBeat {
-			r.after(max(rule.Settle, rule.Timeout)) // unless the first beat comes before
+		if rule.AfterLoad {
+			r.after(max(rule.Settle, rule.Timeout)) // unless it has loaded before
 		} else {
 			r.after(rule.Settle)
 		}
@@ -54,10 +55,11 @@ func (r *readiness) needsNoSign() bool {
 // isSuccessor reports whether the process is to take over from another one, in a reload.
 func (p *process) isSuccessor() bool { return p.place.next == p }
 
-// beaten takes a beat that the agent reports.
-func (r *readiness) beaten() {
+// loaded takes the agent's report that the process has run its code.
+func (r *readiness) loaded() {
 	rule := &r.p.spec.Readiness
-	if first := r.p.pulse.beatByAgent(); first && rule.AfterBeat && rule.AtStart && !r.p.isSuccessor() {
+	if first := !r.settles; first && rule.AfterLoad && rule.AtStart && !r.p.isSuccessor() {
+		r.settles = true
 		r.after(rule.Settle)
 	}
 }

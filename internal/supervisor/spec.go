@@ -106,10 +106,10 @@ type Readiness struct {
 	// moments.
 	Settle time.Duration
 
-	// AfterBeat makes Settle begin with the first beat that the agent reports, or end with Timeout,
-	// whichever is sooner. It is for programs that may take any time to read their code on a busy
-	// machine, and may then turn out to be broken.
-	AfterBeat bool
+	// AfterLoad makes Settle begin when the agent reports that the process has loaded its code, or
+	// end with Timeout, whichever is sooner. It is for programs that may take any time to read their
+	// code on a busy machine, and may then turn out to be broken.
+	AfterLoad bool
 
 	// Timeout is when a process counts as ready without having said so. In a reload it holds only
 	// if the old process never said so either: otherwise the successor must show that it works.

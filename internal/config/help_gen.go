@@ -15,7 +15,7 @@ var help = map[string]string{
 	"SIDEREAL_APP":                        "Name of the app. Apps on one Redis never see each other's sessions and workers.",
 	"SIDEREAL_HOST_NAME":                  "Name of this host in tables, logs and the demo.",
 	"SIDEREAL_PATH":                       "Path of Socket.IO; clients need the same. All other paths belong to the app's own HTTP.",
-	"SIDEREAL_ADDR":                       "Public address. Clients reach Node workers that listen at their own ports instead.",
+	"SIDEREAL_ADDR":                       "Public address. Clients reach Node workers that listen at their own ports, too.",
 	"SIDEREAL_ADVERTISE":                  "Address at which other hosts reach this one. It can't be a loopback address if Redis is on another host.",
 	"SIDEREAL_INJECT":                     "`on` gives each Socket.IO server that chooses no adapter one that reaches the app's other processes, on all hosts. [node-apps.md](node-apps.md) is the guide.",
 	"SIDEREAL_HOME":                       "Folder of the daemon, for its user only: control socket, logs, saved list.",

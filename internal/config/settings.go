@@ -54,7 +54,7 @@ type App struct {
 
 // Door is the public address of a host or a lone worker.
 type Door struct {
-	// Public address. Clients reach Node workers that listen at their own ports instead.
+	// Public address. Clients reach Node workers that listen at their own ports, too.
 	Addr string `env:"SIDEREAL_ADDR" envDefault:":8080" fallback:"PM2_PORT,PORT" form:"addr"`
 
 	// Address at which other hosts reach this one. It can't be a loopback address if Redis is on
@@ -64,7 +64,7 @@ type Door struct {
 
 // AppDoor is the public address of a daemon's apps.
 type AppDoor struct {
-	// Public address of an app. Clients reach Node workers that listen at their own ports instead.
+	// Public address of an app. Clients reach Node workers that listen at their own ports, too.
 	Addr string `env:"SIDEREAL_ADDR" fallback:"PM2_PORT" form:"addr" shown:"the app's port or PORT, else :8080"`
 
 	// Address at which other hosts reach this one.

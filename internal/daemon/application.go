@@ -92,6 +92,9 @@ func resolve(a pm2.App, key string) (*application, error) {
 		return nil, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, err.Error())}
 	}
 	ap.settings, ap.warnings = settings, settings.Warnings
+	if ap.kind == host.NodeFork && a.Env["SIDEREAL_ADDR"] != "" {
+		ap.warnings = append(ap.warnings, "SIDEREAL_ADDR isn't served in fork mode, where a process opens its own port: -i 1 runs it in cluster mode")
+	}
 	ap.host = host.App{
 		Key: key, Name: a.Name, Kind: ap.kind, Port: wantedPort(ap.kind, &a), SharedNodeHost: ap.kind == host.NodeFork && a.UID == "" && a.GID == "",
 		Settings: settingsOf(&ap.set), Variables: settings.Environ(),

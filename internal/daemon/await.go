@@ -63,6 +63,7 @@ func (w *waiting) wait(ctx context.Context) error {
 		return err
 	}
 	w.problems()
+	w.warnings()
 	if len(w.failed) > 0 {
 		return &Failure{Code: config.ExitFailed, Text: strings.Join(w.failed, "\n")}
 	}
@@ -197,6 +198,18 @@ func (w *waiting) problems() {
 			if st := now[name]; st.State == supervisor.Errored {
 				w.failed = append(w.failed, fmt.Sprintf("%s: %s: see the daemon's log", name, st.Reason))
 			}
+		}
+	}
+}
+
+// warnings says where apps aren't served that clients reach elsewhere.
+func (w *waiting) warnings() {
+	if w.goal == down {
+		return
+	}
+	for _, ap := range w.apps() {
+		for _, warning := range ap.deployment.State().Warnings {
+			w.emit(Event{Level: "warn", Name: ap.app.Name, Step: "address", Text: strings.TrimPrefix(warning, ap.app.Name+": ")})
 		}
 	}
 }

@@ -475,6 +475,103 @@ func TestNodeWorkersThatDoNotListenAreServedAtTheirDoor(t *testing.T) {
 	}
 }
 
+// TestGivenAddressIsAlwaysServed: SIDEREAL_ADDR and PM2_PORT hold for workers that listen, too, and
+// the app's own address stays.
+func TestGivenAddressIsAlwaysServed(t *testing.T) {
+	for _, variable := range []string{"SIDEREAL_ADDR", "PM2_PORT"} {
+		t.Run(variable, func(t *testing.T) {
+			r := runDaemon(t)
+			own, given := freeAddr(t), freeAddr(t)
+			value := given
+			if variable == "PM2_PORT" {
+				value = portOf(given)
+			}
+			a := interpreted(t, app(t, "web", "node", "FAKE_LISTEN="+own, "SIDEREAL_ADDR=", variable+"="+value), "node")
+			a.ExecMode, a.Instances = pm2.Cluster, 2
+			r.must(r.start(StartNew, a))
+			for _, addr := range []string{own, given} {
+				if got := askDoor(t, addr); got != "web" {
+					t.Errorf("%s answers %q", addr, got)
+				}
+			}
+			r.must(r.act(Action{Verb: Reload, Targets: []string{"web"}, Parallel: 2}))
+			if got := askDoor(t, given); got != "web" {
+				t.Errorf("after a reload, %s answers %q", given, got)
+			}
+		})
+	}
+}
+
+// TestGivenAddressMayBeTheOwn: workers may listen where the settings say, in other words.
+func TestGivenAddressMayBeTheOwn(t *testing.T) {
+	port := portOf(freeAddr(t))
+	for given, own := range map[string]string{":" + port: "127.0.0.1:" + port, "127.0.0.1:" + port: ":" + port} {
+		r := runDaemon(t)
+		a := interpreted(t, app(t, "web", "node", "FAKE_LISTEN="+own, "SIDEREAL_ADDR="+given), "node")
+		a.ExecMode = pm2.Cluster
+		r.must(r.start(StartNew, a))
+		if got := askDoor(t, "127.0.0.1:"+port); got != "web" {
+			t.Errorf("%s answers %q", port, got)
+		}
+		if doors := r.list().Apps["web"].Doors; len(doors) != 1 {
+			t.Errorf("it is served at %q", doors)
+		}
+		r.empty()
+	}
+}
+
+// TestGivenAddressOfTwoApps: an app that has no other address comes before one that listens at its
+// own, and the latter says that it isn't served there.
+func TestGivenAddressOfTwoApps(t *testing.T) {
+	r := runDaemon(t)
+	own, given := freeAddr(t), freeAddr(t)
+	web := interpreted(t, app(t, "web", "node", "FAKE_LISTEN="+own, "SIDEREAL_ADDR="+given), "node")
+	web.ExecMode = pm2.Cluster
+	chat := interpreted(t, app(t, "chat", "node", "SIDEREAL_ADDR="+given), "node")
+	chat.ExecMode = pm2.Cluster
+	r.must(r.start(StartNew, web, chat))
+	if got := askDoor(t, given); got != "chat" {
+		t.Errorf("%s answers %q", given, got)
+	}
+	if got := askDoor(t, own); got != "web" {
+		t.Errorf("%s answers %q", own, got)
+	}
+	want := "port " + portOf(given) + " is served for the app chat"
+	r.eventually("the warning", func(l Listing) bool {
+		w := l.Apps["web"].Warnings
+		return len(w) == 1 && strings.Contains(w[0], want)
+	})
+}
+
+// TestGivenAddressInUse: it can't be served, and the command says so.
+func TestGivenAddressInUse(t *testing.T) {
+	r := runDaemon(t)
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	own := freeAddr(t)
+	a := interpreted(t, app(t, "web", "node", "FAKE_LISTEN="+own, "SIDEREAL_ADDR="+busy.Addr().String()), "node")
+	a.ExecMode = pm2.Cluster
+	_, err = r.start(StartNew, a)
+	fails(t, err, 1, "web: "+busy.Addr().String()+" is in use by another process")
+	if got := askDoor(t, own); got != "web" {
+		t.Errorf("%s answers %q", own, got)
+	}
+}
+
+// TestForkModeWarnsOfAGivenAddress: no router serves a process in fork mode.
+func TestForkModeWarnsOfAGivenAddress(t *testing.T) {
+	r := runDaemon(t)
+	events, err := r.start(StartNew, interpreted(t, app(t, "job", "node", "SIDEREAL_ADDR="+freeAddr(t)), "node"))
+	if err != nil || !slices.ContainsFunc(events, func(e Event) bool { return e.Level == "warn" && strings.Contains(e.Text, "SIDEREAL_ADDR") }) {
+		t.Errorf("%+v, %v", events, err)
+	}
+}
+
+func portOf(addr string) string { return addr[strings.LastIndex(addr, ":")+1:] }
+
 // A program alone listens where its own settings say, and nothing else listens for it.
 func TestProgramAloneKeepsItsPort(t *testing.T) {
 	r := runDaemon(t)

@@ -81,7 +81,7 @@ func statusOf(st supervisor.Status) Status {
 // status is an app with what stands around its processes.
 func (ap seen) status(st map[string]supervisor.Status) AppStatus {
 	now := ap.deployment.State()
-	s := AppStatus{App: ap.app, Directory: ap.set.App.App, Problems: slices.Clone(now.Problems)}
+	s := AppStatus{App: ap.app, Directory: ap.set.App.App, Problems: slices.Clone(now.Problems), Warnings: now.Warnings}
 	for _, door := range now.Doors {
 		s.Doors = append(s.Doors, door.Listeners[0].Addr().String())
 	}

@@ -60,6 +60,7 @@ type AppStatus struct {
 	Doors     []string  `json:"doors,omitempty"` // addresses that its router serves
 	Redis     string    `json:"redis,omitempty"` // "embedded", or the URL without secrets
 	Problems  []string  `json:"problems,omitempty"`
+	Warnings  []string  `json:"warnings,omitempty"` // clients reach it all the same
 	Services  []Service `json:"services,omitempty"`
 }
 

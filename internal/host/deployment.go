@@ -59,6 +59,8 @@ type Deployment struct {
 	slots map[string]int         // of the processes, by place
 	asked map[string]string      // the first address that each process wanted to be served at, by place
 
+	staffed bool // it has got its first processes
+
 	cluster *cluster.Cluster   // nil until it is open
 	stop    context.CancelFunc // ends following the cluster
 }
@@ -68,6 +70,7 @@ type State struct {
 	Doors     []Door
 	Advertise string   // how other hosts reach the first door; empty while there is none
 	Problems  []string // what keeps clients from reaching the app
+	Warnings  []string // what keeps them from reaching it at one of its addresses
 	Gone      bool     // the app is being removed
 }
 
@@ -276,6 +279,7 @@ func (d *Deployment) Add(specs []supervisor.Spec, slots map[string]int) error {
 	}
 	h.mu.Unlock()
 	d.change(func() { maps.Copy(d.slots, slots) })
+	defer d.change(func() { d.staffed = true })
 	err := h.Processes.Add(specs...)
 	if err != nil {
 		d.forget(slices.Collect(maps.Keys(slots)))

@@ -64,6 +64,11 @@ func (d *Deployment) openDoor(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
+	if first {
+		if err := d.advertised(&door); err != nil {
+			return err
+		}
+	}
 	door.Router, door.App = d.app.RouterPlace(), d.app.Settings.App.App
 	d.add(door, first)
 	if !first {
@@ -87,6 +92,9 @@ func (d *Deployment) openSideDoor(ctx context.Context, addr string) error {
 	}
 	door, err := d.listen(ctx, addr, false)
 	if err != nil {
+		return err
+	}
+	if err := d.advertised(&door); err != nil {
 		return err
 	}
 	port := portOf(door.Listeners[0])
@@ -119,13 +127,9 @@ func (d *Deployment) opened(door Door, err error) error {
 	return err
 }
 
-// listen opens an address, with the one that redirects to it if redirects holds, and finds out how
-// other hosts reach it.
+// listen opens an address, with the one that redirects to it if redirects holds.
 func (d *Deployment) listen(ctx context.Context, addr string, redirects bool) (door Door, err error) {
-	var local netip.Addr
-	gone := false
-	d.change(func() { local, gone = d.local, d.state.Gone })
-	if gone { // opening is held, so an app that isn't gone stays
+	if d.State().Gone { // opening is held, so an app that isn't gone stays
 		return door, supervisor.ErrNoPlace
 	}
 	door.Wanted = addr
@@ -147,11 +151,18 @@ func (d *Deployment) listen(ctx context.Context, addr string, redirects bool) (d
 			door.Redirect = 2
 		}
 	}
+	return door, nil
+}
+
+// advertised finds out how other hosts reach a door. It closes one that they can't reach.
+func (d *Deployment) advertised(door *Door) (err error) {
+	var local netip.Addr
+	d.change(func() { local = d.local })
 	door.Advertise, err = config.Door{Advertise: d.app.Settings.Advertise}.Advertised(door.Listeners[0].Addr().String(), local)
 	if err != nil {
 		closeAll(door.Listeners)
 	}
-	return door, d.named(err)
+	return d.named(err)
 }
 
 // listenAt opens a port that variable names. For a while after a host was killed, its processes may
@@ -167,7 +178,7 @@ func (d *Deployment) listenAt(ctx context.Context, door *Door, addr, variable st
 			return fmt.Errorf("%s: listen on %s: %w", d.app.Name, addr, err)
 		}
 		if owner := d.host.ownerOf(addr, d); owner != "" {
-			return fmt.Errorf("%s: port %s is served for the app %s: give one of them another %s", d.app.Name, portText(addr), owner, variable)
+			return &ownedError{d.app.Name, portText(addr), owner, variable}
 		}
 		if time.Now().After(d.host.awaitPorts) {
 			return fmt.Errorf("%s: %s is in use by another process: set another %s", d.app.Name, addr, variable)
@@ -180,20 +191,41 @@ func (d *Deployment) listenAt(ctx context.Context, door *Door, addr, variable st
 	}
 }
 
+// ownedError reports a port that another app of the host has.
+type ownedError struct{ app, port, owner, variable string }
+
+func (e *ownedError) Error() string {
+	return fmt.Sprintf("%s: port %s is served for the app %s: give one of them another %s", e.app, e.port, e.owner, e.variable)
+}
+
 func closeAll(listeners []*net.TCPListener) {
 	for _, l := range listeners {
 		l.Close()
 	}
 }
 
-// doorAt is the door for an address that processes asked for, or the settings name.
+// doorAt is the door that serves an address that processes asked for, or the settings name.
 func (d *Deployment) doorAt(addr string) (door Door, open bool) {
 	doors := d.State().Doors
-	i := slices.IndexFunc(doors, func(have Door) bool { return have.Wanted == addr })
+	i := slices.IndexFunc(doors, func(have Door) bool { return covers(have.Wanted, addr) })
 	if i < 0 {
 		return door, false
 	}
 	return doors[i], true
+}
+
+// covers reports whether a listener at have serves all of addr.
+func covers(have, addr string) bool {
+	if have == addr {
+		return true
+	}
+	host, port, err := net.SplitHostPort(have)
+	_, wanted, err2 := net.SplitHostPort(addr)
+	if err != nil || err2 != nil || port != wanted || port == "0" {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified() // Go listens on both families then
 }
 
 // ownerOf names the app that has a port and isn't the one that asks; empty for none.
@@ -225,8 +257,56 @@ func portText(addr string) string {
 	return port
 }
 
-// openDoors opens the default doors of apps whose processes turn out to need one: they are ready
-// and in the directory, and didn't listen anywhere. It returns when ctx or the supervisor ends.
+// openGiven has the app's router serve the address that the settings name, although the processes
+// listen at one of their own. An app that has no other address comes first: while that may need
+// this one, openGiven does nothing, and openDoors calls it again.
+func (d *Deployment) openGiven(ctx context.Context) {
+	given := d.app.Settings.Addr
+	if given == "" || d.host.isNeeded(d.host.Processes.Status(), given, d) {
+		return
+	}
+	var owned *ownedError
+	switch err := d.openDoor(ctx, given); {
+	case errors.As(err, &owned): // clients reach both apps
+		d.warn(err)
+	case err != nil:
+		d.problem(err)
+	}
+}
+
+// isNeeded reports whether an app other than the one that asks wants the same port, and may have
+// no other.
+func (h *Host) isNeeded(st []supervisor.Status, addr string, asks *Deployment) bool {
+	var rivals []*Deployment
+	for _, d := range h.deployments() {
+		st := d.State()
+		if d != asks && d.app.Kind.Routed() && portText(d.addr()) == portText(addr) && len(st.Doors) == 0 && len(st.Problems) == 0 && !st.Gone {
+			if d.isOpening() {
+				return true
+			}
+			rivals = append(rivals, d)
+		}
+	}
+	return len(rivals) > 0 && slices.ContainsFunc(st, func(st supervisor.Status) bool {
+		coming := st.State == supervisor.Starting || st.State == supervisor.Waiting && st.Starts == 0 ||
+			st.State == supervisor.Ready && st.Attrs[supervisor.ReadyBy] != byListening
+		return coming && slices.Contains(rivals, h.at(st.Name))
+	})
+}
+
+// isOpening reports whether the app is yet to get its first processes.
+func (d *Deployment) isOpening() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.staffed
+}
+
+// byListening is the reason why a process is ready that listens at an address of its own.
+const byListening = "listening"
+
+// openDoors opens the doors of apps whose processes turn out to need one: they are ready and in the
+// directory, and didn't listen anywhere, or not where the settings say. It returns when ctx or the
+// supervisor ends.
 func (h *Host) openDoors(ctx context.Context) {
 	for {
 		var due []*Deployment
@@ -238,7 +318,9 @@ func (h *Host) openDoors(ctx context.Context) {
 			return
 		}
 		for _, d := range due {
-			if err := d.openDoor(ctx, d.addr()); err != nil {
+			if len(d.State().Doors) > 0 {
+				d.openGiven(ctx)
+			} else if err := d.openDoor(ctx, d.addr()); err != nil {
 				d.problem(err)
 			}
 		}
@@ -248,18 +330,30 @@ func (h *Host) openDoors(ctx context.Context) {
 // doorless are the apps that need a door.
 func (h *Host) doorless(st []supervisor.Status) (due []*Deployment) {
 	for i := range st {
-		if st[i].State != supervisor.Ready || st[i].Attrs[lifeline.Worker] == "" || st[i].Attrs[supervisor.ReadyBy] == "listening" {
+		if st[i].State != supervisor.Ready || st[i].Attrs[lifeline.Worker] == "" {
 			continue
 		}
 		d := h.at(st[i].Name)
 		if d == nil || !d.app.Kind.Routed() || slices.Contains(due, d) {
 			continue
 		}
-		if s := d.State(); len(s.Doors) == 0 && len(s.Problems) == 0 && !s.Gone {
+		s := d.State()
+		lacks := len(s.Doors) == 0 && st[i].Attrs[supervisor.ReadyBy] != byListening || h.lacksGiven(st, d)
+		if lacks && len(s.Problems) == 0 && !s.Gone {
 			due = append(due, d)
 		}
 	}
 	return due
+}
+
+// lacksGiven reports whether an app that listens isn't served yet where its settings say.
+func (h *Host) lacksGiven(st []supervisor.Status, d *Deployment) bool {
+	given, s := d.app.Settings.Addr, d.State()
+	if given == "" || len(s.Doors) == 0 || len(s.Warnings) > 0 || h.isNeeded(st, given, d) {
+		return false
+	}
+	_, open := d.doorAt(given)
+	return !open
 }
 
 // listens serves a port that a process wants, and tells the app's node host how that went.
@@ -278,6 +372,8 @@ func (h *Host) listens(place, addr string) {
 	open := d.openDoor
 	if side {
 		open = d.openSideDoor
+	} else if !covers(addr, d.app.Settings.Addr) { // the given one first: other hosts are told of it
+		d.openGiven(context.Background()) // it waits until awaitPorts at most
 	}
 	answer := lifeline.ListenedTold{Addr: addr}
 	if err := open(context.Background(), addr); err != nil { // it waits until awaitPorts at most
@@ -309,6 +405,22 @@ func (d *Deployment) problem(err error) {
 	d.host.Processes.Poke()
 }
 
+// warn records that the app isn't served at an address, although clients reach it at another.
+func (d *Deployment) warn(err error) {
+	known := false
+	d.change(func() {
+		known = len(d.state.Warnings) > 0 // each process of the app may meet it
+		d.state.Warnings = []string{err.Error()}
+	})
+	if known {
+		return
+	}
+	d.host.cfg.Log.Warn("the app isn't served where its settings say", "app", d.app.Name, "error", err)
+	d.host.Processes.Poke()
+}
+
 // ForgetProblems clears what kept clients from reaching the app: the next attempt shows whether it
 // still does.
-func (d *Deployment) ForgetProblems() { d.change(func() { d.state.Problems = nil }) }
+func (d *Deployment) ForgetProblems() {
+	d.change(func() { d.state.Problems, d.state.Warnings = nil, nil })
+}

@@ -122,6 +122,11 @@ func services(s Screen, status *daemon.AppStatus) error {
 			return err
 		}
 	}
+	for _, warning := range status.Warnings {
+		if _, err := fmt.Fprintf(s, " %s\n", s.paint(yellow, clean(warning))); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -3,9 +3,11 @@
 // through the node host. It runs before preload.js and before the app's code.
 //
 // It hooks one place: dist/index.js of the package socket.io loads socket.io-adapter by require, in every
-// version since 3.0 and for ES modules too, and takes its default adapter from there. An adapter that the app
-// sets itself is never touched.
+// version since 3.0 and for ES modules too, and takes its default adapter from there. A bundle that contains
+// socket.io requires nothing, and its default adapter is recognized by the methods it has (see Bundles). An
+// adapter that the app sets itself is never touched.
 
+const { EventEmitter } = require("events");
 const Module = require("module");
 const path = require("path");
 const { randomBytes } = require("crypto");
@@ -200,7 +202,9 @@ function adapterOn(Base) {
     }
 
     #isShared(opts) {
-      return !(opts.flags && opts.flags.local) && this.#isIn();
+      if (opts.flags && opts.flags.local) return false;
+      if (this.#server > MOST_SERVERS && this.nsp.adapter === this) uncarried("servers");
+      return this.#isIn();
     }
 
     // packetOf returns the packet of an event for other processes, or null.
@@ -423,13 +427,21 @@ setInterval(() => {
 
 // The hook
 
+const ours = new WeakMap(); // class of a socket.io-adapter -> ours on top of it
+const required = new WeakSet(); // such classes that a require has shown
+
+function classOn(Base) {
+  if (!ours.has(Base)) ours.set(Base, adapterOn(Base));
+  return ours.get(Base);
+}
+
 const wrapped = new WeakMap(); // exports of a socket.io-adapter -> those that socket.io gets
 
 function withOurs(exports) {
   if (!wrapped.has(exports)) {
     const own = {};
     for (const name of ["Adapter", "SessionAwareAdapter"]) {
-      if (typeof exports[name] === "function") own[name] = { value: adapterOn(exports[name]), enumerable: true };
+      if (typeof exports[name] === "function") own[name] = { value: classOn(exports[name]), enumerable: true };
     }
     wrapped.set(exports, Object.create(exports, own));
   }
@@ -449,5 +461,43 @@ function isServer(module) {
 const load = Module._load;
 Module._load = function (request, parent, ...rest) {
   const exports = load.call(this, request, parent, ...rest);
-  return request === "socket.io-adapter" && exports && isServer(parent) ? withOurs(exports) : exports;
+  if (request !== "socket.io-adapter" || !exports) return exports;
+  for (const name of ["Adapter", "SessionAwareAdapter"]) if (exports[name]) required.add(exports[name]);
+  return isServer(parent) ? withOurs(exports) : exports;
+};
+
+// Bundles
+
+const known = new WeakMap(); // class -> whether it looks like a default adapter
+
+// looksDefault reports whether a class is one that Socket.IO 4.1 and later use by default, and that no require
+// has shown.
+function looksDefault(Class) {
+  if (typeof Class !== "function" || required.has(Class)) return false;
+  if (!known.has(Class)) {
+    const own = Object.getOwnPropertyNames(Class.prototype);
+    const { serverSideEmit } = Class.prototype;
+    known.set(
+      Class,
+      own.includes("serverSideEmit")
+        ? Object.getPrototypeOf(Class.prototype) === EventEmitter.prototype && String(serverSideEmit).includes("this adapter does not support the serverSideEmit")
+        : own.sort().join() === "broadcast,constructor,persistSession,restoreSession" && looksDefault(Object.getPrototypeOf(Class)),
+    );
+  }
+  return known.get(Class);
+}
+
+// replace gives the server of an adapter ours, as the app could. It runs before anybody can be connected.
+function replace(adapter, Class) {
+  const { nsp } = adapter;
+  const server = nsp && nsp.adapter === adapter && nsp.server;
+  if (!server || typeof server.adapter !== "function" || server.adapter() !== Class) return; // the app has set another
+  if (server.opts && server.opts.adapter) return; // the app has set this one
+  server.adapter(classOn(Class));
+}
+
+const { init } = EventEmitter; // what each emitter's constructor calls
+EventEmitter.init = function (...args) {
+  init.apply(this, args);
+  if (typeof this.delAll === "function" && looksDefault(this.constructor)) process.nextTick(replace, this, this.constructor);
 };

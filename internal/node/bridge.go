@@ -50,11 +50,12 @@ func (b *bridge) fromWorker(f ipc.Frame, o *ipc.Object) {
 	m, err := b.read(k, o)
 	if err != nil { // other workers would trust it and end
 		b.c.h.metrics.malformed.Inc()
-		b.c.log.Debug("message for other servers dropped", "error", err)
+		b.c.uncarried("value", 1, "error", err)
 		return
 	}
 	s := b.namespace(o.Text("nsp"), o.Text("uid"))
 	if s == nil {
+		b.c.uncarried("namespace", 1)
 		return
 	}
 	switch k {

@@ -38,6 +38,7 @@ type channel struct {
 	inFlight int
 	writing  bool
 	closed   bool
+	unread   int           // messages that waited when there were too many; 0: it closed for another reason
 	room     chan struct{} // closed, and replaced, when a handle leaves
 	writer   sync.WaitGroup
 }
@@ -108,11 +109,12 @@ func (c *channel) send(f ipc.Frame) error {
 	if c.closed {
 		return errClosed
 	}
+	c.queue = append(c.queue, f)
 	if c.queued += len(f); c.queued > c.limit {
+		c.unread = len(c.queue)
 		c.closeLocked()
 		return errClosed
 	}
-	c.queue = append(c.queue, f)
 	c.startLocked()
 	return nil
 }
@@ -230,6 +232,14 @@ func (c *channel) pass(h handle) error {
 		_, _, err = c.conn.WriteMsgUnix(h.frame, syscall.UnixRights(int(fd)), nil)
 	})
 	return errors.Join(cerr, err)
+}
+
+// leftUnread returns how many messages waited when the channel closed because they were too many. It
+// returns 0 if it closed for another reason.
+func (c *channel) leftUnread() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unread
 }
 
 // close ends the channel, and with it a cluster worker.

@@ -76,6 +76,10 @@ func (c *child) run() {
 	if !errors.Is(err, errClosed) {
 		c.log.Error("channel closed: the process breaks the protocol", "error", err)
 	}
+	if n := c.ch.leftUnread(); n > 0 {
+		c.log.Error("channel closed: the process doesn't read its messages", "messages", n, "limit", c.h.cfg.MaxUnread)
+		c.h.metrics.uncarried.WithLabelValues("unread").Add(float64(n))
+	}
 	for _, b := range c.allBridges() {
 		b.close()
 	}

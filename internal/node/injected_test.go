@@ -1,6 +1,9 @@
 package node
 
 import (
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -125,6 +128,41 @@ func TestOlderServersWithoutAnAdapter(t *testing.T) {
 			w.check("older", map[string]any{"url": w.router("app", 2)})
 		})
 	}
+}
+
+// TestBundlesWithoutAnAdapter: apps in one file with socket.io, which no script of theirs requires.
+func TestBundlesWithoutAnAdapter(t *testing.T) {
+	for name, c := range map[string]struct{ file, socketIO, options string }{
+		"CommonJS":      {"app.js", "socket.io", "{}"},
+		"ES module":     {"app.mjs", "socket.io", `{"connectionStateRecovery": {}}`},
+		"Socket.IO 4.4": {"app.js", "socket.io-4.4", "{}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			env := []string{"NODE_PATH=" + modules(t), "SOCKETIO=" + c.socketIO, "OPTIONS=" + c.options}
+			h := plainWorker(t, append(env, "NODE_PATH=")...) // it finds no package
+			h.script = filepath.Join(t.TempDir(), c.file)
+			bundle := exec.Command("node", "testdata/bundle.js", "testdata/older.js", h.script)
+			bundle.Env = append(os.Environ(), env...)
+			if out, err := bundle.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			first := w.workers(2, h)[0]
+			w.check("older", map[string]any{"url": w.router("app", 2), "offsets": c.options != "{}"})
+			if n := w.adapters(first.id); n != 1 {
+				t.Errorf("%d servers with our adapter", n)
+			}
+		})
+	}
+}
+
+// TestNamespacesWithoutAnAdapter: named and dynamic ones, of two copies of socket.io in a process.
+func TestNamespacesWithoutAnAdapter(t *testing.T) {
+	w := newWorld(t)
+	h, ports := severalServers(t, "")
+	h.script = "testdata/spaces.js"
+	w.workers(2, h)
+	w.check("spaces", map[string]any{"urls": []string{w.router("app", 2), w.router(directory.PortApp("app", ports[1]), 2)}})
 }
 
 // TestNodeVersionsWithoutAnAdapter runs a plain app under the Nodes of e2e/package.json.

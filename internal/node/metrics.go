@@ -7,7 +7,7 @@ import (
 )
 
 // reasons are why a message doesn't reach all other servers.
-var reasons = []string{"value", "size", "busy"}
+var reasons = []string{"value", "size", "busy", "namespace", "servers", "unread"}
 
 // metrics counts; without a registry nobody reads it.
 type metrics struct {
@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 		uncarried: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_nodehost_uncarried_total",
-			Help: "Messages of Node processes that didn't reach all other servers, by reason: a value that can't be sent (value), too many bytes (size), too many open questions (busy).",
+			Help: "Messages of Node processes that didn't reach all other servers, by reason: a value that can't be sent (value), too many bytes (size), too many open questions (busy), namespaces (namespace), or Socket.IO servers of a process (servers), a process that doesn't read (unread).",
 		}, []string{"reason"}),
 		connections: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_nodehost_connections_total",

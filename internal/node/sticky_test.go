@@ -331,6 +331,12 @@ func TestAWorkerThatStopsReading(t *testing.T) {
 		w.told(lifeline.Told{Key: lifeline.Send, Value: string(message)})
 	}
 	w.gone(list[2].id)
+	if n := testutil.ToFloat64(w.metrics.uncarried.WithLabelValues("unread")); n == 0 {
+		t.Error("what it left unread isn't counted")
+	}
+	if text := "channel closed: the process doesn't read its messages"; !strings.Contains(w.logged.String(), text) {
+		t.Errorf("the log doesn't say %q", text)
+	}
 	url := w.router("app", 2)
 	w.check("cluster", map[string]any{"urls": []any{[]any{url, 2}}, "servers": 2})
 }

@@ -62,7 +62,8 @@ type world struct {
 	redis   string // URL
 	conn    *redisconn.Conn
 	preload string
-	stop    func() // ends the host
+	stop    func()         // ends the host
+	logged  testkit.Output // of the host: warnings and errors
 	ids     int
 
 	mu      sync.Mutex // guards the rest
@@ -81,7 +82,7 @@ func newWorld(t *testing.T) *world {
 func newWorldOn(t *testing.T, url string) *world {
 	t.Helper()
 	w := &world{t: t, redis: url, changed: make(chan struct{})}
-	log := slog.New(loghandler.New(t.Output(), slog.LevelWarn))
+	log := slog.New(loghandler.New(io.MultiWriter(t.Output(), &w.logged), slog.LevelWarn))
 	var err error
 	if w.conn, err = redisconn.Open(redisconn.Config{URL: w.redis}); err != nil {
 		t.Fatal(err)

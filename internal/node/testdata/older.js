@@ -1,10 +1,11 @@
-// An app with what all versions of Socket.IO have in common. SOCKETIO names the package, PORT is where it listens.
+// An app with what all versions of Socket.IO have in common. SOCKETIO names the package, PORT is where it listens, and OPTIONS
+// are the server's.
 "use strict";
 const { createServer } = require("http");
 const { Server } = require(process.env.SOCKETIO);
 
 const server = createServer();
-const io = new Server(server);
+const io = new Server(server, JSON.parse(process.env.OPTIONS || "{}"));
 const ids = async (to) => (to.fetchSockets ? (await to.fetchSockets()).map((s) => s.id) : [...(await to.allSockets())]);
 io.on("connection", (socket) => {
   socket.on("whoami", (ack) => ack({ pid: process.pid }));

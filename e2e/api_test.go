@@ -7,10 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -190,6 +192,42 @@ func TestAPIReachesClients(t *testing.T) {
 			if err := json.NewDecoder(bytes.NewBufferString(text)).Decode(&fault); err != nil || code != http.StatusBadRequest || fault.Member != "/rooms" {
 				t.Errorf("%d %s", code, text)
 			}
+		})
+	}
+}
+
+// TestAPIOfAPlainNodeApp: the API beside a Node app that sets no adapter finds the app's key, and so
+// does `sidereal emit` beside the daemon, with the API or straight through Redis.
+func TestAPIOfAPlainNodeApp(t *testing.T) {
+	for _, straight := range []bool{false, true} {
+		t.Run(fmt.Sprintf("straight=%t", straight), func(t *testing.T) {
+			a, env := withAPI(t)
+			if straight {
+				env = nil
+			}
+			addr := harness.Loopback(t)
+			b := newBackground(t, append(env, "SIDEREAL_REDIS_URL="+testkit.StartRedis(t).URL(), "NODE_PATH="+filepath.Join(harness.Root(), "e2e", "node_modules"))...)
+			dir := t.TempDir()
+			script := `const server = require("http").createServer();
+new (require("socket.io").Server)(server);
+server.listen(` + addr[strings.LastIndex(addr, ":")+1:] + `);`
+			if err := os.WriteFile(filepath.Join(dir, "plain.js"), []byte(script), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			b.must(dir, "start", "plain.js", "-i", "2")
+			g := newGuest(t, "http://"+addr, client.WebSocket)
+			heard := func(want string) {
+				t.Helper()
+				if got := testkit.Receive(t, want, g.heard); got != want {
+					t.Errorf("heard %q, want %q", got, want)
+				}
+			}
+			if !straight {
+				a.accepted(t, "/v1/emit", `{"event":"news","args":["by the API"]}`)
+				heard("by the API")
+			}
+			b.must(dir, "emit", "news", `"by the command"`)
+			heard("by the command")
 		})
 	}
 }

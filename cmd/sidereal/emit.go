@@ -9,12 +9,16 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/apikey"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/daemon"
 	"github.com/sidereal-io/sidereal/internal/httpapi"
 	"github.com/sidereal-io/sidereal/internal/service"
 )
@@ -44,10 +48,14 @@ func emitCommand() *cobra.Command {
 		Long: `Emit an event to an app's clients. Each argument of the event is JSON. The command uses the HTTP API at
 SIDEREAL_API_ADDR with the first of SIDEREAL_API_KEYS. Without that address it uses the Redis at SIDEREAL_REDIS_URL.
 
+If an app of that SIDEREAL_APP runs in this user's daemon, or only one app does, its settings hold where yours are empty.
+Elsewhere set SIDEREAL_ADAPTER_KEY=socket.io@APP for a Node app that sets no adapter.
+
 With --ack the command waits for the clients' answers and prints each on a line. It exits with 1 if some are missing.`,
 		Example: "  sidereal emit news '\"hello\"' --room lobby\n  sidereal emit ask '{\"id\": 7}' --room staff --namespace /desk --ack 2s",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if _, err := load(cmd, &set); err != nil {
+			settings, err := load(cmd, &set)
+			if err != nil {
 				return err
 			}
 			body.Event = args[0]
@@ -66,6 +74,11 @@ With --ack the command waits for the clients' answers and prints each on a line.
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), emitTimeout+ack)
 			defer cancel()
+			if config.IsOff(set.APIAddr) {
+				if err := besideDaemon(ctx, cmd, &set, settings.Get("SIDEREAL_APP").Set()); err != nil {
+					return err
+				}
+			}
 			if config.IsOff(set.APIAddr) {
 				text, err = service.Emit(ctx, set, text)
 			} else {
@@ -86,6 +99,62 @@ With --ack the command waits for the clients' answers and prints each on a line.
 	flags.BoolVar(&body.Volatile, "volatile", false, "not to clients that aren't ready to receive it")
 	flags.DurationVar(&ack, "ack", 0, "wait so long for answers")
 	return cmd
+}
+
+// besideDaemon fills what is empty in set with the settings of an app in this user's daemon: the one
+// that set names, or else the only one. It changes nothing without such an app.
+func besideDaemon(ctx context.Context, cmd *cobra.Command, set *config.APIServer, named bool) error {
+	var c control
+	if _, err := config.Load(&c.set, config.Source{Environ: os.Environ()}); err != nil {
+		return err
+	}
+	var err error
+	if c.home, err = daemon.OpenHome(homeFolder(c.set.Home)); err != nil {
+		return nil // there is no daemon without a folder
+	}
+	l, err := c.listing(ctx)
+	if err != nil {
+		return err
+	}
+	var found []daemon.AppStatus
+	for _, app := range l.Apps {
+		theirs := app.App.Env["SIDEREAL_REDIS_URL"]
+		if app.Redis != "" && (!named || app.Directory == set.App.App) && (set.RedisURL == "" || set.RedisURL == theirs) {
+			found = append(found, app)
+		}
+	}
+	switch {
+	case len(found) == 0, len(found) > 1 && set.RedisURL != "":
+		return nil
+	case len(found) > 1:
+		return usageError("the daemon runs several apps: name one with --app")
+	}
+	return likeApp(cmd, set, found[0], l)
+}
+
+// likeApp loads set again, with the settings of an app beneath.
+func likeApp(cmd *cobra.Command, set *config.APIServer, app daemon.AppStatus, l daemon.Listing) error {
+	environ := []string{"SIDEREAL_APP=" + app.Directory}
+	for name, value := range app.App.Env {
+		if strings.HasPrefix(name, "SIDEREAL_") && os.Getenv(name) == "" && !config.ForChild(name) {
+			environ = append(environ, name+"="+value)
+		}
+	}
+	if _, err := config.Load(set, config.Source{Environ: append(os.Environ(), environ...), Flags: cmd.Flags()}); err != nil {
+		return err
+	}
+	if !config.IsOff(set.APIAddr) {
+		return nil
+	}
+	if set.RedisURL == "" {
+		return usageError(app.App.Name + " has an embedded Redis, which no other program reaches: set SIDEREAL_API_ADDR and SIDEREAL_API_KEYS for it")
+	}
+	for _, p := range l.Processes {
+		if p.Adapters > 0 && l.Apps[p.App].Directory == app.Directory {
+			set.AdapterKey = adapterenv.ServerKey(set.Cluster, app.Directory, 1)
+		}
+	}
+	return nil
 }
 
 // printAnswers prints what clients answered, if anybody was asked.

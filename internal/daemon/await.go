@@ -153,6 +153,9 @@ func (w *waiting) reachable(now map[string]supervisor.Status) bool {
 		ap := e.app
 		state := ap.deployment.State()
 		doors, problems := len(state.Doors), len(state.Problems)
+		if !ap.deployment.APISettled(now) {
+			return false
+		}
 		st := now[e.place]
 		needs := ap.kind.Routed() && st.State == supervisor.Ready && st.Attrs[lifeline.Worker] != ""
 		if problems > 0 || !needs && doors == 0 {

@@ -54,6 +54,7 @@ type Deployment struct {
 	port  int
 	dir   *supervisor.RuntimeDir // nil until it is made
 	api   *net.TCPListener       // of the HTTP API; nil for none
+	key   keyUse                 // of the HTTP API
 	redis *config.Redis          // the embedded one; nil if the app has its own, or none
 	local netip.Addr             // from where this host reaches Redis
 	slots map[string]int         // of the processes, by place
@@ -244,7 +245,7 @@ func (d *Deployment) Specs(processes []Process) (map[string]supervisor.Spec, err
 		return nil, supervisor.ErrNoPlace
 	}
 	facts.Dir, facts.User, facts.Redis, facts.Doors, facts.Advertise = d.dir.Path, d.opts.User, d.redis, d.state.Doors, d.state.Advertise
-	facts.API = d.api
+	facts.API, facts.Injected = d.api, d.key.injected
 	if facts.Advertise == "" && app.Kind.NodeHosted() && app.Kind.Routed() {
 		facts.Advertise = d.guessLocked()
 	}

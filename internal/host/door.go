@@ -305,17 +305,20 @@ func (d *Deployment) isOpening() bool {
 const byListening = "listening"
 
 // openDoors opens the doors of apps whose processes turn out to need one: they are ready and in the
-// directory, and didn't listen anywhere, or not where the settings say. It returns when ctx or the
-// supervisor ends.
+// directory, and didn't listen anywhere, or not where the settings say. It also gives HTTP APIs the
+// keys of their servers. It returns when ctx or the supervisor ends.
 func (h *Host) openDoors(ctx context.Context) {
 	for {
-		var due []*Deployment
+		var due, strays []*Deployment
 		err := h.Processes.Wait(ctx, func(st []supervisor.Status) bool {
-			due = h.doorless(st)
-			return len(due) > 0
+			due, strays = h.doorless(st), h.strayAPIs(st)
+			return len(due)+len(strays) > 0
 		})
 		if err != nil {
 			return
+		}
+		for _, d := range strays {
+			d.settleAPI()
 		}
 		for _, d := range due {
 			if len(d.State().Doors) > 0 {

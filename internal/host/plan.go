@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
@@ -47,6 +48,7 @@ type Facts struct {
 	Redis     *config.Redis    // the embedded Redis; nil if the settings name one, or the app needs none
 	Doors     []Door           // the ports that are open
 	API       *net.TCPListener // of the HTTP API; nil for none
+	Injected  bool             // the app's Socket.IO servers got our adapter
 	Advertise string           // how other hosts reach the app; empty while that isn't known
 
 	Settle time.Duration // how long a silent program has to run to count as ready; zero means 150 ms
@@ -102,9 +104,13 @@ func router(app *App, facts *Facts, door Door) supervisor.Spec {
 
 // httpAPI plans the HTTP API of an app. It is the only process that knows its keys.
 func httpAPI(app *App, facts *Facts) supervisor.Spec {
+	own := []string{apiKeys + "=" + app.Settings.APIKeys}
+	if facts.Injected {
+		own = append(own, "SIDEREAL_ADAPTER_KEY="+adapterenv.ServerKey(app.Settings.Cluster, app.Settings.App.App, 1))
+	}
 	return supervisor.Spec{
 		Name: app.APIPlace(), Group: app.place("services"), Command: service(facts.Program, "api"),
-		Environ: merged(serviceEnviron(facts.Environ), settingsEnviron(app, facts, ""), []string{apiKeys + "=" + app.Settings.APIKeys}),
+		Environ: merged(serviceEnviron(facts.Environ), settingsEnviron(app, facts, ""), own),
 		User:    facts.User, Stage: stageRouter, Listeners: []*net.TCPListener{facts.API}, FatalCode: fatalCode,
 		AliveTimeout: app.Settings.AliveTimeout, FreezeTimeout: app.Settings.FreezeTimeout,
 		Stop: supervisor.StopRule{Timeout: app.Settings.stopTimeout()},

@@ -184,6 +184,20 @@ func TestPlanSetsEnvironments(t *testing.T) {
 	}
 }
 
+// TestPlanOfAnAPIForPlainNodeApps: the API finds the key of servers that got our adapter.
+func TestPlanOfAnAPIForPlainNodeApps(t *testing.T) {
+	f := facts()
+	f.API = &net.TCPListener{}
+	for _, injected := range []bool{false, true} {
+		f.Injected = injected
+		specs := Plan(app("", NodeCluster), f)
+		i := slices.IndexFunc(specs, func(s supervisor.Spec) bool { return s.Name == "api" })
+		if got := slices.Contains(specs[i].Environ, "SIDEREAL_ADAPTER_KEY=socket.io@chat"); got != injected {
+			t.Errorf("injected: %t; the API finds %q", injected, specs[i].Environ)
+		}
+	}
+}
+
 // TestPlanOfSharedServices tells what the apps of a host share.
 func TestPlanOfSharedServices(t *testing.T) {
 	f := facts()

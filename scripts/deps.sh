@@ -29,6 +29,10 @@ lack npm npm
 lack redis-server redis-server
 lack nginx nginx-light
 lack haproxy haproxy
+lack curl curl
+lack php php-cli
+lack python3 python3
+lack ruby ruby
 like valkey-server valkey-server
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 [ -n "$(browser || true)" ] || lack chromium chromium

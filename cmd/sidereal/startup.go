@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,6 +152,9 @@ func (b *boot) unit(c *control) (systemd.Unit, error) {
 	if err != nil {
 		return systemd.Unit{}, err
 	}
+	if inCache(self) {
+		return systemd.Unit{}, fmt.Errorf("%s is in a cache, which npm may clear before the next boot; install it first: npm install --global sidereal", self)
+	}
 	home := cmp.Or(homeFolder(c.set.Home), filepath.Join(b.home, daemon.HomeName))
 	return systemd.Unit{
 		Description: "Socket.IO apps of " + b.user, User: b.user,
@@ -158,6 +162,13 @@ func (b *boot) unit(c *control) (systemd.Unit, error) {
 		Env:         []string{"HOME=" + b.home, "PATH=" + os.Getenv("PATH"), "SIDEREAL_HOME=" + home},
 		StopTimeout: unitTimeout,
 	}, nil
+}
+
+// inCache reports whether npx, `pnpm dlx`, `yarn dlx` or bunx fetched this program for one use.
+func inCache(program string) bool {
+	return slices.ContainsFunc(strings.Split(program, "/"), func(folder string) bool {
+		return folder == "_npx" || folder == "dlx" || strings.HasPrefix(folder, "dlx-") || strings.HasPrefix(folder, "xfs-") || strings.HasPrefix(folder, "bunx-")
+	})
 }
 
 func (b *boot) install(ctx context.Context, c *control) error {

@@ -61,7 +61,10 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer lock.unlock()
-	d, err := newDaemon(cfg)
+	var d *Daemon
+	if cfg.Program, err = cfg.Home.keepProgram(cfg.Program); err == nil {
+		d, err = newDaemon(cfg)
+	}
 	if err == nil {
 		d.lock = lock
 		err = d.run(ctx, func() { say(saidReady) })

@@ -13,6 +13,7 @@ import (
 // TestDirectoryOnRedisCluster has the keys of an app on all nodes of a cluster, and loses the node
 // with the records.
 func TestDirectoryOnRedisCluster(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartCluster(t)
 	a, b := node(t, c.URL()), node(t, c.URL())
 	if err := a.Check(t.Context()); err != nil {
@@ -54,6 +55,7 @@ func TestDirectoryOnRedisCluster(t *testing.T) {
 // Nobody's worker is lost or unready, an owner whose entry is on another node is found, and a sid's
 // look-up on the stopped one ends, without a wrong owner.
 func TestFrozenNodeOfACluster(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartCluster(t)
 	a, b := node(t, c.URL()), node(t, c.URL())
 	var workers []*Registration[Worker]
@@ -117,6 +119,7 @@ func TestFrozenNodeOfACluster(t *testing.T) {
 // TestFrozenNodeHoldsOnlyItsSids stops a node that has sids. While a write to it is unanswered, the
 // sids of other nodes are written.
 func TestFrozenNodeHoldsOnlyItsSids(t *testing.T) {
+	t.Parallel()
 	c := testkit.StartCluster(t)
 	a, b := node(t, c.URL()), node(t, c.URL())
 	worker, _ := join(t, a, Worker{}, a, b)
@@ -165,6 +168,7 @@ func TestFrozenNodeHoldsOnlyItsSids(t *testing.T) {
 
 // TestDirectoryOnSentinel loses the master and goes on with its replica.
 func TestDirectoryOnSentinel(t *testing.T) {
+	t.Parallel()
 	s := testkit.StartSentinel(t)
 	a, b := node(t, s.URL()), node(t, s.URL())
 	worker, _ := join(t, a, Worker{Addr: "10.0.0.1:8080"}, a, b)

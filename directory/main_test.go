@@ -15,6 +15,7 @@ import (
 const bound = 30 * time.Second
 
 func TestMain(m *testing.M) {
+	testkit.ManyWait()
 	testkit.Main(m)
 }
 

@@ -19,6 +19,7 @@ func TestOpenConnectsByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop := testkit.Run(t, d.Run)
+	inSync(t, d) // a goodbye before d hears events would leave an empty Redis, which proves no death
 	reg, err := d.RegisterWorker(t.Context(), Worker{State: StateReady}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -66,6 +66,7 @@ func TestOpenedRatio(t *testing.T) {
 
 // TestRoutersTellTheirOpenings: each hears of the other's, and not of its own twice.
 func TestRoutersTellTheirOpenings(t *testing.T) {
+	t.Parallel()
 	_, url := mini(t)
 	a, _ := door(t, url, "rtra")
 	b, _ := door(t, url, "rtrb")
@@ -92,6 +93,7 @@ func TestRoutersTellTheirOpenings(t *testing.T) {
 
 // TestOpeningsRepairTheirCounter: somebody else's value in its place is removed.
 func TestOpeningsRepairTheirCounter(t *testing.T) {
+	t.Parallel()
 	m, url := mini(t)
 	d, _ := door(t, url, "rtra")
 	for _, spoil := range []func() error{

@@ -3,10 +3,7 @@ package linktest
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
-	"runtime"
-	"strconv"
 	"testing"
 	"time"
 	"unsafe"
@@ -26,10 +23,7 @@ import (
 // second, and notices its own end only then. Tests that wait for each other's servers and for Redis
 // need no core meanwhile, so more of them run beside each other than there are cores.
 func Main(m *testing.M) {
-	flag.Parse()
-	if flag.Lookup("test.fuzz").Value.String() == "" && flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
-		_ = flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
-	}
+	testkit.ManyWait()
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/sidereal-io/sidereal"
 	"github.com/sidereal-io/sidereal/adapter"
 	"github.com/sidereal-io/sidereal/internal/loghandler"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 )
 
@@ -64,6 +65,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	testkit.ManyWait()
 	os.Exit(m.Run())
 }
 

@@ -68,7 +68,10 @@ func routersDie(t *testing.T, redis *testkit.Redis, hosts [2]*harness.Host, url 
 	speaker := startSpeaker(t, redis.URL())
 	for i := range routerKills {
 		host := hosts[i%2]
-		crowd.further(t)
+		// Each client has come through since: no request meets more deaths than the balancer has
+		// retries, however slow the machine is.
+		crowd.round(t)
+		node.round(t)
 		victim := host.Child(t, "router").PID
 		harness.KillPID(t, victim)
 		// The next one dies only when the balancer uses this one's successor: requests of both
@@ -212,6 +215,16 @@ func startPolls(t *testing.T, url string) *polls {
 	return &polls{p, over}
 }
 
+// round returns when each client has asked once more and been answered: after the round that is
+// under way, and the next.
+func (p *polls) round(t *testing.T) {
+	t.Helper()
+	next := len(p.Output.All())
+	for range 2 {
+		_, next = p.Output.Wait(t, next, "an answer to each official client", func(l string) bool { return l == "round" })
+	}
+}
+
 // end has the clients finish, and returns what they have seen.
 func (p *polls) end(t *testing.T) *seen {
 	t.Helper()
@@ -284,10 +297,10 @@ func (s *speaker) end(t *testing.T) {
 
 // pollers are Go clients that do what those of polls.mjs do.
 type pollers struct {
-	stop     context.CancelFunc
-	over     sync.WaitGroup
-	last     sync.WaitGroup // the speaker's last word
-	answered atomic.Int64
+	stop context.CancelFunc
+	over sync.WaitGroup
+	last sync.WaitGroup // the speaker's last word
+	all  []*poller
 
 	mu   sync.Mutex
 	seen seen
@@ -310,6 +323,7 @@ func startPollers(t *testing.T, url string) *pollers {
 		t.Cleanup(func() { one.Close() })
 		s := one.Of("/")
 		p := &poller{pollers: c, Socket: s}
+		c.all = append(c.all, p)
 		c.last.Add(1)
 		s.On("said", p.hear)
 		s.OnDisconnect(func(reason string, err error) {
@@ -350,12 +364,13 @@ type poller struct {
 	session    string // what the rest is about
 	heard      int    // the speaker's last number; -1: none yet
 	asked, got int    // questions and answers
+	first      int    // question of this round
 }
 
 // inLocked has the counts begin anew in a new session.
 func (p *poller) inLocked(session string) {
 	if p.session != session {
-		p.session, p.heard, p.asked, p.got = session, -1, 0, 0
+		p.session, p.heard, p.asked, p.got, p.first = session, -1, 0, 0, 0
 	}
 }
 
@@ -401,7 +416,6 @@ func (p *poller) ask() {
 			p.seen.fail("answer %d to question %d after %d", got, number, p.got)
 		default:
 			p.seen.Answered++
-			p.answered.Add(1)
 		}
 		p.got = number + 1
 	}).Emit("echo", number)
@@ -412,11 +426,19 @@ func (p *poller) ask() {
 	}
 }
 
-// further returns when the clients have got two answers each, on average.
-func (c *pollers) further(t *testing.T) {
+// round returns when each client has asked once more and been answered.
+func (c *pollers) round(t *testing.T) {
 	t.Helper()
-	want := c.answered.Load() + 2*pollingClients
-	testkit.UntilFor(t, harness.Patience, "more answers", func() bool { return c.answered.Load() >= want })
+	c.mu.Lock()
+	for _, p := range c.all {
+		p.first = p.asked
+	}
+	c.mu.Unlock()
+	testkit.UntilFor(t, harness.Patience, "an answer to each client", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return !slices.ContainsFunc(c.all, func(p *poller) bool { return p.got <= p.first })
+	})
 }
 
 // end has the clients finish: they have heard the speaker's last word, and have all answers.

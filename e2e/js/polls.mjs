@@ -1,6 +1,7 @@
 // Official clients that poll: node polls.mjs URL CLIENTS MILLISECONDS. Each asks for an echo again and again, without waiting for
-// the one before, and listens to a speaker who counts. They begin when all are connected ("ready"). After the end of the input and
-// the speaker's last word, the last line tells what happened.
+// the one before, and listens to a speaker who counts. They begin when all are connected ("ready"), and print "round" whenever each has
+// asked since the last round and been answered. After the end of the input and the speaker's last word, the last line tells what
+// happened.
 import { io } from "socket.io-client";
 
 const [url, clients, every] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
@@ -11,6 +12,9 @@ let stopped = false;
 const sockets = Array.from({ length: clients }, () => {
   const socket = io(url, { transports: ["polling"], forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 1000, rejectUnauthorized: false });
   let asked = 0, answered = 0, heard; // in this session
+  let first = 0; // question of this round
+  socket.begin = () => (first = asked);
+  socket.isThrough = () => answered > first;
   socket.over = new Promise((done) => {
     socket.on("said", ({ msg }) => {
       if (msg === "end") return done();
@@ -19,7 +23,7 @@ const sockets = Array.from({ length: clients }, () => {
       seen.said++;
     });
   });
-  socket.on("connect", () => ([asked, answered, heard] = [0, 0, undefined]));
+  socket.on("connect", () => ([asked, answered, first, heard] = [0, 0, 0, undefined]));
   socket.on("disconnect", (reason, details) => {
     if (reason === "io client disconnect") return;
     seen.ended++;
@@ -35,6 +39,10 @@ const sockets = Array.from({ length: clients }, () => {
       if (answer !== number || number !== answered) fail(number > answered ? "answer lost or out of order" : "answer twice or out of order");
       answered = number + 1;
       seen.answered++;
+      if (sockets.every((s) => s.isThrough())) {
+        console.log("round");
+        for (const s of sockets) s.begin();
+      }
     });
   };
   socket.isDone = () => answered === asked;

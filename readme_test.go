@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // TestReadmeProgram compiles the first program that the README shows.
@@ -19,7 +21,7 @@ func TestReadmeProgram(t *testing.T) {
 	if err := os.WriteFile(file, []byte(program+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("go", "vet", file).CombinedOutput(); err != nil {
+	if out, err := testkit.Go(t, "list", "-export", file).CombinedOutput(); err != nil {
 		t.Errorf("the program of README.md: %v\n%s", err, out)
 	}
 	if out, err := exec.Command("gofmt", "-l", file).CombinedOutput(); err != nil || len(out) > 0 {

@@ -10,10 +10,11 @@ import (
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
 // TestNothingExportedMentionsAnInternalType walks everything that a program outside this module can
@@ -47,7 +48,7 @@ func TestNothingExportedMentionsAnInternalType(t *testing.T) {
 // import.
 func exports(t *testing.T) (files map[string]string, public []string) {
 	t.Helper()
-	raw, err := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Name,Export,DepOnly", "./...").Output()
+	raw, err := testkit.Go(t, "list", "-export", "-deps", "-json=ImportPath,Name,Export,DepOnly", "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
@@ -194,7 +195,7 @@ func (s *surface) named(o *types.TypeName, args *types.TypeList) {
 // TestTheOutsideModuleBuilds compiles the programs of e2e/outside and their tests, which `make test`
 // runs. Nothing is linked, and nothing is compiled that `make test` does not need.
 func TestTheOutsideModuleBuilds(t *testing.T) {
-	build := exec.Command("go", "list", "-test", "-export", "./...")
+	build := testkit.Go(t, "list", "-test", "-export", "./...")
 	build.Dir = "e2e/outside"
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Errorf("%s: %v\n%s", build.Dir, err, out)

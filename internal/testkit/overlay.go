@@ -3,7 +3,6 @@ package testkit
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -36,7 +35,7 @@ func BuildWith(t testing.TB, replace map[string]string) {
 	if err := os.WriteFile(file, overlay, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-overlay", file, ".").CombinedOutput(); err != nil {
+	if out, err := Go(t, "build", "-overlay", file, ".").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

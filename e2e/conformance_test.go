@@ -34,6 +34,7 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 
 // TestConformance runs the checks of e2e/js/conformance-*.mjs against the apps of e2e/conformance.
 func TestConformance(t *testing.T) {
+	t.Parallel() // the checks wait, mostly
 	program := filepath.Join(t.TempDir(), "conformance")
 	build := exec.Command("go", "build", "-o", program, "./e2e/conformance")
 	build.Dir = harness.Root()
@@ -42,6 +43,7 @@ func TestConformance(t *testing.T) {
 	}
 	for _, c := range conformances {
 		t.Run(c.checks, func(t *testing.T) {
+			t.Parallel()
 			addr := "127.0.0.1:" + strconv.Itoa(testkit.FreePort(t))
 			server := harness.Start(t, c.app+" app", "", nil, program, "-app", c.app, "-addr", addr,
 				"-ping-interval", c.pingInterval.String(), "-ping-timeout", c.pingTimeout.String(), "-connect-timeout", connectTimeout.String())
@@ -54,8 +56,10 @@ func TestConformance(t *testing.T) {
 // TestConformanceOfTheReference runs them against the same apps on Node's own servers: a check that
 // does not hold there is wrong.
 func TestConformanceOfTheReference(t *testing.T) {
+	t.Parallel()
 	for _, c := range conformances {
 		t.Run(c.checks, func(t *testing.T) {
+			t.Parallel()
 			port := strconv.Itoa(testkit.FreePort(t))
 			dir := filepath.Join(harness.Root(), "e2e", "js")
 			server := harness.Start(t, "reference "+c.app, dir, nil, "node", "conformance-reference.mjs", c.app, port,

@@ -3,11 +3,17 @@
 package e2e
 
 import (
+	"os"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
+
+func TestMain(m *testing.M) {
+	testkit.ManyWait()
+	os.Exit(m.Run())
+}
 
 // pair starts two hosts of two workers each on one Redis.
 func pair(t *testing.T) (*testkit.Redis, [2]*harness.Host) {

@@ -104,6 +104,7 @@ func rebalanceWith(t *testing.T, redis *testkit.Redis, args ...string) string {
 // nothing. The rebalance makes the shares even while a client speaks to all, and nobody misses a
 // line or hears one twice.
 func TestRebalanceFillsAHostThatJoins(t *testing.T) {
+	t.Parallel()
 	n := 240
 	if rebalanceSoak {
 		n = 1000
@@ -196,6 +197,7 @@ func TestRebalanceFillsAHostThatJoins(t *testing.T) {
 
 // TestRebalanceByItself: with SIDEREAL_REBALANCE=auto nobody has to ask, and then all rest.
 func TestRebalanceByItself(t *testing.T) {
+	t.Parallel()
 	redis := testkit.StartRedis(t)
 	start := func(name string) *harness.Host {
 		return harness.StartHost(t, harness.HostConfig{Name: name, RedisURL: redis.URL(), Workers: 1,

@@ -29,6 +29,7 @@ type batch struct {
 	count  int
 	until  time.Time // the actions end; zero until the first begins
 	asked  bool      // an action wanted answers
+	failed *problem  // the first that isn't the client's fault
 
 	chunk []*action // nil where the line has a problem
 	fault []*problem
@@ -198,6 +199,9 @@ func (b *batch) reply(a *action, answer any, fault *problem) {
 	}
 	var text []byte
 	if fault != nil {
+		if b.failed == nil && fault.Status >= http.StatusInternalServerError {
+			b.failed = fault
+		}
 		text, _ = json.Marshal(fault) // strings and numbers only; it can't fail
 	} else if _, sent := answer.(accepted); sent {
 		text = []byte(`{"status":202}`)

@@ -122,9 +122,24 @@ func (s *sender) transact(ctx context.Context, tx *redis.Tx, keys []string, acti
 		return err
 	}
 	for k, i := range queued {
-		faults[i] = asProblem(commands[2*k].Err())
+		faults[i] = asProblem(refusal(commands, commands[2*k].Err()))
 	}
 	return nil
+}
+
+// refusal returns why Redis discarded a transaction: its words about the command that it refused.
+// The others only have EXECABORT.
+func refusal(commands []redis.Cmder, err error) error {
+	const aborted = "EXECABORT"
+	if !redis.HasErrorPrefix(err, aborted) {
+		return err
+	}
+	for _, c := range commands {
+		if own := c.Err(); own != nil && !redis.HasErrorPrefix(own, aborted) {
+			return own
+		}
+	}
+	return err
 }
 
 // stored is the answer to a question that is asked once; without an answer it is under way.

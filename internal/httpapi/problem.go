@@ -18,6 +18,7 @@ type problem struct {
 	Request string `json:"request,omitempty"` // the request's name in the log
 
 	retry time.Duration // when the request may succeed; zero says nothing
+	cause error         // Redis's words, for the log
 }
 
 func (p *problem) Error() string { return p.Title + ": " + p.Detail }

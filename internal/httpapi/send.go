@@ -89,10 +89,12 @@ func asProblem(err error) *problem {
 		return away("Redis can't be reached")
 	case errors.As(err, &answer) && !errors.Is(redisconn.Classify(err), redisconn.ErrUnreachable):
 		fault = newProblem("redis-refused", "the log has Redis's words")
-		fault.Outcome = notSent
+		fault.Outcome, fault.cause = notSent, err
 		return fault
 	case errors.As(err, &answer): // it is loading, or a replica
-		return away("Redis takes no commands at the moment")
+		fault = away("Redis takes no commands at the moment")
+		fault.cause = err
+		return fault
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		fault = newProblem("redis-unanswered", "the action may still be carried out")
 	default:

@@ -148,6 +148,7 @@ type call struct {
 	caller *caller // nil until the request has shown a key
 	route  route
 	begun  time.Time
+	failed *problem // of the first line of a batch that failed by a fault of this side
 }
 
 var requestID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -190,7 +191,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		fault.write(w)
 	}
-	s.log(c, fault)
+	s.log(c, cmp.Or(fault, c.failed))
 }
 
 // admit finds out who asks for what.
@@ -337,6 +338,7 @@ func (s *Server) batch(c *call) (any, *problem) {
 	b := newBatch(s, c.caller, c.r.Header, s.body(c, s.cfg.MaxBatchBytes))
 	b.run(c.r.Context())
 	b.write(c.w)
+	c.failed = b.failed
 	return nil, nil
 }
 
@@ -350,7 +352,11 @@ func (s *Server) log(c *call, fault *problem) {
 	case fault == nil:
 		s.cfg.Log.Debug("api request", fields...)
 	case fault.Status >= http.StatusInternalServerError:
-		s.cfg.Log.Warn("api request failed", append(fields, "status", fault.Status, "problem", fault.Type, "detail", fault.Detail)...)
+		fields = append(fields, "status", fault.Status, "problem", fault.Type, "detail", fault.Detail)
+		if fault.cause != nil {
+			fields = append(fields, "error", fault.cause)
+		}
+		s.cfg.Log.Warn("api request failed", fields...)
 	default:
 		s.cfg.Log.Debug("api request refused", append(fields, "status", fault.Status, "problem", fault.Type, "detail", fault.Detail)...)
 	}

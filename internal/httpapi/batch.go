@@ -30,6 +30,7 @@ type batch struct {
 	until  time.Time // the actions end; zero until the first begins
 	asked  bool      // an action wanted answers
 	failed *problem  // the first that isn't the client's fault
+	clock  bodyClock
 
 	chunk []*action // nil where the line has a problem
 	fault []*problem
@@ -38,6 +39,22 @@ type batch struct {
 // newBatch reads lines of at most Config.MaxBodyBytes.
 func newBatch(s *Server, c *caller, header http.Header, body io.Reader) *batch {
 	return &batch{server: s, caller: c, header: header, lines: bufio.NewReaderSize(body, 64<<10)}
+}
+
+// bodyClock ends the reading of a body. It stands still while actions are carried out: a deadline
+// that passes meanwhile would end the request's context, and then the client's time.
+type bodyClock struct {
+	control *http.ResponseController
+	until   time.Time
+}
+
+func (c *bodyClock) stop() (resume func()) {
+	stopped := time.Now()
+	_ = c.control.SetReadDeadline(time.Time{}) // without it the connection's own bounds hold
+	return func() {
+		c.until = c.until.Add(time.Since(stopped))
+		_ = c.control.SetReadDeadline(c.until) // as above
+	}
 }
 
 // run carries out all lines in their order. The answers are kept until the end, because clients
@@ -138,6 +155,7 @@ func (b *batch) add(a *action, fault *problem) {
 
 // flush carries out the actions of the chunk and writes the answers.
 func (b *batch) flush(ctx context.Context) {
+	defer b.clock.stop()()
 	if b.until.IsZero() {
 		b.until = time.Now().Add(b.server.cfg.Timeout)
 	}

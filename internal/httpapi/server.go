@@ -336,6 +336,7 @@ func (s *Server) act(c *call) (any, *problem) {
 // batch serves a request with an action on each line.
 func (s *Server) batch(c *call) (any, *problem) {
 	b := newBatch(s, c.caller, c.r.Header, s.body(c, s.cfg.MaxBatchBytes))
+	b.clock = bodyClock{http.NewResponseController(c.w), c.begun.Add(s.cfg.BodyTimeout)}
 	b.run(c.r.Context())
 	b.write(c.w)
 	c.failed = b.failed

@@ -48,8 +48,11 @@ func (p *pipes) dial() net.Conn {
 	return client
 }
 
-// inBubble runs an API on pipes, without a Redis.
+const places = 8
+
+// inBubble runs an API on pipes, with so many places and without a Redis.
 func inBubble(t *testing.T, test func(t *testing.T, l *pipes)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		hub := cluster.NewHub()
 		if _, err := hub.Open(crowd{"/", 1}); err != nil {
@@ -59,7 +62,7 @@ func inBubble(t *testing.T, test func(t *testing.T, l *pipes)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s, err := New(Config{Keys: keys, App: "chat", Redis: &store{}, Cluster: hub})
+		s, err := New(Config{Keys: keys, App: "chat", Redis: &store{}, Cluster: hub, MaxConnections: places})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -145,7 +145,7 @@ type call struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	id     string
-	caller *caller // nil until the request has shown a key
+	caller *caller // nil if the request shows no key
 	route  route
 	begun  time.Time
 	failed *problem // of the first line of a batch that failed by a fault of this side
@@ -163,6 +163,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Request-Id", c.id)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if c.caller = s.callerOf(r); c.caller == nil {
+		h.Set("Connection", "close") // or strangers that keep theirs would take all places
+	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(c.begun.Add(s.cfg.BodyTimeout)) // without it the connection's own bounds hold
 	_ = control.SetWriteDeadline(c.begun.Add(s.cfg.BodyTimeout + s.cfg.Timeout + maxWait + readTimeout))
@@ -194,18 +197,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.log(c, cmp.Or(fault, c.failed))
 }
 
-// admit finds out who asks for what.
+// callerOf returns whose key a request has; nil without one.
+func (s *Server) callerOf(r *http.Request) *caller {
+	if i, ok := apikey.Find(s.cfg.Keys, r.Header.Get("Authorization")); ok {
+		return s.callers[i]
+	}
+	return nil
+}
+
+// admit finds out what a caller asks for, and whether it may.
 func (s *Server) admit(c *call) *problem {
 	if admin.ForeignHost(c.r) {
 		return newProblem("foreign-host", "use localhost, an IP address or the host's own name")
 	}
 	var known bool
 	c.route, known = s.routes[c.r.URL.Path]
-	i, ok := apikey.Find(s.cfg.Keys, c.r.Header.Get("Authorization"))
-	switch {
-	case ok:
-		c.caller = s.callers[i]
-	case !c.route.open:
+	if c.caller == nil && !c.route.open {
 		return newProblem("unauthorized", "send Authorization: Bearer KEY with a key of SIDEREAL_API_KEYS")
 	}
 	if !known {

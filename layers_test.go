@@ -19,8 +19,8 @@ const (
 // a row of their own. A package without a row fails the test: give it a place first.
 var layers = map[string][]string{
 	root:                    {"internal/redisconn"},
-	"router":                {"directory", "internal/netio", "internal/admin", "internal/bufpool", "engineio/packet"},
-	"directory":             {root, "internal/redisconn", "internal/netio"},
+	"router":                {"directory", "internal/netio", "internal/admin", "internal/bufpool", "internal/sessioncount", "engineio/packet"},
+	"directory":             {root, "internal/redisconn", "internal/netio", "internal/sessioncount"},
 	"worker":                {root, "socketio", "engineio", "adapter", "directory", "internal/netio", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/adapterenv", "internal/bufpool", "internal/buildinfo"},
 	"engineio":              {"internal/eventloop", "internal/notice", "internal/wheel", "internal/bufpool", "internal/netio"},
 	"socketio":              {"engineio", "internal/notice", "internal/netio", "internal/eventloop", "internal/handler", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
@@ -48,9 +48,9 @@ var layers = map[string][]string{
 	"internal/sockets":  {"internal/config", "internal/admin", "internal/supervisor", "internal/systemd"},
 	"internal/safefile": {}, "internal/logfile": {"internal/safefile"}, "internal/pidfile": {"internal/safefile"},
 	"internal/daemon":     {"internal/logfile", "internal/safefile", "internal/pidfile", "internal/host", "internal/cluster", "internal/sockets", "internal/supervisor", "internal/lifeline", "internal/pm2", "internal/config", "internal/admin", "internal/loghandler"},
-	"internal/node":       {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number"},
+	"internal/node":       {"directory", "adapter", "socketio/cluster", "socketio/packet", "engineio/packet", "internal/netio", "internal/redisconn", "internal/lifeline", "internal/supervisor", "internal/number", "internal/sessioncount"},
 	"internal/adapterenv": {"adapter", "directory", "internal/config", "internal/redisconn"},
-	"internal/redisconn":  {"internal/netio"}, "internal/redisserver": {}, "internal/proctree": {}, "internal/supervisor": {"internal/lifeline", "internal/loghandler", "internal/proctree"}, "internal/wheel": {}, "internal/guardian": {"internal/proctree"}, "internal/notice": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
+	"internal/redisconn":  {"internal/netio"}, "internal/redisserver": {}, "internal/proctree": {}, "internal/supervisor": {"internal/lifeline", "internal/loghandler", "internal/proctree"}, "internal/wheel": {}, "internal/guardian": {"internal/proctree"}, "internal/notice": {}, "internal/sessioncount": {}, "internal/testkit": {}, "internal/number": {}, "internal/msgpack": {"internal/number"},
 
 	// Packages for tests.
 	"adapter/internal/linktest": {"socketio/cluster", "socketio/packet", "adapter/internal/wire", "internal/redisconn", "internal/testkit"},

@@ -20,8 +20,7 @@ type cache struct {
 type shard struct {
 	mu      sync.Mutex
 	entries map[string]*entry
-	owners  map[string]int // entries of each
-	ring    entry          // next is the newest, prev the oldest
+	ring    entry // next is the newest, prev the oldest
 	_       [64]byte
 }
 
@@ -38,7 +37,7 @@ func newCache(size int) *cache {
 	c := &cache{seed: maphash.MakeSeed(), most: max(size/cacheShards, 1)}
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.entries, s.owners = make(map[string]*entry), make(map[string]int)
+		s.entries = make(map[string]*entry)
 		s.ring.prev, s.ring.next = &s.ring, &s.ring
 	}
 	return c
@@ -93,9 +92,7 @@ func (c *cache) put(sid, owner string, ttl time.Duration, now, written int64) (l
 		e.prev, e.next = e, e
 	}
 	if e.owner != owner {
-		s.disownLocked(e.owner)
 		e.owner = strings.Clone(owner)
-		s.owners[e.owner]++
 	}
 	e.ttl, e.used, e.written, e.queued = ttl, now, written, written == 0
 	s.toFrontLocked(e)
@@ -192,18 +189,6 @@ func (c *cache) len() int {
 	return n
 }
 
-// owned returns the number of entries of an owner.
-func (c *cache) owned(owner string) int {
-	n := 0
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		n += s.owners[owner]
-		s.mu.Unlock()
-	}
-	return n
-}
-
 func (s *shard) toFrontLocked(e *entry) {
 	if s.ring.next == e {
 		return
@@ -216,14 +201,4 @@ func (s *shard) toFrontLocked(e *entry) {
 func (s *shard) removeLocked(e *entry) {
 	e.prev.next, e.next.prev = e.next, e.prev
 	delete(s.entries, e.sid)
-	s.disownLocked(e.owner)
-}
-
-func (s *shard) disownLocked(owner string) {
-	if owner == "" {
-		return
-	}
-	if s.owners[owner]--; s.owners[owner] == 0 {
-		delete(s.owners, owner)
-	}
 }

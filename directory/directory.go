@@ -250,5 +250,3 @@ func (d *Directory) setUpstreams(workers []Worker) {
 	d.listed = workers
 	d.publishLocked()
 }
-
-func (d *Directory) owned(id string) int { return d.cache.owned(id) }

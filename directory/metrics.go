@@ -74,6 +74,7 @@ func countWorkers(gauge *prometheus.GaugeVec, t *Table) {
 type upstreamMetrics struct {
 	checks    map[verdict]prometheus.Counter
 	ejections prometheus.Counter
+	sessions  prometheus.Gauge
 }
 
 func newUpstreamMetrics(reg prometheus.Registerer) (*upstreamMetrics, error) {
@@ -87,6 +88,10 @@ func newUpstreamMetrics(reg prometheus.Registerer) (*upstreamMetrics, error) {
 			Name: "sidereal_directory_upstream_ejections_total",
 			Help: "Ejections of upstreams: they get no new sessions for a while, because requests got no answer.",
 		}),
+		sessions: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sidereal_directory_upstream_sessions",
+			Help: "Sessions of upstreams whose requests this router carries.",
+		}),
 	}
 	for _, v := range []verdict{good, bad, refused} {
 		m.checks[v] = checks.WithLabelValues(v.String())
@@ -94,5 +99,5 @@ func newUpstreamMetrics(reg prometheus.Registerer) (*upstreamMetrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(checks), reg.Register(m.ejections))
+	return m, errors.Join(reg.Register(checks), reg.Register(m.ejections), reg.Register(m.sessions))
 }

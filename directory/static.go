@@ -81,9 +81,6 @@ func (s *Static) Set(workers ...Worker) {
 
 func (s *Static) setUpstreams(workers []Worker) { s.Set(workers...) }
 
-// owned returns how many sids in use a worker has.
-func (s *Static) owned(id string) int { return s.cache.owned(id) }
-
 func (s *Static) publishLocked() {
 	byID := make(map[string]*Worker, len(s.workers))
 	for id, w := range s.workers {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/sidereal-io/sidereal/internal/sessioncount"
 )
 
 // Upstream is a server that knows nothing of Sidereal. The table has it as a [Worker]. The router
@@ -26,10 +28,11 @@ type Upstream struct {
 	addr   string
 	host   string // of its entry
 	slot   int
-	broken atomic.Int32 // requests in a row without a good answer
-	relays atomic.Int64
+	broken atomic.Int32  // requests in a row without a good answer
 	look   chan struct{} // check now
 	client *http.Client
+
+	sessions sessioncount.Counter
 
 	// Guarded by owner.mu.
 	health  health
@@ -75,8 +78,25 @@ func (b *Upstream) Answered(ok bool) {
 	}
 }
 
-// Relays changes the number of WebSockets that the router relays to the upstream.
-func (b *Upstream) Relays(change int) { b.relays.Add(int64(change)) }
+// Opened notes that the upstream has opened a session by polling, and how long its client may be
+// silent.
+func (b *Upstream) Opened(sid string, silence time.Duration) { b.sessions.Opened(sid, silence) }
+
+// Used notes that the upstream has answered a session's request with 200.
+func (b *Upstream) Used(sid string) { b.sessions.Used(sid) }
+
+// Closed notes that a close packet has ended a session.
+func (b *Upstream) Closed(sid string) { b.sessions.Closed(sid) }
+
+// Ended notes that a session has no polling client any more.
+func (b *Upstream) Ended(sid string) { b.sessions.Ended(sid) }
+
+// Connected notes a WebSocket that the router relays to the upstream, of the session with that sid or
+// opening one. The caller passes the result to Disconnected when the WebSocket ends.
+func (b *Upstream) Connected(sid string) (counted string) { return b.sessions.Connected(sid) }
+
+// Disconnected notes the end of a WebSocket, and of its session.
+func (b *Upstream) Disconnected(counted string) { b.sessions.Disconnected(counted) }
 
 // probe checks an upstream. An Engine.IO server answers a request that names no transport with 400
 // and opens no session. So without a path from the operator, any status below 500 is good.

@@ -77,7 +77,6 @@ type store interface {
 	OpenedRatio() float64
 
 	setUpstreams(workers []Worker)
-	owned(id string) int
 }
 
 var (
@@ -313,15 +312,18 @@ func (u *Upstreams) count(ctx context.Context) error {
 func (u *Upstreams) countOnce() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	all := 0
 	for id, b := range u.byID {
 		b.beat++
-		b.clients = u.owned(id) + int(b.relays.Load())
+		b.clients = b.sessions.Count()
+		all += b.clients
 		if !b.listed && (b.clients == 0 || b.health.down) {
 			b.forget()
 			delete(u.byID, id)
 			u.cfg.Log.Info("upstream forgotten: it's no longer listed", "upstream", id)
 		}
 	}
+	u.metrics.sessions.Set(float64(all))
 	u.publishLocked()
 }
 

@@ -107,6 +107,7 @@ func TestNamesAreLookedUpAgain(t *testing.T) {
 	inBubble(t, "http://app:3000,http://10.0.0.9:80", func(t *testing.T, u *Upstreams, f *fleet) {
 		expectStates(t, u, "10.0.0.1:3000 ready, 10.0.0.2:3000 ready, 10.0.0.9:80 ready")
 		u.Learn(t.Context(), "one", "http://10.0.0.1:3000", time.Minute)
+		u.Workers().Get("http://10.0.0.1:3000").Upstream.Opened("one", time.Minute)
 		f.resolve("app", "10.0.0.2", "10.0.0.3")
 		pass(6 * time.Second)
 		expectStates(t, u, "10.0.0.1:3000 draining, 10.0.0.2:3000 ready, 10.0.0.3:3000 ready, 10.0.0.9:80 ready")
@@ -126,17 +127,22 @@ func TestUnlistedUpstreamIsForgottenAfterItsLastSession(t *testing.T) {
 	inBubble(t, "http://app", func(t *testing.T, u *Upstreams, f *fleet) {
 		const id = "http://10.0.0.1:80"
 		u.Learn(t.Context(), "one", id, time.Minute)
-		ws := u.Workers().Get(id).Upstream
-		ws.Relays(1)
+		up := u.Workers().Get(id).Upstream
+		up.Opened("one", 45*time.Second)
+		ws := up.Connected("")
 		f.resolve("app", "10.0.0.2")
 		for range 10 { // its session is used
 			pass(30 * time.Second)
 			u.Touch("one")
+			up.Used("one")
 		}
 		expectStates(t, u, "10.0.0.1:80 draining, 10.0.0.2:80 ready")
+		if n := u.Workers().Get(id).Clients; n != 2 {
+			t.Errorf("%d sessions, want a polling one and a WebSocket", n)
+		}
 		pass(5 * time.Minute) // the poller is gone, the WebSocket is not
 		expectStates(t, u, "10.0.0.1:80 draining, 10.0.0.2:80 ready")
-		ws.Relays(-1)
+		up.Disconnected(ws)
 		pass(2 * time.Second)
 		expectStates(t, u, "10.0.0.2:80 ready")
 	})
@@ -243,8 +249,8 @@ func TestSidsInUseAreNotForgotten(t *testing.T) {
 			}
 		}
 		pass(2 * time.Second)
-		if got := u.Workers().Get(id).Clients; got != many {
-			t.Errorf("%d clients, want %d", got, many)
+		if got := u.own.cache.len(); got != many {
+			t.Errorf("%d sids, want %d", got, many)
 		}
 		pass(80 * time.Second)
 		u.Touch(sids[0])
@@ -252,8 +258,8 @@ func TestSidsInUseAreNotForgotten(t *testing.T) {
 		if o := u.Owner(t.Context(), sids[0]); o.WorkerID != id {
 			t.Errorf("a sid in use is %+v", o)
 		}
-		if got := u.Workers().Get(id).Clients; got != 1 {
-			t.Errorf("%d clients, want the one in use", got)
+		if got := u.own.cache.len(); got != 1 {
+			t.Errorf("%d sids, want the one in use", got)
 		}
 	})
 }

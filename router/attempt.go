@@ -10,6 +10,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/bufpool"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
+	"github.com/sidereal-io/sidereal/internal/sessioncount"
 )
 
 // verdict is how an attempt ended.
@@ -233,6 +234,9 @@ func (a *attempt) failed(ctx context.Context, written int, err error) verdict {
 	there := x.c.wait.end()
 	if !there {
 		a.tellLeft()
+		if u.w.up != nil && x.req.kind == kindPoll {
+			u.w.up.Ended(x.req.sid)
+		}
 	}
 	u.close()
 	switch {
@@ -320,7 +324,7 @@ func (a *attempt) answer(ctx context.Context, p *reply) verdict {
 		x.record.status = h.Status
 		x.route.settle(true)
 		x.c.wait.answered(u)
-		x.c.relaying = u
+		x.c.relaying, u.sid, u.session = u, x.req.sid, x.req.kind == kindUpgrade
 		return closeIt
 	case h.Status == 101:
 		return a.badReply(ctx, http1.ErrBadStatus)
@@ -348,6 +352,9 @@ func (a *attempt) learn(ctx context.Context, p *reply, n int) error {
 	open, ok := packet.FindOpen(body)
 	x.route.settle(ok)
 	if ok {
+		if u.w.up != nil {
+			u.w.up.Opened(open.SID, open.PingInterval+open.PingTimeout)
+		}
 		ttl := directory.EntryTTL(open.PingInterval, open.PingTimeout)
 		x.c.r.cfg.Directory.Learn(ctx, open.SID, u.w.id, ttl)
 	}
@@ -369,6 +376,9 @@ func (a *attempt) respond(p *reply, n int) verdict {
 	p.body = bodyOf(h, bodiless, x.req.minor == 0)
 	if p.body.untilClose || p.body.decode && !bodiless {
 		x.close = true
+	}
+	if u.w.up != nil && (x.req.kind == kindPoll || x.req.kind == kindPost) {
+		a.countSession(h, u.Bytes()[n:])
 	}
 	text := x.composeReply(p, u.Bytes(), n)
 	u.Discard(n)
@@ -393,6 +403,31 @@ func (a *attempt) respond(p *reply, n int) verdict {
 		x.c.linger()
 	}
 	return closeIt
+}
+
+// countSession notes what the answer of an upstream says about the request's session. Body is as
+// much of the answer's body as is there.
+func (a *attempt) countSession(h *http1.Head, body []byte) {
+	sid, up := a.x.req.sid, a.u.w.up
+	switch {
+	case h.Status == 400:
+		up.Ended(sid)
+	case h.Status == 200 && a.closes(h, body):
+		up.Closed(sid)
+	case h.Status == 200:
+		up.Used(sid)
+	}
+}
+
+// closes reports whether the request or its answer has a close packet. It looks only at bodies that
+// are here as a whole, which closing ones are.
+func (a *attempt) closes(h *http1.Head, body []byte) bool {
+	if a.x.req.kind == kindPoll {
+		return h.Length == int64(len(body)) && sessioncount.Closes(body)
+	}
+	text := a.x.out.text
+	return !a.x.out.streamed && a.x.req.head.Length > 0 && a.x.req.head.Length <= int64(len(text)) &&
+		sessioncount.Closes(text[int64(len(text))-a.x.req.head.Length:])
 }
 
 // endUpload ends the upload, if there is one: nobody needs the bytes that were not sent by now.

@@ -83,13 +83,51 @@ func TestListedUpstreamsAreSpokenToPlainly(t *testing.T) {
 		t.Fatal(resp.Status, resp.Header)
 	}
 	ws.echoes("hello")
-	testkit.Await(t, "the WebSocket is counted", d.Changed, func() bool {
-		w := d.Workers().All()[0]
-		return w.Clients == 2 // the sid in use, and the WebSocket
-	})
+	awaitSessions(t, d, 1, "the session, which has a WebSocket now")
 	ws.CloseWrite()
 	ws.ended()
-	testkit.Await(t, "and its end", d.Changed, func() bool { return d.Workers().All()[0].Clients == 1 })
+	awaitSessions(t, d, 0, "its end")
+}
+
+func awaitSessions(t *testing.T, d *directory.Upstreams, n int, what string) {
+	t.Helper()
+	testkit.Await(t, fmt.Sprintf("%d sessions: %s", n, what), d.Changed, func() bool {
+		w := d.Workers().All()
+		return len(w) == 1 && w[0].Clients == n
+	})
+}
+
+// TestSessionsOfUpstreamsAreCounted: by what their requests and answers say.
+func TestSessionsOfUpstreamsAreCounted(t *testing.T) {
+	servers, list := startUpstreams(t, 1)
+	r, d := listed(t, directory.UpstreamConfig{List: list})
+	awaitReady(t, d, 1)
+	c := dialTo(t, r.addr)
+	one, two, three := c.handshake(), c.handshake(), c.handshake()
+	awaitSessions(t, d, 3, "three handshakes")
+	c.send("POST /socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n41\x1e1", one)
+	if resp, body := c.answer("POST"); resp.StatusCode != 200 {
+		t.Fatal(resp.Status, body)
+	}
+	awaitSessions(t, d, 2, "a close packet")
+	poll := dialTo(t, r.addr)
+	poll.send("GET /socket.io/?transport=polling&sid=%s HTTP/1.1\r\nHost: x\r\n\r\n", two)
+	receive(t, servers[0].polling)
+	poll.Close()
+	awaitSessions(t, d, 1, "a client that left during a poll")
+	for _, sid := range []string{"stranger", "%73tranger", strings.Repeat("x", 1000)} {
+		if resp, _ := c.get("/socket.io/?transport=polling&sid=" + sid); resp.StatusCode != 400 {
+			t.Fatal(resp.Status)
+		}
+	}
+	for _, query := range []string{"&sid=" + three, ""} {
+		ws := dialTo(t, r.addr)
+		if resp := ws.upgrade(query); resp.StatusCode != 101 {
+			t.Fatal(resp.Status)
+		}
+		ws.echoes("hello")
+	}
+	awaitSessions(t, d, 2, "a session with a WebSocket, and one that a WebSocket has opened")
 }
 
 func TestKilledUpstreamsSidsAreUnknownAtOnce(t *testing.T) {

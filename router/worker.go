@@ -263,13 +263,6 @@ func (w *worker) answered(ok bool) {
 	}
 }
 
-// relays counts the WebSockets of an upstream, which reports no load of its own.
-func (w *worker) relays(change int) {
-	if w.up != nil {
-		w.up.Relays(change)
-	}
-}
-
 // sendError says what a failed send to the worker's handoff socket means.
 func (w *worker) sendError(ctx context.Context, s *handoff.Sender, err error) error {
 	if errors.Is(err, handoff.ErrDead) {

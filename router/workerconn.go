@@ -23,6 +23,9 @@ type workerConn struct {
 	peeked [1]byte
 	opened bool // counted among the router's descriptors
 	silent bool // what onPeek found: neither bytes nor the end
+	// Of a WebSocket: whether it is a session's, and which; an empty sid says that it opens one.
+	session bool
+	sid     string
 }
 
 // alive finds out whether an idle connection is silent. One that the worker has closed would lose

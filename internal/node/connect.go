@@ -145,7 +145,7 @@ func (c *child) connect(conn *handoff.Conn, frame framing) error {
 	}
 	c.h.metrics.connections.WithLabelValues("copied").Inc()
 	if from == fromClient {
-		c.h.guard(c.ctx, conn, ours)
+		c.h.guard(c.ctx, conn, ours, nil)
 	} else {
 		c.h.copy(c.ctx, conn, ours)
 	}

@@ -15,6 +15,7 @@
 //	connect.go    how a process is given a router's connection
 //	gate.go       a client's connection, whose bytes pass only after a 101
 //	program.go    any other program, which has a port of its own
+//	conversation.go  its requests and answers, by which its sessions are counted
 //	hook.go       how the supervisor starts these processes
 //
 // Messages of @socket.io/cluster-adapter:

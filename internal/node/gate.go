@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
 	"github.com/sidereal-io/sidereal/internal/netio/http1"
+	"github.com/sidereal-io/sidereal/internal/sessioncount"
 )
 
 const (
@@ -33,6 +34,9 @@ const (
 // take the next bytes for a request, in which the client could claim any address.
 type gate struct {
 	client, server halfCloser
+	path           string                // of Socket.IO
+	sessions       *sessioncount.Counter // nil: the server reports its sessions itself
+	target         string                // of the upgrade request
 
 	mu    sync.Mutex // guards the rest, and writes to the server
 	state gateState
@@ -53,9 +57,11 @@ var (
 	errTooLong   = errors.New("node: head too large")
 )
 
-// guard connects a client to a server through a gate. It takes both connections over.
-func (h *Host) guard(ctx context.Context, client *handoff.Conn, server halfCloser) {
+// guard connects a client to a server through a gate, and counts its session, unless sessions is
+// nil. It takes both connections over.
+func (h *Host) guard(ctx context.Context, client *handoff.Conn, server halfCloser, sessions *sessioncount.Counter) {
 	g := newGate(client, server)
+	g.path, g.sessions = h.cfg.Record.Path, sessions
 	if !h.start(func() { g.run(ctx) }) {
 		g.close()
 	}
@@ -85,6 +91,7 @@ func (g *gate) run(ctx context.Context) {
 		g.readClient()
 	}()
 	if g.answer() {
+		defer g.count()()
 		_, err = io.Copy(g.client, g.server)
 		if err == nil {
 			err = g.client.CloseWrite()
@@ -116,8 +123,19 @@ func (g *gate) request() (rest []byte, err error) {
 		return nil, errNoUpgrade
 	}
 	g.client.SetReadDeadline(time.Time{})
+	g.target = string(h.Target.Of(b))
 	_, err = g.server.Write(b[:n])
 	return b[n:], err
+}
+
+// count counts the WebSocket's session until its end.
+func (g *gate) count() (end func()) {
+	sid, ok := sidOf(g.path, g.target)
+	if !ok || g.sessions == nil {
+		return func() {}
+	}
+	counted := g.sessions.Connected(sid)
+	return func() { g.sessions.Disconnected(counted) }
 }
 
 // readHead reads until b has a whole head, and returns where the head ends.

@@ -53,7 +53,7 @@ func New(cfg Config) (*Host, error) {
 		over:   make(chan struct{}),
 	}
 	h.ports = newPorts(h)
-	if h.metrics, err = newMetrics(cfg.Metrics); err != nil {
+	if h.metrics, err = newMetrics(cfg.Metrics, h.programSessions); err != nil {
 		return nil, fmt.Errorf("node: register metrics: %w", err)
 	}
 	return h, nil

@@ -18,7 +18,8 @@ type metrics struct {
 	connections *prometheus.CounterVec
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+// newMetrics makes the metrics; sessions counts those of programs.
+func newMetrics(reg prometheus.Registerer, sessions func() int) (*metrics, error) {
 	m := &metrics{
 		children: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sidereal_nodehost_processes", Help: "Node processes whose channel is open.",
@@ -47,5 +48,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.children), reg.Register(m.frames), reg.Register(m.malformed), reg.Register(m.uncarried), reg.Register(m.connections))
+	return m, errors.Join(reg.Register(m.children), reg.Register(m.frames), reg.Register(m.malformed), reg.Register(m.uncarried), reg.Register(m.connections),
+		reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "sidereal_nodehost_program_sessions", Help: "Sessions of programs that have a port of their own.",
+		}, func() float64 { return float64(sessions()) })))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/netio/handoff"
+	"github.com/sidereal-io/sidereal/internal/sessioncount"
 )
 
 const (
@@ -23,6 +24,7 @@ type program struct {
 	told     lifeline.PortTold
 	stop     context.CancelFunc
 	endpoint *endpoint // set once, before others see the program
+	sessions sessioncount.Counter
 }
 
 // addProgram opens an endpoint for a program once the program answers.
@@ -32,7 +34,7 @@ func (h *Host) addProgram(ctx context.Context, told lifeline.PortTold) {
 	p.endpoint = &endpoint{
 		app:    h.cfg.App,
 		record: directory.Worker{Slot: told.Slot, PID: told.PID},
-		load:   func() int { return 0 },
+		load:   p.sessions.Count,
 		give:   func(c *handoff.Conn) error { return p.connect(ctx, c) },
 		read:   true,
 		before: p.answers,
@@ -72,7 +74,7 @@ func (p *program) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", p.told.Addr)
 }
 
-// connect copies a router's connection to the program.
+// connect copies a router's connection to the program, and counts the sessions in it.
 func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 	c, err := p.dial(ctx)
 	if err != nil {
@@ -80,9 +82,9 @@ func (p *program) connect(ctx context.Context, conn *handoff.Conn) error {
 	}
 	p.h.metrics.connections.WithLabelValues("copied").Inc()
 	if conn.Kind() == handoff.Client {
-		p.h.guard(ctx, conn, c.(*net.TCPConn))
+		p.h.guard(ctx, conn, c.(*net.TCPConn), &p.sessions)
 	} else {
-		p.h.copy(ctx, conn, c.(*net.TCPConn))
+		p.h.talk(ctx, conn, c.(*net.TCPConn), &p.sessions)
 	}
 	return nil
 }
@@ -92,4 +94,14 @@ func (p *program) drain(ctx context.Context) {
 	p.endpoint.tell(draining)
 	netio.Pause(ctx, notice)
 	p.h.report(lifeline.ChildReport{ID: p.told.ID, State: lifeline.ChildDrained})
+}
+
+// programSessions returns the number of sessions of all programs.
+func (h *Host) programSessions() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.programs {
+		n += p.sessions.Count()
+	}
+	return n
 }

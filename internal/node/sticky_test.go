@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -179,6 +180,48 @@ func TestOtherPrograms(t *testing.T) {
 	w.await("100", lifeline.ChildDrained)
 	w.told(lifeline.Told{Key: lifeline.Exited, Value: "100"})
 	w.awaitReady(w.directoryOf("app"), 1)
+}
+
+// TestSessionsOfProgramsAreCounted: by their own host, whichever hosts their requests enter at, and
+// whatever transport they use.
+func TestSessionsOfProgramsAreCounted(t *testing.T) {
+	a := newWorld(t)
+	b := newWorldOn(t, a.redis)
+	for _, w := range []*world{a, b} {
+		port := testkit.FreePort(t)
+		w.startProgram(worker, []string{"PORT=" + strconv.Itoa(port), "ADDRESS=127.0.0.1"})
+		w.program("127.0.0.1:" + strconv.Itoa(port))
+	}
+	atA, atB := a.announced(), b.announced()
+	entries := []string{a.routerOn(atA, "app", 2), b.routerOn(atB, "app", 2)}
+	c := a.startCheck("stay", map[string]any{"urls": entries, "clients": 4})
+	c.line("there")
+	d := a.directoryOf("app")
+	count := func() (all, least int) {
+		least = math.MaxInt
+		for _, w := range d.Workers().All() {
+			all, least = all+w.Clients, min(least, w.Clients)
+		}
+		return all, least
+	}
+	var least int
+	testkit.Await(t, "all sessions to be counted", d.Changed, func() bool {
+		var all int
+		all, least = count()
+		return all == 24
+	})
+	if least == 0 {
+		t.Error("one program has all sessions")
+	}
+	if _, err := c.stdin.Write([]byte("over\n")); err != nil {
+		t.Fatal(err)
+	}
+	c.line("done")
+	testkit.Await(t, "all sessions to have ended", d.Changed, func() bool {
+		all, _ := count()
+		return all == 0
+	})
+	c.end()
 }
 
 // TestMannersOfSupervisors: PM2's ready and shutdown, recluster's wish to be replaced, in cluster

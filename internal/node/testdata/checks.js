@@ -241,6 +241,26 @@ const checks = {
     process.stdin.unref();
   },
 
+  // clients by each transport at each URL, which are there until a line on its input
+  async stay({ urls, clients: n }) {
+    const clients = [];
+    for (const url of urls) {
+      for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+        for (let i = 0; i < n; i++) {
+          const socket = io(url, { transports, forceNew: true, reconnection: false });
+          clients.push(socket);
+          await new Promise((resolve, reject) => socket.on("connect", resolve).on("connect_error", reject));
+          const last = transports[transports.length - 1];
+          await eventually(async () => assert.equal(socket.io.engine.transport.name, last));
+        }
+      }
+    }
+    console.log("there");
+    await new Promise((resolve) => process.stdin.once("data", resolve));
+    for (const socket of clients) socket.close();
+    process.stdin.unref();
+  },
+
   // clients that talk all the while their workers are replaced; ends with a line on its input
   async load({ url, clients: n, by = ["websocket", "polling"] }) {
     const clients = [];

@@ -89,7 +89,7 @@ func TestMalformedSizesCostLittle(t *testing.T) {
 		if strings.HasPrefix(form, "redis-streams") {
 			most = 32 << 20 // entries of a stream are read whole
 		}
-		store := testkit.StartRedis(t)
+		store := testkit.StartRedis(t, "--client-output-buffer-limit", "pubsub 0 0 0") // or it cuts off a server that reads slowly
 		a := join(t, form, "a", store.URL(), fmt.Sprintf("%s=%d", messageEnv, longest))
 		ask[bool](a, "join", "room")
 		client := redis.NewClient(&redis.Options{Addr: store.Addr()})

@@ -27,6 +27,14 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
+// stay keeps a process alive. An empty select would end it as a deadlock, where nothing else runs
+// in it and it has no C.
+func stay() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
+
 // The test binary is also the services, by their subcommands, and the apps, by FAKE_ROLE in their
 // environment.
 func TestMain(m *testing.M) {
@@ -141,7 +149,7 @@ var roles = map[string]func(){
 		}
 		os.Stdin.Close()
 		fmt.Println("closed")
-		select {}
+		stay()
 	},
 	// program: anything that serves its PORT.
 	"program": func() {

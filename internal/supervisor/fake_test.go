@@ -14,11 +14,20 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
+
+// stay keeps a process alive. An empty select would end it as a deadlock, where nothing else runs
+// in it and it has no C.
+func stay() {
+	for {
+		time.Sleep(time.Hour)
+	}
+}
 
 // The test binary is also the child programs: its first argument names one.
 func TestMain(m *testing.M) {
@@ -57,13 +66,13 @@ var fakes = map[string]func(args []string){
 		<-term
 		fmt.Println("draining " + args[0])
 		line.Report(lifeline.Draining, "1")
-		select {}
+		stay()
 	},
 	// stubborn: gets ready, never ends.
 	"stubborn": func([]string) {
 		line, _ := begin()
 		line.Report(lifeline.Ready, "1")
-		select {}
+		stay()
 	},
 	// mute: never gets ready.
 	"mute": func([]string) {
@@ -140,14 +149,14 @@ var fakes = map[string]func(args []string){
 			panic(err)
 		}
 		line.Report(lifeline.Ready, "1")
-		select {}
+		stay()
 	},
 	// hold <unix address>: connects and stays, deaf to its line.
 	"hold": func(args []string) {
 		if _, err := net.Dial("unix", args[0]); err != nil {
 			panic(err)
 		}
-		select {}
+		stay()
 	},
 	// grandchild-linger <unix address>: starts a process that ends with its connection, and stays.
 	"grandchild-linger": func(args []string) {
@@ -157,7 +166,7 @@ var fakes = map[string]func(args []string){
 			panic(err)
 		}
 		line.Report(lifeline.Ready, "1")
-		select {}
+		stay()
 	},
 	// alone <file>: gets ready if nobody has the file, which it has until it ends.
 	"alone": func(args []string) {
@@ -172,12 +181,12 @@ var fakes = map[string]func(args []string){
 		os.Remove(args[0])
 	},
 	// sleep: stays, without a line.
-	"sleep": func([]string) { select {} },
+	"sleep": func([]string) { stay() },
 	// bound: says over its channel, if it has one, what it is, and does what it is told there.
 	"bound": func([]string) {
 		fd, err := strconv.Atoi(os.Getenv("FAKE_CHANNEL"))
 		if err != nil {
-			select {} // a program with a port, to be reported by its agent
+			stay() // a program with a port, to be reported by its agent
 		}
 		channel := os.NewFile(uintptr(fd), "channel")
 		fmt.Fprintf(channel, "bound %s\n", os.Getenv("FAKE_ID"))

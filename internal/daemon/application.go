@@ -119,11 +119,13 @@ func kindOf(a *pm2.App) host.Kind {
 		return host.Alone
 	case a.ExecMode == pm2.Cluster:
 		return host.NodeCluster
-	case pm2.OnNode(a.Interpreter):
-		return host.NodeFork
 	case a.Interpreter == "none" && onOurPackages(a.Script):
 		return host.Worker
-	case a.SharePort || a.Count(supervisor.Cores()) > 1 || a.Env["SIDEREAL_ADDR"] != "" || a.Env["PM2_PORT"] != "":
+	case a.SharePort, pm2.LikeNode(a.Interpreter) && a.Count(supervisor.Cores()) > 1:
+		return host.Program
+	case pm2.OnNode(a.Interpreter), pm2.LikeNode(a.Interpreter):
+		return host.NodeFork
+	case a.Count(supervisor.Cores()) > 1 || a.Env["SIDEREAL_ADDR"] != "" || a.Env["PM2_PORT"] != "":
 		return host.Program
 	case startsNode(a):
 		return host.NodeFork // it may send messages, as under PM2
@@ -132,7 +134,7 @@ func kindOf(a *pm2.App) host.Kind {
 }
 
 // nodeCommand finds Node, or what runs on it, in a command line of a shell.
-var nodeCommand = regexp.MustCompile(`(^|[\s;&|(/])(node|nodejs|ts-node|tsx|babel-node|bun|npx|bunx)\s`)
+var nodeCommand = regexp.MustCompile(`(^|[\s;&|(/])(node|nodejs|ts-node|tsx|babel-node|bun|deno|npx|bunx)\s`)
 
 // startsNode reports whether a program that isn't Node starts Node by itself, which then inherits its
 // channel: `node app.js` as a script, for example. npm closes it.
@@ -143,7 +145,7 @@ func startsNode(a *pm2.App) bool {
 	if len(a.Args) == 2 && a.Args[0] == "-c" {
 		return nodeCommand.MatchString(a.Args[1])
 	}
-	return pm2.OnNode(a.Script)
+	return pm2.OnNode(a.Script) || pm2.LikeNode(a.Script)
 }
 
 // module is this module's path. A Go program whose build information names it is a worker.

@@ -63,7 +63,7 @@ func (d *Daemon) process(e *entry, ap seen) (host.Process, error) {
 	if err != nil {
 		return host.Process{}, &Failure{Code: config.ExitUsage, Text: prefixed(a.Name, "cron_restart "+err.Error())}
 	}
-	p := host.Process{Slot: e.instance + 1, Interpreted: a.Interpreter != "none", WaitReady: a.WaitReady, ListenTimeout: cmp.Or(a.ListenTimeout.D(), pm2.Default().ListenTimeout.D())}
+	p := host.Process{Slot: e.instance + 1, Interpreted: a.Interpreter != "none" && !pm2.LikeNode(a.Interpreter), WaitReady: a.WaitReady, ListenTimeout: cmp.Or(a.ListenTimeout.D(), pm2.Default().ListenTimeout.D())}
 	p.Spec = supervisor.Spec{
 		Name: e.place, Command: command(d.cfg.Program, a, e.instance), Dir: a.Cwd, Environ: pairs(appEnv(a)), Env: pairs(d.processEnv(e, ap, who)), User: who.user,
 		Manual: true, Restart: restartRule(a), Stop: stopRule(ap), MemoryLimit: a.MaxMemoryRestart,

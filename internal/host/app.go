@@ -91,7 +91,7 @@ type Process struct {
 	supervisor.Spec
 
 	Slot          int           // the number of the process on its host, from 1
-	Interpreted   bool          // Command begins with an interpreter; Node's takes options behind it
+	Interpreted   bool          // Command begins with an interpreter, which takes Node's options behind it
 	WaitReady     bool          // the process says by itself when it is ready
 	ListenTimeout time.Duration // when a Node process counts as ready without having said so
 }

@@ -340,7 +340,7 @@ func TestDifferencesAreTold(t *testing.T) {
 		"b, c: treekill false spares its children until the daemon ends, and not longer",
 		"e: runs by itself, as its first line says: PM2 gives such a script to node",
 		"f: each of its processes gets a PORT of its own, and they share the public one: with PM2 all get the same PORT",
-		"g: exec_mode cluster is for Node scripts: this one runs in fork mode, and its instances share a port all the same",
+		"g: exec_mode cluster is for Node scripts: this one runs in fork mode. Each instance must listen at its own PORT, and they share the public one",
 		"h: tsx runs it: there is no bun in PATH",
 	}
 	if !slices.Equal(r.Notices, want) {

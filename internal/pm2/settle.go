@@ -266,7 +266,7 @@ func (s *settler) execMode(a *App) {
 	case !isNode(a.Interpreter):
 		if a.ExecMode == Cluster {
 			a.ExecMode, a.SharePort = Fork, true
-			s.notice(a, "exec_mode cluster is for Node scripts: this one runs in fork mode, and its instances share a port all the same")
+			s.notice(a, "exec_mode cluster is for Node scripts: this one runs in fork mode. Each instance must listen at its own PORT, and they share the public one")
 		}
 		return
 	case s.mode:
@@ -306,7 +306,14 @@ func (s *settler) differences(a *App) {
 }
 
 // nodes has the names of interpreters that are Node, or run on it.
-var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee", "lsc", "bun"}
+var nodes = []string{"node", "nodejs", "ts-node", "tsx", "babel-node", "coffee", "lsc"}
+
+// LikeNode reports whether an interpreter is another runtime with Node's interfaces. It speaks over
+// an IPC channel, but is no worker of Node's cluster, which hands it no connections.
+func LikeNode(interpreter string) bool {
+	base := filepath.Base(interpreter)
+	return base == "bun" || base == "deno"
+}
 
 // OnNode reports whether an interpreter is Node, or runs on it.
 func OnNode(interpreter string) bool { return slices.Contains(nodes, filepath.Base(interpreter)) }

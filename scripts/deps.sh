@@ -34,6 +34,18 @@ lack php php-cli
 lack python3 python3
 lack ruby ruby
 like valkey-server valkey-server
+# python MODULES PACKAGES: installs the Debian packages that bring a Python all these modules.
+python() {
+  imports() { for p in /usr/bin/python3 python3; do "$p" -c "import ${1// /,}" 2>/dev/null && return; done; return 1; }
+  imports "$1" && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    [ -n "${updated:-}" ] || { apt-get update -qq; updated=1; }
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $2 >/dev/null
+  fi
+  imports "$1" || { echo "the tests need a Python that imports $1: install $2 (apt, dnf, pip) and run this again" >&2; exit 1; }
+}
+python "socketio flask_socketio uvicorn websockets redis eventlet" \
+  "python3-socketio python3-flask-socketio uvicorn python3-websockets python3-redis python3-eventlet"
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 [ -n "$(browser || true)" ] || lack chromium chromium
 

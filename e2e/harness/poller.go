@@ -70,7 +70,7 @@ func (p *Poller) Ask(ctx context.Context, id int, event string, args ...any) (st
 // Post sends one Engine.IO packet.
 func (p *Poller) Post(ctx context.Context, packet string) error {
 	body, err := p.do(ctx, http.MethodPost, packet)
-	if err == nil && body != "ok" {
+	if err == nil && !strings.EqualFold(body, "ok") {
 		err = fmt.Errorf("answer %q", body)
 	}
 	if err != nil {

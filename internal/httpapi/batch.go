@@ -177,7 +177,7 @@ func (b *batch) flush(ctx context.Context) {
 
 // send carries out actions that nobody answers, in one pipeline.
 func (b *batch) send(ctx context.Context, from, to int) {
-	ctx, cancel := context.WithDeadline(ctx, b.until)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), b.until) // as in Server.act
 	defer cancel()
 	actions := make([]*action, 0, to-from)
 	at := make([]int, 0, to-from)

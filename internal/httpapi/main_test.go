@@ -52,8 +52,14 @@ func serve(t testing.TB, addr string, change func(*Config)) *fixture {
 		password, addr = "", password
 	}
 	client := redis.NewClient(&redis.Options{Addr: addr, Password: password, ContextTimeoutEnabled: true, MaxRetries: -1, PoolSize: 8})
-	f := &fixture{store: &store{client: client}, log: new(testkit.Output), metrics: prometheus.NewRegistry()}
-	e, err := emitter.New(emitter.Config{Redis: client})
+	return serveOn(t, emitter.Config{Redis: client}, change)
+}
+
+// serveOn starts an API on the client of an emitter's configuration.
+func serveOn(t testing.TB, to emitter.Config, change func(*Config)) *fixture {
+	t.Helper()
+	f := &fixture{store: &store{client: to.Redis}, log: new(testkit.Output), metrics: prometheus.NewRegistry()}
+	e, err := emitter.New(to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +81,7 @@ func serve(t testing.TB, addr string, change func(*Config)) *fixture {
 	f.Server = httptest.NewServer(s)
 	t.Cleanup(func() {
 		f.Close()
-		client.Close()
+		to.Redis.Close()
 	})
 	return f
 }

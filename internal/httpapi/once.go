@@ -76,6 +76,11 @@ func (s *sender) sendOnce(ctx context.Context, actions []*action) []*problem {
 			faults[i] = newProblem("in-progress", "the same request is being carried out; repeat it in a moment")
 			faults[i].retry = retryAway
 		}
+	case isMoved(err):
+		for i := range faults {
+			faults[i] = newProblem("bad-value", "on a Redis Cluster an Idempotency-Key works with SIDEREAL_ADAPTER=redis only").at("Idempotency-Key")
+			faults[i].Outcome = notSent
+		}
 	case err != nil:
 		for i := range faults {
 			if faults[i] == nil {
@@ -121,6 +126,11 @@ func (s *sender) transact(ctx context.Context, tx *redis.Tx, keys []string, acti
 	if errors.Is(err, redis.TxFailedErr) {
 		return err
 	}
+	for _, c := range commands {
+		if isMoved(c.Err()) {
+			return c.Err() // nothing was carried out
+		}
+	}
 	for k, i := range queued {
 		faults[i] = asProblem(refusal(commands, commands[2*k].Err()))
 	}
@@ -140,6 +150,11 @@ func refusal(commands []redis.Cmder, err error) error {
 		}
 	}
 	return err
+}
+
+// isMoved reports whether another node of a Redis Cluster has the key of a command.
+func isMoved(err error) bool {
+	return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "ASK ") || redis.HasErrorPrefix(err, "CROSSSLOT")
 }
 
 // stored is the answer to a question that is asked once; without an answer it is under way.

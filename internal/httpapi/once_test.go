@@ -6,6 +6,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sidereal-io/sidereal/adapter/emitter"
 	"github.com/sidereal-io/sidereal/internal/redisserver"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
@@ -81,5 +84,48 @@ func TestIdempotencyKey(t *testing.T) {
 				t.Error(counts)
 			}
 		})
+	}
+}
+
+// TestIdempotencyKeyOnACluster: the keys of a request share a slot, and so a transaction. Sharded
+// channels have slots of their own, and the answer says that nothing was sent.
+func TestIdempotencyKeyOnACluster(t *testing.T) {
+	c := testkit.StartCluster(t)
+	options := &redis.ClusterOptions{ContextTimeoutEnabled: true}
+	for _, node := range c.Nodes {
+		options.Addrs = append(options.Addrs, node.Addr())
+	}
+	with := func(key string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Idempotency-Key", key) }
+	}
+	const lines = `{"op":"emit","event":"a","rooms":["one"]}` + "\n" + `{"op":"emit","event":"b","rooms":["two"]}` + "\n"
+	f := serveOn(t, emitter.Config{Redis: redis.NewClusterClient(options)}, nil)
+	sub := f.store.client.PSubscribe(t.Context(), "socket.io*")
+	defer sub.Close()
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if a := f.do(t, "POST", "/v1/batch", lines, with("batch")); strings.Count(a.Text, `"status":202`) != 2 {
+			t.Errorf("%d %s", a.Code, a.Text)
+		}
+		if a := f.do(t, "POST", "/v1/emit", `{"event":"c"}`, with("emit")); a.Code != http.StatusAccepted {
+			t.Errorf("%d %s", a.Code, a.Text)
+		}
+	}
+	for _, event := range []string{"a", "b", "c"} {
+		if m, err := sub.ReceiveMessage(t.Context()); err != nil || !strings.Contains(m.Payload, "\xa1"+event) {
+			t.Errorf("%q, %v; want %s once", m, err, event)
+		}
+	}
+	if a := f.do(t, "POST", "/v1/emit", `{"event":"other"}`, with("emit")); a.kind() != "key-reused" {
+		t.Errorf("%d %s", a.Code, a.Text)
+	}
+	sharded := serveOn(t, emitter.Config{Redis: redis.NewClusterClient(options), Form: emitter.Sharded{}}, nil)
+	if a := sharded.do(t, "POST", "/v1/emit", `{"event":"d"}`, with("sharded")); a.Code != http.StatusBadRequest || a.Outcome != notSent || a.Member != "Idempotency-Key" {
+		t.Errorf("%d %s", a.Code, a.Text)
+	}
+	if a := sharded.post(t, "/v1/emit", `{"event":"d"}`); a.Code != http.StatusAccepted {
+		t.Errorf("%d %s", a.Code, a.Text)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -62,8 +63,14 @@ func newProblem(kind, detail string) *problem {
 	return &problem{Type: "urn:sidereal:problem:" + kind, Title: k.title, Status: k.status, Detail: detail}
 }
 
+// maxMember limits how much of a member's name an answer repeats.
+const maxMember = 200
+
 // at names the member that is wrong.
 func (p *problem) at(pointer string) *problem {
+	if len(pointer) > maxMember {
+		pointer = strings.ToValidUTF8(pointer[:maxMember], "") + "…"
+	}
 	p.Member = pointer
 	return p
 }

@@ -335,7 +335,11 @@ func (s *Server) act(c *call) (any, *problem) {
 	if fault != nil {
 		return nil, fault
 	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), s.cfg.Timeout+a.wait)
+	ctx := c.r.Context()
+	if a.ask == nil {
+		ctx = context.WithoutCancel(ctx) // a client that closes its side may still read what became of it
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout+a.wait)
 	defer cancel()
 	return s.do(ctx, a)
 }

@@ -4,9 +4,11 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
@@ -50,6 +52,10 @@ func TestChatAsWorkers(t *testing.T) {
 		h.AwaitWorkers(t, 2)
 	}
 	chat(t, harness.StartNode(t), urls[0], urls[1])
+	// The app brings no client of its own.
+	if status, client := harness.Get(t.Context(), t, urls[0]+"/socket.io/socket.io.js"); status != http.StatusOK || !strings.Contains(client, "Socket.IO v4.") {
+		t.Errorf("status %d, %d bytes of the client", status, len(client))
+	}
 }
 
 // chat lets two people talk who entered at two places.

@@ -20,7 +20,8 @@ type Config struct {
 	Path            string
 	NoTrailingSlash bool
 	// ClientBundle holds the files of the browser client, socket.io.js and its siblings, and their
-	// package.json. The server serves them below Path. Nil means that it answers 404.
+	// package.json. The server serves them below Path. Nil means that it answers 404, except that a
+	// worker under `sidereal up` or `start` serves the files of that program.
 	ClientBundle fs.FS
 	// CORS lets pages of other origins use the server. Nil adds no headers.
 	CORS *engineio.CORS

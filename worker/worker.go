@@ -115,6 +115,9 @@ func newWorker(cfg Config, app App) (*worker, error) {
 func (w *worker) newServer() (*socketio.Server, error) {
 	cfg := w.cfg.SocketIO
 	cfg.Log = w.log
+	if cfg.ClientBundle == nil && w.cfg.supervised.dir != "" {
+		cfg.ClientBundle = lifeline.Client(w.cfg.supervised.dir)
+	}
 	cfg.Metrics = both(w.metrics, cfg.Metrics)
 	if cfg.NewSID == nil {
 		cfg.NewSID = func(*http.Request) (string, error) { return directory.MintSID(w.ID()), nil }

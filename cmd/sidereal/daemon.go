@@ -9,6 +9,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/buildinfo"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/demo"
 	"github.com/sidereal-io/sidereal/internal/guardian"
 )
 
@@ -83,7 +84,7 @@ func daemonConfig(set config.Daemon, settings *config.Settings) (cfg daemon.Conf
 		return cfg, &config.ValueError{Variable: "SIDEREAL_HOME", Value: set.Home.Home, Rule: "cannot be used: " + err.Error()}
 	}
 	return daemon.Config{
-		Home: home, Version: buildinfo.Read().Version, Program: []string{self}, Settings: set,
+		Home: home, Version: buildinfo.Read().Version, Client: demo.Bundle(), Program: []string{self}, Settings: set,
 		AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Shown: daemonSettings(settings),
 		Log: logger(set.Log, settings, set.HostName, "daemon"),
 	}, nil

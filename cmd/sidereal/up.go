@@ -11,6 +11,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/buildinfo"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/demo"
 	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/service"
@@ -66,6 +67,9 @@ func up(set config.Up, settings *config.Settings, args []string) error {
 		}
 	})
 	defer stop()
+	if !cfg.Own {
+		cfg.Client = demo.Bundle()
+	}
 	if _, err := service.OpenCertificates(set.TLS); err != nil {
 		return err
 	}

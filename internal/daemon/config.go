@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 type Config struct {
 	Home    Home
 	Version string
+
+	// Client has the files of the browser client, for Go programs that have none. Nil means none.
+	Client fs.FS
 
 	// Program is the command line of this program. Services run its subcommands `router`,
 	// `nodehost` and `redis`.

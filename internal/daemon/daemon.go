@@ -102,7 +102,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 			Lasting: true, Output: d.serviceOutput(), Prefix: cfg.Prefix, Color: cfg.Color, Host: config.HostName(cfg.Settings.HostName), Metrics: d.metrics,
 			FirstID: int(first.Int64()) + 1, // so that Node's worker ids differ between hosts
 		},
-		Exited: d.exited, Settle: cfg.settleTime, Log: cfg.Log,
+		Exited: d.exited, Settle: cfg.settleTime, Log: cfg.Log, Client: cfg.Client,
 	}
 	if cfg.OwnLog != nil {
 		h.LogFile = cfg.Home.Log()

@@ -19,6 +19,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/sockets"
@@ -119,11 +120,16 @@ func (d *Deployment) Open(ctx context.Context, notify func(Notice)) error {
 		d.change(func() { d.dir = dir })
 		return err
 	}
-	dir, err := supervisor.NewRuntimeDir(d.host.cfg.runtimeParent(d.opts.User), node.Preload)
+	dir, err := supervisor.NewRuntimeDir(d.host.cfg.runtimeParent(d.opts.User), node.Preload, node.Adapter, lifeline.ClientFiles)
 	if err != nil {
 		return err
 	}
 	d.change(func() { d.dir = dir })
+	if files := d.host.cfg.Client; files != nil && d.app.Kind == Worker {
+		if err := lifeline.WriteClient(dir.Path, files); err != nil {
+			return fmt.Errorf("%s: files of the client: %w", d.app.Name, err)
+		}
+	}
 	if u := d.opts.User; u != nil { // unix sockets are for one user
 		if err := os.Lchown(dir.Path, int(u.UID), int(u.GID)); err != nil {
 			return fmt.Errorf("%s: folder for sockets: %w", d.app.Name, err)

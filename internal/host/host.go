@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -38,6 +39,9 @@ type Config struct {
 	// RuntimeDir is the folder for the private folders with the apps' sockets and the preload
 	// script. Empty: the system's for temporary files, in which other programs may remove files.
 	RuntimeDir string
+
+	// Client has the files of the browser client, for Go programs that have none. Nil means none.
+	Client fs.FS
 
 	// Exited is called after a process of an app has ended; nil: nobody is told. It may be called
 	// concurrently.

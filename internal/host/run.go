@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -35,6 +36,7 @@ type RunConfig struct {
 	Program []string // the command line of this program
 	Environ []string // of this process
 	Version string
+	Client  fs.FS // the browser client, for workers that have none; nil: none
 
 	Command []string // what each worker runs
 	Own     bool     // Command is this program: its exit code 2 means that a setting is wrong
@@ -84,7 +86,7 @@ func (c *RunConfig) workers() int { return config.Count(c.Settings.Instances, su
 func (c *RunConfig) host(metrics prometheus.Registerer) Config {
 	set := &c.Settings
 	h := Config{
-		Program: c.Program, Environ: c.Environ, Liveness: set.Liveness, ServiceLog: set.Log, Log: c.Log,
+		Program: c.Program, Environ: c.Environ, Liveness: set.Liveness, ServiceLog: set.Log, Log: c.Log, Client: c.Client,
 		Supervisor: supervisor.Config{
 			StopTimeout: set.DrainDelay + set.ShutdownTimeout + time.Second, // each process cuts off by itself what is left
 			Output:      c.Stderr, Prefix: set.Format == "console", Color: c.Color, Host: config.HostName(set.HostName), Metrics: metrics,

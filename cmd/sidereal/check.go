@@ -30,7 +30,7 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check", Short: "Check whether a host can start here", Args: takes(0, 0),
 		Long: `Check whether a host can start here: settings, Redis and its rights, upstreams, certificates, ports and file
-descriptors. The command may run beside live servers.`,
+descriptors. The command doesn't disturb servers that use the same Redis.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := load(cmd, &set)
 			if err != nil {

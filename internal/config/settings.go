@@ -9,8 +9,8 @@ import (
 
 // Log sets which messages go to the log.
 type Log struct {
-	// Least important level in the log: `debug`, `info`, `warn` or `error`. At `debug` the log
-	// shows single sessions and refused requests.
+	// Least important level in the log: `debug` (single sessions, refused requests), `info`, `warn`
+	// or `error`.
 	Level string `env:"SIDEREAL_LOG_LEVEL" envDefault:"info" oneof:"debug info warn error"`
 
 	// Format of the log: `console` for people, or `json`, one object per line.
@@ -42,39 +42,40 @@ type Redis struct {
 
 // App names the app. All members of one app must agree on its name and path.
 type App struct {
-	// Name of the app. Apps on one Redis never see each other's sessions and workers.
+	// Name of the app; apps on one Redis never see each other's sessions and workers.
 	App string `env:"SIDEREAL_APP" envDefault:"default" form:"name"`
 
 	// Name of this host in tables, logs and the demo.
 	HostName string `env:"SIDEREAL_HOST_NAME" form:"hostname" shown:"host name"`
 
-	// Path of Socket.IO; clients need the same. All other paths belong to the app's own HTTP.
+	// Path of Socket.IO, the same as in the clients; all others belong to the app's own HTTP.
 	Path string `env:"SIDEREAL_PATH" envDefault:"/socket.io/" form:"path"`
 }
 
 // Door is the public address of a host or a lone worker.
 type Door struct {
-	// Public address. Clients reach Node workers that listen at their own ports, too.
+	// Public address; clients reach Node workers that listen at their own ports, too.
 	Addr string `env:"SIDEREAL_ADDR" envDefault:":8080" fallback:"PM2_PORT,PORT" form:"addr"`
 
-	// Address at which other hosts reach this one. It can't be a loopback address if Redis is on
-	// another host.
+	// Address at which other hosts reach this one; not a loopback address if Redis is on another
+	// host.
 	Advertise string `env:"SIDEREAL_ADVERTISE" form:"dialable" shown:"local address of the connection to Redis, and the port of SIDEREAL_ADDR"`
 }
 
 // AppDoor is the public address of a daemon's apps.
 type AppDoor struct {
-	// Public address of an app. Clients reach Node workers that listen at their own ports, too.
+	// Public address of an app; clients reach Node workers that listen at their own ports, too.
 	Addr string `env:"SIDEREAL_ADDR" fallback:"PM2_PORT" form:"addr" shown:"the app's port or PORT, else :8080"`
 
 	// Address at which other hosts reach this one.
 	Advertise string `env:"SIDEREAL_ADVERTISE" form:"dialable" shown:"local address of the connection to Redis, and the port of SIDEREAL_ADDR"`
 }
 
-// NodeApps sets what Sidereal adds to Node apps in cluster mode.
+// NodeApps sets what Sidereal adds to Node apps in cluster mode. [node-apps.md](node-apps.md) is
+// the guide.
 type NodeApps struct {
 	// `on` gives each Socket.IO server that chooses no adapter one that reaches the app's other
-	// processes, on all hosts. [node-apps.md](node-apps.md) is the guide.
+	// processes, on all hosts.
 	Inject string `env:"SIDEREAL_INJECT" envDefault:"on" oneof:"on off"`
 }
 
@@ -99,7 +100,7 @@ type WorkerAdmin struct {
 
 // API is an HTTP API for programs that hold no sockets. [http-api.md](http-api.md) is the guide.
 type API struct {
-	// Address of the HTTP API. Use `SIDEREAL_API_TLS` or a private network unless it's loopback.
+	// Address of the HTTP API; beyond loopback, use `SIDEREAL_API_TLS` or a private network.
 	APIAddr string `env:"SIDEREAL_API_ADDR" envDefault:"off" form:"addr-or-off" needs:"SIDEREAL_API_KEYS"`
 
 	// Keys of the HTTP API, as `NAME=KEY`, separated by commas or line ends.
@@ -110,8 +111,7 @@ type API struct {
 	// `on` speaks TLS with the certificates of `SIDEREAL_TLS_CERT`.
 	APITLS string `env:"SIDEREAL_API_TLS" oneof:"off on" needs:"SIDEREAL_TLS_CERT" shown:"off"`
 
-	// Actions of a key per second and host; 0 for no limit. Further ones get 429. Each line of a
-	// batch is an action.
+	// Actions of a key per second and host, lines of batches too; others get 429; 0 for no limit.
 	APIRate int `env:"SIDEREAL_API_RATE" envDefault:"50000" min:"0"`
 
 	// Time a request may take besides the `timeout` that it asks for.
@@ -123,8 +123,8 @@ type API struct {
 
 // Shares sets how even the hosts of an app are.
 type Shares struct {
-	// Percent by which a host's sessions per worker may exceed the app's mean. Below that, new
-	// sessions stay on the host where they enter; above, they go to other hosts, too. 0 treats all
+	// Percent by which a host's sessions per worker may exceed the app's mean. Below it, new
+	// sessions stay on the host where they enter; above it, other hosts get some, too. 0 treats all
 	// workers alike. `sidereal rebalance` moves sessions of hosts above it.
 	BalanceSlack int `env:"SIDEREAL_BALANCE_SLACK" envDefault:"25" min:"0"`
 }
@@ -140,8 +140,8 @@ type Routing struct {
 	// `auto` moves sessions to hosts that stay far below their share, such as a new one.
 	Rebalance string `env:"SIDEREAL_REBALANCE" oneof:"off auto" shown:"off"`
 
-	// Minimum time an unused sid keeps its owner in Redis. Routers raise it to ping interval + ping
-	// timeout + 30 s.
+	// Minimum time an unused sid keeps its owner in Redis; at least ping interval + ping timeout +
+	// 30 s.
 	SIDTTL time.Duration `env:"SIDEREAL_SID_TTL" envDefault:"90s" min:"6s"`
 
 	// Load balancers in front of this host. The router believes only their `X-Forwarded-*` and
@@ -157,47 +157,47 @@ type Routing struct {
 // Limits bounds what clients may ask of a router. Each router counts on its own. Clients above a
 // limit get 503 and Retry-After, if the setting names no other answer.
 type Limits struct {
-	// Unanswered handshakes of a worker. Further ones go to a worker below its limit.
+	// Unanswered handshakes of a worker; others go to a worker below its limit.
 	HandshakesInFlight int `env:"SIDEREAL_HANDSHAKES_IN_FLIGHT" envDefault:"500" min:"1"`
 
-	// New sessions per worker and second. 5000 leave a Go worker half a core for connected clients.
-	// Use 1500 with Node workers.
+	// New sessions per worker and second; the default leaves a Go worker half a core for its
+	// clients, as 1500 does for a Node worker.
 	HandshakeRate int `env:"SIDEREAL_HANDSHAKE_RATE" envDefault:"5000" min:"1"`
 
 	// New sessions per client address (IPv6: per /64) and second; 0 for no limit. Many clients may
 	// share an address. `SIDEREAL_TRUSTED_PROXIES` are exempt.
 	HandshakesPerAddress int `env:"SIDEREAL_HANDSHAKES_PER_ADDRESS" envDefault:"0" min:"0"`
 
-	// Connections of a router; 0 for as many as file descriptors. WebSockets that it passed to a
-	// worker don't count. Each further concurrent request of an HTTP/2 connection does.
+	// Connections of a router; 0 for as many as file descriptors. WebSockets that the router has
+	// passed to a worker don't count; each further concurrent request of an HTTP/2 connection does.
 	MaxConnections int `env:"SIDEREAL_MAX_CONNECTIONS" envDefault:"0" min:"0"`
 
 	// Connections that haven't sent a whole request yet; 0 for a quarter of the file descriptors.
-	// Beyond that the router closes the oldest, and first those that sent nothing.
+	// The router closes the oldest beyond the limit, and first those that sent nothing.
 	MaxSilent int `env:"SIDEREAL_MAX_SILENT_CONNECTIONS" envDefault:"0" min:"0"`
 
 	// Unanswered requests of a worker, waiting polls included; 0 for no limit.
 	RequestsInFlight int `env:"SIDEREAL_REQUESTS_IN_FLIGHT" envDefault:"0" min:"0"`
 
-	// TLS handshakes of clients per second; 0 for no limit. The router drops further ones before
-	// they cost a signature.
+	// TLS handshakes of clients per second; the router drops others before they cost much CPU; 0
+	// for no limit.
 	TLSHandshakeRate int `env:"SIDEREAL_TLS_HANDSHAKE_RATE" envDefault:"0" min:"0"`
 
 	// Origins of pages that may use sessions; `https://*.example.com` allows all names below, and
-	// `null` is a value. Requests with another `Origin` get 403; those without one pass.
+	// `null` is a value. Requests with another `Origin` get 403, and requests without one pass.
 	AllowedOrigins []string `env:"SIDEREAL_ALLOWED_ORIGINS" form:"origins" shown:"all"`
 
 	// Largest head of a request in bytes; larger ones get 431.
 	MaxHeadBytes int `env:"SIDEREAL_MAX_HEAD_BYTES" envDefault:"16384" form:"head-bytes"`
 
-	// Largest body of a request in bytes; larger ones get 413; 0 for no limit. Socket.IO servers
-	// have a limit of their own.
+	// Largest body of a request in bytes; larger ones get 413; 0 for no limit but that of the
+	// Socket.IO servers.
 	MaxBodyBytes int64 `env:"SIDEREAL_MAX_BODY_BYTES" envDefault:"0" form:"bytes"`
 
 	// Time a client has to send a head, a PROXY header or its part of a TLS handshake.
 	HeadTimeout time.Duration `env:"SIDEREAL_HEAD_TIMEOUT" envDefault:"10s" min:"100ms"`
 
-	// Longest silence within a body. A whole body may take this long, plus a second for each
+	// Longest silence within a body; a whole body may take as long, plus a second for each
 	// `SIDEREAL_MIN_BODY_RATE` bytes.
 	BodyTimeout time.Duration `env:"SIDEREAL_BODY_TIMEOUT" envDefault:"1m" min:"1s"`
 
@@ -205,7 +205,7 @@ type Limits struct {
 	// limit but the silence. The clock stops while the worker reads nothing, and when it answers.
 	MinBodyRate int `env:"SIDEREAL_MIN_BODY_RATE" envDefault:"500" min:"0"`
 
-	// Time a connection may stay without a request. Load balancers must close theirs sooner.
+	// Time a connection may stay without a request; load balancers must close theirs sooner.
 	IdleTimeout time.Duration `env:"SIDEREAL_IDLE_TIMEOUT" envDefault:"2m" min:"1s"`
 }
 
@@ -216,8 +216,8 @@ type Requests struct {
 	// session.
 	AccessLog string `env:"SIDEREAL_ACCESS_LOG" envDefault:"off" form:"access-log"`
 
-	// `on` adds `Sidereal-Debug` to answers: how the router found the worker, its id, and the time
-	// taken. `SIDEREAL_LOG_LEVEL=debug` does the same.
+	// `on`, like `SIDEREAL_LOG_LEVEL=debug`, adds `Sidereal-Debug` to answers: how the router found
+	// the worker, its id, and the time taken.
 	DebugHeader string `env:"SIDEREAL_DEBUG_HEADER" envDefault:"off" oneof:"off on"`
 }
 
@@ -236,12 +236,11 @@ type Clients struct {
 // Upstreams lists servers that don't register in Redis, beside the workers or instead of them.
 // [upstreams.md](upstreams.md) is the guide.
 type Upstreams struct {
-	// Servers that don't register in Redis. Several routers need the same list and
+	// Servers that don't register in Redis; several routers need the same list and
 	// `SIDEREAL_REDIS_URL`.
 	List string `env:"SIDEREAL_UPSTREAMS" form:"upstreams"`
 
-	// Path that a healthy server answers with a status below 400. For `SIDEREAL_PATH`, every status
-	// below 500 is good.
+	// Path that a healthy server answers with a status below 400, or below 500 for `SIDEREAL_PATH`.
 	Check string `env:"SIDEREAL_UPSTREAM_CHECK" form:"request-path" needs:"SIDEREAL_UPSTREAMS" shown:"SIDEREAL_PATH"`
 
 	// Time between two checks of a server, and between two look-ups of its name.
@@ -253,7 +252,7 @@ type Upstreams struct {
 
 // TLS has the certificates of the public address.
 type TLS struct {
-	// PEM files with certificates, each followed by its chain. The public address then speaks only
+	// PEM files with certificates, each followed by its chain; the public address then speaks only
 	// TLS.
 	TLSCert string `env:"SIDEREAL_TLS_CERT" form:"readables" needs:"SIDEREAL_TLS_KEY"`
 
@@ -266,8 +265,8 @@ type TLS struct {
 
 // Redirect sends clients of plain HTTP to HTTPS.
 type Redirect struct {
-	// Second address, which redirects plain HTTP to HTTPS with 308. It redirects only names that a
-	// certificate has.
+	// Second address, which redirects plain HTTP to HTTPS with 308, for names that a certificate
+	// has.
 	RedirectAddr string `env:"SIDEREAL_REDIRECT_ADDR" form:"addr" needs:"SIDEREAL_TLS_CERT"`
 
 	// Port in those redirects, if clients use another one than the public address.
@@ -292,14 +291,12 @@ func (t TLS) Pairs() (pairs [][2]string, err error) {
 // Cluster sets how a worker talks to the other servers of the app. [adapters.md](adapters.md) is
 // the guide.
 type Cluster struct {
-	// How servers reach each other's clients: `redis`, `redis-sharded`, `redis-streams`, or
-	// `memory` for a single process. `redis-sharded` needs Redis 7 or later, and not the embedded
-	// one.
+	// How servers reach each other's clients: `redis`, `redis-sharded` (from Redis 7 on, not the
+	// embedded one), `redis-streams`, or `memory` for a single process.
 	Adapter string `env:"SIDEREAL_ADAPTER" form:"adapter" shown:"redis; memory without a Redis"`
 
 	// Rooms with a channel of their own under `redis-sharded`: `static` none, `dynamic` all but
-	// those of single sockets, `dynamic-private` all. All servers need the same mode; Node's option
-	// is subscriptionMode.
+	// those of single sockets, `dynamic-private` all; Node's subscriptionMode must be the same.
 	AdapterMode string `env:"SIDEREAL_ADAPTER_MODE" envDefault:"dynamic" form:"adapter-mode"`
 
 	// Prefix of the adapter's channels. Servers with the same key share rooms. For Node apps that
@@ -307,8 +304,8 @@ type Cluster struct {
 	AdapterKey string `env:"SIDEREAL_ADAPTER_KEY" form:"key" shown:"socket.io"`
 
 	// Time within which a client may reconnect and keep its id, rooms, data and missed events; 0
-	// turns it off. With `redis-streams` it may return to any worker, with `memory` to its own.
-	// Other adapters don't support it.
+	// turns it off. With `redis-streams` a client may return to any worker, with `memory` to its
+	// own; other adapters don't support recovery.
 	Recovery time.Duration `env:"SIDEREAL_RECOVERY" envDefault:"0s" min:"0s" code:"may"`
 
 	// Time that `fetchSockets` and other questions to servers wait for answers.
@@ -347,7 +344,7 @@ type Transport struct {
 	MaxMessageBytes int `env:"SIDEREAL_ADAPTER_MAX_MESSAGE_BYTES" envDefault:"67108864" min:"1"`
 
 	// `on` answers other servers on a channel of their own, with the adapter `redis`, as Node's
-	// publishOnSpecificResponseChannel does. Node adapters before version 7 don't hear that.
+	// publishOnSpecificResponseChannel does; Node adapters before version 7 don't hear it.
 	SpecificResponses string `env:"SIDEREAL_ADAPTER_SPECIFIC_RESPONSES" oneof:"off on" envDefault:"off"`
 
 	// Time a server stays subscribed to a room after its last client left, with `redis-sharded`.
@@ -357,14 +354,14 @@ type Transport struct {
 // Streams configures the adapter `redis-streams`. Node's servers need the same values, as
 // streamName, streamCount, maxLen, sessionKeyPrefix and useShardedPubSub.
 type Streams struct {
-	// Name of the stream, or prefix of several. Node's default is `socket.io`.
+	// Name of the stream, or prefix of several; Node's default is `socket.io`.
 	StreamName string `env:"SIDEREAL_STREAM_NAME" form:"key" shown:"SIDEREAL_ADAPTER_KEY"`
 
-	// Number of streams that share the namespaces. Several are called `<name>-0`, `<name>-1` and so
+	// Number of streams that share the namespaces; several are called `<name>-0`, `<name>-1` and so
 	// on.
 	StreamCount int `env:"SIDEREAL_STREAM_COUNT" envDefault:"1" min:"1"`
 
-	// Approximate number of entries in a stream. A server that falls further behind loses messages,
+	// Approximate number of entries in a stream. A server that falls behind by more loses messages,
 	// and a client that missed more isn't recovered.
 	StreamMaxLen int `env:"SIDEREAL_STREAM_MAX_LEN" envDefault:"10000" min:"1"`
 
@@ -402,16 +399,16 @@ type Stopping struct {
 // Liveness sets how a supervisor finds out that a process is ready, or hangs.
 type Liveness struct {
 	// Time without a sign of life after which the supervisor kills and replaces a process; `0s` for
-	// never. A stopped process or a blocked event loop gives no sign. It doesn't apply to a process
-	// that never gave one.
+	// never. A stopped process or a blocked event loop gives no sign. A process that never gave one
+	// is left alone.
 	AliveTimeout time.Duration `env:"SIDEREAL_ALIVE_TIMEOUT" envDefault:"15s" min:"0s"`
 
 	// The same for a frozen Go worker, router or node host. On Linux, a process that waits for a
 	// processor or a debugger isn't frozen. `SIDEREAL_ALIVE_TIMEOUT=0s` turns this off, too.
 	FreezeTimeout time.Duration `env:"SIDEREAL_FREEZE_TIMEOUT" envDefault:"3s" min:"0s"`
 
-	// URL that answers below 400 once a process is ready, for programs that don't tell the daemon.
-	// `{port}` is the process's own port: `http://127.0.0.1:{port}/healthz`.
+	// URL that answers below 400 once a process is ready, such as
+	// `http://127.0.0.1:{port}/healthz`, for programs that don't tell the daemon.
 	ReadyURL string `env:"SIDEREAL_READY_URL"`
 }
 

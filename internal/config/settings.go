@@ -22,7 +22,7 @@ type Log struct {
 type Redis struct {
 	// Redis that all hosts of an app share: `redis://[user:password@]host:port/db`, or `rediss://`
 	// for TLS.
-	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" form:"redis-url" shown:"none: up embeds one, worker runs in memory, router needs it or SIDEREAL_UPSTREAMS"`
+	RedisURL string `env:"SIDEREAL_REDIS_URL" fallback:"REDIS_URL" secret:"file" form:"redis-url" shown:"none; up embeds one, worker runs in memory, router needs it or SIDEREAL_UPSTREAMS"`
 
 	// User name of the Redis ACL.
 	RedisUsername string `env:"SIDEREAL_REDIS_USERNAME" needs:"SIDEREAL_REDIS_URL"`

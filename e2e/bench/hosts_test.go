@@ -37,7 +37,7 @@ func TestGrowthReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| The same, closed loop over 200 sockets in all | **1.50** (1.50–1.50) | **1.50** (1.50–1.50) | **1.50** (1.50–1.50) |", // 18 ÷ 12 in both
+		"| Echo in a closed loop over 200 sockets in all | **1.50** (1.50–1.50) | **1.50** (1.50–1.50) | **1.50** (1.50–1.50) |", // 18 ÷ 12 in both
 		"| 8 | at random | 50 % | **36.0** (18.0–54.0) | 1.00 | 16.0 |", "out of luck", "2 of 2 rounds",
 	} {
 		if !strings.Contains(string(text), want) {

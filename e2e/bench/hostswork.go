@@ -83,12 +83,12 @@ var (
 
 	works = []work{
 		{"echo-each", "Echo with ack of 128 B, 500 a second over 25 sockets at each host", "echo", echoes(true, true)},
-		{"echo-paced", "The same, 4,000 a second over 200 sockets in all", "echo", echoes(false, true)},
-		{"echo", "The same, closed loop over 200 sockets in all", "echo", echoes(false, false)},
+		{"echo-paced", "Echo, 4,000 a second over 200 sockets in all", "echo", echoes(false, true)},
+		{"echo", "Echo in a closed loop over 200 sockets in all", "echo", echoes(false, false)},
 		{"room-each", "Delivery to a room of 10 on all hosts, 12 rooms for each host", "delivery", talks(true)},
-		{"room", "The same, 100 rooms in all", "delivery", talks(false)},
-		{"poll-each", "Polling request of an open session (an echo is one POST and one GET), 2 connections to each host", "request", polls(true)},
-		{"poll", "The same, 16 connections in all", "request", polls(false)},
+		{"room", "Delivery, 100 rooms in all", "delivery", talks(false)},
+		{"poll-each", "Polling, 2 connections to each host (an echo is one POST and one GET)", "request", polls(true)},
+		{"poll", "Polling, 16 connections in all", "request", polls(false)},
 	}
 )
 

@@ -239,6 +239,13 @@ type nodehost struct {
 	once     sync.Once
 	ready    chan struct{}
 	channels map[string]*os.File
+	answered sync.Map // address -> chan struct{}: the daemon has answered a process that listens there
+}
+
+// answers returns where the daemon's answers about an address are noted.
+func (h *nodehost) answers(addr string) chan struct{} {
+	c, _ := h.answered.LoadOrStore(addr, make(chan struct{}, 64))
+	return c.(chan struct{})
 }
 
 func (h *nodehost) begun() chan struct{} {
@@ -257,6 +264,10 @@ func (h *nodehost) told(t lifeline.Told) {
 		var p lifeline.PortTold
 		check(t.Decode(&p))
 		go h.probe(p)
+	case lifeline.Listened:
+		var l lifeline.ListenedTold
+		check(t.Decode(&l))
+		h.answers(l.Addr) <- struct{}{}
 	case lifeline.Drain:
 		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: t.Value, State: lifeline.ChildDrained})
 	case lifeline.Send:
@@ -274,6 +285,7 @@ func (h *nodehost) hear(id string, channel *os.File) {
 		for _, addr := range strings.Fields(lines.Text()) {
 			by = "listening"
 			h.line.ReportJSON(lifeline.Listen, lifeline.ListenReport{ID: id, Addr: addr})
+			<-h.answers(addr) // Node's listen returns then
 		}
 		h.line.ReportJSON(lifeline.Child, lifeline.ChildReport{ID: id, State: lifeline.ChildReady, Worker: "N" + id, By: by})
 	}

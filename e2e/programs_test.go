@@ -26,7 +26,7 @@ type program struct {
 	script          string // below the repository's root
 	interpreter     string
 	interpreterArgs []string
-	transports      [][]string // allTransports
+	transports      [][]string
 }
 
 var allTransports = [][]string{{"polling"}, {"websocket"}, {"polling", "websocket"}}
@@ -47,7 +47,7 @@ func runtimeOf(t *testing.T, file string) string {
 	return path
 }
 
-// python returns a Python that has these modules: that of Debian's packages, or the first in PATH.
+// python returns a Python that has all these modules: Debian's, or the first in PATH.
 func python(t *testing.T, modules ...string) string {
 	t.Helper()
 	for _, path := range []string{"/usr/bin/python3", "python3"} {
@@ -171,16 +171,14 @@ func awaitCounted(t *testing.T, h *harness.Host, n int) {
 
 // TestPythonServers: python-socketio and Flask-SocketIO on two hosts, as Debian has them.
 func TestPythonServers(t *testing.T) {
+	python := python(t, "socketio", "flask_socketio", "uvicorn", "websockets", "redis", "eventlet")
 	for name, p := range map[string]program{
-		"asgi":  {script: "examples/python/app.py", interpreter: python(t, "socketio", "uvicorn", "websockets", "redis")},
-		"wsgi":  {script: "examples/python/threads.py", interpreter: python(t, "socketio", "werkzeug", "redis"), transports: [][]string{{"polling"}}},
-		"flask": {script: "examples/python/flaskapp.py", interpreter: python(t, "flask_socketio", "eventlet", "redis")},
+		"asgi":  {script: "examples/python/app.py", interpreter: python, transports: allTransports},
+		"wsgi":  {script: "examples/python/threads.py", interpreter: python, transports: [][]string{{"polling"}}},
+		"flask": {script: "examples/python/flaskapp.py", interpreter: python, transports: allTransports},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if p.transports == nil {
-				p.transports = allTransports
-			}
 			p.talk(t, p.hosts(t))
 		})
 	}

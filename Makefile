@@ -32,7 +32,7 @@ $(BUNDLE)/package.json: e2e/package.json e2e/package-lock.json
 unit: ## go test ./... with nothing but Go
 	$(GO) test $(TESTFLAGS) ./...
 
-deps: ## install what `make test` needs: npm packages, redis-server, nginx, haproxy, chromium
+deps: ## install what `make test` needs: npm packages, redis-server, nginx, haproxy, chromium, Python packages
 	@scripts/deps.sh test
 
 test: deps $(BUNDLE)/package.json ## everything: unit, integration on a real Redis, end to end with the official client and a browser

@@ -28,7 +28,7 @@ func Pinned(room string) string { return pinPrefix + room }
 func (s *Socket) isPinned() bool {
 	s.nsp.rooms.mu.RLock()
 	defer s.nsp.rooms.mu.RUnlock()
-	return slices.ContainsFunc(s.rooms, func(m membership) bool {
+	return slices.ContainsFunc(s.in.list, func(m membership) bool {
 		return m.room != nil && strings.HasPrefix(m.room.name, pinPrefix)
 	})
 }

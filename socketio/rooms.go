@@ -72,6 +72,15 @@ type membership struct {
 	at   int32
 }
 
+// memberships are the rooms that a socket is in. They are under rooms.mu.
+type memberships struct {
+	list  []membership
+	at    int32 // place among the connected sockets; -1: not connected
+	holes int32 // in list
+	own   bool  // in the room of its own id
+	gone  bool  // has left for good
+}
+
 // scattered is the number of members from which gaps are closed.
 const scattered = 16
 
@@ -79,16 +88,16 @@ func (r *room) live() int { return len(r.members) - r.gaps }
 
 // has reports whether s is a member. It searches the shorter of the two lists.
 func (r *room) has(s *Socket) bool {
-	if len(r.members) < len(s.rooms) {
+	if len(r.members) < len(s.in.list) {
 		return slices.Contains(r.members, s)
 	}
-	return s.membershipLocked(r) >= 0
+	return s.in.find(r) >= 0
 }
 
-// membershipLocked returns the place of r among the rooms of s, or -1.
-func (s *Socket) membershipLocked(r *room) int {
-	for i := range s.rooms {
-		if s.rooms[i].room == r {
+// find returns the place of r in the list, or -1.
+func (in *memberships) find(r *room) int {
+	for i := range in.list {
+		if in.list[i].room == r {
 			return i
 		}
 	}
@@ -113,9 +122,9 @@ func (r *room) remove(at int32) (work int) {
 		case s == nil:
 			continue
 		case r.slots == nil: // the room of all
-			s.at = int32(len(kept))
+			s.in.at = int32(len(kept))
 		default:
-			s.rooms[r.slots[i]].at = int32(len(kept))
+			s.in.list[r.slots[i]].at = int32(len(kept))
 			slots = append(slots, r.slots[i])
 		}
 		kept = append(kept, s)
@@ -125,33 +134,47 @@ func (r *room) remove(at int32) (work int) {
 	return work
 }
 
-// punchLocked makes a hole for a room that s has left, and closes all holes once they are half of
-// the places.
-func (s *Socket) punchLocked(i int) {
-	s.rooms[i] = membership{}
-	s.holes++
-	if len(s.rooms) >= scattered && int(s.holes)*2 < len(s.rooms) {
+// punch makes a hole for a room that the socket has left, and closes all holes once they are half
+// of the places.
+func (in *memberships) punch(i int) {
+	in.list[i] = membership{}
+	in.holes++
+	if len(in.list) >= scattered && int(in.holes)*2 < len(in.list) {
 		return
 	}
-	kept := s.rooms[:0]
-	for _, m := range s.rooms {
+	kept := in.list[:0]
+	for _, m := range in.list {
 		if m.room != nil {
 			m.room.slots[m.at] = int32(len(kept))
 			kept = append(kept, m)
 		}
 	}
-	clear(s.rooms[len(kept):])
-	s.rooms, s.holes = kept, 0
+	clear(in.list[len(kept):])
+	in.list, in.holes = kept, 0
+}
+
+// names returns the names of the rooms, that of the socket's own id first.
+func (in *memberships) names(id string) []string {
+	list := make([]string, 0, len(in.list)+1)
+	if in.own {
+		list = append(list, id)
+	}
+	for _, m := range in.list {
+		if m.room != nil && !in.gone {
+			list = append(list, m.room.name)
+		}
+	}
+	return list
 }
 
 // enter makes s visible to broadcasts, unless it has left meanwhile.
 func (r *rooms) enter(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.gone {
+	if s.in.gone {
 		return
 	}
-	s.at = int32(len(r.all.members))
+	s.in.at = int32(len(r.all.members))
 	r.all.members = append(r.all.members, s)
 }
 
@@ -160,22 +183,22 @@ func (r *rooms) enter(s *Socket) {
 func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.gone {
+	if s.in.gone {
 		return nil, false
 	}
 	for _, name := range names {
 		if name == s.id {
-			if s.own {
+			if s.in.own {
 				continue
 			}
 			if r.named[name] == nil && r.byID[name] == nil {
 				events = r.noteLocked(events, RoomCreated, name, "")
 			}
-			s.own = true
+			s.in.own = true
 			r.byID[name] = s
 		} else {
 			in := r.named[name]
-			if len(s.rooms)-int(s.holes) >= r.most && (in == nil || !in.has(s)) {
+			if len(s.in.list)-int(s.in.holes) >= r.most && (in == nil || !in.has(s)) {
 				return events, true
 			}
 			if in == nil {
@@ -187,8 +210,8 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) 
 			} else if in.has(s) {
 				continue
 			}
-			in.slots = append(in.slots, int32(len(s.rooms)))
-			s.rooms = append(s.rooms, membership{in, int32(len(in.members))})
+			in.slots = append(in.slots, int32(len(s.in.list)))
+			s.in.list = append(s.in.list, membership{in, int32(len(in.members))})
 			in.members = append(in.members, s)
 		}
 		events = r.noteLocked(events, RoomJoined, name, s.id)
@@ -200,23 +223,23 @@ func (r *rooms) join(s *Socket, names []string) (events []RoomEvent, full bool) 
 func (r *rooms) readmit(s *Socket) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s.gone = false
+	s.in.gone = false
 }
 
 // leave removes s from rooms and returns the changes.
 func (r *rooms) leave(s *Socket, names []string) (events []RoomEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.gone { // and leaveAll is at work
+	if s.in.gone { // and leaveAll is at work
 		return nil
 	}
 	for _, name := range names {
 		if name == s.id {
 			events = r.leaveOwnLocked(s, events)
 		} else if in := r.named[name]; in != nil {
-			if i := s.membershipLocked(in); i >= 0 {
-				events, _ = r.dropLocked(s, s.rooms[i], events)
-				s.punchLocked(i)
+			if i := s.in.find(in); i >= 0 {
+				events, _ = r.dropLocked(s, s.in.list[i], events)
+				s.in.punch(i)
 			}
 		}
 	}
@@ -233,25 +256,25 @@ const mostWork = 2048
 func (r *rooms) leaveAll(s *Socket) (was []string, events []RoomEvent) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.gone {
+	if s.in.gone {
 		return nil, nil
 	}
-	was = s.roomsLocked()
-	s.gone = true
-	if s.at >= 0 {
-		r.all.remove(s.at)
-		s.at = -1
+	was = s.in.names(s.id)
+	s.in.gone = true
+	if s.in.at >= 0 {
+		r.all.remove(s.in.at)
+		s.in.at = -1
 	}
 	events = r.leaveOwnLocked(s, nil)
 	work := 0
-	for i := range s.rooms { // nobody else changes them, but for their places
-		m := s.rooms[i]
+	for i := range s.in.list { // nobody else changes them, but for their places
+		m := s.in.list[i]
 		if m.room == nil {
 			continue
 		}
 		var done int
 		events, done = r.dropLocked(s, m, events)
-		s.rooms[i] = membership{}
+		s.in.list[i] = membership{}
 		if work += done; work >= mostWork {
 			work = 0
 			r.mu.Unlock()
@@ -261,15 +284,15 @@ func (r *rooms) leaveAll(s *Socket) (was []string, events []RoomEvent) {
 			r.mu.Lock()
 		}
 	}
-	s.rooms, s.holes = nil, 0
+	s.in.list, s.in.holes = nil, 0
 	return was, events
 }
 
 func (r *rooms) leaveOwnLocked(s *Socket, events []RoomEvent) []RoomEvent {
-	if !s.own {
+	if !s.in.own {
 		return events
 	}
-	s.own = false
+	s.in.own = false
 	if r.byID[s.id] == s { // a client that came back before its old connection ended has the id already
 		delete(r.byID, s.id)
 	}
@@ -297,20 +320,7 @@ func (r *rooms) dropLocked(s *Socket, m membership, events []RoomEvent) (_ []Roo
 func (r *rooms) of(s *Socket) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return s.roomsLocked()
-}
-
-func (s *Socket) roomsLocked() []string {
-	list := make([]string, 0, len(s.rooms)+1)
-	if s.own {
-		list = append(list, s.id)
-	}
-	for _, m := range s.rooms {
-		if m.room != nil && !s.gone {
-			list = append(list, m.room.name)
-		}
-	}
-	return list
+	return s.in.names(s.id)
 }
 
 // has reports whether a socket is in the room.
@@ -340,7 +350,7 @@ func (r *rooms) names() []string {
 func (r *rooms) byOwnID(id string) *Socket {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if s := r.byID[id]; s != nil && s.at >= 0 {
+	if s := r.byID[id]; s != nil && s.in.at >= 0 {
 		return s
 	}
 	return nil
@@ -376,12 +386,12 @@ func (r *rooms) matching(dst []*Socket, t *cluster.Target) []*Socket {
 	var seen exclusion
 	for i := range t.Rooms {
 		p := place{r.named[t.Rooms[i]], r.byID[t.Rooms[i]]}
-		if s := p.own; s != nil && s.at >= 0 && !refused.has(s) && !seen.has(s) {
+		if s := p.own; s != nil && s.in.at >= 0 && !refused.has(s) && !seen.has(s) {
 			dst = append(dst, s)
 		}
 		if p.room != nil {
 			for _, s := range p.room.members {
-				if s != nil && s != p.own && s.at >= 0 && !refused.has(s) && !seen.has(s) {
+				if s != nil && s != p.own && s.in.at >= 0 && !refused.has(s) && !seen.has(s) {
 					dst = append(dst, s)
 				}
 			}

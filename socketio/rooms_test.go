@@ -53,7 +53,7 @@ func TestRoomsMatchTheModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"connect": func(t *rapid.T) {
-				s := &Socket{id: fmt.Sprint("id", len(m.of)), at: -1}
+				s := &Socket{id: fmt.Sprint("id", len(m.of)), in: memberships{at: -1}}
 				r.join(s, []string{s.id})
 				r.enter(s)
 				sockets = append(sockets, s)
@@ -124,7 +124,7 @@ func TestRoomsMatchTheModel(t *testing.T) {
 
 func TestHasRoomDoesNotAllocate(t *testing.T) {
 	r := newRooms(1000)
-	r.join(&Socket{id: "id", at: -1}, []string{"room"})
+	r.join(&Socket{id: "id", in: memberships{at: -1}}, []string{"room"})
 	name := []byte("room")
 	if n := testing.AllocsPerRun(100, func() { r.has(name) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -134,7 +134,7 @@ func TestHasRoomDoesNotAllocate(t *testing.T) {
 func TestFanOutIsSelectedWithoutAllocating(t *testing.T) {
 	r := newRooms(1000)
 	for i := range 100 {
-		s := &Socket{id: fmt.Sprint(i), at: -1}
+		s := &Socket{id: fmt.Sprint(i), in: memberships{at: -1}}
 		r.join(s, []string{s.id, "a", "b"})
 		r.enter(s)
 	}
@@ -149,7 +149,7 @@ func BenchmarkRoomsMatching(b *testing.B) {
 	r := newRooms(1000)
 	var except string
 	for i := range 1000 {
-		s := &Socket{id: fmt.Sprint(i), at: -1}
+		s := &Socket{id: fmt.Sprint(i), in: memberships{at: -1}}
 		r.join(s, []string{s.id, "all", fmt.Sprint("room", rand.IntN(100))})
 		r.enter(s)
 		except = s.id
@@ -184,7 +184,7 @@ func TestLeavingManyRoomsLetsOthersIn(t *testing.T) {
 	}
 	var all []*Socket
 	for i := range members {
-		s := &Socket{id: fmt.Sprint(i), at: -1}
+		s := &Socket{id: fmt.Sprint(i), in: memberships{at: -1}}
 		r.join(s, append([]string{s.id}, names...))
 		r.enter(s)
 		all = append(all, s)

@@ -46,12 +46,7 @@ type Socket struct {
 	head, tail *event // waiting for it
 	extra      *extra // what only some sockets need
 
-	// under nsp.rooms.mu
-	rooms []membership
-	at    int32 // place among the connected sockets; -1: not connected
-	holes int32 // in rooms
-	own   bool  // in the room of its own id
-	gone  bool  // has left for good
+	in memberships // under nsp.rooms.mu
 }
 
 type state byte
@@ -88,7 +83,8 @@ type ending struct {
 func newSocket(c *client, namespace string, auth json.RawMessage) *Socket {
 	return &Socket{
 		id: newID(), namespace: namespace, client: c, auth: auth, issued: time.Now().UnixMilli(),
-		running: true, at: -1, // its goroutine begins with connect
+		running: true, // its goroutine begins with connect
+		in:      memberships{at: -1},
 	}
 }
 

@@ -17,14 +17,7 @@ func routerCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg := service.RouterConfig{
-				Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: buildinfo.Read().Version,
-			}
-			if set.RuntimeDir != "" {
-				cfg.Log = childLogger(set.Log, set.HostName, "router")
-			} else {
-				cfg.Log = logger(set.Log, settings, set.HostName, "router")
-			}
+			cfg := service.RouterConfig{Process: processOf(settings, set.Log, set.RuntimeDir != "", set.HostName, "router"), Settings: set}
 			ctx, stop := untilSignal(exitAtOnce)
 			defer stop()
 			return service.Router(ctx, cfg)
@@ -32,6 +25,18 @@ func routerCommand() *cobra.Command {
 	}
 	config.AddFlags(cmd.Flags(), &set)
 	return cmd
+}
+
+// processOf tells a service about its process. The supervisor of a supervised one has already
+// logged the warnings.
+func processOf(settings *config.Settings, set config.Log, supervised bool, host, name string) service.Process {
+	p := service.Process{AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: buildinfo.Read().Version}
+	if supervised {
+		p.Log = childLogger(set, host, name)
+	} else {
+		p.Log = logger(set, settings, host, name)
+	}
+	return p
 }
 
 // apiCommand makes the command of the HTTP API.
@@ -45,12 +50,7 @@ func apiCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg := service.APIConfig{Settings: set, AdminChosen: settings.Get("SIDEREAL_ADMIN_ADDR").Set(), Version: buildinfo.Read().Version}
-			if set.RuntimeDir != "" {
-				cfg.Log = childLogger(set.Log, set.HostName, "api")
-			} else {
-				cfg.Log = logger(set.Log, settings, set.HostName, "api")
-			}
+			cfg := service.APIConfig{Process: processOf(settings, set.Log, set.RuntimeDir != "", set.HostName, "api"), Settings: set}
 			ctx, stop := untilSignal(exitAtOnce)
 			defer stop()
 			return service.API(ctx, cfg)

@@ -322,28 +322,4 @@ func (s *system) quiet(ctx context.Context) error {
 }
 
 // clients counts the clients of all workers.
-func (s *system) clients(ctx context.Context) (total int, err error) {
-	c, err := dial(ctx, s.entries[0], 0, false)
-	if err != nil {
-		return 0, err
-	}
-	defer c.close()
-	if err := c.ask(`["workers"]`); err != nil {
-		return 0, err
-	}
-	_, p, _, err := readFrame(c.r, nil)
-	if err != nil {
-		return 0, err
-	}
-	var answer [][]struct {
-		Clients int `json:"clients"`
-	}
-	_, text, _ := strings.Cut(string(p), "[")
-	if err := json.Unmarshal([]byte("["+text), &answer); err != nil || len(answer) != 1 {
-		return 0, fmt.Errorf("workers: %q", p)
-	}
-	for _, w := range answer[0] {
-		total += w.Clients
-	}
-	return total, nil
-}
+func (s *system) clients(ctx context.Context) (int, error) { return clientsOf(ctx, s.entries[0], "") }

@@ -104,7 +104,8 @@ func runRelayed(ctx context.Context, f *fleet, it *item, o options) ([]*result, 
 	return []*result{asIs, collected}, nil
 }
 
-// clientsOf asks how many sessions the workers of a host have.
+// clientsOf asks the server at addr how many sessions the workers of a host have, or of all hosts if
+// host is empty.
 func clientsOf(ctx context.Context, addr, host string) (n int, err error) {
 	c, err := dial(ctx, addr, 0, false)
 	if err != nil {
@@ -122,11 +123,12 @@ func clientsOf(ctx context.Context, addr, host string) (n int, err error) {
 		Host    string
 		Clients int
 	}
-	if err := json.Unmarshal(p[len("430"):], &answer); err != nil || len(answer) != 1 {
+	_, text, _ := strings.Cut(string(p), "[")
+	if err := json.Unmarshal([]byte("["+text), &answer); err != nil || len(answer) != 1 {
 		return 0, fmt.Errorf("workers: %q, %w", p, err)
 	}
 	for _, w := range answer[0] {
-		if w.Host == host {
+		if host == "" || w.Host == host {
 			n += w.Clients
 		}
 	}

@@ -5,6 +5,7 @@ import { runInNewContext } from "node:vm";
 import { Server } from "socket.io";
 import { createAdapter } from "@socket.io/redis-adapter";
 import { createClient } from "redis";
+import { serve } from "./bench-events.mjs";
 
 const http = createServer();
 const options = { perMessageDeflate: process.env.BENCH_DEFLATE ? {} : false };
@@ -18,29 +19,7 @@ if (process.env.REDIS_URL) {
   io.adapter(createAdapter(pub, sub));
 }
 
-const worker = String(process.pid);
-io.on("connection", (socket) => {
-  socket.on("echo", (...args) => {
-    if (typeof args.at(-1) === "function") args.pop()(...args);
-    else socket.emit("echo", ...args);
-  });
-  socket.on("join", (room, ack) => {
-    socket.join(room);
-    ack("ok");
-  });
-  socket.on("say", (m, ack) => {
-    (m.room ? io.to(m.room) : io).emit("said", { ...m, from: socket.id, worker });
-    ack?.("ok");
-  });
-  socket.on("publish", (n, ack) => {
-    for (let i = 0; i < n; i++) io.to("elsewhere").emit("said", { msg: "x".repeat(128) });
-    ack?.();
-  });
-  socket.on("burst", (n, ack) => {
-    for (let i = 0; i < n; i++) socket.emit("n", i);
-    ack?.();
-  });
-});
+serve(io);
 
 // Memory is measured twice: as it is, and after a collection that this signal asks for.
 setFlagsFromString("--expose-gc");

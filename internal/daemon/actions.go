@@ -76,7 +76,7 @@ func (d *Daemon) actOn(ctx context.Context, entries []*entry, a Action, emit fun
 	case Send:
 		return d.send(entries, a.Text)
 	case Flush, ReloadLogs:
-		return d.eachLog(entries, a.Verb)
+		return eachLog(entries, a.Verb)
 	}
 	return &Failure{Code: config.ExitUsage, Text: fmt.Sprintf("%q is not something that can be done to processes", a.Verb)}
 }
@@ -306,7 +306,7 @@ func scaled(have int, count string) (int, error) {
 }
 
 // eachLog empties log files, or opens them again.
-func (d *Daemon) eachLog(entries []*entry, verb Verb) error {
+func eachLog(entries []*entry, verb Verb) error {
 	done := map[*logfile.File]bool{}
 	var errs []error
 	for _, e := range entries {

@@ -33,8 +33,7 @@ type Daemon struct {
 	started time.Time
 	metrics *prometheus.Registry
 	host    *host.Host
-	logs    *logfile.Set
-	follow  followers
+	logs    *logs
 	usage   meter
 	admin   net.Listener
 	end     context.CancelFunc // of Run
@@ -84,12 +83,11 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	if d.environ == nil {
 		d.environ = os.Environ()
 	}
-	d.follow.all = map[*follower]bool{}
 	m, err := NewMetrics(d.metrics, d.list)
 	if err != nil {
 		return nil, fmt.Errorf("daemon: %w", err)
 	}
-	d.follow.metrics, d.logs = m, logfile.NewSet(RotationOf(cfg.Settings.LogFiles), cfg.Log, m.lose)
+	d.logs = newLogs(d.registry, &d.cfg, m)
 	d.pids.home, d.pids.log = cfg.Home, cfg.Log
 	d.usage.last = map[int]sample{}
 	first, err := rand.Int(rand.Reader, big.NewInt(1<<30))
@@ -107,7 +105,9 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	if cfg.OwnLog != nil {
 		h.LogFile = cfg.Home.Log()
 	}
-	d.host, err = host.New(h)
+	if d.host, err = host.New(h); err == nil {
+		d.logs.print = d.host.Processes.Print
+	}
 	return d, err
 }
 
@@ -251,7 +251,7 @@ func (d *Daemon) exited(x supervisor.Exit) {
 
 // homeRestored opens the files again in a home folder that was made anew.
 func (d *Daemon) homeRestored() (err error) {
-	d.logs.Reopen()
+	d.logs.set.Reopen()
 	if own, ok := d.cfg.OwnLog.(*logfile.File); ok {
 		err = own.Reopen()
 	}

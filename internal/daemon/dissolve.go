@@ -36,7 +36,7 @@ func (d *Daemon) unlist(ap *application, entries []*entry) {
 	})
 	for _, e := range gone {
 		for _, l := range e.files {
-			d.logs.Release(l)
+			d.logs.set.Release(l)
 		}
 		d.pids.remove(e, &a.app)
 	}

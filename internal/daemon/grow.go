@@ -1,14 +1,9 @@
 package daemon
 
 import (
-	"bytes"
 	"crypto/rand"
 	"fmt"
-	"path/filepath"
 	"time"
-
-	"github.com/sidereal-io/sidereal/internal/logfile"
-	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // grow adds processes to an app until it has n. They are not started.
@@ -49,7 +44,7 @@ func (d *Daemon) newEntry(b *book, ap *application, id int) *entry {
 	e.facts.in(b).created = time.Now()
 	b.nextID = max(b.nextID, id+1)
 	e.place = fmt.Sprintf("%s-%d", ap.key, e.id)
-	d.openLogs(e, &f.app)
+	d.logs.open(e, &f.app)
 	f.entries = append(f.entries, e)
 	b.entries[e.id] = e
 	b.byPlace[e.place] = e
@@ -69,46 +64,6 @@ func (b *book) freeInstance(ap *application) int {
 		n++
 	}
 	return n
-}
-
-// openLogs opens the log files of a process as PM2 names them.
-func (d *Daemon) openLogs(e *entry, a *pm2.App) {
-	open := func(set, kind string) *logfile.File {
-		path := set
-		if path == "" && kind != "" {
-			path = filepath.Join(d.cfg.Home.Logs(), pm2.FileName(a.Name)+"-"+kind+".log")
-		}
-		if path == "" || path == pm2.LogOff || a.DisableLogs || d.cfg.NoFiles {
-			return nil
-		}
-		if !a.MergeLogs {
-			path = numbered(path, e.id)
-		}
-		l := d.logs.Use(path)
-		e.files = append(e.files, l)
-		return l
-	}
-	from := source{e.id, a.Name}
-	both := open(a.LogFile, "")
-	e.out = newSink(from, streamOut, a, open(a.OutFile, "out"), both, &d.follow)
-	e.err = newSink(from, streamErr, a, open(a.ErrorFile, "error"), both, &d.follow)
-	switch {
-	case d.cfg.Lines != nil:
-		e.out.also, e.err.also = d.linesOf(e.out), d.linesOf(e.err)
-	case d.cfg.Output != nil:
-		also := func(lines []byte) { d.host.Processes.Print(e.place, lines) }
-		e.out.also, e.err.also = also, also
-	}
-}
-
-// linesOf returns what gives a stream's lines to Config.Lines.
-func (d *Daemon) linesOf(s *sink) func([]byte) {
-	return func(lines []byte) {
-		now := time.Now()
-		for line := range bytes.Lines(lines) {
-			d.cfg.Lines(LogLine{ID: s.from.id, Name: s.from.name, Stream: s.stream, Time: now, Text: string(bytes.TrimRight(line, "\r\n"))})
-		}
-	}
 }
 
 // resize brings an app to a number of processes. New ones are not started.

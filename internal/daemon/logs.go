@@ -1,19 +1,78 @@
 package daemon
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sidereal-io/sidereal/internal/logfile"
+	"github.com/sidereal-io/sidereal/internal/pm2"
 )
 
 // daemonLog is the source of the daemon's own lines.
 var daemonLog = source{id: -1, name: "sidereal"}
 
-// serveLogs sends the last lines of log files, and then those that come.
-func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
+// logs are the log files of the processes, and those who follow them.
+type logs struct {
+	*registry
+	cfg     *Config
+	set     *logfile.Set
+	readers followers
+	print   func(place string, lines []byte) // in the foreground
+}
+
+func newLogs(r *registry, cfg *Config, m *Metrics) *logs {
+	l := &logs{registry: r, cfg: cfg, set: logfile.NewSet(RotationOf(cfg.Settings.LogFiles), cfg.Log, m.lose)}
+	l.readers.all, l.readers.metrics = map[*follower]bool{}, m
+	return l
+}
+
+// open opens the log files of a process as PM2 names them.
+func (l *logs) open(e *entry, a *pm2.App) {
+	open := func(set, kind string) *logfile.File {
+		path := set
+		if path == "" && kind != "" {
+			path = filepath.Join(l.cfg.Home.Logs(), pm2.FileName(a.Name)+"-"+kind+".log")
+		}
+		if path == "" || path == pm2.LogOff || a.DisableLogs || l.cfg.NoFiles {
+			return nil
+		}
+		if !a.MergeLogs {
+			path = numbered(path, e.id)
+		}
+		file := l.set.Use(path)
+		e.files = append(e.files, file)
+		return file
+	}
+	from := source{e.id, a.Name}
+	both := open(a.LogFile, "")
+	e.out = newSink(from, streamOut, a, open(a.OutFile, "out"), both, &l.readers)
+	e.err = newSink(from, streamErr, a, open(a.ErrorFile, "error"), both, &l.readers)
+	switch {
+	case l.cfg.Lines != nil:
+		e.out.also, e.err.also = l.linesOf(e.out), l.linesOf(e.err)
+	case l.cfg.Output != nil:
+		also := func(lines []byte) { l.print(e.place, lines) }
+		e.out.also, e.err.also = also, also
+	}
+}
+
+// linesOf returns what gives a stream's lines to Config.Lines.
+func (l *logs) linesOf(s *sink) func([]byte) {
+	return func(lines []byte) {
+		now := time.Now()
+		for line := range bytes.Lines(lines) {
+			l.cfg.Lines(LogLine{ID: s.from.id, Name: s.from.name, Stream: s.stream, Time: now, Text: string(bytes.TrimRight(line, "\r\n"))})
+		}
+	}
+}
+
+// serve sends the last lines of log files, and then those that come.
+func (l *logs) serve(w http.ResponseWriter, r *http.Request) {
 	var req LogRequest
 	if !read(w, r, &req) {
 		return
@@ -21,20 +80,20 @@ func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
 	if !req.Out && !req.Err {
 		req.Out, req.Err = true, true
 	}
-	wants, entries, err := d.wanted(req)
+	wants, entries, err := l.wanted(req)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
 	var f *follower
 	if req.Follow { // before the past is read: a line may come twice, and none is missed
-		f = d.follow.add(wants)
-		defer d.follow.remove(f)
+		f = l.readers.add(wants)
+		defer l.readers.remove(f)
 	}
 	out := json.NewEncoder(w)
-	d.past(req, entries, func(l LogLine) {
+	l.past(req, entries, func(line LogLine) {
 		if err == nil {
-			err = out.Encode(l)
+			err = out.Encode(line)
 		}
 	})
 	w.(http.Flusher).Flush()
@@ -43,12 +102,12 @@ func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
 	}
 	for {
 		select {
-		case l := <-f.lines:
-			err := out.Encode(f.taken(l))
+		case line := <-f.lines:
+			err := out.Encode(f.taken(line))
 			for more := true; more && err == nil; { // all that is there goes out at once
 				select {
-				case l := <-f.lines:
-					err = out.Encode(f.taken(l))
+				case line := <-f.lines:
+					err = out.Encode(f.taken(line))
 				default:
 					more = false
 				}
@@ -65,13 +124,13 @@ func (d *Daemon) serveLogs(w http.ResponseWriter, r *http.Request) {
 
 // wanted tells whose lines a request is about. Processes that come to an app or a name later are
 // among them.
-func (d *Daemon) wanted(req LogRequest) (wants func(source, string) bool, entries []*entry, err error) {
+func (l *logs) wanted(req LogRequest) (wants func(source, string) bool, entries []*entry, err error) {
 	stream := func(s string) bool { return s == streamOut && req.Out || s == streamErr && req.Err }
 	if len(req.Targets) == 0 {
-		d.do(func(b *book) { entries = byID(b.entries) })
+		l.do(func(b *book) { entries = byID(b.entries) })
 		return func(_ source, s string) bool { return stream(s) }, entries, nil
 	}
-	entries, missing, err := d.targets(req.Targets)
+	entries, missing, err := l.targets(req.Targets)
 	if len(missing) > 0 {
 		err = joined(missing)
 	}
@@ -84,7 +143,7 @@ func (d *Daemon) wanted(req LogRequest) (wants func(source, string) bool, entrie
 		if err != nil {
 			return nil, nil, err
 		}
-		d.do(func(b *book) { meant = append(meant, b.sources(t)) })
+		l.do(func(b *book) { meant = append(meant, b.sources(t)) })
 	}
 	return func(from source, s string) bool {
 		return stream(s) && slices.ContainsFunc(meant, func(means func(source) bool) bool { return means(from) })
@@ -110,7 +169,7 @@ func (b *book) sources(t target) func(source) bool {
 }
 
 // past sends the last lines of the files, each file once.
-func (d *Daemon) past(req LogRequest, entries []*entry, send func(LogLine)) {
+func (l *logs) past(req LogRequest, entries []*entry, send func(LogLine)) {
 	seen := map[*logfile.File]bool{}
 	each := func(from source, stream string, path string) {
 		for _, line := range logfile.Tail(path, req.Lines) {
@@ -118,7 +177,7 @@ func (d *Daemon) past(req LogRequest, entries []*entry, send func(LogLine)) {
 		}
 	}
 	if len(req.Targets) == 0 && req.Err {
-		each(daemonLog, streamErr, d.cfg.Home.Log())
+		each(daemonLog, streamErr, l.cfg.Home.Log())
 	}
 	for _, s := range []struct {
 		wanted bool

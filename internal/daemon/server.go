@@ -70,7 +70,7 @@ func (d *Daemon) serveControl(ctx context.Context, l net.Listener) error {
 		return d.killAll(ctx, emit)
 	}))
 	mux.HandleFunc("POST "+prefix+"/save", d.serveSave)
-	mux.HandleFunc("POST "+prefix+"/logs", d.serveLogs)
+	mux.HandleFunc("POST "+prefix+"/logs", d.logs.serve)
 	var serving sync.RWMutex // read-locked by each command
 	ended := false           // guarded by serving
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/adapter"
@@ -27,10 +26,8 @@ import (
 
 // APIConfig says what an HTTP API is made from.
 type APIConfig struct {
-	Settings    config.APIServer
-	AdminChosen bool // the operator chose the admin address: the API fails if it is in use
-	Version     string
-	Log         *slog.Logger
+	Process
+	Settings config.APIServer
 }
 
 // API runs the HTTP API of an app until ctx ends, and finishes its requests then.
@@ -44,20 +41,16 @@ func API(ctx context.Context, cfg APIConfig) error {
 	case set.Adapter == adapterenv.Memory:
 		return errMemory(set.Adapter)
 	}
-	p := &apiProcess{set: set, chosen: cfg.AdminChosen, version: cfg.Version, log: cfg.Log, started: time.Now(), metrics: admin.Registry()}
+	p := &apiProcess{process: newProcess(cfg.Process), set: set}
 	return p.run(ctx)
 }
 
 // apiProcess is an HTTP API with everything around it.
 type apiProcess struct {
-	set     *config.APIServer
-	chosen  bool // the admin address
-	version string
-	log     *slog.Logger
-	started time.Time
-	metrics *prometheus.Registry
-	conn    *redisconn.Conn
-	addr    string
+	process
+	set  *config.APIServer
+	conn *redisconn.Conn
+	addr string
 }
 
 // run serves until ctx ends. The parts outlive ctx, since requests that are under way need Redis.
@@ -142,7 +135,7 @@ func Emit(ctx context.Context, set config.APIServer, body []byte) (answer []byte
 	case set.Adapter == adapterenv.Memory:
 		return nil, errMemory(set.Adapter)
 	}
-	p := &apiProcess{set: &set, log: slog.New(slog.DiscardHandler), metrics: admin.Registry()}
+	p := &apiProcess{process: newProcess(Process{Log: slog.New(slog.DiscardHandler)}), set: &set}
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx))
 	parts := new(errgroup.Group)
 	defer func() {
@@ -207,24 +200,9 @@ func (p *apiProcess) openRedis(ctx context.Context, parts *errgroup.Group) (err 
 	return nil
 }
 
-// startAdmin serves the admin HTTP to the supervisor, or on SIDEREAL_ADMIN_ADDR.
 func (p *apiProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Group) (publish func() error, err error) {
-	publish = func() error { return nil }
-	var l net.Listener
-	if p.set.RuntimeDir != "" {
-		var socket *admin.SocketListener
-		if socket, err = admin.ListenSocket(p.set.RuntimeDir, "api"); err == nil {
-			l, publish = socket, socket.Publish
-		}
-	} else {
-		l, err = sockets.ListenAdmin(ctx, p.set.AdminAddr, p.chosen, p.log)
-	}
-	if err != nil || l == nil {
-		return publish, err
-	}
-	server := admin.New(admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.metrics})
-	parts.Go(func() error { return server.Run(hard, l) })
-	return publish, nil
+	at := adminPlace{runtimeDir: p.set.RuntimeDir, socket: "api", addr: p.set.AdminAddr}
+	return p.serveAdmin(ctx, hard, parts, at, admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.metrics})
 }
 
 func (p *apiProcess) ready(context.Context) error {

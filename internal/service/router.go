@@ -3,14 +3,11 @@ package service
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/directory"
@@ -28,10 +25,8 @@ import (
 
 // RouterConfig says what a router is made from.
 type RouterConfig struct {
-	Settings    config.Router
-	AdminChosen bool // the operator chose the admin address: the router fails if it is in use
-	Version     string
-	Log         *slog.Logger
+	Process
+	Settings config.Router
 }
 
 // Router runs a router until ctx ends, and drains it then.
@@ -40,18 +35,14 @@ func Router(ctx context.Context, cfg RouterConfig) error {
 	if set.RedisURL == "" && set.Upstreams.List == "" {
 		return &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must be set, or SIDEREAL_UPSTREAMS: a router finds the workers in Redis, or is given a list of servers"}
 	}
-	p := &routerProcess{set: set, chosen: cfg.AdminChosen, version: cfg.Version, log: cfg.Log, started: time.Now(), metrics: admin.Registry()}
+	p := &routerProcess{process: newProcess(cfg.Process), set: set}
 	return p.run(ctx)
 }
 
 // routerProcess is a router with everything around it.
 type routerProcess struct {
-	set     *config.Router
-	chosen  bool // the admin address
-	version string
-	log     *slog.Logger
-	started time.Time
-	metrics *prometheus.Registry
+	process
+	set *config.Router
 
 	addr     string               // where it listens
 	admin    net.Listener         // from systemd; nil for none
@@ -328,30 +319,14 @@ func (p *routerProcess) status(context.Context) admin.Status {
 	}
 }
 
-// startAdmin serves the admin HTTP to the supervisor, which finds it once publish was called, or on
-// SIDEREAL_ADMIN_ADDR.
 func (p *routerProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Group) (publish func() error, err error) {
-	var l net.Listener
-	publish = func() error { return nil }
-	if p.set.RuntimeDir != "" {
-		var socket *admin.SocketListener
-		if socket, err = admin.ListenSocket(p.set.RuntimeDir, p.socketName()); err == nil {
-			l, publish = socket, socket.Publish
-		}
-	} else if l = p.admin; l == nil {
-		l, err = sockets.ListenAdmin(ctx, p.set.AdminAddr, p.chosen, p.log)
-	}
-	if err != nil || l == nil {
-		return publish, err
-	}
-	server := admin.New(admin.Config{
+	at := adminPlace{runtimeDir: p.set.RuntimeDir, socket: p.socketName(), listener: p.admin, addr: p.set.AdminAddr}
+	return p.serveAdmin(ctx, hard, parts, at, admin.Config{
 		Ready: p.ready, Status: p.status, Gatherer: p.metrics, Trace: p.trace,
 		Cluster: func(context.Context) (any, error) {
 			return cluster.OverviewOf(p.set.App.App, p.members().Workers()), nil
 		},
 	})
-	parts.Go(func() error { return server.Run(hard, l) })
-	return publish, nil
 }
 
 // socketName is what the router's admin socket is called: a host may have one router for each port

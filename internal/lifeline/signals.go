@@ -71,7 +71,7 @@ func OnSignals(ctx context.Context, stop, again func()) {
 
 // repeatTime is how long after a signal another one is its repetition under npm. A terminal sends
 // Ctrl-C to npm and to us, npm passes it on, and so does the launcher of the npm package.
-const repeatTime = 500 * time.Millisecond
+const repeatTime = time.Second
 
 // underNPM reports whether a script of npm, pnpm or Yarn runs this program, or the launcher.
 func underNPM() bool {

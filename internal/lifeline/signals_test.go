@@ -34,7 +34,7 @@ func TestRepeatedSignalCountsOnce(t *testing.T) {
 	}{{true, "0 1 1 0 1 0"}, {false, "0 0 0 0 0 0"}} {
 		r := repeats{possible: c.npm}
 		var got []string
-		for _, after := range []time.Duration{0, 3 * time.Millisecond, 499 * time.Millisecond, 500 * time.Millisecond, 999 * time.Millisecond, 2 * time.Second} {
+		for _, after := range []time.Duration{0, 3 * time.Millisecond, 999 * time.Millisecond, time.Second, 1999 * time.Millisecond, 3 * time.Second} {
 			if r.isOne(begin.Add(after)) {
 				got = append(got, "1")
 			} else {

@@ -15,12 +15,10 @@ const (
 	anyRecord = `{sidereal:*}:*er:*` // of a worker or a router
 )
 
-// Apps returns the names of all apps with a worker or router in this Redis, sorted. It looks at
-// every key, which takes long in a large Redis; if ctx ends first, it returns the apps that it has
-// found and an error. The user of Redis needs the right to SCAN.
-func (d *Directory) Apps(ctx context.Context) ([]string, error) {
+// apps returns the names of the apps in a Redis: see [Directory.Apps].
+func apps(ctx context.Context, conn *redisconn.Conn) ([]string, error) {
 	found := make(map[string]bool)
-	err := d.scan(ctx, func(key string) bool {
+	err := scan(ctx, conn, func(key string) bool {
 		tag, record, _ := strings.Cut(key, "}:")
 		app, ours := strings.CutPrefix(tag, "{sidereal:")
 		if ours && (strings.HasPrefix(record, "worker:") || strings.HasPrefix(record, "router:")) {
@@ -32,8 +30,8 @@ func (d *Directory) Apps(ctx context.Context) ([]string, error) {
 }
 
 // scan calls f with each key of a record until f returns false.
-func (d *Directory) scan(ctx context.Context, f func(key string) bool) error {
-	nodes, err := d.conn.Nodes(ctx)
+func scan(ctx context.Context, conn *redisconn.Conn, f func(key string) bool) error {
+	nodes, err := conn.Nodes(ctx)
 	if err != nil {
 		return redisconn.Classify(err)
 	}

@@ -55,7 +55,7 @@ func TestRedisThatLostEverythingIsToldAgain(t *testing.T) {
 	}
 	const count = 3 * batchMost
 	for i := range count {
-		a.cache.put("s"+strconv.Itoa(i), reg.ID(), defaultSIDTTL, a.now(), a.now())
+		a.sids.cache.put("s"+strconv.Itoa(i), reg.ID(), defaultSIDTTL, a.now(), a.now())
 	}
 	watching := make(chan struct{})
 	lost := make(chan State, 1)

@@ -99,9 +99,9 @@ func TestSetWithTooManyMembersIsReadInPart(t *testing.T) {
 	if !strings.Contains(said.String(), "more than 4096 members") {
 		t.Errorf("not said:\n%s", said)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n := len(a.roster.missing); n > 2*maxMembers {
+	a.follower.mu.Lock()
+	defer a.follower.mu.Unlock()
+	if n := len(a.follower.roster.missing); n > 2*maxMembers {
 		t.Errorf("%d members are remembered", n)
 	}
 }

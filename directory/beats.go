@@ -11,9 +11,9 @@ import (
 // Every router wants to know the load of every worker, and whether it still beats. If each read all
 // records for that, a thousand routers of a thousand workers would send two million commands a
 // second. So each beat also leaves a sign in one hash, which a look reads with one command. A look
-// reads a record itself if the signs don't say enough about it: the first time, when it has changed,
-// and when it may have expired. It reads many records with one command, unless it has to know when
-// they expire. A record without a sign, of an older version, is read by each look.
+// reads a record itself if the signs don't say enough about it: the first time, when it has
+// changed, and when it may have expired. It reads many records with one command, unless it has to
+// know when they expire. A record without a sign, of an older version, is read by each look.
 
 // sign is what a beat says of a record in the hash of beats.
 type sign struct {
@@ -61,8 +61,8 @@ type remembered struct {
 	sign    sign
 }
 
-// recall completes s from memory, if that and the present sign of its record say enough. A beat that
-// the last look didn't see was later than its beginning.
+// recall completes s from memory, if that and the present sign of its record say enough. A beat
+// that the last look didn't see was later than its beginning.
 func (m *memory) recall(s *seen, field string, now sign, at time.Time) bool {
 	r, ok := m.records[field]
 	if !ok || s.unlisted || now.digest != r.sign.digest || now.beat < r.sign.beat {

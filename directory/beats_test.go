@@ -82,8 +82,8 @@ func TestALookCostsThreeCommands(t *testing.T) {
 	}
 	look := func() {
 		t.Helper()
-		d.memory.begun = time.Now().Add(time.Hour) // however slow the machine is, the last look was not long ago
-		if _, err := d.look(t.Context(), false); err != nil {
+		d.follower.reader.memory.begun = time.Now().Add(time.Hour) // however slow the machine is, the last look was not long ago
+		if _, err := d.follower.look(t.Context(), false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,21 +118,21 @@ func TestALookCostsThreeCommands(t *testing.T) {
 		}
 	}
 
-	d.heard([]byte(`{"worker":"` + d.Workers().All()[3].ID + `","state":"draining"}`))
-	ids, whole := d.wanted()
+	d.follower.heard([]byte(`{"worker":"` + d.Workers().All()[3].ID + `","state":"draining"}`))
+	ids, whole := d.follower.due.take()
 	if whole {
 		t.Error("an event of one worker asks for all")
 	}
-	if err := d.lookAt(t.Context(), ids); err != nil {
+	if err := d.follower.lookAt(t.Context(), ids); err != nil {
 		t.Fatal(err)
 	}
 	commands.expect(t, "after an event", map[string]int{"GET": 1, "PTTL": 1})
 
 	load = 6
 	all()
-	d.memory.begun = time.Now().Add(-recordTTL) // Redis was away for longer than a record lives
+	d.follower.reader.memory.begun = time.Now().Add(-recordTTL) // Redis was away for longer than a record lives
 	commands.take()
-	if _, err := d.look(t.Context(), false); err != nil {
+	if _, err := d.follower.look(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	commands.expect(t, "a look after a pause", map[string]int{"SMEMBERS": 2, "HGETALL": 1, "MGET": 1})
@@ -149,8 +149,8 @@ func TestALookCostsThreeCommands(t *testing.T) {
 	look() // still reads the record, which the table has
 	d.WorkerGone(gone)
 	look()
-	if _, ok := d.memory.records[workerField(gone)]; ok || len(d.memory.records) != 2*members-1 {
-		t.Errorf("%d records are remembered", len(d.memory.records))
+	if _, ok := d.follower.reader.memory.records[workerField(gone)]; ok || len(d.follower.reader.memory.records) != 2*members-1 {
+		t.Errorf("%d records are remembered", len(d.follower.reader.memory.records))
 	}
 
 	commands.take()

@@ -146,7 +146,7 @@ func BenchmarkOwnerFromCache(b *testing.B) {
 	sids := make([]string, 1<<14)
 	for i := range sids {
 		sids[i] = MintSID(reg.ID())
-		d.cache.put(sids[i], reg.ID(), time.Hour, d.now(), d.now())
+		d.sids.cache.put(sids[i], reg.ID(), time.Hour, d.now(), d.now())
 	}
 	ctx := context.Background()
 	b.ReportAllocs()

@@ -13,54 +13,52 @@ import (
 // mistaken for a single Redis would have to serve all of them to hide the mistake.
 const checkedSIDs = 32
 
-// Check tries every command that this package needs, on keys of the app, and leaves nothing behind. An
-// error is sidereal.ErrRedisUnreachable, or one that only an operator can fix: a wrong password, or a
-// missing right, whose command or key it names.
-func (d *Directory) Check(ctx context.Context) error {
+// check tries every command: see [Directory.Check].
+func (a *app) check(ctx context.Context) error {
 	sid, id := "check-"+randomText(secretBytes), "check"
 	tries := []struct {
 		what string
 		try  func(redis.Pipeliner)
 	}{
-		{"write sids", func(p redis.Pipeliner) { p.Set(ctx, d.keys.sid(sid), "", recordTTL) }},
+		{"write sids", func(p redis.Pipeliner) { p.Set(ctx, a.keys.sid(sid), "", recordTTL) }},
 		{"read sids", func(p redis.Pipeliner) {
-			p.Get(ctx, d.keys.sid(sid))
+			p.Get(ctx, a.keys.sid(sid))
 			for range checkedSIDs {
-				p.PTTL(ctx, d.keys.sid("check-"+randomText(secretBytes)))
+				p.PTTL(ctx, a.keys.sid("check-"+randomText(secretBytes)))
 			}
 		}},
-		{"delete sids", func(p redis.Pipeliner) { p.Del(ctx, d.keys.sid(sid)) }},
+		{"delete sids", func(p redis.Pipeliner) { p.Del(ctx, a.keys.sid(sid)) }},
 		{"write records", func(p redis.Pipeliner) {
-			p.Exists(ctx, d.keys.worker(id))
-			p.Set(ctx, d.keys.worker(id), "", recordTTL)
-			p.Del(ctx, d.keys.worker(id))
-			p.SAdd(ctx, d.keys.workers(), id)
-			p.SRem(ctx, d.keys.workers(), id)
-			p.HSet(ctx, d.keys.beats(), id, "")
-			p.HDel(ctx, d.keys.beats(), id)
+			p.Exists(ctx, a.keys.worker(id))
+			p.Set(ctx, a.keys.worker(id), "", recordTTL)
+			p.Del(ctx, a.keys.worker(id))
+			p.SAdd(ctx, a.keys.workers(), id)
+			p.SRem(ctx, a.keys.workers(), id)
+			p.HSet(ctx, a.keys.beats(), id, "")
+			p.HDel(ctx, a.keys.beats(), id)
 		}},
 		{"read records", func(p redis.Pipeliner) {
-			p.SMembers(ctx, d.keys.workers())
-			p.SMembers(ctx, d.keys.routers())
-			p.HGetAll(ctx, d.keys.beats())
-			p.MGet(ctx, d.keys.worker(id))
+			p.SMembers(ctx, a.keys.workers())
+			p.SMembers(ctx, a.keys.routers())
+			p.HGetAll(ctx, a.keys.beats())
+			p.MGet(ctx, a.keys.worker(id))
 		}},
-		{"count sessions", func(p redis.Pipeliner) { p.IncrBy(ctx, d.keys.opened(), 0) }},
-		{"publish events", func(p redis.Pipeliner) { p.Publish(ctx, d.keys.events(), "{}") }},
+		{"count sessions", func(p redis.Pipeliner) { p.IncrBy(ctx, a.keys.opened(), 0) }},
+		{"publish events", func(p redis.Pipeliner) { p.Publish(ctx, a.keys.events(), "{}") }},
 	}
 	for _, t := range tries {
-		pipe := d.client.Pipeline()
+		pipe := a.client.Pipeline()
 		t.try(pipe)
 		if _, err := pipe.Exec(ctx); err != nil {
 			return fmt.Errorf("directory: %s: %w", t.what, redisconn.Classify(err))
 		}
 	}
-	return d.checkEvents(ctx)
+	return a.checkEvents(ctx)
 }
 
 // checkEvents subscribes once; a missing right is Redis's first answer.
-func (d *Directory) checkEvents(ctx context.Context) error {
-	ps := d.client.Subscribe(ctx, d.keys.events())
+func (a *app) checkEvents(ctx context.Context) error {
+	ps := a.client.Subscribe(ctx, a.keys.events())
 	defer ps.Close()
 	if _, err := ps.ReceiveTimeout(ctx, lookTimeout); err != nil {
 		return fmt.Errorf("directory: subscribe to events: %w", redisconn.Classify(err))

@@ -141,8 +141,8 @@ func TestFrozenNodeHoldsOnlyItsSids(t *testing.T) {
 	defer frozen.Cont()
 	write := func(sid string) write {
 		wr := write{sid: sid, owner: worker.ID(), ttl: time.Minute, done: make(chan struct{})}
-		a.remember(sid, wr.owner, wr.ttl, a.now(), 0)
-		if !a.write(wr) {
+		a.sids.remember(sid, wr.owner, wr.ttl, a.now(), 0)
+		if !a.sids.write(wr) {
 			t.Fatal("not queued")
 		}
 		return wr

@@ -91,7 +91,7 @@ func TestPruneLeavesTheLiving(t *testing.T) {
 	if _, err := m.SAdd("{sidereal:default}:workers", "dead", "live"); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.prune(context.Background(), news{staleWorkers: []string{"dead"}}); err != nil {
+	if err := d.follower.prune(context.Background(), news{staleWorkers: []string{"dead"}}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := m.SMembers("{sidereal:default}:workers"); len(got) != 1 || got[0] != "live" {

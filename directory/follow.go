@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -17,84 +21,145 @@ const (
 	sweepEvery  = 10 * time.Second // of expired sids
 )
 
-// follow reads all records every 2 s and when a record should expire, and single ones after events.
-func (d *Directory) follow(ctx context.Context) error {
+// follower keeps the table of workers and routers. It reads their records, and hears their events.
+type follower struct {
+	*app
+	published
+	own       *pulse
+	secret    *secret
+	sids      *sids // written again when Redis is back
+	reader    reader
+	due       due
+	strangers strangers
+
+	events *redisconn.Subscription
+	deaf   atomic.Bool   // the events are not heard: not yet, or Redis may be away
+	back   atomic.Bool   // they are heard again, and the records not yet looked at
+	looks  atomic.Uint64 // at the records, that Redis answered
+
+	mu        sync.Mutex // guards the rest
+	roster    *roster
+	upstreams []Worker // beside those of the roster
+	looked    bool     // at the records
+}
+
+func newFollower(a *app, sidTTL time.Duration, own *pulse, secret *secret, s *sids) *follower {
+	f := &follower{app: a, own: own, secret: secret, sids: s, reader: reader{app: a}, due: newDue(), roster: newRoster(sidTTL)}
+	f.deaf.Store(true)
+	first := true
+	f.events = a.conn.Subscribe(redisconn.SubConfig{
+		Name:       "directory events",
+		Channels:   []string{a.keys.events()},
+		MaxPayload: maxRecord,
+		OnMessage:  func(_ string, payload []byte) bool { f.heard(payload); return false },
+		OnUp: func() {
+			f.strangers.forget()
+			f.deaf.Store(false)
+			f.back.Store(!first)
+			first = false
+			f.due.addAll()
+		},
+		OnDown: func() { f.deaf.Store(true) },
+	})
+	return f
+}
+
+// run reads all records every 2 s and when a record should expire, and single ones after events.
+func (f *follower) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
 	away := false
+	var unread sparse // logged that the records can't be read
 	for {
-		changed := d.conn.Changed()
+		changed := f.conn.Changed()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-sweep.C:
-			d.cache.expire(d.now())
-			if d.behind.Swap(false) {
-				d.rewrite()
-			}
-			d.metrics.sids.Set(float64(d.cache.len()))
+			f.sids.sweep()
 			continue
 		case <-changed:
-		case <-d.refresh:
-			ids, whole := d.wanted()
-			if !whole && !away && d.conn.Up() && !d.back.Load() && d.lookAt(ctx, ids) == nil {
+		case <-f.due.wake:
+			ids, all := f.due.take()
+			if !all && !away && f.conn.Up() && !f.back.Load() && f.lookAt(ctx, ids) == nil {
 				continue
 			}
 		case <-timer.C:
 		}
-		if !d.conn.Up() {
+		if !f.conn.Up() {
 			away = true
 			continue // its change back wakes this loop
 		}
-		returned := d.back.Swap(false)
-		wait, err := d.look(ctx, away || returned)
+		returned := f.back.Swap(false)
+		wait, err := f.look(ctx, away || returned)
 		if err != nil && ctx.Err() == nil {
-			if d.unread.due(logEvery) {
-				d.cfg.Log.Warn("directory not readable; keeping the known workers", "error", err)
+			if unread.due(logEvery) {
+				f.log.Warn("directory not readable; keeping the known workers", "error", err)
 			}
-			d.conn.Doubt()
+			f.conn.Doubt()
 			away, wait = true, lookRetry
 		} else if err == nil && (away || returned) {
 			away = false
-			d.rewrite()
+			f.sids.rewrite()
 		}
 		timer.Reset(wait)
 	}
 }
 
+// synced waits for the events and the first look: see [Directory.Synced].
+func (f *follower) synced(ctx context.Context) error {
+	if err := f.events.Wait(ctx); err != nil {
+		return err
+	}
+	for {
+		changed := f.Changed()
+		f.mu.Lock()
+		looked := f.looked
+		f.mu.Unlock()
+		if looked {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
 // look reads all records once and returns the time until the next look.
-func (d *Directory) look(ctx context.Context, returned bool) (time.Duration, error) {
+func (f *follower) look(ctx context.Context, returned bool) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	sent := d.pulse.beats()
-	o, err := d.read(ctx, sent)
+	sent, deaf := f.own.beats(), f.deaf.Load()
+	o, err := f.reader.read(ctx, f.known(), sent, f.secret.known())
 	if err != nil {
 		return 0, err
 	}
-	unsure, missing := d.keys.blind(&o, sent)
-	o.blind = o.blind || unsure
-	d.metrics.blind.Set(float64(b2i(o.blind)))
+	unsure, missing := f.keys.blind(&o, sent)
+	o.blind = o.blind || unsure || deaf || f.deaf.Load()
+	f.metrics.blind.Set(float64(b2i(o.blind)))
 	for _, key := range missing {
-		d.pulse.again(key)
+		f.own.again(key)
 	}
-	d.mu.Lock()
+	f.mu.Lock()
 	if returned {
-		d.roster.returned(o.at)
+		f.roster.returned(o.at)
 	}
-	n := d.roster.observe(o)
-	if n.changed || !d.looked {
-		d.looked = true
-		d.publishLocked()
+	n := f.roster.observe(o)
+	if n.changed || !f.looked {
+		f.looked = true
+		f.publishLocked()
 	}
-	wait := d.roster.nextExpiry(o.at, lookEvery) + lookAfter
-	d.mu.Unlock()
-	d.looks.Add(1)
-	d.tell(n)
-	d.confirmSecret(ctx, o.secret)
-	if err := d.prune(ctx, n); err != nil { // what was read still counts
-		d.cfg.Log.Debug("directory not pruned", "error", err)
+	wait := f.roster.nextExpiry(o.at, lookEvery) + lookAfter
+	f.mu.Unlock()
+	f.looks.Add(1)
+	f.tell(n)
+	f.secret.confirm(ctx, o.secret)
+	if err := f.prune(ctx, n); err != nil { // what was read still counts
+		f.log.Debug("directory not pruned", "error", err)
 	}
 	return wait, nil
 }
@@ -106,166 +171,224 @@ func b2i(b bool) int {
 	return 0
 }
 
+// lookAt reads the records of workers that events named. Other records stay as they are.
+func (f *follower) lookAt(ctx context.Context, ids []string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	all, err := f.reader.readWorkers(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var n news
+	at := time.Now()
+	f.mu.Lock()
+	for _, s := range all {
+		if s.bad != "" {
+			n.unreadable = append(n.unreadable, s.id+": "+s.bad)
+		}
+		if s.raw != "" { // else the next look tells
+			f.roster.saw(s, at, &n)
+		}
+	}
+	if n.changed {
+		f.publishLocked()
+	}
+	f.mu.Unlock()
+	f.tell(n)
+	return nil
+}
+
 // prune removes ids from the sets if their records expired long ago, and signs of beats without a
 // member. A worker that returns adds itself with its next beat.
-func (d *Directory) prune(ctx context.Context, n news) error {
+func (f *follower) prune(ctx context.Context, n news) error {
 	if len(n.staleBeats) > 0 {
-		if err := d.client.HDel(ctx, d.keys.beats(), n.staleBeats...).Err(); err != nil {
-			return fmt.Errorf("directory: prune %s: %w", d.keys.beats(), redisconn.Classify(err))
+		if err := f.client.HDel(ctx, f.keys.beats(), n.staleBeats...).Err(); err != nil {
+			return fmt.Errorf("directory: prune %s: %w", f.keys.beats(), redisconn.Classify(err))
 		}
 	}
 	for set, ids := range map[string][]string{
-		d.keys.workers(): append(n.staleWorkers, n.junk[d.keys.workers()]...),
-		d.keys.routers(): append(n.staleNode, n.junk[d.keys.routers()]...),
+		f.keys.workers(): append(n.staleWorkers, n.junk[f.keys.workers()]...),
+		f.keys.routers(): append(n.staleNode, n.junk[f.keys.routers()]...),
 	} {
 		if len(ids) == 0 {
 			continue
 		}
-		if err := d.client.SRem(ctx, set, ids).Err(); err != nil {
+		if err := f.client.SRem(ctx, set, ids).Err(); err != nil {
 			return fmt.Errorf("directory: prune %s: %w", set, redisconn.Classify(err))
 		}
 	}
 	return nil
 }
 
-func (d *Directory) tell(n news) {
+func (f *follower) tell(n news) {
 	for _, id := range n.lost {
-		d.cfg.Log.Warn("worker lost: its record expired without a goodbye", "worker", id)
+		f.log.Warn("worker lost: its record expired without a goodbye", "worker", id)
 	}
 	for _, id := range n.back {
-		d.cfg.Log.Info("worker back", "worker", id)
+		f.log.Info("worker back", "worker", id)
 	}
 	for _, id := range n.forgotten {
-		d.cfg.Log.Info("lost worker forgotten", "worker", id)
+		f.log.Info("lost worker forgotten", "worker", id)
 	}
-	d.metrics.unreadable.Add(float64(len(n.unreadable)))
+	f.metrics.unreadable.Add(float64(len(n.unreadable)))
 	for _, what := range n.unreadable {
-		if d.ignored.news(what) {
-			d.cfg.Log.Warn("record not readable: ignored", "record", what)
+		if f.ignored.news(what) {
+			f.log.Warn("record not readable: ignored", "record", what)
 		}
 	}
 }
 
 // heard handles one event. It ignores events that it can't read: another version may have sent
 // them, and the records have the facts.
-func (d *Directory) heard(payload []byte) {
+func (f *follower) heard(payload []byte) {
 	var e event
 	if json.Unmarshal(payload, &e) != nil || !isID(e.Worker) {
 		return
 	}
-	if e.State == stateSilent || e.State == stateHeard {
-		d.MarkSilent(e.Worker, e.State == stateSilent)
-		return
-	}
-	if e.State != stateGone {
-		d.strangers.came(e.Worker)
-	}
-	d.mu.Lock()
-	if e.State == stateGone {
-		d.diedLocked(e.Worker, e.Dead)
-	} else {
-		d.roster.lives(e.Worker, time.Now())
-		d.roster.heardOf(e.Worker, time.Now())
-		d.nameLocked(e.Worker)
-	}
-	d.mu.Unlock()
-	kick(d.refresh)
-}
-
-// WorkerGone reports a dead worker, for a caller that saw its end: a child process that exited, a refused
-// connection, another process at its address. This process forgets the worker at once, and an event
-// tells the others. A worker that lives is back with its next beat. WorkerGone never blocks.
-func (d *Directory) WorkerGone(id string) {
-	d.mu.Lock()
-	news := d.diedLocked(id, true)
-	d.mu.Unlock()
-	if !news {
-		return
-	}
-	select {
-	case d.deaths <- id:
-	default: // too many at once: the other routers find out, or wait for the records to expire
+	switch e.State {
+	case stateSilent, stateHeard:
+		f.silent(e.Worker, e.State == stateSilent)
+	case stateGone:
+		f.died(e.Worker, e.Dead)
+	default:
+		f.strangers.came(e.Worker)
+		f.mu.Lock()
+		f.roster.lives(e.Worker, time.Now())
+		f.roster.heardOf(e.Worker, time.Now())
+		f.mu.Unlock()
+		f.due.add(e.Worker)
 	}
 }
 
-// WorkerSilent reports that a worker has missed its beats, or beats again. Its supervisor calls it every
-// second while the worker is silent. Meanwhile the worker gets no new sessions: from this process at
-// once, from the others by an event. WorkerSilent never blocks.
-func (d *Directory) WorkerSilent(id string, silent bool) {
-	d.MarkSilent(id, silent)
-	e := event{Worker: id, State: stateHeard}
-	if silent {
-		e.State = stateSilent
-	}
-	select {
-	case d.silences <- e:
-	default: // the supervisor repeats it, or it ends by itself
+// silent takes the report that a worker has missed its beats, or beats again.
+func (f *follower) silent(id string, silent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.roster.quiet(id, silent, time.Now()) {
+		f.publishLocked()
+		f.log.Info("worker missed its heartbeats, or sends them again", "worker", id, "silent", silent)
 	}
 }
 
-// MarkSilent is WorkerSilent without the event.
-func (d *Directory) MarkSilent(id string, silent bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.roster.quiet(id, silent, time.Now()) {
-		d.publishLocked()
-		d.cfg.Log.Info("worker missed its heartbeats, or sends them again", "worker", id, "silent", silent)
-	}
-}
-
-// diedLocked forgets a worker. Dead means that somebody else reported its end. A worker that drained
-// was about to leave: its supervisor may see its end before its goodbye comes.
-func (d *Directory) diedLocked(id string, dead bool) bool {
-	m := d.roster.members[id]
+// died forgets a worker, and returns false if it was known to be gone. Dead means that somebody
+// else reported its end. A worker that drained was about to leave: its supervisor may see its end
+// before its goodbye comes.
+func (f *follower) died(id string, dead bool) (news bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.roster.members[id]
 	var was Worker
 	if m != nil {
 		was = m.worker
 	}
-	news := d.roster.died(id, time.Now())
+	news = f.roster.died(id, time.Now())
 	if m == nil {
 		return news
 	}
-	d.publishLocked()
+	f.publishLocked()
 	switch {
 	case !dead:
-		d.cfg.Log.Info("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "goodbye")
+		f.log.Info("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "goodbye")
 	case was.State == StateDraining:
-		d.cfg.Log.Info("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "ended while it drained")
+		f.log.Info("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "ended while it drained")
 	default:
-		d.cfg.Log.Warn("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "died")
+		f.log.Warn("worker gone", "worker", id, "worker_host", was.Host, "slot", was.Slot, "why", "died")
 	}
 	return news
 }
 
-// announceDeaths tells the other routers about the workers of WorkerGone.
-func (d *Directory) announceDeaths(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case id := <-d.deaths:
-			if err := d.announceGone(ctx, id, true); err != nil && ctx.Err() == nil {
-				d.cfg.Log.Debug("gone worker not announced", "worker", id, "error", err)
-			}
-		case e := <-d.silences:
-			saying, cancel := context.WithTimeout(ctx, lookTimeout)
-			if err := d.client.Publish(saying, d.keys.events(), encode(e)).Err(); err != nil && ctx.Err() == nil {
-				d.cfg.Log.Debug("silent worker not announced", "worker", e.Worker, "error", err)
-			}
-			cancel()
-		}
-	}
+// isGone reports whether somebody saw the worker's end a moment ago.
+func (f *follower) isGone(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	until, ok := f.roster.gone[id]
+	return ok && time.Now().Before(until)
 }
 
-// announceGone removes a worker's record and then tells the routers.
-func (d *Directory) announceGone(ctx context.Context, id string, dead bool) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	pipe := d.client.Pipeline()
-	pipe.Del(ctx, d.keys.worker(id))
-	pipe.SRem(ctx, d.keys.workers(), id)
-	pipe.HDel(ctx, d.keys.beats(), workerField(id))
-	pipe.Publish(ctx, d.keys.events(), encode(event{id, stateGone, dead}))
-	_, err := pipe.Exec(ctx)
-	return redisconn.Classify(err)
+// known returns the ids that a look reads even if the sets don't have them: a set may be lost
+// while its members live. Ids that events named come first if a set has too many.
+func (f *follower) known() members {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.roster.known()
+}
+
+// redisLostData has everything written again that only this process knows, and all records read.
+func (f *follower) redisLostData() {
+	f.sids.redisLostData()
+	f.due.addAll()
+}
+
+// setUpstreams replaces the upstreams of the table.
+func (f *follower) setUpstreams(workers []Worker) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.upstreams = workers
+	f.publishLocked()
+}
+
+// publishLocked replaces the table by the roster's present state.
+func (f *follower) publishLocked() {
+	t := f.roster.table(f.upstreams)
+	f.publish(t)
+	f.metrics.countWorkers(t)
+}
+
+// readAnew returns the table as Redis has it now. Unlike the follower's own looks it may be called
+// beside run.
+func (f *follower) readAnew(ctx context.Context) (*Table, error) {
+	anew := reader{app: f.app}
+	o, err := anew.read(ctx, f.known(), nil, false)
+	if err != nil {
+		return nil, err
+	}
+	r := newRoster(f.roster.sidTTL)
+	r.observe(o)
+	t := r.table(nil)
+	for _, w := range f.Workers().All() { // missed beats are told, and not in Redis
+		if now := t.byID[w.ID]; now != nil && w.State == StateSick {
+			now.State = StateSick
+		}
+	}
+	return newTable(t.byID, t.routers, nil), nil
+}
+
+// due says which records to read next: all, or those that events named.
+type due struct {
+	wake chan struct{}
+
+	mu  sync.Mutex // guards the rest
+	all bool
+	ids map[string]struct{}
+}
+
+func newDue() due { return due{wake: make(chan struct{}, 1), ids: make(map[string]struct{})} }
+
+func (d *due) addAll() {
+	d.mu.Lock()
+	d.all = true
+	d.mu.Unlock()
+	kick(d.wake)
+}
+
+// add adds the record of one worker.
+func (d *due) add(id string) {
+	d.mu.Lock()
+	if len(d.ids) < maxHeard {
+		d.ids[id] = struct{}{}
+	} else {
+		d.all = true
+	}
+	d.mu.Unlock()
+	kick(d.wake)
+}
+
+// take returns the workers whose records to read, or all, and begins anew.
+func (d *due) take() (ids []string, all bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ids, all = slices.Collect(maps.Keys(d.ids)), d.all
+	clear(d.ids)
+	d.all = false
+	return ids, all
 }

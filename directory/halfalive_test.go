@@ -82,10 +82,10 @@ func moreLooks(t *testing.T, n uint64, all ...*Directory) {
 	t.Helper()
 	want := make([]uint64, len(all))
 	for i, d := range all {
-		want[i] = d.looks.Load() + n
+		want[i] = d.follower.looks.Load() + n
 	}
 	for i, d := range all {
-		testkit.Until(t, fmt.Sprint(n, " looks"), func() bool { return d.looks.Load() >= want[i] })
+		testkit.Until(t, fmt.Sprint(n, " looks"), func() bool { return d.follower.looks.Load() >= want[i] })
 	}
 }
 

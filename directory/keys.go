@@ -5,7 +5,8 @@ import "time"
 //go:generate go test -run ^TestRedisDoc$ -update
 
 const (
-	// recordTTL is the life of a worker's or router's record; beatEvery is how often it is written again.
+	// recordTTL is the life of a worker's or router's record; beatEvery is how often it is written
+	// again.
 	recordTTL = 6 * time.Second
 	beatEvery = 2 * time.Second
 
@@ -13,8 +14,9 @@ const (
 	defaultSIDTTL = 90 * time.Second
 )
 
-// keys names everything that one app has in Redis. What carries the hash tag {sidereal:<app>} shares one slot of a Redis
-// Cluster, so commands may name several such keys; the sids are spread over all slots, so none may name two of them.
+// keys names everything that one app has in Redis. What carries the hash tag {sidereal:<app>}
+// shares one slot of a Redis Cluster, so commands may name several such keys; the sids are spread
+// over all slots, so none may name two of them.
 type keys struct{ app string }
 
 func (k keys) sid(sid string) string   { return "sidereal:" + k.app + ":sid:" + sid }

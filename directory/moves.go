@@ -36,77 +36,54 @@ type MoveOrder struct {
 	PerSecond float64 `json:"per_second"` // how many to move each second
 }
 
-// OrderMoves calls plan with the workers and routers as Redis has them now, and gives the workers
-// their orders, by id. It fails with ErrMovesOrdered if another process did so in the last 15
-// seconds. An error of plan ends it, as does a plan without orders. The Directory must be running.
-func (d *Directory) OrderMoves(ctx context.Context, plan func(*Table) (map[string]MoveOrder, error)) error {
+// moves orders workers to move sessions.
+type moves struct {
+	*app
+	workers *follower
+}
+
+// order gives the orders that plan makes: see [Directory.OrderMoves].
+func (m *moves) order(ctx context.Context, plan func(*Table) (map[string]MoveOrder, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, moveWithin)
 	defer cancel()
 	owner := randomText(secretBytes)
-	err := d.client.SetArgs(ctx, d.keys.moves(), owner, redis.SetArgs{Mode: "NX", TTL: movesLock}).Err()
+	err := m.client.SetArgs(ctx, m.keys.moves(), owner, redis.SetArgs{Mode: "NX", TTL: movesLock}).Err()
 	if errors.Is(err, redis.Nil) {
 		return ErrMovesOrdered
 	}
 	if err != nil {
 		return fmt.Errorf("directory: order moves: %w", redisconn.Classify(err))
 	}
-	orders, err := d.planMoves(ctx, plan)
-	if err == nil && len(orders) > 0 {
-		return d.writeMoves(ctx, orders)
+	table, err := m.workers.readAnew(ctx)
+	var orders map[string]MoveOrder
+	if err == nil {
+		orders, err = plan(table)
 	}
-	unlocked := d.client.Del(ctx, d.keys.moves()).Err() // it expires if this fails
+	if err == nil && len(orders) > 0 {
+		return m.write(ctx, orders)
+	}
+	unlocked := m.client.Del(ctx, m.keys.moves()).Err() // it expires if this fails
 	if err == nil && unlocked != nil {
 		err = fmt.Errorf("directory: order moves: %w", redisconn.Classify(unlocked))
 	}
 	return err
 }
 
-func (d *Directory) planMoves(ctx context.Context, plan func(*Table) (map[string]MoveOrder, error)) (map[string]MoveOrder, error) {
-	o, err := d.readAnew(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r := newRoster(d.cfg.SIDTTL)
-	r.observe(o)
-	t := r.table(1, nil)
-	for _, w := range d.Workers().All() { // missed beats are told, and not in Redis
-		if now := t.byID[w.ID]; now != nil && w.State == StateSick {
-			now.State = StateSick
-		}
-	}
-	return plan(newTable(1, t.byID, t.routers, nil))
-}
-
-// readAnew reads all records. Unlike read, it may be called beside Run, whose memory of earlier
-// records it doesn't use.
-func (d *Directory) readAnew(ctx context.Context) (o observation, err error) {
-	if err := d.readMembers(ctx, &o, func(redis.Pipeliner) {}); err != nil {
-		return o, err
-	}
-	var all []reading
-	for key, s := range d.records(&o) {
-		all = append(all, reading{into: s, key: key})
-	}
-	err = d.readAll(ctx, all)
-	o.at = time.Now()
-	return o, err
-}
-
-// StopMoves gives workers orders to move nobody, which replace earlier ones.
-func (d *Directory) StopMoves(ctx context.Context, workers ...string) error {
+// stop ends moves: see [Directory.StopMoves].
+func (m *moves) stop(ctx context.Context, workers []string) error {
 	orders := make(map[string]MoveOrder, len(workers))
 	for _, id := range workers {
 		orders[id] = MoveOrder{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, moveWithin)
 	defer cancel()
-	return d.writeMoves(ctx, orders)
+	return m.write(ctx, orders)
 }
 
-func (d *Directory) writeMoves(ctx context.Context, orders map[string]MoveOrder) error {
-	pipe := d.client.Pipeline()
+func (m *moves) write(ctx context.Context, orders map[string]MoveOrder) error {
+	pipe := m.client.Pipeline()
 	for _, id := range slices.Sorted(maps.Keys(orders)) {
-		pipe.Set(ctx, d.keys.move(id), encode(orders[id]), moveTTL)
+		pipe.Set(ctx, m.keys.move(id), encode(orders[id]), moveTTL)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("directory: order moves: %w", redisconn.Classify(err))
@@ -124,12 +101,12 @@ func (r *Registration[R]) Moves() <-chan MoveOrder {
 
 // takeMove takes the order that a beat has found. Whoever deletes the key has the order.
 func (r *Registration[R]) takeMove(ctx context.Context, text string) {
-	if n, err := r.d.client.Del(ctx, r.d.keys.move(r.id)).Result(); err != nil || n != 1 {
+	if n, err := r.client.Del(ctx, r.keys.move(r.id)).Result(); err != nil || n != 1 {
 		return // the next beat tries again
 	}
 	var order MoveOrder
 	if err := json.Unmarshal([]byte(text), &order); err != nil || len(text) > maxRecord {
-		r.d.cfg.Log.Warn("order to move sessions not readable: ignored", "worker", r.id)
+		r.log.Warn("order to move sessions not readable: ignored", "worker", r.id)
 		return
 	}
 	order.Sessions, order.Keep = countOf(order.Sessions), countOf(order.Keep)

@@ -25,10 +25,21 @@ const (
 	openingsPerRouter = 500 * time.Microsecond
 )
 
-// openings counts the sessions that routers opened in the last seconds: this one's own, and those
-// that others told. All add theirs to one counter in Redis, whose answer has everybody's: an event for
-// each router would cost the square of their number.
+// openings counts the sessions that all routers open. They add theirs to one counter in Redis,
+// whose answer has everybody's: an event for each router would cost the square of their number.
 type openings struct {
+	*app
+	routers func() int // how many there are
+	lately  *openWindow
+}
+
+func newOpenings(a *app, routers func() int) *openings {
+	return &openings{a, routers, newOpenWindow()}
+}
+
+// openWindow counts the sessions that routers opened in the last seconds: this one's own, and those
+// that others told.
+type openWindow struct {
 	due chan struct{} // there is enough to tell
 
 	mu     sync.Mutex // guards the rest
@@ -41,32 +52,32 @@ type openings struct {
 	known  bool
 }
 
-func newOpenings() *openings {
-	return &openings{due: make(chan struct{}, 1)}
+func newOpenWindow() *openWindow {
+	return &openWindow{due: make(chan struct{}, 1)}
 }
 
 // slotLocked returns the slot of a time, and empties those that have passed.
-func (o *openings) slotLocked(at int64) *struct{ own, others int } {
+func (w *openWindow) slotLocked(at int64) *struct{ own, others int } {
 	now := at / int64(openingsSlot)
-	for n := max(o.now+1, now-openingsSlots+1); n <= now; n++ {
-		o.slots[n%openingsSlots] = struct{ own, others int }{}
+	for n := max(w.now+1, now-openingsSlots+1); n <= now; n++ {
+		w.slots[n%openingsSlots] = struct{ own, others int }{}
 	}
-	o.now = max(o.now, now)
-	return &o.slots[o.now%openingsSlots]
+	w.now = max(w.now, now)
+	return &w.slots[w.now%openingsSlots]
 }
 
 // opened counts a session that this router opened.
-func (o *openings) opened(at int64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	s := o.slotLocked(at)
-	if own, _ := o.sumLocked(); own == 0 {
-		o.first = o.now
+func (w *openWindow) opened(at int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.slotLocked(at)
+	if own, _ := w.sumLocked(); own == 0 {
+		w.first = w.now
 	}
 	s.own++
-	if o.untold++; o.untold >= openingsLeast {
+	if w.untold++; w.untold >= openingsLeast {
 		select {
-		case o.due <- struct{}{}:
+		case w.due <- struct{}{}:
 		default:
 		}
 	}
@@ -74,35 +85,35 @@ func (o *openings) opened(at int64) {
 
 // counted is the counter's answer to n sessions of this router. The rest of its growth is others'.
 // After a long time it isn't known when they opened theirs.
-func (o *openings) counted(n int, total, at int64) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	s := o.slotLocked(at)
-	if grown := total - o.total - int64(n); o.known && grown > 0 && at-o.asked < openingsSlots*int64(openingsSlot) {
+func (w *openWindow) counted(n int, total, at int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.slotLocked(at)
+	if grown := total - w.total - int64(n); w.known && grown > 0 && at-w.asked < openingsSlots*int64(openingsSlot) {
 		s.others += int(min(grown, openingsMost))
 	}
-	o.total, o.asked, o.known = total, at, true
+	w.total, w.asked, w.known = total, at, true
 }
 
 // unheard puts back what Redis didn't count.
-func (o *openings) unheard(n int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.untold += n
-	o.known = false
+func (w *openWindow) unheard(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.untold += n
+	w.known = false
 }
 
 // opens reports whether this router opened sessions lately.
-func (o *openings) opens(at int64) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.slotLocked(at)
-	own, _ := o.sumLocked()
+func (w *openWindow) opens(at int64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slotLocked(at)
+	own, _ := w.sumLocked()
 	return own > 0
 }
 
-func (o *openings) sumLocked() (own, others int) {
-	for _, s := range o.slots {
+func (w *openWindow) sumLocked() (own, others int) {
+	for _, s := range w.slots {
 		own, others = own+s.own, others+s.others
 	}
 	return own, others
@@ -111,80 +122,78 @@ func (o *openings) sumLocked() (own, others int) {
 // ratio returns how many sessions all routers opened for each of this one, or 0 if it opened too
 // few, or began too short a time ago to have heard of the others'. It counts as many for each of
 // the others as that may not have told yet.
-func (o *openings) ratio(at int64, others int) float64 {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.slotLocked(at)
-	own, told := o.sumLocked()
-	if own < openingsLeast || o.now == o.first || !o.known {
+func (w *openWindow) ratio(at int64, others int) float64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slotLocked(at)
+	own, told := w.sumLocked()
+	if own < openingsLeast || w.now == w.first || !w.known {
 		return 0
 	}
 	return 1 + float64(told+others*openingsLeast)/float64(own)
 }
 
 // take returns what is to be told.
-func (o *openings) take() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	n := o.untold
-	o.untold = 0
+func (w *openWindow) take() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.untold
+	w.untold = 0
 	return n
 }
 
-// Opened notes that this router opened a session. The directory tells the other routers now and
-// then.
-func (d *Directory) Opened() { d.openings.opened(d.now()) }
+// opened counts a session of this router: see [Directory.Opened].
+func (o *openings) opened() { o.lately.opened(o.now()) }
 
-// OpenedRatio returns how many sessions all routers together opened in the last seconds for each
-// session that this one opened. It is 0 if the directory doesn't know.
-func (d *Directory) OpenedRatio() float64 {
-	if !d.conn.Up() {
+// ratio answers [Directory.OpenedRatio].
+func (o *openings) ratio() float64 {
+	if !o.conn.Up() {
 		return 0
 	}
-	return d.openings.ratio(d.now(), max(len(d.Workers().Routers())-1, 0))
+	return o.lately.ratio(o.now(), max(o.routers()-1, 0))
 }
 
-// countOpenings adds this router's new sessions to the counter, and learns of the others'.
-func (d *Directory) countOpenings(ctx context.Context) error {
+// run adds this router's new sessions to the counter, and learns of the others', until ctx ends.
+func (o *openings) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-d.openings.due:
+		case <-o.lately.due:
 		case <-timer.C:
 		}
-		if d.conn.Up() {
-			d.countOpened(ctx, d.openings.take())
+		if o.conn.Up() {
+			o.count(ctx, o.lately.take())
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(max(openingsPace, time.Duration(len(d.Workers().Routers()))*openingsPerRouter)):
+		case <-time.After(max(openingsPace, time.Duration(o.routers())*openingsPerRouter)):
 		}
 		next := lookEvery
-		if d.openings.opens(d.now()) {
+		if o.lately.opens(o.now()) {
 			next = openingsSlot
 		}
 		timer.Reset(next)
 	}
 }
 
-func (d *Directory) countOpened(ctx context.Context, n int) {
+func (o *openings) count(ctx context.Context, n int) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	total, err := d.client.IncrBy(ctx, d.keys.opened(), int64(n)).Result()
+	total, err := o.client.IncrBy(ctx, o.keys.opened(), int64(n)).Result()
 	if err == nil {
-		d.openings.counted(n, total, d.now())
+		o.lately.counted(n, total, o.now())
 		return
 	}
-	d.openings.unheard(n)
+	o.lately.unheard(n)
 	var answer redis.Error
 	if errors.As(err, &answer) && (wrongType(err) || strings.Contains(answer.Error(), "not an integer")) {
-		err = errors.Join(err, d.client.Del(ctx, d.keys.opened()).Err()) // it's ours: begin anew
+		err = errors.Join(err, o.client.Del(ctx, o.keys.opened()).Err()) // it's ours: begin anew
 	}
 	if ctx.Err() == nil {
-		d.cfg.Log.Debug("opened sessions not counted", "error", err)
+		o.log.Debug("opened sessions not counted", "error", err)
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 func TestOpenedRatio(t *testing.T) {
 	const slot = int64(openingsSlot)
-	o := newOpenings()
+	o := newOpenWindow()
 	at := 100 * slot
 	check := func(want float64) {
 		t.Helper()
@@ -73,14 +73,14 @@ func TestRoutersTellTheirOpenings(t *testing.T) {
 	routers := []*Directory{a, b}
 	for _, d := range routers {
 		testkit.Until(t, "the counter to be known", func() bool {
-			d.openings.mu.Lock()
-			defer d.openings.mu.Unlock()
-			return d.openings.known
+			d.openings.lately.mu.Lock()
+			defer d.openings.lately.mu.Unlock()
+			return d.openings.lately.known
 		})
 	}
 	near := func(got, want float64) bool { return got > want*0.99 && got < want*1.01 }
 	testkit.Until(t, "both know their part", func() bool {
-		if !a.openings.opens(a.now()) && !b.openings.opens(b.now()) { // not yet, or too long ago on a busy machine
+		if !a.openings.lately.opens(a.now()) && !b.openings.lately.opens(b.now()) { // not yet, or too long ago on a busy machine
 			for i, d := range routers {
 				for range []int{64, 128}[i] {
 					d.Opened()

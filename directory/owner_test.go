@@ -129,7 +129,7 @@ func TestTouchRestoresALostKey(t *testing.T) {
 	if m.Exists("sidereal:default:sid:s") {
 		t.Error("renewed though it was written just now")
 	}
-	a.cache.wrote("s", a.now()-int64(31*time.Second))
+	a.sids.cache.wrote("s", a.now()-int64(31*time.Second))
 	a.Touch("s")
 	settle(a)
 	if got, err := m.Get("sidereal:default:sid:s"); got != "wwww" || err != nil {

@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -21,6 +20,8 @@ const (
 // all records expire, also of living workers. Or it may answer with an old state. So a missing
 // record proves a death only to a process that sees its own record.
 type pulse struct {
+	*app
+
 	mu     sync.Mutex // guards the rest
 	own    map[string]*ownRecord
 	said   sparse
@@ -81,25 +82,31 @@ func (p *pulse) again(key string) {
 	}
 }
 
-// failed logs, at most every 30 s, that Redis refused a beat.
-func (p *pulse) failed(log *slog.Logger, err error) {
+// failed has Redis probed after a beat failed. It logs, at most every 30 s, that Redis refused the
+// beat.
+func (p *pulse) failed(err error) {
+	p.metrics.beatFailures.Inc()
+	p.conn.Doubt()
+	if !p.conn.Up() {
+		return
+	}
 	due := p.said.due(logEvery)
 	p.mu.Lock()
 	p.warned = p.warned || due
 	p.mu.Unlock()
 	if due {
-		log.Warn("Redis answers but refuses heartbeats; until it accepts them, missing records are ignored", "error", err)
+		p.log.Warn("Redis answers but refuses heartbeats; until it accepts them, missing records are ignored", "error", err)
 	}
 }
 
 // wrote logs that Redis accepts beats again, after failed.
-func (p *pulse) wrote(log *slog.Logger) {
+func (p *pulse) wrote() {
 	p.mu.Lock()
 	told := p.warned
 	p.warned = false
 	p.mu.Unlock()
 	if told {
-		log.Info("Redis accepts heartbeats again")
+		p.log.Info("Redis accepts heartbeats again")
 	}
 }
 

@@ -37,42 +37,37 @@ func wrongType(err error) bool {
 	return errors.As(err, &answer) && strings.HasPrefix(answer.Error(), "WRONGTYPE")
 }
 
-// read reads both sets and the signs of beats, then the record and the remaining life of each member
-// of which the signs don't say enough. All keys share one slot. A bad key costs only itself. Own are
-// the keys of this process's own records, which are always read.
-func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o observation, err error) {
+// reader reads the records of workers and routers, and remembers them. It isn't for concurrent use.
+type reader struct {
+	*app
+	memory memory
+}
+
+// read reads both sets and the signs of beats, then the record and the remaining life of each
+// member of which the signs don't say enough. All keys share one slot. A bad key costs only itself.
+// Known are the ids that it reads even if the sets don't have them. Own are the keys of this
+// process's own records, which are always read. withSecret says to read the routers' secret too.
+func (r *reader) read(ctx context.Context, known members, own map[string]time.Time, withSecret bool) (o observation, err error) {
 	begun := time.Now()
-	var beats *redis.MapStringStringCmd
-	var secret *redis.StringCmd
-	err = d.readMembers(ctx, &o, func(pipe redis.Pipeliner) {
-		beats = pipe.HGetAll(ctx, d.keys.beats())
-		if d.secret.known() {
-			secret = pipe.Get(ctx, d.keys.secret())
-		}
-	})
+	signs, err := r.readMembers(ctx, &o, known, withSecret)
 	if err != nil {
 		return o, err
 	}
-	o.blind = o.blind || d.cut.Load()
-	if secret != nil {
-		o.secret = sawSecret(secret)
-	}
-	signs := beats.Val() // none if the hash can't be read: all records are read then
 	var unknown, beaten []reading
 	at := time.Now()
-	for key, s := range d.records(&o) {
+	for key, s := range r.keys.records(&o) {
 		now, signed := parseSign(signs[key.field])
 		delete(signs, key.field)
 		_, mine := own[key.record]
-		r := reading{into: s, key: key, sign: now, signed: signed}
+		q := reading{into: s, key: key, sign: now, signed: signed}
 		switch {
 		case mine || !signed || s.unlisted:
-			unknown = append(unknown, r)
-		case d.memory.recall(s, key.field, now, at):
-		case d.memory.saw(key.field, now): // and no beat since
-			unknown = append(unknown, r)
+			unknown = append(unknown, q)
+		case r.memory.recall(s, key.field, now, at):
+		case r.memory.saw(key.field, now): // and no beat since
+			unknown = append(unknown, q)
 		default:
-			beaten = append(beaten, r)
+			beaten = append(beaten, q)
 		}
 	}
 	for field := range signs {
@@ -80,36 +75,44 @@ func (d *Directory) read(ctx context.Context, own map[string]time.Time) (o obser
 			o.loose = append(o.loose, field)
 		}
 	}
-	absent, err := d.readMany(ctx, beaten)
+	absent, err := r.readMany(ctx, beaten)
 	if err != nil {
 		return o, err
 	}
 	unknown = append(unknown, absent...)
-	if err := d.readAll(ctx, unknown); err != nil {
+	if err := r.readAll(ctx, unknown); err != nil {
 		return o, err
 	}
 	o.at = time.Now()
-	for _, r := range slices.Concat(beaten, unknown) {
-		d.memory.note(r.into, r.key.field, r.sign, r.signed, o.at)
+	for _, q := range slices.Concat(beaten, unknown) {
+		r.memory.note(q.into, q.key.field, q.sign, q.signed, o.at)
 	}
-	d.memory.begun = begun
-	d.memory.keep(d.records(&o), len(o.workers)+len(o.routers))
+	r.memory.begun = begun
+	r.memory.keep(r.keys.records(&o), len(o.workers)+len(o.routers))
 	return o, nil
 }
 
-// readMembers reads who the workers and the routers are, and what also asks for in the same round
-// trip. Each command of that has an error of its own.
-func (d *Directory) readMembers(ctx context.Context, o *observation, also func(redis.Pipeliner)) (err error) {
-	known := d.known()
-	pipe := d.client.Pipeline()
-	workers, routers := pipe.SMembers(ctx, d.keys.workers()), pipe.SMembers(ctx, d.keys.routers())
-	also(pipe)
-	_, _ = pipe.Exec(ctx) // each command has its own error
-	if o.workers, err = d.membersOf(o, d.keys.workers(), workers, known.workers); err != nil {
-		return err
+// readMembers reads who the workers and the routers are, and returns the signs of their beats.
+// There are none if the hash can't be read: then all records are read.
+func (r *reader) readMembers(ctx context.Context, o *observation, known members, withSecret bool) (signs map[string]string, err error) {
+	pipe := r.client.Pipeline()
+	workers, routers := pipe.SMembers(ctx, r.keys.workers()), pipe.SMembers(ctx, r.keys.routers())
+	beats := pipe.HGetAll(ctx, r.keys.beats())
+	var secret *redis.StringCmd
+	if withSecret {
+		secret = pipe.Get(ctx, r.keys.secret())
 	}
-	o.routers, err = d.membersOf(o, d.keys.routers(), routers, known.routers)
-	return err
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	if o.workers, err = o.membersOf(r.keys.workers(), workers, known.workers); err != nil {
+		return nil, err
+	}
+	if o.routers, err = o.membersOf(r.keys.routers(), routers, known.routers); err != nil {
+		return nil, err
+	}
+	if withSecret {
+		o.secret = sawSecret(secret)
+	}
+	return beats.Val(), nil
 }
 
 // recordKey is where a record and its sign are.
@@ -123,76 +126,37 @@ func (k keys) ofRouter(id string) recordKey {
 func workerField(id string) string { return workerKind.name + ":" + id }
 
 // records returns each member of an observation with its keys.
-func (d *Directory) records(o *observation) iter.Seq2[recordKey, *seen] {
+func (k keys) records(o *observation) iter.Seq2[recordKey, *seen] {
 	return func(yield func(recordKey, *seen) bool) {
 		for i := range o.workers {
-			if !yield(d.keys.ofWorker(o.workers[i].id), &o.workers[i]) {
+			if !yield(k.ofWorker(o.workers[i].id), &o.workers[i]) {
 				return
 			}
 		}
 		for i := range o.routers {
-			if !yield(d.keys.ofRouter(o.routers[i].id), &o.routers[i]) {
+			if !yield(k.ofRouter(o.routers[i].id), &o.routers[i]) {
 				return
 			}
 		}
 	}
 }
 
-// lookAt reads the records of workers that events named. Other records stay as they are.
-func (d *Directory) lookAt(ctx context.Context, ids []string) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
+// readWorkers reads the records of workers, whatever it remembers of them.
+func (r *reader) readWorkers(ctx context.Context, ids []string) ([]seen, error) {
 	all, asked := make([]seen, len(ids)), make([]reading, len(ids))
 	for i, id := range ids {
 		all[i].id = id
-		asked[i] = reading{into: &all[i], key: d.keys.ofWorker(id)}
-		delete(d.memory.records, asked[i].key.field) // its record has changed
+		asked[i] = reading{into: &all[i], key: r.keys.ofWorker(id)}
+		delete(r.memory.records, asked[i].key.field) // its record has changed
 	}
-	if err := d.readAll(ctx, asked); err != nil {
-		return err
-	}
-	var n news
-	at := time.Now()
-	d.mu.Lock()
-	for _, s := range all {
-		if s.bad != "" {
-			n.unreadable = append(n.unreadable, s.id+": "+s.bad)
-		}
-		if s.raw != "" { // else the next look tells
-			d.roster.saw(s, at, &n)
-		}
-	}
-	if n.changed {
-		d.publishLocked()
-	}
-	d.mu.Unlock()
-	d.tell(n)
-	return nil
+	return all, r.readAll(ctx, asked)
 }
 
 // members are ids by kind.
 type members struct{ workers, routers map[string]bool }
 
-// known returns the ids that a look reads even if the sets don't have them: a set may be lost
-// while its members live. Ids that events named come first if a set has too many.
-func (d *Directory) known() (m members) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	m.workers, m.routers = make(map[string]bool), make(map[string]bool)
-	for id := range d.roster.members {
-		m.workers[id] = true
-	}
-	for id := range d.roster.heard {
-		m.workers[id] = true
-	}
-	for id := range d.roster.raw {
-		m.routers[id] = true
-	}
-	return m
-}
-
 // membersOf returns the ids whose records a look reads: the known ones and the members of a set.
-func (d *Directory) membersOf(o *observation, set string, cmd *redis.StringSliceCmd, known map[string]bool) ([]seen, error) {
+func (o *observation) membersOf(set string, cmd *redis.StringSliceCmd, known map[string]bool) ([]seen, error) {
 	ids, err := cmd.Result()
 	switch {
 	case wrongType(err): // its members make a new set with their next beats
@@ -242,16 +206,16 @@ type reading struct {
 // starts, and each one after Redis was away, wants all of them. It returns those that Redis doesn't
 // have. How long a record still lives isn't asked: until the next look, which sees another beat or
 // reads it by readAll.
-func (d *Directory) readMany(ctx context.Context, asked []reading) (absent []reading, err error) {
+func (r *reader) readMany(ctx context.Context, asked []reading) (absent []reading, err error) {
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	pipe := d.client.Pipeline()
+	pipe := r.client.Pipeline()
 	var answers []*redis.SliceCmd
 	for some := range slices.Chunk(asked, readTogether) {
 		records := make([]string, len(some))
-		for i, r := range some {
-			records[i] = r.key.record
+		for i, q := range some {
+			records[i] = q.key.record
 		}
 		answers = append(answers, pipe.MGet(ctx, records...))
 	}
@@ -261,14 +225,14 @@ func (d *Directory) readMany(ctx context.Context, asked []reading) (absent []rea
 		if err != nil {
 			return nil, fmt.Errorf("directory: read records: %w", redisconn.Classify(err))
 		}
-		for k, r := range some {
+		for k, q := range some {
 			switch raw, ok := values[k].(string); {
 			case !ok:
-				absent = append(absent, r)
+				absent = append(absent, q)
 			case len(raw) > maxRecord:
-				r.into.bad = fmt.Sprintf("%d bytes, at most %d are read", len(raw), maxRecord)
+				q.into.bad = fmt.Sprintf("%d bytes, at most %d are read", len(raw), maxRecord)
 			default:
-				r.into.raw, r.into.ttl = raw, lookEvery
+				q.into.raw, q.into.ttl = raw, lookEvery
 			}
 		}
 	}
@@ -276,18 +240,18 @@ func (d *Directory) readMany(ctx context.Context, asked []reading) (absent []rea
 }
 
 // readAll reads records and how long each still lives, with two commands for each.
-func (d *Directory) readAll(ctx context.Context, asked []reading) error {
+func (r *reader) readAll(ctx context.Context, asked []reading) error {
 	if len(asked) == 0 {
 		return nil
 	}
-	pipe := d.client.Pipeline()
+	pipe := r.client.Pipeline()
 	for i := range asked {
-		r := &asked[i]
-		r.get, r.ttl = pipe.Get(ctx, r.key.record), pipe.PTTL(ctx, r.key.record)
+		q := &asked[i]
+		q.get, q.ttl = pipe.Get(ctx, q.key.record), pipe.PTTL(ctx, q.key.record)
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
-	for _, r := range asked {
-		if err := r.settle(); err != nil {
+	for _, q := range asked {
+		if err := q.settle(); err != nil {
 			return fmt.Errorf("directory: read records: %w", redisconn.Classify(err))
 		}
 	}

@@ -19,10 +19,11 @@ const (
 	StateReady    State = "ready"
 	StateDraining State = "draining" // it serves the sessions that it has and gets no new ones
 
-	// StateLost is the state of a worker whose record expired without a goodbye. Records never hold it.
+	// StateLost is the state of a worker whose record expired without a goodbye. Records never hold
+	// it.
 	StateLost State = "lost"
-	// StateSick is the state of a worker that has missed its beats, or of an upstream that fails its
-	// checks or was ejected. It gets no new sessions. Records never hold it.
+	// StateSick is the state of a worker that has missed its beats, or of an upstream that fails
+	// its checks or was ejected. It gets no new sessions. Records never hold it.
 	StateSick State = "sick"
 
 	stateGone   State = "gone"   // only in events
@@ -44,8 +45,8 @@ type Worker struct {
 	Started time.Time `json:"started"` // by its host's clock: for people, never compared
 	Version string    `json:"version"`
 
-	// Adapter is "redis", "redis-sharded", "redis-streams" or "memory". The next four fields say how
-	// it is set up; those that don't apply are empty.
+	// Adapter is "redis", "redis-sharded", "redis-streams" or "memory". The next four fields say
+	// how it is set up; those that don't apply are empty.
 	Adapter     string `json:"adapter"`
 	AdapterKey  string `json:"adapter_key,omitempty"`  // the prefix of its channels
 	AdapterMode string `json:"adapter_mode,omitempty"` // of redis-sharded
@@ -57,15 +58,15 @@ type Worker struct {
 	// Repeats says that it recognises repeated polls and posts, and that routers tell it when a
 	// client leaves during a poll: see handoff.ClientLeft.
 	Repeats bool `json:"repeats,omitempty"`
-	// Movable is how many sessions the worker moves each second if it is ordered to: see OrderMoves.
-	// Zero means that it takes no orders.
+	// Movable is how many sessions the worker moves each second if it is ordered to: see
+	// OrderMoves. Zero means that it takes no orders.
 	Movable int `json:"movable,omitempty"`
 	// Moving says that the worker carries out such an order. Its host gets new sessions only if no
 	// other host can have them.
 	Moving bool `json:"moving,omitempty"`
 
-	// Beat changes with every beat that this process sees. From then on Clients includes what happened
-	// before that beat. It isn't in Redis.
+	// Beat changes with every beat that this process sees. From then on Clients includes what
+	// happened before that beat. It isn't in Redis.
 	Beat uint64 `json:"-"`
 	// Upstream is set for upstreams, which have no record in Redis.
 	Upstream *Upstream `json:"-"`
@@ -123,8 +124,8 @@ func decodeRouter(raw, id string) (*Router, error) {
 	return r, err
 }
 
-// stateOf returns a state that a record may have. A worker in a state that this version doesn't know
-// gets no new sessions.
+// stateOf returns a state that a record may have. A worker in a state that this version doesn't
+// know gets no new sessions.
 func stateOf(s State) State {
 	switch s {
 	case StateReady, StateDraining:

@@ -24,7 +24,9 @@ var errTaken = errors.New("directory: id is taken")
 
 // Registration keeps the record of this process in Redis, as a worker or as a router.
 type Registration[R Worker | Router] struct {
-	d    *Directory
+	*app
+	own  *pulse
+	lost func() // called when Redis has lost data
 	id   string
 	key  string
 	set  string
@@ -67,19 +69,6 @@ var routerKind = kind[Router]{
 	load:   func(r *Router, n int) { r.Sessions = n },
 }
 
-// RegisterWorker claims a worker id and writes w under it. It waits for Redis until ctx ends. With
-// an empty w.ID it makes ids until it finds a free one; else it fails if another process has that
-// id. An empty w.State means StateStarting. Load returns the number of clients, for each beat; it
-// may be nil. The claim expires after 6 seconds, so run the Registration before.
-func (d *Directory) RegisterWorker(ctx context.Context, w Worker, load func() (clients int)) (*Registration[Worker], error) {
-	return register(ctx, d, workerKind, w, w.ID, d.keys.workers(), d.keys.worker, load)
-}
-
-// RegisterRouter is RegisterWorker for a router.
-func (d *Directory) RegisterRouter(ctx context.Context, r Router, load func() (sessions int)) (*Registration[Router], error) {
-	return register(ctx, d, routerKind, r, r.ID, d.keys.routers(), d.keys.router, load)
-}
-
 func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], record R, id, set string, key func(string) string, load func() int) (*Registration[R], error) {
 	wanted := id
 	if load == nil {
@@ -96,7 +85,7 @@ func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], r
 			id = NewWorkerID()
 		}
 		r := &Registration[R]{
-			d: d, id: id, key: key(id), set: set, kind: k, load: load,
+			app: d.app, own: d.own, lost: d.follower.redisLostData, id: id, key: key(id), set: set, kind: k, load: load,
 			kick: make(chan struct{}, 1), record: record,
 		}
 		k.prime(&r.record, id)
@@ -113,7 +102,7 @@ func register[R Worker | Router](ctx context.Context, d *Directory, k kind[R], r
 		case err != nil:
 			// Whether the claim arrived is not known. If it did, it expires: the next try takes
 			// another id.
-			d.beatFailed(err)
+			d.own.failed(err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(beatRetry):
@@ -127,7 +116,7 @@ func (r *Registration[R]) claim(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	text, _, _ := r.text()
-	err := r.d.client.SetArgs(ctx, r.key, text, redis.SetArgs{Mode: "NX", TTL: recordTTL}).Err()
+	err := r.client.SetArgs(ctx, r.key, text, redis.SetArgs{Mode: "NX", TTL: recordTTL}).Err()
 	if errors.Is(err, redis.Nil) {
 		return false, nil
 	}
@@ -176,12 +165,12 @@ func (r *Registration[R]) text() (string, told, sign) {
 func (r *Registration[R]) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	r.d.pulse.began(r.key, r.kick)
-	defer r.d.pulse.ended(r.key)
+	r.own.began(r.key, r.kick)
+	defer r.own.ended(r.key)
 	var said told
 	retry := beatRetry
 	for {
-		changed := r.d.conn.Changed()
+		changed := r.conn.Changed()
 		select {
 		case <-ctx.Done():
 			return r.goodbye(ctx)
@@ -191,7 +180,7 @@ func (r *Registration[R]) Run(ctx context.Context) error {
 		}
 		now, err := r.beat(ctx, said)
 		if err != nil && ctx.Err() == nil {
-			r.d.beatFailed(err)
+			r.own.failed(err)
 			timer.Reset(retry)
 			retry = min(2*retry, beatRetryMost)
 			continue
@@ -209,14 +198,14 @@ func (r *Registration[R]) beat(ctx context.Context, said told) (told, error) {
 	r.beats++
 	text, now, sign := r.text()
 	sent := time.Now()
-	pipe := r.d.client.Pipeline()
+	pipe := r.client.Pipeline()
 	had := pipe.Exists(ctx, r.key)
 	written := pipe.Set(ctx, r.key, text, recordTTL)
 	added := pipe.SAdd(ctx, r.set, r.id)
-	signed := pipe.HSet(ctx, r.d.keys.beats(), r.kind.name+":"+r.id, sign.String())
+	signed := pipe.HSet(ctx, r.keys.beats(), r.kind.name+":"+r.id, sign.String())
 	var move *redis.StringCmd
 	if r.moves != nil {
-		move = pipe.Get(ctx, r.d.keys.move(r.id)) // mostly there is none
+		move = pipe.Get(ctx, r.keys.move(r.id)) // mostly there is none
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	err := cmp.Or(had.Err(), written.Err(), added.Err())
@@ -227,76 +216,53 @@ func (r *Registration[R]) beat(ctx context.Context, said told) (told, error) {
 		return said, redisconn.Classify(err)
 	}
 	if wrongType(signed.Err()) { // without its sign, a record is read by each look
-		_ = r.d.client.Del(ctx, r.d.keys.beats()).Err() // or the next beat does it
+		_ = r.client.Del(ctx, r.keys.beats()).Err() // or the next beat does it
 	}
-	before := r.d.pulse.took(r.key, sent)
-	r.d.pulse.wrote(r.d.cfg.Log)
+	before := r.own.took(r.key, sent)
+	r.own.wrote()
 	if move != nil && move.Err() == nil {
 		r.takeMove(ctx, move.Val())
 	}
 	if !r.kind.events && had.Val() == 0 && added.Val() == 1 && sent.Sub(before) < recordTTL {
-		r.d.lostData()
+		r.lost()
 	}
 	if !r.kind.events || now == said && had.Val() == 1 || now.state == StateStarting {
 		return now, nil
 	}
-	err = r.d.client.Publish(ctx, r.d.keys.events(), encode(event{Worker: r.id, State: now.state})).Err()
+	err = r.client.Publish(ctx, r.keys.events(), encode(event{Worker: r.id, State: now.state})).Err()
 	if err != nil {
 		return said, redisconn.Classify(err)
 	}
 	return now, nil
 }
 
-// lostData has everything written again that only this process knows: Redis was flushed. Where it
-// evicts keys all the time that happens at most every 10 s.
-func (d *Directory) lostData() {
-	if d.lost.due(logEvery) {
-		d.cfg.Log.Warn("Redis has lost data: sids in use are written again")
-	}
-	if d.rewritten.due(sweepEvery) {
-		d.rewrite()
-	} else {
-		d.behind.Store(true) // the next sweep does it
-	}
-	d.lookAgain()
-}
-
 // rebuild makes the set of ids anew where its key holds something else. The others' beats bring
 // their ids back.
 func (r *Registration[R]) rebuild(ctx context.Context, added *redis.IntCmd) error {
-	if r.d.ignored.news(r.set) {
-		r.d.cfg.Log.Warn("key isn't a set of ids: deleted and made anew", "key", r.set, "error", added.Err())
+	if r.ignored.news(r.set) {
+		r.log.Warn("key isn't a set of ids: deleted and made anew", "key", r.set, "error", added.Err())
 	}
-	pipe := r.d.client.Pipeline()
+	pipe := r.client.Pipeline()
 	pipe.Del(ctx, r.set)
 	pipe.SAdd(ctx, r.set, r.id)
 	_, err := pipe.Exec(ctx)
 	return err
 }
 
-// beatFailed has Redis probed, and says what it answered while it is up.
-func (d *Directory) beatFailed(err error) {
-	d.metrics.beatFailures.Inc()
-	d.conn.Doubt()
-	if d.conn.Up() {
-		d.pulse.failed(d.cfg.Log, err)
-	}
-}
-
 // goodbye leaves the table. Without Redis there is nothing to leave: the record expires.
 func (r *Registration[R]) goodbye(ctx context.Context) error {
-	if !r.d.conn.Up() {
+	if !r.conn.Up() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
 	if r.kind.events {
-		return ignoreUnreachable(r.d.announceGone(ctx, r.id, false))
+		return ignoreUnreachable(r.announceGone(ctx, r.id, false))
 	}
-	pipe := r.d.client.Pipeline()
+	pipe := r.client.Pipeline()
 	pipe.Del(ctx, r.key)
 	pipe.SRem(ctx, r.set, r.id)
-	pipe.HDel(ctx, r.d.keys.beats(), r.kind.name+":"+r.id)
+	pipe.HDel(ctx, r.keys.beats(), r.kind.name+":"+r.id)
 	_, err := pipe.Exec(ctx)
 	return ignoreUnreachable(redisconn.Classify(err))
 }

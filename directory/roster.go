@@ -339,6 +339,21 @@ func (r *roster) quiet(id string, silent bool, at time.Time) (changed bool) {
 	return was != silent
 }
 
+// known returns the ids of the members, and those that events named.
+func (r *roster) known() members {
+	m := members{make(map[string]bool), make(map[string]bool)}
+	for id := range r.members {
+		m.workers[id] = true
+	}
+	for id := range r.heard {
+		m.workers[id] = true
+	}
+	for id := range r.raw {
+		m.routers[id] = true
+	}
+	return m
+}
+
 // nextExpiry returns the time until the next record expires unless its worker beats, at most
 // most.
 func (r *roster) nextExpiry(at time.Time, most time.Duration) time.Duration {
@@ -352,7 +367,7 @@ func (r *roster) nextExpiry(at time.Time, most time.Duration) time.Duration {
 }
 
 // table returns the roster's present state, with workers that the roster doesn't know.
-func (r *roster) table(version uint64, more []Worker) *Table {
+func (r *roster) table(more []Worker) *Table {
 	byID := make(map[string]*Worker, len(r.members)+len(more))
 	for i := range more {
 		byID[more[i].ID] = &more[i]
@@ -373,5 +388,5 @@ func (r *roster) table(version uint64, more []Worker) *Table {
 			w.State = StateReady
 		}
 	}
-	return newTable(version, byID, slices.Clone(r.routers), maps.Clone(r.left))
+	return newTable(byID, slices.Clone(r.routers), maps.Clone(r.left))
 }

@@ -51,7 +51,7 @@ func (s *sky) look(after time.Duration) news {
 func (s *sky) expect(id string, want State) {
 	s.t.Helper()
 	var got State
-	if w := s.r.table(1, nil).Get(id); w != nil {
+	if w := s.r.table(nil).Get(id); w != nil {
 		got = w.State
 	}
 	if got != want {
@@ -70,7 +70,7 @@ func TestExpiredRecordIsLostThenForgotten(t *testing.T) {
 		t.Errorf("news %+v", n)
 	}
 	s.expect("aaaa", StateLost)
-	if got := len(s.r.table(1, nil).Ready()); got != 0 {
+	if got := len(s.r.table(nil).Ready()); got != 0 {
 		t.Errorf("%d ready workers", got)
 	}
 	s.look(90*time.Second - 1)
@@ -159,7 +159,7 @@ func TestBeatIsSeenWhetherTheLoadChangedOrNot(t *testing.T) {
 	s := newSky(t)
 	s.beat("aaaa", 3)
 	s.look(0)
-	beat := func() uint64 { return s.r.table(1, nil).Get("aaaa").Beat }
+	beat := func() uint64 { return s.r.table(nil).Get("aaaa").Beat }
 	first := beat()
 	if n := s.look(time.Second); n.changed || beat() != first {
 		t.Errorf("a beat was seen that was none: %+v", n)
@@ -174,7 +174,7 @@ func TestBeatIsSeenWhetherTheLoadChangedOrNot(t *testing.T) {
 	if n := s.look(0); !n.changed || beat() == second {
 		t.Errorf("another load was not seen: %+v", n)
 	}
-	if got := s.r.table(1, nil).Get("aaaa").Clients; got != 4 {
+	if got := s.r.table(nil).Get("aaaa").Clients; got != 4 {
 		t.Errorf("%d clients, want 4", got)
 	}
 }
@@ -224,7 +224,7 @@ func TestForeignRecordsAreSkipped(t *testing.T) {
 		{id: "json", raw: `{`, ttl: recordTTL},
 		{id: "liar", raw: `{"v":1,"id":"other","state":"ready"}`, ttl: recordTTL},
 	}})
-	if table := r.table(1, nil); len(table.All()) != 1 || table.Get("next") == nil {
+	if table := r.table(nil); len(table.All()) != 1 || table.Get("next") == nil {
 		t.Errorf("%d workers", len(table.All()))
 	}
 	if len(n.unreadable) != 4 {
@@ -240,7 +240,7 @@ func TestWorkersThatDrainedAreKnownForAWhile(t *testing.T) {
 		for id, state := range map[string]State{"aaaa": StateDraining, "bbbb": StateReady} {
 			r.saw(seen{id: id, raw: encode(Worker{V: 1, ID: id, State: state}), ttl: recordTTL}, time.Now(), &news{})
 		}
-		leaves := func(id string) bool { return r.table(1, nil).Leaves(id) }
+		leaves := func(id string) bool { return r.table(nil).Leaves(id) }
 		if !leaves("aaaa") || leaves("bbbb") || leaves("cccc") {
 			t.Error("who drains leaves, and nobody else does")
 		}

@@ -33,6 +33,8 @@ const (
 // written once and read at every look. A router that finds the key missing writes its own secret
 // again. A router that finds another secret takes it over.
 type secret struct {
+	*app
+
 	mu      sync.Mutex // guards the rest
 	value   string
 	earlier []earlierSecret // the newest first
@@ -131,46 +133,32 @@ func (s *secret) is(shown, workerID string) bool {
 	return is == 1
 }
 
-// Secret returns the secret that routers show each other. The first router makes it. After the
-// first call it comes from memory, so that a router can serve while Redis is away. It is never
-// empty without an error.
-func (d *Directory) Secret(ctx context.Context) (string, error) {
-	d.secret.mu.Lock()
-	value := d.secret.value
-	d.secret.mu.Unlock()
+// get returns the secret: see [Directory.Secret].
+func (s *secret) get(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	value := s.value
+	s.mu.Unlock()
 	if value != "" {
 		return value, nil
 	}
-	return d.agree(ctx, randomText(secretBytes), false)
+	return s.agree(ctx, randomText(secretBytes), false)
 }
 
-// Secrets returns the secret and those of the last 10 minutes, which other routers may still show.
-// It doesn't ask Redis.
-func (d *Directory) Secrets() []string { return d.secret.all() }
-
-// Accepts reports whether shown is the secret of this app's routers. For a secret that this process
-// doesn't know it asks Redis, because the secret may be new; for all callers together it does so at
-// most four times a second.
-func (d *Directory) Accepts(ctx context.Context, shown string) bool {
-	return d.AcceptsAt(ctx, "", shown)
-}
-
-// AcceptsAt is Accepts for a worker, which also accepts its own [WorkerKey].
-func (d *Directory) AcceptsAt(ctx context.Context, workerID, shown string) bool {
-	if d.secret.is(shown, workerID) {
+// accepts reports whether shown counts: see [Directory.AcceptsAt]. An empty workerID is no worker.
+func (s *secret) accepts(ctx context.Context, workerID, shown string) bool {
+	if s.is(shown, workerID) {
 		return true
 	}
-	if !isSecret(shown) || !d.secret.known() || !d.conn.Up() {
+	if !isSecret(shown) || !s.known() || !s.conn.Up() {
 		return false
 	}
-	d.askSecret(ctx)
-	return d.secret.is(shown, workerID)
+	s.ask(ctx)
+	return s.is(shown, workerID)
 }
 
-// askSecret returns after Redis has answered a question about the secret that was sent after the
+// ask returns after Redis has answered a question about the secret that was sent after the
 // call.
-func (d *Directory) askSecret(ctx context.Context) {
-	s := &d.secret
+func (s *secret) ask(ctx context.Context) {
 	for {
 		s.mu.Lock()
 		a := s.asking
@@ -178,7 +166,7 @@ func (d *Directory) askSecret(ctx context.Context) {
 			a = &askingSecret{done: make(chan struct{})}
 			s.asking = a
 			s.mu.Unlock()
-			d.askSecretAs(ctx, a)
+			s.askAs(ctx, a)
 			return
 		}
 		late := a.sent
@@ -194,10 +182,9 @@ func (d *Directory) askSecret(ctx context.Context) {
 	}
 }
 
-// askSecretAs asks Redis for all callers that wait for a. It takes a second at most, and doesn't
+// askAs asks Redis for all callers that wait for a. It takes a second at most, and doesn't
 // end with the first caller's context.
-func (d *Directory) askSecretAs(ctx context.Context, a *askingSecret) {
-	s := &d.secret
+func (s *secret) askAs(ctx context.Context, a *askingSecret) {
 	s.mu.Lock()
 	wait := askEvery - time.Since(s.asked)
 	s.mu.Unlock()
@@ -207,21 +194,20 @@ func (d *Directory) askSecretAs(ctx context.Context, a *askingSecret) {
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), untaggedWait)
 	defer cancel()
-	d.confirmSecret(ctx, sawSecret(d.client.Get(ctx, d.keys.secret())))
+	s.confirm(ctx, sawSecret(s.client.Get(ctx, s.keys.secret())))
 	s.mu.Lock()
 	s.asking = nil
 	s.mu.Unlock()
 	close(a.done)
 }
 
-// confirmSecret compares the secret in Redis with the one in this process.
-func (d *Directory) confirmSecret(ctx context.Context, saw secretSeen) {
-	s := &d.secret
+// confirm compares the secret in Redis with the one in this process.
+func (s *secret) confirm(ctx context.Context, saw secretSeen) {
 	switch saw.state {
 	case secretUnasked:
 		return
 	case secretThere:
-		d.adoptSecret(saw.value)
+		s.takeOver(saw.value)
 		return
 	}
 	s.mu.Lock()
@@ -230,42 +216,42 @@ func (d *Directory) confirmSecret(ctx context.Context, saw secretSeen) {
 	if known == "" {
 		return
 	}
-	_, err := d.agree(ctx, known, saw.state == secretSpoilt)
+	_, err := s.agree(ctx, known, saw.state == secretSpoilt)
 	switch {
 	case !s.told.due(logEvery):
 	case err != nil:
-		d.cfg.Log.Warn("the routers' secret isn't in Redis and couldn't be written", "error", err)
+		s.log.Warn("the routers' secret isn't in Redis and couldn't be written", "error", err)
 	default:
-		d.cfg.Log.Warn("the routers' secret wasn't in Redis; written again")
+		s.log.Warn("the routers' secret wasn't in Redis; written again")
 	}
 }
 
-func (d *Directory) adoptSecret(value string) {
-	if d.secret.adopt(value) {
-		d.cfg.Log.Warn("the routers' secret has changed; routers accept the earlier one for a while", "earlier_for_ms", earlierFor.Milliseconds())
+func (s *secret) takeOver(value string) {
+	if s.adopt(value) {
+		s.log.Warn("the routers' secret has changed; routers accept the earlier one for a while", "earlier_for_ms", earlierFor.Milliseconds())
 	}
 }
 
 // agree writes a secret if Redis has none, and takes over the one that Redis has. It replaces a
 // key without a valid secret. If several routers do so at a time, all take over the last one at
 // their next look.
-func (d *Directory) agree(ctx context.Context, offer string, replace bool) (string, error) {
+func (s *secret) agree(ctx context.Context, offer string, replace bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	pipe := d.client.Pipeline()
+	pipe := s.client.Pipeline()
 	if replace {
-		pipe.Del(ctx, d.keys.secret())
+		pipe.Del(ctx, s.keys.secret())
 	}
-	set := pipe.SetArgs(ctx, d.keys.secret(), offer, redis.SetArgs{Mode: "NX"})
-	get := pipe.Get(ctx, d.keys.secret())
+	set := pipe.SetArgs(ctx, s.keys.secret(), offer, redis.SetArgs{Mode: "NX"})
+	get := pipe.Get(ctx, s.keys.secret())
 	_, _ = pipe.Exec(ctx) // the error may be SET's refusal; GET shows whether there is a secret
 	saw := sawSecret(get)
 	switch {
 	case saw.state == secretThere:
-		d.adoptSecret(saw.value)
+		s.takeOver(saw.value)
 		return saw.value, nil
 	case saw.state == secretSpoilt && !replace:
-		return d.agree(ctx, offer, true)
+		return s.agree(ctx, offer, true)
 	}
 	err := get.Err()
 	if refused := set.Err(); refused != nil && !errors.Is(refused, redis.Nil) {

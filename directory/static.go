@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,29 +15,22 @@ import (
 // Static is a directory in memory, for a router whose workers are given by Set. It knows the sids
 // that it learned, and finds workers by the tags of sids.
 type Static struct {
+	clock
+	tables published
 	secret string
-	start  time.Time
 	cache  *cache
 	gauge  *prometheus.GaugeVec // may be nil
 
 	mu      sync.Mutex // guards the rest
 	workers map[string]*Worker
 	routers []*Router
-	left    map[string]time.Time  // as in roster
-	table   atomic.Pointer[Table] // written under mu
-	changed chan struct{}
+	left    map[string]time.Time // as in roster
 }
 
 // NewStatic makes a Static that has these workers. Each needs an ID. An empty State means
 // StateReady.
 func NewStatic(workers ...Worker) *Static {
-	s := &Static{
-		secret:  randomText(secretBytes),
-		start:   time.Now().Add(-clockHead),
-		cache:   newCache(defaultCacheSize),
-		changed: make(chan struct{}),
-	}
-	s.table.Store(newTable(0, nil, nil, nil))
+	s := &Static{clock: newClock(), secret: randomText(secretBytes), cache: newCache(defaultCacheSize)}
 	s.Set(workers...)
 	return s
 }
@@ -86,15 +78,12 @@ func (s *Static) publishLocked() {
 	for id, w := range s.workers {
 		byID[id] = w
 	}
-	s.table.Store(newTable(s.table.Load().version+1, byID, slices.Clone(s.routers), maps.Clone(s.left)))
+	t := newTable(byID, slices.Clone(s.routers), maps.Clone(s.left))
 	if s.gauge != nil {
-		countWorkers(s.gauge, s.table.Load())
+		countWorkers(s.gauge, t)
 	}
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.tables.publish(t)
 }
-
-func (s *Static) now() int64 { return int64(time.Since(s.start)) }
 
 // Owner is [Directory.Owner] without Redis.
 func (s *Static) Owner(_ context.Context, sid string) Owner {
@@ -104,10 +93,10 @@ func (s *Static) Owner(_ context.Context, sid string) Owner {
 		}
 		return Owner{WorkerID: id, Decision: DecisionUnknown}
 	}
-	id, ok := workerOf(sid)
-	if w := s.Workers().Get(id); ok && w != nil && w.Tags {
-		return Owner{id, DecisionTag, w}
+	if w := s.Workers().tagged(sid); w != nil {
+		return Owner{w.ID, DecisionTag, w}
 	}
+	id, _ := workerOf(sid)
 	return Owner{WorkerID: id, Decision: DecisionUnknown}
 }
 
@@ -115,14 +104,11 @@ func (s *Static) Owner(_ context.Context, sid string) Owner {
 func (s *Static) Trace(_ context.Context, sid string) (Trace, error) {
 	t := Trace{SID: sid, Decision: DecisionUnknown}
 	t.Cache, _ = s.cache.peek(sid)
-	tagged, ok := workerOf(sid)
-	if ok {
-		t.Tag = tagged
-	}
-	if w := s.Workers().Get(tagged); t.Cache != "" {
+	t.Tag, _ = workerOf(sid)
+	if t.Cache != "" {
 		t.decide(DecisionCache, s.Workers().Get(t.Cache))
-	} else if w != nil && w.Tags {
-		t.decide(DecisionTag, w)
+	} else {
+		t.decide(DecisionTag, s.Workers().tagged(sid))
 	}
 	return t, nil
 }
@@ -136,14 +122,10 @@ func (s *Static) Learn(_ context.Context, sid, workerID string, ttl time.Duratio
 func (s *Static) Touch(sid string) { s.cache.owner(sid, s.now()) }
 
 // Workers is [Directory.Workers].
-func (s *Static) Workers() *Table { return s.table.Load() }
+func (s *Static) Workers() *Table { return s.tables.Workers() }
 
 // Changed is [Directory.Changed].
-func (s *Static) Changed() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.changed
-}
+func (s *Static) Changed() <-chan struct{} { return s.tables.Changed() }
 
 // Secret is [Directory.Secret] of this process alone.
 func (s *Static) Secret(context.Context) (string, error) { return s.secret, nil }

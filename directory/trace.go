@@ -23,22 +23,20 @@ type Trace struct {
 	Away     bool          `json:"away,omitempty"`   // Redis didn't answer: there may be an entry
 }
 
-// Trace returns the answer of Owner for a sid, and the reason. Unlike Owner it changes nothing:
-// neither the cache nor the key's TTL. With an error of Redis the Trace holds what this process
-// knows.
-func (d *Directory) Trace(ctx context.Context, sid string) (Trace, error) {
+// trace answers [Directory.Trace].
+func (f *finder) trace(ctx context.Context, sid string) (Trace, error) {
 	t := Trace{SID: sid, Decision: DecisionUnknown}
-	t.Cache, _ = d.cache.peek(sid)
+	t.Cache, _ = f.sids.cache.peek(sid)
 	if id, ok := workerOf(sid); ok {
 		t.Tag = id
 	}
-	err := d.traceEntry(ctx, &t)
+	err := f.traceEntry(ctx, &t)
 	t.Away = err != nil
-	switch tagged := d.taggedOwner(sid); {
+	switch tagged := f.workers.Workers().tagged(sid); {
 	case t.Cache != "":
-		t.decide(DecisionCache, d.worker(ctx, t.Cache, true))
+		t.decide(DecisionCache, f.worker(ctx, t.Cache, true))
 	case t.Entry != "":
-		t.decide(DecisionTable, d.worker(ctx, t.Entry, true))
+		t.decide(DecisionTable, f.worker(ctx, t.Entry, true))
 	case tagged != nil:
 		t.decide(DecisionTag, tagged)
 	}
@@ -51,14 +49,14 @@ func (t *Trace) decide(decision string, w *Worker) {
 	}
 }
 
-func (d *Directory) traceEntry(ctx context.Context, t *Trace) error {
+func (f *finder) traceEntry(ctx context.Context, t *Trace) error {
 	if t.SID == "" || len(t.SID) > maxSID {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, untaggedWait)
 	defer cancel()
-	pipe := d.client.Pipeline()
-	get, left := pipe.Get(ctx, d.keys.sid(t.SID)), pipe.PTTL(ctx, d.keys.sid(t.SID))
+	pipe := f.client.Pipeline()
+	get, left := pipe.Get(ctx, f.keys.sid(t.SID)), pipe.PTTL(ctx, f.keys.sid(t.SID))
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("directory: trace: %w", redisconn.Classify(err))
 	}

@@ -41,7 +41,7 @@ func TestTrace(t *testing.T) {
 		if got.Worker = nil; got != c.want {
 			t.Errorf("got %+v\nwant %+v", got, c.want)
 		}
-		if o := c.d.cache.len(); c.d == b && o != 0 {
+		if o := c.d.sids.cache.len(); c.d == b && o != 0 {
 			t.Errorf("%d sids are remembered", o)
 		}
 	}

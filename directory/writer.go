@@ -4,17 +4,12 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
-
-	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
 const (
 	queueMost    = 1 << 14 // for one node
 	batchMost    = 512
 	writeTimeout = 3 * time.Second
-	retryWrites  = 200 * time.Millisecond
 	// gathering is the time in which writes that nobody waits for share one trip to Redis. A trip
 	// for each session was a third of the cost of a short one, in router and Redis.
 	gathering = 10 * time.Millisecond
@@ -150,90 +145,4 @@ func (w *writer) take(ctx context.Context, at string, of *writeLane) []write {
 	batch := of.queue[:n:n]
 	of.queue = of.queue[n:]
 	return batch
-}
-
-// write queues a write for the cache. It returns false if Redis is away; the key is then written
-// later.
-func (d *Directory) write(wr write) bool {
-	ok := d.conn.Up() && d.writer.push(wr)
-	if !ok {
-		d.later(wr)
-		d.metrics.writes.WithLabelValues("delayed").Inc()
-	}
-	return ok
-}
-
-// later has restore queue a write that wasn't queued.
-func (d *Directory) later(wr write) {
-	d.cache.failed(wr.sid)
-	kick(d.unwritten)
-}
-
-// writeBatch writes a batch in one trip to Redis and settles each write.
-func (d *Directory) writeBatch(ctx context.Context, batch []write) {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
-	defer cancel()
-	pipe := d.client.Pipeline()
-	for _, wr := range batch {
-		pipe.Set(ctx, wr.key, wr.owner, wr.ttl)
-	}
-	cmds, err := pipe.Exec(ctx) // in a cluster each command has its own result
-	now, failed := d.now(), 0
-	for i, wr := range batch {
-		if failedCmd(cmds, i, err) {
-			failed++
-			d.cache.failed(wr.sid)
-		} else {
-			d.cache.wrote(wr.sid, now)
-		}
-		if wr.done != nil {
-			close(wr.done)
-		}
-	}
-	d.metrics.writes.WithLabelValues("failed").Add(float64(failed))
-	d.metrics.writes.WithLabelValues("written").Add(float64(len(batch) - failed))
-	if failed > 0 {
-		d.conn.Doubt()
-		kick(d.unwritten)
-	}
-}
-
-// rewrite has every cached entry written again.
-func (d *Directory) rewrite() {
-	d.cache.forgetWrites()
-	kick(d.unwritten)
-}
-
-// restore queues the cached entries that Redis doesn't have: when there are some, and when Redis is
-// back, until ctx ends.
-func (d *Directory) restore(ctx context.Context) error {
-	for ctx.Err() == nil {
-		changed := d.conn.Changed()
-		select {
-		case <-ctx.Done():
-		case <-d.unwritten:
-		case <-changed:
-		}
-		if d.conn.Up() {
-			d.restoreOnce()
-			netio.Pause(ctx, retryWrites)
-		}
-	}
-	return nil
-}
-
-func (d *Directory) restoreOnce() {
-	var batch []write
-	for i := range cacheShards {
-		batch = d.cache.collect(i, batch[:0])
-		for _, wr := range batch {
-			if !d.writer.push(wr) {
-				d.later(wr)
-			}
-		}
-	}
-}
-
-func failedCmd(cmds []redis.Cmder, i int, err error) bool {
-	return err != nil && (i >= len(cmds) || cmds[i].Err() != nil)
 }

@@ -8,11 +8,13 @@
 //
 //	namespace.go        an operation becomes a message
 //	publisher.go        one goroutine sends the waiting messages, in order and in batches; callers never wait
+//	backlog.go          the messages that wait, within bounds
+//	watchdog.go         gives up a connection to Redis that is certainly dead
 //	pipelines.go        sends a batch, to several nodes where Redis is a Cluster
 //	receive.go          one goroutine reads the subscription and hands each message to the form
 //	clustermessages.go  delivers a message that two of the forms share
 //	answer.go           carries out what another server asks, and answers
-//	request.go          asks other servers, and collects their answers
+//	ask.go              asks other servers; request.go collects their answers
 //	toone.go            sends events to a single server
 //	responders.go       decides who has to answer: our own peers by name, Node's servers by their number
 //	peers.go            the heartbeat of our own processes: beat.go is one beat, presence.go says who is there

@@ -109,7 +109,7 @@ func (l *Link) Run(ctx context.Context) error {
 		return l.Sub.Run(hard)
 	})
 	g.Go(func() error { return l.publisher.run(hard) })
-	g.Go(func() error { return l.publisher.watch(hard, l.replaced, l.silent) })
+	g.Go(func() error { return l.publisher.watchdog.run(hard, l.replaced, l.silent) })
 	g.Go(func() error { return l.peers.run(hard) })
 	g.Go(func() error { return l.outages.run(hard) })
 	if l.hooks.Run != nil {
@@ -137,7 +137,7 @@ func (l *Link) Run(ctx context.Context) error {
 
 func (l *Link) close() {
 	for _, n := range l.namespaces.close() {
-		n.requests.failAll(ErrClosed)
+		n.asks.open.failAll(ErrClosed)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestManyServers(t *testing.T) {
 			fetch("asked before " + what)
 		}()
 		testkit.Until(t, "one answer to be missing", func() bool {
-			for _, c := range n.requests.all() {
+			for _, c := range n.asks.open.all() {
 				if len(c.owing()) == 1 {
 					return true
 				}

@@ -21,7 +21,7 @@ type Namespace struct {
 
 	link     *Link
 	protocol Protocol
-	requests requests
+	asks     asker
 	closed   atomic.Bool
 }
 
@@ -29,7 +29,9 @@ var _ cluster.Adapter = (*Namespace)(nil)
 
 // NewNamespace makes a namespace that Add can open.
 func NewNamespace(l *Link, name, uid string, p Protocol) *Namespace {
-	return &Namespace{Name: name, UID: uid, Own: p.AnswerChannel(uid), link: l, protocol: p}
+	n := &Namespace{Name: name, UID: uid, Own: p.AnswerChannel(uid), link: l, protocol: p}
+	n.asks.ns = n
+	return n
 }
 
 // Closed reports whether Close was called.
@@ -106,80 +108,20 @@ func (n *Namespace) Order(o cluster.Order) error {
 func (n *Namespace) Ask(ctx context.Context, q cluster.Question, answer func(cluster.Answer)) error {
 	switch q.Kind {
 	case cluster.AskSockets:
-		return n.askSockets(ctx, q.Target, answer)
+		return n.asks.sockets(ctx, q.Target, answer)
 	case cluster.AskRooms:
-		return n.askRooms(ctx, answer)
+		return n.asks.rooms(ctx, answer)
 	case cluster.AskServers:
-		return n.askServers(ctx, q, answer)
+		return n.asks.servers(ctx, q, answer)
 	}
-	return n.askClients(ctx, q, answer)
-}
-
-// askServers raises an event that servers answer. A server that has no handler for the event
-// doesn't answer, neither Node's nor ours, and costs the whole timeout.
-func (n *Namespace) askServers(ctx context.Context, q cluster.Question, answer func(cluster.Answer)) error {
-	accept := func(a wire.Response) bool {
-		if a.Type != wire.ServerSideEmit {
-			return false
-		}
-		answer(cluster.Answer{Payload: a.Answer})
-		return true
-	}
-	event := wire.Request{Type: wire.ServerSideEmit, Data: q.Event}
-	if q.Peer != "" {
-		return n.askPeer(ctx, q.Peer, event, accept)
-	}
-	return n.ask(ctx, event, accept)
-}
-
-// askSockets leaves out sockets that another server has described already.
-func (n *Namespace) askSockets(ctx context.Context, t cluster.Target, answer func(cluster.Answer)) error {
-	seen := make(map[string]bool)
-	return n.ask(ctx, wire.Request{Type: wire.RemoteFetch, Options: Options(t, cluster.Flags{})}, func(a wire.Response) bool {
-		if a.Sockets == nil {
-			return false
-		}
-		found := make([]cluster.SocketInfo, 0, len(a.Sockets))
-		for _, s := range a.Sockets {
-			if !seen[s.ID] {
-				seen[s.ID] = true
-				found = append(found, socketInfo(s))
-			}
-		}
-		answer(cluster.Answer{Sockets: found})
-		return true
-	})
-}
-
-// askRooms asks for the sockets if the form has no question for all rooms.
-func (n *Namespace) askRooms(ctx context.Context, answer func(cluster.Answer)) error {
-	if !n.protocol.AsksRooms() {
-		return n.askSockets(ctx, cluster.Target{}, func(a cluster.Answer) {
-			answer(cluster.Answer{Rooms: roomsOf(a.Sockets)})
-		})
-	}
-	return n.ask(ctx, wire.Request{Type: wire.AllRooms}, func(a wire.Response) bool {
-		if a.Rooms == nil {
-			return false
-		}
-		answer(cluster.Answer{Rooms: a.Rooms})
-		return true
-	})
-}
-
-func roomsOf(sockets []cluster.SocketInfo) (rooms []string) {
-	for _, s := range sockets {
-		rooms = append(rooms, s.Rooms...)
-	}
-	slices.Sort(rooms)
-	return slices.Compact(rooms)
+	return n.asks.clients(ctx, q, answer)
 }
 
 // ServerCount implements cluster.Adapter.
 func (n *Namespace) ServerCount(ctx context.Context) (int, error) {
-	ctx, cancel := n.withTimeout(ctx)
+	ctx, cancel := n.asks.withTimeout(ctx)
 	defer cancel()
-	r, err := n.responders(ctx)
+	r, err := n.asks.responders(ctx)
 	if n.link.Config.AskOnly {
 		return r.expected, err
 	}
@@ -192,7 +134,7 @@ func (n *Namespace) Close() error {
 		return nil
 	}
 	n.link.remove(n)
-	n.requests.failAll(ErrClosed)
+	n.asks.open.failAll(ErrClosed)
 	return nil
 }
 

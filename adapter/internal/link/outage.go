@@ -83,7 +83,7 @@ func (o *outages) onDown() {
 	}
 	o.signalLost()
 	for _, n := range o.link.namespaces.all() {
-		n.requests.failAll(ErrAway)
+		n.asks.open.failAll(ErrAway)
 	}
 }
 

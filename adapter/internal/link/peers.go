@@ -130,7 +130,7 @@ func (p *peers) beat(ctx context.Context) {
 		if p.isLeaving() {
 			return
 		}
-		if r, err := n.responders(ctx); err == nil {
+		if r, err := n.asks.responders(ctx); err == nil {
 			p.mu.Lock()
 			p.lastRest[n.Name] = r.unnamed
 			p.mu.Unlock()
@@ -230,7 +230,7 @@ func (p *peers) dropEverywhere(uids []string) {
 	}
 	for _, n := range p.link.namespaces.all() {
 		for _, uid := range uids {
-			n.requests.drop(uid)
+			n.asks.open.drop(uid)
 		}
 	}
 }
@@ -282,7 +282,7 @@ func (p *peers) allBack(ctx context.Context) bool {
 		if wanted == 0 {
 			continue
 		}
-		if r, err := n.responders(ctx); err != nil || r.unnamed < before[n.Name] || r.listening < wanted {
+		if r, err := n.asks.responders(ctx); err != nil || r.unnamed < before[n.Name] || r.listening < wanted {
 			return false
 		}
 	}

@@ -112,7 +112,7 @@ func TestClientsOfAKilledPeerAreNotWaitedFor(t *testing.T) {
 func untilOneOwes(t *testing.T, s *server) {
 	t.Helper()
 	testkit.Until(t, "one answer to be missing", func() bool {
-		for _, c := range s.namespaces.all()[0].requests.all() {
+		for _, c := range s.namespaces.all()[0].asks.open.all() {
 			if owing := c.owing(); len(owing) == 1 && owing[0] == "frozen" {
 				return true
 			}
@@ -323,7 +323,7 @@ func TestWhatIsCountedDoesNotGrowWithThePeers(t *testing.T) {
 	count := func() (expected int, most int64) {
 		t.Helper()
 		c.most.Store(0)
-		found, err := n.responders(linktest.Background(t))
+		found, err := n.asks.responders(linktest.Background(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -342,7 +342,7 @@ func TestWhatIsCountedDoesNotGrowWithThePeers(t *testing.T) {
 	if _, err := stranger.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := n.responders(linktest.Background(t)); err != nil || found.unnamed != 1 || found.expected != more {
+	if found, err := n.asks.responders(linktest.Background(t)); err != nil || found.unnamed != 1 || found.expected != more {
 		t.Errorf("a server of Node's beside them: %+v, %v", found, err)
 	}
 }

@@ -16,6 +16,8 @@ import (
 // nodes have no order. Messages without a node of their own go through one node, which passes them
 // on to all, in order.
 type pipelines struct {
+	conn  *redisconn.Conn
+	form  Form
 	usual *redis.Client // the node for messages without a node of their own
 	list  []pipeline
 	errs  []error
@@ -34,32 +36,32 @@ type pipeline struct {
 
 // send publishes a batch and returns the error of each message. The result is valid until the next
 // call.
-func (p *pipelines) send(ctx context.Context, conn *redisconn.Conn, f Form, batch []Message) []error {
+func (p *pipelines) send(ctx context.Context, batch []Message) []error {
 	p.errs = append(p.errs[:0], make([]error, len(batch))...)
-	p.assign(ctx, conn, f, batch)
+	p.assign(ctx, batch)
 	if len(p.list) == 1 {
-		p.sendTo(ctx, &p.list[0], f, batch)
+		p.sendTo(ctx, &p.list[0], batch)
 	} else {
 		var sending sync.WaitGroup
 		for i := range p.list {
-			sending.Go(func() { p.sendTo(ctx, &p.list[i], f, batch) })
+			sending.Go(func() { p.sendTo(ctx, &p.list[i], batch) })
 		}
 		sending.Wait()
 	}
 	for i := range p.list {
-		p.followUp(ctx, conn, &p.list[i])
+		p.followUp(ctx, &p.list[i])
 	}
 	return p.errs
 }
 
 // assign divides the batch among the nodes.
-func (p *pipelines) assign(ctx context.Context, conn *redisconn.Conn, f Form, batch []Message) {
+func (p *pipelines) assign(ctx context.Context, batch []Message) {
 	for i := range p.list {
 		p.list[i].at = p.list[i].at[:0]
 	}
 	p.list = p.list[:0]
 	for i, m := range batch {
-		node, err := p.nodeFor(ctx, conn, f.NodeKey(m))
+		node, err := p.nodeFor(ctx, p.form.NodeKey(m))
 		if err != nil {
 			p.errs[i] = err
 			continue
@@ -69,12 +71,12 @@ func (p *pipelines) assign(ctx context.Context, conn *redisconn.Conn, f Form, ba
 	}
 }
 
-func (p *pipelines) nodeFor(ctx context.Context, conn *redisconn.Conn, key string) (node *redis.Client, err error) {
+func (p *pipelines) nodeFor(ctx context.Context, key string) (node *redis.Client, err error) {
 	if key != "" {
-		return conn.Node(ctx, key)
+		return p.conn.Node(ctx, key)
 	}
 	if p.usual == nil {
-		p.usual, err = conn.AnyNode(ctx, nil)
+		p.usual, err = p.conn.AnyNode(ctx, nil)
 	}
 	return p.usual, err
 }
@@ -167,10 +169,10 @@ func (p *pipelines) closeLocked(node *redis.Client) {
 	}
 }
 
-func (p *pipelines) sendTo(ctx context.Context, to *pipeline, f Form, batch []Message) {
+func (p *pipelines) sendTo(ctx context.Context, to *pipeline, batch []Message) {
 	pipe := p.connection(to.node).Pipeline()
 	for _, i := range to.at {
-		f.Publish(ctx, pipe, batch[i])
+		p.form.Publish(ctx, pipe, batch[i])
 	}
 	cmds, _ := pipe.Exec(ctx)
 	p.answered(to.node)
@@ -180,18 +182,18 @@ func (p *pipelines) sendTo(ctx context.Context, to *pipeline, f Form, batch []Me
 }
 
 // followUp learns from the failures of one node which node to use next time.
-func (p *pipelines) followUp(ctx context.Context, conn *redisconn.Conn, of *pipeline) {
+func (p *pipelines) followUp(ctx context.Context, of *pipeline) {
 	for _, i := range of.at {
 		if how := Outcome(p.errs[i]); how != Away && how != uncertain {
 			continue
 		}
-		if conn.Follow(ctx, of.node, p.errs[i]) {
+		if p.conn.Follow(ctx, of.node, p.errs[i]) {
 			continue // another slot of the node may have moved elsewhere
 		}
 		p.drop(of.node)
 		if of.node == p.usual {
 			p.usual = nil
-			if other, err := conn.AnyNode(ctx, of.node); err == nil {
+			if other, err := p.conn.AnyNode(ctx, of.node); err == nil {
 				p.usual = other
 			}
 		}

@@ -80,12 +80,12 @@ func TestBytesAreBounded(t *testing.T) {
 	for i := range 100 {
 		p.send(Message{Channel: "c", Payload: make([]byte, 100+i)}, false)
 	}
-	if p.bytes > 1000 || len(p.queue)-p.head != 5 {
-		t.Errorf("%d bytes in %d messages", p.bytes, len(p.queue)-p.head)
+	if p.waiting.bytes > 1000 || p.waiting.len() != 5 {
+		t.Errorf("%d bytes in %d messages", p.waiting.bytes, p.waiting.len())
 	}
 	p.send(Message{Channel: "c", Payload: make([]byte, 2000)}, false)
-	if p.bytes != 0 {
-		t.Errorf("%d bytes are left of a message that does not fit", p.bytes)
+	if p.waiting.bytes != 0 {
+		t.Errorf("%d bytes are left of a message that does not fit", p.waiting.bytes)
 	}
 }
 
@@ -101,8 +101,8 @@ func TestUnansweredGoFirst(t *testing.T) {
 	}
 	p.send(Message{Channel: "d", Payload: []byte("d")}, false)
 	p.done(append([]Message(nil), p.batch[1:]...))
-	if !p.paused || p.bytes != 3 {
-		t.Errorf("paused %v with %d bytes", p.paused, p.bytes)
+	if !p.paused || p.waiting.bytes != 3 {
+		t.Errorf("paused %v with %d bytes", p.paused, p.waiting.bytes)
 	}
 	p.paused = false
 	p.take()
@@ -125,18 +125,18 @@ func TestUnansweredMessagesAreSaidAgainToAnotherRedisAlone(t *testing.T) {
 		p := testPublisher(t, Config{})
 		p.settle(c.before)
 		p.send(Message{Channel: "later", Payload: []byte("x")}, false)
-		p.doubtful = []Message{{Channel: "first", Payload: []byte("x")}, {Channel: "second", Payload: []byte("x")}}
+		p.doubtful.messages = []Message{{Channel: "first", Payload: []byte("x")}, {Channel: "second", Payload: []byte("x")}}
 		p.settle(c.after)
 		var order []string
-		for p.head < len(p.queue) {
-			order = append(order, p.popLocked().Channel)
+		for p.waiting.len() > 0 {
+			order = append(order, p.waiting.pop().Channel)
 		}
 		want, dropped := []string{"later"}, 2.0
 		if c.again {
 			want, dropped = []string{"first", "second", "later"}, 0
 		}
-		if n := linktest.Counter(t, p.metrics.dropped.WithLabelValues(uncertain)); !slices.Equal(order, want) || n != dropped || p.bytes != 0 {
-			t.Errorf("%q, then %q: %q to be sent, %v dropped, %d bytes left", c.before, c.after, order, n, p.bytes)
+		if n := linktest.Counter(t, p.metrics.dropped.WithLabelValues(uncertain)); !slices.Equal(order, want) || n != dropped || p.waiting.bytes != 0 {
+			t.Errorf("%q, then %q: %q to be sent, %v dropped, %d bytes left", c.before, c.after, order, n, p.waiting.bytes)
 		}
 	}
 }
@@ -157,8 +157,8 @@ func TestQueueDoesNotGrowWithoutEnd(t *testing.T) {
 		p.take()
 		p.done(nil)
 	}
-	if cap(p.queue) > 1000 {
-		t.Errorf("room for %d messages after at most 10 at a time", cap(p.queue))
+	if cap(p.waiting.queue) > 1000 {
+		t.Errorf("room for %d messages after at most 10 at a time", cap(p.waiting.queue))
 	}
 }
 
@@ -199,7 +199,7 @@ func TestSlowNodeKeepsItsMessages(t *testing.T) {
 			defer testkit.Run(t, p.run)()
 			defer testkit.Run(t, func(ctx context.Context) error {
 				another := func(context.Context, string) bool { return false }
-				return p.watch(ctx, another, func(ctx context.Context, waiting []*redis.Client) []*redis.Client {
+				return p.watchdog.run(ctx, another, func(ctx context.Context, waiting []*redis.Client) []*redis.Client {
 					select {
 					case asked <- waiting:
 					case <-ctx.Done():

@@ -48,7 +48,7 @@ func localFlags(f wire.Flags) cluster.Flags {
 // TakeAnswer handles an answer to the request id. Parse runs only if the request is still open:
 // most answers that a server hears are for others, or come too late.
 func (n *Namespace) TakeAnswer(id []byte, parse func() (wire.Response, error)) (kept bool, err error) {
-	request := n.requests.get(id)
+	request := n.asks.open.get(id)
 	if request == nil {
 		n.link.Skip()
 		return false, nil

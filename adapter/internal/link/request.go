@@ -2,8 +2,6 @@ package link
 
 import (
 	"context"
-	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -162,127 +160,6 @@ func (q *question) drop(uid string) {
 	}
 }
 
-// ask sends a request and waits for one answer from each server. It calls accept under the
-// request's lock, and never after it has returned.
-func (n *Namespace) ask(ctx context.Context, q wire.Request, accept func(wire.Response) bool) error {
-	ctx, cancel := n.withTimeout(ctx)
-	defer cancel()
-	from, err := n.prepare(ctx)
-	if err != nil || from.expected == 0 {
-		return n.count(err, from)
-	}
-	open := &question{waiter: newWaiter(from), accept: accept}
-	err = n.send(ctx, n.protocol.RequestChannel(), q, open, &open.waiter)
-	return n.count(n.explain(err, from, q.Type), from)
-}
-
-// explain says which servers a request was waiting for when its time was over.
-func (n *Namespace) explain(err error, from *responders, t wire.RequestType) error {
-	if !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	text := n.protocol.TimeoutText(t, from.got, from.expected)
-	e := &cluster.MissingError{Text: text, Answered: from.got, Expected: from.expected}
-	for _, uid := range from.missing() {
-		e.Missing = append(e.Missing, cluster.Peer{ID: uid, Name: n.link.peers.name(uid)})
-	}
-	return e
-}
-
-// withTimeout bounds a request that its caller did not bound.
-func (n *Namespace) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, n.link.Config.RequestsTimeout)
-}
-
-// prepare finds out who has to answer. It fails at once in an outage. If the process or the
-// namespace has just started, it waits until it would hear the answers.
-func (n *Namespace) prepare(ctx context.Context) (*responders, error) {
-	if err := n.ready(ctx); err != nil {
-		return nil, err
-	}
-	return n.responders(ctx)
-}
-
-// ready returns once this process would hear answers, or with the reason why it wouldn't. The
-// subscription goes down a moment before the link is told. A caller that starts to wait in that
-// moment must be told too, because the outage may be long.
-func (n *Namespace) ready(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	id := newRequestID()
-	n.requests.add(id, placeholder(cancel))
-	defer n.requests.remove(id)
-	switch {
-	case n.closed.Load():
-		return ErrClosed
-	case n.link.Lost():
-		return ErrAway
-	}
-	err := n.link.awaitHearing(ctx)
-	switch cause := context.Cause(ctx); {
-	case err == nil:
-		return nil
-	case errors.Is(cause, ErrAway), errors.Is(cause, ErrClosed):
-		return cause
-	}
-	return errors.Join(ErrAway, err)
-}
-
-// placeholder stands for a request that has not been sent yet.
-type placeholder context.CancelCauseFunc
-
-func (placeholder) answer(wire.Response) bool { return false }
-func (placeholder) owing() []string           { return nil }
-func (placeholder) drop(string)               {}
-func (p placeholder) fail(err error)          { p(err) }
-
-// send publishes a request on a channel and waits for its end.
-func (n *Namespace) send(ctx context.Context, channel string, q wire.Request, open request, w *waiter) error {
-	if err := n.Fits(q.Data); err != nil {
-		return err
-	}
-	id := newRequestID()
-	q.UID, q.ID, q.Sidereal = n.UID, strconv.AppendQuote(nil, id), true
-	m, err := n.protocol.EncodeRequest(q)
-	if err != nil {
-		return err
-	}
-	m.Channel = channel
-	n.requests.add(id, open)
-	defer n.requests.remove(id)
-	if err := n.Publish(m, false); err != nil {
-		return err
-	}
-	if !n.link.Hears() {
-		return ErrAway // lost since prepare; onDown may not have seen this request
-	}
-	return w.wait(ctx, func() { n.dropDead(ctx, open) })
-}
-
-// count counts how a request ended.
-func (n *Namespace) count(err error, from *responders) error {
-	label := "failed"
-	switch {
-	case err == nil && from.expected == 0:
-		label = "alone"
-	case err == nil:
-		label = "complete"
-	case errors.Is(err, ErrAway):
-		label = "away"
-	case errors.Is(err, ErrClosed):
-		label = "closed"
-	case errors.Is(err, context.DeadlineExceeded):
-		label = "timeout"
-	case errors.Is(err, context.Canceled):
-		label = "canceled"
-	}
-	n.link.Metrics.requests.WithLabelValues(label).Inc()
-	return err
-}
-
 // acknowledgements is a broadcast with acks. Each server first sends the number of clients it asks,
 // then their answers.
 type acknowledgements struct {
@@ -350,28 +227,4 @@ func (s *acknowledgements) drop(uid string) {
 	s.open -= s.byPeer[uid]
 	delete(s.byPeer, uid)
 	s.checkLocked()
-}
-
-// askClients sends a broadcast with acks and waits until all are answered, the question's timeout
-// has passed (which is no error), or ctx has ended.
-func (n *Namespace) askClients(ctx context.Context, q cluster.Question, answer func(cluster.Answer)) error {
-	limited := ctx
-	if q.Timeout > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, q.Timeout)
-		defer cancel()
-	}
-	from, err := n.prepare(limited)
-	if err != nil || from.expected == 0 {
-		return n.count(err, from)
-	}
-	flags := q.Flags
-	flags.Timeout = q.Timeout
-	b := wire.Request{Type: wire.BroadcastWithAck, Options: Options(q.Target, flags), Data: q.Event, Namespace: n.Name}
-	open := &acknowledgements{waiter: newWaiter(from), take: answer, byPeer: make(map[string]int)}
-	err = n.count(n.send(limited, n.protocol.RequestChannel(), b, open, &open.waiter), from)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return context.Cause(ctx) // nil when it was our timeout: the caller knows what is missing
-	}
-	return err
 }

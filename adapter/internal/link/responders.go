@@ -33,30 +33,30 @@ func newResponders() *responders {
 // Redis counts channel by channel and does nothing else meanwhile: a thousand take 190 µs. So a
 // request doesn't ask for each peer. Every process of ours listens to the heartbeats: as long as
 // the heartbeat channel has as many subscribers as this process knows peers, all of them are there.
-func (n *Namespace) responders(ctx context.Context) (*responders, error) {
-	who := n.link.peers.presence(n.Name)
-	group := n.link.Config.Group.others(n.Name, n.UID)
-	requests := n.protocol.RequestChannel()
+func (a *asker) responders(ctx context.Context) (*responders, error) {
+	who := a.ns.link.peers.presence(a.ns.Name)
+	group := a.ns.link.Config.Group.others(a.ns.Name, a.ns.UID)
+	requests := a.ns.protocol.RequestChannel()
 	channels := make([]string, 0, 3+len(group))
-	channels = append(channels, requests, n.Own, n.link.peers.channel)
+	channels = append(channels, requests, a.ns.Own, a.ns.link.peers.channel)
 	for _, uid := range group {
-		channels = append(channels, n.protocol.AnswerChannel(uid))
+		channels = append(channels, a.ns.protocol.AnswerChannel(uid))
 	}
 	r := newResponders()
-	count, whole, err := n.link.numSub(ctx, channels)
+	count, whole, err := a.ns.link.numSub(ctx, channels)
 	if err != nil {
 		return r, fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	others := int(count[requests])
-	if !n.link.Config.AskOnly {
-		others -= int(count[n.Own])
+	if !a.ns.link.Config.AskOnly {
+		others -= int(count[a.ns.Own])
 	}
 	for _, uid := range group {
-		others -= int(min(count[n.protocol.AnswerChannel(uid)], 1))
+		others -= int(min(count[a.ns.protocol.AnswerChannel(uid)], 1))
 	}
 	unnamed := others - len(who.living) - len(who.silent)
-	if whole && (count[n.link.peers.channel] != int64(who.processes+1) || unnamed < 0) {
-		return n.countEach(ctx, r, who, others)
+	if whole && (count[a.ns.link.peers.channel] != int64(who.processes+1) || unnamed < 0) {
+		return a.countEach(ctx, r, who, others)
 	}
 	r.expectAll(who, others)
 	return r, nil
@@ -75,15 +75,15 @@ func (r *responders) expectAll(who presence, others int) {
 }
 
 // countEach counts peer by peer, because some were killed or have started a moment ago.
-func (n *Namespace) countEach(ctx context.Context, r *responders, who presence, others int) (*responders, error) {
+func (a *asker) countEach(ctx context.Context, r *responders, who presence, others int) (*responders, error) {
 	uids := slices.Concat(who.living, who.silent, who.unsubscribed)
 	channels := make([]string, len(uids))
 	for i, uid := range uids {
-		channels[i] = n.protocol.AnswerChannel(uid)
+		channels[i] = a.ns.protocol.AnswerChannel(uid)
 	}
 	count := map[string]int64{}
 	if len(channels) > 0 {
-		found, whole, err := n.link.numSub(ctx, channels)
+		found, whole, err := a.ns.link.numSub(ctx, channels)
 		if err != nil {
 			return r, fmt.Errorf("%w: %w", ErrAway, err)
 		}
@@ -112,9 +112,9 @@ func (n *Namespace) countEach(ctx context.Context, r *responders, who presence, 
 			unsubscribed = append(unsubscribed, uid)
 		}
 	}
-	n.link.peers.forgetSilent(gone)
-	n.link.peers.noteUnsubscribed(unsubscribed, true)
-	n.link.peers.noteUnsubscribed(subscribed, false)
+	a.ns.link.peers.forgetSilent(gone)
+	a.ns.link.peers.noteUnsubscribed(unsubscribed, true)
+	a.ns.link.peers.noteUnsubscribed(subscribed, false)
 	r.count(others, unnamed)
 	return r, nil
 }
@@ -147,18 +147,18 @@ func (l *Link) NumShardSub(ctx context.Context, node *redis.Client, channels []s
 
 // dropDead stops a request from waiting for peers that no longer subscribe. Redis notices at once
 // that a process was killed; its missing beats show that only later.
-func (n *Namespace) dropDead(ctx context.Context, waiting request) {
+func (a *asker) dropDead(ctx context.Context, waiting request) {
 	uids := waiting.owing()
 	if len(uids) == 0 {
 		return
 	}
 	channels := make([]string, len(uids))
 	for i, uid := range uids {
-		channels[i] = n.protocol.AnswerChannel(uid)
+		channels[i] = a.ns.protocol.AnswerChannel(uid)
 	}
 	ctx, cancel := context.WithTimeout(ctx, firstCheck)
 	defer cancel()
-	count, whole, err := n.link.numSub(ctx, channels)
+	count, whole, err := a.ns.link.numSub(ctx, channels)
 	if err != nil {
 		return // the next check may tell, or the outage ends the request
 	}
@@ -171,7 +171,7 @@ func (n *Namespace) dropDead(ctx context.Context, waiting request) {
 			waiting.drop(uid)
 		}
 	}
-	n.link.peers.requestBeats(ctx, listening)
+	a.ns.link.peers.requestBeats(ctx, listening)
 }
 
 // add notes an answer, and reports whether it is the first of its server, as far as that can be

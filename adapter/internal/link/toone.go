@@ -1,7 +1,6 @@
 package link
 
 import (
-	"context"
 	"slices"
 
 	"github.com/sidereal-io/sidereal/adapter/internal/wire"
@@ -40,24 +39,4 @@ func (n *Namespace) raise(q wire.Request, peer string) error {
 		m.Channel = n.protocol.AnswerChannel(peer)
 	}
 	return n.Publish(m, false)
-}
-
-// askPeer sends a request to one server and waits for its answer.
-func (n *Namespace) askPeer(ctx context.Context, peer string, q wire.Request, accept func(wire.Response) bool) error {
-	ctx, cancel := n.withTimeout(ctx)
-	defer cancel()
-	from := newResponders()
-	from.waiting[peer], from.expected = struct{}{}, 1
-	if err := n.ready(ctx); err != nil {
-		return n.count(err, from)
-	}
-	if !n.link.peers.hasIn(n.Name, peer) {
-		return n.count(cluster.ErrNoPeer, from)
-	}
-	open := &question{waiter: newWaiter(from), accept: accept}
-	err := n.send(ctx, n.protocol.AnswerChannel(peer), q, open, &open.waiter)
-	if err == nil && from.got == 0 {
-		err = cluster.ErrNoPeer // it left without an answer
-	}
-	return n.count(n.explain(err, from, q.Type), from)
 }

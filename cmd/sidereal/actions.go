@@ -71,6 +71,9 @@ func everythingCommand(use, short, done string, verb daemon.Verb) *cobra.Command
 		func(ctx context.Context, c *control, args []string) error {
 			if len(args) == 0 {
 				args = []string{"all"}
+				if l, err := c.listing(ctx); err != nil || len(l.Processes) == 0 {
+					return err // nothing to do, as deploy scripts find before the first start
+				}
 			}
 			client, err := c.connect(ctx)
 			if err != nil {

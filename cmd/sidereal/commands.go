@@ -27,7 +27,7 @@ func addCommands(root *cobra.Command) {
 		startCommand(), serveCommand(), targetsCommand("stop", "Stop processes and keep them in the list", daemon.Stop), restartCommand(), reloadCommand("reload"),
 		scaleCommand(), targetsCommand("delete", "Stop processes and remove them from the list; also del", daemon.Delete, "del"),
 		startOrCommand("startOrRestart", "restart", daemon.StartRestart), startOrCommand("startOrReload", "reload", daemon.StartReload),
-		sendCommand(), signalCommand(), resetCommand(), ecosystemCommand())
+		sendCommand(), moduleCommand(), signalCommand(), resetCommand(), ecosystemCommand())
 	add(root, groupLook,
 		listCommand(), monitCommand(), logsCommand(), describeCommand(), jlistCommand(), prettyListCommand(), envCommand(), idCommand(), pidCommand(),
 		everythingCommand("flush", "Empty log files", "log files are empty", daemon.Flush),
@@ -36,7 +36,7 @@ func addCommands(root *cobra.Command) {
 	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), apiCommand(), healthcheckCommand(), checkCommand(), emitCommand(), clusterCommand(), traceCommand(), rebalanceCommand(), benchCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
-	root.AddCommand(redisCommand(), nodehostCommand(), fileServerCommand(), daemonCommand(), runtimeCommand(), hidden(examplesCommand()), hidden(reloadCommand("gracefulReload")),
+	root.AddCommand(redisCommand(), nodehostCommand(), fileServerCommand(), daemonCommand(), runtimeCommand(), hidden(examplesCommand()), hidden(busCommand()), hidden(messageCommand()), hidden(reloadCommand("gracefulReload")),
 		hidden(startOrCommand("startOrGracefulReload", "reload", daemon.StartReload)))
 	for _, c := range root.Commands() {
 		if isProcessCommand(c) {

@@ -19,7 +19,7 @@ import (
 func listCommand() *cobra.Command {
 	sort, watch, mini := "id", false, false
 	cmd := talkCommand(&cobra.Command{
-		Use: "list", Aliases: []string{"ls", "l", "ps", "status"}, Short: "List all processes; also ls, l, ps, status", Args: takes(0, 0),
+		Use: "list", Aliases: []string{"ls", "l", "ps", "status"}, Short: "List all processes; also ls, l, ps, status", Args: takes(0, -1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		if watch {
@@ -71,7 +71,7 @@ func prettyListCommand() *cobra.Command {
 }
 
 func jsonCommand(name, short string, print func(*control, daemon.Listing) error) *cobra.Command {
-	return talkCommand(&cobra.Command{Use: name, Short: short, Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions},
+	return talkCommand(&cobra.Command{Use: name, Short: short, Args: takes(0, -1), ValidArgsFunction: cobra.NoFileCompletions},
 		func(ctx context.Context, c *control, _ []string) error {
 			l, err := c.listing(ctx)
 			if err != nil {

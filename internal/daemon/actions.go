@@ -75,6 +75,8 @@ func (d *Daemon) actOn(ctx context.Context, entries []*entry, a Action, emit fun
 		return d.host.Processes.Signal(sig, places(entries)...)
 	case Send:
 		return d.send(entries, a.Text)
+	case Message:
+		return d.sendMessage(entries, a.Message)
 	case Flush, ReloadLogs:
 		return eachLog(entries, a.Verb)
 	}
@@ -242,6 +244,7 @@ func (d *Daemon) delete(ctx context.Context, entries []*entry, emit func(Event))
 			for _, e := range mine {
 				emit(Event{Level: "info", ID: &e.id, Name: ap.name, Step: "deleted", Text: "deleted"})
 			}
+			d.host.Processes.Poke() // for the bus
 		}
 		return err
 	})

@@ -251,6 +251,7 @@ func (d *Daemon) commanded(entries []*entry, before map[string]supervisor.Status
 			}
 		}
 	})
+	d.host.Processes.Poke() // for the bus
 }
 
 // unfollowed returns 1 if the last of a place's unplanned ends has no restart behind it, else 0.

@@ -129,6 +129,33 @@ func (c *Client) Logs(ctx context.Context, r LogRequest, line func(LogLine) erro
 	return err
 }
 
+// Bus calls happened for each event of PM2's bus, and ready once none will be missed. It returns
+// happened's error, or nil when ctx has ended.
+func (c *Client) Bus(ctx context.Context, ready func() error, happened func(BusEvent) error) error {
+	body, err := c.open(ctx, http.MethodPost, "/bus", struct{}{})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if err := ready(); err != nil {
+		return err
+	}
+	err = eachLine(body, func(raw []byte) error {
+		var e BusEvent
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return fmt.Errorf("daemon: bus: %w", err)
+		}
+		return happened(e)
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	if hungUp(err) {
+		return &Failure{Code: 1, Text: "the daemon has ended"}
+	}
+	return err
+}
+
 // command sends a request whose answer is a stream of events.
 func (c *Client) command(ctx context.Context, path string, request any, happened func(Event)) error {
 	body, err := c.open(ctx, http.MethodPost, path, request)

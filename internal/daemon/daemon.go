@@ -34,6 +34,7 @@ type Daemon struct {
 	metrics *prometheus.Registry
 	host    *host.Host
 	logs    *logs
+	bus     bus
 	usage   meter
 	admin   net.Listener
 	end     context.CancelFunc // of Run
@@ -83,6 +84,7 @@ func newDaemon(cfg Config) (*Daemon, error) {
 	if d.environ == nil {
 		d.environ = os.Environ()
 	}
+	d.bus.all = map[*rider]bool{}
 	m, err := NewMetrics(d.metrics, d.list)
 	if err != nil {
 		return nil, fmt.Errorf("daemon: %w", err)
@@ -98,7 +100,8 @@ func newDaemon(cfg Config) (*Daemon, error) {
 		Program: cfg.Program, Environ: d.environ, RuntimeDir: cfg.Home.runtime(), Liveness: cfg.Settings.Liveness, ServiceLog: cfg.Settings.Log,
 		Supervisor: supervisor.Config{
 			Lasting: true, Output: d.serviceOutput(), Prefix: cfg.Prefix, Color: cfg.Color, Host: config.HostName(cfg.Settings.HostName), Metrics: d.metrics,
-			FirstID: int(first.Int64()) + 1, // so that Node's worker ids differ between hosts
+			FirstID:   int(first.Int64()) + 1, // so that Node's worker ids differ between hosts
+			OnMessage: d.messaged,
 		},
 		Exited: d.exited, Settle: cfg.settleTime, Log: cfg.Log, Client: cfg.Client,
 	}

@@ -25,6 +25,7 @@
 //	application.go, specs.go          describe an app to the host
 //	restore.go                        puts the home folder back if somebody removes it
 //	sink.go, logs.go                  take the lines of processes to files and to `sidereal logs`
+//	bus.go, changes.go                PM2's bus, for scripts that require("pm2")
 //	watch.go, pid.go, dump.go         watched files, pid files, the saved list
 //
 // The protocol is HTTP and JSON over a unix socket. Only the same user gets in: the folder is 0700,

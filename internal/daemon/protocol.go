@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/pm2"
@@ -130,6 +131,7 @@ const (
 	Scale      Verb = "scale"      // Count instances of one app
 	Signal     Verb = "signal"     // send Action.Signal
 	Send       Verb = "send"       // send Action.Text: a line of its input, but a message for Node workers of a cluster
+	Message    Verb = "message"    // send Action.Message to Node processes
 	Flush      Verb = "flush"      // empty the log files
 	ReloadLogs Verb = "reloadLogs" // open the log files anew
 )
@@ -144,11 +146,12 @@ type Action struct {
 	Env map[string]string `json:"env,omitempty"`
 	// Parallel, with Reload, is the number of processes of an app that may be replaced at a time.
 	// 0 means one.
-	Parallel int    `json:"parallel,omitempty"`
-	Unwatch  bool   `json:"unwatch,omitempty"` // Stop: end the watch of the apps' files, too
-	Count    string `json:"count,omitempty"`   // Scale: "4", "+2", "-1"
-	Signal   string `json:"signal,omitempty"`  // as pm2.ParseSignal reads it
-	Text     string `json:"text,omitempty"`    // Send
+	Parallel int             `json:"parallel,omitempty"`
+	Unwatch  bool            `json:"unwatch,omitempty"` // Stop: end the watch of the apps' files, too
+	Count    string          `json:"count,omitempty"`   // Scale: "4", "+2", "-1"
+	Signal   string          `json:"signal,omitempty"`  // as pm2.ParseSignal reads it
+	Text     string          `json:"text,omitempty"`    // Send
+	Message  json.RawMessage `json:"message,omitempty"` // Message: any JSON
 }
 
 // Event is one event during a command.
@@ -199,6 +202,24 @@ type LogLine struct {
 	File   string    `json:"file,omitempty"`
 	// Dropped is the number of lines of this stream that were skipped before this one, because
 	// the reader was too slow.
+	Dropped int64 `json:"dropped,omitempty"`
+}
+
+// BusEvent is one event of PM2's bus.
+type BusEvent struct {
+	Event string    `json:"event"` // "log:out", "log:err", "process:event", "process:msg", or the type of a message
+	At    time.Time `json:"at"`
+
+	Process Process `json:"process"` // with "log:*" and messages, only its id, name and namespace
+	App     pm2.App `json:"app"`     // with "process:event"
+
+	Change  string          `json:"change,omitempty"`  // of "process:event": "start", "online", "exit", "restart" and so on
+	Manual  bool            `json:"manual,omitempty"`  // a command did it
+	Text    string          `json:"text,omitempty"`    // of "log:*": a line with its end
+	Data    json.RawMessage `json:"data,omitempty"`    // of a message with a type
+	Message json.RawMessage `json:"message,omitempty"` // of "process:msg": the message itself
+	// Dropped is the number of events before this one that were skipped, because the reader was too
+	// slow.
 	Dropped int64 `json:"dropped,omitempty"`
 }
 

@@ -23,6 +23,24 @@ func (d *Daemon) send(entries []*entry, text string) error {
 	return joined(errs)
 }
 
+// sendMessage gives Node processes a message: process.on("message").
+func (d *Daemon) sendMessage(entries []*entry, message json.RawMessage) error {
+	if !json.Valid(message) {
+		return &Failure{Code: config.ExitUsage, Text: "the message isn't JSON"}
+	}
+	var errs []error
+	for _, e := range entries {
+		err := d.host.Processes.Send(e.place, message)
+		if errors.Is(err, supervisor.ErrNoChannel) {
+			err = errors.New("does not run, or takes no messages")
+		}
+		if err != nil {
+			errs = append(errs, &Failure{Code: config.ExitFailed, Text: fmt.Sprintf("%s (id %d): %v", e.app.name, e.id, err)})
+		}
+	}
+	return joined(errs)
+}
+
 func (d *Daemon) sendTo(e *entry, text string) error {
 	var err error
 	if e.app.kind == host.NodeCluster {

@@ -71,6 +71,7 @@ func (d *Daemon) serveControl(ctx context.Context, l net.Listener) error {
 	}))
 	mux.HandleFunc("POST "+prefix+"/save", d.serveSave)
 	mux.HandleFunc("POST "+prefix+"/logs", d.logs.serve)
+	mux.HandleFunc("POST "+prefix+"/bus", d.serveBus)
 	var serving sync.RWMutex // read-locked by each command
 	ended := false           // guarded by serving
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"strings"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -108,6 +109,11 @@ func (a *App) NodeHostPlace() string {
 		return SharedNodeHostPlace
 	}
 	return a.place("nodehost")
+}
+
+// IsNodeHost reports whether a place is that of a node host.
+func IsNodeHost(place string) bool {
+	return place == SharedNodeHostPlace || strings.HasSuffix(place, "/"+SharedNodeHostPlace)
 }
 
 func (a *App) place(service string) string {

@@ -27,6 +27,7 @@ const (
 	Listener  = "listener"  // an address, with a descriptor
 	Advertise = "advertise" // host:port
 	Silent    = "silent"    // the id of a worker without a sign of life
+	Overhear  = "overhear"  // for how many seconds to report what processes send their parent
 	Heard     = "heard"     // the id of a worker that is alive again
 )
 
@@ -64,7 +65,7 @@ const (
 	ChildLoaded  = "loaded"  // it has run its code, and awaits no sign that it serves
 	ChildAlive   = "alive"   // a beat of its own event loop
 	ChildDrained = "drained" // after Drain: its sessions have left, or the time is over
-	ChildMessage = "message" // it sent a message that is for the supervisor: Message
+	ChildMessage = "message" // it sent a message that is for the supervisor, or overheard: Message
 	// ChildAdapters says how many Socket.IO servers of a Node process have our adapter: Adapters.
 	ChildAdapters = "adapters"
 )

@@ -112,6 +112,8 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 	if !ok {
 		if v == ipc.Value(byMessage) {
 			c.saysReady()
+		} else {
+			c.overheard(f, v)
 		}
 		return
 	}
@@ -142,6 +144,8 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 	case cmd == "disconnect": // recluster asks for a successor
 		c.reclusters.Store(true)
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildMessage, Message: json.RawMessage(`{"cmd":"disconnect"}`)})
+	default:
+		c.overheard(f, v)
 	}
 }
 

@@ -16,6 +16,7 @@
 //	gate.go       a client's connection, whose bytes pass only after a 101
 //	program.go    any other program, which has a port of its own
 //	conversation.go  its requests and answers, by which its sessions are counted
+//	ear.go        the messages that scripts overhear on PM2's bus
 //	hook.go       how the supervisor starts these processes
 //
 // Messages of @socket.io/cluster-adapter:

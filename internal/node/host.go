@@ -24,6 +24,7 @@ type Host struct {
 
 	work sync.WaitGroup // everything that Run owns
 	over chan struct{}  // closed when Run ends
+	ear  ear
 
 	mu          sync.Mutex // guards the rest
 	stopped     bool
@@ -97,6 +98,8 @@ func (h *Host) Told(ctx context.Context, t lifeline.Told) {
 		h.drain(ctx, t.Value)
 	case lifeline.Send:
 		err = h.toldSend(t)
+	case lifeline.Overhear:
+		err = h.ear.open(t.Value)
 	case lifeline.Advertise:
 		h.advertise(h.cfg.App, t.Value)
 	case lifeline.Listened:

@@ -24,6 +24,9 @@ var (
 	preload []byte
 	//go:embed adapter.js
 	adapterScript []byte
+	// PM2Module is PM2's module for scripts, whose calls run our commands.
+	//go:embed pm2.js
+	PM2Module []byte
 )
 
 // preloadCommand is the cmd of the messages between our scripts and us.
@@ -46,7 +49,24 @@ func writePreload(dir string, owner *supervisor.User) error {
 		return err
 	}
 	defer folder.Close()
-	return errors.Join(writeScript(folder, Preload, preload), writeScript(folder, Adapter, adapterScript))
+	return errors.Join(writeScript(folder, Preload, preload), writeScript(folder, Adapter, adapterScript), writeScript(folder, "pm2.cjs", PM2Module),
+		linkProgram(folder))
+}
+
+// linkProgram links to this program, for PM2's module beside it.
+func linkProgram(folder *os.Root) error {
+	const name = "sidereal"
+	if _, err := folder.Lstat(name); err == nil {
+		return nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := folder.Symlink(self, name); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
 }
 
 func writeScript(folder *os.Root, name string, content []byte) error {

@@ -6,7 +6,9 @@
 const cluster = require("cluster");
 const http = require("http");
 const https = require("https");
+const Module = require("module");
 const net = require("net");
+const path = require("path");
 
 if (!process.send || !require("worker_threads").isMainThread) return; // a thread, or a child of the worker's own
 
@@ -413,6 +415,19 @@ if (_getServer) {
   cluster._getServer = function (server, options, ...rest) {
     return _getServer.call(this, server, server instanceof http.Server ? options : { ...options, sidereal: "raw" }, ...rest);
   };
+}
+
+// Scripts that require PM2 get our module, which stands beside this script: PM2 would start a daemon of its
+// own. Where Node can't hook import, only require finds it.
+const PM2 = /[\\/]node_modules[\\/]pm2[\\/](index\.js)?$/;
+const ours = path.join(__dirname, "pm2.cjs");
+const load = Module._load;
+Module._load = function (request, ...rest) {
+  return load.call(this, request === "pm2" || PM2.test(request) ? ours : request, ...rest);
+};
+if (Module.registerHooks) {
+  const url = require("url").pathToFileURL(ours).href;
+  Module.registerHooks({ resolve: (name, context, next) => (name === "pm2" ? { url, format: "commonjs", shortCircuit: true } : next(name, context)) });
 }
 
 // A process that listens to @socket.io/sticky's messages takes connections. The script reports it after

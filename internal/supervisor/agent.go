@@ -139,6 +139,10 @@ func (a *attachment) messaged(raw json.RawMessage) {
 	if a.bond != nil && a.bond.AsksToLeave(raw) && p.place.current == p && !p.departure.stopping {
 		p.sup.cfg.Log.Info("process asks to be replaced", "process", p.spec.Name)
 		p.place.renew()
+		return
+	}
+	if s := p.sup; s.cfg.OnMessage != nil {
+		s.loop.tell(func() { s.cfg.OnMessage(p.spec.Name, raw) })
 	}
 }
 

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,10 @@ type Config struct {
 	// OnListen is called when a process with an agent asks to be served at an address. The calls of
 	// OnListen and OnSilent come one at a time and in order. Run waits for them.
 	OnListen func(name, addr string)
+
+	// OnMessage is called with a message of a process to its parent, as JSON, in the order in which
+	// agents report them. It must not wait for anything.
+	OnMessage func(name string, message json.RawMessage)
 
 	// OnSilent is called when a process that is a worker has missed its beats for a second, again
 	// every second while that lasts, and once when it beats again.

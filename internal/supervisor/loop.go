@@ -10,7 +10,7 @@ import (
 type loop struct {
 	events    chan func()
 	over      chan struct{}  // closed when the loop has ended
-	followers sync.WaitGroup // the goroutines that follow processes or call OnExit, OnListen and OnSilent
+	followers sync.WaitGroup // the goroutines that follow processes or call OnExit, OnListen, OnMessage and OnSilent
 
 	// The loop's own.
 	timers map[*time.Timer]bool

@@ -75,6 +75,8 @@ func TestChurn(t *testing.T) {
 				}
 				want := 8 * 25.0 // each counter of what begins and ends
 				switch fam.GetName() {
+				case "sidereal_engine_messages_total", "sidereal_engine_bytes_total":
+					continue // TestStats
 				case "sidereal_engine_sessions", "sidereal_engine_errors_total", "sidereal_engine_repeats_total", "sidereal_engine_interrupted_sessions",
 					"sidereal_engine_limits_total", "sidereal_engine_moved_sessions_total":
 					want = 0

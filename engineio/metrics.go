@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // metrics are counted even if Config.Metrics is nil.
@@ -19,7 +20,7 @@ type metrics struct {
 	moved                                  prometheus.Counter
 }
 
-func newMetrics(r prometheus.Registerer) (*metrics, error) {
+func newMetrics(r prometheus.Registerer, t *traffic) (*metrics, error) {
 	sessions := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "sidereal_engine_sessions", Help: "Live Engine.IO sessions by current transport.",
 	}, []string{"transport"})
@@ -65,7 +66,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		m.closes[reason] = closes.WithLabelValues(reason)
 	}
 	if r != nil {
-		for _, c := range []prometheus.Collector{sessions, handshakes, errs, closes, repeats, interrupted, m.limits, m.moved} {
+		collectors := []prometheus.Collector{sessions, handshakes, errs, closes, repeats, interrupted, m.limits, m.moved}
+		for _, c := range append(collectors, t.metrics()...) {
 			if err := r.Register(c); err != nil {
 				return nil, err
 			}
@@ -86,4 +88,28 @@ func (m *metrics) handshakes(transport string) prometheus.Counter {
 		return m.websocketHandshakes
 	}
 	return m.pollingHandshakes
+}
+
+// metrics returns the counters of messages and bytes.
+func (t *traffic) metrics() (cs []prometheus.Collector) {
+	count := func(name, help, direction string, n func() uint64) {
+		cs = append(cs, prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: name, Help: help, ConstLabels: prometheus.Labels{"direction": direction},
+		}, func() float64 { return float64(n()) }))
+	}
+	const messages, bytes = "sidereal_engine_messages_total", "sidereal_engine_bytes_total"
+	const messagesHelp = "Messages received from and sent to clients, without heartbeats."
+	const bytesHelp = "Bytes of these messages, before compression and without framing."
+	count(messages, messagesHelp, "in", func() uint64 { r, _ := t.sums(); return r.Messages })
+	count(messages, messagesHelp, "out", func() uint64 { _, s := t.sums(); return s.Messages })
+	count(bytes, bytesHelp, "in", func() uint64 { r, _ := t.sums(); return r.Bytes })
+	count(bytes, bytesHelp, "out", func() uint64 { _, s := t.sums(); return s.Bytes })
+	return cs
+}
+
+// value returns the value of a counter or gauge.
+func value(m prometheus.Metric) float64 {
+	var out dto.Metric
+	_ = m.Write(&out) // those of this package never fail
+	return out.GetCounter().GetValue() + out.GetGauge().GetValue()
 }

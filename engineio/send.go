@@ -12,6 +12,7 @@ func (s *Session) Send(ms ...*Message) error {
 	if s.state != stateOpen {
 		return ErrClosed
 	}
+	s.server.traffic.send(s, ms)
 	return s.sendLocked(ms...)
 }
 
@@ -31,6 +32,7 @@ func (s *Session) SendVolatile(ms ...*Message) bool {
 	} else if s.polling.poll == nil || len(s.out.items) > 0 {
 		return false
 	}
+	s.server.traffic.send(s, ms)
 	return s.sendLocked(ms...) == nil
 }
 

@@ -31,6 +31,7 @@ func precision(c *Config) time.Duration {
 type Server struct {
 	cfg      Config
 	metrics  *metrics
+	traffic  *traffic
 	wheel    *wheel.Wheel
 	sessions *sessions
 	tasks    sync.WaitGroup // readers, writers and Closed calls
@@ -56,12 +57,13 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMetrics(cfg.Metrics)
+	t := new(traffic)
+	m, err := newMetrics(cfg.Metrics, t)
 	if err != nil {
 		return nil, fmt.Errorf("engineio: register metrics: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, metrics: m, wheel: wheel.New(precision(&cfg)), sessions: newSessions(),
+		cfg: cfg, metrics: m, traffic: t, wheel: wheel.New(precision(&cfg)), sessions: newSessions(),
 		lingering: make(map[*webSocket]*linger), limits: notice.New(),
 	}
 	s.pool.tasks = &s.tasks
@@ -88,6 +90,19 @@ func (s *Server) Run(ctx context.Context) error {
 
 // Len returns the number of live sessions.
 func (s *Server) Len() int { return int(s.sessions.n.Load()) }
+
+// Stats returns the server's counts. They change while it reads them.
+func (s *Server) Stats() Stats {
+	stats := Stats{
+		Sessions: s.Len(), Polling: int(value(s.metrics.polling)), Closed: make(map[string]uint64),
+		Opened: uint64(value(s.metrics.pollingHandshakes) + value(s.metrics.websocketHandshakes)),
+	}
+	for reason, c := range s.metrics.closes {
+		stats.Closed[reason] = uint64(value(c))
+	}
+	stats.Received, stats.Sent = s.traffic.sums()
+	return stats
+}
 
 // Sessions yields the live sessions. Sessions that begin or end meanwhile may be missing.
 func (s *Server) Sessions() iter.Seq[*Session] { return s.sessions.all() }

@@ -172,6 +172,7 @@ func (s *Session) receivePacket(p packet.Packet) (handed bool) {
 		if s.quiet != 0 { // not with each message: other cores read this memory
 			s.quiet = 0
 		}
+		s.server.traffic.receive(s, len(p.Data))
 		s.recv.Receive(p.Data, p.Binary)
 		return true
 	case packet.Ping:

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
@@ -123,6 +124,8 @@ func (s *Session) switchLocked(u *upgrade) {
 	s.ws, s.upgraded = u.ws, true
 	u.ws.role.Store(roleCurrent)
 	m.sessions(WebSocket).Inc()
+	s.server.tasks.Add(1)
+	go s.tellUpgraded()
 	if old != nil {
 		old.closeLocked()
 	}
@@ -136,6 +139,16 @@ func (s *Session) switchLocked(u *upgrade) {
 		// A ping may have been lost with the old transport's poll: the client gets the time of a
 		// fresh one. (The reference never pings again here.)
 		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingTimeout)
+	}
+}
+
+// tellUpgraded tells a Receiver that wants to know.
+func (s *Session) tellUpgraded() {
+	defer s.server.tasks.Done()
+	s.recvMu.Lock()
+	defer s.recvMu.Unlock()
+	if recv, ok := s.recv.(eventloop.Upgrader); ok {
+		recv.Upgraded()
 	}
 }
 

@@ -17,6 +17,13 @@ type Receiver interface {
 	Pinned() bool
 }
 
+// Upgrader is an engineio.Receiver that wants to know of upgrades.
+type Upgrader interface {
+	// Upgraded is called after the session has moved from polling to WebSocket, never concurrently
+	// with the methods of engineio.Receiver. It must not block.
+	Upgraded()
+}
+
 // Loop does work after everything has been read that can be read now.
 type Loop interface {
 	// Later adds w. The loop does it on the goroutine that reads, if it can, else on another one.

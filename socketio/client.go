@@ -112,6 +112,7 @@ func (c *client) Pinned() bool {
 var (
 	_ engineio.Receiver  = (*client)(nil)
 	_ eventloop.Receiver = (*client)(nil)
+	_ eventloop.Upgrader = (*client)(nil)
 )
 
 var (
@@ -500,6 +501,21 @@ func (c *client) isDoomed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.doomed
+}
+
+// Upgraded implements eventloop.Upgrader: it tells the connected sockets that the session has moved to WebSocket.
+func (c *client) Upgraded() {
+	c.mu.Lock()
+	sockets := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	for _, s := range sockets {
+		if !s.Connected() {
+			continue
+		}
+		for _, f := range s.nsp.registry.Load().upgrade {
+			s.contain("upgrade", func() error { f(s); return nil })
+		}
+	}
 }
 
 // Closed ends all sockets, since the connection has gone.

@@ -69,8 +69,8 @@ func (n *Namespace) send(to []*Socket, h packet.Header, b *cluster.Broadcast) {
 	}
 }
 
-func (s *Socket) tellOutgoing(hooks []func(*Socket, string, Args), name string, args Args) {
-	for _, f := range hooks {
-		s.contain(name, func() error { f(s, name, args); return nil })
+func (s *Socket) tellOutgoing(hooks []*listener[func(*Socket, string, Args)], name string, args Args) {
+	for _, l := range hooks {
+		s.contain(name, func() error { l.call(s, name, args); return nil })
 	}
 }

@@ -235,8 +235,8 @@ func (s *Socket) call(ctx context.Context, r *registry, e *event) (first error) 
 	}
 	if len(r.any) > 0 || len(r.useEvent) > 0 {
 		name := string(e.name)
-		for _, f := range r.any {
-			s.contain(name, func() error { f(s, name, e.args); return nil })
+		for _, l := range r.any {
+			s.contain(name, func() error { l.call(s, name, e.args); return nil })
 		}
 		for _, f := range r.useEvent {
 			if err := s.contain(name, func() error { return f(c.Context(), s, name, e.args) }); err != nil {

@@ -222,9 +222,9 @@ func (n *Namespace) tellRooms(events []RoomEvent) {
 	if len(events) == 0 {
 		return
 	}
-	for _, f := range n.registry.Load().rooms {
+	for _, l := range n.registry.Load().rooms {
 		for _, e := range events {
-			f(e)
+			l.call(e)
 		}
 	}
 }

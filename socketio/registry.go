@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -19,10 +20,11 @@ type registry struct {
 	disconnecting []func(s *Socket, reason string)
 	disconnect    []func(s *Socket, reason string)
 	gone          []func(s RemoteSocket)
-	any           []func(s *Socket, event string, args Args)
-	anyOutgoing   []func(s *Socket, event string, args Args)
+	upgrade       []func(s *Socket)
+	any           []*listener[func(s *Socket, event string, args Args)]
+	anyOutgoing   []*listener[func(s *Socket, event string, args Args)]
 	errors        []func(s *Socket, event string, err error)
-	rooms         []func(e RoomEvent)
+	rooms         []*listener[func(e RoomEvent)]
 	keys          map[string]AnyKey // by name
 	events        map[string][]*handler
 	server        map[string][]*handler
@@ -35,6 +37,20 @@ func (n *Namespace) edit(change func(r *registry)) {
 	r := *n.registry.Load()
 	change(&r)
 	n.registry.Store(&r)
+}
+
+// listener is a function that can be removed again.
+type listener[F any] struct{ call F }
+
+// listen adds a listener to a list of the registry, and returns the function that removes it.
+func listen[F any](n *Namespace, list func(r *registry) *[]*listener[F], f F) (stop func()) {
+	l := &listener[F]{f}
+	n.edit(func(r *registry) { *list(r) = with(*list(r), l) })
+	return func() {
+		n.edit(func(r *registry) {
+			*list(r) = slices.DeleteFunc(slices.Clone(*list(r)), func(other *listener[F]) bool { return other == l })
+		})
+	}
 }
 
 // with returns a copy of list with f at its end.
@@ -142,15 +158,22 @@ func (n *Namespace) Off(event string) {
 	})
 }
 
-// OnAny calls f for every incoming event, before the middlewares and handlers.
-func (n *Namespace) OnAny(f func(s *Socket, event string, args Args)) {
-	n.edit(func(r *registry) { r.any = with(r.any, f) })
+// OnUpgrade calls f when the session of a connected socket has moved from polling to WebSocket. The
+// session receives nothing meanwhile, so f must not block.
+func (n *Namespace) OnUpgrade(f func(s *Socket)) {
+	n.edit(func(r *registry) { r.upgrade = with(r.upgrade, f) })
+}
+
+// OnAny calls f for every incoming event, before the middlewares and handlers, until stop is
+// called. Namespaces that a pattern has made meanwhile keep f.
+func (n *Namespace) OnAny(f func(s *Socket, event string, args Args)) (stop func()) {
+	return listen(n, func(r *registry) *[]*listener[func(*Socket, string, Args)] { return &r.any }, f)
 }
 
 // OnAnyOutgoing calls f for every event that is sent to a socket, once for each socket that a
-// broadcast reaches. It runs on the goroutine that emits.
-func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) {
-	n.edit(func(r *registry) { r.anyOutgoing = with(r.anyOutgoing, f) })
+// broadcast reaches, until stop is called. It runs on the goroutine that emits.
+func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) (stop func()) {
+	return listen(n, func(r *registry) *[]*listener[func(*Socket, string, Args)] { return &r.anyOutgoing }, f)
 }
 
 // OnError calls f with the event and the error of each handler or middleware of events that fails.
@@ -161,12 +184,16 @@ func (n *Namespace) OnError(f func(s *Socket, event string, err error)) {
 	n.edit(func(r *registry) { r.errors = with(r.errors, f) })
 }
 
-// OnRoom calls f after a room of this server has changed. It runs on the goroutine that made the
-// change, possibly the one that reads for all clients, and must not block. Simultaneous changes may
-// come in any order.
-func (n *Namespace) OnRoom(f func(e RoomEvent)) {
-	n.rooms.watch()
-	n.edit(func(r *registry) { r.rooms = with(r.rooms, f) })
+// OnRoom calls f after a room of this server has changed, until stop is called. It runs on the
+// goroutine that made the change, possibly the one that reads for all clients, and must not block.
+// Simultaneous changes may come in any order.
+func (n *Namespace) OnRoom(f func(e RoomEvent)) (stop func()) {
+	n.rooms.watch(1)
+	remove := listen(n, func(r *registry) *[]*listener[func(RoomEvent)] { return &r.rooms }, f)
+	return sync.OnceFunc(func() {
+		remove()
+		n.rooms.watch(-1)
+	})
 }
 
 // OnServer adds a handler for an event that another server raised with ServerSideEmit. It has the

@@ -35,8 +35,8 @@ type rooms struct {
 	all     room               // the connected sockets
 	byID    map[string]*Socket // the sockets that are in the room of their own id
 	named   map[string]*room
-	watched bool // somebody wants the events
-	most    int  // rooms that a socket may be in, besides its own
+	watched int // how many want the events
+	most    int // rooms that a socket may be in, besides its own
 
 	between func() // a test's: called without the lock between two steps of leaveAll
 }
@@ -45,15 +45,16 @@ func newRooms(most int) rooms {
 	return rooms{byID: make(map[string]*Socket), named: make(map[string]*room), most: most}
 }
 
-func (r *rooms) watch() {
+// watch adds n to those who want the events.
+func (r *rooms) watch(n int) {
 	r.mu.Lock()
-	r.watched = true
+	r.watched += n
 	r.mu.Unlock()
 }
 
 // noteLocked appends an event if somebody watches.
 func (r *rooms) noteLocked(events []RoomEvent, change RoomChange, name, id string) []RoomEvent {
-	if !r.watched {
+	if r.watched == 0 {
 		return nil
 	}
 	return append(events, RoomEvent{change, name, id})

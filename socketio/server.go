@@ -214,9 +214,7 @@ func (s *Server) addLocked(name string, parent *Namespace) (*Namespace, error) {
 	n := newNamespace(s, name, r)
 	if n.parent = parent; parent != nil {
 		parent.children[name] = n
-		if len(r.rooms) > 0 {
-			n.rooms.watch()
-		}
+		n.rooms.watch(len(r.rooms))
 	}
 	s.namespaces[name] = n
 	if s.cfg.Adapter == nil {

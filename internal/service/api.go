@@ -193,10 +193,16 @@ func (p *apiProcess) openRedis(ctx context.Context, parts *errgroup.Group) (err 
 	if p.conn, err = p.set.Redis.Open(p.log, p.metrics); err != nil {
 		return err
 	}
-	if err := p.conn.Check(ctx); err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
+	err = p.conn.Check(ctx)
+	if err != nil && !errors.Is(err, redisconn.ErrUnreachable) {
 		return errors.Join(p.set.Redis.Problem(err), p.conn.Close())
 	}
 	parts.Go(func() error { return errors.Join(p.conn.Run(ctx), p.conn.Close()) })
+	if err == nil { // requests that come before Run has noticed would be told that Redis is away
+		soon, cancel := context.WithTimeout(ctx, p.set.APITimeout)
+		defer cancel()
+		_ = p.conn.Wait(soon) // without Redis the API answers, too
+	}
 	return nil
 }
 

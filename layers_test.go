@@ -25,6 +25,7 @@ var layers = map[string][]string{
 	"engineio":              {"internal/eventloop", "internal/notice", "internal/wheel", "internal/bufpool", "internal/netio"},
 	"socketio":              {"engineio", "internal/notice", "internal/netio", "internal/eventloop", "internal/handler", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/cluster":      {"socketio/packet"},
+	"socketio/adminui":      {root, "socketio", "engineio", "internal/notice"},
 	"socketio/socketiotest": {root, "socketio", "client", "adapter"},
 	"socketio/adaptertest":  {"socketio", "internal/testkit"},
 	"adapter":               {root, "socketio/cluster", "socketio/packet", "internal/redisconn", "internal/number", "internal/msgpack"},

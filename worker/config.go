@@ -13,6 +13,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/buildinfo"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/adminui"
 )
 
 // App sets up a server: handlers, middleware, pages. The worker calls it once, before the first
@@ -53,6 +54,10 @@ type Config struct {
 	// MemoryAdapter keeps rooms and broadcasts in this process although there is a Redis. Routers
 	// still find the worker's sessions there.
 	MemoryAdapter bool
+
+	// AdminUI lets the official Admin UI of Socket.IO connect. The worker sets the fields Sessions,
+	// if there is a Redis, and Log. Nil doesn't.
+	AdminUI *adminui.Config
 
 	// DrainDelay is how long a worker that was asked to stop reports that it isn't ready and still
 	// serves, so that load balancers notice first. Zero means no delay. A supervised worker has

@@ -48,6 +48,7 @@ var variables = map[string]string{
 	"Addr":           "SIDEREAL_ADDR",
 	"Advertise":      "SIDEREAL_ADVERTISE",
 	"AdminAddr":      "SIDEREAL_ADMIN_ADDR",
+	"AdminUI":        "SIDEREAL_ADMIN_UI",
 	"Adapter.Form":   "SIDEREAL_ADAPTER",
 	"Redis.URL":      "SIDEREAL_REDIS_URL",
 	"Redis.CAFile":   "SIDEREAL_REDIS_CA_FILE",

@@ -15,6 +15,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/adminui"
 )
 
 // Main runs app as this process, with the server's defaults. It doesn't return: see [MainConfig].
@@ -96,6 +97,11 @@ func fromEnv(src config.Source, cfg Config) (Config, error) {
 	if set.Adapter != "" || set.RedisURL != "" && cfg.Adapter.Form == nil && !cfg.MemoryAdapter {
 		cfg.MemoryAdapter = set.Adapter == adapterenv.Memory
 		cfg.Adapter = adapterenv.Config(set.Cluster)
+	}
+	if user, hash, ok := strings.Cut(set.AdminUI.AdminUI, ":"); ok {
+		cfg.AdminUI = &adminui.Config{
+			User: user, PasswordHash: hash, Production: set.AdminUIMode == "production", ReadOnly: set.AdminUIReadOnly == "on",
+		}
 	}
 	if isSet("SIDEREAL_RECOVERY") {
 		cfg.SocketIO.Recovery = recovery(cfg.SocketIO.Recovery, set.Recovery)

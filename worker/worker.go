@@ -23,6 +23,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/socketio"
+	"github.com/sidereal-io/sidereal/socketio/adminui"
 )
 
 // worker is a server with its place in the cluster.
@@ -129,7 +130,19 @@ func (w *worker) newServer() (*socketio.Server, error) {
 		}
 		w.cluster, cfg.Adapter = cluster, cluster
 	}
-	return socketio.New(cfg)
+	io, err := socketio.New(cfg)
+	if err != nil || w.cfg.AdminUI == nil {
+		return io, err
+	}
+	ui := *w.cfg.AdminUI
+	ui.Log = w.log
+	if ui.Sessions == nil && w.conn != nil {
+		ui.Sessions = adminui.RedisSessions(w.conn, "")
+	}
+	if err := adminui.Instrument(io, ui); err != nil {
+		return nil, &fieldError{"AdminUI", "", err.Error()}
+	}
+	return io, nil
 }
 
 func (w *worker) newCluster() (*adapter.Adapter, error) {

@@ -22,6 +22,7 @@ type Up struct {
 	Redirect
 	Cluster
 	Clients
+	AdminUI
 	Stopping
 	Liveness
 	Log
@@ -44,6 +45,7 @@ type Daemon struct {
 	Redirect
 	Cluster
 	Clients
+	AdminUI
 	Stopping
 	Liveness
 	LogFiles
@@ -80,6 +82,7 @@ type Worker struct {
 	WorkerAdmin
 	Cluster
 	Clients
+	AdminUI
 	Stopping
 	Log
 	Child

@@ -31,6 +31,7 @@ var (
 	keyPattern    = regexp.MustCompile(`^[^\s*?\[\]\\]{1,128}$`)
 	pathPattern   = regexp.MustCompile(`^/[A-Za-z0-9_.~/-]*$`)
 	accessPattern = regexp.MustCompile(`^(off|errors|all|1/[1-9][0-9]{0,8})(,sids)?$`)
+	adminPattern  = regexp.MustCompile(`^[^:\s]+:\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}$`)
 	originPattern = regexp.MustCompile(`^(null|[a-z][a-z0-9+.-]*://(\*\.)?[^*/?#@\s]+)$`)
 )
 
@@ -56,6 +57,7 @@ var forms = map[string]form{
 	"adapter-mode": {"static, dynamic or dynamic-private", adapterMode},
 	"upstreams":    {"http:// or https:// addresses separated by commas, such as http://10.0.0.4:3000", upstreams},
 	"request-path": {"a path such as /healthz", requestPath},
+	"admin-ui":     {"USER:HASH with a hash of bcrypt, as htpasswd -nB USER prints it", matching(adminPattern)},
 	"api-keys":     {"NAME=KEY, separated by commas", apiKeys},
 	"redis-url":    {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
 }

@@ -31,6 +31,7 @@ var headings = []groupHeading{
 	{"Transport", "Messages between servers"},
 	{"Streams", "Messages over streams"},
 	{"Clients", "Clients of Go workers"},
+	{"AdminUI", "The Admin UI of Go workers"},
 	{"Stopping", "Stopping"},
 	{"Liveness", "Signs of life"},
 	{"Log", "Logs"},

@@ -233,6 +233,19 @@ type Clients struct {
 	MaxMessageBytes int `env:"SIDEREAL_MAX_MESSAGE_BYTES" envDefault:"1000000" min:"1" code:"may"`
 }
 
+// AdminUI lets the official Admin UI connect to Go workers. [admin-ui.md](admin-ui.md) is the guide.
+type AdminUI struct {
+	// Who logs in at the Admin UI of Socket.IO, `@socket.io/admin-ui`, as `USER:HASH`. The hash is
+	// bcrypt's; `htpasswd -nB USER` prints both.
+	AdminUI string `env:"SIDEREAL_ADMIN_UI" secret:"file" form:"admin-ui"`
+
+	// `production` tells admins counts alone: no single sockets, rooms and events.
+	AdminUIMode string `env:"SIDEREAL_ADMIN_UI_MODE" oneof:"development production" needs:"SIDEREAL_ADMIN_UI" shown:"development"`
+
+	// `on` refuses admins' actions.
+	AdminUIReadOnly string `env:"SIDEREAL_ADMIN_UI_READ_ONLY" oneof:"off on" needs:"SIDEREAL_ADMIN_UI" shown:"off"`
+}
+
 // Upstreams lists servers that don't register in Redis, beside the workers or instead of them.
 // [upstreams.md](upstreams.md) is the guide.
 type Upstreams struct {

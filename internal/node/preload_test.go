@@ -13,7 +13,12 @@ func holdsPreload(t *testing.T, dir string) {
 	for _, name := range []string{Preload, Adapter} {
 		holdsScript(t, filepath.Join(dir, name), map[string][]byte{Preload: preload, Adapter: adapterScript}[name])
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+	holdsScript(t, filepath.Join(dir, "pm2.cjs"), PM2Module)
+	self, err := os.Executable()
+	if link, failed := os.Readlink(filepath.Join(dir, "sidereal")); err != nil || failed != nil || link != self {
+		t.Errorf("%q, not %q: %v, %v", link, self, failed, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 4 {
 		t.Errorf("%v, %v", entries, err)
 	}
 }

@@ -29,6 +29,7 @@
 //
 //   - socketio: a Socket.IO server, its namespaces, sockets and rooms. It works alone, too.
 //   - worker: a process that serves a socketio app beside other workers.
+//   - socketio/adminui: Socket.IO's Admin UI for a server.
 //   - socketio/socketiotest: tests of an app, on several servers, without a network.
 //   - client: a Socket.IO client.
 //   - adapter/emitter: sends events from a process that serves no clients.

@@ -137,7 +137,11 @@ func (w *worker) newServer() (*socketio.Server, error) {
 	ui := *w.cfg.AdminUI
 	ui.Log = w.log
 	if ui.Sessions == nil && w.conn != nil {
-		ui.Sessions = adminui.RedisSessions(w.conn, "")
+		prefix := "" // Node's
+		if w.cfg.App != "default" {
+			prefix = "socket.io-admin@" + w.cfg.App // an app's admins aren't another app's
+		}
+		ui.Sessions = adminui.RedisSessions(w.conn, prefix)
 	}
 	if err := adminui.Instrument(io, ui); err != nil {
 		return nil, &fieldError{"AdminUI", "", err.Error()}

@@ -99,8 +99,8 @@ func (d *Daemon) messaged(place string, message json.RawMessage) {
 		Type any             `json:"type"`
 		Data json.RawMessage `json:"data"`
 	}
-	if name, ok := "", false; json.Unmarshal(message, &typed) == nil {
-		if name, ok = typed.Type.(string); ok && name != "" && truthy(typed.Data) {
+	if json.Unmarshal(message, &typed) == nil {
+		if name, ok := typed.Type.(string); ok && name != "" && truthy(typed.Data) {
 			event.Event, event.Data = name, typed.Data
 		}
 	}

@@ -124,7 +124,11 @@ func (r *Raw) readReady(fd uintptr) bool {
 }
 
 // writeFirst writes first. It returns true if the kernel took all of it, so that the read can wait.
+// It writes nothing if there is something to read, or the end: the poller has forgotten that.
 func (r *Raw) writeFirst(fd uintptr) bool {
+	if !Silent(int(fd)) {
+		return false
+	}
 	n, err := Write(int(fd), r.first)
 	r.sent = n
 	if r.err, r.broken = err, err != nil; err != nil || n < len(r.first) {

@@ -125,6 +125,22 @@ func TestExchangeTellsWhatWasWritten(t *testing.T) {
 	}
 }
 
+// TestExchangeNoticesAnEarlyEnd wants the end to be noticed that came before the question.
+func TestExchangeNoticesAnEarlyEnd(t *testing.T) {
+	for range 200 {
+		ours, theirs := connect(t)
+		var s Stream
+		s.Init(ours, 0)
+		go theirs.CloseWrite()
+		if err := s.Peek(); err != io.EOF { // which takes the poller's news, mostly
+			t.Fatalf("peeked %v", err)
+		}
+		if n, err := s.Exchange([]byte("question")); n != 8 || err != io.EOF {
+			t.Fatalf("%d, %v", n, err)
+		}
+	}
+}
+
 func TestPeekedBytesStayInTheKernel(t *testing.T) {
 	ours, theirs := connect(t)
 	theirs.Write([]byte("hello"))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -276,15 +277,15 @@ func TestStats(t *testing.T) {
 func TestQuietWithoutAdmins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		servers := socketiotest.ServeCluster(t, 2, socketio.Config{}, instrumented(adminui.Config{Anyone: true}))
-		sent := 0
+		var sent atomic.Int32
 		for _, srv := range servers {
-			srv.Of("/admin").OnAnyOutgoing(func(*socketio.Socket, string, socketio.Args) { sent++ })
+			srv.Of("/admin").OnAnyOutgoing(func(*socketio.Socket, string, socketio.Args) { sent.Add(1) })
 		}
 		ada := servers[1].Connect("/", nil)
 		ada.Call("echo", "x")
 		time.Sleep(time.Minute)
-		if sent != 0 {
-			t.Errorf("%d messages to nobody", sent)
+		if n := sent.Load(); n != 0 {
+			t.Errorf("%d messages to nobody", n)
 		}
 		admin := servers[0].Connect("/admin", nil)
 		admin.Next("all_sockets")
@@ -295,13 +296,13 @@ func TestQuietWithoutAdmins(t *testing.T) {
 		admin.Next("event_received")
 		admin.Disconnect()
 		time.Sleep(time.Minute)
-		calls := 0
+		var calls atomic.Int32
 		for _, srv := range servers {
-			srv.Of("/admin").OnServer("sidereal:watch", func() { calls++ })
+			srv.Of("/admin").OnServer("sidereal:watch", func() { calls.Add(1) })
 		}
 		time.Sleep(time.Minute)
-		if calls != 0 {
-			t.Errorf("%d renewals without an admin", calls)
+		if n := calls.Load(); n != 0 {
+			t.Errorf("%d renewals without an admin", n)
 		}
 	})
 }

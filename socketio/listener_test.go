@@ -2,11 +2,13 @@ package socketio_test
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
 
 	"github.com/sidereal-io/sidereal/client"
+	"github.com/sidereal-io/sidereal/internal/testkit"
 	"github.com/sidereal-io/sidereal/socketio"
 	"github.com/sidereal-io/sidereal/socketio/socketiotest"
 )
@@ -58,17 +60,21 @@ func TestStoppedListeners(t *testing.T) {
 
 // TestOnUpgrade wants each connected socket of a session to hear of its upgrade, once.
 func TestOnUpgrade(t *testing.T) {
-	upgraded := make(chan string, 10)
-	srv := socketiotest.Serve(t, socketio.Config{}, func(_ context.Context, io *socketio.Server) error {
+	connected, upgraded := make(chan struct{}), make(chan string, 10)
+	cfg := socketio.Config{Headers: func(_ http.Header, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			<-connected // an upgrade before that is told to nobody
+		}
+	}}
+	srv := socketiotest.Serve(t, cfg, func(_ context.Context, io *socketio.Server) error {
+		io.OnConnect(func(*socketio.Socket) { close(connected) })
 		io.OnUpgrade(func(s *socketio.Socket) { upgraded <- s.ID() + " " + s.Transport() })
+		io.Of("/begun").OnUpgrade(func(s *socketio.Socket) { t.Error("a session that began on WebSocket was upgraded") })
 		return nil
 	})
 	c := srv.ConnectWith(client.Config{Transports: []string{"polling", "websocket"}}, "/")
-	if got := <-upgraded; got != c.ID()+" websocket" {
+	if got := testkit.Receive(t, "the upgrade", upgraded); got != c.ID()+" websocket" {
 		t.Errorf("upgraded %s, want %s by websocket", got, c.ID())
 	}
-	srv.Connect("/", nil) // begins on WebSocket
-	if len(upgraded) != 0 {
-		t.Error("a session that began on WebSocket was upgraded")
-	}
+	srv.Connect("/begun", nil)
 }

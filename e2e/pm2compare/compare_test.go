@@ -131,8 +131,10 @@ func (s *stage) settled(t *testing.T, list []record) bool {
 // said reports whether the lines that scripts write at their start are in the log files, for each
 // process that was seen.
 func (s *stage) said(r *record) bool {
-	for file, line := range map[string]string{"pm_out_log_path": "hello", "pm_err_log_path": "trouble"} {
-		path, _ := r.Env[file].(string)
+	for _, said := range []struct{ file, line string }{
+		{"pm_out_log_path", "hello"}, {"pm_err_log_path", "trouble"}, {"pm_log_path", "hello"}, {"pm_log_path", "trouble"},
+	} {
+		path, _ := r.Env[said.file].(string)
 		if path == "" || path == os.DevNull {
 			continue
 		}
@@ -140,7 +142,7 @@ func (s *stage) said(r *record) bool {
 			s.starts[path] = map[int]bool{}
 		}
 		s.starts[path][r.PID] = true
-		if raw, err := os.ReadFile(path); err != nil || strings.Count(string(raw), line) < len(s.starts[path]) {
+		if raw, err := os.ReadFile(path); err != nil || strings.Count(string(raw), said.line) < len(s.starts[path]) {
 			return false
 		}
 	}

@@ -188,13 +188,16 @@ func (f *feed) disconnected(n *socketio.Namespace, id, reason string) {
 	}
 }
 
+func (f *feed) shows(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.shown[id] != nil
+}
+
 // event tells of an event of a shown socket.
 func (f *feed) event(kind string, s *socketio.Socket, event string, args socketio.Args) {
-	f.mu.Lock()
-	is := f.shown[s.ID()] != nil
-	f.mu.Unlock()
 	switch {
-	case !is:
+	case !f.shows(s.ID()):
 	case f.events.Allow():
 		f.tell(message{kind, []any{s.Namespace().Name(), s.ID(), viewEvent(event, args), date(time.Now())}})
 	default:
@@ -204,10 +207,7 @@ func (f *feed) event(kind string, s *socketio.Socket, event string, args socketi
 
 // updated tells the new transport of a shown socket.
 func (f *feed) updated(s *socketio.Socket) {
-	f.mu.Lock()
-	is := f.shown[s.ID()] != nil
-	f.mu.Unlock()
-	if is {
+	if f.shows(s.ID()) {
 		f.tell(message{"socket_updated", []any{map[string]any{
 			"id": s.ID(), "nsp": s.Namespace().Name(), "transport": s.Transport(),
 		}}})

@@ -86,25 +86,9 @@ func TestDebian(t *testing.T) {
 
 func entries(t *testing.T, zipped io.Reader, into map[string]entry) {
 	t.Helper()
-	unzipped, err := gzip.NewReader(zipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	archive := tar.NewReader(unzipped)
-	for {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		data, err := io.ReadAll(archive)
-		if err != nil {
-			t.Fatal(err)
-		}
+	eachFile(t, zipped, func(h *tar.Header, data []byte) {
 		into["/"+strings.Trim(strings.TrimPrefix(h.Name, "."), "/")] = entry{h.Mode, string(data)}
-	}
+	})
 }
 
 // The tags of RPM that the test looks at.

@@ -119,7 +119,21 @@ func TestWrongArguments(t *testing.T) {
 // untar unpacks an npm package into a folder.
 func untar(t *testing.T, tarball []byte, dir string) {
 	t.Helper()
-	unzipped, err := gzip.NewReader(bytes.NewReader(tarball))
+	eachFile(t, bytes.NewReader(tarball), func(h *tar.Header, data []byte) {
+		path := filepath.Join(dir, strings.TrimPrefix(h.Name, "package/"))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, h.FileInfo().Mode()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// eachFile calls f for each entry of a .tar.gz.
+func eachFile(t *testing.T, zipped io.Reader, f func(h *tar.Header, data []byte)) {
+	t.Helper()
+	unzipped, err := gzip.NewReader(zipped)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,13 +150,7 @@ func untar(t *testing.T, tarball []byte, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join(dir, strings.TrimPrefix(h.Name, "package/"))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, data, h.FileInfo().Mode()); err != nil {
-			t.Fatal(err)
-		}
+		f(h, data)
 	}
 }
 

@@ -43,6 +43,7 @@ var layers = map[string][]string{
 	"internal/service": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn", "internal/redisserver",
 		"internal/admin", "internal/systemd", "internal/netio", "internal/rebalance", "internal/apikey", "internal/httpapi", "directory", "adapter", "router"},
 	"internal/apikey":    {},
+	"internal/inspect":   {},
 	"internal/httpapi":   {"adapter", "socketio/cluster", "socketio/packet", "internal/admin", "internal/apikey", "internal/redisconn"},
 	"internal/rebalance": {"directory"}, "internal/fileserver": {}, "internal/terminal": {},
 	"internal/cluster":  {"internal/config", "internal/redisconn", "internal/admin", "directory"},

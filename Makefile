@@ -73,10 +73,14 @@ bench: ## Go benchmarks of every hot path, with allocations
 bench-scale: deps build ## compare with Node's socket.io, nginx and HAProxy in one run, into docs/performance.md
 	$(GO) run ./e2e/bench -o docs/performance.md
 
+# Lists are variables of their own: $(or) would take the first of them.
+HOSTS ?= 1,2,4,8
+CLUSTER_MEMBERS ?= 10,100,300
+
 # A run that fails, or that ^C ends, leaves the report and the pictures of its whole rounds.
 bench-hosts: deps ## compare 1, 2, 4 and 8 hosts: CPU of a message, into docs/hosts.md (HOSTS=1,2 HOSTS_ROUNDS=1 HOSTS_OUT=/tmp for two minutes; HOSTS_ADAPTER=redis-sharded)
 	@mkdir -p bin '$(or $(HOSTS_OUT),docs)/images' && rm -f bin/hosts.json
-	@failed=0; $(GO) run ./e2e/bench hosts -hosts '$(or $(HOSTS),1,2,4,8)' -rounds '$(or $(HOSTS_ROUNDS),5)' -adapter '$(or $(HOSTS_ADAPTER),redis)' \
+	@failed=0; $(GO) run ./e2e/bench hosts -hosts '$(HOSTS)' -rounds '$(or $(HOSTS_ROUNDS),5)' -adapter '$(or $(HOSTS_ADAPTER),redis)' \
 		-o '$(or $(HOSTS_OUT),docs)/hosts.md' -charts bin/hosts.json || failed=1; \
 	images=$$(realpath '$(or $(HOSTS_OUT),docs)/images') && cd tools/plot && $(GO) run . -o "$$images" <../../bin/hosts.json && exit $$failed
 
@@ -87,7 +91,7 @@ bench-storm: deps ## kill one of four hosts with a quarter of the clients, into 
 	images=$$(realpath '$(or $(STORM_OUT),docs)/images') && cd tools/plot && $(GO) run . -o "$$images" <../../bin/storm.json && exit $$failed
 
 bench-cluster: ## simulate clusters of 10 to 300 servers on a real Redis (CLUSTER_MEMBERS=10,1000 CLUSTER_PARTS=sharded CLUSTER_REDIS=cluster for others)
-	CLUSTER_MEMBERS='$(or $(CLUSTER_MEMBERS),10,100,300)' CLUSTER_PARTS='$(CLUSTER_PARTS)' CLUSTER_REDIS='$(CLUSTER_REDIS)' CLUSTER_OUT='$(CLUSTER_OUT)' \
+	CLUSTER_MEMBERS='$(CLUSTER_MEMBERS)' CLUSTER_PARTS='$(CLUSTER_PARTS)' CLUSTER_REDIS='$(CLUSTER_REDIS)' CLUSTER_OUT='$(CLUSTER_OUT)' \
 		TESTKIT_REQUIRE=1 $(GO) test -tags soak -run TestSoakGrowth -count=1 -timeout 0 -v ./e2e/cluster
 
 interop: deps ## compare servers of ours and Node's in one cluster, operation by operation, into docs/interop.md

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/sidereal-io/sidereal/client/internal/engine"
 	"github.com/sidereal-io/sidereal/socketio/packet"
@@ -26,9 +28,9 @@ func (w *waiter) tellLocked(s *Socket, args packet.Args, err error) {
 	case w.answer != nil:
 		w.answer <- answer{args, err} // its buffer has room for the only answer
 	case w.call != nil:
-		s.putLocked(task{do: func() { w.call(args, failureOf(args, err)) }})
+		s.in.put(task{do: func() { w.call(args, failureOf(args, err)) }})
 	default:
-		s.answeredLocked(w.delivery, args, err)
+		s.deliveries.answered(w.delivery, args, err)
 	}
 }
 
@@ -40,43 +42,57 @@ func failureOf(args packet.Args, err error) error {
 	return args.Err()
 }
 
-// expectLocked gives the waiter an acknowledgement id.
-func (s *Socket) expectLocked(w *waiter) int64 {
-	id := s.nextAck
-	s.nextAck++
-	if s.acks == nil {
-		s.acks = make(map[int64]*waiter)
+// acks has those who wait for acknowledgements, by id. The methods are called under client.mu.
+type acks struct {
+	next    int64
+	waiters map[int64]*waiter
+}
+
+// expect gives the waiter an id.
+func (a *acks) expect(w *waiter) int64 {
+	id := a.next
+	a.next++
+	if a.waiters == nil {
+		a.waiters = make(map[int64]*waiter)
 	}
-	s.acks[id] = w
+	a.waiters[id] = w
 	return id
 }
 
-// ackedLocked handles an acknowledgement. It ignores one that nobody waits for.
-func (s *Socket) ackedLocked(id int64, args packet.Args) {
-	w, ok := s.acks[id]
-	if !ok {
-		return
+// take removes the waiter of an id. It returns nil if nobody waits.
+func (a *acks) take(id int64) *waiter {
+	w := a.waiters[id]
+	delete(a.waiters, id)
+	if len(a.waiters) == 0 {
+		a.waiters = nil // a map that was once large keeps its memory
 	}
-	delete(s.acks, id)
-	if len(s.acks) == 0 {
-		s.acks = nil // a map that was once large keeps its memory
-	}
-	w.tellLocked(s, args, nil)
+	return w
 }
 
-// failAcksLocked fails the waits for answers to events that were sent. Events in unsent will
-// still be sent.
-func (s *Socket) failAcksLocked(err error) {
-	var failed []int64
-	for id := range s.acks {
-		if !slices.ContainsFunc(s.unsent, func(u unsent) bool { return u.head.ID == id }) {
-			failed = append(failed, id)
+// takeUnless removes the waiters of the ids that keep doesn't, in the order of the questions.
+func (a *acks) takeUnless(keep func(id int64) bool) (taken []*waiter) {
+	for _, id := range slices.Sorted(maps.Keys(a.waiters)) {
+		if !keep(id) {
+			taken = append(taken, a.take(id))
 		}
 	}
-	slices.Sort(failed) // in the order of the questions
-	for _, id := range failed {
-		w := s.acks[id]
-		delete(s.acks, id)
+	return taken
+}
+
+// find returns the id of a waiter.
+func (a *acks) find(w *waiter) (id int64, ok bool) {
+	for id, x := range a.waiters {
+		if x == w {
+			return id, true
+		}
+	}
+	return 0, false
+}
+
+// failAcksLocked fails the waits for answers to events that were sent. Events in the outbox will
+// still be sent.
+func (s *Socket) failAcksLocked(err error) {
+	for _, w := range s.acks.takeUnless(s.out.has) {
 		w.tellLocked(s, packet.Args{}, err)
 	}
 }
@@ -85,20 +101,11 @@ func (s *Socket) failAcksLocked(err error) {
 func (s *Socket) forget(w *waiter) {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
-	for id, x := range s.acks {
-		if x != w {
-			continue
-		}
-		delete(s.acks, id)
-		s.unsent = slices.DeleteFunc(s.unsent, func(u unsent) bool {
-			if u.head.ID != id {
-				return false
-			}
-			s.unsentN -= u.size()
-			return true
-		})
+	if id, ok := s.acks.find(w); ok {
+		s.acks.take(id)
+		s.out.remove(id)
 	}
-	s.abandonLocked(w)
+	s.deliveries.abandon(w)
 }
 
 // Ack answers an event of the server. It returns ErrAnswered if the event was answered before. A
@@ -106,20 +113,41 @@ func (s *Socket) forget(w *waiter) {
 // wait for an answer. Once the connection has gone, nobody gets the answer.
 type Ack func(args ...any) error
 
-// reply sends an acknowledgement on the connection of its event.
-func (s *Socket) reply(conn *engine.Conn, id int64, args []any) error {
+// pendingAck is what answers one event.
+type pendingAck struct {
+	socket *Socket
+	conn   *engine.Conn
+	id     int64
+	given  atomic.Bool
+}
+
+// newAck returns the answer function of an event, or nil if no answer was asked for.
+func newAck(s *Socket, t task) Ack {
+	if t.id == packet.NoID {
+		return nil
+	}
+	a := &pendingAck{socket: s, conn: t.conn, id: t.id}
+	return a.answer
+}
+
+// answer sends the acknowledgement on the connection of its event.
+func (a *pendingAck) answer(args ...any) error {
+	if a.given.Swap(true) {
+		return ErrAnswered
+	}
 	p, err := packet.EncodeArgs(args...)
 	if err != nil {
 		return err
 	}
-	h := packet.Header{Type: packet.Ack, Attachments: len(p.Attachments), Namespace: s.name, ID: id}
+	s := a.socket
+	h := packet.Header{Type: packet.Ack, Attachments: len(p.Attachments), Namespace: s.name, ID: a.id}
 	if len(p.Attachments) > 0 {
 		h.Type = packet.BinaryAck
 	}
 	c := s.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn != conn {
+	if c.conn != a.conn {
 		return ErrDisconnected
 	}
 	return ignoreClosed(s.sendLocked(h, p.JSON, p.Attachments))

@@ -61,7 +61,7 @@ func (c *Client) Of(namespace string) *Socket {
 	if s := c.socketLocked(namespace); s != nil {
 		return s
 	}
-	s := &Socket{client: c, name: namespace}
+	s := newSocket(c, namespace)
 	c.sockets = append(c.sockets, s)
 	return s
 }

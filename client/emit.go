@@ -4,28 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/sidereal-io/sidereal/client/internal/engine"
 	eio "github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
-
-// unsent is an event that waits for the connection.
-type unsent struct {
-	head        packet.Header
-	body        []byte
-	attachments [][]byte
-}
-
-func (u *unsent) size() int {
-	n := len(u.body)
-	for _, a := range u.attachments {
-		n += len(a)
-	}
-	return n
-}
 
 // texts and bodies are scratch: a packet's text and an event's JSON, until they are copied into the
 // connection's queue.
@@ -173,7 +157,7 @@ func (s *Socket) emit(w *waiter, volatile bool, event string, args []any) error 
 		return fmt.Errorf("client: emit %q: %w", event, err)
 	}
 	*scratch = body[:0]
-	s.tellOutgoing(event, body, attachments)
+	s.handlers.now().tellOutgoing(event, body, attachments)
 	c := s.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -194,61 +178,37 @@ func (s *Socket) emitLocked(w *waiter, body []byte, attachments [][]byte) error 
 		h.Type = packet.BinaryEvent
 	}
 	if w != nil {
-		h.ID = s.expectLocked(w)
+		h.ID = s.acks.expect(w)
 	}
 	err := engine.ErrClosed
 	if s.connected {
 		err = s.sendLocked(h, body, attachments)
 	}
 	if errors.Is(err, engine.ErrClosed) { // or will be found lost soon
-		err = s.keepLocked(h, body, attachments)
+		err = s.out.keep(newUnsent(h, body, attachments), c.set.MaxQueueBytes)
 	}
 	if err != nil && w != nil {
-		delete(s.acks, h.ID)
+		s.acks.take(h.ID)
 	}
 	return err
 }
 
-// keepLocked keeps an event that can't be sent now.
-func (s *Socket) keepLocked(h packet.Header, body []byte, attachments [][]byte) error {
-	u := unsent{head: h, body: slices.Clone(body)}
-	for _, a := range attachments {
-		u.attachments = append(u.attachments, slices.Clone(a))
-	}
-	if s.unsentN+u.size() > s.client.set.MaxQueueBytes {
-		return ErrQueueFull
-	}
-	s.unsentN += u.size()
-	s.unsent = append(s.unsent, u)
-	return nil
-}
-
-// flushLocked sends the kept events. Events that don't fit into the connection's queue stay for
+// flushLocked sends what waited for the connection. Events that don't fit into its queue stay for
 // the next time.
 func (s *Socket) flushLocked() {
-	if len(s.unsent) == 0 {
-		return
+	if len(s.out.events) > 0 {
+		conn := s.client.conn
+		conn.Cork()
+		defer conn.Uncork()
+		s.out.flush(func(u *unsent) error { return s.sendLocked(u.head, u.body, u.attachments) })
 	}
-	conn := s.client.conn
-	conn.Cork()
-	defer conn.Uncork()
-	for i, u := range s.unsent {
-		if s.sendLocked(u.head, u.body, u.attachments) != nil {
-			s.unsent = s.unsent[i:]
-			return
-		}
-		s.unsentN -= u.size()
-	}
-	s.unsent = nil
+	s.deliveries.next()
 }
 
 // dropLocked drops the unsent events for good.
 func (s *Socket) dropLocked(err error) {
-	s.unsent, s.unsentN = nil, 0
-	for _, d := range s.delivery {
-		d.finish(s, packet.Args{}, err)
-	}
-	s.delivery = nil
+	s.out = outbox{}
+	s.deliveries.drop(err)
 	s.failAcksLocked(err)
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 
-	"github.com/sidereal-io/sidereal/client/internal/engine"
 	compiler "github.com/sidereal-io/sidereal/internal/handler"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -52,6 +50,21 @@ func (e *incoming) Reply(results ...any) error {
 	return nil
 }
 
+// perform runs one task: the functions for all events, then the handlers of this one.
+func (s *Socket) perform(t task) {
+	if t.do != nil {
+		t.do()
+		return
+	}
+	r := s.handlers.now()
+	for _, f := range r.any {
+		f(t.event, t.args)
+	}
+	if handlers := r.events[t.event]; len(handlers) > 0 {
+		s.handle(handlers, t)
+	}
+}
+
 // handle calls the handlers of an event, and answers for each that fails.
 func (s *Socket) handle(handlers []handler, t task) {
 	e := calls.Get().(*incoming)
@@ -60,7 +73,7 @@ func (s *Socket) handle(handlers []handler, t task) {
 		calls.Put(e)
 	}()
 	e.Socket, e.Args, e.Sender = s, t.args, e
-	e.event, e.ack = t.event, s.ackOf(t)
+	e.event, e.ack = t.event, newAck(s, t)
 	for _, call := range handlers {
 		err := call(&e.Call)
 		if err == nil {
@@ -71,27 +84,4 @@ func (s *Socket) handle(handlers []handler, t task) {
 		}
 		_ = e.Reply(compiler.FailureOf(err, func(e *Error) compiler.Failure { return compiler.Failure{Message: e.Message, Data: e.Data} }))
 	}
-}
-
-// ackOf returns the answer function of an event, or nil if no answer was asked for.
-func (s *Socket) ackOf(t task) Ack {
-	if t.id == packet.NoID {
-		return nil
-	}
-	a := &pendingAck{socket: s, conn: t.conn, id: t.id}
-	return a.answer
-}
-
-type pendingAck struct {
-	socket *Socket
-	conn   *engine.Conn
-	id     int64
-	given  atomic.Bool
-}
-
-func (a *pendingAck) answer(args ...any) error {
-	if a.given.Swap(true) {
-		return ErrAnswered
-	}
-	return a.socket.reply(a.conn, a.id, args)
 }

@@ -140,20 +140,20 @@ func (l *link) dispatch() error {
 		return nil
 	}
 	if l.head.Type == packet.Ack || l.head.Type == packet.BinaryAck {
-		s.ackedLocked(l.head.ID, args)
+		if w := s.acks.take(l.head.ID); w != nil { // else nobody waits for it
+			w.tellLocked(s, args, nil)
+		}
 		return nil
 	}
-	if s.inboxN+l.size > c.set.MaxQueueBytes && s.inboxN > 0 {
+	if s.in.full(l.size, c.set.MaxQueueBytes) {
 		return fmt.Errorf("%w: namespace %s", errInboxTooFull, s.name)
 	}
 	t := task{event: l.event, args: args, id: l.head.ID, size: l.size, conn: l.conn}
 	if !s.connected {
-		s.early = append(s.early, t)
-		s.inboxN += t.size
+		s.in.hold(t)
 		return nil
 	}
 	s.session.saw(t)
-	s.inboxN += t.size
-	s.putLocked(t)
+	s.in.put(t)
 	return nil
 }

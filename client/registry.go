@@ -3,6 +3,7 @@ package client
 import (
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -18,16 +19,28 @@ type registry struct {
 	refused    []func(err error)
 }
 
-// register replaces the registry by a changed copy.
-func (s *Socket) register(change func(r *registry)) {
+// handlers has the present registry of a socket. The zero value has an empty one.
+type handlers struct{ p atomic.Pointer[registry] }
+
+var noHandlers registry
+
+func (h *handlers) now() *registry {
+	if r := h.p.Load(); r != nil {
+		return r
+	}
+	return &noHandlers
+}
+
+// change replaces the registry by a changed copy.
+func (h *handlers) change(f func(r *registry)) {
 	for {
-		old := s.handlers.Load()
+		old := h.p.Load()
 		r := new(registry)
 		if old != nil {
 			*r = *old
 		}
-		change(r)
-		if s.handlers.CompareAndSwap(old, r) {
+		f(r)
+		if h.p.CompareAndSwap(old, r) {
 			return
 		}
 	}
@@ -44,7 +57,7 @@ func (s *Socket) On(event string, f any) {
 		panic("client: On(\"" + event + "\"): the name is reserved; see OnConnect, OnDisconnect, OnConnectError")
 	}
 	h := newHandler(event, f)
-	s.register(func(r *registry) {
+	s.handlers.change(func(r *registry) {
 		events := maps.Clone(r.events)
 		if events == nil {
 			events = make(map[string][]handler, 1)
@@ -56,7 +69,7 @@ func (s *Socket) On(event string, f any) {
 
 // Off removes all handlers of an event. It doesn't stop a running one.
 func (s *Socket) Off(event string) {
-	s.register(func(r *registry) {
+	s.handlers.change(func(r *registry) {
 		r.events = maps.Clone(r.events)
 		delete(r.events, event)
 	})
@@ -64,37 +77,36 @@ func (s *Socket) Off(event string) {
 
 // OnAny calls f for every event of the server, before its handlers.
 func (s *Socket) OnAny(f func(event string, args Args)) {
-	s.register(func(r *registry) { r.any = with(r.any, f) })
+	s.handlers.change(func(r *registry) { r.any = with(r.any, f) })
 }
 
 // OnAnyOutgoing calls f for every event that is emitted, before it is sent or kept. f runs on the
 // goroutine that emits.
 func (s *Socket) OnAnyOutgoing(f func(event string, args Args)) {
-	s.register(func(r *registry) { r.outgoing = with(r.outgoing, f) })
+	s.handlers.change(func(r *registry) { r.outgoing = with(r.outgoing, f) })
 }
 
 // OnConnect calls f each time the socket has connected. [connect]
 func (s *Socket) OnConnect(f func()) {
-	s.register(func(r *registry) { r.connect = with(r.connect, f) })
+	s.handlers.change(func(r *registry) { r.connect = with(r.connect, f) })
 }
 
 // OnDisconnect calls f each time the socket has disconnected. The reason is one of the Reason
 // constants. err may be nil; if it isn't, it says more. [disconnect]
 func (s *Socket) OnDisconnect(f func(reason string, err error)) {
-	s.register(func(r *registry) { r.disconnect = with(r.disconnect, f) })
+	s.handlers.change(func(r *registry) { r.disconnect = with(r.disconnect, f) })
 }
 
 // OnConnectError calls f for each failed attempt: with a *ConnectError if the server refused the
 // socket, which the client doesn't repeat, or with the error of the connection, which it repeats as
 // Config says. [connect_error]
 func (s *Socket) OnConnectError(f func(err error)) {
-	s.register(func(r *registry) { r.refused = with(r.refused, f) })
+	s.handlers.change(func(r *registry) { r.refused = with(r.refused, f) })
 }
 
 // tellOutgoing shows an encoded event to OnAnyOutgoing.
-func (s *Socket) tellOutgoing(event string, body []byte, attachments [][]byte) {
-	r := s.handlers.Load()
-	if r == nil || len(r.outgoing) == 0 {
+func (r *registry) tellOutgoing(event string, body []byte, attachments [][]byte) {
+	if len(r.outgoing) == 0 {
 		return
 	}
 	p := packet.Payload{JSON: slices.Clone(body), Attachments: attachments}

@@ -18,76 +18,89 @@ type delivery struct {
 	last  *waiter // who wants the outcome; may be nil
 }
 
-// deliver queues an event for delivery.
-func (s *Socket) deliver(w *waiter, event string, args []any) error {
-	if packet.Reserved(event) {
-		return fmt.Errorf("%w: %q", ErrReserved, event)
-	}
-	body, attachments, err := packet.AppendEvent(nil, nil, event, args...)
-	if err != nil {
-		return fmt.Errorf("client: emit %q: %w", event, err)
-	}
-	s.tellOutgoing(event, body, attachments)
-	d := &delivery{unsent: unsent{body: body}, last: w}
-	for _, a := range attachments {
-		d.attachments = append(d.attachments, slices.Clone(a))
-	}
-	c := s.client
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.closed:
+// deliveries are a socket's, the first under way. The methods are called under client.mu.
+type deliveries struct {
+	socket *Socket
+	queue  []*delivery
+}
+
+// add queues a delivery, and sends it if it's the first.
+func (q *deliveries) add(d *delivery) error {
+	c := q.socket.client
+	if c.closed {
 		return ErrClosed
-	case s.unsentN+d.size() > c.set.MaxQueueBytes:
-		return ErrQueueFull
 	}
-	s.unsentN += d.size()
-	s.delivery = append(s.delivery, d)
-	s.deliverLocked()
+	if err := q.socket.out.reserve(d.size(), c.set.MaxQueueBytes); err != nil {
+		return err
+	}
+	q.queue = append(q.queue, d)
+	q.next()
 	return nil
 }
 
-// deliverLocked sends the first delivery, if it is not under way.
-func (s *Socket) deliverLocked() {
-	if !s.connected || len(s.delivery) == 0 || s.delivery[0].sent {
+// next sends the first delivery, if it is not under way.
+func (q *deliveries) next() {
+	s := q.socket
+	if !s.connected || len(q.queue) == 0 || q.queue[0].sent {
 		return
 	}
-	d := s.delivery[0]
+	d := q.queue[0]
 	d.sent = true
 	d.tries++
 	w := &waiter{delivery: d}
 	if err := s.emitLocked(w, d.body, d.attachments); err != nil {
-		s.answeredLocked(d, packet.Args{}, err)
+		q.answered(d, packet.Args{}, err)
 		return
 	}
 	d.timer = time.AfterFunc(s.client.set.AckTimeout, func() {
 		s.client.mu.Lock()
 		defer s.client.mu.Unlock()
-		for id, x := range s.acks {
-			if x == w {
-				delete(s.acks, id)
-				s.answeredLocked(d, packet.Args{}, ErrAckTimeout)
-			}
+		if id, ok := s.acks.find(w); ok {
+			s.acks.take(id)
+			q.answered(d, packet.Args{}, ErrAckTimeout)
 		}
 	})
 }
 
-// answeredLocked ends one try: with the answer, or an error that calls for another one while there
-// are some left. A lost connection leaves the delivery for the next.
-func (s *Socket) answeredLocked(d *delivery, args packet.Args, err error) {
+// answered ends one try: with the answer, or an error that calls for another one while there are
+// some left. A lost connection leaves the delivery for the next.
+func (q *deliveries) answered(d *delivery, args packet.Args, err error) {
 	d.sent = false
 	if d.timer != nil {
 		d.timer.Stop()
 	}
-	if len(s.delivery) == 0 || s.delivery[0] != d {
+	if len(q.queue) == 0 || q.queue[0] != d {
 		return
 	}
-	if err == nil || d.tries > s.client.set.Retries {
-		s.delivery = s.delivery[1:]
-		s.unsentN -= d.size()
-		d.finish(s, args, err)
+	if err == nil || d.tries > q.socket.client.set.Retries {
+		q.queue = q.queue[1:]
+		q.socket.out.bytes -= d.size()
+		d.finish(q.socket, args, err)
 	}
-	s.deliverLocked()
+	q.next()
+}
+
+// abandon drops a delivery whose outcome nobody waits for any more, unless it is under way.
+func (q *deliveries) abandon(w *waiter) {
+	for i, d := range q.queue {
+		if d.last != w {
+			continue
+		}
+		d.last = nil
+		if !d.sent {
+			q.socket.out.bytes -= d.size()
+			q.queue = slices.Delete(q.queue, i, i+1)
+		}
+		return
+	}
+}
+
+// drop ends all deliveries with err.
+func (q *deliveries) drop(err error) {
+	for _, d := range q.queue {
+		d.finish(q.socket, packet.Args{}, err)
+	}
+	q.queue = nil
 }
 
 // finish reports the outcome.
@@ -100,17 +113,17 @@ func (d *delivery) finish(s *Socket, args packet.Args, err error) {
 	}
 }
 
-// abandonLocked drops a delivery whose outcome nobody waits for any more, unless it is under way.
-func (s *Socket) abandonLocked(w *waiter) {
-	for i, d := range s.delivery {
-		if d.last != w {
-			continue
-		}
-		d.last = nil
-		if !d.sent {
-			s.unsentN -= d.size()
-			s.delivery = slices.Delete(s.delivery, i, i+1)
-		}
-		return
+// deliver queues an event for delivery.
+func (s *Socket) deliver(w *waiter, event string, args []any) error {
+	if packet.Reserved(event) {
+		return fmt.Errorf("%w: %q", ErrReserved, event)
 	}
+	body, attachments, err := packet.AppendEvent(nil, nil, event, args...)
+	if err != nil {
+		return fmt.Errorf("client: emit %q: %w", event, err)
+	}
+	s.handlers.now().tellOutgoing(event, body, attachments)
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	return s.deliveries.add(&delivery{unsent: newUnsent(packet.Header{}, body, attachments), last: w})
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -12,7 +11,7 @@ import (
 type Socket struct {
 	client   *Client
 	name     string
-	handlers atomic.Pointer[registry] // replaced as a whole
+	handlers handlers
 
 	// under client.mu
 	active    bool // connected, or to be connected by the connection's goroutine
@@ -26,15 +25,17 @@ type Socket struct {
 	end       context.CancelCauseFunc
 	life      context.Context // of handlers that ask for one; made on demand, ends at disconnection
 
-	nextAck  int64
-	acks     map[int64]*waiter
-	unsent   []unsent // emitted while not connected
-	unsentN  int      // bytes in unsent
-	delivery []*delivery
-	early    []task // received before the answer to CONNECT, on recovery
-	inbox    []task // received, not yet taken by drain
-	inboxN   int    // bytes in early and inbox
-	draining bool
+	acks       acks
+	out        outbox
+	deliveries deliveries
+	in         inbox
+}
+
+func newSocket(c *Client, namespace string) *Socket {
+	s := &Socket{client: c, name: namespace}
+	s.deliveries.socket = s
+	s.in.client, s.in.perform = c, s.perform
+	return s
 }
 
 // outcome is the result that Connect waits for.
@@ -152,20 +153,18 @@ func (s *Socket) connectedLocked(id, pid string) {
 			f()
 		}
 	})
-	for _, t := range s.early {
+	for _, t := range s.in.takeEarly() {
 		s.session.saw(t)
-		s.putLocked(t)
+		s.in.put(t)
 	}
-	s.early = nil
 	s.flushLocked()
-	s.deliverLocked()
 	s.settleLocked(nil)
 }
 
 // refusedLocked handles a refusal by the server or AuthFunc.
 func (s *Socket) refusedLocked(err error) {
 	s.active = false
-	s.dropEarlyLocked()
+	s.in.takeEarly()
 	s.tellLocked(func(r *registry) {
 		for _, f := range r.refused {
 			f(err)
@@ -178,7 +177,7 @@ func (s *Socket) refusedLocked(err error) {
 // lostLocked handles the loss of the connection. An active socket will reconnect.
 func (s *Socket) lostLocked(reason string, err error) {
 	s.asked = false
-	s.dropEarlyLocked()
+	s.in.takeEarly()
 	if s.connected {
 		s.failure = err
 		s.endLocked(reason, err)
@@ -203,7 +202,7 @@ func (s *Socket) endLocked(reason string, err error) {
 		})
 	}
 	s.connected, s.id = false, ""
-	s.dropEarlyLocked()
+	s.in.takeEarly()
 	if s.end != nil {
 		s.end(ErrDisconnected)
 		s.end, s.life = nil, nil
@@ -211,12 +210,11 @@ func (s *Socket) endLocked(reason string, err error) {
 	s.failAcksLocked(ErrDisconnected)
 }
 
-// dropEarlyLocked drops the events before an answer to CONNECT that won't come.
-func (s *Socket) dropEarlyLocked() {
-	for _, t := range s.early {
-		s.inboxN -= t.size
+// tellLocked calls some of the registered functions, in order with events.
+func (s *Socket) tellLocked(f func(*registry)) {
+	if r := s.handlers.now(); r != &noHandlers {
+		s.in.put(task{do: func() { f(r) }})
 	}
-	s.early = nil
 }
 
 func (s *Socket) settleLocked(err error) {

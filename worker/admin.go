@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/sidereal-io/sidereal/internal/admin"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 )
 
 // startAdmin serves the operator's HTTP. A supervised worker serves it on a socket, which the
@@ -32,7 +33,7 @@ func (w *worker) startAdmin(ctx context.Context, ps *parts) (publish func() erro
 	if err != nil {
 		return nil, err
 	}
-	server := admin.New(admin.Config{Ready: w.Ready, Status: w.status, Gatherer: w.appMetrics.beside()})
+	server := admin.New(admin.Config{Ready: w.Ready, Status: w.status, Gatherer: w.appMetrics.beside(), Inspect: inspect.NewHandler(w.source(), nil)})
 	ps.start(ctx, "admin", func(ctx context.Context) error { return server.Run(ctx, l) })
 	return publish, nil
 }

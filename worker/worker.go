@@ -20,6 +20,7 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/socketio"
@@ -33,6 +34,7 @@ type worker struct {
 	app     App
 	started time.Time
 	metrics *prometheus.Registry
+	counts  *inspect.Counts // registers in metrics
 	// appMetrics are those of the app.
 	appMetrics *appMetrics
 	io         *socketio.Server
@@ -94,10 +96,11 @@ func newWorker(cfg Config, app App) (*worker, error) {
 		return nil, err
 	}
 	w := &worker{cfg: cfg, log: cfg.Log, app: app, started: time.Now(), metrics: admin.Registry()}
+	w.counts = inspect.NewCounts(w.metrics)
 	w.appMetrics = newAppMetrics(w.metrics, cfg.Log)
 	w.setUnfit("starting")
 	if cfg.Redis.URL != "" {
-		conn, err := sidereal.OpenRedis(cfg.Redis, w.log, w.metrics)
+		conn, err := sidereal.OpenRedis(cfg.Redis, w.log, w.counts)
 		if err == nil {
 			w.conn, err = redisconn.From(conn)
 		}
@@ -119,7 +122,7 @@ func (w *worker) newServer() (*socketio.Server, error) {
 	if cfg.ClientBundle == nil && w.cfg.supervised.dir != "" {
 		cfg.ClientBundle = lifeline.Client(w.cfg.supervised.dir)
 	}
-	cfg.Metrics = both(w.metrics, cfg.Metrics)
+	cfg.Metrics = both(w.counts, cfg.Metrics)
 	if cfg.NewSID == nil {
 		cfg.NewSID = func(*http.Request) (string, error) { return directory.MintSID(w.ID()), nil }
 	}

@@ -27,6 +27,9 @@ type Config struct {
 	Cluster func(ctx context.Context) (any, error)
 	Trace   func(ctx context.Context, sid string) (any, error)
 
+	// Inspect serves the paths below /inspect/. Nil: no such paths.
+	Inspect http.Handler
+
 	// Gatherer has the metrics. Nil: no metrics.
 	Gatherer prometheus.Gatherer
 }
@@ -96,6 +99,9 @@ func New(cfg Config) *Server {
 			found, err := cfg.Trace(r.Context(), r.URL.Query().Get("sid"))
 			answer(w, found, err)
 		})
+	}
+	if cfg.Inspect != nil {
+		mux.Handle("/inspect/", cfg.Inspect)
 	}
 	if cfg.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))

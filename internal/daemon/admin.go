@@ -7,6 +7,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/cluster"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 )
 
 // serveAdmin answers operators until ctx ends.
@@ -16,6 +17,7 @@ func (d *Daemon) serveAdmin(ctx context.Context) error {
 	}
 	server := admin.New(admin.Config{
 		Ready: d.host.Ready, Status: d.adminStatus, Cluster: d.host.Overview, Trace: d.host.Trace, Gatherer: admin.AggregateSockets(d.metrics, d.host.AdminSockets),
+		Inspect: inspect.NewHandler(d.host.Inspect, d.host.Inspect),
 	})
 	return server.Run(ctx, d.admin)
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -57,6 +58,7 @@ type Config struct {
 // them.
 type Host struct {
 	Processes *supervisor.Supervisor
+	Inspect   *inspect.Host // what operators ask about the processes
 
 	cfg        Config
 	facts      Facts // that hold for every app
@@ -96,6 +98,7 @@ func New(cfg Config) (*Host, error) {
 	s.OnExit, s.OnListen, s.OnSilent, s.Log = h.exited, h.listens, h.silent, cfg.Log
 	var err error
 	h.Processes, err = supervisor.New(s)
+	h.Inspect = h.inspected()
 	return h, err
 }
 
@@ -105,9 +108,10 @@ func (h *Host) AwaitPorts(until time.Time) { h.awaitPorts = until }
 
 // Run runs the processes until ctx ends and the last has stopped. The error is the supervisor's.
 func (h *Host) Run(ctx context.Context) error {
-	var doors sync.WaitGroup
-	doors.Go(func() { h.openDoors(ctx) })
-	defer doors.Wait()
+	var parts sync.WaitGroup
+	parts.Go(func() { h.openDoors(ctx) })
+	parts.Go(func() { h.Inspect.Run(ctx) })
+	defer parts.Wait()
 	return h.Processes.Run(ctx)
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/sockets"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
@@ -314,7 +315,7 @@ func (r *run) serveAdmin(ctx context.Context) error {
 	}
 	return admin.New(admin.Config{
 		Ready: r.ready, Status: r.status, Trace: r.trace, Cluster: r.overview,
-		Gatherer: admin.AggregateSockets(r.metrics, r.host.AdminSockets),
+		Gatherer: admin.AggregateSockets(r.metrics, r.host.AdminSockets), Inspect: inspect.NewHandler(r.host.Inspect, r.host.Inspect),
 	}).Run(ctx, r.admin)
 }
 

@@ -8,8 +8,9 @@ import (
 // Process says whose answer it is.
 type Process struct {
 	Host    string    `json:"host"`
+	App     string    `json:"app,omitempty"`    // SIDEREAL_APP; empty for a process of several apps
 	Name    string    `json:"name"`             // as in the label process of /metrics: worker-1, router
-	Role    string    `json:"role"`             // worker, router, node, host
+	Role    string    `json:"role"`             // worker, router, node, host, service
 	Worker  string    `json:"worker,omitempty"` // a worker's id
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
@@ -48,6 +49,7 @@ type Sample struct {
 	Failures    uint64 `json:"failures"` // of these, 502 to 504
 
 	// Of everything with a Redis.
+	UsesRedis    bool          `json:"usesRedis,omitempty"`
 	RedisUp      bool          `json:"redisUp"`
 	RedisLatency time.Duration `json:"redisLatency"` // of the last probe
 
@@ -55,6 +57,15 @@ type Sample struct {
 	LoopDelay time.Duration `json:"loopDelay,omitempty"` // p99 of the event loop's delay since the last sample
 	Heap      int64         `json:"heap,omitempty"`
 	GC        time.Duration `json:"gc,omitempty"` // since the start
+
+	// Of children of a supervisor, which adds these. A child without a process has a sample with
+	// these alone.
+	State    string `json:"state,omitempty"` // starting, ready, stopping, waiting, stopped, errored
+	Restarts int    `json:"restarts,omitempty"`
+	LastEnd  string `json:"lastEnd,omitempty"` // why the process before this one ended: "signal: killed"
+
+	// Of hosts: settings that differ, ports that didn't open.
+	Problems []string `json:"problems,omitempty"`
 }
 
 // LatencyBounds are the upper bounds of a Histogram's buckets. The last bucket has the rest.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -41,6 +42,7 @@ type Conn struct {
 	log   *slog.Logger
 	doubt chan struct{}
 	up    gauge
+	took  atomic.Int64 // the last probe, in ns
 
 	mu      sync.Mutex // guards the rest
 	state   bool
@@ -171,11 +173,13 @@ func (c *Conn) Run(ctx context.Context) error {
 	defer timer.Stop()
 	<-timer.C
 	for {
+		began := time.Now()
 		err := c.probe(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		probed = time.Now()
+		c.took.Store(int64(probed.Sub(began)))
 		wasUp := c.Up()
 		c.set(err, ever)
 		if said := words.add(err); said && !wasUp {
@@ -229,6 +233,9 @@ func (c *Conn) probe(ctx context.Context) error {
 	}
 	return err
 }
+
+// Latency returns how long the last probe took; zero before the first.
+func (c *Conn) Latency() time.Duration { return time.Duration(c.took.Load()) }
 
 // set records the outcome of a probe and wakes those who wait for a change.
 func (c *Conn) set(err error, ever bool) {

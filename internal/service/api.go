@@ -18,6 +18,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/apikey"
 	"github.com/sidereal-io/sidereal/internal/config"
 	"github.com/sidereal-io/sidereal/internal/httpapi"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/sockets"
@@ -190,7 +191,7 @@ func (p *apiProcess) listen(ctx context.Context) (l net.Listener, err error) {
 
 // openRedis opens the connection to Redis. It fails only if an operator has to act.
 func (p *apiProcess) openRedis(ctx context.Context, parts *errgroup.Group) (err error) {
-	if p.conn, err = p.set.Redis.Open(p.log, p.metrics); err != nil {
+	if p.conn, err = p.set.Redis.Open(p.log, p.counts); err != nil {
 		return err
 	}
 	err = p.conn.Check(ctx)
@@ -208,7 +209,8 @@ func (p *apiProcess) openRedis(ctx context.Context, parts *errgroup.Group) (err 
 
 func (p *apiProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Group) (publish func() error, err error) {
 	at := adminPlace{runtimeDir: p.set.RuntimeDir, socket: "api", addr: p.set.AdminAddr}
-	return p.serveAdmin(ctx, hard, parts, at, admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.metrics})
+	source := sampled(inspect.Process{Host: p.set.HostName, App: p.set.App.App, Name: "api", Role: "service", Started: p.started}, p.counts, func() *redisconn.Conn { return p.conn })
+	return p.serveAdmin(ctx, hard, parts, at, admin.Config{Ready: p.ready, Status: p.status, Gatherer: p.metrics, Inspect: inspect.NewHandler(&source, nil)})
 }
 
 func (p *apiProcess) ready(context.Context) error {

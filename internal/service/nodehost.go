@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -14,6 +15,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	nodejs "github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -32,7 +34,8 @@ func NodeHost(ctx context.Context, cfg NodeHostConfig) error {
 	if cfg.Settings.RuntimeDir == "" || cfg.Settings.SupervisorFD < 0 {
 		return errors.New("nodehost: only a supervisor can start it")
 	}
-	p := &nodeHostProcess{set: cfg.Settings, version: cfg.Version, log: cfg.Log, metrics: admin.Registry()}
+	p := &nodeHostProcess{set: cfg.Settings, version: cfg.Version, log: cfg.Log, metrics: admin.Registry(), started: time.Now()}
+	p.counts = inspect.NewCounts(p.metrics)
 	return p.run(ctx)
 }
 
@@ -42,6 +45,8 @@ type nodeHostProcess struct {
 	version string
 	log     *slog.Logger
 	metrics *prometheus.Registry
+	counts  *inspect.Counts // registers in metrics
+	started time.Time
 	conn    *redisconn.Conn // nil without a Redis: nobody reaches the processes then
 }
 
@@ -71,7 +76,8 @@ func (p *nodeHostProcess) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	server := admin.New(admin.Config{Gatherer: p.metrics})
+	source := sampled(inspect.Process{Host: p.set.HostName, App: p.set.App.App, Name: "nodehost", Role: "service", Started: p.started}, p.counts, func() *redisconn.Conn { return p.conn })
+	server := admin.New(admin.Config{Gatherer: p.metrics, Inspect: inspect.NewHandler(&source, nil)})
 	parts.Go(func() error { return server.Run(hard, socket) })
 	if err := socket.Publish(); err != nil {
 		return err
@@ -86,7 +92,7 @@ func (p *nodeHostProcess) openRedis(ctx context.Context, parts *errgroup.Group) 
 	if p.set.RedisURL == "" {
 		return nil
 	}
-	if p.conn, err = p.set.Redis.Open(p.log, p.metrics); err != nil {
+	if p.conn, err = p.set.Redis.Open(p.log, p.counts); err != nil {
 		return err
 	}
 	if err := p.conn.Check(ctx); err != nil && !errors.Is(err, redisconn.ErrUnreachable) {

@@ -4,12 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/internal/admin"
+	"github.com/sidereal-io/sidereal/internal/inspect"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/sockets"
 )
 
@@ -27,10 +30,25 @@ type process struct {
 	log     *slog.Logger
 	started time.Time
 	metrics *prometheus.Registry
+	counts  *inspect.Counts // registers in metrics
 }
 
 func newProcess(p Process) process {
-	return process{chosen: p.AdminChosen, version: p.Version, log: p.Log, started: time.Now(), metrics: admin.Registry()}
+	metrics := admin.Registry()
+	return process{chosen: p.AdminChosen, version: p.Version, log: p.Log, started: time.Now(), metrics: metrics, counts: inspect.NewCounts(metrics)}
+}
+
+// sampled is what the process tells of itself. conn may return nil: there is no Redis.
+func sampled(of inspect.Process, counts *inspect.Counts, conn func() *redisconn.Conn) inspect.Sampled {
+	of.PID = os.Getpid()
+	return inspect.Sampled{
+		Process: func() inspect.Process { return of }, Counts: counts,
+		Complete: func(s *inspect.Sample) {
+			if c := conn(); c != nil {
+				s.RedisLatency = c.Latency()
+			}
+		},
+	}
 }
 
 // adminPlace is where a process serves the admin HTTP.

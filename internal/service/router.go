@@ -14,9 +14,11 @@ import (
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/rebalance"
+	"github.com/sidereal-io/sidereal/internal/redisconn"
 	"github.com/sidereal-io/sidereal/internal/sockets"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 	"github.com/sidereal-io/sidereal/internal/systemd"
@@ -96,7 +98,7 @@ func (p *routerProcess) run(ctx context.Context) (err error) {
 	}
 	if p.set.RedisURL != "" {
 		p.cluster, err = cluster.Open(ctx, cluster.Config{
-			Redis: p.set.Redis, App: p.set.App.App, SIDTTL: p.set.SIDTTL, Log: p.log, Metrics: p.metrics,
+			Redis: p.set.Redis, App: p.set.App.App, SIDTTL: p.set.SIDTTL, Log: p.log, Metrics: p.counts,
 		})
 		if err != nil {
 			return err
@@ -209,7 +211,7 @@ func (p *routerProcess) routerConfig(dir router.Directory, advertise string) rou
 		AllowedOrigins: set.AllowedOrigins,
 		AccessLog:      set.AccessLog, DebugHeader: set.DebugHeader == "on" || set.Level == "debug",
 		DrainDelay: set.DrainDelay, DrainRate: set.DrainRate, ShutdownTimeout: set.ShutdownTimeout,
-		Log: p.log, Metrics: p.metrics,
+		Log: p.log, Metrics: p.counts,
 	}
 }
 
@@ -322,11 +324,22 @@ func (p *routerProcess) status(context.Context) admin.Status {
 func (p *routerProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Group) (publish func() error, err error) {
 	at := adminPlace{runtimeDir: p.set.RuntimeDir, socket: p.socketName(), listener: p.admin, addr: p.set.AdminAddr}
 	return p.serveAdmin(ctx, hard, parts, at, admin.Config{
-		Ready: p.ready, Status: p.status, Gatherer: p.metrics, Trace: p.trace,
+		Ready: p.ready, Status: p.status, Gatherer: p.metrics, Trace: p.trace, Inspect: inspect.NewHandler(p.source(), nil),
 		Cluster: func(context.Context) (any, error) {
 			return cluster.OverviewOf(p.set.App.App, p.members().Workers()), nil
 		},
 	})
+}
+
+// source answers about this router.
+func (p *routerProcess) source() inspect.Source {
+	s := sampled(inspect.Process{Host: p.set.HostName, App: p.set.App.App, Name: p.socketName(), Role: "router", Started: p.started}, p.counts, func() *redisconn.Conn {
+		if p.cluster == nil {
+			return nil
+		}
+		return p.cluster.Conn
+	})
+	return &s
 }
 
 // socketName is what the router's admin socket is called: a host may have one router for each port

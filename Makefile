@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 GO ?= go
 BUNDLE := internal/demo/bundle
+CHARTS := internal/dashboard/charts
 FUZZTIME ?= 60s
 ARGS ?=
 # more flags for the tests that `make unit` and `make test` run
@@ -23,11 +24,12 @@ build: ## compile bin/sidereal
 	@echo 'make: building bin/sidereal (the first time takes a minute)' >&2
 	@GO='$(GO)' scripts/build.sh bin/sidereal
 
-# The client bundle of the pinned npm package, its integrity checked by npm against the lock file. Without npm the binary
-# is built without it, and the paths below /socket.io/ say how to get it.
+# The client bundle and the charts of the pinned npm packages, their integrity checked by npm against the lock file. Without
+# npm the binary is built without them: the paths below /socket.io/ say how to get the client, and the dashboard has figures
+# without charts.
 $(BUNDLE)/package.json: e2e/package.json e2e/package-lock.json
-	@if command -v npm >/dev/null 2>&1; then scripts/bundle.sh $(BUNDLE); \
-	else echo 'make: npm is not here: building without the Socket.IO client bundle (the page says how to get it)' >&2; fi
+	@if command -v npm >/dev/null 2>&1; then scripts/bundle.sh $(BUNDLE) $(CHARTS); \
+	else echo 'make: npm is not here: building without the Socket.IO client bundle (the page says how to get it) and the dashboard's charts' >&2; fi
 
 unit: ## go test ./... with nothing but Go
 	$(GO) test $(TESTFLAGS) ./...

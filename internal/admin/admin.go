@@ -27,6 +27,9 @@ type Config struct {
 	Cluster func(ctx context.Context) (any, error)
 	Trace   func(ctx context.Context, sid string) (any, error)
 
+	// Page serves / and the paths below /dashboard/. Nil: / shows the status.
+	Page http.Handler
+
 	// Inspect serves the paths below /inspect/. Nil: no such paths.
 	Inspect http.Handler
 
@@ -87,7 +90,12 @@ func New(cfg Config) *Server {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /status", s.status)
-	mux.HandleFunc("GET /{$}", s.page)
+	if cfg.Page != nil {
+		mux.Handle("/{$}", cfg.Page)
+		mux.Handle("/dashboard/", cfg.Page)
+	} else {
+		mux.HandleFunc("GET /{$}", s.page)
+	}
 	if cfg.Cluster != nil {
 		mux.HandleFunc("GET /cluster", func(w http.ResponseWriter, r *http.Request) {
 			found, err := cfg.Cluster(r.Context())

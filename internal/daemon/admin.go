@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/cluster"
+	"github.com/sidereal-io/sidereal/internal/dashboard"
 	"github.com/sidereal-io/sidereal/internal/inspect"
 )
 
@@ -15,16 +18,28 @@ func (d *Daemon) serveAdmin(ctx context.Context) error {
 	if d.admin == nil {
 		return nil
 	}
+	page, err := dashboard.New(dashboard.Config{Host: d.hostName(), Version: d.cfg.Version, Source: d.host.Inspect, Log: d.cfg.Log})
+	if err != nil {
+		return err
+	}
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return page.Run(ctx) })
 	server := admin.New(admin.Config{
 		Ready: d.host.Ready, Status: d.adminStatus, Cluster: d.host.Overview, Trace: d.host.Trace, Gatherer: admin.AggregateSockets(d.metrics, d.host.AdminSockets),
-		Inspect: inspect.NewHandler(d.host.Inspect, d.host.Inspect),
+		Page: page, Inspect: inspect.NewHandler(d.host.Inspect, d.host.Inspect),
 	})
-	return server.Run(ctx, d.admin)
+	parts.Go(func() error { return server.Run(ctx, d.admin) })
+	return parts.Wait()
+}
+
+// hostName is what this machine is called; empty if it has no name.
+func (d *Daemon) hostName() string {
+	name, _ := os.Hostname()
+	return name
 }
 
 func (d *Daemon) adminStatus(context.Context) admin.Status {
-	host, _ := os.Hostname()
-	st := admin.Status{Role: "daemon", Host: host, Version: d.cfg.Version, Started: d.started}
+	st := admin.Status{Role: "daemon", Host: d.hostName(), Version: d.cfg.Version, Started: d.started}
 	l := d.list()
 	for _, p := range l.Processes {
 		st.Processes = append(st.Processes, admin.Process{Name: fmt.Sprintf("%s (%d)", p.Name, p.ID), State: string(p.Status), PID: p.PID,

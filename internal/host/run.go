@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -22,6 +23,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/dashboard"
 	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/sockets"
@@ -150,7 +152,12 @@ func (r *run) run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // operators look on to the last
 	defer stop()
 	var parts errgroup.Group
-	parts.Go(func() error { return r.serveAdmin(serving) })
+	page, err := dashboard.New(dashboard.Config{Host: r.set.HostName, App: r.set.App.App, Version: r.cfg.Version, Source: r.host.Inspect, Log: r.log})
+	if err != nil {
+		return err
+	}
+	parts.Go(func() error { return page.Run(serving) })
+	parts.Go(func() error { return r.serveAdmin(serving, page) })
 	parts.Go(func() error {
 		r.obey(serving)
 		return nil
@@ -172,7 +179,7 @@ func (r *run) run(ctx context.Context) error {
 			r.notify(systemd.Stopping)
 		}
 	})()
-	err := r.host.Run(ctx)
+	err = r.host.Run(ctx)
 	cancel()
 	stop()
 	return errors.Join(err, parts.Wait(), r.app.Close())
@@ -309,12 +316,12 @@ func (r *run) notify(state string) {
 }
 
 // serveAdmin serves the host's admin port until ctx ends.
-func (r *run) serveAdmin(ctx context.Context) error {
+func (r *run) serveAdmin(ctx context.Context, page http.Handler) error {
 	if r.admin == nil {
 		return nil
 	}
 	return admin.New(admin.Config{
-		Ready: r.ready, Status: r.status, Trace: r.trace, Cluster: r.overview,
+		Ready: r.ready, Status: r.status, Trace: r.trace, Cluster: r.overview, Page: page,
 		Gatherer: admin.AggregateSockets(r.metrics, r.host.AdminSockets), Inspect: inspect.NewHandler(r.host.Inspect, r.host.Inspect),
 	}).Run(ctx, r.admin)
 }

@@ -7,6 +7,8 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 )
 
 // nullLink takes everything and goes nowhere.
@@ -17,6 +19,7 @@ func (l *nullLink) write(b []byte) (int, error) { l.bytes.Add(int64(len(b))); re
 func (l *nullLink) arm(*webSocket)              {}
 func (l *nullLink) closeWrite()                 {}
 func (l *nullLink) close()                      {}
+func (l *nullLink) measure(*eventloop.Ending)   {}
 
 func (l *nullLink) writev(v [][]byte) (n int, err error) {
 	for _, b := range v {

@@ -72,7 +72,7 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 			busy = append(busy, session)
 			continue
 		}
-		s.move(session, ShuttingDown)
+		s.move(session, ShuttingDown, nil)
 	}
 	// Sessions between two polls wait for the next.
 	poll := time.NewTicker(tick)
@@ -81,7 +81,7 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 		busy = slices.DeleteFunc(busy, func(session *Session) bool {
 			done := !session.busy() || !time.Now().Before(end)
 			if done {
-				s.move(session, ShuttingDown)
+				s.move(session, ShuttingDown, nil)
 			}
 			return done
 		})
@@ -95,9 +95,9 @@ func (s *Server) Drain(ctx context.Context, perSecond int) error {
 }
 
 // move ends a session so that its client reconnects elsewhere.
-func (s *Server) move(session *Session, reason string) {
+func (s *Server) move(session *Session, reason string, why error) {
 	s.drained.add(session.id)
-	session.close(reason, nil)
+	session.close(reason, why)
 }
 
 // shutdown ends everything when Run ends.

@@ -60,6 +60,7 @@ func (s *Server) begin(session *Session) bool {
 
 // openLocked queues the first packets of a session, corked, and schedules its first ping.
 func (s *Server) openLocked(session *Session) {
+	session.opened = s.moment()
 	transport := session.transportLocked()
 	s.metrics.sessions(transport).Inc()
 	s.metrics.handshakes(transport).Inc()

@@ -33,6 +33,7 @@ func (h *heartbeat) Expire(t *wheel.Timer) {
 		s.endLocked(PingTimeout, nil)
 	default:
 		s.beat.Store(beatAwaiting)
+		s.pinged = s.server.moment()
 		s.server.wheel.Continue(&s.timer, s.server.cfg.PingTimeout)
 		s.sendLocked(pingPacket)
 	}
@@ -60,6 +61,7 @@ func (s *Session) pong() {
 	defer s.mu.Unlock()
 	if s.state == stateOpen {
 		s.beat.Store(beatIdle)
+		s.ponged = s.server.moment()
 		s.server.wheel.Schedule(&s.timer, s.server.cfg.PingInterval)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
@@ -109,6 +110,8 @@ func (l *socketLink) write(b []byte) (int, error)    { return netio.Write(l.fd, 
 func (l *socketLink) writev(v [][]byte) (int, error) { return netio.Writev(l.fd, v) }
 func (l *socketLink) closeWrite()                    { unix.Shutdown(l.fd, unix.SHUT_WR) }
 func (l *socketLink) close()                         { l.conn.Close() }
+
+func (l *socketLink) measure(e *eventloop.Ending) { measure(l.fd, e) }
 
 func (l *socketLink) arm(w *webSocket) {
 	if !l.draining {

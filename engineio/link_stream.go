@@ -4,6 +4,7 @@ import (
 	"net"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 )
 
 // streamBuffer is the size of a stream's read buffer. TLS records have up to 16 KB; larger reads
@@ -86,6 +87,9 @@ func (l *streamLink) closeWrite() {
 		}
 	})
 }
+
+// measure does nothing: TLS hides the connection.
+func (l *streamLink) measure(*eventloop.Ending) {}
 
 func (l *streamLink) arm(w *webSocket) {
 	l.server.tasks.Go(func() { l.drain(w) })

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 )
 
 // Move says which sessions Server.Move ends.
@@ -87,7 +89,7 @@ func (g *moving) round(ctx context.Context) error {
 		if !c.session.isOpen() {
 			continue
 		}
-		g.server.move(c.session, ForcedClose)
+		g.server.move(c.session, ForcedClose, eventloop.ErrMoved)
 		g.moved++
 		g.server.metrics.moved.Inc()
 		g.closing = append(g.closing, c.session)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 	"github.com/sidereal-io/sidereal/internal/netio"
 )
 
@@ -339,6 +340,8 @@ func (l *pollLink) read(events uint32, buf []byte, by *leader) (again uint32) {
 	}
 	return 0
 }
+
+func (l *pollLink) measure(e *eventloop.Ending) { measure(l.fd, e) }
 
 func (l *pollLink) write(b []byte) (int, error)    { return netio.Write(l.fd, b) }
 func (l *pollLink) writev(v [][]byte) (int, error) { return netio.Writev(l.fd, v) }

@@ -39,6 +39,7 @@ type Server struct {
 	drained  drained
 	pollers  pollers
 	running  atomic.Bool
+	began    time.Time      // that moments count from
 	limits   *notice.Notice // that clients exceeded
 
 	gate     sync.RWMutex   // held for reading while a session or a connection is added
@@ -63,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("engineio: register metrics: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, metrics: m, traffic: t, wheel: wheel.New(precision(&cfg)), sessions: newSessions(),
+		cfg: cfg, metrics: m, traffic: t, wheel: wheel.New(precision(&cfg)), sessions: newSessions(), began: time.Now(),
 		lingering: make(map[*webSocket]*linger), limits: notice.New(),
 	}
 	s.pool.tasks = &s.tasks

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
 
@@ -45,12 +46,15 @@ type Session struct {
 	recvMu sync.Mutex    // held while recv is called; taken before mu
 	reader *leader       // reads now and does the work that follows; nil: nobody. Under recvMu
 	beat   atomic.Uint32 // one of beat...; changes under mu
-	quiet  uint8         // heartbeats since the client's last message, at most 255; under recvMu
+	opened moment        // not changed once others know the session
 
 	mu       sync.Mutex
+	corks    int32  // while above 0, sends wait in out or ws.out
+	pinged   moment // when the last ping was sent
+	ponged   moment // when the last pong came
+	quiet    uint8  // heartbeats since the client's last message, at most 255; under recvMu instead
 	state    state
 	upgraded bool        // has switched from the transport that it began with
-	corks    int32       // while above 0, sends wait in out or ws.out
 	timer    wheel.Timer // ping, pong timeout, or the last poll of a closing session
 	polling  *polling    // nil for a session that began on WebSocket
 	ws       *webSocket  // the current transport; nil: polling
@@ -79,6 +83,20 @@ func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.transportLocked()
+}
+
+// Buffered returns the bytes that wait for the client, as Config.MaxQueueBytes counts them.
+func (s *Session) Buffered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bufferedLocked()
+}
+
+func (s *Session) bufferedLocked() int {
+	if s.ws != nil {
+		return s.ws.out.size()
+	}
+	return s.out.size()
 }
 
 func (s *Session) transportLocked() string {
@@ -120,7 +138,10 @@ func (s *Session) fail(reason string, err error) {
 
 // endLocked ends the session now, whatever its state, and tells the client over the transport: a
 // pending poll gets what waits and a close packet, a WebSocket an empty close frame.
-func (s *Session) endLocked(reason string, err error) {
+func (s *Session) endLocked(reason string, err error) { s.endWithLocked(reason, err, s.endingLocked()) }
+
+// endWithLocked is endLocked for a session whose ending was described before.
+func (s *Session) endWithLocked(reason string, err error, e *eventloop.Ending) {
 	if s.state == stateClosed {
 		return
 	}
@@ -141,14 +162,17 @@ func (s *Session) endLocked(reason string, err error) {
 	s.out.clear()
 	s.server.tasks.Add(1) // before the session leaves the table: else Run might miss its Closed
 	s.server.ended(s, reason, err)
-	go s.tellClosed(reason, err)
+	go s.tellClosed(reason, err, e)
 }
 
-func (s *Session) tellClosed(reason string, err error) {
+func (s *Session) tellClosed(reason string, err error, e *eventloop.Ending) {
 	defer s.server.tasks.Done()
 	s.recvMu.Lock() // until the Receive under way is over; none begins any more
 	recv := s.recv
 	s.recvMu.Unlock()
+	if recv, ok := recv.(eventloop.Ender); ok {
+		recv.Ended(reason, err, e)
+	}
 	recv.Closed(reason, err)
 }
 
@@ -191,11 +215,13 @@ func (s *Session) closedByClient() {
 	if s.ws != nil || s.state == stateClosed {
 		return
 	}
+	e := s.endingLocked()
+	e.Closing = true
 	if s.polling.poll != nil {
 		s.out.push(noopPacket)
 		s.answerLocked()
 	}
-	s.endLocked(TransportClose, nil)
+	s.endWithLocked(TransportClose, nil, e)
 }
 
 // discard is the Receiver of an app that gave none.

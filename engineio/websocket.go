@@ -10,6 +10,7 @@ import (
 
 	"github.com/sidereal-io/sidereal/engineio/packet"
 	"github.com/sidereal-io/sidereal/internal/bufpool"
+	"github.com/sidereal-io/sidereal/internal/eventloop"
 	"github.com/sidereal-io/sidereal/internal/netio"
 	"github.com/sidereal-io/sidereal/internal/wheel"
 )
@@ -39,11 +40,12 @@ type webSocket struct {
 	// under session.mu
 	out      outbox
 	deflate  bool
-	blocked  bool // the kernel takes no more; drain is called when it does
-	closed   bool // the link is closed
-	saidBye  bool // a close frame was sent
-	heardBye bool // one was received: the connection ends once out is written
-	hangUp   bool // our side ends once out is written, for a client that is not listened to
+	blocked  bool   // the kernel takes no more; drain is called when it does
+	closed   bool   // the link is closed
+	saidBye  bool   // a close frame was sent
+	heardBye bool   // one was received: the connection ends once out is written
+	hangUp   bool   // our side ends once out is written, for a client that is not listened to
+	code     uint16 // of the client's close frame: 1005 if it had none; 0: there was none
 }
 
 // link is a WebSocket's connection: a socket whose descriptor is read and written without blocking,
@@ -62,6 +64,8 @@ type link interface {
 	closeWrite()
 	// close cuts the connection. It may be called while the link is read.
 	close()
+	// measure tells what the kernel knows of the connection. It does nothing once that is closed.
+	measure(e *eventloop.Ending)
 }
 
 // serveWebSocket begins a session on a WebSocket, or an upgrade of one that is there.
@@ -178,6 +182,10 @@ func (w *webSocket) control(op byte, data []byte) error {
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		w.code = noCloseCode
+		if len(data) >= 2 {
+			w.code = binary.BigEndian.Uint16(data)
+		}
 		w.sayByeLocked(data) // the client's own code and reason, as the reference answers
 		w.leaveLocked(TransportClose, nil)
 		w.heardBye = true
@@ -191,6 +199,9 @@ func (w *webSocket) control(op byte, data []byte) error {
 	}
 	return nil
 }
+
+// noCloseCode stands for a close frame without a code (RFC 6455, section 7.1.5).
+const noCloseCode = 1005
 
 // fail ends the connection for a breach of the WebSocket protocol. The link goes on reading:
 // closing a socket with unread data would take our close frame back.
@@ -228,10 +239,14 @@ func (w *webSocket) readStopped() {
 
 // leaveLocked ends the session if this is its transport, or else its upgrade.
 func (w *webSocket) leaveLocked(reason string, err error) {
+	w.leaveWithLocked(reason, err, w.session.endingLocked())
+}
+
+func (w *webSocket) leaveWithLocked(reason string, err error, e *eventloop.Ending) {
 	role := w.role.Swap(roleLeaving)
 	switch {
 	case role == roleCurrent && w.session.ws == w:
-		w.session.endLocked(reason, err)
+		w.session.endWithLocked(reason, err, e)
 	case role == roleProbing:
 		w.session.cancelUpgradeLocked()
 	}
@@ -368,8 +383,9 @@ func (w *webSocket) wroteLocked(items []*Message, n, threshold int) {
 
 // brokenLocked ends a connection that can't be written to.
 func (w *webSocket) brokenLocked(err error) error {
+	e := w.session.endingLocked() // before the queue is dropped
 	w.cutLocked()
-	w.leaveLocked(TransportError, err)
+	w.leaveWithLocked(TransportError, err, e)
 	return err
 }
 

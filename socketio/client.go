@@ -30,7 +30,8 @@ type client struct {
 	deadline *connectDeadline // until the first namespace is joined
 	running  int32            // sockets whose goroutines may still run, ended ones included
 	closed   bool
-	doomed   bool // the connection is being closed for the client's fault
+	doomed   bool  // the connection is being closed for the client's fault
+	parted   uint8 // sockets whose end was recorded, at most mostParted
 
 	ignoring bool                 // what comes is not looked at any more; only for Receive, Idle and Closed
 	pending  atomic.Int64         // bytes that were received and are not handled yet
@@ -483,8 +484,13 @@ func (c *client) exceeded(e *limitError) {
 // client that is between two polls can't be told at once, and sockets end before it after a packet
 // out of order.
 func (c *client) violated(kind, limit string, err error) {
+	f := &fault{limit: limit, err: err}
+	f.sockets, f.namespaces, f.handler, f.since = c.present()
 	c.mu.Lock()
 	c.doomed = true
+	if !c.closed {
+		c.server.faults.add(c, f)
+	}
 	c.mu.Unlock()
 	c.server.metrics.violations.WithLabelValues(kind, limit).Inc()
 	c.server.cfg.Log.Debug("connection closed because the client broke a rule", "sid", c.session.ID(), "kind", kind, "error", err)
@@ -527,6 +533,9 @@ func (c *client) Closed(reason string, _ error) {
 		c.partial = nil
 	}
 	c.end(reason)
+	if c.isDoomed() {
+		c.server.faults.forget(c)
+	}
 }
 
 func (c *client) end(reason string) {

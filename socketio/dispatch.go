@@ -27,6 +27,7 @@ type event struct {
 	call   call // for the handlers
 
 	handlers []*handler // as they were when the event was taken
+	began    time.Time  // when it was taken
 
 	malformed *malformed // not nil: not an event, but a malformed packet
 }
@@ -60,12 +61,10 @@ func (s *Socket) enqueue(e *event) (idle bool) {
 		e.free()
 		return false
 	}
-	if s.tail == nil {
-		s.head = e
-	} else {
-		s.tail.next = e
+	if e.next = e; s.waiting != nil {
+		e.next, s.waiting.next = s.waiting.next, e
 	}
-	s.tail = e
+	s.waiting = e
 	idle = !s.running
 	s.running = true
 	return idle
@@ -139,12 +138,21 @@ const maxBrief = 64
 // run dispatches until nothing waits and returns true. It stops, and returns false, before an event
 // that probably exceeds the limit. The caller holds k.
 func (s *Socket) run(k *cork, limit eventloop.Limit) (done bool) {
+	var last *event
 	for n := 0; ; n++ {
 		if n == maxBrief && limit != eventloop.Unlimited {
+			s.rest()
+			if last != nil {
+				last.free()
+			}
 			k.release()
 			return false
 		}
 		e, end, left := s.take(limit)
+		if last != nil {
+			last.free() // nobody finds it at the socket any more
+			last = nil
+		}
 		if limit == eventloop.Short {
 			limit = eventloop.Brief // after the first one, others may wait
 		}
@@ -157,7 +165,7 @@ func (s *Socket) run(k *cork, limit eventloop.Limit) (done bool) {
 		}
 		if e != nil {
 			s.dispatch(e)
-			e.free()
+			last = e
 		} else {
 			s.ended(end)
 		}
@@ -169,16 +177,17 @@ func (s *Socket) run(k *cork, limit eventloop.Limit) (done bool) {
 func (s *Socket) take(limit eventloop.Limit) (e *event, end *ending, left bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e = s.head; e != nil {
+	s.handled = nil
+	if s.waiting != nil {
+		e = s.waiting.next
 		e.handlers = s.handlersLocked(e)
 		if limit != eventloop.Unlimited && (len(e.handlers) == 0 || !e.handlers[0].pace.within(limit)) {
 			return nil, nil, true
 		}
-		if s.head = e.next; s.head == nil {
-			s.tail = nil
-		}
+		s.takeLocked()
 		s.client.settle(e.size)
-		e.next = nil
+		e.began = time.Now()
+		s.handled = e
 		return e, nil, false
 	}
 	if x := s.extra; x != nil && x.ending != nil {
@@ -189,6 +198,23 @@ func (s *Socket) take(limit eventloop.Limit) (e *event, end *ending, left bool) 
 	}
 	s.running = false
 	return nil, nil, false
+}
+
+// takeLocked takes the first event that waits.
+func (s *Socket) takeLocked() *event {
+	e := s.waiting.next
+	if s.waiting.next = e.next; e == s.waiting {
+		s.waiting = nil
+	}
+	e.next = nil
+	return e
+}
+
+// rest forgets the event that was handled last.
+func (s *Socket) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handled = nil
 }
 
 // handlersLocked returns the handlers of an event, the namespace's before the socket's own.
@@ -214,14 +240,13 @@ func (s *Socket) dispatch(e *event) {
 		e.malformed.reported()
 		return
 	}
-	began := time.Now()
 	ctx, done := s.client.server.cfg.Trace.handle(s, e.name, e.args)
 	err := s.call(ctx, r, e)
 	if done != nil {
 		s.contain("Trace", func() error { done(err); return nil })
 	}
 	if len(e.handlers) > 0 {
-		e.handlers[0].pace.took(time.Since(began))
+		e.handlers[0].pace.took(time.Since(e.began))
 	}
 }
 

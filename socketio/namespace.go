@@ -2,10 +2,10 @@ package socketio
 
 import (
 	"fmt"
-	"iter"
 	"sync"
 	"sync/atomic"
 
+	"github.com/sidereal-io/sidereal/internal/flight"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -50,19 +50,6 @@ func (n *Namespace) Name() string { return n.name }
 // Server returns the namespace's server.
 func (n *Namespace) Server() *Server { return n.server }
 
-// Sockets yields the sockets that are connected to this server.
-func (n *Namespace) Sockets() iter.Seq[*Socket] {
-	return func(yield func(*Socket) bool) {
-		for _, n := range n.each() {
-			for _, s := range n.rooms.matching(nil, &cluster.Target{}) {
-				if !yield(s) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // Socket returns the socket with that id if it is connected to this server.
 func (n *Namespace) Socket(id string) (*Socket, bool) {
 	for _, n := range n.each() {
@@ -92,6 +79,7 @@ func (s *Socket) connect() {
 		if err != nil {
 			e, _ = shown(err)
 		}
+		s.recordRefusal(flight.Server, e.Message)
 		c.refuse(s.namespace, e)
 		return
 	}
@@ -201,6 +189,7 @@ func (s *Socket) refused(err error) {
 		server.metrics.failures.Inc()
 		server.notices.refusals.Warn(server.cfg.Log, "middleware failed", "namespace", s.namespace, "socket", s.id, "error", err)
 	}
+	s.recordRefusal(flight.App, err.Error())
 	s.abandon()
 	was, events := s.nsp.rooms.leaveAll(s)
 	s.giveBack(was)

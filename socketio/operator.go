@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -74,6 +75,19 @@ func (o Operator) adapter(n *Namespace) cluster.Adapter {
 		return nil
 	}
 	return n.adapter
+}
+
+// Sockets yields the selected sockets that are connected to this server.
+func (o Operator) Sockets() iter.Seq[*Socket] {
+	return func(yield func(*Socket) bool) {
+		for _, n := range o.nsp.each() {
+			for _, s := range n.rooms.matching(nil, &o.target) {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Emit sends an event to the selected sockets. It doesn't wait for anybody. Several Emits on one

@@ -347,6 +347,45 @@ func (r *rooms) names() []string {
 	return list
 }
 
+// batch is how many rooms each reads before it releases the lock for a moment.
+const batch = 1024
+
+// each yields the rooms but those of sockets' ids, and how many sockets are in each. It holds no lock
+// meanwhile. Rooms that appear or disappear in the meantime may be missing.
+func (r *rooms) each(yield func(name string, sockets int) bool) {
+	type count struct {
+		name    string
+		sockets int
+	}
+	var counts []count
+	tell := func() bool {
+		r.mu.RUnlock()
+		defer r.mu.RLock()
+		for _, c := range counts {
+			if !yield(c.name, c.sockets) {
+				return false
+			}
+		}
+		counts = counts[:0]
+		return true
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for name, in := range r.named { // a map may change between two steps
+		if counts = append(counts, count{name, in.live()}); len(counts) == batch && !tell() {
+			return
+		}
+	}
+	tell()
+}
+
+// counts returns the number of connected sockets, and of rooms but those of their ids.
+func (r *rooms) counts() (sockets, rooms int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.all.live(), len(r.named)
+}
+
 // byOwnID returns the connected socket with that id, unless it has left the room of its own id.
 func (r *rooms) byOwnID(id string) *Socket {
 	r.mu.RLock()

@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sidereal-io/sidereal/engineio"
+	"github.com/sidereal-io/sidereal/internal/flight"
 	"github.com/sidereal-io/sidereal/internal/wheel"
 	"github.com/sidereal-io/sidereal/socketio/cluster"
 )
@@ -37,6 +39,8 @@ type Server struct {
 	bundle   *bundle
 	work     work
 	life     *root
+	recorder atomic.Pointer[flight.Recorder]
+	faults   faults
 	endLife  context.CancelFunc
 	shutdown shutdown
 
@@ -58,6 +62,7 @@ func New(cfg Config) (*Server, error) {
 		bundle: newBundle(cfg.ClientBundle), notices: newNotices(), partials: partials{most: cfg.MaxPartialBytes},
 	}
 	life, endLife := context.WithCancel(context.Background())
+	s.recorder.Store(new(flight.Recorder))
 	s.life, s.endLife, s.shutdown = &root{Context: life}, endLife, newShutdown()
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, fmt.Errorf("socketio: register metrics: %w", err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/sidereal-io/sidereal/internal/flight"
 )
 
 // root is the context of functions that no client waits for. It ends when the sessions have ended,
@@ -144,6 +146,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // start begins Run, whose sessions halt ends: it runs what Go was given so far.
 func (s *Server) start(ctx context.Context, halt context.CancelFunc) {
 	s.life.values.Store(&ctx)
+	s.recorder.Store(flight.From(ctx))
 	s.mu.Lock()
 	waiting := s.shutdown.waiting
 	s.shutdown.running, s.shutdown.halt, s.shutdown.waiting = true, halt, nil

@@ -40,11 +40,12 @@ type Socket struct {
 
 	asked int32 // how many questions wait for the socket; under nsp.acks.mu
 
-	mu         sync.Mutex
-	state      state
-	running    bool   // somebody dispatches, or is about to
-	head, tail *event // waiting for it
-	extra      *extra // what only some sockets need
+	mu      sync.Mutex
+	state   state
+	running bool   // somebody dispatches, or is about to
+	handled *event // whose handlers run
+	waiting *event // the last one that waits; the others follow it as a ring, the first one first
+	extra   *extra // what only some sockets need
 
 	in memberships // under nsp.rooms.mu
 }
@@ -142,6 +143,9 @@ func (s *Socket) Context() context.Context {
 	}
 	return x.ctx
 }
+
+// Issued returns when the client asked for the socket, as Handshake does, without making one.
+func (s *Socket) Issued() time.Time { return time.UnixMilli(s.issued) }
 
 // Connected reports whether the socket is connected. In a middleware it isn't yet.
 func (s *Socket) Connected() bool {
@@ -271,10 +275,9 @@ func (s *Socket) end(reason string, drop bool) bool {
 	was := s.state
 	s.state = stateEnded
 	if drop || was == stateConnecting {
-		for e := s.head; e != nil; e = e.next {
-			s.client.settle(e.size)
+		for s.waiting != nil {
+			s.client.settle(s.takeLocked().size)
 		}
-		s.head, s.tail = nil, nil
 	}
 	if s.extra != nil && s.extra.cancel != nil {
 		s.extra.cancel()
@@ -285,6 +288,7 @@ func (s *Socket) end(reason string, drop bool) bool {
 		return true // connect notices
 	}
 	s.nsp.server.metrics.sockets.Dec()
+	s.recordEnd(reason)
 	rooms, events := s.nsp.rooms.leaveAll(s)
 	back := s.nsp.recovery != nil && comesBack(reason)
 	s.endLease(back, rooms)

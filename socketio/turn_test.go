@@ -4,6 +4,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/sidereal-io/sidereal/internal/eventloop"
 )
@@ -51,33 +52,35 @@ func TestEchoAllocations(t *testing.T) {
 // A socket with many events leaves the goroutine that reads to others, as does one whose handler
 // has become slow. A short event occupies it once.
 func TestBriefTurns(t *testing.T) {
-	handled := 0
-	srv, c, s := quiet(t, "step", func(*Socket, Args) { handled++ })
-	pace := &srv.registry.Load().events["step"][0].pace
-	enqueue := func(n int) {
-		for range n {
-			c.Receive([]byte(`2["step"]`), false)
+	synctest.Test(t, func(t *testing.T) { // whose clock stands still: a slow machine makes no handler slow
+		handled := 0
+		srv, c, s := quiet(t, "step", func(*Socket, Args) { handled++ })
+		pace := &srv.registry.Load().events["step"][0].pace
+		enqueue := func(n int) {
+			for range n {
+				c.Receive([]byte(`2["step"]`), false)
+			}
+			c.handOut(func(*Socket) { srv.work.begin() })
 		}
-		c.handOut(func(*Socket) { srv.work.begin() })
-	}
-	do := func(limit eventloop.Limit, done bool, all int) {
-		t.Helper()
-		if got := (*turn)(s).Do(limit); got != done || handled != all {
-			t.Errorf("done %v, %d handled; want %v, %d", got, handled, done, all)
+		do := func(limit eventloop.Limit, done bool, all int) {
+			t.Helper()
+			if got := (*turn)(s).Do(limit); got != done || handled != all {
+				t.Errorf("done %v, %d handled; want %v, %d", got, handled, done, all)
+			}
 		}
-	}
-	pace.brief.ns.Store(-int64(mostCredit * briefTime))
-	enqueue(maxBrief + 10)
-	do(eventloop.Brief, false, maxBrief)
-	do(eventloop.Unlimited, true, maxBrief+10)
-	enqueue(3)
-	pace.brief.ns.Store(int64(mostDebt * briefTime))
-	do(eventloop.Brief, false, maxBrief+10)
-	pace.short.ns.Store(-int64(mostCredit * shortTime))
-	do(eventloop.Brief, false, maxBrief+10)
-	do(eventloop.Short, false, maxBrief+11)
-	pace.short.ns.Store(1)
-	do(eventloop.Short, false, maxBrief+11)
-	do(eventloop.Unlimited, true, maxBrief+13)
-	srv.work.end() // all that began has ended
+		pace.brief.ns.Store(-int64(mostCredit * briefTime))
+		enqueue(maxBrief + 10)
+		do(eventloop.Brief, false, maxBrief)
+		do(eventloop.Unlimited, true, maxBrief+10)
+		enqueue(3)
+		pace.brief.ns.Store(int64(mostDebt * briefTime))
+		do(eventloop.Brief, false, maxBrief+10)
+		pace.short.ns.Store(-int64(mostCredit * shortTime))
+		do(eventloop.Brief, false, maxBrief+10)
+		do(eventloop.Short, false, maxBrief+11)
+		pace.short.ns.Store(1)
+		do(eventloop.Short, false, maxBrief+11)
+		do(eventloop.Unlimited, true, maxBrief+13)
+		srv.work.end() // all that began has ended
+	})
 }

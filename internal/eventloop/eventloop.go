@@ -4,6 +4,12 @@
 // engineio's.
 package eventloop
 
+import (
+	"context"
+	"errors"
+	"time"
+)
+
 // Receiver is an engineio.Receiver that leaves work to the event loop.
 type Receiver interface {
 	// IdleOn replaces engineio.Receiver's Idle. It adds the work of the messages of one read to
@@ -49,3 +55,36 @@ const (
 	Short                  // it reads the connections, and nothing else is to be done at the moment
 	Brief                  // it reads the connections, and other work waits
 )
+
+// ErrMoved ends a session so that its client goes to another server: see engineio.Server.Move.
+var ErrMoved = errors.New("engineio: session moved to another server")
+
+// Ender is an engineio.Receiver that wants to know how its session ended.
+type Ender interface {
+	// Ended is called just before Closed, with the same reason and error. It must not block.
+	Ended(reason string, err error, e *Ending)
+}
+
+// Ending is what engineio knows of a session at its end. Times that aren't known are zero.
+type Ending struct {
+	Context    context.Context // of the session's first request
+	Transport  string
+	At, Opened time.Time
+	// Pinged is when the last ping was sent, Ponged when the last pong came.
+	Pinged, Ponged time.Time
+	// Queue has the bytes that waited for the client, as engineio.Config.MaxQueueBytes counts them.
+	// Sending is the first text message that waited.
+	Queue   int
+	Sending []byte
+	// CloseCode is that of the client's close frame, 1005 if it had none, 0 if there was no frame.
+	CloseCode int
+	// Closing means that the client of a session on polling said that it closes.
+	Closing bool
+
+	// Measured means that the kernel knows the connection. Heard is when the last bytes came from
+	// its other end, Unacked how many segments that end hadn't acknowledged, and Retransmits how often
+	// the first of these was sent again without an answer.
+	Measured             bool
+	Heard                time.Time
+	Unacked, Retransmits int
+}

@@ -80,7 +80,7 @@ type Histogram [len(LatencyBounds) + 1]uint64
 // Client is one socket of a namespace, as lists show it.
 type Client struct {
 	Process   Process   `json:"process"`
-	SID       string    `json:"sid"`
+	SID       string    `json:"sid"`    // its first 12 characters: see ShownSID
 	Socket    string    `json:"socket"` // the socket's id
 	Namespace string    `json:"namespace"`
 	Address   string    `json:"address"` // ip:port of the client

@@ -48,11 +48,14 @@ func Serve(t testing.TB, cfg socketio.Config, setup func(io *socketio.Server)) *
 }
 
 // Start runs a server until End is called.
-func Start(t testing.TB, io *socketio.Server) *Host {
+func Start(t testing.TB, io *socketio.Server) *Host { return StartIn(context.Background(), t, io) }
+
+// StartIn is Start with the context that the server's Run gets.
+func StartIn(ctx context.Context, t testing.TB, io *socketio.Server) *Host {
 	h := &Host{IO: io, t: t, feed: netio.NewFeed(address), ended: make(chan struct{})}
 	transport := &http.Transport{DialContext: h.DialContext, DisableCompression: true}
 	h.HTTP = &http.Client{Transport: transport}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	server := &http.Server{Handler: io, ConnState: func(_ net.Conn, state http.ConnState) {
 		switch state { // Server.Close doesn't wait for the connections

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -24,6 +25,7 @@ type Peer struct {
 	ended   bool
 	news    chan struct{}
 	reader  sync.WaitGroup
+	mute    atomic.Bool
 }
 
 // Dial opens a session; query, like "&token=x", is added to the request's.
@@ -88,6 +90,8 @@ func (p *Peer) read(r *bufio.Reader) {
 		switch {
 		case f.Header.OpCode == ws.OpBinary:
 			text = "b:" + text
+		case text == "2" && p.mute.Load():
+			continue
 		case text == "2":
 			go p.frame(ws.NewTextFrame([]byte("3")))
 			continue
@@ -100,6 +104,9 @@ func (p *Peer) read(r *bufio.Reader) {
 		p.wake()
 	}
 }
+
+// Mute stops answering pings.
+func (p *Peer) Mute() { p.mute.Store(true) }
 
 func (p *Peer) wake() {
 	select {

@@ -39,7 +39,7 @@ var layers = map[string][]string{
 	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {"internal/netio"}, "internal/netio": {"internal/bufpool"}, "internal/pm2": {}, "internal/systemd": {},
 	"internal/processview": {"internal/daemon", "internal/pm2"},
 	"internal/host": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn",
-		"internal/admin", "internal/systemd", "internal/inspect", "internal/dashboard", "directory"},
+		"internal/admin", "internal/systemd", "internal/inspect", "internal/dashboard", "internal/rebalance", "adapter/emitter", "socketio/packet", "directory"},
 	"internal/service": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn", "internal/redisserver",
 		"internal/admin", "internal/systemd", "internal/netio", "internal/rebalance", "internal/apikey", "internal/httpapi", "internal/inspect", "directory", "adapter", "router"},
 	"internal/apikey":    {},

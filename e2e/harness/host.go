@@ -40,7 +40,7 @@ type Host struct {
 	*Process
 	Addr  string // public host:port
 	URL   string // of Addr
-	admin string // base URL of the operator's door
+	Admin string // base URL of the operator's door
 }
 
 // `go test -cover` gives its children a folder for their counters that it removes: E2E_COVERDIR is
@@ -81,7 +81,7 @@ func startHost(t testing.TB, c HostConfig, command []string) *Host {
 	}, c.Env...)
 	h := &Host{
 		Process: Start(t, c.Name, "", env, Binary(), command...),
-		Addr:    c.Addr, URL: "http://" + c.Addr, admin: "http://" + admin,
+		Addr:    c.Addr, URL: "http://" + c.Addr, Admin: "http://" + admin,
 	}
 	h.await(t, "readiness", func() bool {
 		status, err := h.get("/readyz", io.Discard)
@@ -213,7 +213,7 @@ func (h *Host) Metrics() map[string]float64 {
 func (h *Host) get(path string, into io.Writer) (status int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.admin+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, h.Admin+path, nil)
 	if err != nil {
 		return 0, err
 	}

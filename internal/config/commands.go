@@ -13,6 +13,7 @@ type Up struct {
 	// Number of workers: `max` or 0 for one per core, a negative number for that many fewer.
 	Instances string `env:"SIDEREAL_INSTANCES" envDefault:"max" form:"instances" short:"i"`
 	Admin
+	Dashboard
 	API
 	Routing
 	Limits
@@ -36,6 +37,7 @@ type Daemon struct {
 	Redis
 	App
 	Admin
+	Dashboard
 	API
 	Routing
 	Limits

@@ -57,6 +57,7 @@ var forms = map[string]form{
 	"adapter-mode": {"static, dynamic or dynamic-private", adapterMode},
 	"upstreams":    {"http:// or https:// addresses separated by commas, such as http://10.0.0.4:3000", upstreams},
 	"request-path": {"a path such as /healthz", requestPath},
+	"admin-key":    {"16 to 1024 printable characters of ASCII without blanks", adminKey},
 	"admin-ui":     {"USER:HASH with a hash of bcrypt, as htpasswd -nB USER prints it", matching(adminPattern)},
 	"api-keys":     {"NAME=KEY, separated by commas", apiKeys},
 	"redis-url":    {"redis[s]://, redis[s]+sentinel:// or redis[s]+cluster:// with host:port", redisURL},
@@ -247,6 +248,14 @@ func apiKeys(text string) (string, error) {
 		return "", fmt.Errorf("must be NAME=KEY, separated by commas: %w", err)
 	}
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' || r == '\r' }), ","), nil
+}
+
+// adminKey accepts what fits into a header, and isn't guessed.
+func adminKey(text string) (string, error) {
+	if len(text) < 16 || len(text) > 1024 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return "", errForm
+	}
+	return text, nil
 }
 
 // redisURL checks a URL with the code that reads it.

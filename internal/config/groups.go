@@ -19,6 +19,7 @@ var headings = []groupHeading{
 	{"Redis", "Redis"},
 	{"App", "The app"},
 	{"Admin", "The admin port"},
+	{"Dashboard", "The dashboard"},
 	{"API", "The HTTP API"},
 	{"WorkerAdmin", "The admin port of a worker"},
 	{"Shares", "Shares of hosts"},

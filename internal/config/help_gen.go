@@ -20,6 +20,7 @@ var help = map[string]string{
 	"SIDEREAL_INJECT":                     "`on` gives each Socket.IO server that chooses no adapter one that reaches the app's other processes, on all hosts.",
 	"SIDEREAL_HOME":                       "Folder of the daemon, for its user only: control socket, logs, saved list.",
 	"SIDEREAL_ADMIN_ADDR":                 "Address of `/healthz`, `/readyz`, `/metrics` of all processes, and the status page. If it is unset and the default port is taken, Sidereal uses and logs the next free port.",
+	"SIDEREAL_ADMIN_KEY":                  "Key for actions at the dashboard, such as draining a worker; at least 16 characters. Without it the dashboard is read-only.",
 	"SIDEREAL_API_ADDR":                   "Address of the HTTP API; beyond loopback, use `SIDEREAL_API_TLS` or a private network.",
 	"SIDEREAL_API_KEYS":                   "Keys of the HTTP API, as `NAME=KEY`, separated by commas or line ends. `NAME:emit+join@/orders=KEY` limits a key to operations and namespaces. A key has at least 16 characters.",
 	"SIDEREAL_API_TLS":                    "`on` speaks TLS with the certificates of `SIDEREAL_TLS_CERT`.",

@@ -92,6 +92,13 @@ type Admin struct {
 	AdminAddr string `env:"SIDEREAL_ADMIN_ADDR" envDefault:"127.0.0.1:9480" form:"addr-or-off"`
 }
 
+// Dashboard is the page at the admin port of a host. [dashboard.md](dashboard.md) is the guide.
+type Dashboard struct {
+	// Key for actions at the dashboard, such as draining a worker; at least 16 characters. Without it
+	// the dashboard is read-only.
+	AdminKey string `env:"SIDEREAL_ADMIN_KEY" secret:"file" form:"admin-key"`
+}
+
 // WorkerAdmin is the admin port of a worker.
 type WorkerAdmin struct {
 	// Address of `/healthz`, `/readyz`, `/metrics` and the status page of this process.

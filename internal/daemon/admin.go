@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +20,9 @@ func (d *Daemon) serveAdmin(ctx context.Context) error {
 	if d.admin == nil {
 		return nil
 	}
-	page, err := dashboard.New(dashboard.Config{Host: d.hostName(), Version: d.cfg.Version, Source: d.host.Inspect, Log: d.cfg.Log})
+	page, err := dashboard.New(dashboard.Config{
+		Host: d.host.Name(), Version: d.cfg.Version, Source: d.host.Inspect, Actor: d.host.Actions(d.steer), Key: d.cfg.Settings.AdminKey, Log: d.cfg.Log,
+	})
 	if err != nil {
 		return err
 	}
@@ -32,14 +36,35 @@ func (d *Daemon) serveAdmin(ctx context.Context) error {
 	return parts.Wait()
 }
 
-// hostName is what this machine is called; empty if it has no name.
-func (d *Daemon) hostName() string {
-	name, _ := os.Hostname()
-	return name
+// steer drains, starts or reloads the process at a place, or all processes of apps if place is
+// empty.
+func (d *Daemon) steer(ctx context.Context, verb, place string) (int, error) {
+	var entries []*entry
+	if place == "" {
+		for _, ap := range d.allApps() {
+			entries = append(entries, d.entriesOf(ap)...)
+		}
+	} else if e := d.entryAt(place); e != nil {
+		entries = append(entries, e)
+	}
+	do := Reload
+	switch verb {
+	case dashboard.Drain:
+		do = Stop
+	case dashboard.Start:
+		do = Restart
+		st := d.statuses()
+		entries = slices.DeleteFunc(entries, func(e *entry) bool { return st[e.place].PID != 0 })
+	}
+	if len(entries) == 0 {
+		return 0, errors.New("there is no such process")
+	}
+	return len(entries), d.actOn(ctx, entries, Action{Verb: do}, func(Event) {}) // the error says what the events would
 }
 
 func (d *Daemon) adminStatus(context.Context) admin.Status {
-	st := admin.Status{Role: "daemon", Host: d.hostName(), Version: d.cfg.Version, Started: d.started}
+	host, _ := os.Hostname()
+	st := admin.Status{Role: "daemon", Host: host, Version: d.cfg.Version, Started: d.started}
 	l := d.list()
 	for _, p := range l.Processes {
 		st.Processes = append(st.Processes, admin.Process{Name: fmt.Sprintf("%s (%d)", p.Name, p.ID), State: string(p.Status), PID: p.PID,

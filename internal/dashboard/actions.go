@@ -23,7 +23,8 @@ const (
 
 // Action is what an operator asks for.
 type Action struct {
-	Do        string          `json:"do"` // a verb
+	Do        string          `json:"do"`            // a verb
+	App       string          `json:"app,omitempty"` // of Rebalance, Disconnect and Emit; empty: all of the host
 	Host      string          `json:"host,omitempty"`
 	Process   string          `json:"process,omitempty"`   // empty: all workers of the host
 	Namespace string          `json:"namespace,omitempty"` // of Disconnect and Emit
@@ -146,7 +147,7 @@ func (a *Action) validate(verbs []string) error {
 	if a.Namespace == "" {
 		a.Namespace = "/"
 	}
-	for _, text := range []string{a.Host, a.Process, a.Namespace, a.Socket, a.Room, a.Event} {
+	for _, text := range []string{a.App, a.Host, a.Process, a.Namespace, a.Socket, a.Room, a.Event} {
 		if len(text) > maxValue {
 			return errors.New("a name is too long")
 		}
@@ -243,7 +244,7 @@ func (d *Dashboard) end(j *job, o outcome) {
 func (j *job) fields() []any {
 	fields := []any{"action", j.Do, "from", j.from}
 	for _, f := range []struct{ name, value string }{
-		{"by", j.By}, {"on", j.Host}, {"process", j.Process}, {"socket", j.Socket}, {"room", j.Room}, {"event", j.Event},
+		{"by", j.By}, {"app", j.App}, {"on", j.Host}, {"process", j.Process}, {"socket", j.Socket}, {"room", j.Room}, {"event", j.Event},
 	} {
 		if f.value != "" {
 			fields = append(fields, f.name, f.value)

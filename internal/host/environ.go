@@ -21,13 +21,19 @@ func serviceEnviron(environ []string) (env []string) {
 	return env
 }
 
-// apiKeys is the variable with the keys of the HTTP API, which only that process gets.
-const apiKeys = "SIDEREAL_API_KEYS"
+// apiKeys is the variable with the keys of the HTTP API, which only that process gets. adminKey is
+// the dashboard's, which only this process needs.
+const (
+	apiKeys  = "SIDEREAL_API_KEYS"
+	adminKey = "SIDEREAL_ADMIN_KEY"
+)
 
 // settingsEnviron are an app's settings as its services and Go workers read them.
 func settingsEnviron(app *App, facts *Facts, advertise string) []string {
 	env := append(slices.Clone(app.Variables), "SIDEREAL_RUNTIME_DIR="+facts.Dir)
-	env = slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, apiKeys+"=") })
+	env = slices.DeleteFunc(env, func(kv string) bool {
+		return strings.HasPrefix(kv, apiKeys+"=") || strings.HasPrefix(kv, adminKey+"=")
+	})
 	if advertise != "" {
 		env = append(env, "SIDEREAL_ADVERTISE="+advertise)
 	}

@@ -17,7 +17,7 @@ func (h *Host) inspected() *inspect.Host {
 	return inspect.NewHost(inspect.HostConfig{
 		Children: h.children, Usage: supervisor.Usage,
 		Self: func() inspect.Sample {
-			s := inspect.Own(inspect.Process{Host: h.name(), App: h.onlyApp(), Name: "supervisor", Role: "host", PID: os.Getpid(), Started: started})
+			s := inspect.Own(inspect.Process{Host: h.Name(), App: h.onlyApp(), Name: "supervisor", Role: "host", PID: os.Getpid(), Started: started})
 			for _, d := range h.deployments() {
 				state := d.State()
 				s.Problems = append(s.Problems, state.Problems...)
@@ -28,8 +28,8 @@ func (h *Host) inspected() *inspect.Host {
 	})
 }
 
-// name is what this host is called.
-func (h *Host) name() string {
+// Name is what this host is called.
+func (h *Host) Name() string {
 	if h.cfg.Supervisor.Host != "" {
 		return h.cfg.Supervisor.Host
 	}
@@ -57,7 +57,7 @@ func (h *Host) children() []inspect.Child {
 	var all []inspect.Child
 	for _, st := range h.Processes.Status() {
 		c := inspect.Child{
-			Process: inspect.Process{Host: h.name(), App: h.onlyApp(), Name: st.Name, Role: "service", Worker: st.Attrs[lifeline.Worker], PID: st.PID, Started: st.Started},
+			Process: inspect.Process{Host: h.Name(), App: h.onlyApp(), Name: st.Name, Role: "service", Worker: st.Attrs[lifeline.Worker], PID: st.PID, Started: st.Started},
 			Socket:  sockets[st.Name], Carries: IsNodeHost(st.Name), State: string(st.State), Restarts: st.Restarts,
 		}
 		if st.Last != nil {

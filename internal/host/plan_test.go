@@ -151,7 +151,7 @@ func TestPlanSetsEnvironments(t *testing.T) {
 	busy := app("", Worker, "w")
 	busy.Processes[0].Environ = []string{"GOMAXPROCS=7"}
 	keyed := app("", Worker, "w")
-	keyed.Settings.APIKeys, keyed.Variables = "shop=secret", append(keyed.Variables, "SIDEREAL_API_KEYS=shop=secret")
+	keyed.Settings.APIKeys, keyed.Variables = "shop=secret", append(keyed.Variables, "SIDEREAL_API_KEYS=shop=secret", "SIDEREAL_ADMIN_KEY=secret")
 	f.API = &net.TCPListener{}
 	const redis = "SIDEREAL_REDIS_URL=redis://127.0.0.1:5 SIDEREAL_REDIS_PASSWORD=p"
 	const shared = "SIDEREAL_APP=chat SIDEREAL_PATH=/rt/ SIDEREAL_RUNTIME_DIR=/run/s"

@@ -152,7 +152,9 @@ func (r *run) run(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx)) // operators look on to the last
 	defer stop()
 	var parts errgroup.Group
-	page, err := dashboard.New(dashboard.Config{Host: r.set.HostName, App: r.set.App.App, Version: r.cfg.Version, Source: r.host.Inspect, Log: r.log})
+	page, err := dashboard.New(dashboard.Config{
+		Host: r.host.Name(), App: r.set.App.App, Version: r.cfg.Version, Source: r.host.Inspect, Actor: r.host.Actions(r.steer), Key: r.set.AdminKey, Log: r.log,
+	})
 	if err != nil {
 		return err
 	}

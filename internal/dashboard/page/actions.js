@@ -54,7 +54,7 @@ export function makeActions() {
       return toast("The arguments must be an array of JSON.");
     }
     const room = $("emit-room").value, namespace = $("emit-namespace").value || "/";
-    perform({ do: "emit", namespace, room, event: $("emit-event").value, args }, "Emit?",
+    perform({ do: "emit", app: $("emit-app").value, namespace, room, event: $("emit-event").value, args }, "Emit?",
       `${room ? `Everybody in ${room}` : "Everybody"} in the namespace ${namespace} gets the event ${$("emit-event").value}.`, "Emit");
   });
   $("by").value = by();
@@ -84,6 +84,14 @@ function refresh() {
 export function showActions(view) {
   records.show(view.records);
   hosts.show(view.hosts);
+  showApps([...new Set(view.processes.map((p) => p.app).filter(Boolean))].sort());
+}
+
+// showApps lets the operator choose, if there are several.
+function showApps(apps) {
+  const select = $("emit-app"), now = [...select.options].map((o) => o.value).join("\n");
+  if (now !== apps.join("\n")) select.replaceChildren(...apps.map((app) => el("option", { value: app }, app)));
+  select.hidden = select.previousElementSibling.hidden = apps.length < 2;
 }
 
 const acts = {

@@ -2,14 +2,14 @@
 // its caption, and one line a minute in a table.
 
 import { $, el, setText } from "./dom.js";
-import { bytesText, clock, millis, number, rate } from "./format.js";
+import { bytesText, clock, millis, millisText, number, rate } from "./format.js";
 
 const kept = 15 * 60_000;
 
 const charts = [
   { title: "Sessions", lines: [["all", "sessions", number], ["polling", "polling", number]] },
   { title: "Events per second", lines: [["in", "eventsIn", rate], ["out", "eventsOut", rate]] },
-  { title: "Event to ack", lines: [["p50", "p50", (n) => `${millis(n)} ms`], ["p99", "p99", (n) => `${millis(n)} ms`]] },
+  { title: "Event to ack", lines: [["p50", "p50", millisText], ["p99", "p99", millisText]] },
   { title: "Bytes per second", lines: [["in", "bytesIn", bytesText], ["out", "bytesOut", bytesText]], incrs: Array.from({ length: 40 }, (_, i) => 2 ** i) },
   { title: "Failures per second", lines: [["errors", "errors", rate], ["502–504", "failures", rate]] },
   { title: "CPU and Redis", lines: [["cores", "cpu", (n) => n.toFixed(2)], ["Redis, ms", "redis", millis]], scales: true },
@@ -109,7 +109,7 @@ function make(chart, data) {
 }
 
 // room leaves some above the highest value, and shows a flat line at the bottom.
-const room = (_, min, max) => [0, Math.max(max ?? 0, 0.001) * 1.15];
+const room = (_, min, max) => [0, max > 0 ? max * 1.15 : 1];
 
 function resize() {
   for (const chart of charts) {

@@ -36,6 +36,8 @@ export function millis(n) {
   return whole.format(n);
 }
 
+export const millisText = (n) => (n === null || n === undefined ? none : `${millis(n)} ms`);
+
 export function percent(part, of) {
   return of > 0 ? `${whole.format((100 * part) / of)} %` : none;
 }

@@ -82,7 +82,7 @@ export function makeLists() {
     refresh("clients");
   });
   $("client-disconnect").addEventListener("click", () => client?.found && perform(
-    { do: "disconnect", namespace: client.found.namespace, socket: client.found.socket },
+    { do: "disconnect", app: client.found.process.app, namespace: client.found.namespace, socket: client.found.socket },
     "Disconnect this client?", "The server closes its connection. Most clients don't come back by themselves after that.", "Disconnect"));
 }
 

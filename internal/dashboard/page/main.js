@@ -16,7 +16,7 @@ function show(view) {
   showWorkers(view);
   showActions(view);
   if (view.point) addPoint(view.point);
-  setText($("asked"), `Asked ${view.processes.length + view.more} processes in ${millis(view.took)} ms.`);
+  setText($("asked"), `${view.processes.length + view.more} processes answered${view.took < 0.5 ? "" : ` in ${millis(view.took)} ms`}.`);
 }
 
 // route shows the view in the address: #clients?by=room&text=a, #client/ID.

@@ -1,7 +1,7 @@
 // workers.js shows each process.
 
 import { $, Table, setText } from "./dom.js";
-import { age, bytesText, cores, millis, none, number, rate } from "./format.js";
+import { age, bytesText, cores, millisText, none, number, rate } from "./format.js";
 import { processButtons } from "./actions.js";
 
 const isWorker = (p) => ["worker", "node", "program"].includes(p.role);
@@ -30,8 +30,8 @@ export function makeWorkers() {
     { name: "sessions", value: (p) => p.sessions, text: (p) => number(p.sessions), num: true },
     { name: "events in /s", value: (p) => p.eventsIn, text: measured((p) => rate(p.eventsIn)), num: true },
     { name: "out /s", value: (p) => p.eventsOut, text: measured((p) => rate(p.eventsOut)), num: true },
-    { name: "handlers p50", value: (p) => p.p50, text: (p) => `${millis(p.p50)} ms`, num: true },
-    { name: "p99", value: (p) => p.p99, text: (p) => `${millis(p.p99)} ms`, num: true },
+    { name: "handlers p50", value: (p) => p.p50, text: (p) => millisText(p.p50), num: true },
+    { name: "p99", value: (p) => p.p99, text: (p) => millisText(p.p99), num: true },
     { name: "queue", value: (p) => p.queueBytes, text: (p) => bytesText(p.queueBytes), num: true },
     { name: "errors /s", value: (p) => p.errors, text: measured((p) => rate(p.errors)), num: true },
     cpu, memory, up, ...restarts,
@@ -39,7 +39,7 @@ export function makeWorkers() {
   ], { key, sort: "host", empty: "No worker has answered yet." });
   node = new Table($("node-table"), "Node workers", [
     ...who,
-    { name: "event loop p99", value: (p) => p.loopDelay, text: (p) => `${millis(p.loopDelay)} ms`, num: true },
+    { name: "event loop p99", value: (p) => p.loopDelay, text: (p) => millisText(p.loopDelay), num: true },
     { name: "heap", value: (p) => p.heap, text: (p) => bytesText(p.heap), num: true },
     { name: "GC", value: (p) => p.gc, text: measured((p) => `${(100 * p.gc).toFixed(1)} %`), num: true },
   ], { key, sort: "host" });

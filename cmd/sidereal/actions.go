@@ -21,7 +21,7 @@ func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cob
 		ValidArgsFunction: completeFiles,
 	}, func(ctx context.Context, c *control, args []string) error {
 		targets, err := c.targets(ctx, args, only)
-		if err != nil {
+		if err != nil || len(targets) == 0 {
 			return err
 		}
 		return c.act(ctx, daemon.Action{Verb: verb, Targets: targets, Unwatch: unwatch})
@@ -33,7 +33,8 @@ func targetsCommand(use, short string, verb daemon.Verb, aliases ...string) *cob
 	return cmd
 }
 
-// targets replaces a process file by the names of its apps, as far as they are known.
+// targets replaces a process file by the names of its apps, as far as they are known. There may be
+// none: deploy scripts delete a file's apps before the first start.
 func (c *control) targets(ctx context.Context, args, only []string) ([]string, error) {
 	var targets []string
 	for _, arg := range args {
@@ -58,7 +59,7 @@ func (c *control) targets(ctx context.Context, args, only []string) ([]string, e
 			return !slices.ContainsFunc(l.Processes, func(p daemon.Process) bool { return p.Name == name })
 		})
 		if len(running) == 0 {
-			return nil, usageError("none of the apps of " + arg + " is in the list")
+			c.warn("none of the apps of " + arg + " is in the list")
 		}
 		targets = append(targets, running...)
 	}
@@ -74,6 +75,10 @@ func everythingCommand(use, short, done string, verb daemon.Verb) *cobra.Command
 				if l, err := c.listing(ctx); err != nil || len(l.Processes) == 0 {
 					return err // nothing to do, as deploy scripts find before the first start
 				}
+			}
+			args, err := c.known(ctx, args)
+			if err != nil || len(args) == 0 {
+				return err
 			}
 			client, err := c.connect(ctx)
 			if err != nil {

@@ -146,6 +146,16 @@ func (c *control) look(ctx context.Context, targets []string) (l daemon.Listing,
 	return l, found, missing, nil
 }
 
+// known returns the targets that name processes, and warns of the others: there is nothing to do for
+// them, and a deploy script goes on, as with PM2.
+func (c *control) known(ctx context.Context, targets []string) ([]string, error) {
+	_, _, missing, err := c.look(ctx, targets)
+	for _, t := range missing {
+		c.warn(c.notFound(t).Error())
+	}
+	return slices.DeleteFunc(slices.Clone(targets), func(t string) bool { return slices.Contains(missing, t) }), err
+}
+
 func (c *control) notFound(target string) error {
 	return fmt.Errorf("no process, name or namespace %s: see `%s list`", target, calledAs())
 }

@@ -99,6 +99,9 @@ func (s *starter) inForeground(ctx context.Context, targets, scriptArgs []string
 	apps := []pm2.App{}
 	for _, t := range targets {
 		step, err := s.resolve(ctx, daemon.Listing{}, t, scriptArgs, daemon.StartNew)
+		if err == nil {
+			err = errors.Join(step.missing...) // who starts a container expects all of its apps
+		}
 		if err != nil {
 			return err
 		}

@@ -165,7 +165,7 @@ func pidCommand() *cobra.Command {
 			return err
 		}
 		if args[0] != "all" && len(found) == 0 {
-			return fmt.Errorf("no process, name or namespace %s", args[0])
+			c.warn(c.notFound(args[0]).Error()) // deploy scripts ask before the first start
 		}
 		return printPIDs(c, found)
 	})

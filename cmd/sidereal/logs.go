@@ -19,6 +19,13 @@ func logsCommand() *cobra.Command {
 		Use: "logs [id | name | namespace | /expression/]...", Aliases: []string{"log"}, Short: "Print the last lines of processes and follow them",
 		Example: "  sidereal logs\n  sidereal logs api --lines 100\n  sidereal logs --err --json --nostream",
 	}, func(ctx context.Context, c *control, args []string) error {
+		if still && len(args) > 0 {
+			known, err := c.known(ctx, args)
+			if err != nil || len(known) == 0 {
+				return err
+			}
+			args = known
+		}
 		client, err := c.connect(ctx)
 		if err != nil {
 			return err

@@ -153,7 +153,7 @@ func (c *control) leave(ctx context.Context) error {
 
 func pingCommand() *cobra.Command {
 	return talkCommand(&cobra.Command{
-		Use: "ping", Short: "Tell whether the daemon runs", Args: takes(0, 0), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "ping", Short: "Tell whether the daemon runs", Args: takes(0, -1), ValidArgsFunction: cobra.NoFileCompletions,
 	}, func(ctx context.Context, c *control, _ []string) error {
 		client, err := c.connect(ctx)
 		if err != nil {

@@ -118,8 +118,9 @@ func startOrCommand(name, does string, mode daemon.StartMode) *cobra.Command {
 
 // step is one part of a command line.
 type step struct {
-	start  *daemon.Start
-	action *daemon.Action
+	start   *daemon.Start
+	action  *daemon.Action
+	missing []error // of apps that can't be started; the others can
 }
 
 // start runs the parts of a command line in order. It reads all of them before it starts
@@ -223,7 +224,7 @@ func (s *starter) starting(r *pm2.Result, mode daemon.StartMode) step {
 	for _, n := range r.Notices {
 		s.warn(n)
 	}
-	return step{start: &daemon.Start{Apps: r.Apps, Mode: mode, Parallel: s.parallel, Settings: s.chosen()}}
+	return step{start: &daemon.Start{Apps: r.Apps, Mode: mode, Parallel: s.parallel, Settings: s.chosen()}, missing: r.Missing}
 }
 
 // chosen returns the settings that the operator has set for this command.
@@ -263,6 +264,7 @@ func (s *starter) carryOut(ctx context.Context, steps []step) error {
 		} else {
 			err = client.Act(ctx, *step.action, happened)
 		}
+		failed = append(failed, step.missing...)
 		if err != nil {
 			failed = append(failed, err) // the apps of the other steps needn't stay as they were
 		}

@@ -4,6 +4,7 @@ package pm2compare
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/sidereal-io/sidereal/e2e/harness"
+	"github.com/sidereal-io/sidereal/internal/daemon"
+	"github.com/sidereal-io/sidereal/internal/processview"
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
@@ -28,7 +31,8 @@ type manager struct {
 	own     string   // PM2_HOME or SIDEREAL_HOME
 	command []string // its program
 	env     []string
-	list    func(*testing.T) []record
+	list    func(*testing.T) []record // as its users see it
+	look    func(*testing.T) []record // the same, in a cheap way
 	remove  func(*testing.T, []record)
 }
 
@@ -80,6 +84,7 @@ func startPM2(t *testing.T) *manager {
 	t.Cleanup(func() { m.end(t) })
 	ask := m.driver(t, node, pm2)
 	m.list = func(t *testing.T) []record { t.Helper(); return ask(t, "list") }
+	m.look = m.list
 	m.remove = func(t *testing.T, list []record) {
 		t.Helper()
 		for _, r := range list {
@@ -184,6 +189,7 @@ func startSidereal(t *testing.T) *manager {
 		}
 		return list
 	}
+	m.look = func(t *testing.T) []record { t.Helper(); return looked(t, daemon.Home(own)) }
 	m.remove = func(t *testing.T, list []record) {
 		t.Helper()
 		args := []string{"delete"}
@@ -209,6 +215,31 @@ func startSidereal(t *testing.T) *manager {
 		}
 	})
 	return m
+}
+
+// looked returns what jlist prints, without a command. It is empty if no daemon runs.
+func looked(t *testing.T, home daemon.Home) (list []record) {
+	t.Helper()
+	client, err := daemon.Connect(t.Context(), home)
+	if errors.Is(err, daemon.ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	l, err := client.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := processview.JList(&text, l); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text.Bytes(), &list); err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 func number(s string) (n int) {

@@ -136,13 +136,16 @@ func kindOf(a *pm2.App) host.Kind {
 // nodeCommand finds Node, or what runs on it, in a command line of a shell.
 var nodeCommand = regexp.MustCompile(`(^|[\s;&|(/])(node|nodejs|ts-node|tsx|babel-node|bun|deno|npx|bunx)\s`)
 
+// commandFlag matches the flag that a shell takes a command line behind: -c, or -lc for a login shell.
+var commandFlag = regexp.MustCompile(`^-[a-z]*c$`)
+
 // startsNode reports whether a program that isn't Node starts Node by itself, which then inherits its
 // channel: `node app.js` as a script, for example. npm closes it.
 func startsNode(a *pm2.App) bool {
 	if a.Interpreter != "none" {
 		return false
 	}
-	if len(a.Args) == 2 && a.Args[0] == "-c" {
+	if len(a.Args) > 1 && commandFlag.MatchString(a.Args[0]) {
 		return nodeCommand.MatchString(a.Args[1])
 	}
 	return pm2.OnNode(a.Script) || pm2.LikeNode(a.Script)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sidereal-io/sidereal/internal/config"
@@ -32,15 +31,11 @@ type bus struct {
 	all map[*rider]bool
 }
 
-// rider is a script that follows the bus.
-type rider struct {
-	events  chan BusEvent
-	waiting atomic.Int64 // bytes of messages in events
-	dropped atomic.Int64
-}
+// rider is a script that follows the bus, as what waits for it.
+type rider = outbox[BusEvent]
 
 func (b *bus) add() (*rider, error) {
-	r := &rider{events: make(chan BusEvent, maxBusEvents)}
+	r := newOutbox[BusEvent](maxBusEvents, maxBusBytes)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.all) >= maxRiders {
@@ -61,32 +56,20 @@ func (b *bus) publish(e BusEvent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for r := range b.all {
-		r.offer(e)
+		give(r, e)
 	}
 }
 
-// offer gives a script an event if it has room for it.
-func (r *rider) offer(e BusEvent) {
-	size := int64(len(e.Data) + len(e.Message))
-	if r.waiting.Add(size) > maxBusBytes {
-		r.waiting.Add(-size)
-		r.dropped.Add(1)
-		return
-	}
-	select {
-	case r.events <- e:
-	default:
-		r.waiting.Add(-size)
-		r.dropped.Add(1)
-	}
+// give gives a script an event if it has room for it.
+func give(r *rider, e BusEvent) {
+	r.offer(e.weight(), func(dropped int64) BusEvent {
+		e.Dropped = dropped
+		return e
+	})
 }
 
-// taken makes room again for an event that was received.
-func (r *rider) taken(e BusEvent) BusEvent {
-	r.waiting.Add(-int64(len(e.Data) + len(e.Message)))
-	e.Dropped = r.dropped.Swap(0)
-	return e
-}
+// weight is what an event counts for while it waits.
+func (e *BusEvent) weight() int { return len(e.Data) + len(e.Message) }
 
 // messaged takes a message of a process to its parent. It has PM2's form {type, data}, or any.
 func (d *Daemon) messaged(place string, message json.RawMessage) {
@@ -145,7 +128,7 @@ func (d *Daemon) serveBus(w http.ResponseWriter, r *http.Request) {
 				if ap := d.appOf(e.Process.App); ap != nil {
 					e.App = d.see(ap).app
 				}
-				me.offer(e)
+				give(me, e)
 			}
 			return false
 		})
@@ -154,17 +137,19 @@ func (d *Daemon) serveBus(w http.ResponseWriter, r *http.Request) {
 	defer again.Stop()
 	out, conn := json.NewEncoder(w), http.NewResponseController(w)
 	send := func(e BusEvent) error {
-		if err := out.Encode(e); err != nil || len(me.events)+len(lines.lines) > 0 {
+		if err := out.Encode(e); err != nil || len(me.items)+len(lines.items) > 0 {
 			return err
 		}
 		return conn.Flush() // all that is there goes out at once
 	}
 	for err := conn.Flush(); err == nil; {
 		select {
-		case e := <-me.events:
-			err = send(me.taken(e))
-		case l := <-lines.lines:
-			err = send(d.lineEvent(lines.taken(l)))
+		case e := <-me.items:
+			me.taken(e.weight())
+			err = send(e)
+		case l := <-lines.items:
+			lines.taken(len(l.Text))
+			err = send(d.lineEvent(l))
 		case <-again.C:
 			hosts.overhear(d, d.host.Processes.Status(), true)
 		case <-ctx.Done():

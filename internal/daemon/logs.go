@@ -102,12 +102,14 @@ func (l *logs) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	for {
 		select {
-		case line := <-f.lines:
-			err := out.Encode(f.taken(line))
+		case line := <-f.items:
+			f.taken(len(line.Text))
+			err := out.Encode(line)
 			for more := true; more && err == nil; { // all that is there goes out at once
 				select {
-				case line := <-f.lines:
-					err = out.Encode(f.taken(line))
+				case line := <-f.items:
+					f.taken(len(line.Text))
+					err = out.Encode(line)
 				default:
 					more = false
 				}

@@ -80,12 +80,12 @@ func TestFollowerThatIsSlowLosesLinesAndHoldsUpNobody(t *testing.T) {
 		s.Write([]byte("line\n"))
 	}
 	for range maxFollowed {
-		if l := <-f.lines; l.Dropped != 0 || l.Text != "line" {
+		if l := <-f.items; l.Dropped != 0 || l.Text != "line" {
 			t.Fatalf("%+v", l)
 		}
 	}
 	s.Write([]byte("again\n"))
-	if l := <-f.lines; l.Dropped != 10 || l.Text != "again" {
+	if l := <-f.items; l.Dropped != 10 || l.Text != "again" {
 		t.Errorf("%+v", l)
 	}
 }
@@ -102,14 +102,15 @@ func TestLinesThatWaitForAFollowerAreBoundedInBytes(t *testing.T) {
 	for range 2 * fit {
 		s.Write(long)
 	}
-	if len(f.lines) != fit || f.dropped.Load() != fit {
-		t.Errorf("%d lines wait, %d are dropped; want %d of each", len(f.lines), f.dropped.Load(), fit)
+	if len(f.items) != fit || f.dropped.Load() != fit {
+		t.Errorf("%d lines wait, %d are dropped; want %d of each", len(f.items), f.dropped.Load(), fit)
 	}
 	for range fit {
-		f.taken(<-f.lines)
+		l := <-f.items
+		f.taken(len(l.Text))
 	}
 	s.Write(long)
-	if l := <-f.lines; l.Dropped != fit || len(l.Text) != maxFollowedLine {
+	if l := <-f.items; l.Dropped != fit || len(l.Text) != maxFollowedLine {
 		t.Errorf("%d dropped, %d bytes", l.Dropped, len(l.Text))
 	}
 }

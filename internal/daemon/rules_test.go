@@ -125,9 +125,9 @@ func TestCommandsThatRunNode(t *testing.T) {
 		return pm2.App{Interpreter: "none", Script: "/bin/bash", Args: []string{"-c", command}, Instances: 1}
 	}
 	for want, apps := range map[host.Kind][]pm2.App{
-		host.NodeFork: {bash("node app.js"), bash("cd x && /usr/bin/node app.js"), bash("A=1 npx tsx app.ts"), {Interpreter: "none", Script: "/usr/bin/node", Instances: 1},
+		host.NodeFork: {bash("node app.js"), bash("cd x && /usr/bin/node app.js"), bash("A=1 npx tsx app.ts"), {Interpreter: "none", Script: "/bin/bash", Args: []string{"-lc", "exec node app.js"}, Instances: 1}, {Interpreter: "none", Script: "/usr/bin/node", Instances: 1},
 			{Interpreter: "none", Script: "/usr/bin/bun", Instances: 1}, {Interpreter: "bun", Script: "/app.ts", Instances: 1}, {Interpreter: "/opt/deno", Script: "/app.ts", Instances: 1}, {Interpreter: "tsx", Script: "/app.ts", Instances: 2}},
-		host.Alone: {bash("./app"), bash("echo node"), bash("npm start"), {Interpreter: "bash", Script: "/app/node app", Instances: 1}},
+		host.Alone: {{Interpreter: "none", Script: "/bin/bash", Args: []string{"app.sh", "node app.js"}, Instances: 1}, bash("./app"), bash("echo node"), bash("npm start"), {Interpreter: "bash", Script: "/app/node app", Instances: 1}},
 		host.Program: {{Interpreter: "none", Script: "/bin/bash", Args: []string{"-c", "node app.js"}, Instances: 2},
 			{Interpreter: "bun", Script: "/app.ts", Instances: 2}, {Interpreter: "/opt/deno", Script: "/app.ts", Instances: 1, SharePort: true}, {Interpreter: "tsx", Script: "/app.ts", Instances: 2, SharePort: true}},
 	} {

@@ -126,16 +126,14 @@ type followers struct {
 	all map[*follower]bool
 }
 
-// follower is one of them.
+// follower is one of them, with what waits for it.
 type follower struct {
-	wants   func(source, string) bool
-	lines   chan LogLine
-	waiting atomic.Int64 // bytes in lines
-	dropped atomic.Int64
+	wants func(source, string) bool
+	*outbox[LogLine]
 }
 
 func (fs *followers) add(wants func(source, string) bool) *follower {
-	f := &follower{wants: wants, lines: make(chan LogLine, maxFollowed)}
+	f := &follower{wants, newOutbox[LogLine](maxFollowed, maxFollowedBytes)}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	fs.all[f] = true
@@ -162,28 +160,14 @@ func (fs *followers) publish(s *sink, b []byte, now time.Time) {
 			continue
 		}
 		for line := range bytes.Lines(b) {
-			if !f.offer(s, line, now) {
+			line = bytes.TrimRight(line, "\r\n")
+			line = line[:min(len(line), maxFollowedLine)]
+			took := f.offer(len(line), func(dropped int64) LogLine {
+				return LogLine{ID: s.from.id, Name: s.from.name, Stream: s.stream, Time: now, Text: string(line), Dropped: dropped}
+			})
+			if !took {
 				fs.metrics.skip()
 			}
 		}
 	}
-}
-
-// offer gives a line to a command that has room for it.
-func (f *follower) offer(s *sink, line []byte, now time.Time) bool {
-	line = bytes.TrimRight(line, "\r\n")
-	line = line[:min(len(line), maxFollowedLine)]
-	if len(f.lines) == cap(f.lines) || f.waiting.Load()+int64(len(line)) > maxFollowedBytes { // only publish sends, under its lock
-		f.dropped.Add(1)
-		return false
-	}
-	f.waiting.Add(int64(len(line)))
-	f.lines <- LogLine{ID: s.from.id, Name: s.from.name, Stream: s.stream, Time: now, Text: string(line), Dropped: f.dropped.Swap(0)}
-	return true
-}
-
-// taken makes room again for a line that was received.
-func (f *follower) taken(l LogLine) LogLine {
-	f.waiting.Add(-int64(len(l.Text)))
-	return l
 }

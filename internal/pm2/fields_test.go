@@ -181,7 +181,8 @@ func TestFields(t *testing.T) {
 		{`combine_logs: false`, func(a *App) { a.MergeLogs = false }},
 		{`log_date_format: "HH:mm"`, func(a *App) { a.LogDateFormat = "HH:mm" }},
 		{`time: true`, func(a *App) { a.LogDateFormat = "YYYY-MM-DDTHH:mm:ss" }},
-		{`time: true, log_date_format: "HH"`, func(a *App) { a.LogDateFormat = "HH" }},
+		{`time: true, log_date_format: "HH"`, func(a *App) { a.LogDateFormat = TimeFormat }},
+		{`time: false, log_date_format: "HH"`, func(a *App) { a.LogDateFormat = "HH" }},
 		{`log_type: "json"`, func(a *App) { a.LogType = "json" }},
 		{`disable_logs: true`, func(a *App) { a.DisableLogs = true }},
 		{`pid_file: "run/a.pid"`, func(a *App) { a.PIDFile = in("run/a.pid") }},
@@ -290,6 +291,7 @@ func TestScripts(t *testing.T) {
 		{"python3", "python3", in("bin/python3"), "none", nil},
 		{"my app.js", "my app", in("my app.js"), "node", nil},
 		{"npm run start", "npm run start", in("bin/bash"), "none", []string{"-c", "npm run start"}},
+		{"cd x && node dist/main.js a", "main", in("bin/bash"), "none", []string{"-c", "cd x && node dist/main.js a"}},
 	} {
 		r, err := l.Script(c.script, nil)
 		if err != nil {

@@ -40,6 +40,7 @@ type Loader struct {
 type Result struct {
 	Apps    []App
 	Notices []string // for the author of the file, one line each
+	Missing []error  // of further apps, whose script or interpreter isn't there
 }
 
 const maxFile = 8 << 20 // bytes; a process file is a few kilobytes
@@ -189,7 +190,8 @@ func (l *Loader) Script(script string, args []string) (*Result, error) {
 	return l.settle("", app)
 }
 
-// settle makes the apps of a file, and reports all of its errors at once.
+// settle makes the apps of a file, and reports all of its errors at once. An app whose script or
+// interpreter isn't there keeps no other from being run.
 func (l *Loader) settle(file string, v value) (*Result, error) {
 	declared, notices, err := declarations(file, v)
 	if err != nil {
@@ -208,11 +210,14 @@ func (l *Loader) settle(file string, v value) (*Result, error) {
 		}
 		all = append(all, errs...)
 		notices = append(notices, s.notices...)
-		if len(errs) == 0 {
+		switch {
+		case s.missing:
+			r.Missing = append(r.Missing, errs...)
+		case len(errs) == 0:
 			r.Apps = append(r.Apps, app)
 		}
 	}
-	if len(all) > 0 {
+	if len(all) > len(r.Missing) || len(r.Apps) == 0 && len(all) > 0 {
 		return nil, errors.Join(all...)
 	}
 	r.Notices = lines(notices)

@@ -93,6 +93,26 @@ func TestOnlyIsAllThatMatters(t *testing.T) {
 	}
 }
 
+// An app that isn't there keeps no other from running. A wrong field does, as in PM2.
+func TestMissingScriptsStopNoOtherApp(t *testing.T) {
+	l := loader(t)
+	r, err := l.literal("eco.yaml", `[{name: gone, script: nowhere.js}, {name: ok, script: worker.js}, {name: tool, script: worker.js, interpreter: no-such-tool}]`)
+	if err != nil || !slices.Equal(names(r), []string{"ok"}) {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if len(r.Missing) != 2 || !strings.Contains(r.Missing[0].Error(), "gone: script ") || !strings.Contains(r.Missing[1].Error(), "tool: interpreter ") {
+		t.Errorf("%v", r.Missing)
+	}
+	for src, want := range map[string]string{
+		`[{name: gone, script: nowhere.js}, {name: wrong, script: worker.js, watch: 3}]`: "wrong: watch ",
+		`[{name: gone, script: nowhere.js}]`:                                             "gone: script ",
+	} {
+		if r, err := l.literal("eco.yaml", src); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v", src, r, err)
+		}
+	}
+}
+
 func TestNamesNeedNoScripts(t *testing.T) {
 	l := loader(t)
 	write(t, l, "a.json", `[{"script": "gone.js"}, {"script": "gone.rb", "name": "b"}, {"script": "x", "name": "b"}]`)

@@ -329,13 +329,13 @@ func (s *settler) setMerge(a *App, v value) error {
 	return setBool(func(a *App) *bool { return &a.MergeLogs })(s, a, v)
 }
 
-// setTime is the date of `time: true`; log_date_format, which is set before, wins.
+// setTime is the date of `time: true`. It wins over log_date_format, which is set before, as in PM2.
 func (s *settler) setTime(a *App, v value) error {
 	on, ok := v.(bool)
 	if !ok {
 		return wrongType{}
 	}
-	if on && a.LogDateFormat == "" {
+	if on {
 		a.LogDateFormat = TimeFormat
 	}
 	return nil

@@ -26,6 +26,7 @@ type settler struct {
 	instances bool // a number of instances is asked for
 	cwd       bool // a working directory is
 	mode      bool // exec_mode is
+	missing   bool // the script or its interpreter isn't there
 	merge     bool
 	append    bool
 	logFile   bool // log_file is true: a file of its default name
@@ -213,13 +214,10 @@ func (s *settler) complete(a *App) error {
 	a.Static = a.Script == staticScript && (s.file != "" || s.static)
 	s.command(a)
 	if a.Name == "" {
-		base := filepath.Base(resolve(a.Cwd, a.Script)) // of ".", too
-		a.Name = strings.TrimSuffix(base, filepath.Ext(base))
-		if a.Name == "" {
-			a.Name = base
-		}
+		a.Name = nameOf(resolve(a.Cwd, a.Script)) // of ".", too
 	}
 	if err := s.program(a); err != nil {
+		s.missing = true
 		return err
 	}
 	if !s.merge {
@@ -239,6 +237,16 @@ func (s *settler) complete(a *App) error {
 	return nil
 }
 
+// nameOf names an app after its script or command: by what is between the last slash and the last
+// point, as in PM2.
+func nameOf(script string) string {
+	base := filepath.Base(script)
+	if name := strings.TrimSuffix(base, filepath.Ext(base)); name != "" {
+		return name
+	}
+	return base
+}
+
 // command turns a script that is a command with blanks into one for a shell.
 func (s *settler) command(a *App) {
 	if !strings.Contains(strings.TrimSpace(a.Script), " ") {
@@ -248,7 +256,7 @@ func (s *settler) command(a *App) {
 		return
 	}
 	if a.Name == "" {
-		a.Name = a.Script
+		a.Name = nameOf(a.Script)
 	}
 	a.Args = []string{"-c", a.Script}
 	a.Script, a.Interpreter = "bash", "none"

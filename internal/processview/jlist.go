@@ -67,10 +67,19 @@ func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 	if p.ExitCode != nil {
 		env["exit_code"] = max(*p.ExitCode, 0) // PM2's is 0 after a signal
 	}
+	if app.IncrementVar != "" {
+		env[app.IncrementVar] = incremented(p, app)
+	}
 	if p.Port != 0 {
 		env["PORT"] = p.Port
 	}
 	return env
+}
+
+// incremented returns the value of increment_var for a process.
+func incremented(p *daemon.Process, a *pm2.App) int {
+	first, _ := strconv.Atoi(a.Env[a.IncrementVar]) // 0 without one
+	return first + p.Instance
 }
 
 // unstable returns the unstable ends of a process. PM2 forgets them when it gives up.
@@ -140,8 +149,7 @@ func processEnv(p *daemon.Process, a *pm2.App) map[string]string {
 		env[name] = fmt.Sprint(v)
 	}
 	if a.IncrementVar != "" {
-		first, _ := strconv.Atoi(a.Env[a.IncrementVar]) // 0 without one
-		env[a.IncrementVar] = strconv.Itoa(first + p.Instance)
+		env[a.IncrementVar] = strconv.Itoa(incremented(p, a))
 	}
 	if p.Port != 0 {
 		env["PORT"] = fmt.Sprint(p.Port)

@@ -14,9 +14,10 @@ const (
 	maxManifest = 1 << 20 // bytes of a package.json
 )
 
-// version returns the version in the package.json beside an app's script, or above it.
+// version returns the version in the package.json beside an app's script, or above it. The script
+// may be a folder.
 func version(a *pm2.App) string {
-	for dir := filepath.Dir(a.Script); ; dir = filepath.Dir(dir) {
+	for dir := a.Script; ; dir = filepath.Dir(dir) {
 		if v, found := manifest(filepath.Join(dir, "package.json")); found {
 			return v
 		}

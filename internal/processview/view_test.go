@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,28 @@ func TestJListHasPM2sKeys(t *testing.T) {
 	b.Reset()
 	if err := JList(&b, daemon.Listing{}); err != nil || b.String() != "[]\n" {
 		t.Errorf("none: %q", b.String())
+	}
+}
+
+// The version of an app whose script is a folder is that of the folder, and each process has its own
+// value of increment_var.
+func TestJListOfAFolder(t *testing.T) {
+	l := running(t)
+	api := l.Apps["api"]
+	api.App.Script, api.App.IncrementVar = api.App.Cwd, "NUMBER"
+	l.Apps["api"] = api
+	var b bytes.Buffer
+	if err := JList(&b, l); err != nil {
+		t.Fatal(err)
+	}
+	var got []record
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{0, 1} {
+		if env := got[i].Env; env["version"] != "1.2.3" || env["NUMBER"] != want || env["env"].(map[string]any)["NUMBER"] != strconv.Itoa(i) {
+			t.Errorf("%d: version %v, NUMBER %v", i, env["version"], env["NUMBER"])
+		}
 	}
 }
 

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "bash-quotes", script: "/bin/bash", args: `-lc 'cd ${__dirname} && exec node report.js'`, interpreter: "" }] };

@@ -1,0 +1,1 @@
+exports.apps = [{ name: "config-composed-1", script: "report.js" }];

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "folder-package", script: "./service/" }] };

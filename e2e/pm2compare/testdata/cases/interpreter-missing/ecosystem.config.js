@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "interpreter-missing", script: "report.js", interpreter: "no-such-interpreter", interpreter_args: "" }] };

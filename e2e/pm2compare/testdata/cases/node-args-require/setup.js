@@ -1,0 +1,1 @@
+process.env.FROM_SETUP = "yes";

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "node-as-script", script: "node", args: "-r ./setup.js report.js x" }] };

@@ -1,0 +1,1 @@
+module.exports = { apps: [{ name: "venv-in-cwd", script: "main.py", interpreter: "./venv/bin/python", cwd: "./backend" }] };

@@ -145,12 +145,15 @@ func (r *recorder) Register(c prometheus.Collector) error {
 	case *prometheus.HistogramVec, prometheus.Histogram:
 		kind = "histogram"
 	}
-	all := make(chan *prometheus.Desc, 16)
+	all := make(chan *prometheus.Desc, 32)
 	c.Describe(all)
 	close(all)
 	for d := range all {
 		found := description.FindStringSubmatch(d.String())
 		m := &metric{kind: kind}
+		if strings.HasSuffix(found[1], "_total") {
+			m.kind = "counter"
+		}
 		if labels := found[2]; labels != "" {
 			m.words = strings.Split(labels, ",")
 		}

@@ -26,6 +26,7 @@ var layers = map[string][]string{
 	"socketio":              {"engineio", "internal/flight", "internal/notice", "internal/netio", "internal/eventloop", "internal/handler", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/cluster":      {"socketio/packet"},
 	"socketio/adminui":      {root, "socketio", "engineio", "internal/notice"},
+	"socketio/otelsocketio": {"socketio", "engineio"},
 	"socketio/socketiotest": {root, "socketio", "client", "adapter"},
 	"socketio/adaptertest":  {"socketio", "internal/testkit"},
 	"adapter":               {root, "socketio/cluster", "socketio/packet", "internal/redisconn", "internal/number", "internal/msgpack"},
@@ -85,6 +86,29 @@ func TestAppsCompileNoRedisServer(t *testing.T) {
 	for path := range strings.Lines(string(out)) {
 		if strings.Contains(path, "miniredis") || strings.Contains(path, "lua") || strings.Contains(path, "internal/redisserver") {
 			t.Errorf("an app compiles %s", strings.TrimSpace(path))
+		}
+	}
+}
+
+// TestAppsCompileNoTracing: only a program that imports otelsocketio compiles OpenTelemetry, and of it
+// only the API. The SDK and the exporters are its own choice.
+func TestAppsCompileNoTracing(t *testing.T) {
+	for _, c := range []struct {
+		packages []string
+		none     string
+	}{
+		{[]string{"./examples/...", "./cmd/sidereal", "./client", "./adapter/emitter", "./router", "./socketio/socketiotest"}, "go.opentelemetry.io/"},
+		{[]string{"./socketio/otelsocketio"}, "go.opentelemetry.io/otel/sdk"},
+		{[]string{"./socketio/otelsocketio"}, "google.golang.org/grpc"},
+	} {
+		out, err := exec.Command("go", append([]string{"list", "-deps"}, c.packages...)...).Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		for path := range strings.Lines(string(out)) {
+			if strings.HasPrefix(path, c.none) {
+				t.Errorf("%v compile %s", c.packages, strings.TrimSpace(path))
+			}
 		}
 	}
 }

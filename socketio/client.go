@@ -91,6 +91,7 @@ func newClient(srv *Server, s *engineio.Session) *client {
 	if srv.cfg.Parser != nil {
 		c.decoder = srv.cfg.Parser.NewDecoder()
 	}
+	srv.cfg.Trace.opened(s)
 	return c
 }
 
@@ -511,6 +512,7 @@ func (c *client) isDoomed() bool {
 
 // Upgraded implements eventloop.Upgrader: it tells the connected sockets that the session has moved to WebSocket.
 func (c *client) Upgraded() {
+	c.server.cfg.Trace.upgraded(c.session)
 	c.mu.Lock()
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()
@@ -536,6 +538,7 @@ func (c *client) Closed(reason string, _ error) {
 	if c.isDoomed() {
 		c.server.faults.forget(c)
 	}
+	c.server.cfg.Trace.closed(c.session, reason)
 }
 
 func (c *client) end(reason string) {

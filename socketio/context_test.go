@@ -16,9 +16,10 @@ type spanKey struct{}
 // TestEmitContext: a form with a context sends nothing once that has ended, and Trace.Emit gets the
 // context.
 func TestEmitContext(t *testing.T) {
-	var spans []string
-	trace := &socketio.Trace{Emit: func(ctx context.Context, n *socketio.Namespace, event string) func(error) {
+	var spans, to []string
+	trace := &socketio.Trace{Emit: func(ctx context.Context, n *socketio.Namespace, rooms []string, event string) func(error) {
 		began := fmt.Sprint(n.Name(), " ", event, " in ", ctx.Value(spanKey{}))
+		to = rooms
 		return func(err error) { spans = append(spans, fmt.Sprint(began, ": ", err)) }
 	}}
 	serve(t, socketio.Config{Trace: trace}, func(*socketio.Server) {}, func(t *testing.T, h *peer.Host) {
@@ -46,6 +47,9 @@ func TestEmitContext(t *testing.T) {
 				t.Errorf("%s: %v, spans %q", name, err, spans)
 			}
 			p.Want(`2["e"]`) // one, not two
+			if all := name == "server"; all != (len(to) == 0) || !all && !slices.Equal(to, []string{id}) {
+				t.Errorf("%s: to rooms %q", name, to)
+			}
 		}
 		for name, emit := range map[string]func(ctx context.Context) error{
 			"servers":    func(ctx context.Context) error { return h.IO.ServerSideEmitContext(ctx, "e") },
@@ -72,7 +76,7 @@ func TestEmitContext(t *testing.T) {
 // TestTraceOfAQuestion: the span of EmitWithAck ends after the answer.
 func TestTraceOfAQuestion(t *testing.T) {
 	spans := make(chan string, 2)
-	trace := &socketio.Trace{Emit: func(ctx context.Context, _ *socketio.Namespace, event string) func(error) {
+	trace := &socketio.Trace{Emit: func(ctx context.Context, _ *socketio.Namespace, _ []string, event string) func(error) {
 		return func(err error) { spans <- fmt.Sprint(event, " in ", ctx.Value(spanKey{}), ": ", err) }
 	}}
 	serve(t, socketio.Config{Trace: trace}, func(*socketio.Server) {}, func(t *testing.T, h *peer.Host) {

@@ -79,7 +79,7 @@ func (e Emitter) EmitContext(ctx context.Context, event string, args ...any) err
 }
 
 func (e Emitter) traced(ctx context.Context, event string, args []any) error {
-	done := e.socket.nsp.traceEmit(ctx, event)
+	done := e.socket.traceEmit(ctx, event)
 	err := e.emit(packet.NoID, event, args)
 	done.with(err)
 	return err
@@ -139,7 +139,7 @@ func (e Emitter) send(h packet.Header, ms []*engineio.Message) error {
 
 // EmitWithAck is Socket.EmitWithAck with the flags.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
-	done := e.socket.nsp.traceEmit(ctx, event)
+	done := e.socket.traceEmit(ctx, event)
 	answer, err := e.ask(ctx, event, args)
 	done.with(err)
 	return answer, err

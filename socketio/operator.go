@@ -108,7 +108,7 @@ func (o Operator) EmitContext(ctx context.Context, event string, args ...any) er
 }
 
 func (o Operator) traced(ctx context.Context, event string, args []any) error {
-	done := o.nsp.traceEmit(ctx, event)
+	done := o.traceEmit(ctx, event)
 	err := o.emit(event, args)
 	done.with(err)
 	return err
@@ -142,7 +142,7 @@ func (o Operator) broadcast(event string, args []any) (*cluster.Broadcast, error
 // else for Config.AckTimeout. If some answers are missing by then, it returns the others and
 // ErrTimeout. Answers that report a failure are among them; Args.Err tells.
 func (o Operator) EmitWithAck(ctx context.Context, event string, args ...any) ([]Args, error) {
-	done := o.nsp.traceEmit(ctx, event)
+	done := o.traceEmit(ctx, event)
 	answers, err := o.ask(ctx, event, args)
 	done.with(err)
 	return answers, err

@@ -10,6 +10,13 @@ import (
 // Trace has functions that the server calls for packets and events, for an app's own metrics and
 // tracing. A nil function costs nothing. The calls may be concurrent.
 type Trace struct {
+	// Opened is called for each new session, before anything is received. It must not block.
+	Opened func(s *engineio.Session)
+	// Upgraded is called when a session has moved from polling to WebSocket. It must not block.
+	Upgraded func(s *engineio.Session)
+	// Closed is called once for each session that has ended, with the reason as package engineio
+	// names it.
+	Closed func(s *engineio.Session, reason string)
 	// Received is called for each packet of a client before the server acts on it. It runs on the
 	// goroutine that reads and must not block. bytes doesn't count the binary parts that follow.
 	Received func(s *engineio.Session, h packet.Header, bytes int)
@@ -21,9 +28,10 @@ type Trace struct {
 	// is called after the last handler, with the first error.
 	Handle func(ctx context.Context, s *Socket, event string, args Args) (_ context.Context, done func(error))
 	// Emit is called before an event is emitted, with the context of EmitContext or EmitWithAck; an
-	// Emit without a context has the server's. It runs on the goroutine that emits. done, unless it
-	// is nil, is called with the result: of EmitWithAck after the answers.
-	Emit func(ctx context.Context, n *Namespace, event string) (done func(error))
+	// Emit without a context has the server's. The rooms are those of To, or a socket's id; none are
+	// all sockets. It runs on the goroutine that emits. done, unless it is nil, is called with the
+	// result: of EmitWithAck after the answers.
+	Emit func(ctx context.Context, n *Namespace, rooms []string, event string) (done func(error))
 }
 
 // traced ends what Trace.Emit began.
@@ -36,11 +44,36 @@ func (t traced) with(err error) {
 }
 
 // traceEmit calls Trace.Emit, if there is one.
-func (n *Namespace) traceEmit(ctx context.Context, event string) traced {
-	if t := n.server.cfg.Trace; t != nil && t.Emit != nil {
-		return t.Emit(ctx, n, event)
+func (o Operator) traceEmit(ctx context.Context, event string) traced {
+	if t := o.nsp.server.cfg.Trace; t != nil && t.Emit != nil {
+		return t.Emit(ctx, o.nsp, o.target.Rooms, event)
 	}
 	return nil
+}
+
+func (s *Socket) traceEmit(ctx context.Context, event string) traced {
+	if t := s.nsp.server.cfg.Trace; t != nil && t.Emit != nil {
+		return t.Emit(ctx, s.nsp, []string{s.id}, event)
+	}
+	return nil
+}
+
+func (t *Trace) opened(s *engineio.Session) {
+	if t != nil && t.Opened != nil {
+		t.Opened(s)
+	}
+}
+
+func (t *Trace) upgraded(s *engineio.Session) {
+	if t != nil && t.Upgraded != nil {
+		t.Upgraded(s)
+	}
+}
+
+func (t *Trace) closed(s *engineio.Session, reason string) {
+	if t != nil && t.Closed != nil {
+		t.Closed(s, reason)
+	}
 }
 
 func (t *Trace) received(s *engineio.Session, h packet.Header, bytes int) {

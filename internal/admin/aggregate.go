@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,12 +50,12 @@ func AggregateSockets(own prometheus.Gatherer, children func() map[string]string
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			scraped[0], errs[0] = own.Gather()
-			label(scraped[0], "supervisor")
+			label(scraped[0], "supervisor", false)
 		})
 		for i, name := range names {
 			wg.Go(func() {
 				scraped[i+1], errs[i+1] = scrape(NewSocketClient(sockets[name]))
-				label(scraped[i+1], name)
+				label(scraped[i+1], name, isNodeHost(name))
 			})
 		}
 		wg.Wait()
@@ -145,14 +146,22 @@ func typed(f *dto.MetricFamily) bool {
 	})
 }
 
-// label sets the label process, and overrides what the metrics say themselves. It removes metrics
-// that have a label twice, since scrapers would refuse the metrics of all processes.
-func label(families []*dto.MetricFamily, process string) {
+// isNodeHost reports whether a child speaks for others, Node processes, too.
+func isNodeHost(name string) bool { return name == "nodehost" || strings.HasSuffix(name, "/nodehost") }
+
+// label sets the label process, and overrides what the metrics say themselves. For a child that
+// speaks for others, the first label process stays. It removes metrics that have a label twice,
+// since scrapers would refuse the metrics of all processes.
+func label(families []*dto.MetricFamily, process string, forOthers bool) {
 	name := "process"
 	for _, f := range families {
 		f.Metric = slices.DeleteFunc(f.Metric, func(m *dto.Metric) bool {
+			of := process
+			if i := slices.IndexFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetName() == name }); forOthers && i >= 0 {
+				of = m.Label[i].GetValue()
+			}
 			m.Label = slices.DeleteFunc(m.Label, func(l *dto.LabelPair) bool { return l.GetName() == name })
-			m.Label = append(m.Label, &dto.LabelPair{Name: &name, Value: &process})
+			m.Label = append(m.Label, &dto.LabelPair{Name: &name, Value: &of})
 			slices.SortFunc(m.Label, func(a, b *dto.LabelPair) int { return cmp.Compare(a.GetName(), b.GetName()) })
 			for i := 1; i < len(m.Label); i++ {
 				if m.Label[i].GetName() == m.Label[i-1].GetName() {

@@ -17,7 +17,7 @@ var help = map[string]string{
 	"SIDEREAL_PATH":                       "Path of Socket.IO, the same as in the clients; all others belong to the app's own HTTP.",
 	"SIDEREAL_ADDR":                       "Public address; clients reach Node workers that listen at their own ports, too.",
 	"SIDEREAL_ADVERTISE":                  "Address at which other hosts reach this one; not a loopback address if Redis is on another host.",
-	"SIDEREAL_INJECT":                     "`on` gives each Socket.IO server that chooses no adapter one that reaches the app's other processes, on all hosts.",
+	"SIDEREAL_INJECT":                     "`on` gives each Socket.IO server that chooses no adapter one that reaches the app's other processes, on all hosts; and each process reports how it does, for /metrics.",
 	"SIDEREAL_HOME":                       "Folder of the daemon, for its user only: control socket, logs, saved list.",
 	"SIDEREAL_ADMIN_ADDR":                 "Address of `/healthz`, `/readyz`, `/metrics` of all processes, and the status page. If it is unset and the default port is taken, Sidereal uses and logs the next free port.",
 	"SIDEREAL_ADMIN_KEY":                  "Key for actions at the dashboard, such as draining a worker; at least 16 characters. Without it the dashboard is read-only.",

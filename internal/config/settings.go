@@ -75,7 +75,7 @@ type AppDoor struct {
 // the guide.
 type NodeApps struct {
 	// `on` gives each Socket.IO server that chooses no adapter one that reaches the app's other
-	// processes, on all hosts.
+	// processes, on all hosts; and each process reports how it does, for /metrics.
 	Inject string `env:"SIDEREAL_INJECT" envDefault:"on" oneof:"on off"`
 }
 

@@ -120,7 +120,7 @@ func (d *Deployment) Open(ctx context.Context, notify func(Notice)) error {
 		d.change(func() { d.dir = dir })
 		return err
 	}
-	dir, err := supervisor.NewRuntimeDir(d.host.cfg.runtimeParent(d.opts.User), node.Preload, node.Adapter, lifeline.ClientFiles)
+	dir, err := supervisor.NewRuntimeDir(d.host.cfg.runtimeParent(d.opts.User), node.Preload, node.Adapter, node.UsageScript, lifeline.ClientFiles)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (h *Host) joinNodeHost() (*supervisor.RuntimeDir, error) {
 	n.turn.Lock()
 	defer n.turn.Unlock()
 	if n.dir.Load() == nil {
-		dir, err := supervisor.NewRuntimeDir(h.cfg.runtimeParent(nil), node.Preload, node.Adapter)
+		dir, err := supervisor.NewRuntimeDir(h.cfg.runtimeParent(nil), node.Preload, node.Adapter, node.UsageScript)
 		if err != nil {
 			return nil, err
 		}

@@ -162,8 +162,11 @@ func process(app *App, facts *Facts, p Process) supervisor.Spec {
 	}
 	if app.Kind.Channeled() && p.Interpreted {
 		scripts := []string{"-r", filepath.Join(facts.Dir, node.Preload)}
-		if app.Kind == NodeCluster && app.Settings.Inject != "off" {
-			scripts = append([]string{"-r", filepath.Join(facts.Dir, node.Adapter)}, scripts...)
+		if app.Settings.Inject != "off" {
+			scripts = append([]string{"-r", filepath.Join(facts.Dir, node.UsageScript)}, scripts...)
+			if app.Kind == NodeCluster {
+				scripts = append([]string{"-r", filepath.Join(facts.Dir, node.Adapter)}, scripts...)
+			}
 		}
 		s.Command = slices.Insert(slices.Clone(s.Command), 1, scripts...)
 	}

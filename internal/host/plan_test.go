@@ -91,7 +91,7 @@ func TestPlanBindsProcesses(t *testing.T) {
 		"Node worker": {NodeCluster, func(a *App) { a.Processes[0].ListenTimeout = time.Second }, supervisor.Spec{
 			Unlined: true, Readiness: supervisor.Readiness{AtStart: true, AfterLoad: true, Settle: settle, Timeout: time.Second},
 			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
-		}, "run -r /run/s/adapter.cjs -r /run/s/preload.cjs w"},
+		}, "run -r /run/s/adapter.cjs -r /run/s/usage.cjs -r /run/s/preload.cjs w"},
 		"Node worker that keeps its adapter": {NodeCluster, func(a *App) { a.Settings.Inject = "off" }, supervisor.Spec{
 			Unlined: true,
 			Agent:   &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},
@@ -99,11 +99,11 @@ func TestPlanBindsProcesses(t *testing.T) {
 		"forked Node": {NodeFork, func(*App) {}, supervisor.Spec{
 			Unlined: true, Single: true, Readiness: supervisor.Readiness{AtStart: true, AfterLoad: true, Settle: settle},
 			Agent: &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "json", Slot: 1}},
-		}, "run -r /run/s/preload.cjs w"},
+		}, "run -r /run/s/usage.cjs -r /run/s/preload.cjs w"},
 		"forked Node that says when it is ready": {NodeFork, func(a *App) { a.Processes[0].WaitReady, a.SharedNodeHost = true, true }, supervisor.Spec{
 			Unlined: true, Single: true, Readiness: supervisor.Readiness{AfterLoad: true, Settle: settle},
 			Agent: &supervisor.Agent{Place: "nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "json", Slot: 1, WaitReady: true}},
-		}, "run -r /run/s/preload.cjs w"},
+		}, "run -r /run/s/usage.cjs -r /run/s/preload.cjs w"},
 		"Node without an interpreter": {NodeCluster, func(a *App) { a.Processes[0].Interpreted = false }, supervisor.Spec{
 			Unlined: true,
 			Agent:   &supervisor.Agent{Place: "chat/nodehost", Hook: node.ChannelHook{Dir: "/run/s", Mode: "advanced", Slot: 1, Cluster: true}, Drain: 30 * time.Second},

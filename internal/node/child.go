@@ -37,10 +37,14 @@ type child struct {
 
 	bridge     *bridge // of cluster-adapter, to other workers and servers
 	seq        atomic.Int64
-	malformed  bool          // has been logged
-	clients    atomic.Int64  // sessions, as the process counts them or sticky announces them
-	preloaded  atomic.Bool   // our script runs in it
-	reclusters atomic.Bool   // it sends recluster's messages
+	malformed  bool         // has been logged
+	clients    atomic.Int64 // sessions, as the process counts them or sticky announces them
+	preloaded  atomic.Bool  // our script runs in it
+	reclusters atomic.Bool  // it sends recluster's messages
+	started    time.Time
+	usage      atomic.Pointer[Usage] // its last report; nil: none came
+	speaksProm atomic.Bool           // it answers prom-client's request for metrics
+	scrape     scrape
 	said       chan struct{} // closed when it says that it is ready
 	onSaid     sync.Once
 	drained    chan struct{} // closed when it says that its sessions have left
@@ -61,7 +65,7 @@ func newChild(ctx context.Context, h *Host, id int, told lifeline.ChannelTold, c
 	c := &child{
 		h: h, id: id, told: told, ch: ch, said: make(chan struct{}), drained: make(chan struct{}), endpoints: make(map[string]*endpoint), servers: make(map[string]struct{}),
 		offers: make(map[int64]func(accepted bool)), bridges: make(map[int]*bridge), losses: make(map[string]loss),
-		log: h.log.With("process", told.Name, "pid", told.PID),
+		log: h.log.With("process", told.Name, "pid", told.PID), started: time.Now(),
 	}
 	c.ctx, c.end = context.WithCancel(ctx)
 	c.bridge = newBridge(c, 0)
@@ -138,6 +142,7 @@ func (c *child) message(f ipc.Frame, v ipc.Value) {
 		c.announced(1)
 	case o.Text("type") == "sticky:disconnection":
 		c.announced(-1)
+	case o.Text("type") == promResponse && c.scrape.answered(o, len(f)):
 	case cmd == "ready": // recluster's
 		c.reclusters.Store(true)
 		c.saysReady()

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
@@ -25,6 +26,8 @@ type Host struct {
 	work sync.WaitGroup // everything that Run owns
 	over chan struct{}  // closed when Run ends
 	ear  ear
+
+	promPatience time.Duration // how long a scrape waits for the processes' answers
 
 	mu          sync.Mutex // guards the rest
 	stopped     bool
@@ -49,12 +52,13 @@ func New(cfg Config) (*Host, error) {
 		cfg: cfg, log: cfg.Log,
 		children: make(map[string]*child), programs: make(map[string]*program),
 		directories: make(map[string]*directory.Directory), endpoints: make(map[*endpoint]struct{}),
-		addrs:  map[string]string{cfg.App: cfg.Record.Addr},
-		groups: make(map[groupKey]*group),
-		over:   make(chan struct{}),
+		addrs:        map[string]string{cfg.App: cfg.Record.Addr},
+		groups:       make(map[groupKey]*group),
+		over:         make(chan struct{}),
+		promPatience: promPatience,
 	}
 	h.ports = newPorts(h)
-	if h.metrics, err = newMetrics(cfg.Metrics, h.programSessions); err != nil {
+	if h.metrics, err = newMetrics(cfg.Metrics, h.programSessions, h.Usages); err != nil {
 		return nil, fmt.Errorf("node: register metrics: %w", err)
 	}
 	return h, nil

@@ -16,10 +16,12 @@ type metrics struct {
 	malformed   prometheus.Counter
 	uncarried   *prometheus.CounterVec
 	connections *prometheus.CounterVec
+	scrapes     *prometheus.CounterVec
 }
 
-// newMetrics makes the metrics; sessions counts those of programs.
-func newMetrics(reg prometheus.Registerer, sessions func() int) (*metrics, error) {
+// newMetrics makes the metrics. sessions counts those of programs, usages are those of Node
+// processes.
+func newMetrics(reg prometheus.Registerer, sessions func() int, usages func() []Usage) (*metrics, error) {
 	m := &metrics{
 		children: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sidereal_nodehost_processes", Help: "Node processes whose channel is open.",
@@ -38,6 +40,13 @@ func newMetrics(reg prometheus.Registerer, sessions func() int) (*metrics, error
 			Name: "sidereal_nodehost_connections_total",
 			Help: "Connections of routers by what became of them: given to a Node process (local: a router's pair; client: a WebSocket itself; peer: another host's router), copied, refused.",
 		}, []string{"kind"}),
+		scrapes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sidereal_nodehost_scrapes_total",
+			Help: "Requests for the metrics of prom-client in Node processes, by outcome: answered, failed (by prom-client), timeout, skipped (after an earlier request), oversized (some left out), malformed (some left out).",
+		}, []string{"outcome"}),
+	}
+	for _, outcome := range promOutcomes {
+		m.scrapes.WithLabelValues(outcome)
 	}
 	for _, reason := range reasons {
 		m.uncarried.WithLabelValues(reason)
@@ -48,7 +57,8 @@ func newMetrics(reg prometheus.Registerer, sessions func() int) (*metrics, error
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.children), reg.Register(m.frames), reg.Register(m.malformed), reg.Register(m.uncarried), reg.Register(m.connections),
+	return m, errors.Join(reg.Register(m.children), reg.Register(m.frames), reg.Register(m.malformed), reg.Register(m.uncarried), reg.Register(m.connections), reg.Register(m.scrapes),
+		reg.Register(usageMetrics{usages}),
 		reg.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sidereal_nodehost_program_sessions", Help: "Sessions of programs that have a port of their own.",
 		}, func() float64 { return float64(sessions()) })))

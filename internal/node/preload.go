@@ -24,6 +24,8 @@ var (
 	preload []byte
 	//go:embed adapter.js
 	adapterScript []byte
+	//go:embed usage.js
+	usageSource []byte
 	// PM2Module is PM2's module for scripts, whose calls run our commands.
 	//go:embed pm2.js
 	PM2Module []byte
@@ -38,6 +40,8 @@ const (
 	Preload = "preload.cjs"
 	// Adapter is for processes whose Socket.IO servers may get our adapter. It comes before Preload.
 	Adapter = "adapter.cjs"
+	// UsageScript is for processes that report how they do. It comes before Preload.
+	UsageScript = "usage.cjs"
 )
 
 // writePreload writes the scripts into a folder, unless they are there. It makes the folder if
@@ -49,7 +53,8 @@ func writePreload(dir string, owner *supervisor.User) error {
 		return err
 	}
 	defer folder.Close()
-	return errors.Join(writeScript(folder, Preload, preload), writeScript(folder, Adapter, adapterScript), writeScript(folder, "pm2.cjs", PM2Module),
+	return errors.Join(writeScript(folder, Preload, preload), writeScript(folder, Adapter, adapterScript), writeScript(folder, UsageScript, usageSource),
+		writeScript(folder, "pm2.cjs", PM2Module),
 		linkProgram(folder))
 }
 
@@ -132,6 +137,8 @@ func (c *child) fromPreload(f ipc.Frame, o *ipc.Object) {
 			c.clients.Store(int64(n))
 		}
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildAlive})
+	case "usage":
+		c.reportsUsage(o)
 	case "loaded":
 		c.h.report(lifeline.ChildReport{ID: c.told.ID, State: lifeline.ChildLoaded})
 	case "sticky":

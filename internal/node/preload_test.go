@@ -10,15 +10,15 @@ import (
 // holdsPreload checks that the folder has the script, for all to read, and nothing else.
 func holdsPreload(t *testing.T, dir string) {
 	t.Helper()
-	for _, name := range []string{Preload, Adapter} {
-		holdsScript(t, filepath.Join(dir, name), map[string][]byte{Preload: preload, Adapter: adapterScript}[name])
+	for _, name := range []string{Preload, Adapter, UsageScript} {
+		holdsScript(t, filepath.Join(dir, name), map[string][]byte{Preload: preload, Adapter: adapterScript, UsageScript: usageSource}[name])
 	}
 	holdsScript(t, filepath.Join(dir, "pm2.cjs"), PM2Module)
 	self, err := os.Executable()
 	if link, failed := os.Readlink(filepath.Join(dir, "sidereal")); err != nil || failed != nil || link != self {
 		t.Errorf("%q, not %q: %v, %v", link, self, failed, err)
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 4 {
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 5 {
 		t.Errorf("%v, %v", entries, err)
 	}
 }

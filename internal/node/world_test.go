@@ -168,6 +168,7 @@ type how struct {
 	forked    bool     // not of a cluster
 	bare      bool     // without our script
 	inject    bool     // servers that chose no adapter get ours
+	usage     bool     // the process reports how it does
 	waitReady bool
 	node      string // the program; the one that is installed
 }
@@ -194,6 +195,9 @@ func (w *world) node(h how) *process {
 		args = args[2:]
 	case h.inject:
 		args = append([]string{"-r", filepath.Join(filepath.Dir(w.preload), Adapter)}, args...)
+	}
+	if h.usage {
+		args = append([]string{"-r", filepath.Join(filepath.Dir(w.preload), UsageScript)}, args...)
 	}
 	if h.node == "" {
 		h.node = "node"

@@ -77,7 +77,7 @@ func (p *nodeHostProcess) run(ctx context.Context) (err error) {
 		return err
 	}
 	source := sampled(inspect.Process{Host: p.set.HostName, App: p.set.App.App, Name: "nodehost", Role: "service", Started: p.started}, p.counts, func() *redisconn.Conn { return p.conn })
-	server := admin.New(admin.Config{Gatherer: p.metrics, Inspect: inspect.NewHandler(&source, nil)})
+	server := admin.New(admin.Config{Gatherer: host.Gatherer(p.metrics), Inspect: inspect.NewHandler(&source, nil)})
 	parts.Go(func() error { return server.Run(hard, socket) })
 	if err := socket.Publish(); err != nil {
 		return err

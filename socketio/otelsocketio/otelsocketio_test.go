@@ -53,7 +53,7 @@ func find(t *testing.T, spans *tracetest.SpanRecorder, name string) sdk.ReadOnly
 func attributes(s sdk.ReadOnlySpan) map[attribute.Key]string {
 	all := map[attribute.Key]string{}
 	for _, a := range s.Attributes() {
-		all[a.Key] = a.Value.Emit()
+		all[a.Key] = a.Value.String()
 	}
 	return all
 }

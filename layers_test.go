@@ -44,7 +44,7 @@ var layers = map[string][]string{
 	"internal/service": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn", "internal/redisserver",
 		"internal/admin", "internal/systemd", "internal/netio", "internal/rebalance", "internal/apikey", "internal/httpapi", "internal/inspect", "directory", "adapter", "router"},
 	"internal/apikey":    {},
-	"internal/inspect":   {},
+	"internal/inspect":   {"internal/redisconn"},
 	"internal/dashboard": {"internal/inspect"},
 	"internal/flight":    {"internal/eventloop"},
 	"internal/httpapi":   {"adapter", "socketio/cluster", "socketio/packet", "internal/admin", "internal/apikey", "internal/redisconn"},

@@ -8,13 +8,13 @@ import (
 	"syscall"
 
 	"github.com/sidereal-io/sidereal/internal/admin"
-	"github.com/sidereal-io/sidereal/internal/inspect"
 )
 
 // startAdmin serves the operator's HTTP. A supervised worker serves it on a socket, which the
 // supervisor finds after publish. Others serve it on Config.AdminAddr.
 func (w *worker) startAdmin(ctx context.Context, ps *parts) (publish func() error, err error) {
 	var l net.Listener
+	handler := w.inspect()
 	publish = func() error { return nil }
 	switch addr := w.cfg.AdminAddr; {
 	case w.cfg.supervised.dir != "":
@@ -33,7 +33,7 @@ func (w *worker) startAdmin(ctx context.Context, ps *parts) (publish func() erro
 	if err != nil {
 		return nil, err
 	}
-	server := admin.New(admin.Config{Ready: w.Ready, Status: w.status, Gatherer: w.appMetrics.beside(), Inspect: inspect.NewHandler(w.source(), nil)})
+	server := admin.New(admin.Config{Ready: w.Ready, Status: w.status, Gatherer: w.appMetrics.beside(), Inspect: handler})
 	ps.start(ctx, "admin", func(ctx context.Context) error { return server.Run(ctx, l) })
 	return publish, nil
 }

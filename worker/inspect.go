@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 
 	"github.com/sidereal-io/sidereal/internal/inspect"
@@ -16,6 +17,17 @@ type facts struct {
 // source returns the worker's facts.
 func (w *worker) source() inspect.Source {
 	return &facts{inspect.Sampled{Process: w.process, Counts: w.counts, Complete: w.complete}, w}
+}
+
+// inspect returns the handler of operators' questions. A worker without a supervisor also asks and
+// answers the other processes of the app.
+func (w *worker) inspect() http.Handler {
+	own := w.source()
+	if w.cfg.supervised.dir != "" || w.conn == nil {
+		return inspect.NewHandler(own, nil)
+	}
+	w.peers = inspect.NewPeers(inspect.PeersConfig{Conn: w.conn, App: w.cfg.App, Local: own})
+	return inspect.NewHandler(inspect.Join(func() []inspect.Source { return []inspect.Source{own, w.peers} }), own)
 }
 
 // process says whose facts they are.

@@ -53,6 +53,9 @@ func (w *worker) join(ctx context.Context, ps *parts) (*membership, error) {
 		return nil, w.cfg.refused(err) // before Run logs it as well
 	}
 	ps.start(ctx, "redis", w.conn.Run)
+	if w.peers != nil {
+		ps.start(ctx, "inspect", w.peers.Run)
+	}
 	if err != nil {
 		w.setUnfit("waiting for Redis")
 		if err := w.conn.Reach(ctx); err != nil {

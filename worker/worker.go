@@ -40,6 +40,7 @@ type worker struct {
 	io         *socketio.Server
 	conn       *redisconn.Conn  // nil: no Redis
 	cluster    *adapter.Adapter // nil: in memory, or SocketIO.Adapter
+	peers      *inspect.Peers   // nil: no Redis, or a supervisor asks
 	http       *http.Server
 	routers    *pollServer // nil without a handoff socket; set before serving
 

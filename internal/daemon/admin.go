@@ -21,7 +21,7 @@ func (d *Daemon) serveAdmin(ctx context.Context) error {
 		return nil
 	}
 	page, err := dashboard.New(dashboard.Config{
-		Host: d.host.Name(), Version: d.cfg.Version, Source: d.host.Inspect, Actor: d.host.Actions(d.steer), Key: d.cfg.Settings.AdminKey, Log: d.cfg.Log,
+		Host: d.host.Name(), Version: d.cfg.Version, Source: d.host.Everywhere(), Actor: d.host.Actions(d.steer), Key: d.cfg.Settings.AdminKey, Log: d.cfg.Log,
 	})
 	if err != nil {
 		return err
@@ -30,7 +30,7 @@ func (d *Daemon) serveAdmin(ctx context.Context) error {
 	parts.Go(func() error { return page.Run(ctx) })
 	server := admin.New(admin.Config{
 		Ready: d.host.Ready, Status: d.adminStatus, Cluster: d.host.Overview, Trace: d.host.Trace, Gatherer: admin.AggregateSockets(d.metrics, d.host.AdminSockets),
-		Page: page, Inspect: inspect.NewHandler(d.host.Inspect, d.host.Inspect),
+		Page: page, Inspect: inspect.NewHandler(d.host.Everywhere(), d.host.Inspect),
 	})
 	parts.Go(func() error { return server.Run(ctx, d.admin) })
 	return parts.Wait()

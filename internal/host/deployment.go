@@ -19,6 +19,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/adapterenv"
 	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/node"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -64,6 +65,7 @@ type Deployment struct {
 	staffed bool // it has got its first processes
 
 	cluster *cluster.Cluster   // nil until it is open
+	peers   *inspect.Peers     // asks other hosts; nil without a Redis that they reach
 	stop    context.CancelFunc // ends following the cluster
 }
 
@@ -175,7 +177,11 @@ func (d *Deployment) connect(ctx context.Context, notify func(Notice)) error {
 	if err != nil {
 		return d.named(err)
 	}
-	d.change(func() { d.cluster = c })
+	d.change(func() {
+		if d.cluster = c; !embedded {
+			d.peers = inspect.NewPeers(inspect.PeersConfig{Conn: c.Conn, App: d.app.Settings.App.App, Local: d.host.Inspect.App(d.app.Settings.App.App)})
+		}
+	})
 	local, err := d.reach(ctx, c, embedded, notify)
 	if err != nil {
 		return d.named(err)
@@ -207,7 +213,15 @@ func (d *Deployment) reach(ctx context.Context, c *cluster.Cluster, embedded boo
 // follow runs the cluster until Close. It outlives the command that opened the app.
 func (d *Deployment) follow(ctx context.Context, c *cluster.Cluster) {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d.change(func() { d.stop = stop })
+	var peers *inspect.Peers
+	d.change(func() { d.stop, peers = stop, d.peers })
+	if peers != nil {
+		d.following.Go(func() {
+			if err := peers.Run(ctx); err != nil {
+				d.host.cfg.Log.Error("the host no longer answers other hosts", "app", d.app.Name, "error", err)
+			}
+		})
+	}
 	d.following.Go(func() {
 		if err := c.Run(ctx); err != nil {
 			d.host.cfg.Log.Error("the host no longer follows the app's Redis", "app", d.app.Name, "error", err)
@@ -357,7 +371,7 @@ func (d *Deployment) Close() error {
 		if d.redis != nil {
 			d.host.redis.apps.Add(-1)
 		}
-		d.dir, d.cluster, d.redis = nil, nil, nil
+		d.dir, d.cluster, d.redis, d.peers = nil, nil, nil, nil
 	})
 	d.host.mu.Lock()
 	d.host.apps = slices.DeleteFunc(d.host.apps, func(other *Deployment) bool { return other == d })

@@ -28,6 +28,26 @@ func (h *Host) inspected() *inspect.Host {
 	})
 }
 
+// Everywhere returns a Source for all hosts of the apps.
+func (h *Host) Everywhere() inspect.Source {
+	return inspect.Join(func() []inspect.Source {
+		all := []inspect.Source{h.Inspect}
+		asked := map[string]bool{} // apps of one name and Redis are one app
+		for _, d := range h.deployments() {
+			d.change(func() {
+				if d.peers == nil {
+					return
+				}
+				if key := d.cluster.Conn.String() + " " + d.app.Settings.App.App; !asked[key] {
+					asked[key] = true
+					all = append(all, d.peers)
+				}
+			})
+		}
+		return all
+	})
+}
+
 // Name is what this host is called.
 func (h *Host) Name() string {
 	if h.cfg.Supervisor.Host != "" {

@@ -153,7 +153,7 @@ func (r *run) run(ctx context.Context) error {
 	defer stop()
 	var parts errgroup.Group
 	page, err := dashboard.New(dashboard.Config{
-		Host: r.host.Name(), App: r.set.App.App, Version: r.cfg.Version, Source: r.host.Inspect, Actor: r.host.Actions(r.steer), Key: r.set.AdminKey, Log: r.log,
+		Host: r.host.Name(), App: r.set.App.App, Version: r.cfg.Version, Source: r.host.Everywhere(), Actor: r.host.Actions(r.steer), Key: r.set.AdminKey, Log: r.log,
 	})
 	if err != nil {
 		return err
@@ -324,7 +324,7 @@ func (r *run) serveAdmin(ctx context.Context, page http.Handler) error {
 	}
 	return admin.New(admin.Config{
 		Ready: r.ready, Status: r.status, Trace: r.trace, Cluster: r.overview, Page: page,
-		Gatherer: admin.AggregateSockets(r.metrics, r.host.AdminSockets), Inspect: inspect.NewHandler(r.host.Inspect, r.host.Inspect),
+		Gatherer: admin.AggregateSockets(r.metrics, r.host.AdminSockets), Inspect: inspect.NewHandler(r.host.Everywhere(), r.host.Inspect),
 	}).Run(ctx, r.admin)
 }
 

@@ -44,31 +44,68 @@ func gather[T any](ctx context.Context, j *joined, ask func(Source, context.Cont
 func gatherPages[T any](ctx context.Context, j *joined, q Query, ask func(Source, context.Context, Query) (Page[T], error)) (all Page[T], err error) {
 	q.Limit = MaxRows
 	pages, err := gather(ctx, j, func(s Source, ctx context.Context) (Page[T], error) { return ask(s, ctx, q) })
+	return concat(pages), err
+}
+
+// concat returns all rows in one page.
+func concat[T any](pages []Page[T]) (all Page[T]) {
 	for _, p := range pages {
 		all.Rows, all.More = append(all.Rows, p.Rows...), all.More+p.More
 	}
-	return all, err
+	return all
 }
 
+// Samples has one sample of each process: apps of a host share some.
 func (j *joined) Samples(ctx context.Context) ([]Sample, error) {
 	all, err := gather(ctx, j, Source.Samples)
-	return slices.Concat(all...), err
+	type process struct {
+		host string
+		identity
+	}
+	seen := map[process]bool{}
+	return slices.DeleteFunc(slices.Concat(all...), func(s Sample) bool {
+		of := process{s.Host, identityOf(&s.Process)}
+		again := seen[of]
+		seen[of] = true
+		return again
+	}), err
 }
 
-// History adds up the points of each time.
 func (j *joined) History(ctx context.Context) ([]Point, error) {
 	all, err := gather(ctx, j, Source.History)
+	return addPoints(all), err
+}
+
+// addPoints adds up the points of each time. It leaves out the newest ones that not all hosts have
+// yet.
+func addPoints(all [][]Point) []Point {
+	var newest, common time.Time
+	for _, points := range all {
+		if n := len(points); n > 0 && points[n-1].At.After(newest) {
+			newest = points[n-1].At
+		}
+	}
+	common = newest
+	for _, points := range all {
+		if n := len(points); n > 0 && points[n-1].At.Before(common) && newest.Sub(points[n-1].At) <= 2*sampleEvery {
+			common = points[n-1].At
+		}
+	}
 	sums := map[int64]Point{}
 	for _, points := range all {
 		for _, p := range points {
 			at := p.At.UnixNano()
+			if p.At.After(common) {
+				continue
+			}
 			if sum, ok := sums[at]; ok {
 				p = sum.plus(p)
 			}
 			sums[at] = p
 		}
 	}
-	return slices.SortedFunc(maps.Values(sums), func(a, b Point) int { return a.At.Compare(b.At) }), err
+	points := slices.SortedFunc(maps.Values(sums), func(a, b Point) int { return a.At.Compare(b.At) })
+	return points[max(0, len(points)-keptPoints):]
 }
 
 // plus returns the sum of two points of one time.
@@ -94,16 +131,24 @@ func (p Point) plus(o Point) Point {
 
 func (j *joined) Namespaces(ctx context.Context) ([]Namespace, error) {
 	all, err := gather(ctx, j, Source.Namespaces)
+	return addNamespaces(all), err
+}
+
+func addNamespaces(all [][]Namespace) []Namespace {
 	sums := map[string]Namespace{}
 	for _, n := range slices.Concat(all...) {
 		sum := sums[n.Name]
 		sums[n.Name] = Namespace{n.Name, sum.Sockets + n.Sockets, max(sum.Rooms, n.Rooms), sum.EventsIn + n.EventsIn, sum.EventsOut + n.EventsOut}
 	}
-	return slices.SortedFunc(maps.Values(sums), func(a, b Namespace) int { return strings.Compare(a.Name, b.Name) }), err
+	return slices.SortedFunc(maps.Values(sums), func(a, b Namespace) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func (j *joined) Rooms(ctx context.Context, q Query) (Page[Room], error) {
 	all, err := gatherPages(ctx, j, q, Source.Rooms)
+	return addRooms(q, all), err
+}
+
+func addRooms(q Query, all Page[Room]) Page[Room] {
 	type key struct{ namespace, name string }
 	sums := map[key]int{}
 	for _, r := range all.Rows {
@@ -113,7 +158,7 @@ func (j *joined) Rooms(ctx context.Context, q Query) (Page[Room], error) {
 	for k, n := range sums {
 		all.Rows = append(all.Rows, Room{k.namespace, k.name, n})
 	}
-	return RoomPage(q, all.Rows, all.More), err
+	return RoomPage(q, all.Rows, all.More)
 }
 
 func (j *joined) Clients(ctx context.Context, q Query) (Page[Client], error) {

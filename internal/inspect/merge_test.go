@@ -23,7 +23,7 @@ func TestJoinAddsUp(t *testing.T) {
 	}
 	two := &facts{
 		samples:    []Sample{{Process: Process{Name: "worker-2"}, Sessions: 2}},
-		points:     []Point{{At: at, Sessions: 4, EventsIn: 1, Redis: 7, Latency: Histogram{1, 1}}},
+		points:     []Point{{At: at, Sessions: 4, EventsIn: 1, Redis: 7, Latency: Histogram{1, 1}}, {At: at.Add(5 * time.Second), Sessions: 1}, {At: at.Add(10 * time.Second)}},
 		namespaces: []Namespace{{"/", 2, 3, 1, 2}},
 		rooms:      []Room{{"/", "both", 2}},
 		clients:    []Client{{Socket: "c", Connected: at.Add(1), Queue: 9}},
@@ -39,7 +39,7 @@ func TestJoinAddsUp(t *testing.T) {
 	samples, err := j.Samples(ctx)
 	same("samples", samples, err, []Sample{one.samples[0], two.samples[0]})
 	points, err := j.History(ctx)
-	same("history", points, err, []Point{{At: at, Sessions: 5, EventsIn: 3, Redis: 7, Latency: Histogram{2, 1}}, {At: at.Add(5 * time.Second), Sessions: 9}})
+	same("history", points, err, []Point{{At: at, Sessions: 5, EventsIn: 3, Redis: 7, Latency: Histogram{2, 1}}, {At: at.Add(5 * time.Second), Sessions: 10}})
 	namespaces, err := j.Namespaces(ctx)
 	same("namespaces", namespaces, err, []Namespace{{"/", 3, 5, 11, 22}, {"/b", 1, 1, 0, 0}})
 	rooms, err := j.Rooms(ctx, Query{Limit: 1})

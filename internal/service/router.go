@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -324,11 +325,23 @@ func (p *routerProcess) status(context.Context) admin.Status {
 func (p *routerProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Group) (publish func() error, err error) {
 	at := adminPlace{runtimeDir: p.set.RuntimeDir, socket: p.socketName(), listener: p.admin, addr: p.set.AdminAddr}
 	return p.serveAdmin(ctx, hard, parts, at, admin.Config{
-		Ready: p.ready, Status: p.status, Gatherer: p.metrics, Trace: p.trace, Inspect: inspect.NewHandler(p.source(), nil),
+		Ready: p.ready, Status: p.status, Gatherer: p.metrics, Trace: p.trace, Inspect: p.inspect(hard, parts),
 		Cluster: func(context.Context) (any, error) {
 			return cluster.OverviewOf(p.set.App.App, p.members().Workers()), nil
 		},
 	})
+}
+
+// inspect returns the handler of operators' questions. A router without a supervisor also asks and
+// answers the other processes of the app.
+func (p *routerProcess) inspect(hard context.Context, parts *errgroup.Group) http.Handler {
+	own := p.source()
+	if p.set.RuntimeDir != "" || p.cluster == nil {
+		return inspect.NewHandler(own, nil)
+	}
+	peers := inspect.NewPeers(inspect.PeersConfig{Conn: p.cluster.Conn, App: p.set.App.App, Local: own})
+	parts.Go(func() error { return peers.Run(hard) })
+	return inspect.NewHandler(inspect.Join(func() []inspect.Source { return []inspect.Source{own, peers} }), own)
 }
 
 // source answers about this router.

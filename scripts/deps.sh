@@ -46,6 +46,19 @@ python() {
 }
 python "socketio flask_socketio uvicorn websockets redis eventlet" \
   "python3-socketio python3-flask-socketio uvicorn python3-websockets python3-redis python3-eventlet"
+# promtool is one program of 46 MB in a package that would bring a server and its pages, too.
+promtool() {
+  type -P promtool >/dev/null && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    [ -n "${updated:-}" ] || { apt-get update -qq; updated=1; }
+    local dir
+    dir=$(mktemp -d)
+    (cd "$dir" && apt-get download -qq -o APT::Sandbox::User=root prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && install usr/bin/promtool /usr/local/bin/)
+    rm -rf "$dir"
+  fi
+  type -P promtool >/dev/null || { echo "the tests need promtool: install prometheus (apt, dnf, brew) and run this again" >&2; exit 1; }
+}
+promtool
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 [ -n "$(browser || true)" ] || lack chromium chromium
 

@@ -12,7 +12,7 @@ import (
 const (
 	every      = 2 * time.Second  // between two questions
 	askTimeout = 5 * time.Second  // of a question
-	kept       = 15 * time.Minute // of points
+	chartSpan  = 15 * time.Minute // of points
 	maxPoints  = 700              // of them, whatever their steps are
 	forgetLost = 5 * time.Minute  // after which a lost process is no problem any more
 	lostAfter  = 10 * time.Second // without a sample
@@ -76,9 +76,9 @@ func (d *Dashboard) watch(ctx context.Context) {
 func (d *Dashboard) history(ctx context.Context) []point {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	kept, _ := d.cfg.Source.History(ctx) // without it, the charts begin now
-	points := make([]point, 0, len(kept))
-	for _, p := range kept {
+	past, _ := d.cfg.Source.History(ctx) // without it, the charts begin now
+	points := make([]point, 0, len(past))
+	for _, p := range past {
 		points = append(points, point{
 			At: p.At.UnixMilli(), Sessions: p.Sessions, Polling: p.Polling, EventsIn: p.EventsIn, EventsOut: p.EventsOut,
 			BytesIn: p.BytesIn, BytesOut: p.BytesOut, Errors: p.Errors, Failures: p.Failures, CPU: p.CPU, Redis: millis(p.Redis),
@@ -180,7 +180,7 @@ func (d *Dashboard) setPoints(points []point) {
 
 // trimmed returns the points that the charts have room for.
 func trimmed(points []point, now time.Time) []point {
-	oldest := now.Add(-kept).UnixMilli()
+	oldest := now.Add(-chartSpan).UnixMilli()
 	first := max(0, len(points)-maxPoints)
 	for first < len(points) && points[first].At < oldest {
 		first++

@@ -40,6 +40,8 @@ type Dashboard struct {
 	jobs   chan *job
 	wakeUp chan struct{} // somebody looks
 
+	answers answers
+
 	mu      sync.Mutex // guards what follows
 	viewers map[*viewer]struct{}
 	taps    int
@@ -56,7 +58,7 @@ func New(cfg Config) (*Dashboard, error) {
 	}
 	d := &Dashboard{
 		cfg: cfg, mux: http.NewServeMux(), guard: newGuard(cfg.Key, time.Now), jobs: make(chan *job), wakeUp: make(chan struct{}, 1),
-		viewers: map[*viewer]struct{}{},
+		viewers: map[*viewer]struct{}{}, answers: answers{kept: map[string]*kept{}},
 	}
 	d.mux.HandleFunc("GET /{$}", servePage)
 	d.mux.HandleFunc("GET /dashboard/{file}", serveFile)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -301,9 +302,43 @@ func TestListsHaveBounds(t *testing.T) {
 		}
 	}
 	source.err = errors.New("host-b doesn't answer")
-	if got := get(t, d, "/dashboard/ended").Body.String(); !strings.Contains(got, `"missing":"host-b doesn't answer"`) {
+	if got := get(t, d, "/dashboard/ended?text=another").Body.String(); !strings.Contains(got, `"missing":"host-b doesn't answer"`) {
 		t.Error(got)
 	}
+}
+
+func TestViewersShareAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := answers{kept: map[string]*kept{}}
+		asked, hold := 0, make(chan struct{})
+		ask := func() []byte {
+			asked++
+			<-hold
+			return fmt.Append(nil, asked)
+		}
+		for range 10 {
+			go a.get(t.Context(), "q", ask)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		go a.get(ctx, "q", ask)
+		synctest.Wait()
+		leave()
+		close(hold)
+		synctest.Wait()
+		if got := a.get(t.Context(), "q", ask); asked != 1 || string(got) != "1" {
+			t.Errorf("asked %d times for %s", asked, got)
+		}
+		time.Sleep(freshFor)
+		if got := a.get(t.Context(), "q", ask); string(got) != "2" {
+			t.Errorf("an old answer: %s", got)
+		}
+		for i := range 3 * maxAnswers {
+			a.get(t.Context(), strconv.Itoa(i), ask)
+		}
+		if len(a.kept) != maxAnswers {
+			t.Errorf("keeps %d answers", len(a.kept))
+		}
+	})
 }
 
 func TestPageNeedsNothingFromOutside(t *testing.T) {

@@ -1,11 +1,11 @@
-// lists.js shows namespaces, rooms and clients. It asks when a view is opened, and every five
+// lists.js shows namespaces, rooms and clients. It asks when a view is opened, and every ten
 // seconds while it's open and its window is visible.
 
 import { $, Table, el, setText } from "./dom.js";
 import { age, bytesText, clock, millis, nanos, none, number, rate } from "./format.js";
 import { can, perform } from "./actions.js";
 
-const again = 5000;
+const again = 10_000;
 
 let tables = {};
 let timer = 0;

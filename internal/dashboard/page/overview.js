@@ -16,7 +16,7 @@ const tiles = [
   ["Events out", (t) => [t.measured ? rate(t.eventsOut) : none, "/s"]],
   ["Bytes in", (t) => (t.measured ? perSecond(t.bytesIn) : [none])],
   ["Bytes out", (t) => (t.measured ? perSecond(t.bytesOut) : [none])],
-  ["Event to ack", (t) => (t.p50 === null ? [none, "", "no events"] : [millis(t.p50), "ms", `p99 ${millis(t.p99)} ms`])],
+  ["Event to ack", (t) => (t.p50 === null ? [none, "", "none was timed"] : [millis(t.p50), "ms", `p99 ${millis(t.p99)} ms`])],
   ["Handlers' errors", (t) => [t.measured ? rate(t.errors) : none, "/s", "", t.errors > 0]],
   ["Redis", (t) => (!t.usesRedis ? [none, "", "not used"] : t.redisUp ? [millis(t.redis), "ms", "answers"] : ["away", "", "doesn't answer", true])],
 ];

@@ -27,6 +27,7 @@ const key = (p) => `${p.host}\n${p.name}`;
 export function makeWorkers() {
   workers = new Table($("workers-table"), "Workers", [
     ...who, state,
+    { name: "", cell: processButtons },
     { name: "sessions", value: (p) => p.sessions, text: (p) => number(p.sessions), num: true },
     { name: "events in /s", value: (p) => p.eventsIn, text: measured((p) => rate(p.eventsIn)), num: true },
     { name: "out /s", value: (p) => p.eventsOut, text: measured((p) => rate(p.eventsOut)), num: true },
@@ -35,7 +36,6 @@ export function makeWorkers() {
     { name: "queue", value: (p) => p.queueBytes, text: (p) => bytesText(p.queueBytes), num: true },
     { name: "errors /s", value: (p) => p.errors, text: measured((p) => rate(p.errors)), num: true },
     cpu, memory, up, ...restarts,
-    { name: "", cell: processButtons },
   ], { key, sort: "host", empty: "No worker has answered yet." });
   node = new Table($("node-table"), "Node workers", [
     ...who,

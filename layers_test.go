@@ -38,7 +38,7 @@ var layers = map[string][]string{
 	"e2e":                   {"*"},
 	"internal/admin":        {}, "internal/bufpool": {}, "internal/buildinfo": {}, "internal/eventloop": {}, "internal/handler": {"socketio/packet"}, "internal/config": {"directory", "internal/apikey", "internal/redisconn", "internal/loghandler"}, "internal/loghandler": {}, "internal/netio/handoff": {"internal/netio"}, "internal/netio/http1": {}, "internal/netio/relay": {"internal/netio", "internal/bufpool"},
 	"internal/bench": {"client", "socketio/packet"}, "internal/lifeline": {"internal/netio"}, "internal/netio": {"internal/bufpool"}, "internal/pm2": {}, "internal/systemd": {},
-	"internal/processview": {"internal/daemon", "internal/pm2"},
+	"internal/processview": {"internal/daemon", "internal/pm2", "internal/inspect"},
 	"internal/host": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn",
 		"internal/admin", "internal/systemd", "internal/inspect", "internal/dashboard", "internal/rebalance", "adapter/emitter", "socketio/packet", "directory"},
 	"internal/service": {"internal/supervisor", "internal/node", "internal/lifeline", "internal/config", "internal/cluster", "internal/sockets", "internal/adapterenv", "internal/redisconn", "internal/redisserver",

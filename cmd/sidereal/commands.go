@@ -29,7 +29,7 @@ func addCommands(root *cobra.Command) {
 		startOrCommand("startOrRestart", "restart", daemon.StartRestart), startOrCommand("startOrReload", "reload", daemon.StartReload),
 		sendCommand(), moduleCommand(), signalCommand(), resetCommand(), ecosystemCommand())
 	add(root, groupLook,
-		listCommand(), monitCommand(), logsCommand(), describeCommand(), jlistCommand(), prettyListCommand(), envCommand(), idCommand(), pidCommand(),
+		listCommand(), monitCommand(), topCommand(), logsCommand(), describeCommand(), jlistCommand(), prettyListCommand(), envCommand(), idCommand(), pidCommand(),
 		everythingCommand("flush", "Empty log files", "log files are empty", daemon.Flush),
 		everythingCommand("reloadLogs", "Reopen log files, after a tool has moved them", "log files are open anew", daemon.ReloadLogs))
 	add(root, groupKeep, saveCommand(), clearDumpCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), updateCommand(), killCommand(), pingCommand())

@@ -15,19 +15,30 @@ import (
 	"github.com/sidereal-io/sidereal/internal/testkit"
 )
 
-// TestDashboard shows a host in a browser, and acts on it.
+// TestDashboard shows two hosts in a browser, finds a client of the other one and disconnects it,
+// and drains a worker.
 func TestDashboard(t *testing.T) {
-	host := harness.StartHost(t, harness.HostConfig{Name: "host-a", Workers: 2, RedisURL: testkit.StartRedis(t).URL(), Env: []string{"SIDEREAL_ADMIN_KEY=0123456789abcdef"}})
-	host.AwaitWorkers(t, 2)
+	redis := testkit.StartRedis(t)
+	var hosts [2]*harness.Host
+	for i, name := range []string{"host-a", "host-b"} {
+		hosts[i] = harness.StartHost(t, harness.HostConfig{Name: name, Workers: 2, RedisURL: redis.URL(), Env: []string{"SIDEREAL_ADMIN_KEY=0123456789abcdef"}})
+	}
+	for _, h := range hosts {
+		h.AwaitWorkers(t, 4)
+	}
 	node := harness.StartNode(t)
 	for i := range 3 {
-		node.Must("connect", args{"name": fmt.Sprint("client", i), "url": host.URL}, nil)
+		node.Must("connect", args{"name": fmt.Sprint("client", i), "url": hosts[i%2].URL, "options": args{"transports": []string{"websocket"}}}, nil)
+		node.Must("ask", args{"name": fmt.Sprint("client", i), "event": "join", "args": []any{"lobby"}}, nil)
 	}
-	page := openPage(t, host.Admin, "")
+	var far whoami
+	node.Must("ask", args{"name": "client1", "event": "whoami"}, &far)
+	page := openPage(t, hosts[0].Admin, "")
 	do(t, page,
 		holds(`document.querySelector("#link").dataset.state === "live"`),
+		holds(tile("Hosts", "2")),
 		holds(tile("Sessions", "3")),
-		holds(tile("Workers", "2")),
+		holds(tile("Workers", "4")),
 		holds(`document.querySelector("#health").dataset.state === "good"`),
 		holds(`document.querySelectorAll(".plot canvas").length === 6`),
 		holds(`[...document.querySelectorAll(".plot")].every((p) => /last 15 minutes/.test(p.getAttribute("aria-label")))`),
@@ -36,7 +47,7 @@ func TestDashboard(t *testing.T) {
 	inBothColors(t, page, "dashboard", 1200, 1000)
 	do(t, page,
 		chromedp.Click(`nav a[href="#workers"]`),
-		holds(`document.querySelectorAll("#workers-table tbody tr").length === 2`),
+		holds(`document.querySelectorAll("#workers-table tbody tr").length === 4`),
 		holds(`document.querySelectorAll("#workers-table button[aria-label]").length === 0`), // nobody has shown the key
 		chromedp.Click(`nav a[href="#actions"]`),
 		chromedp.SendKeys("#key", "a wrong key, for sure\r"),
@@ -44,6 +55,18 @@ func TestDashboard(t *testing.T) {
 		chromedp.Evaluate[chromedp.Void](`document.querySelector("#key").value = ""`),
 		chromedp.SendKeys("#key", "0123456789abcdef\r"),
 		holds(`!document.querySelector("#lock").hidden`),
+		chromedp.Click(`nav a[href="#rooms"]`),
+		holds(`/lobby\s+\/\s+3/.test(document.querySelector("#rooms-table").innerText)`),
+		chromedp.Click(`#rooms-table a`),
+		holds(`document.querySelectorAll("#clients-table tbody a").length === 3`),
+		chromedp.Click(fmt.Sprintf(`#clients-table a[href="#client/%s"]`, far.ID)),
+		holds(`/rooms\s+lobby/.test(document.querySelector("#client-facts").innerText)`),
+		holds(`document.querySelector("#client-facts").innerText.includes(" on host-b")`),
+		chromedp.WaitVisible("#client-disconnect"),
+		chromedp.Click("#client-disconnect"),
+		chromedp.WaitVisible("#confirm-yes"),
+		chromedp.Click("#confirm-yes"),
+		holds(`document.querySelector("#client-facts").innerText.includes("not connected any more")`),
 		chromedp.Click(`nav a[href="#workers"]`),
 		chromedp.Click(`button[aria-label="Drain worker-2 on host-a"]`),
 		chromedp.WaitVisible("#confirm-yes"),

@@ -54,8 +54,16 @@ func problems(v *view, reports []report, missing error, prior memory) []problem 
 		processProblems(v, &v.Processes[i], add)
 	}
 	hostProblems(v, add)
+	said := map[string][]string{} // hosts by what they say: all know of settings that differ
 	for _, r := range reports {
-		add(true, "settings-differ", r.host+r.text, "%s: %s.", r.host, clipped(strings.TrimSuffix(r.text, ".")))
+		said[r.text] = append(said[r.text], r.host)
+	}
+	for text, hosts := range said {
+		by := ""
+		if len(hosts) == 1 {
+			by = hosts[0] + ": "
+		}
+		add(true, "settings-differ", text, "%s%s.", by, clipped(strings.TrimSuffix(text, ".")))
 	}
 	t := &v.Total
 	if open := t.Sessions - t.Polling; t.Relayed >= relayedLeast && open > 0 && float64(t.Relayed)/float64(open) > relayedShare {

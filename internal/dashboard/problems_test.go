@@ -52,6 +52,7 @@ func TestProblems(t *testing.T) {
 		"by a few":                {processes: []process{worker("a", "worker-1", func(p *process) { p.Sessions = 9 }), worker("b", "worker-1", func(p *process) { p.Sessions = 1 })}},
 		"no worker is ready":      {processes: []process{worker("a", "worker-1", func(p *process) { p.State = "starting" }), worker("b", "worker-1", nil)}, want: []string{"!a has no ready worker."}},
 		"settings":                {reports: []report{{"a", "SIDEREAL_PATH must be the same."}}, want: []string{"!a: SIDEREAL_PATH must be the same."}},
+		"settings, said by all":   {reports: []report{{"a", "SIDEREAL_PATH differs"}, {"b", "SIDEREAL_PATH differs"}}, want: []string{"!SIDEREAL_PATH differs."}},
 		"many are relayed":        {processes: []process{worker("a", "worker-1", func(p *process) { p.Sessions, p.Polling, p.Relayed = 400, 100, 200 })}, want: []string{"Routers relay 67 % of the WebSockets"}},
 		"few are relayed":         {processes: []process{worker("a", "worker-1", func(p *process) { p.Relayed = 99 })}},
 		"handlers fail":           {processes: []process{worker("a", "worker-1", func(p *process) { p.Errors = 2 })}, want: []string{"!Handlers return 2.0 errors a second, for 100.0 events a second."}},

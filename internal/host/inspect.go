@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sidereal-io/sidereal/internal/cluster"
 	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
@@ -22,6 +23,9 @@ func (h *Host) inspected() *inspect.Host {
 				state := d.State()
 				s.Problems = append(s.Problems, state.Problems...)
 				s.Problems = append(s.Problems, state.Warnings...)
+				if c := d.Cluster(); c != nil {
+					s.Problems = append(s.Problems, cluster.Disagreements(c.Directory.Workers().All(), "", "")...)
+				}
 			}
 			return s
 		},
@@ -107,11 +111,11 @@ func (d *Deployment) describe(c *inspect.Child) {
 	default:
 		c.Role = "program"
 	}
-	cluster := d.Cluster()
-	if cluster == nil || c.Worker == "" {
+	of := d.Cluster()
+	if of == nil || c.Worker == "" {
 		return
 	}
-	if w := cluster.Directory.Workers().Get(c.Worker); w != nil {
+	if w := of.Directory.Workers().Get(c.Worker); w != nil {
 		c.Sessions = w.Clients
 	}
 }

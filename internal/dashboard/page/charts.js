@@ -94,7 +94,7 @@ function make(chart, data) {
   const axis = { stroke: color("--quiet"), font, grid: { stroke: color("--grid"), width: 1 }, ticks: { show: false } };
   const last = chart.lines.length - 1;
   return new window.uPlot({
-    width: chart.plot.clientWidth, height: 150, cursor: { show: false }, legend: { show: false }, padding: [8, chart.scales ? 4 : 10, 0, 0],
+    width: chart.plot.clientWidth, height: 150, cursor: { show: false }, legend: { show: false }, padding: [8, chart.scales ? 4 : 18, 0, 0],
     scales: { x: { range: () => [Date.now() / 1000 - kept / 1000, Date.now() / 1000] }, y: { range: room }, z: { range: room } },
     axes: [
       { ...axis, size: 24, space: 70, grid: { show: false }, values: (_, times) => times.map((t) => clock(t * 1000).slice(0, 5)) },

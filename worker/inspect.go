@@ -41,6 +41,9 @@ func (w *worker) process() inspect.Process {
 
 // complete adds to a sample what no metric counts.
 func (w *worker) complete(s *inspect.Sample) {
+	for session := range w.io.Engine().Sessions() {
+		s.QueueBytes += int64(session.Buffered())
+	}
 	if w.conn != nil {
 		s.RedisLatency = w.conn.Latency()
 	}

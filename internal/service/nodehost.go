@@ -76,8 +76,9 @@ func (p *nodeHostProcess) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	source := sampled(inspect.Process{Host: p.set.HostName, App: p.set.App.App, Name: "nodehost", Role: "service", Started: p.started}, p.counts, func() *redisconn.Conn { return p.conn })
-	server := admin.New(admin.Config{Gatherer: host.Gatherer(p.metrics), Inspect: inspect.NewHandler(&source, nil)})
+	source := &nodeHostFacts{host: host}
+	source.Sampled = sampled(inspect.Process{Host: p.set.HostName, App: p.set.App.App, Name: "nodehost", Role: "service", Started: p.started}, p.counts, func() *redisconn.Conn { return p.conn })
+	server := admin.New(admin.Config{Gatherer: host.Gatherer(p.metrics), Inspect: inspect.NewHandler(source, nil)})
 	parts.Go(func() error { return server.Run(hard, socket) })
 	if err := socket.Publish(); err != nil {
 		return err
@@ -85,6 +86,28 @@ func (p *nodeHostProcess) run(ctx context.Context) (err error) {
 	follow(hard, parts, line, func(t lifeline.Told) { host.Told(hard, t) })
 	report(line, lifeline.Ready)
 	return host.Run(ctx)
+}
+
+// nodeHostFacts is what a node host tells operators: of itself, and of the Node processes.
+type nodeHostFacts struct {
+	inspect.Sampled
+	host *nodejs.Host
+}
+
+// Samples has a sample of each Node process that has reported.
+func (f *nodeHostFacts) Samples(ctx context.Context) ([]inspect.Sample, error) {
+	all, err := f.Sampled.Samples(ctx)
+	for _, u := range f.host.Usages() {
+		if u.At.IsZero() {
+			continue
+		}
+		all = append(all, inspect.Sample{
+			Process: inspect.Process{Name: u.Name, Role: "node", Worker: u.Worker, PID: u.PID, Started: u.Started}, At: u.At,
+			CPU: u.CPU, Memory: u.Memory, Sessions: u.Sessions, Sockets: u.Sockets, EventsIn: u.Received, EventsOut: u.Sent,
+			LoopDelay: u.LoopDelay, Heap: u.Heap, GC: u.GC,
+		})
+	}
+	return all, err
 }
 
 // openRedis opens the connection to Redis, if there is to be one.

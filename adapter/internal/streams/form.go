@@ -200,8 +200,8 @@ func (f *Form) Trials(name string, recovery bool) []link.Trial {
 var broadcastType = strconv.Itoa(int(wire.ClusterBroadcast))
 
 // take carries out an entry of a stream. The reader holds the stream's turn, which also guards
-// scratch. At is the entry's place.
-func (f *Form) take(e *wire.Entry, at offset, scratch *wire.Scratch) error {
+// scratch.
+func (f *Form) take(e *wire.Entry, scratch *wire.Scratch) error {
 	if len(e.Data) > f.Config.MaxMessageBytes {
 		return link.ErrTooLarge
 	}
@@ -214,7 +214,7 @@ func (f *Form) take(e *wire.Entry, at offset, scratch *wire.Scratch) error {
 	if e.UID == n.UID {
 		f.Skip()
 		if rec != nil && e.Type == broadcastType {
-			rec.inFlight.seen([]byte(e.Data), at)
+			rec.inFlight.seen([]byte(e.Data))
 		}
 		return nil
 	}
@@ -233,7 +233,7 @@ func (f *Form) take(e *wire.Entry, at offset, scratch *wire.Scratch) error {
 	case c.Type == wire.ClusterBroadcast && !c.WantsAck():
 		place := ""
 		if rec != nil && c.Recoverable() {
-			place = at.String()
+			place = rec.inFlight.position().String()
 		}
 		_, err := n.DeliverCluster(&c, scratch, place)
 		return err

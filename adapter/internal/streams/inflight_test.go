@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -17,13 +19,14 @@ import (
 // heard has a queue whose deliveries are noted: the event, and its offset.
 type heard struct {
 	inFlight
-	turn sync.Mutex
-	log  []string
+	turn  sync.Mutex
+	moved offset
+	log   []string
 }
 
 func newHeard() *heard {
 	h := new(heard)
-	h.inFlight.turn, h.patient = &h.turn, patience
+	h.inFlight.turn, h.at, h.uid, h.patient = &h.turn, func() offset { return h.moved }, "me", patience
 	h.deliver = func(b *cluster.Broadcast) { h.log = append(h.log, string(b.Data.JSON)+b.Offset) }
 	return h
 }
@@ -41,7 +44,13 @@ func (h *heard) mark(name string) { h.after(func() { h.log = append(h.log, name)
 func (h *heard) show(name string, seq uint64) {
 	h.turn.Lock()
 	defer h.turn.Unlock()
-	h.seen([]byte(name), offset{1, seq})
+	h.moved = offset{1, seq}
+	h.seen([]byte(name))
+}
+
+// early is a broadcast as it is delivered before the stream shows it.
+func early(name string, at offset, number int) string {
+	return fmt.Sprintf(`["%s"]%s`, name, position{at, mark{"me", digestOf(name), number}})
 }
 
 func (h *heard) want(t *testing.T, want ...string) {
@@ -67,8 +76,12 @@ func TestWhatIsEmittedWaitsForItsPlaceInTheStream(t *testing.T) {
 		h.want(t, `["a"]1-1`, "behind a")
 		h.show("other", 2)
 		h.want(t)
-		h.show("a", 3) // b never got there
-		h.want(t, `["b"]`, `["a"]1-3`)
+		h.show("a", 3) // b didn't get there before
+		h.want(t, `["b"]`, `["a"]`+position{offset{1, 3}, mark{"me", digestOf("b"), 1}}.String())
+		h.show("b", 4)
+		h.say(t, "c", patience)
+		h.show("c", 5)
+		h.want(t, `["c"]1-5`)
 		h.mark("at once")
 		h.want(t, "at once")
 		synctest.Wait()
@@ -85,14 +98,14 @@ func TestWhatTheStreamDoesNotShowInTimeIsDelivered(t *testing.T) {
 		h.mark("behind b")
 		time.Sleep(patience/2 + time.Millisecond)
 		synctest.Wait()
-		h.want(t, `["a"]`)
+		h.want(t, early("a", offset{}, 1))
 		time.Sleep(patience)
 		synctest.Wait()
-		h.want(t, `["b"]`, "behind b")
+		h.want(t, early("b", offset{}, 1), "behind b")
 
 		// A client that was not here when they were delivered gets them now, and not again from the
 		// stream.
-		if late := h.missedEarly([]string{"room"}); len(late) != 2 || string(late[0].JSON) != `["a"]` {
+		if late := h.missedEarly([]string{"room"}); len(late) != 2 || string(late[0].JSON) != `["a","0-0-me-`+strconv.FormatUint(digestOf("a"), 16)+`-1"]` {
 			t.Errorf("late %v", late)
 		}
 		if late := h.missedEarly([]string{"another"}); len(late) != 0 {
@@ -110,11 +123,90 @@ func TestWhatTheStreamDoesNotShowInTimeIsDelivered(t *testing.T) {
 
 		h.say(t, "away", atOnce)
 		synctest.Wait()
-		h.want(t, `["away"]`)
-		h.say(t, "c", patience)
+		h.want(t, early("away", offset{1, 1}, 1))
+		h.say(t, "away", patience)
 		h.close()
-		h.want(t, `["c"]`)
+		h.want(t, early("away", offset{1, 1}, 2))
 	})
+}
+
+// TestEqualBroadcastsAreNumbered: numbers count what the stream is still to show.
+func TestEqualBroadcastsAreNumbered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHeard()
+		for range 3 {
+			h.say(t, "a", atOnce)
+			synctest.Wait()
+		}
+		h.want(t, early("a", offset{}, 1), early("a", offset{}, 2), early("a", offset{}, 3))
+		h.show("a", 1)
+		h.say(t, "a", atOnce)
+		synctest.Wait()
+		h.want(t, early("a", offset{1, 1}, 3))
+		for i := range mostEarly {
+			h.say(t, fmt.Sprint(i), atOnce)
+			synctest.Wait()
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if n := len(h.early); n > mostEarly {
+			t.Errorf("%d broadcasts are kept", n)
+		}
+	})
+}
+
+// TestReplayLeavesOutWhatWasSeen: a client with a mark gets what came since, once.
+func TestReplayLeavesOutWhatWasSeen(t *testing.T) {
+	entries := []struct{ uid, data string }{
+		{"me", "tick"}, {"other", "tick"}, {"me", "secret"}, {"me", "tick"}, {"other", "b"}, {"me", "tick"},
+	}
+	for _, c := range []struct {
+		mark mark
+		want string
+	}{
+		{mark{}, "tick tick tick b tick"},
+		{mark{"me", digestOf("tick"), 1}, "tick tick b tick"},
+		{mark{"me", digestOf("secret"), 1}, "tick tick b tick"},
+		{mark{"me", digestOf("tick"), 2}, "tick b tick"},
+		{mark{"me", digestOf("tick"), 3}, "tick b"},
+		{mark{"me", digestOf("tick"), 4}, "tick tick tick b tick"}, // not in the stream yet
+		{mark{"other", digestOf("b"), 1}, "tick tick tick"},
+		{mark{"nobody", digestOf("tick"), 1}, "tick tick tick b tick"},
+	} {
+		r := replay{mark: c.mark}
+		for _, e := range entries {
+			r.add(&wire.Entry{UID: e.uid, Data: e.data}, linktest.Text(e.data), e.data != "secret")
+		}
+		var got []string
+		for _, event := range r.events() {
+			got = append(got, strings.Trim(string(event.JSON), `[]`))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("with %v: %q, want %q", c.mark, got, c.want)
+		}
+	}
+}
+
+func TestPositions(t *testing.T) {
+	for _, p := range []position{
+		{}, {offset: offset{1526919030474, 55}}, {offset{1, 2}, mark{"0123456789abcdef", 1<<64 - 1, 10_000}},
+	} {
+		text := p.String()
+		if len(text) > maxPosition {
+			t.Errorf("%s is too long", text)
+		}
+		if got, ok := parsePosition(text); !ok || got != p {
+			t.Errorf("%s: %v, %v", text, got, ok)
+		}
+	}
+	for _, text := range []string{
+		"", "1", "1-", "-1", "a-1", "1-2-3", "1-2-u-3", "1-2--3-1", "1-2-u-x-1", "1-2-u-3-0", "1-2-u-3--1", "1-2-u-3-x", "1-2-u-3-1-1",
+		"99999999999999999999-1", "1-2-u-11111111111111111-1", "1-2-u-1-99999999999999999999", strings.Repeat("1", 200) + "-1",
+	} {
+		if p, ok := parsePosition(text); ok {
+			t.Errorf("%q is taken for %v", text, p)
+		}
+	}
 }
 
 func TestWhatCannotBeSentIsDeliveredHere(t *testing.T) {

@@ -25,9 +25,9 @@ type lease struct {
 	// Of a client that came back, until it has entered:
 	back   bool
 	rooms  []string
-	seen   offset // the events after it, up to read, are in missed
+	seen   position // the events after it, up to read, are in missed
 	read   offset
-	missed []packet.Payload // up to read, as far as this process didn't have it
+	missed replay // up to read, as far as this process didn't have it
 
 	// Guarded by snapshots.mu:
 	epoch  int
@@ -46,7 +46,7 @@ var _ cluster.Lease = (*lease)(nil)
 // catchUp reads from Redis the missed entries that the tail doesn't have.
 func (l *lease) catchUp(ctx context.Context) bool {
 	if l.read == (offset{}) {
-		l.read = l.seen
+		l.read, l.missed.mark = l.seen.offset, l.seen.mark
 	}
 	client, st := l.rec.form().Conn.Client(), l.rec.stream
 	for {
@@ -67,9 +67,8 @@ func (l *lease) catchUp(ctx context.Context) bool {
 			}
 			l.read = at
 			e := entryOfValues(m.Values)
-			if p, ok := l.rec.missed(&e, at, l.rooms); ok {
-				l.missed = append(l.missed, p)
-			}
+			event, wanted := l.rec.missed(&e, at, l.rooms)
+			l.missed.add(&e, event, wanted)
 		}
 	}
 }
@@ -116,7 +115,7 @@ func (l *lease) enter(ctx context.Context, f func([]packet.Payload) bool) {
 	}
 	l.rec.stream.turn.Lock()
 	defer l.rec.stream.turn.Unlock()
-	l.entered(f, l.missed)
+	l.entered(f, l.missed.events())
 }
 
 func (l *lease) tryEnter(f func([]packet.Payload) bool) bool {
@@ -129,11 +128,10 @@ func (l *lease) tryEnter(f func([]packet.Payload) bool) bool {
 	}
 	missed := l.missed
 	for i := range rest {
-		if p, ok := l.rec.missed(&rest[i].Entry, rest[i].at, l.rooms); ok {
-			missed = append(missed, p)
-		}
+		event, wanted := l.rec.missed(&rest[i].Entry, rest[i].at, l.rooms)
+		missed.add(&rest[i].Entry, event, wanted)
 	}
-	l.entered(f, append(missed, l.rec.inFlight.missedEarly(l.rooms)...))
+	l.entered(f, append(missed.events(), l.rec.inFlight.missedEarly(l.rooms)...))
 	return true
 }
 
@@ -141,7 +139,7 @@ func (l *lease) entered(f func([]packet.Payload) bool, missed []packet.Payload) 
 	if f(missed) {
 		l.opened()
 	}
-	l.missed, l.rooms = nil, nil
+	l.missed, l.rooms = replay{}, nil
 }
 
 func (l *lease) opened() {

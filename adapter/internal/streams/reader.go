@@ -310,7 +310,7 @@ func (r *reader) take(st *stream, at offset, fields []any) (size int) {
 	st.movedLocked(at)
 	st.tail.add(at, e)
 	r.lostLocked(st, st.trims.read(at))
-	switch err := r.form.take(&e, at, &st.scratch); {
+	switch err := r.form.take(&e, &st.scratch); {
 	case errors.Is(err, link.ErrTooLarge):
 		r.form.Refuse(link.Oversized, st.name, len(e.Data))
 	case err != nil:

@@ -25,7 +25,9 @@ func (n *namespace) Recover(maxDisconnection time.Duration, maxBytes int, gone f
 	rec := &recovery{
 		namespace: n, stream: n.form.reader.streams[n.stream], maxDisconnection: maxDisconnection, leases: make(map[string]*lease), gone: gone,
 	}
-	rec.inFlight = inFlight{turn: &rec.stream.turn, deliver: n.Local.Deliver, patient: n.form.patient}
+	rec.inFlight = inFlight{
+		turn: &rec.stream.turn, at: func() offset { return rec.stream.at }, uid: n.UID, deliver: n.Local.Deliver, patient: n.form.patient,
+	}
 	rec.stream.turn.Lock()
 	rec.stream.tail.on = true
 	rec.stream.tail.maxBytes = max(rec.stream.tail.maxBytes, maxBytes)
@@ -239,17 +241,23 @@ func (rec *recovery) claim(ctx context.Context, text string, stored wire.Snapsho
 // the place that the client names, if the stream still has it. For a client that has seen nothing
 // it is the place where the client began. A client may also name an earlier place, which it knows
 // from another socket or namespace; the events there were not for it.
-func (rec *recovery) seenBy(ctx context.Context, says string, began offset, known bool) (offset, string) {
-	o := began
+func (rec *recovery) seenBy(ctx context.Context, says string, began offset, known bool) (seen position, outcome string) {
+	seen.offset = began
 	if says != "" {
 		var ok bool
-		if o, ok = parseOffset(says); !ok {
-			return o, unknown
+		if seen, ok = parsePosition(says); !ok {
+			return seen, unknown
 		}
-		if known && began.after(o) {
-			says, o = "", began
+		if known && !seen.after(began) { // the stream need not have an entry where the client began
+			says, seen.offset = "", began
 		}
 	}
+	return seen, rec.kept(ctx, says, seen.offset)
+}
+
+// kept returns no outcome if the stream still has the entry at o, which a client named unless says
+// is empty.
+func (rec *recovery) kept(ctx context.Context, says string, o offset) (outcome string) {
 	rec.stream.turn.Lock()
 	was, read := rec.stream.tail.has(o)
 	if says == "" && read {
@@ -259,19 +267,19 @@ func (rec *recovery) seenBy(ctx context.Context, says string, began offset, know
 	if !read && o != (offset{}) {
 		found, err := rec.form().Conn.Client().XRangeN(ctx, rec.stream.name, o.String(), o.String(), 1).Result()
 		if err != nil {
-			return o, link.Away
+			return link.Away
 		}
 		was = len(found) > 0
 	}
 	switch {
 	case !was && !read && o == offset{}:
-		return o, gone
+		return gone
 	case !was && rec.ahead(ctx, o): // this process has not read so far yet
-		return o, ""
+		return ""
 	case !was:
-		return o, gone
+		return gone
 	}
-	return o, ""
+	return ""
 }
 
 // ahead reports whether the stream has an entry at o that this process hasn't read yet, and waits

@@ -16,9 +16,11 @@ build unit test check: export CGO_ENABLED := 0
 .DEFAULT_GOAL := help
 .PHONY: run build unit test check lint vulncheck bench bench-scale bench-hosts bench-storm bench-cluster interop flakes cover fuzz soak demo picture demo-test dist image help generate deps
 
+# Unless you choose an adapter, clients resume their sessions after a worker's death.
 run: $(BUNDLE)/package.json ## start `sidereal up` with the demo on :8080 (ARGS='-i 4' to pass more)
 	@$(MAKE) --no-print-directory build
-	@exec ./bin/sidereal up $(ARGS)
+	@if [ -z "$$SIDEREAL_ADAPTER$$SIDEREAL_RECOVERY" ]; then export SIDEREAL_ADAPTER=redis-streams SIDEREAL_RECOVERY=2m; fi; \
+	exec ./bin/sidereal up $(ARGS)
 
 build: ## compile bin/sidereal
 	@echo 'make: building bin/sidereal (the first time takes a minute)' >&2

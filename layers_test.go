@@ -48,6 +48,7 @@ var layers = map[string][]string{
 	"internal/dashboard": {"internal/inspect"},
 	"internal/flight":    {"internal/eventloop"},
 	"internal/httpapi":   {"adapter", "socketio/cluster", "socketio/packet", "internal/admin", "internal/apikey", "internal/redisconn"},
+	"internal/plug":      {"client", "internal/lifeline", "internal/supervisor"},
 	"internal/rebalance": {"directory"}, "internal/fileserver": {}, "internal/terminal": {},
 	"internal/cluster":  {"internal/config", "internal/redisconn", "internal/admin", "directory"},
 	"internal/sockets":  {"internal/config", "internal/admin", "internal/supervisor", "internal/systemd"},

@@ -14,6 +14,7 @@ import (
 	"github.com/sidereal-io/sidereal/internal/demo"
 	"github.com/sidereal-io/sidereal/internal/host"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
+	"github.com/sidereal-io/sidereal/internal/plug"
 	"github.com/sidereal-io/sidereal/internal/service"
 	"github.com/sidereal-io/sidereal/internal/supervisor"
 )
@@ -67,7 +68,9 @@ func up(set config.Up, settings *config.Settings, args []string) error {
 		}
 	})
 	defer stop()
-	if !cfg.Own {
+	if cfg.Own {
+		cfg.Plug = func(o *host.Operated) host.Plug { return plug.New(o, cfg.Log) }
+	} else {
 		cfg.Client = demo.Bundle()
 	}
 	if _, err := service.OpenCertificates(set.TLS); err != nil {

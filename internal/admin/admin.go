@@ -33,6 +33,9 @@ type Config struct {
 	// Inspect serves the paths below /inspect/. Nil: no such paths.
 	Inspect http.Handler
 
+	// Plug serves the demo's page "Pull the plug", below /plug/. Nil: no such page.
+	Plug http.Handler
+
 	// Gatherer has the metrics. Nil: no metrics.
 	Gatherer prometheus.Gatherer
 }
@@ -110,6 +113,9 @@ func New(cfg Config) *Server {
 	}
 	if cfg.Inspect != nil {
 		mux.Handle("/inspect/", cfg.Inspect)
+	}
+	if cfg.Plug != nil {
+		mux.Handle("/plug/", cfg.Plug)
 	}
 	if cfg.Gatherer != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))

@@ -181,7 +181,7 @@ func EmbeddedRedis(facts Facts, set config.Liveness, l *net.TCPListener) supervi
 	return supervisor.Spec{
 		Name: RedisPlace, Command: service(facts.Program, "redis"), Stage: stageRedis, Listeners: []*net.TCPListener{l}, FatalCode: fatalCode,
 		Environ:      merged(serviceEnviron(facts.Environ), redisEnviron(facts.Redis)),
-		AliveTimeout: set.AliveTimeout, FreezeTimeout: set.FreezeTimeout,
+		AliveTimeout: set.AliveTimeout, // a frozen one may come back with its data, so it gets more time than a worker
 	}
 }
 

@@ -49,6 +49,8 @@ type RunConfig struct {
 	Hangups *lifeline.Hangups // reload certificates
 	Exit    func()            // ends this process, if Kill takes longer than a second
 
+	Plug func(*Operated) Plug // harms the host, for visitors over loopback; nil: none
+
 	Stderr io.Writer // the lines of all processes
 	Color  bool      // Stderr is a terminal that shows colors
 	Stdout io.Writer // what a person at a terminal can try
@@ -77,6 +79,9 @@ func Run(ctx context.Context, cfg RunConfig) error {
 	}
 	if r.host, err = New(cfg.host(r.metrics)); err != nil {
 		return err
+	}
+	if cfg.Plug != nil && r.admin != nil {
+		r.plug = cfg.Plug(&Operated{r: r})
 	}
 	r.app = r.host.Deploy(cfg.app(), Options{Sockets: &r.sockets, CheckRights: true, Metrics: r.metrics})
 	return r.run(ctx)
@@ -114,20 +119,24 @@ func (c *RunConfig) app() App {
 
 // processes describes the workers.
 func (c *RunConfig) processes() (all []Process) {
-	environ := Inherited(c.Environ, c.Variables)
 	for i := range c.workers() {
-		p := Process{Slot: i + 1}
-		p.Name, p.Command, p.Environ = fmt.Sprintf("worker-%d", i+1), c.Command, environ
-		p.Env = []string{fmt.Sprintf("NODE_APP_INSTANCE=%d", i), fmt.Sprintf("WORKER_ID=%d", i)}
-		if c.Color {
-			p.Env = append(p.Env, "FORCE_COLOR=1")
-		}
-		if c.Own { // another program may mean anything by 2: Go's panics end with it
-			p.FatalCode = fatalCode
-		}
-		all = append(all, p)
+		all = append(all, c.process(i+1))
 	}
 	return all
+}
+
+// process describes a worker. Slots begin with 1.
+func (c *RunConfig) process(slot int) Process {
+	p := Process{Slot: slot}
+	p.Name, p.Command, p.Environ = workerName(slot), c.Command, Inherited(c.Environ, c.Variables)
+	p.Env = []string{fmt.Sprintf("NODE_APP_INSTANCE=%d", slot-1), fmt.Sprintf("WORKER_ID=%d", slot-1)}
+	if c.Color {
+		p.Env = append(p.Env, "FORCE_COLOR=1")
+	}
+	if c.Own { // another program may mean anything by 2: Go's panics end with it
+		p.FatalCode = fatalCode
+	}
+	return p
 }
 
 // run is a host of one app, with the operator's port to it.
@@ -142,6 +151,7 @@ type run struct {
 	admin   net.Listener // nil if it is off
 	host    *Host
 	app     *Deployment
+	plug    Plug        // nil: none
 	opened  atomic.Bool // the app is open, and has its workers
 }
 
@@ -160,6 +170,9 @@ func (r *run) run(ctx context.Context) error {
 	}
 	parts.Go(func() error { return page.Run(serving) })
 	parts.Go(func() error { return r.serveAdmin(serving, page) })
+	if r.plug != nil {
+		parts.Go(func() error { return r.plug.Run(ctx) })
+	}
 	parts.Go(func() error {
 		r.obey(serving)
 		return nil
@@ -169,7 +182,7 @@ func (r *run) run(ctx context.Context) error {
 		return nil
 	})
 	parts.Go(func() error {
-		err := r.open(ctx)
+		err := r.openApp(ctx)
 		if err == nil || ctx.Err() != nil {
 			return nil
 		}
@@ -187,8 +200,8 @@ func (r *run) run(ctx context.Context) error {
 	return errors.Join(err, parts.Wait(), r.app.Close())
 }
 
-// open opens the app, starts its workers, and says so once all are ready.
-func (r *run) open(ctx context.Context) error {
+// openApp opens the app, starts its workers, and says so once all are ready.
+func (r *run) openApp(ctx context.Context) error {
 	if r.set.RedisURL == "" {
 		r.log.Info("no SIDEREAL_REDIS_URL: an embedded Redis serves this host alone; for several hosts set SIDEREAL_REDIS_URL=redis://host:6379")
 	}
@@ -250,10 +263,7 @@ func (r *run) announce(ctx context.Context, workers int) {
 		return
 	}
 	r.notify(systemd.Ready)
-	open := "http://" + reachable(r.sockets.Addr())
-	if r.set.TLSCert != "" {
-		open = "https://" + reachable(r.sockets.Addr())
-	}
+	open := r.open()
 	recovery := "off"
 	if r.set.Recovery > 0 {
 		recovery = r.set.Recovery.String()
@@ -298,7 +308,18 @@ func (r *run) banner(open string, workers int) string {
 	if r.admin != nil {
 		text += fmt.Sprintf("    admin  http://%s\n", r.admin.Addr())
 	}
+	if r.plug != nil {
+		text += fmt.Sprintf("    break  http://%s/plug/   kill and freeze its processes, and count what is lost\n", r.admin.Addr())
+	}
 	return text + "\n  Ctrl-C drains and stops it all.\n\n"
+}
+
+// open is the URL that a browser on this host opens.
+func (r *run) open() string {
+	if r.set.TLSCert != "" {
+		return "https://" + reachable(r.sockets.Addr())
+	}
+	return "http://" + reachable(r.sockets.Addr())
 }
 
 // reachable is a listening address as a browser on this host takes it.
@@ -323,7 +344,7 @@ func (r *run) serveAdmin(ctx context.Context, page http.Handler) error {
 		return nil
 	}
 	return admin.New(admin.Config{
-		Ready: r.ready, Status: r.status, Trace: r.trace, Cluster: r.overview, Page: page,
+		Ready: r.ready, Status: r.status, Trace: r.trace, Cluster: r.overview, Page: page, Plug: r.plug,
 		Gatherer: admin.AggregateSockets(r.metrics, r.host.AdminSockets), Inspect: inspect.NewHandler(r.host.Everywhere(), r.host.Inspect),
 	}).Run(ctx, r.admin)
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sidereal-io/sidereal/internal/eventloop"
 	compiler "github.com/sidereal-io/sidereal/internal/handler"
 	"github.com/sidereal-io/sidereal/internal/notice"
@@ -246,8 +248,23 @@ func (s *Socket) dispatch(e *event) {
 		s.contain("Trace", func() error { done(err); return nil })
 	}
 	if len(e.handlers) > 0 {
-		e.handlers[0].pace.took(time.Since(e.began))
+		took := time.Since(e.began)
+		e.handlers[0].pace.took(took)
+		s.timed(ctx, took)
 	}
+}
+
+// timed counts the time that an event took. Ctx is that of Trace.Handle, or nil.
+func (s *Socket) timed(ctx context.Context, took time.Duration) {
+	srv := s.client.server
+	if t := srv.cfg.Trace; ctx == nil || t.Exemplar == nil {
+		srv.metrics.handling.Observe(took.Seconds())
+		return
+	}
+	s.contain("Trace", func() error { // also of labels that can't be
+		srv.metrics.handling.(prometheus.ExemplarObserver).ObserveWithExemplar(took.Seconds(), srv.cfg.Trace.Exemplar(ctx))
+		return nil
+	})
 }
 
 // call runs an event with ctx, or with the socket's context if that is nil, and returns the first

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -34,7 +35,11 @@ type metrics struct {
 	unasked     prometheus.Counter
 	violations  *prometheus.CounterVec
 	unrecovered *prometheus.CounterVec
+	handling    prometheus.Histogram
 }
+
+// handlingBounds are those of inspect.LatencyBounds, in seconds.
+var handlingBounds = []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3}
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -65,6 +70,10 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m.unrecovered = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sidereal_socketio_unrecovered_total", Help: "Clients that came back with a snapshot and started anew.",
 	}, []string{"reason"})
+	m.handling = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "sidereal_socketio_event_seconds", Help: "Time of an event's middlewares and handlers.",
+		Buckets: handlingBounds, NativeHistogramBucketFactor: 1.2, NativeHistogramMaxBucketNumber: 60, NativeHistogramMinResetDuration: time.Hour,
+	})
 	for _, reason := range []string{unrecoveredData, unrecoveredRooms, unrecoveredApp} {
 		m.unrecovered.WithLabelValues(reason)
 	}
@@ -77,7 +86,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.sockets, events, m.panics, m.undecoded, m.failures, m.unasked, m.violations, m.unrecovered} {
+	for _, c := range []prometheus.Collector{m.sockets, events, m.panics, m.undecoded, m.failures, m.unasked, m.violations, m.unrecovered, m.handling} {
 		errs = append(errs, r.Register(c))
 	}
 	return m, errors.Join(errs...)

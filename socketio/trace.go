@@ -3,6 +3,8 @@ package socketio
 import (
 	"context"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sidereal-io/sidereal/engineio"
 	"github.com/sidereal-io/sidereal/socketio/packet"
 )
@@ -27,6 +29,10 @@ type Trace struct {
 	// context that it returns replaces theirs; it must be derived from ctx. done, unless it is nil,
 	// is called after the last handler, with the first error.
 	Handle func(ctx context.Context, s *Socket, event string, args Args) (_ context.Context, done func(error))
+	// Exemplar returns labels for the event's sample in sidereal_socketio_event_seconds, such as its
+	// trace_id, or nil. The context is that of Handle. Names and values have at most 128 characters
+	// together.
+	Exemplar func(ctx context.Context) prometheus.Labels
 	// Emit is called before an event is emitted, with the context of EmitContext or EmitWithAck; an
 	// Emit without a context has the server's. The rooms are those of To, or a socket's id; none are
 	// all sockets. It runs on the goroutine that emits. done, unless it is nil, is called with the

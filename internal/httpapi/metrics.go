@@ -22,7 +22,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		}, []string{"operation", "key", "status"}),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "sidereal_api_request_seconds", Help: "Time that requests to the HTTP API took, by operation.",
-			Buckets: []float64{.001, .005, .025, .1, .5, 1, 5, 10, 60},
+			Buckets:                     []float64{.001, .005, .025, .1, .5, 1, 5, 10, 60},
+			NativeHistogramBucketFactor: 1.2, NativeHistogramMaxBucketNumber: 60, NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"operation"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sidereal_api_refused_total",

@@ -59,6 +59,11 @@ func (c *Counts) Sample(p Process) (Sample, error) {
 	s := Own(p)
 	families, err := c.own.Gather()
 	for _, f := range families {
+		if f.GetName() == "sidereal_socketio_event_seconds" {
+			for _, m := range f.Metric {
+				s.timed(m.GetHistogram())
+			}
+		}
 		count := counted[f.GetName()]
 		if count == nil {
 			continue
@@ -72,6 +77,19 @@ func (c *Counts) Sample(p Process) (Sample, error) {
 		}
 	}
 	return s, errors.Join(err)
+}
+
+// timed adds the times of events. The buckets of the metric are those of LatencyBounds.
+func (s *Sample) timed(h *dto.Histogram) {
+	s.EventsTimed += h.GetSampleCount()
+	var below uint64
+	for i, b := range h.Bucket {
+		if i < len(LatencyBounds) {
+			s.Latency[i] += b.GetCumulativeCount() - below
+			below = b.GetCumulativeCount()
+		}
+	}
+	s.Latency[len(LatencyBounds)] += h.GetSampleCount() - below
 }
 
 // value returns the value of a counter or gauge.

@@ -41,7 +41,7 @@ type Conn struct {
 	shown string // the URL with its password hidden
 	log   *slog.Logger
 	doubt chan struct{}
-	up    gauge
+	count metrics
 	took  atomic.Int64 // the last probe, in ns
 
 	mu      sync.Mutex // guards the rest
@@ -71,7 +71,7 @@ func Open(cfg Config) (*Conn, error) {
 	} else if cfg.CAFile+cfg.CertFile+cfg.KeyFile != "" {
 		return nil, &ConfigError{"URL", Redact(cfg.URL), "must begin with rediss when CAFile, CertFile or KeyFile is set"}
 	}
-	up, err := newGauge(cfg.Metrics)
+	count, err := newMetrics(cfg.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("redisconn: register metrics: %w", err)
 	}
@@ -94,7 +94,7 @@ func Open(cfg Config) (*Conn, error) {
 		shown:   Redact(cfg.URL),
 		log:     cfg.Log,
 		doubt:   make(chan struct{}, 1),
-		up:      up,
+		count:   count,
 		changed: make(chan struct{}),
 	}
 	c.client = newClient(t.form, opt)
@@ -180,6 +180,9 @@ func (c *Conn) Run(ctx context.Context) error {
 		}
 		probed = time.Now()
 		c.took.Store(int64(probed.Sub(began)))
+		if err == nil {
+			c.count.probes.Observe(probed.Sub(began).Seconds())
+		}
 		wasUp := c.Up()
 		c.set(err, ever)
 		if said := words.add(err); said && !wasUp {
@@ -248,7 +251,7 @@ func (c *Conn) set(err error, ever bool) {
 		c.changed = make(chan struct{})
 	}
 	c.mu.Unlock()
-	c.up.set(err == nil)
+	c.count.set(err == nil)
 	switch {
 	case err == nil && !was && ever:
 		c.log.Info("Redis is back", "redis", c.shown)

@@ -1,25 +1,40 @@
 package redisconn
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"errors"
+	"time"
 
-// gauge is sidereal_redis_up; without a registry it counts for nobody.
-type gauge struct{ g prometheus.Gauge }
+	"github.com/prometheus/client_golang/prometheus"
+)
 
-func newGauge(reg prometheus.Registerer) (gauge, error) {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "sidereal_redis_up",
-		Help: "1 while Redis answers this process, else 0.",
-	})
-	if reg == nil {
-		return gauge{g}, nil
-	}
-	return gauge{g}, reg.Register(g)
+// metrics are counted even without a registry.
+type metrics struct {
+	up     prometheus.Gauge
+	probes prometheus.Histogram
 }
 
-func (g gauge) set(up bool) {
+func newMetrics(reg prometheus.Registerer) (metrics, error) {
+	m := metrics{
+		prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sidereal_redis_up",
+			Help: "1 while Redis answers this process, else 0.",
+		}),
+		prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sidereal_redis_seconds", Help: "Time that Redis took to answer a probe.",
+			Buckets:                     []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 3},
+			NativeHistogramBucketFactor: 1.2, NativeHistogramMaxBucketNumber: 60, NativeHistogramMinResetDuration: time.Hour,
+		}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	return m, errors.Join(reg.Register(m.up), reg.Register(m.probes))
+}
+
+func (m metrics) set(up bool) {
 	if up {
-		g.g.Set(1)
+		m.up.Set(1)
 	} else {
-		g.g.Set(0)
+		m.up.Set(0)
 	}
 }

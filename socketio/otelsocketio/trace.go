@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"unicode/utf8"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -56,7 +57,7 @@ func Trace(cfg Config) *socketio.Trace {
 	t := &tracer{Tracer: cfg.TracerProvider.Tracer(scope), sessions: newSessions(cfg.MeterProvider.Meter(scope))}
 	functions.Opened, functions.Upgraded, functions.Closed = t.sessions.opened, t.sessions.upgraded, t.sessions.closed
 	if !noSpans {
-		functions.Handle, functions.Emit = t.handle, t.emit
+		functions.Handle, functions.Emit, functions.Exemplar = t.handle, t.emit, exemplar
 	}
 	return &functions
 }
@@ -140,6 +141,15 @@ func (t *tracer) emit(ctx context.Context, n *socketio.Namespace, rooms []string
 	}
 	_, done := t.start(ctx, k, opts)
 	return done
+}
+
+// exemplar names the span of an event, if somebody keeps it.
+func exemplar(ctx context.Context) prometheus.Labels {
+	span := trace.SpanContextFromContext(ctx)
+	if !span.IsSampled() {
+		return nil
+	}
+	return prometheus.Labels{"trace_id": span.TraceID().String(), "span_id": span.SpanID().String()}
 }
 
 // start begins a span. The function that it returns ends the span; it is nil for one that nobody

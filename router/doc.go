@@ -39,7 +39,7 @@
 // and writes its own: Sidereal-Client (ip:port, port 0 if only the address is known),
 // Sidereal-Proto and Sidereal-Router (this process) on requests for workers, and Sidereal-Worker on
 // those for other hosts. X-Forwarded-For, -Proto and -Host are for the app: new for clients,
-// continued for Config.TrustedProxies.
+// and as they came from Config.TrustedProxies.
 //
 // # Promises
 //

@@ -112,20 +112,29 @@ func addrOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// appendForwarded writes what a proxy says about the connection before it. Behind a trusted one its
-// X-Forwarded-For is continued and the rest is left as it says.
+// appendForwarded writes what a proxy says about the connection before it. What a trusted proxy says
+// stays as it is: its own address isn't added to X-Forwarded-For, because the worker's socket already
+// stands for it. So apps that count proxies (Express's trust proxy: 1) count right.
 func (p *peer) appendForwarded(dst []byte, h *http1.Head, b []byte) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
+	named := false
 	if p.trusted {
 		for i := range h.Fields() {
-			if h.Fields()[i].ID == http1.FieldForwardedFor {
-				dst = append(append(dst, h.Fields()[i].Value.Of(b)...), ", "...)
+			if h.Fields()[i].ID != http1.FieldForwardedFor {
+				continue
 			}
+			if named {
+				dst = append(dst, ", "...)
+			}
+			dst = append(dst, h.Fields()[i].Value.Of(b)...)
+			named = true
 		}
 	}
-	if peer := p.addr; peer.IsValid() {
+	switch peer := p.addr; {
+	case named:
+	case peer.IsValid():
 		dst = peer.Addr().AppendTo(dst)
-	} else {
+	default:
 		dst = append(dst, "unknown"...)
 	}
 	if !p.trusted || h.Value(b, http1.FieldForwardedProto) == nil {

@@ -223,21 +223,22 @@ func TestForgedFieldsAreWorthNothing(t *testing.T) {
 	check(t, c, true)
 }
 
-func TestTrustedProxiesAreContinued(t *testing.T) {
+// What a trusted proxy says stays as it is.
+func TestTrustedProxiesAreBelieved(t *testing.T) {
 	h, _ := one(t, 1, func(cfg *Config) {
 		cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}
 	})
 	for _, c := range []struct{ in, client, xff string }{
 		{"", "self", "127.0.0.1"},
-		{"X-Forwarded-For: 1.2.3.4\r\n", "1.2.3.4:0", "1.2.3.4, 127.0.0.1"},
-		{"X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n", "1.2.3.4:0", "6.6.6.6, 1.2.3.4, 127.0.0.1"},
-		{"X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.1.1.1\r\n", "1.2.3.4:0", "6.6.6.6, 1.2.3.4, 10.1.1.1, 127.0.0.1"},
-		{"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 10.1.1.1\r\n", "1.2.3.4:0", "1.2.3.4, 10.1.1.1, 127.0.0.1"},
-		{"X-Forwarded-For: 10.1.1.2, 10.1.1.1\r\n", "10.1.1.2:0", "10.1.1.2, 10.1.1.1, 127.0.0.1"},
-		{"X-Forwarded-For: 1.2.3.4:567\r\n", "1.2.3.4:567", "1.2.3.4:567, 127.0.0.1"},
-		{"X-Forwarded-For: [2001:db8::1]:9\r\n", "[2001:db8::1]:9", "[2001:db8::1]:9, 127.0.0.1"},
-		{"X-Forwarded-For: 2001:db8::1\r\n", "[2001:db8::1]:0", "2001:db8::1, 127.0.0.1"},
-		{"X-Forwarded-For: 1.2.3.4, garbage, 10.1.1.1\r\n", "10.1.1.1:0", "1.2.3.4, garbage, 10.1.1.1, 127.0.0.1"},
+		{"X-Forwarded-For: 1.2.3.4\r\n", "1.2.3.4:0", "1.2.3.4"},
+		{"X-Forwarded-For: 6.6.6.6, 1.2.3.4\r\n", "1.2.3.4:0", "6.6.6.6, 1.2.3.4"},
+		{"X-Forwarded-For: 6.6.6.6, 1.2.3.4, 10.1.1.1\r\n", "1.2.3.4:0", "6.6.6.6, 1.2.3.4, 10.1.1.1"},
+		{"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 10.1.1.1\r\n", "1.2.3.4:0", "1.2.3.4, 10.1.1.1"},
+		{"X-Forwarded-For: 10.1.1.2, 10.1.1.1\r\n", "10.1.1.2:0", "10.1.1.2, 10.1.1.1"},
+		{"X-Forwarded-For: 1.2.3.4:567\r\n", "1.2.3.4:567", "1.2.3.4:567"},
+		{"X-Forwarded-For: [2001:db8::1]:9\r\n", "[2001:db8::1]:9", "[2001:db8::1]:9"},
+		{"X-Forwarded-For: 2001:db8::1\r\n", "[2001:db8::1]:0", "2001:db8::1"},
+		{"X-Forwarded-For: 1.2.3.4, garbage, 10.1.1.1\r\n", "10.1.1.1:0", "1.2.3.4, garbage, 10.1.1.1"},
 	} {
 		cl := dialTo(t, h.addr)
 		cl.send("GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-Proto: https\r\n%s\r\n", c.in)

@@ -83,8 +83,8 @@ var sessions = map[string][]line{
 		{args: "sendSignal SIGCONT all"},
 		{args: "restart report --name renamed"},
 		{args: "restart renamed -- new args"},
-		{args: "restart renamed --watch"},
-		{args: "stop renamed --watch"},
+		{args: "start report.js --name watched --watch package.json"},
+		{args: "stop watched --watch"},
 		{args: "save"},
 		{args: "delete api nosuch"},
 		{args: "delete all"},
@@ -224,7 +224,7 @@ func (s *stage) effect(t *testing.T, l line) string {
 		if args == "[]" {
 			args = "<nil>"
 		}
-		lines = append(lines, fmt.Sprintf("%s %s, %d restarts, %v, args %v, %v, watch %v", r.Name, r.status(), r.number("restart_time"), r.Env["namespace"], args, r.Env["STAGE"], r.Env["watch"] == true))
+		lines = append(lines, fmt.Sprintf("%s %s, %d restarts, %v, args %v, %v, watched: %v", r.Name, r.status(), r.number("restart_time"), r.Env["namespace"], args, r.Env["STAGE"], r.Env["watch"] != nil && r.Env["watch"] != false))
 	}
 	slices.Sort(lines[1:])
 	return strings.Join(lines, "\n")

@@ -228,6 +228,16 @@ func TestAppsOfOneName(t *testing.T) {
 	}
 	_, err := r.start(StartNew, c)
 	fails(t, err, 1, "api: is running already")
+	if _, err := r.Save(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	r.must(r.act(Action{Verb: Delete, Targets: []string{"all"}}))
+	for range 2 { // all that were saved come back, once
+		r.must(r.collect(r.Resurrect))
+		if l := r.list(); len(l.Processes) != 3 {
+			t.Errorf("%+v", l.Processes)
+		}
+	}
 }
 
 func TestLifeOfAnApp(t *testing.T) {

@@ -116,8 +116,10 @@ func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
 	}
 	var errs []error
 	var todo []func() error
+	taken := map[*application]bool{} // the list may have several apps of one name and script
 	for _, one := range saved.Apps {
-		if known := d.known(&one.App, nil); known != nil && d.see(known).app.Script == one.App.Script {
+		if known := d.known(&one.App, taken); known != nil && d.see(known).app.Script == one.App.Script {
+			taken[known] = true
 			emit(Event{Level: "info", Name: one.App.Name, Text: "is in the list already"})
 			continue
 		}
@@ -129,11 +131,12 @@ func (d *Daemon) resurrect(ctx context.Context, emit func(Event)) error {
 			errs = append(errs, err)
 			continue
 		}
-		_, do, err := d.create(ctx, a, nil, a.Autostart && !one.Stopped, emit)
+		ap, do, err := d.create(ctx, a, nil, a.Autostart && !one.Stopped, emit)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
+		taken[ap] = true
 		todo = append(todo, do)
 	}
 	return joined(append(errs, atOnce(todo)...))

@@ -47,6 +47,7 @@ var layers = map[string][]string{
 	"internal/inspect":   {"internal/redisconn"},
 	"internal/dashboard": {"internal/inspect"},
 	"internal/flight":    {"internal/eventloop"},
+	"internal/why":       {"internal/inspect"},
 	"internal/httpapi":   {"adapter", "socketio/cluster", "socketio/packet", "internal/admin", "internal/apikey", "internal/redisconn"},
 	"internal/plug":      {"client", "internal/lifeline", "internal/supervisor"},
 	"internal/rebalance": {"directory"}, "internal/fileserver": {}, "internal/terminal": {},

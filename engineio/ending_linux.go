@@ -16,5 +16,6 @@ func measure(fd int, e *eventloop.Ending) {
 	}
 	e.Measured = true
 	e.Heard = e.At.Add(-time.Duration(info.Last_data_recv) * time.Millisecond)
+	e.Sent = e.At.Add(-time.Duration(info.Last_data_sent) * time.Millisecond)
 	e.Unacked, e.Retransmits = int(info.Unacked), int(info.Retransmits)
 }

@@ -257,11 +257,11 @@ func (s *Server) ended(session *Session, reason string, err error) {
 	s.sessions.remove(session)
 	s.metrics.sessions(session.transportLocked()).Dec()
 	s.metrics.closes[reason].Inc()
-	switch {
-	case errors.Is(err, ErrSlowClient):
-		s.exceeded("session closed", limitQueue, s.cfg.MaxQueueBytes, session)
-	case errors.Is(err, errTooBig):
-		s.exceeded("session closed", limitMessage, s.cfg.MaxHTTPBufferSize, session)
+	switch limit := limitOf(err); limit {
+	case limitQueue:
+		s.exceeded("session closed", limit, s.cfg.MaxQueueBytes, session)
+	case limitMessage:
+		s.exceeded("session closed", limit, s.cfg.MaxHTTPBufferSize, session)
 	}
 	var cause slog.Attr // handlers skip it while it is empty
 	if err != nil {
@@ -275,6 +275,17 @@ const (
 	limitQueue   = "MaxQueueBytes"
 	limitMessage = "MaxHTTPBufferSize"
 )
+
+// limitOf returns the limit by which an error ended a session; empty: it's another error.
+func limitOf(err error) string {
+	switch {
+	case errors.Is(err, ErrSlowClient):
+		return limitQueue
+	case errors.Is(err, errTooBig):
+		return limitMessage
+	}
+	return ""
+}
 
 // exceeded counts and logs that a client exceeded a limit, which is a field of Config.
 func (s *Server) exceeded(outcome, limit string, most any, session *Session) {

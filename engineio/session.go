@@ -160,6 +160,7 @@ func (s *Session) endWithLocked(reason string, err error, e *eventloop.Ending) {
 		s.polling.post.control.SetReadDeadline(time.Now().Add(closeTimeout))
 	}
 	s.out.clear()
+	e.Limit = limitOf(err)
 	s.server.tasks.Add(1) // before the session leaves the table: else Run might miss its Closed
 	s.server.ended(s, reason, err)
 	go s.tellClosed(reason, err, e)

@@ -18,8 +18,8 @@ const (
 	shownSID  = 8   // characters of a sid: its worker's tag and 24 of its 96 random bits
 )
 
-// record is what the access log and the debug field say about a request. While neither is on,
-// nothing looks at the clock and nothing is copied.
+// record is what the access log, the debug field and OnDecision say about a request. While none of
+// them is on, nothing looks at the clock. The text is copied for the log alone.
 type record struct {
 	told     bool // kept for the access log
 	began    time.Time
@@ -30,6 +30,8 @@ type record struct {
 	worker   string // that was tried last
 	status   int    // 0: the client has no answer of ours, because it left or was passed
 	reason   string // of a refusal
+	tries    int
+	named    bool // over a door
 	passed   bool
 	broken   bool // the answer broke off
 }
@@ -85,7 +87,7 @@ func (a *record) begin(c *conn) {
 	case l.every > 0:
 		a.told = l.seen.Add(1)%l.every == 0
 	}
-	if a.told || r.cfg.DebugHeader {
+	if a.told || r.cfg.DebugHeader || r.cfg.OnDecision != nil {
 		a.began, a.sent = time.Now(), c.Written()
 	}
 }

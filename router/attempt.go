@@ -118,7 +118,8 @@ type attempt struct {
 // run makes the attempt. It closes the connection to the worker or puts it back.
 func (a *attempt) run(ctx context.Context) verdict {
 	x, u := a.x, a.u
-	x.record.worker = u.w.id
+	x.record.worker, x.record.named = u.w.id, u.named
+	x.record.tries++
 	u.w.requests.Add(1)
 	defer u.w.requests.Add(-1)
 	defer func() { _, _ = a.endUpload() }() // whoever needed the outcome has asked for it

@@ -36,6 +36,7 @@ func begin(c *conn) *exchange {
 // end gives back everything that the exchange holds.
 func (x *exchange) end(ctx context.Context) {
 	x.record.write(ctx, x)
+	x.decide()
 	x.out.release()
 	x.route.leaveGate()
 	if x.route.admitted && x.c.relaying == nil {

@@ -25,7 +25,7 @@ func (x *exchange) upgrade(ctx context.Context) bool {
 				continue
 			}
 			if err = x.pass(s); err == nil {
-				x.record.worker, x.record.passed = w.id, true
+				x.record.worker, x.record.passed, x.record.tries = w.id, true, x.record.tries+1
 				return false
 			}
 			if errors.Is(err, handoff.ErrDead) {

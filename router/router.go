@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -87,6 +88,16 @@ type Router struct {
 	cutting   atomic.Bool // the drain takes too long
 }
 
+// newID returns a new id of this process. It ends with the name of the host, if a header field can
+// have that: workers tell operators which router a client came through.
+func newID(host string) string {
+	id := strconv.FormatUint(rand.Uint64(), 36)
+	if host == "" || len(host) > 64 || strings.ContainsFunc(host, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == ',' }) {
+		return id
+	}
+	return id + "@" + host
+}
+
 // New checks cfg and makes a Router. It starts nothing.
 func New(cfg Config) (*Router, error) {
 	cfg, err := cfg.withDefaults()
@@ -94,7 +105,7 @@ func New(cfg Config) (*Router, error) {
 		return nil, err
 	}
 	r := &Router{
-		cfg: cfg, id: strconv.FormatUint(rand.Uint64(), 36), log: cfg.Log, upgradeTime: upgradeTimeout,
+		cfg: cfg, id: newID(cfg.HostName), log: cfg.Log, upgradeTime: upgradeTimeout,
 		pairs: relay.New(writeTimeout), proxies: cfg.TrustedProxies, keyring: keyring{directory: cfg.Directory},
 	}
 	r.workers.r = r

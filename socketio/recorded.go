@@ -92,7 +92,7 @@ func (c *client) Ended(reason string, err error, e *eventloop.Ending) {
 		return
 	}
 	end := c.newEnd(reason)
-	end.Session = *e
+	end.Session, end.Limit = *e, e.Limit
 	c.mu.Lock()
 	doomed, parted := c.doomed, c.parted > 0
 	c.mu.Unlock()

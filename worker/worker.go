@@ -20,6 +20,7 @@ import (
 	"github.com/sidereal-io/sidereal/directory"
 	"github.com/sidereal-io/sidereal/internal/admin"
 	"github.com/sidereal-io/sidereal/internal/config"
+	"github.com/sidereal-io/sidereal/internal/flight"
 	"github.com/sidereal-io/sidereal/internal/inspect"
 	"github.com/sidereal-io/sidereal/internal/lifeline"
 	"github.com/sidereal-io/sidereal/internal/redisconn"
@@ -38,6 +39,7 @@ type worker struct {
 	// appMetrics are those of the app.
 	appMetrics *appMetrics
 	io         *socketio.Server
+	ended      *inspect.Recorder
 	conn       *redisconn.Conn  // nil: no Redis
 	cluster    *adapter.Adapter // nil: in memory, or SocketIO.Adapter
 	peers      *inspect.Peers   // nil: no Redis, or a supervisor asks
@@ -99,6 +101,7 @@ func newWorker(cfg Config, app App) (*worker, error) {
 	w := &worker{cfg: cfg, log: cfg.Log, app: app, started: time.Now(), metrics: admin.Registry()}
 	w.counts = inspect.NewCounts(w.metrics)
 	w.appMetrics = newAppMetrics(w.metrics, cfg.Log)
+	w.ended = inspect.NewRecorder()
 	w.setUnfit("starting")
 	if cfg.Redis.URL != "" {
 		conn, err := sidereal.OpenRedis(cfg.Redis, w.log, w.counts)
@@ -123,6 +126,7 @@ func (w *worker) newServer() (*socketio.Server, error) {
 	if cfg.ClientBundle == nil && w.cfg.supervised.dir != "" {
 		cfg.ClientBundle = lifeline.Client(w.cfg.supervised.dir)
 	}
+	cfg.OnConnectionError = w.recordRefusals(cfg.OnConnectionError)
 	cfg.Metrics = both(w.counts, cfg.Metrics)
 	if cfg.NewSID == nil {
 		cfg.NewSID = func(*http.Request) (string, error) { return directory.MintSID(w.ID()), nil }
@@ -225,6 +229,7 @@ func (w *worker) serveUntil(ctx context.Context, drained *time.Time) (err error)
 	defer func() {
 		_ = w.io.Shutdown(limited()) // Run returns the reason, too
 		err = errors.Join(err, ps.stop(), w.closeConn())
+		w.saveRecords()
 		endLimit()
 	}()
 	ps.start(ctx, "line", func(ctx context.Context) error {
@@ -250,7 +255,8 @@ func (w *worker) serveUntil(ctx context.Context, drained *time.Time) (err error)
 	w.http.BaseContext = func(net.Listener) context.Context {
 		return context.WithValue(context.WithoutCancel(ctx), infoKey{}, info)
 	}
-	ps.start(ctx, "server", w.io.Run)
+	recorded := flight.With(ctx, &flight.Recorder{Ended: w.record})
+	ps.start(recorded, "server", w.io.Run)
 	appCtx, endApp := context.WithCancel(context.WithoutCancel(ctx))
 	defer endApp()
 	if err := w.setUp(ctx, appCtx, endApp); err != nil {

@@ -33,7 +33,7 @@ func addCommands(root *cobra.Command) {
 		everythingCommand("flush", "Empty log files", "log files are empty", daemon.Flush),
 		everythingCommand("reloadLogs", "Reopen log files, after a tool has moved them", "log files are open anew", daemon.ReloadLogs))
 	add(root, groupKeep, saveCommand(), clearDumpCommand(), resurrectCommand(), startupCommand(), unstartupCommand(), updateCommand(), killCommand(), pingCommand())
-	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), apiCommand(), healthcheckCommand(), checkCommand(), emitCommand(), clusterCommand(), traceCommand(), rebalanceCommand(), benchCommand(), configCommand(), versionCommand())
+	add(root, groupHost, upCommand(), routerCommand(), workerCommand(), apiCommand(), healthcheckCommand(), checkCommand(), emitCommand(), clusterCommand(), traceCommand(), whyCommand(), rebalanceCommand(), benchCommand(), configCommand(), versionCommand())
 	root.SetHelpCommandGroupID(groupHost)
 	root.SetCompletionCommandGroupID(groupHost)
 	root.AddCommand(redisCommand(), nodehostCommand(), fileServerCommand(), daemonCommand(), runtimeCommand(), hidden(examplesCommand()), hidden(busCommand()), hidden(messageCommand()), hidden(reloadCommand("gracefulReload")),

@@ -226,6 +226,9 @@ func (h *Host) get(path string, into io.Writer) (status int, err error) {
 	return response.StatusCode, err
 }
 
+// AdminAddr is the address of the operator's door.
+func (h *Host) AdminAddr() string { return strings.TrimPrefix(h.Admin, "http://") }
+
 // Ask decodes what a page of the operator's door answers.
 func (h *Host) Ask(t testing.TB, path string, into any) {
 	t.Helper()

@@ -81,10 +81,13 @@ type Ending struct {
 	// Closing means that the client of a session on polling said that it closes.
 	Closing bool
 
+	// Limit is the field of engineio.Config that the client exceeded.
+	Limit string
+
 	// Measured means that the kernel knows the connection. Heard is when the last bytes came from
-	// its other end, Unacked how many segments that end hadn't acknowledged, and Retransmits how often
+	// its other end, Sent when the last were sent there, Unacked how many segments that end hadn't acknowledged, and Retransmits how often
 	// the first of these was sent again without an answer.
 	Measured             bool
-	Heard                time.Time
+	Heard, Sent          time.Time
 	Unacked, Retransmits int
 }

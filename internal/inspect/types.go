@@ -114,7 +114,7 @@ type Namespace struct {
 // it.
 type Ended struct {
 	Process     Process       `json:"process"`
-	SID         string        `json:"sid"`
+	SID         string        `json:"sid"`               // its first 12 characters: see ShownSID
 	Sockets     []string      `json:"sockets,omitempty"` // ids, at most 8
 	Namespaces  []string      `json:"namespaces,omitempty"`
 	Address     string        `json:"address"`
@@ -128,10 +128,16 @@ type Ended struct {
 	PingSent    time.Time     `json:"pingSent,omitzero"`    // last ping
 	PongSeen    time.Time     `json:"pongSeen,omitzero"`    // last pong
 	LastHeard   time.Time     `json:"lastHeard,omitzero"`   // last bytes from the client
+	LastSent    time.Time     `json:"lastSent,omitzero"`    // last bytes to the client
 	Queue       int64         `json:"queue"`                // bytes that waited
 	Sending     string        `json:"sending,omitempty"`    // the event that waited first
 	Handler     string        `json:"handler,omitempty"`    // the event whose handler ran at the end
 	HandlerRuns time.Duration `json:"handlerRan,omitempty"` // for how long
+	Limit       string        `json:"limit,omitempty"`      // the field of Config that the client exceeded
+	CloseCode   int           `json:"closeCode,omitempty"`  // of the client's close frame; 1005: without one
+	Unacked     int           `json:"unacked,omitempty"`    // TCP segments that the client's end hadn't confirmed
+	Retransmits int           `json:"retransmits,omitempty"`
+	Alive       bool          `json:"alive,omitempty"` // the session went on: only a socket ended, or wasn't let in
 }
 
 // Event is something that happened to a client, for `sidereal tap`.

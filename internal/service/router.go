@@ -38,7 +38,7 @@ func Router(ctx context.Context, cfg RouterConfig) error {
 	if set.RedisURL == "" && set.Upstreams.List == "" {
 		return &config.ValueError{Variable: "SIDEREAL_REDIS_URL", Rule: "must be set, or SIDEREAL_UPSTREAMS: a router finds the workers in Redis, or is given a list of servers"}
 	}
-	p := &routerProcess{process: newProcess(cfg.Process), set: set}
+	p := &routerProcess{process: newProcess(cfg.Process), set: set, decisions: inspect.NewDecisionLog()}
 	return p.run(ctx)
 }
 
@@ -53,6 +53,8 @@ type routerProcess struct {
 	cluster  *cluster.Cluster     // nil without a Redis
 	upstream *directory.Upstreams // nil if none are listed
 	certs    *router.Certificates // nil without TLS
+
+	decisions *inspect.DecisionLog
 
 	router atomic.Pointer[router.Router] // nil until Redis has been reached
 }
@@ -212,7 +214,7 @@ func (p *routerProcess) routerConfig(dir router.Directory, advertise string) rou
 		AllowedOrigins: set.AllowedOrigins,
 		AccessLog:      set.AccessLog, DebugHeader: set.DebugHeader == "on" || set.Level == "debug",
 		DrainDelay: set.DrainDelay, DrainRate: set.DrainRate, ShutdownTimeout: set.ShutdownTimeout,
-		Log: p.log, Metrics: p.counts,
+		OnDecision: noted(p.decisions), Log: p.log, Metrics: p.counts,
 	}
 }
 
@@ -352,7 +354,7 @@ func (p *routerProcess) source() inspect.Source {
 		}
 		return p.cluster.Conn
 	})
-	return &s
+	return &routerFacts{s, p.decisions}
 }
 
 // socketName is what the router's admin socket is called: a host may have one router for each port

@@ -21,7 +21,7 @@ var layers = map[string][]string{
 	root:                    {"internal/redisconn"},
 	"router":                {"directory", "internal/netio", "internal/admin", "internal/bufpool", "internal/sessioncount", "engineio/packet"},
 	"directory":             {root, "internal/redisconn", "internal/netio", "internal/sessioncount"},
-	"worker":                {root, "socketio", "engineio", "adapter", "directory", "internal/netio", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/adapterenv", "internal/bufpool", "internal/buildinfo", "internal/inspect"},
+	"worker":                {root, "socketio", "engineio", "adapter", "directory", "internal/netio", "internal/admin", "internal/redisconn", "internal/config", "internal/lifeline", "internal/adapterenv", "internal/bufpool", "internal/buildinfo", "internal/inspect", "internal/flight"},
 	"engineio":              {"internal/eventloop", "internal/notice", "internal/wheel", "internal/bufpool", "internal/netio"},
 	"socketio":              {"engineio", "internal/flight", "internal/notice", "internal/netio", "internal/eventloop", "internal/handler", "internal/wheel", "internal/bufpool", "internal/number", "internal/msgpack"},
 	"socketio/cluster":      {"socketio/packet"},

@@ -131,8 +131,8 @@ type Config struct {
 	// the time until the answer.
 	DebugHeader bool
 
-	// OnDecision is told of each request of a client when it is answered, or when its connection was
-	// passed on. It may be called concurrently, and must not block. Nil: nobody is told.
+	// OnDecision is told of each request of a client when it is answered, or when its connection
+	// was passed on. It may be called concurrently, and must not block. Nil: nobody is told.
 	OnDecision func(Decision)
 
 	// Log gets one line at start and stop, and when a worker is found gone. Nil

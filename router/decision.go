@@ -20,10 +20,11 @@ type Decision struct {
 	// Worker is the id of the worker that was tried last, Tries the number of tries.
 	Worker string
 	Tries  int
-	// Way is how the request reached the worker: local, door (of another host), handover (the worker
-	// got the connection), relay, or refused (the router answered).
+	// Way is how the request reached the worker: local, door (of another host), handover (the
+	// worker got the connection), relay, or refused (the router answered).
 	Way string
-	// Status is that of the answer, 0 if there was none or the worker gave it on its own connection.
+	// Status is that of the answer; 0 if there was none, or the worker gave it on its own
+	// connection.
 	Status int
 	// Reason is that of a refusal.
 	Reason string

@@ -112,9 +112,9 @@ func addrOf(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// appendForwarded writes what a proxy says about the connection before it. What a trusted proxy says
-// stays as it is: its own address isn't added to X-Forwarded-For, because the worker's socket already
-// stands for it. So apps that count proxies (Express's trust proxy: 1) count right.
+// appendForwarded writes what a proxy says about the connection before it. What a trusted proxy
+// says stays as it is: its own address isn't added to X-Forwarded-For, because the worker's socket
+// already stands for it. So apps that count proxies (Express's trust proxy: 1) count right.
 func (p *peer) appendForwarded(dst []byte, h *http1.Head, b []byte) []byte {
 	dst = append(dst, "X-Forwarded-For: "...)
 	named := false

@@ -27,7 +27,7 @@ func (s *Session) endingLocked() *eventloop.Ending {
 		return nil
 	}
 	e := &eventloop.Ending{
-		Context: s.req.ctx, Transport: s.transportLocked(), At: time.Now(), Opened: s.server.timeOf(s.opened),
+		Value: s.req.ctx.Value, Transport: s.transportLocked(), At: time.Now(), Opened: s.server.timeOf(s.opened),
 		Pinged: s.server.timeOf(s.pinged), Ponged: s.server.timeOf(s.ponged), Queue: s.bufferedLocked(),
 	}
 	out := &s.out

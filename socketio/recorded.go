@@ -213,7 +213,7 @@ func (s *Socket) record(end *flight.End) {
 	end.SID, end.Address = c.session.ID(), c.session.RemoteAddr()
 	end.Sockets, end.Namespaces, end.Alive = []string{s.id}, []string{s.namespace}, true
 	end.Session = eventloop.Ending{
-		Context: c.session.Request().Context(), Transport: s.Transport(), At: time.Now(), Opened: time.UnixMilli(s.issued),
+		Value: c.session.Request().Context().Value, Transport: s.Transport(), At: time.Now(), Opened: time.UnixMilli(s.issued),
 	}
 	end.Handler, end.HandlerSince = s.handling()
 	record(end)

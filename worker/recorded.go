@@ -82,7 +82,7 @@ func (w *worker) saveRecords() {
 func (w *worker) record(e *flight.End) {
 	s := &e.Session
 	one := &inspect.Ended{
-		SID: e.SID, Sockets: e.Sockets, Namespaces: e.Namespaces, Address: e.Address, Router: w.routerOf(s.Context),
+		SID: e.SID, Sockets: e.Sockets, Namespaces: e.Namespaces, Address: e.Address, Router: w.routerOf(s.Value),
 		Transport: s.Transport, Opened: s.Opened, At: s.At, Reason: e.Reason, By: e.By, Detail: e.Detail, Limit: e.Limit,
 		PingSent: s.Pinged, PongSeen: s.Ponged, LastHeard: s.Heard, LastSent: s.Sent, Queue: int64(s.Queue), Sending: e.Sending,
 		Handler: e.Handler, CloseCode: s.CloseCode, Unacked: s.Unacked, Retransmits: s.Retransmits, Alive: e.Alive,
@@ -94,8 +94,8 @@ func (w *worker) record(e *flight.End) {
 }
 
 // routerOf says which router a client came through: the router's host, or its id if it named none.
-func (w *worker) routerOf(ctx context.Context) string {
-	p, _ := ctx.Value(peerKey{}).(*peer)
+func (w *worker) routerOf(value func(key any) any) string {
+	p, _ := value(peerKey{}).(*peer)
 	switch {
 	case p == nil:
 		return ""

@@ -52,7 +52,8 @@ func (d *Dashboard) tap(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for {
-		name, text := "event", []byte(nil)
+		name := "event"
+		var text []byte
 		select {
 		case e := <-passed:
 			e.Payload = nil

@@ -5,7 +5,6 @@
 package eventloop
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -67,7 +66,7 @@ type Ender interface {
 
 // Ending is what engineio knows of a session at its end. Times that aren't known are zero.
 type Ending struct {
-	Context    context.Context // of the session's first request
+	Value      func(key any) any // of the context of the session's first request
 	Transport  string
 	At, Opened time.Time
 	// Pinged is when the last ping was sent, Ponged when the last pong came.

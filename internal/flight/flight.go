@@ -55,7 +55,7 @@ type End struct {
 	By           string           // who ended it
 	Detail       string           // the error
 	Limit        string           // the field of Config that the client exceeded
-	Session      eventloop.Ending // of a socket only Context, Transport, At and Opened
+	Session      eventloop.Ending // of a socket only Value, Transport, At and Opened
 	Alive        bool             // the session goes on
 	Sending      string           // the event that waited first for the client
 	Handler      string           // the event whose handler ran at the end; "connection" of middlewares

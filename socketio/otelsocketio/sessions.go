@@ -1,7 +1,6 @@
 package otelsocketio
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -57,10 +56,10 @@ func newSessions(meter metric.Meter) *sessions {
 // baggage, which would reach every service behind the handlers.
 func (s *sessions) opened(e *engineio.Session) {
 	header := propagation.HeaderCarrier(e.Request().Header)
-	client := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(context.Background(), header))
+	client := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(e.Request().Context(), header))
 	one := &session{began: time.Now(), client: client, transport: e.Transport()}
 	s.open.Store(e.ID(), one)
-	s.count(1, one.transport)
+	s.count(e, 1, one.transport)
 }
 
 // upgraded counts a session by its new transport, unless it has ended by now.
@@ -72,9 +71,9 @@ func (s *sessions) upgraded(e *engineio.Session) {
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	if now := e.Transport(); now != one.transport && !one.ended {
-		s.count(-1, one.transport)
+		s.count(e, -1, one.transport)
 		one.transport = now
-		s.count(1, now)
+		s.count(e, 1, now)
 	}
 }
 
@@ -88,13 +87,13 @@ func (s *sessions) closed(e *engineio.Session, reason string) {
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	one.ended = true
-	s.count(-1, one.transport)
-	s.duration.Record(context.Background(), time.Since(one.began).Seconds(), metric.WithAttributes(
+	s.count(e, -1, one.transport)
+	s.duration.Record(e.Request().Context(), time.Since(one.began).Seconds(), metric.WithAttributes(
 		attribute.String(keyTransport, one.transport), attribute.String(keyStatus, statusOf(reason))))
 }
 
-func (s *sessions) count(n int64, transport string) {
-	s.active.Add(context.Background(), n, metric.WithAttributes(attribute.String(keyTransport, transport)))
+func (s *sessions) count(e *engineio.Session, n int64, transport string) {
+	s.active.Add(e.Request().Context(), n, metric.WithAttributes(attribute.String(keyTransport, transport)))
 }
 
 func (s *sessions) find(sid string) *session {

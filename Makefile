@@ -31,7 +31,7 @@ build: ## compile bin/sidereal
 # without charts.
 $(BUNDLE)/package.json: e2e/package.json e2e/package-lock.json
 	@if command -v npm >/dev/null 2>&1; then scripts/bundle.sh $(BUNDLE) $(CHARTS); \
-	else echo 'make: npm is not here: building without the Socket.IO client bundle (the page says how to get it) and the dashboard's charts' >&2; fi
+	else echo 'make: npm is not here: building without the Socket.IO client bundle (the page says how to get it) and without charts in the dashboard' >&2; fi
 
 unit: ## go test ./... with nothing but Go
 	$(GO) test $(TESTFLAGS) ./...

@@ -27,7 +27,10 @@ func knownCommand(root *cobra.Command, args []string) error {
 		return nil
 	}
 	text := fmt.Sprintf("unknown command %q", args[0])
-	if meant := root.SuggestionsFor(args[0]); len(meant) > 0 {
+	meant := slices.DeleteFunc(root.SuggestionsFor(args[0]), func(name string) bool {
+		return len(name) < 4 && !strings.HasPrefix(args[0], name[:1]) // two edits make any short word of another
+	})
+	if len(meant) > 0 {
 		text += ": did you mean " + strings.Join(meant, " or ") + "?"
 	}
 	return usageError(text)

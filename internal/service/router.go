@@ -52,6 +52,7 @@ type routerProcess struct {
 	line     *lifeline.Line       // nil without a supervisor
 	cluster  *cluster.Cluster     // nil without a Redis
 	upstream *directory.Upstreams // nil if none are listed
+	peers    *inspect.Peers       // nil without a Redis, or if a supervisor asks
 	certs    *router.Certificates // nil without TLS
 
 	decisions *inspect.DecisionLog
@@ -229,7 +230,12 @@ func orNone(set int) int {
 // register waits for Redis, and records there how other hosts reach this router.
 func (p *routerProcess) register(ctx, hard context.Context, parts *errgroup.Group) (advertise string, err error) {
 	c := p.cluster
-	local, err := c.Reach(ctx, func() { parts.Go(func() error { return c.Run(hard) }) }, func(error) {})
+	local, err := c.Reach(ctx, func() {
+		parts.Go(func() error { return c.Run(hard) })
+		if p.peers != nil {
+			parts.Go(func() error { return p.peers.Run(hard) })
+		}
+	}, func(error) {})
 	if err != nil {
 		return "", err
 	}
@@ -327,7 +333,7 @@ func (p *routerProcess) status(context.Context) admin.Status {
 func (p *routerProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Group) (publish func() error, err error) {
 	at := adminPlace{runtimeDir: p.set.RuntimeDir, socket: p.socketName(), listener: p.admin, addr: p.set.AdminAddr}
 	return p.serveAdmin(ctx, hard, parts, at, admin.Config{
-		Ready: p.ready, Status: p.status, Gatherer: p.metrics, Trace: p.trace, Inspect: p.inspect(hard, parts),
+		Ready: p.ready, Status: p.status, Gatherer: p.metrics, Trace: p.trace, Inspect: p.inspect(),
 		Cluster: func(context.Context) (any, error) {
 			return cluster.OverviewOf(p.set.App.App, p.members().Workers()), nil
 		},
@@ -336,14 +342,13 @@ func (p *routerProcess) startAdmin(ctx, hard context.Context, parts *errgroup.Gr
 
 // inspect returns the handler of operators' questions. A router without a supervisor also asks and
 // answers the other processes of the app.
-func (p *routerProcess) inspect(hard context.Context, parts *errgroup.Group) http.Handler {
+func (p *routerProcess) inspect() http.Handler {
 	own := p.source()
 	if p.set.RuntimeDir != "" || p.cluster == nil {
 		return inspect.NewHandler(own, nil)
 	}
-	peers := inspect.NewPeers(inspect.PeersConfig{Conn: p.cluster.Conn, App: p.set.App.App, Local: own})
-	parts.Go(func() error { return peers.Run(hard) })
-	return inspect.NewHandler(inspect.Join(func() []inspect.Source { return []inspect.Source{own, peers} }), own)
+	p.peers = inspect.NewPeers(inspect.PeersConfig{Conn: p.cluster.Conn, App: p.set.App.App, Local: own})
+	return inspect.NewHandler(inspect.Join(func() []inspect.Source { return []inspect.Source{own, p.peers} }), own)
 }
 
 // source answers about this router.

@@ -37,6 +37,7 @@ var sessions = map[string][]line{
 		{args: "flush api"},
 		{args: "logs api --lines 5 --nostream"},
 		{args: "save"},
+		{args: "save --force"},
 		{args: "save extra"},
 		{args: "resurrect"},
 		{args: "ping"},

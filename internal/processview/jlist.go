@@ -59,8 +59,11 @@ func environment(p *daemon.Process, status *daemon.AppStatus) map[string]any {
 		"name": p.Name, "namespace": p.Namespace, "pm_id": p.ID, "status": string(p.Status), "unique_id": p.UniqueID,
 		"pm_uptime": millis(p.Started), "created_at": millis(p.Created), "restart_time": p.Restarts, "unstable_restarts": unstable(p),
 		"exec_mode": string(p.Mode), "pm_out_log_path": cmp.Or(p.OutFile, pm2.LogOff), "pm_err_log_path": cmp.Or(p.ErrorFile, pm2.LogOff), "pm_pid_path": p.PIDFile,
-		"version": version(app), app.InstanceVar: p.Instance, "env": processEnv(p, app),
+		app.InstanceVar: p.Instance, "env": processEnv(p, app),
 	})
+	if !p.Started.IsZero() { // PM2 looks it up at the start
+		env["version"] = version(app)
+	}
 	if p.LogFile != "" {
 		env["pm_log_path"] = p.LogFile
 	}

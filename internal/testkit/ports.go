@@ -1,18 +1,35 @@
 package testkit
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"testing"
 )
 
-// FreePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago. Somebody else may
-// take it: callers start what needs it at once, and try again if it is taken.
+// Ports of FreePort: below those that kernels give to outgoing connections, which may take any of
+// theirs at any time, and above those that browsers refuse.
+const (
+	firstPort = 20_000
+	lastPort  = 32_767
+	portTries = 100
+)
+
+// FreePort returns a TCP port of 127.0.0.1 that nobody listened on a moment ago. Another test may
+// take it: callers start what needs it at once.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("free port: %v", err)
+	var failed error
+	for range portTries {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			failed = err
+			continue
+		}
+		l.Close()
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("free port: %v", failed)
+	return 0
 }

@@ -48,6 +48,7 @@ func TestClientOfAKilledHostIsRecovered(t *testing.T) {
 		node.Must("ask", args{"name": names[i], "event": "whoami"}, &me)
 	}
 	victim := names[len(names)-1]
+	const den = "the den of the victim" // no random id contains it
 	node.Must("connect", args{"name": "speaker", "url": hosts[1].URL, "options": args{"transports": []string{"websocket"}}}, nil)
 	var speaker whoami
 	node.Must("ask", args{"name": "speaker", "event": "whoami"}, &speaker)
@@ -55,16 +56,16 @@ func TestClientOfAKilledHostIsRecovered(t *testing.T) {
 		node.Must("connect", args{"name": "speaker", "url": hosts[1].URL, "options": args{"transports": []string{"websocket"}}}, nil)
 		node.Must("ask", args{"name": "speaker", "event": "whoami"}, &speaker)
 	}
-	node.Must("ask", args{"name": victim, "event": "join", "args": []any{"den"}}, nil)
+	node.Must("ask", args{"name": victim, "event": "join", "args": []any{den}}, nil)
 	say := func(msg string) {
 		t.Helper()
-		node.Must("ask", args{"name": "speaker", "event": "say", "args": []any{args{"room": "den", "msg": msg}}}, nil)
+		node.Must("ask", args{"name": "speaker", "event": "say", "args": []any{args{"room": den, "msg": msg}}}, nil)
 	}
 	say("before")
 	expectSaid(t, node, victim, "before")
 	node.Next(victim, "connect")
 	// A worker that dies within a millisecond of a join has not told anybody.
-	testkit.Until(t, "the session in Redis", func() bool { return stored(t, redis, "den") == 1 })
+	testkit.Until(t, "the session in Redis", func() bool { return stored(t, redis, den) == 1 })
 
 	hosts[0].Process.Kill(t)
 	if e := node.Next(victim, "disconnect"); !strings.HasPrefix(e.Reason, "transport") {
